@@ -1,6 +1,6 @@
 /*
- * The subcommands of `fantail` in this folder; those for durable jobs are in jobs/jobs.h. A command receives its own
- * arguments (argv[0] is the command's name) and returns the exit status.
+ * The subcommands of `fantail` that are in this folder. jobs/jobs.h has the subcommands for durable jobs. A command
+ * receives its own arguments (argv[0] is the command's name) and returns the exit status.
  *
  * A folder calls only folders that come after it in this list: main.c and the commands, jobs/, map/, fleet/, http/,
  * base/.

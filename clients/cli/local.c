@@ -85,7 +85,7 @@ static const struct option_spec spec = {
     .operands = OPTION_OPERANDS_NONE,
 };
 
-/* Says how many durable jobs of an earlier run go on. */
+/* Says how many durable jobs of an earlier run continue. */
 static void say_earlier_jobs(const struct target_config *client, int64_t started_ms)
 {
     struct job_service service;
@@ -133,8 +133,8 @@ static int serve(struct fleet *f, const struct fleet_options *o, int64_t started
     return EXIT_OK;
 }
 
-/* Returns the value of the coordinator's --store, which is written to `out` if it is the default. A machine without a
- * state folder can run jobs too, so that is no fault. */
+/* Returns the value of the coordinator's --store. If it is the default, writes it to `out`. A machine without a state
+ * folder can run jobs too, so a missing state folder is no error. */
 static const char *choose_store(const struct local_config *config, char *out, size_t out_size)
 {
     char name[32], path[PATH_MAX], err[320];

@@ -1,4 +1,4 @@
-/* `fantail map`: runs the items of standard input, or gives them to a job store and leaves. */
+/* `fantail map`: runs the items of standard input; with --detach, gives them to a job store and ends. */
 #include "cli/base/exit_status.h"
 #include "cli/base/interrupt.h"
 #include "cli/cli.h"

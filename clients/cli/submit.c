@@ -65,7 +65,7 @@ static const struct option_spec spec = {
     .operands = OPTION_OPERANDS_NONE,
 };
 
-/* Returns false after a complaint if there is no text. */
+/* If there is no text, complains and returns false. */
 static bool read_all(const char *path, struct buf *text)
 {
     bool standard = strcmp(path, "-") == 0;
@@ -88,7 +88,7 @@ static int status_code(const char *status, size_t len)
     return EXIT_JOB_FAILED;
 }
 
-/* Prints the whole lines that have come. The end line sets *status. */
+/* Prints the complete lines that have come. The end line sets *status. */
 static void print_lines(struct connection *c, struct output *out, int *status)
 {
     const char *at = c->answer.data + c->answer_at, *end = c->answer.data + c->answer.len, *newline;
@@ -150,7 +150,7 @@ static int submit(struct connection *c, const struct submit_config *config, stru
     return status < 0 ? EXIT_JOB_FAILED : status;
 }
 
-/* Returns whether the options that need --detach are given with it. */
+/* Complains if an option that needs --detach is given without it, or if --ndjson is given with it. */
 static int check(const struct submit_config *config)
 {
     const struct detach_options *d = &config->detached;

@@ -4,11 +4,11 @@
 
 #include "common/base/base.h"
 
-/* Writes "fantail: ", the message and a newline to standard error. If that is a terminal, control characters that are
- * in the message are written as \xNN, because they could move its cursor or change its settings. */
+/* Writes "fantail: ", the message and a newline to standard error. If standard error is a terminal, writes control
+ * characters of the message as \xNN, because they could move the cursor or change the terminal's settings. */
 void complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
-/* The same for a text of any length. */
+/* Like complain(), for a text of any length. */
 void complain_text(const char *text);
 
 #endif

@@ -8,7 +8,7 @@ enum exit_status {
     EXIT_USAGE = 2,
     EXIT_JOB_FAILED = 3, /* the job failed, or the service could not be reached */
     EXIT_NOT_ENDED = 4,  /* the job is pending or running */
-    EXIT_BY_SIGNAL = 128 /* the number of the signal is added to this, as shells do */
+    EXIT_BY_SIGNAL = 128 /* plus the number of the signal, as in shells */
 };
 
 #endif

@@ -32,7 +32,7 @@ static void on_signal(int number)
         if (end_count > 2) _exit(EXIT_BY_SIGNAL + number);
         if (kills_at_once) {
             signal(number, SIG_DFL);
-            raise(number); /* kills the program when this handler returns */
+            raise(number); /* the signal is delivered when this handler returns, and kills the program */
         }
     }
     uint64_t one = 1;
@@ -59,8 +59,8 @@ void interrupt_init(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* Returns whether this program has a terminal. If SIGHUP arrives because the terminal was closed, /dev/tty can no
- * longer be opened. */
+/* Returns whether this program has a terminal. After the terminal was closed, which also causes a SIGHUP, /dev/tty can
+ * no longer be opened. */
 static bool has_terminal(void)
 {
     int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);

@@ -1,8 +1,8 @@
 /*
  * Makes signals readable from a descriptor that can be polled. SIGINT, SIGTERM and SIGHUP ask the program to end;
  * SIGCHLD means that a child may have ended. The handlers only note the signal and make interrupt_fd() readable.
- * Blocking calls return with EINTR. The third such signal ends the program at once. SIGPIPE is ignored, so that a write
- * to a closed pipe returns an error.
+ * Blocking calls return with EINTR. The third signal that asks the program to end kills it immediately. SIGPIPE is
+ * ignored, so that a write to a closed pipe returns an error.
  */
 #ifndef FANTAIL_CLI_BASE_INTERRUPT_H
 #define FANTAIL_CLI_BASE_INTERRUPT_H
@@ -15,17 +15,17 @@ void interrupt_init(void);
 void interrupt_reload_on_hangup(void);
 /* Returns true if a reload was requested since the last call. */
 MUST_CHECK bool interrupt_take_reload(void);
-/* Until interrupt_kills(false), a signal that asks the program to end kills it at once. Use it around a call that
- * blocks and cannot be interrupted. */
+/* From interrupt_kills(true) to interrupt_kills(false), a signal that asks the program to end kills it immediately. Use
+ * the two calls around a call that blocks and cannot be interrupted. */
 void interrupt_kills(bool kills);
-/* Returns the descriptor. It is readable after a signal, until interrupt_clear(). */
+/* Returns the descriptor, which is readable from a signal until interrupt_clear(). */
 int interrupt_fd(void);
 void interrupt_clear(void);
-/* Returns the first signal that asked the program to end; 0: none. */
+/* Returns the first signal that asked the program to end, or 0. */
 int interrupt_signal(void);
-/* Returns how many signals have asked the program to end. The second one asks it to end at once. */
+/* Returns how many signals have asked the program to end. The second signal asks it to end immediately. */
 int interrupt_count(void);
-/* Kills this program with the signal itself, so that the parent process sees which signal ended it. */
+/* Kills this program with the given signal, so that the parent process sees which signal ended it. */
 _Noreturn void interrupt_die_of(int signal);
 
 #endif

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Returns 0 if the file can be run, or the errno that says why not. */
+/* Returns 0 if the file can be executed, otherwise an errno. */
 static int check_file(const char *path)
 {
     struct stat st;

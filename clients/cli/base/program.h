@@ -4,8 +4,8 @@
 
 #include "common/base/base.h"
 
-/* `word` is a path, or a name to search for in PATH. On failure it returns false, and *why is the reason, a static
- * string. */
+/* `word` is a path, or a name to search for in PATH. Returns whether the program can be started; if not, *why becomes
+ * the reason, a static string. */
 MUST_CHECK bool program_can_run(const char *word, const char **why);
 
 #endif

@@ -31,7 +31,7 @@ void child_service_init(struct child_service *s)
     *s = (struct child_service){.state = CHILD_DOWN, .ready_fd = -1, .reserved_fd = -1};
 }
 
-/* Reserves the port with a socket that is bound but never listens. SO_REUSEADDR is set only after the bind, so the
+/* Reserves the port with a socket that is bound but never listens. SO_REUSEADDR is set only after the bind. So the
  * service can bind the same port and listen on it, but the kernel does not choose this port for another program. */
 bool child_service_reserve_port(struct child_service *s)
 {
@@ -60,7 +60,7 @@ bool child_service_port_is_taken(uint16_t port)
     int one = 1;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return false;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)); /* old connections in TIME_WAIT do not count */
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)); /* ignores old connections in TIME_WAIT */
     bool taken = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 && errno == EADDRINUSE;
     close(fd);
     return taken;

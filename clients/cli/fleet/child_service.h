@@ -1,6 +1,6 @@
 /*
  * One service as a child process. The service inherits a pipe. Once it is ready, it writes "ready PORT ADMIN_PORT" to
- * the pipe. This module knows nothing of fleets. The caller reaps the process (waitpid) and then calls
+ * the pipe. This module does not know about fleets. The caller reaps the process (waitpid) and then calls
  * child_service_ended().
  *
  *   DOWN ---- child_service_start() ----> STARTING ---- the ready line ----> READY
@@ -34,7 +34,7 @@ void child_service_init(struct child_service *s);
 /* Closes the pipe and releases the port. Does not touch the process. */
 void child_service_release(struct child_service *s);
 
-/* Reserves a free port on 127.0.0.1 for the service. On failure it returns false, with errno. */
+/* Reserves a free port on 127.0.0.1 for the service. On failure it returns false and sets errno. */
 MUST_CHECK bool child_service_reserve_port(struct child_service *s);
 /* Returns whether another process listens on this port on 127.0.0.1. */
 bool child_service_port_is_taken(uint16_t port);
@@ -42,7 +42,7 @@ bool child_service_port_is_taken(uint16_t port);
 MUST_CHECK int child_service_start(struct child_service *s, char *const argv[], char *const envp[], uint64_t now);
 /* Reads the ready pipe without blocking. Returns true if the service has just become ready. */
 bool child_service_read(struct child_service *s);
-/* Call it once the process has been reaped. */
+/* Call this after the process has been reaped. */
 void child_service_ended(struct child_service *s);
 
 #endif

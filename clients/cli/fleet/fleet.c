@@ -12,7 +12,7 @@
 
 #define RESTART_MIN_MS      100
 #define RESTART_MAX_MS      5000
-#define STEADY_MS           10000 /* a service that ran for longer is restarted at once, as after a first failure */
+#define STEADY_MS           10000 /* a service that ran for longer is restarted immediately, as after a first failure */
 #define STARTS_BEFORE_READY 3     /* attempts to start a service that has never been ready */
 
 bool fleet_fail(struct fleet *f, const char *fmt, ...)
@@ -80,7 +80,7 @@ struct fleet *fleet_start(const struct fleet_options *options, char *err, size_t
     f->services = xcalloc(f->count, sizeof(*f->services));
     f->announce = options->announce;
     fleet_set_environment(f, options->tmp_dir);
-    /* The processes that a killed worker leaves behind become our children, so that they can be found and ended. */
+    /* When a worker is killed, its processes become our children, so that we can find and kill them. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (start_all(f, options)) return f;
     snprintf(err, err_size, "%s", f->error);

@@ -1,12 +1,12 @@
 /*
- * A fleet on this machine: one coordinator and some workers as child processes, all started at once. `fantail local`
+ * A fleet on this machine: one coordinator and some workers as child processes, all started together. `fantail local`
  * runs such a fleet; `fantail map` runs a private fleet (private_fleet.h).
  *
  * The programs of the services are in the directory of this program. Each service writes to an inherited descriptor
- * when it is ready (--ready-fd). The workers listen on socket files in a directory of ours, which no other user can
- * enter. The coordinator listens there too, unless the options name another socket or a port. A port that was chosen
- * here (port 0) stays reserved while the fleet lives, so a restarted coordinator has the address it had before. The
- * services end when this process ends, however it ends (--exit-with-parent).
+ * when it is ready (--ready-fd). The fleet has a directory that no other user can enter. The workers listen on socket
+ * files in that directory. The coordinator listens there too, unless the options name another socket or a port. With
+ * port 0, this module chooses a port and keeps it reserved while the fleet lives, so a restarted coordinator has the
+ * same address. The services end when this process ends, even if it is killed (--exit-with-parent).
  *
  * The owner calls fleet_poll_fds(), poll() and fleet_turn() in a loop. SIGCHLD must interrupt the poll() (interrupt.h).
  */
@@ -25,11 +25,11 @@ struct fleet_options {
     const char *tasks_dir;
     unsigned workers;       /* 1..FLEET_MAX_WORKERS */
     unsigned processes;     /* task processes of each worker; 0: the worker's default */
-    const char *host;       /* where the coordinator listens: an address or unix:PATH; NULL: a socket of ours */
+    const char *host;       /* the coordinator's address or unix:PATH; NULL: a socket file in the fleet's directory */
     uint16_t port;          /* port of the coordinator, if `host` is an address; 0: any free port */
     const char *token_file; /* token file of the coordinator; NULL: none */
     const char *store;      /* --store of the coordinator; NULL: none */
-    bool insecure;          /* the coordinator may be reached from other machines without a token */
+    bool insecure;          /* the coordinator accepts requests from other machines without a token */
     const char *tmp_dir;    /* TMPDIR of the services of a private fleet; NULL: not private, so TMPDIR is inherited */
     const char *log_level;  /* NULL: "warn" */
     unsigned drain_s;       /* how long fleet_stop() waits for running work; 0: the services' default */
@@ -38,14 +38,14 @@ struct fleet_options {
     bool announce;      /* say on standard error which service ended and which is ready again */
 };
 
-/* Starts every process and returns at once. On failure it returns NULL, with a sentence in err. Strings are
- * borrowed. */
+/* Starts every process and returns without waiting for them. On failure it returns NULL and writes a sentence to err.
+ * Strings are borrowed. */
 MUST_CHECK struct fleet *fleet_start(const struct fleet_options *options, char *err, size_t err_size);
 /* Writes at most FLEET_MAX_POLL_FDS entries to fds and returns how many; lowers *timeout_ms if a restart is due. */
 size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms);
 #define FLEET_MAX_POLL_FDS (FLEET_MAX_WORKERS + 1)
-/* Reads ready lines, and reaps and restarts services. Returns false if the fleet cannot be started; fleet_error() has
- * the reason. */
+/* Reads ready lines, and reaps and restarts services. Returns false if the fleet cannot be started; fleet_error()
+ * returns the reason. */
 MUST_CHECK bool fleet_turn(struct fleet *f);
 const char *fleet_error(const struct fleet *f);
 /* Returns whether every service is ready now. */
@@ -57,8 +57,8 @@ const char *fleet_url(const struct fleet *f);
  * once it is ready. */
 void fleet_reload(struct fleet *f);
 
-/* Asks every service to end and waits. If another signal asks for the end meanwhile (interrupt_count()), kills them.
- * Frees f. NULL is fine. */
+/* Asks every service to end and waits. If another signal asks this program to end meanwhile (interrupt_count()), kills
+ * the services. Frees f. NULL is fine. */
 void fleet_stop(struct fleet *f);
 /* Kills every service and all its descendants, and waits for their end. Frees f. NULL is fine. */
 void fleet_kill(struct fleet *f);

@@ -20,7 +20,7 @@ static size_t count_running(const struct fleet *f)
     return n;
 }
 
-/* Notes that the process was reaped. */
+/* Records that the process was reaped. */
 static void note_end(struct fleet *f, pid_t pid)
 {
     for (size_t i = 0; i < f->count; i++)

@@ -24,8 +24,8 @@ struct fleet_service {
     char *argv[FLEET_MAX_ARGUMENTS]; /* owned strings; ends with NULL */
     size_t argc;
     char name[32];       /* "coordinator", "worker 2": for messages */
-    bool was_ready;      /* it has been ready at least once */
-    bool reload_pending; /* SIGHUP is sent when the service is ready; before that, the signal would end it */
+    bool was_ready;      /* the service has been ready at least once */
+    bool reload_pending; /* send SIGHUP when the service is ready; before that, the signal would kill the service */
     unsigned failed_starts;
     uint64_t restart_ns; /* if the service is down: when to start it */
     uint64_t backoff_ms;
@@ -37,7 +37,7 @@ struct fleet {
     struct locked_dir sockets;
     char url[UNIX_PATH_BYTES + 8]; /* address of the coordinator */
     char **envp;                   /* owned array of borrowed strings */
-    char *tmpdir_variable;         /* owned; one of the strings of envp */
+    char *tmpdir_variable;         /* owned; envp contains it */
     bool announce;
     char error[256];
 };

@@ -30,7 +30,8 @@ static bool is_utf8(const char *text)
 }
 
 /* Returns the path of the current directory, or NULL if it cannot be determined. task.json cannot hold a path that is
- * not UTF-8. For such a path, returns the path of a symbolic link to it in our directory. */
+ * not UTF-8. If the current directory has such a path, returns the path of a symbolic link to it, in the run's
+ * directory. */
 static char *working_dir(const struct private_fleet *p)
 {
     char *cwd = get_current_dir_name();
@@ -43,7 +44,8 @@ static char *working_dir(const struct private_fleet *p)
     return NULL;
 }
 
-/* Describes the command as a task of mode exec. The command runs in the current directory of this program. */
+/* Writes the task.json of the command, a task of mode exec. The command runs in the current directory of this program.
+ * */
 static void describe_command(const struct private_fleet *p, const struct private_fleet_options *o, struct buf *json)
 {
     char *cwd = working_dir(p);

@@ -1,6 +1,6 @@
 /*
- * The fleet of one run of `fantail map`, with a temporary directory. Both are removed when the run ends. For a command,
- * the directory has one task, which is made from the command line.
+ * The fleet of one run of `fantail map`, and its temporary directory. The end of the run ends the fleet and removes the
+ * directory. For a command, the directory has one task, which is made from the command line.
  */
 #ifndef FANTAIL_CLI_FLEET_PRIVATE_FLEET_H
 #define FANTAIL_CLI_FLEET_PRIVATE_FLEET_H
@@ -23,7 +23,8 @@ struct private_fleet {
     char *tasks_dir; /* tasks directory of the command; NULL: none */
 };
 
-/* Starts the processes and returns at once. On failure it returns false, with a sentence in err. */
+/* Starts the processes and returns without waiting for them. On failure it returns false and writes a sentence to err.
+ * */
 MUST_CHECK bool private_fleet_start(struct private_fleet *p, const struct private_fleet_options *o, char *err,
                                     size_t err_size);
 /* Kills all processes of the fleet and removes the directory. A zeroed struct is fine. */

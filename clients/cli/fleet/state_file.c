@@ -4,7 +4,7 @@
 #include <limits.h>
 #include <sys/stat.h>
 
-/* Makes the folder and those above it. */
+/* Makes the folder and its parent folders. */
 static bool make_folders(char *path)
 {
     for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
@@ -20,7 +20,7 @@ bool state_file_path(const char *name, char *path, size_t path_size, char *err, 
 {
     char folder[PATH_MAX];
     const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-    /* The specification says that a relative path must be ignored. */
+    /* The XDG Base Directory Specification says that a relative path must be ignored. */
     bool given = state && state[0] == '/', at_home = home && home[0] == '/';
     int len = given ? snprintf(folder, sizeof folder, "%s/fantail", state)
                     : snprintf(folder, sizeof folder, "%s/.local/state/fantail", at_home ? home : "");

@@ -13,7 +13,7 @@ static bool is_directory(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* Returns `path`, which is relative to the directory of this program. */
+/* Returns the full path. `path` is relative to the directory of this program. */
 static const char *beside_program(const char *path)
 {
     static char full[PATH_MAX + 64];

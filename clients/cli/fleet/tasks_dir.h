@@ -3,8 +3,9 @@
 #define FANTAIL_CLI_FLEET_TASKS_DIR_H
 
 /* Returns `given`, or NULL if that directory does not exist. If `given` is NULL, returns ./tasks, or the example tasks
- * if ./tasks does not exist. The example tasks are in ../tasks in a build and in ../share/fantail/tasks once installed,
- * relative to the directory of this program. Returns NULL if none of these exists. The result is static, or `given`. */
+ * if ./tasks does not exist. Relative to the directory of this program, the example tasks are in ../tasks in a build,
+ * and in ../share/fantail/tasks in an installation. Returns NULL if none of these exists. The result is static, or
+ * `given`. */
 const char *tasks_dir_find(const char *given);
 
 #define TASKS_DIR_HELP                                                                                                 \

@@ -86,7 +86,7 @@ static void set_socket_options(int fd)
         setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(options[i].value));
 }
 
-/* Tries to connect to c->address, then to the addresses after it. */
+/* Tries to connect to c->address. If that fails, tries the addresses after it. */
 static void connect_next(struct connection *c, int error)
 {
     for (; c->address; c->address = c->address->ai_next) {
@@ -187,7 +187,8 @@ void connection_upload(struct connection *c, const char *method, const char *pat
     c->body_len = 0;
     c->uploading = true;
     start(c, method, path_and_query, headers);
-    /* No empty line is added here. Each piece begins with a CRLF, and the CRLF of the first piece ends the head. */
+    /* The empty line that ends the head is not added here: each piece begins with a CRLF, and the CRLF of the first
+     * piece completes the empty line. */
     buf_add_str(&c->head, "Transfer-Encoding: chunked\r\n");
 }
 
@@ -252,9 +253,9 @@ static void send_all(struct connection *c)
     connection_move(c, CONNECTION_WAITING);
 }
 
-/* Most of a long answer is read directly into c->answer. The bytes after a chunk are framing; they are read into c->raw
- * in the same call. Body bytes in c->raw must be copied. So only a few bytes are read there, enough for the next
- * chunk's length. */
+/* Most of a long answer is read directly into c->answer. The framing bytes after a chunk are read into c->raw in the
+ * same call. Body bytes in c->raw would have to be copied. So at most a few bytes are read into c->raw, enough for the
+ * next chunk's length. */
 static ssize_t receive_some(struct connection *c)
 {
     enum { LONG_CHUNK = 16 * 1024, FRAMING = 1024 };

@@ -2,7 +2,7 @@
  * One HTTP/1.1 connection to the target: one request at a time, kept open between requests. Nothing blocks except
  * connecting with TLS. The owner polls c->fd for connection_events() and then calls connection_step(). The body of the
  * answer is collected in c->answer without its framing. The owner consumes bytes by increasing c->answer_at; it stops
- * the flow by not calling connection_step().
+ * the flow if it does not call connection_step().
  *
  * Large answers are read directly into c->answer, so this program does not copy them.
  *
@@ -19,12 +19,12 @@
 #include "common/base/buf.h"
 #include "common/base/limits.h"
 
-/* For answer_max: one line, which may be the answer to an item, and the lines that wait before it. */
+/* A value for answer_max: one line, which may be the answer to an item, and the lines before it. */
 #define CONNECTION_LINE_BYTES (LIMIT_ANSWER_BYTES + 16 * MIB)
 
 enum connection_state {
     CONNECTION_CLOSED,
-    CONNECTION_IDLE, /* connected, without a request */
+    CONNECTION_IDLE, /* connected, but no request runs */
     CONNECTION_CONNECTING,
     CONNECTION_SENDING,
     CONNECTION_WAITING, /* the request, or the upload so far, was sent, and no answer has come */
@@ -39,22 +39,22 @@ struct curl_stream;
 struct connection {
     enum connection_state state;
     const struct target *target; /* borrowed */
-    struct addrinfo *address;    /* the address that is tried or used */
+    struct addrinfo *address;    /* the address in use, or the one being tried */
     int fd;
     struct curl_stream *tls; /* NULL: plain HTTP */
 
     struct buf head;
     const char *body;      /* borrowed */
-    size_t body_len, sent; /* `sent`: how many bytes of head and body together were sent */
+    size_t body_len, sent; /* `sent`: bytes of head and body that were sent */
     bool uploading;        /* more pieces of the body will follow */
 
-    int status; /* status of the answer; 0: none has come */
+    int status; /* status of the answer; 0: no answer has come */
     char content_type[64];
     double retry_after_s;      /* -1: none */
-    bool job_was_accepted;     /* the answer names a job: a coordinator has accepted it */
-    bool close_after, chunked; /* the connection closes after the answer; the answer has chunked framing */
+    bool job_was_accepted;     /* the answer names a job, so a coordinator has accepted the job */
+    bool close_after, chunked; /* close the connection after the answer; the answer has chunked framing */
     uint8_t framing;           /* an enum of connection_answer.c */
-    uint64_t remaining;        /* bytes left of the chunk, or of the body */
+    uint64_t remaining;        /* bytes that are still to come of the chunk, or of the body */
     char *raw;
     size_t raw_len, raw_at;
     unsigned extras;   /* interim answers and trailers */
@@ -76,7 +76,7 @@ void connection_close(struct connection *c);
  * until the state is CONNECTION_DONE or CONNECTION_BROKEN. A failure leads to CONNECTION_BROKEN. */
 void connection_request(struct connection *c, const char *method, const char *path_and_query, const char *headers,
                         const char *body, size_t len);
-/* Starts a request whose body has an unknown length. The next two functions send the body in pieces. */
+/* Starts a request whose body has an unknown length. Send the body in pieces with the next two functions. */
 void connection_upload(struct connection *c, const char *method, const char *path_and_query, const char *headers);
 /* Returns whether the connection accepts the next piece. */
 bool connection_wants_piece(const struct connection *c);
@@ -87,7 +87,7 @@ void connection_give_piece(struct connection *c, const char *data, size_t len);
 short connection_events(const struct connection *c);
 void connection_step(struct connection *c);
 
-/* Runs the request to its end, blocking. Returns false if the connection broke. The whole answer is held in memory. */
+/* Blocks until the request has ended. Returns false if the connection broke. The whole answer is held in memory. */
 MUST_CHECK bool connection_run(struct connection *c);
 
 #endif

@@ -8,13 +8,13 @@ enum framing {
     IN_HEAD,
     IN_SIZE,    /* in the line with a chunk's length */
     IN_DATA,    /* in a chunk or the body, of which `remaining` bytes are left */
-    AFTER_DATA, /* at the line break after a chunk */
+    AFTER_DATA, /* before the line break after a chunk */
     IN_TRAILER,
     UNTIL_CLOSE
 };
 
 #define ANSWER_CAP ((size_t)1 << 31)
-#define EXTRAS_MAX 64 /* otherwise a service could send interim answers or trailers for ever */
+#define EXTRAS_MAX 64 /* a service must not send interim answers or trailers for ever */
 
 void connection_answer_begin(struct connection *c)
 {
@@ -115,7 +115,7 @@ static bool read_head(struct connection *c, char *head)
         read_header(c, line);
     }
     if (c->status < 200) {
-        c->framing = IN_HEAD; /* an interim answer, such as 100 Continue; the final answer follows */
+        c->framing = IN_HEAD; /* this was an interim answer, such as 100 Continue; the final answer follows */
         c->status = 0;
         return count_extra(c);
     }
@@ -174,7 +174,7 @@ static bool find_head(struct connection *c)
     return read_head(c, start);
 }
 
-/* Reads one element of the framing. Returns false if it is not HTTP. */
+/* Reads one element of the framing. Returns false if the element is not HTTP. */
 static bool read_element(struct connection *c)
 {
     char *line;

@@ -53,7 +53,7 @@ static bool load(char *err, size_t err_size)
     return false;
 }
 
-/* libcurl calls this while it connects. It gives up when the user has asked this program to end. */
+/* libcurl calls this while it connects. If the user has asked this program to end, the result makes libcurl give up. */
 static int check_interrupt(void *data, curl_off_t download, curl_off_t downloaded, curl_off_t upload,
                            curl_off_t uploaded)
 {

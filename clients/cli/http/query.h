@@ -1,4 +1,4 @@
-/* The query of a request's path. Pure. */
+/* Adds query parameters to the path of a request. Pure. */
 #ifndef FANTAIL_CLI_HTTP_QUERY_H
 #define FANTAIL_CLI_HTTP_QUERY_H
 

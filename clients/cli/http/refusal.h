@@ -4,7 +4,7 @@
 
 #include "cli/http/connection.h"
 
-/* Appends the reason, and the place in the job that the document names. */
+/* Appends the reason, and the place in the job that the problem document names. */
 void refusal_add_text(const struct connection *c, struct buf *text);
 /* Complains with the status and the reason. Returns EXIT_JOB_FAILED. */
 int refusal_complain(const struct connection *c);

@@ -4,10 +4,11 @@
 
 #include "common/base/base.h"
 
-/* Returns the wait after a try that failed. `failures` counts the failures in a row before it. The first wait is 50 ms.
- * Each further one is twice as long, up to 2 s. */
+/* Returns the wait after a try that failed. `failures` is the number of consecutive failures before that try. The first
+ * wait is 50 ms. Each later wait is twice as long, up to 2 s. */
 uint64_t retry_wait_ns(unsigned failures);
-/* Returns the wait that a service asks for, at most 10 s. `retry_after_s` is from its answer; less than 0: none. */
+/* Returns the wait that a service asks for, at most 10 s. `retry_after_s` is from the service's answer; less than 0:
+ * none. */
 uint64_t retry_wait_asked_ns(double retry_after_s);
 
 #endif

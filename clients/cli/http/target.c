@@ -87,7 +87,7 @@ void target_look_up_again(struct target *t)
 {
     struct addrinfo *before = t->addresses;
     char err[256];
-    if (!t->by_name || t->tls) return; /* libcurl looks names up for each connection */
+    if (!t->by_name || t->tls) return; /* for each connection, libcurl looks up the name itself */
     interrupt_kills(true);
     bool found = look_up(t, err, sizeof(err));
     interrupt_kills(false);
@@ -111,8 +111,7 @@ struct file_option {
     const char *block; /* the file must have a line that ends with this */
 };
 
-/* Complains if the file cannot be read or does not contain `block`. The library that uses the file checks the block
- * itself. */
+/* Complains if the file cannot be read or does not contain `block`. libcurl checks the content of the block later. */
 static int check_pem(const struct option_spec *spec, const struct file_option *f)
 {
     struct buf text;

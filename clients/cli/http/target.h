@@ -1,6 +1,6 @@
 /*
- * Where requests go: the parts of the base URL, its addresses, and what every request carries.
- * The command owns the target; connections borrow it.
+ * The destination of requests: the parts of the base URL, its addresses, and the token and certificates of every
+ * request. The command owns the target; connections borrow it.
  */
 #ifndef FANTAIL_CLI_HTTP_TARGET_H
 #define FANTAIL_CLI_HTTP_TARGET_H
@@ -37,18 +37,18 @@ struct target {
     char *token;                     /* NULL: none */
     const char *cacert, *cert, *key; /* paths; NULL: none */
     bool tls;
-    bool by_name;               /* `addresses` were looked up by a name */
+    bool by_name;               /* `addresses` came from a lookup of a name */
     struct addrinfo *addresses; /* NULL with TLS, because libcurl looks them up */
     struct addrinfo file_info;  /* with unix:PATH, `addresses` points here, so a target must not be moved */
     struct sockaddr_un file;
 };
 
-/* Checks the options. Returns 0, or complains and returns EXIT_USAGE. It is an error if config->url is NULL. */
+/* Checks the options. Returns 0, or complains and returns EXIT_USAGE. A config->url of NULL is an error. */
 MUST_CHECK int target_config_check(const struct option_spec *spec, const struct target_config *config);
-/* On failure it returns false, with a sentence in err. Call target_release() in both cases. */
+/* On failure it returns false and writes a sentence to err. Call target_release() after success and after failure. */
 MUST_CHECK bool target_init(struct target *t, const struct target_config *config, char *err, size_t err_size);
-/* Looks the host's name up again, because a coordinator that was replaced may have another address. If that fails, the
- * addresses stay as they are. It blocks. No connection to the target may be in CONNECTION_CONNECTING. */
+/* Looks up the host's name again, because a replaced coordinator may have another address. If the lookup fails, the
+ * addresses stay as they are. The lookup blocks. No connection to the target may be in CONNECTION_CONNECTING. */
 void target_look_up_again(struct target *t);
 void target_release(struct target *t);
 

@@ -19,8 +19,8 @@ static size_t line_length(const char *line, size_t left)
     return newline ? (size_t)(newline - line) : left;
 }
 
-/* Returns whether the line, which ends at a newline or after `left` bytes, has only white space as the coordinator
- * defines it. */
+/* Returns whether the line has only white space, as the coordinator defines white space. The line ends at a newline or
+ * after `left` bytes. */
 static bool begins_blank_line(const char *line, size_t left)
 {
     size_t i = 0;
@@ -33,7 +33,7 @@ size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64
     if (index < *at) *at = *offset = 0;
     while (*offset < b->len) {
         bool item = !skip_blank || !begins_blank_line(b->data + *offset, b->len - *offset);
-        if (item && *at == index) break; /* do not search for the end of this line, which may be far away */
+        if (item && *at == index) break; /* the end of this line is not needed, and it may be far away */
         *offset += line_length(b->data + *offset, b->len - *offset) + 1;
         *at += item;
     }
@@ -73,8 +73,8 @@ static bool is_bad_text(const char *line, size_t len, struct bad_item *bad)
     return false;
 }
 
-/* Returns whether the item has a byte that is not UTF-8. The item is a JSON string that was made from bytes, so nothing
- * else can be wrong. The reported position of the byte is its position in those original bytes. */
+/* Returns whether the item has a byte that is not UTF-8. This program made the item, a JSON string, from bytes of the
+ * input, so nothing else can be wrong. Reports the position of the byte in those bytes of the input. */
 static bool is_bad_string(const char *line, size_t len, struct bad_item *bad)
 {
     size_t byte = 0;

@@ -1,7 +1,8 @@
 /*
  * A batch: consecutive items of the input as whole lines. One job takes one batch. Pure.
  *
- * With `skip_blank`, the functions do not count blank lines (only white space), which are not items in JSON input.
+ * With `skip_blank`, the functions do not count blank lines (lines with only white space), which are not items in JSON
+ * input.
  */
 #ifndef FANTAIL_CLI_ITEMS_BATCH_H
 #define FANTAIL_CLI_ITEMS_BATCH_H
@@ -19,8 +20,8 @@ struct batch {
     char *data; /* owned by the holder of the batch */
     size_t len, alloc;
     uint64_t lines; /* lines that are not empty, for the progress line; batch_count() is exact */
-    bool has_space; /* has white space other than newlines, so lines that are not empty may still be blank */
-    bool too_long;  /* the batch is the beginning of one line of more than LIMIT_ITEM_BYTES */
+    bool has_space; /* has white space other than newlines, so a line that is not empty may be blank */
+    bool too_long;  /* the batch is only the beginning of a line of more than LIMIT_ITEM_BYTES */
 };
 
 /* Makes room for `extra` more bytes. */
@@ -29,8 +30,8 @@ void batch_reserve(struct batch *b, size_t extra);
 /* Returns how many items the batch has. */
 uint64_t batch_count(const struct batch *b, bool skip_blank);
 /* Returns the offset of item `index`, or b->len if the batch has fewer items. *at and *offset are the result of the
- * last search: item *at begins at *offset. The search starts there, or at the beginning of the batch if the item is
- * before *at. Sets both to the place of the item. */
+ * last search: item *at begins at *offset. The search starts at *offset, or at the beginning of the batch if the item
+ * is before *at. Then *at and *offset become the place of the item. */
 size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
 /* Returns the line of item `index` without its newline. It is borrowed, and empty if the batch has fewer items. */
 struct json_slice batch_item(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);

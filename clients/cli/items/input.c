@@ -16,7 +16,7 @@
 #define LAST_TARGET  (2u << 20)
 #define READ_BYTES   (256u << 10)
 #define LINE_CAP     (LIMIT_ITEM_BYTES + 1024)
-#define SHOWN_BYTES  200u /* how many bytes are kept of a line longer than LINE_CAP */
+#define SHOWN_BYTES  200u /* the bytes that are kept of a line longer than LINE_CAP */
 
 void input_init(struct input *in, int fd, enum input_form form)
 {
@@ -43,8 +43,8 @@ bool input_wants_bytes(const struct input *in)
 }
 
 /* Counts the newlines in the `len` bytes at p. `len` is a multiple of 16. With skip_blank, a newline right after
- * another newline is not counted. To decide this for the first byte, p[-1] is read. All input goes through here, so it
- * must be fast. */
+ * another newline is not counted. To decide this for the first byte, reads p[-1]. All input goes through this function,
+ * so it must be fast. */
 static uint64_t count_blocks(const char *p, size_t len, bool skip_blank)
 {
     uint64_t lines = 0;
@@ -67,8 +67,8 @@ static uint64_t count_blocks(const char *p, size_t len, bool skip_blank)
     return lines;
 }
 
-/* Like count_blocks(), for any len. memchr() skips pieces without a newline. If lines are long, most of the input
- * consists of such pieces. */
+/* Like count_blocks(), for any len. memchr() skips pieces without a newline, which are most of the input if lines are
+ * long. */
 static uint64_t count_bytes(const char *p, size_t len, bool skip_blank)
 {
     enum { STEP = 4096 };
@@ -93,7 +93,8 @@ static uint64_t count_lines(const char *data, size_t len, bool skip_blank, bool 
     return lines;
 }
 
-/* Call it when `filling` is the beginning of one line that is too long. A short piece of the line becomes a batch. */
+/* Call it when `filling` is the beginning of a line that is too long. The first SHOWN_BYTES of the line become a batch.
+ * */
 static void give_up_line(struct input *in)
 {
     struct batch *b = &in->filling;
@@ -105,8 +106,8 @@ static void give_up_line(struct input *in)
     in->lines++;
 }
 
-/* Call it when n bytes were read after the end of `filling`. Keeps only the bytes after the end of the line that is
- * being dropped. Returns how many bytes are kept. */
+/* Call it when n bytes were read after the end of `filling`. Drops the bytes of the line that is too long, and keeps
+ * the bytes after its end. Returns how many bytes are kept. */
 static size_t drop_line(struct input *in, size_t n)
 {
     char *fresh = in->filling.data + in->filling.len, *newline = memchr(fresh, '\n', n);
@@ -171,7 +172,7 @@ size_t input_encode_nulls(const char *data, size_t len, bool *in_text, char *out
     return (size_t)(to - out);
 }
 
-/* Handles the end of the input. Adds a newline if the last line lacks one. */
+/* Handles the end of the input. Adds a newline if the last line has none. */
 static void end_came(struct input *in)
 {
     struct batch *b = &in->filling;
@@ -250,7 +251,7 @@ void input_cut(struct input *in, struct batch *b)
     batch_reserve(&next, rest);
     if (rest) memcpy(next.data, in->filling.data + in->cut, rest);
     next.len = rest;
-    next.has_space = in->filling.has_space; /* the rest may have it */
+    next.has_space = in->filling.has_space; /* the bytes after the cut may have white space */
     if (in->filling.len >= in->target && in->target < LAST_TARGET) in->target *= 2;
     *b = in->filling;
     b->len = in->cut;

@@ -2,10 +2,10 @@
  * Standard input, cut at line ends into batches. Each batch becomes the body of one job. The first batches are small,
  * so that the first results come soon. Later batches grow while the input is fast. When the input pauses for
  * INPUT_QUIET_MS, the lines read so far become a batch. A batch has whole lines only, so it can be as large as the
- * largest line (LIMIT_ITEM_BYTES). If a line is longer, only its beginning is kept, as a batch with too_long set.
+ * largest line (LIMIT_ITEM_BYTES). Of a longer line only the beginning is kept, as a batch with too_long set.
  *
- * The input is UTF-8. A byte order mark at its start is dropped. With INPUT_NULLS the mark is kept, because each byte
- * belongs to an item.
+ * The input is UTF-8. A byte order mark at its start is dropped, except with INPUT_NULLS, where each byte belongs to an
+ * item.
  */
 #ifndef FANTAIL_CLI_ITEMS_INPUT_H
 #define FANTAIL_CLI_ITEMS_INPUT_H
@@ -20,8 +20,8 @@ struct input {
     int fd;
     enum input_form form;
     bool begun;             /* the encoding is known */
-    enum encoding encoding; /* if it is UTF-16 or UTF-32, `ended` is set and no byte was used */
-    size_t head;            /* until the encoding is known: how many bytes wait after `filling` */
+    enum encoding encoding; /* if it is UTF-16 or UTF-32, no byte is used, and `ended` is set */
+    size_t head;            /* until the encoding is known: the number of bytes that wait after the data of `filling` */
     bool in_text;           /* with INPUT_NULLS: the last byte read did not end an item */
     bool skip_blank;        /* blank lines are not items */
     bool ended;             /* the input has ended, or reading it failed */
@@ -41,23 +41,22 @@ void input_init(struct input *in, int fd, enum input_form form);
 void input_release(struct input *in);
 /* Returns whether more bytes should be read. If so, poll the descriptor for input. */
 bool input_wants_bytes(const struct input *in);
-/* Reads once. in->error says whether that failed. */
+/* Calls read() once. If that failed, in->error is set. */
 void input_read(struct input *in, uint64_t now);
-/* Returns whether a batch should be cut now. If `idle`, no job is running, so waiting for more lines has no
- * advantage. */
+/* Returns whether a batch should be cut now. `idle`: no job is running, so it is useless to wait for more lines. */
 bool input_has_batch(const struct input *in, bool idle, uint64_t now);
 /* Returns in how many milliseconds input_has_batch() may become true without more input; -1: never. */
 int input_timeout_ms(const struct input *in, uint64_t now);
-/* Moves the whole lines into *b. Reuses the former memory of *b for the next batch. */
+/* Moves the whole lines into *b. The next batch reuses the former memory of *b. */
 void input_cut(struct input *in, struct batch *b);
-/* Like input_cut(), but *b gets at most items_max items, if that is not 0. */
+/* Like input_cut(), but *b gets at most items_max items. An items_max of 0 sets no limit. */
 void input_cut_some(struct input *in, struct batch *b, uint64_t items_max);
 /* Returns whether every batch was cut and no more input can come. */
 bool input_is_empty(const struct input *in);
 
 /* Encodes bytes of INPUT_NULLS as JSON strings, one per line. `out` has room for INPUT_NULLS_ROOM(len) bytes. Returns
- * the number of bytes written. Bytes that are not valid UTF-8 are copied as they are. The result is then not valid
- * JSON, so the item is refused instead of being changed. */
+ * the number of bytes written. Bytes that are not valid UTF-8 are copied unchanged. The result is then not valid JSON,
+ * so the item is rejected instead of changed. */
 size_t input_encode_nulls(const char *data, size_t len, bool *in_text, char *out);
 #define INPUT_NULLS_ROOM(len) (6 * (len))
 

@@ -1,6 +1,7 @@
 /*
- * Which items of a batch have no answer yet, for a job whose answers come in the order of completion. After a cut, the
- * lines of the answered items are removed from the batch, so that the rest is one body again. Pure.
+ * Records which items of a batch have no answer yet, for a job whose answers come in the order of completion. After the
+ * connection was cut, removes the lines of the answered items from the batch, so that the rest is the body of the next
+ * attempt. Pure.
  */
 #ifndef FANTAIL_CLI_ITEMS_UNANSWERED_H
 #define FANTAIL_CLI_ITEMS_UNANSWERED_H
@@ -9,9 +10,9 @@
 
 struct unanswered {
     uint64_t count;   /* items of the running attempt */
-    uint64_t *noted;  /* one bit for each of them; set: it has an answer */
+    uint64_t *noted;  /* one bit for each of these items; set: the item has an answer */
     size_t alloc;     /* 64-bit words at `noted` */
-    uint32_t *places; /* for each item of the batch, its index in the batch before the first cut; NULL: the same */
+    uint32_t *places; /* for each item of the batch, its index before the first cut; NULL: no index has changed */
     size_t place_count;
 };
 
@@ -20,11 +21,12 @@ void unanswered_release(struct unanswered *u);
 void unanswered_clear(struct unanswered *u);
 /* Begins an attempt with `count` items. None of them has an answer. */
 void unanswered_begin(struct unanswered *u, uint64_t count);
-/* Marks an item of the attempt as answered. Returns false if it already was, or if the attempt has fewer items. */
+/* Marks an item of the attempt as answered. Returns false if the item already had an answer, or if the attempt has
+ * fewer items. */
 MUST_CHECK bool unanswered_note(struct unanswered *u, uint64_t index);
 bool unanswered_has(const struct unanswered *u, uint64_t index);
-/* Removes from the batch the items before `base`, and the answered items of the attempt, whose first item is `base`.
- * Returns how many items were removed. */
+/* The first item of the attempt is item `base` of the batch. Removes the items before `base`, and the answered items of
+ * the attempt. Returns how many items were removed. */
 uint64_t unanswered_keep_rest(struct unanswered *u, struct batch *b, bool skip_blank, uint64_t base);
 /* Returns the index that item `index` of the batch had before the first cut. */
 uint64_t unanswered_place(const struct unanswered *u, uint64_t index);

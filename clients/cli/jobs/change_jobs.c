@@ -49,7 +49,7 @@ static void print_change(const struct change_config *config, const struct remote
 }
 
 /* Makes a request that must not be sent twice. Returns EXIT_OK if the answer is 202 with a job. If the answer is 409,
- * *conflict is true and nothing was said; `conflict` may be NULL. */
+ * sets *conflict and writes no message; `conflict` may be NULL. */
 static int change(struct job_service *s, const char *method, const char *path, struct remote_job *j, bool *conflict)
 {
     const struct job_request request = {.method = method, .path = path, .headers = "Accept: " TYPE_JSON "\r\n"};

@@ -72,8 +72,8 @@ static int complain_without_store(const struct job_service *s)
     return EXIT_JOB_FAILED;
 }
 
-/* A coordinator without a store would run the job while this program is connected. So this asks before it sends the
- * job, and no item runs. */
+/* A coordinator without a store would run the job while this program is connected. So this program first asks whether
+ * there is a store. Without a store, no item runs. */
 static int check_store(struct job_service *s)
 {
     struct buf scope = {0};
@@ -86,7 +86,8 @@ static int check_store(struct job_service *s)
     return status;
 }
 
-/* The answer is a stream: the job runs now, and would end with this connection. Closing it cancels the job. */
+/* Call it if the answer is a stream: the job was not stored, and it runs while this program is connected. Closes the
+ * connection, which cancels the job. */
 static int give_up(struct job_service *s)
 {
     connection_close(&s->http);
@@ -97,7 +98,8 @@ static int give_up(struct job_service *s)
     return EXIT_JOB_FAILED;
 }
 
-/* With NDJSON, the head of an answer comes before the results. So a job that would not be kept is noticed soon. */
+/* Asks for NDJSON because its head comes before the results. So this program soon notices a job that would not be kept.
+ * */
 static void make_headers(const char *type, const char *key, struct buf *headers)
 {
     buf_addf(headers, "Content-Type: %s\r\nAccept: " TYPE_NDJSON ", " TYPE_JSON ";q=0.5\r\nPrefer: respond-async\r\n",
@@ -170,7 +172,7 @@ static bool send_piece(struct job_service *s, char *piece)
     return false;
 }
 
-/* Returns false, after a complaint unless a signal asks for the end, if no answer has come. */
+/* Returns whether an answer has come. If not, complains, unless a signal asks the program to end. */
 static bool upload(struct job_service *s, const char *path, const char *headers)
 {
     struct connection *c = &s->http;

@@ -1,9 +1,10 @@
 /*
- * `fantail submit --detach` and `fantail map --detach`: give a job to the job store of a coordinator. The service
- * answers as soon as it has stored the job, with the id.
+ * `fantail submit --detach` and `fantail map --detach`: give a job to the job store of a coordinator. As soon as the
+ * service has stored the job, it answers with the id.
  *
- * The job of `submit` has an idempotency key, the user's or a random one. So it can be sent again when the answer was
- * lost, and the service still makes one job. The items of `map` come from standard input and cannot be sent again.
+ * The job of `submit` has an idempotency key, either the user's or a random one. So if the answer is lost, the job can
+ * be sent again, and the service still makes only one job. The items of `map` come from standard input and cannot be
+ * sent again.
  */
 #ifndef FANTAIL_CLI_JOBS_DETACH_H
 #define FANTAIL_CLI_JOBS_DETACH_H
@@ -23,8 +24,8 @@ MUST_CHECK int detach_options_check(const struct option_spec *spec, const struct
 MUST_CHECK int detach_job(const struct option_spec *spec, const struct target_config *client,
                           const struct detach_options *o, const struct buf *job);
 
-/* The same for a job whose items are on standard input; they are sent as they come. The path has the options of the job
- * in its query; labels are added to it. */
+/* Like detach_job(), for a job whose items are on standard input. Sends each item as soon as it has been read. The
+ * query of the path has the options of the job; this function adds the labels to the query. */
 MUST_CHECK int detach_items(const struct target_config *client, const struct detach_options *o, struct buf *path,
                             const char *type);
 

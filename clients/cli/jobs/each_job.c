@@ -9,7 +9,7 @@
 #include "cli/base/interrupt.h"
 #include "cli/jobs/job_ids.h"
 
-static int write_error; /* of the first write to standard output that failed; stdio drops what it could not write */
+static int write_error; /* errno of the first failed write to standard output; stdio drops the data */
 
 static int run_all(struct job_service *s, const struct each_job *e)
 {

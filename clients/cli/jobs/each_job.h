@@ -1,4 +1,4 @@
-/* Shared by the commands that take ids. Finds the jobs, and does the same to each of them. */
+/* For the commands that take ids. Finds the jobs, and calls a function for each job. */
 #ifndef FANTAIL_CLI_JOBS_EACH_JOB_H
 #define FANTAIL_CLI_JOBS_EACH_JOB_H
 
@@ -8,26 +8,26 @@ struct each_job {
     const struct option_spec *spec;
     const struct target_config *client;
     double reconnect_s;
-    char *const *words; /* the operands; each is an id or the beginning of one */
+    char *const *words; /* the operands; each is an id or the beginning of an id */
     size_t count;
     /* Handles one job. Returns an exit status. */
     int (*handle)(struct job_service *s, const char *id, void *data);
     void *data;
 };
 
-/* Calls `handle` for each job, in the order of the words. Returns the worst exit status. If one of the words names no
- * job or several jobs, no job is handled. After a signal to end, this program ends by that signal. */
+/* Calls `handle` for each job, in the order of the words. Returns the worst exit status. If any of the words names no
+ * job or several jobs, handles no job. After a signal to end, this program ends by that signal. */
 MUST_CHECK int each_job_run(const struct each_job *e);
 
 /* Prints the job's document on a line of standard output. */
 void job_print_json(const struct remote_job *j);
-/* Prints a line on standard output: the id, then the words. */
+/* Prints a line on standard output: the id and the formatted text. */
 void job_print_line(const char *id, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Prints the job's id, its status and how many items are done. */
 void job_print_progress(const struct remote_job *j);
-/* Writes what was printed. Returns false if standard output cannot be written. */
+/* Flushes what was printed. Returns false if standard output cannot be written. */
 bool job_print_flush(void);
-/* Writes what is left of standard output. Returns `status`, or says why not all was written and returns
+/* Flushes standard output. Returns `status`. If not all of the output could be written, says why and returns
  * EXIT_JOB_FAILED. If the reader is gone, this program ends by SIGPIPE, as other programs in a pipe do. */
 MUST_CHECK int job_print_end(int status);
 

@@ -28,7 +28,7 @@ static void end_event(struct event_stream *e)
         fail(e, "the service sent an event that is not about a job; check --url");
         return;
     }
-    /* A service that sends the same event after each cut must not be asked for ever. */
+    /* If a service sends the same event again after each cut, this program must give up in the end. */
     if (strcmp(e->event_id, e->last_id) != 0) patience_renew(&e->service->patience);
     snprintf(e->last_id, sizeof(e->last_id), "%s", e->event_id);
     if (!e->take(&job, e->data) || remote_job_has_ended(&job)) stop(e, remote_job_exit_status(&job));
@@ -79,7 +79,7 @@ static void request(struct event_stream *e)
     buf_release(&headers);
 }
 
-/* Reads one answer until it has ended or was cut. */
+/* Reads one answer until it ends or is cut. */
 static void read_answer(struct event_stream *e)
 {
     struct connection *c = &e->service->http;

@@ -11,14 +11,15 @@
 struct event_stream {
     struct job_service *service; /* borrowed */
     const char *id;              /* borrowed */
-    /* Receives the job of each event, which is borrowed until it returns. Returns false to end. */
+    /* Receives the job of each event. The job is borrowed until this function returns. To end the stream, return false.
+     * */
     bool (*take)(const struct remote_job *j, void *data);
     void *data;
 
     struct buf document; /* of the event that is being read */
     char event_id[128];  /* of the event that is being read */
-    char last_id[128];   /* of the last whole event; "": none */
-    bool stopped;        /* the job has ended, take() has said so, or a message said why it cannot go on */
+    char last_id[128];   /* of the last complete event; "": none */
+    bool stopped;        /* the job has ended, take() returned false, or a message said why the stream cannot go on */
     int status;          /* the exit status, once `stopped` */
 };
 

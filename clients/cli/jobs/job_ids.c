@@ -5,13 +5,13 @@
 #include "cli/jobs/id_prefix.h"
 #include "cli/jobs/job_pages.h"
 
-#define CANDIDATES_MAX 10 /* the most jobs that are named for one word */
+#define CANDIDATES_MAX 10 /* at most this many jobs are listed for one word */
 
 /* A word and the jobs whose ids begin with it. */
 struct search {
     const char *word;
     size_t found;
-    struct buf candidates; /* a line for each */
+    struct buf candidates; /* a line for each of these jobs */
 };
 
 static void look_at(struct search *search, const struct remote_job *j, struct job_id *id)
@@ -29,7 +29,7 @@ static void look_at(struct search *search, const struct remote_job *j, struct jo
     buf_release(&task);
 }
 
-/* Returns whether no later page can have a job of this search. */
+/* Returns true if no later page can have a job of this search. */
 static bool is_over(const struct search *search, const struct job_pages *p)
 {
     if (id_prefix_is_whole(search->word) || search->found > CANDIDATES_MAX) return true;

@@ -47,7 +47,7 @@ static bool read_members(struct job_pages *p, bool first)
     return jobs.len && add_jobs(p, jobs);
 }
 
-/* A service that sends no new job and names a next page would keep this program busy for ever. */
+/* Returns false if the service sends no new job but names a next page, because this program would then ask for ever. */
 static bool read_page(struct job_pages *p)
 {
     struct buf before = p->cursor;
@@ -69,7 +69,7 @@ static void make_path(struct job_pages *p, size_t limit, struct buf *path)
     if (p->cursor.len) query_add(path, "cursor", buf_cstr(&p->cursor));
 }
 
-/* A coordinator without a store refuses every query. So a refusal may mean that there is no store. */
+/* A coordinator without a store refuses every query parameter. So a refusal may mean that there is no store. */
 static int was_refused(struct job_pages *p)
 {
     struct buf why = {0};

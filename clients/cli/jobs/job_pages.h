@@ -4,23 +4,23 @@
 
 #include "cli/remote/job_service.h"
 
-#define JOB_PAGE_MAX 200 /* jobs of one page at most */
+#define JOB_PAGE_MAX 200 /* the most jobs of one page */
 
 /* Which jobs are listed. Borrowed; NULL: all. */
 struct job_filter {
     const char *status, *task, *label;
 };
 
-/* Zero it, then set `service` and `filter`. */
+/* To begin, zero the struct, then set `service` and `filter`. */
 struct job_pages {
     struct job_service *service; /* borrowed */
     struct job_filter filter;
     struct buf cursor;
     bool over;               /* the last page was read */
-    bool has_store;          /* known from the first page on. Without a store, the only page has the running jobs */
+    bool has_store;          /* known after the first page. Without a store, there is one page with the running jobs */
     struct remote_job *jobs; /* the page; it borrows the answer in `service` */
     size_t count;            /* how many jobs the page has */
-    size_t synchronous;      /* how many of them, the first ones, are not durable and not sorted */
+    size_t synchronous;      /* the first jobs of the page, this many, are not durable and not sorted */
 };
 
 /* Reads the next page, of at most `limit` jobs. The first page begins with the running jobs that are not durable,

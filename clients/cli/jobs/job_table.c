@@ -9,8 +9,8 @@
 static const char *const headings[] = {"ID", "STATUS", "TASK", "DONE", "FAILED", "AGE", "LABELS"};
 static_assert(ARRAY_SIZE(headings) == JOB_COLUMN_COUNT, "a heading for each column");
 
-/* Appends the text. A control character, which could change the terminal, becomes a question mark. Those from U+0080 to
- * U+009F have two bytes. */
+/* Appends the text. A control character, which could change the terminal, becomes a question mark. The control
+ * characters from U+0080 to U+009F have two bytes in UTF-8. */
 static void add_visible(struct buf *out, const struct buf *text)
 {
     for (size_t i = 0; i < text->len; i++) {
@@ -49,7 +49,7 @@ void job_age_add(struct buf *out, int64_t ms)
     } units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
     int64_t s = ms < 0 ? 0 : ms / 1000;
     size_t i = 0;
-    /* Below two of a unit, the smaller unit says more. */
+    /* Less than two of a unit is shown in the next smaller unit, which is more precise. */
     while (i + 1 < ARRAY_SIZE(units) && s < 2 * units[i].seconds) i++;
     buf_addf(out, "%lld %s", (long long)(s / units[i].seconds), units[i].unit);
 }

@@ -15,17 +15,17 @@ enum job_column {
     JOB_COLUMN_COUNT
 };
 
-/* A table that grows page by page. Zeroed: empty. */
+/* A table that grows page by page. A zeroed struct is an empty table. */
 struct job_table {
     size_t width[JOB_COLUMN_COUNT];
     size_t id_shown;              /* how many characters of an id are shown */
     char last_id[REMOTE_ID_SIZE]; /* the last row so far */
 };
 
-/* Appends the rows of one page; before the first page, the heading. Durable jobs are sorted by id. A page has the
- * widths of the pages before it, unless its cells are wider. */
+/* Appends the rows of one page; for the first page, the heading before them. Durable jobs are sorted by id. The columns
+ * are as wide as on the earlier pages, or wider if a cell needs it. */
 void job_table_add(struct job_table *t, struct buf *out, const struct remote_job *jobs, size_t count, int64_t now_ms);
-/* Appends all that is known of one job, a line for each fact. */
+/* Appends all known facts about one job, a line for each fact. */
 void job_facts_add(struct buf *out, const struct remote_job *j, int64_t now_ms);
 /* Appends a duration as people say it: "12 s", "5 min", "3 h", "2 d". */
 void job_age_add(struct buf *out, int64_t ms);

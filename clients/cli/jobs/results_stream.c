@@ -66,7 +66,7 @@ static void add_end(struct results_stream *r, const struct result_line *line)
     buf_release(&why);
 }
 
-/* A stream that goes on after a cut begins with a start line again. */
+/* After a cut, the stream that goes on begins with a start line again. */
 static bool is_repeated_start(struct results_stream *r, const char *line, size_t len)
 {
     static const char start[] = "{\"type\":\"start\"";
@@ -138,7 +138,7 @@ static bool is_stopped(const struct results_stream *r)
     return r->ended || r->failed || interrupt_signal() || output_failed(&r->output);
 }
 
-/* Reads one answer until it has ended or was cut. */
+/* Reads one answer until it ends or is cut. */
 static void read_answer(struct results_stream *r)
 {
     struct connection *c = &r->service->http;

@@ -18,14 +18,14 @@ struct results_stream {
     enum results_only only;
     bool json;        /* print the lines as they came */
     bool skip_failed; /* print nothing for a failed item, instead of null */
-    uint64_t next;    /* the index of the next item; at first, of the first item that is wanted */
+    uint64_t next;    /* the index of the next item; at the beginning, the index of the first item that is wanted */
     struct output output;
     struct failures failures;
 
-    size_t scanned; /* bytes of the incomplete line that have no newline */
+    size_t scanned; /* bytes of the incomplete line that were searched for a newline */
     bool started;   /* the start line was printed */
     bool ended;     /* the end line has come */
-    bool failed;    /* it cannot go on, and a message said why */
+    bool failed;    /* the stream cannot go on, and a message said why */
     int status;     /* the exit status of the job, once `ended` */
     uint64_t total; /* the number of items of the job, once `ended` */
 };

@@ -12,7 +12,7 @@ enum change { CONCURRENCY, PRIORITY, TOLERATED_COUNT, TOLERATED_PERCENTAGE, DEAD
 struct set_config {
     struct target_config client;
     double reconnect_s;
-    const char *values[CHANGE_COUNT]; /* NULL: not to be changed */
+    const char *values[CHANGE_COUNT]; /* NULL: this option is not changed */
     bool json;
     struct buf patch;
 };
@@ -95,7 +95,7 @@ static int write_patch(struct set_config *config)
     return EXIT_OK;
 }
 
-/* The same change can be sent twice, so it is sent again after a cut. */
+/* To send the same change twice does no harm, so after a cut this program sends it again. */
 static int change(struct job_service *s, const char *id, void *data)
 {
     struct set_config *config = data;

@@ -11,7 +11,7 @@
 
 #define REPORTED_MAX 5 /* failures reported on standard error */
 
-/* Returns whether the path leads to the same file as the descriptor. /dev/stderr is an example. */
+/* Returns whether the path, such as /dev/stderr, leads to the same file as the descriptor. */
 static bool is_file_of(const char *path, int fd)
 {
     struct stat named, open;
@@ -19,8 +19,8 @@ static bool is_file_of(const char *path, int fd)
            named.st_ino == open.st_ino;
 }
 
-/* Opens the file for writing. A file that standard error or standard output already writes keeps its content and shares
- * its offset. */
+/* Opens the file for writing. If it is the file of standard error or standard output, keeps its content and shares its
+ * offset. */
 static FILE *open_file(const char *path)
 {
     int shared = strcmp(path, "-") == 0 || is_file_of(path, STDERR_FILENO) ? STDERR_FILENO
@@ -44,7 +44,7 @@ bool failures_init(struct failures *f, const char *path, bool quiet)
     return f->file != NULL;
 }
 
-/* Keeps the last line that is not empty, because most programs write the reason there. */
+/* Keeps only the last line that is not empty, because most programs write the reason of a failure in that line. */
 static void keep_last_line(struct buf *text)
 {
     while (text->len && (text->data[text->len - 1] == '\n' || text->data[text->len - 1] == '\r')) text->len--;

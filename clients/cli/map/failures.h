@@ -15,7 +15,7 @@ struct failures {
     uint64_t cancelled; /* how many of these had no answer when their job was cancelled */
 };
 
-/* Returns how many items failed, without those that were cancelled. */
+/* Returns how many items failed. Cancelled items do not count. */
 static inline uint64_t failures_failed(const struct failures *f)
 {
     return f->count - f->cancelled;
@@ -23,12 +23,12 @@ static inline uint64_t failures_failed(const struct failures *f)
 
 /* `path` may be NULL. Returns false, with errno, if the file cannot be created. */
 MUST_CHECK bool failures_init(struct failures *f, const char *path, bool quiet);
-/* Adds an item. The caller counts it in `cancelled` if it was cancelled. `error` is the error object. `item` is the
- * line of the item: text if `text` is true, else JSON. item_len is 0 if the line is not known. */
+/* Adds an item. If the item was cancelled, the caller adds 1 to `cancelled`. `error` is the error object. `item` is the
+ * line of the item: text if `text` is true, else JSON. item_len is 0 if the item's line is not known. */
 void failures_add(struct failures *f, uint64_t index, const char *error, size_t error_len, const char *item,
                   size_t item_len, bool text);
-/* Closes the file and writes how many items failed and were cancelled to standard error. Returns false if the file
- * could not be written. */
+/* Closes the file. Writes to standard error how many items failed and how many were cancelled. Returns false if the
+ * file could not be written. */
 MUST_CHECK bool failures_finish(struct failures *f, uint64_t total);
 
 #endif

@@ -48,7 +48,7 @@ static void draw_progress(struct map_run *run, uint64_t now)
     progress_draw(&run->progress, &state, now);
 }
 
-/* Handles the events of the private fleet: it has become ready, or has lost a service. */
+/* Handles the events of the private fleet: the fleet has become ready, or a service has ended. */
 static void turn_fleet(struct map_run *run)
 {
     struct fleet *f = run->private_fleet.fleet;
@@ -65,8 +65,8 @@ static void turn_fleet(struct map_run *run)
         map_run_fail(run, "%s", err);
 }
 
-/* --max-concurrency limits the whole run, but the service applies it to each job. So such a run has one job at a
- * time. */
+/* --max-concurrency limits the whole run, but the service applies the limit to each job. So a run with this option has
+ * one job at a time. */
 static unsigned jobs_max(const struct map_run *run, uint64_t now)
 {
     if (run->options->max_concurrency > 0 || care_is_new(&run->care, now)) return 1;
@@ -111,13 +111,13 @@ struct map_job *map_run_use_idle(struct map_run *run)
     unanswered_clear(&j->unanswered);
     j->count = 0;
     j->end_seen = j->ends_at_bad = false;
-    /* After a refusal, items that have already run are run a second time. Items that must run only once are checked
-     * first. */
+    /* After a refusal, items that have already run would run a second time. So items that must run only once are
+     * checked before they are sent. */
     j->checks_items = run->care.twice == CARE_RUNS_ONCE;
     return j;
 }
 
-/* If the input has no items, an empty job still checks that the task exists. */
+/* For an input without items, an empty job checks that the task exists. */
 static bool needs_empty_job(const struct map_run *run)
 {
     return run->state == MAP_READY && !run->options->command && input_is_empty(&run->input);
@@ -257,8 +257,8 @@ static void init(struct map_run *run, const struct map_options *o)
     if (o->deadline_s > 0) run->deadline_ns = now + (uint64_t)(o->deadline_s * 1e9);
     outage_init(&run->outage, o->reconnect_s, now ^ (uint64_t)getpid() << 32);
     run->outage.accepted = o->client.url == NULL; /* a private fleet is known to be a fleet */
-    /* These options promise that nothing runs twice because something was lost. A private fleet is on this machine and
-     * ends with this program, so its coordinator is hardly ever lost, and its jobs may be large. */
+    /* These options promise that no item runs twice because a coordinator was lost. A private fleet is on this machine
+     * and ends with this program. So its coordinator is hardly ever lost, and its jobs may be large. */
     bool once = o->command || o->max_attempts == 1;
     care_init(&run->care, &run->target, o->command ? NULL : o->task, once, o->client.url != NULL);
     for (unsigned i = 0; i < MAP_JOBS; i++) {
@@ -348,8 +348,7 @@ static bool has_nothing_left(const struct map_run *run)
     return run->count == 0 && input_is_empty(&run->input) && run->state >= MAP_ASKED;
 }
 
-/* An interrupt ends the run in the middle. The message tells the user which items are done, and that no item runs any
- * more. */
+/* Call it after an interrupt. The message tells the user how many items are done, and that no item runs any more. */
 static void say_interrupted(const struct map_run *run)
 {
     if (run->options->quiet || run->state == MAP_STOPPED || has_nothing_left(run)) return;

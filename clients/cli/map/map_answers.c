@@ -4,10 +4,10 @@
 #include "cli/map/result_line.h"
 #include "common/json/json_walk.h"
 
-/* The error name of an item that was not sent. The names that the service uses are in protocol.h. */
+/* The error name of an item that this program did not send. The error names of the service are in protocol.h. */
 #define BAD_ITEM_NAME "bad_item"
 
-/* The error name of an item whose coordinator was lost. */
+/* The error name of an item that may have run on a coordinator that was lost. */
 #define LOST_ITEM_NAME "coordinator_lost"
 
 /* Prints a value as plain text. A string is printed without quotes and escapes. */
@@ -32,7 +32,7 @@ static void print_value(struct map_run *run, struct json_slice value)
         output_line(&run->output, value.data, value.len);
 }
 
-/* `error` is the error object. `item` is the item's line, for the --errors file; it may be empty. */
+/* `error` is the error object. `item` is the item's line, for the --errors file; `item` may be empty. */
 static void add_failure(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice error,
                         struct json_slice item, bool text)
 {
@@ -79,7 +79,7 @@ void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
     buf_release(&own);
 }
 
-/* Why the item may not run twice. */
+/* Returns why the item may not run twice. */
 static const char *why_once(const struct map_options *o)
 {
     if (o->command) return "a command runs only once for an item";
@@ -117,7 +117,7 @@ static void add_end(struct map_run *run, struct map_job *j, const struct result_
     buf_release(&why);
 }
 
-/* Sets the note of the progress line. Without a progress line, writes "waiting for a worker" once. */
+/* Sets the note of the progress line. If no progress line is shown, writes "waiting for a worker" once. */
 static void wait_for_worker(struct map_run *run, const struct result_line *r)
 {
     if (r->len == 8 && memcmp(r->body, "starting", 8) == 0) {
@@ -131,8 +131,8 @@ static void wait_for_worker(struct map_run *run, const struct result_line *r)
     run->note = "waiting for a worker";
 }
 
-/* In completion order, the answered items must be known. In input order, it is the turn of the first item without an
- * answer. Stops the run if the answer is for another item. */
+/* Notes that the item has an answer. In completion order, marks the item. In input order, only the first item without
+ * an answer can have an answer next. Stops the run if the answer is for any other item. */
 static bool note_answer(struct map_run *run, struct map_job *j, uint64_t index)
 {
     if (run->options->reduce) return true;
@@ -142,7 +142,7 @@ static bool note_answer(struct map_run *run, struct map_job *j, uint64_t index)
     return false;
 }
 
-/* One line may stand for several items. */
+/* One line may be the answer to several items. */
 static void add_failed_items(struct map_run *run, struct map_job *j, const struct result_line *r)
 {
     struct result_line one = *r;
@@ -203,7 +203,7 @@ static bool begins_tail(struct map_job *j, const struct result_line *r)
     return j->tail == MAP_TAIL_HELD;
 }
 
-/* Prints any line but the usual one. Returns false if the line begins a tail. */
+/* Prints a line that does not have the usual form. Returns false if the line begins a tail. */
 static bool print_unusual_line(struct map_run *run, struct map_job *j, const char *line, size_t len)
 {
     struct result_line r = result_line_read_slowly(line, len);

@@ -3,11 +3,11 @@
 #include "cli/map/map_internal.h"
 #include "protocol/protocol.h"
 
-/* When a new connection is still being made at the end of the limit, it gets this much more time. */
+/* A connection that is still being made at the end of the limit gets this much more time. */
 #define CONNECT_NS (2 * NS_PER_S)
 
-/* Returns whether the answer comes from a coordinator that has run no item of the job. A proxy may give the same status
- * after it has sent the job to a coordinator. */
+/* Returns whether the answer comes from a coordinator that has run no item of the job. The status alone does not show
+ * this: a proxy may give the same status after it has sent the job to a coordinator. */
 static bool ran_nothing(const struct connection *c)
 {
     return strncmp(c->content_type, TYPE_PROBLEM, strlen(TYPE_PROBLEM)) == 0 && !c->job_was_accepted;
@@ -29,7 +29,7 @@ static void give_up(struct map_run *run, const struct map_job *j, enum outage_ca
         map_run_fail(run, "no coordinator has answered for %g s (--reconnect-s): %s", limit_s, run->lost_why);
 }
 
-/* Tells the user once in each outage. */
+/* Tells the user about the outage, once in each outage. */
 static void tell(struct map_run *run)
 {
     run->note = "waiting for a coordinator";
@@ -43,7 +43,7 @@ static void tell(struct map_run *run)
         complain("%s; trying again", run->lost_why);
 }
 
-/* Makes the unanswered items the batch of the job. In input order they are the items from j->answered on. */
+/* Keeps only the unanswered items in the batch of the job. In input order, these are the items from j->answered on. */
 static void keep_unanswered(struct map_run *run, struct map_job *j)
 {
     if (run->options->order != MAP_ORDER_COMPLETION) return;
@@ -63,7 +63,8 @@ static bool has_unanswered(struct map_run *run, struct map_job *j)
     return batch_seek(&j->batch, run->input.skip_blank, j->answered, &j->seek_index, &j->seek_offset) < end;
 }
 
-/* Returns whether there are more answers than items. In completion order, such an answer has already stopped the run.
+/* Returns whether there are more answers than items. In completion order, an answer too many has already stopped the
+ * run.
  */
 static bool has_surplus(struct map_run *run, struct map_job *j)
 {
@@ -72,7 +73,7 @@ static bool has_surplus(struct map_run *run, struct map_job *j)
     return batch_seek(&j->batch, run->input.skip_blank, j->answered - 1, &j->seek_index, &j->seek_offset) >= end;
 }
 
-/* Whether the batch has as many items as answers, found without a search for the items. */
+/* Returns true if the batch is known to have as many items as answers. Does not search for the items. */
 static bool has_as_many_answers(const struct map_run *run, const struct map_job *j)
 {
     bool lines_are_items = !j->ends_at_bad && !(run->input.skip_blank && j->batch.has_space);
@@ -97,7 +98,7 @@ static bool is_connecting(const struct map_run *run)
     return false;
 }
 
-/* The whole job is sent again, or the run ends. */
+/* Decides whether the whole job is sent again or the run ends. */
 static void decide_reduction(struct map_run *run, struct map_job *j, bool once)
 {
     const char *obstacle = once ? "its items must not run twice" : map_reduce_obstacle(run);
@@ -108,7 +109,7 @@ static void decide_reduction(struct map_run *run, struct map_job *j, bool once)
         map_job_move(j, MAP_JOB_BACKOFF);
 }
 
-/* `may_have_run`: whether the items of the attempt may have been started. */
+/* Handles the loss of an attempt. `may_have_run`: some items of the attempt may have been started. */
 static void lost(struct map_run *run, struct map_job *j, enum outage_cause cause, bool may_have_run, uint64_t now)
 {
     double retry_after_s = cause == OUTAGE_FULL ? j->http.retry_after_s : -1;

@@ -1,6 +1,6 @@
 #include "cli/map/map_internal.h"
 
-/* The cancelled items that have not run, and that no answer has followed so far. */
+/* The last cancelled items read so far that have not run, with no answer after them. */
 struct unsent {
     uint64_t count;
     struct result_line first;
@@ -29,8 +29,8 @@ bool map_drain_look(struct map_job *j)
     return !drains;
 }
 
-/* In input order, an answer follows items that have not run. They keep their error, because they cannot be sent again:
- * their results would come too late. */
+/* Call it in input order when an answer comes after items that have not run. These items keep their error. They cannot
+ * be sent again, because their results would come too late. */
 static void fail_unsent(struct map_run *run, struct map_job *j, struct unsent *unsent)
 {
     unsent->first.count = unsent->count;

@@ -2,21 +2,21 @@
  * One run of `fantail map`. Standard input is cut into batches (input.h). Each batch is one job on the coordinator, and
  * several jobs run at once, so that even endless input needs only bounded memory. run->running lists the jobs in the
  * order of their items. With `--order input`, only the answers of the oldest job are printed. The answers of the other
- * jobs wait in their connections, which stop reading after MAP_HELD_BYTES. The service still works on these jobs and
- * keeps their answers.
+ * jobs wait in their connections, which stop reading after MAP_HELD_BYTES. The service continues these jobs and keeps
+ * their answers.
  *
- * The prefix rule: with `--order input`, the answers received of a job are always a prefix of its answers. If the job's
- * connection is cut, the items without an answer are sent again as a new job. With `--order completion`, unanswered.h
- * keeps track of these items. A bad item is handled in the same way. The items before it are sent again as one job,
- * then the bad item fails, then the items after it are sent as another job.
+ * The prefix rule: with `--order input`, the answers received so far are always the answers to the first items of the
+ * job. If the job's connection is cut, the items without an answer are sent again as a new job. With `--order
+ * completion`, unanswered.h keeps track of these items. A bad item is handled in the same way. The items before it are
+ * sent again as one job, then the bad item fails, then the items after it are sent as another job.
  *
- * Items of a lost job may have run. If they must not run twice (care.h), they fail instead of being sent again.
+ * Items of a lost job may have run. If they must not run twice (care.h), the run fails them and does not send them
+ * again.
  *
  *     map.c          the loop: polls, reads, starts, prints, ends
  *     map_job.c      one job: request, refusal
- *     map_cut.c      what happens to a job that did not get its answer
- *     map_drain.c    the last lines of a job whose coordinator drains
- *     map_answers.c  from the lines of a job's answer to standard output and the failures; the hot path
+ * map_cut.c      handles a job that did not get its whole answer map_drain.c    handles the last lines of a job whose
+ * coordinator drains map_answers.c  prints the lines of a job's answer and reports failures; the hot path
  *     map_reduce.c   --reduce: all of the input in one job
  */
 #ifndef FANTAIL_CLI_MAP_MAP_INTERNAL_H
@@ -66,8 +66,8 @@ enum map_job_state {
     MAP_JOB_STATE_COUNT
 };
 
-/* The lines of an answer from the first item on that was cancelled. Only the end line tells whether the coordinator
- * drains. So these lines are not printed before the end line has come. */
+/* The tail of an answer: its lines from the first cancelled item on. Only the end line tells whether the coordinator
+ * drains. So the tail is not printed before the end line has come. */
 enum map_tail {
     MAP_TAIL_NONE,
     MAP_TAIL_HELD,
@@ -85,7 +85,7 @@ struct map_job {
     size_t scanned;    /* bytes of the answer known to have no newline */
     bool end_seen;     /* the end line of the running attempt has come */
     enum map_tail tail;
-    bool checks_items;   /* search for bad items before sending; set after a refusal */
+    bool checks_items;   /* search for bad items before the job is sent; set after a refusal */
     bool ends_at_bad;    /* the running attempt has only the items before `bad` */
     struct bad_item bad; /* set if ends_at_bad, and in MAP_JOB_AT_BAD */
     struct outage_tries tries;
@@ -126,13 +126,13 @@ struct map_run {
 
     struct map_job jobs[MAP_JOBS];
     struct map_job *running[MAP_JOBS]; /* the running jobs, oldest first */
-    struct map_job *idle[MAP_JOBS];    /* a stack, so that open connections and memory are reused first */
+    struct map_job *idle[MAP_JOBS];    /* a stack, so that open connections and allocated memory are reused first */
     unsigned count;                    /* how many are running; the others are idle */
     size_t bytes_in_jobs;              /* bytes of the batches of running jobs */
 
     uint64_t deadline_ns; /* 0: none */
     uint64_t began_ns;    /* when the first job was begun; 0: no job was begun */
-    uint64_t lines_begun; /* about the number of items in all jobs begun */
+    uint64_t lines_begun; /* the approximate number of items in all jobs begun */
     uint64_t items_begun; /* the exact number of these items; counted in completion order only */
     uint64_t done;        /* items that have an answer */
     char lost_why[300];   /* why the last job was lost */
@@ -157,43 +157,44 @@ void map_job_move(struct map_job *j, enum map_job_state to);
 void map_job_start(struct map_run *run, struct map_job *j, uint64_t now);
 /* With --reduce: begins the only job of the run. map_reduce_feed() sends its body in pieces. */
 void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now);
-/* Reads and prints the answer bytes that have come. May end, retry or fail the job. `oldest` means that every earlier
- * job is answered. */
+/* Prints the part of the answer that has come. May end, retry or fail the job. `oldest` means that every earlier job is
+ * answered. */
 void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now);
 /* Handles a job whose connection was cut before its end line came. */
 void map_cut_handle(struct map_run *run, struct map_job *j, uint64_t now);
-/* Handles an answer that asks to send the job later, or that a proxy gave because it lost the coordinator. Returns
- * false if the answer is of another kind. Then it has done nothing. */
+/* Handles an answer that asks for the job later, or that a proxy gave because it lost the coordinator. For any other
+ * answer, returns false and does nothing. */
 MUST_CHECK bool map_cut_handle_refusal(struct map_run *run, struct map_job *j, uint64_t now);
-/* Call it when the job has ended. If its answers are not one for each item, stops the run and returns false. */
+/* Call it when the job has ended. If the job does not have one answer for each item, stops the run and returns false.
+ * */
 MUST_CHECK bool map_cut_check_whole(struct map_run *run, struct map_job *j);
-/* In MAP_JOB_IN_DOUBT: fails the items or sends them again, as soon as the run knows which of the two is right. */
+/* In MAP_JOB_IN_DOUBT: fails the items or sends them again, as soon as the run knows whether they may run twice. */
 void map_cut_decide(struct map_run *run, struct map_job *j, uint64_t now);
 /* Ends the run if it has waited too long for a coordinator. */
 void map_cut_check_time(struct map_run *run, uint64_t now);
 /* Returns when map_cut_check_time() must be called next; UINT64_MAX: never. */
 uint64_t map_cut_due_ns(const struct map_run *run);
-/* Stops the run with the text of an answer that is a refusal. */
+/* Stops the run because the service refused the job. The message has the text of the answer. */
 void map_job_fail_refused(struct map_run *run, const struct map_job *j);
 /* Returns whether the job is at a bad item that must fail now. */
 bool map_job_may_skip(const struct map_run *run, const struct map_job *j, bool oldest);
 /* Returns the events to poll the job's connection for. */
 short map_job_events(const struct map_run *run, const struct map_job *j, bool oldest);
 
-/* Prints every whole line that has come of the answer, but not a tail that is held. May stop the run. */
+/* Prints every complete line of the answer that has come, but not a tail that is held. May stop the run. */
 void map_answers_print(struct map_run *run, struct map_job *j);
-/* Returns whether the line can be one of a coordinator. If not, stops the run. */
+/* Returns whether a coordinator could have sent the line. If not, stops the run. */
 MUST_CHECK bool map_answers_check_line(struct map_run *run, const struct result_line *r);
 /* Prints one line with the value or the error of an item. */
 void map_answers_print_line(struct map_run *run, struct map_job *j, const struct result_line *r);
-/* Decides about a tail that is held. Returns true if it must be printed now. */
+/* Decides whether a held tail is printed. Returns true if it must be printed now. */
 MUST_CHECK bool map_drain_look(struct map_job *j);
-/* Prints the answers of a tail that is held. If `once`, the items fail that may have run, because they must not run
- * twice. The other cancelled items have no answer after that. */
+/* Prints the answers in a held tail. `once`: items must not run twice, so cancelled items that may have run fail. After
+ * this call, the other cancelled items still have no answer. */
 void map_drain_settle(struct map_run *run, struct map_job *j, bool once);
 /* Reports the item j->bad as failed without sending it. */
 void map_answers_add_bad_item(struct map_run *run, struct map_job *j);
-/* Reports an item as failed because the coordinator that had it was lost. */
+/* Reports an item as failed because its coordinator was lost. */
 void map_answers_add_lost_item(struct map_run *run, struct map_job *j, uint64_t in_batch);
 
 #endif

@@ -39,7 +39,7 @@ static double time_left_s(const struct map_run *run, uint64_t now)
     return run->deadline_ns > now ? (double)(run->deadline_ns - now) / 1e9 : 0.001;
 }
 
-/* Returns the offset up to which the batch is sent: its end or the first bad item. */
+/* Returns the offset at which the next attempt ends: the end of the batch or the first bad item. */
 static size_t find_end(struct map_run *run, struct map_job *j, size_t from)
 {
     if (j->batch.too_long || batch_has_mark_at(&j->batch, from)) j->checks_items = true;
@@ -110,9 +110,9 @@ static bool find_named_item(struct map_run *run, struct map_job *j)
     return named;
 }
 
-/* The service may have refused the body because of one bad item. If so, the items before the bad item are sent again
- * without it. From now on this program checks items before it sends them, so that one refusal suffices for all bad
- * items. Some items are rejected only by the service, whose problem document then names the item. */
+/* The service may have refused the body because of one bad item. If so, this program sends the items before the bad
+ * item again. From then on it checks the items of this job before it sends them, so that one refusal suffices for all
+ * bad items. If an item passes this check and the service rejects it, the problem document names the item. */
 static bool was_bad_item(struct map_run *run, struct map_job *j, uint64_t now)
 {
     size_t from = batch_seek(&j->batch, run->input.skip_blank, j->base, &j->seek_index, &j->seek_offset);

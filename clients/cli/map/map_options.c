@@ -136,7 +136,7 @@ static bool puts_items_into_code(char *const *command)
     return shell && command[1] && strcmp(command[1], "-c") == 0 && command[2] && strstr(command[2], "{}");
 }
 
-/* Checks once that the program can be run. Otherwise every line would fail with the same error. */
+/* Checks that the program can be started. Otherwise every line would fail with the same error. */
 static int check_program(const struct map_options *o)
 {
     const char *name = o->command[0], *why;
@@ -209,7 +209,7 @@ static bool is_reducer(const char *name)
     return false;
 }
 
-/* Returns whether the options go together with --detach, or with its absence. */
+/* Checks the options that need --detach, or that cannot be used with it. */
 static int check_detach(const struct map_options *o)
 {
     if (!o->detach && o->labels.count) return option_complain(&spec, "label", "is for --detach only");
@@ -257,7 +257,7 @@ static bool has_option(char **argv, int argc, const char *name)
     return false;
 }
 
-/* Writes a hint about the probable meaning of a second word. */
+/* Complains about a second word, with a hint about what the user probably meant. */
 static void complain_of_extra(const char *task, const char *extra)
 {
     if (access(extra, F_OK) == 0)
@@ -272,7 +272,7 @@ static void complain_of_extra(const char *task, const char *extra)
                         extra, task, extra, task);
 }
 
-/* Refuses the options of a private fleet if the run of a task uses a fleet that exists. */
+/* Complains about options of a private fleet if the task runs on a fleet that already exists. */
 static int check_private(const struct map_options *o, char **argv, int argc)
 {
     static const char *const names[] = {"--tasks", "--workers", "--processes"};
@@ -308,7 +308,7 @@ bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
     if (is_command) o->client.url = NULL; /* FANTAIL_URL is for tasks only */
     *status = check_private(o, argv, options_end);
     if (*status == EXIT_OK) *status = check(o);
-    o->sends_text = o->text && !o->null; /* an item with a newline can be JSON, but not a line of text */
+    o->sends_text = o->text && !o->null; /* an item with a newline can be sent as JSON, but not as a line of text */
     return *status == EXIT_OK;
 }
 

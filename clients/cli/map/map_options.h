@@ -18,18 +18,20 @@ struct map_options {
     const char *errors, *common, *reduce, *tasks;
     int64_t chunk_size, max_concurrency, max_attempts, workers, processes;
     int64_t tolerated_failure_count;   /* -1: no limit */
-    double item_timeout_s, deadline_s; /* if item_timeout_s is below 0, it was not given */
+    double item_timeout_s, deadline_s; /* an item_timeout_s below 0 was not given */
     double reconnect_s;                /* 0: a job whose coordinator is lost is not sent again */
 
     const char *task;     /* NULL in command mode */
     char **command;       /* NULL-terminated; NULL: none */
-    bool values_are_text; /* JSON strings are printed without quotes and escapes */
+    bool values_are_text; /* print JSON strings without quotes and escapes */
     bool sends_text;      /* whether the body of a job has lines of text; if not, lines of JSON */
 };
 
-/* Returns false if the program should end with *status. Strings are borrowed from argv and the environment. */
+/* Returns false if the program should end now, with the exit status *status. Strings are borrowed from argv and the
+ * environment. */
 MUST_CHECK bool map_options_read(struct map_options *o, int argc, char **argv, int *status);
-/* Sets *path to the path and query of a job. deadline_s is the number of seconds left; 0: no deadline. */
+/* Sets *path to the path and query of the request that submits a job. deadline_s is the number of seconds left; 0: no
+ * deadline. */
 void map_options_query(const struct map_options *o, double deadline_s, struct buf *path);
 
 #endif

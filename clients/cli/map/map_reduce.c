@@ -8,7 +8,7 @@
 
 #include "cli/map/map_internal.h"
 
-/* Opens a temporary file without a name, which the kernel removes when this program ends, however it ends. */
+/* Opens a temporary file without a name. The kernel removes it when this program ends, even if it is killed. */
 static int open_nameless(void)
 {
     char path[4096];
@@ -37,7 +37,7 @@ void map_reduce_release(struct map_reduce *r)
     *r = (struct map_reduce){0};
 }
 
-/* Keeps the lines for another attempt, while they are not too many. */
+/* Keeps the lines for another attempt. Drops all of them once they have more than MAP_JOB_BYTES. */
 static void keep_for_another(struct map_reduce *r, const char *data, size_t len)
 {
     struct batch *sent = &r->sent;
@@ -98,7 +98,7 @@ static void send_lines(struct map_run *run, struct map_job *j)
     }
 }
 
-/* Sends the lines that an earlier attempt has sent. */
+/* Sends again the lines that an earlier attempt has sent. */
 static void send_again(struct map_reduce *r, struct map_job *j)
 {
     connection_give_piece(&j->http, r->sent.data + r->sent_again, r->sent.len - r->sent_again);

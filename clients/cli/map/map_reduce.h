@@ -1,10 +1,11 @@
 /*
  * `fantail map --reduce`: the whole input is one job, whose body is sent while standard input is still read. Each line
- * is checked before it is sent, because a body that was refused could not be sent again if it is large. A line that no
- * coordinator accepts is left out, and only that item fails. The service does not count the items that are left out. So
+ * is checked before it is sent, because a large body could not be sent again after a refusal. A line that no
+ * coordinator accepts is not sent, and only that item fails. The service does not know the items that were not sent. So
  * the indices in its answer are translated to indices of the input.
  *
- * If the coordinator is lost, the whole job is sent again. For this, the first MAP_JOB_BYTES of the lines are kept.
+ * If the coordinator is lost, the whole job is sent again. For this, the lines are kept, unless they have more than
+ * MAP_JOB_BYTES.
  */
 #ifndef FANTAIL_CLI_MAP_MAP_REDUCE_H
 #define FANTAIL_CLI_MAP_MAP_REDUCE_H
@@ -16,14 +17,14 @@ struct map_run;
 
 struct map_reduce {
     size_t offset;       /* offset in the batch; the lines before it were sent */
-    uint64_t index;      /* items of the input before `offset` */
-    uint64_t next_index; /* items of the input before the next batch */
+    uint64_t index;      /* the number of items of the input before `offset` */
+    uint64_t next_index; /* the number of items of the input before the next batch */
     uint64_t *left_out;  /* indices of the bad items in the input */
     size_t left_out_count, left_out_alloc;
     struct batch sent; /* the lines that were sent, unless sent_is_partial */
     size_t sent_again; /* offset in `sent`; the lines before it were sent in the running attempt */
     bool sent_is_partial;
-    bool given;        /* lines were sent in the running attempt */
+    bool given;        /* the running attempt has sent lines */
     bool printed;      /* the result was printed */
     bool keeps;        /* all lines sent are also written to a file, because --errors needs the lines of failed items */
     int kept_fd;       /* the file, which has no name */
@@ -32,18 +33,18 @@ struct map_reduce {
     size_t kept_offset;
 };
 
-/* For `keep`, see `keeps`. Returns false, with errno, if the file cannot be created. */
+/* `keep` becomes the member `keeps`. Returns false and sets errno if the file cannot be created. */
 MUST_CHECK bool map_reduce_init(struct map_reduce *r, bool keep);
 void map_reduce_release(struct map_reduce *r);
 /* Begins the job if needed, and sends as much of the input read so far as the connection accepts. */
 void map_reduce_feed(struct map_run *run, uint64_t now);
-/* Returns why the job cannot be sent again; NULL: it can. */
+/* Returns why the job cannot be sent again, or NULL if it can. */
 const char *map_reduce_obstacle(const struct map_run *run);
 /* Sends the job again, from its first line. */
 void map_reduce_restart(struct map_run *run, uint64_t now);
 /* Translates the service's index of an item to the index of the item in the input. */
 uint64_t map_reduce_index(const struct map_reduce *r, uint64_t index);
-/* Returns the line of that item. It is borrowed, and empty if it was not kept. */
+/* Returns the line of item `index` of the input. The line is borrowed, and empty if it was not kept. */
 struct json_slice map_reduce_item(struct map_run *run, uint64_t index);
 
 #endif

@@ -10,8 +10,8 @@
 void output_init(struct output *o, int fd)
 {
     *o = (struct output){.fd = fd, .data = xmalloc(OUTPUT_BYTES)};
-    /* A larger pipe means fewer context switches between this program and its reader. If standard output is not a pipe,
-     * this call fails and does no harm. */
+    /* A pipe with a larger buffer causes fewer context switches between this program and its reader. If standard output
+     * is not a pipe, this call fails and does no harm. */
     fcntl(fd, F_SETPIPE_SZ, 1 << 20);
 }
 

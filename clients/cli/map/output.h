@@ -30,7 +30,7 @@ static inline bool output_failed(const struct output *o)
     return o->closed || o->error;
 }
 
-/* Writes the line and a newline. data[len] must be readable, as it is for a line in a larger text. */
+/* Writes the line and a newline. The byte data[len] must be readable. */
 static inline void output_line(struct output *o, const char *data, size_t len)
 {
     if (len >= OUTPUT_DIRECT || o->len + len + 1 > OUTPUT_BYTES) {

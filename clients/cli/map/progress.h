@@ -17,14 +17,14 @@ struct progress {
 struct progress_state {
     uint64_t done, failed;
     uint64_t total;     /* 0: not known */
-    bool total_is_sure; /* if false, `total` is estimated from the size of the input file */
+    bool total_is_sure; /* false: `total` is estimated from the size of the input file */
     const char *note;   /* a note such as "waiting for a worker"; NULL: none */
 };
 
 void progress_init(struct progress *p, bool on, uint64_t now);
 /* Draws the line if PROGRESS_MS have passed since it was last drawn. */
 void progress_draw(struct progress *p, const struct progress_state *state, uint64_t now);
-/* Erases the line, before something else is written to the terminal. */
+/* Erases the line. Call it before something else is written to the terminal. */
 void progress_clear(struct progress *p);
 
 #endif

@@ -5,12 +5,12 @@
 #include "common/json/json_walk.h"
 
 enum result_kind {
-    RESULT_VALUE, /* the value of an item, or of the job with reduce */
+    RESULT_VALUE, /* the value of an item; with reduce, the value of the job */
     RESULT_ERROR,
     RESULT_END,
     RESULT_WAITING,
     RESULT_OTHER, /* progress, heartbeat, and types that later versions may add */
-    RESULT_BAD    /* not a line of a coordinator */
+    RESULT_BAD    /* no coordinator sends this line */
 };
 
 struct result_line {
@@ -26,16 +26,17 @@ struct result_line {
     bool draining;          /* END: the job ended because its coordinator drains */
 };
 
-/* An item that had no answer when its job was cancelled. */
+/* RESULT_CUT_*: the item had no answer when its job was cancelled. It was not sent to a worker (UNSENT), or it may have
+ * run. */
 enum result_cut { RESULT_NOT_CUT, RESULT_CUT_UNSENT, RESULT_CUT_SENT };
-/* Returns whether the line is the error of such an item, and whether the item may have run. */
+/* Returns whether the line is the error of such an item, and if so, whether the item may have run. */
 enum result_cut result_line_cut(const struct result_line *r);
 
 /* Reads any line. `len` does not count the newline. */
 struct result_line result_line_read_slowly(const char *line, size_t len);
 
-/* Reads a line of exactly the form {"type":"result","index":N,"value":V}, as nearly all are. Returns false if the line
- * has another form. */
+/* Reads a line of exactly the form {"type":"result","index":N,"value":V}, which nearly all lines have. Returns false if
+ * the line has another form. */
 static inline bool result_line_read_value(const char *line, size_t len, uint64_t *index, struct json_slice *value)
 {
     static const char head[] = "{\"type\":\"result\",\"index\":", middle[] = ",\"value\":";
@@ -51,7 +52,7 @@ static inline bool result_line_read_value(const char *line, size_t len, uint64_t
     return true;
 }
 
-/* Reads any line, and the usual form quickly. */
+/* Reads any line. Is fast if the line has the usual form. */
 static inline struct result_line result_line_read(const char *line, size_t len)
 {
     uint64_t index;

@@ -2,10 +2,10 @@
 
 #include "cli/reconnect/task_facts.h"
 
-#define NEW_NS       NS_PER_S /* after this time without an answer about the tasks, jobs get their usual size */
+#define NEW_NS       NS_PER_S /* if the list of tasks has not come after this time, jobs get their usual size */
 #define SMALL_ITEMS  32       /* items of a job while little is known */
 #define SLOTS_FACTOR 2        /* a job has at least this many items for each slot */
-#define JOB_NS       (250 * NS_PER_MS) /* a small job has work for this time */
+#define JOB_NS       (250 * NS_PER_MS) /* a small job is planned to take this time */
 
 static void move(struct care *c, enum care_state to)
 {
@@ -51,7 +51,7 @@ static void answered(struct care *c)
     move(c, CARE_IDLE);
 }
 
-/* Tries again later, if the answer is needed. */
+/* Tries again later if the run needs the list of tasks. */
 static void not_answered(struct care *c, struct outage *o, uint64_t now)
 {
     connection_close(&c->http);
@@ -59,7 +59,7 @@ static void not_answered(struct care *c, struct outage *o, uint64_t now)
     move(c, c->gate_closed ? CARE_WAITING : CARE_IDLE);
 }
 
-/* Returns whether another try may get another answer. */
+/* Returns whether a later try may get a different answer. */
 static bool is_for_now(int status)
 {
     return status == 429 || status == 500 || (status >= 502 && status <= 504);
@@ -75,7 +75,7 @@ static void read_answer(struct care *c, struct outage *o, uint64_t now)
     o->accepted = o->accepted || described;
     if (c->twice == CARE_UNKNOWN && described)
         c->twice = facts.idempotent == IDEMPOTENCY_NO ? CARE_RUNS_ONCE : CARE_MAY_RUN_TWICE;
-    /* If this is unknown, the run must be careful. */
+    /* The service does not tell whether items may run twice, so the run assumes that they must not. */
     if (c->twice == CARE_UNKNOWN && refused && c->gate_closed) c->twice = CARE_RUNS_ONCE;
     if (c->twice != CARE_UNKNOWN && (listed || refused))
         answered(c);

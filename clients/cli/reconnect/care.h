@@ -1,10 +1,11 @@
 /*
- * The care of `fantail map` for items that must not run twice. If a coordinator is lost, its jobs may be sent again
- * only if the items may run twice. The list of tasks (GET /v1/tasks) tells this. It is asked when a run begins, because
- * later the coordinator that knew it may be gone, and again after a loss if there was no answer.
+ * The care of `fantail map` for items that must not run twice. The jobs of a lost coordinator may be sent again only if
+ * their items may run twice. The list of tasks (GET /v1/tasks) tells whether they may. A run asks for the list when it
+ * begins, because later the coordinator that knows the tasks may be gone. If there was no answer, the run asks again
+ * after a loss.
  *
- * After a loss, a run whose items must not run twice sends no job until the list of tasks was answered again. Otherwise
- * each job that is sent while a proxy has no coordinator would be in doubt.
+ * If items must not run twice, the run sends no job after a loss until it gets the list of tasks again. Otherwise each
+ * job that is sent while a proxy has no coordinator would be in doubt.
  */
 #ifndef FANTAIL_CLI_RECONNECT_CARE_H
 #define FANTAIL_CLI_RECONNECT_CARE_H
@@ -17,15 +18,15 @@ enum care_twice { CARE_UNKNOWN, CARE_MAY_RUN_TWICE, CARE_RUNS_ONCE };
 enum care_state {
     CARE_IDLE,
     CARE_ASKING,  /* a request runs */
-    CARE_WAITING, /* for the next request; only if the gate is closed */
+    CARE_WAITING, /* waits for the time of the next request; only if the gate is closed */
     CARE_STATE_COUNT
 };
 
 struct care {
     enum care_twice twice;
     enum care_state state;
-    bool gate_closed;   /* no job may be sent until the list of tasks was answered */
-    bool limits_jobs;   /* jobs whose items must not run twice are small, so that few items can be in doubt */
+    bool gate_closed;   /* no job may be sent until the list of tasks comes */
+    bool limits_jobs;   /* jobs are small if their items must not run twice, so that few items can be in doubt */
     uint64_t closed_ns; /* since when the gate is closed */
     uint64_t slots;     /* how many items the fleet runs at once; 0: not known */
     uint64_t asked_ns;  /* when the first request was sent */
@@ -35,8 +36,8 @@ struct care {
     struct connection http;
 };
 
-/* `task` has the names of the tasks with commas between them; NULL with a command. If `once`, the options of the run
- * forbid a second run, whatever the tasks are. Without `limits_jobs`, jobs have their usual size. */
+/* `task` has the names of the tasks with commas between them; NULL with a command. `once`: the options forbid that an
+ * item runs twice, even if its task allows it. If `limits_jobs` is false, jobs have their usual size. */
 void care_init(struct care *c, const struct target *target, const char *task, bool once, bool limits_jobs);
 void care_release(struct care *c);
 /* Asks for the list of tasks. Does nothing while a request runs. */
@@ -46,8 +47,8 @@ void care_note_loss(struct care *c, uint64_t now);
 /* Handles the received bytes of the answer, and sends the next request when it is due. */
 void care_step(struct care *c, struct outage *o, uint64_t now);
 
-/* Returns whether it is better to begin with a single small job, because the first answer about the tasks is about to
- * come. */
+/* Returns whether the run should begin with a single small job, because the list of tasks will soon come for the first
+ * time. */
 bool care_is_new(const struct care *c, uint64_t now);
 /* Returns how many items the next job may have; 0: no limit. `pace` is the items per nanosecond so far. */
 uint64_t care_items_max(const struct care *c, double pace, uint64_t now);

@@ -2,10 +2,10 @@
 
 #include "cli/http/retry_wait.h"
 
-/* The tries of a job that was lost before any coordinator has accepted a job of this run. The URL may be wrong. */
+/* How often a lost job is tried while no coordinator has accepted a job of this run, because the URL may be wrong. */
 #define EARLY_TRIES 5
 #define EARLY_NS    (3 * NS_PER_S)
-/* After fewer cuts than this, a job that has no answer yet may only have long items. */
+/* A job without an answer may just have long items. The run gives up only after this many cuts. */
 #define CUTS_MIN 5
 /* A job that is refused because the service is full waits at least this long. */
 #define FULL_NS (60 * NS_PER_S)
@@ -63,6 +63,6 @@ bool outage_note_failure(struct outage *o, enum outage_cause cause, struct outag
     if (now - o->away_ns >= limit) return false;
     if (now - o->began_ns >= limit && tries->cuts >= CUTS_MIN) return false;
     uint64_t wait = wait_ns(o, tries->failures - 1, retry_after_s), left = o->away_ns + limit - now;
-    *retry_ns = now + (wait < left ? wait : left); /* there is one more try at the end of the limit */
+    *retry_ns = now + (wait < left ? wait : left); /* so the last try is at the end of the limit */
     return true;
 }

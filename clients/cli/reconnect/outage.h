@@ -1,10 +1,10 @@
 /*
- * How long a run of `fantail map` tries to get its jobs to a coordinator again. An outage begins when the connection of
- * a job fails. It ends with the next new answer of any job. Pure.
+ * Decides how long a run of `fantail map` tries to reach a coordinator again. An outage begins when the connection of a
+ * job fails. It ends with the next new answer of any job. Pure.
  *
- * The run gives up in two cases. No coordinator has accepted a job for the whole limit. Or coordinators accept a job
- * and are lost again and again, and the whole limit has passed without a new answer. While a coordinator works on a
- * job, the limit does not count, because an item may take long.
+ * The run gives up in two cases: no coordinator accepts a job for the whole limit; or coordinators accept a job and are
+ * lost again and again, and no new answer comes for the whole limit. The time in which a coordinator works on a job
+ * does not count, because an item may take long.
  */
 #ifndef FANTAIL_CLI_RECONNECT_OUTAGE_H
 #define FANTAIL_CLI_RECONNECT_OUTAGE_H
@@ -26,9 +26,9 @@ struct outage_tries {
 
 struct outage {
     uint64_t limit_ns; /* 0: a lost job is not sent again */
-    uint64_t began_ns; /* the first failure since the last new answer; 0: none */
-    uint64_t away_ns;  /* the first failure since a coordinator accepted a job; 0: none */
-    bool accepted;     /* the URL is right: a coordinator has accepted a job of this run, or has told of its tasks */
+    uint64_t began_ns; /* the time of the first failure since the last new answer; 0: none */
+    uint64_t away_ns;  /* the time of the first failure since a coordinator accepted a job; 0: none */
+    bool accepted;     /* the URL is right: a coordinator has accepted a job of this run or sent its list of tasks */
     bool said;         /* the user was told of this outage */
     struct random_source random;
 };
@@ -40,9 +40,9 @@ void outage_note_answer(struct outage *o);
  * instant of the next try. retry_after_s is from the answer; -1: none. */
 MUST_CHECK bool outage_note_failure(struct outage *o, enum outage_cause cause, struct outage_tries *tries,
                                     double retry_after_s, uint64_t now, uint64_t *retry_ns);
-/* Returns how long the run waits for a coordinator that can tell of its tasks. */
+/* Returns how long the run waits for a list of tasks. */
 uint64_t outage_patience_ns(const struct outage *o);
-/* Returns the time to wait before try number `failures` of the same thing. It has jitter. */
+/* Returns the wait before the next try after `failures` earlier failures, with jitter. */
 uint64_t outage_backoff_ns(struct outage *o, unsigned failures);
 
 #endif

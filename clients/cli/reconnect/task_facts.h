@@ -6,11 +6,11 @@
 
 struct task_facts {
     enum idempotency idempotent; /* the strictest value of all tasks */
-    uint64_t slots;              /* the fewest of all tasks; 0: not known */
+    uint64_t slots;              /* the slots of the task that has the fewest; 0: not known */
 };
 
 /* `tasks` has the names of the tasks with commas between them. Returns false if the answer does not describe each of
- * them. A task that the coordinator only expects is not described. */
+ * these tasks. The entry of a task that the coordinator only expects is no description. */
 MUST_CHECK bool task_facts_read(struct task_facts *facts, const char *tasks, const char *json, size_t len);
 
 #endif

@@ -82,7 +82,7 @@ static void read_waiting(struct remote_job *j, struct json_slice waiting)
         if (json_string_is(name, "reason")) j->waiting = without_quotes(value);
 }
 
-/* Reads a member that a coordinator may leave out. */
+/* Reads an optional member. */
 static void read_detail(struct remote_job *j, struct json_slice name, struct json_slice value)
 {
     if (is_null(value)) return;

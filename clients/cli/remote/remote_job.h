@@ -21,7 +21,7 @@ extern const char *const remote_status_words[REMOTE_STATUS_COUNT];
 MUST_CHECK bool remote_status_parse(const char *word, size_t len, enum remote_status *status);
 
 struct remote_job {
-    struct json_slice text; /* the document; borrowed, as all slices below */
+    struct json_slice text; /* the document. This slice and all slices below are borrowed */
     char id[REMOTE_ID_SIZE];
     enum remote_status status;
     bool durable;
@@ -36,16 +36,16 @@ struct remote_job {
 /* Returns false if the text is not a job. */
 MUST_CHECK bool remote_job_read(struct remote_job *j, const char *text, size_t len);
 bool remote_job_has_ended(const struct remote_job *j);
-/* Returns why a job waits, in words: "no worker has the task". `name` is the name of the reason. A name that this
- * program does not know is returned as it is, cut to a static buffer. */
+/* Returns why a job waits, in words such as "no worker has the task". `name` is the name of the reason. A name that
+ * this program does not know is returned as it is, cut to a static buffer. */
 const char *remote_waiting_words(const char *name, size_t len);
 /* Returns how many items have a value or have failed. A cancelled item is not done. */
 uint64_t remote_job_done(const struct remote_job *j);
-/* Returns the exit status that tells the job's status, see exit_status.h. */
+/* Returns the exit status that corresponds to the job's status (exit_status.h). */
 int remote_job_exit_status(const struct remote_job *j);
-/* Returns the exit status for several jobs, from those for some of them: the worse one. */
+/* Returns the worse one of two exit statuses. */
 int remote_job_worse_exit(int a, int b);
-/* Reads a time such as 2026-11-29T03:00:00.000Z. Returns 0 if it is not one. */
+/* Reads a time such as 2026-11-29T03:00:00.000Z. Returns 0 if the text is not a time. */
 int64_t remote_time_read(const char *text, size_t len);
 
 #endif

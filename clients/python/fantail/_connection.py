@@ -1,4 +1,4 @@
-"""One connection to the coordinator, without blocking."""
+"""One connection to the coordinator. It does not block."""
 from __future__ import annotations
 
 import contextlib
@@ -49,12 +49,12 @@ class Connection(Generic[W]):
         except BlockingIOError:
             pass
         except OSError:
-            # A coordinator that refuses a request may answer before it has read the whole request. So the answer is
-            # read next.
+            # A coordinator that refuses a request may answer before it has read the whole request. So the caller reads
+            # the answer next.
             self._unsent = memoryview(b"")
 
     def read(self) -> Optional[HttpAnswer]:
-        """Reads the bytes that have come. Returns the answer if it is whole."""
+        """Reads the bytes that have come. Returns the answer once it is complete."""
         try:
             data = self._socket.recv(_READ_BYTES)
         except BlockingIOError:

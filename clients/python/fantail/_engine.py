@@ -1,11 +1,12 @@
-"""The background thread of an executor or a pool. It starts the fleet, sends works to it and hands out their results.
+"""The background thread of an executor or a pool. It starts the fleet, sends works to the fleet and passes on their
+results.
 
     add(), cancel(), close(), terminate()  any thread
     everything else                        the background thread, which alone uses the connections and the fleet
 
 Each process of the fleet has at most one current work, which has its own connection. So the works begin in the order in
-which they were added. A coordinator does not promise this order for several jobs that wait. The order matters because a
-call may wait for an earlier call.
+which they were added. A coordinator with several waiting jobs does not guarantee this order. The order matters because
+a call may wait for an earlier call.
 """
 from __future__ import annotations
 
@@ -35,21 +36,21 @@ NEVER_SPLIT = ("coordinator_lost", "function_not_unpicklable")
 
 
 class Source:
-    """A source of works, which makes them when there is room for them."""
+    """A source that makes works when the engine has room for them."""
 
     def pull(self) -> Optional[Work]:
         """Returns the next work; None if there are no more."""
         raise NotImplementedError
 
     def fail(self, error: BaseException) -> None:
-        """Called when pull() will not be called any more."""
+        """The engine calls this when it will not call pull() any more."""
         raise NotImplementedError
 
 
 class State(enum.Enum):
     OPEN = "open"
-    CLOSING = "closing"  # ends when all works are settled
-    ENDING = "ending"  # ends at once
+    CLOSING = "closing"  # the engine ends when all works are settled
+    ENDING = "ending"  # the engine ends immediately
     ENDED = "ended"
 
 
@@ -100,7 +101,7 @@ class Engine:
         self._wake()
 
     def cancel(self, work: Work) -> None:
-        """Stops the process of a current work. Neither finish() nor fail() will be called."""
+        """Stops the process of a current work. The engine then calls neither finish() nor fail()."""
         with self._lock:
             self._unwanted.add(work)
         self._wake()
@@ -284,7 +285,7 @@ class Engine:
                 self._settle(work, answer)
 
     def _lost(self, work: Work) -> None:
-        """The coordinator was lost, or is being started again. Its unanswered works are sent again after a while."""
+        """The coordinator was lost, or is restarting. After a pause, its unanswered works are sent again."""
         work.losses += 1
         if work.losses > MOST_LOSSES:
             error = ItemError("coordinator_lost", "the coordinator was lost several times before the answer",
@@ -308,7 +309,8 @@ class Engine:
         self._guard(lambda: work.finish(outcomes))
 
     def _failed(self, work: Work, error: BaseException) -> None:
-        """If several calls failed together, each call runs again alone, to find the cause."""
+        """If the calls of a batch failed together, runs the calls again in smaller works, to find the one that is the
+        cause."""
         if isinstance(error, ItemError):
             error.attempts += work.attempts - 1
         may_split = not isinstance(error, FleetError) and getattr(error, "name", "") not in NEVER_SPLIT
@@ -320,7 +322,7 @@ class Engine:
 
     @staticmethod
     def _guard(call) -> None:  # type: ignore[no-untyped-def]
-        """A callback of the user may raise anything."""
+        """Runs a callback of the user, which may raise any exception."""
         try:
             call()
         except BaseException:
@@ -347,8 +349,8 @@ class Engine:
 
 @atexit.register
 def _end_all() -> None:
-    """When the interpreter exits, it first finishes the calls of executors, as in concurrent.futures. Pools end at
-    once."""
+    """Runs when the interpreter exits. Finishes the calls of executors, as in concurrent.futures, but ends pools
+    immediately."""
     engines = [engine for engine in _engines if engine._owner == os.getpid()]
     try:
         for engine in engines:

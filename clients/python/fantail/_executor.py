@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Future(concurrent.futures.Future):  # type: ignore[type-arg]
-    """As in concurrent.futures, but cancel() also cancels a running call by ending its process."""
+    """As in concurrent.futures, but cancel() also cancels a running call: it ends the call's process."""
 
     _stop: Callable[[], None]
 
@@ -62,7 +62,7 @@ class Call(Work):
         if not succeeded:
             self.fail(value)
             return
-        with contextlib.suppress(concurrent.futures.InvalidStateError):  # the future was cancelled meanwhile
+        with contextlib.suppress(concurrent.futures.InvalidStateError):  # another thread has cancelled the future
             self.future.set_result(value)
 
     def fail(self, error: BaseException) -> None:
@@ -107,8 +107,8 @@ class Executor(concurrent.futures.Executor):
     max_tasks_per_child  a process is replaced after this number of calls (of map: chunks)
     item_timeout_s       a call that runs longer fails with an ItemError named "timed_out"
 
-    A call whose process dies fails with an ItemError. The other calls are answered. A call can run more than once if
-    another call of the same map kills their process.
+    A call whose process dies fails with an ItemError. The other calls are answered. If a call of a map kills its
+    process, other calls of the same map may run more than once.
     """
 
     def __init__(self, max_workers: Optional[int] = None, *, initializer: Optional[Callable[..., object]] = None,
@@ -133,7 +133,7 @@ class Executor(concurrent.futures.Executor):
             return_exceptions: bool = False) -> Iterator[T]:
         """As in concurrent.futures. Without chunksize, the best size of a batch is measured.
 
-        buffersize: the iterables are read lazily, at most this number of chunks ahead of the results.
+        buffersize: the iterables are read lazily, at most this number of batches ahead of the results.
         return_exceptions: an exception takes the place of the result of its call, and the other results follow.
         """
         if chunksize is not None and chunksize < 1:

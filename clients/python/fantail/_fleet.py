@@ -1,8 +1,7 @@
 """The private fleet of this process: a coordinator and a worker with one task, `python-call`.
 
-Everything is in a folder that only this user can enter. The folder is locked while its owner lives. If the owner was
-killed, the folder is not locked, and the next fleet removes it. The programs end when the thread that has started them
-ends.
+All files are in a folder that only this user can enter. This process locks the folder. If this process is killed, the
+lock is released, and the next fleet removes the folder. The programs end when the thread that has started them ends.
 """
 from __future__ import annotations
 
@@ -96,7 +95,7 @@ class Fleet:
         return self._process.stdout.fileno()
 
     def end(self, at_once: bool) -> None:
-        """Ends the programs and removes the folder. A forked child only forgets both."""
+        """Ends the programs and removes the folder. In a forked child, only forgets them."""
         if os.getpid() != self._owner:
             return
         process, self._process = self._process, None
@@ -111,11 +110,11 @@ class Fleet:
         try:
             process.wait(0.2 if at_once else _END_S)
         except subprocess.TimeoutExpired:
-            process.terminate()  # the second signal ends everything at once
+            process.terminate()  # the second signal ends all programs immediately
             try:
                 process.wait(_END_S)
             except subprocess.TimeoutExpired:
-                process.kill()  # the services end with the command
+                process.kill()  # the services end when the command ends
                 process.wait()
         if process.stdout:
             process.stdout.close()
@@ -126,7 +125,7 @@ def _process_file() -> str:
 
 
 def _interpreter_options() -> list[str]:
-    """The options of this interpreter, such as -O and -W. multiprocessing passes on the same ones."""
+    """The options of this interpreter, such as -O and -W. multiprocessing passes on the same options."""
     options: Callable[[], list[str]] = getattr(subprocess, "_args_from_interpreter_flags", list)
     return options()
 
@@ -155,7 +154,7 @@ def _sweep() -> None:
         path = os.path.join(parent, name)
         with contextlib.suppress(OSError):
             if os.stat(path).st_uid != os.getuid() or not os.listdir(path):
-                continue  # an empty folder was just made and has no lock yet
+                continue  # an empty folder may be so new that it has no lock yet
             fd = _locked(path)
             shutil.rmtree(path, ignore_errors=True)
             os.close(fd)

@@ -11,7 +11,7 @@ from ._engine import Engine, Source
 from ._sizing import BatchSize
 from ._work import Function, Outcomes, Work
 
-GATHER_S = 0.005  # a slow generator does not delay the calls that it has already yielded
+GATHER_S = 0.005  # after this time a batch is sent, even if the generator has yielded only a few calls
 
 
 class _Batch(Work):
@@ -32,8 +32,9 @@ class _Batch(Work):
 
 
 class Mapping(Source):
-    """If the calls are a sequence, the engine takes batches when it has room. If they come from an iterator, the thread
-    that reads the results also reads the iterator. So the iterator is at most `window` batches ahead of the results."""
+    """A map. If its calls are a sequence, the engine takes batches when it has room. If the calls come from an
+    iterator, the thread that reads the results also reads the iterator. So the iterator is at most `window` batches
+    ahead of the results."""
 
     def __init__(self, engine: Engine, function: Function, form: int, *, calls: Optional[Sequence[Any]] = None,
                  iterator: Optional[Iterator[Any]] = None, size: Optional[int] = None, window: int = 0,
@@ -157,7 +158,8 @@ class Mapping(Source):
             return self._done.pop(index)
 
     def all_results(self, return_exceptions: bool) -> list[Any]:
-        """All results in their order, once the map has ended. Raises the first exception."""
+        """Waits for the end of the map, and returns all results in the order of the calls. Raises the first
+        exception."""
         results: list[Any] = []
         if self._source_error is not None:
             raise self._source_error
@@ -171,7 +173,7 @@ class Mapping(Source):
         return results
 
     def cancel(self) -> None:
-        """Drops the calls that have not begun, and stops the processes of the others."""
+        """Drops the calls that have not begun, and stops the processes of the calls that run."""
         with self._condition:
             self.is_cancelled = self._is_exhausted = True
             under_way = list(self._under_way)
@@ -194,7 +196,7 @@ def results_of(mapping: Mapping, deadline: Optional[float], return_exceptions: b
                 results = outcomes.results[::-1]
                 del outcomes
                 while results:
-                    yield results.pop()  # the generator keeps no reference to a result
+                    yield results.pop()  # pop(), so that the generator keeps no reference to a result
                 continue
             for index in range(len(outcomes)):
                 succeeded, value = outcomes.outcome(index)

@@ -1,5 +1,5 @@
-"""Turns functions, arguments and exceptions into bytes. It uses pickle where pickle is right, and otherwise
-cloudpickle."""
+"""Turns functions, arguments and exceptions into bytes. Uses pickle where its result can be read in another process,
+and otherwise cloudpickle."""
 from __future__ import annotations
 
 import pickle
@@ -18,9 +18,9 @@ def dumps(value: Any) -> bytes:
         data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
         if b"__main__" not in data:
             return data
-    except Exception:  # also the exceptions of a __reduce__ of the user
+    except Exception:  # a __reduce__ of the user may raise any exception
         pass
-    import cloudpickle  # the import takes as long as the start of a fleet, so it is done only if it is needed
+    import cloudpickle  # this import takes as long as the start of a fleet, so it is done only if needed
     return bytes(cloudpickle.dumps(value, pickle.HIGHEST_PROTOCOL))
 
 
@@ -59,7 +59,7 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         for name, cell in zip(value.__code__.co_freevars, value.__closure__ or ()):
             try:
                 yield f"its variable {name!r}", cell.cell_contents
-            except ValueError:  # not assigned yet
+            except ValueError:  # the cell is not assigned yet
                 pass
         for name in value.__code__.co_names:
             if name in value.__globals__:

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class AsyncResult(Generic[T]):
-    """The result of a call, or of a map, that has not ended yet."""
+    """The future result of a call or of a map."""
 
     def __init__(self, callback: Optional[Callable[[Any], object]], error_callback: Optional[Callable[[Any], object]]) -> None:
         self._event = threading.Event()
@@ -71,8 +71,8 @@ class _Apply(Work):
 
 
 class ResultIterator(Iterator[T]):
-    """The results of imap(). If a call failed, its exception is raised in the place of its result, and the iteration
-    can go on."""
+    """The results of imap(). If a call failed, next() raises its exception in the place of its result, and the
+    iteration can continue."""
 
     def __init__(self, mapping: Mapping) -> None:
         self._mapping = mapping
@@ -104,11 +104,10 @@ class ResultIterator(Iterator[T]):
 
 
 class Pool:
-    """Has the methods of multiprocessing.Pool. maxtasksperchild and chunksize have the same meaning as there.
+    """Has the methods of multiprocessing.Pool. maxtasksperchild and chunksize mean the same as in multiprocessing.
 
-    Without chunksize, the best size of a batch is measured. imap() reads its iterable while its results
-    are read, only a few batches ahead. With `return_exceptions`, an exception takes the place of the result of its
-    call.
+    Without chunksize, the best size of a batch is measured. imap() reads its iterable lazily, only a few batches ahead
+    of the results that were read. With `return_exceptions`, an exception takes the place of the result of its call.
     """
 
     def __init__(self, processes: Optional[int] = None, initializer: Optional[Callable[..., object]] = None,
@@ -202,7 +201,7 @@ class Pool:
     # ---- the end ----
 
     def close(self) -> None:
-        """Takes no more calls. The calls that were taken are still answered."""
+        """Accepts no more calls. The calls that were accepted are still answered."""
         self._is_open = False
         self._engine.close()
 

@@ -3,8 +3,8 @@
 START is a file that the package has written: the pickle of a dict with `path` and `argv` for sys, and `initializer`.
 The lines have the format for a program with ids (docs/protocol.md). An item is the base64 of the pickle of (function,
 is_file, form, calls). `function` is a pickle, or the path of a file that has it. `calls` is the pickle of a list of
-calls. The answer is the base64 of the pickle of (results, failures, seconds). `failures` has for each call without a
-result, by its index, (kind, text, pickle of the exception or None, traceback).
+calls. The answer is the base64 of the pickle of (results, failures, seconds). `failures` is a dict: its keys are the
+indices of the calls without a result, and its values are (kind, text, pickle of the exception or None, traceback).
 
 This file is started often and imports little. It does not import its package, because the calls may not need it.
 """
@@ -32,7 +32,7 @@ functions: dict[bytes, Any] = {}
 
 
 def dumps(value: Any) -> bytes:
-    """As _pickling.dumps(). The objects of __main__ came here by value, and must go back by value."""
+    """Like _pickling.dumps(). The objects of __main__ came to this process by value, and must go back by value."""
     try:
         data = pickle.dumps(value, PROTOCOL)
         if b"__main__" not in data:
@@ -52,7 +52,7 @@ def function_of(data: bytes, is_file: bool) -> Any:
             function = pickle.load(file)
     else:
         function = pickle.loads(data)
-    # A call may change a callable object, so each batch gets a new one. A plain function is kept.
+    # A call may change a callable object, so each batch gets a new copy of the object. A plain function is kept.
     if is_file or type(function) in (type(dumps), type(len), type):
         if len(functions) >= KEPT_FUNCTIONS:
             functions.clear()
@@ -68,7 +68,7 @@ def text_of(error: BaseException) -> str:
 
 
 def failure_of(error: BaseException, kind: str = "raised") -> Failure:
-    """Describes an exception. The first frames are left out, because they are those of this file."""
+    """Describes an exception. Omits the first frames of the traceback, because they belong to this file."""
     import traceback
     frames = error.__traceback__
     while frames and frames.tb_frame.f_code.co_filename == __file__:
@@ -83,7 +83,7 @@ def failure_of(error: BaseException, kind: str = "raised") -> Failure:
         return kind, text_of(error), None, text
     try:
         data = dumps(error)
-        pickle.loads(data)  # many exceptions can be pickled, but cannot be rebuilt
+        pickle.loads(data)  # many exceptions can be pickled but not rebuilt
     except BaseException as why:
         return "exception_not_picklable", f"{text_of(error)} (it cannot be pickled: {text_of(why)})", None, text
     return kind, text_of(error), data, text
@@ -101,7 +101,7 @@ def run_calls(function: Any, form: int, calls: list[Any]) -> tuple[list[Any], di
         steps = map(function if form == ONE else lambda call: function(*call[0], **call[1]), rest)
     while len(results) < len(calls):
         try:
-            results.extend(steps)  # keeps the results from before an exception
+            results.extend(steps)  # if a call raises, keeps the results of the calls before it
             if len(results) == len(calls):
                 break
             raise StopIteration  # a call has raised StopIteration, which looks like the end of the steps
@@ -177,12 +177,12 @@ def serve(items_fd: int, answers_fd: int) -> None:
                 raise
             os._exit(1)
         if state["is_child"]:
-            os._exit(0)  # the function has forked, and returned in the child too
+            os._exit(0)  # the function has called fork(), and has returned in the child too
         write_all(answers_fd, b'%s,"value":"%s"}\n' % (before, binascii.b2a_base64(answer, newline=False)))
 
 
 def claim_stdio() -> tuple[int, int]:
-    """Prevents the calls from reading items and from printing between the answers."""
+    """Prevents the calls from reading the items, and from printing into the answers."""
     items_fd, answers_fd = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)

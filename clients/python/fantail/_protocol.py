@@ -1,8 +1,8 @@
 """Writes requests to a coordinator and reads its answers, as bytes. This module does no I/O and reads no clock.
 
-A call or a batch of calls travels as one job with one item: a JSON string in base64, so that it may hold a pickle. The
-answer of the item is such a string too. Each batch is a job of its own, so answers can come in any order. The jobs use
-a few connections that stay open. Closing a connection cancels its batch.
+A call or a batch of calls is sent as one job with one item: a JSON string with a pickle in base64. The answer to the
+item is such a string too. Each batch is a job of its own, so answers can come in any order. The jobs use a few
+connections that stay open. Closing a connection cancels its batch.
 """
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ._errors import ItemError
 MAX_ITEM_BYTES = 48 << 20  # base64 makes it 64 MiB, the limit of an item
 
 TASK = "python-call"
-# A call runs again if its worker is lost, because the call did not cause the loss. It does not run again after a crash:
-# then this package runs the calls of the batch one by one, to find the call that caused the crash.
+# The fleet runs a call again if its worker is lost, because the call did not cause the loss. It does not run a call
+# again after a crash: this package then runs the calls of the batch one by one, to find the call that caused the crash.
 _OPTIONS = "retry.on=worker_lost&retry.max_attempts=3&hedge.enabled=false"
 
 
 def request_of(payload: bytes, timeout_s: float) -> bytes:
-    """Returns the HTTP request of a job with this payload. timeout_s: 0 for none."""
+    """Returns the HTTP request of a job with this payload. A timeout_s of 0 sets no timeout."""
     body = b'"%s"\n' % binascii.b2a_base64(payload, newline=False)
     head = (f"POST /v1/jobs?task={TASK}&item_timeout_s={timeout_s:g}&{_OPTIONS} HTTP/1.1\r\n"
             "Host: fantail\r\nContent-Type: application/x-ndjson\r\n"
@@ -49,7 +49,7 @@ class HttpReader:
         self._body = bytearray()
 
     def feed(self, data: bytes) -> Optional[HttpAnswer]:
-        """Returns the answer if it is whole now. After that the reader is ready for the next one."""
+        """Returns the answer once it is complete. After that the reader is ready for the next answer."""
         self._bytes += data
         if self._head is None and not self._read_head():
             return None

@@ -1,4 +1,4 @@
-"""How many calls travel in one batch. This module does no I/O and reads no clock."""
+"""Decides how many calls are sent in one batch. This module does no I/O and reads no clock."""
 from __future__ import annotations
 
 from typing import Optional
@@ -10,7 +10,7 @@ LARGEST = 1 << 18
 
 
 class BatchSize:
-    """Measures calls and aims at batches of TARGET_S, so that a batch takes much longer than its transport.
+    """Measures calls and aims at batches that run for TARGET_S, much longer than their transport takes.
 
     The first batches have one call, so slow calls never wait in a batch.
     """
@@ -29,8 +29,8 @@ class BatchSize:
         return max(1, min(self._size, -(-remaining // (2 * slots))))
 
     def measured(self, calls: int, seconds: float, size_bytes: int) -> None:
-        """Call it after a batch. The batch took this time in its process. size_bytes is the larger size of its
-        request and its answer."""
+        """Call it after a batch. seconds is the time that the batch took in its process. size_bytes is the size of the
+        batch's request or of its answer, whichever is larger."""
         by_time = TARGET_S * calls / max(seconds, 1e-9)
         by_bytes = TARGET_BYTES * calls / max(size_bytes, 1)
         self._size = max(1, int(min(by_time, by_bytes, self._size * GROWTH, LARGEST)))

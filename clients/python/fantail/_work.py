@@ -1,4 +1,4 @@
-"""The works of the engine. A work is a call of submit(), or a batch of calls of a map."""
+"""The works of the engine. A work is one call from submit(), or a batch of calls of a map."""
 from __future__ import annotations
 
 import math
@@ -11,7 +11,7 @@ from ._protocol import MAX_ITEM_BYTES
 
 ONE, STAR, FULL = 0, 1, 2  # as in _process.py
 
-SPLIT_TO_ONE = 64  # up to this number, all calls are run one by one
+SPLIT_TO_ONE = 64  # a batch of up to this number of calls is split into single calls
 
 Outcome = tuple[bool, Any]  # (True, result) or (False, exception)
 
@@ -25,7 +25,7 @@ class Function:
 
 
 class Work:
-    """Calls that travel together. The engine calls begin(), and then exactly one of finish() and fail()."""
+    """Calls that are sent together. The engine calls begin(), and then exactly one of finish() and fail()."""
 
     def __init__(self, function: Function, form: int, calls: Sequence[Any], data: Optional[bytes] = None) -> None:
         self.function = function
@@ -37,18 +37,18 @@ class Work:
         self.losses = 0
 
     def begin(self) -> bool:
-        """Returns False if nobody wants the results any more."""
+        """Returns False if the results are no longer wanted."""
         return True
 
     def root(self) -> "Work":
-        """The work of which this one is a part."""
+        """Returns the work of which this work is a part, or itself."""
         return self
 
     def finish(self, outcomes: "Outcomes") -> None:
         raise NotImplementedError
 
     def fail(self, error: BaseException) -> None:
-        """None of the calls has a result."""
+        """Called with the error of all calls; none of them has a result."""
         raise NotImplementedError
 
     def payload(self) -> bytes:
@@ -63,9 +63,9 @@ class Work:
         return payload
 
     def split(self) -> "list[Work]":
-        """Returns the same calls in smaller works, after a process died while it ran them. Their results come to this
-        object. A batch is split twice: first into about sqrt(n) works of about sqrt(n) calls, and then into single
-        calls."""
+        """Returns the same calls in smaller works, after a process died while it ran them. The smaller works give their
+        results to this object. A batch is split twice: first into about sqrt(n) works of about sqrt(n) calls, and then
+        into single calls."""
         calls = len(self.calls)
         size = 1 if calls <= SPLIT_TO_ONE else math.isqrt(calls)
         whole = _Whole(self)
