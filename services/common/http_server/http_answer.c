@@ -6,7 +6,7 @@
 
 #define WORTH_A_PULL_BYTES (4 * KIB)
 
-/* Pulls until no more is available, or until the rest of `dst` is too small for another pull. */
+/* Calls pull() until it has no more bytes, or until the room left in `dst` is too small for another call. */
 static size_t gather(struct http_exchange *x, char *dst, size_t cap)
 {
     size_t got = 0;
@@ -45,7 +45,7 @@ static ssize_t on_read(void *cls, uint64_t position, char *dst, size_t cap)
     return 0;
 }
 
-/* If a large answer is complete before it is sent, it is sent from its own memory, without a copy. */
+/* Prepares a large answer that is already complete, so that it is sent from its own memory, without a copy. */
 static bool begin_whole(struct http_exchange *x)
 {
     struct buf answer = {0};
@@ -56,8 +56,8 @@ static bool begin_whole(struct http_exchange *x)
     return true;
 }
 
-/* Creates the response of a streamed answer once its first bytes or its end have come, or now if the head must be sent
- * at once. Returns false while it must wait. */
+/* Creates the response of a streamed answer. Returns false if it must wait: no bytes and no end have come yet, and the
+ * head need not be sent now. */
 static bool begin_stream(struct http_exchange *x)
 {
     size_t got = 0;
@@ -71,8 +71,8 @@ static bool begin_stream(struct http_exchange *x)
         x->response = MHD_create_response_from_buffer(got, x->server->scratch, MHD_RESPMEM_MUST_COPY);
     } else {
         buf_add(&x->early, x->server->scratch, got);
-        /* For HTTP/1.1, chunks are pulled into the connection's own buffer. HTTP/1.0 has no chunks, so only its answers
-         * use this block. */
+        /* For HTTP/1.1, the library pulls chunks into the connection's own buffer. HTTP/1.0 has no chunks, so only
+         * answers to HTTP/1.0 use this block. */
         size_t block = x->is_http_1_0 ? LIMIT_PULL_BYTES : 1;
         x->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, block, on_read, x, NULL);
     }
@@ -102,7 +102,7 @@ static void add_headers(struct http_exchange *x)
         MHD_add_response_header(x->response, name, value);
         at += strlen(name) + strlen(value) + 2;
     }
-    /* Some proxies store answers, unless the answer forbids it. Some collect a whole block of an answer before they
+    /* Some proxies store an answer unless it forbids that. Some proxies collect a whole block of an answer before they
      * pass it on or compress it. */
     if (find_header(&x->headers, "Cache-Control", &len) == x->headers.len)
         MHD_add_response_header(x->response, "Cache-Control", x->streamed ? "no-store, no-transform" : "no-store");
@@ -168,7 +168,7 @@ static bool begin_answer(struct http_exchange *x, int status, const char *conten
 void http_answer(struct http_exchange *x, int status, const char *content_type, const char *body, size_t len)
 {
     if (!begin_answer(x, status, content_type)) return;
-    /* The library declares a pointer to non-const, but with MUST_COPY it only reads the bytes. */
+    /* The library's parameter is not const, but with MUST_COPY the library only reads the bytes. */
     x->response = MHD_create_response_from_buffer(len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
     if (!x->response) BUG("out of memory for an answer");
     http_exchange_wake(x);
@@ -185,7 +185,7 @@ void http_answer_tagged(struct http_exchange *x, const char *content_type, const
     char etag[HTTP_ETAG_SIZE];
     http_etag_write(etag, sizeof etag, body, len);
     http_exchange_set_header(x, "ETag", etag);
-    /* If-None-Match may list several tags. The quotes of a tag keep it from matching a part of another tag. */
+    /* If-None-Match may list several tags. A tag includes its quotes, so it cannot match a part of another tag. */
     if (known && (strstr(known, etag) || strcmp(known, "*") == 0))
         http_answer(x, 304, NULL, "", 0);
     else

@@ -53,7 +53,7 @@ bool http_connection_has_unsent(int fd)
     struct tcp_info info;
     socklen_t size = sizeof info;
     if (ioctl(fd, SIOCOUTQ, &unsent) != 0 || unsent <= 0) return false;
-    /* If the peer has reset the connection, the kernel's count of unsent bytes never falls. */
+    /* If the peer has reset the connection, the kernel keeps its count of unsent bytes for ever. */
     return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_state != TCP_CLOSE;
 }
 
@@ -75,8 +75,8 @@ void http_connection_free_unsent(struct http_server *s)
     }
 }
 
-/* The descriptor is removed from the set explicitly. A child process that is being started may hold a copy of the
- * descriptor for a moment longer, during which its events would still be reported. */
+/* Removes the descriptor from the epoll set explicitly. A child process that is being started may hold a copy of the
+ * descriptor for a moment, and epoll would still report events of that copy. */
 static void connection_closed(struct http_connection *c)
 {
     epoll_ctl(c->server->watch_fd, EPOLL_CTL_DEL, c->fd, NULL);
@@ -87,7 +87,7 @@ static void connection_closed(struct http_connection *c)
         c->prev->next = c->next;
     else
         c->server->connections = c->next;
-    /* At the limit of connections the daemon stops accepting. It accepts again only after its next run. */
+    /* At the limit of connections the daemon stops accepting. It starts again only when it runs the next time. */
     if (!c->server->stopping) http_server_want_turn(c->server);
     if (!c->server->stopping && c->lingers) http_linger_start(c->server, c->fd);
     http_wire_remove(c);
@@ -114,10 +114,10 @@ static bool is_zero(const char *data, size_t len)
     return data[0] == 0 && memcmp(data, data + 1, len - 1) == 0;
 }
 
-/* Between requests the library keeps all memory of a connection, and fills it with zeros. A page that was returned to
- * the kernel reads as zeros too, so nothing changes for the library. Memory that holds anything but zeros is not
- * returned. When the library closes a connection it frees the memory, but a suspended connection is removed only after
- * it was resumed. */
+/* Between requests the library keeps all memory of a connection, and fills that memory with zeros. A page that was
+ * returned to the kernel reads as zeros too, so nothing changes for the library. This function does not return memory
+ * with other content. It skips a suspended connection, because the library may have closed such a connection and freed
+ * its memory already. */
 bool http_connection_free_memory(struct http_connection *c)
 {
     const struct http_framing *f = &c->framing;
@@ -132,7 +132,7 @@ bool http_connection_free_memory(struct http_connection *c)
     return true;
 }
 
-/* libmicrohttpd sees that both directions have ended, and closes the connection. */
+/* Ends both directions. libmicrohttpd notices this and closes the connection. */
 void http_connection_cut(struct http_connection *c)
 {
     connection_move(c, HTTP_CONNECTION_CUT);
@@ -149,8 +149,8 @@ static void write_headers(const char *headers, size_t len, struct buf *out)
     }
 }
 
-/* Writes the headers that every answer to this request has. If the library has not passed on the request's head, they
- * are made from the part of the head that was read. */
+/* Writes the headers that every answer to this request has. If the library has not passed on the request's head yet,
+ * makes the headers from the part of the head that was read. */
 static void write_first_headers(const struct http_connection *c, struct buf *out)
 {
     const struct http_server_options *o = &c->server->options;
@@ -176,7 +176,7 @@ static void send_problem(struct http_connection *c, int status, const char *more
     write_first_headers(c, &all);
     buf_addf(&all, "%sCache-Control: no-store\r\nConnection: close\r\n\r\n", more_headers);
     buf_add(&all, body.data, body.len);
-    /* If the socket's send buffer has no room for this, the peer is not reading, and gets no answer. */
+    /* If the socket's send buffer has no room for the answer, the peer does not read, and gets no answer. */
     if (http_connection_send(c, all.data, all.len)) http_tls_bye(c);
     buf_release(&body);
     buf_release(&all);
@@ -202,14 +202,14 @@ void http_connection_reject(struct http_connection *c, int status, const char *d
     const struct http_server_options *o = &c->server->options;
     struct http_exchange *x = c->exchange;
     if (x && !x->status) x->status = status;
-    /* An exchange that has its headers calls on_done() at its end, so on_done() is not called here. */
+    /* If an exchange has its headers, its end calls on_done(), so this function does not. */
     if ((!x || x->stage == HTTP_STAGE_HEAD) && o->on_done) o->on_done(o->data, "", "", status, 0);
     log_debug("request refused", LOG_I64("fd", c->fd), LOG_I64("status", status), LOG_STR("detail", detail));
     http_connection_refuse_in_call(c, status, detail);
 }
 
-/* The socket is not closed at once. The kernel would answer data for a closed socket with a reset, and the reset could
- * overtake the answer. */
+/* Leaves the socket open for now. If the socket were closed, the kernel would answer further data with a reset, and the
+ * reset could overtake the answer. */
 void http_connection_close_idle(struct http_connection *c)
 {
     if (c->state != HTTP_CONNECTION_OPEN || (c->exchange && c->exchange->stage != HTTP_STAGE_HEAD)) return;

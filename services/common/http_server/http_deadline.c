@@ -1,4 +1,4 @@
-/* The time limits of a connection: for a head, for a pause in a body, and between requests. */
+/* Enforces the time limits of a connection: for a head, for a pause in a body, and between requests. */
 #include <sys/ioctl.h>
 
 #include "common/http_server/http_server_internal.h"
@@ -10,8 +10,8 @@ static uint64_t ms_since(uint64_t now_ms, uint64_t then_ms)
     return now_ms > then_ms ? now_ms - then_ms : 0;
 }
 
-/* Idle connections must not keep new ones out. So if most connections are in use, an idle connection gets only the time
- * that a new connection has for its first request. */
+/* Idle connections must not block new ones. So if three quarters of the connections are open, an idle connection gets
+ * no more time than a new connection has for its first request. */
 static uint64_t keepalive_ms(const struct http_server *s)
 {
     const struct http_server_options *o = &s->options;
@@ -33,7 +33,7 @@ static void sweep_head(struct http_connection *c, uint64_t now_ms)
     }
 }
 
-/* Returns whether the body will never be complete: the peer sends nothing more, and nothing is left to read. */
+/* Returns true if the body will never be complete: the peer sends nothing more, and nothing is left to read. */
 static bool will_stay_short(struct http_connection *c, uint64_t now_ms)
 {
     enum { SETTLED_MS = 200 }; /* after this time the library has passed on everything that it has read */
@@ -70,9 +70,9 @@ static bool holds_idle_memory(const struct http_connection *c, uint64_t now_ms)
     return !c->exchange && c->memory && ms_since(now_ms, c->since_ms) >= LIMIT_IDLE_MEMORY_MS;
 }
 
-/* Checks each connection, and returns the memory of idle ones to the kernel, which takes about 30 us for each. If there
- * are many, some are left to another sweep soon after, so that the loop is not held up for long. Both are done in one
- * walk, because most of the time goes into fetching the connections from memory. */
+/* Checks each connection, and returns the memory of idle connections to the kernel. Returning the memory of one
+ * connection takes about 30 us. If this takes too long, another sweep soon returns the rest, so that the loop is not
+ * blocked for long. One walk does both, because most of its time is spent on loading the connections from memory. */
 static void sweep_all(struct http_server *s, uint64_t now_ms)
 {
     enum { SOON_MS = 50 };

@@ -2,14 +2,16 @@
 #include "common/observe/log.h"
 
 #define FREE_EXCHANGES_KEPT 64
-/* When the library resumes a connection, it looks at all that are suspended. It takes up to LOOK for each of them,
- * because its memory is in no cache. With thousands of them this takes longer than the rest of an answer. */
+/* When the library resumes a connection, it walks all suspended connections. Each of them takes up to RESUME_LOOK_NS,
+ * because its memory is in no cache. With thousands of suspended connections, the walk takes longer than the rest of an
+ * answer. */
 #define RESUME_LOOK_NS 100
-/* With so many suspended connections, resumes are gathered: after one, the next waits for GAP per connection. */
+/* From this many suspended connections on, resumes are batched: after a batch, the next one waits RESUME_GAP_NS for
+ * each suspended connection. */
 #define RESUME_GATHER_FROM 1000
 #define RESUME_GAP_NS      (40 * RESUME_LOOK_NS)
-/* If a turn has lasted this long, an exchange that has already moved bytes is parked. It is resumed in the next turn,
- * so a turn is also several times as long as a resume takes. */
+/* If a turn has lasted this long, an exchange that has already moved bytes in this turn is parked until the next turn.
+ * To resume it costs a walk, so the limit grows with the number of suspended connections. */
 #define STEPS_NS       (100 * NS_PER_US)
 #define STEPS_LOOKS_NS (8 * RESUME_LOOK_NS)
 
@@ -106,7 +108,7 @@ void http_exchange_suspend(struct http_exchange *x)
         http_peer_check(x->connection);
 }
 
-/* Asks for a turn in which woken exchanges may be resumed. */
+/* Asks for a turn of the server at a time when woken exchanges may be resumed. */
 static void want_resume(struct http_server *s)
 {
     uint64_t now_ns = uv_hrtime();
@@ -128,7 +130,7 @@ void http_exchange_wake(struct http_exchange *x)
     want_resume(s);
 }
 
-/* If many connections are suspended, several are resumed at once. */
+/* If many connections are suspended, resumes them in batches. */
 void http_exchange_resume_woken(struct http_server *s)
 {
     if (!s->woken) return;
@@ -145,8 +147,8 @@ void http_exchange_resume_woken(struct http_server *s)
     }
 }
 
-/* Once a turn has lasted long, an exchange that already moved bytes waits for the next turn, so that short requests can
- * finish. */
+/* Once a turn has lasted long, an exchange that has already moved bytes in this turn waits for the next one, so that
+ * short requests can finish. */
 bool http_exchange_park(struct http_exchange *x)
 {
     struct http_server *s = x->server;
@@ -169,7 +171,7 @@ void http_exchange_unpark(struct http_server *s)
     }
 }
 
-/* libmicrohttpd calls this first for a request, before its headers are in. */
+/* For each request, libmicrohttpd calls this function first, before the headers have arrived. */
 void *http_exchange_on_uri(void *cls, const char *uri, struct MHD_Connection *mhd)
 {
     struct http_server *s = cls;
@@ -211,7 +213,8 @@ static enum MHD_Result on_head(struct http_exchange *x, const char *url, const c
     if (!http_tls_admits(c)) return MHD_NO; /* the peer was refused during the handshake */
     if (c->state == HTTP_CONNECTION_CLOSE_SENT) {
         /* The peer got a 503 before it sent this request, and our side of the connection is shut down. So this answer
-         * does not reach the peer. It only ends the exchange. Further bytes from the peer are read and dropped. */
+         * does not reach the peer; its only purpose is to end the exchange. Further bytes from the peer are read and
+         * dropped. */
         http_answer_problem(x, 503, NULL, "draining");
         return MHD_YES;
     }
@@ -220,8 +223,8 @@ static enum MHD_Result on_head(struct http_exchange *x, const char *url, const c
         x->route->handle(x, x->server->options.data);
         if (!x->ops && !http_exchange_answered(x)) http_answer_problem(x, 500, NULL, "the request was not handled");
     }
-    /* The request is answered at once. So a client that still waits to send its body need not send it. libmicrohttpd
-     * then closes the connection, as HTTP requires of a server that does not read the body. */
+    /* Answers the request now, so that a client that still waits to send its body need not send it. libmicrohttpd then
+     * closes the connection, because HTTP requires this of a server that does not read the body. */
     if (http_exchange_answered(x) && (x->must_close || x->expects_continue)) return http_answer_send(x);
     return MHD_YES;
 }
@@ -290,7 +293,7 @@ void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **co
               LOG_STR("how", closed_names[how]));
     *context = NULL;
     c->exchange = NULL;
-    if (how != HTTP_CLOSED_DONE || x->must_close) c->memory = NULL; /* the library has freed it, or will now */
+    if (how != HTTP_CLOSED_DONE || x->must_close) c->memory = NULL; /* the library has freed it or is about to */
     s->current = c;
     c->since_ms = uv_now(s->loop);
     if (x->stage != HTTP_STAGE_HEAD) {

@@ -39,7 +39,7 @@ bool http_framing_word_is(const struct http_framing *f, const char *expected)
     return f->word_len == strlen(expected) && strncasecmp(f->word, expected, f->word_len) == 0;
 }
 
-/* Begins a message: keeps the counts of the connection, and resets everything that belongs to a message. */
+/* Begins a message: keeps the connection's counters, and resets all state of the last message. */
 static void begin(struct http_framing *f)
 {
     *f = (struct http_framing){
@@ -208,7 +208,8 @@ static void count_head_byte(struct http_framing *f)
         http_framing_fail(f, 431, "the request's headers are too long");
 }
 
-/* Returns how many bytes can be skipped. Most bytes of a head are in values that the reader does not interpret. */
+/* Skips bytes of a value that the reader does not interpret, which are most bytes of a head. Returns how many bytes it
+ * skipped. */
 static size_t skip_text(struct http_framing *f, const char *data, size_t len)
 {
     size_t at = 0, room = LIMIT_HEADER_BYTES - f->head_bytes;
@@ -236,7 +237,7 @@ static bool is_in_extension(const struct http_framing *f)
     return f->state == HTTP_FRAMING_EXTENSION || f->state == HTTP_FRAMING_QUOTED || f->state == HTTP_FRAMING_ESCAPED;
 }
 
-/* Consumes at least one byte, unless the first byte is the fault. */
+/* Consumes at least one byte, unless the first byte breaks a rule. */
 static size_t take(struct http_framing *f, const char *data, size_t len)
 {
     if (f->state == HTTP_FRAMING_BODY || f->state == HTTP_FRAMING_CHUNK) return skip(f, len);

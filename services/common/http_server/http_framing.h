@@ -1,18 +1,20 @@
 /*
  * Reads the bytes of one connection before the HTTP library does, and finds the first byte that breaks the rules of RFC
- * 9112. Where a proxy and a server disagree about the end of a request, a second request can be smuggled past the proxy
- * (RFC 9112, 11.2). So this reader is stricter than every version of the library. The bytes that it passes on have only
- * one meaning.
+ * 9112. If a proxy and a server disagree about where a request ends, an attacker can smuggle a second request past the
+ * proxy (RFC 9112, 11.2). So this reader is stricter than every version of the library. It passes on only bytes that
+ * have a single meaning.
  *
- * It knows where each message begins and ends: head, body with a length, chunks, trailers, next head. Of a message it
- * stores only the Origin, because even the answer to a faulty head may have to name it (CORS). It allocates nothing and
- * does no I/O. The pieces may be cut anywhere, with the same result.
+ * The reader knows where each part of a message begins and ends: head, body with a length, chunks, trailers. The only
+ * part of a message that it stores is the Origin, because even the answer to a faulty head may have to name the Origin
+ * (CORS). The reader allocates nothing and does no I/O. The bytes may come in pieces of any size; the result is the
+ * same.
  *
- * Extensions of chunks are checked and removed: they mean nothing here, and libmicrohttpd 1.0.1 refuses them.
+ * The reader checks and removes the extensions of chunks: our services do not use them, and libmicrohttpd 1.0.1 rejects
+ * them.
  *
  * Obsolete forms are faults too: folded lines, a bare LF or CR as the end of a line, spaces around a chunk's size or
  * its extensions. The reader allows one empty line before a request (RFC 9112, 2.2), and bytes from 0x80 on in a
- * request's target, because clients send such bytes for names in other scripts.
+ * request's target, because clients send such bytes for non-ASCII names.
  */
 #ifndef FANTAIL_COMMON_HTTP_SERVER_HTTP_FRAMING_H
 #define FANTAIL_COMMON_HTTP_SERVER_HTTP_FRAMING_H
@@ -26,9 +28,9 @@ enum http_framing_state {
     HTTP_FRAMING_TARGET,
     HTTP_FRAMING_VERSION,
     HTTP_FRAMING_LINE_END, /* a CR has come, and its LF must follow */
-    HTTP_FRAMING_FIELD,    /* at the first byte of a field line, or at the end of the head or the trailers */
+    HTTP_FRAMING_FIELD, /* at the first byte of a field line, or of the empty line that ends the head or the trailers */
     HTTP_FRAMING_NAME,
-    HTTP_FRAMING_VALUE_START, /* in the space after the colon */
+    HTTP_FRAMING_VALUE_START, /* in the white space after the colon */
     HTTP_FRAMING_VALUE,
     HTTP_FRAMING_FIELDS_END,
     HTTP_FRAMING_BODY,
@@ -40,7 +42,7 @@ enum http_framing_state {
     HTTP_FRAMING_CHUNK,
     HTTP_FRAMING_CHUNK_CR, /* after the bytes of a chunk */
     HTTP_FRAMING_CHUNK_LF,
-    HTTP_FRAMING_ENDED, /* the last request asked to close the connection; nothing more is read */
+    HTTP_FRAMING_ENDED, /* the connection closes after the last request; nothing more is read */
     HTTP_FRAMING_FAULTY,
     HTTP_FRAMING_STATE_COUNT
 };
@@ -55,7 +57,7 @@ enum http_framing_field {
     HTTP_FIELD_COUNT
 };
 
-#define HTTP_FRAMING_WORD   32  /* longer than every word that the reader compares */
+#define HTTP_FRAMING_WORD   32  /* more bytes than every word that the reader compares */
 #define HTTP_FRAMING_ORIGIN 128 /* a longer Origin is not kept */
 
 /* Embedded in its owner. A zeroed struct is ready for a new connection. */
@@ -69,27 +71,27 @@ struct http_framing {
     bool is_http_1_0, is_options;
     bool trailers;                /* the field lines are trailers */
     bool empty_line;              /* the empty line before this request has come */
-    bool value_ended;             /* in Host: only space may follow; in an extension: the '=' has come */
-    bool closes, stays;           /* the Connection field has the option "close", or "keep-alive" */
-    bool origin_whole;            /* `origin` is the value of the Origin field */
+    bool value_ended;             /* in Host: only white space may follow; in an extension: the '=' has come */
+    bool closes, stays;           /* the Connection field has the option "close"; the option "keep-alive" */
+    bool origin_whole;            /* `origin` holds the complete value of the Origin field */
     char word[HTTP_FRAMING_WORD]; /* the first bytes of the method, target, version, name or value that is being read */
     char origin[HTTP_FRAMING_ORIGIN];
     uint32_t head_bytes, target_bytes, line_bytes, extension_bytes;
-    uint64_t left;            /* bytes of this body or chunk that must still come */
-    uint64_t heads, messages; /* how many heads, and how many messages, were completed */
-    int status;               /* status of the answer to the fault */
+    uint64_t left;            /* bytes of this body or chunk that have yet to come */
+    uint64_t heads, messages; /* number of complete heads; number of complete messages */
+    int status;               /* status of the answer to a request with this fault */
     const char *fault;        /* a static phrase; NULL: there is no fault */
 };
 
-/* Reads a piece, and removes the extensions of chunks from it. Returns how many bytes are left at data to pass on: all
- * bytes, or the bytes before the fault, or the bytes up to the end of the last request. *whole is how many of these
- * bytes belong to messages that are now complete. */
+/* Reads a piece, and removes the extensions of chunks from it. Returns how many bytes at `data` may be passed on: all,
+ * or those before the fault, or those up to the end of the connection's last request. Sets *whole to the number of
+ * these bytes that belong to complete messages. */
 size_t http_framing_feed(struct http_framing *f, char *data, size_t len, size_t *whole);
-/* Returns whether a part of a head has come, but not its end. */
+/* Returns true if a part of a head has come, but not the end of the head. */
 bool http_framing_in_head(const struct http_framing *f);
 /* Returns the Origin of the last head, or NULL. It is borrowed from f until more bytes are read. */
 const char *http_framing_origin(const struct http_framing *f);
-/* Looks for the Origin in the bytes after a fault. The reader does not interpret these bytes otherwise. */
+/* Looks for the Origin in the bytes after a fault. This is the only use of these bytes. */
 void http_framing_find_origin(struct http_framing *f, const char *rest, size_t len);
 static inline bool http_framing_is_faulty(const struct http_framing *f)
 {

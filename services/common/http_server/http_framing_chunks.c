@@ -4,7 +4,7 @@
 #include "common/base/limits.h"
 #include "common/http_server/http_framing_internal.h"
 
-/* 16 hexadecimal digits are 64 bits. The first digit decides whether the size fits in 63 bits. */
+/* 16 hexadecimal digits are 64 bits. If there are 16 digits, the first one decides whether the size fits in 63 bits. */
 #define MAX_DIGITS 16
 
 void http_framing_chunks_start(struct http_framing *f)
@@ -45,8 +45,8 @@ static void count_extension_byte(struct http_framing *f)
         http_framing_fail(f, 400, "the extensions of the chunks are too long");
 }
 
-/* The last byte decides what may follow. A quoted string, for example, may only be followed by a new extension or the
- * end. */
+/* The last byte determines which bytes may follow. For example, after a quoted string only a new extension or the end
+ * of the line may follow. */
 void http_framing_extension(struct http_framing *f, unsigned char c)
 {
     char last = f->word_len ? f->word[0] : ';';

@@ -114,7 +114,7 @@ static void on_option(struct http_framing *f, unsigned char c)
     f->word_len = 0;
 }
 
-/* `word_len` is the length of `origin`. */
+/* Inside an Origin field, `word_len` is the length of `origin`. */
 static void on_origin(struct http_framing *f, unsigned char c)
 {
     if (f->word_len < HTTP_FRAMING_ORIGIN) f->origin[f->word_len++] = (char)c;
@@ -133,7 +133,7 @@ const char *http_framing_origin(const struct http_framing *f)
     return f->origin_whole ? f->origin : NULL;
 }
 
-/* Returns whether the line is an Origin, and keeps it. */
+/* Returns whether the line is an Origin field. If so, stores its value. */
 static bool keep_origin(struct http_framing *f, const char *line, size_t len)
 {
     const char *name = watched[HTTP_FIELD_ORIGIN];

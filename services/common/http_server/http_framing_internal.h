@@ -8,9 +8,9 @@ void http_framing_fail(struct http_framing *f, int status, const char *fault);
 bool http_framing_is_token(unsigned char c);
 /* Returns whether the byte may be in the value of a field and in a quoted string. */
 bool http_framing_is_text(unsigned char c);
-/* Adds the byte to `word` if there is room. */
+/* Adds the byte to f->word if there is room. */
 void http_framing_add(struct http_framing *f, unsigned char c);
-/* Returns whether f->word equals `expected`, in upper or lower case. */
+/* Returns whether f->word equals `expected`, ignoring case. */
 bool http_framing_word_is(const struct http_framing *f, const char *expected);
 
 /* http_framing_fields.c: field lines and trailers */

@@ -46,8 +46,8 @@ uint16_t http_listen_port(int fd)
     return ntohs(bound.sin6_port);
 }
 
-/* Accepted sockets inherit these options, so no options are set per connection. Keep-alive probes find peers that are
- * gone without a FIN. */
+/* Accepted sockets inherit these options, so no options are set per connection. TCP keep-alive probes detect peers that
+ * are gone without a FIN. */
 static void set_socket_options(int fd, int family, bool reuse_port)
 {
     static const int on = 1, off = 0, idle_s = 60, interval_s = 15, probes = 4;
@@ -83,8 +83,8 @@ static int listen_on_port(const struct http_server_options *o, const char *host,
     return fd;
 }
 
-/* A process that was killed leaves its socket file, and the kernel refuses connections to it. Other kinds of files are
- * not replaced. */
+/* Returns whether the file is the socket of a killed process. Such a file stays, and the kernel refuses connections to
+ * it. Only such a file may be replaced. */
 static bool is_abandoned(const struct sockaddr_un *address, socklen_t len)
 {
     struct stat file;
@@ -119,12 +119,12 @@ int http_listen(const struct http_server_options *o, char *err, size_t err_size)
 }
 
 /* Closing a listening socket resets the connections that wait to be accepted. Their peers may have sent a request, and
- * cannot know whether it was read. So a socket filter first makes the kernel drop SYNs. A peer that gets no answer
- * retransmits its SYN, and is refused once the socket is closed. If the kernel does not allow the filter, a few peers
- * see a reset. For a Unix-domain socket it is enough to remove its file. */
+ * cannot know whether it was read. So before the socket is closed, a socket filter makes the kernel drop SYNs. A peer
+ * that gets no answer retransmits its SYN, and is refused once the socket is closed. If the kernel does not allow the
+ * filter, a few peers see a reset. For a Unix-domain socket it is enough to remove its file. */
 void http_listen_refuse_new(int fd, const char *host)
 {
-    enum { FLAGS_AT = 13, SYN = 0x02 }; /* the filter sees each segment from its TCP header on */
+    enum { FLAGS_AT = 13, SYN = 0x02 }; /* the data that the filter sees begins with the TCP header */
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
         BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),

@@ -1,11 +1,11 @@
 /*
- * Whether a peer is still there. While a connection is suspended, nothing is read from it. A FIN may come from a client
- * that closed, or from one that only shut down its sending side and still waits for the answer. A closed socket answers
- * anything that is sent to it with a reset. So, before an answer has begun, the server sends an interim answer, which
- * HTTP/1.1 allows at any time. If the peer has closed, its reset is reported as EPOLLHUP.
+ * Finds out whether a peer is still there, although nothing is read while a connection is suspended. A FIN may come
+ * from a client that closed, or from one that only shut down its sending side and still waits for the answer. If the
+ * client closed its socket, its kernel answers whatever arrives with a reset. So, before an answer has begun, the
+ * server sends an interim answer, which HTTP/1.1 allows until the final answer begins. If the client has closed, epoll
+ * reports its reset as EPOLLHUP.
  *
- * After the answer has begun, nothing may be inserted between its bytes, and HTTP/1.0 has no interim answers. In both
- * cases a FIN counts as a hang-up.
+ * No interim answer is possible after the answer has begun, or in HTTP/1.0. In both cases a FIN counts as a hang-up.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -43,8 +43,8 @@ static void probe(struct http_connection *c)
 }
 
 /* Makes the library read the end of the connection. The library reads again only after an event of the socket. If the
- * FIN came together with a request, that event has already happened. shutdown() causes another event. Bytes that the
- * peer sent before its FIN can still be read. */
+ * FIN came together with a request, the event of the FIN is already over, so shutdown() causes another one. Bytes that
+ * the peer sent before its FIN can still be read. */
 static void read_end(struct http_connection *c)
 {
     shutdown(c->fd, SHUT_RD);
@@ -62,8 +62,8 @@ void http_peer_check(struct http_connection *c)
     http_exchange_wake(x);
 }
 
-/* The library must run between two calls of this function, because the event that read_end() causes comes here, too. So
- * one call handles one batch of events. If there are more, the descriptor stays readable, and the next turn handles
+/* The library must run between two calls of this function, because read_end() causes an event that comes here, too. So
+ * one call handles one batch of events. If more events wait, the descriptor stays readable, and the next turn handles
  * them. */
 void http_peer_on_event(uv_poll_t *poll, int status, int events)
 {
@@ -82,7 +82,7 @@ void http_peer_on_event(uv_poll_t *poll, int status, int events)
     }
 }
 
-/* Writes the numeric address, and sets the port. Returns false when the socket address has neither. */
+/* Writes the numeric address, and sets the port. Returns false when the socket address has no IP address and port. */
 static bool write_numeric(const struct sockaddr_storage *from, char *text, size_t size, uint16_t *port)
 {
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;

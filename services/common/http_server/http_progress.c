@@ -1,10 +1,10 @@
 /*
  * Finds connections that keep the daemon busy without moving bytes. The library reports that it wants to run again, but
  * does not say for which connection. So when the daemon has wanted to run again in many successive turns, all
- * connections are checked. A connection is suspect if the event that it waits for has come, but no bytes were received,
- * sent or handed over on it in all these turns. Its bytes may have come just before this check. So a second check,
- * after as many turns, decides. Idle and suspended connections are never suspect: the socket of an idle connection is
- * not ready, and a suspended connection does not wait for its socket.
+ * connections are checked. A connection is suspect if the event that it waits for has come, but it has not received,
+ * sent or handed over any bytes in all these turns. The event may have come just before the check. So a second check,
+ * after the same number of turns, decides. Idle and suspended connections are never suspect: the socket of an idle
+ * connection is not ready, and a suspended connection does not wait for its socket.
  */
 #include <poll.h>
 
@@ -13,7 +13,7 @@
 #include "common/observe/metrics.h"
 
 #define STILL_TURNS 256
-/* Time between two checks. With many connections a check takes milliseconds. */
+/* Time between two checks. A check of many connections takes milliseconds. */
 #define CHECK_MS 500
 
 static uint64_t *stuck;
@@ -44,7 +44,7 @@ static void end(struct http_connection *c, uint64_t turns)
     if (x && (x->response || x->stage == HTTP_STAGE_ANSWER))
         http_connection_cut(c);
     else
-        http_connection_refuse(c, 400, "the request does not go on");
+        http_connection_refuse(c, 400, "the request is not continued");
 }
 
 static void check(struct http_connection *c)

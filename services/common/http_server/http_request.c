@@ -12,7 +12,7 @@ static int hex_digit(char c)
     return -1;
 }
 
-/* Decodes in place. It leaves %00 and broken escapes as they are, so a decoded string never ends early. */
+/* Decodes in place. Leaves %00 and malformed escapes unchanged, so that a decoded string never ends early. */
 size_t http_percent_decode(char *s)
 {
     char *to = s;
@@ -30,8 +30,7 @@ size_t http_percent_decode(char *s)
     return (size_t)(to - s);
 }
 
-/* The facts in the headers about the body and its sender. http_framing has checked the headers before the library saw
- * them. */
+/* What the headers say about the body and its sender. http_framing has already checked the headers. */
 struct head_facts {
     unsigned authorizations;
     const char *length;
@@ -83,8 +82,8 @@ bool http_request_check(struct http_exchange *x)
     return true;
 }
 
-/* A server must also accept the absolute form, which is meant for proxies (RFC 9112, 3.2.2). libmicrohttpd leaves the
- * scheme and the authority in its path. */
+/* A server must also accept the absolute form, which is meant for proxies (RFC 9112, 3.2.2). libmicrohttpd does not
+ * remove the scheme and the authority from such a path. */
 const char *http_request_path(const char *url)
 {
     size_t scheme = strncasecmp(url, "http://", 7) == 0 ? 7 : strncasecmp(url, "https://", 8) == 0 ? 8 : 0;
@@ -143,7 +142,7 @@ unsigned http_exchange_header_all(const struct http_exchange *x, const char *nam
 
 static enum MHD_Result decode_argument(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
 {
-    /* The strings are in the connection's memory, which we may change while the request lives. */
+    /* The strings are in the connection's memory. We may change them until the request ends. */
     http_percent_decode((char *)(uintptr_t)name);
     if (value) http_percent_decode((char *)(uintptr_t)value);
     return MHD_YES;

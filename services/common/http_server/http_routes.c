@@ -2,7 +2,7 @@
 
 #include <strings.h>
 
-/* Returns the length of one segment: from after a slash to the next slash or the end. */
+/* Returns the length of the segment at s, which ends before the next slash or at the end of the path. */
 static size_t segment_length(const char *s)
 {
     return strcspn(s, "/");
@@ -18,7 +18,7 @@ static size_t keep_decoded(struct http_exchange *x, const char *segment, size_t 
     return at;
 }
 
-/* A literal segment also matches if the client has percent-encoded some of it. */
+/* A literal segment also matches if the client has percent-encoded some of its characters. */
 static bool literal_matches(struct http_exchange *x, const char *want, size_t want_len, const char *got, size_t got_len)
 {
     if (!memchr(got, '%', got_len)) return want_len == got_len && memcmp(want, got, got_len) == 0;
@@ -28,7 +28,8 @@ static bool literal_matches(struct http_exchange *x, const char *want, size_t wa
     return same;
 }
 
-/* The buffer of the params may still move. So each param is an offset until the match is complete. */
+/* The buffer of the params may move while it grows, so each param is stored as an offset until the match is
+ * complete. */
 static bool template_matches(struct http_exchange *x, const char *template)
 {
     size_t offsets[HTTP_PARAMS];

@@ -6,7 +6,7 @@
 
 #include "common/http_server/http_listen.h"
 
-/* How often the daemon may run in one turn: often enough for a request, its answer and the end of a stream, but not so
+/* How often the daemon may run in one turn: often enough to read a request, answer it and end a stream, but not so
  * often that the rest of the loop waits long. */
 #define RUNS_PER_TURN 8
 
@@ -16,7 +16,7 @@ static size_t leave_escaped(void *cls, struct MHD_Connection *mhd, char *s)
     return strlen(s);
 }
 
-/* TLS 1.2 and 1.3, without tickets: in a resumed session the client would not show its certificate again. */
+/* TLS 1.2 and 1.3, without tickets: in a resumed session the client would not send its certificate again. */
 static const char tls_priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE";
 
 static struct MHD_Daemon *start_daemon(struct http_server *s)
@@ -38,8 +38,8 @@ static struct MHD_Daemon *start_daemon(struct http_server *s)
         s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, s, m ? MHD_OPTION_ARRAY : MHD_OPTION_END, tls, MHD_OPTION_END);
 }
 
-/* When a request has ended, the library may watch the socket for room to send, and its edge-triggered set reports at
- * once that there is room. That event would wake the loop for nothing, so one more run consumes it. */
+/* After the end of a request, the library may watch the socket for room to send. Its edge-triggered set then
+ * immediately reports that there is room. This event would wake the loop without need, so one more run consumes it. */
 static bool wants_run(struct http_server *s)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms = 1;
@@ -49,7 +49,7 @@ static bool wants_run(struct http_server *s)
     return reported;
 }
 
-/* Runs the daemon until it can do nothing more without waiting, or RUNS_PER_TURN times. */
+/* Runs the daemon until it has nothing left to do now, but at most RUNS_PER_TURN times. */
 static void server_turn(struct http_server *s)
 {
     if (s->stopping) return;
@@ -86,8 +86,8 @@ static void on_daemon_poll(uv_poll_t *poll, int status, int events)
     s->turn_wanted = true;
 }
 
-/* Runs the server if a run was requested since the step after the poll. Work that the earlier step left unfinished
- * waits for the next poll. */
+/* Runs the server if a run was requested since the step after the poll. Work that the step after the poll left
+ * unfinished waits for the next poll. */
 static void before_sleep(void *server)
 {
     struct http_server *s = server;
@@ -192,7 +192,7 @@ static void close_listener(struct http_server *s)
 
 bool http_server_stop_listening(struct http_server *s)
 {
-    enum { FULL_MS = 1000 }; /* the daemon accepts no connections at its limit, so the wait must end */
+    enum { FULL_MS = 1000 }; /* at its limit the daemon accepts no connections, so the wait needs an end */
     uint64_t now_ms = uv_now(s->loop);
     if (s->listen_fd < 0) return true;
     if (!s->arrive_end_ms) {
@@ -240,8 +240,8 @@ void http_server_stop(struct http_server *s)
     if (!s) return;
     uv_handle_t *handles[] = {(uv_handle_t *)&s->daemon_poll, (uv_handle_t *)&s->watch_poll, (uv_handle_t *)&s->sweep,
                               (uv_handle_t *)&s->resume_timer};
-    /* The handles are closed before the descriptors are. The number of a closed descriptor may be reused, and the loop
-     * must not poll a different file. */
+    /* Closes the handles before their descriptors. The number of a closed descriptor may be reused, and the loop must
+     * not poll a different file. */
     for (size_t i = 0; i < ARRAY_SIZE(handles); i++) uv_close(handles[i], on_handle_closed);
     turn_remove(&s->after_poll);
     turn_remove(&s->before_sleep);
@@ -249,7 +249,7 @@ void http_server_stop(struct http_server *s)
     s->parked = s->woken = NULL;
     close_listener(s);
     http_linger_sweep(s, UINT64_MAX);
-    /* The daemon aborts the process when it is stopped with a suspended connection. */
+    /* The daemon aborts the process if a connection is suspended when the daemon is stopped. */
     for (struct http_connection *c = s->connections; c; c = c->next)
         if (c->tls_waits || (c->exchange && c->exchange->flow != HTTP_FLOW_RUNS)) MHD_resume_connection(c->mhd);
     MHD_stop_daemon(s->daemon);

@@ -1,18 +1,18 @@
 /*
  * Declarations shared by the files of the HTTP server. Private to http_*.c of this folder:
- *     http_server.c      the daemon inside the loop
- *     http_connection.c  the life of a connection, and error answers written past the daemon
+ *     http_server.c      runs the daemon inside the loop
+ *     http_connection.c  the life of a connection, and error answers that bypass the daemon
  *     http_wire.c        sees every byte before the library receives it
  *     http_framing*.c    the rules for these bytes
- *     http_progress.c    connections that keep the daemon busy without moving bytes
- *     http_peer.c        whether the peer of a connection is still there
- *     http_deadline.c    connections that are too slow
- *     http_exchange.c    one request: its life and its body
- *     http_answer.c      its answer
- *     http_request.c     checks and reads the head
- *     http_routes.c      finds the route
+ *     http_progress.c    ends connections that keep the daemon busy without moving bytes
+ *     http_peer.c        finds out whether the peer of a connection is still there
+ *     http_deadline.c    ends connections that are too slow
+ *     http_exchange.c    one exchange: its life, and the body of its request
+ *     http_answer.c      the answer of an exchange
+ *     http_request.c     checks and reads the head of a request
+ *     http_routes.c      finds the route of a request
  *     http_problem.c     error documents
- *     http_library.c     errors that the library answers by itself
+ *     http_library.c     replaces the error answers of the library
  *     http_linger.c      keeps a socket until its client has read the answer
  *     http_tls.c         the sessions of https
  *
@@ -45,14 +45,15 @@
  */
 enum http_connection_state {
     HTTP_CONNECTION_OPEN,
-    HTTP_CONNECTION_CLOSE_SENT, /* was answered ahead of any request; our sending side is shut down; still read */
-    HTTP_CONNECTION_CUT,        /* given up; the library is about to close it */
+    HTTP_CONNECTION_CLOSE_SENT, /* an answer was sent without a request; our sending side is shut down; bytes are still
+                                   read */
+    HTTP_CONNECTION_CUT,        /* both directions are shut down; the library is about to close the connection */
     HTTP_CONNECTION_STATE_COUNT
 };
 
 /*
- * What is known about the peer, beginning with its FIN. A FIN comes from a peer that closed, and from one that only
- * shut down its sending side and still reads.
+ * What is known about the peer after its FIN. A FIN may come from a peer that closed, or from a peer that only shut
+ * down its sending side and still reads.
  *
  *     HERE --FIN--> SHUT --an interim answer is sent--> PROBED --reset--> GONE
  *      +-------------+---------------reset---------------------------------^
@@ -76,7 +77,7 @@ enum http_tls_state {
     HTTP_TLS_SILENT,
     HTTP_TLS_HANDSHAKE,
     HTTP_TLS_KNOWN,
-    HTTP_TLS_FAILED, /* the first fault is counted and logged */
+    HTTP_TLS_FAILED, /* a fault was counted and logged; further faults are ignored */
     HTTP_TLS_STATE_COUNT
 };
 
@@ -94,25 +95,25 @@ struct http_connection {
     int fd;
     enum http_connection_state state;
     enum http_peer peer;
-    bool used;                   /* a request has come on it, so it may be idle for the keep-alive time */
-    bool lingers;                /* its last answer went out before the body was read */
+    bool used;                   /* a request has come, so the connection may be idle for the keep-alive time */
+    bool lingers;                /* the last answer was sent before the request's body was read */
     struct http_framing framing; /* reads the bytes that were received */
-    uint64_t heads, answered;    /* requests that the library has begun, and has ended; `framing` may be ahead */
-    uint64_t since_ms;           /* when we began to wait for the next head, or for more of the body */
-    uint64_t head_began_ms;      /* when the first byte of the next head came; 0: not yet */
-    void *first_data;            /* where the library put the first bytes */
-    void *memory;                /* where the library will put the next head, if a page begins there; NULL: unknown */
-    struct epoll_event watch;    /* what the library watches the socket for; no events: it does not watch it */
-    bool watched_for_room;       /* the library's epoll set reports when the socket has room to send */
-    bool has_room;               /* the library's last send sent everything; false until it has sent */
-    uint64_t moved_in_turn; /* the server's turn in which the connection last received, sent or handed over bytes */
-    uint64_t still_in_turn; /* the turn in which it was found suspect, see http_progress.c; 0: not suspect */
+    uint64_t heads, answered; /* requests that the library has begun; requests it has ended; `framing` may be ahead */
+    uint64_t since_ms;        /* when we began to wait for the next head, or for more of the body */
+    uint64_t head_began_ms;   /* when the first byte of the next head came; 0: it has not come yet */
+    void *first_data;         /* where the library put the first bytes */
+    void *memory;             /* where the library will put the next head; NULL: unknown */
+    struct epoll_event watch; /* what the library watches the socket for; no events: it does not watch it */
+    bool watched_for_room;    /* the library's epoll set reports when the socket has room to send */
+    bool has_room;            /* the library's last send sent all bytes; false before the first send */
+    uint64_t moved_in_turn;   /* the server's turn in which the connection last received, sent or handed over bytes */
+    uint64_t still_in_turn;   /* the turn in which the connection became suspect (http_progress.c); 0: not suspect */
 
     gnutls_session_t tls; /* the library's session; NULL without TLS */
     enum http_tls_state tls_state;
     struct tls_material *material; /* the certificates of the session */
     uint8_t tls_alert;             /* an alert that the peer sent in clear text; 0: none */
-    bool tls_waits;                /* suspended until bytes of the handshake come */
+    bool tls_waits;                /* the connection is suspended until bytes of the handshake come */
     bool tls_ended;                /* the peer sends nothing more */
 };
 
@@ -142,8 +143,8 @@ struct http_tls {
  * closed() is called exactly once for an exchange that has left HEAD.
  */
 enum http_stage {
-    HTTP_STAGE_HEAD,   /* the request line is in, headers are arriving */
-    HTTP_STAGE_BODY,   /* the route has accepted the request, and the body is arriving */
+    HTTP_STAGE_HEAD,   /* the request line has arrived, and the headers are arriving */
+    HTTP_STAGE_BODY,   /* the headers are complete, and the body is arriving */
     HTTP_STAGE_WHOLE,  /* the request is complete, and the route has not answered yet */
     HTTP_STAGE_ANSWER, /* the answer was passed to libmicrohttpd */
     HTTP_STAGE_GONE,   /* the client is gone: the route is no longer called */
@@ -170,8 +171,8 @@ struct http_exchange {
     enum http_flow flow;
     bool woken;    /* http_exchange_wake() was called since the route was last called */
     bool streamed; /* the answer comes from pull() */
-    bool head_now; /* the head of a streamed answer does not wait for the first bytes */
-    /* The exchange is answered at once and the connection closed, because later bytes on it cannot be trusted. */
+    bool head_now; /* the head of a streamed answer is sent without waiting for the first bytes */
+    /* The answer is sent without reading the rest of the body, and the connection is then closed. */
     bool must_close;
     bool has_body; /* the request has a body */
     bool is_head;  /* the method is HEAD */
@@ -182,7 +183,7 @@ struct http_exchange {
     int64_t content_length; /* -1: chunked */
     uint64_t body_bytes;
     uint64_t start_ns;
-    uint64_t stepped_in_turn; /* the server's turn in which bytes were last received or sent */
+    uint64_t stepped_in_turn; /* the server's turn in which http_exchange_park() was last called */
     const char *method, *path;
     const struct http_route *route;
     struct http_param params[HTTP_PARAMS];
@@ -198,7 +199,8 @@ struct http_exchange {
     size_t early_used;
 };
 
-/* A copy of the descriptor of a connection that was closed during the drain while its peer was still receiving. */
+/* The socket of a connection that was closed during the drain while its peer was still receiving. `fd` is a copy of its
+ * descriptor. */
 struct http_unsent_socket {
     struct http_unsent_socket *next;
     int fd;
@@ -210,36 +212,36 @@ struct http_server {
     struct MHD_Daemon *daemon;
     int listen_fd;
     int daemon_fd; /* the library's epoll set */
-    int watch_fd;  /* our edge-triggered epoll set of all sockets, which reports hang-ups only */
+    int watch_fd;  /* our edge-triggered epoll set of all sockets, for hang-ups and TLS handshakes */
     uint16_t port;
     uv_poll_t daemon_poll, watch_poll;
     uv_timer_t sweep;
-    uv_timer_t resume_timer; /* wants a turn when woken exchanges may be resumed */
+    uv_timer_t resume_timer; /* fires when woken exchanges may be resumed */
     struct turn_step after_poll, before_sleep;
     unsigned open_handles;
-    uint64_t turn, turn_ns; /* number of the daemon's turn, and when it began */
+    uint64_t turn, turn_ns; /* number of the server's turn, and the time when it began */
     bool turn_wanted, in_turn, draining, stopping;
-    bool room_is_reported; /* the daemon watches an idle connection for room to send, and has not run since */
+    bool room_is_reported; /* the daemon has not run since it began to watch an idle connection for room to send */
     bool unfinished;       /* the last turn left something to do */
     struct http_exchange *parked;
     struct http_exchange *woken;
     unsigned waiting;        /* exchanges that wait or are woken */
-    uint64_t resume_from_ns; /* woken exchanges are resumed from then on */
+    uint64_t resume_from_ns; /* woken exchanges are resumed from this time on */
     struct http_connection *connections;
     unsigned connection_count;
     struct http_connection **by_fd; /* by_fd_size of them */
     size_t by_fd_size;
-    struct http_connection
-        *current;               /* the connection that the library last read from or called us for; NULL: it is gone */
-    uint64_t busy_turns;        /* turns since the daemon last had nothing to do */
-    uint64_t progress_check_ms; /* when http_progress.c last checked the connections */
-    struct http_linger *lingering; /* closed connections whose sockets are kept */
+    struct http_connection *current; /* the connection that the library last read from or called us for; NULL: that
+                                      *connection is gone */
+    uint64_t busy_turns;             /* turns since the daemon last finished its work */
+    uint64_t progress_check_ms;      /* when http_progress.c last checked the connections */
+    struct http_linger *lingering;   /* closed connections whose sockets are kept open */
     unsigned lingering_count;
     struct http_unsent_socket *unsent;
     struct http_exchange *free_exchanges;
     unsigned free_count, open_exchanges;
     uint64_t arrive_end_ms;     /* when the draining server stops accepting; 0: it does not drain */
-    uint64_t close_idle_end_ms; /* when peers must have closed their idle connections; 0: not asked yet */
+    uint64_t close_idle_end_ms; /* the deadline for peers to close idle connections; 0: they were not asked to */
     char *scratch;              /* HTTP_SCRATCH_BYTES, for the first piece of a streamed answer */
     struct http_tls tls;
 };
@@ -255,18 +257,19 @@ void http_connection_notify(void *cls, struct MHD_Connection *mhd, void **contex
 struct http_connection *http_connection_of(struct MHD_Connection *mhd);
 /* Shuts down both directions of the connection, so that the library closes it. */
 void http_connection_cut(struct http_connection *c);
-/* Writes a whole error answer to the socket, without libmicrohttpd, and cuts the connection. It is for states in which
- * the library accepts no answer. No other answer may have begun. */
+/* Writes a whole error answer to the socket, without libmicrohttpd, and cuts the connection. Use it in states in which
+ * the library accepts no answer, and only before another answer has begun. */
 void http_connection_refuse(struct http_connection *c, int status, const char *detail);
-/* Like http_connection_refuse(), inside a callback of libmicrohttpd, after which the library closes the connection.
- * Bytes that the client still sends are read and dropped, because a reset could overtake the answer. */
+/* Like http_connection_refuse(), but for use inside a callback of libmicrohttpd, after which the library closes the
+ * connection. Bytes that still arrive from the client are read and dropped, because otherwise a reset could overtake
+ * the answer. */
 void http_connection_refuse_in_call(struct http_connection *c, int status, const char *detail);
-/* Returns the memory of an idle connection to the kernel, unless that was done since its last request. Returns true
- * when there was something to do. */
+/* Returns the memory of an idle connection to the kernel, if this has not happened since its last request. Returns true
+ * if there was memory to return. */
 bool http_connection_free_memory(struct http_connection *c);
 /* Calls http_connection_refuse_in_call() for a request that breaks a rule or a limit, and counts the request. */
 void http_connection_reject(struct http_connection *c, int status, const char *detail);
-/* Does for one connection what http_server_close_idle() does for all. */
+/* Like http_server_close_idle(), for one connection. */
 void http_connection_close_idle(struct http_connection *c);
 /* Returns whether bytes that were sent on this socket are still in the kernel. */
 bool http_connection_has_unsent(int fd);
@@ -285,13 +288,12 @@ void http_wire_answered(struct http_connection *c);
 
 /* http_progress.c */
 void http_progress_start(void);
-/* Call it after each turn. From time to time it ends connections for which the daemon runs again and again without
- * effect. */
+/* Call it after each turn. From time to time it ends connections that keep the daemon busy without moving bytes. */
 void http_progress_after_turn(struct http_server *s, bool more);
 
 /* http_peer.c */
-/* Ends the exchange of a suspended connection if its peer has closed. It may have to probe the peer first. Makes the
- * library read the end of a connection that has no more requests. */
+/* Ends the exchange of a suspended connection if its peer has closed; to find out, it may first probe the peer. If a
+ * connection has no more requests, makes the library read its end. */
 void http_peer_check(struct http_connection *c);
 void http_peer_on_event(uv_poll_t *poll, int status, int events);
 
@@ -300,7 +302,7 @@ void http_deadline_sweep(uv_timer_t *timer);
 
 /* http_linger.c: keeps the socket of a closed connection until its client has read the answer. */
 void http_linger_start(struct http_server *s, int fd);
-/* Closes the sockets whose time to linger is over. */
+/* Closes the sockets that have lingered long enough. */
 void http_linger_sweep(struct http_server *s, uint64_t now_ms);
 
 /* http_exchange.c: the callbacks of libmicrohttpd */
@@ -314,7 +316,7 @@ void http_exchange_move(struct http_exchange *x, enum http_stage to);
 void http_exchange_suspend(struct http_exchange *x);
 /* If this turn has lasted long, makes the exchange wait for the server's next turn, and returns true. */
 bool http_exchange_park(struct http_exchange *x);
-/* Resumes the exchanges that were woken, unless that was done a moment ago. If some must wait, the server gets a turn
+/* Resumes the woken exchanges, unless the last call was a moment ago. In that case, gives the server another turn
  * soon. */
 void http_exchange_resume_woken(struct http_server *s);
 /* Resumes the exchanges that were parked in the last turn. Call it at the beginning of a turn. */
@@ -327,20 +329,19 @@ enum MHD_Result http_answer_send(struct http_exchange *x);
 
 /* http_tls.c. Without TLS, http_connection_send() is send(), and the other functions do nothing. */
 void http_tls_start(struct http_server *s);
-/* Returns the events, besides hang-ups, that the socket must be watched for until the first request has arrived. */
+/* Returns the events, besides hang-ups, that our epoll set must report until the first request has arrived. */
 uint32_t http_tls_open(struct http_connection *c);
 void http_tls_arrived(struct http_connection *c);
-/* Call it after an event of the socket: it continues a handshake that waits for bytes. */
+/* Call it after an event of the socket. If a handshake waits for bytes, continues the handshake. */
 void http_tls_continue(struct http_connection *c);
 void http_tls_closed(struct http_connection *c);
-/* Call it when the library has given up a handshake. Reports the reason to the log, and to the peer if the peer can
- * still read it. */
+/* Call it when the library has given up a handshake. Reports the reason to the log, and to the peer if possible. */
 void http_tls_handshake_failed(struct http_server *s);
-/* Returns whether the connection may send requests. Returns false when a certificate is demanded and the peer has not
- * shown a valid one. */
+/* Returns whether the connection may send requests. Returns false if the server demands a certificate and the peer has
+ * not sent a valid one. */
 bool http_tls_admits(const struct http_connection *c);
-/* Writes to the socket without the library. The library must not be sending. Bytes that do not fit in the socket's
- * buffer are lost. Returns false when the peer is certainly gone. */
+/* Writes to the socket without the library. Do not call it while the library is sending. Bytes that do not fit in the
+ * socket's buffer are lost. Returns false when the peer is certainly gone. */
 bool http_connection_send(struct http_connection *c, const char *data, size_t len);
 /* Tells the peer that no more bytes follow. */
 void http_tls_bye(struct http_connection *c);
@@ -351,14 +352,14 @@ void http_library_log(void *cls, const char *format, va_list args);
 /* http_request.c: checks the head. Returns false after answering x with an error. */
 MUST_CHECK bool http_request_check(struct http_exchange *x);
 size_t http_percent_decode(char *s);
-/* Returns the path of a request target in origin or absolute form. The path is borrowed from `url`, or static. */
+/* Returns the path of a request target in origin or absolute form. The path is a part of `url`, or a static string. */
 const char *http_request_path(const char *url);
 
 /* http_routes.c: finds the route and its params, or answers with 404 or 405. */
 MUST_CHECK bool http_route_find(struct http_exchange *x);
 
 /* http_problem.c */
-/* Returns the sentence for a status that the server itself answers. */
+/* Returns the detail text for a status that the server itself answers with. */
 const char *http_problem_detail(int status);
 /* Answers with 413, naming the length of the body. */
 void http_answer_body_too_long(struct http_exchange *x);

@@ -1,13 +1,13 @@
 /*
- * TLS of the server's connections. libmicrohttpd makes the sessions and moves the bytes. Here each session gets the
- * current credentials when it begins. Without this, the library would use one certificate as long as it runs. The
- * client's certificate is verified here, and failures are reported to the peer and to the log. Bytes that the server
- * writes without the library also go through the session.
+ * TLS of the server's connections. libmicrohttpd makes the sessions and moves the bytes. This file gives each session
+ * the current credentials when it begins, because the library itself would use one certificate as long as it runs. It
+ * also verifies the client's certificate, and reports failures to the peer and to the log. Bytes that the server writes
+ * without the library also go through the session.
  *
- * The library reads through our pull function, for three reasons. The library's log does not name a connection, but
- * pull() knows which connection was read last. A client that speaks plain HTTP to this port gets an answer that it can
- * read. And a connection whose handshake waits for bytes is suspended until some come. Otherwise the library would try
- * to read again and again without a pause.
+ * The library reads through our function pull(), for three reasons. The library's log does not name a connection, but
+ * pull() knows which connection was read last. pull() detects a client that speaks plain HTTP to this port, and sends
+ * an answer that this client can read. And pull() suspends a connection whose handshake waits for bytes; otherwise the
+ * library would try to read all the time.
  */
 #include <errno.h>
 #include <gnutls/x509.h>
@@ -45,7 +45,7 @@ static void tls_move(struct http_connection *c, enum http_tls_state to)
     c->tls_state = to;
 }
 
-/* A client must not be able to fill the log. */
+/* Limits the log lines per minute, so that no client can fill the log. */
 static bool may_log(struct http_tls *t, uint64_t now_ms)
 {
     if (now_ms - t->log_since_ms >= 60000) {
@@ -119,13 +119,13 @@ static int refuse(struct http_connection *c, enum http_tls_fault fault, gnutls_a
                   const char *detail)
 {
     fail(c, fault, detail);
-    c->lingers = true; /* it may be sending its first request */
+    c->lingers = true; /* the client may be sending its first request */
     gnutls_alert_send(c->tls, GNUTLS_AL_FATAL, alert);
     return GNUTLS_E_CERTIFICATE_ERROR;
 }
 
-/* GnuTLS calls this function inside the handshake. GnuTLS is set to request a certificate, not to demand one: if it
- * demanded one, it would close the connection without an alert. */
+/* GnuTLS calls this function inside the handshake. GnuTLS is configured to request a certificate, not to require one:
+ * with a required one, it would close the connection without an alert. */
 static int verify_client(gnutls_session_t session)
 {
     struct http_connection *c = connection_of(session);
@@ -155,12 +155,11 @@ bool http_tls_admits(const struct http_connection *c)
 
 /* Reading. */
 
-/* The first byte of a record is its type (RFC 8446, 5.1). Its header has RECORD_HEAD bytes. */
+/* The first byte of a record is its type (RFC 8446, 5.1). The header of a record has RECORD_HEAD bytes. */
 enum { RECORD_ALERT = 21, RECORD_HANDSHAKE = 22, RECORD_HEAD = 5 };
 
-/* Checks the start of a record, before the first request. Returns false when the peer does not speak TLS. Notes an
- * alert that is not encrypted, because some clients refuse our certificate with such an alert, and GnuTLS does not
- * report it. */
+/* Checks the start of a record, before the first request. Returns false when the peer does not speak TLS. Stores an
+ * unencrypted alert, because some clients refuse our certificate with such an alert, and GnuTLS does not report it. */
 static bool check_record(struct http_connection *c)
 {
     unsigned char record[RECORD_HEAD + 2];
@@ -182,12 +181,12 @@ static void answer_plain(struct http_connection *c)
     fail(c, HTTP_TLS_FAULT_PLAIN, "the first bytes are not TLS");
     if (send(c->fd, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return;
     shutdown(c->fd, SHUT_WR);
-    /* If bytes were left unread, closing the socket would send a reset, which can overtake the answer. */
+    /* Closing a socket with unread bytes would send a reset, and the reset could overtake the answer. */
     while (recv(c->fd, dropped, sizeof dropped, MSG_DONTWAIT) == sizeof dropped) {
     }
 }
 
-/* Returns whether the first request has yet to begin. */
+/* Returns whether no request has begun yet on this connection. */
 static bool is_arriving(const struct http_connection *c)
 {
     return !c->used && !c->exchange;
@@ -223,7 +222,7 @@ static ssize_t pull(gnutls_transport_ptr_t from, void *data, size_t size)
     return n;
 }
 
-/* The library has logged that a handshake failed, and closes the connection. */
+/* Called when the library has logged that a handshake failed. The library then closes the connection. */
 void http_tls_handshake_failed(struct http_server *s)
 {
     struct http_connection *c = s->current;
@@ -235,7 +234,7 @@ void http_tls_handshake_failed(struct http_server *s)
     } else if (c->state == HTTP_CONNECTION_CUT) {
         fail(c, HTTP_TLS_FAULT_TOO_SLOW, "the handshake took too long");
     } else if (c->tls_ended) {
-        /* Port scanners and health checks of load balancers do this. */
+        /* Port scanners and health checks of load balancers close their connections in this way. */
         log_debug("a connection ended before its TLS handshake did");
     } else {
         gnutls_alert_send(c->tls, GNUTLS_AL_FATAL, GNUTLS_A_HANDSHAKE_FAILURE);
@@ -278,7 +277,7 @@ void http_tls_arrived(struct http_connection *c)
     if (c->tls && !c->used) epoll_ctl(c->server->watch_fd, EPOLL_CTL_MOD, c->fd, &event);
 }
 
-/* The library has already freed the session. */
+/* Does not touch c->tls: the library has already freed the session. */
 void http_tls_closed(struct http_connection *c)
 {
     tls_material_unref(c->material);

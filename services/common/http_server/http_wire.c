@@ -1,16 +1,17 @@
 /*
  * The library reads and writes its sockets with recv(), send(), sendmsg(), gnutls_record_recv() and
- * gnutls_record_send(). This file defines functions of the same names, and the dynamic linker resolves the library's
- * calls to them. So every byte passes here before the library sees it, in the same order and without another system
- * call. Calls for other descriptors, and all calls outside the daemon's turns, are passed on unchanged.
+ * gnutls_record_send(). This file defines functions with these names, and the dynamic linker resolves the library's
+ * calls to them. So these functions see every byte before the library does, without extra system calls. They forward
+ * calls for other descriptors, and all calls outside the daemon's turns, unchanged.
  *
- * The bytes of a connection are read by its http_framing. If they have a fault, they are not passed on. The client then
- * gets our answer, and the library is told that the peer has closed. If earlier requests of the connection are not
- * answered yet, the fault waits until they are.
+ * The http_framing of a connection reads its bytes. If the bytes have a fault, the library does not get them: the
+ * client gets our answer, and the library sees the end of the connection. If earlier requests of the connection are not
+ * answered yet, our answer waits until they are.
  *
- * The library also watches each socket for room to send, even if it has nothing to send. On a socket file, each read of
- * the peer makes room, and so each answer would wake this service once more. So epoll_ctl() is defined here, too. A
- * socket is watched for room only from when it had too little room until the library has sent again.
+ * The library also watches each socket for room to send, even if it has nothing to send. On a Unix-domain socket, each
+ * read by the peer makes room, and so each answer would wake this service once more. So this file also defines
+ * epoll_ctl(). It watches a socket for room only after a send that the socket had too little room for, until a later
+ * send succeeds.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -21,8 +22,8 @@
 
 #include "common/http_server/http_server_internal.h"
 
-/* These declarations set the symbol names of our functions. The headers have inline functions of these names, which are
- * not used. */
+/* These declarations set the symbol names of our functions. The system headers may define inline functions with these
+ * names; they are not used here. */
 ssize_t http_wire_recv(int fd, void *data, size_t size, int flags) __asm__("recv");
 ssize_t http_wire_send(int fd, const void *data, size_t size, int flags) __asm__("send");
 ssize_t http_wire_sendmsg(int fd, const struct msghdr *message, int flags) __asm__("sendmsg");
@@ -118,16 +119,16 @@ static void note_head(struct http_connection *c)
         c->head_began_ms = uv_now(c->server->loop);
 }
 
-/* The library puts the first bytes of a connection at the start of its memory, and those of later requests as well,
- * unless they follow bytes that it has not read yet. */
+/* The library puts the first bytes of a connection at the start of the connection's memory. It does the same with the
+ * first bytes of a later request, unless they follow bytes that it has not parsed yet. */
 static void note_memory(struct http_connection *c, char *data)
 {
     if (!c->first_data) c->first_data = data;
     if (c->framing.state == HTTP_FRAMING_START && data == c->first_data) c->memory = data;
 }
 
-/* Looks for the Origin of a head that is refused, in the bytes after the fault: those that were read and those that
- * wait in the socket. Bytes that come later are not waited for. */
+/* Looks for the Origin of a refused head in the bytes after the fault: in those that were read and in those that are in
+ * the socket now. */
 static void find_origin(struct http_connection *c, const char *rest, size_t len)
 {
     struct buf all = {0};
@@ -141,7 +142,7 @@ static void find_origin(struct http_connection *c, const char *rest, size_t len)
 
 enum { CLOSE = -1 };
 
-/* Returns how many of the bytes the library gets, or CLOSE, which makes the library close the connection. */
+/* Returns how many of the bytes the library gets, or CLOSE if the library must close the connection. */
 static ssize_t read_bytes(struct http_connection *c, char *data, size_t len)
 {
     struct http_framing *f = &c->framing;
@@ -168,8 +169,8 @@ void http_wire_answered(struct http_connection *c)
     if (http_framing_is_faulty(f) && c->answered == f->messages) http_connection_refuse(c, f->status, f->fault);
 }
 
-/* If the library gets fewer bytes than it asked for, it assumes that the socket is empty. So if the socket is not
- * empty, later bytes fill the room of the removed bytes. */
+/* If the library gets fewer bytes than it asked for, it assumes that the socket is empty. So if http_framing removed
+ * bytes and the socket is not empty, this function reads more bytes in their place. */
 static ssize_t receive(struct http_connection *c, char *data, size_t size, int flags)
 {
     size_t got = 0;
@@ -219,8 +220,8 @@ static int set_watch(int epoll_fd, int op, int fd, struct epoll_event *event)
     return (int)syscall(SYS_epoll_ctl, epoll_fd, op, fd, event);
 }
 
-/* The library sends only when it takes the socket to have room. It takes it to have none after a send that sent less
- * than all, and from then on waits for EPOLLOUT. */
+/* The library sends only if it assumes that the socket has room. After a send that did not send all bytes, it assumes
+ * that there is no room, and waits for EPOLLOUT. */
 static ssize_t note_sent(struct http_connection *c, ssize_t n, size_t size)
 {
     if (!c || c->tls) return note_moved(c, n);
@@ -244,7 +245,7 @@ ssize_t http_wire_sendmsg(int fd, const struct msghdr *message, int flags)
     return note_sent(connection_at(fd), syscall(SYS_sendmsg, fd, message, flags), size);
 }
 
-/* Until the library has sent once, it learns by EPOLLOUT that it may send. */
+/* Before its first send, the library waits for EPOLLOUT to learn that it may send. */
 static int watch(struct http_connection *c, struct epoll_event event)
 {
     c->watch = event;

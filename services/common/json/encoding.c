@@ -20,7 +20,7 @@ static const char *const faults[] = {
     [ENCODING_UTF32_LE] = FAULT("UTF-32 (little endian)"),
     [ENCODING_UTF32_BE] = FAULT("UTF-32 (big endian)"),
 };
-static_assert(ARRAY_SIZE(faults) == ENCODING_COUNT, "a fault or none for each encoding");
+static_assert(ARRAY_SIZE(faults) == ENCODING_COUNT, "each encoding has an entry");
 
 bool encoding_needs_more(const char *data, size_t len)
 {

@@ -1,14 +1,15 @@
 /*
  * Detects the encoding of a text from its first bytes. Everything that fantail reads is UTF-8. A byte order mark at its
- * beginning is not a part of the text. UTF-16 and UTF-32 are recognised, so that the reason can be named when such a
- * text is refused. They are recognised by their mark, or by the zero bytes in a first character that is ASCII. Pure.
+ * beginning is not a part of the text. It recognises UTF-16 and UTF-32, so that the error can name the reason when such
+ * a text is refused. It recognises them by their byte order mark, or by the zero bytes of a first character that is
+ * ASCII. Pure.
  */
 #ifndef FANTAIL_COMMON_JSON_ENCODING_H
 #define FANTAIL_COMMON_JSON_ENCODING_H
 
 #include "common/base/base.h"
 
-#define ENCODING_BYTES 4 /* how many bytes at the start determine the encoding */
+#define ENCODING_BYTES 4 /* number of bytes at the start that determine the encoding */
 #define UTF8_MARK      "\xEF\xBB\xBF"
 
 enum encoding {
@@ -22,7 +23,7 @@ enum encoding {
 };
 
 /* Returns whether more bytes are needed to determine the encoding. Returns false as soon as the bytes can only be UTF-8
- * without a mark, so that a short first line need not wait. */
+ * without a byte order mark, so that a short first line is not delayed. */
 bool encoding_needs_more(const char *data, size_t len);
 /* `data` may be NULL if `len` is 0. */
 enum encoding encoding_of(const char *data, size_t len);
@@ -33,9 +34,10 @@ const char *encoding_name(enum encoding e);
 const char *encoding_fault(enum encoding e);
 /* Returns whether the encoding is UTF-16 or UTF-32. */
 bool encoding_is_wide(enum encoding e);
-/* Returns the length of the mark at the beginning of UTF-8 text. The mark is not a part of the text. */
+/* Returns the length of the byte order mark at the beginning of UTF-8 text, or 0. The mark is not a part of the
+ * text. */
 size_t encoding_mark_bytes(enum encoding e);
-/* Returns whether `data` begins with the mark of UTF-8. */
+/* Returns whether `data` begins with the byte order mark of UTF-8. */
 bool has_utf8_mark(const char *data, size_t len);
 
 #endif

@@ -59,7 +59,7 @@ static inline bool is_continuation(char c)
     return ((unsigned char)c & 0xC0) == 0x80;
 }
 
-/* Skips valid characters of two and three bytes, which are most non-ASCII characters. Stops at anything else. */
+/* Skips valid characters of two and three bytes: most non-ASCII characters have this length. Stops at anything else. */
 static inline const char *skip_utf8(const char *p, const char *end)
 {
     while (end - p >= 3) {

@@ -3,8 +3,8 @@
 #include "common/base/buf.h"
 #include "common/json/json_bytes.h"
 
-#define MAX_NAMES 4096 /* names of one object; each is compared with all other names */
-#define MAX_DEPTH 8    /* no text of ours is deeper; deeper levels are not checked */
+#define MAX_NAMES 4096 /* limit of names in one object, because each name is compared with all others */
+#define MAX_DEPTH 8    /* our own texts are not deeper; deeper levels are not checked */
 
 struct checking {
     const char *text;
@@ -27,8 +27,8 @@ static unsigned hex4(const char *p)
     return n;
 }
 
-/* Returns what is wrong with the \u escape at p; NULL when nothing is wrong. *used is the length of the escape. If the
- * escape begins a surrogate pair, *used is the length of the pair. */
+/* Returns what is wrong with the \u escape at p; NULL: nothing. Sets *used to the length of the escape. If the escape
+ * begins a surrogate pair, *used is set to the length of the pair. */
 static const char *escape_fault(const char *p, const char *end, size_t *used)
 {
     unsigned code = hex4(p + 2);

@@ -1,8 +1,8 @@
 /*
  * Checks JSON texts whose meaning fantail defines, such as task.json. In each object the names must differ. Every
- * string must be text without a NUL character and without a lone surrogate. Otherwise two programs could interpret one
- * text differently, and a string would be cut or changed when it becomes a C string. Items are not checked, because
- * they belong to the user. A pure module.
+ * string must be text without a NUL character and without a lone surrogate. Without these rules, two programs could
+ * interpret the same text differently, and a string could be cut or changed when it becomes a C string. Items are not
+ * checked, because their meaning is up to the user. A pure module.
  */
 #ifndef FANTAIL_COMMON_JSON_JSON_OWN_H
 #define FANTAIL_COMMON_JSON_JSON_OWN_H
