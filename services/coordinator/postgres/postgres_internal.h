@@ -122,7 +122,7 @@ unsigned postgres_source_hosts(const char *url);
 /* postgres_schema.c: brings the schema to this version. On failure returns false and writes the reason to d->news. */
 MUST_CHECK bool postgres_schema_forward(struct postgres_db *d);
 
-/* postgres_sql.c: statements and transactions. */
+/* postgres_statements.c: statements and transactions. */
 
 struct postgres_query postgres_query(struct postgres_db *d, enum postgres_sql sql);
 void postgres_bind_int(struct postgres_query *q, int64_t n);

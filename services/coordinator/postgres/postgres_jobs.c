@@ -69,7 +69,7 @@ enum store_status postgres_why_not(struct postgres_db *d, struct store_call *c, 
     if (!read_job(d, c->job.id, &c->found)) return store_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
     const char *state = stored_state_name(c->found.state);
     /* The statement found no job, so a running job with this fence belongs to another holder: see MINE in
-     * postgres_sql.c. */
+     * postgres_statements.c. */
     if (is_fenced && (c->found.fence != c->job.fence || strcmp(state, wanted) == 0))
         return store_refuse(c, STORE_FENCED, "job %s was claimed again: the lease %" PRIu64 " has ended", c->job.id,
                             c->job.fence);
