@@ -152,7 +152,7 @@ static void merge_last(struct answer_index *ix)
 {
     struct index_run *a = &ix->runs[ix->run_count - 2], *b = &ix->runs[ix->run_count - 1];
     struct index_run merged = merge(a, b);
-    merged.spans = xrealloc(merged.spans, merged.n * sizeof *merged.spans); /* n > 0 */
+    merged.spans = xrealloc(merged.spans, merged.n * sizeof *merged.spans); /* merged.n > 0 */
     release_run(a);
     release_run(b);
     *a = merged;

@@ -99,7 +99,8 @@ void block_cache_add(struct block_cache *c, struct block *b, uint64_t item, uint
 static size_t find_line(const struct cached_block *b, uint64_t line)
 {
     if (line == 0) return 0;
-    uint64_t mark = (line - 1) / LINES_OF_A_MARK; /* of the previous line */
+    /* The line begins after the newline of the previous line, which always exists. */
+    uint64_t mark = (line - 1) / LINES_OF_A_MARK;
     const char *at = b->lines.data + b->marks[mark];
     for (uint64_t skip = line - mark * LINES_OF_A_MARK; skip > 0; skip--)
         at = (const char *)memchr(at, '\n', b->lines.len - (size_t)(at - b->lines.data)) + 1;
