@@ -3,15 +3,15 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 #define ROUNDING   0.999 /* tolerance for sums of weights, which are fractions */
-#define SLOW       2.0   /* endpoints this many times slower than the mean are avoided at a job's end */
+#define SLOW       2.0   /* at a job's end, endpoints this many times slower than the mean get no items */
 #define PICK_DRAWS 8
 #define PICK_SCAN  64
 
 /*
  * Chooses the endpoint: the less loaded of two random ones ("power of two choices"), by load per slot, among the
  * endpoints with room for the task. A lane is in its task's array `open` while its endpoint takes attempts and has the
- * task. It is in `available` while it may also have room. So the cost of a choice does not depend on the number of
- * workers.
+ * task. An open lane that may have room is also in the array `available`. So the cost of a choice does not depend on
+ * the number of workers.
  */
 static void array_put(struct sched_lane **array, uint32_t *n, struct sched_lane *l, uint32_t *place)
 {
@@ -27,8 +27,8 @@ static void array_put(struct sched_lane **array, uint32_t *n, struct sched_lane 
         (l)->field = UINT32_MAX;                                                                                       \
     } while (0)
 
-/* Returns whether the worker may hold one more chunk of this task. The limit is per task, so the chunks of one task do
- * not keep out another. */
+/* Returns whether the worker may hold one more chunk of this task. The limit is per task, so the chunks of one task
+ * leave room for those of another task. */
 static bool has_request_room(const struct sched_lane *l)
 {
     return l->attempts_n < (size_t)l->endpoint->s->config.max_chunks_per_worker * lane_workers(l);
@@ -111,7 +111,7 @@ void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e)
     endpoint_free(e);
 }
 
-/* Returns what the chunk would add to the lane's load. */
+/* Returns how much load the chunk would add to the lane. */
 static double need_of(const struct sched_job *job, const struct sched_chunk *chunk, const struct sched_lane *l)
 {
     uint32_t items = chunk ? chunk_left(chunk) : chunker_items(job, l);
@@ -131,11 +131,11 @@ static bool too_slow(const struct sched_job *job, const struct sched_lane *l)
 static bool avoided(const struct sched_chunk *chunk, const struct sched_lane *l)
 {
     if (!chunk || chunk->avoid != l->endpoint || l->endpoint->balancer) return false;
-    return l->task->usable > (l->counted_usable ? 1u : 0u); /* whether another lane is usable */
+    return l->task->usable > (l->counted_usable ? 1u : 0u); /* another lane is usable */
 }
 
-/* Returns whether the chunk may go to the lane if the lane's window is multiplied by `times`. A chunk that is too large
- * for the window may go only to an idle endpoint. */
+/* Returns whether the chunk may go to the lane if the lane's window is multiplied by `times`. A lane without items in
+ * flight accepts a chunk of any size. */
 static bool fits(struct sched_job *job, const struct sched_chunk *chunk, struct sched_lane *l, double times)
 {
     const struct sched_endpoint *e = l->endpoint;
@@ -168,7 +168,7 @@ static struct sched_lane *better(struct sched_lane *a, struct sched_lane *b)
     return !a || load_of(b) < load_of(a) ? b : a;
 }
 
-/* Returns the less loaded of two lanes that fit, drawn at random. After some misses it returns the first lane that
+/* Returns the less loaded of two lanes that fit, drawn at random. If no drawn lane fits, returns the first lane that
  * fits. */
 static struct sched_lane *pick_available(struct sched_job *job, const struct sched_chunk *chunk)
 {
@@ -193,7 +193,8 @@ static struct sched_lane *pick_available(struct sched_job *job, const struct sch
     return NULL;
 }
 
-/* A job with less than its share in flight may exceed a window that other jobs have filled. */
+/* Call it when no lane has room. A job that has less than its share in flight may exceed a window that other jobs have
+ * filled. */
 static struct sched_lane *pick_overcommitted(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;
@@ -259,8 +260,8 @@ static struct sched_lane *draw_free(struct sched_job *job, const struct sched_at
     return best;
 }
 
-/* While the job has more to send, every lane is usually full. The lane may then exceed its window, because the answers
- * of the items that follow may have to wait for this chunk. */
+/* Returns a lane even if its window is full: while the job has more to send, the windows of all lanes are usually full.
+ * The chunk must not wait for room, because the answers of later items may have to wait for this chunk. */
 static struct sched_lane *draw_full(struct sched_job *job, const struct sched_attempt *late, bool must_run)
 {
     struct sched_task *t = job->task;
@@ -273,7 +274,7 @@ static struct sched_lane *draw_full(struct sched_job *job, const struct sched_at
     return best;
 }
 
-/* If the first worker is only late, a slow second worker does not help. If the first worker seems dead, it does. */
+/* A slow second worker helps only if the first worker seems dead, not if the first worker is only late. */
 struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late, bool seems_dead)
 {
     struct sched_lane *l = draw_free(job, late, false);

@@ -6,9 +6,9 @@
 
 /*
  * Finds the item that crashed a worker. When a worker vanishes, any item that it had may be the cause. A chunk that
- * lost two workers is a poison suspect. It is halved, and halved again at each further loss, so that a poison item
- * stands alone after log2(n) steps. Suspects are kept apart, one to a worker, so that items next to a poison item are
- * not blamed for it. If the next loss of an item would be final, the item runs alone.
+ * lost two workers is a poison suspect. It is halved, and each half is halved again when it loses a worker, so that a
+ * poison item is alone in its chunk after log2(n) steps. A worker gets only one suspect at a time, so that no item is
+ * blamed for an item of another chunk. If the next loss of an item would be final, the item runs alone on a worker.
  */
 bool blame_is_poison_suspect(const struct sched_chunk *chunk)
 {
@@ -20,8 +20,8 @@ bool blame_allows(const struct sched_chunk *chunk, const struct sched_lane *l)
     return !chunk || !blame_is_poison_suspect(chunk) || l->endpoint->poison_suspects < lane_workers(l);
 }
 
-/* Counts a lost worker. If the worker had answered half of the chunk, this counts like a halving: the rest is suspected
- * for the first time. */
+/* Counts a lost worker. If the worker had answered at least half of the attempt's items, the remaining items count as
+ * suspected for the first time. */
 void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a)
 {
     chunk->failures++;

@@ -2,27 +2,27 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
-#define AHEAD_NS          (40 * NS_PER_MS) /* work that may wait at a worker beyond its busy slots, per slot */
+#define AHEAD_NS          (40 * NS_PER_MS) /* work per slot that may wait at a worker while its slots are busy */
 #define CHUNK_COST_SHARE  0.03             /* largest share of a chunk's slot time that its overhead may take */
-#define CHUNK_COST_TIMES  5.0 /* a chunk's slot time if slots would be idle, as a multiple of its overhead */
-#define COORDINATOR_SHARE 0.5 /* share of the coordinator's time that chunks may take with all slots busy */
-#define RAMP_NS           (2 * NS_PER_MS) /* the limit of a job may double each time this has passed, at the earliest */
-#define CHUNKS_AHEAD      2.0             /* chunks of the least size that may wait at a worker beyond its busy slots */
-#define CHUNKS_PER_WINDOW 4               /* least number of adaptive chunks in a worker's window */
-#define CHUNK_GROWTH      8               /* a chunk may be this many times as large as the largest one answered */
+#define CHUNK_COST_TIMES  5.0 /* least slot time of a chunk while slots are idle, in multiples of its overhead */
+#define COORDINATOR_SHARE 0.5 /* share of the coordinator's time that chunks may take while all slots are busy */
+#define RAMP_NS           (2 * NS_PER_MS) /* least time between two doublings of job->ramp */
+#define CHUNKS_AHEAD      2.0 /* chunks of the least size that may wait at a worker while its slots are busy */
+#define CHUNKS_PER_WINDOW 4   /* least number of adaptive chunks in a worker's window */
+#define CHUNK_GROWTH      8   /* a chunk may be this many times as large as the largest answered chunk */
 #define CHUNK_ITEMS_MAX   (1u << 22)
-/* What workers state is not trusted beyond this. */
+/* A larger cost that a worker states is cut to this value. */
 #define WORKER_COST_MOST_NS (1.0 * NS_PER_MS)
-#define WORKER_COSTS_MEANT  16 /* the mean moves by this part of the difference with each statement */
+#define WORKER_COSTS_MEANT  16 /* each stated cost moves the mean by 1/16 of the difference */
 
 /*
  * Decides how many items a chunk has, and estimates how much work an item is. Work is measured as slot time: how long
- * an item holds a slot. Workers report it in their answers. For other workers it is estimated. Each endpoint has a
- * clock, which runs at the rate at which one item in flight is served: min(1, slots / items in flight). The slot time
- * of an attempt between two answers is the number of its unanswered items, times how far the clock has advanced. This
- * estimate includes round trips, queues and the delay of a busy coordinator. So chunks are always large enough for the
- * coordinator to keep all slots busy with them. If they were smaller, the coordinator's own delay would be taken for
- * work. That would keep chunks small, and small chunks would keep the coordinator busy.
+ * an item holds a slot. Workers may report the slot time in their answers; otherwise it is estimated. Each endpoint has
+ * a clock, which runs at the rate at which one item in flight is served: min(1, slots / items in flight). The slot time
+ * of an attempt between two answers is the number of its unanswered items, multiplied by how far the clock has
+ * advanced. This estimate includes round trips, queues and the delay of a busy coordinator. Chunks are therefore always
+ * so large that the coordinator can keep all slots busy. With smaller chunks, the estimate would count the
+ * coordinator's own delay as work. Chunks would then stay small, and small chunks would keep the coordinator busy.
  */
 static const struct sched_item_cost *cost_of(const struct sched_job *job)
 {
@@ -72,8 +72,8 @@ void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n)
     double used = (l->clock - a->clock) * left;
     a->clock = l->clock;
     if (n == 0) return;
-    /* At a job's end, mostly long items are still in flight. They would raise the mean, and late items would be noticed
-     * later. */
+    /* At a job's end, mostly long items are still in flight. Measuring them would raise the mean, and late items would
+     * be noticed later. */
     if (job->was_at_tail && job->seen.items >= TAIL_ITEMS_KNOWN) return;
     item_cost_add(&job->seen, n, used);
     a->seen_ns += used;
@@ -113,17 +113,18 @@ static double least_ns(const struct sched_job *job, double slots, double worker_
     return fmax((cost_ns + worker_cost_ns) / CHUNK_COST_SHARE, slots * cost_ns / COORDINATOR_SHARE);
 }
 
-/* Returns the slot time that a chunk should have if there are more slots than chunks, and each chunk takes the time c
- * before the next one can begin. All of them end together at T if chunk i takes T - i c. Their sum is the work that is
- * left, W = T^2 / (2 c). So the next chunk could take T = sqrt(2 W c). It takes half of that, because the cost of items
- * is only an estimate. */
+/* Returns the slot time of the next chunk if there are more slots than chunks, and each chunk begins the time c after
+ * the one before it. All chunks end together at T if chunk i takes T - i c. The sum of these times is the work that is
+ * left, W = T^2 / (2 c). So the next chunk could take T = sqrt(2 W c). The function returns half of T, because the cost
+ * of items is only an estimate. */
 static double even_end_ns(double left_ns, double cost_ns)
 {
     return sqrt(2 * left_ns * cost_ns) / 2;
 }
 
 /* Returns the least slot time that a chunk should have even if slots are idle. The coordinator sends one chunk after
- * the other. Workers may share processors, so their part counts too, until it is a small part of a chunk. */
+ * the other, so its cost per chunk counts. Workers may share processors, so their cost per chunk counts too, until it
+ * is a small part of a chunk. */
 static double worth_ns(const struct sched_job *job, double left_ns, double worker_cost_ns)
 {
     double cost_ns = job->s->chunk_cost_ns, whole_ns = cost_ns + worker_cost_ns;
@@ -131,9 +132,9 @@ static double worth_ns(const struct sched_job *job, double left_ns, double worke
     return fmax(CHUNK_COST_TIMES * whole_ns, fmax(even_end_ns(left_ns, cost_ns), shared_ns));
 }
 
-/* Returns the least number of items that a chunk should have, rounded up. If 1.6 were rounded down, chunks of one item
- * would never grow. The number is smaller when slots would otherwise be idle, as long as splitting gains more than it
- * costs. */
+/* Returns the least number of items that a chunk should have, rounded up. (If 1.6 were rounded down, chunks of one item
+ * would never grow.) The number is smaller if slots would otherwise be idle, as long as smaller chunks save more time
+ * than they cost. */
 static double least_items_with(const struct sched_job *job, double slots, double worker_cost_ns, double item_ns)
 {
     if (item_ns <= 0) return 0;
@@ -148,16 +149,16 @@ static double least_items(const struct sched_job *job, const struct sched_lane *
     return least_items_with(job, slots_of(job, l), job->s->worker_chunk_cost_ns, item_ns);
 }
 
-/* Returns how many items per slot may wait at a worker, besides the one that runs. There must be enough that no slot
- * waits for a round trip. At most half a fair share of the remaining work may wait, so that all slots end together
+/* Returns how many items per slot may wait at a worker, besides the item that runs. Enough items must wait that no slot
+ * is idle during a round trip. At most half a fair share of the remaining work may wait, so that all slots end together
  * (guided self-scheduling). */
 static double ahead(const struct sched_job *job, const struct sched_lane *l)
 {
     double item_ns = item_cost_marginal_ns(cost_of(job)) * chunker_slowness(l);
     double items = item_ns > 0 ? (double)AHEAD_NS / item_ns : 1;
     double least = least_items(job, l, item_ns), slots = lane_window(l) / lane_workers(l);
-    /* Answers arrive in order. A long item delays the answers after it, although their slots are free again. So room is
-     * needed for whole chunks, not only for items. */
+    /* Answers arrive in order. A long item delays the answers after it, although the slots of those items are free
+     * again. So the window must have room for whole chunks. */
     items = fmax(items, CHUNKS_AHEAD * least / slots);
     if (!job->no_more) return items;
     double share = (double)(job->uncut + job->pending_items) / (2 * slots_of(job, l));
@@ -169,8 +170,8 @@ static double growth_limit(const struct sched_job *job)
     return fmax(1, (double)CHUNK_GROWTH * job->largest_answered);
 }
 
-/* While chunks still grow, a few chunks fill a window. Otherwise many small chunks would have to end before larger ones
- * are sent. */
+/* While chunks still grow, a few chunks fill a window. Otherwise many small chunks would have to end before larger
+ * chunks are sent. */
 double chunker_weight(const struct sched_job *job, const struct sched_lane *l, uint32_t items)
 {
     double weight = 1 / (1 + ahead(job, l));
@@ -185,8 +186,8 @@ static uint64_t concurrency_room(const struct sched_job *job)
     return job->in_flight_items < job->p.max_concurrency ? job->p.max_concurrency - job->in_flight_items : 0;
 }
 
-/* Chunks of one size do not show what one more item costs. So twice as many items are tried, unless such a chunk would
- * take long. */
+/* Chunks of a single size do not show how much one more item costs. So the next chunk has twice as many items, unless
+ * it would take long. */
 static double larger_to_try(const struct sched_job *job, const struct sched_lane *l, double item_ns)
 {
     double most = CHUNK_FIXED_MOST_NS / item_ns;
@@ -215,17 +216,19 @@ uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l)
     return (uint32_t)fmin(items, CHUNK_ITEMS_MAX);
 }
 
-/* Returns whether the job's chunks must still grow before they are large enough. Until then the cost of an item is
- * uncertain: a process that has slept takes long for its first item, so the items of a small chunk seem long. */
+/* Returns whether the job's chunks must still grow before they are large enough. Until they are large enough, the cost
+ * of an item is uncertain: a process that has slept takes long for its first item, so the items of a small chunk seem
+ * long. */
 static bool still_grows(const struct sched_job *job)
 {
     double item_ns = item_cost_marginal_ns(cost_of(job)), slots = usable_slots(job, fmax(job->task->slots, 1));
     return item_ns <= 0 || growth_limit(job) < least_items_with(job, slots, DEFAULT_CHUNK_COST_NS, item_ns);
 }
 
-/* While chunks still grow, only a few chunks are in flight, because one for each slot could be thousands of chunks.
- * Long items should not have to wait for this limit. So it doubles with time, if no larger chunk was answered. On a
- * crowded machine such an answer takes longer, so the limit then doubles less often. */
+/* While chunks still grow, only job->ramp chunks may be in flight, because one chunk for each slot could be thousands
+ * of chunks. If items are long, this limit must not leave slots idle. So the limit doubles each time that a while has
+ * passed without an answer to a larger chunk. On a crowded machine answers take longer, so the limit doubles less
+ * often. */
 bool chunker_ramp_is_full(struct sched_job *job)
 {
     if (job->p.chunk_size > 0 || job->lists[CHUNK_IN_FLIGHT].n < job->ramp) return false;

@@ -2,8 +2,8 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
-/* Returns how many slots would be busy if there were enough. While the cost of an item is unknown, this is one slot for
- * each item. Later it is the number of slots that would finish the work in one second. */
+/* Returns how many slots would be busy if there were enough. While the cost of an item is unknown, returns one slot for
+ * each item. When the cost is known, returns the number of slots that would finish the work in one second. */
 static uint64_t demand_of(const struct sched_job *job)
 {
     uint64_t items = (job->paused ? 0 : job->uncut) + job->pending_items + job->backoff_items + job->in_flight_items;

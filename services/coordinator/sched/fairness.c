@@ -1,13 +1,13 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * Chooses which job of a task sends next, by start-time fair queueing (Goyal, Vin, Cheng: "Start-time Fair Queueing",
- * 1996), in slot time. A job's virtual time grows by the slot time that it gets, divided by its priority. The job with
- * the least virtual time sends first. A new job, or a job that had nothing to send, starts at its task's virtual time.
- * So a job gets no credit for time in which it sent nothing. Jobs that can send are in a heap, so that a choice costs
- * O(log n).
+ * Chooses which job of a task sends next, by start-time fair queueing of slot time (Goyal, Vin, Cheng: "Start-time Fair
+ * Queueing", 1996). A job's virtual time grows by the slot time that it gets, divided by its priority. The job with the
+ * least virtual time sends first. A new job, or a job that had nothing to send, starts at its task's virtual time. So a
+ * job gets no credit for time in which it sent nothing. Jobs that can send are in a heap, so that a choice costs O(log
+ * n).
  */
-#define VTIME_PER_NS 64.0 /* at priority 1; it preserves fractions for cheap items */
+#define VTIME_PER_NS 64.0 /* at priority 1; more than 1, so that the time of cheap items does not round to 0 */
 
 bool fairness_may_cut(struct sched_job *job)
 {

@@ -2,25 +2,26 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
-#define HEDGE_PATIENCE_MIN  1.5 /* an answer is late after MIN to MAX times the expected wait */
-#define HEDGE_PATIENCE_MAX  4.0
+#define HEDGE_PATIENCE_MIN  1.5 /* an answer is late after at least this many expected waits, */
+#define HEDGE_PATIENCE_MAX  4.0 /* and at most this many */
 #define WAIT_MAX            10.0
-#define DEAD_PATIENCE       10.0 /* a worker silent for this many expected waits + DEAD_MIN_NS counts as dead */
+#define DEAD_PATIENCE       10.0 /* a worker seems dead after a silence of this many expected waits + DEAD_MIN_NS */
 #define DEAD_MIN_NS         NS_PER_S
 #define HEDGE_SCAN_NS       NS_PER_MS
 #define HEDGE_SCAN_CHUNK_NS (2 * NS_PER_US)
-#define HEDGES_MAX          4 /* most second attempts of a chunk, one after the other */
+#define HEDGES_MAX          4 /* the most second attempts of a chunk, made one after the other */
 #define HEDGE_TOKENS_MAX    100000.0
 #define HEDGE_MIN_NS        (10 * NS_PER_MS)
 
 /*
  * When a job has nothing left to send, a chunk that has been silent for too long gets a second attempt at its
  * unanswered suffix, within max_extra_percent of the job's items. While the job still has something to send, a chunk is
- * sent twice only if its worker seems dead, which means that the worker is silent for many times longer. Such a second
+ * sent twice only if its worker seems dead, which means that the worker was silent for much longer. Such a second
  * attempt takes a retry token. The first answer of each item wins.
  *
- * While processes start for a chunk, it is not late. But if another worker has running processes and room, the chunk is
- * sent there too. None of its items has begun, so this costs nothing, and takes no token.
+ * While a worker starts processes for a chunk, the chunk is not late. But if another worker has running processes and
+ * room, the chunk is sent to that worker too. None of its items has begun, so this second attempt costs nothing, and
+ * takes no token.
  */
 static bool can_hedge(const struct sched_job *job)
 {
@@ -40,8 +41,8 @@ static bool within_extra(const struct sched_job *job, uint32_t items)
            job->s->hedge_tokens >= items;
 }
 
-/* Each job may hedge at least one item. Many small jobs could then hedge all their items, so the sum over all jobs is
- * bounded too: each item sent adds a fraction of a token to a common budget. */
+/* Each job may hedge at least one item. Many small jobs could therefore hedge all their items. So a common budget of
+ * tokens limits the sum over all jobs: each item sent adds a fraction of a token. */
 void hedge_first_attempt(struct sched_job *job, uint32_t items)
 {
     struct scheduler *s = job->s;
@@ -85,8 +86,8 @@ static uint64_t dead_at(const struct sched_chunk *chunk)
     return late_at(chunk->job, chunk->attempt, DEAD_PATIENCE) + DEAD_MIN_NS;
 }
 
-/* Returns when to send the chunk a second time. A chunk that may have crashed a worker is not sent to two workers at
- * once, unless its current worker seems dead. */
+/* Returns when to send the chunk a second time. A chunk that may have crashed a worker is not sent to a second worker
+ * unless its current worker seems dead. */
 static uint64_t due_at(const struct sched_chunk *chunk, bool tail)
 {
     bool is_last = chunk->charged > 0 && chunk->charged + 1 >= chunk->job->p.retry.max_attempts;
@@ -94,7 +95,7 @@ static uint64_t due_at(const struct sched_chunk *chunk, bool tail)
     return tail && chunk->lost == 0 ? late_at(chunk->job, chunk->attempt, patience(chunk->job)) : dead_at(chunk);
 }
 
-/* Returns from when on the chunk may be moved to a worker whose processes run. */
+/* Returns the time from which the chunk may also be sent to a worker whose processes run. */
 static uint64_t move_at(const struct sched_chunk *chunk)
 {
     const struct sched_attempt *a = chunk->attempt;
@@ -104,7 +105,7 @@ static uint64_t move_at(const struct sched_chunk *chunk)
     return a->starting_since_ns + STARTING_PATIENCE_NS;
 }
 
-/* Returns when to try again. */
+/* Also sends the chunk to a worker whose processes run. Returns when to try again if there is no such worker. */
 static uint64_t move_elsewhere(struct sched_chunk *chunk)
 {
     struct sched_job *job = chunk->job;
@@ -126,8 +127,8 @@ static void count_hedged(struct sched_job *job, uint32_t items)
     job->s->hedge_tokens -= items;
 }
 
-/* Sends the chunk a second time. If its worker seems dead, this is a rescue, which counts as a retry. Otherwise it is a
- * hedge. */
+/* Sends the chunk a second time. If its worker seems dead, the second attempt is a rescue, which counts as a retry.
+ * Otherwise it is a hedge. Returns false if the chunk cannot be sent now. */
 static bool send_twice(struct sched_chunk *chunk, bool tail)
 {
     struct sched_job *job = chunk->job;
@@ -147,9 +148,9 @@ static bool send_twice(struct sched_chunk *chunk, bool tail)
     return true;
 }
 
-/* The second attempt may be late too, because any of its items can delay the answers after it. Then the attempt is cut
- * off, and replaced in the next run. Each replacement may take twice as long as the attempt before it. Returns when the
- * attempt is late, or SCHED_NEVER. */
+/* The second attempt may be late too, because any of its items can delay the answers after it. If it is late, it is cut
+ * off in this run and replaced in the next run. Each replacement may take twice as long as the attempt before it.
+ * Returns when to check the second attempt again, or SCHED_NEVER. */
 static uint64_t give_up_hedge(struct sched_chunk *chunk)
 {
     struct sched_job *job = chunk->job;
@@ -185,8 +186,8 @@ static uint64_t scan(struct sched_job *job)
     return next == SCHED_NEVER || next > soonest ? next : soonest;
 }
 
-/* New attempts may become late before the attempts that were just scanned. At a job's tail there are no new
- * attempts. */
+/* Returns when to scan the job again. Until its tail, the job sends new attempts, which may become late before the
+ * attempts that were just scanned. */
 static uint64_t next_scan(struct sched_job *job)
 {
     uint64_t next = scan(job), most = job->s->now_ns + DEAD_MIN_NS;

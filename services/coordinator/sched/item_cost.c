@@ -2,13 +2,14 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
-#define ITEMS_REMEMBERED 1024 /* beyond this many items, or 1 s of slot time, the sums of the mean are halved */
+#define ITEMS_REMEMBERED 1024 /* beyond this many items, or 1 s of slot time, the sums for the mean are halved */
 
 /*
- * Estimates what an item costs from the slot time of whole chunks: slot time = fixed + items * marginal. It uses least
- * squares over the chunks that were answered recently. The fixed part (a round trip, a wake-up, waiting for a
- * processor) is the same for one item and for a thousand, so it must not decide the size of a chunk. Chunks of a single
- * size cannot separate the two parts. Then the mean is used as the marginal cost, and larger chunks are tried.
+ * Estimates what an item costs from the slot time of whole chunks: slot time = fixed + items * marginal. It fits this
+ * line by least squares to the chunks that were answered recently. The fixed part (a round trip, a wake-up, waiting for
+ * a processor) is the same for one item and for a thousand, so it must not decide the size of a chunk. Chunks of a
+ * single size cannot separate the two parts. With such chunks, the mean is used as the marginal cost, and larger chunks
+ * are tried.
  */
 #define CHUNKS_REMEMBERED 64.0        /* beyond this many chunks the sums are halved */
 #define CHUNKS_NEEDED     4.0         /* chunks needed before a slope is used */

@@ -3,10 +3,10 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * Decides whether and when failed items are sent again. A budget bounds the cost of workers' faults: the retries of a
- * job, and those of all jobs together, are limited to a share of the first attempts. When the budget is used up, one
- * retry is made every BUDGET_TRICKLE_NS. This is safe, because each chunk's attempts are bounded anyway. A retry for an
- * error that the task itself reported takes no token: max_attempts and the delays bound it.
+ * Decides whether and when failed items are sent again. A budget bounds the cost of workers' faults: it limits the
+ * retries of a job, and the retries of all jobs together, to a share of the first attempts. When the budget is used up,
+ * a job makes one retry every BUDGET_TRICKLE_NS. This is safe, because max_attempts bounds the attempts of each chunk.
+ * A retry for an error that the task itself reported takes no token: max_attempts and the delays limit such retries.
  */
 void retry_first_attempt(struct sched_job *job)
 {
@@ -43,8 +43,8 @@ bool retry_take_token(struct sched_job *job)
     return true;
 }
 
-/* Returns whether the endpoint has reported that it is ready, and no endpoint that reported this lately has failed
- * since. */
+/* Returns true if the endpoint has reported that it is ready, and no endpoint has recently failed after such a report.
+ */
 static bool is_trusted(const struct sched_endpoint *e)
 {
     return e->probe_ok && e->s->failed_after_ready == 0;
@@ -75,7 +75,7 @@ static uint64_t backoff_ns(struct sched_chunk *chunk)
 {
     const struct sched_retry *r = &chunk->job->p.retry;
     unsigned failures =
-        chunk->origin > 1 && chunk->lost > 0 ? chunk->failures_alone : chunk->charged; /* halving is not a retry */
+        chunk->origin > 1 && chunk->lost > 0 ? chunk->failures_alone : chunk->charged; /* sending a half is no retry */
     double power = failures > 0 ? failures - 1 : 0;
     double delay = fmin(r->interval_s * pow(r->backoff_rate, power), r->max_delay_s);
     if (r->full_jitter) delay *= random_unit(&chunk->job->s->random);
@@ -98,7 +98,7 @@ void retry_timer_fired(struct sched_chunk *chunk)
         chunk_move(chunk, CHUNK_PENDING, true);
         return;
     }
-    chunk->prepaid = has_token(job); /* a retry by the trickle takes no token */
+    chunk->prepaid = has_token(job); /* a retry that BUDGET_TRICKLE_NS allows takes no token */
     if (retry_take_token(job)) {
         chunk_move(chunk, CHUNK_PENDING, !blame_is_poison_suspect(chunk) || blame_needs_isolation(chunk));
         return;
@@ -119,13 +119,14 @@ static void hand_back(struct sched_chunk *chunk)
     chunk_move(chunk, CHUNK_PENDING, true);
 }
 
-/* Returns the error for items whose last attempt ended like this. */
+/* Returns the error of items whose last attempt ended in the way `how`. */
 static enum item_error error_of(enum sched_end how)
 {
     return how == SCHED_END_NO_MEMORY ? ITEM_OUT_OF_MEMORY : ITEM_WORKER_LOST;
 }
 
-/* A worker that had no memory for the items has run none of them. So they may be sent to another worker. */
+/* Call it when the attempt failed at the worker. A worker that had no memory for the items has run none of them, so the
+ * items may be sent to another worker. */
 static void worker_failed(struct sched_chunk *chunk, enum sched_end how, const char *cause)
 {
     const struct sched_job_params *p = &chunk->job->p;
@@ -142,7 +143,7 @@ static void worker_failed(struct sched_chunk *chunk, enum sched_end how, const c
     retry_backoff(chunk);
 }
 
-/* An endpoint that was removed was no balancer for this purpose: it gets no more chunks. */
+/* Returns false if the endpoint was removed, because it gets no more chunks anyway. */
 static bool is_balancer(const struct sched_attempt *a)
 {
     return a->endpoint && a->endpoint->balancer;
@@ -186,7 +187,8 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
     case SCHED_END_BAD_STATUS: worker_failed(chunk, how, "the worker answered with a server error"); return;
     case SCHED_END_PROTOCOL: worker_failed(chunk, how, "the worker's answer broke the protocol"); return;
     case SCHED_END_TASK_UNKNOWN:
-        /* Closes the lane, except with a balancer: there the coordinator does not know which worker lacks the task. */
+        /* A worker's lane is closed, so the chunk can be handed back. A balancer's lane stays open, because it is
+         * unknown which worker lacks the task. */
         if (is_balancer(a))
             worker_failed(chunk, how, "the worker does not have the task");
         else

@@ -38,8 +38,8 @@ static void count_send(struct sched_attempt *a)
     chunk->sends++;
 }
 
-/* Call it when an attempt was added to the lane or removed. This changes the room in the endpoint's other lanes only if
- * all lanes share the endpoint's limit. */
+/* Call it when an attempt was added to the lane or removed. The change affects the endpoint's other lanes only if all
+ * lanes share one limit of the endpoint. */
 static void attempts_changed(struct sched_lane *l)
 {
     struct sched_endpoint *e = l->endpoint;
@@ -118,7 +118,7 @@ void attempt_orphan(struct sched_attempt *a)
     a->lane = NULL;
 }
 
-/* Takes the attempt off every list. Its chunk still points to it. */
+/* Removes the attempt from every list. The chunk still points to the attempt. */
 static void detach(struct sched_attempt *a)
 {
     struct scheduler *s = a->chunk->job->s;
@@ -224,7 +224,8 @@ static void cut_losers(struct sched_chunk *chunk)
     if (chunk->hedge && !chunk->hedge->lingers) attempt_cut(chunk->hedge);
 }
 
-/* The time since the last answer was not spent on an item, and the silence does not mean that the worker hangs. */
+/* Restarts the wait for the next answer: no item was run since the last answer, and the silence does not mean that the
+ * worker hangs. */
 void sched_attempt_starting(struct sched_attempt *a, uint64_t now_ns)
 {
     struct sched_job *job = a->chunk->job;
@@ -264,7 +265,7 @@ struct sched_accept sched_attempt_answered(struct sched_attempt *a, uint32_t n, 
     return accept;
 }
 
-/* Makes the item at the chunk's front a chunk of its own, which is tried again elsewhere. */
+/* Makes the first unanswered item a chunk of its own, which is sent again, if possible to another endpoint. */
 static void retry_item(struct sched_chunk *chunk, struct sched_endpoint *e, unsigned charged, enum item_error error)
 {
     struct sched_chunk *one = chunk_slice(chunk, chunk->answered, chunk->answered + 1);

@@ -7,15 +7,16 @@
 #define PAUSE_RETRY_MAX_NS    (30 * NS_PER_S) /* a longer Retry-After is cut to this */
 #define PAUSE_DRAIN_NS        (5 * NS_PER_S)
 #define PAUSE_DRAIN_PROBED_NS (100 * NS_PER_MS) /* pause of a draining endpoint that can be probed */
-#define EJECT_AFTER           3 /* failures in a row that eject an endpoint; see sched_endpoint.failed_ns */
+#define EJECT_AFTER           3 /* consecutive failures that eject an endpoint; see sched_endpoint.failed_ns */
 #define EJECT_NS              (5 * NS_PER_S)
 #define EJECT_MAX_NS          (60 * NS_PER_S)
-#define BALANCER_PATIENCE     5 /* after this many failures in a row, a balancer has failed */
+#define BALANCER_PATIENCE     5 /* after this many consecutive failures, a balancer counts as failed */
 #define PROBE_PATIENCE_NS     (5 * NS_PER_S)
 
 /*
- * One endpoint's health. A failure puts the endpoint on probation: it gets one attempt at a time until it answers.
- * After most failures the endpoint is paused first, for a longer time after each failure. scheduler.h shows the states.
+ * One endpoint's health. A failure puts the endpoint on probation: the endpoint gets one attempt at a time until it
+ * answers. After most kinds of failure, the endpoint is paused before the probation. Each pause is longer than the one
+ * before. scheduler.h shows the states.
  */
 static const char *const state_names[] = {
     [ENDPOINT_OPEN] = "open",
@@ -119,7 +120,8 @@ static void pause(struct sched_endpoint *e, enum sched_endpoint_state state, uin
     endpoint_move(e, state, state, e->s->now_ns + (pause_ns > least_ns ? pause_ns : least_ns));
 }
 
-/* At most half of the endpoints are ejected, so that a wrong suspicion cannot disable the whole fleet. */
+/* Returns whether one more endpoint may be ejected: at most half of the endpoints, so that wrong suspicions cannot
+ * disable the whole fleet. */
 static bool may_eject(const struct scheduler *s)
 {
     return 2 * (s->stats.endpoints[ENDPOINT_EJECTED] + 1) <= s->endpoints_n;
@@ -134,7 +136,7 @@ static void eject(struct sched_endpoint *e)
                   s->now_ns + (eject_ns < EJECT_MAX_NS ? eject_ns : EJECT_MAX_NS));
 }
 
-/* Call it when the endpoint gave an answer that says nothing about its health except that it runs. */
+/* Call it when the endpoint gave an answer that shows only that it runs. */
 static void works(struct sched_endpoint *e)
 {
     if (e->has_answered) return;
@@ -148,7 +150,7 @@ static void stop_trusting(struct sched_endpoint *e)
     e->has_answered = false;
 }
 
-/* A balancer stands for many workers. Only several failures in a row say something about all of them. */
+/* A balancer stands for many workers. Only several consecutive failures say something about all of its workers. */
 static void balancer_failed(struct sched_endpoint *e, enum sched_end how, uint64_t least_ns)
 {
     if (how != SCHED_END_NOT_CONNECTED && e->failures < BALANCER_PATIENCE) return;
@@ -158,7 +160,8 @@ static void balancer_failed(struct sched_endpoint *e, enum sched_end how, uint64
 
 static void worker_failed(struct sched_endpoint *e, enum sched_end how, uint64_t least_ns)
 {
-    /* If an item crashed the worker, the worker's report that it is ready was still true. */
+    /* A worker that an item may have crashed was ready before, so this does not make the reports of readiness doubtful.
+     */
     if (e->probe_ok && how != SCHED_END_LOST && how != SCHED_END_SILENT) e->s->failed_after_ready++;
     stop_trusting(e);
     if (how == SCHED_END_REFUSED)
@@ -175,8 +178,8 @@ static void failed(struct sched_endpoint *e, const struct sched_attempt *a, enum
 {
     if (a->started_ns < e->failed_ns) return; /* the attempt began before the last failure, so both are one incident */
     e->failed_ns = e->s->now_ns + 1;
-    /* A worker that could not be reached, or answered 503, 401 or 403, may be away or full for a while. So this does
-     * not count towards ejecting it. For a balancer, every failure counts. */
+    /* A worker that could not be reached, or answered 503, 401 or 403, may be away or full for a while. So such a
+     * failure does not count towards ejecting the worker. For a balancer, every failure counts. */
     if (e->balancer || (how != SCHED_END_NOT_CONNECTED && how != SCHED_END_UNAVAILABLE && how != SCHED_END_REFUSED))
         e->failures++;
     if (!endpoint_takes_attempts(e)) return;

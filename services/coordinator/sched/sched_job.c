@@ -164,7 +164,7 @@ static void settle_uncut(struct sched_job *job)
 static const char waited_for_budget[] =
     "the job's deadline has passed while the item waited to be sent again, because the retry budget was used up";
 
-/* Returns why the chunks in this state end, when their job has ended. */
+/* Returns the cause for the unsettled items of an ended job whose chunks are in this state. */
 static const char *cause_of_rest(const struct sched_job *job, enum sched_chunk_state state)
 {
     bool waited = state == CHUNK_BACKOFF && job->starved && job->rest == ITEM_DEADLINE_EXCEEDED;

@@ -2,20 +2,20 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
-#define SLOTS_UNKNOWN            2 /* slots assumed for a worker that has not reported them; doubles with each answer */
+#define SLOTS_UNKNOWN            2 /* slots assumed for a worker until it reports its slots; doubled at each answer */
 #define SLOTS_UNKNOWN_MAX        64
 #define WINDOW_SCALE_MIN         (1.0 / 64)
 #define WINDOW_SCALE_STEP        0.02 /* least growth of the scale per answered chunk, after a 429 halved it */
 #define WORKERS_PER_BALANCER_MAX 16384
 #define HOLD_NS                  (2 * NS_PER_S) /* first pause of a lane from which a chunk was taken */
 #define HOLD_DOUBLINGS           2
-#define HOLD_SILENT_NS           NS_PER_S /* a lane that has answered since then is not held */
+#define HOLD_SILENT_NS           NS_PER_S /* a lane that has answered within this time is not paused */
 
 /*
  * A lane: the slots of one task at one endpoint, and its window there. The window is slots * scale. Workers report
- * their slots. Until then a few slots are assumed, and twice as many after each answer. A 429 halves the scale, and
- * answers raise it again step by step. A 429 also makes the lane full for a moment. The endpoint's other lanes are not
- * affected, because a worker limits the chunks of each task separately.
+ * their slots. Until a worker has reported its slots, a few slots are assumed, and twice as many after each answer. A
+ * 429 halves the scale, and answers raise it again step by step. A 429 also makes the lane `full` for a short time. The
+ * endpoint's other lanes are not affected, because a worker limits the chunks of each task separately.
  */
 double lane_window(const struct sched_lane *l)
 {
@@ -76,9 +76,9 @@ static void set_full(struct sched_lane *l, bool full, uint64_t until_ns)
     lane_recount(l);
 }
 
-/* The window shrinks. No chunk of the task is sent to the endpoint until the endpoint has answered such a chunk or the
- * pause is over. Retry-After is in whole seconds, but a slot is usually free much sooner. So the pause is only an upper
- * bound. */
+/* Halves the scale. The endpoint then gets no chunk of the task until it has answered a chunk of the task or the pause
+ * is over. Retry-After is in whole seconds, but a slot is usually free much sooner. So Retry-After can only shorten the
+ * pause. */
 void lane_busy(struct sched_lane *l, const struct sched_attempt *a, uint64_t retry_after_ms)
 {
     struct scheduler *s = l->task->s;
@@ -89,7 +89,7 @@ void lane_busy(struct sched_lane *l, const struct sched_attempt *a, uint64_t ret
     uint64_t asked_ns = retry_after_ms * NS_PER_MS;
     uint64_t pause_ns = pause_length(s, &l->pauses);
     if (asked_ns > 0 && asked_ns < pause_ns) pause_ns = asked_ns;
-    if (e == s->isolating) isolation_end(s); /* the endpoint may have been emptied for a chunk of this task */
+    if (e == s->isolating) isolation_end(s); /* the endpoint may be kept free for a chunk of this task */
     set_full(l, true, s->now_ns + pause_ns);
 }
 
@@ -107,7 +107,8 @@ void lane_answered(struct sched_lane *l)
     l->holds = 0;
 }
 
-/* Some processes of a task may start while others run. Then the items do not wait for processes that start. */
+/* Some processes of the task may be starting while others run. So if the lane has answered recently, its processes
+ * count as running. */
 void lane_starting(struct sched_lane *l)
 {
     if (l->answered_ns + STARTING_NS <= l->task->s->now_ns) l->runs_since_ns = 0;
@@ -118,8 +119,9 @@ bool lane_runs(const struct sched_lane *l)
     return l->runs_since_ns && l->runs_since_ns + STARTING_PATIENCE_NS <= l->task->s->now_ns;
 }
 
-/* A chunk that is sent after the pause shows whether the lane answers again. Each such chunk may delay the answers of
- * others, so the pause doubles. A balancer stands for many workers, so it is not held. */
+/* Pauses the lane if it is silent. A chunk that is sent after the pause shows whether the lane answers again. Such a
+ * chunk may delay the answers of other chunks, so each further pause is longer. The lane of a balancer is not paused,
+ * because it stands for many workers. */
 void lane_hold(struct sched_lane *l)
 {
     uint64_t now = l->task->s->now_ns;
@@ -229,7 +231,8 @@ void lanes_free(struct sched_endpoint *e)
     free_known_tasks(e);
 }
 
-/* Adds one slot after each window of answers, and at least WINDOW_SCALE_STEP with each answered chunk. */
+/* Raises the scale so that the window grows by one slot for each window of answers, but at least by WINDOW_SCALE_STEP
+ * for each answered chunk. */
 void lane_widen(struct sched_lane *l)
 {
     l->scale = fmin(l->scale + fmax(1 / (l->slots * (double)(l->attempts_n + 1)), WINDOW_SCALE_STEP), 1);

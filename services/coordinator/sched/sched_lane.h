@@ -1,6 +1,6 @@
 /*
- * A lane: the slots of one task at one endpoint, and its window there. sched_lane.c says how the window changes.
- * Private to the scheduler's files.
+ * A lane: the slots of one task at one endpoint, and the window of the task there. sched_lane.c says how the window
+ * changes. Private to the scheduler's files.
  */
 #ifndef FANTAIL_COORDINATOR_SCHED_SCHED_LANE_H
 #define FANTAIL_COORDINATOR_SCHED_SCHED_LANE_H
@@ -24,8 +24,8 @@ struct sched_lane {
     bool gone;                            /* the lane is being freed */
     bool full;                            /* the endpoint answered 429 for the task */
     struct sched_timer timer;             /* fires when the lane is no longer full */
-    unsigned pauses;                      /* 429s in a row */
-    uint64_t busy_ns; /* when it last answered 429; a 429 to an attempt that began earlier is not counted */
+    unsigned pauses;                      /* consecutive 429 answers */
+    uint64_t busy_ns; /* when the endpoint last answered 429; a 429 to an attempt that began earlier is ignored */
 
     /* The window. */
     double slots;         /* slots, known or assumed */
@@ -33,31 +33,31 @@ struct sched_lane {
     bool slots_known, counted_usable, counted_serving;
     double scale;                 /* scale of the window, which a 429 halves */
     double load;                  /* sum of the weights of the items in flight; full at slots * scale */
-    bool window_full;             /* a chunk found no room, and since then nothing has made room */
+    bool window_full;             /* a chunk found no room, and no room was made since then */
     uint64_t in_flight;           /* items in flight */
     size_t attempts_n;            /* attempts that run */
-    uint64_t answered_ns;         /* when it last answered an item; 0: never */
-    uint64_t runs_since_ns;       /* its first answer since the task's processes were started; 0: none yet */
-    unsigned holds;               /* pauses since its last answer, see lane_hold() */
+    uint64_t answered_ns;         /* when the lane last answered an item; 0: never */
+    uint64_t runs_since_ns;       /* when the lane first answered since the task's processes were started; 0: not yet */
+    unsigned holds;               /* pauses since the last answer, see lane_hold() */
     struct sched_worker *workers; /* a hash table with open addressing */
     uint32_t workers_n, workers_alloc;
     uint64_t swept_ns;
 
     /* The endpoint's speed: slot time that items used at this endpoint, compared with the means of their jobs. */
-    double clock; /* slot time that one item in flight would have had so far, ns; see chunker.c */
+    double clock; /* slot time in ns that one item would have had if it had always been in flight; see chunker.c */
     uint64_t clock_ns;
     double used_ns, expected_ns, prior_ns;
 };
 
 struct sched_lane *lane_new(struct sched_task *t, struct sched_endpoint *e);
 void lane_free(struct sched_lane *l);
-/* Frees the lanes of an endpoint that is being removed. It must have no attempts left. */
+/* Frees the lanes of an endpoint that is being removed. The endpoint must have no attempts left. */
 void lanes_free(struct sched_endpoint *e);
 double lane_window(const struct sched_lane *l);
 unsigned lane_workers(const struct sched_lane *l);
 /* Call it after a change of the lane's slots, or of its endpoint's state. */
 void lane_recount(struct sched_lane *l);
-/* Call it when a whole chunk was answered. More may then be sent. */
+/* Call it when a whole chunk was answered. Widens the window. */
 void lane_widen(struct sched_lane *l);
 /* Call it when the endpoint answered that it does not have the task. */
 void lane_task_unknown(struct sched_lane *l);
@@ -69,8 +69,8 @@ void lane_answered(struct sched_lane *l);
 void lane_starting(struct sched_lane *l);
 /* Returns whether the processes of the task at the endpoint have been running for a while. */
 bool lane_runs(const struct sched_lane *l);
-/* Call it when a chunk of the lane was sent elsewhere. If the lane is silent, it gets no chunks for a moment, or until
- * it answers. */
+/* Call it when a chunk of the lane was also sent to another endpoint. If the lane is silent, it gets no chunks for a
+ * short time, or until it answers. */
 void lane_hold(struct sched_lane *l);
 /* Call it when a whole chunk was answered, or when the timer fires. The lane is then no longer full. */
 void lane_full_is_over(struct sched_lane *l);

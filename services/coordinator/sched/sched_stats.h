@@ -8,7 +8,7 @@
 struct sched_stats {
     uint64_t queued_items; /* items offered and not in flight */
     uint64_t in_flight_items;
-    uint64_t demand_slots; /* slots that would be busy if there were enough */
+    uint64_t demand_slots; /* slots that would be busy if there were enough slots */
     uint64_t in_flight_chunks;
     uint64_t slots; /* slots of the open endpoints, for the task that has the most slots */
     uint64_t endpoints[ENDPOINT_STATE_COUNT];
@@ -16,7 +16,7 @@ struct sched_stats {
         attempts_hedge; /* attempts since the start; only retries use the budget */
     uint64_t attempts_ended[SCHED_END_COUNT];
     uint64_t attempts_cut;
-    uint64_t budget_exhausted; /* how often a retry had to wait for its budget */
+    uint64_t budget_exhausted; /* how often a retry had to wait for the budget */
     uint64_t items_retried, items_hedged, items_succeeded, items_failed, items_cancelled;
     uint64_t chunks;     /* chunks that exist now */
     size_t memory_bytes; /* memory of jobs, chunks, attempts and endpoints */
@@ -30,7 +30,7 @@ struct sched_task_stats {
     uint64_t queued_items, in_flight_items, demand_slots;
     uint64_t slots;     /* slots of its open endpoints */
     uint32_t endpoints; /* open endpoints that have the task */
-    uint64_t full;      /* endpoints that answered 429 for the task and get none of its chunks for a moment */
+    uint64_t full;      /* endpoints that answered 429 for the task and get none of its chunks for a short time */
 };
 /* Returns false when no job has named the task recently. */
 MUST_CHECK bool sched_task_stats(const struct scheduler *s, const char *name, struct sched_task_stats *stats);

@@ -132,7 +132,7 @@ static void send(struct sched_job *job, struct sched_chunk *chunk, struct sched_
     attempt_start(chunk, l, ATTEMPT_PLAIN, weight)->charged_ns = charge_ns;
 }
 
-/* Sends one of the first waiting chunks, or a new one. Returns false when none of them can be sent now. */
+/* Sends one of the first pending chunks, or a new chunk. Returns false if no chunk can be sent now. */
 static bool send_one(struct sched_job *job)
 {
     struct list *pending = &job->lists[CHUNK_PENDING];
@@ -171,8 +171,8 @@ static bool dispatch_task(struct sched_task *t)
     return false;
 }
 
-/* Sends what can be sent. Cutting large chunks takes time that other work may need. So dispatch() stops and returns
- * true when enough was cut in this run. The task that was interrupted comes last in the next run. */
+/* Sends the chunks that can be sent. Cutting large chunks takes time that other work may need. So dispatch() stops and
+ * returns true when CUT_RUN_BYTES were cut in this run. The task that was interrupted comes last in the next run. */
 static bool dispatch(struct scheduler *s)
 {
     s->cut_bytes = 0;
@@ -197,15 +197,15 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     jobs_run_ending(s);
     jobs_run_changed(s);
     bool more = dispatch(s);
-    /* No chunk could use the endpoint that is kept free. So other chunks get it, or they might wait for ever. */
+    /* The endpoint that is kept free is idle, but no chunk could use it. So it is opened to all chunks, which might
+     * otherwise wait for ever. */
     if (!more && isolation_is_idle(s)) {
         isolation_end(s);
         more = dispatch(s);
     }
     uint64_t next = hedge_run(s);
     jobs_run_changed(s);
-    /* An endpoint on probation may get an attempt without a token after some time, so it is checked from time to
-     * time. */
+    /* After some time, an endpoint on probation may get an attempt without a token. So it is checked regularly. */
     if (s->stats.endpoints[ENDPOINT_PROBATION] > 0 && s->now_ns + PROBATION_LOOK_NS < next)
         next = s->now_ns + PROBATION_LOOK_NS;
     struct list_link *linger = list_next(&s->lingering, NULL);

@@ -1,8 +1,8 @@
 /*
  * The scheduler decides which items form a chunk, when and to which endpoint a chunk is sent, and when it is sent again
- * after a failure. Pure: it has no socket and no clock. Events are function calls that carry the time. The scheduler
- * acts by calling scheduler_ops, and only from inside scheduler_run(). The shell (the code around the scheduler) calls
- * scheduler_run() once per loop turn, after the turn's events.
+ * after a failure. Pure: it has no socket and no clock. Each event is a function call that states the time. The
+ * scheduler acts by calling scheduler_ops, and only from inside scheduler_run(). The shell (the code around the
+ * scheduler) calls scheduler_run() once per loop turn, after the turn's events.
  *
  * Promises: each item offered is settled exactly once, either by an accepted answer or by settle_error. job_finished is
  * called exactly once per job, after its last item is settled. Memory grows with the items in flight, not with the size
@@ -20,9 +20,9 @@
  *                                              (lost twice: in two halves)
  *
  * A chunk is always on the list of its state. Only chunk_move() (sched_chunk.c) moves it. A chunk in flight has one
- * attempt, or two when it is hedged. Each attempt sends a suffix of the chunk, whose items are answered in order. The
- * attempt with the furthest answer determines the answered prefix of the chunk. An answer to an item inside that prefix
- * is a duplicate and is dropped.
+ * attempt, or two when it is hedged. Each attempt sends a suffix of the chunk. The items of the suffix are answered in
+ * order. The attempt with the furthest answer determines the answered prefix of the chunk. An answer to an item inside
+ * that prefix is a duplicate and is dropped.
  *
  * Ownership: the scheduler owns jobs, chunks, attempts and endpoints. The shell owns what their void * members point
  * to.
@@ -77,7 +77,7 @@ const char *sched_endpoint_state_name(enum sched_endpoint_state state);
 /* An instant at which a chunk, an endpoint, a job or the scheduler itself is due. Only the scheduler uses it. */
 enum sched_timer_kind { TIMER_CHUNK, TIMER_ENDPOINT, TIMER_LANE, TIMER_JOB, TIMER_RAMP, TIMER_SCHEDULER };
 struct sched_timer {
-    struct heap_node node; /* its key is the instant, ns; if it is not in the heap, the timer is not set */
+    struct heap_node node; /* its key is the instant, ns; the timer is set while the node is in the heap */
     enum sched_timer_kind kind;
 };
 
@@ -100,7 +100,7 @@ struct sched_chunk {
     struct sched_endpoint *avoid; /* the endpoint where it failed last; the pointer is only compared */
     size_t bytes;
     unsigned charged;                  /* failures that count towards max_attempts */
-    unsigned lost;                     /* of these, lost workers, counted since half of the chunk was answered */
+    unsigned lost;                     /* charged failures that lost a worker; see blame_count() */
     unsigned failures, failures_alone; /* all failures; failures while it was a single item */
     uint32_t origin;                   /* item count of the chunk that it was split from */
     bool handed_back;                  /* its last attempt was refused */
@@ -133,22 +133,22 @@ struct sched_attempt {
     double weight;                /* weight of one item in the endpoint's load */
     double clock;                 /* the endpoint's service clock at the last answer */
     uint64_t cost_items, cost_ns; /* the cost that its worker reported last */
-    double seen_ns;               /* slot time of its answered items, as measured here */
+    double seen_ns;               /* slot time of its answered items, as the scheduler measured it */
     double charged_ns;            /* slot time charged to its job until its cost is known */
     uint64_t progress_ns;         /* when the last answer arrived; until the first one, started_ns */
-    uint64_t starting_since_ns;   /* its worker reports that it starts processes for it; 0: not since the last answer */
-    uint64_t starting_until_ns;   /* it is not late before this time, because of such a report */
+    uint64_t starting_since_ns;   /* first report since the last answer that its worker starts processes; 0: none */
+    uint64_t starting_until_ns;   /* because of such a report, the attempt is not late before this time */
     bool is_hedge;
-    bool is_rescue;      /* its chunk is on a worker that seems dead; the retry budget pays for it */
+    bool is_rescue;      /* the worker of the chunk's first attempt seems dead, or still starts processes */
     bool dead;           /* it is cut off in the next run; until then, what it reports is dropped */
     bool lingers;        /* all items are answered, but the end line has not arrived */
     bool alone;          /* it must run alone, so no other chunk is sent to its endpoint */
-    bool poison_suspect; /* its chunk was a poison suspect, and the endpoint counts it */
+    bool poison_suspect; /* its chunk was a poison suspect; endpoint->poison_suspects counts this attempt */
     bool is_probation;   /* its endpoint was on probation */
-    bool paid;           /* its probation took a token */
+    bool paid;           /* the attempt on probation took a token */
 };
 
-/* How an attempt ended. Its answers until then are valid. "Free" means that the end does not count towards
+/* How an attempt ended. The answers before its end are valid. "Free" means that the end does not count towards
  * max_attempts. */
 enum sched_end {
     SCHED_END_COMPLETE,      /* end line "complete" */
@@ -157,15 +157,15 @@ enum sched_end {
     SCHED_END_NOT_CONNECTED, /* certainly not delivered: free */
     SCHED_END_BUSY,          /* 429: free; pass retry_after_ms */
     SCHED_END_UNAVAILABLE,   /* 503: free; pass retry_after_ms */
-    SCHED_END_REFUSED,       /* 401 or 403: it rejects our token; free */
+    SCHED_END_REFUSED,       /* 401 or 403: the endpoint rejects our token; free */
     SCHED_END_OLD_TOKEN,     /* 401 or 403, but we have another token by now: free */
-    SCHED_END_NO_ROOM,       /* no memory here for the answer: free, unless the items must not run twice */
-    SCHED_END_LOST,          /* connection lost after the request was (perhaps partly) sent, or the answer cut short */
-    SCHED_END_SILENT,        /* silent for too long, so the shell ended it */
-    SCHED_END_NO_MEMORY,     /* 507: it has no memory for the items; none of them ran */
-    SCHED_END_BAD_STATUS,    /* any other status */
-    SCHED_END_PROTOCOL,      /* the answer has a wrong type, a wrong count or lines of another form */
-    SCHED_END_TASK_UNKNOWN,  /* 404 */
+    SCHED_END_NO_ROOM,    /* the coordinator has no memory for the answer: free, unless the items must not run twice */
+    SCHED_END_LOST,       /* connection lost after the request was (perhaps partly) sent, or the answer cut short */
+    SCHED_END_SILENT,     /* silent for too long, so the shell ended it */
+    SCHED_END_NO_MEMORY,  /* 507: the worker has no memory for the items; no item ran */
+    SCHED_END_BAD_STATUS, /* any other status */
+    SCHED_END_PROTOCOL,   /* the answer has a wrong type, a wrong count or lines of another form */
+    SCHED_END_TASK_UNKNOWN, /* 404 */
     SCHED_END_COUNT
 };
 const char *sched_end_name(enum sched_end how);
@@ -219,7 +219,7 @@ struct sched_job_params {
     bool hedge_enabled;
     double hedge_max_extra_percent;
     uint64_t tolerated_failure_count;    /* SCHED_NO_LIMIT: no limit is set */
-    double tolerated_failure_percentage; /* percentage of all items; 100: the job never fails */
+    double tolerated_failure_percentage; /* percentage of all items; 100: failed items never fail the job */
     uint64_t deadline_ns;                /* SCHED_NEVER: no deadline */
     bool idempotent;                     /* if false, a delivered item is never sent again, and never hedged */
     struct sched_counts before;          /* items that an earlier run of the job has settled */
@@ -231,17 +231,17 @@ void sched_job_params_init(struct sched_job_params *p);
 extern const char sched_cause_no_workers[];
 extern const char sched_cause_no_task[];
 
-/* Why items end without an answer line of a worker. */
+/* Says why items end without an answer line of a worker. */
 struct sched_failure {
     enum item_error error;
     unsigned attempts;
     const char *cause; /* one phrase; static */
-    bool sent;         /* false: a job has ended, and the items have not run in any worker */
+    bool sent;         /* false: the job ended before the items ran in any worker */
 };
 
 struct sched_outcome {
     enum sched_status status;
-    const char *reason; /* one phrase: static, or from sched_job_cancel(); NULL: no item was left out */
+    const char *reason; /* one phrase: static, or from sched_job_cancel(); NULL: the job did not end early */
     struct sched_counts counts;
     bool no_workers; /* the job stopped waiting for a worker */
     bool delivered;  /* at least one chunk was at least partly answered */
@@ -253,7 +253,7 @@ struct scheduler_ops {
      * consecutive. Between one cut and the next there may be a gap. Returns the number of items moved, and sets *bytes
      * to their size. */
     size_t (*cut)(void *ctx, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes);
-    /* Like cut(), but removes the items without a chunk. They will not be sent. */
+    /* Like cut(), but removes the items and makes no chunk, because the items will not be sent. */
     uint64_t (*drop)(void *ctx, struct sched_job *job, uint64_t max_items, uint64_t *first);
     /* Makes part->payload from whole->payload. The items of `part` are inside `whole`. whole->payload must stay as it
      * is, although whole->count may shrink afterwards. */
@@ -261,7 +261,7 @@ struct scheduler_ops {
     /* Frees chunk->payload. The chunk is settled, and is freed after this call. */
     void (*release)(void *ctx, struct sched_chunk *chunk);
 
-    /* Sends items [from, to) of attempt->chunk to attempt->endpoint. It reports a failure by a later event. */
+    /* Sends items [from, to) of attempt->chunk to attempt->endpoint. The shell reports a failure by a later event. */
     void (*send)(void *ctx, struct sched_attempt *attempt);
     /* Aborts the attempt. The shell must report nothing more about it. */
     void (*cut_off)(void *ctx, struct sched_attempt *attempt, const char *why);
@@ -270,12 +270,12 @@ struct scheduler_ops {
     void (*settle_error)(void *ctx, struct sched_job *job, uint64_t first, uint64_t count,
                          const struct sched_failure *why);
     void (*job_finished)(void *ctx, struct sched_job *job, const struct sched_outcome *outcome);
-    /* Called when the job began to wait, or stopped waiting (SCHED_NOT_WAITING). May be NULL. */
+    /* Called when the job has begun to wait, or has stopped waiting (SCHED_NOT_WAITING). May be NULL. */
     void (*waiting)(void *ctx, struct sched_job *job, enum sched_waiting why);
 
     /* Asks a failed endpoint whether it is ready, and reports the result with sched_endpoint_probed(). It sends GET
-     * /readyz, or a request that needs a token if the endpoint has rejected our token. The op may be NULL. The endpoint
-     * is then tried with a chunk when its pause is over and the budget allows it. */
+     * /readyz, or a request that needs a token if the endpoint has rejected our token. The op may be NULL. Without this
+     * op, the endpoint is tried with a chunk when its pause is over and the budget allows an attempt. */
     void (*probe)(void *ctx, struct sched_endpoint *endpoint);
 
     /* Called at each change of state, for debugging. May be NULL. */
@@ -295,10 +295,10 @@ struct scheduler_config {
 void scheduler_config_init(struct scheduler_config *config);
 
 struct scheduler *scheduler_new(const struct scheduler_config *config, const struct scheduler_ops *ops, void *ctx);
-/* Frees everything. The only op it calls is release(), for the chunks that are left. */
+/* Frees everything. The only op that it calls is release(), for the chunks that still exist. */
 void scheduler_free(struct scheduler *s);
-/* Acts on the events since the last call, and on the time. Returns the latest time at which it must be called again;
- * SCHED_NEVER: only after the next event. Calling it more often is harmless. */
+/* Acts on the events since the last call, and on the time. Returns the latest time of the next call; SCHED_NEVER: after
+ * the next event. More frequent calls are harmless. */
 uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns);
 
 /* Sets the processor time that one chunk costs the coordinator, as measured by the shell. */
@@ -313,10 +313,10 @@ void sched_job_no_more_items(struct sched_job *job);
 /* Ends the job. Running attempts are cut off, and the other items are settled as cancelled. `status` is CANCELLED or
  * FAILED. `reason` must outlive job_finished(). A second call is ignored. */
 void sched_job_cancel(struct sched_job *job, enum sched_status status, const char *reason);
-/* These change a running job. */
+/* The next functions change a running job. */
 void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurrency);
-/* While a job is paused, no more chunks are cut from its items. Chunks that are cut already are sent, also again. So
- * all items before the first uncut one are settled in the end. */
+/* While a job is paused, no more chunks are cut from its items. Chunks that were cut before are still sent, and sent
+ * again after a failure. So all items before the first uncut item are settled in the end. */
 void sched_job_pause(struct sched_job *job, bool paused);
 void sched_job_set_priority(struct sched_job *job, unsigned priority);
 void sched_job_set_tolerance(struct sched_job *job, uint64_t count, double percentage);
@@ -329,7 +329,7 @@ uint64_t sched_job_in_flight(const struct sched_job *job);
 uint64_t sched_job_eta_ns(const struct sched_job *job);
 
 /* Endpoints. */
-/* Adds an endpoint. `balancer`: it may stand for many workers. `slots_hint`: its slots, 0 when unknown. */
+/* Adds an endpoint. `balancer`: the endpoint may stand for many workers. `slots_hint`: its slots, 0 when unknown. */
 struct sched_endpoint *sched_endpoint_add(struct scheduler *s, void *owner, bool balancer, unsigned slots_hint,
                                           uint64_t now_ns);
 void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e);
@@ -337,20 +337,21 @@ void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e);
  * again. Ignored for a balancer. */
 void sched_endpoint_drain(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns);
 /* Tells the scheduler all tasks of the worker, with the slots of each (0: not known). Chunks of other tasks are not
- * sent there. Before the first call, the endpoint counts as having every task. A balancer always counts as having every
- * task. */
+ * sent to the worker. Before the first call, the endpoint counts as having every task. A balancer always counts as
+ * having every task. */
 struct sched_endpoint_task {
     const char *name; /* borrowed for the call */
     unsigned slots;
 };
 void sched_endpoint_set_tasks(struct scheduler *s, struct sched_endpoint *e, const struct sched_endpoint_task *tasks,
                               size_t n, uint64_t now_ns);
-/* Call it when the endpoint has a new worker. If earlier failures keep the endpoint from getting chunks, it is probed
+/* Call it when the endpoint has a new worker. If the endpoint gets no chunks because of earlier failures, it is probed
  * now. */
 void sched_endpoint_probe_now(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns);
 /* Reports the result of the op probe(). */
 void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool ready, uint64_t now_ns);
-/* Returns whether its last attempt ended as SCHED_END_REFUSED. For a balancer: whether its last few attempts did. */
+/* Returns whether the endpoint's last attempt ended as SCHED_END_REFUSED. For a balancer: whether all of its last few
+ * attempts ended so. */
 bool sched_endpoint_rejects_token(const struct sched_endpoint *e);
 void *sched_endpoint_owner(const struct sched_endpoint *e);
 enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);
@@ -360,7 +361,7 @@ enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);
  * that the worker has for the task. */
 void sched_attempt_learned(struct sched_attempt *a, uint64_t worker_id, unsigned slots, uint64_t now_ns);
 /* Reports that no item of the attempt can run yet, because its worker is still starting processes of the task. Call it
- * every second while that is so. */
+ * every second until they have started. */
 void sched_attempt_starting(struct sched_attempt *a, uint64_t now_ns);
 struct sched_accept {
     uint64_t first; /* index in the job of the first line to keep */

@@ -14,17 +14,17 @@
 #include "coordinator/sched/sched_stats.h"
 #include "coordinator/sched/scheduler.h"
 
-/* Constants that several files use. The constants of the retry budget are in retry.h, and the other ones in the file
- * that uses them. */
+/* Constants that several files use. The constants of the retry budget are in retry.h. A constant that only one file
+ * uses is in that file. */
 #define CHUNK_FIXED_MOST_NS ((double)30 * NS_PER_MS) /* largest fixed part of a chunk's slot time */
-#define TAIL_ITEMS_KNOWN    64 /* if its mean is over this many items, a job stops measuring at its tail */
+#define TAIL_ITEMS_KNOWN    64 /* a job that has measured this many items measures no more at its tail */
 #define CHUNKS_PER_WORKER   (LIMIT_WORKER_CHUNKS * 3 / 4)
-#define LINGER_NS           NS_PER_S /* an attempt with all answers but no end line is cut off after this */
+#define LINGER_NS           NS_PER_S /* after this time, an attempt with all answers but no end line is cut off */
 #define OVERCOMMIT          2.0      /* a job below its share may fill a window up to this many times its size */
-#define HEDGE_TOKENS_MIN    10.0     /* total items of all jobs that may be sent twice at the start */
+#define HEDGE_TOKENS_MIN    10.0     /* hedge_tokens at the start */
 #define RAMP_CHUNKS         32       /* limit of a job's chunks in flight while they are still too small */
-#define RAMP_CHUNKS_AGAIN   8        /* the same after a chunk of several items was answered */
-#define WAITING_AFTER_NS    (500 * NS_PER_MS) /* a job waits after this time without a usable endpoint */
+#define RAMP_CHUNKS_AGAIN   8        /* the same limit after a chunk of several items was answered */
+#define WAITING_AFTER_NS    (500 * NS_PER_MS) /* a job counts as waiting after this time without a usable endpoint */
 
 struct sched_endpoint {
     struct scheduler *s;
@@ -42,7 +42,7 @@ struct sched_endpoint {
     bool tasks_known;
 
     /* The endpoint's health. */
-    unsigned failures; /* failures in a row */
+    unsigned failures; /* consecutive failures */
     unsigned pauses, ejections;
     uint64_t failed_ns;       /* when it last failed; failures of attempts that began earlier are not counted */
     bool isolated;            /* an item runs alone here, blame.c */
@@ -102,17 +102,17 @@ struct sched_job {
 
     double load;                 /* weights of its items in flight, at all endpoints */
     struct sched_item_cost told; /* cost as workers report it */
-    struct sched_item_cost seen; /* cost as measured here, which includes round trips and queues */
+    struct sched_item_cost seen; /* cost as the scheduler measures it, which includes round trips and queues */
     uint64_t ramp;               /* chunks that may be in flight while they still grow */
     struct sched_timer ramp_timer;
     uint32_t ramp_largest;            /* largest_answered when the timer was set */
-    uint64_t growth_ns;               /* how long the answer took that made largest_answered grow */
+    uint64_t growth_ns;               /* time from the start of the largest answered attempt to its last answer */
     double wait_mean, wait_deviation; /* mean and deviation of the waits for an answer, in expected waits, hedge.c */
     uint32_t largest_answered;        /* items of the largest chunk that was answered */
-    uint64_t moved_items;             /* part of counts.hedged: sent elsewhere while processes were starting */
+    uint64_t moved_items; /* part of counts.hedged: items sent to another worker while processes were starting */
     double tokens;
     uint64_t trickle_ns, probation_ns;             /* when the next retry, or the next probation, needs no token */
-    uint64_t starting_since_ns, starting_until_ns; /* workers start processes for it; 0: not since its last answer */
+    uint64_t starting_since_ns, starting_until_ns; /* reports that processes start; 0: none since the last answer */
     uint64_t progress_ns;                          /* when the last answer arrived */
     struct heap_node hedge_node; /* node in s->hedge_scans; its key is when to look for late attempts */
 
@@ -154,10 +154,10 @@ struct scheduler {
     struct heap hedge_scans; /* jobs that may hedge, hedge.c */
     uint64_t demand_slots;
     double tokens;
-    double hedge_tokens;         /* total items of all jobs that may be sent twice */
+    double hedge_tokens;         /* how many more items all jobs together may hedge */
     double chunk_cost_ns;        /* processor time that a chunk costs the coordinator */
     double worker_chunk_cost_ns; /* processor time that a chunk costs a worker, the mean of what workers state */
-    /* Probations that failed since the last one that succeeded. Counts only endpoints that had reported to be ready. */
+    /* How many endpoints failed after they had reported to be ready. An answer on probation resets it to 0. */
     unsigned failed_after_ready;
     uint64_t pending_items, backoff_items, uncut_items;
     size_t worker_table_bytes;
@@ -201,8 +201,8 @@ void attempts_run_cuts(struct scheduler *s);
 void attempts_run_lingering(struct scheduler *s);
 
 /* sched_job.c */
-/* Call it when items were added, moved or removed. The figures that depend on them are updated in this run or the
- * next. */
+/* Call it when items were added, moved or removed. The figures that depend on the items are updated in this run or the
+ * next run. */
 void job_changed(struct sched_job *job);
 void jobs_run_changed(struct scheduler *s);
 void job_settled(struct sched_job *job, uint64_t items, enum item_error error, bool succeeded);
@@ -217,7 +217,7 @@ void job_free(struct sched_job *job);
 void task_serving_changed(struct sched_task *t);
 void job_timer_fired(struct sched_job *job);
 void job_arm_timer(struct sched_job *job);
-/* Tells the shell when the job has begun to wait, and for what. */
+/* Tells the shell if the job has begun or stopped waiting, and for what it waits. */
 void job_update_waiting(struct sched_job *job);
 
 /* demand.c */
@@ -225,10 +225,11 @@ void demand_update(struct sched_job *job);
 void demand_forget(struct sched_job *job);
 
 /* fairness.c */
-/* Returns the job whose turn it is; NULL when none can send. */
+/* Returns the job whose turn it is; NULL if no job can send. */
 struct sched_job *fairness_next(const struct sched_task *t);
 void fairness_charge(struct sched_job *job, double slot_ns);
-/* Corrects the charge that was made before the cost was known. The job gets no credit from this. */
+/* Corrects the charge that was made before the cost was known. Does not lower the job's virtual time below that of its
+ * task. */
 void fairness_correct(struct sched_job *job, double charged_ns, double cost_ns);
 /* Returns whether the job's next items can become a chunk now. */
 bool fairness_may_cut(struct sched_job *job);
@@ -244,8 +245,8 @@ void fairness_forget(struct sched_job *job);
 void balancer_update(struct sched_lane *l);
 /* Calls balancer_update() for all lanes of the endpoint. */
 void balancer_update_all(struct sched_endpoint *e);
-/* Returns a lane with room for the chunk, or for the job's next chunk if `chunk` is NULL. Returns NULL when there is
- * none. */
+/* Returns a lane with room for the chunk, or for the job's next chunk if `chunk` is NULL. Returns NULL if no lane has
+ * room. */
 struct sched_lane *balancer_pick(struct sched_job *job, const struct sched_chunk *chunk);
 /* Lets the endpoint that was being emptied take all chunks again. */
 void isolation_end(struct scheduler *s);
@@ -253,11 +254,11 @@ void isolation_end(struct scheduler *s);
 bool isolation_is_idle(const struct scheduler *s);
 /* Returns a lane for a copy of the attempt's suffix. */
 struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late, bool seems_dead);
-/* The same for an attempt that waits for processes to start: returns a lane whose processes run. */
+/* Returns a lane whose processes run, for a copy of an attempt that waits for processes to start. */
 struct sched_lane *balancer_pick_running(struct sched_job *job, const struct sched_attempt *starting);
 
 /* sched_task.c */
-/* Returns the task, and makes it when it is new. */
+/* Returns the task with this name. Makes it if there is none. */
 struct sched_task *task_get(struct scheduler *s, const char *name);
 /* Frees the task, which must have no jobs left. */
 void task_free(struct sched_task *t);
@@ -265,12 +266,12 @@ void task_free(struct sched_task *t);
 bool task_is_nowhere(const struct sched_task *t);
 
 /* sched_endpoint.c */
-/* Returns the length of the next pause, and increments *pauses. Each pause is twice as long as the last one, with
+/* Returns the length of the next pause, and increments *pauses. Each pause is twice as long as the pause before, with
  * jitter. */
 uint64_t pause_length(struct scheduler *s, unsigned *pauses);
 /* Returns whether the endpoint is in state OPEN or PROBATION. */
 bool endpoint_takes_attempts(const struct sched_endpoint *e);
-/* The only function that changes e->state. `until_ns` is when the state ends; SCHED_NEVER: when an event ends it. */
+/* Changes e->state; no other function does. The state ends at `until_ns`; SCHED_NEVER: an event ends it. */
 void endpoint_move(struct sched_endpoint *e, enum sched_endpoint_state to, enum sched_endpoint_state before,
                    uint64_t until_ns);
 /* Call it when the endpoint has left the scheduler's arrays. */
@@ -295,7 +296,7 @@ bool item_cost_is_sure(const struct sched_item_cost *c);
 
 /* chunker.c */
 double chunker_item_ns(const struct sched_job *job); /* slot time; 0: not known */
-double chunker_slowness(const struct sched_lane *l); /* 1: as fast as the others */
+double chunker_slowness(const struct sched_lane *l); /* 1: as fast as the mean */
 /* Returns the share of the lane's window that one item takes, if its chunk has `items` items. */
 double chunker_weight(const struct sched_job *job, const struct sched_lane *l, uint32_t items);
 uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l);
@@ -312,16 +313,17 @@ void chunker_grow(const struct sched_attempt *a);
 
 /* retry.c */
 void retry_first_attempt(struct sched_job *job);
-/* Returns whether a retry may be sent now. If so, it takes the tokens. */
+/* Returns whether a retry may be sent now. If it may, takes its tokens. */
 bool retry_take_token(struct sched_job *job);
-/* Returns whether an endpoint whose last attempt failed may be tried now. If so, this counts as the attempt. */
+/* Returns whether the job may now send an attempt to this endpoint, which is on probation. */
 bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e);
-/* Returns true if it took a token. The token is returned when the endpoint answers or was not reached. */
+/* Call it when an attempt to an endpoint on probation starts. Returns whether it took a token. Give the token back when
+ * the endpoint answers or could not be reached. */
 bool retry_take_probation(struct sched_job *job, const struct sched_endpoint *e);
 void retry_return_probation(struct sched_job *job);
 /* Decides what happens to the chunk after its attempt has failed. No other attempt of the chunk may be running. */
 void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how);
-/* Call it when another attempt of the chunk still runs. It only counts the failure. */
+/* Call it when an attempt has failed and another attempt of the chunk still runs. Only counts the failure. */
 void retry_count_other(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how);
 void retry_backoff(struct sched_chunk *chunk);
 /* Returns whether the item has used up its attempts after `more` further failures. A single item has done so when it
