@@ -326,9 +326,9 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
 /* Call it when an attempt has failed and another attempt of the chunk still runs. Only counts the failure. */
 void retry_count_other(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how);
 void retry_backoff(struct sched_chunk *chunk);
-/* Returns whether the item has used up its attempts after `more` further failures. A single item has done so when it
- * was lost max_attempts times. An item from a larger chunk must have been lost that often while it was alone in its
- * chunk. But its attempts never exceed max_attempts + log2(items of the larger chunk). */
+/* Returns whether the item has used up its attempts after `more` further failures. An item has used them up when it was
+ * lost max_attempts times while it was alone in its chunk. But if it comes from a larger chunk, its attempts never
+ * exceed max_attempts + log2(items of the larger chunk). */
 bool retry_used_up(const struct sched_chunk *chunk, unsigned more);
 void retry_timer_fired(struct sched_chunk *chunk);
 
