@@ -1,6 +1,6 @@
 /*
- * Records why the last connection to a worker failed, to tell clients that wait for workers. A successful connection
- * clears the reason. Owner: the fleet.
+ * Records why the last connection to a worker failed, so that clients that wait for workers can be told the reason. A
+ * successful connection clears the reason. Owner: the fleet.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_CONNECT_ERROR_H
 #define FANTAIL_COORDINATOR_FLEET_CONNECT_ERROR_H
@@ -14,7 +14,7 @@ struct connect_error {
 
 /* Call it when a call to e ended with this result. */
 void connect_error_note(struct connect_error *c, const struct endpoint *e, const struct http_call_result *result);
-/* Writes the sentence and, if the reason is known, ": " and the reason. */
+/* Writes the sentence. If the reason is known, appends ": " and the reason. */
 void connect_error_explain(const struct connect_error *c, const char *sentence, char *out, size_t out_size);
 
 #endif

@@ -50,8 +50,8 @@ static size_t socket_length(const char *text)
     return path_len && path_len <= UNIX_PATH_BYTES && path[0] == '/' ? (size_t)(path - text) + path_len : 0;
 }
 
-/* Returns the length of the address at the start of text. Unix-domain sockets are allowed only in static lists without
- * TLS. */
+/* Returns the length of the address at the start of text. The address of a Unix-domain socket is allowed only in a
+ * static list without TLS. */
 static size_t address_length(const struct prefix *p, const char *text)
 {
     bool takes_sockets = p->mode == ENDPOINTS_STATIC && strcmp(p->scheme, "http") == 0;
@@ -77,9 +77,8 @@ static bool check_list(const struct prefix *p, const char *list, char *err, size
     }
 }
 
-/* Without TLS, nothing may follow register://, because no name is used. With TLS, the name in the workers' certificates
- * must follow.
- */
+/* Without TLS, nothing may follow register://. With TLS, the name in the workers' certificates must follow
+ * register+https://. */
 static bool check_register(const struct prefix *p, const char *name, char *err, size_t err_size)
 {
     bool tls = strcmp(p->scheme, "https") == 0;
@@ -210,7 +209,7 @@ static void add_address(struct endpoints *e, const char *connect_to)
 
 struct found_address {
     char connect_to[INET6_ADDRSTRLEN + 16];
-    bool known; /* an endpoint has this address, or it was found before */
+    bool known; /* an endpoint already has this address, or the lookup returned it twice */
 };
 
 static size_t read_addresses(const struct endpoints *e, const struct addrinfo *addresses, struct found_address *found)
@@ -282,7 +281,8 @@ void endpoints_update(struct endpoints *e, const struct addrinfo *addresses)
     free(found);
 }
 
-/* When a name server fails or times out, the known addresses stay. "No such name" means that no address is left. */
+/* If the name server fails or times out, the known addresses stay. If it answers "no such name", all addresses of the
+ * name are removed. */
 static void resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *found)
 {
     struct endpoints *e = lookup->data;

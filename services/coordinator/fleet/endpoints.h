@@ -10,12 +10,13 @@
  * With TLS: static+https://, https://, dns+https:// and register+https://NAME. The certificate must be for the name in
  * the option, even if a connection goes to a numeric address.
  *
- * Workers that register themselves (registry.h) are added with every form of the option except a load balancer. So the
- * set has an address if the option lists it, if the option's name resolves to it, or if a worker has a lease on it. A
- * name server may list an address for a while after its worker has said goodbye. During that time the address is
- * barred.
+ * Unless the option names a load balancer, workers that register themselves (registry.h) are added, too. So the set
+ * contains an address if the option lists the address, if the option's name resolves to it, or if a worker has a lease
+ * on it. After a worker has said goodbye, a name server may still list its address for a while. During that time the
+ * address is barred.
  *
- * Calls its owner for each address that is added or removed. It does not know what is sent to the addresses.
+ * This module calls its owner for each address that is added or removed. It does not know what is sent to the
+ * addresses.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_ENDPOINTS_H
 #define FANTAIL_COORDINATOR_FLEET_ENDPOINTS_H
@@ -40,8 +41,8 @@ struct endpoint {
 struct endpoints_ops {
     void *(*added)(void *data, struct endpoint *e);
     void (*removed)(void *data, struct endpoint *e); /* e is freed afterwards */
-    /* Called when a worker has registered again at a known address. `other`: it is a different worker, or the first
-     * worker that registers there. `tasks`: the ETag of its GET /v1/tasks; "": not known. The op may be NULL. */
+    /* Called when a worker has registered at a known address. `other`: it is a different worker than before, or the
+     * first worker that registers there. `tasks`: the ETag of its GET /v1/tasks; "": not known. The op may be NULL. */
     void (*registered)(void *data, struct endpoint *e, bool other, const char *tasks);
 };
 
@@ -75,13 +76,13 @@ void endpoints_stop(struct endpoints *e);
  * changed. If the worker has a lease now, sets *terms. */
 MUST_CHECK enum lease_verdict endpoints_register(struct endpoints *e, const struct registration *r, uint64_t now_ns,
                                                  struct lease_terms *terms);
-/* Ends one lease that has run out, and removes its address if nothing else lists it. Returns false when there is none.
- * Call it as often as leases_take_ended(). */
+/* Ends one lease that has run out, and removes its address if nothing else lists the address. Returns false when no
+ * lease has run out. Call it as often as leases_take_ended(). */
 MUST_CHECK bool endpoints_end_lease(struct endpoints *e, uint64_t now_ns, struct registration *ended);
 
 /* For DNS mode. `addresses` are all addresses that the name has now; NULL: the name has none. Adds the new addresses in
- * their order, and then removes the addresses that the name no longer has. Takes O(n log n). Called after each DNS
- * lookup. */
+ * the order of `addresses`, and then removes the addresses that the name no longer has. Takes O(n log n). Called after
+ * each DNS lookup. */
 struct addrinfo;
 void endpoints_update(struct endpoints *e, const struct addrinfo *addresses);
 

@@ -4,7 +4,8 @@
 
 #include "coordinator/fleet/endpoints.h"
 
-/* `leased`: a worker has registered there; otherwise the option --workers lists it. */
+/* Adds an endpoint. `leased`: a worker has registered at this address; otherwise the option --workers lists the
+ * address. */
 void endpoint_add(struct endpoints *e, const char *url, const char *connect_to, bool leased);
 /* Removes the endpoint, and frees it. */
 void endpoint_drop(struct endpoints *e, struct endpoint *one);

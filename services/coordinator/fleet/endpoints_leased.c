@@ -2,7 +2,7 @@
 #include "common/base/buf.h"
 #include "coordinator/fleet/endpoints_internal.h"
 
-/* If the option has a name, the URL gets that name, because the worker's certificate is for that name. */
+/* If the option has a name, the URL gets this name, because the worker's certificate is for the name. */
 static void add(struct endpoints *e, const char *address)
 {
     struct buf url = {0};
@@ -25,7 +25,8 @@ static void hold(struct endpoints *e, const struct registration *r, bool other)
     if (e->ops->registered) e->ops->registered(e->data, one, other, r->tasks);
 }
 
-/* If the option lists the address, the endpoint stays, because such a list never changes. */
+/* Call it when the lease on the address has ended. If the option lists the address, the endpoint stays, because this
+ * list never changes. */
 static void let_go(struct endpoints *e, const char *address)
 {
     struct endpoint *one = endpoint_find(e, address);

@@ -12,7 +12,7 @@ struct lease {
     char worker[LEASE_WORKER_MAX];
     struct hash_link by_address, by_worker;
     struct heap_node end; /* when the lease runs out, or when the bar is lifted */
-    bool barred;          /* its worker has said goodbye */
+    bool barred;          /* the worker at this address has said goodbye */
 };
 
 static void copy(char *to, size_t size, const char *from)
@@ -49,7 +49,7 @@ static struct lease *add(struct leases *l, const char *address)
     return one;
 }
 
-/* Ends the hold of a worker on the address. */
+/* Ends the lease of the worker on the address. The address is then barred. */
 static void let_go(struct leases *l, struct lease *one)
 {
     if (one->barred) return;
@@ -75,7 +75,8 @@ static void drop(struct leases *l, struct lease *one)
     free(one);
 }
 
-/* Adding the same time to all keys does not change the order of the heap. */
+/* Extends all leases if this process was stopped. Adding the same time to all keys does not change the order of the
+ * heap. */
 static void pass_time(struct leases *l, uint64_t now_ns)
 {
     uint64_t stall_ns = l->seen_ns && now_ns > l->seen_ns ? now_ns - l->seen_ns : 0;
@@ -97,7 +98,7 @@ const char *leases_address_of(struct leases *l, const char *worker)
     return one ? one->address : NULL;
 }
 
-/* A goodbye changes nothing if another worker has the address by now. */
+/* Handles a goodbye, which changes nothing if another worker now holds the address. */
 static enum lease_verdict leave(struct leases *l, struct lease *one, const struct registration *r, uint64_t now_ns)
 {
     if (!one || one->barred || strcmp(one->worker, r->worker) != 0) return LEASE_UNKNOWN;

@@ -1,5 +1,5 @@
 /*
- * Records which workers have registered themselves, and until when each of them counts as alive. A worker holds a lease
+ * Records which workers have registered themselves, and how long each of them counts as alive. A worker holds a lease
  * on its address, and renews it by registering again. A lease that is not renewed runs out. A worker that says goodbye
  * ends its lease immediately. Its address is then barred for a while, because a name server may still list it.
  *
@@ -15,7 +15,7 @@
 #include "common/base/heap.h"
 
 #define LEASES_TICK_MS    500    /* how often the owner calls leases_take_ended() */
-#define LEASES_RENEW_S    2      /* the least time from one registration of a worker to its next one */
+#define LEASES_RENEW_S    2      /* the shortest time between two registrations of a worker */
 #define LEASES_PER_S      50     /* renewals per second, over all workers */
 #define LEASES_BAR_S      120    /* how long an address is barred after a goodbye */
 #define LEASES_MAX        100000 /* workers that may be registered at the same time */
@@ -44,7 +44,7 @@ enum lease_verdict {
     LEASE_VERDICT_COUNT
 };
 
-/* renew_s: how often a worker must register. lease_s: after how long without a registration it is given up. */
+/* renew_s: how often a worker must register. lease_s: how long a lease lasts without a new registration. */
 struct lease_terms {
     unsigned renew_s, lease_s;
 };
@@ -54,8 +54,8 @@ struct lease;
 struct leases {
     struct hash_table by_address; /* leases and barred addresses */
     struct hash_table by_worker;  /* only leases */
-    size_t held;                  /* leases of workers; the others are barred addresses */
-    struct heap ends;             /* all of them */
+    size_t held;                  /* how many of the addresses have a lease; the others are barred */
+    struct heap ends;             /* the ends of all leases and bars */
     uint64_t seen_ns;             /* when a function was last called with a time; 0: never */
 };
 
@@ -65,14 +65,14 @@ void leases_release(struct leases *l);
  * terms. */
 MUST_CHECK enum lease_verdict leases_register(struct leases *l, const struct registration *r, uint64_t now_ns,
                                               struct lease_terms *terms);
-/* Returns the terms that a registration gets now. */
+/* Returns the terms that a registration gets if it arrives now. */
 struct lease_terms leases_terms(const struct leases *l);
 /* Removes one lease that has run out, and copies its address and its worker. Returns false if no lease has run out.
  * Call it every LEASES_TICK_MS until it returns false. */
 MUST_CHECK bool leases_take_ended(struct leases *l, uint64_t now_ns, struct registration *ended);
-/* Returns the address that a worker holds; NULL: it holds none. It is borrowed until the next change. */
+/* Returns the address that the worker holds; NULL: it holds no address. The text is borrowed until the next change. */
 const char *leases_address_of(struct leases *l, const char *worker);
-/* Returns whether the worker at this address has said goodbye, and nobody has registered there since. */
+/* Returns whether the worker at this address has said goodbye, and no worker has registered there since. */
 bool leases_bar(struct leases *l, const char *address);
 
 #endif

@@ -49,7 +49,7 @@ static bool split(struct body *b, const char *text, size_t len, char *err, size_
     return true;
 }
 
-/* Visible ASCII only: the text goes to logs and answers. */
+/* Returns whether the text is visible ASCII. Nothing else may go to logs and answers. */
 static bool is_plain(const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++)
@@ -89,7 +89,8 @@ static const char *v4_fault(uint32_t address)
     return address >> 28 == 0xF ? "a reserved address" : NULL;
 }
 
-/* A gateway may send a packet for such an address to the IPv4 address in it: NAT64 (RFC 6052) and 6to4 (RFC 3056). */
+/* Checks the IPv4 address in a NAT64 (RFC 6052) or 6to4 (RFC 3056) address, because a gateway may send the packets to
+ * that IPv4 address. */
 static const char *translated_fault(const struct in6_addr *a)
 {
     static const uint8_t nat64[12] = {0, 0x64, 0xFF, 0x9B}, six_to_four[2] = {0x20, 0x02};
@@ -110,8 +111,8 @@ static const char *v6_fault(const struct in6_addr *a)
     return translated_fault(a);
 }
 
-/* Writes the address in canonical form. Returns NULL, or what is wrong with the address. An IPv4-mapped IPv6 address is
- * treated as an IPv4 address. */
+/* Writes the address in canonical form. Returns NULL if the address is acceptable, otherwise what is wrong with it. An
+ * IPv4-mapped IPv6 address is treated as an IPv4 address. */
 static const char *normalise(const char *text, char *out, size_t size, bool *is_v6)
 {
     struct in_addr v4;

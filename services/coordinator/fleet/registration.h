@@ -1,10 +1,11 @@
 /*
  * Reads the body of POST /v1/workers, and decides which address the worker has. Pure: no I/O.
  *
- * The address is the peer's, unless the body names another one. The coordinator sends items and its token to that
- * address, so not every address is accepted. The address is numeric, so that nobody can make the coordinator look up
- * names. It is never unspecified or multicast. It is never link-local, because clouds offer services to their machines
- * at link-local addresses. It is a loopback address only if the peer has a loopback address too.
+ * The worker has the address of the peer, unless the body names another address. The coordinator sends items and its
+ * token to the address of the worker, so it does not accept every address. The address is numeric, so that nobody can
+ * make the coordinator look up names. It is never unspecified or multicast. It is never link-local, because a cloud
+ * offers services to its machines at link-local addresses. It may be a loopback address only if the peer also has a
+ * loopback address.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_REGISTRATION_H
 #define FANTAIL_COORDINATOR_FLEET_REGISTRATION_H

@@ -5,13 +5,13 @@
 #include "protocol/protocol.h"
 
 enum {
-    ASK_TIMEOUT_MS = 2000, /* a worker that is silent for longer has not answered */
+    ASK_TIMEOUT_MS = 2000, /* a worker that is silent for longer counts as not having answered */
     ASKING_MAX = 64,       /* requests at the same time */
     PERIOD_MS = 30000,     /* how often a worker that answers is asked */
-    TICK_MS = 5000,        /* workers whose period is over are asked together, at multiples of this time */
-    RETRY_MIN_MS = 1000,   /* delay after a worker did not answer; doubled each time, up to the period */
+    TICK_MS = 5000,        /* workers whose period is over are asked together, at the next multiple of this time */
+    RETRY_MIN_MS = 1000,   /* delay after a failed request; doubled after each further failure, up to PERIOD_MS */
     FRESH_MAX_MS = 1000,
-    COMPARED_PAUSE_MS = 500, /* pause between requests after a worker says that its tasks have changed */
+    COMPARED_PAUSE_MS = 500, /* pause before a worker that says that its tasks have changed is asked again */
     QUESTION_MS = 3000,
 };
 
@@ -24,10 +24,10 @@ struct survey_worker {
     struct catalog_worker in_catalog;
     struct heap_node due; /* when the worker is asked next; not in the heap while it is being asked */
     struct http_call *call;
-    uint64_t again_ns;    /* when to ask once more after this call; UINT64_MAX: at the usual time */
+    uint64_t again_ns;    /* when to ask again after the open call; UINT64_MAX: at the usual time */
     unsigned failures;    /* failures in a row */
     uint64_t asked_ns;    /* when the last request was sent */
-    uint64_t answered_ns; /* send time of the last request that has ended; 0: none has ended */
+    uint64_t answered_ns; /* when the last request that has ended was sent; 0: none has ended */
     uint64_t added_ns;
     char etag[80]; /* ETag of the tasks in the catalog; "": none */
     struct buf incoming;
@@ -38,8 +38,8 @@ struct survey_question {
     bool (*enough)(void *data);
     void (*answered)(void *data, bool ok);
     void *data;
-    uint64_t asked_ns, since_ns; /* since_ns: answers to requests that were sent later are new enough */
-    unsigned left;               /* how many workers it still waits for */
+    uint64_t asked_ns, since_ns; /* since_ns: answers to requests that were sent after this time are new enough */
+    unsigned left;               /* how many workers this question still waits for */
 };
 
 static void survey_run(struct survey *s);
@@ -71,7 +71,7 @@ static void answer_questions(struct survey *s)
     for (struct survey_question *q; (q = take_over(s, now_ns())); free(q)) q->answered(q->data, s->catalog.reached > 0);
 }
 
-/* Makes the questions stop waiting for this worker. */
+/* Call it when no question needs to wait for this worker any more. */
 static void uncount(struct survey *s, const struct survey_worker *w)
 {
     for (struct survey_question *q = s->questions; q; q = q->next) q->left -= waits_for(q, w);
@@ -119,8 +119,8 @@ static double jitter(struct survey *s, double least, double most)
     return least + (most - least) * random_unit(&s->random);
 }
 
-/* Returns when to ask next. The first time is a random point in the period, so that workers that were added together
- * are not asked together. */
+/* Returns when to ask next. The first time is a random point in the period, so that workers that were added at the same
+ * time are not asked at the same time. */
 static uint64_t next_time_ns(struct survey_worker *w, bool first)
 {
     struct survey *s = w->survey;

@@ -1,11 +1,11 @@
 /*
  * Asks the workers which tasks they have, and keeps the catalog up to date. A worker is asked when it is added, when
- * the owner wants it (survey_ask()), when a question needs it (survey_question_new()), and otherwise every half minute.
- * The regular requests to different workers are spread over that time. A worker that did not answer is asked again
- * sooner. The number of workers asked at the same time is limited.
+ * the owner calls survey_ask(), when a question needs its answer (survey_question_new()), and otherwise every half
+ * minute. The regular requests to different workers are spread over the half minute. A worker that did not answer is
+ * asked again sooner. The number of workers asked at the same time is limited.
  *
- * Owner: the fleet. Its work is done in callbacks of the loop. Its functions never call the owner's callbacks directly,
- * but survey_add() and others may start requests.
+ * Owner: the fleet. The survey does its work in callbacks of the loop. Its functions never call the owner's callbacks
+ * directly, but functions such as survey_add() may start requests.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_SURVEY_H
 #define FANTAIL_COORDINATOR_FLEET_SURVEY_H
@@ -25,8 +25,8 @@ struct survey {
     struct http_client *client;
     const char *authorization; /* a header line to send; NULL: none; borrowed; it may change between requests */
     struct catalog catalog;
-    bool rejects_token; /* the last worker that did not answer rejected our token */
-    char fault[400];    /* why that worker could not be asked; "": it answered, but without a list of tasks */
+    bool rejects_token; /* the last worker without a usable answer rejected our token */
+    char fault[400];    /* why the call to that worker failed; "": it answered, but without a list of tasks */
 
     /* Private. */
     unsigned workers, asking;
@@ -52,21 +52,21 @@ typedef void survey_said(void *owner, const struct task_list *has, uint64_t work
 /* Adds a worker. `at` is borrowed until survey_remove(). `said` may be NULL. */
 struct survey_worker *survey_add(struct survey *s, const struct endpoint *at, survey_said *said, void *owner);
 void survey_remove(struct survey *s, struct survey_worker *w);
-/* Asks the worker once more, but not before `after_ms` have passed since it was asked last. */
+/* Asks the worker once more, but only when `after_ms` have passed since the last request to it. */
 void survey_ask(struct survey *s, struct survey_worker *w, uint64_t after_ms);
 /* Call it when a worker says that its tasks have this ETag. If the catalog has another ETag, asks the worker. "": the
- * worker did not send one. */
+ * worker did not send an ETag. */
 void survey_compare(struct survey *s, struct survey_worker *w, const char *etag);
 
 /* Questions. */
 
-/* Asks all workers, except those that were asked just now: in the last second, or in the last n milliseconds if the
- * fleet has n < 1000 workers. Calls answered(data, ok) when all have answered, or as soon as enough(data) is true after
- * an answer, or after three seconds. `ok` is false when no worker can be reached. `enough` may be NULL. Returns NULL
- * when there is no worker to ask. */
+/* Asks all workers, except those that were asked in the last second. If the fleet has n < 1000 workers, the limit is n
+ * milliseconds instead of a second. Calls answered(data, ok) when all have answered, as soon as enough(data) is true
+ * after an answer, or after three seconds. `ok` is false when no worker can be reached. `enough` may be NULL. Returns
+ * NULL when there is no worker to ask. */
 struct survey_question *survey_question_new(struct survey *s, bool (*enough)(void *data),
                                             void (*answered)(void *data, bool ok), void *data);
-/* Drops a question. Its answered() is then never called. Does nothing if it was answered already. */
+/* Drops a question, so that its answered() is never called. Does nothing if the question was already answered. */
 void survey_question_drop(struct survey *s, struct survey_question *q);
 
 #endif

@@ -169,7 +169,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct catalog_task *)a)->name, ((const struct catalog_task *)b)->name);
 }
 
-/* A task, and the list that contains it. */
+/* A task of a worker, and the list that contains this task. */
 struct source {
     const struct task_list *list;
     const struct listed_task *task;
@@ -206,7 +206,7 @@ static void add_source(struct catalog *c, const struct source *from)
     }
 }
 
-/* Removes a task that no worker has any more, unless a worker could run it before. */
+/* Removes the tasks that no worker has now. Keeps a task that some worker could once run. */
 static void drop_empty(struct catalog *c)
 {
     size_t kept = 0;
@@ -224,7 +224,7 @@ static struct catalog_task *find(const struct catalog *c, const char *name, size
     return count ? bsearch(&key, c->tasks, count, sizeof *c->tasks, by_name) : NULL;
 }
 
-/* Adds the expected tasks that no worker has or has had. */
+/* Adds each expected task that is not in the catalog yet. */
 static void add_expected(struct catalog *c)
 {
     size_t known = c->count;

@@ -1,8 +1,8 @@
 /*
  * Records which tasks the workers have: the last answer of each worker (survey.h), and totals over all workers. If
- * workers disagree about a task, the more cautious answer counts. A worker that cannot be reached keeps its tasks. The
- * tasks of a worker that has left are remembered for a week, so that a job can wait until a pool without workers gets a
- * worker. Tasks that the operator expects are in the catalog from the start, for the same purpose. Pure: no I/O.
+ * workers disagree about a task, the most cautious answer counts. The tasks of a worker that cannot be reached stay.
+ * The tasks of a worker that has left are remembered for a week. So a job can wait while a pool has no workers. For the
+ * same purpose, tasks that the operator expects are in the catalog from the start. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_TASK_CATALOG_H
 #define FANTAIL_COORDINATOR_FLEET_TASK_CATALOG_H
@@ -20,20 +20,21 @@ struct catalog_worker {
 struct catalog_task {
     const char *name;
     enum idempotency idempotent; /* the most cautious answer of all workers */
-    /* Whether a worker can run the task. It is also true if a worker that has left could run the task, and no worker
-     * reports that it cannot. */
+    /* True if a worker can run the task. Also true if a worker that has left could run the task and no worker reports
+     * that it cannot run it. */
     bool runs;
-    unsigned workers;  /* workers that can run the task and were reached */
+    unsigned workers;  /* workers that can run the task and answered when they were asked last */
     uint64_t slots;    /* slots of these workers */
     uint64_t starting; /* processes of the task that are starting on these workers */
     unsigned broken;   /* workers that have the task but cannot run it */
-    const char *error; /* why one of these cannot run it; NULL: broken is 0 */
-    const char *about; /* description by a worker that can run the task; NULL: none can */
+    const char *error; /* why one of these workers cannot run the task; NULL: broken is 0 */
+    const char *about; /* the description by a worker that can run the task; NULL: no worker can */
 };
 
 struct catalog {
-    bool balancer;             /* one address stands for many workers, so their number is not known */
-    unsigned workers, reached; /* workers that have said which tasks they have; how many of these were reached */
+    bool balancer; /* one address stands for many workers, so their number is not known */
+    /* How many workers have reported their tasks, and how many of these answered when they were asked last. */
+    unsigned workers, reached;
 
     /* Private. */
     struct list lists;
@@ -46,17 +47,19 @@ struct catalog {
 
 void catalog_init(struct catalog *c, bool balancer);
 void catalog_release(struct catalog *c);
-/* Adds tasks that the catalog lists even before a worker has them. `names` is a comma-separated list; NULL: none. */
+/* Adds tasks that the catalog lists even before a worker reports them. `names` is a comma-separated list; NULL:
+ * none. */
 void catalog_expect(struct catalog *c, const char *names);
 
 /* Reads a worker's answer: {"tasks":[{"name":...,...},...]}. If the text has another form, changes nothing and returns
  * false. */
 MUST_CHECK bool catalog_worker_said(struct catalog *c, struct catalog_worker *w, const char *text, size_t len);
-/* Call it when the worker answered that nothing has changed (true), or did not answer (false). */
+/* Call it with true when the worker answered that nothing has changed, and with false when it did not answer. */
 void catalog_worker_reached(struct catalog *c, struct catalog_worker *w, bool reached);
 void catalog_worker_left(struct catalog *c, struct catalog_worker *w, uint64_t now);
 
-/* Returns the task, or NULL when it is unknown. It is borrowed until a worker is added, answers or leaves. */
+/* Returns the task, or NULL when the task is unknown. The task is borrowed until a worker is added, answers or
+ * leaves. */
 const struct catalog_task *catalog_find(struct catalog *c, const char *name);
 /* Returns all tasks, sorted by name. They are borrowed for as long as the result of catalog_find(). */
 const struct catalog_task *catalog_tasks(struct catalog *c, size_t *count);

@@ -14,7 +14,7 @@ static bool is_any_of(const char *name, const char *const *words)
     return *words != NULL;
 }
 
-/* Prints the members that the coordinator only passes on, such as mode and description. */
+/* Prints the members that the coordinator does not use itself, such as mode and description. */
 static char *print_others(const cJSON *task)
 {
     static const char *const ours[] = {"name", "error", "idempotent", "slots", "starting", "workers", "broken", NULL};

@@ -8,10 +8,10 @@
 /* A task as a worker describes it. */
 struct listed_task {
     char *name;
-    char *error; /* why the worker cannot run it; NULL: it can */
+    char *error; /* why the worker cannot run the task; NULL: it can run the task */
     enum idempotency idempotent;
     unsigned slots;    /* items that the worker runs at the same time; 0: not reported */
-    unsigned starting; /* processes that are starting */
+    unsigned starting; /* processes of the task that are starting */
     char *about;       /* the other members of its description, each with a comma in front */
 };
 
@@ -22,8 +22,8 @@ struct task_list {
 
     /* For the catalog: workers with the same tasks share one list. */
     struct list_link link;
-    unsigned workers, reached; /* workers that have this list; how many of them answered when they were asked last */
-    uint64_t left_ns;          /* if workers is 0: when its last worker went away */
+    unsigned workers, reached; /* workers that have this list; how many of these answered when they were asked last */
+    uint64_t left_ns;          /* if no worker has this list: when its last worker left */
 };
 
 /* Reads a list. Returns NULL when the text is not {"tasks":[{"name":...,...},...]}. */

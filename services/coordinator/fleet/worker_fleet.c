@@ -3,8 +3,8 @@
 #include "common/observe/metrics.h"
 #include "coordinator/fleet/worker_tls.h"
 
-/* A connection to a balancer is used for this long at most. A balancer that spreads connections sends nothing to a new
- * worker until new connections are made. */
+/* A connection to a balancer is used for this long at most. A balancer that distributes connections sends nothing to a
+ * new worker until a new connection is made. */
 #define BALANCER_CONNECTION_MS 10000
 
 bool worker_fleet_takes_registrations(const struct worker_fleet_config *config)
@@ -12,7 +12,7 @@ bool worker_fleet_takes_registrations(const struct worker_fleet_config *config)
     return config->register_workers || endpoints_mode(config->workers) == ENDPOINTS_REGISTERED;
 }
 
-/* Anyone who can register a worker gets the items of all users. So a token must keep others out. */
+/* Anyone who can register a worker gets the items of all users. So a token is needed. */
 static int check_registration(const struct worker_fleet_config *config, const struct option_spec *spec, bool open)
 {
     if (!worker_fleet_takes_registrations(config)) return 0;

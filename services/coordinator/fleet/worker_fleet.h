@@ -1,6 +1,7 @@
 /*
- * The coordinator's view of its workers: where they are, which tasks they have, which tokens and certificates it uses
- * for them, and why none can be reached. Owner: the coordinator. It knows nothing of jobs and chunks.
+ * What the coordinator knows about its workers: where they are, which tasks they have, which tokens and certificates
+ * the coordinator uses for them, and why no worker can be reached. This module does not know jobs or chunks. Owner: the
+ * coordinator.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_WORKER_FLEET_H
 #define FANTAIL_COORDINATOR_FLEET_WORKER_FLEET_H
@@ -19,8 +20,8 @@ struct worker_fleet_config {
     const char *token_file;                    /* NULL: workers get no token */
     const char *ca, *client_cert, *client_key; /* paths of files; NULL: none */
     double dns_refresh_s;
-    bool register_workers;      /* workers may register themselves, whatever `workers` says */
-    const char *expected_tasks; /* comma-separated tasks that are known before a worker has them; NULL: none */
+    bool register_workers;      /* workers may register themselves, even if `workers` is not register:// */
+    const char *expected_tasks; /* comma-separated tasks that are known before a worker reports them; NULL: none */
 };
 
 struct worker_fleet {
@@ -43,16 +44,18 @@ MUST_CHECK int worker_fleet_check(struct worker_fleet *f, const struct option_sp
 /* Returns whether workers may register themselves. The option --workers must have been checked. */
 bool worker_fleet_takes_registrations(const struct worker_fleet_config *config);
 void worker_fleet_register_metrics(struct worker_fleet *f);
-/* Starts everything but the search for addresses. On failure it returns false, with a sentence in err. */
+/* Starts everything except the search for addresses. On failure, returns false and writes a sentence to err. */
 MUST_CHECK bool worker_fleet_start(struct worker_fleet *f, uv_loop_t *loop, char *err, size_t err_size);
-/* Starts the search for addresses: from now on the ops are called with `data`. On failure it returns false, with a
- * sentence in err. */
+/* Starts the search for addresses: from now on the ops are called with `data`. On failure, returns false and writes a
+ * sentence to err. */
 MUST_CHECK bool worker_fleet_find_workers(struct worker_fleet *f, const struct endpoints_ops *ops, void *data,
                                           char *err, size_t err_size);
 /* Call it when a worker has rejected the token of a request that was sent when token_age was `age`. Reads the token
- * file again if it has changed. Returns true if there is a newer token: the request may be sent again with it. */
+ * file again if it has changed. Returns true if there is a newer token. The request may then be sent again with the new
+ * token. */
 MUST_CHECK bool worker_fleet_has_newer_token(struct worker_fleet *f, uint64_t age);
-/* Reads tokens and certificates again. Running requests keep those that they were sent with. */
+/* Reads tokens and certificates again. A running request keeps the token and the certificates with which it was
+ * sent. */
 void worker_fleet_reload(struct worker_fleet *f);
 /* Ends every request, and calls the op `removed` for every address. The loop must keep running until the handles are
  * closed. */
