@@ -1,6 +1,6 @@
 /*
- * The interface that supplies the items of a phase, in index order. There may be a gap between two cuts: items that
- * need no work any more. Within a cut there is no gap. Pure: no I/O.
+ * The interface that supplies the items of a phase, in index order. Within a cut, the indexes have no gap. Between two
+ * cuts there may be a gap: items that need no work any more. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_ITEM_SOURCE_H
 #define FANTAIL_COORDINATOR_ITEMS_ITEM_SOURCE_H
@@ -10,12 +10,13 @@
 
 struct item_source_ops {
     /* Moves the next items into `lines`, which must be empty, as one line each. It moves at most max_items, and at most
-     * max_bytes unless the first item alone is larger. Returns how many items it moved; 0 when there are none. *first
-     * is the index of the first item. */
+     * max_bytes unless the first item alone is larger. Returns how many items it moved; 0 when there are none. Sets
+     * *first to the index of the first item. */
     uint64_t (*cut)(void *source, uint64_t max_items, size_t max_bytes, uint64_t *first, struct buf *lines);
-    /* Skips the next items, at most max_items. Returns how many it skipped. *first is the index of the first item. */
+    /* Skips the next items, at most max_items. Returns how many items it skipped. Sets *first to the index of the first
+     * skipped item. */
     uint64_t (*drop)(void *source, uint64_t max_items, uint64_t *first);
-    /* Returns about how many bytes an item has on average; 0 when there are no items. */
+    /* Returns the approximate average size of an item in bytes; 0 when there are no items. */
     uint64_t (*item_bytes)(const void *source);
 };
 

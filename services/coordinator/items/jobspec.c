@@ -34,7 +34,7 @@ void jobspec_release(struct jobspec *spec)
     *spec = (struct jobspec){0};
 }
 
-/* Every bound is below 2^53, so that a difference or sum of two stays below 2^54. */
+/* Every bound is below 2^53, so that the difference or the sum of two bounds stays below 2^54. */
 static uint64_t generated_count(const struct jobspec *spec)
 {
     int64_t way = spec->stop - spec->start, step = spec->step;
@@ -124,7 +124,8 @@ static char *put_item(const struct jobspec *spec, uint64_t index, char *p)
 
 bool jobspec_write_items(const struct jobspec *spec, uint64_t first, uint64_t count, struct buf *out)
 {
-    enum { ROOM = 64, BATCH = 1024 }; /* bytes of the longest generated item; room is made for BATCH items */
+    /* ROOM: bytes of the longest generated item. BATCH: memory is reserved for this many items at a time. */
+    enum { ROOM = 64, BATCH = 1024 };
     if (spec->source != SOURCE_RANGE && spec->source != SOURCE_SPANS) BUG("these items are not generated");
     if (first > spec->generated_count || count > spec->generated_count - first) BUG("no such items");
     size_t before = out->len;

@@ -1,11 +1,11 @@
 /*
- * The options of a job, from the job object and from the query. They are checked, and options that are not given have
- * their defaults. Pure. This module does not know which tasks exist. It does not see the items, because the splitter
- * removes them first.
+ * The options of a job, from the job object and from the query. This module checks the options, and sets the defaults
+ * of those that are not given. It does not know which tasks exist. It does not see the items, because the splitter
+ * removes them first. Pure.
  *
- * Life: jobspec_init(), then jobspec_read_query() for each query argument, jobspec_read_options() with the splitter's
- * options, jobspec_finish(). At the first fault a function returns false, and the error says what is wrong. Whole
- * numbers beyond 2^53 - 1 are refused. `common` keeps the client's bytes.
+ * Order of calls: jobspec_init(), then jobspec_read_query() for each query parameter, jobspec_read_options() with the
+ * splitter's options, jobspec_finish(). At the first fault a function returns false, and the error says what is wrong.
+ * Whole numbers beyond 2^53 - 1 are refused. `common` keeps the bytes that the client sent.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_JOBSPEC_H
 #define FANTAIL_COORDINATOR_ITEMS_JOBSPEC_H
@@ -17,7 +17,8 @@
 
 enum job_source { SOURCE_NONE, SOURCE_ITEMS, SOURCE_RANGE, SOURCE_SPANS };
 enum job_order { ORDER_INPUT, ORDER_COMPLETION, ORDER_COUNT };
-/* How consecutive items with the same error are written: a line for each, or one line with their number. */
+/* How consecutive items with the same error are written: one line for each item, or one line with the number of
+ * items. */
 enum job_errors { ERRORS_EACH, ERRORS_RUNS, ERRORS_COUNT };
 enum retry_jitter { JITTER_NONE, JITTER_FULL, JITTER_COUNT };
 
@@ -48,14 +49,14 @@ struct jobspec {
     int64_t start, stop, step;
     uint64_t generated_count; /* RANGE, SPANS: how many items */
 
-    char *common; /* JSON text in one line, which ends with a NUL; NULL: none */
+    char *common; /* a JSON text in one line, NUL-terminated; NULL: none */
     size_t common_len;
 
     enum job_order order;
     enum job_errors errors;
     int64_t chunk_size; /* items; 0: adaptive */
     int64_t max_chunk_bytes;
-    int64_t max_concurrency; /* most items that run at the same time; 0: as many as there are slots */
+    int64_t max_concurrency; /* the most items that run at the same time; 0: no limit except the slots */
     int64_t priority;        /* 0 .. 9; 9 is the most urgent */
     double item_timeout_s;   /* 0: none */
     double deadline_s;       /* 0: none */
@@ -68,33 +69,34 @@ struct jobspec {
     char *reduce_task; /* a job that sets it is refused, because tasks cannot reduce yet */
     int64_t reduce_fan_in;
     char *labels;      /* a JSON array of strings in one line; NULL: none */
-    char *notify_url;  /* is told of the end of a durable job; NULL: none */
+    char *notify_url;  /* gets the notice of the end of a durable job; NULL: none */
     double progress_s; /* only in the query: seconds from one progress line to the next; 0: none */
 
     uint64_t seen; /* private: bit i is set when field i of the table was given */
 };
 
-/* The level of options that this fantail can run. A new option of durable jobs that an older fantail must not ignore
- * has the next level, and jobspec_fields.c has it as the option's `needs`. */
+/* The highest level of options that this version can run. If an older version must not ignore a new option of durable
+ * jobs, the option gets the next level as its `needs` in jobspec_fields.c. */
 #define JOBSPEC_LEVEL 1u
 
 struct jobspec_error {
     int status;       /* 400, or 404 for a name that no task can have */
-    char pointer[96]; /* a JSON pointer such as "/retry/max_attempts"; "": the whole */
+    char pointer[96]; /* a JSON pointer such as "/retry/max_attempts"; "": the whole job object */
     char detail[256]; /* one sentence */
 };
 
 void jobspec_init(struct jobspec *spec);
-/* Returns the level that a fantail must know to run a job with these options. */
+/* Returns the level that a coordinator needs to run a job with these options. */
 unsigned jobspec_needs(const struct jobspec *spec);
 /* Releasing a zeroed or released spec is fine. */
 void jobspec_release(struct jobspec *spec);
 
-/* Reads one query argument. The names are those of the job object. A nested name has a dot ("retry.max_attempts").
- * Several tasks are separated by commas ("task=fetch,parse"). An unknown name is an error. */
+/* Reads one query parameter. The names are the same as in the job object. A nested name has a dot
+ * ("retry.max_attempts"). Several tasks are separated by commas ("task=fetch,parse"). An unknown name is an error. */
 MUST_CHECK bool jobspec_read_query(struct jobspec *spec, const char *name, const char *value,
                                    struct jobspec_error *err);
-/* Reads the job object without its items, as JSON text. A field that is both here and in the query is an error. */
+/* Reads the job object without its items, as JSON text. A field that is in both the job object and the query is an
+ * error. */
 MUST_CHECK bool jobspec_read_options(struct jobspec *spec, const char *json, size_t len, struct jobspec_error *err);
 /* Call it when the query and all options were read. `have_items` says whether the body has items. Checks that there is
  * a task and exactly one source of items, and sets source and generated_count. */
@@ -104,18 +106,19 @@ MUST_CHECK bool jobspec_finish(struct jobspec *spec, bool have_items, struct job
  * tolerances and deadline_s. null sets the default. Other fields are errors. `json` ends with a NUL. `spec` must be
  * initialised. */
 MUST_CHECK bool jobspec_read_changes(struct jobspec *spec, const char *json, size_t len, struct jobspec_error *err);
-/* Appends these options as a JSON object: those that were read since spec->seen was 0, in a form that
- * jobspec_read_changes() reads and that has no null. */
+/* Appends as a JSON object those of these options that were read since spec->seen was 0. jobspec_read_changes() can
+ * read the object. It contains no null. */
 void jobspec_write_changes(const struct jobspec *spec, struct buf *out);
-/* Appends all of these options as a JSON object for people. */
+/* Appends all options that may change as a JSON object for people. */
 void jobspec_write_changeable(const struct jobspec *spec, struct buf *out);
 
-/* For a job that was started with `early`, before all its options had arrived. Returns the JSON pointer of the first
- * option that differs in `late` although it can no longer be changed. Returns NULL when there is none. */
+/* For a job that was started with the options `early`, before all its options had arrived. Returns the JSON pointer of
+ * the first option that has another value in `late` although it can no longer be changed. Returns NULL when there is
+ * none. */
 const char *jobspec_changed_too_late(const struct jobspec *early, const struct jobspec *late);
 
-/* For RANGE and SPANS: appends items first .. first + count - 1, one line each. Returns false when they exceed the
- * buffer's cap. */
+/* For RANGE and SPANS: appends the items first .. first + count - 1 as one line each. Returns false when the lines
+ * exceed the buffer's cap. */
 MUST_CHECK bool jobspec_write_items(const struct jobspec *spec, uint64_t first, uint64_t count, struct buf *out);
 
 /* Returns whether answers are read in input order. A reduction needs input order, whatever `order` is. */

@@ -3,7 +3,8 @@
 #include "common/json/json_walk.h"
 #include "coordinator/items/jobspec_fields.h"
 
-#define NO_LIMIT ((int64_t)LIMIT_JSON_INTEGER - 1) /* in changes: more failures than a job can have */
+/* Means "no limit" in stored changes: a job cannot have so many failures. */
+#define NO_LIMIT ((int64_t)LIMIT_JSON_INTEGER - 1)
 
 static const char *const changeable[] = {"max_concurrency", "priority", "tolerated_failure_count",
                                          "tolerated_failure_percentage", "deadline_s"};

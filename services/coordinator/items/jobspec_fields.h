@@ -13,7 +13,7 @@ enum field_type {
     FIELD_NUMBER, /* double, from min to max */
     FIELD_BOOL,
     FIELD_WORD,   /* an enum: one of `words` */
-    FIELD_TASKS,  /* a task name, or an array of them */
+    FIELD_TASKS,  /* a task name, or an array of task names */
     FIELD_TASK,   /* a task name */
     FIELD_RAW,    /* any JSON, kept as text */
     FIELD_ERRORS, /* an array of item error names, kept as bits */
@@ -24,12 +24,12 @@ enum field_type {
 struct field {
     const char *name; /* "retry.jitter" is the member jitter of the member retry */
     enum field_type type;
-    bool nullable;   /* null leaves the default */
+    bool nullable;   /* the value null leaves the default */
     bool query_only; /* the option is about this response, not about the job */
     unsigned needs;  /* a level, see JOBSPEC_LEVEL */
     size_t offset;
     double min, max;
-    const char *const *words; /* indexed by the value of the enum; NULL: that value has no word */
+    const char *const *words; /* indexed by the value of the enum; NULL: this value has no word */
     size_t word_count;
 };
 
@@ -44,11 +44,11 @@ bool jobspec_given(const struct jobspec *spec, const char *name);
 /* Returns whether there are fields called "<name>.something". */
 bool jobspec_is_group(const char *name);
 
-/* Reads an array of at most JOB_LABELS_MAX labels, and sets *labels to its text in one line. Returns false if it is not
- * such an array. */
+/* Reads an array of at most JOB_LABELS_MAX labels, and sets *labels to its text in one line. Returns false if `array`
+ * is not such an array. */
 bool jobspec_read_labels(struct json_slice array, char **labels);
 
-/* Sets status, pointer (the name with slashes instead of dots) and sentence; returns false. */
+/* Sets the status, the pointer (the name with slashes instead of dots) and the sentence. Returns false. */
 bool jobspec_fail(struct jobspec_error *err, int status, const char *name, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 #endif

@@ -13,7 +13,7 @@ bool job_label_is_valid(const char *text, size_t len)
     return true;
 }
 
-/* Returns whether the JSON value is a string that can be a label. Puts its text into `text`. */
+/* Returns whether the JSON value is a string that can be a label. Writes its decoded text to `text`. */
 static bool is_label(struct json_slice v, struct buf *text)
 {
     buf_clear(text);

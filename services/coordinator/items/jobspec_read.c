@@ -1,4 +1,4 @@
-/* Reads the options in JSON and the arguments of the query into the spec, by the table of fields. */
+/* Reads the options in JSON and the query parameters into the spec, as the table of fields describes them. */
 #include <math.h>
 
 #include "common/json/json_own.h"
@@ -22,7 +22,7 @@ static const char *describe_words(const struct field *f, char *out, size_t size)
 
 static bool is_retriable(enum item_error e)
 {
-    /* A retry cannot help with these two errors, because they are decisions about the job. */
+    /* A retry cannot help with these two errors, because they come from a decision about the whole job. */
     return e != ITEM_CANCELLED && e != ITEM_DEADLINE_EXCEEDED;
 }
 
@@ -84,8 +84,8 @@ static bool read_number(struct json_slice v, double *n)
     return isfinite(*n);
 }
 
-/* Reads a whole number. A double is exact up to the cap of 2^53 - 1. A number above the cap is never rounded to one
- * below the cap. */
+/* Reads a whole number. A double is exact up to the limit of 2^53 - 1. A number above the limit is never rounded to a
+ * number below the limit. */
 static bool read_int(const struct field *f, struct json_slice v, int64_t *n)
 {
     double d;
@@ -171,8 +171,8 @@ static bool read_url(struct json_slice v, char **out)
     return ok;
 }
 
-/* Keeps the text in one line, because it becomes part of the first line of every chunk. Nearly always it is in one line
- * already, and a value of 4 MiB takes long to copy byte by byte. */
+/* Keeps the text in one line, because it becomes part of the first line of every chunk. Nearly every text
+ * already is in one line. Such a text is copied in one piece, because copying 4 MiB byte by byte takes long. */
 static void read_raw(struct jobspec *spec, struct json_slice v)
 {
     bool in_one_line = !memchr(v.data, '\n', v.len) && !memchr(v.data, '\r', v.len);
@@ -231,7 +231,7 @@ static bool fail_unknown(struct jobspec_error *err, const char *name)
     return jobspec_fail(err, 400, name, "A job has no such field.");
 }
 
-/* Writes "<group>.<name>". If no field can have that name, it writes "?" instead. */
+/* Writes "<group>.<name>". Writes "?" if no field can have this name. */
 static void full_name(char out[NAME_SIZE], const char *group, const struct buf *name)
 {
     bool odd = name->len == 0 || name->len + strlen(group) + 2 > NAME_SIZE || memchr(name->data, 0, name->len) ||
@@ -242,7 +242,7 @@ static void full_name(char out[NAME_SIZE], const char *group, const struct buf *
         snprintf(out, NAME_SIZE, "%s%s%.*s", group, *group ? "." : "", (int)name->len, name->data);
 }
 
-/* Writes the JSON pointer of an unknown member, whatever its name is. A long pointer is cut off. */
+/* Writes the JSON pointer of an unknown member, which can have any name. A long pointer is cut off. */
 static void point_at(struct jobspec_error *err, const char *group, const struct buf *name)
 {
     size_t at = (size_t)snprintf(err->pointer, sizeof(err->pointer), "%s%s/", *group ? "/" : "", group);
@@ -290,7 +290,7 @@ static bool read_object(struct jobspec *spec, const char *group, struct json_sli
         point_at(err, group, &text);
     }
     buf_release(&text);
-    /* Without this check, an empty source would count as no source. */
+    /* Without this check, an empty object would count as a missing one. */
     if (empty && strcmp(group, "range") == 0) return jobspec_fail(err, 400, group, "range needs a stop.");
     if (empty && strcmp(group, "spans") == 0) return jobspec_fail(err, 400, group, "spans needs a stop and a size.");
     if (empty && strcmp(group, "notify") == 0) return jobspec_fail(err, 400, group, "notify needs a url.");
@@ -310,14 +310,14 @@ bool jobspec_read_options(struct jobspec *spec, const char *json, size_t len, st
     return read_object(spec, "", (struct json_slice){json, len}, err);
 }
 
-/* Returns whether the query gives the value as plain words, and not as JSON. */
+/* Returns whether the value of this field in a query is plain words instead of JSON. */
 static bool is_in_words(const struct field *f)
 {
     return f->type == FIELD_WORD || f->type == FIELD_TASKS || f->type == FIELD_TASK || f->type == FIELD_ERRORS ||
            f->type == FIELD_LABELS || f->type == FIELD_URL;
 }
 
-/* Writes the value of a query argument as it would be in the job object. */
+/* Writes the value of a query parameter in the form that it has in the job object. */
 static void query_to_json(const struct field *f, const char *value, struct buf *json)
 {
     bool may_be_empty = f->type == FIELD_ERRORS || f->type == FIELD_LABELS;

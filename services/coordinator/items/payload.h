@@ -1,6 +1,6 @@
 /*
- * The items of a chunk, as the lines that are sent to a worker. A chunk that is a slice of another chunk shares its
- * bytes. Pure: no I/O.
+ * The items of a chunk, as the lines that are sent to a worker. A chunk that is a slice of another chunk shares the
+ * bytes of that chunk. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_PAYLOAD_H
 #define FANTAIL_COORDINATOR_ITEMS_PAYLOAD_H

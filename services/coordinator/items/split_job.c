@@ -1,4 +1,4 @@
-/* Splits bodies that are a job object. The elements of "items" are passed on as they arrive. The other members are
+/* Splits a body that is a job object. The elements of "items" become items as they arrive. The other members are
  * collected as options. */
 #include "coordinator/items/splitter_internal.h"
 
@@ -83,7 +83,7 @@ static bool name_is_new(struct splitter *s)
     return true;
 }
 
-/* Call it when the name in s->partial is whole. `offset` is the offset of the next byte. */
+/* Call it when the name in s->partial is whole. `offset` is the offset of the byte after the name. */
 static enum split_status name_ended(struct splitter *s, uint64_t offset)
 {
     buf_clear(&s->name);
@@ -142,7 +142,7 @@ static enum split_status read_inside(struct splitter *s, const char *p, size_t l
     return SPLIT_OK;
 }
 
-/* Begins a name, an option or an item. It is scanned from its first byte on, in state `inside`. */
+/* Begins a name, an option or an item, which is scanned from its first byte on, in state `inside`. */
 static void begin(struct splitter *s, enum split_state inside, unsigned max_depth)
 {
     json_scan_init(&s->scan, max_depth);
@@ -154,14 +154,15 @@ static void begin(struct splitter *s, enum split_state inside, unsigned max_dept
 static inline size_t small_copy(char *dst, const char *src, size_t len, size_t readable)
 {
     if (len <= 16 && readable >= 16)
-        memcpy(dst, src, 16); /* two moves are faster than a call of memcpy(); the buffer has room for both */
+        memcpy(dst, src, 16); /* a copy of constant size needs no call of memcpy(); the buffer has room for 16 bytes */
     else
         memcpy(dst, src, len);
     return len;
 }
 
-/* Reads scalars, each with a comma after it. Most of the time is spent in this loop. Returns where it stopped: before
- * an item that is not a scalar (state ITEM), or after an item without a comma after it (AFTER_ITEM). */
+/* Reads scalars that are each followed by a comma. Most of the splitter's time is spent in this loop. Returns where the
+ * loop stopped: before an item that is not a scalar (state ITEM), or after an item that no comma follows (state
+ * AFTER_ITEM). */
 static const char *read_scalars(struct splitter *s, const char *p, const char *end)
 {
     if (*p == '{' || *p == '[') return p;

@@ -5,7 +5,7 @@
 
 #define NUL_FAULT "text has no NUL byte (is this UTF-16, or do the items end with NUL?); one was found"
 
-/* The part of an unfinished line that was read. */
+/* How far an unfinished line was read. */
 enum line_state {
     LINE_BLANK, /* only white space so far */
     LINE_MARK,  /* the first bytes may become a byte order mark */
@@ -31,8 +31,8 @@ static enum split_status fail_too_large(struct splitter *s, uint64_t offset)
 
 /* ---- one line of JSON, in parts ---- */
 
-/* Ends `partial`, which holds a whole item without its newline, and makes it an item. The memory of a large item is
- * handed over, without a copy. */
+/* Makes an item of `partial`, which holds a whole item without its newline. A large item is not copied: its memory is
+ * handed over. */
 static void emit_partial(struct splitter *s)
 {
     size_t len = s->partial.len;
@@ -40,7 +40,7 @@ static void emit_partial(struct splitter *s)
     if (len >= SPLIT_HANDED_OVER_BYTES) s->line_hint = len + 2;
 }
 
-/* Reads bytes at the start of a line as long as they match a byte order mark. Returns how many bytes it used. */
+/* Reads bytes at the start of a line as long as these match a byte order mark. Returns how many bytes it used. */
 static size_t read_mark(struct splitter *s, const char *p, size_t len)
 {
     static const char mark[] = "\xEF\xBB\xBF";
@@ -49,7 +49,7 @@ static size_t read_mark(struct splitter *s, const char *p, size_t len)
     return at;
 }
 
-/* Says what is wrong with a line that begins with the first byte of a byte order mark. */
+/* Records what is wrong with a line that begins with the first byte of a byte order mark. */
 static enum split_status fail_first_byte(struct splitter *s)
 {
     size_t used;
@@ -71,9 +71,9 @@ static size_t begin_line(struct splitter *s, const char *p, size_t len, uint64_t
     return at;
 }
 
-/* Scans the next bytes of a line, without its newline. Sets *value to the part of these bytes that belongs to the item.
- * Each byte is scanned once, when it arrives, so the end of a long line does not delay the loop. `offset` is the offset
- * of the first byte in the whole body. */
+/* Scans the next bytes of a line, without the newline. Sets *value to those of these bytes that belong to the item.
+ * Each byte is scanned once, when it arrives, so that the end of a long line does not delay the loop. `offset` is the
+ * offset of the first byte in the whole body. */
 static enum split_status scan_part(struct splitter *s, const char *p, size_t len, uint64_t offset,
                                    struct json_slice *value)
 {
@@ -100,7 +100,7 @@ static enum split_status scan_part(struct splitter *s, const char *p, size_t len
     return fail_item(s, SPLIT_BAD, offset + at, "nothing was expected after the value in its line");
 }
 
-/* Call it at the end of a line. Returns SPLIT_OK if its value is whole, or if the line is blank. */
+/* Call it at the end of a line. Returns SPLIT_OK if the value in the line is whole, or if the line is blank. */
 static enum split_status end_scan(struct splitter *s, uint64_t offset)
 {
     if (s->line == LINE_MARK) return fail_first_byte(s);
@@ -151,7 +151,8 @@ static bool scan_line(struct splitter *s, const char *line, size_t len)
     return status == JSON_SCAN_WHOLE && used == len;
 }
 
-/* If the line at p is an item without any change, returns its length including the newline. Otherwise returns 0. */
+/* If the line at p can be copied unchanged as an item, returns its length including the newline. Otherwise returns
+ * 0. */
 static size_t plain_line(struct splitter *s, const char *p, const char *end)
 {
     size_t n;
@@ -174,8 +175,8 @@ static void append_run(struct splitter *s, const char *run, const char *end, uin
     s->item_count += count;
 }
 
-/* Reads the whole lines of a piece. *rest is the start of the unfinished line. Nearly all lines are items without any
- * change. Consecutive lines of this kind are copied together. */
+/* Reads the whole lines of a piece. *rest is the start of the unfinished line. Nearly all lines can be copied unchanged
+ * as items. Consecutive lines of this kind are copied together. */
 static enum split_status read_json_lines(struct splitter *s, const char *data, size_t len, const char **rest)
 {
     const char *p = data, *end = data + len, *run = p;
@@ -226,8 +227,8 @@ static bool is_cut_off(const char *p, size_t len)
            json_scan_feed(&scan, p, len, &used) == JSON_SCAN_MORE;
 }
 
-/* Appends the characters of a line to `out`, as in a JSON string. Sets *used to less than len if a character is cut off
- * at the end of p. `begin` is where the item begins in `out`. */
+/* Appends the characters of a line to `out`, as in a JSON string. Sets *used to the number of bytes that it read: less
+ * than len if a character is cut off at the end of p. `begin` is the offset of the item in `out`. */
 static enum split_status add_text(struct splitter *s, struct buf *out, size_t begin, const char *p, size_t len,
                                   uint64_t offset, size_t *used)
 {
@@ -280,13 +281,13 @@ static enum split_status add_text_part(struct splitter *s, const char *p, size_t
     if (s->partial.len == 0) buf_add_char(&s->partial, '"');
     enum split_status status = add_text(s, &s->partial, 0, p, whole, offset, used);
     if (status != SPLIT_OK) return status;
-    if (*used < whole && whole < len) /* a CR ends nothing that was cut off */
+    if (*used < whole && whole < len) /* a CR cannot complete a character that is cut off */
         return fail_item(s, SPLIT_BAD, offset + *used, "the text is not valid UTF-8");
     s->line_bytes += *used;
     return s->line_bytes > LIMIT_ITEM_BYTES ? fail_too_large(s, s->line_offset) : SPLIT_OK;
 }
 
-/* Completes the bytes in s->rest with bytes of p. Returns SPLIT_OK when s->rest is empty or p is used up. */
+/* Completes the character in s->rest with bytes of p. Returns SPLIT_OK when s->rest is empty or p is used up. */
 static enum split_status complete_rest(struct splitter *s, const char *p, size_t len, uint64_t offset, size_t *taken)
 {
     *taken = 0;
@@ -368,7 +369,7 @@ enum split_status split_lines_feed(struct splitter *s, const char *data, size_t 
         status = end_line(s, s->offset + part);
         p = lf + 1;
     }
-    /* The functions called here count offsets from the first byte that they get. */
+    /* The functions that are called here count offsets from the first byte that they are given. */
     uint64_t skipped = (uint64_t)(p - data);
     s->offset += skipped;
     if (status == SPLIT_OK && p < end) {

@@ -6,7 +6,7 @@
 #include <emmintrin.h>
 #endif
 
-#define LONGEST_ESCAPE 6 /* a byte of text may become this many in a JSON string */
+#define LONGEST_ESCAPE 6 /* a byte of text can become at most this many bytes in a JSON string */
 
 void splitter_init(struct splitter *s, enum split_format format, unsigned max_depth)
 {
@@ -150,8 +150,8 @@ bool split_hold(struct splitter *s, const char *data, size_t len, size_t limit)
     return buf_add(&s->partial, data, len);
 }
 
-/* Returns the place after newline number max_lines, or after the last newline before end. Adds the number of newlines
- * before that place to *lines. */
+/* Returns the position after the newline number max_lines, or after the last newline before end. Adds the number of
+ * newlines before this position to *lines. */
 static const char *skip_lines(const char *p, const char *end, uint64_t max_lines, uint64_t *lines)
 {
     const char *after = p;

@@ -1,22 +1,22 @@
 /*
  * Splits a request body into items as its bytes arrive, in pieces of any size. It follows RFC 8259 strictly. It builds
- * no tree: an item is checked and copied. Pure: no I/O, no time.
+ * no tree: it checks an item and copies its bytes. Pure: no I/O, no time.
  *
  * Every whole item is appended to `items` as one line of JSON that ends in '\n'. The line has the client's bytes, but
  * without white space around the item and without line breaks between its tokens. Each byte is read only once, when it
- * arrives, so the time of a call depends on the size of its piece and not on that of the item. The caller may take
- * lines from the front of `items` at any time. It must then lower `items_in_buf`. The caller limits memory by how much
- * it feeds: a call appends only the items that end in the bytes fed. Besides these items, the splitter holds one
+ * arrives. So the time of a call depends on the size of its piece, and not on the size of the item. The caller may take
+ * lines from the front of `items` at any time, and must then lower `items_in_buf`. The caller limits the memory by the
+ * size of the pieces: a call appends only the items that end in its piece. Besides these items, the splitter holds one
  * unfinished item (LIMIT_ITEM_BYTES) and the options (LIMIT_OPTIONS_BYTES).
  *
  *     SPLIT_JOB      one JSON object: the elements of its "items" array are the items, its other members the options
  *     SPLIT_NDJSON   one JSON value per line, which ends in "\n" or "\r\n"; blank lines are skipped
  *     SPLIT_TEXT     each line is one string item; an empty line is the item ""; a '\r' before the '\n' is dropped
  *
- * The only member of a job that the splitter knows is "items"; jobspec.h reads the options.
+ * The splitter knows only the member "items" of a job; jobspec.h reads the options.
  *
- * The body is UTF-8. A byte order mark at its start is skipped. A byte order mark before a later line is refused, and
- * so is a NUL byte in a line of text. So UTF-16 files and joined files are not read as wrong items.
+ * The body is UTF-8. A byte order mark at its start is skipped. A byte order mark before a later line is an error, and
+ * so is a NUL byte in a line of text. This finds UTF-16 files and joined files, which would otherwise give wrong items.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_SPLITTER_H
 #define FANTAIL_COORDINATOR_ITEMS_SPLITTER_H
@@ -31,12 +31,12 @@ enum split_status {
     SPLIT_OK = 0,
     SPLIT_BAD,               /* the body does not have the format: 400 */
     SPLIT_ITEM_TOO_LARGE,    /* an item of more than LIMIT_ITEM_BYTES: 413 */
-    SPLIT_OPTIONS_TOO_LARGE, /* a job object of more than LIMIT_OPTIONS_BYTES without its items: 413 */
+    SPLIT_OPTIONS_TOO_LARGE, /* a job object that, without its items, has more than LIMIT_OPTIONS_BYTES: 413 */
 };
 
 struct split_error {
     enum split_status status;
-    uint64_t offset; /* offset of the wrong byte in the whole body; the body's length if it ends too early */
+    uint64_t offset; /* offset of the wrong byte in the whole body; the length of the body if the body ends too early */
     /* A JSON pointer, such as "/items/17"; "": the body. It may contain a name that the client chose, so escape it. A
      * long pointer is cut off. */
     char pointer[96];
@@ -45,12 +45,12 @@ struct split_error {
 
 struct splitter {
     /* The results. */
-    struct buf items;      /* whole items, one line each; the caller takes them */
+    struct buf items;      /* whole items, one line each; the caller takes these lines */
     uint64_t items_in_buf; /* how many items are in `items` */
     uint64_t item_count;   /* items of the whole body so far */
     bool items_seen;       /* SPLIT_JOB: the member "items" was read; otherwise always true */
-    bool items_ended;      /* the array of "items" has ended, so item_count is final; options may follow */
-    struct buf options;    /* SPLIT_JOB: one valid JSON object at any time, with the members that are whole so far */
+    bool items_ended;      /* the array "items" has ended, so item_count is final; options may still follow */
+    struct buf options;    /* SPLIT_JOB: at any time a valid JSON object of the options that are whole so far */
     struct split_error error;
 
     /* Private. */
@@ -62,17 +62,17 @@ struct splitter {
     char head[ENCODING_BYTES];
     uint64_t offset; /* offset of the first byte of the piece being fed */
     struct json_scan scan;
-    struct buf partial; /* the unfinished item, name or option value; all of these bytes were checked */
+    struct buf partial; /* the part of an unfinished item, name or option value that was checked */
     /* For lines: the unfinished line. */
     bool line_held;
     uint8_t line;         /* enum line_state */
     uint8_t mark_len;     /* LINE_MARK: bytes of a byte order mark so far */
-    uint8_t rest_len;     /* text: number of bytes that cannot be read without the next one */
+    uint8_t rest_len;     /* text: number of bytes that cannot be read before the next byte arrives */
     char rest[4];         /* text: these bytes */
     uint64_t line_offset; /* offset of the first byte of the item */
     uint64_t line_bytes;  /* bytes of the item so far */
-    /* For lines: the probable size of a long line. It is first the size of the body, and later the size of the last
-     * long line. 0: unknown. */
+    /* For lines: the probable size of a long line. First this is the size of the body, later the size of the last long
+     * line. 0: unknown. */
     size_t line_hint;
     struct buf name;  /* SPLIT_JOB: the decoded name of the member being read */
     struct buf names; /* SPLIT_JOB: the names so far, each after its length */
@@ -86,21 +86,22 @@ void splitter_expect(struct splitter *s, size_t body_bytes);
 /* May be called on a zeroed or released splitter. */
 void splitter_release(struct splitter *s);
 
-/* Reads all of data, or fails. After a failure, s->error says why, the items before the fault are in s->items, and
- * every later call fails in the same way. */
+/* Reads all of data, or fails. After a failure, s->error says why. The items before the fault are in s->items. Every
+ * later call fails in the same way. */
 MUST_CHECK enum split_status splitter_feed(struct splitter *s, const char *data, size_t len);
-/* Returns an upper limit for the memory that splitter_feed() of `len` bytes, or the end of the body, can need. For
+/* Returns an upper limit for the memory that splitter_feed() of `len` bytes or splitter_finish() can need. For
  * memory_has_room(). */
 size_t splitter_growth(const struct splitter *s, size_t len);
 /* Returns the memory that the splitter holds. */
 size_t splitter_held(const struct splitter *s);
-/* Returns whether the body has had no bytes so far, or only a byte order mark. */
+/* Returns true if nothing has arrived so far, or only a byte order mark. */
 bool splitter_is_empty(const struct splitter *s);
 /* Call it at the end of the body. The last line is an item even without its newline. */
 MUST_CHECK enum split_status splitter_finish(struct splitter *s);
 
 /* Cuts off the first whole lines of data: at most max_lines, and at most max_bytes unless the first line alone is
- * larger. Returns their size in bytes, and sets *lines to their number. It counts newlines 16 bytes at a time. */
+ * larger. Returns the size of these lines in bytes, and sets *lines to their number. Newlines are counted 16 bytes at a
+ * time. */
 size_t lines_cut(const char *data, size_t len, uint64_t max_lines, size_t max_bytes, uint64_t *lines);
 
 #endif

@@ -19,10 +19,10 @@ enum split_status split_fail(struct splitter *s, enum split_status status, uint6
 void append_in_one_line(struct buf *out, const char *json, size_t len);
 /* Appends one item: valid JSON, without its newline. */
 void split_emit(struct splitter *s, const char *json, size_t len);
-/* Appends the item in s->partial, which has no line breaks, and empties s->partial. The memory of an item of at least
- * SPLIT_HANDED_OVER_BYTES is handed over if `items` is empty, so the item is not copied. */
+/* Appends the item in s->partial, which has no line breaks, and empties s->partial. If `items` is empty, an item of at
+ * least SPLIT_HANDED_OVER_BYTES is not copied: its memory is handed over. */
 void split_emit_partial(struct splitter *s);
-/* Appends to s->partial. Returns false when that would make more than `limit` bytes. */
+/* Appends to s->partial. Returns false when s->partial would have more than `limit` bytes. */
 MUST_CHECK bool split_hold(struct splitter *s, const char *data, size_t len, size_t limit);
 
 static inline bool split_is_space(char c)

@@ -5,7 +5,7 @@
 struct spool_block {
     struct spool_block *next;
     struct buf lines;
-    size_t at; /* the bytes before this offset were taken */
+    size_t at; /* the bytes before this offset were already taken */
     uint64_t items;
 };
 
@@ -57,7 +57,7 @@ uint64_t spool_cut(struct spool *s, uint64_t max_items, size_t max_bytes, struct
         size_t left = b->lines.len - b->at, room = max_bytes > out->len ? max_bytes - out->len : 0;
         uint64_t items = b->items;
         size_t bytes = left;
-        /* If the block has a single item left, that item is moved whole, whatever its size. */
+        /* If the block has a single item left, that item is moved as a whole, even if it is large. */
         if (items > max_items - taken || (left > room && items > 1)) {
             bytes = lines_cut(b->lines.data + b->at, left, max_items - taken, room, &items);
         }

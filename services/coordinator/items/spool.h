@@ -1,6 +1,6 @@
 /*
- * The items of one job that are split but not yet cut into chunks. They are lines, in input order. The upload fills the
- * spool, and the scheduler's cuts empty it. The size of the spool decides when the upload is paused. Pure: no I/O.
+ * The items of one job that are already split but not yet cut into chunks, as lines in input order. The upload fills
+ * the spool, and the scheduler's cuts empty it. The size of the spool decides when the upload is paused. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_SPOOL_H
 #define FANTAIL_COORDINATOR_ITEMS_SPOOL_H
