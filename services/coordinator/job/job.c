@@ -81,15 +81,15 @@ static void free_when_over(struct job *j)
     jobs->job_gone(jobs->data);
 }
 
-/* A job without clients is cancelled, because nobody could read its answers. */
+/* Cancels the job if it has no client left, because nobody could read its answers. */
 void job_client_gone(struct job *j)
 {
     if (!j->submission.exchange && j->readers.n == 0) job_cancel(j, SCHED_CANCELLED, "the client disconnected");
     free_when_over(j);
 }
 
-/* The function only records the cancellation. This function may be called from inside an op of the scheduler, where the
- * scheduler must not be called. */
+/* Records the cancellation without calling the scheduler, because this function may be called from inside an op of the
+ * scheduler. */
 static void note_cancel(struct job *j)
 {
     j->cancel_is_noted = true;
@@ -177,7 +177,7 @@ bool job_is_reduced(const struct job *j)
     return j->spec.reduce != REDUCE_NONE;
 }
 
-/* Makes the job fail. The first failure counts. */
+/* Makes the job fail. If the job fails again, the first failure counts. */
 static void fail(struct job *j, const char *why, bool disk)
 {
     if (!j->failure[0]) {
@@ -209,8 +209,8 @@ bool job_has_all_answers(const struct job *j)
     return j->state == JOB_ENDED && !j->folds_more;
 }
 
-/* Folds answers. Many answers may become readable at once, for example after a slow first item. They are folded in
- * several turns of the loop. */
+/* Folds some answers. Many answers may become readable at the same time, for example after a slow first item. They are
+ * then folded in several turns of the loop. */
 static void fold_answers(struct job *j)
 {
     char why[sizeof j->failure];
@@ -266,7 +266,7 @@ void job_open_answers(struct job *j)
     }
 }
 
-/* Without a reader, nothing is folded, because nobody could get the result. */
+/* Without a reader, no answer is folded, because nobody could get the result. */
 void job_answers_came(struct job *j)
 {
     if (j->keeper) j->keeper->ops->answers_came(j->keeper->keeper);

@@ -1,7 +1,7 @@
 /*
  * One job, from its POST request to the last byte of its answer. Its submission receives the options and items, its
- * phase runs the items, and its readers send the answers. A job lives until the scheduler, the submission's exchange
- * and the readers are done with it.
+ * phase runs the items, and its readers send the answers. A job is freed when the scheduler, the submission's exchange
+ * and all readers are done with it.
  *
  *                     the workers have its tasks
  *   NEW ---------------------------------------------------> RUNNING ---> ENDED
@@ -10,7 +10,8 @@
  *    |        |
  *    +--------+---> REFUSED (the request was wrong)
  *
- * If the request turns out to be wrong when the job already runs, the job stays RUNNING until its cancellation ends it.
+ * If the request turns out to be wrong while the job runs, the job is cancelled. It stays RUNNING until the
+ * cancellation is done.
  */
 #ifndef FANTAIL_COORDINATOR_JOB_JOB_H
 #define FANTAIL_COORDINATOR_JOB_JOB_H
@@ -48,26 +49,26 @@ struct job {
     struct list_link fold_link;
     bool spills_more; /* the job is on jobs->spills, because a long answer is being written to the disk */
     struct list_link spill_link;
-    struct fold fold; /* for a reduced job, set when its answers can be read */
-    bool readable;    /* job_open_answers() has let readers read the answers */
+    struct fold fold; /* only for a reduced job; set when its answers can be read */
+    bool readable;    /* job_open_answers() has given the answers to the readers */
     struct list readers;
 
     enum sched_status cancel_status;
     const char *cancel_reason; /* NULL: not cancelled */
-    bool drained;              /* it was cancelled because the coordinator drains */
+    bool drained;              /* the job was cancelled because the coordinator drains */
     bool cancel_is_noted;      /* the job is on jobs->cancels */
     struct list_link cancel_link;
     enum sched_waiting waiting;
-    uint64_t starting; /* how many processes are starting on the worker that reported this last */
-    bool paused;       /* no new items are sent until its reader has caught up, see job_pause.c; on jobs->paused */
+    uint64_t starting; /* how many task processes are starting on the worker that last reported such a number */
+    bool paused; /* the job is on jobs->paused: no new items are sent until its reader has caught up (job_pause.c) */
     struct list_link paused_link;
     struct sched_outcome outcome;
-    char failure[200]; /* why the coordinator itself failed the job; "": it did not */
-    bool disk_failed;  /* the job failed because of the disk */
+    char failure[200]; /* why the coordinator made the job fail; "": it did not */
+    bool disk_failed;  /* the job failed because answers could not be stored on the disk or read back */
 };
 
-/* Ends the job early: before the next scheduler_run(), or when the job starts. `reason` must be a literal, or live as
- * long as the job. If the job is cancelled again, the first reason counts. */
+/* Ends the job early: in the next scheduler_run(), or when the job starts. `reason` must be a literal, or live as long
+ * as the job. If the job is cancelled again, the first reason counts. */
 void job_cancel(struct job *j, enum sched_status status, const char *reason);
 /* Returns what the job waits for. Its strings are borrowed from the job and its fleet. */
 struct status_waiting job_waits_for(const struct job *j);

@@ -15,13 +15,14 @@ void jobs_tick(struct jobs *t, uint64_t now_ns);
 
 MUST_CHECK struct job *job_new(struct jobs *jobs);
 void job_move(struct job *j, enum job_state to);
-/* Starts the job. Call it when its tasks are known to exist, or when no worker could be asked. */
+/* Starts the job. Call it when the tasks of the job are known to exist, or when no worker could be asked. */
 void job_start(struct job *j);
-/* Call it when the exchange of the submission or of a reader is over. That reader must already be freed. May free j. */
+/* Call it when the exchange of the submission or of a reader is over. The reader of this exchange must already be
+ * freed. May free j. */
 void job_client_gone(struct job *j);
 
-/* Call it when the request was wrong. The request is answered with the problem, and items that already run are
- * cancelled. `members` may be NULL. */
+/* Call it when the request is wrong. Answers the request with the problem, and cancels items that already run.
+ * `members` may be NULL. */
 void job_refuse(struct job *j, int status, const char *members, const char *detail_fmt, ...) PRINTF_LIKE(4, 5);
 /* Clears b, writes "pointer":"..." to it and returns the text, which is borrowed from b. */
 const char *job_pointer_member(struct buf *b, const char *pointer);
@@ -30,13 +31,16 @@ const char *job_pointer_member(struct buf *b, const char *pointer);
 bool job_has_all_answers(const struct job *j);
 /* Folds some of the answers that have arrived. Call it while j->folds_more is set. */
 void job_fold_more(struct job *j);
-/* Call it when answers were stored. If a long one must be written to the disk, this is done in later turns. */
+/* Call it when answers were stored. If a long answer must be written to the disk, it is written in later turns of the
+ * loop. */
 void job_spill_later(struct job *j);
 /* Writes the next part of a long answer to the disk. Call it while j->spills_more is set. */
 void job_spill_more(struct job *j);
-/* Returns whether the job has a built-in reduction. If so, readers get the result of the reduction, and the errors. */
+/* Returns whether the job has a built-in reduction. If it has one, readers get the result of the reduction and the
+ * errors. */
 bool job_is_reduced(const struct job *j);
-/* Call it at the end of the body, and when the job has started. After both, readers get their answers. */
+/* Call it at the end of the body, and also when the job has started. When both have happened, readers get their
+ * answers. */
 void job_open_answers(struct job *j);
 void job_answers_came(struct job *j);
 /* Makes the job fail because a sink could not store its answers. */
@@ -51,26 +55,26 @@ void job_set_waiting(struct job *j, enum sched_waiting why);
 
 /* job_pause.c */
 
-/* Stops sending new items of the job if its reader is slow and the temporary files are half full. Starts again when the
- * reader has caught up. Without this, the job would fail when the files are full. Call it when answers were added or
- * read, but not from inside an action of the scheduler. */
+/* Pauses the job if its reader is slow and the temporary files have reached half of their limit: no new items are sent.
+ * Resumes the job when the reader has caught up. Without the pause, the job would fail when the limit is reached. Call
+ * it when answers were added or read, but not from inside an action of the scheduler. */
 void job_pause_or_resume(struct job *j);
 
 /* job_hint.c */
 
 /* Returns whether an item looks like a job object or like its items. The item must be valid JSON. */
 enum job_likeness job_likeness(const char *item, size_t len);
-/* Returns a hint for the end of the answer: what the client may have meant. Returns NULL when there is none. The text
- * is static. */
+/* Returns a hint for the end of the answer, which says what the client may have meant. Returns NULL when there is none.
+ * The text is static. */
 const char *job_hint(const struct job *j);
 
 /* task_check.c */
 
-/* Call it when the options are known. Starts the job when its tasks are known to exist, and refuses it when one of its
+/* Call it when the options are known. Starts the job when its tasks are known to exist. Refuses the job when one of its
  * tasks does not exist. */
 void job_check_tasks(struct job *j);
-/* Call it when the job waits because no worker has its tasks any more. If the workers confirm this and no item was
- * answered, the job ends as if its tasks had been unknown from the beginning. */
+/* Call it when the job waits because no worker has its tasks any more. If the workers confirm that they lack the tasks,
+ * and no item was answered, the job ends as if its tasks had never been known. */
 void job_check_tasks_again(struct job *j);
 
 #endif

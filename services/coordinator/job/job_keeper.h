@@ -1,6 +1,6 @@
 /*
- * A job that has no client: its keeper supplies the items and takes the answers. The keeper is told what happens. It
- * outlives the job.
+ * A job that has no client has a keeper, which supplies the items and takes the answers. The job calls the ops of the
+ * keeper. The keeper outlives the job.
  */
 #ifndef FANTAIL_COORDINATOR_JOB_JOB_KEEPER_H
 #define FANTAIL_COORDINATOR_JOB_JOB_KEEPER_H
@@ -12,16 +12,16 @@ struct job_keeper_ops {
     void (*items_taken)(void *keeper);
     /* Answers were added to the sink. May be called from inside an action of the scheduler. */
     void (*answers_came)(void *keeper);
-    /* Returns whether many answers wait in the sink. Then no new items are sent. */
+    /* Returns whether many answers wait in the sink. While this is true, no new items are sent. */
     bool (*is_behind)(void *keeper);
-    /* There is no memory for an answer. Returns whether the job waits until there is, so that is_behind() is true for a
-     * while; otherwise the job fails. */
+    /* There is no memory for an answer. If this returns true, the job waits for memory, and is_behind() is true for a
+     * while. Otherwise the job fails. */
     bool (*lacks_memory)(void *keeper);
-    /* The job began to wait, waits for something else, or goes on: job->waiting is set. Called from inside an action of
-     * the scheduler. */
+    /* The job began to wait, now waits for something else, or continues; job->waiting says what it waits for. Called
+     * from inside an action of the scheduler. */
     void (*waiting_changed)(void *keeper);
-    /* The scheduler has reported the end: job->outcome is set. Called from inside an action of the scheduler. The job
-     * lives until job_let_go(). */
+    /* The scheduler has reported the end of the job, and job->outcome is set. Called from inside an action of the
+     * scheduler. The job lives until job_let_go(). */
     void (*finished)(void *keeper);
 };
 
@@ -30,15 +30,15 @@ struct job_keeper {
     void *keeper;
     struct item_source items;
     struct answer_sink answers;
-    enum idempotency idempotent; /* the known idempotency of its tasks when the job was accepted */
+    enum idempotency idempotent; /* the idempotency of the job's tasks that was known when the job was accepted */
     struct sched_counts before;  /* items that an earlier run of the job has settled */
 };
 
 /* Makes a job with this id and starts it. Moves `spec` into the job, and leaves `spec` empty. `keeper` is borrowed
- * until job_let_go(). The keeper offers the items by phase_offer() and phase_no_more_items(). */
+ * until job_let_go(). The keeper offers the items with phase_offer() and phase_no_more_items(). */
 MUST_CHECK struct job *job_new_kept(struct jobs *jobs, const char *id, struct jobspec *spec,
                                     const struct job_keeper *keeper);
-/* Call it when is_behind() may say something else, but not from inside an action of the scheduler. */
+/* Call it when the result of is_behind() may have changed, but not from inside an action of the scheduler. */
 void job_keeper_changed(struct job *j);
 /* Call it when `finished` was called, but not from inside an action of the scheduler. Frees the job. */
 void job_let_go(struct job *j);

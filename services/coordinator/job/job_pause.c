@@ -2,8 +2,8 @@
 #include "coordinator/job/job_internal.h"
 #include "coordinator/job/job_keeper.h"
 
-/* Returns whether somebody reads the answers while the job runs. A document is sent at the end, and the answer to an
- * upload begins when the body is complete. Such jobs must not wait for their readers. */
+/* Returns whether the answers are read while the job runs. They are not read if a document is sent at the end, or if
+ * the body is not complete yet. Such a job must not wait for its reader. */
 static bool is_read_meanwhile(const struct job *j)
 {
     const struct reader *r = j->submission.reader;

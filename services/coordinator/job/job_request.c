@@ -6,7 +6,7 @@
 #include "coordinator/job/job_internal.h"
 #include "protocol/protocol.h"
 
-#define JOB_ROOM_BYTES (1 * MIB) /* memory that every job needs */
+#define JOB_ROOM_BYTES (1 * MIB) /* the memory that every job needs */
 
 static bool query_makes_items(const struct http_exchange *x)
 {
@@ -14,8 +14,8 @@ static bool query_makes_items(const struct http_exchange *x)
            http_exchange_query(x, "spans.stop") || http_exchange_query(x, "spans.start");
 }
 
-/* Chooses the format of the body by its Content-Type. Without a Content-Type, or with the one that `curl -d` sends, the
- * query decides. Returns false when the type is unknown. */
+/* Chooses the format of the body by its Content-Type. Without a Content-Type, or with the Content-Type that `curl -d`
+ * sends, the query decides. Returns false when the type is unknown. */
 static bool choose_format(const struct http_exchange *x, enum split_format *format)
 {
     switch (media_type_form(http_exchange_header(x, "Content-Type"))) {

@@ -1,6 +1,6 @@
 /*
  * Writes what documents and streams say about a job besides its results: its status, counts and times. The functions
- * append to `out` and do not change what the job does.
+ * append to `out` and do not affect the run of the job.
  */
 #ifndef FANTAIL_COORDINATOR_JOB_JOB_TEXT_H
 #define FANTAIL_COORDINATOR_JOB_JOB_TEXT_H
@@ -10,8 +10,8 @@
 
 struct job;
 
-/* The result of a reduced job may be long, so it is not written to `out`: its bytes belong before out->data[at]. They
- * are borrowed from the job. */
+/* The result of a reduced job may be long, so its bytes are not written to `out`: the caller must send them before
+ * out->data[at]. These bytes are borrowed from the job. */
 struct job_result {
     struct json_slice value; /* empty: there is no result */
     size_t at;
@@ -19,7 +19,7 @@ struct job_result {
 
 /* Writes the document up to its results, or up to its errors if the job is reduced. The job must have ended. */
 struct job_result job_write_document_head(struct job *j, struct buf *out);
-/* Writes the document after its errors. */
+/* Writes the rest of the document after its errors. */
 void job_write_document_tail(const struct job *j, struct buf *out);
 /* Writes the end line of a stream. If the job is reduced, the line with its one result comes first. The job must have
  * ended. */

@@ -4,12 +4,12 @@
 
 #include "coordinator/job/job.h"
 
-/* Reads the headers of the request. Adds a traceresponse header to the answer if spans are recorded. `export` may be
- * NULL. */
+/* Reads the trace headers of the request. If spans are recorded, adds a traceresponse header to the answer. `export`
+ * may be NULL. */
 void job_trace_begin(struct trace_scope *trace, struct trace_export *export, struct http_exchange *x);
 /* Exports the span of a job that is over, and releases the scope. */
 void job_trace_end(struct job *j);
-/* Exports the span of a request that was answered without becoming a job. */
+/* Exports the span of a request that was answered before it became a job. */
 void job_trace_refused(struct trace_export *export, struct http_exchange *x);
 
 #endif

@@ -5,17 +5,17 @@
 #include "common/observe/metrics.h"
 #include "coordinator/job/job_internal.h"
 
-/* How often the timer of progress lines and heartbeats fires. The timer runs while there are jobs, spill files to
- * remove or freed memory to return. */
+/* The period of the timer for progress lines and heartbeats. The timer runs while there are jobs, spill files to remove
+ * or freed memory to return. */
 enum { TICK_MS = 100 };
 #define WHEEL_TICK_NS (50 * NS_PER_MS)
 enum { BUCKETS_MIN = 64 };
 #define MEMORY_GAP_NS   (5 * NS_PER_S)
-#define KEEP_BYTES      (32 * (size_t)MIB) /* of freed memory, for the next job */
-#define KEEP_IDLE_BYTES (4 * (size_t)MIB)  /* the same if there was no job for MEMORY_GAP_NS */
+#define KEEP_BYTES      (32 * (size_t)MIB) /* bytes of freed memory that are kept for the next job */
+#define KEEP_IDLE_BYTES (4 * (size_t)MIB)  /* bytes that are kept after MEMORY_GAP_NS without a job */
 
-/* Returns freed memory to the kernel. This is not done each time a job ends, because other jobs usually reuse the
- * memory soon. */
+/* Returns freed memory to the kernel. Do not call it each time a job ends, because other jobs usually reuse the memory
+ * soon. */
 static void return_memory(struct jobs *t, uint64_t now)
 {
     if (!t->memory_was_freed) return;

@@ -18,7 +18,7 @@
 struct job;
 
 struct jobs_config {
-    double worker_wait_s; /* how long items wait when no worker can be reached */
+    double worker_wait_s; /* how long items wait while no worker can be reached */
     double heartbeat_s;
     const char *spill_dir;
     int64_t max_spill_bytes; /* total limit for the temporary files of all jobs; 0: no limit */
@@ -42,7 +42,7 @@ struct jobs {
     void (*job_gone)(void *data);
     void *data;
 
-    struct trace_export *trace; /* NULL: traces are passed on, but not recorded */
+    struct trace_export *trace; /* NULL: trace headers are passed on to workers, but no spans are recorded */
     unsigned count;
     struct spill_dir spill;
     struct memory_budget answer_memory, item_memory; /* shared by all jobs */
@@ -53,12 +53,12 @@ struct jobs {
     struct list by_age;          /* newest first */
     uint64_t memory_returned_ns; /* when freed memory was last returned to the kernel */
     uint64_t memory_freed_ns;    /* when a job was last freed */
-    bool memory_was_freed;       /* there may be freed memory that an idle coordinator does not keep */
+    bool memory_was_freed;       /* there may be freed memory that an idle coordinator should return to the kernel */
     struct list folds;           /* reductions that have more answers to fold */
     struct list spills;          /* jobs that have long answers to write to the disk */
     struct turn_step fold_step;
     struct wheel readers; /* when each reader must add a control line */
-    struct list paused;   /* jobs that wait for their readers */
+    struct list paused;   /* jobs that are paused until their readers have caught up */
     struct list cancels;  /* jobs whose cancellation the scheduler does not know yet */
     uv_timer_t tick_timer;
     struct jobs_metrics metrics;
@@ -75,14 +75,15 @@ void jobs_release(struct jobs *t);
 struct job *jobs_find(const struct jobs *t, const char *id);
 /* Returns the next older job, or the newest job when j is NULL. Returns NULL at the end. */
 struct job *jobs_next(const struct jobs *t, const struct job *j);
-/* Ends every running job as cancelled before the next scheduler_run(), because the coordinator drains. Jobs with a
- * keeper are left alone. */
+/* Cancels every running job in the next scheduler_run(), because the coordinator drains. Jobs with a keeper are left
+ * alone. */
 void jobs_drain_all(struct jobs *t);
-/* Returns how many bytes of unsent items a job may hold whose upload can pause; `cap` is the most that it may ever
- * hold. If it holds more, its upload pauses. Such jobs may fill only half of the budget. The other half is for uploads
- * that cannot pause. */
+/* For a job whose upload can pause: returns how many bytes of unsent items it may hold, `cap` at most. If the job holds
+ * more, its upload pauses. Jobs of this kind may fill only half of the budget. The other half is for jobs whose upload
+ * cannot pause. */
 size_t jobs_item_share(const struct jobs *t, size_t cap);
-/* Returns whether a job that holds `held` bytes of items may hold `growth` more although its upload cannot pause. */
+/* For a job whose upload cannot pause: returns whether it may hold `growth` more bytes of items than the `held` bytes
+ * that it holds. */
 bool jobs_have_item_room(const struct jobs *t, size_t held, size_t growth);
 /* Tells the scheduler about the cancellations recorded since the last call. The scheduler must not be running. */
 void jobs_carry_out_cancels(struct jobs *t);

@@ -7,7 +7,7 @@
 #include "coordinator/job/job_keeper.h"
 #include "coordinator/job/job_tasks.h"
 
-/* A worker may be silent for an item's timeout plus this time. */
+/* A worker may send nothing for as long as the timeout of an item plus this time. */
 enum { SILENCE_MARGIN_MS = 10000 };
 /* The size of a generated item, as an estimate for the scheduler. */
 enum { GENERATED_ITEM_BYTES = 16 };
@@ -24,14 +24,15 @@ static void write_chunk_header(struct buf *b, const struct jobspec *spec)
         buf_add_char(b, ']');
     }
     if (spec->common) {
-        if (!buf_reserve(b, spec->common_len + KIB)) BUG("a buffer without a cap refused"); /* so it is copied once */
+        /* The memory is reserved first, so that `common` is copied only once. */
+        if (!buf_reserve(b, spec->common_len + KIB)) BUG("a buffer without a cap refused");
         buf_add_str(b, ",\"common\":");
         buf_add(b, spec->common, spec->common_len);
     }
     buf_add_str(b, "}\n");
 }
 
-/* The strictest idempotency of the job's tasks. */
+/* Returns the strictest idempotency of the job's tasks. */
 static enum idempotency idempotency_of(const struct job *j)
 {
     enum idempotency now = job_tasks_idempotency(&j->jobs->fleet->survey.catalog, &j->spec);
@@ -161,8 +162,8 @@ void phase_release(struct phase *p)
 
 /* For the dispatcher. */
 
-/* Returns how many bytes a cut may have. Most chunks are small. The kernel is not asked for them, because the question
- * costs as much as a tenth of the chunk. */
+/* Returns how many bytes a cut may have. A small cut is allowed without asking the kernel for free memory: most chunks
+ * are small, and asking costs a tenth of the time of a chunk. */
 static size_t room_for_cut(const struct phase *p, size_t max_items, size_t max_bytes)
 {
     if (max_bytes <= MEMORY_SMALL_BYTES) return max_bytes;

@@ -1,6 +1,6 @@
 /*
- * One run of items through the workers: where its items come from, what is sent with each chunk, its job in the
- * scheduler, and where its answers go. A job has one phase. The dispatcher works with phases: the owner of a sched_job
+ * One run of a job's items on the workers: where the items come from, what is sent with each chunk, the job in the
+ * scheduler, and where the answers go. A job has one phase. The dispatcher works with phases: the owner of a sched_job
  * is its phase.
  */
 #ifndef FANTAIL_COORDINATOR_JOB_PHASE_H
@@ -20,12 +20,12 @@ struct phase {
     struct generated_items generated; /* `items` reads from one of these two */
     struct spooled_items spooled;
     struct answer_sink answers;
-    uint64_t answer_bytes; /* how long the answer to the last chunk was */
+    uint64_t answer_bytes; /* the length of the answer to the last chunk */
 };
 
-/* Starts the run that job->spec describes; its answers are added to the sink `answers`. */
+/* Starts the run that job->spec describes. Its answers are added to the sink `answers`. */
 void phase_start(struct phase *p, struct job *job, struct answer_sink answers);
-/* Tells the scheduler that items have arrived. Does nothing before the start, because the start counts all items in the
+/* Tells the scheduler that items have arrived. Does nothing before phase_start(), which counts all items in the
  * spool. */
 void phase_offer(struct phase *p, uint64_t items, uint64_t bytes);
 void phase_no_more_items(struct phase *p);
@@ -36,27 +36,27 @@ void phase_release(struct phase *p);
 
 /* For the dispatcher. */
 
-/* The ops cut, drop, job_finished and waiting of the scheduler. job_finished may free the job. */
+/* The scheduler's ops cut, drop, job_finished and waiting. phase_finished() may free the job. */
 size_t phase_cut(struct phase *p, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes);
 uint64_t phase_drop(struct phase *p, uint64_t max_items, uint64_t *first);
 void phase_finished(struct phase *p, const struct sched_outcome *outcome);
 void phase_waiting(struct phase *p, enum sched_waiting why);
-/* Adds answers: n lines in canonical form, of items from `first` on. */
+/* Adds n answers: lines in canonical form for the items from `first` on. */
 void phase_add_values(struct phase *p, uint64_t first, uint64_t n, const char *lines, size_t len);
 /* Adds one answer. The sink may take over the memory of `line`. */
 void phase_take_value(struct phase *p, uint64_t index, struct buf *line);
 /* Adds the line {"error":{...}} for each of n items. */
 void phase_add_error(struct phase *p, uint64_t first, uint64_t n, const char *line, size_t len);
 
-/* There is no memory for an answer. Returns true if the job waits for memory, so that the attempt is to end. Otherwise
- * the job fails. */
+/* Call it when there is no memory for an answer. Returns true if the job waits for memory; the attempt must then end.
+ * Otherwise the job fails. */
 MUST_CHECK bool phase_lacks_memory(struct phase *p);
 
 /* The functions below return the parts that are sent with an attempt. */
 const char *phase_task(const struct phase *p);
-/* The time until the job's deadline; UINT64_MAX: it has none. */
+/* Returns the time until the job's deadline; UINT64_MAX: the job has no deadline. */
 uint64_t phase_deadline_ms(const struct phase *p);
-/* A worker that sends nothing for longer than this counts as lost; 0: there is no limit. */
+/* Returns how long a worker may send nothing before it counts as lost; 0: there is no limit. */
 uint64_t phase_silence_ms(const struct phase *p);
 
 #endif

@@ -7,10 +7,10 @@
 #include "coordinator/job/job_text.h"
 #include "protocol/protocol.h"
 
-/* If the answers of a document are no larger than this, it is sent in one piece with its length. */
+/* If the answers of a document are no larger than this, the document is sent in one piece with a Content-Length. */
 enum { WHOLE_DOCUMENT_BYTES = 64 * 1024, ERRORS_MEMORY_BYTES = 1024 * 1024 };
 /* If no other line is ready after this time, the start line is sent alone, so that the client knows the job's id. The
- * answer of a shorter job is sent in one piece. */
+ * answer of a job that ends earlier is sent in one piece. */
 #define START_ALONE_NS (NS_PER_S / 5)
 
 static const char *const state_names[] = {
@@ -26,7 +26,7 @@ static void move(struct reader *r, enum reader_state to)
     r->state = to;
 }
 
-/* Stores an error that is found among the results, for the "errors" of the JSON document. */
+/* Stores an error that was found among the results, for the member "errors" of the JSON document. */
 static bool keep_error(void *data, uint64_t index, const char *line, size_t len)
 {
     struct reader *r = data;
@@ -89,7 +89,8 @@ static size_t copy_pending(struct reader *r, char *dst, size_t cap)
     return n;
 }
 
-/* If one line stands for many items, a line is sent for each of them, unless the job wants runs of errors. */
+/* If one answer line stands for many items, sends a line for each of these items, unless the job wants runs of
+ * errors. */
 static struct result_written write_run(const struct reader *r, struct result_writer *w, const struct answer_run *run,
                                        char *dst, size_t cap)
 {
@@ -97,8 +98,8 @@ static struct result_written write_run(const struct reader *r, struct result_wri
     return result_writer_write_run(w, run, once, dst, cap);
 }
 
-/* Fills dst with answers, and control lines between them, until dst is full or no answer is left. If no answer is left,
- * *dry is true. Returns -1 when the disk failed. */
+/* Fills dst with answers, and with control lines between them, until dst is full or no answer is left. Sets *dry to
+ * true if no answer is left. Returns -1 when the disk failed. */
 static ssize_t pull_answers(struct reader *r, char *dst, size_t cap, bool *dry)
 {
     struct answer_run run;
@@ -120,7 +121,7 @@ static ssize_t pull_answers(struct reader *r, char *dst, size_t cap, bool *dry)
     return failed ? -1 : (ssize_t)total;
 }
 
-/* Call it when all answers of the job are written. Writes the errors found among them next. */
+/* Call it when all answers of the job are written. The errors that were found among the answers are written next. */
 static void turn_to_errors(struct reader *r)
 {
     if (job_is_reduced(r->job)) return; /* the only lines of a reduced job are errors */
@@ -220,8 +221,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Each output makes the heartbeat due later. The wheel is told only when the old instant has come, because outputs are
- * frequent. */
+/* Each output makes the heartbeat due later. Outputs are frequent, so the wheel is set to the new time only when the
+ * old time has come. */
 static void set_due(struct reader *r)
 {
     uint64_t due_ns = earlier(heartbeat_ns(r), earlier(progress_ns(r), start_alone_ns(r)));
@@ -262,7 +263,7 @@ void reader_open(struct reader *r, const struct answer_source *source)
     reader_wake(r);
 }
 
-/* A stream of lines begins when there is something to send. A JSON document waits until the job ends. */
+/* A stream of lines begins when there is something to send. A JSON document begins when the job ends. */
 void reader_wake(struct reader *r)
 {
     if (!r->source.ops || r->state == READER_DONE) return;
@@ -276,8 +277,8 @@ void reader_wake(struct reader *r)
 
 /* The end. */
 
-/* Sends a small document in one piece. Some documents turn out to be large only while they are written, because one
- * line may stand for millions of items. Such a document is streamed. */
+/* Sends a small document in one piece. A document can turn out to be large while it is written, because one line may
+ * stand for millions of items. Such a document is streamed. */
 static void answer_whole(struct reader *r)
 {
     enum { HEAD_AND_TAIL_BYTES = 1024 };
@@ -320,7 +321,7 @@ static void answer_no_workers(struct reader *r)
 void reader_finish(struct reader *r)
 {
     const struct job *j = r->job;
-    if (!r->source.ops) return; /* the body is still coming; reader_open() calls this again */
+    if (!r->source.ops) return; /* the body is still arriving; reader_open() calls this function again */
     if (r->ndjson || r->state != READER_IDLE)
         reader_wake(r);
     else if (j->outcome.no_workers && !j->outcome.delivered)

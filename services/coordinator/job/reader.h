@@ -1,8 +1,8 @@
 /*
- * One client that reads the answers of a job, as a stream of NDJSON lines or as one JSON document at the end. It reads
- * answers from its source only as fast as the client reads them, so that a slow client costs disk space and not memory.
- * A job may have several readers, if its answers can be read several times. Owner: the part that has the exchange
- * (submission.c). The job has a list of its readers.
+ * One client that reads the answers of a job, as a stream of NDJSON lines or as one JSON document at the end. The
+ * reader reads answers from its source only as fast as the client receives them, so that a slow client costs disk space
+ * and not memory. A job may have several readers, if its answers can be read several times. Owner: the part that has
+ * the exchange (submission.c). The job has a list of its readers.
  *
  *   IDLE       nothing is sent yet; a problem may still be the answer
  *   OPEN       the answer has begun. NDJSON: lines are sent as they arrive. JSON: only white space is sent
@@ -45,16 +45,17 @@ struct reader {
     struct answer_source source; /* zeroed until the answers can be read */
     struct result_writer writer;
     struct error_log errors; /* JSON: the errors found among the results */
-    struct buf pending;      /* what is sent before the next result: control lines, head, tail */
+    struct buf pending; /* what is sent before the next result: control lines, or the head or tail of the document */
     size_t pending_at;
-    struct job_result result; /* is sent before pending.data[result.at], and becomes shorter as it is sent */
+    struct job_result result; /* the bytes that are still to be sent before pending.data[result.at] */
     uint64_t last_output_ns, last_progress_ns;
     struct wheel_node due; /* on jobs->readers until the job has ended */
 };
 
-/* Makes a reader for an exchange whose body is whole. Its Accept header selects the format of the answer. */
+/* Makes a reader for an exchange whose body is whole. The Accept header of the exchange selects the format of the
+ * answer. */
 MUST_CHECK struct reader *reader_new(struct job *j, struct http_exchange *x);
-/* Returns whether the client of the exchange asks for a stream of lines, and not for a document. */
+/* Returns whether the client of the exchange asks for a stream of lines instead of a document. */
 bool reader_takes_lines(const struct http_exchange *x);
 /* Call it when the exchange is over, or was answered in another way. NULL is fine. */
 void reader_free(struct reader *r);
@@ -67,7 +68,7 @@ void reader_wake(struct reader *r);
 void reader_waiting(struct reader *r);
 /* Call it when the job has ended. */
 void reader_finish(struct reader *r);
-/* Call it when r->due is due. Adds a progress line or a heartbeat, unless its time has not come yet. */
+/* Call it when r->due is due. Adds a progress line or a heartbeat if its time has come. */
 void reader_tick(struct reader *r, uint64_t now_ns);
 
 /* Writes up to cap bytes of the answer at dst. Returns what http_exchange_ops.pull returns. */

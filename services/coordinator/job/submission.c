@@ -86,7 +86,7 @@ static void take_late_options(struct job *j, struct jobspec *late)
     phase_update(&j->phase);
 }
 
-/* Starts the job before its body is whole, if many items have arrived and the options so far are enough. */
+/* Starts the job before its body is whole, if many items and enough options have arrived. */
 static void start_early(struct job *j)
 {
     struct jobspec_error err;
@@ -125,7 +125,7 @@ static void start_or_refuse(struct job *j)
                    "with more than %u bytes of items, \"task\" must come before \"items\"", LIMIT_UNSTARTED_BYTES);
 }
 
-/* Updates the memory that the job's items take in the budget of all jobs. */
+/* Updates the memory that the budget of all jobs counts for the items of this job. */
 static void count_items(struct submission *s)
 {
     size_t held = (size_t)s->spool.bytes + splitter_held(&s->splitter);
@@ -133,15 +133,15 @@ static void count_items(struct submission *s)
     s->counted_bytes = held;
 }
 
-/* Returns how many bytes of unsent items a running job may hold, until workers have taken some of them. */
+/* Returns how many bytes of unsent items a running job may hold. */
 static uint64_t upload_share(const struct submission *s)
 {
     return jobs_item_share(s->job->jobs, LIMIT_UNDISPATCHED_BYTES);
 }
 
-/* Returns whether the budget of all jobs has room for `growth` more bytes of this job. A running job is always allowed
- * to grow, because its upload pauses instead. But in the middle of a long item the upload cannot pause, because the job
- * needs the rest of that item. */
+/* Returns whether the budget of all jobs has room for `growth` more bytes of this job. A running job may always grow,
+ * because its upload pauses when the job holds too much. In the middle of a long item, however, the upload cannot
+ * pause, because the job needs the rest of that item. */
 static bool is_within_share(const struct job *j, size_t growth)
 {
     const struct submission *s = &j->submission;
@@ -184,17 +184,17 @@ static size_t on_body(struct http_exchange *x, const char *data, size_t len)
     return piece;
 }
 
-/* Returns whether the body is empty. This is allowed when the query has all options. */
+/* Returns whether the body is empty. An empty body is allowed if the query has all options. */
 static bool body_is_left_out(const struct submission *s)
 {
     return s->splitter.format == SPLIT_JOB && splitter_is_empty(&s->splitter);
 }
 
-/* The fewest bytes that one answer takes until it is written into a document: {"value":0} and its newline. */
+/* The smallest size of a stored answer: {"value":0} and its newline. */
 enum { LEAST_ANSWER_BYTES = 12 };
 
-/* Refuses a job whose document cannot be stored until the job ends, if the number of its items already shows this. A
- * stream is read while the job runs, and a reduction keeps only one value. */
+/* Refuses a job whose answers would be too large to store until the end, as the number of its items shows. Streams and
+ * reductions are exempt: a stream is read while the job runs, and a reduction keeps only one value. */
 static bool refuse_large_document(struct job *j)
 {
     const struct jobs_config *config = j->jobs->config;
@@ -223,7 +223,7 @@ static void finish_options(struct job *j)
         take_late_options(j, &spec);
         if (j->submission.state != SUBMISSION_REFUSED) phase_no_more_items(&j->phase);
     } else {
-        take_spec(j, &spec); /* right even while the workers are asked, because nothing has been sent yet */
+        take_spec(j, &spec); /* also in state ASKING, because no item has been sent yet */
         if (!refuse_large_document(j) && j->state == JOB_NEW) job_check_tasks(j);
     }
     jobspec_release(&spec);

@@ -27,11 +27,11 @@ struct submission {
     struct job *job;
     enum submission_state state;
     struct http_exchange *exchange; /* NULL when the exchange is over */
-    int status;                     /* HTTP status of its answer once it is over; 0: there was no answer */
+    int status; /* once the exchange is over: the HTTP status of its answer; 0: there was no answer */
     struct splitter splitter;
     struct spool spool;         /* items that are not in a chunk yet */
-    size_t counted_bytes;       /* memory of the spool and the splitter, as counted in jobs->item_memory */
-    enum job_likeness likeness; /* what the first item looks like, if it came alone and as NDJSON */
+    size_t counted_bytes;       /* the memory of the spool and the splitter that is counted in jobs->item_memory */
+    enum job_likeness likeness; /* what the first item looks like, if it is the only item and the body is NDJSON */
     struct reader *reader;      /* the reader on the same exchange; NULL before the body is whole */
 };
 
@@ -40,7 +40,7 @@ void submission_handle(struct http_exchange *x, struct jobs *jobs);
 /* Call it when the request is wrong. Answers the request with the problem, unless it is already answered or over.
  * `members` may be NULL. */
 void submission_refuse(struct submission *s, int status, const char *members, const char *detail);
-/* Call it when the spool has become shorter. A paused upload may then go on. */
+/* Call it when the spool has become smaller. A paused upload may then continue. */
 void submission_drained(struct submission *s);
 /* Call it when the job has ended. The rest of a paused upload is then read and dropped. */
 void submission_job_ended(struct submission *s);

@@ -12,7 +12,7 @@ static bool tasks_are_there(void *data)
     return find_fault(data, NULL) == 0;
 }
 
-/* If a stream has begun, the job fails instead. */
+/* Refuses the job. If the answer has already begun, the job fails instead. */
 static void refuse(struct job *j, int status, const char *detail)
 {
     struct buf members = {0};
@@ -54,7 +54,7 @@ static bool has_answers(const struct job *j)
     return counts.succeeded + counts.failed > 0;
 }
 
-/* The workers were asked again, because none of them has the job's task any more. */
+/* Called after the workers were asked again, because no worker has the job's tasks any more. */
 static void workers_answered_again(void *data, bool ok)
 {
     struct job *j = data;
