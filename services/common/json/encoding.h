@@ -1,8 +1,8 @@
 /*
- * Detects the encoding of a text from its first bytes. Everything that fantail reads is UTF-8. A byte order mark at its
- * beginning is not a part of the text. It recognises UTF-16 and UTF-32, so that the error can name the reason when such
- * a text is refused. It recognises them by their byte order mark, or by the zero bytes of a first character that is
- * ASCII. Pure.
+ * Detects the encoding of a text from its first bytes. Everything that fantail reads must be UTF-8. A byte order mark
+ * at the beginning is not a part of the text. This module also recognises UTF-16 and UTF-32, so that the error can name
+ * the encoding of a refused text. The signs of UTF-16 and UTF-32 are their byte order mark, or zero bytes in a first
+ * character that is ASCII. Pure.
  */
 #ifndef FANTAIL_COMMON_JSON_ENCODING_H
 #define FANTAIL_COMMON_JSON_ENCODING_H

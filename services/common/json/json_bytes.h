@@ -1,6 +1,6 @@
 /*
- * Fast functions of the scanner for runs of bytes: white space, the plain part of a string, a number. Each function
- * takes the current position and the end of the data. Private to json_scan.c and json_own.c.
+ * Fast functions for the scanner, which skip a run of bytes: white space, the plain part of a string, a number. Each
+ * function takes the current position and the end of the data. Private to json_scan.c and json_own.c.
  */
 #ifndef FANTAIL_COMMON_JSON_JSON_BYTES_H
 #define FANTAIL_COMMON_JSON_JSON_BYTES_H

@@ -51,7 +51,7 @@ const char *json_string_fault(struct json_slice string)
     return why;
 }
 
-/* The decoded names of one object. Each name is preceded by its length. */
+/* The decoded names of one object. In `text`, each name follows its length. */
 struct names {
     struct buf text;
     unsigned count;

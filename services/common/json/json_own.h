@@ -13,10 +13,9 @@
 /* Checks a valid JSON text, down to eight levels. If it returns false, *offset is the position of the name or string,
  * and *error is a static sentence. */
 MUST_CHECK bool json_own_check(const char *text, size_t len, size_t *offset, const char **error);
-/* Checks only the names of one object, and not its values. A value that is not an object passes. */
+/* Checks only the names of one object, not its values. Returns true for a value that is not an object. */
 MUST_CHECK bool json_own_check_names(const char *text, size_t len, size_t *offset, const char **error);
-/* Returns why a valid JSON string cannot become text without a change, as a static sentence. Returns NULL when it
- * can. */
+/* Returns why a valid JSON string cannot be decoded to text without a change, as a static sentence. NULL: it can be. */
 const char *json_string_fault(struct json_slice string);
 
 #endif

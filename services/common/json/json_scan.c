@@ -3,10 +3,10 @@
 #include "common/json/json_bytes.h"
 
 /*
- * The state of the scanner between two bytes: what may come, and the state after it.
+ * The states of the scanner between two bytes. For each state: what may come -> the next state.
  *
  *   VALUE           a value: scalar -> AFTER, '[' -> VALUE_OR_CLOSE, '{' -> NAME_OR_CLOSE
- *   VALUE_OR_CLOSE  the same, or ']' -> AFTER
+ *   VALUE_OR_CLOSE  the same as VALUE, or ']' -> AFTER
  *   NAME_OR_CLOSE   '"' -> STRING (then COLON), or '}' -> AFTER
  *   NAME            '"' -> STRING (then COLON)
  *   COLON           ':' -> VALUE
@@ -76,7 +76,7 @@ static const char *open_container(struct json_scan *s, const char *p)
     uint64_t bit = UINT64_C(1) << (s->depth % 64);
     uint64_t *word = &s->is_object[s->depth / 64];
     bool object = *p == '{';
-    if (s->depth % 64 == 0) *word = 0; /* this is the first use of the word, and json_scan_init() does not clear it */
+    if (s->depth % 64 == 0) *word = 0; /* clears the word before its first use, because json_scan_init() does not */
     *word = object ? *word | bit : *word & ~bit;
     s->depth++;
     s->state = object ? NAME_OR_CLOSE : VALUE_OR_CLOSE;
@@ -112,7 +112,7 @@ static const char *begin_number(struct json_scan *s, const char *p, const char *
         s->state = AFTER;
         return q;
     }
-    /* The number continues in the next piece, or is malformed. Reading it byte by byte finds out which. */
+    /* The number continues in the next piece, or is malformed. Reading byte by byte shows which of the two is true. */
     s->state = *p == '-' ? MINUS : *p == '0' ? ZERO : INT;
     return p + 1;
 }
@@ -223,7 +223,7 @@ static const char *read_literal(struct json_scan *s, const char *p)
     return p + 1;
 }
 
-/* Reads one byte of a number. A byte that does not belong to the number ends the number, and is not consumed. */
+/* Reads one byte of a number. A byte that does not belong to the number ends it, and is not consumed. */
 static const char *read_number(struct json_scan *s, const char *p)
 {
     bool digit = is_digit(*p), e = (*p | 0x20) == 'e';
@@ -258,7 +258,7 @@ static const char *read_number(struct json_scan *s, const char *p)
     return p + 1;
 }
 
-/* Skips the plain scalars of an array at p, each with its comma. They are most of a long array. */
+/* Skips plain scalars of an array from p on, each with its comma. Most elements of a long array are plain scalars. */
 static const char *skip_plain_items(struct json_scan *s, const char *p, const char *end)
 {
     for (const char *q; (q = plain_scalar_end(p, end)) && q < end && *q == ',';) {

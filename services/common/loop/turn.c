@@ -26,14 +26,14 @@ static const struct {
     [TURN_AFTER_POLL_BUSY_POLL] = {AFTER_POLL, "after poll: busy poll"},
     [TURN_AFTER_POLL_SCHEDULER_AGAIN] = {AFTER_POLL, "after poll: scheduler again"},
 };
-static_assert(ARRAY_SIZE(places) == TURN_PLACE_COUNT, "a phase and a name for each place");
+static_assert(ARRAY_SIZE(places) == TURN_PLACE_COUNT, "each place has a phase and a name");
 
 struct turn {
     uv_idle_t idle; /* runs while a step is awake */
     uv_prepare_t prepare;
-    uv_check_t check; /* referenced while a step keeps the loop alive */
+    uv_check_t check; /* has a libuv reference while a step keeps the loop alive */
     struct turn_step *steps[PHASE_COUNT];
-    struct turn_step *next; /* the step that runs after the one that is running */
+    struct turn_step *next; /* the step that runs after the current one */
     unsigned step_count, awake_count, keeper_count;
     unsigned open_handles;
 };
@@ -101,7 +101,7 @@ static void on_closed(uv_handle_t *handle)
     if (--t->open_handles == 0) free(t);
 }
 
-/* A step that is added before the handles are closed gets a new turn. */
+/* From now on this turn takes no more steps. If a step is added before the handles are closed, it gets a new turn. */
 static void turn_close(struct turn *t)
 {
     uv_close((uv_handle_t *)&t->idle, on_closed);

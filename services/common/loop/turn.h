@@ -1,19 +1,19 @@
 /*
- * The steps of one turn of an event loop, in a fixed order. A part of the program adds a step at a named place. Nothing
- * else starts prepare, check or idle handles. So this list is the whole order of a turn:
+ * The steps of one turn of an event loop, in a fixed order. Each part of the program adds its step at a named place. No
+ * other code starts prepare, check or idle handles. So this list is the complete order of a turn:
  *
  *     timers                            libuv
  *     idle           long answers       the client reads part of each long answer (turn_stay_awake())
- *                    reductions         folds part of the answers that arrived together (turn_stay_awake())
+ *                    reductions         reduces a part of the answers that arrived together (turn_stay_awake())
  *                    pipelines          a worker passes answers on to the next task of a pipeline
  *                    freed memory       gives part of a large freed block back to the kernel (turn_stay_awake())
  *     before sleep   scheduler          acts on events that came after its last run
- *                    client             sends the calls that were started since
- *                    server             runs again if a run was requested since
+ *                    client             sends the calls that were started since its last run
+ *                    server             runs again if this was requested since its last run
  *                    log                writes the lines of this turn
  *                    worked             measures the turn (turn_time.h)
  *                    busy poll          polls for a while instead of sleeping
- *                    sleeps             the next turn is measured from here, without the sleep
+ *                    sleeps             starts to measure the next turn; the sleep does not count
  *     the sleep, and the callbacks of sockets    libuv
  *     after poll     scheduler          acts on the answers of workers
  *                    client             sends the calls that the scheduler started
@@ -21,13 +21,15 @@
  *                    busy poll          notes how long the loop slept
  *                    scheduler again    acts on the jobs that the server read
  *
- * The order keeps latency low. An answer of a worker is passed on to its client in the turn in which it came. A request
- * is sent in the turn in which the scheduler decided to send it. Of several steps at one place, the newest runs first.
+ * The order keeps latency low. An answer of a worker is passed on to its client in the turn in which the answer came. A
+ * request is sent in the turn in which the scheduler decided to send it. If several steps have the same place, the
+ * newest runs first.
  *
- * A loop has one struct turn. It is made when the first step is added, and closed when the last step is removed. The
- * loop must keep running until the handles are closed. A step belongs to the caller that adds it. While a step runs, it
- * may add and remove steps, itself included. A turn does not keep its loop alive unless turn_keep_loop() asks for that.
- * It does not depend on the HTTP server and client, so each of them also works alone in any loop. Single-threaded.
+ * A loop has one struct turn. The turn is created when the first step is added, and closed when the last step is
+ * removed. The loop must keep running until the handles are closed. The memory of a step belongs to the caller that
+ * adds it. While a step runs, it may add and remove steps, including itself. A turn does not keep its loop alive unless
+ * turn_keep_loop() asks for that. This module does not depend on the HTTP server and client, so each of these also
+ * works alone in any loop. Single-threaded.
  */
 #ifndef FANTAIL_COMMON_LOOP_TURN_H
 #define FANTAIL_COMMON_LOOP_TURN_H
@@ -71,9 +73,9 @@ struct turn_step {
     bool awake, keeps_loop;
 };
 
-/* run(data) is called in every turn, or, at an idle place, while the step is awake. */
+/* Calls run(data) in every turn. At an idle place, calls it only while the step is awake. */
 void turn_add(uv_loop_t *loop, struct turn_step *step, enum turn_place place, void (*run)(void *data), void *data);
-/* Removes the step. This call and the two below do nothing if the step is not added. */
+/* Removes the step. turn_remove() and the two functions below do nothing if the step is not added. */
 void turn_remove(struct turn_step *step);
 /* While any step is awake, the loop does not sleep. */
 void turn_stay_awake(struct turn_step *step, bool awake);

@@ -11,7 +11,7 @@ static void on_worked(void *data)
     uint64_t slept_ns = uv_metrics_idle_time(t->loop) - t->slept_ns, took_ns = uv_hrtime() - t->begin_ns;
     took_ns -= slept_ns < took_ns ? slept_ns : took_ns;
     metric_observe_ns(t->seconds, took_ns);
-    if (took_ns > LONG_TURN_NS) log_debug("a turn of the loop took long", LOG_MS("duration_ms", took_ns));
+    if (took_ns > LONG_TURN_NS) log_debug("a turn of the loop took a long time", LOG_MS("duration_ms", took_ns));
 }
 
 static void on_sleeps(void *data)

@@ -13,8 +13,8 @@ struct turn_time {
     uv_loop_t *loop;
     struct turn_step worked, sleeps;
     struct metric_histogram *seconds;
-    uint64_t begin_ns; /* when the turn began, or would have begun without a sleep; 0: no turn yet */
-    uint64_t slept_ns; /* how long the loop had slept in all */
+    uint64_t begin_ns; /* when the turn began, or when its sleep began if there was one; 0: no turn yet */
+    uint64_t slept_ns; /* total time that the loop had slept at begin_ns */
 };
 
 void turn_time_start(struct turn_time *t, uv_loop_t *loop);

@@ -2,10 +2,11 @@
 
 #include <sys/stat.h>
 
-/* How often the files are checked. A change is reported when the next check finds no further change. */
+/* Time between two checks of the files. A change is reported when the next check finds no further change. */
 #define CHECK_MS 2000
 
-/* stat() follows links, so a link that was swapped leads to another inode. A missing file has a stamp of zeros. */
+/* stat() follows links, so after a link was changed, the stamp has another inode. A missing file has a stamp of
+ * zeros. */
 static void read_stamps(const struct file_watch *w, struct file_stamp *stamps)
 {
     memset(stamps, 0, FILE_WATCH_MAX * sizeof *stamps);

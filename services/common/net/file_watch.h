@@ -1,9 +1,9 @@
 /*
  * Notices when files change. Kubernetes replaces a mounted Secret by changing a symbolic link; other tools write one
  * file after the other in place. So the files are checked every few seconds by their paths. A change is reported once
- * the files differ from when they were last read and have stopped changing.
+ * the files differ from those that the owner last read, and have stopped changing.
  *
- * Knows nothing of what the files hold. Single-threaded.
+ * This module does not know what the files contain. Single-threaded.
  */
 #ifndef FANTAIL_COMMON_NET_FILE_WATCH_H
 #define FANTAIL_COMMON_NET_FILE_WATCH_H
@@ -34,11 +34,11 @@ struct file_watch {
 
 /* At most FILE_WATCH_MAX paths. */
 void file_watch_init(struct file_watch *w, const char *const *paths, size_t count);
-/* Call it right before the owner reads the files. This way, a change during the reading is detected too. */
+/* The owner calls it right before reading the files, so that a change during the reading is detected too. */
 void file_watch_reading(struct file_watch *w);
-/* Returns whether the files have changed since the last file_watch_reading(). The change may still be going on. */
+/* Returns whether the files have changed since the last file_watch_reading(). Other changes may still follow. */
 bool file_watch_differs(const struct file_watch *w);
-/* From now on changed(data) is called from the loop after a change. It must call file_watch_reading() and then read the
+/* From now on the loop calls changed(data) after a change. changed() must call file_watch_reading() and then read the
  * files. Does not keep the loop alive. Does nothing without a path. */
 void file_watch_start(struct file_watch *w, uv_loop_t *loop, void (*changed)(void *data), void *data);
 /* A zeroed watch is fine. The loop must keep running until the timer is closed. */

@@ -1,11 +1,11 @@
-/* Addresses that can be reached from this machine only. Pure. */
+/* Recognises addresses that only this machine can reach. Pure. */
 #ifndef FANTAIL_COMMON_NET_LOOPBACK_H
 #define FANTAIL_COMMON_NET_LOOPBACK_H
 
 #include "common/base/base.h"
 
-/* Returns whether a numeric address or unix:PATH (NULL: the default of our services) can be reached from this machine
- * only. */
+/* Returns whether only this machine can reach a numeric address or unix:PATH. NULL stands for the default of our
+ * services. */
 bool is_loopback(const char *host);
 
 #endif

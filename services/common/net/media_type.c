@@ -7,8 +7,8 @@ static const char *skip_space(const char *s)
     return s + strspn(s, " \t");
 }
 
-/* Returns the length of the type at the start of a text. The type is what comes before parameters, white space or the
- * next entry. */
+/* Returns the length of the type at the start of a text. The type ends before parameters, white space or the next
+ * entry. */
 static size_t type_length(const char *text)
 {
     return strcspn(text, " \t;,");
@@ -60,7 +60,7 @@ bool media_type_is(const char *content_type, const char *type)
     return content_type[len] != ',' && is(content_type, len, type);
 }
 
-/* Returns the place after a parameter's value, which may be quoted. */
+/* Returns the end of a parameter's value, which may be quoted. */
 static const char *value_end(const char *value)
 {
     if (*value != '"') return value + strcspn(value, " \t;,");
@@ -69,8 +69,8 @@ static const char *value_end(const char *value)
     return *value ? value + 1 : value;
 }
 
-/* Returns the value of the parameter `name`, without quotes, and its length in *len. The parameters are at `s`, up to
- * `end`. Returns NULL when there is none of that name. */
+/* Returns the value of the parameter `name`, without quotes, and sets *len to its length. The parameters are between
+ * `s` and `end`. Returns NULL if none of them has this name. */
 static const char *find_parameter(const char *s, const char *end, const char *name, size_t *len)
 {
     while (s < end && (s = memchr(s, ';', (size_t)(end - s))) != NULL) {
@@ -101,7 +101,7 @@ bool media_type_is_utf8(const char *content_type, char charset[MEDIA_CHARSET_SIZ
     return false;
 }
 
-/* Returns the q of one entry, whose parameters begin at `s`. Without a q it returns 1. */
+/* Returns the value of q in one entry, whose parameters begin at `s`. Without a q it returns 1. */
 static double read_q(const char *s, const char *end)
 {
     size_t len;
@@ -109,7 +109,7 @@ static double read_q(const char *s, const char *end)
     return q ? strtod(q, NULL) : 1;
 }
 
-/* Returns the highest q of the entries that name the form, or 0 if the list does not name the form. */
+/* Returns the highest q of the entries that name the form, or 0 if no entry names it. */
 static double q_of(const char *list, enum media_form form)
 {
     double best = 0;

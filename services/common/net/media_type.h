@@ -1,8 +1,8 @@
 /*
  * Reads the headers Content-Type and Accept. A pure module.
  *
- * A form may have several names. NDJSON is also called JSON Lines, with and without "x-", as application/... and
- * text/... . Case is ignored. Parameters other than q and charset do not matter.
+ * A form may have several names. NDJSON, for example, is also called JSON Lines, and its names begin with application/
+ * or text/, with or without "x-". Case is ignored. Parameters other than q and charset are ignored.
  */
 #ifndef FANTAIL_COMMON_NET_MEDIA_TYPE_H
 #define FANTAIL_COMMON_NET_MEDIA_TYPE_H
@@ -10,7 +10,7 @@
 #include "common/base/base.h"
 
 enum media_form {
-    MEDIA_NONE,   /* no header, or an empty one */
+    MEDIA_NONE,   /* there is no header, or an empty one */
     MEDIA_JSON,   /* application/json, text/json */
     MEDIA_NDJSON, /* ndjson, jsonl, jsonlines, json-lines and ldjson */
     MEDIA_TEXT,   /* text/plain */
@@ -24,11 +24,11 @@ enum media_form media_type_form(const char *content_type);
 bool media_type_is(const char *content_type, const char *type);
 
 #define MEDIA_CHARSET_SIZE 64
-/* Returns whether a Content-Type header allows UTF-8: it has no charset, or utf-8 or us-ascii. If not, `charset` gets
- * the name of the charset, which may be cut off. */
+/* Returns whether a Content-Type header allows UTF-8: it has no charset, or utf-8 or us-ascii. If not, writes the name
+ * of the charset to `charset`; a long name is cut off. */
 bool media_type_is_utf8(const char *content_type, char charset[MEDIA_CHARSET_SIZE]);
 
-/* Returns whether an Accept header names this form, and does not name `other` with a higher q. Wildcards name neither.
+/* Returns true if an Accept header names this form, and does not name `other` with a higher q. Wildcards name neither.
  * Returns false without a header (NULL). */
 bool media_type_prefers(const char *accept, enum media_form form, enum media_form other);
 

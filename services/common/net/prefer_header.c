@@ -1,12 +1,12 @@
 #include "common/net/prefer_header.h"
 
-/* The parts of one preference. They are borrowed from the header. */
+/* The parts of one preference. The pointers are borrowed from the header. */
 struct preference {
     const char *name, *value;
     size_t name_len, value_len;
 };
 
-/* Returns the end of the element that begins at `at`. A comma in a quoted string does not end it. */
+/* Returns the end of the element that begins at `at`. A comma in a quoted string does not end the element. */
 static const char *end_of_element(const char *at)
 {
     bool quoted = false;

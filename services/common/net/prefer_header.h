@@ -1,8 +1,8 @@
 /*
  * Reads the header Prefer (RFC 7240). A pure module.
  *
- * Unknown preferences and values that cannot be read are ignored, as the RFC demands. If a preference is given twice,
- * the first one counts. Parameters after a semicolon do not matter.
+ * Unknown preferences and invalid values are ignored, as the RFC demands. If a preference is given twice, the first one
+ * counts. Parameters after a semicolon are ignored.
  */
 #ifndef FANTAIL_COMMON_NET_PREFER_HEADER_H
 #define FANTAIL_COMMON_NET_PREFER_HEADER_H
@@ -15,9 +15,9 @@ struct preferences {
     unsigned wait_s;
 };
 
-/* Reads all Prefer headers of a request, joined by commas. A longer wait becomes `wait_most_s`. */
+/* Reads the preferences from all Prefer headers of a request, joined by commas. A longer wait becomes `wait_most_s`. */
 struct preferences preferences_read(const char *text, unsigned wait_most_s);
-/* Appends the preferences as in Preference-Applied: "respond-async, wait=10". */
+/* Appends the preferences as a value of Preference-Applied: "respond-async, wait=10". */
 void preferences_write(struct buf *out, const struct preferences *p);
 
 #endif

@@ -1,13 +1,14 @@
 /*
- * Certificates from files: read, checked, and read again when they change. A `struct tls_store` holds the files of one
- * side. A server has its own certificate and the authorities of its clients. A client has its own certificate and the
- * authorities of its servers. The content of the files is a `struct tls_material`, which never changes. A connection
- * holds the material that it began with, while the store may already have a newer one.
+ * Reads certificates from files, checks them, and reads them again when the files change. A `struct tls_store` holds
+ * the files of a server or of a client. A server has its own certificate and the authorities of its clients. A client
+ * has its own certificate and the authorities of its servers. The content of the files is a `struct tls_material`,
+ * which never changes. A connection keeps the material with which it began, even if the store already has newer
+ * material.
  *
- * The files are read again when they have changed (file_watch.h). If they cannot be used, the old material stays and an
- * error is logged.
+ * The files are read again when they have changed (file_watch.h). If the new files cannot be used, the old material
+ * stays in use and an error is logged.
  *
- * Knows nothing of sockets or HTTP. Single-threaded.
+ * This module does not know sockets or HTTP. Single-threaded.
  */
 #ifndef FANTAIL_COMMON_NET_TLS_MATERIAL_H
 #define FANTAIL_COMMON_NET_TLS_MATERIAL_H
@@ -22,7 +23,7 @@
 
 enum tls_file { TLS_CERT, TLS_KEY, TLS_CA, TLS_FILE_COUNT };
 
-/* Paths; NULL: none. A certificate and its key are given together or not at all. */
+/* Paths; NULL: none. Either both a certificate and its key are given, or neither. */
 struct tls_files {
     const char *path[TLS_FILE_COUNT];
 };
@@ -35,16 +36,16 @@ struct tls_words {
 
 struct tls_material {
     unsigned references;
-    struct buf pem[TLS_FILE_COUNT]; /* the bytes, with a NUL after them that is not counted */
+    struct buf pem[TLS_FILE_COUNT]; /* the bytes of the files, followed by a NUL that is not counted in len */
     gnutls_certificate_credentials_t credentials;
-    bool has_own;      /* it has a certificate and its key */
+    bool has_own;      /* the material has a certificate and its key */
     time_t not_after;  /* the earliest expiry of a certificate in our chain; 0 without a certificate */
     char subject[256]; /* subject of our certificate; "" without one */
     char ends[32];     /* not_after as text */
 };
 
-/* Reads and checks the files. On failure it returns NULL, with a sentence in err. *option is then the option that the
- * sentence is about. */
+/* Reads and checks the files. On failure it returns NULL, with a sentence in err, and sets *option to the option that
+ * the sentence is about. */
 MUST_CHECK struct tls_material *tls_material_load(const struct tls_files *files, const struct tls_words *words,
                                                   const char **option, char *err, size_t err_size);
 struct tls_material *tls_material_ref(struct tls_material *m);
@@ -54,19 +55,19 @@ void tls_material_unref(struct tls_material *m);
 struct tls_store {
     struct tls_files files;
     const struct tls_words *words;
-    struct tls_material *current; /* borrow it for one call, or take a reference */
+    struct tls_material *current; /* borrow it only for one function call; to keep it, take a reference */
     struct file_watch watch;
     uint64_t *reloads[2]; /* counters: failed, ok */
 };
 static_assert(TLS_FILE_COUNT <= FILE_WATCH_MAX, "all files are watched");
 
-/* Reads the files, and registers the metrics. Returns false on failure, with err and *option as above. If no path is
- * given, the store is empty, and `current` is NULL. `words` is borrowed. */
+/* Reads the files, and registers the metrics. On failure it returns false, and sets err and *option like
+ * tls_material_load(). If no path is given, the store is empty, and `current` is NULL. `words` is borrowed. */
 MUST_CHECK bool tls_store_init(struct tls_store *t, const struct tls_files *files, const struct tls_words *words,
                                const char **option, char *err, size_t err_size);
 /* Begins to watch the files for changes. This does not keep the loop alive. */
 void tls_store_watch(struct tls_store *t, uv_loop_t *loop);
-/* Reads the files again now, whether they have changed or not. */
+/* Reads the files again now, even if they have not changed. */
 void tls_store_reload(struct tls_store *t);
 /* Releasing a zeroed store is fine. The loop must keep running until the timer is closed. */
 void tls_store_release(struct tls_store *t);

@@ -18,6 +18,6 @@ socklen_t unix_address_fill(struct sockaddr_un *a, const char *path)
 
 void unix_address_widen(int fd)
 {
-    static const int most = 1 << 20; /* the kernel caps this size, and uses the memory only when it is needed */
+    static const int most = 1 << 20; /* the kernel limits this size, and allocates the memory only when it is needed */
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &most, sizeof most);
 }

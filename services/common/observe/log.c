@@ -19,12 +19,12 @@ enum log_level log_threshold = LOG_LEVEL_INFO;
 
 static struct {
     int fd;
-    bool fd_is_file; /* always writable, so poll() is not needed */
+    bool fd_is_file; /* a file is always writable, so poll() is not needed */
     bool fd_known;
     bool deferred;
     const char *service;
     struct buf line;    /* the line that is being built */
-    struct buf pending; /* whole lines that wait; the start of the first one may have been written already */
+    struct buf pending; /* complete lines that wait; the start of the first line may already be written */
     uint64_t dropped, dropped_reported;
     time_t second; /* the second that `date` shows */
     char date[sizeof "2025-01-31T12:00:00"];
@@ -127,8 +127,8 @@ void log_set_deferred(bool deferred)
     out.deferred = deferred;
 }
 
-/* Returns how much to write at once: whole lines up to PIPE_BUF bytes, or a piece of a longer line. A write of at most
- * PIPE_BUF bytes does not block if the pipe has room, and is not mixed with writes of other processes. */
+/* Returns how many bytes to write in one call: whole lines up to PIPE_BUF bytes, or a piece of a longer line. A write
+ * of at most PIPE_BUF bytes does not block if the pipe has room, and is not mixed with writes of other processes. */
 static size_t writable_piece(const struct buf *b)
 {
     size_t most = out.fd_is_file || b->len < PIPE_BUF ? b->len : PIPE_BUF;
@@ -137,7 +137,8 @@ static size_t writable_piece(const struct buf *b)
     return end ? (size_t)(end - b->data) + 1 : most;
 }
 
-/* Other processes may share the descriptor, so it is not made non-blocking. poll() checks it before each write. */
+/* Other processes may share the descriptor, so it must not become non-blocking. Instead, poll() checks it before each
+ * write. */
 static bool is_writable(int timeout_ms)
 {
     if (!out.fd_known) {

@@ -5,8 +5,8 @@
  *     log_info("chunk ended", LOG_STR("job", id), LOG_U64("items", n), LOG_MS("duration_ms", ns));
  *
  * A line below the level costs one comparison; its fields are not evaluated. Writing never blocks: lines that standard
- * error does not accept at once wait in a bounded buffer. Lines that do not fit there are dropped, counted and reported
- * later. Global state, single-threaded. Do not log bodies or secrets.
+ * error does not accept immediately wait in a bounded buffer. Lines that do not fit into this buffer are dropped,
+ * counted and reported later. Global state, single-threaded. Do not log bodies or secrets.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_LOG_H
 #define FANTAIL_COMMON_OBSERVE_LOG_H
@@ -15,7 +15,7 @@
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR, LOG_LEVEL_COUNT };
 
-/* "debug", "info", ... NULL: the choices of the option log-level. */
+/* "debug", "info", ..., ended by NULL: the choices of the option log-level. */
 extern const char *const log_level_names[LOG_LEVEL_COUNT + 1];
 /* Lines below this level are not written. Set it with log_set_level(). */
 extern enum log_level log_threshold;
@@ -37,7 +37,7 @@ struct log_field {
     } as;
 };
 
-/* A NULL string leaves the field out. */
+/* If the string is NULL, the field is omitted. */
 #define LOG_STR(n, s)       ((struct log_field){.name = (n), .kind = LOG_KIND_STR, .as.str = {(s), SIZE_MAX}})
 #define LOG_STRN(n, s, len) ((struct log_field){.name = (n), .kind = LOG_KIND_STR, .as.str = {(s), (len)}})
 #define LOG_U64(n, v)       ((struct log_field){.name = (n), .kind = LOG_KIND_U64, .as.u64 = (uint64_t)(v)})
@@ -59,11 +59,12 @@ struct log_field {
             log_write((lvl), (const struct log_field[]){LOG_STR("msg", message), ##__VA_ARGS__, LOG_END});             \
     } while (0)
 
-/* Writes the fields up to LOG_END; the first one is msg. Use the macros instead of this function. */
+/* Writes the fields before LOG_END; the first field is msg. Use the macros instead of this function. */
 void log_write(enum log_level level, const struct log_field *fields);
 
-/* Writes the text as a line of its own, at any level. Use it to pass on the output of another program. On a terminal
- * the text replaces an unfinished line, such as a progress line, and control characters in it are written as \xNN. */
+/* Writes the text as a line of its own, whatever log_threshold is. Use it to pass on the output of another program. On
+ * a terminal the text replaces an unfinished line, such as a progress line, and control characters in it are written as
+ * \xNN. */
 void log_plain(const char *prefix, const char *text, size_t len);
 
 void log_set_level(enum log_level level);
@@ -73,9 +74,10 @@ void log_set_fd(int fd);
 void log_set_service(const char *name);
 /* If true, lines below the level error wait for log_flush(). Set it in programs that flush once per loop turn. */
 void log_set_deferred(bool deferred);
-/* Writes the waiting lines, without blocking. The service calls it in every loop turn. */
+/* Writes the waiting lines, without blocking. A service calls it in every loop turn. */
 void log_flush(void);
-/* Writes the waiting lines before the program ends. Waits up to timeout_ms for a slow reader. */
+/* Writes the waiting lines before the program ends. Waits for a slow reader of standard error, but no longer than
+ * timeout_ms. */
 void log_flush_wait(int timeout_ms);
 
 #endif

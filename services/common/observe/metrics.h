@@ -5,10 +5,10 @@
  *     uint64_t *jobs = metric_counter("fantail_jobs_total", "Jobs that ended.", "status=\"succeeded\"");
  *     *jobs += 1;
  *
- * A series has the value 0 from its registration on. So at start-up, register every value that a label can have. Never
- * use a label value that a peer chooses. Registering the same name and labels again returns the same pointer. Pointers
- * live until metrics_release(). Global state, single-threaded. Code that runs for each item may only add to a counter;
- * anything else costs too much.
+ * A series has the value 0 from its registration on. So register all values that a label can have at start-up. A peer
+ * must never be able to choose a label value. If the same name and labels are registered again, the same pointer is
+ * returned. Pointers live until metrics_release(). Global state, single-threaded. Code that runs for each item may only
+ * add to counters; all other calls cost too much.
  *
  * `labels` is the text between the braces (`status="ok",task="square"`); NULL: none. metric_add_label() escapes values.
  * `help` and names are borrowed and must be literals; labels are copied.
@@ -21,18 +21,18 @@
 
 uint64_t *metric_counter(const char *name, const char *help, const char *labels);
 int64_t *metric_gauge(const char *name, const char *help, const char *labels);
-/* Registers a gauge. fn is called for its value whenever the metrics are rendered. */
+/* Registers a gauge. At every rendering, fn(data) returns its value. */
 void metric_gauge_fn(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data);
 void metric_counter_fn(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data);
 
 /* Registers a gauge with one label whose set of values changes. At every rendering, each() calls metric_emit() for
- * every value, with an escaped label. each() must keep the number of values small. */
+ * every value of the label, which must be escaped. There must be only a few values. */
 struct metric_emitter;
 void metric_gauge_each(const char *name, const char *help, const char *label,
                        void (*each)(void *data, struct metric_emitter *to), void *data);
 void metric_emit(struct metric_emitter *to, const char *value, double n);
 
-/* Registers one counter for each value of one label; out[i] belongs to values[i]. */
+/* Registers one counter for each value of one label; out[i] is the counter of values[i]. */
 void metric_counters(const char *name, const char *help, const char *label, const char *const *values, size_t count,
                      uint64_t **out);
 
@@ -41,7 +41,7 @@ struct metric_histogram;
 struct metric_histogram *metric_histogram(const char *name, const char *help, const char *labels);
 void metric_observe_ns(struct metric_histogram *h, uint64_t duration_ns);
 
-/* Appends `name="value"` with a comma before it when needed. */
+/* Appends `name="value"`, after a comma if `labels` is not empty. */
 bool metric_add_label(struct buf *labels, const char *name, const char *value);
 
 /* Registers process_* and fantail_build_info{version}. `service` is "coordinator" or "worker". */

@@ -19,7 +19,7 @@ static double cpu_seconds(void *unused)
     return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 }
 
-/* Reads a size from statm, which counts in pages. Field 0 is the virtual size, and field 1 is the resident size. */
+/* Reads a size from statm, where sizes are in pages. Field 0 is the virtual size, and field 1 is the resident size. */
 static double statm_bytes(int field)
 {
     FILE *f = fopen("/proc/self/statm", "re");
@@ -44,7 +44,7 @@ static double open_fds(void *unused)
 {
     DIR *dir = opendir("/proc/self/fd");
     if (!dir) return 0;
-    int count = -1; /* starts at -1, because the listing's own descriptor is counted too */
+    int count = -1; /* starts at -1, because reading the directory needs a descriptor, which is listed too */
     for (struct dirent *e; (e = readdir(dir));)
         if (e->d_name[0] != '.') count++;
     closedir(dir);

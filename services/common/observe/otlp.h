@@ -1,7 +1,7 @@
 /*
- * Spans as the JSON of OTLP/HTTP: an ExportTraceServiceRequest in the JSON mapping of opentelemetry-proto, with ids in
- * hexadecimal, 64-bit integers as strings and enums as numbers. To write a request, call otlp_begin(), add spans with
- * commas between them, and call otlp_end(). A pure module.
+ * Writes spans as the JSON of OTLP/HTTP: an ExportTraceServiceRequest in the JSON mapping of opentelemetry-proto, with
+ * ids in hexadecimal, 64-bit integers as strings and enums as numbers. To write a request, call otlp_begin(), add spans
+ * with commas between them, and call otlp_end(). A pure module.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_OTLP_H
 #define FANTAIL_COMMON_OBSERVE_OTLP_H
@@ -16,7 +16,7 @@ enum span_value { SPAN_VALUE_END, SPAN_VALUE_STR, SPAN_VALUE_INT, SPAN_VALUE_BOO
 struct span_attribute {
     const char *key; /* a literal that needs no escaping */
     enum span_value kind;
-    const char *str; /* NULL leaves the attribute out */
+    const char *str; /* NULL: the attribute is omitted */
     int64_t number;
 };
 
@@ -25,7 +25,7 @@ struct span_attribute {
 #define SPAN_BOOL(k, v) ((struct span_attribute){.key = (k), .kind = SPAN_VALUE_BOOL, .number = (v)})
 #define SPAN_END        ((struct span_attribute){.kind = SPAN_VALUE_END})
 
-/* A span that has ended. Everything is borrowed for the call. */
+/* A span that has ended. All pointers are borrowed for the call. */
 struct span {
     struct trace_context context;
     const uint8_t *parent_id; /* 8 bytes; NULL: the trace begins here */
@@ -33,19 +33,19 @@ struct span {
     const char *state; /* tracestate; NULL: none */
     enum span_kind kind;
     const char *name;
-    uint64_t start_ns, end_ns;               /* by now_ns(); the exporter converts them */
+    uint64_t start_ns, end_ns;               /* instants of now_ns(); the exporter converts them to Unix time */
     const struct span_attribute *attributes; /* up to SPAN_END; NULL: none */
     bool failed;
     const char *failure; /* a short reason; NULL: none */
 };
 
-/* unix_offset_ns is added to the instants, to make them Unix time. */
+/* Appends a span. start_ns + unix_offset_ns and end_ns + unix_offset_ns are in Unix time. */
 void otlp_add_span(struct buf *out, const struct span *s, uint64_t unix_offset_ns);
 
 /* Appends one of the service's resource attributes for otlp_begin(): {"key":...,"value":{"stringValue":...}}. The value
- * may be any text. A comma comes first unless `out` is empty. */
+ * may be any text. If `out` is not empty, appends a comma first. */
 void otlp_add_resource(struct buf *out, const char *key, const char *value);
-/* Begins a request. `resource` is what otlp_add_resource() wrote. */
+/* Begins a request. `resource` is the text that otlp_add_resource() wrote. */
 void otlp_begin(struct buf *out, const char *resource, size_t resource_len);
 void otlp_end(struct buf *out);
 

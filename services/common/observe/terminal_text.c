@@ -1,7 +1,7 @@
 #include "common/observe/terminal_text.h"
 
-/* Returns the length of the control character at the beginning of the text; 0: there is none. The controls from U+0080
- * on have two bytes in UTF-8. */
+/* Returns the length of the control character at the beginning of the text; 0: there is none. The control characters
+ * from U+0080 on have two bytes in UTF-8. */
 static size_t control_length(const unsigned char *at, size_t len)
 {
     if (len > 1 && at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0) return 2;

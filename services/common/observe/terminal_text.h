@@ -1,4 +1,5 @@
-/* Text of others on a terminal: control characters in it could move the cursor or change settings of the terminal. */
+/* Makes text of unknown origin safe for a terminal: its control characters could move the cursor or change settings of
+ * the terminal. */
 #ifndef FANTAIL_COMMON_OBSERVE_TERMINAL_TEXT_H
 #define FANTAIL_COMMON_OBSERVE_TERMINAL_TEXT_H
 

@@ -14,14 +14,14 @@ static void note(struct trace_config *c, const char *variable, const char *why)
     if (c->note_count < TRACE_CONFIG_NOTES) c->notes[c->note_count++] = (struct trace_note){variable, why};
 }
 
-/* An empty variable counts as none. */
+/* An empty variable counts as unset. */
 static const char *lookup(const struct variable_reader *r, const char *name)
 {
     const char *value = r->get(name);
     return value && *value ? value : NULL;
 }
 
-/* Returns the value of the first of the two variables that is set, and sets *name to its name. */
+/* Returns the value of the first variable, or of the second one if the first is not set. Sets *name to its name. */
 static const char *lookup_either(const struct variable_reader *r, const char *first, const char *second,
                                  const char **name)
 {
@@ -61,8 +61,8 @@ static void trim(const char **text, size_t *len)
     while (*len && ((*text)[*len - 1] == ' ' || (*text)[*len - 1] == '\t')) --*len;
 }
 
-/* Calls fn for every pair. Returns false when the list is malformed. In that case fn may have been called for some of
- * the pairs. */
+/* Calls fn for every pair. Returns false when the list is malformed. If it returns false, fn may already have been
+ * called for some of the pairs. */
 static bool each_pair(const char *list, void (*fn)(void *data, const char *key, const char *value), void *data)
 {
     bool ok = true;
@@ -126,7 +126,7 @@ static void add_header(void *data, const char *key, const char *value)
     struct headers *h = data;
     struct buf line = {0};
     if (key[strspn(key, token)]) h->ok = false;
-    /* For libcurl "Name:" removes the header, and "Name;" sends it empty. */
+    /* In libcurl, "Name:" removes the header, and "Name;" sends it with an empty value. */
     buf_addf(&line, *value ? "%s: %s" : "%s;", key, value);
     h->list = xrealloc(h->list, (h->count + 2) * sizeof *h->list);
     h->list[h->count++] = xstrdup(buf_cstr(&line));
@@ -142,7 +142,7 @@ static bool read_headers(struct variable_reader *r, char *err, size_t err_size)
     if (!value) return true;
     bool ok = each_pair(value, add_header, &h) && h.ok;
     r->c->headers = h.list;
-    /* The value is not shown: it may be a secret. */
+    /* The message does not show the value, which may be secret. */
     if (!ok) snprintf(err, err_size, "%s: must be name=value,name=value with %%-encoded values", name);
     return ok;
 }
@@ -171,7 +171,8 @@ static uint64_t read_timeout(struct variable_reader *r)
     return read_count(r, lookup(r, name) ? name : "OTEL_EXPORTER_OTLP_TIMEOUT", 10000, 3600000);
 }
 
-/* Reads variables that have only one supported value. Another value is noted, and the supported value is used. */
+/* Reads variables that have only one supported value. If a variable has another value, adds a note and uses the
+ * supported value. */
 static void read_only_one(struct variable_reader *r)
 {
     static const struct {

@@ -38,7 +38,7 @@ static bool is_zero(const uint8_t *bytes, size_t count)
     return any == 0;
 }
 
-/* Version 00 ends after the flags. A later version may have more fields after a dash. */
+/* Version 00 ends after the flags. A later version of the header may have more fields after another dash. */
 static bool ends_well(const char *header, uint8_t version)
 {
     char next = header[END_AT];
@@ -104,7 +104,7 @@ static void put_random(uint8_t out[8], struct trace_random *r)
     memcpy(out, &n, sizeof n);
 }
 
-/* Decides by the last eight bytes of the id, as other implementations do. So all services record the same traces. */
+/* Uses the last eight bytes of the id, as other implementations do, so that all services record the same traces. */
 static bool falls_within(const uint8_t trace_id[16], double ratio)
 {
     uint64_t n = 0;

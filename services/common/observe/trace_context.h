@@ -2,7 +2,8 @@
  * W3C Trace Context: the ids of a span as services pass them on (`traceparent`), and whether its trace is recorded. A
  * pure module: randomness is an argument, and nothing is allocated.
  *
- * `tracestate` is not read here. It is passed on unchanged, or dropped together with an invalid `traceparent`.
+ * This module does not read `tracestate`. Services pass `tracestate` on unchanged, or drop it if `traceparent` is
+ * invalid.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_TRACE_CONTEXT_H
 #define FANTAIL_COMMON_OBSERVE_TRACE_CONTEXT_H
@@ -10,7 +11,7 @@
 #include "common/base/base.h"
 
 #define TRACE_SAMPLED    0x01 /* the trace is recorded */
-#define TRACE_RANDOM     0x02 /* the trace id's last seven bytes are random (Level 2 of the standard) */
+#define TRACE_RANDOM     0x02 /* the last seven bytes of the trace id are random (Level 2 of the standard) */
 #define TRACESTATE_BYTES 4096 /* a longer tracestate is dropped; the standard requires at least 512 */
 
 enum { TRACE_ID_SIZE = 33, SPAN_ID_SIZE = 17, TRACEPARENT_SIZE = 56 }; /* sizes as text, with the NUL */
@@ -21,8 +22,8 @@ struct trace_context {
     uint8_t flags;
 };
 
-/* Reads a traceparent header. Returns false if it is invalid by the standard. If the version is unknown, the fields of
- * version 00 are read. */
+/* Reads a traceparent header. Returns false if the header is invalid by the standard. If its version is unknown, reads
+ * the fields of version 00. */
 MUST_CHECK bool trace_context_parse(struct trace_context *t, const char *header);
 /* Writes version 00, with the flags of that version. */
 void trace_context_format(const struct trace_context *t, char out[TRACEPARENT_SIZE]);
@@ -31,17 +32,18 @@ void span_id_format(const uint8_t span_id[8], char out[SPAN_ID_SIZE]);
 
 /* Random numbers for ids (xoshiro256++), without a system call for each span. Not for secrets. */
 struct trace_random {
-    uint64_t state[4]; /* not all zero; seed it from the kernel */
+    uint64_t state[4]; /* must not be all zero; seed it with random bytes from the kernel */
 };
 uint64_t trace_random_next(struct trace_random *r);
 
 /* Whether a trace is recorded: OTEL_TRACES_SAMPLER. */
 struct trace_sampler {
-    bool follows_parent; /* use the caller's decision; `ratio` then applies only to traces that begin here */
-    double ratio;        /* the share of traces that is recorded, 0 to 1 */
+    bool
+        follows_parent; /* uses the caller's decision; `ratio` then applies only to traces that begin in this service */
+    double ratio;       /* the share of traces that is recorded, 0 to 1 */
 };
 
-/* Makes the context of a new span. The span is in the parent's trace, or in a new trace when `parent` is NULL. */
+/* Makes the context of a new span. The span belongs to the parent's trace, or to a new trace if `parent` is NULL. */
 void trace_context_child(struct trace_context *t, const struct trace_context *parent, const struct trace_sampler *s,
                          struct trace_random *r);
 /* Makes the context for a child of one of our own spans. The child is recorded if its parent is. */

@@ -1,7 +1,7 @@
 /*
- * Spans that wait for the collector, in batches. A batch is the body of one request. A batch takes more spans until it
- * is full or is being sent. The queue limits the number of spans and their bytes, and refuses a span that does not fit.
- * A pure module.
+ * Spans that wait for the collector, in batches. A batch is the body of one request. Spans are added to a batch until
+ * it is full or is being sent. The queue limits the number of spans and their bytes, and refuses a span that does not
+ * fit. A pure module.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_TRACE_QUEUE_H
 #define FANTAIL_COMMON_OBSERVE_TRACE_QUEUE_H
@@ -17,7 +17,7 @@ struct trace_batch {
 
 struct trace_queue {
     struct trace_batch *first, *last;
-    struct buf resource; /* from otlp_add_resource(); the owner sets it before the first span */
+    struct buf resource; /* text of otlp_add_resource(); the owner sets it before the first span */
     unsigned batch_spans, queue_spans;
     unsigned spans;
     size_t bytes;
@@ -25,11 +25,12 @@ struct trace_queue {
 
 /* Adds a span. Returns false when the queue is full. */
 MUST_CHECK bool trace_queue_add(struct trace_queue *q, const struct span *s, uint64_t unix_offset_ns);
-/* Returns whether there is a batch that does not have to wait for more spans. */
+/* Returns whether the first batch can be sent without waiting for more spans. */
 bool trace_queue_is_due(const struct trace_queue *q);
-/* Closes the first batch and returns it, or NULL when there is none. The batch stays the first until it is dropped. */
+/* Closes the first batch to more spans and returns it, or returns NULL if there is none. The batch stays the first
+ * until it is dropped. */
 const struct trace_batch *trace_queue_close_first(struct trace_queue *q);
-/* Removes the first batch, sent or not. Returns how many spans it had. */
+/* Removes the first batch, even if it was not sent. Returns how many spans it had. */
 unsigned trace_queue_drop_first(struct trace_queue *q);
 void trace_queue_release(struct trace_queue *q);
 

@@ -1,4 +1,4 @@
-/* UUIDv7 (RFC 9562, section 5.7). They sort by the time they were made. */
+/* UUIDv7 (RFC 9562, section 5.7). UUIDs of this version sort by the time of their creation. */
 #ifndef FANTAIL_COMMON_OBSERVE_UUID_H
 #define FANTAIL_COMMON_OBSERVE_UUID_H
 
