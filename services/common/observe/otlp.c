@@ -3,8 +3,8 @@
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 
-/* Bits of the field `flags`: the first means that bit two is valid; the second means that the parent is remote (in
- * another process). */
+/* Bits of the field `flags`. FLAG_REMOTE_KNOWN: we know whether the parent is remote. FLAG_REMOTE: the parent is
+ * remote, that is, in another process. */
 #define FLAG_REMOTE_KNOWN 0x100u
 #define FLAG_REMOTE       0x200u
 

@@ -1,7 +1,7 @@
 /*
- * Access by tokens. A request must carry one of the tokens of a file ("Authorization: Bearer TOKEN", RFC 6750). A
- * request without a valid token is answered with 401 and the reason, before its body is read. Without a file every
- * request is admitted. Private to service*.c, except access_classify().
+ * Checks the tokens of requests. A request must send one of the tokens of a file ("Authorization: Bearer TOKEN", RFC
+ * 6750). A request without a valid token is answered with 401 and the reason, before its body is read. If there is no
+ * file, every request is admitted. Private to service*.c, except access_classify().
  */
 #ifndef FANTAIL_COMMON_SERVICE_ACCESS_H
 #define FANTAIL_COMMON_SERVICE_ACCESS_H
@@ -13,7 +13,7 @@
 enum access_verdict { ACCESS_GRANTED, ACCESS_MISSING, ACCESS_MALFORMED, ACCESS_UNKNOWN, ACCESS_VERDICT_COUNT };
 
 struct access {
-    struct token_file file;                  /* without a path every request is admitted */
+    struct token_file file;                  /* if it has no path, every request is admitted */
     uint64_t *refused[ACCESS_VERDICT_COUNT]; /* counters */
 };
 
@@ -21,7 +21,7 @@ struct access {
 MUST_CHECK bool access_start(struct access *a, uv_loop_t *loop, const char *path, char *err, size_t err_size);
 /* Reads the file again. */
 void access_reload(struct access *a);
-/* Emits the value 1 for each token, with the token's fingerprint as the label. */
+/* Emits a sample with the value 1 for each token; its label is the token's fingerprint. */
 void access_show_tokens(const struct access *a, struct metric_emitter *to);
 /* Stops watching the file. A zeroed struct is fine. The loop must keep running until the handle is closed. */
 void access_stop(struct access *a);

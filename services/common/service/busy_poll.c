@@ -7,10 +7,10 @@
 #include "common/observe/metrics.h"
 
 #define DEFAULT_LIMIT_US 100
-/* The error of a measured wait if the loop slept: the processor wakes up and handles the first events before the clock
- * is read. */
+/* If the loop slept, a measured wait is too long by this time: before the clock is read, the processor wakes up and
+ * handles the first events. */
 #define WAKING_NS (50 * NS_PER_US)
-/* If a yield lasted this long, the other process has long work to do. */
+/* If a yield lasted this long, another process has long work to do. */
 #define LONG_YIELD_NS  NS_PER_MS
 #define PAUSE_LEAST_NS (5 * NS_PER_MS)
 #define PAUSE_MOST_NS  (500 * NS_PER_MS)
@@ -44,7 +44,8 @@ void busy_poll_slept(struct busy_poll *b, uint64_t waited_ns)
     count_wait(b, waited_ns < b->limit_ns + WAKING_NS);
 }
 
-/* A short yield is no reason to stop, because the processes that the loop waits for run on this processor too. */
+/* A short yield is no reason to stop polling, because the processes that the loop waits for may run on this processor
+ * too. */
 bool busy_poll_yielded(struct busy_poll *b, uint64_t away_ns, uint64_t now_ns)
 {
     if (away_ns < LONG_YIELD_NS) return true;
@@ -53,9 +54,9 @@ bool busy_poll_yielded(struct busy_poll *b, uint64_t away_ns, uint64_t now_ns)
     return false;
 }
 
-/* Polls until there are events or the time is over. The loop's own poll follows and finds the same events at once. Only
- * the loop's own poll adds descriptors that are newly watched, so only that poll finds their events. Returns the
- * counter for the way in which this poll ended. */
+/* Polls until there are events or the time is over. Does not handle the events: the loop's own poll follows and finds
+ * them immediately. Does not see descriptors that are newly watched, because the loop's own poll adds them. Returns the
+ * counter for the result of this poll. */
 static uint64_t *poll_events(struct busy_poller *p, int fd, uint64_t begun, uint64_t budget_ns)
 {
     struct pollfd events = {.fd = fd, .events = POLLIN};

@@ -4,12 +4,12 @@
 #include <strings.h>
 
 #define ALLOWED_METHODS "GET, HEAD, POST, DELETE"
-/* The headers that a page can read in an answer, besides the headers that every page can read. */
+/* The headers of an answer that a page may read, in addition to those that it may always read. */
 #define EXPOSED_HEADERS "Allow, Fantail-Job, Retry-After, WWW-Authenticate, traceresponse"
-#define PREFLIGHT_AGE_S "7200" /* how long a browser need not ask again; browsers allow no more */
+#define PREFLIGHT_AGE_S "7200" /* how long a browser need not ask again; the longest time that browsers allow */
 
-/* Returns the next entry of the list at *at, without the spaces around it. Moves *at past the entry's comma, or to NULL
- * at the end. */
+/* Returns the next entry of the list at *at, without the spaces around it. Moves *at past the comma after the entry;
+ * sets *at to NULL after the last entry. */
 static const char *next_origin(const char **at, size_t *len)
 {
     const char *entry = *at + strspn(*at, " ");
@@ -79,7 +79,7 @@ static bool allows(const char *origins, const char *asked)
 void cors_add_headers(const char *origins, const char *asked, struct buf *headers)
 {
     if (!origins) return;
-    /* A cache must not serve the answer for one origin to another. */
+    /* A cache must not serve the answer for one origin to a page of another origin. */
     if (!allows_all(origins)) http_headers_add(headers, "Vary", "Origin");
     if (!allows(origins, asked)) return;
     http_headers_add(headers, "Access-Control-Allow-Origin", allows_all(origins) ? "*" : asked);
@@ -92,7 +92,7 @@ bool cors_answer_preflight(const char *origins, struct http_exchange *x)
     if (!http_exchange_header(x, "Access-Control-Request-Method") ||
         !allows(origins, http_exchange_header(x, "Origin")))
         return false;
-    /* All request headers are allowed. None of the headers that the services read gives a page more rights than its
+    /* All request headers are allowed. This is safe: no header that the services read gives a page more rights than its
      * origin has. "*" would not include Authorization. */
     const char *headers = http_exchange_header(x, "Access-Control-Request-Headers");
     if (headers) http_exchange_set_header(x, "Access-Control-Allow-Headers", headers);

@@ -1,7 +1,8 @@
 /*
- * Cross-origin resource sharing (the Fetch standard). It decides which origins' pages may use the public port from a
- * browser. A browser asks before most requests (a preflight, OPTIONS), and shows an answer to the page only if the
- * answer allows it. Without the option --cors-origin, no page of another origin can use the port.
+ * Cross-origin resource sharing (CORS, the Fetch standard): decides which web pages may use the public port, by their
+ * origin. Before most requests, a browser asks whether the page may send it (a preflight, with the method OPTIONS). It
+ * shows an answer to the page only if headers of the answer allow this. Without the option --cors-origin, no page of
+ * another origin can use the port.
  *
  * `origins` is the text of --cors-origin: origins separated by commas, or "*". NULL: none.
  */
@@ -10,11 +11,13 @@
 
 #include "common/http_server/http_server.h"
 
-/* Returns false, with the reason in err, when `origins` is neither a list of origins nor "*". */
+/* Returns false, with the reason in err, if `origins` is neither a list of origins nor "*". */
 MUST_CHECK bool cors_check(const char *origins, char *err, size_t err_size);
-/* Adds the headers that this standard requires in every answer. `asked` is the Origin of the request, or NULL. */
+/* Adds the headers that this standard requires in every answer. `asked` is the Origin header of the request, or
+ * NULL. */
 void cors_add_headers(const char *origins, const char *asked, struct buf *headers);
-/* Answers x and returns true if x is a preflight. A preflight has no token, because browsers send none with it. */
+/* Answers x and returns true if x is a preflight. A preflight needs no token, because browsers cannot send one with
+ * it. */
 MUST_CHECK bool cors_answer_preflight(const char *origins, struct http_exchange *x);
 
 #endif

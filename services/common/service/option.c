@@ -11,11 +11,11 @@
 struct parse {
     const struct option_spec *spec;
     void *config;
-    enum option_source *sources; /* the source of each row's value */
+    enum option_source *sources; /* where the value of each row comes from */
     int argc;
     char **argv;
     int at;       /* the argument that is being read */
-    int operands; /* how many operands were found so far; they are at argv[1..operands] */
+    int operands; /* number of operands found so far; they are at argv[1..operands] */
     bool failed, help, version, print_config;
 };
 
@@ -31,7 +31,8 @@ int option_complain(const struct option_spec *spec, const char *name, const char
     return 2;
 }
 
-/* The readers of values. Each writes the field, and returns false when the text is not a valid value for the row. */
+/* The functions that read values. Each of them writes the field, or returns false if the text is not a valid value for
+ * the row. */
 
 static bool read_bool(const char *text, bool *out)
 {
@@ -278,7 +279,8 @@ static void read_letters(struct parse *p, const char *letters)
     }
 }
 
-/* Moves the operand at p->at to the other operands at the front of argv. Operands and options keep their order. */
+/* Moves the operand at p->at to the end of the operands at the front of argv. The order of the operands and of the
+ * options does not change. */
 static void read_operand(struct parse *p)
 {
     if (p->spec->operands == OPTION_OPERANDS_NONE) {
@@ -302,7 +304,7 @@ static void operands_last(struct parse *p, int end)
     }
 }
 
-/* Returns the index of the first operand. */
+/* Reads all arguments. Returns the index of the first operand. */
 static int read_arguments(struct parse *p)
 {
     for (p->at = 1; p->at < p->argc; p->at++) {
@@ -331,7 +333,7 @@ static void read_environment(struct parse *p)
         enum option_source *source = &p->sources[row - p->spec->rows];
         if (row->type == OPTION_TYPE_HEADING) continue;
         const char *text = row->no_env || *source == OPTION_FROM_FLAG ? NULL : getenv(option_env_name(row).text);
-        /* An empty variable counts as unset, because a manifest can empty a variable but not remove it. */
+        /* An empty variable counts as unset, because a Kubernetes manifest can empty a variable but not remove it. */
         if (text && *text) set(p, row, OPTION_FROM_ENV, text);
         if (row->required && *source == OPTION_FROM_DEFAULT && !p->failed) {
             option_complain(p->spec, row->name, "must be given");

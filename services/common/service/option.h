@@ -1,7 +1,7 @@
 /*
- * Command-line options from one table. A row has the option's name, type, default, bounds and help, and the field of a
- * config struct for its value. `--drain-s 30` or `--drain-s=30` wins over FANTAIL_DRAIN_S, which wins over the default.
- * Every program also has --help, --version and --print-config.
+ * Command-line options from one table. A row has the option's name, type, default, bounds and help. It also names the
+ * field of a config struct that gets the value. `--drain-s 30` or `--drain-s=30` overrides FANTAIL_DRAIN_S, which
+ * overrides the default. Every program also has --help, --version and --print-config.
  *
  *     static const struct option_row rows[] = {
  *         OPTION_HEADING("Shutting down"),
@@ -10,7 +10,7 @@
  *     struct option_result r;
  *     if (!option_parse(&spec, &config, argc, argv, &r)) return r.exit_status;
  *
- * Strings are borrowed from argv and the environment. Nothing is kept after option_parse() returns.
+ * Strings are borrowed from argv and the environment. option_parse() keeps no state after it returns.
  */
 #ifndef FANTAIL_COMMON_SERVICE_OPTION_H
 #define FANTAIL_COMMON_SERVICE_OPTION_H
@@ -44,23 +44,23 @@ struct option_row {
     const char *fallback; /* the default, as a user would type it; NULL for a bool means false */
     double min, max;
     const char *const *choices; /* NULL-ended */
-    const char *help;           /* one sentence without its full stop; the default is added to it */
-    const char *value;          /* the name of the value in --help; NULL: by its type */
+    const char *help;           /* one sentence without its full stop; --help adds the default */
+    const char *value;          /* the name of the value in --help; NULL: a name that depends on the type */
     char letter;                /* 'q' for -q; 0: none */
     bool no_env;                /* cannot be set by FANTAIL_... */
     bool hidden;                /* not in --help */
     bool required;
-    bool once; /* a second flag is an error, because one text holds several values */
+    bool once; /* giving the option twice is an error, because one text holds several values */
 };
 
-/* The offset of a field. It does not compile if the option writes a type that differs from the type of the field. */
+/* The offset of a field. Compilation fails if the field does not have the type that the option writes. */
 #define OPTION_FIELD(S, field, T)                                                                                      \
     (offsetof(S, field) + 0 * sizeof(struct {                                                                          \
                               _Static_assert(__builtin_types_compatible_p(__typeof__(((S *)0)->field), T),             \
                                              #field " must be a " #T);                                                 \
                               int unused;                                                                              \
                           }))
-/* Versions 14 and 19 of clang-format format macros that are initialisers differently. */
+/* Versions 14 and 19 of clang-format disagree about macros that are initialisers. */
 /* clang-format off */
 #define OPTION_ROW_(n, t, S, f, T, d, ...) \
     { .name = (n), .type = (t), .offset = OPTION_FIELD(S, f, T), .fallback = (d), __VA_ARGS__ }
@@ -68,7 +68,8 @@ struct option_row {
 #define OPTION_ROWS_END      { .type = OPTION_TYPE_END }
 /* clang-format on */
 
-/* More fields may follow the last argument: OPTION_BOOL("quiet", struct c, quiet, NULL, "...", .letter = 'q'). */
+/* Fields of struct option_row may follow the last argument: OPTION_BOOL("quiet", struct c, quiet, NULL, "...", .letter
+ * = 'q'). */
 #define OPTION_BOOL(n, S, f, d, h, ...) OPTION_ROW_(n, OPTION_TYPE_BOOL, S, f, bool, d, .help = (h), __VA_ARGS__)
 #define OPTION_INT(n, S, f, d, lo, hi, h, ...)                                                                         \
     OPTION_ROW_(n, OPTION_TYPE_INT, S, f, int64_t, d, .min = (double)(lo), .max = (double)(hi), .help = (h),           \
@@ -92,8 +93,8 @@ struct option_row {
 
 enum option_operands {
     OPTION_OPERANDS_NONE,     /* an argument that is not an option is an error */
-    OPTION_OPERANDS_ANYWHERE, /* may stand between options; argv is reordered so that they come last */
-    OPTION_OPERANDS_STOP,     /* parsing ends at the first one (subcommands) */
+    OPTION_OPERANDS_ANYWHERE, /* operands may stand between options; argv is reordered so that operands come last */
+    OPTION_OPERANDS_STOP,     /* parsing ends at the first operand (subcommands) */
 };
 
 struct option_spec {
@@ -106,19 +107,20 @@ struct option_spec {
 };
 
 struct option_result {
-    int exit_status;   /* set when option_parse() returns false: 0 after --help and the like, 2 after an error */
-    int first_operand; /* its index in argv; argc when there is none */
+    int exit_status;   /* set if option_parse() returns false: 2 after an error, otherwise 0 */
+    int first_operand; /* index of the first operand in argv; argc if there is none */
 };
 
-/* Skips argv[0]; "--" ends the options. Returns false when the program should end with r->exit_status: after printing
- * --help, --version or --print-config on standard output, or a message that names the option on standard error. */
+/* Skips argv[0]; "--" ends the options. Returns false if the program should end with r->exit_status. Before that,
+ * option_parse() has printed the output of --help, --version or --print-config on standard output, or an error message
+ * that names the option on standard error. */
 MUST_CHECK bool option_parse(const struct option_spec *spec, void *config, int argc, char **argv,
                              struct option_result *r);
-/* Prints "program: --name: message" on standard error and returns 2. It is for checks of several options together.
+/* Prints "program: --name: message" on standard error and returns 2. Use it for checks that concern several options.
  * `name` may be NULL. */
 int option_complain(const struct option_spec *spec, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* Reads a size such as "64K". Returns false when the text is not a size. */
+/* Reads a size such as "64K". Returns false if the text is not a size. */
 MUST_CHECK bool option_read_bytes(const char *text, int64_t *bytes);
 
 #endif

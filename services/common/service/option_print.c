@@ -34,7 +34,7 @@ static void print_head(const struct option_row *row)
     putchar('\n');
 }
 
-/* Prints the words of `text`, beginning at column `*column`. Lines are broken before WRAP_COLUMN. */
+/* Prints the words of `text`, beginning at column `*column`, and breaks lines before WRAP_COLUMN. */
 static void print_wrapped(const char *text, int *column)
 {
     while (*text) {
@@ -78,7 +78,7 @@ static void print_body(const struct option_row *row)
     putchar('\n');
 }
 
-/* Prints which options can be set in the environment: all of them, or a list. */
+/* Prints which options can be set in the environment: the statement that all can, or a list. */
 static void print_env(const struct option_spec *spec)
 {
     unsigned with = 0, without = 0;

@@ -1,4 +1,4 @@
-/* Prints a table of options: --help and --print-config. Private to option*.c. */
+/* Prints a table of options, for --help and --print-config. Private to option*.c. */
 #ifndef FANTAIL_COMMON_SERVICE_OPTION_PRINT_H
 #define FANTAIL_COMMON_SERVICE_OPTION_PRINT_H
 
@@ -10,10 +10,10 @@ struct option_env_name {
     char text[64];
 };
 
-/* Returns the name of the option's variable: FANTAIL_DRAIN_S for "drain-s". */
+/* Returns the name of the option's environment variable: FANTAIL_DRAIN_S for "drain-s". */
 struct option_env_name option_env_name(const struct option_row *row);
 void option_print_help(const struct option_spec *spec);
-/* Prints lines of the form "name = value # source". sources[i] is the source of rows[i]. */
+/* Prints lines of the form "name = value # source". sources[i] is the source of the value of rows[i]. */
 void option_print_config(const struct option_spec *spec, const void *config, const enum option_source *sources);
 
 #endif

@@ -14,13 +14,13 @@
 #include "common/service/service_http.h"
 
 #define CHECK_MS 20
-/* How long the service may take to send the answers of requests that hooks->cut has ended. */
+/* How long the service may take to send the answers to requests that hooks->cut has ended. */
 #define CUT_MS 2000
 /* How long the program's own handles may take to close after hooks->stop. After this time the program ends anyway. */
 #define CLOSE_MS 5000
 
-/* Signals that come within this gap after a reload cause one reload at the end of the gap. After a slow reload the gap
- * is longer. So reloads never take more than a part of the loop's time, even if many signals come. */
+/* If signals come within this gap after a reload, one reload follows at the end of the gap. After a slow reload the gap
+ * is longer. So even if many signals come, reloads take only a part of the loop's time. */
 #define RELOAD_GAP_MS 500
 #define RELOAD_SHARE  10
 
@@ -35,12 +35,12 @@ struct service {
     struct service_http http;
     enum service_state state;
     int asked_by;          /* the signal that asked the service to end */
-    uint64_t asked_ns;     /* when it came */
-    uint64_t drain_end_ms; /* the latest end of DRAINING, then of CUTTING */
+    uint64_t asked_ns;     /* when this signal came */
+    uint64_t drain_end_ms; /* the deadline of DRAINING, later that of CUTTING */
     uv_signal_t signals[3];
     uv_timer_t timer;        /* ends DELAYING, then runs the checks of the next states, then ends CLOSING */
-    uv_timer_t reload_timer; /* active while the gap after a reload is not over */
-    bool reload_again;       /* a signal came in this gap */
+    uv_timer_t reload_timer; /* active during the gap after a reload */
+    bool reload_again;       /* a signal came during this gap */
     struct turn_step log_step, memory_step;
     struct busy_poller busy_poller;
     struct turn_time turn_time;
@@ -115,7 +115,7 @@ static void begin_cutting(struct service *s)
     if (s->hooks->cut) s->hooks->cut(s->hooks->data);
 }
 
-/* Checks whether DRAINING, CUTTING or CLOSING_IDLE is over. A state may be over at its first check. */
+/* Checks whether DRAINING, CUTTING or CLOSING_IDLE is over. A state may already be over at its first check. */
 static void on_check(uv_timer_t *timer)
 {
     struct service *s = timer->data;
@@ -227,8 +227,8 @@ static void free_memory(void *service)
 
 static void start_handles(struct service *s)
 {
-    /* Ignoring these signals makes a write to a closed pipe, or beyond the largest size of a file, fail with an error.
-     * The worker restores the default actions for its task processes. */
+    /* While these signals are ignored, a write fails with an error if the pipe is closed or the file would become too
+     * large. The worker restores the default actions for its task processes. */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) {
@@ -247,8 +247,8 @@ static void start_handles(struct service *s)
     turn_add(s->loop, &s->memory_step, TURN_IDLE_FREED_MEMORY, free_memory, s);
 }
 
-/* If the reader of the pipe is gone, the service continues. With --exit-with-parent the service fails, because the
- * reader is then the parent. */
+/* Writes to --ready-fd. If the reader of the pipe is gone, the service continues. But with --exit-with-parent it fails,
+ * because then the reader is the parent. */
 static bool write_ready(struct service *s, char *err, size_t err_size)
 {
     int fd = (int)s->config->ready_fd;

@@ -1,4 +1,4 @@
-/* Checks the options of a service together, before anything listens. */
+/* Checks that the options of a service do not contradict each other, before the service listens. */
 #include "common/net/loopback.h"
 #include "common/net/unix_address.h"
 #include "common/service/cors.h"

@@ -1,4 +1,5 @@
-/* The client side of /readyz, for images without a shell and curl. It blocks, so it is never used inside a service. */
+/* A client for /readyz, for container images without a shell and curl. It blocks, so a running service never uses
+ * it. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -18,7 +19,7 @@ union address {
     struct sockaddr_un local;
 };
 
-/* Makes the address to connect to. For a service that listens on all addresses it is a loopback address. Returns the
+/* Makes the address to connect to. If the service listens on all addresses, this is a loopback address. Returns the
  * length, or 0 when `host` is not an address. */
 static socklen_t make_address(union address *a, const char *host, uint16_t port)
 {

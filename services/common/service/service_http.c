@@ -6,8 +6,8 @@
 
 #define METRICS_BYTES (16 * 1024 * 1024)
 
-/* The routes of health read this struct, because handle() of a route gets the program's own data. A process has at most
- * one service. */
+/* The state for the health routes. They read this global struct, because handle() of a route gets the program's own
+ * data. A process has at most one service. */
 static struct {
     bool ready;
     char reason[128];
@@ -66,7 +66,7 @@ static void add_headers(void *data, const char *origin, struct buf *headers)
     cors_add_headers(h->cors_origins, origin, headers);
 }
 
-/* Admits probes without a token. They learn only whether this service is ready. */
+/* Admits health probes without a token: their answer shows only whether this service is ready. */
 static bool admit(void *data, struct http_exchange *x)
 {
     struct service_http *h = data;
@@ -86,7 +86,7 @@ static size_t count_routes(const struct http_route *routes)
     return n;
 }
 
-/* Joins the lists in one array that ends with {0}. A list may be NULL. */
+/* Copies the lists into one array that ends with {0}. A list may be NULL. */
 static struct http_route *join_routes(const struct http_route *const *lists, size_t count)
 {
     size_t total = 0, at = 0;
@@ -115,7 +115,7 @@ static void register_route(struct route_metrics *m, const char *method, const ch
     buf_release(&labels);
 }
 
-/* Reads `health`, because the registry of metrics outlives a service. */
+/* Uses the global `health`, because the registry of metrics lives longer than a service. */
 static double open_exchanges(void *unused)
 {
     const struct service_http *h = health.http;
@@ -197,8 +197,8 @@ void service_http_reload(struct service_http *h)
     tls_store_reload(&h->tls);
 }
 
-/* Returns how many connections the public port takes. With a low limit of open files they are fewer than wanted,
- * because a job that cannot open a file would fail. */
+/* Returns how many connections the public port accepts. If the limit of open files is low, this is less than wanted, so
+ * that jobs can still open files. */
 static unsigned connections_of(const struct service_hooks *hooks)
 {
     unsigned wanted = hooks->max_connections ? hooks->max_connections : LIMIT_CONNECTIONS;

@@ -1,6 +1,6 @@
 /*
- * The two servers of a service: its own routes, health on both, metrics on the admin server, and the count and duration
- * of every request. Private to service*.c.
+ * The two servers of a service: the routes of the service, health on both servers, metrics on the admin server, and the
+ * number and duration of the requests. Private to service*.c.
  */
 #ifndef FANTAIL_COMMON_SERVICE_SERVICE_HTTP_H
 #define FANTAIL_COMMON_SERVICE_SERVICE_HTTP_H
@@ -15,8 +15,8 @@ struct service_http {
     struct tls_store tls;               /* certificates of the public server */
     struct http_route *routes, *admin_routes;
     struct access access;          /* access to the public server */
-    const char *cors_origins;      /* for the public server; see cors.h */
-    const char *own_access_path;   /* of the hooks */
+    const char *cors_origins;      /* allowed origins of the public server; see cors.h */
+    const char *own_access_path;   /* own_access_path of the hooks */
     struct route_metrics *metrics; /* one per route of the public server, and one for requests without a route */
     size_t metrics_count;
 };
@@ -24,7 +24,7 @@ struct service_http {
 MUST_CHECK bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct service_config *config,
                                    const struct service_hooks *hooks, char *err, size_t err_size);
 void service_http_set_ready(struct service_http *h, bool ready, const char *reason);
-/* Logs a warning when other machines can connect without a token. */
+/* Logs a warning if other machines can connect without a token. */
 void service_warn_of_open_port(const struct service_config *config);
 /* Stops the public server and ends its open exchanges. The admin server still answers health and metrics. */
 void service_http_stop_public(struct service_http *h);

@@ -9,7 +9,7 @@
 #include "common/service/option.h"
 #include "common/service/tls_options.h"
 
-/* Embedded in each service's config struct and filled by SERVICE_OPTION_ROWS. */
+/* Embedded in each service's config struct. The rows of SERVICE_OPTION_ROWS fill it. */
 struct service_config {
     const char *host;
     int64_t port; /* 0: any free port */
@@ -26,13 +26,13 @@ struct service_config {
     int log_level;
     int64_t ready_fd; /* the descriptor for --ready-fd; -1: none */
     bool exit_with_parent;
-    int64_t parent_pid;   /* 0: the process that is our parent at the start */
+    int64_t parent_pid;   /* 0: the parent at the time when parent_tie() runs */
     int64_t busy_poll_us; /* -1: busy_poller_start() chooses the time */
 };
 
 #define DEFAULT_DRAIN_S 30 /* how long a drain waits for running work to end; --drain-s */
 
-/* Put this among the rows of a table: SERVICE_OPTION_ROWS(struct worker_config, service, "8081", "9081"), */
+/* Put this macro between the rows of a table: SERVICE_OPTION_ROWS(struct worker_config, service, "8081", "9081"), */
 #define SERVICE_OPTION_ROWS(S, f, default_port, default_admin_port)                                                    \
     OPTION_HEADING("Listening"),                                                                                       \
         OPTION_STRING("host", S, f.host, "127.0.0.1",                                                                  \

@@ -1,6 +1,6 @@
 /* Services read secrets from files. Some platforms pass secrets to a container only as environment variables. On such a
- * platform another container runs first and writes the secrets into a shared volume. So the environment of the service
- * has no secrets. */
+ * platform another container first writes the secrets into a shared volume, so that the environment of the service has
+ * no secrets. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -21,7 +21,7 @@ static bool write_all(int fd, const char *text, size_t len)
     return fsync(fd) == 0;
 }
 
-/* Writes the file atomically. Only this user can read it. */
+/* Writes the file atomically. Only this user can read the file. */
 static bool write_file(const char *path, const char *text)
 {
     char fresh[4096];

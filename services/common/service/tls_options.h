@@ -1,4 +1,4 @@
-/* The options for the certificate of a service, and the check of these options together. */
+/* The options for the certificate of a service, and the check of their combination. */
 #ifndef FANTAIL_COMMON_SERVICE_TLS_OPTIONS_H
 #define FANTAIL_COMMON_SERVICE_TLS_OPTIONS_H
 

@@ -1,6 +1,7 @@
 /*
- * The tokens of one file, read again when it changes (file_watch.h) and when the owner asks. If the new content cannot
- * be used, the old tokens stay and an error is logged. The metrics show each token by its fingerprint.
+ * The tokens of one file. The file is read again when it changes (file_watch.h) and when the owner asks for that. If
+ * the new content is not valid, the old tokens stay in use and an error is logged. The metrics show each token by its
+ * fingerprint.
  *
  * Owner: the struct that embeds it. A zeroed struct has no tokens, and may be released.
  */
@@ -12,7 +13,7 @@
 
 struct token_file {
     const char *option; /* the option that names the file, for messages; without dashes */
-    const char *path;   /* NULL: there is no file, so no tokens; borrowed */
+    const char *path;   /* NULL: there are no file and no tokens; borrowed */
     struct tokens tokens;
 
     /* Private. */
@@ -22,18 +23,18 @@ struct token_file {
     void *data;
 };
 
-/* Reads the file, and registers the counter of its reloads. Returns true if there is no file to read. On failure it
+/* Reads the file, and registers the counters of its reloads. Returns true if there is no file to read. On failure it
  * returns false, with a sentence in err. */
 MUST_CHECK bool token_file_open(struct token_file *f, const char *option, const char *path, char *err, size_t err_size);
-/* From now on the file is read again when it changes. changed(data) is called whenever the file was read again.
- * `changed` may be NULL. */
+/* From now on the file is read again when it changes. changed(data) is called after each such read. `changed` may be
+ * NULL. */
 void token_file_watch(struct token_file *f, uv_loop_t *loop, void (*changed)(void *data), void *data);
-/* Reads the file again now, whether it has changed or not. */
+/* Reads the file again now, even if it has not changed. */
 void token_file_reload(struct token_file *f);
 /* Reads the file again if it has changed since it was last read. Call it when a peer does not know our token, because
  * the file may have a new one. */
 void token_file_refresh(struct token_file *f);
-/* Stops watching the file. The loop must keep running until the handle is closed. The tokens stay. */
+/* Stops watching the file. The loop must keep running until the handle is closed. The tokens stay in memory. */
 void token_file_stop(struct token_file *f);
 void token_file_release(struct token_file *f);
 

@@ -21,7 +21,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* Returns why a text is not a token for a file; NULL when it is a token. */
+/* Returns why a text cannot be a token in a file; NULL if it can be one. */
 static const char *fault(const char *text, size_t len)
 {
     if (len > LIMIT_TOKEN_BYTES) return "the token is too long";
@@ -73,7 +73,7 @@ bool tokens_read(struct tokens *t, const char *path, char *err, size_t err_size)
     char why[256];
     *t = (struct tokens){0};
     buf_init(&text, LIMIT_TOKEN_FILE_BYTES);
-    /* All memory is allocated at once. Reallocation would leave copies of the tokens behind. */
+    /* Reserves all memory first, because a reallocation would leave copies of the tokens in freed memory. */
     if (!buf_reserve(&text, LIMIT_TOKEN_FILE_BYTES)) BUG("a reservation within the cap failed");
     bool good =
         regular_file_read(path, &text, why, sizeof why) && tokens_parse(t, text.data, text.len, why, sizeof why);
@@ -83,7 +83,7 @@ bool tokens_read(struct tokens *t, const char *path, char *err, size_t err_size)
     return good;
 }
 
-/* The padding makes a shorter token differ from a longer one that begins with it. */
+/* Because of the padding, a token differs from a longer token that begins with it. */
 bool tokens_has(const struct tokens *t, const char *token, size_t len)
 {
     char asked[sizeof *t->list] = {0};
@@ -93,7 +93,7 @@ bool tokens_has(const struct tokens *t, const char *token, size_t len)
     for (size_t i = 0; i < t->count; i++) {
         unsigned char differs = 0;
         for (size_t at = 0; at < sizeof asked; at++) differs |= (unsigned char)(asked[at] ^ t->list[i][at]);
-        /* The expression is 1 if `differs` is 0, else 0. It has no branch. */
+        /* Without a branch: the expression is 1 if `differs` is 0, otherwise 0. */
         known |= (unsigned char)(((unsigned)differs - 1u) >> 31);
     }
     explicit_bzero(asked, sizeof asked);

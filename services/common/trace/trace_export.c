@@ -11,8 +11,8 @@
 
 #define RETRY_MIN_MS  1000
 #define RETRY_MAX_MS  30000
-#define RETRY_MOST_MS 300000 /* the longest Retry-After that is honoured */
-#define SENDS_MAX     6      /* the most attempts to send one batch */
+#define RETRY_MOST_MS 300000 /* the longest Retry-After that is accepted */
+#define SENDS_MAX     6      /* the largest number of attempts to send one batch */
 #define ANSWER_BYTES  (16 * KIB)
 
 enum export_state { IDLE, SENDING, WAITING, CLOSING };
@@ -34,7 +34,7 @@ struct trace_export {
     unsigned sends;
     struct buf answer;
 
-    bool failing, dropping; /* the log already says that sending fails, or that spans are dropped */
+    bool failing, dropping; /* the log already has a line about failed sending; a line about dropped spans */
     uint64_t *exported, *dropped;
     uint64_t dropped_before;
 };
@@ -86,7 +86,7 @@ static void report_delivering(struct trace_export *t)
 
 /* ---- sending ---- */
 
-/* Removes the first batch, whether it was sent or not. Returns how many spans it had. */
+/* Removes the first batch, even if it was not sent. Returns how many spans it had. */
 static unsigned drop_first(struct trace_export *t)
 {
     t->sends = 0;
@@ -137,7 +137,7 @@ static void on_timer(uv_timer_t *timer)
 
 static void set_timer(struct trace_export *t, uint64_t ms)
 {
-    if (t->state == CLOSING) return; /* while closing, the timer keeps the deadline of the closing */
+    if (t->state == CLOSING) return; /* while closing, the timer must fire at the deadline of the closing */
     uv_update_time(t->loop);
     uv_timer_start(&t->timer, on_timer, ms, 0);
     t->timer_runs = true;
@@ -160,7 +160,7 @@ static size_t read_body(void *data, char *dst, size_t cap)
     return n;
 }
 
-/* Bytes beyond the cap are dropped. Such an answer cannot be parsed, which does no harm. */
+/* Bytes beyond the cap are dropped. An answer that is too long is therefore not parsed, which does no harm. */
 static bool on_answer(void *data, const char *bytes, size_t len)
 {
     struct trace_export *t = data;
@@ -186,8 +186,8 @@ static void give_up_first(struct trace_export *t)
     *t->dropped += drop_first(t);
 }
 
-/* Returns the delay before the next attempt. It has jitter, so that the services of a fleet do not all try again at
- * once. */
+/* Returns the delay before the next attempt. The delay has jitter, so that the services of a fleet do not all try again
+ * at the same time. */
 static uint64_t backoff_ms(struct trace_export *t)
 {
     uint64_t ms = (uint64_t)RETRY_MIN_MS << (t->sends < 6 ? t->sends : 6);
@@ -243,7 +243,7 @@ static void send_first(struct trace_export *t)
         return;
     }
     t->sent = 0;
-    t->unix_offset_ns = unix_offset(); /* the system clock may have been changed */
+    t->unix_offset_ns = unix_offset(); /* computed again, because the system clock may have been changed */
     buf_clear(&t->answer);
     t->call = http_call_start(t->client, &(struct http_call_options){
                                              .method = "POST",

@@ -1,7 +1,7 @@
 /*
- * Sends finished spans to an OTLP/HTTP collector, in batches, at little cost for the service: adding a span is an
- * append to a bounded queue. A full queue drops new spans, and fantail_spans_total counts them. When a collector
- * becomes unreachable, the log gets one line, and one more when spans are delivered again.
+ * Sends finished spans to an OTLP/HTTP collector, in batches. This costs the service little: adding a span only appends
+ * it to a bounded queue. If the queue is full, new spans are dropped, and fantail_spans_total counts them. The log gets
+ * one line when the collector becomes unreachable, and one more when spans are delivered again.
  *
  *     IDLE ----- a batch is full, or its delay is over -----> SENDING ----- 2xx, or refused for good --+
  *      ^                                                        ^  |                                   |
@@ -10,7 +10,7 @@
  *      +------------------------------------------------------ WAITING (Retry-After, else backoff)     |
  *      +-----------------------------------------------------------------------------------------------+
  *
- * Owns its HTTP client and timer. Single-threaded. Does not know what a span means.
+ * Owns its HTTP client and timer. Single-threaded. It does not know what a span means.
  */
 #ifndef FANTAIL_COMMON_TRACE_TRACE_EXPORT_H
 #define FANTAIL_COMMON_TRACE_TRACE_EXPORT_H
@@ -22,14 +22,14 @@
 
 struct trace_export;
 
-/* Calls trace_config_read() with the environment. */
+/* Calls trace_config_read() with getenv(). */
 MUST_CHECK bool trace_export_configure(struct trace_config *config, char *err, size_t err_size);
-/* Takes over `config`. Returns NULL when tracing is off; the counters are registered in any case. `service` (such as
+/* Takes over `config`. Returns NULL if tracing is off, but registers the counters in any case. `service` (such as
  * "fantail-worker") and `instance` become attributes of the resource. */
 MUST_CHECK struct trace_export *trace_export_new(uv_loop_t *loop, struct trace_config *config, const char *service,
                                                  const char *instance);
-/* Sends the remaining spans, for up to TRACE_CLOSE_MS, and then frees t. The loop must keep running until then. NULL is
- * fine. */
+/* Tries to send the remaining spans for up to TRACE_CLOSE_MS, and then frees t. The loop must keep running until then.
+ * NULL is fine. */
 void trace_export_close(struct trace_export *t);
 #define TRACE_CLOSE_MS 2000
 
@@ -37,7 +37,7 @@ void trace_export_close(struct trace_export *t);
  * trace is recorded, unless `parent` is a span of this service. */
 void trace_export_begin(struct trace_export *t, struct trace_context *context, const struct trace_context *parent,
                         bool parent_is_ours);
-/* Adds a span that has ended. Ignores the span when its trace is not recorded. */
+/* Adds a span that has ended. Ignores a span whose trace is not recorded. */
 void trace_export_add(struct trace_export *t, const struct span *s);
 
 #endif
