@@ -1,7 +1,7 @@
 #!/bin/sh
 # The demo of `make demo`. A fleet of three workers on this machine counts primes while one worker is killed. Then it
-# counts the words of the licence texts. At the end nothing runs any more; the exit status is 0 only if every answer is
-# right.
+# counts the words of the licence texts. At its end the demo stops the fleet. The exit status is 0 only if every answer
+# is right.
 #     examples/demo.sh [BUILD]        BUILD: the build folder, build by default
 set -u
 cd "$(dirname "$0")/.." || exit 1
@@ -65,7 +65,8 @@ some_more_done_or_over() { [ "$(grep -c '"type":"progress"' "$folder/primes")" -
 until_true 60 some_done_or_over
 victim=$(pgrep -P "$fleet" -f fantail-worker | head -n 1)
 [ -n "$victim" ] || fail "found no worker to kill"
-# The spans are so short that a worker may have none at some moments. A stopped worker gets spans and finishes none.
+# The spans are so short that a worker may have none at the moment when it is killed. So the worker is stopped first: it
+# still gets spans, but finishes none.
 kill -STOP "$victim"
 lines=$(grep -c '"type":"progress"' "$folder/primes")
 until_true 60 some_more_done_or_over

@@ -1,4 +1,4 @@
-"""A Fibonacci number, computed the slow way: the usual CPU-bound example for process pools."""
+"""Computes a Fibonacci number in the slow way: the usual CPU-bound example for process pools."""
 
 
 def fib(n):

@@ -1,4 +1,4 @@
-"""Misbehaves in the way that the item names, for tests. An item without "do" is its own answer.
+"""Misbehaves in the way that the item names, for tests. The answer to an item without "do" is the item itself.
 
   {"do": "crash", "signal": 9}       ends by a signal          {"do": "exit", "code": 3}        ends
   {"do": "hang"}                     sleeps for ever           {"do": "burn"}                   computes for ever

@@ -2,8 +2,8 @@
 #include "fantail_task.h"
 
 enum {
-    SEGMENT = 1 << 15,    /* odd numbers to sieve at once: they fit the fastest cache */
-    STRIDE = 2 * SEGMENT, /* numbers in a segment, even ones included */
+    SEGMENT = 1 << 15,    /* odd numbers in a segment, so that it fits the L1 cache */
+    STRIDE = 2 * SEGMENT, /* odd and even numbers in a segment */
 };
 
 static const int64_t LARGEST = INT64_C(1000000000000);
@@ -16,7 +16,7 @@ static int64_t small_limit;
 static bool find_small_primes(int64_t limit)
 {
     if (limit <= small_limit) return true;
-    if (limit < 2 * small_limit) limit = 2 * small_limit; /* so that the next larger span does not compute them again */
+    if (limit < 2 * small_limit) limit = 2 * small_limit; /* so that a slightly larger limit needs no new sieve */
     size_t size = (size_t)limit + 1;
     bool *composite = (bool *)calloc(size, sizeof *composite);
     uint32_t *primes = (uint32_t *)malloc((size / 2 + 1) * sizeof *primes);
@@ -38,7 +38,7 @@ static bool find_small_primes(int64_t limit)
     return true;
 }
 
-/* How many odd primes are in [start, start + STRIDE) and below stop; start is odd. */
+/* Returns the number of odd primes that are in [start, start + STRIDE) and below stop. `start` is odd. */
 static int64_t count_segment(int64_t start, int64_t stop)
 {
     static bool composite[SEGMENT];

@@ -1,4 +1,4 @@
-/* Sleeps for as many seconds as the item says, then answers the item. */
+/* Sleeps for the number of seconds in the item. The answer is the item. */
 #include <errno.h>
 #include <time.h>
 

@@ -1,4 +1,5 @@
-"""A plain filter. Each input line is a JSON value. For each, it writes a line with a JSON value and flushes it."""
+"""A plain filter. Each input line is a JSON string. For each line, the program writes the string in upper case as a
+line of JSON, and flushes it."""
 import json
 import sys
 

@@ -1,4 +1,4 @@
-"""How often each word occurs in a line of text: the classic example of map and reduce."""
+"""Counts how often each word occurs in a line of text: the classic example of map and reduce."""
 import re
 from collections import Counter
 
