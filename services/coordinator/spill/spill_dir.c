@@ -4,7 +4,7 @@
 
 #include "common/base/limits.h"
 
-/* A file system needs about 2 ms to free this many bytes. */
+/* The bytes that one step frees. A file system needs about 2 ms for this. */
 #define STEP_BYTES (16 * (uint64_t)MIB)
 
 struct spill_rest {

@@ -1,6 +1,6 @@
 /*
  * The directory of the temporary files, and the limit on the total size of these files. When a large file is closed,
- * its space is freed in steps, because freeing all of it at once would block the loop for long. Owner: jobs.h.
+ * its space is freed in steps, because freeing all of it in one step would block the loop for long. Owner: jobs.h.
  */
 #ifndef FANTAIL_COORDINATOR_SPILL_SPILL_DIR_H
 #define FANTAIL_COORDINATOR_SPILL_SPILL_DIR_H
@@ -20,11 +20,11 @@ struct spill_dir {
 
 /* Closes all files that are still being removed, without freeing their space in steps. */
 void spill_dir_release(struct spill_dir *d);
-/* Reserves bytes. Returns false if the files would then exceed the limit. */
+/* Reserves bytes for a file. If the files would then exceed the limit, reserves nothing and returns false. */
 MUST_CHECK bool spill_dir_take(struct spill_dir *d, uint64_t bytes);
 /* Takes over a file to remove it. Its bytes were reserved with spill_dir_take(). */
 void spill_dir_remove(struct spill_dir *d, int fd, uint64_t bytes);
-/* Does one more step of removing files. Returns whether anything is left to remove. */
+/* Does one step of removing files. Returns whether there is more to remove. */
 bool spill_dir_step(struct spill_dir *d);
 
 #endif

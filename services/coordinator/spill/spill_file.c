@@ -7,7 +7,7 @@
 
 #include "common/base/limits.h"
 
-#define KEPT_BYTES (1 * MIB) /* a smaller file is kept when it is empty, because it is likely to be filled again */
+#define KEPT_BYTES (1 * MIB) /* emptying a smaller file keeps its space, because it is likely to be filled again */
 
 void spill_file_init(struct spill_file *f, struct spill_dir *dir)
 {
@@ -72,13 +72,13 @@ bool spill_file_read(struct spill_file *f, uint64_t offset, char *bytes, size_t 
         len -= (size_t)n;
         offset += (uint64_t)n;
     }
-    /* After a failed write, bytes written earlier can still be read. */
+    /* A failed write (f->error) does not prevent reading the bytes that were written earlier. */
     bool whole = f->fd >= 0 && len == 0;
     if (!whole && !f->error) f->error = errno ? errno : EIO;
     return whole;
 }
 
-/* A mapping begins at a page. Returns how many bytes precede `offset` there. */
+/* A mapping begins at the start of a page. Returns how many bytes of that page precede `offset`. */
 static size_t bytes_before(uint64_t offset)
 {
     return (size_t)(offset % (uint64_t)sysconf(_SC_PAGESIZE));

@@ -1,6 +1,6 @@
 /*
- * An unlinked temporary file for bytes that do not fit in memory. It is created at the first write, and the kernel
- * frees it when the process ends.
+ * An unlinked temporary file for bytes that do not fit in memory. The file is created at the first write. The kernel
+ * removes it when the process ends.
  */
 #ifndef FANTAIL_COORDINATOR_SPILL_SPILL_FILE_H
 #define FANTAIL_COORDINATOR_SPILL_SPILL_FILE_H
@@ -16,20 +16,20 @@ struct spill_file {
 
 void spill_file_init(struct spill_file *f, struct spill_dir *dir);
 void spill_file_release(struct spill_file *f);
-/* Gives back the space of the file, if it is large. The bytes are lost; the file can be used again. */
+/* Empties the file, and frees its space if it is large. The bytes are lost; the file can be used again. */
 void spill_file_empty(struct spill_file *f);
 /* Returns false when the bytes cannot be written; f->error says why. Later writes fail too. */
 MUST_CHECK bool spill_file_write(struct spill_file *f, uint64_t offset, const char *bytes, size_t len);
 /* Reads exactly len bytes that were written before. */
 MUST_CHECK bool spill_file_read(struct spill_file *f, uint64_t offset, char *bytes, size_t len);
 
-/* Maps bytes that were written before, so that they are read from the disk when they are used. They must not be
- * changed. Returns NULL on failure. They stay valid until spill_file_unmap(), but not after spill_file_empty() or
- * spill_file_release(). */
+/* Maps bytes that were written before, so that they are read from the disk only when they are used. The bytes must not
+ * be changed. They are valid until spill_file_unmap(), spill_file_empty() or spill_file_release(). Returns NULL on
+ * failure. */
 MUST_CHECK char *spill_file_map(struct spill_file *f, uint64_t offset, size_t len);
 void spill_file_unmap(uint64_t offset, char *bytes, size_t len);
 
-/* Returns in a few words why the file failed. The text is borrowed until the next call. */
+/* Returns a few words that say why the file failed. The text is borrowed until the next call. */
 const char *spill_file_why(const struct spill_file *f);
 
 #endif
