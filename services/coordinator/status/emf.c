@@ -45,7 +45,8 @@ static uint64_t period_ms(const struct emf *e)
     return (uint64_t)e->config->period_s * 1000;
 }
 
-/* Each pool of workers scales up from zero on its own. So a task counts as unserved even if other tasks have slots. */
+/* Adds the demand of a task that has no slots. Other tasks may have slots, but each pool of workers scales up from zero
+ * on its own. */
 static void add_unserved(void *data, const struct sched_task_stats *stats)
 {
     uint64_t *unserved_slots = data;
@@ -69,7 +70,7 @@ static struct emf_demand measure(const struct status_source *from)
     };
 }
 
-/* If a pipe has any room, it takes a whole line of this size. */
+/* If a pipe has any room at all, it accepts a whole line of at most this size. */
 static_assert(EMF_LINE_BYTES <= 4096, "PIPE_BUF of Linux");
 static bool write_at_once(const struct buf *line)
 {
@@ -104,7 +105,7 @@ static void on_time(uv_timer_t *timer)
 {
     struct emf *e = timer->data;
     uint64_t now = unix_ms();
-    /* The timer fires too early if its clock is ahead, or if the wall clock was set back. */
+    /* The timer fires too early if its clock is ahead of the wall clock, or if the wall clock was set back. */
     if (now >= e->due_ms) write_line(e, emf_tick(now, period_ms(e)));
     wait_for_next(e);
 }

@@ -1,10 +1,10 @@
 /*
  * The option --emf: every few seconds, writes a line in CloudWatch's embedded metric format (emf_line.h) to standard
- * output. The log driver of the container sends it to CloudWatch. All coordinators write at the same instants of the
- * wall clock. So each coordinator writes the same number of lines in each minute. The sum over a minute, divided by
- * that number, is then the sum over the coordinators.
+ * output. The log driver of the container sends the line to CloudWatch. All coordinators write at the same instants of
+ * the wall clock. So each coordinator writes the same number of lines in each minute. The sum of a metric over a
+ * minute, divided by that number of lines, is then its sum over all coordinators.
  *
- * If standard output cannot take a whole line immediately, the line is dropped. The next line replaces it. So the
+ * If standard output cannot take a whole line immediately, the line is dropped. The next line has newer figures. So the
  * coordinator never waits for a log.
  */
 #ifndef FANTAIL_COORDINATOR_STATUS_EMF_H
@@ -22,8 +22,8 @@ struct emf_config {
     const char *cluster, *service;
 };
 
-/* Returns NULL, or why the options do not fit together. In that case *option is the wrong option. ready_fd is the value
- * of --ready-fd. */
+/* Returns NULL if the options are valid. Otherwise returns what is wrong, and sets *option to the wrong option.
+ * ready_fd is the value of --ready-fd. */
 MUST_CHECK const char *emf_check(const struct emf_config *config, int ready_fd, const char **option);
 
 /* Returns NULL unless --emf is given. `config` and `from` are borrowed. */

@@ -26,7 +26,7 @@ struct task_sum {
     bool found, has_slots;
 };
 
-/* Returns whether `task` is in a comma-separated list. The scheduler names a pipeline by such a list. */
+/* Returns whether `task` is in a comma-separated list. The scheduler uses such a list as the name of a pipeline. */
 static bool is_among(const char *list, const char *task)
 {
     size_t len = strlen(task);
@@ -49,8 +49,8 @@ static void add_stats(void *data, const struct sched_task_stats *stats)
     sum->demand.full_endpoints = stats->full;
 }
 
-/* The scheduler knows the slots of tasks that jobs have named. For other tasks, the catalog has the slots that workers
- * reported. */
+/* The scheduler knows the slots of the tasks that jobs have named. For other tasks, the catalog has the slots that
+ * workers reported. */
 bool status_of_task(const struct status_source *from, const char *task, struct status_demand *demand)
 {
     struct task_sum sum = {.task = task};
@@ -67,7 +67,7 @@ bool status_of_task(const struct status_source *from, const char *task, struct s
 static const struct status_series {
     const char *name, *help;
     void (*add)(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data);
-    size_t offset; /* offset of its uint64_t */
+    size_t offset; /* offset of its figure, a uint64_t, in struct status */
 } series[] = {
     {"fantail_jobs_running", "Jobs that are running.", metric_gauge_fn, AT(jobs_running)},
     {"fantail_items_queued", "Items that were offered and are not in flight.", metric_gauge_fn,
@@ -80,7 +80,7 @@ static const struct status_series {
      AT(budget_exhausted)},
 };
 
-/* The source and the offset of the figure that is read when a series is rendered. */
+/* For each series: the source and the offset of the figure to read when the series is rendered. */
 static struct metric_reading {
     const struct status_source *from;
     size_t offset;
@@ -176,7 +176,7 @@ void status_write_stats(struct buf *out, const struct sched_counts *n, double el
              elapsed_s > 0 ? (double)(n->succeeded + n->failed) / elapsed_s : 0.0);
 }
 
-/* As in the document of a durable job: the tasks of a pipeline are separated by commas. */
+/* Writes the tasks separated by commas, as in the document of a durable job. */
 static void write_tasks(struct buf *out, const struct status_job *job)
 {
     struct buf names = {0};

@@ -19,10 +19,9 @@ struct status_source {
 /* The figures that autoscalers read, for all jobs or for the jobs of one task. */
 struct status_demand {
     uint64_t queued_items, in_flight_items;
-    uint64_t demand_slots; /* slots that would be busy if there were enough */
-    uint64_t slots;        /* slots of the workers that can be reached */
-    uint64_t
-        full_endpoints; /* for one task: endpoints that answered 429 for it and get none of its chunks for a moment */
+    uint64_t demand_slots;   /* slots that would be busy if there were enough slots */
+    uint64_t slots;          /* slots of the workers that can be reached */
+    uint64_t full_endpoints; /* for one task: endpoints that get none of its chunks for a short time after a 429 */
 };
 
 struct status {
@@ -50,7 +49,7 @@ struct status_waiting {
 /* One job. Strings are borrowed. */
 struct status_job {
     const char *id;
-    const char *state; /* "pending", "running", or how it ended */
+    const char *state; /* "pending", "running", or how the job ended */
     char *const *tasks;
     size_t task_count; /* 0: not known yet */
     struct sched_counts counts;
@@ -65,7 +64,7 @@ void status_write_job(struct buf *out, const struct status_job *job);
 void status_write_waiting(struct buf *out, const struct status_waiting *waiting);
 /* Appends the member "counts":{...}. */
 void status_write_counts(struct buf *out, const struct sched_counts *counts);
-/* Appends the member "stats":{...}. Its rate is that of the items that ran to a value or an error. */
+/* Appends the member "stats":{...}. Its items_per_s counts the succeeded and the failed items. */
 void status_write_stats(struct buf *out, const struct sched_counts *counts, double elapsed_s);
 /* Appends the document of /autoscale. */
 void status_write_demand(struct buf *out, const struct status_demand *demand);
