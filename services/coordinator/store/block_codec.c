@@ -5,7 +5,7 @@
 #include "common/base/limits.h"
 
 #define FORMAT_VERSION    1
-#define COMPRESSION_LEVEL 1 /* lines of JSON shrink to a fraction at about the speed of the disk */
+#define COMPRESSION_LEVEL 1 /* compresses lines of JSON well, at about the speed of the disk */
 #define CHECKSUM_BYTES    4
 #define NUMBER_BYTES      10 /* the longest LEB128 of 64 bits */
 
@@ -60,7 +60,7 @@ void block_ranges_encode(const struct block *b, struct buf *out)
     out->len = start + (size_t)(at - from);
 }
 
-/* The bytes that were not read yet. */
+/* The bytes that are still to be decoded. */
 struct cursor {
     const unsigned char *at, *end;
 };

@@ -2,19 +2,21 @@
  * Turns the ranges and the lines of a block into bytes for a database, and back. The ranges and the lines are separate
  * byte strings, because the ranges of many blocks are read without their lines.
  *
- *   ranges: version (1 byte), number of ranges, then for each range: its first index minus the end of the previous
- * range, then its length times 2, plus 1 if it is repeated; at the end the FNV-1a hash of all previous bytes (4 bytes,
- * little-endian). Numbers are LEB128; the differences are signed (zigzag). lines:  version (1 byte), then one zstd
- * frame with its size and a checksum. No lines are no bytes.
+ *     ranges: version (1 byte), number of ranges, then two numbers for each range, then a hash
+ *     lines:  version (1 byte), then one zstd frame with its size and a checksum; without lines there are no bytes
  *
- * Any bytes can be decoded safely: damaged ones give an error, and sizes are checked before memory is allocated. Pure.
+ * The two numbers of a range are its first index minus the end of the previous range, and its length times 2, plus 1 if
+ * the range is repeated. Numbers are LEB128; the differences are signed (zigzag). The hash is the FNV-1a hash of all
+ * previous bytes (4 bytes, little-endian).
+ *
+ * The decoders accept any bytes: damaged bytes give an error, and sizes are checked before memory is allocated. Pure.
  */
 #ifndef FANTAIL_COORDINATOR_STORE_BLOCK_CODEC_H
 #define FANTAIL_COORDINATOR_STORE_BLOCK_CODEC_H
 
 #include "coordinator/store/store.h"
 
-/* The memory of the compressor, which is kept for the next block. One codec for each thread. A zeroed struct is ready.
+/* The memory of the compressor, kept for the next block. Each thread needs its own codec. A zeroed struct is ready.
  */
 struct block_codec {
     struct ZSTD_CCtx_s *compressor;
@@ -26,8 +28,8 @@ void block_codec_release(struct block_codec *c);
 void block_ranges_encode(const struct block *b, struct buf *out);
 void block_lines_encode(struct block_codec *c, const struct buf *lines, struct buf *out);
 
-/* The first function fills b->ranges. The second one appends to `lines`, which has no cap. On failure they return false
- * with the fault in `why`, and change nothing else. */
+/* The first function fills b->ranges. The second one appends to `lines`, which has no cap. On failure, they return
+ * false, set *why to the fault, and change nothing else. */
 MUST_CHECK bool block_ranges_decode(const void *bytes, size_t len, struct block *b, const char **why);
 MUST_CHECK bool block_lines_decode(struct block_codec *c, const void *bytes, size_t len, struct buf *lines,
                                    const char **why);

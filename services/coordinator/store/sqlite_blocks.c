@@ -7,7 +7,7 @@
 /* A block has very many ranges if it has many short answers out of order. One call returns at most this many ranges, so
  * that its memory is bounded. */
 #define RANGES_OF_CALL 65536
-/* Memory for encoding, up to this size, is kept for the next block. */
+/* Encoding buffers up to this size are kept for the next block. */
 #define KEPT_BYTES (4 * MIB)
 
 static void keep(struct buf *b)
@@ -16,7 +16,8 @@ static void keep(struct buf *b)
     if (b->alloc > KEPT_BYTES) buf_release(b);
 }
 
-/* Adds the block, or finds the block that an earlier start of this call added. Returns its number, or 0 on failure. */
+/* Runs `sql`: adds the block, or finds the block that an earlier run of this call added. Returns its number, or 0 on
+ * failure. */
 static uint64_t place_block(struct sqlite_db *d, const struct store_call *c, enum stored_state state, enum sql sql)
 {
     uint64_t number = 0;
@@ -100,7 +101,7 @@ enum store_status sqlite_read_ranges(struct sqlite_db *d, struct store_call *c)
     }
     sqlite_end(&q);
     if (c->block_count > 0) return status;
-    /* No block was found. Either the job has no blocks, or there is no job. */
+    /* No block was found: the job has no further blocks, or there is no job. */
     struct sqlite_query job = sqlite_query(d, SQL_READ_JOB);
     sqlite_bind_text(&job, 1, c->job.id);
     bool is_there = sqlite_row(&job);

@@ -5,14 +5,15 @@
 #include "common/base/limits.h"
 #include "coordinator/store/sqlite_internal.h"
 
-#define BUSY_MS        3000 /* another process may have the file open when it is opened here, for this time */
-#define CACHE_KIB      4096 /* pages in memory; further changed pages go to the log before the commit */
-#define LOG_PAGES      4096 /* when the log has this length, a commit copies it into the file */
+#define BUSY_MS 3000 /* how long to wait while another process has the file locked */
+/* The size of the page cache. Changed pages that do not fit are written to the log before the commit. */
+#define CACHE_KIB      4096
+#define LOG_PAGES      4096 /* when the log has this many pages, a commit copies the log into the file */
 #define LOG_KEPT_BYTES (64 * MIB)
 #define RESERVE_BYTES  (4 * MIB) /* room beyond the limit, so that jobs of a full store can end and be removed */
 
 /* This VFS of SQLite locks the file for this process. So the index of the log is in the memory of the process, and not
- * in a file (-shm) that is mapped: whoever truncates a mapped file ends the process by SIGBUS. */
+ * in a mapped file (-shm). If someone truncated a mapped file, SIGBUS would end the process. */
 #define VFS "unix-excl"
 
 static bool execute(struct sqlite_db *d, const char *sql)
@@ -20,7 +21,7 @@ static bool execute(struct sqlite_db *d, const char *sql)
     return sqlite3_exec(d->db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-/* Copies the only row of a PRAGMA. Returns false if there is none. */
+/* Copies the only row of a PRAGMA. Returns false if there is no row. */
 static bool ask(struct sqlite_db *d, const char *pragma, char *answer, size_t size)
 {
     sqlite3_stmt *st = NULL;
@@ -35,7 +36,8 @@ bool sqlite_db_open(struct sqlite_db *d, const char *path, char *err, size_t err
 {
     *d = (struct sqlite_db){.path = path};
     char settings[400];
-    /* Debian's SQLite overwrites removed rows with zeros (secure_delete); FAST does so only where it costs no write. */
+    /* Debian's SQLite overwrites removed rows with zeros (secure_delete). With FAST, it does this only where no extra
+     * write is needed. */
     snprintf(settings, sizeof settings,
              "PRAGMA synchronous = FULL; PRAGMA cache_size = -%d; PRAGMA wal_autocheckpoint = %d;"
              "PRAGMA journal_size_limit = %u; PRAGMA secure_delete = FAST; PRAGMA temp_store = MEMORY;"

@@ -1,6 +1,6 @@
 /*
- * Checks, locks or makes the file of a store before SQLite opens it. A file that is not fantail's is never written to.
- * A new file is made under another name and then renamed, so the file at the path is always complete.
+ * Checks, locks or makes the file of a store before SQLite opens it. It never writes to a file that is not fantail's.
+ * It makes a new file under another name and then renames the file, so the file at the path is always complete.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +34,8 @@ static bool is_ours(const unsigned char header[HEADER_BYTES])
     return memcmp(header, HEADER_MAGIC, sizeof HEADER_MAGIC) == 0 && application == SQLITE_APPLICATION_ID;
 }
 
-/* Returns false if the path is something other than a store. Sets *is_new if there is no file or an empty one. */
+/* Returns false if there is something other than a store at the path. Sets *is_new to whether there is no file or an
+ * empty file. */
 static bool check_file(const char *path, bool *is_new, char *err, size_t err_size)
 {
     struct stat s;
@@ -66,8 +67,8 @@ static bool check_folder(const char *path, char *err, size_t err_size)
     return ok;
 }
 
-/* Locks path.lock. The kernel releases the lock when the process ends, however it ends. The file stays: if it were
- * removed, two processes could lock two files of the same name. */
+/* Locks path.lock. The kernel releases the lock when the process ends, even if the process is killed. The file is not
+ * removed: otherwise, two processes could lock two different files of the same name. */
 static bool lock_file(const char *path, int *lock_fd, char *err, size_t err_size)
 {
     char name[PATH_MAX], pid[32] = "";
@@ -102,7 +103,7 @@ static bool sync_folder(const char *path)
     return ok;
 }
 
-/* Makes a store at `name`, which nobody else uses. */
+/* Makes a store at `name`, which no other process uses. */
 static bool fill_new(const char *name, char *err, size_t err_size)
 {
     sqlite3 *db = NULL;
@@ -120,7 +121,8 @@ static bool fill_new(const char *name, char *err, size_t err_size)
     return ok;
 }
 
-/* A write-ahead log without its file is a remnant of a store. SQLite would add its pages to the new file. */
+/* Refuses a write-ahead log without its file, which is a remnant of a removed store. SQLite would add the pages of the
+ * log to the new file. */
 static bool check_no_log(const char *path, char *err, size_t err_size)
 {
     char name[PATH_MAX];
@@ -148,11 +150,11 @@ bool sqlite_file_prepare(const char *path, int *lock_fd, char *err, size_t err_s
 {
     bool is_new;
     *lock_fd = -1;
-    /* Checked here, because the names of the lock and of the log are longer than the path. */
+    /* The limit is below PATH_MAX, because the names of the lock and of the log are longer than the path. */
     if (strlen(path) > PATH_MAX - 16) return refuse(err, err_size, "the path of the job store is too long");
     if (!check_folder(path, err, err_size) || !check_file(path, &is_new, err, err_size)) return false;
     if (!lock_file(path, lock_fd, err, err_size)) return false;
-    /* Another process may have made the file before this one had the lock. */
+    /* Checks again, because another process may have made the file before this process had the lock. */
     if (check_file(path, &is_new, err, err_size) && (!is_new || make_file(path, err, err_size))) return true;
     close(*lock_fd);
     *lock_fd = -1;

@@ -1,5 +1,5 @@
 /*
- * What the files of the SQLite back end share. A connection (struct sqlite_db) is used by one thread at a time. It
+ * What the files of the SQLite back end share. A connection (struct sqlite_db) is used by one thread at a time, and
  * keeps its statements prepared.
  *
  * The example below shows how a statement is run. The connection keeps the first failure of a transaction. After a
@@ -72,9 +72,9 @@ struct sqlite_db {
     const char *path; /* borrowed */
     sqlite3_stmt *statements[SQL_COUNT];
     struct block_codec codec;
-    struct buf ranges, lines; /* encoded; kept for the next block */
+    struct buf ranges, lines; /* encoding buffers, kept for the next block */
     uint64_t max_bytes;       /* 0: no limit */
-    uint64_t used_bytes;      /* of the pages in use, while a transaction runs; only with max_bytes */
+    uint64_t used_bytes;      /* bytes of the pages in use, as of the last BEGIN; only with max_bytes */
     int rc;                   /* the first failure of this transaction, or SQLITE_OK */
     int system_error;         /* errno of that failure, or 0 */
     char error[200];          /* its message */
@@ -82,10 +82,10 @@ struct sqlite_db {
     bool untidy; /* there may be blocks of removed jobs, or free pages at the end of the file */
 };
 
-/* Opens the connection. `path` must have a slash, so that SQLite takes it only for a path. On failure returns false
- * with a sentence in `err`, and the connection is closed. */
+/* Opens the connection. `path` must contain a slash, so that SQLite does not interpret it as a URI or ":memory:". On
+ * failure closes the connection and returns false with a sentence in `err`. */
 MUST_CHECK bool sqlite_db_open(struct sqlite_db *d, const char *path, char *err, size_t err_size);
-/* Looks for damage. Checks the whole file if it has at most `whole_bytes`, otherwise only the table of jobs. */
+/* Looks for damage: in the whole file if it has at most `whole_bytes`, otherwise only in the table of jobs. */
 MUST_CHECK bool sqlite_db_check(struct sqlite_db *d, uint64_t whole_bytes, char *err, size_t err_size);
 /* Sets the limit of the file; 0: none. */
 MUST_CHECK bool sqlite_db_limit(struct sqlite_db *d, uint64_t max_bytes, char *err, size_t err_size);
@@ -102,17 +102,18 @@ void sqlite_bind_text(struct sqlite_query *q, int at, const char *text);
 void sqlite_bind_bytes(struct sqlite_query *q, int at, const struct buf *bytes);
 /* Returns whether there is a next row. */
 MUST_CHECK bool sqlite_row(struct sqlite_query *q);
-/* Runs the statement to its end. Returns false if this transaction has failed. */
+/* Runs the statement to its end. Returns false if a statement of the transaction has failed. */
 bool sqlite_end(struct sqlite_query *q);
-/* Runs a statement without parameters and rows. */
+/* Runs a statement that has no parameters and gives no rows. */
 bool sqlite_run(struct sqlite_db *d, enum sql sql);
-/* Runs a statement without parameters whose only row is a number. Returns the number, or 0 if the statement failed. */
+/* Runs a statement that has no parameters and gives one row with a number. Returns the number, or 0 if the statement
+ * failed. */
 int64_t sqlite_number(struct sqlite_db *d, enum sql sql);
-/* The columns of a row. The caller frees the text; NULL is NULL. */
+/* Read a column of the row. The caller frees the text, which is NULL if the column is NULL. */
 MUST_CHECK char *sqlite_text(const struct sqlite_query *q, int column);
 void sqlite_column_block(struct sqlite_query *q, int column, const void **bytes, size_t *len);
 
-/* Writes `call->error` for the failure in the connection, and returns its status. */
+/* Writes the failure of the connection to `call->error`, and returns the status of the failure. */
 enum store_status sqlite_failure(const struct sqlite_db *d, struct store_call *call);
 
 /* Each function carries out one call within a transaction. If a statement fails, the returned status has no meaning. */
@@ -141,16 +142,16 @@ enum store_status sqlite_remove_notice(struct sqlite_db *d, struct store_call *c
 int64_t sqlite_wall_ms(void);
 /* Fills j from the first columns, which are the same in all statements about jobs. */
 void sqlite_column_job(const struct sqlite_query *q, struct stored_job *j);
-/* Returns the number of the job in this database. Its column comes after those of sqlite_column_job(). */
+/* The column with the number of the job in this database, which follows the columns of sqlite_column_job(). */
 #define SQLITE_JOB_COLUMN_SEQ 22
-/* Sets the result of the job with this number; NULL: it has none. */
+/* Sets the result of the job with this number. `result` NULL: the job has no result. */
 void sqlite_set_result(struct sqlite_db *d, int64_t seq, const char *result);
 /* Binds id, counts and errors to ?1 .. ?7. */
 void sqlite_bind_progress(struct sqlite_query *q, const struct stored_job *j);
 /* Call it when a statement found no job that it may change. Returns the reason: NOT_FOUND, FENCED, or CONFLICT with
  * c->found. */
 enum store_status sqlite_why_not(struct sqlite_db *d, struct store_call *c, bool is_fenced, const char *wanted);
-/* Returns whether `bytes` more fit into the store's limit. If they do not, refuses the call. */
+/* Returns whether `bytes` more bytes fit into the store's limit. If they do not fit, refuses the call. */
 bool sqlite_has_room(struct sqlite_db *d, struct store_call *c, size_t bytes);
 
 /* Begins a transaction. Returns false if that fails. */
@@ -158,21 +159,23 @@ MUST_CHECK bool sqlite_begin(struct sqlite_db *d);
 /* Commits, or rolls back if a statement has failed. Returns whether it was committed. */
 MUST_CHECK bool sqlite_finish(struct sqlite_db *d);
 
-/* Removes a few dropped blocks. If there are none, and no call waits (is_idle), gives a few free pages back to the file
- * system. Call it again until d->untidy is false. After a failure, the next call that drops blocks starts it again. */
+/* Does one step: removes a few dropped blocks, or, if no call waits (is_idle), gives a few free pages back to the file
+ * system. Call it again until d->untidy is false. After a failure, d->untidy is false until a call drops blocks again.
+ */
 void sqlite_tidy(struct sqlite_db *d, bool is_idle);
 
 /* Sets errno to ENOSPC if the last call has failed because the disk is full, otherwise to 0. */
 void sqlite_set_errno(sqlite3 *db);
 
-/* The functions that open a file leave ENOSPC in errno if they fail because the disk is full. */
+/* If the functions below fail because the disk is full, they set errno to ENOSPC. */
 
-/* sqlite_file.c: refuses a file that is not fantail's; makes the file if there is none. */
+/* sqlite_file.c: refuses a file that is not fantail's, and makes the file if there is none. */
 MUST_CHECK bool sqlite_file_prepare(const char *path, int *lock_fd, char *err, size_t err_size);
-/* sqlite_schema.c: makes the schema of a new file, and brings an older schema to this version. */
+/* sqlite_schema.c: makes the schema of a new file, and migrates an older schema to this version. */
 MUST_CHECK bool sqlite_schema_make(sqlite3 *db, const char *path, char *err, size_t err_size);
 MUST_CHECK bool sqlite_schema_forward(sqlite3 *db, const char *path, char *err, size_t err_size);
-/* Mends the state that the last process left: drops the RECEIVING jobs, and makes the RUNNING jobs PENDING. */
+/* Repairs the jobs that the last process had not ended: drops the RECEIVING jobs, and makes the RUNNING jobs PENDING.
+ */
 MUST_CHECK bool sqlite_schema_recover(sqlite3 *db, const char *path, char *err, size_t err_size);
 #define SQLITE_APPLICATION_ID 0x46616e74 /* "Fant" */
 #define SQLITE_PAGE_BYTES     4096

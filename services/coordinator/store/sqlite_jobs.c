@@ -1,4 +1,4 @@
-/* The calls about a job as a whole, without those that remove jobs or blocks. */
+/* The calls about a job as a whole, except those that remove jobs or blocks. */
 #include <inttypes.h>
 #include <time.h>
 
@@ -11,8 +11,8 @@ int64_t sqlite_wall_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* Returns the end of a new lease. Only one process has the file, and no lease outlives the process. So leases use the
- * monotonic clock: neither a step of the wall clock nor a sleep of the machine ends a lease. */
+/* Returns the end of a new lease. Only one process uses the file, and no lease outlives the process. So leases can use
+ * the monotonic clock: a change of the wall clock or a sleep of the machine does not end a lease. */
 static int64_t lease_ms(uint64_t from_now_ms)
 {
     return (int64_t)(now_ns() / NS_PER_MS + from_now_ms);
@@ -58,7 +58,7 @@ void sqlite_bind_progress(struct sqlite_query *q, const struct stored_job *j)
     sqlite_bind_text(q, 7, j->errors);
 }
 
-/* Reads the job of the row, if there is one, and its number. Ends the query. */
+/* Runs and ends the query. If there is a row, reads its job and the number of the job, and returns true. */
 static bool take_job(struct sqlite_query *q, struct stored_job *j, int64_t *seq)
 {
     bool is_there = sqlite_row(q);
@@ -108,7 +108,7 @@ enum store_status sqlite_why_not(struct sqlite_db *d, struct store_call *c, bool
                         wanted);
 }
 
-/* Runs the query, whose only column is the number of the job. Ends the query. */
+/* Runs and ends the query, whose only column is the number of a job. Returns whether there is a row. */
 static bool take_seq(struct sqlite_query *q, int64_t *seq)
 {
     bool is_there = sqlite_row(q);

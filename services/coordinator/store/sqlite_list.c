@@ -1,6 +1,6 @@
 /*
- * The list of jobs. Each state has its jobs in one stretch of an index, newest first. So the list of several states is
- * the merge of the first jobs of each of them. Its cost does not depend on the number of jobs in other states.
+ * The list of jobs. An index has the jobs ordered by state and then by id. So a list reads the newest jobs of each
+ * wanted state, and merges them. Its cost does not depend on the number of jobs in other states.
  */
 #include "coordinator/store/sqlite_internal.h"
 
@@ -14,7 +14,7 @@ static void read_ids(struct sqlite_db *d, const struct store_filter *f, enum sto
 {
     struct sqlite_query q = sqlite_query(d, SQL_LIST);
     sqlite_bind_text(&q, 1, stored_state_name(state));
-    sqlite_bind_text(&q, 2, f->below[0] ? f->below : "~"); /* "~" is larger than each id */
+    sqlite_bind_text(&q, 2, f->below[0] ? f->below : "~"); /* "~" sorts after every id */
     sqlite_bind_int(&q, 3, f->created_from_ms);
     sqlite_bind_int(&q, 4, f->created_before_ms ? f->created_before_ms : INT64_MAX);
     sqlite_bind_text(&q, 5, f->task);
@@ -27,7 +27,7 @@ static void read_ids(struct sqlite_db *d, const struct store_filter *f, enum sto
     sqlite_end(&q);
 }
 
-/* Returns the newest id that was not taken yet, and takes it. Returns NULL at the end. */
+/* Takes and returns the newest id that was not taken yet. Returns NULL at the end. */
 static const char *take_newest(struct ids *all)
 {
     struct ids *newest = NULL;

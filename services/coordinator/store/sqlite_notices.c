@@ -1,4 +1,5 @@
-/* The calls about notices. A notice tells a URL of the end of a job. A trigger adds them, see sqlite_schema.c. */
+/* The calls about notices. A notice tells a URL of the end of a job. A trigger adds the notices: see sqlite_schema.c.
+ */
 #include "coordinator/store/sqlite_internal.h"
 
 static void take_row(const struct sqlite_query *q, struct stored_notice *n)

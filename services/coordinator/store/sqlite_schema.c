@@ -3,8 +3,9 @@
  * before it never change. When a file of an older version is opened, the missing entries are applied in one
  * transaction.
  *
- * The options of a job are in a separate table, because they may have megabytes, and SQLite writes a whole row when one
- * of its columns changes. The lines of a block are its last column, so the other columns are read without them.
+ * The options of a job are in a separate table, because they may take megabytes, and SQLite writes a whole row when one
+ * of its columns changes. The lines of a block are in the last column, so SQLite can read the other columns without the
+ * lines.
  */
 #include <errno.h>
 
@@ -53,7 +54,7 @@ static const char *const versions[] = {
     " lines BLOB NOT NULL"
     ") STRICT;"
     "CREATE INDEX block_job ON block (job);"
-    /* Blocks that are to be removed: all of a job, or its errors up to a number. */
+    /* The blocks to remove: all blocks of a job, or its blocks of errors up to a number. */
     "CREATE TABLE dropped (seq INTEGER PRIMARY KEY, job INTEGER NOT NULL, everything INTEGER NOT NULL, up_to INTEGER)"
     " STRICT;",
     "ALTER TABLE job ADD COLUMN changes TEXT;",
@@ -76,7 +77,7 @@ static const char *const versions[] = {
     " ended_ms INTEGER NOT NULL"
     ") STRICT;"
     "CREATE INDEX notice_due ON notice (due_ms);"
-    /* So no statement that ends a job can forget its notice. */
+    /* With a trigger, no statement that ends a job can forget the notice. */
     "CREATE TRIGGER job_end AFTER UPDATE OF ended_ms ON job"
     " WHEN OLD.ended_ms IS NULL AND NEW.ended_ms IS NOT NULL AND NEW.notify IS NOT NULL BEGIN"
     " INSERT INTO notice (id, due_ms, url, job, state, items, succeeded, failed, cancelled, retried, hedged, ended_ms)"
@@ -86,7 +87,7 @@ static const char *const versions[] = {
     "ALTER TABLE request ADD COLUMN result TEXT;",
 };
 
-/* The blocks of a job that was being uploaded are removed later, in small steps. */
+/* Drops the jobs that were being uploaded. Their blocks are removed later, in small steps. */
 static const char recover_text[] =
     "INSERT INTO dropped (job, everything) SELECT seq, 1 FROM job WHERE state = 'receiving';"
     "DELETE FROM request WHERE job IN (SELECT seq FROM job WHERE state = 'receiving');"
@@ -109,7 +110,7 @@ static int64_t number_of(sqlite3 *db, const char *sql)
     return n;
 }
 
-/* Also rolls back a transaction that is open. */
+/* Writes the failure to `err`, and rolls back the transaction if one is open. */
 static bool tell(sqlite3 *db, const char *path, const char *what, char *err, size_t err_size)
 {
     snprintf(err, err_size, "the job store %s cannot be %s: %s", path, what, sqlite3_errmsg(db));

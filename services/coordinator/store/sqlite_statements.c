@@ -4,13 +4,13 @@
 #include "common/base/limits.h"
 #include "coordinator/store/sqlite_internal.h"
 
-/* In the order of sqlite_column_job(). */
+/* In the order in which sqlite_column_job() reads the columns. */
 #define JOB_COLUMNS                                                                                                    \
     "id, state, task, labels, priority, items, succeeded, failed, cancelled, errors, reason, redrives, cancel_wanted," \
     " created_ms, started_ms, ended_ms, key, key_digest, fence, retried, hedged, changes, seq"
-/* The first pending job, and the jobs whose lease ended before ?4. Each part has an index, so the time does not depend
- * on the number of jobs. The indexes are named, because SQLite would choose another one. Jobs that need more than ?5
- * are passed over. */
+/* Selects the first pending job and the jobs whose lease ended before ?4, without the jobs that need more than ?5. Each
+ * part has an index, so the time does not depend on the number of jobs. INDEXED BY names the index, because SQLite
+ * would choose another index. */
 #define FIRST_PENDING                                                                                                  \
     "SELECT seq, priority, id FROM job INDEXED BY job_pending WHERE state = 'pending'"                                 \
     " AND needs <= ?5 ORDER BY priority DESC, id LIMIT 1"
@@ -18,7 +18,7 @@
     "SELECT seq, priority, id FROM job INDEXED BY job_lease WHERE state = 'running' AND lease_until_ms <= ?4"          \
     " AND needs <= ?5"
 #define CLAIMABLE "(SELECT seq, priority, id FROM (" FIRST_PENDING ") UNION ALL " ABANDONED ")"
-/* The oldest jobs that ended before ?1. All three statements of a sweep choose these jobs. */
+/* Selects the jobs that ended first, and before ?1. All three statements of a sweep use this selection. */
 #define SWEPT "(SELECT seq FROM job WHERE ended_ms <= ?1 ORDER BY ended_ms, seq LIMIT ?2)"
 
 static const char *const sql_texts[] = {
@@ -83,7 +83,7 @@ static const char *const sql_texts[] = {
     [SQL_READ_OPTIONS] = "SELECT options, result FROM request WHERE job = ?1",
     [SQL_LIST] = "SELECT id FROM job WHERE state = ?1 AND id < ?2 AND created_ms >= ?3 AND created_ms < ?4"
                  " AND (?5 IS NULL OR (instr(task, ?5) > 0 AND instr(',' || task || ',', ',' || ?5 || ',') > 0))"
-                 /* Most lists do not contain the label as text. Such a list needs no parsing. */
+                 /* Most lists of labels do not contain the label as text, and need no parsing. */
                  " AND (?6 IS NULL OR ((instr(labels, ?6) > 0 OR instr(labels, '\\') > 0)"
                  " AND EXISTS (SELECT 1 FROM json_each(labels) WHERE value = ?6)))"
                  " ORDER BY id DESC LIMIT ?7",
@@ -220,11 +220,12 @@ void sqlite_set_errno(sqlite3 *db)
 enum store_status sqlite_failure(const struct sqlite_db *d, struct store_call *call)
 {
     store_call_clear(call);
-    /* Clients read this text too, so it does not have the path. */
+    /* Clients read this text too, so it does not contain the path. */
     return store_refuse(call, status_of(d->rc, d->system_error), "the job store cannot be used: %s", d->error);
 }
 
-/* SQLite goes on writing to a file that was removed or replaced. Such writes would be lost. */
+/* Returns whether the file is still at its path. SQLite would go on writing to a file that was removed or replaced, and
+ * these writes would be lost. */
 static bool is_in_place(struct sqlite_db *d)
 {
     int has_moved = 0;

@@ -1,19 +1,19 @@
 /*
  * The job store keeps durable jobs: jobs that outlive the connection of their client. It keeps each job's options, its
- * items and its answers. This interface hides which database it is.
+ * items and its answers. This interface is the same for every database.
  *
- * All calls are asynchronous. store_start() returns at once. `done` is called later, on the thread of the event loop,
- * never from inside store_start(). A writing call is done when its transaction is committed. Calls that wait at the
- * same time share one transaction (a group commit), so `done` is called for all of them after one fsync. If one call
- * fails, the others still take effect.
+ * All calls are asynchronous. store_start() returns immediately. The store calls `done` later, on the thread of the
+ * event loop, never from inside store_start(). A writing call is done when its transaction is committed. Calls that
+ * wait at the same time share one transaction (a group commit), so `done` is called for all of them after one fsync. If
+ * one call fails, the other calls still take effect.
  *
  * Writing calls take effect in the order in which they were started. A reading call sees the effect of every writing
  * call that was done before the reading call was started.
  *
- * Leases: one coordinator runs a job at a time. STORE_CLAIM gives it a lease with a fencing token, which grows with
- * each claim. Each writing call of the running job carries the token. If another coordinator has claimed the job in the
- * meantime, the call changes nothing and ends as STORE_FENCED. Times come from the clock of the database. (Source of
- * the idea: M. Kleppmann, "How to do distributed locking", 2016.)
+ * Leases: one coordinator runs a job at a time. STORE_CLAIM gives this coordinator a lease with a fencing token, which
+ * grows with each claim. Each writing call for the running job states the token. If another coordinator has claimed the
+ * job in the meantime, the call changes nothing and ends as STORE_FENCED. Times come from the clock of the database.
+ * (The idea: M. Kleppmann, "How to do distributed locking", 2016.)
  *
  *                       ADD_JOB           ACCEPT            CLAIM            END
  *                     ----------> RECEIVING ------> PENDING ------> RUNNING ----> SUCCEEDED, PARTIAL, FAILED,
@@ -23,8 +23,8 @@
  *                                   (gone)             has ended                       v         v
  *                                                                                    (gone)    PENDING
  *
- * Notices: the end of a job with `notify` is to be told to the URL there. The transaction that ends the job also writes
- * down a notice of it, however the job ends. A notice stays until it is removed, also if its job is removed.
+ * Notices: the end of a job with `notify` must be reported to that URL. The transaction that ends the job also stores a
+ * notice, however the job ends. The notice stays until STORE_REMOVE_NOTICE, even if its job is removed.
  */
 #ifndef FANTAIL_COORDINATOR_STORE_STORE_H
 #define FANTAIL_COORDINATOR_STORE_STORE_H
@@ -42,9 +42,9 @@ struct uv_loop_s; /* uv_loop_t; pure modules include this header, so it does not
 #define STORE_RANGES_BLOCKS 512 /* the most blocks that one STORE_READ_RANGES returns */
 #define STORE_NOTICE_SIZE   64  /* the id of a notice with its NUL */
 
-/* The state of a job in the store. From STORED_SUCCEEDED on, all states are those of an ended job. */
+/* The state of a job in the store. STORED_SUCCEEDED and all later states are states of an ended job. */
 enum stored_state {
-    STORED_RECEIVING, /* its items are still being uploaded; nobody can see it */
+    STORED_RECEIVING, /* its items are still being uploaded; clients cannot see the job */
     STORED_PENDING,
     STORED_RUNNING,
     STORED_SUCCEEDED,
@@ -63,7 +63,7 @@ static inline bool stored_state_is_end(enum stored_state state)
     return state >= STORED_SUCCEEDED;
 }
 
-/* How many items ended in which way, and how many extra attempts there were. */
+/* How many items succeeded, failed and were cancelled, and how many were sent again. */
 struct stored_counts {
     uint64_t succeeded, failed, cancelled;
     uint64_t retried, hedged;
@@ -78,18 +78,18 @@ struct stored_job {
     char *options; /* JSON text with all options that a new run needs; only CLAIM and READ_JOB return it */
     char *labels;  /* JSON array of strings; NULL: none */
     char *changes; /* JSON object: options that were changed after the submission; NULL: none */
-    char *notify;  /* only for ACCEPT: the URL that is told of the end of the job; NULL: none */
-    /* Only for ACCEPT: a coordinator claims the job only if its `knows` is not lower. */
+    char *notify;  /* only for ACCEPT: the URL to which the end of the job is reported; NULL: none */
+    /* Only for ACCEPT: a coordinator may claim the job only if the `knows` of its call is at least this. */
     unsigned needs;
     int priority;
     uint64_t items;       /* known from ACCEPT on */
     uint64_t item_blocks; /* only for ACCEPT: how many blocks of items were added */
     struct stored_counts counts;
     char *errors; /* JSON object: how many items have an error of each name; NULL: none */
-    char *reason; /* why it ended early; NULL: it did not */
-    char *result; /* JSON: what its values were reduced to; NULL: nothing. Only READ_JOB returns it */
+    char *reason; /* why the job ended early; NULL: it did not end early */
+    char *result; /* JSON: the reduced value; NULL: the job is not reduced. Only READ_JOB returns it */
     uint64_t redrives;
-    bool cancel_wanted; /* a client has asked for its cancellation */
+    bool cancel_wanted; /* a client has asked to cancel the job */
     int64_t created_ms, started_ms, ended_ms;
     char *key;        /* Idempotency-Key; NULL: none */
     char *key_digest; /* digest of the request with that key */
@@ -100,11 +100,11 @@ void stored_job_copy(struct stored_job *to, const struct stored_job *from);
 /* Releasing a zeroed struct is fine. */
 void stored_job_release(struct stored_job *j);
 
-/* The end of a job, which is to be told to a URL. */
+/* The end of a job, which is to be reported to a URL. */
 struct stored_notice {
-    /* The same each time. A redriven job has a new notice when it ends again. */
+    /* The same at each attempt. When a redriven job ends again, it has a new notice. */
     char id[STORE_NOTICE_SIZE];
-    unsigned attempts; /* how often it was taken */
+    unsigned attempts; /* how often the notice was taken */
     char *url;         /* owned */
     char job[STORE_ID_SIZE];
     enum stored_state state;
@@ -120,7 +120,7 @@ enum block_kind {
     BLOCK_ITEMS,  /* items, one line each */
     BLOCK_VALUES, /* answers {"value":...}, one line each */
     BLOCK_ERRORS, /* answers {"error":...} */
-    BLOCK_SENT,   /* no lines: items of a task that is not idempotent, before they are sent */
+    BLOCK_SENT,   /* no lines: items that are about to be sent, of a task that is not idempotent */
     BLOCK_UNSENT, /* no lines: items of an earlier BLOCK_SENT that were not sent */
     BLOCK_KIND_COUNT
 };
@@ -130,7 +130,7 @@ const char *block_kind_name(enum block_kind kind);
 /* Returns false if no kind has this name. */
 bool block_kind_parse(const char *name, enum block_kind *kind);
 
-/* Consecutive items. In a block, the lines of a range follow those of the previous range. */
+/* Consecutive items. In a block, the lines of a range follow the lines of the previous range. */
 struct block_range {
     uint64_t first, n;
     bool repeated; /* BLOCK_ERRORS: one line stands for all n items */
@@ -148,57 +148,58 @@ void block_release(struct block *b);
 
 enum store_op {
     /* Writing calls. */
-    STORE_ADD_JOB,     /* `job` is new, in state RECEIVING. If the key exists: STORE_EXISTS, and fills `found` */
-    STORE_ADD_BLOCK,   /* adds `block` to the job. A block of answers also sets `counts` and `errors`; other blocks do
-                          not change them. `again`: an earlier start of this call may have added the block. Then a
-                          block of the same kind with the same ranges and a number above `after` is this block. It is
-                          not added a second time */
-    STORE_ACCEPT,      /* the whole body was read. Sets options, task, labels, priority, items and key_digest. The job
-                          is PENDING. Fills `found`. CONFLICT, if the store has fewer than item_blocks blocks */
-    STORE_CLAIM,       /* takes a job that nobody runs: highest priority first, then the oldest. Fills `found`. The
-                          first claim after ACCEPT or REDRIVE sets started_ms to now_ms */
-    STORE_RENEW,       /* extends the lease; `found` says whether a client wants to cancel the job */
-    STORE_HAND_BACK,   /* ends the lease; the job is PENDING */
+    STORE_ADD_JOB,   /* `job` is new, in state RECEIVING. If the key exists, ends as STORE_EXISTS and fills `found` */
+    STORE_ADD_BLOCK, /* adds `block` to the job. A block of answers also sets `counts` and `errors`; other blocks do
+                        not change them. `again`: an earlier run of this call may have added the block. If there is a
+                        block of the same kind with the same ranges and a number above `after`, it is this block, and is
+                        not added a second time */
+    STORE_ACCEPT, /* the whole body was read. Sets options, task, labels, priority, items and key_digest, and makes the
+                     job PENDING. Fills `found`. CONFLICT if the store has fewer than item_blocks blocks */
+    STORE_CLAIM,  /* claims the job of highest priority that no coordinator runs; of equal jobs, the oldest. Fills
+                     `found`. The first claim after ACCEPT or REDRIVE sets started_ms to now_ms */
+    STORE_RENEW,  /* extends the lease; `found` says whether a client wants to cancel the job */
+    STORE_HAND_BACK,   /* ends the lease, and makes the job PENDING */
     STORE_END,         /* the job has ended with `state`, `reason`, `result`, `counts` and `errors`; ends the lease.
-                          If `block` has ranges, it is a block of answers, and is added first, as by ADD_BLOCK */
-    STORE_WANT_CANCEL, /* sets cancel_wanted; fills `found`. A PENDING job ends as CANCELLED at once. Its items without
-                          an answer are counted as cancelled, and have no block */
-    STORE_CHANGE,  /* merges job.changes, which has no null, into the changes of a PENDING or RUNNING job. Its member
-                      "priority", if there is one, becomes the priority. Fills `found`, with its options. A second
-                      call has no further effect */
-    STORE_REDRIVE, /* if an ended job has items without a value, drops its result and all its blocks but items and
-                      values; it is PENDING again. Fills `found` */
+                          If `block` has ranges, it is a block of answers; adds it first, like ADD_BLOCK */
+    STORE_WANT_CANCEL, /* sets cancel_wanted; fills `found`. A PENDING job ends as CANCELLED immediately: its items
+                          without an answer are counted as cancelled, and have no block */
+    STORE_CHANGE,      /* merges job.changes, which must have no null, into the changes of a PENDING or RUNNING job. If
+                          job.changes has a member "priority", sets the priority. Fills `found` with its options. A second
+                          call has no further effect */
+    STORE_REDRIVE, /* if an ended job has items without a value, makes the job PENDING again and drops its result and
+                      all its blocks except items and values. Fills `found` */
     STORE_REMOVE,  /* removes an ended job with all its blocks */
-    STORE_DISCARD, /* removes a RECEIVING job with all its blocks. CONFLICT, if the job was accepted; fills `found` */
-    STORE_SWEEP,   /* removes some jobs that ended at least ttl_ms ago; `more`: call it again soon */
-    STORE_TAKE_NOTICE,   /* takes the notice that has been due for the longest time. Fills `notice`. It is due again
-                            after lease_ms */
-    STORE_DELAY_NOTICE,  /* `notice_id`, if it was taken `attempts` times, is due again after lease_ms */
-    STORE_REMOVE_NOTICE, /* removes that notice */
+    STORE_DISCARD, /* removes a RECEIVING job with all its blocks. If the job was accepted, ends as CONFLICT and fills
+                      `found` */
+    STORE_SWEEP,   /* removes some jobs that ended at least ttl_ms ago; `more`: there may be more such jobs */
+    STORE_TAKE_NOTICE,   /* fills `notice` with the notice that has been due longest, and makes it due again after
+                            lease_ms */
+    STORE_DELAY_NOTICE,  /* if the notice `notice_id` was taken `attempts` times, makes it due after lease_ms */
+    STORE_REMOVE_NOTICE, /* if the notice `notice_id` was taken `attempts` times, removes it */
     /* Reading calls. */
-    STORE_READ_JOB,    /* fills `found`, also with a RECEIVING job */
+    STORE_READ_JOB,    /* fills `found`, even with a RECEIVING job */
     STORE_LIST_JOBS,   /* fills `list`, newest first */
-    STORE_READ_RANGES, /* fills `blocks` without their lines: those with a number above block.number, or
-                          the first of them (`more`) */
+    STORE_READ_RANGES, /* fills `blocks`, without lines, with the first blocks whose number is above block.number;
+                          `more`: there are further blocks */
     STORE_READ_BLOCK,  /* fills the lines of `block`, by its number */
     STORE_OP_COUNT
 };
 
 enum store_status {
     STORE_OK,
-    STORE_NOT_FOUND, /* no such job, block or notice; for CLAIM: no job waits; for TAKE_NOTICE: none is due */
-    STORE_EXISTS,    /* ADD_JOB: the key is known */
+    STORE_NOT_FOUND, /* no such job, block or notice; for CLAIM: no job waits; for TAKE_NOTICE: no notice is due */
+    STORE_EXISTS,    /* ADD_JOB: another job has this key */
     STORE_CONFLICT,  /* the state of the job does not allow the call; `found` has the job */
     STORE_FENCED,    /* another coordinator has claimed the job in the meantime */
     STORE_FULL,      /* the disk, or the store's own limit of bytes, is full */
     STORE_AWAY,      /* the database cannot be reached, or is busy for too long: try again later */
-    STORE_UNFIT,     /* this coordinator cannot use the database: its schema is too new, or a right is missing. The
-                        data are not at fault */
-    STORE_BROKEN,    /* the data are damaged; trying again does not help */
+    STORE_UNFIT, /* this coordinator cannot use the database: its schema is too new, or a right is missing. The data are
+                    not damaged */
+    STORE_BROKEN, /* the data are damaged; trying again does not help */
     STORE_STATUS_COUNT
 };
 
-/* Which jobs a list has. Zeroed members do not restrict it. */
+/* Says which jobs a list has. A zeroed member does not restrict the list. */
 struct store_filter {
     bool with_state[STORED_STATE_COUNT]; /* no state is set: every state except RECEIVING */
     const char *task, *label;
@@ -216,15 +217,15 @@ struct store_call {
     void *data; /* for the caller */
 
     /* The request. */
-    struct stored_job job; /* ADD_JOB, ACCEPT, END: the members they set. All others: only id and fence */
+    struct stored_job job; /* ADD_JOB, ACCEPT, END: the members that the call sets; others: id and fence */
     struct block block;    /* ADD_BLOCK, END; ADD_BLOCK sets its number */
-    bool again;            /* ADD_BLOCK, END: the call was started before; nobody knows whether it took effect */
-    uint64_t after;        /* ADD_BLOCK, END: the newest block of the job that its caller knew before the first start */
+    bool again;            /* ADD_BLOCK, END: the call was run before, and it is not known whether it took effect */
+    uint64_t after;        /* ADD_BLOCK, END: the newest block of the job that the caller knew before the first run */
     const char *holder;    /* CLAIM: a name of this coordinator, for people */
-    unsigned knows;        /* CLAIM: only jobs that need no more than this */
+    unsigned knows;        /* CLAIM: claims only a job whose `needs` is at most this */
     uint64_t lease_ms;     /* CLAIM, RENEW, TAKE_NOTICE, DELAY_NOTICE */
     char notice_id[STORE_NOTICE_SIZE]; /* DELAY_NOTICE, REMOVE_NOTICE */
-    unsigned attempts;                 /* the same */
+    unsigned attempts;                 /* DELAY_NOTICE, REMOVE_NOTICE */
     int64_t ttl_ms;                    /* SWEEP */
     struct store_filter filter;
 
@@ -237,7 +238,7 @@ struct store_call {
     size_t list_count;
     struct block *blocks;
     size_t block_count;
-    bool more;      /* LIST_JOBS, READ_RANGES, SWEEP, REMOVE: there is more */
+    bool more;      /* LIST_JOBS, READ_RANGES, SWEEP: there may be more jobs or blocks */
     int64_t now_ms; /* CLAIM, RENEW: the time of the database */
 
     /* Private to the store. */
@@ -248,13 +249,13 @@ struct store_call {
 struct store_call *store_call_new(enum store_op op, void (*done)(struct store_call *call), void *data);
 /* NULL is fine. */
 void store_call_free(struct store_call *call);
-/* Clears the result. A back end calls it before it carries out the call. */
+/* Clears the result of the call. A back end must do this before it carries out the call. */
 void store_call_clear(struct store_call *call);
 
 struct store;
 struct store_ops {
     void (*start)(struct store *s, struct store_call *call);
-    /* The loop must keep running until `closed` is called. All started calls are done before that. */
+    /* The loop must keep running until `closed` is called. All started calls are done before `closed` is called. */
     void (*close)(struct store *s, void (*closed)(void *data), void *data);
 };
 struct store_metrics {
@@ -269,17 +270,16 @@ struct store {
 };
 /* Registers the metrics. */
 void store_register_metrics(struct store_metrics *m);
-/* For back ends: counts the call, and calls its done(). The call may be freed afterwards. */
+/* For back ends: counts the call, and calls its done(), which may free the call. */
 void store_finish(struct store *s, struct store_call *call);
 /* For back ends: writes a sentence to call->error, and returns `status`. */
 enum store_status store_refuse(struct store_call *call, enum store_status status, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 
-/* Opens the file of sqlite:PATH, and makes it if there is none. Returns NULL and one sentence if the file cannot be
- * used: it is damaged, is not fantail's, has a newer schema, or another process has it open (the sentence names its
- * pid). The same happens if the threads cannot be started. If only its disk is full, the
- * store is opened when there is room, and until then calls end as STORE_FULL. `max_bytes` limits the size of the file;
- * 0: no limit. */
+/* Opens the file of sqlite:PATH, or makes it if there is none. Returns NULL and one sentence if the threads cannot be
+ * started or if the file cannot be used: it is damaged, is not fantail's, has a newer schema, or is open in another
+ * process (the sentence names its pid). If only the disk is full, returns a store that opens the file when there is
+ * room. Until then, calls end as STORE_FULL. `max_bytes` limits the size of the file; 0: no limit. */
 MUST_CHECK struct store *store_sqlite_open(struct uv_loop_s *loop, const char *path, uint64_t max_bytes, char *err,
                                            size_t err_size);
 
@@ -290,7 +290,7 @@ static inline void store_start(struct store *s, struct store_call *call)
     s->ops->start(s, call);
 }
 
-/* Carries out the calls that were started, then calls `closed`. A call that is started after this, for example by the
+/* Carries out the calls that were started before, then calls `closed`. A call that is started later, for example by the
  * `done` of another call, ends as STORE_AWAY. */
 static inline void store_close(struct store *s, void (*closed)(void *data), void *data)
 {

@@ -3,7 +3,8 @@
  *
  * The writer takes the calls that wait, carries them out in one transaction, commits, and only then reports them. If a
  * statement fails, the writer rolls back and runs each call in its own transaction, so that only the call at fault
- * fails. A call that is refused (STORE_CONFLICT and the like) has changed nothing and does not disturb the others.
+ * fails. A call that is refused (for example with STORE_CONFLICT) has changed nothing, so the other calls are
+ * committed.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -19,15 +20,15 @@
 
 #define OPEN_AGAIN_NS NS_PER_S
 
-/* If the disk is full when the store is opened, the writer opens it later. Until then all calls are refused. */
+/* If the disk is full when the store is opened, the writer opens the file later. Until then, all calls are refused. */
 struct sqlite_store {
     struct store_threads threads;
     char *path;
     uint64_t max_bytes;
     int lock_fd;
-    struct sqlite_db writer, reader; /* each is used by its thread */
+    struct sqlite_db writer, reader; /* each is used only by its own thread */
     atomic_bool is_open;
-    bool waits; /* of the thread of the loop: it has not told that the store is open */
+    bool waits; /* used on the thread of the loop: it has not yet logged that the store is open */
 };
 
 typedef enum store_status run_call(struct sqlite_db *d, struct store_call *c);
@@ -60,7 +61,7 @@ static struct sqlite_store *store_of(struct store_threads *t)
     return CONTAINER_OF(t, struct sqlite_store, threads);
 }
 
-/* Carries out all calls together. Returns whether it was committed. */
+/* Carries out all calls in one transaction. Returns whether the transaction was committed. */
 static bool run_together(struct store_side *side, struct sqlite_db *d, struct store_batch *b)
 {
     if (sqlite_begin(d)) {
@@ -85,7 +86,8 @@ static void run_alone(struct sqlite_db *d, struct store_call *c)
 static void run_batch(struct store_side *side, struct sqlite_db *d, struct store_batch *b)
 {
     if (run_together(side, d, b)) return;
-    /* If no transaction can begin, the calls are not tried one by one: each would wait for the lock again. */
+    /* If another process has the file locked, the calls are not tried one by one, because each would wait for the lock
+     * again. */
     bool is_busy = (d->rc & 0xff) == SQLITE_BUSY;
     for (struct list_link *k = list_next(&b->calls, NULL); k; k = list_next(&b->calls, k)) {
         struct store_call *c = store_call_of(k);
@@ -136,7 +138,7 @@ static void run_writer(void *arg)
     if (!atomic_load(&s->is_open)) open_later(side, s);
     for (;;) {
         bool has_calls = store_side_take(side, &b, d->untidy ? 0 : STORE_WAIT_FOREVER);
-        if (store_side_is_closing(side)) d->untidy = false; /* the next process goes on with the removal */
+        if (store_side_is_closing(side)) d->untidy = false; /* the next process will go on with the removal */
         if (!has_calls && !d->untidy) break;
         if (has_calls && !atomic_load(&s->is_open)) {
             refuse_all(&b);
@@ -149,8 +151,8 @@ static void run_writer(void *arg)
         sqlite_tidy(d, !has_calls);
         tidied_ns = now_ns();
     }
-    /* The connection that is closed last copies the log into the file. If both were closed at the same time, neither
-     * would copy it. */
+    /* The connection that is closed last copies the log into the file. If both connections were closed at the same
+     * time, neither would copy the log. */
     store_side_wait_for(side, &s->threads.reader);
     sqlite_db_close(d);
     store_side_end(side);
@@ -189,7 +191,7 @@ static void release(struct store_threads *t)
     free(s);
 }
 
-/* On the thread of the loop. */
+/* Called on the thread of the loop. Updates the metric, and logs that the store is open. */
 static void tell(struct store_threads *t)
 {
     struct sqlite_store *s = store_of(t);
@@ -203,7 +205,7 @@ static struct sqlite_store *new_store(const char *path, uint64_t max_bytes)
 {
     struct sqlite_store *s = xcalloc(1, sizeof *s);
     s->lock_fd = -1;
-    /* With the slash, SQLite takes the path neither for a URI nor for ":memory:". */
+    /* With a slash, SQLite interprets the path neither as a URI nor as ":memory:". */
     size_t size = strlen(path) + 3;
     s->path = xmalloc(size);
     snprintf(s->path, size, "%s%s", strchr(path, '/') ? "" : "./", path);
@@ -228,7 +230,7 @@ static bool open_connections(struct sqlite_store *s, uint64_t max_bytes, char *e
     return true;
 }
 
-/* If it fails because the disk is full, errno is ENOSPC. */
+/* If it fails because the disk is full, sets errno to ENOSPC. */
 static bool open_all(struct sqlite_store *s, char *err, size_t err_size)
 {
     errno = 0;

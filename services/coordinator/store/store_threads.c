@@ -7,7 +7,7 @@
 
 #define BATCH_CALLS 1024
 #define BATCH_BYTES (16 * MIB) /* bytes of lines in one transaction */
-/* A transaction takes in calls that are started within this time. */
+/* A transaction also takes the calls that are started within this time. */
 #define JOIN_NS (100 * NS_PER_MS)
 
 struct store_call *store_call_of(struct list_link *k)
@@ -100,7 +100,7 @@ void store_side_wait_for(struct store_side *side, struct store_side *other)
     uv_mutex_unlock(&side->threads->lock);
 }
 
-/* The functions below run on the thread of the loop. */
+/* The next functions run on the thread of the loop. */
 
 static void on_async_closed(uv_handle_t *handle)
 {
@@ -127,7 +127,7 @@ static void on_async(uv_async_t *async)
     size_t n = t->done.n;
     uv_mutex_unlock(&t->lock);
     if (t->poked) t->poked(t);
-    /* Calls that are done meanwhile wake the loop again. */
+    /* Reports only the n calls. A call that is done later wakes the loop again. */
     for (struct store_call *c; n > 0 && (c = next_done(t)); n--) store_finish(&t->base, c);
     uv_mutex_lock(&t->lock);
     bool is_over = t->writer.has_ended && t->reader.has_ended && t->done.n == 0;
@@ -196,7 +196,7 @@ static void on_failed_closed(uv_handle_t *handle)
     t->freed(t);
 }
 
-/* The reader could not be started. Perhaps the writer could not be started either. */
+/* Call it when the reader, or both threads, could not be started. */
 static void end_failed(struct store_threads *t, bool has_writer)
 {
     uv_mutex_lock(&t->lock);
@@ -207,7 +207,7 @@ static void end_failed(struct store_threads *t, bool has_writer)
     uv_close((uv_handle_t *)&t->async, on_failed_closed);
 }
 
-/* Only the thread of the loop must get signals. */
+/* Blocks all signals while it starts the threads, because only the thread of the loop may get signals. */
 bool store_threads_start(struct store_threads *t, uv_loop_t *loop, void (*run_writer)(void *side),
                          void (*run_reader)(void *side))
 {

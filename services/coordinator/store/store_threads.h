@@ -1,15 +1,15 @@
 /*
- * The two threads of a store, and the queues between them and the loop. A database makes its callers wait, so a back
- * end cannot run on the thread of the loop. One thread carries out the writing calls, and the other one the reading
+ * The two threads of a store, and the queues between them and the loop. A database blocks its callers, so a back end
+ * cannot run on the thread of the loop. One thread carries out the writing calls, and the other thread the reading
  * calls. Each thread keeps the order of its calls.
  *
  * A thread touches only its own connection and the calls that it has taken from its queue. All three threads use the
  * members after `lock`, and hold the lock while they do so. The threads log nothing and count nothing, because the log
  * and the metrics belong to the thread of the loop.
  *
- * A back end embeds struct store_threads, whose first member is its struct store, and gives the two functions that the
- * threads run. Each of these functions takes calls with store_side_take() until that returns false and the store is
- * closing. Then it closes its connection. Its last step is store_side_end().
+ * A back end embeds struct store_threads, whose first member is its struct store, and provides the two functions that
+ * the threads run. Each function takes calls with store_side_take() until store_side_take() returns false and the store
+ * is closing. Then the function closes its connection. Its last step is store_side_end().
  */
 #ifndef FANTAIL_COORDINATOR_STORE_STORE_THREADS_H
 #define FANTAIL_COORDINATOR_STORE_STORE_THREADS_H
@@ -48,8 +48,8 @@ struct store_threads {
 
 /* Makes the lock and the queues. */
 void store_threads_init(struct store_threads *t);
-/* Starts the threads. If it is not called, release at once. Returns false if a thread cannot be started. Then no thread
- * runs, and `freed` is called when the handles in the loop are closed. */
+/* Starts the threads. If a thread cannot be started, returns false; then no thread runs, and `freed` is called when the
+ * handles in the loop are closed. Without this call, `freed` is not called: call store_threads_release() yourself. */
 MUST_CHECK bool store_threads_start(struct store_threads *t, uv_loop_t *loop, void (*run_writer)(void *side),
                                     void (*run_reader)(void *side));
 /* Writes a sentence about the failure of store_threads_start(). */
@@ -62,19 +62,19 @@ void store_threads_release(struct store_threads *t);
 struct store_batch {
     struct list calls;
     size_t bytes;      /* bytes of their lines */
-    uint64_t taken_ns; /* when the first ones were taken */
+    uint64_t taken_ns; /* when the first calls were taken */
 };
 
 struct store_call *store_call_of(struct list_link *k);
-/* Waits for calls, but at most for `wait_ns`, and takes as many as one transaction may have. Returns false if there are
- * none. If the store is closing, it does not wait. */
+/* Waits for calls, but at most for `wait_ns`, and takes as many calls as one transaction may have. Returns false if
+ * there are no calls. Does not wait if the store is closing. */
 MUST_CHECK bool store_side_take(struct store_side *side, struct store_batch *b, uint64_t wait_ns);
-/* Returns the call after `k`. If there is none, takes the calls that were started meanwhile. So if a request starts
- * several calls, they share a transaction, although the writer began with the first one. Some time after the first call
- * it takes no more: with a slow database there would always be one more call, and the transaction would never end. */
+/* Returns the call after `k`. If there is none, also takes the calls that were started since the batch was taken. So
+ * the calls that a request starts one after the other share a transaction. JOIN_NS after the batch was taken, takes no
+ * more calls: with a slow database there would always be one more call, and the transaction would never end. */
 struct list_link *store_side_next(struct store_side *side, struct store_batch *b, struct list_link *k);
 bool store_side_is_closing(struct store_side *side);
-/* Gives the calls back to the thread of the loop. */
+/* Returns the calls to the thread of the loop, which calls their `done`. */
 void store_side_report(struct store_side *side, struct list *calls);
 void store_side_end(struct store_side *side);
 /* Waits until the thread of the other side has ended. */
