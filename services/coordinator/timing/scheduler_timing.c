@@ -6,7 +6,7 @@ static void on_timer(uv_timer_t *timer)
 }
 
 /* The scheduler runs before the server's step, so that the answers of workers reach clients in this turn. It runs again
- * after the server's step, for the jobs that arrived in that step. It also runs before the loop sleeps. */
+ * after the server's step, for the jobs that arrived in the server's step, and once more before the loop sleeps. */
 static void run_if_wanted(void *data)
 {
     struct scheduler_timing *t = data;
@@ -31,15 +31,16 @@ void scheduler_timing_stop(struct scheduler_timing *t)
     uv_close((uv_handle_t *)&t->timer, NULL);
 }
 
-/* Before the loop sleeps, the server's step may read the next request of a persistent connection. It runs after the
- * scheduler's step, so the loop must make another turn before it sleeps. */
+/* Before the loop sleeps, the server's step may read the next request of a persistent connection. The server's step
+ * comes after the scheduler's step, so the loop must make another turn before it sleeps. */
 void scheduler_timing_want(struct scheduler_timing *t)
 {
     t->wanted = true;
     turn_stay_awake(&t->before_sleep, true);
 }
 
-/* An op may itself cause an event, such as a send that fails. So the scheduler runs until no event is left. */
+/* An op may itself cause an event, for example if a send fails. So the scheduler runs until there are no more events.
+ */
 void scheduler_timing_run(struct scheduler_timing *t)
 {
     uint64_t deadline, now;

@@ -1,7 +1,7 @@
 /*
- * Decides when the scheduler runs. After events, it runs once at its next place in a turn of the loop (turn.h). It also
- * runs at the time that scheduler_run() returned. Owner: the coordinator. job and dispatch call scheduler_timing_want()
- * after an event.
+ * Decides when the scheduler runs. After events, the scheduler runs once at its next step in a turn of the loop
+ * (turn.h). It also runs at the time that scheduler_run() returned. Owner: the coordinator. The folders job and
+ * dispatch call scheduler_timing_want() after an event.
  */
 #ifndef FANTAIL_COORDINATOR_TIMING_SCHEDULER_TIMING_H
 #define FANTAIL_COORDINATOR_TIMING_SCHEDULER_TIMING_H
@@ -12,8 +12,8 @@
 #include "coordinator/sched/scheduler.h"
 
 struct scheduler_timing {
-    struct scheduler *scheduler; /* must be set before the first event */
-    /* Called before each run. It may report the events that occurred while the scheduler called its ops. */
+    struct scheduler *scheduler; /* set it before the first event */
+    /* Called before each run. The function may report events that occurred while the scheduler called its ops. */
     void (*before_run)(void *data);
     void *data;
 
@@ -23,7 +23,7 @@ struct scheduler_timing {
     bool wanted;
 };
 
-/* `before_run` and `data` must be set already. */
+/* Set `before_run` and `data` before this call. */
 void scheduler_timing_start(struct scheduler_timing *t, uv_loop_t *loop);
 /* From now on the scheduler runs only when scheduler_timing_run() is called. The loop must keep running until the timer
  * is closed. */
@@ -31,7 +31,7 @@ void scheduler_timing_stop(struct scheduler_timing *t);
 
 /* Call it after an event of the scheduler. The scheduler then acts before the loop sleeps. */
 void scheduler_timing_want(struct scheduler_timing *t);
-/* Runs the scheduler now. This is for callers that cannot wait for the scheduler's next place in the turn. */
+/* Runs the scheduler now. For callers that cannot wait for the scheduler's next step in the turn. */
 void scheduler_timing_run(struct scheduler_timing *t);
 
 #endif

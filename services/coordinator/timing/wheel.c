@@ -7,7 +7,7 @@ void wheel_init(struct wheel *w, uint64_t tick_ns, uint64_t now_ns)
     w->ticks = now_ns / tick_ns;
 }
 
-/* An instant that has passed is due at the next tick. */
+/* A node whose instant has passed is due at the next tick. */
 void wheel_set(struct wheel *w, struct wheel_node *node, uint64_t due_ns)
 {
     uint64_t tick = due_ns / w->tick_ns + 1;
@@ -32,7 +32,7 @@ static void run_slot(struct wheel *w, struct list *slot, uint64_t now_ns,
     for (size_t n = slot->n; n > 0 && (first = list_next(slot, NULL)) != NULL; n--) {
         struct wheel_node *node = CONTAINER_OF(first, struct wheel_node, link);
         if (node->due_ns > now_ns) {
-            wheel_set(w, node, node->due_ns); /* it is due in a later turn of the wheel */
+            wheel_set(w, node, node->due_ns); /* the node is due in a later round of the wheel */
             continue;
         }
         wheel_remove(node);

@@ -1,6 +1,6 @@
 /*
- * A timer wheel: nodes that are members of other structs, each with the instant from which it is due. Setting and
- * removing an instant cost O(1). A tick looks only at the nodes of the slots that have passed, so nodes that are due
+ * A timer wheel. Its nodes are members of other structs, and each node has the instant at which it is due. Setting and
+ * removing an instant cost O(1). wheel_run() looks only at the slots whose ticks have passed, so nodes that are due
  * much later cost almost nothing. wheel_run() finds a node at most one tick after its instant. The wheel owns no node
  * and reads no clock.
  */
@@ -19,13 +19,13 @@ struct wheel_node {
 
 struct wheel {
     struct list slots[WHEEL_SLOTS];
-    uint64_t tick_ns; /* the time that one slot stands for */
+    uint64_t tick_ns; /* the length of a tick; each tick has one slot */
     uint64_t ticks;   /* the number of ticks up to the last wheel_run() */
 };
 
-/* An initialised wheel holds pointers to itself, so do not move it. */
+/* An initialised wheel contains pointers to itself, so do not move it in memory. */
 void wheel_init(struct wheel *w, uint64_t tick_ns, uint64_t now_ns);
-/* Adds the node, or changes its instant. */
+/* Adds the node with this instant, or changes the instant of a node on the wheel. */
 void wheel_set(struct wheel *w, struct wheel_node *node, uint64_t due_ns);
 /* Does nothing when the node is not on the wheel. */
 void wheel_remove(struct wheel_node *node);
