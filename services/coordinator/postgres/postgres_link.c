@@ -61,7 +61,7 @@ static const char *find_sqlstate(const char *message)
     return NULL;
 }
 
-/* libpq has no sign of a failure of TLS that is the same in all languages. So `step` says how far the connection came.
+/* `step` is the last step of the connection. It shows a failure of TLS, for which libpq has no SQLSTATE.
  */
 static void tell_failed_connection(struct postgres_db *d, bool in_time, ConnStatusType step)
 {
@@ -219,9 +219,9 @@ static bool begin_session(struct postgres_db *d)
     return ok && !is_standby;
 }
 
-/* This server lacks transactions that were reported as committed: it took over from a server that it had not followed
- * to the end. So the runs of this coordinator know of answers that are not there. They lose their leases, and the jobs
- * run on from what is there. */
+/* Call it when this server lacks transactions whose commits were reported: a failover went to a server that had not
+ * received all commits. The runs of this coordinator then know answers that the database lacks. Ends the leases of
+ * these runs, so that their jobs go on from what the database has. */
 static bool let_go(struct postgres_db *d)
 {
     struct postgres_query q = postgres_query(d, PG_LET_GO);

@@ -69,8 +69,8 @@ static const struct {
                   ", " NOW_MS},
     [PG_HAND_BACK] = {"UPDATE fantail.job AS job SET state = 'pending', holder = NULL, lease_until_ms = NULL" MINE
                       " RETURNING seq"},
-    /* The fence passes over the one that the last server may have given meanwhile. The numbers of blocks do so too,
-     * because readers know blocks that are not there. */
+    /* Skips a fence, because the lost server may have given the next one. Also skips numbers of blocks, because readers
+     * may know blocks that the database has lost. */
     [PG_LET_GO] = {"WITH j AS (UPDATE fantail.job AS job SET state = 'pending', fence = job.fence + 1, holder = NULL,"
                    " lease_until_ms = NULL WHERE job.holder = $1 AND job.state = 'running' RETURNING seq),"
                    " s AS (SELECT pg_get_serial_sequence('fantail.block', 'number')::regclass AS name)"
@@ -149,7 +149,7 @@ static const struct {
     [PG_DROP_UPLOADS] = {"WITH j AS (DELETE FROM fantail.job AS job WHERE job.state = 'receiving' AND " GONE
                          " RETURNING seq), r AS (DELETE FROM fantail.request USING j WHERE job = j.seq),"
                          " d AS (INSERT INTO fantail.dropped (job, everything) SELECT seq, true FROM j),"
-                         /* A coordinator without a sign of life for a day is forgotten. */
+                         /* Forgets the coordinators that gave no sign of life for a day. */
                          " c AS (DELETE FROM fantail.coordinator WHERE seen_ms < " NOW_MS " - 86400000)"
                          " SELECT count(*) FROM j"},
 };
@@ -212,7 +212,7 @@ static enum store_status status_of(const char *code)
     if (code && strcmp(code, "53100") == 0) return STORE_FULL;
     for (size_t i = 0; code && i < ARRAY_SIZE(away); i++)
         if (strncmp(code, away[i], strlen(away[i])) == 0) return STORE_AWAY;
-    /* 42: a right, a table or a column is missing. */
+    /* Class 42: a privilege, a table or a column is missing. */
     return code && strncmp(code, "42", 2) == 0 ? STORE_UNFIT : STORE_BROKEN;
 }
 

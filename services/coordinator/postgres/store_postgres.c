@@ -51,7 +51,7 @@ struct postgres_store {
     struct postgres_metrics *metrics;
     enum postgres_state logged;                 /* used on the thread of the loop */
     struct postgres_news write_news, read_news; /* protected by the lock of the threads */
-    bool lacks_commits;                         /* protected by this lock too; the log does not say so yet */
+    bool lacks_commits;                         /* protected by the lock; a loss of commits that is not logged yet */
 };
 
 typedef enum store_status run_call(struct postgres_db *d, struct store_call *c);
