@@ -26,7 +26,7 @@ Test(http_server, a_connection_that_moves_no_bytes_while_the_daemon_runs_is_ende
         uv_update_time(server->loop);
         http_progress_after_turn(server, true);
     }
-    assert_hears(fd, "does not go on");
+    assert_hears(fd, "is not continued");
     assert_hears_end(fd);
     cr_assert_eq(stuck(), before + 1);
 

@@ -31,6 +31,8 @@ static inline void desk_init(struct desk *d)
     d->c.durable.draining = true; /* claims nothing */
     list_init(&d->c.durable.runs);
     list_init(&d->c.jobs.by_age);
+    d->c.jobs.buckets_n = 1;
+    d->c.jobs.buckets = xcalloc(1, sizeof *d->c.jobs.buckets);
     d->c.jobs.config = &d->config;
     d->c.durable.jobs = &d->c.jobs;
     fake_clock_start();
@@ -42,6 +44,7 @@ static inline void desk_over(struct desk *d)
     if (!d->x.closed) exchange_close(&d->x, HTTP_CLOSED_DONE);
     fake_store_run(d->store);
     fake_store_free(d->store);
+    free(d->c.jobs.buckets);
     job_watches_stop(&d->c.watches);
     uv_run(&d->loop, UV_RUN_DEFAULT);
     cr_assert_eq(uv_loop_close(&d->loop), 0);

@@ -126,6 +126,7 @@ static void check_type(const struct field *f, const cJSON *schema)
     case FIELD_ERRORS:
     case FIELD_LABELS: cr_expect(has_type(schema, "array", false), "%s: the type must be array", f->name); break;
     case FIELD_TASKS: cr_expect(get(schema, "oneOf"), "%s: the type must be a name or an array", f->name); break;
+    case FIELD_URL: cr_expect(has_type(schema, "string", false), "%s: the type must be string", f->name); break;
     case FIELD_RAW: cr_expect(!get(schema, "type"), "%s: it may have any type", f->name); break;
     case FIELD_TASK: cr_expect_fail("%s: compare this type here", f->name);
     }
@@ -218,7 +219,7 @@ Test(openapi, each_item_error_is_in_the_document)
 Test(openapi, each_status_and_each_reason_to_wait_is_in_the_document)
 {
     const cJSON *statuses = get(schema_of("JobStatus"), "enum");
-    const cJSON *reasons = get(get(get(schema_of("WaitingLine"), "properties"), "reason"), "enum");
+    const cJSON *reasons = get(get(get(schema_of("Waiting"), "properties"), "reason"), "enum");
     for (int s = 0; s < STORED_STATE_COUNT; s++)
         cr_expect_eq(lists(statuses, stored_state_name((enum stored_state)s)), s != STORED_RECEIVING, "%d", s);
     cr_expect_eq(cJSON_GetArraySize(statuses), STORED_STATE_COUNT - 1);
