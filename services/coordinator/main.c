@@ -17,9 +17,10 @@ static const struct option_row rows[] = {
     OPTION_BOOL("register-workers", S, fleet.register_workers, NULL,
                 "also use workers that register themselves, with a token of "
                 "--worker-token-file; always on with register://"),
-    OPTION_PATH("worker-ca", S, fleet.ca, NULL,
-                "authorities (PEM) that must have signed the workers' certificates, instead of the system's",
-                .value = "FILE"),
+    OPTION_PATH(
+        "worker-ca", S, fleet.ca, NULL,
+        "authorities (PEM) that must have signed the workers' certificates, instead of the system's authorities",
+        .value = "FILE"),
     OPTION_PATH("worker-client-cert", S, fleet.client_cert, NULL,
                 "client certificate (PEM) for workers that demand one", .value = "FILE"),
     OPTION_PATH("worker-client-key", S, fleet.client_key, NULL, "private key (PEM) of that certificate",
@@ -58,7 +59,7 @@ static const struct option_row rows[] = {
                   .once = true),
     OPTION_HEADING("Job store"),
     OPTION_STRING("store", S, store, "none",
-                  "where durable jobs are kept, which outlive the connection of their client: none, sqlite:PATH for "
+                  "where to keep durable jobs, which outlive the connection of their client: none, sqlite:PATH for "
                   "one coordinator on this machine, or postgresql://USER@HOST/DATABASE for many coordinators",
                   .value = "STORE"),
     OPTION_PATH("store-file", S, store_file, NULL,
@@ -69,13 +70,14 @@ static const struct option_row rows[] = {
     OPTION_BYTES("store-max-bytes", S, store_max_bytes, "0", 0, 1e15,
                  "largest size of the SQLite file; when it is full, durable jobs are answered 507; 0: no limit"),
     OPTION_STRING("notify-allow", S, notify.allow, NULL,
-                  "hosts, separated by commas, that durable jobs may ask to be told of their end: HOST, HOST:PORT or "
+                  "hosts, separated by commas, that may get notices of the ends of durable jobs: HOST, HOST:PORT or "
                   "http://HOST:PORT",
                   .value = "HOSTS", .once = true),
     OPTION_PATH("notify-secret-file", S, notify.secret_file, NULL,
                 "a file of secrets, whsec_BASE64, that sign these notices; read again when it changes"),
     OPTION_STRING("notify-pauses-s", S, notify.pauses_s, "5,300,1800,7200,18000,25200,32400",
-                  "pauses before a notice is sent again, separated by commas; after the last one it is given up",
+                  "pauses before a notice is sent again, separated by commas; after the last pause, the notice is sent "
+                  "for the last time",
                   .value = "SECONDS", .once = true),
     OPTION_HEADING("CloudWatch"),
     OPTION_BOOL("emf", S, emf.enabled, NULL,

@@ -121,7 +121,7 @@ static void scan_partial(struct answer_reader *r)
     if (r->scan.state == VALUE_SCAN_IDLE && memcmp(b->data, "{\"value\":", VALUE_FRAME_LEN) == 0)
         value_scan_begin(&r->scan, VALUE_FRAME_LEN);
     if (r->scan.state == VALUE_SCAN_IDLE && len > LIMIT_OTHER_LINE_BYTES)
-        r->fault = "a line of the answer is too long for one without a value";
+        r->fault = "a line of the answer without a value is too long";
     value_scan_feed(&r->scan, b->data, len);
     if (r->scan.state == VALUE_SCAN_BAD) r->fault = "a line of the answer is not an envelope";
 }

@@ -145,7 +145,7 @@ static bool read_address(struct registration *r, const struct body *b, const cha
     }
     const char *from = text[0] ? text : peer, *fault = normalise(from, host, sizeof host, &v6);
     if (!fault && is_loopback(host) && !is_loopback(peer))
-        fault = "a loopback address, but the worker does not connect from one";
+        fault = "a loopback address, but the worker does not connect from a loopback address";
     if (fault) {
         snprintf(err, err_size, "the coordinator cannot send to \"%s\": it is %s", from, fault);
         return false;

@@ -3,7 +3,7 @@
 
 #include "common/json/json_walk.h"
 
-#define NUL_FAULT "text has no NUL byte (is this UTF-16, or do the items end with NUL?); one was found"
+#define NUL_FAULT "there is a NUL byte, which text cannot have (is this UTF-16, or do the items end with NUL?)"
 
 /* How far an unfinished line was read. */
 enum line_state {
