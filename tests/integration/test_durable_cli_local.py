@@ -1,4 +1,5 @@
-"""Durable jobs of a `fantail local`: they survive its services, and come from standard input. Where it keeps them."""
+"""Durable jobs of a `fantail local`: they survive its services, their items can come from standard input, and
+they are kept in a folder."""
 import json
 import os
 import re
@@ -17,7 +18,7 @@ class Surviving(LocalTest):
     def setUp(self):
         super().setUp()
         self.gate_path, self.runs = os.path.join(self.folder, "gate"), os.path.join(self.folder, "runs")
-        # Items below 3 are answered at once, and all other items when the gate is open.
+        # Items below 3 are answered immediately, all other items when the gate is open.
         script = f'read n; echo $n >> {self.runs}; [ "$n" -lt 3 ] || until [ -e {self.gate_path} ]; do sleep 0.05; done; echo $n'
         self.task_folder = self.tasks(gated={"mode": "exec", "command": ["sh", "-c", script]})
         self.port = self.free_port()
@@ -169,7 +170,7 @@ class MapDetached(LocalTest):
         self.assertEqual(self.cli("results", job_id, "--url", self.url).lines, ["9", "16"])
 
     def unfinished(self):
-        """A command whose input has begun, but does not end."""
+        """Starts a command whose input has begun but does not end."""
         process = subprocess.Popen([FANTAIL, "map", "square", "--detach"], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
                                    env=self.environment(FANTAIL_URL=self.url))
         process.stdin.write(b"3\n" * 1000000)  # more bytes than the pipe holds, so some of them were sent when this call returns

@@ -1,4 +1,5 @@
-"""`fantail results`: what it prints, how it goes on when a stream is cut, and output that cannot be written."""
+"""`fantail results`: what it prints, how it continues after a stream was cut off, and what it does if its output cannot
+be written."""
 import json
 import os
 import signal

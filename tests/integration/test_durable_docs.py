@@ -11,7 +11,7 @@ END = "end of the step"  # a line that the shell prints after each command
 
 
 def steps(page):
-    """[(command, the lines it should print)] of the blocks of a page. The blocks of type sh print nothing."""
+    """Returns [(command, the lines it should print)] for the blocks of a page. The blocks of type sh print nothing."""
     with open(os.path.join(ft.ROOT, "docs", page), encoding="utf-8") as source:
         blocks = re.findall(r"^```(sh|console)\n(.*?)^```", source.read(), re.M | re.S)
     found = []

@@ -8,7 +8,7 @@ from test_durable_results import DurableTest
 
 
 def checked(kind, event_id, document):
-    """The event, after a check that its id, its counts and its errors are of the same moment."""
+    """Returns the event, after a check that its id, its counts and its errors agree."""
     counts = document["counts"]
     failed = counts["failed"] + counts["cancelled"]
     assert sum(document["errors"].values()) == failed, document
@@ -26,7 +26,7 @@ class Events:
         self.response = self.connection.getresponse()
 
     def event(self):
-        """(kind, id, data) of the next event; None at the end."""
+        """Returns (kind, id, data) of the next event; None at the end."""
         fields = {}
         while line := self.response.readline().decode():
             name, _, value = line.rstrip("\n").partition(": ")

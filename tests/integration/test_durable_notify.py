@@ -22,7 +22,8 @@ SECRETS = ["whsec_" + base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2)
 
 
 class Receiver:
-    """Answers the statuses one after another, and the last one for ever. `requests` has (headers, body, path)."""
+    """Answers with the given statuses in turn, and then always with the last status. `requests` has (headers, body,
+    path)."""
 
     def __init__(self, test, *statuses, tls=None):
         self.statuses, self.requests = list(statuses), []
@@ -63,7 +64,7 @@ class Receiver:
 
 
 def signatures(headers, body, secrets):
-    """What the header webhook-signature must be."""
+    """Returns the expected value of the header webhook-signature."""
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     keys = [base64.b64decode(secret.removeprefix("whsec_")) for secret in secrets]
     return " ".join("v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode() for key in keys)

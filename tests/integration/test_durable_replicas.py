@@ -37,7 +37,8 @@ class TakeOvers(ReplicasTest):
         first = self.owner()
         self.coordinators[first].send_signal(signal.SIGTERM)
         self.assertEqual(self.coordinators[first].wait(), 0)
-        # The coordinator hands the job back before it ends. So the job does not wait for the end of its lease.
+        # The coordinator hands the job back before the coordinator ends, so the job does not wait for the end of its
+        # lease.
         self.assertNotEqual(self.owner(), first)
         self.assert_all_right(job_id, 1 - first)
 

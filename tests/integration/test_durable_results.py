@@ -23,7 +23,7 @@ class Client:
         return ft.request(self.coordinator.port, method, "/v1/jobs" + path, body, headers)
 
     def submit(self, body):
-        """The id of a new durable job."""
+        """Submits a durable job and returns its id."""
         answer = self.ask("POST", "", json.dumps(body), {"Content-Type": JSON, "Prefer": "respond-async"})
         self.test.assertEqual(answer.status, 202, answer)
         return answer.json["id"]
@@ -62,7 +62,7 @@ class Follower:
         self.response = self.connection.getresponse()
 
     def line(self):
-        """The next line that is not a heartbeat; None at the end."""
+        """Returns the next line that is neither the start line nor a heartbeat; None at the end."""
         while True:
             text = self.response.readline()
             line = json.loads(text) if text else None
@@ -85,7 +85,7 @@ class Follower:
 
 
 def held_task(folder):
-    """A task whose item i ends when release() makes a file for it. The values are the items."""
+    """Returns a task whose item i ends when release() makes a file for this item. The values are the items."""
     script = f"read i; until [ -e {folder}/go-$i ]; do sleep 0.05; done; echo $i"
     return {"mode": "exec", "command": ["sh", "-c", script], "item_timeout_s": 3600}
 
@@ -434,7 +434,7 @@ class Following(DurableTest):
         job = client.submit({"task": "held", "range": {"stop": 200}})
         self.release(*range(200))
         client.end(job)
-        follower = Follower(client, job)  # the kernel's buffers may have the whole answer; then the end line is the ordinary one
+        follower = Follower(client, job)  # the kernel may have buffered the whole answer; then its end line says succeeded
         self.assertEqual(client.ask("DELETE", f"/{job}").status, 204)
         lines = follower.lines()
         self.assertEqual([line["value"] for line in lines[:-1]], list(range(len(lines) - 1)))

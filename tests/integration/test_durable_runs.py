@@ -24,7 +24,7 @@ ITEMS = 600
 
 
 class DurableTest(FantailTest):
-    """A worker whose task counts how often each item ran, and a coordinator with a store that can start again."""
+    """A worker whose task counts how often each item ran, and a coordinator that has a store and can be restarted."""
 
     def setUp(self):
         super().setUp()
@@ -39,7 +39,7 @@ class DurableTest(FantailTest):
         return self.tasks(counts={"json": task, "files": {"counts.py": COUNTS}})
 
     def start_coordinator(self, *arguments):
-        """Starts the coordinator, the second time on the same ports."""
+        """Starts the coordinator. After a restart it has the same ports."""
         if not self.ports:
             self.ports = self.free_port(), self.free_port()
         self.coordinator_program = self.start(
@@ -71,14 +71,14 @@ class DurableTest(FantailTest):
         return [line for line in lines if line["type"] in ("result", "error")]
 
     def runs(self):
-        """How often each item ran so far."""
+        """Returns how often each item has run so far."""
         if not os.path.exists(self.runs_file):
             return collections.Counter()
         with open(self.runs_file, encoding="ascii") as lines:
             return collections.Counter(map(int, lines.read().split()))
 
     def recorded(self):
-        """Returns how many answers the store has. Reads the file of the store, and does not ask the coordinator."""
+        """Returns how many answers the store has. Reads the file of the store without asking the coordinator."""
         return read_number(self.store, "SELECT sum(succeeded + failed) FROM job")
 
     def wait_for_some(self, least):
@@ -94,7 +94,7 @@ class DurableTest(FantailTest):
 
 class Ends(DurableTest):
     def kill_and_start_again(self):
-        """Returns how many answers were recorded before the coordinator was killed."""
+        """Returns how many answers had been recorded when the coordinator was killed."""
         self.coordinator_program.kill()
         recorded = self.recorded()
         self.start_coordinator()
@@ -127,7 +127,7 @@ class Ends(DurableTest):
         self.assertEqual([n for n in before if after[n] != runs[n]], [])
 
     def lines_so_far(self, job_id, n):
-        """The first n lines of a stream that follows the running job."""
+        """Returns the first n result lines of a stream that follows the running job."""
         stream = Stream(self.ports[0], None, {}, f"/v1/jobs/{job_id}/results", method="GET")
         lines = []
         while len(lines) < n:

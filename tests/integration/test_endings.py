@@ -1,4 +1,4 @@
-"""Jobs of very many items that end early: their cost is bounded, whatever their size."""
+"""Jobs of very many items that end early: their cost is bounded even for the largest number of items."""
 import json
 import signal
 
@@ -29,8 +29,8 @@ class Endings(FantailTest):
                           {"Content-Type": "application/json", "Accept": accept})
 
     def assert_told_in_runs(self, errors, name):
-        """Checks that a few entries have all errors of this name. The entries cover all items up to the last without a
-        gap."""
+        """Checks that all errors of this name are in a few entries. The entries cover all items up to the last without
+        a gap."""
         told = [error for error in errors if error["error"]["name"] == name]
         self.assertLess(len(told), 200)
         for one, following in zip(told, told[1:] + [{"index": ITEMS}]):

@@ -27,7 +27,7 @@ class Ports(FantailTest):
         return None
 
     def only(self, port):
-        """A socket for which the kernel can choose this port only."""
+        """Returns a socket for which the kernel can choose only this port."""
         s = socket.socket()
         self.addCleanup(s.close)
         try:
@@ -56,8 +56,7 @@ class Ports(FantailTest):
             self.assertEqual(ft.request(worker.port, "GET", "/livez").status, 200)
 
     def test_a_worker_is_started_again_only_when_nothing_listens_on_its_port_any_more(self):
-        """This process stands for a task process that was just started and still has the sockets of its killed
-        worker."""
+        """This process plays a task process that was just started and still has the sockets of its killed worker."""
         port = self.free_port()
         listener = socket.socket()
         self.addCleanup(listener.close)
@@ -70,7 +69,7 @@ class Ports(FantailTest):
         self.assertEqual(self.worker(port=port).port, port)
 
 
-# Each way to fail, next to tests that pass.
+# Tests that fail in each possible way, and tests that pass.
 SAMPLES = """
 import unittest
 

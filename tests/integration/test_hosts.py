@@ -1,5 +1,5 @@
-"""The host programs, used directly as the worker uses them: items on stdin, answer lines on stdout. test_python_host.py has
-the one of Python functions."""
+"""The host programs, used directly as the worker uses them: items on stdin, answer lines on stdout. test_python_host.py
+tests the host of Python functions."""
 import json
 import os
 import signal
@@ -27,7 +27,7 @@ int fantail_task(const struct fantail_item *item, struct fantail_reply *reply)
 }
 """
 
-# A forked child returns from the task, crashes, or exits.
+# A task that forks. The forked child returns from the task, crashes, or exits.
 FORKS = """
 #include <sys/wait.h>
 #include <unistd.h>

@@ -212,7 +212,7 @@ class Answers(SharedFleetTest):
 
 
 class Carrying(SharedFleetTest):
-    """Values that must come back unchanged."""
+    """Values that must be returned unchanged."""
 
     @classmethod
     def make_fleet_options(cls, keeper):
@@ -279,7 +279,7 @@ class Carrying(SharedFleetTest):
 
 
 class Streaming(FantailTest):
-    """The time and the content of the lines."""
+    """When the lines of a stream come, and what they contain."""
 
     def test_first_results_come_before_the_last_item_is_done(self):
         fleet = self.fleet()
@@ -384,7 +384,7 @@ class Streaming(FantailTest):
         late.stop()
         fleet = ft.Fleet(self, self.coordinator(f"static://127.0.0.1:{port}"), [])
         with fleet.stream({"task": "square", "items": [3]}) as stream:
-            waiting = stream.line()  # has a "detail" after the address was tried
+            waiting = stream.line()  # the line has a "detail" if the address was already tried
             self.assertEqual((waiting["type"], waiting["reason"]), ("waiting", "no_workers"))
             self.worker(port=port)
             lines = stream.rest()
@@ -484,7 +484,7 @@ class Outcomes(SharedFleetTest):
 
 
 class RunningJobs(FantailTest):
-    """Jobs in the answers to other requests."""
+    """Running jobs in the answers to other requests."""
 
     def test_running_jobs_are_listed_and_can_be_cancelled(self):
         fleet = self.fleet()

@@ -40,7 +40,7 @@ int fantail_task(const struct fantail_item *item, struct fantail_reply *reply)
 
 class LocalTest(FantailTest):
     def local(self, *arguments, tasks=EXAMPLE_TASKS):
-        """A running `fantail local`, and the port of its coordinator."""
+        """Starts `fantail local`. Returns the program and the port of its coordinator."""
         program = self.start("fantail", "local", "--port", 0, "--tasks", tasks, *arguments)
         found = wait_until(lambda: re.search(r"^fantail: ready at http://127\.0\.0\.1:(\d+)$", program.stdout(), re.M)
                            or not program.alive(), "the ready line")
@@ -158,7 +158,7 @@ class Watch(LocalTest):
         write_file(os.path.join(self.folder_of_tasks, task, name), text)
 
     def ask(self, task="work"):
-        """The current answer of the task, and the process that gave it."""
+        """Returns the current answer of the task, and the process that gave it."""
         answer = request(self.port, "POST", "/v1/jobs", json.dumps({"task": task, "items": [1]}).encode()).json
         self.assertEqual(answer["status"], "succeeded", answer)
         return tuple(answer["results"][0])

@@ -15,8 +15,8 @@ from certificates import Authority
 from cli_testing import FANTAIL, CliTest, Ended
 from fantail_testing import wait_until
 
-# Each item is noted in a file when it begins. Item `stop` waits until the gate is open. Each item takes at least `pause`
-# seconds.
+# Each item writes its number to a file when it begins, and takes at least `pause` seconds. Item `stop` waits until the
+# gate is open.
 TASK = """
 import json, os, sys, time
 runs = os.open({runs!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -31,7 +31,7 @@ for line in sys.stdin:
 
 
 class Run:
-    """A running `fantail map`. Its input is written by a thread, and its output goes to files."""
+    """A running `fantail map`. A thread writes its input. Its output goes to files."""
 
     def __init__(self, test, *arguments, items, name="map"):
         self.out_path, self.err_path = (os.path.join(test.folder, f"{name}.{kind}") for kind in ("stdout", "stderr"))
@@ -78,8 +78,8 @@ class Reconnects(CliTest):
     """Real services. Item STOP of the task waits for a gate, so that its job is running when the coordinator is lost."""
 
     STOP = 3000
-    # A job whose items must not run twice has work for 0.25 s. Without a pause, a quick machine runs the whole input in
-    # this time. Then all items after STOP are in doubt.
+    # If items must not run twice, a job is given work for 0.25 s. Without a pause, a fast machine runs the whole input
+    # in this time. Then it is unknown for all items after STOP whether they ran.
     PAUSE = 0.001
 
     def setUp(self):
@@ -88,7 +88,7 @@ class Reconnects(CliTest):
 
     def workers(self, count=1, pause=0, **task):
         program = TASK.format(runs=self.runs_path, stop=self.STOP, gate=self.gate_path, pause=pause)
-        # Python may buffer its input, because a worker sends more items only after the answers.
+        # Python may buffer the items, because a worker sends more items only after it has the answers.
         tasks = self.tasks(noted={"json": {"mode": "stream", "command": ["python3", "-u", "noted.py"],
                                            "item_timeout_s": 900, **task}, "files": {"noted.py": program}})
         return [self.worker(tasks=tasks) for _ in range(count)]
@@ -104,13 +104,13 @@ class Reconnects(CliTest):
         ft.write_file(self.gate_path, "")
 
     def runs(self):
-        """How often each item has begun."""
+        """Returns how often each item has begun."""
         with contextlib.suppress(FileNotFoundError), open(self.runs_path, encoding="ascii") as runs:
             return collections.Counter(int(line) for line in runs)
         return collections.Counter()
 
     def failed(self):
-        """The lines of the errors file by their index."""
+        """Returns the lines of the errors file by their index."""
         with open(os.path.join(self.folder, "errors"), encoding="utf-8") as lines:
             return {error["index"]: error for error in map(json.loads, lines)}
 
@@ -149,7 +149,7 @@ class Reconnects(CliTest):
                 coordinator = self.coordinator(workers)
                 run = Run(self, "noted", "--order", order, "--url", f"http://127.0.0.1:{coordinator.port}",
                           items=range(50000), name=order)
-                wait_until(lambda: self.runs()[self.STOP] > 0 and run.lines(), "answers and the item that waits")
+                wait_until(lambda: self.runs()[self.STOP] > 0 and run.lines(), "answers, and the start of the item that waits")
                 coordinator.kill()
                 wait_until(lambda run=run: "reconnecting" in run.err, "the loss")
                 self.open_gate()
@@ -198,7 +198,7 @@ class Reconnects(CliTest):
         failed = self.failed()
         self.assertIn(self.STOP, failed)
         self.assertEqual({error["error"]["name"] for error in failed.values()}, {"coordinator_lost"})
-        self.assertLess(len(failed), 600)  # the chunks of two jobs that were with the worker
+        self.assertLess(len(failed), 600)  # the chunks of two jobs that the worker had
         self.assertEqual(ended.lines, ["null" if n in failed else str(n * n) for n in range(6000)])
         self.assertEqual(set(self.runs().values()), {1})
 
@@ -227,7 +227,8 @@ class Reconnects(CliTest):
 
     @staticmethod
     def status_of(port):
-        """The status of an answer, or None if there was none. HAProxy gives none if a kept connection was lost."""
+        """Returns the status of the answer; None: no answer came. HAProxy sends no answer if a kept connection was
+        lost."""
         with contextlib.suppress(OSError, http.client.HTTPException):
             return ft.request(port, "GET", "/v1/tasks").status
 
@@ -385,8 +386,8 @@ class Played(CliTest):
     """A coordinator or a proxy, played by a small server."""
 
     def serve(self, *answers, idempotent=None, tasks_status=200):
-        """Each answer is for one POST, and the last one is used again. An answer is a list of lines, in which bytes are
-        sent unchanged, or a status with a content type. Returns the bodies of the requests."""
+        """Each answer is for one POST, and the last answer is also for all later ones. An answer is a list of lines, in
+        which bytes are sent unchanged, or a status with a content type. Returns the bodies of the requests."""
         bodies = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -488,7 +489,8 @@ class Played(CliTest):
         self.assertIn(b"item 1: coordinator_lost", ended.err)
 
     def drained(self, idempotent, *arguments, last=DRAINED, left=0):
-        """The first answer of a job of five items says that the coordinator drains. The second one has `left` items."""
+        """The first answer to a job of five items says that the coordinator drains. The second answer has `left`
+        items."""
         tail = [cancelled(1, True), value(2, 9), cancelled(3, False), cancelled(4, False), last]
         again = [START, *(value(n, f"again {n}") for n in range(left)), END]
         url, bodies = self.serve([START, value(0, 1), *tail], again, idempotent=idempotent)

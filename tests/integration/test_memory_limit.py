@@ -26,7 +26,8 @@ def run(item):
 
 
 def limit_memory(program):
-    """Limits the program to SPARE more address space. A sanitizer has already reserved its own."""
+    """Limits the program to SPARE more address space. A sanitizer has already reserved the address space that it
+    needs."""
     with open(f"/proc/{program.pid}/status", encoding="ascii") as status:
         size = int(re.search(r"^VmSize:\s+(\d+) kB", status.read(), re.M)[1]) << 10
     resource.prlimit(program.pid, resource.RLIMIT_AS, (size + SPARE, resource.RLIM_INFINITY))

@@ -55,7 +55,7 @@ class Document(SharedFleetTest):
             self.fail(f"{method} {path} is not served: remove it from \"paths\" of {FILE}")
 
     def test_each_parameter_of_a_query_is_known_and_no_other_is(self):
-        """Each call is made with each of its parameters, and with another one."""
+        """Each call is made with each of its parameters, and with an unknown parameter."""
         for (method, path), operation in operations(self.document).items():
             if path in ("/autoscale", "/metrics") or operation.get("security") == []:
                 continue

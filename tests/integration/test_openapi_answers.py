@@ -54,7 +54,7 @@ class Problems(FantailTest):
         self.see(method, path, status, request(port, method, path.replace("{id}", job) + query, body, headers))
 
     def raw(self, port, method, path, status, query="", version="1.1", end="\r\n", token=True):
-        """Does the same with a head that http.client does not send."""
+        """Makes a request with a head that http.client would not send, and notes its answer."""
         with socket.create_connection(("127.0.0.1", port), timeout=ft.LIMIT_S) as s:
             s.sendall((f"{method} {path.replace('{id}', ID)}{query} HTTP/{version}\r\nHost: x\r\nConnection: close\r\n"
                        + (f"Authorization: Bearer {TOKEN}\r\n" if token else "") + end).encode())
@@ -77,7 +77,7 @@ class Problems(FantailTest):
     # Statuses that every call can have.
 
     def see_bad_requests(self):
-        """Each call is sent heads that no call accepts."""
+        """Sends each call heads that no call accepts."""
         coordinator = self.new_coordinator([self.plain], "--token-file", self.tokens, "--worker-token-file", self.tokens,
                                            "--register-workers", "--max-body-bytes", "2000", "--upload-pause-s", "0.5")
         for (method, path), operation in self.operations.items():
@@ -142,7 +142,7 @@ class Problems(FantailTest):
             self.ask(port, method, path, 404, job="x" * 100)
 
     def see_uploads(self):
-        """A second request with the key of one that is still being received."""
+        """Sends a second request with the key of a request that is still being received."""
         port = self.new_coordinator([self.plain]).port
         first = http.client.HTTPConnection("127.0.0.1", port, timeout=ft.LIMIT_S)
         first.putrequest("POST", "/v1/jobs?task=square")
@@ -219,7 +219,7 @@ class Values(FantailTest):
         return ft.Stream(port, json.dumps(job), {"Accept": NDJSON, **(headers or {})}, path="/v1/jobs" + query)
 
     def all_of(self, stream):
-        """The rest of a stream, with its start line."""
+        """Returns the start line and the rest of a stream."""
         rest = stream.rest()
         return [stream.start, *rest]
 
@@ -238,7 +238,8 @@ class Values(FantailTest):
             self.take_document("JobAnswer", request(port, "POST", "/v1/jobs", json.dumps(body)).json)
 
     def see_waiting(self, port):
-        """A job whose items wait. It has progress lines and heartbeats, is in the lists, and is finally cancelled."""
+        """A job whose items wait. The job has progress lines and heartbeats, is in the lists, and is finally
+        cancelled."""
         with self.stream_of(port, {"task": "gate", "items": [1]}, "?progress_s=2") as stream:
             lines = [stream.line_of("heartbeat"), stream.line_of("progress")]
             listed = self.take_document("StoredJobs", request(port, "GET", "/v1/jobs").json)

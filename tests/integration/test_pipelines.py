@@ -21,7 +21,7 @@ def with_examples(keeper, **more):
 
 
 def timed_out(document):
-    """The items that passed their time limit or the deadline."""
+    """Returns the items that exceeded their time limit or the deadline."""
     return [e["index"] for e in document["errors"] if e["error"]["name"] in ("timed_out", "deadline_exceeded")]
 
 

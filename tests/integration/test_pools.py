@@ -40,7 +40,7 @@ class Pools(FantailTest):
         return answer.json["results"]
 
     def unknown(self, fleet):
-        """How many chunks went to a worker that lacks the task."""
+        """Returns how many chunks went to a worker that lacks the task."""
         return fleet.metric(fleet.coordinator, "fantail_chunk_attempts_total", result="task_unknown")
 
     def two_pools(self):
@@ -117,7 +117,7 @@ class Pools(FantailTest):
 
     def test_two_pools_under_load_take_up_a_worker_with_a_new_task(self):
         """Jobs for both pools run all the time. No chunk goes to a worker without its task, even while a new worker
-        arrives. The demand of each task stays right."""
+        arrives. The reported demand of each task stays right."""
         gates = {"a": self.gate(), "b": self.gate()}
         a, b = ({f"hold_{name}": gates[name].task, name: CAT} for name in "ab")
         folders = [self.task_folder("a", **a)] * 3 + [self.task_folder("b", **b)] * 2 + [self.task_folder("ab", **a, **b)]
@@ -140,7 +140,8 @@ class Pools(FantailTest):
         self.addCleanup(over.set)
         wait_until(lambda: min(ran) > 0 or errors, "jobs of both tasks")
         self.worker(tasks=self.task_folder("c", c=CAT), port=port)
-        # The job is sent only once. So it succeeds only if the coordinator learns of the task during its search.
+        # The job is sent only once. So it succeeds only if the coordinator, when it asks its workers, finds the new
+        # task.
         started, first = time.monotonic(), []
         asking = threading.Thread(target=lambda: first.append(fleet.job({"task": "c", "items": [1, 2]})))
         asking.start()
@@ -178,7 +179,8 @@ class Pools(FantailTest):
         self.assertEqual(self.listed(fleet)["new"]["workers"], 1)
 
     def delete_a(self):
-        """A fleet whose workers had the task a until a moment ago. The coordinator does not know yet that it is gone."""
+        """Returns a fleet whose workers had the task a until a moment ago. The coordinator does not know yet that the
+        task is gone."""
         folder = self.task_folder("tasks", a=CAT, b=CAT)
         workers = [self.worker(tasks=folder) for _ in range(2)]
         fleet = ft.Fleet(self, self.coordinator(workers), workers)
@@ -252,7 +254,8 @@ class Pools(FantailTest):
             self.assertEqual(stream.line_of("result")["value"], 2)
 
 
-# The first run of an item that is not 0 to 9 appends and waits for the gate; the second one appends and answers.
+# Each run of an item appends the item to a log. The first run of an item above 9 then waits for the gate. All other
+# runs answer.
 APPEND = """import os, time
 def run(item):
     with open(%(log)r, "a") as log:
@@ -274,8 +277,7 @@ class Hedges(FantailTest):
                 "files": {"task.py": APPEND % {"log": log, "gate": gate.path}}}
 
     def runs(self, name):
-        """The items that the processes of the worker have begun. An item occurs once for each time that it was
-        begun."""
+        """Returns the items that the processes of the worker have begun. An item that was begun twice occurs twice."""
         path = os.path.join(self.folder, name + ".log")
         if not os.path.exists(path):
             return []
@@ -292,11 +294,11 @@ class Hedges(FantailTest):
                     "hedge": {"enabled": True, "max_extra_percent": 100}}
         with fleet.stream(job("unsaid")) as unsaid, fleet.stream(job("no")) as no:
             wait_until(lambda: all(10 in self.runs(task) for task in ("unsaid", "no")), "the stragglers")
-            # The straggler of this job waits until it is hedged. The stragglers of the other jobs began earlier, so by
-            # then they are late too.
+            # The straggler of this job ends only after it was hedged. The stragglers of the other jobs began earlier,
+            # so by then they are late, too.
             counts = fleet.job(job("yes")).json["counts"]
             self.assertEqual(counts["succeeded"], 11)
-            self.assertGreaterEqual(counts["hedged"], 1)  # on a busy machine others are late too
+            self.assertGreaterEqual(counts["hedged"], 1)  # on a busy machine other items are late, too
             self.assertEqual(sorted(set(self.runs("yes"))), [*range(11)])
             self.assertGreaterEqual(self.runs("yes").count(10), 2)
             gate.open()
@@ -331,7 +333,8 @@ class Lanes(FantailTest):
             self.assert_counts(long.rest()[-1]["counts"], succeeded=18, retried=0)
 
     def test_a_worker_that_is_full_of_one_task_still_gets_another(self):
-        """Other clients fill the worker with chunks of one task, so each chunk of it is answered 429."""
+        """Other clients fill the worker with chunks of one task, so that further chunks of this task are answered
+        429."""
         gate = self.gate()
         fleet = self.fleet(processes=1, tasks=self.tasks(long=gate.task, short=CAT), worker_arguments=("--max-chunks", "4"))
         worker = fleet.workers[0]

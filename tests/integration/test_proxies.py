@@ -17,7 +17,8 @@ LONG_LINE = b'"' + b"x" * (64 * 1024 - 3) + b'"\n'
 
 
 class ProxyTest(SharedFleetTest):
-    """A coordinator with one worker, and a proxy in front of it. Classes with tests for it come next; then the proxies."""
+    """A coordinator with one worker, and a proxy in front of it. Below come first the classes with the tests, then the
+    classes for each proxy."""
 
     proxy = None  # a name that proxies.start() knows
     kind = "stock"
@@ -69,7 +70,7 @@ class ProxyTest(SharedFleetTest):
     # Requests through the proxy.
 
     def url(self, path):
-        """The address in a request to this proxy. A forward proxy gets an absolute address."""
+        """Returns the address for a request through this proxy. A forward proxy gets an absolute address."""
         return path
 
     def ask(self, method, path, body=None, **headers):
@@ -94,7 +95,7 @@ class Answers:
             self.assertIsNone(stream.line_of("heartbeat").get("value"))
             self.assertEqual(stream.start["type"], "start")
             for i, name in enumerate(self.names):
-                self.open(name)  # this item is answered only now
+                self.open(name)  # the item is answered only after this
                 self.assertEqual(stream.line_of("result"), {"type": "result", "index": i, "value": name})
             self.assertEqual(stream.line_of("end")["status"], "succeeded")
 
@@ -175,7 +176,8 @@ class SlowUploads:
 
 class Uploads(SlowUploads):
     def test_a_long_upload_with_a_length_or_in_chunks_is_whole(self):
-        """Longer than what any proxy buffers in memory. tests/fault/test_behind_proxies.py has more bytes."""
+        """The upload is longer than what any proxy buffers in memory. tests/fault/test_behind_proxies.py has more
+        bytes."""
         count = self.upload_bytes // len(LONG_LINE)
         for headers in {}, {"Content_Length": str(count * len(LONG_LINE))}:
             answer = self.upload((LONG_LINE for _ in range(count)), "?task=echo&reduce=count", **headers)
@@ -193,7 +195,8 @@ class UploadsAtOnce(Uploads):
 
 
 class SilentHangUps(EarlyHangUps):
-    """Not even a heartbeat is sent. So a proxy notices only by its own checks that its client is gone."""
+    """The coordinator sends nothing, not even a heartbeat. So only the proxy's own checks can find that its client is
+    gone."""
 
     heartbeat_s = 3600
 

@@ -24,7 +24,7 @@ class EndsTest(ft.FantailTest):
         return os.path.join(self.folder, name)
 
     def script(self, text, **more):
-        """Starts a script. Its fleet has its folders in the folder of the test."""
+        """Starts a script. The fleet of the script has its folders in the folder of the test."""
         head = HEAD.format(package=calls.PACKAGE, tests=os.path.dirname(calls.__file__), folder=self.folder)
         path = self.path("script.py")
         with open(path, "w", encoding="utf-8") as file:
@@ -46,7 +46,7 @@ class EndsTest(ft.FantailTest):
         return [name for name in os.listdir(self.folder) if name.startswith("fantail-")]
 
     def started(self, process):
-        """The processes of a script's fleet, once a call has written its process id."""
+        """Waits until a call has written its process id. Returns the processes of the script's fleet."""
         read_number(self.path("pid"))
         found = descendants(process.pid)
         self.assertTrue(any("fantail-worker" in command_line(pid) for pid in found))

@@ -28,7 +28,7 @@ GROUPS = ("ExecutorTest", "WaitTests", "AsCompletedTests", "ExecutorShutdownTest
 
 
 def parts_of_cpython():
-    """The classes of CPython's tests. They are in one module, or since Python 3.12 in a package."""
+    """Returns the classes of CPython's tests. These are in one module; since Python 3.12, they are in a package."""
     try:
         from test import test_concurrent_futures as suite
         if not hasattr(suite, "__path__"):
@@ -53,7 +53,7 @@ class ConcurrentFutures(ft.FantailTest):
             worker_count = 5
 
             def create_event(self):
-                """Some versions of CPython's tests ask for an event that their executor's processes can wait for."""
+                """Some versions of CPython's tests need an event for which the executor's processes can wait."""
                 return calls.FileEvent(next(paths))
 
             def setUp(self):

@@ -187,7 +187,7 @@ TRAILERS = [
     ("too many", CHUNKED + b"0\r\n" + b"A: b\r\n" * 300 + b"\r\n", 431),
 ]
 
-# Well-formed, if odd. (what, bytes, status); SMUGGLED follows and is served.
+# Requests that are odd but well-formed: (what, bytes, status). SMUGGLED follows each of them and is served.
 ODD = [
     ("an empty line first", b"\r\n" + GET + b"\r\n", 200),
     ("no space after the colon", b"GET /livez HTTP/1.1\r\nHost:x\r\n\r\n", 200),

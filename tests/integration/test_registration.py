@@ -69,7 +69,7 @@ class Registration(FantailTest):
         print(f"\nready after {ready - began:.3f} s; its first item was answered {time.monotonic() - ready:.3f} s later")
 
     def test_addresses_of_an_old_dns_answer_do_not_matter(self):
-        """The name has only addresses where no program listens any more, as with the cache of a name server."""
+        """The name has only addresses where no program listens any more, as when the cache of a name server is old."""
         dead = self.free_port()
         for workers in (f"dns://localhost:{dead}", f"static://127.0.0.1:{dead}"):
             coordinator = self.registering_coordinator("--register-workers", workers=workers)

@@ -88,7 +88,7 @@ class SocketFiles(FantailTest):
         workers[0].kill()
         self.assertTrue(os.path.exists(self.path("one")))
         self.squares(coordinator, 20000)
-        wait_until(lambda: self.is_refused("one"), "the end of what the killed worker was starting")
+        wait_until(lambda: self.is_refused("one"), "the end of the processes that the killed worker was starting")
         self.worker_at("one")
         workers[1].stop()
         self.assertFalse(os.path.exists(self.path("two")))

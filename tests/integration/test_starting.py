@@ -6,7 +6,7 @@ import os
 import fantail_testing as ft
 from fantail_testing import FantailTest, wait_until
 
-# Loads until the file exists, or for so many seconds.
+# LOADS is the path of a file or a number of seconds: the task loads until the file exists, or for this time.
 MODULE = """
 import os, time
 print("loading the model")

@@ -5,8 +5,8 @@ import threading
 import fantail_testing as ft
 from fantail_testing import FantailTest, in_time, with_more_time
 
-# Answers {"value": item} and flushes each line. The item determines its further output. "before" is printed while the
-# true answer is still being computed, so the number of lines is right before the answers are.
+# Answers {"value": item} and flushes each line. The item determines its further output. With "before", the surplus line
+# comes while the true answer is still being computed. So the number of lines is right before the answers are complete.
 PROGRAM = """
 import json, sys, time
 mode = sys.argv[1]

@@ -34,7 +34,7 @@ def run(item):
     raise ValueError(item)
 """
 
-# A stream program in Python. It answers "good" items. For all other items it does what `sys.argv[1]` says.
+# A stream program in Python. It answers "good" items. `sys.argv[1]` says what it does with all other items.
 STREAM = """
 import os, sys, time
 mode = sys.argv[1]
@@ -86,7 +86,7 @@ def make_tasks(keeper):
 
 
 class ItemTime(FantailTest):
-    """The time limit of one item: the job sets one, and the task may set one."""
+    """The time limit of one item. Both the job and the task can set it."""
 
     def test_the_shorter_limit_of_job_and_task_counts(self):
         sleep = {"mode": "exec", "command": ["sleep", "{}"]}
@@ -116,7 +116,7 @@ class Misbehaving(SharedFleetTest):
         self.assertEqual(self.shared.job({"task": "echo", "items": ["well"]}).json["results"], ["well"])
 
     def errors(self, task, items, **options):
-        """The document of the job, and its errors by index."""
+        """Returns the document of the job, and its errors by index."""
         answer = self.shared.job({"task": task, "items": items, "retry": {"max_attempts": 1}, **options})
         self.assertEqual(answer.status, 200, answer)
         return answer.json, {entry["index"]: entry["error"] for entry in answer.json["errors"]}

@@ -10,7 +10,7 @@ import fantail_testing as ft
 from fantail_testing import JSON, NDJSON, TEXT, FantailTest, SharedFleetTest
 
 MARK = b"\xef\xbb\xbf"
-# Name in the answer, codec, mark.
+# (The name in the answer, the codec, the byte order mark).
 WIDE = (("UTF-16 (little endian)", "utf-16-le", b"\xff\xfe"), ("UTF-16 (big endian)", "utf-16-be", b"\xfe\xff"),
         ("UTF-32 (little endian)", "utf-32-le", b"\xff\xfe\0\0"), ("UTF-32 (big endian)", "utf-32-be", b"\0\0\xfe\xff"))
 
@@ -35,7 +35,7 @@ ITEMS = ["h\u00e9llo", "\u65e5\u672c", "a b"]
 
 
 def bodies(items):
-    """The same items in each form: (Content-Type, query, text)."""
+    """Returns the same items in each form: (Content-Type, query, text)."""
     return ((JSON, "", json.dumps({"task": "echo", "items": items}, ensure_ascii=False)),
             (NDJSON, QUERY, "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items)),
             (TEXT, QUERY, "".join(item + "\n" for item in items)))
@@ -162,8 +162,8 @@ class Bodies(SharedFleetTest):
                 self.assert_problem(post(body, NDJSON), 400, words=words)
 
 
-# The output of a command, and its result with `output` auto, json, text and lines. The result is a value, or words of
-# the cause.
+# The output of a command, and its result with `output` auto, json, text and lines. The result is a value, or words that
+# the cause must contain.
 BAD = ("bad_output",)
 OUTPUTS = (
     (b"caf\xc3\xa9\n", "caf\u00e9", BAD, "caf\u00e9", ["caf\u00e9"]),
@@ -295,7 +295,7 @@ class StandardInput(SharedFleetTest):
 
     def test_a_mark_before_a_later_line_fails_that_item(self):
         for arguments in ((), ("--text",)):
-            for count in (1, 30000):  # also if a line is the first line of a body
+            for count in (1, 30000):  # with 30000, the line is the first line of a body
                 lines = [b"1"] * (2 * count + 1)
                 lines[count] = MARK + b"1"
                 status, out, _, failed = self.map(b"\n".join(lines), *arguments)

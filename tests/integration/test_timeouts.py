@@ -11,7 +11,8 @@ UPLOAD = (b"POST /v1/jobs?task=square HTTP/1.1\r\nHost: x\r\nContent-Type: appli
 
 
 def ask(connection, port, data):
-    """Sends data and returns the first bytes of the answer; b"" if the service closes without one."""
+    """Sends data and returns the first bytes of the answer; b"" if the service closes the connection without an
+    answer."""
     connection.settimeout(ft.LIMIT_S)
     connection.connect(("127.0.0.1", port))
     connection.sendall(data)
@@ -19,7 +20,7 @@ def ask(connection, port, data):
 
 
 def slow_lines(count, seconds):
-    """A producer that needs some time for each line."""
+    """Yields lines, and waits for some time before each line."""
     for i in range(count):
         time.sleep(seconds)
         yield b"%d\n" % i

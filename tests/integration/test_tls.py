@@ -355,7 +355,7 @@ class Workers(Tls):
         worker = self.worker()
         fleet = ft.Fleet(self, self.coordinator(f"https://localhost:{worker.port}", "--worker-ca", good.ca,
                                                 "--worker-wait-s", 2), [worker])
-        # A reset may cut the answer, so the received part must identify the answer.
+        # A reset may cut off the answer, so the received part must suffice to recognise plain HTTP.
         self.assert_unreachable(fleet, "TLS (not_tls|handshake_failed)")
 
     def test_http_to_a_worker_that_speaks_tls(self):

@@ -86,7 +86,7 @@ class CollectorHandler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # this item waited for less time
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the service did not wait so long for this answer
             self.wfile.write(answer)
 
     def log_message(self, *_):
@@ -113,7 +113,8 @@ class TracingTest(FantailTest):
         return collector
 
     def traced(self, collector, **more):
-        """The environment of a service that exports. collector: a Collector, or a port where nothing listens."""
+        """Returns the environment of a service that exports traces. collector: a Collector, or a port where nothing
+        listens."""
         port = collector if isinstance(collector, int) else collector.port
         return self.environment(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}", OTEL_BSP_SCHEDULE_DELAY="50",
                                 **more)
@@ -127,7 +128,8 @@ class TracingTest(FantailTest):
         return Fleet(self, coordinator, started)
 
     def spans(self, collector, fleet, job_spans=1):
-        """All spans. Waits until those of the jobs have come and both services have nothing left to send."""
+        """Returns all spans. First waits until the spans of the jobs have come, and stops both services so that they
+        send the rest."""
         wait_until(lambda: len(collector.found(service="fantail-coordinator", kind=SERVER)) >= job_spans,
                    "the job's span")
         for program in (fleet.coordinator, *fleet.workers):
@@ -180,7 +182,7 @@ class Spans(TracingTest):
             self.assertLess(abs(span.end / 1e9 - time.time()), self.TIME_LIMIT_S, span)
             above = by_id.get(span.parent)
             if above:
-                # Both services use the clock of this machine, but each reads it once for many spans.
+                # Both services use the clock of this machine, but each of them reads the clock once for many spans.
                 self.assertLess(above.start, span.start + max(50_000_000, took_ns), (above, span))
         self.check_logs(fleet, job, attempts, chunks)
 
@@ -231,7 +233,7 @@ class Spans(TracingTest):
         again = [s for s in attempts if s["fantail.chunk"] == lost["fantail.chunk"] and s is not lost]
         self.assertTrue(lost.failed)
         self.assertEqual((lost["error.type"], lost["fantail.attempt"]), ("lost", 1))
-        # The chunk may have been sent to the dead worker once more before it was sent to the other worker.
+        # The chunk may have been sent to the dead worker again before it was sent to the other worker.
         whole = [s for s in again if s["fantail.result"] == "complete"]
         self.assertEqual(len(whole), 1, attempts)
         self.assertGreater(whole[0]["fantail.attempt"], 1)
@@ -432,7 +434,7 @@ class BadCollectors(TracingTest):
         collector = self.collector(answer=lambda count: (400, {}))
         fleet = self.traced_fleet(self.environment(), coordinator_env=self.traced(collector))
         self.run_jobs(fleet, 2)
-        # One span for each job and one for its attempt.
+        # Each job has two spans: its own, and the one of its attempt.
         wait_until(lambda: self.dropped(fleet, fleet.coordinator) == 4, "the count")
 
     def test_what_a_200_rejects_is_counted_as_dropped(self):

@@ -14,7 +14,8 @@ CHUNK = "application/vnd.fantail.chunk+x-ndjson"
 
 class Dying(FantailTest):
     def results_while(self, fleet, act, items=120, seconds=0.05):
-        """Streams a job of items that sleep, and calls act() once a few have been answered. Returns its lines."""
+        """Streams a job of items that sleep, and calls act() when a few items have been answered. Returns the lines of
+        the stream."""
         with fleet.stream({"task": "sleep", "items": [seconds] * items}) as stream:
             lines = [stream.line() for _ in range(8)]
             act()
@@ -293,7 +294,7 @@ class FullAndDraining(FantailTest):
         self.assertEqual((answer.headers["Fantail-Slots"], answer.headers["Fantail-Free"]), ("2", "0"))
         self.assertEqual(ft.request(worker.port, "GET", "/readyz").status, 200)
         other = ft.request(worker.port, "POST", "/v1/tasks/square", b"3\n", {"Content-Type": NDJSON})
-        self.assertEqual(other.status, 200, "each task has room of its own")
+        self.assertEqual(other.status, 200, "each task has its own limit")
         self.assertIn(b'{"value":9}', other.body)
         for s in held:
             s.close()
@@ -315,7 +316,7 @@ class FullAndDraining(FantailTest):
         self.assertTrue(answer.headers["Fantail-Worker"])
         self.assertEqual(post("j/1").status, 200)
         first.close()
-        wait_until(lambda: post("j/0").status == 200, "the chunk's name being free again")
+        wait_until(lambda: post("j/0").status == 200, "the end of the other use of the chunk's name")
 
     def test_the_next_worker_removes_the_temporary_folder_of_a_killed_one_and_not_of_a_living_one(self):
         tmp = os.path.join(self.folder, "tmp")

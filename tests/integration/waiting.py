@@ -2,9 +2,9 @@
 
 A test does not check how fast something is, because everything is slow on a busy machine; bench/ measures speed. A test
 waits for a condition, with a limit that is reached only if something is broken (wait_until). Work that must still run
-while the test checks something ends when the test opens a gate (Gate). A time limit of the product, such as the one of
-an item, may be too short on a busy machine. Then the test says what should have happened before the limit (in_time),
-and is repeated with a longer limit (with_more_time).
+while the test checks something ends when the test opens a gate (Gate). A time limit of the product, such as the limit
+for an item, may be too short on a busy machine. For such a limit, the test says what must have happened in time
+(in_time), and is repeated with a longer limit (with_more_time).
 """
 import os
 import time
@@ -29,14 +29,15 @@ class TooLittleTime(AssertionError):
 
 
 def in_time(holds, what):
-    """Ends an attempt of with_more_time() that needs a longer limit, if `holds` is false. Only a slow machine may be
-    the cause."""
+    """If `holds` is false, ends this attempt of with_more_time(), so that the next attempt gets a longer limit. Use it
+    only where a slow machine is the only possible cause."""
     if not holds:
         raise TooLittleTime(f"{what}: not in time")
 
 
 def with_more_time(attempt, limits=(1, 4, 16)):
-    """Calls attempt(limit) with longer and longer limits until one was long enough. Any other failure counts at once."""
+    """Calls attempt(limit) with longer and longer limits until one is long enough. Any other failure fails the test
+    immediately."""
     for limit in limits[:-1]:
         try:
             return attempt(limit)
@@ -46,7 +47,7 @@ def with_more_time(attempt, limits=(1, 4, 16)):
 
 
 class Gate:
-    """A task whose items end when the test calls open(). Each item is answered with itself."""
+    """A task whose items end when the test calls open(). The value of an item is the item itself."""
 
     def __init__(self, folder):
         self.path = os.path.join(folder, f"gate-{id(self)}")

@@ -1,7 +1,7 @@
 """A Kubernetes control plane without nodes: etcd, kube-apiserver and the controllers, on loopback and in their own folder.
 
-It validates, sets defaults, stores and rolls out like a cluster, but runs no containers. `Ready` reports each pod as
-running, so that rollouts end. build-control-plane builds the programs.
+It validates, sets defaults, stores objects and does rollouts like a cluster, but runs no containers. `Ready` reports
+each pod as running, so that rollouts end. build-control-plane builds the programs.
 """
 import contextlib
 import json
@@ -29,7 +29,7 @@ CONTROLLERS = ("deployment-controller", "replicaset-controller", "namespace-cont
 
 
 def programs():
-    """(True, None), or (None, the reason why it is not available)."""
+    """Returns (True, None), or (None, the reason why the control plane is not available)."""
     missing = [name for name in PROGRAMS if not os.access(f"{FOLDER}/{name}", os.X_OK)]
     return (None, f"no {missing[0]} in {FOLDER}: tests/manifests/build-control-plane makes it") if missing else (True, None)
 

@@ -26,8 +26,8 @@ KUSTOMIZE_MODULE = "sigs.k8s.io/kustomize/kustomize/v5@v5.7.1"
 
 @contextlib.contextmanager
 def one_at_a_time():
-    """Holds a lock. If several test files run at the same time, one of them downloads a tool, and the others find
-    it."""
+    """Holds a lock. If several test files run at the same time, one of them downloads a tool, and the other ones find
+    the tool."""
     os.makedirs(TOOLS, exist_ok=True)
     with open(os.path.join(TOOLS, "lock"), "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -54,7 +54,7 @@ def importable(module):
 @functools.cache
 def python_packages(*modules):
     """Returns whether the modules can be imported, from this machine or from PyPI."""
-    # At the end of the path, so that modules of the machine are preferred.
+    # The folder is at the end of the path, so that modules of the machine are preferred.
     if PYTHON_FOLDER not in sys.path:
         sys.path.append(PYTHON_FOLDER)
     missing = [m for m in modules if not importable(m)]
@@ -72,13 +72,14 @@ def python_packages(*modules):
 
 
 def python_environment():
-    """The environment for a Python that should find these modules, too."""
+    """Returns the environment for a Python process that needs the modules in PYTHON_FOLDER."""
     return dict(os.environ, PYTHONPATH=PYTHON_FOLDER)
 
 
 @functools.cache
 def promtool():
-    """The program of this machine, or from the Debian package without installing it, as that would start a server."""
+    """Finds promtool on this machine, or unpacks it from the Debian package. Installing the package would start a
+    server."""
     own = os.path.join(TOOLS, "promtool")
     found = shutil.which("promtool") or (own if os.path.exists(own) else None)
     if found:
@@ -90,7 +91,7 @@ def promtool():
             return own, None
         # If it runs as root, apt switches to its own user, which cannot write to this folder.
         why = fetch(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "prometheus"], 60, cwd=folder)
-        # In later releases of Debian it is a separate package.
+        # In later releases of Debian, promtool is a separate package.
         fetch(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "promtool"], 60, cwd=folder)
         for package in glob.glob(folder + "/*.deb"):
             why = why or fetch(["dpkg-deb", "-x", package, folder], 60)
@@ -104,7 +105,7 @@ def promtool():
 
 @functools.cache
 def kustomize():
-    """The command that renders: [program, "build"] or similar."""
+    """Returns the command that renders the manifests: [program, "build"] or similar."""
     own = os.path.join(TOOLS, "kustomize")
     if shutil.which("kustomize"):
         return ["kustomize", "build"], None
@@ -128,7 +129,7 @@ BIN = os.environ.get("FANTAIL_BIN", os.path.join(ROOT, "build/bin"))
 
 @functools.cache
 def program_options(program):
-    """The environment variables that one of the services knows; None if it is not built."""
+    """Returns the environment variables that this service knows; None if the service is not built."""
     path = f"{BIN}/{program}"
     if not os.access(path, os.X_OK):
         return None

@@ -17,7 +17,7 @@ PROGRAMS, NO_PROGRAMS = control_plane.programs()
 # Kinds of other projects, which are accepted unchecked.
 KINDS = {"keda.sh/v1alpha1": ("ScaledObject",), "monitoring.coreos.com/v1": ("PodMonitor", "PrometheusRule"),
          "cert-manager.io/v1": ("Issuer", "Certificate")}
-# These commands need running containers, a registry or a person. For all others, `kubectl` is the real one.
+# These commands need running containers, a registry or a person. All other `kubectl` commands run the real program.
 STUBS = {
     "docker": "", "kind": "", "curl": "echo fantail_answer",
     "kubectl": 'case " $* " in *" port-forward "* | *" logs "*) exit 0 ;; esac; exec timeout 100 "$KUBECTL" "$@"'}
@@ -39,7 +39,7 @@ def as_list(objects):
 
 
 def console(text):
-    """The commands in one part of a document."""
+    """Returns the commands in one part of a document."""
     blocks = re.findall(r"```console\n(.*?)```", text, re.S)
     return "\n".join(re.sub(r"^\$ ", "", line) for block in blocks for line in block.split("\n") if line[:1] in "$ ")
 

@@ -21,7 +21,7 @@ TARGETS = {"coordinator": "CoordinatorTargets", "worker": "WorkerTargets"}
 
 
 def load_template():
-    """The template as objects: `!Ref X` becomes {"Ref": "X"}, and so on."""
+    """Returns the template as objects: `!Ref X` becomes {"Ref": "X"}, and so on."""
     class Loader(yaml.SafeLoader):
         pass
 
@@ -140,7 +140,7 @@ class WalkThrough(TemplateTest):
 @unittest.skipUnless(YAML, NO_YAML)
 class Access(TemplateTest):
     def before(self, name):
-        """The container that runs before the service, from the task definition of the service."""
+        """Returns the container that runs before the service in the task definition of the service."""
         [task] = [r["Properties"] for r in self.resources.values() if r["Type"] == "AWS::ECS::TaskDefinition"
                   and r["Properties"]["ContainerDefinitions"][0]["Name"] == name]
         [_, first] = task["ContainerDefinitions"]
@@ -195,12 +195,13 @@ class Access(TemplateTest):
 @unittest.skipUnless(YAML, NO_YAML)
 class Scaling(TemplateTest):
     def emf_environment(self):
-        """The environment of the coordinator in the template, with words instead of references."""
+        """Returns the FANTAIL_EMF variables of the coordinator in the template, with a word in place of each
+        reference."""
         env = {n: v if isinstance(v, str) else "name" for n, v in self.environments["coordinator"].items()}
         return {n: v for n, v in env.items() if n.startswith("FANTAIL_EMF")}
 
     def line(self):
-        """The first metrics line of a coordinator with that environment."""
+        """Returns the first metrics line of a coordinator with that environment."""
         program = f"{BIN}/fantail-coordinator"
         if not os.access(program, os.X_OK):
             self.skipTest(f"no programs in {BIN}")
@@ -214,7 +215,7 @@ class Scaling(TemplateTest):
             service.communicate(timeout=60)
 
     def own_metrics(self):
-        """Every metric of fantail that a policy or an alarm uses: (name, names of its dimensions, period)."""
+        """Returns every metric of fantail that a policy or an alarm uses: (name, names of its dimensions, period)."""
         def walk(value):
             if isinstance(value, dict):
                 if value.get("Namespace") == "fantail":
@@ -259,7 +260,7 @@ class Scaling(TemplateTest):
         alarm, policy = self.properties("WorkerFromZeroAlarm"), self.properties("WorkerFromZeroPolicy")
         self.assertEqual(alarm["AlarmActions"], [{"Ref": "WorkerFromZeroPolicy"}])
         steps = policy["StepScalingPolicyConfiguration"]
-        self.assertEqual(steps["AdjustmentType"], "ChangeInCapacity", "an exact one could take workers away")
+        self.assertEqual(steps["AdjustmentType"], "ChangeInCapacity", "an exact capacity could remove workers")
         self.assertTrue(all(step["ScalingAdjustment"] > 0 for step in steps["StepAdjustments"]))
         wait = float(self.environments["coordinator"]["FANTAIL_WORKER_WAIT_S"])
         self.assertGreaterEqual(wait, alarm["Period"] * alarm["EvaluationPeriods"] + 2 * steps["Cooldown"] + 120)

@@ -37,7 +37,7 @@ def already_in(base):
 
 
 def combinations():
-    """(base, components that it does not have itself)."""
+    """Yields (base, components that the base does not have itself) for all combinations."""
     for base in BASES:
         free = [c for c in COMPONENTS if c not in already_in(base)]
         for count in range(len(free) + 1):
@@ -127,7 +127,8 @@ class Kubernetes(unittest.TestCase):
                                     probe["periodSeconds"] * probe["failureThreshold"])
 
     def test_workers_find_coordinators_through_a_name_that_a_cache_cannot_make_old(self):
-        """Through the one address of a Service, and through the addresses of all pods. So every worker registers."""
+        """Workers use the name of a Service with one address, and the name of a Service with the addresses of all pods.
+        So every worker registers."""
         for objects, worker in self.each("Deployment"):
             if worker["metadata"]["labels"]["app.kubernetes.io/component"] != "worker":
                 continue
@@ -180,7 +181,7 @@ class Kubernetes(unittest.TestCase):
             self.assertIn("fallback", s["spec"])
             for trigger in (t["metadata"] for t in s["spec"]["triggers"]):
                 self.assertEqual((trigger["aggregationType"], trigger["aggregateFromKubeServiceEndpoints"]), ("sum", "true"))
-                # KEDA asks every coordinator for the path alone, without a query.
+                # KEDA asks every coordinator for the path of the URL, without the query.
                 self.assertRegex(trigger["url"], r":9080/(autoscale|metrics)$")
                 self.assertEqual(trigger.get("format") == "prometheus", trigger["url"].endswith("/metrics"))
 
@@ -189,7 +190,7 @@ class Kubernetes(unittest.TestCase):
         self.assertEqual(scaled["spec"]["minReplicaCount"], 0)
 
     def test_each_pool_scales_by_the_demand_of_its_own_tasks(self):
-        """By the metric as the coordinators name it, and with selectors that do not overlap."""
+        """The scalers use the name that the coordinators give the metric, and selectors that do not overlap."""
         tasks = {"fantail-worker": {"square", "wordcount"}, "fantail-worker-gpu": {"embed"}}
         for overlay, kind in (("overlays/pools-keda", "ScaledObject"), ("overlays/pools-hpa", "HorizontalPodAutoscaler")):
             objects = self.rendered[overlay, ()]

@@ -28,7 +28,7 @@ def rule_groups():
 
 @contextlib.contextmanager
 def metrics_of(name):
-    """The answer of /metrics of a service that has just started."""
+    """Yields the answer of /metrics of a service that has just started."""
     more = ["--tasks", EXAMPLE_TASKS] if name == "worker" else []
     service = subprocess.Popen([f"{BIN}/fantail-{name}", "--port", "0", "--admin-port", "0", "--ready-fd", "1", *more],
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)

@@ -1,8 +1,8 @@
-"""The jobs of a soak: each kind is a function that posts one job to a coordinator and checks what comes back.
+"""The jobs of a soak: each kind is a function that posts one job to a coordinator and checks the answer.
 
 A kind gets a Client and returns nothing. It raises AssertionError if an answer is wrong. The Client counts the accepted
 jobs. If the head of an answer came with the header Fantail-Job, the job was certainly accepted. If the client gave up
-before that, the job may have been accepted.
+before the head came, the job may have been accepted.
 """
 import http.client
 import json
@@ -77,7 +77,7 @@ def check_squares(lines, document, total):
 # The kinds.
 
 def squares(client):
-    """A range, as document and as stream."""
+    """Posts a range, and reads the answer as a document or as a stream."""
     total, accept = client.random.choice((1, 10, 1000, 50_000)), client.random.choice(FORMS)
     status, end, lines = client.outcome({"task": "square", "range": {"stop": total}}, accept)
     check(status == 200 and end["status"] == "succeeded", end)
@@ -106,7 +106,7 @@ def uploaded(client):
 
 
 def crashing(client):
-    """Some items fail, some kill their process."""
+    """Posts items of which some fail, and some crash their process."""
     items = [{"do": "error"}, 1, {"do": "crash"}, 2]
     status, end, _ = client.outcome({"task": "misbehave", "items": items, "retry": {"max_attempts": 1}},
                                     client.random.choice(FORMS))
