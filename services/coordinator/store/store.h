@@ -164,8 +164,8 @@ enum store_op {
     STORE_WANT_CANCEL, /* sets cancel_wanted; fills `found`. A PENDING job ends as CANCELLED immediately: its items
                           without an answer are counted as cancelled, and have no block */
     STORE_CHANGE,      /* merges job.changes, which must have no null, into the changes of a PENDING or RUNNING job. If
-                          job.changes has a member "priority", sets the priority. Fills `found` with its options. A second
-                          call has no further effect */
+                          job.changes has a member "priority", sets the priority. Fills `found` and its options. A second
+                          call changes nothing more */
     STORE_REDRIVE, /* if an ended job has items without a value, makes the job PENDING again and drops its result and
                       all its blocks except items and values. Fills `found` */
     STORE_REMOVE,  /* removes an ended job with all its blocks */
