@@ -27,7 +27,7 @@ RUN make -j1 CFLAGS= BUILD=/build all && strip /build/bin/fantail-coordinator /b
     /build/bin/fantail-host-exec /build/bin/fantail-host-native \
  && for p in coordinator worker; do /build/bin/fantail-$p --version | grep -qx "fantail-$p $VERSION" || { \
         echo "build argument VERSION is $VERSION, but: $(/build/bin/fantail-$p --version)" >&2; exit 1; }; done
-# With SOURCE_DATE_EPOCH, every build of one commit has the same bill of materials.
+# With SOURCE_DATE_EPOCH, every build of a commit gives the same bill of materials.
 ARG SOURCE_DATE_EPOCH
 RUN B=/build/bin && export VERSION \
  && deploy/image/rootfs /roots/coordinator $B/fantail-coordinator \
@@ -39,7 +39,7 @@ RUN B=/build/bin && export VERSION \
 FROM scratch AS coordinator
 COPY --from=build /roots/coordinator /
 ENV FANTAIL_HOST=0.0.0.0 FANTAIL_ADMIN_HOST=0.0.0.0
-# Writable even with a read-only root, and writable for this user even as a volume of Fargate.
+# This folder is writable even if the root is read-only. As a volume of Fargate, it is writable for this user.
 VOLUME ["/tmp"]
 EXPOSE 8080 9080
 USER 65532:65532
@@ -89,7 +89,7 @@ COPY --from=build /src/LICENSE /usr/share/doc/fantail/LICENSE
 ARG VERSION=0.1.0
 ARG SOURCE_DATE_EPOCH
 RUN /tmp/sbom.py --all fantail-worker-python "$VERSION" && rm /tmp/sbom.py
-# .pyc files are off, as the root may be read-only.
+# Python writes no .pyc files, because the root may be read-only.
 ENV FANTAIL_HOST=0.0.0.0 FANTAIL_ADMIN_HOST=0.0.0.0 FANTAIL_TASKS=/tasks PYTHONDONTWRITEBYTECODE=1
 VOLUME ["/tmp"]
 EXPOSE 8081 9081
