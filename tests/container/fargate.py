@@ -1,6 +1,6 @@
-"""Runs the task definitions of deploy/ecs/fantail.yaml as containers, in the order and with the rights of Fargate: first
-the container that writes the secrets, then the service with the same volume. HAProxy plays both load balancers, and
-standard output plays CloudWatch.
+"""Runs the task definitions of deploy/ecs/fantail.yaml as containers, in the order and with the rights of Fargate:
+first the container that writes the secrets, then the service with the same volume. HAProxy stands in for both load
+balancers, and standard output for CloudWatch.
 """
 import json
 import re
@@ -10,13 +10,13 @@ from engine import PROJECT, ROOT, check, failures, run, say, wait_for
 
 sys.path.append(ROOT + "/tests/manifests")
 TOKENS = {"CLIENT_TOKENS": "aB3" * 16, "WORKER_TOKENS": "cD4" * 16}
-# Values for the references in the template. CloudFormation would supply them.
+# Values for the references in the template, which CloudFormation would supply.
 NAMES = {"AWS::StackName": "fantail", "Cluster": "fantail-made", "WorkerBalancer.DNSName": "balancer", "CoordinatorImage": "fantail-coordinator",
          "WorkerImage": "fantail-worker-examples"}
 
 
 def resolved(value):
-    """A value of the template, for a stack that creates its own cluster."""
+    """Returns a value of the template as it is in a stack that creates its own cluster."""
     if isinstance(value, str):
         return value
     [(function, argument)] = value.items()
@@ -47,8 +47,8 @@ class Task:
         return self
 
     def healthy(self):
-        """Returns whether the health check of the template succeeds. The first word of the check says that it runs
-        without a shell."""
+        """Returns whether the health check of the template succeeds. The first word of the check (CMD) says that it
+        runs without a shell."""
         return run("docker", "exec", self.container, *self.service["HealthCheck"]["Command"][1:], check=False) == ""
 
     def end(self):
@@ -62,13 +62,13 @@ class Task:
 
 
 def show():
-    import test_ecs  # finds a reader for the template, or the reason why there is none
+    import test_ecs  # it looks for a YAML reader; if there is none, NO_YAML has the reason
     if not test_ecs.YAML:
         say(f"        skipped: tasks of deploy/ecs: {test_ecs.NO_YAML}")
         return
     resources = test_ecs.load_template()["Resources"]
     network = run("docker", "network", "create", f"{PROJECT}-fargate").splitlines()[-1]
-    # The host names in haproxy.cfg.
+    # The network aliases are the host names in haproxy.cfg.
     tasks = [Task(resources[name]["Properties"], network, alias) for name, alias in
              (("WorkerTask", "worker"), ("WorkerTask", "worker"), ("CoordinatorTask", "coordinator"))]
     balancer = None
@@ -86,7 +86,7 @@ def show():
 
 
 def demand_lines(coordinator):
-    """The metrics in the output of the coordinator."""
+    """Returns the lines with metrics in the output of the coordinator."""
     lines = [json.loads(line) for line in run("docker", "logs", coordinator.container).splitlines()]
     return [line for line in lines if "_aws" in line]
 
@@ -112,4 +112,4 @@ def jobs_by_tasks(tasks, balancer):
     check(worker.end() == "0", "tasks of ECS: a worker ends with 0 within StopTimeout")
     answer = json.loads(ask(url, "-d", '{"task":"square","items":[1,2,3]}'))
     check(answer.get("results") == [1, 4, 9], "tasks of ECS: a job through both balancers, with one worker gone")
-    check([t.end() for t in tasks[1:]] == ["0", "0"], "tasks of ECS: the others end with 0")
+    check([t.end() for t in tasks[1:]] == ["0", "0"], "tasks of ECS: the other tasks end with 0")
