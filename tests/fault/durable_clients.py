@@ -1,12 +1,12 @@
-"""Clients of durable jobs that try again, as the protocol says: a submission repeats its request with its key, and a
-follower reads on with the item after its last line.
+"""Clients of durable jobs that try again, as the protocol says: to submit again, a client sends the request with the
+same key; to go on reading, it asks for the items after its last line.
 
     client = Client(port, name, task, items)    submits, then follows the results, in its own thread
     client.join()
     client.problem                              None, or what was wrong
 
-Every line must be right: each item once, in order, with its own value, and one end that fits. A cut and a 5xx that allows
-another try are no problems.
+The lines must have each item once, in order, with its own value, and then one end line with the right counts. A cut, or
+a 5xx that allows another try, is no problem.
 """
 import http.client
 import json
@@ -17,11 +17,11 @@ READ_BYTES = 65536
 
 
 class Wrong(Exception):
-    """An answer that no fault can excuse."""
+    """Raised for an answer that is wrong whatever fault there was."""
 
 
 class Client(threading.Thread):
-    """answers: the values of the items; None: they are the items."""
+    """`answers` has the values of the items. None: each value equals its item."""
 
     def __init__(self, port, name, task, items, answers=None, timeout_s=30):
         super().__init__(daemon=True)
@@ -57,7 +57,7 @@ class Client(threading.Thread):
             connection.close()
 
     def refuse(self, response, allowed):
-        """Notes an answer after which the request is sent again."""
+        """Counts an answer after which the client sends its request again."""
         body = response.read()
         if response.status not in allowed:
             raise Wrong(f"{response.status} {body[:500]!r}")
@@ -82,7 +82,7 @@ class Client(threading.Thread):
         rest = b""
         while piece := response.read1(READ_BYTES):
             lines = (rest + piece).split(b"\n")
-            rest = lines.pop()  # a cut may leave a part of a line
+            rest = lines.pop()  # a cut may leave an incomplete line
             for line in json.loads(b"[" + b",".join(lines) + b"]"):
                 self.take(line)
         if not self.over.is_set():

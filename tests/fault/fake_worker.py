@@ -1,11 +1,12 @@
-"""A worker that misbehaves in the way that a test asks for. It knows just enough HTTP for the coordinator, and can give
-false answers.
+"""A worker that misbehaves in the way that a test asks for. It supports only the HTTP that the coordinator needs, and
+can give false answers.
 
-    fake = FakeWorker(reset_mid_line)      # listens at once on fake.port
-    fake.requests                          # every chunk it was sent, in order
+    fake = FakeWorker(reset_mid_line)      # listens from now on, on fake.port
+    fake.requests                          # every chunk that it was sent, in order
     fake.close()
 
-A behaviour is a function of a Request. After it has returned, the connection stays open, unless it closed or reset it.
+A behaviour is a function of a Request. When the function has returned, the connection stays open, unless the function
+closed or reset it.
 """
 import collections
 import contextlib
@@ -42,7 +43,8 @@ class Request:
         self.send(b"%x\r\n%s\r\n" % (len(data), data))
 
     def names(self):
-        """The headers that name the chunk and the attempt of an answer. Workers of older versions do not send them."""
+        """Returns the headers that name the chunk and the attempt of an answer. Workers of older versions do not send
+        these headers."""
         return f"Fantail-Chunk: {self.chunk}\r\nFantail-Attempt: {self.attempt}\r\n"
 
     def head(self, status="200 OK", content_type="application/x-ndjson", more="", names=None):
@@ -52,7 +54,7 @@ class Request:
                   "Transfer-Encoding: chunked\r\n\r\n")
 
     def values(self, items):
-        """The answer of a correct worker with the tasks sleep and echo."""
+        """Returns the answer lines of a correct worker with the tasks sleep and echo."""
         return "".join('{"value":%s}\n' % json.dumps(item, separators=(",", ":")) for item in items)
 
     def end_line(self, done=None, end="complete"):
@@ -73,7 +75,7 @@ class Request:
                   f"{more}\r\n".encode() + body)
 
     def reset(self):
-        """Resets the connection. The same happens when a process with unread bytes is killed."""
+        """Resets the connection, as when a process with unread bytes is killed."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
@@ -115,7 +117,7 @@ def reset_mid_line(request):
 
 
 def truncated(request):
-    """The HTTP answer is complete, with its last chunk, but its end line and some answers are missing."""
+    """Sends a complete HTTP answer, with its last chunk, but without the end line and some answer lines."""
     request.head()
     request.send_chunk(request.values(request.items[:-1]))
     request.finish()
@@ -160,7 +162,7 @@ def broken_json(request):
 
 
 def wrong_type(request):
-    """A web page with status 200, as from a captive portal or a wrong port."""
+    """Answers with a web page and status 200, like a captive portal or a wrong port."""
     request.head(content_type="text/html")
     request.send_chunk("<!doctype html>\n<title>hello</title>\n")
     request.finish()
@@ -198,7 +200,7 @@ def silent_after_half(request):
 
 
 def slow(seconds):
-    """Each item takes this long; one chunk runs after another."""
+    """Each item takes `seconds`. The chunks run one after another."""
     def behave(request):
         request.head()
         for item in request.items:
@@ -211,7 +213,7 @@ def slow(seconds):
 
 
 def answers_then_dies(request):
-    """Answers the first chunk of a connection correctly. At the next chunk it dies without an answer."""
+    """Answers the first chunk of a connection correctly. At the next chunk, the worker dies without an answer."""
     if request.connection in request.fake.seen:
         request.reset()
         return
@@ -220,7 +222,7 @@ def answers_then_dies(request):
 
 
 def unasked(names):
-    """Answers correctly. Then it answers again with wrong values, and with the names that names(request) returns."""
+    """Answers correctly, and then answers again with wrong values and with the headers that names(request) returns."""
     def behave(request):
         request.answer()
         request.answer([-1] * len(request.items), names(request))
@@ -234,7 +236,7 @@ def misnamed(names):
 
 
 def nameless(request):
-    """A worker of an older version."""
+    """Answers like a worker of an older version."""
     request.answer(names="")
 
 
@@ -257,7 +259,7 @@ class FakeWorker:
         self.behaviour, self.name, self.slots, self.ready = behaviour, name, slots, ready
         self.get_delay_s = get_delay_s
         self.requests, self.seen, self.connections = [], [], set()
-        self.chunk_connections = []  # one for each chunk, in order
+        self.chunk_connections = []  # for each chunk, in order, the number of its connection
         self.lock, self.slot = threading.Lock(), threading.Lock()
         self.closed = False
         self.listener = socket.create_server((host, port), backlog=256)
@@ -275,12 +277,13 @@ class FakeWorker:
                     connection.shutdown(socket.SHUT_RDWR)
 
     def deliveries(self):
-        """The number of times each (chunk, attempt) came. If it came more than once, it was repeated silently."""
+        """Returns how often each (chunk, attempt) came. More than once means that something repeated the request
+        silently."""
         with self.lock:
             return collections.Counter((r.chunk, r.attempt) for r in self.requests)
 
     def item_deliveries(self):
-        """How often each item was sent here, by its index."""
+        """Returns, for each index of an item, how often this worker was sent the item."""
         with self.lock:
             return collections.Counter(r.first + i for r in self.requests for i in range(len(r.items)))
 

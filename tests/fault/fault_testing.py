@@ -13,11 +13,11 @@ import fantail_testing as ft  # noqa: E402
 from fake_worker import FakeWorker  # noqa: E402
 from fantail_testing import FantailTest  # noqa: E402
 
-# Set by `make fault`: tests of full size, and figures that need an idle machine.
+# `make fault` sets FANTAIL_SLOW_TESTS: tests then have their full size, and check times that need an idle machine.
 SLOW = bool(os.environ.get("FANTAIL_SLOW_TESTS"))
 SLOW_REASON = "takes long and measures times: make fault"
 
-# The scheduler gives an ejected worker no attempts for this time. After the next ejection, the time is twice as long.
+# The scheduler gives an ejected worker no attempts for this time. Each further ejection lasts twice as long.
 EJECTION_S = 5
 
 
@@ -27,7 +27,8 @@ def say(text):
 
 
 def sleep_items(count, seconds):
-    """Items for the task sleep, each of about this many seconds. All items differ, so that an answer shows its item."""
+    """Returns items for the task sleep, each of about this many seconds. All items differ, so that each answer shows
+    its item."""
     return [round(seconds + i * 1e-9, 9) for i in range(count)]
 
 
@@ -56,7 +57,7 @@ class FaultTest(FantailTest):
         self.assertEqual(document["status"], "succeeded")
 
     def timed_stream(self, fleet, body, timeout_s=600):
-        """Returns (seconds, lines) of a job. Some limits depend on the seconds."""
+        """Runs a job. Returns (seconds, lines)."""
         start = time.monotonic()
         with fleet.stream(body, timeout_s=timeout_s) as stream:
             lines = stream.rest()
@@ -101,8 +102,8 @@ class Supervisor:
 
     @staticmethod
     def _serves(worker):
-        """Returns whether the worker answers. A dying program closes its sockets some time before its end can be
-        noticed."""
+        """Returns whether the worker answers. A dying program closes its sockets some time before it has an exit
+        status."""
         try:
             return ft.request(worker.admin_port, "GET", "/livez").status == 200
         except (OSError, http.client.HTTPException):
@@ -121,7 +122,7 @@ class Supervisor:
 
 
 class Monkey(Supervisor):
-    """Damages a random worker every `every_s` seconds: calls hurt(worker) in the thread of the supervisor."""
+    """Damages a random worker every `every_s` seconds: the thread of the supervisor calls hurt(worker)."""
 
     def __init__(self, test, fleet, hurt, every_s=0.2, seed=1, **worker_options):
         super().__init__(test, fleet, **worker_options)
@@ -160,5 +161,5 @@ def freeze(seconds):
 
 
 def drain(monkey, worker):
-    if not worker.asked_to_end:  # a second SIGTERM would end it at once
+    if not worker.asked_to_end:  # a second SIGTERM would end it immediately
         worker.send_signal(signal.SIGTERM)

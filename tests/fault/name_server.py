@@ -1,9 +1,9 @@
-"""A name server of a test, on port 53 of an address of the loopback interface, in the test's own network namespace.
+"""A name server for a test. It listens on port 53 of a loopback address, in the network namespace of the test.
 
     names = NameServer()                # or NameServer(cache_s=30): it answers from a cache, as cluster DNS does
     names.set("workers.test", ["127.0.1.1"])
 
-Private_network.use_resolver() makes the programs of the test use it.
+private_network.use_resolver() makes the programs of the test use this server.
 """
 import socket
 import struct
@@ -18,21 +18,22 @@ class NameServer:
 
     def __init__(self, cache_s=0):
         self.cache_s = cache_s
-        self.records, self.cache = {}, {}  # cache: for each name when it was filled, and with which addresses
+        self.records, self.cache = {}, {}  # cache: name -> when the name was cached, and its addresses
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 53))
         threading.Thread(target=self._run, daemon=True).start()
 
     def set(self, name, addresses):
-        """Changes the records at once. A cached answer stays unchanged until it expires."""
+        """Changes the records now. A cached answer stays unchanged until it expires."""
         self.records[name] = list(addresses)
 
     def cached(self, name):
-        """The addresses that programs get at the moment."""
+        """Returns the addresses that programs get now."""
         return self._look_up(name)
 
     def refill(self):
-        """Replaces all cached answers by the current records. They stay for the whole time of the cache."""
+        """Replaces all cached answers by the current records, which then stay cached for the whole time of the
+        cache."""
         self.cache = {name: (time.monotonic(), list(addresses)) for name, addresses in self.records.items()}
 
     def _look_up(self, name):

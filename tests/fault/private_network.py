@@ -1,9 +1,9 @@
-"""Moves this test process and its later children to their own network and mount namespaces.
+"""Moves this test process to new network and mount namespaces. Children that it starts later are in them too.
 
-    reason = private_network.enter()       # None, or the reason why it is not possible: skip the test with it
+    reason = private_network.enter()       # None, or why it is not possible: skip the test with this reason
     private_network.add_host("10.77.1.2")  # another host with this address; its link can be cut or lose packets
 
-Nothing outside is changed, and the namespaces end with the process.
+Nothing outside the namespaces is changed, and the namespaces end with the process.
 """
 import ctypes
 import os
@@ -34,7 +34,7 @@ def enter():
         run("ip", "link", "add", "probe0", "type", "veth", "peer", "name", "probe1")
         run("ip", "link", "del", "probe0")
     except OSError as e:
-        return f"namespaces are of no use here: {e}"
+        return f"namespaces cannot be used here: {e}"
     return None
 
 
@@ -60,14 +60,14 @@ class Host:
         return ["nsenter", "-t", str(self.holder.pid), "-n"]
 
     def enter(self):
-        """Makes a program run on this host. Use it as the preexec_fn of the program."""
+        """Makes a program run on this host: use this function as the preexec_fn of the program."""
         with open(f"/proc/{self.holder.pid}/ns/net", "rb") as namespace:
             if libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
                 os._exit(126)
 
     def lose(self, percent):
         """Makes the link lose packets at random in both directions. Returns the name of the method, or None if this
-        kernel has none."""
+        kernel has no method."""
         netem = [*self.inside(), "tc", "qdisc", "add", "dev", f"far{self.number}", "root", "netem", "loss",
                  f"{percent}%"]
         drop = ["-m", "statistic", "--mode", "random", "--probability", str(percent / 100), "-j", "DROP"]
@@ -77,7 +77,7 @@ class Host:
                 run("tc", "qdisc", "add", "dev", f"near{self.number}", "root", "netem", "loss", f"{percent}%")
                 return "netem"
         except OSError:
-            pass  # on a kernel without sch_netem, the packet filter can drop packets, too
+            pass  # without sch_netem in the kernel, the packet filter can drop packets
         try:
             run(*self.inside(), "iptables", "-A", "INPUT", *drop)
             run("iptables", "-A", "INPUT", "-i", f"near{self.number}", *drop)

@@ -1,5 +1,5 @@
-# Real processes are killed, stopped, disconnected and given false answers, at full size, on a release build; times are
-# measured. `make test` has the short form. FAULT=test_durable_storm runs one file.
+# Runs the fault tests at full size on a release build, and measures times: real processes are killed, stopped,
+# disconnected, or get false answers. `make test` runs shorter versions. FAULT=test_durable_storm runs one file.
 .PHONY: fault
 FAULT ?= test_*
 fault: all

@@ -69,7 +69,7 @@ class Balanced(FaultTest):
             self.assert_all_right(lines, items)
             done = [fleet.metric(worker, "fantail_items_total") for worker in fleet.workers]
             say(f"items per worker through HAProxy: {done}")
-            in_time(min(done) > 60, "work for the slower of the two")
+            in_time(min(done) > 60, "more than 60 items for each worker")
         with_more_time(attempt, (400, 1600, 6400))
 
     def test_cancel_through_it_stops_the_processors(self):
@@ -103,7 +103,7 @@ class Balanced(FaultTest):
         self.assert_all_right(lines, items)
 
     def test_a_drained_worker_behind_it_costs_no_item_and_no_retry(self):
-        """The worker accepts requests until the checks of HAProxy have seen that it is not ready."""
+        """The worker accepts requests until the health checks of HAProxy have found that it is not ready."""
         def attempt(delay_s):
             fleet = self.balanced_fleet(2, "--shutdown-delay-s", delay_s)
             items = sleep_items(600, delay_s / 75)  # two thirds of the job run after the delay
@@ -146,7 +146,7 @@ class Balanced(FaultTest):
             wait_until(share, "a fair share for the new worker")
             seconds = time.monotonic() - start
             stream.hang_up()
-        say(f"a new worker behind a TCP balancer carries its share after {seconds:.0f} s")
+        say(f"a new worker behind a TCP balancer has its share of the work after {seconds:.0f} s")
         self.assertLess(seconds, 30)
 
 

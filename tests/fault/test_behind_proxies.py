@@ -1,4 +1,4 @@
-"""Real proxies at full size: uploads and answers of 2 GB, and the delay of a line."""
+"""Uploads and answers of 2 GB through real proxies, and the delay of a line."""
 import json
 import time
 import unittest
@@ -41,7 +41,7 @@ class FullSize(test_proxies.Uploads):
 
 
 class StockNginx(FullSize, test_proxies.ProxyTest):
-    """The proxy's own configuration allows no upload of this size."""
+    """The stock configuration of nginx allows no upload of this size."""
 
     proxy = "nginx"
     upload_bytes = 1024 * 1024 - 65536
@@ -52,7 +52,7 @@ class Nginx(FullSize, test_proxies.ProxyTest):
 
 
 class StockHaproxy(FullSize, test_proxies.ProxyTest):
-    """Without `option http-no-delay` it gives each chunk to the kernel with MSG_MORE, which waits for 0.2 s."""
+    """Without `option http-no-delay`, HAProxy sends each chunk with MSG_MORE, and the kernel then waits for 0.2 s."""
 
     proxy = "haproxy"
     late_s = 0.3

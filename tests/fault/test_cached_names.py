@@ -1,8 +1,8 @@
 """Rollouts while every name server answers from a cache of 30 s, as cluster DNS does.
 
-In a network namespace of this process, the workers have addresses 127.0.1.N, and the coordinators 127.0.2.N. 127.0.3.1
-is a balancer of the coordinators, like the cluster address of a Service. The balancer knows at once which coordinators
-are ready.
+In a network namespace of this process, the workers have the addresses 127.0.1.N, and the coordinators 127.0.2.N. The
+address 127.0.3.1 is a balancer of the coordinators, like the cluster address of a Service. The balancer always knows
+which coordinators are ready.
 """
 import json
 import random
@@ -23,8 +23,8 @@ REASON = None
 CACHE_S = 30
 WORKERS, COORDINATORS, BALANCER = "workers.test", "coordinators.test", "balancer.test"
 TOKEN = "workers-0123456789abcdef"
-# This limit is well below the time of the cache, so nothing can have waited for the cache. It is several times the time
-# that a quiet machine needs.
+# This limit is well below the time of the cache, so a program that meets it has not waited for the cache. The limit is
+# several times what an idle machine needs.
 LIMIT_S = 12
 
 
@@ -36,7 +36,7 @@ def setUpModule():
 
 
 class Balancer:
-    """Passes each connection to one of the coordinators, drawn at random. It sees only bytes, as kube-proxy does."""
+    """Forwards each connection to a random coordinator. Like kube-proxy, it forwards bytes and knows no HTTP."""
 
     def __init__(self, address):
         self.coordinators = []
@@ -92,7 +92,7 @@ class CachedNames(FaultTest):
         self.next_worker, self.next_coordinator = 1, 1
 
     def publish(self):
-        """Puts the ready programs into the records and the balancer, as an orchestrator does at once."""
+        """Immediately puts the ready programs into the records and the balancer, as an orchestrator does."""
         self.names.set(WORKERS, self.workers)
         self.names.set(COORDINATORS, self.coordinators)
         self.balancer.coordinators = list(self.coordinators)
@@ -120,7 +120,7 @@ class CachedNames(FaultTest):
         return coordinator
 
     def end(self, program):
-        """Ends a program as an orchestrator does: first it is removed from the records, and then it gets SIGTERM."""
+        """Ends a program as an orchestrator does: first removes it from the records, and then sends SIGTERM."""
         for group in (self.workers, self.coordinators):
             for address in [a for a, p in group.items() if p is program]:
                 del group[address]
@@ -149,14 +149,15 @@ class CachedNames(FaultTest):
         return coordinators, workers
 
     def assert_cached(self, name, programs):
-        """The cache has none of these programs, so no program has found another one through the cache."""
+        """Checks that the cache has none of these programs, so that no program can have found them through the
+        cache."""
         published = {WORKERS: self.workers, COORDINATORS: self.coordinators}[name]
         addresses = {address for address, program in published.items() if program in programs}
         self.assertEqual(len(addresses), len(programs))
-        self.assertEqual(addresses & set(self.names.cached(name)), set(), "the cache was refilled: a very slow machine")
+        self.assertEqual(addresses & set(self.names.cached(name)), set(), "the cache was filled again: a very slow machine")
 
     def read_in_background(self, stream):
-        """Reads the stream in a thread. Returns the thread, the lines, and the longest pause between two of them."""
+        """Reads the stream in a thread. Returns the thread, the lines, and the longest pause between two lines."""
         lines, longest = [], [0.0]
 
         def read():
@@ -205,7 +206,7 @@ class CachedNames(FaultTest):
         self.assertLess(longest[0], LIMIT_S)
 
     def test_a_rollout_of_all_coordinators_and_all_workers_at_once(self):
-        """For both sides, the caches name only programs that have ended."""
+        """The caches name only coordinators and workers that have ended."""
         coordinators, workers = self.fleet_of(2, 2)
         new_coordinators, new_workers = [], []
         for old_coordinator, old_worker in zip(coordinators, workers):

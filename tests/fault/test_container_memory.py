@@ -1,8 +1,9 @@
-"""A container at its memory limit, where the kernel kills all of its processes together, as a kubelet orders it.
+"""A container at its memory limit. The kernel then kills all processes of the container together, because a kubelet
+sets memory.oom.group.
 
-A container is a control group (version 2). Where the kernel lets that group limit memory, `memory.max` and
-`memory.oom.group` do what they do in a cluster. Elsewhere this test watches the memory of the group. At the limit it
-kills the group with `cgroup.kill`, which also sends SIGKILL to all processes at once.
+A container is a control group (version 2). If the group can limit memory here, `memory.max` and `memory.oom.group` work
+as in a cluster. Otherwise this test watches the memory of the group, and at the limit kills the group with
+`cgroup.kill`, which also sends SIGKILL to all processes together.
 """
 import os
 import threading
@@ -49,7 +50,7 @@ class Container:
             file.write(str(value))
 
     def enter(self):
-        """Moves a program into the group. Use it as the preexec_fn of the program."""
+        """Moves a program into the group: use this function as the preexec_fn of the program."""
         self.write("cgroup.procs", os.getpid())
 
     def processes(self):
@@ -105,7 +106,7 @@ class ContainerMemory(FaultTest):
         super().setUp()
 
     def worker(self, *arguments, tasks=None, port=None, **_):
-        """A worker in a container of its own."""
+        """Starts a worker in its own container."""
         container = Container(len(self.containers))
         self.containers.append(container)
         worker = self.start("fantail-worker", "--port", port or self.free_port(), "--admin-port", self.free_port(), "--tasks",

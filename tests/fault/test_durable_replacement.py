@@ -1,4 +1,4 @@
-"""Both coordinators are replaced one after the other, as in a rolling update, while every kind of client is at work."""
+"""Replaces both coordinators one after the other, as a rolling update does, while clients of every kind are active."""
 import collections
 import json
 import os
@@ -15,7 +15,7 @@ from fault_testing import SLOW, say
 
 ROUNDS = 5 if SLOW else 1
 JOBS, ITEMS = (20, 5000) if SLOW else (6, 800)
-LONG = 10 * ITEMS  # of the job that curl follows
+LONG = 10 * ITEMS  # items of the job that curl follows
 MAPPED = 20000 if SLOW else 2000
 PAUSE_S = 0.002
 
@@ -29,7 +29,7 @@ class Curl(Client):
         self.id = job_id
 
     def try_to(self, do):
-        if not self.id:  # it is set soon
+        if not self.id:  # the thread of the client sets it soon
             return
         url = f"http://127.0.0.1:{self.port}/v1/jobs/{self.id}/results?from={self.read}"
         curl = subprocess.Popen(["curl", "-sSN", "--fail-with-body", url], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -50,14 +50,16 @@ class Replacement(replicas.ReplicasTest):
     TIME_LIMIT_S = 900 if SLOW else 240
 
     def start_fleet(self):
-        # The items of `mapped` must not run twice, and those of `stored` may, as a hedge or after a take-over.
+        # The items of `mapped` must not run twice. The items of `stored` may run twice, as a hedge or after a
+        # take-over.
         places = {name: os.path.join(self.folder, name) for name in ("mapped", "stored")}
         tasks = self.tasks(**{name: {"json": {"mode": "python", "command": "counts:run", "idempotent": name == "stored",
                                               "env": {"RUNS": place, "PAUSE_S": str(PAUSE_S)}},
                                      "files": {"counts.py": replicas.COUNTS}} for name, place in places.items()})
         self.workers = [self.worker(tasks=tasks) for _ in range(2)]
         for _ in range(2):
-            # The checks of the proxy notice within the delay that a coordinator is not ready.
+            # The shutdown delay is long enough for the health checks of the proxy to find that a coordinator is not
+            # ready.
             self.start_coordinator("--shutdown-delay-s", 4, "--drain-s", 120)
         return proxies.start_pool(self, [c.port for c in self.coordinators]), places
 
@@ -67,7 +69,8 @@ class Replacement(replicas.ReplicasTest):
         return Client(port, f"job-{number}", "stored", items, [2 * n for n in items])
 
     def start_map(self, port):
-        """`fantail map` with input that comes until the end of the replacement, so jobs begin and end all the time."""
+        """Starts `fantail map` with input that arrives until the end of the replacement, so that jobs begin and end all
+        the time."""
         self.out, self.err = (open(os.path.join(self.folder, f"map.{end}"), "w+b") for end in ("out", "err"))
         self.addCleanup(self.out.close)
         self.addCleanup(self.err.close)

@@ -1,4 +1,5 @@
-"""Durable jobs of three coordinators behind HAProxy, while each part is killed, stopped and restarted."""
+"""Durable jobs of three coordinators behind HAProxy, while coordinators, workers, database servers and proxies are
+killed, stopped and restarted."""
 import collections
 import contextlib
 import random
@@ -16,7 +17,8 @@ from fault_testing import SLOW, say, sleep_items
 
 
 class Storm(threading.Thread):
-    """Does harm every `every_s` seconds, each kind as often as any other, and never two things to one part."""
+    """Damages a part every `every_s` seconds. Each kind of damage is equally frequent, and a part has at most one
+    damage at a time."""
 
     def __init__(self, test, rounds, every_s, seed):
         super().__init__(daemon=True)
@@ -47,7 +49,7 @@ class Storm(threading.Thread):
 
     @contextlib.contextmanager
     def part(self, parts, name):
-        """The index of a part to harm, which nothing else is done to meanwhile; None: there is none."""
+        """Gives the index of a part to damage, and reserves this part for the caller. Gives None if no part is free."""
         with self.lock:
             free = [i for i in range(len(parts)) if (id(parts), i) not in self.busy]
             i = self.random.choice(free) if free else None
@@ -107,7 +109,7 @@ class DurableStorm(replicas.ReplicasTest):
     ROUNDS = 12 if SLOW else 1
 
     def has_no_lease(self, coordinator):
-        """Whether the leases of this coordinator have ended; False if the database does not say."""
+        """Returns whether the leases of this coordinator have ended; False if the database does not answer."""
         count = self.server.run("psql", "-X", "-q", "-A", "-t", "-d", self.url, "-c",
                                 "SELECT count(*) FROM fantail.job j JOIN fantail.coordinator c ON c.id = j.holder"
                                 f" WHERE c.name LIKE '%/{coordinator.pid}' AND j.state = 'running'"

@@ -11,8 +11,8 @@ from fault_testing import (EJECTION_S, SLOW, SLOW_REASON, FaultTest, Monkey, Sup
 from fantail_testing import in_time, wait_until, with_more_time
 
 
-# The retry budget of docs/decisions/scheduler.md: a share of the first attempts, a number per job, and a number per
-# second.
+# The retry budget of docs/decisions/scheduler.md: a share of the first attempts, a least number per job, and a number
+# per second.
 BUDGET_SHARE, BUDGET_MIN, BUDGET_PER_S = 0.2, 3, 10
 
 
@@ -33,8 +33,8 @@ class Monkeys(FaultTest):
         return counts
 
     def assert_within_budget(self, fleet, seconds):
-        """Checks the number of failed attempts. The budget limits the repeated attempts, and there are at most as many
-        of them."""
+        """Checks the number of failed attempts. There can be at most as many failed attempts as repeated attempts,
+        which the budget limits."""
         text = ft.request(fleet.coordinator.admin_port, "GET", "/metrics").body.decode()
         ended = {result: ft.metric_sum(text, "fantail_chunk_attempts_total", result=result)
                  for result in ("complete", "lost", "silent", "not_connected", "unavailable", "bad_status", "protocol")}
@@ -88,7 +88,7 @@ class ComingAndGoing(FaultTest):
                 added = self.worker(port=port, processes=1)
                 lines += stream.rest()
             self.assert_all_right(lines, items)
-            in_time(fleet.metric(added, "fantail_items_total") > 40, "work for the worker that came")
+            in_time(fleet.metric(added, "fantail_items_total") > 40, "work for the added worker")
         with_more_time(attempt, (400, 1600, 6400))
 
 
@@ -121,7 +121,7 @@ class Poison(FaultTest):
         self.assertEqual([e["index"] for e in errors], poison)
         self.assertEqual({e["error"]["name"] for e in errors}, {"worker_lost"})
         self.assertEqual([r["value"] for r in results], [i for i in items if isinstance(i, int)])
-        # Each death is one attempt: three for each poison item, and some while its chunk is halved.
+        # Each death is one attempt: three for each poison item alone, and some while the chunk of the item is halved.
         self.assertLessEqual(supervisor.deaths, 3 * (3 + math.log2(largest_chunk)))
         for error in errors:
             self.assertGreaterEqual(error["error"]["attempts"], 3)
@@ -129,7 +129,7 @@ class Poison(FaultTest):
 
 
 class Uneven(FaultTest):
-    """One worker is much worse than the rest."""
+    """One worker is much slower than the other workers."""
 
     def test_a_slow_worker_holds_nobody(self):
         items, each_s = sleep_items(800, 0.01), 0.2
@@ -138,8 +138,8 @@ class Uneven(FaultTest):
         fleet = ft.Fleet(self, self.coordinator([*good, fake]), good)
         seconds, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
         self.assert_all_right(lines, items)
-        # The slow worker must not get a quarter of the items. It gets its share by its speed, and the items that it was
-        # sent before its speed was known.
+        # The slow worker must not get a quarter of the items. It gets a share that fits its speed, and some items
+        # before its speed is known.
         self.assertLess(sum(fake.item_deliveries().values()), seconds / each_s + 60)
 
     def test_a_black_hole_is_ejected(self):

@@ -1,5 +1,5 @@
-"""Hostile surroundings: an OTLP collector and an ECS agent that lie, a shared port, a clock that jumps. Jobs must not
-notice them."""
+"""Hostile surroundings: an OTLP collector and an ECS agent that lie, a shared port, a clock that jumps. They must not
+affect jobs."""
 import contextlib
 import glob
 import os
@@ -17,7 +17,7 @@ FAKETIME = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
 
 
 def endless(head, part):
-    """Sends the head, and then the part again and again until the caller closes the connection."""
+    """Sends `head`, and then `part` again and again until the caller closes the connection."""
     def answer(connection, port):
         connection.sendall(head)
         while True:
@@ -96,7 +96,7 @@ def resident_kib(pid):
 
 class Lies(FantailTest):
     TIME_LIMIT_S = 240
-    GROWTH_KIB = 64 * 1024  # with the shadow memory of a sanitizer; an endless answer would fill gigabytes
+    GROWTH_KIB = 64 * 1024  # includes the shadow memory of a sanitizer; an endless answer would take gigabytes
 
     def liar(self, answer):
         liar = Liar(answer)
@@ -104,8 +104,8 @@ class Lies(FantailTest):
         return liar
 
     def check_that_work_goes_on(self, fleet, liar):
-        """Jobs are answered while the lying server is asked at least twice. Memory does not grow, and idle services use
-        no processor time."""
+        """Checks that jobs are answered while the lying server is asked at least twice. Then checks that memory has not
+        grown, and that idle services use almost no processor time."""
         programs = [fleet.coordinator, *fleet.workers]
         self.assertEqual(fleet.job({"task": "square", "items": list(range(100))}).json["counts"]["succeeded"], 100)
         before = [resident_kib(p.pid) for p in programs]
@@ -175,7 +175,7 @@ class Neighbours(FantailTest):
         self.assertEqual({a.status for a in jobs(60)}, {200})
         shares = [ft.metric_sum(ft.metrics(c), "fantail_jobs_total") for c in started]
         self.assertEqual(sum(shares), 60)
-        self.assertGreater(sorted(shares)[1], 0, "at least two of them had jobs")
+        self.assertGreater(sorted(shares)[1], 0, "fewer than two processes had jobs")
         started[0].kill()
         wait_until(lambda: not ft.runs(started[0].pid), "its end")
         self.assertEqual({a.status for a in jobs(60)}, {200})

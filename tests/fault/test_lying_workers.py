@@ -1,5 +1,5 @@
-"""Workers that refuse, give false answers, close connections or do not answer. If there is also a good worker, the job
-succeeds. Otherwise the job fails with the reason."""
+"""Workers that refuse requests, give false answers, close connections or do not answer. If there is also a good worker,
+the job succeeds. Otherwise the job fails and gives the reason."""
 import time
 
 import fake_worker as fw
@@ -12,7 +12,7 @@ QUICK_RETRY = {"max_attempts": 2, "interval_s": 0.01}
 
 
 class BesideAGoodWorker(FaultTest):
-    """The job ends with all right answers, whatever the other worker does."""
+    """The job gets all answers, and only right ones, whatever the other worker does."""
 
     def run_beside(self, behaviour, count=300, requests=1, answered=0, **job):
         """Runs a job of this many items. Repeats the job with more items until the fake worker had enough requests and
@@ -31,7 +31,7 @@ class BesideAGoodWorker(FaultTest):
             # The good worker may have finished all items before the fake has read its request.
             wait_until(lambda: fake.requests, "a request to the fake")
             repeated = {k: n for k, n in fake.deliveries().items() if n > 1}
-            self.assertEqual(repeated, {}, "a chunk came twice under one attempt number: something repeats it unasked")
+            self.assertEqual(repeated, {}, "a chunk came twice under one attempt number: something repeated the request")
             in_time(len(fake.requests) >= requests and len(fake.item_deliveries()) > answered, "work for the fake")
             return fake, answer.json
         return with_more_time(attempt, (count, 4 * count, 16 * count))
@@ -100,7 +100,7 @@ class BesideAGoodWorker(FaultTest):
 
 
 class Alone(FaultTest):
-    """Without another worker, the items fail with a name and a cause, and the job ends."""
+    """Without a good worker, the items fail with a name and a cause, and the job ends."""
 
     def run_alone(self, behaviour, *arguments, items=2, **job):
         fake = self.fake(behaviour)
@@ -172,10 +172,11 @@ class Alone(FaultTest):
 
 
 class Unasked(FaultTest):
-    """An answer counts only for the attempt that it names."""
+    """An answer counts only for the attempt that its headers name."""
 
     def run_jobs(self, fake, count=30):
-        """Jobs of one item each, one after another, so that each goes out on a connection that was used before."""
+        """Runs jobs of one item each, one after another, so that each request uses a connection that was used
+        before."""
         fleet = ft.Fleet(self, self.coordinator([fake]), [])
         results = []
         for i in range(count):
@@ -223,7 +224,7 @@ class Unasked(FaultTest):
         older = fw.FakeWorker(fw.nameless, port=newer.port)
         self.addCleanup(older.close)
         job = {"task": "echo", "items": [5], "retry": {"max_attempts": 20}}
-        wait_until(lambda: fleet.job(job).json["results"] == [5], "an answer of the older one")
+        wait_until(lambda: fleet.job(job).json["results"] == [5], "an answer of the older worker")
         self.assertEqual([fleet.job(job).json["results"] for _ in range(5)], [[5]] * 5)
 
 
@@ -262,7 +263,7 @@ class RetryStorm(FaultTest):
         self.assertIn(answer.json["status"], ("timed_out", "partial"))
         requests = [r for fake in fakes for r in fake.requests]
         first = sum(1 for r in requests if r.attempt == 1)
-        # Above the budget, one retry per second is allowed.
+        # Besides the budget, one retry per second is allowed.
         self.assertLessEqual(len(requests), 1.2 * first + 3 + 6, f"{first} of them first attempts")
 
 

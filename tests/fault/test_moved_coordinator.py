@@ -1,4 +1,4 @@
-"""`fantail map` uses a name. The coordinator of this name is replaced by one at another address."""
+"""`fantail map` connects to a name. The coordinator of this name is replaced by a coordinator at another address."""
 import os
 import subprocess
 import tempfile

@@ -31,7 +31,7 @@ class OtherHosts(FaultTest):
         return host, worker
 
     def work_of(self, host):
-        """How many items the worker on the other host has answered."""
+        """Returns how many items the worker on the other host has answered."""
         connection = http.client.HTTPConnection(host.address, 9081, timeout=10)
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
@@ -73,7 +73,7 @@ NAME = "workers.test"
 
 
 class Names(FaultTest):
-    """dns:// with a name server of this test."""
+    """dns:// with a name server that the test runs."""
 
     @classmethod
     def setUpClass(cls):
@@ -97,7 +97,8 @@ class Names(FaultTest):
         fleet = self.named_fleet(20 if SLOW else 5)
 
         def attempt(count):
-            """By chance or on a busy machine, one worker may get more for a while. Longer runs are more equal."""
+            """By chance or on a busy machine, one worker may get more items for a while. In longer runs, the shares are
+            more equal."""
             items = sleep_items(count * len(fleet.workers), 0.01)
             before = [fleet.metric(w, "fantail_items_total") for w in fleet.workers]
             _, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
@@ -118,7 +119,7 @@ class Names(FaultTest):
             reader.start()
             self.names.set(NAME, ["127.0.1.2", "127.0.1.3"])
             start = time.monotonic()
-            wait_until(lambda: fleet.metric(added, "fantail_items_total") > 0, "work for the added one")
+            wait_until(lambda: fleet.metric(added, "fantail_items_total") > 0, "work for the added worker")
             got = time.monotonic() - start
             first = fleet.workers[0]
 
@@ -126,7 +127,7 @@ class Names(FaultTest):
                 before = fleet.metric(first, "fantail_items_total")
                 time.sleep(0.5)
                 return fleet.metric(first, "fantail_items_total") == before
-            wait_until(idle, "no work for the removed one")
+            wait_until(idle, "no work for the removed worker")
             say(f"dns: added has work after {got:.1f} s, removed has none after {time.monotonic() - start:.1f} s")
             fleet.coordinator.kill()
             reader.join()
