@@ -117,13 +117,10 @@ help:
 	@echo 'settings: SANITIZE=address,undefined  CC=clang  V=1 (show commands)  BUILD=dir'
 
 demo:
-	@scripts/install-packages build demo
-	@$(MAKE) --no-print-directory all
-	@examples/demo.sh $(BUILD)
+	@MAKE='$(MAKE)' scripts/demo $(BUILD)
 
 test:
-	@scripts/install-packages build demo test
-	@tests/run
+	@scripts/test
 
 check:
 	@tests/run $(if $(TEST),--match '$(TEST)',--only layers$(comma)format-check$(comma)headers$(comma)unit)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# The demo of `make demo`. A fleet of three workers on this machine counts primes while one worker is killed. Then it
+# The demo of `scripts/demo`. A fleet of three workers on this machine counts primes while one worker is killed. Then it
 # counts the words of the licence texts. At its end the demo stops the fleet. The exit status is 0 only if every answer
 # is right.
 #     examples/demo.sh [BUILD]        BUILD: the build folder, build by default

@@ -1,4 +1,4 @@
-"""`make demo` as a new user sees it."""
+"""`scripts/demo` as a new user sees it."""
 import os
 import subprocess
 

@@ -218,6 +218,16 @@ class Docs(FantailTest):
             printed.append(ended.stdout.strip())
         self.assertEqual(printed, ['"HELLO!"', "27"])
 
+    def test_the_first_commands_of_the_readme_need_only_a_shell_and_are_those_of_the_tests(self):
+        [block] = re.findall(r"^Start with these two commands:\n\n((?:    .*\n)+)", read("README.md"), re.M)
+        commands = [line.split("#")[0].strip() for line in block.splitlines()]
+        self.assertEqual(commands, ["sh scripts/demo", "sh scripts/test"])
+        self.assertIn(f"`{commands[1]}`", read("CONTRIBUTING.md"))
+        self.assertTrue(read(".ci", "run").endswith(f"exec {commands[1]}\n"))
+        for command in commands:
+            self.assertTrue(read(*command.split()[1].split("/")).startswith("#!/bin/sh\n"))
+        self.assertIn("need make has_command make", read("scripts", "install-packages"))
+
     def test_the_functions_of_the_tour_are_in_headers(self):
         [names] = re.findall(r"read\s+ten\s+functions: (.*?)\.\n", read("README.md"), re.S)
         self.assertEqual(len(words(names)), 10)
