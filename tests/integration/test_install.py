@@ -1,5 +1,6 @@
 """The files of the example tasks that `make` copies, and the files that `make install` installs."""
 import os
+import re
 import shutil
 import subprocess
 
@@ -47,6 +48,26 @@ class ExampleTasks(FantailTest):
         write_file(self.path("build/tasks/rev/task.json"), '{"command": ["./rev.sh"]}')
         self.make("-C", ft.ROOT, "-o", "all", f"BUILD={self.path('build')}", f"DESTDIR={self.path('root')}", "install")
         self.assert_modes(self.path("root/usr/local/share/fantail/tasks"))
+
+    def test_the_commands_for_the_python_package_can_be_pasted(self):
+        with open(os.path.join(ft.ROOT, "docs", "python.md"), encoding="utf-8") as page:
+            [part] = re.findall(r"^## Install\n.*?^```sh\n(.*?)^```", page.read(), re.M | re.S)
+        shutil.copytree(os.path.join(ft.ROOT, "clients", "python"), self.path("clients", "python"))
+        shutil.copytree(os.path.join(ft.ROOT, "examples"), self.path("examples"))
+        os.symlink(ft.BUILD, self.path("build"))
+        environment = self.environment(PIP_TIMEOUT="15", PIP_RETRIES="1")
+        ended = subprocess.run(["sh", "-e", "-c", part], cwd=self.folder, capture_output=True, text=True, env=environment)
+        if ended.returncode and ("venv" in ended.stderr or "No matching distribution" in ended.stderr):
+            self.skipTest(f"pip cannot install from PyPI: {ended.stderr.strip()[-200:]}")
+        self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
+        self.assertIn("514229", ended.stdout)
+
+    def test_git_ignores_what_an_install_of_the_python_package_leaves(self):
+        left = ["clients/python/build/lib/x", "clients/python/fantail.egg-info/x", ".venv/x"]
+        ended = subprocess.run(["git", "check-ignore", "--no-index", *left], cwd=ft.ROOT, capture_output=True, text=True)
+        if ended.returncode == 128:
+            self.skipTest(f"this is not a working tree of git: {ended.stderr.strip()}")
+        self.assertEqual(ended.stdout.split(), left)
 
 
 if __name__ == "__main__":

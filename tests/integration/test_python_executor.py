@@ -4,6 +4,7 @@ import datetime
 import decimal
 import functools
 import os
+import sys
 import threading
 import time
 
@@ -183,6 +184,18 @@ class Errors(ExecutorTest):
         with self.assertRaisesRegex(fantail.NotPicklable, r"an argument of square.*the entry 'key'.*_thread\.lock"):
             executor.submit(calls.square, {"key": lock})
 
+    def test_an_open_file_is_refused_instead_of_copied(self):
+        executor = self.executor()
+        with open(__file__, encoding="utf-8") as file, open(__file__, "rb") as binary:
+            for wanted in file, binary, [file]:
+                self.assertRaises(fantail.NotPicklable, executor.submit, calls.square, wanted)
+            with self.assertRaisesRegex(fantail.NotPicklable, "its variable 'file'.*send its path"):
+                executor.submit(lambda: file.read())
+        with self.assertRaises(fantail.ItemError) as caught:
+            executor.submit(open, __file__).result()
+        self.assertEqual(caught.exception.name, "result_not_picklable")
+        self.assertIsNone(executor.submit(lambda out: print("to a stream", file=out), sys.stderr).result())
+
     def test_an_argument_of_a_map_that_cannot_be_pickled_costs_one_call(self):
         results = list(self.executor().map(calls.same, [1, threading.Lock(), 3], chunksize=3, return_exceptions=True))
         self.assertEqual((results[0], results[2]), (1, 3))
@@ -267,9 +280,18 @@ class Processes(ExecutorTest):
         self.assertFalse(os.path.exists(folder))
 
     def test_bad_options_are_refused(self):
-        for options in ({"max_workers": 0}, {"max_tasks_per_child": 0}, {"item_timeout_s": -1}):
-            self.assertRaises(ValueError, fantail.Executor, **options)
-        self.assertRaises(TypeError, fantail.Executor, initializer=3)
+        for kind, names in ((fantail.Executor, ("max_workers", "max_tasks_per_child")),
+                            (fantail.Pool, ("processes", "maxtasksperchild"))):
+            for name in names:
+                for value in 0, -1, 10**16:
+                    self.assertRaisesRegex(ValueError, f"^{name} must be from 1 to .*, not {value}$", kind, **{name: value})
+                for value in "2", 2.5:
+                    self.assertRaisesRegex(TypeError, f"^{name} must be a whole number, not {value!r}$", kind, **{name: value})
+            for value in 0, -1, float("nan"), float("inf"):
+                self.assertRaisesRegex(ValueError, "^item_timeout_s must be greater than 0", kind, item_timeout_s=value)
+            self.assertRaisesRegex(TypeError, "^item_timeout_s must be a number, not '1'$", kind, item_timeout_s="1")
+            self.assertRaisesRegex(TypeError, "^initializer must be a callable, not 3$", kind, initializer=3)
+        self.assertRaisesRegex(ValueError, "^max_workers must be from 1 to 1024, not 1025$", fantail.Executor, 1025)
         executor = self.executor()
         self.assertRaises(ValueError, executor.map, calls.square, [1], chunksize=0)
         self.assertRaises(ValueError, executor.map, calls.square, [1], buffersize=0)

@@ -3,11 +3,13 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import numbers
+import operator
 import os
 import time
 import weakref
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED
-from typing import Any, Callable, Iterable, Iterator, Optional, TypeVar
+from typing import Any, Callable, Iterable, Iterator, Optional, SupportsIndex, TypeVar
 
 from ._engine import Engine
 from ._fleet import Fleet
@@ -15,8 +17,10 @@ from ._mapping import Mapping, results_of, zipped
 from ._pickling import dumps_named, name_of
 from ._work import FULL, ONE, STAR, Function, Outcomes, Work
 
-
 T = TypeVar("T")
+MOST_PROCESSES = 1024  # LIMIT_TASK_PROCESSES of the worker
+MOST_CALLS = 10**15  # the limit of max_items_per_process in task.json
+MOST_SECONDS = 366 * 86400  # the limit of item_timeout_s in a job
 
 
 class Future(concurrent.futures.Future):  # type: ignore[type-arg]
@@ -74,19 +78,37 @@ class Call(Work):
 
 def processors() -> int:
     """Returns how many processors this process may use."""
-    return len(os.sched_getaffinity(0))
+    return min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+
+
+def read_count(name: str, value: Optional[SupportsIndex], most: int) -> Optional[int]:
+    """Checks the value of the option with this name, and returns it; None means that it was not given."""
+    if value is None:
+        return None
+    try:
+        count = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number, not {value!r}") from None
+    if not 1 <= count <= most:
+        raise ValueError(f"{name} must be from 1 to {most}, not {count}")
+    return count
+
+
+def read_timeout(name: str, value: Optional[float]) -> Optional[float]:
+    if value is None:
+        return None
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number, not {value!r}")
+    if not 0 < value <= MOST_SECONDS:
+        raise ValueError(f"{name} must be greater than 0 and at most {MOST_SECONDS}, not {value}")
+    return float(value)
 
 
 def make_engine(processes: Optional[int], initializer: Optional[Callable[..., object]], initargs: Iterable[Any],
                 calls_per_process: Optional[int], timeout_s: Optional[float], finish_at_exit: bool) -> Engine:
-    if processes is not None and processes < 1:
-        raise ValueError("the number of processes must be at least 1")
-    if calls_per_process is not None and calls_per_process < 1:
-        raise ValueError("the number of calls of a process must be at least 1")
+    """The caller has checked the numbers."""
     if initializer is not None and not callable(initializer):
-        raise TypeError("initializer must be a callable")
-    if timeout_s is not None and timeout_s <= 0:
-        raise ValueError("timeout_s must be greater than 0")
+        raise TypeError(f"initializer must be a callable, not {initializer!r}")
     pickled = None
     if initializer is not None:
         pickled = dumps_named((initializer, tuple(initargs)), f"the initializer {name_of(initializer)}")
@@ -114,7 +136,9 @@ class Executor(concurrent.futures.Executor):
     def __init__(self, max_workers: Optional[int] = None, *, initializer: Optional[Callable[..., object]] = None,
                  initargs: Iterable[Any] = (), max_tasks_per_child: Optional[int] = None,
                  item_timeout_s: Optional[float] = None) -> None:
-        self._engine = make_engine(max_workers, initializer, initargs, max_tasks_per_child, item_timeout_s, True)
+        self._engine = make_engine(read_count("max_workers", max_workers, MOST_PROCESSES), initializer, initargs,
+                                   read_count("max_tasks_per_child", max_tasks_per_child, MOST_CALLS),
+                                   read_timeout("item_timeout_s", item_timeout_s), True)
         self._one_call_each = max_tasks_per_child is not None
         self._finalizer = weakref.finalize(self, self._engine.close)
         self._finalizer.atexit = False

@@ -20,8 +20,8 @@ def dumps(value: Any) -> bytes:
             return data
     except Exception:  # a __reduce__ of the user may raise any exception
         pass
-    import cloudpickle  # this import takes as long as the start of a fleet, so it is done only if needed
-    return bytes(cloudpickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+    from . import _cloud  # this import takes as long as the start of a fleet, so it is done only if needed
+    return _cloud.dumps(value, pickle.HIGHEST_PROTOCOL)
 
 
 def dumps_named(value: Any, what: str) -> bytes:

@@ -10,7 +10,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Callable, Generic, Iterable, Iterator, Mapping as MappingType, Optional, TypeVar
 
 from ._engine import Engine
-from ._executor import function_for, make_engine
+from ._executor import MOST_CALLS, MOST_PROCESSES, function_for, make_engine, read_count, read_timeout
 from ._mapping import Mapping
 from ._pickling import dumps_named, name_of
 from ._work import FULL, ONE, STAR, Function, Outcomes, Work
@@ -113,7 +113,9 @@ class Pool:
     def __init__(self, processes: Optional[int] = None, initializer: Optional[Callable[..., object]] = None,
                  initargs: Iterable[Any] = (), maxtasksperchild: Optional[int] = None, *,
                  item_timeout_s: Optional[float] = None) -> None:
-        self._engine: Engine = make_engine(processes, initializer, initargs, maxtasksperchild, item_timeout_s, False)
+        self._engine: Engine = make_engine(read_count("processes", processes, MOST_PROCESSES), initializer, initargs,
+                                           read_count("maxtasksperchild", maxtasksperchild, MOST_CALLS),
+                                           read_timeout("item_timeout_s", item_timeout_s), False)
         self._fixed_size = 1 if maxtasksperchild is not None else None
         self._is_open = True
         self._finalizer = weakref.finalize(self, self._engine.close)

@@ -27,7 +27,7 @@ READ_BYTES = 1 << 20
 KEPT_FUNCTIONS = 32
 PROTOCOL = 5
 
-state: dict[str, Any] = {"is_child": False, "broken": None}
+state: dict[str, Any] = {"is_child": False, "broken": None, "cloud": None}
 functions: dict[bytes, Any] = {}
 
 
@@ -39,8 +39,18 @@ def dumps(value: Any) -> bytes:
             return data
     except Exception:
         pass
-    import cloudpickle
-    return bytes(cloudpickle.dumps(value, PROTOCOL))
+    if state["cloud"] is None:
+        state["cloud"] = load_cloud()
+    return bytes(state["cloud"].dumps(value, PROTOCOL))
+
+
+def load_cloud() -> Any:
+    from importlib import util
+    spec = util.spec_from_file_location("fantail_cloud", os.path.join(os.path.dirname(os.path.abspath(__file__)), "_cloud.py"))
+    assert spec and spec.loader
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def function_of(data: bytes, is_file: bool) -> Any:

@@ -1,0 +1,32 @@
+"""cloudpickle, but an open file cannot be pickled. cloudpickle itself reads the file and sends a copy, which a function
+would take for the file.
+
+This file imports nothing of the package, because _process.py loads it without the package.
+"""
+from __future__ import annotations
+
+import collections
+import io
+import pickle
+import sys
+from typing import Any
+
+import cloudpickle
+
+_reduce_file = cloudpickle.CloudPickler.dispatch_table[io.TextIOWrapper]
+
+
+def _refuse_file(file: io.TextIOWrapper) -> Any:
+    if file is sys.stdout or file is sys.stderr:
+        return _reduce_file(file)  # is sent as a name
+    raise pickle.PicklingError("an open file cannot be sent to another process; send its path, and open it there")
+
+
+class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc, unused-ignore]
+    dispatch_table = collections.ChainMap({io.TextIOWrapper: _refuse_file}, cloudpickle.CloudPickler.dispatch_table)
+
+
+def dumps(value: Any, protocol: int) -> bytes:
+    with io.BytesIO() as out:
+        _Pickler(out, protocol).dump(value)
+        return out.getvalue()
