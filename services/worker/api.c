@@ -70,6 +70,7 @@ static void list_tasks(struct http_exchange *x, void *data)
     struct worker *w = data;
     struct buf b = {0};
     if (!http_check_no_query(x, NULL)) return;
+    worker_look_for_tasks(w);
     write_tasks(&b, w);
     worker_set_headers(w, x, NULL);
     http_answer_tagged(x, TYPE_JSON, b.data, b.len);

@@ -179,7 +179,7 @@ static bool stays(const struct task *now, const struct task *former, const char 
 static bool load_tasks(struct worker *w, const char *const *names, char *err, size_t err_size)
 {
     struct task_set set;
-    bool ok = task_set_load(&set, w->config->tasks, w->hosts_dir, err, err_size);
+    bool ok = task_set_load(&set, NULL, w->config->tasks, w->hosts_dir, err, err_size);
     struct task_set before = w->tasks;
     w->tasks = set;
     for (size_t i = 0; i < set.count; i++) {
@@ -204,6 +204,22 @@ static void on_changed(void *data, const char *const *names)
     char err[500] = "";
     if (!load_tasks(w, names, err, sizeof err)) log_error("some tasks could not be read", LOG_STR("error", err));
     for (; *names; names++) log_info("a task has changed and was read again", LOG_STR("task", *names));
+}
+
+void worker_look_for_tasks(struct worker *w)
+{
+    struct task_set found;
+    char err[500] = "";
+    if (!w->watch || w->draining) return;
+    /* A directory that cannot be read is reported when its change is. */
+    bool ok = task_set_load(&found, &w->tasks, w->config->tasks, w->hosts_dir, err, sizeof err);
+    const char **names = xcalloc(found.count + 1, sizeof *names);
+    size_t n = 0;
+    for (size_t i = 0; i < found.count; i++)
+        if (!found.list[i]->error) names[n++] = found.list[i]->name;
+    if (ok && n) on_changed(w, names);
+    free(names);
+    task_set_release(&found);
 }
 
 void worker_reload(void *data)

@@ -19,6 +19,8 @@
 
 enum chunk_result { RESULT_COMPLETE, RESULT_DRAINING, RESULT_DEADLINE, RESULT_CANCELLED, RESULT_COUNT };
 
+#define WORKER_ID_SIZE 128 /* with the NUL */
+
 struct worker_config {
     struct service_config service;
     const char *tasks;
@@ -38,7 +40,7 @@ struct worker {
     const struct worker_config *config;
     struct trace_export *trace; /* NULL: traces are passed on but not recorded */
     char *hosts_dir;
-    char id[128];
+    char id[WORKER_ID_SIZE];
     struct locked_dir scratch; /* the directory for temporary files of the processes */
     unsigned processes;        /* processes of a task whose task.json does not say how many */
     struct task_set tasks;
@@ -70,6 +72,8 @@ const char *worker_result_name(enum chunk_result result);
 /* On failure it returns false, with a sentence in err. */
 MUST_CHECK bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *config, char *err,
                             size_t err_size);
+/* With --watch, reads the tasks that are new since the folders were read, so that a new task can be used at once. */
+void worker_look_for_tasks(struct worker *w);
 /* Call it when the worker is ready. On failure it returns false, with a sentence in err. */
 MUST_CHECK bool worker_register(struct worker *w, char *err, size_t err_size);
 /* The hooks of the service. Their data is the worker. */

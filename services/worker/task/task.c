@@ -194,7 +194,15 @@ static int by_name(const void *a, const void *b)
     return strcmp((*x)->name, (*y)->name);
 }
 
-static bool load_dir(struct task_set *set, const char *dir, const char *hosts_dir, char *err, size_t err_size)
+/* Returns whether `set` has the task and can run it. */
+static bool can_run(const struct task_set *set, const char *name)
+{
+    const struct task *t = set ? task_set_find(set, name) : NULL;
+    return t && !t->error;
+}
+
+static bool load_dir(struct task_set *set, const struct task_set *known, const char *dir, const char *hosts_dir,
+                     char *err, size_t err_size)
 {
     DIR *d = opendir(dir);
     if (!d) {
@@ -202,7 +210,7 @@ static bool load_dir(struct task_set *set, const char *dir, const char *hosts_di
         return false;
     }
     for (struct dirent *e; (e = readdir(d));) {
-        if (!is_candidate(dir, e->d_name) || task_set_find(set, e->d_name)) continue;
+        if (task_set_find(set, e->d_name) || can_run(known, e->d_name) || !is_candidate(dir, e->d_name)) continue;
         set->list = xrealloc(set->list, (set->count + 1) * sizeof *set->list);
         set->list[set->count++] = task_load(dir, e->d_name, hosts_dir);
     }
@@ -210,14 +218,15 @@ static bool load_dir(struct task_set *set, const char *dir, const char *hosts_di
     return true;
 }
 
-bool task_set_load(struct task_set *set, const char *dirs, const char *hosts_dir, char *err, size_t err_size)
+bool task_set_load(struct task_set *set, const struct task_set *known, const char *dirs, const char *hosts_dir,
+                   char *err, size_t err_size)
 {
     *set = (struct task_set){0};
     bool ok = true;
     while (dirs && *dirs) {
         size_t len = strcspn(dirs, ":");
         char *dir = xstrndup(dirs, len);
-        if (len && !load_dir(set, dir, hosts_dir, err, err_size)) ok = false;
+        if (len && !load_dir(set, known, dir, hosts_dir, err, err_size)) ok = false;
         free(dir);
         dirs += len + (dirs[len] == ':');
     }

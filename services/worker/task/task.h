@@ -43,9 +43,10 @@ struct task_set {
 
 /* Reads the tasks in `dirs`, a colon-separated list of paths. If two tasks have the same name, the first one is used.
  * hosts_dir is the directory of the host programs. If a directory cannot be read, it returns false, with a sentence in
- * err. In that case the set holds the tasks of the other directories. */
-MUST_CHECK bool task_set_load(struct task_set *set, const char *dirs, const char *hosts_dir, char *err,
-                              size_t err_size);
+ * err. In that case the set holds the tasks of the other directories. The tasks that `known` has without an error are
+ * left out; NULL: none. */
+MUST_CHECK bool task_set_load(struct task_set *set, const struct task_set *known, const char *dirs,
+                              const char *hosts_dir, char *err, size_t err_size);
 void task_set_release(struct task_set *set);
 struct task *task_set_find(const struct task_set *set, const char *name);
 

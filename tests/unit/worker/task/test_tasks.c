@@ -178,7 +178,7 @@ Test(tasks, a_folder_that_no_job_can_name_is_a_task_with_the_reason)
         put(name, "{\"command\":\"cat\"}", 0644);
     }
     put("good-1.task_", "#!/bin/sh\n", 0755);
-    cr_assert(task_set_load(&set, dir, dir, err, sizeof err), "%s", err);
+    cr_assert(task_set_load(&set, NULL, dir, dir, err, sizeof err), "%s", err);
     cr_assert_eq(set.count, ARRAY_SIZE(cases) + 1);
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct task *t = task_set_find(&set, cases[i].shown);
@@ -197,7 +197,7 @@ Test(tasks, directories_and_executables_are_tasks_and_other_files_are_not)
     struct task_set set;
     char err[200], dirs[200];
     snprintf(dirs, sizeof dirs, "%s:/nowhere/at/all:%s", dir, dir);
-    cr_assert_not(task_set_load(&set, dirs, dir, err, sizeof err));
+    cr_assert_not(task_set_load(&set, NULL, dirs, dir, err, sizeof err));
     cr_assert_not_null(strstr(err, "/nowhere/at/all"));
     cr_assert_eq(set.count, 3);
     cr_assert_str_eq(set.list[0]->name, "a");
