@@ -22,6 +22,7 @@ static struct {
     bool fd_is_file; /* a file is always writable, so poll() is not needed */
     bool fd_known;
     bool deferred;
+    bool plain;
     const char *service;
     struct buf line;    /* the line that is being built */
     struct buf pending; /* complete lines that wait; the start of the first line may already be written */
@@ -49,12 +50,8 @@ static void add_string(struct buf *b, const char *data, size_t len)
     buf_add_json_string(b, data, len < STRING_BYTES ? len : STRING_BYTES);
 }
 
-static void add_field(struct buf *b, const struct log_field *f)
+static void add_value(struct buf *b, const struct log_field *f)
 {
-    if (f->kind == LOG_KIND_STR && !f->as.str.data) return;
-    buf_add_str(b, ",\"");
-    buf_add_str(b, f->name);
-    buf_add_str(b, "\":");
     switch (f->kind) {
     case LOG_KIND_STR: add_string(b, f->as.str.data, f->as.str.len); break;
     case LOG_KIND_U64: buf_add_u64(b, f->as.u64); break;
@@ -66,15 +63,48 @@ static void add_field(struct buf *b, const struct log_field *f)
     }
 }
 
-static void add_line(enum log_level level, const struct log_field *fields)
+static bool is_left_out(const struct log_field *f)
 {
-    struct buf *b = &out.line;
-    buf_clear(b);
+    return f->kind == LOG_KIND_STR && !f->as.str.data;
+}
+
+static void add_field(struct buf *b, const struct log_field *f)
+{
+    if (is_left_out(f)) return;
+    buf_add_str(b, ",\"");
+    buf_add_str(b, f->name);
+    buf_add_str(b, "\":");
+    add_value(b, f);
+}
+
+static void add_json(struct buf *b, enum log_level level, const struct log_field *fields)
+{
     add_time(b);
     buf_addf(b, ",\"level\":\"%s\"", log_level_names[level]);
     for (; fields->kind != LOG_KIND_END; fields++) add_field(b, fields);
     if (out.service) add_field(b, &LOG_STR("service", out.service));
     buf_add_str(b, "}\n");
+}
+
+/* The first field is the message. */
+static void add_text(struct buf *b, enum log_level level, const struct log_field *fields)
+{
+    buf_addf(b, "%s: %s: %s", out.service ? out.service : "fantail", log_level_names[level], fields->as.str.data);
+    const char *before = ": ";
+    while ((++fields)->kind != LOG_KIND_END) {
+        if (is_left_out(fields)) continue;
+        buf_addf(b, "%s%s=", before, fields->name);
+        add_value(b, fields);
+        before = " ";
+    }
+    buf_add_char(b, '\n');
+}
+
+static void add_line(enum log_level level, const struct log_field *fields)
+{
+    struct buf *b = &out.line;
+    buf_clear(b);
+    (out.plain ? add_text : add_json)(b, level, fields);
     if (!buf_add(&out.pending, b->data, b->len)) out.dropped++;
 }
 
@@ -109,6 +139,11 @@ void log_plain(const char *prefix, const char *text, size_t len)
 void log_set_level(enum log_level level)
 {
     log_threshold = level;
+}
+
+void log_set_plain(bool plain)
+{
+    out.plain = plain;
 }
 
 void log_set_fd(int fd)

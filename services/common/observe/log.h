@@ -4,6 +4,8 @@
  *
  *     log_info("chunk ended", LOG_STR("job", id), LOG_U64("items", n), LOG_MS("duration_ms", ns));
  *
+ * After log_set_plain() it is a text for people instead: "worker: warn: a message: name=value ...".
+ *
  * A line below the level costs one comparison; its fields are not evaluated. Writing never blocks: lines that standard
  * error does not accept immediately wait in a bounded buffer. Lines that do not fit into this buffer are dropped,
  * counted and reported later. Global state, single-threaded. Do not log bodies or secrets.
@@ -68,6 +70,8 @@ void log_write(enum log_level level, const struct log_field *fields);
 void log_plain(const char *prefix, const char *text, size_t len);
 
 void log_set_level(enum log_level level);
+/* Writes each later line as text, without its time. */
+void log_set_plain(bool plain);
 /* For tests: sets the descriptor that lines are written to, which is 2 by default. Its flags are not changed. */
 void log_set_fd(int fd);
 /* Adds "service":name to every later line; NULL adds nothing. `name` is borrowed. */

@@ -54,6 +54,18 @@ Test(log, a_line_is_a_json_object_with_typed_fields)
     assert_no_leaks();
 }
 
+Test(log, a_plain_line_is_for_people)
+{
+    log_set_plain(true);
+    log_warn("a message", LOG_STR("job", "j\n1 2"), LOG_U64("n", 3), LOG_STR("none", NULL), LOG_BOOL("b", true));
+    log_set_service("worker");
+    log_error("another one");
+    cr_assert_str_eq(read_all(), "fantail: warn: a message: job=\"j\\n1 2\" n=3 b=true\nworker: error: another one\n");
+    log_set_plain(false);
+    log_set_service(NULL);
+    assert_no_leaks();
+}
+
 static int evaluated;
 
 static uint64_t evaluate(void)
