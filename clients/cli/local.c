@@ -13,31 +13,38 @@
 #include "cli/fleet/state_file.h"
 #include "cli/fleet/tasks_dir.h"
 #include "cli/jobs/job_pages.h"
+#include "common/base/limits.h"
 #include "common/loop/parent.h"
+#include "common/net/listen_address.h"
 #include "common/net/loopback.h"
+#include "common/net/unix_address.h"
+#include "common/observe/log.h"
 #include "common/service/option.h"
 
 #define DRAIN_S 5
 
 struct local_config {
-    const char *tasks, *host, *log_level, *token_file, *store;
+    const char *tasks, *host, *token_file, *store;
+    int log_level, log_format;
     bool insecure, watch, exit_with_parent;
     int64_t workers, processes, port, admin_port, parent_pid;
 };
+
+static const char *const log_formats[] = {"plain", "json", NULL};
 
 static const struct option_row rows[] = {
     OPTION_PATH("tasks", struct local_config, tasks, NULL, TASKS_DIR_HELP, .value = "DIR"),
     OPTION_INT("workers", struct local_config, workers, "1", 1, FLEET_MAX_WORKERS, "number of workers to start",
                .value = "N", .no_env = true),
-    OPTION_INT("processes", struct local_config, processes, "0", 0, 4096,
+    OPTION_INT("processes", struct local_config, processes, "0", 0, LIMIT_TASK_PROCESSES,
                "task processes of each worker; 0: the machine's processors are divided among the workers", .value = "P",
                .no_env = true),
     OPTION_PORT("port", struct local_config, port, "8080", 0, "port of the coordinator; 0: any free port",
                 .no_env = true),
     OPTION_BOOL(
         "watch", struct local_config, watch, "true",
-        "read a task again when its task.json or its code has changed; its old processes serve until the new ones "
-        "are ready",
+        "read new tasks, and read a task again when its task.json or its code has changed; its old processes serve "
+        "until the new ones are ready",
         .no_env = true),
     OPTION_PORT("admin-port", struct local_config, admin_port, "off", -1,
                 "admin port of the coordinator on 127.0.0.1, with health, metrics and /autoscale; the workers' admin "
@@ -50,22 +57,24 @@ static const struct option_row rows[] = {
     OPTION_PATH("token-file", struct local_config, token_file, NULL,
                 "a file of bearer tokens, one per line; each request must carry one of them", .value = "FILE",
                 .no_env = true),
-    OPTION_STRING(
-        "store", struct local_config, store, NULL,
-        "where durable jobs are kept: none, or sqlite:PATH. The default is a file for this port in the user's "
-        "state folder, ~/.local/state/fantail; with port 0 or unix:PATH it is none",
-        .value = "STORE", .no_env = true),
+    OPTION_STRING("store", struct local_config, store, NULL,
+                  "where durable jobs are kept: none, sqlite:PATH or postgresql://USER@HOST/DATABASE. The default is a "
+                  "file for this port in the user's "
+                  "state folder, ~/.local/state/fantail; with port 0 or unix:PATH it is none",
+                  .value = "STORE", .no_env = true),
     OPTION_BOOL("insecure", struct local_config, insecure, NULL,
                 "accept requests from other machines without a token: anyone who can reach the port can run tasks here",
                 .no_env = true),
-    OPTION_STRING("log-level", struct local_config, log_level, "warn",
-                  "lowest level that the services log on standard error: debug, info, warn or error", .value = "LEVEL",
-                  .no_env = true),
+    OPTION_CHOICE("log-level", struct local_config, log_level, "warn", log_level_names,
+                  "lowest level that the services log on standard error", .value = "LEVEL", .no_env = true),
+    OPTION_CHOICE("log-format", struct local_config, log_format, "plain", log_formats,
+                  "how the services write a line of their log: as text, or as a JSON object with the time",
+                  .value = "FORMAT", .no_env = true),
     OPTION_BOOL("exit-with-parent", struct local_config, exit_with_parent, NULL,
                 "end when the thread that started this program ends, also if its process is killed", .no_env = true),
     OPTION_INT("parent-pid", struct local_config, parent_pid, "0", 0, INT32_MAX,
                "with --exit-with-parent: the parent's process ID, in case it ends early; 0: ask the kernel",
-               .value = "PID", .no_env = true),
+               .value = "PID", .no_env = true, .needs = "exit-with-parent"),
     OPTION_ROWS_END};
 
 static const struct option_spec spec = {
@@ -79,6 +88,7 @@ static const struct option_spec spec = {
         "  curl -s localhost:8080/v1/jobs -d '{\"task\":\"square\",\"items\":[1,2,3]}'\n"
         "  seq 1000000 | fantail map square --url http://localhost:8080 | tail -1\n"
         "  fantail tasks --url http://localhost:8080\n"
+        "`kill PID` (SIGTERM) ends it too. In a script, the shell makes a command with & ignore Ctrl-C (SIGINT).\n"
         "After Ctrl-C or SIGTERM, running work has 5 s to end; a second Ctrl-C or SIGTERM ends it at once. SIGHUP\n"
         "makes the services read their tasks, tokens and certificates again.",
     .rows = rows,
@@ -123,7 +133,7 @@ static int serve(struct fleet *f, const struct fleet_options *o, int64_t started
         if (interrupt_take_reload()) fleet_reload(f);
         if (!fleet_turn(f)) {
             complain("%s", fleet_error(f));
-            return EXIT_JOB_FAILED;
+            return fleet_exit_status(f);
         }
         if (!said && fleet_is_ready(f)) {
             announce(f, o, started_ms);
@@ -138,7 +148,7 @@ static int serve(struct fleet *f, const struct fleet_options *o, int64_t started
 static const char *choose_store(const struct local_config *config, char *out, size_t out_size)
 {
     char name[32], path[PATH_MAX], err[320];
-    if (config->store || config->port == 0 || strncmp(config->host, "unix:", 5) == 0) return config->store;
+    if (config->store || config->port == 0 || unix_address_path(config->host)) return config->store;
     snprintf(name, sizeof name, "jobs-%d.db", (int)config->port);
     if (!state_file_path(name, path, sizeof path, err, sizeof err)) {
         complain("durable jobs are not kept: %s", err);
@@ -146,6 +156,26 @@ static const char *choose_store(const struct local_config *config, char *out, si
     }
     snprintf(out, out_size, "sqlite:%s", path);
     return out;
+}
+
+/* Returns 0, or the exit status after a message. */
+static int check(const struct local_config *config)
+{
+    const char *fault = listen_address_fault(config->host);
+    if (fault) return option_complain(&spec, "host", "'%s' %s", config->host, fault);
+    if (!config->token_file && !config->insecure && !is_loopback(config->host))
+        return option_complain(&spec, "host",
+                               "other machines can reach %s and run tasks here. Require a token with --token-file, or "
+                               "allow it with --insecure",
+                               config->host);
+    int64_t first = config->admin_port, last = first + config->workers;
+    if (last > UINT16_MAX)
+        return option_complain(&spec, "admin-port", "no ports are left after %d for the workers", (int)first);
+    if (first > 0 && config->port >= first && config->port <= last && !unix_address_path(config->host))
+        return option_complain(&spec, "admin-port",
+                               "the admin ports of the coordinator and the workers are %d to %d, and --port is %d",
+                               (int)first, (int)last, (int)config->port);
+    return 0;
 }
 
 int command_local(int argc, char **argv)
@@ -156,15 +186,10 @@ int command_local(int argc, char **argv)
     const char *tasks = tasks_dir_find(config.tasks);
     if (!tasks)
         return option_complain(&spec, "tasks", "%s is not a directory", config.tasks ? config.tasks : "./tasks");
-    if (!config.token_file && !config.insecure && !is_loopback(config.host))
-        return option_complain(&spec, "host",
-                               "other machines can reach %s and run tasks here. Require a token with --token-file, or "
-                               "allow it with --insecure",
-                               config.host);
-    if (config.admin_port > UINT16_MAX - config.workers)
-        return option_complain(&spec, "admin-port", "no ports are left after %d for the workers",
-                               (int)config.admin_port);
+    int fault = check(&config);
+    if (fault) return fault;
     if (!config.tasks) complain("serves the tasks in %s; --tasks names another folder", tasks);
+    if (tasks_dir_is_empty(tasks)) complain("there are no tasks in %s yet", tasks);
     char store[PATH_MAX + 16];
     unsigned processes = (unsigned)config.processes;
     if (processes == 0 && config.workers > 1) processes = machine_share((unsigned)config.workers);
@@ -179,7 +204,8 @@ int command_local(int argc, char **argv)
         .token_file = config.token_file,
         .store = choose_store(&config, store, sizeof store),
         .insecure = config.insecure,
-        .log_level = config.log_level,
+        .log_level = log_level_names[config.log_level],
+        .log_as_json = config.log_format == 1,
         .drain_s = DRAIN_S,
         .announce = true,
     };

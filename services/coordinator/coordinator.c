@@ -98,6 +98,11 @@ static bool has_sqlite(const struct coordinator_config *config)
     return strncmp(config->store, SQLITE_PREFIX, prefix) == 0 && config->store[prefix];
 }
 
+static const char *sqlite_path(const struct coordinator_config *config)
+{
+    return config->store + strlen(SQLITE_PREFIX);
+}
+
 static struct postgres_source postgres_source_of(const struct coordinator_config *config)
 {
     return (struct postgres_source){.url = config->store_file ? NULL : config->store, .file = config->store_file};
@@ -105,14 +110,22 @@ static struct postgres_source postgres_source_of(const struct coordinator_config
 
 bool coordinator_check_store(const struct coordinator_config *config, const char **option, char *err, size_t err_size)
 {
+    *option = "store-max-bytes";
+    if (!coordinator_has_store(config)) {
+        snprintf(err, err_size, "needs --store sqlite:PATH");
+        return config->store_max_bytes == 0;
+    }
     *option = "store";
-    if (!coordinator_has_store(config) || (has_sqlite(config) && !config->store_file)) return true;
+    if (has_sqlite(config) && !config->store_file) return store_sqlite_check(sqlite_path(config), err, err_size);
     if (config->store_file && strcmp(config->store, "none") != 0) {
         snprintf(err, err_size, "give either --store or --store-file");
         return false;
     }
     if (!config->store_file && !postgres_is_url(config->store)) {
-        snprintf(err, err_size, "it is neither none nor sqlite:PATH nor postgresql://USER:PASSWORD@HOST/DATABASE");
+        bool has_password = strchr(config->store, '@');
+        int shown = (int)(has_password ? strcspn(config->store, ":@") : strlen(config->store));
+        snprintf(err, err_size, "'%.*s%s' is neither none nor sqlite:PATH nor postgresql://USER@HOST/DATABASE",
+                 shown < 200 ? shown : 200, config->store, has_password ? "..." : "");
         return false;
     }
     if (config->store_max_bytes > 0) {
@@ -141,17 +154,23 @@ static void durable_wait(void *data, struct http_exchange *x, const struct store
     api_wait_for_accepted(x, data, job, wanted);
 }
 
-static bool start_store(struct coordinator *c, char *err, size_t err_size)
+/* Called before the service listens, so that a coordinator whose store cannot be opened never seems to be ready. */
+static bool open_store(struct coordinator *c, char *err, size_t err_size)
 {
     if (!coordinator_has_store(c->config)) return true;
     struct postgres_source source = postgres_source_of(c->config);
     if (has_sqlite(c->config))
-        c->store = store_sqlite_open(c->loop, c->config->store + strlen(SQLITE_PREFIX),
-                                     (uint64_t)c->config->store_max_bytes, err, err_size);
+        c->store =
+            store_sqlite_open(c->loop, sqlite_path(c->config), (uint64_t)c->config->store_max_bytes, err, err_size);
     else
         c->store = store_postgres_open(c->loop, &source, &c->postgres_metrics, err, err_size);
-    if (!c->store) return false;
-    c->store->metrics = &c->store_metrics;
+    if (c->store) c->store->metrics = &c->store_metrics;
+    return c->store;
+}
+
+static void start_store(struct coordinator *c)
+{
+    if (!c->store) return;
     c->durable.config = &c->config->durable;
     c->durable.store = c->store;
     c->durable.jobs = &c->jobs;
@@ -165,7 +184,6 @@ static bool start_store(struct coordinator *c, char *err, size_t err_size)
     c->watches =
         (struct job_watches){.store = c->store, .durable = &c->durable, .heartbeat_s = c->config->jobs.heartbeat_s};
     job_watches_start(&c->watches, c->loop);
-    return true;
 }
 
 static int start_parts(struct coordinator *c, struct trace_config *tracing, char *err, size_t err_size)
@@ -179,7 +197,7 @@ static int start_parts(struct coordinator *c, struct trace_config *tracing, char
     scheduler_timing_start(&c->turn, c->loop);
     dispatcher_start(&c->dispatcher, &c->fleet, &c->turn, c->config->jobs.worker_wait_s);
     start_jobs(c);
-    if (!start_store(c, err, err_size)) return 1;
+    start_store(c);
     c->status = (struct status_source){c->dispatcher.scheduler, &c->jobs.count, &c->fleet.survey.catalog};
     if (!worker_fleet_find_workers(&c->fleet, &dispatcher_endpoints_ops, &c->dispatcher, err, err_size)) return 2;
     c->emf = emf_start(c->loop, &c->config->emf, &c->status);
@@ -211,6 +229,7 @@ int coordinator_start(struct coordinator *c, uv_loop_t *loop, struct trace_confi
     worker_fleet_register_metrics(&c->fleet);
     dispatcher_register_metrics(&c->dispatcher);
     status_register_metrics(&c->status);
+    if (!open_store(c, err, err_size)) return 1;
     c->service = service_start(loop, &c->config->service, &c->hooks, err, err_size);
     if (!c->service) return 1;
     int status = start_parts(c, tracing, err, err_size);

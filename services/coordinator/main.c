@@ -106,14 +106,16 @@ static const struct option_spec spec = {
 static int check(struct coordinator *c, const struct coordinator_config *config)
 {
     bool open = !is_loopback(config->service.host) && !config->service.insecure;
-    int fault = worker_fleet_check(&c->fleet, &spec, open);
+    int fault = service_check(&spec, &config->service);
+    if (!fault) fault = worker_fleet_check(&c->fleet, &spec, open);
     char err[512];
     const char *option, *why = emf_check(&config->emf, (int)config->service.ready_fd, &option);
     if (!fault && why) fault = option_complain(&spec, option, "%s", why);
+    int unusable = fault ? 0 : spill_dir_check(config->jobs.spill_dir);
+    if (unusable) fault = option_complain(&spec, "spill-dir", "%s: %s", config->jobs.spill_dir, strerror(unusable));
     if (!fault && !coordinator_check_store(config, &option, err, sizeof err))
         fault = option_complain(&spec, option, "%s", err);
-    if (!fault) fault = notifier_check(&c->notifier, &spec, coordinator_has_store(config));
-    return fault ? fault : service_check(&spec, &config->service);
+    return fault ? fault : notifier_check(&c->notifier, &spec, coordinator_has_store(config));
 }
 
 int main(int argc, char **argv)
@@ -131,6 +133,7 @@ int main(int argc, char **argv)
     if (fault) return fault;
     if (!trace_export_configure(&tracing, err, sizeof err)) return option_complain(&spec, NULL, "%s", err);
 
+    service_prepare(&config.service, "coordinator"); /* the store is opened before the service starts */
     spare_memory_start();
     uv_loop_t loop;
     uv_loop_init(&loop);

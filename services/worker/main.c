@@ -1,4 +1,7 @@
 /* fantail-worker: its options, and the worker as part of a service. */
+#include <limits.h>
+#include <unistd.h>
+
 #include "common/base/limits.h"
 #include "common/base/spare_memory.h"
 #include "worker/worker.h"
@@ -17,8 +20,10 @@ static const struct option_row rows[] = {
                   "name in answers and logs; default: made from the host name and the process id"),
     OPTION_INT("max-chunks", struct worker_config, max_chunks, TEXT_OF(LIMIT_WORKER_CHUNKS), 1, 65536,
                "chunks of one task held at once; more are answered 429. The limit is at least 4 per process"),
-    OPTION_BOOL("watch", struct worker_config, watch, NULL,
-                "read a task again when its task.json or its code has changed; SIGHUP always reads all tasks again"),
+    OPTION_BOOL(
+        "watch", struct worker_config, watch, NULL,
+        "read new tasks, and read a task again when its task.json or its code has changed; SIGHUP always reads all "
+        "tasks again"),
     OPTION_CHOICE(
         "task-output", struct worker_config, task_output, "log", task_outputs,
         "how lines that tasks print are shown on standard error: as log lines at a bounded rate, or plain after the "
@@ -30,16 +35,17 @@ static const struct option_row rows[] = {
                   "dns+https:// or balancer+https://",
                   .once = true),
     OPTION_STRING("register-address", struct worker_config, registration.address, NULL,
-                  "numeric address for chunks; default: that of --host, or the one that this worker connects from"),
+                  "numeric address for chunks; default: that of --host, or the one that this worker connects from",
+                  .needs = "register"),
     OPTION_PATH("register-token-file", struct worker_config, registration.token_file, NULL,
-                "a file of tokens to register with; default: the file of --token-file"),
+                "a file of tokens to register with; default: the file of --token-file", .needs = "register"),
     OPTION_PATH("register-ca", struct worker_config, registration.ca, NULL,
                 "authorities (PEM) that must have signed the coordinators' certificates, instead of the system's",
-                .value = "FILE"),
+                .value = "FILE", .needs = "register"),
     OPTION_PATH("register-client-cert", struct worker_config, registration.client_cert, NULL,
-                "client certificate (PEM) for coordinators that demand one", .value = "FILE"),
+                "client certificate (PEM) for coordinators that demand one", .value = "FILE", .needs = "register"),
     OPTION_PATH("register-client-key", struct worker_config, registration.client_key, NULL,
-                "private key (PEM) of --register-client-cert", .value = "FILE"),
+                "private key (PEM) of --register-client-cert", .value = "FILE", .needs = "register"),
     OPTION_HEADING("ECS (if ECS_AGENT_URI is set)"),
     OPTION_SECONDS(
         "protection-s", struct worker_config, protection_s, "600", 0, 172800,
@@ -62,6 +68,41 @@ static const struct option_spec spec = {
     .rows = rows,
     .operands = OPTION_OPERANDS_NONE,
 };
+
+/* The name goes into a header of each answer. */
+static bool is_worker_id(const char *id)
+{
+    size_t len = strlen(id);
+    for (size_t i = 0; i < len; i++)
+        if (id[i] < ' ' || id[i] > '~') return false;
+    return len >= 1 && len < WORKER_ID_SIZE && id[0] != ' ' && id[len - 1] != ' ';
+}
+
+static bool has_hosts(const char *folder)
+{
+    static const char *const hosts[] = {"fantail-host-exec", "fantail-host-native", "fantail-host-python"};
+    char path[PATH_MAX];
+    for (size_t i = 0; i < ARRAY_SIZE(hosts); i++) {
+        int len = snprintf(path, sizeof path, "%s/%s", folder, hosts[i]);
+        if (len < (int)sizeof path && access(path, X_OK) == 0) return true;
+    }
+    return false;
+}
+
+/* Returns 0, or 2 after a message that names the option. */
+static int check(const struct worker_config *config)
+{
+    int fault = service_check(&spec, &config->service);
+    if (!fault) fault = registrar_check(&spec, &config->registration, config->service.host);
+    if (fault) return fault;
+    if (config->worker_id && !is_worker_id(config->worker_id))
+        return option_complain(&spec, "worker-id", "must be 1 to %d ASCII characters, without a blank at either end",
+                               WORKER_ID_SIZE - 1);
+    if (config->hosts_dir && !has_hosts(config->hosts_dir))
+        return option_complain(&spec, "hosts-dir", "there is no host program, such as fantail-host-exec, in '%s'",
+                               config->hosts_dir);
+    return 0;
+}
 
 static int serve(uv_loop_t *loop, const struct worker_config *config, struct trace_config *tracing)
 {
@@ -110,10 +151,9 @@ int main(int argc, char **argv)
     bool healthcheck = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
     if (!option_parse(&spec, &config, argc - healthcheck, argv + healthcheck, &r)) return r.exit_status;
     if (healthcheck) return service_healthcheck(&config.service);
-    int fault = service_check(&spec, &config.service);
-    if (!fault) fault = registrar_check(&spec, &config.registration, config.service.host);
+    int fault = check(&config);
     if (fault) return fault;
-    log_set_level((enum log_level)config.service.log_level); /* tasks are read before the service starts */
+    service_prepare(&config.service, "worker"); /* tasks are read before the service starts */
     if (!trace_export_configure(&tracing, err, sizeof err)) return option_complain(&spec, NULL, "%s", err);
     spare_memory_start();
     uv_loop_t loop;

@@ -99,7 +99,7 @@ class Surviving(LocalTest):
         self.assertEqual((shown["status"], shown["waiting"]), ("running", {"reason": "no_task"}))
         lines = self.follow("results", job_id, "--json")
         wait_until(lambda: '{"type":"waiting","reason":"no_task"}\n' in lines.stdout(), "the line of the stream")
-        self.assertRegex(fleet.stderr(), f'"a durable job waits","job":"{job_id}","task":"gated","reason":"no_task"')
+        self.assertRegex(fleet.stderr(), f'a durable job waits: job="{job_id}" task="gated" reason="no_task"')
         self.assertEqual(fleet.stop(), 0)
         self.task_folder = with_the_task
         self.open_gate()

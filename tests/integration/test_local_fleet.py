@@ -143,6 +143,30 @@ def module(value, before=""):
     return f"import os\n{before}\ndef run(item):\n    return [{value!r}, os.getpid()]\n"
 
 
+class Start(LocalTest):
+    """What `fantail local` says at its start."""
+
+    def test_a_folder_without_tasks_is_told(self):
+        empty = os.path.join(self.folder, "empty")
+        os.makedirs(os.path.join(empty, ".hidden"))
+        write_file(os.path.join(empty, "README"), "not a task")
+        program, _ = self.local(tasks=empty)
+        self.assertEqual(program.stderr(), f"fantail: there are no tasks in {empty} yet\n")
+
+    def test_the_folder_of_the_examples_is_named_without_dots(self):
+        program = self.start("fantail", "local", "--port", 0)
+        wait_until(lambda: "ready at" in program.stdout(), "the ready line")
+        self.assertEqual(program.stderr(), f"fantail: serves the tasks in {os.path.realpath(EXAMPLE_TASKS)}; --tasks names "
+                                           "another folder\n")
+
+    def test_the_log_of_the_services_is_plain_text_or_json(self):
+        tasks = self.tasks(broken={"json": {"mode": "nonsense"}})
+        program, _ = self.local(tasks=tasks)
+        self.assertRegex(program.stderr(), r'^worker: warn: a task cannot be read: task="broken" error=".*"\n$')
+        program, _ = self.local("--log-format", "json", tasks=tasks)
+        self.assertEqual(json.loads(program.stderr())["task"], "broken")
+
+
 class Watch(LocalTest):
     """Tasks that change are read again without a signal."""
 
@@ -172,6 +196,17 @@ class Watch(LocalTest):
         self.write("work.py", module("second"))
         wait_until(lambda: self.ask()[0] == "second", "the changed module")
         self.assertEqual(self.ask("other"), other)
+
+    def test_a_new_task_can_be_used_at_once(self):
+        for n in range(5):
+            name = f"new{n}"
+            self.tasks(**{name: {"json": self.DESCRIPTION, "files": {"work.py": module(name)}}})
+            self.assertEqual(self.ask(name)[0], name)
+        os.mkdir(os.path.join(self.folder_of_tasks, "later"))
+        self.assertEqual(request(self.port, "POST", "/v1/jobs", b'{"task":"later","items":[1]}').status, 404)
+        self.write("work.py", module("later"), "later")
+        self.write("task.json", json.dumps(self.DESCRIPTION), "later")
+        self.assertEqual(self.ask("later")[0], "later")
 
     def test_a_module_that_is_half_written_does_not_end_the_former_one(self):
         before = self.ask()
@@ -221,10 +256,10 @@ while not os.path.exists({go!r}):
         self.write("results.csv", "1,2")
         self.write(".work.py.swp", "an editor's")
         self.write("work.py", module("other"), task="other")
-        self.said('"task":"other"')
+        self.said('task="other"')
         self.assertEqual(self.ask(), before)
         changed = [line for line in self.program.stderr().splitlines() if "has changed" in line]
-        self.assertEqual([line for line in changed if '"task":"work"' in line], [])
+        self.assertEqual([line for line in changed if 'task="work"' in line], [])
 
     def test_it_can_be_turned_off(self):
         program, port = self.local("--no-watch", tasks=self.folder_of_tasks)

@@ -97,7 +97,7 @@ class SocketFiles(FantailTest):
     def test_a_path_in_use_too_long_or_of_another_file_is_told(self):
         self.worker_at("taken")
         ft.write_file(self.path("file"), "not a socket")
-        for path, word in ((self.path("taken"), "in use"), (self.path("x" * 120), "too long"), ("", "without a path"),
+        for path, word in ((self.path("taken"), "in use"), (self.path("x" * 120), "too long"), ("", "has no path"),
                            (self.path("file"), "in use"), (self.path("no/where"), "No such file")):
             ended = subprocess.run([os.path.join(ft.BIN, "fantail-worker"), "--host", f"unix:{path}", "--admin-port",
                                     "off", "--tasks", ft.EXAMPLE_TASKS], capture_output=True, text=True, timeout=30,

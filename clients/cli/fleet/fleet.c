@@ -14,6 +14,8 @@
 #define RESTART_MAX_MS      5000
 #define STEADY_MS           10000 /* a service that ran for longer is restarted immediately, as after a first failure */
 #define STARTS_BEFORE_READY 3     /* attempts to start a service that has never been ready */
+/* A fleet that was killed may drain for a while, and keeps its job store until its end. */
+#define STORE_PATIENCE_MS 10000
 
 bool fleet_fail(struct fleet *f, const char *fmt, ...)
 {
@@ -79,6 +81,8 @@ struct fleet *fleet_start(const struct fleet_options *options, char *err, size_t
     f->count = (size_t)options->workers + 1;
     f->services = xcalloc(f->count, sizeof(*f->services));
     f->announce = options->announce;
+    f->has_store = options->store;
+    f->started_ns = now_ns();
     fleet_set_environment(f, options->tmp_dir);
     /* When a worker is killed, its processes become our children, so that we can find and kill them. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -140,11 +144,13 @@ static bool service_ended(struct fleet *f, struct fleet_service *s, int status)
     pid_t pid = s->process.pid;
     describe_end(status, how, sizeof(how));
     bool steady = now - s->process.started_ns > STEADY_MS * NS_PER_MS;
-    if (s->process.state != CHILD_READY) s->failed_starts++;
+    bool at_start = s->process.state != CHILD_READY;
+    if (at_start) s->failed_starts++;
     child_service_ended(&s->process);
-    /* A restart cannot fix a usage error or a port that is in use. */
-    bool hopeless = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE;
-    if (!s->was_ready && (hopeless || s->failed_starts >= STARTS_BEFORE_READY))
+    /* A restart cannot fix a usage error, also if the options were good earlier: a file that they name has changed. */
+    f->wrong_usage = at_start && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE;
+    bool patient = f->has_store && now - f->started_ns < STORE_PATIENCE_MS * NS_PER_MS;
+    if (f->wrong_usage || (!s->was_ready && s->failed_starts >= STARTS_BEFORE_READY && !patient))
         return fleet_fail(f, "the %s %s before it was ready", s->name, how);
     schedule_restart(s, steady, now);
     if (f->announce) complain("%s (pid %d) %s; restarting it", s->name, (int)pid, how);
@@ -195,6 +201,11 @@ bool fleet_turn(struct fleet *f)
 const char *fleet_error(const struct fleet *f)
 {
     return f->error;
+}
+
+int fleet_exit_status(const struct fleet *f)
+{
+    return f->wrong_usage ? EXIT_USAGE : EXIT_JOB_FAILED;
 }
 
 bool fleet_is_ready(const struct fleet *f)

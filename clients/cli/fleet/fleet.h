@@ -32,6 +32,7 @@ struct fleet_options {
     bool insecure;          /* the coordinator accepts requests from other machines without a token */
     const char *tmp_dir;    /* TMPDIR of the services of a private fleet; NULL: not private, so TMPDIR is inherited */
     const char *log_level;  /* NULL: "warn" */
+    bool log_as_json;       /* the services write their log as JSON objects, not as text */
     unsigned drain_s;       /* how long fleet_stop() waits for running work; 0: the services' default */
     int64_t admin_port; /* admin port of the coordinator; the workers use the next ones; 0: any free ports; -1: none */
     bool watch;         /* the workers notice changed task folders and read them again */
@@ -48,6 +49,8 @@ size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms
  * returns the reason. */
 MUST_CHECK bool fleet_turn(struct fleet *f);
 const char *fleet_error(const struct fleet *f);
+/* Returns the exit status for this error: EXIT_USAGE if a service refused its options, otherwise EXIT_JOB_FAILED. */
+int fleet_exit_status(const struct fleet *f);
 /* Returns whether every service is ready now. */
 bool fleet_is_ready(const struct fleet *f);
 /* Returns the address of the coordinator: http://127.0.0.1:PORT or unix:PATH. It is borrowed. */

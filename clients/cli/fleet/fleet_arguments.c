@@ -46,6 +46,7 @@ static void add_common_options(struct fleet_service *s, const struct fleet_optio
     add_number(s, "--parent-pid", (unsigned)getpid());
     if (o->drain_s) add_number(s, "--drain-s", o->drain_s);
     add_option(s, "--log-level", o->log_level ? o->log_level : "warn");
+    add_option(s, "--log-format", o->log_as_json ? "json" : "plain");
 }
 
 void fleet_add_socket(const struct fleet *f, struct buf *address, size_t number)

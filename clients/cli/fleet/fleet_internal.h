@@ -38,7 +38,9 @@ struct fleet {
     char url[UNIX_PATH_BYTES + 8]; /* address of the coordinator */
     char **envp;                   /* owned array of borrowed strings */
     char *tmpdir_variable;         /* owned; envp contains it */
-    bool announce;
+    bool announce, has_store;
+    uint64_t started_ns;
+    bool wrong_usage; /* a service has refused its options */
     char error[256];
 };
 

@@ -1,7 +1,8 @@
 #include "cli/fleet/tasks_dir.h"
 
+#include <dirent.h>
 #include <limits.h>
-#include <linux/limits.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,14 +14,15 @@ static bool is_directory(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* Returns the full path. `path` is relative to the directory of this program. */
+/* Returns the path of a directory that is named relative to the directory of this program; NULL if there is none. */
 static const char *beside_program(const char *path)
 {
-    static char full[PATH_MAX + 64];
-    ssize_t len = readlink("/proc/self/exe", full, PATH_MAX);
-    while (len > 0 && full[len - 1] != '/') len--;
-    snprintf(full + (len > 0 ? len : 0), 64, "%s", path);
-    return full;
+    static char full[PATH_MAX];
+    char joined[PATH_MAX + 64];
+    ssize_t len = readlink("/proc/self/exe", joined, PATH_MAX);
+    while (len > 0 && joined[len - 1] != '/') len--;
+    snprintf(joined + (len > 0 ? len : 0), 64, "%s", path);
+    return realpath(joined, full) && is_directory(full) ? full : NULL;
 }
 
 const char *tasks_dir_find(const char *given)
@@ -28,7 +30,20 @@ const char *tasks_dir_find(const char *given)
     if (given) return is_directory(given) ? given : NULL;
     if (is_directory("./tasks")) return "./tasks";
     const char *built = beside_program("../tasks");
-    if (is_directory(built)) return built;
-    const char *installed = beside_program("../share/fantail/tasks");
-    return is_directory(installed) ? installed : NULL;
+    return built ? built : beside_program("../share/fantail/tasks");
+}
+
+bool tasks_dir_is_empty(const char *dir)
+{
+    bool empty = true;
+    DIR *d = opendir(dir);
+    if (!d) return false;
+    for (struct dirent *e; empty && (e = readdir(d));) {
+        struct stat st;
+        if (e->d_name[0] == '.' || e->d_name[0] == '_') continue;
+        bool found = fstatat(dirfd(d), e->d_name, &st, 0) == 0;
+        empty = !found || !(S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && (st.st_mode & S_IXUSR)));
+    }
+    closedir(d);
+    return empty;
 }

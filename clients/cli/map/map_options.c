@@ -8,6 +8,7 @@
 #include "cli/fleet/fleet.h"
 #include "cli/fleet/tasks_dir.h"
 #include "cli/http/query.h"
+#include "common/base/limits.h"
 #include "common/json/json_scan.h"
 #include "protocol/protocol.h"
 
@@ -81,8 +82,8 @@ static const struct option_row rows[] = {
     OPTION_PATH("tasks", S, tasks, NULL, TASKS_DIR_HELP, .value = "DIR"),
     OPTION_INT("workers", S, workers, "1", 1, FLEET_MAX_WORKERS, "number of workers to start", .value = "N",
                .no_env = true),
-    OPTION_INT("processes", S, processes, "0", 0, 4096, "task processes of each worker; 0: one per processor",
-               .value = "P", .letter = 'P', .no_env = true),
+    OPTION_INT("processes", S, processes, "0", 0, LIMIT_TASK_PROCESSES,
+               "task processes of each worker; 0: one per processor", .value = "P", .letter = 'P', .no_env = true),
     OPTION_BOOL("stdin", S, to_stdin, NULL, "with a command: pass it the item on standard input", .no_env = true),
     OPTION_HEADING("Messages"),
     OPTION_CHOICE("progress", S, progress, "auto", progress_words,

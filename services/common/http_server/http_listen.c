@@ -1,6 +1,5 @@
 #include "common/http_server/http_listen.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
@@ -11,29 +10,10 @@
 #include <unistd.h>
 
 #include "common/http_server/http_server.h"
+#include "common/net/listen_address.h"
 #include "common/net/unix_address.h"
 
 #define BACKLOG 1024
-
-static const struct sockaddr *parse_address(const char *host, uint16_t port, struct sockaddr_storage *storage,
-                                            socklen_t *len)
-{
-    struct sockaddr_in *v4 = (struct sockaddr_in *)storage;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)storage;
-    memset(storage, 0, sizeof *storage);
-    if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(port);
-        *len = sizeof *v4;
-    } else if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons(port);
-        *len = sizeof *v6;
-    } else {
-        return NULL;
-    }
-    return (const struct sockaddr *)storage;
-}
 
 /* The port is at the same offset in the addresses of both families. */
 static_assert(offsetof(struct sockaddr_in, sin_port) == offsetof(struct sockaddr_in6, sin6_port), "one place for both");
@@ -71,14 +51,12 @@ static int fail(int fd, char *err, size_t err_size, const char *where, const cha
 static int listen_on_port(const struct http_server_options *o, const char *host, char *err, size_t err_size)
 {
     char where[INET6_ADDRSTRLEN + 8];
-    struct sockaddr_storage storage;
-    socklen_t len;
-    const struct sockaddr *address = parse_address(host, o->port, &storage, &len);
-    if (!address) return fail(-1, err, err_size, host, "must be a numeric address or unix:PATH");
+    struct sockaddr_storage address;
+    socklen_t len = listen_address_fill(&address, host, o->port);
     snprintf(where, sizeof where, "%s:%u", host, o->port);
-    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd >= 0) set_socket_options(fd, address->sa_family, o->reuse_port);
-    if (fd < 0 || bind(fd, address, len) < 0 || listen(fd, BACKLOG) < 0)
+    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0) set_socket_options(fd, address.ss_family, o->reuse_port);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&address, len) < 0 || listen(fd, BACKLOG) < 0)
         return fail(fd, err, err_size, where, strerror(errno));
     return fd;
 }
@@ -99,8 +77,6 @@ static int listen_on_file(const char *path, char *err, size_t err_size)
 {
     struct sockaddr_un address;
     socklen_t len = unix_address_fill(&address, path);
-    if (!len)
-        return fail(-1, err, err_size, path, *path ? "the path is too long for a socket" : "unix: without a path");
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&address, len) == 0;
     if (fd >= 0 && !bound && errno == EADDRINUSE) {
@@ -115,6 +91,11 @@ static int listen_on_file(const char *path, char *err, size_t err_size)
 int http_listen(const struct http_server_options *o, char *err, size_t err_size)
 {
     const char *host = o->host ? o->host : "127.0.0.1", *path = unix_address_path(host);
+    const char *fault = listen_address_fault(host);
+    if (fault) {
+        snprintf(err, err_size, "cannot listen: %s %s", host, fault);
+        return -1;
+    }
     return path ? listen_on_file(path, err, err_size) : listen_on_port(o, host, err, err_size);
 }
 

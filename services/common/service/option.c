@@ -342,6 +342,25 @@ static void read_environment(struct parse *p)
     }
 }
 
+/* Returns whether the option was given; a bool must also be true. */
+static bool is_given(const struct parse *p, const struct option_row *row)
+{
+    if (p->sources[row - p->spec->rows] == OPTION_FROM_DEFAULT) return false;
+    return row->type != OPTION_TYPE_BOOL || *(const bool *)field(p, row);
+}
+
+static void check_needs(struct parse *p)
+{
+    for (const struct option_row *row = p->spec->rows; row->type != OPTION_TYPE_END; row++) {
+        if (!row->needs || !is_given(p, row)) continue;
+        const struct option_row *needed = find_row(p->spec, row->needs, strlen(row->needs));
+        if (!needed) BUG("--%s needs --%s, which is no option", row->name, row->needs);
+        if (is_given(p, needed)) continue;
+        option_complain(p->spec, row->name, "has no effect without --%s", row->needs);
+        p->failed = true;
+    }
+}
+
 bool option_parse(const struct option_spec *spec, void *config, int argc, char **argv, struct option_result *r)
 {
     struct parse p = {.spec = spec, .config = config, .argc = argc, .argv = argv};
@@ -357,6 +376,7 @@ bool option_parse(const struct option_spec *spec, void *config, int argc, char *
         printf("%s %s\n", spec->program, FANTAIL_VERSION);
     else
         read_environment(&p);
+    if (!done && !p.failed) check_needs(&p);
     if (p.print_config && !done && !p.failed) {
         option_print_config(spec, config, p.sources);
         done = true;

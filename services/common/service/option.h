@@ -50,7 +50,8 @@ struct option_row {
     bool no_env;                /* cannot be set by FANTAIL_... */
     bool hidden;                /* not in --help */
     bool required;
-    bool once; /* giving the option twice is an error, because one text holds several values */
+    const char *needs; /* another option of the table, without which this one would be ignored; NULL: none */
+    bool once;         /* giving the option twice is an error, because one text holds several values */
 };
 
 /* The offset of a field. Compilation fails if the field does not have the type that the option writes. */

@@ -211,6 +211,19 @@ static void on_signal(uv_signal_t *handle, int number)
 
 /* Starting. */
 
+const char *const service_log_formats[] = {"json", "plain", NULL};
+
+void service_prepare(const struct service_config *config, const char *name)
+{
+    /* While these signals are ignored, a write fails with an error if the pipe is closed or the file would become too
+     * large. The worker restores the default actions for its task processes. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    log_set_service(name);
+    log_set_level((enum log_level)config->log_level);
+    log_set_plain(config->log_format == 1);
+}
+
 static void finish_turn(void *service)
 {
     struct service *s = service;
@@ -227,10 +240,6 @@ static void free_memory(void *service)
 
 static void start_handles(struct service *s)
 {
-    /* While these signals are ignored, a write fails with an error if the pipe is closed or the file would become too
-     * large. The worker restores the default actions for its task processes. */
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN);
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) {
         uv_signal_init(s->loop, &s->signals[i]);
         s->signals[i].data = s;
@@ -266,8 +275,7 @@ static bool write_ready(struct service *s, char *err, size_t err_size)
 struct service *service_start(uv_loop_t *loop, const struct service_config *config, const struct service_hooks *hooks,
                               char *err, size_t err_size)
 {
-    log_set_level((enum log_level)config->log_level);
-    log_set_service(hooks->name);
+    service_prepare(config, hooks->name);
     struct service *s = xcalloc(1, sizeof *s);
     *s = (struct service){.loop = loop, .config = config, .hooks = hooks};
     start_handles(s);

@@ -42,6 +42,10 @@
 
 struct service;
 
+/* Sets the level, the format and the name of the service for the log, and ignores SIGPIPE and SIGXFSZ. service_start()
+ * does this too; call it before what happens earlier. */
+void service_prepare(const struct service_config *config, const char *name);
+
 /* All members except name and routes may be NULL or 0. */
 struct service_hooks {
     const char *name;                      /* such as "worker", for the log and fantail_build_info */

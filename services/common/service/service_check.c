@@ -1,14 +1,34 @@
 /* Checks that the options of a service do not contradict each other, before the service listens. */
+#include "common/net/listen_address.h"
 #include "common/net/loopback.h"
 #include "common/net/unix_address.h"
 #include "common/service/cors.h"
 #include "common/service/service_http.h"
 
+static int check_address(const struct option_spec *spec, const char *option, const char *host)
+{
+    const char *fault = listen_address_fault(host);
+    return fault ? option_complain(spec, option, "'%s' %s", host, fault) : 0;
+}
+
+/* Returns whether both servers would listen in the same place. */
+static bool have_one_place(const struct service_config *config)
+{
+    bool same_host = strcmp(config->host, config->admin_host) == 0;
+    if (unix_address_path(config->host) || unix_address_path(config->admin_host)) return same_host;
+    bool takes_all = strcmp(config->host, "::") == 0 || strcmp(config->host, "0.0.0.0") == 0;
+    return (same_host || takes_all) && config->port > 0 && config->port == config->admin_port;
+}
+
 int service_check(const struct option_spec *spec, const struct service_config *config)
 {
     struct tokens tokens;
     char err[512];
-    int fault = tls_server_check(spec, &config->tls);
+    int fault = check_address(spec, "host", config->host);
+    if (!fault) fault = check_address(spec, "admin-host", config->admin_host);
+    if (!fault && config->admin_port >= 0 && have_one_place(config))
+        fault = option_complain(spec, "admin-port", "must differ from --port, or --admin-host from --host");
+    if (!fault) fault = tls_server_check(spec, &config->tls);
     if (fault) return fault;
     if (!cors_check(config->cors_origins, err, sizeof err)) return option_complain(spec, "cors-origin", "%s", err);
     if (config->reuse_port && unix_address_path(config->host))

@@ -23,7 +23,7 @@ struct service_config {
     double keepalive_timeout_s, upload_pause_s;
     double shutdown_delay_s;
     double drain_s;
-    int log_level;
+    int log_level, log_format;
     int64_t ready_fd; /* the descriptor for --ready-fd; -1: none */
     bool exit_with_parent;
     int64_t parent_pid;   /* 0: the parent at the time when parent_tie() runs */
@@ -62,13 +62,18 @@ struct service_config {
         OPTION_BOOL("exit-with-parent", S, f.exit_with_parent, NULL, "end when the parent process ends"),              \
         OPTION_INT("parent-pid", S, f.parent_pid, "0", 0, INT32_MAX,                                                   \
                    "with --exit-with-parent: the parent's process ID, in case it ends early; 0: ask the kernel",       \
-                   .no_env = true),                                                                                    \
+                   .no_env = true, .needs = "exit-with-parent"),                                                       \
         OPTION_INT("ready-fd", S, f.ready_fd, "-1", -1, 1048576,                                                       \
                    "once listening, write \"ready PORT ADMIN_PORT\" and a newline to this descriptor and close it",    \
                    .no_env = true),                                                                                    \
         OPTION_INT("busy-poll-us", S, f.busy_poll_us, "-1", -1, 1000,                                                  \
                    "if recent waits for events were short, poll this long before sleeping; 0: never; -1: 100, or 0 "   \
                    "where processor time is limited"),                                                                 \
-        OPTION_CHOICE("log-level", S, f.log_level, "info", log_level_names, "lowest level that is logged")
+        OPTION_CHOICE("log-level", S, f.log_level, "info", log_level_names, "lowest level that is logged"),            \
+        OPTION_CHOICE("log-format", S, f.log_format, "json", service_log_formats,                                      \
+                      "how a line of the log is written: as a JSON object, or as text for people")
+
+/* The choices of --log-format: json, plain. */
+extern const char *const service_log_formats[];
 
 #endif

@@ -64,7 +64,8 @@ static bool check_list(const struct prefix *p, const char *list, char *err, size
     for (const char *at = list;;) {
         size_t len = address_length(p, at);
         if (!len) {
-            snprintf(err, err_size, "'%s' is not host:port", at);
+            snprintf(err, err_size, "'%s' is not host:port, as in %s%s", at, p->text,
+                     p->mode == ENDPOINTS_STATIC ? "10.0.0.7:8081,10.0.0.8:8081" : "workers:8081");
             return false;
         }
         at += len;

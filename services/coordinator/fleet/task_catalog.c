@@ -1,5 +1,7 @@
 #include "coordinator/fleet/task_catalog.h"
 
+#include "protocol/protocol.h"
+
 /* how long tasks of workers that have left are remembered */
 #define REMEMBER_NS  (7 * 24 * 3600 * NS_PER_S)
 #define REMEMBER_MAX 32
@@ -42,14 +44,31 @@ static bool is_expected(const struct catalog *c, const char *name)
     return false;
 }
 
+/* Returns the next name of a list that is separated by commas, without the blanks around it; NULL at the end. */
+static const char *next_name(const char **at, size_t *len)
+{
+    static const char blanks[] = " \t";
+    if (!*at) return NULL;
+    const char *name = *at + strspn(*at, blanks);
+    size_t all = strcspn(name, ",");
+    *at = name[all] ? name + all + 1 : NULL;
+    for (*len = all; *len && strchr(blanks, name[*len - 1]);) --*len;
+    return name;
+}
+
+bool catalog_check_expected(const char *names, const char **fault, size_t *len)
+{
+    for (const char *at = names && *names ? names : NULL; (*fault = next_name(&at, len));)
+        if (!is_task_name(*fault, *len)) return false;
+    return true;
+}
+
 void catalog_expect(struct catalog *c, const char *names)
 {
-    static const char between[] = ", \t";
-    for (const char *at = names ? names : ""; *(at += strspn(at, between));) {
-        size_t len = strcspn(at, between);
-        char *name = xstrndup(at, len);
-        at += len;
-        if (is_expected(c, name)) {
+    size_t len;
+    for (const char *at = names, *found; (found = next_name(&at, &len));) {
+        char *name = xstrndup(found, len);
+        if (len == 0 || is_expected(c, name)) {
             free(name);
             continue;
         }

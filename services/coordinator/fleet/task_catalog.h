@@ -47,6 +47,9 @@ struct catalog {
 
 void catalog_init(struct catalog *c, bool balancer);
 void catalog_release(struct catalog *c);
+/* Checks a list for catalog_expect(). Returns false, with the start and the length of the first entry that is not the
+ * name of a task. */
+MUST_CHECK bool catalog_check_expected(const char *names, const char **fault, size_t *len);
 /* Adds tasks that the catalog lists even before a worker reports them. `names` is a comma-separated list; NULL:
  * none. */
 void catalog_expect(struct catalog *c, const char *names);

@@ -25,13 +25,22 @@ static int check_registration(const struct worker_fleet_config *config, const st
                            "worker and receive items. Or accept the risk with --insecure");
 }
 
+static int check_expected(const struct option_spec *spec, const char *names)
+{
+    const char *fault;
+    size_t len;
+    if (catalog_check_expected(names, &fault, &len)) return 0;
+    return option_complain(spec, "expected-tasks", "'%.*s' is not the name of a task; separate the names by commas",
+                           (int)(len < 200 ? len : 200), fault);
+}
+
 int worker_fleet_check(struct worker_fleet *f, const struct option_spec *spec, bool open)
 {
     char err[512];
     if (!endpoints_check(f->config->workers, err, sizeof err)) return option_complain(spec, "workers", "%s", err);
-    int unsafe = check_registration(f->config, spec, open);
-    if (unsafe) return unsafe;
-    int fault = worker_tls_check(spec, f->config);
+    int fault = check_registration(f->config, spec, open);
+    if (!fault) fault = check_expected(spec, f->config->expected_tasks);
+    if (!fault) fault = worker_tls_check(spec, f->config);
     if (fault || token_file_open(&f->tokens, "worker-token-file", f->config->token_file, err, sizeof err)) return fault;
     return option_complain(spec, "worker-token-file", "%s", err);
 }

@@ -1,5 +1,7 @@
 #include "coordinator/spill/spill_dir.h"
 
+#include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/limits.h"
@@ -12,6 +14,14 @@ struct spill_rest {
     int fd;
     uint64_t bytes;
 };
+
+int spill_dir_check(const char *path)
+{
+    struct stat s;
+    if (stat(path, &s) != 0) return errno;
+    if (!S_ISDIR(s.st_mode)) return ENOTDIR;
+    return access(path, W_OK | X_OK) == 0 ? 0 : errno;
+}
 
 static void close_first(struct spill_dir *d)
 {

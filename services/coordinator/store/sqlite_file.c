@@ -61,10 +61,26 @@ static bool check_folder(const char *path, char *err, size_t err_size)
     struct stat s;
     int len = (int)(strrchr(path, '/') - path);
     char *folder = len > 0 ? xstrndup(path, (size_t)len) : xstrdup("/");
-    bool ok = stat(folder, &s) == 0 && S_ISDIR(s.st_mode);
-    if (!ok) refuse(err, err_size, "the folder of the job store does not exist: %s", folder);
+    bool exists = stat(folder, &s) == 0 && S_ISDIR(s.st_mode), ok = exists && access(folder, W_OK | X_OK) == 0;
+    if (!exists) refuse(err, err_size, "the folder of the job store does not exist: %s", folder);
+    if (exists && !ok)
+        refuse(err, err_size, "cannot write to the folder of the job store, %s: %s", folder, strerror(errno));
     free(folder);
     return ok;
+}
+
+/* Sets *is_new if the store has yet to be made. */
+static bool check_path(const char *path, bool *is_new, char *err, size_t err_size)
+{
+    /* The limit is below PATH_MAX, because the names of the lock and of the log are longer than the path. */
+    if (strlen(path) > PATH_MAX - 16) return refuse(err, err_size, "the path of the job store is too long");
+    return check_folder(path, err, err_size) && check_file(path, is_new, err, err_size);
+}
+
+bool sqlite_file_check(const char *path, char *err, size_t err_size)
+{
+    bool is_new;
+    return check_path(path, &is_new, err, err_size);
 }
 
 /* Locks path.lock. The kernel releases the lock when the process ends, even if the process is killed. The file is not
@@ -150,10 +166,7 @@ bool sqlite_file_prepare(const char *path, int *lock_fd, char *err, size_t err_s
 {
     bool is_new;
     *lock_fd = -1;
-    /* The limit is below PATH_MAX, because the names of the lock and of the log are longer than the path. */
-    if (strlen(path) > PATH_MAX - 16) return refuse(err, err_size, "the path of the job store is too long");
-    if (!check_folder(path, err, err_size) || !check_file(path, &is_new, err, err_size)) return false;
-    if (!lock_file(path, lock_fd, err, err_size)) return false;
+    if (!check_path(path, &is_new, err, err_size) || !lock_file(path, lock_fd, err, err_size)) return false;
     /* Checks again, because another process may have made the file before this process had the lock. */
     if (check_file(path, &is_new, err, err_size) && (!is_new || make_file(path, err, err_size))) return true;
     close(*lock_fd);

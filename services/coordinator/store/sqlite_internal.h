@@ -169,7 +169,9 @@ void sqlite_set_errno(sqlite3 *db);
 
 /* If the functions below fail because the disk is full, they set errno to ENOSPC. */
 
-/* sqlite_file.c: refuses a file that is not fantail's, and makes the file if there is none. */
+/* sqlite_file.c: refuses a folder that cannot be written, and a file that is not fantail's. Changes nothing. */
+MUST_CHECK bool sqlite_file_check(const char *path, char *err, size_t err_size);
+/* Makes the same check, locks the store, and makes the file if there is none. */
 MUST_CHECK bool sqlite_file_prepare(const char *path, int *lock_fd, char *err, size_t err_size);
 /* sqlite_schema.c: makes the schema of a new file, and migrates an older schema to this version. */
 MUST_CHECK bool sqlite_schema_make(sqlite3 *db, const char *path, char *err, size_t err_size);

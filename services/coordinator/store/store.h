@@ -276,6 +276,10 @@ void store_finish(struct store *s, struct store_call *call);
 enum store_status store_refuse(struct store_call *call, enum store_status status, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 
+/* Checks that PATH of sqlite:PATH can be a store: its folder exists and can be written, and the file, if there is one,
+ * is fantail's. Changes nothing. Returns false, with a sentence in err. */
+MUST_CHECK bool store_sqlite_check(const char *path, char *err, size_t err_size);
+
 /* Opens the file of sqlite:PATH, or makes it if there is none. Returns NULL and one sentence if the threads cannot be
  * started or if the file cannot be used: it is damaged, is not fantail's, has a newer schema, or is open in another
  * process (the sentence names its pid). If only the disk is full, returns a store that opens the file when there is

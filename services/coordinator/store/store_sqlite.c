@@ -201,14 +201,28 @@ static void tell(struct store_threads *t)
     if (t->base.metrics) *t->base.metrics->waits_for_room = s->waits;
 }
 
+/* With a slash, SQLite interprets the path neither as a URI nor as ":memory:". */
+static char *path_with_slash(const char *path)
+{
+    size_t size = strlen(path) + 3;
+    char *with = xmalloc(size);
+    snprintf(with, size, "%s%s", strchr(path, '/') ? "" : "./", path);
+    return with;
+}
+
+bool store_sqlite_check(const char *path, char *err, size_t err_size)
+{
+    char *with = path_with_slash(path);
+    bool ok = sqlite_file_check(with, err, err_size);
+    free(with);
+    return ok;
+}
+
 static struct sqlite_store *new_store(const char *path, uint64_t max_bytes)
 {
     struct sqlite_store *s = xcalloc(1, sizeof *s);
     s->lock_fd = -1;
-    /* With a slash, SQLite interprets the path neither as a URI nor as ":memory:". */
-    size_t size = strlen(path) + 3;
-    s->path = xmalloc(size);
-    snprintf(s->path, size, "%s%s", strchr(path, '/') ? "" : "./", path);
+    s->path = path_with_slash(path);
     store_threads_init(&s->threads);
     s->threads.freed = release;
     s->threads.poked = tell;

@@ -39,7 +39,8 @@ int registrar_check(const struct option_spec *spec, const struct registrar_confi
     if (unix_address_path(host))
         return option_complain(spec, "register", "coordinators on other machines cannot reach --host %s", host);
     if (config->address && (!is_numeric(config->address, &any) || any))
-        return option_complain(spec, "register-address", "'%s' is not a numeric address", config->address);
+        return option_complain(spec, "register-address", "'%s' is not a numeric address that coordinators can reach",
+                               config->address);
     if (config->token_file && !tokens_read(&tokens, config->token_file, err, sizeof err))
         return option_complain(spec, "register-token-file", "%s", err);
     if (config->token_file) tokens_release(&tokens);
