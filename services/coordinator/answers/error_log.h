@@ -22,7 +22,7 @@ struct error_log {
     struct error_record last; /* not in the log yet, because the next line may be the same; n is 0: there is none */
     struct buf last_line;
     uint64_t read_at;           /* offset in the log of the record that is read next */
-    bool in_record;             /* `record` and `line` are those of the record at read_at */
+    bool in_record;             /* `record` and `line` belong to the record at read_at */
     struct error_record record; /* the items of the record at read_at that were not read yet */
     struct buf line;
 };
@@ -34,7 +34,7 @@ void error_log_release(struct error_log *l);
 /* Adds the line of n items. The line is in canonical form, ends with a newline and is copied. Returns false when it
  * cannot be stored; l->log.file.error says why. */
 MUST_CHECK bool error_log_add(struct error_log *l, uint64_t first, uint64_t n, const char *line, size_t len);
-/* The source is for one reader, because reading a line removes it. */
+/* Only one reader can use the source, because reading a line removes the line. */
 struct answer_source error_log_source(struct error_log *l);
 
 #endif

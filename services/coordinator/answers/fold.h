@@ -32,7 +32,7 @@ void fold_release(struct fold *f);
 MUST_CHECK enum fold_status fold_advance(struct fold *f, uint64_t max_bytes);
 /* Writes one sentence that says why the fold failed. */
 void fold_explain(const struct fold *f, enum fold_status status, char *out, size_t out_size);
-/* Returns a source of the errors. It is for one reader, because reading an error removes it. */
+/* Returns a source of the errors. Only one reader can use the source, because reading an error removes the error. */
 struct answer_source fold_source(struct fold *f);
 /* Returns the result of the reduction, which is borrowed from the fold. Call it when all answers are folded. */
 struct json_slice fold_result(struct fold *f);

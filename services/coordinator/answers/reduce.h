@@ -26,7 +26,7 @@ struct reduction {
     /* The value that is being added. */
     enum reduction_phase { REDUCTION_BEGIN, REDUCTION_READ, REDUCTION_COMPARE, REDUCTION_BLANK, REDUCTION_COPY } phase;
     size_t
-        copied; /* the number of its bytes that are in `best`; before REDUCTION_COPY, the number of its blank bytes */
+        copied; /* how many bytes of the value are in `best`; before REDUCTION_COPY, how much white space was skipped */
     struct decimal number; /* sum: the value, if it is long */
     struct value_compare compare;
 };

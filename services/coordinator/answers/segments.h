@@ -22,7 +22,7 @@ struct segment {
     uint64_t offset;
 };
 
-/* A tree of segments. A zeroed tree is empty. It does not own the segments. */
+/* A tree of segments. A zeroed tree is empty. The tree does not own the segments. */
 struct segments {
     struct segment *root;
     size_t n;

@@ -65,7 +65,7 @@ static bool read_limit(struct errand *e, struct store_filter *f, const char *val
     return f->limit > 0 && f->limit <= STORE_LIST_MAX;
 }
 
-/* A cursor is the id of the last job of a page. Clients must not depend on this. */
+/* A cursor is the id of the last job of a page. Clients must not rely on this form. */
 static bool read_cursor(struct errand *e, struct store_filter *f, const char *value)
 {
     if (strlen(value) != STORE_ID_SIZE - 1 || strspn(value, "0123456789abcdef-") != STORE_ID_SIZE - 1) return false;

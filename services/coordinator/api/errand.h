@@ -61,7 +61,8 @@ void errand_wait(struct errand *e, uint64_t deadline_ns, void (*over)(struct err
 bool errand_has_job(const struct store_call *call);
 /* Answers with the document of the job. */
 void errand_answer_job(struct errand *e, int status, const struct stored_job *job);
-/* Appends the document of a job. If the job runs here, the document has the current facts of this coordinator. */
+/* Appends the document of a job. If the job runs here, the document also has the facts that only this coordinator
+ * knows. */
 void errand_write_job(const struct coordinator *c, struct buf *out, const struct stored_job *job);
 
 #endif

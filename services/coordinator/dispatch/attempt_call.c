@@ -33,7 +33,7 @@ struct attempt_call {
     enum chunk_end end;
     const char *fault; /* what is wrong with the answer; NULL: nothing yet */
     bool dropping;     /* there was no memory for the answer, so its rest is not read; the job fails or waits */
-    bool cut_for_room; /* the job waits, so this attempt ends */
+    bool cut_for_room; /* the job waits for memory, so this attempt ends */
     unsigned number;   /* Fantail-Attempt */
     char chunk[CHUNK_NAME_SIZE];
     struct attempt_trace trace;

@@ -48,15 +48,15 @@ struct durable {
     unsigned claiming;     /* claims that are not done */
     unsigned reducing;     /* runs that reduce their values */
     bool wants_claim;      /* a job was accepted since the last claim was started */
-    bool draining;         /* no job is claimed any more */
+    bool draining;         /* no more jobs are claimed */
     bool cutting;          /* calls that fail are not started again */
     bool sweeping;         /* a sweep is not done */
-    bool sweeps_more;      /* the last sweep left some jobs */
+    bool sweeps_more;      /* the last sweep left some old jobs in the store */
     uint64_t claimed_ns;   /* when a claim was last started */
     uint64_t swept_ns;     /* when a sweep was last started */
     char holder[64];       /* name of this coordinator in the store */
     uv_timer_t timer;      /* claims, sweeps, and ticks the runs */
-    bool is_quick;         /* the timer fires often, because a run wants it */
+    bool is_quick;         /* the timer fires often, because a run has work soon */
     struct durable_metrics metrics;
 };
 
@@ -70,7 +70,7 @@ void durable_drain(struct durable *d);
 void durable_cut(struct durable *d);
 /* Returns whether no job runs and no run has an open call to the store. */
 bool durable_is_idle(const struct durable *d);
-/* Closes the timers. The loop must keep running until they are closed. The store must be closed after this. */
+/* Closes the timers. The loop must keep running until the timers are closed. The store must be closed after this. */
 void durable_stop(struct durable *d);
 
 /* Ticks the runs soon. Only for the code of durable_run.h. */
@@ -87,7 +87,8 @@ void durable_cancel(struct durable *d, const char *id);
 /* Applies the changes of `now` if the job runs here. */
 void durable_change(struct durable *d, const struct stored_job *now);
 
-/* Returns false if the job does not run here. The strings in `live` are borrowed until the loop goes on. */
+/* Sets *live if the job runs here, otherwise returns false. The strings in `live` are borrowed until the next turn of
+ * the loop. */
 MUST_CHECK bool durable_live_of(const struct durable *d, const char *id, struct durable_live *live);
 
 #endif

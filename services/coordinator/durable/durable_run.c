@@ -227,7 +227,7 @@ void durable_run_change(struct durable_run *r, const char *changes)
     phase_update(&r->job->phase);
 }
 
-/* Ends a job that cannot run at all. */
+/* Makes a job fail that cannot run at all. */
 static void give_up(struct durable_run *r)
 {
     log_error("a durable job cannot run", LOG_STR("job", r->stored.id), LOG_STR("error", r->failure));
@@ -328,7 +328,8 @@ void durable_run_new(struct durable *d, struct store_call *claim)
 
 bool durable_run_claimed_again(struct durable_run *r, const struct stored_job *found)
 {
-    if (found->redrives != r->stored.redrives) { /* the store has not yet answered the END call of this run */
+    /* The run has ended the job, but the reply to its END call has not come yet. */
+    if (found->redrives != r->stored.redrives) {
         leave(r, "the job was redriven");
         return false;
     }
@@ -421,7 +422,7 @@ static bool is_drained(const struct durable_run *r, uint64_t now)
 
 bool durable_run_tick(struct durable_run *r, uint64_t now)
 {
-    /* All calls that are due are started, not only the first. */
+    /* Starts all calls that are due, and not only the first one. */
     bool soon = start_again(r, &r->reading, now);
     soon = start_again(r, &r->marking, now) || soon;
     soon = start_again(r, &r->writing, now) || soon;

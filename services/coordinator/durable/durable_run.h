@@ -27,7 +27,7 @@ enum { LEASE_MS = 10000 };
 
 enum durable_run_state { RUN_LOADING, RUN_RUNNING, RUN_ENDING, RUN_OVER, RUN_STATE_COUNT };
 
-/* A call to the store. If it fails, it is started again. */
+/* A call to the store. A failed call is started again. */
 struct run_call {
     struct store_call *call; /* NULL: there is none */
     uint64_t again_ns;       /* if the call has failed, when it is started again; 0: the call is open */
@@ -61,7 +61,7 @@ struct durable_run {
     struct stored_items staged; /* at_most_once: items that are not recorded as sent yet */
     struct index_range marked;  /* at_most_once: items that are being recorded as sent */
     struct buf marked_lines;
-    size_t counted_items;     /* memory of the items above, as counted in jobs->item_memory */
+    size_t counted_items;     /* the memory of the items above that is counted in jobs->item_memory */
     struct range_list unsent; /* at_most_once: items that are recorded as sent, but will not be sent */
     bool all_ready;           /* the scheduler knows that no more items follow */
     struct run_call reading, marking;
@@ -71,11 +71,11 @@ struct durable_run {
     uint64_t collected_ns; /* when the first unrecorded answer arrived; 0: there is none */
     uint64_t recorded_ns;  /* when answers were last recorded */
     size_t writing_bytes;
-    size_t counted_answers; /* memory of the answers above, as counted in jobs->answer_memory */
+    size_t counted_answers; /* the memory of the answers above that is counted in jobs->answer_memory */
     struct run_call writing;
     enum stored_state end_state; /* set when the scheduler has ended the job */
     char end_reason[200];
-    bool settling; /* state ENDING: items that were not sent are getting rest_error */
+    bool settling; /* state ENDING: the error rest_error is being added for items that were not sent */
     enum item_error rest_error;
 
     /* Its reduction: run_reduce.c. */
@@ -108,7 +108,7 @@ bool durable_run_tick(struct durable_run *r, uint64_t now_ns);
 void durable_run_cancel(struct durable_run *r);
 /* Applies the options that were changed after the submission; NULL: no options were changed. */
 void durable_run_change(struct durable_run *r, const char *changes);
-/* Stops sending items. The job is handed back when the items in flight are answered, or after a while. */
+/* Stops sending items. Hands the job back when the items in flight are answered, or after DRAIN_MS. */
 void durable_run_drain(struct durable_run *r);
 /* Hands the job back immediately. */
 void durable_run_hand_back(struct durable_run *r);
@@ -128,7 +128,7 @@ void run_call_free(struct run_call *c);
 /* Makes a call to the store for this run. */
 MUST_CHECK struct store_call *run_call_new(struct durable_run *r, enum store_op op,
                                            void (*done)(struct store_call *call));
-/* The lease is lost: nothing is recorded any more. */
+/* Call it when the lease is lost. From then on, nothing is recorded. */
 void durable_run_lose(struct durable_run *r);
 
 /* Finds out which items have no answer yet. Call it when `answered`, `sent` and `blocks` are known. */
@@ -144,7 +144,7 @@ void run_items_note_unsent(struct durable_run *r);
 /* Begins to add this error for each item that the scheduler does not know. Call it when the job has ended and the
  * reason is known. */
 void run_items_settle_rest(struct durable_run *r, enum item_error error);
-/* Adds some of these errors. Clears r->settling when there are no more. */
+/* Adds some of these errors. Clears r->settling when all are added. */
 void run_items_settle_some(struct durable_run *r);
 
 /* Returns whether the values must be reduced before the end of the job is recorded. */

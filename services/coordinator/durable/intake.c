@@ -51,7 +51,7 @@ struct job_intake {
     size_t open_bytes; /* bytes of the open blocks */
     size_t counted;    /* the memory of the splitter and the open blocks that is counted in jobs->item_memory */
     bool added;        /* ADD_JOB was started */
-    bool settled;      /* the store has accepted the job, or it is being removed */
+    bool settled;      /* the store has accepted the job, or the job is being removed */
     int failed_status; /* the HTTP status to answer after a failed call to the store; 0: no call has failed */
     char error[256];   /* the error of the first failed call */
     struct stored_job existing; /* the job with the same key; no id: there is none */
@@ -82,7 +82,7 @@ static struct store_call *new_call(struct job_intake *t, enum store_op op, void 
     return call;
 }
 
-/* Removes the parts of a job that is not accepted from the store. */
+/* Removes a job that is not accepted, and its items, from the store. */
 static void remove_job(struct job_intake *t)
 {
     if (!t->added || t->settled || t->existing.id[0]) return;
@@ -311,7 +311,8 @@ static bool tasks_are_there(void *data)
     return job_tasks_fault(&t->durable->jobs->fleet->survey.catalog, &t->spec, NULL) == 0;
 }
 
-/* If no worker could answer, the job is accepted anyway and waits for a worker. */
+/* Called when the workers have answered. If no worker could answer, the job is accepted anyway and waits for a
+ * worker. */
 static void workers_answered(void *data, bool ok)
 {
     struct job_intake *t = data;

@@ -22,7 +22,7 @@ bool request_key_is_valid(const char *key);
 void request_key_begin(struct request_key *k, struct http_exchange *x, int format);
 /* Adds bytes of the body to the digest. */
 void request_key_add(struct request_key *k, const char *data, size_t len);
-/* Returns the digest as text, or NULL without a key. The caller frees it. */
+/* Returns the digest as text, or NULL if there is no key. The caller frees it. */
 char *request_key_finish(struct request_key *k);
 /* Releasing a zeroed or released key is fine. */
 void request_key_release(struct request_key *k);

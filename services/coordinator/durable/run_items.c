@@ -15,8 +15,8 @@ enum { RANGE_BYTES = 256 };
  * unknown whether these items ran. So only this many are recorded at a time. */
 enum { MARK_ITEMS = 64, MARK_BYTES = 1024 * 1024 };
 
-/* When a job has ended, at most this many ranges of its items get their error in one turn of the loop. A redriven job
- * can have a million ranges, and other requests must not wait for all of them. */
+/* When a job has ended, its items get their errors. At most this many ranges of items get them in one turn of the loop.
+ * A redriven job can have a million ranges, and other requests must not wait for all of them. */
 enum { SETTLE_RANGES = 2000 };
 
 static const char may_have_run[] = "the coordinator stopped while the item may have been running; it is not known "
@@ -153,7 +153,7 @@ static void mark(struct durable_run *r)
 
 /* The items of a block. */
 
-/* Returns the next item to be made ready; UINT64_MAX when there is none. */
+/* Returns the index of the next item to be made ready; UINT64_MAX when there is none. */
 static uint64_t next_missing(const struct durable_run *r)
 {
     if (r->missing_at == r->missing.count) return UINT64_MAX;
@@ -170,7 +170,7 @@ static void take_missing(struct durable_run *r, uint64_t n)
 
 static void fail(struct durable_run *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* Ends the job, because the store does not have its items. */
+/* Makes the job fail because the store lacks some of its items. */
 static void fail(struct durable_run *r, const char *fmt, ...)
 {
     va_list args;

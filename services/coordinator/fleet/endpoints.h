@@ -31,11 +31,11 @@ enum endpoints_mode { ENDPOINTS_STATIC, ENDPOINTS_BALANCER, ENDPOINTS_DNS, ENDPO
 struct endpoint {
     struct endpoint *next, **prev; /* links of the list; `prev` is private */
     char *url;                     /* "http://name:8081", without a slash at its end */
-    char *connect_to;              /* DNS mode, or registered: "10.0.0.7:8081"; a socket: "unix:/path"; else NULL */
-    void *owner;                   /* what added() returned */
-    bool listed;                   /* private: the option or the newest DNS answer lists it */
-    bool leased;                   /* private: a worker has registered there */
-    struct hash_link by_address;   /* private */
+    char *connect_to; /* in DNS mode, or if registered: "10.0.0.7:8081"; for a socket: "unix:/path"; otherwise NULL */
+    void *owner;      /* what added() returned */
+    bool listed;      /* private: the option or the newest DNS answer lists the address */
+    bool leased;      /* private: a worker has registered there */
+    struct hash_link by_address; /* private */
 };
 
 struct endpoints_ops {
@@ -53,7 +53,7 @@ struct endpoints {
     unsigned count;
     const struct endpoints_ops *ops;
     void *data;
-    char *name, *port;  /* DNS mode; for register+https:// only the name */
+    char *name, *port;  /* only in DNS mode; for register+https://, only `name` */
     const char *scheme; /* "http" or "https" */
     uint64_t refresh_ms;
     uv_loop_t *loop;
@@ -62,10 +62,10 @@ struct endpoints {
     struct leases leases;
 };
 
-/* Reads the text and adds the addresses in it. Returns false, with a sentence in err, when the text is wrong. */
+/* Reads the text and adds the addresses in it. If the text is wrong, returns false and writes a sentence to err. */
 MUST_CHECK bool endpoints_start(struct endpoints *e, uv_loop_t *loop, const char *workers, uint64_t refresh_ms,
                                 const struct endpoints_ops *ops, void *data, char *err, size_t err_size);
-/* The function only checks the text. Call it before anything starts. */
+/* Only checks the text, as endpoints_start() does. Call it before anything starts. */
 MUST_CHECK bool endpoints_check(const char *workers, char *err, size_t err_size);
 /* Returns the mode of a text that passed the check. */
 enum endpoints_mode endpoints_mode(const char *workers);

@@ -67,8 +67,8 @@ MUST_CHECK enum lease_verdict leases_register(struct leases *l, const struct reg
                                               struct lease_terms *terms);
 /* Returns the terms that a registration gets if it arrives now. */
 struct lease_terms leases_terms(const struct leases *l);
-/* Removes one lease that has run out, and copies its address and its worker. Returns false if no lease has run out.
- * Call it every LEASES_TICK_MS until it returns false. */
+/* Removes one lease that has run out, and copies its address and its worker to *ended. Returns false if no lease has
+ * run out. Call it every LEASES_TICK_MS until it returns false. */
 MUST_CHECK bool leases_take_ended(struct leases *l, uint64_t now_ns, struct registration *ended);
 /* Returns the address that the worker holds; NULL: it holds no address. The text is borrowed until the next change. */
 const char *leases_address_of(struct leases *l, const char *worker);

@@ -275,7 +275,7 @@ void survey_remove(struct survey *s, struct survey_worker *w)
     s->workers--;
     buf_release(&w->incoming);
     free(w);
-    uv_timer_start(s->timer, on_timer, 0, 0); /* a question may have waited for this worker */
+    uv_timer_start(s->timer, on_timer, 0, 0); /* a question may have waited only for this worker */
 }
 
 void survey_ask(struct survey *s, struct survey_worker *w, uint64_t after_ms)

@@ -40,7 +40,7 @@ struct catalog {
     struct list lists;
     char **expected; /* names of tasks */
     size_t expected_n;
-    struct catalog_task *tasks; /* sorted by name; built again when it is read after a change */
+    struct catalog_task *tasks; /* sorted by name; rebuilt at the first use after a change */
     size_t count;
     bool changed;
 };
@@ -64,7 +64,7 @@ void catalog_worker_left(struct catalog *c, struct catalog_worker *w, uint64_t n
 /* Returns the task, or NULL when the task is unknown. The task is borrowed until a worker is added, answers or
  * leaves. */
 const struct catalog_task *catalog_find(struct catalog *c, const char *name);
-/* Returns all tasks, sorted by name. They are borrowed for as long as the result of catalog_find(). */
+/* Returns all tasks, sorted by name. The array is borrowed for as long as the result of catalog_find(). */
 const struct catalog_task *catalog_tasks(struct catalog *c, size_t *count);
 /* Appends "square, primes and wordcount", or "none". */
 void catalog_list_names(struct catalog *c, struct buf *out);

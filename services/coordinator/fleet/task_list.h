@@ -12,7 +12,7 @@ struct listed_task {
     enum idempotency idempotent;
     unsigned slots;    /* items that the worker runs at the same time; 0: not reported */
     unsigned starting; /* processes of the task that are starting */
-    char *about;       /* the other members of its description, each with a comma in front */
+    char *about;       /* the other members of the description, each after a comma */
 };
 
 struct task_list {

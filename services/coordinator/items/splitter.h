@@ -37,8 +37,8 @@ enum split_status {
 struct split_error {
     enum split_status status;
     uint64_t offset; /* offset of the wrong byte in the whole body; the length of the body if the body ends too early */
-    /* A JSON pointer, such as "/items/17"; "": the body. It may contain a name that the client chose, so escape it. A
-     * long pointer is cut off. */
+    /* A JSON pointer, such as "/items/17"; "": the body. The pointer may contain a name that the client chose, so
+     * escape the pointer. A long pointer is cut off. */
     char pointer[96];
     const char *phrase; /* a static phrase, such as "a comma or ] was expected" */
 };

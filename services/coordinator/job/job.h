@@ -70,9 +70,9 @@ struct job {
 /* Ends the job early: in the next scheduler_run(), or when the job starts. `reason` must be a literal, or live as long
  * as the job. If the job is cancelled again, the first reason counts. */
 void job_cancel(struct job *j, enum sched_status status, const char *reason);
-/* Returns what the job waits for. Its strings are borrowed from the job and its fleet. */
+/* Returns what the job waits for. The strings in the result are borrowed from the job and the fleet. */
 struct status_waiting job_waits_for(const struct job *j);
-/* Returns the status of the job. Its strings are borrowed from the job. */
+/* Returns the status of the job. The strings in the result are borrowed from the job. */
 struct status_job job_status(const struct job *j);
 
 #endif
