@@ -259,7 +259,7 @@ class FakeWorker:
         self.behaviour, self.name, self.slots, self.ready = behaviour, name, slots, ready
         self.get_delay_s = get_delay_s
         self.requests, self.seen, self.connections = [], [], set()
-        self.chunk_connections = []  # for each chunk, in order, the number of its connection
+        self.chunk_connections = []  # the connection of each chunk, in order
         self.lock, self.slot = threading.Lock(), threading.Lock()
         self.closed = False
         self.listener = socket.create_server((host, port), backlog=256)
