@@ -1,4 +1,4 @@
-"""Requests to a service, and its answers: whole ones, and streams that are read line by line."""
+"""Requests to a service, and their answers: whole answers, and streams that are read line by line."""
 import contextlib
 import http.client
 import json
@@ -10,13 +10,13 @@ from waiting import LIMIT_S
 
 
 def is_start(line):
-    """Returns whether a line is the start line of a coordinator's stream. A worker's stream has none."""
+    """Returns whether a line is the start line of a coordinator's stream. A worker's stream has no start line."""
     return isinstance(line, dict) and line.get("type") == "start"
 
 
 class Answer:
-    """A whole HTTP answer. `json` is a JSON body. `lines` are the objects of an NDJSON body, without the start line and
-    the waiting lines. Waiting lines come only on a busy machine."""
+    """A whole HTTP answer. `json` is the body as JSON. `lines` are the objects of an NDJSON body, without the start
+    line and the waiting lines. Only a busy machine gives waiting lines."""
 
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -36,7 +36,7 @@ class Answer:
 
     @property
     def values(self):
-        """The values of the result lines, in the order in which they came."""
+        """Returns the values of the result lines, in the order of the lines."""
         return [line["value"] for line in self.lines if line["type"] == "result"]
 
     @property
@@ -50,7 +50,7 @@ class Answer:
 
 
 def request(port, method, path, body=None, headers=None, timeout_s=60):
-    """One request on a new connection. The body is bytes, or an iterable of bytes that are sent as chunks."""
+    """Sends a request on a new connection. The body is bytes, or an iterable of bytes, which are sent as chunks."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
     try:
         connection.request(method, path, body=body, headers=headers or {})
@@ -61,7 +61,8 @@ def request(port, method, path, body=None, headers=None, timeout_s=60):
 
 
 def raw_request(port, data):
-    """Sends bytes unchanged. Returns all bytes that come until the peer closes the connection, which it must do."""
+    """Sends bytes unchanged. Returns all bytes until the peer closes the connection. Fails if the peer does not close
+    it."""
     with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as s:
         received = b""
         with contextlib.suppress(ConnectionError):
@@ -77,18 +78,18 @@ def raw_request(port, data):
 
 
 def metrics(program):
-    """The text of /metrics on the admin port of a program."""
+    """Returns the text of /metrics on the admin port of a program."""
     return request(program.admin_port, "GET", "/metrics").body.decode()
 
 
 def metric_sum(text, name, **labels):
-    """The sum of all series of a metric that have at least these labels."""
+    """Returns the sum of all series of a metric that have at least these labels."""
     return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if re.match(re.escape(name) + r"[{ ]", line)
                and all(f'{label}="{value}"' in line for label, value in labels.items()))
 
 
 class Stream:
-    """An NDJSON answer that is read line by line while the job runs. The start line is kept apart, as `start`."""
+    """An NDJSON answer that is read line by line while the job runs. The start line is only in `start`."""
 
     def __init__(self, port, body, headers, path="/v1/jobs", timeout_s=60, host="127.0.0.1", method="POST"):
         self.connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
@@ -99,7 +100,7 @@ class Stream:
         self.start = None
 
     def line(self):
-        """The next line as an object; None at the end."""
+        """Returns the next line as an object, or None at the end."""
         line = self.response.readline()
         answer = json.loads(line) if line else None
         if self.start is None and is_start(answer):
@@ -108,7 +109,7 @@ class Stream:
         return answer
 
     def line_of(self, kind):
-        """Returns the next line of this type. Drops the lines before it."""
+        """Returns the next line of this type. Drops the lines before that line."""
         while (line := self.line()) and line["type"] != kind:
             pass
         assert line, f"the answer ended without a line of type {kind}"
@@ -127,8 +128,7 @@ class Stream:
                 pass
 
     def shut_down(self):
-        """Ends read_until_cut(). When the connection is closed, the service gets a reset, as after a close with unread
-        bytes."""
+        """Ends read_until_cut(). When the connection is closed, the service gets a reset, as if bytes were unread."""
         with contextlib.suppress(OSError):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.socket.shutdown(socket.SHUT_RDWR)

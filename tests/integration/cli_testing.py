@@ -41,7 +41,7 @@ class CliTest(FantailTest):
 
 
 class FakeTest(CliTest):
-    """Adds .fake, a coordinator whose address all commands get."""
+    """Adds .fake, a fake coordinator. All commands get its address."""
 
     def setUp(self):
         super().setUp()
@@ -51,7 +51,7 @@ class FakeTest(CliTest):
         return super().cli(*arguments, FANTAIL_URL=self.fake.url, **more)
 
     def asked(self, method="GET"):
-        """The paths of the requests with this method."""
+        """Returns the paths of the requests with this method."""
         return [path for made, path, _, _ in self.fake.requests if made == method]
 
     def assert_ended(self, ended, status, lines=None, err=()):
@@ -65,7 +65,8 @@ class FakeTest(CliTest):
 
 
 class LocalTest(CliTest):
-    """Adds local(), a running `fantail local` with a store, and follow(), a command that runs in the background."""
+    """Adds local(), which starts `fantail local` with a store, and follow(), which starts a command in the
+    background."""
 
     def local(self, *arguments, tasks=EXAMPLE_TASKS, env=None):
         program = self.start("fantail", "local", "--tasks", tasks, *arguments, env=env)

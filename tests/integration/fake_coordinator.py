@@ -1,4 +1,4 @@
-"""A fake of a coordinator with a job store. Tests of the command line set its answers and its failures.
+"""A fake coordinator with a job store. Tests of the command line set its answers and its failures.
 
     fake = FakeCoordinator(self)
     fake.add("0195f2c4-1a2b-7000-8000-000000000001", answers=[1, None, 9])
@@ -24,7 +24,8 @@ class FakeJob:
         self.document, self.answers = document, answers
 
     def lines(self, start, only):
-        """The lines of the job's results. An answer None is an error, and (n, error) is one error of n items."""
+        """Returns the lines of the job's results. An answer None is an error, and an answer (n, error) is one error of
+        n items."""
         index = 0
         for answer in self.answers:
             count = answer[0] if isinstance(answer, tuple) else 1
@@ -45,12 +46,12 @@ class FakeCoordinator:
     def __init__(self, test, store=True, page=200):
         self.store, self.page = store, page
         self.jobs, self.synchronous, self.requests, self.keys = {}, [], [], {}
-        self.events_before_cut = []  # the same for streams of events
+        self.events_before_cut = []  # one number for each stream of events that is cut: the events before the cut
         self.lines_before_cut = []  # one number for each stream of results that is cut: the lines before the cut
-        self.cut_after_post = 0     # this number of answers to POST get lost
-        self.away = 0               # requests that are answered 503
+        self.cut_after_post = 0     # how many answers to POST are lost
+        self.away = 0               # how many requests are answered 503
         self.away_after = None      # after this many requests, all further requests are answered 503
-        self.busy_keys = 0          # this number of POSTs are answered 409, as if the first POST with the key were still arriving
+        self.busy_keys = 0          # how many POSTs are answered 409, as if the first POST with the key were still arriving
         self.ended = threading.Condition()
         coordinator = self
 
@@ -226,7 +227,7 @@ class FakeCoordinator:
         self.send(handler, 200, document)
 
     def events(self, handler, document):
-        """Progress of one item at a time, after the event that the client knows, and then the end."""
+        """Sends an event for each further item after the last event that the client has, and then the end."""
         counts = document["counts"]
         known = int(handler.headers["Last-Event-ID"] or -1)
         self.begin_stream(handler, "text/event-stream")

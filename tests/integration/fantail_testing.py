@@ -5,10 +5,10 @@
             fleet = self.fleet(workers=2)
             self.assertEqual(fleet.job({"task": "square", "items": [2]}).json["results"], [4])
 
-Each test has its own folder and its own time limit. Every program runs in its own process group, on ports that belong to
-the test until its end (ports.py), and its output is kept in the folder. After a test, the programs get SIGTERM and must
-end with status 0. A sanitizer report, a remaining process or an unexpected end fails the test and shows what the program
-printed.
+Each test has its own folder and its own time limit. Every program runs in its own process group, on ports that belong
+to the test until the test ends (ports.py). The folder has the output of the programs. After a test, the programs get
+SIGTERM and must end with status 0. If there is a sanitizer report, a process that remains, or an unexpected end, the
+test fails and shows what the program printed.
 """
 import contextlib
 import ctypes
@@ -24,13 +24,14 @@ import threading
 import time
 import unittest
 
-# Tests import all of these from here.
+# Tests import all these names from this module.
 from answers import Answer, Stream, metric_sum, metrics, raw_request, request  # noqa: F401
 from ports import HeldPort, is_listened_on
 from programs import Program, command_line, cpu_seconds, descendants, read_stat, runs  # noqa: F401
 from waiting import LIMIT_S, Gate, in_time, wait_until, with_more_time  # noqa: F401
 
-# Programs inherit ignored signals, and these two are ignored in a background job or after nohup.
+# Programs inherit ignored signals. A background job or nohup ignores these two signals, so they are set to their
+# defaults.
 for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, signal.SIG_DFL)
@@ -43,21 +44,21 @@ EXAMPLE_TASKS = os.path.join(BUILD, "tasks")
 
 SANITIZER_WORDS = re.compile(r"ERROR: (Address|Leak|UndefinedBehavior)Sanitizer|runtime error: |^BUG at ", re.M)
 
-BURNING_S = 0.5  # processor time; starting Python takes a tenth of it
-QUIET_S = 10  # the protocol promises the end of running processes within 2 s on an idle machine
+BURNING_S = 0.5  # processor time; starting Python takes a tenth of this
+QUIET_S = 10  # on an idle machine, the protocol promises 2 s for the end of running processes
 
 NDJSON = "application/x-ndjson"
 JSON = "application/json"
 TEXT = "text/plain"
 PROBLEM = "application/problem+json"
 
-# Orphans of killed programs become children of this process, so that they can be found.
+# Orphans of killed programs become children of this process, so that this process can find them.
 PR_SET_CHILD_SUBREAPER = 36
 ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 class TooSlow(BaseException):
-    """The time limit of the test has passed. This class is not an Exception, so that no test catches it."""
+    """Raised when the time limit of the test has passed. It is not an Exception, so that no test catches it."""
 
 
 class Fleet:
@@ -71,7 +72,7 @@ class Fleet:
         return request(self.port, method, path, body, headers, timeout_s)
 
     def job(self, body, accept=None, content_type=JSON, query="", headers=None, timeout_s=60):
-        """Posts a job. A dict is sent as JSON, bytes and iterables are sent unchanged."""
+        """Posts a job. A dict is sent as JSON. Bytes and iterables are sent unchanged."""
         if isinstance(body, dict):
             body = json.dumps(body).encode()
         all_headers = dict(headers or {})
@@ -87,24 +88,24 @@ class Fleet:
         return Stream(self.port, body, {"Content-Type": content_type, "Accept": NDJSON}, "/v1/jobs" + query, timeout_s)
 
     def task_processes(self):
-        """The task processes of all running workers."""
+        """Returns the task processes of all running workers."""
         return [pid for worker in self.workers if worker.alive() for pid in descendants(worker.pid)]
 
     def metric(self, program, name, **labels):
-        """The sum of the series of a metric, from the admin port of a program."""
+        """Returns the sum of the series of a metric, from the admin port of a program."""
         return metric_sum(metrics(program), name, **labels)
 
     def busy_slots(self):
-        """How many items run now on all running workers."""
+        """Returns how many items run now on all running workers."""
         return sum(self.metric(w, "fantail_worker_slots", state="busy") for w in self.workers if w.alive())
 
     def burning(self):
-        """The task processes that have used more processor time than a start needs."""
+        """Returns the task processes that have used more processor time than their start needs."""
         return [pid for pid in self.task_processes() if cpu_seconds([pid]) > BURNING_S]
 
     def wait_until_burning(self, least=1, limit_s=LIMIT_S):
-        """Waits for at least this many burning processes and returns them. In an attempt of with_more_time(), limit_s
-        may be too short."""
+        """Waits for at least this many burning processes and returns them. Only an attempt of with_more_time() may pass
+        a short limit_s."""
         end = time.monotonic() + limit_s
         while len(burning := self.burning()) < least:
             in_time(time.monotonic() < end, "burning processes")
@@ -120,7 +121,7 @@ class Fleet:
 # ---- Tests --------------------------------------------------------------------------------------------------------
 
 class FantailTest(unittest.TestCase):
-    """A test with programs, which end with the test. TIME_LIMIT_S limits each test."""
+    """A test that starts programs, which end with the test. TIME_LIMIT_S limits the time of each test."""
 
     TIME_LIMIT_S = 180
     maxDiff = 2000
@@ -156,7 +157,7 @@ class FantailTest(unittest.TestCase):
         return env
 
     def start(self, program, *arguments, name=None, ready=False, env=None, before_exec=None, stdin=subprocess.DEVNULL):
-        """Starts one of the programs by its name. It is ended and checked after the test."""
+        """Starts one of the programs by its name. After the test, the program is ended and checked."""
         name = name or f"{program}-{len(self._programs)}"
         argv = [os.path.join(BIN, program), *map(str, arguments)]
         started = Program.__new__(Program)
@@ -168,7 +169,8 @@ class FantailTest(unittest.TestCase):
         return started
 
     def free_port(self):
-        """A port that no other program gets before the end of the test. A program can listen there more than once."""
+        """Returns a port that no other program gets before the end of the test. Programs of the test can listen on it
+        one after another."""
         self._ports.append(HeldPort())
         return self._ports[-1].number
 
@@ -180,7 +182,7 @@ class FantailTest(unittest.TestCase):
                           "--tasks", tasks or EXAMPLE_TASKS, "--processes", processes, *arguments, ready=True, env=env)
 
     def coordinator(self, workers, *arguments, before_exec=None):
-        """workers: a list of Program, or the text of --workers."""
+        """Starts a coordinator. `workers` is a list of Program, or the text of --workers."""
         if not isinstance(workers, str):
             workers = "static://" + ",".join(f"127.0.0.1:{w.port}" for w in workers)
         return self.start("fantail-coordinator", "--port", self.free_port(), "--admin-port", self.free_port(),
@@ -192,7 +194,7 @@ class FantailTest(unittest.TestCase):
         return Fleet(self, self.coordinator(started, *coordinator_arguments, before_exec=before_exec), started)
 
     def tasks(self, **tasks):
-        """A tasks folder. name={"json": {...}, "files": {name: (text, mode)}}, or name={...task.json...}."""
+        """Makes a tasks folder. Give name={"json": {...}, "files": {name: (text, mode)}} or name={...task.json...}."""
         folder = os.path.join(self.folder, "tasks")
         for name, task in tasks.items():
             path = os.path.join(folder, name)
@@ -204,7 +206,7 @@ class FantailTest(unittest.TestCase):
         return folder
 
     def gate(self):
-        """A task whose items end when the test opens the gate, or at the end of the test."""
+        """Makes a task whose items end when the test opens the gate, or at the end of the test."""
         gate = Gate(self.folder)
         self.addCleanup(gate.open)
         return gate
@@ -239,7 +241,8 @@ class FantailTest(unittest.TestCase):
             self.fail("\n".join(problems))
 
     def _left_behind(self):
-        """No task process may outlive its worker, not even a killed one."""
+        """Kills the processes that were left behind, and returns a line for each. No task process may outlive its
+        worker, even if the worker was killed."""
         try:
             wait_until(lambda: not self._strangers(), limit_s=15)
             return []
@@ -261,7 +264,8 @@ class FantailTest(unittest.TestCase):
     # Saying things.
 
     def assert_problem(self, answer, status, pointer=None, words=()):
-        """An application/problem+json answer with this status, JSON pointer, and words in its detail."""
+        """Checks that the answer is application/problem+json with this status, this JSON pointer, and these words in
+        its detail."""
         self.assertEqual(answer.status, status, answer)
         self.assertEqual(answer.headers.get_content_type(), PROBLEM, answer)
         document = answer.json
@@ -279,7 +283,8 @@ class FantailTest(unittest.TestCase):
 
 
 class SharedFleetTest(FantailTest):
-    """The tests of a class share one fleet if they do not damage it. make_fleet_options() returns its options."""
+    """All tests of a class share one fleet, so they must not damage it. make_fleet_options() returns the options of the
+    fleet."""
 
     fleet_options = {}
 
@@ -321,10 +326,10 @@ def write_file(path, content, mode=0o644):
 
 
 def json_suite():
-    """[(name, bytes)] of the JSON test suite. Cases with y_ must be accepted and those with n_ refused; i_ may be
-    either."""
+    """Returns [(name, bytes)] of the JSON test suite. Cases y_ must be accepted, cases n_ must be refused, and cases i_
+    may be either."""
     files = sorted(glob.glob(os.path.join(DATA, "json-test-suite", "*.json")))
-    assert len(files) > 300, "tests/data/json-test-suite is not there"
+    assert len(files) > 300, "tests/data/json-test-suite is missing"
     suite = []
     for path in files:
         with open(path, "rb") as source:

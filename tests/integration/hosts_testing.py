@@ -1,4 +1,4 @@
-"""What the tests of the host programs share: they run a host as the worker does, with items on stdin and answer lines on
+"""Shared by the tests of the host programs, which run a host as the worker does: items on stdin, answer lines on
 stdout."""
 import json
 import os
@@ -17,7 +17,7 @@ TIMEOUT_S = 60
 
 
 def host(*arguments):
-    """The command line of build/bin/fantail-host-ARGUMENTS[0]."""
+    """Returns the command line of build/bin/fantail-host-ARGUMENTS[0]."""
     return [os.path.join(BIN, "fantail-host-" + arguments[0]), *arguments[1:]]
 
 
@@ -28,7 +28,7 @@ class Hosts(unittest.TestCase):
         self.folder = folder.name
 
     def run_host(self, command, lines, status=0):
-        """The values of the answers to the lines. The host must end by itself."""
+        """Runs a host with these lines, and returns the values of the answers. The host must end by itself."""
         given = "".join(line + "\n" for line in lines).encode()
         done = subprocess.run(command, input=given, capture_output=True, timeout=TIMEOUT_S, cwd=self.folder)
         self.stderr = done.stderr.decode()
@@ -36,8 +36,8 @@ class Hosts(unittest.TestCase):
         return self.answers_of(done.stdout, status)
 
     def answers_of(self, output, status=0):
-        """The answers in the output of a host. The host first says that it is ready, unless it could not load the
-        task."""
+        """Returns the answers in the output of a host. The first line says that the host is ready, unless it could not
+        load the task."""
         lines = output.decode().splitlines()
         if lines or status == 0:
             self.assertEqual(lines.pop(0), "#ready")

@@ -1,5 +1,6 @@
-"""Shared by the tests of GET /openapi.json. It reads the document, and finds a Python with the packages from PyPI that
-check the document. This Python is in a virtual environment in the build. Without it, a test is skipped."""
+"""Shared by the tests of GET /openapi.json. This module reads the document, and makes a Python with the packages from
+PyPI that check the document, in a virtual environment in the build folder. If there is no such Python, a test is
+skipped."""
 import fcntl
 import json
 import os
@@ -40,13 +41,13 @@ for pointer, value in given["checks"]:
 
 
 def operations(document):
-    """{(method, path): operation}"""
+    """Returns {(method, path): operation}."""
     methods = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
     return {(method.upper(), path): item[method] for path, item in document["paths"].items() for method in methods if method in item}
 
 
 def parameters(document, method, path):
-    """{name: parameter} of a call."""
+    """Returns {name: parameter} of a call."""
     found = document["paths"][path].get("parameters", []) + document["paths"][path][method.lower()].get("parameters", [])
     resolved = [document["components"]["parameters"][p["$ref"].rsplit("/", 1)[1]] if "$ref" in p else p for p in found]
     return {p["name"]: p for p in resolved}
@@ -56,7 +57,7 @@ def install():
     """Returns (path of the Python, None), or (None, reason)."""
     folder = os.path.join(BUILD, "openapi-python")
     path, done = os.path.join(folder, "bin", "python3"), os.path.join(folder, "installed")
-    with open(folder + ".lock", "w", encoding="utf-8") as lock:  # two test files may come here at once
+    with open(folder + ".lock", "w", encoding="utf-8") as lock:  # two test files may be here at the same time
         fcntl.flock(lock, fcntl.LOCK_EX)
         if os.path.exists(done):
             with open(done, encoding="utf-8") as text:
@@ -76,7 +77,7 @@ def install():
 
 
 def python_of(test):
-    """The path of the Python. Skips the test if there is none."""
+    """Returns the path of the Python. Skips the test if there is no such Python."""
     path, why = install()
     if not path:
         test.skipTest(why)
@@ -84,7 +85,8 @@ def python_of(test):
 
 
 def check(test, document, values):
-    """Fails if an independent validator finds a fault in the document or in a value. values: [(pointer of its schema, value)]."""
+    """Fails if an independent validator finds a fault in the document or in a value. values: [(pointer of the schema,
+    value)]."""
     ended = subprocess.run([python_of(test), "-c", CHECK], input=json.dumps({"document": document, "checks": values}),
                            text=True, capture_output=True, timeout=120)
     test.assertEqual((ended.returncode, ended.stdout, ended.stderr), (0, "", ""))

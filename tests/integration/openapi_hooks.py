@@ -12,12 +12,12 @@ import schemathesis
 from hypothesis import strategies as st
 
 TASKS = os.environ["OPENAPI_TASKS"].split(",")
-WORKER_PORT = int(os.environ["OPENAPI_WORKER_PORT"])  # where the workers that are registered listen
-MEMBERS = "worker", "port", "address", "version", "tasks", "leaving"  # of a registration
+WORKER_PORT = int(os.environ["OPENAPI_WORKER_PORT"])  # the port in all registrations of workers
+MEMBERS = "worker", "port", "address", "version", "tasks", "leaving"  # the members of a registration
 NDJSON = "application/x-ndjson"
-SPAN = 300  # items of a range
+SPAN = 300  # the most items of a range
 numbers = itertools.count()
-statuses = {}  # of the answers, by the id of the case
+statuses = {}  # the status of each answer, by the id of the case
 
 
 # OpenAPI 3.1 has no schema for the lines of a media type.
@@ -39,7 +39,8 @@ def read_lines(ctx, response):
 
 @schemathesis.check
 def lines_conform(ctx, response, case):
-    """Each line of a stream is a Line of the document, and the last one is an end line."""
+    """Checks that each line of a stream matches the schema Line of the document, and that the last line is an end
+    line."""
     if not response.headers.get("content-type", [""])[0].startswith(NDJSON):
         return
     schema = case.operation.schema.raw_schema
@@ -67,12 +68,12 @@ def is_positive(case):
 
 
 def choice(case, n):
-    """A number below n that depends on the request only."""
+    """Returns a number below n that depends only on the request."""
     return zlib.crc32(repr((case.query, case.body, case.headers)).encode()) % n
 
 
 def clamp(group, count):
-    """Limits a range or spans to SPAN items. A coordinator takes up to 10^12 items, and a schema cannot compare
+    """Limits a range or spans to SPAN items. A coordinator accepts up to 10^12 items, and a schema cannot compare
     members."""
     step = group.get(count, 1)
     start = group.get("start", 0)
@@ -108,10 +109,10 @@ def prepare_job(case):
     headers.pop("Prefer", None)
     if durable:
         headers["Prefer"] = ("respond-async", "wait=20", "respond-async, wait=1", "wait=0")[choice(case, 7) - 3]
-    if "Idempotency-Key" in headers:  # equal keys with unequal jobs are refused
+    if "Idempotency-Key" in headers:  # a second job with the same key is refused
         headers["Idempotency-Key"] = f"key-{os.getpid()}-{next(numbers)}"
     if isinstance(case.body, dict):
-        # An option may be either in the object or in the query. A schema cannot express a rule about both.
+        # An option may be either in the object or in the query, but not in both. A schema cannot express this.
         query = {name: value for name, value in query.items() if name == "progress_s"}
         tame_options(case.body, case)
     else:
@@ -127,8 +128,8 @@ def prepare_job(case):
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """Declares that a token is needed, because this coordinator has token files. So the check ignored_auth covers each
-    call."""
+    """Declares that each call needs a token, because this coordinator has token files. So the check ignored_auth covers
+    each call."""
     for part in [raw_schema] + [operation for item in raw_schema["paths"].values() for operation in item.values()]:
         if isinstance(part, dict) and "security" in part:
             part["security"] = [scheme for scheme in part["security"] if scheme]
@@ -155,8 +156,8 @@ def before_call(context, case, kwargs):
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """If a DELETE is answered 202, the job is cancelled but not removed. If it is answered 204, the job must be
-    gone."""
+    """Ignores a job that exists after a DELETE with the answer 202, which cancels the job and does not remove it. After
+    the answer 204, the job must not exist."""
     return not (type(failure).__name__ == "UseAfterFree" and statuses.get(failure.deleted_case_id) == 202)
 
 

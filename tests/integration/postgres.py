@@ -1,4 +1,4 @@
-"""A PostgreSQL server of its own for a test, from Debian's package.
+"""A PostgreSQL server for one test, from Debian's package.
 
     server = Server()           # its folder, made by initdb
     server.start()
@@ -7,8 +7,8 @@
     server.stop()
     server.remove()
 
-initdb and postgres refuse to run as root. If the test runs as root, they run as another user, and the folder belongs to
-that user.
+initdb and postgres refuse to run as root. If the test runs as root, the two programs run as another user, who owns the
+folder.
 """
 import glob
 import itertools
@@ -45,7 +45,7 @@ def programs():
 
 
 class Server:
-    """`primary`: the server that this one is a standby of, by streaming replication. It must run."""
+    """`primary`: a running server. The new server is its standby, by streaming replication."""
 
     def __init__(self, primary=None):
         self.folder = tempfile.mkdtemp(prefix="fantail-postgres-")
@@ -71,7 +71,7 @@ class Server:
             os.setuid(self.user.pw_uid)
 
     def run(self, program, *arguments, check=True):
-        """Runs a program of PostgreSQL. Returns what it printed."""
+        """Runs a program of PostgreSQL. Returns its output."""
         result = subprocess.run([os.path.join(programs(), program), *arguments], cwd=self.folder, text=True,
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                 preexec_fn=self.become_user, timeout=120)
@@ -108,7 +108,7 @@ class Server:
         return "accepting" in self.run("pg_isready", "-h", "127.0.0.1", "-p", str(self.port.number), check=False)
 
     def stop(self, number=signal.SIGINT):
-        """SIGINT ends the server in order. SIGQUIT ends it at once, as `pg_ctl stop -m immediate` does."""
+        """SIGINT is a fast shutdown. SIGQUIT ends the server immediately, like `pg_ctl stop -m immediate`."""
         if not self.process:
             return
         if self.process.poll() is None:
@@ -118,7 +118,8 @@ class Server:
         self.process = None
 
     def move_to(self, other):
-        """Takes the place of another server that has ended: clients find this one at its port, after the next start."""
+        """Takes the port of another server, which must have ended. After the next start, clients find this server at
+        that port."""
         self.stop()
         self.port, other.port = other.port, self.port
 
@@ -126,7 +127,7 @@ class Server:
         return f"postgresql://{user}@127.0.0.1:{self.port.number}/{database}"
 
     def query(self, url, sql):
-        """The rows as text: a line for each row, with | between its columns."""
+        """Returns the rows as text: a line for each row, with | between the columns."""
         return self.run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql)
 
     def database(self):

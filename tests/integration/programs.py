@@ -14,7 +14,7 @@ STOP_TIMEOUT_S = 60
 
 
 def read_stat(pid):
-    """(parent, state, CPU seconds, name) of a process, or None if it does not exist."""
+    """Returns (parent, state, CPU seconds, name) of a process, or None if it does not exist."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
             text = stat.read()
@@ -26,7 +26,7 @@ def read_stat(pid):
 
 
 def descendants(root):
-    """The ids of all descendants of root, without zombies."""
+    """Returns the ids of all descendants of `root`, without zombies."""
     children = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit() and (stat := read_stat(int(entry))) and stat[1] != "Z":
@@ -57,7 +57,7 @@ def command_line(pid):
 
 
 class Program:
-    """One running program. stop() accepts the exit statuses `ok_status`, and an end by the signal that was sent."""
+    """A running program. stop() accepts the exit statuses `ok_status`, and an end by the signal that stop() sent."""
 
     def __init__(self, argv, folder, name, env=None, ready=False, before_exec=None, stdin=subprocess.DEVNULL):
         self.name, self.argv = name, argv
@@ -101,7 +101,7 @@ class Program:
             return out.read()
 
     def log_lines(self):
-        """Its log lines, as objects."""
+        """Returns the log lines of the program, as objects."""
         lines = []
         for line in self.stderr().splitlines():
             with contextlib.suppress(ValueError):
@@ -109,7 +109,7 @@ class Program:
         return lines
 
     def logged_at(self, message):
-        """The time of the first log line with this message, in seconds since 1970."""
+        """Returns the time of the first log line with this message, in seconds since 1970."""
         ts = next(line["ts"] for line in self.log_lines() if line["msg"] == message)
         return datetime.datetime.strptime(ts, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()
 
@@ -125,7 +125,7 @@ class Program:
         self.process.send_signal(number)
 
     def kill(self):
-        """Kills only the program with SIGKILL, as the out-of-memory killer does."""
+        """Sends SIGKILL to the program only, and not to its group, like the out-of-memory killer."""
         self.killed = True
         self.process.kill()
         self.process.wait()
@@ -142,7 +142,7 @@ class Program:
         return self.wait()
 
     def destroy(self):
-        """Kills the whole group, in any state, as the last step of a test."""
+        """Kills the whole process group, whatever its state. This is the last step of a test."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()

@@ -3,10 +3,11 @@
     port = proxies.start(test, "nginx", coordinator.port)              the stock configuration
     port = proxies.start(test, "nginx", coordinator.port, "documented")     the one of docs/proxies.md
 
-The stock configuration is the one that the package installs, with the lines that name the service. Only settings of the
-machine are changed: the port to listen on, the paths of logs and temporary files, the user. In the documented
-configuration, the block of docs/proxies.md takes the place of the lines that name the service. Varnish and Squid need
-nothing else. Envoy has no stock configuration, so its own first example is used, without anything that is optional.
+The stock configuration is the configuration that the package installs, with added lines that name the service. Only
+settings that depend on the machine are changed: the port to listen on, the paths of logs and temporary files, the user.
+In the documented configuration, the block of docs/proxies.md takes the place of the lines that name the service.
+Varnish and Squid have only the stock configuration. Envoy has no stock configuration, so the first example of its
+documentation is used, without optional settings.
 """
 import contextlib
 import os
@@ -31,7 +32,7 @@ def have(name):
 
 @contextlib.contextmanager
 def in_system_path():
-    """Servers are in /usr/sbin, which is not in the path of every user."""
+    """Adds /usr/sbin to PATH for a while: servers are there, but not every user has it in PATH."""
     path = os.environ.get("PATH", "")
     os.environ["PATH"] = path + ":/usr/local/sbin:/usr/sbin"
     try:
@@ -46,7 +47,7 @@ def read(path):
 
 
 def replace(text, *pairs):
-    """Each pattern must occur in the text."""
+    """Replaces each pattern in the text. Each pattern must occur."""
     for pattern, new in pairs:
         text, count = re.subn(pattern, lambda _, new=new: new, text, flags=re.M)
         assert count, f"{pattern} is not in\n{text}"
@@ -54,15 +55,15 @@ def replace(text, *pairs):
 
 
 def documented(language, upstream):
-    """The block of docs/proxies.md in this language, with the address of the service."""
+    """Returns the block of docs/proxies.md in this language, with the address of the service."""
     page = read(os.path.join(ft.ROOT, "docs", "proxies.md"))
     [block] = re.findall(rf"^```{language}\n(.*?)^```", page, re.M | re.S)
     return re.sub(r"\bcoordinator:8080\b", upstream, block)
 
 
 class Place:
-    """The values for a configuration: the port to listen on, the service, a folder, and the documented block if it is
-    wanted."""
+    """The values for a configuration: the port to listen on, the service, a folder, and whether to use the documented
+    block."""
 
     def __init__(self, folder, port, upstream_port, kind):
         self.folder, self.port, self.kind = folder, port, kind
@@ -191,8 +192,8 @@ def environment(folder):
 
 
 def end(process):
-    """Ends the proxy with all its children. Some proxies wait for their clients after SIGTERM, so they are killed after
-    a few seconds."""
+    """Ends the proxy with all its children. Some proxies wait for their clients after SIGTERM, so a proxy that still
+    runs after a few seconds is killed."""
     process.send_signal(signal.SIGINT)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(3)
@@ -202,7 +203,7 @@ def end(process):
 
 
 def start(test, name, upstream_port, kind="stock", add_cleanup=None):
-    """Starts a proxy, which ends with the test, or when the cleanups of add_cleanup run. Returns its port."""
+    """Starts a proxy. It ends with the test, or when the cleanups of add_cleanup run. Returns its port."""
     folder = os.path.join(test.folder, f"{name}-{upstream_port}-{kind}")
     os.makedirs(folder)
     place = Place(folder, test.free_port(), upstream_port, kind)

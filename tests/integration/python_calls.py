@@ -1,6 +1,7 @@
 """Functions that the tests of the Python package run in other processes, and the package itself.
 
-A process of a worker imports this module by its name. So it imports nothing that is slow or that changes the process.
+A process of a worker imports this module by its name. So the module must not import anything that is slow to import or
+that changes the process.
 """
 import dataclasses
 import os
@@ -25,7 +26,7 @@ class Point:
 
 
 class Unloadable(Exception):
-    """Can be pickled, but cannot be rebuilt."""
+    """Can be pickled, but cannot be unpickled."""
 
     def __init__(self, first, second):
         super().__init__(f"{first} {second}")
@@ -76,7 +77,7 @@ def complain_and_die(text):
 
 
 def say_pid_and_sleep(path):
-    """Writes its process id to a file and never ends by itself."""
+    """Writes the id of its process to a file, and never ends by itself."""
     with open(path + ".new", "w", encoding="ascii") as file:
         file.write(str(os.getpid()))
     os.rename(path + ".new", path)
@@ -116,7 +117,7 @@ def get_kept(_=None):
 
 
 def fork_and_return(x):
-    """The child returns too, but it must not answer for the parent."""
+    """The forked child also returns, but must not answer in place of the parent."""
     child = os.fork()
     if child:
         os.waitpid(child, 0)

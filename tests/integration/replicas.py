@@ -1,4 +1,4 @@
-"""What tests of several coordinators with one PostgreSQL database share."""
+"""Shared by the tests of several coordinators with one PostgreSQL database."""
 import json
 import os
 import unittest
@@ -7,7 +7,7 @@ import postgres
 from ports import is_listened_on
 from fantail_testing import FantailTest, Program, metrics, request, wait_until
 
-# Writes the index of each item that it runs to a file, with one write for each item.
+# A task that writes each item to a file before it runs the item, with one write for each item.
 COUNTS = """
 import os, time
 out = os.open(os.environ["RUNS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -18,11 +18,11 @@ def run(item):
     return item * 2
 """
 ITEMS = 400
-TAKE_OVER_S = 15  # docs/jobs.md promises it
+TAKE_OVER_S = 15  # docs/jobs.md promises this time
 
 
 def read_ranges(data):
-    """The (first, n) of a block of values, from its column `ranges`: block_codec.h describes it."""
+    """Returns [(first, n)] of a block of values, from the column `ranges`, whose format is in block_codec.h."""
     numbers, number, shift = [], 0, 0
     for byte in data[1:-4]:
         number |= (byte & 0x7f) << shift
@@ -40,7 +40,8 @@ def read_ranges(data):
 
 
 class TestServer(postgres.Server):
-    """A server of the test. It ends after the programs of the test, and before the folder of the test is removed."""
+    """A database server of the test. It ends after the programs of the test, and before the folder of the test is
+    removed."""
 
     def __init__(self, test, primary=None):
         super().__init__(primary)
@@ -91,7 +92,7 @@ class ReplicasTest(FantailTest):
         return self.coordinators[-1]
 
     def start_again(self, coordinator):
-        """Starts one that has ended, on the same ports. Its store may not be ready yet."""
+        """Starts a coordinator that has ended, on the same ports. Does not wait until its store is ready."""
         wait_until(lambda: not is_listened_on(coordinator.port), f"the end of what listens on {coordinator.port}")
         started = self.start("fantail-coordinator", *coordinator.argv[1:], ready=True)
         self.coordinators[self.coordinators.index(coordinator)] = started
@@ -99,7 +100,7 @@ class ReplicasTest(FantailTest):
 
     @staticmethod
     def state(coordinator):
-        """The state of the store in the metrics."""
+        """Returns the state of the coordinator's store, from its metrics."""
         for line in metrics(coordinator).splitlines():
             if line.startswith("fantail_store_state{") and line.endswith(" 1"):
                 return line.split('"')[1]
@@ -127,7 +128,8 @@ class ReplicasTest(FantailTest):
         wait_until(lambda: self.recorded() >= least, f"{least} recorded answers")
 
     def owner(self):
-        """Returns the coordinator that runs the only job, and its number, or None if no coordinator runs the job."""
+        """Returns the coordinator that runs the only job, and the number of the coordinator. Returns None if no
+        coordinator runs the job."""
         name = self.sql("SELECT c.name FROM fantail.job j JOIN fantail.coordinator c ON c.id = j.holder"
                         " WHERE j.state = 'running'")
         pids = [str(c.pid) for c in self.coordinators]
@@ -145,14 +147,14 @@ class ReplicasTest(FantailTest):
         values = [(line["index"], line["value"]) for line in lines if line["type"] == "result"]
         self.assertEqual(values, [(n, 2 * n) for n in range(items)])
         twice = self.sql("SELECT count(*) - count(DISTINCT (job, ranges)) FROM fantail.block WHERE kind = 'values'")
-        self.assertEqual(twice, "0", "no block of answers is there twice")
+        self.assertEqual(twice, "0", "a block of answers is in the database twice")
 
     def assert_each_once(self, job_id, items):
-        """Each item has its value in exactly one block of the store."""
+        """Checks that each item has its value in exactly one block of the store."""
         rows = self.sql("SELECT b.kind, encode(b.ranges, 'hex') FROM fantail.block b JOIN fantail.job j ON j.seq = b.job"
                         f" WHERE j.id = '{job_id}' AND b.kind IN ('values', 'errors')").split()
-        self.assertEqual([row for row in rows if not row.startswith("values|")], [], "no block of errors")
+        self.assertEqual([row for row in rows if not row.startswith("values|")], [], "there is a block of errors")
         spans = sorted(span for row in rows for span in read_ranges(bytes.fromhex(row.partition("|")[2])))
         ends = [first + n for first, n in spans]
-        self.assertEqual([first for first, _ in spans], [0] + ends[:-1], "no gap and nothing twice")
+        self.assertEqual([first for first, _ in spans], [0] + ends[:-1], "there is a gap, or an item is there twice")
         self.assertEqual(ends[-1], items)

@@ -1,4 +1,4 @@
-"""Reads the file of a job store past its coordinator, which locks the file while it runs."""
+"""Reads the file of a job store while its coordinator runs. The coordinator locks the file, so this reads a copy."""
 import contextlib
 import os
 import shutil
@@ -7,8 +7,8 @@ import tempfile
 
 
 def read_number(path, sql):
-    """The number that the statement has as its only value, in a copy of the file. 0: there is no file, the copy was made
-    while the file changed, or the value is null."""
+    """Returns the number that is the only value of the statement's result, in a copy of the file. Returns 0 if there is
+    no file, if the file changed while it was copied, or if the value is null."""
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(OSError, sqlite3.DatabaseError):
         copy = os.path.join(folder, "copy.db")
         shutil.copy(path, copy)

@@ -29,7 +29,7 @@ class AccessTest(FantailTest):
         return path
 
     def reload(self, program):
-        """Sends SIGHUP and waits for the log line that says it was handled."""
+        """Sends SIGHUP, and waits for the log line that says that the program has handled SIGHUP."""
         before = self.reloads(program)
         program.send_signal(signal.SIGHUP)
         wait_until(lambda: self.reloads(program) > before, "the reload")
@@ -200,7 +200,7 @@ class Workers(AccessTest):
         self.assert_problem(fleet.request("GET", "/v1/tasks"), 503, words="refuse the coordinator's token")
         self.assertLess(self.refusals(fleet), 20)
         told = [line for line in fleet.coordinator.log_lines() if line["level"] == "error"]
-        self.assertEqual(len(told), 2, told)  # once for each worker
+        self.assertEqual(len(told), 2, told)  # one line for each worker
         self.assertIn("--worker-token-file", told[0]["msg"])
         self.assertEqual({line["url"] for line in told}, {f"http://127.0.0.1:{w.port}" for w in fleet.workers})
 
@@ -268,7 +268,7 @@ def fingerprint(token):
 
 
 class Rotation(AccessTest):
-    """Token files as Kubernetes mounts them: a change replaces a link, and no signal is sent."""
+    """Token files as Kubernetes mounts them: a change replaces a symbolic link, and sends no signal."""
 
     def mount(self, name, *tokens):
         folder = os.path.join(self.folder, name)
@@ -284,7 +284,7 @@ class Rotation(AccessTest):
 
     @staticmethod
     def shown(program, name):
-        """The fingerprints in a metric."""
+        """Returns the fingerprints that a metric shows."""
         text = ft.request(program.admin_port, "GET", "/metrics").body.decode()
         return set(re.findall(name + r'\{fingerprint="(\w+)"\} 1\n', text))
 
@@ -333,7 +333,7 @@ class Rotation(AccessTest):
         fleet = self.start_fleet("--log-level", "debug")
         with fleet.stream({"task": "sleep", "items": [0.02] * 500, "chunk_size": 2}) as stream:
             self.assertEqual(stream.line()["type"], "result")
-            fleet.coordinator.send_signal(signal.SIGSTOP)  # so that it learns of both changes together
+            fleet.coordinator.send_signal(signal.SIGSTOP)  # so that the coordinator sees both changes at the same time
             self.mount("sent", TWO)
             self.mount("known", TWO)
             for worker in self.workers:
@@ -356,7 +356,7 @@ class Rotation(AccessTest):
 
 
 class Doors(AccessTest):
-    """Which addresses a service may listen on without tokens."""
+    """On which addresses a service may listen without tokens."""
 
     def call(self, program, *arguments, **env):
         return subprocess.run([os.path.join(ft.BIN, program), "--port", "0", "--admin-port", "0", *arguments],
@@ -404,7 +404,7 @@ class Doors(AccessTest):
 
 
 class WriteSecret(AccessTest):
-    """For platforms that pass secrets as environment variables only."""
+    """--write-secret-file, for platforms that pass secrets only as environment variables."""
 
     def write(self, program, *pairs, **env):
         return subprocess.run([os.path.join(ft.BIN, program), "write-secret", *pairs], capture_output=True, text=True,
@@ -413,7 +413,7 @@ class WriteSecret(AccessTest):
     def test_tokens_become_files_that_only_their_owner_reads(self):
         one, two = (os.path.join(self.folder, name) for name in ("one", "two"))
         for program in SERVICES:
-            for _ in range(2):  # a second time, over the existing file
+            for _ in range(2):  # the second time replaces the existing file
                 ended = self.write(program, "A", one, "B", two, A=ONE, B=f"# both\n{TWO}\n{THREE}\n")
                 self.assertEqual((ended.returncode, ended.stdout, ended.stderr), (0, "", ""))
             self.assertEqual([os.stat(path).st_mode & 0o777 for path in (one, two)], [0o400, 0o400])
@@ -492,7 +492,7 @@ class CommandLine(AccessTest):
         self.assertEqual((ended.returncode, ended.stdout), (2, ""), ended)
         for word in ("--host", "--token-file", "--insecure"):
             self.assertIn(word, ended.stderr)
-        self.assertNotIn("--tls", ended.stderr, "an option that it has not")
+        self.assertNotIn("--tls", ended.stderr, "it names an option that it does not have")
         served = self.start("fantail", *local[1:], "--token-file", self.path)
         url = wait_until(lambda: served.stdout().strip(), "the fleet").split()[-1]
         self.assertEqual(self.fantail("map", "square", "--url", url).returncode, 3)

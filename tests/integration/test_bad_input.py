@@ -1,4 +1,4 @@
-"""Bad input: the answer to each kind. Afterwards the service must work as before."""
+"""Bad input: the answer to each kind of it. Afterwards, the service must work as before."""
 import gzip
 import json
 import os
@@ -24,7 +24,7 @@ def reads_as_json(data):
 
 
 class JsonTestSuite(SharedFleetTest):
-    """Every file of JSONTestSuite, as an item in each input type and as a whole body."""
+    """Sends every file of JSONTestSuite as an item in each input type, and as a whole body."""
 
     TIME_LIMIT_S = 240
 
@@ -58,7 +58,7 @@ class JsonTestSuite(SharedFleetTest):
                 body = b'{"task":"echo","items":[' + data + b"]}"
                 with self.subTest(name):
                     answer = self.shared.job(body)
-                    if reads_as_json(body):  # no data, and a single space: empty lists
+                    if reads_as_json(body):  # no data or a single space gives an empty list, which is valid
                         self.assertEqual(answer.status, 200, answer)
                         continue
                     document = self.assert_problem(answer, 400)
@@ -369,7 +369,7 @@ class Http(SharedFleetTest):
 
 
 class LargeBodies(SharedFleetTest):
-    """An error anywhere in a body of 100 MB."""
+    """An error at any place in a body of 100 MB."""
 
     TIME_LIMIT_S = 240
     ITEM = b'"' + b"x" * 998 + b'",'
@@ -380,7 +380,7 @@ class LargeBodies(SharedFleetTest):
         return {"tasks": keeper.tasks(echo=dict(ECHO))}
 
     def body(self, fault_at, fault):
-        """A job object whose item `fault_at` is `fault`. If `fault` is None, the body ends at this item."""
+        """Returns a job object whose item `fault_at` is `fault`. If `fault` is None, the body ends at this item."""
         block = self.ITEM * 1000
         yield b'{"task":"echo","items":['
         for first in range(0, self.ITEMS, 1000):
@@ -416,7 +416,7 @@ class LargeBodies(SharedFleetTest):
 
 
 class DiskFull(FantailTest):
-    """No disk space to spill: the job fails with a clear error, and the service goes on."""
+    """Without disk space for temporary files, the job fails with a clear error, and the service goes on."""
 
     def check(self, spill_dir, before_exec=None):
         fleet = self.fleet(tasks=self.tasks(echo=dict(ECHO)), processes=1, before_exec=before_exec, coordinator_arguments=(

@@ -1,5 +1,5 @@
-"""The checks of the source tree. Each check finds the faults that were put into a small tree, and finds none in a good
-tree."""
+"""The checks of the source tree. Each check must find the faults that a test puts into a small tree, and must find no
+fault in a good tree."""
 import os
 import re
 import subprocess
@@ -42,7 +42,7 @@ class Tree(unittest.TestCase):
         return ended.returncode, ended.stdout.splitlines()
 
     def compile(self, path, folder, *options):
-        """Compiles a source to FOLDER/obj/, where make would put it."""
+        """Compiles a source file to FOLDER/obj/, where make would put the object file."""
         out = os.path.join(self.root, folder, "obj", path[:-2] + ".o")
         os.makedirs(os.path.dirname(out), exist_ok=True)
         subprocess.run(["cc", "-c", *options, "-o", out, path], cwd=self.root, check=True, timeout=60)
@@ -194,7 +194,7 @@ class FormatCheck(Tree):
 
 
 class Comments(unittest.TestCase):
-    """Comments of the C tree name functions and files. Those must exist."""
+    """Functions and files that comments of the C tree name must exist."""
     OF_LIBC = {"execvp"}
 
     def test_each_function_and_file_that_a_comment_names_is_there(self):

@@ -74,8 +74,8 @@ class Words(CliTest):
 
 class Size(FantailTest):
     def test_the_program_starts_without_the_libraries_of_the_services(self):
-        """curl and its libraries would add 1.6 MiB to each `fantail local` and to each pipe. They are loaded only for
-        an https:// URL."""
+        """curl and its libraries would add 1.6 MiB to each `fantail local` and to each `fantail map`. They are loaded
+        only for an https:// URL."""
         linked = subprocess.run(["ldd", FANTAIL], capture_output=True, text=True, check=True).stdout
         self.assertIn("libc.so", linked)
         for library in ("gnutls", "curl", "microhttpd", "libuv", "cjson"):
@@ -324,10 +324,10 @@ class MapOnAFleet(SharedFleetTest, CliTest):
 
 
 class CutOff(CliTest):
-    """A service that closes connections early, played by a small server."""
+    """A small server that closes connections early."""
 
     def serve(self, answers):
-        """Each answer is a list of lines for one POST. The bodies of the requests are kept in .bodies."""
+        """Each answer is a list of lines, for one POST. The bodies of the requests are in .bodies."""
         bodies = []
 
         class Handler(http.server.BaseHTTPRequestHandler):

@@ -1,5 +1,5 @@
-"""The fleets that the command line starts: those of `fantail map` without a URL, and of `fantail local`. Nothing of them
-remains afterwards."""
+"""The fleets that the command line starts, with `fantail map` without a URL and with `fantail local`. Afterwards, no
+process and no file of a fleet may remain."""
 import contextlib
 import fcntl
 import glob
@@ -18,7 +18,7 @@ from fantail_testing import EXAMPLE_TASKS, JSON, command_line, descendants, main
 
 
 def listens_on_a_port(pid):
-    """Whether the process has a listening TCP socket."""
+    """Returns whether the process has a listening TCP socket."""
     inodes = set()
     for name in ("tcp", "tcp6"):
         with open(f"/proc/{pid}/net/{name}", encoding="ascii") as table:
@@ -31,7 +31,7 @@ class PrivateFleet(CliTest):
     """`fantail map` without a URL."""
 
     def cli(self, *arguments, **more):
-        """Also checks that no process and no file remains."""
+        """Runs the command, and also checks that no process and no file remains."""
         with tempfile.TemporaryDirectory(prefix="fantail-test-tmp-") as tmp:
             ended = super().cli(*arguments, **more, TMPDIR=tmp)
             self.assertEqual(os.listdir(tmp), [])
@@ -71,7 +71,7 @@ class PrivateFleet(CliTest):
         with subprocess.Popen([FANTAIL, "map", "--max-concurrency", "1", "-P", "4", "--", "sh", "-c",
                                "mkdir alone && sleep 0.05 && rmdir alone"], stdin=subprocess.PIPE,
                               stdout=subprocess.DEVNULL, cwd=self.folder, env=self.environment()) as process:
-            for _ in range(20):  # each line comes after a pause, so it is another batch
+            for _ in range(20):  # there is a pause before each line, so each line is a batch of its own
                 process.stdin.write(b"x\n")
                 process.stdin.flush()
                 time.sleep(0.015)
@@ -157,7 +157,7 @@ class PrivateFleet(CliTest):
         self.assertEqual(self.cli("map", "--", "sh", "-c", "echo $1", "sh", "{}", stdin="1\n").err, b"")
 
     def test_what_a_killed_run_left_behind_is_removed_by_the_next_one(self):
-        """This holds for each command that was killed. The folder of a living command stays, however old it looks. A
+        """This holds for each kind of command. The folder of a running command stays, even if its times are old. A
         folder of another program also stays."""
         tmp = os.path.join(self.folder, "killed")
         os.mkdir(tmp)

@@ -1,4 +1,4 @@
-"""A service that answers without end, and texts that a terminal would obey."""
+"""A service whose answers never end, and texts with control sequences for a terminal."""
 import contextlib
 import os
 import socket
@@ -11,7 +11,7 @@ from test_cli import FANTAIL, CliTest
 
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
 PIECE = b"100000\r\n" + b"x" * (1 << 20) + b"\r\n"
-LEAST = 100 << 20  # more than any line may have
+LEAST = 100 << 20  # longer than any line may be
 
 
 class EndlessService:
@@ -68,7 +68,8 @@ class Endless(CliTest):
 
 class Terminal(CliTest):
     def failed_item(self, stderr):
-        """Runs an item whose error has escapes, with this standard error. The file of --errors has them as they are."""
+        """Runs an item whose error has escapes, with this standard error. The file of --errors must have them
+        unchanged."""
         errors = os.path.join(self.folder, "errors")
         script = r"printf 'a\033[2J\rb\302\233c\007\n' >&2; exit 1"
         subprocess.run([FANTAIL, "map", "--errors", errors, "--progress", "never", "--", "sh", "-c", script], input=b"1\n",
@@ -82,7 +83,7 @@ class Terminal(CliTest):
             self.failed_item(slave)
             os.close(slave)
             shown = b""
-            with contextlib.suppress(OSError):  # the end of a terminal
+            with contextlib.suppress(OSError):  # reading a closed terminal fails
                 while piece := screen.read(4096):
                     shown += piece
         self.assertIn(rb"a\x1b[2J\x0db\x9bc\x07", shown)

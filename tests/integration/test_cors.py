@@ -1,4 +1,4 @@
-"""Pages of other origins in a browser: they may do only what --cors-origin allows."""
+"""In a browser, pages of other origins may do only what --cors-origin allows."""
 import os
 import socket
 import subprocess
@@ -12,7 +12,7 @@ JOB = b'{"task":"square","items":[2]}'
 
 
 def access_headers(headers):
-    """The headers of an answer that tell a browser about other origins."""
+    """Returns the headers of an answer that tell a browser about other origins."""
     return {name.lower(): value for name, value in headers.items() if name.lower().startswith("access-control-")}
 
 
@@ -40,13 +40,13 @@ class CorsTest(SharedFleetTest):
                         Access_Control_Request_Headers=headers)
 
     def raw(self, status, request):
-        """The headers of the answer to these bytes."""
+        """Sends these bytes. Checks the status of the answer, and returns its headers."""
         answer = ft.raw_request(self.shared.port, request.encode()).decode()
         self.assertIn(f" {status} ", answer)
         return dict(line.split(": ", 1) for line in answer.split("\r\n\r\n")[0].split("\r\n")[1:])
 
     def refused_early(self, origin):
-        """Answers that are sent before the whole head or the whole body was received: (status, headers)."""
+        """Returns (status, headers) of answers that are sent before the whole head or the whole body was received."""
         line, host, end = "POST /v1/jobs HTTP/1.1\r\n", "Host: x\r\n", "Content-Length: 0\r\n\r\n"
         field = f"Origin: {origin}\r\n" if origin else ""
         requests = [
@@ -64,7 +64,7 @@ class CorsTest(SharedFleetTest):
         return [(status, self.raw(status, request)) for status, request in requests]
 
     def answers(self, origin):
-        """An answer of each kind to a page of this origin: (status, headers)."""
+        """Returns (status, headers) of an answer of each kind to a page of this origin."""
         asked = [
             (200, self.ask("POST", "/v1/jobs", JOB, origin)),
             (200, self.ask("POST", "/v1/jobs", JOB, origin, Accept=ft.NDJSON)),

@@ -1,8 +1,8 @@
-"""A process that dies with answers still in its buffers. Only the item that killed it fails, never the items around it."""
+"""A process dies while answers are still in its buffers. Only the item that killed the process may fail."""
 import fantail_testing as ft
 from fantail_testing import FantailTest
 
-# A stream program that writes its answers in batches, as any program with a buffered stdout does.
+# A stream program that writes its answers in batches, like any program with a buffered stdout.
 BATCHES = """
 import os, signal, sys
 out = []

@@ -11,9 +11,9 @@ COMMANDS = ("map", "local", "submit", "tasks", "jobs", "status", "wait", "result
 # Options of curl, docker, aws, grep, ld and Criterion.
 FOREIGN_OPTIONS = {"--data-binary", "--target", "--platform", "--parameter-overrides", "--line-buffered", "--gc-sections",
                    "--debug"}
-# Files that a document tells its reader to make.
+# Files that a document tells the reader to make.
 READERS_FILES = {"k8s/overlays/mine/kustomization.yaml"}
-# Labels whose values depend on what a service runs.
+# Labels whose values depend on the tasks and requests of a service.
 OPEN_LABELS = {"le", "task", "route", "method", "version", "service", "fingerprint"}
 
 
@@ -23,7 +23,7 @@ def read(*path):
 
 
 def pages():
-    """The paths of all documents from the root of the tree."""
+    """Returns the paths of all documents, relative to the root of the tree."""
     found = [name for name in os.listdir(ft.ROOT) if name.endswith(".md")]
     for place, _, names in os.walk(os.path.join(ft.ROOT, "docs")):
         found += [os.path.relpath(os.path.join(place, name), ft.ROOT) for name in names if name.endswith(".md")]
@@ -42,7 +42,7 @@ def words(cell):
 
 
 def heading_anchor(heading):
-    """Returns the anchor that a heading gets when the document is shown."""
+    """Returns the anchor of a heading in the rendered document."""
     return re.sub(r"[^\w -]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()).strip().replace(" ", "-")
 
 
@@ -86,7 +86,7 @@ class Docs(FantailTest):
             self.assertEqual(sorted(set(re.findall(r"`(--[a-z][a-z-]*)", read(page))) - options), [], page)
 
     def metrics(self):
-        """{name: {label: its values}} of both services."""
+        """Returns {name: {label: values}} of the metrics of both services."""
         tokens = os.path.join(self.folder, "tokens")
         write_file(tokens, "0123456789abcdef\n")
         fleet = self.fleet(worker_arguments=("--token-file", tokens), coordinator_arguments=("--worker-token-file", tokens))

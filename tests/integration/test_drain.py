@@ -1,4 +1,4 @@
-"""The shutdown of both services: the order of its steps, and that no client loses anything."""
+"""The shutdown of both services has its steps in the right order, and no client loses an answer."""
 import http.client
 import json
 import os
@@ -14,11 +14,11 @@ NDJSON_HEADERS = {"Content-Type": NDJSON}
 
 
 class Watch:
-    """Sends requests for one path to one port until it is stopped, each on a new connection."""
+    """Until it is stopped, sends requests for one path to one port, each request on a new connection."""
 
     def __init__(self, port, path):
         self.port, self.path = port, path
-        self.seen = []  # (begun, ended, status, detail, Connection header); status None: it could not connect
+        self.seen = []  # (begun, ended, status, detail, Connection header); status None: no connection was possible
         self.ending = threading.Event()
         self.thread = threading.Thread(target=self._run)
 
@@ -49,17 +49,18 @@ class Watch:
             connection.close()
 
     def first(self, status):
-        """The time when the first such answer had come, or infinity if none came."""
+        """Returns the time of the first answer with this status, or infinity if there was none."""
         return next((ended for _, ended, s, _, _ in self.seen if s == status), float("inf"))
 
     def last(self, status):
-        """The time when the last request with such an answer was sent, or minus infinity if there was none."""
+        """Returns the time of sending the last request that got this status, or minus infinity if there was none."""
         return max((begun for begun, _, s, _, _ in self.seen if s == status), default=float("-inf"))
 
 
 class Drain(FantailTest):
     def start_both(self, *arguments, processes=2, **options):
-        """{"coordinator": ..., "worker": ...}, each from its own fleet, so that only one of them is ended."""
+        """Returns {"coordinator": ..., "worker": ...}. Each is from its own fleet, so that only one program of a fleet
+        is ended."""
         return {"coordinator": self.fleet(coordinator_arguments=arguments, processes=processes, **options),
                 "worker": self.fleet(worker_arguments=arguments, processes=processes, **options)}
 
@@ -67,7 +68,7 @@ class Drain(FantailTest):
         return fleet.coordinator if kind == "coordinator" else fleet.workers[0]
 
     def post_for(self, kind, fleet, task, items):
-        """(port, path, body, headers) of a request that gives the service work."""
+        """Returns (port, path, body, headers) of a request that gives the service work."""
         if kind == "worker":
             return (fleet.workers[0].port, f"/v1/tasks/{task}", "".join(json.dumps(i) + "\n" for i in items).encode(),
                     NDJSON_HEADERS)
@@ -87,7 +88,7 @@ class Drain(FantailTest):
         return ft.Answer(response.status, response.headers, response.read())
 
     def kept_connection(self, program):
-        """A connection on which one request was answered."""
+        """Returns a connection on which one request was answered."""
         connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=60)
         self.addCleanup(connection.close)
         self.assertEqual(self.ask_on(connection, "GET", "/livez").status, 200)
@@ -114,7 +115,7 @@ class Order(Drain):
             program.send_signal(signal.SIGTERM)
             wait_until(lambda: admin_ready.first(503) < float("inf"), "unready")
             self.check_that_work_is_still_taken(kind, fleet)
-            wait_until(lambda: admin.last(200) > public.first(None), "the end of the public port and not the other")
+            wait_until(lambda: admin.last(200) > public.first(None), "the end of the public port only")
             opened = time.monotonic()
             gate.open()
             self.assertEqual([line["value"] for line in running.rest() if "value" in line], [1])
@@ -131,7 +132,7 @@ class Order(Drain):
         closing = [seen for seen in public.seen if seen[2] == 200 and seen[0] > admin_ready.first(503)]
         in_time(closing, "a probe during the delay")
         self.assertEqual({seen[4] for seen in closing}, {"close"})
-        # The order: not ready, the delay, the listener closed, running work ended, the admin port closed.
+        # The order is: not ready, the delay, the listener is closed, running work has ended, the admin port is closed.
         self.assertGreaterEqual(public.first(None) - signalled, delay_s)
         self.assertLess(public.last(200), opened)
         self.assertGreater(admin.first(None), opened)
@@ -170,7 +171,7 @@ class Kept(Drain):
             program = self.program_of(kind, fleet)
             idle = self.kept_connection(program)
             self.assertEqual(program.stop(), 0, kind)
-            # Returns the answer to a request that is sent at the moment when the service ends.
+            # Reads the answer to a request that was sent at the moment when the service ends.
             answer = self.read_to_end(idle.sock)
             self.assertTrue(answer.startswith(b"HTTP/1.1 503 "), answer)
             self.assertIn(b"\r\nConnection: close\r\n", answer)
@@ -207,7 +208,7 @@ class Kept(Drain):
         self.assertEqual(worker.wait(), 0)
 
     def test_nobody_is_left_in_doubt_by_a_worker_that_goes(self):
-        """Each request is answered, or gets a 503, or its connection is refused. Some requests are sent at the moment
+        """Each request gets its answer or a 503, or its connection is refused. Some requests are sent at the moment
         when the service ends."""
         for _ in range(8):
             worker, unclear, answered = self.worker(), [], [0] * 8
@@ -246,7 +247,7 @@ class Slow(Drain):
     BIG = "x" * 100000
 
     def open_unread(self, kind, fleet, items):
-        """A request whose answer is not read yet, with a small receive buffer."""
+        """Sends a request with a small receive buffer, and does not read the answer yet."""
         port, path, body, headers = self.post_for(kind, fleet, "upper", items)
         s = socket.socket()
         self.addCleanup(s.close)
@@ -272,9 +273,9 @@ class Slow(Drain):
             self.wait_for_the_work(kind, fleet, len(items))
             program.send_signal(signal.SIGTERM)
             wait_until(lambda: "draining" in [line["msg"] for line in program.log_lines()], "the drain")
-            # Bytes that are still in the kernel are lost once the container has ended, so the service must wait for
-            # them too. Half a second is enough to notice a service that does not wait. A busy machine can hide an error
-            # here, but cannot cause one.
+            # When a container ends, the bytes that are still in the kernel are lost, so the service must wait until
+            # they were sent. Half a second is enough to notice a service that does not wait. On a busy machine, this
+            # check may miss such a service, but it never fails for a service that waits.
             time.sleep(0.5)
             self.assertNotIn("drained", [line["msg"] for line in program.log_lines()])
             response = http.client.HTTPResponse(s)
@@ -296,7 +297,7 @@ class Slow(Drain):
             program = self.program_of(kind, fleet)
             s = self.open_unread(kind, fleet, items)
             self.assertEqual(s.recv(12, socket.MSG_PEEK), b"HTTP/1.1 200")
-            self.wait_for_the_work(kind, fleet, len(items))  # fewer answers would fit in the kernel's buffers
+            self.wait_for_the_work(kind, fleet, len(items))  # fewer answers would fit into the kernel's buffers
             self.assertEqual(program.stop(), 0, kind)
             self.assertIn("the drain timed out; running requests are cut off",
                           [line["msg"] for line in program.log_lines()])
@@ -315,7 +316,7 @@ class Slow(Drain):
         self.assertIs(lines[-1]["draining"], True)
         self.assertEqual((lines[1]["error"]["name"], lines[1]["error"]["sent"]), ("cancelled", True))
         self.assert_counts(lines[-1]["counts"], total=2, succeeded=1, cancelled=1)
-        # The worker has also noticed that the client is gone.
+        # The worker must also notice that the client has gone.
         wait_until(lambda: fleet.metric(fleet.workers[0], "fantail_chunks_in_flight") == 0, "a quiet worker")
 
     def test_an_item_longer_than_the_workers_drain_is_handed_back_and_costs_no_retry(self):

@@ -1,4 +1,4 @@
-"""PATCH of a durable job: options that change while it waits or runs."""
+"""PATCH of a durable job: options that change while the job waits or runs."""
 import json
 
 import fantail_testing as ft
@@ -31,7 +31,7 @@ class Changing(DurableTest):
         self.assertEqual(answer.status, 200, answer)
         self.assertEqual(answer.json["options"], {**DEFAULTS, "max_concurrency": 3, "priority": 9})
         self.assertEqual((answer.json["id"], answer.json["priority"]), (job, 9))
-        wait_until(lambda: self.busy(client) == 3, "three items at once")
+        wait_until(lambda: self.busy(client) == 3, "three items at the same time")
         answer = self.change(client, job, {"max_concurrency": None}, JSON)
         self.assertEqual(answer.json["options"], {**DEFAULTS, "priority": 9})
         wait_until(lambda: self.busy(client) == 4, "all slots")
@@ -45,7 +45,7 @@ class Changing(DurableTest):
         self.assertEqual(self.change(client, job, {"max_concurrency": 2}).status, 200)
         client.coordinator.kill()
         client = self.start_store([self.held])
-        wait_until(lambda: client.status(job)["status"] == "running" and self.busy(client) == 2, "two items at once")
+        wait_until(lambda: client.status(job)["status"] == "running" and self.busy(client) == 2, "two items at the same time")
         self.assertEqual(client.status(job)["options"]["max_concurrency"], 2)
         self.release(*range(8))
         self.assertEqual(client.end(job)["status"], "succeeded")
@@ -102,13 +102,13 @@ class Changing(DurableTest):
 
 
 def running(coordinator):
-    """The id of the synchronous job that runs; None: there is none."""
+    """Returns the id of the synchronous job that runs, or None if there is none."""
     jobs = ft.request(coordinator.port, "GET", "/v1/jobs").json
     return next((job["id"] for job in jobs.get("synchronous", jobs["jobs"])), None)
 
 
 def failing_task(folder):
-    """Like held_task(), but the item "fail" fails."""
+    """Returns a task like held_task(), except that the item "fail" fails."""
     script = f"read i; [ $i != '\"fail\"' ] || exit 1; until [ -e {folder}/go-$i ]; do sleep 0.05; done; echo $i"
     return {"mode": "exec", "command": ["sh", "-c", script], "item_timeout_s": 3600}
 
