@@ -9,7 +9,7 @@
 enum {
     START_BYTES = 256 * KIB,
     KEEP_BYTES = 4 * MIB, /* a buffer that has grown larger for one answer is freed */
-    PERIOD_US = 20000,    /* the helper writes answers once per period */
+    PERIOD_US = 20000,    /* time between two writes of the helper */
     IDLE_PERIODS = 25,    /* after this many periods without answers the helper sleeps until it is woken */
     HELPER_STACK_BYTES = 64 * KIB,
 };
@@ -66,15 +66,15 @@ static void start_helper(struct answers *a)
     pthread_attr_t attributes;
     pthread_t thread;
     sigset_t all, before;
-    /* Signals are for the task, so they must arrive on its thread. */
+    /* The task expects its signals, so they must arrive on its thread, not on the helper. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, HELPER_STACK_BYTES);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     /*
-     * If the helper cannot be started, answers are only written later, so the failure is ignored. We wait until the
-     * helper has started, because the task may fork. A lock that a starting thread holds would stay locked for ever in
+     * Ignores a failed start of the helper, because without the helper answers are only written later. Waits until the
+     * helper has started, because the task may fork: a lock that a starting thread holds would stay locked for ever in
      * the forked process.
      */
     pthread_mutex_lock(&a->lock);
@@ -110,8 +110,8 @@ void answers_flush(struct answers *a)
 
 void answers_rescue(struct answers *a)
 {
-    /* If the helper holds the lock, it will release it soon. If the code that crashed holds the lock, nobody releases
-     * it. */
+    /* If the helper holds the lock, it will release the lock soon. If the crashed code holds the lock, nobody will
+     * release it. */
     for (int tries = 0; pthread_mutex_trylock(&a->lock) != 0; tries++) {
         if (tries == 1000) return;
         usleep(1000);

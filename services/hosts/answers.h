@@ -1,10 +1,10 @@
 /*
- * Buffers the answers that a host has not written yet. The host writes them together, when it has no more items or when
- * many bytes are buffered. If an item takes long, a helper thread writes the answers of the items before it. So no
- * answer waits for the next item, and the worker can tell which item hangs. The thread is started when several items
- * have arrived together, and sleeps while the buffer is empty.
+ * Buffers the answers that a host has not written yet. The host writes the buffered answers together, when it has no
+ * more items or when many bytes are buffered. If an item takes long, a helper thread writes the answers to the items
+ * before it. So a finished answer does not wait for the next item, and the worker can tell which item hangs. The thread
+ * starts when several items have arrived together, and sleeps while the buffer is empty.
  *
- * The host builds the next answer in the same buffer, after the whole answers. Building an answer needs no lock.
+ * The host builds the next answer in the same buffer, after the complete answers. Building an answer needs no lock.
  */
 #ifndef FANTAIL_HOSTS_ANSWERS_H
 #define FANTAIL_HOSTS_ANSWERS_H
@@ -17,26 +17,26 @@
 struct answers {
     char *data;
     size_t alloc;
-    atomic_size_t whole; /* bytes of whole answers; the answer being built follows them */
-    size_t written;      /* how many of these bytes were written; `written` and `data` change only under the lock */
+    atomic_size_t whole; /* bytes of complete answers; the answer that is being built follows them */
+    size_t written;      /* how many of these bytes are written; `written` and `data` change only under the lock */
     int fd;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    atomic_bool helper_awake; /* the helper exists and does not sleep */
+    atomic_bool helper_awake; /* the helper exists and is not asleep */
     bool has_helper;
 };
 
 void answers_init(struct answers *a, int fd);
-/* Makes room for `size` bytes after the whole answers; `data` may move. */
+/* Makes room for `size` bytes after the complete answers; `data` may move. */
 void answers_reserve(struct answers *a, size_t size);
-/* Wakes the helper, or starts it; for answers_need_helper(). */
+/* Wakes the helper, or starts it. Only answers_need_helper() calls this function. */
 void answers_wake_helper(struct answers *a);
-/* Writes the whole answers. Ends the process if the other end is closed. */
+/* Writes the complete answers. Ends the process if the reader has closed its end of the pipe. */
 void answers_flush(struct answers *a);
-/* Like answers_flush(), for the signal handler of a crashing process. If the lock stays taken, writes nothing. */
+/* Like answers_flush(), for the signal handler of a crashing process. If it cannot take the lock, writes nothing. */
 void answers_rescue(struct answers *a);
 
-/* Call it when the answer being built is whole. The answer has `size` bytes. */
+/* Call it when the answer that is being built is complete. This answer has `size` bytes. */
 static inline size_t answers_add(struct answers *a, size_t size)
 {
     size_t whole = atomic_load_explicit(&a->whole, memory_order_relaxed) + size;
@@ -44,7 +44,7 @@ static inline size_t answers_add(struct answers *a, size_t size)
     return whole;
 }
 
-/* Call it before an item runs, if the buffer has answers. */
+/* Call it before an item runs, if the buffer contains answers. */
 static inline void answers_need_helper(struct answers *a)
 {
     if (!atomic_load_explicit(&a->helper_awake, memory_order_relaxed)) answers_wake_helper(a);

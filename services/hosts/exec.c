@@ -1,8 +1,8 @@
 /*
  * fantail-host-exec: runs a command once for every item. exec_item.h describes how the item is passed to the command.
- * exec_answer.h describes how the output becomes an answer. line_io.h describes the protocol. The job's common value is
- * in FANTAIL_COMMON, as JSON. The span that the item belongs to is in TRACEPARENT and TRACESTATE, the environment
- * variables that OpenTelemetry defines.
+ * exec_answer.h describes how the output becomes an answer. line_io.h describes the protocol. The environment of the
+ * command has the job's common value in FANTAIL_COMMON, as JSON, and the span of the item in TRACEPARENT and
+ * TRACESTATE, which OpenTelemetry defines.
  */
 #include <errno.h>
 #include <getopt.h>

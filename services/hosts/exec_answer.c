@@ -35,8 +35,8 @@ void exec_answer_error(struct buf *line, const char *name, const char *cause)
     buf_add_str(line, "}}\n");
 }
 
-/* Adds the output if it is a JSON value; otherwise returns false. Newlines become blanks; between JSON tokens both are
- * white space. */
+/* Adds the output if it is a JSON value; otherwise returns false. Replaces newlines by spaces; both are white space in
+ * JSON. */
 static bool add_json(struct buf *line, const char *text, size_t len)
 {
     const char *why;
@@ -57,7 +57,7 @@ static size_t without_newline(const char *text, size_t len)
     return len > 0 && text[len - 1] == '\r' ? len - 1 : len;
 }
 
-/* Returns whether the output is text. If not, appends an error line. */
+/* Returns whether the output is text. If it is not, appends an error line. */
 static bool is_text(struct buf *line, const char *text, size_t len)
 {
     char cause[160];

@@ -124,7 +124,7 @@ void exec_args_build(struct exec_args *args, const struct exec_template *t, cons
         args->offsets[i] = changes ? args->text.len : SIZE_MAX;
         if (changes) add_with_item(&args->text, arg, text, len);
     }
-    /* The text is complete, so its memory no longer moves. */
+    /* args->text is now complete, so its memory no longer moves. */
     for (size_t i = 0; i < count; i++)
         args->argv[i] = args->offsets[i] == SIZE_MAX ? t->argv[i] : args->text.data + args->offsets[i];
     args->argv[count] = NULL;

@@ -14,14 +14,14 @@
 #include "hosts/line_io.h"
 
 enum {
-    PIPE_BYTES = 4 * KIB, /* an empty pipe of any size takes this many bytes at once */
+    PIPE_BYTES = 4 * KIB, /* an empty pipe of any capacity accepts this many bytes in one write */
     READ_BYTES = 64 * KIB,
     CHILD_STACK_BYTES = 64 * KIB,
     OUTPUT_BYTES = LIMIT_ANSWER_BYTES,
-    LAST_STDERR_PIECES = 512, /* 1 MiB in all, which is the largest pipe */
+    LAST_STDERR_PIECES = 512, /* 1 MiB in total, the capacity of the largest pipe */
 };
 
-/* The data that parent and child share. The child runs in the parent's memory until execve() has succeeded. */
+/* The data that parent and child share. The child uses the parent's memory until execve() has succeeded. */
 struct launch {
     const char *path;
     char **argv;
@@ -83,7 +83,7 @@ void runner_release(struct runner *r)
     buf_release(&r->out);
 }
 
-/* Runs in the child, but in the parent's memory, so it may only make system calls. */
+/* Runs in the child. The child uses the parent's memory, so this function may do nothing but make system calls. */
 static int become_program(void *arg)
 {
     struct launch *l = arg;
@@ -95,7 +95,7 @@ static int become_program(void *arg)
     dup2(l->stderr_fd, 2);
     execve(l->path, l->argv, environ);
     if (errno == ENOEXEC) {
-        /* A script without #! is run by the shell, as execvp() does. */
+        /* Runs a script without #! with the shell, as execvp() does. */
         static char shell[] = "/bin/sh";
         char *name = l->argv[0];
         l->argv[0] = (char *)(uintptr_t)l->path;
@@ -107,8 +107,8 @@ static int become_program(void *arg)
     _exit(127);
 }
 
-/* Returns a descriptor from which the command reads the item. A small item is written to a pipe, and a large one to a
- * memory file (memfd). Both are written before the command starts. */
+/* Returns a descriptor from which the command reads the item. Before the command starts, writes a small item to a pipe,
+ * and a large item to a memory file (memfd). */
 static int open_input(const struct runner *r, const char *input, size_t len)
 {
     if (!input) return fcntl(r->null_fd, F_DUPFD_CLOEXEC, 3);
@@ -158,7 +158,7 @@ static void kill_run(struct exec_run *run, bool *why)
     kill(run->pid, SIGKILL);
 }
 
-/* Reads stdout once. Returns false if no more can be read now. At the end of stdout, out_fd is closed. */
+/* Calls read() once for stdout. Returns false if no more can be read now. At the end of stdout, closes out_fd. */
 static bool read_stdout(struct runner *r, struct exec_run *run)
 {
     if (!buf_reserve(&r->out, READ_BYTES)) {
@@ -176,7 +176,7 @@ static bool read_stdout(struct runner *r, struct exec_run *run)
     return n == (ssize_t)room;
 }
 
-/* Reads stderr once. Returns true if there may be more to read now. */
+/* Calls read() once for stderr. Returns true if there may be more to read now. */
 static bool read_stderr(struct runner *r)
 {
     char piece[LIMIT_STDERR_TAIL_BYTES];
@@ -217,8 +217,8 @@ static void wait_for_end(struct runner *r, struct exec_run *run)
         if (fds[1].revents) read_stdout(r, run);
         if (fds[2].revents) read_stderr(r);
     }
-    /* A descendant may keep the pipes open and print more. So only the bytes that are in the pipes now are read,
-     * without waiting. */
+    /* A descendant of the command may keep the pipes open and print more. So reads only the bytes that are in the pipes
+     * now, without waiting. */
     if (run->out_fd >= 0) fcntl(run->out_fd, F_SETFL, O_NONBLOCK);
     while (run->out_fd >= 0 && read_stdout(r, run)) continue;
     for (int pieces = 0; pieces < LAST_STDERR_PIECES && read_stderr(r); pieces++) continue;

@@ -1,7 +1,7 @@
 /*
  * Runs one command from its start to its end: provides its stdin, reads its stdout, and passes its stderr on. It keeps
- * the last bytes of stderr. The run ends when the command does, even if its descendants still print something. The
- * kernel kills the command if this process dies (PR_SET_PDEATHSIG).
+ * the last bytes of stderr. The run ends when the command ends, even if descendants of the command still print
+ * something. If this process dies, the kernel kills the command (PR_SET_PDEATHSIG).
  */
 #ifndef FANTAIL_HOSTS_EXEC_RUN_H
 #define FANTAIL_HOSTS_EXEC_RUN_H
@@ -33,7 +33,7 @@ struct runner {
     uint64_t timeout_ms; /* 0: none */
 };
 
-/* Finds `program` in PATH as a shell does. Returns false if a descriptor cannot be opened; errno says why. */
+/* Searches PATH for `program`, as a shell does. Returns false, with errno, if a descriptor cannot be opened. */
 MUST_CHECK bool runner_init(struct runner *r, const char *program, uint64_t timeout_ms);
 void runner_release(struct runner *r);
 

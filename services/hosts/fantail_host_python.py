@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
 """fantail-host-python MODULE:FUNCTION: calls a Python function for every item.
 
-The function gets the item, which is decoded JSON, and returns its value. The values that are converted to JSON, and how, are
-in a table of docs/protocol.md. A parameter named `common` gets the job's common value. A parameter named `traceparent` or
-`tracestate` gets the span that the item belongs to (W3C Trace Context), or None. An exception is the item's error, and so is
-sys.exit(). What the function prints goes to standard error.
+The function gets the item as decoded JSON, and returns the item's value. A table in docs/protocol.md shows how Python values
+are converted to JSON. A parameter named `common` gets the job's common value. A parameter named `traceparent` or `tracestate`
+gets the span of the item (W3C Trace Context), or None. If the function raises an exception or calls sys.exit(), the item
+fails. The output that the function prints goes to standard error.
 
-The working directory comes first on sys.path. So a module of the task wins over a library of the same name, also over one
-that this program uses itself. This program keeps the library's own modules.
+The working directory is the first entry of sys.path. So the task's modules take precedence over libraries of the same name,
+even over those that this program uses itself. This program continues to use the libraries.
 
-When the function is loaded, the line #ready is written to stdout. After that each line on stdin is one item. A line that
-begins with '#' is a control line and gets no answer. Each item gets one line on stdout, in the same order: {"value":...} or
-{"error":{...}}. The main thread writes answers together, when it has no more items. If an item takes long, a helper thread
-writes the answers before it, so that no answer waits for the next item.
+When the function is loaded, this program writes the line #ready to stdout. Each line that it then reads from stdin is one
+item, except control lines, which begin with '#' and get no answer. Each item gets one line on stdout, in the same order:
+{"value":...} or {"error":{...}}. The main thread writes answers together, when it has no more items. If an item takes long, a
+helper thread writes the answers to the items before it, so that no finished answer waits for the next item.
 """
 import _thread
 import binascii
@@ -25,7 +25,7 @@ from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
 from json.encoder import encode_basestring_ascii as encode_string
 
-# The modules that the interpreter imports before any program. A program cannot replace them with modules of its own.
+# The modules that the interpreter imports before it runs a program. A program cannot replace them with its own modules.
 OF_INTERPRETER = frozenset(sys.builtin_module_names) | {
     "__main__", "_collections_abc", "_sitebuiltins", "abc", "codecs", "encodings", "genericpath", "importlib", "io", "os",
     "posixpath", "site", "stat", "types", "warnings", "zipimport"}
@@ -35,8 +35,8 @@ FLUSH_CHARS = 1 << 18
 PERIOD_S = 0.02
 IDLE_PERIODS = 25
 TRACEBACK_BYTES = 2048
-CO_COROUTINE, CO_ASYNC_GENERATOR = 0x80, 0x200  # as in the module inspect, whose import is slow
-CAUSE_CHARACTERS = 65536  # an error of more than 1 MiB is refused, and a character may take 12 bytes
+CO_COROUTINE, CO_ASYNC_GENERATOR = 0x80, 0x200  # copied from the module inspect, whose import is slow
+CAUSE_CHARACTERS = 65536  # the worker refuses an error of more than 1 MiB; a character takes up to 12 bytes
 
 
 class Answers:
@@ -46,13 +46,13 @@ class Answers:
         self.fd = fd
         self.lines = []
         self.lock = _thread.allocate_lock()
-        self.helper_awake = False  # the helper exists and does not sleep
+        self.helper_awake = False  # the helper exists and is not asleep
         self.wake = None
         self.is_child = False  # this process is not the host: the task has forked it
 
     def flush(self):
         with self.lock:
-            # The main thread may append meanwhile, so only the lines that are written now are removed.
+            # The main thread may append lines meanwhile, so this removes only the lines that it writes.
             count = len(self.lines)
             data = memoryview("".join(self.lines[:count]).encode())
             del self.lines[:count]
@@ -99,7 +99,7 @@ def refuse(value, why="cannot be expressed in JSON"):
 
 
 def of_library(module, name):
-    """Returns a class of a library. Returns () if the library is not imported, because then no value has that class."""
+    """Returns a class of a library, or () if the library is not imported, because then no value can have that class."""
     found = getattr(sys.modules.get(module), name, None)
     return found if isinstance(found, type) else ()
 
@@ -126,7 +126,7 @@ def is_table(value):
 
 
 def from_time(value):
-    """Converts a datetime, date, time or timedelta, also one of pandas. Returns any other value unchanged."""
+    """Converts a datetime, date, time or timedelta, including those of pandas. Returns any other value unchanged."""
     if isinstance(value, (of_library("datetime", "date"), of_library("datetime", "time"))):
         if value != value:
             raise ValueError(NOT_A_TIME)
@@ -137,7 +137,7 @@ def from_time(value):
 
 
 def scalar(value):
-    """Converts a single value to one that json can encode. Returns a value of any other kind unchanged."""
+    """Converts a scalar to a value that json can encode. Returns any other value unchanged."""
     converted = from_time(value)
     if converted is not value:
         return converted
@@ -158,7 +158,7 @@ def scalar(value):
     return value
 
 
-spent = {}  # iterators that were read for the value that is being encoded: they can be read only once
+spent = {}  # the items of iterators in the current value, because an iterator can be read only once
 
 
 def to_json(value):
@@ -196,7 +196,7 @@ def to_json(value):
 
 
 def plain_key(key):
-    """Returns a dict's key as a string, in the way json does it for the types that it knows."""
+    """Returns a key of a dict as a string. For key types that json supports, the string is the same as that of json."""
     if key is None or isinstance(key, (bool, int, float)):
         return key if isinstance(key, str) else encode_other(key)
     converted = scalar(key)
@@ -228,7 +228,7 @@ encode_other = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_ci
 
 
 def encode_any(value):
-    """Encodes a value that json cannot encode by itself, or that may have such parts."""
+    """Encodes a value of any type. Converts the parts that json cannot encode by itself."""
     try:
         return encode_other(value)
     except TypeError as error:
@@ -257,7 +257,7 @@ decoder = json.JSONDecoder()
 
 
 def decode(line):
-    """Decodes one item. The scanner alone is several times faster than json.loads(), and usually enough."""
+    """Decodes one item. Tries the scanner first, which is several times faster than json.loads() and usually enough."""
     try:
         value, end = decoder.scan_once(line, 0)
         if end == len(line):
@@ -275,7 +275,7 @@ def describe(error):
         cause = "".join(traceback.format_exception_only(type(error), error)).strip()
         trace = "".join(traceback.format_exception(type(error), error, frames))
     except Exception:
-        # From Python 3.13 on, the library imports modules while it formats, and the task may have one of that name.
+        # From Python 3.13 on, formatting imports library modules. It fails if the task has a module of the same name.
         cause = f"{type(error).__name__}: {error}"
         trace = cause + "\n"
     cause, trace = cause[:CAUSE_CHARACTERS], trace[-TRACEBACK_BYTES:]
@@ -289,7 +289,7 @@ EXTRAS = ("common", "traceparent", "tracestate")
 
 
 def library_module(name):
-    """Imports a module of the standard library after the task was loaded."""
+    """Imports a module of the standard library, even if the task has a module of the same name."""
     path = sys.path
     sys.path = path[1:]
     try:
@@ -299,12 +299,12 @@ def library_module(name):
 
 
 def wanted_extras(function):
-    """Returns the keyword arguments that the function takes besides the item, without values yet."""
+    """Returns the keyword arguments that the function takes besides the item. Their values are still None."""
     code = getattr(function, "__code__", None)
     if code:
         names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     else:
-        try:  # slow to import, and seldom needed
+        try:  # inspect is slow to import, and seldom needed
             names = library_module("inspect").signature(function).parameters
         except Exception:
             names = ()
@@ -312,7 +312,7 @@ def wanted_extras(function):
 
 
 def apply_control(line, extras):
-    """Sets the keyword argument that a control line names, for the items after it."""
+    """Sets the keyword argument that a control line names. The value is for the items after this line."""
     word, _, value = line[1:].partition(" ")
     if word == "traceparent" and "tracestate" in extras:
         extras["tracestate"] = None
@@ -321,8 +321,8 @@ def apply_control(line, extras):
 
 
 def forget_shadowed(folder):
-    """Forgets each imported module that the task has under the same name, so that the task's own is imported next. This
-    program keeps the modules that it has imported."""
+    """Removes each module from sys.modules that the task also has, so that the next import gets the task's module. This
+    program keeps using the modules that it has imported."""
     specs = {}
     for entry in os.listdir(folder):
         top = entry.partition(".")[0]
@@ -335,7 +335,7 @@ def forget_shadowed(folder):
 
 
 def import_task(module_name, folder):
-    """Returns the task's module. If the interpreter uses a module of the same name, only the task sees its own one."""
+    """Returns the task's module. If the interpreter uses a module of the same name, leaves that one in sys.modules."""
     spec = PathFinder.find_spec(module_name, [folder]) if module_name in OF_INTERPRETER else None
     if spec is None or not spec.has_location:
         __import__(module_name)
@@ -351,7 +351,7 @@ def load(name):
         sys.exit(f"fantail-host-python: {name}: the argument must be MODULE:FUNCTION")
     folder = os.getcwd()
     if sys.path and sys.path[0] == os.path.dirname(os.path.realpath(__file__)):
-        del sys.path[0]  # the directory of this program has no modules for the task
+        del sys.path[0]  # removes the directory of this program, which has no modules for the task
     sys.path.insert(0, folder)
     forget_shadowed(folder)
     target = import_task(module_name, folder)
@@ -366,7 +366,7 @@ def load(name):
 
 
 def blocks_of_lines(fd):
-    """Yields lists of the whole lines that have arrived. A last line without a newline was cut off and is not an item."""
+    """Yields lists of whole lines as they arrive. If the last line has no newline, it was cut off and is not an item."""
     parts = []
     while True:
         block = os.read(fd, READ_BYTES)
@@ -395,7 +395,7 @@ def serve(function, items_fd, answers):
                 item = decode(line)
                 value = function(item, **extras) if extras else function(item)
                 text = '{"value":%s}\n' % encode(value)
-            except BaseException as error:  # also catches sys.exit(), which ends the item and not this process
+            except BaseException as error:  # also catches sys.exit(), so that it ends the item and not this process
                 if answers.is_child:
                     raise
                 text = describe(error)
@@ -412,7 +412,7 @@ def serve(function, items_fd, answers):
 
 
 def claim_stdio():
-    """Prevents the task from reading items and from printing between the answers."""
+    """Takes stdin and stdout away from the task, so that it cannot read items or print between the answers."""
     items_fd, answers_fd = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
@@ -423,8 +423,8 @@ def claim_stdio():
 
 
 def isolate_child(items_fd, answers):
-    """Runs in a process that the task has forked. It has copies of our pipes, and of answers that it must not write again.
-    Its copy of the lock may be held by a thread that does not exist in this process."""
+    """Runs in a process that the task has forked. This process has copies of our pipes and of unwritten answers, and must not
+    use them. Its copy of the lock may be locked for ever, because only the thread that called fork() exists in it."""
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, items_fd, inheritable=False)
     os.dup2(null, answers.fd, inheritable=False)

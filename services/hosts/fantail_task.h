@@ -13,13 +13,14 @@
  *     cc -O2 -fPIC -shared -I DIR_OF_THIS_FILE -o square.so square.c      (in C++ fantail_task is extern "C")
  *     task.json: {"mode": "native", "command": ["./square.so"]}
  *
- * A worker has several processes of a task. Each process calls fantail_task() for one item after the other, on one
- * thread. So a task may keep state in static variables, and may prepare it in a constructor function. If the task
- * crashes, only the item that was running fails. The output of the task goes to the worker's log, never into an answer.
+ * A worker has several processes of a task. Each process calls fantail_task() for one item after another, always on the
+ * same thread. So a task may keep state in static variables, and may initialise this state in a constructor function.
+ * If the task crashes, only the current item fails. The output of the task goes to the worker's log, never into an
+ * answer.
  *
- * If the value has another type or is out of range, a get function returns false and leaves its output parameter
- * unchanged. Each reply function replaces the earlier reply. If a reply function returns int, fantail_task() should
- * return that int.
+ * If the JSON value has another type or is out of range, a get function returns false and does not change its output
+ * parameter. Each reply function replaces the earlier reply. If a reply function returns an int, fantail_task() should
+ * return this int.
  */
 #ifndef FANTAIL_TASK_H
 #define FANTAIL_TASK_H
@@ -39,11 +40,11 @@ extern "C" {
 
 /* One JSON value, valid and without white space around it. Borrowed until fantail_task() returns. */
 struct fantail_item {
-    const char *json; /* NUL-terminated, if it is the item itself and not a member of it */
+    const char *json; /* NUL-terminated if this is a whole item, not a member of one */
     size_t len;
-    const char *common; /* the job's common value, as NUL-terminated JSON; NULL: it has none */
+    const char *common; /* the job's common value, as NUL-terminated JSON; NULL: the job has none */
     size_t common_len;
-    const char *traceparent; /* W3C Trace Context: the item's span, for spans of your own; NULL: none */
+    const char *traceparent; /* W3C Trace Context: the item's span, the parent for your own spans; NULL: none */
     const char *tracestate;
 };
 
@@ -51,18 +52,18 @@ struct fantail_item {
 struct fantail_reply {
     char *data;
     size_t len, room;
-    /* Grows the buffer until `room - len >= extra`. Ends the process if there is no memory. */
+    /* Grows the buffer until `room - len >= extra`. Ends the process if memory runs out. */
     void (*grow)(struct fantail_reply *reply, size_t extra);
-    bool failed; /* `data` is the message of an error */
+    bool failed; /* `data` is an error message */
 };
 
 /* You write this function. If it returns 0, the reply is the value of the item, or null if there was no reply. If it
- * returns another number, the item fails. Call fantail_reply_error() to say why. */
+ * returns another number, the item fails; call fantail_reply_error() to give the reason. */
 int fantail_task(const struct fantail_item *item, struct fantail_reply *reply);
 
 /* ---- Reading the item ---- */
 
-/* Reads a whole number that fits in int64_t, without fraction or exponent. */
+/* Reads a whole number that fits in int64_t and is written without fraction or exponent. */
 static inline bool fantail_get_integer(const struct fantail_item *item, int64_t *value)
 {
     const char *at = item->json, *end = at + item->len;
@@ -89,7 +90,7 @@ static inline bool fantail_get_number(const struct fantail_item *item, double *v
     return true;
 }
 
-/* Reads four hexadecimal digits, which must be there. */
+/* Reads four hexadecimal digits. There must be four. */
 static inline unsigned fantail_hex4(const char *at)
 {
     unsigned code = 0;
@@ -100,7 +101,7 @@ static inline unsigned fantail_hex4(const char *at)
     return code;
 }
 
-/* Writes a character as UTF-8. Returns a pointer to the byte after it. */
+/* Writes a character as UTF-8. Returns a pointer to the byte after this character. */
 static inline char *fantail_put_utf8(char *to, unsigned code)
 {
     if (code < 0x80) {
@@ -113,10 +114,10 @@ static inline char *fantail_put_utf8(char *to, unsigned code)
     return to;
 }
 
-/* This value is a lone surrogate. It is not a character, and UTF-8 cannot encode it. */
+/* This value stands for a lone surrogate, which is not a character and cannot be encoded in UTF-8. */
 #define FANTAIL_HALF_PAIR 0xFFFFFFFFu
 
-/* Reads an escape. *at points after its backslash, and is moved past the escape. Returns a character or
+/* Reads an escape. On entry *at points after the backslash; on return, after the escape. Returns a character or
  * FANTAIL_HALF_PAIR.
  */
 static inline unsigned fantail_unescape(const char **at, const char *end)
@@ -168,7 +169,7 @@ static inline bool fantail_get_string(const struct fantail_item *item, char *tex
     return true;
 }
 
-/* Returns where the JSON value at `at` ends. The JSON must be valid; the JSON of an item always is. */
+/* Returns the end of the JSON value at `at`. The JSON must be valid; that of an item always is. */
 static inline const char *fantail_skip_value(const char *at, const char *end)
 {
     size_t depth = 0;
@@ -197,9 +198,9 @@ static inline const char *fantail_skip_space(const char *at, const char *end)
     return at;
 }
 
-/* Finds a member of an object. The member can be used as an item with the other functions. Its first character shows
- * its type: '{', '[', '"', 't', 'f', 'n', a digit or a minus. The name is compared byte by byte; escapes in it are not
- * decoded. Returns false if the item is not an object or has no such member. */
+/* Finds a member of an object. The other functions accept the member as an item. The first character of its JSON shows
+ * its type: '{', '[', '"', 't', 'f', 'n', a digit or a minus. The name is compared byte by byte; escapes in names are
+ * not decoded. Returns false if the item is not an object or has no such member. */
 static inline bool fantail_get_member(const struct fantail_item *item, const char *name, struct fantail_item *member)
 {
     const char *at = item->json, *end = at + item->len;
@@ -237,9 +238,9 @@ static inline bool fantail_get_member_number(const struct fantail_item *item, co
 
 /* ---- Replying ---- */
 
-/* For a value that you build in place. Returns a pointer at which you may write up to `extra` bytes. Then call
- * fantail_reply_wrote() with the number of bytes that you have written. The finished reply must be JSON without
- * newlines. The pointer is valid until the next call. */
+/* Lets you build a value in place. Returns a pointer to which you may write up to `extra` bytes. Then call
+ * fantail_reply_wrote() with the number of bytes that you have written. The complete reply must be JSON without
+ * newlines. The pointer is valid until the next call for this reply. */
 static inline char *fantail_reply_room(struct fantail_reply *reply, size_t extra)
 {
     if (reply->room - reply->len < extra) reply->grow(reply, extra);
@@ -257,7 +258,7 @@ static inline void fantail_reply_clear(struct fantail_reply *reply)
     reply->failed = false;
 }
 
-/* Appends a piece of JSON. Newlines become spaces: in JSON they can only be white space. */
+/* Appends a piece of JSON. Newlines become spaces, because a newline in JSON can only be white space. */
 static inline void fantail_reply_append(struct fantail_reply *reply, const char *json, size_t len)
 {
     char *at = fantail_reply_room(reply, len), *end = at + len;
@@ -288,8 +289,8 @@ static inline int fantail_reply_integer(struct fantail_reply *reply, int64_t val
     return 0;
 }
 
-/* Replies with text as a JSON string, and adds quotes and escapes. If the text is not UTF-8, the item fails as bad
- * output. */
+/* Replies with text as a JSON string, and adds quotes and escapes. If the text is not UTF-8, the item fails with
+ * bad_output. */
 static inline int fantail_reply_string(struct fantail_reply *reply, const char *text, size_t len)
 {
     static const char hex[] = "0123456789abcdef", escape[4] = {'\\', 'u', '0', '0'};
@@ -314,7 +315,7 @@ static inline int fantail_reply_string(struct fantail_reply *reply, const char *
     return 0;
 }
 
-/* Makes the item fail with this message. At most 1,000 bytes of it are kept. Returns 1. */
+/* Makes the item fail with this message. Only the first 1,000 bytes of the message are kept. Returns 1. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
@@ -329,15 +330,15 @@ fantail_reply_error(struct fantail_reply *reply, const char *format, ...)
     va_end(args);
     if (len >= MESSAGE_BYTES) {
         len = MESSAGE_BYTES - 2;
-        while (len > 0 && (reply->data[len] & 0xC0) == 0x80) len--; /* a character is not cut in the middle */
+        while (len > 0 && (reply->data[len] & 0xC0) == 0x80) len--; /* so that no character is cut in the middle */
     }
     fantail_reply_wrote(reply, len < 0 ? 0 : (size_t)len);
     reply->failed = true;
     return 1;
 }
 
-/* Replies with a number. It is written with 15 to 17 digits, the fewest that parse to the same double. NaN and
- * infinities are errors, because JSON does not have them. */
+/* Replies with a number. The number gets 15 to 17 digits: as few as are needed to read the same double back. For NaN
+ * and infinities the item fails, because JSON does not have them. */
 static inline int fantail_reply_number(struct fantail_reply *reply, double value)
 {
     enum { NUMBER_BYTES = 32 };

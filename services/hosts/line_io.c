@@ -8,7 +8,7 @@
 #include "common/base/limits.h"
 
 enum {
-    READ_BYTES = 256 * KIB, /* the first size of the buffer; each read() has room for half of it */
+    READ_BYTES = 256 * KIB, /* the initial size of the buffer; each read() has room for at least half of this */
     KEEP_BYTES = 4 * MIB,   /* a buffer that has grown larger for one item is freed */
 };
 
@@ -19,7 +19,7 @@ static void make_room(struct line_reader *r)
         *r = (struct line_reader){0};
     }
     if (r->start > 0) {
-        /* Only a part of one line is left. It moves at most once, because afterwards the line begins at 0. */
+        /* Only a part of one line is left. This line moves at most once, because it then begins at 0. */
         memmove(r->data, r->data + r->start, r->end - r->start);
         r->end -= r->start;
         r->scanned -= r->start;
@@ -53,7 +53,7 @@ void line_reader_release(struct line_reader *r)
     *r = (struct line_reader){0};
 }
 
-/* Returns what follows `word` in the line, which may be "". Returns NULL if the line begins with another word. */
+/* Returns the text after `word` in the line; the text may be "". Returns NULL if the line begins with another word. */
 static const char *after(const char *word, const char *line, size_t len)
 {
     size_t word_len = strlen(word);

@@ -1,15 +1,17 @@
 /*
- * Reads whole lines and writes bytes, for host programs. No line is copied or searched twice, however long it is.
+ * Reads whole lines and writes bytes, for host programs. A line is copied at most once and searched once, even if it is
+ * long.
  *
  * The protocol: each line on stdin is the JSON of one item. Each item gets one line on stdout, in the same order. A
- * line that begins with '#' is a control line, applies to the items after it, and gets no answer:
+ * line that begins with '#' is a control line. It applies to the items after it, and gets no answer:
  *
  *     #common JSON          the common value
  *     #traceparent VALUE    the span that the items belong to; "#tracestate VALUE" may follow
  *
- * When a host program has loaded its task, it writes the line "#ready". The host program gets items only after that.
+ * When a host program has loaded its task, it writes the line "#ready". Only after this line does the host program get
+ * items.
  *
- * Other control lines are ignored. A last line without a newline was cut off, and is not an item.
+ * Other control lines are ignored. If the last line has no newline, it was cut off and is not an item.
  */
 #ifndef FANTAIL_HOSTS_LINE_IO_H
 #define FANTAIL_HOSTS_LINE_IO_H
@@ -24,14 +26,14 @@ struct line_reader {
     size_t alloc;
 };
 
-/* The values that control lines have set for the items after them. The struct owns the strings; NULL: not set. */
+/* The values from control lines, which apply to the items that follow. The struct owns the strings; NULL: not set. */
 struct line_common {
     char *json;
     size_t len;
-    char *traceparent, *tracestate; /* values of the headers with these names */
+    char *traceparent, *tracestate; /* the values of the headers with these names */
 };
 
-/* Reads more with one read(). Returns false at the end of the input. Lines returned earlier become invalid. */
+/* Reads more bytes with one read(). Returns false at the end of the input. Lines returned earlier become invalid. */
 MUST_CHECK bool line_reader_fill(struct line_reader *r, int fd);
 void line_reader_release(struct line_reader *r);
 
@@ -39,18 +41,18 @@ void line_reader_release(struct line_reader *r);
 void line_read_control(struct line_common *common, const char *line, size_t len);
 void line_common_release(struct line_common *common);
 
-/* Writes all bytes, and blocks until they are written. Returns false if the other end is closed. */
+/* Writes all bytes, and blocks until they are written. Returns false if the reader has closed its end. */
 bool write_all(int fd, const char *data, size_t len);
 
-#define LINE_READY "#ready\n" /* a host writes this before its first answer, when it can take items */
+#define LINE_READY "#ready\n" /* a host writes this line when it is ready for its first item */
 
-/* Moves stdin and stdout to other descriptors, which no child inherits. Descriptor 0 becomes /dev/null, and descriptor
- * 1 becomes stderr. So a task cannot read items, and its output cannot mix with the answers. Returns false on failure;
- * errno says why. */
+/* Moves stdin and stdout to other descriptors, which a child process does not inherit. Descriptor 0 becomes /dev/null,
+ * and descriptor 1 becomes stderr. So a task cannot read items, and its output cannot mix with the answers. On failure
+ * returns false, with errno. */
 MUST_CHECK bool claim_stdio(int *items_fd, int *answers_fd);
 
 /* Sets *line to the next whole line that was read, with a NUL in place of its newline. The line is borrowed until
- * line_reader_fill(). Returns false if no whole line is left. */
+ * line_reader_fill(). Returns false if the buffer has no further whole line. */
 static inline bool line_reader_next(struct line_reader *r, char **line, size_t *len)
 {
     if (r->scanned == r->end) return false;
@@ -66,7 +68,7 @@ static inline bool line_reader_next(struct line_reader *r, char **line, size_t *
     return true;
 }
 
-/* Returns whether all bytes read so far were used. If so, the caller must wait for more. */
+/* Returns whether all bytes that were read so far are used. If so, the caller must wait for more. */
 static inline bool line_reader_is_empty(const struct line_reader *r)
 {
     return r->start == r->end;

@@ -2,8 +2,8 @@
  * fantail-host-native PATH.so: calls fantail_task() of a shared object for every item. Tasks include fantail_task.h.
  * line_io.h describes the protocol.
  *
- * Several answers are written together (answers.h). If the task crashes, the answers that it gave before are still
- * written. So the worker can tell which item crashed the task.
+ * Several answers are written together (answers.h). If the task crashes, the host still writes the answers from before
+ * the crash, so that the worker can tell which item crashed the task.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -21,10 +21,10 @@ enum { FLUSH_BYTES = 128 * KIB, SIGNAL_STACK_BYTES = 16 * KIB, START_BYTES = 4 *
 typedef int task_function(const struct fantail_item *, struct fantail_reply *);
 
 struct host {
-    struct fantail_reply reply; /* its data lies in `answers`: the value of the answer that is being built */
+    struct fantail_reply reply; /* the value of the current answer; its bytes are in `answers` */
     struct answers answers;
     int items_fd;
-    volatile bool is_child; /* this process is not the host, but one that the task has forked */
+    volatile bool is_child; /* this process is not the host: the task has forked it */
 };
 
 static struct host host;
@@ -34,7 +34,7 @@ static const char error_head[] = "{\"error\":{\"name\":\"task_error\",\"cause\":
 static const char error_tail[] = "\"}}\n";
 enum { VALUE_HEAD = sizeof value_head - 1, ERROR_HEAD = sizeof error_head - 1, ERROR_TAIL = sizeof error_tail - 1 };
 
-/* Lets the reply begin VALUE_HEAD bytes after the last answer, and keeps ERROR_TAIL bytes free after the reply. */
+/* Makes the reply begin VALUE_HEAD bytes after the last answer, and keeps ERROR_TAIL bytes free after the reply. */
 static void open_window(struct host *h)
 {
     h->reply.data = answers_end(&h->answers) + VALUE_HEAD;
@@ -56,7 +56,7 @@ static void start_answer(struct host *h)
     fantail_reply_clear(&h->reply);
 }
 
-/* Escapes text for a JSON string. A byte becomes at most six bytes. Bytes that are not ASCII are copied; the worker
+/* Escapes text for a JSON string. Each byte becomes at most six bytes. Non-ASCII bytes are copied unchanged; the worker
  * checks that they are UTF-8. */
 static size_t escape(char *dst, const char *src, size_t len)
 {
@@ -137,7 +137,7 @@ static void serve(struct host *h, task_function *task)
 static void on_crash(int signal_number)
 {
     answers_rescue(&host.answers);
-    raise(signal_number); /* because of SA_RESETHAND it ends the process now */
+    raise(signal_number); /* because of SA_RESETHAND, the signal now ends the process */
 }
 
 static void catch_crashes(void)
@@ -149,8 +149,8 @@ static void catch_crashes(void)
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++) sigaction(signals[i], &action, NULL);
 }
 
-/* Runs in a process that the task has forked. The process has copies of our pipes, and of answers that it must not
- * write again. */
+/* Runs in a process that the task has forked. Such a process has copies of our pipes and of unwritten answers; it must
+ * not use them. */
 static void isolate_child(void)
 {
     host.is_child = true;
@@ -183,7 +183,7 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "--help") == 0) return puts(USAGE) == EOF;
     if (argc != 2 || argv[1][0] == '-') die(2, USAGE);
     signal(SIGPIPE, SIG_IGN);
-    setvbuf(stdout, NULL, _IOLBF, 0); /* the output of a task is shown line by line */
+    setvbuf(stdout, NULL, _IOLBF, 0); /* the output of a task appears line by line */
     int answers_fd;
     if (!claim_stdio(&host.items_fd, &answers_fd)) die(1, "cannot set up stdin and stdout: %s", strerror(errno));
     answers_init(&host.answers, answers_fd);

@@ -7,7 +7,7 @@ HOST_EXEC   := $(call objects,$(wildcard services/hosts/exec*.c)) $(HOST_COMMON)
                $(call objects,$(addprefix services/common/base/,buf.c spare_memory.c)) \
                $(call objects,$(addprefix services/common/json/,json_scan.c json_whole.c encoding.c))
 
-# Many such processes run at the same time, so they are linked with nothing but libc.
+# Many of these processes run at the same time, so the program is linked only with libc and the code of the hosts.
 $(BIN)/fantail-host-native: $(HOST_NATIVE)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)

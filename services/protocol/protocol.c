@@ -15,7 +15,7 @@ static const char *const item_error_names[] = {
     [ITEM_CANCELLED] = "cancelled",
     [ITEM_DEADLINE_EXCEEDED] = "deadline_exceeded",
 };
-static_assert(ARRAY_SIZE(item_error_names) == ITEM_ERROR_COUNT, "every item error has its name");
+static_assert(ARRAY_SIZE(item_error_names) == ITEM_ERROR_COUNT, "every item error has a name");
 
 const char *const reduce_words[REDUCE_KIND_COUNT] = {
     [REDUCE_NONE] = NULL, [REDUCE_SUM] = "sum", [REDUCE_COUNT] = "count",
@@ -27,7 +27,7 @@ static const char *const chunk_end_names[] = {
     [CHUNK_DRAINING] = "draining",
     [CHUNK_DEADLINE] = "deadline",
 };
-static_assert(ARRAY_SIZE(chunk_end_names) == CHUNK_END_COUNT, "every chunk end has its name");
+static_assert(ARRAY_SIZE(chunk_end_names) == CHUNK_END_COUNT, "every chunk end has a name");
 
 bool is_task_name(const char *name, size_t len)
 {
@@ -75,7 +75,7 @@ static bool read_error(struct json_slice object, struct answer_line *answer)
     answer->error = ITEM_TASK_ERROR;
     while (json_walk_next(&w, &name, &value)) {
         if (!json_string_is(name, "name")) continue;
-        /* Only the coordinator makes the errors from ITEM_CANCELLED on. A task cannot make them. */
+        /* Only the coordinator may report the errors from ITEM_CANCELLED on, so a worker's line cannot. */
         for (size_t i = 0; i < ITEM_CANCELLED; i++) {
             if (json_string_is(value, item_error_names[i])) answer->error = (enum item_error)i;
         }
@@ -95,7 +95,7 @@ static bool read_end(struct json_slice how, struct answer_line *answer)
     return false;
 }
 
-/* Reads a count in the form that our workers write: only digits, at most 18. */
+/* Reads a count in the form that our workers write: at most 18 digits. */
 static bool read_done(struct json_slice number, uint64_t *done)
 {
     *done = 0;
@@ -120,7 +120,7 @@ static bool read_seconds(struct json_slice number, uint64_t *ns)
     return true;
 }
 
-/* An invalid cost is treated as no cost. */
+/* Reads a cost. If it is invalid, sets *cost to zero and returns false. */
 static bool read_cost(struct json_slice object, struct chunk_cost *cost)
 {
     struct json_walk w;
@@ -140,7 +140,7 @@ static bool read_cost(struct json_slice object, struct chunk_cost *cost)
 
 struct frame {
     struct json_slice value, error, end, done, cost, starting;
-    int kinds; /* how many members name a kind of line */
+    int kinds; /* number of members that determine the kind of the line */
 };
 
 static bool read_frame(const char *line, size_t len, struct frame *frame)
@@ -170,7 +170,7 @@ static bool read_frame(const char *line, size_t len, struct frame *frame)
     return frame->kinds == 1 || (frame->kinds == 0 && (frame->cost.data || frame->starting.data));
 }
 
-/* Reads any legal form of the frame, and scans the whole line. */
+/* Accepts any valid form of the frame. It is slow, because it scans the whole line. */
 static struct answer_line parse_slowly(const char *line, size_t len)
 {
     struct answer_line answer = {.kind = ANSWER_BAD};
@@ -193,8 +193,8 @@ static struct answer_line parse_slowly(const char *line, size_t len)
     return answer;
 }
 
-/* The line that ends a chunk comes once per chunk. Our workers always write it in one form, and that form is read
- * without the general reader. Each function below moves *at past what it reads. */
+/* Each chunk has a line that ends it. Our workers always write this line in the same form, so fast functions for this
+ * form read it first. Each function below moves *at past the bytes that it reads. */
 
 static bool eat(const char **at, const char *end, const char *text)
 {
@@ -220,7 +220,8 @@ static bool eat_count(const char **at, const char *end, uint64_t *count)
     return eat_digits(at, end, 1, 18, count) && (*start != '0' || *at == start + 1);
 }
 
-/* With at most six digits before the point, a double would hold the same nanoseconds. */
+/* There are at most six digits before the point, so the result is the same as that of read_seconds(), which uses a
+ * double. */
 static bool eat_seconds(const char **at, const char *end, uint64_t *ns)
 {
     const char *start = *at;

@@ -18,8 +18,9 @@
 #define HEADER_WORKER      "Fantail-Worker" /* the worker's id, which does not change while the worker runs */
 #define HEADER_SLOTS       "Fantail-Slots"
 #define HEADER_FREE        "Fantail-Free"
-#define HEADER_COST        "Fantail-Cost"     /* in a request: "lines" asks for the cost of the items, see chunk_cost */
-#define HEADER_STARTING    "Fantail-Starting" /* in a request: "lines" asks for ANSWER_STARTING */
+#define HEADER_COST                                                                                                    \
+    "Fantail-Cost" /* in a request: "lines" asks for lines with the cost of the items (struct chunk_cost) */
+#define HEADER_STARTING "Fantail-Starting" /* in a request: "lines" asks for lines of kind ANSWER_STARTING */
 
 #define TYPE_JSON        "application/json"
 #define TYPE_MERGE_PATCH "application/merge-patch+json"
@@ -32,8 +33,8 @@
 #define TASK_NAME_SIZE     129 /* size of a task's name with its NUL */
 #define TASK_NAME_RULE     "a task's name has up to 128 letters (A to Z, a to z), digits, '.', '_' and '-'"
 
-/* Returns whether this is a valid task name, see TASK_NAME_RULE. Names become parts of paths, so they cannot begin with
- * '.'. */
+/* Returns whether this is a valid task name by TASK_NAME_RULE. A name also must not begin with '.', because it becomes
+ * a part of paths. */
 bool is_task_name(const char *name, size_t len);
 
 /* Why an item has no value. item_error_name() returns the names used in the protocol. */
@@ -44,8 +45,8 @@ enum item_error {
     ITEM_OUT_OF_MEMORY,
     ITEM_BAD_OUTPUT,
     ITEM_WORKER_LOST,
-    ITEM_START_TIMED_OUT, /* no process of the task was ready in time */
-    ITEM_CANCELLED,       /* this and the next one come from the coordinator only */
+    ITEM_START_TIMED_OUT, /* no process of the task became ready in time */
+    ITEM_CANCELLED,       /* only the coordinator reports this error and the next one */
     ITEM_DEADLINE_EXCEEDED,
     ITEM_ERROR_COUNT
 };
@@ -54,13 +55,13 @@ const char *item_error_name(enum item_error e);
 
 /* Whether an item of a task may run more than once: the value of "idempotent" in its task.json. */
 enum idempotency {
-    IDEMPOTENCY_UNSAID, /* an item is sent again after a loss, and never hedged */
-    IDEMPOTENCY_NO,     /* an item that was delivered is never sent again */
-    IDEMPOTENCY_YES,    /* an item is sent again after a loss, and may be hedged */
+    IDEMPOTENCY_UNSAID, /* an item is sent again after its attempt is lost, but never hedged */
+    IDEMPOTENCY_NO,     /* an item that may have reached a worker is never sent again */
+    IDEMPOTENCY_YES,    /* an item is sent again after its attempt is lost, and may be hedged */
     IDEMPOTENCY_COUNT
 };
 
-/* Returns the stricter of the two. They come from two tasks, or from two answers about one task. */
+/* Returns the stricter of two values, which come from two tasks or from two answers about one task. */
 enum idempotency idempotency_of_both(enum idempotency a, enum idempotency b);
 /* Returns the value in JSON: "null", "false" or "true". */
 const char *idempotency_json(enum idempotency i);
@@ -75,11 +76,11 @@ enum chunk_end { CHUNK_COMPLETE, CHUNK_DRAINING, CHUNK_DEADLINE, CHUNK_END_COUNT
 
 enum answer_kind { ANSWER_VALUE, ANSWER_ERROR, ANSWER_END, ANSWER_COST, ANSWER_STARTING, ANSWER_BAD };
 
-/* What the items of a chunk have cost so far. Slot time is how long an item occupied a process. */
+/* The cost of a chunk's items so far. The slot time of an item is the time for which it occupied a process. */
 struct chunk_cost {
     uint64_t items;    /* items that were measured */
     uint64_t slot_ns;  /* total slot time of these items */
-    uint64_t chunk_ns; /* processor time of the worker's own loop for one chunk; 0: not known */
+    uint64_t chunk_ns; /* processor time of the worker's event loop for one chunk; 0: unknown */
 };
 
 /* One line of a chunk's answer, or of a process: {"value":V}, {"error":{...}}, {"end":"complete","done":N,"cost":{...}}
@@ -87,18 +88,18 @@ struct chunk_cost {
  * {"cost":{"items":N,"slot_s":S,"chunk_s":S}}. */
 struct answer_line {
     enum answer_kind kind;
-    const char *body; /* for VALUE: V; for ERROR: the error object; borrowed from the line */
+    const char *body; /* for ANSWER_VALUE: V; for ANSWER_ERROR: the error object; borrowed from the line */
     size_t body_len;
-    enum item_error error; /* for ERROR: from its "name"; ITEM_TASK_ERROR for a name that a worker cannot give */
+    enum item_error error; /* for ANSWER_ERROR: by its "name"; ITEM_TASK_ERROR if a worker cannot report that name */
     enum chunk_end end;
     uint64_t done;
-    uint64_t starting;      /* for STARTING: how many processes of the task are starting */
-    struct chunk_cost cost; /* for COST, and for END if it has a cost; otherwise items is 0 */
+    uint64_t starting;      /* for ANSWER_STARTING: number of starting processes of the task */
+    struct chunk_cost cost; /* for ANSWER_COST, and for ANSWER_END with a cost; otherwise items is 0 */
 };
 
-/* Reads one line (without its newline). With `strict` it also validates the JSON of V. Without `strict` it checks only
- * the frame; this is enough for bytes that were validated before. It allocates nothing for a value. A line with an
- * error may take longer. */
+/* Reads one line (without its newline). If `strict` is true, also validates the JSON of V; otherwise checks only the
+ * frame, which is enough for bytes that were validated before. For a value it allocates nothing. A line with an error
+ * may take longer. */
 struct answer_line answer_line_parse(const char *line, size_t len, bool strict);
 
 #endif

@@ -7,11 +7,12 @@
 
 #include "common/json/json_scan.h"
 
-/* A line in another form than {"value":V} is not scanned while it arrives, so it may have only this many bytes. */
+/* A line that does not have the form {"value":V} is not scanned while it arrives, so it is limited to this many
+ * bytes. */
 #define LIMIT_OTHER_LINE_BYTES (1 * MIB)
 
 enum value_scan_state {
-    VALUE_SCAN_IDLE,   /* it is not known yet whether the line has a value */
+    VALUE_SCAN_IDLE,   /* it is unknown yet whether the line has a value */
     VALUE_SCAN_INSIDE, /* the value has not ended */
     VALUE_SCAN_WHOLE,  /* the value has ended */
     VALUE_SCAN_BAD,    /* the value is not valid JSON, so the line is not an answer */
@@ -19,17 +20,18 @@ enum value_scan_state {
 
 struct value_scan {
     enum value_scan_state state;
-    size_t begin, end; /* the value's place in the line; before its end, `end` is how far it was scanned */
-    size_t after;      /* in VALUE_SCAN_WHOLE: there is only white space from `end` up to here */
+    size_t begin, end; /* the position of the value in the line; until the value ends, `end` is how far it is scanned */
+    size_t after;      /* in VALUE_SCAN_WHOLE: all bytes from `end` to `after` are white space */
     struct json_scan json;
 };
 
-/* The value begins at line[begin], or after white space there. */
+/* Begins a scan. The value begins at line[begin], or after white space at this position. */
 void value_scan_begin(struct value_scan *v, size_t begin);
 /* Scans the bytes that have arrived since the last call. `line` has len bytes so far, without a newline. */
 void value_scan_feed(struct value_scan *v, const char *line, size_t len);
-/* Call it when the line is whole, for a scan that has begun. Returns true if the value is valid and only `close`
- * follows it, with optional white space. Sets *body and *body_len to the value, which is borrowed from the line. */
+/* Call it when the line is complete, if value_scan_begin() was called for it. Returns true if the value is valid and
+ * only `close` follows it, with optional white space. Sets *body and *body_len to the value, which is borrowed from the
+ * line. */
 MUST_CHECK bool value_scan_finish(struct value_scan *v, const char *line, size_t len, const char *close,
                                   const char **body, size_t *body_len);
 
