@@ -44,7 +44,7 @@ static void end(struct http_connection *c, uint64_t turns)
     if (x && (x->response || x->stage == HTTP_STAGE_ANSWER))
         http_connection_cut(c);
     else
-        http_connection_refuse(c, 400, "the request is not continued");
+        http_connection_refuse(c, 400, "the request makes no progress");
 }
 
 static void check(struct http_connection *c)

@@ -134,7 +134,7 @@ Test(buf, a_guess_is_used_for_what_is_long_and_given_back)
     buf_init(&b, 1000000);
     char bytes[20000] = {0};
     buf_expect(&b, 100, 200000);
-    cr_assert_eq(b.alloc, 0, "nothing is set aside for a few bytes");
+    cr_assert_eq(b.alloc, 0, "no memory is reserved for a few bytes");
     buf_expect(&b, sizeof bytes, 200000);
     cr_assert_eq(b.alloc, 200000);
     cr_assert(buf_add(&b, bytes, sizeof bytes));
@@ -144,7 +144,7 @@ Test(buf, a_guess_is_used_for_what_is_long_and_given_back)
     cr_assert_lt(b.alloc, sizeof bytes + 1000);
     char *data = b.data;
     cr_assert(buf_add_str(&b, "a short line after it"));
-    cr_assert_eq(b.data, data, "a short line does not move a long one");
+    cr_assert_eq(b.data, data, "appending a short line does not move a long one");
     b.len = sizeof bytes;
     buf_expect(&b, 1000, 2000000);
     cr_assert_eq(b.alloc, 1000000, "a guess beyond the cap");

@@ -1,4 +1,5 @@
-/* Large blocks go back to the kernel in slices. Resident pages are counted with mincore(), so no clock is needed. */
+/* Large blocks go back to the kernel in slices. The tests count resident pages with mincore(), so they need no
+ * clock. */
 #include <criterion/criterion.h>
 #include <malloc.h>
 #include <sys/mman.h>
@@ -13,7 +14,7 @@
 
 #define BLOCK_BYTES ((size_t)60 << 20)
 
-/* Returns how many bytes of whole pages in the block are in memory. */
+/* Returns the size of the block's whole pages that are in memory. */
 static size_t resident(const char *block)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), n = 0;
@@ -102,11 +103,11 @@ static long faults(void)
 }
 #endif
 
-/* A page that is copied causes a fault at its new place, and a page that is moved does not. */
+/* A copied page causes a page fault at its new place; a moved page does not. */
 Test(spare_memory, a_large_buffer_grows_without_copies)
 {
 #ifdef __SANITIZE_ADDRESS__
-    cr_skip_test("this sanitizer copies every block that grows; build the test with SANITIZE=");
+    cr_skip_test("this sanitizer copies every growing block; build the test with SANITIZE=");
 #else
     struct buf b = {0};
     spare_memory_start();

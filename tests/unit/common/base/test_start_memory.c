@@ -3,7 +3,7 @@
 
 #include "common/base/start_memory.h"
 
-/* The resident memory of executable mappings, in KiB. */
+/* Returns the resident memory of executable mappings, in KiB. */
 static long resident_code(void)
 {
     char line[1024], rights[8];

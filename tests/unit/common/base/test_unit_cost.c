@@ -3,7 +3,7 @@
 #include "common/base/random.h"
 #include "common/base/unit_cost.h"
 
-/* The processor spends 30 us on a unit and 0.7 ns on a byte, give or take a tenth. */
+/* Simulates the processor time: 30 us for a unit and 0.7 ns for a byte, plus or minus 10 %. */
 static uint64_t spend(struct random_source *r, uint64_t units, uint64_t bytes)
 {
     double exact = 30000.0 * (double)units + 0.7 * (double)bytes;

@@ -30,7 +30,7 @@ static bool exists(const char *path)
     return lstat(path, &st) == 0;
 }
 
-/* Makes a directory without a lock in `parent`. Returns its path. */
+/* Makes a directory in `parent`, without locking it. Returns its path. */
 static char *put_dir(const char *parent, const char *name)
 {
     char *path;
@@ -71,7 +71,7 @@ Test(locked_dir, one_of_a_killed_process_is_swept_at_once)
     }
     cr_assert(read(pipe_fds[0], &byte, 1) == 1);
     locked_dirs_sweep(base, "a-");
-    cr_assert_neq(rmdir(base), 0, "that of a living process is gone");
+    cr_assert_neq(rmdir(base), 0, "the directory of a living process is gone");
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
     locked_dirs_sweep(base, "a-");

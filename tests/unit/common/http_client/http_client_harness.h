@@ -1,7 +1,7 @@
 /*
- * The client with a server of this test in the same loop, so that the test determines the order of events. The path of
- * a request determines the action of the server, see answer(). The client leaves URLs with a user name to curl. So each
- * test runs in two programs, and in one of them URL_USER is a user name.
+ * Runs the client and a test server in the same loop, so that the test determines the order of events. The path of a
+ * request determines what the server does, see answer(). If a URL has a user name, the client lets curl make the whole
+ * request. So each test is built into two programs, and one of them sets URL_USER to a user name.
  */
 #ifndef FANTAIL_TEST_HTTP_CLIENT_HARNESS_H
 #define FANTAIL_TEST_HTTP_CLIENT_HARNESS_H
@@ -29,10 +29,10 @@
 
 static uv_loop_t loop;
 static uv_tcp_t listener;
-static uv_timer_t tick; /* wakes the loop, so that a test can check its condition */
+static uv_timer_t tick; /* wakes the loop, so that a test can check the condition that it waits for */
 static struct http_client *client;
 static unsigned port, connections, requests, hang_ups;
-static uv_tcp_t *held; /* the connection of the last request that the test itself answers */
+static uv_tcp_t *held; /* the connection of the last request whose answer the test writes */
 
 struct connection {
     uv_tcp_t tcp;

@@ -1,4 +1,4 @@
-/* Calls from their start to their end: answers, headers, silence, cancels, callbacks. */
+/* Calls from start to end: answers, headers, silence, cancels, callbacks. */
 #include "unit/common/http_client/http_client_harness.h"
 #include "unit/moves.h"
 

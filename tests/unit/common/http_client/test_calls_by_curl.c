@@ -1,3 +1,3 @@
-/* Calls from their start to their end, as in test_calls.c, made by curl instead of by us. */
+/* The tests of test_calls.c, with calls that curl makes instead of our code. */
 #define URL_USER "by-curl@"
 #include "unit/common/http_client/test_calls.c" /* NOLINT(bugprone-suspicious-include) */

@@ -1,4 +1,5 @@
-/* The reader of answers accepts right answers and refuses wrong ones, and the result does not depend on the cuts. */
+/* The reader accepts valid answers and refuses invalid ones. The result does not depend on how the bytes are cut into
+ * pieces. */
 #include "common/http_client/http_answer.h"
 
 #include <criterion/criterion.h>
@@ -6,7 +7,7 @@
 
 #include "unit/leaks.h"
 
-/* The received parts of an answer as text: each line of a head in <>, the unchanged body, then the end. */
+/* Writes the received parts of an answer as text: each line of a head in <>, the unchanged body, then the end. */
 static void read_pieces(const char *bytes, size_t size, size_t piece, bool to_head, struct buf *out)
 {
     struct http_answer a = {0};
@@ -14,7 +15,8 @@ static void read_pieces(const char *bytes, size_t size, size_t piece, bool to_he
     http_answer_begin(&a, to_head);
     for (size_t at = 0; at < size && got == HTTP_ANSWER_NONE; at += piece) {
         size_t left = size - at < piece ? size - at : piece, len = 0;
-        char *copy = xmalloc(left); /* of exactly its size, so that a sanitizer sees every access after its end */
+        char *copy =
+            xmalloc(left); /* a copy of the exact size, so that a sanitizer detects every access beyond its end */
         memcpy(copy, bytes + at, left);
         const char *from = copy, *part = NULL;
         while ((got = http_answer_next(&a, &from, &left, &part, &len)) == HTTP_ANSWER_LINE || got == HTTP_ANSWER_BODY)

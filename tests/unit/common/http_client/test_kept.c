@@ -1,4 +1,4 @@
-/* Connections that are kept for the next call, and answers in every form. */
+/* Connections that are kept for the next call, and answers of all forms. */
 #include "unit/common/http_client/http_client_harness.h"
 
 static void assert_echo(bool connected)
@@ -12,7 +12,7 @@ static void assert_echo(bool connected)
     buf_release(&h.answer);
 }
 
-/* Starts a call and says `text` when the server has the request. */
+/* Starts a call. When the server has received the request, sends `text` as the answer. */
 static void start_and_say(struct heard *h, const char *text)
 {
     unsigned before = requests;
@@ -77,10 +77,11 @@ Test(http_client, a_connection_that_the_peer_closed_is_not_used_again)
     tear_down();
 }
 
-/* Otherwise it would keep its descriptor until the next call to the same address. */
+/* If the client did not close the connection, its descriptor would stay open until the next call to the same
+ * address. */
 Test(http_client, a_kept_connection_that_the_peer_closes_is_closed_at_once)
 {
-    if (BY_CURL) cr_skip_test("curl closes it when it next searches for a connection");
+    if (BY_CURL) cr_skip_test("curl closes the connection only when it next searches for one");
     uv_shutdown_t end;
     assert_echo(true);
     cr_assert_eq(uv_shutdown(&end, (uv_stream_t *)held, NULL), 0);
@@ -157,7 +158,8 @@ static void pass_ms(uint64_t ms)
     for (uint64_t end = uv_now(&loop) + ms; uv_now(&loop) < end;) uv_run(&loop, UV_RUN_ONCE);
 }
 
-/* The first connection is idle for too long, and the second one is too old. curl counts whole seconds. */
+/* With the first options the connection is idle for too long, with the second it is too old. curl counts whole
+ * seconds. */
 Test(http_client, an_old_connection_is_not_used_again)
 {
     static const struct http_client_options options[] = {{.max_idle_connection_ms = 5}, {.max_connection_age_ms = 5}};

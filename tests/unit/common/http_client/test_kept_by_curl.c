@@ -1,3 +1,3 @@
-/* Connections that are kept for the next call, as in test_kept.c, made by curl instead of by us. */
+/* The tests of test_kept.c, with calls that curl makes instead of our code. */
 #define URL_USER "by-curl@"
 #include "unit/common/http_client/test_kept.c" /* NOLINT(bugprone-suspicious-include) */

@@ -1,4 +1,4 @@
-/* Calls without an answer: whether the request was delivered, and that it is not sent twice. */
+/* Calls without an answer: the client knows whether the request was delivered, and does not send it twice. */
 #include "unit/common/http_client/http_client_harness.h"
 
 Test(http_client, a_refused_connection_is_certainly_not_delivered)
@@ -23,7 +23,7 @@ Test(http_client, a_socket_that_is_not_there_is_certainly_not_delivered)
         struct heard by_port = {.body = "x", .body_len = 1};
         start(&by_port, "/echo");
         run_until(&by_port.ends, 1);
-        cr_assert_eq(by_port.result.outcome, HTTP_CALL_OK, "the handle is used again, and has forgotten the socket");
+        cr_assert_eq(by_port.result.outcome, HTTP_CALL_OK, "the reused handle does not use the old socket");
         buf_release(&by_port.answer);
     }
     tear_down();
@@ -54,7 +54,7 @@ Test(http_client, a_post_whose_reused_connection_dies_is_lost_and_never_sent_twi
     tear_down();
 }
 
-/* curl itself tries again on another connection, and its error is about that one. */
+/* curl tries again on another connection, and its error is about that second connection. */
 Test(http_client, a_post_whose_server_was_killed_says_that_it_was_delivered)
 {
     struct heard first = {.body = "x", .body_len = 1}, second = {.body = "y", .body_len = 1}, third = second;

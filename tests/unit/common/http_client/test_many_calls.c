@@ -1,4 +1,4 @@
-/* Long answers and many calls at once. */
+/* Long answers, and many calls at the same time. */
 #include "common/http_client/http_client_internal.h"
 #include "unit/common/http_client/http_client_harness.h"
 
@@ -45,8 +45,8 @@ Test(http_client, long_answers_are_read_in_turns_and_others_in_between)
     tear_down();
 }
 
-/* A peer can send much more than the bytes of the body. Without the limit of a turn, the call would read as long as
- * bytes come.
+/* A peer can send many more bytes than those of the body. If these did not count, the call would read in one turn as
+ * long as bytes come.
  */
 Test(http_client, the_lines_between_chunks_count_for_a_turn_as_well)
 {

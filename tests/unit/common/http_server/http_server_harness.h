@@ -1,5 +1,5 @@
 /*
- * A server and its clients in one thread. The sockets of clients do not block, and a test that waits runs the loop.
+ * A server and its clients in one thread. The sockets of clients are non-blocking, and a waiting test runs the loop.
  * `saw` records the calls of the routes.
  */
 #ifndef FANTAIL_TEST_HTTP_SERVER_HARNESS_H
@@ -21,16 +21,16 @@ TestSuite(http_server, .timeout = 60);
 
 static uv_loop_t loop;
 static struct http_server *server;
-static const char *listens_at; /* its socket file; NULL: it has a port of 127.0.0.1 */
+static const char *listens_at; /* the socket file of the server; NULL: the server has a port of 127.0.0.1 */
 
-/* The records of the routes below. */
+/* What the routes below have recorded, and how they behave. */
 static struct {
     struct http_exchange *held; /* the exchange of a route that answers later */
     unsigned bodies, ends, closes, dones;
     size_t body_bytes, body_room, pull_room, pulled;
     size_t whole_bytes;
     bool pull_ends, pull_aborts;
-    bool slow; /* handling a body or a pull takes longer than an exchange may use before others get their turn */
+    bool slow; /* body() and pull() take longer than one exchange may run before other exchanges get their turn */
     unsigned pulls;
     enum http_closed how;
     int done_status;
@@ -256,7 +256,8 @@ static inline void say(int fd, const char *text)
     say_bytes(fd, text, strlen(text));
 }
 
-/* Reads until `needle` has come, or until the server has closed the connection. The latter sets *closed. */
+/* Reads until `needle` has come or the server has closed the connection. Sets *closed to true if the server has closed
+ * it. */
 static inline struct buf hear(int fd, const char *needle, bool *closed)
 {
     struct buf got = {0};
@@ -288,7 +289,7 @@ static inline void assert_hears_end(int fd)
     buf_release(&got);
 }
 
-/* Sends one request on its own connection and checks that the answer has all of these texts. */
+/* Sends one request on a new connection, and checks the status of the answer and that the answer contains `needle`. */
 static inline void assert_exchange(const char *request, const char *status, const char *needle)
 {
     int fd = client();
@@ -305,7 +306,7 @@ static inline void assert_exchange(const char *request, const char *status, cons
 
 #define HOST "Host: x\r\n"
 
-/* One iteration of the loop may run one step of the long exchange, not more. */
+/* Checks that one iteration of the loop runs at most one step of the long exchange. */
 static inline void assert_small_turn(const unsigned *steps)
 {
     unsigned before = *steps;

@@ -1,4 +1,4 @@
-/* Bodies as they arrive, and answers before their end. */
+/* Bodies that arrive in pieces, and answers before the end of a body. */
 #include "unit/common/http_server/http_server_harness.h"
 
 Test(http_server, a_body_is_suspended_when_not_taken_and_goes_on_when_woken)
@@ -112,7 +112,8 @@ Test(http_server, a_long_body_has_one_slow_step_in_a_turn)
     stop();
 }
 
-/* The library takes a short read as a sign that the socket is empty. Here many of the bytes that are read are removed.
+/* After a short read, the library assumes that the socket is empty. Here http_framing removes many of the bytes that
+ * were read, so reads become short.
  */
 Test(http_server, a_body_of_chunks_with_long_extensions_arrives_whole)
 {

@@ -1,4 +1,4 @@
-/* The end of a server: the drain, the end of listening, idle connections, the stop. */
+/* How a server ends: it drains, stops listening, closes idle connections, and stops. */
 #include <arpa/inet.h>
 #include <linux/filter.h>
 #include <poll.h>
@@ -56,7 +56,7 @@ static int error_of(int fd)
     return error;
 }
 
-/* Some sandboxes forbid the system call that makes the kernel refuse new connections. */
+/* Some sandboxes forbid the system call that attaches a socket filter. */
 static bool filters_are_permitted(void)
 {
     struct sock_filter take_all = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);
@@ -71,13 +71,13 @@ Test(http_server, whoever_was_connecting_when_listening_stops_is_served)
 {
     static const char request[] = "GET / HTTP/1.1\r\n" HOST "\r\n";
     start_with((struct http_server_options){.port = hold_port()});
-    int waiting = client(); /* connected, but not accepted, as the loop has not run */
+    int waiting = client(); /* connected, but not accepted yet, because the loop has not run */
     cr_assert_eq(send(waiting, request, sizeof request - 1, 0), (ssize_t)(sizeof request - 1));
     cr_assert(!http_server_stop_listening(server));
     int late = client_under_way(http_server_port(server));
     TURN_UNTIL(http_server_stop_listening(server));
     assert_hears(waiting, "hello");
-    /* It was not accepted; the next use of it fails. */
+    /* The connection `late` was not accepted, so its next use fails. */
     struct pollfd p = {.fd = late, .events = POLLOUT};
     TURN_UNTIL(poll(&p, 1, 0) > 0);
     if (filters_are_permitted()) cr_assert_eq(error_of(late), ECONNREFUSED);
@@ -103,7 +103,7 @@ Test(http_server, a_kept_connection_is_ended_by_an_answer_that_a_crossing_reques
     cr_assert(!http_server_close_idle(server));
     assert_moves("connection moved", "open>close_sent open>close_sent open>close_sent");
     moves_forget();
-    /* The whole request is sent after the answer, and it does not reach the route. */
+    /* The client sends its whole request after the answer, and the request does not reach the route. */
     snprintf(head, sizeof head, "POST /count HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n", sizeof body);
     say(kept, head);
     say_bytes(kept, body, sizeof body);
@@ -117,7 +117,7 @@ Test(http_server, a_kept_connection_is_ended_by_an_answer_that_a_crossing_reques
     close(running);
     close(kept);
     close(fresh);
-    TURN_UNTIL(http_server_close_idle(server)); /* the server does not wait for the silent one for ever */
+    TURN_UNTIL(http_server_close_idle(server)); /* the server does not wait for ever for `silent` */
     assert_hears(silent, "HTTP/1.1 503 Service Unavailable\r\n");
     close(silent);
     stop();

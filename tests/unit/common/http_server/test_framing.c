@@ -1,5 +1,5 @@
-/* The reader of raw bytes passes right requests and refuses wrong ones, and the result does not depend on the cuts
- * between pieces. */
+/* The reader of raw bytes accepts valid requests and refuses invalid ones. The result does not depend on how the bytes
+ * are cut into pieces. */
 #include <criterion/criterion.h>
 
 #include "common/base/buf.h"
@@ -12,14 +12,15 @@ TestSuite(http_framing, .timeout = 60);
 #define POST    "POST / HTTP/1.1\r\nHost: x\r\n"
 #define CHUNKED POST "Transfer-Encoding: chunked\r\n\r\n"
 
-/* Feeds all bytes in pieces. Returns how many may be passed on. */
+/* Feeds all bytes in pieces. Returns the number of bytes that may be passed on. */
 static size_t feed(struct http_framing *f, const char *data, size_t len, size_t piece, struct buf *out)
 {
     size_t passed = 0, whole;
     *f = (struct http_framing){0};
     for (size_t at = 0; at < len; at += piece) {
         size_t size = len - at < piece ? len - at : piece;
-        char *copy = xmalloc(size); /* of this size, so that a sanitizer sees every access behind it */
+        char *copy =
+            xmalloc(size); /* a copy of the exact size, so that a sanitizer detects every access beyond its end */
         memcpy(copy, data + at, size);
         size_t n = http_framing_feed(f, copy, size, &whole);
         cr_assert_leq(n, size);
@@ -260,7 +261,7 @@ Test(http_framing, a_trailer_does_not_decide_about_the_connection)
     assert_status(TEXT(CHUNKED "0\r\nConnection: close\r\n\r\n" GET "\r\n"), 0, 2);
 }
 
-/* `before`, then n times `unit`, then `after`. */
+/* Checks the status for these bytes: `before`, then n times `unit`, then `after`. */
 static void assert_repeated(const char *before, const char *unit, size_t n, const char *after, int status)
 {
     struct buf b = {0};

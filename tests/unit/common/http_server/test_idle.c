@@ -1,9 +1,9 @@
-/* The cost of an idle connection. */
+/* The memory of an idle connection. */
 #include "unit/common/http_server/http_server_harness.h"
 
 #define CLIENTS 200
 
-/* Allocates nothing: a sanitizer would keep that memory. */
+/* Allocates nothing, because a sanitizer would keep the freed memory resident. */
 static size_t resident_bytes(void)
 {
     char text[64] = "";
@@ -33,7 +33,8 @@ Test(http_server, an_idle_connection_gives_its_memory_back_and_goes_on)
         say(fds[i], HOST "\r\n");
         assert_hears(fds[i], "hello");
     }
-    cr_assert_gt(resident_bytes(), before + CLIENTS * (size_t)(64 * KIB), "the library no longer fills its memory");
+    cr_assert_gt(resident_bytes(), before + CLIENTS * (size_t)(64 * KIB),
+                 "the library no longer fills the memory of a connection");
     TURN_UNTIL(resident_bytes() < before + CLIENTS * (size_t)(16 * KIB));
     for (int round = 0; round < 2; round++)
         for (size_t i = 0; i < CLIENTS; i++) ask(fds[i]);

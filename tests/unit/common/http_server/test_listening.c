@@ -1,4 +1,4 @@
-/* Where a server listens: ports and socket files; and its limit of connections. */
+/* Where a server listens (on ports and socket files), and the limit of its connections. */
 #include "common/http_server/http_server_internal.h"
 #include "unit/common/http_server/http_server_harness.h"
 
@@ -32,7 +32,7 @@ Test(http_server, a_taken_port_is_a_sentence)
     stop();
 }
 
-/* Servers on a socket file, in a directory that only this test uses. */
+/* Tests with a socket file, in a directory that only this test uses. */
 
 static char socket_dir[64], socket_host[128];
 
@@ -69,7 +69,8 @@ Test(http_server, serves_on_a_file_as_on_a_port)
     stop_on_file();
 }
 
-/* Sends a request whose answer the server has to wait for, so that the library watches the socket anew afterwards. */
+/* Sends a request that the route answers later. So the library suspends the connection, and then adds the socket to its
+ * epoll set again. */
 static void ask_and_wait(int fd)
 {
     unsigned before = saw.ends;
@@ -96,7 +97,8 @@ Test(http_server, a_client_on_a_file_that_reads_its_answer_does_not_wake_the_ser
     stop_on_file();
 }
 
-/* The socket has too little room for these answers. After the first one, the library watches it for room no longer. */
+/* The socket has too little room for these answers. After the first answer, the library no longer watches the socket
+ * for room. */
 Test(http_server, a_long_answer_on_a_file_goes_on_when_its_client_reads_on)
 {
     enum { LEN = 4 * MIB };
@@ -143,7 +145,7 @@ Test(http_server, a_client_on_a_file_that_leaves_is_noticed_and_one_that_only_li
         }
         shutdown(fd, SHUT_WR);
         for (int i = 0; i < 50; i++) turn();
-        cr_assert_eq(saw.closes, before, "it only shut its sending side");
+        cr_assert_eq(saw.closes, before, "the client only shut down its sending side");
         http_answer(saw.held, 200, "text/plain", "late", 4);
         assert_hears(fd, "late");
         close(fd);
@@ -173,7 +175,7 @@ Test(http_server, a_file_that_a_killed_process_left_is_replaced_and_any_other_is
     int file = open(path, O_CREAT | O_WRONLY, 0600);
     close(file);
     cr_assert_null(http_server_start(&loop, &second, err, sizeof err), "a file is not a socket");
-    cr_assert_eq(access(path, F_OK), 0, "it is not ours to remove");
+    cr_assert_eq(access(path, F_OK), 0, "the server must not remove this file");
     unlink(path);
     rmdir(socket_dir);
 }

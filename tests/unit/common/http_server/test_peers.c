@@ -1,4 +1,4 @@
-/* Clients that close the connection, that close only their sending side, and that are too slow. */
+/* Clients that close the connection, that shut down only their sending side, or that are too slow. */
 #include "unit/common/http_server/http_server_harness.h"
 #include "unit/moves.h"
 
@@ -135,7 +135,7 @@ Test(http_server, a_body_that_pauses_for_too_long_gets_408)
         cr_assert_eq(saw.how, HTTP_CLOSED_HANG_UP);
         close(fd);
         fd = client();
-        say(fd, "POST /early HTTP/1.1\r\n" HOST); /* its answer waits for the end of the body */
+        say(fd, "POST /early HTTP/1.1\r\n" HOST); /* the answer of this route waits for the end of the body */
         say(fd, begun[i]);
         assert_hears(fd, "\"status\":408");
         assert_hears_end(fd);
@@ -144,7 +144,7 @@ Test(http_server, a_body_that_pauses_for_too_long_gets_408)
     stop();
 }
 
-/* The whole body takes longer than the pause that is allowed. */
+/* The whole body takes longer than upload_pause_ms, but no pause is that long. */
 Test(http_server, a_body_of_single_bytes_without_a_long_pause_is_whole_in_the_end)
 {
     enum { PAUSE_MS = 2000, BYTES = 300, TAKES_MS = PAUSE_MS * 3 / 2 };
@@ -176,7 +176,7 @@ Test(http_server, a_body_that_the_route_does_not_take_yet_may_wait)
     stop();
 }
 
-/* The keep-alive time is longer than the test may take. */
+/* The keep-alive time is longer than the timeout of the test, so it does not end these connections. */
 Test(http_server, a_connection_that_its_client_has_half_closed_ends_after_the_last_answer)
 {
     static const char *const requests[] = {
@@ -217,8 +217,8 @@ Test(http_server, a_connection_that_its_client_has_half_closed_ends_after_the_la
     stop();
 }
 
-/* More events than one call of epoll_wait() reports. The end of reading, which the server asks for, is an event of its
- * own. */
+/* The clients cause more events than one call of epoll_wait() reports: when the server shuts down reading, this is
+ * another event for each of them. */
 Test(http_server, many_clients_that_leave_together_do_not_hold_up_the_others)
 {
     enum { CLIENTS = 200 };

@@ -1,4 +1,4 @@
-/* A connection for which the daemon runs again and again, to no effect, is ended. */
+/* A connection that keeps the daemon busy without moving bytes is ended. */
 #include "common/http_server/http_server_internal.h"
 #include "common/observe/metrics.h"
 #include "unit/common/http_server/http_server_harness.h"
@@ -9,7 +9,8 @@ static uint64_t stuck(void)
                            "Connections closed because they kept the loop busy without transferring bytes.", "");
 }
 
-/* The library does not run, as if it turned without reading. So this holds for every version of the library. */
+/* The test simulates turns in which the library reads nothing, so the result is the same for every version of the
+ * library. */
 Test(http_server, a_connection_that_moves_no_bytes_while_the_daemon_runs_is_ended)
 {
     uint64_t before = stuck();
@@ -26,7 +27,7 @@ Test(http_server, a_connection_that_moves_no_bytes_while_the_daemon_runs_is_ende
         uv_update_time(server->loop);
         http_progress_after_turn(server, true);
     }
-    assert_hears(fd, "is not continued");
+    assert_hears(fd, "makes no progress");
     assert_hears_end(fd);
     cr_assert_eq(stuck(), before + 1);
 
@@ -38,15 +39,15 @@ Test(http_server, a_connection_that_moves_no_bytes_while_the_daemon_runs_is_ende
     stop();
 }
 
-/* http_framing lets no such line through, so the test turns it off. */
+/* http_framing refuses such a line, so the test turns http_framing off. */
 static void read_unchecked(struct http_connection *c)
 {
     c->framing.state = HTTP_FRAMING_BODY;
     c->framing.left = UINT64_MAX;
 }
 
-/* Older versions of the library then run without a pause, and http_progress ends the connection with 400. Newer ones
- * answer 413 themselves. */
+/* With such a line, older versions of the library run without a pause, and http_progress ends the connection with 400.
+ * Newer versions answer 413 themselves. */
 Test(http_server, a_chunk_line_that_does_not_fit_into_the_buffer_keeps_no_daemon_busy)
 {
     static char extension[300000];
@@ -74,7 +75,7 @@ Test(http_server, a_chunk_line_that_does_not_fit_into_the_buffer_keeps_no_daemon
     stop();
 }
 
-/* A client that reads slowly keeps no daemon busy, and one that reads quickly moves bytes. */
+/* A client that reads slowly does not keep the daemon busy. A client that reads quickly makes bytes move. */
 Test(http_server, long_answers_are_not_taken_for_a_standstill)
 {
     uint64_t before = stuck();

@@ -1,4 +1,4 @@
-/* Requests that are refused because of their head, while the client is still sending. */
+/* Requests that are refused because of their head while the client still sends the body. */
 #include "unit/common/http_server/http_server_harness.h"
 
 Test(http_server, who_is_not_admitted_is_answered_before_the_body_and_before_the_route)
@@ -48,7 +48,8 @@ static void send_on(int fd, size_t len)
     }
 }
 
-/* Closing a socket with unread bytes resets the connection, and then the client may lose the answer. */
+/* If the server closed the socket with unread bytes, the kernel would reset the connection, and the client could lose
+ * the answer. */
 Test(http_server, a_client_that_sends_on_after_the_refusal_still_reads_it)
 {
     static const struct {

@@ -5,7 +5,7 @@
 #include "common/json/json_walk.h"
 #include "unit/json_suite.h"
 
-/* Returns whether the text is valid, fed in pieces of `piece` bytes. Each piece has its own allocation. */
+/* Returns whether the scanner accepts the text in pieces of `piece` bytes. Each piece has its own allocation. */
 static bool valid_in_pieces(const char *data, size_t len, size_t piece, size_t *offset)
 {
     struct json_scan s;
@@ -131,7 +131,7 @@ Test(json_scan, a_number_at_top_level_ends_at_the_byte_behind_it)
     cr_assert_eq(used, 3);
     cr_assert_eq(json_scan_feed(&s, "3,", 2, &used), JSON_SCAN_WHOLE);
     cr_assert_eq(used, 1);
-    cr_assert_eq(json_scan_feed(&s, ",", 1, &used), JSON_SCAN_WHOLE, "nothing is read after a whole value");
+    cr_assert_eq(json_scan_feed(&s, ",", 1, &used), JSON_SCAN_WHOLE, "no byte is read after a complete value");
     cr_assert_eq(used, 0);
 }
 

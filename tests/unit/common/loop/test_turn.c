@@ -40,7 +40,7 @@ static const char *run_turn(void)
 
 static void open_loop(void)
 {
-    memset(&loop, 0xAA, sizeof loop); /* like memory on a stack, its bytes can have any value */
+    memset(&loop, 0xAA, sizeof loop); /* the bytes can have any value, as on a stack */
     cr_assert_eq(uv_loop_init(&loop), 0);
     cr_assert_eq(uv_async_init(&loop, &keeper, NULL), 0);
 }
@@ -49,7 +49,7 @@ static void close_loop(void)
 {
     uv_close((uv_handle_t *)&keeper, NULL);
     uv_run(&loop, UV_RUN_DEFAULT);
-    cr_assert_eq(uv_loop_close(&loop), 0, "every handle is closed with the last step");
+    cr_assert_eq(uv_loop_close(&loop), 0, "every handle is closed when the last step is removed");
     buf_release(&seen);
     assert_no_leaks();
 }
@@ -130,7 +130,7 @@ Test(turn, a_step_may_remove_itself_or_the_next_one)
     b.removes = &c;
     cr_assert_str_eq(run_turn(), "b\n");
     b.removes = &b;
-    cr_assert_str_eq(run_turn(), "b\n", "the turn ends with its last step");
+    cr_assert_str_eq(run_turn(), "b\n", "the phase ends after its last step");
     cr_assert_str_eq(run_turn(), "");
     turn_remove(&b.step);
     close_loop();
@@ -188,7 +188,7 @@ Test(turn, the_loop_sleeps_unless_a_step_is_awake)
     turn_stay_awake(&a.step, false);
     cr_assert_eq(uv_backend_timeout(&loop), 0, "one is still awake");
     turn_remove(&b.step);
-    cr_assert_eq(uv_backend_timeout(&loop), -1, "a step that is removed is not awake");
+    cr_assert_eq(uv_backend_timeout(&loop), -1, "a removed step does not keep the loop awake");
     turn_remove(&a.step);
     close_loop();
 }
@@ -208,10 +208,10 @@ Test(turn, the_loop_ends_unless_a_step_keeps_it)
     turn_keep_loop(&a.step, false);
     cr_assert(uv_loop_alive(&loop));
     turn_remove(&b.step);
-    cr_assert_not(uv_loop_alive(&loop), "a step that is removed keeps nothing");
+    cr_assert_not(uv_loop_alive(&loop), "a removed step does not keep the loop alive");
     turn_keep_loop(&b.step, true);
     turn_stay_awake(&b.step, true);
-    cr_assert_not(uv_loop_alive(&loop), "and cannot be made to");
+    cr_assert_not(uv_loop_alive(&loop), "and no call makes it do so");
     turn_remove(&a.step);
     close_loop();
 }

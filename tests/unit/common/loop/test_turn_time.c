@@ -1,5 +1,5 @@
-/* How long turns take: work counts, sleep does not. The tests bound no speed, and check only facts that hold on any
- * machine. */
+/* How long turns take: work counts, sleep does not. The tests do not depend on speed: they check only facts that hold
+ * on any machine. */
 #include <criterion/criterion.h>
 #include <unistd.h>
 
@@ -28,7 +28,7 @@ static void nothing(uv_timer_t *timer)
 {
 }
 
-/* Runs the loop until a timer has fired after wait_ms; returns the seconds it took in all. */
+/* Runs the loop until a timer has fired after wait_ms. Returns the total time of the test loop in seconds. */
 static double run_timer(uv_timer_cb callback, uint64_t wait_ms)
 {
     uv_timer_t timer;
@@ -36,12 +36,12 @@ static double run_timer(uv_timer_cb callback, uint64_t wait_ms)
     turn_time_start(&times, &loop);
     uint64_t begin = now_ns();
     uv_timer_init(&loop, &timer);
-    /* The first turn begins after the first poll, and a timer that is already due is called before that. */
+    /* The first turn begins after the first poll. A timer that is already due fires before this poll. */
     uv_timer_start(&timer, nothing, 0, 0);
     uv_run(&loop, UV_RUN_DEFAULT);
     uv_timer_start(&timer, callback, wait_ms, 0);
     uv_run(&loop, UV_RUN_DEFAULT);
-    /* The last turn ends with the next one. */
+    /* A turn is measured when the next one runs, so this timer adds one more turn. */
     uv_timer_start(&timer, nothing, 0, 0);
     uv_run(&loop, UV_RUN_DEFAULT);
     double took_s = (double)(now_ns() - begin) / 1e9;

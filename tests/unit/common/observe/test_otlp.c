@@ -258,7 +258,7 @@ Test(trace_config, numbers_that_are_none_leave_the_default_and_a_note)
     cr_assert_eq(c.timeout_ms, 10000);
     cr_assert_eq(c.delay_ms, 5000);
     cr_assert_eq(c.queue_spans, 100);
-    cr_assert_eq(c.batch_spans, 100); /* as many as the queue holds */
+    cr_assert_eq(c.batch_spans, 100); /* limited to the size of the queue */
     cr_assert_eq(c.note_count, 4);
     trace_config_release(&c);
     assert_no_leaks();

@@ -59,7 +59,7 @@ Test(trace_context, no_prefix_of_a_valid_header_is_one)
 {
     struct trace_context t;
     for (size_t len = 0; len < sizeof GOOD - 1; len++) {
-        char *cut = xstrndup(GOOD, len); /* on the heap, so that the sanitizer reports an access after its end */
+        char *cut = xstrndup(GOOD, len); /* on the heap, so that the sanitizer reports every access beyond its end */
         cr_assert_not(trace_context_parse(&t, cut));
         free(cut);
     }

@@ -1,4 +1,5 @@
-/* When the loop polls for events before it sleeps: the decision with invented times, and the polling in a real loop. */
+/* Polling for events before the loop sleeps: the decision to poll, with invented times, and the polling, in a real
+ * loop. */
 #include <criterion/criterion.h>
 #include <unistd.h>
 
@@ -59,7 +60,7 @@ Test(busy_poll, rests_when_somebody_kept_the_processor_and_longer_each_time)
 {
     struct busy_poll b = used_to_quick_events();
     uint64_t now = NOW, least = 5 * NS_PER_MS, most = 500 * NS_PER_MS;
-    cr_assert(busy_poll_yielded(&b, LIMIT, now), "the one we wait for may have run");
+    cr_assert(busy_poll_yielded(&b, LIMIT, now), "the process that we wait for may have run");
     cr_assert(looks(&b, now));
     for (uint64_t rest = least; rest < most; rest *= 2) {
         cr_assert_not(busy_poll_yielded(&b, 3 * NS_PER_MS, now));
@@ -87,7 +88,7 @@ Test(busy_poll, with_a_limit_of_0_it_never_looks)
     cr_assert_eq(busy_poll_budget(&b, NOW), 0);
 }
 
-/* A loop in which every wait ends at once, because an earlier step of the turn writes to a pipe that the loop reads. */
+/* A loop in which no wait lasts long, because an earlier step of each turn writes to a pipe that the loop reads. */
 
 struct chat {
     struct busy_poller poller;

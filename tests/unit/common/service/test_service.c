@@ -1,4 +1,4 @@
-/* The start and the end of a service, in a child process that works like a main(). */
+/* The start and the end of a service. The service runs in a child process, whose code is like a main(). */
 #include "common/service/service.h"
 
 #include <arpa/inet.h>
@@ -15,13 +15,13 @@
 
 struct child {
     pid_t pid;
-    int control; /* a byte written here ends the work of the child */
+    int control; /* writing a byte to this descriptor ends the work of the child */
     unsigned port, admin_port;
 };
 
 struct work {
     struct service *service;
-    bool holds; /* busy until a byte comes */
+    bool holds; /* has work until a byte comes */
     bool draining, stopped;
     int control;
     uv_poll_t poll;
@@ -137,7 +137,7 @@ static int connect_to(unsigned port)
 
 static char answer[1 << 16];
 
-/* The whole answer to a GET on a new connection; "" if it could not connect. */
+/* Returns the whole answer to a GET request on a new connection; "": no connection was possible. */
 static const char *get(unsigned port, const char *path)
 {
     char request[256];
@@ -271,7 +271,7 @@ Test(service, exit_with_parent_ends_an_orphan)
     if (parent == 0) {
         struct child c = start_child(false);
         cr_assert(write(out[1], &c, sizeof c) == sizeof c);
-        _exit(0); /* the parent of the service ends here */
+        _exit(0); /* this process, the parent of the service, ends here */
     }
     struct child c;
     cr_assert(read(out[0], &c, sizeof c) == sizeof c);

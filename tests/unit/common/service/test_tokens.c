@@ -1,4 +1,4 @@
-/* Tokens of a file, and which Authorization headers they accept. */
+/* Tokens of a file, and the Authorization headers that match them. */
 #include "common/service/token_file.h"
 
 #include <sys/stat.h>
@@ -165,7 +165,7 @@ static void on_other(uv_timer_t *timer)
 {
 }
 
-/* Returns whether the content could be used. */
+/* Writes the content, and returns whether the reload accepted it. */
 static bool reload(struct token_file *f, const char *text)
 {
     uint64_t before = *f->reloads[1];
@@ -195,7 +195,7 @@ Test(token_file, a_file_that_has_changed_is_read_again_when_it_is_watched_or_ask
 {
     struct token_file f;
     uv_loop_t loop;
-    uv_timer_t other; /* a watch does not keep the loop alive */
+    uv_timer_t other; /* keeps the loop alive, because a watch does not */
     unsigned changes = 0;
     log_set_level(LOG_LEVEL_ERROR);
     put(ONE "\n");
