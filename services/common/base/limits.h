@@ -12,15 +12,15 @@
 #define GIB (1024ull * MIB)
 
 /* HTTP, both services. */
-#define LIMIT_HEADER_BYTES     (32 * KIB) /* request line and headers together; a longer head is answered with 431 */
+#define LIMIT_HEADER_BYTES     (32 * KIB) /* total size of request line and headers; a longer head is answered with 431 */
 #define LIMIT_HEADER_FIELDS    256        /* header lines of a request; more are answered with 431 */
-#define LIMIT_TRAILER_BYTES    (8 * KIB)  /* trailers together; longer ones are answered with 431 */
+#define LIMIT_TRAILER_BYTES    (8 * KIB)  /* total size of the trailers; longer ones are answered with 431 */
 #define LIMIT_EXTENSION_BYTES  256        /* extensions of one line; longer ones are answered with 400 */
 #define LIMIT_EXTENSIONS_BYTES (64 * KIB) /* extensions of all chunks of a body; longer ones are answered with 400 */
 #define LIMIT_URI_BYTES        (8 * KIB)  /* a longer one is answered with 414 */
 #define LIMIT_BODY_GIB         1 /* a longer request body is answered with 413; --max-body-bytes of the coordinator */
 #define LIMIT_BODY_BYTES       (LIMIT_BODY_GIB * GIB)
-#define LIMIT_CONNECTIONS      4096  /* connections of a worker that may be open at once */
+#define LIMIT_CONNECTIONS      4096  /* connections of a worker that may be open at the same time */
 #define LIMIT_HEADER_MS        10000 /* time from the first byte of a request to the end of its headers */
 #define LIMIT_UPLOAD_PAUSE_S   300   /* a longer pause in a request's body is answered with 408; --upload-pause-s */
 #define LIMIT_KEEPALIVE_S      620   /* an idle connection is closed after this time; --keepalive-timeout-s */
@@ -56,7 +56,7 @@
 #define LIMIT_EARLY_START_BYTES       (1 * MIB) /* item bytes that must have arrived before dispatch starts mid-upload */
 #define LIMIT_RESULT_MEMORY_MIB       16        /* answers of one job held in memory; --result-memory-bytes */
 #define LIMIT_RESULT_MEMORY_TOTAL_MIB 256       /* answers of all jobs held in memory; --result-memory-total-bytes */
-#define LIMIT_ITEM_MEMORY_TOTAL_MIB   256       /* unsent items of all jobs together; --item-memory-total-bytes */
+#define LIMIT_ITEM_MEMORY_TOTAL_MIB   256 /* total size of the unsent items of all jobs; --item-memory-total-bytes */
 #define LIMIT_JOB_FLOOR_BYTES         (16 * KIB) /* a job may always use this much of each of the two totals */
 #define LIMIT_SPILL_GIB               4          /* size of the temporary files of all jobs; --max-spill-bytes */
 #define LIMIT_TASK_SERIES             256        /* tasks that have their own series in /metrics */

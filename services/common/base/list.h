@@ -1,7 +1,7 @@
 /*
  * A doubly linked list whose links are members of the listed structs. CONTAINER_OF converts a link to its struct. The
- * list allocates nothing, counts its members, and does not own them. A struct can be on several lists at the same time;
- * it needs one link for each list.
+ * list allocates nothing, counts its members, and does not own the members. A struct can be on several lists at the
+ * same time; it needs one link for each list.
  */
 #ifndef FANTAIL_COMMON_BASE_LIST_H
 #define FANTAIL_COMMON_BASE_LIST_H

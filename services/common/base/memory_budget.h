@@ -1,7 +1,7 @@
 /*
- * A memory limit that many users share, such as the jobs of a coordinator. Each user may hold as much as is left of the
- * limit, but no more than its own cap. So each of a few users may hold a lot, and each of many users holds less. A user
- * may always hold `floor` bytes, so that it can continue. Users count the bytes that they hold in `used`. Pure.
+ * A memory limit that many users share, such as the jobs of a coordinator. Each user may hold as many bytes as are left
+ * of the limit, but no more than its own cap. So each of a few users may hold a lot, and each of many users holds less.
+ * A user may always hold `floor` bytes, so that it can continue. Users count the bytes that they hold in `used`. Pure.
  */
 #ifndef FANTAIL_COMMON_BASE_MEMORY_BUDGET_H
 #define FANTAIL_COMMON_BASE_MEMORY_BUDGET_H

@@ -52,7 +52,7 @@ static void free_first(void)
     free(w);
 }
 
-/* Gives back whole pages of the block from `from` on, except the page of `w` itself. */
+/* Gives the whole pages of the block from `from` on back to the kernel, except the page that holds `w`. */
 static void give_back(struct waiting *w, size_t from)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), base = (uintptr_t)w;

@@ -42,7 +42,7 @@ static bool remove_one(int parent, const char *name)
 static void give_rights(int parent, const char *name)
 {
     if (fchmodat(parent, name, S_IRWXU, AT_SYMLINK_NOFOLLOW) != 0) {
-    } /* then it stays */
+    } /* if this fails, the directory stays */
 }
 
 static bool move_up(struct tree_removal *r, int parent, const char *name)

@@ -147,9 +147,9 @@ static void end_silent(struct http_call *call)
     call_end(call, &result);
 }
 
-/* A byte that arrives can only move a deadline to a later time, so the timer is not restarted for it. The timer fires
- * at the old deadline, and this function then finds the next deadline. on_end may start, cancel or end other calls, so
- * the search restarts after each on_end. */
+/* A byte that arrives can only move a deadline to a later time, so the timer need not be restarted. The timer fires at
+ * the old deadline, and this function then finds the next deadline. on_end may start, cancel or end other calls, so the
+ * search restarts after each on_end. */
 static void on_silence(uv_timer_t *timer)
 {
     struct http_client *c = timer->data;
@@ -196,8 +196,8 @@ void call_resume(struct http_call *call)
     call->heard_ms = uv_now(c->loop);
     watch_silence(c, silence_end_ms(call));
     CURLcode code = curl_easy_pause(call->easy, CURLPAUSE_CONT);
-    /* Inside curl_easy_pause(), curl calls back with the bytes that it held back. It ignores the result of a callback
-     * that refuses them. */
+    /* Inside curl_easy_pause(), curl calls back with the bytes that it held back. curl ignores it if a callback refuses
+     * these bytes. */
     bool refused = code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT; /* this code: no connection yet */
     if (refused && call->state == CALL_RUNNING) call_end_by_code(call, code);
 }

@@ -1,7 +1,7 @@
 /*
  * An HTTP/1.1 client inside a libuv loop. libcurl (its multi interface with socket actions) makes all connections, and
- * sends and reads the requests of https. Our own code does this for the requests of plain http, on connections that it
- * keeps.
+ * sends and reads the requests of https. Our own code sends and reads the requests of plain http, on connections that
+ * it keeps.
  *
  * The client never repeats a request, except a GET or HEAD. When a kept connection dies before the first byte of the
  * answer, the call ends with HTTP_CALL_LOST, and the caller decides whether to repeat it. Requests are never queued
@@ -51,9 +51,9 @@ struct http_call_options {
      * URL. NULL: the URL's host and port. */
     const char *connect_to;
     const char *const *headers; /* "Name: value" lines, NULL-ended; copied */
-    /* The body has `body_bytes` bytes. read() writes up to `cap` of them at `dst` and returns how many, never 0 before
-     * the end. A small body is read before there is a connection, so a call of read() does not mean that anything was
-     * sent. */
+    /* The body has `body_bytes` bytes. read() writes up to `cap` of them to `dst` and returns their number, which is
+     * above 0 before the end. A small body is read before there is a connection, so a call of read() does not mean that
+     * anything was sent. */
     int64_t body_bytes; /* 0: none */
     size_t (*read)(void *data, char *dst, size_t cap);
     /* The expected length of the answer's body, so that a short answer gets a small buffer; 0: unknown. Any answer may

@@ -19,7 +19,7 @@ static bool kept_connection_died(const struct http_call *call, CURLcode code, lo
     switch (code) {
     case CURLE_COULDNT_CONNECT:
     case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_OPERATION_TIMEDOUT: /* the call timed out while connecting, because curl has no other time limit here */
+    case CURLE_OPERATION_TIMEDOUT: /* curl has no other time limit here, so the call timed out while connecting */
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION: return true;
     case CURLE_ABORTED_BY_CALLBACK: return call->sendings > 1;

@@ -87,7 +87,7 @@ static void connection_closed(struct http_connection *c)
         c->prev->next = c->next;
     else
         c->server->connections = c->next;
-    /* At the limit of connections the daemon stops accepting. It starts again only when it runs the next time. */
+    /* At the limit of connections the daemon stops accepting. It accepts again only from its next run on. */
     if (!c->server->stopping) http_server_want_turn(c->server);
     if (!c->server->stopping && c->lingers) http_linger_start(c->server, c->fd);
     http_wire_remove(c);
@@ -115,9 +115,9 @@ static bool is_zero(const char *data, size_t len)
 }
 
 /* Between requests the library keeps all memory of a connection, and fills that memory with zeros. A page that was
- * returned to the kernel reads as zeros too, so nothing changes for the library. This function does not return memory
- * with other content. It skips a suspended connection, because the library may have closed such a connection and freed
- * its memory already. */
+ * returned to the kernel reads as zeros too, so nothing changes for the library. If the memory has other content, it is
+ * not returned. It skips a suspended connection, because the library may have closed such a connection and freed its
+ * memory already. */
 bool http_connection_free_memory(struct http_connection *c)
 {
     const struct http_framing *f = &c->framing;

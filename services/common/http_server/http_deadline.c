@@ -71,8 +71,9 @@ static bool holds_idle_memory(const struct http_connection *c, uint64_t now_ms)
 }
 
 /* Checks each connection, and returns the memory of idle connections to the kernel. Returning the memory of one
- * connection takes about 30 us. If this takes too long, another sweep soon returns the rest, so that the loop is not
- * blocked for long. One walk does both, because most of its time is spent on loading the connections from memory. */
+ * connection takes about 30 us. To keep the loop responsive, a sweep returns memory only for FREE_MEMORY_NS; another
+ * sweep soon continues. One walk does both, because most of its time is spent on loading the connections from
+ * memory. */
 static void sweep_all(struct http_server *s, uint64_t now_ms)
 {
     enum { SOON_MS = 50 };

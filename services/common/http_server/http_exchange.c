@@ -2,9 +2,9 @@
 #include "common/observe/log.h"
 
 #define FREE_EXCHANGES_KEPT 64
-/* When the library resumes a connection, it walks all suspended connections. Each of them takes up to RESUME_LOOK_NS,
- * because its memory is in no cache. With thousands of suspended connections, the walk takes longer than the rest of an
- * answer. */
+/* When the library resumes a connection, it walks all suspended connections. Each connection costs up to
+ * RESUME_LOOK_NS, because its memory is in no processor cache. With thousands of suspended connections, the walk takes
+ * longer than the rest of an answer. */
 #define RESUME_LOOK_NS 100
 /* From this many suspended connections on, resumes are batched: after a batch, the next one waits RESUME_GAP_NS for
  * each suspended connection. */

@@ -222,7 +222,7 @@ struct http_server {
     uint64_t turn, turn_ns; /* number of the server's turn, and the time when it began */
     bool turn_wanted, in_turn, draining, stopping;
     bool room_is_reported; /* the daemon has not run since it began to watch an idle connection for room to send */
-    bool unfinished;       /* the last turn left something to do */
+    bool unfinished;       /* the last turn left some work undone */
     struct http_exchange *parked;
     struct http_exchange *woken;
     unsigned waiting;        /* exchanges that wait or are woken */

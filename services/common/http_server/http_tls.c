@@ -159,7 +159,8 @@ bool http_tls_admits(const struct http_connection *c)
 enum { RECORD_ALERT = 21, RECORD_HANDSHAKE = 22, RECORD_HEAD = 5 };
 
 /* Checks the start of a record, before the first request. Returns false when the peer does not speak TLS. Stores an
- * unencrypted alert, because some clients refuse our certificate with such an alert, and GnuTLS does not report it. */
+ * unencrypted alert, because some clients refuse our certificate with such an alert, and GnuTLS does not report such
+ * alerts. */
 static bool check_record(struct http_connection *c)
 {
     unsigned char record[RECORD_HEAD + 2];

@@ -38,7 +38,7 @@ MUST_CHECK enum json_scan_status json_scan_feed(struct json_scan *s, const char 
 /* Call it when all bytes have been fed. Returns JSON_SCAN_WHOLE or JSON_SCAN_ERROR. */
 MUST_CHECK enum json_scan_status json_scan_finish(struct json_scan *s);
 
-/* Returns true when `data` is one whole value, with optional white space around it. Otherwise sets *offset to the
+/* Returns true if `data` is one complete value, with optional white space around it. Otherwise sets *offset to the
  * position of the fault and *error to the reason. The function is fast for short lines. */
 MUST_CHECK bool json_valid(const char *data, size_t len, size_t *offset, const char **error);
 /* Returns the length of the valid value at the start of `data`, without leading white space; 0 when there is none. */

@@ -1,4 +1,4 @@
-/* Reads texts that are in memory as a whole. */
+/* Reads texts that are completely in memory. */
 #include "common/json/json_bytes.h"
 #include "common/json/json_scan.h"
 

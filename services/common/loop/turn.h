@@ -79,7 +79,7 @@ void turn_add(uv_loop_t *loop, struct turn_step *step, enum turn_place place, vo
 void turn_remove(struct turn_step *step);
 /* While any step is awake, the loop does not sleep. */
 void turn_stay_awake(struct turn_step *step, bool awake);
-/* While any step keeps the loop alive, uv_run() does not return, even without other handles. */
+/* While any step keeps the loop alive, uv_run() does not return, even if there are no other handles. */
 void turn_keep_loop(struct turn_step *step, bool keep);
 
 /* Returns the name of the place, such as "after poll: server". */

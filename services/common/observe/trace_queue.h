@@ -12,7 +12,7 @@ struct trace_batch {
     struct trace_batch *next;
     struct buf body;
     unsigned spans;
-    bool whole; /* takes no more spans */
+    bool whole; /* no more spans are added */
 };
 
 struct trace_queue {
