@@ -11,8 +11,8 @@ say        = $(if $(V),,@echo "  $(1)	$(2)")
 
 WARN      := -Wall -Wextra -Werror -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes \
              -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wno-unused-parameter -Wno-missing-field-initializers
-# Release builds have checked libc calls, stack guards, address randomisation and read-only relocations. Sanitized builds
-# have frame pointers instead, for readable stacks; with checked libc calls the sanitizers would miss errors.
+# Release builds have checked libc calls, stack guards, address randomisation and read-only relocations. Sanitized
+# builds have frame pointers instead, for readable stacks; checked libc calls would hide errors from the sanitizers.
 HARDEN    := $(if $(SANITIZE),-fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2 -fstack-protector-strong \
              -fstack-clash-protection $(if $(filter x86_64,$(shell uname -m)),-fcf-protection) -fPIE)
 OPT       ?= $(if $(SANITIZE),-O1,-O2)
@@ -34,12 +34,13 @@ CLI         := $(call objects,$(call sources,clients/cli))
 
 # A static library, so that each program links only the common parts that it calls.
 LIBCOMMON   := $(BUILD)/libcommon.a
-# The same for the tests: all objects of a program except its main.o.
+# Static libraries for the tests: all objects of a program except its main.o.
 LIBCOORDINATOR := $(BUILD)/libcoordinator.a
 LIBWORKER      := $(BUILD)/libworker.a
 LIBCLI         := $(BUILD)/libcli.a
 LIBHOSTS       := $(BUILD)/libhosts.a
-# A test links only the objects that it calls. Names are unique in all of them (make house), so the order does not matter.
+# A test links only the objects that it calls. No two objects define the same name (make house), so the order of the
+# libraries does not matter.
 TESTED_LIBS    := $(LIBCOORDINATOR) $(LIBWORKER) $(LIBCLI) $(LIBHOSTS) $(LIBCOMMON)
 
 .DEFAULT_GOAL := all
@@ -49,7 +50,7 @@ PROGRAMS := $(BIN)/fantail-coordinator $(BIN)/fantail-worker $(BIN)/fantail
 .PHONY: all
 all: $(PROGRAMS) $(HOSTS) $(EXAMPLES)
 
-# This file changes only if the compiler or its flags change. Then everything is rebuilt.
+# This file changes only if the compiler or its flags change. In that case everything is rebuilt.
 FLAGS_STAMP := $(BUILD)/flags
 $(FLAGS_STAMP): always
 	@mkdir -p $(@D)
@@ -64,7 +65,7 @@ $(BUILD)/obj/%.o: %.c $(FLAGS_STAMP)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-# The compiler's list of dependencies has no files that .incbin reads.
+# The compiler's list of dependencies does not contain files that .incbin reads.
 $(BUILD)/obj/services/coordinator/api/api_openapi.o: services/coordinator/api/openapi.json
 
 $(LIBCOMMON): $(COMMON)

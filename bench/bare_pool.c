@@ -1,7 +1,7 @@
 /*
  * bare_pool WORKERS sleep ITEMS SECONDS | bare_pool WORKERS primes SPANS STOP: a pool of forked processes, each of
- * which gets one item after another over a socket pair. No pool can do less. The starting of the processes is not
- * measured.
+ * which gets one item after another over a socket pair. No pool can do less work per item. The start of the processes
+ * is not measured.
  */
 #include <poll.h>
 #include <sys/socket.h>
@@ -11,7 +11,7 @@
 
 #include "bench.h"
 
-/* The work is the example task itself. */
+/* The work is done by the code of the example task itself. */
 #include "../examples/tasks/primes/primes.c" // NOLINT(bugprone-suspicious-include)
 
 struct work {

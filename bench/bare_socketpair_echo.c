@@ -1,6 +1,6 @@
 /*
  * bare_socketpair_echo ITEMS BYTES: sends items over a Unix socket pair to a child that sends them back. As many items
- * are in flight as the socket buffers hold. Nothing that moves data to a process and back can cost less.
+ * are in flight as the socket buffers hold. No program that moves data to a process and back can cost less.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -10,7 +10,7 @@
 
 #include "bench.h"
 
-/* Runs in the child: reads one whole item, then writes it, as a task does. */
+/* Runs in the child: reads one complete item, then writes it back, as a task does. */
 static void echo(int fd, size_t bytes)
 {
     char *item = xmalloc(bytes);

@@ -1,5 +1,5 @@
-/* Shared by the programs of this folder: durations, medians, and exit with a message. Each program prints one JSON
- * object. */
+/* Functions for the programs of this folder: they measure durations, print medians, and exit with a message. Each
+ * program prints one JSON object. */
 #ifndef FANTAIL_BENCH_H
 #define FANTAIL_BENCH_H
 

@@ -1,4 +1,4 @@
-"""Durable jobs against the same jobs without a store, and the store against bare files and bare inserts."""
+"""Compares durable jobs with the same jobs without a store, and the store with bare files and bare inserts."""
 import collections
 import contextlib
 import http.client
@@ -82,7 +82,7 @@ def durable_s(port, task, path):
 
 
 def plain_s(port, task, path):
-    """The same job, whose answers are streamed to a client that drops them."""
+    """Runs the same job without a store. Its answers are streamed to a client that discards them."""
     begun = time.perf_counter()
     subprocess.run(["curl", "-sSN", "-o", os.devnull, "-H", "Content-Type: application/x-ndjson", "-H",
                     "Accept: application/x-ndjson", "-H", "Expect:", "-T", path, "-X", "POST",
@@ -129,7 +129,7 @@ def rates(report, coordinator, folder):
 
 
 def bare_insert_ms(folder, count):
-    """p50 of an insert that is on the disk when it returns, in ms."""
+    """Returns the median time in ms of an insert that is on the disk when it returns."""
     path, samples = os.path.join(folder, "bare.db"), []
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode=WAL")
@@ -143,7 +143,7 @@ def bare_insert_ms(folder, count):
 
 
 def one_item_ms(port, wait, count):
-    """p50 of the time of a one-item job until its answer 202, or until its end, in ms."""
+    """Returns the median time in ms from the submission of a one-item job to its answer 202, or to its end."""
     samples = []
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.connect()
@@ -172,7 +172,7 @@ def latency(report, coordinator, folder):
 
 
 class Submitter:
-    """A kept connection that submits one small job after another."""
+    """A connection that stays open and submits one small job after another."""
     REQUEST = (b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nPrefer: respond-async\r\n"
                b"Content-Length: %d\r\n\r\n" % len(ONE) + ONE)
 
@@ -185,7 +185,7 @@ class Submitter:
         self.socket.sendall(self.REQUEST)
 
     def read(self):
-        """Returns whether the answer is whole."""
+        """Returns whether the answer is complete."""
         self.received += self.socket.recv(65536)
         head, end, body = self.received.partition(b"\r\n\r\n")
         if not end or len(body) < int(re.search(rb"(?i)content-length: (\d+)", head).group(1)):
@@ -197,7 +197,7 @@ class Submitter:
 
 
 def submit_many(port, count):
-    """Submits that many jobs of one item on several connections at once. Returns the seconds."""
+    """Submits `count` jobs of one item on several parallel connections. Returns the seconds that this takes."""
     clients = [Submitter(port) for _ in range(SMALL_CLIENTS)]
     begun, left = time.perf_counter(), count
     with selectors.DefaultSelector() as selector:
@@ -224,7 +224,7 @@ def unended(port):
 
 
 def submit_and_end(port, count):
-    """Seconds until that many jobs have ended."""
+    """Submits `count` jobs. Returns the seconds until all of them have ended."""
     begun = time.perf_counter()
     submit_many(port, count)
     while unended(port):
@@ -253,7 +253,7 @@ def read_ms(port, path, count):
 
 
 def full_store(report, coordinator):
-    """Measures the reading of one job and of the list while the store has very many ended jobs."""
+    """Measures how long it takes to read one job and the list of jobs while the store has very many ended jobs."""
     submit_and_end(coordinator.port, ENDED_JOBS)
     ids, cursor = collections.deque(), ""
     for _ in range(20):
@@ -267,7 +267,7 @@ def full_store(report, coordinator):
 
 
 class FileServer:
-    """Sends a file on each connection, as fast as the kernel can."""
+    """Sends a file on each connection, as fast as the kernel can send it."""
 
     def __init__(self, path):
         self.path = path
@@ -322,7 +322,7 @@ def durable(report, build, tasks, folder):
 
 
 def bulk_body(out, size):
-    """Writes that many bytes of items of 4 KiB to a pipe. They hardly compress."""
+    """Writes the given number of bytes to a pipe, as items of 4 KiB that hardly compress."""
     block = b"".join(b'"%s"\n' % os.urandom(2046).hex().encode() for _ in range(4096))
     with contextlib.suppress(BrokenPipeError), out:
         for _ in range(size // len(block)):
@@ -330,7 +330,7 @@ def bulk_body(out, size):
 
 
 def bulk(report, build, tasks, folder):
-    """A durable job of very many bytes, in bounded memory."""
+    """Measures a durable job of very many bytes, which must run in bounded memory."""
     with services(build, tasks, folder) as coordinator:
         begun = time.perf_counter()
         with subprocess.Popen(["curl", "-sSf", "-H", "Content-Type: application/x-ndjson", "-H", "Prefer: respond-async", "-H",

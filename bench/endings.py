@@ -1,4 +1,4 @@
-"""Every way in which a job of millions of items can end, with /livez asked every 10 ms meanwhile."""
+"""Ends a job of millions of items in every possible way, and requests /livez every 10 ms meanwhile."""
 import contextlib
 import json
 import os
@@ -13,17 +13,17 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ITEMS = 5_000_000
-BODY_ITEMS = 4_000_000  # items of 2 bytes each: a coordinator holds so many before it lets an upload wait
+BODY_ITEMS = 4_000_000  # items of 2 bytes each: a coordinator holds this many without a pause of the upload
 RUNS_FOR_S = 1
 SMALL_DISK_BYTES = 4 << 20
 NDJSON, JSON = "application/x-ndjson", "application/json"
 CURL_TIMEOUT_S = 600
 UNREAD_CLIENTS, UNREAD_ITEMS = 10, 1_500_000
-MEMORY_GAP_S = 6  # a coordinator gives memory back every 5 s
+MEMORY_GAP_S = 6  # a coordinator returns freed memory to the kernel every 5 s
 
 
 class Service:
-    """One program on free ports of 127.0.0.1."""
+    """A service that runs on free ports of 127.0.0.1."""
 
     def __init__(self, build, name, *arguments, before_exec=None):
         command = [os.path.join(build, "bin", name), "--host", "127.0.0.1", "--port", "0", "--admin-port", "0", "--ready-fd", "1",
@@ -33,7 +33,7 @@ class Service:
                                          self.process.stdout.readline().decode().split())
 
     def turns(self):
-        """The histogram of turns as {upper bound in seconds: number of turns up to this bound}."""
+        """Returns the histogram of loop turns as {upper bound in seconds: number of turns up to this bound}."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/metrics") as answer:
             found = re.findall(r'fantail_loop_turn_seconds_bucket\{le="([^"]+)"\} (\d+)', answer.read().decode())
         return {float(bound): int(count) for bound, count in found}
@@ -68,7 +68,7 @@ def start_curl(coordinator, job, accept, body, query):
 
 
 def running_job(coordinator):
-    """The id of the job that has all its items."""
+    """Waits until the job has all its items, and returns the id of the job."""
     while True:
         with urllib.request.urlopen(f"http://127.0.0.1:{coordinator.port}/v1/jobs") as answer:
             jobs = json.loads(answer.read())["jobs"]
@@ -77,7 +77,7 @@ def running_job(coordinator):
         time.sleep(0.02)
 
 
-# Each ending: the fields that it adds to the job, and the action while the job runs.
+# For each ending: the fields that it adds to the job, and the action while the job runs.
 
 def delete(coordinator, _client):
     urllib.request.urlopen(urllib.request.Request(
@@ -106,7 +106,7 @@ ENDINGS = {
     "drain": ({}, drain),
     "disk full": ({}, nothing),
 }
-# Each form: where the items come from, the answer, and other fields.
+# For each form of a job: where its items come from, the type of its answer, and other fields.
 FORMS = {
     "range, stream": (False, NDJSON, {}),
     "range, stream of runs": (False, NDJSON, {"errors": "runs"}),
@@ -119,8 +119,8 @@ FORMS = {
 
 
 def item_range(ending):
-    """Returns long items of the task `sleep`. If a failure must end the job, the first item fails. To fill a disk, the
-    items are of the task `square`."""
+    """Returns the range of the items. They are long items of the task `sleep`, or items of the task `square` if they
+    must fill a disk. If a failure must end the job, the first item fails."""
     first = {"tolerance": -1, "disk full": 0}.get(ending, 1)
     return {"start": first, "stop": first + ITEMS}
 
@@ -142,8 +142,8 @@ def start_coordinator(build, worker, ending):
 
 
 def run_one(build, tasks, folder, ending, form):
-    """Runs one job to its end. Returns the times of /livez and of a bare loop, and the number of long turns of each
-    service."""
+    """Runs one job to its end. Returns the times of requests to /livez and of a bare loop, and how many long turns each
+    service had."""
     fields, act = ENDINGS[ending]
     in_body, accept, more = FORMS[form]
     task = "square" if ending == "disk full" else "sleep"
@@ -163,7 +163,7 @@ def run_one(build, tasks, folder, ending, form):
         act(coordinator, client)
         head = client.communicate()[0].decode()
         if ending == "hang-up":
-            time.sleep(1)  # the coordinator sees that the client is gone, and ends the job
+            time.sleep(1)  # the coordinator notices meanwhile that the client is gone, and ends the job
         took_s = time.perf_counter() - begun
         if ending not in ("hang-up", "drain") and " 200 " not in head and " 507 " not in head:
             raise SystemExit(f"{ending}, {form}: {head}")
@@ -192,7 +192,7 @@ def wait_for(condition):
 
 
 def unread(report, build, tasks):
-    """Clients that do not read their streams, and then leave."""
+    """Measures the memory for clients that do not read their streams, before and after they disconnect."""
     body = json.dumps({"task": "square", "range": {"stop": UNREAD_ITEMS}}).encode()
     head = (f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\nAccept: {NDJSON}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n").encode()
@@ -223,7 +223,7 @@ def endings(report, build, tasks, folder, endings_wanted=None):
     for ending in ENDINGS:
         for form in FORMS:
             if ending == "disk full" and "reduced" in form:
-                continue  # the answers of a reduction need no disk
+                continue  # a reduction writes no answers to disk
             if endings_wanted and f"{ending} {form}" not in endings_wanted:
                 continue
             times, long_turns, took_s = run_one(build, tasks, folder, ending, form)

@@ -1,7 +1,7 @@
 /*
  * http_latency PORT PATH BODY COUNT: sends COUNT POST requests to 127.0.0.1, one after another on one connection. It
- * waits for each whole answer and prints the median and the 99th percentile. COUNT / 10 requests before that are not
- * measured.
+ * waits for each complete answer and prints the median and the 99th percentile. It first sends COUNT / 10 further
+ * requests, which it does not measure.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -22,7 +22,7 @@ static int connect_to(long port)
     return fd;
 }
 
-/* Whether the answer is complete, by its Content-Length or its last chunk. */
+/* Returns whether the answer is complete, by its Content-Length or its last chunk. */
 static bool is_whole(struct buf *answer)
 {
     const char *text = buf_cstr(answer), *body = strstr(text, "\r\n\r\n");

@@ -1,5 +1,5 @@
-"""Asks GET /livez on a kept connection every 10 ms until standard input closes or the service ends. Prints a line at
-the start, and the times at the end as one line of JSON, in ms."""
+"""Sends GET /livez every 10 ms on one connection until standard input closes or the service ends. Prints a line at the
+start. At the end, prints the times in ms as one line of JSON."""
 import http.client
 import json
 import select
@@ -11,7 +11,7 @@ PERIOD_S = 0.01
 
 
 def ask(connection):
-    """How long the answer took, in ms."""
+    """Returns how long the answer took, in ms."""
     begun = time.perf_counter()
     connection.request("GET", "/livez")
     connection.getresponse().read()

@@ -1,4 +1,4 @@
-"""Many jobs at once, each on its own connection, against few at once; and many clients that do not read."""
+"""Compares many concurrent jobs, each on its own connection, with few. Also measures many clients that do not read."""
 import contextlib
 import http.client
 import io
@@ -18,14 +18,14 @@ UNREAD_JOBS, UNREAD_ITEMS = 2_000, 16_000  # about 700 KB of answers for each jo
 
 
 class Answered(io.BytesIO):
-    """The bytes that came back on a connection, for http.client."""
+    """The received bytes of a connection, in the form of a socket for http.client."""
 
     def makefile(self, *_):
         return self
 
 
 class Client:
-    """One connection with one job. The last byte of the body is held back until go()."""
+    """One connection with one job. It sends the last byte of the body only in go()."""
 
     def __init__(self, port, number):
         self.first = number * ITEMS
@@ -40,7 +40,7 @@ class Client:
         self.socket.setblocking(False)
 
     def read(self):
-        """Returns whether the answer is whole."""
+        """Returns whether the answer is complete."""
         piece = self.socket.recv(65536)
         self.received.append(piece)
         return not piece
@@ -56,7 +56,7 @@ class Client:
 
 
 def wave(port, first, count, all_here):
-    """Runs `count` jobs at once. Calls all_here() when the coordinator has all jobs and none can have ended yet."""
+    """Runs `count` concurrent jobs. Calls all_here() when the coordinator has all jobs and none can have ended yet."""
     clients = [Client(port, first + i) for i in range(count)]
     all_here(count)
     with selectors.DefaultSelector() as selector:
@@ -72,7 +72,7 @@ def wave(port, first, count, all_here):
 
 
 def cpu_s(service):
-    """The processor time of its only thread."""
+    """Returns the processor time of the service's only thread."""
     with open(f"/proc/{service.process.pid}/schedstat", encoding="ascii") as stat:
         return int(stat.read().split()[0]) / 1e9
 
@@ -94,8 +94,8 @@ def metric(service, name):
 
 
 def cost(coordinator, at_once, total):
-    """Runs `total` jobs, `at_once` at a time. Returns the coordinator's processor time for a job in s, and its largest
-    memory in MiB while all jobs of a wave waited."""
+    """Runs `total` jobs in waves of `at_once` jobs. Returns the coordinator's processor time per job in s, and its
+    largest memory in MiB while all jobs of a wave waited."""
     most_mib = 0
 
     def all_here(count):
@@ -117,7 +117,7 @@ def services(build, tasks):
 
 
 def unread(report, build, tasks):
-    """Jobs whose clients do not read their streams."""
+    """Measures jobs whose clients do not read their streams."""
     body = json.dumps({"task": "square", "range": {"stop": UNREAD_ITEMS}}).encode()
     head = (f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nAccept: application/x-ndjson\r\n"
             f"Content-Length: {len(body)}\r\n\r\n").encode()

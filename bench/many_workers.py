@@ -8,7 +8,7 @@ import subprocess
 import time
 
 START_TIMEOUT_S = 120
-START_AT_ONCE = 50  # workers that are starting at the same time
+START_AT_ONCE = 50  # the most workers that start at the same time
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -81,7 +81,7 @@ class ManyWorkers:
                    if line.startswith("fantail_chunk_attempts_total{"))
 
     def cpu_s(self):
-        """The coordinator's processor time."""
+        """Returns the coordinator's processor time."""
         with open(f"/proc/{self.coordinator.pid}/stat", encoding="ascii") as stat:
             fields = stat.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures multiprocessing.Pool, to compare with. Prints one JSON object.
+"""Measures multiprocessing.Pool, for comparisons with fantail. Prints one JSON object.
 
 python_pool.py map ITEMS         Pool(2).map of a square over range(ITEMS) with default chunks; the pool is started before
 python_pool.py apply COUNT       the round trip of Pool(2).apply
@@ -42,7 +42,7 @@ def same(item):
 
 
 def measure_echo(count, size):
-    items, rates = [f"{n:09}" + "x" * (size - 9) for n in range(count)], {}  # all different, as pickle writes an object that occurs twice only once
+    items, rates = [f"{n:09}" + "x" * (size - 9) for n in range(count)], {}  # different, because pickle writes a repeated object once
     with multiprocessing.Pool(2) as pool:
         pool.map(same, items[:2])
         for name, run in (("map", pool.map), ("imap", pool.imap)):

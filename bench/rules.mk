@@ -1,4 +1,5 @@
-# The benchmarks and the programs that they compare with. `make bench` runs everything; see docs/benchmarks.md.
+# The benchmarks, and the programs with which they compare fantail. `make bench` runs everything; see
+# docs/benchmarks.md.
 BENCH_NAMES    := http_latency bare_mhd_echo bare_spawn_loop bare_pool bare_socketpair_echo
 # Gearman is measured only if its library is installed.
 BENCH_NAMES    += $(if $(wildcard /usr/include/libgearman/gearman.h),gearman_do)

@@ -1,20 +1,20 @@
-# Checks of the source tree. Each prints what is wrong and fails.
+# Checks of the source tree. Each check prints what is wrong, and fails if anything is wrong.
 HOST_OBJECTS := $(call objects,$(wildcard services/hosts/*.c))
 .PHONY: layers house unused headers format format-check tidy
 
-# Checks the includes; scripts/layers.conf says which folder may include which.
+# Checks the includes by the rules in scripts/layers.conf.
 layers:
 	@scripts/layers
 
-# Prints the folders, their sizes and the calls between them. Checks for circles, clashing names and full folders.
+# Prints the folders, their sizes and the calls between them. Checks for call cycles, clashing names and full folders.
 house: $(COORDINATOR) $(WORKER) $(CLI) $(COMMON) $(HOST_OBJECTS)
 	@scripts/house $(BUILD)
 
-# Finds functions that no program calls. Each program is linked again from all objects that it may use. They are compiled
-# without inlining and with one section per function, and the linker reports the sections that it drops.
+# Finds functions that no program calls. Each program is linked again from all objects that it may use. The objects are
+# compiled without inlining and with one section per function, and the linker reports the sections that it drops.
 UNUSED          := $(BUILD)/unused
 UNUSED_PROGRAMS := coordinator worker cli host-native host-exec
-# Without CURL_DISABLE_TYPECHECK, curl.h defines functions in each object.
+# Without CURL_DISABLE_TYPECHECK, curl.h would define functions in each object.
 UNUSED_CFLAGS    = -std=gnu11 -O0 -w -DCURL_DISABLE_TYPECHECK -ffunction-sections -fdata-sections $(filter -D_GNU% -DFANTAIL% -I%,$(ALL_CFLAGS)) -MMD -MP
 unused_objects   = $(patsubst $(BUILD)/obj/%,$(UNUSED)/obj/%,$(1))
 
@@ -40,7 +40,7 @@ unused: $(UNUSED_PROGRAMS:%=$(UNUSED)/%.dropped)
 
 SOURCES := $(sort $(shell find services clients examples tests bench -name '*.[ch]'))
 
-# Compiles each header alone. So no header needs another one before it.
+# Compiles each header alone, so that no header needs another header before it.
 HEADERS := $(filter services/%.h clients/%.h,$(SOURCES))
 headers: $(HEADERS:%.h=$(BUILD)/headers/%.ok)
 	@echo "$(words $(HEADERS)) headers compile alone"
@@ -55,8 +55,8 @@ format:
 format-check:
 	@scripts/format-check $(SOURCES)
 
-# Keeps the report of clang-tidy for each file. Makes it again when the file, one of its headers or the configuration
-# changes. The client of Gearman is checked only where Gearman is installed.
+# Keeps clang-tidy's report on each file. Makes the report again when the file, one of its headers or the configuration
+# changes. bench/gearman_do.c is checked only where Gearman is installed.
 UNTIDY         := $(if $(wildcard /usr/include/libgearman/gearman.h),,bench/gearman_do.c)
 TIDY_REPORTS   := $(patsubst %.c,$(BUILD)/tidy/%.txt,$(filter-out $(UNTIDY),$(filter %.c,$(SOURCES))))
 TIDY_CFLAGS     = $(filter -std% -D_GNU% -DFANTAIL% -I%,$(ALL_CFLAGS)) -Itests -Iservices/hosts
@@ -73,7 +73,7 @@ tidy:
 $(BUILD)/tidy/report: $(TIDY_REPORTS)
 	@cat $^; test -z "$$(cat $^)"
 
-# The commands that compile each file, as make would run them, for clangd.
+# For clangd: the commands with which make compiles each file.
 compile_commands.json: $(SOURCES) Makefile $(wildcard */rules.mk */*/rules.mk)
 	$(call say,GEN,$@)
 	$(Q)$(MAKE) --no-print-directory -n -B V=1 all unit-tests fuzzers bench-programs $(SIM) | scripts/compile-commands > $@

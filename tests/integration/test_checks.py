@@ -106,7 +106,7 @@ class House(Tree):
 
     def faults(self):
         status, lines = self.script("house", "build", self.root)
-        good = lines[-1] == "no circle, no clash, no full folder"
+        good = lines[-1] == "no call cycle, no name clash, no full folder"
         self.assertEqual(status, 0 if good else 1)
         self.drawn = lines
         return [] if good else lines[lines.index("") + 1:]
@@ -117,11 +117,11 @@ class House(Tree):
         folders = [line.split() for line in self.drawn if line.startswith("    ")]
         self.assertEqual([(words[0], words[5:]) for words in folders], [("b", ["->", "a", "1"]), ("a", [])])
 
-    def test_a_circle_of_calls_is_found_and_its_calls_are_named(self):
+    def test_a_call_cycle_is_found_and_its_calls_are_named(self):
         self.build(a__a="int b(void); int a(void) { return b(); }", b__b="int c(void); int b(void) { return c(); }",
                    c__c="int a(void); int c(void) { return a(); }", d__d="int a(void); int d(void) { return a(); }")
         self.assertEqual(self.faults(), [
-            "a circle of calls: services/common/a services/common/b services/common/c",
+            "a call cycle: services/common/a services/common/b services/common/c",
             "    services/common/a -> services/common/b 1",
             "    services/common/b -> services/common/c 1",
             "    services/common/c -> services/common/a 1"])
