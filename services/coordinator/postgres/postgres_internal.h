@@ -2,8 +2,8 @@
  * What the files of the PostgreSQL back end share. A connection (struct postgres_db) is used by one thread. Its
  * statements are prepared when they are first used.
  *
- * The example below shows how a statement is run. Its parameters are bound in their order. The connection keeps the
- * first failure of a transaction. After a failure, all later statements of the transaction do nothing.
+ * The example below shows how a statement is run. Bind the parameters of a statement in their order. The connection
+ * keeps the first failure of a transaction. After a failure, all later statements of the transaction do nothing.
  *
  *     struct postgres_query q = postgres_query(d, PG_READ_JOB);
  *     postgres_bind_text(&q, id);

@@ -61,7 +61,7 @@ static const char *find_sqlstate(const char *message)
     return NULL;
 }
 
-/* `step` is the last step of the connection. It shows a failure of TLS, for which libpq has no SQLSTATE.
+/* `step` is the last step of the connection. It shows a failure of TLS, which has no SQLSTATE.
  */
 static void tell_failed_connection(struct postgres_db *d, bool in_time, ConnStatusType step)
 {

@@ -1,5 +1,5 @@
 /* Reads the URL of the database. The URL has a password, so no message of this file quotes the URL. The messages of
- * libpq quote it, so they are not shown. */
+ * libpq quote the URL, so they are not shown. */
 #include <postgresql/libpq-fe.h>
 
 #include "common/files/regular_file.h"

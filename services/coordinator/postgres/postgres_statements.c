@@ -69,8 +69,8 @@ static const struct {
                   ", " NOW_MS},
     [PG_HAND_BACK] = {"UPDATE fantail.job AS job SET state = 'pending', holder = NULL, lease_until_ms = NULL" MINE
                       " RETURNING seq"},
-    /* Skips a fence, because the lost server may have given the next one. Also skips numbers of blocks, because readers
-     * may know blocks that the database has lost. */
+    /* Skips one fence, because the lost server may have given the next fence. Also skips numbers of blocks, because
+     * readers may know blocks that the database has lost. */
     [PG_LET_GO] = {"WITH j AS (UPDATE fantail.job AS job SET state = 'pending', fence = job.fence + 1, holder = NULL,"
                    " lease_until_ms = NULL WHERE job.holder = $1 AND job.state = 'running' RETURNING seq),"
                    " s AS (SELECT pg_get_serial_sequence('fantail.block', 'number')::regclass AS name)"
@@ -301,7 +301,8 @@ bool postgres_run(struct postgres_query *q)
     char name[16];
     if (d->failed || !prepare(d, q->sql)) return false;
     name_of(q->sql, name);
-    /* Set only now, because the query may have been copied: older pointers would point into the first copy. */
+    /* These pointers are set only now: the query may have been copied, and earlier pointers would point into the first
+     * copy. */
     for (int i = 0; i < q->n; i++)
         if (q->numbers[i][0]) q->values[i] = q->numbers[i];
     q->result = take_result(

@@ -52,7 +52,7 @@ bool block_cache_has_room(const struct block_cache *c, uint64_t item, size_t cap
     return c->blocks[find_last(c, 0)].next_item > item;
 }
 
-/* Counts the lines and notes where every 64th begins. Bytes after the last newline do not count as a line. */
+/* Counts the lines, and notes where every 64th line begins. Bytes after the last newline do not count as a line. */
 static void mark_lines(struct cached_block *b)
 {
     const char *at = b->lines.data, *end = at + b->lines.len;

@@ -21,9 +21,9 @@ struct job_watches;
 
 /* The handler of the route. Its path has the parameter `id`. `watches` is borrowed until the exchange is over. */
 void results_reader_handle(struct http_exchange *x, struct job_watches *watches);
-/* Takes over the exchange of a job that has ended, and answers with its results, like a synchronous job. The answer is
- * one document, or lines if the client asks for them. If the job is removed or redriven before the document is
- * complete, the document is cut. */
+/* Takes over the exchange of a job that has ended, and answers it with the job's results, like that of a synchronous
+ * job. The answer is one document, or lines if the client asks for them. If the job is removed or redriven before the
+ * document is complete, the document is cut. */
 void results_reader_answer(struct http_exchange *x, struct job_watches *watches, const char *id);
 
 #endif

@@ -8,10 +8,10 @@
 #define PICK_SCAN  64
 
 /*
- * Chooses the endpoint: the less loaded of two random ones ("power of two choices"), by load per slot, among the
- * endpoints with room for the task. A lane is in its task's array `open` while its endpoint takes attempts and has the
- * task. An open lane that may have room is also in the array `available`. So the cost of a choice does not depend on
- * the number of workers.
+ * Chooses the endpoint. Draws two random endpoints with room for the task, and takes the one with less load per slot
+ * ("power of two choices"). A lane is in its task's array `open` while its endpoint takes attempts and has the task. An
+ * open lane that may have room is also in the array `available`. So the cost of a choice does not depend on the number
+ * of workers.
  */
 static void array_put(struct sched_lane **array, uint32_t *n, struct sched_lane *l, uint32_t *place)
 {

@@ -17,7 +17,7 @@
  * When a job has nothing left to send, a chunk that has been silent for too long gets a second attempt at its
  * unanswered suffix, within max_extra_percent of the job's items. While the job still has something to send, a chunk is
  * sent twice only if its worker seems dead, which means that the worker was silent for much longer. Such a second
- * attempt takes a retry token. The first answer of each item wins.
+ * attempt takes a retry token. The first answer of each item is used.
  *
  * While a worker starts processes for a chunk, the chunk is not late. But if another worker has running processes and
  * room, the chunk is sent to that worker too. None of its items has begun, so this second attempt costs nothing, and
@@ -163,7 +163,7 @@ static uint64_t give_up_hedge(struct sched_chunk *chunk)
     return job->s->now_ns;
 }
 
-/* Returns when to check this job again. */
+/* Checks the job's chunks in flight. Returns when to check them again. */
 static uint64_t scan(struct sched_job *job)
 {
     struct scheduler *s = job->s;

@@ -216,7 +216,7 @@ static void progress(struct sched_attempt *a, uint32_t n, bool measures)
     }
 }
 
-/* When all items of a chunk are answered, its other attempt is cut off. */
+/* If all items of the chunk are answered, cuts off the attempt that has not answered all of them. */
 static void cut_losers(struct sched_chunk *chunk)
 {
     if (chunk_left(chunk) > 0) return;

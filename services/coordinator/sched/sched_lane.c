@@ -7,7 +7,7 @@
 #define WINDOW_SCALE_MIN         (1.0 / 64)
 #define WINDOW_SCALE_STEP        0.02 /* least growth of the scale per answered chunk, after a 429 halved it */
 #define WORKERS_PER_BALANCER_MAX 16384
-#define HOLD_NS                  (2 * NS_PER_S) /* first pause of a lane from which a chunk was taken */
+#define HOLD_NS                  (2 * NS_PER_S) /* first pause of a lane whose chunk was also sent elsewhere */
 #define HOLD_DOUBLINGS           2
 #define HOLD_SILENT_NS           NS_PER_S /* a lane that has answered within this time is not paused */
 

@@ -129,7 +129,7 @@ struct sched_attempt {
 
     /* The scheduler's own. */
     struct list_link link;        /* link on its endpoint's list */
-    struct list_link queue;       /* link on the list of attempts to be cut off, or of those that linger */
+    struct list_link queue;       /* link on the list of attempts to be cut off, or of attempts that linger */
     double weight;                /* weight of one item in the endpoint's load */
     double clock;                 /* the endpoint's service clock at the last answer */
     uint64_t cost_items, cost_ns; /* the cost that its worker reported last */

@@ -1,9 +1,9 @@
 /*
  * Private to the scheduler's files: its objects and the functions between the files. The files, in reading order:
  * scheduler.c (the loop), sched_job.c, sched_chunk.c, sched_attempt.c (the objects and their events), then the
- * decisions: fairness.c (which job), balancer.c (which endpoint), sched_endpoint.c (its window and its health),
- * chunker.c (how many items), retry.c (whether and when items are sent again), blame.c (which item crashed the worker),
- * hedge.c (a second attempt for late items), demand.c (slots wanted).
+ * decisions: fairness.c (which job), balancer.c (which endpoint), sched_endpoint.c (its health), sched_lane.c (its
+ * window), chunker.c (how many items), retry.c (whether and when items are sent again), blame.c (which item crashed the
+ * worker), hedge.c (a second attempt for late items), demand.c (slots wanted).
  */
 #ifndef FANTAIL_COORDINATOR_SCHED_SCHEDULER_INTERNAL_H
 #define FANTAIL_COORDINATOR_SCHED_SCHEDULER_INTERNAL_H
@@ -185,7 +185,7 @@ void chunks_run_slices(struct scheduler *s);
 void chunks_run_settled(struct scheduler *s);
 void chunk_free(struct sched_chunk *chunk);
 
-#define STARTING_NS          (2 * NS_PER_S) /* how long a worker's report that it starts processes holds */
+#define STARTING_NS          (2 * NS_PER_S) /* how long a worker's report of starting processes is valid */
 #define STARTING_PATIENCE_NS (NS_PER_S / 2) /* after this time, items of a starting worker are sent elsewhere */
 
 /* sched_attempt.c */
@@ -262,7 +262,7 @@ struct sched_lane *balancer_pick_running(struct sched_job *job, const struct sch
 struct sched_task *task_get(struct scheduler *s, const char *name);
 /* Frees the task, which must have no jobs left. */
 void task_free(struct sched_task *t);
-/* Returns whether there are endpoints, but none has the task. */
+/* Returns whether there are endpoints, but no endpoint has the task. */
 bool task_is_nowhere(const struct sched_task *t);
 
 /* sched_endpoint.c */

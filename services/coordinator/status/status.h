@@ -35,8 +35,8 @@ struct status {
 struct status status_now(const struct status_source *from);
 /* Returns false when no worker has the task and no job names it. The jobs of a pipeline count for each of its tasks. */
 MUST_CHECK bool status_of_task(const struct status_source *from, const char *task, struct status_demand *demand);
-/* Registers the gauges and counters of /metrics. Each is read when it is rendered. `from` must live until
- * metrics_release(). */
+/* Registers the gauges and counters of /metrics. Their values are read when /metrics is answered. `from` must live
+ * until metrics_release(). */
 void status_register_metrics(const struct status_source *from);
 
 /* What a job waits for. Strings are borrowed. */
