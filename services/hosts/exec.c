@@ -1,5 +1,5 @@
 /*
- * fantail-host-exec: runs a command once for every item. exec_item.h describes how the item is passed to the command.
+ * fantail-host-exec: runs a command once for every item. exec_item.h describes how the command gets the item.
  * exec_answer.h describes how the output becomes an answer. line_io.h describes the protocol. The environment of the
  * command has the job's common value in FANTAIL_COMMON, as JSON, and the span of the item in TRACEPARENT and
  * TRACESTATE, which OpenTelemetry defines.

@@ -38,7 +38,7 @@
 extern "C" {
 #endif
 
-/* One JSON value, valid and without white space around it. Borrowed until fantail_task() returns. */
+/* One valid JSON value, without white space around it. Borrowed until fantail_task() returns. */
 struct fantail_item {
     const char *json; /* NUL-terminated if this is a whole item, not a member of one */
     size_t len;
@@ -289,7 +289,7 @@ static inline int fantail_reply_integer(struct fantail_reply *reply, int64_t val
     return 0;
 }
 
-/* Replies with text as a JSON string, and adds quotes and escapes. If the text is not UTF-8, the item fails with
+/* Replies with a JSON string: adds quotes and escapes to the text. If the text is not UTF-8, the item fails with
  * bad_output. */
 static inline int fantail_reply_string(struct fantail_reply *reply, const char *text, size_t len)
 {

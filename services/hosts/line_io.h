@@ -21,7 +21,7 @@
 struct line_reader {
     char *data;
     size_t start;   /* where the next line begins */
-    size_t scanned; /* there is no newline in [start, scanned) */
+    size_t scanned; /* no newline is in [start, scanned) */
     size_t end;
     size_t alloc;
 };

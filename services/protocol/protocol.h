@@ -29,7 +29,7 @@
 #define TYPE_PROBLEM     "application/problem+json"
 #define TYPE_CHUNK       "application/vnd.fantail.chunk+x-ndjson"
 
-#define PIPELINE_TASKS_MAX 16  /* the most tasks of one job */
+#define PIPELINE_TASKS_MAX 16  /* the largest number of tasks in one job */
 #define TASK_NAME_SIZE     129 /* size of a task's name with its NUL */
 #define TASK_NAME_RULE     "a task's name has up to 128 letters (A to Z, a to z), digits, '.', '_' and '-'"
 
@@ -98,8 +98,8 @@ struct answer_line {
 };
 
 /* Reads one line (without its newline). If `strict` is true, also validates the JSON of V; otherwise checks only the
- * frame, which is enough for bytes that were validated before. For a value it allocates nothing. A line with an error
- * may take longer. */
+ * frame, which is enough for bytes that were validated before. For a value it allocates nothing. Parsing a line with an
+ * error may take longer and may allocate. */
 struct answer_line answer_line_parse(const char *line, size_t len, bool strict);
 
 #endif

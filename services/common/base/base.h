@@ -1,6 +1,6 @@
 /*
- * Basics for every file: array sizes, results that must be checked, ways to end the program, allocation, a clock. Knows
- * nothing of jobs or sockets.
+ * Basics for every file: array sizes, results that must be checked, ways to end the program, allocation, a clock. This
+ * header does not know jobs or sockets.
  */
 #ifndef FANTAIL_COMMON_BASE_BASE_H
 #define FANTAIL_COMMON_BASE_BASE_H
@@ -18,7 +18,7 @@
 #define TEXT_OF_(text)          #text
 #define MUST_CHECK              __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, first) __attribute__((format(printf, fmt, first)))
-/* Versions 14 and 19 of clang-format format this line differently. */
+/* Versions 14 and 19 of clang-format disagree about this line. */
 /* clang-format off */
 #define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 /* clang-format on */
@@ -35,16 +35,16 @@ _Noreturn void fantail_bug(const char *file, int line, const char *fmt, ...) PRI
 /* Prints "program: message" on stderr and exits with `status`. Only a main.c may call it, and only at start-up. */
 _Noreturn void die(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* Allocation that cannot fail: if memory runs out, the program ends with BUG(), because a service without a few free
- * bytes could not answer anyway. Check a size that a peer controls against limits.h first. */
+/* Allocation that cannot fail: if memory runs out, the program ends with BUG(), because a service without free memory
+ * could not even answer with an error. Check a size that a peer controls against limits.h first. */
 MUST_CHECK void *xmalloc(size_t size);
 MUST_CHECK void *xcalloc(size_t count, size_t size);
 MUST_CHECK void *xrealloc(void *ptr, size_t size);
 MUST_CHECK char *xstrdup(const char *s);
 MUST_CHECK char *xstrndup(const char *s, size_t len);
 
-/* Returns the monotonic time in nanoseconds (CLOCK_MONOTONIC). Pure modules never call it: they get the time as an
- * argument. */
+/* Returns the monotonic time in nanoseconds (CLOCK_MONOTONIC). Pure modules never call now_ns(): they get the time as
+ * an argument. */
 uint64_t now_ns(void);
 
 #endif

@@ -26,12 +26,12 @@ MUST_CHECK bool buf_reserve(struct buf *b, size_t extra);
 /* Returns how many bytes buf_reserve() would allocate for `extra` more bytes; 0: none. For memory_has_room(). */
 size_t buf_growth(const struct buf *b, size_t extra);
 /* Call it before adding `extra` bytes to something of unknown length. If b is already long, allocates memory for
- * `guess` bytes in all, up to 4 MiB, because growing step by step would copy the bytes twice. `guess` is 0 if the
- * length cannot be guessed. */
+ * `guess` bytes in all, up to 4 MiB, because growing step by step would copy the bytes twice. `guess` is the expected
+ * final length; 0: unknown. */
 void buf_expect(struct buf *b, size_t extra, size_t guess);
-/* Frees unused memory, if there is much of it. */
+/* Frees the unused memory of b if it is much. */
 void buf_trim(struct buf *b);
-/* The functions below append. If the bytes would exceed the cap, they append nothing and return false. */
+/* The functions below append. If the bytes would exceed the cap, these functions append nothing and return false. */
 bool buf_add(struct buf *b, const void *data, size_t len);
 bool buf_add_str(struct buf *b, const char *s);
 bool buf_add_char(struct buf *b, char c);
@@ -43,7 +43,7 @@ bool buf_add_json_string(struct buf *b, const char *s, size_t len);
 
 /* Drops `len` bytes from the front, and moves the rest. */
 void buf_drop_front(struct buf *b, size_t len);
-/* Returns the bytes with a NUL after them. The NUL is not counted in len. The bytes are borrowed until the next call
+/* Returns the bytes with a NUL after them. The NUL is not counted in len. The result is borrowed until the next call
  * that changes b. */
 const char *buf_cstr(struct buf *b);
 /* Hands the memory to the caller, who must free() it, and leaves b empty. Returns NULL when b was empty. */

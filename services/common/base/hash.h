@@ -39,7 +39,8 @@ struct hash_table {
 void hash_add(struct hash_table *t, struct hash_link *link, uint64_t hash);
 /* Removes the link, which must be in this table. */
 void hash_remove(struct hash_table *t, struct hash_link *link);
-/* Returns the first link with this hash, or the next one after `after`. Returns NULL when there is none. */
+/* Returns the first link with this hash, or, if `after` is not NULL, the next one after it. Returns NULL when there is
+ * none. */
 struct hash_link *hash_find(struct hash_table *t, uint64_t hash, const struct hash_link *after);
 void hash_release(struct hash_table *t);
 

@@ -1,7 +1,7 @@
 /*
  * A binary heap of nodes that are members of other structs: the node with the smallest key is the first. Setting,
- * changing and removing a key cost O(log n); nodes with equal keys come in an arbitrary order, which is the same in
- * every run. The heap owns its array; the nodes belong to the structs that embed them.
+ * changing and removing a key cost O(log n); the order of nodes with equal keys is arbitrary, but the same in every
+ * run. The heap owns its array; the nodes belong to the structs that embed them.
  */
 #ifndef FANTAIL_COMMON_BASE_HEAP_H
 #define FANTAIL_COMMON_BASE_HEAP_H

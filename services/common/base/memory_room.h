@@ -1,8 +1,8 @@
 /*
  * Tells whether there is memory for a large block. A small allocation never returns NULL (base.h): if memory runs out,
- * the program ends, and the work of all jobs is lost. So before a service allocates something large for one job, such
- * as a part of a long item, it calls memory_has_room(). If this function returns false, the job ends with an error, and
- * other jobs continue.
+ * the program ends, and the work of all jobs is lost. So a service calls memory_has_room() before it allocates a large
+ * block for one job, for example for a part of a long item. If this function returns false, the job ends with an error,
+ * and other jobs continue.
  *
  * The answer considers only the limits that make an allocation fail (ulimit -v, ulimit -d). It does not consider a
  * container's memory limit: the kernel kills a process that exceeds that limit.
@@ -21,7 +21,7 @@
  * microsecond. */
 MUST_CHECK bool memory_has_room(size_t bytes);
 
-/* Returns whether `bytes` can be allocated. By default it asks the kernel; a test sets another function. */
+/* Returns whether `bytes` can be allocated. By default this function asks the kernel; a test sets another one. */
 extern bool (*memory_probe)(size_t bytes);
 
 #endif

@@ -3,7 +3,7 @@
 #include <time.h>
 
 #define UNITS_MEASURED 32  /* units per measurement; a measurement for each unit would cost too many system calls */
-#define DECAY          0.1 /* the sums lose this share for each UNITS_MEASURED units */
+#define DECAY          0.1 /* the sums decay by this share after each UNITS_MEASURED units */
 #define PRIOR_UNITS    2.0 /* weight of the prior */
 #define PRIOR_BYTE_NS  1.0
 #define PRIOR_BYTES    4096.0
@@ -55,7 +55,7 @@ uint64_t unit_cost_measure(struct unit_cost *c, uint64_t cpu_ns)
     c->cpu_ns = cpu_ns;
     c->n = c->bytes = 0;
     double determinant = c->nn * c->bb - c->nb * c->nb;
-    /* When all units had about the same size, the fit cannot separate units from bytes. In that case the prior is used
+    /* When all units had about the same size, the fit cannot separate units from bytes. In this case the prior is used
      * as the cost of a byte. */
     bool alike = determinant < 0.01 * c->nn * c->bb;
     double unit = alike ? (c->ny - PRIOR_BYTE_NS * c->nb) / c->nn : (c->ny * c->bb - c->by * c->nb) / determinant;

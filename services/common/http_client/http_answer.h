@@ -31,7 +31,7 @@ enum http_answer_state {
     HTTP_ANSWER_IN_BODY_TO_CLOSE,
     HTTP_ANSWER_AT_CHUNK_SIZE,
     HTTP_ANSWER_IN_CHUNK,     /* `left` bytes of the chunk have yet to come */
-    HTTP_ANSWER_AT_CHUNK_END, /* before the line end after a chunk */
+    HTTP_ANSWER_AT_CHUNK_END, /* at the line end after a chunk */
     HTTP_ANSWER_AT_TRAILER,
     HTTP_ANSWER_AT_END,
 };
@@ -52,8 +52,8 @@ struct http_answer {
 void http_answer_release(struct http_answer *a);
 /* Prepares for a new answer. Does not free the memory of `line`. */
 void http_answer_begin(struct http_answer *a, bool to_head);
-/* Takes bytes from the front of *at, and returns their kind. *part and *len are the line or the piece, borrowed until
- * the next call. Call it again until it returns HTTP_ANSWER_NONE, END or FAULT. */
+/* Takes bytes from the front of *at, and returns what they are. Sets *part and *len to the line or the piece of the
+ * body, which is borrowed until the next call. Call it again until it returns HTTP_ANSWER_NONE, END or FAULT. */
 MUST_CHECK enum http_answer_part http_answer_next(struct http_answer *a, const char **at, size_t *left,
                                                   const char **part, size_t *len);
 /* Returns whether the answer would be complete if the connection ended now. */

@@ -4,7 +4,7 @@
 #include "common/observe/log.h"
 
 #define SPARE_CALLS     1024 /* spare calls kept, about 8 KiB each; creating a call costs as much as sending one */
-#define MAX_CONNECTIONS 4096 /* idle connections kept; curl's default would depend on the number of calls */
+#define MAX_CONNECTIONS 4096 /* limit of idle connections; curl's default would depend on the number of calls */
 
 static const char *const state_names[] = {
     [CALL_SPARE] = "spare",         [CALL_NEW] = "new",     [CALL_RUNNING] = "running",

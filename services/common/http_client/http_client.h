@@ -23,9 +23,9 @@ struct http_call;
 
 enum http_call_outcome {
     HTTP_CALL_OK,            /* a whole answer, whatever its status */
-    HTTP_CALL_NOT_CONNECTED, /* no connection: the request was certainly not delivered */
+    HTTP_CALL_NOT_CONNECTED, /* there is no connection: the request was certainly not delivered */
     HTTP_CALL_LOST,          /* the connection died after the request, or a part of it, was sent */
-    HTTP_CALL_TIMED_OUT,     /* no connection in time, or silence for too long */
+    HTTP_CALL_TIMED_OUT,     /* no connection was made in time, or nothing was received for too long */
     HTTP_CALL_REFUSED_BY_US, /* on_body returned false */
 };
 
@@ -34,7 +34,7 @@ struct http_call_result {
     int status;         /* 0 when no status line came */
     bool sent_body;     /* at least one byte of the request was sent */
     bool closes;        /* the answer has Connection: close */
-    const char *reason; /* one sentence; borrowed until on_end returns */
+    const char *reason; /* one sentence that says how the call ended; borrowed until on_end returns */
     /* NULL, or why there is no TLS connection; the outcome is then HTTP_CALL_NOT_CONNECTED.
      *     of the peer's certificate: wrong_name, expired, not_yet_valid, unknown_authority, revoked, wrong_purpose,
      *                                not_trusted
@@ -76,9 +76,9 @@ struct http_client_options {
     uint64_t max_connection_age_ms; /* older connections are not reused, so that a load balancer can choose again; 0: no
                                        limit */
     size_t receive_bytes;           /* size of curl's receive buffer; 0: 64 KiB */
-    /* Our certificate, and the authorities that https trusts instead of the system's. A call uses the content of the
-     * store at the time when the call starts. NULL: no certificate, and the system's authorities. Borrowed; must
-     * outlive the client. */
+    /* Holds our certificate, and the authorities that https trusts instead of those of the system. A call uses the
+     * content of the store at the time when the call starts. NULL: no certificate, and the system's authorities.
+     * Borrowed; must outlive the client. */
     struct tls_store *tls;
 };
 

@@ -139,7 +139,7 @@ static void set_method(struct http_call *call, const struct http_call_options *o
     const char *method = options->method ? options->method : "GET";
     bool post = strcmp(method, "POST") == 0, body = options->body_bytes > 0;
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
-    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L); /* this also undoes NOBODY and POST of an earlier call */
+    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L); /* this also resets the options NOBODY and POST of an earlier call */
     if (post || body) {
         curl_easy_setopt(easy, CURLOPT_POST, 1L);
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)options->body_bytes);

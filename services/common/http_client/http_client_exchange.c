@@ -84,7 +84,7 @@ static bool feed(struct http_call *call, const char *bytes, size_t left)
     }
 }
 
-/* Reads once. *more tells whether the socket may hold more bytes. */
+/* Calls recv() once. Sets *more to whether the socket may hold more bytes. */
 static bool read_some(struct http_call *call, bool *more)
 {
     struct http_client *c = call->client;

@@ -55,7 +55,7 @@ enum call_state {
 enum call_flow {
     CALL_FLOW_SHORT, /* read as soon as its socket is readable */
     CALL_FLOW_LONG,  /* read in turns; when its socket is readable, the call joins the queue */
-    CALL_FLOW_READY, /* in the queue; there are bytes to read */
+    CALL_FLOW_READY, /* in the queue; its socket has bytes to read */
     CALL_FLOW_HELD,  /* in the queue; curl does not read it until its turn */
     CALL_FLOW_COUNT
 };
@@ -74,7 +74,7 @@ struct http_call {
     enum call_flow flow;
     uint64_t number; /* number of the call in debug lines */
     CURL *easy;
-    CURLSH *pool;                     /* the pool that the easy handle uses; NULL: none yet */
+    CURLSH *pool;                     /* the pool that the easy handle uses; NULL: the handle has no pool yet */
     struct http_call_options options; /* pointers to the caller's strings are invalid after http_call_start() */
     CURLU *url;                       /* the parsed URL; NULL: not made yet */
     struct buf url_text;              /* the text that `url` was parsed from; empty when that text cannot be parsed */
@@ -144,7 +144,7 @@ struct http_client {
     CURLSH *pools[HTTP_CLIENT_POOLS];         /* kept connections; made when they are first used */
     struct list kept[HTTP_CLIENT_KEPT_LISTS]; /* kept wires by the hash of their address, the latest first */
     struct list kept_by_age;                  /* all kept wires, the oldest first */
-    char *room;                               /* for the bytes of one recv(); NULL: none yet */
+    char *room;                               /* buffer for the bytes of one recv(); NULL: not allocated yet */
     struct call_list calls[CALL_STATE_COUNT];
     uint64_t started; /* calls so far */
     unsigned busy;    /* above 0 inside curl and client_settle(): calls then change state later, in client_settle() */
@@ -169,7 +169,7 @@ static inline bool call_is_over(const struct http_call *call)
 
 /* http_client.c */
 void call_move(struct http_call *call, enum call_state to);
-/* Reports the end of a call, which must not be used afterwards. The client must be marked as busy. */
+/* Reports the end of a call. Do not use the call afterwards. The client must be marked as busy. */
 void call_end(struct http_call *call, const struct http_call_result *result);
 void call_add_to_curl(struct http_call *call);
 /* Carries out the steps that were postponed while curl was busy, and reports the calls that ended. Does nothing while

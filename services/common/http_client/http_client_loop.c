@@ -41,11 +41,11 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *client)
     return 0;
 }
 
-/* A call must be sent before the loop sleeps. The step after the poll sends the calls that this turn's events started.
- * The step before sleep sends the calls that were started after that step. A callback that runs in the step before
- * sleep may give work to another part of the program, whose own step has already run. So after such a callback the loop
- * does not sleep. Without such a callback the loop may sleep even right after it sent a call, because the peer often
- * needs this processor to answer. */
+/* Makes the loop send the new calls before it sleeps. The step after the poll sends the calls that this turn's events
+ * started. The step before sleep sends the calls that were started after that step. A callback that runs in the step
+ * before sleep may give work to another part of the program, whose own step has already run. So after such a callback
+ * the loop does not sleep. Without such a callback the loop may sleep even right after it sent a call, because the peer
+ * often needs this processor to answer. */
 void client_kick(struct http_client *c)
 {
     if (c->kicked || c->freed) return;

@@ -30,7 +30,7 @@ static const char *fault_of_certificate(long verify, const char *text)
 }
 
 /* Returns whether the text names a TLS alert about our certificate: the peer does not accept our certificate, or
- * demands one when we have none. */
+ * demands one although we have none. */
 static bool refuses_us(const char *text)
 {
     static const char *const alerts[] = {"certificate required",    "unknown ca",          "bad certificate",

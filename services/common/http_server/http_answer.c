@@ -80,8 +80,8 @@ static bool begin_stream(struct http_exchange *x)
     return true;
 }
 
-/* Returns where the header begins in `headers`, and sets *len to the length of its name and value. Returns headers->len
- * if the header is not set. */
+/* Returns the offset of the header in `headers`, and sets *len to the length of its name and value. Returns
+ * headers->len if the header is not set. */
 static size_t find_header(const struct buf *headers, const char *name, size_t *len)
 {
     size_t at = 0;
@@ -156,7 +156,7 @@ int http_exchange_status(const struct http_exchange *x)
     return x->status;
 }
 
-/* Returns false when the client is gone; then no answer is sent. */
+/* Returns false if the client is gone; the caller must then send no answer. */
 static bool begin_answer(struct http_exchange *x, int status, const char *content_type)
 {
     if (http_exchange_answered(x)) BUG("a second answer to one request");

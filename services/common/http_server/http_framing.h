@@ -23,7 +23,7 @@
 
 enum http_framing_state {
     HTTP_FRAMING_START,      /* before the first message, or between two messages */
-    HTTP_FRAMING_EMPTY_LINE, /* in the empty line before a request */
+    HTTP_FRAMING_EMPTY_LINE, /* inside the empty line before a request */
     HTTP_FRAMING_METHOD,
     HTTP_FRAMING_TARGET,
     HTTP_FRAMING_VERSION,
@@ -36,7 +36,7 @@ enum http_framing_state {
     HTTP_FRAMING_BODY,
     HTTP_FRAMING_CHUNK_SIZE,
     HTTP_FRAMING_EXTENSION,
-    HTTP_FRAMING_QUOTED, /* in a quoted value of an extension */
+    HTTP_FRAMING_QUOTED, /* inside a quoted value of an extension */
     HTTP_FRAMING_ESCAPED,
     HTTP_FRAMING_CHUNK_LINE_END,
     HTTP_FRAMING_CHUNK,
@@ -65,7 +65,7 @@ struct http_framing {
     uint8_t state, field;
     uint8_t seen[HTTP_FIELD_COUNT]; /* how often each field came */
     uint8_t host_part;
-    uint8_t digits; /* digits so far of a length or of a chunk's size */
+    uint8_t digits; /* number of digits so far in a length or in a chunk's size */
     uint8_t word_len;
     uint16_t fields_n;
     bool is_http_1_0, is_options;
@@ -89,7 +89,7 @@ struct http_framing {
 size_t http_framing_feed(struct http_framing *f, char *data, size_t len, size_t *whole);
 /* Returns true if a part of a head has come, but not the end of the head. */
 bool http_framing_in_head(const struct http_framing *f);
-/* Returns the Origin of the last head, or NULL. It is borrowed from f until more bytes are read. */
+/* Returns the Origin of the last head, or NULL. The Origin is borrowed from f until more bytes are read. */
 const char *http_framing_origin(const struct http_framing *f);
 /* Looks for the Origin in the bytes after a fault. This is the only use of these bytes. */
 void http_framing_find_origin(struct http_framing *f, const char *rest, size_t len);

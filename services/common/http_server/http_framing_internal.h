@@ -18,7 +18,7 @@ void http_framing_field(struct http_framing *f, unsigned char c);
 void http_framing_name(struct http_framing *f, unsigned char c);
 void http_framing_value_start(struct http_framing *f, unsigned char c);
 void http_framing_value(struct http_framing *f, unsigned char c);
-/* Returns what is wrong with the head as a whole, or NULL. */
+/* Call it at the end of a head. Returns what is wrong with the head, or NULL. */
 const char *http_framing_head_fault(const struct http_framing *f);
 
 /* http_framing_chunks.c: sizes of chunks and their extensions */

@@ -3,7 +3,7 @@
  * the kernel send a reset. The reset can overtake the answer, and the client then sees a lost connection instead of the
  * answer. So a second descriptor keeps the socket open for a while after libmicrohttpd has closed the first. The server
  * reads and drops a part of the body. The rest stays in the kernel's buffer, and when this buffer is full, the client
- * cannot send more. The second descriptor is closed when the client closes.
+ * cannot send more. The server closes the second descriptor when the client closes the connection.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -148,8 +148,8 @@ static enum MHD_Result decode_argument(void *cls, enum MHD_ValueKind kind, const
     return MHD_YES;
 }
 
-/* libmicrohttpd is set up not to decode, because the route templates need the path undecoded. So the query is decoded
- * here. */
+/* libmicrohttpd is set up not to decode, because the route templates need the path undecoded. So this function decodes
+ * the query. */
 static void parse_query(const struct http_exchange *x)
 {
     if (x->query_parsed) return;

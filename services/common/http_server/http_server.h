@@ -10,9 +10,9 @@
  *     route's handle()  ->  body()*  ->  body_end()  ->  [answer sent]  ->  closed()
  * handle() runs when the headers are in. Before it returns, handle() must answer or call http_exchange_accept(). If the
  * route answers before the body is complete, the server reads and drops the rest of the body, and then sends the
- * answer. Once an exchange is answered, body() and body_end() are no longer called. closed() is called last and exactly
- * once for an accepted exchange, and then the pointer is invalid. The server calls closed() from the loop or from
- * http_server_stop().
+ * answer. Once an exchange is answered, body() and body_end() are no longer called. closed() is called last, exactly
+ * once for an accepted exchange; after it, the pointer to the exchange is invalid. The server calls closed() from the
+ * loop or from http_server_stop().
  *
  * Every answer tells proxies not to store it (Cache-Control), unless the route sets this header. A streamed answer also
  * tells proxies to pass on each piece without delay.
@@ -135,7 +135,7 @@ const char *http_exchange_header(const struct http_exchange *x, const char *name
 /* Returns how often the request has this header. Appends the values to `joined`, separated by commas; appends nothing
  * if they would exceed the cap. `joined` may be NULL. */
 unsigned http_exchange_header_all(const struct http_exchange *x, const char *name, struct buf *joined);
-/* Writes the numeric address of the peer, without its port. Returns false if the peer has no such address (a socket
+/* Writes the numeric address of the peer, without the port. Returns false if the peer has no such address (a socket
  * file), or has hung up. */
 MUST_CHECK bool http_exchange_peer(const struct http_exchange *x, char *text, size_t size);
 /* Writes the numeric address and the port of our side of the connection: "10.0.0.7:8080" or "[fd00::7]:8080". Returns

@@ -84,7 +84,7 @@ enum http_tls_state {
 struct http_param {
     const char *name;
     size_t name_len;
-    const char *value; /* decoded, in the exchange's params_text */
+    const char *value; /* the decoded value, in the exchange's params_text */
 };
 
 struct http_connection {
@@ -97,17 +97,18 @@ struct http_connection {
     enum http_peer peer;
     bool used;                   /* a request has come, so the connection may be idle for the keep-alive time */
     bool lingers;                /* the last answer was sent before the request's body was read */
-    struct http_framing framing; /* reads the bytes that were received */
+    struct http_framing framing; /* checks the bytes that were received */
     uint64_t heads, answered; /* requests that the library has begun; requests it has ended; `framing` may be ahead */
-    uint64_t since_ms;        /* when we began to wait for the next head, or for more of the body */
+    uint64_t since_ms;        /* when the server began to wait for the next head, or for more of the body */
     uint64_t head_began_ms;   /* when the first byte of the next head came; 0: it has not come yet */
     void *first_data;         /* where the library put the first bytes */
     void *memory;             /* where the library will put the next head; NULL: unknown */
-    struct epoll_event watch; /* what the library watches the socket for; no events: it does not watch it */
-    bool watched_for_room;    /* the library's epoll set reports when the socket has room to send */
-    bool has_room;            /* the library's last send sent all bytes; false before the first send */
-    uint64_t moved_in_turn;   /* the server's turn in which the connection last received, sent or handed over bytes */
-    uint64_t still_in_turn;   /* the turn in which the connection became suspect (http_progress.c); 0: not suspect */
+    struct epoll_event
+        watch;              /* the events that the library watches the socket for; none: it does not watch the socket */
+    bool watched_for_room;  /* the library's epoll set reports when the socket has room to send */
+    bool has_room;          /* the library's last send sent all bytes; false before the first send */
+    uint64_t moved_in_turn; /* the server's turn in which the connection last received, sent or handed over bytes */
+    uint64_t still_in_turn; /* the turn in which the connection became suspect (http_progress.c); 0: not suspect */
 
     gnutls_session_t tls; /* the library's session; NULL without TLS */
     enum http_tls_state tls_state;
@@ -240,7 +241,7 @@ struct http_server {
     struct http_unsent_socket *unsent;
     struct http_exchange *free_exchanges;
     unsigned free_count, open_exchanges;
-    uint64_t arrive_end_ms;     /* when the draining server stops accepting; 0: it does not drain */
+    uint64_t arrive_end_ms;     /* when the draining server stops accepting; 0: the server does not drain */
     uint64_t close_idle_end_ms; /* the deadline for peers to close idle connections; 0: they were not asked to */
     char *scratch;              /* HTTP_SCRATCH_BYTES, for the first piece of a streamed answer */
     struct http_tls tls;
@@ -271,7 +272,7 @@ bool http_connection_free_memory(struct http_connection *c);
 void http_connection_reject(struct http_connection *c, int status, const char *detail);
 /* Like http_server_close_idle(), for one connection. */
 void http_connection_close_idle(struct http_connection *c);
-/* Returns whether bytes that were sent on this socket are still in the kernel. */
+/* Returns whether the kernel still has bytes that were sent on this socket and not received by the peer. */
 bool http_connection_has_unsent(int fd);
 void http_connection_free_unsent(struct http_server *s);
 
@@ -314,7 +315,8 @@ void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **co
 void http_exchange_move(struct http_exchange *x, enum http_stage to);
 /* Call it only inside a callback of libmicrohttpd. */
 void http_exchange_suspend(struct http_exchange *x);
-/* If this turn has lasted long, makes the exchange wait for the server's next turn, and returns true. */
+/* If this turn has lasted long, makes the exchange wait for the server's next turn and returns true; otherwise returns
+ * false. */
 bool http_exchange_park(struct http_exchange *x);
 /* Resumes the woken exchanges, unless the last call was a moment ago. In that case, gives the server another turn
  * soon. */
@@ -349,7 +351,7 @@ void http_tls_bye(struct http_connection *c);
 /* http_library.c: the library's log */
 void http_library_log(void *cls, const char *format, va_list args);
 
-/* http_request.c: checks the head. Returns false after answering x with an error. */
+/* http_request.c: checks the head. On a fault, answers x with an error and returns false. */
 MUST_CHECK bool http_request_check(struct http_exchange *x);
 size_t http_percent_decode(char *s);
 /* Returns the path of a request target in origin or absolute form. The path is a part of `url`, or a static string. */
@@ -361,7 +363,7 @@ MUST_CHECK bool http_route_find(struct http_exchange *x);
 /* http_problem.c */
 /* Returns the detail text for a status that the server itself answers with. */
 const char *http_problem_detail(int status);
-/* Answers with 413, naming the length of the body. */
+/* Answers with 413 and the length of the body. */
 void http_answer_body_too_long(struct http_exchange *x);
 void http_problem_body(struct buf *b, int status, const char *members, const char *detail);
 const char *http_status_title(int status);

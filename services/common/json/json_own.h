@@ -1,8 +1,8 @@
 /*
- * Checks JSON texts whose meaning fantail defines, such as task.json. In each object the names must differ. Every
- * string must be text without a NUL character and without a lone surrogate. Without these rules, two programs could
- * interpret the same text differently, and a string could be cut or changed when it becomes a C string. Items are not
- * checked, because their meaning is up to the user. A pure module.
+ * Checks JSON texts whose meaning fantail defines, such as task.json. All names in an object must differ. Every string
+ * must be text without a NUL character and without a lone surrogate. Without these rules, two programs could interpret
+ * the same text differently, and a string could be cut or changed when it becomes a C string. Items are not checked,
+ * because their meaning is up to the user. A pure module.
  */
 #ifndef FANTAIL_COMMON_JSON_JSON_OWN_H
 #define FANTAIL_COMMON_JSON_JSON_OWN_H
@@ -10,8 +10,8 @@
 #include "common/base/base.h"
 #include "common/json/json_walk.h"
 
-/* Checks a valid JSON text, down to eight levels. If it returns false, *offset is the position of the name or string,
- * and *error is a static sentence. */
+/* Checks a valid JSON text, down to eight levels. On a fault, returns false and sets *offset to the position of the
+ * name or string, and *error to a static sentence. */
 MUST_CHECK bool json_own_check(const char *text, size_t len, size_t *offset, const char **error);
 /* Checks only the names of one object, not its values. Returns true for a value that is not an object. */
 MUST_CHECK bool json_own_check_names(const char *text, size_t len, size_t *offset, const char **error);

@@ -1,7 +1,7 @@
 /*
  * Reads small JSON texts in place: one level at a time, as slices of the text, without a tree. Numbers keep all their
- * digits, which a tree of doubles would lose. Each level is scanned again, so use this module for options and
- * envelopes, not for deep or large documents. A pure module.
+ * digits; a tree of doubles would lose some. Each level is scanned again, so use this module for options and envelopes,
+ * not for deep or large documents. A pure module.
  */
 #ifndef FANTAIL_COMMON_JSON_JSON_WALK_H
 #define FANTAIL_COMMON_JSON_JSON_WALK_H

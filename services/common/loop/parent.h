@@ -1,4 +1,4 @@
-/* Ties the life of this process to that of its parent. */
+/* Makes this process end when its parent ends. */
 #ifndef FANTAIL_COMMON_LOOP_PARENT_H
 #define FANTAIL_COMMON_LOOP_PARENT_H
 

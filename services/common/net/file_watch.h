@@ -1,7 +1,7 @@
 /*
- * Notices when files change. Kubernetes replaces a mounted Secret by changing a symbolic link; other tools write one
- * file after the other in place. So the files are checked every few seconds by their paths. A change is reported once
- * the files differ from those that the owner last read, and have stopped changing.
+ * Notices when files change. Kubernetes replaces a mounted Secret by changing a symbolic link; other tools overwrite
+ * one file after another. So the files are checked every few seconds by their paths. A change is reported once the
+ * files differ from those that the owner last read, and have stopped changing.
  *
  * This module does not know what the files contain. Single-threaded.
  */
@@ -39,7 +39,7 @@ void file_watch_reading(struct file_watch *w);
 /* Returns whether the files have changed since the last file_watch_reading(). Other changes may still follow. */
 bool file_watch_differs(const struct file_watch *w);
 /* From now on the loop calls changed(data) after a change. changed() must call file_watch_reading() and then read the
- * files. Does not keep the loop alive. Does nothing without a path. */
+ * files. The watch does not keep the loop alive. Does nothing without a path. */
 void file_watch_start(struct file_watch *w, uv_loop_t *loop, void (*changed)(void *data), void *data);
 /* A zeroed watch is fine. The loop must keep running until the timer is closed. */
 void file_watch_stop(struct file_watch *w);

@@ -14,7 +14,7 @@ enum media_form {
     MEDIA_JSON,   /* application/json, text/json */
     MEDIA_NDJSON, /* ndjson, jsonl, jsonlines, json-lines and ldjson */
     MEDIA_TEXT,   /* text/plain */
-    MEDIA_FORM,   /* application/x-www-form-urlencoded, the default of curl -d for any kind of body */
+    MEDIA_FORM,   /* application/x-www-form-urlencoded; curl -d sends this type by default for any body */
     MEDIA_OTHER
 };
 

@@ -65,7 +65,7 @@ static_assert(TLS_FILE_COUNT <= FILE_WATCH_MAX, "all files are watched");
  * tls_material_load(). If no path is given, the store is empty, and `current` is NULL. `words` is borrowed. */
 MUST_CHECK bool tls_store_init(struct tls_store *t, const struct tls_files *files, const struct tls_words *words,
                                const char **option, char *err, size_t err_size);
-/* Begins to watch the files for changes. This does not keep the loop alive. */
+/* Begins to watch the files for changes. The watch does not keep the loop alive. */
 void tls_store_watch(struct tls_store *t, uv_loop_t *loop);
 /* Reads the files again now, even if they have not changed. */
 void tls_store_reload(struct tls_store *t);

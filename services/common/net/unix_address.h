@@ -14,7 +14,7 @@
 /* The longest path, in bytes. It is the kernel's limit. */
 #define UNIX_PATH_BYTES (sizeof((struct sockaddr_un *)NULL)->sun_path - 1)
 
-/* Returns the path in an address of this form, or NULL for another form. The address may be NULL. */
+/* Returns the path of an address of the form unix:PATH, or NULL for any other address. The address may be NULL. */
 const char *unix_address_path(const char *address);
 /* Fills *a. Returns the length for bind() and connect(); 0: the path is empty or too long. */
 MUST_CHECK socklen_t unix_address_fill(struct sockaddr_un *a, const char *path);

@@ -46,7 +46,7 @@ struct log_field {
 #define LOG_I64(n, v)       ((struct log_field){.name = (n), .kind = LOG_KIND_I64, .as.i64 = (int64_t)(v)})
 #define LOG_F64(n, v)       ((struct log_field){.name = (n), .kind = LOG_KIND_F64, .as.f64 = (v)})
 #define LOG_BOOL(n, v)      ((struct log_field){.name = (n), .kind = LOG_KIND_BOOL, .as.boolean = (v)})
-/* Takes nanoseconds, and writes milliseconds with a fraction. */
+/* The value is in nanoseconds; it is written as milliseconds with a fraction. */
 #define LOG_MS(n, ns) ((struct log_field){.name = (n), .kind = LOG_KIND_MS, .as.u64 = (uint64_t)(ns)})
 /* Ends the fields. The macros below add it. */
 #define LOG_END ((struct log_field){.kind = LOG_KIND_END})
@@ -76,7 +76,8 @@ void log_set_plain(bool plain);
 void log_set_fd(int fd);
 /* Adds "service":name to every later line; NULL adds nothing. `name` is borrowed. */
 void log_set_service(const char *name);
-/* If true, lines below the level error wait for log_flush(). Set it in programs that flush once per loop turn. */
+/* If true, lines below the level error wait for log_flush(). Use it in programs that flush once per turn of the
+ * loop. */
 void log_set_deferred(bool deferred);
 /* Writes the waiting lines, without blocking. A service calls it in every loop turn. */
 void log_flush(void);

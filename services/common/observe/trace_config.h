@@ -29,7 +29,7 @@ struct trace_config {
     unsigned note_count;
 };
 
-/* `get` is getenv() or a function like it. On failure it returns false, and nothing must be released. err then has a
+/* `get` is getenv() or a similar function. On failure it returns false, and nothing must be released. err then has a
  * sentence that begins with the variable's name. */
 MUST_CHECK bool trace_config_read(struct trace_config *c, const char *(*get)(const char *name), char *err,
                                   size_t err_size);

@@ -1,6 +1,6 @@
 /*
- * W3C Trace Context: the ids of a span as services pass them on (`traceparent`), and whether its trace is recorded. A
- * pure module: randomness is an argument, and nothing is allocated.
+ * W3C Trace Context: the header `traceparent`, in which services pass on the ids of a span and whether its trace is
+ * recorded. A pure module: randomness is an argument, and nothing is allocated.
  *
  * This module does not read `tracestate`. Services pass `tracestate` on unchanged, or drop it if `traceparent` is
  * invalid.
@@ -46,7 +46,7 @@ struct trace_sampler {
 /* Makes the context of a new span. The span belongs to the parent's trace, or to a new trace if `parent` is NULL. */
 void trace_context_child(struct trace_context *t, const struct trace_context *parent, const struct trace_sampler *s,
                          struct trace_random *r);
-/* Makes the context for a child of one of our own spans. The child is recorded if its parent is. */
+/* Makes the context for a child of one of our own spans. The child is recorded if its parent is recorded. */
 void trace_context_inner(struct trace_context *t, const struct trace_context *parent, struct trace_random *r);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Spans that wait for the collector, in batches. A batch is the body of one request. Spans are added to a batch until
- * it is full or is being sent. The queue limits the number of spans and their bytes, and refuses a span that does not
- * fit. A pure module.
+ * Batches of spans that wait for the collector. A batch is the body of one request. Spans are added to a batch until it
+ * is full or is being sent. The queue limits the number of spans and their bytes, and refuses a span that does not fit.
+ * A pure module.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_TRACE_QUEUE_H
 #define FANTAIL_COMMON_OBSERVE_TRACE_QUEUE_H
@@ -27,8 +27,8 @@ struct trace_queue {
 MUST_CHECK bool trace_queue_add(struct trace_queue *q, const struct span *s, uint64_t unix_offset_ns);
 /* Returns whether the first batch can be sent without waiting for more spans. */
 bool trace_queue_is_due(const struct trace_queue *q);
-/* Closes the first batch to more spans and returns it, or returns NULL if there is none. The batch stays the first
- * until it is dropped. */
+/* Closes the first batch to more spans and returns it, or returns NULL if there is none. This batch remains the first
+ * one until it is dropped. */
 const struct trace_batch *trace_queue_close_first(struct trace_queue *q);
 /* Removes the first batch, even if it was not sent. Returns how many spans it had. */
 unsigned trace_queue_drop_first(struct trace_queue *q);

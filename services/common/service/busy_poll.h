@@ -4,7 +4,8 @@
  * yields the processor between two polls. Polling pays only while no other process has long work to do, because such a
  * process keeps the processor after a yield. So if a yield lasts long, polling pauses for a while.
  *
- * The busy_poll_* functions decide, and are pure. The busy_poller_* functions poll, as steps of an event loop.
+ * The busy_poll_* functions decide whether to poll, and are pure. The busy_poller_* functions do the polling, as steps
+ * of an event loop.
  */
 #ifndef FANTAIL_COMMON_SERVICE_BUSY_POLL_H
 #define FANTAIL_COMMON_SERVICE_BUSY_POLL_H
@@ -16,10 +17,10 @@ struct busy_poll {
     unsigned
         score; /* rises by 1 for a wait that was short enough for a poll, falls by BUSY_POLL_PRICE for a longer wait */
     uint64_t pause_until_ns; /* no polling before this time */
-    uint64_t pause_ns;       /* the length of the last pause; shrinks with every poll that found an event */
+    uint64_t pause_ns;       /* the length of the last pause; gets shorter with every poll that finds an event */
 };
 
-/* The score that is needed to poll, and the highest score. */
+/* The lowest score at which the loop polls, and the highest possible score. */
 #define BUSY_POLL_SCORE      8
 #define BUSY_POLL_SCORE_MOST 16
 #define BUSY_POLL_PRICE      3

@@ -16,7 +16,8 @@
 #define CHECK_MS 20
 /* How long the service may take to send the answers to requests that hooks->cut has ended. */
 #define CUT_MS 2000
-/* How long the program's own handles may take to close after hooks->stop. After this time the program ends anyway. */
+/* How long the program's own handles may take to close after hooks->stop. After this time the program ends even if some
+ * are open. */
 #define CLOSE_MS 5000
 
 /* If signals come within this gap after a reload, one reload follows at the end of the gap. After a slow reload the gap
@@ -38,7 +39,7 @@ struct service {
     uint64_t asked_ns;     /* when this signal came */
     uint64_t drain_end_ms; /* the deadline of DRAINING, later that of CUTTING */
     uv_signal_t signals[3];
-    uv_timer_t timer;        /* ends DELAYING, then runs the checks of the next states, then ends CLOSING */
+    uv_timer_t timer;        /* ends DELAYING, then calls on_check() in the next states, then ends CLOSING */
     uv_timer_t reload_timer; /* active during the gap after a reload */
     bool reload_again;       /* a signal came during this gap */
     struct turn_step log_step, memory_step;

@@ -26,7 +26,7 @@ MUST_CHECK bool service_http_start(struct service_http *h, uv_loop_t *loop, cons
 void service_http_set_ready(struct service_http *h, bool ready, const char *reason);
 /* Logs a warning if other machines can connect without a token. */
 void service_warn_of_open_port(const struct service_config *config);
-/* Stops the public server and ends its open exchanges. The admin server still answers health and metrics. */
+/* Stops the public server and ends its open exchanges. The admin server continues to serve health and metrics. */
 void service_http_stop_public(struct service_http *h);
 /* Reads the certificates again. */
 void service_http_reload(struct service_http *h);

@@ -31,15 +31,15 @@ MUST_CHECK bool token_file_open(struct token_file *f, const char *option, const 
 void token_file_watch(struct token_file *f, uv_loop_t *loop, void (*changed)(void *data), void *data);
 /* Reads the file again now, even if it has not changed. */
 void token_file_reload(struct token_file *f);
-/* Reads the file again if it has changed since it was last read. Call it when a peer does not know our token, because
- * the file may have a new one. */
+/* Reads the file again if it has changed since it was last read. Call it when a peer rejects our token, because the
+ * file may have a new one. */
 void token_file_refresh(struct token_file *f);
 /* Stops watching the file. The loop must keep running until the handle is closed. The tokens stay in memory. */
 void token_file_stop(struct token_file *f);
 void token_file_release(struct token_file *f);
 
-/* Names a token without revealing it: the first hexadecimal digits of its SHA-256, as text. If `token` is NULL, the
- * fingerprint is "". */
+/* Writes a fingerprint, which names a token without revealing it: the first hexadecimal digits of the token's SHA-256.
+ * If `token` is NULL, the fingerprint is "". */
 #define TOKEN_FINGERPRINT_SIZE 9
 void token_fingerprint(const char *token, char fingerprint[TOKEN_FINGERPRINT_SIZE]);
 

@@ -21,7 +21,8 @@ struct trace_export {
     uv_loop_t *loop;
     struct trace_config config;
     struct http_client *client;
-    uv_timer_t timer; /* ends the delay (IDLE), the request (SENDING), the wait (WAITING) or the closing (CLOSING) */
+    uv_timer_t
+        timer; /* ends the delay in IDLE, the request in SENDING, the wait in WAITING, and the closing in CLOSING) */
     bool timer_runs;
     enum export_state state;
     const char **headers;
@@ -48,7 +49,7 @@ static uint64_t unix_offset(void)
 
 /* ---- the log ---- */
 
-/* The URL without the parts that may be secret. */
+/* Returns the URL without the parts that may be secret. */
 static const char *shown_url(const char *url, char *out, size_t size)
 {
     const char *host = strstr(url, "://") + 3, *end = host + strcspn(host, "/?#");
@@ -259,7 +260,7 @@ static void send_first(struct trace_export *t)
     set_timer(t, t->config.timeout_ms);
 }
 
-/* Sends the next batch, now or after its delay. No request may be running. */
+/* Sends the next batch, now or when its delay is over. No request may be running. */
 static void go_on(struct trace_export *t)
 {
     if (t->state == CLOSING) {

@@ -48,7 +48,7 @@ Test(remove_tree, a_tree_deeper_than_any_path_may_be_is_removed)
     int home = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     cr_assert_eq(chdir("tree"), 0);
     for (int i = 0; i < DEPTH; i++) {
-        put_file("removed-1"); /* a name that the function may choose */
+        put_file("removed-1"); /* a name that remove_tree() may choose for a moved directory */
         cr_assert_eq(mkdir(name, 0700), 0);
         cr_assert_eq(chdir(name), 0);
     }

@@ -94,7 +94,7 @@ Test(http_client, bytes_that_nobody_asked_for_are_no_answer_to_the_next_call)
     static const char unasked[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong";
     struct heard h = {.body = "x", .body_len = 1};
     assert_echo(true);
-    if (!BY_CURL) { /* curl does not hang up until it searches for a connection */
+    if (!BY_CURL) { /* curl hangs up only when it searches for a connection */
         say(held, unasked);
         while (hang_ups == 0) uv_run(&loop, UV_RUN_ONCE);
         assert_echo(true);

@@ -1,4 +1,4 @@
-/* The order of the steps in a turn of the loop, and which of them keep the loop awake or running. */
+/* The order of the steps in a turn of the loop, and which steps keep the loop awake or alive. */
 #include <criterion/criterion.h>
 #include <unistd.h>
 

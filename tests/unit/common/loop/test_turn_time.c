@@ -1,5 +1,5 @@
-/* How long turns take: work counts, sleep does not. The tests do not depend on speed: they check only facts that hold
- * on any machine. */
+/* The duration of turns: time spent on work counts, time spent asleep does not. The tests do not depend on speed: they
+ * check only facts that hold on any machine. */
 #include <criterion/criterion.h>
 #include <unistd.h>
 
