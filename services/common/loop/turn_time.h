@@ -13,7 +13,7 @@ struct turn_time {
     uv_loop_t *loop;
     struct turn_step worked, sleeps;
     struct metric_histogram *seconds;
-    uint64_t begin_ns; /* when the last turn ended and this one began, including its sleep; 0: no turn yet */
+    uint64_t begin_ns; /* when the loop last began to sleep or poll, just before this turn; 0: no turn yet */
     uint64_t slept_ns; /* total time that the loop had slept at begin_ns */
 };
 

@@ -50,7 +50,7 @@ struct option_row {
     bool no_env;                /* cannot be set by FANTAIL_... */
     bool hidden;                /* not in --help */
     bool required;
-    const char *needs; /* another option of the table, without which this one would be ignored; NULL: none */
+    const char *needs; /* name of another option, without which this option would have no effect; NULL: none */
     bool once;         /* giving the option twice is an error, because one text holds several values */
 };
 

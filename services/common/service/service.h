@@ -61,7 +61,7 @@ struct service_hooks {
     void (*reload)(void *data); /* called at SIGHUP */
     size_t max_body_bytes;
     unsigned max_connections;
-    const char *own_access_path; /* a path whose handler checks access itself, so that no token is needed; NULL: none */
+    const char *own_access_path; /* a path that needs no token, because its handler checks access; NULL: none */
 };
 
 /* Checks that the options do not contradict each other. Returns 0, or 2 after a message that names the option. */
