@@ -393,6 +393,16 @@ class CutOff(CliTest):
                     self.assertEqual(ended.status, 3, ended)
                     self.assertIn(words if order == "input" or not indexes else b"item", ended.err)
 
+    def test_an_answer_that_nobody_reads_is_not_taken_for_a_cut_one(self):
+        long = {"type": "result", "index": 0, "value": "x" * 40000}  # is written at once, and so the rest is not read
+        url, _ = self.serve([[long, {"type": "result", "index": 1, "value": 1}, {"type": "end", "status": "succeeded"}]])
+        reading, writing = os.pipe()
+        os.close(reading)
+        ended = subprocess.run([FANTAIL, "map", "x", "--url", url], input=b"1\n2\n", stdout=writing, stderr=subprocess.PIPE,
+                               timeout=60, env=self.environment())
+        os.close(writing)
+        self.assertEqual((ended.returncode, ended.stderr), (-signal.SIGPIPE, b""))
+
     def test_a_line_with_only_white_space_needs_no_answer(self):
         lines = [{"type": "result", "index": i, "value": i} for i in range(3)]
         for blank in " ", "\t", "\r":

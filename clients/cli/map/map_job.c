@@ -173,7 +173,7 @@ static void read_answer(struct map_run *run, struct map_job *j, uint64_t now)
         if (map_drain_look(j)) map_answers_print(run, j);
     }
     if (run->done > done) outage_note_answer(&run->outage);
-    if (run->state == MAP_STOPPED) return;
+    if (run->state == MAP_STOPPED || output_failed(&run->output)) return; /* the rest of the answer is not read */
     if (c->state == CONNECTION_DONE && c->status != 200)
         was_refused(run, j, now);
     else if (c->state == CONNECTION_DONE && j->end_seen && j->tail != MAP_TAIL_DRAINED) {
