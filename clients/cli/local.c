@@ -73,7 +73,7 @@ static const struct option_row rows[] = {
     OPTION_BOOL("exit-with-parent", struct local_config, exit_with_parent, NULL,
                 "end when the thread that started this program ends, also if its process is killed", .no_env = true),
     OPTION_INT("parent-pid", struct local_config, parent_pid, "0", 0, INT32_MAX,
-               "with --exit-with-parent: the parent's process ID, in case it ends early; 0: ask the kernel",
+               "with --exit-with-parent: process ID of the parent, in case it ends early; 0: ask the kernel",
                .value = "PID", .no_env = true, .needs = "exit-with-parent"),
     OPTION_ROWS_END};
 
@@ -89,7 +89,7 @@ static const struct option_spec spec = {
         "  seq 1000000 | fantail map square --url http://localhost:8080 | tail -1\n"
         "  fantail tasks --url http://localhost:8080\n"
         "`kill PID` (SIGTERM) ends it too. In a script, the shell makes a command with & ignore Ctrl-C (SIGINT).\n"
-        "After Ctrl-C or SIGTERM, running work has 5 s to end; a second Ctrl-C or SIGTERM ends it at once. SIGHUP\n"
+        "After Ctrl-C or SIGTERM, running work has 5 s to end; a second Ctrl-C or SIGTERM kills it. SIGHUP\n"
         "makes the services read their tasks, tokens and certificates again.",
     .rows = rows,
     .operands = OPTION_OPERANDS_NONE,

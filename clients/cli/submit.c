@@ -32,10 +32,10 @@ static const struct option_row rows[] = {
                 "print the id of the job as soon as the job is stored, and end; `fantail results ID` prints the answer",
                 .no_env = true),
     OPTION_WORDS("label", struct submit_config, detached.labels,
-                 "with --detach: a label by which `fantail jobs` finds the job; may be given several times",
+                 "with --detach: a label; `fantail jobs --label` lists the jobs with it; may be given several times",
                  .value = "LABEL"),
     OPTION_STRING("idempotency-key", struct submit_config, detached.key, NULL,
-                  "with --detach: if a job with this key was submitted before, print its id and make no other one; "
+                  "with --detach: if a job with this key was submitted before, print its id and make no new job; "
                   "without this option the key is random",
                   .value = "KEY", .no_env = true),
     OPTION_BOOL("json", struct submit_config, detached.json, NULL, "with --detach: print the job as a JSON object",

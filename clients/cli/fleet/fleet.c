@@ -14,7 +14,7 @@
 #define RESTART_MAX_MS      5000
 #define STEADY_MS           10000 /* a service that ran for longer is restarted immediately, as after a first failure */
 #define STARTS_BEFORE_READY 3     /* attempts to start a service that has never been ready */
-/* A fleet that was killed may drain for a while, and keeps its job store until its end. */
+/* The services of a killed fleet may drain for a while, and its coordinator locks the job store until it ends. */
 #define STORE_PATIENCE_MS 10000
 
 bool fleet_fail(struct fleet *f, const char *fmt, ...)
@@ -147,7 +147,8 @@ static bool service_ended(struct fleet *f, struct fleet_service *s, int status)
     bool at_start = s->process.state != CHILD_READY;
     if (at_start) s->failed_starts++;
     child_service_ended(&s->process);
-    /* A restart cannot fix a usage error, also if the options were good earlier: a file that they name has changed. */
+    /* A restart cannot fix a usage error. Even options that were good earlier can become wrong, when a file that they
+     * name changes. */
     f->wrong_usage = at_start && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE;
     bool patient = f->has_store && now - f->started_ns < STORE_PATIENCE_MS * NS_PER_MS;
     if (f->wrong_usage || (!s->was_ready && s->failed_starts >= STARTS_BEFORE_READY && !patient))

@@ -44,8 +44,7 @@ static char *working_dir(const struct private_fleet *p)
     return NULL;
 }
 
-/* Writes the task.json of the command, a task of mode exec. The command runs in the current directory of this program.
- * */
+/* Writes the task.json of the command, a task of mode exec. The command runs in this program's current directory. */
 static void describe_command(const struct private_fleet *p, const struct private_fleet_options *o, struct buf *json)
 {
     char *cwd = working_dir(p);

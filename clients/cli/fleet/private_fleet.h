@@ -23,8 +23,7 @@ struct private_fleet {
     char *tasks_dir; /* tasks directory of the command; NULL: none */
 };
 
-/* Starts the processes and returns without waiting for them. On failure it returns false and writes a sentence to err.
- * */
+/* Starts the processes and does not wait for them. On failure returns false and writes a sentence to err. */
 MUST_CHECK bool private_fleet_start(struct private_fleet *p, const struct private_fleet_options *o, char *err,
                                     size_t err_size);
 /* Kills all processes of the fleet and removes the directory. A zeroed struct is fine. */

@@ -14,7 +14,7 @@ static bool is_directory(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* Returns the path of a directory that is named relative to the directory of this program; NULL if there is none. */
+/* Returns the path of a directory, given relative to the directory of this program; NULL if it does not exist. */
 static const char *beside_program(const char *path)
 {
     static char full[PATH_MAX];

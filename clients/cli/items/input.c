@@ -93,8 +93,7 @@ static uint64_t count_lines(const char *data, size_t len, bool skip_blank, bool 
     return lines;
 }
 
-/* Call it when `filling` is the beginning of a line that is too long. The first SHOWN_BYTES of the line become a batch.
- * */
+/* Call it when `filling` is the beginning of a line that is too long. Its first SHOWN_BYTES become a batch. */
 static void give_up_line(struct input *in)
 {
     struct batch *b = &in->filling;

@@ -91,15 +91,13 @@ static int check_store(struct job_service *s)
 static int give_up(struct job_service *s)
 {
     connection_close(&s->http);
-    complain(
-        "the coordinator at %s began to run the job at once instead of keeping it, so the job was cancelled. A replica "
-        "without --store keeps no job; submit it without --detach",
-        s->target.url);
+    complain("the coordinator at %s ran the job instead of keeping it, so the job was cancelled. A replica "
+             "without --store keeps no job; submit it without --detach",
+             s->target.url);
     return EXIT_JOB_FAILED;
 }
 
-/* Asks for NDJSON because its head comes before the results. So this program soon notices a job that would not be kept.
- * */
+/* Asks for NDJSON because its head comes before the results. So this program soon notices if the job is not kept. */
 static void make_headers(const char *type, const char *key, struct buf *headers)
 {
     buf_addf(headers, "Content-Type: %s\r\nAccept: " TYPE_NDJSON ", " TYPE_JSON ";q=0.5\r\nPrefer: respond-async\r\n",

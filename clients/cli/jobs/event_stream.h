@@ -11,8 +11,7 @@
 struct event_stream {
     struct job_service *service; /* borrowed */
     const char *id;              /* borrowed */
-    /* Receives the job of each event. The job is borrowed until this function returns. To end the stream, return false.
-     * */
+    /* Receives the job of each event. The job is borrowed until this function returns. False ends the stream. */
     bool (*take)(const struct remote_job *j, void *data);
     void *data;
 

@@ -20,7 +20,7 @@ static const struct option_spec spec = {
     .usage = "ID [--json] [--url URL]",
     .about =
         "Prints a line when the status of a job changes and, at most once a second, when answers were recorded. Ends\n"
-        "when the job has ended. If the connection is cut, goes on with what has changed since. The first characters\n"
+        "when the job has ended. If the connection is cut, continues after the last event. The first characters\n"
         "of the ID are enough if no other ID begins with them.",
     .epilogue = "Exit status: 0 the job succeeded, 1 items failed, 2 wrong usage, 3 the job failed, was cancelled,\n"
                 "passed its deadline or is not known, or the service could not be reached.",

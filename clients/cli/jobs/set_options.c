@@ -56,7 +56,7 @@ static const struct option_spec spec = {
     .usage = "ID... OPTION... [--json] [--url URL]",
     .about =
         "Changes options of jobs that wait or run. The word default as a value sets the default. The change outlives\n"
-        "a restart and a redrive. Items that are with workers are not taken back. The first characters of an ID are\n"
+        "a restart and a redrive. Items that were sent to workers still run. The first characters of an ID are\n"
         "enough if no other ID begins with them.",
     .epilogue =
         "Exit status: 0 the jobs are changed, 2 wrong usage, 3 a job is not known or has ended, or the service\n"

@@ -19,11 +19,11 @@ static const struct option_row rows[] = {
 static const struct option_spec spec = {
     .program = "fantail status",
     .usage = "ID... [--json] [--url URL]",
-    .about = "Shows the status of jobs: how many items are done, which errors the others have, and when it began and\n"
+    .about = "Shows the status of jobs: how many items are done, which errors occurred, and when the job began and\n"
              "ended. The first characters of an ID are enough if no other ID begins with them.",
     .epilogue = "Exit status: 0 the job succeeded, 1 items failed, 2 wrong usage, 3 the job failed, was cancelled,\n"
                 "passed its deadline or is not known, or the service could not be reached, 4 the job has not ended.\n"
-                "With several jobs it is that of the worst one, in the order 2, 3, 4, 1, 0.",
+                "With several jobs, the worst status counts, in the order 2, 3, 4, 1, 0.",
     .rows = rows,
     .operands = OPTION_OPERANDS_ANYWHERE,
 };

@@ -32,7 +32,7 @@ static const struct option_spec spec = {
         "other ID begins with them. The jobs go on if this command is interrupted.",
     .epilogue = "Exit status: 0 the job succeeded, 1 items failed, 2 wrong usage, 3 the job failed, was cancelled,\n"
                 "passed its deadline or is not known, or the service could not be reached, 4 the job has not ended\n"
-                "after --timeout-s. With several jobs it is that of the worst one, in the order 2, 3, 4, 1, 0.",
+                "after --timeout-s. With several jobs, the worst status counts, in the order 2, 3, 4, 1, 0.",
     .rows = rows,
     .operands = OPTION_OPERANDS_ANYWHERE,
 };

@@ -165,8 +165,7 @@ void map_cut_handle(struct map_run *run, struct map_job *j, uint64_t now);
 /* Handles an answer that asks for the job later, or that a proxy gave because it lost the coordinator. For any other
  * answer, returns false and does nothing. */
 MUST_CHECK bool map_cut_handle_refusal(struct map_run *run, struct map_job *j, uint64_t now);
-/* Call it when the job has ended. If the job does not have one answer for each item, stops the run and returns false.
- * */
+/* Call it when the job has ended. If not each item has one answer, stops the run and returns false. */
 MUST_CHECK bool map_cut_check_whole(struct map_run *run, struct map_job *j);
 /* In MAP_JOB_IN_DOUBT: fails the items or sends them again, as soon as the run knows whether they may run twice. */
 void map_cut_decide(struct map_run *run, struct map_job *j, uint64_t now);

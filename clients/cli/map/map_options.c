@@ -58,7 +58,7 @@ static const struct option_row rows[] = {
     OPTION_SECONDS(
         "reconnect-s", S, reconnect_s, "300", 0, 1e9,
         "if the coordinator is lost, the items without an answer are sent to the URL again. The run ends with "
-        "status 3 after this many seconds in which no coordinator answers. 0: it ends at once. Items of a task "
+        "status 3 after this many seconds in which no coordinator answers. 0: immediately. Items of a task "
         "with \"idempotent\": false that may have run fail as coordinator_lost",
         .value = "S"),
     OPTION_BOOL(
@@ -72,10 +72,10 @@ static const struct option_row rows[] = {
                 "send all items, print the id of the job and end; `fantail results ID` prints the results",
                 .no_env = true),
     OPTION_WORDS("label", S, labels,
-                 "with --detach: a label by which `fantail jobs` finds the job; may be given several times",
+                 "with --detach: a label; `fantail jobs --label` lists the jobs with it; may be given several times",
                  .value = "LABEL"),
     OPTION_STRING("idempotency-key", S, idempotency_key, NULL,
-                  "with --detach: if a job with this key was submitted before, print its id and make no other one",
+                  "with --detach: if a job with this key was submitted before, print its id and make no new job",
                   .value = "KEY", .no_env = true),
     TARGET_OPTION_ROWS(S, client),
     OPTION_HEADING("A private fleet for this run (without a URL, or with a command)"),
@@ -84,7 +84,7 @@ static const struct option_row rows[] = {
                .no_env = true),
     OPTION_INT("processes", S, processes, "0", 0, LIMIT_TASK_PROCESSES,
                "task processes of each worker; 0: one per processor", .value = "P", .letter = 'P', .no_env = true),
-    OPTION_BOOL("stdin", S, to_stdin, NULL, "with a command: pass it the item on standard input", .no_env = true),
+    OPTION_BOOL("stdin", S, to_stdin, NULL, "the command gets the item on standard input", .no_env = true),
     OPTION_HEADING("Messages"),
     OPTION_CHOICE("progress", S, progress, "auto", progress_words,
                   "show a progress line on standard error; auto: only if that is a terminal and standard output is not",

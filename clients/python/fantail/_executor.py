@@ -121,7 +121,7 @@ def function_for(engine: Engine, function: Callable[..., Any]) -> Function:
 
 
 class Executor(concurrent.futures.Executor):
-    """Runs calls on a private fleet of this machine. The fleet starts at once, and ends with this object or its
+    """Runs calls on a private fleet of this machine. The fleet starts immediately, and ends with this object or its
     process.
 
     max_workers          number of processes; the default is the number of processors that this process may use

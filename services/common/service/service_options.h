@@ -61,7 +61,7 @@ struct service_config {
                        "after --shutdown-delay-s, time for running work to end"),                                      \
         OPTION_BOOL("exit-with-parent", S, f.exit_with_parent, NULL, "end when the parent process ends"),              \
         OPTION_INT("parent-pid", S, f.parent_pid, "0", 0, INT32_MAX,                                                   \
-                   "with --exit-with-parent: the parent's process ID, in case it ends early; 0: ask the kernel",       \
+                   "with --exit-with-parent: process ID of the parent, in case it ends early; 0: ask the kernel",      \
                    .no_env = true, .needs = "exit-with-parent"),                                                       \
         OPTION_INT("ready-fd", S, f.ready_fd, "-1", -1, 1048576,                                                       \
                    "once listening, write \"ready PORT ADMIN_PORT\" and a newline to this descriptor and close it",    \
