@@ -217,8 +217,8 @@ static void wait_for_end(struct runner *r, struct exec_run *run)
         if (fds[1].revents) read_stdout(r, run);
         if (fds[2].revents) read_stderr(r);
     }
-    /* A descendant of the command may keep the pipes open and print more. So reads only the bytes that are in the pipes
-     * now, without waiting. */
+    /* A descendant of the command may keep the pipes open and print more. So the loops below read only the bytes that
+     * are in the pipes now, without waiting. */
     if (run->out_fd >= 0) fcntl(run->out_fd, F_SETFL, O_NONBLOCK);
     while (run->out_fd >= 0 && read_stdout(r, run)) continue;
     for (int pieces = 0; pieces < LAST_STDERR_PIECES && read_stderr(r); pieces++) continue;

@@ -158,7 +158,7 @@ def scalar(value):
     return value
 
 
-spent = {}  # the items of iterators in the current value, because an iterator can be read only once
+spent = {}  # keeps the items of the iterators in the current value, because an iterator can be read only once
 
 
 def to_json(value):
@@ -321,8 +321,8 @@ def apply_control(line, extras):
 
 
 def forget_shadowed(folder):
-    """Removes each module from sys.modules that the task also has, so that the next import gets the task's module. This
-    program keeps using the modules that it has imported."""
+    """Removes the modules from sys.modules whose names the task's modules also have, so that the next import gets the task's
+    module. This program keeps using the modules that it has imported."""
     specs = {}
     for entry in os.listdir(folder):
         top = entry.partition(".")[0]
@@ -335,7 +335,8 @@ def forget_shadowed(folder):
 
 
 def import_task(module_name, folder):
-    """Returns the task's module. If the interpreter uses a module of the same name, leaves that one in sys.modules."""
+    """Returns the task's module. If the interpreter uses a module of the same name, the interpreter's module stays in
+    sys.modules."""
     spec = PathFinder.find_spec(module_name, [folder]) if module_name in OF_INTERPRETER else None
     if spec is None or not spec.has_location:
         __import__(module_name)

@@ -63,8 +63,8 @@ void worker_write_etag(void *worker, char *etag, size_t size)
     buf_release(&b);
 }
 
-/* Answers GET /v1/tasks. A coordinator asks from time to time. If the coordinator already has this document, it is not
- * sent again. */
+/* Answers GET /v1/tasks. Coordinators send this request from time to time. A coordinator that already has the current
+ * document gets 304. */
 static void list_tasks(struct http_exchange *x, void *data)
 {
     struct worker *w = data;

@@ -143,7 +143,7 @@ static int serve(uv_loop_t *loop, const struct worker_config *config, struct tra
 
 int main(int argc, char **argv)
 {
-    struct worker_config config = {0}; /* for the field that no option sets */
+    struct worker_config config = {0}; /* zeroed, because one field is not set by any option */
     struct option_result r;
     struct trace_config tracing;
     char err[256];
@@ -153,7 +153,7 @@ int main(int argc, char **argv)
     if (healthcheck) return service_healthcheck(&config.service);
     int fault = check(&config);
     if (fault) return fault;
-    service_prepare(&config.service, "worker"); /* tasks are read before the service starts */
+    service_prepare(&config.service, "worker"); /* before the tasks are read, because the service starts later */
     if (!trace_export_configure(&tracing, err, sizeof err)) return option_complain(&spec, NULL, "%s", err);
     spare_memory_start();
     uv_loop_t loop;

@@ -52,7 +52,8 @@ static bool begins_blank(struct chunk *c, const char *line, size_t len)
     return c->line_blank == len;
 }
 
-/* Checks a long line while it arrives, so that its end does not delay the loop. Returns false when it is not JSON. */
+/* Checks a long line while it arrives, because checking the complete line at once would block the loop. Returns false
+ * when it is not JSON. */
 static bool scan_line(struct chunk *c, const char *line, size_t len, bool whole, size_t *at, const char **reason)
 {
     size_t used;
@@ -67,8 +68,7 @@ static bool scan_line(struct chunk *c, const char *line, size_t len, bool whole,
     return status != JSON_SCAN_ERROR && (status == JSON_SCAN_MORE || c->line_scanned == len);
 }
 
-/* A client must not be able to send a control line. So no item may begin with '#', not even an item of a trusted
- * sender. */
+/* A client must not be able to send a control line. So no item may begin with '#', even if the sender is trusted. */
 static bool item_ok(struct chunk *c, const char *line, size_t len, struct chunk_fault *fault)
 {
     size_t at = 0;
@@ -94,7 +94,7 @@ static bool look_at_rest(struct chunk *c, struct chunk_fault *fault)
 }
 
 /* Counts the whole lines that have arrived. Blank lines are removed in place, so that the bytes of a run are
- * contiguous. Nothing moves before the first blank line. */
+ * contiguous. Lines before the first blank line stay where they are. */
 static bool read_lines(struct chunk *c, struct chunk_fault *fault)
 {
     char *base = c->items.data;
@@ -226,7 +226,7 @@ void chunk_advance(struct chunk *c)
 
 enum { CONTROL_LINE_BYTES = 256 };
 
-/* A line about the chunk itself is written to the output between these two calls. */
+/* To add a line about the chunk itself: call begin_line(), append the line to the buffer, then call end_line(). */
 static struct buf *begin_line(struct chunk *c)
 {
     return line_queue_room(&c->out, CONTROL_LINE_BYTES);

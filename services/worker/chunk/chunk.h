@@ -33,14 +33,14 @@ struct chunk {
     unsigned refs;
     bool check_items; /* the JSON of each item is validated; for items that do not come from a coordinator */
     bool whole;       /* the upload is complete */
-    bool draining;    /* items that are not in a run are no longer given out */
+    bool draining;    /* items that are not yet in a run are not given to processes any more */
     bool ended;       /* the end line is in `out`, or the chunk was abandoned; further answers are dropped */
 
     struct buf items;
     size_t line_start;   /* where the unfinished line starts */
-    size_t line_seen;    /* up to here the unfinished line has no newline */
-    size_t line_blank;   /* how many of its first bytes are blank */
-    size_t line_scanned; /* how many of its bytes `scan` has read, if it is long and items are checked */
+    size_t line_seen;    /* the unfinished line has no newline before this position */
+    size_t line_blank;   /* number of blank bytes at the start of the unfinished line */
+    size_t line_scanned; /* bytes of the unfinished line that `scan` has read */
     struct json_scan scan;
     size_t cut_bytes;         /* bytes of the items that were cut into runs */
     uint64_t received, cut;   /* whole items that have arrived; items that were cut into runs */
@@ -50,12 +50,12 @@ struct chunk {
 
     struct line_queue out;
     size_t held;            /* answer bytes in `out` and in runs */
-    struct chunk_cost cost; /* cost of the items so far; chunk_ns is that of the last line that reported it */
+    struct chunk_cost cost; /* cost of the items so far; chunk_ns: as in the last line that reported it */
     uint64_t (*chunk_ns)(const struct chunk *c); /* what a chunk costs the worker itself; NULL: not known */
     bool says_cost;                              /* the end line, and some lines before it, report the cost */
-    bool says_starting;                          /* lines in the output say that processes of the task are starting */
+    bool says_starting;        /* the output gets lines that say that processes of the task are starting */
     uint64_t starting;         /* for pipelines: the last argument of chunk_say_starting(), until the owner reads it */
-    uint64_t starting_said_ns; /* for the pool: when it called chunk_say_starting() last */
+    uint64_t starting_said_ns; /* for the pool: the time of its last call of chunk_say_starting() */
     uint64_t cost_said_ns;     /* the slot time in the last line that reported the cost */
     uint64_t succeeded;        /* counts of answers, for metrics */
     uint64_t failed;
@@ -68,7 +68,7 @@ struct chunk {
 
     /* The members below belong to the pool and to the owner. chunk.c and run.c do not use them. */
     struct chunk *next_turn, *prev_turn;
-    uint64_t turn, job_turn;              /* the last turns that the chunk and its job had, see turns.h; 0: none */
+    uint64_t turn, job_turn; /* numbers of the last turns of the chunk and of its job, see turns.h; 0: none */
     void (*on_progress)(struct chunk *c); /* called when `out` has grown */
     void *owner;
     /* For the log, borrowed from the owner. */
@@ -108,14 +108,14 @@ void chunk_add_settled(struct chunk *c, const char *line, size_t len);
 uint64_t chunk_available(const struct chunk *c);
 /* Returns the bisect_limit of the run that chunk_take() would return next, or 0. */
 uint64_t chunk_bisect_limit(const struct chunk *c);
-/* Returns the next run to give: a waiting run, or a new run of items that are not in one. It has at most max_items
- * items and at most max_bytes bytes, but always one item. Returns NULL when there is none. */
+/* Returns the next run for a process: a waiting run, or a new run of items that are not yet in a run. It has at most
+ * max_items items and at most max_bytes bytes, but always one item. Returns NULL when there is none. */
 struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes);
 
 /* Returns the first answer line that is ready, with its newline. It is borrowed until the next call. Returns NULL when
  * there is none. */
 const char *chunk_first_line(const struct chunk *c, size_t *len);
-/* Drops the first `len` answer bytes, at most the first line. Call it once they have been used. */
+/* Drops the first `len` answer bytes, at most the first line. Call it when these bytes have been used. */
 void chunk_skip(struct chunk *c, size_t len);
 /* Moves up to `cap` answer bytes to `dst`. Returns 0 when none are ready yet, -1 after the end line. */
 ssize_t chunk_pull(struct chunk *c, char *dst, size_t cap);
@@ -130,12 +130,11 @@ void chunk_add_cost(struct chunk *c, uint64_t items, uint64_t slot_ns);
 void chunk_say_starting(struct chunk *c, uint64_t processes);
 /* Adds the end line if nothing is left to do. Call it after setting `draining`. */
 void chunk_settle(struct chunk *c);
-/* Ends the chunk now, before all items have answers. Waiting runs are dropped. Answers of given runs that arrive later
- * are dropped too. */
+/* Ends the chunk now, before all items have answers. Drops the WAITING runs, and later the answers of GIVEN runs. */
 void chunk_end(struct chunk *c, enum chunk_end how);
 /* Call it when the client no longer waits for the chunk. */
 void chunk_abandon(struct chunk *c, uint64_t now);
-/* Returns how many consecutive items, from the first one on, have an answer. */
+/* Returns the number of items before the first item without an answer. */
 uint64_t chunk_done(const struct chunk *c);
 
 #endif

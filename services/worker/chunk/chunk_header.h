@@ -19,11 +19,11 @@ struct chunk_header {
     unsigned tasks; /* 0: no pipeline */
 };
 
-/* Scans the common value of a long line while it comes. `line` has len bytes until now, without its newline. `scan` is
- * zeroed at first. */
+/* Scans the common value of a long line while the line arrives. `line` has len bytes so far, without its newline. For
+ * the first call, `scan` must be zeroed. */
 void chunk_header_look(struct value_scan *scan, const char *line, size_t len);
-/* `scan` is NULL, or what chunk_header_look() knows of the line. On failure it returns false, with a sentence in err,
- * and nothing has to be released. */
+/* `scan` is NULL, or the scan that chunk_header_look() made of this line. On failure returns false, with a sentence in
+ * err, and nothing has to be released. */
 MUST_CHECK bool chunk_header_parse(struct chunk_header *h, struct value_scan *scan, const char *line, size_t len,
                                    char *err, size_t err_size);
 void chunk_header_release(struct chunk_header *h);

@@ -11,8 +11,8 @@
 
 /* Adds a new waiting run at the end of the chunk's list. */
 struct run *run_append(struct chunk *c, uint64_t first, uint64_t count, size_t offset, size_t len);
-/* Keeps as many of the first items in r as both limits allow, but at least one. The other items become a waiting run
- * after r. */
+/* Keeps the first items in r: as many as both limits allow, but at least one. Moves the other items to a new waiting
+ * run after r. */
 void run_split(struct run *r, uint64_t max_items, size_t max_bytes);
 /* Adds answer bytes to the chunk's output if the run is the first one, else to the run. */
 void run_add_answers(struct run *r, const char *lines, size_t len);
@@ -21,11 +21,11 @@ void run_free(struct run *r);
 
 /* ---- chunk.c ---- */
 
-/* Measures the next items from `offset` on: as many as both limits allow, but at least one. Returns their bytes, and
- * sets *items to their number. */
+/* Measures the next items from `offset` on: as many as both limits allow, but at least one. Returns the size of these
+ * items in bytes, and sets *items to their number. */
 size_t chunk_measure(const struct chunk *c, size_t offset, size_t len, uint64_t max_items, size_t max_bytes,
                      uint64_t *items);
-/* Removes the runs at the front of the list that are done, and moves their answers to the output. */
+/* Removes all completed runs at the front of the list, and moves their answers to the output. */
 void chunk_advance(struct chunk *c);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * A value that all items of a chunk have in common: the job's common value, or the trace that the items belong to. It
- * is kept as the control lines that a process reads before the items. Chunks and processes share it by reference. A
- * pure module.
+ * A value that all items of a chunk have in common: the job's common value, or the trace that the items belong to. The
+ * value is stored as the control lines that a process reads before the items. Chunks and processes share it by
+ * reference. A pure module.
  */
 #ifndef FANTAIL_WORKER_CHUNK_COMMON_VALUE_H
 #define FANTAIL_WORKER_CHUNK_COMMON_VALUE_H

@@ -1,6 +1,6 @@
 /*
  * Hands the answers of one task of a pipeline over to the next task. A value becomes an item of the next chunk. An
- * error is the final answer of its item. A long value is handed over in parts, so that the time of a call is limited.
+ * error is the final answer of its item. A long value is handed over in parts, so that each call takes a limited time.
  * Pure.
  */
 #ifndef FANTAIL_WORKER_CHUNK_HANDOVER_H
@@ -10,10 +10,11 @@
 
 struct handover {
     struct chunk *from, *to; /* borrowed */
-    size_t passed;           /* bytes of the first value of `from` that are items of `to` already */
+    size_t passed;           /* how many bytes of the first value of `from` were already added to `to` */
 };
 
-/* Hands over about max_bytes, and the end of `from` if it comes. Returns whether answers are left. */
+/* Hands over about max_bytes. After the last answer, also hands over the end line of `from`. Returns whether answers
+ * are left. */
 bool handover_step(struct handover *h, size_t max_bytes);
 
 #endif

@@ -3,8 +3,8 @@
  * ITEM_TRACE_OTHERS that did not fail. So a million items do not make a million spans. The span of the request counts
  * the items without a span. A pure module, apart from the clock that it is given.
  *
- * The time of an item begins when its process begins it, and ends when its answer is read. Quick items are answered
- * together: such items share both instants, and `together` is their number.
+ * The time of an item begins when its process begins the item, and ends when the answer is read. Quick items are
+ * answered in batches: the items of a batch have the same start and end, and `together` is their number.
  */
 #ifndef FANTAIL_WORKER_CHUNK_ITEM_TRACE_H
 #define FANTAIL_WORKER_CHUNK_ITEM_TRACE_H
@@ -26,19 +26,19 @@ struct item_trace {
     uint64_t (*clock)(void);
     struct item_record *records;
     size_t count, alloc;
-    size_t others, failed; /* how many records there are of each kind */
+    size_t others, failed; /* numbers of records of items that did not fail, and that failed */
     uint64_t answered;     /* items answered, recorded or not */
     uint64_t failed_seen;  /* the chunk's count of failed items after the last call */
     /* The answers that are being recorded. */
     struct item_record next;
-    uint64_t left, failed_left; /* answers whose lines are to come, and how many of them are errors */
+    uint64_t left, failed_left; /* answers whose lines were not passed yet; how many of these are errors */
 };
 
 struct item_trace *item_trace_new(uint64_t (*clock)(void));
 void item_trace_free(struct item_trace *t);
 
 /* Begins to record n answers of the items from `first` on. Their process began these items at since_ns. failed_total is
- * how many items of the chunk have failed, including these. */
+ * the number of failed items of the chunk, including those among these n. */
 void item_trace_answers(struct item_trace *t, uint64_t first, uint64_t since_ns, uint64_t n, uint64_t failed_total);
 /* Records these answers. May be called several times, each time with whole lines. */
 void item_trace_lines(struct item_trace *t, const char *lines, size_t len);

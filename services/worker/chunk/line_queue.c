@@ -4,7 +4,7 @@ struct line_block {
     struct line_block *next;
     struct buf lines;
     size_t at;       /* bytes that were skipped */
-    size_t long_end; /* where the long line ends that the block began with; 0: the block began with copied lines */
+    size_t long_end; /* the end of the long line at the start of the block; 0: the block began with copied lines */
 };
 
 static struct line_block *append(struct line_queue *q)
@@ -33,7 +33,7 @@ void line_queue_release(struct line_queue *q)
     q->len = 0;
 }
 
-/* A block with a long line has a little room for the short line that often follows it. */
+/* After its long line, a block has a little room for the short line that often follows. */
 static bool fits(const struct line_block *b, size_t len)
 {
     size_t room = b->long_end ? b->lines.alloc : LINE_QUEUE_BLOCK_BYTES;
@@ -67,7 +67,7 @@ void line_queue_take(struct line_queue *q, struct buf *line, size_t from)
         buf_clear(line);
         return;
     }
-    if (q->len == 0) line_queue_release(q); /* an empty block may be kept */
+    if (q->len == 0) line_queue_release(q); /* an empty queue may still have a block */
     struct line_block *b = append(q);
     buf_trim(line);
     b->lines = *line;
@@ -116,7 +116,7 @@ const char *line_queue_first_line(const struct line_queue *q, size_t *len)
     return at;
 }
 
-/* The last block is kept when it is empty, unless it is large, because it is likely to be filled again. */
+/* Keeps the last block when it becomes empty, because it is likely to be filled again; but frees a large block. */
 void line_queue_skip(struct line_queue *q, size_t len)
 {
     struct line_block *b = q->first;

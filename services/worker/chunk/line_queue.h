@@ -1,7 +1,7 @@
 /*
  * A queue of whole lines, in blocks. Lines are added at the end and read from the front. A long line keeps the memory
- * in which it arrived, as a block of its own. So neither adding a long line nor moving a queue copies it, and the time
- * of a call does not depend on the length of the queue. A line is never split between two blocks.
+ * in which it arrived, as a block of its own. So a long line is not copied when it is added or when its queue is moved,
+ * and the time of a call does not depend on the length of the queue. A line is never split between two blocks.
  *
  * A pure module. A zeroed queue is empty.
  */
@@ -18,7 +18,7 @@ struct line_block;
 
 struct line_queue {
     struct line_block *first, *last;
-    size_t len; /* bytes that were added and not skipped */
+    size_t len; /* bytes that were added and not yet skipped */
 };
 
 void line_queue_release(struct line_queue *q);
@@ -29,20 +29,20 @@ void line_queue_add(struct line_queue *q, const char *lines, size_t len);
 struct buf *line_queue_room(struct line_queue *q, size_t len);
 /* Counts bytes that were appended to the block that line_queue_room() returned. */
 void line_queue_added(struct line_queue *q, size_t len);
-/* Adds one line, which begins at offset `from` of `line` and ends at its end. Takes over the memory if the line is
- * long. `line` becomes empty. */
+/* Adds one line: the bytes of `line` from offset `from` to the end. If the line is long, takes over the memory of
+ * `line`. `line` becomes empty. */
 void line_queue_take(struct line_queue *q, struct buf *line, size_t from);
 /* Moves all lines of `from` to the end of q. `from` becomes empty. */
 void line_queue_move(struct line_queue *q, struct line_queue *from);
 
-/* Returns the bytes of the first block, which are whole lines except for skipped bytes. They are borrowed until the
- * next call that changes q. *len is 0 when the queue is empty. */
+/* Returns the bytes of the first block that were not skipped. They are borrowed until the next call that changes q.
+ * *len is 0 when the queue is empty. */
 const char *line_queue_peek(const struct line_queue *q, size_t *len);
-/* Returns the first line, with its newline. It searches at most LINE_QUEUE_BLOCK_BYTES for the newline. */
+/* Returns the first line, with its newline. Searches at most LINE_QUEUE_BLOCK_BYTES for the newline. */
 const char *line_queue_first_line(const struct line_queue *q, size_t *len);
 /* Drops the first `len` bytes, at most as many as line_queue_peek() shows. */
 void line_queue_skip(struct line_queue *q, size_t len);
-/* If the queue is one block that was not read, moves that block to `lines` and returns true. */
+/* If the queue is one block of which nothing was skipped, moves the block's bytes to `lines` and returns true. */
 MUST_CHECK bool line_queue_detach(struct line_queue *q, struct buf *lines);
 /* Calls `read` with the bytes of each block. */
 void line_queue_each(const struct line_queue *q, void (*read)(void *data, const char *lines, size_t len), void *data);

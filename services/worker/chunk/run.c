@@ -81,7 +81,7 @@ void run_add_answers(struct run *r, const char *lines, size_t len)
     c->held += len;
 }
 
-/* Takes a GIVEN run from its process, whether the run is done or not. */
+/* Takes a GIVEN run from its process. The run may be done or not. */
 static void take_back(struct run *r)
 {
     struct chunk *c = r->chunk;

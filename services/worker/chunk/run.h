@@ -25,21 +25,23 @@ struct run {
     uint64_t since_ns;     /* when its process began the first unanswered item */
     size_t offset, len;    /* bytes of its items, including newlines */
     uint64_t
-        /* If it is not 0, one of the items is at fault, but it is not known which. A process then gets at most this
-         * many of them, and no other run at the same time. */
+        /* If not 0: one of the items is at fault, but it is not known which one. A process then gets at most this many
+         * of the items, and no other run at the same time. */
         bisect_limit;
     struct line_queue answers; /* held until the run is the chunk's first */
 };
 
-/* Adds n answers, as whole lines. After the last answer it frees the run, and perhaps the chunk, and returns true. */
+/* Adds n answers, as whole lines. After the last answer of the run, frees the run, and perhaps the chunk, and returns
+ * true. */
 bool run_answer(struct run *r, const char *lines, size_t len, uint64_t n);
 /* Like run_answer(), for lines in a queue. The lines are moved, and `lines` becomes empty. */
 bool run_take_answers(struct run *r, struct line_queue *lines, uint64_t n);
 
 /* Takes the run back from a process that was lost. `line`, if not NULL, is the answer of the first unanswered item. The
- * other unanswered items go back to waiting. */
+ * other unanswered items become waiting again. */
 void run_return(struct run *r, const char *line, size_t len);
-/* Like run_return(), but `line` answers item number `at` of the run. The items before it wait again, too. */
+/* Like run_return(), but `line` is the answer of item number `at`. The items before this item also become waiting
+ * again. */
 void run_return_at(struct run *r, uint64_t at, const char *line, size_t len);
 
 #endif

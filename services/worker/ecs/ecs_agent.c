@@ -9,7 +9,7 @@
 #include "worker/ecs/protection.h"
 
 #define AGENT_PATH        "/task-protection/v1/state"
-#define AGENT_SILENCE_MS  10000 /* longer than the agent itself waits for an answer from ECS */
+#define AGENT_SILENCE_MS  10000 /* longer than the agent's own limit for an answer from ECS */
 #define LEAVE_PATIENCE_NS (2 * NS_PER_S)
 #define ANSWER_BYTES      (64 * 1024)
 
@@ -45,7 +45,8 @@ static bool add_reason(const cJSON *root, const char *member, const char *code, 
     return true;
 }
 
-/* Returns whether the agent carried out the request. The body decides: some failures have status 200. */
+/* Returns whether the agent carried out the request. Reads this from the body, because some failures have status 200.
+ */
 static bool was_done(const struct ecs_agent *a, int status, struct buf *why)
 {
     cJSON *root = cJSON_ParseWithLength(a->answer.data, a->answer.len);

@@ -1,7 +1,7 @@
 /*
- * Protects this worker's ECS task from scale-in while the worker has chunks. It sends requests to the agent that ECS
- * runs in each task (ECS_AGENT_URI). protection.h decides when to send them. This module sends them, runs the timer and
- * writes the log. If the agent fails or is slow, the task is not protected, but chunks never wait for the agent.
+ * Protects this worker's ECS task from scale-in while the worker has chunks. protection.h decides when to request what.
+ * This module sends the requests to the agent that ECS runs in each task (ECS_AGENT_URI), runs the timer and writes the
+ * log. If the agent fails or is slow, the task is not protected, but chunks never wait for the agent.
  */
 #ifndef FANTAIL_WORKER_ECS_ECS_AGENT_H
 #define FANTAIL_WORKER_ECS_ECS_AGENT_H
@@ -15,12 +15,11 @@ struct ecs_agent;
 /* Returns NULL outside ECS, or if protection_s is 0. The functions below accept NULL. *failures counts failed
  * requests. */
 MUST_CHECK struct ecs_agent *ecs_agent_start(uv_loop_t *loop, double protection_s, double idle_s, uint64_t *failures);
-/* Call it when the worker begins to have chunks, and when it no longer has any. */
+/* Call it when the worker gets its first chunk, and when it has no chunk any more. */
 void ecs_agent_work(struct ecs_agent *a, bool working);
 /* Releases the protection for good. */
 void ecs_agent_leave(struct ecs_agent *a);
-/* For use after ecs_agent_leave(): returns true once the protection is released, or when releasing it has taken too
- * long. */
+/* Call it after ecs_agent_leave(). Returns true if the protection is released, or if its release has taken too long. */
 bool ecs_agent_left(const struct ecs_agent *a);
 bool ecs_agent_protected(const struct ecs_agent *a);
 /* The agent is freed when the loop has closed its handles. */

@@ -21,7 +21,7 @@ static uint64_t later(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Returns the request that should be made, and the earliest time for it. */
+/* Returns the request that should be made, and sets *from_ns to the earliest time for it. */
 static enum protection_request wanted(const struct protection *p, uint64_t now_ns, uint64_t *from_ns)
 {
     *from_ns = 0;
@@ -72,7 +72,7 @@ void protection_answered(struct protection *p, enum protection_answer answer, ui
     if (answer == PROTECTION_DONE) {
         p->failures = 0;
         p->retry_ns = 0;
-        /* The protection began between the request and the answer. So its end is known only within these limits. */
+        /* The protection began between the request and the answer. So the protection ends between these two times. */
         p->certain_until_ns = on ? p->asked_ns + p->lasts_ns : 0;
         p->possible_until_ns = on ? now_ns + p->lasts_ns : 0;
         return;
@@ -81,7 +81,7 @@ void protection_answered(struct protection *p, enum protection_answer answer, ui
     p->retry_ns = now_ns + retry_delay(p);
     if (answer == PROTECTION_UNKNOWN) {
         if (on) p->possible_until_ns = now_ns + p->lasts_ns;
-        /* The protection may have been released. */
+        /* The agent may have released the protection. */
         if (!on) p->certain_until_ns = 0;
     }
     if (!on && p->leaving) p->possible_until_ns = 0;

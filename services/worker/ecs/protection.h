@@ -1,11 +1,12 @@
 /*
  * Decides when to request protection from scale-in, and when to release it. Protection is requested as soon as there is
  * work, and renewed long before it expires. It is released only after some time without work, so that a pause between
- * two chunks does not matter. There is one request at a time, and two requests are at least PROTECTION_PACE_NS apart.
- * Failures are retried after growing pauses. A pure module: events and the time go in, requests come out.
+ * two chunks does not matter. There is at most one request at a time. Two requests begin at least PROTECTION_PACE_NS
+ * apart. A failed request is retried, after longer and longer pauses. A pure module: events and the time go in,
+ * requests come out.
  *
- * A request without an answer may or may not have been carried out. So we release the protection as if we had it, but
- * do not rely on it for work.
+ * A request without an answer may or may not have been carried out. After such a request for protection, the protection
+ * must still be released, but the worker counts as not protected.
  */
 #ifndef FANTAIL_WORKER_ECS_PROTECTION_H
 #define FANTAIL_WORKER_ECS_PROTECTION_H
@@ -43,8 +44,8 @@ void protection_work(struct protection *p, bool working, uint64_t now_ns);
 /* Call it when the worker ends. Protection is released immediately, with one attempt, and is not requested again. */
 void protection_leave(struct protection *p);
 
-/* Returns the request to send now. Call protection_answered() with its result. After PROTECTION_NONE, call
- * protection_next() again at *next_ns; UINT64_MAX: only after an event. */
+/* Returns the request to send now. Call protection_answered() with its result. If it returns PROTECTION_NONE, call
+ * protection_next() again at *next_ns; UINT64_MAX: only after the next event. */
 MUST_CHECK enum protection_request protection_next(struct protection *p, uint64_t now_ns, uint64_t *next_ns);
 void protection_answered(struct protection *p, enum protection_answer answer, uint64_t now_ns);
 
