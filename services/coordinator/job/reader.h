@@ -4,12 +4,12 @@
  * and not memory. A job may have several readers, if its answers can be read several times. Owner: the part that has
  * the exchange (submission.c). The job has a list of its readers.
  *
- *   IDLE       nothing is sent yet; a problem may still be the answer
+ *   IDLE       nothing is sent yet; the answer may still be a problem
  *   OPEN       the answer has begun. NDJSON: lines are sent as they arrive. JSON: only white space is sent
  *   RESULTS    JSON: the results
  *   ERRORS     JSON: the errors
  *   TAIL       the last bytes are being written
- *   DONE       all bytes have been passed on
+ *   DONE       reader_pull() has returned all bytes
  */
 #ifndef FANTAIL_COORDINATOR_JOB_READER_H
 #define FANTAIL_COORDINATOR_JOB_READER_H
@@ -57,7 +57,7 @@ struct reader {
 MUST_CHECK struct reader *reader_new(struct job *j, struct http_exchange *x);
 /* Returns whether the client of the exchange asks for a stream of lines instead of a document. */
 bool reader_takes_lines(const struct http_exchange *x);
-/* Call it when the exchange is over, or was answered in another way. NULL is fine. */
+/* Call it when the exchange is over, or was answered without the reader. NULL is fine. */
 void reader_free(struct reader *r);
 
 /* Call it when the job has started and its answers are in `source`. */
@@ -68,7 +68,7 @@ void reader_wake(struct reader *r);
 void reader_waiting(struct reader *r);
 /* Call it when the job has ended. */
 void reader_finish(struct reader *r);
-/* Call it when r->due is due. Adds a progress line or a heartbeat if its time has come. */
+/* Call it at the instant of r->due. Adds a progress line or a heartbeat if one is due. */
 void reader_tick(struct reader *r, uint64_t now_ns);
 
 /* Writes up to cap bytes of the answer at dst. Returns what http_exchange_ops.pull returns. */

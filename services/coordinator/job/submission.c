@@ -139,9 +139,9 @@ static uint64_t upload_share(const struct submission *s)
     return jobs_item_share(s->job->jobs, LIMIT_UNDISPATCHED_BYTES);
 }
 
-/* Returns whether the budget of all jobs has room for `growth` more bytes of this job. A running job may always grow,
- * because its upload pauses when the job holds too much. In the middle of a long item, however, the upload cannot
- * pause, because the job needs the rest of that item. */
+/* Returns whether the budget of all jobs has room for `growth` more bytes of this job. A running job may always grow if
+ * its upload can pause, because the upload pauses when the job holds too much. The upload cannot pause in the middle of
+ * a long item, because the job needs the rest of that item. */
 static bool is_within_share(const struct job *j, size_t growth)
 {
     const struct submission *s = &j->submission;
@@ -184,7 +184,7 @@ static size_t on_body(struct http_exchange *x, const char *data, size_t len)
     return piece;
 }
 
-/* Returns whether the body is empty. An empty body is allowed if the query has all options. */
+/* Returns whether the body is empty. An empty body is allowed if the query parameters give all options. */
 static bool body_is_left_out(const struct submission *s)
 {
     return s->splitter.format == SPLIT_JOB && splitter_is_empty(&s->splitter);
@@ -193,7 +193,7 @@ static bool body_is_left_out(const struct submission *s)
 /* The smallest size of a stored answer: {"value":0} and its newline. */
 enum { LEAST_ANSWER_BYTES = 12 };
 
-/* Refuses a job whose answers would be too large to store until the end, as the number of its items shows. Streams and
+/* Refuses a job that has so many items that its answers would be too large to store until the job ends. Streams and
  * reductions are exempt: a stream is read while the job runs, and a reduction keeps only one value. */
 static bool refuse_large_document(struct job *j)
 {

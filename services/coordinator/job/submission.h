@@ -3,7 +3,7 @@
  * has arrived. Owner: the job.
  *
  *   OPEN       the body arrives
- *   WHOLE      the body is whole; the exchange now belongs to a reader too (reader.h)
+ *   WHOLE      the body is whole; a reader now uses the exchange too (reader.h)
  *   REFUSED    the request is wrong and answered with a problem; the rest of the body is dropped
  */
 #ifndef FANTAIL_COORDINATOR_JOB_SUBMISSION_H
@@ -20,7 +20,7 @@ struct reader;
 enum submission_state { SUBMISSION_OPEN, SUBMISSION_WHOLE, SUBMISSION_REFUSED, SUBMISSION_STATE_COUNT };
 
 /* What an item looks like: LIKE_SOURCE has "items", "range" or "spans"; LIKE_JOB also has "task"; LIKE_ITEMS is an
- * array, as "items" is. */
+ * array, like the value of "items". */
 enum job_likeness { LIKE_NOTHING, LIKE_SOURCE, LIKE_JOB, LIKE_ITEMS };
 
 struct submission {
@@ -30,15 +30,15 @@ struct submission {
     int status; /* once the exchange is over: the HTTP status of its answer; 0: there was no answer */
     struct splitter splitter;
     struct spool spool;         /* items that are not in a chunk yet */
-    size_t counted_bytes;       /* the memory of the spool and the splitter that is counted in jobs->item_memory */
+    size_t counted_bytes;       /* bytes of the spool and the splitter, as counted in jobs->item_memory */
     enum job_likeness likeness; /* what the first item looks like, if it is the only item and the body is NDJSON */
     struct reader *reader;      /* the reader on the same exchange; NULL before the body is whole */
 };
 
 /* Handles POST /v1/jobs: answers the exchange, or accepts it and makes the job. */
 void submission_handle(struct http_exchange *x, struct jobs *jobs);
-/* Call it when the request is wrong. Answers the request with the problem, unless it is already answered or over.
- * `members` may be NULL. */
+/* Call it when the request is wrong. Answers the request with the problem, unless the exchange is already answered or
+ * over. `members` may be NULL. */
 void submission_refuse(struct submission *s, int status, const char *members, const char *detail);
 /* Call it when the spool has become smaller. A paused upload may then continue. */
 void submission_drained(struct submission *s);

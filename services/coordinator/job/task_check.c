@@ -54,7 +54,8 @@ static bool has_answers(const struct job *j)
     return counts.succeeded + counts.failed > 0;
 }
 
-/* Called after the workers were asked again, because no worker has the job's tasks any more. */
+/* If no worker has the job's tasks any more, the workers are asked again. This function is called after they have
+ * answered. */
 static void workers_answered_again(void *data, bool ok)
 {
     struct job *j = data;
