@@ -21,8 +21,8 @@ struct notice_keys {
     size_t count;
 };
 
-/* Decodes each token: whsec_BASE64, or only BASE64. At the first token that is no secret, returns false and a sentence
- * that does not quote the token. */
+/* Decodes each token: whsec_BASE64, or only BASE64. If a token is not a valid secret, returns false and a sentence that
+ * does not quote the token. */
 MUST_CHECK bool notice_keys_read(struct notice_keys *k, const struct tokens *tokens, char *err, size_t err_size);
 /* Appends a signature "v1,BASE64" for each secret, separated by spaces. */
 void notice_keys_sign(const struct notice_keys *k, const char *id, int64_t unix_s, const struct buf *body,

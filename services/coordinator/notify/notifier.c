@@ -7,14 +7,14 @@
 #include "common/observe/metrics.h"
 #include "common/observe/utc_time.h"
 
-enum { ATTEMPTS_MAX = 64 }; /* open attempts at the same time */
+enum { ATTEMPTS_MAX = 64 }; /* the most attempts that are open at the same time */
 enum { TICK_MS = 250, CONNECT_MS = 5000 };
 enum { ANSWER_BYTES = 64 * 1024 };  /* a longer answer is cut off */
-#define TAKE_GAP_NS (2 * NS_PER_S)  /* between two searches for due notices, if no job ends here */
+#define TAKE_GAP_NS (2 * NS_PER_S)  /* time between two searches for due notices, if no job of this coordinator ends */
 #define ATTEMPT_NS  (20 * NS_PER_S) /* must be shorter than NOTICE_LEASE_MS */
 #define REFUSED     "its host is not in --notify-allow of this coordinator"
 
-/* A notice that was taken. It lives until the store knows the result of the attempt. */
+/* A notice that was taken. The struct lives until the store has recorded the result of the attempt. */
 struct attempt {
     struct notifier *notifier;
     struct list_link link; /* on notifier->attempts */
@@ -115,7 +115,7 @@ static bool on_answer(void *data, const char *bytes, size_t len)
     return a->answer_bytes <= ANSWER_BYTES;
 }
 
-/* The status alone decides. A redirect is a failure: it could lead to any host. */
+/* The status alone decides whether the attempt has succeeded. A redirect is a failure: it could lead to any host. */
 static void on_end(void *data, const struct http_call_result *r)
 {
     struct attempt *a = data;
@@ -199,7 +199,7 @@ void notifier_poke(struct notifier *n)
     take(n);
 }
 
-/* A receiver that sends its answer slowly keeps its attempt alive, so the attempt as a whole has a limit. */
+/* A receiver that sends its answer slowly could keep its attempt open for ever, so each attempt has a time limit. */
 static void cut_slow(struct notifier *n, uint64_t now)
 {
     for (struct attempt *a = next_attempt(n, NULL), *next; a; a = next) {

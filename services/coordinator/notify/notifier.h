@@ -1,8 +1,8 @@
 /*
  * Sends notices of the ends of durable jobs to URLs. It takes the due notices from the store, and posts each notice to
- * its URL. Then it removes the notice, or delays it until the next attempt. If this coordinator dies before that, the
- * notice is due again after NOTICE_LEASE_MS, and any coordinator with this store takes it. So a notice may arrive more
- * than once, always with the same webhook-id.
+ * its URL. After the attempt, it removes the notice or delays it until the next attempt. If this coordinator dies
+ * during the attempt, the notice is due again after NOTICE_LEASE_MS, and any coordinator with this store takes it. So a
+ * notice may arrive more than once, always with the same webhook-id.
  *
  *   TAKE_NOTICE ----> the POST ----> 2xx, 410, or the last attempt has failed: REMOVE_NOTICE
  *                             +----> otherwise: DELAY_NOTICE
@@ -63,7 +63,7 @@ void notifier_poke(struct notifier *n);
 void notifier_reload(struct notifier *n);
 /* Takes no more notices. */
 void notifier_drain(struct notifier *n);
-/* Returns whether no notice is being sent. */
+/* Returns true if no notice is being sent. */
 bool notifier_is_idle(const struct notifier *n);
 /* Cuts the open requests. Their notices are sent again later. The loop must keep running until the handles are closed.
  * Close the store only after this call. */

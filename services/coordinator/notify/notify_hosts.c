@@ -88,7 +88,7 @@ bool notify_hosts_parse(struct notify_hosts *h, const char *text, char *err, siz
     return true;
 }
 
-/* Refuses a backslash and a user name, because programs do not agree on which host such a URL names. */
+/* Refuses a URL with a backslash or a user name, because programs do not agree on which host such a URL names. */
 bool notify_target_parse(struct notify_target *t, const char *url, char *err, size_t err_size)
 {
     *t = (struct notify_target){0};

@@ -27,8 +27,8 @@ struct notify_hosts {
 
 /* Reads a list of hosts, separated by commas. `text` NULL: no host. Returns false and a sentence at the first fault. */
 MUST_CHECK bool notify_hosts_parse(struct notify_hosts *h, const char *text, char *err, size_t err_size);
-/* Reads the notify URL of a job. It must be an absolute http or https URL without a user name or a fragment; otherwise
- * returns false and a sentence. */
+/* Reads the notify URL of a job. Returns false and a sentence if it is not an absolute http or https URL, or has a user
+ * name or a fragment. */
 MUST_CHECK bool notify_target_parse(struct notify_target *t, const char *url, char *err, size_t err_size);
 bool notify_hosts_allow(const struct notify_hosts *h, const struct notify_target *t);
 void notify_hosts_release(struct notify_hosts *h);
