@@ -71,7 +71,7 @@ struct postgres_db {
     struct postgres_news news;
     bool has_news;
     struct block_codec codec;
-    struct buf ranges, lines; /* encoded; kept for the next block */
+    struct buf ranges, lines; /* encoding buffers, kept for the next block */
 
     /* The transaction. */
     bool failed, lost;         /* lost: the connection has ended, or was closed after a fault */
@@ -114,7 +114,7 @@ enum postgres_state postgres_state_of(const char *sqlstate);
 
 /* postgres_source.c */
 
-/* Returns the URL, which the caller frees, or NULL and a sentence. */
+/* Returns the URL, which the caller frees. On failure returns NULL and a sentence. */
 MUST_CHECK char *postgres_source_read(const struct postgres_source *source, char *err, size_t err_size);
 /* Returns how many hosts the URL names. */
 unsigned postgres_source_hosts(const char *url);
@@ -151,7 +151,7 @@ enum postgres_outcome {
 MUST_CHECK enum postgres_outcome postgres_finish(struct postgres_db *d);
 /* Forgets the failure of the previous transaction. Call it before a single statement outside a transaction. */
 void postgres_forgive(struct postgres_db *d);
-/* Writes the failure of the connection to `call->error`, and returns the status of the failure. */
+/* Writes the message of the transaction's first failure to `call->error`, and returns its status. */
 enum store_status postgres_failure(const struct postgres_db *d, struct store_call *call);
 /* Marks the connection as lost. */
 void postgres_lose(struct postgres_db *d, enum postgres_state state, const char *detail);
@@ -185,9 +185,10 @@ void postgres_bind_progress(struct postgres_query *q, const struct stored_job *j
  * c->found. */
 enum store_status postgres_why_not(struct postgres_db *d, struct store_call *c, bool is_fenced, const char *wanted);
 
-/* Removes a few blocks of removed jobs. Returns whether there may be more. */
+/* Removes a few blocks of removed jobs. Returns whether more such blocks may remain. */
 MUST_CHECK bool postgres_tidy(struct postgres_db *d);
-/* Shows other coordinators that this one lives, and removes the unfinished uploads of coordinators that have ended. */
+/* Shows the other coordinators that this coordinator is alive, and removes the unfinished uploads of coordinators that
+ * have ended. */
 void postgres_beat(struct postgres_db *d);
 
 #endif

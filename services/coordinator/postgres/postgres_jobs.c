@@ -3,7 +3,7 @@
 
 #include "coordinator/postgres/postgres_internal.h"
 
-/* The first column after JOB_COLUMNS. It has the time or the options. */
+/* The first column after JOB_COLUMNS. Depending on the statement, it contains the time or the options. */
 enum { COLUMN_AFTER = 22 };
 
 static void take_job_row(const struct postgres_query *q, int row, struct stored_job *j)

@@ -1,8 +1,9 @@
 /*
  * Connections to the database.
  *
- * All of this runs on the threads of the store, because libpq blocks while it looks up a name. Every other wait has a
- * time limit. So a connection to a server that does not answer is closed, and a store that is closing ends soon.
+ * These functions run on the threads of the store, because libpq blocks while it looks up a host name. Every wait
+ * except that lookup has a time limit. So a connection to a server that does not answer is closed, and a store that is
+ * closing ends soon.
  */
 #include <ctype.h>
 #include <poll.h>
@@ -220,8 +221,8 @@ static bool begin_session(struct postgres_db *d)
 }
 
 /* Call it when this server lacks transactions whose commits were reported: a failover went to a server that had not
- * received all commits. The runs of this coordinator then know answers that the database lacks. Ends the leases of
- * these runs, so that their jobs go on from what the database has. */
+ * received all commits. This coordinator then has answers of its running jobs that the database lacks. Ends the leases
+ * of these jobs, so that their next runs continue from the answers in the database. */
 static bool let_go(struct postgres_db *d)
 {
     struct postgres_query q = postgres_query(d, PG_LET_GO);

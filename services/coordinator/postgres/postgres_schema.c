@@ -5,7 +5,7 @@
  * the oldest version whose coordinators can still use its schema.
  *
  * Columns that change often are in no index. So PostgreSQL can write the new row into the same page (a HOT update) if
- * the page has room (fillfactor). Renewing a lease and recording answers change no column of an index.
+ * the page has room (fillfactor). Renewing a lease or recording answers changes no indexed column.
  *
  * The options of a job are in a separate table, because they may take megabytes. The lines of a block are STORAGE
  * EXTERNAL, because fantail has compressed them already.
@@ -60,7 +60,7 @@ static const struct {
      " PRIMARY KEY (job, number)"
      ") WITH (autovacuum_vacuum_scale_factor = 0.05, toast.autovacuum_vacuum_scale_factor = 0.05);"
      "ALTER TABLE fantail.block ALTER COLUMN lines SET STORAGE EXTERNAL;"
-     /* The blocks to remove: all blocks of a job, or its blocks of errors up to a number. */
+     /* The blocks to remove: all blocks of a job, or its blocks of DROPPED_KINDS up to a number. */
      "CREATE TABLE fantail.dropped (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, job bigint NOT NULL,"
      " everything boolean NOT NULL, up_to bigint);"
      /* The coordinators, and the number of the last transaction of each. */
@@ -109,8 +109,8 @@ enum { KNOWN = ARRAY_SIZE(versions) };
 
 /* The number of the advisory lock. No other program may use this number in the database. */
 static const char lock_text[] = "BEGIN; SELECT pg_advisory_xact_lock(5072671831243)";
-/* Says whether there is no schema yet. Run it only with the lock, because another coordinator may be making the schema.
- */
+/* Says whether there is no schema yet. Run it only while holding the lock, because another coordinator may be making
+ * the schema. */
 static const char is_new_text[] =
     "SELECT NOT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = 'fantail' AND tablename = 'schema_version')";
 static const char read_text[] = "SELECT version, oldest FROM fantail.schema_version";

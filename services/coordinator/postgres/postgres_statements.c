@@ -6,7 +6,7 @@
 #define NOW_MS "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 /* The time when the statement started. It is the same everywhere in one statement. */
 #define STATEMENT_MS "(extract(epoch FROM statement_timestamp()) * 1000)::bigint"
-/* In the order in which take_job_row() reads the columns. */
+/* The columns of a job, in the order in which take_job_row() reads them. */
 #define JOB_COLUMNS                                                                                                    \
     "job.id, job.state, job.task, job.labels, job.priority, job.items, job.succeeded, job.failed, job.cancelled,"      \
     " job.errors, job.reason, job.redrives, job.cancel_wanted::int, job.created_ms, job.started_ms, job.ended_ms,"     \
@@ -15,7 +15,7 @@
  * use a fence a second time, so the holder is compared too. */
 #define MINE          " WHERE job.id = $1 AND job.fence = $2 AND job.holder = $3 AND job.state = 'running'"
 #define ADD_BLOCK(at) " INSERT INTO fantail.block (job, kind, ranges, lines) SELECT seq, " at " FROM j RETURNING number"
-/* A coordinator that has not written seen_ms for this time has ended, and so have its uploads. */
+/* True if the job's coordinator has not updated seen_ms for 60 s. Its uploads then count as ended. */
 #define GONE                                                                                                           \
     "NOT EXISTS (SELECT 1 FROM fantail.coordinator AS c WHERE c.id = job.holder AND c.seen_ms > " NOW_MS " - 60000)"
 #define REMOVE_JOB(condition)                                                                                          \
@@ -52,8 +52,8 @@ static const struct {
                    " ON CONFLICT (job) DO UPDATE SET options = excluded.options)"
                    " SELECT " JOB_COLUMNS " FROM j AS job"},
     /* Claims the first pending job or the first running job whose lease has ended, whichever comes first. Each kind has
-     * an index. Skips jobs that another coordinator is claiming, and jobs that need more than this coordinator knows.
-     */
+     * an index. Skips jobs that another coordinator is claiming, and jobs whose `needs` is above the `knows` of this
+     * coordinator. */
     [PG_CLAIM] = {"WITH p AS (SELECT seq, priority, id FROM fantail.job WHERE state = 'pending' AND needs <= $3"
                   " ORDER BY priority DESC, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),"
                   " a AS (SELECT seq, priority, id FROM fantail.job WHERE state = 'running'"
@@ -137,7 +137,8 @@ static const struct {
                        true},
     [PG_REGISTER] = {"INSERT INTO fantail.coordinator AS c (id, name, batch, seen_ms) VALUES ($1, $2, 0, " NOW_MS ")"
                      " ON CONFLICT (id) DO UPDATE SET seen_ms = excluded.seen_ms RETURNING batch"},
-    /* Removes some blocks of some removed jobs. Coordinators that do this at the same time take different jobs. */
+    /* Removes some blocks of some removed jobs. Coordinators that run this statement at the same time take different
+     * jobs. */
     [PG_TIDY] = {"WITH d AS (SELECT * FROM fantail.dropped ORDER BY seq LIMIT 1 FOR UPDATE SKIP LOCKED),"
                  " b AS (SELECT block.job, block.number FROM fantail.block, d WHERE block.job = d.job"
                  " AND (d.everything OR (block.number <= d.up_to AND block.kind IN " DROPPED_KINDS "))"

@@ -9,8 +9,9 @@
  * once more. If the second try fails too, the calls end as STORE_AWAY. If the connection is lost during the commit, it
  * is unknown whether the database has committed. Then the calls are in doubt, and wait until there is a connection.
  * Meanwhile all other calls end as STORE_AWAY. Each transaction writes its number to the row of this coordinator. After
- * connecting, the number in that row shows whether the transaction was committed. If it was not committed, the calls
- * are carried out again. So no call takes effect twice, and no call is reported as done unless it took effect.
+ * the writer has connected again, the number in that row shows whether the transaction was committed. If it was not
+ * committed, the calls are carried out again. So no call takes effect twice, and no call is reported as done unless it
+ * took effect.
  */
 #include "coordinator/postgres/store_postgres.h"
 
@@ -23,7 +24,7 @@
 #define BEAT_NS       (5 * NS_PER_S)    /* between two signs of life of the writer */
 #define TIDY_WAIT_NS  (20 * NS_PER_MS)  /* between two steps of a removal */
 #define TIDY_EVERY_NS (100 * NS_PER_MS) /* between two steps of a removal while calls wait */
-#define RETRY_NS      (250 * NS_PER_MS) /* between two attempts to connect, at first */
+#define RETRY_NS      (250 * NS_PER_MS) /* the first pause between two attempts to connect */
 #define RETRY_MAX_NS  (2 * NS_PER_S)
 /* After this time, a client's call in doubt ends as STORE_AWAY. The calls of a job's run wait until there is a
  * connection: if the run recorded its answers again, the database could have them twice. */
@@ -97,7 +98,7 @@ void postgres_register_metrics(struct postgres_metrics *m)
     }
 }
 
-/* Called by a thread: passes its news on to the thread of the loop. */
+/* Called by the writer or the reader: passes the news of its connection to the thread of the loop. */
 static void publish(struct postgres_db *d)
 {
     struct postgres_store *s = store_of(d->side->threads);
@@ -268,8 +269,8 @@ static void settle_doubt(struct writer *w)
     run_batch(w, &b);
 }
 
-/* Call it while there is no connection. Ends the calls in doubt: those of clients after DOUBT_NS, and all calls now if
- * `all`. */
+/* Call it while there is no connection. Ends the calls of clients that have been in doubt for DOUBT_NS. If `all`, ends
+ * all calls in doubt now. */
 static void refuse_doubt(struct writer *w, bool all)
 {
     struct list refused;
