@@ -93,8 +93,9 @@ static void write_until(struct index_run *out, struct merge_side *m, uint64_t in
     pass(m, index);
 }
 
-/* Call it while neither side is at its end. Writes the head that begins first, up to the beginning of the other head.
- * If both begin at the same item, the head of the later block replaces that part of the other head. */
+/* Call it while neither side is at its end. Where the heads overlap, the later block wins. Writes the head that begins
+ * first: all of it if it is of the later block, otherwise up to the beginning of the other head. If both begin at the
+ * same item, writes nothing, and only removes the overlap from the head of the earlier block. */
 static void merge_step(struct index_run *out, struct merge_side *a, struct merge_side *b)
 {
     struct merge_side *early = a->head.first <= b->head.first ? a : b, *late = early == a ? b : a;
@@ -263,7 +264,7 @@ void answer_index_drop_below(struct answer_index *ix, uint64_t index)
 
 /* Lookups. */
 
-/* Looks in one run for the first item at or after `index`. */
+/* Looks in one run for the first item at or after `index` that has an answer. */
 static bool find_in_run(const struct index_run *r, uint64_t index, struct answer_span *found)
 {
     size_t next = first_after(r, index);
@@ -284,7 +285,7 @@ static bool is_better(const struct answer_span *s, const struct answer_span *bes
     return s->first < best->first || (s->first == best->first && s->block > best->block);
 }
 
-/* Ends the span where a span of any run begins, because that span may be of a later block. */
+/* Shortens `span` to end where the next span of any run begins, because that next span may be of a later block. */
 static void end_before_next(const struct answer_index *ix, struct answer_span *span)
 {
     for (size_t i = 0; i < ix->run_count; i++) {

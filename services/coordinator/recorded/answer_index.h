@@ -8,7 +8,7 @@
  * 1980.)
  *
  * The index may be limited. If it has too many ranges, it forgets the answers of the items with the highest indexes.
- * `horizon` is the first item whose answers it may have forgotten. To read on from `horizon`, call answer_index_clear()
+ * `horizon` is the first item whose answer it may have forgotten. To read on from `horizon`, call answer_index_clear()
  * and add all blocks again.
  *
  * In the store, each item has one answer. But the index of a reader may still have an answer that a redrive has removed
@@ -52,13 +52,13 @@ void answer_index_init(struct answer_index *ix, size_t max_spans);
 void answer_index_release(struct answer_index *ix);
 /* Forgets everything. After this, the index keeps only answers of items from `floor` on. */
 void answer_index_clear(struct answer_index *ix, uint64_t floor);
-/* Adds the ranges of a block. Blocks without answers are ignored. If the block is damaged, because its ranges overlap
- * or exceed 2^64, adds nothing and returns false. */
+/* Adds the ranges of a block. Blocks without answers are ignored. If its ranges overlap or exceed 2^64, the block is
+ * damaged: adds nothing and returns false. */
 MUST_CHECK bool answer_index_add(struct answer_index *ix, const struct block *b);
 /* Frees the spans of items below `index`. These items must not be looked up any more. */
 void answer_index_drop_below(struct answer_index *ix, uint64_t index);
-/* Finds the first item at or after `index` whose answer is known. The span begins with this item. Returns false if
- * there is none. */
+/* Finds the first item at or after `index` whose answer is known, and sets *span to a span that begins with this item.
+ * Returns false if there is no such item. */
 MUST_CHECK bool answer_index_find(const struct answer_index *ix, uint64_t index, struct answer_span *span);
 /* Returns how many spans are in memory. */
 size_t answer_index_spans(const struct answer_index *ix);

@@ -29,7 +29,7 @@ struct block_cache {
     size_t bytes; /* of all lines */
 };
 
-/* Releasing a zeroed cache is fine. An empty cache can be filled again. */
+/* Releasing a zeroed cache is fine. A released cache is empty and can be filled again. */
 void block_cache_release(struct block_cache *c);
 /* Returns the block, or NULL if it is not in the cache. The block is borrowed until another block is added. */
 struct cached_block *block_cache_find(struct block_cache *c, uint64_t number);
@@ -38,13 +38,13 @@ void block_cache_plan(struct block_cache *c);
 /* Notes that the next answer to read from the block is that of `item`. After block_cache_plan(), call it in the order
  * of the items; the first note of a block counts. Returns false if the block is not in the cache. */
 bool block_cache_note(struct block_cache *c, uint64_t number, uint64_t item);
-/* Returns whether a block of the usual size that is needed for `item` fits without dropping blocks that are needed
+/* Returns whether a block of average size, needed for `item`, would fit without dropping a block that is needed
  * earlier. */
 bool block_cache_has_room(const struct block_cache *c, uint64_t item, size_t cap);
-/* Adds a block and takes over its lines. `item` is the first item whose answer is needed from the block. Then drops the
- * blocks that are needed last until all blocks fit within `cap`. Never drops the block `keep` or the block that is
- * needed next, so that answers can come alternately from two blocks of any size. Blocks without a known next item may
- * take at most `spare` bytes. */
+/* Adds a block and takes over its lines. `item` is the first item whose answer is needed from the block. Until all
+ * blocks fit within `cap`, drops the block that is needed last. Never drops the block `keep` or the block that is
+ * needed next, so that answers can be read alternately from two blocks of any size. Blocks without a known next item
+ * may take at most `spare` bytes. */
 void block_cache_add(struct block_cache *c, struct block *b, uint64_t item, uint64_t keep, size_t cap, size_t spare);
 /* Finds the bytes of n lines from `line` on: they begin at *from and end before *to. Returns false if the block does
  * not have these lines. */

@@ -5,7 +5,7 @@
 
 enum { PLAN_SPANS = 256 };       /* how far the fold looks ahead for the blocks that it needs */
 enum { DROP_AFTER_SPANS = 256 }; /* after this many spans, the index drops the spans that were folded */
-enum { LINE_COST_BYTES = 64 };   /* the most that a line costs, besides the bytes that the reducer looks at */
+enum { LINE_COST_BYTES = 64 };   /* a line uses at most this budget, plus the bytes that the reducer looks at */
 #define CACHE_BYTES       (16 * (size_t)MIB)
 #define CACHE_SPARE_BYTES (2 * (size_t)MIB) /* for blocks that are not known to be needed again */
 
@@ -57,7 +57,7 @@ static enum block_fold_state fail(struct block_fold *f, const char *why)
     return BLOCK_FOLD_FAILED;
 }
 
-/* Folds one value, or a part of a long one. Returns whether the whole value was folded. */
+/* Folds one value, or a part of a long value. Returns whether the whole value was folded. */
 static bool fold_value(struct block_fold *f, const char *line, size_t len, size_t *budget)
 {
     struct answer_line parsed = answer_line_parse(line, len, false);

@@ -33,7 +33,7 @@ struct block_fold {
     unsigned spans;    /* spans that were folded so far */
 };
 
-/* `max_spans` limits the index (0: no limit), and `max_bytes` the result. */
+/* `max_spans` limits the index (0: no limit), and `max_bytes` limits the result. */
 void block_fold_init(struct block_fold *f, enum job_reduce kind, size_t max_spans, size_t max_bytes);
 /* Releasing a zeroed fold is fine. */
 void block_fold_release(struct block_fold *f);
@@ -41,7 +41,7 @@ void block_fold_release(struct block_fold *f);
 MUST_CHECK bool block_fold_add_ranges(struct block_fold *f, const struct block *b);
 /* Call it when the ranges of all blocks were added. */
 void block_fold_has_ranges(struct block_fold *f);
-/* Takes the lines of the block. */
+/* Adds a block and takes over its lines. */
 void block_fold_add(struct block_fold *f, struct block *b);
 /* Folds about `budget` bytes. `budget` must be more than 64, the cost of a line. */
 MUST_CHECK enum block_fold_state block_fold_step(struct block_fold *f, size_t budget);
