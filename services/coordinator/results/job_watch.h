@@ -1,7 +1,7 @@
 /*
  * Tells waiting requests when to ask the store about their jobs. A request asks immediately when this coordinator has
- * recorded something for its job. It also asks regularly, because other coordinators also record. Owner of the list:
- * the coordinator. Owner of a watch: the request that waits.
+ * recorded something for its job. The request also asks regularly, because other coordinators may record answers too.
+ * Owner of the list: the coordinator. Owner of a watch: the request that waits.
  */
 #ifndef FANTAIL_COORDINATOR_RESULTS_JOB_WATCH_H
 #define FANTAIL_COORDINATOR_RESULTS_JOB_WATCH_H
@@ -34,7 +34,7 @@ struct job_watch_ops {
     void (*poke)(void *owner);
     /* Called about ten times a second. */
     void (*tick)(void *owner, uint64_t now_ns);
-    /* The coordinator drains. Requests that wait for something must end now. */
+    /* Called when the coordinator drains. Requests that wait for something must end now. */
     void (*drain)(void *owner);
 };
 

@@ -1,8 +1,8 @@
 /*
- * Limits how many blocks all readers of stored results together read at the same time, and how many bytes of blocks
- * they hold. A reader enters the gate to read a block, and leaves the gate when the block has arrived. While there is
- * no room, readers wait in a queue. So neither the memory nor the work in one turn of the loop grows with the number of
- * readers. Pure. Owner: job_watches.
+ * Limits the readers of stored results as a whole: how many blocks they read at the same time, and how many bytes of
+ * blocks they hold. A reader enters the gate to read a block, and leaves the gate when the block has arrived. While
+ * there is no room, readers wait in a queue. So neither the memory nor the work in one turn of the loop grows with the
+ * number of readers. Pure. Owner: job_watches.
  */
 #ifndef FANTAIL_COORDINATOR_RESULTS_READ_GATE_H
 #define FANTAIL_COORDINATOR_RESULTS_READ_GATE_H
@@ -23,11 +23,11 @@ struct read_gate_place {
 
 void read_gate_init(struct read_gate *g);
 bool read_gate_has_room(const struct read_gate *g);
-/* Returns whether readers wait because other readers hold too many blocks. Then readers should drop the blocks that
- * they do not need now. */
+/* Returns whether readers wait because other readers hold too many blocks. If so, each reader should drop the blocks
+ * that it does not need now. */
 bool read_gate_is_scarce(const struct read_gate *g);
-/* Returns true if the reader may read a block now. Otherwise the reader is in the queue. It must try again when
- * read_gate_leave() returns its place, or when there is room. */
+/* Returns true if the reader may read a block now. Otherwise puts the reader in the queue. A queued reader must try
+ * again when read_gate_leave() returns its place, or when there is room. */
 MUST_CHECK bool read_gate_enter(struct read_gate *g, struct read_gate_place *p);
 /* Call it when a block has arrived. Removes the reader that has waited longest from the queue, and returns its place.
  * Returns NULL if no reader waits. */

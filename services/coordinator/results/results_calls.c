@@ -6,11 +6,11 @@
 #include "coordinator/results/results_internal.h"
 #include "coordinator/results/store_problem.h"
 
-/* A reader that has read everything asks again after this time. The time grows while there are no new answers. */
+/* A reader that has read everything asks again after this time. The time grows while no new answers arrive. */
 #define ASK_GAP_LEAST_NS (200 * NS_PER_MS)
 #define ASK_GAP_MOST_NS  (1000 * NS_PER_MS)
 /* The bytes of blocks in memory: the limit for one reader, and for all readers together. A reader may hold two blocks
- * even above these limits. */
+ * even if they exceed these limits. */
 #define CACHE_BYTES       (16 * (size_t)MIB)
 #define CACHE_SPARE_BYTES (2 * (size_t)MIB) /* bytes of blocks without a known next item */
 #define CACHE_TOTAL_BYTES (128 * (size_t)MIB)
@@ -40,7 +40,7 @@ static void leave_gate(struct job_watches *l)
     if (next) http_exchange_wake(CONTAINER_OF(next, struct results_reader, place)->exchange);
 }
 
-/* Called for a block whose reader has ended. */
+/* Called when a block has arrived whose reader has ended. */
 static void on_unwanted_block(struct store_call *call)
 {
     leave_gate(call->data);
@@ -69,7 +69,7 @@ void results_detach_calls(struct results_reader *r)
     r->reading = NULL;
 }
 
-/* Sets the time of the next question to the store. */
+/* Sets the time at which the reader asks the store again. */
 static void ask_later(struct results_reader *r, bool something_came)
 {
     uint64_t gap = something_came ? 0 : r->ask_gap_ns + r->ask_gap_ns / 2;
@@ -201,7 +201,7 @@ static bool add_ranges(struct results_reader *r, const struct store_call *call)
 }
 
 /* Call it when all ranges in the store were read. If the job had ended before the ranges were read, there are no more
- * answers, unless the job was redriven while they were read. So the state is then read once more. */
+ * answers, unless the job was redriven in the meantime. So in this case the state is read once more. */
 static void take_last_ranges(struct results_reader *r, bool something_came)
 {
     const struct stored_counts *n = &r->job.counts;
@@ -286,8 +286,8 @@ static void on_block(struct store_call *call)
     store_call_free(call);
 }
 
-/* Returns whether this reader may read a block now. If there is no room and other readers wait for room, drops the
- * blocks of this reader. */
+/* Returns whether this reader may read a block now. If there is no room for a block that is needed now, may drop the
+ * blocks of this reader to make room. */
 static bool may_read(struct results_reader *r, bool is_needed_now)
 {
     struct read_gate *gate = &r->watch.list->gate;

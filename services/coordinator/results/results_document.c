@@ -58,7 +58,7 @@ bool results_end_part(struct results_reader *r)
     return true;
 }
 
-/* Only the coordinator that runs the job knows that the job waits. */
+/* Only the coordinator that runs the job knows whether the job waits. */
 bool results_add_waiting(struct results_reader *r)
 {
     const struct durable *runs = r->watch.list->durable;

@@ -30,7 +30,7 @@ struct results_reader {
     enum results_part part;
     struct stored_job job; /* the job as it was last read */
     bool runs;             /* consecutive items with the same error get one line */
-    bool waits;            /* this is the answer to the POST of the job */
+    bool waits;            /* this reader answers the POST of the job */
     bool is_reduced;       /* `waits` is true and the job is reduced: the result replaces the values */
 
     /* The known answers. */
@@ -39,7 +39,7 @@ struct results_reader {
     uint64_t
         ranged_answers; /* answers that were recorded when the reading of the ranges began; UINT64_MAX: not known */
     bool more;          /* the store has ranges of later blocks */
-    bool has_ended;     /* the job had ended before the last ranges were read */
+    bool has_ended;     /* the job had ended when its last ranges were read */
     bool complete;      /* the job has ended, and all its answers are in the index */
 
     /* The answers that are being written. */
@@ -52,7 +52,7 @@ struct results_reader {
     struct block_cache cache;
     unsigned spans_read;    /* spans that were written or skipped */
     unsigned ahead_at_span; /* the value of spans_read at which to look again for the next block to read */
-    uint64_t ahead_bytes;   /* used during that look: the bytes of answers before that block */
+    uint64_t ahead_bytes;   /* during such a look: bytes of answers before the block that is looked at */
     struct buf pending;     /* what is sent before the next answer: control lines, the last line */
     size_t pending_at;
 
@@ -75,9 +75,9 @@ struct results_reader {
 /* results_reader.c */
 
 void results_move(struct results_reader *r, enum results_state to);
-/* Begins the stream. Call it when the job was read. */
+/* Call it when the state of the job was read from the store. Begins the stream. */
 void results_open(struct results_reader *r);
-/* Goes through all answers from the beginning. */
+/* Starts again with the answer of the first item. */
 void results_rewind(struct results_reader *r);
 /* Ends the stream without a last line, and logs why. */
 void results_cut(struct results_reader *r, const char *why);
@@ -87,7 +87,7 @@ void results_end_removed(struct results_reader *r);
 void results_restart(struct results_reader *r);
 /* Tells the cache which of its blocks are needed next. */
 void results_plan(struct results_reader *r);
-/* Returns whether the reader needs more ranges to go on. */
+/* Returns whether the reader needs more ranges before it can continue. */
 bool results_are_dry(const struct results_reader *r);
 
 /* results_document.c */
@@ -97,7 +97,7 @@ void results_begin(struct results_reader *r);
 /* Call it when all answers of this part were written. Writes the text after them. Returns whether this was the last
  * part. */
 MUST_CHECK bool results_end_part(struct results_reader *r);
-/* If the job waits for something new, writes a line. Returns whether a line was written. */
+/* If the job waits for another reason than before, writes a line. Returns whether a line was written. */
 MUST_CHECK bool results_add_waiting(struct results_reader *r);
 /* Writes a heartbeat, which shows that the connection is alive. */
 void results_add_heartbeat(struct results_reader *r);
@@ -122,7 +122,7 @@ void results_detach_calls(struct results_reader *r);
 
 /* results_query.c */
 
-/* Reads the query parameters. If one is wrong, answers the request and returns false. */
+/* Reads the query parameters. If a parameter is wrong, answers the request and returns false. */
 MUST_CHECK bool results_read_query(struct http_exchange *x, struct results_query *query);
 
 #endif

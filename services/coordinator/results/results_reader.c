@@ -12,11 +12,11 @@
 enum { INDEX_SPANS = 100 * 1000 };      /* the most spans in memory; a span takes 40 bytes */
 enum { SPANS_OF_A_PULL = 2000 };        /* the most spans that one pull skips, so that other requests are not delayed */
 enum { PLAN_SPANS = 256 };              /* how many spans the reader looks ahead for blocks that it needs */
-enum { AHEAD_BYTES = 2 * 1024 * 1024 }; /* a block is read about this many bytes of answers ahead */
+enum { AHEAD_BYTES = 2 * 1024 * 1024 }; /* a block is read when about this many bytes of answers are left before it */
 enum { FULL_GAP_SPANS = 32 };    /* if there is no room for a block, the reader looks again after this many spans */
 enum { DROP_AFTER_SPANS = 256 }; /* after this many spans the index drops the spans that were read */
 #define CACHE_IDLE_NS  (5 * NS_PER_S)    /* if the client reads nothing for this time, its reader drops its blocks */
-#define SCARCE_IDLE_NS (100 * NS_PER_MS) /* the same time while other readers wait for room */
+#define SCARCE_IDLE_NS (100 * NS_PER_MS) /* instead of CACHE_IDLE_NS while readers wait for room */
 
 static const char *const state_names[] = {
     [STREAM_ASKING] = "asking", [STREAM_OPEN] = "open", [STREAM_TAIL] = "tail", [STREAM_CUT] = "cut"};
@@ -31,8 +31,8 @@ void results_move(struct results_reader *r, enum results_state to)
 
 /* The functions below find the next answers. */
 
-/* Returns a span for the items from `position` up to `end`. They have no answer, because the job ended before they were
- * sent. */
+/* Returns a span for the items from `position` up to `end`. These items have no answer, because the job ended before
+ * they were sent. */
 static struct answer_span make_missing(struct results_reader *r, uint64_t end)
 {
     static const char cancelled[] = "{\"name\":\"cancelled\",\"cause\":\"the job ended before this item was sent\"}";
@@ -107,7 +107,7 @@ static bool begin_span(struct results_reader *r)
 }
 
 /* Calls `fn` for each of the next spans that the client wants, until `fn` returns false. Returns how many spans came
- * before that one. */
+ * before the span for which `fn` returned false. */
 static unsigned each_next_span(struct results_reader *r,
                                bool (*fn)(struct results_reader *r, const struct answer_span *s))
 {
@@ -132,7 +132,7 @@ void results_plan(struct results_reader *r)
     each_next_span(r, note_span);
 }
 
-/* If the cache lacks the block of `s`, reads the block, unless blocks that are needed earlier would be dropped. Returns
+/* If the cache lacks the block of `s`, reads the block, unless that would drop blocks that are needed earlier. Returns
  * whether to look at the next span. */
 static bool read_if_missing(struct results_reader *r, const struct answer_span *s)
 {
@@ -150,8 +150,8 @@ static bool read_if_missing(struct results_reader *r, const struct answer_span *
     return false;
 }
 
-/* Starts to read the next needed block that the cache does not have. After a look at many spans, waits longer until the
- * next look, so that the time for each span stays small. */
+/* Starts to read the next needed block that the cache does not have. The more spans it looks at, the longer it waits
+ * before it looks again, so that the average time per span stays small. */
 static void read_ahead(struct results_reader *r)
 {
     if (r->reading || (int)(r->spans_read - r->ahead_at_span) < 0) return;
@@ -342,8 +342,8 @@ static void ask_again(struct results_reader *r, bool dry)
         results_ask(r);
 }
 
-/* Drops the blocks if the client has not read for some time. If the reader waits for room and there is room, makes it
- * try again. */
+/* Drops the blocks if the client has not read for some time. If the reader waits for room and there is room now, makes
+ * the reader try again. */
 static void drop_idle_blocks(struct results_reader *r, uint64_t now)
 {
     struct read_gate *gate = &r->watch.list->gate;

@@ -1,7 +1,7 @@
 /*
  * Answers GET /v1/jobs/{id}/results. The reader sends the answers of a stored job as NDJSON lines, in the order of the
- * items, as fast as the client reads them. If the job has not ended, the reader waits for further answers. It holds
- * only a few blocks of answers, however large the job is.
+ * items, as fast as the client reads them. If the job has not ended, the reader waits for further answers. The reader
+ * holds only a few blocks of answers, however large the job is.
  *
  *              the store has the job                 the last line is pending
  *   ASKING --------------------------> OPEN --------------------------------> TAIL
@@ -21,9 +21,9 @@ struct job_watches;
 
 /* The handler of the route. Its path has the parameter `id`. `watches` is borrowed until the exchange is over. */
 void results_reader_handle(struct http_exchange *x, struct job_watches *watches);
-/* Takes over the exchange of a job that has ended, and answers it with the job's results, like that of a synchronous
- * job. The answer is one document, or lines if the client asks for them. If the job is removed or redriven before the
- * document is complete, the document is cut. */
+/* Takes over the exchange of a job that has ended, and answers it with the job's results, as if the job were
+ * synchronous. The answer is one document, or lines if the client asks for them. If the job is removed or redriven
+ * before the document is complete, the document is cut. */
 void results_reader_answer(struct http_exchange *x, struct job_watches *watches, const char *id);
 
 #endif

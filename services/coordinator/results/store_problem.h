@@ -1,4 +1,4 @@
-/* Answers a request whose call to the store has failed, with the problem for its status. */
+/* Answers a request whose call to the store has failed. The status of the call selects the problem. */
 #ifndef FANTAIL_COORDINATOR_RESULTS_STORE_PROBLEM_H
 #define FANTAIL_COORDINATOR_RESULTS_STORE_PROBLEM_H
 
