@@ -15,7 +15,7 @@ static void on_reload(void *data)
 
 /* Shutdown. */
 
-/* The listening socket closes, so workers cannot renew their leases. */
+/* After the listening socket has closed, workers cannot renew their leases, so no lease runs out from now on. */
 static void on_drain(void *data)
 {
     struct coordinator *c = data;
@@ -26,7 +26,8 @@ static void on_drain(void *data)
     job_watches_drain(&c->watches);
 }
 
-/* Ends all jobs. The clients still get the answers that have arrived, and the end of the document or stream. */
+/* Ends the synchronous jobs, and hands the durable jobs back. The clients still get the answers that have arrived, and
+ * the end of the document or stream. */
 static void on_cut(void *data)
 {
     struct coordinator *c = data;

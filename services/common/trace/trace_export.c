@@ -35,7 +35,7 @@ struct trace_export {
     unsigned sends;
     struct buf answer;
 
-    bool failing, dropping; /* the log already has a line about failed sending; a line about dropped spans */
+    bool failing, dropping; /* the log already says that sending fails; that spans are dropped */
     uint64_t *exported, *dropped;
     uint64_t dropped_before;
 };

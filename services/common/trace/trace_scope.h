@@ -29,13 +29,13 @@ bool trace_scope_records(const struct trace_scope *s);
 /* Creates the context for a child of our span. If there is no exporter, copies the caller's context to *child. Call it
  * only if s->known. */
 void trace_scope_child(const struct trace_scope *s, struct trace_context *child);
-/* Returns our span with its ids and times; it ends now. The caller sets the other members. */
+/* Returns our span with its ids and times; the span ends now. The caller sets the other members. */
 struct span trace_scope_span(const struct trace_scope *s, enum span_kind kind, const char *name);
 /* Returns a child of our span that began at start_ns and ends now. The caller sets the other members. */
 struct span trace_scope_span_below(const struct trace_scope *s, const struct trace_context *context,
                                    enum span_kind kind, const char *name, uint64_t start_ns);
 
-/* Returns the value of the log field "trace_id". If there is no trace, this is NULL, and the log omits the field. */
+/* Returns the value of the log field "trace_id". If there is no trace, returns NULL, and the log omits the field. */
 static inline const char *trace_scope_id(const struct trace_scope *s)
 {
     return s->known ? s->trace_id : NULL;

@@ -16,7 +16,7 @@ void answer_reader_release(struct answer_reader *r)
 
 enum { VALUE_FRAME_LEN = sizeof "{\"value\":" - 1 };
 
-/* The value of a shorter line is scanned after the whole line has arrived. */
+/* If a line is shorter than this, its value is scanned after the whole line has arrived. */
 enum { SCANNED_BYTES = 4096 };
 
 static bool is_canonical_value(const char *bytes, size_t len, const struct answer_line *line)

@@ -13,7 +13,7 @@ struct answer_run {
     size_t n;
     const char *bytes; /* borrowed until the next call on the same source */
     size_t len;
-    bool repeated; /* bytes is one line, and it is the answer of each of the n items */
+    bool repeated; /* `bytes` is one line, which is the answer of each of the n items */
 };
 
 struct answer_source_ops {

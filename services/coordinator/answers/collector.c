@@ -41,7 +41,7 @@ static void count(struct collector *c, size_t more, size_t less)
 }
 
 /* Returns how large a segment may grow. If the memory for all jobs is short, segments stay small, because the segment
- * that is read next is never spilled. */
+ * that is read next always stays in memory. */
 static size_t segment_limit(const struct collector *c)
 {
     size_t share = memory_budget_share(c->config.shared, SEGMENT_BYTES * SEGMENTS_PER_SHARE) / SEGMENTS_PER_SHARE;
@@ -220,8 +220,8 @@ static void enqueue(struct collector *c, struct segment *seg)
     c->queue_last = seg;
 }
 
-/* Returns the segment to which the lines of items from `first` on are to be appended. Makes a new segment if none
- * fits. */
+/* Returns the segment to which the lines of items from `first` on are to be appended. If no existing segment fits,
+ * makes a new one. */
 static struct segment *segment_for(struct collector *c, uint64_t first, size_t len, bool repeated)
 {
     struct segment *seg = in_input_order(c) ? segments_at_or_before(&c->held, first) : c->queue_last;
@@ -235,8 +235,8 @@ static struct segment *segment_for(struct collector *c, uint64_t first, size_t l
     return seg;
 }
 
-/* Writes the segment to the spill, or the next part of it if it is large. Returns false when it cannot be written. If
- * the segment is not written completely, c->spilling is set. */
+/* Writes the segment to the spill. If the segment is large, writes only its next part. Returns false when the write
+ * fails. If the segment is not written completely, c->spilling is set. */
 static bool spill(struct collector *c, struct segment *seg)
 {
     size_t at = c->spilling ? c->written : 0, left = seg->len - at;
@@ -313,7 +313,7 @@ static enum collector_status spill_queue_end(struct collector *c)
         return COLLECTOR_OK;
     }
     if (!spill(c, seg)) return COLLECTOR_SPILL_FAILED;
-    /* While this segment was written, more segments were added after it. If the next of them is large, its write begins
+    /* While this segment was written, more segments were added after it. If the next segment is large, its write begins
      * now. */
     if (!c->spilling && seg->next && seg->next->len > COLLECTOR_SLICE_BYTES) begin_spilling(c, seg->next);
     return COLLECTOR_OK;

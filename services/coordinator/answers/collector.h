@@ -7,9 +7,9 @@
  * collector_peek() returns is borrowed until the next call on the same collector.
  *
  * Invariants: an index is added only once. Adding an index again returns COLLECTOR_DUPLICATE and changes nothing. The
- * indexes of a run are consecutive. In input order, a run begins at the index at which the run read before it ended.
- * The byte counts below are O(1). Adding costs one copy, and also a search among the runs if the lines do not continue
- * the last run.
+ * indexes of a run are consecutive. In input order, a run begins at the index where the previous run ended. The byte
+ * counts below are O(1). Adding costs one copy, and also a search among the runs if the lines do not continue the last
+ * run.
  *
  * The collector does not parse the lines: the caller says how many lines the bytes hold.
  */
@@ -39,7 +39,7 @@ struct collector_spill {
      * failure. `map` and `unmap` may be NULL; then a large run is read in one piece. */
     char *(*map)(void *ctx, uint64_t offset, size_t len);
     void (*unmap)(void *ctx, uint64_t offset, char *bytes, size_t len);
-    void (*empty)(void *ctx); /* everything was read back; may be NULL */
+    void (*empty)(void *ctx); /* called when everything was read back; may be NULL */
     void *ctx;
 };
 

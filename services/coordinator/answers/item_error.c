@@ -2,7 +2,7 @@
 
 #include "common/json/json_walk.h"
 
-/* For each member, its name and the value that is written if the task's error lacks the member. */
+/* The name of each member, and the value that is written if the task's error lacks the member. */
 static const struct {
     const char *name, *otherwise;
 } members[] = {

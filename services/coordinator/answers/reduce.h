@@ -4,8 +4,8 @@
  *
  *   sum      exact while the values are integers of at most 25 digits, else a double (Neumaier's compensated sum)
  *   count    the number of values
- *   min max  of numbers, or of strings, by what they mean (value_compare.h); the result is the value as it was
- *            written; of equal values, it is the first one
+ *   min max  of numbers, or of strings, compared by meaning (value_compare.h); the result is the value as it was
+ *            written; if several values are equal, it is the first of them
  *   concat   arrays into one array, or strings into one string
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_REDUCE_H

@@ -36,7 +36,7 @@ struct result_writer {
     size_t prefix_len, prefix_at;
     bool in_line;
     size_t line_len, body_from, body_len,
-        body_at;     /* body_len bytes from body_from on are to be copied; body_at of them are copied */
+        body_at;     /* body_len bytes from body_from on are to be copied; body_at of them were copied */
     char digits[24]; /* `index` in decimal */
     size_t digits_len;
 };

@@ -12,7 +12,7 @@
 /* A number that is read in steps: its sign, its digits, and the power of ten of its first nonzero digit. The offsets
  * count from the start of its text. */
 struct decimal {
-    size_t read; /* bytes that were read; the text's length: all */
+    size_t read; /* how many bytes were read; the text's length if all were read */
     bool negative, in_exponent, exponent_negative;
     size_t first, point, end; /* the first nonzero digit, the point, the end of the digits; SIZE_MAX: not found */
     size_t last;              /* the last nonzero digit */

@@ -32,8 +32,8 @@ static void refuse(struct http_exchange *x, const struct jobspec_error *err)
     buf_release(&members);
 }
 
-/* The call gets the parsed values in a fixed form, not the body. So equal changes give equal texts, and a null is
- * replaced by the default value. */
+/* The store gets the parsed values in a fixed form instead of the body, so that equal changes give equal texts. A null
+ * is replaced by the default value. */
 static void on_patch(struct errand *e)
 {
     struct jobspec spec;

@@ -131,7 +131,7 @@ static void on_redriven(struct errand *e, struct store_call *call)
     }
 }
 
-/* A synchronous job is not in the store. Only its client gets its results. */
+/* Returns whether the job is synchronous. Such a job is not in the store, and only its client gets its results. */
 static bool is_synchronous(const struct coordinator *c, const char *id)
 {
     const struct job *j = jobs_find(&c->jobs, id);
@@ -139,7 +139,7 @@ static bool is_synchronous(const struct coordinator *c, const char *id)
 }
 
 /* If the coordinator has no store, or runs the job as a synchronous job, answers the request and returns false. `only`
- * says what only a durable job has or can do. */
+ * ends the sentence "only a durable job ...". */
 static bool needs_durable(struct http_exchange *x, const struct coordinator *c, const char *only)
 {
     bool synchronous = is_synchronous(c, http_exchange_param(x, "id"));

@@ -9,7 +9,7 @@
 
 enum { LIMIT_DEFAULT = 50 };
 
-/* One query parameter. The function returns false when the value is wrong; `rule` says what it must be. */
+/* One query parameter. `read` returns false when the value is wrong; `rule` says what the value must be. */
 struct list_parameter {
     const char *name, *rule;
     bool (*read)(struct errand *e, struct store_filter *f, const char *value);

@@ -3,7 +3,8 @@
  * whole document of the job, so an event that a client has missed is contained in the next one.
  *
  * The id of an event is the state of the job: "<redrives>-<fence>-<state>-<answers>". A client may connect again with
- * this id as Last-Event-ID. It then gets an event as soon as the state of the job differs from that id.
+ * this id as Last-Event-ID. The client then gets an event as soon as the state of the job differs from the state in
+ * that id.
  */
 #ifndef FANTAIL_COORDINATOR_API_API_EVENTS_H
 #define FANTAIL_COORDINATOR_API_API_EVENTS_H

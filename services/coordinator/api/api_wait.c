@@ -15,7 +15,7 @@ static void give_to_reader(struct errand *e)
     results_reader_answer(x, &e->coordinator->watches, e->id);
 }
 
-/* The job is already committed. So a store that is away or broken now does not change the answer. */
+/* The job is already committed, so the answer is 202 even if the store is away or broken now. */
 static void on_over(struct errand *e, struct store_call *call)
 {
     bool is_there = errand_has_job(call);

@@ -27,7 +27,7 @@ struct errand {
     uint64_t deadline_ns, asked_ns;
 
     /* For a request with a body. */
-    /* Called when the body is complete. NULL: the request needs no body, and a body is dropped. */
+    /* Called when the body is complete. NULL: the request needs no body, and a body that arrives is dropped. */
     void (*whole)(struct errand *e);
     struct buf body;
 
@@ -53,8 +53,8 @@ struct store_call *errand_call(struct errand *e, enum store_op op,
                                void (*done)(struct errand *e, struct store_call *call));
 void errand_start(struct errand *e, struct store_call *call);
 /* Asks for the job until it has ended, `deadline_ns` has passed, the coordinator drains, or the store has failed. Then
- * calls `over` with the last READ_JOB call, as errand_start() calls `done`. If the client is gone, `over` is not
- * called. Once the job has been read (e->known), STORE_AWAY is not a failure: the errand asks again. */
+ * calls `over` with the last READ_JOB call. If the client is gone, `over` is not called. Once the job has been read
+ * (e->known), STORE_AWAY is not a failure: the errand asks again. */
 void errand_wait(struct errand *e, uint64_t deadline_ns, void (*over)(struct errand *e, struct store_call *call));
 /* Returns whether the call has found a job that clients can see. They cannot see a job while its items are being
  * uploaded. */

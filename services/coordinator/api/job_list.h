@@ -6,7 +6,8 @@
 
 /* Appends a JSON array. */
 void job_list_write(struct buf *out, const struct jobs *jobs);
-/* Returns a hint at POST for a query parameter that is an option of a job. Returns NULL for others. */
+/* If the query parameter is an option of a job, returns a hint that a job is submitted with POST. Otherwise returns
+ * NULL. */
 const char *job_list_hint(const char *parameter);
 
 #endif

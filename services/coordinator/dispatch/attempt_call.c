@@ -32,7 +32,7 @@ struct attempt_call {
     bool ended;         /* the end line was read; `end` is how the chunk ended */
     enum chunk_end end;
     const char *fault; /* what is wrong with the answer; NULL: nothing yet */
-    bool dropping;     /* there was no memory for the answer, so its rest is not read; the job fails or waits */
+    bool dropping;     /* there was no memory for the answer, so its rest is dropped; the job fails or waits */
     bool cut_for_room; /* the job waits for memory, so this attempt ends */
     unsigned number;   /* Fantail-Attempt */
     char chunk[CHUNK_NAME_SIZE];
@@ -125,7 +125,7 @@ static bool on_body(void *data, const char *bytes, size_t len)
         call->dropping = true;
         call->cut_for_room = phase_lacks_memory(call->phase);
     }
-    /* The worker is not to blame for the lack of memory. A job that fails cuts off its attempts when it ends. */
+    /* The lack of memory is not a fault of the worker. If the job fails, its end cuts off this attempt. */
     if (call->dropping) return !call->cut_for_room;
     if (!answer_reader_feed(&call->reader, bytes, len) && !call->fault) call->fault = call->reader.fault;
     return !call->fault;
@@ -325,7 +325,8 @@ static void make_headers(struct request_headers *h, const struct attempt_call *c
     h->lines[h->n] = NULL;
 }
 
-/* Until a chunk of the job has been answered, an answer is expected to be as long as the items. */
+/* Returns the probable length of the answer. Before a first chunk of the job is answered, this is the length of the
+ * items. */
 static uint64_t likely_answer_bytes(const struct attempt_call *call)
 {
     return call->phase->answer_bytes ? call->phase->answer_bytes : call->items_len;
