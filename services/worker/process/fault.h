@@ -14,11 +14,11 @@ struct fault {
     int signal;    /* 0: none */
     int exit_code; /* -1: none */
     char cause[1024];
-    size_t own; /* bytes at the start of cause that are not output of the task; only these may be logged */
+    size_t own; /* bytes at the start of cause before any output of the task; only these may be logged */
 };
 
 void fault_set(struct fault *f, enum item_error name, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Adds the beginning of the wrong line to the cause. */
+/* Adds the beginning of `line`, the line at fault, to the cause. */
 void fault_quote(struct fault *f, const char *line, size_t len);
 /* Fills f from the status that waitpid() returned. `answered` says whether the process has ever answered an item. */
 void fault_from_exit(struct fault *f, int status, bool answered);

@@ -37,8 +37,8 @@ static const char *skip_space(const char *at, const char *end)
     return at;
 }
 
-/* Returns a pointer after `token` and the white space around it. Returns NULL if something else is at `at`, or if `at`
- * is NULL. */
+/* Skips `token` and the white space around it, and returns the position after them. Returns NULL if there is no `token`
+ * at `at`, or if `at` is NULL. */
 static const char *expect(const char *at, const char *end, const char *token)
 {
     size_t len = strlen(token);
@@ -48,7 +48,7 @@ static const char *expect(const char *at, const char *end, const char *token)
     return skip_space(at + len, end);
 }
 
-/* Returns a pointer after the id; NULL if there is no id that we can have assigned. */
+/* Returns the position after the id; NULL if there is no number, or if the number is too long for an id. */
 static const char *read_id(const char *at, const char *end, uint64_t *id)
 {
     const char *start = at;

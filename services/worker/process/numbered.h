@@ -32,8 +32,8 @@ struct numbered_line {
     size_t body_len;
 };
 
-/* Looks at the start of a line. Returns true, with the id and the offset of the value, if it begins with
- * {"id":N,"value": and has at least one byte more. */
+/* Looks at the start of a line. Returns true, with the id and the offset of the value, if the line begins with
+ * {"id":N,"value": and has at least one more byte. */
 MUST_CHECK bool numbered_find_value(const char *line, size_t len, uint64_t *id, size_t *offset);
 /* Reads one line without its newline. Accepts the members in any order, with any white space that JSON allows. */
 struct numbered_line numbered_parse(const char *line, size_t len);

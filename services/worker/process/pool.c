@@ -3,7 +3,7 @@
 #include "common/observe/log.h"
 #include "worker/process/pool_internal.h"
 
-#define BROKEN_BATCH 1000 /* items that are answered at once while the task is broken */
+#define BROKEN_BATCH 1000 /* most items that are answered in one batch while the task is broken */
 
 static void on_answered(struct process *p);
 static void on_lost(struct process *p, struct fault *f);
@@ -30,7 +30,7 @@ static void on_timer(uv_timer_t *timer)
             wake_at(p, until); /* the timer uses the clock of the loop, which may be a little ahead */
             return;
         }
-        /* The probe got no item and lives on. So the items killed the other processes. */
+        /* The probe, which got no item, has survived. So the items killed the earlier processes. */
         p->probe = NULL;
         p->deaths = 0;
     }
@@ -78,8 +78,8 @@ unsigned pool_starting(const struct pool *p)
 
 /* ---- feeding ---- */
 
-/* Returns how many items of the chunk one process may take, so that the other processes get their share of the rest. A
- * run always has enough items to be worth its cost. */
+/* Returns the most items of the chunk that this process may take now. This leaves items for the other processes, but a
+ * run has at least the items that make it worth its cost. */
 static uint64_t fair_share(const struct pool *p, const struct process *process, const struct chunk *c)
 {
     uint64_t share = (chunk_available(c) + 2 * p->size - 1) / (2 * p->size), least = window_min_run(&process->window);
@@ -95,8 +95,7 @@ static struct chunk *bisecting_chunk(const struct pool *p)
     return NULL;
 }
 
-/* Gives a run with a bisect_limit to an idle process. A busy process gets no run now, and can get such a run when it is
- * idle. */
+/* If the process is idle, gives it a run with a bisect_limit. A busy process gets no run until it is idle. */
 static void feed_bisecting(struct process *process, struct chunk *c, uint64_t now)
 {
     if (process->window.head || process_room(process, now) == 0) return;
@@ -151,7 +150,7 @@ static void log_broken(const struct pool *p, const struct fault *f)
               LOG_MS("retry_in_ms", p->broken_for_ns));
 }
 
-/* Marks the task as broken. `process` is the process that died; NULL: none could be started. */
+/* Marks the task as broken. `process` is the process that died; NULL: no process could be started. */
 static void set_broken(struct pool *p, const struct fault *f, const struct process *process, uint64_t now)
 {
     p->broken_for_ns = p->broken_for_ns ? p->broken_for_ns * 2 : POOL_BROKEN_MIN_NS;
@@ -241,7 +240,7 @@ static void on_ready(struct process *process)
 void pool_feed(struct pool *p)
 {
     p->feed_again = true;
-    if (p->feeding) return; /* a recursive call: giving a run may kill a process, whose end calls this */
+    if (p->feeding) return; /* a recursive call: giving a run may kill a process, and on_lost() calls pool_feed() */
     p->feeding = true;
     while (p->feed_again && p->turns.at) {
         p->feed_again = false;
@@ -287,7 +286,7 @@ static void on_lost(struct process *process, struct fault *f)
     pool_take_back(p, process, f);
     if (!expected && process->window.answered == 0 && process->task == p->task) {
         p->deaths++;
-        bool hopeless = was_probe || f->name == ITEM_START_TIMED_OUT; /* another start would only take as long again */
+        bool hopeless = was_probe || f->name == ITEM_START_TIMED_OUT; /* a further process would exceed the limit too */
         if (!had_item && (hopeless || p->deaths >= POOL_PROBE_AFTER)) set_broken(p, f, process, now);
     }
     if (p->broken_until_ns > now && p->turns.at) wake_at(p, p->broken_until_ns);

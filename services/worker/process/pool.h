@@ -4,9 +4,10 @@
  * charged.
  *
  * A task is broken if its processes cannot start, or die while they have no item. While it is broken, its items fail at
- * once with the cause. After a pause it is tried again; the pause doubles each time, up to POOL_BROKEN_MAX_NS. When
- * several processes in a row have died before they answered an item, a probe is started. A probe is a process that gets
- * no item until it has lived for POOL_PROBE_NS. It shows whether the items or the task are at fault.
+ * once with the cause. After a pause, a process is started again; the pause doubles each time, up to
+ * POOL_BROKEN_MAX_NS. When several processes in a row have died before they answered an item, a probe is started. A
+ * probe is a process that gets no item until it has lived for POOL_PROBE_NS. The probe shows whether the items or the
+ * task are at fault.
  *
  * The worker owns the pools. Chunks belong to their requests; the pool holds a reference to each chunk that it was
  * given.
@@ -71,18 +72,18 @@ void pool_feed(struct pool *p);
 /* Abandons the chunk. Its items are dropped, and processes that run one of them are killed soon. Drops the
  * reference. */
 void pool_cancel(struct pool *p, struct chunk *c);
-/* Like pool_cancel(), for a chunk after chunk_end(). The answers that the chunk has can still be pulled. */
+/* Like pool_cancel(), but for a chunk that chunk_end() has ended. The answers in the chunk can still be pulled. */
 void pool_forget(struct pool *p, struct chunk *c, uint64_t now);
 /* Begins a drain. Items that were not given to a process yet are handed back. */
 void pool_drain(struct pool *p);
-/* Ends a drain that takes too long. No more items are given out. If the task is not idempotent, running items must not
- * run again, so they are answered with worker_lost. The caller may hand back all other items (chunk_end(),
+/* Ends a drain that takes too long. From now on, no process gets items. If the task is not idempotent, running items
+ * must not run again, so they are answered with worker_lost. The caller may hand back all other items (chunk_end(),
  * pool_forget()). */
 void pool_cut(struct pool *p);
 /* Sets another description of the task. Processes of the former description end when they have answered their items. */
 void pool_reload(struct pool *p, struct task *task, unsigned size);
-/* Like pool_reload(), but gently. If processes of the task can say that they are ready, the former processes serve
- * until a process of the new description is ready. If that process ends before it is ready, the former processes
+/* Like pool_reload(), but without a pause: if processes of the task can say that they are ready, the former processes
+ * serve until a process of the new description is ready. If that process ends before it is ready, the former processes
  * continue. */
 void pool_replace(struct pool *p, struct task *task, unsigned size);
 

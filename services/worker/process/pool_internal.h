@@ -29,8 +29,8 @@ void pool_drop_trial(struct pool *p);
 
 enum pool_loss pool_loss_of(const struct process *process, const struct fault *f);
 /* Takes back all runs of a process that was lost. The current item is charged, unless its chunk has ended or another
- * item may be at fault. All other items wait again, including items whose kept answers are dropped. If there is an
- * unconfirmed run, that run is at fault, because the process has not begun the next run. */
+ * item may be at fault. All other items become waiting again, including items whose kept answers are dropped. If there
+ * is an unconfirmed run, that run is at fault, because the process has not begun the next run. */
 void pool_take_back(struct pool *p, struct process *process, const struct fault *f);
 
 #endif

@@ -6,8 +6,9 @@ const char *const pool_loss_names[] = {"crashed",         "timed_out", "out_of_m
                                        "start_timed_out", "cancelled", "retired"};
 static_assert(ARRAY_SIZE(pool_loss_names) == LOSS_COUNT, "a name for each loss");
 
-/* If a process is lost and it is not known which item is at fault, the items are run again in this many parts. If that
- * happens again to a part, it is divided again, until the item at fault is alone. */
+/* If a process is lost and it is not known which item is at fault, the items are run again in this many parts. If a
+ * process is lost again while it has one of these parts, that part is divided again, until the item at fault is alone.
+ */
 #define BISECT_PARTS 8
 
 static uint64_t part_of(uint64_t items)
@@ -16,14 +17,14 @@ static uint64_t part_of(uint64_t items)
 }
 
 /* A process that died may have had unwritten answers in a buffer. So if several items are unanswered, it is not known
- * which one is at fault. Returns the bisect_limit for them, or 0 if the current item is to be charged. */
+ * which one is at fault. Returns the bisect_limit for these items; 0: the current item is charged. */
 static uint64_t bisect_limit_after(const struct process *process, const struct fault *f)
 {
     bool died = f->name == ITEM_CRASHED || f->name == ITEM_OUT_OF_MEMORY;
     return died && process->window.items > 1 ? part_of(process->window.items) : 0;
 }
 
-/* Answers item number `at` of the run, counted from the first unanswered item, with the fault. */
+/* Answers one item with the fault: item number `at` of the run, counted from the first unanswered item. */
 static void charge(struct pool *p, struct process *process, struct run *r, uint64_t at, const struct fault *f)
 {
     struct buf line = {0};
@@ -37,7 +38,7 @@ static void charge(struct pool *p, struct process *process, struct run *r, uint6
     buf_release(&line);
 }
 
-/* Takes one run back. If `charged`, its item number `at` is answered with the fault. */
+/* Takes one run back. If `charged` is true, answers item number `at` of the run with the fault. */
 static void give_back(struct pool *p, struct process *process, struct run *r, uint64_t at, bool charged,
                       uint64_t bisect_limit, const struct fault *f)
 {

@@ -67,7 +67,7 @@ struct process_env {
     const char *worker_id;
     bool plain_output;         /* the output of tasks is shown unchanged, see tail.h */
     const char *scratch;       /* the directory in which processes get temporary directories; NULL: they get none */
-    struct cpu_wait *our_wait; /* of the worker itself; NULL: not counted */
+    struct cpu_wait *our_wait; /* the worker's own wait for a processor; NULL: not counted */
 };
 
 /* Our end of a pipe. */

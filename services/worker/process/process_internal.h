@@ -33,7 +33,7 @@ void process_on_stderr(uv_poll_t *poll, int status, int events);
 void process_become_ready(struct process *p, uint64_t now);
 /* Makes r the run that is written next; NULL: none. */
 void process_begin_run(struct process *p, struct run *r);
-/* Writes as much as the pipe has room for, and the rest when it has room again. */
+/* Writes as much as the stdin pipe has room for, and the rest later, when the pipe has room again. */
 void process_write_runs(struct process *p);
 
 /* Moves the process to ENDING. After grace_ns it is killed for this cause. Later calls have no effect. */
@@ -46,8 +46,8 @@ void process_on_exit(struct reaped *child, int status, const struct rusage *usag
 void process_close_pipe(struct process_pipe *pipe);
 /* Frees the process if it is GONE and its handles are closed. */
 void process_release(struct process *p);
-/* Reads the bytes that are in the stderr pipe. If `answers` is true, also reads those in the stdout pipe. Does not wait
- * for more. */
+/* Reads the bytes that are in the stderr pipe. If `answers` is true, also reads the answers that are in the stdout
+ * pipe. Does not wait for more. */
 void process_read_rest(struct process *p, bool answers);
 
 #endif

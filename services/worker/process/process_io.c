@@ -41,7 +41,7 @@ static void log_strays(struct process *p)
 }
 
 /* Kills the process if its output is at fault. Returns false when the process is lost. `line` has `rest` bytes: either
- * an unfinished line, or the line at fault and what follows it. */
+ * an unfinished line, or the line at fault and the bytes after it. */
 static bool check_output(struct process *p, const struct intake *in, const char *line, size_t rest)
 {
     log_strays(p);
@@ -59,8 +59,9 @@ static bool check_output(struct process *p, const struct intake *in, const char 
     return true;
 }
 
-/* Tells the window how long the process waited for a processor since the last answers, and how long the worker waited
- * while these answers may have been there. Returns `now`. */
+/* Sets waited_ns and ran_ns of the window. waited_ns is the time that the process waited for a processor since the last
+ * answers, plus the time that the worker waited while the new answers may already have been in the pipe. Returns `now`.
+ */
 static uint64_t count_wait(struct process *p, uint64_t now)
 {
     struct cpu_wait none = {0}, *its = &p->cpu_wait, *ours = p->env->our_wait ? p->env->our_wait : &none;
@@ -109,7 +110,7 @@ static bool read_answers(struct process *p, const char *data, size_t len)
     return check_output(p, &in, data + in.used, len - in.used);
 }
 
-/* Like read_answers(), for a long line. The line grows in p->partial, and had `seen` bytes before this call. When the
+/* Like read_answers(), for a long line. The line grows in p->partial; its first `seen` bytes have no newline. When the
  * line is complete, its memory moves to the chunk. read_answers() reads the bytes after the line. */
 static bool read_long_line(struct process *p, size_t seen)
 {
@@ -139,7 +140,7 @@ static bool has_long_lines(const struct process *p)
     return p->partial.len >= READ_BYTES / 4 || p->long_line;
 }
 
-/* Kills the process if there is no memory for more of its long line, and for a copy of the line. */
+/* Returns whether there is memory for more of the long line and for a copy of it. If not, kills the process. */
 static bool has_room(struct process *p)
 {
     size_t growth = buf_growth(&p->partial, READ_BYTES);
@@ -150,9 +151,9 @@ static bool has_room(struct process *p)
     return false;
 }
 
-/* Calls read() once, and reads the answers. Returns how many bytes it read, 0 at the end of the output, or -1 when
- * there are none now or the process is lost. Short lines are read into a buffer that all processes share, after the
- * unfinished line. A long line grows in the buffer of its process. */
+/* Calls read() once, and reads the answers. Returns how many bytes it read, 0 at the end of the output, or -1 if
+ * nothing can be read now or the process is lost. Short lines are read into a buffer that all processes share, after
+ * the unfinished line. A long line grows in the buffer of its process. */
 static ssize_t read_once(struct process *p, int fd, size_t *room)
 {
     struct buf *b = &p->partial;
@@ -241,7 +242,7 @@ static void read_stderr(struct process *p)
 }
 
 /* Output that a task printed before its answer is shown before the answer is sent, because a client that has the last
- * answer may kill this worker at once. */
+ * answer may kill this worker immediately. */
 static void show_output(struct process *p)
 {
     if (!p->env->plain_output) return;
@@ -278,7 +279,6 @@ void process_on_stderr(uv_poll_t *poll, int status, int events)
 void process_read_rest(struct process *p, bool answers)
 {
     if (p->err.open) read_stderr(p);
-    /* The limit is enough for everything that an enlarged pipe holds. It is needed if a descendant never stops
-     * writing. */
+    /* The limit is needed because a descendant may never stop writing. An enlarged pipe holds fewer bytes than this. */
     if (answers && p->out.open) read_output(p, 3 * PROCESS_PIPE_BYTES);
 }

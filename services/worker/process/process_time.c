@@ -11,10 +11,11 @@
 #define ABANDONED_NS    (100 * NS_PER_MS) /* how long an item may still run after its chunk was abandoned */
 #define MEMORY_CHECK_NS (50 * NS_PER_MS)
 #define RECHECK_MIN_NS  (NS_PER_MS / 2)  /* least time between two checks whether the process waits for input */
-#define RECHECK_SPIN_NS (50 * NS_PER_US) /* after its last answer, checks repeat for this long */
+#define RECHECK_SPIN_NS (50 * NS_PER_US) /* after an answer, checks repeat without a pause for this long */
 #define RECHECK_MAX_NS  (20 * NS_PER_MS)
 /* If the kernel does not show whether a process waits for input, the process must have written nothing for twice the
- * time of an item, within these limits. After a surplus line the next answer comes about one item's time later. */
+ * time of an item, within these limits. If its last line was a surplus line, the real answer comes about one item's
+ * time later. */
 #define SILENCE_MIN_NS (2 * NS_PER_MS)
 #define SILENCE_MAX_NS (1 * NS_PER_S)
 
@@ -143,8 +144,8 @@ static bool is_silent(const struct window *w, uint64_t now)
     return now >= w->head_since_ns + silence;
 }
 
-/* Returns whether the process has finished all items that it was given. If another run waits, its first byte has been
- * written, see process_io.c. */
+/* Returns whether the process has finished all items that it was given. If another run is next, the process must have
+ * read the first byte of that run, see first_byte() in process_write.c. */
 static bool awaits_input(const struct process *p, uint64_t now)
 {
     const struct window *w = &p->window;
@@ -167,7 +168,7 @@ static uint64_t recheck_delay(const struct process *p, uint64_t now)
     return passed < RECHECK_MIN_NS ? RECHECK_MIN_NS : passed > RECHECK_MAX_NS ? RECHECK_MAX_NS : passed;
 }
 
-/* Returns true when nothing is left to confirm, or the process is lost. */
+/* Tries to confirm the unconfirmed run. Returns true if nothing is left to confirm, or if the process is lost. */
 static bool confirm(struct process *p, uint64_t now)
 {
     if (process_is_lost(p) || !p->window.unconfirmed) return true;
@@ -182,7 +183,7 @@ static bool confirm(struct process *p, uint64_t now)
 
 void process_confirm(struct process *p, uint64_t now)
 {
-    /* After an answer the process usually waits for input again within microseconds. A timer would take a
+    /* After an answer the process usually waits for input again within microseconds. A timer would fire only after a
      * millisecond. */
     while (!confirm(p, now) && now_ns() < now + RECHECK_SPIN_NS) sched_yield();
 }
@@ -202,8 +203,8 @@ static void on_timer(uv_timer_t *timer)
     process_check_time(p, now);
 }
 
-/* A running timer is not moved to a later time, because it checks the time when it fires. So quick items cost no timer
- * calls. */
+/* Never moves a running timer to a later time, because on_timer() checks the time limits again. So quick items need no
+ * timer calls. */
 void process_check_time(struct process *p, uint64_t now)
 {
     if (process_is_lost(p)) return;

@@ -14,7 +14,7 @@ static void on_writable(uv_poll_t *poll, int status, int events);
 static void wait_for_room(struct process *p)
 {
     if (!p->in.enlarged) {
-        /* Only pipes that were full are enlarged, because the kernel lets an unprivileged user have only a few such
+        /* Only pipes that were full are enlarged, because the kernel lets an unprivileged user enlarge only a few
          * pipes. */
         p->in.enlarged = true;
         if (fcntl(p->in.fd, F_SETPIPE_SZ, (int)PROCESS_PIPE_BYTES) > 0) return;

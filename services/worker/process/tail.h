@@ -1,6 +1,6 @@
 /*
- * The stderr of a process. Its lines go to the log, at a bounded rate. Its last bytes are kept, and become part of the
- * error if the process dies. The process embeds its tail.
+ * The stderr of a process. The lines of stderr go to the log, at a bounded rate. The last bytes of stderr are kept, and
+ * become part of the error if the process dies. The process embeds its tail.
  */
 #ifndef FANTAIL_WORKER_PROCESS_TAIL_H
 #define FANTAIL_WORKER_PROCESS_TAIL_H
@@ -8,7 +8,7 @@
 #include "common/base/base.h"
 #include "common/base/limits.h"
 
-#define TAIL_LINE_BYTES  1024 /* bytes of a line in the log; the rest is left out */
+#define TAIL_LINE_BYTES  1024 /* a longer line is cut in the log */
 #define TAIL_LINES_PER_S 20
 #define TAIL_LINES_BURST 50
 

@@ -19,7 +19,8 @@ void window_release(struct window *w)
 static uint64_t expected_ns(const struct window *w, uint64_t now)
 {
     uint64_t running = w->items && now > w->head_since_ns ? now - w->head_since_ns : 0;
-    /* Items may be answered together. So an item is slow only if more time has passed than all of them should take. */
+    /* Several items may be answered in one batch. So an item counts as slow only after WINDOW_TARGET_NS, the time that
+     * a full window should take. */
     return running > WINDOW_TARGET_NS ? running : w->item_ns;
 }
 

@@ -3,16 +3,18 @@
  * the process may get, and reads its answers.
  *
  * The current item of the process is the first unanswered item of the first run. If the process dies, the current item
- * is charged: it is answered with the error. But the process may have written the answer to a buffer that was lost. So
- * if further items are unanswered, no item is charged, and the pool gives them out again in smaller parts.
+ * is charged: it is answered with the error. But the process may have answered this item in a buffer that was lost. So
+ * if more than one item is unanswered, no item is charged, and the pool runs the unanswered items again, in smaller
+ * parts.
  *
- * The limit of items doubles while items are quick, and falls to one when they are slow. It aims at WINDOW_TARGET_NS of
- * work. A slow sample replaces the estimated time of an item immediately. A quick sample only halves the difference.
+ * The limit of items doubles while items are quick, and falls to one when they are slow. The limit aims at
+ * WINDOW_TARGET_NS of work. A slow sample replaces the estimated time of an item immediately. A quick sample moves the
+ * estimate only half of the way.
  *
  * Answers without ids belong to items by their order alone. After one surplus line, each answer would go to the wrong
- * item, perhaps of another client. So a `checked` window takes one run at a time and keeps its answers until they are
- * confirmed: the process waits for input and has written no more lines. Until then the run is `unconfirmed`. If a
- * surplus line comes first, all kept answers are dropped.
+ * item, perhaps of another client. So a `checked` window takes one run at a time and keeps the answers until they are
+ * confirmed. They are confirmed when the process waits for input and has written no more lines. Until then the run is
+ * `unconfirmed`. If a surplus line comes before that, all kept answers are dropped.
  *
  * A pure module: the time is an argument. The process embeds its window. window.c decides what may be given,
  * window_intake.c reads answers.
@@ -28,7 +30,7 @@
 #define WINDOW_MAX_BYTES      (2 * MIB)  /* limit for items, and for expected answers; one item is always allowed */
 #define WINDOW_STRAY_BYTES    (16 * KIB) /* stray lines of one read that are kept for the log */
 #define WINDOW_RUN_NS         (100 * NS_PER_US) /* least work in a run when items are shared among processes */
-#define WINDOW_CHECKED_RUN_NS (2 * NS_PER_MS)   /* least work in a run of a checked window; it pauses after each run */
+#define WINDOW_CHECKED_RUN_NS (2 * NS_PER_MS)   /* the same for a checked window, whose process pauses after each run */
 
 /* The form of the lines of a process. */
 enum window_form {
@@ -103,13 +105,14 @@ struct intake window_intake(struct window *w, const char *data, size_t len, uint
                             void (*progress)(struct chunk *c));
 /* The four functions below are for a long line. Its answer keeps the memory of the line, so the line is not copied. */
 
-/* Puts what must precede a bare value before the first part of a long line, so that the line becomes an envelope. Does
- * nothing if it is there already, or if the lines of the process are envelopes. Returns how many bytes it put there. */
+/* Inserts {"value": at the start of a long line that is a bare value, so that the line becomes an envelope. Does
+ * nothing if this was done already, or if the lines of the process are envelopes. Returns how many bytes were inserted.
+ */
 size_t window_frame(struct window *w, struct buf *line);
 /* Returns how many bytes window_frame() has put before the line. */
 size_t window_frame_bytes(const struct window *w);
-/* Reads the part of a long line that has arrived, without its newline. `line` has len bytes so far. Its value is
- * scanned while it arrives. Returns NULL; or why the line cannot become an answer, a static phrase. */
+/* Reads the part of a long line that has arrived, without its newline. `line` has len bytes so far. Scans the value of
+ * the line. Returns NULL, or a static phrase that says why the line cannot become an answer. */
 const char *window_look(struct window *w, const char *line, size_t len);
 /* Like window_intake(), for one whole line in a buffer, whose memory may be taken. */
 struct intake window_intake_buf(struct window *w, struct buf *line, uint64_t now, void (*progress)(struct chunk *c));

@@ -28,8 +28,8 @@ static bool pop_answered(struct window *w, struct run *r, uint64_t done)
     return true;
 }
 
-/* Passes the answers that were read to the chunk of the first run, or adds them to the kept answers. They all belong to
- * the first run. `end` is the end of the last line. */
+/* Passes the answers that were read to the chunk of the first run, or adds them to the kept answers. All these answers
+ * belong to the first run. `end` is the end of the last line. */
 static void settle(struct reading *rd, const char *end)
 {
     struct window *w = rd->w;
@@ -108,8 +108,7 @@ static size_t fault_offset(const struct window *w, const char *line)
     return at > 0 && (unsigned char)line[at - 1] >= 0xC0 ? at - 1 : at;
 }
 
-/* Returns why a line that could not be read is wrong. If the encoding is wrong, that is the reason. Else the reason is
- * `otherwise`. */
+/* Returns the reason why a line could not be parsed: the encoding, if it is wrong; else `otherwise`. */
 static const char *line_fault(const struct window *w, const char *line, size_t len, const char *otherwise)
 {
     size_t frame = window_frame_bytes(w);
@@ -281,8 +280,8 @@ static const char *read_line(struct reading *rd, const char *line, size_t len)
     BUG("no such form");
 }
 
-/* Waiting for a processor is no work. If this time counted as work, items would seem long on a crowded machine, so
- * chunks would be small, and small chunks crowd the machine even more. */
+/* The time in which the process waited for a processor is not work. If this time counted as work, items would seem long
+ * on a crowded machine, so chunks would be small, and small chunks crowd the machine even more. */
 static uint64_t work_ns(const struct window *w, uint64_t passed_ns)
 {
     uint64_t least = w->ran_ns < passed_ns ? w->ran_ns : passed_ns;
