@@ -143,7 +143,7 @@ static int serve(struct fleet *f, const struct fleet_options *o, int64_t started
     return EXIT_OK;
 }
 
-/* Returns the value of the coordinator's --store. If it is the default, writes it to `out`. A machine without a state
+/* Returns the value of the coordinator's --store. The default value is written to `out`. A machine without a state
  * folder can run jobs too, so a missing state folder is no error. */
 static const char *choose_store(const struct local_config *config, char *out, size_t out_size)
 {

@@ -67,8 +67,8 @@ static int complain_unknown(const char *word)
     return EXIT_USAGE;
 }
 
-/* If the caller closed a standard descriptor, the next opened file would get its number. So this function opens
- * /dev/null to occupy that number. */
+/* If the caller closed a standard descriptor, the next opened file would get the number of that descriptor. So this
+ * function opens /dev/null to occupy the number. */
 static void open_standard_descriptors(void)
 {
     int fd;

@@ -18,7 +18,7 @@ MUST_CHECK bool interrupt_take_reload(void);
 /* From interrupt_kills(true) to interrupt_kills(false), a signal that asks the program to end kills it immediately. Use
  * the two calls around a call that blocks and cannot be interrupted. */
 void interrupt_kills(bool kills);
-/* Returns the descriptor, which is readable from a signal until interrupt_clear(). */
+/* Returns a descriptor that becomes readable at a signal and stays readable until interrupt_clear(). */
 int interrupt_fd(void);
 void interrupt_clear(void);
 /* Returns the first signal that asked the program to end, or 0. */

@@ -96,7 +96,8 @@ int child_service_start(struct child_service *s, char *const argv[], char *const
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0) return errno;
-    /* dup2 onto the same number would keep close-on-exec set, so the number must differ from CHILD_READY_FD. */
+    /* The number of the write end must not be CHILD_READY_FD, because dup2 onto the same number would keep
+     * close-on-exec set. */
     int write_end = fcntl(ends[1], F_DUPFD_CLOEXEC, CHILD_READY_FD + 1);
     close(ends[1]);
     int error = write_end < 0 ? errno : spawn(&s->pid, write_end, argv, envp);

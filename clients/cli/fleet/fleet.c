@@ -14,7 +14,7 @@
 #define RESTART_MAX_MS      5000
 #define STEADY_MS           10000 /* a service that ran for longer is restarted immediately, as after a first failure */
 #define STARTS_BEFORE_READY 3     /* attempts to start a service that has never been ready */
-/* The services of a killed fleet may drain for a while, and its coordinator locks the job store until it ends. */
+/* The services of a killed fleet may drain for a while. Its coordinator locks the job store as long as it runs. */
 #define STORE_PATIENCE_MS 10000
 
 bool fleet_fail(struct fleet *f, const char *fmt, ...)

@@ -42,14 +42,16 @@ struct fleet_options {
 /* Starts every process and returns without waiting for them. On failure it returns NULL and writes a sentence to err.
  * Strings are borrowed. */
 MUST_CHECK struct fleet *fleet_start(const struct fleet_options *options, char *err, size_t err_size);
-/* Writes at most FLEET_MAX_POLL_FDS entries to fds and returns how many; lowers *timeout_ms if a restart is due. */
+/* Writes at most FLEET_MAX_POLL_FDS entries to fds and returns how many. If a restart is due before *timeout_ms is
+ * over, lowers *timeout_ms to the time until then. */
 size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms);
 #define FLEET_MAX_POLL_FDS (FLEET_MAX_WORKERS + 1)
 /* Reads ready lines, and reaps and restarts services. Returns false if the fleet cannot be started; fleet_error()
  * returns the reason. */
 MUST_CHECK bool fleet_turn(struct fleet *f);
 const char *fleet_error(const struct fleet *f);
-/* Returns the exit status for this error: EXIT_USAGE if a service refused its options, otherwise EXIT_JOB_FAILED. */
+/* Returns the exit status for the error of fleet_error(): EXIT_USAGE if a service refused its options, otherwise
+ * EXIT_JOB_FAILED. */
 int fleet_exit_status(const struct fleet *f);
 /* Returns whether every service is ready now. */
 bool fleet_is_ready(const struct fleet *f);

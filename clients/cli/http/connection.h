@@ -1,8 +1,8 @@
 /*
  * One HTTP/1.1 connection to the target: one request at a time, kept open between requests. Nothing blocks except
  * connecting with TLS. The owner polls c->fd for connection_events() and then calls connection_step(). The body of the
- * answer is collected in c->answer without its framing. The owner consumes bytes by increasing c->answer_at; it stops
- * the flow if it does not call connection_step().
+ * answer is collected in c->answer without its framing. The owner consumes bytes by increasing c->answer_at. To stop
+ * the flow, the owner does not call connection_step().
  *
  * Large answers are read directly into c->answer, so this program does not copy them.
  *
@@ -19,7 +19,7 @@
 #include "common/base/buf.h"
 #include "common/base/limits.h"
 
-/* A value for answer_max: one line, which may be the answer to an item, and the lines before it. */
+/* A value for answer_max: room for one line, which may be the answer to an item, and for the lines before it. */
 #define CONNECTION_LINE_BYTES (LIMIT_ANSWER_BYTES + 16 * MIB)
 
 enum connection_state {

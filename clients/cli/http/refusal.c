@@ -4,8 +4,8 @@
 #include "cli/base/exit_status.h"
 #include "cli/base/json_member.h"
 
-/* Returns whether the JSON pointer tells the user more than the text. It does not if the text names the field. A user
- * who gave the field as an argument has not seen the document that the pointer refers to. */
+/* Returns whether the JSON pointer tells the user more than the text. If the text names the field, the pointer adds
+ * nothing, because a user who gave the field as an argument has not seen the document that the pointer refers to. */
 static bool says_more(const char *pointer, const char *text)
 {
     const char *slash = strrchr(pointer, '/'), *last = slash ? slash + 1 : pointer;

@@ -74,7 +74,7 @@ static bool is_bad_text(const char *line, size_t len, struct bad_item *bad)
 }
 
 /* Returns whether the item has a byte that is not UTF-8. This program made the item, a JSON string, from bytes of the
- * input, so nothing else can be wrong. Reports the position of the byte in those bytes of the input. */
+ * input, so nothing else can be wrong. Reports the position of the bad byte in these bytes of the input. */
 static bool is_bad_string(const char *line, size_t len, struct bad_item *bad)
 {
     size_t byte = 0;

@@ -12,7 +12,7 @@ struct unanswered {
     uint64_t count;   /* items of the running attempt */
     uint64_t *noted;  /* one bit for each of these items; set: the item has an answer */
     size_t alloc;     /* 64-bit words at `noted` */
-    uint32_t *places; /* for each item of the batch, its index before the first cut; NULL: no index has changed */
+    uint32_t *places; /* for each item of the batch, its index before any item was removed; NULL: unchanged */
     size_t place_count;
 };
 
@@ -28,7 +28,7 @@ bool unanswered_has(const struct unanswered *u, uint64_t index);
 /* The first item of the attempt is item `base` of the batch. Removes the items before `base`, and the answered items of
  * the attempt. Returns how many items were removed. */
 uint64_t unanswered_keep_rest(struct unanswered *u, struct batch *b, bool skip_blank, uint64_t base);
-/* Returns the index that item `index` of the batch had before the first cut. */
+/* Returns the index that item `index` of the batch had before any item was removed. */
 uint64_t unanswered_place(const struct unanswered *u, uint64_t index);
 
 #endif

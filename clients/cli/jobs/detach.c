@@ -97,7 +97,8 @@ static int give_up(struct job_service *s)
     return EXIT_JOB_FAILED;
 }
 
-/* Asks for NDJSON because its head comes before the results. So this program soon notices if the job is not kept. */
+/* Asks for NDJSON, because the head of an NDJSON answer comes before the results. So this program soon notices if the
+ * job is not kept. */
 static void make_headers(const char *type, const char *key, struct buf *headers)
 {
     buf_addf(headers, "Content-Type: %s\r\nAccept: " TYPE_NDJSON ", " TYPE_JSON ";q=0.5\r\nPrefer: respond-async\r\n",

@@ -1,4 +1,4 @@
-/* For the commands that take ids. Finds the jobs, and calls a function for each job. */
+/* Finds the jobs that the arguments of a command name, and calls a function for each job. */
 #ifndef FANTAIL_CLI_JOBS_EACH_JOB_H
 #define FANTAIL_CLI_JOBS_EACH_JOB_H
 

@@ -28,7 +28,7 @@ static void end_event(struct event_stream *e)
         fail(e, "the service sent an event that is not about a job; check --url");
         return;
     }
-    /* If a service sends the same event again after each cut, this program must give up in the end. */
+    /* Only a new event renews the patience, so this program gives up if each connection brings the same event again. */
     if (strcmp(e->event_id, e->last_id) != 0) patience_renew(&e->service->patience);
     snprintf(e->last_id, sizeof(e->last_id), "%s", e->event_id);
     if (!e->take(&job, e->data) || remote_job_has_ended(&job)) stop(e, remote_job_exit_status(&job));

@@ -66,7 +66,8 @@ static void add_end(struct results_stream *r, const struct result_line *line)
     buf_release(&why);
 }
 
-/* After a cut, the stream that goes on begins with a start line again. */
+/* Returns whether the line is a start line that is not the first one. After a cut, the continued stream has another
+ * start line. */
 static bool is_repeated_start(struct results_stream *r, const char *line, size_t len)
 {
     static const char start[] = "{\"type\":\"start\"";

@@ -63,8 +63,7 @@ static bool has_unanswered(struct map_run *run, struct map_job *j)
     return batch_seek(&j->batch, run->input.skip_blank, j->answered, &j->seek_index, &j->seek_offset) < end;
 }
 
-/* Returns whether there are more answers than items. In completion order, an answer too many has already stopped the
- * run.
+/* Returns whether there are more answers than items. In completion order, a surplus answer has already stopped the run.
  */
 static bool has_surplus(struct map_run *run, struct map_job *j)
 {
@@ -121,7 +120,7 @@ static void lost(struct map_run *run, struct map_job *j, enum outage_cause cause
     connection_close(&j->http);
     if (cause != OUTAGE_FULL) tell(run);
     if (cause == OUTAGE_UNREACHED && !is_connecting(run)) {
-        output_flush(&run->output); /* the lookup may take long, and a signal then kills this program */
+        output_flush(&run->output); /* during the lookup, which may take long, a signal kills this program */
         target_look_up_again(&run->target);
     }
     if (cause != OUTAGE_UNREACHED && may_have_run) care_note_loss(&run->care, now);

@@ -1,6 +1,6 @@
 #include "cli/map/map_internal.h"
 
-/* The last cancelled items read so far that have not run, with no answer after them. */
+/* The unsent items that were read since the last answer. */
 struct unsent {
     uint64_t count;
     struct result_line first;

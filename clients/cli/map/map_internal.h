@@ -7,16 +7,17 @@
  *
  * The prefix rule: with `--order input`, the answers received so far are always the answers to the first items of the
  * job. If the job's connection is cut, the items without an answer are sent again as a new job. With `--order
- * completion`, unanswered.h keeps track of these items. A bad item is handled in the same way. The items before it are
- * sent again as one job, then the bad item fails, then the items after it are sent as another job.
+ * completion`, unanswered.h keeps track of these items. If a bad item is refused, the items before it are sent again as
+ * one job, then the bad item fails, then the items after it are sent as another job.
  *
  * Items of a lost job may have run. If they must not run twice (care.h), the run fails them and does not send them
  * again.
  *
  *     map.c          the loop: polls, reads, starts, prints, ends
  *     map_job.c      one job: request, refusal
- * map_cut.c      handles a job that did not get its whole answer map_drain.c    handles the last lines of a job whose
- * coordinator drains map_answers.c  prints the lines of a job's answer and reports failures; the hot path
+ *     map_cut.c      handles a job that did not get its whole answer
+ *     map_drain.c    handles the last lines of a job whose coordinator drains
+ *     map_answers.c  prints the lines of a job's answer and reports failures; the hot path
  *     map_reduce.c   --reduce: all of the input in one job
  */
 #ifndef FANTAIL_CLI_MAP_MAP_INTERNAL_H
@@ -82,7 +83,7 @@ struct map_job {
     uint64_t answered; /* items of the batch that have an answer */
     uint64_t base;     /* the first item of the running attempt */
     uint64_t first;    /* in completion order: the number of items in all jobs before this one */
-    size_t scanned;    /* bytes of the answer known to have no newline */
+    size_t scanned;    /* bytes of the answer that are known to have no newline */
     bool end_seen;     /* the end line of the running attempt has come */
     enum map_tail tail;
     bool checks_items;   /* search for bad items before the job is sent; set after a refusal */
@@ -162,10 +163,10 @@ void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now);
 void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now);
 /* Handles a job whose connection was cut before its end line came. */
 void map_cut_handle(struct map_run *run, struct map_job *j, uint64_t now);
-/* Handles an answer that asks for the job later, or that a proxy gave because it lost the coordinator. For any other
- * answer, returns false and does nothing. */
+/* Handles an answer that asks to send the job later, or an answer of a proxy that has lost the coordinator. For any
+ * other answer, returns false and does nothing. */
 MUST_CHECK bool map_cut_handle_refusal(struct map_run *run, struct map_job *j, uint64_t now);
-/* Call it when the job has ended. If not each item has one answer, stops the run and returns false. */
+/* Call it when the job has ended. Unless each item has exactly one answer, stops the run and returns false. */
 MUST_CHECK bool map_cut_check_whole(struct map_run *run, struct map_job *j);
 /* In MAP_JOB_IN_DOUBT: fails the items or sends them again, as soon as the run knows whether they may run twice. */
 void map_cut_decide(struct map_run *run, struct map_job *j, uint64_t now);

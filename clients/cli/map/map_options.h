@@ -18,7 +18,7 @@ struct map_options {
     const char *errors, *common, *reduce, *tasks;
     int64_t chunk_size, max_concurrency, max_attempts, workers, processes;
     int64_t tolerated_failure_count;   /* -1: no limit */
-    double item_timeout_s, deadline_s; /* an item_timeout_s below 0 was not given */
+    double item_timeout_s, deadline_s; /* item_timeout_s below 0: not given */
     double reconnect_s;                /* 0: a job whose coordinator is lost is not sent again */
 
     const char *task;     /* NULL in command mode */

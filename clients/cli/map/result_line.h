@@ -26,8 +26,8 @@ struct result_line {
     bool draining;          /* END: the job ended because its coordinator drains */
 };
 
-/* RESULT_CUT_*: the item had no answer when its job was cancelled. It was not sent to a worker (UNSENT), or it may have
- * run. */
+/* RESULT_CUT_*: the item had no answer when its job was cancelled. UNSENT: it was not sent to a worker. SENT: it was
+ * sent, so it may have run. */
 enum result_cut { RESULT_NOT_CUT, RESULT_CUT_UNSENT, RESULT_CUT_SENT };
 /* Returns whether the line is the error of such an item, and if so, whether the item may have run. */
 enum result_cut result_line_cut(const struct result_line *r);

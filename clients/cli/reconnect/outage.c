@@ -2,12 +2,13 @@
 
 #include "cli/http/retry_wait.h"
 
-/* How often a lost job is tried while no coordinator has accepted a job of this run, because the URL may be wrong. */
+/* Limits for the tries of a lost job until a coordinator has accepted a job of this run. They are low, because the URL
+ * may be wrong. */
 #define EARLY_TRIES 5
 #define EARLY_NS    (3 * NS_PER_S)
 /* A job without an answer may just have long items. The run gives up only after this many cuts. */
 #define CUTS_MIN 5
-/* A job that is refused because the service is full waits at least this long. */
+/* If the service is full, the run tries again for at least this long. */
 #define FULL_NS (60 * NS_PER_S)
 
 void outage_init(struct outage *o, double limit_s, uint64_t seed)

@@ -10,7 +10,7 @@ struct task_facts {
 };
 
 /* `tasks` has the names of the tasks with commas between them. Returns false if the answer does not describe each of
- * these tasks. The entry of a task that the coordinator only expects is no description. */
+ * these tasks. The entry of a task that is only expected (--expected-tasks) does not describe the task. */
 MUST_CHECK bool task_facts_read(struct task_facts *facts, const char *tasks, const char *json, size_t len);
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * The coordinator, or the replicas behind one URL, to which the commands for durable jobs send requests, one at a time.
  * If the connection is cut, or the service is full or away (429, 503), a request that may be sent twice is sent again,
- * for at most reconnect_s. A first connection that cannot be made is not tried again, because the URL may be wrong.
+ * for at most reconnect_s. If the very first connection cannot be made, it is not tried again, because the URL may be
+ * wrong.
  */
 #ifndef FANTAIL_CLI_REMOTE_JOB_SERVICE_H
 #define FANTAIL_CLI_REMOTE_JOB_SERVICE_H
@@ -30,7 +31,7 @@ struct job_request {
     const char *body; /* borrowed */
     size_t len;
     bool may_repeat;
-    bool repeats_at_409;  /* status 409: the first try with this idempotency key may still be arriving */
+    bool repeats_at_409;  /* also after 409: an earlier try with this idempotency key may still be arriving */
     bool stops_at_stream; /* return when the head of an answer with status 200 has come; its body is not needed */
 };
 
@@ -54,7 +55,7 @@ MUST_CHECK int job_service_answered_job(struct job_service *s, struct remote_job
  * away for too long, complains and returns false. After a signal to end, returns false without a complaint. */
 MUST_CHECK bool job_service_try_again(struct job_service *s, const char *why);
 /* Like job_service_try_again(), for a stream that has ended too early. `stream` is its name, such as "the stream of
- * results", and `missing` says what it lacks. After a status other than 200, 429 and 503, does not try again. */
+ * results", and `missing` names the missing part. After a status other than 200, 429 and 503, does not try again. */
 MUST_CHECK bool job_service_may_go_on(struct job_service *s, const char *stream, const char *missing);
 /* Waits; returns early after a signal to end. */
 void job_service_pause(uint64_t ms);
