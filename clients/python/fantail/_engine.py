@@ -126,7 +126,7 @@ class Engine:
 
     def _move(self, state: State) -> None:
         if os.getpid() != self._owner:
-            return  # a forked child cannot use the lock, which may have been held
+            return  # another thread may have held the lock at the fork, so a forked child cannot use it
         order = list(State)
         with self._lock:
             if order.index(state) <= order.index(self._state):
@@ -285,7 +285,8 @@ class Engine:
                 self._settle(work, answer)
 
     def _lost(self, work: Work) -> None:
-        """The coordinator was lost, or is restarting. After a pause, its unanswered works are sent again."""
+        """Sends the work again after a pause, because the coordinator was lost or is restarting. After several losses,
+        fails the work."""
         work.losses += 1
         if work.losses > MOST_LOSSES:
             error = ItemError("coordinator_lost", "the coordinator was lost several times before the answer",
@@ -309,8 +310,7 @@ class Engine:
         self._guard(lambda: work.finish(outcomes))
 
     def _failed(self, work: Work, error: BaseException) -> None:
-        """If the calls of a batch failed together, runs the calls again in smaller works, to find the one that is the
-        cause."""
+        """If the calls of a batch failed together, runs the calls again in smaller works, to find the call at fault."""
         if isinstance(error, ItemError):
             error.attempts += work.attempts - 1
         may_split = not isinstance(error, FleetError) and getattr(error, "name", "") not in NEVER_SPLIT

@@ -24,7 +24,7 @@ MOST_SECONDS = 366 * 86400  # the limit of item_timeout_s in a job
 
 
 class Future(concurrent.futures.Future):  # type: ignore[type-arg]
-    """As in concurrent.futures, but cancel() also cancels a running call: it ends the call's process."""
+    """Like the Future of concurrent.futures, but cancel() also cancels a running call: it ends the call's process."""
 
     _stop: Callable[[], None]
 

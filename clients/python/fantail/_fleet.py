@@ -95,7 +95,7 @@ class Fleet:
         return self._process.stdout.fileno()
 
     def end(self, at_once: bool) -> None:
-        """Ends the programs and removes the folder. In a forked child, only forgets them."""
+        """Ends the programs and removes the folder. In a forked child, does nothing."""
         if os.getpid() != self._owner:
             return
         process, self._process = self._process, None

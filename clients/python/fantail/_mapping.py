@@ -186,7 +186,7 @@ def zipped(iterables: Sequence[Any]) -> "Iterator[Any]":
 
 
 def results_of(mapping: Mapping, deadline: Optional[float], return_exceptions: bool) -> Iterator[Any]:
-    """Yields the results. The first exception ends the iteration, unless exceptions are results."""
+    """Yields the results. The first exception ends the iteration, unless `return_exceptions` is set."""
     try:
         while True:
             outcomes = mapping.next_outcomes(deadline)

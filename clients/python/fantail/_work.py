@@ -130,7 +130,8 @@ class _Part(Work):
 
 
 def read_outcomes(payload: bytes, calls: int) -> Outcomes:
-    """Reads an answer of _process.py. Raises an ItemError if an object cannot be rebuilt in the process or here."""
+    """Reads an answer of _process.py. Raises an ItemError if an object cannot be rebuilt in the worker's process or in
+    this one."""
     try:
         results, failures, seconds = pickle.loads(payload)
     except BaseException as error:
