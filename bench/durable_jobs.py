@@ -143,7 +143,8 @@ def bare_insert_ms(folder, count):
 
 
 def one_item_ms(port, wait, count):
-    """Returns the median time in ms from the submission of a one-item job to its answer 202, or to its end."""
+    """Returns the median time in ms from the submission of a one-item job to its answer 202; with `wait`, to the end of
+    the job."""
     samples = []
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.connect()

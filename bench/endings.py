@@ -106,7 +106,7 @@ ENDINGS = {
     "drain": ({}, drain),
     "disk full": ({}, nothing),
 }
-# For each form of a job: where its items come from, the type of its answer, and other fields.
+# For each form of a job: whether its items are in the body, the type of its answer, and other fields.
 FORMS = {
     "range, stream": (False, NDJSON, {}),
     "range, stream of runs": (False, NDJSON, {"errors": "runs"}),
@@ -119,8 +119,8 @@ FORMS = {
 
 
 def item_range(ending):
-    """Returns the range of the items. They are long items of the task `sleep`, or items of the task `square` if they
-    must fill a disk. If a failure must end the job, the first item fails."""
+    """Returns the range of the items. If the ending is a full disk, they are items of the task `square`, otherwise long
+    items of the task `sleep`. If a failure must end the job, the first item fails."""
     first = {"tolerance": -1, "disk full": 0}.get(ending, 1)
     return {"start": first, "stop": first + ITEMS}
 

@@ -1,4 +1,5 @@
-"""Compares many concurrent jobs, each on its own connection, with few. Also measures many clients that do not read."""
+"""Compares many concurrent jobs with few concurrent jobs. Each job has its own connection. Also measures many clients
+that do not read."""
 import contextlib
 import http.client
 import io
