@@ -30,7 +30,8 @@ static struct durable_run *find_run(const struct durable *d, const char *id)
 
 static void claim(struct durable *d);
 
-/* The job may already run here, if its lease has ended because the store did not renew the lease in time. */
+/* Takes a job that a claim has found. The job may already run here: if the store did not renew its lease in time, this
+ * coordinator can claim it again. */
 static void take_claimed(struct durable *d, struct store_call *claimed)
 {
     struct durable_run *r = find_run(d, claimed->found.id);
@@ -44,7 +45,8 @@ static void on_claimed(struct store_call *call)
 {
     struct durable *d = call->data;
     enum store_status status = call->status;
-    /* Each claim delays the renewals of leases that come after it. So a slow store is asked for one job at a time. */
+    /* Each claim delays the lease renewals that are started after it. So only one claim at a time is sent to a slow
+     * store. */
     bool is_slow = now_ns() - call->started_ns > CLAIM_GAP_NS;
     d->claiming--;
     if (status == STORE_OK) {
@@ -99,8 +101,8 @@ static void on_swept(struct store_call *call)
     store_call_free(call);
 }
 
-/* If ended jobs are kept only for a short time, sweeps are more frequent, so that no job stays much longer than this
- * time. */
+/* If ended jobs are kept only for a short time, sweeps are more frequent, so that no ended job is kept much longer than
+ * job_ttl_s. */
 static uint64_t sweep_gap_ns(const struct durable *d)
 {
     double gap_s = d->config->job_ttl_s / 4;
@@ -215,7 +217,7 @@ void durable_change(struct durable *d, const struct stored_job *now)
     if (r) durable_run_change(r, now->changes);
 }
 
-/* It may be that no client is connected, so the log also says that the job waits. */
+/* Also writes to the log that the job waits, in case no client is connected. */
 void durable_note_waiting(void *durable_run)
 {
     const struct durable_run *r = durable_run;

@@ -62,8 +62,8 @@ struct durable {
 
 void durable_start(struct durable *d, uv_loop_t *loop);
 void durable_register_metrics(struct durable *d);
-/* Hands all jobs back, so that other coordinators can run them, or this one after its next start. Claims no more
- * jobs. */
+/* Hands all jobs back, so that other coordinators, or this coordinator after its next start, can run them. Claims no
+ * more jobs. */
 void durable_drain(struct durable *d);
 /* Hands all jobs back without waiting any longer for items in flight. If the store is away, a job stays as it is in the
  * store. When the lease of that job ends, a coordinator claims it again. */
@@ -84,7 +84,7 @@ void durable_claim_soon(struct durable *d);
 /* Cancels the job if it runs here. */
 void durable_cancel(struct durable *d, const char *id);
 
-/* Applies the changes of `now` if the job runs here. */
+/* If the job runs here, applies the changed options in `now`. */
 void durable_change(struct durable *d, const struct stored_job *now);
 
 /* Sets *live if the job runs here, otherwise returns false. The strings in `live` are borrowed until the next turn of

@@ -328,7 +328,8 @@ void durable_run_new(struct durable *d, struct store_call *claim)
 
 bool durable_run_claimed_again(struct durable_run *r, const struct stored_job *found)
 {
-    /* The run has ended the job, but the reply to its END call has not come yet. */
+    /* If the job was redriven, the store has recorded the end of this run, but the reply to the END call has not
+     * arrived yet. */
     if (found->redrives != r->stored.redrives) {
         leave(r, "the job was redriven");
         return false;
@@ -358,7 +359,8 @@ static void on_renewed(struct store_call *call)
     if (cancel) durable_run_cancel(r);
 }
 
-/* While there is no lease, no new items are sent, because another coordinator may have claimed the job. */
+/* While this coordinator has no lease on the job, no new items are sent, because another coordinator may have claimed
+ * the job. */
 static void watch_lease(struct durable_run *r, uint64_t now)
 {
     bool has_lapsed = now - r->renewed_ns >= LEASE_MS * NS_PER_MS;

@@ -135,11 +135,12 @@ void durable_run_lose(struct durable_run *r);
 void run_items_prepare(struct durable_run *r);
 /* If the scheduler has few items, makes more items ready. Do not call it from inside an action of the scheduler. */
 void run_items_supply(struct durable_run *r);
-/* The variant for calls from inside an action of the scheduler: it only starts the store calls that get more items. */
+/* Like run_items_supply(), but may be called from inside an action of the scheduler. It only starts the store calls
+ * that get more items. */
 void run_items_taken(struct durable_run *r);
 void run_items_release(struct durable_run *r);
-/* Call it before the job is handed back. From then on, the run collects the items that were recorded as sent but are
- * not sent. */
+/* Call it before the job is handed back. From then on, the run collects the items that were recorded as sent but will
+ * not be sent. */
 void run_items_note_unsent(struct durable_run *r);
 /* Begins to add this error for each item that the scheduler does not know. Call it when the job has ended and the
  * reason is known. */
@@ -156,7 +157,7 @@ void run_reduce_release(struct durable_run *r);
 
 /* Call it after answers were added. Records the collected answers if there are enough of them. */
 void run_record_collected(struct durable_run *r);
-/* Records the collected answers. In state ENDING, records the end of the job when no answer is left. */
+/* Records the collected answers. In state ENDING, records the end of the job when no answer is left to record. */
 void run_record_flush(struct durable_run *r);
 bool run_record_is_behind(const struct durable_run *r);
 /* Call it when there is no memory for an answer. The run rests for a while and then tries again. Returns false if the

@@ -257,7 +257,8 @@ static void on_discarded(struct store_call *call)
     free_when_over(t);
 }
 
-/* The job may have been accepted although the reply was lost. The result of DISCARD shows whether it was accepted. */
+/* The job may have been accepted although the reply to ACCEPT was lost. The result of DISCARD shows whether it was
+ * accepted. */
 static void discard(struct job_intake *t)
 {
     move(t, INTAKE_DISCARDING);

@@ -76,8 +76,8 @@ static bool take(void *sink, uint64_t index, struct buf *line)
     return true;
 }
 
-/* Returns the error of the line. The errors from ITEM_CANCELLED on are made by the coordinator and name no worker. If a
- * task uses one of these names, its error counts as a task_error, as in the scheduler. */
+/* Returns the error of the line. Only the coordinator makes the error ITEM_CANCELLED and those after it in the enum;
+ * they name no worker. If a task uses one of these names, its error counts as a task_error, as in the scheduler. */
 static enum item_error error_of(const char *line, size_t len)
 {
     struct answer_line answer = answer_line_parse(line, len, false);
@@ -94,7 +94,7 @@ static enum item_error error_of(const char *line, size_t len)
     return ITEM_TASK_ERROR;
 }
 
-/* Returns whether the last line of the block equals this line. Many ranges often have the same error. */
+/* Returns whether the last line of the block equals this line. Often many ranges have the same error. */
 static bool is_last_line(const struct buf *lines, const char *line, size_t len)
 {
     if (!lines->data || lines->len < len || memcmp(lines->data + lines->len - len, line, len) != 0) return false;

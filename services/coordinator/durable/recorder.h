@@ -34,7 +34,7 @@ void recorder_release(struct recorder *r);
 /* Takes over the counts of a job that was claimed. */
 void recorder_resume(struct recorder *r, const struct stored_job *job);
 struct answer_sink recorder_sink(struct recorder *r);
-/* Returns how many bytes of answers are not in a block that was taken. */
+/* Returns how many bytes of answers were not taken yet. */
 size_t recorder_bytes(const struct recorder *r);
 /* Returns the counts including the answers that were not taken yet. */
 struct stored_counts recorder_settled(const struct recorder *r);

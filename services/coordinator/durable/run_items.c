@@ -11,12 +11,12 @@
 enum { READ_AHEAD_BYTES = 4 * 1024 * 1024 };
 /* A range counts as this many bytes, because the scheduler needs time for each range when the job ends. */
 enum { RANGE_BYTES = 256 };
-/* Items of a task that is not idempotent are recorded as sent before they are sent. If the coordinator dies then, it is
- * unknown whether these items ran. So only this many are recorded at a time. */
+/* Items of a task that is not idempotent are recorded as sent before they are sent. If the coordinator dies after that,
+ * it is unknown whether these items ran. So at most this many items are recorded at a time. */
 enum { MARK_ITEMS = 64, MARK_BYTES = 1024 * 1024 };
 
-/* When a job has ended, its items get their errors. At most this many ranges of items get them in one turn of the loop.
- * A redriven job can have a million ranges, and other requests must not wait for all of them. */
+/* When a job has ended, its remaining items get errors. At most this many ranges of items get errors in one turn of the
+ * loop. A redriven job can have a million ranges, and other requests must not wait for all of them. */
 enum { SETTLE_RANGES = 2000 };
 
 static const char may_have_run[] = "the coordinator stopped while the item may have been running; it is not known "

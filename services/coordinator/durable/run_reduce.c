@@ -40,7 +40,8 @@ static void finish(struct durable_run *r, struct json_slice result)
     run_record_flush(r);
 }
 
-/* A durable job without its result has failed, like a synchronous job. Its values stay in the store. */
+/* Makes the job fail, because its values cannot be reduced. A synchronous job fails in the same way. The values stay in
+ * the store. */
 static void fail(struct durable_run *r, const char *why)
 {
     log_warn("the values of a durable job cannot be reduced", LOG_STR("job", r->stored.id), LOG_STR("error", why));

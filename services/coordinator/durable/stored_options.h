@@ -16,7 +16,7 @@ void stored_options_begin(struct buf *out);
 void stored_options_add_query(struct buf *out, const char *name, const char *value);
 void stored_options_end(struct buf *out, const struct buf *options, bool have_items, enum idempotency idempotent);
 
-/* Appends the job object `options` without this member. If `options` is empty, appends nothing. */
+/* Appends the job object `options` without the member `member`. If `options` is empty, appends nothing. */
 void stored_options_without(const struct buf *options, const char *member, struct buf *out);
 
 /* Sets the options that were changed after the submission: see jobspec_read_changes(). NULL: no options were

@@ -25,8 +25,8 @@ static void hold(struct endpoints *e, const struct registration *r, bool other)
     if (e->ops->registered) e->ops->registered(e->data, one, other, r->tasks);
 }
 
-/* Call it when the lease on the address has ended. If the option lists the address, the endpoint stays, because this
- * list never changes. */
+/* Call it when the lease on the address has ended. If the option lists the address, the endpoint stays, because the
+ * option's list never changes. */
 static void let_go(struct endpoints *e, const char *address)
 {
     struct endpoint *one = endpoint_find(e, address);

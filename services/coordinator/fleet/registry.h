@@ -31,8 +31,8 @@ void registry_start(struct registry *r, uv_loop_t *loop);
 /* Stops the timer, so that no lease runs out any more. The loop must keep running until the handle is closed. */
 void registry_stop(struct registry *r);
 
-/* Handles the body of a request. `peer` is as in registration_read(). Returns REGISTRY_TAKEN and sets *terms; after a
- * goodbye the terms are 0. On refusal, returns the kind of fault and writes a sentence to err. */
+/* Handles the body of a request. `peer` is as in registration_read(). On success, returns REGISTRY_TAKEN and sets
+ * *terms; after a goodbye the terms are 0. On refusal, returns the kind of fault and writes a sentence to err. */
 MUST_CHECK enum registry_verdict registry_take(struct registry *r, const char *body, size_t len, const char *peer,
                                                struct lease_terms *terms, char *err, size_t err_size);
 /* Counts a request that was refused without registry_take(). */

@@ -27,7 +27,7 @@ struct survey_worker {
     uint64_t again_ns;    /* when to ask again after the open call; UINT64_MAX: at the usual time */
     unsigned failures;    /* failures in a row */
     uint64_t asked_ns;    /* when the last request was sent */
-    uint64_t answered_ns; /* when the last request that has ended was sent; 0: none has ended */
+    uint64_t answered_ns; /* when the last completed request was sent; 0: none is complete */
     uint64_t added_ns;
     char etag[80]; /* ETag of the tasks in the catalog; "": none */
     struct buf incoming;

@@ -60,10 +60,10 @@ void survey_compare(struct survey *s, struct survey_worker *w, const char *etag)
 
 /* Questions. */
 
-/* Asks all workers, except those that were asked in the last second. If the fleet has n < 1000 workers, the limit is n
- * milliseconds instead of a second. Calls answered(data, ok) when all have answered, as soon as enough(data) is true
- * after an answer, or after three seconds. `ok` is false when no worker can be reached. `enough` may be NULL. Returns
- * NULL when there is no worker to ask. */
+/* Asks all workers, except those that were asked in the last second; in a fleet of n < 1000 workers, in the last n
+ * milliseconds. Calls answered(data, ok) when all have answered, as soon as enough(data) is true after an answer, or
+ * after three seconds. `ok` is false when no worker can be reached. `enough` may be NULL. Returns NULL when there is no
+ * worker to ask. */
 struct survey_question *survey_question_new(struct survey *s, bool (*enough)(void *data),
                                             void (*answered)(void *data, bool ok), void *data);
 /* Drops a question, so that its answered() is never called. Does nothing if the question was already answered. */

@@ -1,8 +1,8 @@
 /*
  * Records which tasks the workers have: the last answer of each worker (survey.h), and totals over all workers. If
- * workers disagree about a task, the most cautious answer counts. The tasks of a worker that cannot be reached stay.
- * The tasks of a worker that has left are remembered for a week. So a job can wait while a pool has no workers. For the
- * same purpose, tasks that the operator expects are in the catalog from the start. Pure: no I/O.
+ * workers disagree about a task, the most cautious answer counts. The tasks of a worker that cannot be reached stay in
+ * the catalog. The tasks of a worker that has left are remembered for a week. So a job can wait while a pool has no
+ * workers. For the same purpose, tasks that the operator expects are in the catalog from the start. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_TASK_CATALOG_H
 #define FANTAIL_COORDINATOR_FLEET_TASK_CATALOG_H

@@ -106,15 +106,15 @@ MUST_CHECK bool jobspec_finish(struct jobspec *spec, bool have_items, struct job
  * tolerances and deadline_s. null sets the default. Other fields are errors. `json` ends with a NUL. `spec` must be
  * initialised. */
 MUST_CHECK bool jobspec_read_changes(struct jobspec *spec, const char *json, size_t len, struct jobspec_error *err);
-/* Appends as a JSON object those of these options that were read since spec->seen was 0. jobspec_read_changes() can
+/* Appends a JSON object with those changeable options that were read since spec->seen was 0. jobspec_read_changes() can
  * read the object. It contains no null. */
 void jobspec_write_changes(const struct jobspec *spec, struct buf *out);
-/* Appends all options that may change as a JSON object for people. */
+/* Appends a JSON object, for people, with all options that may change. */
 void jobspec_write_changeable(const struct jobspec *spec, struct buf *out);
 
-/* For a job that was started with the options `early`, before all its options had arrived. Returns the JSON pointer of
- * the first option that has another value in `late` although it can no longer be changed. Returns NULL when there is
- * none. */
+/* A job was started with the options `early`; `late` also has the options that arrived later. Returns the JSON pointer
+ * of the first option that has another value in `late` but can no longer be changed. Returns NULL when there is none.
+ * */
 const char *jobspec_changed_too_late(const struct jobspec *early, const struct jobspec *late);
 
 /* For RANGE and SPANS: appends the items first .. first + count - 1 as one line each. Returns false when the lines

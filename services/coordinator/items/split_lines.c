@@ -369,7 +369,7 @@ enum split_status split_lines_feed(struct splitter *s, const char *data, size_t 
         status = end_line(s, s->offset + part);
         p = lf + 1;
     }
-    /* The functions that are called here count offsets from the first byte that they are given. */
+    /* The functions called below count offsets from the first byte that they are given. */
     uint64_t skipped = (uint64_t)(p - data);
     s->offset += skipped;
     if (status == SPLIT_OK && p < end) {

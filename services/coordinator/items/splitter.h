@@ -16,7 +16,8 @@
  * The splitter knows only the member "items" of a job; jobspec.h reads the options.
  *
  * The body is UTF-8. A byte order mark at its start is skipped. A byte order mark before a later line is an error, and
- * so is a NUL byte in a line of text. This finds UTF-16 files and joined files, which would otherwise give wrong items.
+ * so is a NUL byte in a line of text. These checks find UTF-16 files and joined files, which would otherwise give wrong
+ * items.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_SPLITTER_H
 #define FANTAIL_COORDINATOR_ITEMS_SPLITTER_H
@@ -67,7 +68,7 @@ struct splitter {
     bool line_held;
     uint8_t line;         /* enum line_state */
     uint8_t mark_len;     /* LINE_MARK: bytes of a byte order mark so far */
-    uint8_t rest_len;     /* text: number of bytes that cannot be read before the next byte arrives */
+    uint8_t rest_len;     /* text: number of bytes that cannot be decoded before the next byte arrives */
     char rest[4];         /* text: these bytes */
     uint64_t line_offset; /* offset of the first byte of the item */
     uint64_t line_bytes;  /* bytes of the item so far */
@@ -89,8 +90,8 @@ void splitter_release(struct splitter *s);
 /* Reads all of data, or fails. After a failure, s->error says why. The items before the fault are in s->items. Every
  * later call fails in the same way. */
 MUST_CHECK enum split_status splitter_feed(struct splitter *s, const char *data, size_t len);
-/* Returns an upper limit for the memory that splitter_feed() of `len` bytes or splitter_finish() can need. For
- * memory_has_room(). */
+/* Returns an upper limit for the memory that splitter_feed() of `len` bytes or splitter_finish() can need. The result
+ * is for memory_has_room(). */
 size_t splitter_growth(const struct splitter *s, size_t len);
 /* Returns the memory that the splitter holds. */
 size_t splitter_held(const struct splitter *s);

@@ -1,5 +1,4 @@
-/* Recognises a job object, or all items as an array, that was sent as one item, so that a hint can say how to send it.
- */
+/* Recognises a single item that is really a job object, or an array of all items. A hint then says how to send it.  */
 #include "common/json/json_walk.h"
 #include "coordinator/job/job_internal.h"
 
@@ -21,7 +20,7 @@ enum job_likeness job_likeness(const char *item, size_t len)
     return task ? LIKE_JOB : LIKE_SOURCE;
 }
 
-/* Returns a hint. Nothing is refused, because a task may take arrays, or items with such members. */
+/* Returns a hint. The job is not refused, because a task may take arrays, or items with such members. */
 const char *job_hint(const struct job *j)
 {
     const struct submission *s = &j->submission;

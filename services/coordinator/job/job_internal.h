@@ -36,11 +36,11 @@ void job_fold_more(struct job *j);
 void job_spill_later(struct job *j);
 /* Writes the next part of a long answer to the disk. Call it while j->spills_more is set. */
 void job_spill_more(struct job *j);
-/* Returns whether the job has a built-in reduction. If it has one, readers get the result of the reduction and the
+/* Returns whether the job has a built-in reduction. The readers of such a job get the result of the reduction and the
  * errors. */
 bool job_is_reduced(const struct job *j);
-/* Call it at the end of the body, and also when the job has started. When both have happened, readers get their
- * answers. */
+/* Call it at the end of the body, and also when the job has started. If both have happened, gives the answers to the
+ * readers. */
 void job_open_answers(struct job *j);
 void job_answers_came(struct job *j);
 /* Makes the job fail because a sink could not store its answers. */
@@ -55,17 +55,17 @@ void job_set_waiting(struct job *j, enum sched_waiting why);
 
 /* job_pause.c */
 
-/* Pauses the job if its reader is slow and the temporary files have reached half of their limit: no new items are sent.
- * Resumes the job when the reader has caught up. Without the pause, the job would fail when the limit is reached. Call
- * it when answers were added or read, but not from inside an action of the scheduler. */
+/* If the reader of the job is slow and the temporary files have reached half of their limit, pauses the job: no new
+ * items are sent. Resumes the job when the reader has caught up. Without the pause, the job would fail when the limit
+ * is reached. Call it when answers were added or read, but not from inside an action of the scheduler. */
 void job_pause_or_resume(struct job *j);
 
 /* job_hint.c */
 
 /* Returns whether an item looks like a job object or like its items. The item must be valid JSON. */
 enum job_likeness job_likeness(const char *item, size_t len);
-/* Returns a hint for the end of the answer, which says what the client may have meant. Returns NULL when there is none.
- * The text is static. */
+/* Returns a hint about what the client may have meant. The hint belongs at the end of the answer. Returns NULL when
+ * there is none. The text is static. */
 const char *job_hint(const struct job *j);
 
 /* task_check.c */

@@ -8,20 +8,20 @@
 #include "coordinator/job/job.h"
 
 struct job_keeper_ops {
-    /* Items were taken from the source. May be called from inside an action of the scheduler. */
+    /* Called when items were taken from the source. May be called from inside an action of the scheduler. */
     void (*items_taken)(void *keeper);
-    /* Answers were added to the sink. May be called from inside an action of the scheduler. */
+    /* Called when answers were added to the sink. May be called from inside an action of the scheduler. */
     void (*answers_came)(void *keeper);
     /* Returns whether many answers wait in the sink. While this is true, no new items are sent. */
     bool (*is_behind)(void *keeper);
-    /* There is no memory for an answer. If this returns true, the job waits for memory, and is_behind() is true for a
-     * while. Otherwise the job fails. */
+    /* Called when there is no memory for an answer. If it returns true, the job waits for memory, and is_behind() is
+     * true for a while. Otherwise the job fails. */
     bool (*lacks_memory)(void *keeper);
-    /* The job began to wait, now waits for something else, or continues; job->waiting says what it waits for. Called
-     * from inside an action of the scheduler. */
+    /* Called when the job begins to wait, waits for something else, or continues; job->waiting says what it waits for.
+     * It is called from inside an action of the scheduler. */
     void (*waiting_changed)(void *keeper);
-    /* The scheduler has reported the end of the job, and job->outcome is set. Called from inside an action of the
-     * scheduler. The job lives until job_let_go(). */
+    /* Called when the scheduler has reported the end of the job; job->outcome is set. It is called from inside an
+     * action of the scheduler. The job lives until job_let_go(). */
     void (*finished)(void *keeper);
 };
 

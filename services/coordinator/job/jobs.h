@@ -82,8 +82,8 @@ void jobs_drain_all(struct jobs *t);
  * more, its upload pauses. Jobs of this kind may fill only half of the budget. The other half is for jobs whose upload
  * cannot pause. */
 size_t jobs_item_share(const struct jobs *t, size_t cap);
-/* For a job whose upload cannot pause: returns whether it may hold `growth` more bytes of items than the `held` bytes
- * that it holds. */
+/* For a job whose upload cannot pause and that holds `held` bytes of items: returns whether it may hold `growth` more
+ * bytes. */
 bool jobs_have_item_room(const struct jobs *t, size_t held, size_t growth);
 /* Tells the scheduler about the cancellations recorded since the last call. The scheduler must not be running. */
 void jobs_carry_out_cancels(struct jobs *t);

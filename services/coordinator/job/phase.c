@@ -7,7 +7,7 @@
 #include "coordinator/job/job_keeper.h"
 #include "coordinator/job/job_tasks.h"
 
-/* A worker may send nothing for as long as the timeout of an item plus this time. */
+/* A worker counts as lost if it sends nothing for longer than the timeout of an item plus this time. */
 enum { SILENCE_MARGIN_MS = 10000 };
 /* The size of a generated item, as an estimate for the scheduler. */
 enum { GENERATED_ITEM_BYTES = 16 };

@@ -36,7 +36,7 @@ void phase_release(struct phase *p);
 
 /* For the dispatcher. */
 
-/* The scheduler's ops cut, drop, job_finished and waiting. phase_finished() may free the job. */
+/* These functions are the scheduler's ops cut, drop, job_finished and waiting. phase_finished() may free the job. */
 size_t phase_cut(struct phase *p, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes);
 uint64_t phase_drop(struct phase *p, uint64_t max_items, uint64_t *first);
 void phase_finished(struct phase *p, const struct sched_outcome *outcome);
