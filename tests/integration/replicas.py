@@ -128,7 +128,7 @@ class ReplicasTest(FantailTest):
         wait_until(lambda: self.recorded() >= least, f"{least} recorded answers")
 
     def owner(self):
-        """Returns the coordinator that runs the only job, and the number of the coordinator. Returns None if no
+        """Returns the index in self.coordinators of the coordinator that runs the only job. Returns None if no
         coordinator runs the job."""
         name = self.sql("SELECT c.name FROM fantail.job j JOIN fantail.coordinator c ON c.id = j.holder"
                         " WHERE j.state = 'running'")

@@ -1,4 +1,4 @@
-"""A TCP link that brings the answers of a server later: like a database that needs a second for each query.
+"""A TCP link that delays the answers of a server. A test uses it as a database that needs a second for each query.
 
     link = SlowLink(server_port)
     link.port           clients connect to it

@@ -7,8 +7,8 @@ import tempfile
 
 
 def read_number(path, sql):
-    """Returns the number that is the only value of the statement's result, in a copy of the file. Returns 0 if there is
-    no file, if the file changed while it was copied, or if the value is null."""
+    """Runs the statement on a copy of the file, and returns the number that is the only value of its result. Returns 0
+    if there is no file, if the file changed while it was copied, or if the value is null."""
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(OSError, sqlite3.DatabaseError):
         copy = os.path.join(folder, "copy.db")
         shutil.copy(path, copy)

@@ -356,7 +356,7 @@ class Rotation(AccessTest):
 
 
 class Doors(AccessTest):
-    """On which addresses a service may listen without tokens."""
+    """A service without tokens may listen only on some addresses."""
 
     def call(self, program, *arguments, **env):
         return subprocess.run([os.path.join(ft.BIN, program), "--port", "0", "--admin-port", "0", *arguments],

@@ -13,7 +13,7 @@ ECHO = {"mode": "stream", "command": ["cat"], "envelope": False}
 
 
 def reads_as_json(data):
-    """Returns whether Python's parser accepts these bytes in a strict mode."""
+    """Returns whether Python's JSON parser accepts these bytes, with NaN and Infinity refused."""
     def refuse(word):
         raise ValueError(word)
     try:
@@ -58,7 +58,7 @@ class JsonTestSuite(SharedFleetTest):
                 body = b'{"task":"echo","items":[' + data + b"]}"
                 with self.subTest(name):
                     answer = self.shared.job(body)
-                    if reads_as_json(body):  # no data or a single space gives an empty list, which is valid
+                    if reads_as_json(body):  # an empty body or a single space is an empty list of items, which is valid
                         self.assertEqual(answer.status, 200, answer)
                         continue
                     document = self.assert_problem(answer, 400)

@@ -1,5 +1,5 @@
-"""The checks of the source tree. Each check must find the faults that a test puts into a small tree, and must find no
-fault in a good tree."""
+"""The checks of the source tree. Each test writes a small source tree. The check must find every fault in a bad tree,
+and none in a good tree."""
 import os
 import re
 import subprocess

@@ -327,7 +327,8 @@ class CutOff(CliTest):
     """A small server that closes connections early."""
 
     def serve(self, answers):
-        """Each answer is a list of lines, for one POST. The bodies of the requests are in .bodies."""
+        """Starts the server. Each of `answers` is a list of lines, for one POST. Returns the URL and the list of the
+        received bodies."""
         bodies = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -349,7 +350,7 @@ class CutOff(CliTest):
                 ends = bool(lines) and lines[-1]["type"] == "end"
                 texts = [json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in lines]
                 chunks = [b"%x\r\n%s\r\n" % (len(text), text) for text in texts] + [b"0\r\n\r\n"] * ends
-                self.wfile.write(b"".join(chunks))  # at once, so that one read may get all of it
+                self.wfile.write(b"".join(chunks))  # in one write, so that the client may get everything in one read
                 self.close_connection = self.close_connection or not ends
 
             def log_message(self, *_):
@@ -392,7 +393,7 @@ class CutOff(CliTest):
                     self.assertIn(words if order == "input" or not indexes else b"item", ended.err)
 
     def test_an_answer_that_cannot_be_written_is_not_taken_for_a_cut_one(self):
-        long = {"type": "result", "index": 0, "value": "x" * 40000}  # is written at once, and so the rest is not read
+        long = {"type": "result", "index": 0, "value": "x" * 40000}  # the client fails to write this, and reads no more
         url, _ = self.serve([[long, {"type": "result", "index": 1, "value": 1}, {"type": "end", "status": "succeeded"}]])
         with open("/dev/full", "wb") as full:
             ended = subprocess.run([FANTAIL, "map", "x", "--url", url], input=b"1\n2\n", stdout=full, stderr=subprocess.PIPE,

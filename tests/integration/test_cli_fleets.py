@@ -157,8 +157,8 @@ class PrivateFleet(CliTest):
         self.assertEqual(self.cli("map", "--", "sh", "-c", "echo $1", "sh", "{}", stdin="1\n").err, b"")
 
     def test_what_a_killed_run_left_behind_is_removed_by_the_next_one(self):
-        """This holds for each kind of command. The folder of a running command stays, even if its times are old. A
-        folder of another program also stays."""
+        """Each kind of command removes the folder of a killed run. It keeps the folder of a running command, even if
+        the folder's times are old, and the folder of another program."""
         tmp = os.path.join(self.folder, "killed")
         os.mkdir(tmp)
         another = os.path.join(tmp, "fantail-mine")
@@ -193,7 +193,7 @@ class PrivateFleet(CliTest):
         self.assertIn("63 61 66 e9 0a", " ".join(json.loads(ended.lines[0]).split()), ended)
 
     def test_no_other_user_reaches_it(self):
-        """Its services have no port. Their sockets are in a directory that only this user can enter."""
+        """The services of the fleet have no port. Their sockets are in a directory that only this user can enter."""
         with tempfile.TemporaryDirectory(prefix="fantail-test-tmp-") as tmp:
             process = subprocess.Popen([FANTAIL, "map", "square", "--tasks", EXAMPLE_TASKS], stdin=subprocess.PIPE,
                                        stdout=subprocess.PIPE, env=self.environment(TMPDIR=tmp))

@@ -11,7 +11,7 @@ from test_cli import FANTAIL, CliTest
 
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
 PIECE = b"100000\r\n" + b"x" * (1 << 20) + b"\r\n"
-LEAST = 100 << 20  # longer than any line may be
+LEAST = 100 << 20  # more than the longest line that is allowed
 
 
 class EndlessService:
@@ -68,8 +68,8 @@ class Endless(CliTest):
 
 class Terminal(CliTest):
     def failed_item(self, stderr):
-        """Runs an item whose error has escapes, with this standard error. The file of --errors must have them
-        unchanged."""
+        """Runs an item whose error has escape sequences. `stderr` is the standard error of the command. The file of
+        --errors must have the sequences unchanged."""
         errors = os.path.join(self.folder, "errors")
         script = r"printf 'a\033[2J\rb\302\233c\007\n' >&2; exit 1"
         subprocess.run([FANTAIL, "map", "--errors", errors, "--progress", "never", "--", "sh", "-c", script], input=b"1\n",

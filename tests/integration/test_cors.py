@@ -12,7 +12,7 @@ JOB = b'{"task":"square","items":[2]}'
 
 
 def access_headers(headers):
-    """Returns the headers of an answer that tell a browser about other origins."""
+    """Returns the Access-Control-* headers of an answer."""
     return {name.lower(): value for name, value in headers.items() if name.lower().startswith("access-control-")}
 
 
@@ -46,7 +46,8 @@ class CorsTest(SharedFleetTest):
         return dict(line.split(": ", 1) for line in answer.split("\r\n\r\n")[0].split("\r\n")[1:])
 
     def refused_early(self, origin):
-        """Returns (status, headers) of answers that are sent before the whole head or the whole body was received."""
+        """Returns (status, headers) of answers that the service sends before it has received the whole head or the
+        whole body."""
         line, host, end = "POST /v1/jobs HTTP/1.1\r\n", "Host: x\r\n", "Content-Length: 0\r\n\r\n"
         field = f"Origin: {origin}\r\n" if origin else ""
         requests = [

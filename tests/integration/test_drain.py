@@ -14,7 +14,7 @@ NDJSON_HEADERS = {"Content-Type": NDJSON}
 
 
 class Watch:
-    """Until it is stopped, sends requests for one path to one port, each request on a new connection."""
+    """Sends requests for one path to one port until the `with` block ends. Each request has a new connection."""
 
     def __init__(self, port, path):
         self.port, self.path = port, path

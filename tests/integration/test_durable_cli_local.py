@@ -13,7 +13,7 @@ from ports import is_listened_on
 
 
 class Surviving(LocalTest):
-    """Commands and jobs go on when the services of their fleet are killed."""
+    """Commands and jobs continue after the services of their fleet were killed."""
 
     def setUp(self):
         super().setUp()

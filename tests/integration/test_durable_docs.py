@@ -11,7 +11,8 @@ END = "end of the step"  # a line that the shell prints after each command
 
 
 def steps(page):
-    """Returns [(command, the lines it should print)] for the blocks of a page. The blocks of type sh print nothing."""
+    """Returns [(command, the expected lines of its output)] for the code blocks of a page. Blocks of type sh should
+    print nothing."""
     with open(os.path.join(ft.ROOT, "docs", page), encoding="utf-8") as source:
         blocks = re.findall(r"^```(sh|console)\n(.*?)^```", source.read(), re.M | re.S)
     found = []
@@ -26,8 +27,8 @@ def steps(page):
 
 
 def pattern(lines):
-    """Returns a pattern for the documented lines. `...` matches any text within a line, and two or more spaces end a
-    column."""
+    """Returns a pattern for the documented lines. `...` matches any text within a line. Two or more spaces match any
+    number of spaces from two on."""
     return "".join(re.sub(r"(\\ ){2,}", " {2,}", re.escape(text).replace(re.escape("..."), ".*")) + "\n" for text in lines)
 
 
@@ -41,7 +42,7 @@ class Shell:
                                         env=test.environment(), text=True)
 
     def run(self, command):
-        """Returns what the command prints on standard output and on standard error."""
+        """Runs the command, and returns its standard output and its standard error."""
         self.process.stdin.write(f"{{ {command}\n}} 2>{self.errors}; echo {END}\n")
         self.process.stdin.flush()
         out = ""

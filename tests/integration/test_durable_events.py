@@ -8,7 +8,7 @@ from test_durable_results import DurableTest
 
 
 def checked(kind, event_id, document):
-    """Returns the event, after a check that its id, its counts and its errors agree."""
+    """Checks that the id, the counts and the errors of the event agree, and returns the event."""
     counts = document["counts"]
     failed = counts["failed"] + counts["cancelled"]
     assert sum(document["errors"].values()) == failed, document

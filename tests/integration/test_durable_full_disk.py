@@ -9,7 +9,7 @@ JOB = '{"task":"square","items":[3]}'
 
 
 def fill_disk():
-    """Files of this process cannot grow beyond this size, as on a full disk."""
+    """Limits the files of this process to 4096 bytes, so that a longer write fails as on a full disk."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
 
 

@@ -1,4 +1,4 @@
-"""Notices: the coordinator tells a URL of the end of a durable job (Standard Webhooks)."""
+"""Notices: the coordinator POSTs the end of a durable job to a URL (Standard Webhooks)."""
 import base64
 import hashlib
 import hmac

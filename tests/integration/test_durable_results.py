@@ -434,7 +434,8 @@ class Following(DurableTest):
         job = client.submit({"task": "held", "range": {"stop": 200}})
         self.release(*range(200))
         client.end(job)
-        follower = Follower(client, job)  # the kernel may have buffered the whole answer; then its end line says succeeded
+        # The kernel may buffer the whole answer before the DELETE. Then the end line says succeeded.
+        follower = Follower(client, job)
         self.assertEqual(client.ask("DELETE", f"/{job}").status, 204)
         lines = follower.lines()
         self.assertEqual([line["value"] for line in lines[:-1]], list(range(len(lines) - 1)))

@@ -24,7 +24,8 @@ ITEMS = 600
 
 
 class DurableTest(FantailTest):
-    """A worker whose task counts how often each item ran, and a coordinator that has a store and can be restarted."""
+    """The fleet is a worker whose task notes each run of an item, and a coordinator that has a store and can be
+    restarted."""
 
     def setUp(self):
         super().setUp()
@@ -39,7 +40,7 @@ class DurableTest(FantailTest):
         return self.tasks(counts={"json": task, "files": {"counts.py": COUNTS}})
 
     def start_coordinator(self, *arguments):
-        """Starts the coordinator. After a restart it has the same ports."""
+        """Starts the coordinator. Each start uses the same ports."""
         if not self.ports:
             self.ports = self.free_port(), self.free_port()
         self.coordinator_program = self.start(
@@ -78,7 +79,8 @@ class DurableTest(FantailTest):
             return collections.Counter(map(int, lines.read().split()))
 
     def recorded(self):
-        """Returns how many answers the store has. Reads the file of the store without asking the coordinator."""
+        """Returns how many answers the store has. Reads the file of the store, and sends no request to the
+        coordinator."""
         return read_number(self.store, "SELECT sum(succeeded + failed) FROM job")
 
     def wait_for_some(self, least):
@@ -94,7 +96,7 @@ class DurableTest(FantailTest):
 
 class Ends(DurableTest):
     def kill_and_start_again(self):
-        """Returns how many answers had been recorded when the coordinator was killed."""
+        """Kills the coordinator and starts it again. Returns how many answers had been recorded when it was killed."""
         self.coordinator_program.kill()
         recorded = self.recorded()
         self.start_coordinator()
@@ -127,7 +129,7 @@ class Ends(DurableTest):
         self.assertEqual([n for n in before if after[n] != runs[n]], [])
 
     def lines_so_far(self, job_id, n):
-        """Returns the first n result lines of a stream that follows the running job."""
+        """Opens a stream of the running job's results, and returns the first n result lines."""
         stream = Stream(self.ports[0], None, {}, f"/v1/jobs/{job_id}/results", method="GET")
         lines = []
         while len(lines) < n:

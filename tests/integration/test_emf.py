@@ -12,7 +12,7 @@ METRICS = {"queued_items", "in_flight_items", "demand_items", "demand_slots", "u
 
 
 class FullBalancer:
-    """Plays a load balancer without a target: answers 503 to everything."""
+    """Plays a load balancer that has no target: answers each request with 503."""
 
     def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0))

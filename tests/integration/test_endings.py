@@ -29,8 +29,8 @@ class Endings(FantailTest):
                           {"Content-Type": "application/json", "Accept": accept})
 
     def assert_told_in_runs(self, errors, name):
-        """Checks that all errors of this name are in a few entries. The entries cover all items up to the last without
-        a gap."""
+        """Checks that the errors of this name are in fewer than 200 entries. The entries must cover all items up to the
+        last without a gap."""
         told = [error for error in errors if error["error"]["name"] == name]
         self.assertLess(len(told), 200)
         for one, following in zip(told, told[1:] + [{"index": ITEMS}]):
@@ -82,7 +82,7 @@ class Endings(FantailTest):
             self.assert_cancelled(stream)
 
     def test_a_reduction_whose_first_value_comes_last(self):
-        """Each value has 70 bytes, so more values wait than one turn of the loop can reduce."""
+        """While the first item runs, more values accumulate than one turn of the loop can reduce."""
         body = b"0.6\n" + (b"0." + b"0" * 56 + b"\n") * 20_000
         for accept in (ft.JSON, ft.NDJSON):
             answer = self.running.job(body, accept, ft.NDJSON, "?task=sleep&reduce=sum")

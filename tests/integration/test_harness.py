@@ -15,7 +15,7 @@ import fantail_testing as ft
 from fantail_testing import FantailTest
 from ports import is_listened_on
 
-IP_LOCAL_PORT_RANGE = 51  # since Linux 6.3; Python has no name for it
+IP_LOCAL_PORT_RANGE = 51  # a socket option since Linux 6.3; Python has no constant for it
 
 
 class Ports(FantailTest):
@@ -27,7 +27,7 @@ class Ports(FantailTest):
         return None
 
     def only(self, port):
-        """Returns a socket for which the kernel can choose only this port."""
+        """Returns a socket to which the kernel can assign only this port."""
         s = socket.socket()
         self.addCleanup(s.close)
         try:
@@ -106,7 +106,7 @@ class Run(FantailTest):
         loader.exec_module(cls.run_module)
 
     def outcome(self, *patterns):
-        """Runs the tests above, or those that match, and returns the counts."""
+        """Runs the sample tests that match the patterns, or all of them, and returns the counts."""
         path, report = (os.path.join(self.folder, name) for name in ("test_samples.py", "report"))
         ft.write_file(path, SAMPLES)
         subprocess.run([sys.executable, self.RUN, "--python-child", path, report, *patterns], capture_output=True,

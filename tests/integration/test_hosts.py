@@ -27,7 +27,7 @@ int fantail_task(const struct fantail_item *item, struct fantail_reply *reply)
 }
 """
 
-# A task that forks. The forked child returns from the task, crashes, or exits.
+# A task that forks. Depending on the item, the child returns from the task, crashes, or exits.
 FORKS = """
 #include <sys/wait.h>
 #include <unistd.h>

@@ -230,8 +230,8 @@ class Carrying(SharedFleetTest):
                              '{"type":"result","index":%d,"value":%s}' % (index, item))
 
     def test_a_job_begins_at_once_behind_another_on_its_connection(self):
-        """Only the job itself wakes the coordinator. If each job waited for the next tick, up to a tenth of a second,
-        these jobs would take longer than the same jobs on new connections, which wake the coordinator."""
+        """All requests arrive together, so no new bytes wake the coordinator for a later job. If each job waited for
+        the next tick (up to 0.1 s), these jobs would take longer than the same jobs on new connections."""
         count, body = 300, b'{"task":"echo","items":[12]}'
         head = b"POST /v1/jobs HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: %d%s\r\n\r\n"
         requests = (head % (len(body), b"") + body) * (count - 1) + head % (len(body), b"\r\nConnection: close") + body
@@ -384,7 +384,7 @@ class Streaming(FantailTest):
         late.stop()
         fleet = ft.Fleet(self, self.coordinator(f"static://127.0.0.1:{port}"), [])
         with fleet.stream({"task": "square", "items": [3]}) as stream:
-            waiting = stream.line()  # the line has a "detail" if the address was already tried
+            waiting = stream.line()  # the line also has a "detail" if the coordinator has already tried the address
             self.assertEqual((waiting["type"], waiting["reason"]), ("waiting", "no_workers"))
             self.worker(port=port)
             lines = stream.rest()

@@ -55,7 +55,7 @@ class LocalTest(FantailTest):
 
 
 class Output(LocalTest):
-    """The output of a task reaches the user line by line with the name of the task, and never gets into the answers."""
+    """Each line that a task prints is shown to the user with the name of the task, and never gets into the answers."""
 
     def python(self):
         return self.tasks(prints={"json": {"mode": "python", "command": "prints:run", "processes": 1},
@@ -182,7 +182,7 @@ class Watch(LocalTest):
         write_file(os.path.join(self.folder_of_tasks, task, name), text)
 
     def ask(self, task="work"):
-        """Returns the current answer of the task, and the process that gave it."""
+        """Returns the current answer of the task, and the id of the process that answered."""
         answer = request(self.port, "POST", "/v1/jobs", json.dumps({"task": task, "items": [1]}).encode()).json
         self.assertEqual(answer["status"], "succeeded", answer)
         return tuple(answer["results"][0])

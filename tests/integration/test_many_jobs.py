@@ -35,8 +35,8 @@ class SlowReaders(FantailTest):
     JOBS, ITEMS = 24, 4000  # 4 MB of answers for each job
 
     def open_unread(self, fleet, accept, **options):
-        """Posts a job whose answer is not read yet. With a small receive buffer, the kernel takes little of the
-        answer."""
+        """Posts a job, and returns the socket without reading the answer. The receive buffer is small, so the kernel
+        takes little of the answer."""
         body = json.dumps({"task": "wide", "range": {"stop": self.ITEMS}, **options}).encode()
         s = socket.socket()
         self.addCleanup(s.close)
@@ -74,7 +74,7 @@ class SlowReaders(FantailTest):
             most = max(most, ft.metric_sum(text, "fantail_answer_memory_bytes"))
             return ft.metric_sum(text, "fantail_jobs_total", status="succeeded") == self.JOBS
         wait_until(all_ended, "the end of all jobs", 120)
-        # Besides its share, each job may hold 16 KiB and the answers that are being sent.
+        # Each job may hold its share, 16 KiB more, and the answers that are being sent.
         self.assertLess(most, total + self.JOBS * (16 + 96) * KIB)
         expected = [value_of(i) for i in range(self.ITEMS)]
         for s, accept in zip(unread, kinds):
@@ -138,7 +138,7 @@ class WaitingItems(FantailTest):
 
 
 class ManyWaiting(FantailTest):
-    JOBS = 1200  # so many connections wait that the server resumes them in groups
+    JOBS = 1200  # enough waiting connections that the server resumes them in groups
 
     def test_all_are_answered_when_their_items_end(self):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,5 @@
-"""A job that ends while its upload is paused: the rest is read and dropped, and the client gets its answer."""
+"""A job ends while its upload is paused. The coordinator reads and drops the rest of the upload, and the client gets
+its answer."""
 
 import fantail_testing as ft
 from fantail_testing import FantailTest, wait_until
