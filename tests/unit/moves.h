@@ -1,4 +1,4 @@
-/* The moves between states, as the debug log shows them. */
+/* Reads state changes from the debug log. */
 #ifndef FANTAIL_TEST_MOVES_H
 #define FANTAIL_TEST_MOVES_H
 
@@ -29,7 +29,7 @@ static inline void moves_read(void)
     for (ssize_t n; (n = read(moves_fd, piece, sizeof piece)) > 0;) buf_add(&moves_log, piece, (size_t)n);
 }
 
-/* Starts again, and frees the kept log. */
+/* Forgets the log so far, and frees its buffer. */
 static inline void moves_forget(void)
 {
     moves_read();
@@ -44,7 +44,8 @@ static inline void moves_add_member(struct buf *moves, const char *line, const c
     buf_add(moves, at, strcspn(at, "\""));
 }
 
-/* "new>running running>ended" of the lines with this message. Release it. */
+/* Returns the state changes in the log lines with this message, such as "new>running running>ended". The caller
+ * releases the buffer. */
 static inline struct buf moves_of(const char *message)
 {
     struct buf moves = {0};

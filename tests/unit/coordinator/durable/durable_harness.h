@@ -91,7 +91,8 @@ static inline void bench_start(struct bench *b, unsigned slots)
     if (slots) stage_add_slots(&b->replica.stage, slots);
 }
 
-/* Moves the clock, fires the timers that are due, and lets the store carry out its calls. */
+/* Moves the clock by `ms` in steps of 10 ms. At each step, fires the timers that are due, and lets the store carry out
+ * its calls. */
 static inline void bench_pass(struct bench *b, uint64_t ms)
 {
     fake_store_run(b->store);
@@ -104,7 +105,7 @@ static inline void bench_pass(struct bench *b, uint64_t ms)
     }
 }
 
-/* Moves the clock, and lets workers answer all items that are sent. */
+/* Moves the clock by `ms` in the same steps. At each step, also answers all items that were sent. */
 static inline void bench_work(struct bench *b, uint64_t ms)
 {
     for (uint64_t i = 0; i < ms; i += 10) {
@@ -215,7 +216,8 @@ static inline void record_block(struct recorded *all, const struct block *b)
     if (b->kind == BLOCK_VALUES || b->kind == BLOCK_ERRORS) cr_assert_eq(at, end, "a block has too many lines");
 }
 
-/* Reads all answers of the job. Checks that each item has at most one, and that the counts of the job fit them. */
+/* Reads all answers of the job. Checks that no item has two answers, and that the counts of the job match the
+ * answers. */
 static inline struct recorded *harness_read(const struct fake_job *j)
 {
     static struct recorded all;

@@ -1,6 +1,6 @@
 /*
  * A job store in memory, for tests. It follows the rules of store.h. A test can carry out the calls step by step, or
- * let the loop do it. It can make calls fail, lose the replies of calls that took effect, and move the clock.
+ * let the loop do it. A test can also make calls fail, lose the replies of calls that took effect, and move the clock.
  *
  * Owner: the test. Free it with fake_store_free(), or with store_close(), which also frees it.
  */
@@ -13,8 +13,8 @@
 
 struct fake_fault {
     enum store_status status;
-    unsigned times; /* this number of the next calls end with this status */
-    bool lost;      /* the call takes effect, but its reply is wrong */
+    unsigned times; /* how many of the next calls end with this status */
+    bool lost;      /* these calls take effect although they end with this status */
 };
 
 struct fake_job {
@@ -49,9 +49,9 @@ struct fake_store {
     void *closed_data;
 };
 
-/* `loop` NULL: calls end only in fake_store_step() and fake_store_run(). */
+/* If `loop` is NULL, calls end only in fake_store_step() and fake_store_run(). */
 struct fake_store *fake_store_new(uv_loop_t *loop);
-/* Frees the store at once. No call may wait. Without a loop only; with one, use store_close(). */
+/* Frees a store that has no loop. No call may be waiting. To free a store that has a loop, use store_close(). */
 void fake_store_free(struct fake_store *s);
 
 /* Carries out the call that was started first. Returns false when no call waits. */
@@ -61,12 +61,13 @@ void fake_store_run(struct fake_store *s);
 void fake_store_release_calls(struct fake_store *s);
 /* Makes the next `times` calls of this kind end with `status`. */
 void fake_store_fail(struct fake_store *s, enum store_op op, enum store_status status, unsigned times);
-/* Returns a call about this job for store_start(). It frees itself when it ends. */
+/* Returns a call about this job for store_start(). The call frees itself when it ends. */
 struct store_call *fake_store_call(enum store_op op, const char *id);
-/* Returns NULL when there is no such job. */
+/* Returns the job with this id, or NULL if there is none. */
 struct fake_job *fake_store_find(struct fake_store *s, const char *id);
 
-/* Shortcuts that do not use the interface, for tests that only read. They take effect at once. */
+/* The functions below change the store directly, without a call. They are for tests of code that only reads the
+ * store. */
 
 /* Adds a job in this state, created at s->now_ms. */
 struct fake_job *fake_store_add_job(struct fake_store *s, const char *id, enum stored_state state, uint64_t items);
@@ -75,7 +76,7 @@ void fake_store_set_options(struct fake_job *j, const char *options);
 /* Adds a block with one range. Each of the n lines is the format applied to the item's index, with a newline. */
 void fake_store_add_lines(struct fake_store *s, struct fake_job *j, enum block_kind kind, uint64_t first, uint64_t n,
                           const char *format);
-/* Adds a block of many ranges; takes its ranges and lines. Returns its number. */
+/* Adds a block of many ranges, and becomes the owner of its ranges and lines. Returns the number of the block. */
 uint64_t fake_store_add_block(struct fake_store *s, struct fake_job *j, struct block *b);
 
 #endif

@@ -60,7 +60,7 @@ static bool is_same_block(const struct block *a, const struct block *b)
     return true;
 }
 
-/* Returns the block that an earlier start of this call has added, or NULL. */
+/* If this call is repeated, returns the block that an earlier try has added, or NULL if there is none. */
 static const struct block *find_added(const struct store_call *c, const struct fake_job *j)
 {
     for (size_t i = 0; c->again && i < j->block_count; i++)

@@ -99,7 +99,7 @@ Test(durable_run, a_redriven_job_is_not_taken_over)
     bench_over(&b);
 }
 
-/* Each call of a small job waits for the disk. */
+/* Each store call waits for the disk, so a small job must need few calls. */
 Test(durable_run, the_last_answers_and_the_end_of_a_job_are_one_call)
 {
     struct bench b;
@@ -114,7 +114,7 @@ Test(durable_run, the_last_answers_and_the_end_of_a_job_are_one_call)
     bench_over(&b);
 }
 
-/* Otherwise the end of the previous run would end the job again. */
+/* If the call that ended the previous run is repeated, it must not end the redriven job. */
 Test(durable_run, a_job_that_is_redriven_before_its_end_is_known_runs_anew)
 {
     struct bench b;
@@ -324,7 +324,7 @@ Test(durable_run, earlier_failures_count_for_the_tolerance)
 
 /* Options that change while the job runs. */
 
-/* A client sends the change to this coordinator, or to another one. */
+/* Changes the job in the store. `here`: the client sent the change to this coordinator, and not to another one. */
 static void change(struct bench *b, const char *id, const char *changes, bool here)
 {
     struct store_call *call = fake_store_call(STORE_CHANGE, id);
@@ -364,7 +364,7 @@ Test(durable_run, a_deadline_that_is_changed_counts_from_the_creation_of_the_job
     struct fake_job *j = bench_start_job(&b, 1, HARNESS_WITH("{\"deadline_s\":100}"), 8, 100);
     bench_pass(&b, 1000);
     change(&b, "a", "{\"deadline_s\":3}", true);
-    change(&b, "a", "{\"priority\":4}", true); /* does not shorten the deadline again */
+    change(&b, "a", "{\"priority\":4}", true); /* this change leaves the deadline as it is */
     bench_pass(&b, 1000);
     cr_assert_eq(j->job.state, STORED_RUNNING);
     change(&b, "a", "{\"deadline_s\":5}", true);

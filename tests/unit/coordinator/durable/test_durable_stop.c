@@ -62,7 +62,7 @@ Test(durable_cancel, a_job_is_claimed_after_its_cancellation)
     bench_over(&b);
 }
 
-/* A job is cancelled before it runs again. Every second item has its answer. */
+/* Adds a job that is to be cancelled before it runs again. Every second item already has its answer. */
 static struct fake_job *add_job_of_many_ranges(struct bench *b, unsigned items)
 {
     struct fake_job *j = harness_add_plain(b->store, "a", items, 512);
@@ -181,7 +181,7 @@ Test(durable_drain, a_job_that_is_claimed_during_the_drain_is_handed_back)
 {
     struct bench b;
     struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
-    durable_drain(&b.replica.durable); /* the claim of the start is open */
+    durable_drain(&b.replica.durable); /* the claim that was made at the start has not ended yet */
     cr_assert(!durable_is_idle(&b.replica.durable));
     bench_pass(&b, 1000);
     cr_assert(durable_is_idle(&b.replica.durable));

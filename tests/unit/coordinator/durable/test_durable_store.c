@@ -2,7 +2,7 @@
 #include "common/base/memory_room.h"
 #include "unit/coordinator/durable/durable_harness.h"
 
-/* Lets the next calls of this kind take effect, but with a wrong reply. */
+/* Lets the next `times` calls of this kind take effect, although they end with STORE_AWAY. */
 static void lose_replies(struct fake_store *s, enum store_op op, unsigned times)
 {
     s->faults[op] = (struct fake_fault){.status = STORE_AWAY, .times = times, .lost = true};
@@ -64,7 +64,8 @@ Test(durable_store, answers_are_recorded_once_when_the_store_was_away_or_full)
     bench_over(&b);
 }
 
-/* Without the members `again` and `after`, harness_read() finds answers that are recorded twice. */
+/* If the repeated call had no members `again` and `after`, harness_read() would find answers that are recorded
+ * twice. */
 Test(durable_store, a_block_whose_reply_is_lost_is_recorded_once)
 {
     static const char *const options[] = {HARNESS_PLAIN, HARNESS_UNSURE};
@@ -134,7 +135,7 @@ Test(durable_store, jobs_share_the_memory_for_items_and_answers_while_the_store_
     fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_FULL, 100000);
     bench_work(&b, 3000);
     cr_assert_gt(answers->used, SHARED_BYTES / 4);
-    /* The answers of the items in flight still came. */
+    /* The answers of the items in flight may exceed the limit. */
     cr_assert_leq(answers->used, SHARED_BYTES + JOBS * ITEM_BYTES, "%zu bytes", answers->used);
     fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_FULL, 0);
     bench_work(&b, 20000);
@@ -182,7 +183,7 @@ Test(durable_store, the_lease_is_renewed_and_not_asked_for_all_the_time)
     bench_over(&b);
 }
 
-/* Without a lease, another coordinator may run the job. */
+/* After this coordinator's lease has ended, another coordinator may be running the job. */
 Test(durable_store, nothing_new_is_sent_after_the_lease_has_ended)
 {
     struct bench b;
@@ -397,7 +398,7 @@ Test(durable_store, a_block_that_arrives_after_the_decision_to_fail_is_settled)
     struct bench b;
     struct fake_job *j =
         bench_start_job(&b, 1, HARNESS_WITH("{\"tolerated_failure_count\":0,\"chunk_size\":1}"), 30, 10);
-    /* The calls are carried out step by step. The first block is ready, and the others are not. */
+    /* Carries out store calls one by one until the first block has been read. The other blocks are not read yet. */
     replica_turn(&b.replica);
     while (b.store->calls[STORE_READ_BLOCK] < 1) cr_assert(fake_store_step(b.store));
     replica_turn(&b.replica);

@@ -1,9 +1,9 @@
 /*
- * Random worlds: three coordinators share a store. They are killed, sleep past their leases and are drained. Calls to
- * the store are slow, fail, or take effect and lose their replies. Jobs come, are cancelled and redriven. In the end
- * each job has ended, and each item has one answer.
+ * Random worlds: three coordinators share a store. The coordinators are killed, are drained, and sleep until their
+ * leases have ended. Calls to the store are slow, fail, or take effect and lose their replies. Jobs come, are cancelled
+ * and redriven. In the end each job has ended, and each item has one answer.
  *
- * WORLD_SEEDS in the environment sets how many worlds there are, WORLD_SEED the first one.
+ * The environment variable WORLD_SEEDS sets the number of worlds, and WORLD_SEED sets the seed of the first world.
  */
 #include "unit/coordinator/durable/durable_harness.h"
 
@@ -60,7 +60,7 @@ static uint64_t in_ms(unsigned ms)
     return fake_clock_ns + ms * NS_PER_MS;
 }
 
-/* The functions below carry calls to the store, and replies back. */
+/* The functions below deliver calls to the store, and replies to the replicas. */
 
 static void push(struct trips *t, struct store_call *call, void (*done)(struct store_call *), uint64_t due_ns)
 {
@@ -94,7 +94,7 @@ static void set_fault(struct world *w, enum store_op op)
     if (op == STORE_ADD_BLOCK && chance(w, 5)) *f = (struct fake_fault){.status = STORE_FULL, .times = 1};
 }
 
-/* The store carries out one call. A call with an old token must change nothing. */
+/* Lets the store carry out one call. Checks that a call with an old token changes nothing. */
 static void carry_out(struct world *w, struct store_call *call)
 {
     struct fake_job *j = fake_store_find(w->store, call->job.id);
@@ -190,7 +190,8 @@ static void node_start(struct node *n)
     stage_add_slots(&n->replica.stage, 1 + draw(n->world, 4));
 }
 
-/* Calls that are on the way may arrive or get lost. The coordinator gets no more replies. */
+/* Kills the coordinator. Some of its calls that are on the way still reach the store, and the other calls are lost. The
+ * coordinator gets no more replies. */
 static void node_kill(struct node *n)
 {
     for (size_t i = draw(n->world, (unsigned)n->to.n + 1); i > 0; i--) {
@@ -286,9 +287,10 @@ static void clients(struct world *w)
     if (w->jobs > 0 && draw(w, 300) == 0) client_calls(w, STORE_REDRIVE);
 }
 
-/* Checks the rules that hold in the end. */
+/* The functions below check the rules that hold at the end of a world. */
 
-/* A block whose reply was lost must also be in the store only once. */
+/* Notes the answer of an item. The item must not have one yet: a block whose reply was lost must be in the store only
+ * once. */
 static void note_answer(struct recorded *all, uint64_t index, const char *line, size_t len)
 {
     cr_assert_null(all->lines[index], "item %d has two answers", (int)index);

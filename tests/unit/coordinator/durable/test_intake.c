@@ -182,7 +182,7 @@ Test(intake, a_store_that_fails_refuses_the_job_and_keeps_none_of_it)
     intake_over(&b, 0);
 }
 
-/* The store has committed nothing, so the answer has the real cause. */
+/* After these failures it is certain that the store has committed nothing, so the answer names the cause. */
 Test(intake, a_store_that_cannot_be_used_at_all_is_told_as_such)
 {
     static const enum store_status failures[] = {STORE_BROKEN, STORE_UNFIT, STORE_FULL};
@@ -343,7 +343,7 @@ Test(intake, a_coordinator_that_drains_accepts_no_job)
     intake_over(&b, 0);
 }
 
-/* Sends `bytes` of lines. Returns how many of them were taken. */
+/* Sends `bytes` of lines. Returns how many of these bytes were accepted. */
 static size_t upload(struct bench *b, struct http_exchange *x, size_t bytes)
 {
     *x =

@@ -98,7 +98,7 @@ Test(intake_key, two_requests_with_one_key_at_the_same_moment_make_one_job)
     intake_over(&b, 1);
 }
 
-/* Posts a job whose acceptance takes effect, but whose reply is lost. */
+/* Posts a job. The store call that accepts the job takes effect, but its reply is lost. */
 static void post_and_lose(struct bench *b, struct http_exchange *x)
 {
     *x = (struct http_exchange){.prefer = "respond-async", .idempotency_key = "k1"};
@@ -124,7 +124,7 @@ Test(intake_key, an_acceptance_whose_reply_is_lost_is_found_and_answered)
     intake_over(&b, 1);
 }
 
-/* Another coordinator may run the job before this one learns that it was accepted. */
+/* Another coordinator may run the job before this coordinator learns that the store has accepted the job. */
 Test(intake_key, a_job_that_has_ended_before_its_acceptance_is_known_stays)
 {
     struct bench b;

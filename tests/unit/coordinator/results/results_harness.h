@@ -40,7 +40,7 @@ static inline void desk_over(struct desk *d)
     assert_no_leaks();
 }
 
-/* Carries out calls and pulls, in turns, until nothing more happens. Returns whether the answer has ended. */
+/* Alternates store calls and pulls of the answer until neither makes progress. Returns whether the answer has ended. */
 static inline bool settle_one(struct desk *d, struct http_exchange *x, size_t cap)
 {
     bool ended = false;
@@ -72,7 +72,8 @@ static inline const char *answer(struct desk *d)
     return buf_cstr(&d->x.answer);
 }
 
-/* Whether the answer is the start line, these lines, and an end line with this status; or no end line (NULL). */
+/* Checks that the answer is the start line, these lines, and an end line with this status. If `status` is NULL, there
+ * must be no end line. */
 static inline void assert_stream(struct http_exchange *x, const char *lines, const char *status)
 {
     static const char start_line[] = "{\"type\":\"start\",\"id\":\"" ID "\"}\n";
@@ -92,7 +93,7 @@ static inline void assert_stream(struct http_exchange *x, const char *lines, con
     cr_assert_eq(strchr(text, '\n')[1], '\0');
 }
 
-/* The stored options of a job whose query has these members after its task. */
+/* The stored options of a job with these query parameters after `task`. */
 #define OPTIONS(more) "{\"query\":{\"task\":\"echo\"" more "},\"options\":null,\"have_items\":true,\"idempotent\":null}"
 #define OPTIONS_RUNS  OPTIONS(",\"errors\":\"runs\"")
 
@@ -112,7 +113,7 @@ static inline struct fake_job *desk_with_job(struct desk *d, enum stored_state s
     return add_job(d, state, items);
 }
 
-/* Asks for the stream. Returns whether it has ended when nothing more happens. */
+/* Requests the stream, and reads it until there is no more progress. Returns whether the stream has ended. */
 static inline bool read_stream(struct desk *d)
 {
     results_reader_handle(&d->x, &d->watches);

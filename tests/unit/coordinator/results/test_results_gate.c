@@ -3,7 +3,7 @@
 #include "common/base/memory_room.h"
 #include "unit/coordinator/results/results_harness.h"
 
-/* A desk with many readers of a job with one block. Each of them wants the block. */
+/* The tests below have many readers of a job with one block. Each reader needs this block. */
 enum { READERS = 20 };
 
 static void start_readers(struct desk *d, struct http_exchange *x)
@@ -18,7 +18,7 @@ static void start_readers(struct desk *d, struct http_exchange *x)
     for (unsigned i = 0; i < READERS; i++) exchange_pull(&x[i], 4096);
 }
 
-/* Reads all answers to their ends. */
+/* Reads the answer of each reader to its end. */
 static void finish_readers(struct desk *d, struct http_exchange *x)
 {
     for (unsigned i = 0; i < READERS; i++) {
@@ -60,7 +60,7 @@ Test(results_gate, clients_that_do_not_read_give_their_blocks_up_for_those_who_w
     d.x.closed = true;
     start_readers(&d, x);
     struct read_gate *gate = &d.watches.gate;
-    cr_assert(fake_store_step(d.store)); /* the first one has its block */
+    cr_assert(fake_store_step(d.store)); /* the first reader has the block */
     struct results_reader *first = x[0].data, *last = x[READERS - 1].data;
     char room[100];
     cr_assert_gt(x[0].ops->pull(&x[0], room, sizeof room), 0);

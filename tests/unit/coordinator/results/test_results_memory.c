@@ -71,7 +71,7 @@ Test(results_memory, blocks_that_are_needed_again_soon_are_kept)
     desk_over(&d);
 }
 
-/* The index of the reader forgets the highest items, and all ranges are read again for them. */
+/* The index of the reader forgets the highest items. To send these items, the reader reads all ranges again. */
 Test(results_memory, a_job_with_more_ranges_than_the_index_may_have_is_read_whole)
 {
     enum { ITEMS = 250000 };

@@ -63,7 +63,7 @@ static void world_over(struct world *w)
     fake_clock_ns = 0;
 }
 
-/* Records answers of some items that have none, in a random order. */
+/* Adds a block of answers, in a random order, to some items that have no answer yet. */
 static void record(struct world *w)
 {
     bool errors = draw(w, 3) == 0;

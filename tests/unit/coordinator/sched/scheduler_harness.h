@@ -28,11 +28,11 @@ struct shell {
     uint64_t budget_errors; /* items whose error names the retry budget */
     unsigned last_error_attempts;
     struct sched_outcome outcome;
-    uint64_t hedged; /* items, of the jobs that have finished */
+    uint64_t hedged; /* hedged items of the jobs that have finished */
     enum sched_waiting waiting;
 };
 
-/* The index of an item, if the only job has gaps: RUN_GAP indexes are missing after each run_items. */
+/* If the only job has gaps, RUN_GAP indexes are missing after each run of run_items items. */
 #define RUN_GAP 5
 static inline uint64_t shell_next(struct shell *sh, uint64_t most, uint64_t *first)
 {
@@ -174,7 +174,7 @@ static inline void run(struct shell *sh)
     run_at(sh, sh->now);
 }
 
-/* Moves the clock to the next deadline, this many times. */
+/* Moves the clock to the next deadline, `turns` times. */
 static inline void run_on(struct shell *sh, unsigned turns)
 {
     while (turns-- > 0 && sh->next != SCHED_NEVER) run_at(sh, sh->next > sh->now ? sh->next : sh->now + 1);
@@ -200,7 +200,7 @@ static inline uint32_t items_of(const struct sched_attempt *a)
     return a->to - a->from;
 }
 
-/* The attempt answers n items after this many milliseconds. */
+/* Moves the clock by after_ms, and lets the attempt answer n items. */
 static inline void answer(struct shell *sh, struct sched_attempt *a, uint32_t n, uint64_t after_ms)
 {
     sh->now += after_ms * MS;

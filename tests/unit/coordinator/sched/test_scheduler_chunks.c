@@ -109,7 +109,7 @@ Test(scheduler_chunks, one_run_cuts_so_much_and_the_next_follows_at_once)
     shell_over(&sh);
 }
 
-/* Many workers have one slot each. 32 chunks may be in flight while chunks are small. */
+/* Starts a job on many workers with one slot each. While chunks are small, 32 chunks may be in flight. */
 static struct sched_job *start_crowd(struct shell *sh)
 {
     shell_init(sh);
@@ -144,7 +144,7 @@ Test(scheduler_chunks, while_chunks_grow_no_more_of_them_are_in_flight)
     end_crowd(&sh, job);
 }
 
-/* If a process has slept, its first item takes long. */
+/* The first item of a chunk takes long if its process has slept. */
 Test(scheduler_chunks, items_of_small_chunks_are_not_taken_for_long_ones)
 {
     struct shell sh;
@@ -173,8 +173,8 @@ Test(scheduler_chunks, on_a_crowded_machine_the_number_of_small_chunks_grows_slo
     end_crowd(&sh, job);
 }
 
-/* 10 s of work for 2,000 slots is 5 ms for each slot. With 2.5 ms of work in a chunk, there would be 4,000 chunks, and
- * more at the end. The coordinator needs 50 us for each chunk, which is 200 ms for all of them. */
+/* 10 s of work for 2,000 slots is 5 ms for each slot. Chunks of 2.5 ms of work would be 4,000 chunks, and small chunks
+ * at the end would add more. The coordinator needs 50 us for each chunk, which is 200 ms for 4,000 chunks. */
 Test(scheduler_chunks, a_job_with_little_work_uses_some_of_the_slots)
 {
     struct shell sh;

@@ -31,7 +31,7 @@ Test(scheduler_hedging, a_late_item_is_sent_twice_the_first_answer_wins_and_the_
     shell_over(&sh);
 }
 
-/* Loading takes longer than items, so workers that load seem dead. */
+/* A process takes longer to load than to run an item, so a worker that loads processes seems dead. */
 Test(scheduler_hedging, items_are_not_late_while_processes_are_starting_on_every_worker)
 {
     struct shell sh;
@@ -55,7 +55,7 @@ Test(scheduler_hedging, items_are_not_late_while_processes_are_starting_on_every
     shell_over(&sh);
 }
 
-/* The first sent attempt that is not at this worker. */
+/* Returns the first sent attempt that is not at this worker. */
 static struct sched_attempt *sent_elsewhere(struct shell *sh, const struct sched_endpoint *e)
 {
     for (unsigned i = 0; i < sh->out_n; i++)
@@ -65,7 +65,7 @@ static struct sched_attempt *sent_elsewhere(struct shell *sh, const struct sched
 
 /* Runs a job of many items of 10 ms on two workers, one of which never answers an item. The answers of a stream keep
  * the order of the items. So no item may stay at the silent worker for long, although the job always has more items to
- * send. Returns how many items that worker got. */
+ * send. Returns how many items the silent worker got. */
 static unsigned run_beside(struct shell *sh, struct sched_endpoint *stuck, bool says_starting)
 {
     unsigned sent = 0;
@@ -120,7 +120,7 @@ Test(scheduler_hedging, what_a_silent_worker_holds_is_sent_again_while_the_job_h
     shell_over(&sh);
 }
 
-/* A worker that answers again gets items at once. */
+/* A worker that answers again gets items immediately. */
 Test(scheduler_hedging, a_worker_whose_processes_have_started_is_used_again)
 {
     struct shell sh;
@@ -147,7 +147,7 @@ Test(scheduler_hedging, a_worker_whose_processes_have_started_is_used_again)
     shell_over(&sh);
 }
 
-/* A worker that seems slow, as on a busy machine, is still better than a silent worker. */
+/* A worker that only seems slow, because its machine is busy, is still better than a silent worker. */
 Test(scheduler_hedging, what_a_silent_worker_holds_is_sent_again_though_the_only_other_one_has_become_slow)
 {
     struct shell sh;
@@ -170,7 +170,7 @@ Test(scheduler_hedging, what_a_silent_worker_holds_is_sent_again_though_the_only
         cr_assert_lt(sh.now - begun, 20 * NS_PER_S, "%u items are still held", sh.out_n);
     }
     cr_assert_eq(sh.outcome.status, SCHED_SUCCEEDED);
-    /* Every item that was sent again is in one of the counts. */
+    /* Every item that was sent again counts as retried or as hedged. */
     cr_assert_gt(sh.outcome.counts.retried, 0);
     cr_assert_eq(sh.sends, 300 + sh.outcome.counts.retried + sh.outcome.counts.hedged);
     shell_over(&sh);

@@ -67,7 +67,7 @@ Test(scheduler_tasks, many_chunks_of_one_task_take_no_room_from_another)
     shell_over(&sh);
 }
 
-/* A worker holds a number of chunks of each task. So its 429 is about one task. */
+/* A worker limits the chunks of each task separately, so a 429 is about one task. */
 Test(scheduler_tasks, a_worker_that_is_full_of_one_task_still_gets_another)
 {
     struct shell sh;

@@ -17,7 +17,7 @@ struct change {
     size_t len;
 };
 
-/* The known state of one file. */
+/* The synced content of one file, and the changes since the last sync. */
 struct record {
     char *path; /* NULL: not in use */
     struct buf synced;
@@ -70,7 +70,7 @@ static struct record *find_record(const char *path)
     return NULL;
 }
 
-/* The content of a file when it is first opened counts as synced. */
+/* When a file is first opened, its content counts as synced. */
 static struct record *open_record(const char *path)
 {
     struct record *r = find_record(path);
@@ -153,7 +153,8 @@ void power_vfs_cut(const char *folder, unsigned seed)
 
 /* ---- The file system ------------------------------------------------------------------------------------------ */
 
-/* Begins an operation that changes a file. Returns SQLITE_OK with the lock held, or how the operation fails. */
+/* Begins an operation that changes a file. If the operation may proceed, returns SQLITE_OK with the lock held.
+ * Otherwise returns the error of the operation. */
 static int begin(unsigned *count)
 {
     pthread_mutex_lock(&power.lock);
@@ -304,7 +305,7 @@ static int power_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *f, int f
 void power_vfs_install(void)
 {
     power.usual = sqlite3_vfs_find(NULL);
-    power.real = sqlite3_vfs_find("unix-excl"); /* the store asks for it by its name */
+    power.real = sqlite3_vfs_find("unix-excl"); /* the store selects this file system by its name */
     power.vfs = *power.real;
     power.vfs.szOsFile = (int)sizeof(struct power_file) + power.real->szOsFile;
     power.vfs.pNext = NULL;

@@ -1,16 +1,16 @@
 /*
- * A file system for SQLite that can fail, and that can show the files after a power cut. It passes everything on to the
- * real file system. For each file it remembers the synced content, and the writes since the last sync. After a power
- * cut a file has its synced content. Each later write may be there, be missing, or be there in part.
+ * A file system for SQLite that can fail, and that can show the files after a power cut. It passes each operation on to
+ * the real file system. For each file it records the synced content, and the writes since the last sync. After a power
+ * cut a file has its synced content. Each write since the last sync may be there, be missing, or be there in part.
  *
- * A process has only one such file system. The callback runs on the thread that uses the file.
+ * A process has only one such file system. The callback of power_vfs_watch() runs on the thread that uses the file.
  */
 #ifndef FANTAIL_TEST_POWER_VFS_H
 #define FANTAIL_TEST_POWER_VFS_H
 
 #include "common/base/base.h"
 
-/* Makes it the file system of all connections that are opened from now on. */
+/* All connections that are opened from now on use this file system. */
 void power_vfs_install(void);
 /* Makes the real file system the default again, and forgets everything. No file may be open. */
 void power_vfs_remove(void);
@@ -22,13 +22,14 @@ struct power_vfs_counts {
 };
 struct power_vfs_counts power_vfs_counts(void);
 
-/* Calls `before` before each write, sync, truncation and deletion, with its number from 0 on. NULL ends this. */
+/* Calls `before` before each write, sync, truncation and deletion, with the number of the operation from 0 on. If
+ * `before` is NULL, stops these calls. */
 void power_vfs_watch(void (*before)(unsigned number, void *data), void *data);
 /* Writes the files to `folder` as they would be after a power cut now. Only the callback may call it. */
 void power_vfs_cut(const char *folder, unsigned seed);
 
-/* Makes an operation fail with `rc`. Operations are counted from now on, and `number` is the first that fails. If
- * `for_good` is set, all later operations fail too. */
+/* Counts the operations from now on, and makes operation `number` fail with `rc`. If `for_good` is set, all later
+ * operations fail too. */
 void power_vfs_fail(unsigned number, int rc, bool for_good);
 /* Lets operations succeed again. Returns whether any operation failed. */
 bool power_vfs_mend(void);

@@ -1,9 +1,9 @@
 /*
- * A real store, with a real loop. Each call is carried out before its function returns. The SQLite store is in a
+ * A real store, with a real loop. Each function below waits until its store call has ended. The SQLite store is in a
  * temporary folder. The PostgreSQL store is in a database of its own, on the server whose URL is in the variable
- * FANTAIL_TEST_POSTGRES; tests/run starts one. Without this variable these tests are skipped.
+ * FANTAIL_TEST_POSTGRES; tests/run starts one. Without this variable the tests of PostgreSQL are skipped.
  *
- * STORE_TEST(suite, name) is a test that every back end must pass. It gets an open store.
+ * STORE_TEST(suite, name) is a test that every back end must pass. The test gets an open store.
  */
 #ifndef FANTAIL_TEST_STORE_HARNESS_H
 #define FANTAIL_TEST_STORE_HARNESS_H
@@ -215,8 +215,8 @@ static inline void shop_submit(struct shop *s, const char *id, int priority)
     shop_ok(s, shop_acceptance(s, id, "square", priority, 2));
 }
 
-/* Claims a job for an hour. Returns its fence, or 0 if no job waits. If `id` is not NULL, writes the id of the job to
- * it. */
+/* Claims a job with a lease of lease_ms. Returns the job's fence, or 0 if no job waits. If `id` is not NULL, also
+ * returns the id of the job in `id`. */
 static inline uint64_t shop_claim_for(struct shop *s, char id[STORE_ID_SIZE], uint64_t lease_ms)
 {
     struct store_call *c = shop_call(s, STORE_CLAIM, NULL);
@@ -269,7 +269,7 @@ static inline struct store_call *shop_ranges(struct shop *s, const char *id, uin
     return c;
 }
 
-/* Makes a job with one value and one error that has ended as PARTIAL. */
+/* Makes a job that has ended as PARTIAL, with one value and one error. */
 static inline void shop_partial(struct shop *s, const char *id)
 {
     char got[STORE_ID_SIZE];
