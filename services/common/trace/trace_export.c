@@ -22,7 +22,7 @@ struct trace_export {
     struct trace_config config;
     struct http_client *client;
     uv_timer_t
-        timer; /* ends the delay in IDLE, the request in SENDING, the wait in WAITING, and the closing in CLOSING) */
+        timer; /* ends the delay in IDLE, the request in SENDING, the wait in WAITING, and the closing in CLOSING */
     bool timer_runs;
     enum export_state state;
     const char **headers;

@@ -55,8 +55,8 @@ struct result_written {
  * searched for its end, because the line may be long. */
 struct result_written result_writer_write(struct result_writer *w, uint64_t first, uint64_t n, const char *lines,
                                           size_t len, char *dst, size_t cap);
-/* Writes a run of answers in the same way. If one line stands for all items of the run, that line is written for each
- * item. With `once`, the line is written once, with the number of items. The result counts items instead of lines. */
+/* Writes a run of answers in the same way. A line that stands for all items of the run is written for each item, or
+ * with `once` only one time, with the number of items. The result counts items instead of lines. */
 struct result_written result_writer_write_run(struct result_writer *w, const struct answer_run *run, bool once,
                                               char *dst, size_t cap);
 

@@ -18,7 +18,7 @@ struct events_watch {
     struct job_watch watch;
     bool open;                   /* the stream has begun */
     bool over;                   /* the last event is pending or was sent */
-    bool poked;                  /* something has changed since the open call was started */
+    bool poked;                  /* the job may have changed since the open store call was started */
     enum stored_state state;     /* state of the last event */
     const char *waiting;         /* what the job waited for at the last event; NULL: it did not wait */
     char last_id[EVENT_ID_SIZE]; /* id of the last event */

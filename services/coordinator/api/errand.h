@@ -47,8 +47,8 @@ struct errand *errand_for(struct http_exchange *x, struct coordinator *c, const 
 /* Accepts the exchange and returns its errand. If no stored job can have the id in the path, answers 404 and returns
  * NULL. */
 struct errand *errand_new(struct http_exchange *x, struct coordinator *c);
-/* Makes a call to the store about the errand's job. The caller may set more members of the call, and must then call
- * errand_start(). */
+/* Creates a call to the store about the errand's job. The caller may set more members of the call, and must then start
+ * it with errand_start(). */
 struct store_call *errand_call(struct errand *e, enum store_op op,
                                void (*done)(struct errand *e, struct store_call *call));
 void errand_start(struct errand *e, struct store_call *call);

@@ -7,7 +7,7 @@
 
 #include "coordinator/job/job.h"
 
-/* The headers with the trace context of a chunk, for its worker. */
+/* The request headers that give the trace context of a chunk to its worker. */
 #define TRACE_HEADERS_MAX 2
 struct trace_headers {
     char parent[16 + TRACEPARENT_SIZE];

@@ -14,7 +14,7 @@ struct worker_endpoint {
     struct sched_endpoint *sched; /* its owner is this struct */
     struct survey_worker *survey; /* asks which tasks the worker has */
     struct http_call *probe;      /* NULL: no probe runs */
-    uint64_t worker_id;           /* hash of Fantail-Worker; 0: not known yet */
+    uint64_t worker_id;           /* hash of the last Fantail-Worker header; 0: none yet */
     bool names_answers;           /* an earlier answer has named its chunk, so an answer that names none is a fault */
 };
 

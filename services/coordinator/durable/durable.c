@@ -217,7 +217,7 @@ void durable_change(struct durable *d, const struct stored_job *now)
     if (r) durable_run_change(r, now->changes);
 }
 
-/* Also writes to the log that the job waits, in case no client is connected. */
+/* Calls durable->changed(). Also writes to the log that the job waits, because it may have no connected client. */
 void durable_note_waiting(void *durable_run)
 {
     const struct durable_run *r = durable_run;

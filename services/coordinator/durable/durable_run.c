@@ -227,7 +227,7 @@ void durable_run_change(struct durable_run *r, const char *changes)
     phase_update(&r->job->phase);
 }
 
-/* Makes a job fail that cannot run at all. */
+/* Makes the job fail, because it cannot run at all. */
 static void give_up(struct durable_run *r)
 {
     log_error("a durable job cannot run", LOG_STR("job", r->stored.id), LOG_STR("error", r->failure));

@@ -103,7 +103,7 @@ void durable_run_new(struct durable *d, struct store_call *claim);
  * between, the run keeps the job with the new fence, and no item runs twice. Otherwise returns false: the run has lost
  * the job, or the job has ended and was redriven. */
 MUST_CHECK bool durable_run_claimed_again(struct durable_run *r, const struct stored_job *found);
-/* Does the work that is due. Returns whether the next call must follow soon. */
+/* Does the work that is due. Returns whether it must be called again soon. */
 bool durable_run_tick(struct durable_run *r, uint64_t now_ns);
 void durable_run_cancel(struct durable_run *r);
 /* Applies the options that were changed after the submission; NULL: no options were changed. */
@@ -125,7 +125,7 @@ void run_call_start(struct durable_run *r, struct run_call *c);
 MUST_CHECK bool run_call_succeeded(struct durable_run *r, struct run_call *c);
 /* Frees the call. */
 void run_call_free(struct run_call *c);
-/* Makes a call to the store for this run. */
+/* Creates a call to the store for this run. */
 MUST_CHECK struct store_call *run_call_new(struct durable_run *r, enum store_op op,
                                            void (*done)(struct store_call *call));
 /* Call it when the lease is lost. From then on, nothing is recorded. */

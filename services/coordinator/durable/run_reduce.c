@@ -10,7 +10,7 @@
 enum { REDUCING_MAX = 8 };
 /* Bytes of values that are folded in one step, so that other requests are not delayed. */
 enum { STEP_BYTES = 1024 * 1024 };
-/* At most this many spans are in memory. Each takes 40 bytes. */
+/* The fold keeps at most this many spans in memory. Each takes 40 bytes. */
 enum { INDEX_SPANS = 100 * 1000 };
 
 struct run_reduction {

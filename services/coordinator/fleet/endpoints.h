@@ -65,7 +65,7 @@ struct endpoints {
 /* Reads the text and adds the addresses in it. If the text is wrong, returns false and writes a sentence to err. */
 MUST_CHECK bool endpoints_start(struct endpoints *e, uv_loop_t *loop, const char *workers, uint64_t refresh_ms,
                                 const struct endpoints_ops *ops, void *data, char *err, size_t err_size);
-/* Only checks the text, as endpoints_start() does. Call it before anything starts. */
+/* Checks the text as endpoints_start() does, and does nothing else. Call it before anything starts. */
 MUST_CHECK bool endpoints_check(const char *workers, char *err, size_t err_size);
 /* Returns the mode of a text that passed the check. */
 enum endpoints_mode endpoints_mode(const char *workers);
@@ -77,7 +77,7 @@ void endpoints_stop(struct endpoints *e);
 MUST_CHECK enum lease_verdict endpoints_register(struct endpoints *e, const struct registration *r, uint64_t now_ns,
                                                  struct lease_terms *terms);
 /* Ends one lease that has run out, and removes its address if nothing else lists the address. Returns false when no
- * lease has run out. Call it as often as leases_take_ended(). */
+ * lease has run out. Call it every LEASES_TICK_MS until it returns false. */
 MUST_CHECK bool endpoints_end_lease(struct endpoints *e, uint64_t now_ns, struct registration *ended);
 
 /* For DNS mode. `addresses` are all addresses that the name has now; NULL: the name has none. Adds the new addresses in

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEASE_RENEWALS 3 /* a lease lasts for this many renewals */
+#define LEASE_RENEWALS 3 /* a lease lasts for this many renewal periods */
 #define STALL_NS       (2 * LEASES_TICK_MS * NS_PER_MS)
 
 struct lease {

@@ -44,8 +44,8 @@ struct jobspec {
     size_t task_count;
 
     enum job_source source;
-    /* RANGE: the integers start, start + step and so on, below stop. SPANS: {"start":a,"stop":b}, where b - a is
-     * `step`. */
+    /* RANGE: the integers start, start + step and so on, up to stop, which is excluded. SPANS: {"start":a,"stop":b},
+     * where b - a is `step`, or less in the last span. */
     int64_t start, stop, step;
     uint64_t generated_count; /* RANGE, SPANS: how many items */
 

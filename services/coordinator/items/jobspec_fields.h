@@ -24,7 +24,7 @@ enum field_type {
 struct field {
     const char *name; /* "retry.jitter" is the member jitter of the member retry */
     enum field_type type;
-    bool nullable;   /* the value null leaves the default */
+    bool nullable;   /* null as the value means the default */
     bool query_only; /* the option is about this response, not about the job */
     unsigned needs;  /* a level, see JOBSPEC_LEVEL */
     size_t offset;

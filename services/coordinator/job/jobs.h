@@ -1,6 +1,6 @@
 /*
- * The jobs of this coordinator, in a table by id and in order of age. It also holds what the jobs share: the scheduler,
- * the fleet, and the timer for progress lines and heartbeats. Owner: the coordinator.
+ * The jobs of this coordinator, in a table by id and in order of age. The struct also holds what the jobs share: the
+ * scheduler, the fleet, and the timer for progress lines and heartbeats. Owner: the coordinator.
  */
 #ifndef FANTAIL_COORDINATOR_JOB_JOBS_H
 #define FANTAIL_COORDINATOR_JOB_JOBS_H
@@ -75,8 +75,8 @@ void jobs_release(struct jobs *t);
 struct job *jobs_find(const struct jobs *t, const char *id);
 /* Returns the next older job, or the newest job when j is NULL. Returns NULL at the end. */
 struct job *jobs_next(const struct jobs *t, const struct job *j);
-/* Cancels every running job in the next scheduler_run(), because the coordinator drains. Jobs with a keeper are left
- * alone. */
+/* Cancels every running job in the next scheduler_run(), because the coordinator drains. Jobs with a keeper are not
+ * cancelled. */
 void jobs_drain_all(struct jobs *t);
 /* For a job whose upload can pause: returns how many bytes of unsent items it may hold, `cap` at most. If the job holds
  * more, its upload pauses. Jobs of this kind may fill only half of the budget. The other half is for jobs whose upload
