@@ -45,7 +45,7 @@ static void on_deadline_closed(uv_handle_t *handle)
 static void end_early(struct request *r, enum chunk_end how)
 {
     uint64_t now = now_ns();
-    /* The last stage is ended first, so that answers of an earlier stage do not become items of a later stage. */
+    /* Ends the last stage first, so that answers of an earlier stage do not become items of a later stage. */
     for (unsigned i = r->count; i-- > 0;) {
         chunk_end(r->stages[i].chunk, how);
         pool_forget(r->stages[i].pool, r->stages[i].chunk, now);
@@ -181,7 +181,7 @@ static bool is_running(const struct worker *w, const char *name)
     return false;
 }
 
-/* Answers with the problem for an unknown task, which lists the tasks that exist. */
+/* Answers with a problem because the worker does not have the task. The problem lists the tasks of the worker. */
 static void answer_unknown(struct worker *w, struct http_exchange *x, const char *name)
 {
     struct buf members = {0};
@@ -221,7 +221,7 @@ static void name_answer(struct http_exchange *x, const char *header)
     if (value && strlen(value) <= NAME_BYTES) http_exchange_set_header(x, header, value);
 }
 
-/* Returns true if the request can be accepted. Otherwise answers it and returns false. */
+/* Returns true if the request can be accepted. Otherwise answers the request with a problem and returns false. */
 static bool admit(struct worker *w, struct http_exchange *x, bool *has_header, uint64_t *deadline_ms)
 {
     const char *task = http_exchange_param(x, "task"), *type = http_exchange_header(x, "Content-Type");

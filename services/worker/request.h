@@ -2,8 +2,8 @@
  * A request to run one chunk: POST /v1/tasks/{task}. The body becomes the items of a chunk, and the answers of the
  * chunk become the body of the answer.
  *
- * A pipeline has one stage for each task, and each stage has a chunk of its own. The values that one stage answers are
- * the items of the next stage. The answers of the last stage are the answers of the request.
+ * A pipeline has one stage for each task, and each stage has a chunk of its own. The values from one stage are the
+ * items of the next stage. The answers of the last stage are the answers of the request.
  *
  *     READING_HEADER --its header line is read--> READING_ITEMS --its body is whole--> ANSWERING
  *                                                                                        |
@@ -32,13 +32,13 @@ struct requests {
     size_t held_bytes;          /* item bytes of all requests */
     uv_timer_t gather;          /* runs while answers wait for more answers to be sent with them */
     uv_timer_t heads;           /* runs while the head of an answer waits for the first value */
-    struct turn_step pump_step; /* is awake while answers are to be passed on to a next stage */
+    struct turn_step pump_step; /* is awake while answers wait to be handed over to a next stage */
 };
 
 void requests_init(struct requests *set, uv_loop_t *loop);
 /* Closes the timers. Call it when all requests have ended. */
 void requests_close(struct requests *set);
-/* Ends all requests now. All items without an answer are handed back, whether they were started or not. */
+/* Ends all requests now. Hands back all items without an answer, even those that were started. */
 void requests_cut(struct requests *set);
 
 /* Handles the route; `data` is the worker. */

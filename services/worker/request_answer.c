@@ -1,7 +1,7 @@
 /* Sends the answer of a request. Answers go from stage to stage, and from the last stage to the client. */
 #include "worker/request_internal.h"
 
-#define PUMP_BYTES ((size_t)1 * MIB) /* passed on in one turn of the loop; copying them takes about 0.5 ms */
+#define PUMP_BYTES ((size_t)1 * MIB) /* handed over in one turn of the loop; copying them takes about 0.5 ms */
 
 /* Hands some answers of one stage over to the next stage. */
 static void pump(struct stage *s)
@@ -19,7 +19,7 @@ static void pump(struct stage *s)
     if (held_back) pool_feed(s->pool);
 }
 
-/* Returns the next stage that has more to pass on; NULL when there is none. */
+/* Returns a stage that has more answers to hand over; NULL when there is none. */
 static struct stage *next_pump(const struct requests *set)
 {
     for (struct request *r = set->first; r; r = r->next)
@@ -50,8 +50,9 @@ static void on_gathered(uv_timer_t *timer)
         if (r->gathers) send_answers(r);
 }
 
-/* A send costs the worker, the coordinator and its client about the same, however few answers it has. So an answer that
- * comes soon after the last send waits a little for more answers, unless it is the last one or many are waiting. */
+/* A send of few answers costs the worker, the coordinator and its client about as much as a send of many. So an answer
+ * that comes soon after the last send waits a little for more answers, unless it is the last answer or many answers are
+ * waiting. */
 static void gather_answers(struct request *r)
 {
     const struct chunk *c = request_last_stage(r)->chunk;
@@ -73,7 +74,7 @@ void request_on_progress(struct chunk *c)
         pump(s);
 }
 
-/* Records that the head of the answer is sent, with the bytes that were just pulled. */
+/* Records that the head of the answer is sent. It is sent together with the bytes that were just pulled. */
 static void note_head(struct request *r)
 {
     if (r->state == REQUEST_ANSWERING) request_move(r, REQUEST_STREAMING);

@@ -26,7 +26,7 @@ enum request_state {
     REQUEST_ANSWERING, /* the head of the answer waits for the first value */
     REQUEST_STREAMING, /* the head was sent, or is about to be */
     REQUEST_REFUSED,   /* answered with a problem; the rest of its body is dropped */
-    REQUEST_CLOSED,    /* its exchange is over */
+    REQUEST_CLOSED,    /* its exchange has ended */
     REQUEST_STATE_COUNT
 };
 
@@ -43,13 +43,13 @@ struct request {
     bool gathers;      /* answers wait for more answers to be sent with them */
     uint64_t woken_ns; /* when answers were last sent */
     struct buf header;
-    struct value_scan header_scan; /* the common value of the header, which is scanned as it comes */
+    struct value_scan header_scan; /* scans the common value of the header while it arrives */
     size_t body_bytes;
     uint64_t started_ns;
     uint64_t answering_ns; /* when the upload was complete */
     struct request_trace trace;
     uv_timer_t deadline;
-    bool timed; /* it has a deadline timer, and is freed after the timer is closed */
+    bool timed; /* the request has a deadline timer, and is freed after the timer is closed */
     struct stage stages[PIPELINE_TASKS_MAX];
     unsigned count;
 };
@@ -83,9 +83,10 @@ void request_on_body_end(struct http_exchange *x);
 
 /* Begins the answer, after the upload. */
 void request_begin_answer(struct request *r);
-/* The hook of chunks. It is called when the output of a chunk has grown. */
+/* The hook on_progress of a chunk: called when the output of the chunk has grown. */
 void request_on_progress(struct chunk *c);
-/* What a chunk costs the worker's own loop at present, including the chunks that are open. */
+/* Returns the processor time that a chunk costs the worker's loop at present. Open chunks are included in this
+ * estimate. */
 uint64_t request_chunk_ns(const struct chunk *c);
 /* The step of the loop turn that passes answers from stage to stage. `requests` is a struct requests. */
 void request_pump(void *requests);

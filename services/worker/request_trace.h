@@ -1,7 +1,7 @@
 /*
- * The trace of one request. It is read from the headers, and sent to the task's processes as control lines. When the
- * request ends, a span for it is exported. The spans for items are children of that span. docs/observing.md describes
- * the spans.
+ * The trace of one request. The trace is read from the headers, and sent to the task's processes as control lines. When
+ * the request ends, the span of the request is exported. The spans of items are children of that span.
+ * docs/observing.md describes the spans.
  */
 #ifndef FANTAIL_WORKER_REQUEST_TRACE_H
 #define FANTAIL_WORKER_REQUEST_TRACE_H
@@ -23,13 +23,13 @@ void request_trace_add_chunk(const struct request_trace *t, struct chunk *c);
 /* The facts for the span of a request that has ended. */
 struct request_summary {
     const char *worker, *task;
-    const char *chunk, *job; /* Fantail-Chunk, and the job named in it; NULL: unknown */
+    const char *chunk, *job; /* the header Fantail-Chunk, and the job that it names; NULL: unknown */
     unsigned attempt;
     const char *result;
-    int status; /* status of the answer; 0: it was not answered */
+    int status; /* status of the answer; 0: the request was not answered */
     uint64_t items, succeeded, failed;
 };
-/* Exports the spans for the items of one chunk. Returns how many answered items have no span. */
+/* Exports the spans for the items of one chunk. Returns the number of answered items without a span. */
 uint64_t request_trace_items(const struct request_trace *t, const struct chunk *c, const char *task);
 void request_trace_end(const struct request_trace *t, const struct request_summary *summary, uint64_t without_span);
 

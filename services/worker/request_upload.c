@@ -43,7 +43,7 @@ bool request_add_stage(struct request *r, const char *task, bool check)
     return true;
 }
 
-/* The shorter of the task's limit and this one counts. 0: no limit. */
+/* Sets the limit of the chunk to the shorter one of the task's limit and `ns`. 0: no limit. */
 static void limit_item_time(struct chunk *c, uint64_t ns)
 {
     if (c->item_timeout_ns == 0 || (ns > 0 && ns < c->item_timeout_ns)) c->item_timeout_ns = ns;
@@ -92,8 +92,8 @@ static size_t read_header(struct request *r, const char *data, size_t len)
     return len;
 }
 
-/* Returns whether the upload must wait. The total item bytes of all requests are bounded. The oldest upload never
- * waits, so that no upload waits for ever. */
+/* Returns whether the upload must wait. Uploads wait while the items of all requests together exceed a limit. The
+ * oldest upload never waits, so no upload waits for ever. */
 static bool must_wait(const struct request *r)
 {
     const struct requests *set = &r->worker->requests;
@@ -112,7 +112,7 @@ void request_wake_uploads(struct requests *set)
     }
 }
 
-/* Refuses the request if its next bytes may need more memory than is available. */
+/* Returns whether there is memory for the next `len` bytes. If not, refuses the request. */
 static bool has_room(struct request *r, size_t len)
 {
     if (memory_has_room(buf_growth(&r->stages[0].chunk->items, len))) return true;
@@ -145,7 +145,7 @@ void request_on_body_end(struct http_exchange *x)
     if (r->state == REQUEST_READING_HEADER) apply_header(r);
     if (r->state == REQUEST_READING_ITEMS && !chunk_finish(r->stages[0].chunk, &fault)) item_fault(r, &fault);
     if (r->state == REQUEST_READING_ITEMS) request_begin_answer(r);
-    request_wake_uploads(&r->worker->requests); /* another upload is the oldest now */
+    request_wake_uploads(&r->worker->requests); /* the oldest upload may be another one now */
     if (r->state == REQUEST_REFUSED) return;
     request_on_progress(r->stages[0].chunk);
     pool_feed(r->stages[0].pool);

@@ -22,10 +22,10 @@ struct watch {
     void (*changed)(void *data, const char *const *names);
     void *data;
     uv_timer_t settle;
-    uint64_t first_ns; /* the first change that was not reported; 0: none */
+    uint64_t first_ns; /* the time of the first unreported change; 0: none */
     struct watched *folders;
     unsigned count;
-    char **names; /* names of the tasks that have changed: names_n of them, and NULL */
+    char **names; /* names of the changed tasks: names_n names, then NULL */
     size_t names_n;
     bool full_said;
 };
@@ -162,7 +162,7 @@ static void on_settled(uv_timer_t *timer)
     struct watched *before = w->folders;
     w->folders = NULL;
     w->count = 0;
-    watch_all(w); /* before the old watches end, so that no change is missed */
+    watch_all(w); /* called before the old watches end, so that no change is missed */
     unwatch(before);
     w->changed(w->data, (const char *const *)w->names);
     free_names(w);

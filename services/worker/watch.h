@@ -1,7 +1,7 @@
 /*
- * The option --watch: detects changes of the tasks. Watches the directories of tasks, the folders in them and the
- * folders below, as far as WATCH_DEPTH and WATCH_FOLDERS_MAX allow. When nothing has changed for WATCH_SETTLE_MS, or
- * changes have kept coming for WATCH_SETTLE_MAX_MS, changed() is called with the names of the changed tasks.
+ * The option --watch: detects changes of the tasks. Watches the directories of tasks, and all folders below them, as
+ * far as WATCH_DEPTH and WATCH_FOLDERS_MAX allow. When nothing has changed for WATCH_SETTLE_MS, or changes have kept
+ * coming for WATCH_SETTLE_MAX_MS, changed() is called with the names of the changed tasks.
  *
  * Only code counts: task.json, files that can be executed, files with the extension of a program, and folders. So a
  * task may write data into its own folder. Names that begin with '.' or '_' are ignored, because they belong to editors

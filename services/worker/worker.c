@@ -136,7 +136,7 @@ struct pool *worker_pool(struct worker *w, const char *name)
     return t && !t->error ? find_pool(w, name) : NULL;
 }
 
-/* If `gently`, the former processes serve until the new ones are ready. */
+/* Makes the worker use the task. If `gently` is true, the former processes serve until a new process is ready. */
 static void adopt_task(struct worker *w, struct task *t, bool gently)
 {
     if (t->error) {
@@ -162,8 +162,8 @@ static bool is_among(const char *const *names, const char *name)
     return false;
 }
 
-/* Returns whether the former description of a task stays in use. `names` are the tasks that have changed. If a changed
- * task cannot be read now, it may be half written, so its former description stays. */
+/* Returns whether the former description of a task stays in use. `names` are the tasks that have changed. The former
+ * description of a changed task stays if the new one cannot be read, because it may be half written. */
 static bool stays(const struct task *now, const struct task *former, const char *const *names)
 {
     if (!names || !former) return false;
@@ -174,8 +174,8 @@ static bool stays(const struct task *now, const struct task *former, const char 
     return true;
 }
 
-/* `names` are the tasks that have changed; NULL means that any task may have changed. The pool of a removed task is
- * kept, without processes, because requests may still use it. */
+/* Reads all tasks. `names` are the tasks that have changed; NULL: any task may have changed. The pool of a removed task
+ * is kept, without processes, because requests may still use it. */
 static bool load_tasks(struct worker *w, const char *const *names, char *err, size_t err_size)
 {
     struct task_set set;
@@ -211,7 +211,7 @@ void worker_look_for_tasks(struct worker *w)
     struct task_set found;
     char err[500] = "";
     if (!w->watch || w->draining) return;
-    /* A directory that cannot be read is reported when its change is. */
+    /* An unreadable directory is not reported here, but when --watch notices its change. */
     bool ok = task_set_load(&found, &w->tasks, w->config->tasks, w->hosts_dir, err, sizeof err);
     const char **names = xcalloc(found.count + 1, sizeof *names);
     size_t n = 0;
@@ -365,8 +365,8 @@ void worker_stop(void *data)
     w->ecs_agent = NULL;
     registrar_stop(w->registrar);
     w->registrar = NULL;
-    /* Waits until the processes have ended. Only then can the reaper find the processes that they left running. All
-     * have got SIGKILL, but on a busy machine the kernel needs a while to end them. */
+    /* Waits until the task processes have ended. Only then can the reaper find the processes that they left running.
+     * All task processes have got SIGKILL, but on a busy machine the kernel needs a while to end them. */
     for (int i = 0; i < 5000 && reaper_poll(&w->reaper); i++) usleep(1000);
     reaper_close(&w->reaper);
     requests_close(&w->requests);

@@ -42,7 +42,7 @@ struct worker {
     char *hosts_dir;
     char id[WORKER_ID_SIZE];
     struct locked_dir scratch; /* the directory for temporary files of the processes */
-    unsigned processes;        /* processes of a task whose task.json does not say how many */
+    unsigned processes;        /* number of processes of a task whose task.json does not set it */
     struct task_set tasks;
     struct pool *pools;
     struct watch *watch; /* NULL: tasks are read again on SIGHUP only */
@@ -69,12 +69,13 @@ extern const struct http_route worker_admin_routes[];
 /* Returns a name such as "complete" or "draining". */
 const char *worker_result_name(enum chunk_result result);
 
-/* On failure it returns false, with a sentence in err. */
+/* On failure returns false, with a sentence in err. */
 MUST_CHECK bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *config, char *err,
                             size_t err_size);
-/* With --watch, reads the tasks that are new since the folders were read, so that a new task can be used at once. */
+/* With --watch, reads the tasks that were added since the folders were read, so that a new task can be used
+ * immediately. */
 void worker_look_for_tasks(struct worker *w);
-/* Call it when the worker is ready. On failure it returns false, with a sentence in err. */
+/* Call it when the worker is ready. On failure returns false, with a sentence in err. */
 MUST_CHECK bool worker_register(struct worker *w, char *err, size_t err_size);
 /* The hooks of the service. Their data is the worker. */
 void worker_leave(void *data);

@@ -31,7 +31,7 @@ static const struct {
     {"balancer+https://", "https", BALANCER},
 };
 
-/* Returns the index of the prefix of the text; ARRAY_SIZE(prefixes) when it has none. */
+/* Returns the index of the prefix with which the text begins; ARRAY_SIZE(prefixes) if there is none. */
 static size_t prefix_of(const char *text)
 {
     size_t i = 0;

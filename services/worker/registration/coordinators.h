@@ -8,7 +8,7 @@
  *
  * With TLS: https://, dns+https:// and balancer+https://. The certificate must be for the name in the option.
  *
- * An address is not removed when a name no longer has it, because a coordinator that drains is no longer listed. The
+ * An address stays known when the name server no longer lists it, because a draining coordinator is not listed. The
  * owner drops such an address when it no longer answers.
  */
 #ifndef FANTAIL_WORKER_REGISTRATION_COORDINATORS_H
@@ -21,10 +21,10 @@
 struct coordinator_name;
 
 struct coordinators_ops {
-    /* Called when a coordinator is at this address. The address may already be known. connect_to is NULL if the URL has
+    /* Reports the address of a coordinator. The address may already be known. connect_to is NULL if the URL contains
      * the address. */
     void (*found)(void *data, const char *url, const char *connect_to);
-    /* There is a balancer of coordinators. */
+    /* Reports the URL of a balancer of coordinators. */
     void (*balancer)(void *data, const char *url);
 };
 
@@ -35,12 +35,13 @@ struct coordinators {
     struct coordinator_name *names;
 };
 
-/* Only checks `text`. Returns false, with a sentence in err, if it is invalid. */
+/* Only checks `text`. Returns false, with a sentence in err, if `text` is invalid. */
 MUST_CHECK bool coordinators_check(const char *text, char *err, size_t err_size);
 bool coordinators_use_tls(const char *text);
-/* Returns whether it is a numeric address with a port: "10.0.0.7:8080" or "[fd00::7]:8080". */
+/* Returns whether the text is a numeric address with a port: "10.0.0.7:8080" or "[fd00::7]:8080". */
 bool coordinators_is_address(const char *text);
-/* The text must have passed coordinators_check(). Calls found() for the URLs in it. */
+/* The text must have passed coordinators_check(). Calls found() for the coordinators in the text, and balancer() for
+ * the balancers. */
 void coordinators_start(struct coordinators *c, uv_loop_t *loop, const char *text, const struct coordinators_ops *ops,
                         void *data);
 /* The loop must keep running until the handles are closed. A zeroed struct is fine. */

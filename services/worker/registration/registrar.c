@@ -7,7 +7,7 @@
 #include "worker/registration/registrar_internal.h"
 
 enum {
-    GOODBYE_MS = 1000, /* how long the worker's shutdown waits for its goodbyes */
+    GOODBYE_MS = 1000, /* how long a shutdown waits for the goodbyes */
     ANSWER_BYTES = 4096,
 };
 
@@ -26,7 +26,7 @@ static void add(struct registrar *r, const char *url, const char *connect_to, bo
     contact_ask(c);
 }
 
-/* One coordinator may be found in several ways, such as by a name and through a balancer. */
+/* A coordinator may be found twice, for example by a name and through a balancer. */
 static struct contact *find(struct registrar *r, const char *url, const char *connect_to)
 {
     for (struct contact *c = r->contacts; c; c = c->next) {
@@ -113,7 +113,8 @@ void registrar_reload(struct registrar *r)
     tls_store_reload(&r->tls);
 }
 
-/* A running call is finished first, so that the goodbye is the last request that its coordinator gets. */
+/* If a call is running, the goodbye is sent after the end of that call, so that it is the last request that the
+ * coordinator gets. */
 void registrar_leave(struct registrar *r)
 {
     if (!r || r->leaving) return;

@@ -1,11 +1,11 @@
 /*
- * Registers this worker with its coordinators, and renews the registrations. So a coordinator sends work soon after a
- * worker starts, and stops when the worker ends, whatever a name server says.
+ * Registers this worker with its coordinators, and renews the registrations. So a coordinator begins to send work soon
+ * after the worker starts, and stops when the worker ends. This does not depend on name servers.
  *
  * Every request is a complete registration, so a restarted coordinator knows the worker after the next request. The
  * coordinator says how often to send requests. On SIGTERM the worker says goodbye, before it drains.
  *
- * A request carries the first token of a file. If a coordinator rejects that token, the next token is tried. While
+ * A request contains the first token of a file. If a coordinator rejects that token, the next token is tried. While
  * tokens are being replaced, some coordinators know only the old token and others only the new one.
  *
  * Owner: the worker. Chunks do not depend on registration.
@@ -32,7 +32,7 @@ struct registrar_facts {
     const char *host;                                        /* the address that the worker listens on */
     const char *token_file;                                  /* the token file of the service; may be NULL */
     void (*write_etag)(void *data, char *etag, size_t size); /* writes the current ETag of GET /v1/tasks */
-    void (*left)(void *data);                                /* called when every goodbye has been said */
+    void (*left)(void *data); /* called when the goodbyes to all coordinators have ended */
     void *data;
 };
 
@@ -40,19 +40,19 @@ struct registrar;
 
 /* Checks the options. Returns 0, or 2 after a message that names the option. */
 MUST_CHECK int registrar_check(const struct option_spec *spec, const struct registrar_config *config, const char *host);
-/* Registers now, and then periodically. Without --register *r is NULL, which the functions below accept. On failure it
- * returns false, with a sentence in err. */
+/* Registers now, and then periodically. Without --register, sets *r to NULL, which the functions below accept. On
+ * failure returns false, with a sentence in err. */
 MUST_CHECK bool registrar_start(struct registrar **r, uv_loop_t *loop, const struct registrar_config *config,
                                 const struct registrar_facts *facts, char *err, size_t err_size);
-/* Returns at how many coordinators this worker is registered now. */
+/* Returns the number of coordinators at which this worker is registered now. */
 unsigned registrar_held(const struct registrar *r);
-/* Reports now that the tasks have changed. */
+/* Sends a registration to each coordinator now, because the tasks have changed. */
 void registrar_renew(struct registrar *r);
 /* Reads tokens and certificates again. */
 void registrar_reload(struct registrar *r);
-/* Says goodbye, and sends nothing after that. */
+/* Says goodbye to each coordinator, and sends nothing after that. */
 void registrar_leave(struct registrar *r);
-/* Returns whether every goodbye has been said, or has taken too long. */
+/* Returns true if all goodbyes have ended, or have taken too long. */
 bool registrar_left(const struct registrar *r);
 /* The loop must keep running until the handles are closed. */
 void registrar_stop(struct registrar *r);

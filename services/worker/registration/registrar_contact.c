@@ -10,13 +10,13 @@
 
 enum {
     ANSWER_MS = 2000,   /* a coordinator that is silent for longer counts as lost */
-    RETRY_MIN_MS = 250, /* delay after a failure; doubled each time */
+    RETRY_MIN_MS = 250, /* delay after the first failure; doubles with each failure */
     RETRY_MAX_MS = 2000,
-    GIVE_UP_AFTER = 5, /* failures in a row after which an address that no source names any more is dropped */
-    UNNAMED_S = 15,    /* nothing has named an address for this long: nothing names it any more */
-    LOOK_MS = 200,     /* delay between questions to a balancer while coordinators may be unknown */
-    LOOK_TIMES = 6,    /* that ends after so many answers in a row from coordinators that are known */
-    GOODBYE_MS = 1000, /* how long the worker's shutdown waits for its goodbyes */
+    GIVE_UP_AFTER = 5, /* an unnamed address is dropped after this many failures in a row */
+    UNNAMED_S = 15,    /* an address is unnamed if no source has named it for this time */
+    LOOK_MS = 200,     /* delay between requests to a balancer while coordinators may be unknown */
+    LOOK_TIMES = 6,    /* none is unknown after this many answers in a row from known coordinators */
+    GOODBYE_MS = 1000, /* how long a shutdown waits for the goodbyes */
     RENEW_MAX_S = 3600,
 };
 
@@ -71,14 +71,15 @@ static void on_timer(uv_timer_t *timer)
     contact_ask(timer->data);
 }
 
-/* Waits for 80 to 100 % of the time, so that workers that started together do not keep registering together. */
+/* Starts the timer with 80 to 100 % of the time, so that workers that started together do not keep registering
+ * together. */
 static void contact_wait(struct contact *c, double ms)
 {
     uv_update_time(c->registrar->loop);
     uv_timer_start(&c->timer, on_timer, (uint64_t)(ms * (0.8 + 0.2 * random_unit(&c->registrar->random))), 0);
 }
 
-/* Logs a fault once, and not at every attempt. */
+/* Logs a fault only if it differs from the last logged fault. */
 static void contact_fault(struct contact *c, const char *what, const char *why)
 {
     if (strcmp(c->fault, why) == 0) return;
@@ -86,7 +87,7 @@ static void contact_fault(struct contact *c, const char *what, const char *why)
     log_error(what, LOG_STR("url", c->url), LOG_STR("address", c->connect_to), LOG_STR("error", why));
 }
 
-/* Returns a member of the answer; its length is 0 when there is none. */
+/* Returns a member of the answer; its length is 0 if the answer has no such member. */
 static struct json_slice answer_member(const struct contact *c, const char *wanted)
 {
     struct json_walk walk;
@@ -158,7 +159,7 @@ static void contact_retry(struct contact *c)
         contact_wait(c, ms < (double)RETRY_MAX_MS ? ms : (double)RETRY_MAX_MS);
 }
 
-/* Tries the next token at once, until every token was refused. */
+/* Tries the next token immediately. If all tokens were refused, logs a fault and tries again later. */
 static void contact_refused(struct contact *c)
 {
     size_t count = c->registrar->tokens.tokens.count;
@@ -256,7 +257,7 @@ void contact_ask(struct contact *c)
 {
     struct registrar *r = c->registrar;
     char url[400], authorization[LIMIT_TOKEN_BYTES + 40];
-    /* A balancer may choose for each connection, and not for each request. */
+    /* A balancer may choose a coordinator only for each new connection, so each request needs a new connection. */
     const char *headers[] = {c->finds ? "Connection: close" : "Content-Type: " TYPE_JSON, NULL, NULL};
     const struct tokens *tokens = &r->tokens.tokens;
     c->again = false;

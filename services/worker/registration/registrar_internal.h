@@ -30,10 +30,10 @@ enum contact_state { CONTACT_NEW, CONTACT_HELD, CONTACT_LOST, CONTACT_LEFT, CONT
 struct contact {
     struct contact *next;
     struct registrar *registrar;
-    char *url, *connect_to; /* connect_to is NULL if the URL has the address */
-    uint64_t named_ns;      /* when a name or a balancer last had this address */
-    bool finds;             /* it is a balancer, and only asked which coordinator answers */
-    unsigned known_n;       /* of a balancer: so many answers in a row came from coordinators that were known */
+    char *url, *connect_to; /* connect_to is NULL if the URL contains the address */
+    uint64_t named_ns;      /* when a name server or a balancer last reported this address */
+    bool finds;             /* this is a balancer, used only to find coordinators */
+    unsigned known_n;       /* for a balancer: number of answers in a row from known coordinators */
     enum contact_state state;
     struct http_call *call;
     uv_timer_t timer; /* the next registration */
@@ -41,7 +41,7 @@ struct contact {
     bool says_goodbye;
     unsigned failures;
     size_t token, refused; /* index of the token to send; how many tokens were refused in a row */
-    char fault[300];       /* what was logged last; "": nothing is wrong */
+    char fault[300];       /* the last logged fault; "": nothing is wrong */
     char body[1024];
     size_t body_len, body_sent;
     struct buf answer;
@@ -67,20 +67,20 @@ extern const char *const registering_names[REGISTERING_COUNT];
 
 /* Sends a registration, or a goodbye if the worker is leaving. No call may be running. */
 void contact_ask(struct contact *c);
-/* Ends the call, and sends nothing more. */
+/* Cancels the running call, and sends nothing more. */
 void contact_stop(struct contact *c);
-/* Ends the call, and frees the contact when its timer is closed. */
+/* Cancels the running call, and frees the contact when its timer is closed. */
 void contact_close(struct contact *c);
-/* Of a balancer: asks several times within a second, because there may be coordinators that are not known. */
+/* For a balancer: sends several requests within a second, because there may be unknown coordinators. */
 void contact_look(struct contact *c);
-/* There is a coordinator at this address. Returns true if it was not known. */
+/* Adds the coordinator at this address. Returns true if the coordinator was not known. */
 bool registrar_found(struct registrar *r, const char *url, const char *connect_to);
-/* A coordinator has gone, and others may have come: looks for them at every balancer. */
+/* Calls contact_look() for every balancer. Call it when a coordinator has gone, because new ones may have come. */
 void registrar_look(struct registrar *r);
 
-/* Reads the certificates and tokens. On failure it returns false, with a sentence in err. */
+/* Reads the certificates and tokens. On failure returns false, with a sentence in err. */
 MUST_CHECK bool registrar_open_files(struct registrar *r, char *err, size_t err_size);
-/* Chooses the address to register; "" if the coordinator is to use the peer address. */
+/* Sets r->address to the address to register; "" if the coordinator is to use the peer address. */
 void registrar_choose_address(struct registrar *r);
 
 #endif

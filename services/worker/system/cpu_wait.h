@@ -12,7 +12,7 @@
 /* Embedded in its owner. A zeroed struct counts nothing, and may be released. */
 struct cpu_wait {
     int fd_plus_1;              /* 0: the file is not open */
-    uint64_t ran_ns, waited_ns; /* in the life of the process */
+    uint64_t ran_ns, waited_ns; /* total since the start of the process */
     uint64_t read_at_ns;
     uint64_t waited_slept_ns;  /* waited_ns at the last cpu_wait_sleeps() */
     uint64_t waited_before_ns; /* waited_ns at the cpu_wait_sleeps() before that one */
@@ -21,12 +21,12 @@ struct cpu_wait {
 /* Opens the file. Without it, nothing is counted. pid 0: this process. */
 void cpu_wait_init(struct cpu_wait *c, pid_t pid);
 void cpu_wait_release(struct cpu_wait *c);
-/* Brings ran_ns and waited_ns up to date, but not more than once in a millisecond. */
+/* Updates ran_ns and waited_ns, at most once per millisecond. */
 void cpu_wait_read(struct cpu_wait *c, uint64_t now_ns);
-/* Call it before this process sleeps. waited_ns - waited_before_ns is then how long it has waited since the turn before
- * the last one: events that it finds now may have happened since then. If a write wakes another process, the kernel may
- * run that process first. Then our own process waits in the middle of a turn. Afterwards it finds the answer of the
- * other process without sleeping. */
+/* Call it before this process sleeps. Then waited_ns - waited_before_ns is the time that this process has waited since
+ * the sleep before the last one: the events that it finds now may have happened since that sleep. This span is so long
+ * because a write may wake another process, and the kernel may run that process first. Then this process waits in the
+ * middle of a turn, and afterwards finds the answer of the other process without sleeping. */
 void cpu_wait_sleeps(struct cpu_wait *c, uint64_t now_ns);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "common/observe/log.h"
 
-/* Reads a small file of /proc. Returns its length; 0 if it cannot be read. */
+/* Reads a small file of /proc. Returns the number of bytes read; 0 if the file cannot be read. */
 static size_t read_proc(const char *path, char *dst, size_t size)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -35,7 +35,7 @@ static uint64_t token_of(pid_t pid)
     return 0;
 }
 
-/* The kernel's list has our own children and adopted ones. */
+/* The kernel's list contains the children that we started and the adopted children. */
 void descendants_kill(descendant_may_live *may_live, void *data)
 {
     static char list[64 * 1024];

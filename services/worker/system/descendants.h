@@ -8,8 +8,8 @@
 
 #include "common/base/base.h"
 
-/* Returns whether a child of the worker may live on. `token` is the token of the process that started it; 0: not read
- * yet. */
+/* Returns whether a child of the worker may live on. `token` is the token of the task process that started this child;
+ * 0: not read yet. */
 typedef bool descendant_may_live(void *data, pid_t pid, uint64_t token);
 
 /* Sends SIGKILL to each child of the worker that may not live on. */

@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-/* Returns the memory of one process, without pages that it shares with files. */
+/* Returns the memory of one process, without pages backed by files. */
 static uint64_t own_memory(pid_t pid)
 {
     char path[64];

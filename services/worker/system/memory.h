@@ -8,10 +8,10 @@
 
 #include "common/base/base.h"
 
-/* Returns how many bytes a process and its descendants use, without pages shared with files; 0: unknown. */
+/* Returns the bytes of memory of a process and its descendants, without pages backed by files; 0: unknown. */
 uint64_t memory_of_tree(pid_t pid);
-/* Returns how many processes of our control group the kernel's out-of-memory killer has killed so far; 0: none, or
- * unknown. */
+/* Returns the number of processes of our control group that the kernel's out-of-memory killer has killed so far; 0:
+ * none, or unknown. */
 uint64_t memory_oom_kills(void);
 
 #endif

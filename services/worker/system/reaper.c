@@ -37,7 +37,8 @@ void reaper_add(struct reaper *r, struct reaped *child)
     r->children = child;
 }
 
-/* An adopted child may live on while the process that started it lives. It will be killed with that process. */
+/* An adopted child may live as long as the task process that started it. When that process has ended, the adopted child
+ * is killed. */
 static bool may_live(void *data, pid_t pid, uint64_t token)
 {
     const struct reaper *r = data;

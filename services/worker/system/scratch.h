@@ -12,10 +12,10 @@
 /* Removes the directories of killed workers, then creates the worker's own. If that fails, *d is empty. */
 void scratch_make(struct locked_dir *d);
 
-/* Makes a directory for a process in `base`. The name of the directory is the token of the process. Returns NULL if it
- * cannot be made, or if `base` is NULL. */
+/* Makes a directory for a process in `base`. The name of the directory is the token of the process. Returns its path;
+ * NULL if it cannot be made, or if `base` is NULL. */
 MUST_CHECK char *scratch_make_inner(const char *base, uint64_t token);
-/* Removes the directory, on another thread if it is not empty. Takes the path, which may be NULL. */
+/* Removes the directory; if it is not empty, on another thread. Takes ownership of the path, which may be NULL. */
 void scratch_remove_inner(uv_loop_t *loop, char *path);
 
 #endif

@@ -33,19 +33,20 @@ static void set_limits(const struct child *c)
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd < 0) return;
     if (write(fd, c->oom_score, strlen(c->oom_score)) < 0) {
-    } /* this may be forbidden; then nothing changes */
+    } /* the write may be forbidden; then the score does not change */
     close(fd);
 }
 
 static void close_the_rest(void)
 {
 #ifdef SYS_close_range
-    /* All our descriptors are close-on-exec. This call closes descriptors of libraries that are not close-on-exec. */
+    /* All our descriptors are close-on-exec. This call closes the descriptors that libraries have opened without
+     * close-on-exec. */
     syscall(SYS_close_range, 3U, ~0U, 0U);
 #endif
 }
 
-/* Signals that the worker ignores would stay ignored, but programs expect the default actions. */
+/* execve() keeps ignored signals ignored, but programs expect the default actions. */
 static void reset_signals(void)
 {
     static const int signals[] = {SIGPIPE, SIGXFSZ, SIGCHLD, SIGHUP, SIGINT, SIGTERM};
@@ -107,7 +108,7 @@ static pid_t start_child(struct child *c)
     return pid;
 }
 
-/* Starts a script without "#!" in the shell, as shells do. */
+/* Runs a script without "#!" with the shell, as shells do. */
 static pid_t start_script(struct child *c)
 {
     size_t n = 0;
@@ -136,7 +137,7 @@ static bool nonblocking(int fd)
 /* Bytes flow from pair[1] to pair[0]. */
 static bool open_channel(int pair[2], bool sockets)
 {
-    static const int buffer_bytes = 1 << 20; /* the kernel may allow less, and uses memory only when it is needed */
+    static const int buffer_bytes = 1 << 20; /* the kernel may allow less; it allocates memory only as needed */
     if (!sockets) return pipe2(pair, O_CLOEXEC) == 0;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return false;
     setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof buffer_bytes);

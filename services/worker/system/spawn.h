@@ -1,8 +1,8 @@
 /*
- * Starts one task process. It has a process group of its own, cannot gain privileges, and dies with the worker. The
- * kernel's out-of-memory killer kills it before the worker. It inherits only stdin, stdout and stderr, which are pipes
- * or sockets. It is started by vfork(). So the start is fast even if the worker is large, and a failed execve() is
- * reported at once. Knows nothing of tasks.
+ * Starts one task process. The process has a process group of its own, cannot gain privileges, and dies with the
+ * worker. The kernel's out-of-memory killer kills it before the worker. It inherits only stdin, stdout and stderr,
+ * which are pipes or sockets. It is started by vfork(). So the start is fast even if the worker is large, and a failed
+ * execve() is reported before spawn() returns. Knows nothing of tasks.
  */
 #ifndef FANTAIL_WORKER_SYSTEM_SPAWN_H
 #define FANTAIL_WORKER_SYSTEM_SPAWN_H
@@ -12,13 +12,13 @@
 #include "common/base/base.h"
 
 struct spawn_plan {
-    const char *path;    /* path of the program, which is not searched in PATH */
+    const char *path;    /* path of the program; PATH is not searched */
     const char **argv;   /* NULL-ended */
     const char **env;    /* NULL-ended, "NAME=value" */
     const char *cwd;     /* NULL: the worker's directory */
     uint64_t data_bytes; /* RLIMIT_DATA; 0: the worker's limit */
     bool sockets; /* stdin and stdout are sockets; these are cheaper than pipes, but cannot be opened as /dev/stdin */
-    int oom_score_adj; /* added to the worker's own; the sum is at most 1000 */
+    int oom_score_adj; /* added to the worker's own oom_score_adj; the sum is at most 1000 */
 };
 
 struct spawned {
@@ -26,7 +26,8 @@ struct spawned {
     int in, out, err; /* our ends: non-blocking, close-on-exec */
 };
 
-/* If it returns false, `*error` is an errno, and `*step` is what failed ("start it", "change to its directory"). */
+/* On failure returns false, with an errno in `*error`, and in `*step` the step that failed ("start it", "change to its
+ * directory"). */
 MUST_CHECK bool spawn(const struct spawn_plan *plan, struct spawned *s, int *error, const char **step);
 
 #endif

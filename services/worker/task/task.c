@@ -74,8 +74,8 @@ char *path_join(const char *dir, const char *name)
 }
 
 /* Returns the path of the program that the first word of a command names. A path is relative to the task's directory. A
- * word without "/" is searched there, then in PATH. A path that does not exist is returned too, because starting it
- * then reports the error. */
+ * word without "/" is searched there, then in PATH. The path may not exist; the error is then reported when the program
+ * is started. */
 char *find_program(const char *word, const char *cwd)
 {
     if (word[0] == '/') return xstrdup(word);
@@ -102,8 +102,8 @@ static bool file_exists(const char *path)
     return stat(path, &st) == 0;
 }
 
-/* Returns the name of a folder as UTF-8. A file name may have any bytes. A byte that is not valid UTF-8 is written as
- * an escape such as "\xE9". */
+/* Returns the name of a folder as UTF-8. Because a file name may contain any bytes, a byte that is not valid UTF-8
+ * becomes an escape such as "\xE9". */
 static char *shown_name(const char *name)
 {
     struct buf b = {0};
@@ -176,8 +176,8 @@ void task_set_release(struct task_set *set)
     *set = (struct task_set){0};
 }
 
-/* Returns whether the entry may be a task. A directory always counts as a task. A file that is not executable, like a
- * README, is skipped. */
+/* Returns whether the entry may be a task. A directory always counts as a task. A file counts only if it is executable,
+ * so a README does not count. */
 static bool is_candidate(const char *dir, const char *name)
 {
     if (name[0] == '.' || name[0] == '_') return false;

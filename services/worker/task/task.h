@@ -22,7 +22,7 @@ struct task {
     char *cwd;
     char *path;                     /* the program to start */
     const char **argv;              /* NULL-ended */
-    const char **env;               /* NULL-ended; environment_of_task() made it */
+    const char **env;               /* NULL-ended; from environment_of_task() */
     unsigned processes;             /* 0: the worker's default */
     uint64_t item_timeout_ns;       /* 0: none */
     uint64_t start_timeout_ns;      /* 0: none */
@@ -42,15 +42,15 @@ struct task_set {
 };
 
 /* Reads the tasks in `dirs`, a colon-separated list of paths. If two tasks have the same name, the first one is used.
- * hosts_dir is the directory of the host programs. If a directory cannot be read, it returns false, with a sentence in
- * err. In that case the set holds the tasks of the other directories. The tasks that `known` has without an error are
- * left out; NULL: none. */
+ * hosts_dir is the directory of the host programs. If a directory cannot be read, returns false, with a sentence in
+ * err; then the set holds the tasks of the other directories. Skips the tasks that `known` contains without an error;
+ * `known` may be NULL. */
 MUST_CHECK bool task_set_load(struct task_set *set, const struct task_set *known, const char *dirs,
                               const char *hosts_dir, char *err, size_t err_size);
 void task_set_release(struct task_set *set);
 struct task *task_set_find(const struct task_set *set, const char *name);
 
-/* Reads the task `name` in `dir`. It never returns NULL: a task that cannot be read has `error`. */
+/* Reads the task `name` in `dir`. Never returns NULL: if the task cannot be read, task->error is set. */
 MUST_CHECK struct task *task_load(const char *dir, const char *name, const char *hosts_dir);
 struct task *task_ref(struct task *t);
 void task_unref(struct task *t);

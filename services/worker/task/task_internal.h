@@ -14,7 +14,7 @@ void task_read_json(struct task *t, const char *path, const char *hosts_dir);
 /* Makes t a task of mode exec that runs the executable `program` in t->cwd. */
 void task_set_bare(struct task *t, const char *program, const char *hosts_dir);
 
-/* Sets t->error, if it is not set yet. */
+/* Sets t->error, unless it is already set. */
 void task_fail(struct task *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 MUST_CHECK bool task_mode_parse(const char *word, enum task_mode *mode);
 MUST_CHECK char *path_join(const char *dir, const char *name);

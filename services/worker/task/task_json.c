@@ -247,7 +247,8 @@ static void add_host(struct task *t, struct words *w, const char *hosts_dir, con
     add_word(w, t->path);
 }
 
-/* A user may write a command as in a shell. One string is the name of the program only. */
+/* Sets t->error if "command" is a string like "wc -c", a command line as in a shell. A single string must be only the
+ * name of the program. */
 static void check_one_string(struct task *t, const cJSON *command)
 {
     if (!command || !cJSON_IsString(command) || !strchr(command->valuestring, ' ')) return;
@@ -309,7 +310,7 @@ void task_set_bare(struct task *t, const char *program, const char *hosts_dir)
     if (access(t->path, X_OK) != 0) task_fail(t, "%s: %s", t->path, strerror(errno));
 }
 
-/* Appends task.json to `text`, and checks it. The byte offset in a message counts from the start of the file. */
+/* Appends task.json to `text`, and checks the JSON. Byte offsets in messages count from the start of the file. */
 static bool read_text(struct task *t, const char *path, struct buf *text)
 {
     char why[200];
