@@ -27,8 +27,8 @@ static void array_put(struct sched_lane **array, uint32_t *n, struct sched_lane 
         (l)->field = UINT32_MAX;                                                                                       \
     } while (0)
 
-/* Returns whether the worker may hold one more chunk of this task. The limit is per task, so the chunks of one task
- * leave room for those of another task. */
+/* Returns whether the worker may hold one more chunk of this task. Each task has its own limit, so the chunks of one
+ * task leave room for the chunks of another task. */
 static bool has_request_room(const struct sched_lane *l)
 {
     return l->attempts_n < (size_t)l->endpoint->s->config.max_chunks_per_worker * lane_workers(l);
@@ -111,7 +111,7 @@ void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e)
     endpoint_free(e);
 }
 
-/* Returns how much load the chunk would add to the lane. */
+/* Returns the load that the chunk, or the job's next chunk, would add to the lane. */
 static double need_of(const struct sched_job *job, const struct sched_chunk *chunk, const struct sched_lane *l)
 {
     uint32_t items = chunk ? chunk_left(chunk) : chunker_items(job, l);
@@ -168,8 +168,8 @@ static struct sched_lane *better(struct sched_lane *a, struct sched_lane *b)
     return !a || load_of(b) < load_of(a) ? b : a;
 }
 
-/* Returns the less loaded of two lanes that fit, drawn at random. If no drawn lane fits, returns the first lane that
- * fits. */
+/* Draws lanes at random until two of them fit the chunk, and returns the less loaded of the two. If no drawn lane fits,
+ * returns the first lane that fits. */
 static struct sched_lane *pick_available(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;
@@ -193,8 +193,8 @@ static struct sched_lane *pick_available(struct sched_job *job, const struct sch
     return NULL;
 }
 
-/* Call it when no lane has room. A job that has less than its share in flight may exceed a window that other jobs have
- * filled. */
+/* Call it when no lane has room. If the job has less than its share in flight, it may exceed a window that other jobs
+ * have filled. */
 static struct sched_lane *pick_overcommitted(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;
@@ -219,7 +219,8 @@ bool isolation_is_idle(const struct scheduler *s)
     return s->isolating && s->isolating->attempts.n == 0;
 }
 
-/* Chooses an endpoint that gets no more chunks until it is idle. Returns its lane if the chunk fits there now. */
+/* Chooses an endpoint to run the chunk alone. The endpoint gets no other chunks until it is idle. Returns its lane if
+ * the chunk fits there now. */
 static struct sched_lane *isolation_begin(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;
@@ -260,8 +261,9 @@ static struct sched_lane *draw_free(struct sched_job *job, const struct sched_at
     return best;
 }
 
-/* Returns a lane even if its window is full: while the job has more to send, the windows of all lanes are usually full.
- * The chunk must not wait for room, because the answers of later items may have to wait for this chunk. */
+/* Draws a lane, even one whose window is full: while the job has more to send, the windows of all lanes are usually
+ * full. The chunk must not wait for room, because the answers of later items may have to wait for the answers of this
+ * chunk. */
 static struct sched_lane *draw_full(struct sched_job *job, const struct sched_attempt *late, bool must_run)
 {
     struct sched_task *t = job->task;

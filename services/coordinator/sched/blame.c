@@ -5,10 +5,11 @@
 #define HALVE_AFTER_LOST 2
 
 /*
- * Finds the item that crashed a worker. When a worker vanishes, any item that it had may be the cause. A chunk that
- * lost two workers is a poison suspect. It is halved, and each half is halved again when it loses a worker, so that a
- * poison item is alone in its chunk after log2(n) steps. A worker gets only one suspect at a time, so that no item is
- * blamed for an item of another chunk. If the next loss of an item would be final, the item runs alone on a worker.
+ * Finds the item that crashed a worker. When a worker vanishes, any item that the worker had may be the cause. A chunk
+ * is a poison suspect when two workers have vanished with it. The chunk is halved, and each half is halved again when
+ * another worker vanishes with it, so that a poison item is alone in its chunk after log2(n) steps. A worker gets only
+ * one suspect at a time, so that no item is blamed for a crash that an item of another chunk caused. If an item would
+ * fail for good when one more worker vanishes with it, the item runs alone on a worker.
  */
 bool blame_is_poison_suspect(const struct sched_chunk *chunk)
 {
@@ -21,7 +22,7 @@ bool blame_allows(const struct sched_chunk *chunk, const struct sched_lane *l)
 }
 
 /* Counts a lost worker. If the worker had answered at least half of the attempt's items, the remaining items count as
- * suspected for the first time. */
+ * lost for the first time. */
 void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a)
 {
     chunk->failures++;

@@ -2,16 +2,16 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
-#define AHEAD_NS          (40 * NS_PER_MS) /* work per slot that may wait at a worker while its slots are busy */
+#define AHEAD_NS          (40 * NS_PER_MS) /* slot time of the items that may wait for each busy slot of a worker */
 #define CHUNK_COST_SHARE  0.03             /* largest share of a chunk's slot time that its overhead may take */
 #define CHUNK_COST_TIMES  5.0 /* least slot time of a chunk while slots are idle, in multiples of its overhead */
 #define COORDINATOR_SHARE 0.5 /* share of the coordinator's time that chunks may take while all slots are busy */
-#define RAMP_NS           (2 * NS_PER_MS) /* least time between two doublings of job->ramp */
-#define CHUNKS_AHEAD      2.0 /* chunks of the least size that may wait at a worker while its slots are busy */
-#define CHUNKS_PER_WINDOW 4   /* least number of adaptive chunks in a worker's window */
-#define CHUNK_GROWTH      8   /* a chunk may be this many times as large as the largest answered chunk */
+#define RAMP_NS           (2 * NS_PER_MS) /* least time before job->ramp is doubled again */
+#define CHUNKS_AHEAD      2.0             /* chunks of the least size that may wait at a worker whose slots are busy */
+#define CHUNKS_PER_WINDOW 4               /* least number of adaptive chunks in a worker's window */
+#define CHUNK_GROWTH      8               /* a chunk may be this many times as large as the largest answered chunk */
 #define CHUNK_ITEMS_MAX   (1u << 22)
-/* A larger cost that a worker states is cut to this value. */
+/* If a worker states a larger cost, this value is used. */
 #define WORKER_COST_MOST_NS (1.0 * NS_PER_MS)
 #define WORKER_COSTS_MEANT  16 /* each stated cost moves the mean by 1/16 of the difference */
 
@@ -19,10 +19,10 @@
  * Decides how many items a chunk has, and estimates how much work an item is. Work is measured as slot time: how long
  * an item holds a slot. Workers may report the slot time in their answers; otherwise it is estimated. Each endpoint has
  * a clock, which runs at the rate at which one item in flight is served: min(1, slots / items in flight). The slot time
- * of an attempt between two answers is the number of its unanswered items, multiplied by how far the clock has
- * advanced. This estimate includes round trips, queues and the delay of a busy coordinator. Chunks are therefore always
- * so large that the coordinator can keep all slots busy. With smaller chunks, the estimate would count the
- * coordinator's own delay as work. Chunks would then stay small, and small chunks would keep the coordinator busy.
+ * that an attempt uses between two answers is the number of its unanswered items times the advance of the clock. This
+ * estimate includes round trips, queues and the delay of a busy coordinator. Chunks are therefore always so large that
+ * the coordinator can keep all slots busy. With smaller chunks, the estimate would count the coordinator's own delay as
+ * work. Chunks would then stay small, and small chunks would keep the coordinator busy.
  */
 static const struct sched_item_cost *cost_of(const struct sched_job *job)
 {
@@ -72,8 +72,8 @@ void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n)
     double used = (l->clock - a->clock) * left;
     a->clock = l->clock;
     if (n == 0) return;
-    /* At a job's end, mostly long items are still in flight. Measuring them would raise the mean, and late items would
-     * be noticed later. */
+    /* At a job's end, mostly long items are still in flight. If they were measured, the mean would rise, and late items
+     * would be noticed later. */
     if (job->was_at_tail && job->seen.items >= TAIL_ITEMS_KNOWN) return;
     item_cost_add(&job->seen, n, used);
     a->seen_ns += used;
@@ -105,8 +105,8 @@ static double slots_of(const struct sched_job *job, const struct sched_lane *l)
     return usable_slots(job, fmax(job->task->slots, l->slots));
 }
 
-/* Returns the least slot time that a chunk should have. The cost of the chunk itself must be a small part of that time,
- * and the coordinator must be able to keep all slots busy with such chunks. */
+/* Returns the least slot time that a chunk should have. The overhead of a chunk must be a small part of that time. The
+ * coordinator must also be able to keep all slots busy with chunks of that length. */
 static double least_ns(const struct sched_job *job, double slots, double worker_cost_ns)
 {
     double cost_ns = job->s->chunk_cost_ns;
@@ -114,17 +114,17 @@ static double least_ns(const struct sched_job *job, double slots, double worker_
 }
 
 /* Returns the slot time of the next chunk if there are more slots than chunks, and each chunk begins the time c after
- * the one before it. All chunks end together at T if chunk i takes T - i c. The sum of these times is the work that is
- * left, W = T^2 / (2 c). So the next chunk could take T = sqrt(2 W c). The function returns half of T, because the cost
- * of items is only an estimate. */
+ * the one before it. All chunks end together, after the time T, if chunk i takes T - i c. The sum of these times is the
+ * work that is left, W = T^2 / (2 c). So the next chunk could take T = sqrt(2 W c). The function returns half of T,
+ * because the cost of items is only an estimate. */
 static double even_end_ns(double left_ns, double cost_ns)
 {
     return sqrt(2 * left_ns * cost_ns) / 2;
 }
 
 /* Returns the least slot time that a chunk should have even if slots are idle. The coordinator sends one chunk after
- * the other, so its cost per chunk counts. Workers may share processors, so their cost per chunk counts too, until it
- * is a small part of a chunk. */
+ * the other, so the overhead that each chunk costs the coordinator counts. Workers may share processors, so the
+ * overhead at the workers counts too, until it is a small part of a chunk's time. */
 static double worth_ns(const struct sched_job *job, double left_ns, double worker_cost_ns)
 {
     double cost_ns = job->s->chunk_cost_ns, whole_ns = cost_ns + worker_cost_ns;
@@ -133,7 +133,7 @@ static double worth_ns(const struct sched_job *job, double left_ns, double worke
 }
 
 /* Returns the least number of items that a chunk should have, rounded up. (If 1.6 were rounded down, chunks of one item
- * would never grow.) The number is smaller if slots would otherwise be idle, as long as smaller chunks save more time
+ * would never grow.) If slots would otherwise be idle, the number is smaller, as long as smaller chunks save more time
  * than they cost. */
 static double least_items_with(const struct sched_job *job, double slots, double worker_cost_ns, double item_ns)
 {
@@ -149,9 +149,9 @@ static double least_items(const struct sched_job *job, const struct sched_lane *
     return least_items_with(job, slots_of(job, l), job->s->worker_chunk_cost_ns, item_ns);
 }
 
-/* Returns how many items per slot may wait at a worker, besides the item that runs. Enough items must wait that no slot
- * is idle during a round trip. At most half a fair share of the remaining work may wait, so that all slots end together
- * (guided self-scheduling). */
+/* Returns how many items per slot may wait at a worker, besides the item that runs. So many items must wait that no
+ * slot is idle during a round trip. At most half a fair share of the remaining work may wait, so that all slots end
+ * together (guided self-scheduling). */
 static double ahead(const struct sched_job *job, const struct sched_lane *l)
 {
     double item_ns = item_cost_marginal_ns(cost_of(job)) * chunker_slowness(l);
@@ -170,8 +170,8 @@ static double growth_limit(const struct sched_job *job)
     return fmax(1, (double)CHUNK_GROWTH * job->largest_answered);
 }
 
-/* While chunks still grow, a few chunks fill a window. Otherwise many small chunks would have to end before larger
- * chunks are sent. */
+/* While chunks still grow, a few chunks fill a window. If more small chunks fitted in a window, they would all have to
+ * end before larger chunks are sent. */
 double chunker_weight(const struct sched_job *job, const struct sched_lane *l, uint32_t items)
 {
     double weight = 1 / (1 + ahead(job, l));
@@ -186,8 +186,8 @@ static uint64_t concurrency_room(const struct sched_job *job)
     return job->in_flight_items < job->p.max_concurrency ? job->p.max_concurrency - job->in_flight_items : 0;
 }
 
-/* Chunks of a single size do not show how much one more item costs. So the next chunk has twice as many items, unless
- * it would take long. */
+/* Chunks of a single size do not show how much one more item costs. Returns the size of a larger chunk to try: twice
+ * the largest answered chunk, unless that would take long. */
 static double larger_to_try(const struct sched_job *job, const struct sched_lane *l, double item_ns)
 {
     double most = CHUNK_FIXED_MOST_NS / item_ns;
@@ -216,9 +216,8 @@ uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l)
     return (uint32_t)fmin(items, CHUNK_ITEMS_MAX);
 }
 
-/* Returns whether the job's chunks must still grow before they are large enough. Until they are large enough, the cost
- * of an item is uncertain: a process that has slept takes long for its first item, so the items of a small chunk seem
- * long. */
+/* Returns whether the job's chunks must still grow before they are large enough. Until then the cost of an item is
+ * uncertain: a process that has slept takes long for its first item, so the items of a small chunk seem long. */
 static bool still_grows(const struct sched_job *job)
 {
     double item_ns = item_cost_marginal_ns(cost_of(job)), slots = usable_slots(job, fmax(job->task->slots, 1));
@@ -226,9 +225,8 @@ static bool still_grows(const struct sched_job *job)
 }
 
 /* While chunks still grow, only job->ramp chunks may be in flight, because one chunk for each slot could be thousands
- * of chunks. If items are long, this limit must not leave slots idle. So the limit doubles each time that a while has
- * passed without an answer to a larger chunk. On a crowded machine answers take longer, so the limit doubles less
- * often. */
+ * of chunks. If items are long, this limit must not leave slots idle. So the limit doubles whenever no larger chunk was
+ * answered for some time. On a crowded machine answers take longer, so the limit doubles less often. */
 bool chunker_ramp_is_full(struct sched_job *job)
 {
     if (job->p.chunk_size > 0 || job->lists[CHUNK_IN_FLIGHT].n < job->ramp) return false;
@@ -246,7 +244,8 @@ void chunker_ramp_timer_fired(struct sched_job *job)
     job_changed(job);
 }
 
-/* A whole chunk of several items shows that items are short, so fewer chunks are needed to try larger ones. */
+/* The attempt `a` has brought answers. If it has answered more items than any chunk before, larger chunks may be sent.
+ * Once CHUNK_GROWTH items of one chunk are answered, fewer chunks in flight suffice to find the right size. */
 void chunker_grow(const struct sched_attempt *a)
 {
     struct sched_job *job = a->chunk->job;

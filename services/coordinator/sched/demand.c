@@ -2,8 +2,9 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
-/* Returns how many slots would be busy if there were enough. While the cost of an item is unknown, returns one slot for
- * each item. When the cost is known, returns the number of slots that would finish the work in one second. */
+/* Returns how many slots the job would keep busy if there were enough slots. While the cost of an item is unknown,
+ * returns one slot for each item. When the cost is known, returns the number of slots that would finish the work in one
+ * second. */
 static uint64_t demand_of(const struct sched_job *job)
 {
     uint64_t items = (job->paused ? 0 : job->uncut) + job->pending_items + job->backoff_items + job->in_flight_items;
@@ -14,7 +15,7 @@ static uint64_t demand_of(const struct sched_job *job)
     return (uint64_t)slots;
 }
 
-/* Only a job that has changed updates the sum. So reading the sum is O(1). */
+/* Updates the sums after the job has changed. So reading a sum is O(1). */
 void demand_update(struct sched_job *job)
 {
     uint64_t slots = demand_of(job);

@@ -2,10 +2,10 @@
 
 /*
  * Chooses which job of a task sends next, by start-time fair queueing of slot time (Goyal, Vin, Cheng: "Start-time Fair
- * Queueing", 1996). A job's virtual time grows by the slot time that it gets, divided by its priority. The job with the
- * least virtual time sends first. A new job, or a job that had nothing to send, starts at its task's virtual time. So a
- * job gets no credit for time in which it sent nothing. Jobs that can send are in a heap, so that a choice costs O(log
- * n).
+ * Queueing", 1996). The virtual time of a job grows by the slot time that the job gets, divided by the job's priority.
+ * The job with the least virtual time sends first. A new job, or a job that had nothing to send, starts at its task's
+ * virtual time. So a job gets no credit for time in which it sent nothing. Jobs that can send are in a heap, so that a
+ * choice costs O(log n).
  */
 #define VTIME_PER_NS 64.0 /* at priority 1; more than 1, so that the time of cheap items does not round to 0 */
 

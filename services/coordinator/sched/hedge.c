@@ -9,7 +9,7 @@
 #define DEAD_MIN_NS         NS_PER_S
 #define HEDGE_SCAN_NS       NS_PER_MS
 #define HEDGE_SCAN_CHUNK_NS (2 * NS_PER_US)
-#define HEDGES_MAX          4 /* the most second attempts of a chunk, made one after the other */
+#define HEDGES_MAX          4 /* a chunk gets at most this many second attempts, one after the other */
 #define HEDGE_TOKENS_MAX    100000.0
 #define HEDGE_MIN_NS        (10 * NS_PER_MS)
 
@@ -20,8 +20,8 @@
  * attempt takes a retry token. The first answer of each item is used.
  *
  * While a worker starts processes for a chunk, the chunk is not late. But if another worker has running processes and
- * room, the chunk is sent to that worker too. None of its items has begun, so this second attempt costs nothing, and
- * takes no token.
+ * room, the chunk is also sent to that worker. None of the chunk's items has begun, so this second attempt costs
+ * nothing and takes no token.
  */
 static bool can_hedge(const struct sched_job *job)
 {
@@ -41,8 +41,8 @@ static bool within_extra(const struct sched_job *job, uint32_t items)
            job->s->hedge_tokens >= items;
 }
 
-/* Each job may hedge at least one item. Many small jobs could therefore hedge all their items. So a common budget of
- * tokens limits the sum over all jobs: each item sent adds a fraction of a token. */
+/* Each job may hedge at least one item. Many small jobs could therefore hedge all their items. So one budget of tokens
+ * limits the hedges of all jobs together: each item that is sent adds a fraction of a token. */
 void hedge_first_attempt(struct sched_job *job, uint32_t items)
 {
     struct scheduler *s = job->s;
@@ -95,7 +95,7 @@ static uint64_t due_at(const struct sched_chunk *chunk, bool tail)
     return tail && chunk->lost == 0 ? late_at(chunk->job, chunk->attempt, patience(chunk->job)) : dead_at(chunk);
 }
 
-/* Returns the time from which the chunk may also be sent to a worker whose processes run. */
+/* Returns the time from which the chunk may also be sent to a worker whose processes already run. */
 static uint64_t move_at(const struct sched_chunk *chunk)
 {
     const struct sched_attempt *a = chunk->attempt;
@@ -105,7 +105,8 @@ static uint64_t move_at(const struct sched_chunk *chunk)
     return a->starting_since_ns + STARTING_PATIENCE_NS;
 }
 
-/* Also sends the chunk to a worker whose processes run. Returns when to try again if there is no such worker. */
+/* Sends the chunk a second time, to a worker whose processes already run. Returns when to try again if there is no such
+ * worker. */
 static uint64_t move_elsewhere(struct sched_chunk *chunk)
 {
     struct sched_job *job = chunk->job;
@@ -127,8 +128,8 @@ static void count_hedged(struct sched_job *job, uint32_t items)
     job->s->hedge_tokens -= items;
 }
 
-/* Sends the chunk a second time. If its worker seems dead, the second attempt is a rescue, which counts as a retry.
- * Otherwise it is a hedge. Returns false if the chunk cannot be sent now. */
+/* Sends the chunk a second time. If the chunk's first worker seems dead, the second attempt is a rescue, which counts
+ * as a retry. Otherwise it is a hedge. Returns false if the chunk cannot be sent now. */
 static bool send_twice(struct sched_chunk *chunk, bool tail)
 {
     struct sched_job *job = chunk->job;
@@ -148,9 +149,9 @@ static bool send_twice(struct sched_chunk *chunk, bool tail)
     return true;
 }
 
-/* The second attempt may be late too, because any of its items can delay the answers after it. If it is late, it is cut
- * off in this run and replaced in the next run. Each replacement may take twice as long as the attempt before it.
- * Returns when to check the second attempt again, or SCHED_NEVER. */
+/* The second attempt may be late too, because any of its items can delay the answers after it. A late second attempt is
+ * cut off in this run and replaced in the next run. Each replacement may take twice as long as the attempt that it
+ * replaces. Returns when to check the second attempt again, or SCHED_NEVER. */
 static uint64_t give_up_hedge(struct sched_chunk *chunk)
 {
     struct sched_job *job = chunk->job;
@@ -186,8 +187,8 @@ static uint64_t scan(struct sched_job *job)
     return next == SCHED_NEVER || next > soonest ? next : soonest;
 }
 
-/* Returns when to scan the job again. Until its tail, the job sends new attempts, which may become late before the
- * attempts that were just scanned. */
+/* Returns when to scan the job again. While the job still has something to send, it starts new attempts, which may
+ * become late before the attempts that were just scanned. */
 static uint64_t next_scan(struct sched_job *job)
 {
     uint64_t next = scan(job), most = job->s->now_ns + DEAD_MIN_NS;

@@ -5,9 +5,9 @@
 #define ITEMS_REMEMBERED 1024 /* beyond this many items, or 1 s of slot time, the sums for the mean are halved */
 
 /*
- * Estimates what an item costs from the slot time of whole chunks: slot time = fixed + items * marginal. It fits this
- * line by least squares to the chunks that were answered recently. The fixed part (a round trip, a wake-up, waiting for
- * a processor) is the same for one item and for a thousand, so it must not decide the size of a chunk. Chunks of a
+ * Estimates the cost of an item from the slot time of whole chunks: slot time = fixed + items * marginal. Least squares
+ * fit this line to the chunks that were answered recently. The fixed part (a round trip, a wake-up, waiting for a
+ * processor) is the same for one item and for a thousand items, so it must not decide the size of a chunk. Chunks of a
  * single size cannot separate the two parts. With such chunks, the mean is used as the marginal cost, and larger chunks
  * are tried.
  */

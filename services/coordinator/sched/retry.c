@@ -43,8 +43,7 @@ bool retry_take_token(struct sched_job *job)
     return true;
 }
 
-/* Returns true if the endpoint has reported that it is ready, and no endpoint has recently failed after such a report.
- */
+/* True if the endpoint has reported that it is ready, and recently no endpoint has failed after such a report */
 static bool is_trusted(const struct sched_endpoint *e)
 {
     return e->probe_ok && e->s->failed_after_ready == 0;
@@ -143,7 +142,7 @@ static void worker_failed(struct sched_chunk *chunk, enum sched_end how, const c
     retry_backoff(chunk);
 }
 
-/* Returns false if the endpoint was removed, because it gets no more chunks anyway. */
+/* Returns false if the endpoint was removed: a removed endpoint gets no more chunks anyway. */
 static bool is_balancer(const struct sched_attempt *a)
 {
     return a->endpoint && a->endpoint->balancer;

@@ -8,10 +8,10 @@
 #include "common/base/limits.h"
 
 #define BUDGET_SHARE         0.2 /* retries per first attempt */
-#define BUDGET_MIN           3.0 /* a job may make at least this many retries */
+#define BUDGET_MIN           3.0 /* every job may make at least this many retries */
 #define BUDGET_ALL_MIN       100.0
 #define BUDGET_ALL_MAX       1000.0
-#define BUDGET_TRICKLE_NS    (100 * NS_PER_MS) /* if the budget is used up, the time between two retries of a job */
-#define PROBATION_TRICKLE_NS (30 * NS_PER_S)   /* without budget, time between two attempts of a job on probation */
+#define BUDGET_TRICKLE_NS    (100 * NS_PER_MS) /* time between two retries of a job whose budget is used up */
+#define PROBATION_TRICKLE_NS (30 * NS_PER_S)   /* as above, between two attempts to endpoints on probation */
 
 #endif

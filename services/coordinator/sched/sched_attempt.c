@@ -38,8 +38,8 @@ static void count_send(struct sched_attempt *a)
     chunk->sends++;
 }
 
-/* Call it when an attempt was added to the lane or removed. The change affects the endpoint's other lanes only if all
- * lanes share one limit of the endpoint. */
+/* Call it when an attempt was added to the lane or removed from it. The change affects the endpoint's other lanes only
+ * if all lanes share one limit of the endpoint. */
 static void attempts_changed(struct sched_lane *l)
 {
     struct sched_endpoint *e = l->endpoint;
@@ -224,7 +224,7 @@ static void cut_losers(struct sched_chunk *chunk)
     if (chunk->hedge && !chunk->hedge->lingers) attempt_cut(chunk->hedge);
 }
 
-/* Restarts the wait for the next answer: no item was run since the last answer, and the silence does not mean that the
+/* Restarts the wait for the next answer: no item has run since the last answer, so the silence does not mean that the
  * worker hangs. */
 void sched_attempt_starting(struct sched_attempt *a, uint64_t now_ns)
 {
@@ -265,7 +265,7 @@ struct sched_accept sched_attempt_answered(struct sched_attempt *a, uint32_t n, 
     return accept;
 }
 
-/* Makes the first unanswered item a chunk of its own, which is sent again, if possible to another endpoint. */
+/* Makes the first unanswered item a chunk of its own. That chunk is sent later, if possible to another endpoint. */
 static void retry_item(struct sched_chunk *chunk, struct sched_endpoint *e, unsigned charged, enum item_error error)
 {
     struct sched_chunk *one = chunk_slice(chunk, chunk->answered, chunk->answered + 1);

@@ -37,8 +37,7 @@ uint32_t chunk_left(const struct sched_chunk *chunk)
     return chunk->count - chunk->answered;
 }
 
-/* Adds `items` to the gauges of the state, when a chunk enters the state. When a chunk leaves it, `items` is negative
- * (modulo 2^64). */
+/* Adds `items` to the gauges of the state. `items` is negative (modulo 2^64) when the chunk leaves the state. */
 static void gauge(struct sched_chunk *chunk, enum sched_chunk_state state, uint64_t items)
 {
     struct sched_job *job = chunk->job;
@@ -156,7 +155,7 @@ void chunks_run_settled(struct scheduler *s)
         struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
         list_remove(&s->settled, at);
         if (chunk->given_up > 0) {
-            /* If items must not run twice, only the items of a chunk that was in flight may have run. */
+            /* Items that must not run twice can have run only if their chunk was in flight when the job ended */
             bool sent = chunk->job->p.idempotent ? chunk->sends > 0 : chunk->cut_off;
             struct sched_failure why = {chunk->given_up_as, chunk->charged, chunk->cause, sent};
             s->ops.settle_error(s->ctx, chunk->job, chunk->first + chunk->count - chunk->given_up, chunk->given_up,

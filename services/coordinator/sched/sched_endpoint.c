@@ -120,8 +120,8 @@ static void pause(struct sched_endpoint *e, enum sched_endpoint_state state, uin
     endpoint_move(e, state, state, e->s->now_ns + (pause_ns > least_ns ? pause_ns : least_ns));
 }
 
-/* Returns whether one more endpoint may be ejected: at most half of the endpoints, so that wrong suspicions cannot
- * disable the whole fleet. */
+/* Returns whether one more endpoint may be ejected. At most half of the endpoints may be ejected, so that wrong
+ * suspicions cannot disable the whole fleet. */
 static bool may_eject(const struct scheduler *s)
 {
     return 2 * (s->stats.endpoints[ENDPOINT_EJECTED] + 1) <= s->endpoints_n;
@@ -160,8 +160,8 @@ static void balancer_failed(struct sched_endpoint *e, enum sched_end how, uint64
 
 static void worker_failed(struct sched_endpoint *e, enum sched_end how, uint64_t least_ns)
 {
-    /* A worker that an item may have crashed was ready before, so this does not make the reports of readiness doubtful.
-     */
+    /* A worker that an item may have crashed was ready before, so its failure does not make reports of readiness
+     * doubtful. */
     if (e->probe_ok && how != SCHED_END_LOST && how != SCHED_END_SILENT) e->s->failed_after_ready++;
     stop_trusting(e);
     if (how == SCHED_END_REFUSED)
@@ -176,7 +176,7 @@ static void worker_failed(struct sched_endpoint *e, enum sched_end how, uint64_t
 
 static void failed(struct sched_endpoint *e, const struct sched_attempt *a, enum sched_end how, uint64_t retry_after_ms)
 {
-    if (a->started_ns < e->failed_ns) return; /* the attempt began before the last failure, so both are one incident */
+    if (a->started_ns < e->failed_ns) return; /* the same incident: the attempt began before the last failure */
     e->failed_ns = e->s->now_ns + 1;
     /* A worker that could not be reached, or answered 503, 401 or 403, may be away or full for a while. So such a
      * failure does not count towards ejecting the worker. For a balancer, every failure counts. */

@@ -212,7 +212,7 @@ void jobs_run_ending(struct scheduler *s)
     }
 }
 
-/* Removes the job from the list of jobs, and frees it. It must have no chunks left. */
+/* Removes the job from the list of jobs, and frees it. The job must have no chunks left. */
 void job_free(struct sched_job *job)
 {
     timer_stop(job->s, &job->timer);

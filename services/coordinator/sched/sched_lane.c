@@ -2,10 +2,10 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
-#define SLOTS_UNKNOWN            2 /* slots assumed for a worker until it reports its slots; doubled at each answer */
+#define SLOTS_UNKNOWN            2 /* slots assumed for a worker that has not reported its slots; doubled at each answer */
 #define SLOTS_UNKNOWN_MAX        64
 #define WINDOW_SCALE_MIN         (1.0 / 64)
-#define WINDOW_SCALE_STEP        0.02 /* least growth of the scale per answered chunk, after a 429 halved it */
+#define WINDOW_SCALE_STEP        0.02 /* least growth of a halved scale per answered chunk */
 #define WORKERS_PER_BALANCER_MAX 16384
 #define HOLD_NS                  (2 * NS_PER_S) /* first pause of a lane whose chunk was also sent elsewhere */
 #define HOLD_DOUBLINGS           2
@@ -13,9 +13,9 @@
 
 /*
  * A lane: the slots of one task at one endpoint, and its window there. The window is slots * scale. Workers report
- * their slots. Until a worker has reported its slots, a few slots are assumed, and twice as many after each answer. A
- * 429 halves the scale, and answers raise it again step by step. A 429 also makes the lane `full` for a short time. The
- * endpoint's other lanes are not affected, because a worker limits the chunks of each task separately.
+ * their slots. Until a worker has reported its slots, a few slots are assumed, and this number is doubled after each
+ * answer. A 429 halves the scale, and answers raise it again step by step. A 429 also makes the lane `full` for a short
+ * time. The endpoint's other lanes are not affected, because a worker limits the chunks of each task separately.
  */
 double lane_window(const struct sched_lane *l)
 {
@@ -107,8 +107,8 @@ void lane_answered(struct sched_lane *l)
     l->holds = 0;
 }
 
-/* Some processes of the task may be starting while others run. So if the lane has answered recently, its processes
- * count as running. */
+/* Some processes of the task may be starting while others already run. So the processes of a lane that has answered
+ * recently count as running. */
 void lane_starting(struct sched_lane *l)
 {
     if (l->answered_ns + STARTING_NS <= l->task->s->now_ns) l->runs_since_ns = 0;
@@ -119,9 +119,9 @@ bool lane_runs(const struct sched_lane *l)
     return l->runs_since_ns && l->runs_since_ns + STARTING_PATIENCE_NS <= l->task->s->now_ns;
 }
 
-/* Pauses the lane if it is silent. A chunk that is sent after the pause shows whether the lane answers again. Such a
- * chunk may delay the answers of other chunks, so each further pause is longer. The lane of a balancer is not paused,
- * because it stands for many workers. */
+/* Pauses the lane if it is silent. A chunk that is sent after the pause shows whether the lane answers again. If the
+ * lane does not answer, that chunk may delay the answers of other chunks, so each further pause is longer. The lane of
+ * a balancer is not paused, because a balancer stands for many workers. */
 void lane_hold(struct sched_lane *l)
 {
     uint64_t now = l->task->s->now_ns;
@@ -231,8 +231,8 @@ void lanes_free(struct sched_endpoint *e)
     free_known_tasks(e);
 }
 
-/* Raises the scale so that the window grows by one slot for each window of answers, but at least by WINDOW_SCALE_STEP
- * for each answered chunk. */
+/* Raises the scale after an answered chunk. After a whole window of answered chunks, the window has grown by one slot.
+ * The scale grows by at least WINDOW_SCALE_STEP for each chunk. */
 void lane_widen(struct sched_lane *l)
 {
     l->scale = fmin(l->scale + fmax(1 / (l->slots * (double)(l->attempts_n + 1)), WINDOW_SCALE_STEP), 1);

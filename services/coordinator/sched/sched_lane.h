@@ -23,7 +23,7 @@ struct sched_lane {
     bool lacks;                           /* the endpoint does not have the task */
     bool gone;                            /* the lane is being freed */
     bool full;                            /* the endpoint answered 429 for the task */
-    struct sched_timer timer;             /* fires when the lane is no longer full */
+    struct sched_timer timer;             /* when it fires, the lane is no longer full */
     unsigned pauses;                      /* consecutive 429 answers */
     uint64_t busy_ns; /* when the endpoint last answered 429; a 429 to an attempt that began earlier is ignored */
 
@@ -31,9 +31,9 @@ struct sched_lane {
     double slots;         /* slots, known or assumed */
     double counted_slots; /* the lane's part of the task's sum */
     bool slots_known, counted_usable, counted_serving;
-    double scale;                 /* scale of the window, which a 429 halves */
+    double scale;                 /* a 429 halves it */
     double load;                  /* sum of the weights of the items in flight; full at slots * scale */
-    bool window_full;             /* a chunk found no room, and no room was made since then */
+    bool window_full;             /* a chunk found no room, and no item has ended since then */
     uint64_t in_flight;           /* items in flight */
     size_t attempts_n;            /* attempts that run */
     uint64_t answered_ns;         /* when the lane last answered an item; 0: never */
@@ -44,7 +44,7 @@ struct sched_lane {
     uint64_t swept_ns;
 
     /* The endpoint's speed: slot time that items used at this endpoint, compared with the means of their jobs. */
-    double clock; /* slot time in ns that one item would have had if it had always been in flight; see chunker.c */
+    double clock; /* slot time in ns that an item would have got if it had been in flight all the time; see chunker.c */
     uint64_t clock_ns;
     double used_ns, expected_ns, prior_ns;
 };

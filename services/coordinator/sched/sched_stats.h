@@ -30,7 +30,7 @@ struct sched_task_stats {
     uint64_t queued_items, in_flight_items, demand_slots;
     uint64_t slots;     /* slots of its open endpoints */
     uint32_t endpoints; /* open endpoints that have the task */
-    uint64_t full;      /* endpoints that answered 429 for the task and get none of its chunks for a short time */
+    uint64_t full;      /* endpoints that get no chunks of the task for a short time, because they answered 429 */
 };
 /* Returns false when no job has named the task recently. */
 MUST_CHECK bool sched_task_stats(const struct scheduler *s, const char *name, struct sched_task_stats *stats);

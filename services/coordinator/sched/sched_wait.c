@@ -55,8 +55,8 @@ static bool wants_worker(const struct sched_job *job)
     return job->uncut > 0 || job->pending_items > 0 || job->backoff_items > 0 || job->in_flight_items > 0;
 }
 
-/* Returns whether an attempt runs that may still be answered. A first answer may take long. So an attempt that has run
- * for a short time without a refusal counts as one that may be answered. */
+/* Returns whether an attempt is running that may still be answered. The first answer may take long. So an attempt
+ * counts as one if it has run for a short time and was not refused. */
 static bool has_hope(const struct sched_job *job)
 {
     const struct scheduler *s = job->s;
@@ -83,7 +83,8 @@ void job_timer_fired(struct sched_job *job)
     } else {
         job_arm_timer(job);
         uint64_t again = s->now_ns + NS_PER_S < job->p.deadline_ns ? s->now_ns + NS_PER_S : job->p.deadline_ns;
-        /* The job has waited too long but does not end now, so the timer is set to check again. */
+        /* The job has waited too long, but it does not end while an attempt may be answered. So it is checked again
+         * later. */
         if (too_long && job->timer.node.key <= s->now_ns) timer_set(s, &job->timer, again);
     }
 }

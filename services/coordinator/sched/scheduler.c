@@ -5,7 +5,7 @@
 #define CUT_RUN_BYTES          (128 * KIB) /* item bytes cut in one run; the next run follows immediately */
 #define DEFAULT_WORKER_WAIT_NS (60 * NS_PER_S)
 #define PENDING_LOOKED_AT      8
-#define MISSES_MAX             16 /* jobs that may search for room without success in one run */
+#define MISSES_MAX             16 /* so many jobs of a task may find no room before the run leaves the task */
 #define PROBATION_LOOK_NS      NS_PER_S
 
 void scheduler_config_init(struct scheduler_config *config)
@@ -197,15 +197,15 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     jobs_run_ending(s);
     jobs_run_changed(s);
     bool more = dispatch(s);
-    /* The endpoint that is kept free is idle, but no chunk could use it. So it is opened to all chunks, which might
-     * otherwise wait for ever. */
+    /* The endpoint that was kept free is idle, but the chunk that must run alone could not use it. So the endpoint is
+     * opened to all chunks: otherwise they might wait for ever. */
     if (!more && isolation_is_idle(s)) {
         isolation_end(s);
         more = dispatch(s);
     }
     uint64_t next = hedge_run(s);
     jobs_run_changed(s);
-    /* After some time, an endpoint on probation may get an attempt without a token. So it is checked regularly. */
+    /* After some time, an endpoint on probation may get an attempt without a token. So the scheduler runs regularly. */
     if (s->stats.endpoints[ENDPOINT_PROBATION] > 0 && s->now_ns + PROBATION_LOOK_NS < next)
         next = s->now_ns + PROBATION_LOOK_NS;
     struct list_link *linger = list_next(&s->lingering, NULL);

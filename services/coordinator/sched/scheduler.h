@@ -97,16 +97,16 @@ struct sched_chunk {
     struct list_link slice_link; /* if parent is set: the chunk waits to be sliced out of its parent */
     struct sched_chunk *parent;
     struct sched_attempt *attempt, *hedge;
-    struct sched_endpoint *avoid; /* the endpoint where it failed last; the pointer is only compared */
+    struct sched_endpoint *avoid; /* the endpoint where it failed last; never dereferenced */
     size_t bytes;
     unsigned charged;                  /* failures that count towards max_attempts */
     unsigned lost;                     /* charged failures that lost a worker; see blame_count() */
     unsigned failures, failures_alone; /* all failures; failures while it was a single item */
     uint32_t origin;                   /* item count of the chunk that it was split from */
-    bool handed_back;                  /* its last attempt was refused */
+    bool handed_back;                  /* its last attempt handed its items back */
     bool prepaid;                      /* the token for its next attempt is already taken */
-    bool is_item_retry;   /* its next attempt is a retry for an item's own error (retry.on), which takes no token */
-    bool needs_isolation; /* it must run alone on a worker, blame.c */
+    bool is_item_retry;   /* its next attempt retries an item after an error line (retry.on), and takes no token */
+    bool needs_isolation; /* it must run alone on a worker, see blame.c */
     bool was_sent;        /* its items have been sent before */
     int hedges;           /* how many second attempts were sent */
     const char *cause;    /* cause of the last charged failure */
@@ -136,7 +136,7 @@ struct sched_attempt {
     double seen_ns;               /* slot time of its answered items, as the scheduler measured it */
     double charged_ns;            /* slot time charged to its job until its cost is known */
     uint64_t progress_ns;         /* when the last answer arrived; until the first one, started_ns */
-    uint64_t starting_since_ns;   /* first report since the last answer that its worker starts processes; 0: none */
+    uint64_t starting_since_ns;   /* first report of starting processes since the last answer; 0: none */
     uint64_t starting_until_ns;   /* because of such a report, the attempt is not late before this time */
     bool is_hedge;
     bool is_rescue;      /* the worker of the chunk's first attempt seems dead, or still starts processes */
@@ -195,7 +195,7 @@ const char *sched_waiting_name(enum sched_waiting why);
 struct sched_retry {
     unsigned max_attempts; /* attempts per item, at least 1 */
     double interval_s, backoff_rate, max_delay_s;
-    bool full_jitter; /* the delay is drawn from [0, delay) */
+    bool full_jitter; /* the delay is multiplied by a random number from [0, 1) */
     uint32_t on;      /* the errors that are retried: a set of bits 1 << enum item_error */
 };
 #define SCHED_RETRY_ON(error) (1u << (error))
@@ -227,7 +227,7 @@ struct sched_job_params {
 /* Sets the defaults of the job object in docs/protocol.md. */
 void sched_job_params_init(struct sched_job_params *p);
 
-/* The causes with which a job stops waiting for a worker. They are compared by address. */
+/* The causes that a job reports when it has waited too long for a worker. They are compared by address. */
 extern const char sched_cause_no_workers[];
 extern const char sched_cause_no_task[];
 
@@ -243,20 +243,20 @@ struct sched_outcome {
     enum sched_status status;
     const char *reason; /* one phrase: static, or from sched_job_cancel(); NULL: the job did not end early */
     struct sched_counts counts;
-    bool no_workers; /* the job stopped waiting for a worker */
-    bool delivered;  /* at least one chunk was at least partly answered */
+    bool no_workers; /* the job has waited too long for a worker */
+    bool delivered;  /* workers have answered at least one item */
 };
 
 struct scheduler_ops {
     /* Moves items from the front of the job's items into chunk->payload, and sets chunk->first. Moves at least one
-     * item, at most max_items, and at most max_bytes unless the first item alone is longer. Their indexes are
-     * consecutive. Between one cut and the next there may be a gap. Returns the number of items moved, and sets *bytes
-     * to their size. */
+     * item, at most max_items, and at most max_bytes unless the first item alone is longer. The indexes of the moved
+     * items are consecutive. There may be a gap between the items of two cuts. Returns the number of items moved, and
+     * sets *bytes to their size. */
     size_t (*cut)(void *ctx, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes);
     /* Like cut(), but removes the items and makes no chunk, because the items will not be sent. */
     uint64_t (*drop)(void *ctx, struct sched_job *job, uint64_t max_items, uint64_t *first);
-    /* Makes part->payload from whole->payload. The items of `part` are inside `whole`. whole->payload must stay as it
-     * is, although whole->count may shrink afterwards. */
+    /* Makes part->payload from whole->payload. The items of `part` are inside `whole`. whole->payload must not be
+     * changed, although whole->count may shrink afterwards. */
     void (*slice)(void *ctx, struct sched_chunk *whole, struct sched_chunk *part);
     /* Frees chunk->payload. The chunk is settled, and is freed after this call. */
     void (*release)(void *ctx, struct sched_chunk *chunk);
@@ -266,16 +266,16 @@ struct scheduler_ops {
     /* Aborts the attempt. The shell must report nothing more about it. */
     void (*cut_off)(void *ctx, struct sched_attempt *attempt, const char *why);
 
-    /* These items have ended without an answer line. The shell must add error lines in their place. */
+    /* Called when these items have ended without an answer line. The shell must add error lines in their place. */
     void (*settle_error)(void *ctx, struct sched_job *job, uint64_t first, uint64_t count,
                          const struct sched_failure *why);
     void (*job_finished)(void *ctx, struct sched_job *job, const struct sched_outcome *outcome);
     /* Called when the job has begun to wait, or has stopped waiting (SCHED_NOT_WAITING). May be NULL. */
     void (*waiting)(void *ctx, struct sched_job *job, enum sched_waiting why);
 
-    /* Asks a failed endpoint whether it is ready, and reports the result with sched_endpoint_probed(). It sends GET
-     * /readyz, or a request that needs a token if the endpoint has rejected our token. The op may be NULL. Without this
-     * op, the endpoint is tried with a chunk when its pause is over and the budget allows an attempt. */
+    /* Asks a failed endpoint whether it is ready, and reports the result with sched_endpoint_probed(). The op sends GET
+     * /readyz. If the endpoint has rejected our token, the op sends a request that needs a token. The op may be NULL.
+     * Without this op, the endpoint is tried with a chunk when its pause is over and the budget allows an attempt. */
     void (*probe)(void *ctx, struct sched_endpoint *endpoint);
 
     /* Called at each change of state, for debugging. May be NULL. */
@@ -297,8 +297,8 @@ void scheduler_config_init(struct scheduler_config *config);
 struct scheduler *scheduler_new(const struct scheduler_config *config, const struct scheduler_ops *ops, void *ctx);
 /* Frees everything. The only op that it calls is release(), for the chunks that still exist. */
 void scheduler_free(struct scheduler *s);
-/* Acts on the events since the last call, and on the time. Returns the latest time of the next call; SCHED_NEVER: after
- * the next event. More frequent calls are harmless. */
+/* Acts on the events since the last call, and on the timers that are due. Returns the time by which to call it again;
+ * SCHED_NEVER: only after the next event. More frequent calls are harmless. */
 uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns);
 
 /* Sets the processor time that one chunk costs the coordinator, as measured by the shell. */
@@ -310,8 +310,8 @@ struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_para
  * enough. */
 void sched_job_offer(struct sched_job *job, uint64_t items, uint64_t bytes);
 void sched_job_no_more_items(struct sched_job *job);
-/* Ends the job. Running attempts are cut off, and the other items are settled as cancelled. `status` is CANCELLED or
- * FAILED. `reason` must outlive job_finished(). A second call is ignored. */
+/* Ends the job. Running attempts are cut off, and all items that are not settled yet are settled as cancelled. `status`
+ * is CANCELLED or FAILED. `reason` must outlive job_finished(). A second call is ignored. */
 void sched_job_cancel(struct sched_job *job, enum sched_status status, const char *reason);
 /* The next functions change a running job. */
 void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurrency);
@@ -351,7 +351,7 @@ void sched_endpoint_probe_now(struct scheduler *s, struct sched_endpoint *e, uin
 /* Reports the result of the op probe(). */
 void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool ready, uint64_t now_ns);
 /* Returns whether the endpoint's last attempt ended as SCHED_END_REFUSED. For a balancer: whether all of its last few
- * attempts ended so. */
+ * attempts ended in this way. */
 bool sched_endpoint_rejects_token(const struct sched_endpoint *e);
 void *sched_endpoint_owner(const struct sched_endpoint *e);
 enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);

@@ -17,13 +17,13 @@
 /* Constants that several files use. The constants of the retry budget are in retry.h. A constant that only one file
  * uses is in that file. */
 #define CHUNK_FIXED_MOST_NS ((double)30 * NS_PER_MS) /* largest fixed part of a chunk's slot time */
-#define TAIL_ITEMS_KNOWN    64 /* a job that has measured this many items measures no more at its tail */
+#define TAIL_ITEMS_KNOWN    64 /* a job that has measured this many items measures no further items at its tail */
 #define CHUNKS_PER_WORKER   (LIMIT_WORKER_CHUNKS * 3 / 4)
 #define LINGER_NS           NS_PER_S /* after this time, an attempt with all answers but no end line is cut off */
-#define OVERCOMMIT          2.0      /* a job below its share may fill a window up to this many times its size */
+#define OVERCOMMIT          2.0      /* a job below its share may fill a window to this many times the window's size */
 #define HEDGE_TOKENS_MIN    10.0     /* hedge_tokens at the start */
 #define RAMP_CHUNKS         32       /* limit of a job's chunks in flight while they are still too small */
-#define RAMP_CHUNKS_AGAIN   8        /* the same limit after a chunk of several items was answered */
+#define RAMP_CHUNKS_AGAIN   8        /* the same limit once several items of one chunk were answered */
 #define WAITING_AFTER_NS    (500 * NS_PER_MS) /* a job counts as waiting after this time without a usable endpoint */
 
 struct sched_endpoint {
@@ -45,8 +45,8 @@ struct sched_endpoint {
     unsigned failures; /* consecutive failures */
     unsigned pauses, ejections;
     uint64_t failed_ns;       /* when it last failed; failures of attempts that began earlier are not counted */
-    bool isolated;            /* an item runs alone here, blame.c */
-    uint32_t poison_suspects; /* attempts of chunks that are poison suspects, blame.c */
+    bool isolated;            /* an item runs alone here, see blame.c */
+    uint32_t poison_suspects; /* attempts of chunks that are poison suspects, see blame.c */
     bool has_answered;        /* the endpoint has answered since its last failure */
 };
 
@@ -71,7 +71,7 @@ struct sched_task {
 
     struct heap ready;   /* jobs that can send, fairness.c */
     struct list blocked; /* jobs that found no room in the last run */
-    uint64_t vtime;      /* vtime of the job served last */
+    uint64_t vtime;      /* vtime of the job that sent last */
     uint64_t uncut_items, pending_items, backoff_items, in_flight_items, demand_slots;
 };
 
@@ -103,16 +103,16 @@ struct sched_job {
     double load;                 /* weights of its items in flight, at all endpoints */
     struct sched_item_cost told; /* cost as workers report it */
     struct sched_item_cost seen; /* cost as the scheduler measures it, which includes round trips and queues */
-    uint64_t ramp;               /* chunks that may be in flight while they still grow */
+    uint64_t ramp;               /* how many chunks may be in flight while chunks still grow */
     struct sched_timer ramp_timer;
     uint32_t ramp_largest;            /* largest_answered when the timer was set */
     uint64_t growth_ns;               /* time from the start of the largest answered attempt to its last answer */
-    double wait_mean, wait_deviation; /* mean and deviation of the waits for an answer, in expected waits, hedge.c */
+    double wait_mean, wait_deviation; /* of the waits for an answer, as multiples of the expected wait; see hedge.c */
     uint32_t largest_answered;        /* items of the largest chunk that was answered */
     uint64_t moved_items; /* part of counts.hedged: items sent to another worker while processes were starting */
     double tokens;
-    uint64_t trickle_ns, probation_ns;             /* when the next retry, or the next probation, needs no token */
-    uint64_t starting_since_ns, starting_until_ns; /* reports that processes start; 0: none since the last answer */
+    uint64_t trickle_ns, probation_ns;             /* when the next retry, or attempt on probation, needs no token */
+    uint64_t starting_since_ns, starting_until_ns; /* as in sched_attempt; 0: no report since the last answer */
     uint64_t progress_ns;                          /* when the last answer arrived */
     struct heap_node hedge_node; /* node in s->hedge_scans; its key is when to look for late attempts */
 
@@ -142,8 +142,8 @@ struct scheduler {
     struct sched_endpoint **endpoints;
     uint32_t endpoints_n, endpoints_alloc;
     size_t lanes_n;
-    uint32_t rejecting_n;             /* endpoints that do not take our token */
-    struct sched_endpoint *isolating; /* the endpoint that is being emptied for an item that must run alone */
+    uint32_t rejecting_n;             /* endpoints that reject our token */
+    struct sched_endpoint *isolating; /* it gets no chunks until it is idle, so that an item can run alone on it */
     uint32_t isolations_pending;
 
     struct list settled; /* chunks to be released */
@@ -157,7 +157,8 @@ struct scheduler {
     double hedge_tokens;         /* how many more items all jobs together may hedge */
     double chunk_cost_ns;        /* processor time that a chunk costs the coordinator */
     double worker_chunk_cost_ns; /* processor time that a chunk costs a worker, the mean of what workers state */
-    /* How many endpoints failed after they had reported to be ready. An answer on probation resets it to 0. */
+    /* How many endpoints failed after they had reported that they were ready. An answer of an endpoint on probation
+     * resets this to 0. */
     unsigned failed_after_ready;
     uint64_t pending_items, backoff_items, uncut_items;
     size_t worker_table_bytes;
@@ -173,7 +174,7 @@ void timer_stop(struct scheduler *s, struct sched_timer *t);
 /* sched_chunk.c */
 struct sched_chunk *sched_chunk_new(struct sched_job *job, uint64_t first, uint32_t count);
 void chunk_move(struct sched_chunk *chunk, enum sched_chunk_state to, bool at_front);
-/* Makes a chunk of items [at, end). The new chunk is not on a list yet, and is sliced in the next run. */
+/* Makes a chunk of items [at, end). The new chunk is not on a list yet, and gets its payload in the next run. */
 struct sched_chunk *chunk_slice(struct sched_chunk *chunk, uint32_t at, uint32_t end);
 void chunk_answered(struct sched_chunk *chunk, uint32_t items);
 uint32_t chunk_left(const struct sched_chunk *chunk);
@@ -228,8 +229,8 @@ void demand_forget(struct sched_job *job);
 /* Returns the job whose turn it is; NULL if no job can send. */
 struct sched_job *fairness_next(const struct sched_task *t);
 void fairness_charge(struct sched_job *job, double slot_ns);
-/* Corrects the charge that was made before the cost was known. Does not lower the job's virtual time below that of its
- * task. */
+/* Corrects the charge that was made before the cost was known. Does not lower the job's virtual time below the virtual
+ * time of its task. */
 void fairness_correct(struct sched_job *job, double charged_ns, double cost_ns);
 /* Returns whether the job's next items can become a chunk now. */
 bool fairness_may_cut(struct sched_job *job);
@@ -248,7 +249,7 @@ void balancer_update_all(struct sched_endpoint *e);
 /* Returns a lane with room for the chunk, or for the job's next chunk if `chunk` is NULL. Returns NULL if no lane has
  * room. */
 struct sched_lane *balancer_pick(struct sched_job *job, const struct sched_chunk *chunk);
-/* Lets the endpoint that was being emptied take all chunks again. */
+/* Lets the endpoint s->isolating take all chunks again. */
 void isolation_end(struct scheduler *s);
 /* Returns whether an endpoint is kept free for a chunk that is to run alone, and has become idle. */
 bool isolation_is_idle(const struct scheduler *s);
@@ -258,7 +259,7 @@ struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched
 struct sched_lane *balancer_pick_running(struct sched_job *job, const struct sched_attempt *starting);
 
 /* sched_task.c */
-/* Returns the task with this name. Makes it if there is none. */
+/* Returns the task with this name. Makes the task if there is none. */
 struct sched_task *task_get(struct scheduler *s, const char *name);
 /* Frees the task, which must have no jobs left. */
 void task_free(struct sched_task *t);
@@ -271,7 +272,7 @@ bool task_is_nowhere(const struct sched_task *t);
 uint64_t pause_length(struct scheduler *s, unsigned *pauses);
 /* Returns whether the endpoint is in state OPEN or PROBATION. */
 bool endpoint_takes_attempts(const struct sched_endpoint *e);
-/* Changes e->state; no other function does. The state ends at `until_ns`; SCHED_NEVER: an event ends it. */
+/* Changes e->state, which no other function changes. The state ends at `until_ns`; SCHED_NEVER: an event ends it. */
 void endpoint_move(struct sched_endpoint *e, enum sched_endpoint_state to, enum sched_endpoint_state before,
                    uint64_t until_ns);
 /* Call it when the endpoint has left the scheduler's arrays. */
@@ -326,19 +327,19 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
 /* Call it when an attempt has failed and another attempt of the chunk still runs. Only counts the failure. */
 void retry_count_other(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how);
 void retry_backoff(struct sched_chunk *chunk);
-/* Returns whether the item has used up its attempts after `more` further failures. An item has used them up when it was
- * lost max_attempts times while it was alone in its chunk. But if it comes from a larger chunk, its attempts never
- * exceed max_attempts + log2(items of the larger chunk). */
+/* Returns whether the item has used up its attempts after `more` further failures. It has done so when it has failed
+ * max_attempts times while it was alone in its chunk. An item that comes from a larger chunk never has more than
+ * max_attempts + log2(items of the larger chunk) attempts. */
 bool retry_used_up(const struct sched_chunk *chunk, unsigned more);
 void retry_timer_fired(struct sched_chunk *chunk);
 
 void retry_count_items(struct sched_chunk *chunk);
 
 /* blame.c */
-/* Returns whether the chunk has lost two workers. */
+/* Returns whether two workers have vanished with the chunk. */
 bool blame_is_poison_suspect(const struct sched_chunk *chunk);
-/* Returns whether the chunk is a single item that the next loss would convict. Such an item must run alone on a
- * worker. */
+/* Returns whether the chunk is a single item that would fail for good if another worker vanished with it. Such an item
+ * must run alone on a worker. */
 bool blame_needs_isolation(const struct sched_chunk *chunk);
 /* Returns whether the chunk may join the chunks that the endpoint already has. */
 bool blame_allows(const struct sched_chunk *chunk, const struct sched_lane *l);
