@@ -83,7 +83,7 @@ bool tokens_read(struct tokens *t, const char *path, char *err, size_t err_size)
     return good;
 }
 
-/* Because of the padding, a token differs from a longer token that begins with it. */
+/* The comparison includes the padding, so a token never equals a longer token that begins with the same characters. */
 bool tokens_has(const struct tokens *t, const char *token, size_t len)
 {
     char asked[sizeof *t->list] = {0};

@@ -1,4 +1,4 @@
-/* The handlers of one durable job. Their data is the struct coordinator, which has a store. */
+/* Handles the calls about durable jobs. In the first four functions, `c` must have a store. */
 #ifndef FANTAIL_COORDINATOR_API_API_DURABLE_H
 #define FANTAIL_COORDINATOR_API_API_DURABLE_H
 
@@ -15,7 +15,7 @@ void api_change_durable(struct http_exchange *x, struct coordinator *c);
 /* GET /v1/jobs: api_durable_list.c */
 void api_list_durable(struct http_exchange *x, struct coordinator *c);
 
-/* The handlers of routes. Without a store they answer 404. Their data is the struct coordinator. */
+/* These functions are handlers of routes; their data is the struct coordinator. If it has no store, they answer 404. */
 
 /* POST /v1/jobs/{id}/redrive */
 void api_redrive_job(struct http_exchange *x, void *coordinator);

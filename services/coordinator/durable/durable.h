@@ -70,7 +70,7 @@ void durable_drain(struct durable *d);
 void durable_cut(struct durable *d);
 /* Returns whether no job runs and no run has an open call to the store. */
 bool durable_is_idle(const struct durable *d);
-/* Closes the timers. The loop must keep running until the timers are closed. The store must be closed after this. */
+/* Closes the timers. The loop must keep running until the timers are closed. Close the store only after this call. */
 void durable_stop(struct durable *d);
 
 /* Ticks the runs soon. Only for the code of durable_run.h. */

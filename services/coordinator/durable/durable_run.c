@@ -69,7 +69,7 @@ void durable_run_lose(struct durable_run *r)
     d->changed(d->data, r->stored.id);
 }
 
-/* Returns whether the call has the fence of an earlier claim of this run. */
+/* Returns whether the call failed because it has the fence of an earlier claim of this run. */
 static bool is_outdated(const struct durable_run *r, const struct store_call *call)
 {
     return call->status == STORE_FENCED && call->job.fence < r->stored.fence;

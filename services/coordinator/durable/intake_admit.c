@@ -1,4 +1,4 @@
-/* Decides which requests ask for a durable job, and which of them are refused before their body is read. It also writes
+/* Decides which requests ask for a durable job, and which of them are refused before their body is read. Also writes
  * the answer 202. */
 #include <stdarg.h>
 

@@ -49,7 +49,7 @@ static void add_time(struct buf *out, const char *name, int64_t ms)
     buf_add_char(out, '"');
 }
 
-/* Only some calls to the store return the options. */
+/* Appends the options if the call to the store has returned them; only some calls do. */
 static void add_options(struct buf *out, const struct stored_job *job)
 {
     bool has_ended = stored_state_is_end(job->state);

@@ -8,8 +8,8 @@
 #include "coordinator/status/status.h"
 #include "coordinator/store/store.h"
 
-/* Facts about a running job that the store does not have. They do not include the counts of answers: the counts in the
- * store match the recorded answers, and all coordinators can read them. */
+/* Facts about a running job that the store does not have. The counts of answers are not among these facts: the store
+ * has counts that match the recorded answers, and all coordinators can read those. */
 struct durable_live {
     uint64_t retried, hedged;
     uint64_t eta_ns; /* 0: not known */

@@ -3,7 +3,8 @@
 #include "common/observe/metrics.h"
 #include "coordinator/durable/durable_run.h"
 
-/* Answers are recorded when there are this many bytes of them, or when the first one has waited for this time. */
+/* Answers are recorded when they have BLOCK_BYTES, or when the first one has waited for FIRST_WAIT_MS. In a busy run,
+ * this wait is WAIT_MS. */
 enum { BLOCK_BYTES = 1024 * 1024, FIRST_WAIT_MS = 20, WAIT_MS = 200 };
 /* No new items are sent while this many bytes wait for the store. The limit is lower if the answers of other jobs fill
  * the memory for answers. */

@@ -32,7 +32,7 @@ enum split_status {
     SPLIT_OK = 0,
     SPLIT_BAD,               /* the body does not have the format: 400 */
     SPLIT_ITEM_TOO_LARGE,    /* an item of more than LIMIT_ITEM_BYTES: 413 */
-    SPLIT_OPTIONS_TOO_LARGE, /* a job object that, without its items, has more than LIMIT_OPTIONS_BYTES: 413 */
+    SPLIT_OPTIONS_TOO_LARGE, /* a job object that has more than LIMIT_OPTIONS_BYTES besides its items: 413 */
 };
 
 struct split_error {
