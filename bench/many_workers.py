@@ -1,4 +1,4 @@
-"""A coordinator with many real workers on this machine, all over socket files."""
+"""Runs a coordinator with many real workers on this machine. All connections use socket files."""
 import contextlib
 import http.client
 import json
