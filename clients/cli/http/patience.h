@@ -1,4 +1,4 @@
-/* How long and how often to try again while a coordinator restarts. Pure: the time is an argument. */
+/* Decides how long and how often to try again while a coordinator restarts. Pure: the time is an argument. */
 #ifndef FANTAIL_CLI_HTTP_PATIENCE_H
 #define FANTAIL_CLI_HTTP_PATIENCE_H
 

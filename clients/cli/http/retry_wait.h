@@ -1,4 +1,4 @@
-/* How long to wait before the next try, for everything that the CLI tries again. Pure. */
+/* Computes the wait before the next try, for everything that the CLI tries again. Pure. */
 #ifndef FANTAIL_CLI_HTTP_RETRY_WAIT_H
 #define FANTAIL_CLI_HTTP_RETRY_WAIT_H
 

@@ -66,7 +66,7 @@ static int read_until_end(struct job_service *s, const char *id, const struct wa
         if (left == 0) break;
         s->patience.limit_s = (double)left < config->reconnect_s ? (double)left : config->reconnect_s;
         status = job_service_read_job(s, id, left < WAIT_PIECE_S ? left : WAIT_PIECE_S, j);
-        /* A coordinator that drains answers immediately. */
+        /* While a coordinator drains, it answers immediately. */
         if (!status && !remote_job_has_ended(j) && now_ns() - began < NS_PER_S) job_service_pause(500);
     }
     return status;

@@ -23,7 +23,7 @@ class FleetError(FantailError, BrokenExecutor):
 
 
 class InitializerError(FleetError):
-    """The initializer raised an exception, so no call can run. Its cause is that exception."""
+    """The initializer raised an exception, so no call can run. `__cause__` is that exception."""
 
 
 class ItemError(FantailError):
@@ -79,5 +79,5 @@ class RemoteTraceback(Exception):
         return f'\n"""\n{self.text}"""'
 
 
-RemoteTraceback.__name__ = RemoteTraceback.__qualname__ = "_RemoteTraceback"  # in the format of concurrent.futures
+RemoteTraceback.__name__ = RemoteTraceback.__qualname__ = "_RemoteTraceback"  # the name in concurrent.futures
 _RemoteTraceback = RemoteTraceback  # so that pickle finds the class by its name

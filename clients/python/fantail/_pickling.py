@@ -12,8 +12,8 @@ _DEPTH = 6
 
 
 def dumps(value: Any) -> bytes:
-    """pickle refers to an object of __main__ by its name, which no other process can find. cloudpickle sends the object
-    itself."""
+    """Returns the pickle of the value. An object of __main__ is sent by cloudpickle, because pickle sends only its
+    name, which no other process can find."""
     try:
         data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
         if b"__main__" not in data:
