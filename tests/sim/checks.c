@@ -79,8 +79,8 @@ static void check_losers(struct sim_world *w, const struct sched_job *job)
     }
 }
 
-/* A chunk stays in backoff for its delay at most. If the retry budget is used up, the limit is the interval at which
- * retries are still allowed. */
+/* A chunk stays in backoff at most for its delay. If the retry budget is used up, a chunk may stay for the interval at
+ * which retries are still allowed. */
 static void check_backoff(struct sim_world *w, const struct sched_job *job)
 {
     const struct list *backoff = &job->lists[CHUNK_BACKOFF];
@@ -110,7 +110,7 @@ static void check_job(struct sim_world *w, struct sim_job *job)
     if (w->sc->params.deadline_ns != SCHED_NEVER && job->index == 0 &&
         (double)w->now_ns / 1e9 > job->start_s + (double)w->sc->params.deadline_ns / 1e9 + 0.001)
         sim_broken(w, "job %u runs on after its deadline", job->index);
-    if (!w->sc->check_items) return; /* the checks below walk lists: too slow for the largest runs */
+    if (!w->sc->check_items) return; /* the checks below walk lists, which is too slow for the largest runs */
     check_backoff(w, j);
     if (w->result.events % 8 == 0) check_losers(w, j);
 }

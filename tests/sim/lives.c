@@ -2,7 +2,7 @@
 
 #include "sim/world.h"
 
-/* The lives of workers: they join, vanish, freeze and drain. */
+/* The lives of workers: workers join, die, freeze and drain. */
 static double rate_delay(struct sim_world *w, double per_s)
 {
     return -log(1 - random_unit(&w->random)) / per_s;

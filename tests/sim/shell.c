@@ -4,9 +4,9 @@
 
 /*
  * Plays the coordinator for the scheduler. It records the state of every item independently of the scheduler, and
- * checks each event at once. checks.c checks the whole state.
+ * checks each event when it happens. checks.c checks the whole state.
  */
-enum { GAP = 3 }; /* this many indexes are missing after each run of items, in scenarios with runs */
+enum { GAP = 3 }; /* in scenarios with runs, how many indexes are missing after each run of items */
 
 /* The records number the items of a job without gaps. The scheduler uses the indexes of the items, which may have
  * gaps. */
@@ -24,7 +24,7 @@ static uint64_t item_of(const struct sim_job *job, uint64_t index)
     return index - index / (run + GAP) * GAP;
 }
 
-/* Returns how many items from this one on have consecutive indexes. */
+/* Returns how many items from the next uncut item on have consecutive indexes. */
 static uint64_t run_left(const struct sim_job *job)
 {
     uint64_t run = job->w->sc->run, left = job->offered - job->cut;
@@ -290,7 +290,7 @@ static void deliver(struct sim_world *w, struct sim_call *call, uint32_t upto)
     }
 }
 
-/* Records what failed, independently of the scheduler. */
+/* Records the failure of a call, independently of the scheduler. */
 static void note_failure(struct sim_world *w, struct sim_call *call, enum sched_end how)
 {
     struct sched_attempt *a = call->attempt;
@@ -412,7 +412,7 @@ void shell_start_jobs(struct sim_world *w)
         }
         job->poison_n = i == 0 ? sc->poison : 0;
         job->poison = xcalloc(job->poison_n + 1, sizeof *job->poison);
-        for (unsigned k = 0; k < job->poison_n; k++) /* all different, if there are enough items */
+        for (unsigned k = 0; k < job->poison_n; k++) /* the poison items are all different if there are enough items */
             job->poison[k] = (random_u64(&w->random) % job->total / job->poison_n * job->poison_n + k) % job->total;
         sim_at(w, i == 0 ? 0 : sc->small_job_s * i, EV_JOB, job, 0, 0);
     }

@@ -2,10 +2,11 @@
 
 #include "sim/world.h"
 
-#define SEEDS_LARGE 3 /* how often a scenario is run if its result depends on chance */
+#define SEEDS_LARGE 3 /* how often a scenario runs if its result depends on chance */
 
 /*
- * The large scenarios and the figures they must reach. Each prints what it measured and what is required.
+ * The large scenarios and the figures they must reach. Each scenario prints the measured figures and the required
+ * figures.
  */
 static unsigned missed; /* figures that were missed, and broken invariants */
 
@@ -80,7 +81,7 @@ static void stragglers(void)
         sc.params.hedge_enabled = false;
         struct sim_result off = run(&sc);
         if (!on.ok || !off.ok) return;
-        /* The ideal includes the work of the stragglers; its longest item is not a straggler. */
+        /* The ideal time includes the work of the stragglers, but assumes that the longest item is not a straggler. */
         ratio = fmax(ratio, on.makespan_s / (on.ideal_s + on.work_s * 0.09 / 8000));
         better += off.makespan_s / on.makespan_s / SEEDS_LARGE;
         hedged = fmax(hedged, 100.0 * (double)on.counts.hedged / 1e6);
@@ -212,7 +213,7 @@ static void small_beside_big(void)
     judge(sc.name, "10 items beside 1e6 of 10 ms / alone", r.small_job_s / alone.makespan_s, 3, true);
 }
 
-/* The longest time of three jobs of 50 short items, while 18 items of 8 s of another task fill the workers. */
+/* Returns the longest time of three jobs of 50 short items, while 18 items of 8 s of another task fill the workers. */
 static double short_beside_long(double others_s)
 {
     double worst_s = 0;
@@ -346,7 +347,7 @@ static void many_workers(void)
     judge(name, "the same, and workers do not say what it costs", r.ideal_s / r.makespan_s, 0.85, false);
 }
 
-/* What a chunk costs a worker counts, until it is a small part of the chunk. */
+/* The scheduler must count what a chunk costs its worker, but only until this cost is a small part of the chunk. */
 static void costly_chunks(void)
 {
     const char *name = "costly chunks";

@@ -125,10 +125,11 @@ void call_unlink(struct sim_call *call)
     call_unref(call);
 }
 
-/* The call has ended on the worker. What the worker sent before that still arrives first. */
+/* Ends the call on the worker. What the worker has already sent still arrives before this end. */
 void call_end(struct sim_world *w, struct sim_call *call, enum sched_end how)
 {
-    call_at(w, network_latency(w), EV_END, call, (uint32_t)how); /* the worker's reference may be the last one */
+    /* This comes before call_unlink(), which may drop the last reference. */
+    call_at(w, network_latency(w), EV_END, call, (uint32_t)how);
     call_unlink(call);
     call->ended = true;
 }
@@ -156,7 +157,8 @@ static bool loads(const struct sim_world *w, const struct sim_worker *worker)
     return w->sc->load_s > 0 && (double)w->now_ns / 1e9 < worker->loaded_s;
 }
 
-/* The processes begin to load at the first chunk. While they load, the worker reports it as often as a real worker. */
+/* Begins to load the processes at the first chunk. While they load, the worker reports that as often as a real worker
+ * does. */
 static void load(struct sim_world *w, struct sim_call *call)
 {
     struct sim_worker *worker = call->worker;
@@ -183,7 +185,7 @@ static bool has_free_slot(const struct sim_world *w, const struct sim_worker *wo
     return false;
 }
 
-/* Free slots start items of the calls in turn. */
+/* Lets free slots start items, one item of each call in turn. */
 void worker_fill_slots(struct sim_world *w, struct sim_worker *worker)
 {
     unsigned in_vain = 0;
@@ -206,7 +208,7 @@ void worker_fill_slots(struct sim_world *w, struct sim_worker *worker)
     }
 }
 
-/* A worker holds a number of chunks of each task. */
+/* A worker holds at most chunk_limit chunks of each task. */
 static bool is_full(const struct sim_world *w, const struct sim_worker *worker, unsigned task)
 {
     bool others = task == 0 && (double)w->now_ns / 1e9 < w->sc->others_s;
@@ -231,7 +233,7 @@ static void arrive(struct sim_world *w, struct sim_call *call)
     const struct sim_faults *f = worker->faults;
     if (loop_is_busy(w, call)) return;
     call->generation = worker->generation;
-    if (worker->up && worker->frozen) { /* the kernel accepts the connection; the worker reads it when it is back */
+    if (worker->up && worker->frozen) { /* the kernel accepts the connection; the worker reads the request later */
         call_at(w, 0.02, EV_ARRIVE, call, 0);
         return;
     }
@@ -288,7 +290,7 @@ static void item_done(struct sim_world *w, struct sim_call *call, uint32_t i)
 {
     struct sim_worker *worker = call->worker;
     if (worker->generation != call->generation || !worker->up) return;
-    if (worker->frozen) { /* the worker continues when it is back */
+    if (worker->frozen) { /* a frozen worker finishes the item after it continues */
         call_at(w, 0.05, EV_ITEM, call, i);
         return;
     }
@@ -318,7 +320,7 @@ static void flush_now(struct sim_world *w, struct sim_call *call)
         call_end(w, call, SCHED_END_DRAINING);
 }
 
-/* The client has closed the connection. So the processes that ran its items are ended. */
+/* The client has closed the connection, so the worker ends the processes that run items of the call. */
 static void hung_up(struct sim_world *w, struct sim_call *call)
 {
     struct sim_worker *worker = call->worker;

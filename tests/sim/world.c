@@ -106,7 +106,7 @@ static bool is_shells(enum sim_event_kind kind)
            kind == EV_OFFER || kind == EV_CANCEL || kind == EV_PROBED;
 }
 
-/* The next event for the coordinator that is due now. */
+/* Takes the next event that is due now and that is for the coordinator. Returns false if there is none. */
 static bool shells_event_now(struct sim_world *w, struct sim_event *ev)
 {
     if (w->stop || w->events_n == 0 || w->events[0].at_ns > w->now_ns) return false;
@@ -115,7 +115,7 @@ static bool shells_event_now(struct sim_world *w, struct sim_event *ev)
     return true;
 }
 
-/* The shell measures the cost of a chunk as the mean of several chunks. */
+/* Reports the cost of a chunk to the scheduler, as the mean of several chunks. */
 static void tell_chunk_cost(struct sim_world *w)
 {
     if (!w->sc->tell_costs || w->costed_chunks < 32) return;
@@ -124,7 +124,7 @@ static void tell_chunk_cost(struct sim_world *w)
     w->costed_chunks = 0;
 }
 
-/* One turn of the coordinator's loop: first all events that have come, then the scheduler. */
+/* Runs one turn of the coordinator's loop: first all events that are due, then the scheduler. */
 static void turn(struct sim_world *w, struct sim_event ev)
 {
     w->turn_s = 0;

@@ -29,21 +29,21 @@ struct sim_faults {
     double drain_per_s;  /* the worker drains and ends: times per second of its life */
     double freeze_per_s; /* the worker is stopped (SIGSTOP) and its connections stay open; it continues after down_s */
     double cut_per_s;    /* network partition: its connections are lost, and it is unreachable for down_s */
-    double down_s;       /* the worker is back after this time; < 0: never */
+    double down_s;       /* how long a dead, frozen or unreachable worker is away; < 0: for ever */
 };
 
 struct sim_scenario {
     const char *name;
     uint64_t seed;
     unsigned workers, workers_later; /* the other workers join during the run, one every join_s */
-    double join_s, first_worker_s;   /* the first ones join at first_worker_s */
+    double join_s, first_worker_s;   /* the first `workers` workers join at first_worker_s */
     unsigned slots;                  /* of each task at each worker */
     unsigned chunk_limit; /* the most chunks of a task that a worker holds; it answers further chunks with 429 */
     bool balancer;        /* all workers are behind one endpoint, a load balancer */
     bool tell_slots;      /* workers send Fantail-Slots */
     bool can_probe, lying_probes;  /* /readyz answers 200 even if the worker refuses chunks */
     bool forget_dead;              /* the endpoint of a lost worker is removed while attempts run on it, as with DNS */
-    double slow_share, slow_times; /* this many workers are slow, and how many times slower */
+    double slow_share, slow_times; /* the share of slow workers, and how many times slower they are */
     double speed_spread;           /* sigma of the log-normal distribution of the speed of workers */
     double latency_s;
     double silence_s; /* the shell ends a silent attempt after this time */
@@ -75,7 +75,7 @@ struct sim_scenario {
     uint64_t run;        /* > 0: indexes are missing after each run of this many items */
     struct sched_job_params params;
     double horizon_s; /* the run must have ended by then */
-    bool check_items; /* records per item: in all but the largest runs */
+    bool check_items; /* keep records of each item; false only in the largest runs */
     bool verbose;
 };
 
@@ -83,7 +83,7 @@ struct sim_result {
     bool ok;
     char why[400]; /* the broken invariant */
     double makespan_s, first_job_s, ideal_s;
-    double small_job_s;    /* the mean time of the other jobs, from their start */
+    double small_job_s;    /* the mean time from start to end of the other jobs */
     double second_task_s;  /* the longest time of a job of the second task */
     double work_s, done_s; /* the slot time that the items need; the slot time that was used */
     enum sched_status status;
@@ -111,11 +111,11 @@ struct sim_worker {
     bool up, frozen, draining, joined;
     double slowness;
     unsigned busy_slots[SIM_TASKS_MAX], held[SIM_TASKS_MAX]; /* busy slots and accepted calls of each task */
-    struct sim_call *calls; /* accepted calls that have not ended; the one whose turn is next comes first */
+    struct sim_call *calls; /* accepted calls that have not ended; first the call whose turn is next */
     unsigned calls_n;
     uint64_t items_done;
     double loaded_s;    /* when the processes of the worker have loaded; 0: it has had no chunk yet */
-    double loop_free_s; /* when the loop of the worker will have handled everything that has come */
+    double loop_free_s; /* when the loop of the worker will have handled all requests so far */
     const struct sim_faults *faults;
 };
 
@@ -126,7 +126,7 @@ struct sim_call {
     struct sim_job *job;
     unsigned generation, refs;
     struct sim_call *prev, *next;         /* links of its worker's list */
-    struct sim_call *all_prev, *all_next; /* links of the calls that the shell knows */
+    struct sim_call *all_prev, *all_next; /* links of the list of calls that the shell has not finished with */
     uint64_t base;                        /* index of the item at `from` */
     uint32_t from, n;
     uint32_t started, prefix, sent, delivered, cut_at;
@@ -148,7 +148,7 @@ struct sim_job {
     unsigned poison_n;
     uint8_t *book;    /* per item: BOOK_* */
     uint8_t *starts;  /* per item: how often a slot has started it */
-    uint8_t *charged; /* per item: how many attempts failed on it */
+    uint8_t *charged; /* per item: how many failed attempts were charged to it */
     uint8_t *sends;
     uint64_t failed, succeeded, cancelled, retries, firsts, hedged_items;
     uint32_t largest_chunk;
@@ -223,7 +223,7 @@ struct sim_event {
 void sim_at(struct sim_world *w, double delay_s, enum sim_event_kind kind, void *what, uint32_t a, uint32_t b);
 void sim_broken(struct sim_world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void sim_trace(struct sim_world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Adds processor time to this turn of the coordinator. Requests of this turn are sent after this time. */
+/* Adds processor time to this turn of the coordinator. Requests of this turn are sent when this time has passed. */
 void sim_spend(struct sim_world *w, double seconds);
 uint64_t sim_hash(uint64_t a, uint64_t b, uint64_t c);
 double sim_unit(uint64_t hash);
@@ -244,7 +244,7 @@ void workers_event(struct sim_world *w, const struct sim_event *ev);
 void call_new(struct sim_world *w, struct sched_attempt *a);
 void call_hang_up(struct sim_world *w, struct sim_call *call);
 void call_unref(struct sim_call *call);
-/* Call it when the shell has finished with the call. */
+/* The shell calls this when it has finished with the call. */
 void call_forget(struct sim_world *w, struct sim_call *call);
 /* Returns whether the worker has the task. */
 bool worker_has(const struct sim_world *w, const struct sim_worker *worker, unsigned task);

@@ -1,5 +1,5 @@
-# Runs a mix of jobs and failures for a long time, in slices. After each slice nothing may be left over. SOAK_S and
-# SOAK_SLICE_S are seconds; SOAK_ARGS: other options of tests/soak/run.
+# Runs a mix of jobs and failures for a long time, in slices. After each slice, no job, memory, descriptor or process
+# may be left over. SOAK_S and SOAK_SLICE_S are seconds; SOAK_ARGS: other options of tests/soak/run.
 SOAK_S       ?= 3600
 SOAK_SLICE_S ?= 120
 .PHONY: soak

@@ -1,8 +1,8 @@
 """The jobs of a soak: each kind is a function that posts one job to a coordinator and checks the answer.
 
 A kind gets a Client and returns nothing. It raises AssertionError if an answer is wrong. The Client counts the accepted
-jobs. If the head of an answer came with the header Fantail-Job, the job was certainly accepted. If the client gave up
-before the head came, the job may have been accepted.
+jobs. If the client received the header Fantail-Job, the job was certainly accepted. If the client gave up before it
+received the head of the answer, the job may have been accepted.
 """
 import http.client
 import json
@@ -158,7 +158,7 @@ def hung_up(client):
 
 
 def half_uploaded(client):
-    """The client goes away in the middle of its body."""
+    """The client closes the connection in the middle of its body."""
     with socket.create_connection(("127.0.0.1", client.port), timeout=TIMEOUT_S) as s:
         client.perhaps += 1
         s.sendall(b"POST /v1/jobs?task=square HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
