@@ -76,7 +76,7 @@ static inline struct http_call *last_call(void)
     return fake_calls[fake_calls_n - 1];
 }
 
-/* The value of a header of the request; NULL: it was not sent. */
+/* Returns the value of a header of the request, or NULL if the header was not sent. */
 static inline const char *call_sent_header(const struct http_call *call, const char *name)
 {
     size_t len = strlen(name);

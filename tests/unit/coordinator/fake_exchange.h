@@ -13,7 +13,7 @@
 struct http_exchange {
     const char *accept, *content_type, *query_task; /* of the request; NULL: absent */
     const char *id;                                 /* the part of the path that matched {id} */
-    const char *query[8];                           /* further query arguments: a name, then its value */
+    const char *query[8];                           /* further query parameters: a name, then its value */
     const char *prefer, *idempotency_key, *last_event_id;
     unsigned more_keys; /* further headers Idempotency-Key */
     const struct http_exchange_ops *ops;
@@ -180,7 +180,7 @@ static inline void exchange_send_text(struct http_exchange *x, const char *text)
     cr_assert_eq(exchange_send(x, text, strlen(text)), strlen(text));
 }
 
-/* Sends so many bytes of lines, or a few more. Returns how many bytes were accepted. */
+/* Sends lines until they have at least `bytes` bytes. Returns how many bytes were accepted. */
 static inline size_t exchange_send_lines(struct http_exchange *x, size_t bytes)
 {
     struct buf body = {0};
@@ -195,7 +195,7 @@ static inline void exchange_end_body(struct http_exchange *x)
     if (!http_exchange_answered(x)) x->ops->body_end(x);
 }
 
-/* Pulls the ready part of a streamed answer, at most this many bytes at a time. True if the answer has ended. */
+/* Pulls the ready part of a streamed answer, at most `cap` bytes at a time. Returns whether the answer has ended. */
 static inline bool exchange_pull(struct http_exchange *x, size_t cap)
 {
     while (x->streaming) {

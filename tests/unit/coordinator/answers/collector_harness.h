@@ -1,4 +1,4 @@
-/* Collectors for tests: their answers are lines that tell their index, and their spill is in memory. */
+/* Collectors for tests. Each answer is a line with the index of its item, and the spill is in memory. */
 #ifndef FANTAIL_TEST_COLLECTOR_HARNESS_H
 #define FANTAIL_TEST_COLLECTOR_HARNESS_H
 
@@ -47,7 +47,7 @@ static inline struct collector *collector(enum collector_order order, size_t cap
     return collector_new(&config);
 }
 
-/* Lines with the index of their item: "7\n". */
+/* Adds the answers of n items. Each line is the index of its item, such as "7\n". */
 static inline enum collector_status add(struct collector *c, uint64_t first, size_t n)
 {
     static char lines[1 << 20];

@@ -4,7 +4,7 @@
 #include "unit/leaks.h"
 
 struct seen {
-    struct buf text; /* everything that was reported, in one form */
+    struct buf text; /* everything that the reader reported, as text */
     uint64_t values, errors, calls;
     uint64_t done, costs, starting;
     struct chunk_cost cost;
@@ -123,7 +123,8 @@ static void add_times(struct buf *b, const char *text, unsigned times)
     while (times--) buf_add_str(b, text);
 }
 
-/* Feeds the bytes in pieces. Returns how many bytes were taken before the reader refused; all of them if it did not. */
+/* Feeds the bytes in pieces. Returns how many bytes the reader took before it refused a piece, or all of them if it
+ * refused none. */
 static size_t feed_in_pieces(struct answer_reader *r, const struct buf *bytes, size_t piece)
 {
     for (size_t at = 0; at < bytes->len; at += piece) {

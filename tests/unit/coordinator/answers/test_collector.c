@@ -1,4 +1,4 @@
-/* Each answer goes out once, in its turn. */
+/* The collector gives out each answer exactly once, in the chosen order. */
 #include "unit/coordinator/answers/collector_harness.h"
 
 Test(collector, nothing_goes_out_before_its_turn)
@@ -76,7 +76,7 @@ Test(collector, a_million_equal_errors_cost_one_line)
     assert_empty_and_free(c);
 }
 
-/* Chunks finish in random order, in pieces of random size. */
+/* Adds the answers of chunks in random order and in pieces of random size, and checks what the collector gives out. */
 static void shuffle_through(enum collector_order order, size_t cap)
 {
     enum { CHUNKS = 200, CHUNK = 100 };

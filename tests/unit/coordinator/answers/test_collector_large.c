@@ -1,4 +1,5 @@
-/* Large lines are taken with their memory. They are spilled in parts, and are mapped to be read. */
+/* The collector takes over the memory of a large line. It spills the line in parts, and maps the spilled line to read
+ * it. */
 #include "unit/coordinator/answers/collector_harness.h"
 
 static char *spill_map(void *ctx, uint64_t offset, size_t len)
@@ -15,7 +16,7 @@ static void spill_unmap(void *ctx, uint64_t offset, char *bytes, size_t len)
     spill->maps--;
 }
 
-/* No code may use the bytes in the spill any more. */
+/* Empties the spill. No mapping of its bytes may be left. */
 static void spill_empty(void *ctx)
 {
     struct spill *spill = ctx;
@@ -76,7 +77,7 @@ static struct collector *collector_with_maps(enum collector_order order, struct 
                                                               .ctx = spill}});
 }
 
-/* Adds one line of LARGE_BYTES, which is filled with a letter that belongs to its index. */
+/* Adds one line of LARGE_BYTES. The letter that fills the line depends on its index. */
 static void add_large(struct collector *c, uint64_t index)
 {
     struct buf line = {0};
@@ -109,7 +110,7 @@ static void large_lines_go_to_the_spill_and_back(enum collector_order order)
     static struct spill spill;
     spill = (struct spill){0};
     struct collector *c = collector_with_maps(order, &spill);
-    uint64_t first = order == COLLECT_INPUT_ORDER ? 1 : 0; /* in input order, item 0 is missing at first */
+    uint64_t first = order == COLLECT_INPUT_ORDER ? 1 : 0; /* in input order, the test adds item 0 last */
     for (uint64_t i = first; i < 3; i++) {
         add_large(c, i);
         if (i > 0) cr_assert(collector_spills(c), "only a part was written");

@@ -13,8 +13,8 @@ Test(collector_memory, completion_order_spills_what_nobody_reads)
     assert_empty_and_free(c);
 }
 
-/* Many jobs whose readers take no answers. One after the other adds a few lines, again and again. Besides its share,
- * each job holds the answers that go out next, and the bookkeeping of those in its file. */
+/* Many jobs add a few lines in turn, again and again, while no reader takes answers. Besides its share, each job holds
+ * the answers that are next to be read, and the records of the answers in its file. */
 static void fill_shared(enum collector_order order)
 {
     enum { JOBS = 100, LINES = 8 };

@@ -148,7 +148,7 @@ Test(fold, only_about_so_many_bytes_are_folded_at_once)
 {
     struct setting s;
     begin(&s, REDUCE_COUNT, "/tmp");
-    /* Each line is an answer run of its own, because the next index is missing at first. */
+    /* Each line is an answer run of its own, because the line of the next index is added later. */
     for (uint64_t i = 0; i < 100; i += 2) put(&s, i, "{\"value\":1}\n");
     for (uint64_t i = 1; i < 100; i += 2) put(&s, i, "{\"value\":1}\n");
     unsigned calls = 0;

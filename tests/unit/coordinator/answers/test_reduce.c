@@ -3,7 +3,8 @@
 #include "coordinator/answers/reduce.h"
 #include "unit/leaks.h"
 
-/* Adds a value in steps of `step` bytes. Each step gets the value at another address. Returns the number of steps. */
+/* Adds a value in steps of `step` bytes, and returns the number of steps. At each step the value is at another
+ * address. */
 static unsigned add(struct reduction *r, uint64_t index, const char *value, size_t len, size_t step)
 {
     for (unsigned n = 1;; n++) {
@@ -17,7 +18,7 @@ static unsigned add(struct reduction *r, uint64_t index, const char *value, size
     }
 }
 
-/* Reduces the values, up to NULL, and compares the text of the result. */
+/* Reduces the values of a list that ends with NULL, and compares the text of the result. */
 static void expect_in_steps(enum job_reduce kind, const char *const *values, const char *expected, size_t step)
 {
     struct reduction r;
@@ -159,7 +160,8 @@ Test(reduce, long_numbers_are_added_as_if_they_were_short)
     buf_add_str(&ones, "0.1");
     for (int i = 0; i < 2000; i++) buf_add_char(&ones, '0');
     expect(REDUCE_SUM, VALUES(buf_cstr(&ones), "0.2"), "0.30000000000000004");
-    /* 2^53 + 1 is in the middle between two doubles. The bytes after it decide, however far away they are. */
+    /* 2^53 + 1 is in the middle between two doubles. The digits after it decide the rounding, however far away they
+     * are. */
     buf_add_str(&tie, "9007199254740993.");
     for (int i = 0; i < 2000; i++) buf_add_char(&tie, '0');
     buf_add(&above, tie.data, tie.len);

@@ -10,7 +10,7 @@ static bool keep_error(void *data, uint64_t index, const char *line, size_t len)
     return buf_addf(data, "%llu=%.*s;", (unsigned long long)index, (int)len - 1, line);
 }
 
-/* Writes the lines with `room` bytes per call and compares everything that was written. */
+/* Writes the results with `room` bytes per call, and compares the whole output. */
 static void expect(enum result_format format, uint64_t first, size_t room, const char *wanted, const char *errors)
 {
     struct result_writer w;
@@ -97,7 +97,7 @@ Test(result_writer, a_line_of_many_items_says_how_many)
 
 Test(result_writer, the_end_of_the_only_line_is_not_searched)
 {
-    /* A newline that is found in the line would cut it off. */
+    /* If the writer searched for the end of the line, it would cut the line off at this newline. */
     static const char line[] = "{\"value\":\"a\nb\"}\n";
     struct result_writer w;
     char out[200];

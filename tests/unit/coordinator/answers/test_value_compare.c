@@ -1,5 +1,5 @@
-/* The order of JSON values by their meaning. Each list is in ascending order. Each value is compared with each other
- * value. */
+/* The order of JSON values by their meaning. Each list is in ascending order, and each of its values is compared with
+ * all others. */
 #include <criterion/criterion.h>
 
 #include "coordinator/answers/value_compare.h"

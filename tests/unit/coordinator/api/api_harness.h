@@ -1,4 +1,4 @@
-/* A request about a durable job, without HTTP and a database. */
+/* Makes a request about a durable job, without HTTP and without a database. */
 #ifndef FANTAIL_TEST_API_HARNESS_H
 #define FANTAIL_TEST_API_HARNESS_H
 
@@ -53,7 +53,7 @@ static inline void desk_over(struct desk *d)
     assert_no_leaks();
 }
 
-/* The one watch of the desk has its next turn after this time. */
+/* Lets this time pass for the only watch of the desk, and runs its next turn. */
 static inline void tick(struct desk *d, uint64_t after_ns)
 {
     struct list_link *first = list_next(&d->c.watches.all, NULL);

@@ -173,7 +173,7 @@ Test(api_durable, news_that_comes_while_the_store_is_asked_is_not_lost)
     struct desk d;
     struct fake_job *j = begin_wait(&d, "60");
     job_watches_poke(&d.c.watches, ID);
-    job_watches_poke(&d.c.watches, ID); /* the call that is open may be older than this */
+    job_watches_poke(&d.c.watches, ID); /* the open call may have read the job before this poke */
     cr_assert(fake_store_step(d.store));
     j->job.state = STORED_SUCCEEDED;
     fake_store_run(d.store);
@@ -214,7 +214,7 @@ Test(api_durable, a_client_that_waits_gets_the_results)
     desk_over(&d);
 }
 
-/* The job is committed in every case. */
+/* In every case the job has already been committed. */
 Test(api_durable, a_client_that_waited_long_enough_gets_202)
 {
     for (unsigned how = 0; how < 4; how++) {

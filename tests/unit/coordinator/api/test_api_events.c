@@ -3,7 +3,7 @@
 
 #include "unit/coordinator/api/api_harness.h"
 
-/* A client asks for the events of a job, and names the last one that it knows. */
+/* Adds a job and requests its events. `last_id` is the id of the last event that the client knows. */
 static struct fake_job *begin(struct desk *d, enum stored_state state, const char *last_id)
 {
     desk_init(d);

@@ -11,7 +11,7 @@
 
 #define FILE_NAME "services/coordinator/api/openapi.json"
 
-/* The coordinator refuses these options always, because tasks cannot reduce yet. */
+/* The coordinator always refuses these options, because a task cannot reduce values yet. */
 static const char *const refused[] = {"reduce.task", "reduce.fan_in"};
 
 static cJSON *document;
@@ -132,8 +132,8 @@ static void check_type(const struct field *f, const cJSON *schema)
     }
 }
 
-/* If the document has a default, it must be that of jobspec_init(). An option with a type of one value needs one,
- * except where the option is required, or its absence means something else. */
+/* If the document has a default, it must be that of jobspec_init(). If the type of an option has only one value, the
+ * option must have a default. Exceptions are required options, and options whose absence means something else. */
 static void check_default(const struct field *f, const cJSON *schema)
 {
     const cJSON *is = get(schema, "default");

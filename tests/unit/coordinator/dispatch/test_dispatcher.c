@@ -14,7 +14,7 @@
 
 #define FOUR "{\"task\":\"echo\",\"items\":[1,2,3,4],\"chunk_size\":4,\"hedge\":{\"enabled\":false}}"
 
-/* A dispatcher between a job and a worker, both played by the test. */
+/* A dispatcher between a job and a worker. The test plays the job and the worker. */
 struct post {
     uv_loop_t loop;
     struct jobs_config config;
@@ -168,7 +168,8 @@ Test(dispatcher, more_answers_than_items_end_the_call_and_change_nothing)
     post_over(&p);
 }
 
-/* How a call ends, after an answer with this status and these lines. */
+/* The lines and the status of an answer, how its HTTP call ends, and which end the dispatcher must report to the
+ * scheduler. */
 static const struct ending {
     const char *name, *lines;
     enum http_call_outcome outcome;
@@ -257,7 +258,7 @@ Test(dispatcher, the_slots_that_a_worker_says_are_used_and_why_it_cannot_be_reac
     post_over(&p);
 }
 
-/* The names in an answer: of this attempt, of another one, or none; and whether the connection was kept. */
+/* The names of the chunk and the attempt in an answer, and whether the call used a kept connection. */
 struct naming {
     const char *chunk, *attempt; /* "": as in the request; NULL: the header is missing */
     bool kept;
@@ -300,7 +301,7 @@ Test(dispatcher, an_answer_is_taken_only_for_the_attempt_that_it_names)
         {.chunk = "", .kept = true, .closed = true},
         {.attempt = "", .kept = true, .closed = true},
         {.kept = true, .closed = true},
-        {.accepted = true, .closed = true}, /* a new connection: perhaps to a worker of an older version */
+        {.accepted = true, .closed = true}, /* after a new connection, the worker may be of an older version */
     };
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) check_naming(&cases[i], i);
 }
@@ -324,7 +325,7 @@ Test(dispatcher, a_worker_that_rejects_the_token_is_probed_with_a_call_that_need
     post_over(&p);
 }
 
-/* The worker is asked for its tasks once more, and says these. */
+/* Waits until the dispatcher has asked the worker for its tasks once more, and answers with these tasks. */
 static void expect_asked(struct post *p, unsigned calls_before, const char *tasks)
 {
     while (fake_calls_n == calls_before) uv_run(&p->loop, UV_RUN_ONCE);

@@ -259,7 +259,7 @@ Test(endpoints, a_worker_that_registers_is_there_whatever_the_name_server_says)
     cr_assert_eq(registered(&e, "10.0.0.2:8081", false, 2), LEASE_RENEWED);
     cr_assert_eq(c.others, 1);
 
-    /* The name server still lists a worker that has said goodbye. */
+    /* The name server still lists a worker that has ended its registration. */
     cr_assert_eq(registered(&e, "10.0.0.1:8081", true, 3), LEASE_LEFT);
     cr_assert_eq(e.count, 2);
     expect_changes(&e, &c, both.nodes, 0, 0);

@@ -29,7 +29,7 @@ static enum lease_verdict leave(struct leases *l, const char *id, const char *ad
     return leases_register(l, &r, now, &terms);
 }
 
-/* Lets time pass as a loop does, and returns how many leases ended. */
+/* Runs the timers of the leases from `from` to `to`, and returns how many leases ended. */
 static unsigned pass(struct leases *l, uint64_t from, uint64_t to)
 {
     struct registration ended;
@@ -64,7 +64,7 @@ Test(leases, an_owner_that_was_stopped_gives_up_nobody)
     cr_assert_eq(come(&l, "a", "10.0.0.1:1", 1), LEASE_NEW);
     cr_assert_eq(come(&l, "b", "10.0.0.2:1", 1), LEASE_NEW);
     cr_assert_eq(pass(&l, 1, 2 * SECOND), 0);
-    /* Stopped for an hour. The tick may come first, or a renewal. */
+    /* The process was stopped for an hour. After that, either the tick or a renewal comes first. */
     cr_assert_eq(pass(&l, 3602 * SECOND, 3604 * SECOND), 0);
     cr_assert_eq(come(&l, "a", "10.0.0.1:1", 3604 * SECOND), LEASE_RENEWED);
     cr_assert_eq(come(&l, "a", "10.0.0.1:1", 7204 * SECOND), LEASE_RENEWED);

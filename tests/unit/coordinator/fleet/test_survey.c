@@ -1,4 +1,4 @@
-/* When each worker is asked for its tasks, and when a question is answered. */
+/* The survey: when it asks each worker for its tasks, and when it answers a question of a job. */
 #include "coordinator/fleet/survey.h"
 
 #include "protocol/protocol.h"
@@ -16,11 +16,11 @@ struct fleet {
     struct endpoint at[WORKERS_MAX];
     struct survey_worker *w[WORKERS_MAX];
     unsigned n, said;
-    const struct task_list *has; /* by the one that spoke last */
+    const struct task_list *has; /* the tasks of the worker that reported last */
     uint64_t worker_id;
     unsigned answered; /* questions */
     bool ok;
-    const char *wants; /* of a question; NULL: it waits for all */
+    const char *wants; /* the task that a question is about; NULL: the question waits for all workers */
 };
 
 static void said(void *owner, const struct task_list *has, uint64_t worker_id)

@@ -1,4 +1,4 @@
-/* Used by the tests of the splitter. */
+/* Feeds bodies to the splitter in its tests. */
 #ifndef FANTAIL_TESTS_UNIT_COORDINATOR_ITEMS_SPLITTER_HARNESS_H
 #define FANTAIL_TESTS_UNIT_COORDINATOR_ITEMS_SPLITTER_HARNESS_H
 
@@ -8,7 +8,7 @@
 
 #define WHOLE SIZE_MAX
 
-/* Feeds the body in pieces, each with its own allocation, and finishes. */
+/* Feeds the body to the splitter in pieces, and ends the body. Each piece has its own allocation. */
 static inline enum split_status split_into(struct splitter *s, enum split_format format, const char *body, size_t len,
                                            size_t piece)
 {

@@ -1,7 +1,7 @@
 #include "unit/coordinator/items/splitter_harness.h"
 #include "unit/json_suite.h"
 
-/* Takes whole items from the front, like the coordinator. */
+/* Removes whole items from the front, as the coordinator does. */
 static void take_items(struct splitter *s, size_t bytes, uint64_t count)
 {
     buf_drop_front(&s->items, bytes);
@@ -73,7 +73,7 @@ Test(splitter, lines_of_json_are_items_whatever_ends_them)
     assert_no_leak();
 }
 
-/* Long lines that come in pieces are read by other code than short ones; the items must be the same. */
+/* The code that reads long lines in pieces differs from the code for short lines. Both must find the same items. */
 Test(splitter, long_lines_are_the_same_items_whatever_the_pieces_and_the_guess)
 {
     static const char *const shapes[][2] = {{"\"%s\"\n", "\"%s\"\n"},
@@ -134,8 +134,8 @@ Test(splitter, a_long_line_that_is_no_json_is_refused_at_its_place)
     buf_release(&body);
 }
 
-/* Feeds the start of a line, without its newline. The fault must be found now. If it were found only at the end of a
- * long line, all other requests would have to wait. */
+/* Feeds the start of a line, without its newline. The splitter must find the fault already here. If it found faults
+ * only at the end of a long line, all other requests would have to wait. */
 static void expect_fault_before_the_end(enum split_format format, const char *start, uint64_t offset)
 {
     for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {

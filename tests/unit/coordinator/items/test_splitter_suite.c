@@ -3,7 +3,7 @@
 #include "unit/coordinator/items/splitter_harness.h"
 #include "unit/json_suite.h"
 
-/* Checks the result of each format for one case. `valid` says whether the case is valid JSON. */
+/* Checks whether this format accepts the body, and which item it finds, for each size of pieces. */
 static void check_body(const char *name, enum split_format format, const struct buf *body, bool accepted,
                        const char *item, size_t item_len)
 {
@@ -27,7 +27,7 @@ static void check_case(const char *name, char verdict, const char *data, size_t 
     size_t offset;
     const char *why;
     bool valid = json_valid(data, len, &offset, &why), one_line = !memchr(data, '\n', len);
-    /* The expected item: without white space around it and without line breaks in it. */
+    /* The expected item has no white space around it and no line breaks in it. */
     struct buf item = {0}, body = {0};
     size_t begin = 0, end = len;
     while (begin < end && strchr(" \t\r\n", data[begin]) && data[begin]) begin++;
@@ -42,7 +42,7 @@ static void check_case(const char *name, char verdict, const char *data, size_t 
     /* A case with only white space makes an empty array, which is valid. */
     if (begin < end) check_body(name, SPLIT_JOB, &body, valid, item.data, item.len);
 
-    /* At the start of a body, a byte order mark is passed over. */
+    /* The splitter skips a byte order mark at the start of a body. */
     bool marked = has_utf8_mark(data, len);
     buf_clear(&body);
     buf_add(&body, data, len);

@@ -19,7 +19,7 @@ struct stage {
     uv_loop_t loop;
     struct jobs_config config;
     struct worker_fleet fleet;
-    struct endpoint endpoint; /* of the fleet, once stage_has_worker() was called */
+    struct endpoint endpoint; /* the endpoint of the fleet, after stage_has_worker() was called */
     struct survey_worker *asked;
     struct scheduler_timing turn;
     struct jobs jobs;
@@ -130,7 +130,7 @@ static inline void stage_init(struct stage *s)
     jobs_init(&s->jobs, &s->loop);
 }
 
-/* There is an address, so that a job asks there for its tasks; the scheduler may send to it. */
+/* Adds the address of a worker. A job asks this address for its tasks, and the scheduler may send to it. */
 static inline void stage_has_worker(struct stage *s)
 {
     s->endpoint = (struct endpoint){.url = (char *)"http://worker"};

@@ -1,4 +1,4 @@
-/* In each state, a job is cancelled, or its client closes the connection. */
+/* A job is cancelled, or its client closes the connection, in each state of the job. */
 #include "unit/coordinator/job/job_harness.h"
 
 #define STREAM "application/x-ndjson"

@@ -1,5 +1,5 @@
-/* Freed memory goes back to the kernel at the right times. The functions of the heap are replaced by ones that only
- * count. */
+/* Freed memory goes back to the kernel at the right times. The test replaces the functions of the heap by functions
+ * that only count. */
 #include <malloc.h>
 
 #include "unit/coordinator/job/job_harness.h"

@@ -149,7 +149,7 @@ Test(submission, items_without_a_task_are_kept_up_to_a_limit)
     stage_over(&s);
 }
 
-/* A job of lines that runs, with `bytes` sent. Returns how many of them it took. */
+/* Starts a job and sends `bytes` of its lines. Returns how many of these bytes the job accepted. */
 static size_t upload(struct stage *s, struct http_exchange *x, size_t bytes)
 {
     *x = (struct http_exchange){.content_type = "application/x-ndjson", .query_task = "echo"};

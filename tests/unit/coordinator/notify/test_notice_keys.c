@@ -14,7 +14,7 @@ static bool read_keys(struct notice_keys *k, const char *text)
     return ok;
 }
 
-/* The first one is the example that the libraries of Standard Webhooks are tested with. */
+/* The first secret and its signature are an example from the tests of the libraries of Standard Webhooks. */
 Test(notice_keys, a_notice_is_signed_with_each_secret)
 {
     struct notice_keys k;

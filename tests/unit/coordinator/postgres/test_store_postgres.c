@@ -29,7 +29,7 @@ static void wait_for(const struct shop *s, const char *sql, long wanted)
     cr_assert_eq(ask(s, sql), wanted, "%s", sql);
 }
 
-/* Lets the store of `s` reach its server through the proxy only. */
+/* Opens the store of `s` so that it reaches its server only through the proxy. */
 static void open_through(struct shop *s, struct cutting_proxy *p)
 {
     char port[16];
@@ -76,8 +76,8 @@ Test(store_postgres, one_coordinator_at_a_time_has_a_job)
     assert_no_leaks();
 }
 
-/* After a failover, the new server may lack the last commits of the old one. Then the database gives the same fence a
- * second time. */
+/* After a failover, the new server may lack the last commits of the old server. Then the database may give out the same
+ * fence a second time. */
 Test(store_postgres, a_fence_of_a_lost_claim_is_no_lease)
 {
     struct shop a, b;
@@ -160,7 +160,7 @@ Test(store_postgres, a_commit_that_did_not_arrive_is_carried_out_again)
     lose_a_commit(CUT_COMMIT);
 }
 
-/* Nobody knows whether the database has committed. */
+/* The connection is lost at a commit, so the store cannot know whether the database has committed. */
 Test(store_postgres, a_submission_in_doubt_is_answered_and_answers_in_doubt_wait)
 {
     struct shop s;
@@ -207,7 +207,7 @@ Test(store_postgres, a_connection_that_was_lost_while_idle_costs_no_call)
     assert_no_leaks();
 }
 
-/* What a coordinator of schema 2 does to claim the first pending job, and to end it. */
+/* The statements by which a coordinator of schema 2 claims the first pending job and ends it. */
 #define OLD_CLAIM                                                                                                      \
     "WITH j AS (UPDATE fantail.job SET state = 'running', fence = fence + 1 WHERE seq = (SELECT seq FROM fantail.job"  \
     " WHERE state = 'pending' ORDER BY priority DESC, id LIMIT 1) RETURNING seq) SELECT count(*) FROM j"

@@ -125,7 +125,7 @@ Test(answer_index, what_was_read_takes_no_more_memory)
     assert_no_leaks();
 }
 
-/* If adding a range took time in proportion to the number of ranges, this test would not end. */
+/* If the time to add a range grew in proportion to the number of ranges, this test would exceed its time limit. */
 Test(answer_index, many_ranges_in_a_bad_order)
 {
     enum { N = 300000, STEP = 618037 };
@@ -145,7 +145,7 @@ Test(answer_index, many_ranges_in_a_bad_order)
 enum { ITEMS = 400 };
 
 struct model {
-    struct answer_span of[ITEMS]; /* of each item; n is 0: there is none */
+    struct answer_span of[ITEMS]; /* the answer of each item; if n is 0, there is none */
 };
 
 static void put(struct model *m, const struct answer_span *s)
@@ -161,7 +161,7 @@ static void put(struct model *m, const struct answer_span *s)
     }
 }
 
-/* Makes a block of ranges that do not overlap, in any order, and adds it to both. */
+/* Makes a block of ranges without overlaps, in any order, and adds the block to the index and to the model. */
 static void add_random_block(struct random_source *rng, struct answer_index *ix, struct model *m, uint64_t number)
 {
     struct block_range ranges[ITEMS];

@@ -86,7 +86,8 @@ Test(block_cache, blocks_that_nobody_is_known_to_need_take_little_room)
     assert_no_leaks();
 }
 
-/* Otherwise a reader whose answers come in turn from two large blocks would read a block for each line. */
+/* If the cache had room for only one of two large blocks, a reader that needs lines of both in turn would read a block
+ * for each line. */
 Test(block_cache, two_blocks_that_are_needed_have_room_in_any_case)
 {
     struct block_cache c = {0};

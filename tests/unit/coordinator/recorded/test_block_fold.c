@@ -110,7 +110,7 @@ Test(block_fold, values_are_folded_in_the_order_of_their_items)
         spread(&s, seed, &wanted);
         expect(&s, REDUCE_CONCAT, 0, SIZE_MAX, buf_cstr(&wanted));
         expect(&s, REDUCE_CONCAT, 0, 80, buf_cstr(&wanted));
-        expect(&s, REDUCE_CONCAT, 10, 100, buf_cstr(&wanted)); /* the index forgets again and again */
+        expect(&s, REDUCE_CONCAT, 10, 100, buf_cstr(&wanted)); /* the index forgets ranges again and again */
         shelf_release(&s);
         buf_release(&wanted);
     }

@@ -178,7 +178,7 @@ Test(results_reader, a_running_job_is_followed_until_its_end)
     desk_over(&d);
 }
 
-/* If this coordinator records no answers of the job, the reader asks the store less often after a while. */
+/* If this coordinator records no answers of the job, the reader asks the store about once a second. */
 Test(results_reader, the_store_is_asked_regularly_and_not_all_the_time)
 {
     struct desk d;

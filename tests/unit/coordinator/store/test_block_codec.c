@@ -83,7 +83,7 @@ Test(block_codec, every_flipped_bit_and_every_cut_is_noticed)
             why = NULL;
             bool ok = part == 0 ? block_ranges_decode(data, bytes[0].len, &back, &why)
                                 : block_lines_decode(&c, data, bytes[1].len, &lines, &why);
-            /* A changed bit of a zstd header may have no meaning. Then the lines are still right. */
+            /* A changed bit of a zstd header may have no meaning. The decoded lines must then be right. */
             if (ok) cr_assert(part == 1 && lines.len == b.lines.len && !memcmp(lines.data, b.lines.data, lines.len));
             if (!ok) cr_assert_not_null(why);
             buf_clear(&lines);
@@ -103,7 +103,7 @@ Test(block_codec, every_flipped_bit_and_every_cut_is_noticed)
     assert_no_leaks();
 }
 
-/* Ranges that the encoder would not write, with a right checksum. */
+/* Checks that ranges which the encoder would not write are refused, although their checksum is right. */
 static void assert_refused(const char *bytes, size_t len)
 {
     const char *why;

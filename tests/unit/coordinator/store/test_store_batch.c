@@ -7,7 +7,7 @@
 #include "unit/coordinator/store/power_vfs.h"
 #include "unit/coordinator/store/store_harness.h"
 
-/* Another connection, which holds the lock of the writer so that calls gather in the queue. */
+/* Opens another connection, which holds the writer's lock, so that calls accumulate in the queue. */
 static sqlite3 *hold(struct shop *s)
 {
     sqlite3 *other;
@@ -86,7 +86,7 @@ Test(store_batch, if_one_call_fails_the_others_take_effect)
     struct store_call *calls[N];
     shop_init(&s);
     shop_open(&s);
-    /* This statement fails and rolls the whole transaction back, as a full disk does. */
+    /* The trigger makes a statement fail and rolls back the whole transaction, as a full disk does. */
     cr_assert_eq(sqlite3_open(s.path, &other), SQLITE_OK);
     sqlite3_busy_timeout(other, 60000);
     cr_assert_eq(sqlite3_exec(other,

@@ -2,7 +2,7 @@
 #include "unit/coordinator/store/power_vfs.h"
 #include "unit/coordinator/store/store_harness.h"
 
-/* Starts ADD_BLOCK again, as after a lost reply, and returns the number of the block. */
+/* Repeats the ADD_BLOCK call, as after a lost reply, and returns the number of the block. */
 static uint64_t add_again(struct shop *s, struct store_call *c, uint64_t after)
 {
     c->again = true;

@@ -1,6 +1,6 @@
 /*
  * Power cuts and failing disks. The workload is a few jobs, each of which goes through the same steps. After every
- * fault, the store has each step that was reported as done. It has the next step as a whole or not at all. It has
+ * fault, the store must have each step of a job that was reported as done. It may also have the whole next step, and
  * nothing else.
  */
 #include <sqlite3.h>
@@ -14,7 +14,7 @@
 
 enum step { ADD, ADD_ITEMS, ACCEPT, CLAIM, ADD_VALUES, END, STEPS };
 
-/* The number of reported steps of each job. */
+/* How many steps of each job were reported as done. */
 static _Atomic unsigned reported[JOBS];
 
 static struct store_call *call_for(struct shop *s, unsigned job, enum step step)
@@ -38,8 +38,8 @@ static struct store_call *call_for(struct shop *s, unsigned job, enum step step)
     }
 }
 
-/* Returns how many steps the opened store shows. Opening has removed a receiving job. Checks that no step is there in
- * part. */
+/* Returns how many steps of the job are in the store, which was opened again. Opening removes a job that is still
+ * receiving. Checks that no step is there in part. */
 static unsigned steps_shown(struct shop *s, unsigned job)
 {
     struct store_call *c = shop_read(s, shop_id(job));
@@ -172,7 +172,7 @@ static void fail_at_each_operation(int rc, bool for_good, enum store_status want
     bool has_failed = true;
     unsigned failed_calls = 0;
     power_vfs_install();
-    /* Every fifth operation is enough, because operations repeat, and each run begins anew. */
+    /* To fail every fifth operation is enough, because the operations of a run repeat. Each run uses a new store. */
     for (unsigned number = 0; has_failed; number += 5) {
         struct shop s;
         shop_init(&s);

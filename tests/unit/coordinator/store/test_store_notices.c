@@ -1,4 +1,4 @@
-/* Notices: the ends of jobs that are to be told to a URL. */
+/* Notices: the ends of jobs that must be POSTed to a URL. */
 #include "unit/coordinator/store/store_harness.h"
 
 static void submit_with_notify(struct shop *s, const char *id)

@@ -1,4 +1,4 @@
-/* Opens stores that the last process left in some state, and files that are refused. */
+/* Opens stores in each state in which a process may leave them, and files that the store must refuse. */
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <signal.h>
@@ -188,7 +188,7 @@ Test(store_open, a_damaged_file_is_refused_and_not_changed)
     for (unsigned i = 0; i < 20; i++) shop_submit(&s, shop_id(i), 0);
     shop_close(&s);
     off_t size = size_of(s.path);
-    /* The schema is on the first page, and the pages of the tables follow the page of auto_vacuum. */
+    /* The first page has the schema, the second page belongs to auto_vacuum, and the pages of the tables follow. */
     int fd = open(s.path, O_RDWR);
     cr_assert_eq(pwrite(fd, zeros, sizeof zeros, (off_t)2 * 4096), sizeof zeros);
     assert_refused(&s, "is damaged");
@@ -255,7 +255,7 @@ Test(store_open, a_damaged_block_is_told_and_the_rest_can_be_read)
     assert_no_leaks();
 }
 
-/* SQLite would go on, and all reported calls would be lost at a restart. */
+/* SQLite would continue to write to the moved file, and a restart would lose all calls that were reported as done. */
 Test(store_open, nothing_is_written_to_a_file_that_was_moved_away)
 {
     char away[200];
@@ -292,7 +292,7 @@ static void start_another(struct store_call *c)
         store_call_free(c);
 }
 
-/* Code that needs several calls starts the next call when a call is done. */
+/* Code that needs several calls starts the next call in the callback of the previous one. */
 Test(store_open, a_call_that_is_started_while_the_store_closes_is_answered)
 {
     struct shop s;
@@ -312,7 +312,7 @@ Test(store_open, a_call_that_is_started_while_the_store_closes_is_answered)
     assert_no_leaks();
 }
 
-/* Whether another process gets the lock that SQLite's readers need. */
+/* Returns whether another process can take the lock that SQLite's readers need. */
 static bool is_readable_elsewhere(const char *path)
 {
     pid_t pid = fork();
@@ -326,7 +326,7 @@ static bool is_readable_elsewhere(const char *path)
     return status == 0;
 }
 
-/* A file that is mapped ends the process by SIGBUS when somebody truncates it. */
+/* If a mapped file is truncated, SIGBUS ends the process. */
 Test(store_open, no_other_file_can_end_the_process_and_no_other_process_reads_the_store)
 {
     char name[200];
@@ -351,7 +351,7 @@ Test(store_open, no_other_file_can_end_the_process_and_no_other_process_reads_th
     assert_no_leaks();
 }
 
-/* A limit of the file size acts as a full disk. */
+/* Limits the size of files, so that a longer write fails as on a full disk. */
 static void limit_files(rlim_t bytes)
 {
     signal(SIGXFSZ, SIG_IGN);

@@ -1,4 +1,4 @@
-/* The result of a job: what its values were reduced to. */
+/* The result of a job whose values are reduced. */
 #include "unit/coordinator/store/store_harness.h"
 
 static void assert_result(struct shop *s, const char *id, const char *wanted)
