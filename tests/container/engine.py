@@ -1,4 +1,4 @@
-"""Used by all container tests: commands, checks and their output."""
+"""Shared by all container tests: runs commands, makes checks, and prints their results."""
 import os
 import subprocess
 import time

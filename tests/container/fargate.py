@@ -1,6 +1,6 @@
-"""Runs the task definitions of deploy/ecs/fantail.yaml as containers, in the order and with the rights of Fargate:
-first the container that writes the secrets, then the service with the same volume. HAProxy stands in for both load
-balancers, and standard output for CloudWatch.
+"""Runs the task definitions of deploy/ecs/fantail.yaml as containers, with the rights that they have on Fargate. First runs
+the container that writes the secrets, then the service with the same volume. HAProxy replaces both load balancers. The test
+reads metrics from standard output, not from CloudWatch.
 """
 import json
 import re
@@ -16,7 +16,7 @@ NAMES = {"AWS::StackName": "fantail", "Cluster": "fantail-made", "WorkerBalancer
 
 
 def resolved(value):
-    """Returns a value of the template as it is in a stack that creates its own cluster."""
+    """Resolves a value of the template. Conditions have the result that they have in a stack that creates its own cluster."""
     if isinstance(value, str):
         return value
     [(function, argument)] = value.items()
@@ -62,7 +62,7 @@ class Task:
 
 
 def show():
-    import test_ecs  # it looks for a YAML reader; if there is none, NO_YAML has the reason
+    import test_ecs  # the module looks for a YAML reader; if there is none, NO_YAML says why
     if not test_ecs.YAML:
         say(f"        skipped: tasks of deploy/ecs: {test_ecs.NO_YAML}")
         return
@@ -86,7 +86,7 @@ def show():
 
 
 def demand_lines(coordinator):
-    """Returns the lines with metrics in the output of the coordinator."""
+    """Returns those lines of the coordinator's output that contain metrics."""
     lines = [json.loads(line) for line in run("docker", "logs", coordinator.container).splitlines()]
     return [line for line in lines if "_aws" in line]
 

@@ -1,5 +1,5 @@
-"""Runs the pods of rendered Kubernetes manifests as containers, with the same user, rights, limits, environment and
-volumes. Services are names on a network, and readiness is checked as a kubelet does it.
+"""Runs the pods of rendered Kubernetes manifests as containers, with the same user, rights, limits, environment and volumes.
+Services are network aliases. Readiness is checked in the way of a kubelet.
 
 Secrets are folders. `Secrets` makes them with the exact commands of docs/deploy-kubernetes.md.
 """
@@ -16,7 +16,7 @@ from engine import PROJECT, ROOT, check, failures, run, say, wait_for
 sys.path.append(ROOT + "/tests/manifests")
 USER = 65532
 IMAGES = {"coordinator": "fantail-coordinator", "worker": "fantail-worker-examples"}
-# Stands in for kubectl: `kubectl create secret` writes files. The commands need nothing else of kubectl.
+# Replaces kubectl: `kubectl create secret` writes files. The commands of the document use nothing else of kubectl.
 KUBECTL = """#!/bin/bash
 case "$*" in *"create secret generic "*) ;; *) exit 0 ;; esac
 while [ "$1" != generic ]; do shift; done
@@ -36,7 +36,7 @@ done
 
 
 def make_secrets(folder):
-    """Runs the commands of the document that make Secrets. Returns the folder of the Secrets."""
+    """Runs those commands of the document that make Secrets. Returns the folder of the Secrets."""
     with open(ROOT + "/docs/deploy-kubernetes.md", encoding="utf-8") as file:
         lines = [line for block in re.findall(r"```console\n(.*?)```", file.read(), re.S) for line in block.split("\n")]
     commands, wanted = [], False
@@ -55,7 +55,7 @@ def make_secrets(folder):
 
 
 def quantity(text):
-    """Returns the bytes of a quantity such as 512Mi."""
+    """Converts a quantity such as 512Mi to bytes."""
     number, unit = re.fullmatch(r"(\d+)(\w*)", str(text)).groups()
     return int(number) * {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}[unit]
 
@@ -68,7 +68,7 @@ class Pods:
         self.started = []
 
     def _files(self, name, source, items, mode):
-        """Makes the files of a volume as a kubelet does: root owns them, and they have the group of the pod."""
+        """Makes the files of a volume as a kubelet does: the owner is root, the group is that of the pod."""
         folder = f"{self.folder}/{len(os.listdir(self.folder))}-{name}"
         os.makedirs(folder)
         os.chmod(folder, 0o755)
@@ -135,12 +135,12 @@ class Pods:
             return False
 
     def demand(self):
-        """Returns the answer of the newest coordinator to /autoscale."""
+        """Returns the demand that the coordinator, which was started last, reports at /autoscale."""
         with urllib.request.urlopen(f"http://{self.address(self.started[-1])}:9080/autoscale", timeout=10) as answer:
             return json.load(answer)["demand"]
 
     def end(self, component, container):
-        """Ends the pod as a kubelet does. Returns the exit status."""
+        """Ends a pod as a kubelet does: with SIGTERM and a grace period. Returns the exit status."""
         grace = self.deployment(component)["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
         run("docker", "stop", "-t", str(grace), container)
         return json.loads(run("docker", "inspect", "-f", "{{.State.ExitCode}}", container))
@@ -152,7 +152,7 @@ class Pods:
 
 def show():
     """Runs the pods that a node would run after `kubectl apply`, with Secrets from the commands of the document."""
-    import test_manifests  # it looks for a program that renders; without one, it has the reason
+    import test_manifests  # the module looks for a YAML reader and kustomize; NO_YAML and NO_KUSTOMIZE say what is missing
     if not (test_manifests.YAML and test_manifests.KUSTOMIZE):
         say(f"        skipped: pods of k8s/: {test_manifests.NO_YAML or test_manifests.NO_KUSTOMIZE}")
         return
@@ -174,8 +174,8 @@ def show():
 
 
 def one_job_by_pods(name, fleet, secrets, tls, token):
-    """Runs 2,000 items while one worker is killed and another worker is ended. Then checks that every pod ends with
-    status 0."""
+    """Runs a job of 2,000 items; meanwhile kills one worker and ends another one with SIGTERM. Then checks that every pod
+    ends with status 0."""
     workers = [fleet.start("worker") for _ in range(3)]
     coordinator = fleet.start("coordinator")
     for component, container in [("worker", w) for w in workers] + [("coordinator", coordinator)]:

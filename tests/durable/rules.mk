@@ -1,4 +1,4 @@
-# Each broken rule of durable jobs is noticed by a unit test (minutes).
+# Breaks each rule of durable jobs; a unit test must notice it. This takes several minutes.
 .PHONY: durable-mutations
 durable-mutations:
 	@tests/durable/mutations --build $(abspath $(BUILD))/tests/durable-mutants

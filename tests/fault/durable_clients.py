@@ -1,12 +1,12 @@
-"""Clients of durable jobs that try again, as the protocol says: to submit again, a client sends the request with the
-same key; to go on reading, it asks for the items after its last line.
+"""Clients of durable jobs that retry as the protocol says. To submit again, a client sends the request with the same key. To
+continue reading, it requests the results after its last line.
 
     client = Client(port, name, task, items)    submits, then follows the results, in its own thread
     client.join()
     client.problem                              None, or what was wrong
 
-The lines must have each item once, in order, with its own value, and then one end line with the right counts. A cut, or
-a 5xx that allows another try, is no problem.
+The lines must contain the value of each item once, in order, and then one end line with the right counts. A cut connection is
+not a problem, and neither is a status of TRIES_AGAIN.
 """
 import http.client
 import json
@@ -17,11 +17,11 @@ READ_BYTES = 65536
 
 
 class Wrong(Exception):
-    """Raised for an answer that is wrong whatever fault there was."""
+    """Raised for an answer that no fault of the network or of a program can excuse."""
 
 
 class Client(threading.Thread):
-    """`answers` has the values of the items. None: each value equals its item."""
+    """Submits a job and reads its results. `answers` are the expected values; None: each value equals its item."""
 
     def __init__(self, port, name, task, items, answers=None, timeout_s=30):
         super().__init__(daemon=True)

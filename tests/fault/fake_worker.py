@@ -1,5 +1,5 @@
-"""A worker that misbehaves in the way that a test asks for. It supports only the HTTP that the coordinator needs, and
-can give false answers.
+"""A fake worker that misbehaves in the way that a test chooses. It supports only the HTTP that the coordinator needs, and can
+give false answers.
 
     fake = FakeWorker(reset_mid_line)      # listens from now on, on fake.port
     fake.requests                          # every chunk that it was sent, in order
@@ -43,8 +43,8 @@ class Request:
         self.send(b"%x\r\n%s\r\n" % (len(data), data))
 
     def names(self):
-        """Returns the headers that name the chunk and the attempt of an answer. Workers of older versions do not send
-        these headers."""
+        """Returns the answer headers that name the chunk and the attempt. Workers of older versions do not send these
+        headers."""
         return f"Fantail-Chunk: {self.chunk}\r\nFantail-Attempt: {self.attempt}\r\n"
 
     def head(self, status="200 OK", content_type="application/x-ndjson", more="", names=None):
@@ -54,7 +54,7 @@ class Request:
                   "Transfer-Encoding: chunked\r\n\r\n")
 
     def values(self, items):
-        """Returns the answer lines of a correct worker with the tasks sleep and echo."""
+        """Returns the answer lines that a correct worker sends for the tasks sleep and echo."""
         return "".join('{"value":%s}\n' % json.dumps(item, separators=(",", ":")) for item in items)
 
     def end_line(self, done=None, end="complete"):
@@ -64,7 +64,7 @@ class Request:
         self.send(b"0\r\n\r\n")
 
     def answer(self, items=None, names=None):
-        """Answers as a correct worker does, unless other values or names are given."""
+        """Answers like a correct worker. `items` replaces the values, `names` the headers that name the chunk."""
         self.head(names=names)
         self.send_chunk(self.values(self.items if items is None else items) + self.end_line())
         self.finish()
@@ -75,7 +75,7 @@ class Request:
                   f"{more}\r\n".encode() + body)
 
     def reset(self):
-        """Resets the connection, as when a process with unread bytes is killed."""
+        """Resets the connection, as the kernel does when a process with unread bytes is killed."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
@@ -186,7 +186,7 @@ def endless_answers(request):
 
 
 def no_answer(request):
-    """Reads the request and answers nothing until the coordinator closes the connection."""
+    """Sends nothing until the coordinator closes the connection."""
     with contextlib.suppress(OSError):
         while not request.fake.closed and request.connection.recv(4096):
             pass
@@ -200,7 +200,7 @@ def silent_after_half(request):
 
 
 def slow(seconds):
-    """Each item takes `seconds`. The chunks run one after another."""
+    """Returns a behaviour in which each item takes `seconds`. All chunks share one slot."""
     def behave(request):
         request.head()
         for item in request.items:
@@ -222,7 +222,8 @@ def answers_then_dies(request):
 
 
 def unasked(names):
-    """Answers correctly, and then answers again with wrong values and with the headers that names(request) returns."""
+    """Returns a behaviour that answers correctly, and then sends a second answer with wrong values and the headers of
+    names(request)."""
     def behave(request):
         request.answer()
         request.answer([-1] * len(request.items), names(request))
@@ -236,7 +237,7 @@ def misnamed(names):
 
 
 def nameless(request):
-    """Answers like a worker of an older version."""
+    """Answers without the headers that name the chunk, like a worker of an older version."""
     request.answer(names="")
 
 
@@ -277,13 +278,13 @@ class FakeWorker:
                     connection.shutdown(socket.SHUT_RDWR)
 
     def deliveries(self):
-        """Returns how often each (chunk, attempt) came. More than once means that something repeated the request
+        """Returns how often each (chunk, attempt) was received. If a count is above 1, something repeated the request
         silently."""
         with self.lock:
             return collections.Counter((r.chunk, r.attempt) for r in self.requests)
 
     def item_deliveries(self):
-        """Returns, for each index of an item, how often this worker was sent the item."""
+        """Returns how often this worker received each item, by the item's index."""
         with self.lock:
             return collections.Counter(r.first + i for r in self.requests for i in range(len(r.items)))
 

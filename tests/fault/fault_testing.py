@@ -1,4 +1,4 @@
-"""Used by all fault tests: fleets that are damaged on purpose, and checks that nothing was lost."""
+"""Shared by all fault tests: damages fleets on purpose, and checks that nothing was lost."""
 import http.client
 import os
 import random
@@ -13,11 +13,12 @@ import fantail_testing as ft  # noqa: E402
 from fake_worker import FakeWorker  # noqa: E402
 from fantail_testing import FantailTest  # noqa: E402
 
-# `make fault` sets FANTAIL_SLOW_TESTS: tests then have their full size, and check times that need an idle machine.
+# `make fault` sets FANTAIL_SLOW_TESTS. Then tests have their full size, and check durations, for which the machine must be
+# idle.
 SLOW = bool(os.environ.get("FANTAIL_SLOW_TESTS"))
 SLOW_REASON = "takes long and measures times: make fault"
 
-# The scheduler gives an ejected worker no attempts for this time. Each further ejection lasts twice as long.
+# The first ejection of a worker lasts this long; each further ejection lasts twice as long as the one before.
 EJECTION_S = 5
 
 
@@ -41,7 +42,7 @@ class FaultTest(FantailTest):
         return fake
 
     def assert_all_right(self, lines, items, status="succeeded"):
-        """Checks that every item has its own value, once and in order, and that there are no other lines."""
+        """Checks that there is one result line for each item, in order, with the item's own value, and no error line."""
         errors = [line for line in lines if line["type"] == "error"]
         self.assertEqual(errors[:3], [], f"{len(errors)} items failed; the end: {lines[-1]}")
         results = [line for line in lines if line["type"] == "result"]
@@ -65,7 +66,7 @@ class FaultTest(FantailTest):
 
 
 class Supervisor:
-    """Restarts each dead worker of a fleet on the same port, as an orchestrator does."""
+    """While the `with` block runs, restarts each dead worker of a fleet on the same port, as an orchestrator does."""
 
     def __init__(self, test, fleet, **worker_options):
         self.test, self.fleet, self.options = test, fleet, worker_options
@@ -122,7 +123,7 @@ class Supervisor:
 
 
 class Monkey(Supervisor):
-    """Damages a random worker every `every_s` seconds: the thread of the supervisor calls hurt(worker)."""
+    """Every `every_s` seconds, the supervisor's thread calls hurt(monkey, worker), which damages a random worker."""
 
     def __init__(self, test, fleet, hurt, every_s=0.2, seed=1, **worker_options):
         super().__init__(test, fleet, **worker_options)
@@ -149,7 +150,8 @@ def kill(monkey, worker):
 
 
 def freeze(seconds):
-    """Stops a worker with SIGSTOP for a while: its connections stay open, but it does not answer."""
+    """Returns a function that stops a worker with SIGSTOP for `seconds`: its connections stay open, but it does not
+    answer."""
     def hurt(monkey, worker):
         worker.send_signal(signal.SIGSTOP)
 

@@ -14,7 +14,7 @@ A = 1
 
 
 class NameServer:
-    """Answers A queries with the addresses of the name, and AAAA queries with none."""
+    """Answers A queries with the addresses of the name, and AAAA queries with no addresses."""
 
     def __init__(self, cache_s=0):
         self.cache_s = cache_s
@@ -28,12 +28,11 @@ class NameServer:
         self.records[name] = list(addresses)
 
     def cached(self, name):
-        """Returns the addresses that programs get now."""
+        """Returns the addresses that a query for this name gets now."""
         return self._look_up(name)
 
     def refill(self):
-        """Replaces all cached answers by the current records, which then stay cached for the whole time of the
-        cache."""
+        """Replaces all cached answers by the current records. These then stay cached for cache_s seconds."""
         self.cache = {name: (time.monotonic(), list(addresses)) for name, addresses in self.records.items()}
 
     def _look_up(self, name):

@@ -1,7 +1,7 @@
-"""Moves this test process to new network and mount namespaces. Children that it starts later are in them too.
+"""Moves this test process to new network and mount namespaces. Its later children are in these namespaces too.
 
     reason = private_network.enter()       # None, or why it is not possible: skip the test with this reason
-    private_network.add_host("10.77.1.2")  # another host with this address; its link can be cut or lose packets
+    host = private_network.Host(1)         # another host, 10.77.1.2; its link can be cut or lose packets
 
 Nothing outside the namespaces is changed, and the namespaces end with the process.
 """
@@ -39,7 +39,7 @@ def enter():
 
 
 class Host:
-    """Another host, with a link to this host. A command with the prefix run_inside runs on the other host."""
+    """Another host, with a link to this host. The words of inside(), before a command, make it run on the other host."""
 
     def __init__(self, number):
         self.number, self.address = number, f"10.77.{number}.2"
@@ -60,7 +60,7 @@ class Host:
         return ["nsenter", "-t", str(self.holder.pid), "-n"]
 
     def enter(self):
-        """Makes a program run on this host: use this function as the preexec_fn of the program."""
+        """Use this as the preexec_fn of a program that is to run on the other host."""
         with open(f"/proc/{self.holder.pid}/ns/net", "rb") as namespace:
             if libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
                 os._exit(126)
@@ -77,7 +77,7 @@ class Host:
                 run("tc", "qdisc", "add", "dev", f"near{self.number}", "root", "netem", "loss", f"{percent}%")
                 return "netem"
         except OSError:
-            pass  # without sch_netem in the kernel, the packet filter can drop packets
+            pass  # the kernel lacks sch_netem, so the packet filter must drop packets
         try:
             run(*self.inside(), "iptables", "-A", "INPUT", *drop)
             run("iptables", "-A", "INPUT", "-i", f"near{self.number}", *drop)
@@ -95,7 +95,7 @@ class Host:
 
 
 def use_resolver(folder, address="127.0.0.1"):
-    """Makes this process and its later children use this name server."""
+    """Makes this process and its later children use the name server at `address`."""
     path = os.path.join(folder, "resolv.conf")
     with open(path, "w", encoding="utf-8") as out:
         out.write(f"nameserver {address}\noptions timeout:1 attempts:1\n")

@@ -1,5 +1,5 @@
-# Runs the fault tests at full size on a release build, and measures times: real processes are killed, stopped,
-# disconnected, or get false answers. `make test` runs shorter versions. FAULT=test_durable_storm runs one file.
+# Runs the fault tests at full size on a release build, with measured durations. The tests kill, stop and disconnect real
+# processes, or send them false answers. `make test` runs shorter versions. FAULT=test_durable_storm runs one file.
 .PHONY: fault
 FAULT ?= test_*
 fault: all

@@ -103,7 +103,7 @@ class Balanced(FaultTest):
         self.assert_all_right(lines, items)
 
     def test_a_drained_worker_behind_it_costs_no_item_and_no_retry(self):
-        """The worker accepts requests until the health checks of HAProxy have found that it is not ready."""
+        """A draining worker accepts requests until the health checks of HAProxy have found that it is not ready."""
         def attempt(delay_s):
             fleet = self.balanced_fleet(2, "--shutdown-delay-s", delay_s)
             items = sleep_items(600, delay_s / 75)  # two thirds of the job run after the delay

@@ -1,4 +1,4 @@
-"""Uploads and answers of 2 GB through real proxies, and the delay of a line."""
+"""Uploads and answers of 2 GB through real proxies, and the time by which a proxy delays a line."""
 import json
 import time
 import unittest
@@ -41,7 +41,7 @@ class FullSize(test_proxies.Uploads):
 
 
 class StockNginx(FullSize, test_proxies.ProxyTest):
-    """The stock configuration of nginx allows no upload of this size."""
+    """The stock configuration of nginx refuses uploads of more than 1 MiB."""
 
     proxy = "nginx"
     upload_bytes = 1024 * 1024 - 65536

@@ -24,7 +24,7 @@ CACHE_S = 30
 WORKERS, COORDINATORS, BALANCER = "workers.test", "coordinators.test", "balancer.test"
 TOKEN = "workers-0123456789abcdef"
 # This limit is well below the time of the cache, so a program that meets it has not waited for the cache. The limit is
-# several times what an idle machine needs.
+# several times the time that an idle machine needs.
 LIMIT_S = 12
 
 
@@ -88,7 +88,7 @@ class CachedNames(FaultTest):
         self.names.set(BALANCER, ["127.0.3.1"])
         self.names.set(WORKERS, [])
         self.names.set(COORDINATORS, [])
-        self.coordinators, self.workers = {}, {}  # the ready ones, by address
+        self.coordinators, self.workers = {}, {}  # the ready programs, by address
         self.next_worker, self.next_coordinator = 1, 1
 
     def publish(self):
@@ -157,7 +157,8 @@ class CachedNames(FaultTest):
         self.assertEqual(addresses & set(self.names.cached(name)), set(), "the cache was filled again: a very slow machine")
 
     def read_in_background(self, stream):
-        """Reads the stream in a thread. Returns the thread, the lines, and the longest pause between two lines."""
+        """Reads the stream in a thread. Returns the thread, the lines, and a list with the longest pause between two
+        lines."""
         lines, longest = [], [0.0]
 
         def read():
@@ -206,7 +207,7 @@ class CachedNames(FaultTest):
         self.assertLess(longest[0], LIMIT_S)
 
     def test_a_rollout_of_all_coordinators_and_all_workers_at_once(self):
-        """The caches name only coordinators and workers that have ended."""
+        """Meanwhile the cached answers list only coordinators and workers that have ended."""
         coordinators, workers = self.fleet_of(2, 2)
         new_coordinators, new_workers = [], []
         for old_coordinator, old_worker in zip(coordinators, workers):

@@ -1,9 +1,9 @@
-"""A container at its memory limit. The kernel then kills all processes of the container together, because a kubelet
-sets memory.oom.group.
+"""A container reaches its memory limit. The kernel then kills all processes of the container together, because a kubelet sets
+memory.oom.group.
 
-A container is a control group (version 2). If the group can limit memory here, `memory.max` and `memory.oom.group` work
-as in a cluster. Otherwise this test watches the memory of the group, and at the limit kills the group with
-`cgroup.kill`, which also sends SIGKILL to all processes together.
+A container is a control group (version 2). If control groups can limit memory on this machine, `memory.max` and
+`memory.oom.group` work as in a cluster. Otherwise this test watches the memory of the group, and at the limit kills the group
+with `cgroup.kill`, which also sends SIGKILL to all processes together.
 """
 import os
 import threading
@@ -12,7 +12,7 @@ import time
 import fantail_testing as ft
 from fault_testing import FaultTest, Supervisor, say
 
-LIMIT = 700 << 20  # a sanitized worker with its processes has up to 300 MiB
+LIMIT = 700 << 20  # a sanitized worker and its processes use up to 300 MiB
 EAT = """
 import time
 
@@ -50,7 +50,7 @@ class Container:
             file.write(str(value))
 
     def enter(self):
-        """Moves a program into the group: use this function as the preexec_fn of the program."""
+        """Moves the calling process into the group. Use this as the preexec_fn of a program."""
         self.write("cgroup.procs", os.getpid())
 
     def processes(self):

@@ -29,7 +29,7 @@ class Curl(Client):
         self.id = job_id
 
     def try_to(self, do):
-        if not self.id:  # the thread of the client sets it soon
+        if not self.id:  # the constructor sets the id after it has started this thread
             return
         url = f"http://127.0.0.1:{self.port}/v1/jobs/{self.id}/results?from={self.read}"
         curl = subprocess.Popen(["curl", "-sSN", "--fail-with-body", url], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -41,7 +41,7 @@ class Curl(Client):
         said = curl.stderr.read()
         curl.stdout.close()
         curl.stderr.close()
-        if curl.wait() not in ((0,) if self.over.is_set() else (18,)):  # 18: a part of the answer is missing
+        if curl.wait() not in ((0,) if self.over.is_set() else (18,)):  # 18: the answer is incomplete
             raise Wrong(f"curl ended with {curl.returncode}: {said!r}")
 
 

@@ -17,7 +17,7 @@ from fault_testing import SLOW, say, sleep_items
 
 
 class Storm(threading.Thread):
-    """Damages a part every `every_s` seconds. Each kind of damage is equally frequent, and a part has at most one
+    """Damages a part of the fleet every `every_s` seconds. All kinds of damage are equally frequent. A part has at most one
     damage at a time."""
 
     def __init__(self, test, rounds, every_s, seed):
@@ -49,7 +49,8 @@ class Storm(threading.Thread):
 
     @contextlib.contextmanager
     def part(self, parts, name):
-        """Gives the index of a part to damage, and reserves this part for the caller. Gives None if no part is free."""
+        """Reserves a random free part for the `with` block, and yields the index of this part; yields None if no part is
+        free."""
         with self.lock:
             free = [i for i in range(len(parts)) if (id(parts), i) not in self.busy]
             i = self.random.choice(free) if free else None

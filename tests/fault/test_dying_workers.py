@@ -17,7 +17,7 @@ BUDGET_SHARE, BUDGET_MIN, BUDGET_PER_S = 0.2, 3, 10
 
 
 class Monkeys(FaultTest):
-    """Items of 5 ms, while a random worker is damaged every 200 ms during the whole run."""
+    """Runs items of 5 ms. Meanwhile, every 200 ms, a random worker is damaged."""
 
     ITEMS = sleep_items(20000 if SLOW else 3000, 0.005)
 
@@ -33,8 +33,8 @@ class Monkeys(FaultTest):
         return counts
 
     def assert_within_budget(self, fleet, seconds):
-        """Checks the number of failed attempts. There can be at most as many failed attempts as repeated attempts,
-        which the budget limits."""
+        """Checks the number of failed attempts. All failed attempts were repeated, and the budget limits the number of
+        repeated attempts."""
         text = ft.request(fleet.coordinator.admin_port, "GET", "/metrics").body.decode()
         ended = {result: ft.metric_sum(text, "fantail_chunk_attempts_total", result=result)
                  for result in ("complete", "lost", "silent", "not_connected", "unavailable", "bad_status", "protocol")}
@@ -121,7 +121,8 @@ class Poison(FaultTest):
         self.assertEqual([e["index"] for e in errors], poison)
         self.assertEqual({e["error"]["name"] for e in errors}, {"worker_lost"})
         self.assertEqual([r["value"] for r in results], [i for i in items if isinstance(i, int)])
-        # Each death is one attempt: three for each poison item alone, and some while the chunk of the item is halved.
+        # Each attempt of a poison item kills a worker: three attempts of the item alone, and one for each halving of its
+        # chunk.
         self.assertLessEqual(supervisor.deaths, 3 * (3 + math.log2(largest_chunk)))
         for error in errors:
             self.assertGreaterEqual(error["error"]["attempts"], 3)
@@ -138,7 +139,7 @@ class Uneven(FaultTest):
         fleet = ft.Fleet(self, self.coordinator([*good, fake]), good)
         seconds, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
         self.assert_all_right(lines, items)
-        # The slow worker must not get a quarter of the items. It gets a share that fits its speed, and some items
+        # The slow worker must not get a quarter of the items. It gets a share in proportion to its speed, and some items
         # before its speed is known.
         self.assertLess(sum(fake.item_deliveries().values()), seconds / each_s + 60)
 

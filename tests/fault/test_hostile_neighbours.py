@@ -17,7 +17,7 @@ FAKETIME = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
 
 
 def endless(head, part):
-    """Sends `head`, and then `part` again and again until the caller closes the connection."""
+    """Returns a function that sends `head`, and then sends `part` again and again until the client closes the connection."""
     def answer(connection, port):
         connection.sendall(head)
         while True:
@@ -60,7 +60,7 @@ LIES = {
 
 
 class Liar:
-    """A server that answers as soon as a client has sent something, and that counts its connections."""
+    """A server that answers as soon as a client has sent something, and that counts these clients in `asked`."""
 
     def __init__(self, answer):
         self.answer, self.asked, self.stopping = answer, 0, False
@@ -96,7 +96,7 @@ def resident_kib(pid):
 
 class Lies(FantailTest):
     TIME_LIMIT_S = 240
-    GROWTH_KIB = 64 * 1024  # includes the shadow memory of a sanitizer; an endless answer would take gigabytes
+    GROWTH_KIB = 64 * 1024  # allows for the shadow memory of a sanitizer; an endless answer would use gigabytes
 
     def liar(self, answer):
         liar = Liar(answer)
@@ -104,8 +104,8 @@ class Lies(FantailTest):
         return liar
 
     def check_that_work_goes_on(self, fleet, liar):
-        """Checks that jobs are answered while the lying server is asked at least twice. Then checks that memory has not
-        grown, and that idle services use almost no processor time."""
+        """Runs jobs until the lying server has got two requests. Checks the results of the jobs, and that the memory of the
+        services has hardly grown."""
         programs = [fleet.coordinator, *fleet.workers]
         self.assertEqual(fleet.job({"task": "square", "items": list(range(100))}).json["counts"]["succeeded"], 100)
         before = [resident_kib(p.pid) for p in programs]

@@ -7,7 +7,7 @@ import fantail_testing as ft
 from fantail_testing import in_time, wait_until, with_more_time
 from fault_testing import EJECTION_S, FaultTest, sleep_items
 
-# Fewer attempts and a shorter wait, so that an item that fails does not keep the test waiting.
+# Fewer attempts and shorter pauses than by default, so that an item fails quickly.
 QUICK_RETRY = {"max_attempts": 2, "interval_s": 0.01}
 
 
@@ -229,7 +229,7 @@ class Unasked(FaultTest):
 
 
 class SlowToTell(FaultTest):
-    """A worker that answers slowly when it is asked for its tasks."""
+    """A worker that answers GET /v1/tasks slowly."""
 
     def test_a_job_that_waits_for_the_list_of_tasks_is_left_alone_by_the_clock(self):
         fake = self.fake(fw.honest, get_delay_s=1)
@@ -245,7 +245,7 @@ class SlowToTell(FaultTest):
 
 
 class RetryStorm(FaultTest):
-    """If all workers fail, they get few requests."""
+    """If all workers fail, each of them gets few requests."""
 
     def test_every_worker_answering_503_sees_few_requests(self):
         fakes = [self.fake(fw.unavailable, name=f"fake{i}") for i in range(4)]
@@ -263,7 +263,7 @@ class RetryStorm(FaultTest):
         self.assertIn(answer.json["status"], ("timed_out", "partial"))
         requests = [r for fake in fakes for r in fake.requests]
         first = sum(1 for r in requests if r.attempt == 1)
-        # Besides the budget, one retry per second is allowed.
+        # In addition to the budget, one retry per second is allowed.
         self.assertLessEqual(len(requests), 1.2 * first + 3 + 6, f"{first} of them first attempts")
 
 

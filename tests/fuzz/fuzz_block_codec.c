@@ -1,5 +1,5 @@
-/* Fuzzes the decoder of blocks of the job store. It reads nothing after the end of the input. If the input can be
- * decoded, encoding gives the same ranges again. */
+/* Fuzzes the decoder of blocks of the job store. It must not read after the end of the input. If the input can be
+ * decoded, the ranges are encoded and decoded again, and must not have changed. */
 #include "common/base/limits.h"
 #include "coordinator/store/block_codec.h"
 
@@ -15,7 +15,7 @@ static void check_same(const struct block *a, const struct block *b)
     }
 }
 
-/* The fuzzer cannot guess checksums, so the last four bytes are replaced by the right one. */
+/* Replaces the last four bytes by the right checksum, because the fuzzer cannot guess checksums. */
 static void set_checksum(uint8_t *bytes, size_t size)
 {
     uint32_t sum = UINT32_C(2166136261);

@@ -1,6 +1,6 @@
-/* Fuzzes the reader of raw HTTP. It reads and writes nothing outside of a piece, and the result does not depend on the
- * cuts. The bytes that it passes have only one meaning: when they are read again, they pass unchanged and have the same
- * number of messages. */
+/* Fuzzes the reader of raw HTTP. It must not read or write outside of a piece, and must give the same result however
+ * the input is cut into pieces. When the bytes that it forwards are read again, they must be forwarded unchanged and
+ * have the same number of messages. */
 #include "common/http_server/http_framing.h"
 
 #include <string.h>
@@ -15,7 +15,7 @@ static void check_piece(const struct http_framing *f, size_t len, size_t kept, s
         BUG("a fault without a status or a reason");
 }
 
-/* `piece` 0: pieces of varying sizes. */
+/* Reads the data in pieces of `piece` bytes; 0: pieces of varying sizes. */
 static void read_all(struct http_framing *f, const char *data, size_t len, size_t piece, struct buf *out)
 {
     uint32_t seed = (uint32_t)len;

@@ -1,5 +1,5 @@
-/* Fuzzes the reader of HTTP answers. It reads nothing outside of a piece, and the result does not depend on the cuts.
- * Its events come in order: lines, an empty line, a body, one end. */
+/* Fuzzes the reader of HTTP answers. It must not read outside of a piece, and must report the same parts of the answer
+ * however the input is cut into pieces. */
 #include "common/http_client/http_answer.h"
 
 #include <string.h>
@@ -13,7 +13,7 @@ static void note(struct buf *out, enum http_answer_part got, const char *part, s
     if (got == HTTP_ANSWER_LINE) buf_add_char(out, '>');
 }
 
-/* `piece` 0: pieces of varying sizes. */
+/* Reads the data in pieces of `piece` bytes; 0: pieces of varying sizes. */
 static void read_all(const char *data, size_t size, size_t piece, bool to_head, struct buf *out)
 {
     struct http_answer a = {0};

@@ -1,6 +1,5 @@
-/* Fuzzes the reader of job options. They are an object, or a query of lines NAME=VALUE. Options are accepted only
- * within their bounds, and are otherwise refused with a reason.
- * */
+/* Fuzzes the reader of job options. The input is a JSON object, or a query of lines NAME=VALUE. Options outside of
+ * their bounds must be refused with a reason. */
 #include "common/json/json_scan.h"
 #include "coordinator/items/jobspec.h"
 

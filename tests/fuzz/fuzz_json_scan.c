@@ -1,4 +1,4 @@
-/* Fuzzes the JSON scanner. It must give the same result when it gets the input in pieces, at once, and by a fast
+/* Fuzzes the JSON scanner. It must give the same result for the whole input, for the input in pieces, and by a fast
  * path. */
 #include "common/json/json_scan.h"
 #include "fuzz/fuzz_pieces.h"

@@ -1,4 +1,5 @@
-/* Cuts the input of a fuzzer into pieces. Bytes of the input determine their sizes. */
+/* Cuts the input of a fuzzer into pieces. A seed, such as the first bytes of the input, determines the sizes of the
+ * pieces. */
 #ifndef FANTAIL_FUZZ_PIECES_H
 #define FANTAIL_FUZZ_PIECES_H
 
@@ -11,7 +12,7 @@ static inline uint32_t fuzz_next(uint32_t *state)
     return *state >> 16;
 }
 
-/* Returns the size of the next piece of the remaining bytes. It is usually small, and sometimes large. */
+/* Returns the size of the next piece of the remaining bytes. This size is usually small, and sometimes large. */
 static inline size_t fuzz_piece(uint32_t *state, size_t left)
 {
     uint32_t n = fuzz_next(state);

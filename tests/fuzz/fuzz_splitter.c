@@ -1,5 +1,6 @@
-/* A body in pieces and the same body at once give the same items, options and errors; every item is valid JSON. The
- * first byte of the input determines the format and the depth. The second byte determines the pieces. */
+/* Fuzzes the splitter. A body in pieces must give the same items, options and errors as the whole body, and every item
+ * must be valid JSON. The first byte of the input determines the format and the depth. The second byte determines the
+ * sizes of the pieces. */
 #include "coordinator/items/splitter.h"
 #include "fuzz/fuzz_pieces.h"
 
