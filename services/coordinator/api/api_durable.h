@@ -6,7 +6,7 @@
 
 struct coordinator;
 
-/* GET /v1/jobs/{id}; with wait_s it waits for the end of the job. */
+/* GET /v1/jobs/{id}; with the parameter wait_s, it waits for the end of the job. */
 void api_show_durable(struct http_exchange *x, struct coordinator *c);
 /* DELETE /v1/jobs/{id} */
 void api_delete_durable(struct http_exchange *x, struct coordinator *c);

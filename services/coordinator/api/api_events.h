@@ -13,7 +13,7 @@
 
 struct coordinator;
 
-/* The coordinator has a store. */
+/* The coordinator must have a store. */
 void api_watch_events(struct http_exchange *x, struct coordinator *c);
 
 #endif

@@ -11,8 +11,8 @@ bool errand_has_job(const struct store_call *call)
 
 static void on_read(struct errand *e, struct store_call *call);
 
-/* Asks the store for the job. If a call is already open, its result may be older than the change, so the store is asked
- * again after that call. */
+/* Asks the store for the job, which may have changed. If a call is already open, its result may be older than the
+ * change, so the store is asked again after that call. */
 static void ask(struct errand *e)
 {
     e->poked = e->call != NULL;

@@ -3,7 +3,7 @@
 #include "common/observe/log.h"
 #include "protocol/protocol.h"
 
-/* A healthy worker answers a probe immediately. */
+/* The timeout is short, because a healthy worker answers a probe immediately. */
 enum { PROBE_TIMEOUT_MS = 2000 };
 enum { LACKS_TASK_PAUSE_MS = 1000 };
 

@@ -25,7 +25,7 @@ void worker_endpoint_free(struct worker_endpoint *e);
 /* Asks the endpoint whether it is ready, and reports the result with sched_endpoint_probed(). */
 void worker_endpoint_probe(struct worker_endpoint *e);
 /* Call it when a worker has registered again at this address. `other`: a different worker has the address now, so the
- * scheduler's view of the endpoint's health is out of date. `tasks`: the ETag of the worker's tasks; "": not known.  */
+ * scheduler's view of the endpoint's health is out of date. `tasks`: the ETag of the worker's tasks; "": not known. */
 void worker_endpoint_registered(struct worker_endpoint *e, bool other, const char *tasks);
 /* Call it when an answer from the worker with this id has arrived. If the id differs from the last id, the worker is
  * asked for its tasks. */

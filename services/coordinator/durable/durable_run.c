@@ -50,7 +50,7 @@ static void stop_job(struct durable_run *r, const char *reason)
     if (r->state == RUN_RUNNING) job_cancel(r->job, SCHED_CANCELLED, reason);
 }
 
-/* Nothing is recorded any more. */
+/* Marks the run as lost: from now on, nothing is recorded. */
 static void leave(struct durable_run *r, const char *reason)
 {
     if (r->lost || r->state == RUN_OVER) return;

@@ -22,7 +22,7 @@ struct recorder {
     struct recorder_block *full;          /* oldest first */
     size_t full_count;
     size_t full_bytes;
-    /* Counts the answers in the blocks that were taken, and in the blocks of earlier runs. */
+    /* The counts of the answers in the blocks that were taken, and in the blocks of earlier runs. */
     struct stored_counts counts;
     uint64_t error_counts[ITEM_ERROR_COUNT];
     enum item_error last_error; /* the error of the last line in `errors` */

@@ -182,7 +182,7 @@ static void fail(struct durable_run *r, const char *fmt, ...)
     job_cancel(r->job, SCHED_FAILED, r->failure);
 }
 
-/* Makes ready those items of the block that are missing. */
+/* Makes ready those items of the block that have no answer yet. */
 static void take_block(struct durable_run *r, uint64_t first, uint64_t n, struct buf *lines)
 {
     uint64_t at = first, counted;

@@ -42,7 +42,7 @@ void stored_options_without(const struct buf *options, const char *member, struc
     buf_add_char(out, '}');
 }
 
-/* What is being read. */
+/* The results of a read in progress. */
 struct options_reading {
     struct jobspec *spec;
     enum idempotency *idempotent;

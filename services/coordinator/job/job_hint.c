@@ -1,4 +1,4 @@
-/* Recognises a single item that is really a job object, or an array of all items. A hint then says how to send it.  */
+/* Recognises a single item that is in fact a job object, or an array of all items. A hint then says how to send it. */
 #include "common/json/json_walk.h"
 #include "coordinator/job/job_internal.h"
 

@@ -30,7 +30,7 @@ struct job_keeper {
     void *keeper;
     struct item_source items;
     struct answer_sink answers;
-    enum idempotency idempotent; /* the idempotency of the job's tasks that was known when the job was accepted */
+    enum idempotency idempotent; /* the idempotency of the job's tasks, as it was known when the job was accepted */
     struct sched_counts before;  /* items that an earlier run of the job has settled */
 };
 

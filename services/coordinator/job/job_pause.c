@@ -2,8 +2,8 @@
 #include "coordinator/job/job_internal.h"
 #include "coordinator/job/job_keeper.h"
 
-/* Returns whether the answers are read while the job runs. They are not read if a document is sent at the end, or if
- * the body is not complete yet. Such a job must not wait for its reader. */
+/* Returns whether the answers are read while the job runs. They are read later if they are sent as one document at the
+ * end, or while the body is not complete. The job must not wait for such a reader. */
 static bool is_read_meanwhile(const struct job *j)
 {
     const struct reader *r = j->submission.reader;
