@@ -43,7 +43,7 @@ bool retry_take_token(struct sched_job *job)
     return true;
 }
 
-/* True if the endpoint has reported that it is ready, and recently no endpoint has failed after such a report */
+/* True if the endpoint has reported that it is ready, and recently no endpoint has failed after such a report. */
 static bool is_trusted(const struct sched_endpoint *e)
 {
     return e->probe_ok && e->s->failed_after_ready == 0;

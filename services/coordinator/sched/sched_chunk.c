@@ -155,7 +155,7 @@ void chunks_run_settled(struct scheduler *s)
         struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
         list_remove(&s->settled, at);
         if (chunk->given_up > 0) {
-            /* Items that must not run twice can have run only if their chunk was in flight when the job ended */
+            /* Items that must not run twice can have run only if their chunk was in flight when the job ended. */
             bool sent = chunk->job->p.idempotent ? chunk->sends > 0 : chunk->cut_off;
             struct sched_failure why = {chunk->given_up_as, chunk->charged, chunk->cause, sent};
             s->ops.settle_error(s->ctx, chunk->job, chunk->first + chunk->count - chunk->given_up, chunk->given_up,
