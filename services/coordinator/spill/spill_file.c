@@ -7,7 +7,7 @@
 
 #include "common/base/limits.h"
 
-#define KEPT_BYTES (1 * MIB) /* emptying a smaller file keeps its space, because it is likely to be filled again */
+#define KEPT_BYTES (1 * MIB) /* when emptied, a smaller file keeps its space: it is likely to be filled again */
 
 void spill_file_init(struct spill_file *f, struct spill_dir *dir)
 {
