@@ -105,7 +105,7 @@ static void on_time(uv_timer_t *timer)
 {
     struct emf *e = timer->data;
     uint64_t now = unix_ms();
-    /* The timer fires too early if its clock is ahead of the wall clock, or if the wall clock was set back. */
+    /* The timer fires too early if its clock runs faster than the wall clock, or if the wall clock was set back. */
     if (now >= e->due_ms) write_line(e, emf_tick(now, period_ms(e)));
     wait_for_next(e);
 }

@@ -10,7 +10,7 @@
 #include "common/base/buf.h"
 
 /* The longest value of a dimension. A line with two such values has at most EMF_LINE_BYTES, so one write to a pipe can
- * take it. */
+ * write the whole line. */
 #define EMF_DIMENSION_BYTES 255
 #define EMF_LINE_BYTES      4096
 
@@ -18,7 +18,7 @@ struct emf_demand {
     uint64_t queued_items, in_flight_items;
     uint64_t demand_items;   /* queued_items + in_flight_items */
     uint64_t demand_slots;   /* slots that would be busy if there were enough slots */
-    uint64_t unserved_slots; /* demand_slots of the tasks without a slot, such as those of a pool scaled to zero */
+    uint64_t unserved_slots; /* demand_slots of the tasks without a slot, such as the tasks of a pool scaled to zero */
     uint64_t slots;          /* slots of the workers that this coordinator reaches */
     uint64_t jobs_running;
 };

@@ -67,7 +67,7 @@ bool status_of_task(const struct status_source *from, const char *task, struct s
 static const struct status_series {
     const char *name, *help;
     void (*add)(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data);
-    size_t offset; /* offset of its figure, a uint64_t, in struct status */
+    size_t offset; /* offset of the series' figure, a uint64_t, in struct status */
 } series[] = {
     {"fantail_jobs_running", "Jobs that are running.", metric_gauge_fn, AT(jobs_running)},
     {"fantail_items_queued", "Items that were offered and are not in flight.", metric_gauge_fn,
@@ -126,7 +126,7 @@ static const struct task_series {
 
 static struct metric_reading task_readings[ARRAY_SIZE(task_series)];
 
-/* Writes a series for each task in the catalog. A job cannot add a task to the catalog. */
+/* Writes a series for each task in the catalog. A job cannot add a task to the catalog, so it cannot add a series. */
 static void emit_tasks(void *data, struct metric_emitter *to)
 {
     const struct metric_reading *r = data;
