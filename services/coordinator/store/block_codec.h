@@ -5,7 +5,7 @@
  *     ranges: version (1 byte), number of ranges, then two numbers for each range, then a hash
  *     lines:  version (1 byte), then one zstd frame with its size and a checksum; without lines there are no bytes
  *
- * The two numbers of a range are its first index minus the end of the previous range, and its length times 2, plus 1 if
+ * The two numbers of a range are its first index minus the end of the previous range, and twice its length, plus 1 if
  * the range is repeated. Numbers are LEB128; the differences are signed (zigzag). The hash is the FNV-1a hash of all
  * previous bytes (4 bytes, little-endian).
  *
@@ -16,8 +16,8 @@
 
 #include "coordinator/store/store.h"
 
-/* The memory of the compressor, kept for the next block. Each thread needs its own codec. A zeroed struct is ready.
- */
+/* The compressor and the decompressor, kept for the next block. Each thread needs its own codec. A zeroed struct is
+ * ready. */
 struct block_codec {
     struct ZSTD_CCtx_s *compressor;
     struct ZSTD_DCtx_s *decompressor;

@@ -16,8 +16,8 @@ static void keep(struct buf *b)
     if (b->alloc > KEPT_BYTES) buf_release(b);
 }
 
-/* Runs `sql`: adds the block, or finds the block that an earlier run of this call added. Returns its number, or 0 on
- * failure. */
+/* Runs `sql`: adds the block, or finds the block that an earlier run of this call added. Returns the number of the
+ * block, or 0 on failure. */
 static uint64_t place_block(struct sqlite_db *d, const struct store_call *c, enum stored_state state, enum sql sql)
 {
     uint64_t number = 0;

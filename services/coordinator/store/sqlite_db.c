@@ -36,8 +36,8 @@ bool sqlite_db_open(struct sqlite_db *d, const char *path, char *err, size_t err
 {
     *d = (struct sqlite_db){.path = path};
     char settings[400];
-    /* Debian's SQLite overwrites removed rows with zeros (secure_delete). With FAST, it does this only where no extra
-     * write is needed. */
+    /* Debian's SQLite overwrites removed rows with zeros (secure_delete). With FAST, SQLite overwrites them only where
+     * no extra write is needed. */
     snprintf(settings, sizeof settings,
              "PRAGMA synchronous = FULL; PRAGMA cache_size = -%d; PRAGMA wal_autocheckpoint = %d;"
              "PRAGMA journal_size_limit = %u; PRAGMA secure_delete = FAST; PRAGMA temp_store = MEMORY;"

@@ -1,6 +1,6 @@
 /*
- * Checks, locks or makes the file of a store before SQLite opens it. It never writes to a file that is not fantail's.
- * It makes a new file under another name and then renames the file, so the file at the path is always complete.
+ * Checks, locks or makes the file of a store before SQLite opens it. These functions never write to a file that is not
+ * fantail's. They make a new file under another name and then rename it, so the file at the path is always complete.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -83,8 +83,8 @@ bool sqlite_file_check(const char *path, char *err, size_t err_size)
     return check_path(path, &is_new, err, err_size);
 }
 
-/* Locks path.lock. The kernel releases the lock when the process ends, even if the process is killed. The file is not
- * removed: otherwise, two processes could lock two different files of the same name. */
+/* Locks path.lock. The kernel releases the lock when the process ends, even if the process is killed. The lock file is
+ * not removed: otherwise, two processes could lock two different files of the same name. */
 static bool lock_file(const char *path, int *lock_fd, char *err, size_t err_size)
 {
     char name[PATH_MAX], pid[32] = "";
@@ -137,8 +137,8 @@ static bool fill_new(const char *name, char *err, size_t err_size)
     return ok;
 }
 
-/* Refuses a write-ahead log without its file, which is a remnant of a removed store. SQLite would add the pages of the
- * log to the new file. */
+/* Refuses a write-ahead log without its database file: the log is a remnant of a removed store. SQLite would add the
+ * pages of the log to the new file. */
 static bool check_no_log(const char *path, char *err, size_t err_size)
 {
     char name[PATH_MAX];

@@ -113,7 +113,7 @@ int64_t sqlite_number(struct sqlite_db *d, enum sql sql);
 MUST_CHECK char *sqlite_text(const struct sqlite_query *q, int column);
 void sqlite_column_block(struct sqlite_query *q, int column, const void **bytes, size_t *len);
 
-/* Writes the failure of the connection to `call->error`, and returns the status of the failure. */
+/* Writes the message of the transaction's first failure to `call->error`, and returns its status. */
 enum store_status sqlite_failure(const struct sqlite_db *d, struct store_call *call);
 
 /* Each function carries out one call within a transaction. If a statement fails, the returned status has no meaning. */
@@ -164,7 +164,7 @@ MUST_CHECK bool sqlite_finish(struct sqlite_db *d);
  */
 void sqlite_tidy(struct sqlite_db *d, bool is_idle);
 
-/* Sets errno to ENOSPC if the last call has failed because the disk is full, otherwise to 0. */
+/* Sets errno to ENOSPC if the last call of SQLite has failed because the disk is full, otherwise to 0. */
 void sqlite_set_errno(sqlite3 *db);
 
 /* If the functions below fail because the disk is full, they set errno to ENOSPC. */
@@ -176,8 +176,8 @@ MUST_CHECK bool sqlite_file_prepare(const char *path, int *lock_fd, char *err, s
 /* sqlite_schema.c: makes the schema of a new file, and migrates an older schema to this version. */
 MUST_CHECK bool sqlite_schema_make(sqlite3 *db, const char *path, char *err, size_t err_size);
 MUST_CHECK bool sqlite_schema_forward(sqlite3 *db, const char *path, char *err, size_t err_size);
-/* Repairs the jobs that the last process had not ended: drops the RECEIVING jobs, and makes the RUNNING jobs PENDING.
- */
+/* Repairs the jobs that had not ended when the last process ended: drops the RECEIVING jobs, and makes the RUNNING jobs
+ * PENDING. */
 MUST_CHECK bool sqlite_schema_recover(sqlite3 *db, const char *path, char *err, size_t err_size);
 #define SQLITE_APPLICATION_ID 0x46616e74 /* "Fant" */
 #define SQLITE_PAGE_BYTES     4096

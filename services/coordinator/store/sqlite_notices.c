@@ -1,5 +1,4 @@
-/* The calls about notices. A notice tells a URL of the end of a job. A trigger adds the notices: see sqlite_schema.c.
- */
+/* The calls about notices. A notice reports the end of a job to a URL. A trigger (sqlite_schema.c) adds the notices. */
 #include "coordinator/store/sqlite_internal.h"
 
 static void take_row(const struct sqlite_query *q, struct stored_notice *n)

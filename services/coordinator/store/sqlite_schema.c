@@ -54,7 +54,7 @@ static const char *const versions[] = {
     " lines BLOB NOT NULL"
     ") STRICT;"
     "CREATE INDEX block_job ON block (job);"
-    /* The blocks to remove: all blocks of a job, or its blocks of errors up to a number. */
+    /* The blocks to remove: all blocks of a job, or its error, sent and unsent blocks up to a number. */
     "CREATE TABLE dropped (seq INTEGER PRIMARY KEY, job INTEGER NOT NULL, everything INTEGER NOT NULL, up_to INTEGER)"
     " STRICT;",
     "ALTER TABLE job ADD COLUMN changes TEXT;",
@@ -77,7 +77,7 @@ static const char *const versions[] = {
     " ended_ms INTEGER NOT NULL"
     ") STRICT;"
     "CREATE INDEX notice_due ON notice (due_ms);"
-    /* With a trigger, no statement that ends a job can forget the notice. */
+    /* A trigger adds the notice, so that no statement that ends a job can forget it. */
     "CREATE TRIGGER job_end AFTER UPDATE OF ended_ms ON job"
     " WHEN OLD.ended_ms IS NULL AND NEW.ended_ms IS NOT NULL AND NEW.notify IS NOT NULL BEGIN"
     " INSERT INTO notice (id, due_ms, url, job, state, items, succeeded, failed, cancelled, retried, hedged, ended_ms)"
@@ -87,7 +87,8 @@ static const char *const versions[] = {
     "ALTER TABLE request ADD COLUMN result TEXT;",
 };
 
-/* Drops the jobs that were being uploaded. Their blocks are removed later, in small steps. */
+/* Drops the jobs that were being uploaded, and makes the running jobs pending. The blocks of dropped jobs are removed
+ * later, in small steps. */
 static const char recover_text[] =
     "INSERT INTO dropped (job, everything) SELECT seq, 1 FROM job WHERE state = 'receiving';"
     "DELETE FROM request WHERE job IN (SELECT seq FROM job WHERE state = 'receiving');"

@@ -4,13 +4,13 @@
 #include "common/base/limits.h"
 #include "coordinator/store/sqlite_internal.h"
 
-/* In the order in which sqlite_column_job() reads the columns. */
+/* The columns of a job, in the order in which sqlite_column_job() reads them. */
 #define JOB_COLUMNS                                                                                                    \
     "id, state, task, labels, priority, items, succeeded, failed, cancelled, errors, reason, redrives, cancel_wanted," \
     " created_ms, started_ms, ended_ms, key, key_digest, fence, retried, hedged, changes, seq"
-/* Selects the first pending job and the jobs whose lease ended before ?4, without the jobs that need more than ?5. Each
- * part has an index, so the time does not depend on the number of jobs. INDEXED BY names the index, because SQLite
- * would choose another index. */
+/* Selects the first pending job and the jobs whose lease ended by ?4, but only jobs whose `needs` is at most ?5. Each
+ * of the two selections has an index, so the time does not depend on the number of jobs. INDEXED BY names the index,
+ * because SQLite would choose another index. */
 #define FIRST_PENDING                                                                                                  \
     "SELECT seq, priority, id FROM job INDEXED BY job_pending WHERE state = 'pending'"                                 \
     " AND needs <= ?5 ORDER BY priority DESC, id LIMIT 1"
@@ -18,7 +18,8 @@
     "SELECT seq, priority, id FROM job INDEXED BY job_lease WHERE state = 'running' AND lease_until_ms <= ?4"          \
     " AND needs <= ?5"
 #define CLAIMABLE "(SELECT seq, priority, id FROM (" FIRST_PENDING ") UNION ALL " ABANDONED ")"
-/* Selects the jobs that ended first, and before ?1. All three statements of a sweep use this selection. */
+/* Of the jobs that ended by ?1, selects the ?2 jobs that ended first. All three statements of a sweep use this
+ * selection. */
 #define SWEPT "(SELECT seq FROM job WHERE ended_ms <= ?1 ORDER BY ended_ms, seq LIMIT ?2)"
 
 static const char *const sql_texts[] = {
@@ -83,7 +84,7 @@ static const char *const sql_texts[] = {
     [SQL_READ_OPTIONS] = "SELECT options, result FROM request WHERE job = ?1",
     [SQL_LIST] = "SELECT id FROM job WHERE state = ?1 AND id < ?2 AND created_ms >= ?3 AND created_ms < ?4"
                  " AND (?5 IS NULL OR (instr(task, ?5) > 0 AND instr(',' || task || ',', ',' || ?5 || ',') > 0))"
-                 /* Most lists of labels do not contain the label as text, and need no parsing. */
+                 /* Most lists of labels do not contain the label as text, so they need not be parsed. */
                  " AND (?6 IS NULL OR ((instr(labels, ?6) > 0 OR instr(labels, '\\') > 0)"
                  " AND EXISTS (SELECT 1 FROM json_each(labels) WHERE value = ?6)))"
                  " ORDER BY id DESC LIMIT ?7",

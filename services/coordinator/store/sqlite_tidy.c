@@ -1,7 +1,7 @@
 /*
  * Removes jobs and blocks. A removed job disappears immediately, but its blocks are only noted in the table `dropped`,
  * because the removal of 10 GB takes long. The writer removes dropped blocks in small steps while no call waits. Then
- * it gives free pages back to the file system.
+ * the writer gives free pages back to the file system.
  */
 #include "common/base/limits.h"
 #include "coordinator/store/sqlite_internal.h"
@@ -9,11 +9,11 @@
 #define SWEEP_JOBS  100       /* jobs that one STORE_SWEEP removes */
 #define STEP_JOBS   256       /* jobs whose blocks one step removes */
 #define STEP_BLOCKS 128       /* blocks that one step removes */
-#define STEP_BYTES  (4 * MIB) /* about this many bytes of lines that one step removes */
+#define STEP_BYTES  (4 * MIB) /* bytes of lines that one step removes, approximately */
 #define SPARE_PAGES 256       /* free pages that stay in the file for the next block */
 #define MANY_PAGES  32768     /* with this many free pages, giving back each page takes long */
 
-/* Returns the number of the job in the row, or -1. Ends the query. */
+/* Returns the number of the job in the row, or -1 if there is no row. Ends the query. */
 static int64_t take_seq_or_none(struct sqlite_query *q)
 {
     int64_t seq = sqlite_row(q) ? sqlite3_column_int64(q->st, 0) : -1;
@@ -143,9 +143,9 @@ static bool shrink(struct sqlite_db *d)
            sqlite_number(d, SQL_FREE_PAGES) < before;
 }
 
-/* For each page that it gives back, SQLite searches the list of all free pages. So the list is shortened before more
- * blocks are removed. The blocks that were added last are removed first: their pages are mostly at the end of the file,
- * so no other page must move. */
+/* For each page that it gives back, SQLite searches the list of all free pages. So free pages are given back before
+ * more blocks are removed. The blocks that were added last are removed first: their pages are mostly at the end of the
+ * file, so no other page must move. */
 void sqlite_tidy(struct sqlite_db *d, bool is_idle)
 {
     if (is_idle && shrink(d)) return;

@@ -10,7 +10,7 @@
  * Writing calls take effect in the order in which they were started. A reading call sees the effect of every writing
  * call that was done before the reading call was started.
  *
- * Leases: one coordinator runs a job at a time. STORE_CLAIM gives this coordinator a lease with a fencing token, which
+ * Leases: one coordinator runs a job at a time. STORE_CLAIM gives that coordinator a lease with a fencing token, which
  * grows with each claim. Each writing call for the running job states the token. If another coordinator has claimed the
  * job in the meantime, the call changes nothing and ends as STORE_FENCED. Times come from the clock of the database.
  * (The idea: M. Kleppmann, "How to do distributed locking", 2016.)
@@ -23,8 +23,8 @@
  *                                   (gone)             has ended                       v         v
  *                                                                                    (gone)    PENDING
  *
- * Notices: the end of a job with `notify` must be reported to that URL. The transaction that ends the job also stores a
- * notice, however the job ends. The notice stays until STORE_REMOVE_NOTICE, even if its job is removed.
+ * Notices: if a job has a URL `notify`, its end must be reported to that URL. The transaction that ends the job also
+ * stores a notice, however the job ends. The notice stays until STORE_REMOVE_NOTICE, even if its job is removed.
  */
 #ifndef FANTAIL_COORDINATOR_STORE_STORE_H
 #define FANTAIL_COORDINATOR_STORE_STORE_H
@@ -85,7 +85,7 @@ struct stored_job {
     uint64_t items;       /* known from ACCEPT on */
     uint64_t item_blocks; /* only for ACCEPT: how many blocks of items were added */
     struct stored_counts counts;
-    char *errors; /* JSON object: how many items have an error of each name; NULL: none */
+    char *errors; /* JSON object: for each error name, how many items have such an error; NULL: none */
     char *reason; /* why the job ended early; NULL: it did not end early */
     char *result; /* JSON: the reduced value; NULL: the job is not reduced. Only READ_JOB returns it */
     uint64_t redrives;
@@ -120,7 +120,7 @@ enum block_kind {
     BLOCK_ITEMS,  /* items, one line each */
     BLOCK_VALUES, /* answers {"value":...}, one line each */
     BLOCK_ERRORS, /* answers {"error":...} */
-    BLOCK_SENT,   /* no lines: items that are about to be sent, of a task that is not idempotent */
+    BLOCK_SENT,   /* no lines: items of a task that is not idempotent, which are about to be sent */
     BLOCK_UNSENT, /* no lines: items of an earlier BLOCK_SENT that were not sent */
     BLOCK_KIND_COUNT
 };
@@ -136,7 +136,7 @@ struct block_range {
     bool repeated; /* BLOCK_ERRORS: one line stands for all n items */
 };
 
-/* Many items or answers that are stored together. Its ranges do not overlap, but may be in any order. */
+/* Many items or answers that are stored together. The ranges of a block do not overlap, but may be in any order. */
 struct block {
     uint64_t number; /* given by the store; later blocks of a job have larger numbers */
     enum block_kind kind;
@@ -148,13 +148,13 @@ void block_release(struct block *b);
 
 enum store_op {
     /* Writing calls. */
-    STORE_ADD_JOB,   /* `job` is new, in state RECEIVING. If the key exists, ends as STORE_EXISTS and fills `found` */
+    STORE_ADD_JOB,   /* `job` is new, in state RECEIVING. If its key exists, ends as STORE_EXISTS and fills `found` */
     STORE_ADD_BLOCK, /* adds `block` to the job. A block of answers also sets `counts` and `errors`; other blocks do
                         not change them. `again`: an earlier run of this call may have added the block. If there is a
                         block of the same kind with the same ranges and a number above `after`, it is this block, and is
                         not added a second time */
     STORE_ACCEPT, /* the whole body was read. Sets options, task, labels, priority, items and key_digest, and makes the
-                     job PENDING. Fills `found`. CONFLICT if the store has fewer than item_blocks blocks */
+                     job PENDING. Fills `found`. CONFLICT if the job does not have item_blocks blocks in the store */
     STORE_CLAIM,  /* claims the job of highest priority that no coordinator runs; of equal jobs, the oldest. Fills
                      `found`. The first claim after ACCEPT or REDRIVE sets started_ms to now_ms */
     STORE_RENEW,  /* extends the lease; `found` says whether a client wants to cancel the job */
@@ -193,8 +193,8 @@ enum store_status {
     STORE_FENCED,    /* another coordinator has claimed the job in the meantime */
     STORE_FULL,      /* the disk, or the store's own limit of bytes, is full */
     STORE_AWAY,      /* the database cannot be reached, or is busy for too long: try again later */
-    STORE_UNFIT, /* this coordinator cannot use the database: its schema is too new, or a right is missing. The data are
-                    not damaged */
+    STORE_UNFIT, /* this coordinator cannot use the database: its schema is too new, or a privilege is missing. The data
+                    are not damaged */
     STORE_BROKEN, /* the data are damaged; trying again does not help */
     STORE_STATUS_COUNT
 };
@@ -217,7 +217,7 @@ struct store_call {
     void *data; /* for the caller */
 
     /* The request. */
-    struct stored_job job; /* ADD_JOB, ACCEPT, END: the members that the call sets; others: id and fence */
+    struct stored_job job; /* ADD_JOB, ACCEPT, END: the members that the call sets; other calls: id and fence */
     struct block block;    /* ADD_BLOCK, END; ADD_BLOCK sets its number */
     bool again;            /* ADD_BLOCK, END: the call was run before, and it is not known whether it took effect */
     uint64_t after;        /* ADD_BLOCK, END: the newest block of the job that the caller knew before the first run */
@@ -287,7 +287,7 @@ MUST_CHECK bool store_sqlite_check(const char *path, char *err, size_t err_size)
 MUST_CHECK struct store *store_sqlite_open(struct uv_loop_s *loop, const char *path, uint64_t max_bytes, char *err,
                                            size_t err_size);
 
-/* Queues the call. The store owns it until it calls `done`. */
+/* Queues the call. The store owns the call until it calls `done`. */
 static inline void store_start(struct store *s, struct store_call *call)
 {
     call->started_ns = now_ns();

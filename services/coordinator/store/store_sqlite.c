@@ -28,7 +28,7 @@ struct sqlite_store {
     int lock_fd;
     struct sqlite_db writer, reader; /* each is used only by its own thread */
     atomic_bool is_open;
-    bool waits; /* used on the thread of the loop: it has not yet logged that the store is open */
+    bool waits; /* used only on the thread of the loop: the store was not open at the last tell() */
 };
 
 typedef enum store_status run_call(struct sqlite_db *d, struct store_call *c);
@@ -86,8 +86,8 @@ static void run_alone(struct sqlite_db *d, struct store_call *c)
 static void run_batch(struct store_side *side, struct sqlite_db *d, struct store_batch *b)
 {
     if (run_together(side, d, b)) return;
-    /* If another process has the file locked, the calls are not tried one by one, because each would wait for the lock
-     * again. */
+    /* If another process has the file locked, the calls are not tried one by one, because each call would wait for the
+     * lock again. */
     bool is_busy = (d->rc & 0xff) == SQLITE_BUSY;
     for (struct list_link *k = list_next(&b->calls, NULL); k; k = list_next(&b->calls, k)) {
         struct store_call *c = store_call_of(k);
@@ -109,7 +109,7 @@ static void refuse_all(struct store_batch *b)
 
 static bool open_all(struct sqlite_store *s, char *err, size_t err_size);
 
-/* Refuses calls until the store is open or closes. */
+/* Tries to open the file until this succeeds or the store is closing. Meanwhile, refuses calls. */
 static void open_later(struct store_side *side, struct sqlite_store *s)
 {
     uint64_t tried_ns = now_ns();

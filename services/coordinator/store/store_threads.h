@@ -9,7 +9,7 @@
  *
  * A back end embeds struct store_threads, whose first member is its struct store, and provides the two functions that
  * the threads run. Each function takes calls with store_side_take() until store_side_take() returns false and the store
- * is closing. Then the function closes its connection. Its last step is store_side_end().
+ * is closing. Then the function closes its connection. The last step of the function is store_side_end().
  */
 #ifndef FANTAIL_COORDINATOR_STORE_STORE_THREADS_H
 #define FANTAIL_COORDINATOR_STORE_STORE_THREADS_H
@@ -49,7 +49,8 @@ struct store_threads {
 /* Makes the lock and the queues. */
 void store_threads_init(struct store_threads *t);
 /* Starts the threads. If a thread cannot be started, returns false; then no thread runs, and `freed` is called when the
- * handles in the loop are closed. Without this call, `freed` is not called: call store_threads_release() yourself. */
+ * handles in the loop are closed. If this function was never called, `freed` is not called: call
+ * store_threads_release() yourself. */
 MUST_CHECK bool store_threads_start(struct store_threads *t, uv_loop_t *loop, void (*run_writer)(void *side),
                                     void (*run_reader)(void *side));
 /* Writes a sentence about the failure of store_threads_start(). */
