@@ -1,5 +1,5 @@
-/* The calls about notices. A notice tells a URL of the end of a job. A trigger adds the notices: see postgres_schema.c.
- */
+/* The calls about notices. A notice reports the end of a job to a URL. A trigger adds the notices: see
+ * postgres_schema.c. */
 #include "coordinator/postgres/postgres_internal.h"
 
 static void take_row(const struct postgres_query *q, struct stored_notice *n)

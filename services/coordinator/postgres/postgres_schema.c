@@ -60,7 +60,7 @@ static const struct {
      " PRIMARY KEY (job, number)"
      ") WITH (autovacuum_vacuum_scale_factor = 0.05, toast.autovacuum_vacuum_scale_factor = 0.05);"
      "ALTER TABLE fantail.block ALTER COLUMN lines SET STORAGE EXTERNAL;"
-     /* The blocks to remove: all blocks of a job, or its blocks of DROPPED_KINDS up to a number. */
+     /* The blocks to remove: all blocks of a job, or its error, sent and unsent blocks up to a number. */
      "CREATE TABLE fantail.dropped (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, job bigint NOT NULL,"
      " everything boolean NOT NULL, up_to bigint);"
      /* The coordinators, and the number of the last transaction of each. */
