@@ -8,7 +8,7 @@
 
 enum {
     START_BYTES = 256 * KIB,
-    KEEP_BYTES = 4 * MIB, /* a buffer that has grown larger for one answer is freed */
+    KEEP_BYTES = 4 * MIB, /* a flush frees a buffer that is larger than this */
     PERIOD_US = 20000,    /* time between two writes of the helper */
     IDLE_PERIODS = 25,    /* after this many periods without answers the helper sleeps until it is woken */
     HELPER_STACK_BYTES = 64 * KIB,
@@ -66,16 +66,16 @@ static void start_helper(struct answers *a)
     pthread_attr_t attributes;
     pthread_t thread;
     sigset_t all, before;
-    /* The task expects its signals, so they must arrive on its thread, not on the helper. */
+    /* The task expects signals on its own thread, so the helper must not receive any. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, HELPER_STACK_BYTES);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     /*
-     * Ignores a failed start of the helper, because without the helper answers are only written later. Waits until the
-     * helper has started, because the task may fork: a lock that a starting thread holds would stay locked for ever in
-     * the forked process.
+     * Ignores a failed start of the helper, because without the helper, answers are merely written later. Waits until
+     * the helper has started, because the task may fork: a lock that a starting thread holds would stay locked for ever
+     * in the forked process.
      */
     pthread_mutex_lock(&a->lock);
     if (pthread_create(&thread, &attributes, run_helper, a) == 0)
