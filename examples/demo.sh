@@ -65,8 +65,8 @@ some_more_done_or_over() { [ "$(grep -c '"type":"progress"' "$folder/primes")" -
 until_true 60 some_done_or_over
 victim=$(pgrep -P "$fleet" -f fantail-worker | head -n 1)
 [ -n "$victim" ] || fail "found no worker to kill"
-# The spans are so short that a worker may have none at the moment when it is killed. So the worker is stopped first: it
-# still gets spans, but finishes none.
+# The spans are so short that a worker may have none at the moment when it is killed. So SIGSTOP suspends the worker
+# first: the worker still gets spans, but finishes none.
 kill -STOP "$victim"
 lines=$(grep -c '"type":"progress"' "$folder/primes")
 until_true 60 some_more_done_or_over

@@ -1,5 +1,5 @@
-"""A plain filter. Each input line is a JSON string. For each line, the program writes the string in upper case as a
-line of JSON, and flushes it."""
+"""A plain filter. Each input line is a JSON string. For each input line, the program writes the string in upper
+case as a line of JSON, and flushes the output."""
 import json
 import sys
 
