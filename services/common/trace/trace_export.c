@@ -35,7 +35,7 @@ struct trace_export {
     unsigned sends;
     struct buf answer;
 
-    bool failing, dropping; /* the log already says that sending fails; that spans are dropped */
+    bool failing, dropping; /* the log already says that sending fails, or that spans are dropped */
     uint64_t *exported, *dropped;
     uint64_t dropped_before;
 };

@@ -1,6 +1,6 @@
 #include "common/trace/trace_scope.h"
 
-/* Reads the caller's context. Several traceparent headers are invalid. Several tracestate headers form one list. */
+/* Reads the caller's context. More than one traceparent header is invalid. Several tracestate headers form one list. */
 static bool read_parent(struct trace_scope *s, const struct http_exchange *x)
 {
     struct buf joined = {0};

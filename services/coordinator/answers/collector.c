@@ -22,7 +22,7 @@ struct collector {
     size_t memory_bytes;
     uint64_t spilled_bytes, spill_end;
     struct segment *spilling; /* the large segment that is being written to the spill; NULL: none */
-    size_t written;           /* its bytes that are written */
+    size_t written;           /* how many of its bytes are written */
     char *spare;              /* the memory of a freed segment (SEGMENT_BYTES), kept for the next segment */
 };
 

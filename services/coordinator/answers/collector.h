@@ -1,6 +1,6 @@
 /*
  * Holds the answers of one job until its reader consumes them. Lines are added with their index, in any order. They are
- * read in input order, or in the order in which they were added. Pure: it does no I/O itself; the caller passes two
+ * read in input order, or in the order in which they were added. Pure: it does no I/O itself; the caller passes the
  * functions for spilling.
  *
  * Owner: the job. collector_add() copies the lines. collector_take() may take over their memory. A run that

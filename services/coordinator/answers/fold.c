@@ -42,7 +42,7 @@ static struct answer_run first_line(const struct answer_run *run)
     return (struct answer_run){.first = run->first, .n = 1, .bytes = run->bytes, .len = len};
 }
 
-/* Folds the lines of a run until the budget is used up, and consumes those that are folded. */
+/* Folds the lines of a run until the budget is used up, and consumes the folded lines. */
 static void fold_run(struct fold *f, struct answer_run run, size_t *budget)
 {
     size_t items = 0, bytes = 0;

@@ -18,7 +18,7 @@ struct request_key {
 /* Returns whether a key has 1 to REQUEST_KEY_BYTES printable ASCII characters. Quotes around the key do not count. The
  * draft RFC of the header demands quotes, but many clients send none. */
 bool request_key_is_valid(const char *key);
-/* Reads the key and the query of the request. `format` is the body's format. Does nothing without a key.  */
+/* Reads the key and the query of the request. `format` is the body's format. Does nothing without a key. */
 void request_key_begin(struct request_key *k, struct http_exchange *x, int format);
 /* Adds bytes of the body to the digest. */
 void request_key_add(struct request_key *k, const char *data, size_t len);

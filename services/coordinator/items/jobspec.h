@@ -113,7 +113,7 @@ void jobspec_write_changes(const struct jobspec *spec, struct buf *out);
 void jobspec_write_changeable(const struct jobspec *spec, struct buf *out);
 
 /* A job was started with the options `early`; `late` also has the options that arrived later. Returns the JSON pointer
- * of the first option that differs in `late` but can no longer be changed. Returns NULL when there is none.  */
+ * of the first option that differs in `late` but can no longer be changed. Returns NULL when there is none. */
 const char *jobspec_changed_too_late(const struct jobspec *early, const struct jobspec *late);
 
 /* For RANGE and SPANS: appends the items first .. first + count - 1 as one line each. Returns false when the lines
