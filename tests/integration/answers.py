@@ -16,7 +16,7 @@ def is_start(line):
 
 class Answer:
     """A whole HTTP answer. `json` is the body as JSON. `lines` are the objects of an NDJSON body, without the start
-    line and the waiting lines. Only a busy machine gives waiting lines."""
+    line and the waiting lines. Waiting lines occur only on a busy machine."""
 
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -89,7 +89,8 @@ def metric_sum(text, name, **labels):
 
 
 class Stream:
-    """An NDJSON answer that is read line by line while the job runs. The start line is only in `start`."""
+    """An NDJSON answer that is read line by line while the job runs. The start line is in `start`; line() does not return
+    it."""
 
     def __init__(self, port, body, headers, path="/v1/jobs", timeout_s=60, host="127.0.0.1", method="POST"):
         self.connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
@@ -128,7 +129,7 @@ class Stream:
                 pass
 
     def shut_down(self):
-        """Ends read_until_cut(). When the connection is closed, the service gets a reset, as if bytes were unread."""
+        """Ends read_until_cut(). A later close() resets the connection, as if bytes were unread."""
         with contextlib.suppress(OSError):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.socket.shutdown(socket.SHUT_RDWR)

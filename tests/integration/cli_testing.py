@@ -1,4 +1,4 @@
-"""What the tests of the command line share: they run the program against real and fake services."""
+"""Shared by the tests of the command line, which run the program against real and fake services."""
 import os
 import subprocess
 

@@ -24,8 +24,8 @@ class FakeJob:
         self.document, self.answers = document, answers
 
     def lines(self, start, only):
-        """Returns the lines of the job's results. An answer None is an error, and an answer (n, error) is one error of
-        n items."""
+        """Returns the lines of the job's results. In `answers`, None is an error, and (n, error) is one error line for n
+        items."""
         index = 0
         for answer in self.answers:
             count = answer[0] if isinstance(answer, tuple) else 1
@@ -46,12 +46,12 @@ class FakeCoordinator:
     def __init__(self, test, store=True, page=200):
         self.store, self.page = store, page
         self.jobs, self.synchronous, self.requests, self.keys = {}, [], [], {}
-        self.events_before_cut = []  # one number for each stream of events that is cut: the events before the cut
-        self.lines_before_cut = []  # one number for each stream of results that is cut: the lines before the cut
-        self.cut_after_post = 0     # how many answers to POST are lost
-        self.away = 0               # how many requests are answered 503
+        self.events_before_cut = []  # for each stream of events to cut: how many events come before the cut
+        self.lines_before_cut = []  # for each stream of results to cut: how many lines come before the cut
+        self.cut_after_post = 0     # how many of the next POSTs get no answer
+        self.away = 0               # how many of the next requests are answered 503
         self.away_after = None      # after this many requests, all further requests are answered 503
-        self.busy_keys = 0          # how many POSTs are answered 409, as if the first POST with the key were still arriving
+        self.busy_keys = 0          # how many of the next POSTs get 409, as if a POST with the same key were still arriving
         self.ended = threading.Condition()
         coordinator = self
 
@@ -227,7 +227,7 @@ class FakeCoordinator:
         self.send(handler, 200, document)
 
     def events(self, handler, document):
-        """Sends an event for each further item after the last event that the client has, and then the end."""
+        """Sends one event for each item after the event that Last-Event-ID names, and then ends the stream."""
         counts = document["counts"]
         known = int(handler.headers["Last-Event-ID"] or -1)
         self.begin_stream(handler, "text/event-stream")

@@ -5,10 +5,10 @@
             fleet = self.fleet(workers=2)
             self.assertEqual(fleet.job({"task": "square", "items": [2]}).json["results"], [4])
 
-Each test has its own folder and its own time limit. Every program runs in its own process group, on ports that belong
-to the test until the test ends (ports.py). The folder has the output of the programs. After a test, the programs get
-SIGTERM and must end with status 0. If there is a sanitizer report, a process that remains, or an unexpected end, the
-test fails and shows what the program printed.
+Each test has its own folder and its own time limit. Every program runs in its own process group, on ports that belong to the
+test until the test ends (ports.py). The output of the programs is in the folder. After a test, the programs get SIGTERM and
+must end with status 0. If there is a sanitizer report, a process that remains, or an unexpected end, the test fails and shows
+what the program printed.
 """
 import contextlib
 import ctypes
@@ -44,8 +44,8 @@ EXAMPLE_TASKS = os.path.join(BUILD, "tasks")
 
 SANITIZER_WORDS = re.compile(r"ERROR: (Address|Leak|UndefinedBehavior)Sanitizer|runtime error: |^BUG at ", re.M)
 
-BURNING_S = 0.5  # processor time; starting Python takes a tenth of this
-QUIET_S = 10  # on an idle machine, the protocol promises 2 s for the end of running processes
+BURNING_S = 0.5  # seconds of processor time; starting Python takes a tenth of this
+QUIET_S = 10  # the protocol promises that running processes end within 2 s; a busy machine needs longer
 
 NDJSON = "application/x-ndjson"
 JSON = "application/json"
@@ -58,7 +58,7 @@ ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 class TooSlow(BaseException):
-    """Raised when the time limit of the test has passed. It is not an Exception, so that no test catches it."""
+    """Raised when the time limit of the test has passed. Not a subclass of Exception, so that no test catches it."""
 
 
 class Fleet:
@@ -104,8 +104,8 @@ class Fleet:
         return [pid for pid in self.task_processes() if cpu_seconds([pid]) > BURNING_S]
 
     def wait_until_burning(self, least=1, limit_s=LIMIT_S):
-        """Waits for at least this many burning processes and returns them. Only an attempt of with_more_time() may pass
-        a short limit_s."""
+        """Waits for at least this many burning processes and returns them. Use a short limit_s only within an attempt of
+        with_more_time()."""
         end = time.monotonic() + limit_s
         while len(burning := self.burning()) < least:
             in_time(time.monotonic() < end, "burning processes")
@@ -121,7 +121,7 @@ class Fleet:
 # ---- Tests --------------------------------------------------------------------------------------------------------
 
 class FantailTest(unittest.TestCase):
-    """A test that starts programs, which end with the test. TIME_LIMIT_S limits the time of each test."""
+    """The base of tests that start programs. The programs end with the test. TIME_LIMIT_S limits the time of each test."""
 
     TIME_LIMIT_S = 180
     maxDiff = 2000
@@ -326,8 +326,8 @@ def write_file(path, content, mode=0o644):
 
 
 def json_suite():
-    """Returns [(name, bytes)] of the JSON test suite. Cases y_ must be accepted, cases n_ must be refused, and cases i_
-    may be either."""
+    """Returns [(name, bytes)] of the JSON test suite. Cases named y_ must be accepted, cases named n_ must be refused, and
+    cases named i_ may be accepted or refused."""
     files = sorted(glob.glob(os.path.join(DATA, "json-test-suite", "*.json")))
     assert len(files) > 300, "tests/data/json-test-suite is missing"
     suite = []

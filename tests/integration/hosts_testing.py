@@ -28,7 +28,7 @@ class Hosts(unittest.TestCase):
         self.folder = folder.name
 
     def run_host(self, command, lines, status=0):
-        """Runs a host with these lines, and returns the values of the answers. The host must end by itself."""
+        """Runs a host with these lines on stdin, and returns its answers. The host must end by itself."""
         given = "".join(line + "\n" for line in lines).encode()
         done = subprocess.run(command, input=given, capture_output=True, timeout=TIMEOUT_S, cwd=self.folder)
         self.stderr = done.stderr.decode()

@@ -1,5 +1,5 @@
-"""Shared by the tests of GET /openapi.json. This module reads the document, and makes a Python with the packages from
-PyPI that check the document, in a virtual environment in the build folder. If there is no such Python, a test is
+"""Shared by the tests of GET /openapi.json. This module reads the document. It also makes a virtual environment in the build
+folder, with the packages from PyPI that check the document. If these cannot be installed, the tests that need them are
 skipped."""
 import fcntl
 import json
@@ -11,8 +11,8 @@ from fantail_testing import BUILD
 
 PACKAGES = "schemathesis==4.32.5", "openapi-spec-validator==0.9.0", "jsonschema==4.26.0"
 
-# Reads {"document": ..., "checks": [[JSON pointer of a schema, value], ...]}. Prints each check that fails. Objects may
-# only have the members that the document names, unless the document allows others.
+# This program reads {"document": ..., "checks": [[JSON pointer of a schema, value], ...]} and prints each check that fails.
+# Objects may only have the members that the document names, unless the document allows others.
 CHECK = """
 import json, sys
 import jsonschema, openapi_spec_validator
@@ -54,10 +54,10 @@ def parameters(document, method, path):
 
 
 def install():
-    """Returns (path of the Python, None), or (None, reason)."""
+    """Installs the packages. Returns (path of the environment's Python, None), or (None, reason)."""
     folder = os.path.join(BUILD, "openapi-python")
     path, done = os.path.join(folder, "bin", "python3"), os.path.join(folder, "installed")
-    with open(folder + ".lock", "w", encoding="utf-8") as lock:  # two test files may be here at the same time
+    with open(folder + ".lock", "w", encoding="utf-8") as lock:  # two test files may install at the same time
         fcntl.flock(lock, fcntl.LOCK_EX)
         if os.path.exists(done):
             with open(done, encoding="utf-8") as text:
@@ -77,7 +77,7 @@ def install():
 
 
 def python_of(test):
-    """Returns the path of the Python. Skips the test if there is no such Python."""
+    """Returns the path of the environment's Python. Skips the test if the packages cannot be installed."""
     path, why = install()
     if not path:
         test.skipTest(why)

@@ -1,7 +1,7 @@
 """Hooks of schemathesis (SCHEMATHESIS_HOOKS) for test_openapi_requests.py: rules for requests that OpenAPI cannot
 express, and limits for the duration of jobs.
 
-A hook changes only requests that should be accepted. A request that should be refused is sent as it was generated.
+A request that should be refused is sent as it was generated, apart from the port in a registration.
 """
 import itertools
 import json
@@ -39,8 +39,8 @@ def read_lines(ctx, response):
 
 @schemathesis.check
 def lines_conform(ctx, response, case):
-    """Checks that each line of a stream matches the schema Line of the document, and that the last line is an end
-    line."""
+    """Checks that each line of a stream matches the schema Line of the document, that the first line is a start line, and
+    that the last line is an end line."""
     if not response.headers.get("content-type", [""])[0].startswith(NDJSON):
         return
     schema = case.operation.schema.raw_schema
@@ -156,8 +156,8 @@ def before_call(context, case, kwargs):
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """Ignores a job that exists after a DELETE with the answer 202, which cancels the job and does not remove it. After
-    the answer 204, the job must not exist."""
+    """Ignores the report that a job still exists after a DELETE with the answer 202: such a DELETE only cancels the job.
+    After the answer 204, the job must not exist."""
     return not (type(failure).__name__ == "UseAfterFree" and statuses.get(failure.deleted_case_id) == 202)
 
 

@@ -7,8 +7,8 @@ another program. So the harness first reserves the port:
     port = HeldPort()       # a free port of 127.0.0.1, reserved until close()
     port.number
 
-A socket that is bound and never listens reserves the port. Connections are refused until a program listens on the port.
-A program can listen on it if it sets SO_REUSEADDR, as every server does. The kernel does not choose this port for any
+A socket that is bound and never listens reserves the port. Connections are refused until a program listens on the port. A
+program can listen on the port if it sets SO_REUSEADDR, as every server does. The kernel does not choose this port for any
 other socket.
 """
 import errno
@@ -18,8 +18,8 @@ import socket
 def is_listened_on(port, host="127.0.0.1"):
     """Returns whether a program listens on the port. Makes no connection.
 
-    A killed worker can seem to listen for a short time: if it was starting a task process, this process has the sockets
-    of the worker until it runs its program or ends.
+    A killed worker can seem to listen for a short time: if it was starting a task process, the task process has copies of the
+    worker's sockets until it runs its program or ends.
     """
     with socket.socket() as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -36,8 +36,8 @@ class HeldPort:
     def __init__(self, host="127.0.0.1"):
         self._socket = socket.socket()
         try:
-            # The bind without the option makes sure that no other socket has the port. With the option, a program that
-            # also sets the option can share the port.
+            # bind() without SO_REUSEADDR makes sure that no other socket has the port. SO_REUSEADDR is set after that, so
+            # that a program that also sets it can share the port.
             self._socket.bind((host, 0))
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         except OSError:

@@ -45,7 +45,7 @@ def programs():
 
 
 class Server:
-    """`primary`: a running server. The new server is its standby, by streaming replication."""
+    """If `primary` is given, the new server is a standby of this running server, by streaming replication."""
 
     def __init__(self, primary=None):
         self.folder = tempfile.mkdtemp(prefix="fantail-postgres-")
@@ -87,7 +87,7 @@ class Server:
         self.process.send_signal(signal.SIGHUP)
 
     def admit(self, lines):
-        """Replaces the rules for the access of clients (pg_hba.conf)."""
+        """Replaces the rules that say which clients may connect (pg_hba.conf)."""
         with open(os.path.join(self.data, "pg_hba.conf"), "w", encoding="utf-8") as rules:
             rules.write(lines)
 
@@ -108,7 +108,8 @@ class Server:
         return "accepting" in self.run("pg_isready", "-h", "127.0.0.1", "-p", str(self.port.number), check=False)
 
     def stop(self, number=signal.SIGINT):
-        """SIGINT is a fast shutdown. SIGQUIT ends the server immediately, like `pg_ctl stop -m immediate`."""
+        """Stops the server. SIGINT is a fast shutdown. SIGQUIT ends the server immediately, like `pg_ctl stop -m
+        immediate`."""
         if not self.process:
             return
         if self.process.poll() is None:
@@ -118,8 +119,8 @@ class Server:
         self.process = None
 
     def move_to(self, other):
-        """Takes the port of another server, which must have ended. After the next start, clients find this server at
-        that port."""
+        """Stops this server and gives it the port of `other`, a server that must have ended. After the next start, clients
+        find this server at that port."""
         self.stop()
         self.port, other.port = other.port, self.port
 

@@ -57,14 +57,15 @@ def command_line(pid):
 
 
 class Program:
-    """A running program. stop() accepts the exit statuses `ok_status`, and an end by the signal that stop() sent."""
+    """A program that a test has started. If `ready` is true, the constructor waits until the program is ready, and sets
+    `port` and `admin_port`."""
 
     def __init__(self, argv, folder, name, env=None, ready=False, before_exec=None, stdin=subprocess.DEVNULL):
         self.name, self.argv = name, argv
         self.stdout_path = os.path.join(folder, f"{name}.out")
         self.stderr_path = os.path.join(folder, f"{name}.err")
         self.killed = False
-        self.asked_to_end = False  # a second SIGTERM would end it with another status
+        self.asked_to_end = False  # SIGTERM was sent; a second SIGTERM would change the exit status
         read_fd, write_fd = os.pipe() if ready else (None, None)
         if ready:
             argv = argv + ["--ready-fd", str(write_fd)]
@@ -125,7 +126,7 @@ class Program:
         self.process.send_signal(number)
 
     def kill(self):
-        """Sends SIGKILL to the program only, and not to its group, like the out-of-memory killer."""
+        """Like the out-of-memory killer, sends SIGKILL only to the program, and not to its process group."""
         self.killed = True
         self.process.kill()
         self.process.wait()
@@ -142,7 +143,7 @@ class Program:
         return self.wait()
 
     def destroy(self):
-        """Kills the whole process group, whatever its state. This is the last step of a test."""
+        """Kills the program and its whole process group. Used only at the end of a test."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self.process.wait()

@@ -1,7 +1,7 @@
 """Real proxies in front of a service: nginx, HAProxy, Caddy, Apache, Varnish, Squid and Envoy.
 
-    port = proxies.start(test, "nginx", coordinator.port)              the stock configuration
-    port = proxies.start(test, "nginx", coordinator.port, "documented")     the one of docs/proxies.md
+    port = proxies.start(test, "nginx", coordinator.port)                   the stock configuration
+    port = proxies.start(test, "nginx", coordinator.port, "documented")     the configuration of docs/proxies.md
 
 The stock configuration is the configuration that the package installs, with added lines that name the service. Only
 settings that depend on the machine are changed: the port to listen on, the paths of logs and temporary files, the user.
@@ -32,7 +32,7 @@ def have(name):
 
 @contextlib.contextmanager
 def in_system_path():
-    """Adds /usr/sbin to PATH for a while: servers are there, but not every user has it in PATH."""
+    """Within the `with` block, PATH includes /usr/sbin: servers are there, but the PATH of many users lacks it."""
     path = os.environ.get("PATH", "")
     os.environ["PATH"] = path + ":/usr/local/sbin:/usr/sbin"
     try:
@@ -62,8 +62,7 @@ def documented(language, upstream):
 
 
 class Place:
-    """The values for a configuration: the port to listen on, the service, a folder, and whether to use the documented
-    block."""
+    """The values for a configuration: the port to listen on, the service, a folder, and the kind, "stock" or "documented"."""
 
     def __init__(self, folder, port, upstream_port, kind):
         self.folder, self.port, self.kind = folder, port, kind
@@ -131,7 +130,7 @@ def varnish(place):
 
 
 def squid(place):
-    """A forward proxy: its clients ask it for absolute addresses."""
+    """A forward proxy: its clients send requests with absolute URLs."""
     config = replace(read("/etc/squid/squid.conf"), (r"^http_port 3128$", f"http_port 127.0.0.1:{place.port}"),
                      (r"^include /etc/squid/conf\.d/.*", "pid_filename none\npinger_enable off\naccess_log none\ncache_log /dev/null\n"),
                      (r"^coredump_dir .*", "shutdown_lifetime 0 seconds"))
@@ -192,8 +191,8 @@ def environment(folder):
 
 
 def end(process):
-    """Ends the proxy with all its children. Some proxies wait for their clients after SIGTERM, so a proxy that still
-    runs after a few seconds is killed."""
+    """Ends the proxy with all its children. Some proxies wait for their clients after the signal, so a proxy that still runs
+    after a few seconds is killed."""
     process.send_signal(signal.SIGINT)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(3)
@@ -203,7 +202,8 @@ def end(process):
 
 
 def start(test, name, upstream_port, kind="stock", add_cleanup=None):
-    """Starts a proxy. It ends with the test, or when the cleanups of add_cleanup run. Returns its port."""
+    """Starts a proxy, and returns its port. The proxy ends with the test; or with the cleanups of add_cleanup, if that is
+    given."""
     folder = os.path.join(test.folder, f"{name}-{upstream_port}-{kind}")
     os.makedirs(folder)
     place = Place(folder, test.free_port(), upstream_port, kind)

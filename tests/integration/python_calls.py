@@ -1,4 +1,4 @@
-"""Functions that the tests of the Python package run in other processes, and the package itself.
+"""Functions that the tests of the Python package run in other processes. Also adds the package to sys.path.
 
 A process of a worker imports this module by its name. So the module must not import anything that is slow to import or
 that changes the process.
@@ -77,7 +77,7 @@ def complain_and_die(text):
 
 
 def say_pid_and_sleep(path):
-    """Writes the id of its process to a file, and never ends by itself."""
+    """Writes the id of this process to a file, and never ends by itself."""
     with open(path + ".new", "w", encoding="ascii") as file:
         file.write(str(os.getpid()))
     os.rename(path + ".new", path)
@@ -117,7 +117,7 @@ def get_kept(_=None):
 
 
 def fork_and_return(x):
-    """The forked child also returns, but must not answer in place of the parent."""
+    """Forks a child, which also returns from this function. The child must not send an answer in place of its parent."""
     child = os.fork()
     if child:
         os.waitpid(child, 0)

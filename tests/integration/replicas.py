@@ -7,7 +7,7 @@ import postgres
 from ports import is_listened_on
 from fantail_testing import FantailTest, Program, metrics, request, wait_until
 
-# A task that writes each item to a file before it runs the item, with one write for each item.
+# A task that writes each item to a file before it runs the item, with one write() for each item.
 COUNTS = """
 import os, time
 out = os.open(os.environ["RUNS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -56,7 +56,7 @@ class TestServer(postgres.Server):
         program.killed = program.any_status = True
         program.asked_to_end = False
         program.stdout_path = program.stderr_path = os.path.join(self.folder, "log")
-        self.test._programs.insert(0, program)  # after SIGTERM the server waits until its clients have gone
+        self.test._programs.insert(0, program)  # gets SIGTERM last, because it then waits until its clients have gone
 
 
 @unittest.skipUnless(postgres.programs(), postgres.REASON)
