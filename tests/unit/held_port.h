@@ -1,6 +1,6 @@
 /* A port of 127.0.0.1 that belongs to this test until its process ends. A socket is bound to it and never listens. So
- * connections are refused unless a server of the test listens there, which must set SO_REUSEADDR. The kernel gives the
- * port to no other program, which could answer where a test expects a refusal. */
+ * connections are refused unless a server of the test listens on the port, for which it must set SO_REUSEADDR. The
+ * kernel gives the port to no other program. Another program could answer where a test expects a refusal. */
 #ifndef FANTAIL_TEST_HELD_PORT_H
 #define FANTAIL_TEST_HELD_PORT_H
 

@@ -1,7 +1,7 @@
 /*
- * The cases in tests/data/json-test-suite, for every module that reads JSON. Files with y_ must be accepted and files
- * with n_ refused; files with i_ may be either. Tests run in the root of the repository, or FANTAIL_TEST_DATA is the
- * path of tests/data.
+ * The cases in tests/data/json-test-suite, for every module that reads JSON. Files y_* must be accepted, files n_* must
+ * be refused, and files i_* may be accepted or refused. Tests must run in the root of the repository, or
+ * FANTAIL_TEST_DATA must be the path of tests/data.
  */
 #ifndef FANTAIL_TEST_JSON_SUITE_H
 #define FANTAIL_TEST_JSON_SUITE_H
@@ -12,7 +12,7 @@
  * ASan reports every access after their end. Returns the number of files. */
 size_t json_suite_each(void (*fn)(const char *name, char verdict, const char *data, size_t len));
 
-/* For the end of a test: fails if memory was leaked, in builds that can tell. */
+/* Call this at the end of a test. It fails if memory was leaked. Only builds with a leak detector notice that. */
 void assert_no_leak(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* Criterion's sandbox hides leaks, so the last line of each test checks for them. Does nothing without
+/* Criterion's sandbox hides leaks, so the last line of each test must check for leaks. The check does nothing without
  * AddressSanitizer. */
 #ifndef FANTAIL_TEST_LEAKS_H
 #define FANTAIL_TEST_LEAKS_H

@@ -136,7 +136,7 @@ Test(protocol, error_names_go_there_and_back)
         int len = snprintf(line, sizeof line, "{\"error\":{\"name\":\"%s\"}}", item_error_name((enum item_error)i));
         struct answer_line a = answer_line_parse(line, (size_t)len, true);
         cr_assert_eq(a.kind, ANSWER_ERROR);
-        /* A task that says "cancelled" has failed like any other: its job was not cancelled. */
+        /* An item whose task reports the error "cancelled" has failed, because its job was not cancelled. */
         cr_assert_eq((int)a.error, i < ITEM_CANCELLED ? i : ITEM_TASK_ERROR);
     }
 }
@@ -157,7 +157,7 @@ Test(protocol, values_are_held_to_the_json_test_suite)
     assert_no_leak();
 }
 
-/* Separate code reads lines in the form that our workers write. A space before the line sends it to the general
+/* A fast reader reads lines in the form that our workers write. A line with a space before it is read by the general
  * reader. */
 Test(protocol, an_end_is_read_alike_by_both_readers)
 {

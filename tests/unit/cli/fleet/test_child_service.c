@@ -16,7 +16,7 @@ static void start(struct child_service *s, char *script)
     cr_assert_eq(s->state, CHILD_STARTING);
 }
 
-/* Reads until the service is ready or the pipe is closed. */
+/* Reads until the service is ready or the pipe is closed. Returns whether the service is ready. */
 static bool becomes_ready(struct child_service *s)
 {
     while (s->ready_fd >= 0) {

@@ -1,4 +1,4 @@
-/* Where the temporary directory of a run is. locked_dir.h has its life. */
+/* The path of the temporary directory of a run. test_locked_dir.c tests how the directory is locked and removed. */
 #include "cli/fleet/run_dir.h"
 
 #include <criterion/criterion.h>

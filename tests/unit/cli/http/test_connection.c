@@ -1,4 +1,4 @@
-/* A connection to a peer in this test, which writes its answers in pieces. */
+/* A connection to a peer that the test plays. The peer writes its answers in pieces. */
 #include <criterion/criterion.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -40,7 +40,7 @@ static void teardown(struct peer *p)
     rmdir(p->dir);
 }
 
-/* Sends a request and lets the peer accept its connection. */
+/* Sends a request, and lets the peer accept the connection. */
 static void begin(struct peer *p)
 {
     connection_request(&p->c, "GET", "/v1/tasks", "", NULL, 0);

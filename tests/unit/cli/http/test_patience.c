@@ -1,4 +1,4 @@
-/* The number and the duration of further tries. */
+/* How many further tries are made, and for how long. */
 #include <criterion/criterion.h>
 
 #include "cli/http/patience.h"

@@ -5,7 +5,7 @@
 
 #include "cli/items/input.h"
 
-/* Reads a file of `count` lines of `len` bytes, with an empty line after each, and returns how many were counted. */
+/* Reads a file of `count` lines of `len` bytes, with an empty line after each. Returns how many lines were counted. */
 static uint64_t lines_read(size_t len, size_t count, enum input_form form)
 {
     struct input in;
@@ -35,7 +35,7 @@ Test(input, lines_of_any_length_are_counted)
     cr_assert_eq(lines_read(3000000, 3, INPUT_JSON), 3);
 }
 
-/* The result is the same wherever the bytes are cut into pieces. */
+/* The items must not depend on how the bytes are cut into pieces. */
 Test(input, texts_that_end_with_a_nul_become_json_strings)
 {
     static const char data[] = "a\nb\0\0\"\\\x01\x1f\t\xc3\xa4\0\xff\0end";

@@ -14,7 +14,7 @@
 
 #define BLOCK_BYTES ((size_t)60 << 20)
 
-/* Returns the size of the block's whole pages that are in memory. */
+/* Returns how many bytes of the block are resident, in whole pages. */
 static size_t resident(const char *block)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), n = 0;
@@ -103,7 +103,7 @@ static long faults(void)
 }
 #endif
 
-/* A copied page causes a page fault at its new place; a moved page does not. */
+/* A page that is copied causes a page fault at its new address. A page that is moved by the kernel does not. */
 Test(spare_memory, a_large_buffer_grows_without_copies)
 {
 #ifdef __SANITIZE_ADDRESS__

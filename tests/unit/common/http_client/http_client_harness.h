@@ -1,7 +1,7 @@
 /*
  * Runs the client and a test server in the same loop, so that the test determines the order of events. The path of a
- * request determines what the server does, see answer(). If a URL has a user name, the client lets curl make the whole
- * request. So each test is built into two programs, and one of them sets URL_USER to a user name.
+ * request determines what the server does, see answer(). If a URL has a user name, curl makes the whole request. To
+ * test both ways, each test is built into two programs, and one of them sets URL_USER to a user name.
  */
 #ifndef FANTAIL_TEST_HTTP_CLIENT_HARNESS_H
 #define FANTAIL_TEST_HTTP_CLIENT_HARNESS_H
@@ -255,7 +255,7 @@ static inline void close_connection(uv_handle_t *handle, void *data)
     if (handle->type == UV_TCP && handle != (uv_handle_t *)&listener && c) hang_up(&c->tcp);
 }
 
-/* Also checks that a freed client leaves nothing on the loop. */
+/* Frees the client and the loop, and checks that the client left no handle on the loop. */
 static inline void tear_down(void)
 {
     http_client_free(client);

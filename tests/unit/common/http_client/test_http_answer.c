@@ -7,7 +7,8 @@
 
 #include "unit/leaks.h"
 
-/* Writes the received parts of an answer as text: each line of a head in <>, the unchanged body, then the end. */
+/* Reads an answer in pieces, and writes its parts to `out` as text: each line of a head in <>, the unchanged body, then
+ * the end. */
 static void read_pieces(const char *bytes, size_t size, size_t piece, bool to_head, struct buf *out)
 {
     struct http_answer a = {0};

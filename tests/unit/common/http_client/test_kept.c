@@ -12,7 +12,7 @@ static void assert_echo(bool connected)
     buf_release(&h.answer);
 }
 
-/* Starts a call. When the server has received the request, sends `text` as the answer. */
+/* Starts a call. When the server has received the request, the server sends `text`. */
 static void start_and_say(struct heard *h, const char *text)
 {
     unsigned before = requests;
@@ -158,8 +158,8 @@ static void pass_ms(uint64_t ms)
     for (uint64_t end = uv_now(&loop) + ms; uv_now(&loop) < end;) uv_run(&loop, UV_RUN_ONCE);
 }
 
-/* With the first options the connection is idle for too long, with the second it is too old. curl counts whole
- * seconds. */
+/* With the first options the connection is idle for too long. With the second options the connection is too old. curl
+ * counts only whole seconds. */
 Test(http_client, an_old_connection_is_not_used_again)
 {
     static const struct http_client_options options[] = {{.max_idle_connection_ms = 5}, {.max_connection_age_ms = 5}};

@@ -54,7 +54,7 @@ Test(http_client, a_post_whose_reused_connection_dies_is_lost_and_never_sent_twi
     tear_down();
 }
 
-/* curl tries again on another connection, and its error is about that second connection. */
+/* curl repeats the request on another connection, and reports only the error of that second connection. */
 Test(http_client, a_post_whose_server_was_killed_says_that_it_was_delivered)
 {
     struct heard first = {.body = "x", .body_len = 1}, second = {.body = "y", .body_len = 1}, third = second;

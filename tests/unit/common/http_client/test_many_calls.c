@@ -45,9 +45,8 @@ Test(http_client, long_answers_are_read_in_turns_and_others_in_between)
     tear_down();
 }
 
-/* A peer can send many more bytes than those of the body. If these did not count, the call would read in one turn as
- * long as bytes come.
- */
+/* A peer can send many bytes that do not belong to the body. If these bytes did not count towards the limit of a turn,
+ * the call would read in one turn as long as bytes arrive. */
 Test(http_client, the_lines_between_chunks_count_for_a_turn_as_well)
 {
     enum { CHUNKS = 1024, EXTENSION = 2048 };

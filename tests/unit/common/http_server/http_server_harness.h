@@ -1,6 +1,6 @@
 /*
- * A server and its clients in one thread. The sockets of clients are non-blocking, and a waiting test runs the loop.
- * `saw` records the calls of the routes.
+ * A server and its clients in one thread. The sockets of clients are non-blocking, and a test runs the loop while it
+ * waits. `saw` records the calls of the routes.
  */
 #ifndef FANTAIL_TEST_HTTP_SERVER_HARNESS_H
 #define FANTAIL_TEST_HTTP_SERVER_HARNESS_H
@@ -23,7 +23,7 @@ static uv_loop_t loop;
 static struct http_server *server;
 static const char *listens_at; /* the socket file of the server; NULL: the server has a port of 127.0.0.1 */
 
-/* What the routes below have recorded, and how they behave. */
+/* What the routes below have recorded, and settings of their behaviour. */
 static struct {
     struct http_exchange *held; /* the exchange of a route that answers later */
     unsigned bodies, ends, closes, dones;
@@ -240,7 +240,7 @@ static inline int client(void)
     return fd;
 }
 
-/* Sends all bytes while the server runs. Stops without an error if the server closes the connection first. */
+/* Sends all bytes, and runs the loop meanwhile. Stops without an error if the server closes the connection first. */
 static inline void say_bytes(int fd, const char *data, size_t len)
 {
     while (len > 0) {
@@ -256,8 +256,8 @@ static inline void say(int fd, const char *text)
     say_bytes(fd, text, strlen(text));
 }
 
-/* Reads until `needle` has come or the server has closed the connection. Sets *closed to true if the server has closed
- * it. */
+/* Reads until `needle` has arrived or the server has closed the connection. Sets *closed to whether the server has
+ * closed the connection. */
 static inline struct buf hear(int fd, const char *needle, bool *closed)
 {
     struct buf got = {0};

@@ -100,7 +100,7 @@ Test(http_server, garbage_gets_400_as_a_problem)
     start();
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) assert_exchange(bad[i], "400", "\"status\":400");
     assert_exchange("GET / HTTP/2.0\r\n" HOST "\r\n", "505", "\"status\":505");
-    /* Not every version of the library answers these requests, but every version closes the connection. */
+    /* Some versions of the library do not answer these requests, but every version closes the connection. */
     static const char *const hopeless[] = {"GARBAGE IN\r\n\r\n", "GARBAGE\r\n\r\n", "GET /\r\n\r\n",
                                            "\x16\x03\x01\x02\r\n\r\n"};
     for (size_t i = 0; i < ARRAY_SIZE(hopeless); i++) {

@@ -12,7 +12,7 @@ TestSuite(http_framing, .timeout = 60);
 #define POST    "POST / HTTP/1.1\r\nHost: x\r\n"
 #define CHUNKED POST "Transfer-Encoding: chunked\r\n\r\n"
 
-/* Feeds all bytes in pieces. Returns the number of bytes that may be passed on. */
+/* Feeds all bytes in pieces. Returns how many bytes the reader lets through to the library. */
 static size_t feed(struct http_framing *f, const char *data, size_t len, size_t piece, struct buf *out)
 {
     size_t passed = 0, whole;
@@ -261,7 +261,7 @@ Test(http_framing, a_trailer_does_not_decide_about_the_connection)
     assert_status(TEXT(CHUNKED "0\r\nConnection: close\r\n\r\n" GET "\r\n"), 0, 2);
 }
 
-/* Checks the status for these bytes: `before`, then n times `unit`, then `after`. */
+/* Checks which status the reader gives these bytes: `before`, then n times `unit`, then `after`. */
 static void assert_repeated(const char *before, const char *unit, size_t n, const char *after, int status)
 {
     struct buf b = {0};

@@ -3,7 +3,8 @@
 
 #define CLIENTS 200
 
-/* Allocates nothing, because a sanitizer would keep the freed memory resident. */
+/* Returns the resident memory of the process. Allocates nothing, because a sanitizer would keep freed memory
+ * resident. */
 static size_t resident_bytes(void)
 {
     char text[64] = "";

@@ -32,7 +32,7 @@ Test(http_server, a_taken_port_is_a_sentence)
     stop();
 }
 
-/* Tests with a socket file, in a directory that only this test uses. */
+/* The functions and tests below use a socket file, in a directory that only this test uses. */
 
 static char socket_dir[64], socket_host[128];
 
@@ -69,8 +69,8 @@ Test(http_server, serves_on_a_file_as_on_a_port)
     stop_on_file();
 }
 
-/* Sends a request that the route answers later. So the library suspends the connection, and then adds the socket to its
- * epoll set again. */
+/* Sends a request that the route answers later. The library suspends the connection until the answer, and then adds the
+ * socket to its epoll set again. */
 static void ask_and_wait(int fd)
 {
     unsigned before = saw.ends;
@@ -97,8 +97,8 @@ Test(http_server, a_client_on_a_file_that_reads_its_answer_does_not_wake_the_ser
     stop_on_file();
 }
 
-/* The socket has too little room for these answers. After the first answer, the library no longer watches the socket
- * for room. */
+/* The buffer of the socket has too little room for these answers. After the first answer, the library no longer watches
+ * whether the socket is writable. */
 Test(http_server, a_long_answer_on_a_file_goes_on_when_its_client_reads_on)
 {
     enum { LEN = 4 * MIB };

@@ -176,7 +176,7 @@ Test(http_server, a_body_that_the_route_does_not_take_yet_may_wait)
     stop();
 }
 
-/* The keep-alive time is longer than the timeout of the test, so it does not end these connections. */
+/* The keep-alive time is longer than the timeout of the test, so the keep-alive time does not end these connections. */
 Test(http_server, a_connection_that_its_client_has_half_closed_ends_after_the_last_answer)
 {
     static const char *const requests[] = {
@@ -217,8 +217,8 @@ Test(http_server, a_connection_that_its_client_has_half_closed_ends_after_the_la
     stop();
 }
 
-/* The clients cause more events than one call of epoll_wait() reports: when the server shuts down reading, this is
- * another event for each of them. */
+/* The clients cause more events than one call of epoll_wait() reports. For each client, there is a further event when
+ * the server shuts down the receiving side of the connection. */
 Test(http_server, many_clients_that_leave_together_do_not_hold_up_the_others)
 {
     enum { CLIENTS = 200 };

@@ -39,15 +39,15 @@ Test(http_server, a_connection_that_moves_no_bytes_while_the_daemon_runs_is_ende
     stop();
 }
 
-/* http_framing refuses such a line, so the test turns http_framing off. */
+/* Turns off http_framing, which would refuse the long chunk line of the test below. */
 static void read_unchecked(struct http_connection *c)
 {
     c->framing.state = HTTP_FRAMING_BODY;
     c->framing.left = UINT64_MAX;
 }
 
-/* With such a line, older versions of the library run without a pause, and http_progress ends the connection with 400.
- * Newer versions answer 413 themselves. */
+/* With such a line, older versions of the library use the processor without a pause, and http_progress ends the
+ * connection with 400. Newer versions answer 413 themselves. */
 Test(http_server, a_chunk_line_that_does_not_fit_into_the_buffer_keeps_no_daemon_busy)
 {
     static char extension[300000];
@@ -75,7 +75,7 @@ Test(http_server, a_chunk_line_that_does_not_fit_into_the_buffer_keeps_no_daemon
     stop();
 }
 
-/* A client that reads slowly does not keep the daemon busy. A client that reads quickly makes bytes move. */
+/* While a client reads slowly, the daemon is not busy. While a client reads quickly, bytes are transferred. */
 Test(http_server, long_answers_are_not_taken_for_a_standstill)
 {
     uint64_t before = stuck();

@@ -5,7 +5,8 @@
 #include "common/json/json_walk.h"
 #include "unit/json_suite.h"
 
-/* Returns whether the scanner accepts the text in pieces of `piece` bytes. Each piece has its own allocation. */
+/* Returns whether the scanner accepts the text when it gets it in pieces of `piece` bytes. Each piece has its own
+ * allocation. */
 static bool valid_in_pieces(const char *data, size_t len, size_t piece, size_t *offset)
 {
     struct json_scan s;

@@ -40,7 +40,7 @@ static const char *run_turn(void)
 
 static void open_loop(void)
 {
-    memset(&loop, 0xAA, sizeof loop); /* the bytes can have any value, as on a stack */
+    memset(&loop, 0xAA, sizeof loop); /* the loop must work in memory that is not zeroed, as on a stack */
     cr_assert_eq(uv_loop_init(&loop), 0);
     cr_assert_eq(uv_async_init(&loop, &keeper, NULL), 0);
 }

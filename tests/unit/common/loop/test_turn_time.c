@@ -36,12 +36,13 @@ static double run_timer(uv_timer_cb callback, uint64_t wait_ms)
     turn_time_start(&times, &loop);
     uint64_t begin = now_ns();
     uv_timer_init(&loop, &timer);
-    /* The first turn begins after the first poll. A timer that is already due fires before this poll. */
+    /* The first measured turn begins after the first poll. This timer fires before that poll, so `callback` runs in a
+     * measured turn. */
     uv_timer_start(&timer, nothing, 0, 0);
     uv_run(&loop, UV_RUN_DEFAULT);
     uv_timer_start(&timer, callback, wait_ms, 0);
     uv_run(&loop, UV_RUN_DEFAULT);
-    /* A turn is measured when the next one runs, so this timer adds one more turn. */
+    /* A turn is measured when the next turn begins, so this timer adds one more turn. */
     uv_timer_start(&timer, nothing, 0, 0);
     uv_run(&loop, UV_RUN_DEFAULT);
     double took_s = (double)(now_ns() - begin) / 1e9;

@@ -60,7 +60,7 @@ static void finish(void)
     assert_no_leaks();
 }
 
-/* Reads what was written to standard error or standard output, which Criterion has redirected. */
+/* Checks that the text on standard error or standard output, which Criterion has redirected, contains these words. */
 static void assert_said(FILE *f, const char *words)
 {
     char text[8192];

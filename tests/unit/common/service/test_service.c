@@ -1,4 +1,4 @@
-/* The start and the end of a service. The service runs in a child process, whose code is like a main(). */
+/* The start and the end of a service. The service runs in a child process, which calls it as a main() would. */
 #include "common/service/service.h"
 
 #include <arpa/inet.h>
@@ -137,7 +137,7 @@ static int connect_to(unsigned port)
 
 static char answer[1 << 16];
 
-/* Returns the whole answer to a GET request on a new connection; "": no connection was possible. */
+/* Returns the whole answer to a GET request on a new connection, or "" if no connection was possible. */
 static const char *get(unsigned port, const char *path)
 {
     char request[256];

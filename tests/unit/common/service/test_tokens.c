@@ -195,7 +195,7 @@ Test(token_file, a_file_that_has_changed_is_read_again_when_it_is_watched_or_ask
 {
     struct token_file f;
     uv_loop_t loop;
-    uv_timer_t other; /* keeps the loop alive, because a watch does not */
+    uv_timer_t other; /* keeps the loop alive, because the watch of the file does not */
     unsigned changes = 0;
     log_set_level(LOG_LEVEL_ERROR);
     put(ONE "\n");

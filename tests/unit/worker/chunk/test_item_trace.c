@@ -15,7 +15,7 @@ static uint64_t fixed_clock(void)
     return 900;
 }
 
-/* Answers n items of the chunk. Those for which fails() is true are errors. */
+/* Answers n items of the chunk. The answer is an error if fails() is true for the item's index. */
 static void answer_many(struct chunk *c, uint64_t n, bool (*fails)(uint64_t index))
 {
     struct buf lines = {0};

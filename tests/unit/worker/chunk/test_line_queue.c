@@ -17,11 +17,11 @@ static void assert_holds(struct line_queue *q, const char *expected)
     buf_release(&text);
 }
 
-/* A line of `len` bytes with its newline. */
+/* Returns a line of `len` bytes, including its newline. */
 static struct buf long_line(size_t len)
 {
     struct buf line = {0};
-    cr_assert(buf_reserve(&line, len + 300)); /* a block that grows or shrinks may move */
+    cr_assert(buf_reserve(&line, len + 300)); /* more than needed, because a block that grows or shrinks may move */
     while (line.len + 1 < len) buf_add_char(&line, 'x');
     buf_add_char(&line, '\n');
     return line;

@@ -15,7 +15,7 @@ static struct chunk *add(struct turns *t, const char *name, unsigned items)
     return c;
 }
 
-/* Takes one item of the chunk that is next. */
+/* Takes one item of the chunk whose turn is next. Returns the name of the chunk, or "-" if there is none. */
 static const char *turn(struct turns *t)
 {
     struct chunk *c = turns_next(t);

@@ -1,4 +1,4 @@
-/* When protection from scale-in is requested, tested with given times instead of an agent and a clock. */
+/* When the worker requests protection from scale-in. The tests set the times, and use no agent and no clock. */
 #include <criterion/criterion.h>
 
 #include "unit/leaks.h"
@@ -16,7 +16,7 @@ static void begin(void)
     protection_init(&p, LASTS, IDLE, 7);
 }
 
-/* No request is due now. The next one is due at `next_ns` if nothing happens before. */
+/* Checks that no request is due now. Returns the time at which the next request is due if nothing happens before. */
 static uint64_t quiet(uint64_t now)
 {
     uint64_t next = 0;

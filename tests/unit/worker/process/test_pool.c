@@ -1,4 +1,4 @@
-/* The pool with real processes: small shell programs as tasks, and a loop of the test. */
+/* The pool with real processes: the tasks are small shell programs, and the test runs the loop. */
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -8,8 +8,8 @@
 #include "unit/leaks.h"
 #include "worker/process/pool.h"
 
-/* Answers each item with itself. "crash" kills the process, "hang" stops it, "exit" ends it, "bad" writes text that is
- * not JSON. */
+/* Answers each item with itself, except these items: "crash" kills the process, "hang" is not answered, "exit" ends the
+ * process, and "bad" is answered with text that is not JSON. */
 #define SCRIPT                                                                                                         \
     "while read -r x; do case $x in *crash*) echo dying >&2; kill -9 $$;; *hang*) sleep 1000;; *exit*) exit 3;; "      \
     "*bad*) echo nonsense;; *) echo \"{\\\"value\\\":$x}\";; esac; done"
@@ -143,7 +143,8 @@ Test(pool, each_of_many_crashing_items_is_charged_and_no_other)
     stop();
 }
 
-/* Returns whether the items before and after it had time to run. */
+/* Runs three items, of which the second one hangs. Returns whether the first and the third item got values within the
+ * time limit. */
 static bool end_a_hanging_item(uint64_t item_timeout_ns)
 {
     struct chunk_fault fault;
@@ -217,11 +218,11 @@ Test(pool, a_process_that_has_written_much_gets_one_read_in_a_turn_of_the_loop)
     struct buf items = {0};
     for (int i = 0; i < ITEMS; i++) buf_addf(&items, "%d\n", i);
     start("s=$(head -c 2000 /dev/zero | tr '\\0' x); while read -r x; do echo \"{\\\"value\\\":\\\"$s\\\"}\"; done", 1);
-    task->mode = TASK_NATIVE; /* a native host, whose every line counts as an answer */
+    task->mode = TASK_NATIVE; /* as for a native host, each line counts as an answer */
     struct chunk *c = submit(buf_cstr(&items));
     while (!c->ended) {
         size_t before = c->out.len;
-        usleep(1000); /* the process writes meanwhile, when it is given many items at a time */
+        usleep(1000); /* if the process was given many items at a time, it writes answers meanwhile */
         uv_run(&loop, UV_RUN_NOWAIT);
         cr_assert_leq(c->out.len - before, TURN_BYTES);
     }
@@ -269,7 +270,7 @@ Test(pool, what_a_process_has_started_dies_with_it_even_in_another_session)
     c = submit("\"crash\"\n");
     answers(c);
     finish(c);
-    /* Nothing else keeps this loop running, and a loop that does not run handles no signals. */
+    /* The loop has no other handles, so it would not run and would not handle SIGCHLD. */
     while (kill(pid, 0) == 0) {
         reaper_poll(&reaper);
         usleep(1000);

@@ -106,8 +106,8 @@ static const struct {
     {FORM_NUMBERED, "{\"id\": 1, \"value\" : ", " }\n"},
 };
 
-/* Gives the window a long line in parts, as the process reads it. `in_parts` is whether it is looked at before it is
- * whole. Returns the memory of the line. */
+/* Gives the window a long line, as the worker reads it. If `in_parts` is set, the window also looks at the line before
+ * it is complete. Returns the memory of the line. */
 static const char *take_long_line_in(struct window *w, const char *text, bool in_parts)
 {
     struct buf line = {0};
@@ -130,7 +130,7 @@ static const char *take_long_line_in(struct window *w, const char *text, bool in
     return memory;
 }
 
-/* A long answer keeps the memory in which it was read. This holds in every form, and for all earlier answers of the
+/* A long answer keeps the memory in which it was read. This must hold in each form, and also after earlier lines of the
  * chunk. */
 static void take_long_answers(size_t form, bool in_parts, bool after_others)
 {
@@ -305,7 +305,8 @@ Test(window, with_ids_missing_answers_are_errors_and_surplus_lines_are_passed_ov
     assert_no_leaks();
 }
 
-/* A long line as the process reads it: it looks at the line while it comes, and takes it in when it is whole. */
+/* Gives the window a long line, as the worker reads it: the window looks at the line while it arrives, and takes the
+ * complete line. */
 static struct intake take_long_line(struct window *w, const char *line, const char **early)
 {
     size_t len = strlen(line);
@@ -328,7 +329,7 @@ Test(window, a_long_value_is_checked_while_it_comes)
             for (int n = 0; n < 5000; n++) buf_add_str(&line, "\"}\", ");
             buf_addf(&line, "3]%s", long_forms[i].close);
             struct intake in = take_long_line(&w, buf_cstr(&line), &early);
-            bool numbered = long_forms[i].form == FORM_NUMBERED; /* the process lives on, so its line is read whole */
+            bool numbered = long_forms[i].form == FORM_NUMBERED; /* the process goes on, so the whole line is read */
             cr_assert_eq(early != NULL, wrong && !numbered, "form %zu: %s", i, early);
             cr_assert_eq(in.fault != NULL, wrong && !numbered);
             if (!in.fault && w.unconfirmed) window_confirm(&w, 0, on_progress);

@@ -1,4 +1,4 @@
-/* How long a process waits for a processor, counted on one processor that two processes keep busy. */
+/* How long a process waits for a processor. In the tests, two processes keep one processor busy. */
 #include "worker/system/cpu_wait.h"
 
 #include <criterion/criterion.h>
@@ -41,7 +41,8 @@ Test(cpu_wait, two_busy_processes_on_one_processor_wait_for_each_other, .timeout
     cpu_wait_release(&its);
 }
 
-/* An answer that is found now may have come during the turn before, in which this process waited too. */
+/* An answer that the loop finds now may have arrived during the turn before. This process may have waited for a
+ * processor in that turn, too. */
 Test(cpu_wait, the_wait_of_the_turn_before_is_kept_until_the_next_sleep)
 {
     struct cpu_wait c = {.waited_ns = 7};
