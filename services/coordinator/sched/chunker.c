@@ -11,7 +11,7 @@
 #define CHUNKS_PER_WINDOW 4               /* least number of adaptive chunks in a worker's window */
 #define CHUNK_GROWTH      8               /* a chunk may be this many times as large as the largest answered chunk */
 #define CHUNK_ITEMS_MAX   (1u << 22)
-/* If a worker states a larger cost, this value is used. */
+/* If a worker states a larger cost, this value is used instead. */
 #define WORKER_COST_MOST_NS (1.0 * NS_PER_MS)
 #define WORKER_COSTS_MEANT  16 /* each stated cost moves the mean by 1/16 of the difference */
 

@@ -171,7 +171,7 @@ static const char *cause_of_rest(const struct sched_job *job, enum sched_chunk_s
     return waited ? waited_for_budget : job->reason;
 }
 
-/* Cuts off the attempts of an ended job, and settles its other items. */
+/* Cuts off the attempts of an ended job, and settles all items that are not settled yet. */
 static void settle_rest(struct sched_job *job)
 {
     struct scheduler *s = job->s;
