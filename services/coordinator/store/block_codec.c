@@ -5,7 +5,7 @@
 #include "common/base/limits.h"
 
 #define FORMAT_VERSION    1
-#define COMPRESSION_LEVEL 1 /* compresses lines of JSON well, at about the speed of the disk */
+#define COMPRESSION_LEVEL 1 /* this level compresses lines of JSON well, at about the speed of the disk */
 #define CHECKSUM_BYTES    4
 #define NUMBER_BYTES      10 /* the longest LEB128 of 64 bits */
 

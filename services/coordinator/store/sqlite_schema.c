@@ -38,7 +38,7 @@ static const char *const versions[] = {
     " fence INTEGER NOT NULL DEFAULT 0,"
     " holder TEXT,"
     " lease_until_ms INTEGER,"               /* by the monotonic clock */
-    " dropped_to INTEGER NOT NULL DEFAULT 0" /* errors in blocks up to this number were dropped by a redrive */
+    " dropped_to INTEGER NOT NULL DEFAULT 0" /* a redrive dropped the error, sent and unsent blocks up to this number */
     ") STRICT;"
     "CREATE UNIQUE INDEX job_key ON job (key) WHERE key IS NOT NULL;"
     "CREATE INDEX job_list ON job (state, id, created_ms, task, labels);"

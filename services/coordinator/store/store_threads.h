@@ -24,9 +24,9 @@
 struct store_side {
     struct store_threads *threads;
     uv_thread_t thread;
-    struct list calls; /* with the lock */
+    struct list calls; /* guarded by the lock */
     uv_cond_t wake;
-    bool has_ended; /* with the lock */
+    bool has_ended; /* guarded by the lock */
 };
 
 struct store_threads {
