@@ -43,7 +43,7 @@ static const struct {
      " fence bigint NOT NULL DEFAULT 0,"
      " holder text,"                         /* id of the coordinator that receives or runs the job */
      " lease_until_ms bigint,"               /* by the clock of the database */
-     " dropped_to bigint NOT NULL DEFAULT 0" /* errors in blocks up to this number were dropped by a redrive */
+     " dropped_to bigint NOT NULL DEFAULT 0" /* a redrive dropped the error, sent and unsent blocks up to this number */
      ") WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);"
      "CREATE UNIQUE INDEX job_key ON fantail.job (key) WHERE key IS NOT NULL;"
      "CREATE INDEX job_list ON fantail.job (state, id);"

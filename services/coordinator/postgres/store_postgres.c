@@ -21,7 +21,7 @@
 #include "common/observe/metrics.h"
 #include "coordinator/postgres/postgres_internal.h"
 
-#define BEAT_NS       (5 * NS_PER_S)    /* between two signs of life of the writer */
+#define BEAT_NS       (5 * NS_PER_S)    /* time between two signs of life of the writer */
 #define TIDY_WAIT_NS  (20 * NS_PER_MS)  /* between two steps of a removal */
 #define TIDY_EVERY_NS (100 * NS_PER_MS) /* between two steps of a removal while calls wait */
 #define RETRY_NS      (250 * NS_PER_MS) /* the first pause between two attempts to connect */
