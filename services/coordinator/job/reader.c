@@ -198,7 +198,7 @@ ssize_t reader_pull(struct reader *r, char *dst, size_t cap)
     return n;
 }
 
-/* When control lines are due. */
+/* The times at which control lines are due. */
 
 static uint64_t heartbeat_ns(const struct reader *r)
 {
