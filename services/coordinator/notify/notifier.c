@@ -311,7 +311,7 @@ void notifier_stop(struct notifier *n)
     n->draining = n->stopped = true;
     for (struct attempt *a = next_attempt(n, NULL), *next; a; a = next) {
         next = next_attempt(n, a);
-        if (!a->call) continue; /* the store still answers */
+        if (!a->call) continue; /* the store is still recording the result */
         http_call_cancel(a->call);
         free_attempt(a);
     }
