@@ -223,7 +223,7 @@ static void finish_options(struct job *j)
         take_late_options(j, &spec);
         if (j->submission.state != SUBMISSION_REFUSED) phase_no_more_items(&j->phase);
     } else {
-        take_spec(j, &spec); /* also in state ASKING, because no item has been sent yet */
+        take_spec(j, &spec); /* also done in state ASKING, because no item has been sent yet */
         if (!refuse_large_document(j) && j->state == JOB_NEW) job_check_tasks(j);
     }
     jobspec_release(&spec);
