@@ -113,7 +113,7 @@ static void merge_step(struct index_run *out, struct merge_side *a, struct merge
 static struct index_run merge(const struct index_run *x, const struct index_run *y)
 {
     struct merge_side a = begin_side(x), b = begin_side(y);
-    /* Each span of the other run can cut at most one span in two. */
+    /* A span of one run cuts at most one span of the other run in two. */
     struct index_run out = {.spans = xmalloc((2 * (run_length(x) + run_length(y)) + 1) * sizeof *out.spans)};
     while (a.head.n && b.head.n) merge_step(&out, &a, &b);
     while (a.head.n) write_until(&out, &a, UINT64_MAX);
