@@ -165,7 +165,7 @@ static void note_loss(struct link *k)
 struct writer {
     struct store_side *side;
     struct link *link;
-    struct list doubt; /* calls whose commit was not answered */
+    struct list doubt; /* calls of a transaction whose commit was not confirmed */
     uint64_t doubt_batch, doubt_ns;
     uint64_t beat_ns, tidy_ns;
     bool untidy;
