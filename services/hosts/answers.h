@@ -33,7 +33,7 @@ void answers_reserve(struct answers *a, size_t size);
 void answers_wake_helper(struct answers *a);
 /* Writes the complete answers. Ends the process if the reader has closed its end of the pipe. */
 void answers_flush(struct answers *a);
-/* Like answers_flush(), for the signal handler of a crashing process. If it cannot take the lock, writes nothing. */
+/* Like answers_flush(), for the signal handler of a crashing process. Writes nothing if the lock stays locked. */
 void answers_rescue(struct answers *a);
 
 /* Call it when the answer that is being built is complete. This answer has `size` bytes. */

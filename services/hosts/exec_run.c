@@ -83,7 +83,7 @@ void runner_release(struct runner *r)
     buf_release(&r->out);
 }
 
-/* Runs in the child. The child uses the parent's memory, so this function may do nothing but make system calls. */
+/* Runs in the child. The child uses the parent's memory, so this function may only make system calls. */
 static int become_program(void *arg)
 {
     struct launch *l = arg;

@@ -48,7 +48,7 @@ class Answers:
         self.lock = _thread.allocate_lock()
         self.helper_awake = False  # the helper exists and is not asleep
         self.wake = None
-        self.is_child = False  # this process is not the host: the task has forked it
+        self.is_child = False  # this process is a child that the task has forked, not the host
 
     def flush(self):
         with self.lock:
@@ -196,7 +196,7 @@ def to_json(value):
 
 
 def plain_key(key):
-    """Returns a key of a dict as a string. For key types that json supports, the string is the same as that of json."""
+    """Returns a key of a dict as a string. If json supports the type of the key, json makes the same string."""
     if key is None or isinstance(key, (bool, int, float)):
         return key if isinstance(key, str) else encode_other(key)
     converted = scalar(key)
@@ -275,7 +275,7 @@ def describe(error):
         cause = "".join(traceback.format_exception_only(type(error), error)).strip()
         trace = "".join(traceback.format_exception(type(error), error, frames))
     except Exception:
-        # From Python 3.13 on, formatting imports library modules. It fails if the task has a module of the same name.
+        # From Python 3.13 on, formatting imports library modules. This may fail if the task has a module of the same name.
         cause = f"{type(error).__name__}: {error}"
         trace = cause + "\n"
     cause, trace = cause[:CAUSE_CHARACTERS], trace[-TRACEBACK_BYTES:]
@@ -352,7 +352,7 @@ def load(name):
         sys.exit(f"fantail-host-python: {name}: the argument must be MODULE:FUNCTION")
     folder = os.getcwd()
     if sys.path and sys.path[0] == os.path.dirname(os.path.realpath(__file__)):
-        del sys.path[0]  # removes the directory of this program, which has no modules for the task
+        del sys.path[0]  # the directory of this program has no modules for the task
     sys.path.insert(0, folder)
     forget_shadowed(folder)
     target = import_task(module_name, folder)

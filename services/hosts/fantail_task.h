@@ -169,7 +169,7 @@ static inline bool fantail_get_string(const struct fantail_item *item, char *tex
     return true;
 }
 
-/* Returns the end of the JSON value at `at`. The JSON must be valid; that of an item always is. */
+/* Returns the end of the JSON value at `at`. The JSON must be valid; the JSON of an item always is. */
 static inline const char *fantail_skip_value(const char *at, const char *end)
 {
     size_t depth = 0;
@@ -330,7 +330,7 @@ fantail_reply_error(struct fantail_reply *reply, const char *format, ...)
     va_end(args);
     if (len >= MESSAGE_BYTES) {
         len = MESSAGE_BYTES - 2;
-        while (len > 0 && (reply->data[len] & 0xC0) == 0x80) len--; /* so that no character is cut in the middle */
+        while (len > 0 && (reply->data[len] & 0xC0) == 0x80) len--; /* so that the cut does not split a character */
     }
     fantail_reply_wrote(reply, len < 0 ? 0 : (size_t)len);
     reply->failed = true;

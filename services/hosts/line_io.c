@@ -19,7 +19,7 @@ static void make_room(struct line_reader *r)
         *r = (struct line_reader){0};
     }
     if (r->start > 0) {
-        /* Only a part of one line is left. This line moves at most once, because it then begins at 0. */
+        /* The buffer now holds only a part of one line. This line moves at most once, because it then begins at 0. */
         memmove(r->data, r->data + r->start, r->end - r->start);
         r->end -= r->start;
         r->scanned -= r->start;

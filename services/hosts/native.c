@@ -24,7 +24,7 @@ struct host {
     struct fantail_reply reply; /* the value of the current answer; its bytes are in `answers` */
     struct answers answers;
     int items_fd;
-    volatile bool is_child; /* this process is not the host: the task has forked it */
+    volatile bool is_child; /* this process is a child that the task has forked, not the host */
 };
 
 static struct host host;

@@ -75,7 +75,7 @@ static bool read_error(struct json_slice object, struct answer_line *answer)
     answer->error = ITEM_TASK_ERROR;
     while (json_walk_next(&w, &name, &value)) {
         if (!json_string_is(name, "name")) continue;
-        /* Only the coordinator may report the errors from ITEM_CANCELLED on, so a worker's line cannot. */
+        /* A worker cannot report the errors from ITEM_CANCELLED on. Only the coordinator reports these. */
         for (size_t i = 0; i < ITEM_CANCELLED; i++) {
             if (json_string_is(value, item_error_names[i])) answer->error = (enum item_error)i;
         }

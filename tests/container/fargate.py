@@ -10,7 +10,7 @@ from engine import PROJECT, ROOT, check, failures, run, say, wait_for
 
 sys.path.append(ROOT + "/tests/manifests")
 TOKENS = {"CLIENT_TOKENS": "aB3" * 16, "WORKER_TOKENS": "cD4" * 16}
-# Values for the references in the template, which CloudFormation would supply.
+# The values that CloudFormation would supply for the references in the template.
 NAMES = {"AWS::StackName": "fantail", "Cluster": "fantail-made", "WorkerBalancer.DNSName": "balancer", "CoordinatorImage": "fantail-coordinator",
          "WorkerImage": "fantail-worker-examples"}
 
@@ -47,8 +47,8 @@ class Task:
         return self
 
     def healthy(self):
-        """Returns whether the health check of the template succeeds. The first word of the check (CMD) says that it
-        runs without a shell."""
+        """Runs the health check of the template, without its first word: CMD, which means "without a shell". Returns whether
+        the check succeeds."""
         return run("docker", "exec", self.container, *self.service["HealthCheck"]["Command"][1:], check=False) == ""
 
     def end(self):

@@ -106,7 +106,7 @@ class Balanced(FaultTest):
         """A draining worker accepts requests until the health checks of HAProxy have found that it is not ready."""
         def attempt(delay_s):
             fleet = self.balanced_fleet(2, "--shutdown-delay-s", delay_s)
-            items = sleep_items(600, delay_s / 75)  # two thirds of the job run after the delay
+            items = sleep_items(600, delay_s / 75)  # two thirds of the items run after the delay
             with fleet.stream({"task": "sleep", "items": items}) as stream:
                 lines = [stream.line() for _ in range(50)]
                 fleet.workers[0].send_signal(signal.SIGTERM)

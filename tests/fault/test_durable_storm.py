@@ -44,7 +44,7 @@ class Storm(threading.Thread):
     def do(self, kind):
         try:
             kind()
-        except BaseException as e:  # the test reports it
+        except BaseException as e:  # the test reports the error
             self.problem = self.problem or e
 
     @contextlib.contextmanager

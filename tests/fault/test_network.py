@@ -1,4 +1,4 @@
-"""Lost packets, a cut link and names that change, in network namespaces of this process."""
+"""Lost packets, a cut link, and names whose addresses change. The tests run in network namespaces of this process."""
 import http.client
 import tempfile
 import threading
@@ -73,7 +73,7 @@ NAME = "workers.test"
 
 
 class Names(FaultTest):
-    """dns:// with a name server that the test runs."""
+    """Coordinators find workers by dns://, with a name server that the test runs."""
 
     @classmethod
     def setUpClass(cls):

@@ -3,8 +3,8 @@
  * share the processes round-robin, run by run (turns.h). A process that dies is replaced, and only its current item is
  * charged.
  *
- * A task is broken if its processes cannot start, or die while they have no item. While it is broken, its items fail at
- * once with the cause. After a pause, a process is started again; the pause doubles each time, up to
+ * A task is broken if its processes cannot start, or die while they have no item. While a task is broken, its items
+ * fail immediately, with the cause. After a pause, a process is started again; the pause doubles each time, up to
  * POOL_BROKEN_MAX_NS. When several processes in a row have died before they answered an item, a probe is started. A
  * probe is a process that gets no item until it has lived for POOL_PROBE_NS. The probe shows whether the items or the
  * task are at fault.

@@ -64,8 +64,8 @@ void process_kill(struct process *p, const struct fault *f)
     close_all(p);
 }
 
-/* Returns whether stderr says that memory ran out. With RLIMIT_DATA, an allocation fails, but the kernel kills no
- * process. Most runtimes then report this on stderr when they end. */
+/* Returns whether stderr says that memory ran out. At the limit RLIMIT_DATA, allocations fail, but the kernel does not
+ * kill the process. Most runtimes then report this on stderr when they end. */
 static bool says_out_of_memory(const struct tail *t)
 {
     static const char *const words[] = {"MemoryError", "bad_alloc", "out of memory", "Cannot allocate memory"};

@@ -48,7 +48,7 @@ size_t window_room_bytes(const struct window *w)
 {
     size_t left = w->bytes < WINDOW_MAX_BYTES ? WINDOW_MAX_BYTES - w->bytes : 0;
     if (window_is_checked(w)) return left;
-    /* A run gets half of the room, so that the process has a second run when it has finished this one. */
+    /* A run gets at most half of the bytes, so that the process has a second run when it has finished this one. */
     return left < WINDOW_MAX_BYTES / 2 ? left : WINDOW_MAX_BYTES / 2;
 }
 
