@@ -321,7 +321,7 @@ def apply_control(line, extras):
 
 
 def forget_shadowed(folder):
-    """Removes the modules from sys.modules whose names the task's modules also have, so that the next import gets the task's
+    """Removes each module from sys.modules if the task has a module of the same name. So the next import gets the task's
     module. This program keeps using the modules that it has imported."""
     specs = {}
     for entry in os.listdir(folder):

@@ -17,7 +17,7 @@ READ_BYTES = 65536
 
 
 class Wrong(Exception):
-    """Raised for an answer that no fault of the network or of a program can excuse."""
+    """Raised for an answer that is wrong even when connections are cut and programs are killed."""
 
 
 class Client(threading.Thread):

@@ -130,7 +130,8 @@ void chunk_add_cost(struct chunk *c, uint64_t items, uint64_t slot_ns);
 void chunk_say_starting(struct chunk *c, uint64_t processes);
 /* Adds the end line if nothing is left to do. Call it after setting `draining`. */
 void chunk_settle(struct chunk *c);
-/* Ends the chunk now, before all items have answers. Drops the WAITING runs, and later the answers of GIVEN runs. */
+/* Ends the chunk now, before all items have answers. Drops the WAITING runs now, and the answers of GIVEN runs when
+ * they arrive. */
 void chunk_end(struct chunk *c, enum chunk_end how);
 /* Call it when the client no longer waits for the chunk. */
 void chunk_abandon(struct chunk *c, uint64_t now);

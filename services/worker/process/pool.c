@@ -78,8 +78,8 @@ unsigned pool_starting(const struct pool *p)
 
 /* ---- feeding ---- */
 
-/* Returns the most items of the chunk that this process may take now. This leaves items for the other processes, but a
- * run has at least the items that make it worth its cost. */
+/* Returns the most items of the chunk that this process may take now. This leaves items for the other processes. But a
+ * run always has enough items to be worth its cost. */
 static uint64_t fair_share(const struct pool *p, const struct process *process, const struct chunk *c)
 {
     uint64_t share = (chunk_available(c) + 2 * p->size - 1) / (2 * p->size), least = window_min_run(&process->window);

@@ -74,8 +74,7 @@ static bool says_out_of_memory(const struct tail *t)
     return false;
 }
 
-/* Sets f->name to ITEM_OUT_OF_MEMORY if the process ended for lack of memory. The exit status alone does not show this.
- */
+/* Sets f->name to ITEM_OUT_OF_MEMORY if the process ended for lack of memory. The exit status does not show this. */
 static void detect_out_of_memory(const struct process *p, struct fault *f, const struct rusage *usage)
 {
     static uint64_t known_kills;

@@ -113,8 +113,7 @@ void registrar_reload(struct registrar *r)
     tls_store_reload(&r->tls);
 }
 
-/* If a call is running, the goodbye is sent after the end of that call, so that it is the last request that the
- * coordinator gets. */
+/* Waits for the end of a running call, so that the goodbye is the last request that the coordinator gets. */
 void registrar_leave(struct registrar *r)
 {
     if (!r || r->leaving) return;

@@ -29,7 +29,7 @@ void reaper_close(struct reaper *r);
 uint64_t reaper_new_token(struct reaper *r);
 /* Adds the child to the list. When child->pid has ended, removes the child from the list and calls on_exit(). */
 void reaper_add(struct reaper *r, struct reaped *child);
-/* Reaps the children that have ended. Returns false if no child is left, including adopted children. */
+/* Reaps the children that have ended. Returns false if no child is left. Adopted children count too. */
 bool reaper_poll(struct reaper *r);
 
 #endif
