@@ -96,6 +96,8 @@ class Replacement(replicas.ReplicasTest):
         self.assertEqual(ending.wait(150), 0, ending.describe())
         started = self.start_again(ending)
         wait_until(lambda: self.state(started) == "ready", "a store that is ready")
+        ports = [c.port for c in self.coordinators]
+        wait_until(lambda: proxies.pool_servers_up(self, ports) == len(ports), "a proxy that uses each coordinator")
 
     @staticmethod
     def runs(path):

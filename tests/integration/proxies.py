@@ -210,10 +210,25 @@ def start(test, name, upstream_port, kind="stock", add_cleanup=None):
     return run(test, name, place, CONFIGURE[name](place), add_cleanup)
 
 
+def pool_folder(test, upstream_ports):
+    return os.path.join(test.folder, f"haproxy-pool-{upstream_ports[0]}")
+
+
+def pool_servers_up(test, upstream_ports):
+    """Returns how many coordinators HAProxy sends requests to, from its administration socket."""
+    with socket.socket(socket.AF_UNIX) as s, s.makefile("rw") as lines:
+        s.connect(os.path.join(pool_folder(test, upstream_ports), "admin.sock"))
+        lines.write("show stat\n")
+        lines.flush()
+        fields = [line.split(",") for line in lines]
+    name, status = fields[0].index("svname"), fields[0].index("status")
+    return sum(row[name].startswith("coordinator") and row[status] == "UP" for row in fields if len(row) > status)
+
+
 def start_pool(test, upstream_ports):
     """Starts HAProxy as the load balancer of several coordinators, with the documented configuration and health checks.
     Returns its port."""
-    folder = os.path.join(test.folder, f"haproxy-pool-{upstream_ports[0]}")
+    folder = pool_folder(test, upstream_ports)
     os.makedirs(folder)
     place = Place(folder, test.free_port(), 0, "documented")
     checks = "    option httpchk GET /readyz\n    default-server check inter 200ms fall 1 rise 1\n"
