@@ -15,8 +15,8 @@ from certificates import Authority
 from cli_testing import FANTAIL, CliTest, Ended
 from fantail_testing import wait_until
 
-# Each item writes its number to a file when it begins, and takes at least `pause` seconds. Item `stop` waits until the
-# gate is open.
+# Each item writes its number to a file when it begins, and takes at least `pause` seconds. The item `stop` also waits
+# until the gate is open.
 TASK = """
 import json, os, sys, time
 runs = os.open({runs!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -78,8 +78,8 @@ class Reconnects(CliTest):
     """Real services. Item STOP of the task waits for a gate, so that its job is running when the coordinator is lost."""
 
     STOP = 3000
-    # If items must not run twice, a job is given work for 0.25 s. Without a pause, a fast machine runs the whole input
-    # in this time. Then it is unknown for all items after STOP whether they ran.
+    # If items must not run twice, a job gets work for 0.25 s. Without a pause, a fast machine could send the whole
+    # input in one job. Then it would be unknown for all items after STOP whether they ran.
     PAUSE = 0.001
 
     def setUp(self):
@@ -88,13 +88,14 @@ class Reconnects(CliTest):
 
     def workers(self, count=1, pause=0, **task):
         program = TASK.format(runs=self.runs_path, stop=self.STOP, gate=self.gate_path, pause=pause)
-        # Python may buffer the items, because a worker sends more items only after it has the answers.
+        # The buffer that Python has for its input does no harm, because a worker sends more items only after it has the
+        # answers.
         tasks = self.tasks(noted={"json": {"mode": "stream", "command": ["python3", "-u", "noted.py"],
                                            "item_timeout_s": 900, **task}, "files": {"noted.py": program}})
         return [self.worker(tasks=tasks) for _ in range(count)]
 
     def restart(self, coordinator, workers, *arguments):
-        """Starts a coordinator on the port of another one that has ended."""
+        """Starts a coordinator on the port of another coordinator, when that one has ended."""
         wait_until(lambda: not ft.is_listened_on(coordinator.port), "the end of the old coordinator")
         addresses = ",".join(f"127.0.0.1:{w.port}" for w in workers)
         return self.start("fantail-coordinator", "--port", coordinator.port, "--admin-port", self.free_port(),
@@ -162,7 +163,7 @@ class Reconnects(CliTest):
 
     @proxies.needs("haproxy")
     def test_a_rolling_replacement_of_the_coordinators_loses_nothing(self):
-        """The drain is shorter than the job, so the coordinator ends the job."""
+        """The drain is shorter than the job, so the coordinator that drains ends the job early."""
         workers = self.workers()
         for order in ("input", "completion"):
             with self.subTest(order):
@@ -227,8 +228,8 @@ class Reconnects(CliTest):
 
     @staticmethod
     def status_of(port):
-        """Returns the status of the answer; None: no answer came. HAProxy sends no answer if a kept connection was
-        lost."""
+        """Returns the status of the answer, or None if there was no answer. HAProxy sends no answer if a kept
+        connection to its server was lost."""
         with contextlib.suppress(OSError, http.client.HTTPException):
             return ft.request(port, "GET", "/v1/tasks").status
 
@@ -288,7 +289,8 @@ class Reconnects(CliTest):
         self.assertEqual(set(self.runs().values()), {1})
 
     def reduction(self, workers, items, end, *arguments, name):
-        """Runs a sum. The coordinator is ended and started again while an item waits. Returns the output."""
+        """Runs a job with --reduce sum. Ends the coordinator and starts it again while an item waits. Returns the
+        output."""
         coordinator = self.coordinator(workers, "--drain-s", 0.2)
         run = Run(self, "noted", "--reduce", "sum", "--url", f"http://127.0.0.1:{coordinator.port}", *arguments,
                   items=items, name=name)
@@ -386,8 +388,9 @@ class Played(CliTest):
     """A coordinator or a proxy, played by a small server."""
 
     def serve(self, *answers, idempotent=None, tasks_status=200):
-        """Each answer is for one POST, and the last answer is also for all later ones. An answer is a list of lines, in
-        which bytes are sent unchanged, or a status with a content type. Returns the bodies of the requests."""
+        """Each answer is for one POST, and the last answer is also for all later POSTs. An answer is a list of lines,
+        or a status with a content type. A line of type bytes is sent unchanged. Returns the URL and the bodies of the
+        requests."""
         bodies = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -489,7 +492,7 @@ class Played(CliTest):
         self.assertIn(b"item 1: coordinator_lost", ended.err)
 
     def drained(self, idempotent, *arguments, last=DRAINED, left=0):
-        """The first answer to a job of five items says that the coordinator drains. The second answer has `left`
+        """Maps five items. The first answer says that the coordinator drains. The second answer has values for `left`
         items."""
         tail = [cancelled(1, True), value(2, 9), cancelled(3, False), cancelled(4, False), last]
         again = [START, *(value(n, f"again {n}") for n in range(left)), END]

@@ -1,5 +1,5 @@
-"""A limit for the memory of a service (ulimit -v). Only the job that needs too much memory fails, and all others go
-on."""
+"""A limit for the memory of a service (ulimit -v). Only the job that needs too much memory fails, and all other jobs
+continue."""
 import json
 import re
 import resource
@@ -9,7 +9,7 @@ import fantail_testing as ft
 from fantail_testing import JSON, NDJSON, FantailTest, wait_until
 
 LARGE = 48 << 20
-SPARE = 40 << 20  # the memory that a service may add: more than the reserve, and less than a large item
+SPARE = 40 << 20  # how much more memory a service may use: more than its memory reserve, and less than a large item
 
 TASK = """
 import time
@@ -26,8 +26,8 @@ def run(item):
 
 
 def limit_memory(program):
-    """Limits the program to SPARE more address space. A sanitizer has already reserved the address space that it
-    needs."""
+    """Limits the program to its current address space and SPARE more bytes. A sanitizer has already reserved its own
+    address space."""
     with open(f"/proc/{program.pid}/status", encoding="ascii") as status:
         size = int(re.search(r"^VmSize:\s+(\d+) kB", status.read(), re.M)[1]) << 10
     resource.prlimit(program.pid, resource.RLIMIT_AS, (size + SPARE, resource.RLIM_INFINITY))
@@ -46,8 +46,8 @@ class MemoryLimit(FantailTest):
         return fleet
 
     def check_others(self, fleet, program, cause):
-        """Calls `cause` while other jobs run. Checks that the program still lives, and that each of these jobs has its
-        results."""
+        """Limits the memory of the program, and calls `cause` while other jobs run. Checks that the program still
+        lives, and that each other job has its results."""
         answers, over = [], threading.Event()
 
         def run_jobs():

@@ -15,7 +15,8 @@ ID = "0195f2c4-0000-7000-8000-000000000001"
 DURABLE = {"Prefer": "respond-async"}
 JOB_CALLS = ("GET", "/v1/jobs/{id}"), ("DELETE", "/v1/jobs/{id}"), ("GET", "/v1/jobs/{id}/results"), \
     ("GET", "/v1/jobs/{id}/events"), ("POST", "/v1/jobs/{id}/redrive")
-# Statuses that no test here causes, each with the reason. The tests of api_durable.c cause the statuses of the store.
+# Statuses that no test in this file causes, each with what would cause it. The tests of api_durable.c cause the
+# statuses of the store.
 ELSEWHERE = {
     **{(method, path, 500): "the store must be damaged while it is open" for method, path in (
         ("GET", "/v1/jobs"), ("POST", "/v1/jobs"), ("GET", "/v1/jobs/{id}"), ("GET", "/v1/jobs/{id}/results"),
@@ -38,7 +39,7 @@ class Problems(FantailTest):
         self.fleets = 0
 
     def see(self, method, path, status, answer):
-        """Notes an answer to this call."""
+        """Checks an answer to this call against the document, and notes that the status was seen."""
         self.assert_problem(answer, status)
         responses = self.operations[method, path]["responses"]
         self.assertIn(str(status), responses, f"{method} {path} is answered {status}: add it to its responses in the document")
@@ -49,12 +50,13 @@ class Problems(FantailTest):
         self.checks.append(("/components/schemas/Problem", answer.json))
 
     def ask(self, port, method, path, status, body=None, job=ID, query="", **headers):
-        """Makes a request whose answer is this problem."""
+        """Makes a request, and checks that the answer is a problem with this status."""
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         self.see(method, path, status, request(port, method, path.replace("{id}", job) + query, body, headers))
 
     def raw(self, port, method, path, status, query="", version="1.1", end="\r\n", token=True):
-        """Makes a request with a head that http.client would not send, and notes its answer."""
+        """Makes a request with a head that http.client would not send, and checks that the answer is a problem with
+        this status."""
         with socket.create_connection(("127.0.0.1", port), timeout=ft.LIMIT_S) as s:
             s.sendall((f"{method} {path.replace('{id}', ID)}{query} HTTP/{version}\r\nHost: x\r\nConnection: close\r\n"
                        + (f"Authorization: Bearer {TOKEN}\r\n" if token else "") + end).encode())
@@ -93,7 +95,8 @@ class Problems(FantailTest):
                 self.raw(port, method, path, 401, token=False)
 
     def see_drain(self):
-        """The last message on an idle connection is the answer to a request that is sent at that moment."""
+        """When a service drains, it sends 503 on idle connections, as the answer to a request that is sent at that
+        moment."""
         coordinator = self.new_coordinator([self.plain])
         kept = {}
         for (method, path), operation in self.operations.items():
@@ -204,7 +207,7 @@ class Values(FantailTest):
         self.checks, self.kinds = [], set()
 
     def take(self, kind, lines):
-        """Notes the lines of a whole stream. `kind` says which lines the stream must have had."""
+        """Notes the lines of a whole stream, and returns them. `kind` names the stream in a failure."""
         for line in lines:
             self.checks.append(("/components/schemas/Line", line))
             self.kinds.add(line["type"] + ("/" + line["reason"] if line["type"] == "waiting" else ""))

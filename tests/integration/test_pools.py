@@ -12,8 +12,8 @@ import fantail_testing as ft
 from fantail_testing import FantailTest, wait_until
 
 CAT = {"command": ["cat"], "envelope": False}
-# A new worker may bring a new task. Within this time after the worker is ready, the first job of the task has
-# succeeded. This is a promise and not a measurement: a quiet machine needs some milliseconds.
+# A new worker may bring a new task. Within this time after the worker is ready, the first job of the task must have
+# succeeded. The limit is what the coordinator promises; an idle machine needs only some milliseconds.
 FIRST_JOB_S = 6
 
 
@@ -116,8 +116,8 @@ class Pools(FantailTest):
         self.assertEqual(self.values(fleet, "a", [3]), [3])
 
     def test_two_pools_under_load_take_up_a_worker_with_a_new_task(self):
-        """Jobs for both pools run all the time. No chunk goes to a worker without its task, even while a new worker
-        arrives. The reported demand of each task stays right."""
+        """Jobs for both pools run all the time. No chunk goes to a worker that lacks the chunk's task, even while a new
+        worker arrives. The reported demand of each task stays right."""
         gates = {"a": self.gate(), "b": self.gate()}
         a, b = ({f"hold_{name}": gates[name].task, name: CAT} for name in "ab")
         folders = [self.task_folder("a", **a)] * 3 + [self.task_folder("b", **b)] * 2 + [self.task_folder("ab", **a, **b)]
@@ -140,8 +140,8 @@ class Pools(FantailTest):
         self.addCleanup(over.set)
         wait_until(lambda: min(ran) > 0 or errors, "jobs of both tasks")
         self.worker(tasks=self.task_folder("c", c=CAT), port=port)
-        # The job is sent only once. So it succeeds only if the coordinator, when it asks its workers, finds the new
-        # task.
+        # The client sends the job only once. So the job succeeds only if the coordinator asks its workers and finds the
+        # new task.
         started, first = time.monotonic(), []
         asking = threading.Thread(target=lambda: first.append(fleet.job({"task": "c", "items": [1, 2]})))
         asking.start()
@@ -179,8 +179,7 @@ class Pools(FantailTest):
         self.assertEqual(self.listed(fleet)["new"]["workers"], 1)
 
     def delete_a(self):
-        """Returns a fleet whose workers had the task a until a moment ago. The coordinator does not know yet that the
-        task is gone."""
+        """Returns a fleet whose workers have just lost the task a. The coordinator does not know that yet."""
         folder = self.task_folder("tasks", a=CAT, b=CAT)
         workers = [self.worker(tasks=folder) for _ in range(2)]
         fleet = ft.Fleet(self, self.coordinator(workers), workers)
@@ -277,7 +276,8 @@ class Hedges(FantailTest):
                 "files": {"task.py": APPEND % {"log": log, "gate": gate.path}}}
 
     def runs(self, name):
-        """Returns the items that the processes of the worker have begun. An item that was begun twice occurs twice."""
+        """Returns the items that the processes of the worker have begun. An item that was begun twice is listed
+        twice."""
         path = os.path.join(self.folder, name + ".log")
         if not os.path.exists(path):
             return []
@@ -294,11 +294,11 @@ class Hedges(FantailTest):
                     "hedge": {"enabled": True, "max_extra_percent": 100}}
         with fleet.stream(job("unsaid")) as unsaid, fleet.stream(job("no")) as no:
             wait_until(lambda: all(10 in self.runs(task) for task in ("unsaid", "no")), "the stragglers")
-            # The straggler of this job ends only after it was hedged. The stragglers of the other jobs began earlier,
-            # so by then they are late, too.
+            # The straggler of the job "yes" ends only after it was hedged. The stragglers of the other two jobs began
+            # earlier, so by then they are late, too.
             counts = fleet.job(job("yes")).json["counts"]
             self.assertEqual(counts["succeeded"], 11)
-            self.assertGreaterEqual(counts["hedged"], 1)  # on a busy machine other items are late, too
+            self.assertGreaterEqual(counts["hedged"], 1)  # on a busy machine, other items may be hedged, too
             self.assertEqual(sorted(set(self.runs("yes"))), [*range(11)])
             self.assertGreaterEqual(self.runs("yes").count(10), 2)
             gate.open()
@@ -333,8 +333,8 @@ class Lanes(FantailTest):
             self.assert_counts(long.rest()[-1]["counts"], succeeded=18, retried=0)
 
     def test_a_worker_that_is_full_of_one_task_still_gets_another(self):
-        """Other clients fill the worker with chunks of one task, so that further chunks of this task are answered
-        429."""
+        """Other clients fill the worker with chunks of one task, so that the worker answers further chunks of this task
+        with 429."""
         gate = self.gate()
         fleet = self.fleet(processes=1, tasks=self.tasks(long=gate.task, short=CAT), worker_arguments=("--max-chunks", "4"))
         worker = fleet.workers[0]
@@ -355,7 +355,7 @@ class Lanes(FantailTest):
             self.assert_counts(long.rest()[-1]["counts"], succeeded=1, retried=0)
 
     def hold_chunk(self, port):
-        """A chunk of one item that does not end."""
+        """Sends the worker a chunk of one item that does not end. Returns the connection."""
         s = socket.create_connection(("127.0.0.1", port))
         self.addCleanup(s.close)
         s.sendall(b"POST /v1/tasks/long HTTP/1.1\r\nHost: w\r\nContent-Type: application/x-ndjson\r\nContent-Length: 2\r\n\r\n1\n")

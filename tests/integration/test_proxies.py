@@ -17,7 +17,7 @@ LONG_LINE = b'"' + b"x" * (64 * 1024 - 3) + b'"\n'
 
 
 class ProxyTest(SharedFleetTest):
-    """A coordinator with one worker, and a proxy in front of it. Below come first the classes with the tests, then the
+    """A coordinator with one worker, and a proxy in front of it. The classes with the tests come first, and then the
     classes for each proxy."""
 
     proxy = None  # a name that proxies.start() knows
@@ -95,7 +95,7 @@ class Answers:
             self.assertIsNone(stream.line_of("heartbeat").get("value"))
             self.assertEqual(stream.start["type"], "start")
             for i, name in enumerate(self.names):
-                self.open(name)  # the item is answered only after this
+                self.open(name)  # opens the gate of the item, which is answered only then
                 self.assertEqual(stream.line_of("result"), {"type": "result", "index": i, "value": name})
             self.assertEqual(stream.line_of("end")["status"], "succeeded")
 
@@ -195,8 +195,8 @@ class UploadsAtOnce(Uploads):
 
 
 class SilentHangUps(EarlyHangUps):
-    """The coordinator sends nothing, not even a heartbeat. So only the proxy's own checks can find that its client is
-    gone."""
+    """The coordinator sends nothing, not even a heartbeat. So the proxy can notice only by its own checks that its
+    client has closed the connection."""
 
     heartbeat_s = 3600
 

@@ -24,7 +24,7 @@ class EndsTest(ft.FantailTest):
         return os.path.join(self.folder, name)
 
     def script(self, text, **more):
-        """Starts a script. The fleet of the script has its folders in the folder of the test."""
+        """Starts a script, whose fleet makes its folders in the folder of the test."""
         head = HEAD.format(package=calls.PACKAGE, tests=os.path.dirname(calls.__file__), folder=self.folder)
         path = self.path("script.py")
         with open(path, "w", encoding="utf-8") as file:
@@ -137,7 +137,7 @@ class Exits(EndsTest):
 
 class Services(EndsTest):
     def map_with_a_killed_service(self, program):
-        """Kills a service of the fleet while a map runs."""
+        """Runs a script that maps items, and kills a service of its fleet meanwhile."""
         process = self.script("""
             def step(i):
                 if i >= 3:

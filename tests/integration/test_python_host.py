@@ -259,7 +259,8 @@ UTC = dt.timezone.utc
 
 
 def numpy_python():
-    """A Python that has numpy: this one, or one of a virtual environment that is kept in the build. None if there is none."""
+    """Returns a Python that has numpy: python3, or that of a virtual environment in the build folder. Returns None if
+    there is none."""
     folder = os.path.join(BUILD, "numpy-python")
     python = os.path.join(folder, "bin", "python3")
     for candidate in "python3", python:
@@ -276,7 +277,7 @@ def numpy_python():
 
 
 class Precedence(Hosts):
-    """A module of the task is used instead of a library of the same name."""
+    """A module of the task takes precedence over a library of the same name."""
 
     NAMES = ["json", "random", "numpy", "traceback", "time", "os", "inspect", "re", "datetime", "decimal", "enum", "types"]
 

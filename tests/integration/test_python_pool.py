@@ -110,7 +110,7 @@ class Failures(PoolTest):
 
 class Bounds(PoolTest):
     def test_an_endless_iterable_is_never_read_far_ahead(self):
-        """The iterator is only a few batches ahead of the results, and this distance does not grow."""
+        """The pool reads the iterable only a few batches ahead of the results, and this distance does not grow."""
         read = itertools.count()
         results = self.pool().imap(calls.wait_for, (self.folder if next(read) < 200 else self.path("never")
                                                     for _ in itertools.count()), chunksize=5)

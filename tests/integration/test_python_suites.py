@@ -28,7 +28,8 @@ GROUPS = ("ExecutorTest", "WaitTests", "AsCompletedTests", "ExecutorShutdownTest
 
 
 def parts_of_cpython():
-    """Returns the classes of CPython's tests. These are in one module; since Python 3.12, they are in a package."""
+    """Returns the classes of CPython's tests. Before Python 3.12, they are in one module; since then, they are in a
+    package."""
     try:
         from test import test_concurrent_futures as suite
         if not hasattr(suite, "__path__"):
@@ -53,7 +54,8 @@ class ConcurrentFutures(ft.FantailTest):
             worker_count = 5
 
             def create_event(self):
-                """Some versions of CPython's tests need an event for which the executor's processes can wait."""
+                """Returns an event for which the executor's processes can wait. Some versions of CPython's tests need
+                it."""
                 return calls.FileEvent(next(paths))
 
             def setUp(self):

@@ -1,5 +1,6 @@
-"""Bytes that break the rules of RFC 9112, on all four ports: each gets its answer, the connection ends, and later bytes
-are not served as a request. Odd requests that the rules allow are served, and so is the next request."""
+"""Bytes that break the rules of RFC 9112, on all four ports. The service answers them with an error, closes the
+connection, and does not serve later bytes as a request. Odd requests that the rules allow are served, and so is the
+next request."""
 import contextlib
 import os
 import re
@@ -264,7 +265,7 @@ class RawRequests(SharedFleetTest):
                     self.assertEqual(statuses(received), [200, 200, status], received)
 
     def test_a_half_closed_connection_ends_after_its_answer(self):
-        """The keep-alive time is far longer than a test waits."""
+        """The keep-alive time is far longer than the time limit of the test, so it does not end the connection."""
         for name, port in self.ports():
             for first in (True, False):
                 with self.subTest(port=name, before_the_answer=first), \

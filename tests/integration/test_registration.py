@@ -69,7 +69,7 @@ class Registration(FantailTest):
         print(f"\nready after {ready - began:.3f} s; its first item was answered {time.monotonic() - ready:.3f} s later")
 
     def test_addresses_of_an_old_dns_answer_do_not_matter(self):
-        """The name has only addresses where no program listens any more, as when the cache of a name server is old."""
+        """No program listens at the addresses that the coordinator is given, as with an outdated DNS answer."""
         dead = self.free_port()
         for workers in (f"dns://localhost:{dead}", f"static://127.0.0.1:{dead}"):
             coordinator = self.registering_coordinator("--register-workers", workers=workers)
@@ -149,7 +149,7 @@ class Registration(FantailTest):
         self.assertEqual(self.register(coordinator.port, {"worker": "w", "port": 1}, token=OTHER).status, 401)
 
     def test_any_common_token_will_do(self):
-        """While tokens are being changed, the coordinator may know only the second token of the worker's file."""
+        """While tokens are being replaced, the coordinator may know only the second token of the worker's file."""
         coordinator = self.registering_coordinator()
         self.registered_worker(coordinator, tokens=(OTHER, TOKEN))
         self.wait_registered(coordinator, 1)

@@ -74,7 +74,7 @@ class Registration(FantailTest):
         self.assertEqual((status, answer.get("results")), (200, [9]), answer)
 
     def assert_refused(self, coordinator, worker, *words):
-        """The worker logs the reason, and no worker is registered."""
+        """Checks that the worker logs the reason, and that no worker is registered."""
         def said():
             return [line for line in worker.log_lines() if line["msg"] == "this worker could not register with a coordinator"]
         [fault] = wait_until(said, "the fault in the log")

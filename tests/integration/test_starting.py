@@ -6,7 +6,7 @@ import os
 import fantail_testing as ft
 from fantail_testing import FantailTest, wait_until
 
-# LOADS is the path of a file or a number of seconds: the task loads until the file exists, or for this time.
+# LOADS is the path of a file or a number of seconds. The task loads until the file exists, or for the given time.
 MODULE = """
 import os, time
 print("loading the model")

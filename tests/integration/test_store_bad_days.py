@@ -1,5 +1,5 @@
-"""The bad days of a PostgreSQL server with durable jobs. Each has its state in the metrics and in the log. Durable jobs
-wait, nothing is lost, and all else goes on."""
+"""Faults of a PostgreSQL server with durable jobs. Each fault is shown in the metrics and in the log. Durable jobs
+wait, nothing is lost, and all other work continues."""
 import os
 import shutil
 import signal
@@ -19,7 +19,7 @@ PASSWORD_RULES = "host all fantail 127.0.0.1/32 trust\nhost all all 127.0.0.1/32
 class BadDaysTest(replicas.ReplicasTest):
     def setUp(self):
         super().setUp()
-        self.admin_url = self.url  # of the test; coordinators may get another one
+        self.admin_url = self.url  # the URL that the test uses; coordinators may get another URL
 
     def run_job(self, items=ITEMS):
         """Submits a job, and returns its id when some of its answers are recorded."""
@@ -55,7 +55,7 @@ class BadDaysTest(replicas.ReplicasTest):
                  f" WHERE application_name = 'fantail-coordinator' AND {what}")
 
     def own_user(self, password="first"):
-        """The coordinator uses a user that is no superuser, and that owns its database."""
+        """Makes the coordinators use a database user that is not a superuser, and that owns the database."""
         self.sql(f"CREATE USER jobs PASSWORD '{password}'")
         self.sql(f"ALTER DATABASE {self.url.rpartition('/')[2]} OWNER TO jobs")
         self.url = self.url.replace("fantail@", f"jobs:{password}@")
@@ -102,7 +102,8 @@ class Refusals(BadDaysTest):
         self.assert_goes_on(job_id)
 
     def test_a_newer_schema_that_only_readers_have_seen_ends_no_job(self):
-        """The connection that writes was made before. So jobs are claimed, but their blocks cannot be read."""
+        """The connection that writes was made before the schema changed. So the coordinator can claim jobs, but cannot
+        read their blocks."""
         self.start_all(1)
         self.assert_all_right(self.run_job(20), 0, 20)
         known = self.sql("SELECT version, oldest FROM fantail.schema_version").split("|")
@@ -151,7 +152,7 @@ class Failover(BadDaysTest):
         return standby
 
     def replace_server(self, standby):
-        """The standby is found where the primary was. It is still read-only."""
+        """Stops the primary, and starts the standby at the address of the primary. The standby is still read-only."""
         self.server.stop(signal.SIGQUIT)
         standby.move_to(self.server)
         self.server = standby
@@ -193,7 +194,7 @@ class Slow(BadDaysTest):
         self.url = self.url.replace(f":{self.server.port.number}/", f":{self.link.port}/")
 
     def test_a_second_for_each_query(self):
-        """Everything takes longer, but transactions end, and so do the jobs."""
+        """Each query takes a second, but all transactions and all jobs end."""
         self.start_all(2)
         job_ids = [self.submit({"task": "counts", "items": list(range(ITEMS))}, n) for n in range(2)]
         self.link.delay_s = 1
@@ -214,7 +215,7 @@ class Slow(BadDaysTest):
 @unittest.skipUnless(shutil.which("openssl"), "openssl is missing")
 class Tls(BadDaysTest):
     def install(self, authority, hosts):
-        """The server has a certificate of this authority from its next connection on."""
+        """Installs a certificate of this authority, which the server uses from its next connection on."""
         cert, key = authority.issue("server", hosts)
         for source, name in ((cert, "server.crt"), (key, "server.key")):
             path = os.path.join(self.server.data, name)

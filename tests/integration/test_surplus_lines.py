@@ -1,12 +1,13 @@
-"""Stream programs that print too many lines, or omit an answer. No item may get the value of another item, especially
-not of another client."""
+"""Stream programs that print too many lines, or omit an answer. No item may get the value of another item, above all
+not of an item of another client."""
 import threading
 
 import fantail_testing as ft
 from fantail_testing import FantailTest, in_time, with_more_time
 
-# Answers {"value": item} and flushes each line. The item determines its further output. With "before", the surplus line
-# comes while the true answer is still being computed. So the number of lines is right before the answers are complete.
+# Answers {"value": item} and flushes each line. The item also determines what else the program prints. With "before",
+# the program prints the surplus line while it still computes the true answer. So the number of lines is right before
+# all answers are there.
 PROGRAM = """
 import json, sys, time
 mode = sys.argv[1]
@@ -44,7 +45,7 @@ for line in sys.stdin:
         answer(number, "surplus")
 """
 
-# Prints a surplus line at random, for any item.
+# For a random item, prints a surplus line.
 RANDOM = """
 import json, random, sys
 for line in sys.stdin:
@@ -139,7 +140,8 @@ class SurplusLines(FantailTest):
             items[i]["print"] = what
         for i, what in (10, "bad"), (11, "nothing"), (12, "nothing"), (300, "nothing"), (301, "bad"):
             items[i]["print"] = what
-        # An omitted answer is noticed at the next answer, or by the time limit if the process has no more items.
+        # The worker notices an omitted answer at the next answer, or by the time limit if the process has no more
+        # items.
         def attempt(limit_s):
             answer = fleet.job({"task": "prints", "items": items, "retry": {"max_attempts": 1},
                                 "item_timeout_s": limit_s}).json

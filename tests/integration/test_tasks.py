@@ -116,7 +116,7 @@ class Misbehaving(SharedFleetTest):
         self.assertEqual(self.shared.job({"task": "echo", "items": ["well"]}).json["results"], ["well"])
 
     def errors(self, task, items, **options):
-        """Returns the document of the job, and its errors by index."""
+        """Runs a job with one attempt for each item. Returns the document of the job, and its errors by index."""
         answer = self.shared.job({"task": task, "items": items, "retry": {"max_attempts": 1}, **options})
         self.assertEqual(answer.status, 200, answer)
         return answer.json, {entry["index"]: entry["error"] for entry in answer.json["errors"]}

@@ -1,6 +1,6 @@
 """Every form in which text can come: byte order marks, UTF-16 and UTF-32, other names of the same media types, bytes
-that are not UTF-8, binary output. Each form is read with its intended meaning, or refused with the cause. No form
-becomes another value. docs/protocol.md has the table."""
+that are not UTF-8, binary output. Each form is read with its intended meaning, or refused with the cause. No form is
+read as a wrong value. docs/protocol.md has the table."""
 import base64
 import json
 import os
@@ -35,7 +35,7 @@ ITEMS = ["h\u00e9llo", "\u65e5\u672c", "a b"]
 
 
 def bodies(items):
-    """Returns the same items in each form: (Content-Type, query, text)."""
+    """Returns the same items in each form: (Content-Type, query string, text)."""
     return ((JSON, "", json.dumps({"task": "echo", "items": items}, ensure_ascii=False)),
             (NDJSON, QUERY, "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items)),
             (TEXT, QUERY, "".join(item + "\n" for item in items)))
@@ -162,8 +162,8 @@ class Bodies(SharedFleetTest):
                 self.assert_problem(post(body, NDJSON), 400, words=words)
 
 
-# The output of a command, and its result with `output` auto, json, text and lines. The result is a value, or words that
-# the cause must contain.
+# The output of a command, and its result with `output` auto, json, text and lines. Each result is a value, or a tuple
+# of words that the cause must contain.
 BAD = ("bad_output",)
 OUTPUTS = (
     (b"caf\xc3\xa9\n", "caf\u00e9", BAD, "caf\u00e9", ["caf\u00e9"]),

@@ -11,8 +11,8 @@ UPLOAD = (b"POST /v1/jobs?task=square HTTP/1.1\r\nHost: x\r\nContent-Type: appli
 
 
 def ask(connection, port, data):
-    """Sends data and returns the first bytes of the answer; b"" if the service closes the connection without an
-    answer."""
+    """Sends data, and returns the first bytes of the answer. Returns b"" if the service closes the connection without
+    an answer."""
     connection.settimeout(ft.LIMIT_S)
     connection.connect(("127.0.0.1", port))
     connection.sendall(data)

@@ -38,13 +38,13 @@ def tearDownModule():
 
 
 def serve(name, client_ca=None):
-    """The options of a service with this certificate."""
+    """Returns the options of a service with this certificate."""
     cert, key = certs[name]
     return ["--tls-cert", cert, "--tls-key", key] + (["--tls-client-ca", client_ca] if client_ca else [])
 
 
 def show(name):
-    """The options of a coordinator that sends this certificate to workers."""
+    """Returns the options of a coordinator that sends this certificate to workers."""
     cert, key = certs[name]
     return ["--worker-client-cert", cert, "--worker-client-key", key]
 
@@ -296,10 +296,11 @@ class ClientCertificates(Tls):
 
 class Workers(Tls):
     def assert_unreachable(self, fleet, fault):
-        """A job fails in time, and the reason is given to the waiting client, in the items and in the log."""
+        """Checks that a job fails in time, and that the waiting client, the errors of the items and the log have the
+        reason."""
         with fleet.stream({"task": "square", "items": [1, 2]}) as stream:
             lines = stream.rest()
-        # The first line has no detail if no address was tried before.
+        # The first line has no detail if the coordinator has not tried an address before.
         waiting = [line["detail"] for line in lines if line["type"] == "waiting" and "detail" in line]
         self.assertRegex(waiting[0], fault)
         errors = [line["error"] for line in lines if line["type"] == "error"]

@@ -182,7 +182,8 @@ class Spans(TracingTest):
             self.assertLess(abs(span.end / 1e9 - time.time()), self.TIME_LIMIT_S, span)
             above = by_id.get(span.parent)
             if above:
-                # Both services use the clock of this machine, but each of them reads the clock once for many spans.
+                # Both services use the clock of this machine. But each service reads the clock once for many spans, so
+                # times may differ.
                 self.assertLess(above.start, span.start + max(50_000_000, took_ns), (above, span))
         self.check_logs(fleet, job, attempts, chunks)
 
@@ -311,7 +312,7 @@ class Sampling(TracingTest):
         fleet.job({"task": "square", "items": [1]}, headers={"traceparent": "00-" + "a" * 32 + f"-{CALLER}-01"})
         spans = self.spans(collector, fleet)
         self.assertEqual({s.trace_id for s in spans}, {"a" * 32})
-        # A trace that is not recorded still has its ids, in the log and in requests.
+        # If a trace is not recorded, its ids are still in the log and in requests.
         lines = log_of(fleet.coordinator, "job ended")
         self.assertEqual([line["trace_id"] for line in lines], [TRACE_ID, "a" * 32])
         self.assertEqual([line["trace_id"] for line in log_of(fleet.workers[0], "chunk ended")], [TRACE_ID, "a" * 32])
@@ -434,7 +435,7 @@ class BadCollectors(TracingTest):
         collector = self.collector(answer=lambda count: (400, {}))
         fleet = self.traced_fleet(self.environment(), coordinator_env=self.traced(collector))
         self.run_jobs(fleet, 2)
-        # Each job has two spans: its own, and the one of its attempt.
+        # Each job has two spans: the span of the job, and the span of its attempt.
         wait_until(lambda: self.dropped(fleet, fleet.coordinator) == 4, "the count")
 
     def test_what_a_200_rejects_is_counted_as_dropped(self):
@@ -476,7 +477,8 @@ for line in sys.stdin:
 
 
 class Tasks(TracingTest):
-    """Each task gets the id of the worker's span for its chunk. Here that span is always recorded."""
+    """A task gets the id of the worker's span for the chunk that it runs. In these tests that span is always
+    recorded."""
 
     def tasks_folder(self):
         return self.tasks(

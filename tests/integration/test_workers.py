@@ -57,7 +57,7 @@ class Dying(FantailTest):
         def stop():
             fleet.workers[0].send_signal(signal.SIGSTOP)
             self.addCleanup(fleet.workers[0].send_signal, signal.SIGCONT)
-        # Hedging answers the items of the stopped worker.
+        # The coordinator hedges the items of the stopped worker, so the other worker answers them.
         lines = self.results_while(fleet, stop, items=40)
         self.assert_complete(lines, items=40)
 
@@ -128,7 +128,7 @@ class HangingUp(FantailTest):
 
 
 class WorkerHttp(SharedFleetTest):
-    """The answers of a worker to curl."""
+    """The answers of a worker to direct HTTP requests, as from curl."""
 
     def post(self, task, body, content_type=NDJSON, headers=None):
         return ft.request(self.shared.workers[0].port, "POST", f"/v1/tasks/{task}", body,

@@ -4,7 +4,7 @@ A test does not check how fast something is, because everything is slow on a bus
 waits for a condition, with a limit that is reached only if something is broken (wait_until). Work that must still run
 while the test checks something ends when the test opens a gate (Gate). A time limit of the product, such as the limit
 for an item, may be too short on a busy machine. For such a limit, the test says what must have happened in time
-(in_time), and is repeated with a longer limit (with_more_time).
+(in_time), and repeats the attempt with a longer limit (with_more_time).
 """
 import os
 import time
@@ -36,8 +36,8 @@ def in_time(holds, what):
 
 
 def with_more_time(attempt, limits=(1, 4, 16)):
-    """Calls attempt(limit) with longer and longer limits until one is long enough. Any other failure fails the test
-    immediately."""
+    """Calls attempt(limit) with longer and longer limits until attempt() does not raise TooLittleTime. Any other
+    exception fails the test immediately."""
     for limit in limits[:-1]:
         try:
             return attempt(limit)
