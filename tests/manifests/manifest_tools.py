@@ -89,7 +89,7 @@ def promtool():
     with one_at_a_time(), tempfile.TemporaryDirectory(dir=TOOLS) as folder:
         if os.path.exists(own):
             return own, None
-        # If it runs as root, apt switches to its own user, which cannot write to this folder.
+        # By default, apt that runs as root switches to its own user, which cannot write to this folder.
         why = fetch(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "prometheus"], 60, cwd=folder)
         # In later releases of Debian, promtool is a separate package.
         fetch(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "promtool"], 60, cwd=folder)

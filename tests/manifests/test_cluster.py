@@ -14,10 +14,11 @@ from manifest_tools import ROOT
 from test_manifests import KUSTOMIZE, NO_KUSTOMIZE, NO_YAML, YAML
 
 PROGRAMS, NO_PROGRAMS = control_plane.programs()
-# Kinds of other projects, which are accepted unchecked.
+# Kinds of other projects. The control plane accepts objects of these kinds unchecked.
 KINDS = {"keda.sh/v1alpha1": ("ScaledObject",), "monitoring.coreos.com/v1": ("PodMonitor", "PrometheusRule"),
          "cert-manager.io/v1": ("Issuer", "Certificate")}
-# These commands need running containers, a registry or a person. All other `kubectl` commands run the real program.
+# Stubs of commands that need running containers, a registry or a person. All other `kubectl` commands run the real
+# program.
 STUBS = {
     "docker": "", "kind": "", "curl": "echo fantail_answer",
     "kubectl": 'case " $* " in *" port-forward "* | *" logs "*) exit 0 ;; esac; exec timeout 100 "$KUBECTL" "$@"'}

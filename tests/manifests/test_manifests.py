@@ -27,7 +27,7 @@ VERSION = os.environ.get("KUBERNETES_VERSION", "1.34")
 BASES = ("base", "overlays/dev", "overlays/production", "overlays/scale-to-zero", "overlays/pools-keda",
          "overlays/pools-hpa")
 COMPONENTS = ("keda", "network-policy", "monitoring", "ingress", "cert-manager", "tls")
-# Kinds of other projects, which the schema of Kubernetes does not have.
+# Kinds of other projects. The schemas of Kubernetes do not have these kinds.
 CUSTOM = {"ScaledObject", "PodMonitor", "PrometheusRule", "Issuer", "Certificate"}
 
 
@@ -37,7 +37,7 @@ def already_in(base):
 
 
 def combinations():
-    """Yields (base, components that the base does not have itself) for all combinations."""
+    """Yields (base, components) for each base and each set of components that the base does not already have."""
     for base in BASES:
         free = [c for c in COMPONENTS if c not in already_in(base)]
         for count in range(len(free) + 1):
@@ -106,7 +106,7 @@ class Kubernetes(unittest.TestCase):
 
     @unittest.skipUnless(SCHEMAS, NO_SCHEMAS)
     def test_no_object_has_a_field_that_kubernetes_does_not_know(self):
-        # Most objects are the same in every combination.
+        # Most objects are the same in every combination, so check each different object once.
         different = {json.dumps(o, sort_keys=True): (name, o) for name, objects in self.rendered.items() for o in objects}
         for name, o in different.values():
             if o["kind"] not in CUSTOM:
@@ -181,7 +181,7 @@ class Kubernetes(unittest.TestCase):
             self.assertIn("fallback", s["spec"])
             for trigger in (t["metadata"] for t in s["spec"]["triggers"]):
                 self.assertEqual((trigger["aggregationType"], trigger["aggregateFromKubeServiceEndpoints"]), ("sum", "true"))
-                # KEDA asks every coordinator for the path of the URL, without the query.
+                # KEDA requests the path of the URL from every coordinator, without query parameters.
                 self.assertRegex(trigger["url"], r":9080/(autoscale|metrics)$")
                 self.assertEqual(trigger.get("format") == "prometheus", trigger["url"].endswith("/metrics"))
 
@@ -190,7 +190,7 @@ class Kubernetes(unittest.TestCase):
         self.assertEqual(scaled["spec"]["minReplicaCount"], 0)
 
     def test_each_pool_scales_by_the_demand_of_its_own_tasks(self):
-        """The scalers use the name that the coordinators give the metric, and selectors that do not overlap."""
+        """The scalers must use the coordinators' name of the metric, and selectors that do not overlap."""
         tasks = {"fantail-worker": {"square", "wordcount"}, "fantail-worker-gpu": {"embed"}}
         for overlay, kind in (("overlays/pools-keda", "ScaledObject"), ("overlays/pools-hpa", "HorizontalPodAutoscaler")):
             objects = self.rendered[overlay, ()]

@@ -28,7 +28,7 @@ def rule_groups():
 
 @contextlib.contextmanager
 def metrics_of(name):
-    """Yields the answer of /metrics of a service that has just started."""
+    """Starts a service, and yields its answer to GET /metrics."""
     more = ["--tasks", EXAMPLE_TASKS] if name == "worker" else []
     service = subprocess.Popen([f"{BIN}/fantail-{name}", "--port", "0", "--admin-port", "0", "--ready-fd", "1", *more],
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -72,7 +72,7 @@ class Metrics(unittest.TestCase):
 
     @unittest.skipUnless(YAML, NO_YAML)
     def test_dashboard_and_alerts_use_metrics_that_exist(self):
-        """Checks that the metrics exist, even in a program that has done nothing yet."""
+        """Checks that these metrics exist even in a program that has done nothing yet."""
         known = set()
         for name in ("coordinator", "worker"):
             with metrics_of(name) as metrics:

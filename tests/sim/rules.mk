@@ -1,5 +1,5 @@
-# Runs the scheduler with simulated fleets, with a virtual clock and seeded random numbers: `make sim SEEDS=10000`. To run
-# a seed that failed again: `build/tests/sim/sim --seed N --verbose`.
+# Runs the scheduler with simulated fleets, with a virtual clock and seeded random numbers: `make sim SEEDS=10000`. To
+# repeat a failed seed: `build/tests/sim/sim --seed N --verbose`.
 SEEDS ?= 1000
 SIM   := $(BUILD)/tests/sim/sim
 
@@ -12,7 +12,8 @@ $(SIM): $(call objects,$(wildcard tests/sim/*.c)) $(LIBCOORDINATOR) $(LIBCOMMON)
 sim: $(SIM)
 	@$(SIM) --seeds $(SEEDS)
 
-# sim-shows: the large scenarios and the figures they must reach (minutes). sim-mutations: each broken rule is noticed.
+# sim-shows checks the figures that the large scenarios must reach; it needs minutes. sim-mutations checks that the
+# simulation notices each broken rule.
 .PHONY: sim-shows sim-mutations
 sim-shows: $(SIM)
 	@$(SIM) --shows
