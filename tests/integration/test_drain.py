@@ -59,8 +59,8 @@ class Watch:
 
 class Drain(FantailTest):
     def start_both(self, *arguments, processes=2, **options):
-        """Returns {"coordinator": ..., "worker": ...}. Each is from its own fleet, so that only one program of a fleet
-        is ended."""
+        """Starts a fleet for each kind of service, so that a test ends only one program of a fleet. Returns
+        {"coordinator": fleet, "worker": fleet}."""
         return {"coordinator": self.fleet(coordinator_arguments=arguments, processes=processes, **options),
                 "worker": self.fleet(worker_arguments=arguments, processes=processes, **options)}
 
@@ -88,7 +88,7 @@ class Drain(FantailTest):
         return ft.Answer(response.status, response.headers, response.read())
 
     def kept_connection(self, program):
-        """Returns a connection on which one request was answered."""
+        """Sends a request and reads its answer. Returns the connection, which stays open."""
         connection = http.client.HTTPConnection("127.0.0.1", program.port, timeout=60)
         self.addCleanup(connection.close)
         self.assertEqual(self.ask_on(connection, "GET", "/livez").status, 200)
@@ -164,7 +164,7 @@ class Order(Drain):
 
 
 class Kept(Drain):
-    """Connections that stay open after their requests."""
+    """Connections that stay open after a request was answered."""
 
     def test_an_idle_one_is_ended_with_an_answer_and_delays_nothing(self):
         for kind, fleet in self.start_both("--drain-s", "600").items():
@@ -208,8 +208,8 @@ class Kept(Drain):
         self.assertEqual(worker.wait(), 0)
 
     def test_nobody_is_left_in_doubt_by_a_worker_that_goes(self):
-        """Each request gets its answer or a 503, or its connection is refused. Some requests are sent at the moment
-        when the service ends."""
+        """Each request must get its answer or a 503, or its connection must be refused. Some requests are sent at the
+        moment when the worker ends."""
         for _ in range(8):
             worker, unclear, answered = self.worker(), [], [0] * 8
 
@@ -247,7 +247,8 @@ class Slow(Drain):
     BIG = "x" * 100000
 
     def open_unread(self, kind, fleet, items):
-        """Sends a request with a small receive buffer, and does not read the answer yet."""
+        """Sends a request on a connection with a small receive buffer. Returns the connection without reading the
+        answer."""
         port, path, body, headers = self.post_for(kind, fleet, "upper", items)
         s = socket.socket()
         self.addCleanup(s.close)
@@ -316,7 +317,7 @@ class Slow(Drain):
         self.assertIs(lines[-1]["draining"], True)
         self.assertEqual((lines[1]["error"]["name"], lines[1]["error"]["sent"]), ("cancelled", True))
         self.assert_counts(lines[-1]["counts"], total=2, succeeded=1, cancelled=1)
-        # The worker must also notice that the client has gone.
+        # The worker must also notice that the client has closed its connection.
         wait_until(lambda: fleet.metric(fleet.workers[0], "fantail_chunks_in_flight") == 0, "a quiet worker")
 
     def test_an_item_longer_than_the_workers_drain_is_handed_back_and_costs_no_retry(self):

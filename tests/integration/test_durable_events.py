@@ -26,7 +26,7 @@ class Events:
         self.response = self.connection.getresponse()
 
     def event(self):
-        """Returns (kind, id, data) of the next event; None at the end."""
+        """Returns (kind, id, data) of the next event, or None at the end of the stream."""
         fields = {}
         while line := self.response.readline().decode():
             name, _, value = line.rstrip("\n").partition(": ")

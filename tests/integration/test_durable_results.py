@@ -62,7 +62,8 @@ class Follower:
         self.response = self.connection.getresponse()
 
     def line(self):
-        """Returns the next line that is neither the start line nor a heartbeat; None at the end."""
+        """Returns the next line that is neither the start line nor a heartbeat. Returns None at the end of the
+        stream."""
         while True:
             text = self.response.readline()
             line = json.loads(text) if text else None

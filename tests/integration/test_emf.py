@@ -39,7 +39,7 @@ class Emf(FantailTest):
         return self.coordinator(workers, "--emf", "--emf-period-s", 1, *arguments)
 
     def lines(self, program):
-        """Returns the lines so far. Each line is written in one call, so all lines are complete."""
+        """Returns the lines so far. The coordinator writes each line in one call, so all lines are complete."""
         text = program.stdout()
         self.assertTrue(not text or text.endswith("\n"), text)
         return [json.loads(line) for line in text.splitlines()]

@@ -119,7 +119,7 @@ class Answers:
                 line = stream.line_of("result")
                 self.assertEqual((line["index"], len(line["value"])), (i, WIDE_BYTES))
                 if i == 0:
-                    time.sleep(1)  # the buffers between the services become full
+                    time.sleep(1)  # meanwhile the buffers between the services become full
             self.assertEqual(stream.line_of("end")["status"], "succeeded")
 
     def test_errors_arrive_as_they_are(self):

@@ -373,8 +373,8 @@ class Workers(Tls):
 
 
 class Mount:
-    """A folder like a Secret mounted by Kubernetes: its files are links into ..data, which is a link that is replaced
-    atomically."""
+    """A folder like a Secret that Kubernetes mounts. Its files are links into ..data. ..data is also a link, and is
+    replaced atomically."""
 
     def __init__(self, folder):
         self.folder, self.version = folder, 0
@@ -444,7 +444,8 @@ class Rotation(Tls):
             wait_until(lambda p=program: self.subject_served(p.port, second, self.both) == "second")
         wait_until(lambda: metric(coordinator, 'fantail_tls_reloads_total{use="client",result="ok"}') == 1)
         self.assertGreater(metric(coordinator, 'fantail_tls_certificate_not_after_seconds{use="server"}'), ends)
-        # Now the old authority is removed: the certificate `first` is refused, but the job that came with it continues.
+        # Removes the old authority. Now the certificate `first` is refused, but the job that was submitted with it
+        # continues.
         self.mount.put(*second, self.new.ca)
         wait_until(lambda: metric(worker, 'fantail_tls_reloads_total{use="server",result="ok"}') == 2)
         with self.assertRaises(REFUSED):
