@@ -185,7 +185,7 @@ struct sim_world {
     unsigned jobs_running;
     bool in_run, stop;
     uint64_t spins, payloads;
-    struct sim_call *calls; /* calls that the shell knows */
+    struct sim_call *calls; /* calls that the shell has not finished with */
 };
 
 enum { BOOK_SETTLED = 1, BOOK_ERROR = 2 };

@@ -85,7 +85,7 @@ static inline const char *call_sent_header(const struct http_call *call, const c
     return NULL;
 }
 
-/* Reads the body of the request, a few bytes at a time. */
+/* Reads the whole body of the request, a few bytes at a time. */
 static inline void call_read_body(struct http_call *call, struct buf *out)
 {
     char piece[7];

@@ -1,4 +1,4 @@
-/* Tokens of a file, and the Authorization headers that match them. */
+/* Reads tokens from a file, and compares Authorization headers with them. */
 #include "common/service/token_file.h"
 
 #include <sys/stat.h>

@@ -144,7 +144,7 @@ static inline struct fake_job *harness_add_job(struct fake_store *s, const char 
     return j;
 }
 
-/* A pending job whose items are the numbers from 0 on, in blocks of `per_block`. */
+/* Adds a pending job whose items are the numbers from 0 on, in blocks of `per_block` items. */
 static inline struct fake_job *harness_add_items(struct fake_store *s, const char *id, const char *options,
                                                  uint64_t items, uint64_t per_block)
 {

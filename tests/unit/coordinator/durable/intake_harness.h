@@ -33,7 +33,7 @@ static inline void expect_problem(struct http_exchange *x, int status, const cha
     exchange_close(x, HTTP_CLOSED_DONE);
 }
 
-/* No replica claims jobs, so that a test sees the accepted jobs. */
+/* Starts a bench whose replica claims no jobs, so that a test sees the accepted jobs. */
 static inline void intake_start(struct bench *b)
 {
     bench_start(b, 0);

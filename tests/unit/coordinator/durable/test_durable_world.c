@@ -25,7 +25,7 @@ struct trips {
 enum node_state { UP, ASLEEP, DRAINING, DEAD, DOWN };
 
 struct node {
-    struct store store; /* calls and replies that are on the way between this replica and the shared store */
+    struct store store; /* delays calls and replies between this replica and the shared store */
     struct world *world;
     struct replica replica;
     enum node_state state;
@@ -320,7 +320,7 @@ static struct stored_counts count_answers(const struct recorded *all)
     return n;
 }
 
-/* The result has the values in the order of their items, whatever happened to the coordinators. */
+/* Checks that the result has the values in the order of their items, whatever happened to the coordinators. */
 static void check_result(const struct fake_job *j, const struct recorded *all)
 {
     struct buf wanted = {0};
@@ -386,7 +386,7 @@ static void world_step(struct world *w)
     for (unsigned i = 0; i < NODES; i++) node_step(&w->nodes[i]);
 }
 
-/* Ends all open work of a coordinator. */
+/* Drains a coordinator, unless it was killed, and runs the world until the coordinator is down. */
 static void node_end(struct node *n)
 {
     if (n->state == DOWN) return;

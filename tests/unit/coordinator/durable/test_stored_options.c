@@ -8,7 +8,7 @@ struct arg {
     const char *name, *value;
 };
 
-/* Writes the options, reads them again, and returns the text. */
+/* Writes the options as text, and reads the text again into `spec`. */
 static void round_trip(const struct arg *args, size_t n, const char *options, bool have_items, enum idempotency wanted,
                        struct jobspec *spec)
 {

@@ -20,7 +20,7 @@ struct shell {
     struct sched_attempt *out[4096]; /* sent attempts that have not ended */
     unsigned out_n, sends, cuts, probes, payloads, finished, waits;
     struct sched_endpoint *probed;
-    uint64_t cut_items; /* of the items of all jobs */
+    uint64_t cut_items; /* how many items of all jobs the scheduler has taken */
     uint64_t run_items; /* after this many items of one job, indexes are missing; 0: never */
     uint64_t errors[ITEM_ERROR_COUNT];
     uint64_t last_error_first;
@@ -220,7 +220,7 @@ static inline void complete(struct shell *sh, struct sched_attempt *a, uint64_t 
     end(sh, a, SCHED_END_COMPLETE);
 }
 
-/* Answers all sent attempts of the job at once. */
+/* Answers all sent attempts of the job, without moving the clock. */
 static inline void complete_job(struct shell *sh, const struct sched_job *job)
 {
     for (unsigned i = 0; i < sh->out_n;) {

@@ -1,4 +1,5 @@
-/* The retry table of docs/protocol.md, row by row: what is charged to an item, what is free, and what bounds it. */
+/* The retry table of docs/protocol.md, row by row: which failures count as attempts of an item, which do not, and what
+ * limits the retries. */
 #include "unit/coordinator/sched/scheduler_harness.h"
 
 enum { ATTEMPTS = 3, MANY = 12 };

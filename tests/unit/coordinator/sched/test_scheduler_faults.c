@@ -249,7 +249,8 @@ Test(scheduler_faults, passing_the_tolerance_ends_the_job)
     shell_over(&sh);
 }
 
-/* Answers or fails the attempts in flight, until none is in flight and no timer is due. Items crash at `bad`. */
+/* Lets items crash at `bad` and succeed at other endpoints, until the job has finished, or until no attempt is in
+ * flight and no timer is set. */
 static void play(struct shell *sh, const struct sched_endpoint *bad)
 {
     while (sh->finished == 0 && (sh->out_n > 0 || sh->next != SCHED_NEVER)) {
