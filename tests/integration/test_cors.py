@@ -122,6 +122,22 @@ class Listed(CorsTest):
             self.assertGreater(int(answer.headers["Access-Control-Max-Age"]), 60)
             self.assertEqual(answer.headers["Vary"], "Origin")
 
+    def test_a_page_may_send_each_method_of_the_interface(self):
+        document = self.ask("GET", "/openapi.json").json
+        methods = {method.upper() for calls in document["paths"].values() for method in calls
+                   if method in ("get", "head", "post", "put", "patch", "delete")}
+        allowed = self.preflight(PAGE).headers["Access-Control-Allow-Methods"].split(", ")
+        self.assertEqual(methods - set(allowed), set())
+
+    def test_a_page_may_read_each_header_of_the_interface(self):
+        document = self.ask("GET", "/openapi.json", origin=PAGE)
+        answers = [answer for calls in document.json["paths"].values() for call in calls.values() if isinstance(call, dict)
+                   for answer in call.get("responses", {}).values()]
+        answers += document.json["components"]["responses"].values()
+        names = {name for answer in answers for name in answer.get("headers", {})}
+        readable = document.headers["Access-Control-Expose-Headers"].split(", ")
+        self.assertEqual(names - {*readable, "Cache-Control", "Content-Type"}, set())
+
     def test_a_preflight_of_another_origin_is_refused(self):
         for origin in (STRANGER, "null", None):
             answer = self.preflight(origin)

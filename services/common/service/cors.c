@@ -3,9 +3,11 @@
 #include <ctype.h>
 #include <strings.h>
 
-#define ALLOWED_METHODS "GET, HEAD, POST, DELETE"
+#define ALLOWED_METHODS "GET, HEAD, POST, PATCH, DELETE"
 /* The headers of an answer that a page may read, in addition to those that it may always read. */
-#define EXPOSED_HEADERS "Allow, Fantail-Job, Retry-After, WWW-Authenticate, traceresponse"
+#define EXPOSED_HEADERS                                                                                                \
+    "Accept-Encoding, Allow, Fantail-Job, Retry-After, WWW-Authenticate, traceresponse, Location, "                    \
+    "Preference-Applied, ETag"
 #define PREFLIGHT_AGE_S "7200" /* how long a browser need not ask again; the longest time that browsers allow */
 
 /* Returns the next entry of the list at *at, without the spaces around it. Moves *at past the comma after the entry;
