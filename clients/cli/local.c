@@ -144,7 +144,7 @@ static int serve(struct fleet *f, const struct fleet_options *o, int64_t started
 }
 
 /* Returns the value of the coordinator's --store. The default value is written to `out`. A machine without a state
- * folder can run jobs too, so a missing state folder is no error. */
+ * folder can run jobs too, so it is not an error if the state folder is missing. */
 static const char *choose_store(const struct local_config *config, char *out, size_t out_size)
 {
     char name[32], path[PATH_MAX], err[320];

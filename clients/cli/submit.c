@@ -65,7 +65,7 @@ static const struct option_spec spec = {
     .operands = OPTION_OPERANDS_NONE,
 };
 
-/* If there is no text, complains and returns false. */
+/* Complains and returns false if the text is empty. */
 static bool read_all(const char *path, struct buf *text)
 {
     bool standard = strcmp(path, "-") == 0;

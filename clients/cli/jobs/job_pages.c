@@ -69,7 +69,7 @@ static void make_path(struct job_pages *p, size_t limit, struct buf *path)
     if (p->cursor.len) query_add(path, "cursor", buf_cstr(&p->cursor));
 }
 
-/* A coordinator without a store refuses every query parameter. So a refusal may mean that there is no store. */
+/* A coordinator without a store refuses every query parameter, so a refusal may mean that there is no store. */
 static int was_refused(struct job_pages *p)
 {
     struct buf why = {0};

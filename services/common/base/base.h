@@ -36,7 +36,7 @@ _Noreturn void fantail_bug(const char *file, int line, const char *fmt, ...) PRI
 _Noreturn void die(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Allocation that cannot fail: if memory runs out, the program ends with BUG(), because a service without free memory
- * could not even answer with an error. Check a size that a peer controls against limits.h first. */
+ * could not even answer with an error. If a peer controls the size, first check it against limits.h. */
 MUST_CHECK void *xmalloc(size_t size);
 MUST_CHECK void *xcalloc(size_t count, size_t size);
 MUST_CHECK void *xrealloc(void *ptr, size_t size);

@@ -60,7 +60,7 @@ void buf_expect(struct buf *b, size_t extra, size_t guess)
 
 void buf_trim(struct buf *b)
 {
-    enum { LINE_BYTES = 256 }; /* room to append a short line to a large one without copying the large one */
+    enum { LINE_BYTES = 256 }; /* room to append a short line to a large buffer without copying the buffer */
     if (b->len == 0 || b->alloc - b->len <= b->len / 8 + LINE_BYTES) return;
     b->alloc = b->len + LINE_BYTES;
     b->data = xrealloc(b->data, b->alloc);

@@ -25,11 +25,11 @@ void buf_clear(struct buf *b);
 MUST_CHECK bool buf_reserve(struct buf *b, size_t extra);
 /* Returns how many bytes buf_reserve() would allocate for `extra` more bytes; 0: none. For memory_has_room(). */
 size_t buf_growth(const struct buf *b, size_t extra);
-/* Call it before adding `extra` bytes to something of unknown length. If b is already long, allocates memory for
+/* Call it before adding `extra` bytes to a buffer that may become long. If b is already long, allocates memory for
  * `guess` bytes in all, up to 4 MiB, because growing step by step would copy the bytes twice. `guess` is the expected
  * final length; 0: unknown. */
 void buf_expect(struct buf *b, size_t extra, size_t guess);
-/* Frees the unused memory of b if it is much. */
+/* Frees most of the unused memory of b if there is much of it. */
 void buf_trim(struct buf *b);
 /* The functions below append. If the bytes would exceed the cap, these functions append nothing and return false. */
 bool buf_add(struct buf *b, const void *data, size_t len);

@@ -35,7 +35,7 @@
 
 #define LIMIT_LINGER_MS    2000      /* a client's time to read its answer if the service did not read its body */
 #define LIMIT_LINGER_BYTES (1 * MIB) /* bytes that are read and dropped of a body that the service did not read */
-#define LIMIT_LINGERING    256       /* connections that linger in this way at the same time */
+#define LIMIT_LINGERING    256       /* connections whose unread bodies are dropped at the same time */
 
 /* Access. */
 #define LIMIT_TOKEN_LEAST_BYTES 16  /* shorter ones can be guessed */
@@ -52,12 +52,12 @@
 #define LIMIT_ITEM_BYTES              (64 * MIB)
 #define LIMIT_ITEMS                   1000000000000ull
 #define LIMIT_UNDISPATCHED_BYTES      (8 * MIB) /* unsent bytes of complete items; beyond this the upload is suspended */
-#define LIMIT_UNSTARTED_BYTES         (64 * MIB) /* bytes of items held until the task is known */
+#define LIMIT_UNSTARTED_BYTES         (64 * MIB) /* item bytes that a job holds until its task is known */
 #define LIMIT_EARLY_START_BYTES       (1 * MIB) /* item bytes that must have arrived before dispatch starts mid-upload */
 #define LIMIT_RESULT_MEMORY_MIB       16        /* answers of one job held in memory; --result-memory-bytes */
 #define LIMIT_RESULT_MEMORY_TOTAL_MIB 256       /* answers of all jobs held in memory; --result-memory-total-bytes */
 #define LIMIT_ITEM_MEMORY_TOTAL_MIB   256 /* total size of the unsent items of all jobs; --item-memory-total-bytes */
-#define LIMIT_JOB_FLOOR_BYTES         (16 * KIB) /* a job may always use this much of each of the two totals */
+#define LIMIT_JOB_FLOOR_BYTES         (16 * KIB) /* a job may always use this much of each of the two totals above */
 #define LIMIT_SPILL_GIB               4          /* size of the temporary files of all jobs; --max-spill-bytes */
 #define LIMIT_TASK_SERIES             256        /* tasks that have their own series in /metrics */
 #define LIMIT_RUNNING_JOBS            10000      /* a request for one more job is answered with 429; --max-jobs */
@@ -81,7 +81,7 @@
 #define LIMIT_TRACE_QUEUE_BYTES (8 * MIB) /* spans that wait for the collector; spans beyond this are dropped */
 
 /* Signals to end, all programs. Some programs, such as timeout(1), signal a process and then its group, so one request
- * may arrive twice. A signal of the same kind counts as the same request for this time. */
+ * may arrive twice. Within this time, a second signal of the same kind counts as the same request. */
 #define SAME_SIGNAL_MS 500
 
 /* An answer line of a worker or a process: one item's envelope. */

@@ -5,7 +5,7 @@
  *
  * A thread that does nothing but units calls unit_cost_add() for each unit. A thread that also does other work while
  * there are no units calls unit_cost_begin() and unit_cost_end() instead. These calls count only the time in which
- * units are open, and units that are open at the same time share it evenly.
+ * units are open. Units that are open at the same time share that time evenly.
  */
 #ifndef FANTAIL_COMMON_BASE_UNIT_COST_H
 #define FANTAIL_COMMON_BASE_UNIT_COST_H
@@ -28,7 +28,7 @@ bool unit_cost_add(struct unit_cost *c, uint64_t bytes);
 /* Call it when a unit begins. Returns true if no other unit is open; the caller must then set c->cpu_ns to the thread's
  * processor time. */
 MUST_CHECK bool unit_cost_begin(struct unit_cost *c);
-/* Call it when a unit ends that unit_cost_begin() was called for. If this function returns true, call
+/* Call it at the end of each unit that began with unit_cost_begin(). If this function returns true, call
  * unit_cost_measure(). */
 MUST_CHECK bool unit_cost_end(struct unit_cost *c, uint64_t bytes);
 /* Returns what unit_cost_measure() would return if all open units ended now, after moving `bytes` bytes in total. */

@@ -10,7 +10,7 @@
 #include "common/files/remove_tree.h"
 
 #define MAKE_ATTEMPTS                                                                                                  \
-    100 /* attempts to make a directory, while other programs sweep each one away before it is locked */
+    100 /* attempts to make a directory; one fails if another program removes the directory before it is locked */
 
 const char *temporary_base(void)
 {

@@ -1,7 +1,8 @@
 /*
  * Sets how many files, sockets and pipes this process may have open (RLIMIT_NOFILE). Systems give a process a low soft
  * limit, often 1024, because programs that use select(2) break if they have more descriptors. A service does not use
- * select(2), so it raises the soft limit to the hard limit. It restores the limit for the programs that it starts.
+ * select(2), so it raises the soft limit to the hard limit. It restores the old soft limit for the programs that it
+ * starts.
  */
 #ifndef FANTAIL_COMMON_FILES_OPEN_FILES_H
 #define FANTAIL_COMMON_FILES_OPEN_FILES_H

@@ -38,7 +38,8 @@ static bool remove_one(int parent, const char *name)
     return unlinkat(parent, name, 0) == 0 || unlinkat(parent, name, AT_REMOVEDIR) == 0;
 }
 
-/* A directory can be read and moved only if its owner has these rights. A task may have removed them. */
+/* A directory can be read and moved only if its owner may read, write and search it. A task may have removed these
+ * rights. */
 static void give_rights(int parent, const char *name)
 {
     if (fchmodat(parent, name, S_IRWXU, AT_SYMLINK_NOFOLLOW) != 0) {

@@ -73,9 +73,9 @@ struct tls_store;
 
 struct http_client_options {
     uint64_t max_idle_connection_ms; /* must be shorter than the peer's keep-alive timeout; 0: 60000 */
-    uint64_t max_connection_age_ms; /* older connections are not reused, so that a load balancer can choose again; 0: no
-                                       limit */
-    size_t receive_bytes;           /* size of curl's receive buffer; 0: 64 KiB */
+    uint64_t max_connection_age_ms;  /* older connections are not reused, so that a load balancer can choose a new peer;
+                                        0: no limit */
+    size_t receive_bytes;            /* size of curl's receive buffer; 0: 64 KiB */
     /* Holds our certificate, and the authorities that https trusts instead of those of the system. A call uses the
      * content of the store at the time when the call starts. NULL: no certificate, and the system's authorities.
      * Borrowed; must outlive the client. */

@@ -2,8 +2,8 @@
 
 #include "common/http_client/http_client_internal.h"
 
-/* Records that bytes arrived, or that curl wants bytes to send. Also records that a callback of the call may run
- * next. */
+/* Records that bytes arrived, or that curl wants bytes to send. Also records that a callback of the call may be about
+ * to run. */
 static void heard(struct http_call *call)
 {
     call->heard_ms = uv_now(call->client->loop);
@@ -101,7 +101,7 @@ const char *http_call_header(struct http_call *call, const char *name)
     if (call->head.len == 0) return NULL;
     const char *line = call->head.data, *end = line + call->head.len;
     for (; line < end; line += strlen(line) + 1) {
-        if ((line[0] ^ name[0]) & ~0x20) continue; /* the first letters differ, apart from case: most lines end here */
+        if ((line[0] ^ name[0]) & ~0x20) continue; /* the first letters differ in more than case: true of most lines */
         if (strncasecmp(line, name, len) != 0 || line[len] != ':') continue;
         const char *value = line + len + 1;
         return value + strspn(value, " \t");

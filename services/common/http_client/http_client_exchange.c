@@ -1,5 +1,5 @@
-/* Runs a call on a wire: sends the request, reads the answer. If a function returns false, the call has ended or was
- * cancelled, and must not be used again. */
+/* Runs a call on a wire: sends the request, reads the answer. Unless its comment says otherwise, a function returns
+ * false if the call has ended or was cancelled; the call must then not be used again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>

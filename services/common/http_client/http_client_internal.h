@@ -4,7 +4,7 @@
  *     http_client_call.c     handles the parts of an answer
  *     http_client_easy.c     sets up curl's easy handles
  *     http_client_request.c  writes requests of plain http
- *     http_client_exchange.c sends them, and reads their answers
+ *     http_client_exchange.c sends requests of plain http, and reads their answers
  *     http_client_wire.c     connections of plain http
  *     http_client_pool.c     spreads curl's kept connections over pools
  *     http_client_end.c      classifies how a call ended
@@ -49,8 +49,8 @@ enum call_state {
  *                                  ^                   |                                |
  *                                  +---TURN_BYTES read-+--------------------------------+
  *
- * Each new call begins in SHORT. A call with a wire becomes READY where another call becomes HELD, because curl does
- * not read its socket.
+ * Each new call begins in SHORT. A call with a wire becomes READY instead of HELD, because our own code reads its
+ * socket.
  */
 enum call_flow {
     CALL_FLOW_SHORT, /* read as soon as its socket is readable */
@@ -184,7 +184,8 @@ size_t call_on_write(char *bytes, size_t size, size_t count, void *call);
 size_t call_on_read(char *dst, size_t size, size_t count, void *call);
 int call_on_sending(void *call, char *peer_ip, char *own_ip, int peer_port, int own_port);
 /* Takes a part of an answer, from curl or from a wire: a line of its head, or a piece of its body. Returns false if the
- * call was cancelled, on_body refused the piece, or the head is too large; only in the last case `error` is set. */
+ * call was cancelled, on_body refused the piece, or the head is too large; `error` is set only if the head is too
+ * large. */
 MUST_CHECK bool call_on_head_line(struct http_call *call, const char *line, size_t len);
 MUST_CHECK bool call_on_piece(struct http_call *call, const char *bytes, size_t len);
 
@@ -242,7 +243,7 @@ void client_loop_init(struct http_client *c);
 /* Closes the handles. The client is freed when the last handle is closed. */
 void client_loop_close(struct http_client *c);
 void client_handle_closed(struct http_client *c);
-/* Sets whether the client keeps the loop alive. Calls do; idle connections do not. */
+/* Sets whether the client keeps the loop alive. Calls keep the loop alive; idle connections do not. */
 void client_keep_loop(struct http_client *c, bool keep);
 /* Makes the loop run client_settle(), and curl if its timer is due, before the next sleep. */
 void client_kick(struct http_client *c);

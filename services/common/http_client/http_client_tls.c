@@ -16,7 +16,7 @@ enum {
     VERIFY_ADDRESS = 64
 };
 
-/* Returns the fault of the peer's certificate. curl compares the names itself and reports a mismatch only in its
+/* Returns the fault of the peer's certificate. curl compares the names itself and reports a mismatch only in its error
  * text. */
 static const char *fault_of_certificate(long verify, const char *text)
 {

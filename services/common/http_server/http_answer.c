@@ -56,8 +56,8 @@ static bool begin_whole(struct http_exchange *x)
     return true;
 }
 
-/* Creates the response of a streamed answer. Returns false if it must wait: no bytes and no end have come yet, and the
- * head need not be sent now. */
+/* Creates the response of a streamed answer. Returns false if the response must wait: pull() has returned neither bytes
+ * nor the end, and the head need not be sent now. */
 static bool begin_stream(struct http_exchange *x)
 {
     size_t got = 0;
@@ -102,8 +102,8 @@ static void add_headers(struct http_exchange *x)
         MHD_add_response_header(x->response, name, value);
         at += strlen(name) + strlen(value) + 2;
     }
-    /* Some proxies store an answer unless it forbids that. Some proxies collect a whole block of an answer before they
-     * pass it on or compress it. */
+    /* Some proxies store an answer unless its headers forbid storing. Some proxies collect a whole block of an answer
+     * before they pass the block on or compress it. */
     if (find_header(&x->headers, "Cache-Control", &len) == x->headers.len)
         MHD_add_response_header(x->response, "Cache-Control", x->streamed ? "no-store, no-transform" : "no-store");
     if (x->streamed) MHD_add_response_header(x->response, "X-Accel-Buffering", "no");

@@ -53,7 +53,7 @@ bool http_connection_has_unsent(int fd)
     struct tcp_info info;
     socklen_t size = sizeof info;
     if (ioctl(fd, SIOCOUTQ, &unsent) != 0 || unsent <= 0) return false;
-    /* If the peer has reset the connection, the kernel keeps its count of unsent bytes for ever. */
+    /* If the peer has reset the connection, the kernel never clears the connection's count of unsent bytes. */
     return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0 || info.tcpi_state != TCP_CLOSE;
 }
 
@@ -87,7 +87,7 @@ static void connection_closed(struct http_connection *c)
         c->prev->next = c->next;
     else
         c->server->connections = c->next;
-    /* At the limit of connections the daemon stops accepting. It accepts again only from its next run on. */
+    /* At the limit of connections the daemon stops accepting. The daemon accepts again only in its next run. */
     if (!c->server->stopping) http_server_want_turn(c->server);
     if (!c->server->stopping && c->lingers) http_linger_start(c->server, c->fd);
     http_wire_remove(c);
@@ -115,9 +115,9 @@ static bool is_zero(const char *data, size_t len)
 }
 
 /* Between requests the library keeps all memory of a connection, and fills that memory with zeros. A page that was
- * returned to the kernel reads as zeros too, so nothing changes for the library. If the memory has other content, it is
- * not returned. It skips a suspended connection, because the library may have closed such a connection and freed its
- * memory already. */
+ * returned to the kernel reads as zeros too, so nothing changes for the library. This function does not return memory
+ * with other content. It skips a suspended connection, because the library may have closed such a connection and freed
+ * its memory already. */
 bool http_connection_free_memory(struct http_connection *c)
 {
     const struct http_framing *f = &c->framing;
@@ -202,7 +202,7 @@ void http_connection_reject(struct http_connection *c, int status, const char *d
     const struct http_server_options *o = &c->server->options;
     struct http_exchange *x = c->exchange;
     if (x && !x->status) x->status = status;
-    /* If an exchange has its headers, its end calls on_done(), so this function does not. */
+    /* If an exchange has received its headers, on_done() is called when the exchange ends, so it is not called here. */
     if ((!x || x->stage == HTTP_STAGE_HEAD) && o->on_done) o->on_done(o->data, "", "", status, 0);
     log_debug("request refused", LOG_I64("fd", c->fd), LOG_I64("status", status), LOG_STR("detail", detail));
     http_connection_refuse_in_call(c, status, detail);

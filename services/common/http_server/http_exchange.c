@@ -11,7 +11,7 @@
 #define RESUME_GATHER_FROM 1000
 #define RESUME_GAP_NS      (40 * RESUME_LOOK_NS)
 /* If a turn has lasted this long, an exchange that has already moved bytes in this turn is parked until the next turn.
- * To resume it costs a walk, so the limit grows with the number of suspended connections. */
+ * Resuming the exchange costs a walk over all suspended connections, so the limit grows with their number. */
 #define STEPS_NS       (100 * NS_PER_US)
 #define STEPS_LOOKS_NS (8 * RESUME_LOOK_NS)
 
@@ -147,7 +147,7 @@ void http_exchange_resume_woken(struct http_server *s)
     }
 }
 
-/* Once a turn has lasted long, an exchange that has already moved bytes in this turn waits for the next one, so that
+/* Once a turn has lasted long, an exchange that has already moved bytes in this turn waits for the next turn, so that
  * short requests can finish. */
 bool http_exchange_park(struct http_exchange *x)
 {
@@ -293,7 +293,8 @@ void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **co
               LOG_STR("how", closed_names[how]));
     *context = NULL;
     c->exchange = NULL;
-    if (how != HTTP_CLOSED_DONE || x->must_close) c->memory = NULL; /* the library has freed it or is about to */
+    if (how != HTTP_CLOSED_DONE || x->must_close)
+        c->memory = NULL; /* the library has freed this memory or will soon free it */
     s->current = c;
     c->since_ms = uv_now(s->loop);
     if (x->stage != HTTP_STAGE_HEAD) {

@@ -57,7 +57,7 @@ enum http_framing_field {
     HTTP_FIELD_COUNT
 };
 
-#define HTTP_FRAMING_WORD   32  /* more bytes than every word that the reader compares */
+#define HTTP_FRAMING_WORD   32  /* longer than each word that the reader compares */
 #define HTTP_FRAMING_ORIGIN 128 /* a longer Origin is not kept */
 
 /* Embedded in its owner. A zeroed struct is ready for a new connection. */

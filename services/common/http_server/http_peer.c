@@ -1,9 +1,9 @@
 /*
  * Finds out whether a peer is still there, although nothing is read while a connection is suspended. A FIN may come
  * from a client that closed, or from one that only shut down its sending side and still waits for the answer. If the
- * client closed its socket, its kernel answers whatever arrives with a reset. So, before an answer has begun, the
- * server sends an interim answer, which HTTP/1.1 allows until the final answer begins. If the client has closed, epoll
- * reports its reset as EPOLLHUP.
+ * client closed its socket, its kernel sends a reset in reply to any data. So, before an answer has begun, the server
+ * sends an interim answer, which HTTP/1.1 allows until the final answer begins. If a reset comes back, epoll reports
+ * EPOLLHUP.
  *
  * No interim answer is possible after the answer has begun, or in HTTP/1.0. In both cases a FIN counts as a hang-up.
  */
@@ -62,9 +62,9 @@ void http_peer_check(struct http_connection *c)
     http_exchange_wake(x);
 }
 
-/* The library must run between two calls of this function, because read_end() causes an event that comes here, too. So
- * one call handles one batch of events. If more events wait, the descriptor stays readable, and the next turn handles
- * them. */
+/* The library must run between two calls of this function, because read_end() causes another event for this function.
+ * So one call handles one batch of events. If more events wait, the descriptor stays readable, and the next turn
+ * handles them. */
 void http_peer_on_event(uv_poll_t *poll, int status, int events)
 {
     struct http_server *s = poll->data;

@@ -1,10 +1,11 @@
 /*
  * Finds connections that keep the daemon busy without moving bytes. The library reports that it wants to run again, but
  * does not report for which connection. So when the daemon has wanted to run again in many successive turns, all
- * connections are checked. A connection is suspect if the event that it waits for has come, but it has not received,
- * sent or handed over any bytes in all these turns. The event may have come just before the check. So a second check,
- * after the same number of turns, decides. Idle and suspended connections are never suspect: the socket of an idle
- * connection is not ready, and a suspended connection does not wait for its socket.
+ * connections are checked. A connection is suspect if the event that it waits for has come, but the connection has not
+ * received, sent or handed over any bytes in all these turns. The event may have come just before the check. So a
+ * connection is closed only if a second check, after the same number of turns, finds no progress either. Idle and
+ * suspended connections are never suspect: the socket of an idle connection is not ready, and a suspended connection
+ * does not wait for its socket.
  */
 #include <poll.h>
 

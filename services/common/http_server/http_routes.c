@@ -8,7 +8,7 @@ static size_t segment_length(const char *s)
     return strcspn(s, "/");
 }
 
-/* Appends the decoded segment and a NUL to x->params_text. Returns its offset there. */
+/* Appends the decoded segment and a NUL to x->params_text. Returns the offset of the segment in x->params_text. */
 static size_t keep_decoded(struct http_exchange *x, const char *segment, size_t len)
 {
     size_t at = x->params_text.len;

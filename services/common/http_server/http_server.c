@@ -38,8 +38,9 @@ static struct MHD_Daemon *start_daemon(struct http_server *s)
         s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, s, m ? MHD_OPTION_ARRAY : MHD_OPTION_END, tls, MHD_OPTION_END);
 }
 
-/* After the end of a request, the library may watch the socket for room to send. Its edge-triggered set then
- * immediately reports that there is room. This event would wake the loop without need, so one more run consumes it. */
+/* After the end of a request, the library may watch the socket for room to send. The library's edge-triggered epoll set
+ * then immediately reports that there is room. This event would wake the loop without need, so one more run consumes
+ * it. */
 static bool wants_run(struct http_server *s)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms = 1;
@@ -86,7 +87,7 @@ static void on_daemon_poll(uv_poll_t *poll, int status, int events)
     s->turn_wanted = true;
 }
 
-/* Runs the server if a run was requested since the step after the poll. Work that the step after the poll left
+/* Runs the server if a run was requested after its after-poll step in this turn. Work that the after-poll step left
  * unfinished waits for the next poll. */
 static void before_sleep(void *server)
 {
@@ -192,7 +193,7 @@ static void close_listener(struct http_server *s)
 
 bool http_server_stop_listening(struct http_server *s)
 {
-    enum { FULL_MS = 1000 }; /* at its limit the daemon accepts no connections, so the wait needs an end */
+    enum { FULL_MS = 1000 }; /* at its limit the daemon accepts no connections, so the wait ends after this time */
     uint64_t now_ms = uv_now(s->loop);
     if (s->listen_fd < 0) return true;
     if (!s->arrive_end_ms) {

@@ -17,8 +17,8 @@
  * Every answer tells proxies not to store it (Cache-Control), unless the route sets this header. A streamed answer also
  * tells proxies to pass on each piece without delay.
  *
- * A client that only shuts down its sending side (printf | nc) still gets its answer. But it counts as gone if its
- * sending side is shut down after the answer has begun, or if it speaks HTTP/1.0.
+ * A client that only shuts down its sending side (printf | nc) still gets its answer. But such a client counts as gone
+ * if it shuts down its sending side after the answer has begun, or if it speaks HTTP/1.0.
  */
 #ifndef FANTAIL_COMMON_HTTP_SERVER_HTTP_SERVER_H
 #define FANTAIL_COMMON_HTTP_SERVER_HTTP_SERVER_H
@@ -51,8 +51,8 @@ struct http_exchange_ops {
      * the answer until http_exchange_wake(), and HTTP_PULL_END ends it. HTTP_PULL_ABORT cuts the connection, so that
      * the client sees a truncated answer. */
     ssize_t (*pull)(struct http_exchange *x, char *dst, size_t cap);
-    /* Called before a streamed answer begins. If the whole answer is ready and too large to copy, it moves the bytes to
-     * `answer` and returns true; pull() is then not called. `whole` may be NULL. */
+    /* Called before a streamed answer begins. If the whole answer is ready and too large to copy, whole() moves the
+     * bytes to `answer` and returns true; pull() is then not called. `whole` may be NULL. */
     bool (*whole)(struct http_exchange *x, struct buf *answer);
     /* The exchange is over. x is invalid after closed() returns, so drop every pointer to x. */
     void (*closed)(struct http_exchange *x, enum http_closed how);
@@ -81,7 +81,7 @@ struct http_server_options {
      * open, idle connections are closed after header_timeout_ms. */
     uint64_t keepalive_timeout_ms;
     /* Called for every request after its headers have arrived and before they are checked. Also called for a request
-     * that is refused earlier. Calls http_headers_add() for each header that every answer has. `origin` is the
+     * that is refused earlier. Must call http_headers_add() for each header that every answer has. `origin` is the
      * request's Origin; NULL: there is none, or it has not arrived yet. A route must not set these headers again. NULL:
      * there are no such headers. */
     void (*add_headers)(void *admit_data, const char *origin, struct buf *headers);
@@ -102,7 +102,7 @@ uint16_t http_server_port(const struct http_server *s); /* 0 for unix:PATH */
 void http_server_drain(struct http_server *s);
 /* Stops accepting connections; open exchanges continue. First it refuses new connections. Then it accepts the
  * connections that were just being established. Then it closes the listening socket. So no client loses an established
- * connection. This takes at least LIMIT_ARRIVE_MS, so call it again until it returns true. */
+ * connection. This takes at least LIMIT_ARRIVE_MS, so call this function again until it returns true. */
 MUST_CHECK bool http_server_stop_listening(struct http_server *s);
 unsigned http_server_open_exchanges(const struct http_server *s);
 /* For a drain: returns whether the kernel still has bytes of answers that peers have not received. Closed connections
@@ -139,7 +139,7 @@ unsigned http_exchange_header_all(const struct http_exchange *x, const char *nam
  * file), or has hung up. */
 MUST_CHECK bool http_exchange_peer(const struct http_exchange *x, char *text, size_t size);
 /* Writes the numeric address and the port of our side of the connection: "10.0.0.7:8080" or "[fd00::7]:8080". Returns
- * false if the connection has none (a socket file). */
+ * false if the connection has no such address (a socket file). */
 MUST_CHECK bool http_exchange_reached(const struct http_exchange *x, char *text, size_t size);
 /* Returns the Content-Length of the request, or -1 if the body comes in chunks. */
 int64_t http_exchange_content_length(const struct http_exchange *x);

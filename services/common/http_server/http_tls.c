@@ -1,7 +1,7 @@
 /*
- * TLS of the server's connections. libmicrohttpd makes the sessions and moves the bytes. This file gives each session
- * the current credentials when it begins, because the library itself would use one certificate as long as it runs. It
- * also verifies the client's certificate, and reports failures to the peer and to the log. Bytes that the server writes
+ * TLS of the server's connections. libmicrohttpd makes the sessions and moves the bytes. This file gives each new
+ * session the current credentials, because the library itself would use one certificate as long as it runs. It also
+ * verifies the client's certificate, and reports failures to the peer and to the log. Bytes that the server writes
  * without the library also pass through the session.
  *
  * The library reads through our function pull(), for three reasons. The library's log does not name a connection, but
@@ -125,7 +125,7 @@ static int refuse(struct http_connection *c, enum http_tls_fault fault, gnutls_a
 }
 
 /* GnuTLS calls this function inside the handshake. GnuTLS is configured to request a certificate, not to require one:
- * with a required one, it would close the connection without an alert. */
+ * if a certificate were required, GnuTLS would close the connection without an alert. */
 static int verify_client(gnutls_session_t session)
 {
     struct http_connection *c = connection_of(session);
