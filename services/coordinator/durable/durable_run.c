@@ -5,9 +5,6 @@
 
 /* How long a drain waits for items in flight. */
 enum { DRAIN_MS = 2000 };
-/* A failed call is started again after this time. */
-enum { AGAIN_MS = 500 };
-enum { RENEW_MS = 1500 };
 
 static const char *const state_names[] = {
     [RUN_LOADING] = "loading", [RUN_RUNNING] = "running", [RUN_ENDING] = "ending", [RUN_OVER] = "over"};
@@ -50,8 +47,7 @@ static void stop_job(struct durable_run *r, const char *reason)
     if (r->state == RUN_RUNNING) job_cancel(r->job, SCHED_CANCELLED, reason);
 }
 
-/* Marks the run as lost: from now on, nothing is recorded. */
-static void leave(struct durable_run *r, const char *reason)
+void durable_run_leave(struct durable_run *r, const char *reason)
 {
     if (r->lost || r->state == RUN_OVER) return;
     r->lost = true;
@@ -65,12 +61,11 @@ void durable_run_lose(struct durable_run *r)
     if (r->lost || r->state == RUN_OVER) return;
     ++*d->metrics.fenced;
     log_warn("another coordinator has taken over a durable job", LOG_STR("job", r->stored.id));
-    leave(r, "another coordinator has taken over the job");
+    durable_run_leave(r, "another coordinator has taken over the job");
     d->changed(d->data, r->stored.id);
 }
 
-/* Returns whether the call failed because it has the fence of an earlier claim of this run. */
-static bool is_outdated(const struct durable_run *r, const struct store_call *call)
+bool run_call_is_outdated(const struct durable_run *r, const struct store_call *call)
 {
     return call->status == STORE_FENCED && call->job.fence < r->stored.fence;
 }
@@ -91,7 +86,7 @@ bool run_call_succeeded(struct durable_run *r, struct run_call *c)
         return true;
     }
     c->call->again = true;
-    if (is_outdated(r, c->call) && !r->lost) {
+    if (run_call_is_outdated(r, c->call) && !r->lost) {
         c->call->job.fence = r->stored.fence;
         run_call_start(r, c);
         return false;
@@ -104,14 +99,14 @@ bool run_call_succeeded(struct durable_run *r, struct run_call *c)
     ++*r->durable->metrics.failed_calls;
     if (r->durable->cutting) {
         run_call_free(c);
-        leave(r, "the coordinator is shutting down");
+        durable_run_leave(r, "the coordinator is shutting down");
         return false;
     }
     if (is_given_up(r, status)) {
         log_warn("the drain gives up a durable job, because nothing can be recorded", LOG_STR("job", r->stored.id),
                  LOG_STR("error", c->call->error));
         run_call_free(c);
-        leave(r, "the coordinator drains and cannot record answers");
+        durable_run_leave(r, "the coordinator drains and cannot record answers");
         return false;
     }
     log_warn("a durable job waits for the job store", LOG_STR("job", r->stored.id), LOG_STR("error", c->call->error));
@@ -324,62 +319,6 @@ void durable_run_new(struct durable *d, struct store_call *claim)
     run_call_start(r, &r->reading);
 }
 
-/* Its lease. */
-
-bool durable_run_claimed_again(struct durable_run *r, const struct stored_job *found)
-{
-    /* If the job was redriven, the store has recorded the end of this run, but the reply to the END call has not
-     * arrived yet. */
-    if (found->redrives != r->stored.redrives) {
-        leave(r, "the job was redriven");
-        return false;
-    }
-    if (found->fence != r->stored.fence + 1) {
-        durable_run_lose(r);
-        return false;
-    }
-    log_warn("the lease of a durable job has ended before the job store renewed it", LOG_STR("job", r->stored.id));
-    r->stored.fence = found->fence;
-    r->renewed_ns = now_ns();
-    durable_run_change(r, found->changes);
-    if (found->cancel_wanted) durable_run_cancel(r);
-    return true;
-}
-
-static void on_renewed(struct store_call *call)
-{
-    struct durable_run *r = call->data;
-    enum store_status status = is_outdated(r, call) ? STORE_AWAY : call->status;
-    bool cancel = status == STORE_OK && call->found.cancel_wanted;
-    if (status == STORE_OK) r->renewed_ns = r->renewing_ns;
-    if (status == STORE_OK) durable_run_change(r, call->found.changes);
-    r->renewing = NULL;
-    store_call_free(call);
-    if (status == STORE_FENCED || status == STORE_NOT_FOUND || status == STORE_CONFLICT) durable_run_lose(r);
-    if (cancel) durable_run_cancel(r);
-}
-
-/* While this coordinator has no lease on the job, no new items are sent, because another coordinator may have claimed
- * the job. */
-static void watch_lease(struct durable_run *r, uint64_t now)
-{
-    bool has_lapsed = now - r->renewed_ns >= LEASE_MS * NS_PER_MS;
-    if (has_lapsed == r->has_lapsed) return;
-    r->has_lapsed = has_lapsed;
-    if (r->state == RUN_RUNNING) job_keeper_changed(r->job);
-}
-
-static void renew(struct durable_run *r, uint64_t now)
-{
-    bool needs_lease = r->state != RUN_OVER && !r->lost;
-    if (!needs_lease || r->renewing || now - r->renewed_ns < RENEW_MS * NS_PER_MS) return;
-    if (now - r->renewing_ns < AGAIN_MS * NS_PER_MS) return;
-    r->renewing = run_call_new(r, STORE_RENEW, on_renewed);
-    r->renewing->lease_ms = LEASE_MS;
-    r->renewing_ns = now;
-    store_start(r->durable->store, r->renewing);
-}
-
 /* Its end. */
 
 void durable_run_cancel(struct durable_run *r)
@@ -428,8 +367,7 @@ bool durable_run_tick(struct durable_run *r, uint64_t now)
     bool soon = start_again(r, &r->reading, now);
     soon = start_again(r, &r->marking, now) || soon;
     soon = start_again(r, &r->writing, now) || soon;
-    renew(r, now);
-    watch_lease(r, now);
+    run_lease_keep(r, now);
     run_record_end_rest(r, now);
     run_items_supply(r);
     if (is_drained(r, now)) durable_run_hand_back(r);

@@ -84,7 +84,7 @@ struct durable_run {
     bool reduced;                    /* `result` is final */
     char *result;                    /* NULL: none */
 
-    /* Its lease. */
+    /* Its lease: run_lease.c. */
     struct store_call *renewing;
     uint64_t renewing_ns;                /* when `renewing` was started */
     uint64_t renewed_ns;                 /* when the last successful renewal was started */
@@ -115,7 +115,10 @@ void durable_run_hand_back(struct durable_run *r);
 /* If the state of the run is OVER and its calls are done, frees the run and returns true. Otherwise returns false. */
 bool durable_run_free(struct durable_run *r);
 
-/* Private to durable_run.c, run_items.c, run_record.c and run_reduce.c. */
+/* Private to durable_run.c, run_items.c, run_lease.c, run_record.c and run_reduce.c. */
+
+/* A failed call is started again after this time. */
+enum { AGAIN_MS = 500 };
 
 void durable_run_move(struct durable_run *r, enum durable_run_state to);
 /* Starts the call, or starts it again. */
@@ -128,8 +131,15 @@ void run_call_free(struct run_call *c);
 /* Creates a call to the store for this run. */
 MUST_CHECK struct store_call *run_call_new(struct durable_run *r, enum store_op op,
                                            void (*done)(struct store_call *call));
+/* Returns whether the call failed because it has the fence of an earlier claim of this run. */
+bool run_call_is_outdated(const struct durable_run *r, const struct store_call *call);
 /* Call it when the lease is lost. From then on, nothing is recorded. */
 void durable_run_lose(struct durable_run *r);
+/* Like durable_run_lose(), with the reason for which the job stops here. */
+void durable_run_leave(struct durable_run *r, const char *reason);
+
+/* Renews the lease if that is due. While this coordinator has no lease, the run sends no new items. */
+void run_lease_keep(struct durable_run *r, uint64_t now_ns);
 
 /* Finds out which items have no answer yet. Call it when `answered`, `sent` and `blocks` are known. */
 void run_items_prepare(struct durable_run *r);
