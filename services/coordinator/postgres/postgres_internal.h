@@ -80,7 +80,7 @@ struct postgres_db {
     uint64_t batch;            /* number of the last transaction that was begun */
     uint64_t committed;        /* number of the last committed transaction, as read after connecting */
     uint64_t reported;         /* number of the last transaction whose commit the database has reported */
-    bool lacks_commits;        /* the database has lost reported transactions; publish() clears this */
+    bool lacks_commits;        /* the database has lost reported transactions; postgres_publish() clears this */
     uint64_t closing_ns;       /* when this thread noticed that the store is closing; 0: it is not closing */
 };
 
