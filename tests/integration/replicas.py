@@ -4,19 +4,10 @@ import os
 import unittest
 
 import postgres
+from counting_task import COUNTS
 from ports import is_listened_on
 from fantail_testing import FantailTest, Program, metrics, request, wait_until
 
-# A task that writes each item to a file before it runs the item, with one write() for each item.
-COUNTS = """
-import os, time
-out = os.open(os.environ["RUNS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-
-def run(item):
-    os.write(out, b"%d\\n" % item)
-    time.sleep(float(os.environ["PAUSE_S"]))
-    return item * 2
-"""
 ITEMS = 400
 TAKE_OVER_S = 15  # docs/jobs.md promises this time
 

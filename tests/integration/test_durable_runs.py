@@ -8,18 +8,9 @@ import signal
 import time
 
 from fantail_testing import EXAMPLE_TASKS, FantailTest, Stream, main, metric_sum, metrics, request, wait_until
+from counting_task import COUNTS
 from stored_file import read_number
 
-# Writes the index of each item that it runs to a file, with one write for each item.
-COUNTS = """
-import os, time
-out = os.open(os.environ["RUNS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-
-def run(item):
-    os.write(out, b"%d\\n" % item)
-    time.sleep(float(os.environ["PAUSE_S"]))
-    return item * 2
-"""
 ITEMS = 600
 
 
