@@ -34,6 +34,9 @@ CLI         := $(call objects,$(call sources,clients/cli))
 
 # A static library, so that each program links only the common parts that it calls.
 LIBCOMMON   := $(BUILD)/libcommon.a
+# The common parts without the HTTP server and client of the services. http_wire.o defines sendmsg() and epoll_ctl(), so
+# a program that calls these and links libcommon.a gets the server and its libraries, which it does not need.
+LIBLIGHT    := $(BUILD)/liblight.a
 # Static libraries for the tests: all objects of a program except its main.o.
 LIBCOORDINATOR := $(BUILD)/libcoordinator.a
 LIBWORKER      := $(BUILD)/libworker.a
@@ -69,11 +72,12 @@ $(BUILD)/obj/%.o: %.c $(FLAGS_STAMP)
 $(BUILD)/obj/services/coordinator/api/api_openapi.o: services/coordinator/api/openapi.json
 
 $(LIBCOMMON): $(COMMON)
+$(LIBLIGHT): $(filter-out $(addprefix $(BUILD)/obj/services/common/,http_server/% http_client/%),$(COMMON))
 $(LIBCOORDINATOR): $(filter-out %/main.o,$(COORDINATOR))
 $(LIBWORKER): $(filter-out %/main.o,$(WORKER))
 $(LIBCLI): $(filter-out %/main.o,$(CLI))
 $(LIBHOSTS): $(call objects,$(shell grep -L '^int main' services/hosts/*.c))
-$(TESTED_LIBS):
+$(TESTED_LIBS) $(LIBLIGHT):
 	$(call say,AR,$@)
 	@mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
@@ -88,10 +92,11 @@ $(BIN)/fantail-worker: $(WORKER) $(LIBCOMMON)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_HTTP) $(LIBS_JSON)
 
-$(BIN)/fantail: $(CLI) $(LIBCOMMON)
+# Each private fleet runs this program, so it is linked only with libc. It loads libcurl itself for an https:// URL.
+$(BIN)/fantail: $(CLI) $(LIBLIGHT)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_HTTP) $(LIBS_JSON)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
 
 # ---- Targets to run by hand ---------------------------------------------------------------------------------------
 .PHONY: help demo test check fuzz sim bench install clean
