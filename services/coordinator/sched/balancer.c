@@ -3,7 +3,7 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 #define ROUNDING   0.999 /* tolerance for sums of weights, which are fractions */
-#define SLOW       2.0   /* at a job's end, endpoints this many times slower than the mean get no items */
+#define SLOW       2.0   /* at a job's end, endpoints this many times slower than the mean may get no items */
 #define PICK_DRAWS 8
 #define PICK_SCAN  64
 
@@ -219,8 +219,8 @@ bool isolation_is_idle(const struct scheduler *s)
     return s->isolating && s->isolating->attempts.n == 0;
 }
 
-/* Chooses an endpoint to run the chunk alone. The endpoint gets no other chunks until it is idle. Returns its lane if
- * the chunk fits there now. */
+/* Chooses an endpoint on which the chunk will run alone. The endpoint gets no other chunks until it is idle. Returns
+ * its lane if the chunk fits there now. */
 static struct sched_lane *isolation_begin(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;

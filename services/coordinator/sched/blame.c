@@ -6,10 +6,10 @@
 
 /*
  * Finds the item that crashed a worker. When a worker vanishes, any item that the worker had may be the cause. A chunk
- * is a poison suspect when two workers have vanished with it. The chunk is halved, and each half is halved again when
- * another worker vanishes with it, so that a poison item is alone in its chunk after log2(n) steps. A worker gets only
- * one suspect at a time, so that no item is blamed for a crash that an item of another chunk caused. If an item would
- * fail for good when one more worker vanishes with it, the item runs alone on a worker.
+ * that has lost two workers is a poison suspect. It is halved, and each half that loses another worker is halved again.
+ * So a poison item is alone in its chunk after log2(n) steps. A worker gets only one suspect at a time, so that no item
+ * is blamed for a crash that an item of another chunk caused. An item that would fail for good if it lost one more
+ * worker runs alone on a worker.
  */
 bool blame_is_poison_suspect(const struct sched_chunk *chunk)
 {

@@ -17,12 +17,12 @@
 
 /*
  * Decides how many items a chunk has, and estimates how much work an item is. Work is measured as slot time: how long
- * an item holds a slot. Workers may report the slot time in their answers; otherwise it is estimated. Each endpoint has
- * a clock, which runs at the rate at which one item in flight is served: min(1, slots / items in flight). The slot time
+ * an item holds a slot. Workers may report the slot time in their answers; otherwise it is estimated. Each lane has a
+ * clock, which runs at the rate at which one item in flight is served: min(1, slots / items in flight). The slot time
  * that an attempt uses between two answers is the number of its unanswered items times the advance of the clock. This
- * estimate includes round trips, queues and the delay of a busy coordinator. Chunks are therefore always so large that
- * the coordinator can keep all slots busy. With smaller chunks, the estimate would count the coordinator's own delay as
- * work. Chunks would then stay small, and small chunks would keep the coordinator busy.
+ * estimate includes round trips, queues and the delay of a busy coordinator. Chunks are therefore always large enough
+ * for the coordinator to keep all slots busy. With smaller chunks, the estimate would count the coordinator's own delay
+ * as work. Chunks would then stay small, and small chunks would keep the coordinator busy.
  */
 static const struct sched_item_cost *cost_of(const struct sched_job *job)
 {
@@ -113,8 +113,8 @@ static double least_ns(const struct sched_job *job, double slots, double worker_
     return fmax((cost_ns + worker_cost_ns) / CHUNK_COST_SHARE, slots * cost_ns / COORDINATOR_SHARE);
 }
 
-/* Returns the slot time of the next chunk if there are more slots than chunks, and each chunk begins the time c after
- * the one before it. All chunks end together, after the time T, if chunk i takes T - i c. The sum of these times is the
+/* Returns the slot time of the next chunk if there are more slots than chunks, and chunk i begins at time i c, where c
+ * is the cost of a chunk. All chunks end together, at time T, if chunk i takes T - i c. The sum of these times is the
  * work that is left, W = T^2 / (2 c). So the next chunk could take T = sqrt(2 W c). The function returns half of T,
  * because the cost of items is only an estimate. */
 static double even_end_ns(double left_ns, double cost_ns)
@@ -149,8 +149,8 @@ static double least_items(const struct sched_job *job, const struct sched_lane *
     return least_items_with(job, slots_of(job, l), job->s->worker_chunk_cost_ns, item_ns);
 }
 
-/* Returns how many items per slot may wait at a worker, besides the item that runs. So many items must wait that no
- * slot is idle during a round trip. At most half a fair share of the remaining work may wait, so that all slots end
+/* Returns how many items per slot may wait at a worker, besides the item that runs. Enough items must wait to keep the
+ * slots busy during a round trip. At most half a fair share of the remaining work may wait, so that all slots end
  * together (guided self-scheduling). */
 static double ahead(const struct sched_job *job, const struct sched_lane *l)
 {
@@ -170,8 +170,8 @@ static double growth_limit(const struct sched_job *job)
     return fmax(1, (double)CHUNK_GROWTH * job->largest_answered);
 }
 
-/* While chunks still grow, a few chunks fill a window. If more small chunks fitted in a window, they would all have to
- * end before larger chunks are sent. */
+/* While chunks still grow, a few chunks fill a window. If more small chunks fitted in a window, all of them would have
+ * to end before larger chunks could be sent. */
 double chunker_weight(const struct sched_job *job, const struct sched_lane *l, uint32_t items)
 {
     double weight = 1 / (1 + ahead(job, l));
@@ -187,7 +187,7 @@ static uint64_t concurrency_room(const struct sched_job *job)
 }
 
 /* Chunks of a single size do not show how much one more item costs. Returns the size of a larger chunk to try: twice
- * the largest answered chunk, unless that would take long. */
+ * the largest answered chunk, unless that would take too long. */
 static double larger_to_try(const struct sched_job *job, const struct sched_lane *l, double item_ns)
 {
     double most = CHUNK_FIXED_MOST_NS / item_ns;
@@ -217,7 +217,7 @@ uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l)
 }
 
 /* Returns whether the job's chunks must still grow before they are large enough. Until then the cost of an item is
- * uncertain: a process that has slept takes long for its first item, so the items of a small chunk seem long. */
+ * uncertain: a process that has slept takes longer for its first item, so the items of a small chunk seem long. */
 static bool still_grows(const struct sched_job *job)
 {
     double item_ns = item_cost_marginal_ns(cost_of(job)), slots = usable_slots(job, fmax(job->task->slots, 1));

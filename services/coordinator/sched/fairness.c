@@ -7,7 +7,7 @@
  * virtual time. So a job gets no credit for time in which it sent nothing. Jobs that can send are in a heap, so that a
  * choice costs O(log n).
  */
-#define VTIME_PER_NS 64.0 /* at priority 1; more than 1, so that the time of cheap items does not round to 0 */
+#define VTIME_PER_NS 64.0 /* at priority 1; with a factor of 1, the time of cheap items could round to 0 */
 
 bool fairness_may_cut(struct sched_job *job)
 {

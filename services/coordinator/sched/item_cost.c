@@ -2,14 +2,14 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
-#define ITEMS_REMEMBERED 1024 /* beyond this many items, or 1 s of slot time, the sums for the mean are halved */
+#define ITEMS_REMEMBERED 1024 /* beyond this many items and 1 s of slot time, the sums for the mean are halved */
 
 /*
  * Estimates the cost of an item from the slot time of whole chunks: slot time = fixed + items * marginal. Least squares
  * fit this line to the chunks that were answered recently. The fixed part (a round trip, a wake-up, waiting for a
- * processor) is the same for one item and for a thousand items, so it must not decide the size of a chunk. Chunks of a
- * single size cannot separate the two parts. With such chunks, the mean is used as the marginal cost, and larger chunks
- * are tried.
+ * processor) is the same for one item and for a thousand items, so it must not decide the size of a chunk. If all
+ * chunks have about the same size, the fit cannot separate the two parts. The mean is then used as the marginal cost,
+ * and larger chunks are tried.
  */
 #define CHUNKS_REMEMBERED 64.0        /* beyond this many chunks the sums are halved */
 #define CHUNKS_NEEDED     4.0         /* chunks needed before a slope is used */

@@ -73,8 +73,8 @@ void retry_return_probation(struct sched_job *job)
 static uint64_t backoff_ns(struct sched_chunk *chunk)
 {
     const struct sched_retry *r = &chunk->job->p.retry;
-    unsigned failures =
-        chunk->origin > 1 && chunk->lost > 0 ? chunk->failures_alone : chunk->charged; /* sending a half is no retry */
+    /* Sending one half of a chunk is not a retry. */
+    unsigned failures = chunk->origin > 1 && chunk->lost > 0 ? chunk->failures_alone : chunk->charged;
     double power = failures > 0 ? failures - 1 : 0;
     double delay = fmin(r->interval_s * pow(r->backoff_rate, power), r->max_delay_s);
     if (r->full_jitter) delay *= random_unit(&chunk->job->s->random);
@@ -118,7 +118,7 @@ static void hand_back(struct sched_chunk *chunk)
     chunk_move(chunk, CHUNK_PENDING, true);
 }
 
-/* Returns the error of items whose last attempt ended in the way `how`. */
+/* Returns the error of the items that have no answer after an attempt that ended as `how`. */
 static enum item_error error_of(enum sched_end how)
 {
     return how == SCHED_END_NO_MEMORY ? ITEM_OUT_OF_MEMORY : ITEM_WORKER_LOST;
@@ -196,7 +196,7 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
     case SCHED_END_COMPLETE:
     case SCHED_END_COUNT: break;
     }
-    BUG("a chunk with items left has ended as %s", sched_end_name(how));
+    BUG("an attempt of a chunk with unanswered items has ended as %s", sched_end_name(how));
 }
 
 bool retry_used_up(const struct sched_chunk *chunk, unsigned more)

@@ -216,7 +216,7 @@ static void progress(struct sched_attempt *a, uint32_t n, bool measures)
     }
 }
 
-/* If all items of the chunk are answered, cuts off the attempt that has not answered all of them. */
+/* If all items of the chunk are answered, cuts off each attempt that still has unanswered items of its own. */
 static void cut_losers(struct sched_chunk *chunk)
 {
     if (chunk_left(chunk) > 0) return;

@@ -160,8 +160,8 @@ static void balancer_failed(struct sched_endpoint *e, enum sched_end how, uint64
 
 static void worker_failed(struct sched_endpoint *e, enum sched_end how, uint64_t least_ns)
 {
-    /* A worker that an item may have crashed was ready before, so its failure does not make reports of readiness
-     * doubtful. */
+    /* If an item may have crashed the worker, the worker's report that it was ready may still have been right. So the
+     * failure does not count against such reports. */
     if (e->probe_ok && how != SCHED_END_LOST && how != SCHED_END_SILENT) e->s->failed_after_ready++;
     stop_trusting(e);
     if (how == SCHED_END_REFUSED)

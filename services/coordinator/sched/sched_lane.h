@@ -43,7 +43,7 @@ struct sched_lane {
     uint32_t workers_n, workers_alloc;
     uint64_t swept_ns;
 
-    /* The endpoint's speed: slot time that items used at this endpoint, compared with the means of their jobs. */
+    /* The lane's speed: slot time that items used in this lane, compared with the means of their jobs. */
     double clock; /* slot time in ns that an item would have got if it had been in flight all the time; see chunker.c */
     uint64_t clock_ns;
     double used_ns, expected_ns, prior_ns;

@@ -3,7 +3,7 @@
 /*
  * The tasks, or pipelines of tasks ("a,b"), that jobs name. Each task has its own slots, its own fair queue of jobs,
  * and a lane at each endpoint. So jobs of one task do not wait for the items of another task. A task is made when a job
- * first names it, and is kept for later jobs. When there are many tasks, the oldest task without jobs is removed.
+ * first names it, and is kept for later jobs. When there are too many tasks, tasks without jobs are removed.
  */
 #define IDLE_TASKS_MAX 64
 

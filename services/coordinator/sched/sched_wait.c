@@ -55,8 +55,8 @@ static bool wants_worker(const struct sched_job *job)
     return job->uncut > 0 || job->pending_items > 0 || job->backoff_items > 0 || job->in_flight_items > 0;
 }
 
-/* Returns whether an attempt is running that may still be answered. The first answer may take long. So an attempt
- * counts as one if it has run for a short time and was not refused. */
+/* Returns whether the oldest chunk in flight may still be answered. The first answer may take a long time. So it is
+ * enough that the chunk's attempt has run for a short time without being refused. */
 static bool has_hope(const struct sched_job *job)
 {
     const struct scheduler *s = job->s;

@@ -5,7 +5,7 @@
 #define CUT_RUN_BYTES          (128 * KIB) /* item bytes cut in one run; the next run follows immediately */
 #define DEFAULT_WORKER_WAIT_NS (60 * NS_PER_S)
 #define PENDING_LOOKED_AT      8
-#define MISSES_MAX             16 /* a run leaves a task after this many jobs of the task found no room */
+#define MISSES_MAX             16 /* a run stops serving a task after this many of its jobs found no room */
 #define PROBATION_LOOK_NS      NS_PER_S
 
 void scheduler_config_init(struct scheduler_config *config)

@@ -14,7 +14,7 @@
  *                                 |  |   hand-back (free)  |  |  |   \ attempts spent, cancelled, deadline
  *                                 |  +---------------------+  |  |    `-------> settle_error() --> SETTLED
  *                                 |                           |  |
- *                                 |  delay over, budget there |  | one item's error, to be retried: the item
+ *                                 | delay over, budget allows |  | one item's error, to be retried: the item
  *                                 +---------- BACKOFF <-------+  | becomes a chunk of its own in BACKOFF
  *                                              failed, or lost   v
  *                                              (lost twice: in two halves)
@@ -31,7 +31,7 @@
  *   attempt   from send() until the shell reports sched_attempt_ended(), or cut_off() returns;
  *   endpoint  from sched_endpoint_add() until sched_endpoint_remove() returns. Its running attempts go on and are
  *             reported as before; their ->endpoint is then NULL.
- * Ops may call only accessors of the scheduler, because these change nothing.
+ * Ops may call only the scheduler's accessors, because accessors change nothing.
  */
 #ifndef FANTAIL_COORDINATOR_SCHED_SCHEDULER_H
 #define FANTAIL_COORDINATOR_SCHED_SCHEDULER_H
@@ -74,7 +74,7 @@ enum sched_endpoint_state {
 };
 const char *sched_endpoint_state_name(enum sched_endpoint_state state);
 
-/* An instant at which a chunk, an endpoint, a job or the scheduler itself is due. Only the scheduler uses it. */
+/* A timer of a chunk, an endpoint, a lane, a job or the scheduler itself. Only the scheduler uses it. */
 enum sched_timer_kind { TIMER_CHUNK, TIMER_ENDPOINT, TIMER_LANE, TIMER_JOB, TIMER_RAMP, TIMER_SCHEDULER };
 struct sched_timer {
     struct heap_node node; /* its key is the instant, ns; the timer is set while the node is in the heap */
@@ -130,12 +130,12 @@ struct sched_attempt {
     /* The scheduler's own. */
     struct list_link link;        /* link on its endpoint's list */
     struct list_link queue;       /* link on the list of attempts to be cut off, or of attempts that linger */
-    double weight;                /* weight of one item in the endpoint's load */
-    double clock;                 /* the endpoint's service clock at the last answer */
+    double weight;                /* weight of one item in the lane's load */
+    double clock;                 /* the lane's clock (chunker.c) at the last answer */
     uint64_t cost_items, cost_ns; /* the cost that its worker reported last */
     double seen_ns;               /* slot time of its answered items, as the scheduler measured it */
     double charged_ns;            /* slot time charged to its job until its cost is known */
-    uint64_t progress_ns;         /* when the last answer arrived; until the first one, started_ns */
+    uint64_t progress_ns;         /* when the last answer or report of starting processes came; else started_ns */
     uint64_t starting_since_ns;   /* first report of starting processes since the last answer; 0: none */
     uint64_t starting_until_ns;   /* because of such a report, the attempt is not late before this time */
     bool is_hedge;
@@ -164,7 +164,7 @@ enum sched_end {
     SCHED_END_SILENT,     /* silent for too long, so the shell ended it */
     SCHED_END_NO_MEMORY,  /* 507: the worker has no memory for the items; no item ran */
     SCHED_END_BAD_STATUS, /* any other status */
-    SCHED_END_PROTOCOL,   /* the answer has a wrong type, a wrong count or lines of another form */
+    SCHED_END_PROTOCOL,   /* the answer has a malformed line, too many or too few lines, or names another attempt */
     SCHED_END_TASK_UNKNOWN, /* 404 */
     SCHED_END_COUNT
 };
@@ -350,8 +350,8 @@ void sched_endpoint_set_tasks(struct scheduler *s, struct sched_endpoint *e, con
 void sched_endpoint_probe_now(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns);
 /* Reports the result of the op probe(). */
 void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool ready, uint64_t now_ns);
-/* Returns whether the endpoint's last attempt ended as SCHED_END_REFUSED. For a balancer: whether all of its last few
- * attempts ended in this way. */
+/* Returns whether the endpoint has rejected our token, and has since neither accepted it nor failed in another way. For
+ * a balancer: whether it has failed several times in a row, and the last time it rejected our token. */
 bool sched_endpoint_rejects_token(const struct sched_endpoint *e);
 void *sched_endpoint_owner(const struct sched_endpoint *e);
 enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);

@@ -56,7 +56,7 @@ struct sched_task {
     char *name;
     struct list_link link; /* link on s->tasks */
     struct list jobs;
-    unsigned priorities; /* sum over all its jobs */
+    unsigned priorities; /* sum of the priorities of its jobs */
 
     struct list lanes; /* one lane for each endpoint */
     uint32_t lanes_alloc;
@@ -218,7 +218,7 @@ void job_free(struct sched_job *job);
 void task_serving_changed(struct sched_task *t);
 void job_timer_fired(struct sched_job *job);
 void job_arm_timer(struct sched_job *job);
-/* Tells the shell if the job has begun or stopped waiting, and for what it waits. */
+/* Tells the shell if the job has begun or stopped waiting, and what it waits for. */
 void job_update_waiting(struct sched_job *job);
 
 /* demand.c */
@@ -279,7 +279,7 @@ void endpoint_move(struct sched_endpoint *e, enum sched_endpoint_state to, enum 
 void endpoint_gone(struct sched_endpoint *e);
 /* Call it when the attempt brought an answer. */
 void endpoint_succeeded(struct sched_endpoint *e, const struct sched_attempt *a);
-/* Call it when the attempt has ended; `how` is the way in which it ended. The attempt is already off its lists. */
+/* Call it when the attempt has ended, after it was removed from its lists. `how` is the way in which it ended. */
 void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enum sched_end how,
                     uint64_t retry_after_ms);
 void endpoint_timer_fired(struct sched_endpoint *e);
@@ -327,8 +327,8 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
 /* Call it when an attempt has failed and another attempt of the chunk still runs. Only counts the failure. */
 void retry_count_other(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how);
 void retry_backoff(struct sched_chunk *chunk);
-/* Returns whether the item has used up its attempts after `more` further failures. It has done so when it has failed
- * max_attempts times while it was alone in its chunk. An item that comes from a larger chunk never has more than
+/* Returns whether `more` further failures would use up the item's attempts. The attempts are used up when the item has
+ * failed max_attempts times while it was alone in its chunk. An item that comes from a larger chunk never has more than
  * max_attempts + log2(items of the larger chunk) attempts. */
 bool retry_used_up(const struct sched_chunk *chunk, unsigned more);
 void retry_timer_fired(struct sched_chunk *chunk);
@@ -336,10 +336,10 @@ void retry_timer_fired(struct sched_chunk *chunk);
 void retry_count_items(struct sched_chunk *chunk);
 
 /* blame.c */
-/* Returns whether two workers have vanished with the chunk. */
+/* Returns whether two workers have vanished while they had the chunk. */
 bool blame_is_poison_suspect(const struct sched_chunk *chunk);
-/* Returns whether the chunk is a single item that would fail for good if another worker vanished with it. Such an item
- * must run alone on a worker. */
+/* Returns whether the chunk is a single item that would fail for good if it lost one more worker. Such an item must run
+ * alone on a worker. */
 bool blame_needs_isolation(const struct sched_chunk *chunk);
 /* Returns whether the chunk may join the chunks that the endpoint already has. */
 bool blame_allows(const struct sched_chunk *chunk, const struct sched_lane *l);
