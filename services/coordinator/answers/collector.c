@@ -220,7 +220,7 @@ static void enqueue(struct collector *c, struct segment *seg)
     c->queue_last = seg;
 }
 
-/* Returns the segment to which the lines of items from `first` on are to be appended. If no existing segment fits,
+/* Returns the segment to which the lines of the items from `first` on must be appended. If no existing segment fits,
  * makes a new one. */
 static struct segment *segment_for(struct collector *c, uint64_t first, size_t len, bool repeated)
 {

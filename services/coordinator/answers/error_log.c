@@ -46,7 +46,7 @@ static bool read_record(struct error_log *l)
     if (l->in_record) return true;
     if (byte_log_read(&l->log, l->read_at, r, sizeof *r) != (ssize_t)sizeof *r) return false;
     buf_clear(&l->line);
-    if (!buf_reserve(&l->line, r->len)) BUG("an unbounded buffer refused");
+    if (!buf_reserve(&l->line, r->len)) BUG("a buffer without a cap refused");
     if (byte_log_read(&l->log, l->read_at + sizeof *r, l->line.data, r->len) != (ssize_t)r->len) return false;
     l->line.len = r->len;
     return l->in_record = true;

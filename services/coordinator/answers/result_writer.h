@@ -36,7 +36,7 @@ struct result_writer {
     size_t prefix_len, prefix_at;
     bool in_line;
     size_t line_len, body_from, body_len,
-        body_at;     /* body_len bytes from body_from on are to be copied; body_at of them were copied */
+        body_at;     /* the body of the line: body_len bytes from body_from on; body_at of them were copied */
     char digits[24]; /* `index` in decimal */
     size_t digits_len;
 };
@@ -55,8 +55,8 @@ struct result_written {
  * searched for its end, because the line may be long. */
 struct result_written result_writer_write(struct result_writer *w, uint64_t first, uint64_t n, const char *lines,
                                           size_t len, char *dst, size_t cap);
-/* Writes a run of answers in the same way. A line that stands for all items of the run is written for each item, or
- * with `once` only one time, with the number of items. The result counts items instead of lines. */
+/* Writes a run of answers in the same way. A line that stands for all items of the run is written for each item. With
+ * `once`, it is written only one time, with the number of items. The result counts items instead of lines. */
 struct result_written result_writer_write_run(struct result_writer *w, const struct answer_run *run, bool once,
                                               char *dst, size_t cap);
 

@@ -54,7 +54,7 @@ void worker_endpoint_registered(struct worker_endpoint *e, bool other, const cha
     if (other) scheduler_timing_want(d->turn);
 }
 
-/* Behind a load balancer, workers of two versions may answer, so an answer need not name its chunk there. */
+/* Behind a load balancer, workers of two versions may answer. So an answer from a balancer need not name its chunk. */
 bool worker_endpoint_check_named(struct worker_endpoint *e, bool named, bool kept_connection)
 {
     if (e->dispatcher->fleet->endpoints.mode == ENDPOINTS_BALANCER) return true;

@@ -49,7 +49,7 @@ static bool split(struct body *b, const char *text, size_t len, char *err, size_
     return true;
 }
 
-/* Returns whether the text is visible ASCII. Only such text may be written to logs and answers. */
+/* Returns whether the text is printable ASCII. Only such text may be written to logs and answers. */
 static bool is_plain(const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++)

@@ -39,8 +39,8 @@ struct survey {
 };
 
 void survey_start(struct survey *s, uv_loop_t *loop, struct http_client *client, bool balancer);
-/* Cancels the requests, and frees the questions and the catalog. All workers must have been removed. The loop must run
- * on until the timer is closed. */
+/* Cancels the requests, and frees the questions and the catalog. All workers must have been removed. The loop must keep
+ * running until the timer is closed. */
 void survey_stop(struct survey *s);
 
 /* Workers. */
@@ -60,10 +60,10 @@ void survey_compare(struct survey *s, struct survey_worker *w, const char *etag)
 
 /* Questions. */
 
-/* Asks all workers, except those that were asked in the last second; in a fleet of n < 1000 workers, in the last n
- * milliseconds. Calls answered(data, ok) when all have answered, as soon as enough(data) is true after an answer, or
- * after three seconds. `ok` is false when no worker can be reached. `enough` may be NULL. Returns NULL when there is no
- * worker to ask. */
+/* Asks all workers, except those that were asked recently: in the last second, or in the last n milliseconds if the
+ * fleet has n < 1000 workers. Calls answered(data, ok) when all have answered, as soon as enough(data) is true after an
+ * answer, or after three seconds. `ok` is false when no worker can be reached. `enough` may be NULL. Returns NULL when
+ * there is no worker to ask. */
 struct survey_question *survey_question_new(struct survey *s, bool (*enough)(void *data),
                                             void (*answered)(void *data, bool ok), void *data);
 /* Drops a question, so that its answered() is never called. Does nothing if the question was already answered. */

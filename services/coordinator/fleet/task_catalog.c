@@ -2,7 +2,7 @@
 
 #include "protocol/protocol.h"
 
-/* how long tasks of workers that have left are remembered */
+/* How long the tasks of workers that have left are remembered. */
 #define REMEMBER_NS  (7 * 24 * 3600 * NS_PER_S)
 #define REMEMBER_MAX 32
 
@@ -44,7 +44,7 @@ static bool is_expected(const struct catalog *c, const char *name)
     return false;
 }
 
-/* Returns the next name of a list that is separated by commas, without the blanks around it; NULL at the end. */
+/* Returns the next name of a comma-separated list, without the blanks around it; NULL at the end. */
 static const char *next_name(const char **at, size_t *len)
 {
     static const char blanks[] = " \t";

@@ -27,7 +27,7 @@ static uint64_t cut_generated(void *source, uint64_t max_items, size_t max_bytes
     struct generated_items *g = source;
     uint64_t fit = max_bytes / generated_item_bytes(g) + 1;
     uint64_t n = least(least(max_items, fit), g->spec->generated_count - g->next);
-    if (!jobspec_write_items(g->spec, g->next, n, lines)) BUG("an unbounded buffer refused");
+    if (!jobspec_write_items(g->spec, g->next, n, lines)) BUG("a buffer without a cap refused items");
     return take_indexes(&g->next, n, first);
 }
 

@@ -1,6 +1,6 @@
 /*
- * The interface that supplies the items of a phase, in index order. Within a cut, the indexes have no gap. Between two
- * cuts there may be a gap: items that need no work any more. Pure: no I/O.
+ * The interface that supplies the items of a phase, in index order. The indexes within a cut are consecutive. Between
+ * two cuts there may be a gap, for items that no longer need work. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_ITEM_SOURCE_H
 #define FANTAIL_COORDINATOR_ITEMS_ITEM_SOURCE_H

@@ -56,7 +56,7 @@ struct jobspec {
     enum job_errors errors;
     int64_t chunk_size; /* items; 0: adaptive */
     int64_t max_chunk_bytes;
-    int64_t max_concurrency; /* the most items that run at the same time; 0: only the slots are a limit */
+    int64_t max_concurrency; /* the most items that run at the same time; 0: limited only by the slots */
     int64_t priority;        /* 0 .. 9; 9 is the most urgent */
     double item_timeout_s;   /* 0: none */
     double deadline_s;       /* 0: none */

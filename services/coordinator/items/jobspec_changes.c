@@ -3,7 +3,7 @@
 #include "common/json/json_walk.h"
 #include "coordinator/items/jobspec_fields.h"
 
-/* Means "no limit" in stored changes: a job cannot have so many failures. */
+/* Means "no limit" in stored changes: a job cannot have that many failures. */
 #define NO_LIMIT ((int64_t)LIMIT_JSON_INTEGER - 1)
 
 static const char *const changeable[] = {"max_concurrency", "priority", "tolerated_failure_count",

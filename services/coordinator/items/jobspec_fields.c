@@ -10,7 +10,7 @@ static const char *const order_words[] = {[ORDER_INPUT] = "input", [ORDER_COMPLE
 static const char *const errors_words[] = {[ERRORS_EACH] = "each", [ERRORS_RUNS] = "runs"};
 static const char *const jitter_words[] = {[JITTER_NONE] = "none", [JITTER_FULL] = "full"};
 static_assert(ARRAY_SIZE(order_words) == ORDER_COUNT, "one word per order");
-static_assert(ARRAY_SIZE(errors_words) == ERRORS_COUNT, "one word per way");
+static_assert(ARRAY_SIZE(errors_words) == ERRORS_COUNT, "one word per way to write errors");
 static_assert(ARRAY_SIZE(jitter_words) == JITTER_COUNT, "one word per jitter");
 
 #define AT(member)  .offset = offsetof(struct jobspec, member)

@@ -142,7 +142,7 @@ static enum split_status read_inside(struct splitter *s, const char *p, size_t l
     return SPLIT_OK;
 }
 
-/* Begins a name, an option or an item, which is scanned from its first byte on, in state `inside`. */
+/* Begins a name, an option or an item. read_inside() scans it from its first byte, in state `inside`. */
 static void begin(struct splitter *s, enum split_state inside, unsigned max_depth)
 {
     json_scan_init(&s->scan, max_depth);
@@ -167,7 +167,7 @@ static const char *read_scalars(struct splitter *s, const char *p, const char *e
 {
     if (*p == '{' || *p == '[') return p;
     /* No item needs more room than its bytes and its comma. */
-    if (!buf_reserve(&s->items, (size_t)(end - p) + 32)) BUG("the items have no cap");
+    if (!buf_reserve(&s->items, (size_t)(end - p) + 32)) BUG("a buffer without a cap refused items");
     char *out = s->items.data + s->items.len;
     uint64_t count = 0;
     while (p < end && *p != '{' && *p != '[') {

@@ -8,7 +8,7 @@
 /* How far an unfinished line was read. */
 enum line_state {
     LINE_BLANK, /* only white space so far */
-    LINE_MARK,  /* the first bytes may become a byte order mark */
+    LINE_MARK,  /* the first bytes may be the start of a byte order mark */
     LINE_VALUE,
     LINE_AFTER, /* the value is whole, and only white space may follow */
 };
@@ -71,7 +71,7 @@ static size_t begin_line(struct splitter *s, const char *p, size_t len, uint64_t
     return at;
 }
 
-/* Scans the next bytes of a line, without the newline. Sets *value to those of these bytes that belong to the item.
+/* Scans the next bytes of a line, without the newline. Sets *value to the part of these bytes that belongs to the item.
  * Each byte is scanned once, when it arrives, so that the end of a long line does not delay the loop. `offset` is the
  * offset of the first byte in the whole body. */
 static enum split_status scan_part(struct splitter *s, const char *p, size_t len, uint64_t offset,
@@ -227,8 +227,8 @@ static bool is_cut_off(const char *p, size_t len)
            json_scan_feed(&scan, p, len, &used) == JSON_SCAN_MORE;
 }
 
-/* Appends the characters of a line to `out`, as in a JSON string. Sets *used to the number of bytes that it read: less
- * than len if a character is cut off at the end of p. `begin` is the offset of the item in `out`. */
+/* Appends the characters of a line to `out`, escaped as in a JSON string. Sets *used to the number of bytes that it
+ * read: less than len if a character is cut off at the end of p. `begin` is the offset of the item in `out`. */
 static enum split_status add_text(struct splitter *s, struct buf *out, size_t begin, const char *p, size_t len,
                                   uint64_t offset, size_t *used)
 {

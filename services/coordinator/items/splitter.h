@@ -51,7 +51,7 @@ struct splitter {
     uint64_t item_count;   /* items of the whole body so far */
     bool items_seen;       /* SPLIT_JOB: the member "items" was read; otherwise always true */
     bool items_ended;      /* the array "items" has ended, so item_count is final; options may still follow */
-    struct buf options;    /* SPLIT_JOB: at any time a valid JSON object of the options that are whole so far */
+    struct buf options;    /* SPLIT_JOB: always a valid JSON object, with the options that are complete so far */
     struct split_error error;
 
     /* Private. */

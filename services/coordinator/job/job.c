@@ -25,7 +25,7 @@ void job_move(struct job *j, enum job_state to)
 /* Bytes of answers that are folded in one turn of the loop. This takes about 5 ms. */
 enum { FOLD_BYTES = 512 * 1024 };
 
-/* Its life. */
+/* The life of a job. */
 
 static struct job *job_with_id(struct jobs *jobs, const char *id)
 {
@@ -163,7 +163,7 @@ const char *job_pointer_member(struct buf *b, const char *pointer)
     return buf_cstr(b);
 }
 
-/* Its readers. */
+/* The readers of a job. */
 
 /* Returns the next reader, or the first one when r is NULL. Returns NULL at the end. */
 static struct reader *next_reader(const struct job *j, const struct reader *r)
@@ -284,7 +284,7 @@ void job_set_waiting(struct job *j, enum sched_waiting why)
     for (struct reader *r = next_reader(j, NULL); r; r = next_reader(j, r)) reader_waiting(r);
 }
 
-/* Its end. */
+/* The end of a job. */
 
 static void count_outcome(struct jobs_metrics *m, const struct sched_outcome *outcome, uint64_t took_ns)
 {

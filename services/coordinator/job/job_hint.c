@@ -29,8 +29,7 @@ const char *job_hint(const struct job *j)
     if (s->likeness != LIKE_JOB && !failed) return NULL;
     if (s->likeness == LIKE_ITEMS)
         return "the whole array is one item: send each of its values on a line of its own, or send it as the items of "
-               "a "
-               "job object as application/json";
-    return "the only item looks like a job object: send that object as application/json, and give each option, also "
-           "the task, either in the object or in the query";
+               "a job object as application/json";
+    return "the only item looks like a job object: send that object as application/json, and give each option, "
+           "including the task, either in the object or in the query";
 }

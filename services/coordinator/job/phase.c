@@ -162,7 +162,7 @@ void phase_release(struct phase *p)
 
 /* For the dispatcher. */
 
-/* Returns how many bytes a cut may have. A small cut is allowed without asking the kernel for free memory: most chunks
+/* Returns how many bytes a cut may have. For a small cut, the kernel is not asked how much memory is free: most chunks
  * are small, and asking costs a tenth of the time of a chunk. */
 static size_t room_for_cut(const struct phase *p, size_t max_items, size_t max_bytes)
 {

@@ -287,7 +287,7 @@ static void answer_whole(struct reader *r)
     ssize_t n = 0;
     while (document.len < WHOLE_DOCUMENT_BYTES) {
         bool is_full = document.len == document.alloc;
-        if (is_full && !buf_reserve(&document, likely)) BUG("an unbounded buffer refused");
+        if (is_full && !buf_reserve(&document, likely)) BUG("a buffer without a cap refused");
         n = pull_document(r, document.data + document.len, document.alloc - document.len);
         if (n <= 0) break;
         document.len += (size_t)n;

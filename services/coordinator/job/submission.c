@@ -193,8 +193,8 @@ static bool body_is_left_out(const struct submission *s)
 /* The smallest size of a stored answer: {"value":0} and its newline. */
 enum { LEAST_ANSWER_BYTES = 12 };
 
-/* Refuses a job that has so many items that its answers would be too large to store until the job ends. Streams and
- * reductions are exempt: a stream is read while the job runs, and a reduction keeps only one value. */
+/* Refuses a job if the answers to all its items would be too large to store until the job ends. Streams and reductions
+ * are exempt: a stream is read while the job runs, and a reduction keeps only one value. */
 static bool refuse_large_document(struct job *j)
 {
     const struct jobs_config *config = j->jobs->config;
