@@ -1,8 +1,8 @@
 /*
  * Buffers the answers that a host has not written yet. The host writes the buffered answers together, when it has no
- * more items or when many bytes are buffered. If an item takes long, a helper thread writes the answers to the items
- * before it. So a finished answer does not wait for the next item, and the worker can tell which item hangs. The thread
- * starts when several items have arrived together, and sleeps while the buffer is empty.
+ * more items or when many bytes are buffered. If an item takes a long time, a helper thread writes the answers to the
+ * items before it. So a finished answer does not wait for the next item, and the worker can tell which item hangs. The
+ * thread starts when several items have arrived together, and sleeps while the buffer is empty.
  *
  * The host builds the next answer in the same buffer, after the complete answers. Building an answer needs no lock.
  */

@@ -1,8 +1,8 @@
 /*
  * Makes a command's arguments and standard input from an item. Does not handle processes.
  *
- * A JSON string is written without its quotes and escapes, in arguments always and on stdin with --text. Any other
- * value is written as JSON.
+ * In arguments, a JSON string is written without its quotes and escapes. On stdin this is done only with --text. Any
+ * other value is written as JSON.
  */
 #ifndef FANTAIL_HOSTS_EXEC_ITEM_H
 #define FANTAIL_HOSTS_EXEC_ITEM_H

@@ -11,8 +11,9 @@ even over those that this program uses itself. This program continues to use the
 
 When the function is loaded, this program writes the line #ready to stdout. Each line that it then reads from stdin is one
 item, except control lines, which begin with '#' and get no answer. Each item gets one line on stdout, in the same order:
-{"value":...} or {"error":{...}}. The main thread writes answers together, when it has no more items. If an item takes long, a
-helper thread writes the answers to the items before it, so that no finished answer waits for the next item.
+{"value":...} or {"error":{...}}. The main thread writes answers together, when it has no more items or when many characters
+are buffered. If an item takes a long time, a helper thread writes the answers to the items before it. So a finished answer
+does not wait for the next item.
 """
 import _thread
 import binascii
@@ -361,7 +362,7 @@ def load(name):
     if not callable(target):
         sys.exit(f"fantail-host-python: {name} is not a function")
     if getattr(getattr(target, "__code__", None), "co_flags", 0) & (CO_COROUTINE | CO_ASYNC_GENERATOR):
-        sys.exit(f"fantail-host-python: {name} is an async function, and these are not supported. "
+        sys.exit(f"fantail-host-python: {name} is an async function. Async functions are not supported. "
                  "Use a function that calls asyncio.run()")
     return target
 

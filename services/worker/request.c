@@ -181,7 +181,8 @@ static bool is_running(const struct worker *w, const char *name)
     return false;
 }
 
-/* Answers with a problem because the worker does not have the task. The problem lists the tasks of the worker. */
+/* Answers with a problem, because the worker does not have the task or cannot run it. If the worker does not have the
+ * task, the problem lists the tasks of the worker. */
 static void answer_unknown(struct worker *w, struct http_exchange *x, const char *name)
 {
     struct buf members = {0};
@@ -251,8 +252,7 @@ static bool admit(struct worker *w, struct http_exchange *x, bool *has_header, u
         http_answer_problem(x, 503, NULL, "the worker is draining");
     } else if (is_full(w, pool)) {
         http_exchange_set_header(x, "Retry-After", "1");
-        http_answer_problem(x, 429, NULL, "the worker is full: it holds the most chunks of the task \"%s\" that it may",
-                            task);
+        http_answer_problem(x, 429, NULL, "the worker is full: it accepts no more chunks of the task \"%s\" now", task);
     } else if (name && is_running(w, name)) {
         http_exchange_set_header(x, "Retry-After", "1");
         http_answer_problem(x, 409, NULL, "the chunk \"%s\" is already running on this worker", name);

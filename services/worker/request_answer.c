@@ -100,8 +100,8 @@ bool request_on_whole(struct http_exchange *x, struct buf *answer)
     return true;
 }
 
-/* The head of an answer is sent together with the first value, which saves a packet. If the first value takes long, the
- * head is sent alone, because the coordinator needs the number of slots in it. */
+/* The head of an answer is sent together with the first value, which saves a packet. If the first value takes a long
+ * time, the head is sent alone, because the coordinator needs the number of slots in it. */
 static void on_heads(uv_timer_t *timer)
 {
     const struct requests *set = timer->data;

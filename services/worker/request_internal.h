@@ -17,7 +17,7 @@ struct stage {
     struct chunk *chunk;
     /* For pipelines. */
     struct handover handover; /* to the next stage */
-    bool pumps;               /* answers are left to hand over, in later turns of the loop */
+    bool pumps;               /* more answers must be handed over, in later turns of the loop */
 };
 
 enum request_state {

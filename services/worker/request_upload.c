@@ -43,7 +43,7 @@ bool request_add_stage(struct request *r, const char *task, bool check)
     return true;
 }
 
-/* Sets the limit of the chunk to the shorter one of the task's limit and `ns`. 0: no limit. */
+/* Sets the time limit of the chunk's items to the shorter of the task's limit and `ns`. 0: no limit. */
 static void limit_item_time(struct chunk *c, uint64_t ns)
 {
     if (c->item_timeout_ns == 0 || (ns > 0 && ns < c->item_timeout_ns)) c->item_timeout_ns = ns;

@@ -366,7 +366,7 @@ void worker_stop(void *data)
     registrar_stop(w->registrar);
     w->registrar = NULL;
     /* Waits until the task processes have ended. Only then can the reaper find the processes that they left running.
-     * All task processes have got SIGKILL, but on a busy machine the kernel needs a while to end them. */
+     * All task processes were sent SIGKILL, but on a busy machine the kernel needs a while to end them. */
     for (int i = 0; i < 5000 && reaper_poll(&w->reaper); i++) usleep(1000);
     reaper_close(&w->reaper);
     requests_close(&w->requests);

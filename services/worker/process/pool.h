@@ -51,7 +51,7 @@ struct pool {
 
     struct turns turns;
     bool draining;
-    bool feeding, feed_again; /* pool_feed() is running; pool_feed() was called again meanwhile */
+    bool feeding, feed_again; /* pool_feed() is running; pool_feed() was called again while it was running */
 
     unsigned deaths; /* deaths in a row without an answer */
     uint64_t broken_until_ns, broken_for_ns;

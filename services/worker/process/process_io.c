@@ -74,7 +74,7 @@ static uint64_t count_wait(struct process *p, uint64_t now)
     return now;
 }
 
-/* Reads the output of a process that has not reported yet that it is ready. Output before this report is logged like
+/* Reads the output of a process that has not yet reported that it is ready. Output before this report is logged like
  * stderr. Consumes only whole lines, and returns how many bytes it consumed. */
 static size_t read_start(struct process *p, const char *data, size_t len)
 {

@@ -9,12 +9,12 @@
  *
  * The limit of items doubles while items are quick, and falls to one when they are slow. The limit aims at
  * WINDOW_TARGET_NS of work. A slow sample replaces the estimated time of an item immediately. A quick sample moves the
- * estimate only half of the way.
+ * estimate only halfway to the sample.
  *
  * Answers without ids belong to items by their order alone. After one surplus line, each answer would go to the wrong
- * item, perhaps of another client. So a `checked` window takes one run at a time and keeps the answers until they are
- * confirmed. They are confirmed when the process waits for input and has written no more lines. Until then the run is
- * `unconfirmed`. If a surplus line comes before that, all kept answers are dropped.
+ * item, perhaps to an item of another client. So a `checked` window takes one run at a time and keeps the answers until
+ * they are confirmed. They are confirmed when the process waits for input and has written no more lines. Until then the
+ * run is `unconfirmed`. If a surplus line comes before that, all kept answers are dropped.
  *
  * A pure module: the time is an argument. The process embeds its window. window.c decides what may be given,
  * window_intake.c reads answers.
@@ -56,7 +56,7 @@ struct window {
     uint64_t given, answered; /* items in the life of the process */
     size_t seen;              /* bytes of the unfinished line that were searched for a newline */
     struct value_scan scan;   /* the value of the unfinished line, if the line is long */
-    bool framed;              /* that line begins with window_frame() */
+    bool framed;              /* window_frame() has changed that line into an envelope */
     uint64_t scan_id;         /* for windows with ids: the id in that line */
 
     struct run *unconfirmed; /* for checked windows, see above */

@@ -14,7 +14,7 @@ struct reading {
     struct line_queue lines; /* answers that are not settled: for FORM_NUMBERED, or if the memory was taken over */
     uint64_t n, failed;      /* how many answers are not settled, and how many of them are errors */
     uint64_t answers;        /* how many are settled */
-    uint64_t slot_ns;        /* the part of the time since the last answers that no chunk has been charged with */
+    uint64_t slot_ns;        /* time since the last answers that is not yet charged to a chunk */
 };
 
 /* Call it when the first `done` items of the first run are answered. If these are all its items, removes the run and
@@ -294,7 +294,7 @@ static struct intake read_lines(struct window *w, const char *data, size_t len, 
     struct intake in = {0};
     struct reading rd = {.w = w, .progress = progress, .memory = memory, .batch = data};
     if (w->head && now > w->head_since_ns) rd.slot_ns = work_ns(w, now - w->head_since_ns);
-    /* The bytes at these pointers are not read any more once the memory was taken over. */
+    /* The bytes at these pointers are not read after the memory has been taken over. */
     const char *at = data, *end = data + len;
     while (at + w->seen < end) {
         const char *newline = memchr(at + w->seen, '\n', (size_t)(end - at) - w->seen);

@@ -15,7 +15,7 @@ enum {
     GIVE_UP_AFTER = 5, /* an unnamed address is dropped after this many failures in a row */
     UNNAMED_S = 15,    /* an address is unnamed if no source has named it for this time */
     LOOK_MS = 200,     /* delay between requests to a balancer while coordinators may be unknown */
-    LOOK_TIMES = 6,    /* after this many answers in a row from known coordinators, all are known */
+    LOOK_TIMES = 6,    /* after this many answers in a row from known coordinators, no unknown one is expected */
     GOODBYE_MS = 1000, /* how long a shutdown waits for the goodbyes */
     RENEW_MAX_S = 3600,
 };

@@ -74,8 +74,8 @@ char *path_join(const char *dir, const char *name)
 }
 
 /* Returns the path of the program that the first word of a command names. A path is relative to the task's directory. A
- * word without "/" is searched there, then in PATH. The path may not exist; the error is then reported when the program
- * is started. */
+ * word without "/" is looked up in that directory first, then in PATH. The path may not exist; the error is then
+ * reported when the program is started. */
 char *find_program(const char *word, const char *cwd)
 {
     if (word[0] == '/') return xstrdup(word);
