@@ -4,7 +4,7 @@
 
 /* The functions below check the invariants that hold between two events, and those that hold at the end of a simulated
  * run. */
-/* The items in flight of an endpoint are the unanswered items of its attempts. */
+/* The load of a job is the sum of the weights of the unanswered items of its attempts. */
 static void check_share(struct sim_world *w, const struct sched_job *job)
 {
     double load = 0;
@@ -16,9 +16,10 @@ static void check_share(struct sim_world *w, const struct sched_job *job)
         }
     }
     if (fabs(load - job->load) > 1e-6 * (1 + load))
-        sim_broken(w, "a job's load is %.3f and %.3f in the books", job->load, load);
+        sim_broken(w, "the scheduler counts a load of %.3f for a job, its attempts have %.3f", job->load, load);
 }
 
+/* The load and the items in flight of a lane are those of the unanswered items of its attempts. */
 static void check_lane(struct sim_world *w, const struct sched_lane *l)
 {
     const struct list *all = &l->endpoint->attempts;
@@ -33,13 +34,13 @@ static void check_lane(struct sim_world *w, const struct sched_lane *l)
         items += a->to - a->from - a->received;
     }
     if (n != l->attempts_n || items != l->in_flight || fabs(load - l->load) > 1e-6 * (1 + load))
-        sim_broken(w, "a lane's load is %.3f and %.3f in the books", l->load, load);
+        sim_broken(w, "the scheduler counts a load of %.3f for a lane, its attempts have %.3f", l->load, load);
 }
 
 static void check_endpoint(struct sim_world *w, const struct sched_endpoint *e)
 {
     if (!endpoint_takes_attempts(e) && e->timer.node.place == 0)
-        sim_broken(w, "an endpoint is %s and nothing will wake it", sched_endpoint_state_name(e->state));
+        sim_broken(w, "an endpoint is %s, and its timer is not set", sched_endpoint_state_name(e->state));
     for (struct list_link *at = list_next(&e->lanes, NULL); at; at = list_next(&e->lanes, at))
         check_lane(w, CONTAINER_OF(at, struct sched_lane, endpoint_link));
 }
@@ -59,27 +60,27 @@ static void check_task(struct sim_world *w, const struct sched_task *t)
     for (struct list_link *at = list_next(&t->lanes, NULL); at; at = list_next(&t->lanes, at)) {
         const struct sched_lane *l = CONTAINER_OF(at, struct sched_lane, task_link);
         full += l->full;
-        if (l->full && l->timer.node.place == 0) sim_broken(w, "a lane is full and nothing will open it");
+        if (l->full && l->timer.node.place == 0) sim_broken(w, "a lane is full, and its timer is not set");
     }
-    if (full != t->full) sim_broken(w, "task %s has %u full lanes and %u in the books", t->name, t->full, full);
+    if (full != t->full) sim_broken(w, "task %s counts %u full lanes, but %u are full", t->name, t->full, full);
     if (pending != t->pending_items || backoff != t->backoff_items || in_flight != t->in_flight_items ||
         uncut != t->uncut_items)
-        sim_broken(w, "the items of task %s are not those of its jobs", t->name);
+        sim_broken(w, "the item counts of task %s are not the sums over its jobs", t->name);
 }
 
-/* If a chunk is answered completely, all its attempts are cancelled in the same turn. */
+/* In the turn in which a chunk is answered completely, the attempts that still have unanswered items are cut off. */
 static void check_losers(struct sim_world *w, const struct sched_job *job)
 {
     const struct list *flying = &job->lists[CHUNK_IN_FLIGHT];
     for (struct list_link *at = list_next(flying, NULL); at; at = list_next(flying, at)) {
         const struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
         bool works = (chunk->attempt && !chunk->attempt->lingers) || (chunk->hedge && !chunk->hedge->lingers);
-        if (chunk->answered == chunk->count && works) sim_broken(w, "a chunk that is answered is still worked on");
+        if (chunk->answered == chunk->count && works) sim_broken(w, "an attempt runs, but its chunk is answered");
         if (!chunk->attempt && !chunk->hedge) sim_broken(w, "a chunk is in flight without an attempt");
     }
 }
 
-/* A chunk stays in backoff at most for its delay. If the retry budget is used up, a chunk may stay for the interval at
+/* A chunk stays in backoff for at most its delay. If the retry budget is used up, a chunk may stay for the interval at
  * which retries are still allowed. */
 static void check_backoff(struct sim_world *w, const struct sched_job *job)
 {
@@ -87,7 +88,7 @@ static void check_backoff(struct sim_world *w, const struct sched_job *job)
     for (struct list_link *at = list_next(backoff, NULL); at; at = list_next(backoff, at)) {
         const struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
         double longest = fmax(w->sc->params.retry.max_delay_s, 1) + 0.01;
-        if (chunk->timer.node.place == 0) sim_broken(w, "a chunk is in backoff and nothing will wake it");
+        if (chunk->timer.node.place == 0) sim_broken(w, "a chunk is in backoff, and its timer is not set");
         if (chunk->timer.node.key > w->now_ns && (double)(chunk->timer.node.key - w->now_ns) / 1e9 > longest)
             sim_broken(w, "a chunk waits %.3f s in backoff", (double)(chunk->timer.node.key - w->now_ns) / 1e9);
     }
@@ -128,7 +129,7 @@ void sim_check_step(struct sim_world *w)
         sim_broken(w, "%llu retries, %.0f in the budget", (unsigned long long)stats.attempts_retry, budget);
     uint64_t most = (uint64_t)(w->s->endpoints_n + 1) * 2 * CHUNKS_PER_WORKER + 4 * stats.attempts_retry + 64 +
                     w->sc->items * (w->sc->faults.item_crash > 0);
-    if (!w->balancer && stats.chunks > most) sim_broken(w, "%llu chunks are alive", (unsigned long long)stats.chunks);
+    if (!w->balancer && stats.chunks > most) sim_broken(w, "%llu chunks exist", (unsigned long long)stats.chunks);
     for (unsigned i = 0; i < w->s->endpoints_n && w->sc->check_items && w->result.events % 8 == 0; i++)
         check_endpoint(w, w->s->endpoints[i]);
     for (struct list_link *at = list_next(&w->s->tasks, NULL); at && w->result.events % 8 == 0;
@@ -145,7 +146,7 @@ static void check_status(struct sim_world *w, const struct sim_job *job)
     const struct sched_counts *c = &job->outcome.counts;
     enum sched_status status = job->outcome.status;
     if (c->succeeded != job->succeeded || c->failed != job->failed || c->cancelled != job->cancelled)
-        sim_broken(w, "job %u counts %llu/%llu/%llu, the books say %llu/%llu/%llu", job->index,
+        sim_broken(w, "job %u counts %llu/%llu/%llu, the simulation %llu/%llu/%llu", job->index,
                    (unsigned long long)c->succeeded, (unsigned long long)c->failed, (unsigned long long)c->cancelled,
                    (unsigned long long)job->succeeded, (unsigned long long)job->failed,
                    (unsigned long long)job->cancelled);
@@ -204,7 +205,7 @@ void sim_check_end(struct sim_world *w)
 {
     struct sim_result *r = &w->result;
     if (w->jobs_running == 0 && w->payloads > 0)
-        sim_broken(w, "%llu payloads were not given back", (unsigned long long)w->payloads);
+        sim_broken(w, "%llu payloads were not released", (unsigned long long)w->payloads);
     if (w->jobs_running > 0) sim_broken(w, "%u jobs have not ended", w->jobs_running);
     for (unsigned i = 0; i < w->s->endpoints_n && w->sc->check_items && w->result.events % 8 == 0; i++)
         check_endpoint(w, w->s->endpoints[i]);

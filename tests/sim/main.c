@@ -4,10 +4,10 @@
 
 static void usage(void)
 {
-    puts("usage: sim [--seeds N] [--from SEED]   run N random scenarios; --stop ends at the first that breaks\n"
-         "       sim --seed SEED [--verbose]     one of them, told line by line\n"
-         "       sim --shows                     the large scenarios, with the figures they must reach\n"
-         "       sim --show NAME                 one of these");
+    puts("usage: sim [--seeds N] [--from SEED]   run N random scenarios; --stop ends at the first broken one\n"
+         "       sim --seed SEED [--verbose]     run one of them; --verbose prints each event\n"
+         "       sim --shows                     run the large scenarios, and check the figures they must reach\n"
+         "       sim --show NAME                 run one large scenario");
 }
 
 static void report(uint64_t seed, const struct sim_scenario *sc, const struct sim_result *r)

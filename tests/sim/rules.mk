@@ -12,7 +12,7 @@ $(SIM): $(call objects,$(wildcard tests/sim/*.c)) $(LIBCOORDINATOR) $(LIBCOMMON)
 sim: $(SIM)
 	@$(SIM) --seeds $(SEEDS)
 
-# sim-shows checks the figures that the large scenarios must reach; it needs minutes. sim-mutations checks that the
+# sim-shows checks the figures that the large scenarios must reach; it takes minutes. sim-mutations checks that the
 # simulation notices each broken rule.
 .PHONY: sim-shows sim-mutations
 sim-shows: $(SIM)

@@ -29,7 +29,7 @@ static void random_faults(struct random_source *r, struct sim_scenario *sc)
     f->drain_per_s = maybe(r, 0.3) ? between(r, 0.02, 1) : 0;
     f->freeze_per_s = maybe(r, 0.2) ? between(r, 0.02, 0.5) : 0;
     f->cut_per_s = maybe(r, 0.2) ? between(r, 0.02, 0.5) : 0;
-    if (maybe(r, 0.1)) /* a fleet that never answers, or refuses everything */
+    if (maybe(r, 0.1)) /* the faulty workers answer every chunk with 500, or every chunk with 503 */
         *(maybe(r, 0.5) ? &f->server_error : &f->unavailable) = 1;
     sc->faulty = maybe(r, 0.5) ? 1 + random_below(r, sc->workers) : 0;
 }
@@ -74,8 +74,7 @@ struct sim_scenario sim_random_scenario(uint64_t seed)
     sc.forget_dead = maybe(r, 0.3);
     sc.latency_s = between(r, 2e-5, 0.05);
     sc.silence_s = between(r, 0.5, 10);
-    if (sc.seed % 3 == 0) { /* taken from the seed without drawing a random number, so that the random numbers of other
-                               seeds stay the same */
+    if (sc.seed % 3 == 0) { /* a function of the seed; a further random number would change all numbers drawn below */
         sc.turn_cost_s = 5e-6;
         sc.send_cost_s = 20e-6;
         sc.answer_cost_s = 10e-6;

@@ -114,15 +114,15 @@ static void check_send(struct sim_world *w, struct sim_job *job, const struct sc
     double added = a->weight * (a->to - a->from);
     uint32_t items = a->to - a->from;
     if (a->from != a->chunk->answered || a->to <= a->from)
-        sim_broken(w, "an attempt begins at %u, %u are answered", a->from, a->chunk->answered);
+        sim_broken(w, "an attempt begins at item %u, but %u items are answered", a->from, a->chunk->answered);
     if (!endpoint_takes_attempts(e))
         sim_broken(w, "sent to an endpoint that is %s", sched_endpoint_state_name(e->state));
     if (l->in_flight > items && l->load - added > window + 1e-6)
-        sim_broken(w, "a lane has %.2f in its window of %.2f", l->load, window);
+        sim_broken(w, "a lane has a load of %.2f, but its window is %.2f", l->load, window);
     if (w->sc->tell_tasks && !w->balancer && !worker_has(w, e->owner, task_of(job)) &&
         ((struct sim_worker *)e->owner)->up)
         sim_broken(w, "sent to a worker that said it does not have the task");
-    if (l->full) sim_broken(w, "sent to an endpoint that is full of the task");
+    if (l->full) sim_broken(w, "sent to an endpoint that takes no more chunks of the task");
     if (l->lacks) sim_broken(w, "sent to an endpoint that does not have the task");
     if (l->attempts_n > w->s->config.max_chunks_per_worker * lane_workers(l) + (a->is_hedge ? 1 : 0))
         sim_broken(w, "an endpoint has %zu requests", e->attempts.n);
@@ -133,7 +133,7 @@ static void check_send(struct sim_world *w, struct sim_job *job, const struct sc
     if (job->index == 0 && p->max_concurrency > 0 && !a->is_hedge && job->job->in_flight_items > p->max_concurrency &&
         job->job->lists[CHUNK_IN_FLIGHT].n > 1)
         sim_broken(w, "%llu items in flight", (unsigned long long)job->job->in_flight_items);
-    if (!p->idempotent && a->is_hedge) sim_broken(w, "a hedge of what must not run twice");
+    if (!p->idempotent && a->is_hedge) sim_broken(w, "items that must not run twice are hedged");
 }
 
 static void op_send(void *ctx, struct sched_attempt *a)
@@ -204,7 +204,7 @@ static void op_job_finished(void *ctx, struct sched_job *j, const struct sched_o
     job->end_s = (double)w->now_ns / 1e9;
     w->jobs_running--;
     if (job->calls > 0)
-        sim_broken(w, "job %u has finished with %llu calls out", job->index, (unsigned long long)job->calls);
+        sim_broken(w, "job %u has finished, but %llu calls still run", job->index, (unsigned long long)job->calls);
 }
 
 static void op_probe(void *ctx, struct sched_endpoint *e)

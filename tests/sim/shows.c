@@ -8,7 +8,7 @@
  * The large scenarios and the figures they must reach. Each scenario prints the measured figures and the required
  * figures.
  */
-static unsigned missed; /* figures that were missed, and broken invariants */
+static unsigned missed; /* number of missed figures and of runs with a broken invariant */
 
 static struct sim_scenario fleet(const char *name, unsigned workers, unsigned slots, uint64_t items, double item_s)
 {
@@ -195,7 +195,7 @@ static void poison(void)
         most = fmax(most, r.poison_attempts - log2(r.largest_chunk));
         worst = fmax(worst, r.makespan_s / r.ideal_s);
     }
-    judge("poison", "200 runs in which not exactly the 3 failed", wrong, 0, true);
+    judge("poison", "of 200 runs: not exactly the 3 items failed", wrong, 0, true);
     judge("poison", "attempts of a poison item - log2(chunk)", most, 3, true);
     judge("poison", "worst makespan / ideal", worst, 4.5, true);
 }
@@ -222,7 +222,7 @@ static double short_beside_long(double others_s)
         sc.seed = seed;
         sc.spread = SPREAD_CONSTANT;
         sc.tasks = 2;
-        sc.jobs = 6; /* every second worker is for the task of the long items */
+        sc.jobs = 6; /* the first job has the long items; every second job is of the other task */
         sc.small_items = 50;
         sc.small_item_s = 0.0005;
         sc.small_job_s = 1 + 0.37 * (double)seed;
@@ -247,7 +247,7 @@ static void storm(void)
           (double)r.requests / (1.2 * (double)r.stats.attempts_first + 3), 1, true);
     sc.lying_probes = true;
     r = run(&sc);
-    judge(sc.name, "the same, and /readyz says all is well, a trial each 30 s",
+    judge(sc.name, "the same, but /readyz answers 200, a trial each 30 s",
           ((double)r.requests - 2) / (1.2 * (double)r.stats.attempts_first + 3), 1, true);
     sc.can_probe = false;
     r = run(&sc);
@@ -264,7 +264,7 @@ static void from_zero(void)
     judge(sc.name, "items failed", (double)r.counts.failed, 0, true);
     sc.first_worker_s = 100;
     r = run(&sc);
-    judge(sc.name, "never a worker: gives up at, s", r.makespan_s, 60.01, true);
+    judge(sc.name, "first worker too late: job gives up at, s", r.makespan_s, 60.01, true);
 }
 
 static void long_items(void)
@@ -331,8 +331,7 @@ static void many_workers(void)
         judge(name, "chunks", (double)r.requests, 800, true);
         sc.tell_costs = false;
         r = run(&sc);
-        if (workers > 1)
-            judge(name, "the same, and workers do not say what it costs", one_s / r.makespan_s, 0.2, false);
+        if (workers > 1) judge(name, "the same, but workers do not report costs", one_s / r.makespan_s, 0.2, false);
     }
     struct sim_scenario sleepy = fleet(name, 1000, 1, 1000000, 0.1e-6);
     sleepy.spread = SPREAD_CONSTANT;
@@ -344,7 +343,7 @@ static void many_workers(void)
     judge(name, "2e5 of 10 ms on 100 x 8: ideal / makespan", r.ideal_s / r.makespan_s, 0.85, false);
     sc.tell_costs = false;
     r = run(&sc);
-    judge(name, "the same, and workers do not say what it costs", r.ideal_s / r.makespan_s, 0.85, false);
+    judge(name, "the same, but workers do not report costs", r.ideal_s / r.makespan_s, 0.85, false);
 }
 
 /* The scheduler must count what a chunk costs its worker, but only until this cost is a small part of the chunk. */
@@ -374,7 +373,7 @@ static void far_workers(void)
     judge(sc.name, "chunks", (double)r.requests, 1500, true);
 }
 
-/* A worker that loads processes must not count as dead, however long an item takes. */
+/* A worker that loads processes must not count as dead, however long it loads them. */
 static void loading(void)
 {
     struct sim_scenario sc = fleet("loading", 10, 4, 20, 0.001);
@@ -421,6 +420,6 @@ int sim_shows(const char *only)
         shows[i].run();
         fflush(stdout);
     }
-    printf("sim: shows with a figure missed: %u\n", missed);
+    printf("sim: figures missed and runs broken: %u\n", missed);
     return missed > 0;
 }

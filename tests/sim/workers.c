@@ -86,7 +86,7 @@ void call_new(struct sim_world *w, struct sched_attempt *a)
     call->from = a->from;
     call->n = a->to - a->from;
     call->base = payload->first + a->from;
-    call->refs = 1; /* given by the shell */
+    call->refs = 1; /* the shell's reference */
     call->cut_at = UINT32_MAX;
     call->job->calls++;
     a->call = call;
@@ -320,7 +320,8 @@ static void flush_now(struct sim_world *w, struct sim_call *call)
         call_end(w, call, SCHED_END_DRAINING);
 }
 
-/* The client has closed the connection, so the worker ends the processes that run items of the call. */
+/* The client has closed the connection, so the worker starts no more items of the call. Items that already run keep
+ * their slots until they end. */
 static void hung_up(struct sim_world *w, struct sim_call *call)
 {
     struct sim_worker *worker = call->worker;

@@ -93,7 +93,7 @@ static void run_scheduler(struct sim_world *w)
     if (!w->sc->check_items) w->result.scheduler_cpu_s += cpu_seconds() - cpu;
     w->in_run = false;
     if (next <= w->now_ns && ++w->spins > 1000)
-        sim_broken(w, "the scheduler asks for the time that is now, again and again");
+        sim_broken(w, "the scheduler asks again and again to run at the present time");
     if (next != SCHED_NEVER && (next < w->wake_ns || w->wake_ns <= w->now_ns)) {
         w->wake_ns = next > w->now_ns ? next : w->now_ns;
         sim_at(w, (double)(w->wake_ns - w->now_ns) / 1e9 + 1e-9, EV_WAKE, NULL, 0, 0);

@@ -1,8 +1,9 @@
 /*
  * A simulated world around the scheduler: a virtual clock, a network with delays, and workers that run items on slots,
- * with all faults that a scenario sets. One seed determines everything. shell.c plays the coordinator and records the
- * state of the items, checks.c has the invariants, workers.c plays network and workers, scenarios.c and shows.c define
- * the scenarios, main.c runs the seeds.
+ * with all faults that a scenario sets. One seed determines everything. world.c has the clock and the events. shell.c
+ * plays the coordinator and records the state of the items. workers.c plays the workers and the network, and lives.c
+ * decides when workers join and vanish. checks.c has the invariants. scenarios.c and shows.c define the scenarios.
+ * main.c runs the seeds.
  */
 #ifndef FANTAIL_SIM_WORLD_H
 #define FANTAIL_SIM_WORLD_H
@@ -127,7 +128,7 @@ struct sim_call {
     unsigned generation, refs;
     struct sim_call *prev, *next;         /* links of its worker's list */
     struct sim_call *all_prev, *all_next; /* links of the list of calls that the shell has not finished with */
-    uint64_t base;                        /* index of the item at `from` */
+    uint64_t base;                        /* number of the item at `from` in the records (shell.c) */
     uint32_t from, n;
     uint32_t started, prefix, sent, delivered, cut_at;
     uint8_t *results; /* enum sim_answer per item */
@@ -152,7 +153,7 @@ struct sim_job {
     uint8_t *sends;
     uint64_t failed, succeeded, cancelled, retries, firsts, hedged_items;
     uint32_t largest_chunk;
-    uint64_t calls; /* result */
+    uint64_t calls; /* calls that the shell has not finished with */
     struct sched_outcome outcome;
 };
 
@@ -170,10 +171,9 @@ struct sim_world {
     struct sim_result result;
     struct scheduler *s;
     uint64_t now_ns, wake_ns;
-    double turn_s, busy_s; /* processor time of this turn, and of all turns */
-    uint64_t free_ns;      /* when the turn of the coordinator ends */
-    uint64_t
-        costed_chunks; /* calls that have ended, and their part of busy_s, since the last report to the scheduler */
+    double turn_s, busy_s;  /* processor time of this turn, and since the last report of the cost of a chunk */
+    uint64_t free_ns;       /* when the turn of the coordinator ends */
+    uint64_t costed_chunks; /* calls that have ended since the last report of the cost of a chunk */
     struct random_source random;
     struct sim_event *events; /* heap */
     size_t events_n, events_alloc;
