@@ -1,8 +1,8 @@
 # The images of fantail.
 #
 #   docker build --target coordinator   -t fantail-coordinator .
-#   docker build --target worker        -t fantail-worker .         for exec, stream and native tasks; without a distribution
-#   docker build --target worker-python -t fantail-worker-python .  for these and Python tasks; Debian, with apt
+#   docker build --target worker        -t fantail-worker .         exec, stream and native tasks; no distribution
+#   docker build --target worker-python -t fantail-worker-python .  the same and Python tasks; Debian, with apt
 #   docker build --target haproxy       -t fantail-haproxy .        the load balancer of deploy/compose.yaml
 #
 # Your own tasks:  FROM fantail-worker
@@ -18,7 +18,7 @@ FROM ${BASE} AS build
 ARG DEBIAN_FRONTEND=noninteractive
 WORKDIR /src
 COPY scripts/install-packages scripts/
-# python3 writes the bill of materials. The worker image has a static busybox as the shell for exec tasks.
+# deploy/image/sbom.py needs python3. The worker image gets the static busybox, as the shell for exec tasks.
 RUN apt-get update -q && apt-get install -q -y --no-install-recommends make busybox-static ca-certificates python3-minimal \
  && scripts/install-packages build && rm -rf /var/lib/apt/lists/*
 COPY . .
@@ -27,7 +27,7 @@ RUN make -j1 CFLAGS= BUILD=/build all && strip /build/bin/fantail-coordinator /b
     /build/bin/fantail-host-exec /build/bin/fantail-host-native \
  && for p in coordinator worker; do /build/bin/fantail-$p --version | grep -qx "fantail-$p $VERSION" || { \
         echo "build argument VERSION is $VERSION, but: $(/build/bin/fantail-$p --version)" >&2; exit 1; }; done
-# With SOURCE_DATE_EPOCH, every build of a commit gives the same bill of materials.
+# If SOURCE_DATE_EPOCH is set, the bill of materials (SBOM) has this time instead of the time of the build.
 ARG SOURCE_DATE_EPOCH
 RUN B=/build/bin && export VERSION \
  && deploy/image/rootfs /roots/coordinator $B/fantail-coordinator \
@@ -39,7 +39,7 @@ RUN B=/build/bin && export VERSION \
 FROM scratch AS coordinator
 COPY --from=build /roots/coordinator /
 ENV FANTAIL_HOST=0.0.0.0 FANTAIL_ADMIN_HOST=0.0.0.0
-# This folder is writable even if the root is read-only. As a volume of Fargate, it is writable for this user.
+# This folder is writable even if the root is read-only. On Fargate, this user can write to it because it is a VOLUME.
 VOLUME ["/tmp"]
 EXPOSE 8080 9080
 USER 65532:65532
