@@ -12,7 +12,8 @@ say        = $(if $(V),,@echo "  $(1)	$(2)")
 WARN      := -Wall -Wextra -Werror -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes \
              -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wno-unused-parameter -Wno-missing-field-initializers
 # Release builds have checked libc calls, stack guards, address randomisation and read-only relocations. Sanitized
-# builds have frame pointers instead, for readable stacks; checked libc calls would hide errors from the sanitizers.
+# builds do not, because checked libc calls would hide errors from the sanitizers. They have frame pointers, so that
+# stack traces are readable.
 HARDEN    := $(if $(SANITIZE),-fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2 -fstack-protector-strong \
              -fstack-clash-protection $(if $(filter x86_64,$(shell uname -m)),-fcf-protection) -fPIE)
 OPT       ?= $(if $(SANITIZE),-O1,-O2)
@@ -42,7 +43,7 @@ LIBCOORDINATOR := $(BUILD)/libcoordinator.a
 LIBWORKER      := $(BUILD)/libworker.a
 LIBCLI         := $(BUILD)/libcli.a
 LIBHOSTS       := $(BUILD)/libhosts.a
-# A test links only the objects that it calls. No two objects define the same name (make house), so the order of the
+# A test links only the objects that it uses. No two objects define the same name (make house), so the order of the
 # libraries does not matter.
 TESTED_LIBS    := $(LIBCOORDINATOR) $(LIBWORKER) $(LIBCLI) $(LIBHOSTS) $(LIBCOMMON)
 
@@ -114,7 +115,7 @@ help:
 	@echo 'make container   tests the images and the compose fleet on a container engine'
 	@echo 'make manifests   tests the manifests for Kubernetes and the template for ECS'
 	@echo 'make bench       runs the benchmarks of docs/benchmarks.md'
-	@echo 'make layers      checks which folders include which; make house: checks calls between folders, and names'
+	@echo 'make layers      checks the includes between folders; make house: checks names and the calls between folders'
 	@echo 'make unused      lists functions that no program uses; make headers: checks that each header compiles alone'
 	@echo 'make tidy        runs clang-tidy; make format: runs clang-format -i; make format-check: only reports changes'
 	@echo 'make compile_commands.json    makes the file for clangd and other editors'

@@ -1,4 +1,4 @@
-# The benchmarks, and the programs with which they compare fantail. `make bench` runs everything; see
+# The benchmarks, and the other programs that they compare fantail with. `make bench` runs all of them; see
 # docs/benchmarks.md.
 BENCH_NAMES    := http_latency bare_mhd_echo bare_spawn_loop bare_pool bare_socketpair_echo
 # Gearman is measured only if its library is installed.

@@ -1,11 +1,11 @@
-# Example tasks: build/tasks is a copy of examples/tasks. The copy has NAME.so instead of NAME.c. `--tasks build/tasks`
-# serves all example tasks.
+# Example tasks: build/tasks is a copy of examples/tasks. The copy has NAME.so instead of NAME.c. A worker with
+# `--tasks build/tasks` serves all example tasks.
 TASKS          := $(BUILD)/tasks
 EXAMPLE_FILES  := $(shell find examples/tasks -type f ! -name '*.c' ! -name '*.pyc')
 EXAMPLE_SOURCE := $(wildcard examples/tasks/*/*.c)
 EXAMPLES       := $(patsubst examples/%,$(BUILD)/%,$(EXAMPLE_FILES) $(EXAMPLE_SOURCE:.c=.so))
 
-# The shared object of a task is built without the flags of fantail's own programs, as users build their tasks.
+# The shared object of a task is built as users build theirs, without the flags of fantail's own programs.
 $(TASKS)/%.so: examples/tasks/%.c services/hosts/fantail_task.h
 	$(call say,TASK,$@)
 	@mkdir -p $(@D)

@@ -11,7 +11,7 @@ house: $(COORDINATOR) $(WORKER) $(CLI) $(COMMON) $(HOST_OBJECTS)
 	@scripts/house $(BUILD)
 
 # Finds functions that no program calls. Each program is linked again from all objects that it may use. The objects are
-# compiled without inlining and with one section per function, and the linker reports the sections that it drops.
+# compiled without inlining and with one section per function. The linker reports the sections that it drops.
 UNUSED          := $(BUILD)/unused
 UNUSED_PROGRAMS := coordinator worker cli host-native host-exec
 # Without CURL_DISABLE_TYPECHECK, curl.h would define functions in each object.
@@ -40,7 +40,7 @@ unused: $(UNUSED_PROGRAMS:%=$(UNUSED)/%.dropped)
 
 SOURCES := $(sort $(shell find services clients examples tests bench -name '*.[ch]'))
 
-# Compiles each header alone, so that no header needs another header before it.
+# Compiles each header alone. This fails if a header needs another header before it.
 HEADERS := $(filter services/%.h clients/%.h,$(SOURCES))
 headers: $(HEADERS:%.h=$(BUILD)/headers/%.ok)
 	@echo "$(words $(HEADERS)) headers compile alone"

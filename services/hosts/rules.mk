@@ -7,13 +7,14 @@ HOST_EXEC   := $(call objects,$(wildcard services/hosts/exec*.c)) $(HOST_COMMON)
                $(call objects,$(addprefix services/common/base/,buf.c spare_memory.c)) \
                $(call objects,$(addprefix services/common/json/,json_scan.c json_whole.c encoding.c))
 
-# Many of these processes run at the same time, so the program is linked only with libc and the code of the hosts.
+# Many processes of this program run at the same time. To keep them small, it is linked only with libc and the code of
+# the hosts.
 $(BIN)/fantail-host-native: $(HOST_NATIVE)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ldl -lm
 
-# A static program starts quickly, and its small address space lets it start commands quickly.
+# A static program starts quickly. It also starts commands quickly, because its address space is small.
 $(BIN)/fantail-host-exec: $(HOST_EXEC)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)

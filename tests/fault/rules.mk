@@ -1,5 +1,6 @@
-# Runs the fault tests at full size on a release build, with measured durations. The tests kill, stop and disconnect real
-# processes, or send them false answers. `make test` runs shorter versions. FAULT=test_durable_storm runs one file.
+# Runs the fault tests at full size on a release build, with their checks of durations. The tests kill, stop and
+# disconnect real processes, or send them false answers. `make test` runs shorter versions. FAULT=test_durable_storm
+# runs one file.
 .PHONY: fault
 FAULT ?= test_*
 fault: all

@@ -1,6 +1,5 @@
 # Every tests/unit/FOLDER/test_*.c is one Criterion program. The folders are those of services/ and clients/. Each
-# program is linked with static libraries of all programs without their main.o, so it has only the modules that it
-# calls.
+# test is linked with the static libraries of all programs (TESTED_LIBS), so it contains only the modules that it uses.
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(sort $(shell find tests/unit -name 'test_*.c')))
 UNIT_HELPERS := $(call objects,$(sort $(shell find tests/unit -name '*.c' ! -name 'test_*')))
 
