@@ -64,7 +64,7 @@ void api_change_durable(struct http_exchange *x, struct coordinator *c)
     if (!http_check_no_query(x, NULL)) return;
     if (!is_patch(http_exchange_header(x, "Content-Type"))) {
         http_exchange_leave_body(x);
-        http_answer_problem(x, 415, NULL, "a change is " TYPE_MERGE_PATCH " or " TYPE_JSON);
+        http_answer_problem(x, 415, NULL, "the Content-Type of a change must be " TYPE_MERGE_PATCH " or " TYPE_JSON);
         return;
     }
     struct errand *e = errand_new(x, c);

@@ -53,7 +53,7 @@ static bool read_created_after(struct errand *e, struct store_filter *f, const c
 static bool read_created_before(struct errand *e, struct store_filter *f, const char *value)
 {
     if (!utc_time_parse(value, &f->created_before_ms)) return false;
-    if (f->created_before_ms <= 0) f->created_before_ms = 1; /* 0 would mean any time; no job was created before 1 */
+    if (f->created_before_ms <= 0) f->created_before_ms = 1; /* 0 would mean any time; 1 matches no job */
     return true;
 }
 

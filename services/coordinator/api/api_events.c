@@ -115,7 +115,7 @@ static void fail(struct events_watch *w, const struct store_call *call)
         store_problem_answer(w->exchange, call);
 }
 
-/* Asking. */
+/* Calls to the store. */
 
 static void ask(struct events_watch *w);
 
@@ -172,7 +172,7 @@ static void on_drain(void *owner)
     if (w->open && !w->over) end(w);
 }
 
-/* Its life. */
+/* The exchange. */
 
 static ssize_t on_pull(struct http_exchange *x, char *dst, size_t cap)
 {

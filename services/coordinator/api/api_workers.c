@@ -36,7 +36,7 @@ static bool admit(struct http_exchange *x, struct worker_fleet *f)
     registry_refused(&f->registry, REGISTRY_UNAUTHORIZED);
     http_exchange_leave_body(x);
     http_exchange_set_header(x, "WWW-Authenticate", "Bearer realm=\"fantail workers\"");
-    http_answer_problem(x, 401, NULL, "a worker registers with a token of the coordinator's --worker-token-file");
+    http_answer_problem(x, 401, NULL, "a worker must register with a token of the coordinator's --worker-token-file");
     return false;
 }
 
@@ -106,7 +106,7 @@ void api_register_worker(struct http_exchange *x, void *data)
     const char *type = http_exchange_header(x, "Content-Type");
     if (!takes_registrations(x, c) || !admit(x, &c->fleet) || !http_check_no_query(x, NULL)) return;
     if (!type || strcmp(type, TYPE_JSON) != 0) {
-        refuse(x, &c->fleet.registry, 415, "a registration is " TYPE_JSON);
+        refuse(x, &c->fleet.registry, 415, "the Content-Type of a registration must be " TYPE_JSON);
         return;
     }
     struct arrival *a = xcalloc(1, sizeof *a);
