@@ -47,8 +47,8 @@ static const struct option_row rows[] = {
         "until the new ones are ready",
         .no_env = true),
     OPTION_PORT("admin-port", struct local_config, admin_port, "off", -1,
-                "admin port of the coordinator on 127.0.0.1, with health, metrics and /autoscale; the workers' admin "
-                "ports follow it; 0 picks free ports; off: none",
+                "admin port of the coordinator on 127.0.0.1, with health, metrics and /autoscale; the workers use the "
+                "next port numbers; 0: any free ports; off: none",
                 .no_env = true),
     OPTION_STRING(
         "host", struct local_config, host, "127.0.0.1",
@@ -71,9 +71,11 @@ static const struct option_row rows[] = {
                   "how the services write a line of their log: as text, or as a JSON object with the time",
                   .value = "FORMAT", .no_env = true),
     OPTION_BOOL("exit-with-parent", struct local_config, exit_with_parent, NULL,
-                "end when the thread that started this program ends, also if its process is killed", .no_env = true),
+                "end when the thread that started this program ends, also if the process of the thread is killed",
+                .no_env = true),
     OPTION_INT("parent-pid", struct local_config, parent_pid, "0", 0, INT32_MAX,
-               "with --exit-with-parent: process ID of the parent, in case it ends early; 0: ask the kernel",
+               "with --exit-with-parent: process ID of the parent, for a parent that may end before this program has "
+               "started; 0: ask the kernel",
                .value = "PID", .no_env = true, .needs = "exit-with-parent"),
     OPTION_ROWS_END};
 

@@ -59,8 +59,8 @@ static const struct option_spec spec = {
         "\n"
         "Exit status: 0 the job succeeded, 1 items failed, 2 wrong usage, 3 the job failed, was cancelled or\n"
         "refused, passed its deadline, its connection was cut, or the service could not be reached. With --detach:\n"
-        "0 the job is stored, 2 wrong usage, 3 it was refused, the coordinator has no job store, or it could not be\n"
-        "reached.",
+        "0 the job is stored, 2 wrong usage, 3 the job was refused, or the coordinator has no job store or could not\n"
+        "be reached.",
     .rows = rows,
     .operands = OPTION_OPERANDS_NONE,
 };

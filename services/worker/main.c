@@ -26,8 +26,8 @@ static const struct option_row rows[] = {
         "tasks again"),
     OPTION_CHOICE(
         "task-output", struct worker_config, task_output, "log", task_outputs,
-        "how lines that tasks print are shown on standard error: as log lines at a bounded rate, or plain after the "
-        "task's name"),
+        "how lines that tasks print are written to standard error. log: as log lines, at a limited rate; plain: "
+        "unchanged, after the task's name"),
     OPTION_HEADING("Registration with coordinators"),
     OPTION_STRING("register", struct worker_config, registration.coordinators, NULL,
                   "register with these coordinators, so that their configuration need not name this worker: "
@@ -35,7 +35,8 @@ static const struct option_row rows[] = {
                   "dns+https:// or balancer+https://",
                   .once = true),
     OPTION_STRING("register-address", struct worker_config, registration.address, NULL,
-                  "numeric address for chunks; default: that of --host, or the one that this worker connects from",
+                  "numeric address that coordinators send chunks to; default: the address of --host, or the one that "
+                  "this worker connects from",
                   .needs = "register"),
     OPTION_PATH("register-token-file", struct worker_config, registration.token_file, NULL,
                 "a file of tokens to register with; default: the file of --token-file", .needs = "register"),

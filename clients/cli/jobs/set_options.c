@@ -42,8 +42,7 @@ static const struct option_row rows[] = {
     OPTION_STRING("tolerated-failure-percentage", S, values[TOLERATED_PERCENTAGE], NULL,
                   "the job fails once more than this percentage of all items has failed", .value = "P", .no_env = true),
     OPTION_STRING("deadline-s", S, values[DEADLINE], NULL,
-                  "seconds after the creation of the job after which it ends; 0: no limit", .value = "S",
-                  .no_env = true),
+                  "the job ends this many seconds after its creation; 0: no limit", .value = "S", .no_env = true),
     OPTION_BOOL("json", S, json, NULL, "print each job as the service describes it, one JSON object per line",
                 .no_env = true),
     RECONNECT_OPTION_ROW(S, reconnect_s),
@@ -55,9 +54,9 @@ static const struct option_spec spec = {
     .program = "fantail change",
     .usage = "ID... OPTION... [--json] [--url URL]",
     .about =
-        "Changes options of jobs that wait or run. The word default as a value sets the default. The change outlives\n"
-        "a restart and a redrive. Items that were sent to workers still run. The first characters of an ID are\n"
-        "enough if no other ID begins with them.",
+        "Changes options of jobs that wait or run. The value `default` restores the default of an option. The change\n"
+        "outlives a restart and a redrive. Items that were sent to workers still run. The first characters of an ID\n"
+        "are enough if no other ID begins with them.",
     .epilogue =
         "Exit status: 0 the jobs are changed, 2 wrong usage, 3 a job is not known or has ended, or the service\n"
         "refused or could not be reached.",
@@ -95,7 +94,7 @@ static int write_patch(struct set_config *config)
     return EXIT_OK;
 }
 
-/* To send the same change twice does no harm, so after a cut this program sends it again. */
+/* If the connection is cut, this program sends the change again. The same change may be made twice without harm. */
 static int change(struct job_service *s, const char *id, void *data)
 {
     struct set_config *config = data;

@@ -58,8 +58,9 @@ static const struct option_row rows[] = {
     OPTION_SECONDS(
         "reconnect-s", S, reconnect_s, "300", 0, 1e9,
         "if the coordinator is lost, the items without an answer are sent to the URL again. The run ends with "
-        "status 3 after this many seconds in which no coordinator answers. 0: immediately. Items of a task "
-        "with \"idempotent\": false that may have run fail as coordinator_lost",
+        "status 3 after this many seconds in which no coordinator answers. 0: immediately. If a task has "
+        "\"idempotent\": false, its items that may already have run are not sent again; they fail as "
+        "coordinator_lost",
         .value = "S"),
     OPTION_BOOL(
         "hedge", S, hedge, "true",
@@ -122,7 +123,7 @@ static const struct option_spec spec = {
         "\n"
         "Exit status: 0 every item succeeded, 1 items failed, 2 wrong usage, 3 the job failed, its connection\n"
         "was cut, or the service could not be reached. Ctrl-C cancels the job, and its work on the fleet stops.\n"
-        "One line says how many items were answered. The exit status is then that of the signal, 130 in a shell.",
+        "A last line then says how many items were answered. The exit status is that of the signal, 130 in a shell.",
     .rows = rows,
     .operands = OPTION_OPERANDS_ANYWHERE,
 };
@@ -169,7 +170,7 @@ static int check_command(struct map_options *o)
     if (o->task)
         return option_complain(&spec, NULL, "give either the task %s or a command after --, not both", o->task);
     if (!o->command[0])
-        return option_complain(&spec, NULL, "the command after -- is missing, as in `fantail map -- wc -c`");
+        return option_complain(&spec, NULL, "the command after -- is missing. Example: `fantail map -- wc -c`");
     if (o->json && o->null) return option_complain(&spec, NULL, "--null and --json exclude each other");
     o->text = !o->json;
     if (!o->quiet && puts_items_into_code(o->command))
@@ -189,7 +190,8 @@ static int check_task(struct map_options *o)
 {
     if (!o->task)
         return option_complain(&spec, NULL,
-                               "the task is missing, as in `fantail map square < numbers.txt`; see fantail map --help");
+                               "the task is missing. Example: `fantail map square < numbers.txt`; see "
+                               "fantail map --help");
     if (o->to_stdin) return option_complain(&spec, "stdin", "is for a command (after --) only");
     if (o->json) return option_complain(&spec, "json", "is for a command (after --) only; a task gets JSON anyway");
     if (o->client.url) return target_config_check(&spec, &o->client);

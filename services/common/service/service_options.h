@@ -50,18 +50,19 @@ struct service_config {
                        "answer 408 if no byte of a request's body arrives for this time"),                             \
         OPTION_HEADING("Access"),                                                                                      \
         OPTION_PATH("token-file", S, f.token_file, NULL,                                                               \
-                    "a file of bearer tokens, one on each line; every request must carry one; read again when it "     \
-                    "changes"),                                                                                        \
+                    "a file of bearer tokens, one on each line; every request must carry one. The file is read again " \
+                    "when it changes"),                                                                                \
         OPTION_BOOL("insecure", S, f.insecure, NULL,                                                                   \
                     "accept other machines without --token-file: anyone who can connect can run tasks"),               \
         TLS_SERVER_OPTION_ROWS(S, f.tls), OPTION_HEADING("Start and shutdown"),                                        \
         OPTION_SECONDS("shutdown-delay-s", S, f.shutdown_delay_s, "0", 0, 3600,                                        \
-                       "after SIGTERM, accept requests for this long, until load balancers have noticed"),             \
+                       "after SIGTERM, still accept requests for this time, so that load balancers can notice"),       \
         OPTION_SECONDS("drain-s", S, f.drain_s, TEXT_OF(DEFAULT_DRAIN_S), 0, 86400,                                    \
                        "after --shutdown-delay-s, time for running work to end"),                                      \
         OPTION_BOOL("exit-with-parent", S, f.exit_with_parent, NULL, "end when the parent process ends"),              \
         OPTION_INT("parent-pid", S, f.parent_pid, "0", 0, INT32_MAX,                                                   \
-                   "with --exit-with-parent: process ID of the parent, in case it ends early; 0: ask the kernel",      \
+                   "with --exit-with-parent: process ID of the parent, for a parent that may end before this program " \
+                   "has started; 0: ask the kernel",                                                                   \
                    .no_env = true, .needs = "exit-with-parent"),                                                       \
         OPTION_INT("ready-fd", S, f.ready_fd, "-1", -1, 1048576,                                                       \
                    "once listening, write \"ready PORT ADMIN_PORT\" and a newline to this descriptor and close it",    \

@@ -12,8 +12,8 @@ struct tls_server_config {
 #define TLS_SERVER_OPTION_ROWS(S, f)                                                                                   \
     OPTION_HEADING("TLS"),                                                                                             \
         OPTION_PATH("tls-cert", S, f.cert, NULL,                                                                       \
-                    "serve https on the public port with this certificate (PEM, with its chain); read again when "     \
-                    "it changes",                                                                                      \
+                    "serve https on the public port with this certificate (PEM, with its chain). The file is read "    \
+                    "again when it changes",                                                                           \
                     .value = "FILE"),                                                                                  \
         OPTION_PATH("tls-key", S, f.key, NULL, "the certificate's private key (PEM)", .value = "FILE"),                \
         OPTION_PATH("tls-client-ca", S, f.client_ca, NULL,                                                             \
