@@ -7,39 +7,27 @@
 #include "common/base/limits.h"
 #include "common/base/spare_memory.h"
 #include "common/base/start_memory.h"
+#include "common/loop/busy_poll.h"
 #include "common/loop/parent.h"
 #include "common/loop/turn_time.h"
 #include "common/observe/metrics.h"
-#include "common/service/busy_poll.h"
+#include "common/service/drain.h"
 #include "common/service/service_http.h"
-
-#define CHECK_MS 20
-/* How long the service may take to send the answers to requests that hooks->cut has ended. */
-#define CUT_MS 2000
-/* How long the program's own handles may take to close after hooks->stop. After this time the program ends even if some
- * are open. */
-#define CLOSE_MS 5000
 
 /* If signals come within this gap after a reload, one reload follows at the end of the gap. After a slow reload the gap
  * is longer. So even if many signals come, reloads take only a part of the loop's time. */
 #define RELOAD_GAP_MS 500
 #define RELOAD_SHARE  10
 
-enum service_state { RUNNING, DELAYING, DRAINING, CUTTING, CLOSING_IDLE, CLOSING, SERVICE_STATE_COUNT };
-static const char *const state_names[] = {"running", "delaying", "draining", "cutting", "closing_idle", "closing"};
-static_assert(ARRAY_SIZE(state_names) == SERVICE_STATE_COUNT, "one name per state");
-
 struct service {
     uv_loop_t *loop;
     const struct service_config *config;
     const struct service_hooks *hooks;
     struct service_http http;
-    enum service_state state;
-    int asked_by;          /* the signal that asked the service to end */
-    uint64_t asked_ns;     /* when this signal came */
-    uint64_t drain_end_ms; /* the deadline of DRAINING, later that of CUTTING */
+    struct drain drain;
+    int asked_by;      /* the signal that asked the service to end */
+    uint64_t asked_ns; /* when this signal came */
     uv_signal_t signals[3];
-    uv_timer_t timer;        /* ends DELAYING, then calls on_check() in the next states, then ends CLOSING */
     uv_timer_t reload_timer; /* active during the gap after a reload */
     bool reload_again;       /* a signal came during this gap */
     struct turn_step log_step, memory_step;
@@ -60,104 +48,20 @@ uint16_t service_admin_port(const struct service *s)
     return s->http.admin ? http_server_port(s->http.admin) : 0;
 }
 
-static void move(struct service *s, enum service_state to)
-{
-    log_debug("service moved", LOG_STR("from", state_names[s->state]), LOG_STR("to", state_names[to]));
-    s->state = to;
-}
-
 void service_set_ready(struct service *s, bool ready, const char *reason)
 {
-    if (s->state != RUNNING) return;
+    if (s->drain.state != SERVICE_RUNNING) return;
     service_http_set_ready(&s->http, ready, reason);
-}
-
-/* Shutdown: RUNNING -> DELAYING -> DRAINING (-> CUTTING) -> CLOSING_IDLE -> CLOSING. */
-
-static void on_close_late(uv_timer_t *timer)
-{
-    struct service *s = timer->data;
-    log_warn("not everything was closed in time");
-    uv_stop(s->loop);
-}
-
-static void begin_closing(struct service *s)
-{
-    move(s, CLOSING);
-    service_http_stop_public(&s->http);
-    if (s->hooks->stop) s->hooks->stop(s->hooks->data);
-    log_info("closed");
-    service_http_stop(&s->http);
-    /* From here on only the program's own handles keep the loop alive. */
-    for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) uv_unref((uv_handle_t *)&s->signals[i]);
-    uv_timer_start(&s->timer, on_close_late, CLOSE_MS, 0);
-    uv_unref((uv_handle_t *)&s->timer);
-}
-
-static bool is_idle(const struct service *s)
-{
-    const struct http_server *server = s->http.server;
-    return (!s->hooks->idle || s->hooks->idle(s->hooks->data)) && http_server_open_exchanges(server) == 0 &&
-           !http_server_has_unsent(server);
-}
-
-static void begin_closing_idle(struct service *s)
-{
-    move(s, CLOSING_IDLE);
-    log_info(is_idle(s) ? "drained" : "the drain timed out; running requests are cut off");
-}
-
-static void begin_cutting(struct service *s)
-{
-    move(s, CUTTING);
-    s->drain_end_ms = uv_now(s->loop) + CUT_MS;
-    log_warn("the drain timed out; running work is ended",
-             LOG_U64("requests", http_server_open_exchanges(s->http.server)));
-    if (s->hooks->cut) s->hooks->cut(s->hooks->data);
-}
-
-/* Checks whether DRAINING, CUTTING or CLOSING_IDLE is over. A state may already be over at its first check. */
-static void on_check(uv_timer_t *timer)
-{
-    struct service *s = timer->data;
-    bool closed = http_server_stop_listening(s->http.server), late = uv_now(s->loop) >= s->drain_end_ms;
-    if (s->state == DRAINING && late && !is_idle(s)) begin_cutting(s);
-    late = uv_now(s->loop) >= s->drain_end_ms;
-    if (s->state < CLOSING_IDLE && closed && (late || is_idle(s))) begin_closing_idle(s);
-    if (s->state == CLOSING_IDLE && http_server_close_idle(s->http.server))
-        begin_closing(s);
-    else
-        uv_timer_start(timer, on_check, CHECK_MS, 0);
-}
-
-static void begin_draining(struct service *s)
-{
-    move(s, DRAINING);
-    log_info("draining", LOG_U64("requests", http_server_open_exchanges(s->http.server)));
-    if (s->hooks->drain) s->hooks->drain(s->hooks->data);
-    s->drain_end_ms = uv_now(s->loop) + (uint64_t)(s->config->drain_s * 1000);
-    uv_timer_start(&s->timer, on_check, 0, 0);
-}
-
-static void on_delay_over(uv_timer_t *timer)
-{
-    begin_draining(timer->data);
 }
 
 void service_shutdown(struct service *s)
 {
-    if (s->state != RUNNING) return;
-    move(s, DELAYING);
-    service_http_set_ready(&s->http, false, "draining");
-    http_server_drain(s->http.server);
-    if (s->hooks->leave) s->hooks->leave(s->hooks->data);
-    uv_update_time(s->loop);
-    uv_timer_start(&s->timer, on_delay_over, (uint64_t)(s->config->shutdown_delay_s * 1000), 0);
+    drain_begin(&s->drain);
 }
 
 void service_poke(struct service *s)
 {
-    if (s->state > DELAYING && s->state < CLOSING) uv_timer_start(&s->timer, on_check, 0, 0);
+    drain_poke(&s->drain);
 }
 
 static void on_reload_gap_over(uv_timer_t *timer);
@@ -196,10 +100,12 @@ static void on_signal(uv_signal_t *handle, int number)
         on_hangup(s);
         return;
     }
-    if (s->state != RUNNING && number == s->asked_by && now_ns() - s->asked_ns < SAME_SIGNAL_MS * NS_PER_MS) return;
-    if (s->state != RUNNING) {
+    if (s->drain.state != SERVICE_RUNNING && number == s->asked_by &&
+        now_ns() - s->asked_ns < SAME_SIGNAL_MS * NS_PER_MS)
+        return;
+    if (s->drain.state != SERVICE_RUNNING) {
         log_error("asked to end a second time: ending at once", LOG_I64("signal", number));
-        if (s->state < CLOSING && s->hooks->abort) s->hooks->abort(s->hooks->data);
+        if (s->drain.state < SERVICE_CLOSING && s->hooks->abort) s->hooks->abort(s->hooks->data);
         log_flush_wait(100);
         _exit(1);
     }
@@ -245,9 +151,9 @@ static void start_handles(struct service *s)
         uv_signal_init(s->loop, &s->signals[i]);
         s->signals[i].data = s;
         uv_signal_start(&s->signals[i], on_signal, signal_numbers[i]);
+        uv_unref((uv_handle_t *)&s->signals[i]);
     }
-    uv_timer_init(s->loop, &s->timer);
-    s->timer.data = s;
+    drain_init(&s->drain, s->loop, s->config, s->hooks, &s->http);
     uv_timer_init(s->loop, &s->reload_timer);
     uv_unref((uv_handle_t *)&s->reload_timer);
     s->reload_timer.data = s;
@@ -299,8 +205,8 @@ int service_run(struct service *s)
 {
     start_memory_release();
     uv_run(s->loop, UV_RUN_DEFAULT);
-    if (s->state != CLOSING) BUG("the loop ended before the service");
-    uv_timer_stop(&s->timer);
+    if (s->drain.state != SERVICE_CLOSING) BUG("the loop ended before the service");
+    drain_stop(&s->drain);
     log_set_deferred(false);
     log_flush_wait(1000);
     return 0;
@@ -310,7 +216,7 @@ void service_free(struct service *s)
 {
     if (!s) return;
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) uv_close((uv_handle_t *)&s->signals[i], NULL);
-    uv_close((uv_handle_t *)&s->timer, NULL);
+    drain_close(&s->drain);
     uv_close((uv_handle_t *)&s->reload_timer, NULL);
     turn_remove(&s->log_step);
     turn_remove(&s->memory_step);

@@ -6,6 +6,7 @@
 #include "common/base/base.h"
 #include "common/base/limits.h"
 #include "common/observe/log.h"
+#include "common/service/drain.h"
 #include "common/service/option.h"
 #include "common/service/tls_options.h"
 
@@ -29,8 +30,6 @@ struct service_config {
     int64_t parent_pid;   /* 0: the parent at the time when parent_tie() runs */
     int64_t busy_poll_us; /* -1: busy_poller_start() chooses the time */
 };
-
-#define DEFAULT_DRAIN_S 30 /* how long a drain waits for running work to end; --drain-s */
 
 /* Put this macro between the rows of a table: SERVICE_OPTION_ROWS(struct worker_config, service, "8081", "9081"), */
 #define SERVICE_OPTION_ROWS(S, f, default_port, default_admin_port)                                                    \

@@ -1,4 +1,4 @@
-#include "common/base/cpu.h"
+#include "common/base/cpu_quota.h"
 
 #include <sched.h>
 

@@ -1,7 +1,7 @@
 /* Computes how many processors this process may keep busy: at least 1, limited by its control group's quota and its
  * affinity. */
-#ifndef FANTAIL_COMMON_BASE_CPU_H
-#define FANTAIL_COMMON_BASE_CPU_H
+#ifndef FANTAIL_COMMON_BASE_CPU_QUOTA_H
+#define FANTAIL_COMMON_BASE_CPU_QUOTA_H
 
 #include "common/base/base.h"
 

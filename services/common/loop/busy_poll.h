@@ -7,8 +7,8 @@
  * The busy_poll_* functions decide whether to poll, and are pure. The busy_poller_* functions do the polling, as steps
  * of an event loop.
  */
-#ifndef FANTAIL_COMMON_SERVICE_BUSY_POLL_H
-#define FANTAIL_COMMON_SERVICE_BUSY_POLL_H
+#ifndef FANTAIL_COMMON_LOOP_BUSY_POLL_H
+#define FANTAIL_COMMON_LOOP_BUSY_POLL_H
 
 #include "common/loop/turn.h"
 

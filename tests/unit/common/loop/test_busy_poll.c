@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "common/observe/metrics.h"
-#include "common/service/busy_poll.h"
+#include "common/loop/busy_poll.h"
 #include "unit/leaks.h"
 
 #define US    NS_PER_US

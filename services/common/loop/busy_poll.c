@@ -1,9 +1,9 @@
-#include "common/service/busy_poll.h"
+#include "common/loop/busy_poll.h"
 
 #include <poll.h>
 #include <sched.h>
 
-#include "common/base/cpu.h"
+#include "common/base/cpu_quota.h"
 #include "common/observe/metrics.h"
 
 #define DEFAULT_LIMIT_US 100
