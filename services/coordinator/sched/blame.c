@@ -46,7 +46,7 @@ static struct sched_chunk *halve(struct sched_chunk *chunk)
 void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const char *cause)
 {
     const struct sched_job_params *p = &chunk->job->p;
-    bool again = p->idempotent && p->retry.max_attempts > 1 && (p->retry.on & SCHED_RETRY_ON(ITEM_WORKER_LOST)) != 0;
+    bool again = p->idempotent && p->retry.max_attempts > 1 && retry_is_on(chunk->job, ITEM_WORKER_LOST);
     blame_count(chunk, a);
     if (!again || retry_used_up(chunk, 0)) {
         chunk->charged = chunk->failures > chunk->charged ? chunk->failures : chunk->charged;

@@ -118,6 +118,16 @@ static void hand_back(struct sched_chunk *chunk)
     chunk_move(chunk, CHUNK_PENDING, true);
 }
 
+bool retry_is_on(const struct sched_job *job, enum item_error error)
+{
+    return (job->p.retry.on & SCHED_RETRY_ON(error)) != 0;
+}
+
+bool retry_item_again(const struct sched_job *job, enum item_error error, uint32_t attempts)
+{
+    return retry_is_on(job, error) && job->p.idempotent && attempts < job->p.retry.max_attempts;
+}
+
 /* Returns the error of the items that have no answer after an attempt that ended as `how`. */
 static enum item_error error_of(enum sched_end how)
 {
@@ -128,12 +138,12 @@ static enum item_error error_of(enum sched_end how)
  * items may be sent to another worker. */
 static void worker_failed(struct sched_chunk *chunk, enum sched_end how, const char *cause)
 {
-    const struct sched_job_params *p = &chunk->job->p;
+    const struct sched_job *job = chunk->job;
     bool delivered = how != SCHED_END_TASK_UNKNOWN && how != SCHED_END_NO_MEMORY;
-    bool again = (p->idempotent || !delivered) &&
-                 (p->retry.on & (SCHED_RETRY_ON(ITEM_WORKER_LOST) | SCHED_RETRY_ON(error_of(how)))) != 0;
+    bool again =
+        (job->p.idempotent || !delivered) && (retry_is_on(job, ITEM_WORKER_LOST) || retry_is_on(job, error_of(how)));
     chunk->failures++;
-    if (++chunk->charged >= p->retry.max_attempts || !again) {
+    if (++chunk->charged >= job->p.retry.max_attempts || !again) {
         chunk_give_up(chunk, error_of(how), cause);
         return;
     }

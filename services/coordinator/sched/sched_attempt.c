@@ -292,8 +292,7 @@ struct sched_item_verdict sched_attempt_item_error(struct sched_attempt *a, enum
     progress(a, 1, error == ITEM_TASK_ERROR);
     if (a->dead || job->ended || at < chunk->answered) return v;
     v.attempts = 1 + (chunk->count == 1 ? chunk->charged : 0);
-    bool again =
-        (job->p.retry.on & SCHED_RETRY_ON(error)) != 0 && job->p.idempotent && v.attempts < job->p.retry.max_attempts;
+    bool again = retry_item_again(job, error, v.attempts);
     v.verdict = again ? SCHED_ITEM_RETRIED : SCHED_ITEM_FINAL;
     job->progress_ns = now_ns;
     job->starting_since_ns = job->starting_until_ns = 0;

@@ -313,6 +313,11 @@ void chunker_ramp_timer_fired(struct sched_job *job);
 void chunker_grow(const struct sched_attempt *a);
 
 /* retry.c */
+/* Returns whether the job's setting retry.on names this error. */
+bool retry_is_on(const struct sched_job *job, enum item_error error);
+/* Returns whether an item is sent again after `attempts` attempts, the last of which ended with this error of the item
+ * itself. */
+bool retry_item_again(const struct sched_job *job, enum item_error error, uint32_t attempts);
 void retry_first_attempt(struct sched_job *job);
 /* Returns whether a retry may be sent now. If it may, takes its tokens. */
 bool retry_take_token(struct sched_job *job);
