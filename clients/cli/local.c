@@ -190,7 +190,7 @@ int command_local(int argc, char **argv)
         return option_complain(&spec, "tasks", "%s is not a directory", config.tasks ? config.tasks : "./tasks");
     int fault = check(&config);
     if (fault) return fault;
-    if (!config.tasks) complain("serves the tasks in %s; --tasks names another folder", tasks);
+    if (!config.tasks) complain("serves the tasks in %s; to serve another folder, use --tasks", tasks);
     if (tasks_dir_is_empty(tasks)) complain("there are no tasks in %s yet", tasks);
     char store[PATH_MAX + 16];
     unsigned processes = (unsigned)config.processes;

@@ -15,7 +15,8 @@ static void on_reload(void *data)
 
 /* Shutdown. */
 
-/* After the listening socket has closed, workers cannot renew their leases, so no lease runs out from now on. */
+/* Stops the timer that ends leases: once the listening socket is closed, workers cannot renew their leases, and they
+ * must not be removed for that. */
 static void on_drain(void *data)
 {
     struct coordinator *c = data;

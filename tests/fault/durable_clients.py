@@ -6,7 +6,7 @@ continue reading, it requests the results after its last line.
     client.problem                              None, or what was wrong
 
 The lines must contain the value of each item once, in order, and then one end line with the right counts. A cut connection is
-not a problem, and neither is a status of TRIES_AGAIN.
+not a problem, and neither is a status that is in TRIES_AGAIN.
 """
 import http.client
 import json

@@ -15,7 +15,7 @@ TASKS = os.environ["OPENAPI_TASKS"].split(",")
 WORKER_PORT = int(os.environ["OPENAPI_WORKER_PORT"])  # the port in all registrations of workers
 MEMBERS = "worker", "port", "address", "version", "tasks", "leaving"  # the members of a registration
 NDJSON = "application/x-ndjson"
-SPAN = 300  # the most items of a range
+SPAN = 300  # the maximum number of items in a range
 numbers = itertools.count()
 statuses = {}  # the status of each answer, by the id of the case
 

@@ -250,7 +250,7 @@ class Local(CliTest):
             try:
                 self.assertRegex(program.stdout.readline(), "^fantail: ready at ")
                 program.send_signal(signal.SIGINT)
-                self.assertIn("fantail: serves the tasks in ./tasks; --tasks names another folder\n",
+                self.assertIn("fantail: serves the tasks in ./tasks; to serve another folder, use --tasks\n",
                               program.communicate(timeout=60)[1])
             finally:
                 program.kill()

@@ -2,8 +2,8 @@
  * Decides how long a run of `fantail map` tries to reach a coordinator again. An outage begins when the connection of a
  * job fails. It ends with the next new answer of any job. Pure.
  *
- * The run gives up in two cases: no coordinator accepts a job for the whole limit; or coordinators accept a job and are
- * lost again and again, and no new answer comes for the whole limit. The time in which a coordinator works on a job
+ * The run gives up when no coordinator has accepted a job for limit_ns. It also gives up when coordinators accept a job
+ * but are lost again and again, and no new answer has come for limit_ns. The time in which a coordinator works on a job
  * does not count, because an item may take long.
  */
 #ifndef FANTAIL_CLI_RECONNECT_OUTAGE_H

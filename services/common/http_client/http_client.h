@@ -51,9 +51,9 @@ struct http_call_options {
      * URL. NULL: the URL's host and port. */
     const char *connect_to;
     const char *const *headers; /* "Name: value" lines, NULL-ended; copied */
-    /* The body has `body_bytes` bytes. read() writes up to `cap` of them to `dst` and returns their number, which is
-     * above 0 before the end. A small body is read before there is a connection, so a call of read() does not mean that
-     * anything was sent. */
+    /* The body has `body_bytes` bytes. read() writes up to `cap` of them to `dst` and returns their number. It must
+     * not return 0 while bytes are missing, unless it cancels the call. A small body is read before there is a
+     * connection, so a call of read() does not mean that anything was sent. */
     int64_t body_bytes; /* 0: none */
     size_t (*read)(void *data, char *dst, size_t cap);
     /* The expected length of the answer's body, so that a short answer gets a small buffer; 0: unknown. Any answer may

@@ -1,7 +1,8 @@
 /*
  * Measures how long each turn of an event loop takes, for the histogram fantail_loop_turn_seconds. A turn lasts from
  * the end of a sleep until the loop is about to poll or sleep again. During a turn, no other request is answered, not
- * even a liveness probe. The busy poll is not part of a turn, because an event ends it immediately. Owner: the service.
+ * even a liveness probe. The busy poll is not part of a turn: an event ends it immediately, so no request waits for it.
+ * Owner: the service.
  */
 #ifndef FANTAIL_COMMON_LOOP_TURN_TIME_H
 #define FANTAIL_COMMON_LOOP_TURN_TIME_H

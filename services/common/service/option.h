@@ -102,7 +102,7 @@ struct option_spec {
     const char *program;  /* "fantail-worker", "fantail map": messages begin with it */
     const char *usage;    /* what follows the program's name: "[option...]" */
     const char *about;    /* what the program does; --help prints it first */
-    const char *epilogue; /* examples and pointers, printed last; may be NULL */
+    const char *epilogue; /* examples and further hints, printed last; may be NULL */
     const struct option_row *rows;
     enum option_operands operands;
 };

@@ -1,6 +1,6 @@
 /*
- * The two servers of a service: the routes of the service, health on both servers, metrics on the admin server, and the
- * number and duration of the requests. Private to service*.c.
+ * The two servers of a service. Both answer health requests. The public server also has the routes of the service, and
+ * the admin server has the metrics. Counts the requests and measures how long they take. Private to service*.c.
  */
 #ifndef FANTAIL_COMMON_SERVICE_SERVICE_HTTP_H
 #define FANTAIL_COMMON_SERVICE_SERVICE_HTTP_H

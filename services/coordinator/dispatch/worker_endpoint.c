@@ -63,8 +63,8 @@ bool worker_endpoint_check_named(struct worker_endpoint *e, bool named, bool kep
     return true;
 }
 
-/* Asks the worker after a delay. Without the delay, a worker that lists the task but cannot run it would be asked again
- * and again. */
+/* Asks the worker again which tasks it has, at the earliest LACKS_TASK_PAUSE_MS after the last request. Without the
+ * pause, a worker that lists the task but cannot run it would be asked again and again. */
 void worker_endpoint_lacks_task(struct worker_endpoint *e)
 {
     survey_ask(&e->dispatcher->fleet->survey, e->survey, LACKS_TASK_PAUSE_MS);

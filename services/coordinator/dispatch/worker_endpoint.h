@@ -11,7 +11,7 @@
 struct worker_endpoint {
     struct dispatcher *dispatcher;
     struct endpoint *at;
-    struct sched_endpoint *sched; /* its owner is this struct */
+    struct sched_endpoint *sched; /* sched_endpoint_owner() returns this struct */
     struct survey_worker *survey; /* asks which tasks the worker has */
     struct http_call *probe;      /* NULL: no probe runs */
     uint64_t worker_id;           /* hash of the last Fantail-Worker header; 0: none yet */

@@ -62,8 +62,7 @@ static const char *find_sqlstate(const char *message)
     return NULL;
 }
 
-/* `step` is the last step of the connection. It shows a failure of TLS, which has no SQLSTATE.
- */
+/* `step` is the last step of the connection. A failure of TLS has no SQLSTATE, so it is recognised by this step. */
 static void tell_failed_connection(struct postgres_db *d, bool in_time, ConnStatusType step)
 {
     const char *message = PQerrorMessage(d->conn), *code = find_sqlstate(message);

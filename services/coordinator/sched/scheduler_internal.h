@@ -16,7 +16,7 @@
 
 /* Constants that several files use. The constants of the retry budget are in retry.h. A constant that only one file
  * uses is in that file. */
-#define CHUNK_FIXED_MOST_NS ((double)30 * NS_PER_MS) /* largest fixed part of a chunk's slot time */
+#define CHUNK_FIXED_MOST_NS ((double)30 * NS_PER_MS) /* upper limit of the fixed part of a chunk's slot time */
 #define TAIL_ITEMS_KNOWN    64 /* a job that has measured this many items measures no further items at its tail */
 #define CHUNKS_PER_WORKER   (LIMIT_WORKER_CHUNKS * 3 / 4)
 #define LINGER_NS           NS_PER_S /* after this time, an attempt with all answers but no end line is cut off */

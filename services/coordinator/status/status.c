@@ -76,8 +76,8 @@ static const struct status_series {
      AT(demand.in_flight_items)},
     {"fantail_chunks_in_flight", "Chunks that were sent and are not answered.", metric_gauge_fn, AT(in_flight_chunks)},
     {"fantail_hedges_total", "Attempts that were started as hedges.", metric_counter_fn, AT(hedges)},
-    {"fantail_retry_budget_exhausted_total", "Times that a retry had to wait for the retry budget.", metric_counter_fn,
-     AT(budget_exhausted)},
+    {"fantail_retry_budget_exhausted_total", "Number of times that a retry had to wait for the retry budget.",
+     metric_counter_fn, AT(budget_exhausted)},
 };
 
 /* For each series: the source and the offset of the figure to read when the series is rendered. */

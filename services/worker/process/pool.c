@@ -3,7 +3,7 @@
 #include "common/observe/log.h"
 #include "worker/process/pool_internal.h"
 
-#define BROKEN_BATCH 1000 /* most items that are answered in one batch while the task is broken */
+#define BROKEN_BATCH 1000 /* maximum number of items that are answered in one batch while the task is broken */
 
 static void on_answered(struct process *p);
 static void on_lost(struct process *p, struct fault *f);

@@ -5,8 +5,8 @@
  * Every request is a complete registration, so a restarted coordinator knows the worker after the next request. The
  * coordinator says how often to send requests. On SIGTERM the worker says goodbye, before it drains.
  *
- * A request contains the first token of a file. If a coordinator rejects that token, the next token is tried. While
- * tokens are being replaced, some coordinators know only the old token and others only the new one.
+ * A request contains the first token of the token file. If a coordinator rejects that token, the next token is tried.
+ * While tokens are being replaced, some coordinators know only the old token and others only the new one.
  *
  * Owner: the worker. Chunks do not depend on registration.
  */

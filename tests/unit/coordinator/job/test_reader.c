@@ -127,7 +127,7 @@ Test(reader, a_document_is_one_piece_when_it_is_small_and_a_stream_when_it_is_no
         stage_add_slots(&s, 8);
         add_long_items(&body, n, "");
         stage_post_body(&s, &x, buf_cstr(&body));
-        cr_assert_eq(x.status, 0, "nothing is known of the end");
+        cr_assert_eq(x.status, 0, "a document does not begin before the job has ended");
         stage_answer_all(&s);
         cr_assert_eq(x.status, 200);
         cr_assert_eq(x.streaming, n > 1);

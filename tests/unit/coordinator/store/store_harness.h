@@ -1,7 +1,7 @@
 /*
  * A real store, with a real loop. Each function below waits until its store call has ended. The SQLite store is in a
  * temporary folder. The PostgreSQL store is in a database of its own, on the server whose URL is in the variable
- * FANTAIL_TEST_POSTGRES; tests/run starts one. Without this variable the tests of PostgreSQL are skipped.
+ * FANTAIL_TEST_POSTGRES; tests/run starts such a server. Without this variable the tests of PostgreSQL are skipped.
  *
  * STORE_TEST(suite, name) is a test that every back end must pass. The test gets an open store.
  */

@@ -24,7 +24,7 @@ Test(cpu_wait, two_busy_processes_on_one_processor_wait_for_each_other, .timeout
         for (;;) continue;
     cpu_wait_init(&ours, 0);
     cpu_wait_init(&its, child);
-    if (!ours.fd_plus_1) cr_skip("this kernel does not count it");
+    if (!ours.fd_plus_1) cr_skip("this kernel does not count how long a process waits for a processor");
     uint64_t now = 0;
     while (ours.waited_ns - ours.waited_before_ns < NS_PER_MS || its.waited_ns < NS_PER_MS || its.ran_ns < NS_PER_MS) {
         now += NS_PER_MS;
