@@ -2,8 +2,8 @@
  * What the files of the PostgreSQL back end share. A connection (struct postgres_db) is used by one thread. Its
  * statements are prepared when they are first used.
  *
- * The example below shows how a statement is run. Bind the parameters of a statement in their order. The connection
- * keeps the first failure of a transaction. After a failure, all later statements of the transaction do nothing.
+ * The example below shows how a statement is run. Bind the parameters of a statement in order. The connection keeps the
+ * first failure of a transaction. After a failure, all later statements of the transaction do nothing.
  *
  *     struct postgres_query q = postgres_query(d, PG_READ_JOB);
  *     postgres_bind_text(&q, id);
@@ -98,7 +98,7 @@ struct postgres_query {
 
 /* postgres_link.c: connections. */
 
-/* Connects, checks the server, brings the schema to this version, and registers this coordinator. On failure returns
+/* Connects, checks the server, migrates the schema to this version, and registers this coordinator. On failure returns
  * false, writes the reason to d->news, and leaves no connection. */
 MUST_CHECK bool postgres_connect(struct postgres_db *d);
 void postgres_disconnect(struct postgres_db *d);
@@ -119,7 +119,7 @@ MUST_CHECK char *postgres_source_read(const struct postgres_source *source, char
 /* Returns how many hosts the URL names. */
 unsigned postgres_source_hosts(const char *url);
 
-/* postgres_schema.c: brings the schema to this version. On failure returns false and writes the reason to d->news. */
+/* postgres_schema.c: migrates the schema to this version. On failure returns false and writes the reason to d->news. */
 MUST_CHECK bool postgres_schema_forward(struct postgres_db *d);
 
 /* postgres_statements.c: statements and transactions. */
@@ -187,8 +187,8 @@ enum store_status postgres_why_not(struct postgres_db *d, struct store_call *c, 
 
 /* Removes a few blocks of removed jobs. Returns whether more such blocks may remain. */
 MUST_CHECK bool postgres_tidy(struct postgres_db *d);
-/* Shows the other coordinators that this coordinator is alive, and removes the unfinished uploads of coordinators that
- * have ended. */
+/* Sends a heartbeat, which shows the other coordinators that this coordinator is alive. Also removes the unfinished
+ * uploads of coordinators that have ended. */
 void postgres_beat(struct postgres_db *d);
 
 #endif

@@ -272,8 +272,8 @@ enum store_status postgres_read_job(struct postgres_db *d, struct store_call *c)
                                              : store_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
 }
 
-/* An index has the jobs ordered by state and then by id. So the statement reads one list for each wanted state, and
- * merges these lists. */
+/* An index orders the jobs by state and then by id. So the statement reads one list for each wanted state, and merges
+ * these lists. */
 enum store_status postgres_list_jobs(struct postgres_db *d, struct store_call *c)
 {
     struct store_filter *f = &c->filter;
@@ -292,7 +292,7 @@ enum store_status postgres_list_jobs(struct postgres_db *d, struct store_call *c
     postgres_bind_int(&q, f->created_before_ms ? f->created_before_ms : INT64_MAX);
     postgres_bind_text(&q, f->task);
     postgres_bind_text(&q, f->label);
-    postgres_bind_int(&q, f->limit + 1); /* one row more than wanted shows whether there are more */
+    postgres_bind_int(&q, f->limit + 1); /* one more row than wanted shows whether there are more */
     c->list = xcalloc(f->limit, sizeof *c->list);
     postgres_run(&q);
     int rows = postgres_rows(&q);

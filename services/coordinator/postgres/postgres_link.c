@@ -49,8 +49,8 @@ enum postgres_state postgres_state_of(const char *sqlstate)
     return POSTGRES_READY;
 }
 
-/* Finds the SQLSTATE in the verbose message of a failed connection: "FATAL:  28P01: password ...". The words of the
- * server may be in any language. */
+/* Finds the SQLSTATE in the verbose message of a failed connection: "FATAL:  28P01: password ...". The server may
+ * write the rest of the message in any language. */
 static const char *find_sqlstate(const char *message)
 {
     for (const char *at = strstr(message, ":  "); at; at = strstr(at + 1, ":  ")) {

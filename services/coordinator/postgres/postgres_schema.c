@@ -1,8 +1,8 @@
 /*
- * The schema. A new version is a new entry at the end of `versions`; the entries before it never change. A coordinator
- * that finds an older version applies the missing entries in one transaction, while it holds an advisory lock.
- * Coordinators of this version and of the previous version can use the database at the same time: each version names
- * the oldest version whose coordinators can still use its schema.
+ * The schema. To make a new version, add an entry at the end of `versions`; never change an earlier entry. A
+ * coordinator that finds an older version applies the missing entries in one transaction, while it holds an advisory
+ * lock. Coordinators of this version and of the previous version can use the database at the same time: each version
+ * names the oldest version whose coordinators can still use its schema.
  *
  * Columns that change often are in no index. So PostgreSQL can write the new row into the same page (a HOT update) if
  * the page has room (fillfactor). Renewing a lease or recording answers changes no indexed column.
@@ -109,7 +109,7 @@ enum { KNOWN = ARRAY_SIZE(versions) };
 
 /* The number of the advisory lock. No other program may use this number in the database. */
 static const char lock_text[] = "BEGIN; SELECT pg_advisory_xact_lock(5072671831243)";
-/* Says whether there is no schema yet. Run it only while holding the lock, because another coordinator may be making
+/* Returns true if there is no schema yet. Run it only while holding the lock, because another coordinator may be making
  * the schema. */
 static const char is_new_text[] =
     "SELECT NOT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = 'fantail' AND tablename = 'schema_version')";

@@ -1,5 +1,5 @@
-/* Reads the URL of the database. The URL has a password, so no message of this file quotes the URL. The messages of
- * libpq quote the URL, so they are not shown. */
+/* Reads the URL of the database. The URL may contain a password, so no message of this file quotes the URL. The
+ * messages of libpq quote the URL, so they are not shown. */
 #include <postgresql/libpq-fe.h>
 
 #include "common/files/regular_file.h"
@@ -43,7 +43,7 @@ char *postgres_source_read(const struct postgres_source *source, char *err, size
     char *url = source->file ? read_file(source->file, err, err_size) : xstrdup(source->url);
     if (!url) return NULL;
     if (postgres_is_url(url) && is_understood(url)) return url;
-    snprintf(err, err_size, "%s is no URL postgresql://USER:PASSWORD@HOST/DATABASE that libpq understands", where);
+    snprintf(err, err_size, "%s is not a URL postgresql://USER:PASSWORD@HOST/DATABASE that libpq understands", where);
     free(url);
     return NULL;
 }

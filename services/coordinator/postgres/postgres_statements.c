@@ -69,8 +69,8 @@ static const struct {
                   ", " NOW_MS},
     [PG_HAND_BACK] = {"UPDATE fantail.job AS job SET state = 'pending', holder = NULL, lease_until_ms = NULL" MINE
                       " RETURNING seq"},
-    /* Skips one fence, because the lost server may have given the next fence. Also skips numbers of blocks, because
-     * readers may know blocks that the database has lost. */
+    /* Skips one fence, because the lost server may already have handed out the next fence. Also skips numbers of
+     * blocks, because readers may know blocks that the database has lost. */
     [PG_LET_GO] = {"WITH j AS (UPDATE fantail.job AS job SET state = 'pending', fence = job.fence + 1, holder = NULL,"
                    " lease_until_ms = NULL WHERE job.holder = $1 AND job.state = 'running' RETURNING seq),"
                    " s AS (SELECT pg_get_serial_sequence('fantail.block', 'number')::regclass AS name)"
@@ -150,7 +150,7 @@ static const struct {
     [PG_DROP_UPLOADS] = {"WITH j AS (DELETE FROM fantail.job AS job WHERE job.state = 'receiving' AND " GONE
                          " RETURNING seq), r AS (DELETE FROM fantail.request USING j WHERE job = j.seq),"
                          " d AS (INSERT INTO fantail.dropped (job, everything) SELECT seq, true FROM j),"
-                         /* Forgets the coordinators that gave no sign of life for a day. */
+                         /* Forgets the coordinators that have sent no heartbeat for a day. */
                          " c AS (DELETE FROM fantail.coordinator WHERE seen_ms < " NOW_MS " - 86400000)"
                          " SELECT count(*) FROM j"},
 };

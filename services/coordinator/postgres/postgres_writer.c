@@ -15,7 +15,7 @@
  */
 #include "coordinator/postgres/postgres_threads.h"
 
-#define BEAT_NS       (5 * NS_PER_S)    /* time between two signs of life of the writer */
+#define BEAT_NS       (5 * NS_PER_S)    /* time between two heartbeats of the writer */
 #define TIDY_WAIT_NS  (20 * NS_PER_MS)  /* between two steps of a removal */
 #define TIDY_EVERY_NS (100 * NS_PER_MS) /* between two steps of a removal while calls wait */
 /* After this time, a client's call in doubt ends as STORE_AWAY. The calls of a job's run wait until there is a
@@ -123,8 +123,8 @@ static void settle_doubt(struct writer *w)
     run_batch(w, &b);
 }
 
-/* Call it while there is no connection. Ends the calls of clients that have been in doubt for DOUBT_NS. If `all`, ends
- * all calls in doubt now. */
+/* Call it while there is no connection. Ends clients' calls that have been in doubt for DOUBT_NS. If `all`, ends all
+ * calls in doubt now. */
 static void refuse_doubt(struct writer *w, bool all)
 {
     struct list refused;
@@ -154,7 +154,7 @@ static uint64_t wait_of(const struct writer *w)
     return w->beat_ns + BEAT_NS > now ? w->beat_ns + BEAT_NS - now : 1;
 }
 
-/* Does the other work of the writer: shows that this coordinator lives, and removes blocks of removed jobs. */
+/* Does the other work of the writer: sends the heartbeat of this coordinator, and removes blocks of removed jobs. */
 static void work_aside(struct writer *w, bool is_idle)
 {
     struct postgres_db *d = &w->link->db;

@@ -81,7 +81,7 @@ static void on_poke(struct store_threads *t)
     s->lacks_commits = false;
     uv_mutex_unlock(&t->lock);
     if (lacks_commits)
-        log_warn("the database has lost commits of this coordinator: its durable jobs go on from what is there");
+        log_warn("the database has lost commits of this coordinator: its durable jobs continue from what is there");
     if (news.state == s->logged) return;
     s->logged = news.state;
     for (unsigned i = 0; s->metrics && i < POSTGRES_STATE_COUNT; i++) *s->metrics->states[i] = i == news.state;

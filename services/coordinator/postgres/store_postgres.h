@@ -34,7 +34,7 @@ enum postgres_state {
     POSTGRES_CROWDED,     /* the server has reached its limit of connections */
     POSTGRES_READ_ONLY,   /* it is a standby, or read-only */
     POSTGRES_SLOW,        /* the server did not answer in time */
-    POSTGRES_UNFIT,       /* the server or the schema in it cannot be used by this fantail */
+    POSTGRES_UNFIT,       /* this fantail cannot use the server, or the schema in it */
     POSTGRES_STATE_COUNT
 };
 

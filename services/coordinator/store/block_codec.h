@@ -5,11 +5,12 @@
  *     ranges: version (1 byte), number of ranges, then two numbers for each range, then a hash
  *     lines:  version (1 byte), then one zstd frame with its size and a checksum; without lines there are no bytes
  *
- * The two numbers of a range are its first index minus the end of the previous range, and twice its length, plus 1 if
- * the range is repeated. Numbers are LEB128; the differences are signed (zigzag). The hash is the FNV-1a hash of all
- * previous bytes (4 bytes, little-endian).
+ * The first number of a range is its first index minus the end of the previous range. The second number is twice the
+ * length of the range, plus 1 if the range is repeated. All numbers are LEB128. The first number of a range is signed
+ * (zigzag). The hash is the FNV-1a hash of all previous bytes (4 bytes, little-endian).
  *
- * The decoders accept any bytes: damaged bytes give an error, and sizes are checked before memory is allocated. Pure.
+ * The decoders are safe with any input: damaged bytes give an error, and sizes are checked before memory is allocated.
+ * Pure.
  */
 #ifndef FANTAIL_COORDINATOR_STORE_BLOCK_CODEC_H
 #define FANTAIL_COORDINATOR_STORE_BLOCK_CODEC_H
@@ -24,12 +25,12 @@ struct block_codec {
 };
 void block_codec_release(struct block_codec *c);
 
-/* These functions append to `out`, which has no cap. */
+/* These functions append to `out`, which must have no cap. */
 void block_ranges_encode(const struct block *b, struct buf *out);
 void block_lines_encode(struct block_codec *c, const struct buf *lines, struct buf *out);
 
-/* The first function fills b->ranges. The second one appends to `lines`, which has no cap. On failure, they return
- * false, set *why to the fault, and change nothing else. */
+/* The first function fills b->ranges. The second one appends to `lines`, which must have no cap. On failure, they
+ * return false, set *why to the fault, and change nothing else. */
 MUST_CHECK bool block_ranges_decode(const void *bytes, size_t len, struct block *b, const char **why);
 MUST_CHECK bool block_lines_decode(struct block_codec *c, const void *bytes, size_t len, struct buf *lines,
                                    const char **why);

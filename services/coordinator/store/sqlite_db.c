@@ -50,7 +50,7 @@ bool sqlite_db_open(struct sqlite_db *d, const char *path, char *err, size_t err
     bool is_told = ok && ask(d, "PRAGMA journal_mode = WAL", mode, sizeof mode);
     if (is_told && strcmp(mode, "wal") == 0) return true;
     snprintf(err, err_size, "cannot open the job store %s: %s", path,
-             is_told ? "its file system cannot have a write-ahead log" : sqlite3_errmsg(d->db));
+             is_told ? "its file system does not support a write-ahead log" : sqlite3_errmsg(d->db));
     sqlite_set_errno(d->db);
     int error = errno;
     sqlite_db_close(d);

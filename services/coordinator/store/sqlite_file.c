@@ -34,8 +34,8 @@ static bool is_ours(const unsigned char header[HEADER_BYTES])
     return memcmp(header, HEADER_MAGIC, sizeof HEADER_MAGIC) == 0 && application == SQLITE_APPLICATION_ID;
 }
 
-/* Returns false if there is something other than a store at the path. Sets *is_new to whether there is no file or an
- * empty file. */
+/* Returns false if there is something other than a store at the path. Sets *is_new if there is no file, or only an
+ * empty one. */
 static bool check_file(const char *path, bool *is_new, char *err, size_t err_size)
 {
     struct stat s;

@@ -109,7 +109,8 @@ bool sqlite_run(struct sqlite_db *d, enum sql sql);
 /* Runs a statement that has no parameters and gives one row with a number. Returns the number, or 0 if the statement
  * failed. */
 int64_t sqlite_number(struct sqlite_db *d, enum sql sql);
-/* Read a column of the row. The caller frees the text, which is NULL if the column is NULL. */
+/* The two functions below read a column of the row. sqlite_text() returns NULL if the column is NULL; the caller frees
+ * the text. */
 MUST_CHECK char *sqlite_text(const struct sqlite_query *q, int column);
 void sqlite_column_block(struct sqlite_query *q, int column, const void **bytes, size_t *len);
 
@@ -142,7 +143,7 @@ enum store_status sqlite_remove_notice(struct sqlite_db *d, struct store_call *c
 int64_t sqlite_wall_ms(void);
 /* Fills j from the first columns, which are the same in all statements about jobs. */
 void sqlite_column_job(const struct sqlite_query *q, struct stored_job *j);
-/* The column with the number of the job in this database, which follows the columns of sqlite_column_job(). */
+/* The column after those of sqlite_column_job(): the number of the job in this database. */
 #define SQLITE_JOB_COLUMN_SEQ 22
 /* Sets the result of the job with this number. `result` NULL: the job has no result. */
 void sqlite_set_result(struct sqlite_db *d, int64_t seq, const char *result);
@@ -164,7 +165,7 @@ MUST_CHECK bool sqlite_finish(struct sqlite_db *d);
  */
 void sqlite_tidy(struct sqlite_db *d, bool is_idle);
 
-/* Sets errno to ENOSPC if the last call of SQLite has failed because the disk is full, otherwise to 0. */
+/* Sets errno to ENOSPC if the last call to SQLite failed because the disk is full, otherwise to 0. */
 void sqlite_set_errno(sqlite3 *db);
 
 /* If the functions below fail because the disk is full, they set errno to ENOSPC. */

@@ -1,10 +1,10 @@
 /*
- * The list of jobs. An index has the jobs ordered by state and then by id. So a list reads the newest jobs of each
- * wanted state, and merges them. Its cost does not depend on the number of jobs in other states.
+ * The list of jobs. An index orders the jobs by state and then by id. So a list reads the newest jobs of each wanted
+ * state, and merges them. Its cost does not depend on the number of jobs in other states.
  */
 #include "coordinator/store/sqlite_internal.h"
 
-/* The ids of the first jobs of one state. One id more than the limit shows whether there are more jobs. */
+/* The ids of the first jobs of one state. One more id than the limit shows whether there are more jobs. */
 struct ids {
     char id[STORE_LIST_MAX + 1][STORE_ID_SIZE];
     unsigned n, next;

@@ -1,6 +1,6 @@
 /*
- * The schema. PRAGMA user_version has its version. A new version is a new entry at the end of `versions`; the entries
- * before it never change. When a file of an older version is opened, the missing entries are applied in one
+ * The schema. PRAGMA user_version holds its version. To make a new version, add an entry at the end of `versions`;
+ * never change an earlier entry. When a file of an older version is opened, the missing entries are applied in one
  * transaction.
  *
  * The options of a job are in a separate table, because they may take megabytes, and SQLite writes a whole row when one

@@ -1,6 +1,6 @@
 /*
  * Removes jobs and blocks. A removed job disappears immediately, but its blocks are only noted in the table `dropped`,
- * because the removal of 10 GB takes long. The writer removes dropped blocks in small steps while no call waits. Then
+ * because removing 10 GB takes a long time. The writer removes dropped blocks in small steps while no call waits. Then
  * the writer gives free pages back to the file system.
  */
 #include "common/base/limits.h"
@@ -11,7 +11,7 @@
 #define STEP_BLOCKS 128       /* blocks that one step removes */
 #define STEP_BYTES  (4 * MIB) /* bytes of lines that one step removes, approximately */
 #define SPARE_PAGES 256       /* free pages that stay in the file for the next block */
-#define MANY_PAGES  32768     /* with this many free pages, giving back each page takes long */
+#define MANY_PAGES  32768     /* with this many free pages, giving back a page takes a long time */
 
 /* Returns the number of the job in the row, or -1 if there is no row. Ends the query. */
 static int64_t take_seq_or_none(struct sqlite_query *q)
@@ -143,9 +143,9 @@ static bool shrink(struct sqlite_db *d)
            sqlite_number(d, SQL_FREE_PAGES) < before;
 }
 
-/* For each page that it gives back, SQLite searches the list of all free pages. So free pages are given back before
- * more blocks are removed. The blocks that were added last are removed first: their pages are mostly at the end of the
- * file, so no other page must move. */
+/* For each page that it gives back, SQLite searches the list of all free pages. So free pages are given back first,
+ * before the removal of blocks frees more of them. The blocks that were added last are removed first: their pages are
+ * mostly at the end of the file, so no other page must move. */
 void sqlite_tidy(struct sqlite_db *d, bool is_idle)
 {
     if (is_idle && shrink(d)) return;

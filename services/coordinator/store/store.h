@@ -42,7 +42,7 @@ struct uv_loop_s; /* uv_loop_t; pure modules include this header, so it does not
 #define STORE_RANGES_BLOCKS 512 /* the most blocks that one STORE_READ_RANGES returns */
 #define STORE_NOTICE_SIZE   64  /* the id of a notice with its NUL */
 
-/* The state of a job in the store. STORED_SUCCEEDED and all later states are states of an ended job. */
+/* The state of a job in the store. In STORED_SUCCEEDED and every state after it, the job has ended. */
 enum stored_state {
     STORED_RECEIVING, /* its items are still being uploaded; clients cannot see the job */
     STORED_PENDING,
@@ -54,7 +54,7 @@ enum stored_state {
     STORED_TIMED_OUT,
     STORED_STATE_COUNT
 };
-/* Returns "receiving", "pending", "running", "succeeded" and so on. The database has these words. */
+/* Returns "receiving", "pending", "running", "succeeded" and so on. The database stores these words. */
 const char *stored_state_name(enum stored_state state);
 /* Returns false if no state has this name. */
 bool stored_state_parse(const char *name, enum stored_state *state);
@@ -75,11 +75,11 @@ struct stored_job {
     char id[STORE_ID_SIZE];
     enum stored_state state;
     char *task;    /* its tasks, separated by commas */
-    char *options; /* JSON text with all options that a new run needs; only CLAIM and READ_JOB return it */
+    char *options; /* JSON text with all options that a new run needs; only CLAIM, CHANGE and READ_JOB return it */
     char *labels;  /* JSON array of strings; NULL: none */
     char *changes; /* JSON object: options that were changed after the submission; NULL: none */
     char *notify;  /* only for ACCEPT: the URL to which the end of the job is reported; NULL: none */
-    /* Only for ACCEPT: a coordinator may claim the job only if the `knows` of its call is at least this. */
+    /* Only for ACCEPT: the least `knows` with which a coordinator may claim the job. */
     unsigned needs;
     int priority;
     uint64_t items;       /* known from ACCEPT on */
@@ -102,7 +102,7 @@ void stored_job_release(struct stored_job *j);
 
 /* The end of a job, which is to be reported to a URL. */
 struct stored_notice {
-    /* The same at each attempt. When a redriven job ends again, it has a new notice. */
+    /* The same at each attempt. If the job is redriven and ends again, that end has another id. */
     char id[STORE_NOTICE_SIZE];
     unsigned attempts; /* how often the notice was taken */
     char *url;         /* owned */
@@ -125,7 +125,7 @@ enum block_kind {
     BLOCK_KIND_COUNT
 };
 
-/* Returns "items", "values" and so on. The database has these words. */
+/* Returns "items", "values" and so on. The database stores these words. */
 const char *block_kind_name(enum block_kind kind);
 /* Returns false if no kind has this name. */
 bool block_kind_parse(const char *name, enum block_kind *kind);
@@ -155,17 +155,17 @@ enum store_op {
                         not added a second time */
     STORE_ACCEPT, /* the whole body was read. Sets options, task, labels, priority, items and key_digest, and makes the
                      job PENDING. Fills `found`. CONFLICT if the job does not have item_blocks blocks in the store */
-    STORE_CLAIM,  /* claims the job of highest priority that no coordinator runs; of equal jobs, the oldest. Fills
-                     `found`. The first claim after ACCEPT or REDRIVE sets started_ms to now_ms */
+    STORE_CLAIM,  /* claims the job of highest priority that no coordinator runs; among jobs of equal priority, the
+                     oldest. Fills `found`. The first claim after ACCEPT or REDRIVE sets started_ms to now_ms */
     STORE_RENEW,  /* extends the lease; `found` says whether a client wants to cancel the job */
     STORE_HAND_BACK,   /* ends the lease, and makes the job PENDING */
-    STORE_END,         /* the job has ended with `state`, `reason`, `result`, `counts` and `errors`; ends the lease.
-                          If `block` has ranges, it is a block of answers; adds it first, like ADD_BLOCK */
+    STORE_END,         /* ends the job with `state`, `reason`, `result`, `counts` and `errors`, and ends the lease. If
+                          `block` has ranges, it is a block of answers, which is added first, like ADD_BLOCK */
     STORE_WANT_CANCEL, /* sets cancel_wanted; fills `found`. A PENDING job ends as CANCELLED immediately: its items
                           without an answer are counted as cancelled, and have no block */
-    STORE_CHANGE,      /* merges job.changes, which must have no null, into the changes of a PENDING or RUNNING job. If
-                          job.changes has a member "priority", sets the priority. Fills `found` and its options. A second
-                          call changes nothing more */
+    STORE_CHANGE,      /* merges job.changes into the changes of a PENDING or RUNNING job. job.changes must contain no
+                          null. If it has a member "priority", sets the priority too. Fills `found` and its options.
+                          Repeating the call has no further effect */
     STORE_REDRIVE, /* if an ended job has items without a value, makes the job PENDING again and drops its result and
                       all its blocks except items and values. Fills `found` */
     STORE_REMOVE,  /* removes an ended job with all its blocks */
@@ -191,15 +191,15 @@ enum store_status {
     STORE_EXISTS,    /* ADD_JOB: another job has this key */
     STORE_CONFLICT,  /* the state of the job does not allow the call; `found` has the job */
     STORE_FENCED,    /* another coordinator has claimed the job in the meantime */
-    STORE_FULL,      /* the disk, or the store's own limit of bytes, is full */
-    STORE_AWAY,      /* the database cannot be reached, or is busy for too long: try again later */
+    STORE_FULL,      /* the disk is full, or the store has reached its own size limit */
+    STORE_AWAY,      /* the database cannot be reached, or was busy for too long: try again later */
     STORE_UNFIT, /* this coordinator cannot use the database: its schema is too new, or a privilege is missing. The data
                     are not damaged */
     STORE_BROKEN, /* the data are damaged; trying again does not help */
     STORE_STATUS_COUNT
 };
 
-/* Says which jobs a list has. A zeroed member does not restrict the list. */
+/* Selects the jobs of a list. A zeroed member does not restrict the list. */
 struct store_filter {
     bool with_state[STORED_STATE_COUNT]; /* no state is set: every state except RECEIVING */
     const char *task, *label;

@@ -1,5 +1,5 @@
 /*
- * The SQLite back end of the store. The writer has one connection, and the reader another one.
+ * The SQLite back end of the store. The writer and the reader have one connection each.
  *
  * The writer takes the calls that wait, carries them out in one transaction, commits, and only then reports them. If a
  * statement fails, the writer rolls back and runs each call in its own transaction, so that only the call at fault
@@ -138,7 +138,7 @@ static void run_writer(void *arg)
     if (!atomic_load(&s->is_open)) open_later(side, s);
     for (;;) {
         bool has_calls = store_side_take(side, &b, d->untidy ? 0 : STORE_WAIT_FOREVER);
-        if (store_side_is_closing(side)) d->untidy = false; /* the next process will go on with the removal */
+        if (store_side_is_closing(side)) d->untidy = false; /* the next process continues the removal */
         if (!has_calls && !d->untidy) break;
         if (has_calls && !atomic_load(&s->is_open)) {
             refuse_all(&b);

@@ -67,12 +67,13 @@ struct store_batch {
 };
 
 struct store_call *store_call_of(struct list_link *k);
-/* Waits for calls, but at most for `wait_ns`, and takes as many calls as one transaction may have. Returns false if
+/* Waits for calls, but at most for `wait_ns`, and takes as many calls as one transaction may contain. Returns false if
  * there are no calls. Does not wait if the store is closing. */
 MUST_CHECK bool store_side_take(struct store_side *side, struct store_batch *b, uint64_t wait_ns);
 /* Returns the call after `k`. If there is none, also takes the calls that were started since the batch was taken. So
- * the calls that a request starts one after the other share a transaction. JOIN_NS after the batch was taken, takes no
- * more calls: with a slow database there would always be one more call, and the transaction would never end. */
+ * the calls that a request starts one after the other share a transaction. Once JOIN_NS have passed since the batch was
+ * taken, takes no more calls. Otherwise, with a slow database, there might always be one more call, and the transaction
+ * would never end. */
 struct list_link *store_side_next(struct store_side *side, struct store_batch *b, struct list_link *k);
 bool store_side_is_closing(struct store_side *side);
 /* Returns the calls to the thread of the loop, which calls their `done`. */
