@@ -156,7 +156,7 @@ static void durable_wait(void *data, struct http_exchange *x, const struct store
     api_wait_for_accepted(x, data, job, wanted);
 }
 
-/* Called before the service listens, so that a coordinator whose store cannot be opened never seems to be ready. */
+/* Called before the service listens, so that a coordinator whose store cannot be opened never appears to be ready. */
 static bool open_store(struct coordinator *c, char *err, size_t err_size)
 {
     if (!coordinator_has_store(c->config)) return true;

@@ -1,7 +1,7 @@
 /*
- * Removes unaccepted jobs and their items from the store. If the store is away, the removal is
- * tried again later, because a job that stays in state RECEIVING keeps its Idempotency-Key. An accepted job is never
- * removed.
+ * Removes unaccepted jobs and their items from the store. If the store is away, the removal is tried again later,
+ * because requests with the Idempotency-Key of the job are refused as long as the job is RECEIVING. An accepted job is
+ * never removed.
  */
 #ifndef FANTAIL_COORDINATOR_DURABLE_DISCARDS_H
 #define FANTAIL_COORDINATOR_DURABLE_DISCARDS_H

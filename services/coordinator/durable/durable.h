@@ -1,6 +1,6 @@
 /*
- * The durable jobs that this coordinator runs. It claims pending jobs from the store, and hands them back
- * when the coordinator drains. Each job is a durable_run, which keeps its own lease. Owner: the coordinator.
+ * The durable jobs that this coordinator runs. This module claims pending jobs from the store, and hands them back when
+ * the coordinator drains. Each job is a durable_run, which keeps its own lease. Owner: the coordinator.
  */
 #ifndef FANTAIL_COORDINATOR_DURABLE_DURABLE_H
 #define FANTAIL_COORDINATOR_DURABLE_DURABLE_H

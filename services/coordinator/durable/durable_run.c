@@ -186,8 +186,8 @@ static struct sched_counts counts_before(const struct durable_run *r)
                                  .hedged = n.hedged};
 }
 
-/* The deadline of a job counts from the creation of the job, by the clock of the database. The deadline of a redriven
- * job counts from each claim. */
+/* The deadline of a job runs from its creation, by the clock of the database. The deadline of a redriven job runs from
+ * its latest claim. */
 static void shorten_deadline(struct jobspec *spec, const struct stored_job *job, int64_t now_ms)
 {
     int64_t age_ms = job->redrives > 0 ? 0 : now_ms - job->created_ms;

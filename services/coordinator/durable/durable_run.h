@@ -2,11 +2,11 @@
  * One durable job while this coordinator runs it. The run begins with the claim. It is over when the end of the job is
  * recorded, the job is handed back, or the lease is lost. Owner: durable.c.
  *
- *               its blocks are known            the scheduler has ended it          END or HAND_BACK is done
- *   LOADING ------------------------> RUNNING ----------------------------> ENDING ---------------------> OVER -->
- * freed |                                                                     ^  |                          ^
- *      +---------------------------------------------------------------------+  +--------------------------+
- *        its options cannot be read, or it is handed back                            the lease is lost
+ *             its blocks are known          the scheduler has ended it        END or HAND_BACK is done
+ *   LOADING ----------------------> RUNNING --------------------------> ENDING ------------------------> OVER --> freed
+ *      |                                                                 ^  |                              ^
+ *      +-----------------------------------------------------------------+  +------------------------------+
+ *        its options cannot be read, or it is handed back                           the lease is lost
  *
  * If a call fails because the store is away or full, it is started again until it succeeds. Until then the job pauses,
  * and nothing is lost.
@@ -21,8 +21,8 @@
 #include "coordinator/job/job_keeper.h"
 
 /* Another coordinator takes over a job when its lease has ended. After a crash, the take-over happens within the time
- * of a lease plus the time between two claims. A job that a client cancels on another coordinator runs until the next
- * renewal of its lease. */
+ * of a lease plus the time between two claims. If a client cancels the job on another coordinator, the job runs until
+ * the next renewal of its lease. */
 enum { LEASE_MS = 10000 };
 
 enum durable_run_state { RUN_LOADING, RUN_RUNNING, RUN_ENDING, RUN_OVER, RUN_STATE_COUNT };
@@ -57,11 +57,11 @@ struct durable_run {
     size_t block_count, block_at;
     size_t missing_at;          /* the missing range whose items are made ready next */
     uint64_t missing_taken;     /* items of that range that are ready or staged */
-    struct stored_items items;  /* what the scheduler cuts */
+    struct stored_items items;  /* items that the scheduler cuts into chunks */
     struct stored_items staged; /* at_most_once: items that are not recorded as sent yet */
     struct index_range marked;  /* at_most_once: items that are being recorded as sent */
     struct buf marked_lines;
-    size_t counted_items;     /* the memory of the items above that is counted in jobs->item_memory */
+    size_t counted_items;     /* bytes of the items above, as counted in jobs->item_memory */
     struct range_list unsent; /* at_most_once: items that are recorded as sent, but will not be sent */
     bool all_ready;           /* the scheduler knows that no more items follow */
     struct run_call reading, marking;
@@ -71,7 +71,7 @@ struct durable_run {
     uint64_t collected_ns; /* when the first unrecorded answer arrived; 0: there is none */
     uint64_t recorded_ns;  /* when answers were last recorded */
     size_t writing_bytes;
-    size_t counted_answers; /* the memory of the answers above that is counted in jobs->answer_memory */
+    size_t counted_answers; /* bytes of the answers above, as counted in jobs->answer_memory */
     struct run_call writing;
     enum stored_state end_state; /* set when the scheduler has ended the job */
     char end_reason[200];
@@ -135,7 +135,7 @@ MUST_CHECK struct store_call *run_call_new(struct durable_run *r, enum store_op 
 bool run_call_is_outdated(const struct durable_run *r, const struct store_call *call);
 /* Call it when the lease is lost. From then on, nothing is recorded. */
 void durable_run_lose(struct durable_run *r);
-/* Like durable_run_lose(), with the reason for which the job stops here. */
+/* Stops the run like durable_run_lose(), but for another reason, and without counting or logging a lost lease. */
 void durable_run_leave(struct durable_run *r, const char *reason);
 
 /* Renews the lease if that is due. While this coordinator has no lease, the run sends no new items. */

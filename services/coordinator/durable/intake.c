@@ -15,8 +15,8 @@
 #include "protocol/protocol.h"
 
 enum { BLOCK_BYTES = 1024 * 1024 };
-/* The upload pauses while this many bytes wait for the store. If little is left of the memory for items, the upload
- * pauses earlier. */
+/* The upload pauses while this many bytes wait for the store. If the memory for items runs low, the upload pauses
+ * earlier. */
 enum { OPEN_BYTES = 8 * 1024 * 1024 };
 
 enum intake_state {
@@ -45,15 +45,15 @@ struct job_intake {
     struct survey_question *question;
     struct request_key key;
     struct preferences prefer;
-    uint64_t items;    /* items in blocks */
-    uint64_t blocks;   /* blocks that were started */
-    unsigned calls;    /* open calls */
-    size_t open_bytes; /* bytes of the open blocks */
-    size_t counted;    /* the memory of the splitter and the open blocks that is counted in jobs->item_memory */
-    bool added;        /* ADD_JOB was started */
-    bool settled;      /* the store has accepted the job, or the job is being removed */
-    int failed_status; /* the HTTP status to answer after a failed call to the store; 0: no call has failed */
-    char error[256];   /* the error of the first failed call */
+    uint64_t items;             /* items in blocks */
+    uint64_t blocks;            /* blocks that were started */
+    unsigned calls;             /* open calls */
+    size_t open_bytes;          /* bytes of the open blocks */
+    size_t counted;             /* bytes of the splitter and the open blocks, as counted in jobs->item_memory */
+    bool added;                 /* ADD_JOB was started */
+    bool settled;               /* the store has accepted the job, or the job is being removed */
+    int failed_status;          /* the HTTP status to answer after a failed call to the store; 0: no call has failed */
+    char error[256];            /* the error of the first failed call */
     struct stored_job existing; /* the job with the same key; no id: there is none */
 };
 
@@ -65,7 +65,7 @@ static void move(struct job_intake *t, enum intake_state to)
     t->state = to;
 }
 
-/* Updates the memory that the upload takes in the budget of all jobs. */
+/* Counts the memory of the upload in the budget of all jobs. */
 static void count_memory(struct job_intake *t)
 {
     size_t held = splitter_held(&t->splitter) + t->open_bytes;
@@ -134,7 +134,8 @@ static void refuse_failed(struct job_intake *t)
     refuse(t, t->failed_status, NULL, "the job store did not accept the job: %s", t->error);
 }
 
-/* Call it when a call to the store has failed. Once ACCEPT was started, only its result decides about the job. */
+/* Call it when a call to the store has failed. Once ACCEPT was started, only its result decides whether the job is
+ * refused. */
 static void note_failure(struct job_intake *t, const struct store_call *call)
 {
     if (t->failed_status) return;
@@ -208,8 +209,8 @@ static void add_block(struct job_intake *t)
 
 /* The acceptance. */
 
-/* If the client waits for the end of the job, d->wait() takes over the exchange. The intake then has no exchange any
- * more. */
+/* If the client waits for the end of the job, d->wait() takes over the exchange. The intake then no longer has an
+ * exchange. */
 static void answer_accepted(struct job_intake *t, const struct stored_job *job)
 {
     struct durable *d = t->durable;
@@ -373,7 +374,7 @@ static bool has_room(struct job_intake *t, size_t len)
     return false;
 }
 
-/* Blocks are shorter if little is left of the memory for items. */
+/* Blocks are shorter if the memory for items runs low. */
 static size_t on_body(struct http_exchange *x, const char *data, size_t len)
 {
     struct job_intake *t = http_exchange_data(x);

@@ -8,8 +8,8 @@
 #include "coordinator/status/status.h"
 #include "coordinator/store/store.h"
 
-/* Facts about a running job that the store does not have. The counts of answers are not among these facts: the store
- * has counts that match the recorded answers, and all coordinators can read those. */
+/* Facts about a running job that the store does not have. The counts of answers are not here: the store has them, they
+ * match the recorded answers, and all coordinators can read them. */
 struct durable_live {
     uint64_t retried, hedged;
     uint64_t eta_ns; /* 0: not known */
@@ -23,7 +23,7 @@ void job_document_write(struct buf *out, const struct stored_job *job, int64_t n
  * `removed` is false, the job must have ended. */
 void job_document_write_end_line(struct buf *out, const struct stored_job *job, int64_t now_ms, bool removed);
 /* The first function appends the beginning of the document of a synchronous job: up to its results, or up to its errors
- * if the job is reduced. The second one appends the rest of the document after its errors. */
+ * if the job is reduced. The second one appends the rest of the document, after those results or errors. */
 void job_document_write_head(struct buf *out, const struct stored_job *job, bool is_reduced);
 void job_document_write_tail(struct buf *out, const struct stored_job *job, int64_t now_ms);
 /* Appends {"type":"result","value":...}, if the job has a result. */

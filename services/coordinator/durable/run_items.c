@@ -63,7 +63,7 @@ void run_items_prepare(struct durable_run *r)
     if (r->block_count > 1) qsort(r->blocks, r->block_count, sizeof *r->blocks, compare_blocks);
 }
 
-/* Updates the memory that the items take in the budget of all jobs. */
+/* Counts the memory of the items in the budget of all jobs. */
 static void count_memory(struct durable_run *r)
 {
     size_t held = (size_t)(r->items.spool.bytes + r->staged.spool.bytes) + r->marked_lines.len;

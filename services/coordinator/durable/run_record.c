@@ -3,7 +3,7 @@
 #include "common/observe/metrics.h"
 #include "coordinator/durable/durable_run.h"
 
-/* Answers are recorded when they have BLOCK_BYTES, or when the first one has waited for FIRST_WAIT_MS. In a busy run,
+/* Answers are recorded when they reach BLOCK_BYTES, or when the first one has waited for FIRST_WAIT_MS. In a busy run,
  * this wait is WAIT_MS. */
 enum { BLOCK_BYTES = 1024 * 1024, FIRST_WAIT_MS = 20, WAIT_MS = 200 };
 /* No new items are sent while this many bytes wait for the store. The limit is lower if the answers of other jobs fill
@@ -44,7 +44,7 @@ void run_record_end_rest(struct durable_run *r, uint64_t now)
     if (r->state == RUN_RUNNING) job_keeper_changed(r->job);
 }
 
-/* Updates the memory that the answers take in the budget of all jobs. */
+/* Counts the memory of the answers in the budget of all jobs. */
 static void count_memory(struct durable_run *r)
 {
     size_t held = held_bytes(r);

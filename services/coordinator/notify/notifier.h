@@ -46,8 +46,8 @@ struct notifier {
     struct list attempts; /* notices that were taken */
     bool taking;          /* a TAKE_NOTICE call is open */
     bool wanted;          /* there may be due notices that the open TAKE_NOTICE does not find */
-    bool draining;        /* no notice is taken any more */
-    bool stopped;         /* no request is made any more */
+    bool draining;        /* no more notices are taken */
+    bool stopped;         /* no more requests are made */
     uint64_t taken_ns;    /* when a TAKE_NOTICE was last started */
     struct random_source random;
     uint64_t *results[NOTICE_RESULT_COUNT], *given_up;

@@ -5,7 +5,7 @@
 
 enum { PLAN_SPANS = 256 };       /* how far the fold looks ahead for the blocks that it needs */
 enum { DROP_AFTER_SPANS = 256 }; /* after this many spans, the index drops the spans that were folded */
-enum { LINE_COST_BYTES = 64 };   /* a line uses at most this budget, plus the bytes that the reducer looks at */
+enum { LINE_COST_BYTES = 64 };   /* a line costs at most this, plus the bytes that the reducer reads */
 #define CACHE_BYTES       (16 * (size_t)MIB)
 #define CACHE_SPARE_BYTES (2 * (size_t)MIB) /* for blocks that are not known to be needed again */
 

@@ -201,7 +201,7 @@ static bool add_ranges(struct results_reader *r, const struct store_call *call)
 }
 
 /* Call it when all ranges in the store were read. If the job had ended before the ranges were read, there are no more
- * answers, unless the job was redriven in the meantime. So in this case the state is read once more. */
+ * answers, unless the job was redriven in the meantime. So the state of an ended job is read once more. */
 static void take_last_ranges(struct results_reader *r, bool something_came)
 {
     const struct stored_counts *n = &r->job.counts;

@@ -86,8 +86,8 @@ static void write_line(struct emf *e, uint64_t at_ms)
     emf_write_line(&line, e->config->cluster, e->config->service, at_ms, &demand);
     bool lost = !write_at_once(&line);
     buf_release(&line);
-    if (lost && !e->losing) log_warn("standard output cannot take the embedded metrics; they are dropped");
-    if (!lost && e->losing) log_info("standard output takes the embedded metrics again");
+    if (lost && !e->losing) log_warn("standard output does not accept the embedded metrics; they are dropped");
+    if (!lost && e->losing) log_info("standard output accepts the embedded metrics again");
     e->losing = lost;
 }
 
