@@ -1,6 +1,6 @@
 /*
  * Basics for every file: array sizes, results that must be checked, ways to end the program, allocation, a clock. This
- * header does not know jobs or sockets.
+ * header knows nothing about jobs or sockets.
  */
 #ifndef FANTAIL_COMMON_BASE_BASE_H
 #define FANTAIL_COMMON_BASE_BASE_H

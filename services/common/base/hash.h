@@ -1,8 +1,7 @@
 /*
  * A hash of bytes, and a hash table whose links are members of the structs in it. Adding, finding and removing a link
- * take a time that does not depend on the number of links. CONTAINER_OF converts a link to its struct. A search returns
- * links with equal hashes newest first; the caller compares their keys. The table owns its buckets, but not the
- * structs.
+ * take constant time on average. CONTAINER_OF converts a link to its struct. A search returns links with equal hashes
+ * newest first; the caller compares their keys. The table owns its buckets, but not the structs.
  *
  * The hash is not safe against a peer that chooses bytes with equal hashes on purpose.
  */

@@ -4,8 +4,9 @@
 
 #include "common/base/spare_memory.h"
 
-/* Asks the kernel for address space, because freeing a large block of malloc() would change how malloc() treats later
- * large blocks. If the kernel has no address space, malloc() may still have enough freed memory. */
+/* Asks the kernel for address space instead of calling malloc(), because freeing a large block would change how
+ * malloc() treats later large blocks. If the kernel has no address space, malloc() may still have enough freed
+ * memory. */
 static bool probe_kernel(size_t bytes)
 {
     void *space = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -17,8 +17,7 @@
 /* memory_has_room() always returns true for an allocation smaller than this. */
 #define MEMORY_SMALL_BYTES ((size_t)64 << 10)
 
-/* Returns whether `bytes` can be allocated now so that the reserve is still free afterwards. It takes about a
- * microsecond. */
+/* Returns whether `bytes` can be allocated now while leaving the reserve free. The call takes about a microsecond. */
 MUST_CHECK bool memory_has_room(size_t bytes);
 
 /* Returns whether `bytes` can be allocated. By default this function asks the kernel; a test sets another one. */

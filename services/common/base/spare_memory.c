@@ -9,7 +9,7 @@
 /* A waiting block stores this struct in its first bytes. */
 struct waiting {
     struct waiting *next;
-    size_t left; /* bytes of the block that the kernel has not got back yet */
+    size_t left; /* bytes of the block that were not given back to the kernel yet */
 };
 
 static bool waits_for_steps;
@@ -52,7 +52,8 @@ static void free_first(void)
     free(w);
 }
 
-/* Gives the whole pages of the block from `from` on back to the kernel, except the page that holds `w`. */
+/* Gives the whole pages between the offsets `from` and w->left of the block back to the kernel, except the page that
+ * holds `w`. */
 static void give_back(struct waiting *w, size_t from)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), base = (uintptr_t)w;

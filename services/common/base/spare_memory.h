@@ -1,7 +1,7 @@
 /*
  * Gives freed memory back to the kernel. A service keeps freed memory for a while, because the next job needs it again.
  *
- * The kernel takes about 10 ms to take back 60 MiB. In a service, a large block is therefore given back in slices, one
+ * The kernel needs about 10 ms to take back 60 MiB. In a service, a large block is therefore given back in slices, one
  * in each turn of the loop. The waiting blocks are on a global list, because the heap is global too.
  */
 #ifndef FANTAIL_COMMON_BASE_SPARE_MEMORY_H
@@ -21,7 +21,8 @@ void spare_memory_start(void);
 /* Frees all waiting blocks. After this call, spare_memory_free() frees a block immediately. */
 void spare_memory_stop(void);
 
-/* Frees a block of malloc(). After spare_memory_start(), a large block waits for spare_memory_step(). NULL is fine. */
+/* Frees a block from malloc(). After spare_memory_start(), a large block waits for spare_memory_step(). NULL is
+ * fine. */
 void spare_memory_free(void *block);
 /* Returns whether a block waits for spare_memory_step(). */
 bool spare_memory_waits(void);

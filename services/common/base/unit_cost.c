@@ -46,7 +46,7 @@ uint64_t unit_cost_measure(struct unit_cost *c, uint64_t cpu_ns)
 {
     double n = (double)c->n, b = (double)c->bytes, y = (double)(cpu_ns - c->cpu_ns);
     double kept = 1 - DECAY * (n < UNITS_MEASURED ? n : UNITS_MEASURED) / UNITS_MEASURED;
-    /* A measurement of n units has the weight 1 / n, because its error grows with the root of n. */
+    /* A measurement of n units has the weight 1 / n, because its error grows with the square root of n. */
     c->nn = kept * c->nn + n;
     c->nb = kept * c->nb + b;
     c->bb = kept * c->bb + b * b / n;

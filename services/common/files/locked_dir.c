@@ -18,7 +18,7 @@ const char *temporary_base(void)
     return tmp && *tmp ? tmp : "/tmp";
 }
 
-/* Opens and locks a directory of this user. On failure it sets errno and returns -1. EWOULDBLOCK means that a living
+/* Opens and locks a directory of this user. On failure it sets errno and returns -1. EWOULDBLOCK means that a running
  * process has locked the directory. */
 static int lock_dir(int parent, const char *name)
 {
@@ -64,7 +64,7 @@ void locked_dir_remove(struct locked_dir *d)
     *d = (struct locked_dir){.lock_fd = -1};
 }
 
-/* Returns whether a direct subdirectory of `dir` is locked. If so, the owner of the subdirectory still lives, although
+/* Returns whether a direct subdirectory of `dir` is locked. If so, the owner of the subdirectory still runs, although
  * the owner of `dir` has ended. */
 static bool has_living_inside(int dir)
 {

@@ -1,7 +1,7 @@
 /*
  * Makes temporary directories for programs that may be killed. The owner keeps its directory locked (flock) while it
- * lives. The kernel releases the lock when the owner ends, even if it was killed. So a directory without a lock belongs
- * to no living process, and the next program that calls locked_dirs_sweep() removes this directory.
+ * runs. The kernel releases the lock when the owner ends, even if it was killed. So a directory without a lock belongs
+ * to no running process, and the next program that calls locked_dirs_sweep() removes it.
  *
  * The owner first makes the directory and then locks it. If another program sweeps the directory away in between, the
  * owner makes another one.

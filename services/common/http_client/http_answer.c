@@ -60,7 +60,7 @@ static bool read_status(struct http_answer *a, const char *line, size_t len)
     bool fine = len >= 12 && memcmp(line, "HTTP/1.", 7) == 0 && (line[7] == '0' || line[7] == '1') && line[8] == ' ';
     for (size_t i = 9; fine && i < 12; i++) fine = line[i] >= '0' && line[i] <= '9';
     if (!fine || (len > 12 && line[12] != ' ') || line[9] == '0') {
-        a->fault = "the status line is not one of HTTP/1.1";
+        a->fault = "the status line is malformed";
         return false;
     }
     a->status = (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0');

@@ -3,9 +3,9 @@
  * comes in chunks, or ends with the connection. The bytes may come in pieces of any size; the result is the same. Does
  * no I/O.
  *
- * The reader is stricter than the RFC demands of a client, so that an answer has only one meaning: folded lines, a NUL,
- * two lengths, a length beside a transfer coding, and codings other than chunked are faults. A bare LF ends a line,
- * too.
+ * The reader is stricter than the RFC demands of a client, so that an answer has only one meaning. The following are
+ * faults: folded lines, a NUL, two different lengths, a length beside a transfer coding, and codings other than
+ * chunked. A bare LF is accepted as the end of a line.
  *
  * Embedded in its owner. A zeroed struct may be released.
  */

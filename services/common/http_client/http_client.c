@@ -196,7 +196,7 @@ void call_resume(struct http_call *call)
     call->heard_ms = uv_now(c->loop);
     watch_silence(c, silence_end_ms(call));
     CURLcode code = curl_easy_pause(call->easy, CURLPAUSE_CONT);
-    /* Inside curl_easy_pause(), curl passes the bytes that it held back to the callbacks. curl ignores a callback that
+    /* Inside curl_easy_pause(), curl passes to the callbacks the bytes that it has held. curl ignores a callback that
      * refuses these bytes. */
     bool refused =
         code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT; /* the last code: there is no connection yet */

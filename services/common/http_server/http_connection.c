@@ -127,7 +127,7 @@ bool http_connection_free_memory(struct http_connection *c)
     c->memory = NULL;
     if (MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_SUSPENDED)->suspended) return false;
     if ((uintptr_t)memory % (uintptr_t)getpagesize() != 0) return false;
-    if (mincore(memory, LIMIT_CONNECTION_BYTES, pages) < 0) return false; /* partly not ours */
+    if (mincore(memory, LIMIT_CONNECTION_BYTES, pages) < 0) return false; /* a part of it is not mapped */
     if (is_zero(memory, LIMIT_CONNECTION_BYTES)) madvise(memory, LIMIT_CONNECTION_BYTES, MADV_DONTNEED);
     return true;
 }
@@ -176,7 +176,7 @@ static void send_problem(struct http_connection *c, int status, const char *more
     write_first_headers(c, &all);
     buf_addf(&all, "%sCache-Control: no-store\r\nConnection: close\r\n\r\n", more_headers);
     buf_add(&all, body.data, body.len);
-    /* If the socket's send buffer has no room for the answer, the peer does not read, and gets no answer. */
+    /* If the socket's send buffer has no room for the answer, the peer is not reading, and gets no answer. */
     if (http_connection_send(c, all.data, all.len)) http_tls_bye(c);
     buf_release(&body);
     buf_release(&all);

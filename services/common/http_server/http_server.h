@@ -108,11 +108,11 @@ unsigned http_server_open_exchanges(const struct http_server *s);
 /* For a drain: returns whether the kernel still has bytes of answers that peers have not received. Closed connections
  * count too. If the container's network ended now, these bytes would be lost. */
 bool http_server_has_unsent(const struct http_server *s);
-/* Closes the connections that have no open exchange, in a way that loses no request. On each of them it sends an answer
- * without a request (503, Connection: close) and then shuts down the sending side. Bytes that still arrive are read and
- * dropped. A peer that has just sent a request takes the 503 as its answer, and knows that the request was not read.
- * After the drain, call this function repeatedly until it returns true: then all peers have closed, or
- * LIMIT_CLOSE_IDLE_MS is over. */
+/* Closes the connections that have no open exchange, in a way that loses no request. On each of them it sends an
+ * unsolicited answer (503, Connection: close) and then shuts down the sending side. Bytes that still arrive are read
+ * and dropped. A peer that has just sent a request takes the 503 as its answer, and knows that the request was not
+ * read. After the drain, call this function repeatedly until it returns true: then all peers have closed, or
+ * LIMIT_CLOSE_IDLE_MS has passed. */
 MUST_CHECK bool http_server_close_idle(struct http_server *s);
 /* Ends all open exchanges (closed() with HTTP_CLOSED_SHUTDOWN) and frees the server. The loop must keep running until
  * the handles are closed. NULL is fine. */

@@ -45,7 +45,7 @@
  */
 enum http_connection_state {
     HTTP_CONNECTION_OPEN,
-    HTTP_CONNECTION_CLOSE_SENT, /* an answer was sent without a request; our sending side is shut down; bytes are still
+    HTTP_CONNECTION_CLOSE_SENT, /* an unsolicited answer was sent; our sending side is shut down; bytes are still
                                    read */
     HTTP_CONNECTION_CUT,        /* both directions are shut down; the library is about to close the connection */
     HTTP_CONNECTION_STATE_COUNT
@@ -232,8 +232,8 @@ struct http_server {
     unsigned connection_count;
     struct http_connection **by_fd; /* by_fd_size of them */
     size_t by_fd_size;
-    struct http_connection *current; /* the connection that the library last read from or called us for; NULL: that
-                                      *connection is gone */
+    struct http_connection *current; /* the connection that the library last read from or called us for; NULL: it
+                                        is gone */
     uint64_t busy_turns;             /* turns since the daemon last finished its work */
     uint64_t progress_check_ms;      /* when http_progress.c last checked the connections */
     struct http_linger *lingering;   /* closed connections whose sockets are kept open */
@@ -315,8 +315,8 @@ void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **co
 void http_exchange_move(struct http_exchange *x, enum http_stage to);
 /* Call it only inside a callback of libmicrohttpd. */
 void http_exchange_suspend(struct http_exchange *x);
-/* If this turn has lasted long, makes the exchange wait for the server's next turn and returns true; otherwise returns
- * false. */
+/* If this turn has lasted long, and this is not the first call for x in the turn, makes x wait for the server's next
+ * turn and returns true. Otherwise returns false. */
 bool http_exchange_park(struct http_exchange *x);
 /* Resumes the woken exchanges, unless the last call was a moment ago. In that case, gives the server another turn
  * soon. */

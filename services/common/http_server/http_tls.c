@@ -1,6 +1,6 @@
 /*
  * TLS of the server's connections. libmicrohttpd makes the sessions and moves the bytes. This file gives each new
- * session the current credentials, because the library itself would use one certificate as long as it runs. It also
+ * session the current credentials, because the library itself would use one certificate for as long as it runs. It also
  * verifies the client's certificate, and reports failures to the peer and to the log. Bytes that the server writes
  * without the library also pass through the session.
  *

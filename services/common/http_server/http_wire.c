@@ -10,8 +10,8 @@
  *
  * The library also watches each socket for room to send, even if it has nothing to send. On a Unix-domain socket, each
  * read by the peer makes room, and so each answer would wake this service once more. So this file also defines
- * epoll_ctl(). Our epoll_ctl() watches a socket for room only from a send that found too little room until a later send
- * succeeds.
+ * epoll_ctl(). Our epoll_ctl() watches a socket for room only before its first send, and after a send that found too
+ * little room, until a later send succeeds.
  */
 #include <dlfcn.h>
 #include <errno.h>
