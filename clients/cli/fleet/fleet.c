@@ -12,9 +12,9 @@
 
 #define RESTART_MIN_MS      100
 #define RESTART_MAX_MS      5000
-#define STEADY_MS           10000 /* a service that ran for longer is restarted immediately, as after a first failure */
+#define STEADY_MS           10000 /* a service that ran longer is restarted immediately, as after its first failure */
 #define STARTS_BEFORE_READY 3     /* attempts to start a service that has never been ready */
-/* The services of a killed fleet may drain for a while. Its coordinator locks the job store as long as it runs. */
+/* The services of a killed fleet may still be draining. Their coordinator keeps the job store locked until it ends. */
 #define STORE_PATIENCE_MS 10000
 
 bool fleet_fail(struct fleet *f, const char *fmt, ...)
@@ -129,7 +129,7 @@ static void describe_end(int status, char *text, size_t size)
         snprintf(text, size, "ended with status %d", WEXITSTATUS(status));
 }
 
-/* The first restart is immediate, so a single failure costs no waiting time. */
+/* The first restart is immediate, so a single failure causes no wait. */
 static void schedule_restart(struct fleet_service *s, bool steady, uint64_t now)
 {
     s->backoff_ms = steady ? RESTART_MIN_MS : s->backoff_ms * 2;
@@ -147,7 +147,7 @@ static bool service_ended(struct fleet *f, struct fleet_service *s, int status)
     bool at_start = s->process.state != CHILD_READY;
     if (at_start) s->failed_starts++;
     child_service_ended(&s->process);
-    /* A restart cannot fix a usage error. Even options that were good earlier can become wrong, when a file that they
+    /* A restart cannot fix a usage error. Options that were valid at first can become invalid when a file that they
      * name changes. */
     f->wrong_usage = at_start && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_USAGE;
     bool patient = f->has_store && now - f->started_ns < STORE_PATIENCE_MS * NS_PER_MS;

@@ -42,8 +42,8 @@ struct fleet_options {
 /* Starts every process and returns without waiting for them. On failure it returns NULL and writes a sentence to err.
  * Strings are borrowed. */
 MUST_CHECK struct fleet *fleet_start(const struct fleet_options *options, char *err, size_t err_size);
-/* Writes at most FLEET_MAX_POLL_FDS entries to fds and returns how many. If a restart is due before *timeout_ms is
- * over, lowers *timeout_ms to the time until then. */
+/* Writes at most FLEET_MAX_POLL_FDS entries to fds and returns how many. If a restart is due in less than *timeout_ms,
+ * lowers *timeout_ms to the time until the restart. */
 size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms);
 #define FLEET_MAX_POLL_FDS (FLEET_MAX_WORKERS + 1)
 /* Reads ready lines, and reaps and restarts services. Returns false if the fleet cannot be started; fleet_error()

@@ -5,7 +5,7 @@
 #include "cli/base/json_member.h"
 
 /* Returns whether the JSON pointer tells the user more than the text. If the text names the field, the pointer adds
- * nothing, because a user who gave the field as an argument has not seen the document that the pointer refers to. */
+ * nothing: a user who gave the field as an argument has never seen the document that the pointer refers to. */
 static bool says_more(const char *pointer, const char *text)
 {
     const char *slash = strrchr(pointer, '/'), *last = slash ? slash + 1 : pointer;

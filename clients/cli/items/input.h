@@ -2,7 +2,7 @@
  * Standard input, cut at line ends into batches. Each batch becomes the body of one job. The first batches are small,
  * so that the first results come soon. Later batches grow while the input is fast. When the input pauses for
  * INPUT_QUIET_MS, the lines read so far become a batch. A batch has whole lines only, so it can be as large as the
- * largest line (LIMIT_ITEM_BYTES). Of a longer line only the beginning is kept, as a batch with too_long set.
+ * largest line (LIMIT_ITEM_BYTES). If a line is longer, only its beginning is kept, as a batch with too_long set.
  *
  * The input is UTF-8. A byte order mark at its start is dropped, except with INPUT_NULLS, where each byte belongs to an
  * item.

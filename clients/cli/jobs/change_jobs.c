@@ -19,7 +19,7 @@ static const struct option_row rows[] = {
 static const struct option_spec cancel_spec = {
     .program = "fantail cancel",
     .usage = "ID... [--json] [--url URL]",
-    .about = "Cancels jobs. A job that runs ends as cancelled: its processes end within 2 s, its results so far stay,\n"
+    .about = "Cancels jobs. A running job ends as cancelled: its processes end within 2 s, its results are kept,\n"
              "and `fantail redrive` runs the rest. A job that has ended is not changed. The first characters of an ID\n"
              "are enough if no other ID begins with them.",
     .epilogue =

@@ -44,7 +44,7 @@ static uint64_t left_s(const struct wait_config *config, uint64_t now)
     return config->deadline_ns > now ? (config->deadline_ns - now + NS_PER_S - 1) / NS_PER_S : 0;
 }
 
-/* Says once what the job waits for. */
+/* Says what the job waits for, if that has changed since the last call. */
 static void say_waiting(const struct remote_job *j, const char **said)
 {
     const char *words = j->waiting.len ? remote_waiting_words(j->waiting.data, j->waiting.len) : NULL;

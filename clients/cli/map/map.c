@@ -111,8 +111,8 @@ struct map_job *map_run_use_idle(struct map_run *run)
     unanswered_clear(&j->unanswered);
     j->count = 0;
     j->end_seen = j->ends_at_bad = false;
-    /* After a refusal, items that have already run would run a second time. So items that must run only once are
-     * checked before they are sent. */
+    /* If the service refused a job because of a bad item, the items that have already run would run a second time. So
+     * items that must run only once are checked before they are sent. */
     j->checks_items = run->care.twice == CARE_RUNS_ONCE;
     return j;
 }

@@ -120,7 +120,7 @@ static void lost(struct map_run *run, struct map_job *j, enum outage_cause cause
     connection_close(&j->http);
     if (cause != OUTAGE_FULL) tell(run);
     if (cause == OUTAGE_UNREACHED && !is_connecting(run)) {
-        output_flush(&run->output); /* during the lookup, which may take long, a signal kills this program */
+        output_flush(&run->output); /* during the lookup, which may take a long time, a signal kills this program */
         target_look_up_again(&run->target);
     }
     if (cause != OUTAGE_UNREACHED && may_have_run) care_note_loss(&run->care, now);

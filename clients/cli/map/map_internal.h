@@ -1,9 +1,9 @@
 /*
- * One run of `fantail map`. Standard input is cut into batches (input.h). Each batch is one job on the coordinator, and
- * several jobs run at once, so that even endless input needs only bounded memory. run->running lists the jobs in the
- * order of their items. With `--order input`, only the answers of the oldest job are printed. The answers of the other
- * jobs wait in their connections, which stop reading after MAP_HELD_BYTES. The service continues these jobs and keeps
- * their answers.
+ * One run of `fantail map`. Standard input is cut into batches (input.h). Each batch is one job on the coordinator, so
+ * even endless input needs only bounded memory. Several jobs run at once. run->running lists the jobs in the order of
+ * their items. With `--order input`, only the answers of the oldest job are printed. The answers of the other jobs wait
+ * in their connections, which stop reading after MAP_HELD_BYTES. The service continues these jobs and keeps their
+ * answers.
  *
  * The prefix rule: with `--order input`, the answers received so far are always the answers to the first items of the
  * job. If the job's connection is cut, the items without an answer are sent again as a new job. With `--order

@@ -5,7 +5,7 @@
 #define NEW_NS       NS_PER_S /* if the list of tasks has not come after this time, jobs get their usual size */
 #define SMALL_ITEMS  32       /* items of a job while little is known */
 #define SLOTS_FACTOR 2        /* a job has at least this many items for each slot */
-#define JOB_NS       (250 * NS_PER_MS) /* a small job is planned to take this time */
+#define JOB_NS       (250 * NS_PER_MS) /* the planned duration of a small job */
 
 static void move(struct care *c, enum care_state to)
 {
@@ -75,7 +75,7 @@ static void read_answer(struct care *c, struct outage *o, uint64_t now)
     o->accepted = o->accepted || described;
     if (c->twice == CARE_UNKNOWN && described)
         c->twice = facts.idempotent == IDEMPOTENCY_NO ? CARE_RUNS_ONCE : CARE_MAY_RUN_TWICE;
-    /* The service does not tell whether items may run twice, so the run assumes that they must not. */
+    /* The service does not say whether items may run twice, so the run assumes that they must not. */
     if (c->twice == CARE_UNKNOWN && refused && c->gate_closed) c->twice = CARE_RUNS_ONCE;
     if (c->twice != CARE_UNKNOWN && (listed || refused))
         answered(c);

@@ -1,5 +1,5 @@
 /*
- * The care of `fantail map` for items that must not run twice. The jobs of a lost coordinator may be sent again only if
+ * How `fantail map` handles items that must not run twice. The jobs of a lost coordinator may be sent again only if
  * their items may run twice. The list of tasks (GET /v1/tasks) tells whether the items of a task may run twice. A run
  * asks for the list when it begins, because later the coordinator that knows the tasks may be gone. If there was no
  * answer, the run asks again after a loss.

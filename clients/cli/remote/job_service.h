@@ -1,5 +1,5 @@
 /*
- * The coordinator, or the replicas behind one URL, to which the commands for durable jobs send requests, one at a time.
+ * The commands for durable jobs send their requests, one at a time, to a coordinator or to the replicas behind one URL.
  * If the connection is cut, or the service is full or away (429, 503), a request that may be sent twice is sent again,
  * for at most reconnect_s. If the very first connection cannot be made, it is not tried again, because the URL may be
  * wrong.

@@ -1,5 +1,5 @@
-"""A variant of cloudpickle that refuses an open file. cloudpickle itself would send a copy of the file's content, which
-a function would take for the file.
+"""A variant of cloudpickle that refuses an open file. cloudpickle itself would send a copy of the file's content, and
+the function would mistake the copy for the file.
 
 This file imports nothing of the package, because _process.py loads it without the package.
 """

@@ -1,12 +1,12 @@
-"""The background thread of an executor or a pool. It starts the fleet, sends works to the fleet and passes on their
-results.
+"""The background thread of an executor or a pool. It starts the fleet, sends units of work to the fleet and passes on
+their results.
 
     add(), cancel(), close(), terminate()  any thread
     everything else                        the background thread, which alone uses the connections and the fleet
 
-Each process of the fleet has at most one current work, which has its own connection. So the works begin in the order in
-which they were added. A coordinator with several waiting jobs does not guarantee this order. The order matters because
-a call may wait for an earlier call.
+Each process of the fleet has at most one unit of work at a time. Each unit that was sent has its own connection. So the
+units begin in the order in which they were added. A coordinator with several waiting jobs does not guarantee this
+order. The order matters because a call may wait for an earlier call.
 """
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ NEVER_SPLIT = ("coordinator_lost", "function_not_unpicklable")
 
 
 class Source:
-    """A source that makes works when the engine has room for them."""
+    """A source that makes units of work when the engine has room for them."""
 
     def pull(self) -> Optional[Work]:
-        """Returns the next work; None if there are no more."""
+        """Returns the next unit of work; None if there are no more."""
         raise NotImplementedError
 
     def fail(self, error: BaseException) -> None:
@@ -49,7 +49,7 @@ class Source:
 
 class State(enum.Enum):
     OPEN = "open"
-    CLOSING = "closing"  # the engine ends when all works are settled
+    CLOSING = "closing"  # the engine ends when all units of work are settled
     ENDING = "ending"  # the engine ends immediately
     ENDED = "ended"
 
@@ -101,13 +101,13 @@ class Engine:
         self._wake()
 
     def cancel(self, work: Work) -> None:
-        """Stops the process of a current work. The engine then calls neither finish() nor fail()."""
+        """Stops the process that runs this unit of work. The engine then calls neither finish() nor fail()."""
         with self._lock:
             self._unwanted.add(work)
         self._wake()
 
     def take_pending(self) -> "list[Union[Work, Source]]":
-        """Removes and returns the works that have not begun."""
+        """Removes and returns the units of work that have not begun."""
         with self._lock:
             taken = list(self._queue)
             self._queue.clear()
@@ -285,8 +285,8 @@ class Engine:
                 self._settle(work, answer)
 
     def _lost(self, work: Work) -> None:
-        """Sends the work again after a pause, because the coordinator was lost or is restarting. After several losses,
-        fails the work."""
+        """Sends the unit of work again after a pause, because the coordinator was lost or is restarting. After several
+        losses, fails the unit."""
         work.losses += 1
         if work.losses > MOST_LOSSES:
             error = ItemError("coordinator_lost", "the coordinator was lost several times before the answer",
@@ -310,7 +310,7 @@ class Engine:
         self._guard(lambda: work.finish(outcomes))
 
     def _failed(self, work: Work, error: BaseException) -> None:
-        """If the calls of a batch failed together, runs the calls again in smaller works, to find the call at fault."""
+        """If the calls of a batch failed together, runs the calls again in smaller units, to find the call at fault."""
         if isinstance(error, ItemError):
             error.attempts += work.attempts - 1
         may_split = not isinstance(error, FleetError) and getattr(error, "name", "") not in NEVER_SPLIT

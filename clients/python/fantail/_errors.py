@@ -33,7 +33,7 @@ class ItemError(FantailError):
                This package adds: "exited" (the function called sys.exit()), "result_not_picklable",
                "exception_not_picklable", "function_not_unpicklable" and "call_not_unpicklable" (the process cannot
                rebuild the function, or an argument), "result_not_unpicklable" (this process cannot rebuild the
-               result), "refused" (the fleet does not take the call) and "coordinator_lost"
+               result), "refused" (the fleet does not accept the call) and "coordinator_lost"
     cause      one sentence
     signal     the number of the signal that killed the process, or None
     exit_code  the exit status of the process, or None

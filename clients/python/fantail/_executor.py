@@ -121,12 +121,12 @@ def function_for(engine: Engine, function: Callable[..., Any]) -> Function:
 
 
 class Executor(concurrent.futures.Executor):
-    """Runs calls on a private fleet of this machine. The fleet starts immediately, and ends with this object or its
+    """Runs calls on a private fleet on this machine. The fleet starts immediately, and ends with this object or its
     process.
 
     max_workers          number of processes; the default is the number of processors that this process may use
     initializer          is called with initargs in each process before its first call
-    max_tasks_per_child  a process is replaced after this number of calls (of map: chunks)
+    max_tasks_per_child  a process is replaced after this number of calls (for map: of chunks)
     item_timeout_s       a call that runs longer fails with an ItemError named "timed_out"
 
     A call whose process dies fails with an ItemError. The other calls are answered. If a call of a map kills its

@@ -41,7 +41,7 @@ def find_program() -> str:
 
 
 class Fleet:
-    """Any thread may make the object. start() must run in a thread that lives as long as the fleet."""
+    """Any thread may create the object. start() must run in a thread that lives as long as the fleet."""
 
     def __init__(self, slots: int, initializer: Optional[bytes], calls_per_process: Optional[int]) -> None:
         self.slots = slots

@@ -75,7 +75,7 @@ class HttpReader:
             chunked = "chunked" in fields.get("transfer-encoding", "").lower()
             self._length = None if chunked else int(fields.get("content-length", "0"))
         except (IndexError, ValueError):
-            raise BrokenAnswer(f"no answer of HTTP: {lines[0][:80]!r}") from None
+            raise BrokenAnswer(f"not an HTTP answer: {lines[0][:80]!r}") from None
         self._head = HttpAnswer(status, fields.get("connection", "").lower() != "close", b"")
         return True
 

@@ -1,4 +1,4 @@
-"""The works of the engine. A work is one call from submit(), or a batch of calls of a map."""
+"""The units of work of the engine. A unit is one call from submit(), or a batch of calls of a map."""
 from __future__ import annotations
 
 import math
@@ -41,7 +41,7 @@ class Work:
         return True
 
     def root(self) -> "Work":
-        """Returns the work of which this work is a part, or itself."""
+        """Returns the unit that was originally added: this unit, or the one that it was split from."""
         return self
 
     def finish(self, outcomes: "Outcomes") -> None:
@@ -63,8 +63,8 @@ class Work:
         return payload
 
     def split(self) -> "list[Work]":
-        """Returns the same calls in smaller works, after a process died while it ran them. The smaller works give their
-        results to this object. A batch is split twice: first into about sqrt(n) works of about sqrt(n) calls, and then
+        """Returns the same calls in smaller units, after a process died while it ran them. The smaller units give their
+        results to this object. A batch is split twice: first into about sqrt(n) units of about sqrt(n) calls, and then
         into single calls."""
         calls = len(self.calls)
         size = 1 if calls <= SPLIT_TO_ONE else math.isqrt(calls)
@@ -92,7 +92,7 @@ class Outcomes:
 
 
 class _Whole:
-    """The results of a work whose calls were split."""
+    """The results of a unit of work that was split."""
 
     def __init__(self, work: Work) -> None:
         self.work = work
