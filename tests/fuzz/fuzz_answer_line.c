@@ -14,7 +14,7 @@ static void check_line(const char *line, size_t len)
 {
     size_t fault;
     const char *error;
-    if (!json_valid(line, len, &fault, &error)) BUG("reported a line that is no JSON: %s", error);
+    if (!json_valid(line, len, &fault, &error)) BUG("reported a line that is not JSON: %s", error);
 }
 
 static void on_values(void *data, uint64_t n, const char *lines, size_t len)
@@ -97,7 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     struct tally whole = {0}, bytes = {0};
     bool whole_ok = read_answer(text, size, size + 1, &whole), bytes_ok = read_answer(text, size, 1, &bytes);
-    if (whole_ok != bytes_ok || memcmp(&whole, &bytes, sizeof whole) != 0) BUG("cut differently, read differently");
+    if (whole_ok != bytes_ok || memcmp(&whole, &bytes, sizeof whole) != 0) BUG("the result depends on the cuts");
     free(text);
     return 0;
 }

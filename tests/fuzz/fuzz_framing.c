@@ -10,7 +10,7 @@
 
 static void check_piece(const struct http_framing *f, size_t len, size_t kept, size_t whole)
 {
-    if (kept > len || whole > kept) BUG("%zu of %zu bytes are whole, of a piece of %zu", whole, kept, len);
+    if (kept > len || whole > kept) BUG("%zu whole bytes, %zu kept bytes, a piece of %zu bytes", whole, kept, len);
     if (http_framing_is_faulty(f) != (f->status != 0) || (f->status != 0) != (f->fault != NULL))
         BUG("a fault without a status or a reason");
 }
@@ -36,7 +36,7 @@ static void assert_same(const struct http_framing *a, const struct buf *x, const
 {
     if (a->state != b->state || a->status != b->status || a->messages != b->messages || a->heads != b->heads)
         BUG("read differently: states %d and %d", a->state, b->state);
-    if (x->len != y->len || (x->len && memcmp(x->data, y->data, x->len) != 0)) BUG("passed differently");
+    if (x->len != y->len || (x->len && memcmp(x->data, y->data, x->len) != 0)) BUG("other bytes were forwarded");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -49,9 +49,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     assert_same(&once, &a, &bytes, &b);
     assert_same(&once, &a, &pieces, &c);
     read_all(&again, a.data ? a.data : "", a.len, a.len, &d);
-    if (http_framing_is_faulty(&again)) BUG("passed a fault: %s", again.fault);
-    if (again.messages != once.messages || again.heads != once.heads) BUG("read again, it has other messages");
-    if (d.len != a.len || (a.len && memcmp(a.data, d.data, a.len) != 0)) BUG("read again, it passes other bytes");
+    if (http_framing_is_faulty(&again)) BUG("forwarded a fault: %s", again.fault);
+    if (again.messages != once.messages || again.heads != once.heads) BUG("the forwarded bytes have other messages");
+    if (d.len != a.len || (a.len && memcmp(a.data, d.data, a.len) != 0)) BUG("reading them again changes the bytes");
     buf_release(&a), buf_release(&b), buf_release(&c), buf_release(&d);
     return 0;
 }

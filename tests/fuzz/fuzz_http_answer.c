@@ -28,7 +28,7 @@ static void read_all(const char *data, size_t size, size_t piece, bool to_head, 
         left = n;
         while ((got = http_answer_next(&a, &from, &left, &part, &len)) == HTTP_ANSWER_LINE || got == HTTP_ANSWER_BODY)
             note(out, got, part, len);
-        if (from + left != copy + n) BUG("it took %zd bytes of %zu", from - copy, n);
+        if (from + left != copy + n) BUG("consumed %zd bytes of %zu", from - copy, n);
         if (got == HTTP_ANSWER_NONE && left > 0) BUG("%zu bytes were left", left);
         free(copy);
     }

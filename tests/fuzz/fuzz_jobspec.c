@@ -10,14 +10,14 @@ static void check_error(const struct jobspec_error *err)
     if (err->status != 400 && err->status != 404) BUG("status %d", err->status);
     if (!err->detail[0]) BUG("no detail");
     if (!memchr(err->pointer, 0, sizeof err->pointer) || !memchr(err->detail, 0, sizeof err->detail))
-        BUG("an error without its end");
+        BUG("an error text without a NUL");
 }
 
 static void check_spec(const struct jobspec *spec)
 {
     if (spec->task_count == 0 || spec->task_count > PIPELINE_TASKS_MAX) BUG("%zu tasks", spec->task_count);
     if (spec->max_concurrency < 0 || spec->chunk_size < 0 || spec->retry.max_attempts < 1 || spec->deadline_s < 0)
-        BUG("an option out of its bounds");
+        BUG("an option is out of bounds");
     if (spec->source != SOURCE_RANGE && spec->source != SOURCE_SPANS) return;
     if (spec->generated_count > LIMIT_ITEMS) BUG("too many generated items");
     struct buf items = {.cap = 1 << 16};

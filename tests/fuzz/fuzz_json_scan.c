@@ -1,5 +1,5 @@
-/* Fuzzes the JSON scanner. It must give the same result for the whole input, for the input in pieces, and by a fast
- * path. */
+/* Fuzzes the JSON scanner. It must give the same result for the whole input and for the input in pieces, and the fast
+ * functions must agree with it. */
 #include "common/json/json_scan.h"
 #include "fuzz/fuzz_pieces.h"
 
@@ -34,14 +34,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if (!valid && (piece_offset != offset || !error)) BUG("faults at %zu and %zu", offset, piece_offset);
 
     size_t value = json_value_length(data, len);
-    if (value > len || (value && !json_valid(data, value, &offset, &error))) BUG("a value that is none");
+    if (value > len || (value && !json_valid(data, value, &offset, &error))) BUG("found a value that is not valid");
     if (valid && len && !strchr(" \t\r\n", data[0]) && !value) BUG("a value was not found");
 
     size_t text = json_text_length(data, len);
     char *string = xmalloc(text + 2);
     memcpy(string + 1, data, text);
     string[0] = string[text + 1] = '"';
-    if (text > len || !json_valid(string, text + 2, &offset, &error)) BUG("text that cannot stand in a string");
+    if (text > len || !json_valid(string, text + 2, &offset, &error)) BUG("text that is not valid in a string");
     free(string);
     free(data);
     return 0;

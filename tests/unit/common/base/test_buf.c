@@ -139,7 +139,7 @@ Test(buf, a_guess_is_used_for_what_is_long_and_given_back)
     cr_assert_eq(b.alloc, 200000);
     cr_assert(buf_add(&b, bytes, sizeof bytes));
     buf_expect(&b, sizeof bytes, 2000000);
-    cr_assert_eq(b.alloc, 200000, "there is room");
+    cr_assert_eq(b.alloc, 200000, "there is already enough room");
     buf_trim(&b);
     cr_assert_lt(b.alloc, sizeof bytes + 1000);
     char *data = b.data;
@@ -147,7 +147,7 @@ Test(buf, a_guess_is_used_for_what_is_long_and_given_back)
     cr_assert_eq(b.data, data, "appending a short line does not move a long one");
     b.len = sizeof bytes;
     buf_expect(&b, 1000, 2000000);
-    cr_assert_eq(b.alloc, 1000000, "a guess beyond the cap");
+    cr_assert_eq(b.alloc, 1000000, "no more than the cap is reserved");
     cr_assert_eq(b.len, sizeof bytes);
     buf_release(&b);
     assert_no_leaks();

@@ -168,7 +168,7 @@ Test(http_server, a_file_that_a_killed_process_left_is_replaced_and_any_other_is
     close(killed);
     start_on_file();
     struct http_server_options second = {.host = socket_host, .routes = routes};
-    cr_assert_null(http_server_start(&loop, &second, err, sizeof err), "one lives");
+    cr_assert_null(http_server_start(&loop, &second, err, sizeof err), "another server uses the file");
     cr_assert(strstr(err, path) && strstr(err, "in use"), "%s", err);
     assert_exchange("GET / HTTP/1.1\r\n" HOST "\r\n", "200", "hello");
     stop();

@@ -186,7 +186,7 @@ Test(turn, the_loop_sleeps_unless_a_step_is_awake)
     turn_stay_awake(&b.step, true);
     cr_assert_eq(uv_backend_timeout(&loop), 0);
     turn_stay_awake(&a.step, false);
-    cr_assert_eq(uv_backend_timeout(&loop), 0, "one is still awake");
+    cr_assert_eq(uv_backend_timeout(&loop), 0, "the other step is still awake");
     turn_remove(&b.step);
     cr_assert_eq(uv_backend_timeout(&loop), -1, "a removed step does not keep the loop awake");
     turn_remove(&a.step);
@@ -201,7 +201,7 @@ Test(turn, the_loop_ends_unless_a_step_keeps_it)
     add(&b);
     uv_unref((uv_handle_t *)&keeper);
     turn_stay_awake(&a.step, true);
-    cr_assert_not(uv_loop_alive(&loop), "awake is not alive");
+    cr_assert_not(uv_loop_alive(&loop), "a step that is awake does not keep the loop alive");
     turn_keep_loop(&a.step, true);
     turn_keep_loop(&a.step, true);
     turn_keep_loop(&b.step, true);
@@ -211,7 +211,7 @@ Test(turn, the_loop_ends_unless_a_step_keeps_it)
     cr_assert_not(uv_loop_alive(&loop), "a removed step does not keep the loop alive");
     turn_keep_loop(&b.step, true);
     turn_stay_awake(&b.step, true);
-    cr_assert_not(uv_loop_alive(&loop), "and no call makes it do so");
+    cr_assert_not(uv_loop_alive(&loop), "no call makes a removed step keep the loop alive");
     turn_remove(&a.step);
     close_loop();
 }

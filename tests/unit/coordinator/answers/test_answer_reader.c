@@ -18,7 +18,7 @@ static void on_values(void *data, uint64_t n, const char *lines, size_t len)
     buf_add(&s->text, lines, len);
 }
 
-/* Accepts every second one. */
+/* Takes over the memory of every second line that comes in several pieces. */
 static void on_value(void *data, struct buf *line)
 {
     on_values(data, 1, line->data, line->len);

@@ -135,7 +135,7 @@ Test(fold, a_full_disk_is_named)
     enum fold_status status = FOLD_OK;
     begin(&s, REDUCE_COUNT, "/nowhere/at/all");
     for (uint64_t i = 0; i < 100000 && status == FOLD_OK; i++) {
-        put(&s, i, i % 2 ? crashed : lost); /* alike, they would be one */
+        put(&s, i, i % 2 ? crashed : lost); /* equal errors would be kept as one */
         status = fold_advance(&s.fold, UINT64_MAX);
     }
     cr_assert_eq(status, FOLD_DISK_FAILED);

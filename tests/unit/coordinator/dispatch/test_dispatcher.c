@@ -321,7 +321,7 @@ Test(dispatcher, a_worker_that_rejects_the_token_is_probed_with_a_call_that_need
     cr_assert_str_eq(last_call()->options.method, "GET");
     call_end(last_call(), HTTP_CALL_OK, 200, false);
     scheduler_timing_run(&p.turn);
-    cr_assert_str_eq(last_call()->url, "http://worker:8081" PATH_TASKS "/echo", "it gets the chunk again");
+    cr_assert_str_eq(last_call()->url, "http://worker:8081" PATH_TASKS "/echo", "the worker gets the chunk again");
     post_over(&p);
 }
 
@@ -347,9 +347,9 @@ Test(dispatcher, a_worker_that_lacks_a_task_is_asked_for_its_tasks_and_gets_it_w
         call_head(call, status);
         call_end(call, HTTP_CALL_OK, status, false);
         scheduler_timing_run(&p.turn);
-        cr_assert_eq(fake_calls_n, before, "neither the chunk again, nor a question at once");
+        cr_assert_eq(fake_calls_n, before, "neither the chunk nor a question is sent at once");
         expect_asked(&p, before, "{\"tasks\":[{\"name\":\"other\"},{\"name\":\"echo\",\"error\":\"no\"}]}");
-        cr_assert_eq(fake_calls_n, before + 1, "it still lacks the task");
+        cr_assert_eq(fake_calls_n, before + 1, "the worker still lacks the task");
         survey_ask(&p.fleet.survey, ((struct worker_endpoint *)p.fleet.endpoints.list->owner)->survey, 0);
         expect_asked(&p, before + 1, "{\"tasks\":[{\"name\":\"echo\",\"slots\":2}]}");
         cr_assert_str_eq(last_call()->url, "http://worker:8081" PATH_TASKS "/echo");
@@ -371,7 +371,7 @@ Test(dispatcher, another_worker_at_an_address_is_asked_for_its_tasks)
     unsigned before = fake_calls_n;
     set_worker(call, "w1");
     call_head(call, 200);
-    cr_assert_eq(fake_calls_n, before, "the first one was asked already");
+    cr_assert_eq(fake_calls_n, before, "the first worker was already asked");
     call_end(call, HTTP_CALL_OK, 429, false);
     while (fake_calls_n == before) uv_run(&p.loop, UV_RUN_ONCE);
     call = last_call();
@@ -416,7 +416,7 @@ Test(dispatcher, an_item_is_sent_again_after_a_loss_unless_its_task_says_it_is_n
         call_end(call, HTTP_CALL_LOST, 0, false);
         scheduler_timing_run(&p.turn);
         bool failed = jobs_next(&p.jobs, NULL)->state == JOB_ENDED;
-        cr_assert_eq(failed, cases[i].want == IDEMPOTENCY_NO, "%s: it is sent again after a loss", cases[i].says);
+        cr_assert_eq(failed, cases[i].want == IDEMPOTENCY_NO, "%s: sends the chunk again after a loss", cases[i].says);
         post_over(&p);
     }
 }

@@ -135,7 +135,7 @@ Test(durable_drain, a_job_is_handed_back_with_its_answers_and_goes_on_after_the_
     stage_answer(&b.replica.stage, 3);
     durable_drain(&b.replica.durable);
     bench_pass(&b, 1000);
-    cr_assert(!durable_is_idle(&b.replica.durable), "it does not wait for what is in flight");
+    cr_assert(!durable_is_idle(&b.replica.durable), "the drain does not wait for the items in flight");
     stage_answer(&b.replica.stage, 1);
     bench_pass(&b, 2000);
     cr_assert(durable_is_idle(&b.replica.durable));
@@ -230,7 +230,7 @@ Test(durable_drain, a_drain_gives_up_when_the_lease_ends_while_the_store_is_away
     b.store->away = true;
     durable_drain(&b.replica.durable);
     bench_pass(&b, 5000);
-    cr_assert(!durable_is_idle(&b.replica.durable), "the store may come back");
+    cr_assert(!durable_is_idle(&b.replica.durable), "the drain waits, because the store may come back");
     bench_pass(&b, 6000);
     cr_assert(durable_is_idle(&b.replica.durable));
     cr_assert_eq(b.replica.stage.jobs.count, 0);

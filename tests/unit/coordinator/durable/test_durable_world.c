@@ -325,7 +325,7 @@ static void check_result(const struct fake_job *j, const struct recorded *all)
 {
     struct buf wanted = {0};
     if (!strstr(j->job.options, "reduce")) return;
-    if (j->job.state == STORED_CANCELLED && !j->job.result) return; /* nobody ran it when it was cancelled */
+    if (j->job.state == STORED_CANCELLED && !j->job.result) return; /* it was cancelled while no coordinator ran it */
     cr_assert_not_null(j->job.result, "job %s has no result", j->job.id);
     for (size_t i = 0; i < ITEMS_MAX; i++) {
         if (!all->lines[i] || strncmp(all->lines[i], "{\"value\":\"", 10) != 0) continue;

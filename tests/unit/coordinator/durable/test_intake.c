@@ -33,7 +33,7 @@ Test(intake, a_client_that_waits_is_given_away_after_the_commit)
         intake_start(&b);
         post_body(&b, &x, JOB);
         for (int step = 0; step < 2; step++) cr_assert(fake_store_step(b.store));
-        cr_assert_null(b.replica.waiting, "given away before the commit");
+        cr_assert_null(b.replica.waiting, "the exchange was handed over before the commit");
         cr_assert_eq(x.status, 0);
         fake_store_run(b.store);
         cr_assert_eq(x.status, i < 2 ? 0 : 202);
@@ -367,7 +367,8 @@ Test(intake, uploads_share_the_memory_for_items_and_go_on)
     cr_assert_gt(memory->used, MIB);
     for (unsigned i = 0; i < N; i++) {
         fake_store_run(b.store);
-        while (exchange_send(&x[i], "7\n", 2) == 0) cr_assert(fake_store_step(b.store), "it waits for nothing");
+        while (exchange_send(&x[i], "7\n", 2) == 0)
+            cr_assert(fake_store_step(b.store), "the upload waits, but no store call is left");
         exchange_end_body(&x[i]);
     }
     fake_store_run(b.store);

@@ -105,7 +105,7 @@ static void post_and_lose(struct bench *b, struct http_exchange *x)
     b->store->faults[STORE_ACCEPT] = (struct fake_fault){.status = STORE_AWAY, .times = 1, .lost = true};
     post_body(b, x, JOB);
     while (b->store->calls[STORE_ACCEPT] == 0) cr_assert(fake_store_step(b->store));
-    cr_assert_eq(x->status, 0, "nobody knows yet");
+    cr_assert_eq(x->status, 0, "the outcome is not known yet");
 }
 
 Test(intake_key, an_acceptance_whose_reply_is_lost_is_found_and_answered)

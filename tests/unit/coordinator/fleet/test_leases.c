@@ -88,7 +88,7 @@ Test(leases, a_goodbye_bars_the_address_until_somebody_registers_there)
     cr_assert_not(leases_bar(&l, "10.0.0.1:1"));
     cr_assert_eq(l.held, 1);
     cr_assert_eq(leave(&l, "b", "10.0.0.1:1", 5), LEASE_LEFT);
-    cr_assert_eq(pass(&l, 5, (LEASES_BAR_S + 1) * SECOND), 0, "a bar that is lifted is no lease that has run out");
+    cr_assert_eq(pass(&l, 5, (LEASES_BAR_S + 1) * SECOND), 0, "a lifted bar does not count as an ended lease");
     cr_assert_not(leases_bar(&l, "10.0.0.1:1"));
     cr_assert_eq(l.by_address.n, 0);
     leases_release(&l);

@@ -31,7 +31,7 @@ Test(registration, the_peers_address_is_used_unless_the_body_has_one)
     cr_assert(take("{\"worker\":\"w\",\"port\":1,\"address\":\"fd00:0:0::0007\"}", "10.0.0.7"));
     cr_assert_str_eq(r.address, "[fd00::7]:1");
     cr_assert(take("{\"worker\":\"w\",\"port\":1,\"address\":\"127.0.0.1\"}", NULL),
-              "a socket file is of this machine");
+              "a peer at a socket file is on this machine");
     cr_assert_str_eq(r.address, "127.0.0.1:1");
 }
 

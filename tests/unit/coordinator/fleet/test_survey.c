@@ -18,7 +18,7 @@ struct fleet {
     unsigned n, said;
     const struct task_list *has; /* the tasks of the worker that reported last */
     uint64_t worker_id;
-    unsigned answered; /* questions */
+    unsigned answered; /* how many questions were answered */
     bool ok;
     const char *wants; /* the task that a question is about; NULL: the question waits for all workers */
 };
@@ -191,7 +191,7 @@ Test(survey, those_of_a_period_are_asked_together_and_not_before_it_is_over)
     uint64_t first[8] = {0};
     unsigned different = 0;
     for (unsigned i = 0; i < f.n; i++) answer(i, A);
-    cr_assert_eq(fake_calls_n, 50, "none is asked again at once");
+    cr_assert_eq(fake_calls_n, 50, "no worker is asked again at once");
     for (unsigned i = 1; i <= f.survey.due.n; i++) {
         uint64_t at = f.survey.due.nodes[i]->key;
         unsigned k = 0;
@@ -201,7 +201,7 @@ Test(survey, those_of_a_period_are_asked_together_and_not_before_it_is_over)
         cr_assert_lt(k, ARRAY_SIZE(first));
         if (k == different) first[different++] = at;
     }
-    cr_assert_gt(different, 2, "they are spread over the period");
+    cr_assert_gt(different, 2, "the next requests are spread over the period");
     fleet_over(&f);
 }
 
@@ -213,7 +213,7 @@ Test(survey, only_so_many_are_asked_at_the_same_time)
     survey_remove(&f.survey, f.w[0]);
     f.w[0] = NULL;
     uv_run(&f.loop, UV_RUN_NOWAIT);
-    cr_assert_eq(f.survey.asking, 64, "another one has its place");
+    cr_assert_eq(f.survey.asking, 64, "another worker is asked in its place");
     fleet_over(&f);
 }
 
@@ -222,12 +222,12 @@ Test(survey, a_question_waits_for_all_that_were_not_asked_just_now)
     struct fleet f;
     fleet_init(&f, 2);
     question(&f);
-    cr_assert_eq(fake_calls_n, 2, "they are asked already");
+    cr_assert_eq(fake_calls_n, 2, "both workers are already being asked");
     answer(0, A);
     cr_assert_eq(f.answered, 0);
     call_end(fake_calls[1], HTTP_CALL_NOT_CONNECTED, 0, false);
     cr_assert_eq(f.answered, 1);
-    cr_assert(f.ok, "one could be reached");
+    cr_assert(f.ok, "one worker could be reached");
     fleet_over(&f);
 }
 
@@ -278,7 +278,7 @@ Test(survey, a_question_is_answered_after_a_while_though_a_worker_is_silent)
     fleet_init(&f, 1);
     question(&f);
     while (f.answered == 0) uv_run(&f.loop, UV_RUN_ONCE);
-    cr_assert_not(f.ok, "none was reached");
+    cr_assert_not(f.ok, "no worker was reached");
     fleet_over(&f);
 }
 

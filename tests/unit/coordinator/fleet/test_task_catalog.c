@@ -98,8 +98,7 @@ Test(task_catalog, a_task_that_some_workers_cannot_run_says_on_how_many_and_why)
     expect_document(&s, "{\"workers\":3,\"tasks\":[{\"name\":\"a\",\"idempotent\":null,\"workers\":1,\"slots\":2,"
                         "\"broken\":{\"workers\":2,\"error\":\"no disk\"}}]}\n");
     leave(&s, 2);
-    cr_assert_not(catalog_find(&s.catalog, "a")->runs,
-                  "a worker that went away does not count against one that is there");
+    cr_assert_not(catalog_find(&s.catalog, "a")->runs, "the task list of a worker that has left does not count");
     set_over(&s);
 }
 

@@ -76,7 +76,7 @@ Test(job, a_client_that_goes_in_the_middle_of_its_upload_ends_what_runs)
     cr_assert_eq(stage_job(&s)->state, JOB_RUNNING);
     cr_assert_gt(s.out_n, 0);
     exchange_close(&x, HTTP_CLOSED_HANG_UP);
-    cr_assert_eq(s.jobs.count, 1, "until the scheduler has ended it");
+    cr_assert_eq(s.jobs.count, 1, "the job stays until the scheduler has ended it");
     stage_run(&s);
     cr_assert_eq(s.out_n, 0);
     cr_assert_gt(s.cut_offs, 0);

@@ -36,9 +36,9 @@ Test(jobs, an_idle_coordinator_returns_more_memory_than_one_that_may_get_the_nex
     run_a_job(&s);
     uint64_t now = now_ns();
     jobs_tick(&s.jobs, now);
-    cr_assert_eq(trims, 0, "the next job may need it");
+    cr_assert_eq(trims, 0, "the next job may need the freed memory");
     jobs_tick(&s.jobs, now + 6 * NS_PER_S);
-    cr_assert_eq(trims, 1, "nobody needs it");
+    cr_assert_eq(trims, 1, "no job needs the freed memory");
     jobs_tick(&s.jobs, now + 60 * NS_PER_S);
     cr_assert_eq(trims, 1, "nothing was freed since then");
     stage_over(&s);

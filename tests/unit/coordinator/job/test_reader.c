@@ -305,13 +305,13 @@ Test(reader, a_second_reader_gets_every_answer_too)
     http_exchange_accept(&second, &second_ops, r);
     reader_open(r, &second_source);
     cr_assert_not(exchange_pull(&second, 7));
-    cr_assert_str_eq(buf_cstr(&second.answer), buf_cstr(&first.answer), "it begins with the first answer");
+    cr_assert_str_eq(buf_cstr(&second.answer), buf_cstr(&first.answer), "the second reader begins at the first answer");
     first.wakes = second.wakes = 0;
     stage_answer_all(&s);
-    cr_assert(first.wakes > 0 && second.wakes > 0, "both hear of new answers");
+    cr_assert(first.wakes > 0 && second.wakes > 0, "both readers are woken for new answers");
     cr_assert(exchange_pull(&first, 4096));
     exchange_close(&first, HTTP_CLOSED_DONE);
-    cr_assert_eq(s.jobs.count, 1, "the second has not read all");
+    cr_assert_eq(s.jobs.count, 1, "the second reader has not read everything");
     cr_assert(exchange_pull(&second, 7));
     cr_assert_eq(strncmp(after_start(&second, j->id), both, sizeof both - 1), 0, "%s", second.answer.data);
     exchange_close(&second, HTTP_CLOSED_DONE);

@@ -61,7 +61,7 @@ Test(store_postgres, one_coordinator_at_a_time_has_a_job)
     shop_open(&a);
     open_another(&b, &a);
     shop_submit(&a, shop_id(1), 0);
-    cr_assert_eq(shop_claim(&b, id), 1, "it need not be the one that took the job in");
+    cr_assert_eq(shop_claim(&b, id), 1, "another coordinator may claim the job");
     cr_assert_eq(shop_claim(&a, NULL), 0);
     cr_assert_eq(shop_do(&b, STORE_HAND_BACK, id, 1), STORE_OK);
     cr_assert_eq(shop_claim_for(&a, NULL, 0), 2, "a lease that ends at once");
@@ -225,7 +225,7 @@ Test(store_postgres, a_coordinator_of_the_last_version_runs_only_jobs_that_it_ca
     shop_ok(&s, c);
     cr_assert_eq(ask(&s, OLD_CLAIM), 1);
     ask(&s, OLD_END);
-    cr_assert_eq(ask(&s, "SELECT count(*) FROM fantail.notice WHERE due_ms = 7"), 1, "it ends with a notice");
+    cr_assert_eq(ask(&s, "SELECT count(*) FROM fantail.notice WHERE due_ms = 7"), 1, "the job's end makes a notice");
 
     shop_ok(&s, shop_new_job(&s, shop_id(2), NULL));
     shop_ok(&s, shop_block(&s, shop_id(2), 0, BLOCK_ITEMS, 0, 2, "1\n2\n"));
@@ -238,7 +238,7 @@ Test(store_postgres, a_coordinator_of_the_last_version_runs_only_jobs_that_it_ca
     c->knows = 1;
     shop_ok(&s, c);
     cr_assert_eq(shop_do(&s, STORE_HAND_BACK, shop_id(2), 1), STORE_OK);
-    cr_assert_eq(ask(&s, OLD_CLAIM), 0, "also after a newer one has claimed it");
+    cr_assert_eq(ask(&s, OLD_CLAIM), 0, "even after a newer coordinator has claimed the job");
     shop_release(&s);
     assert_no_leaks();
 }
@@ -252,7 +252,7 @@ Test(store_postgres, a_schema_that_is_too_new_is_refused_by_its_number)
     shop_close(&s);
     ask(&s, "UPDATE fantail.schema_version SET version = 9, oldest = 1");
     shop_open(&s);
-    cr_assert_eq(shop_state(&s, shop_id(1)), STORED_PENDING, "this version can still work with it");
+    cr_assert_eq(shop_state(&s, shop_id(1)), STORED_PENDING, "this version can still use the newer schema");
     shop_close(&s);
     ask(&s, "UPDATE fantail.schema_version SET version = 9, oldest = 8");
     shop_open(&s);
@@ -295,7 +295,7 @@ Test(store_postgres, the_upload_of_a_dead_coordinator_keeps_no_key)
     shop_ok(&b, shop_block(&b, shop_id(2), 0, BLOCK_ITEMS, 0, 1, "1\n"));
     shop_close(&b);
     struct store_call *c = shop_new_job(&a, shop_id(3), "key");
-    cr_assert_eq(shop_run(&a, c), STORE_EXISTS, "it may live");
+    cr_assert_eq(shop_run(&a, c), STORE_EXISTS, "the coordinator that has the key may still live");
     ask(&a, "UPDATE fantail.coordinator SET seen_ms = seen_ms - 3600000"
             " WHERE id = (SELECT holder FROM fantail.job LIMIT 1)");
     cr_assert_eq(shop_run(&a, c), STORE_OK, "%s", c->error);

@@ -62,7 +62,7 @@ Test(block_cache, the_block_that_is_needed_last_is_dropped_first)
     cr_assert(block_cache_has_room(&c, 160, 60));
     cr_assert_not(block_cache_has_room(&c, 201, 60));
     add(&c, 5, 10, 160, 1, 60);
-    cr_assert(block_cache_find(&c, 1), "it is being read");
+    cr_assert(block_cache_find(&c, 1), "block 1 is being read");
     cr_assert_null(block_cache_find(&c, 4));
     add(&c, 6, 1000, 500, 1, 60);
     cr_assert_eq(c.count, 2, "a large block takes the room of all but the one that is being read");

@@ -47,7 +47,7 @@ Test(results_gate, many_clients_read_a_few_blocks_at_a_time)
     cr_assert(fake_store_step(d.store));
     unsigned woken = 0;
     for (unsigned i = 8; i < READERS - 1; i++) woken += x[i].wakes > 0;
-    cr_assert_geq(woken, 1, "the next one goes on");
+    cr_assert_geq(woken, 1, "the next reader goes on");
     finish_readers(&d, x);
     desk_over(&d);
 }

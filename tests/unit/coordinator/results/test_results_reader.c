@@ -195,7 +195,7 @@ Test(results_reader, the_store_is_asked_regularly_and_not_all_the_time)
     }
     tick(&d, 900 * NS_PER_MS);
     cr_assert_not(settle(&d));
-    cr_assert_eq(d.store->calls[STORE_READ_JOB], before + 10, "the gap has not grown");
+    cr_assert_eq(d.store->calls[STORE_READ_JOB], before + 10, "the store was asked less than a second ago");
     cr_assert_eq(d.store->calls[STORE_READ_RANGES], 1, "the counts of the job have not changed");
     desk_over(&d);
 }

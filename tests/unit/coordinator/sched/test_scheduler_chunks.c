@@ -140,7 +140,7 @@ Test(scheduler_chunks, while_chunks_grow_no_more_of_them_are_in_flight)
     run(&sh);
     for (uint64_t end = sh.now + 3 * MS; sh.now < end; run_at(&sh, sh.now + MS)) cr_assert_eq(sh.out_n, 32);
     run_at(&sh, sh.now + 2 * MS);
-    cr_assert_gt(sh.out_n, 32, "nothing is answered any more, so the items may be long");
+    cr_assert_gt(sh.out_n, 32, "no more answers come, so the items may be long");
     end_crowd(&sh, job);
 }
 

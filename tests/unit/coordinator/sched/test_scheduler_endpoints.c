@@ -40,13 +40,13 @@ Test(scheduler_endpoints, a_new_worker_at_a_paused_endpoint_is_probed_at_once)
     struct sched_endpoint *e = worker(&sh, 4);
     run(&sh);
     sched_endpoint_probe_now(sh.s, e, sh.now);
-    cr_assert_eq(sh.probes, 0, "nothing is wrong with it");
+    cr_assert_eq(sh.probes, 0, "a healthy endpoint is not probed");
     sched_endpoint_drain(sh.s, e, sh.now);
     cr_assert_eq(sched_endpoint_state(e), ENDPOINT_DRAINING);
     sched_endpoint_probe_now(sh.s, e, sh.now);
     cr_assert_eq(sh.probes, 1);
     sched_endpoint_probe_now(sh.s, e, sh.now);
-    cr_assert_eq(sh.probes, 1, "it is being probed");
+    cr_assert_eq(sh.probes, 1, "a probe is already running");
     sched_endpoint_probed(sh.s, e, true, sh.now);
     cr_assert_eq(sched_endpoint_state(e), ENDPOINT_PROBATION);
     shell_over(&sh);
@@ -144,7 +144,7 @@ Test(scheduler_endpoints, a_worker_that_refuses_our_token_gets_nothing_until_it_
         sched_endpoint_probed(sh.s, e, false, sh.now);
         run(&sh);
     }
-    cr_assert_eq(sh.sends, 1, "only probes went there");
+    cr_assert_eq(sh.sends, 1, "the endpoint gets only probes");
     cr_assert(sched_endpoint_rejects_token(e));
     cr_assert_eq(sh.waiting, SCHED_WAITING_TOKEN_REFUSED);
     while (sh.probes < 21) run_on(&sh, 1);

@@ -111,7 +111,7 @@ Test(scheduler_tasks, a_worker_that_is_full_of_a_task_is_known_to_work)
         else
             run_on(&sh, 1);
     }
-    cr_assert_eq(sh.finished, 0, "it waits for room, and not for a worker");
+    cr_assert_eq(sh.finished, 0, "the job waits for room, and not for a worker");
     cr_assert_eq(sh.waiting, SCHED_NOT_WAITING);
     sched_job_cancel(job, SCHED_CANCELLED, "enough");
     run(&sh);
@@ -147,14 +147,14 @@ Test(scheduler_tasks, a_worker_that_lacks_the_task_costs_no_attempt)
     cr_assert_gt(sh.out_n, 0);
     while (sh.out_n > 0) end(&sh, sh.out[0], SCHED_END_TASK_UNKNOWN);
     run(&sh);
-    cr_assert_eq(sh.out_n, 0, "it is not asked again");
+    cr_assert_eq(sh.out_n, 0, "a worker without the task gets no more chunks");
     struct sched_endpoint *with = worker(&sh, 4);
     run(&sh);
     cr_assert_eq(out_at(&sh, job, with), sh.out_n);
     cr_assert_gt(sh.out_n, 0);
     has(&sh, without, "t", NULL);
     run(&sh);
-    cr_assert_gt(out_at(&sh, job, without), 0, "now it has it");
+    cr_assert_gt(out_at(&sh, job, without), 0, "the worker now has the task");
     complete_all(&sh);
     cr_assert_eq(sh.outcome.status, SCHED_SUCCEEDED);
     cr_assert_eq(sh.outcome.counts.retried, 0);

@@ -19,7 +19,7 @@ Test(spill_dir, files_share_a_limit)
     spill_file_init(&b, &d);
     cr_assert(spill_file_write(&a, 0, "123456", 6));
     cr_assert(spill_file_write(&b, 0, "1234", 4));
-    cr_assert(spill_file_write(&a, 2, "xy", 2), "this makes the file no longer");
+    cr_assert(spill_file_write(&a, 2, "xy", 2), "this write does not make the file longer");
     cr_assert_not(spill_file_write(&b, 4, "5", 1));
     cr_assert_eq(b.error, EDQUOT);
     cr_assert(strstr(spill_file_why(&b), "--max-spill-bytes"));

@@ -194,7 +194,7 @@ static int power_truncate(sqlite3_file *f, sqlite3_int64 size)
     return rc;
 }
 
-/* Notes the sync, but does not sync the real file, because that takes long and the test needs only the record. */
+/* Notes the sync, but does not sync the real file, because a sync is slow and the test needs only the record. */
 static int power_sync(sqlite3_file *f, int flags)
 {
     int rc = begin(&power.counts.syncs);

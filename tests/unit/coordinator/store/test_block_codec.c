@@ -83,7 +83,7 @@ Test(block_codec, every_flipped_bit_and_every_cut_is_noticed)
             why = NULL;
             bool ok = part == 0 ? block_ranges_decode(data, bytes[0].len, &back, &why)
                                 : block_lines_decode(&c, data, bytes[1].len, &lines, &why);
-            /* A changed bit of a zstd header may have no meaning. The decoded lines must then be right. */
+            /* If a changed bit of a zstd header has no meaning, the lines are decoded, and they must be right. */
             if (ok) cr_assert(part == 1 && lines.len == b.lines.len && !memcmp(lines.data, b.lines.data, lines.len));
             if (!ok) cr_assert_not_null(why);
             buf_clear(&lines);
@@ -119,7 +119,7 @@ static void assert_refused(const char *bytes, size_t len)
 
 Test(block_codec, ranges_that_cannot_be_are_refused)
 {
-    assert_refused("\x01\x02\x00\x02", 4);                                      /* two ranges, but there is one */
+    assert_refused("\x01\x02\x00\x02", 4);                                      /* says two ranges, but has one */
     assert_refused("\x01\x01\x00\x00", 4);                                      /* an empty range */
     assert_refused("\x01\x01\x01\x02", 4);                                      /* before the first item */
     assert_refused("\x01\x01\x00\x02\x00", 5);                                  /* something follows */

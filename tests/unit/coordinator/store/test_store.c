@@ -55,7 +55,7 @@ STORE_TEST(store, only_a_job_that_is_being_received_is_discarded)
     const char *id = shop_id(1);
     shop_ok(s, shop_new_job(s, id, "k1"));
     shop_ok(s, shop_block(s, id, 0, BLOCK_ITEMS, 0, 1, "1\n"));
-    cr_assert_eq(shop_do(s, STORE_REMOVE, id, 0), STORE_CONFLICT, "it has not ended");
+    cr_assert_eq(shop_do(s, STORE_REMOVE, id, 0), STORE_CONFLICT, "the job has not ended");
     cr_assert_eq(shop_do(s, STORE_DISCARD, id, 0), STORE_OK);
     cr_assert_eq(shop_do(s, STORE_DISCARD, id, 0), STORE_NOT_FOUND);
     shop_ok(s, shop_new_job(s, id, "k1"));
@@ -67,7 +67,7 @@ STORE_TEST(store, only_a_job_that_is_being_received_is_discarded)
     store_call_free(c);
     uint64_t fence = shop_claim(s, NULL);
     shop_ok(s, shop_ending(s, id, fence, STORED_SUCCEEDED, (struct stored_counts){0}));
-    cr_assert_eq(shop_do(s, STORE_DISCARD, id, 0), STORE_CONFLICT, "it has ended");
+    cr_assert_eq(shop_do(s, STORE_DISCARD, id, 0), STORE_CONFLICT, "the job has ended");
     cr_assert_eq(shop_state(s, id), STORED_SUCCEEDED);
 }
 
@@ -108,10 +108,10 @@ STORE_TEST(store, what_does_not_fit_the_state_is_a_conflict)
     cr_assert_eq(shop_do(s, STORE_REDRIVE, id, 0), STORE_CONFLICT);
     cr_assert_eq(shop_do(s, STORE_HAND_BACK, id, 0), STORE_CONFLICT);
     uint64_t fence = shop_claim(s, NULL);
-    cr_assert_eq(shop_do(s, STORE_REMOVE, id, 0), STORE_CONFLICT, "it runs");
+    cr_assert_eq(shop_do(s, STORE_REMOVE, id, 0), STORE_CONFLICT, "the job runs");
     shop_ok(s, shop_ending(s, id, fence, STORED_SUCCEEDED, (struct stored_counts){.succeeded = 2}));
     c = shop_ending(s, id, fence, STORED_FAILED, (struct stored_counts){0});
-    cr_assert_eq(shop_run(s, c), STORE_CONFLICT, "it has ended");
+    cr_assert_eq(shop_run(s, c), STORE_CONFLICT, "the job has ended");
     store_call_free(c);
     cr_assert_eq(shop_do(s, STORE_WANT_CANCEL, id, 0), STORE_CONFLICT);
     cr_assert_eq(shop_do(s, STORE_REDRIVE, id, 0), STORE_OK);
@@ -327,7 +327,7 @@ STORE_TEST(store, a_sweep_removes_old_ended_jobs_in_steps)
     c->ttl_ms = 3600000;
     cr_assert_eq(shop_run(s, c), STORE_OK);
     cr_assert_not(c->more);
-    cr_assert_eq(shop_state(s, shop_id(1)), STORED_CANCELLED, "it is not old enough");
+    cr_assert_eq(shop_state(s, shop_id(1)), STORED_CANCELLED, "the job is not old enough");
     c->ttl_ms = 0;
     unsigned steps = 0;
     do {

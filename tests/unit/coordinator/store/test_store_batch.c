@@ -119,10 +119,10 @@ Test(store_batch, if_the_lock_cannot_be_had_all_calls_fail_after_one_wait, .time
     sqlite3 *other = hold(&s);
     for (unsigned i = 0; i < N; i++) store_start(s.store, calls[i]);
     while (s.done < N) uv_run(&s.loop, UV_RUN_ONCE);
-    cr_assert_eq(shop_do(&s, STORE_READ_JOB, shop_id(1), 0), STORE_NOT_FOUND, "it can be read meanwhile");
+    cr_assert_eq(shop_do(&s, STORE_READ_JOB, shop_id(1), 0), STORE_NOT_FOUND, "the store can be read meanwhile");
     for (unsigned i = 0; i < N; i++) cr_assert_eq(calls[i]->status, STORE_AWAY, "%s", calls[i]->error);
     let_go(other);
-    for (unsigned i = 0; i < N; i++) cr_assert_eq(shop_run(&s, calls[i]), STORE_OK, "it works again");
+    for (unsigned i = 0; i < N; i++) cr_assert_eq(shop_run(&s, calls[i]), STORE_OK, "the store can be written again");
     for (unsigned i = 0; i < N; i++) store_call_free(calls[i]);
     shop_release(&s);
     assert_no_leaks();
@@ -156,7 +156,7 @@ Test(store_batch, a_block_costs_four_statements)
     unsigned before = statements;
     for (unsigned i = 0; i < BLOCKS; i++)
         shop_ok(&s, shop_block(&s, shop_id(1), fence, BLOCK_VALUES, i, 1, "{\"value\":1}\n"));
-    cr_assert_leq(statements - before, 4 * BLOCKS + 8, "8: the writer may look for removed blocks");
+    cr_assert_leq(statements - before, 4 * BLOCKS + 8, "the 8 are for the writer, which may look for removed blocks");
     cr_assert_geq(statements - before, 2 * BLOCKS, "statements are counted");
     shop_release(&s);
     sqlite3_reset_auto_extension();

@@ -58,14 +58,14 @@ STORE_TEST(store_blocks, blocks_come_back_as_they_were)
     lines->block.number = b->number;
     cr_assert_eq(shop_run(s, lines), STORE_OK);
     cr_assert_str_eq(buf_cstr(&lines->block.lines), "7\n0\n1\n2\n100\n");
-    cr_assert_eq(shop_run(s, lines), STORE_OK, "it can be read again");
+    cr_assert_eq(shop_run(s, lines), STORE_OK, "the block can be read again");
     cr_assert_eq(lines->block.lines.len, 12);
     lines->block.number = 99;
     cr_assert_eq(shop_run(s, lines), STORE_NOT_FOUND);
     store_call_free(lines);
     lines = shop_call(s, STORE_READ_BLOCK, shop_id(2));
     lines->block.number = b->number;
-    cr_assert_eq(shop_run(s, lines), STORE_NOT_FOUND, "it is a block of another job");
+    cr_assert_eq(shop_run(s, lines), STORE_NOT_FOUND, "the block belongs to another job");
     store_call_free(lines);
     uint64_t first = b->number;
     store_call_free(c);

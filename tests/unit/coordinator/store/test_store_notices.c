@@ -74,16 +74,16 @@ STORE_TEST(store_notices, the_end_of_a_job_is_taken_until_it_is_removed)
     cr_assert_eq(n->attempts, 1);
 
     struct store_call *second = take(s, 60000);
-    cr_assert_eq(second->status, STORE_OK, "its lease has ended");
+    cr_assert_eq(second->status, STORE_OK, "the lease of the notice has ended");
     cr_assert_str_eq(second->notice.id, n->id);
     cr_assert_eq(second->notice.attempts, 2);
     assert_none_is_due(s);
-    cr_assert_eq(settle(s, STORE_DELAY_NOTICE, n->id, 1), STORE_NOT_FOUND, "it was taken again");
+    cr_assert_eq(settle(s, STORE_DELAY_NOTICE, n->id, 1), STORE_NOT_FOUND, "the notice was taken again");
     cr_assert_eq(settle(s, STORE_REMOVE_NOTICE, n->id, 1), STORE_NOT_FOUND);
     cr_assert_eq(settle(s, STORE_DELAY_NOTICE, n->id, 2), STORE_OK);
     store_call_free(second);
     second = take(s, 60000);
-    cr_assert_eq(second->notice.attempts, 3, "it was due at once");
+    cr_assert_eq(second->notice.attempts, 3, "the notice was due at once");
     cr_assert_eq(settle(s, STORE_REMOVE_NOTICE, n->id, 3), STORE_OK);
     cr_assert_eq(settle(s, STORE_REMOVE_NOTICE, n->id, 3), STORE_NOT_FOUND);
     store_call_free(second);
@@ -118,7 +118,7 @@ STORE_TEST(store_notices, they_outlive_a_restart)
     assert_notice(s, shop_id(1), 0, STORED_FAILED);
 }
 
-/* A newer fantail has accepted it. */
+/* Adds a job that a newer fantail has accepted. */
 static void submit_with_needs(struct shop *s, const char *id, int priority, unsigned needs)
 {
     shop_ok(s, shop_new_job(s, id, NULL));
@@ -150,6 +150,6 @@ STORE_TEST(store_needs, a_job_that_needs_more_is_passed_over)
     cr_assert_eq(claim(s, 1, 3600000, id), STORE_NOT_FOUND);
     cr_assert_eq(claim(s, 2, 0, id), STORE_OK);
     cr_assert_str_eq(id, shop_id(1));
-    cr_assert_eq(claim(s, 1, 3600000, id), STORE_NOT_FOUND, "also if its lease has ended");
+    cr_assert_eq(claim(s, 1, 3600000, id), STORE_NOT_FOUND, "not even if the lease of the job has ended");
     cr_assert_eq(claim(s, 2, 3600000, id), STORE_OK);
 }

@@ -58,7 +58,7 @@ Test(store_open, jobs_are_there_again_and_those_that_ran_wait)
     cr_assert_eq(shop_state(&s, shop_id(1)), STORED_PARTIAL);
     cr_assert_eq(shop_state(&s, shop_id(2)), STORED_PENDING);
     cr_assert_eq(shop_state(&s, shop_id(3)), STORED_PENDING);
-    cr_assert_eq(shop_do(&s, STORE_READ_JOB, shop_id(4), 0), STORE_NOT_FOUND, "it was not accepted");
+    cr_assert_eq(shop_do(&s, STORE_READ_JOB, shop_id(4), 0), STORE_NOT_FOUND, "the job was not accepted");
     shop_ok(&s, shop_new_job(&s, shop_id(5), "key"));
     char id[STORE_ID_SIZE];
     cr_assert_eq(shop_claim(&s, id), 2, "the fence grows");
@@ -269,7 +269,7 @@ Test(store_open, nothing_is_written_to_a_file_that_was_moved_away)
     cr_assert_eq(shop_run(&s, c), STORE_BROKEN);
     cr_assert(strstr(c->error, "removed or replaced"), "%s", c->error);
     store_call_free(c);
-    cr_assert_eq(shop_state(&s, shop_id(1)), STORED_PENDING, "it can be read");
+    cr_assert_eq(shop_state(&s, shop_id(1)), STORED_PENDING, "the store can still be read");
     cr_assert_eq(rename(away, s.path), 0);
     shop_submit(&s, shop_id(3), 0);
     shop_reopen(&s);

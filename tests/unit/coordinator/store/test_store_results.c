@@ -32,7 +32,7 @@ STORE_TEST(store_results, a_result_is_kept_until_the_job_is_redriven)
     assert_result(s, id, NULL);
     end_with(s, id, STORED_SUCCEEDED, 2, "7");
     assert_result(s, id, "7");
-    cr_assert_eq(shop_do(s, STORE_REDRIVE, id, 0), STORE_OK, "it has only values, so it stays as it is");
+    cr_assert_eq(shop_do(s, STORE_REDRIVE, id, 0), STORE_OK, "the job has only values, so it stays as it is");
     assert_result(s, id, "7");
 }
 

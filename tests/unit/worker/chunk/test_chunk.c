@@ -50,7 +50,7 @@ Test(chunk, a_whole_answer_is_taken_if_it_is_long_has_ended_and_was_not_pulled)
         struct run *r = chunk_take(c, 2, SIZE_MAX);
         int len = snprintf(line, sizeof line, "{\"value\":%0*d}\n", LONG, 0);
         run_answer(r, line, (size_t)len, 1);
-        cr_assert(!chunk_take_whole(c, &all), "one is still to come");
+        cr_assert(!chunk_take_whole(c, &all), "the answer to one item is still to come");
         if (pulled) cr_assert_eq(chunk_pull(c, byte, 1), 1);
         answer(r, "{\"value\":2}\n");
         cr_assert_eq(chunk_take_whole(c, &all), !pulled);
@@ -218,7 +218,7 @@ Test(chunk, draining_hands_back_what_was_not_started)
     cr_assert_eq(chunk_available(c), 0);
     answer(b, "B\n");
     run_return(a, NULL, 0);
-    cr_assert_eq(chunk_available(c), 1, "what had been started is run to its end");
+    cr_assert_eq(chunk_available(c), 1, "an item that was started runs to its end");
     answer(chunk_take(c, 9, SIZE_MAX), "A\n");
     assert_answers(c, "A\nB\n{\"end\":\"draining\",\"done\":2}\n");
     chunk_unref(c);
