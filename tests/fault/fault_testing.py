@@ -13,10 +13,10 @@ import fantail_testing as ft  # noqa: E402
 from fake_worker import FakeWorker  # noqa: E402
 from fantail_testing import FantailTest  # noqa: E402
 
-# `make fault` sets FANTAIL_SLOW_TESTS. Then tests have their full size, and check durations, for which the machine must be
+# `make fault` sets FANTAIL_SLOW_TESTS. The tests then run at full size and check durations, so the machine must be
 # idle.
 SLOW = bool(os.environ.get("FANTAIL_SLOW_TESTS"))
-SLOW_REASON = "takes long and measures times: make fault"
+SLOW_REASON = "slow, and measures durations; `make fault` runs it"
 
 # The first ejection of a worker lasts this long; each further ejection lasts twice as long as the one before.
 EJECTION_S = 5

@@ -32,7 +32,7 @@ class NameServer:
         return self._look_up(name)
 
     def refill(self):
-        """Replaces all cached answers by the current records. These then stay cached for cache_s seconds."""
+        """Replaces all cached answers with the current records, which then stay cached for cache_s seconds."""
         self.cache = {name: (time.monotonic(), list(addresses)) for name, addresses in self.records.items()}
 
     def _look_up(self, name):

@@ -39,7 +39,8 @@ def enter():
 
 
 class Host:
-    """Another host, with a link to this host. The words of inside(), before a command, make it run on the other host."""
+    """Another host, with a link to this host. A command that begins with the words of inside() runs on the other
+    host."""
 
     def __init__(self, number):
         self.number, self.address = number, f"10.77.{number}.2"

@@ -23,8 +23,8 @@ REASON = None
 CACHE_S = 30
 WORKERS, COORDINATORS, BALANCER = "workers.test", "coordinators.test", "balancer.test"
 TOKEN = "workers-0123456789abcdef"
-# This limit is well below the time of the cache, so a program that meets it has not waited for the cache. The limit is
-# several times the time that an idle machine needs.
+# This limit is well below CACHE_S, so a program that meets it has not waited for the cache to expire. It is several
+# times as long as an idle machine needs.
 LIMIT_S = 12
 
 
@@ -154,7 +154,7 @@ class CachedNames(FaultTest):
         published = {WORKERS: self.workers, COORDINATORS: self.coordinators}[name]
         addresses = {address for address, program in published.items() if program in programs}
         self.assertEqual(len(addresses), len(programs))
-        self.assertEqual(addresses & set(self.names.cached(name)), set(), "the cache was filled again: a very slow machine")
+        self.assertEqual(addresses & set(self.names.cached(name)), set(), "the cache expired; the machine is very slow")
 
     def read_in_background(self, stream):
         """Reads the stream in a thread. Returns the thread, the lines, and a list with the longest pause between two

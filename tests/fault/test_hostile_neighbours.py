@@ -42,7 +42,7 @@ LIES = {
                                          b"10000\r\n" + BLOCK + b"\r\n"),
     "endless interim answers": endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
     "a terabyte that never comes": once(b"HTTP/1.1 200 OK\r\nContent-Length: 1099511627776\r\n\r\n{", then_wait=True),
-    "a length that is none": once(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}"),
+    "an invalid length": once(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}"),
     "silence": once(b"", then_wait=True),
     "an end without an answer": once(b""),
     "noise": once(os.urandom(4096)),

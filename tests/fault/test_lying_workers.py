@@ -15,8 +15,8 @@ class BesideAGoodWorker(FaultTest):
     """The job gets all answers, and only right ones, whatever the other worker does."""
 
     def run_beside(self, behaviour, count=300, requests=1, answered=0, **job):
-        """Runs a job of this many items. Repeats the job with more items until the fake worker had enough requests and
-        answered enough items."""
+        """Runs a job of this many items. Repeats the job with more items until the fake worker has had enough requests
+        and has answered enough items."""
         def attempt(count):
             items = sleep_items(count, 0.004)
             fake = self.fake(behaviour)

@@ -61,8 +61,8 @@ def request(port, method, path, body=None, headers=None, timeout_s=60):
 
 
 def raw_request(port, data):
-    """Sends bytes unchanged. Returns all bytes until the peer closes the connection. Fails if the peer does not close
-    it."""
+    """Sends bytes unchanged. Returns all bytes that the peer sends before it closes the connection. Fails if the peer
+    does not close it."""
     with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as s:
         received = b""
         with contextlib.suppress(ConnectionError):
@@ -73,7 +73,7 @@ def raw_request(port, data):
         except ConnectionError:
             pass
         except socket.timeout:
-            raise AssertionError(f"open after {LIMIT_S} s, with {received!r}") from None
+            raise AssertionError(f"the connection is still open after {LIMIT_S} s; received {received!r}") from None
         return received
 
 
@@ -129,7 +129,7 @@ class Stream:
                 pass
 
     def shut_down(self):
-        """Ends read_until_cut(). A later close() resets the connection, as if bytes were unread."""
+        """Ends read_until_cut(). A later close() resets the connection, as the kernel does when bytes are unread."""
         with contextlib.suppress(OSError):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.socket.shutdown(socket.SHUT_RDWR)

@@ -316,7 +316,7 @@ class SharedFleetTest(FantailTest):
 
     def tearDown(self):
         for program in (self.shared.coordinator, *self.shared.workers):
-            self.assertTrue(program.alive(), f"it died during the test\n{program.describe()}")
+            self.assertTrue(program.alive(), f"the program died during the test\n{program.describe()}")
 
 
 def write_file(path, content, mode=0o644):

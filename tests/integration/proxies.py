@@ -32,7 +32,8 @@ def have(name):
 
 @contextlib.contextmanager
 def in_system_path():
-    """Within the `with` block, PATH includes /usr/sbin: servers are there, but the PATH of many users lacks it."""
+    """Within the `with` block, PATH includes /usr/sbin. Servers are installed there, but many users do not have it in
+    PATH."""
     path = os.environ.get("PATH", "")
     os.environ["PATH"] = path + ":/usr/local/sbin:/usr/sbin"
     try:

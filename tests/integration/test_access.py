@@ -492,7 +492,7 @@ class CommandLine(AccessTest):
         self.assertEqual((ended.returncode, ended.stdout), (2, ""), ended)
         for word in ("--host", "--token-file", "--insecure"):
             self.assertIn(word, ended.stderr)
-        self.assertNotIn("--tls", ended.stderr, "it names an option that it does not have")
+        self.assertNotIn("--tls", ended.stderr, "the message names an option that `fantail local` does not have")
         served = self.start("fantail", *local[1:], "--token-file", self.path)
         url = wait_until(lambda: served.stdout().strip(), "the fleet").split()[-1]
         self.assertEqual(self.fantail("map", "square", "--url", url).returncode, 3)

@@ -1,4 +1,4 @@
-"""Bad input: the answer to each kind of it. Afterwards, the service must work as before."""
+"""The answer to each kind of bad input. Afterwards, the service must work as before."""
 import gzip
 import json
 import os

@@ -27,8 +27,8 @@ def steps(page):
 
 
 def pattern(lines):
-    """Returns a pattern for the documented lines. `...` matches any text within a line. Two or more spaces match any
-    number of spaces from two on."""
+    """Returns a pattern for the documented lines. `...` matches any text within a line. Two or more spaces match two or
+    more spaces."""
     return "".join(re.sub(r"(\\ ){2,}", " {2,}", re.escape(text).replace(re.escape("..."), ".*")) + "\n" for text in lines)
 
 

@@ -1,4 +1,4 @@
-"""Task scale-in protection: a real worker, and a fake of the ECS agent."""
+"""Task scale-in protection: a real worker, and a fake ECS agent."""
 import http.server
 import json
 import signal
@@ -152,7 +152,7 @@ class Protection(FantailTest):
             self.square(worker)
         wait_until(lambda: self.agent.wishes, "the request")
         self.assertEqual(worker.stop(), 0)
-        self.assertEqual(set(self.agent.wishes), {True}, "it left before the agent had answered, or had been given up")
+        self.assertEqual(set(self.agent.wishes), {True}, "the worker ended without waiting for the agent")
 
     def test_an_agent_that_is_not_there_costs_only_the_protection(self):
         for uri in ("http://127.0.0.1:1", "nonsense://nowhere"):

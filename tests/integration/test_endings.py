@@ -21,7 +21,7 @@ class Endings(FantailTest):
 
     def tearDown(self):
         grown = peak_memory_mib(self.running.coordinator.pid) - self.peak_mib
-        self.assertLess(grown, 200, "the coordinator's peak memory has grown by so many MiB")
+        self.assertLess(grown, 200, "MiB by which the coordinator's peak memory has grown")
         super().tearDown()
 
     def post(self, job, accept="application/json"):

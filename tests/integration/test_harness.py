@@ -33,7 +33,7 @@ class Ports(FantailTest):
         try:
             s.setsockopt(socket.IPPROTO_IP, IP_LOCAL_PORT_RANGE, struct.pack("I", port << 16 | port))
         except OSError:
-            self.skipTest("this kernel cannot limit the numbers that a socket may get")
+            self.skipTest("this kernel cannot limit which ports a socket may get")
         return s
 
     def test_a_held_port_is_given_to_nobody_who_asks_for_a_free_one(self):

@@ -374,7 +374,7 @@ class Streaming(FantailTest):
             stream.hang_up()
         for line in progress:
             self.assertEqual(line["counts"]["total"], 6000)
-            self.assertEqual("eta_s" in line, line["counts"]["succeeded"] > 0, "it is known after the first answer")
+            self.assertEqual("eta_s" in line, line["counts"]["succeeded"] > 0, "eta_s is known after the first answer")
         done = [line["counts"]["succeeded"] for line in progress]
         self.assertEqual(done, sorted(done))
 
@@ -423,7 +423,7 @@ class Outcomes(SharedFleetTest):
         self.assertEqual(error["name"], "task_error")
         self.assertIn("-1 is negative", error["cause"])
         self.assertEqual(error["attempts"], 1)
-        self.assertNotIn("reason", document, "it went to its end")
+        self.assertNotIn("reason", document, "the job has no reason, because it ran to its end")
 
     def test_a_failed_item_is_an_error_line_in_its_place(self):
         answer = self.shared.job({"task": "picky", "items": [0, -1, 0]}, NDJSON)

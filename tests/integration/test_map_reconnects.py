@@ -88,8 +88,7 @@ class Reconnects(CliTest):
 
     def workers(self, count=1, pause=0, **task):
         program = TASK.format(runs=self.runs_path, stop=self.STOP, gate=self.gate_path, pause=pause)
-        # The buffer that Python has for its input does no harm, because a worker sends more items only after it has the
-        # answers.
+        # Python's input buffer does no harm, because a worker sends more items only after it has the answers.
         tasks = self.tasks(noted={"json": {"mode": "stream", "command": ["python3", "-u", "noted.py"],
                                            "item_timeout_s": 900, **task}, "files": {"noted.py": program}})
         return [self.worker(tasks=tasks) for _ in range(count)]

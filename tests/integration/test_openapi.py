@@ -50,7 +50,7 @@ class Document(SharedFleetTest):
         described = set(operations(self.document))
         self.assertIn(("POST", "/v1/jobs"), served)
         for method, path in sorted(served - described):
-            self.fail(f"{method} {path} is not described: add it to \"paths\" of {FILE}, as the calls beside it")
+            self.fail(f"{method} {path} is not described: add it to \"paths\" of {FILE}, like the calls next to it")
         for method, path in sorted(described - served):
             self.fail(f"{method} {path} is not served: remove it from \"paths\" of {FILE}")
 

@@ -1,5 +1,5 @@
-"""Stream programs that print too many lines, or omit an answer. No item may get the value of another item, above all
-not of an item of another client."""
+"""Stream programs that print too many lines, or omit an answer. No item may get the value of another item, least of all
+that of another client's item."""
 import threading
 
 import fantail_testing as ft
@@ -7,7 +7,7 @@ from fantail_testing import FantailTest, in_time, with_more_time
 
 # Answers {"value": item} and flushes each line. The item also determines what else the program prints. With "before",
 # the program prints the surplus line while it still computes the true answer. So the number of lines is right before
-# all answers are there.
+# all answers have come.
 PROGRAM = """
 import json, sys, time
 mode = sys.argv[1]

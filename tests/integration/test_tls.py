@@ -208,10 +208,10 @@ class Serving(Tls):
         with silent, half, shaken, begun:
             self.assertEqual(silent.recv(100), b"")
             half_answer = half.recv(100)
-            self.assertLess(len(half_answer), 10, "an alert at most")
+            self.assertLess(len(half_answer), 10, "more than a TLS alert was sent")
             self.assertIn(b" 408 ", read_all(shaken))
             self.assertIn(b" 408 ", read_all(begun))
-        self.assertLess(ft.read_stat(worker.pid)[2], 4, "CPU seconds of ten, in which there was nothing to do")
+        self.assertLess(ft.read_stat(worker.pid)[2], 4, "CPU seconds used within ten seconds without work")
         self.assert_log(worker, "TLS handshake failed", reason="too_slow")
         self.assertEqual(ask(worker.port, "GET", "/livez").status, 200)
 

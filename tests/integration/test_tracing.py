@@ -86,7 +86,7 @@ class CollectorHandler(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the service did not wait so long for this answer
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the service no longer waits for this answer
             self.wfile.write(answer)
 
     def log_message(self, *_):

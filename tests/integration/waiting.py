@@ -1,10 +1,10 @@
 """Waiting, on a machine of any speed.
 
 A test does not check how fast something is, because everything is slow on a busy machine; bench/ measures speed. A test
-waits for a condition, with a limit that is reached only if something is broken (wait_until). Work that must still run
-while the test checks something ends when the test opens a gate (Gate). A time limit of the product, such as the limit
-for an item, may be too short on a busy machine. For such a limit, the test says what must have happened in time
-(in_time), and repeats the attempt with a longer limit (with_more_time).
+waits for a condition, with a limit that is reached only if something is broken (wait_until). If work must still run
+while the test checks something, the work ends only when the test opens a gate (Gate). A time limit of the product, such
+as the limit for an item, may be too short on a busy machine. For such a limit, the test says what must have happened in
+time (in_time), and repeats the attempt with a longer limit (with_more_time).
 """
 import os
 import time
@@ -20,7 +20,7 @@ def wait_until(condition, what="the condition", limit_s=LIMIT_S):
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"{what} did not come true within {limit_s} s")
+            raise AssertionError(f"not within {limit_s} s: {what}")
         time.sleep(0.02)
 
 
@@ -32,7 +32,7 @@ def in_time(holds, what):
     """If `holds` is false, ends this attempt of with_more_time(), so that the next attempt gets a longer limit. Use it
     only where a slow machine is the only possible cause."""
     if not holds:
-        raise TooLittleTime(f"{what}: not in time")
+        raise TooLittleTime(f"not in time: {what}")
 
 
 def with_more_time(attempt, limits=(1, 4, 16)):

@@ -106,7 +106,7 @@ def uploaded(client):
 
 
 def crashing(client):
-    """Posts items of which some fail, and some crash their process."""
+    """Posts items. Some of them fail, and some crash their process."""
     items = [{"do": "error"}, 1, {"do": "crash"}, 2]
     status, end, _ = client.outcome({"task": "misbehave", "items": items, "retry": {"max_attempts": 1}},
                                     client.random.choice(FORMS))
