@@ -42,7 +42,7 @@ def call(port, method, path, body=None, headers=None, on_connection=None):
 def expect(wanted, call_result):
     status, answer = call_result
     if status != wanted:
-        raise SystemExit(f"answered {status} where {wanted} is right: {answer[:300]}")
+        raise SystemExit(f"answered {status}, expected {wanted}: {answer[:300]}")
     return answer
 
 

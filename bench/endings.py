@@ -13,7 +13,7 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ITEMS = 5_000_000
-BODY_ITEMS = 4_000_000  # items of 2 bytes each: a coordinator holds this many without a pause of the upload
+BODY_ITEMS = 4_000_000  # items of 2 bytes each: a coordinator holds this many without pausing the upload
 RUNS_FOR_S = 1
 SMALL_DISK_BYTES = 4 << 20
 NDJSON, JSON = "application/x-ndjson", "application/json"
@@ -119,8 +119,8 @@ FORMS = {
 
 
 def item_range(ending):
-    """Returns the range of the items. If the ending is a full disk, they are items of the task `square`, otherwise long
-    items of the task `sleep`. If a failure must end the job, the first item fails."""
+    """Returns the range of the items. With a full disk, the task is `square`. Otherwise the task is `sleep`, whose
+    items take seconds. If a failure must end the job, the first item is one that fails."""
     first = {"tolerance": -1, "disk full": 0}.get(ending, 1)
     return {"start": first, "stop": first + ITEMS}
 
@@ -187,7 +187,7 @@ def wait_for(condition):
     deadline = time.monotonic() + CURL_TIMEOUT_S
     while not condition():
         if time.monotonic() > deadline:
-            raise SystemExit("it takes too long")
+            raise SystemExit(f"the condition was not met within {CURL_TIMEOUT_S} s")
         time.sleep(0.1)
 
 
@@ -213,7 +213,7 @@ def unread(report, build, tasks):
         left = resident_mib(coordinator) - before
         turns = coordinator.turns()
     report.add("endings", "held for a client that does not read (--result-memory-bytes is 16 MiB)", held, "MiB", "below 20", held < 20)
-    report.add("endings", f"more than before, after {UNREAD_CLIENTS} of them have left", left, "MiB", "below 32", left < 32)
+    report.add("endings", f"still held after {UNREAD_CLIENTS} such clients have left", left, "MiB", "below 32", left < 32)
     report.add("endings", "turns above 20 ms meanwhile", turns[float("inf")] - turns[0.02], "")
 
 

@@ -82,7 +82,7 @@ def wait_for(condition):
     deadline = time.monotonic() + WAIT_S
     while not condition():
         if time.monotonic() > deadline:
-            raise SystemExit("it takes too long")
+            raise SystemExit(f"the condition was not met within {WAIT_S} s")
         time.sleep(0.1)
 
 
@@ -133,7 +133,7 @@ def unread(report, build, tasks):
         held = resident_mib(coordinator) - before
         answers = metric(coordinator, "fantail_answer_memory_bytes") / (1 << 20)
     report.add("jobs", f"held for {UNREAD_JOBS:,} clients that do not read", held, "MiB", "below 1,024", held < 1024)
-    report.add("jobs", "of it answers (--result-memory-total-bytes is 256 MiB)", answers, "MiB")
+    report.add("jobs", "of this, answers (--result-memory-total-bytes is 256 MiB)", answers, "MiB")
 
 
 def jobs(report, build, tasks):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures multiprocessing.Pool, for comparisons with fantail. Prints one JSON object.
 
-python_pool.py map ITEMS         Pool(2).map of a square over range(ITEMS) with default chunks; the pool is started before
+python_pool.py map ITEMS         Pool(2).map of a square over range(ITEMS), default chunks, without the pool's start
 python_pool.py apply COUNT       the round trip of Pool(2).apply
 python_pool.py echo COUNT SIZE   Pool(2).map and .imap of a function that returns its item, over COUNT strings of SIZE
 python_pool.py start             starting a pool, one item, and the end of the pool
