@@ -83,14 +83,19 @@ struct chunk_cost {
     uint64_t chunk_ns; /* processor time of the worker's event loop for one chunk; 0: unknown */
 };
 
-/* One line of a chunk's answer, or of a process: {"value":V}, {"error":{...}}, {"end":"complete","done":N,"cost":{...}}
- * or
- * {"cost":{"items":N,"slot_s":S,"chunk_s":S}}. */
+/*
+ * One line of a chunk's answer, or of the output of a process. It has one of these forms:
+ *     {"value":V}
+ *     {"error":{...}}
+ *     {"end":"complete","done":N,"cost":{...}}
+ *     {"cost":{"items":N,"slot_s":S,"chunk_s":S}}
+ *     {"starting":N}
+ */
 struct answer_line {
     enum answer_kind kind;
     const char *body; /* for ANSWER_VALUE: V; for ANSWER_ERROR: the error object; borrowed from the line */
     size_t body_len;
-    enum item_error error; /* for ANSWER_ERROR: by its "name"; ITEM_TASK_ERROR if a worker cannot report that name */
+    enum item_error error; /* for ANSWER_ERROR: found by its "name"; ITEM_TASK_ERROR if no worker reports that name */
     enum chunk_end end;
     uint64_t done;
     uint64_t starting;      /* for ANSWER_STARTING: number of starting processes of the task */
@@ -98,7 +103,7 @@ struct answer_line {
 };
 
 /* Reads one line (without its newline). If `strict` is true, also validates the JSON of V; otherwise checks only the
- * frame, which is enough for bytes that were validated before. For a value it allocates nothing. Parsing a line with an
+ * frame, which is enough for bytes that are already validated. For a value it allocates nothing. Parsing a line with an
  * error may take longer and may allocate. */
 struct answer_line answer_line_parse(const char *line, size_t len, bool strict);
 

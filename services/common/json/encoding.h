@@ -1,8 +1,8 @@
 /*
  * Detects the encoding of a text from its first bytes. Everything that fantail reads must be UTF-8. A byte order mark
  * at the beginning is not a part of the text. This module also recognises UTF-16 and UTF-32, so that the error can name
- * the encoding of a refused text. The signs of UTF-16 and UTF-32 are their byte order mark, or zero bytes in a first
- * character that is ASCII. Pure.
+ * the encoding of a refused text. It recognises them by their byte order mark. Without a byte order mark, it recognises
+ * them by the zero bytes in the first character, if that character is ASCII. Pure.
  */
 #ifndef FANTAIL_COMMON_JSON_ENCODING_H
 #define FANTAIL_COMMON_JSON_ENCODING_H
@@ -34,8 +34,8 @@ const char *encoding_name(enum encoding e);
 const char *encoding_fault(enum encoding e);
 /* Returns whether the encoding is UTF-16 or UTF-32. */
 bool encoding_is_wide(enum encoding e);
-/* Returns the length of the byte order mark at the beginning of UTF-8 text, or 0. The mark is not a part of the
- * text. */
+/* Returns the length of the byte order mark for ENCODING_UTF8_MARKED, and 0 for all other encodings. The mark is not a
+ * part of the text. */
 size_t encoding_mark_bytes(enum encoding e);
 /* Returns whether `data` begins with the byte order mark of UTF-8. */
 bool has_utf8_mark(const char *data, size_t len);

@@ -1,6 +1,6 @@
 /*
- * Fast functions for the scanner, which skip a run of bytes: white space, the plain part of a string, a number. Each
- * function takes the current position and the end of the data. Private to json_scan.c and json_own.c.
+ * Fast functions that skip a run of bytes for the scanner: white space, the plain part of a string, a number. Each
+ * function takes the current position and the end of the data. Private to json_scan.c, json_whole.c and json_own.c.
  */
 #ifndef FANTAIL_COMMON_JSON_JSON_BYTES_H
 #define FANTAIL_COMMON_JSON_JSON_BYTES_H
@@ -27,8 +27,7 @@ static inline const char *skip_space(const char *p, const char *end)
     return p;
 }
 
-/* Returns the first byte that is not plain inside a string: a quote, a backslash, a control character, or a non-ASCII
- * byte. */
+/* Skips the plain bytes of a string. Stops at a quote, a backslash, a control character, or a non-ASCII byte. */
 static inline const char *skip_plain(const char *p, const char *end)
 {
 #ifdef __SSE2__
@@ -59,7 +58,8 @@ static inline bool is_continuation(char c)
     return ((unsigned char)c & 0xC0) == 0x80;
 }
 
-/* Skips valid characters of two and three bytes: most non-ASCII characters have this length. Stops at anything else. */
+/* Skips valid characters of two or three bytes. Most non-ASCII characters have one of these lengths. Stops at any other
+ * byte, and if fewer than three bytes are left. */
 static inline const char *skip_utf8(const char *p, const char *end)
 {
     while (end - p >= 3) {

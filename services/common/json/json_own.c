@@ -3,7 +3,7 @@
 #include "common/base/buf.h"
 #include "common/json/json_bytes.h"
 
-#define MAX_NAMES 4096 /* limit of names in one object, because each name is compared with all others */
+#define MAX_NAMES 4096 /* limit on the names in one object, because each name is compared with all others */
 #define MAX_DEPTH 8    /* our own texts are not deeper; deeper levels are not checked */
 
 struct checking {

@@ -1,8 +1,8 @@
 /*
- * Checks JSON texts whose meaning fantail defines, such as task.json. All names in an object must differ. Every string
- * must be text without a NUL character and without a lone surrogate. Without these rules, two programs could interpret
- * the same text differently, and a string could be cut or changed when it becomes a C string. Items are not checked,
- * because their meaning is up to the user. A pure module.
+ * Checks JSON texts whose meaning fantail defines, such as task.json. All names in an object must differ. No string may
+ * contain a NUL character or a lone surrogate. Without these rules, two programs could interpret the same text
+ * differently, and a string could be cut or changed when it becomes a C string. Items are not checked, because their
+ * meaning is up to the user. A pure module.
  */
 #ifndef FANTAIL_COMMON_JSON_JSON_OWN_H
 #define FANTAIL_COMMON_JSON_JSON_OWN_H
@@ -15,7 +15,8 @@
 MUST_CHECK bool json_own_check(const char *text, size_t len, size_t *offset, const char **error);
 /* Checks only the names of one object, not its values. Returns true for a value that is not an object. */
 MUST_CHECK bool json_own_check_names(const char *text, size_t len, size_t *offset, const char **error);
-/* Returns why a valid JSON string cannot be decoded to text without a change, as a static sentence. NULL: it can be. */
+/* Returns NULL if a valid JSON string can be decoded without changing its text. Otherwise returns the reason, as a
+ * static sentence. */
 const char *json_string_fault(struct json_slice string);
 
 #endif

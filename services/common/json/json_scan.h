@@ -20,8 +20,8 @@ enum json_scan_status {
 
 struct json_scan {
     uint8_t state; /* private: enum json_state */
-    uint8_t utf8_left, utf8_low,
-        utf8_high; /* number of bytes that the current character still needs; the range of the next byte */
+    /* The number of bytes that the current character still needs, and the range of the next byte. */
+    uint8_t utf8_left, utf8_low, utf8_high;
     uint8_t literal_pos;
     uint8_t after_string; /* the state after the current string */
     const char *literal;
@@ -41,10 +41,12 @@ MUST_CHECK enum json_scan_status json_scan_finish(struct json_scan *s);
 /* Returns true if `data` is one complete value, with optional white space around it. Otherwise sets *offset to the
  * position of the fault and *error to the reason. The function is fast for short lines. */
 MUST_CHECK bool json_valid(const char *data, size_t len, size_t *offset, const char **error);
-/* Returns the length of the valid value at the start of `data`, without leading white space; 0 when there is none. */
+/* Returns the length of the valid value at the start of `data`. Returns 0 if there is none, or if `data` begins with
+ * white space. */
 size_t json_value_length(const char *data, size_t len);
-/* Returns the length of the longest start of `data` that can be put into a JSON string unchanged. The byte after them
- * is a quote, a backslash, a control character, or the start of a character that is not valid UTF-8 or is cut off. */
+/* Returns the length of the longest prefix of `data` that can be put into a JSON string unchanged. The byte after this
+ * prefix is a quote, a backslash, a control character, or the start of a character that is not valid UTF-8 or is cut
+ * off. */
 size_t json_text_length(const char *data, size_t len);
 
 #endif

@@ -7,8 +7,8 @@
 #include "common/base/base.h"
 
 /* From now on this process gets SIGTERM when the thread that started it ends, even if that thread's process is killed.
- * `parent` is the process ID of the parent; 0: unknown. If it is known, a parent that ended before this call is noticed
- * too. On failure, or if the parent has ended, returns false, with a sentence in err. */
+ * `parent` is the process ID of the parent; 0: unknown. If the ID is known, this function also detects that the parent
+ * ended before the call. On failure, or if the parent has ended, returns false, with a sentence in err. */
 MUST_CHECK bool parent_tie(pid_t parent, char *err, size_t err_size);
 
 #endif

@@ -101,7 +101,8 @@ static void on_closed(uv_handle_t *handle)
     if (--t->open_handles == 0) free(t);
 }
 
-/* From now on this turn takes no more steps. If a step is added before the handles are closed, it gets a new turn. */
+/* From now on turn_add() no longer finds this turn. If a step is added before the handles are closed, turn_add() makes
+ * a new turn. */
 static void turn_close(struct turn *t)
 {
     uv_close((uv_handle_t *)&t->idle, on_closed);

@@ -21,15 +21,15 @@
  *                    busy poll          notes how long the loop slept
  *                    scheduler again    acts on the jobs that the server read
  *
- * The order keeps latency low. An answer of a worker is passed on to its client in the turn in which the answer came. A
+ * The order keeps latency low. An answer of a worker is passed on to the client in the turn in which the answer came. A
  * request is sent in the turn in which the scheduler decided to send it. If several steps have the same place, the
  * newest runs first.
  *
  * A loop has one struct turn. The turn is created when the first step is added, and closed when the last step is
- * removed. The loop must keep running until the handles are closed. The memory of a step belongs to the caller that
- * adds it. While a step runs, it may add and remove steps, including itself. A turn does not keep its loop alive unless
- * turn_keep_loop() asks for that. This module does not depend on the HTTP server and client, so each of these also
- * works alone in any loop. Single-threaded.
+ * removed. The loop must keep running until the turn's handles are closed. The memory of a step belongs to the caller
+ * that adds it. While a step runs, it may add and remove steps, including itself. A turn does not keep its loop alive
+ * unless turn_keep_loop() asks for that. This module depends on neither the HTTP server nor the HTTP client, so either
+ * of them also works in a loop without the other. Single-threaded.
  */
 #ifndef FANTAIL_COMMON_LOOP_TURN_H
 #define FANTAIL_COMMON_LOOP_TURN_H
@@ -63,7 +63,7 @@ enum turn_place {
     TURN_PLACE_COUNT
 };
 
-/* Embedded in its owner. A zeroed step is not added. */
+/* Embedded in its owner. A zeroed step counts as not added. */
 struct turn_step {
     struct turn *turn; /* NULL: not added */
     enum turn_place place;

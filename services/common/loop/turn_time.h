@@ -14,8 +14,8 @@ struct turn_time {
     uv_loop_t *loop;
     struct turn_step worked, sleeps;
     struct metric_histogram *seconds;
-    uint64_t begin_ns; /* when the loop last began to sleep or poll, just before this turn; 0: no turn yet */
-    uint64_t slept_ns; /* total time that the loop had slept at begin_ns */
+    uint64_t begin_ns; /* when the sleep before this turn began; 0: no turn yet */
+    uint64_t slept_ns; /* total time that the loop had slept until begin_ns */
 };
 
 void turn_time_start(struct turn_time *t, uv_loop_t *loop);

@@ -5,7 +5,7 @@
 /* Time between two checks of the files. A change is reported when the next check finds no further change. */
 #define CHECK_MS 2000
 
-/* stat() follows links, so after a link was changed, the stamp has another inode. A missing file has a stamp of
+/* stat() follows links, so the stamp has another inode after a link has changed. A missing file has a stamp of
  * zeros. */
 static void read_stamps(const struct file_watch *w, struct file_stamp *stamps)
 {

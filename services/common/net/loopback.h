@@ -4,8 +4,8 @@
 
 #include "common/base/base.h"
 
-/* Returns whether only this machine can reach a numeric address or unix:PATH. NULL stands for the default of our
- * services. */
+/* Returns whether only this machine can reach a numeric address or unix:PATH. NULL stands for the default address of
+ * our services, which is a loopback address. */
 bool is_loopback(const char *host);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * Reads the headers Content-Type and Accept. A pure module.
  *
- * A form may have several names. NDJSON, for example, is also called JSON Lines, and its names begin with application/
- * or text/, with or without "x-". Case is ignored. Parameters other than q and charset are ignored.
+ * A form may have several names. NDJSON, for example, is also called JSON Lines. Its names begin with application/ or
+ * text/, and "x-" may follow. Case is ignored. Parameters other than q and charset are ignored.
  */
 #ifndef FANTAIL_COMMON_NET_MEDIA_TYPE_H
 #define FANTAIL_COMMON_NET_MEDIA_TYPE_H
@@ -24,8 +24,8 @@ enum media_form media_type_form(const char *content_type);
 bool media_type_is(const char *content_type, const char *type);
 
 #define MEDIA_CHARSET_SIZE 64
-/* Returns whether a Content-Type header allows UTF-8: it has no charset, or utf-8 or us-ascii. If not, writes the name
- * of the charset to `charset`; a long name is cut off. */
+/* Returns true if text with this Content-Type header is UTF-8: the header has no charset, or the charset is utf-8 or
+ * us-ascii. Otherwise writes the name of the charset to `charset`; a long name is cut off. */
 bool media_type_is_utf8(const char *content_type, char charset[MEDIA_CHARSET_SIZE]);
 
 /* Returns true if an Accept header names this form, and does not name `other` with a higher q. Wildcards name neither.

@@ -1,8 +1,8 @@
 /*
  * Reads the header Prefer (RFC 7240). A pure module.
  *
- * Unknown preferences and invalid values are ignored, as the RFC demands. If a preference is given twice, the first one
- * counts. Parameters after a semicolon are ignored.
+ * Unknown preferences and invalid values are ignored, as the RFC requires. If a preference is given twice, the first
+ * one counts. Parameters after a semicolon are ignored.
  */
 #ifndef FANTAIL_COMMON_NET_PREFER_HEADER_H
 #define FANTAIL_COMMON_NET_PREFER_HEADER_H

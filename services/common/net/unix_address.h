@@ -1,7 +1,7 @@
 /*
- * Addresses of the form unix:PATH: Unix-domain sockets in the file system. Between two programs on one machine, a byte
- * costs a third of the processor time of a byte over loopback TCP. A Unix-domain socket needs no port, and only a user
- * who may write to its file can connect.
+ * Addresses of the form unix:PATH: Unix-domain sockets in the file system. Between two programs on one machine, such a
+ * socket needs a third of the processor time per byte that loopback TCP needs. A Unix-domain socket needs no port, and
+ * only a user who may write to its file can connect.
  */
 #ifndef FANTAIL_COMMON_NET_UNIX_ADDRESS_H
 #define FANTAIL_COMMON_NET_UNIX_ADDRESS_H
@@ -18,8 +18,8 @@
 const char *unix_address_path(const char *address);
 /* Fills *a. Returns the length for bind() and connect(); 0: the path is empty or too long. */
 MUST_CHECK socklen_t unix_address_fill(struct sockaddr_un *a, const char *path);
-/* Lets a connected socket buffer more sent bytes than by default, which saves wake-ups. An accepted socket does not
- * inherit this setting, so each side calls this function for its own socket. */
+/* Enlarges the send buffer of a connected socket, which saves wake-ups. An accepted socket does not inherit this size,
+ * so each side calls this function for its own socket. */
 void unix_address_widen(int fd);
 
 #endif

@@ -4,11 +4,11 @@
  *
  *     log_info("chunk ended", LOG_STR("job", id), LOG_U64("items", n), LOG_MS("duration_ms", ns));
  *
- * After log_set_plain() it is a text for people instead: "worker: warn: a message: name=value ...".
+ * After log_set_plain(true), each line is a text for people instead: "worker: warn: a message: name=value ...".
  *
- * A line below the level costs one comparison; its fields are not evaluated. Writing never blocks: lines that standard
- * error does not accept immediately wait in a bounded buffer. Lines that do not fit into this buffer are dropped,
- * counted and reported later. Global state, single-threaded. Do not log bodies or secrets.
+ * A line below the level costs one comparison; its fields are not evaluated. Logging never blocks. If standard error
+ * does not accept a line immediately, the line waits in a bounded buffer. Lines that do not fit into this buffer are
+ * dropped, counted and reported later. Global state, single-threaded. Do not log bodies or secrets.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_LOG_H
 #define FANTAIL_COMMON_OBSERVE_LOG_H
@@ -48,7 +48,7 @@ struct log_field {
 #define LOG_BOOL(n, v)      ((struct log_field){.name = (n), .kind = LOG_KIND_BOOL, .as.boolean = (v)})
 /* The value is in nanoseconds; it is written as milliseconds with a fraction. */
 #define LOG_MS(n, ns) ((struct log_field){.name = (n), .kind = LOG_KIND_MS, .as.u64 = (uint64_t)(ns)})
-/* Ends the fields. The macros below add it. */
+/* Ends the list of fields. The macros below add it. */
 #define LOG_END ((struct log_field){.kind = LOG_KIND_END})
 
 #define log_debug(...) LOG_AT_(LOG_LEVEL_DEBUG, __VA_ARGS__)
@@ -65,12 +65,12 @@ struct log_field {
 void log_write(enum log_level level, const struct log_field *fields);
 
 /* Writes the text as a line of its own, whatever log_threshold is. Use it to pass on the output of another program. On
- * a terminal the text replaces an unfinished line, such as a progress line, and control characters in it are written as
- * \xNN. */
+ * a terminal, the text replaces an unfinished line, such as a progress line. There, control characters of the text are
+ * written as \xNN. */
 void log_plain(const char *prefix, const char *text, size_t len);
 
 void log_set_level(enum log_level level);
-/* Writes each later line as text, without its time. */
+/* If true, each later line is written as text for people, without its time. */
 void log_set_plain(bool plain);
 /* For tests: sets the descriptor that lines are written to, which is 2 by default. Its flags are not changed. */
 void log_set_fd(int fd);
@@ -81,8 +81,8 @@ void log_set_service(const char *name);
 void log_set_deferred(bool deferred);
 /* Writes the waiting lines, without blocking. A service calls it in every loop turn. */
 void log_flush(void);
-/* Writes the waiting lines before the program ends. Waits for a slow reader of standard error, but no longer than
- * timeout_ms. */
+/* Writes the waiting lines before the program ends. Before each write, waits up to timeout_ms until standard error
+ * accepts bytes. */
 void log_flush_wait(int timeout_ms);
 
 #endif

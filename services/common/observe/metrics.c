@@ -36,8 +36,8 @@ static const struct {
 };
 
 struct metric_histogram {
-    uint64_t
-        counts[ARRAY_SIZE(bounds) + 1]; /* the count of each bucket alone, not cumulative; the last bucket is +Inf */
+    /* The count of each bucket alone, not cumulative. The last bucket is +Inf. */
+    uint64_t counts[ARRAY_SIZE(bounds) + 1];
     uint64_t sum_ns;
 };
 

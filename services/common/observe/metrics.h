@@ -5,7 +5,7 @@
  *     uint64_t *jobs = metric_counter("fantail_jobs_total", "Jobs that ended.", "status=\"succeeded\"");
  *     *jobs += 1;
  *
- * A series has the value 0 from its registration on. So register all values that a label can have at start-up. A peer
+ * A series has the value 0 from its registration on. So at start-up, register all values that a label can have. A peer
  * must never be able to choose a label value. If the same name and labels are registered again, the same pointer is
  * returned. Pointers live until metrics_release(). Global state, single-threaded. Code that runs for each item may only
  * add to counters; all other calls cost too much.
@@ -21,12 +21,12 @@
 
 uint64_t *metric_counter(const char *name, const char *help, const char *labels);
 int64_t *metric_gauge(const char *name, const char *help, const char *labels);
-/* Registers a gauge. At every rendering, fn(data) returns its value. */
+/* Registers a gauge or a counter. metrics_render() calls fn(data) to get its value. */
 void metric_gauge_fn(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data);
 void metric_counter_fn(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data);
 
-/* Registers a gauge with one label whose set of values changes. At every rendering, each() calls metric_emit() for
- * every value of the label, which must be escaped. There must be only a few values. */
+/* Registers a gauge with one label whose set of values changes. metrics_render() calls each(), which calls
+ * metric_emit() for every value of the label. metric_emit() escapes the value. There must be only a few values. */
 struct metric_emitter;
 void metric_gauge_each(const char *name, const char *help, const char *label,
                        void (*each)(void *data, struct metric_emitter *to), void *data);

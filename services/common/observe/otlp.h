@@ -39,7 +39,7 @@ struct span {
     const char *failure; /* a short reason; NULL: none */
 };
 
-/* Appends a span. start_ns + unix_offset_ns and end_ns + unix_offset_ns are in Unix time. */
+/* Appends a span. unix_offset_ns is added to start_ns and end_ns to convert them to Unix time. */
 void otlp_add_span(struct buf *out, const struct span *s, uint64_t unix_offset_ns);
 
 /* Appends one of the service's resource attributes for otlp_begin(): {"key":...,"value":{"stringValue":...}}. The value
@@ -49,7 +49,8 @@ void otlp_add_resource(struct buf *out, const char *key, const char *value);
 void otlp_begin(struct buf *out, const char *resource, size_t resource_len);
 void otlp_end(struct buf *out);
 
-/* Returns how many spans the collector rejected, from an answer with status 200 (partialSuccess). */
+/* Returns how many spans the collector rejected (partialSuccess). `answer` is the collector's answer with status
+ * 200. */
 uint64_t otlp_rejected(const char *answer, size_t len);
 
 #endif

@@ -21,7 +21,8 @@ static const char *lookup(const struct variable_reader *r, const char *name)
     return value && *value ? value : NULL;
 }
 
-/* Returns the value of the first variable, or of the second one if the first is not set. Sets *name to its name. */
+/* Returns the value of the first variable, or of the second one if the first is not set. Sets *name to the name of the
+ * variable that it chose. */
 static const char *lookup_either(const struct variable_reader *r, const char *first, const char *second,
                                  const char **name)
 {
@@ -229,7 +230,7 @@ static void read_sampler(struct variable_reader *r)
     if (word) note(r->c, name, "the sampler is not known; parentbased_always_on is used");
 }
 
-/* ---- all of it ---- */
+/* ---- the whole configuration ---- */
 
 static bool is_off(struct variable_reader *r)
 {

@@ -1,7 +1,7 @@
 /*
- * Reads OpenTelemetry's environment variables. docs/observing.md lists the variables that it supports. Tracing is off
- * unless an endpoint is given. As the standard requires, an invalid value is ignored, and the caller gets a note. Only
- * an invalid endpoint or invalid headers are an error. A pure module: getenv() is an argument.
+ * Reads OpenTelemetry's environment variables. docs/observing.md lists the supported variables. Tracing is off unless
+ * an endpoint is given. As the standard requires, an invalid value is ignored, and the caller gets a note. Only an
+ * invalid endpoint or invalid headers are an error. A pure module: getenv() is an argument.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_TRACE_CONFIG_H
 #define FANTAIL_COMMON_OBSERVE_TRACE_CONFIG_H
@@ -18,7 +18,7 @@ struct trace_note {
 
 struct trace_config {
     char *url;      /* the URL to which spans are posted; NULL: tracing is off */
-    char **headers; /* "Name: value" for the exporter's requests, NULL-ended; NULL: none. They may be secret */
+    char **headers; /* "Name: value" for the exporter's requests, NULL-ended; NULL: none. May be secret */
     uint64_t timeout_ms;
     uint64_t delay_ms; /* how long a span waits for other spans of its batch */
     unsigned batch_spans, queue_spans;
@@ -29,14 +29,14 @@ struct trace_config {
     unsigned note_count;
 };
 
-/* `get` is getenv() or a similar function. On failure it returns false, and nothing must be released. err then has a
+/* `get` is getenv() or a similar function. On failure it returns false, and there is nothing to release. err then has a
  * sentence that begins with the variable's name. */
 MUST_CHECK bool trace_config_read(struct trace_config *c, const char *(*get)(const char *name), char *err,
                                   size_t err_size);
 void trace_config_release(struct trace_config *c);
 
-/* Writes the service's resource attributes for otlp_begin(). If the user has not given an attribute, uses our own
- * value. */
+/* Writes the service's resource attributes for otlp_begin(). Writes our own value for service.name, service.version or
+ * service.instance.id if the user has not given one. */
 void trace_config_resource(const struct trace_config *c, const char *service, const char *instance, struct buf *out);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * W3C Trace Context: the header `traceparent`, in which services pass on the ids of a span and whether its trace is
+ * W3C Trace Context: the header `traceparent`. It tells the next service the ids of a span, and whether its trace is
  * recorded. A pure module: randomness is an argument, and nothing is allocated.
  *
  * This module does not read `tracestate`. Services pass `tracestate` on unchanged, or drop it if `traceparent` is
@@ -36,11 +36,11 @@ struct trace_random {
 };
 uint64_t trace_random_next(struct trace_random *r);
 
-/* Whether a trace is recorded: OTEL_TRACES_SAMPLER. */
+/* Decides whether a trace is recorded (OTEL_TRACES_SAMPLER). */
 struct trace_sampler {
-    bool
-        follows_parent; /* uses the caller's decision; `ratio` then applies only to traces that begin in this service */
-    double ratio;       /* the share of traces that is recorded, 0 to 1 */
+    /* Uses the caller's decision. `ratio` then applies only to traces that begin in this service. */
+    bool follows_parent;
+    double ratio; /* the share of traces that is recorded, 0 to 1 */
 };
 
 /* Makes the context of a new span. The span belongs to the parent's trace, or to a new trace if `parent` is NULL. */

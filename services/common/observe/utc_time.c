@@ -48,7 +48,7 @@ static int days_of(int year, int month)
     return days[month - 1] + (month == 2 && leap);
 }
 
-/* Reads ".5" as 500. Nothing is 0. */
+/* Reads ".5" as 500. Returns 0 if there is no fraction. */
 static int read_milliseconds(const char **at)
 {
     int ms = 0, weight = 100;

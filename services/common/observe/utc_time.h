@@ -1,5 +1,5 @@
-/* Times as RFC 3339 texts, in UTC: "2026-11-29T03:00:00.000Z". Milliseconds since 1970, without leap seconds. Pure,
- * except for utc_time_now(). */
+/* Converts between RFC 3339 texts, such as "2026-11-29T03:00:00.000Z", and milliseconds since 1970 in UTC, without leap
+ * seconds. Pure, except for utc_time_now(). */
 #ifndef FANTAIL_COMMON_OBSERVE_UTC_TIME_H
 #define FANTAIL_COMMON_OBSERVE_UTC_TIME_H
 
