@@ -7,8 +7,8 @@
 #include "common/observe/metrics.h"
 
 #define DEFAULT_LIMIT_US 100
-/* If the loop slept, a measured wait is too long by this time: before the clock is read, the processor wakes up and
- * handles the first events. */
+/* The measured time of a sleep is too long by about this much, because the processor wakes up and handles the first
+ * events before the clock is read. */
 #define WAKING_NS (50 * NS_PER_US)
 /* If a yield lasted this long, another process has long work to do. */
 #define LONG_YIELD_NS  NS_PER_MS

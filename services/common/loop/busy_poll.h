@@ -1,7 +1,7 @@
 /*
  * Polls for the next event before the loop sleeps. A sleeping processor takes tens of microseconds to wake up, which is
  * most of the latency of a small request. So if recent events came quickly, the loop first polls for a while, and
- * yields the processor between two polls. Polling pays only while no other process has long work to do, because such a
+ * yields the processor between two polls. Polling helps only while no other process has long work to do, because such a
  * process keeps the processor after a yield. So if a yield lasts long, polling pauses for a while.
  *
  * The busy_poll_* functions decide whether to poll, and are pure. The busy_poller_* functions do the polling, as steps
@@ -14,8 +14,8 @@
 
 struct busy_poll {
     uint64_t limit_ns; /* the longest poll; 0: never polls */
-    unsigned
-        score; /* rises by 1 for a wait that was short enough for a poll, falls by BUSY_POLL_PRICE for a longer wait */
+    /* Rises by 1 after a wait that was short enough for a poll. Falls by BUSY_POLL_PRICE after a longer wait. */
+    unsigned score;
     uint64_t pause_until_ns; /* no polling before this time */
     uint64_t pause_ns;       /* the length of the last pause; gets shorter with every poll that finds an event */
 };
@@ -43,8 +43,8 @@ struct busy_poller {
     uint64_t *found, *in_vain, *given_up;
 };
 
-/* If limit_us is -1, uses the default: 100, or 0 if the processor time of this process is limited. The poller polls in
- * the last step of a turn (turn.h). */
+/* If limit_us is -1, uses the default: 100, or 0 if the processor time of this process is limited. The poller polls
+ * after all steps of a turn that do work (turn.h). */
 void busy_poller_start(struct busy_poller *p, uv_loop_t *loop, int64_t limit_us);
 /* Does nothing when p was not started. */
 void busy_poller_stop(struct busy_poller *p);

@@ -15,8 +15,8 @@ struct service_hooks;
 struct service_http;
 
 #define DEFAULT_DRAIN_S 30   /* how long DRAINING waits for running work to end; --drain-s */
-#define DRAIN_CUT_MS    2000 /* how long CUTTING waits until the answers that hooks->cut has ended are sent */
-#define DRAIN_CLOSE_MS  5000 /* how long CLOSING waits for open handles; after this time the program ends with them */
+#define DRAIN_CUT_MS    2000 /* how long CUTTING may take to send the answers that hooks->cut has ended */
+#define DRAIN_CLOSE_MS  5000 /* how long CLOSING waits until all handles are closed; then the program ends anyway */
 
 enum drain_state {
     SERVICE_RUNNING,

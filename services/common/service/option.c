@@ -294,7 +294,7 @@ static void read_operand(struct parse *p)
     p->argv[++p->operands] = operand;
 }
 
-/* Moves argv[1..operands] after the options, up to `end`. */
+/* Moves the operands from argv[1..operands] to the places before argv[end], after the options. */
 static void operands_last(struct parse *p, int end)
 {
     for (int i = 0; i < p->operands; i++) {

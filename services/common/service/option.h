@@ -47,7 +47,7 @@ struct option_row {
     const char *help;           /* one sentence without its full stop; --help adds the default */
     const char *value;          /* the name of the value in --help; NULL: a name that depends on the type */
     char letter;                /* 'q' for -q; 0: none */
-    bool no_env;                /* cannot be set by FANTAIL_... */
+    bool no_env;                /* has no environment variable FANTAIL_... */
     bool hidden;                /* not in --help */
     bool required;
     const char *needs; /* name of another option, without which this option would have no effect; NULL: none */
@@ -112,9 +112,9 @@ struct option_result {
     int first_operand; /* index of the first operand in argv; argc if there is none */
 };
 
-/* Skips argv[0]; "--" ends the options. Returns false if the program should end with r->exit_status. Before that,
- * option_parse() has printed the output of --help, --version or --print-config on standard output, or an error message
- * that names the option on standard error. */
+/* Skips argv[0]; "--" ends the options. Returns false if the program should end with r->exit_status. In this case the
+ * function has printed the output of --help, --version or --print-config on standard output, or an error message on
+ * standard error. The error message names the option or argument that is wrong. */
 MUST_CHECK bool option_parse(const struct option_spec *spec, void *config, int argc, char **argv,
                              struct option_result *r);
 /* Prints "program: --name: message" on standard error and returns 2. Use it for checks that concern several options.

@@ -78,7 +78,7 @@ static void print_body(const struct option_row *row)
     putchar('\n');
 }
 
-/* Prints which options can be set in the environment: the statement that all can, or a list. */
+/* Prints that all options can be set in the environment, or the list of those that can. */
 static void print_env(const struct option_spec *spec)
 {
     unsigned with = 0, without = 0;

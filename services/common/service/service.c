@@ -14,8 +14,8 @@
 #include "common/service/drain.h"
 #include "common/service/service_http.h"
 
-/* If signals come within this gap after a reload, one reload follows at the end of the gap. After a slow reload the gap
- * is longer. So even if many signals come, reloads take only a part of the loop's time. */
+/* If SIGHUP comes during this gap after a reload, one more reload follows at the end of the gap, even if the signal
+ * came many times. After a slow reload the gap is longer. So reloads take only a part of the loop's time. */
 #define RELOAD_GAP_MS 500
 #define RELOAD_SHARE  10
 

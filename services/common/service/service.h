@@ -16,7 +16,7 @@
  *     DELAYING      not ready, but still accepts requests for shutdown_delay_s; answers have Connection: close
  *     DRAINING      hooks->drain has run and the listener closes; ends when hooks->idle is true and no exchange is
  *                   open, at the latest after drain_s
- *     CUTTING       only if the drain timed out: hooks->cut has ended the rest, and its answers are sent
+ *     CUTTING       only if the drain timed out: hooks->cut has ended the running work; the last answers are sent
  *     CLOSING_IDLE  idle connections are closed (http_server_close_idle())
  *     CLOSING       closes the public server, calls hooks->stop, closes the admin server and the log
  *
@@ -43,7 +43,7 @@
 struct service;
 
 /* Sets the level, the format and the name of the service for the log, and ignores SIGPIPE and SIGXFSZ. service_start()
- * does this too; call it before what happens earlier. */
+ * does this too. Call this function first if the program logs or writes anything before service_start(). */
 void service_prepare(const struct service_config *config, const char *name);
 
 /* All members except name and routes may be NULL or 0. */
@@ -56,7 +56,7 @@ struct service_hooks {
     void (*drain)(void *data);  /* called when the listener closes; must hand back waiting work and start no more */
     bool (*idle)(void *data);   /* returns true when the drain has nothing left to wait for */
     void (*cut)(void *data);    /* called when the drain timed out; must end all running work with an outcome */
-    void (*abort)(void *data);  /* called at a second signal before stop(); must clean up; the process then ends */
+    void (*abort)(void *data);  /* called at a second signal if stop() has not run; must clean up; the process ends */
     void (*stop)(void *data);   /* the last call; must close all handles of the program on the loop */
     void (*reload)(void *data); /* called at SIGHUP */
     size_t max_body_bytes;
@@ -93,9 +93,9 @@ uint16_t service_admin_port(const struct service *s); /* 0 when there is no admi
  * into files for --token-file, because some platforms provide secrets only as variables. Returns the exit status. */
 MUST_CHECK int service_write_secrets(const struct option_spec *spec, int argc, char **argv);
 
-/* The subcommand `healthcheck`: sends GET /readyz to the service with this config on this machine. If there is no admin
- * port, it uses the public port instead of the admin port. Returns the exit status: 0 ready, 1 not ready, with the
- * reason on standard error. Blocks for up to 2 s. */
+/* The subcommand `healthcheck`: sends GET /readyz to the service with this config on this machine. It uses the admin
+ * port, or the public port if there is no admin port. Returns the exit status: 0 if the service is ready; otherwise 1,
+ * after printing the reason on standard error. Blocks for up to 2 s. */
 MUST_CHECK int service_healthcheck(const struct service_config *config);
 
 #endif

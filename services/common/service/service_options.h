@@ -1,5 +1,4 @@
-/* The options that both services have: where to listen, access, log, and how long a start, a drain and a pause may
- * take. */
+/* The options that both services have: where to listen, access, TLS, start and shutdown, and the log. */
 #ifndef FANTAIL_COMMON_SERVICE_SERVICE_OPTIONS_H
 #define FANTAIL_COMMON_SERVICE_SERVICE_OPTIONS_H
 
