@@ -1,6 +1,6 @@
 #include "common/json/encoding.h"
 
-#define FAULT(name) "this is " name ", and UTF-8 is expected"
+#define FAULT(name) "this is " name ", but UTF-8 is expected"
 
 static const char *const names[] = {
     [ENCODING_UTF8] = "UTF-8",

@@ -29,7 +29,7 @@ bool encoding_needs_more(const char *data, size_t len);
 enum encoding encoding_of(const char *data, size_t len);
 /* Returns a name such as "UTF-16 (little endian)". */
 const char *encoding_name(enum encoding e);
-/* Returns a sentence without its full stop, such as "this is UTF-16 (little endian), and UTF-8 is expected". Returns
+/* Returns a sentence without its full stop, such as "this is UTF-16 (little endian), but UTF-8 is expected". Returns
  * NULL for UTF-8. */
 const char *encoding_fault(enum encoding e);
 /* Returns whether the encoding is UTF-16 or UTF-32. */

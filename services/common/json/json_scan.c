@@ -134,10 +134,10 @@ static const char *read_value(struct json_scan *s, const char *p, const char *en
     }
     bool closes = s->state == VALUE_OR_CLOSE;
     switch ((unsigned char)*p) {
-    case 0xEF: return fail(s, p, "a value was expected, and not a byte order mark or other text");
+    case 0xEF: return fail(s, p, "a value was expected, not a byte order mark or other text");
     case 0xFE:
     case 0xFF:
-    case 0: return fail(s, p, "a value was expected in UTF-8, and not UTF-16 or UTF-32");
+    case 0: return fail(s, p, "a value in UTF-8 was expected, not UTF-16 or UTF-32");
     default: return fail(s, p, closes ? "a value or ] was expected" : "a value was expected");
     }
 }

@@ -15,13 +15,13 @@ static void log_current(const struct tls_store *t)
     const struct tls_material *m = t->current;
     const char *use = t->words->use;
     if (!m->has_own) {
-        log_info("certificate authorities read", LOG_STR("use", use));
+        log_info("the certificate authorities were read", LOG_STR("use", use));
     } else if (m->not_after <= time(NULL)) {
         log_warn("THE CERTIFICATE HAS EXPIRED: peers will refuse it", LOG_STR("use", use),
                  LOG_STR("subject", m->subject), LOG_STR("not_after", m->ends),
                  LOG_STR("file", t->files.path[TLS_CERT]));
     } else {
-        log_info("certificate read", LOG_STR("use", use), LOG_STR("subject", m->subject),
+        log_info("the certificate was read", LOG_STR("use", use), LOG_STR("subject", m->subject),
                  LOG_STR("not_after", m->ends));
     }
 }

@@ -49,8 +49,9 @@ static void register_metrics(struct access *a)
     for (int v = ACCESS_GRANTED + 1; v < ACCESS_VERDICT_COUNT; v++) {
         struct buf label = {0};
         metric_add_label(&label, "reason", refusals[v].name);
-        a->refused[v] = metric_counter("fantail_http_unauthorized_total",
-                                       "Requests refused with 401, by the fault of their token.", buf_cstr(&label));
+        a->refused[v] =
+            metric_counter("fantail_http_unauthorized_total",
+                           "Requests refused with 401, by what was wrong with the token.", buf_cstr(&label));
         buf_release(&label);
     }
 }

@@ -33,7 +33,7 @@ static const char *origin_fault(const char *s, size_t len)
     size_t scheme = 0, at;
     if (len == 0) return "an origin is empty";
     if (len == 4 && strncasecmp(s, "null", 4) == 0)
-        return "null is the origin of every page in a sandbox, whatever its site";
+        return "null cannot be listed, because every page in a sandbox has this origin, whatever its site";
     if (memchr(s, '*', len)) return "* must stand alone and means every origin; patterns are not supported";
     while (scheme < len && (isalnum((unsigned char)s[scheme]) || strchr("+-.", s[scheme]))) scheme++;
     if (scheme == 0 || scheme + 3 >= len || strncmp(s + scheme, "://", 3) != 0)
@@ -44,7 +44,7 @@ static const char *origin_fault(const char *s, size_t len)
     bool is_http = scheme == 4 && strncasecmp(s, "http", 4) == 0,
          is_https = scheme == 5 && strncasecmp(s, "https", 5) == 0;
     if ((is_http && ends_with(s, len, ":80")) || (is_https && ends_with(s, len, ":443")))
-        return "browsers leave out the default port of http and https";
+        return "leave out the default port of http and https, as browsers do";
     return NULL;
 }
 

@@ -17,7 +17,7 @@ static void move(struct drain *d, enum drain_state to)
 static void on_close_late(uv_timer_t *timer)
 {
     struct drain *d = timer->data;
-    log_warn("not everything was closed in time");
+    log_warn("some handles were not closed in time");
     uv_stop(d->loop);
 }
 

@@ -153,7 +153,7 @@ static void describe_value(const struct option_row *row, char *text, size_t size
         [OPTION_TYPE_STRING] = "a text",
         [OPTION_TYPE_PATH] = "a path",
         [OPTION_TYPE_CHOICE] = "one of",
-        [OPTION_TYPE_WORDS] = "a text that is not empty, at most 16 times",
+        [OPTION_TYPE_WORDS] = "a non-empty text, given at most 16 times",
     };
     size_t len = (size_t)snprintf(text, size, "%s", words[row->type]);
     if (row->type == OPTION_TYPE_PORT)
@@ -232,7 +232,7 @@ static void read_given(struct parse *p, const struct option_row *row, const char
 {
     if (!given && p->at + 1 < p->argc) given = p->argv[++p->at];
     if (given && row->once && p->sources[row - p->spec->rows] == OPTION_FROM_FLAG) {
-        option_complain(p->spec, row->name, "is given twice; give all values in one, as --help shows");
+        option_complain(p->spec, row->name, "is given twice; give it once with all values, as --help shows");
         p->failed = true;
     } else if (given) {
         set(p, row, OPTION_FROM_FLAG, given);

@@ -27,7 +27,7 @@ int service_check(const struct option_spec *spec, const struct service_config *c
     int fault = check_address(spec, "host", config->host);
     if (!fault) fault = check_address(spec, "admin-host", config->admin_host);
     if (!fault && config->admin_port >= 0 && have_one_place(config))
-        fault = option_complain(spec, "admin-port", "must differ from --port, or --admin-host from --host");
+        fault = option_complain(spec, "admin-port", "must differ from --port, or --admin-host must differ from --host");
     if (!fault) fault = tls_server_check(spec, &config->tls);
     if (fault) return fault;
     if (!cors_check(config->cors_origins, err, sizeof err)) return option_complain(spec, "cors-origin", "%s", err);

@@ -213,7 +213,7 @@ static unsigned connections_of(const struct service_hooks *hooks)
 bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct service_config *config,
                         const struct service_hooks *hooks, char *err, size_t err_size)
 {
-    if (health.http) BUG("a process has one service");
+    if (health.http) BUG("a second service in one process");
     health.http = h;
     h->cors_origins = config->cors_origins;
     h->own_access_path = hooks->own_access_path;

@@ -17,7 +17,7 @@ struct tls_server_config {
                     .value = "FILE"),                                                                                  \
         OPTION_PATH("tls-key", S, f.key, NULL, "the certificate's private key (PEM)", .value = "FILE"),                \
         OPTION_PATH("tls-client-ca", S, f.client_ca, NULL,                                                             \
-                    "demand a certificate from every client, signed by one of these authorities (PEM)",                \
+                    "every client must show a certificate that one of these authorities (PEM) signed",                 \
                     .value = "FILE")
 
 struct tls_files tls_server_files(const struct tls_server_config *config);

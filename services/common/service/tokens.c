@@ -63,7 +63,7 @@ bool tokens_parse(struct tokens *t, const char *text, size_t len, char *err, siz
         }
         at = stop + 1;
     }
-    if (t->count == 0) snprintf(err, err_size, "the file has no token");
+    if (t->count == 0) snprintf(err, err_size, "there is no token");
     return t->count > 0;
 }
 

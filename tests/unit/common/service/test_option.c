@@ -167,7 +167,7 @@ Test(option, an_option_of_several_words_keeps_each_in_order, .init = cr_redirect
     cr_assert(parse(NULL));
     cr_assert_eq(c.words.count, 0);
     cr_assert(!parse("--word=", NULL) && r.exit_status == 2);
-    assert_said(cr_get_redirected_stderr(), "--word: must be a text that is not empty, at most 16 times, not \"\"");
+    assert_said(cr_get_redirected_stderr(), "--word: must be a non-empty text, given at most 16 times, not \"\"");
 }
 
 Test(option, operands_may_stand_anywhere_and_come_last)
