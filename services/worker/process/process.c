@@ -137,8 +137,8 @@ void process_retire(struct process *p)
 {
     if (p->state > PROCESS_ENDING) return;
     p->retired = true;
-    if (p->state == PROCESS_STARTING) process_expect_end(p, PROCESS_RETIRE_GRACE_NS, PROCESS_STAYED);
+    if (p->state == PROCESS_STARTING) process_expect_end(p, PROCESS_STAYED);
     if (p->state == PROCESS_RUNNING) process_move(p, PROCESS_RETIRING);
     if (!p->writing) process_close_pipe(&p->in);
-    if (!p->window.head) process_expect_end(p, PROCESS_RETIRE_GRACE_NS, PROCESS_STAYED);
+    if (!p->window.head) process_expect_end(p, PROCESS_STAYED);
 }

@@ -7,6 +7,20 @@
 
 #include "common/observe/log.h"
 
+/* How long a process may take to exit before it is killed. */
+#define RETIRE_GRACE_NS (2 * NS_PER_S)    /* after we have closed the stdin of a retired process */
+#define CLOSED_GRACE_NS (300 * NS_PER_MS) /* after any other process has closed a pipe */
+
+void process_expect_end(struct process *p, const char *cause)
+{
+    if (p->state > PROCESS_RETIRING) return;
+    uint64_t now = now_ns();
+    process_move(p, PROCESS_ENDING);
+    p->grace_until_ns = now + (p->retired ? RETIRE_GRACE_NS : CLOSED_GRACE_NS);
+    p->grace_cause = cause;
+    process_check_time(p, now);
+}
+
 static void on_pipe_closed(uv_handle_t *handle)
 {
     struct process *p = handle->data;

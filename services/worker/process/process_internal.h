@@ -8,10 +8,8 @@
 
 #include "worker/process/process.h"
 
-#define PROCESS_RETIRE_GRACE_NS (2 * NS_PER_S)
-#define PROCESS_CLOSED_GRACE_NS (300 * NS_PER_MS) /* how long a process may take to exit after it has closed a pipe */
-#define PROCESS_PIPE_BYTES      (1 * MIB)
-#define PROCESS_STAYED          "it did not exit after its stdin was closed"
+#define PROCESS_PIPE_BYTES (1 * MIB)
+#define PROCESS_STAYED     "it did not exit after its stdin was closed"
 
 void process_move(struct process *p, enum process_state to);
 /* Returns whether hooks->lost() was called. If so, the process gets no more runs, its output is not read, and its
@@ -36,8 +34,9 @@ void process_begin_run(struct process *p, struct run *r);
 /* Writes as much as the stdin pipe has room for, and the rest later, when the pipe has room again. */
 void process_write_runs(struct process *p);
 
-/* Moves the process to ENDING. After grace_ns it is killed for this cause. Later calls have no effect. */
-void process_expect_end(struct process *p, uint64_t grace_ns, const char *cause);
+/* Moves the process to ENDING. If the process does not exit within its grace time (process_end.c), it is killed for
+ * this cause. Later calls have no effect. */
+void process_expect_end(struct process *p, const char *cause);
 /* Confirms the unconfirmed run if the process waits for input and has written no more lines. May kill the process. */
 void process_confirm(struct process *p, uint64_t now);
 

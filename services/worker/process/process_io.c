@@ -260,9 +260,9 @@ void process_on_readable(uv_poll_t *poll, int status, int events)
     show_output(p);
     if (!more) {
         process_close_pipe(&p->out);
-        process_expect_end(p, p->retired ? PROCESS_RETIRE_GRACE_NS : PROCESS_CLOSED_GRACE_NS, "it closed its stdout");
+        process_expect_end(p, "it closed its stdout");
     }
-    if (p->state == PROCESS_RETIRING && !p->window.head) process_expect_end(p, PROCESS_RETIRE_GRACE_NS, PROCESS_STAYED);
+    if (p->state == PROCESS_RETIRING && !p->window.head) process_expect_end(p, PROCESS_STAYED);
     if (was_starting && p->state == PROCESS_RUNNING) p->hooks->ready(p);
     if (p->window.answered == before || process_is_lost(p)) return;
     process_confirm(p, now_ns());

@@ -19,16 +19,6 @@
 #define SILENCE_MIN_NS (2 * NS_PER_MS)
 #define SILENCE_MAX_NS (1 * NS_PER_S)
 
-void process_expect_end(struct process *p, uint64_t grace_ns, const char *cause)
-{
-    if (p->state > PROCESS_RETIRING) return;
-    uint64_t now = now_ns();
-    process_move(p, PROCESS_ENDING);
-    p->grace_until_ns = now + grace_ns;
-    p->grace_cause = cause;
-    process_check_time(p, now);
-}
-
 /* Returns the run whose time limit applies. While a run is unconfirmed, its last item may still be running. */
 static const struct run *timed_run(const struct process *p)
 {
