@@ -18,7 +18,7 @@ enum {
     READ_BYTES = 64 * KIB,
     CHILD_STACK_BYTES = 64 * KIB,
     OUTPUT_BYTES = LIMIT_ANSWER_BYTES,
-    LAST_STDERR_PIECES = 512, /* 1 MiB in total, the capacity of the largest pipe */
+    LAST_STDERR_PIECES = 512, /* reads after the command has ended: 1 MiB, the capacity of the largest pipe */
 };
 
 /* The data that parent and child share. The child uses the parent's memory until execve() has succeeded. */

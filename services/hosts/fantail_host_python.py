@@ -53,7 +53,7 @@ class Answers:
 
     def flush(self):
         with self.lock:
-            # The main thread may append lines meanwhile, so this removes only the lines that it writes.
+            # The main thread may append lines meanwhile. So only the lines that are written here are removed.
             count = len(self.lines)
             data = memoryview("".join(self.lines[:count]).encode())
             del self.lines[:count]
@@ -426,7 +426,8 @@ def claim_stdio():
 
 def isolate_child(items_fd, answers):
     """Runs in a process that the task has forked. This process has copies of our pipes and of unwritten answers, and must not
-    use them. Its copy of the lock may be locked for ever, because only the thread that called fork() exists in it."""
+    use them. Its copy of the lock may stay locked for ever, because the thread that would release the lock does not exist in
+    this process."""
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, items_fd, inheritable=False)
     os.dup2(null, answers.fd, inheritable=False)

@@ -19,8 +19,8 @@
  * answer.
  *
  * If the JSON value has another type or is out of range, a get function returns false and does not change its output
- * parameter. Each reply function replaces the earlier reply. If a reply function returns an int, fantail_task() should
- * return this int.
+ * parameter. But fantail_get_string() may have written a part of the text. Each reply function replaces the earlier
+ * reply. If a reply function returns an int, fantail_task() should return this int.
  */
 #ifndef FANTAIL_TASK_H
 #define FANTAIL_TASK_H
@@ -40,7 +40,7 @@ extern "C" {
 
 /* One valid JSON value, without white space around it. Borrowed until fantail_task() returns. */
 struct fantail_item {
-    const char *json; /* NUL-terminated if this is a whole item, not a member of one */
+    const char *json; /* NUL-terminated, except in a member that fantail_get_member() has found */
     size_t len;
     const char *common; /* the job's common value, as NUL-terminated JSON; NULL: the job has none */
     size_t common_len;

@@ -70,7 +70,7 @@ static const struct option_spec spec = {
     .operands = OPTION_OPERANDS_NONE,
 };
 
-/* The name goes into a header of each answer. */
+/* The worker's id is sent in a header of each answer, so it may have only printable ASCII characters. */
 static bool is_worker_id(const char *id)
 {
     size_t len = strlen(id);

@@ -4,7 +4,7 @@
 #include "common/observe/log.h"
 #include "worker/request_internal.h"
 
-#define NAME_BYTES 200 /* bytes of a chunk's name */
+#define NAME_BYTES 200 /* a longer name of a chunk is cut to this many bytes */
 
 static const char *const state_names[] = {"reading_header", "reading_items", "answering",
                                           "streaming",      "refused",       "closed"};

@@ -211,7 +211,7 @@ void worker_look_for_tasks(struct worker *w)
     struct task_set found;
     char err[500] = "";
     if (!w->watch || w->draining) return;
-    /* An unreadable directory is not reported here, but when --watch notices its change. */
+    /* An unreadable directory is not reported here: on_changed() reports it when --watch notices a change. */
     bool ok = task_set_load(&found, &w->tasks, w->config->tasks, w->hosts_dir, err, sizeof err);
     const char **names = xcalloc(found.count + 1, sizeof *names);
     size_t n = 0;
@@ -365,8 +365,8 @@ void worker_stop(void *data)
     w->ecs_agent = NULL;
     registrar_stop(w->registrar);
     w->registrar = NULL;
-    /* Waits until the task processes have ended. Only then can the reaper find the processes that they left running.
-     * All task processes were sent SIGKILL, but on a busy machine the kernel needs a while to end them. */
+    /* Waits until the task processes have ended, because the reaper cannot find the processes that they left running
+     * before that. All task processes were sent SIGKILL, but on a busy machine the kernel needs a while to end them. */
     for (int i = 0; i < 5000 && reaper_poll(&w->reaper); i++) usleep(1000);
     reaper_close(&w->reaper);
     requests_close(&w->requests);

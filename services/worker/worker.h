@@ -1,6 +1,6 @@
 /*
- * The worker as a whole: its tasks, one pool for each, and the requests it is answering. This is the one struct that is
- * passed down to wire the parts together.
+ * The worker as a whole: its tasks, one pool for each, and the requests it is answering. This struct connects the parts
+ * of the worker.
  */
 #ifndef FANTAIL_WORKER_WORKER_H
 #define FANTAIL_WORKER_WORKER_H
@@ -100,7 +100,7 @@ unsigned worker_busy(const struct worker *w);
 
 /* Writes the ETag of GET /v1/tasks. */
 void worker_write_etag(void *worker, char *etag, size_t size);
-/* Adds Fantail-Worker, -Slots and -Free. `pool` may be NULL. */
+/* Adds the headers Fantail-Worker, Fantail-Slots and Fantail-Free to the answer. `pool` may be NULL. */
 void worker_set_headers(struct worker *w, struct http_exchange *x, const struct pool *pool);
 
 #endif

@@ -306,7 +306,7 @@ class Limits(FantailTest):
         self.assertIn("task.json: it is a FIFO, not a regular file", listed.pop("fifo"))
         logged = {line["task"]: line["error"] for line in fleet.workers[0].log_lines() if line["msg"] == "a task cannot be read"}
         for name, error in listed.items():
-            self.assertIn("no job can name it: a task's name has up to 128 letters", error)
+            self.assertIn("this is not a valid task name: a task's name has up to 128 letters", error)
             self.assertEqual(logged[name], error)
         self.assertEqual(fleet.job({"task": "good", "items": ["x"]}).json["results"], ["x"])
 

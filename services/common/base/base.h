@@ -13,7 +13,7 @@
 #include "common/base/banned.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-/* Makes a string of the value of a macro: TEXT_OF(LIMIT_RUNNING_JOBS) is "256". */
+/* Makes a string of the value of a macro: TEXT_OF(LIMIT_RUNNING_JOBS) is "10000". */
 #define TEXT_OF(macro)          TEXT_OF_(macro)
 #define TEXT_OF_(text)          #text
 #define MUST_CHECK              __attribute__((warn_unused_result))

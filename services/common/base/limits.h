@@ -13,11 +13,11 @@
 
 /* HTTP, both services. */
 #define LIMIT_HEADER_BYTES     (32 * KIB) /* total size of request line and headers; a longer head is answered with 431 */
-#define LIMIT_HEADER_FIELDS    256        /* header lines of a request; more are answered with 431 */
-#define LIMIT_TRAILER_BYTES    (8 * KIB)  /* total size of the trailers; longer ones are answered with 431 */
-#define LIMIT_EXTENSION_BYTES  256        /* extensions of one line; longer ones are answered with 400 */
-#define LIMIT_EXTENSIONS_BYTES (64 * KIB) /* extensions of all chunks of a body; longer ones are answered with 400 */
-#define LIMIT_URI_BYTES        (8 * KIB)  /* a longer one is answered with 414 */
+#define LIMIT_HEADER_FIELDS    256        /* header lines of a request; a request with more is answered with 431 */
+#define LIMIT_TRAILER_BYTES    (8 * KIB)  /* total size of the trailers; longer trailers are answered with 431 */
+#define LIMIT_EXTENSION_BYTES  256        /* chunk extensions of one chunk; longer ones are answered with 400 */
+#define LIMIT_EXTENSIONS_BYTES (64 * KIB) /* chunk extensions of a whole body; longer ones are answered with 400 */
+#define LIMIT_URI_BYTES        (8 * KIB)  /* a longer URI is answered with 414 */
 #define LIMIT_BODY_GIB         1 /* a longer request body is answered with 413; --max-body-bytes of the coordinator */
 #define LIMIT_BODY_BYTES       (LIMIT_BODY_GIB * GIB)
 #define LIMIT_CONNECTIONS      4096  /* connections of a worker that may be open at the same time */
@@ -38,7 +38,7 @@
 #define LIMIT_LINGERING    256       /* connections whose unread bodies are dropped at the same time */
 
 /* Access. */
-#define LIMIT_TOKEN_LEAST_BYTES 16  /* shorter ones can be guessed */
+#define LIMIT_TOKEN_LEAST_BYTES 16  /* shorter tokens can be guessed */
 #define LIMIT_TOKEN_BYTES       512 /* every token is padded to this length */
 #define LIMIT_TOKENS            64
 #define LIMIT_TOKEN_FILE_BYTES  (64 * KIB)
@@ -57,7 +57,7 @@
 #define LIMIT_RESULT_MEMORY_MIB       16        /* answers of one job held in memory; --result-memory-bytes */
 #define LIMIT_RESULT_MEMORY_TOTAL_MIB 256       /* answers of all jobs held in memory; --result-memory-total-bytes */
 #define LIMIT_ITEM_MEMORY_TOTAL_MIB   256 /* total size of the unsent items of all jobs; --item-memory-total-bytes */
-#define LIMIT_JOB_FLOOR_BYTES         (16 * KIB) /* a job may always use this much of each of the two totals above */
+#define LIMIT_JOB_FLOOR_BYTES         (16 * KIB) /* a job may always use this much of each memory total above */
 #define LIMIT_SPILL_GIB               4          /* size of the temporary files of all jobs; --max-spill-bytes */
 #define LIMIT_TASK_SERIES             256        /* tasks that have their own series in /metrics */
 #define LIMIT_RUNNING_JOBS            10000      /* a request for one more job is answered with 429; --max-jobs */

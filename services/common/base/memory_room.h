@@ -20,7 +20,7 @@
 /* Returns whether `bytes` can be allocated now while leaving the reserve free. The call takes about a microsecond. */
 MUST_CHECK bool memory_has_room(size_t bytes);
 
-/* Returns whether `bytes` can be allocated. By default this function asks the kernel; a test sets another one. */
+/* Returns whether `bytes` can be allocated. By default this function asks the kernel; a test sets another function. */
 extern bool (*memory_probe)(size_t bytes);
 
 #endif

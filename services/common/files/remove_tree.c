@@ -22,7 +22,7 @@ static int open_dir(int parent, const char *name)
 }
 
 /* Opens a directory in `parent` to read its names. Returns NULL if this fails or the directory is on another file
- * system. The caller closes it. */
+ * system. The caller closes the result. */
 static DIR *read_dir(const struct tree_removal *r, int parent, const char *name)
 {
     struct stat st;

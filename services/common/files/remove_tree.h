@@ -1,6 +1,6 @@
 /*
  * Removes a directory that a task or another program has filled. Subdirectories may be nested to any depth, and their
- * owner may have no right to read them. It needs three file descriptors.
+ * owner may have no right to read them. Removing a directory needs only three file descriptors.
  */
 #ifndef FANTAIL_COMMON_FILES_REMOVE_TREE_H
 #define FANTAIL_COMMON_FILES_REMOVE_TREE_H

@@ -4,7 +4,7 @@
 #include "common/json/json_bytes.h"
 
 #define MAX_NAMES 4096 /* limit on the names in one object, because each name is compared with all others */
-#define MAX_DEPTH 8    /* our own texts are not deeper; deeper levels are not checked */
+#define MAX_DEPTH 8    /* the formats that fantail defines are not deeper; deeper levels are not checked */
 
 struct checking {
     const char *text;

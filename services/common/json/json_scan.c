@@ -11,7 +11,7 @@
  *   NAME            '"' -> STRING (then COLON)
  *   COLON           ':' -> VALUE
  *   AFTER           ',' -> VALUE or NAME; ']' or '}' -> AFTER, one level up; at depth 0 the value is whole
- *   STRING          characters; '\' -> ESCAPE; first byte of a longer character -> UTF8; '"' -> s->after_string
+ *   STRING          characters; '\' -> ESCAPE; first byte of a multi-byte character -> UTF8; '"' -> s->after_string
  *   ESCAPE          one of "\/bfnrt -> STRING, 'u' -> HEX_1 -> HEX_2 -> HEX_3 -> HEX_4 -> STRING
  *   UTF8            utf8_left more bytes, the next one from utf8_low to utf8_high -> STRING
  *   LITERAL         the rest of true, false or null -> AFTER

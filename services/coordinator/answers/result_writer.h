@@ -5,9 +5,12 @@
  *
  *     RESULTS_NDJSON   {"value":1}  ->  {"type":"result","index":0,"value":1}
  *                      {"error":{}} ->  {"type":"error","index":0,"error":{}}
- *     RESULTS_JSON     {"value":1}  ->  1     with commas between; an error line becomes null and is handed to
- *                      on_error, which keeps it for the document's "errors"
- *     RESULTS_ERRORS   {"error":{}} ->  {"index":0,"error":{}}     with commas between; there are only error lines
+ *     RESULTS_JSON     {"value":1}  ->  1
+ *                      {"error":{}} ->  null
+ *     RESULTS_ERRORS   {"error":{}} ->  {"index":0,"error":{}}
+ *
+ * RESULTS_JSON and RESULTS_ERRORS write a comma before each line but the first. RESULTS_JSON passes each error line to
+ * on_error, so that the document can list the errors after the results. RESULTS_ERRORS takes only error lines.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_RESULT_WRITER_H
 #define FANTAIL_COORDINATOR_ANSWERS_RESULT_WRITER_H

@@ -22,7 +22,7 @@ struct decimal {
 void decimal_init(struct decimal *d);
 /* Reads at most *budget bytes, and lowers *budget by their number. Returns whether the number is read completely. */
 bool decimal_read(struct decimal *d, struct json_slice number, size_t *budget);
-/* Returns the double that is nearest to the number, which must be read completely. */
+/* Returns the double that is nearest to the number. Call it only after decimal_read() has returned true. */
 double decimal_to_double(const struct decimal *d, struct json_slice number);
 
 struct value_compare {

@@ -139,8 +139,8 @@ static unsigned header_number(struct http_call *http, const char *name)
 }
 
 /* Returns whether the answer belongs to this attempt. A worker names the chunk and the attempt in the headers of its
- * answer. So an unsolicited response, which may follow the answer to an earlier chunk on the same connection, is not
- * mistaken for the answer to this attempt. Workers of older versions do not name the chunk, so each of their
+ * answer. An unsolicited response can follow the answer to an earlier chunk on the same connection. The names show that
+ * such a response is not the answer to this attempt. Workers of older versions do not name the chunk, so each of their
  * connections is used only once. */
 static bool is_answer_of_this(struct attempt_call *call, struct http_call *http)
 {

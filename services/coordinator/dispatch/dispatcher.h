@@ -22,8 +22,8 @@ struct dispatcher {
 extern const struct endpoints_ops dispatcher_endpoints_ops;
 
 void dispatcher_register_metrics(struct dispatcher *d);
-/* Makes the scheduler, and stores it in turn->scheduler. worker_wait_s is how long items wait when no worker can be
- * reached. */
+/* Makes the scheduler, and stores it in turn->scheduler. A job fails after waiting worker_wait_s for a worker that can
+ * take its items. */
 void dispatcher_start(struct dispatcher *d, struct worker_fleet *fleet, struct scheduler_timing *turn,
                       double worker_wait_s);
 /* Call it when an attempt that transferred this many bytes has ended. From time to time it measures how much CPU time

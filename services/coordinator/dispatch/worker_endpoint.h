@@ -15,7 +15,7 @@ struct worker_endpoint {
     struct survey_worker *survey; /* asks which tasks the worker has */
     struct http_call *probe;      /* NULL: no probe runs */
     uint64_t worker_id;           /* hash of the last Fantail-Worker header; 0: none yet */
-    bool names_answers;           /* an earlier answer has named its chunk, so an answer that names none is a fault */
+    bool names_answers;           /* the last answer named its chunk; see worker_endpoint_check_named() */
 };
 
 MUST_CHECK struct worker_endpoint *worker_endpoint_new(struct dispatcher *d, struct endpoint *at);

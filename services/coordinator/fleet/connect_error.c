@@ -3,7 +3,7 @@
 void connect_error_note(struct connect_error *c, const struct endpoint *e, const struct http_call_result *result)
 {
     if (result->outcome == HTTP_CALL_OK && result->status == 426) {
-        snprintf(c->reason, sizeof c->reason, "%s: it speaks https only", e->url);
+        snprintf(c->reason, sizeof c->reason, "%s: the worker speaks https only", e->url);
     } else if (result->outcome == HTTP_CALL_OK) {
         c->reason[0] = '\0';
     } else if (result->outcome == HTTP_CALL_NOT_CONNECTED) {

@@ -12,8 +12,8 @@
  *
  * Unless the option names a load balancer, workers that register themselves (registry.h) are added, too. So the set
  * contains an address if the option lists the address, if the option's name resolves to it, or if a worker has a lease
- * on it. After a worker has said goodbye, a name server may still list its address for a while. During that time the
- * address is barred.
+ * on it. After a worker has said goodbye, a name server may still list its address for a while. So the address is
+ * barred for LEASES_BAR_S: the answers of a name server do not add it, but a new registration does.
  *
  * This module calls its owner for each address that is added or removed. It does not know what is sent to the
  * addresses.

@@ -98,7 +98,7 @@ const char *leases_address_of(struct leases *l, const char *worker)
     return one ? one->address : NULL;
 }
 
-/* Handles a goodbye, which changes nothing if another worker now holds the address. */
+/* Handles a goodbye. A goodbye changes nothing if another worker now holds the address. */
 static enum lease_verdict leave(struct leases *l, struct lease *one, const struct registration *r, uint64_t now_ns)
 {
     if (!one || one->barred || strcmp(one->worker, r->worker) != 0) return LEASE_UNKNOWN;

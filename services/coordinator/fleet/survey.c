@@ -11,7 +11,7 @@ enum {
     TICK_MS = 5000,        /* workers whose period is over are asked together, at the next multiple of this time */
     RETRY_MIN_MS = 1000,   /* delay after a failed request; doubled after each further failure, up to PERIOD_MS */
     FRESH_MAX_MS = 1000,
-    COMPARED_PAUSE_MS = 500, /* pause before a worker that says that its tasks have changed is asked again */
+    COMPARED_PAUSE_MS = 500, /* if a worker's tasks have changed, it is asked this long after the last request to it */
     QUESTION_MS = 3000,
 };
 

@@ -225,7 +225,7 @@ static void add_source(struct catalog *c, const struct source *from)
     }
 }
 
-/* Removes the tasks that no worker has now. Keeps a task that some worker could once run. */
+/* Removes the tasks that no worker has now, except those that a worker could once run. */
 static void drop_empty(struct catalog *c)
 {
     size_t kept = 0;

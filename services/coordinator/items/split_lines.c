@@ -227,7 +227,7 @@ static bool is_cut_off(const char *p, size_t len)
            json_scan_feed(&scan, p, len, &used) == JSON_SCAN_MORE;
 }
 
-/* Appends the characters of a line to `out`, escaped as in a JSON string. Sets *used to the number of bytes that it
+/* Appends the characters of a line to `out`, escaped as in a JSON string. Sets *used to the number of bytes that were
  * read: less than len if a character is cut off at the end of p. `begin` is the offset of the item in `out`. */
 static enum split_status add_text(struct splitter *s, struct buf *out, size_t begin, const char *p, size_t len,
                                   uint64_t offset, size_t *used)

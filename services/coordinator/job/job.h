@@ -1,7 +1,7 @@
 /*
  * One job, from its POST request to the last byte of its answer. Its submission receives the options and items, its
- * phase runs the items, and its readers send the answers. A job is freed when the scheduler, the submission's exchange
- * and all readers are done with it.
+ * phase runs the items, and its readers send the answers. A job is freed when the scheduler, the submission's exchange,
+ * all readers and its keeper (job_keeper.h) are done with it.
  *
  *                     the workers have its tasks
  *   NEW ---------------------------------------------------> RUNNING ---> ENDED

@@ -18,14 +18,14 @@
 struct job;
 
 struct jobs_config {
-    double worker_wait_s; /* how long items wait while no worker can be reached */
+    double worker_wait_s; /* a job fails after waiting this long for a worker that can take its items */
     double heartbeat_s;
     const char *spill_dir;
     int64_t max_spill_bytes; /* total limit for the temporary files of all jobs; 0: no limit */
     int64_t max_jobs;
-    int64_t result_memory_bytes;       /* bytes of answers of one job in memory */
-    int64_t result_memory_total_bytes; /* bytes of answers of all jobs in memory; 0: no limit */
-    int64_t item_memory_total_bytes;   /* bytes of items of all jobs that are not sent yet; 0: no limit */
+    int64_t result_memory_bytes;       /* limit for the answers of one job in memory, in bytes */
+    int64_t result_memory_total_bytes; /* limit for the answers of all jobs in memory, in bytes; 0: no limit */
+    int64_t item_memory_total_bytes;   /* limit for the unsent items of all jobs, in bytes; 0: no limit */
 };
 
 struct jobs_metrics {

@@ -25,8 +25,8 @@ struct phase {
 
 /* Starts the run that job->spec describes. Its answers are added to the sink `answers`. */
 void phase_start(struct phase *p, struct job *job, struct answer_sink answers);
-/* Tells the scheduler that items have arrived. Does nothing before phase_start(), which counts all items in the
- * spool. */
+/* Tells the scheduler that items have arrived. Does nothing before phase_start(): that function itself counts the items
+ * that are in the spool. */
 void phase_offer(struct phase *p, uint64_t items, uint64_t bytes);
 void phase_no_more_items(struct phase *p);
 /* Applies options that may change while the phase runs. */

@@ -3,15 +3,15 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 #define ROUNDING   0.999 /* tolerance for sums of weights, which are fractions */
-#define SLOW       2.0   /* at a job's end, endpoints this many times slower than the mean may get no items */
+#define SLOW       2.0   /* an endpoint is slow if its items take this many times the mean; see too_slow() */
 #define PICK_DRAWS 8
 #define PICK_SCAN  64
 
 /*
  * Chooses the endpoint. Draws two random endpoints with room for the task, and takes the one with less load per slot
- * ("power of two choices"). A lane is in its task's array `open` while its endpoint takes attempts and has the task. An
- * open lane that may have room is also in the array `available`. So the cost of a choice does not depend on the number
- * of workers.
+ * ("power of two choices"). A lane is in its task's array `open` while its endpoint takes attempts and has the task,
+ * and while the lane is not full (sched_lane.c). An open lane that may have room is also in the array `available`. So
+ * the cost of a choice does not depend on the number of workers.
  */
 static void array_put(struct sched_lane **array, uint32_t *n, struct sched_lane *l, uint32_t *place)
 {
@@ -169,7 +169,7 @@ static struct sched_lane *better(struct sched_lane *a, struct sched_lane *b)
 }
 
 /* Draws lanes at random until two of them fit the chunk, and returns the less loaded of the two. If no drawn lane fits,
- * returns the first lane that fits. */
+ * looks at up to PICK_SCAN lanes and returns the first that fits. */
 static struct sched_lane *pick_available(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;
@@ -219,8 +219,8 @@ bool isolation_is_idle(const struct scheduler *s)
     return s->isolating && s->isolating->attempts.n == 0;
 }
 
-/* Chooses an endpoint on which the chunk will run alone. The endpoint gets no other chunks until it is idle. Returns
- * its lane if the chunk fits there now. */
+/* Chooses an endpoint on which the chunk will run alone. From now on the endpoint gets no other chunks, so that it
+ * becomes idle. If it is already idle, returns its lane. */
 static struct sched_lane *isolation_begin(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;

@@ -20,9 +20,10 @@
  * an item holds a slot. Workers may report the slot time in their answers; otherwise it is estimated. Each lane has a
  * clock, which runs at the rate at which one item in flight is served: min(1, slots / items in flight). The slot time
  * that an attempt uses between two answers is the number of its unanswered items times the advance of the clock. This
- * estimate includes round trips, queues and the delay of a busy coordinator. Chunks are therefore always large enough
- * for the coordinator to keep all slots busy. With smaller chunks, the estimate would count the coordinator's own delay
- * as work. Chunks would then stay small, and small chunks would keep the coordinator busy.
+ * estimate includes round trips, queues and the delay of a busy coordinator. If chunks were so small that the
+ * coordinator could not keep all slots busy, the estimate would count the coordinator's own delay as work. Chunks would
+ * then stay small, and small chunks would keep the coordinator busy. So chunks are always large enough for the
+ * coordinator to keep all slots busy.
  */
 static const struct sched_item_cost *cost_of(const struct sched_job *job)
 {
@@ -122,9 +123,9 @@ static double even_end_ns(double left_ns, double cost_ns)
     return sqrt(2 * left_ns * cost_ns) / 2;
 }
 
-/* Returns the least slot time that a chunk should have even if slots are idle. The coordinator sends one chunk after
- * the other, so the overhead that each chunk costs the coordinator counts. Workers may share processors, so the
- * overhead at the workers counts too, until it is a small part of a chunk's time. */
+/* Returns the least slot time that a chunk should have even if slots are idle. The coordinator's overhead always
+ * counts, because the coordinator sends one chunk after the other. The workers' overhead counts too, because workers
+ * may share processors, but only until it is a small part of a chunk's time. */
 static double worth_ns(const struct sched_job *job, double left_ns, double worker_cost_ns)
 {
     double cost_ns = job->s->chunk_cost_ns, whole_ns = cost_ns + worker_cost_ns;

@@ -187,7 +187,7 @@ static uint64_t scan(struct sched_job *job)
     return next == SCHED_NEVER || next > soonest ? next : soonest;
 }
 
-/* Returns when to scan the job again. While the job still has something to send, it starts new attempts, which may
+/* Returns when to scan the job again. While the job still has something to send, new attempts are started. They may
  * become late before the attempts that were just scanned. */
 static uint64_t next_scan(struct sched_job *job)
 {

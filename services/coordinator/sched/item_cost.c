@@ -2,18 +2,19 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
-#define ITEMS_REMEMBERED 1024 /* beyond this many items and 1 s of slot time, the sums for the mean are halved */
+/* Above this many items and 1 s of slot time, item_cost_add() halves its sums, so that newer items count more. */
+#define ITEMS_REMEMBERED 1024
 
 /*
- * Estimates the cost of an item from the slot time of whole chunks: slot time = fixed + items * marginal. Least squares
- * fit this line to the chunks that were answered recently. The fixed part (a round trip, a wake-up, waiting for a
- * processor) is the same for one item and for a thousand items, so it must not decide the size of a chunk. If all
+ * Estimates the cost of an item from the slot time of whole chunks: slot time = fixed + items * marginal. The line is
+ * fitted by least squares to the chunks that were answered recently. The fixed part (a round trip, a wake-up, waiting
+ * for a processor) is the same for one item and for a thousand items, so it must not decide the size of a chunk. If all
  * chunks have about the same size, the fit cannot separate the two parts. The mean is then used as the marginal cost,
  * and larger chunks are tried.
  */
-#define CHUNKS_REMEMBERED 64.0        /* beyond this many chunks the sums are halved */
-#define CHUNKS_NEEDED     4.0         /* chunks needed before a slope is used */
-#define SPREAD_NEEDED     0.04        /* variance of the sizes, divided by the square of their mean */
+#define CHUNKS_REMEMBERED 64.0        /* at this many chunks, the sums of the fit are halved: newer chunks count more */
+#define CHUNKS_NEEDED     4.0         /* the fit is used from this many chunks on */
+#define SPREAD_NEEDED     0.04        /* least variance of the sizes for the fit, divided by their mean squared */
 #define MARGINAL_LEAST    (1.0 / 256) /* the marginal cost is at least this part of the mean */
 
 void item_cost_add(struct sched_item_cost *c, double items, double ns)

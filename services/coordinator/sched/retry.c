@@ -68,12 +68,12 @@ void retry_return_probation(struct sched_job *job)
     job->s->tokens = fmin(job->s->tokens + 1, BUDGET_ALL_MAX);
 }
 
-/* Returns a random time up to the delay (full jitter), so that chunks that failed together are not sent again
- * together. */
+/* Returns how long to wait before the chunk is sent again. With full jitter, this is a random part of the delay, so
+ * that chunks that failed together are not sent again together. */
 static uint64_t backoff_ns(struct sched_chunk *chunk)
 {
     const struct sched_retry *r = &chunk->job->p.retry;
-    /* Sending one half of a chunk is not a retry. */
+    /* Sending one half of a chunk is not a retry, so only the failures of a single item lengthen the delay. */
     unsigned failures = chunk->origin > 1 && chunk->lost > 0 ? chunk->failures_alone : chunk->charged;
     double power = failures > 0 ? failures - 1 : 0;
     double delay = fmin(r->interval_s * pow(r->backoff_rate, power), r->max_delay_s);

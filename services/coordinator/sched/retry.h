@@ -12,6 +12,6 @@
 #define BUDGET_ALL_MIN       100.0
 #define BUDGET_ALL_MAX       1000.0
 #define BUDGET_TRICKLE_NS    (100 * NS_PER_MS) /* time between two retries of a job whose budget is used up */
-#define PROBATION_TRICKLE_NS (30 * NS_PER_S)   /* as above, between two attempts to endpoints on probation */
+#define PROBATION_TRICKLE_NS (30 * NS_PER_S)   /* time between two attempts of such a job to endpoints on probation */
 
 #endif

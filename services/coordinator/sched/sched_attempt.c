@@ -92,7 +92,7 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_lane
     return a;
 }
 
-/* Subtracts the attempt's items from the lane's load. */
+/* Subtracts `items` of the attempt's items from the load of its lane and of its job. */
 static void leave(struct sched_attempt *a, uint32_t items)
 {
     struct sched_lane *l = a->lane;

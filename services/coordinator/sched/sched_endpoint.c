@@ -4,7 +4,7 @@
 
 #define PAUSE_MIN_NS          (20 * NS_PER_MS)
 #define PAUSE_MAX_NS          (2 * NS_PER_S)
-#define PAUSE_RETRY_MAX_NS    (30 * NS_PER_S) /* a longer Retry-After is cut to this */
+#define PAUSE_RETRY_MAX_NS    (30 * NS_PER_S) /* a longer Retry-After is shortened to this */
 #define PAUSE_DRAIN_NS        (5 * NS_PER_S)
 #define PAUSE_DRAIN_PROBED_NS (100 * NS_PER_MS) /* pause of a draining endpoint that can be probed */
 #define EJECT_AFTER           3 /* consecutive failures that eject an endpoint; see sched_endpoint.failed_ns */
@@ -15,8 +15,8 @@
 
 /*
  * One endpoint's health. A failure puts the endpoint on probation: the endpoint gets one attempt at a time until it
- * answers. After most kinds of failure, the endpoint is paused before the probation. Each pause is longer than the one
- * before. scheduler.h shows the states.
+ * answers. After most kinds of failure, the endpoint is paused before the probation. The pauses grow, up to a limit.
+ * scheduler.h shows the states.
  */
 static const char *const state_names[] = {
     [ENDPOINT_OPEN] = "open",

@@ -12,10 +12,10 @@
 #define HOLD_SILENT_NS           NS_PER_S /* a lane that has answered within this time is not paused */
 
 /*
- * A lane: the slots of one task at one endpoint, and its window there. The window is slots * scale. Workers report
- * their slots. Until a worker has reported its slots, a few slots are assumed, and this number is doubled after each
- * answer. A 429 halves the scale, and answers raise it again step by step. A 429 also makes the lane `full` for a short
- * time. The endpoint's other lanes are not affected, because a worker limits the chunks of each task separately.
+ * A lane: the slots of one task at one endpoint, and the window of the task there. The window is slots * scale. Workers
+ * report their slots. Until a worker has reported its slots, a few slots are assumed, and this number is doubled after
+ * each answer. A 429 halves the scale, and answers raise it again step by step. A 429 also makes the lane `full` for a
+ * short time. The endpoint's other lanes are not affected, because a worker limits the chunks of each task separately.
  */
 double lane_window(const struct sched_lane *l)
 {

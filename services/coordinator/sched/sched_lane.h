@@ -22,7 +22,7 @@ struct sched_lane {
     uint32_t open_index, available_index; /* indexes in the task's arrays; UINT32_MAX: not in the array */
     bool lacks;                           /* the endpoint does not have the task */
     bool gone;                            /* the lane is being freed */
-    bool full;                            /* the endpoint answered 429 for the task */
+    bool full;                            /* gets no chunks for a short time: after a 429, or by lane_hold() */
     struct sched_timer timer;             /* when it fires, the lane is no longer full */
     unsigned pauses;                      /* consecutive 429 answers */
     uint64_t busy_ns; /* when the endpoint last answered 429; a 429 to an attempt that began earlier is ignored */
@@ -31,8 +31,8 @@ struct sched_lane {
     double slots;         /* slots, known or assumed */
     double counted_slots; /* the lane's part of the task's sum */
     bool slots_known, counted_usable, counted_serving;
-    double scale;                 /* a 429 halves it */
-    double load;                  /* sum of the weights of the items in flight; full at slots * scale */
+    double scale;                 /* a 429 halves this */
+    double load;                  /* sum of the weights of the items in flight; the window is full at slots * scale */
     bool window_full;             /* a chunk found no room, and no item has ended since then */
     uint64_t in_flight;           /* items in flight */
     size_t attempts_n;            /* attempts that run */

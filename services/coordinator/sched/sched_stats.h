@@ -6,7 +6,7 @@
 
 /* The figures that /autoscale and /metrics show. O(1). */
 struct sched_stats {
-    uint64_t queued_items; /* items offered and not in flight */
+    uint64_t queued_items; /* items offered that are neither in flight nor settled */
     uint64_t in_flight_items;
     uint64_t demand_slots; /* slots that would be busy if there were enough slots */
     uint64_t in_flight_chunks;
@@ -30,7 +30,7 @@ struct sched_task_stats {
     uint64_t queued_items, in_flight_items, demand_slots;
     uint64_t slots;     /* slots of its open endpoints */
     uint32_t endpoints; /* open endpoints that have the task */
-    uint64_t full;      /* endpoints that get no chunks of the task for a short time, because they answered 429 */
+    uint64_t full;      /* endpoints that get none of its chunks for a short time: they answered 429, or are silent */
 };
 /* Returns false when no job has named the task recently. */
 MUST_CHECK bool sched_task_stats(const struct scheduler *s, const char *name, struct sched_task_stats *stats);

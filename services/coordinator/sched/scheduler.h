@@ -64,7 +64,7 @@ const char *sched_chunk_state_name(enum sched_chunk_state state);
  */
 enum sched_endpoint_state {
     ENDPOINT_OPEN,
-    ENDPOINT_PROBATION,     /* its last attempt failed: it gets one attempt at a time until it answers */
+    ENDPOINT_PROBATION,     /* it failed or drained, and gets one attempt at a time until it answers */
     ENDPOINT_PAUSED,        /* it failed */
     ENDPOINT_PROBING,       /* it is being asked whether it is ready */
     ENDPOINT_EJECTED,       /* it failed several times in a row */
@@ -255,8 +255,8 @@ struct scheduler_ops {
     size_t (*cut)(void *ctx, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes);
     /* Like cut(), but removes the items and makes no chunk, because the items will not be sent. */
     uint64_t (*drop)(void *ctx, struct sched_job *job, uint64_t max_items, uint64_t *first);
-    /* Makes part->payload from whole->payload. The items of `part` are inside `whole`. whole->payload must not be
-     * changed, although whole->count may shrink afterwards. */
+    /* Makes part->payload from whole->payload, which has the items of `part`. Must not change whole->payload. If
+     * `whole` was halved, whole->count no longer includes the items of `part`, but whole->payload still has them. */
     void (*slice)(void *ctx, struct sched_chunk *whole, struct sched_chunk *part);
     /* Frees chunk->payload. The chunk is settled, and is freed after this call. */
     void (*release)(void *ctx, struct sched_chunk *chunk);
@@ -288,7 +288,7 @@ struct scheduler_ops {
 struct scheduler_config {
     uint64_t seed;
     uint64_t chunk_target_ns;       /* 0: DEFAULT_CHUNK_TARGET_MS */
-    uint64_t worker_wait_ns;        /* how long chunks wait when no worker is reachable */
+    uint64_t worker_wait_ns;        /* a job fails after waiting this long for a worker that can take its items */
     uint64_t worker_forget_ns;      /* a worker behind a balancer counts for this long after its last answer */
     unsigned max_chunks_per_worker; /* chunks of one task in flight to one worker; 0: CHUNKS_PER_WORKER */
 };
@@ -379,7 +379,7 @@ MUST_CHECK struct sched_accept sched_attempt_answered(struct sched_attempt *a, u
 
 enum sched_verdict {
     SCHED_ITEM_FINAL,   /* add the error line to the collector, at .index, with .attempts */
-    SCHED_ITEM_RETRIED, /* drop the line: the item will be tried again on another worker */
+    SCHED_ITEM_RETRIED, /* drop the line: the item will be sent again */
     SCHED_ITEM_DROPPED, /* drop the line: it is a duplicate */
 };
 struct sched_item_verdict {

@@ -22,8 +22,8 @@
 #define LINGER_NS           NS_PER_S /* after this time, an attempt with all answers but no end line is cut off */
 #define OVERCOMMIT          2.0      /* a job below its share may fill a window to this many times the window's size */
 #define HEDGE_TOKENS_MIN    10.0     /* hedge_tokens at the start */
-#define RAMP_CHUNKS         32       /* limit of a job's chunks in flight while they are still too small */
-#define RAMP_CHUNKS_AGAIN   8        /* the same limit once several items of one chunk were answered */
+#define RAMP_CHUNKS         32       /* a job may have this many chunks in flight while its chunks still grow */
+#define RAMP_CHUNKS_AGAIN   8        /* the same, once CHUNK_GROWTH items of one chunk were answered */
 #define WAITING_AFTER_NS    (500 * NS_PER_MS) /* a job counts as waiting after this time without a usable endpoint */
 
 struct sched_endpoint {
@@ -31,7 +31,7 @@ struct sched_endpoint {
     void *owner;
     bool balancer;
     enum sched_endpoint_state state, before; /* `before` is the state that led to PROBING or PROBATION */
-    bool probe_ok;                           /* the endpoint answered the last probe that it is ready */
+    bool probe_ok;                           /* a probe found it ready; it has not answered or failed since */
     struct sched_timer timer;                /* fires at the end of a pause, ejection or drain */
     uint32_t index;                          /* index in s->endpoints; UINT32_MAX: removed */
     struct list attempts;                    /* attempts of all tasks */
@@ -89,7 +89,7 @@ struct sched_job {
     struct list_link task_link;       /* link on task->jobs */
     struct list_link ending_link;     /* link on s->ending */
     struct list lists[CHUNK_SETTLED]; /* chunks that are pending, in backoff, in flight */
-    struct sched_timer timer;         /* when the job must end, or stops waiting for a worker */
+    struct sched_timer timer;         /* when to check the deadline and the wait for a worker */
     struct sched_counts counts;
     uint64_t added_ns;
     uint64_t uncut, uncut_bytes;
@@ -108,7 +108,7 @@ struct sched_job {
     uint32_t ramp_largest;            /* largest_answered when the timer was set */
     uint64_t growth_ns;               /* time from the start of the largest answered attempt to its last answer */
     double wait_mean, wait_deviation; /* of the waits for an answer, as multiples of the expected wait; see hedge.c */
-    uint32_t largest_answered;        /* items of the largest chunk that was answered */
+    uint32_t largest_answered;        /* the largest number of items that one attempt has answered */
     uint64_t moved_items; /* part of counts.hedged: items sent to another worker while processes were starting */
     double tokens;
     uint64_t trickle_ns, probation_ns;             /* when the next retry, or attempt on probation, needs no token */
@@ -134,7 +134,7 @@ struct scheduler {
     struct random_source random;
     uint64_t now_ns; /* time of the last event or run */
     struct heap timers;
-    struct sched_timer timer; /* for lingering attempts and hedge scans */
+    struct sched_timer timer; /* not set: scheduler_run() returns the next time instead */
 
     struct list jobs;
     struct list tasks;  /* the task that is served next comes first */
@@ -143,7 +143,7 @@ struct scheduler {
     uint32_t endpoints_n, endpoints_alloc;
     size_t lanes_n;
     uint32_t rejecting_n;             /* endpoints that reject our token */
-    struct sched_endpoint *isolating; /* it gets no chunks until it is idle, so that an item can run alone on it */
+    struct sched_endpoint *isolating; /* gets no other chunks, so that an item can run alone on it; NULL: none */
     uint32_t isolations_pending;
 
     struct list settled; /* chunks to be released */
@@ -272,7 +272,7 @@ bool task_is_nowhere(const struct sched_task *t);
 uint64_t pause_length(struct scheduler *s, unsigned *pauses);
 /* Returns whether the endpoint is in state OPEN or PROBATION. */
 bool endpoint_takes_attempts(const struct sched_endpoint *e);
-/* Changes e->state, which no other function changes. The state ends at `until_ns`; SCHED_NEVER: an event ends it. */
+/* Changes e->state. No other function changes it. The state ends at `until_ns`; SCHED_NEVER: an event ends it. */
 void endpoint_move(struct sched_endpoint *e, enum sched_endpoint_state to, enum sched_endpoint_state before,
                    uint64_t until_ns);
 /* Call it when the endpoint has left the scheduler's arrays. */
@@ -315,11 +315,12 @@ void chunker_grow(const struct sched_attempt *a);
 /* retry.c */
 /* Returns whether the job's setting retry.on names this error. */
 bool retry_is_on(const struct sched_job *job, enum item_error error);
-/* Returns whether an item is sent again after `attempts` attempts, the last of which ended with this error of the item
- * itself. */
+/* Returns whether an item is sent again after `attempts` attempts. `error` is the item's own error in the last
+ * attempt. */
 bool retry_item_again(const struct sched_job *job, enum item_error error, uint32_t attempts);
 void retry_first_attempt(struct sched_job *job);
-/* Returns whether a retry may be sent now. If it may, takes its tokens. */
+/* Returns whether a retry may be sent now. Takes a token if there is one. Without a token, allows a retry every
+ * BUDGET_TRICKLE_NS. */
 bool retry_take_token(struct sched_job *job);
 /* Returns whether the job may now send an attempt to this endpoint, which is on probation. */
 bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e);

@@ -1,7 +1,7 @@
 /*
- * Decides when the scheduler runs. After events, the scheduler runs once at its next step in a turn of the loop
- * (turn.h). It also runs at the time that scheduler_run() returned. Owner: the coordinator. The folders job and
- * dispatch call scheduler_timing_want() after an event.
+ * Decides when the scheduler runs. After one or more events, the scheduler runs once, at the next of its steps in a
+ * turn of the loop (turn.h). It also runs at the time that scheduler_run() returned. Owner: the coordinator. The
+ * folders job and dispatch call scheduler_timing_want() after an event.
  */
 #ifndef FANTAIL_COORDINATOR_TIMING_SCHEDULER_TIMING_H
 #define FANTAIL_COORDINATOR_TIMING_SCHEDULER_TIMING_H

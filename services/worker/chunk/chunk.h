@@ -53,8 +53,9 @@ struct chunk {
     struct chunk_cost cost; /* cost of the items so far; chunk_ns: as in the last line that reported it */
     uint64_t (*chunk_ns)(const struct chunk *c); /* what a chunk costs the worker itself; NULL: not known */
     bool says_cost;                              /* the end line, and some lines before it, report the cost */
-    bool says_starting;        /* the output gets lines that say that processes of the task are starting */
-    uint64_t starting;         /* for pipelines: the last argument of chunk_say_starting(), until the owner reads it */
+    bool says_starting;                          /* the output gets lines with the number of starting processes */
+    /* For pipelines: the number in the latest chunk_say_starting(). The owner reads it and sets it to 0. */
+    uint64_t starting;
     uint64_t starting_said_ns; /* for the pool: the time of its last call of chunk_say_starting() */
     uint64_t cost_said_ns;     /* the slot time in the last line that reported the cost */
     uint64_t succeeded;        /* counts of answers, for metrics */

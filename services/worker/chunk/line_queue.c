@@ -116,7 +116,8 @@ const char *line_queue_first_line(const struct line_queue *q, size_t *len)
     return at;
 }
 
-/* Keeps the last block when it becomes empty, because it is likely to be filled again; but frees a large block. */
+/* When the queue becomes empty, keeps its last block, because this block is likely to be filled again. A large block is
+ * freed, though. */
 void line_queue_skip(struct line_queue *q, size_t len)
 {
     struct line_block *b = q->first;

@@ -12,7 +12,7 @@
 #include "common/base/limits.h"
 
 #define LINE_QUEUE_LONG_BYTES  ((size_t)64 * KIB)  /* shorter lines are copied into the last block */
-#define LINE_QUEUE_BLOCK_BYTES ((size_t)128 * KIB) /* a block with copied lines grows to this size, or to one line */
+#define LINE_QUEUE_BLOCK_BYTES ((size_t)128 * KIB) /* a block of copied lines has at most this size, or one line */
 
 struct line_block;
 

@@ -14,7 +14,7 @@ struct fault {
     int signal;    /* 0: none */
     int exit_code; /* -1: none */
     char cause[1024];
-    size_t own; /* bytes at the start of cause before any output of the task; only these may be logged */
+    size_t own; /* bytes of `cause` before the quoted output of the task; only these may be logged */
 };
 
 void fault_set(struct fault *f, enum item_error name, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -27,10 +27,10 @@ static void on_timer(uv_timer_t *timer)
         if (p->probe->state == PROCESS_STARTING) return; /* on_ready() will continue */
         uint64_t until = p->probe->ready_ns + POOL_PROBE_NS;
         if (until > now_ns()) {
-            wake_at(p, until); /* the timer uses the clock of the loop, which may be a little ahead */
+            wake_at(p, until); /* the timer fired a little too early */
             return;
         }
-        /* The probe, which got no item, has survived. So the items killed the earlier processes. */
+        /* The probe got no item and has survived. So the items killed the earlier processes. */
         p->probe = NULL;
         p->deaths = 0;
     }
@@ -78,8 +78,8 @@ unsigned pool_starting(const struct pool *p)
 
 /* ---- feeding ---- */
 
-/* Returns the most items of the chunk that this process may take now. This leaves items for the other processes. But a
- * run always has enough items to be worth its cost. */
+/* Returns the maximum number of items of the chunk that this process may take now. This leaves items for the other
+ * processes. But a run always has enough items to be worth its cost. */
 static uint64_t fair_share(const struct pool *p, const struct process *process, const struct chunk *c)
 {
     uint64_t share = (chunk_available(c) + 2 * p->size - 1) / (2 * p->size), least = window_min_run(&process->window);
@@ -286,7 +286,7 @@ static void on_lost(struct process *process, struct fault *f)
     pool_take_back(p, process, f);
     if (!expected && process->window.answered == 0 && process->task == p->task) {
         p->deaths++;
-        bool hopeless = was_probe || f->name == ITEM_START_TIMED_OUT; /* a further process would exceed the limit too */
+        bool hopeless = was_probe || f->name == ITEM_START_TIMED_OUT; /* another process would also start too slowly */
         if (!had_item && (hopeless || p->deaths >= POOL_PROBE_AFTER)) set_broken(p, f, process, now);
     }
     if (p->broken_until_ns > now && p->turns.at) wake_at(p, p->broken_until_ns);

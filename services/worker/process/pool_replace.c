@@ -46,7 +46,7 @@ void pool_drop_trial(struct pool *p)
     struct fault f;
     p->trial = NULL;
     if (!trial) return;
-    fault_set(&f, ITEM_CANCELLED, "it is not needed any more");
+    fault_set(&f, ITEM_CANCELLED, "the process is not needed any more");
     process_kill(trial, &f);
 }
 

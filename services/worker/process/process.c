@@ -10,7 +10,7 @@
 #include "worker/task/environment.h"
 
 #define OOM_SCORE_ADJUST 500
-#define DATA_FACTOR      4 /* RLIMIT_DATA / memory_bytes; it stops growth that is too quick for the memory checks */
+#define DATA_FACTOR      4 /* RLIMIT_DATA / memory_bytes; stops growth that is too quick for the memory checks */
 
 static const char *const state_names[] = {
     [PROCESS_STARTING] = "starting", [PROCESS_RUNNING] = "running", [PROCESS_RETIRING] = "retiring",

@@ -111,7 +111,8 @@ static void lose_exited(struct process *p, int status, const struct rusage *usag
     if (process_is_lost(p)) return;
     struct fault f;
     fault_from_exit(&f, status, p->window.answered > 0);
-    if (p->partial.len && f.exit_code == 0) fault_set(&f, ITEM_BAD_OUTPUT, "it exited in the middle of a line");
+    if (p->partial.len && f.exit_code == 0)
+        fault_set(&f, ITEM_BAD_OUTPUT, "the process exited in the middle of a line");
     detect_out_of_memory(p, &f, usage);
     lose(p, &f);
 }

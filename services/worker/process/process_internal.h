@@ -9,7 +9,7 @@
 #include "worker/process/process.h"
 
 #define PROCESS_PIPE_BYTES (1 * MIB)
-#define PROCESS_STAYED     "it did not exit after its stdin was closed"
+#define PROCESS_STAYED     "the process did not exit after its stdin was closed"
 
 void process_move(struct process *p, enum process_state to);
 /* Returns whether hooks->lost() was called. If so, the process gets no more runs, its output is not read, and its

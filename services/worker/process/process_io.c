@@ -8,8 +8,8 @@
 #include "worker/process/process_internal.h"
 
 #define READ_BYTES       (256 * KIB)
-#define LONG_TURN_BYTES  (1 * MIB)  /* read in one turn of the loop if the lines of the process are long */
-#define SHORT_TURN_BYTES (64 * KIB) /* read in one turn if lines are short; counting and copying them takes 0.1 ms */
+#define LONG_TURN_BYTES  (1 * MIB)  /* bytes to read in one turn of the loop if the lines of the process are long */
+#define SHORT_TURN_BYTES (64 * KIB) /* the same if the lines are short; counting and copying them takes 0.1 ms */
 #define STDERR_READS     4
 #define STDERR_BYTES     (16 * KIB)
 
@@ -52,7 +52,7 @@ static bool check_output(struct process *p, const struct intake *in, const char 
     }
     if (rest > LIMIT_ANSWER_BYTES) {
         struct fault f;
-        fault_set(&f, ITEM_BAD_OUTPUT, "its answer is larger than %u bytes", (unsigned)LIMIT_ANSWER_BYTES);
+        fault_set(&f, ITEM_BAD_OUTPUT, "the answer is larger than %u bytes", (unsigned)LIMIT_ANSWER_BYTES);
         process_kill(p, &f);
         return false;
     }
@@ -241,8 +241,8 @@ static void read_stderr(struct process *p)
     }
 }
 
-/* Output that a task printed before its answer is shown before the answer is sent, because a client that has the last
- * answer may kill this worker immediately. */
+/* A client may kill this worker as soon as it has the last answer. So the output that the task printed before an answer
+ * is shown first, and the answer is sent afterwards. */
 static void show_output(struct process *p)
 {
     if (!p->env->plain_output) return;
@@ -260,7 +260,7 @@ void process_on_readable(uv_poll_t *poll, int status, int events)
     show_output(p);
     if (!more) {
         process_close_pipe(&p->out);
-        process_expect_end(p, "it closed its stdout");
+        process_expect_end(p, "the process closed its stdout");
     }
     if (p->state == PROCESS_RETIRING && !p->window.head) process_expect_end(p, PROCESS_STAYED);
     if (was_starting && p->state == PROCESS_RUNNING) p->hooks->ready(p);

@@ -1,4 +1,5 @@
-/* The timer of a process. It checks the time limit and the memory of the current item, and confirms answers. */
+/* The timer of a process. It checks the time limit of the current item and the memory of the process, and confirms
+ * answers. */
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -10,7 +11,7 @@
 
 #define ABANDONED_NS    (100 * NS_PER_MS) /* how long an item may still run after its chunk was abandoned */
 #define MEMORY_CHECK_NS (50 * NS_PER_MS)
-#define RECHECK_MIN_NS  (NS_PER_MS / 2)  /* least time between two checks whether the process waits for input */
+#define RECHECK_MIN_NS  (NS_PER_MS / 2)  /* least time between two checks of whether the process waits for input */
 #define RECHECK_SPIN_NS (50 * NS_PER_US) /* after an answer, checks repeat without a pause for this long */
 #define RECHECK_MAX_NS  (20 * NS_PER_MS)
 /* If the kernel does not show whether a process waits for input, the process must have written nothing for twice the
@@ -49,14 +50,15 @@ static bool over_time(struct process *p, uint64_t now)
 {
     struct fault f;
     if (p->state == PROCESS_STARTING && now >= start_deadline(p)) {
-        fault_set(&f, ITEM_START_TIMED_OUT, "its process was not ready after %.3g s (start_timeout_s)",
+        fault_set(&f, ITEM_START_TIMED_OUT, "the process was not ready after %.3g s (start_timeout_s)",
                   (double)(now - p->started_ns) / (double)NS_PER_S);
     } else if (p->state == PROCESS_ENDING && now >= p->grace_until_ns) {
         fault_set(&f, ITEM_BAD_OUTPUT, "%s", p->grace_cause);
     } else if (now >= item_deadline(p)) {
         double limit = (double)timed_run(p)->chunk->item_timeout_ns / (double)NS_PER_S;
         fault_set(&f, ITEM_TIMED_OUT,
-                  p->window.unconfirmed ? "it answered its last item but did not read its input again within %g s"
+                  p->window.unconfirmed ? "the process answered its last item but did not read its input again within "
+                                          "%g s"
                                         : "no answer within %g s",
                   limit);
     } else {
@@ -79,7 +81,7 @@ static bool over_memory(struct process *p)
     uint64_t used = memory_of_tree(p->child.pid);
     if (used <= limit) return false;
     struct fault f;
-    fault_set(&f, ITEM_OUT_OF_MEMORY, "it used %llu bytes of memory, more than memory_bytes (%llu)",
+    fault_set(&f, ITEM_OUT_OF_MEMORY, "the process used %llu bytes of memory, more than memory_bytes (%llu)",
               (unsigned long long)used, (unsigned long long)limit);
     process_kill(p, &f);
     return true;

@@ -140,7 +140,7 @@ void process_write_runs(struct process *p)
         }
         if (n < 0) {
             process_close_pipe(&p->in);
-            process_expect_end(p, "it closed its stdin");
+            process_expect_end(p, "the process closed its stdin");
             return;
         }
         p->written += (size_t)n;

@@ -45,7 +45,7 @@ struct window {
     struct run *head, **tail;
     uint64_t items;         /* items that were given and are not answered */
     size_t bytes;           /* bytes of the runs given; a run counts until it is done */
-    uint64_t limit;         /* the limit of items */
+    uint64_t limit;         /* the present limit of `items` */
     bool filled;            /* the limit was reached since the last answer */
     uint64_t item_ns;       /* estimated time of an item */
     size_t answer_bytes;    /* running mean of the bytes of an answer */

@@ -112,13 +112,13 @@ static size_t fault_offset(const struct window *w, const char *line)
 static const char *line_fault(const struct window *w, const char *line, size_t len, const char *otherwise)
 {
     size_t frame = window_frame_bytes(w);
-    if (has_utf8_mark(line + frame, len - frame)) return "its output begins with a byte order mark";
+    if (has_utf8_mark(line + frame, len - frame)) return "the output begins with a byte order mark";
     if (encoding_is_wide(encoding_of(line + frame, len - frame)))
-        return "its output is UTF-16 or UTF-32, and not UTF-8";
+        return "the output is UTF-16 or UTF-32, and not UTF-8";
     for (size_t at = fault_offset(w, line); at < len; at++) {
         at += json_text_length(line + at, len - at);
-        if (at < len && (unsigned char)line[at] >= 0x80) return "its output is not valid UTF-8";
-        if (at < len && line[at] == 0) return "its output has NUL bytes";
+        if (at < len && (unsigned char)line[at] >= 0x80) return "the output is not valid UTF-8";
+        if (at < len && line[at] == 0) return "the output has NUL bytes";
     }
     return otherwise;
 }
@@ -130,7 +130,7 @@ static bool was_scanned(const struct window *w)
 
 static const char *envelope_fault(const struct window *w, const char *line, size_t len)
 {
-    return line_fault(w, line, len, "its output is not valid JSON of the form {\"value\":...} or {\"error\":{...}}");
+    return line_fault(w, line, len, "the output is not valid JSON of the form {\"value\":...} or {\"error\":{...}}");
 }
 
 /* Reads an envelope, whose value may have been scanned while it arrived. */
@@ -164,7 +164,7 @@ static const char *read_value(struct reading *rd, const char *line, size_t len)
     if (w->framed && !was_scanned(w)) value_scan_begin(&w->scan, OPEN_BYTES);
     bool valid = was_scanned(w) ? value_scan_finish(&w->scan, line, len, "", &body, &body_len)
                                 : json_valid(line, len, &offset, &reason);
-    if (!valid) return line_fault(w, line, len, "its output is not valid JSON");
+    if (!valid) return line_fault(w, line, len, "the output is not valid JSON");
     add_value(rd, &rd->w->kept, body, body_len);
     count_answer(rd, false, end);
     return NULL;
@@ -184,7 +184,7 @@ static void add_bad(struct reading *rd, const char *cause, const char *end)
 static void add_answer(struct reading *rd, const struct numbered_line *a, const char *end)
 {
     if (a->kind == NUMBERED_BAD) {
-        add_bad(rd, "its output is not valid JSON, or does not have exactly one of value and error", end);
+        add_bad(rd, "the output is not valid JSON, or does not have exactly one of value and error", end);
         return;
     }
     if (a->kind == NUMBERED_VALUE) {
@@ -221,7 +221,7 @@ static void read_numbered(struct reading *rd, const char *line, size_t len)
         buf_add(&w->strays, line, len + 1);
         return;
     }
-    for (; next < a.id; next++) add_bad(rd, "its process answered the next item and not this one", end);
+    for (; next < a.id; next++) add_bad(rd, "the process answered the next item and not this one", end);
     add_answer(rd, &a, end);
 }
 
@@ -263,10 +263,10 @@ const char *window_look(struct window *w, const char *line, size_t len)
     value_scan_feed(&w->scan, line, len);
     if (w->form == FORM_NUMBERED) return NULL;
     if (w->scan.state == VALUE_SCAN_BAD && w->form == FORM_CHECKED_VALUE)
-        return line_fault(w, line, len, "its output is not valid JSON");
+        return line_fault(w, line, len, "the output is not valid JSON");
     if (w->scan.state == VALUE_SCAN_BAD) return envelope_fault(w, line, len);
     if (was_scanned(w) || len <= LIMIT_OTHER_LINE_BYTES) return NULL;
-    return line_fault(w, line, len, "its answer has no value, and is larger than 1 MiB");
+    return line_fault(w, line, len, "the answer has no value, and is larger than 1 MiB");
 }
 
 static const char *read_line(struct reading *rd, const char *line, size_t len)
@@ -301,7 +301,8 @@ static struct intake read_lines(struct window *w, const char *data, size_t len, 
         if (!newline) break;
         w->seen = 0;
         in.surplus = w->form != FORM_NUMBERED && (!w->head || w->unconfirmed);
-        in.fault = in.surplus ? "it wrote more lines than it had items" : read_line(&rd, at, (size_t)(newline - at));
+        in.fault =
+            in.surplus ? "the process wrote more lines than it had items" : read_line(&rd, at, (size_t)(newline - at));
         w->scan.state = VALUE_SCAN_IDLE;
         if (!in.fault) w->framed = false;
         if (in.fault) break;

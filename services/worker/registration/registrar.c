@@ -113,7 +113,8 @@ void registrar_reload(struct registrar *r)
     tls_store_reload(&r->tls);
 }
 
-/* Waits for the end of a running call, so that the goodbye is the last request that the coordinator gets. */
+/* If a call to a coordinator is running, the goodbye is sent after the call has ended. So the goodbye is the last
+ * request that the coordinator gets. */
 void registrar_leave(struct registrar *r)
 {
     if (!r || r->leaving) return;

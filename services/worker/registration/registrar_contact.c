@@ -257,7 +257,8 @@ void contact_ask(struct contact *c)
 {
     struct registrar *r = c->registrar;
     char url[400], authorization[LIMIT_TOKEN_BYTES + 40];
-    /* A balancer may choose a coordinator only for each new connection, so each request needs a new connection. */
+    /* Some balancers choose a coordinator once per connection, not once per request. So each request to a balancer uses
+     * a new connection. */
     const char *headers[] = {c->finds ? "Connection: close" : "Content-Type: " TYPE_JSON, NULL, NULL};
     const struct tokens *tokens = &r->tokens.tokens;
     c->again = false;

@@ -23,10 +23,10 @@ void cpu_wait_init(struct cpu_wait *c, pid_t pid);
 void cpu_wait_release(struct cpu_wait *c);
 /* Updates ran_ns and waited_ns, at most once per millisecond. */
 void cpu_wait_read(struct cpu_wait *c, uint64_t now_ns);
-/* Call it before this process sleeps. Then waited_ns - waited_before_ns is the time that this process has waited since
- * the sleep before the last one: the events that it finds now may have happened since that sleep. This span is so long
- * because a write may wake another process, and the kernel may run that process first. Then this process waits in the
- * middle of a turn, and afterwards finds the answer of the other process without sleeping. */
+/* Call it before this process sleeps. After the sleep, waited_ns - waited_before_ns is how long this process has waited
+ * for a processor since the sleep before that one. Any event that it finds now may have happened in this span. The span
+ * covers two sleeps, because a write may wake another process, and the kernel may run that process first. This process
+ * then waits in the middle of a turn, and afterwards finds the answer of the other process without sleeping. */
 void cpu_wait_sleeps(struct cpu_wait *c, uint64_t now_ns);
 
 #endif

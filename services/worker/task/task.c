@@ -74,8 +74,8 @@ char *path_join(const char *dir, const char *name)
 }
 
 /* Returns the path of the program that the first word of a command names. A path is relative to the task's directory. A
- * word without "/" is looked up in that directory first, then in PATH. The path may not exist; the error is then
- * reported when the program is started. */
+ * word without "/" is looked up in that directory first, then in PATH. The path need not exist. If it does not, the
+ * error is reported when the program is started. */
 char *find_program(const char *word, const char *cwd)
 {
     if (word[0] == '/') return xstrdup(word);
@@ -127,7 +127,7 @@ static struct task *new_task(const char *name)
     struct task *t = xcalloc(1, sizeof *t);
     *t = (struct task){
         .refs = 1, .name = shown_name(name), .envelope = true, .start_timeout_ns = DEFAULT_START_TIMEOUT_S * NS_PER_S};
-    if (!is_task_name(name, strlen(name))) task_fail(t, "no job can name it: " TASK_NAME_RULE);
+    if (!is_task_name(name, strlen(name))) task_fail(t, "this is not a valid task name: " TASK_NAME_RULE);
     return t;
 }
 

@@ -357,7 +357,7 @@ Test(window, a_line_without_a_value_has_a_limit_of_its_own)
     for (unsigned n = 0; n < LIMIT_OTHER_LINE_BYTES + 1000; n++) buf_add_char(&line, 'x');
     buf_add_str(&line, "\"}}\n");
     take_long_line(&w, buf_cstr(&line), &early);
-    cr_assert_str_eq(early, "its answer has no value, and is larger than 1 MiB");
+    cr_assert_str_eq(early, "the answer has no value, and is larger than 1 MiB");
     run_return(window_pop(&w), NULL, 0);
     buf_release(&line);
     window_release(&w);

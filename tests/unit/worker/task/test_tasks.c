@@ -182,7 +182,7 @@ Test(tasks, a_folder_that_no_job_can_name_is_a_task_with_the_reason)
     cr_assert_eq(set.count, ARRAY_SIZE(cases) + 1);
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct task *t = task_set_find(&set, cases[i].shown);
-        cr_assert(t && t->error && strstr(t->error, "no job can name it"), "%s", cases[i].shown);
+        cr_assert(t && t->error && strstr(t->error, "this is not a valid task name"), "%s", cases[i].shown);
     }
     task_set_release(&set);
     assert_no_leaks();
