@@ -15,8 +15,8 @@ static void on_reload(void *data)
 
 /* Shutdown. */
 
-/* Stops the timer that ends leases: once the listening socket is closed, workers cannot renew their leases, and they
- * must not be removed for that. */
+/* Stops the timer that ends leases: once the listening socket is closed, workers cannot renew their leases, and no
+ * worker must be removed for this reason. */
 static void on_drain(void *data)
 {
     struct coordinator *c = data;

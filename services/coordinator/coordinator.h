@@ -56,12 +56,12 @@ struct coordinator {
 
 bool coordinator_has_store(const struct coordinator_config *config);
 /* Checks the options of the job store. If one is wrong, returns false, sets *option and writes a sentence to err. The
- * sentence quotes no URL, because a URL may contain a password. */
+ * sentence never quotes a part of a URL that may be a password. */
 MUST_CHECK bool coordinator_check_store(const struct coordinator_config *config, const char **option, char *err,
                                         size_t err_size);
-/* Starts the service and its parts, and begins to look for workers. All of `c` but config must be zeroed, and
- * worker_fleet_check() must have passed. Takes ownership of `tracing`. Returns 0. On failure, returns the exit status
- * and writes a sentence to err. */
+/* Starts the service and its parts, and begins to look for workers. Takes ownership of `tracing`. Returns 0. On
+ * failure, returns the exit status and writes a sentence to err. Before the call, zero `c`, set its config and the
+ * config of its fleet and of its notifier; worker_fleet_check() and notifier_check() must have succeeded. */
 MUST_CHECK int coordinator_start(struct coordinator *c, uv_loop_t *loop, struct trace_config *tracing, char *err,
                                  size_t err_size);
 /* Runs until the service has stopped. Then releases everything that coordinator_start() made. Returns the exit

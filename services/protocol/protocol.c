@@ -193,8 +193,8 @@ static struct answer_line parse_slowly(const char *line, size_t len)
     return answer;
 }
 
-/* Each chunk has a line that ends it. Our workers always write this line in the same form, so a fast parser for this
- * form is tried first. Each function below moves *at past the bytes that it reads. */
+/* The answer of each chunk ends with a line {"end":...}. Our workers always write this line in the same form, so a fast
+ * parser for this form is tried first. Each function below moves *at past the bytes that it reads. */
 
 static bool eat(const char **at, const char *end, const char *text)
 {

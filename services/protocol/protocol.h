@@ -78,7 +78,7 @@ enum answer_kind { ANSWER_VALUE, ANSWER_ERROR, ANSWER_END, ANSWER_COST, ANSWER_S
 
 /* The cost of a chunk's items so far. The slot time of an item is the time for which it occupied a process. */
 struct chunk_cost {
-    uint64_t items;    /* items that were measured */
+    uint64_t items;    /* number of items that were measured */
     uint64_t slot_ns;  /* total slot time of these items */
     uint64_t chunk_ns; /* processor time of the worker's event loop for one chunk; 0: unknown */
 };
@@ -95,7 +95,7 @@ struct answer_line {
     enum answer_kind kind;
     const char *body; /* for ANSWER_VALUE: V; for ANSWER_ERROR: the error object; borrowed from the line */
     size_t body_len;
-    enum item_error error; /* for ANSWER_ERROR: found by its "name"; ITEM_TASK_ERROR if no worker reports that name */
+    enum item_error error; /* for ANSWER_ERROR: found by its "name"; ITEM_TASK_ERROR for all other names */
     enum chunk_end end;
     uint64_t done;
     uint64_t starting;      /* for ANSWER_STARTING: number of starting processes of the task */
@@ -103,8 +103,8 @@ struct answer_line {
 };
 
 /* Reads one line (without its newline). If `strict` is true, also validates the JSON of V; otherwise checks only the
- * frame, which is enough for bytes that are already validated. For a value it allocates nothing. Parsing a line with an
- * error may take longer and may allocate. */
+ * frame, which is enough for bytes that are already validated. For a line with a value, allocates no memory. Parsing a
+ * line with an error may take longer and may allocate memory. */
 struct answer_line answer_line_parse(const char *line, size_t len, bool strict);
 
 #endif

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define CHUNK_LINE_BYTES 4096 /* a chunk's size with its extensions */
+#define CHUNK_LINE_BYTES 4096 /* maximum length of the line with a chunk's size and its extensions */
 
 void http_answer_release(struct http_answer *a)
 {

@@ -14,7 +14,7 @@
 
 #include "common/base/buf.h"
 
-#define HTTP_ANSWER_HEAD_BYTES (64 * 1024) /* size of all lines of the heads and of the trailers */
+#define HTTP_ANSWER_HEAD_BYTES (64 * 1024) /* maximum size of all lines of the heads and of the trailers */
 
 enum http_answer_part {
     HTTP_ANSWER_NONE,  /* all bytes were read, and the answer is not complete yet */

@@ -3,7 +3,8 @@
 #include "common/http_client/http_client_internal.h"
 #include "common/observe/log.h"
 
-#define SPARE_CALLS     1024 /* spare calls kept, about 8 KiB each; creating a call costs as much as sending one */
+/* Maximum number of spare calls. Each takes about 8 KiB. Creating a call takes as long as sending a request. */
+#define SPARE_CALLS     1024
 #define MAX_CONNECTIONS 4096 /* limit of idle connections; curl's default would depend on the number of calls */
 
 static const char *const state_names[] = {
@@ -196,8 +197,8 @@ void call_resume(struct http_call *call)
     call->heard_ms = uv_now(c->loop);
     watch_silence(c, silence_end_ms(call));
     CURLcode code = curl_easy_pause(call->easy, CURLPAUSE_CONT);
-    /* Inside curl_easy_pause(), curl passes to the callbacks the bytes that it has held. curl ignores a callback that
-     * refuses these bytes. */
+    /* Inside curl_easy_pause(), curl passes the bytes that it has held to the callbacks. If a callback refuses these
+     * bytes, curl ignores this. */
     bool refused =
         code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT; /* the last code: there is no connection yet */
     if (refused && call->state == CALL_RUNNING) call_end_by_code(call, code);

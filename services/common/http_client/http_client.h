@@ -66,7 +66,7 @@ struct http_call_options {
     void (*on_end)(void *data, const struct http_call_result *result);
     void *data;
     uint64_t connect_timeout_ms; /* 0: 2000 */
-    uint64_t silence_timeout_ms; /* ends a call that has received and sent nothing for this long; 0: none */
+    uint64_t silence_timeout_ms; /* ends a call that neither receives nor sends bytes for this long; 0: none */
 };
 
 struct tls_store;

@@ -65,7 +65,7 @@ enum call_flow {
 #define HTTP_CLIENT_MAX_KEPT      4096
 #define HTTP_CLIENT_RECEIVE_BYTES (64 * 1024)
 #define HTTP_CLIENT_IDLE_MS       60000
-#define HTTP_CALL_HEAD_BYTES      HTTP_ANSWER_HEAD_BYTES /* header lines of an answer */
+#define HTTP_CALL_HEAD_BYTES      HTTP_ANSWER_HEAD_BYTES /* maximum size of the header lines of an answer */
 
 struct http_call {
     struct http_call *next, *prev;
@@ -146,7 +146,7 @@ struct http_client {
     struct list kept_by_age;                  /* all kept wires, the oldest first */
     char *room;                               /* buffer for the bytes of one recv(); NULL: not allocated yet */
     struct call_list calls[CALL_STATE_COUNT];
-    uint64_t started; /* calls so far */
+    uint64_t started; /* number of calls so far */
     unsigned busy;    /* above 0 inside curl and client_settle(): calls then change state later, in client_settle() */
     bool freed;
 

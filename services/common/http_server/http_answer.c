@@ -71,8 +71,8 @@ static bool begin_stream(struct http_exchange *x)
         x->response = MHD_create_response_from_buffer(got, x->server->scratch, MHD_RESPMEM_MUST_COPY);
     } else {
         buf_add(&x->early, x->server->scratch, got);
-        /* For HTTP/1.1, the library pulls chunks into the connection's own buffer. HTTP/1.0 has no chunks, so only
-         * answers to HTTP/1.0 use this block. */
+        /* For HTTP/1.1, the library pulls chunks into the connection's own buffer. The size of the block matters only
+         * for HTTP/1.0, which has no chunks. */
         size_t block = x->is_http_1_0 ? LIMIT_PULL_BYTES : 1;
         x->response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, block, on_read, x, NULL);
     }

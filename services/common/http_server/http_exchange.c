@@ -6,12 +6,13 @@
  * RESUME_LOOK_NS, because its memory is in no processor cache. With thousands of suspended connections, the walk takes
  * longer than the rest of an answer. */
 #define RESUME_LOOK_NS 100
-/* From this many suspended connections on, resumes are batched: after a batch, the next one waits RESUME_GAP_NS for
+/* From this many suspended connections on, resumes are batched: after a batch, the next batch waits RESUME_GAP_NS for
  * each suspended connection. */
 #define RESUME_GATHER_FROM 1000
 #define RESUME_GAP_NS      (40 * RESUME_LOOK_NS)
-/* If a turn has lasted this long, an exchange that has already moved bytes in this turn is parked until the next turn.
- * Resuming the exchange costs a walk over all suspended connections, so the limit grows with their number. */
+/* If a turn has lasted for STEPS_NS, an exchange that was already served in this turn is parked until the next turn.
+ * Resuming the exchange costs a walk over all suspended connections, so each of them adds STEPS_LOOKS_NS to the
+ * limit. */
 #define STEPS_NS       (100 * NS_PER_US)
 #define STEPS_LOOKS_NS (8 * RESUME_LOOK_NS)
 
@@ -147,8 +148,8 @@ void http_exchange_resume_woken(struct http_server *s)
     }
 }
 
-/* Once a turn has lasted long, an exchange that has already moved bytes in this turn waits for the next turn, so that
- * short requests can finish. */
+/* Once a turn has lasted long, an exchange that was already served in this turn waits for the next turn, so that short
+ * requests can finish. */
 bool http_exchange_park(struct http_exchange *x)
 {
     struct http_server *s = x->server;

@@ -208,8 +208,8 @@ static void count_head_byte(struct http_framing *f)
         http_framing_fail(f, 431, "the request's headers are too long");
 }
 
-/* Skips bytes of a value that the reader does not interpret, which are most bytes of a head. Returns how many bytes it
- * skipped. */
+/* Skips bytes of a value that the reader does not interpret. Most bytes of a head are in such values. Returns how many
+ * bytes were skipped. */
 static size_t skip_text(struct http_framing *f, const char *data, size_t len)
 {
     size_t at = 0, room = LIMIT_HEADER_BYTES - f->head_bytes;

@@ -82,8 +82,8 @@ bool http_request_check(struct http_exchange *x)
     return true;
 }
 
-/* A server must also accept the absolute form, which is meant for proxies (RFC 9112, 3.2.2). libmicrohttpd does not
- * remove the scheme and the authority from such a path. */
+/* A server must also accept the absolute form of a request's target, which is meant for proxies (RFC 9112, 3.2.2).
+ * libmicrohttpd does not remove the scheme and the authority from such a target. */
 const char *http_request_path(const char *url)
 {
     size_t scheme = strncasecmp(url, "http://", 7) == 0 ? 7 : strncasecmp(url, "https://", 8) == 0 ? 8 : 0;

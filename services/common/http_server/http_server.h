@@ -36,7 +36,7 @@ struct tls_store;
 enum http_closed {
     HTTP_CLOSED_DONE,     /* the whole answer was handed to the kernel */
     HTTP_CLOSED_HANG_UP,  /* the client hung up, was too slow, or sent broken framing */
-    HTTP_CLOSED_SHUTDOWN, /* http_server_stop() ended it */
+    HTTP_CLOSED_SHUTDOWN, /* http_server_stop() ended the exchange */
 };
 
 enum { HTTP_PULL_WAIT = 0, HTTP_PULL_END = -1, HTTP_PULL_ABORT = -2 };

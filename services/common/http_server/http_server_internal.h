@@ -33,7 +33,7 @@
 #include "common/loop/turn.h"
 #include "common/net/tls_material.h"
 
-#define HTTP_PARAMS        4 /* {names} in one route template */
+#define HTTP_PARAMS        4 /* maximum number of {names} in one route template */
 #define HTTP_SCRATCH_BYTES (32 * KIB)
 
 /*
@@ -98,11 +98,11 @@ struct http_connection {
     bool used;                   /* a request has come, so the connection may be idle for the keep-alive time */
     bool lingers;                /* the last answer was sent before the request's body was read */
     struct http_framing framing; /* checks the bytes that were received */
-    uint64_t heads, answered; /* requests that the library has begun; requests it has ended; `framing` may be ahead */
-    uint64_t since_ms;        /* when the server began to wait for the next head, or for more of the body */
-    uint64_t head_began_ms;   /* when the first byte of the next head came; 0: it has not come yet */
-    void *first_data;         /* where the library put the first bytes */
-    void *memory;             /* where the library will put the next head; NULL: unknown */
+    uint64_t heads, answered;    /* how many requests the library has begun, and has ended; `framing` may be ahead */
+    uint64_t since_ms;           /* when the server began to wait for the next head, or for more of the body */
+    uint64_t head_began_ms;      /* when the first byte of the next head came; 0: it has not come yet */
+    void *first_data;            /* where the library put the first bytes */
+    void *memory;                /* where the library will put the next head; NULL: unknown */
     struct epoll_event
         watch;              /* the events that the library watches the socket for; none: it does not watch the socket */
     bool watched_for_room;  /* the library's epoll set reports when the socket has room to send */
@@ -154,7 +154,7 @@ enum http_stage {
 
 /*
  *     RUNS --the route cannot go on--> WAITS --http_exchange_wake()--> WOKEN --a turn--> RUNS
- *     RUNS --its turn was long-------> PARKED --the next turn--------> RUNS
+ *     RUNS --the turn has been long--> PARKED --the next turn--------> RUNS
  */
 enum http_flow {
     HTTP_FLOW_RUNS,
@@ -230,7 +230,7 @@ struct http_server {
     uint64_t resume_from_ns; /* woken exchanges are resumed from this time on */
     struct http_connection *connections;
     unsigned connection_count;
-    struct http_connection **by_fd; /* by_fd_size of them */
+    struct http_connection **by_fd; /* the connection of each descriptor below by_fd_size; NULL: none */
     size_t by_fd_size;
     struct http_connection *current; /* the connection that the library last read from or called us for; NULL: it
                                         is gone */
@@ -315,10 +315,10 @@ void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **co
 void http_exchange_move(struct http_exchange *x, enum http_stage to);
 /* Call it only inside a callback of libmicrohttpd. */
 void http_exchange_suspend(struct http_exchange *x);
-/* If this turn has lasted long, and this is not the first call for x in the turn, makes x wait for the server's next
- * turn and returns true. Otherwise returns false. */
+/* Makes x wait for the server's next turn and returns true, if this turn has lasted long and x was already served in
+ * it. Otherwise returns false. */
 bool http_exchange_park(struct http_exchange *x);
-/* Resumes the woken exchanges, unless the last call was a moment ago. In that case, gives the server another turn
+/* Resumes the woken exchanges. If many are suspended and a batch was resumed a moment ago, only asks for another turn
  * soon. */
 void http_exchange_resume_woken(struct http_server *s);
 /* Resumes the exchanges that were parked in the last turn. Call it at the beginning of a turn. */

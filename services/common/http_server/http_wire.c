@@ -165,7 +165,7 @@ void http_wire_answered(struct http_connection *c)
     c->answered++;
     c->head_began_ms = 0;
     note_head(c);
-    if (c->state != HTTP_CONNECTION_OPEN || c->lingers || c->server->draining) return; /* the answer closes it */
+    if (c->state != HTTP_CONNECTION_OPEN || c->lingers || c->server->draining) return; /* c is being closed */
     if (http_framing_is_faulty(f) && c->answered == f->messages) http_connection_refuse(c, f->status, f->fault);
 }
 

@@ -7,8 +7,8 @@
  *
  * A series has the value 0 from its registration on. So at start-up, register all values that a label can have. A peer
  * must never be able to choose a label value. If the same name and labels are registered again, the same pointer is
- * returned. Pointers live until metrics_release(). Global state, single-threaded. Code that runs for each item may only
- * add to counters; all other calls cost too much.
+ * returned. Pointers live until metrics_release(). Global state, single-threaded. Code that runs for each item must do
+ * no more than add to counters; all other calls cost too much.
  *
  * `labels` is the text between the braces (`status="ok",task="square"`); NULL: none. metric_add_label() escapes values.
  * `help` and names are borrowed and must be literals; labels are copied.

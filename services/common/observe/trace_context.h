@@ -38,7 +38,7 @@ uint64_t trace_random_next(struct trace_random *r);
 
 /* Decides whether a trace is recorded (OTEL_TRACES_SAMPLER). */
 struct trace_sampler {
-    /* Uses the caller's decision. `ratio` then applies only to traces that begin in this service. */
+    /* The caller's decision is used. `ratio` then applies only to traces that begin in this service. */
     bool follows_parent;
     double ratio; /* the share of traces that is recorded, 0 to 1 */
 };

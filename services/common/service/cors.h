@@ -13,8 +13,7 @@
 
 /* Returns false, with the reason in err, if `origins` is neither a list of origins nor "*". */
 MUST_CHECK bool cors_check(const char *origins, char *err, size_t err_size);
-/* Adds the headers that this standard requires in every answer. `asked` is the Origin header of the request, or
- * NULL. */
+/* Adds the CORS headers that every answer must have. `asked` is the Origin header of the request, or NULL. */
 void cors_add_headers(const char *origins, const char *asked, struct buf *headers);
 /* Answers x and returns true if x is a preflight. A preflight needs no token, because browsers cannot send one with
  * it. */

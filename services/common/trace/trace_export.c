@@ -31,7 +31,7 @@ struct trace_export {
 
     struct trace_queue queue;
     struct http_call *call;
-    size_t sent; /* bytes of the first batch's body that curl has read */
+    size_t sent; /* bytes of the first batch's body that the HTTP client has taken */
     unsigned sends;
     struct buf answer;
 
@@ -161,7 +161,8 @@ static size_t read_body(void *data, char *dst, size_t cap)
     return n;
 }
 
-/* Bytes beyond the cap are dropped. An answer that is too long is therefore not parsed, which does no harm. */
+/* Bytes beyond the cap are dropped. So an answer that is too long cannot be parsed, and counts as one without rejected
+ * spans. */
 static bool on_answer(void *data, const char *bytes, size_t len)
 {
     struct trace_export *t = data;
@@ -176,7 +177,7 @@ static void deliver_first(struct trace_export *t)
     *t->exported += spans - rejected;
     *t->dropped += rejected;
     if (rejected)
-        report_failing(t, "the collector rejected some of them", 200);
+        report_failing(t, "the collector rejected some spans", 200);
     else
         report_delivering(t);
     drop_first(t);

@@ -41,8 +41,8 @@ struct errand {
     struct preferences prefer;
 };
 
-/* Accepts the exchange and returns its errand, which is about the job `id`. If `id` is "", it is about no single
- * job. */
+/* Accepts the exchange and returns its errand, which is about the job `id`. If `id` is "", the errand is about no
+ * single job. */
 struct errand *errand_for(struct http_exchange *x, struct coordinator *c, const char *id);
 /* Accepts the exchange and returns its errand. If no stored job can have the id in the path, answers 404 and returns
  * NULL. */

@@ -3,7 +3,7 @@
 #include "common/observe/log.h"
 
 #define AGAIN_NS (500 * NS_PER_MS)
-/* At most this many jobs wait to be removed. If the store is away for a long time, further jobs stay in the store. */
+/* At most this many jobs wait for another attempt. If the store is away for a long time, further jobs stay in it. */
 enum { DISCARDS_MAX = 1000 };
 
 static void on_discarded(struct store_call *call)

@@ -30,8 +30,8 @@ static struct durable_run *find_run(const struct durable *d, const char *id)
 
 static void claim(struct durable *d);
 
-/* Takes a job that a claim has found. The job may already run here: if the store did not renew its lease in time, this
- * coordinator can claim it again. */
+/* Takes a job that a claim has found. The job may already run here: if the store did not renew the lease in time, this
+ * coordinator can claim the job again. */
 static void take_claimed(struct durable *d, struct store_call *claimed)
 {
     struct durable_run *r = find_run(d, claimed->found.id);

@@ -45,8 +45,8 @@ struct durable {
     struct list runs;
     struct list discards;  /* calls that failed; see discards.h */
     uint64_t discarded_ns; /* when these calls were last started again */
-    unsigned claiming;     /* claims that are not done */
-    unsigned reducing;     /* runs that reduce their values */
+    unsigned claiming;     /* number of claims that are not done */
+    unsigned reducing;     /* number of runs that are reducing their values */
     bool wants_claim;      /* a job was accepted since the last claim was started */
     bool draining;         /* no more jobs are claimed */
     bool cutting;          /* calls that fail are not started again */
@@ -68,9 +68,9 @@ void durable_drain(struct durable *d);
 /* Hands all jobs back without waiting any longer for items in flight. If the store is away, a job stays as it is in the
  * store. When the lease of that job ends, a coordinator claims it again. */
 void durable_cut(struct durable *d);
-/* Returns whether no job runs and no run has an open call to the store. */
+/* Returns whether there are no runs and no open claims. */
 bool durable_is_idle(const struct durable *d);
-/* Closes the timers. The loop must keep running until the timers are closed. Close the store only after this call. */
+/* Closes the timer. The loop must keep running until the timer is closed. Close the store only after this call. */
 void durable_stop(struct durable *d);
 
 /* Ticks the runs soon. Only for the code of durable_run.h. */

@@ -20,9 +20,9 @@
 #include "coordinator/durable/stored_items.h"
 #include "coordinator/job/job_keeper.h"
 
-/* Another coordinator takes over a job when its lease has ended. After a crash, the take-over happens within the time
- * of a lease plus the time between two claims. If a client cancels the job on another coordinator, the job runs until
- * the next renewal of its lease. */
+/* How long a lease lasts. When the lease of a job has ended, another coordinator takes over the job. After a crash, the
+ * take-over happens within the time of a lease plus the time between two claims. If a client cancels the job on another
+ * coordinator, the job runs until the next renewal of its lease. */
 enum { LEASE_MS = 10000 };
 
 enum durable_run_state { RUN_LOADING, RUN_RUNNING, RUN_ENDING, RUN_OVER, RUN_STATE_COUNT };
@@ -44,7 +44,7 @@ struct durable_run {
     enum durable_run_state state;
     struct stored_job stored; /* the job as it was claimed */
     int64_t claimed_ms;       /* when it was claimed, by the clock of the database */
-    uint64_t newest_block;    /* the newest block that is known to be in the store */
+    uint64_t newest_block;    /* number of the newest block that is known to be in the store; 0: none */
     struct job *job;          /* NULL before RUNNING */
     struct job_keeper keeper;
     char failure[300]; /* why the job cannot continue; "": it can */
@@ -56,7 +56,7 @@ struct durable_run {
     struct item_block *blocks; /* in index order */
     size_t block_count, block_at;
     size_t missing_at;          /* the missing range whose items are made ready next */
-    uint64_t missing_taken;     /* items of that range that are ready or staged */
+    uint64_t missing_taken;     /* how many items of that range are already ready or staged */
     struct stored_items items;  /* items that the scheduler cuts into chunks */
     struct stored_items staged; /* at_most_once: items that are not recorded as sent yet */
     struct index_range marked;  /* at_most_once: items that are being recorded as sent */
@@ -68,9 +68,9 @@ struct durable_run {
 
     /* Its answers: run_record.c. */
     struct recorder recorder;
-    uint64_t collected_ns; /* when the first unrecorded answer arrived; 0: there is none */
-    uint64_t recorded_ns;  /* when answers were last recorded */
-    size_t writing_bytes;
+    uint64_t collected_ns;  /* when the first unrecorded answer arrived; 0: there is none */
+    uint64_t recorded_ns;   /* when answers were last recorded */
+    size_t writing_bytes;   /* bytes of the lines of the call `writing` */
     size_t counted_answers; /* bytes of the answers above, as counted in jobs->answer_memory */
     struct run_call writing;
     enum stored_state end_state; /* set when the scheduler has ended the job */
@@ -86,12 +86,14 @@ struct durable_run {
 
     /* Its lease: run_lease.c. */
     struct store_call *renewing;
-    uint64_t renewing_ns;                /* when `renewing` was started */
-    uint64_t renewed_ns;                 /* when the last successful renewal was started */
-    uint64_t starved_ns, rests_until_ns; /* the first time without memory since answers were recorded; 0: none */
-    bool rests;                          /* no items are sent for a while, because there was no memory for an answer */
-    bool has_lapsed;                     /* the lease was not renewed in time; the job may still be ours */
-    bool lost;                           /* another coordinator has the job */
+    uint64_t renewing_ns; /* when `renewing` was started */
+    uint64_t renewed_ns;  /* when the last successful renewal was started */
+    /* starved_ns: when there was no memory for an answer for the first time since answers were recorded; 0: never.
+     * rests_until_ns: when `rests` ends. */
+    uint64_t starved_ns, rests_until_ns;
+    bool rests;      /* no items are sent for a while, because there was no memory for an answer */
+    bool has_lapsed; /* the lease was not renewed in time; the job may still be ours */
+    bool lost;       /* another coordinator has the job */
     bool handing_back;
     bool cancelling;
     uint64_t drain_ns; /* when the drain began; 0: there is none */
@@ -103,7 +105,7 @@ void durable_run_new(struct durable *d, struct store_call *claim);
  * between, the run keeps the job with the new fence, and no item runs twice. Otherwise returns false: the run has lost
  * the job, or the job has ended and was redriven. */
 MUST_CHECK bool durable_run_claimed_again(struct durable_run *r, const struct stored_job *found);
-/* Does the work that is due. Returns whether it must be called again soon. */
+/* Does the work that is due. Returns whether the next tick must come soon. */
 bool durable_run_tick(struct durable_run *r, uint64_t now_ns);
 void durable_run_cancel(struct durable_run *r);
 /* Applies the options that were changed after the submission; NULL: no options were changed. */

@@ -14,6 +14,7 @@
 #include "coordinator/job/job_tasks.h"
 #include "protocol/protocol.h"
 
+/* Once the collected items have this many bytes, they are stored as a block. */
 enum { BLOCK_BYTES = 1024 * 1024 };
 /* The upload pauses while this many bytes wait for the store. If the memory for items runs low, the upload pauses
  * earlier. */
@@ -45,9 +46,9 @@ struct job_intake {
     struct survey_question *question;
     struct request_key key;
     struct preferences prefer;
-    uint64_t items;             /* items in blocks */
-    uint64_t blocks;            /* blocks that were started */
-    unsigned calls;             /* open calls */
+    uint64_t items;             /* number of items in the blocks so far */
+    uint64_t blocks;            /* number of blocks so far */
+    unsigned calls;             /* number of open calls */
     size_t open_bytes;          /* bytes of the open blocks */
     size_t counted;             /* bytes of the splitter and the open blocks, as counted in jobs->item_memory */
     bool added;                 /* ADD_JOB was started */
@@ -247,11 +248,10 @@ static void on_discarded(struct store_call *call)
     } else if (call->status == STORE_OK || call->status == STORE_NOT_FOUND) {
         refuse_failed(t);
     } else {
-        refuse(
-            t, 503, NULL,
-            "the job store does not answer, so it is not known whether the job was accepted; if it was, a request with "
-            "the same Idempotency-Key finds it: %s",
-            t->error);
+        refuse(t, 503, NULL,
+               "the job store does not answer, so the job may or may not have been accepted; a request with the same "
+               "Idempotency-Key finds the job if it was accepted: %s",
+               t->error);
         discards_add(t->durable, t->id);
     }
     store_call_free(call);

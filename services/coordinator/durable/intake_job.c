@@ -3,8 +3,8 @@
 #include "coordinator/durable/stored_options.h"
 #include "coordinator/job/job_tasks.h"
 
-/* The store keeps the URL of `notify` apart from the options. So a coordinator of a version that does not know `notify`
- * can run the job, too. */
+/* The store keeps the URL of `notify` apart from the options. So a coordinator of an older version, which does not know
+ * `notify`, can still run the job. */
 static void write_query(void *out, const char *name, const char *value)
 {
     if (strcmp(name, "notify.url") != 0) stored_options_add_query(out, name, value);

@@ -1,6 +1,6 @@
 /*
- * Writes a stored job as JSON: the job document, and the last line of a stream of its results. Pure. docs/protocol.md
- * describes both.
+ * Writes a stored job as JSON: the job document, and lines about the job in a stream of its results. Pure.
+ * docs/protocol.md describes both.
  */
 #ifndef FANTAIL_COORDINATOR_DURABLE_JOB_DOCUMENT_H
 #define FANTAIL_COORDINATOR_DURABLE_JOB_DOCUMENT_H

@@ -8,6 +8,7 @@
 #include "coordinator/durable/durable_run.h"
 #include "coordinator/items/splitter.h"
 
+/* While the run holds items of this many bytes, it reads no further items from the store. */
 enum { READ_AHEAD_BYTES = 4 * 1024 * 1024 };
 /* A range counts as this many bytes, because the scheduler needs time for each range when the job ends. */
 enum { RANGE_BYTES = 256 };

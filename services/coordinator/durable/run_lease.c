@@ -2,6 +2,7 @@
 #include "common/observe/log.h"
 #include "coordinator/durable/durable_run.h"
 
+/* A lease is renewed this long after its last renewal. */
 enum { RENEW_MS = 1500 };
 
 bool durable_run_claimed_again(struct durable_run *r, const struct stored_job *found)

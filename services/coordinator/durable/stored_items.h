@@ -1,5 +1,5 @@
 /*
- * The items of a durable job, as the source of its phase. It supplies only items that have no recorded answer. The
+ * The items of a durable job, as the source of its phase. The source has only items without a recorded answer. The
  * items are made ready in index order, and then cut in that order. The lines of a range or of spans are generated when
  * they are cut. Other lines are read from the store before they are made ready. Pure: the owner reads the store.
  */
@@ -18,7 +18,7 @@ struct stored_items {
     /* Private. */
     struct range_list ready;
     size_t at;      /* the ready range that is cut next */
-    uint64_t taken; /* items of that range that are cut */
+    uint64_t taken; /* how many items of that range were already cut or dropped */
 };
 
 /* Releasing a zeroed or released source is fine. */

@@ -7,7 +7,7 @@
 #include "common/observe/metrics.h"
 #include "common/observe/utc_time.h"
 
-enum { ATTEMPTS_MAX = 64 }; /* the most attempts that are open at the same time */
+enum { ATTEMPTS_MAX = 64 }; /* maximum number of attempts that are open at the same time */
 enum { TICK_MS = 250, CONNECT_MS = 5000 };
 enum { ANSWER_BYTES = 64 * 1024 };  /* a longer answer is cut off */
 #define TAKE_GAP_NS (2 * NS_PER_S)  /* time between two searches for due notices, if no job of this coordinator ends */

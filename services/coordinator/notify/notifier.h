@@ -1,8 +1,8 @@
 /*
- * Sends notices of the ends of durable jobs to URLs. It takes the due notices from the store, and posts each notice to
- * its URL. After the attempt, it removes the notice or delays it until the next attempt. If this coordinator dies
- * during the attempt, the notice is due again after NOTICE_LEASE_MS, and any coordinator with this store takes it. So a
- * notice may arrive more than once, always with the same webhook-id.
+ * Sends notices of the ends of durable jobs to URLs. The notifier takes the due notices from the store, and posts each
+ * notice to its URL. After the attempt, the notice is removed, or is delayed until the next attempt. If this
+ * coordinator dies during the attempt, the notice is due again after NOTICE_LEASE_MS, and any coordinator with this
+ * store takes it. So a notice may arrive more than once, always with the same webhook-id.
  *
  *   TAKE_NOTICE ----> the POST ----> 2xx, 410, or the last attempt has failed: REMOVE_NOTICE
  *                             +----> otherwise: DELAY_NOTICE

@@ -4,8 +4,8 @@
 #include "common/base/limits.h"
 #include "coordinator/postgres/postgres_internal.h"
 
-/* A block has very many ranges if it holds many short answers out of order. Once a call has this many ranges, it takes
- * no further block, so that its memory is bounded. */
+/* A block has very many ranges if it holds many short answers out of order. Once a STORE_READ_RANGES has read this many
+ * ranges, it reads no further block, so that its memory is bounded. */
 #define RANGES_OF_CALL 65536
 /* Encoding buffers up to this size are kept for the next block. */
 #define KEPT_BYTES (4 * MIB)

@@ -129,7 +129,7 @@ void postgres_bind_int(struct postgres_query *q, int64_t n);
 /* The bytes are borrowed until postgres_end(). NULL binds NULL. */
 void postgres_bind_text(struct postgres_query *q, const char *text);
 void postgres_bind_bytes(struct postgres_query *q, const struct buf *bytes);
-/* Runs the statement. Returns whether it has at least one row. */
+/* Runs the statement. Returns whether its result has at least one row. */
 bool postgres_run(struct postgres_query *q);
 void postgres_end(struct postgres_query *q);
 int postgres_rows(const struct postgres_query *q);
@@ -151,7 +151,7 @@ enum postgres_outcome {
 MUST_CHECK enum postgres_outcome postgres_finish(struct postgres_db *d);
 /* Forgets the failure of the previous transaction. Call it before a single statement outside a transaction. */
 void postgres_forgive(struct postgres_db *d);
-/* Writes the message of the transaction's first failure to `call->error`, and returns its status. */
+/* Writes the message of the transaction's first failure to `call->error`. Returns the status for this failure. */
 enum store_status postgres_failure(const struct postgres_db *d, struct store_call *call);
 /* Marks the connection as lost. */
 void postgres_lose(struct postgres_db *d, enum postgres_state state, const char *detail);
@@ -178,14 +178,15 @@ enum store_status postgres_add_block(struct postgres_db *d, struct store_call *c
 enum store_status postgres_read_ranges(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_read_block(struct postgres_db *d, struct store_call *c);
 
-/* The first function binds the id, the fence and the holder. The second one then binds the counts and errors. */
+/* The first function binds the id, the fence and the holder. The second one binds these, and then the counts and
+ * errors. */
 void postgres_bind_lease(struct postgres_query *q, const struct stored_job *j);
 void postgres_bind_progress(struct postgres_query *q, const struct stored_job *j);
-/* Call it when a statement found no job that it may change. Returns the reason: NOT_FOUND, FENCED, or CONFLICT with
- * c->found. */
+/* Call it when a statement found no job to change. Returns the reason: NOT_FOUND, CONFLICT with c->found, or (only if
+ * `is_fenced`) FENCED. `wanted` is for the message: the states in which the job could be changed. */
 enum store_status postgres_why_not(struct postgres_db *d, struct store_call *c, bool is_fenced, const char *wanted);
 
-/* Removes a few blocks of removed jobs. Returns whether more such blocks may remain. */
+/* Removes a few dropped blocks of one job. Returns whether more dropped blocks may remain. */
 MUST_CHECK bool postgres_tidy(struct postgres_db *d);
 /* Sends a heartbeat, which shows the other coordinators that this coordinator is alive. Also removes the unfinished
  * uploads of coordinators that have ended. */

@@ -292,7 +292,7 @@ enum store_status postgres_list_jobs(struct postgres_db *d, struct store_call *c
     postgres_bind_int(&q, f->created_before_ms ? f->created_before_ms : INT64_MAX);
     postgres_bind_text(&q, f->task);
     postgres_bind_text(&q, f->label);
-    postgres_bind_int(&q, f->limit + 1); /* one more row than wanted shows whether there are more */
+    postgres_bind_int(&q, f->limit + 1); /* one more row than wanted shows whether there are more jobs */
     c->list = xcalloc(f->limit, sizeof *c->list);
     postgres_run(&q);
     int rows = postgres_rows(&q);

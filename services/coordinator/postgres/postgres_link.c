@@ -11,9 +11,9 @@
 
 #include "coordinator/postgres/postgres_internal.h"
 
-#define CONNECT_NS (5 * NS_PER_S)  /* for each host of the URL */
-#define ANSWER_NS  (12 * NS_PER_S) /* longer than the statement_timeout of the server */
-#define CLOSING_NS (2 * NS_PER_S)
+#define CONNECT_NS (5 * NS_PER_S)  /* time limit for connecting, for each host of the URL */
+#define ANSWER_NS  (12 * NS_PER_S) /* time limit for a statement; longer than the statement_timeout of the server */
+#define CLOSING_NS (2 * NS_PER_S)  /* time limit for both, from the moment when the store is closing */
 enum { SLICE_MS = 50, VERSION_LEAST = 140000 };
 
 /* If a coordinator stops in the middle of a transaction, the locks on its jobs must end before its leases end. */
@@ -62,7 +62,8 @@ static const char *find_sqlstate(const char *message)
     return NULL;
 }
 
-/* `step` is the last step of the connection. A failure of TLS has no SQLSTATE, so it is recognised by this step. */
+/* `step` is the last step that the connection reached. A failure of TLS has no SQLSTATE, so it is recognised by this
+ * step. */
 static void tell_failed_connection(struct postgres_db *d, bool in_time, ConnStatusType step)
 {
     const char *message = PQerrorMessage(d->conn), *code = find_sqlstate(message);
@@ -213,7 +214,7 @@ static bool begin_session(struct postgres_db *d)
     if (!r) return false;
     bool ok = PQresultStatus(r) == PGRES_TUPLES_OK && PQntuples(r) == 1;
     bool is_standby = ok && strcmp(PQgetvalue(r, 0, 0), "t") == 0;
-    if (!ok) postgres_tell(d, POSTGRES_UNFIT, "its session cannot be set up: %s", PQresultErrorMessage(r));
+    if (!ok) postgres_tell(d, POSTGRES_UNFIT, "a session cannot be set up: %s", PQresultErrorMessage(r));
     if (is_standby) postgres_tell(d, POSTGRES_READ_ONLY, "the server is a standby, or read-only");
     PQclear(r);
     return ok && !is_standby;

@@ -69,7 +69,7 @@ static const struct {
      1},
     {"ALTER TABLE fantail.job ADD COLUMN changes text;", 1},
     {"ALTER TABLE fantail.job ADD COLUMN notify text;"
-     /* See store.h. During a claim, `knows` has the value of the claiming coordinator; otherwise it is 0. */
+     /* See store.h. Only the trigger job_claim reads `knows`: a claim sets it to the value of the coordinator. */
      "ALTER TABLE fantail.job ADD COLUMN needs integer NOT NULL DEFAULT 0;"
      "ALTER TABLE fantail.job ADD COLUMN knows integer NOT NULL DEFAULT 0;"
      "CREATE TABLE fantail.notice ("
@@ -109,8 +109,8 @@ enum { KNOWN = ARRAY_SIZE(versions) };
 
 /* The number of the advisory lock. No other program may use this number in the database. */
 static const char lock_text[] = "BEGIN; SELECT pg_advisory_xact_lock(5072671831243)";
-/* Returns true if there is no schema yet. Run it only while holding the lock, because another coordinator may be making
- * the schema. */
+/* Returns true if there is no schema yet. The result is certain only while this coordinator holds the lock, because
+ * another coordinator may be making the schema. */
 static const char is_new_text[] =
     "SELECT NOT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = 'fantail' AND tablename = 'schema_version')";
 static const char read_text[] = "SELECT version, oldest FROM fantail.schema_version";

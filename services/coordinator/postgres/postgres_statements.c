@@ -51,9 +51,9 @@ static const struct {
                    " r AS (INSERT INTO fantail.request (job, options) SELECT seq, $8 FROM j"
                    " ON CONFLICT (job) DO UPDATE SET options = excluded.options)"
                    " SELECT " JOB_COLUMNS " FROM j AS job"},
-    /* Claims the first pending job or the first running job whose lease has ended, whichever comes first. Each kind has
-     * an index. Skips jobs that another coordinator is claiming, and jobs whose `needs` is above the `knows` of this
-     * coordinator. */
+    /* Finds the first pending job and the first running job whose lease has ended, and claims the one that comes first
+     * by priority and then by id. Each of the two kinds has an index. Skips jobs that another coordinator is claiming,
+     * and jobs whose `needs` is above the `knows` of this coordinator. */
     [PG_CLAIM] = {"WITH p AS (SELECT seq, priority, id FROM fantail.job WHERE state = 'pending' AND needs <= $3"
                   " ORDER BY priority DESC, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),"
                   " a AS (SELECT seq, priority, id FROM fantail.job WHERE state = 'running'"
@@ -137,8 +137,8 @@ static const struct {
                        true},
     [PG_REGISTER] = {"INSERT INTO fantail.coordinator AS c (id, name, batch, seen_ms) VALUES ($1, $2, 0, " NOW_MS ")"
                      " ON CONFLICT (id) DO UPDATE SET seen_ms = excluded.seen_ms RETURNING batch"},
-    /* Removes some blocks of some removed jobs. Coordinators that run this statement at the same time take different
-     * jobs. */
+    /* Removes some dropped blocks of one job. Coordinators that run this statement at the same time take different
+     * entries of `dropped`. */
     [PG_TIDY] = {"WITH d AS (SELECT * FROM fantail.dropped ORDER BY seq LIMIT 1 FOR UPDATE SKIP LOCKED),"
                  " b AS (SELECT block.job, block.number FROM fantail.block, d WHERE block.job = d.job"
                  " AND (d.everything OR (block.number <= d.up_to AND block.kind IN " DROPPED_KINDS "))"
@@ -171,7 +171,7 @@ void postgres_forgive(struct postgres_db *d)
     d->failed = d->lost = false;
 }
 
-/* The sentences for clients. Only the log has the detail, which may name the host and the user. */
+/* The sentences for clients. They do not contain the detail, because the detail may name the host and the user. */
 static const char *sentence_of(enum postgres_state state)
 {
     static const char *const sentences[] = {

@@ -16,8 +16,8 @@
 #include "coordinator/postgres/postgres_threads.h"
 
 #define BEAT_NS       (5 * NS_PER_S)    /* time between two heartbeats of the writer */
-#define TIDY_WAIT_NS  (20 * NS_PER_MS)  /* between two steps of a removal */
-#define TIDY_EVERY_NS (100 * NS_PER_MS) /* between two steps of a removal while calls wait */
+#define TIDY_WAIT_NS  (20 * NS_PER_MS)  /* time between two steps of a removal while no call waits */
+#define TIDY_EVERY_NS (100 * NS_PER_MS) /* time between two steps of a removal while calls wait */
 /* After this time, a client's call in doubt ends as STORE_AWAY. The calls of a job's run wait until there is a
  * connection: if the run recorded its answers again, the database could have them twice. */
 #define DOUBT_NS (5 * NS_PER_S)

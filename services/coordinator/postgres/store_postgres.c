@@ -8,7 +8,7 @@
 #include "coordinator/postgres/postgres_threads.h"
 
 #define RETRY_NS     (250 * NS_PER_MS) /* the first pause between two attempts to connect */
-#define RETRY_MAX_NS (2 * NS_PER_S)
+#define RETRY_MAX_NS (2 * NS_PER_S)    /* the longest pause; each pause is twice as long as the one before */
 
 static const char *const state_names[] = {
     [POSTGRES_CONNECTING] = "connecting", [POSTGRES_READY] = "ready",       [POSTGRES_UNREACHABLE] = "unreachable",
@@ -81,7 +81,8 @@ static void on_poke(struct store_threads *t)
     s->lacks_commits = false;
     uv_mutex_unlock(&t->lock);
     if (lacks_commits)
-        log_warn("the database has lost commits of this coordinator: its durable jobs continue from what is there");
+        log_warn("the database has lost commits of this coordinator: its durable jobs continue from the answers that "
+                 "the database still has");
     if (news.state == s->logged) return;
     s->logged = news.state;
     for (unsigned i = 0; s->metrics && i < POSTGRES_STATE_COUNT; i++) *s->metrics->states[i] = i == news.state;

@@ -13,8 +13,8 @@
 /* The URL of the database, or a file with the URL. The file is read again for each connection, because the password in
  * it may change. Both are borrowed. */
 struct postgres_source {
-    const char *url;  /* NULL: it is in the file */
-    const char *file; /* NULL: there is none */
+    const char *url;  /* NULL: the URL is in the file */
+    const char *file; /* NULL: there is no file */
 };
 
 /* Returns whether the text begins like a URL of PostgreSQL. */
@@ -32,7 +32,7 @@ enum postgres_state {
     POSTGRES_NO_LOGIN,    /* the password, the user, the database or the file of the URL is wrong */
     POSTGRES_NO_TLS,      /* the server has no TLS, or no certificate that the URL accepts */
     POSTGRES_CROWDED,     /* the server has reached its limit of connections */
-    POSTGRES_READ_ONLY,   /* it is a standby, or read-only */
+    POSTGRES_READ_ONLY,   /* the server is a standby, or is read-only */
     POSTGRES_SLOW,        /* the server did not answer in time */
     POSTGRES_UNFIT,       /* this fantail cannot use the server, or the schema in it */
     POSTGRES_STATE_COUNT

@@ -3,13 +3,13 @@
  * added in any order. The index works for millions of ranges: a lookup takes O(log^2 n), and adding a range takes O(log
  * n) on average. Pure. Owner: the struct that embeds it.
  *
- * The ranges are in a few sorted arrays, each at least twice as long as the next one. A new block becomes a new array,
- * and arrays of similar length are merged. (The idea: J. L. Bentley and J. B. Saxe, "Decomposable searching problems",
- * 1980.)
+ * The ranges are in a few sorted arrays, each at least twice as long as the next one. The ranges of a new block become
+ * a new array. Arrays of similar length are merged. The idea is from J. L. Bentley and J. B. Saxe, "Decomposable
+ * searching problems", 1980.
  *
  * The index may be limited. If it has too many ranges, it forgets the answers of the items with the highest indexes.
- * `horizon` is the first item whose answer it may have forgotten. To read on from `horizon`, call answer_index_clear()
- * and add all blocks again.
+ * `horizon` is the first item whose answer the index may have forgotten. To read on from `horizon`, call
+ * answer_index_clear() and add all blocks again.
  *
  * In the store, each item has one answer. But the index of a reader may still have an answer that a redrive has removed
  * from the store. So if two blocks have an answer of the same item, the answer of the later block is used.
@@ -24,7 +24,7 @@ enum { INDEX_RUNS_MAX = 64 };
 /* Consecutive items whose answers are consecutive lines of one block. */
 struct answer_span {
     uint64_t first, n;
-    uint64_t block;   /* its number */
+    uint64_t block;   /* number of the block */
     uint64_t line;    /* the line of the block with the answer of the first item; the first line is 0 */
     bool is_error;    /* the block has errors */
     bool is_repeated; /* the line `line` is the answer of all n items */

@@ -3,11 +3,11 @@
 #include "common/base/limits.h"
 #include "protocol/protocol.h"
 
-enum { PLAN_SPANS = 256 };       /* how far the fold looks ahead for the blocks that it needs */
-enum { DROP_AFTER_SPANS = 256 }; /* after this many spans, the index drops the spans that were folded */
-enum { LINE_COST_BYTES = 64 };   /* a line costs at most this, plus the bytes that the reducer reads */
-#define CACHE_BYTES       (16 * (size_t)MIB)
-#define CACHE_SPARE_BYTES (2 * (size_t)MIB) /* for blocks that are not known to be needed again */
+enum { PLAN_SPANS = 256 };                   /* how many spans the fold looks ahead for the blocks that it needs */
+enum { DROP_AFTER_SPANS = 256 };             /* after this many spans, the index drops the spans that were folded */
+enum { LINE_COST_BYTES = 64 };               /* a line costs at most this, plus the bytes that the reducer reads */
+#define CACHE_BYTES       (16 * (size_t)MIB) /* limit for the bytes of all blocks in memory */
+#define CACHE_SPARE_BYTES (2 * (size_t)MIB)  /* limit for the blocks that are not known to be needed again */
 
 void block_fold_init(struct block_fold *f, enum job_reduce kind, size_t max_spans, size_t max_bytes)
 {

@@ -1,7 +1,7 @@
 /*
- * Reduces the recorded values of a job, in the order of its items, to one value. It says which blocks of the store it
- * needs, and holds only a few blocks, however large the job is. It uses the reducers of synchronous jobs (reduce.h), so
- * the results are the same. Pure. Owner: the struct that embeds it.
+ * Reduces the recorded values of a job, in the order of its items, to one value. The fold says which blocks of the
+ * store it needs, and holds only a few blocks, however large the job is. It uses the reducers of synchronous jobs
+ * (reduce.h), so the results are the same. Pure. Owner: the struct that embeds it.
  *
  *     for (;;) switch (block_fold_step(&f, budget)) {
  *     case BLOCK_FOLD_RANGES: read the ranges of all blocks, block_fold_add_ranges() for each, block_fold_has_ranges()
@@ -21,7 +21,7 @@
 enum block_fold_state { BLOCK_FOLD_RANGES, BLOCK_FOLD_BLOCK, BLOCK_FOLD_MORE, BLOCK_FOLD_DONE, BLOCK_FOLD_FAILED };
 
 struct block_fold {
-    uint64_t wanted; /* the block that is needed */
+    uint64_t wanted; /* number of the block that is needed */
     char error[160];
 
     /* Private. */
@@ -30,7 +30,7 @@ struct block_fold {
     struct block_cache cache;
     bool has_ranges;   /* all ranges were added; the index keeps those that fit */
     uint64_t position; /* the item whose value is folded next */
-    unsigned spans;    /* spans that were folded so far */
+    unsigned spans;    /* number of spans that were folded so far */
 };
 
 /* `max_spans` limits the index (0: no limit), and `max_bytes` limits the result. */

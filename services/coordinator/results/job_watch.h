@@ -30,7 +30,7 @@ struct job_watches {
 
 /* The functions may add watches and remove their own watch. They must not remove other watches. */
 struct job_watch_ops {
-    /* Called when something was recorded. */
+    /* Called when answers of the job were recorded, or when its state has changed. */
     void (*poke)(void *owner);
     /* Called about ten times a second. */
     void (*tick)(void *owner, uint64_t now_ns);

@@ -10,7 +10,7 @@
 #include "common/base/list.h"
 
 struct read_gate {
-    unsigned open;     /* blocks that are being read */
+    unsigned open;     /* number of blocks that are being read */
     size_t held_bytes; /* bytes of the blocks of all readers */
     struct list queue;
 };

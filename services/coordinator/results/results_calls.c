@@ -6,13 +6,14 @@
 #include "coordinator/results/results_internal.h"
 #include "coordinator/results/store_problem.h"
 
-/* A reader that has read everything asks again after this time. The time grows while no new answers arrive. */
+/* The shortest and the longest time after which a reader that has read everything asks again. The time grows while no
+ * new answers arrive. */
 #define ASK_GAP_LEAST_NS (200 * NS_PER_MS)
 #define ASK_GAP_MOST_NS  (1000 * NS_PER_MS)
 /* The bytes of blocks in memory: the limit for one reader, and for all readers together. A reader may hold two blocks
  * even if they exceed these limits. */
 #define CACHE_BYTES       (16 * (size_t)MIB)
-#define CACHE_SPARE_BYTES (2 * (size_t)MIB) /* bytes of blocks without a known next item */
+#define CACHE_SPARE_BYTES (2 * (size_t)MIB) /* the limit for blocks of one reader that have no known next item */
 #define CACHE_TOTAL_BYTES (128 * (size_t)MIB)
 
 /* Calls. */

@@ -17,7 +17,7 @@ enum results_filter { ONLY_BOTH, ONLY_VALUES, ONLY_ERRORS, ONLY_COUNT };
 
 /* The request of the client. */
 struct results_query {
-    uint64_t from;
+    uint64_t from; /* index of the first item that the client wants */
     enum results_filter only;
     uint64_t progress_ns; /* time between two progress lines; 0: none */
 };
@@ -36,11 +36,11 @@ struct results_reader {
     /* The known answers. */
     struct answer_index index;
     uint64_t last_block; /* the ranges up to this block are in the index */
-    uint64_t
-        ranged_answers; /* answers that were recorded when the reading of the ranges began; UINT64_MAX: not known */
-    bool more;          /* the store has ranges of later blocks */
-    bool has_ended;     /* the job had ended when its last ranges were read */
-    bool complete;      /* the job has ended, and all its answers are in the index */
+    /* How many answers had been recorded when the reading of the ranges began; UINT64_MAX: not known. */
+    uint64_t ranged_answers;
+    bool more;      /* the store has ranges of later blocks */
+    bool has_ended; /* the job had ended when its last ranges were read */
+    bool complete;  /* the job has ended, and all its answers are in the index */
 
     /* The answers that are being written. */
     uint64_t position;        /* the item that is written next */
@@ -50,7 +50,7 @@ struct results_reader {
     struct buf missing;       /* the line for items that have no answer although the job has ended */
     struct result_writer writer;
     struct block_cache cache;
-    unsigned spans_read;    /* spans that were written or skipped */
+    unsigned spans_read;    /* number of spans that were written or skipped */
     unsigned ahead_at_span; /* the value of spans_read at which to look again for the next block to read */
     uint64_t ahead_bytes;   /* during read_ahead(): bytes of answers before the span that it looks at */
     struct buf pending;     /* what is sent before the next answer: control lines, the last line */
@@ -67,7 +67,7 @@ struct results_reader {
     uint64_t ask_at_ns, ask_gap_ns;
     bool backs_off;        /* the last call failed, so no call is started before ask_at_ns */
     uint64_t missed_block; /* the last block that was missing in the store; 0: none */
-    uint64_t read_at_ns;   /* no block is read before this time, because the last call failed */
+    uint64_t read_at_ns;   /* no block is read before this time, because the last read failed or memory is short */
 
     uint64_t pulled_ns, last_output_ns, last_progress_ns;
 };

@@ -70,7 +70,7 @@ static struct emf_demand measure(const struct status_source *from)
     };
 }
 
-/* If a pipe has any room at all, it accepts a whole line of at most this size. */
+/* A pipe that is ready for output accepts a whole line of at most this size. */
 static_assert(EMF_LINE_BYTES <= 4096, "PIPE_BUF of Linux");
 static bool write_at_once(const struct buf *line)
 {

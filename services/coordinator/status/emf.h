@@ -2,7 +2,7 @@
  * The option --emf: every few seconds, writes a line in CloudWatch's embedded metric format (emf_line.h) to standard
  * output. The log driver of the container sends the line to CloudWatch. All coordinators write at the same instants of
  * the wall clock. So each coordinator writes the same number of lines in each minute. The sum of a metric over a
- * minute, divided by that number of lines, is then the metric's sum over all coordinators.
+ * minute, divided by the number of lines of one coordinator, is then the metric's sum over all coordinators.
  *
  * If standard output cannot take a whole line immediately, the line is dropped. The next line has newer figures. So the
  * coordinator never waits for a log.

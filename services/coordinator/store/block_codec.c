@@ -5,9 +5,9 @@
 #include "common/base/limits.h"
 
 #define FORMAT_VERSION    1
-#define COMPRESSION_LEVEL 1 /* this level compresses lines of JSON well, at about the speed of the disk */
+#define COMPRESSION_LEVEL 1 /* compresses lines of JSON well, and about as fast as a disk can write */
 #define CHECKSUM_BYTES    4
-#define NUMBER_BYTES      10 /* the longest LEB128 of 64 bits */
+#define NUMBER_BYTES      10 /* maximum length of a number of 64 bits as LEB128 */
 
 void block_codec_release(struct block_codec *c)
 {

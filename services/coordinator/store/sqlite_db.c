@@ -8,9 +8,9 @@
 #define BUSY_MS 3000 /* how long to wait while another process has the file locked */
 /* The size of the page cache. Changed pages that do not fit are written to the log before the commit. */
 #define CACHE_KIB      4096
-#define LOG_PAGES      4096 /* when the log has this many pages, a commit copies the log into the file */
-#define LOG_KEPT_BYTES (64 * MIB)
-#define RESERVE_BYTES  (4 * MIB) /* room beyond the limit, so that jobs of a full store can end and be removed */
+#define LOG_PAGES      4096       /* when the log has this many pages, a commit copies the log into the file */
+#define LOG_KEPT_BYTES (64 * MIB) /* a longer log file is cut to this length once it has been copied */
+#define RESERVE_BYTES  (4 * MIB)  /* room beyond the limit, so that jobs of a full store can end and be removed */
 
 /* This VFS of SQLite locks the file for this process. So the index of the log is in the memory of the process, and not
  * in a mapped file (-shm). If someone truncated a mapped file, SIGBUS would end the process. */
@@ -21,7 +21,7 @@ static bool execute(struct sqlite_db *d, const char *sql)
     return sqlite3_exec(d->db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-/* Copies the only row of a PRAGMA. Returns false if there is no row. */
+/* Copies the only row of a PRAGMA to `answer`. If there is no row, copies SQLite's error message and returns false. */
 static bool ask(struct sqlite_db *d, const char *pragma, char *answer, size_t size)
 {
     sqlite3_stmt *st = NULL;

@@ -34,8 +34,8 @@ static bool is_ours(const unsigned char header[HEADER_BYTES])
     return memcmp(header, HEADER_MAGIC, sizeof HEADER_MAGIC) == 0 && application == SQLITE_APPLICATION_ID;
 }
 
-/* Returns false if there is something other than a store at the path. Sets *is_new if there is no file, or only an
- * empty one. */
+/* Sets *is_new to true if there is no file, or only an empty one. Returns false if there is a file that cannot be
+ * opened, or that is not a store. */
 static bool check_file(const char *path, bool *is_new, char *err, size_t err_size)
 {
     struct stat s;
@@ -104,7 +104,8 @@ static bool lock_file(const char *path, int *lock_fd, char *err, size_t err_size
         return false;
     }
     snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, strlen(pid), 0) < 0) pid[0] = '\0'; /* only people read the pid */
+    /* A failure to write the pid is ignored: the pid is only for messages. */
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, strlen(pid), 0) < 0) pid[0] = '\0';
     *lock_fd = fd;
     return true;
 }
@@ -137,8 +138,8 @@ static bool fill_new(const char *name, char *err, size_t err_size)
     return ok;
 }
 
-/* Refuses a write-ahead log without its database file: the log is a remnant of a removed store. SQLite would add the
- * pages of the log to the new file. */
+/* Refuses a write-ahead log without its database file. Such a log is left from a removed store, and SQLite would copy
+ * its pages into the new file. */
 static bool check_no_log(const char *path, char *err, size_t err_size)
 {
     char name[PATH_MAX];

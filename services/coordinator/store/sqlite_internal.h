@@ -73,13 +73,13 @@ struct sqlite_db {
     sqlite3_stmt *statements[SQL_COUNT];
     struct block_codec codec;
     struct buf ranges, lines; /* encoding buffers, kept for the next block */
-    uint64_t max_bytes;       /* 0: no limit */
-    uint64_t used_bytes;      /* bytes of the pages in use, as of the last BEGIN; only with max_bytes */
+    uint64_t max_bytes;       /* limit for used_bytes; 0: no limit */
+    uint64_t used_bytes;      /* with a limit: bytes of the used pages at BEGIN, plus the bytes that were added since */
     int rc;                   /* the first failure of this transaction, or SQLITE_OK */
     int system_error;         /* errno of that failure, or 0 */
     char error[200];          /* its message */
     bool only_reads;
-    bool untidy; /* there may be blocks of removed jobs, or free pages at the end of the file */
+    bool untidy; /* sqlite_tidy() may have work: dropped blocks to remove, or free pages to give back */
 };
 
 /* Opens the connection. `path` must contain a slash, so that SQLite does not interpret it as a URI or ":memory:". On
@@ -87,7 +87,7 @@ struct sqlite_db {
 MUST_CHECK bool sqlite_db_open(struct sqlite_db *d, const char *path, char *err, size_t err_size);
 /* Looks for damage: in the whole file if it has at most `whole_bytes`, otherwise only in the table of jobs. */
 MUST_CHECK bool sqlite_db_check(struct sqlite_db *d, uint64_t whole_bytes, char *err, size_t err_size);
-/* Sets the limit of the file; 0: none. */
+/* Limits the size of the file; 0: no limit. */
 MUST_CHECK bool sqlite_db_limit(struct sqlite_db *d, uint64_t max_bytes, char *err, size_t err_size);
 void sqlite_db_close(struct sqlite_db *d);
 
@@ -102,19 +102,19 @@ void sqlite_bind_text(struct sqlite_query *q, int at, const char *text);
 void sqlite_bind_bytes(struct sqlite_query *q, int at, const struct buf *bytes);
 /* Returns whether there is a next row. */
 MUST_CHECK bool sqlite_row(struct sqlite_query *q);
-/* Runs the statement to its end. Returns false if a statement of the transaction has failed. */
+/* Ends the query; the connection keeps the statement. Returns false if a statement of the transaction has failed. */
 bool sqlite_end(struct sqlite_query *q);
-/* Runs a statement that has no parameters and gives no rows. */
+/* Runs a statement without parameters, and ignores its rows. Returns like sqlite_end(). */
 bool sqlite_run(struct sqlite_db *d, enum sql sql);
-/* Runs a statement that has no parameters and gives one row with a number. Returns the number, or 0 if the statement
+/* Runs a statement without parameters that gives one row with a number. Returns the number, or 0 if the statement
  * failed. */
 int64_t sqlite_number(struct sqlite_db *d, enum sql sql);
 /* The two functions below read a column of the row. sqlite_text() returns NULL if the column is NULL; the caller frees
- * the text. */
+ * the text. The bytes of sqlite_column_block() are borrowed until the next row. */
 MUST_CHECK char *sqlite_text(const struct sqlite_query *q, int column);
 void sqlite_column_block(struct sqlite_query *q, int column, const void **bytes, size_t *len);
 
-/* Writes the message of the transaction's first failure to `call->error`, and returns its status. */
+/* Writes the message of the transaction's first failure to `call->error`. Returns the status for this failure. */
 enum store_status sqlite_failure(const struct sqlite_db *d, struct store_call *call);
 
 /* Each function carries out one call within a transaction. If a statement fails, the returned status has no meaning. */
@@ -149,15 +149,15 @@ void sqlite_column_job(const struct sqlite_query *q, struct stored_job *j);
 void sqlite_set_result(struct sqlite_db *d, int64_t seq, const char *result);
 /* Binds id, counts and errors to ?1 .. ?7. */
 void sqlite_bind_progress(struct sqlite_query *q, const struct stored_job *j);
-/* Call it when a statement found no job that it may change. Returns the reason: NOT_FOUND, FENCED, or CONFLICT with
- * c->found. */
+/* Call it when a statement found no job to change. Returns the reason: NOT_FOUND, CONFLICT with c->found, or (only if
+ * `is_fenced`) FENCED. `wanted` is for the message: the states in which the job could be changed. */
 enum store_status sqlite_why_not(struct sqlite_db *d, struct store_call *c, bool is_fenced, const char *wanted);
 /* Returns whether `bytes` more bytes fit into the store's limit. If they do not fit, refuses the call. */
 bool sqlite_has_room(struct sqlite_db *d, struct store_call *c, size_t bytes);
 
 /* Begins a transaction. Returns false if that fails. */
 MUST_CHECK bool sqlite_begin(struct sqlite_db *d);
-/* Commits, or rolls back if a statement has failed. Returns whether it was committed. */
+/* Commits the transaction, or rolls it back if a statement has failed. Returns whether it was committed. */
 MUST_CHECK bool sqlite_finish(struct sqlite_db *d);
 
 /* Does one step: removes a few dropped blocks, or, if no call waits (is_idle), gives a few free pages back to the file

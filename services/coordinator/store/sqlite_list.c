@@ -1,6 +1,6 @@
 /*
- * The list of jobs. An index orders the jobs by state and then by id. So a list reads the newest jobs of each wanted
- * state, and merges them. Its cost does not depend on the number of jobs in other states.
+ * The list of jobs. An index orders the jobs by state and then by id. So the newest jobs of each wanted state are read
+ * separately and then merged. The cost does not depend on the number of jobs in other states.
  */
 #include "coordinator/store/sqlite_internal.h"
 

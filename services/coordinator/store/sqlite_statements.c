@@ -10,7 +10,7 @@
     " created_ms, started_ms, ended_ms, key, key_digest, fence, retried, hedged, changes, seq"
 /* Selects the first pending job and the jobs whose lease ended by ?4, but only jobs whose `needs` is at most ?5. Each
  * of the two selections has an index, so the time does not depend on the number of jobs. INDEXED BY names the index,
- * because SQLite would choose another index. */
+ * because otherwise SQLite would choose another one. */
 #define FIRST_PENDING                                                                                                  \
     "SELECT seq, priority, id FROM job INDEXED BY job_pending WHERE state = 'pending'"                                 \
     " AND needs <= ?5 ORDER BY priority DESC, id LIMIT 1"
@@ -84,7 +84,7 @@ static const char *const sql_texts[] = {
     [SQL_READ_OPTIONS] = "SELECT options, result FROM request WHERE job = ?1",
     [SQL_LIST] = "SELECT id FROM job WHERE state = ?1 AND id < ?2 AND created_ms >= ?3 AND created_ms < ?4"
                  " AND (?5 IS NULL OR (instr(task, ?5) > 0 AND instr(',' || task || ',', ',' || ?5 || ',') > 0))"
-                 /* Most lists of labels do not contain the label as text, so they need not be parsed. */
+                 /* Only the lists of labels that have the text ?6 or an escape are parsed. */
                  " AND (?6 IS NULL OR ((instr(labels, ?6) > 0 OR instr(labels, '\\') > 0)"
                  " AND EXISTS (SELECT 1 FROM json_each(labels) WHERE value = ?6)))"
                  " ORDER BY id DESC LIMIT ?7",

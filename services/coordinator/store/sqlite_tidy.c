@@ -1,17 +1,18 @@
 /*
  * Removes jobs and blocks. A removed job disappears immediately, but its blocks are only noted in the table `dropped`,
- * because removing 10 GB takes a long time. The writer removes dropped blocks in small steps while no call waits. Then
- * the writer gives free pages back to the file system.
+ * because removing 10 GB takes a long time. The writer removes dropped blocks in small steps: between two transactions
+ * (at most one step in 100 ms), and while no call waits. While no call waits, it also gives free pages back to the file
+ * system.
  */
 #include "common/base/limits.h"
 #include "coordinator/store/sqlite_internal.h"
 
-#define SWEEP_JOBS  100       /* jobs that one STORE_SWEEP removes */
-#define STEP_JOBS   256       /* jobs whose blocks one step removes */
-#define STEP_BLOCKS 128       /* blocks that one step removes */
-#define STEP_BYTES  (4 * MIB) /* bytes of lines that one step removes, approximately */
-#define SPARE_PAGES 256       /* free pages that stay in the file for the next block */
-#define MANY_PAGES  32768     /* with this many free pages, giving back a page takes a long time */
+#define SWEEP_JOBS  100       /* one STORE_SWEEP removes up to this many jobs */
+#define STEP_JOBS   256       /* one step removes the blocks of up to this many jobs */
+#define STEP_BLOCKS 128       /* one step removes up to this many blocks */
+#define STEP_BYTES  (4 * MIB) /* once its blocks have this many bytes of lines, a step adds no further block */
+#define SPARE_PAGES 256       /* this many free pages stay in the file, for the next blocks */
+#define MANY_PAGES  32768     /* with this many free pages, giving back a page takes long: a step gives back fewer */
 
 /* Returns the number of the job in the row, or -1 if there is no row. Ends the query. */
 static int64_t take_seq_or_none(struct sqlite_query *q)
@@ -143,9 +144,9 @@ static bool shrink(struct sqlite_db *d)
            sqlite_number(d, SQL_FREE_PAGES) < before;
 }
 
-/* For each page that it gives back, SQLite searches the list of all free pages. So free pages are given back first,
- * before the removal of blocks frees more of them. The blocks that were added last are removed first: their pages are
- * mostly at the end of the file, so no other page must move. */
+/* To give back one page, SQLite searches the list of all free pages. So free pages are given back first, before the
+ * removal of blocks frees more pages. The blocks that were added last are removed first: their pages are mostly at the
+ * end of the file, so few other pages must move. */
 void sqlite_tidy(struct sqlite_db *d, bool is_idle)
 {
     if (is_idle && shrink(d)) return;

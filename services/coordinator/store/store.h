@@ -13,7 +13,7 @@
  * Leases: one coordinator runs a job at a time. STORE_CLAIM gives that coordinator a lease with a fencing token, which
  * grows with each claim. Each writing call for the running job states the token. If another coordinator has claimed the
  * job in the meantime, the call changes nothing and ends as STORE_FENCED. Times come from the clock of the database.
- * (The idea: M. Kleppmann, "How to do distributed locking", 2016.)
+ * The idea is from M. Kleppmann, "How to do distributed locking", 2016.
  *
  *                       ADD_JOB           ACCEPT            CLAIM            END
  *                     ----------> RECEIVING ------> PENDING ------> RUNNING ----> SUCCEEDED, PARTIAL, FAILED,
@@ -36,10 +36,10 @@ struct metric_histogram;
 struct uv_loop_s; /* uv_loop_t; pure modules include this header, so it does not include uv.h */
 
 #define STORE_ID_SIZE       37  /* a job's id (a UUID as text) with its NUL */
-#define STORE_LABELS_MAX    16  /* labels of one job */
+#define STORE_LABELS_MAX    16  /* maximum number of labels of one job */
 #define STORE_LABEL_SIZE    65  /* a label with its NUL */
-#define STORE_LIST_MAX      200 /* jobs of one page of the list */
-#define STORE_RANGES_BLOCKS 512 /* the most blocks that one STORE_READ_RANGES returns */
+#define STORE_LIST_MAX      200 /* maximum number of jobs in one page of the list */
+#define STORE_RANGES_BLOCKS 512 /* maximum number of blocks that one STORE_READ_RANGES returns */
 #define STORE_NOTICE_SIZE   64  /* the id of a notice with its NUL */
 
 /* The state of a job in the store. In STORED_SUCCEEDED and every state after it, the job has ended. */
@@ -79,7 +79,7 @@ struct stored_job {
     char *labels;  /* JSON array of strings; NULL: none */
     char *changes; /* JSON object: options that were changed after the submission; NULL: none */
     char *notify;  /* only for ACCEPT: the URL to which the end of the job is reported; NULL: none */
-    /* Only for ACCEPT: the least `knows` with which a coordinator may claim the job. */
+    /* Only for ACCEPT: a coordinator may claim the job only if the `knows` of its STORE_CLAIM is at least this. */
     unsigned needs;
     int priority;
     uint64_t items;       /* known from ACCEPT on */
@@ -87,7 +87,7 @@ struct stored_job {
     struct stored_counts counts;
     char *errors; /* JSON object: for each error name, how many items have such an error; NULL: none */
     char *reason; /* why the job ended early; NULL: it did not end early */
-    char *result; /* JSON: the reduced value; NULL: the job is not reduced. Only READ_JOB returns it */
+    char *result; /* JSON: the reduced value; NULL: there is none. READ_JOB returns it; other calls need not */
     uint64_t redrives;
     bool cancel_wanted; /* a client has asked to cancel the job */
     int64_t created_ms, started_ms, ended_ms;
@@ -217,9 +217,9 @@ struct store_call {
     void *data; /* for the caller */
 
     /* The request. */
-    struct stored_job job; /* ADD_JOB, ACCEPT, END: the members that the call sets; other calls: id and fence */
+    struct stored_job job; /* the id, the members that the call sets, and the fence if the job is running */
     struct block block;    /* ADD_BLOCK, END; ADD_BLOCK sets its number */
-    bool again;            /* ADD_BLOCK, END: the call was run before, and it is not known whether it took effect */
+    bool again;            /* ADD_BLOCK, END: an earlier run of this call may have taken effect */
     uint64_t after;        /* ADD_BLOCK, END: the newest block of the job that the caller knew before the first run */
     const char *holder;    /* CLAIM: a name of this coordinator, for people */
     unsigned knows;        /* CLAIM: claims only a job whose `needs` is at most this */
@@ -277,7 +277,7 @@ enum store_status store_refuse(struct store_call *call, enum store_status status
     PRINTF_LIKE(3, 4);
 
 /* Checks that PATH of sqlite:PATH can be a store: its folder exists and can be written, and the file, if there is one,
- * is fantail's. Changes nothing. Returns false, with a sentence in err. */
+ * is fantail's. Changes nothing. If PATH cannot be a store, returns false with a sentence in err. */
 MUST_CHECK bool store_sqlite_check(const char *path, char *err, size_t err_size);
 
 /* Opens the file of sqlite:PATH, or makes it if there is none. Returns NULL and one sentence if the threads cannot be

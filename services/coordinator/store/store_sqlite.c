@@ -1,5 +1,5 @@
 /*
- * The SQLite back end of the store. The writer and the reader have one connection each.
+ * The SQLite back end of the store. The writing thread and the reading thread have one connection each.
  *
  * The writer takes the calls that wait, carries them out in one transaction, commits, and only then reports them. If a
  * statement fails, the writer rolls back and runs each call in its own transaction, so that only the call at fault
@@ -18,7 +18,7 @@
 #define TIDY_EVERY_NS     (100 * NS_PER_MS) /* the pause between two steps of a removal while calls wait */
 #define QUICK_CHECK_BYTES (64 * MIB)        /* a file of at most this size is checked as a whole when it is opened */
 
-#define OPEN_AGAIN_NS NS_PER_S
+#define OPEN_AGAIN_NS NS_PER_S /* the time between two attempts to open a store whose disk is full */
 
 /* If the disk is full when the store is opened, the writer opens the file later. Until then, all calls are refused. */
 struct sqlite_store {

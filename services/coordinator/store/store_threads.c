@@ -5,8 +5,8 @@
 
 #include "common/base/limits.h"
 
-#define BATCH_CALLS 1024
-#define BATCH_BYTES (16 * MIB) /* bytes of lines in one transaction */
+#define BATCH_CALLS 1024       /* maximum number of calls in one transaction */
+#define BATCH_BYTES (16 * MIB) /* maximum number of bytes of lines in one transaction, unless it has only one call */
 /* A transaction also takes the calls that are started within this time. */
 #define JOIN_NS (100 * NS_PER_MS)
 

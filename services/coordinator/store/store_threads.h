@@ -35,14 +35,14 @@ struct store_threads {
     struct store_side writer, reader;
     /* Called on the thread of the loop after store_threads_poke(). May be NULL. */
     void (*poked)(struct store_threads *t);
-    /* Called on the thread of the loop when both threads have ended and the handles in the loop are closed. Frees the
-     * back end, with store_threads_release(). */
+    /* Called on the thread of the loop when both threads have ended and the handles in the loop are closed. Must call
+     * store_threads_release() and free the back end. */
     void (*freed)(struct store_threads *t);
     void (*closed)(void *data);
     void *closed_data;
 
     uv_mutex_t lock;
-    struct list done; /* calls to report on the loop's thread */
+    struct list done; /* finished calls, which the thread of the loop must still report */
     bool is_closing;
 };
 
