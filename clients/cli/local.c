@@ -71,7 +71,7 @@ static const struct option_row rows[] = {
                   "how the services write a line of their log: as text, or as a JSON object with the time",
                   .value = "FORMAT", .no_env = true),
     OPTION_BOOL("exit-with-parent", struct local_config, exit_with_parent, NULL,
-                "end when the thread that started this program ends, also if the process of the thread is killed",
+                "end when the thread that started this program ends, even if the process of the thread is killed",
                 .no_env = true),
     OPTION_INT("parent-pid", struct local_config, parent_pid, "0", 0, INT32_MAX,
                "with --exit-with-parent: process ID of the parent, for a parent that may end before this program has "

@@ -457,7 +457,7 @@ class Played(CliTest):
         url, _ = self.serve([START, value(3, "b"), END])
         ended = self.map(url, "--order", "completion")
         self.assertEqual(ended.status, 3, ended)
-        self.assertIn(b"an answer to an item that it does not have", ended.err)
+        self.assertIn(b"an answer to an item that the job does not have", ended.err)
 
     def test_a_full_or_lost_coordinator_behind_a_proxy_is_asked_again(self):
         good = [START, value(0, 1), value(1, 4), value(2, 9), END]

@@ -59,8 +59,8 @@ void interrupt_init(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* Returns whether this program has a terminal. Once the terminal is closed, which also sends SIGHUP, /dev/tty can no
- * longer be opened. */
+/* Returns whether this program has a terminal. When the terminal is closed, this program gets SIGHUP, and /dev/tty can
+ * no longer be opened. */
 static bool has_terminal(void)
 {
     int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);

@@ -31,8 +31,9 @@ void child_service_init(struct child_service *s)
     *s = (struct child_service){.state = CHILD_DOWN, .ready_fd = -1, .reserved_fd = -1};
 }
 
-/* Reserves the port with a socket that is bound but never listens. SO_REUSEADDR is set only after the bind. So the
- * service can bind the same port and listen on it, but the kernel does not choose this port for another program. */
+/* Reserves the port with a socket that is bound but never listens. The kernel does not choose this port for another
+ * program. After the bind, this function sets SO_REUSEADDR. The service also sets SO_REUSEADDR, so the service can bind
+ * the same port and listen on it. */
 bool child_service_reserve_port(struct child_service *s)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

@@ -1,6 +1,6 @@
 /*
  * One service as a child process. The service inherits a pipe. Once it is ready, it writes "ready PORT ADMIN_PORT" to
- * the pipe. This module does not know about fleets. The caller reaps the process (waitpid) and then calls
+ * the pipe. This module knows nothing about fleets. The caller reaps the process (waitpid) and then calls
  * child_service_ended().
  *
  *   DOWN ---- child_service_start() ----> STARTING ---- the ready line ----> READY

@@ -14,7 +14,8 @@
 #define RESTART_MAX_MS      5000
 #define STEADY_MS           10000 /* a service that ran longer is restarted immediately, as after its first failure */
 #define STARTS_BEFORE_READY 3     /* attempts to start a service that has never been ready */
-/* The services of a killed fleet may still be draining. Their coordinator keeps the job store locked until it ends. */
+/* With a job store, services may fail for this long after the start of the fleet: the services of a killed fleet may
+ * still be draining, and their coordinator keeps the job store locked until it ends. */
 #define STORE_PATIENCE_MS 10000
 
 bool fleet_fail(struct fleet *f, const char *fmt, ...)
@@ -33,7 +34,7 @@ static bool start_service(struct fleet *f, struct fleet_service *s)
     return true;
 }
 
-/* Sets f->url. Reserves a port if none is given. */
+/* Sets f->url. Reserves a port if the options name an address with port 0. */
 static bool choose_address(struct fleet *f, const struct fleet_options *o)
 {
     struct child_service *p = &f->services[0].process;

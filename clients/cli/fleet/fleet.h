@@ -46,7 +46,7 @@ MUST_CHECK struct fleet *fleet_start(const struct fleet_options *options, char *
  * lowers *timeout_ms to the time until the restart. */
 size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms);
 #define FLEET_MAX_POLL_FDS (FLEET_MAX_WORKERS + 1)
-/* Reads ready lines, and reaps and restarts services. Returns false if the fleet cannot be started; fleet_error()
+/* Reads ready lines, and reaps and restarts services. Returns false if a service cannot be started; fleet_error()
  * returns the reason. */
 MUST_CHECK bool fleet_turn(struct fleet *f);
 const char *fleet_error(const struct fleet *f);

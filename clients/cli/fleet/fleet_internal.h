@@ -23,11 +23,11 @@ struct fleet_service {
     struct child_service process;
     char *argv[FLEET_MAX_ARGUMENTS]; /* owned strings; ends with NULL */
     size_t argc;
-    char name[32];       /* "coordinator", "worker 2": for messages */
-    bool was_ready;      /* the service has been ready at least once */
-    bool reload_pending; /* send SIGHUP when the service is ready; before that, the signal would kill the service */
-    unsigned failed_starts;
-    uint64_t restart_ns; /* if the service is down: when to start it */
+    char name[32];          /* "coordinator", "worker 2": for messages */
+    bool was_ready;         /* the service has been ready at least once */
+    bool reload_pending;    /* send SIGHUP when the service is ready; before that, the signal would kill the service */
+    unsigned failed_starts; /* consecutive starts after which the service ended before it was ready */
+    uint64_t restart_ns;    /* if the service is down: when to start it */
     uint64_t backoff_ms;
 };
 

@@ -1,6 +1,6 @@
 /*
  * The fleet of one run of `fantail map`, and its temporary directory. When the run ends, the fleet is ended and the
- * directory is removed. For a command, the directory has one task, which is made from the command line.
+ * directory is removed. If the run maps a command, the directory has one task, made from the command line.
  */
 #ifndef FANTAIL_CLI_FLEET_PRIVATE_FLEET_H
 #define FANTAIL_CLI_FLEET_PRIVATE_FLEET_H

@@ -19,7 +19,7 @@
 #include "common/base/buf.h"
 #include "common/base/limits.h"
 
-/* A value for answer_max: room for one line, which may be the answer to an item, and for the lines before it. */
+/* A value for answer_max: enough for the answer to an item, for the rest of its line, and for the lines before it. */
 #define CONNECTION_LINE_BYTES (LIMIT_ANSWER_BYTES + 16 * MIB)
 
 enum connection_state {
@@ -60,7 +60,7 @@ struct connection {
     unsigned extras;   /* interim answers and trailers */
     const char *fault; /* what is wrong with the answer; NULL: it is not HTTP/1.1 */
     struct buf answer;
-    size_t answer_max;  /* the most bytes of `answer`; the owner may set it; 0: 2 GiB */
+    size_t answer_max;  /* maximum size of `answer` in bytes; the owner may set it; 0: 2 GiB */
     size_t answer_at;   /* how many bytes of `answer` the owner has consumed */
     bool async_applied; /* Preference-Applied names respond-async */
     char error[256];

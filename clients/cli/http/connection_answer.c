@@ -14,7 +14,8 @@ enum framing {
 };
 
 #define ANSWER_CAP ((size_t)1 << 31)
-#define EXTRAS_MAX 64 /* a service must not send interim answers or trailers for ever */
+/* The maximum number of interim answers and trailers. Without a limit, a service could send them for ever. */
+#define EXTRAS_MAX 64
 
 void connection_answer_begin(struct connection *c)
 {

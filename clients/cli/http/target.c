@@ -108,7 +108,7 @@ static bool read_token(struct target *t, const char *path, char *err, size_t err
 
 struct file_option {
     const char *option, *path;
-    const char *block; /* the file must have a line that ends with this */
+    const char *block; /* the file must contain this text */
 };
 
 /* Complains if the file cannot be read or does not contain `block`. libcurl checks the content of the block later. */

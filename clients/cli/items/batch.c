@@ -65,7 +65,8 @@ static bool is_bad_text(const char *line, size_t len, struct bad_item *bad)
         }
         if (line[at] == 0) {
             snprintf(bad->reason, sizeof(bad->reason),
-                     "a NUL byte at byte %zu of the item (is this UTF-16, or do the items end with NUL? then give -0)",
+                     "a NUL byte at byte %zu of the item (if the items end with NUL bytes, give -0; perhaps the input "
+                     "is UTF-16)",
                      at);
             return true;
         }

@@ -19,7 +19,7 @@ enum input_form {
 struct batch {
     char *data; /* owned by the holder of the batch */
     size_t len, alloc;
-    uint64_t lines; /* lines that are not empty, for the progress line; batch_count() is exact */
+    uint64_t lines; /* all lines, or with JSON the lines that are not empty; for the progress line */
     bool has_space; /* has white space other than newlines, so a line that is not empty may be blank */
     bool too_long;  /* the batch is only the beginning of a line of more than LIMIT_ITEM_BYTES */
 };
@@ -43,7 +43,8 @@ struct bad_item {
     char reason[160];
 };
 
-/* Finds the first bad item. The search starts with item `index`, which is at `offset`. */
+/* Finds the first bad item. The search starts with item `index`, which is at `offset`. Returns false if no item is
+ * bad. */
 MUST_CHECK bool batch_find_bad(const struct batch *b, enum input_form form, uint64_t index, size_t offset,
                                struct bad_item *bad);
 /* Returns whether the line at `offset` begins with a byte order mark. A service would skip the mark at the start of a

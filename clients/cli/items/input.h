@@ -27,9 +27,9 @@ struct input {
     bool ended;             /* the input has ended, or reading it failed */
     bool dropping;          /* the rest of a line that is too long is being skipped */
     struct batch filling;   /* the next batch, and the beginning of a line after it */
-    size_t cut;             /* the bytes of the whole lines in `filling` */
-    uint64_t cut_lines;
-    size_t target; /* the size at which the next batch is cut */
+    size_t cut;             /* how many bytes of `filling` are whole lines */
+    uint64_t cut_lines;     /* the number of these lines */
+    size_t target;          /* the size at which the next batch is cut */
     bool last_was_newline;
     uint64_t read_ns;      /* when the last bytes came */
     uint64_t bytes, lines; /* bytes and lines read so far */

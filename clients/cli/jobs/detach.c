@@ -92,7 +92,7 @@ static int give_up(struct job_service *s)
 {
     connection_close(&s->http);
     complain("the coordinator at %s ran the job instead of keeping it, so the job was cancelled. A replica "
-             "without --store keeps no job; submit it without --detach",
+             "without --store keeps no job; submit the job without --detach",
              s->target.url);
     return EXIT_JOB_FAILED;
 }

@@ -4,7 +4,7 @@
 
 #include "common/base/base.h"
 
-/* The first characters of an id are the time in milliseconds at which the job was made. */
+/* At least this many characters of an id are shown: the part that is the time in ms at which the job was made. */
 #define ID_PREFIX_SHOWN 13
 
 /* Returns whether the word can be an id or the beginning of an id. */

@@ -4,7 +4,7 @@
 
 #include "cli/remote/job_service.h"
 
-#define JOB_PAGE_MAX 200 /* the most jobs of one page */
+#define JOB_PAGE_MAX 200 /* maximum number of jobs in one page */
 
 /* Which jobs are listed. Borrowed; NULL: all. */
 struct job_filter {

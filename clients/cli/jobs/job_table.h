@@ -19,11 +19,11 @@ enum job_column {
 struct job_table {
     size_t width[JOB_COLUMN_COUNT];
     size_t id_shown;              /* how many characters of an id are shown */
-    char last_id[REMOTE_ID_SIZE]; /* the last row so far */
+    char last_id[REMOTE_ID_SIZE]; /* the id in the last row so far */
 };
 
 /* Appends the rows of one page. Before the first page, appends the heading. Durable jobs are sorted by id. The columns
- * are as wide as on the earlier pages, or wider if a cell needs it. */
+ * are as wide as on the earlier pages, or wider if a cell is longer. */
 void job_table_add(struct job_table *t, struct buf *out, const struct remote_job *jobs, size_t count, int64_t now_ms);
 /* Appends all known facts about one job, a line for each fact. */
 void job_facts_add(struct buf *out, const struct remote_job *j, int64_t now_ms);

@@ -1,6 +1,6 @@
 /*
  * The results of one durable job, followed until the job has ended. When the connection is cut, the stream goes on with
- * the item after the last one that was printed (the prefix rule).
+ * the item after the last printed item.
  */
 #ifndef FANTAIL_CLI_JOBS_RESULTS_STREAM_H
 #define FANTAIL_CLI_JOBS_RESULTS_STREAM_H

@@ -138,7 +138,7 @@ static bool note_answer(struct map_run *run, struct map_job *j, uint64_t index)
     if (run->options->reduce) return true;
     bool in_order = run->options->order == MAP_ORDER_INPUT;
     if (in_order ? index == j->answered - j->base : unanswered_note(&j->unanswered, index)) return true;
-    map_run_fail(run, "the service sent an answer to an item that it does not have, or out of order");
+    map_run_fail(run, "the service sent an answer out of order, or an answer to an item that the job does not have");
     return false;
 }
 

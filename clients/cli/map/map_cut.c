@@ -3,7 +3,7 @@
 #include "cli/map/map_internal.h"
 #include "protocol/protocol.h"
 
-/* A connection that is still being made at the end of the limit gets this much more time. */
+/* If a connection is still being made when --reconnect-s has passed, it gets this much more time. */
 #define CONNECT_NS (2 * NS_PER_S)
 
 /* Returns whether the answer comes from a coordinator that has run no item of the job. The status alone does not show
@@ -85,7 +85,7 @@ bool map_cut_check_whole(struct map_run *run, struct map_job *j)
     bool lacks = has_unanswered(run, j);
     if (!lacks && !has_surplus(run, j)) return true;
     map_run_fail(run, lacks ? "the service ended the job, but it left out the answers to some items"
-                            : "the service sent an answer to an item that it does not have");
+                            : "the service sent an answer to an item that the job does not have");
     return false;
 }
 
@@ -120,7 +120,9 @@ static void lost(struct map_run *run, struct map_job *j, enum outage_cause cause
     connection_close(&j->http);
     if (cause != OUTAGE_FULL) tell(run);
     if (cause == OUTAGE_UNREACHED && !is_connecting(run)) {
-        output_flush(&run->output); /* during the lookup, which may take a long time, a signal kills this program */
+        /* The lookup may take a long time. A signal then kills this program, and results that are not written would be
+         * lost. */
+        output_flush(&run->output);
         target_look_up_again(&run->target);
     }
     if (cause != OUTAGE_UNREACHED && may_have_run) care_note_loss(&run->care, now);

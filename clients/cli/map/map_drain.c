@@ -62,7 +62,7 @@ void map_drain_settle(struct map_run *run, struct map_job *j, bool once)
     const char *at = answer->data + j->http.answer_at, *end = answer->data + answer->len, *newline;
     struct unsent unsent = {0};
     bool in_order = run->options->order == MAP_ORDER_INPUT;
-    if (in_order && !once) return; /* everything after the first unanswered item runs again */
+    if (in_order && !once) return; /* all items from the first unanswered one on run again */
     for (; (newline = memchr(at, '\n', (size_t)(end - at))) && run->state != MAP_STOPPED; at = newline + 1) {
         struct result_line r = result_line_read(at, (size_t)(newline - at));
         bool answer_of_item = (r.kind == RESULT_VALUE || r.kind == RESULT_ERROR) && r.has_index;

@@ -36,13 +36,13 @@
 #include "cli/map/result_line.h"
 #include "cli/items/unanswered.h"
 
-#define MAP_JOBS         16 /* the most jobs at once */
-#define MAP_JOBS_SLOW    2  /* the most jobs at once if these have work for MAP_WORK_S */
-#define MAP_JOBS_CAREFUL 2  /* the most jobs at once if items must not run twice */
+#define MAP_JOBS         16 /* maximum number of running jobs */
+#define MAP_JOBS_SLOW    2  /* the same, while the running jobs have work for MAP_WORK_S seconds */
+#define MAP_JOBS_CAREFUL 2  /* the same, if items must not run twice */
 #define MAP_WORK_S       5
-#define MAP_JOB_BYTES    (8u << 20)  /* the most input bytes in all jobs; a single larger batch is allowed */
-#define MAP_TAIL_BYTES   (16u << 20) /* the most bytes of `tail`, see enum map_tail */
-#define MAP_HELD_BYTES   (4u << 20)  /* the most answer bytes that are held for a job that is not the oldest */
+#define MAP_JOB_BYTES    (8u << 20)  /* maximum input bytes in all running jobs; a single larger batch is allowed */
+#define MAP_TAIL_BYTES   (16u << 20) /* maximum size of a held tail, see enum map_tail */
+#define MAP_HELD_BYTES   (4u << 20)  /* maximum answer bytes that are held for a job that is not the oldest */
 
 /*
  * A job. Only map_job_move() changes its state:
@@ -86,7 +86,7 @@ struct map_job {
     size_t scanned;    /* bytes of the answer that are known to have no newline */
     bool end_seen;     /* the end line of the running attempt has come */
     enum map_tail tail;
-    bool checks_items;   /* search for bad items before the job is sent; set after a refusal */
+    bool checks_items;   /* search for bad items before sending; set after a refusal, or if items must not run twice */
     bool ends_at_bad;    /* the running attempt has only the items before `bad` */
     struct bad_item bad; /* set if ends_at_bad, and in MAP_JOB_AT_BAD */
     struct outage_tries tries;

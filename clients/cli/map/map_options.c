@@ -158,9 +158,10 @@ static int check_words(const struct map_options *o)
         size_t len = strlen(word), at = 0;
         while ((at += json_text_length(word + at, len - at)) < len && (unsigned char)word[at] < 0x80) at++;
         if (at < len)
-            return option_complain(&spec, NULL,
-                                   "word %u of the command is not valid UTF-8 at its byte %zu; put it into a script",
-                                   i + 1, at);
+            return option_complain(
+                &spec, NULL,
+                "word %u of the command is not valid UTF-8 (byte %zu of the word); put the command into a script",
+                i + 1, at);
     }
     return EXIT_OK;
 }

@@ -3,8 +3,8 @@
 #include "cli/reconnect/task_facts.h"
 
 #define NEW_NS       NS_PER_S /* if the list of tasks has not come after this time, jobs get their usual size */
-#define SMALL_ITEMS  32       /* items of a job while little is known */
-#define SLOTS_FACTOR 2        /* a job has at least this many items for each slot */
+#define SMALL_ITEMS  32       /* maximum items of a job while the number of slots is not known */
+#define SLOTS_FACTOR 2        /* a small job may have this many items for each slot, even if it then exceeds JOB_NS */
 #define JOB_NS       (250 * NS_PER_MS) /* the planned duration of a small job */
 
 static void move(struct care *c, enum care_state to)

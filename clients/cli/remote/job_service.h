@@ -31,7 +31,7 @@ struct job_request {
     const char *body; /* borrowed */
     size_t len;
     bool may_repeat;
-    bool repeats_at_409;  /* also after 409: an earlier try with this idempotency key may still be arriving */
+    bool repeats_at_409;  /* repeat after 409, too: an earlier try with this idempotency key may still be arriving */
     bool stops_at_stream; /* return when the head of an answer with status 200 has come; its body is not needed */
 };
 
