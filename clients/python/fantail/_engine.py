@@ -4,9 +4,9 @@ their results.
     add(), cancel(), close(), terminate()  any thread
     everything else                        the background thread, which alone uses the connections and the fleet
 
-Each process of the fleet has at most one unit of work at a time. Each unit that was sent has its own connection. So the
-units begin in the order in which they were added. A coordinator with several waiting jobs does not guarantee this
-order. The order matters because a call may wait for an earlier call.
+Each unit of work that was sent has its own connection. A coordinator with several waiting jobs does not promise to
+start them in order. So the engine sends a unit only when a process is free for it, and the units begin in the order in
+which they were added. The order matters because a call may wait for an earlier call.
 """
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Source:
         raise NotImplementedError
 
     def fail(self, error: BaseException) -> None:
-        """The engine calls this when it will not call pull() any more."""
+        """The engine calls this if it ends before pull() has returned None."""
         raise NotImplementedError
 
 
@@ -91,7 +91,8 @@ class Engine:
 
     def add(self, work: Union[Work, Source]) -> None:
         if os.getpid() != self._owner:
-            raise RuntimeError("this process is a fork of the one that made the executor or pool; make a new one here")
+            raise RuntimeError("this process was forked from the process that made the executor or pool; make a new "
+                               "executor or pool here")
         with self._lock:
             if self._error:
                 raise self._error
@@ -310,7 +311,8 @@ class Engine:
         self._guard(lambda: work.finish(outcomes))
 
     def _failed(self, work: Work, error: BaseException) -> None:
-        """If the calls of a batch failed together, runs the calls again in smaller units, to find the call at fault."""
+        """If the calls of a batch failed together, runs the calls again in smaller units, to find the call at fault.
+        Otherwise fails the unit of work."""
         if isinstance(error, ItemError):
             error.attempts += work.attempts - 1
         may_split = not isinstance(error, FleetError) and getattr(error, "name", "") not in NEVER_SPLIT

@@ -11,7 +11,8 @@ class FantailError(Exception):
 
 
 class NotPicklable(FantailError, pickle.PicklingError):
-    """A function or an argument cannot be sent to another process. The message names the object inside it."""
+    """A function or an argument cannot be sent to another process. The message names the object that cannot be
+    pickled."""
 
 
 class ProgramsNotFound(FantailError):

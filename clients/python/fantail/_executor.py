@@ -126,7 +126,7 @@ class Executor(concurrent.futures.Executor):
 
     max_workers          number of processes; the default is the number of processors that this process may use
     initializer          is called with initargs in each process before its first call
-    max_tasks_per_child  a process is replaced after this number of calls (for map: of chunks)
+    max_tasks_per_child  a process is replaced after this number of calls (for map: this number of chunks)
     item_timeout_s       a call that runs longer fails with an ItemError named "timed_out"
 
     A call whose process dies fails with an ItemError. The other calls are answered. If a call of a map kills its

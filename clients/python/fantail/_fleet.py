@@ -79,8 +79,8 @@ class Fleet:
         return path
 
     def start(self) -> int:
-        """Returns a descriptor for reading. It gets a line when the fleet is ready, and is closed when the fleet has
-        ended."""
+        """Returns a descriptor. Reading it gives a line when the fleet is ready, and the end of the file when the fleet
+        has ended."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("FANTAIL_")}
         env["TMPDIR"] = env.get("TMPDIR", tempfile.gettempdir())
         try:

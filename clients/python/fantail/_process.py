@@ -6,7 +6,7 @@ is_file, form, calls). `function` is a pickle, or the path of a file that has it
 calls. The answer is the base64 of the pickle of (results, failures, seconds). `failures` is a dict: its keys are the
 indices of the calls without a result, and its values are (kind, text, pickle of the exception or None, traceback).
 
-This file is started often and imports little. It does not import its package, because the calls may not need it.
+This file is started often and imports little. It does not import the package fantail, because calls may not need it.
 """
 from __future__ import annotations
 

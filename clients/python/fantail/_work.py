@@ -11,7 +11,7 @@ from ._protocol import MAX_ITEM_BYTES
 
 ONE, STAR, FULL = 0, 1, 2  # as in _process.py
 
-SPLIT_TO_ONE = 64  # a batch of up to this number of calls is split into single calls
+SPLIT_TO_ONE = 64  # calls; a larger batch is not split into single calls at once
 
 Outcome = tuple[bool, Any]  # (True, result) or (False, exception)
 
@@ -48,7 +48,7 @@ class Work:
         raise NotImplementedError
 
     def fail(self, error: BaseException) -> None:
-        """Called with the error of all calls; none of them has a result."""
+        """Called if no call has a result. Each call fails with this error."""
         raise NotImplementedError
 
     def payload(self) -> bytes:
@@ -63,9 +63,8 @@ class Work:
         return payload
 
     def split(self) -> "list[Work]":
-        """Returns the same calls in smaller units, after a process died while it ran them. The smaller units give their
-        results to this object. A batch is split twice: first into about sqrt(n) units of about sqrt(n) calls, and then
-        into single calls."""
+        """Returns the same calls in smaller units, which give their results to this object. A batch of at most
+        SPLIT_TO_ONE calls is split into single calls. A larger batch of n calls is split into about sqrt(n) units."""
         calls = len(self.calls)
         size = 1 if calls <= SPLIT_TO_ONE else math.isqrt(calls)
         whole = _Whole(self)
