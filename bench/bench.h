@@ -1,5 +1,4 @@
-/* Functions for the programs of this folder: they measure durations, print medians, and exit with a message. Each
- * program prints one JSON object. */
+/* Functions for the programs of this folder. Each program that measures something prints one JSON object. */
 #ifndef FANTAIL_BENCH_H
 #define FANTAIL_BENCH_H
 

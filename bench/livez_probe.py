@@ -1,5 +1,6 @@
-"""Sends GET /livez every 10 ms on one connection until standard input closes or the service ends. Prints a line at the
-start. At the end, prints the times in ms as one line of JSON."""
+"""Sends GET /livez every 10 ms on one connection until standard input closes or the service ends. Prints a line after
+the first answer. At the end, prints the number of answers, and the median, 99th percentile and maximum of their times
+in ms, as one line of JSON."""
 import http.client
 import json
 import select

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 START_TIMEOUT_S = 120
-START_AT_ONCE = 50  # the most workers that start at the same time
+START_AT_ONCE = 50  # maximum number of workers that start at the same time
 
 
 class UnixConnection(http.client.HTTPConnection):

@@ -2,7 +2,7 @@
 #include "fantail_task.h"
 
 enum {
-    SEGMENT = 1 << 15,    /* odd numbers in a segment, so that it fits the L1 cache */
+    SEGMENT = 1 << 15,    /* odd numbers in a segment; its sieve fits into the L1 cache */
     STRIDE = 2 * SEGMENT, /* odd and even numbers in a segment */
 };
 
@@ -58,11 +58,11 @@ static int64_t count_segment(int64_t start, int64_t stop)
     return count;
 }
 
-/* -1: out of memory. */
+/* Returns the number of primes from start to stop - 1, or -1 if there is not enough memory. */
 static int64_t count_primes(int64_t start, int64_t stop)
 {
     if (!find_small_primes((int64_t)sqrt((double)(stop > 0 ? stop : 0)) + 1)) return -1;
-    int64_t count = start <= 2 && stop > 2; /* the only even one */
+    int64_t count = start <= 2 && stop > 2; /* 2, the only even prime */
     if (start < 3) start = 3;
     for (start |= 1; start < stop; start += STRIDE) count += count_segment(start, stop);
     return count;
