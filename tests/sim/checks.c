@@ -45,7 +45,7 @@ static void check_endpoint(struct sim_world *w, const struct sched_endpoint *e)
         check_lane(w, CONTAINER_OF(at, struct sched_lane, endpoint_link));
 }
 
-/* The scheduler's sums for each task agree with its jobs. */
+/* The item counts of a task are the sums over its jobs, and its count of full lanes is right. */
 static void check_task(struct sim_world *w, const struct sched_task *t)
 {
     uint64_t pending = 0, backoff = 0, in_flight = 0, uncut = 0;

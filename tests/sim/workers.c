@@ -157,8 +157,8 @@ static bool loads(const struct sim_world *w, const struct sim_worker *worker)
     return w->sc->load_s > 0 && (double)w->now_ns / 1e9 < worker->loaded_s;
 }
 
-/* Begins to load the processes at the first chunk. While they load, the worker reports that as often as a real worker
- * does. */
+/* Begins to load the processes at the first chunk. Until they have loaded, the worker reports this as often as a real
+ * worker does. */
 static void load(struct sim_world *w, struct sim_call *call)
 {
     struct sim_worker *worker = call->worker;
@@ -215,7 +215,8 @@ static bool is_full(const struct sim_world *w, const struct sim_worker *worker, 
     return others || worker->held[task] >= w->sc->chunk_limit;
 }
 
-/* The loop of the worker reads one chunk after the other. */
+/* The loop of the worker reads one chunk after another. Returns true if the loop must first read this chunk.
+ * The chunk then arrives again when the loop has read it. */
 static bool loop_is_busy(struct sim_world *w, struct sim_call *call)
 {
     struct sim_worker *worker = call->worker;

@@ -39,10 +39,10 @@ struct sim_scenario {
     unsigned workers, workers_later; /* the other workers join during the run, one every join_s */
     double join_s, first_worker_s;   /* the first `workers` workers join at first_worker_s */
     unsigned slots;                  /* of each task at each worker */
-    unsigned chunk_limit; /* the most chunks of a task that a worker holds; it answers further chunks with 429 */
+    unsigned chunk_limit; /* maximum number of chunks of a task at a worker, which answers further chunks with 429 */
     bool balancer;        /* all workers are behind one endpoint, a load balancer */
     bool tell_slots;      /* workers send Fantail-Slots */
-    bool can_probe, lying_probes;  /* /readyz answers 200 even if the worker refuses chunks */
+    bool can_probe, lying_probes;  /* the scheduler can probe; probes answer 200 even if the worker refuses chunks */
     bool forget_dead;              /* the endpoint of a lost worker is removed while attempts run on it, as with DNS */
     double slow_share, slow_times; /* the share of slow workers, and how many times slower they are */
     double speed_spread;           /* sigma of the log-normal distribution of the speed of workers */
@@ -75,7 +75,7 @@ struct sim_scenario {
     double offer_s;      /* > 0: the items are offered over this time */
     uint64_t run;        /* > 0: indexes are missing after each run of this many items */
     struct sched_job_params params;
-    double horizon_s; /* the run must have ended by then */
+    double horizon_s; /* the run must end within this simulated time */
     bool check_items; /* keep records of each item; false only in the largest runs */
     bool verbose;
 };
@@ -96,7 +96,7 @@ struct sim_result {
     uint64_t trace;               /* hash of all events: the same for the same seed */
     unsigned load_max, load_mean; /* items per worker */
     uint32_t largest_chunk;
-    unsigned poison_attempts; /* most attempts of a poison item */
+    unsigned poison_attempts; /* largest number of attempts of a poison item */
 };
 
 struct sim_result sim_run(const struct sim_scenario *scenario);

@@ -42,7 +42,7 @@ class Client:
         return connection, response
 
     def outcome(self, body, accept, **named):
-        """Posts a job and reads all of its answer: (status of the answer, the document or the end line, the lines)."""
+        """Posts a job and reads its answer. Returns (status of the answer, the document or the end line, the lines)."""
         connection, response = self.open(body, accept, **named)
         try:
             text = response.read()
@@ -95,7 +95,7 @@ def reduced(client):
 
 
 def uploaded(client):
-    """Items in the body, in the order of completion."""
+    """Posts items in the body, and reads their answers in the order of the input or of completion."""
     total = client.random.choice((3, 3000))
     body = b"".join(b"%d\n" % n for n in range(total))
     order = client.random.choice(("input", "completion"))
@@ -147,7 +147,7 @@ def deleted(client):
 
 
 def hung_up(client):
-    """The client closes the connection in the middle of the answer, or before it has read any of it."""
+    """The client closes the connection after it has read 1 byte or 100,000 bytes of the answer."""
     connection, response = client.open({"task": "square", "range": {"stop": 3_000_000}}, NDJSON)
     response.read(client.random.choice((1, 100_000)))
     if client.random.random() < 0.5:
