@@ -12,7 +12,7 @@
 static int moves_fd = -1;
 static struct buf moves_log;
 
-/* From now on the log is kept here, including debug lines. */
+/* From now on, all log lines are kept in memory, including debug lines. */
 static inline void moves_record(void)
 {
     int ends[2];

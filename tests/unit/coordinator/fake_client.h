@@ -40,7 +40,7 @@ struct http_call *http_call_start(struct http_client *c, const struct http_call_
 
 void http_call_cancel(struct http_call *call)
 {
-    cr_assert_not(call->over, "cancelled after its end");
+    cr_assert_not(call->over, "a call was cancelled after its end");
     call->over = call->cancelled = true;
 }
 
@@ -72,7 +72,7 @@ void http_client_free(struct http_client *c)
 
 static inline struct http_call *last_call(void)
 {
-    cr_assert_gt(fake_calls_n, 0, "nothing was called");
+    cr_assert_gt(fake_calls_n, 0, "no call was made");
     return fake_calls[fake_calls_n - 1];
 }
 

@@ -97,7 +97,7 @@ int http_exchange_status(const struct http_exchange *x)
 
 static inline void fake_answer(struct http_exchange *x, int status)
 {
-    cr_assert_not(x->closed, "answered after its end");
+    cr_assert_not(x->closed, "an exchange was answered after its end");
     cr_assert_eq(x->status, 0, "answered twice: %d, then %d", x->status, status);
     x->status = status;
 }
@@ -159,7 +159,7 @@ void http_exchange_leave_body(struct http_exchange *x)
 
 void http_exchange_wake(struct http_exchange *x)
 {
-    cr_assert_not(x->closed, "woken after its end");
+    cr_assert_not(x->closed, "an exchange was woken after its end");
     x->wakes++;
 }
 

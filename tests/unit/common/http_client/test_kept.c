@@ -81,7 +81,7 @@ Test(http_client, a_connection_that_the_peer_closed_is_not_used_again)
  * address. */
 Test(http_client, a_kept_connection_that_the_peer_closes_is_closed_at_once)
 {
-    if (BY_CURL) cr_skip_test("curl closes the connection only when it next searches for one");
+    if (BY_CURL) cr_skip_test("curl closes such a connection only when it next searches for a connection");
     uv_shutdown_t end;
     assert_echo(true);
     cr_assert_eq(uv_shutdown(&end, (uv_stream_t *)held, NULL), 0);

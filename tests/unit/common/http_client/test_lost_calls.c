@@ -23,7 +23,8 @@ Test(http_client, a_socket_that_is_not_there_is_certainly_not_delivered)
         struct heard by_port = {.body = "x", .body_len = 1};
         start(&by_port, "/echo");
         run_until(&by_port.ends, 1);
-        cr_assert_eq(by_port.result.outcome, HTTP_CALL_OK, "the reused handle does not use the old socket");
+        cr_assert_eq(by_port.result.outcome, HTTP_CALL_OK,
+                     "the reused curl handle does not connect to the socket path of the earlier call");
         buf_release(&by_port.answer);
     }
     tear_down();

@@ -33,7 +33,7 @@ Test(http_client, long_answers_are_read_in_turns_and_others_in_between)
         for (int i = 0; i < COUNT; i++) ended += big[i].ends, after += big[i].answer.len;
         cr_assert_leq(after - before, COUNT * FIRST_TURN + LATER_TURN, "%zu bytes in one turn", after - before);
         if (after > BIG && !h.call) start(&h, "/echo");
-        if (h.call && !h.ends) cr_assert_leq(after, 2 * BIG, "the short one waits");
+        if (h.call && !h.ends) cr_assert_leq(after, 2 * BIG, "the short call waits for the long calls");
     }
     cr_assert_eq(h.result.outcome, HTTP_CALL_OK);
     for (int i = 0; i < COUNT; i++) {

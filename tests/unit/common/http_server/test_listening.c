@@ -174,7 +174,8 @@ Test(http_server, a_file_that_a_killed_process_left_is_replaced_and_any_other_is
     stop();
     int file = open(path, O_CREAT | O_WRONLY, 0600);
     close(file);
-    cr_assert_null(http_server_start(&loop, &second, err, sizeof err), "a file is not a socket");
+    cr_assert_null(http_server_start(&loop, &second, err, sizeof err),
+                   "the path is that of a file that is not a socket");
     cr_assert_eq(access(path, F_OK), 0, "the server must not remove this file");
     unlink(path);
     rmdir(socket_dir);

@@ -164,7 +164,7 @@ Test(http_server, a_long_answer_has_one_slow_step_in_a_turn_and_a_short_one_is_w
         unsigned before = saw.pulls;
         cr_assert_eq(send(quick, "GET / HTTP/1.1\r\n" HOST "\r\n", 27, MSG_NOSIGNAL), 27);
         assert_hears(quick, "hello");
-        cr_assert_leq(saw.pulls - before, 2, "it waited for %u steps", saw.pulls - before);
+        cr_assert_leq(saw.pulls - before, 2, "the short answer waited for %u steps", saw.pulls - before);
     }
     cr_assert_gt(saw.pulls, 10);
     saw.slow = false;

@@ -5,8 +5,7 @@
 #include "common/json/json_walk.h"
 #include "unit/json_suite.h"
 
-/* Returns whether the scanner accepts the text when it gets it in pieces of `piece` bytes. Each piece has its own
- * allocation. */
+/* Returns whether the scanner accepts the text in pieces of `piece` bytes. Each piece has its own allocation. */
 static bool valid_in_pieces(const char *data, size_t len, size_t piece, size_t *offset)
 {
     struct json_scan s;
@@ -36,7 +35,7 @@ static void check_case(const char *name, char verdict, const char *data, size_t 
     bool valid = json_valid(data, len, &offset, &error);
     if (verdict == 'y') cr_assert(valid, "%s: %s at %zu", name, error, offset);
     if (verdict == 'n') cr_assert(!valid, "%s was accepted", name);
-    if (!valid) cr_assert(error && offset <= len, "%s says why and where", name);
+    if (!valid) cr_assert(error && offset <= len, "%s: the fault has a reason and a place", name);
     for (size_t piece = 1; piece < 40; piece += piece < 4 ? 1 : 11) {
         cr_assert_eq(valid_in_pieces(data, len, piece, &piece_offset), valid, "%s in pieces of %zu", name, piece);
         if (!valid) cr_assert_eq(piece_offset, offset, "%s in pieces of %zu", name, piece);

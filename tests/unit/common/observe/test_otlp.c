@@ -99,7 +99,7 @@ static const char *get(const char *name)
 
 static char fault[200];
 
-/* The variables; {NULL} is the last one. */
+/* Reads the config from these environment variables; {NULL} ends them. */
 static bool read_config(struct trace_config *c, const char *pairs[][2])
 {
     variables = pairs;

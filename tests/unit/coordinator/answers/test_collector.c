@@ -99,7 +99,8 @@ static void shuffle_through(enum collector_order order, size_t cap)
         left -= n;
         if (random % 7 == 0) out += drain(c, seen);
         if (cap && order == COLLECT_INPUT_ORDER)
-            cr_assert_leq(collector_memory_bytes(c), cap + 150 * 1000); /* a thousand spilled runs of items */
+            /* Beyond the cap, this allows 150 bytes for each of a thousand spilled runs of items. */
+            cr_assert_leq(collector_memory_bytes(c), cap + 150 * 1000);
     }
     if (cap && order == COLLECT_INPUT_ORDER) cr_assert_gt(spill.writes, 0);
     cr_assert_eq(out + drain(c, seen), CHUNKS * CHUNK);

@@ -15,7 +15,7 @@ static const struct {
     void (*handle)(struct http_exchange *x, struct coordinator *c);
     enum store_op op;
     enum stored_state state; /* of the job */
-    int status;              /* if the store succeeds */
+    int status;              /* of the answer if the store succeeds */
 } calls[] = {
     {api_show_durable, STORE_READ_JOB, STORED_RUNNING, 200},
     {api_list_durable, STORE_LIST_JOBS, STORED_RUNNING, 200},

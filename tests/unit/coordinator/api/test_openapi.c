@@ -127,13 +127,13 @@ static void check_type(const struct field *f, const cJSON *schema)
     case FIELD_LABELS: cr_expect(has_type(schema, "array", false), "%s: the type must be array", f->name); break;
     case FIELD_TASKS: cr_expect(get(schema, "oneOf"), "%s: the type must be a name or an array", f->name); break;
     case FIELD_URL: cr_expect(has_type(schema, "string", false), "%s: the type must be string", f->name); break;
-    case FIELD_RAW: cr_expect(!get(schema, "type"), "%s: it may have any type", f->name); break;
+    case FIELD_RAW: cr_expect(!get(schema, "type"), "%s: the option may have any type", f->name); break;
     case FIELD_TASK: cr_expect_fail("%s: compare this type here", f->name);
     }
 }
 
-/* If the document has a default, it must be that of jobspec_init(). If the type of an option has only one value, the
- * option must have a default. Exceptions are required options, and options whose absence means something else. */
+/* If the document has a default, it must be that of jobspec_init(). An option that is a single number or true or false
+ * must have a default, except the members of `range` and `spans`. */
 static void check_default(const struct field *f, const cJSON *schema)
 {
     const cJSON *is = get(schema, "default");

@@ -55,7 +55,7 @@ Test(durable_store, answers_are_recorded_once_when_the_store_was_away_or_full)
     struct bench b;
     struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 200, 50);
     fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_FULL, 2);
-    fake_store_fail(b.store, STORE_END, STORE_FULL, 2); /* it may have all answers */
+    fake_store_fail(b.store, STORE_END, STORE_FULL, 2); /* the end of the job may record its answers, too */
     bench_work(&b, 4000);
     fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_AWAY, 3);
     bench_work(&b, 6000);
@@ -238,10 +238,10 @@ Test(durable_store, a_fenced_block_stops_the_job)
     bench_pass(&b, 1000);
     cr_assert_eq(b.store->calls[STORE_ADD_BLOCK], calls + 1);
     cr_assert_eq(b.store->calls[STORE_END], 0);
-    cr_assert_eq(b.replica.stage.out_n, 0, "its items still run");
+    cr_assert_eq(b.replica.stage.out_n, 0, "items of the fenced job still run");
     cr_assert_eq(b.replica.stage.jobs.count, 0);
     cr_assert(durable_is_idle(&b.replica.durable));
-    cr_assert_eq(j->block_count, blocks, "written after the take-over");
+    cr_assert_eq(j->block_count, blocks, "a block was written after the take-over");
     cr_assert_eq(j->job.counts.succeeded + j->job.counts.cancelled, 0);
     cr_assert_eq(*b.replica.durable.metrics.fenced, 1);
     cr_assert_gt(b.replica.changes, changes);

@@ -94,7 +94,7 @@ static void set_fault(struct world *w, enum store_op op)
     if (op == STORE_ADD_BLOCK && chance(w, 5)) *f = (struct fake_fault){.status = STORE_FULL, .times = 1};
 }
 
-/* Lets the store carry out one call. Checks that a call with an old token changes nothing. */
+/* Lets the store carry out one call. Checks that a call with an old fence changes nothing. */
 static void carry_out(struct world *w, struct store_call *call)
 {
     struct fake_job *j = fake_store_find(w->store, call->job.id);
@@ -104,9 +104,9 @@ static void carry_out(struct world *w, struct store_call *call)
     store_start(&w->store->store, call);
     fake_store_run(w->store);
     if (!j || call->job.fence == before.job.fence) return;
-    cr_assert_eq(j->block_count, before.block_count, "a block was added with an old token");
-    cr_assert_eq(j->job.state, before.job.state, "a state was set with an old token");
-    cr_assert_eq(j->lease_end_ms, before.lease_end_ms, "a lease was extended with an old token");
+    cr_assert_eq(j->block_count, before.block_count, "a block was added with an old fence");
+    cr_assert_eq(j->job.state, before.job.state, "a state was set with an old fence");
+    cr_assert_eq(j->lease_end_ms, before.lease_end_ms, "a lease was extended with an old fence");
 }
 
 static void node_calls(struct node *n)

@@ -40,7 +40,7 @@ Test(intake, a_client_that_waits_is_given_away_after_the_commit)
         cr_assert_eq(b.replica.waiting, i < 2 ? &x : NULL);
         if (i < 2) cr_assert_eq(b.replica.wait_s, 7);
         if (i < 2) cr_assert_str_eq(b.replica.waits_for, b.store->jobs[0]->job.id);
-        if (i < 2) x.ops = NULL; /* the new owner would set it */
+        if (i < 2) x.ops = NULL; /* a real new owner would set its own */
         snprintf(header, sizeof header, "Preference-Applied: %s\n", applied[i]);
         if (i >= 2) expect_header(&x, header);
         exchange_close(&x, HTTP_CLOSED_DONE);
@@ -361,7 +361,7 @@ Test(intake, uploads_share_the_memory_for_items_and_go_on)
     struct memory_budget *memory = &b.replica.stage.jobs.item_memory;
     memory->most = 4 * MIB;
     for (unsigned i = 0; i < N; i++) {
-        upload(&b, &x[i], MIB - 10); /* too little memory for a whole block */
+        upload(&b, &x[i], MIB - 10); /* too few bytes for a whole block, so they stay in memory */
         cr_assert_lt(memory->used, memory->most);
     }
     cr_assert_gt(memory->used, MIB);

@@ -32,7 +32,8 @@ static void add_error(struct recorder *r, uint64_t first, uint64_t n, const char
     buf_release(&line);
 }
 
-/* Takes the next block, and compares its ranges ("0+3 7*2", * when repeated) and its lines. */
+/* Takes the next block, and compares its lines and its ranges. `ranges` is a text such as "0+3 7*2": a line for each of
+ * the items 0 to 2, and one repeated line for the items 7 and 8. */
 static void expect_block(struct recorder *r, enum block_kind kind, const char *ranges, const char *lines)
 {
     struct block b = {0};
@@ -79,7 +80,7 @@ Test(recorder, values_in_any_order_become_one_block)
     add(&r, 6, 1);
     add(&r, 0, 2);
     cr_assert_gt(recorder_bytes(&r), 4 * strlen("{\"value\":0}\n"));
-    cr_assert_eq(r.counts.succeeded, 0, "counted before its block was taken");
+    cr_assert_eq(r.counts.succeeded, 0, "the values were counted before their block was taken");
     expect_block(&r, BLOCK_VALUES, "5+2 0+2", "{\"value\":5}\n{\"value\":6}\n{\"value\":0}\n{\"value\":1}\n");
     cr_assert_eq(r.counts.succeeded, 4);
     expect_errors(&r, NULL);

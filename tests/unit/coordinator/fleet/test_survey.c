@@ -137,7 +137,8 @@ Test(survey, a_worker_that_says_that_its_tasks_have_changed_is_asked_soon)
     survey_compare(&f.survey, f.w[0], "");
     survey_compare(&f.survey, f.w[0], "\"18\"");
     run_until_calls(&f, 2);
-    cr_assert_lt(now_ns() - start, 3 * NS_PER_S, "the usual time is a tenth of the period at the least");
+    cr_assert_lt(now_ns() - start, 3 * NS_PER_S,
+                 "without the change, the next request comes after at least a tenth of the period");
     answer(1, A);
     fleet_over(&f);
 }

@@ -61,7 +61,7 @@ Test(job, a_client_that_goes_while_a_worker_is_asked_takes_its_job_along)
     cr_assert_eq(stage_job(&s)->state, JOB_ASKING);
     exchange_close(&x, HTTP_CLOSED_HANG_UP);
     cr_assert_eq(s.jobs.count, 0);
-    call_end(last_call(), HTTP_CALL_OK, 500, false); /* no client waits for it any more */
+    call_end(last_call(), HTTP_CALL_OK, 500, false); /* no client waits for this answer any more */
     stage_over(&s);
 }
 

@@ -190,7 +190,7 @@ Test(submission, a_job_whose_items_do_not_fit_beside_those_of_others_is_refused)
     struct buf body = {0};
     stage_init(&s);
     s.jobs.item_memory.most = MIB;
-    buf_add_str(&body, "{\"items\":[0"); /* without a task it cannot start */
+    buf_add_str(&body, "{\"items\":[0"); /* without a task the job cannot start */
     add_items(&body, MIB / 2);
     stage_post(&s, &big);
     cr_assert_eq(exchange_send(&big, body.data, body.len), body.len);
@@ -227,7 +227,7 @@ Test(submission, more_jobs_than_may_run_are_turned_away)
     stage_over(&s);
 }
 
-/* The item succeeds. */
+/* Runs a job of one item, which succeeds. `hint`: the answer must have a hint. */
 static void expect_hint(const char *item, bool hint)
 {
     struct stage s;

@@ -46,8 +46,8 @@ Test(results_memory, a_large_job_is_read_with_little_memory_and_each_block_about
     desk_over(&d);
 }
 
-/* The blocks look like those of workers with four slots: each block has a piece of each of four chunks. Not all blocks
- * fit into the memory of a reader. So the client needs each block four times. */
+/* The blocks look like those of workers with four slots: each block has a piece of each of four chunks. So a reader
+ * needs each block four times. Not all blocks fit into the memory of a reader. */
 Test(results_memory, blocks_that_are_needed_again_soon_are_kept)
 {
     enum { BLOCKS = 12, CHUNKS = 4, PIECE = 256, ITEMS = BLOCKS * CHUNKS * PIECE };

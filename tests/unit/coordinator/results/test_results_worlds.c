@@ -1,5 +1,5 @@
-/* The stream of stored results in random worlds: blocks come in any order while it is read, the store is away at times,
- * and the job may be redriven. Each item must be sent once, in order, with its answer. */
+/* The stream of stored results in random worlds: blocks come in any order while a client reads, the store is away at
+ * times, and the job may be redriven. Each item must be sent once, in order, with its answer. */
 #include "common/base/random.h"
 #include "common/observe/log.h"
 #include "coordinator/results/results_internal.h"
@@ -24,8 +24,8 @@ struct world {
     char from[20];
     uint64_t items, first;
     enum answer answers[ITEMS_MAX];
-    bool failed_before[ITEMS_MAX]; /* before a redrive */
-    bool ended;                    /* the stream */
+    bool failed_before[ITEMS_MAX]; /* the item had an error before a redrive */
+    bool ended;                    /* the stream has ended */
 };
 
 static uint32_t draw(struct world *w, uint32_t n)
@@ -158,7 +158,7 @@ static void check(struct world *w)
     const char *line = buf_cstr(&w->x.answer), *next;
     bool end_line = false;
     for (; (next = strchr(line, '\n')); line = next + 1) {
-        cr_assert_not(end_line, "after the last line: %.80s", line);
+        cr_assert_not(end_line, "a line after the end line: %.80s", line);
         end_line = strncmp(line, "{\"type\":\"end\"", 13) == 0;
         if (end_line || strncmp(line, "{\"type\":\"start\"", 15) == 0) continue;
         if (strncmp(line, "{\"type\":\"heartbeat\"", 19) == 0) continue;

@@ -77,6 +77,6 @@ Test(scheduler_budget, errors_that_the_job_wants_tried_again_are_tried_max_attem
     cr_assert_eq(sh.finished, 1);
     cr_assert_eq(final, 100);
     cr_assert_eq(sh.sends, 1000);
-    cr_assert_lt(sh.now, 1000 * MS + 5 * NS_PER_S, "a trickle of one in 100 ms would take 90 s");
+    cr_assert_lt(sh.now, 1000 * MS + 5 * NS_PER_S, "with one retry in 100 ms, the test would take 90 s");
     shell_over(&sh);
 }

@@ -28,7 +28,7 @@ struct record {
 struct power_file {
     sqlite3_file base;
     struct record *record;
-    sqlite3_file *real; /* behind this struct */
+    sqlite3_file *real; /* in the memory after this struct */
 };
 
 static struct {
@@ -293,7 +293,7 @@ static int power_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *f, int f
     struct power_file *p = (struct power_file *)f;
     p->base.pMethods = NULL;
     p->real = (sqlite3_file *)(p + 1);
-    if (!path) BUG("a temporary file");
+    if (!path) BUG("SQLite opened a temporary file");
     pthread_mutex_lock(&power.lock);
     p->record = open_record(path);
     pthread_mutex_unlock(&power.lock);

@@ -15,7 +15,7 @@ static void assert_refused(struct shop *s, const char *part)
     struct store *store = store_sqlite_open(&s->loop, s->path, 0, err, sizeof err);
     cr_assert_null(store);
     cr_assert(strstr(err, part), "%s", err);
-    cr_assert(strstr(err, s->folder), "it names the file: %s", err);
+    cr_assert(strstr(err, s->folder), "the message names the file: %s", err);
 }
 
 static void write_file(const char *path, const char *bytes, size_t len)
@@ -81,7 +81,7 @@ Test(store_open, closing_copies_the_log_into_the_file)
         shop_ok(&s, shop_new_job(&s, shop_id(i), NULL));
         cr_assert_gt(size_of(log), 0);
         shop_close(&s);
-        cr_assert_eq(size_of(log), -1, "the last connection removes it");
+        cr_assert_eq(size_of(log), -1, "closing the last connection removes the log");
     }
     shop_release(&s);
     assert_no_leaks();
@@ -381,7 +381,7 @@ Test(store_open, a_new_store_on_a_full_disk_is_made_when_there_is_room, .timeout
     shop_init(&s);
     limit_files(4096);
     shop_open(&s);
-    shop_close(&s); /* it closes while it waits */
+    shop_close(&s); /* the store is closed while it waits for room */
     shop_open(&s);
     expect_open_later(&s, lift_limit);
     shop_submit(&s, shop_id(1), 0);

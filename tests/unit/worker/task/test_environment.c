@@ -63,7 +63,8 @@ Test(environment, a_process_has_its_mark_its_folder_and_its_worker)
     cr_assert_eq(count(list, "FANTAIL_WORKER=w1"), 1);
     size_t at = 0;
     while (strncmp(list[at], "TMPDIR=", 7) != 0) at++;
-    cr_assert_str_eq(list[at], "TMPDIR=/of/task", "the task's own comes first, and getenv() takes the first");
+    cr_assert_str_eq(list[at], "TMPDIR=/of/task",
+                     "the task's own TMPDIR comes first, and getenv() takes the first one");
     cr_assert_eq(count(list, "TMPDIR=/tmp/x"), 1);
     environment_free(list);
     environment_free(of_task);
