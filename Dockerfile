@@ -1,7 +1,7 @@
 # The images of fantail.
 #
 #   docker build --target coordinator   -t fantail-coordinator .
-#   docker build --target worker        -t fantail-worker .         exec, stream and native tasks; no distribution
+#   docker build --target worker        -t fantail-worker .         exec, stream and native tasks; no Linux distribution
 #   docker build --target worker-python -t fantail-worker-python .  the same and Python tasks; Debian, with apt
 #   docker build --target haproxy       -t fantail-haproxy .        the load balancer of deploy/compose.yaml
 #
@@ -39,7 +39,7 @@ RUN B=/build/bin && export VERSION \
 FROM scratch AS coordinator
 COPY --from=build /roots/coordinator /
 ENV FANTAIL_HOST=0.0.0.0 FANTAIL_ADMIN_HOST=0.0.0.0
-# This folder is writable even if the root is read-only. On Fargate, this user can write to it because it is a VOLUME.
+# /tmp is writable even if the root is read-only. On Fargate, user 65532 can write to /tmp because it is a VOLUME.
 VOLUME ["/tmp"]
 EXPOSE 8080 9080
 USER 65532:65532

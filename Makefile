@@ -12,8 +12,8 @@ say        = $(if $(V),,@echo "  $(1)	$(2)")
 WARN      := -Wall -Wextra -Werror -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes -Wmissing-prototypes \
              -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wno-unused-parameter -Wno-missing-field-initializers
 # Release builds have checked libc calls, stack guards, address randomisation and read-only relocations. Sanitized
-# builds do not, because checked libc calls would hide errors from the sanitizers. They have frame pointers, so that
-# stack traces are readable.
+# builds do not, because checked libc calls would hide errors from the sanitizers. Sanitized builds have frame
+# pointers, so that stack traces are readable.
 HARDEN    := $(if $(SANITIZE),-fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2 -fstack-protector-strong \
              -fstack-clash-protection $(if $(filter x86_64,$(shell uname -m)),-fcf-protection) -fPIE)
 OPT       ?= $(if $(SANITIZE),-O1,-O2)
@@ -35,8 +35,8 @@ CLI         := $(call objects,$(call sources,clients/cli))
 
 # A static library, so that each program links only the common parts that it calls.
 LIBCOMMON   := $(BUILD)/libcommon.a
-# The common parts without the HTTP server and client of the services. http_wire.o defines sendmsg() and epoll_ctl(), so
-# a program that calls these and links libcommon.a gets the server and its libraries, which it does not need.
+# The common parts without the HTTP server and client of the services. http_wire.o defines sendmsg() and epoll_ctl(). So
+# libcommon.a would link the server and its libraries into each program that calls one of these functions.
 LIBLIGHT    := $(BUILD)/liblight.a
 # Static libraries for the tests: all objects of a program except its main.o.
 LIBCOORDINATOR := $(BUILD)/libcoordinator.a
@@ -93,7 +93,8 @@ $(BIN)/fantail-worker: $(WORKER) $(LIBCOMMON)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS_HTTP) $(LIBS_JSON)
 
-# Each private fleet runs this program, so it is linked only with libc. It loads libcurl itself for an https:// URL.
+# Each private fleet runs a process of this program. To keep the process small, the program is linked only with libc.
+# For an https:// URL, the program loads libcurl itself.
 $(BIN)/fantail: $(CLI) $(LIBLIGHT)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)

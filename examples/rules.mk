@@ -5,7 +5,7 @@ EXAMPLE_FILES  := $(shell find examples/tasks -type f ! -name '*.c' ! -name '*.p
 EXAMPLE_SOURCE := $(wildcard examples/tasks/*/*.c)
 EXAMPLES       := $(patsubst examples/%,$(BUILD)/%,$(EXAMPLE_FILES) $(EXAMPLE_SOURCE:.c=.so))
 
-# The shared object of a task is built as users build theirs, without the flags of fantail's own programs.
+# The shared object of a task is built as users build their own tasks, without the flags of fantail's own programs.
 $(TASKS)/%.so: examples/tasks/%.c services/hosts/fantail_task.h
 	$(call say,TASK,$@)
 	@mkdir -p $(@D)

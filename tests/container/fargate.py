@@ -16,7 +16,7 @@ NAMES = {"AWS::StackName": "fantail", "Cluster": "fantail-made", "WorkerBalancer
 
 
 def resolved(value):
-    """Resolves a value of the template. Conditions have the result that they have in a stack that creates its own cluster."""
+    """Resolves a value of the template. Each `If` becomes its first value, as in a stack that makes its own cluster."""
     if isinstance(value, str):
         return value
     [(function, argument)] = value.items()
@@ -101,7 +101,7 @@ def jobs_by_tasks(tasks, balancer):
         return run("curl", "-s", "-H", f"Authorization: Bearer {TOKENS['CLIENT_TOKENS']}", *arguments, check=False)
 
     url = f"http://{address}:8080/v1/jobs"
-    wait_for("the balancer finds them", lambda: ask("-m", "2", url + "?task=square", "-d", "7").find('"results":[49]') > 0)
+    wait_for("the balancer finds the tasks", lambda: ask("-m", "2", url + "?task=square", "-d", "7").find('"results":[49]') > 0)
     check(run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", url) == "401", "tasks of ECS: without a token 401")
     environment = run("docker", "inspect", "-f", "{{.Config.Env}}", *(t.container for t in tasks))
     check(not any(token in environment for token in TOKENS.values()), "tasks of ECS: no secret in a service's environment")

@@ -1,7 +1,7 @@
 """Runs the pods of rendered Kubernetes manifests as containers, with the same user, rights, limits, environment and volumes.
-Services are network aliases. Readiness is checked in the way of a kubelet.
+Services are network aliases. Readiness is checked as a kubelet does.
 
-Secrets are folders. `Secrets` makes them with the exact commands of docs/deploy-kubernetes.md.
+Secrets are folders. make_secrets() makes them with the exact commands of docs/deploy-kubernetes.md.
 """
 import json
 import os
@@ -16,7 +16,8 @@ from engine import PROJECT, ROOT, check, failures, run, say, wait_for
 sys.path.append(ROOT + "/tests/manifests")
 USER = 65532
 IMAGES = {"coordinator": "fantail-coordinator", "worker": "fantail-worker-examples"}
-# Replaces kubectl: `kubectl create secret` writes files. The commands of the document use nothing else of kubectl.
+# Replaces kubectl for the commands of make_secrets(): `kubectl create secret generic` writes files. All other `kubectl`
+# commands do nothing.
 KUBECTL = """#!/bin/bash
 case "$*" in *"create secret generic "*) ;; *) exit 0 ;; esac
 while [ "$1" != generic ]; do shift; done
@@ -36,7 +37,7 @@ done
 
 
 def make_secrets(folder):
-    """Runs those commands of the document that make Secrets. Returns the folder of the Secrets."""
+    """Runs those commands of docs/deploy-kubernetes.md that make Secrets. Returns the folder of the Secrets."""
     with open(ROOT + "/docs/deploy-kubernetes.md", encoding="utf-8") as file:
         lines = [line for block in re.findall(r"```console\n(.*?)```", file.read(), re.S) for line in block.split("\n")]
     commands, wanted = [], False
@@ -135,7 +136,8 @@ class Pods:
             return False
 
     def demand(self):
-        """Returns the demand that the coordinator, which was started last, reports at /autoscale."""
+        """Returns the demand that the coordinator reports at /autoscale. The coordinator must have been started
+        last."""
         with urllib.request.urlopen(f"http://{self.address(self.started[-1])}:9080/autoscale", timeout=10) as answer:
             return json.load(answer)["demand"]
 
@@ -174,8 +176,8 @@ def show():
 
 
 def one_job_by_pods(name, fleet, secrets, tls, token):
-    """Runs a job of 2,000 items; meanwhile kills one worker and ends another one with SIGTERM. Then checks that every pod
-    ends with status 0."""
+    """Runs a job of 2,000 items; meanwhile kills one worker and ends another one with SIGTERM. Checks the results of
+    the job, and that every pod except the killed worker ends with status 0."""
     workers = [fleet.start("worker") for _ in range(3)]
     coordinator = fleet.start("coordinator")
     for component, container in [("worker", w) for w in workers] + [("coordinator", coordinator)]:

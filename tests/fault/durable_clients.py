@@ -86,7 +86,7 @@ class Client(threading.Thread):
             for line in json.loads(b"[" + b",".join(lines) + b"]"):
                 self.take(line)
         if not self.over.is_set():
-            raise Wrong("the answer ended in order, without a line of type end")
+            raise Wrong("the answer ended without a cut, but also without a line of type end")
 
     def take(self, line):
         kind = line["type"]

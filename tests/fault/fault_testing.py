@@ -28,7 +28,7 @@ def say(text):
 
 
 def sleep_items(count, seconds):
-    """Returns items for the task sleep, each of about this many seconds. All items differ, so that each answer shows
+    """Returns items for the task sleep, which take about `seconds` each. All items differ, so that each answer shows
     its item."""
     return [round(seconds + i * 1e-9, 9) for i in range(count)]
 
@@ -163,5 +163,5 @@ def freeze(seconds):
 
 
 def drain(monkey, worker):
-    if not worker.asked_to_end:  # a second SIGTERM would end it immediately
+    if not worker.asked_to_end:  # a second SIGTERM would end the worker immediately
         worker.send_signal(signal.SIGTERM)

@@ -67,8 +67,8 @@ class Host:
                 os._exit(126)
 
     def lose(self, percent):
-        """Makes the link lose packets at random in both directions. Returns the name of the method, or None if this
-        kernel has no method."""
+        """Makes the link lose packets at random in both directions. Returns "netem" or "iptables", whichever drops the
+        packets, or None if this machine can use neither."""
         netem = [*self.inside(), "tc", "qdisc", "add", "dev", f"far{self.number}", "root", "netem", "loss",
                  f"{percent}%"]
         drop = ["-m", "statistic", "--mode", "random", "--probability", str(percent / 100), "-j", "DROP"]
@@ -78,7 +78,7 @@ class Host:
                 run("tc", "qdisc", "add", "dev", f"near{self.number}", "root", "netem", "loss", f"{percent}%")
                 return "netem"
         except OSError:
-            pass  # the kernel lacks sch_netem, so the packet filter must drop packets
+            pass  # the kernel has no sch_netem, so iptables must drop the packets
         try:
             run(*self.inside(), "iptables", "-A", "INPUT", *drop)
             run("iptables", "-A", "INPUT", "-i", f"near{self.number}", *drop)

@@ -103,10 +103,11 @@ class Balanced(FaultTest):
         self.assert_all_right(lines, items)
 
     def test_a_drained_worker_behind_it_costs_no_item_and_no_retry(self):
-        """A draining worker accepts requests until the health checks of HAProxy have found that it is not ready."""
+        """During the shutdown delay, a draining worker still accepts requests. Meanwhile, the health checks of HAProxy
+        find that the worker is not ready."""
         def attempt(delay_s):
             fleet = self.balanced_fleet(2, "--shutdown-delay-s", delay_s)
-            items = sleep_items(600, delay_s / 75)  # two thirds of the items run after the delay
+            items = sleep_items(600, delay_s / 75)  # about half of the items run after the delay
             with fleet.stream({"task": "sleep", "items": items}) as stream:
                 lines = [stream.line() for _ in range(50)]
                 fleet.workers[0].send_signal(signal.SIGTERM)

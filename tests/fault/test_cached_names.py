@@ -207,7 +207,7 @@ class CachedNames(FaultTest):
         self.assertLess(longest[0], LIMIT_S)
 
     def test_a_rollout_of_all_coordinators_and_all_workers_at_once(self):
-        """Meanwhile the cached answers list only coordinators and workers that have ended."""
+        """After the rollout, the cached answers list only coordinators and workers that have ended."""
         coordinators, workers = self.fleet_of(2, 2)
         new_coordinators, new_workers = [], []
         for old_coordinator, old_worker in zip(coordinators, workers):
@@ -229,8 +229,8 @@ class CachedNames(FaultTest):
             self.assertEqual(stream.rest()[-1]["status"], "succeeded")
 
     def test_a_new_coordinator_needs_no_list_of_workers(self):
-        """Each worker finds the new coordinator through the balancer, although the cached list of coordinators does not
-        have it."""
+        """The cached list of coordinators does not have the new coordinator. Each worker finds the new coordinator
+        through the balancer."""
         (first,), _ = self.fleet_of(1, 2)
         new = self.add_coordinator(workers="register://")
         self.wait_registered(new, 2)

@@ -65,7 +65,7 @@ class Container:
                     _, resident, shared, *_ = map(int, file.read().split())
                 pages += resident - shared
             except OSError:
-                pass  # it has ended
+                pass  # the process has ended
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     def _watch(self):

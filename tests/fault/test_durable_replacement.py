@@ -15,7 +15,7 @@ from fault_testing import SLOW, say
 
 ROUNDS = 5 if SLOW else 1
 JOBS, ITEMS = (20, 5000) if SLOW else (6, 800)
-LONG = 10 * ITEMS  # items of the job that curl follows
+LONG = 10 * ITEMS  # number of items of the job that curl follows
 MAPPED = 20000 if SLOW else 2000
 PAUSE_S = 0.002
 

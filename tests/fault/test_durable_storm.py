@@ -17,8 +17,8 @@ from fault_testing import SLOW, say, sleep_items
 
 
 class Storm(threading.Thread):
-    """Damages a part of the fleet every `every_s` seconds. All kinds of damage are equally frequent. A part has at most one
-    damage at a time."""
+    """Damages a part of the fleet every `every_s` seconds. All kinds of damage are equally frequent. A part is never
+    damaged in two ways at the same time."""
 
     def __init__(self, test, rounds, every_s, seed):
         super().__init__(daemon=True)

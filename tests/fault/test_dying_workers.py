@@ -11,7 +11,7 @@ from fault_testing import (EJECTION_S, SLOW, SLOW_REASON, FaultTest, Monkey, Sup
 from fantail_testing import in_time, wait_until, with_more_time
 
 
-# The retry budget of docs/decisions/scheduler.md: a share of the first attempts, a least number per job, and a number
+# The retry budget of docs/decisions/scheduler.md: a share of the first attempts, a minimum number per job, and a number
 # per second.
 BUDGET_SHARE, BUDGET_MIN, BUDGET_PER_S = 0.2, 3, 10
 
@@ -130,7 +130,7 @@ class Poison(FaultTest):
 
 
 class Uneven(FaultTest):
-    """One worker is much slower than the other workers."""
+    """One worker is much slower than the other workers, or fails every request."""
 
     def test_a_slow_worker_holds_nobody(self):
         items, each_s = sleep_items(800, 0.01), 0.2

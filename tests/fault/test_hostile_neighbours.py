@@ -177,7 +177,7 @@ class Neighbours(FantailTest):
         self.assertEqual(sum(shares), 60)
         self.assertGreater(sorted(shares)[1], 0, "fewer than two processes had jobs")
         started[0].kill()
-        wait_until(lambda: not ft.runs(started[0].pid), "its end")
+        wait_until(lambda: not ft.runs(started[0].pid), "the end of the killed coordinator")
         self.assertEqual({a.status for a in jobs(60)}, {200})
 
 

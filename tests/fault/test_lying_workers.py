@@ -15,7 +15,7 @@ class BesideAGoodWorker(FaultTest):
     """The job gets all answers, and only right ones, whatever the other worker does."""
 
     def run_beside(self, behaviour, count=300, requests=1, answered=0, **job):
-        """Runs a job of this many items. Repeats the job with more items until the fake worker has had enough requests
+        """Runs a job of `count` items. Repeats the job with more items until the fake worker has had enough requests
         and has answered enough items."""
         def attempt(count):
             items = sleep_items(count, 0.004)
@@ -90,7 +90,7 @@ class BesideAGoodWorker(FaultTest):
     def test_a_worker_that_never_answers_is_hedged(self):
         fake, document = self.run_beside(fw.no_answer)
         held = [len(request.items) for request in fake.requests]
-        self.assertGreaterEqual(self.hedges, 1, f"{self.seconds:.1f} s, {document['counts']}, it was given {held}")
+        self.assertGreaterEqual(self.hedges, 1, f"{self.seconds:.1f} s, {document['counts']}, the fake was given {held}")
 
     def test_a_worker_that_falls_silent_halfway_is_hedged(self):
         self.run_beside(fw.silent_after_half, count=60, chunk_size=8)
@@ -203,7 +203,7 @@ class Unasked(FaultTest):
                 self.assertEqual(entry["error"]["name"], "worker_lost")
                 self.assertIn("broke the protocol", entry["error"]["cause"])
                 wait_until(lambda f=fake: all(c not in f.chunk_connections for c in f.connections),
-                           "the end of its connections")
+                           "the end of the fake's connections")
 
     def test_a_worker_that_names_nothing_gets_a_connection_for_each_chunk(self):
         fake = self.fake(fw.nameless)
@@ -263,7 +263,7 @@ class RetryStorm(FaultTest):
         self.assertIn(answer.json["status"], ("timed_out", "partial"))
         requests = [r for fake in fakes for r in fake.requests]
         first = sum(1 for r in requests if r.attempt == 1)
-        # In addition to the budget, one retry per second is allowed.
+        # When the budget is spent, a few more retries are allowed. The ejection of the workers limits these retries.
         self.assertLessEqual(len(requests), 1.2 * first + 3 + 6, f"{first} of them first attempts")
 
 

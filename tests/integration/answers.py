@@ -62,7 +62,7 @@ def request(port, method, path, body=None, headers=None, timeout_s=60):
 
 def raw_request(port, data):
     """Sends bytes unchanged. Returns all bytes that the peer sends before it closes the connection. Fails if the peer
-    does not close it."""
+    does not close the connection."""
     with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as s:
         received = b""
         with contextlib.suppress(ConnectionError):
@@ -129,7 +129,8 @@ class Stream:
                 pass
 
     def shut_down(self):
-        """Ends read_until_cut(). A later close() resets the connection, as the kernel does when bytes are unread."""
+        """Ends read_until_cut(). A later close() resets the connection, as the kernel does when a program closes a
+        connection with unread bytes."""
         with contextlib.suppress(OSError):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.socket.shutdown(socket.SHUT_RDWR)

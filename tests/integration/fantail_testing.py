@@ -104,8 +104,8 @@ class Fleet:
         return [pid for pid in self.task_processes() if cpu_seconds([pid]) > BURNING_S]
 
     def wait_until_burning(self, least=1, limit_s=LIMIT_S):
-        """Waits for at least this many burning processes and returns them. Use a short limit_s only within an attempt of
-        with_more_time()."""
+        """Waits until at least `least` processes burn, and returns the burning processes. Use a short limit_s only
+        within an attempt of with_more_time()."""
         end = time.monotonic() + limit_s
         while len(burning := self.burning()) < least:
             in_time(time.monotonic() < end, "burning processes")
@@ -175,7 +175,8 @@ class FantailTest(unittest.TestCase):
         return self._ports[-1].number
 
     def worker(self, *arguments, tasks=None, processes=2, port=None, env=None):
-        """Starts a worker on a free port, or on the port of a worker of this test that has ended."""
+        """Starts a worker on a free port. `port` may be the port of an earlier worker of this test, which must have
+        ended."""
         if port:
             wait_until(lambda: not is_listened_on(port), f"the end of what listens on port {port}")
         return self.start("fantail-worker", "--port", port or self.free_port(), "--admin-port", self.free_port(),
@@ -283,8 +284,8 @@ class FantailTest(unittest.TestCase):
 
 
 class SharedFleetTest(FantailTest):
-    """All tests of a class share one fleet, so they must not damage it. make_fleet_options() returns the options of the
-    fleet."""
+    """All tests of a class share one fleet, so they must not damage the fleet. make_fleet_options() returns the options
+    of the fleet."""
 
     fleet_options = {}
 

@@ -36,8 +36,8 @@ class Hosts(unittest.TestCase):
         return self.answers_of(done.stdout, status)
 
     def answers_of(self, output, status=0):
-        """Returns the answers in the output of a host. The first line says that the host is ready, unless it could not
-        load the task."""
+        """Returns the answers in the output of a host. If the host could load the task, the first line says that the
+        host is ready."""
         lines = output.decode().splitlines()
         if lines or status == 0:
             self.assertEqual(lines.pop(0), "#ready")

@@ -12,7 +12,7 @@ from fantail_testing import BUILD
 PACKAGES = "schemathesis==4.32.5", "openapi-spec-validator==0.9.0", "jsonschema==4.26.0"
 
 # This program reads {"document": ..., "checks": [[JSON pointer of a schema, value], ...]} and prints each check that fails.
-# Objects may only have the members that the document names, unless the document allows others.
+# An object must not have members that the document does not name, unless the document allows other members.
 CHECK = """
 import json, sys
 import jsonschema, openapi_spec_validator

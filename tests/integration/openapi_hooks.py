@@ -91,7 +91,7 @@ def tame_options(options, case):
     if choice(case, 8):
         options["task"] = TASKS[choice(case, len(TASKS))]
     options["deadline_s"] = 0.5
-    for name in ("notify", "notify.url"):  # the operator allows no host
+    for name in ("notify", "notify.url"):  # this coordinator allows no host for notices
         options.pop(name, None)
     for name, count in (("range", "step"), ("spans", "size")):
         if isinstance(options.get(name), dict):
@@ -116,7 +116,7 @@ def prepare_job(case):
         query = {name: value for name, value in query.items() if name == "progress_s"}
         tame_options(case.body, case)
     else:
-        # If the body is lines, all options are in the query, and the lines are the only items.
+        # If the body consists of lines, all options are in the query, and the lines are the only items.
         query = {name: value for name, value in query.items() if not name.startswith(("range.", "spans."))}
         tame_options(query, case)
         if isinstance(query.get("labels"), list) and not query["labels"]:
@@ -138,11 +138,12 @@ def before_load_schema(context, raw_schema):
 @schemathesis.hook
 def before_call(context, case, kwargs):
     if case.method == "POST" and case.path == "/v1/workers" and isinstance(case.body, dict):
-        # No request of this run may make the coordinator send items to a strange port.
+        # No request of this run may make the coordinator send items to any other port.
         if isinstance(case.body.get("port"), int):
             case.body["port"] = WORKER_PORT
         if is_positive(case):
-            # A body has at most 2048 bytes, and no \u0000 anywhere. A schema cannot express this for unknown members.
+            # A registration has at most 2048 bytes, and no \u0000 anywhere. A schema cannot express this for unknown
+            # members.
             case.body = {name: value for name, value in case.body.items() if name in MEMBERS} | {"later": [1]}
             if "address" in case.body:
                 case.body["address"] = "127.0.0.1"

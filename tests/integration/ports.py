@@ -18,8 +18,8 @@ import socket
 def is_listened_on(port, host="127.0.0.1"):
     """Returns whether a program listens on the port. Makes no connection.
 
-    A killed worker can seem to listen for a short time: if it was starting a task process, the task process has copies of the
-    worker's sockets until it runs its program or ends.
+    A killed worker can seem to listen for a short time. If the worker was just starting a task process, this process
+    has copies of the worker's sockets until it calls exec or ends.
     """
     with socket.socket() as s:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -203,8 +203,8 @@ def end(process):
 
 
 def start(test, name, upstream_port, kind="stock", add_cleanup=None):
-    """Starts a proxy, and returns its port. The proxy ends with the test; or with the cleanups of add_cleanup, if that is
-    given."""
+    """Starts a proxy, and returns its port. The proxy ends with the test. If add_cleanup is given, the proxy ends with
+    the cleanups that add_cleanup registers."""
     folder = os.path.join(test.folder, f"{name}-{upstream_port}-{kind}")
     os.makedirs(folder)
     place = Place(folder, test.free_port(), upstream_port, kind)
@@ -216,7 +216,7 @@ def pool_folder(test, upstream_ports):
 
 
 def pool_servers_up(test, upstream_ports):
-    """Returns how many coordinators HAProxy sends requests to, from its administration socket."""
+    """Returns the number of coordinators that HAProxy sends requests to. Asks the administration socket of HAProxy."""
     with socket.socket(socket.AF_UNIX) as s, s.makefile("rw") as lines:
         s.connect(os.path.join(pool_folder(test, upstream_ports), "admin.sock"))
         lines.write("show stat\n")

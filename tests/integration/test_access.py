@@ -29,7 +29,7 @@ class AccessTest(FantailTest):
         return path
 
     def reload(self, program):
-        """Sends SIGHUP, and waits for the log line that says that the program has handled SIGHUP."""
+        """Sends SIGHUP, and waits until the program has logged that it handled SIGHUP."""
         before = self.reloads(program)
         program.send_signal(signal.SIGHUP)
         wait_until(lambda: self.reloads(program) > before, "the reload")
@@ -356,7 +356,7 @@ class Rotation(AccessTest):
 
 
 class Doors(AccessTest):
-    """A service without tokens may listen only on some addresses."""
+    """Without tokens and without --insecure, a service refuses to listen on addresses that other machines can reach."""
 
     def call(self, program, *arguments, **env):
         return subprocess.run([os.path.join(ft.BIN, program), "--port", "0", "--admin-port", "0", *arguments],
@@ -404,7 +404,7 @@ class Doors(AccessTest):
 
 
 class WriteSecret(AccessTest):
-    """--write-secret-file, for platforms that pass secrets only as environment variables."""
+    """The command write-secret, for platforms that pass secrets only as environment variables."""
 
     def write(self, program, *pairs, **env):
         return subprocess.run([os.path.join(ft.BIN, program), "write-secret", *pairs], capture_output=True, text=True,

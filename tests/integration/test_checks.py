@@ -35,7 +35,7 @@ class Tree(unittest.TestCase):
             file.write(text)
 
     def script(self, name, *arguments):
-        """(exit status, lines)"""
+        """Runs a script of scripts/. Returns (exit status, lines of its output)."""
         ended = subprocess.run([os.path.join(ROOT, "scripts", name), *arguments], cwd=self.root, capture_output=True,
                                text=True, timeout=60)
         self.assertEqual(ended.stderr, "")
@@ -69,12 +69,12 @@ class Layers(Tree):
     def test_includes_go_downwards(self):
         self.write("services/common/left/left.c", '#include <stdio.h>\n#include "common/upper/upper.h"\n')
         self.assertEqual(self.faults(), ["services/common/left/left.c:2: common/left may not include "
-                                         "common/upper/upper.h: common/upper is not below it"])
+                                         "common/upper/upper.h: common/upper is not below common/left"])
 
     def test_folders_on_one_line_do_not_include_each_other(self):
         self.write("services/common/right/x.c", '#include "common/left/left.h"\n')
         self.assertEqual(self.faults(), ["services/common/right/x.c:1: common/right may not include "
-                                         "common/left/left.h: common/left is not below it"])
+                                         "common/left/left.h: common/left is not below common/right"])
 
     def test_a_part_includes_only_the_parts_that_it_uses(self):
         self.write("services/coordinator/main.h", "")

@@ -31,7 +31,8 @@ def pages():
 
 
 def rows(page, heading):
-    """Returns the cells of each row of the tables below a heading, up to the next heading of the same level."""
+    """Returns the cells of each row of the tables below a heading, up to the next heading of the same or a higher
+    level."""
     level = heading.split()[0]
     [part] = re.findall(rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{len(level)}}} |\Z)", read("docs", page), re.M | re.S)
     return [[cell.strip() for cell in line.strip()[1:-1].split("|")] for line in part.splitlines() if line.startswith("| `")]

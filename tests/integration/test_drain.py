@@ -171,7 +171,8 @@ class Kept(Drain):
             program = self.program_of(kind, fleet)
             idle = self.kept_connection(program)
             self.assertEqual(program.stop(), 0, kind)
-            # Reads the answer to a request that was sent at the moment when the service ends.
+            # When a service ends, it sends 503 on each idle connection. A client that sends a request at that moment
+            # gets the 503 as its answer.
             answer = self.read_to_end(idle.sock)
             self.assertTrue(answer.startswith(b"HTTP/1.1 503 "), answer)
             self.assertIn(b"\r\nConnection: close\r\n", answer)

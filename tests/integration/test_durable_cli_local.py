@@ -1,5 +1,5 @@
-"""Durable jobs of a `fantail local`: they survive its services, their items can come from standard input, and
-they are kept in a folder."""
+"""Durable jobs of a `fantail local`: they continue after its services have ended, their items can come from standard
+input, and they are kept in a folder."""
 import json
 import os
 import re

@@ -116,7 +116,7 @@ class Reading(SharedFleetTest):
         self.client = Client(self, self.shared.coordinator)
 
     def a_job(self):
-        """A job whose items 3 and 5 fail."""
+        """Runs a job whose items 3 and 5 fail. Returns its id."""
         job = self.client.submit({"task": "square", "items": [0, 1, 2, "x", 4, "y"], "chunk_size": 2})
         self.assertEqual(self.client.end(job)["status"], "partial")
         return job
@@ -391,7 +391,7 @@ class Following(DurableTest):
         self.assertEqual(client.results(job).end["status"], "timed_out")
 
     def test_a_job_is_removed_some_time_after_its_end(self):
-        """Old jobs are removed at the start, and once a minute."""
+        """A coordinator removes old jobs when it starts, and then once a minute."""
         worker = self.worker()
         client = self.start_store([worker])
         job = client.submit({"task": "square", "items": [1]})
@@ -444,7 +444,7 @@ class Following(DurableTest):
         follower.close()
 
     def test_a_redrive_runs_only_what_failed_and_the_reader_follows_it(self):
-        """Each run of an item is noted in a file. Items fail until the file `good` exists."""
+        """Each run of an item is noted in a file. Odd items fail until the file `good` exists."""
         script = (f"read i; echo $i >> {self.folder}/runs; if [ $((i % 2)) = 1 ] && [ ! -e {self.folder}/good ]; "
                   "then exit 1; fi; echo $i")
         task = {"mode": "exec", "command": ["sh", "-c", script]}

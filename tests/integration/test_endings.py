@@ -1,4 +1,4 @@
-"""Jobs of very many items that end early: their cost is bounded even for the largest number of items."""
+"""Jobs that have very many items and end early: their cost is bounded even for the largest number of items."""
 import json
 import signal
 
@@ -29,8 +29,8 @@ class Endings(FantailTest):
                           {"Content-Type": "application/json", "Accept": accept})
 
     def assert_told_in_runs(self, errors, name):
-        """Checks that the errors of this name are in fewer than 200 entries. The entries must cover all items up to the
-        last without a gap."""
+        """Checks that the errors of this name are in fewer than 200 entries, and that these entries cover all items
+        from the first of these errors to the last item."""
         told = [error for error in errors if error["error"]["name"] == name]
         self.assertLess(len(told), 200)
         for one, following in zip(told, told[1:] + [{"index": ITEMS}]):

@@ -42,7 +42,7 @@ class Ports(FantailTest):
         self.addCleanup(listener.close)
         self.assertEqual(self.error_of(lambda: self.only(port).bind(("127.0.0.1", 0))), errno.EADDRINUSE)
         self.assertEqual(self.error_of(lambda: self.only(port).connect(listener.getsockname())), errno.EADDRNOTAVAIL)
-        # The same port is available when it is no longer held.
+        # The same port is available at another address, because it is held only at 127.0.0.1.
         self.assertIsNone(self.error_of(lambda: self.only(port).bind(("127.77.77.77", 0))))
 
     def test_the_ports_of_a_killed_worker_are_its_own_until_it_comes_back(self):
@@ -56,7 +56,7 @@ class Ports(FantailTest):
             self.assertEqual(ft.request(worker.port, "GET", "/livez").status, 200)
 
     def test_a_worker_is_started_again_only_when_nothing_listens_on_its_port_any_more(self):
-        """This process plays a task process that was just started and still has the sockets of its killed worker."""
+        """This process acts as a task process that was just started and still has the sockets of its killed worker."""
         port = self.free_port()
         listener = socket.socket()
         self.addCleanup(listener.close)

@@ -138,7 +138,7 @@ class WaitingItems(FantailTest):
 
 
 class ManyWaiting(FantailTest):
-    JOBS = 1200  # enough waiting connections that the server resumes them in groups
+    JOBS = 1200  # so many waiting connections that the server resumes them in groups
 
     def test_all_are_answered_when_their_items_end(self):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

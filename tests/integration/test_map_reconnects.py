@@ -78,8 +78,9 @@ class Reconnects(CliTest):
     """Real services. Item STOP of the task waits for a gate, so that its job is running when the coordinator is lost."""
 
     STOP = 3000
-    # If items must not run twice, a job gets work for 0.25 s. Without a pause, a fast machine could send the whole
-    # input in one job. Then it would be unknown for all items after STOP whether they ran.
+    # If items must not run twice, `fantail map` puts work for about 0.25 s into each job. Without a pause in each item,
+    # a fast machine could send the whole input in one job. Then the command could not know whether the items after STOP
+    # ran.
     PAUSE = 0.001
 
     def setUp(self):
@@ -198,7 +199,7 @@ class Reconnects(CliTest):
         failed = self.failed()
         self.assertIn(self.STOP, failed)
         self.assertEqual({error["error"]["name"] for error in failed.values()}, {"coordinator_lost"})
-        self.assertLess(len(failed), 600)  # the chunks of two jobs that the worker had
+        self.assertLess(len(failed), 600)  # at most the items in the chunks that the worker had
         self.assertEqual(ended.lines, ["null" if n in failed else str(n * n) for n in range(6000)])
         self.assertEqual(set(self.runs().values()), {1})
 

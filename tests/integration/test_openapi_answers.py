@@ -95,8 +95,8 @@ class Problems(FantailTest):
                 self.raw(port, method, path, 401, token=False)
 
     def see_drain(self):
-        """When a service drains, it sends 503 on idle connections, as the answer to a request that is sent at that
-        moment."""
+        """When a service ends, it sends 503 on each idle connection. A client that sends a request at that moment gets
+        the 503 as its answer."""
         coordinator = self.new_coordinator([self.plain])
         kept = {}
         for (method, path), operation in self.operations.items():
@@ -256,8 +256,7 @@ class Values(FantailTest):
             self.assertEqual(len(listed["jobs"]), 1)
 
     def see_reasons(self):
-        """Four jobs: without a worker, with a task that is gone, with a refused token, and with a task that is
-        loading."""
+        """Three jobs: one without a worker, one with a refused token, and one with a task that is loading."""
         absent = self.coordinator("register://", "--worker-wait-s", "1", "--expected-tasks", "square")
         with self.stream_of(absent.port, {"task": "square", "items": [1]}) as stream:
             self.take("no workers", self.all_of(stream))

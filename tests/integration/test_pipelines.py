@@ -16,7 +16,7 @@ ONCE = {"json": {"mode": "python", "command": ["once:run"], "idempotent": False}
 
 
 def with_examples(keeper, **more):
-    """The example tasks and the tasks of a test."""
+    """Returns the folders of a test's own tasks and of the example tasks, as the text of --tasks."""
     return ":".join([keeper.tasks(**more), ft.EXAMPLE_TASKS])
 
 

@@ -12,14 +12,14 @@ import fantail_testing as ft
 from fantail_testing import FantailTest, wait_until
 
 CAT = {"command": ["cat"], "envelope": False}
-# A new worker may bring a new task. Within this time after the worker is ready, the first job of the task must have
-# succeeded. The limit is what the coordinator promises; an idle machine needs only some milliseconds.
+# A new worker may bring a new task. The first job of the task must succeed within this time after the worker is ready.
+# The limit is what the coordinator promises; an idle machine needs only some milliseconds.
 FIRST_JOB_S = 6
 
 
 class Pools(FantailTest):
     def task_folder(self, name, **tasks):
-        """A tasks folder of its own."""
+        """Makes a separate tasks folder. Returns its path."""
         folder = os.path.join(self.folder, name)
         for task, description in tasks.items():
             os.makedirs(os.path.join(folder, task), exist_ok=True)

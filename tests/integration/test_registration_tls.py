@@ -59,7 +59,7 @@ class Registration(FantailTest):
         return ft.metric_sum(ft.metrics(coordinator), "fantail_workers_registered")
 
     def post(self, coordinator, path, body, headers=None, certificate=None):
-        """Registers with curl over https. Returns (status, object)."""
+        """Posts the body as JSON with curl over https. Returns (status, object of the answer)."""
         own = ["--cert", certs[certificate][0], "--key", certs[certificate][1]] if certificate else []
         lines = [part for name, value in (headers or {}).items() for part in ("-H", f"{name}: {value}")]
         done = subprocess.run(["curl", "-sS", "-w", "\n%{http_code}", "--cacert", good.ca, *own, *lines,
@@ -85,7 +85,8 @@ class Registration(FantailTest):
         self.assertEqual(self.registered(coordinator), 0)
 
     def test_a_worker_registers_over_https_and_gets_work_over_https(self):
-        """The coordinator calls the worker's address, and expects the name of register+https:// in its certificate."""
+        """The coordinator connects to the worker's address. It expects the name of register+https:// in the certificate
+        of the worker."""
         for scheme in ("https", "dns+https", "balancer+https"):
             coordinator = self.https_coordinator()
             worker = self.registering(coordinator, scheme=scheme)

@@ -1,5 +1,5 @@
-"""Processes that need time before they can take items. Loading does not count as running: it has its own time limit,
-and no item is charged for it."""
+"""Processes that need time before they can take items. Loading has its own time limit, and does not count as time of an
+item."""
 import json
 import os
 

@@ -215,7 +215,7 @@ class Slow(BadDaysTest):
 @unittest.skipUnless(shutil.which("openssl"), "openssl is missing")
 class Tls(BadDaysTest):
     def install(self, authority, hosts):
-        """Installs a certificate of this authority, which the server uses from its next connection on."""
+        """Installs a certificate of this authority. The server uses it for new connections after the next reload."""
         cert, key = authority.issue("server", hosts)
         for source, name in ((cert, "server.crt"), (key, "server.key")):
             path = os.path.join(self.server.data, name)

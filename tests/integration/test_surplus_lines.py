@@ -1,13 +1,13 @@
-"""Stream programs that print too many lines, or omit an answer. No item may get the value of another item, least of all
-that of another client's item."""
+"""Stream programs that print too many lines, or omit an answer. No item may get the value of another item, neither of
+the same job nor of another client's job."""
 import threading
 
 import fantail_testing as ft
 from fantail_testing import FantailTest, in_time, with_more_time
 
 # Answers {"value": item} and flushes each line. The item also determines what else the program prints. With "before",
-# the program prints the surplus line while it still computes the true answer. So the number of lines is right before
-# all answers have come.
+# the program prints a surplus line, and after that the true answer. If this is the last item, the number of lines is
+# right even before the true answer comes.
 PROGRAM = """
 import json, sys, time
 mode = sys.argv[1]
@@ -45,7 +45,7 @@ for line in sys.stdin:
         answer(number, "surplus")
 """
 
-# For a random item, prints a surplus line.
+# Prints a surplus line before the answers of about 2 % of the items, chosen at random.
 RANDOM = """
 import json, random, sys
 for line in sys.stdin:

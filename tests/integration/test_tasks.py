@@ -1,5 +1,5 @@
-"""Tasks that misbehave: each such item gets a named error, nothing hangs, no process remains, and other items are not
-affected."""
+"""Tasks that misbehave: each item that fails gets a named error, nothing hangs, no process remains, and other items are
+not affected."""
 import json
 import os
 import signal
@@ -219,7 +219,8 @@ class Misbehaving(SharedFleetTest):
             ft.in_time([i for i, e in errors.items() if e["name"] == "timed_out"] == [10], "the other items")
             self.assertEqual(document["results"], [None if n == 10 else n + 1 for n in range(1000)])
             self.assertEqual((errors[10]["name"], errors[10]["attempts"]), ("timed_out", 1))
-            # Only one attempt is allowed, because each attempt costs the other items one time limit.
+            # The item must have only one attempt, because in each attempt other items wait until its time limit has
+            # passed.
             self.assertEqual(self.shared.metric(worker, "fantail_process_restarts_total", reason="timed_out"), killed + 1)
         with_more_time(attempt)
 

@@ -28,7 +28,7 @@ def slow_lines(count, seconds):
 
 class Timeouts(FantailTest):
     def ports(self, *arguments):
-        """The public port and the admin port of each service."""
+        """Starts a fleet with these options. Returns the public port and the admin port of each service."""
         fleet = self.fleet(worker_arguments=arguments, coordinator_arguments=arguments)
         return [port for program in (fleet.coordinator, *fleet.workers) for port in (program.port, program.admin_port)]
 

@@ -80,7 +80,7 @@ def read_all(s):
 
 
 def metric(program, series):
-    """The sum of all series that have at least these labels: 'name{label="value"}'."""
+    """Returns the sum of all series that have at least these labels: 'name{label="value"}'."""
     name, *labels = re.split(r"[{},]", series)
     text = ft.request(program.admin_port, "GET", "/metrics").body.decode()
     return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
@@ -296,8 +296,8 @@ class ClientCertificates(Tls):
 
 class Workers(Tls):
     def assert_unreachable(self, fleet, fault):
-        """Checks that a job fails in time, and that the waiting client, the errors of the items and the log have the
-        reason."""
+        """Checks that a job fails in time. The waiting client must be told the reason, and the errors of the items and
+        the log must have it."""
         with fleet.stream({"task": "square", "items": [1, 2]}) as stream:
             lines = stream.rest()
         # The first line has no detail if the coordinator has not tried an address before.
@@ -356,7 +356,8 @@ class Workers(Tls):
         worker = self.worker()
         fleet = ft.Fleet(self, self.coordinator(f"https://localhost:{worker.port}", "--worker-ca", good.ca,
                                                 "--worker-wait-s", 2), [worker])
-        # A reset may cut off the answer, so the received part must suffice to recognise plain HTTP.
+        # A reset may cut off the worker's answer. If the coordinator then cannot recognise plain HTTP, the fault is
+        # handshake_failed.
         self.assert_unreachable(fleet, "TLS (not_tls|handshake_failed)")
 
     def test_http_to_a_worker_that_speaks_tls(self):

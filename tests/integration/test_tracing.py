@@ -17,7 +17,7 @@ SERVER, CLIENT, INTERNAL = 2, 3, 1
 
 def attribute_value(value):
     if "intValue" in value:
-        assert isinstance(value["intValue"], str), value  # int64 is a string in JSON
+        assert isinstance(value["intValue"], str), value  # OTLP writes an int64 as a string in JSON
         return int(value["intValue"])
     return value.get("stringValue", value.get("boolValue"))
 
@@ -128,8 +128,8 @@ class TracingTest(FantailTest):
         return Fleet(self, coordinator, started)
 
     def spans(self, collector, fleet, job_spans=1):
-        """Returns all spans. First waits until the spans of the jobs have come, and stops both services so that they
-        send the rest."""
+        """Returns all spans. First waits until the spans of the jobs have come, and stops all services, so that they
+        send their remaining spans."""
         wait_until(lambda: len(collector.found(service="fantail-coordinator", kind=SERVER)) >= job_spans,
                    "the job's span")
         for program in (fleet.coordinator, *fleet.workers):
@@ -477,8 +477,8 @@ for line in sys.stdin:
 
 
 class Tasks(TracingTest):
-    """A task gets the id of the worker's span for the chunk that it runs. In these tests that span is always
-    recorded."""
+    """A task gets the id of the worker's span for its chunk. If the worker exports no spans, the task gets the context
+    of the caller."""
 
     def tasks_folder(self):
         return self.tasks(

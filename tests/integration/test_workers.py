@@ -75,8 +75,8 @@ class Dying(FantailTest):
         programs = [fleet.coordinator.pid, fleet.workers[0].pid]
 
         def rests():
-            """Measures processor time and not elapsed time, because the rest of the job may take longer on a busy
-            machine."""
+            """Measures processor time and not elapsed time, because on a busy machine the services may need longer
+            until they are idle."""
             before = ft.cpu_seconds(programs)
             time.sleep(2)
             return ft.cpu_seconds(programs) - before < 0.3

@@ -127,5 +127,5 @@ class Ready(threading.Thread):
         while not self.over.wait(0.3):
             for pod in json.loads(self.plane.ask(self.pods))["items"]:
                 if pod["status"]["phase"] == "Pending":
-                    with contextlib.suppress(urllib.error.HTTPError):  # it was deleted
+                    with contextlib.suppress(urllib.error.HTTPError):  # the pod was deleted
                         self.plane.ask(f"{self.pods}/{pod['metadata']['name']}/status", ready)

@@ -4,7 +4,8 @@
     @unittest.skipUnless(KUSTOMIZE, why)
 
 Each function returns (the command or True, None), or (None, the reason why the tool is missing). Without a network or
-without the package manager that has the tool, its tests are skipped with that reason. Nothing is installed on the machine.
+without the package manager that has the tool, the tests that need it are skipped with that reason. Nothing is installed
+on the machine.
 """
 import contextlib
 import fcntl
@@ -89,7 +90,7 @@ def promtool():
     with one_at_a_time(), tempfile.TemporaryDirectory(dir=TOOLS) as folder:
         if os.path.exists(own):
             return own, None
-        # By default, apt that runs as root switches to its own user, which cannot write to this folder.
+        # If apt runs as root, it switches to its own user by default. That user cannot write to this folder.
         why = fetch(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "prometheus"], 60, cwd=folder)
         # In later releases of Debian, promtool is a separate package.
         fetch(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "promtool"], 60, cwd=folder)

@@ -107,7 +107,7 @@ class OnACluster(unittest.TestCase):
 
         self.run_steps(first.replace("REGISTRY=registry.example", "REGISTRY=registry.test") + "\n" + rest)
         self.assertEqual(self.names("scaledobjects"), {"scaledobject.keda.sh/fantail-worker"})
-        self.assertEqual(self.names("hpa"), set(), "two autoscalers would pull the workers back and forth")
+        self.assertEqual(self.names("hpa"), set(), "two autoscalers would work against each other")
         self.assertLessEqual({"secret/fantail-tokens", "secret/fantail-worker-tls", "secret/fantail-coordinator-tls"},
                              self.names("secrets"))
         images = self.kubectl("-n", "fantail", "get", "deployments", "-o", "jsonpath={..image}").stdout.split()

@@ -89,7 +89,7 @@ class Life(TemplateTest):
     def test_a_service_of_one_task_can_be_replaced_without_a_gap(self):
         for name in ("CoordinatorService", "WorkerService"):
             rule = self.properties(name)["DeploymentConfiguration"]
-            at_least, at_most = -(-rule["MinimumHealthyPercent"] // 100), rule["MaximumPercent"] // 100  # rounded like ECS does
+            at_least, at_most = -(-rule["MinimumHealthyPercent"] // 100), rule["MaximumPercent"] // 100  # rounded as ECS does
             self.assertGreaterEqual(at_least, 1, name)
             self.assertGreater(at_most, at_least, name)
             self.assertEqual(rule["DeploymentCircuitBreaker"], {"Enable": True, "Rollback": True}, name)
@@ -140,7 +140,8 @@ class WalkThrough(TemplateTest):
 @unittest.skipUnless(YAML, NO_YAML)
 class Access(TemplateTest):
     def before(self, name):
-        """Returns the container that runs before the service in the task definition of the service."""
+        """Returns the second container of the service's task definition. It runs before the service's own container
+        starts."""
         [task] = [r["Properties"] for r in self.resources.values() if r["Type"] == "AWS::ECS::TaskDefinition"
                   and r["Properties"]["ContainerDefinitions"][0]["Name"] == name]
         [_, first] = task["ContainerDefinitions"]
@@ -201,7 +202,7 @@ class Scaling(TemplateTest):
         return {n: v for n, v in env.items() if n.startswith("FANTAIL_EMF")}
 
     def line(self):
-        """Returns the first metrics line of a coordinator with that environment."""
+        """Returns the first metrics line of a coordinator that has emf_environment()."""
         program = f"{BIN}/fantail-coordinator"
         if not os.access(program, os.X_OK):
             self.skipTest(f"no programs in {BIN}")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Renders every overlay with every set of components and checks what comes out.
+"""Renders every overlay with every set of components, and checks the results.
 
 The schemas come from the package kubernetes-validate. If a tool is missing, its tests are skipped with the reason.
 """
@@ -128,7 +128,8 @@ class Kubernetes(unittest.TestCase):
 
     def test_workers_find_coordinators_through_a_name_that_a_cache_cannot_make_old(self):
         """Workers use the name of a Service with one address, and the name of a Service with the addresses of all pods.
-        So every worker registers."""
+        The one address never changes, so a worker finds coordinators even while a cache has an old answer for the other
+        name."""
         for objects, worker in self.each("Deployment"):
             if worker["metadata"]["labels"]["app.kubernetes.io/component"] != "worker":
                 continue

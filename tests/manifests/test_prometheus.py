@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Metrics, alert rules and the dashboard, checked by promtool."""
+"""Metrics, alert rules and the dashboard. promtool checks the metrics and the rules. The dashboard and the rules must use
+only metrics that exist."""
 import contextlib
 import json
 import os
