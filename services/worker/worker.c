@@ -365,8 +365,8 @@ void worker_stop(void *data)
     w->ecs_agent = NULL;
     registrar_stop(w->registrar);
     w->registrar = NULL;
-    /* Waits until the task processes have ended, because the reaper cannot find the processes that they left running
-     * before that. All task processes were sent SIGKILL, but on a busy machine the kernel needs a while to end them. */
+    /* Waits until the task processes have ended. Only then does the reaper find the processes that they left running.
+     * All task processes were sent SIGKILL, but on a busy machine the kernel needs a while to end them. */
     for (int i = 0; i < 5000 && reaper_poll(&w->reaper); i++) usleep(1000);
     reaper_close(&w->reaper);
     requests_close(&w->requests);

@@ -27,8 +27,8 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_US UINT64_C(1000)
 
-/* For a bug in our own code: prints its place and the message, and aborts. Do not use BUG() for anything that a user or
- * a peer can cause. */
+/* Call it at a bug in our own code. Prints the file, the line and the message, and aborts. Do not use BUG() for
+ * anything that a user or a peer can cause. */
 #define BUG(...) fantail_bug(__FILE__, __LINE__, __VA_ARGS__)
 _Noreturn void fantail_bug(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

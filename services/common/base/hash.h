@@ -31,7 +31,7 @@ struct hash_link {
 /* A zeroed table is empty. */
 struct hash_table {
     struct hash_link **buckets;
-    size_t n, size; /* links; buckets, a power of two */
+    size_t n, size; /* number of links; number of buckets, a power of two */
     uint64_t steps; /* number of links compared since the start, for tests */
 };
 

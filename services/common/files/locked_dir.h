@@ -3,8 +3,8 @@
  * runs. The kernel releases the lock when the owner ends, even if it was killed. So a directory without a lock belongs
  * to no running process, and the next program that calls locked_dirs_sweep() removes it.
  *
- * The owner first makes the directory and then locks it. If another program sweeps the directory away in between, the
- * owner makes another one.
+ * The owner first makes the directory and then locks it. If another program's locked_dirs_sweep() removes the directory
+ * in between, the owner makes another directory.
  */
 #ifndef FANTAIL_COMMON_FILES_LOCKED_DIR_H
 #define FANTAIL_COMMON_FILES_LOCKED_DIR_H

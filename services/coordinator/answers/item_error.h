@@ -9,9 +9,10 @@
 #include "common/base/buf.h"
 #include "protocol/protocol.h"
 
-/* Appends {"error":{...}} as a line. The error object has all members of `line` (an ANSWER_ERROR) unchanged, including
- * unknown members, and then the missing members. `attempts` counts all attempts at the item. `worker` is the name of
- * the worker that answered; NULL: unknown. */
+/* Appends {"error":{...}} as a line. `line` is an ANSWER_ERROR. Its members are copied unchanged, including unknown
+ * members, and the missing members are added. There are three exceptions. `attempts` (all attempts at the item) and
+ * `worker` (the name of the worker that answered; NULL: unknown) replace the members with these names. A `name` that is
+ * not a non-empty string counts as missing. */
 void item_error_write(struct buf *out, const struct answer_line *line, unsigned attempts, const char *worker);
 
 /* Appends the error line of an item that ended without an answer of a worker. `cause` is a sentence or a phrase. `sent`

@@ -6,7 +6,7 @@ static uint32_t next_priority(struct segments *t)
     return t->random ^ t->random >> 15;
 }
 
-/* Splits a tree into two: the segments whose `first` is below `index`, and the segments whose `first` is not. */
+/* Splits a tree into two: the segments whose `first` is below `index`, and all other segments. */
 static void split(struct segment *at, uint64_t index, struct segment **below, struct segment **above)
 {
     while (at) {

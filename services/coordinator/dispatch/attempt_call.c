@@ -325,7 +325,7 @@ static void make_headers(struct request_headers *h, const struct attempt_call *c
     h->lines[h->n] = NULL;
 }
 
-/* Returns the probable length of the answer. Before a first chunk of the job is answered, this is the length of the
+/* Returns the probable length of the answer. Before the first chunk of the job is answered, this is the length of the
  * items. */
 static uint64_t likely_answer_bytes(const struct attempt_call *call)
 {

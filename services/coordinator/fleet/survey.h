@@ -30,7 +30,7 @@ struct survey {
 
     /* Private. */
     unsigned workers, asking;
-    uint64_t round; /* counts the requests */
+    uint64_t round; /* not used */
     struct heap due;
     struct survey_worker *first;
     struct survey_question *questions;

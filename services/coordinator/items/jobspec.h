@@ -23,7 +23,7 @@ enum job_errors { ERRORS_EACH, ERRORS_RUNS, ERRORS_COUNT };
 enum retry_jitter { JITTER_NONE, JITTER_FULL, JITTER_COUNT };
 
 #define JOB_LABELS_MAX  16 /* labels of one job */
-#define JOB_LABEL_BYTES 64 /* of one label */
+#define JOB_LABEL_BYTES 64 /* maximum size of one label */
 #define JOB_URL_BYTES   2048
 
 /* Returns whether the text can be a label of a job: 1 to JOB_LABEL_BYTES bytes without control characters and commas. A

@@ -42,7 +42,7 @@ struct job {
     struct jobspec spec;
 
     struct submission submission;
-    struct survey_question *question; /* set while the state is ASKING */
+    struct survey_question *question; /* the open question to the workers about the tasks; NULL: none */
     struct phase phase;
     struct answer_buffer answers;
     bool folds_more; /* the job is on jobs->folds, because more answers have arrived for the reduction */

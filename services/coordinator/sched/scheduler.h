@@ -155,7 +155,7 @@ enum sched_end {
     SCHED_END_DRAINING,      /* end line "draining": the items are handed back, free */
     SCHED_END_DEADLINE,      /* end line "deadline": the items are handed back, free */
     SCHED_END_NOT_CONNECTED, /* certainly not delivered: free */
-    SCHED_END_BUSY,          /* 429: free; pass retry_after_ms */
+    SCHED_END_BUSY,          /* 429, or 409 (the worker still runs an earlier attempt): free; pass retry_after_ms */
     SCHED_END_UNAVAILABLE,   /* 503: free; pass retry_after_ms */
     SCHED_END_REFUSED,       /* 401 or 403: the endpoint rejects our token; free */
     SCHED_END_OLD_TOKEN,     /* 401 or 403, but we have another token by now: free */
@@ -165,7 +165,7 @@ enum sched_end {
     SCHED_END_NO_MEMORY,  /* 507: the worker has no memory for the items; no item ran */
     SCHED_END_BAD_STATUS, /* any other status */
     SCHED_END_PROTOCOL,   /* the answer has a malformed line, too many or too few lines, or names another attempt */
-    SCHED_END_TASK_UNKNOWN, /* 404 */
+    SCHED_END_TASK_UNKNOWN, /* 404 or 422: the worker does not have the task, or cannot run it */
     SCHED_END_COUNT
 };
 const char *sched_end_name(enum sched_end how);
@@ -325,7 +325,7 @@ void *sched_job_owner(const struct sched_job *job);
 struct sched_counts sched_job_counts(const struct sched_job *job);
 /* Returns how many items of the job are in flight. */
 uint64_t sched_job_in_flight(const struct sched_job *job);
-/* Returns the expected time until all items that are in flight or not cut yet are done. 0: not known yet. */
+/* Returns the expected time until all items that are not settled yet are done. 0: not known yet. */
 uint64_t sched_job_eta_ns(const struct sched_job *job);
 
 /* Endpoints. */

@@ -267,8 +267,8 @@ void task_free(struct sched_task *t);
 bool task_is_nowhere(const struct sched_task *t);
 
 /* sched_endpoint.c */
-/* Returns the length of the next pause, and increments *pauses. Each pause is twice as long as the pause before, with
- * jitter. */
+/* Returns the length of the next pause, and increments *pauses. Each pause is twice as long as the pause before, up to
+ * PAUSE_MAX_NS, with jitter. */
 uint64_t pause_length(struct scheduler *s, unsigned *pauses);
 /* Returns whether the endpoint is in state OPEN or PROBATION. */
 bool endpoint_takes_attempts(const struct sched_endpoint *e);

@@ -1,6 +1,6 @@
 /*
  * Reaps every child of the worker, including children that it adopted from a process that died. descendants.h kills
- * adopted children. Single-threaded; one for each program.
+ * adopted children. Single-threaded; a program has only one.
  */
 #ifndef FANTAIL_WORKER_SYSTEM_REAPER_H
 #define FANTAIL_WORKER_SYSTEM_REAPER_H

@@ -15,7 +15,8 @@ void scratch_make(struct locked_dir *d);
 /* Makes a directory for a process in `base`. The name of the directory is the token of the process. Returns its path;
  * NULL if it cannot be made, or if `base` is NULL. */
 MUST_CHECK char *scratch_make_inner(const char *base, uint64_t token);
-/* Removes the directory; if it is not empty, on another thread. Takes ownership of the path, which may be NULL. */
+/* Removes the directory. If the directory is not empty, another thread removes it. Takes ownership of the path, which
+ * may be NULL. */
 void scratch_remove_inner(uv_loop_t *loop, char *path);
 
 #endif
