@@ -135,7 +135,7 @@ int main(int argc, char **argv)
     if (fault) return fault;
     if (!trace_export_configure(&tracing, err, sizeof err)) return option_complain(&spec, NULL, "%s", err);
 
-    service_prepare(&config.service, "coordinator"); /* the store is opened before the service starts */
+    service_prepare(&config.service, "coordinator"); /* before service_start(), because opening the store may log */
     spare_memory_start();
     uv_loop_t loop;
     uv_loop_init(&loop);

@@ -3,9 +3,9 @@
  * sends and reads the requests of https. Our own code sends and reads the requests of plain http, on connections that
  * it keeps.
  *
- * The client never repeats a request, except a GET or HEAD. When a kept connection dies before the first byte of the
- * answer, the call ends with HTTP_CALL_LOST, and the caller decides whether to repeat it. Requests are never queued
- * inside curl.
+ * If a kept connection dies before the first byte of the answer, the client repeats a GET or HEAD without a body. It
+ * repeats no other request: the call ends with HTTP_CALL_LOST, and the caller decides whether to repeat the request.
+ * Requests are never queued inside curl.
  *
  * Single-threaded. Callbacks run from the loop, never inside http_call_start(). on_end is called exactly once, unless
  * the call was cancelled. After on_end or a cancel the pointer to the call is invalid.
@@ -24,7 +24,7 @@ struct http_call;
 enum http_call_outcome {
     HTTP_CALL_OK,            /* a whole answer, whatever its status */
     HTTP_CALL_NOT_CONNECTED, /* there is no connection: the request was certainly not delivered */
-    HTTP_CALL_LOST,          /* the connection died after the request, or a part of it, was sent */
+    HTTP_CALL_LOST,          /* after bytes of the request were sent, the connection died or the answer broke HTTP */
     HTTP_CALL_TIMED_OUT,     /* no connection was made in time, or nothing was received for too long */
     HTTP_CALL_REFUSED_BY_US, /* on_body returned false */
 };
@@ -35,7 +35,8 @@ struct http_call_result {
     bool sent_body;     /* at least one byte of the request was sent */
     bool closes;        /* the answer has Connection: close */
     const char *reason; /* one sentence that says how the call ended; borrowed until on_end returns */
-    /* NULL, or why there is no TLS connection; the outcome is then HTTP_CALL_NOT_CONNECTED.
+    /* The fault that prevented a TLS connection; NULL: there is none. With a fault, the outcome is
+     * HTTP_CALL_NOT_CONNECTED. The faults:
      *     of the peer's certificate: wrong_name, expired, not_yet_valid, unknown_authority, revoked, wrong_purpose,
      *                                not_trusted
      *     of ours:                   client_certificate_refused (also when there is none and the peer demands one),

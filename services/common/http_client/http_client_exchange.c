@@ -7,7 +7,8 @@
 
 #include "common/http_client/http_client_internal.h"
 
-#define UPLOAD_BYTES (1024 * 1024) /* a large body is sent in pieces of this size, one in each turn of the loop */
+/* A large body is sent in pieces of this size, at most two in a turn of the loop. */
+#define UPLOAD_BYTES (1024 * 1024)
 
 /* Ends. */
 

@@ -131,7 +131,7 @@ struct http_wire {
     int fd;
     int watched; /* the events that libuv watches */
     char *address;
-    uint64_t hash; /* of the address */
+    uint64_t hash; /* hash of the address */
     uint64_t made_ms, kept_ms;
 };
 

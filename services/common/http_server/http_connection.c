@@ -132,7 +132,7 @@ bool http_connection_free_memory(struct http_connection *c)
     return true;
 }
 
-/* Ends both directions. libmicrohttpd notices this and closes the connection. */
+/* Shuts down both directions. libmicrohttpd notices this and closes the connection. */
 void http_connection_cut(struct http_connection *c)
 {
     connection_move(c, HTTP_CONNECTION_CUT);

@@ -45,8 +45,8 @@ static void count_extension_byte(struct http_framing *f)
         http_framing_fail(f, 400, "the extensions of the chunks are too long");
 }
 
-/* The last byte determines which bytes may follow. For example, after a quoted string only a new extension or the end
- * of the line may follow. */
+/* The previous byte determines which bytes may follow. For example, after a quoted string only a new extension or the
+ * end of the line may follow. */
 void http_framing_extension(struct http_framing *f, unsigned char c)
 {
     char last = f->word_len ? f->word[0] : ';';

@@ -61,8 +61,8 @@ static int listen_on_port(const struct http_server_options *o, const char *host,
     return fd;
 }
 
-/* Returns whether the file is the socket of a killed process. Such a file stays, and the kernel refuses connections to
- * it. Only such a file may be replaced. */
+/* Returns whether the file is the socket of a killed process. Such a file stays behind, and the kernel refuses
+ * connections to it. Only such a file may be replaced. */
 static bool is_abandoned(const struct sockaddr_un *address, socklen_t len)
 {
     struct stat file;

@@ -57,7 +57,7 @@ void http_answer_problem(struct http_exchange *x, int status, const char *member
 
 struct query_check {
     const char *const *known;    /* ends with NULL */
-    const char *unknown, *twice; /* the first ones; NULL: none */
+    const char *unknown, *twice; /* the first unknown parameter, and the first that was given twice; NULL: none */
     uint64_t seen;               /* bit i: known[i] was given */
 };
 

@@ -226,7 +226,7 @@ struct http_server {
     bool unfinished;       /* the last turn left some work undone */
     struct http_exchange *parked;
     struct http_exchange *woken;
-    unsigned waiting;        /* exchanges that wait or are woken */
+    unsigned waiting;        /* number of exchanges in HTTP_FLOW_WAITS or HTTP_FLOW_WOKEN */
     uint64_t resume_from_ns; /* woken exchanges are resumed from this time on */
     struct http_connection *connections;
     unsigned connection_count;
@@ -234,7 +234,7 @@ struct http_server {
     size_t by_fd_size;
     struct http_connection *current; /* the connection that the library last read from or called us for; NULL: it
                                         is gone */
-    uint64_t busy_turns;             /* turns since the daemon last finished its work */
+    uint64_t busy_turns;             /* number of turns since the daemon last finished its work */
     uint64_t progress_check_ms;      /* when http_progress.c last checked the connections */
     struct http_linger *lingering;   /* closed connections whose sockets are kept open */
     unsigned lingering_count;
@@ -293,8 +293,8 @@ void http_progress_start(void);
 void http_progress_after_turn(struct http_server *s, bool more);
 
 /* http_peer.c */
-/* Ends the exchange of a suspended connection if its peer has closed; to find out, it may first probe the peer. If a
- * connection has no more requests, makes the library read its end. */
+/* Ends the exchange of a suspended connection if the peer has closed. To find this out, it may first probe the peer.
+ * After a FIN between two requests, makes the library read the end of the connection. */
 void http_peer_check(struct http_connection *c);
 void http_peer_on_event(uv_poll_t *poll, int status, int events);
 

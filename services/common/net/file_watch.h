@@ -34,7 +34,7 @@ struct file_watch {
 
 /* At most FILE_WATCH_MAX paths. */
 void file_watch_init(struct file_watch *w, const char *const *paths, size_t count);
-/* The owner calls it right before reading the files, so that a change during the reading is detected too. */
+/* Call it right before reading the files, so that a change during the reading is detected too. */
 void file_watch_reading(struct file_watch *w);
 /* Returns whether the files have changed since the last file_watch_reading(). Other changes may still follow. */
 bool file_watch_differs(const struct file_watch *w);

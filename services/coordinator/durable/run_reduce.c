@@ -8,14 +8,14 @@
 
 /* At most this many runs reduce at the same time, because each holds a few blocks in memory. */
 enum { REDUCING_MAX = 8 };
-/* Bytes of values that are folded in one step, so that other requests are not delayed. */
+/* One step folds about this many bytes of values, so that other requests are not delayed. */
 enum { STEP_BYTES = 1024 * 1024 };
 /* The fold keeps at most this many spans in memory. Each takes 40 bytes. */
 enum { INDEX_SPANS = 100 * 1000 };
 
 struct run_reduction {
     struct block_fold fold;
-    uint64_t last_block; /* the ranges up to this block were read */
+    uint64_t last_block; /* number of the last block whose ranges were read */
 };
 
 bool run_reduce_is_due(const struct durable_run *r)

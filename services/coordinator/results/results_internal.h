@@ -35,7 +35,7 @@ struct results_reader {
 
     /* The known answers. */
     struct answer_index index;
-    uint64_t last_block; /* the ranges up to this block are in the index */
+    uint64_t last_block; /* number of the last block whose ranges are in the index */
     /* How many answers had been recorded when the reading of the ranges began; UINT64_MAX: not known. */
     uint64_t ranged_answers;
     bool more;      /* the store has ranges of later blocks */

@@ -63,7 +63,8 @@ static inline bool stored_state_is_end(enum stored_state state)
     return state >= STORED_SUCCEEDED;
 }
 
-/* How many items succeeded, failed and were cancelled, and how many were sent again. */
+/* How many items succeeded, failed or were cancelled, and how many were sent again after a failure (retried) or as a
+ * hedge (hedged). */
 struct stored_counts {
     uint64_t succeeded, failed, cancelled;
     uint64_t retried, hedged;
