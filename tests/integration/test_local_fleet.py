@@ -156,8 +156,8 @@ class Start(LocalTest):
     def test_the_folder_of_the_examples_is_named_without_dots(self):
         program = self.start("fantail", "local", "--port", 0)
         wait_until(lambda: "ready at" in program.stdout(), "the ready line")
-        self.assertEqual(program.stderr(), f"fantail: serves the tasks in {os.path.realpath(EXAMPLE_TASKS)}; --tasks names "
-                                           "another folder\n")
+        self.assertEqual(program.stderr(), f"fantail: serves the tasks in {os.path.realpath(EXAMPLE_TASKS)}; to serve another "
+                                           "folder, use --tasks\n")
 
     def test_the_log_of_the_services_is_plain_text_or_json(self):
         tasks = self.tasks(broken={"json": {"mode": "nonsense"}})
