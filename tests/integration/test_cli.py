@@ -383,7 +383,7 @@ class CutOff(CliTest):
             return {"type": "result", "index": index, "value": index}
         cases = {"too few": ([0], b"left out the answers to some items"), "none": ([], b"left out"),
                  "twice": ([0, 0, 1], b"out of order"), "a gap": ([1, 2], b"out of order"),
-                 "too many": ([0, 1, 2], b"an item that it does not have")}
+                 "too many": ([0, 1, 2], b"an item that the job does not have")}
         for name, (indexes, words) in cases.items():
             for order in ("input", "completion") if name != "a gap" else ("input",):
                 with self.subTest(name, order=order):

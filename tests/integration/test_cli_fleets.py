@@ -186,7 +186,7 @@ class PrivateFleet(CliTest):
     def test_a_command_and_a_folder_that_are_not_utf_8_are_meant_or_refused(self):
         ended = self.cli("map", "--", "echo", "caf\udce9", stdin="1\n")
         self.assertEqual((ended.status, ended.lines), (2, []), ended)
-        self.assertIn(b"word 2 of the command is not valid UTF-8 at its byte 3", ended.err)
+        self.assertIn(b"word 2 of the command is not valid UTF-8 (byte 3 of the word)", ended.err)
         folder = os.path.join(self.folder, "caf\udce9")
         os.mkdir(folder)
         ended = self.cli("map", "--json", "--", "sh", "-c", "pwd | od -An -tx1", stdin="1\n", cwd=folder)
