@@ -187,9 +187,10 @@ class WorkerHttp(SharedFleetTest):
         answer = self.post("sleep", b"0.3\n0.2\n", headers={"Fantail-Cost": "lines"})
         cost = answer.lines[-1]["cost"]
         self.assertEqual(cost["items"], 2)
-        self.assertGreaterEqual(cost["slot_s"], 0.5)
+        # On a busy machine the worker may notice the start of an item late. But both items count, not only one.
+        self.assertGreater(cost["slot_s"], 0.3)
         self.assertGreater(cost["chunk_s"], 0)
-        self.assertTrue(any(list(line) == ["cost"] and line["cost"]["slot_s"] >= 0.25 for line in answer.lines[:-1]), answer.lines)
+        self.assertTrue(any(list(line) == ["cost"] and line["cost"]["slot_s"] > 0.1 for line in answer.lines[:-1]), answer.lines)
 
     def test_no_lines_are_no_items(self):
         self.assertEqual(self.post("square", b"").body, b'{"end":"complete","done":0}\n')
