@@ -1,4 +1,4 @@
-/* The exit statuses of every `fantail` command. docs/ and --help document them, so scripts rely on them. */
+/* The exit statuses of every `fantail` command. Scripts rely on them, because docs/ and --help document them. */
 #ifndef FANTAIL_CLI_BASE_EXIT_STATUS_H
 #define FANTAIL_CLI_BASE_EXIT_STATUS_H
 

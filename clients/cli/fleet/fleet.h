@@ -36,7 +36,7 @@ struct fleet_options {
     unsigned drain_s;       /* how long fleet_stop() waits for running work; 0: the services' default */
     int64_t admin_port; /* admin port of the coordinator; the workers use the next ones; 0: any free ports; -1: none */
     bool watch;         /* the workers notice changed task folders and read them again */
-    bool announce;      /* say on standard error which service ended and which is ready again */
+    bool announce;      /* report ended and restarted services, and the addresses of metrics, on standard error */
 };
 
 /* Starts every process and returns without waiting for them. On failure it returns NULL and writes a sentence to err.

@@ -87,7 +87,7 @@ static bool write_command(struct private_fleet *p, const struct private_fleet_op
     return good;
 }
 
-/* Creates the temporary directory. Its path must be UTF-8, because it goes into JSON and messages. */
+/* Creates the temporary directory. Its path must be UTF-8, because JSON and messages will contain the path. */
 static bool make_dir(struct private_fleet *p, char *err, size_t err_size)
 {
     if (!run_dir_make(&p->dir, RUN_DIR_MAP, SIZE_MAX, err, err_size)) return false;

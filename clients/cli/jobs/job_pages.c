@@ -79,7 +79,8 @@ static int was_refused(struct job_pages *p)
     bool good = !status && read_page(p);
     if (good && p->has_store) complain("the service refused the request (%d): %s", refused_with, buf_cstr(&why));
     if (good && !p->has_store && has_filter(&p->filter))
-        complain("the coordinator has no job store, so its list cannot be filtered. Start it with --store sqlite:PATH");
+        complain("the coordinator has no job store, so its list cannot be filtered. Start the coordinator with --store "
+                 "sqlite:PATH");
     buf_release(&why);
     if (good) return p->has_store || has_filter(&p->filter) ? EXIT_JOB_FAILED : EXIT_OK;
     if (!status) complain("the answer is not a list of jobs of a fantail coordinator; check --url");

@@ -24,9 +24,10 @@ static const char *const only_choices[] = {"all", "values", "errors", NULL};
 #define S struct results_config
 static const struct option_row rows[] = {
     OPTION_INT("from", S, from, "0", 0, 1e15, "begin with the item of this index", .value = "N", .no_env = true),
-    OPTION_CHOICE("only", S, only, "all", only_choices,
-                  "which items are printed. With errors, each failed item is a line {\"index\":...,\"error\":...}",
-                  .no_env = true),
+    OPTION_CHOICE(
+        "only", S, only, "all", only_choices,
+        "which items are printed; with --only errors, each failed item is a line {\"index\":...,\"error\":...}",
+        .no_env = true),
     OPTION_BOOL("skip-failed", S, skip_failed, NULL, "print nothing for a failed item, instead of null",
                 .no_env = true),
     OPTION_PATH("errors", S, errors, NULL,

@@ -30,7 +30,7 @@ static FILE *open_file(const char *path)
     int fd = fcntl(shared, F_DUPFD_CLOEXEC, 0);
     FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (file)
-        setvbuf(file, NULL, _IOLBF, 0); /* whole lines, because others write to the file as well */
+        setvbuf(file, NULL, _IOLBF, 0); /* whole lines, because the file also gets other output */
     else if (fd >= 0)
         close(fd);
     return file;

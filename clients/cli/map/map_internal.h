@@ -92,7 +92,7 @@ struct map_job {
     struct outage_tries tries;
     uint64_t retry_ns;            /* in MAP_JOB_BACKOFF: when the backoff is over */
     uint64_t count;               /* in completion order: items of the batch */
-    struct unanswered unanswered; /* in completion order */
+    struct unanswered unanswered; /* used only in completion order */
     uint64_t seek_index;          /* the last position of batch_seek() */
     size_t seek_offset;
 };

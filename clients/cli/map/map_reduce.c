@@ -8,7 +8,7 @@
 
 #include "cli/map/map_internal.h"
 
-/* Opens a temporary file without a name. The kernel removes it when this program ends, even if it is killed. */
+/* Opens a temporary file without a name. The kernel removes the file when this program ends, even if it is killed. */
 static int open_nameless(void)
 {
     char path[4096];

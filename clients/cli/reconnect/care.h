@@ -27,7 +27,7 @@ struct care {
     enum care_state state;
     bool gate_closed;   /* no job may be sent until the list of tasks comes */
     bool limits_jobs;   /* jobs are small if their items must not run twice, so that few items can be in doubt */
-    uint64_t closed_ns; /* since when the gate is closed */
+    uint64_t closed_ns; /* when the gate was closed */
     uint64_t slots;     /* how many items the fleet runs at once; 0: not known */
     uint64_t asked_ns;  /* when the first request was sent */
     uint64_t retry_ns;  /* in CARE_WAITING: when the next request is sent */

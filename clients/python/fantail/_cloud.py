@@ -19,7 +19,7 @@ _reduce_file = cloudpickle.CloudPickler.dispatch_table[io.TextIOWrapper]
 def _refuse_file(file: io.TextIOWrapper) -> Any:
     if file is sys.stdout or file is sys.stderr:
         return _reduce_file(file)  # sys.stdout and sys.stderr are sent by name
-    raise pickle.PicklingError("an open file cannot be sent to another process; send its path, and open it there")
+    raise pickle.PicklingError("an open file cannot be sent to another process; send its path, and open the file there")
 
 
 class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc, unused-ignore]

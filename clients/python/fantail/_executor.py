@@ -82,7 +82,7 @@ def processors() -> int:
 
 
 def read_count(name: str, value: Optional[SupportsIndex], most: int) -> Optional[int]:
-    """Checks the value of the option with this name, and returns it; None means that it was not given."""
+    """Returns the value of the option with this name. Raises an exception if the value is wrong. None: not given."""
     if value is None:
         return None
     try:
