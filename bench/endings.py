@@ -214,7 +214,7 @@ def unread(report, build, tasks):
         turns = coordinator.turns()
     report.add("endings", "held for a client that does not read (--result-memory-bytes is 16 MiB)", held, "MiB", "below 20", held < 20)
     report.add("endings", f"still held after {UNREAD_CLIENTS} such clients have left", left, "MiB", "below 32", left < 32)
-    report.add("endings", "turns above 20 ms meanwhile", turns[float("inf")] - turns[0.02], "")
+    report.add("endings", "turns of the coordinator above 20 ms meanwhile", turns[float("inf")] - turns[0.02], "")
 
 
 def endings(report, build, tasks, folder, endings_wanted=None):

@@ -55,7 +55,7 @@ say "A coordinator and 3 workers are ready at $url"
 request='{"task": "primes", "spans": {"start": 0, "stop": 5000000, "size": 250},
   "chunk_size": 1, "reduce": "sum"}'
 say
-say "How many primes are below 5,000,000? One job counts them in 20,000 spans, one per request, and adds them up:"
+say "How many primes are below 5,000,000? One job counts them in 20,000 spans, one span per request, and adds up the counts:"
 say "  curl $url/v1/jobs -d '$request'"
 curl -sSN "$url/v1/jobs?progress_s=0.02" -H 'Accept: application/x-ndjson' -d "$request" > "$folder/primes" 2>&1 &
 job=$!
