@@ -28,8 +28,8 @@ struct sim_faults {
     double swallow;      /* per chunk: it is never answered */
     double die_per_s;    /* the worker dies without notice: times per second of its life */
     double drain_per_s;  /* the worker drains and ends: times per second of its life */
-    double freeze_per_s; /* the worker is stopped (SIGSTOP) and its connections stay open; it continues after down_s */
-    double cut_per_s;    /* network partition: its connections are lost, and it is unreachable for down_s */
+    double freeze_per_s; /* the worker is stopped for down_s (SIGSTOP), with open connections: times per second */
+    double cut_per_s;    /* the worker loses its connections and is unreachable for down_s: times per second */
     double down_s;       /* how long a dead, frozen or unreachable worker is away; < 0: for ever */
 };
 

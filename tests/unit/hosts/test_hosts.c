@@ -170,7 +170,7 @@ Test(hosts, a_long_error_message_is_not_cut_within_a_character)
     message[2000] = '\0';
     fantail_reply_error(&reply, "%sx%s", "a", message);
     cr_assert(reply.len > 990 && reply.len < 1000);
-    cr_assert_eq(reply.len % 2, 0, "ends after a two-byte character");
+    cr_assert_eq(reply.len % 2, 0, "the text ends after a two-byte character");
 }
 
 /* ---- line_io.h ---- */

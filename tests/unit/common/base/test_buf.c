@@ -58,7 +58,7 @@ Test(buf, the_cap_is_never_passed_and_a_refusal_appends_nothing)
     cr_assert_not(buf_reserve(&b, SIZE_MAX));
     assert_text(&b, "abcde");
     buf_clear(&b);
-    cr_assert(buf_addf(&b, "%d", 12345), "exactly the cap fits");
+    cr_assert(buf_addf(&b, "%d", 12345), "a text that ends exactly at the cap fits");
     buf_release(&b);
     assert_no_leaks();
 }

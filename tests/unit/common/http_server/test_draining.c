@@ -56,7 +56,7 @@ static int error_of(int fd)
     return error;
 }
 
-/* Returns whether a socket filter can be attached, which some sandboxes forbid. */
+/* Returns whether a socket filter can be attached. Some sandboxes forbid this. */
 static bool filters_are_permitted(void)
 {
     struct sock_filter take_all = BPF_STMT(BPF_RET | BPF_K, UINT32_MAX);

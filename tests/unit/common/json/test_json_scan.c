@@ -196,7 +196,7 @@ Test(json_walk, strings_are_decoded_to_what_they_mean)
     const char meaning[] = "a\n\"\xC3\xA9\xF0\x9D\x84\x9E\xEF\xBF\xBDx";
     struct buf out = {0};
     cr_assert(json_string_decode((struct json_slice){text, strlen(text)}, &out));
-    cr_assert_eq(out.len, sizeof(meaning), "with the NUL that was escaped");
+    cr_assert_eq(out.len, sizeof(meaning), "the escaped NUL is part of the text");
     cr_assert(memcmp(out.data, meaning, out.len) == 0);
     cr_assert(!json_string_is((struct json_slice){"\"a\\u0000\"", 9}, "a"));
     buf_release(&out);

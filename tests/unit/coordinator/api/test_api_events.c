@@ -47,7 +47,7 @@ Test(api_events, each_state_and_the_progress_are_sent_until_the_end)
         job_watches_poke(&d.c.watches, ID);
         cr_assert_not(pass(&d, 100));
     }
-    cr_assert_leq(count(&d, "event: progress\n"), 1, "at most one a second");
+    cr_assert_leq(count(&d, "event: progress\n"), 1, "at most one progress event is sent in a second");
     cr_assert_not(pass(&d, 2000));
     cr_assert_eq(count(&d, "id: 0-1-running-8\n"), 1);
     j->job.state = STORED_SUCCEEDED;

@@ -18,7 +18,7 @@ struct replica {
     struct durable durable;
     unsigned changes;              /* the number of calls of `changed` */
     struct http_exchange *waiting; /* the last exchange that waits for the end of its job */
-    char waits_for[STORE_ID_SIZE]; /* that job */
+    char waits_for[STORE_ID_SIZE]; /* the id of that job */
     unsigned wait_s;
 };
 
@@ -39,7 +39,7 @@ static inline void replica_wait(void *data, struct http_exchange *x, const struc
 static inline void replica_start(struct replica *r, struct store *store)
 {
     stage_init(&r->stage);
-    log_set_level(LOG_LEVEL_COUNT); /* nothing */
+    log_set_level(LOG_LEVEL_COUNT); /* logs nothing */
     r->stage.config.max_jobs = 10000;
     r->config = (struct durable_config){0};
     r->changes = 0;

@@ -56,7 +56,7 @@ Test(intake, a_job_is_answered_202_only_after_its_commit)
     post_body(&b, &x, "{\"task\":\"echo\",\"labels\":[\"night\"],\"priority\":7,\"items\":[1,\"two\",3]}");
     for (int i = 0; i < 2; i++) {
         cr_assert(fake_store_step(b.store));
-        cr_assert_eq(x.status, 0, "answered before the commit");
+        cr_assert_eq(x.status, 0, "the request was answered before the commit");
     }
     fake_store_run(b.store);
     cr_assert_eq(x.status, 202);

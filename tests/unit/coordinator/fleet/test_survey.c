@@ -214,7 +214,7 @@ Test(survey, only_so_many_are_asked_at_the_same_time)
     survey_remove(&f.survey, f.w[0]);
     f.w[0] = NULL;
     uv_run(&f.loop, UV_RUN_NOWAIT);
-    cr_assert_eq(f.survey.asking, 64, "another worker is asked in its place");
+    cr_assert_eq(f.survey.asking, 64, "another worker is asked in place of the removed one");
     fleet_over(&f);
 }
 

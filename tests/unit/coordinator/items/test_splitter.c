@@ -128,7 +128,7 @@ Test(splitter, a_long_line_that_is_no_json_is_refused_at_its_place)
     buf_add_str(&body, "\" 2\n3\n");
     struct splitter s;
     cr_assert_eq(split_into(&s, SPLIT_NDJSON, body.data, body.len, 50000), SPLIT_BAD);
-    cr_assert_eq(s.error.offset, LEN + 2, "the byte after the string and its space");
+    cr_assert_eq(s.error.offset, LEN + 2, "the fault is at the byte after the string and its space");
     cr_assert_str_eq(s.error.pointer, "/items/1");
     splitter_release(&s);
     buf_release(&body);

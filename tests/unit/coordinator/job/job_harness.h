@@ -23,7 +23,7 @@ struct stage {
     struct survey_worker *asked;
     struct scheduler_timing turn;
     struct jobs jobs;
-    struct sched_attempt *out[256]; /* sent and not ended */
+    struct sched_attempt *out[256]; /* attempts that were sent and have not ended */
     unsigned out_n, cut_offs;
     unsigned jobs_gone;
 };
@@ -59,7 +59,7 @@ static inline void stage_forget(struct stage *s, const struct sched_attempt *a)
 {
     unsigned i = 0;
     while (i < s->out_n && s->out[i] != a) i++;
-    cr_assert_lt(i, s->out_n, "the attempt is not out");
+    cr_assert_lt(i, s->out_n, "the attempt was not sent, or has ended");
     memmove(&s->out[i], &s->out[i + 1], (--s->out_n - i) * sizeof s->out[0]);
 }
 

@@ -24,7 +24,7 @@ Test(submission, a_body_that_breaks_off_into_nonsense_is_refused_and_what_runs_i
     char offset[64];
     snprintf(offset, sizeof offset, "\"offset\":%zu", body.len + 1);
     cr_assert(strstr(buf_cstr(&x.members), offset), "%s, not %s", x.members.data, offset);
-    cr_assert_eq(x.ops->body(&x, "more", 4), 4, "the rest is dropped");
+    cr_assert_eq(x.ops->body(&x, "more", 4), 4, "the rest of the body is dropped");
     stage_run(&s);
     cr_assert_eq(s.out_n, 0);
     exchange_close(&x, HTTP_CLOSED_DONE);
@@ -126,7 +126,7 @@ Test(submission, an_upload_is_paused_while_nothing_is_sent_and_goes_on_when_it_i
     stage_add_slots(&s, 4);
     for (unsigned turns = 0; turns < 1000 && x.wakes == 0; turns++) stage_answer_all(&s);
     cr_assert_gt(x.wakes, 0);
-    cr_assert_gt(exchange_send(&x, body.data + sent - sent % 11, 11), 0, "there is room again");
+    cr_assert_gt(exchange_send(&x, body.data + sent - sent % 11, 11), 0, "there is room for items again");
     exchange_close(&x, HTTP_CLOSED_HANG_UP);
     stage_run(&s);
     buf_release(&body);
@@ -227,7 +227,7 @@ Test(submission, more_jobs_than_may_run_are_turned_away)
     stage_over(&s);
 }
 
-/* Runs a job of one item, which succeeds. `hint`: the answer must have a hint. */
+/* Runs a job of one item. The item succeeds. `hint`: whether the answer must have a hint. */
 static void expect_hint(const char *item, bool hint)
 {
     struct stage s;

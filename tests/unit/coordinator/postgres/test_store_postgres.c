@@ -64,7 +64,7 @@ Test(store_postgres, one_coordinator_at_a_time_has_a_job)
     cr_assert_eq(shop_claim(&b, id), 1, "another coordinator may claim the job");
     cr_assert_eq(shop_claim(&a, NULL), 0);
     cr_assert_eq(shop_do(&b, STORE_HAND_BACK, id, 1), STORE_OK);
-    cr_assert_eq(shop_claim_for(&a, NULL, 0), 2, "a lease that ends at once");
+    cr_assert_eq(shop_claim_for(&a, NULL, 0), 2, "the claim gets a lease that ends at once");
     cr_assert_eq(shop_claim(&b, NULL), 3);
     struct store_call *c = two_values(&a, id, 2);
     cr_assert_eq(shop_run(&a, c), STORE_FENCED);
@@ -138,7 +138,7 @@ static void lose_a_commit(enum cut cut)
     shop_ok(&s, two_values(&s, shop_id(1), fence));
     cr_assert_eq(p.cut, CUT_NOTHING, "the connection was cut");
     struct store_call *c = shop_ranges(&s, shop_id(1), 0);
-    cr_assert_eq(c->block_count, 2, "the items, and the values once");
+    cr_assert_eq(c->block_count, 2, "one block of items, and one block of values");
     store_call_free(c);
     p.cut = cut;
     shop_ok(&s, shop_ending(&s, shop_id(1), fence, STORED_SUCCEEDED, (struct stored_counts){.succeeded = 2}));
@@ -238,7 +238,8 @@ Test(store_postgres, a_coordinator_of_the_last_version_runs_only_jobs_that_it_ca
     c->knows = 1;
     shop_ok(&s, c);
     cr_assert_eq(shop_do(&s, STORE_HAND_BACK, shop_id(2), 1), STORE_OK);
-    cr_assert_eq(ask(&s, OLD_CLAIM), 0, "even after a newer coordinator has claimed the job");
+    cr_assert_eq(ask(&s, OLD_CLAIM), 0,
+                 "an old coordinator cannot claim the job, even after a newer one has claimed it");
     shop_release(&s);
     assert_no_leaks();
 }

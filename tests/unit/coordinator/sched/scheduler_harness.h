@@ -93,7 +93,7 @@ static inline void shell_take(struct shell *sh, const struct sched_attempt *a)
         memmove(&sh->out[i], &sh->out[i + 1], (--sh->out_n - i) * sizeof *sh->out);
         return;
     }
-    cr_assert_fail("the attempt is not out");
+    cr_assert_fail("the attempt was not sent, or has ended");
 }
 
 static inline void shell_cut_off(void *ctx, struct sched_attempt *a, const char *why)

@@ -129,7 +129,7 @@ Test(retry_table, a_worker_without_the_task_is_free_and_gets_no_more_of_it)
 {
     struct shell sh;
     fail_attempts(&sh, SCHED_END_TASK_UNKNOWN, false, 0);
-    cr_assert_eq(sh.sends, 4, "once to each worker");
+    cr_assert_eq(sh.sends, 4, "the item is sent once to each worker");
     cr_assert_eq(sh.outcome.reason, sched_cause_no_task);
     cr_assert_eq(sh.outcome.counts.retried, 0);
     shell_over(&sh);

@@ -222,7 +222,7 @@ Test(scheduler, items_keep_their_indexes_where_some_are_missing)
     p.max_concurrency = 7;
     struct sched_job *job = job_with(&sh, &p, 10);
     run(&sh);
-    cr_assert_eq(sh.out_n, 3, "3 items and 1 up to the gap, then 3 behind it");
+    cr_assert_eq(sh.out_n, 3, "two chunks of 3 items and 1 item before the gap, one chunk of 3 items after the gap");
     cr_assert_eq(sh.out[1]->chunk->first, 3);
     cr_assert_eq(items_of(sh.out[1]), 1);
     cr_assert_eq(sh.out[2]->chunk->first, 4 + RUN_GAP);
@@ -232,7 +232,7 @@ Test(scheduler, items_keep_their_indexes_where_some_are_missing)
     run(&sh);
     cr_assert_eq(sh.finished, 1);
     cr_assert_eq(sh.errors[ITEM_CANCELLED], 8);
-    cr_assert_eq(sh.last_error_first, 8 + 2 * RUN_GAP, "the rest is settled run by run");
+    cr_assert_eq(sh.last_error_first, 8 + 2 * RUN_GAP, "all other items are settled run by run");
     cr_assert_eq(sh.outcome.counts.cancelled, 8);
     shell_over(&sh);
 }

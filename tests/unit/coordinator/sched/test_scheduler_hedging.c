@@ -64,8 +64,8 @@ static struct sched_attempt *sent_elsewhere(struct shell *sh, const struct sched
 }
 
 /* Runs a job of many items of 10 ms on two workers, one of which never answers an item. The answers of a stream keep
- * the order of the items. So no item may stay at the silent worker for long, although the job always has more items to
- * send. Returns how many items the silent worker got. */
+ * the order of the items. So no item may stay at the silent worker for long, even while the job has more items to send.
+ * Returns how many items the silent worker got. */
 static unsigned run_beside(struct shell *sh, struct sched_endpoint *stuck, bool says_starting)
 {
     unsigned sent = 0;

@@ -75,7 +75,7 @@ Test(status, the_demand_of_a_task_counts_its_jobs_and_those_of_its_pipelines)
     cr_assert(status_of_task(&from, "a", &d));
     cr_assert_eq(d.queued_items, 12);
     cr_assert_eq(d.demand_slots, 12);
-    cr_assert(status_of_task(&from, "b", &d), "no worker has it, but a job names it");
+    cr_assert(status_of_task(&from, "b", &d), "no worker has the task, but a job names it");
     cr_assert_eq(d.queued_items, 5);
     cr_assert(status_of_task(&from, "ab", &d));
     cr_assert_eq(d.queued_items, 0);

@@ -33,7 +33,7 @@ Test(block_codec, ranges_come_back_in_their_order)
     b = block_of(NULL, 0);
     buf_clear(&bytes);
     block_ranges_encode(&b, &bytes);
-    cr_assert(block_ranges_decode(bytes.data, bytes.len, &back, &why), "what was there before is released");
+    cr_assert(block_ranges_decode(bytes.data, bytes.len, &back, &why), "the earlier content of the block is released");
     cr_assert_eq(back.range_count, 0);
     block_release(&b);
     block_release(&back);
@@ -47,7 +47,7 @@ Test(block_codec, lines_come_back_and_shrink)
     struct block_codec c = {0};
     struct buf lines = {0}, bytes = {0}, back = {0};
     block_lines_encode(&c, &lines, &bytes);
-    cr_assert_eq(bytes.len, 0, "no lines are no bytes");
+    cr_assert_eq(bytes.len, 0, "no lines are encoded as no bytes");
     cr_assert(block_lines_decode(&c, bytes.data, bytes.len, &back, &why));
     cr_assert_eq(back.len, 0);
     for (unsigned i = 0; i < 100000; i++) buf_addf(&lines, "{\"value\":%u}\n", i);

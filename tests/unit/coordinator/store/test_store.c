@@ -127,8 +127,8 @@ STORE_TEST(store, a_lease_that_has_ended_changes_nothing)
 {
     const char *id = shop_id(1);
     shop_submit(s, id, 0);
-    cr_assert_eq(shop_claim_for(s, NULL, 0), 1, "a lease that ends at once");
-    cr_assert_eq(shop_claim(s, NULL), 2, "so another coordinator gets the job");
+    cr_assert_eq(shop_claim_for(s, NULL, 0), 1, "the claim gets a lease that ends at once");
+    cr_assert_eq(shop_claim(s, NULL), 2, "another coordinator gets the job");
     cr_assert_eq(shop_claim(s, NULL), 0);
     struct store_call *c = shop_block(s, id, 1, BLOCK_VALUES, 0, 1, "{\"value\":1}\n");
     c->job.counts.succeeded = 1;

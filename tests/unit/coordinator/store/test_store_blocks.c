@@ -23,9 +23,12 @@ STORE_TEST(store_blocks, a_block_that_is_added_again_is_there_once)
     uint64_t first = c->block.number;
     store_call_free(c);
     cr_assert_eq(add_again(s, shop_block(s, id, fence, BLOCK_SENT, 0, 2, ""), first - 1), first);
-    cr_assert_gt(add_again(s, shop_block(s, id, fence, BLOCK_SENT, 0, 2, ""), first), first, "an older block");
-    cr_assert_gt(add_again(s, shop_block(s, id, fence, BLOCK_SENT, 0, 1, ""), 0), first, "other ranges");
-    cr_assert_gt(add_again(s, shop_block(s, id, fence, BLOCK_UNSENT, 0, 2, ""), 0), first, "another kind");
+    cr_assert_gt(add_again(s, shop_block(s, id, fence, BLOCK_SENT, 0, 2, ""), first), first,
+                 "the equal block is older than `after`");
+    cr_assert_gt(add_again(s, shop_block(s, id, fence, BLOCK_SENT, 0, 1, ""), 0), first,
+                 "a block with other ranges is a new block");
+    cr_assert_gt(add_again(s, shop_block(s, id, fence, BLOCK_UNSENT, 0, 2, ""), 0), first,
+                 "a block of another kind is a new block");
     c = shop_block(s, id, fence + 1, BLOCK_SENT, 0, 2, "");
     c->again = true;
     cr_assert_eq(shop_run(s, c), STORE_FENCED);
@@ -86,7 +89,9 @@ STORE_TEST(store_blocks, ranges_are_read_in_pages)
     while (s->done < wanted) uv_run(&s->loop, UV_RUN_ONCE);
     for (unsigned i = 0; i < n; i++) {
         cr_assert_eq(blocks[i]->status, STORE_OK);
-        if (i > 0) cr_assert_gt(blocks[i]->block.number, blocks[i - 1]->block.number, "in the order of the calls");
+        if (i > 0)
+            cr_assert_gt(blocks[i]->block.number, blocks[i - 1]->block.number,
+                         "blocks are numbered in the order of the calls");
     }
     for (unsigned i = 0; i < n; i++) store_call_free(blocks[i]);
     free(blocks);
@@ -125,7 +130,7 @@ Test(store_blocks, the_last_block_is_added_with_the_end_or_not_at_all)
     cr_assert_eq(shop_run(&s, c), STORE_FENCED);
     store_call_free(c);
     c = shop_ranges(&s, shop_id(1), 0);
-    cr_assert_eq(c->block_count, 1, "only the items");
+    cr_assert_eq(c->block_count, 1, "there is only the block of items");
     store_call_free(c);
     unsigned before = power_vfs_counts().syncs;
     shop_ok(&s, end_with_block(&s, shop_id(1), fence));

@@ -49,7 +49,7 @@ static unsigned steps_shown(struct shop *s, unsigned job)
         bool has_values = ranges->block_count == 2;
         cr_assert_geq(ranges->block_count, 1);
         cr_assert_eq(ranges->blocks[0].kind, BLOCK_ITEMS);
-        cr_assert_eq(c->found.counts.succeeded, has_values ? 2 : 0, "the counts go with the block");
+        cr_assert_eq(c->found.counts.succeeded, has_values ? 2 : 0, "the counts are stored together with the block");
         cr_assert_str_eq(c->found.options, "{\"task\":\"square\"}");
         struct store_call *block = shop_call(s, STORE_READ_BLOCK, shop_id(job));
         block->block.number = ranges->blocks[0].number;

@@ -150,6 +150,6 @@ STORE_TEST(store_needs, a_job_that_needs_more_is_passed_over)
     cr_assert_eq(claim(s, 1, 3600000, id), STORE_NOT_FOUND);
     cr_assert_eq(claim(s, 2, 0, id), STORE_OK);
     cr_assert_str_eq(id, shop_id(1));
-    cr_assert_eq(claim(s, 1, 3600000, id), STORE_NOT_FOUND, "not even if the lease of the job has ended");
+    cr_assert_eq(claim(s, 1, 3600000, id), STORE_NOT_FOUND, "the job is not claimed, even if its lease has ended");
     cr_assert_eq(claim(s, 2, 3600000, id), STORE_OK);
 }

@@ -131,7 +131,7 @@ Test(protection, failures_are_retried_after_growing_pauses_of_up_to_a_minute)
     }
     due_and_done(PROTECTION_ON, now);
     cr_assert(protection_certain(&p, now));
-    cr_assert_eq(quiet(now), now + LASTS / 3, "and the failures are forgotten");
+    cr_assert_eq(quiet(now), now + LASTS / 3, "the earlier failures are forgotten");
 }
 
 Test(protection, a_renewal_that_fails_is_retried_before_the_protection_expires)
