@@ -12,7 +12,7 @@
 #define GIB (1024ull * MIB)
 
 /* HTTP, both services. */
-#define LIMIT_HEADER_BYTES     (32 * KIB) /* total size of request line and headers; a longer head is answered with 431 */
+#define LIMIT_HEADER_BYTES     (32 * KIB) /* size of request line and headers; a longer head is answered with 431 */
 #define LIMIT_HEADER_FIELDS    256        /* header lines of a request; a request with more is answered with 431 */
 #define LIMIT_TRAILER_BYTES    (8 * KIB)  /* total size of the trailers; longer trailers are answered with 431 */
 #define LIMIT_EXTENSION_BYTES  256        /* chunk extensions of one chunk; longer ones are answered with 400 */
@@ -51,11 +51,11 @@
 /* A job on the coordinator. */
 #define LIMIT_ITEM_BYTES              (64 * MIB)
 #define LIMIT_ITEMS                   1000000000000ull
-#define LIMIT_UNDISPATCHED_BYTES      (8 * MIB) /* unsent bytes of complete items; beyond this the upload is suspended */
+#define LIMIT_UNDISPATCHED_BYTES      (8 * MIB) /* unsent bytes of complete items; beyond this an upload is suspended */
 #define LIMIT_UNSTARTED_BYTES         (64 * MIB) /* item bytes that a job holds until its task is known */
-#define LIMIT_EARLY_START_BYTES       (1 * MIB) /* item bytes that must have arrived before dispatch starts mid-upload */
-#define LIMIT_RESULT_MEMORY_MIB       16        /* answers of one job held in memory; --result-memory-bytes */
-#define LIMIT_RESULT_MEMORY_TOTAL_MIB 256       /* answers of all jobs held in memory; --result-memory-total-bytes */
+#define LIMIT_EARLY_START_BYTES       (1 * MIB)  /* item bytes that must arrive before dispatch starts mid-upload */
+#define LIMIT_RESULT_MEMORY_MIB       16         /* answers of one job held in memory; --result-memory-bytes */
+#define LIMIT_RESULT_MEMORY_TOTAL_MIB 256        /* answers of all jobs held in memory; --result-memory-total-bytes */
 #define LIMIT_ITEM_MEMORY_TOTAL_MIB   256 /* total size of the unsent items of all jobs; --item-memory-total-bytes */
 #define LIMIT_JOB_FLOOR_BYTES         (16 * KIB) /* a job may always use this much of each memory total above */
 #define LIMIT_SPILL_GIB               4          /* size of the temporary files of all jobs; --max-spill-bytes */
@@ -70,8 +70,8 @@
 #define DEFAULT_HEARTBEAT_S           15 /* --heartbeat-s */
 
 /* The job store. */
-#define LIMIT_BLOCK_BYTES    (256 * MIB) /* lines of one block; blocks are cut at about 1 MiB, but never within a line */
-#define LIMIT_REDUCED_BYTES  (4 * MIB)   /* the result of a durable job with `reduce` */
+#define LIMIT_BLOCK_BYTES    (256 * MIB) /* uncompressed; blocks are cut at about 1 MiB, but never within a line */
+#define LIMIT_REDUCED_BYTES  (4 * MIB)   /* size of the result of a durable job with `reduce` */
 #define LIMIT_RECORDED_BYTES (2 * MIB)   /* size of a block of answers that holds more than one answer or piece */
 
 /* Durable jobs. */

@@ -26,11 +26,11 @@
 
 /* What a worker reports about itself. */
 struct registration {
-    char worker[LEASE_WORKER_MAX];   /* its id */
+    char worker[LEASE_WORKER_MAX];   /* id of the worker */
     char address[LEASE_ADDRESS_MAX]; /* where it accepts chunks */
     char tasks[LEASE_TASKS_MAX];     /* ETag of its GET /v1/tasks; "": not sent */
     char version[LEASE_VERSION_MAX]; /* for the log */
-    bool leaving;                    /* goodbye */
+    bool leaving;                    /* the worker says goodbye */
 };
 
 enum lease_verdict {

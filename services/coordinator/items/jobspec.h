@@ -57,7 +57,7 @@ struct jobspec {
     int64_t chunk_size; /* items; 0: adaptive */
     int64_t max_chunk_bytes;
     int64_t max_concurrency; /* the most items that run at the same time; 0: limited only by the slots */
-    int64_t priority;        /* 0 .. 9; 9 is the most urgent */
+    int64_t priority;        /* 0 .. 9; 9 is the most urgent; 0 counts as 1 */
     double item_timeout_s;   /* 0: none */
     double deadline_s;       /* 0: none */
     struct job_retry retry;

@@ -49,7 +49,7 @@ struct jobs {
 
     /* Private. */
     struct job **buckets;        /* indexed by a hash of the id */
-    unsigned buckets_n;          /* their number, a power of two */
+    unsigned buckets_n;          /* number of buckets, a power of two */
     struct list by_age;          /* newest first */
     uint64_t memory_returned_ns; /* when freed memory was last returned to the kernel */
     uint64_t memory_freed_ns;    /* when a job was last freed */

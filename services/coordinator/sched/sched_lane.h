@@ -29,7 +29,7 @@ struct sched_lane {
 
     /* The window. */
     double slots;         /* slots, known or assumed */
-    double counted_slots; /* the lane's part of the task's sum */
+    double counted_slots; /* the lane's part of task->slots */
     bool slots_known, counted_usable, counted_serving;
     double scale;                 /* a 429 halves this */
     double load;                  /* sum of the weights of the items in flight; the window is full at slots * scale */

@@ -44,8 +44,8 @@ struct sched_endpoint {
     /* The endpoint's health. */
     unsigned failures; /* consecutive failures */
     unsigned pauses, ejections;
-    uint64_t failed_ns;       /* when it last failed; failures of attempts that began earlier are not counted */
-    bool isolated;            /* an item runs alone here, see blame.c */
+    uint64_t failed_ns; /* when the endpoint last failed; failures of attempts that began earlier are not counted */
+    bool isolated;      /* an item runs alone here, see blame.c */
     uint32_t poison_suspects; /* attempts of chunks that are poison suspects, see blame.c */
     bool has_answered;        /* the endpoint has answered since its last failure */
 };
@@ -96,7 +96,7 @@ struct sched_job {
     uint64_t pending_items, backoff_items, in_flight_items;
     bool no_more, ended, delivered, no_workers, on_ending, starved, was_at_tail;
     enum sched_status status; /* set when the job has ended */
-    enum item_error rest;     /* when it has ended: the error of all items that are not settled yet */
+    enum item_error rest;     /* set when the job has ended: the error of all items that are not settled yet */
     const char *reason;
     enum sched_waiting waiting;
 
@@ -124,7 +124,7 @@ struct sched_job {
 
     bool changed; /* the job is on s->changed */
     struct list_link changed_link;
-    uint64_t demand_slots; /* the job's part of the scheduler's sum */
+    uint64_t demand_slots; /* the job's part of the sums demand_slots of the task and the scheduler */
 };
 
 struct scheduler {

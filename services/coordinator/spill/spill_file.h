@@ -10,7 +10,7 @@
 struct spill_file {
     struct spill_dir *dir; /* borrowed */
     int fd;                /* -1 until the first write */
-    uint64_t bytes;        /* its length */
+    uint64_t bytes;        /* length of the file */
     int error;             /* the errno of the first failure, EDQUOT if the limit of dir was reached; 0: none */
 };
 

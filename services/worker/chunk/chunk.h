@@ -50,7 +50,7 @@ struct chunk {
 
     struct line_queue out;
     size_t held;            /* answer bytes in `out` and in runs */
-    struct chunk_cost cost; /* cost of the items so far; chunk_ns: as in the last line that reported it */
+    struct chunk_cost cost; /* cost of the items so far; chunk_ns is the value that was last reported */
     uint64_t (*chunk_ns)(const struct chunk *c); /* what a chunk costs the worker itself; NULL: not known */
     bool says_cost;                              /* the end line, and some lines before it, report the cost */
     bool says_starting;                          /* the output gets lines with the number of starting processes */

@@ -39,9 +39,9 @@
 struct process;
 
 struct process_hooks {
-    void (*starting)(struct process *p);              /* called from time to time while it is STARTING */
-    void (*ready)(struct process *p);                 /* called when it goes from STARTING to RUNNING */
-    void (*answered)(struct process *p);              /* called when its window may have room */
+    void (*starting)(struct process *p);              /* called from time to time while p is STARTING */
+    void (*ready)(struct process *p);                 /* called when p goes from STARTING to RUNNING */
+    void (*answered)(struct process *p);              /* called when the window of p may have room */
     void (*lost)(struct process *p, struct fault *f); /* f: the reason; meaningless if the process was only retired */
     void (*progress)(struct chunk *c);                /* called when the chunk has more answers */
 };
@@ -108,7 +108,7 @@ struct process {
     uint64_t numbered_next; /* the next id */
 
     uint64_t started_ns, ready_ns;
-    uint64_t grace_until_ns; /* in ENDING: when it is killed, with grace_cause as the reason */
+    uint64_t grace_until_ns; /* in ENDING: when the process is killed, with grace_cause as the reason */
     const char *grace_cause;
     struct tail tail;
     struct cpu_wait cpu_wait;

@@ -8,8 +8,8 @@
 #include "common/observe/log.h"
 
 /* How long a process may take to exit before it is killed. */
-#define RETIRE_GRACE_NS (2 * NS_PER_S)    /* after we have closed the stdin of a retired process */
-#define CLOSED_GRACE_NS (300 * NS_PER_MS) /* after any other process has closed a pipe */
+#define RETIRE_GRACE_NS (2 * NS_PER_S)    /* a retired process: from when we close its stdin */
+#define CLOSED_GRACE_NS (300 * NS_PER_MS) /* any other process: from when it closes a pipe */
 
 void process_expect_end(struct process *p, const char *cause)
 {

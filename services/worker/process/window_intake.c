@@ -221,7 +221,7 @@ static void read_numbered(struct reading *rd, const char *line, size_t len)
         buf_add(&w->strays, line, len + 1);
         return;
     }
-    for (; next < a.id; next++) add_bad(rd, "the process answered the next item and not this one", end);
+    for (; next < a.id; next++) add_bad(rd, "the process answered the next item and not this item", end);
     add_answer(rd, &a, end);
 }
 

@@ -173,8 +173,8 @@ static void contact_refused(struct contact *c)
     }
     c->refused = 0;
     contact_fault(c, "a coordinator refuses our registration",
-                  count ? "it knows none of our tokens; one must be in its --worker-token-file"
-                        : "it asks for a token, and there is no --token-file");
+                  count ? "the coordinator knows none of our tokens; one must be in its --worker-token-file"
+                        : "the coordinator asks for a token, and there is no --token-file");
     contact_retry(c);
 }
 

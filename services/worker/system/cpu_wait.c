@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define READ_LEAST_NS NS_PER_MS /* reading takes about a microsecond */
+#define READ_LEAST_NS NS_PER_MS /* least time between two reads of the file; a read takes about a microsecond */
 
 void cpu_wait_init(struct cpu_wait *c, pid_t pid)
 {
