@@ -30,7 +30,6 @@ struct survey {
 
     /* Private. */
     unsigned workers, asking;
-    uint64_t round; /* not used */
     struct heap due;
     struct survey_worker *first;
     struct survey_question *questions;

@@ -31,7 +31,6 @@ struct scheduler *scheduler_new(const struct scheduler_config *config, const str
     s->tokens = BUDGET_ALL_MIN;
     s->hedge_tokens = HEDGE_TOKENS_MIN;
     s->chunk_cost_ns = s->worker_chunk_cost_ns = (double)DEFAULT_CHUNK_COST_NS;
-    s->timer.kind = TIMER_SCHEDULER;
     list_init(&s->jobs);
     list_init(&s->ending);
     list_init(&s->settled);
@@ -100,7 +99,6 @@ static void run_timers(struct scheduler *s)
         case TIMER_LANE: lane_full_is_over(CONTAINER_OF(t, struct sched_lane, timer)); break;
         case TIMER_JOB: job_timer_fired(CONTAINER_OF(t, struct sched_job, timer)); break;
         case TIMER_RAMP: chunker_ramp_timer_fired(CONTAINER_OF(t, struct sched_job, ramp_timer)); break;
-        case TIMER_SCHEDULER: break;
         }
     }
 }

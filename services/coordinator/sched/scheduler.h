@@ -75,7 +75,7 @@ enum sched_endpoint_state {
 const char *sched_endpoint_state_name(enum sched_endpoint_state state);
 
 /* A timer of a chunk, an endpoint, a lane, a job or the scheduler itself. Only the scheduler uses it. */
-enum sched_timer_kind { TIMER_CHUNK, TIMER_ENDPOINT, TIMER_LANE, TIMER_JOB, TIMER_RAMP, TIMER_SCHEDULER };
+enum sched_timer_kind { TIMER_CHUNK, TIMER_ENDPOINT, TIMER_LANE, TIMER_JOB, TIMER_RAMP };
 struct sched_timer {
     struct heap_node node; /* its key is the instant, ns; the timer is set while the node is in the heap */
     enum sched_timer_kind kind;

@@ -134,7 +134,6 @@ struct scheduler {
     struct random_source random;
     uint64_t now_ns; /* time of the last event or run */
     struct heap timers;
-    struct sched_timer timer; /* not set: scheduler_run() returns the next time instead */
 
     struct list jobs;
     struct list tasks;  /* the task that is served next comes first */
