@@ -73,8 +73,8 @@ def choice(case, n):
 
 
 def clamp(group, count):
-    """Limits a range or spans to SPAN items. A coordinator accepts up to 10^12 items, and a schema cannot compare
-    members."""
+    """Limits a range or spans to SPAN items. Without this limit, a job could have 10^12 items. The schema cannot set
+    the limit, because a schema cannot compare `stop` with `start`."""
     step = group.get(count, 1)
     start = group.get("start", 0)
     group["stop"] = int(max(min(group["stop"], start + SPAN * abs(step)), start - SPAN * abs(step), -2**53 + 1))

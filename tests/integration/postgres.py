@@ -45,7 +45,8 @@ def programs():
 
 
 class Server:
-    """If `primary` is given, the new server is a standby of this running server, by streaming replication."""
+    """A PostgreSQL server. If `primary`, a running Server, is given, the new server is a standby of it that replicates by
+    streaming."""
 
     def __init__(self, primary=None):
         self.folder = tempfile.mkdtemp(prefix="fantail-postgres-")

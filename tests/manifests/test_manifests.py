@@ -191,7 +191,8 @@ class Kubernetes(unittest.TestCase):
         self.assertEqual(scaled["spec"]["minReplicaCount"], 0)
 
     def test_each_pool_scales_by_the_demand_of_its_own_tasks(self):
-        """The scalers must use the coordinators' name of the metric, and selectors that do not overlap."""
+        """The scalers must use the metric name that the coordinators export. The pod selectors of the pools' Deployments must
+        not overlap."""
         tasks = {"fantail-worker": {"square", "wordcount"}, "fantail-worker-gpu": {"embed"}}
         for overlay, kind in (("overlays/pools-keda", "ScaledObject"), ("overlays/pools-hpa", "HorizontalPodAutoscaler")):
             objects = self.rendered[overlay, ()]

@@ -68,7 +68,8 @@ static void check_task(struct sim_world *w, const struct sched_task *t)
         sim_broken(w, "the item counts of task %s are not the sums over its jobs", t->name);
 }
 
-/* In the turn in which a chunk is answered completely, the attempts that still have unanswered items are cut off. */
+/* A chunk may have two attempts. When all its items are answered, an attempt that has not answered all of its own items
+ * is cut off in the same turn. */
 static void check_losers(struct sim_world *w, const struct sched_job *job)
 {
     const struct list *flying = &job->lists[CHUNK_IN_FLIGHT];

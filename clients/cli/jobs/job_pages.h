@@ -20,7 +20,7 @@ struct job_pages {
     bool has_store;          /* known after the first page. Without a store, there is one page with the running jobs */
     struct remote_job *jobs; /* the page; it borrows the answer in `service` */
     size_t count;            /* how many jobs the page has */
-    size_t synchronous;      /* how many jobs at the start of the page are not durable and not sorted */
+    size_t synchronous;      /* the page begins with this many jobs that are not durable; they are not sorted */
 };
 
 /* Reads the next page, of at most `limit` jobs. The first page begins with the running jobs that are not durable,

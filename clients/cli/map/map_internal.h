@@ -172,7 +172,7 @@ MUST_CHECK bool map_cut_check_whole(struct map_run *run, struct map_job *j);
 void map_cut_decide(struct map_run *run, struct map_job *j, uint64_t now);
 /* Ends the run if it has waited too long for a coordinator. */
 void map_cut_check_time(struct map_run *run, uint64_t now);
-/* Returns when map_cut_check_time() must be called next; UINT64_MAX: never. */
+/* Returns the time at which map_cut_check_time() must be called next; UINT64_MAX: never. */
 uint64_t map_cut_due_ns(const struct map_run *run);
 /* Stops the run because the service refused the job. The message has the text of the answer. */
 void map_job_fail_refused(struct map_run *run, const struct map_job *j);

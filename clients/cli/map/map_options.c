@@ -150,7 +150,8 @@ static int check_program(const struct map_options *o)
     return status;
 }
 
-/* Checks that the words are UTF-8. The command is written to a task.json, where other bytes would be changed. */
+/* Checks that the words are UTF-8. The command is written to a task.json, and bytes that are not UTF-8
+ * would be changed there. */
 static int check_words(const struct map_options *o)
 {
     for (unsigned i = 0; o->command[i]; i++) {

@@ -6,7 +6,8 @@
  * may be wrong. */
 #define EARLY_TRIES 5
 #define EARLY_NS    (3 * NS_PER_S)
-/* A job without an answer may just have long items. The run gives up only after this many cuts. */
+/* A job without new answers may just have long items. While coordinators accept its jobs, the run gives up only after
+ * the connection of a job was lost this many times without a new answer in between. */
 #define CUTS_MIN 5
 /* If the service is full, the run tries again for at least this long. */
 #define FULL_NS (60 * NS_PER_S)
@@ -45,7 +46,7 @@ static uint64_t wait_ns(struct outage *o, unsigned failures, double retry_after_
     return retry_wait_asked_ns(retry_after_s) + outage_backoff_ns(o, 0);
 }
 
-/* Returns whether the job may be tried again, although no coordinator has accepted a job yet. */
+/* For a run in which no coordinator has accepted a job yet: returns whether the job may be tried again. */
 static bool may_try_early(enum outage_cause cause, const struct outage_tries *tries)
 {
     return tries->failures <= (cause == OUTAGE_UNREACHED && tries->failures == 1 ? 0 : EARLY_TRIES);

@@ -1,7 +1,7 @@
 """Writes requests to a coordinator and reads its answers, as bytes. This module does no I/O and reads no clock.
 
 A call or a batch of calls is sent as one job with one item: a JSON string with a pickle in base64. The answer to the
-item is such a string too. Each batch is a job of its own, so answers can come in any order. The jobs use a few
+item is also a JSON string with a pickle in base64. Each batch is a job of its own, so answers can come in any order. The jobs use a few
 connections that stay open. Closing a connection cancels its batch.
 """
 from __future__ import annotations

@@ -24,7 +24,7 @@ static inline size_t memory_budget_share(const struct memory_budget *m, size_t c
     return share < cap ? share : cap;
 }
 
-/* Call it when a user holds `now` bytes and held `before` bytes. m may be NULL. */
+/* Call it when the number of bytes that a user holds has changed from `before` to `now`. m may be NULL. */
 static inline void memory_budget_count(struct memory_budget *m, size_t now, size_t before)
 {
     if (m) m->used += now - before;

@@ -49,8 +49,8 @@ enum call_state {
  *                                  ^                   |                                |
  *                                  +---TURN_BYTES read-+--------------------------------+
  *
- * Each new call begins in SHORT. A call with a wire becomes READY instead of HELD, because our own code reads its
- * socket.
+ * Each new call begins in SHORT. A call on plain http becomes READY instead of HELD: our own code reads its socket, so
+ * there is no transfer of curl to pause.
  */
 enum call_flow {
     CALL_FLOW_SHORT, /* read as soon as its socket is readable */

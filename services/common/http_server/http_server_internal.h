@@ -16,7 +16,7 @@
  *     http_linger.c      keeps a socket until its client has read the answer
  *     http_tls.c         the sessions of https
  *
- * libmicrohttpd calls us only inside MHD_run(), which only server_turn() calls, and inside MHD_stop_daemon(). Our own
+ * libmicrohttpd calls us only inside MHD_run() and MHD_stop_daemon(). Only server_turn() calls MHD_run(). Our other
  * functions never run the daemon. They ask for a turn with http_server_want_turn().
  */
 #ifndef FANTAIL_COMMON_HTTP_SERVER_HTTP_SERVER_INTERNAL_H

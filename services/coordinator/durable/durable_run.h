@@ -20,9 +20,9 @@
 #include "coordinator/durable/stored_items.h"
 #include "coordinator/job/job_keeper.h"
 
-/* How long a lease lasts. When the lease of a job has ended, another coordinator takes over the job. After a crash, the
- * take-over happens within the time of a lease plus the time between two claims. If a client cancels the job on another
- * coordinator, the job runs until the next renewal of its lease. */
+/* How long a lease lasts. When the lease of a job has ended, another coordinator takes over the job. After a crash,
+ * another coordinator takes over the job after at most LEASE_MS plus the time between two claims. If a client cancels
+ * the job on another coordinator, the job runs until the next renewal of its lease. */
 enum { LEASE_MS = 10000 };
 
 enum durable_run_state { RUN_LOADING, RUN_RUNNING, RUN_ENDING, RUN_OVER, RUN_STATE_COUNT };

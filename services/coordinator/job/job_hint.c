@@ -20,7 +20,8 @@ enum job_likeness job_likeness(const char *item, size_t len)
     return task ? LIKE_JOB : LIKE_SOURCE;
 }
 
-/* Returns a hint. The job is not refused, because a task may take arrays, or items with such members. */
+/* Returns a hint, or NULL. The job is not refused, because the item may be meant as it is: a task may take an array, or
+ * an object with members such as `task` and `items`. */
 const char *job_hint(const struct job *j)
 {
     const struct submission *s = &j->submission;

@@ -71,7 +71,8 @@ static void take_spec(struct job *j, struct jobspec *spec)
     *spec = (struct jobspec){0};
 }
 
-/* Applies the options that may still change to a job that already runs. */
+/* Call it when options have arrived after the job has started. Applies them to the job. If one of them can no longer be
+ * changed, refuses the job. */
 static void take_late_options(struct job *j, struct jobspec *late)
 {
     const char *pointer = jobspec_changed_too_late(&j->spec, late);

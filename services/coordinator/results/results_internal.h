@@ -39,7 +39,7 @@ struct results_reader {
     /* How many answers had been recorded when the reading of the ranges began; UINT64_MAX: not known. */
     uint64_t ranged_answers;
     bool more;      /* the store has ranges of later blocks */
-    bool has_ended; /* the job had ended when its last ranges were read */
+    bool has_ended; /* the job had already ended when the ranges were last read from the store */
     bool complete;  /* the job has ended, and all its answers are in the index */
 
     /* The answers that are being written. */

@@ -116,7 +116,8 @@ struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes);
 /* Returns the first answer line that is ready, with its newline. It is borrowed until the next call. Returns NULL when
  * there is none. */
 const char *chunk_first_line(const struct chunk *c, size_t *len);
-/* Drops the first `len` answer bytes, at most the first line. Call it when these bytes have been used. */
+/* Drops the first `len` answer bytes, after they have been used. `len` must not be more than chunk_first_line() has
+ * returned. */
 void chunk_skip(struct chunk *c, size_t len);
 /* Moves up to `cap` answer bytes to `dst`. Returns 0 when none are ready yet, -1 after the end line. */
 ssize_t chunk_pull(struct chunk *c, char *dst, size_t cap);

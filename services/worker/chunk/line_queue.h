@@ -40,7 +40,7 @@ void line_queue_move(struct line_queue *q, struct line_queue *from);
 const char *line_queue_peek(const struct line_queue *q, size_t *len);
 /* Returns the first line, with its newline. Searches at most LINE_QUEUE_BLOCK_BYTES for the newline. */
 const char *line_queue_first_line(const struct line_queue *q, size_t *len);
-/* Drops the first `len` bytes, at most as many as line_queue_peek() shows. */
+/* Drops the first `len` bytes. `len` must not be more than line_queue_peek() shows. */
 void line_queue_skip(struct line_queue *q, size_t len);
 /* If the queue is one block of which nothing was skipped, moves the block's bytes to `lines` and returns true. */
 MUST_CHECK bool line_queue_detach(struct line_queue *q, struct buf *lines);

@@ -38,7 +38,7 @@ struct registrar_facts {
 
 struct registrar;
 
-/* Checks the options. Returns 0, or 2 after a message that names the option. */
+/* Checks the options. Returns 0 if they are right. Otherwise prints a message that names the option, and returns 2. */
 MUST_CHECK int registrar_check(const struct option_spec *spec, const struct registrar_config *config, const char *host);
 /* Registers now, and then periodically. Without --register, sets *r to NULL, which the functions below accept. On
  * failure returns false, with a sentence in err. */

@@ -99,7 +99,7 @@ static void shuffle_through(enum collector_order order, size_t cap)
         left -= n;
         if (random % 7 == 0) out += drain(c, seen);
         if (cap && order == COLLECT_INPUT_ORDER)
-            /* Beyond the cap, this allows 150 bytes for each of a thousand spilled runs of items. */
+            /* In addition to the cap, this allows 150 bytes for each of 1,000 spilled runs of items. */
             cr_assert_leq(collector_memory_bytes(c), cap + 150 * 1000);
     }
     if (cap && order == COLLECT_INPUT_ORDER) cr_assert_gt(spill.writes, 0);

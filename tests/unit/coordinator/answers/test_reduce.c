@@ -120,7 +120,7 @@ Test(reduce, a_value_of_the_wrong_kind_is_named)
 
 enum { LONG_BYTES = 40000, STEP_BYTES = 1000 };
 
-/* A value of LONG_BYTES: `open`, many times `middle`, `close`. */
+/* A value of at most LONG_BYTES: `open`, then `middle` as often as it fits, then `close`. */
 static struct buf long_value(const char *open, const char *middle, const char *close)
 {
     struct buf value = {0};
