@@ -82,7 +82,7 @@ class Supervisor:
         self.ending.set()
         self.thread.join()
         for worker in self.fleet.workers:
-            if worker.alive():
+            if worker.alive() and worker.is_stopped:
                 worker.send_signal(signal.SIGCONT)
             if not self._serves(worker):
                 worker.wait()
@@ -156,7 +156,7 @@ def freeze(seconds):
         worker.send_signal(signal.SIGSTOP)
 
         def wake():
-            if worker.alive():
+            if worker.alive() and worker.is_stopped:
                 worker.send_signal(signal.SIGCONT)
         monkey.later.append((time.monotonic() + seconds, wake))
     return hurt

@@ -223,7 +223,9 @@ class FantailTest(unittest.TestCase):
         problems = []
         for program in reversed(self._programs):
             if program.alive():
-                program.send_signal(signal.SIGCONT)
+                # At its end, the leak check stops the program's threads, and SIGCONT would let it wait for ever.
+                if program.is_stopped:
+                    program.send_signal(signal.SIGCONT)
                 if not program.asked_to_end:
                     program.send_signal(signal.SIGTERM)
         for program in reversed(self._programs):

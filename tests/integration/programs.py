@@ -66,6 +66,7 @@ class Program:
         self.stderr_path = os.path.join(folder, f"{name}.err")
         self.killed = False
         self.asked_to_end = False  # SIGTERM was sent; a second SIGTERM would change the exit status
+        self.is_stopped = False  # by SIGSTOP
         read_fd, write_fd = os.pipe() if ready else (None, None)
         if ready:
             argv = argv + ["--ready-fd", str(write_fd)]
@@ -123,6 +124,8 @@ class Program:
 
     def send_signal(self, number):
         self.asked_to_end |= number == signal.SIGTERM
+        if number in (signal.SIGSTOP, signal.SIGCONT):
+            self.is_stopped = number == signal.SIGSTOP
         self.process.send_signal(number)
 
     def kill(self):
