@@ -5,6 +5,7 @@ import importlib.machinery
 import importlib.util
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -16,6 +17,28 @@ from fantail_testing import FantailTest
 from ports import is_listened_on
 
 IP_LOCAL_PORT_RANGE = 51  # a socket option since Linux 6.3; Python has no constant for it
+
+
+TELLS_WHEN_IT_IS_CONTINUED = """
+import signal, sys
+signal.signal(signal.SIGCONT, lambda *_: print("continued", flush=True))
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+print("started", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+class Ends(FantailTest):
+    def test_only_a_stopped_program_is_continued_before_it_is_ended(self):
+        for stopped in (False, True):
+            program = self.start(sys.executable, "-c", TELLS_WHEN_IT_IS_CONTINUED, name=f"python-{stopped}")
+            ft.wait_until(lambda: "started" in program.stdout(), "the start of the program")
+            if stopped:
+                program.send_signal(signal.SIGSTOP)
+            self._end_programs()  # a stopped program ends only if it is continued
+            if not stopped:
+                self.assertNotIn("continued", program.stdout())
 
 
 class Ports(FantailTest):
