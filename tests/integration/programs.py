@@ -60,13 +60,14 @@ class Program:
     """A program that a test has started. If `ready` is true, the constructor waits until the program is ready, and sets
     `port` and `admin_port`."""
 
+    is_stopped = False  # by SIGSTOP
+
     def __init__(self, argv, folder, name, env=None, ready=False, before_exec=None, stdin=subprocess.DEVNULL):
         self.name, self.argv = name, argv
         self.stdout_path = os.path.join(folder, f"{name}.out")
         self.stderr_path = os.path.join(folder, f"{name}.err")
         self.killed = False
         self.asked_to_end = False  # SIGTERM was sent; a second SIGTERM would change the exit status
-        self.is_stopped = False  # by SIGSTOP
         read_fd, write_fd = os.pipe() if ready else (None, None)
         if ready:
             argv = argv + ["--ready-fd", str(write_fd)]
