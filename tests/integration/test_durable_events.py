@@ -22,7 +22,7 @@ class Events:
     def __init__(self, client, job, last_id=None):
         self.connection = http.client.HTTPConnection("127.0.0.1", client.coordinator.port, timeout=60)
         headers = {"Last-Event-ID": last_id} if last_id else {}
-        self.connection.request("GET", f"/v1/jobs/{job}/events", headers=headers)
+        self.connection.request("GET", client.url(f"/{job}/events"), headers=headers)
         self.response = self.connection.getresponse()
 
     def event(self):

@@ -19,8 +19,12 @@ class Client:
     def __init__(self, test, coordinator):
         self.test, self.coordinator = test, coordinator
 
+    def url(self, path):
+        """Returns the target of a request for this path below /v1/jobs."""
+        return "/v1/jobs" + path
+
     def ask(self, method, path, body=None, headers=None):
-        return ft.request(self.coordinator.port, method, "/v1/jobs" + path, body, headers)
+        return ft.request(self.coordinator.port, method, self.url(path), body, headers)
 
     def submit(self, body):
         """Submits a durable job and returns its id."""
@@ -58,7 +62,7 @@ class Follower:
 
     def __init__(self, client, job, query=""):
         self.connection = http.client.HTTPConnection("127.0.0.1", client.coordinator.port, timeout=60)
-        self.connection.request("GET", f"/v1/jobs/{job}/results{query}")
+        self.connection.request("GET", client.url(f"/{job}/results{query}"))
         self.response = self.connection.getresponse()
 
     def line(self):
