@@ -6,6 +6,7 @@
 #include "common/net/loopback.h"
 #include "common/observe/metrics.h"
 #include "common/service/option.h"
+#include "coordinator/postgres/store_postgres.h"
 
 #define S struct coordinator_config
 static const struct option_row rows[] = {
@@ -97,12 +98,15 @@ static const struct option_spec spec = {
     .usage = "[option...] | healthcheck [option...] | write-secret VARIABLE FILE ...",
     .about = "Takes jobs over HTTP, splits them into chunks, sends the chunks to workers and streams the answers back.",
     .epilogue = "`healthcheck` asks a coordinator on this machine whether it is ready, and exits 0 or 1.\n"
-                "`write-secret` writes tokens from environment variables into files, for --token-file.\n"
+                "`write-secret` writes tokens, or the URL of a job store, from environment variables into files, for\n"
+                "--token-file and --store-file.\n"
                 "Submit a job with\n"
                 "  curl -s localhost:8080/v1/jobs -d '{\"task\":\"square\",\"items\":[1,2,3]}'",
     .rows = rows,
     .operands = OPTION_OPERANDS_NONE,
 };
+
+static const struct secret_kind store_url = {postgres_is_url, "a URL for --store-file begins with postgresql://"};
 
 /* Checks the options and reads the files that they name. Returns 0, or the exit status after a message. */
 static int check(struct coordinator *c, const struct coordinator_config *config)
@@ -126,7 +130,8 @@ int main(int argc, char **argv)
     struct option_result parsed;
     struct trace_config tracing;
     char err[512];
-    if (argc > 1 && strcmp(argv[1], "write-secret") == 0) return service_write_secrets(&spec, argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "write-secret") == 0)
+        return service_write_secrets(&spec, &store_url, argc - 1, argv + 1);
     bool healthcheck = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
     if (!option_parse(&spec, &config, argc - healthcheck, argv + healthcheck, &parsed)) return parsed.exit_status;
     if (healthcheck) return service_healthcheck(&config.service);

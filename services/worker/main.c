@@ -148,7 +148,7 @@ int main(int argc, char **argv)
     struct option_result r;
     struct trace_config tracing;
     char err[256];
-    if (argc > 1 && strcmp(argv[1], "write-secret") == 0) return service_write_secrets(&spec, argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "write-secret") == 0) return service_write_secrets(&spec, NULL, argc - 1, argv + 1);
     bool healthcheck = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
     if (!option_parse(&spec, &config, argc - healthcheck, argv + healthcheck, &r)) return r.exit_status;
     if (healthcheck) return service_healthcheck(&config.service);

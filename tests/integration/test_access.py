@@ -421,6 +421,24 @@ class WriteSecret(AccessTest):
         for token, status in ((ONE, 401), (TWO, 200), (THREE, 200)):
             self.assertEqual(ft.request(worker.port, "GET", "/v1/tasks", headers=bearer(token)).status, status)
 
+    def test_the_url_of_a_job_store_becomes_a_file_for_the_coordinator_only(self):
+        url, path = "postgresql://fantail:s3cret@127.0.0.1:9/jobs?sslmode=disable", os.path.join(self.folder, "url")
+        ended = self.write("fantail-worker", "URL", path, URL=url)
+        self.assertEqual((ended.returncode, os.path.exists(path)), (2, False), ended.stderr)
+        ended = self.write("fantail-coordinator", "A", os.path.join(self.folder, "tokens"), "URL", path, A=ONE, URL=url + "\n")
+        self.assertEqual((ended.returncode, ended.stdout, ended.stderr), (0, "", ""))
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o400)
+        coordinator = self.coordinator("static://127.0.0.1:9", "--store-file", path)
+        self.assertEqual(coordinator.stop(), 0)
+
+    def test_what_is_no_url_is_not_written_and_not_shown(self):
+        path = os.path.join(self.folder, "url")
+        for text in ("mysql://fantail:s3cret@db.example/jobs", '{"username":"fantail","password":"s3cret"}'):
+            ended = self.write("fantail-coordinator", "URL", path, URL=text)
+            self.assertEqual((ended.returncode, os.path.exists(path)), (2, False), ended.stderr)
+            self.assertIn("begins with postgresql://", ended.stderr)
+            self.assertNotIn("s3cret", ended.stderr)
+
     def test_what_is_no_token_is_not_written(self):
         path = os.path.join(self.folder, "out")
         for pairs, env, status, word in ((("A", path), {}, 2, "A"), (("A", path), {"A": "secret"}, 2, "too short"),

@@ -89,9 +89,17 @@ void service_poke(struct service *s);
 uint16_t service_port(const struct service *s);
 uint16_t service_admin_port(const struct service *s); /* 0 when there is no admin server */
 
-/* The subcommand `write-secret VARIABLE FILE ...`, whose name is argv[0]. It writes tokens from environment variables
- * into files for --token-file, because some platforms provide secrets only as variables. Returns the exit status. */
-MUST_CHECK int service_write_secrets(const struct option_spec *spec, int argc, char **argv);
+/* A kind of secret of one service, besides tokens. */
+struct secret_kind {
+    bool (*is_one)(const char *text);
+    const char *form; /* what a secret of this kind looks like, for a message */
+};
+
+/* The subcommand `write-secret VARIABLE FILE ...`, whose name is argv[0]. It writes secrets from environment variables
+ * into files, because some platforms provide secrets only as variables. The secrets are tokens, or of the kind `other`,
+ * which may be NULL. Returns the exit status. */
+MUST_CHECK int service_write_secrets(const struct option_spec *spec, const struct secret_kind *other, int argc,
+                                     char **argv);
 
 /* The subcommand `healthcheck`: sends GET /readyz to the service with this config on this machine. It uses the admin
  * port, or the public port if there is no admin port. Returns the exit status: 0 if the service is ready; otherwise 1,

@@ -43,25 +43,35 @@ static bool write_file(const char *path, const char *text)
     return false;
 }
 
-static int write_secret(const struct option_spec *spec, const char *variable, const char *path)
+/* Writes why the text cannot be written; it is not quoted. */
+static bool is_secret(const char *text, const struct secret_kind *other, char *err, size_t err_size)
 {
     struct tokens tokens;
+    if (other && other->is_one(text)) return true;
+    if (!tokens_parse(&tokens, text, strlen(text), err, err_size)) return false;
+    tokens_release(&tokens);
+    return true;
+}
+
+static int write_secret(const struct option_spec *spec, const struct secret_kind *other, const char *variable,
+                        const char *path)
+{
     char err[256];
     const char *text = getenv(variable);
     if (!text) return option_complain(spec, NULL, "write-secret: the environment variable %s is not set", variable);
-    if (!tokens_parse(&tokens, text, strlen(text), err, sizeof err))
-        return option_complain(spec, NULL, "write-secret: %s: %s", variable, err);
-    tokens_release(&tokens);
+    if (!is_secret(text, other, err, sizeof err))
+        return option_complain(spec, NULL, "write-secret: %s: %s%s%s", variable, err, other ? "; " : "",
+                               other ? other->form : "");
     if (write_file(path, text)) return 0;
     option_complain(spec, NULL, "write-secret: %s: %s", path, strerror(errno));
     return 1;
 }
 
-int service_write_secrets(const struct option_spec *spec, int argc, char **argv)
+int service_write_secrets(const struct option_spec *spec, const struct secret_kind *other, int argc, char **argv)
 {
     int status = 0;
     if (argc < 3 || argc % 2 == 0)
         return option_complain(spec, NULL, "write-secret: needs one or more pairs of arguments: VARIABLE FILE");
-    for (int i = 1; i < argc && status == 0; i += 2) status = write_secret(spec, argv[i], argv[i + 1]);
+    for (int i = 1; i < argc && status == 0; i += 2) status = write_secret(spec, other, argv[i], argv[i + 1]);
     return status;
 }
