@@ -10,6 +10,8 @@ from engine import PROJECT, ROOT, check, failures, run, say, wait_for
 
 sys.path.append(ROOT + "/tests/manifests")
 TOKENS = {"CLIENT_TOKENS": "aB3" * 16, "WORKER_TOKENS": "cD4" * 16}
+# No server listens here. The job store is then away, and synchronous jobs are not affected.
+SECRETS = {**TOKENS, "JOB_STORE_URL": "postgresql://fantail:secret@127.0.0.1:9/jobs"}
 # The values that CloudFormation would supply for the references in the template.
 NAMES = {"AWS::StackName": "fantail", "Cluster": "fantail-made", "WorkerBalancer.DNSName": "balancer", "CoordinatorImage": "fantail-coordinator",
          "WorkerImage": "fantail-worker-examples"}
@@ -39,7 +41,7 @@ class Task:
                 *(["--read-only"] if container["ReadonlyRootFilesystem"] else [])]
 
     def start(self):
-        secrets = [word for s in self.first["Secrets"] for word in ("-e", f"{s['Name']}={TOKENS[s['Name']]}")]
+        secrets = [word for s in self.first["Secrets"] for word in ("-e", f"{s['Name']}={SECRETS[s['Name']]}")]
         run("docker", "run", "--rm", *self._options(self.first), *secrets, resolved(self.first["Image"]), *self.first["Command"])
         env = [word for e in self.service["Environment"] for word in ("-e", f"{e['Name']}={resolved(e['Value'])}")]
         self.container = run("docker", "run", "-d", "--network-alias", self.alias, *self._options(self.service), *env,
@@ -66,7 +68,7 @@ def show():
     if not test_ecs.YAML:
         say(f"        skipped: tasks of deploy/ecs: {test_ecs.NO_YAML}")
         return
-    resources = test_ecs.load_template()["Resources"]
+    resources = test_ecs.decided(test_ecs.load_template(), "HasJobStore", True)["Resources"]
     network = run("docker", "network", "create", f"{PROJECT}-fargate").splitlines()[-1]
     # The network aliases are the host names in haproxy.cfg.
     tasks = [Task(resources[name]["Properties"], network, alias) for name, alias in
@@ -104,7 +106,7 @@ def jobs_by_tasks(tasks, balancer):
     wait_for("the balancer finds the tasks", lambda: ask("-m", "2", url + "?task=square", "-d", "7").find('"results":[49]') > 0)
     check(run("curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", url) == "401", "tasks of ECS: without a token 401")
     environment = run("docker", "inspect", "-f", "{{.Config.Env}}", *(t.container for t in tasks))
-    check(not any(token in environment for token in TOKENS.values()), "tasks of ECS: no secret in a service's environment")
+    check(not any(secret in environment for secret in SECRETS.values()), "tasks of ECS: no secret in a service's environment")
     wait_for("metrics in a coordinator's log", lambda: demand_lines(coordinator))
     line = demand_lines(coordinator)[-1]
     check((line.get("cluster"), line.get("service")) == ("fantail-made", "fantail") and "demand_slots" in line,

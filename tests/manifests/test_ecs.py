@@ -17,6 +17,7 @@ if YAML:
     import yaml
 
 TEMPLATE = ROOT + "/deploy/ecs/fantail.yaml"
+NO_VALUE = {"Ref": "AWS::NoValue"}
 TARGETS = {"coordinator": "CoordinatorTargets", "worker": "WorkerTargets"}
 
 
@@ -34,6 +35,19 @@ def load_template():
         return yaml.load(file, Loader)
 
 
+def decided(value, condition, holds):
+    """Returns a part of the template with each `If` of this condition replaced by its result, as CloudFormation does."""
+    if isinstance(value, dict):
+        if isinstance(value.get("If"), list):
+            name, *results = value["If"]
+            results = [decided(result, condition, holds) for result in results]
+            return results[0 if holds else 1] if name == condition else {"If": [name, *results]}
+        return {name: decided(member, condition, holds) for name, member in value.items()}
+    if isinstance(value, list):
+        return [member for member in (decided(m, condition, holds) for m in value) if member != NO_VALUE]
+    return value
+
+
 @unittest.skipUnless(CFN_LINT, NO_CFN_LINT)
 class Lint(unittest.TestCase):
     def test_cfn_lint_is_clean(self):
@@ -44,9 +58,13 @@ class Lint(unittest.TestCase):
 
 
 class TemplateTest(unittest.TestCase):
+    """The template of a stack with or without a job store."""
+
+    job_store = False
+
     @classmethod
     def setUpClass(cls):
-        cls.template = load_template()
+        cls.template = decided(load_template(), "HasJobStore", cls.job_store)
         cls.resources = cls.template["Resources"]
         cls.containers = {c["Name"]: c for r in cls.resources.values() if r["Type"] == "AWS::ECS::TaskDefinition"
                           for c in r["Properties"]["ContainerDefinitions"] if c["Essential"]}
@@ -122,6 +140,10 @@ class Life(TemplateTest):
         self.assertEqual(set(statement["Action"]), {"ecs:GetTaskProtection", "ecs:UpdateTaskProtection"})
 
 
+class LifeWithJobStore(Life):
+    job_store = True
+
+
 @unittest.skipUnless(YAML, NO_YAML)
 class WalkThrough(TemplateTest):
     def test_the_steps_name_parameters_and_outputs_of_the_template(self):
@@ -139,6 +161,21 @@ class WalkThrough(TemplateTest):
 
 @unittest.skipUnless(YAML, NO_YAML)
 class Access(TemplateTest):
+    def secrets_of(self, name):
+        """Returns {variable: (the resource or the parameter with the secret, the option that reads its file)}."""
+        if name == "worker":
+            return {"WORKER_TOKENS": ("WorkerTokens", "FANTAIL_TOKEN_FILE")}
+        return {"CLIENT_TOKENS": ("ClientTokens", "FANTAIL_TOKEN_FILE"),
+                "WORKER_TOKENS": ("WorkerTokens", "FANTAIL_WORKER_TOKEN_FILE"),
+                **({"JOB_STORE_URL": ("JobStoreUrlSecretArn", "FANTAIL_STORE_FILE")} if self.job_store else {})}
+
+    def value_of(self, secret):
+        if secret == "JobStoreUrlSecretArn":
+            return "postgresql://fantail:secret@127.0.0.1:9/jobs\n"
+        rule = self.properties(secret)["GenerateSecretString"]
+        self.assertTrue(rule["ExcludePunctuation"])
+        return "aB3" * (rule["PasswordLength"] // 3)
+
     def before(self, name):
         """Returns the second container of the service's task definition. It runs before the service's own container
         starts."""
@@ -147,25 +184,25 @@ class Access(TemplateTest):
         [_, first] = task["ContainerDefinitions"]
         return first
 
-    def test_services_get_their_tokens_as_files_and_nobody_is_insecure(self):
-        for name, secrets in (("coordinator", {"ClientTokens", "WorkerTokens"}), ("worker", {"WorkerTokens"})):
+    def test_services_get_their_secrets_as_files_and_nobody_is_insecure(self):
+        for name in ("coordinator", "worker"):
             service, first, env = self.containers[name], self.before(name), self.environments[name]
+            secrets = self.secrets_of(name)
             self.assertNotIn("Secrets", service)
             self.assertNotIn("FANTAIL_INSECURE", env)
             self.assertEqual(service["DependsOn"], [{"ContainerName": first["Name"], "Condition": "SUCCESS"}])
             self.assertEqual((first["Essential"], first["Image"]), (False, service["Image"]))
             self.assertEqual(first["MountPoints"], service["MountPoints"])
-            self.assertEqual({s["ValueFrom"]["Ref"] for s in first["Secrets"]}, secrets)
+            self.assertEqual({s["Name"]: s["ValueFrom"] for s in first["Secrets"]},
+                             {variable: {"Ref": secret} for variable, (secret, _) in secrets.items()})
             word, *pairs = first["Command"]
             self.assertEqual(word, "write-secret")
             self.assertEqual(pairs[::2], [s["Name"] for s in first["Secrets"]])
-            files = dict(zip(pairs[::2], pairs[1::2]))
-            wanted = {"WORKER_TOKENS": env["FANTAIL_WORKER_TOKEN_FILE" if name == "coordinator" else "FANTAIL_TOKEN_FILE"]}
-            if name == "coordinator":
-                wanted["CLIENT_TOKENS"] = env["FANTAIL_TOKEN_FILE"]
-            self.assertEqual(files, wanted)
+            self.assertEqual(dict(zip(pairs[::2], pairs[1::2])),
+                             {variable: env[option] for variable, (_, option) in secrets.items()})
+            self.assertEqual("FANTAIL_STORE_FILE" in env, self.job_store and name == "coordinator")
 
-    def test_the_programs_take_the_command_and_a_generated_secret(self):
+    def test_the_programs_take_the_command_and_the_secrets(self):
         for name in self.containers:
             program = f"{BIN}/fantail-{name}"
             if not os.access(program, os.X_OK):
@@ -174,9 +211,7 @@ class Access(TemplateTest):
                 command = [word.replace("/tmp", folder) for word in self.before(name)["Command"]]
                 env = dict(os.environ)
                 for secret in self.before(name)["Secrets"]:
-                    rule = self.properties(secret["ValueFrom"]["Ref"])["GenerateSecretString"]
-                    self.assertTrue(rule["ExcludePunctuation"])
-                    env[secret["Name"]] = "aB3" * (rule["PasswordLength"] // 3)
+                    env[secret["Name"]] = self.value_of(secret["ValueFrom"]["Ref"])
                 subprocess.run([program, *command], env=env, check=True, timeout=60)
                 for path in command[2::2]:
                     self.assertTrue(os.path.exists(path), path)
@@ -185,12 +220,47 @@ class Access(TemplateTest):
         [policy] = self.properties("ExecutionRole")["Policies"]
         [statement] = policy["PolicyDocument"]["Statement"]
         self.assertEqual(statement["Action"], "secretsmanager:GetSecretValue")
-        self.assertEqual(statement["Resource"], [{"Ref": "ClientTokens"}, {"Ref": "WorkerTokens"}])
+        self.assertEqual(statement["Resource"], [{"Ref": secret} for secret, _ in self.secrets_of("coordinator").values()])
 
     def test_tokens_do_not_cross_the_internet_in_the_clear(self):
         rule = self.template["Rules"]["TokensTravelEncrypted"]
         self.assertEqual(rule["RuleCondition"], {"Equals": [{"Ref": "Scheme"}, "internet-facing"]})
         self.assertEqual(rule["Assertions"][0]["Assert"], {"Not": [{"Equals": [{"Ref": "CertificateArn"}, ""]}]})
+
+
+class AccessWithJobStore(Access):
+    job_store = True
+
+    def test_the_parameter_is_the_complete_arn_of_one_secret_or_empty(self):
+        parameter = self.template["Parameters"]["JobStoreUrlSecretArn"]
+        self.assertEqual(parameter["Default"], "")
+        self.assertEqual(self.template["Conditions"]["HasJobStore"], {"Not": [{"Equals": [{"Ref": "JobStoreUrlSecretArn"}, ""]}]})
+        arn = "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:fantail/jobs"
+        for text, good in (("", True), (arn + "-a1B2c3", True), (arn, False), (arn + "-a1B2c3:url::", False), (arn + "*-a1B2c3", False),
+                           ("fantail/jobs-a1B2c3", False), ("*", False)):
+            self.assertEqual(bool(re.fullmatch(parameter["AllowedPattern"], text)), good, text)
+
+    def test_the_service_starts_with_the_files_of_the_secrets(self):
+        program = f"{BIN}/fantail-coordinator"
+        if not os.access(program, os.X_OK):
+            self.skipTest(f"no programs in {BIN}")
+        with tempfile.TemporaryDirectory() as folder:
+            values = {v: self.value_of(secret) for v, (secret, _) in self.secrets_of("coordinator").items()}
+            command = [word.replace("/tmp", folder) for word in self.before("coordinator")["Command"]]
+            subprocess.run([program, *command], env={**os.environ, **values}, check=True, timeout=60)
+            files = {option: self.environments["coordinator"][option].replace("/tmp", folder)
+                     for _, option in self.secrets_of("coordinator").values()}
+            env = {k: v for k, v in os.environ.items() if not k.startswith("FANTAIL_")} | files
+            ready, told = os.pipe()
+            service = subprocess.Popen([program, "--port", "0", "--admin-port", "0", "--ready-fd", str(told)], env=env,
+                                       pass_fds=[told], stderr=subprocess.PIPE, text=True)
+            os.close(told)
+            with os.fdopen(ready) as pipe:
+                said = pipe.readline()  # empty if the service has refused a file and ended
+            service.terminate()
+            _, log = service.communicate(timeout=60)
+            self.assertTrue(said, log)
+            self.assertEqual(service.returncode, 0, log)
 
 
 @unittest.skipUnless(YAML, NO_YAML)
