@@ -36,3 +36,23 @@ def wait_for(what, condition, limit_s=60):
         time.sleep(0.1)
     check(False, f"{what} within {limit_s} s")
     return False
+
+
+def inspect(container, what):
+    return run("docker", "inspect", "-f", "{{" + what + "}}", container)
+
+
+def healthy(container):
+    return inspect(container, ".State.Health.Status") == "healthy"
+
+
+def stop(container, limit_s):
+    """Runs docker stop. Returns how long this took, and the exit status of the container."""
+    begun = time.monotonic()
+    run("docker", "stop", "-t", str(limit_s), container)
+    return time.monotonic() - begun, inspect(container, ".State.ExitCode")
+
+
+def url_of(container, port):
+    address = inspect(container, "range .NetworkSettings.Networks}}{{.IPAddress}}{{end")
+    return f"http://{address}:{port}"

@@ -123,6 +123,16 @@ def kustomize():
     return [own, "build"], None
 
 
+@functools.cache
+def compose():
+    """Returns the command of Compose: the plugin of docker, or the older program."""
+    if shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
+        return ["docker", "compose"], None
+    if shutil.which("docker-compose"):
+        return ["docker-compose"], None
+    return None, "Compose is missing (package docker-compose, or docker's plugin `compose`)"
+
+
 # ---- The programs that the manifests start ----
 
 BIN = os.environ.get("FANTAIL_BIN", os.path.join(ROOT, "build/bin"))
@@ -136,3 +146,20 @@ def program_options(program):
         return None
     text = subprocess.run([path, "--print-config"], capture_output=True, text=True, check=True).stdout
     return {"FANTAIL_" + line.split(" = ")[0].upper().replace("-", "_") for line in text.splitlines()}
+
+
+def start_and_end(program, **variables):
+    """Starts a service with these environment variables, and ends it when it listens. Returns its exit status and its log. A
+    service that refuses a variable ends by itself, and its exit status is not 0."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("FANTAIL_")} | variables
+    ready, told = os.pipe()
+    with tempfile.TemporaryFile("w+") as log:
+        service = subprocess.Popen([f"{BIN}/{program}", "--port", "0", "--admin-port", "0", "--ready-fd", str(told)], env=env,
+                                   pass_fds=[told], stdout=subprocess.DEVNULL, stderr=log)
+        os.close(told)
+        with os.fdopen(ready) as pipe:
+            pipe.readline()
+        service.terminate()
+        status = service.wait(60)
+        log.seek(0)
+        return status, log.read()

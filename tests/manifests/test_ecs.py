@@ -250,17 +250,8 @@ class AccessWithJobStore(Access):
             subprocess.run([program, *command], env={**os.environ, **values}, check=True, timeout=60)
             files = {option: self.environments["coordinator"][option].replace("/tmp", folder)
                      for _, option in self.secrets_of("coordinator").values()}
-            env = {k: v for k, v in os.environ.items() if not k.startswith("FANTAIL_")} | files
-            ready, told = os.pipe()
-            service = subprocess.Popen([program, "--port", "0", "--admin-port", "0", "--ready-fd", str(told)], env=env,
-                                       pass_fds=[told], stderr=subprocess.PIPE, text=True)
-            os.close(told)
-            with os.fdopen(ready) as pipe:
-                said = pipe.readline()  # empty if the service has refused a file and ended
-            service.terminate()
-            _, log = service.communicate(timeout=60)
-            self.assertTrue(said, log)
-            self.assertEqual(service.returncode, 0, log)
+            status, log = manifest_tools.start_and_end("fantail-coordinator", **files)
+            self.assertEqual(status, 0, log)
 
 
 @unittest.skipUnless(YAML, NO_YAML)
