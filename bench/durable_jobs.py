@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 
+import peers
 from endings import Service
 from many_jobs import metric
 
@@ -22,6 +23,7 @@ LARGE_ITEMS, LARGE_BYTES = 200, 1 << 20
 SMALL_JOBS, SMALL_CLIENTS = 5_000, 64
 ENDED_JOBS, READS = 100_000, 2_000
 ONE = b'{"task":"square","items":[12]}'
+RESULT = b"144],"  # the end of "results":[144], which may be in two chunks of the answer
 STORED = {"Prefer": "respond-async"}
 NDJSON = {"Content-Type": "application/x-ndjson"}
 BULK_BYTES = 10_000_000_000
@@ -47,11 +49,13 @@ def expect(wanted, call_result):
 
 
 @contextlib.contextmanager
-def services(build, tasks, folder):
+def services(build, tasks, folder, store_url=None):
+    """Starts a worker of two processes, and a coordinator with a job store: an SQLite file, or the given PostgreSQL
+    database."""
     store = os.path.join(folder, "jobs.db")
     with contextlib.closing(Service(build, "fantail-worker", "--tasks", tasks, "--processes", "2")) as worker:
         with contextlib.closing(Service(build, "fantail-coordinator", "--workers", f"static://127.0.0.1:{worker.port}",
-                                        "--store", f"sqlite:{store}", "--max-body-bytes", "16G")) as coordinator:
+                                        "--store", store_url or f"sqlite:{store}", "--max-body-bytes", "16G")) as coordinator:
             yield coordinator
     for end in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
@@ -173,33 +177,37 @@ def latency(report, coordinator, folder):
 
 
 class Submitter:
-    """A connection that stays open and submits one small job after another."""
-    REQUEST = (b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nPrefer: respond-async\r\n"
-               b"Content-Length: %d\r\n\r\n" % len(ONE) + ONE)
+    """A connection that stays open and submits one small job after another. With `wait`, the answer to each submission
+    has the result of the job."""
 
-    def __init__(self, port):
+    def __init__(self, port, wait=False):
+        self.request = (b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nPrefer: %s\r\n"
+                        b"Content-Length: %d\r\n\r\n" % (b"wait=60" if wait else b"respond-async", len(ONE)) + ONE)
+        self.wanted = b"HTTP/1.1 200 " if wait else b"HTTP/1.1 202 ", RESULT if wait else b""
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received = b""
 
     def send(self):
-        self.socket.sendall(self.REQUEST)
+        self.socket.sendall(self.request)
 
     def read(self):
         """Returns whether the answer is complete."""
         self.received += self.socket.recv(65536)
         head, end, body = self.received.partition(b"\r\n\r\n")
-        if not end or len(body) < int(re.search(rb"(?i)content-length: (\d+)", head).group(1)):
+        length = re.search(rb"(?i)content-length: (\d+)", head)
+        if not end or not (len(body) >= int(length.group(1)) if length else body.endswith(b"\r\n0\r\n\r\n")):
             return False
-        if not head.startswith(b"HTTP/1.1 202 "):
+        if not head.startswith(self.wanted[0]) or self.wanted[1] not in body:
             raise SystemExit(f"a job was answered {self.received[:500]}")
         self.received = b""
         return True
 
 
-def submit_many(port, count):
-    """Submits `count` jobs of one item on several parallel connections. Returns the seconds that this takes."""
-    clients = [Submitter(port) for _ in range(SMALL_CLIENTS)]
+def submit_many(port, count, wait=False):
+    """Submits `count` jobs of one item on several parallel connections. Returns the seconds until all of them are accepted;
+    with `wait`, until all of them are answered."""
+    clients = [Submitter(port, wait) for _ in range(min(SMALL_CLIENTS, count))]
     begun, left = time.perf_counter(), count
     with selectors.DefaultSelector() as selector:
         for client in clients:
@@ -320,6 +328,32 @@ def durable(report, build, tasks, folder):
         latency(report, coordinator, folder)
         small_jobs(report, coordinator)
         full_store(report, coordinator)
+    queues(report, build, tasks, folder)
+
+
+def queues(report, build, tasks, folder):
+    """Compares small durable jobs with the same jobs in other job queues. Each queue has two worker processes."""
+    with contextlib.ExitStack() as stack:
+        def ours(name, *store_url):
+            inner = os.path.join(folder, name)
+            os.mkdir(inner)
+            coordinator = stack.enter_context(services(build, tasks, inner, *store_url))
+            return lambda: peers.JOBS / submit_many(coordinator.port, peers.JOBS, wait=True)
+
+        measures = {"fantail, SQLite": ours("sqlite")}
+        database, why = peers.postgres_database(stack)
+        if database:
+            measures["fantail, PostgreSQL"] = ours("postgres", database())
+        others, reasons = peers.start(stack, os.path.join(folder, "peers"), database, why)
+        measures.update(others)
+        rates = dict(zip(measures, report.alternate(*measures.values())))
+    for name, rate in rates.items():
+        report.add("durable", f"{peers.JOBS:,} jobs of one item: {name}", rate, "jobs/s")
+    for name in others:
+        base = "fantail, PostgreSQL" if "PostgreSQL" in name else "fantail, SQLite"
+        report.add("durable", f"{base} / {name}", rates[base] / rates[name], "")
+    for name, reason in reasons.items():
+        print(f"durable   skipped: {name}: {reason}", flush=True)
 
 
 def bulk_body(out, size):

@@ -1,0 +1,66 @@
+"""The comparison of durable jobs with other job queues, in bench/."""
+import contextlib
+import os
+import sys
+from unittest import mock
+
+import fantail_testing as ft
+from fantail_testing import FantailTest, SharedFleetTest, write_file
+
+sys.path.append(os.path.join(ft.ROOT, "bench"))
+import durable_jobs  # noqa: E402 (after the path to it)
+import peers  # noqa: E402
+
+
+class Missing(FantailTest):
+    """What is missing is named, and the other queues are measured nevertheless."""
+
+    def start(self, redis, package_fault):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(mock.patch.object(peers.shutil, "which", lambda _: redis))
+            stack.enter_context(mock.patch.object(peers, "redis_socket", lambda *_: "redis.socket"))
+            stack.enter_context(mock.patch.object(peers, "package_fault", package_fault))
+            stack.enter_context(mock.patch.object(peers, "peer", lambda _stack, _folder, name, url: (name, url)))
+            return peers.start(stack, os.path.join(self.folder, "peers"), None, "there is no PostgreSQL")
+
+    def test_a_server_that_is_missing(self):
+        measures, reasons = self.start(None, lambda _: None)
+        self.assertEqual(measures, {})
+        self.assertEqual(reasons, {"Celery, Redis": peers.NO_REDIS, "RQ, Redis": peers.NO_REDIS,
+                                   "procrastinate, PostgreSQL": "there is no PostgreSQL"})
+
+    def test_a_package_that_is_missing(self):
+        measures, reasons = self.start("redis-server", lambda name: "no rq" if name == "rq" else None)
+        self.assertEqual(measures, {"Celery, Redis": ("celery", "redis.socket")})
+        self.assertEqual(set(reasons), {"RQ, Redis", "procrastinate, PostgreSQL"})
+
+    def test_the_reason_is_the_last_line_of_pip(self):
+        os.mkdir(os.path.join(self.folder, "bin"))
+        write_file(os.path.join(self.folder, "bin", "python"), "#!/bin/sh\necho first; echo 'no network' >&2; exit 1\n", 0o755)
+        with mock.patch.object(peers, "ENVIRONMENT", self.folder):
+            self.assertEqual(peers.package_fault.__wrapped__("rq"), "rq (PyPI) cannot be installed: no network")
+
+
+class Ours(SharedFleetTest):
+    @classmethod
+    def make_fleet_options(cls, keeper):
+        return {"coordinator_arguments": ("--store", f"sqlite:{keeper.folder}/jobs.db")}
+
+    def ended(self):
+        """Returns the number of durable jobs that have succeeded."""
+        listed = self.shared.request("GET", "/v1/jobs?status=succeeded&limit=200").json
+        self.assertEqual(listed["scope"], "store")
+        return len(listed["jobs"])
+
+    def test_each_job_is_durable_and_answered_with_its_result(self):
+        before = self.ended()
+        self.assertGreater(durable_jobs.submit_many(self.shared.port, 70, wait=True), 0)
+        self.assertEqual(self.ended() - before, 70)
+
+    def test_a_wrong_answer_ends_the_benchmark(self):
+        with mock.patch.object(durable_jobs, "RESULT", b"145],"), self.assertRaises(SystemExit):
+            durable_jobs.submit_many(self.shared.port, 1, wait=True)
+
+
+if __name__ == "__main__":
+    ft.main()
