@@ -149,6 +149,22 @@ class MapDetached(LocalTest):
         [shown] = [json.loads(line) for line in self.cli("jobs", "--json", "--label", "b", FANTAIL_URL=self.url).lines]
         self.assertEqual((shown["labels"], shown["counts"]["total"]), (["a", "b"], 100000))
 
+    def test_a_reduced_job_has_one_result(self):
+        self.start_fleet()
+        ended = self.map("square", "--reduce", "sum", stdin="".join(f"{n}\n" for n in range(2000)))
+        self.assertEqual(self.results(ended).lines, [str(sum(n * n for n in range(2000)))])
+        items = self.cli("results", "--from", "1998", ended.lines[0], FANTAIL_URL=self.url)
+        self.assertEqual(items.lines, [str(n * n) for n in (1998, 1999)])
+        ended = self.map("square", "--reduce", "max", stdin="")
+        self.assertEqual(self.results(ended).lines, ["null"])
+
+    def test_values_that_cannot_be_reduced_are_status_3(self):
+        self.start_fleet()
+        ended = self.map("echo", "--reduce", "sum", stdin='1\n"x"\n')
+        results = self.cli("results", ended.lines[0], FANTAIL_URL=self.url)
+        self.assertEqual((results.status, results.out), (3, b""), results)
+        self.assertIn(b"the job ended as failed: sum cannot be applied to the value of item 1", results.err)
+
     def test_lines_of_text_and_an_empty_input_are_jobs_too(self):
         self.start_fleet()
         ended = self.map("echo", "--text", stdin='a "b"\n\nc')
@@ -216,7 +232,7 @@ class MapDetached(LocalTest):
         self.assertIn(b"has no job store", ended.err)
 
     def test_wrong_usage_is_status_2_and_says_what(self):
-        for arguments, word in ((["square", "--detach", "--reduce", "sum"], "--reduce: cannot"), (["square", "--detach", "-0"], "--null: "),
+        for arguments, word in ((["square", "--detach", "--reduce", "product"], "--reduce: "), (["square", "--detach", "-0"], "--null: "),
                                 (["square", "--detach", "--errors", "x"], "--errors: cannot"),
                                 (["square", "--detach", "--skip-failed"], "--skip-failed: cannot"),
                                 (["square", "--detach", "--order", "completion"], "--order: cannot"), (["square", "--label", "x"], "--label: is for"),

@@ -7,7 +7,7 @@ import subprocess
 
 from cli_testing import A, B, FANTAIL, FakeTest
 from fake_coordinator import ERROR, line
-from fantail_testing import main, write_file
+from fantail_testing import main, wait_until, write_file
 
 
 class Results(FakeTest):
@@ -53,17 +53,19 @@ class Results(FakeTest):
                 else:
                     self.assertEqual([value for value in values if value is not None], [0, 1, 4, 9, 25])
                 first = f"/v1/jobs/{A}/results"
-                self.assertEqual(self.asked(), [first + query.replace("&", "?")] + [f"{first}?from={n}{query}" for n in (3, 3, 4)])
+                document = [] if arguments else [f"/v1/jobs/{A}"]
+                self.assertEqual(self.asked(), document + [first + query.replace("&", "?")] +
+                                 [f"{first}?from={n}{query}" for n in (3, 3, 4)])
 
     def test_a_stream_that_is_cut_for_too_long_is_status_3(self):
         self.fake.add(A, "succeeded", [0, 1, 4])
         self.fake.lines_before_cut = [1] + [0] * 1000
         self.assert_ended(self.cli("results", "--reconnect-s", "0.3", A), 3, ["0"], ["the stream of results was cut"])
-        self.assertGreater(len(self.asked()), 1)
+        self.assertGreater(len(self.asked()), 2)
         self.fake.requests.clear()
         self.fake.lines_before_cut = [1]
         self.assert_ended(self.cli("results", "--reconnect-s", "0", A), 3, ["0"], ["the stream of results was cut"])
-        self.assertEqual(len(self.asked()), 1)
+        self.assertEqual(self.asked(), [f"/v1/jobs/{A}", f"/v1/jobs/{A}/results"])
 
     def test_results_that_the_service_leaves_out_are_status_3(self):
         job = self.fake.add(A, "succeeded", [0, 1, 2])
@@ -85,6 +87,29 @@ class Results(FakeTest):
             self.assertEqual([process.stdout.readline() for _ in range(2)], [b"0\n", b"1\n"])
             self.fake.end(A, "succeeded")
             self.assertEqual((process.stdout.read(), process.wait(60)), (b"", 0))
+
+    def test_a_reduced_job_prints_one_value_and_reports_its_errors(self):
+        self.fake.add(A, "partial", [1, None, 9], reduce="sum", result=10)
+        failed = ["fantail: item 1: task_error: no\n", "fantail: 1 of 3 items failed"]
+        self.assert_ended(self.cli("results", A), 1, ["10"], failed)
+        self.assertEqual(self.asked(), [f"/v1/jobs/{A}", f"/v1/jobs/{A}/results?only=errors", f"/v1/jobs/{A}"])
+        self.assert_ended(self.cli("results", "-q", "--from", "1", A), 1, ["null", "9"])
+        self.assert_ended(self.cli("results", "-q", "--only", "values", A), 1, ["1", "9"])
+        self.fake.add(A, "failed", [1, None], reduce="sum", result=None, reason="too many")
+        self.assert_ended(self.cli("results", "-q", A), 3, [], ["the job ended as failed: too many"])
+        self.fake.add(A, "succeeded", [], reduce="max", result=None)
+        self.assert_ended(self.cli("results", A), 0, ["null"])
+        self.fake.add(A, "succeeded", [1], reduce="max")
+        self.assert_ended(self.cli("results", A), 3, [], ["was redriven before its reduced value was read"])
+
+    def test_the_reduced_value_comes_when_the_job_ends(self):
+        job = self.fake.add(A, "running", [1, 2], reduce="sum")
+        process = subprocess.Popen([FANTAIL, "results", A, "--url", self.fake.url], stdout=subprocess.PIPE, env=self.environment())
+        with process:
+            wait_until(lambda: len(self.asked()) == 2, "the stream of errors")
+            job.document["result"] = 3
+            self.fake.end(A, "succeeded")
+            self.assertEqual((process.stdout.read(), process.wait(60)), (b"3\n", 0))
 
     def test_a_job_that_failed_says_why(self):
         self.fake.add(A, "failed", [0, None], reason="more items failed than tolerated")

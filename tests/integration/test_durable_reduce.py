@@ -20,7 +20,9 @@ class Reductions(DurableTest):
         self.assertEqual((document["status"], document["result"]), ("succeeded", sum(n * n for n in range(2000))))
         self.assertEqual([line["value"] for line in client.results(job).lines if line["type"] == "result"],
                          [n * n for n in range(2000)])
-        self.assertNotIn("result", client.list()["jobs"][0])
+        self.assertEqual(document["reduce"], "sum")
+        for member in ("reduce", "result"):
+            self.assertNotIn(member, client.list()["jobs"][0])
         self.assertNotIn("result", client.end(client.submit({"task": "square", "items": [1]})))
 
     def test_the_order_is_that_of_the_items(self):
@@ -60,6 +62,7 @@ class Reductions(DurableTest):
         self.release(2)
         redriven = client.ask("POST", f"/{job}/redrive", b"").json
         self.assertNotIn("result", redriven)
+        self.assertEqual(client.status(job)["reduce"], "sum")
         document = client.end(job)
         self.assertEqual((document["status"], document["result"]), ("succeeded", 7))
 

@@ -47,7 +47,9 @@ static const struct option_spec spec = {
     .about =
         "Prints the results of a durable job in the order of its items, one per line, as `fantail map` does. If the\n"
         "job still runs, prints each result as soon as those before it are known. If the connection is cut, goes\n"
-        "on with the next item. The first characters of the ID are enough if no other ID begins with them.",
+        "on with the next item. If the job has `reduce`, waits for its end and prints the one reduced value; with\n"
+        "--from, --only or --json, prints the items. The first characters of the ID are enough if no other ID begins\n"
+        "with them.",
     .epilogue = "For a failed item, null is printed, so that line N belongs to item N. The first few failed items are\n"
                 "reported on standard error. Ctrl-C ends only this command; the job goes on.\n"
                 "\n"
@@ -71,6 +73,38 @@ static int finish(struct results_stream *r, const struct results_config *config,
     return EXIT_JOB_FAILED;
 }
 
+/* For a reduced job, only the reduced value is printed, unless an option asks for items. */
+static int choose(struct results_stream *r)
+{
+    struct remote_job job;
+    if (r->only != RESULTS_ALL || r->next > 0 || r->json) return EXIT_OK;
+    int status = job_service_read_job(r->service, r->id, 0, &job);
+    if (!status && job.is_reduced) r->only = RESULTS_REDUCED;
+    return status;
+}
+
+/* Prints the reduced value of a job that has ended. A job that has failed may have none. */
+static int print_reduced(struct results_stream *r)
+{
+    struct remote_job job;
+    int status = job_service_read_job(r->service, r->id, 0, &job);
+    if (status) return status;
+    bool is_null = job.result.len == 4 && memcmp(job.result.data, "null", 4) == 0;
+    if (!job.result.len) complain("the job was redriven before its reduced value was read");
+    if (!job.result.len) return EXIT_JOB_FAILED;
+    if (!is_null || r->status != EXIT_JOB_FAILED) output_line(&r->output, job.result.data, job.result.len);
+    return r->status;
+}
+
+static int run(struct results_stream *r)
+{
+    int status = choose(r);
+    if (status) return status;
+    status = results_stream_run(r);
+    bool has_value = r->only == RESULTS_REDUCED && r->ended && !r->failed && !r->removed;
+    return has_value ? print_reduced(r) : status;
+}
+
 static int read_all(struct job_service *s, const struct results_config *config, char *const *word, bool *closed)
 {
     struct job_id id;
@@ -88,7 +122,7 @@ static int read_all(struct job_service *s, const struct results_config *config, 
     if (!failures_init(&stream.failures, config->errors, config->quiet || are_printed))
         return option_complain(&spec, "errors", "cannot write %s: %s", config->errors, strerror(errno));
     output_init(&stream.output, STDOUT_FILENO);
-    status = finish(&stream, config, results_stream_run(&stream));
+    status = finish(&stream, config, run(&stream));
     *closed = stream.output.closed;
     output_release(&stream.output);
     return status;

@@ -7,7 +7,8 @@
 #include "cli/map/result_line.h"
 #include "protocol/protocol.h"
 
-static const char *const only_words[] = {[RESULTS_VALUES] = "values", [RESULTS_ERRORS] = "errors"};
+static const char *const only_words[] = {
+    [RESULTS_VALUES] = "values", [RESULTS_ERRORS] = "errors", [RESULTS_REDUCED] = "errors"};
 
 static void fail(struct results_stream *r, const char *why)
 {
@@ -53,8 +54,8 @@ static void add_end(struct results_stream *r, const struct result_line *line)
     struct buf why = {0};
     r->ended = true;
     r->total = line->total;
-    r->status =
-        remote_status_parse(line->body, line->len, &job.status) ? remote_job_exit_status(&job) : EXIT_JOB_FAILED;
+    r->removed = !remote_status_parse(line->body, line->len, &job.status);
+    r->status = r->removed ? EXIT_JOB_FAILED : remote_job_exit_status(&job);
     output_flush(&r->output);
     bool has_reason = line->why.len > 0 && json_string_decode(line->why, &why);
     bool has_results = r->status == EXIT_OK || r->status == EXIT_ITEMS_FAILED;

@@ -9,7 +9,8 @@
 #include "cli/map/failures.h"
 #include "cli/map/output.h"
 
-enum results_only { RESULTS_ALL, RESULTS_VALUES, RESULTS_ERRORS };
+/* RESULTS_REDUCED: no item is printed, because the caller prints the reduced value. Failed items are reported. */
+enum results_only { RESULTS_ALL, RESULTS_VALUES, RESULTS_ERRORS, RESULTS_REDUCED };
 
 /* The caller initialises the members up to `failures`. */
 struct results_stream {
@@ -25,6 +26,7 @@ struct results_stream {
     size_t scanned; /* bytes of the incomplete line that were searched for a newline */
     bool started;   /* the start line was printed */
     bool ended;     /* the end line has come */
+    bool removed;   /* the job was removed, once `ended` */
     bool failed;    /* the stream cannot go on, and a message said why */
     int status;     /* the exit status of the job, once `ended` */
     uint64_t total; /* the number of items of the job, once `ended` */

@@ -36,7 +36,8 @@ static const struct option_row rows[] = {
     OPTION_STRING(
         "reduce", S, reduce, NULL,
         "print one result for all items: the sum, count, min, max or concat of their values. The whole input is "
-        "one job. The output of a command is compared as text unless --json is given",
+        "one job. The output of a command is compared as text unless --json is given. With --detach, `fantail results` "
+        "prints this result",
         .value = "HOW", .no_env = true),
     OPTION_STRING("common", S, common, NULL, "a JSON value that the task gets with every item", .value = "JSON",
                   .no_env = true),
@@ -224,7 +225,6 @@ static int check_detach(const struct map_options *o)
     if (!o->client.url)
         return option_complain(&spec, "detach",
                                "needs a running fleet. Give `--url http://localhost:8080` or set FANTAIL_URL.");
-    if (o->reduce) return option_complain(&spec, "reduce", "cannot be used with --detach");
     if (o->null) return option_complain(&spec, "null", "cannot be used with --detach");
     const char *output = o->errors ? "errors" : o->skip_failed ? "skip-failed" : NULL;
     if (output)

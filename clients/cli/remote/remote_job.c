@@ -85,7 +85,9 @@ static void read_waiting(struct remote_job *j, struct json_slice waiting)
 /* Reads an optional member. */
 static void read_detail(struct remote_job *j, struct json_slice name, struct json_slice value)
 {
+    if (json_string_is(name, "result")) j->result = value; /* null is a result too */
     if (is_null(value)) return;
+    if (json_string_is(name, "reduce")) j->is_reduced = true;
     if (json_string_is(name, "counts")) read_counts(j, value);
     if (json_string_is(name, "labels")) j->labels = value;
     if (json_string_is(name, "errors")) j->errors = value;

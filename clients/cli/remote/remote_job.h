@@ -24,9 +24,10 @@ struct remote_job {
     struct json_slice text; /* the document. This slice and all slices below are borrowed */
     char id[REMOTE_ID_SIZE];
     enum remote_status status;
-    bool durable;
+    bool durable, is_reduced;
     /* JSON values; empty: none. */
     struct json_slice task, labels, errors, reason;
+    struct json_slice result;  /* the reduced value; empty: the job is not reduced, or has not ended */
     struct json_slice waiting; /* the name of what the job waits for */
     uint64_t total, succeeded, failed, cancelled, redrives;
     double eta_s, elapsed_s;                  /* -1: none */

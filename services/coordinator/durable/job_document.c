@@ -61,6 +61,7 @@ static void add_options(struct buf *out, const struct stored_job *job)
         stored_options_change(&spec, job->changes);
         buf_add_str(out, ",\"options\":");
         jobspec_write_changeable(&spec, out);
+        if (spec.reduce != REDUCE_NONE) add_text(out, "reduce", reduce_words[spec.reduce]);
         if (spec.reduce != REDUCE_NONE && has_ended) add_json(out, "result", job->result, "null");
     }
     jobspec_release(&spec);
