@@ -108,12 +108,34 @@ class Notices(DurableTest):
         self.assertEqual([(line["attempt"], line["status"], line["job"]) for line in lines], [(1, 500, job), (2, 301, job)])
         self.assertNotIn("s3cret", client.coordinator.stderr())
 
+    def notify_of(self, client, job, status):
+        """Waits until the notice of the job has this status, and returns `notify` of the job's document."""
+        return wait_until(lambda: (n := client.status(job)["notify"])["status"] == status and n, status)
+
+    def test_the_document_tells_of_the_delivery(self):
+        receiver = Receiver(self, 500, 204)
+        client = self.start_notifying(receiver, pauses="1", workers=[self.held_worker()])
+        job = client.submit({"task": "held", "items": [1], "notify": {"url": receiver.url}})
+        nothing = {"origin": "http://" + receiver.address, "status": "pending", "attempts": 0, "reason": None,
+                   "delivered_at": None}
+        self.assertEqual(client.status(job)["notify"], nothing)
+        self.assertEqual(client.ask("PATCH", "/" + job, '{"priority":1}', {"Content-Type": JSON}).json["notify"], nothing)
+        self.assertNotIn("notify", client.list()["jobs"][0])
+        self.release(1)
+        failed = wait_until(lambda: (n := client.status(job)["notify"])["reason"] and n, "the failure")
+        self.assertEqual(failed, {**nothing, "attempts": 1, "reason": "the receiver did not answer 2xx (status 500)"})
+        delivered = self.notify_of(client, job, "delivered")
+        self.assertGreaterEqual(delivered.pop("delivered_at"), client.status(job)["ended_at"])
+        self.assertEqual(delivered, {"origin": nothing["origin"], "status": "delivered", "attempts": 2, "reason": None})
+
     def test_it_is_given_up_after_the_last_pause(self):
         receiver = Receiver(self, 503)
         client = self.start_notifying(receiver, pauses="0.1,0.1")
-        client.submit(self.job(receiver))
+        job = client.submit(self.job(receiver))
         wait_until(lambda: self.counter(client, "fantail_notices_given_up_total") == 1, "the end of the attempts")
         self.assertEqual(len(receiver.requests), 3)
+        told = self.notify_of(client, job, "failed")
+        self.assertEqual((told["attempts"], told["reason"]), (3, "the receiver did not answer 2xx (status 503)"))
 
     def test_410_ends_it(self):
         receiver = Receiver(self, 410)
@@ -123,6 +145,7 @@ class Notices(DurableTest):
         second = client.submit(self.job(receiver))
         receiver.wait_for(2)
         self.assertEqual(receiver.ids(), [first + "_0", second + "_0"])
+        self.assertIn("no more notices", self.notify_of(client, first, "failed")["reason"])
 
     def test_it_outlives_the_coordinator_and_its_job(self):
         receiver = Receiver(self, 500, 200)
@@ -231,8 +254,11 @@ class NoticesOfReplicas(ReplicasTest):
         job = self.submit({"task": "square", "items": [1], "notify": {"url": receiver.url}})
         receiver.wait_for(1)
         first.kill()
-        self.start_coordinator(*notify)
+        other = self.start_coordinator(*notify)
         receiver.wait_for(2, 120)
+        told = wait_until(lambda: (n := ft.request(other.port, "GET", f"/v1/jobs/{job}").json["notify"])["status"] != "pending" and n,
+                          "the delivery")
+        self.assertEqual((told["status"], told["attempts"], told["reason"]), ("delivered", 2, None))
         self.assertEqual(receiver.ids(), [job + "_0"] * 2)
 
 

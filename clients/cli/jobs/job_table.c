@@ -157,6 +157,20 @@ static void add_time(struct buf *out, const char *name, int64_t ms, int64_t now_
     buf_release(&text);
 }
 
+static void add_notice(struct buf *out, const struct remote_job *j)
+{
+    struct buf text = {0};
+    unsigned long long n = j->notice_attempts;
+    add_string(&text, j->notice);
+    if (text.len && n) buf_addf(&text, ", %llu attempt%s", n, n == 1 ? "" : "s");
+    if (text.len && j->notice_reason.len) {
+        buf_add_str(&text, ": ");
+        add_string(&text, j->notice_reason);
+    }
+    add_fact(out, "notice", &text);
+    buf_release(&text);
+}
+
 void job_facts_add(struct buf *out, const struct remote_job *j, int64_t now_ms)
 {
     struct buf text = {0};
@@ -181,6 +195,7 @@ void job_facts_add(struct buf *out, const struct remote_job *j, int64_t now_ms)
     add_time(out, "created", j->created_ms, now_ms);
     add_time(out, "started", j->started_ms, now_ms);
     add_time(out, "ended", j->ended_ms, now_ms);
+    add_notice(out, j);
     buf_clear(&text);
     if (j->eta_s >= 0 && !remote_job_has_ended(j)) job_age_add(&text, (int64_t)(j->eta_s * 1000));
     add_fact(out, "left", &text);

@@ -82,6 +82,19 @@ static void read_waiting(struct remote_job *j, struct json_slice waiting)
         if (json_string_is(name, "reason")) j->waiting = without_quotes(value);
 }
 
+static void read_notify(struct remote_job *j, struct json_slice notify)
+{
+    struct json_walk walk;
+    struct json_slice name, value;
+    if (!json_walk_init(&walk, notify.data, notify.len)) return;
+    while (json_walk_next(&walk, &name, &value)) {
+        if (is_null(value)) continue;
+        if (json_string_is(name, "status")) j->notice = value;
+        if (json_string_is(name, "reason")) j->notice_reason = value;
+        if (json_string_is(name, "attempts")) j->notice_attempts = read_count(value);
+    }
+}
+
 /* Reads an optional member. */
 static void read_detail(struct remote_job *j, struct json_slice name, struct json_slice value)
 {
@@ -93,6 +106,7 @@ static void read_detail(struct remote_job *j, struct json_slice name, struct jso
     if (json_string_is(name, "errors")) j->errors = value;
     if (json_string_is(name, "reason")) j->reason = value;
     if (json_string_is(name, "waiting")) read_waiting(j, value);
+    if (json_string_is(name, "notify")) read_notify(j, value);
     if (json_string_is(name, "durable")) j->durable = value.data[0] == 't';
     if (json_string_is(name, "redrive_count")) j->redrives = read_count(value);
     if (json_string_is(name, "eta_s")) j->eta_s = strtod(value.data, NULL);

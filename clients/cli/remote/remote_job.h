@@ -27,6 +27,8 @@ struct remote_job {
     bool durable, is_reduced;
     /* JSON values; empty: none. */
     struct json_slice task, labels, errors, reason;
+    struct json_slice notice, notice_reason; /* the status of the notice, and why its last attempt failed */
+    uint64_t notice_attempts;
     struct json_slice result;  /* the reduced value; empty: the job is not reduced, or has not ended */
     struct json_slice waiting; /* the name of what the job waits for */
     uint64_t total, succeeded, failed, cancelled, redrives;

@@ -2,6 +2,7 @@
 
 #include "common/observe/utc_time.h"
 #include "coordinator/durable/stored_options.h"
+#include "coordinator/notify/notify_hosts.h"
 
 static const char removed_reason[] = "the job was removed while its results were read";
 
@@ -67,6 +68,42 @@ static void add_options(struct buf *out, const struct stored_job *job)
     jobspec_release(&spec);
 }
 
+static const char *delivery_status(const struct stored_job *job)
+{
+    const struct stored_delivery *d = &job->delivery;
+    if (!stored_state_is_end(job->state) || d->is_open) return "pending";
+    if (!d->ended_ms) return "unknown"; /* an older fantail has sent the notice, and did not record the outcome */
+    return d->failure ? "failed" : "delivered";
+}
+
+/* The path and the query of the URL are left out, because they may have a secret. */
+static void add_origin(struct buf *out, const char *url)
+{
+    struct notify_target t;
+    char err[128];
+    if (!notify_target_parse(&t, url, err, sizeof err)) {
+        buf_add_str(out, "null");
+        return;
+    }
+    buf_addf(out, "\"%s://%s", t.is_tls ? "https" : "http", t.host);
+    if (t.port != (t.is_tls ? 443 : 80)) buf_addf(out, ":%u", t.port);
+    buf_add_char(out, '"');
+}
+
+/* Appends the delivery of the notice, if there is a URL and the call to the store has returned it. */
+static void add_notify(struct buf *out, const struct stored_job *job)
+{
+    const struct stored_delivery *d = &job->delivery;
+    if (!job->notify) return;
+    buf_add_str(out, ",\"notify\":{\"origin\":");
+    add_origin(out, job->notify);
+    add_text(out, "status", delivery_status(job));
+    buf_addf(out, ",\"attempts\":%u", d->attempts);
+    add_text(out, "reason", d->failure);
+    add_time(out, "delivered_at", d->failure ? 0 : d->ended_ms);
+    buf_add_char(out, '}');
+}
+
 void job_document_write(struct buf *out, const struct stored_job *job, int64_t now_ms, const struct durable_live *live)
 {
     buf_addf(out, "{\"id\":\"%s\",\"status\":\"%s\"", job->id, stored_state_name(job->state));
@@ -86,6 +123,7 @@ void job_document_write(struct buf *out, const struct stored_job *job, int64_t n
     add_json(out, "labels", job->labels, "[]");
     buf_addf(out, ",\"priority\":%d", job->priority);
     add_options(out, job);
+    add_notify(out, job);
     add_json(out, "errors", job->errors, "{}");
     add_text(out, "reason", job->reason);
     buf_addf(out, ",\"redrive_count\":%llu", (unsigned long long)job->redrives);

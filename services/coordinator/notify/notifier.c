@@ -58,9 +58,14 @@ static void on_settled(struct store_call *call)
     if (n->wanted) take(n);
 }
 
-static void settle(struct attempt *a, enum store_op op, int64_t pause_ms)
+/* `reason` NULL: the notice was delivered. */
+static void settle(struct attempt *a, enum store_op op, int64_t pause_ms, int status, const char *reason)
 {
     struct store_call *call = store_call_new(op, on_settled, a);
+    if (reason && status)
+        snprintf(call->notice_failure, sizeof call->notice_failure, "%.160s (status %d)", reason, status);
+    else if (reason)
+        snprintf(call->notice_failure, sizeof call->notice_failure, "%s", reason);
     memcpy(call->notice_id, a->notice.id, sizeof call->notice_id);
     call->attempts = a->notice.attempts;
     call->lease_ms = pause_ms > 0 ? (uint64_t)pause_ms : 0;
@@ -80,7 +85,7 @@ static void fail(struct attempt *a, int status, const char *reason)
                   LOG_STR("job", a->notice.job), LOG_STR("host", a->target.host),
                   LOG_U64("attempt", a->notice.attempts), LOG_I64("status", status), LOG_STR("reason", reason),
                   LOG_F64("again_s", ends ? 0 : (double)pause_ms / 1e3), LOG_END});
-    settle(a, ends ? STORE_REMOVE_NOTICE : STORE_DELAY_NOTICE, pause_ms);
+    settle(a, ends ? STORE_REMOVE_NOTICE : STORE_DELAY_NOTICE, pause_ms, status, reason);
 }
 
 static void conclude(struct attempt *a, int status, const char *reason)
@@ -94,7 +99,7 @@ static void conclude(struct attempt *a, int status, const char *reason)
     if (result == NOTICE_GONE)
         log_warn("the receiver of a notice wants no more notices (410)", LOG_STR("job", a->notice.job),
                  LOG_STR("host", a->target.host));
-    settle(a, STORE_REMOVE_NOTICE, 0);
+    settle(a, STORE_REMOVE_NOTICE, 0, status, result == NOTICE_GONE ? "the receiver wants no more notices" : NULL);
 }
 
 /* The request. */

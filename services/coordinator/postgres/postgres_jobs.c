@@ -3,7 +3,8 @@
 
 #include "coordinator/postgres/postgres_internal.h"
 
-/* The first column after JOB_COLUMNS. Depending on the statement, it contains the time or the options. */
+/* The first column after JOB_COLUMNS. Depending on the statement, it contains the time or the options. After the
+ * options comes the URL of `notify`. */
 enum { COLUMN_AFTER = 22 };
 
 static void take_job_row(const struct postgres_query *q, int row, struct stored_job *j)
@@ -58,7 +59,12 @@ static bool read_job(struct postgres_db *d, const char *id, struct stored_job *j
     if (is_there) {
         take_job_row(&q, 0, j);
         j->options = postgres_text(&q, 0, COLUMN_AFTER);
-        j->result = postgres_text(&q, 0, COLUMN_AFTER + 1);
+        j->notify = postgres_text(&q, 0, COLUMN_AFTER + 1);
+        j->result = postgres_text(&q, 0, COLUMN_AFTER + 2);
+        j->delivery.is_open = postgres_int(&q, 0, COLUMN_AFTER + 3) != 0;
+        j->delivery.attempts = (unsigned)postgres_int(&q, 0, COLUMN_AFTER + 4);
+        j->delivery.failure = postgres_text(&q, 0, COLUMN_AFTER + 5);
+        j->delivery.ended_ms = postgres_int(&q, 0, COLUMN_AFTER + 6);
     }
     postgres_end(&q);
     return is_there;
@@ -223,6 +229,7 @@ enum store_status postgres_change(struct postgres_db *d, struct store_call *c)
     if (is_there) {
         take_job_row(&q, 0, &c->found);
         c->found.options = postgres_text(&q, 0, COLUMN_AFTER);
+        c->found.notify = postgres_text(&q, 0, COLUMN_AFTER + 1);
     }
     postgres_end(&q);
     return is_there ? STORE_OK : postgres_why_not(d, c, false, "pending or running");

@@ -28,6 +28,13 @@ enum store_status postgres_take_notice(struct postgres_db *d, struct store_call 
     return is_there ? STORE_OK : store_refuse(c, STORE_NOT_FOUND, "no notice is due");
 }
 
+static void bind_attempt(struct postgres_query *q, const struct store_call *c)
+{
+    postgres_bind_text(q, c->notice_id);
+    postgres_bind_int(q, c->attempts);
+    postgres_bind_text(q, c->notice_failure[0] ? c->notice_failure : NULL);
+}
+
 static enum store_status run(struct postgres_query *q, struct store_call *c)
 {
     bool is_there = postgres_run(q);
@@ -38,8 +45,7 @@ static enum store_status run(struct postgres_query *q, struct store_call *c)
 enum store_status postgres_delay_notice(struct postgres_db *d, struct store_call *c)
 {
     struct postgres_query q = postgres_query(d, PG_DELAY_NOTICE);
-    postgres_bind_text(&q, c->notice_id);
-    postgres_bind_int(&q, c->attempts);
+    bind_attempt(&q, c);
     postgres_bind_int(&q, (int64_t)c->lease_ms);
     return run(&q, c);
 }
@@ -47,7 +53,6 @@ enum store_status postgres_delay_notice(struct postgres_db *d, struct store_call
 enum store_status postgres_remove_notice(struct postgres_db *d, struct store_call *c)
 {
     struct postgres_query q = postgres_query(d, PG_REMOVE_NOTICE);
-    postgres_bind_text(&q, c->notice_id);
-    postgres_bind_int(&q, c->attempts);
+    bind_attempt(&q, c);
     return run(&q, c);
 }

@@ -104,6 +104,12 @@ static const struct {
      " EXECUTE FUNCTION fantail.check_claim();",
      1},
     {"ALTER TABLE fantail.request ADD COLUMN result text;", 1},
+    {"ALTER TABLE fantail.notice ADD COLUMN failure text;"
+     /* The outcome of the notice of the last end. */
+     "ALTER TABLE fantail.job ADD COLUMN notice_attempts integer NOT NULL DEFAULT 0;"
+     "ALTER TABLE fantail.job ADD COLUMN notice_failure text;"
+     "ALTER TABLE fantail.job ADD COLUMN notice_ended_ms bigint;",
+     1},
 };
 enum { KNOWN = ARRAY_SIZE(versions) };
 

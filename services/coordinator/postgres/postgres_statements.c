@@ -89,10 +89,10 @@ static const struct {
     [PG_CHANGE] = {"UPDATE fantail.job AS job SET changes = (coalesce(job.changes, '{}')::jsonb || $2::jsonb)::text,"
                    " priority = coalesce(($2::jsonb->>'priority')::integer, job.priority)"
                    " FROM fantail.request AS r WHERE r.job = job.seq AND job.id = $1 AND job.state IN ('pending', "
-                   "'running') RETURNING " JOB_COLUMNS ", r.options"},
+                   "'running') RETURNING " JOB_COLUMNS ", r.options, job.notify"},
     [PG_REDRIVE] = {"WITH j AS (UPDATE fantail.job AS job SET state = 'pending', failed = 0, cancelled = 0,"
                     " errors = NULL, reason = NULL, redrives = redrives + 1, cancel_wanted = false, started_ms = NULL,"
-                    " ended_ms = NULL,"
+                    " ended_ms = NULL, notice_attempts = 0, notice_failure = NULL, notice_ended_ms = NULL,"
                     " dropped_to = (SELECT coalesce(max(b.number), 0) FROM fantail.block AS b WHERE b.job = job.seq)"
                     " WHERE job.id = $1 AND job.ended_ms IS NOT NULL AND job.succeeded < job.items RETURNING job.*),"
                     " d AS (INSERT INTO fantail.dropped (job, everything, up_to) SELECT seq, false, dropped_to FROM j),"
@@ -112,11 +112,18 @@ static const struct {
                         " UPDATE fantail.notice AS notice SET attempts = attempts + 1, due_ms = " NOW_MS " + $1 FROM n"
                         " WHERE notice.seq = n.seq RETURNING id, attempts, url, job, state, items, succeeded, failed,"
                         " cancelled, retried, hedged, ended_ms"},
-    [PG_DELAY_NOTICE] = {"UPDATE fantail.notice SET due_ms = " NOW_MS " + $3 WHERE id = $1 AND attempts = $2"
-                         " RETURNING seq"},
-    [PG_REMOVE_NOTICE] = {"DELETE FROM fantail.notice WHERE id = $1 AND attempts = $2 RETURNING seq"},
-    [PG_READ_JOB] = {"SELECT " JOB_COLUMNS ", r.options, r.result FROM fantail.job AS job"
-                     " LEFT JOIN fantail.request AS r ON r.job = job.seq WHERE job.id = $1"},
+    [PG_DELAY_NOTICE] = {"UPDATE fantail.notice SET due_ms = " NOW_MS " + $4, failure = $3"
+                         " WHERE id = $1 AND attempts = $2 RETURNING seq"},
+    [PG_REMOVE_NOTICE] = {"WITH n AS (DELETE FROM fantail.notice WHERE id = $1 AND attempts = $2 RETURNING seq, job),"
+                          " j AS (UPDATE fantail.job AS job SET notice_attempts = $2, notice_failure = $3,"
+                          " notice_ended_ms = " NOW_MS " FROM n"
+                          " WHERE job.id = n.job AND job.id || '_' || job.redrives = $1)"
+                          " SELECT seq FROM n"},
+    [PG_READ_JOB] = {"SELECT " JOB_COLUMNS ", r.options, job.notify, r.result, (n.seq IS NOT NULL)::int,"
+                     " coalesce(n.attempts, job.notice_attempts), coalesce(n.failure, job.notice_failure),"
+                     " job.notice_ended_ms FROM fantail.job AS job"
+                     " LEFT JOIN fantail.request AS r ON r.job = job.seq"
+                     " LEFT JOIN fantail.notice AS n ON n.id = job.id || '_' || job.redrives WHERE job.id = $1"},
     [PG_READ_BY_KEY] = {"SELECT " JOB_COLUMNS " FROM fantail.job AS job WHERE job.key = $1"},
     [PG_DROP_ABANDONED] = {"WITH j AS (DELETE FROM fantail.job AS job WHERE job.key = $1 AND job.state = 'receiving'"
                            " AND " GONE " RETURNING seq), r AS (DELETE FROM fantail.request USING j WHERE job = j.seq),"

@@ -48,6 +48,8 @@ enum sql {
     SQL_TAKE_NOTICE,
     SQL_DELAY_NOTICE,
     SQL_REMOVE_NOTICE,
+    SQL_SETTLE_NOTICE,
+    SQL_READ_NOTICE,
     SQL_READ_JOB,
     SQL_READ_BY_KEY,
     SQL_READ_OPTIONS,
@@ -138,6 +140,8 @@ enum store_status sqlite_sweep(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_take_notice(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_delay_notice(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_remove_notice(struct sqlite_db *d, struct store_call *c);
+/* Fills in the URL of `notify` and the delivery of its notice. */
+void sqlite_read_notice(struct sqlite_db *d, int64_t seq, struct stored_job *j);
 
 /* The time of the wall clock, in milliseconds since 1970. */
 int64_t sqlite_wall_ms(void);

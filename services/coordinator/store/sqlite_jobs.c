@@ -258,6 +258,7 @@ enum store_status sqlite_change(struct sqlite_db *d, struct store_call *c)
     sqlite_bind_text(&q, 2, c->job.changes);
     if (!take_job(&q, &c->found, &seq)) return sqlite_why_not(d, c, false, "pending or running");
     read_options(d, seq, &c->found);
+    sqlite_read_notice(d, seq, &c->found);
     return STORE_OK;
 }
 
@@ -267,5 +268,6 @@ enum store_status sqlite_read_job(struct sqlite_db *d, struct store_call *c)
     if (!read_job(d, c->job.id, &c->found, &seq))
         return store_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
     read_options(d, seq, &c->found);
+    sqlite_read_notice(d, seq, &c->found);
     return STORE_OK;
 }

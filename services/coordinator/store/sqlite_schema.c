@@ -85,6 +85,11 @@ static const char *const versions[] = {
     " NEW.failed, NEW.cancelled, NEW.retried, NEW.hedged, NEW.ended_ms) ON CONFLICT DO NOTHING;"
     " END;",
     "ALTER TABLE request ADD COLUMN result TEXT;",
+    "ALTER TABLE notice ADD COLUMN failure TEXT;"
+    /* The outcome of the notice of the last end. */
+    "ALTER TABLE job ADD COLUMN notice_attempts INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE job ADD COLUMN notice_failure TEXT;"
+    "ALTER TABLE job ADD COLUMN notice_ended_ms INTEGER;",
 };
 
 /* Drops the jobs that were being uploaded, and makes the running jobs pending. The blocks of dropped jobs are removed

@@ -62,6 +62,7 @@ static const char *const sql_texts[] = {
                    " WHERE id = ?1 AND state IN ('pending', 'running') RETURNING " JOB_COLUMNS,
     [SQL_REDRIVE] = "UPDATE job SET state = 'pending', failed = 0, cancelled = 0, errors = NULL, reason = NULL,"
                     " redrives = redrives + 1, cancel_wanted = 0, started_ms = NULL, ended_ms = NULL,"
+                    " notice_attempts = 0, notice_failure = NULL, notice_ended_ms = NULL,"
                     " dropped_to = (SELECT coalesce(max(number), 0) FROM block WHERE block.job = job.seq)"
                     " WHERE id = ?1 AND ended_ms IS NOT NULL AND succeeded < items RETURNING " JOB_COLUMNS,
     [SQL_DROP_ERRORS] =
@@ -77,8 +78,13 @@ static const char *const sql_texts[] = {
                         " WHERE seq = (SELECT seq FROM notice WHERE due_ms <= ?1 ORDER BY due_ms LIMIT 1)"
                         " RETURNING id, attempts, url, job, state, items, succeeded, failed, cancelled, retried,"
                         " hedged, ended_ms",
-    [SQL_DELAY_NOTICE] = "UPDATE notice SET due_ms = ?3 WHERE id = ?1 AND attempts = ?2 RETURNING seq",
-    [SQL_REMOVE_NOTICE] = "DELETE FROM notice WHERE id = ?1 AND attempts = ?2 RETURNING seq",
+    [SQL_DELAY_NOTICE] = "UPDATE notice SET due_ms = ?4, failure = ?3 WHERE id = ?1 AND attempts = ?2 RETURNING job",
+    [SQL_REMOVE_NOTICE] = "DELETE FROM notice WHERE id = ?1 AND attempts = ?2 RETURNING job",
+    [SQL_SETTLE_NOTICE] = "UPDATE job SET notice_attempts = ?2, notice_failure = ?3, notice_ended_ms = ?4"
+                          " WHERE id = ?5 AND id || '_' || redrives = ?1",
+    [SQL_READ_NOTICE] = "SELECT j.notify, n.seq IS NOT NULL, coalesce(n.attempts, j.notice_attempts),"
+                        " coalesce(n.failure, j.notice_failure), j.notice_ended_ms FROM job j"
+                        " LEFT JOIN notice n ON n.id = j.id || '_' || j.redrives WHERE j.seq = ?1",
     [SQL_READ_JOB] = "SELECT " JOB_COLUMNS " FROM job WHERE id = ?1",
     [SQL_READ_BY_KEY] = "SELECT " JOB_COLUMNS " FROM job WHERE key = ?1",
     [SQL_READ_OPTIONS] = "SELECT options, result FROM request WHERE job = ?1",

@@ -24,7 +24,8 @@
  *                                                                                    (gone)    PENDING
  *
  * Notices: if a job has a URL `notify`, its end must be reported to that URL. The transaction that ends the job also
- * stores a notice, however the job ends. The notice stays until STORE_REMOVE_NOTICE, even if its job is removed.
+ * stores a notice, however the job ends. The notice stays until STORE_REMOVE_NOTICE, even if its job is removed. The
+ * job, if it is still there, keeps the outcome.
  */
 #ifndef FANTAIL_COORDINATOR_STORE_STORE_H
 #define FANTAIL_COORDINATOR_STORE_STORE_H
@@ -70,6 +71,14 @@ struct stored_counts {
     uint64_t retried, hedged;
 };
 
+/* The delivery of the notice of a job's last end. */
+struct stored_delivery {
+    bool is_open; /* an attempt is under way, or the next one will come */
+    unsigned attempts;
+    char *failure;    /* why the last attempt that has ended failed; NULL: it did not fail, or there was none */
+    int64_t ended_ms; /* when the notice was delivered or given up; 0: not yet */
+};
+
 /* One job, without its items and answers. The strings are owned by the struct. Times are milliseconds since 1970;
  * 0: not yet. */
 struct stored_job {
@@ -79,7 +88,9 @@ struct stored_job {
     char *options; /* JSON text with all options that a new run needs; only CLAIM, CHANGE and READ_JOB return it */
     char *labels;  /* JSON array of strings; NULL: none */
     char *changes; /* JSON object: options that were changed after the submission; NULL: none */
-    char *notify;  /* only for ACCEPT: the URL to which the end of the job is reported; NULL: none */
+    /* The URL to which the end of the job is reported; NULL: none. For ACCEPT; CHANGE and READ_JOB return it. */
+    char *notify;
+    struct stored_delivery delivery; /* only READ_JOB returns it */
     /* Only for ACCEPT: a coordinator may claim the job only if the `knows` of its STORE_CLAIM is at least this. */
     unsigned needs;
     int priority;
@@ -175,8 +186,10 @@ enum store_op {
     STORE_SWEEP,   /* removes some jobs that ended at least ttl_ms ago; `more`: there may be more such jobs */
     STORE_TAKE_NOTICE,   /* fills `notice` with the notice that has been due longest, and makes it due again after
                             lease_ms */
-    STORE_DELAY_NOTICE,  /* if the notice `notice_id` was taken `attempts` times, makes it due after lease_ms */
-    STORE_REMOVE_NOTICE, /* if the notice `notice_id` was taken `attempts` times, removes it */
+    STORE_DELAY_NOTICE,  /* if the notice `notice_id` was taken `attempts` times, makes it due after lease_ms, and keeps
+                            notice_failure */
+    STORE_REMOVE_NOTICE, /* if the notice `notice_id` was taken `attempts` times, removes it. If it is about the last
+                            end of its job, the job keeps notice_failure */
     /* Reading calls. */
     STORE_READ_JOB,    /* fills `found`, even with a RECEIVING job */
     STORE_LIST_JOBS,   /* fills `list`, newest first */
@@ -227,6 +240,7 @@ struct store_call {
     uint64_t lease_ms;     /* CLAIM, RENEW, TAKE_NOTICE, DELAY_NOTICE */
     char notice_id[STORE_NOTICE_SIZE]; /* DELAY_NOTICE, REMOVE_NOTICE */
     unsigned attempts;                 /* DELAY_NOTICE, REMOVE_NOTICE */
+    char notice_failure[200];          /* DELAY_NOTICE, REMOVE_NOTICE: a sentence; "": the notice was delivered */
     int64_t ttl_ms;                    /* SWEEP */
     struct store_filter filter;
 

@@ -60,6 +60,7 @@ void stored_job_copy(struct stored_job *to, const struct stored_job *from)
     to->labels = copy_text(from->labels);
     to->changes = copy_text(from->changes);
     to->notify = copy_text(from->notify);
+    to->delivery.failure = copy_text(from->delivery.failure);
     to->errors = copy_text(from->errors);
     to->reason = copy_text(from->reason);
     to->result = copy_text(from->result);
@@ -74,6 +75,7 @@ void stored_job_release(struct stored_job *j)
     free(j->labels);
     free(j->changes);
     free(j->notify);
+    free(j->delivery.failure);
     free(j->errors);
     free(j->reason);
     free(j->result);

@@ -87,4 +87,9 @@ Test(job_table, only_what_is_known_of_a_job_is_shown)
     assert_text(&out,
                 "id        0195\nstatus    running\ntask      square\nitems     0 of 0 done, 0 failed, 0 cancelled\n"
                 "durable   no: the job ends when its client disconnects\n");
+    j = job("{\"id\":\"0195\",\"status\":\"failed\",\"task\":\"a\",\"durable\":true,\"notify\":{\"origin\":"
+            "\"https://a.example\",\"status\":\"pending\",\"attempts\":2,\"reason\":\"no answer\"}}");
+    job_facts_add(&out, &j, NOW);
+    assert_text(&out, "id        0195\nstatus    failed\ntask      a\nitems     0 of 0 done, 0 failed, 0 cancelled\n"
+                      "notice    pending, 2 attempts: no answer\n");
 }

@@ -90,6 +90,37 @@ Test(job_document, a_job_that_waits_for_a_worker_says_why)
     buf_release(&b);
 }
 
+static void assert_notify(const struct stored_job *job, const char *want)
+{
+    struct buf b = {0};
+    job_document_write(&b, job, 1795921205000, NULL);
+    cr_assert(strstr(buf_cstr(&b), want), "%s", buf_cstr(&b));
+    buf_release(&b);
+}
+
+Test(job_document, the_delivery_of_a_notice_does_not_show_the_path_of_its_url)
+{
+    static char url[] = "https://a.example:8443/hook?key=s3cret", failure[] = "no \"answer\"",
+                plain[] = "http://b.example";
+    struct stored_job job = sample();
+    job.notify = url;
+    assert_notify(&job, ",\"notify\":{\"origin\":\"https://a.example:8443\",\"status\":\"pending\",\"attempts\":0,"
+                        "\"reason\":null,\"delivered_at\":null},");
+    job.state = STORED_PARTIAL;
+    job.delivery = (struct stored_delivery){.is_open = true, .attempts = 2, .failure = failure};
+    assert_notify(&job,
+                  "\"status\":\"pending\",\"attempts\":2,\"reason\":\"no \\\"answer\\\"\",\"delivered_at\":null},");
+    job.delivery = (struct stored_delivery){.attempts = 3, .failure = failure, .ended_ms = 1795921201000};
+    assert_notify(&job,
+                  "\"status\":\"failed\",\"attempts\":3,\"reason\":\"no \\\"answer\\\"\",\"delivered_at\":null},");
+    job.notify = plain;
+    job.delivery = (struct stored_delivery){.attempts = 1, .ended_ms = 1795921201000};
+    assert_notify(&job, "{\"origin\":\"http://b.example\",\"status\":\"delivered\",\"attempts\":1,\"reason\":null,"
+                        "\"delivered_at\":\"2026-11-29T03:00:01.000Z\"},");
+    job.delivery = (struct stored_delivery){0};
+    assert_notify(&job, "\"status\":\"unknown\",\"attempts\":0,");
+}
+
 static void assert_end(const struct stored_job *job, bool removed, const char *want)
 {
     struct buf b = {0};

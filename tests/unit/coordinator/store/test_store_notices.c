@@ -103,6 +103,62 @@ STORE_TEST(store_notices, each_end_of_a_job_has_one)
     assert_notice(s, id, 1, STORED_SUCCEEDED);
 }
 
+static void assert_delivery(struct shop *s, const char *job, bool is_open, unsigned attempts, const char *failure,
+                            bool has_ended)
+{
+    struct store_call *c = shop_call(s, STORE_READ_JOB, job);
+    cr_assert_eq(shop_run(s, c), STORE_OK, "%s", c->error);
+    const struct stored_delivery *d = &c->found.delivery;
+    cr_assert_str_eq(c->found.notify, "https://a.example/hook");
+    cr_assert_eq(d->is_open, is_open);
+    cr_assert_eq(d->attempts, attempts);
+    cr_assert_eq(d->ended_ms > 0, has_ended);
+    cr_assert_eq(!d->failure, !failure);
+    if (failure) cr_assert_str_eq(d->failure, failure);
+    store_call_free(c);
+}
+
+/* Takes the notice of the job and settles it; `failure` "": it was delivered. */
+static void attempt(struct shop *s, enum store_op op, const char *failure)
+{
+    struct store_call *taken = take(s, 60000), *c = shop_call(s, op, NULL);
+    cr_assert_eq(taken->status, STORE_OK, "%s", taken->error);
+    memcpy(c->notice_id, taken->notice.id, sizeof c->notice_id);
+    c->attempts = taken->notice.attempts;
+    snprintf(c->notice_failure, sizeof c->notice_failure, "%s", failure);
+    store_call_free(taken);
+    cr_assert_eq(shop_run(s, c), STORE_OK, "%s", c->error);
+    store_call_free(c);
+}
+
+STORE_TEST(store_notices, a_job_keeps_the_outcome_of_its_last_notice)
+{
+    const char *id = shop_id(1);
+    submit_with_notify(s, id);
+    assert_delivery(s, id, false, 0, NULL, false);
+    cr_assert_eq(shop_do(s, STORE_WANT_CANCEL, id, 0), STORE_OK);
+    assert_delivery(s, id, true, 0, NULL, false);
+    attempt(s, STORE_DELAY_NOTICE, "no answer");
+    assert_delivery(s, id, true, 1, "no answer", false);
+    attempt(s, STORE_REMOVE_NOTICE, "");
+    assert_delivery(s, id, false, 2, NULL, true);
+    cr_assert_eq(shop_do(s, STORE_REDRIVE, id, 0), STORE_OK);
+    assert_delivery(s, id, false, 0, NULL, false);
+    cr_assert_eq(shop_do(s, STORE_WANT_CANCEL, id, 0), STORE_OK);
+    attempt(s, STORE_REMOVE_NOTICE, "given up");
+    assert_delivery(s, id, false, 1, "given up", true);
+}
+
+STORE_TEST(store_notices, the_notice_of_an_earlier_end_does_not_change_the_job)
+{
+    const char *id = shop_id(1);
+    submit_with_notify(s, id);
+    cr_assert_eq(shop_do(s, STORE_WANT_CANCEL, id, 0), STORE_OK);
+    cr_assert_eq(shop_do(s, STORE_REDRIVE, id, 0), STORE_OK);
+    attempt(s, STORE_REMOVE_NOTICE, "given up");
+    assert_delivery(s, id, false, 0, NULL, false);
+}
+
 STORE_TEST(store_notices, a_job_without_a_url_has_none)
 {
     shop_partial(s, shop_id(1));
