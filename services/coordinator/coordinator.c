@@ -170,9 +170,9 @@ static bool open_store(struct coordinator *c, char *err, size_t err_size)
     return c->store;
 }
 
-static void start_store(struct coordinator *c)
+static bool start_store(struct coordinator *c, char *err, size_t err_size)
 {
-    if (!c->store) return;
+    if (!c->store) return true;
     c->durable.config = &c->config->durable;
     c->durable.store = c->store;
     c->durable.jobs = &c->jobs;
@@ -182,10 +182,10 @@ static void start_store(struct coordinator *c)
     c->durable.data = c;
     c->durable.notify_hosts = &c->notifier.hosts;
     durable_start(&c->durable, c->loop);
-    notifier_start(&c->notifier, c->loop, c->store);
     c->watches =
         (struct job_watches){.store = c->store, .durable = &c->durable, .heartbeat_s = c->config->jobs.heartbeat_s};
     job_watches_start(&c->watches, c->loop);
+    return notifier_start(&c->notifier, c->loop, c->store, err, err_size);
 }
 
 static int start_parts(struct coordinator *c, struct trace_config *tracing, char *err, size_t err_size)
@@ -199,7 +199,7 @@ static int start_parts(struct coordinator *c, struct trace_config *tracing, char
     scheduler_timing_start(&c->turn, c->loop);
     dispatcher_start(&c->dispatcher, &c->fleet, &c->turn, c->config->jobs.worker_wait_s);
     start_jobs(c);
-    start_store(c);
+    if (!start_store(c, err, err_size)) return 2;
     c->status = (struct status_source){c->dispatcher.scheduler, &c->jobs.count, &c->fleet.survey.catalog};
     if (!worker_fleet_find_workers(&c->fleet, &dispatcher_endpoints_ops, &c->dispatcher, err, err_size)) return 2;
     c->emf = emf_start(c->loop, &c->config->emf, &c->status);

@@ -77,6 +77,10 @@ static const struct option_row rows[] = {
                   .value = "HOSTS", .once = true),
     OPTION_PATH("notify-secret-file", S, notify.secret_file, NULL,
                 "a file of secrets, whsec_BASE64, that sign the notices. The file is read again when it changes"),
+    OPTION_PATH("notify-ca", S, notify.ca, NULL,
+                "authorities (PEM) that must have signed the certificates of the hosts that get notices, instead of "
+                "the system's authorities. The file is read again when it changes",
+                .value = "FILE"),
     OPTION_STRING("notify-pauses-s", S, notify.pauses_s, "5,300,1800,7200,18000,25200,32400",
                   "pauses before a notice is sent again, separated by commas; after the last pause, the notice is sent "
                   "for the last time",

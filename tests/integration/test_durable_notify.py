@@ -196,8 +196,31 @@ class Notices(DurableTest):
         authority = Authority(os.path.join(self.folder, "authority"))
         receiver = Receiver(self, 200, tls=authority.issue("receiver"))
         client = self.start_notifying(receiver, pauses="60")
-        client.submit(self.job(receiver))
-        wait_until(lambda: self.counter(client, "fantail_notice_attempts_total", result="failed") == 1, "the failure")
+        job = client.submit(self.job(receiver))
+        self.assertIn("TLS unknown_authority", self.failure_of(client, job))
+        self.assertEqual(receiver.requests, [])
+
+    def failure_of(self, client, job):
+        return wait_until(lambda: client.status(job)["notify"]["reason"], "the failure")
+
+    def test_a_private_authority_can_be_trusted(self):
+        authority, other = (Authority(os.path.join(self.folder, name), name) for name in ("authority", "other"))
+        receiver = Receiver(self, 200, tls=authority.issue("receiver"))
+        client = self.start_notifying(receiver, "--notify-ca", authority.ca)
+        job = client.submit(self.job(receiver))
+        self.assertEqual(self.notify_of(client, job, "delivered")["attempts"], 1)
+        os.replace(other.ca, authority.ca)
+        client.coordinator.send_signal(signal.SIGHUP)
+        wait_until(lambda: client.coordinator.stderr().count("the certificate authorities were read") == 2, "the reading")
+        job = client.submit(self.job(receiver))
+        self.assertIn("TLS unknown_authority", self.failure_of(client, job))
+        self.assertEqual(len(receiver.requests), 1)
+
+    def test_the_certificate_must_have_the_name_of_the_receiver(self):
+        authority = Authority(os.path.join(self.folder, "authority"))
+        receiver = Receiver(self, 200, tls=authority.issue("receiver", hosts=("elsewhere",)))
+        client = self.start_notifying(receiver, "--notify-ca", authority.ca, pauses="60")
+        self.assertIn("TLS wrong_name", self.failure_of(client, client.submit(self.job(receiver))))
         self.assertEqual(receiver.requests, [])
 
     def assert_refused(self, client, body, pointer, detail, **headers):
@@ -234,6 +257,9 @@ class Notices(DurableTest):
                                 ((*store, "--notify-allow", "a"), "--notify-secret-file"),
                                 ((*secret, "--notify-allow", "a"), "--store"),
                                 ((*store, *secret, "--notify-allow", "a", "--notify-pauses-s", "x"), "--notify-pauses-s: "),
+                                ((*store, *secret, "--notify-allow", "a", "--notify-ca", bad), "--notify-ca: "),
+                                ((*store, *secret, "--notify-allow", "a", "--notify-ca", "/nowhere"), "--notify-ca: "),
+                                ((*store, *secret, "--notify-allow", "http://a", "--notify-ca", bad), "is for https"),
                                 ((*store, "--notify-allow", "a", "--notify-secret-file", bad), "--notify-secret-file: ")):
             program = self.start("fantail-coordinator", *arguments)
             program.any_status = True

@@ -6,6 +6,7 @@
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
 #include "common/observe/utc_time.h"
+#include "common/service/tls_options.h"
 
 enum { ATTEMPTS_MAX = 64 }; /* maximum number of attempts that are open at the same time */
 enum { TICK_MS = 250, CONNECT_MS = 5000 };
@@ -242,6 +243,24 @@ static void on_secrets(void *data)
         log_error("the secrets of notices could not be read again; the old ones stay in use", LOG_STR("error", err));
 }
 
+static const struct tls_words tls_words = {.option = {[TLS_CA] = "notify-ca"}, .use = "notify"};
+
+static struct tls_files tls_files_of(const struct notifier_config *config)
+{
+    return (struct tls_files){.path = {[TLS_CA] = config->ca}};
+}
+
+/* Without a host for https, nobody would notice that the authorities are never used. */
+static int check_ca(const struct notifier *n, const struct option_spec *spec)
+{
+    struct tls_files files = tls_files_of(n->config);
+    bool has_https = false;
+    for (size_t i = 0; i < n->hosts.count; i++) has_https = has_https || n->hosts.list[i].is_tls;
+    if (n->config->ca && !has_https)
+        return option_complain(spec, "notify-ca", "is for https, but --notify-allow names no host for https");
+    return tls_files_check(spec, &files, &tls_words);
+}
+
 static int check(struct notifier *n, const struct option_spec *spec, bool has_store)
 {
     const struct notifier_config *config = n->config;
@@ -255,6 +274,8 @@ static int check(struct notifier *n, const struct option_spec *spec, bool has_st
     if (n->hosts.count > 0 && !config->secret_file)
         return option_complain(spec, "notify-allow",
                                "needs --notify-secret-file: a file with the secret that signs each notice");
+    int fault = check_ca(n, spec);
+    if (fault) return fault;
     if (token_file_open(&n->secrets, "notify-secret-file", config->secret_file, err, sizeof err) &&
         read_keys(n, err, sizeof err))
         return 0;
@@ -281,23 +302,42 @@ void notifier_register_metrics(struct notifier *n)
                                  "Notices that were given up, because their last attempt has failed.", NULL);
 }
 
-void notifier_start(struct notifier *n, uv_loop_t *loop, struct store *store)
+static bool start_tls(struct notifier *n, uv_loop_t *loop, char *err, size_t err_size)
 {
-    if (n->hosts.count == 0) return;
+    struct tls_files files = tls_files_of(n->config);
+    const char *option;
+    char why[512];
+    if (!n->config->ca) return true;
+    if (tls_store_init(&n->tls, &files, &tls_words, &option, why, sizeof why)) {
+        tls_store_watch(&n->tls, loop);
+        return true;
+    }
+    snprintf(err, err_size, "--%s: %s", option, why);
+    return false;
+}
+
+bool notifier_start(struct notifier *n, uv_loop_t *loop, struct store *store, char *err, size_t err_size)
+{
+    if (n->hosts.count == 0) return true;
+    if (!start_tls(n, loop, err, err_size)) return false;
     n->store = store;
     n->loop = loop;
     list_init(&n->attempts);
     if (getrandom(&n->random, sizeof n->random, 0) != (ssize_t)sizeof n->random) BUG("getrandom gave too little");
-    n->client = http_client_new(loop, &(struct http_client_options){.receive_bytes = ANSWER_BYTES / 4});
+    n->client = http_client_new(
+        loop, &(struct http_client_options){.receive_bytes = ANSWER_BYTES / 4, .tls = n->config->ca ? &n->tls : NULL});
     token_file_watch(&n->secrets, loop, on_secrets, n);
     uv_timer_init(loop, &n->timer);
     n->timer.data = n;
     uv_timer_start(&n->timer, on_timer, 0, TICK_MS);
+    return true;
 }
 
 void notifier_reload(struct notifier *n)
 {
-    if (n->store) token_file_reload(&n->secrets);
+    if (!n->store) return;
+    token_file_reload(&n->secrets);
+    tls_store_reload(&n->tls);
 }
 
 void notifier_drain(struct notifier *n)
@@ -321,6 +361,7 @@ void notifier_stop(struct notifier *n)
         free_attempt(a);
     }
     http_client_free(n->client);
+    tls_store_release(&n->tls);
     uv_close((uv_handle_t *)&n->timer, NULL);
     token_file_stop(&n->secrets);
 }

@@ -15,6 +15,7 @@
 #include <uv.h>
 
 #include "common/base/random.h"
+#include "common/net/tls_material.h"
 #include "common/service/option.h"
 #include "common/service/token_file.h"
 #include "coordinator/notify/notice.h"
@@ -28,6 +29,7 @@ enum { NOTICE_LEASE_MS = 30000 };
 struct notifier_config {
     const char *allow;       /* --notify-allow; NULL: no host */
     const char *secret_file; /* NULL: none */
+    const char *ca;          /* NULL: the system's authorities */
     const char *pauses_s;
 };
 
@@ -41,6 +43,7 @@ struct notifier {
     struct notice_keys keys;
     struct store *store; /* NULL: the notifier does nothing */
     struct http_client *client;
+    struct tls_store tls; /* the authorities of --notify-ca */
     uv_loop_t *loop;
     uv_timer_t timer;
     struct list attempts; /* notices that were taken */
@@ -56,8 +59,9 @@ struct notifier {
 /* Checks the options and reads the secrets. Returns 0, or the exit status after a message. */
 MUST_CHECK int notifier_check(struct notifier *n, const struct option_spec *spec, bool has_store);
 void notifier_register_metrics(struct notifier *n);
-/* Does nothing if no host is allowed. The store is borrowed. */
-void notifier_start(struct notifier *n, uv_loop_t *loop, struct store *store);
+/* Does nothing if no host is allowed. The store is borrowed. If a file cannot be read any more, returns false and
+ * writes a sentence to err. */
+MUST_CHECK bool notifier_start(struct notifier *n, uv_loop_t *loop, struct store *store, char *err, size_t err_size);
 /* Call it when a job has ended. Takes the notice of the job without waiting for the timer. */
 void notifier_poke(struct notifier *n);
 void notifier_reload(struct notifier *n);
