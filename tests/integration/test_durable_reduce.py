@@ -48,9 +48,19 @@ class Reductions(DurableTest):
         document = client.end(client.submit({"task": "echo", "items": [1, "two"], "reduce": "sum"}))
         self.assertEqual((document["status"], document["result"]), ("failed", None))
         self.assertIn("the value of item 1", document["reason"])
-        document = client.end(client.submit({"task": "echo", "items": ["x" * 1000000] * 5, "reduce": "concat"}))
-        self.assertEqual((document["status"], document["result"]), ("failed", None))
-        self.assertIn("too large", document["reason"])
+
+    def test_a_result_of_more_than_4_mib_fails_the_job_and_its_values_are_kept(self):
+        client = self.start_store([self.worker()])
+        job = {"task": "echo", "items": ["x" * 1048576] * 4, "reduce": "concat"}
+        document = client.end(client.submit(job))
+        self.assertEqual((document["status"], len(document["result"])), ("succeeded", 4 * 1048576))
+        job["items"].append("y")
+        self.assertEqual(len(client.ask("POST", "", json.dumps(job), {"Content-Type": JSON}).json["result"]), 4 * 1048576 + 1)
+        job_id = client.submit(job)
+        document = client.end(job_id)
+        self.assertEqual((document["status"], document["result"], document["reason"]), (
+            "failed", None, "concat cannot be applied to the value of item 4: the result would exceed its limit of 4 MiB"))
+        self.assertEqual(client.results(job_id, "?from=4").lines[0]["value"], "y")
 
     def test_a_redrive_reduces_again(self):
         client = self.start_store([self.held_worker()])

@@ -3,6 +3,8 @@
 #include <float.h>
 #include <math.h>
 
+#include "common/base/limits.h"
+
 /* A number with fewer bytes is read in one step. */
 enum { SHORT_NUMBER_BYTES = 64 };
 
@@ -22,6 +24,16 @@ static void fail(struct reduction *r, uint64_t index, const char *why)
 {
     snprintf(r->error, sizeof r->error, "%s cannot be applied to the value of item %llu: %s", job_reduce_name(r->kind),
              (unsigned long long)index, why);
+}
+
+static void fail_too_large(struct reduction *r, uint64_t index)
+{
+    char why[80];
+    size_t max = r->best.cap - 2;
+    bool is_mib = max >= MIB && max % MIB == 0;
+    snprintf(why, sizeof why, "the result would exceed its limit of %zu %s", is_mib ? max / MIB : max,
+             is_mib ? "MiB" : "bytes");
+    fail(r, index, why);
 }
 
 static bool is_number(const char *v)
@@ -88,14 +100,13 @@ static bool add_to_sum(struct reduction *r, uint64_t index, struct json_slice va
 }
 
 /* Appends the bytes of the value from r->copied to `end` to r->best. */
-static bool copy(struct reduction *r, uint64_t index, struct json_slice value, size_t end, size_t *budget,
-                 const char *too_large)
+static bool copy(struct reduction *r, uint64_t index, struct json_slice value, size_t end, size_t *budget)
 {
     size_t left = end - r->copied, n = left < *budget ? left : *budget;
     r->phase = REDUCTION_COPY;
     bool fits = r->best.len + left <= r->best.cap - 2 + (r->kind == REDUCE_CONCAT);
     if (!fits || !buf_add(&r->best, value.data + r->copied, n)) {
-        fail(r, index, too_large);
+        fail_too_large(r, index);
         return true;
     }
     r->copied += n;
@@ -127,7 +138,7 @@ static bool keep_best(struct reduction *r, uint64_t index, struct json_slice val
         r->phase = REDUCTION_COPY;
         buf_clear(&r->best);
     }
-    return copy(r, index, value, value.len, budget, "it is too large");
+    return copy(r, index, value, value.len, budget);
 }
 
 static bool check_parts(struct reduction *r, uint64_t index, char first)
@@ -167,7 +178,7 @@ static bool concat(struct reduction *r, uint64_t index, struct json_slice value,
         if (array && r->best.len > 1) buf_add_char(&r->best, ',');
         r->copied = 1;
     }
-    return copy(r, index, value, value.len - 1, budget, "the result is too large");
+    return copy(r, index, value, value.len - 1, budget);
 }
 
 static bool add(struct reduction *r, uint64_t index, struct json_slice value, size_t *budget)

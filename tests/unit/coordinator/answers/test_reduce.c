@@ -115,7 +115,8 @@ Test(reduce, a_value_of_the_wrong_kind_is_named)
     expect_refusal(REDUCE_MAX, VALUES("1", "\"x\""), "mixed");
     expect_refusal(REDUCE_MIN, VALUES("{}"), "neither");
     expect_refusal(REDUCE_CONCAT, VALUES("[1]", "\"x\""), "mixed");
-    expect_refusal(REDUCE_CONCAT, VALUES("\"0123456789\"", "\"0123456789\""), "too large");
+    expect_refusal(REDUCE_CONCAT, VALUES("\"0123456789\"", "\"0123456789\""), "exceed its limit of 16 bytes");
+    expect_refusal(REDUCE_MIN, VALUES("\"0123456789012345\""), "exceed its limit of 16 bytes");
 }
 
 enum { LONG_BYTES = 40000, STEP_BYTES = 1000 };

@@ -163,7 +163,7 @@ Test(block_fold, a_result_that_is_too_large_is_none)
 {
     struct shelf s = {0};
     answer(add_block(&s, BLOCK_VALUES), 0, 100, "\"item");
-    expect_failure(&s, REDUCE_CONCAT, 100, "the result is too large");
+    expect_failure(&s, REDUCE_CONCAT, 100, "the result would exceed its limit of 100 bytes");
 }
 
 Test(block_fold, a_damaged_block_is_noticed)
