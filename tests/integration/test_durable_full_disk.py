@@ -32,5 +32,20 @@ class FullDisk(ft.FantailTest):
         self.assertEqual(fleet.metric(coordinator, "fantail_store_waits_for_room"), 0)
 
 
+    def test_it_also_starts_with_an_old_store_whose_files_may_not_grow(self):
+        store = ("--store", f"sqlite:{self.folder}/jobs.db")
+        fleet = self.fleet(coordinator_arguments=store)
+        submitted = fleet.request("POST", "/v1/jobs", '{"task":"square","items":[3]}', STORED).json["id"]
+        fleet.coordinator.kill()
+        fleet.coordinator.wait()
+        coordinator = self.coordinator(fleet.workers, *store, before_exec=fill_disk)
+        self.assertIn("File too large", coordinator.stderr())
+        self.assert_problem(ft.request(coordinator.port, "GET", f"/v1/jobs/{submitted}"), 507, words=["disk is full"])
+        resource.prlimit(coordinator.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        wait_until(lambda: ft.request(coordinator.port, "GET", f"/v1/jobs/{submitted}").status == 200, "room")
+        job = ft.request(coordinator.port, "GET", f"/v1/jobs/{submitted}?wait_s=60").json
+        self.assertEqual(job["status"], "succeeded", job)
+
+
 if __name__ == "__main__":
     main()

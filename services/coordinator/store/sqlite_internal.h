@@ -169,7 +169,8 @@ MUST_CHECK bool sqlite_finish(struct sqlite_db *d);
  */
 void sqlite_tidy(struct sqlite_db *d, bool is_idle);
 
-/* Sets errno to ENOSPC if the last call to SQLite failed because the disk is full, otherwise to 0. */
+/* Sets errno to ENOSPC, EDQUOT or EFBIG if the last call to SQLite failed because the disk is full, a quota is used up
+ * or the file may not grow; otherwise to 0. */
 void sqlite_set_errno(sqlite3 *db);
 
 /* If the functions below fail because the disk is full, they set errno to ENOSPC. */

@@ -1,5 +1,8 @@
 /* The statements of the SQLite back end, and how they are run. */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <unistd.h>
 
 #include "common/base/limits.h"
 #include "coordinator/store/sqlite_internal.h"
@@ -113,11 +116,40 @@ static const char *const sql_texts[] = {
 };
 static_assert(ARRAY_SIZE(sql_texts) == SQL_COUNT, "each statement has its text");
 
+/* A full disk, a used up quota, or the limit of the size of a file (RLIMIT_FSIZE). */
+static bool means_full(int system_error)
+{
+    return system_error == ENOSPC || system_error == EDQUOT || system_error == EFBIG;
+}
+
+/* Returns the errno of the last failed call about the file, or 0. */
+static int last_errno(sqlite3_file *file)
+{
+    int error = 0;
+    if (file && file->pMethods) file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &error);
+    return error;
+}
+
+/* Returns the errno of the last failed statement. SQLite itself may lose it, because after a failed write it makes
+ * other calls before it looks at errno. So the database and its log are asked too. */
+static int system_error_of(sqlite3 *db)
+{
+    static const int pointers[] = {SQLITE_FCNTL_FILE_POINTER, SQLITE_FCNTL_JOURNAL_POINTER};
+    int error = sqlite3_system_errno(db);
+    for (size_t i = 0; i < ARRAY_SIZE(pointers) && !means_full(error); i++) {
+        sqlite3_file *file = NULL;
+        sqlite3_file_control(db, NULL, pointers[i], &file);
+        int other = last_errno(file);
+        if (means_full(other)) error = other;
+    }
+    return error;
+}
+
 static void note_failure(struct sqlite_db *d, int rc)
 {
     if (d->rc != SQLITE_OK) return;
     d->rc = rc;
-    d->system_error = sqlite3_system_errno(d->db);
+    d->system_error = system_error_of(d->db);
     snprintf(d->error, sizeof d->error, "%s", sqlite3_errmsg(d->db));
 }
 
@@ -207,7 +239,7 @@ static enum store_status status_of(int rc, int system_error)
     switch (rc & 0xff) {
     case SQLITE_FULL: return STORE_FULL;
     case SQLITE_IOERR:
-        if (system_error == ENOSPC || system_error == EDQUOT || system_error == EFBIG) return STORE_FULL;
+        if (means_full(system_error)) return STORE_FULL;
         return rc == SQLITE_IOERR_CORRUPTFS || rc == SQLITE_IOERR_DATA ? STORE_BROKEN : STORE_AWAY;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -219,9 +251,27 @@ static enum store_status status_of(int rc, int system_error)
     }
 }
 
+/* Returns false if the disk or the quota has no room for one more file. When SQLite cannot make its log or its journal,
+ * it tries to open an existing one, so its errno only says that there is none. */
+static bool has_room_for_file(sqlite3 *db)
+{
+    char name[PATH_MAX];
+    const char *path = sqlite3_db_filename(db, NULL);
+    if (!path || !path[0]) return true;
+    snprintf(name, sizeof name, "%s.room", path);
+    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) return !means_full(errno);
+    close(fd);
+    unlink(name);
+    return true;
+}
+
 void sqlite_set_errno(sqlite3 *db)
 {
-    errno = status_of(sqlite3_extended_errcode(db), sqlite3_system_errno(db)) == STORE_FULL ? ENOSPC : 0;
+    int rc = sqlite3_extended_errcode(db), error = system_error_of(db);
+    bool is_full = status_of(rc, error) == STORE_FULL;
+    if ((rc & 0xff) == SQLITE_CANTOPEN && !has_room_for_file(db)) return; /* errno says why */
+    errno = !is_full ? 0 : means_full(error) ? error : ENOSPC;
 }
 
 enum store_status sqlite_failure(const struct sqlite_db *d, struct store_call *call)

@@ -205,7 +205,7 @@ enum store_status {
     STORE_EXISTS,    /* ADD_JOB: another job has this key */
     STORE_CONFLICT,  /* the state of the job does not allow the call; `found` has the job */
     STORE_FENCED,    /* another coordinator has claimed the job in the meantime */
-    STORE_FULL,      /* the disk is full, or the store has reached its own size limit */
+    STORE_FULL,      /* the disk is full, a quota is used up, or the store has reached its own size limit */
     STORE_AWAY,      /* the database cannot be reached, or was busy for too long: try again later */
     STORE_UNFIT, /* this coordinator cannot use the database: its schema is too new, or a privilege is missing. The data
                     are not damaged */

@@ -244,18 +244,20 @@ static bool open_connections(struct sqlite_store *s, uint64_t max_bytes, char *e
     return true;
 }
 
-/* If it fails because the disk is full, sets errno to ENOSPC. */
+/* If it fails because the disk is full, a quota is used up or the file may not grow, sets errno to ENOSPC, EDQUOT or
+ * EFBIG; otherwise to 0. */
 static bool open_all(struct sqlite_store *s, char *err, size_t err_size)
 {
     errno = 0;
     if (sqlite_file_prepare(s->path, &s->lock_fd, err, err_size) && open_connections(s, s->max_bytes, err, err_size))
         return true;
-    bool is_full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+    int error = errno;
+    bool is_full = error == ENOSPC || error == EDQUOT || error == EFBIG;
     sqlite_db_close(&s->writer);
     sqlite_db_close(&s->reader);
     if (s->lock_fd >= 0) close(s->lock_fd);
     s->lock_fd = -1;
-    errno = is_full ? ENOSPC : 0;
+    errno = is_full ? error : 0;
     return false;
 }
 
@@ -264,11 +266,14 @@ struct store *store_sqlite_open(uv_loop_t *loop, const char *path, uint64_t max_
     struct sqlite_store *s = new_store(path, max_bytes);
     s->is_open = open_all(s, err, err_size);
     s->waits = !s->is_open;
-    if (!s->is_open && errno != ENOSPC) {
+    int full = s->is_open ? 0 : errno;
+    if (!s->is_open && !full) {
         release(&s->threads);
         return NULL;
     }
-    if (s->waits) log_error("durable jobs are refused until the disk of the job store has room", LOG_STR("error", err));
+    if (s->waits)
+        log_error("durable jobs are refused until the disk of the job store has room", LOG_STR("error", err),
+                  LOG_STR("reason", strerror(full)));
     if (store_threads_start(&s->threads, loop, run_writer, run_reader)) return &s->threads.base;
     store_threads_explain(err, err_size);
     sqlite_db_close(&s->writer);
