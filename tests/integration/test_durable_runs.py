@@ -1,6 +1,7 @@
 """Durable jobs whose coordinator ends: kill -9, SIGTERM, and the end of a whole `fantail local`."""
 import collections
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -150,6 +151,22 @@ class Ends(DurableTest):
         self.assertEqual(self.coordinator_program.wait(), 0)
         self.assertLess(time.monotonic() - begun, 15)
         self.assertIn("the drain gives up a durable job", self.coordinator_program.stderr())
+
+    def test_each_read_says_that_the_file_of_the_store_was_moved_away(self):
+        self.start_all(self.counting_tasks(pause_s=0.05))
+        job_id = self.submit({"task": "counts", "items": list(range(100))})
+        self.wait_for_some(5)
+        path = f"/v1/jobs/{job_id}"
+        streams = [Stream(self.ports[0], None, {}, path + end, method="GET") for end in ("/results", "/events")]
+        os.rename(self.store, self.store + ".away")
+        for read in (path, path + "?wait_s=30", path + "/results", path + "/events", "/v1/jobs"):
+            self.assert_problem(self.request("GET", read), 500, words=["its file was removed or replaced"])
+        for stream in streams:
+            with contextlib.suppress(http.client.IncompleteRead):
+                stream.response.read()
+            stream.close()
+        os.rename(self.store + ".away", self.store)
+        self.assert_all_right(job_id, 100)
 
     def test_a_task_that_must_not_run_twice_does_not(self):
         self.start_all(self.counting_tasks(idempotent=False, pause_s=0.01))

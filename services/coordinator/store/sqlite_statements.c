@@ -238,6 +238,7 @@ static enum store_status status_of(int rc, int system_error)
 {
     switch (rc & 0xff) {
     case SQLITE_FULL: return STORE_FULL;
+    case SQLITE_READONLY: return rc == SQLITE_READONLY_DBMOVED ? STORE_UNFIT : STORE_BROKEN;
     case SQLITE_IOERR:
         if (means_full(system_error)) return STORE_FULL;
         return rc == SQLITE_IOERR_CORRUPTFS || rc == SQLITE_IOERR_DATA ? STORE_BROKEN : STORE_AWAY;
@@ -281,8 +282,8 @@ enum store_status sqlite_failure(const struct sqlite_db *d, struct store_call *c
     return store_refuse(call, status_of(d->rc, d->system_error), "the job store cannot be used: %s", d->error);
 }
 
-/* Returns whether the file is still at its path. SQLite would go on writing to a file that was removed or replaced, and
- * these writes would be lost. */
+/* Returns whether the file is still at its path. SQLite would go on using a file that was removed or replaced. Writes
+ * to it would be lost, and a job that is read from it would be running for ever, because its end cannot be recorded. */
 static bool is_in_place(struct sqlite_db *d)
 {
     int has_moved = 0;
@@ -297,7 +298,7 @@ static bool is_in_place(struct sqlite_db *d)
 bool sqlite_begin(struct sqlite_db *d)
 {
     d->rc = SQLITE_OK;
-    if (!d->only_reads && !is_in_place(d)) return false;
+    if (!is_in_place(d)) return false;
     if (d->max_bytes > 0) {
         int64_t pages = sqlite_number(d, SQL_PAGE_COUNT) - sqlite_number(d, SQL_FREE_PAGES);
         d->used_bytes = (uint64_t)pages * SQLITE_PAGE_BYTES;

@@ -207,8 +207,8 @@ enum store_status {
     STORE_FENCED,    /* another coordinator has claimed the job in the meantime */
     STORE_FULL,      /* the disk is full, a quota is used up, or the store has reached its own size limit */
     STORE_AWAY,      /* the database cannot be reached, or was busy for too long: try again later */
-    STORE_UNFIT, /* this coordinator cannot use the database: its schema is too new, or a privilege is missing. The data
-                    are not damaged */
+    STORE_UNFIT, /* this coordinator cannot use the database: its schema is too new, a privilege is missing, or its file
+                    was removed or replaced. The data are not damaged */
     STORE_BROKEN, /* the data are damaged; trying again does not help */
     STORE_STATUS_COUNT
 };

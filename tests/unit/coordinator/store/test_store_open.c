@@ -257,9 +257,11 @@ Test(store_open, a_damaged_block_is_told_and_the_rest_can_be_read)
     assert_no_leaks();
 }
 
-/* SQLite would continue to write to the moved file, and a restart would lose all calls that were reported as done. */
-Test(store_open, nothing_is_written_to_a_file_that_was_moved_away)
+/* SQLite would continue to use the moved file. A restart would lose all writes that were reported as done, and a reader
+ * would wait for ever for answers that cannot be written. */
+Test(store_open, a_file_that_was_moved_away_is_neither_written_nor_read)
 {
+    static const enum store_op reads[] = {STORE_READ_JOB, STORE_LIST_JOBS, STORE_READ_RANGES, STORE_READ_BLOCK};
     char away[200];
     struct shop s;
     shop_init(&s);
@@ -268,17 +270,24 @@ Test(store_open, nothing_is_written_to_a_file_that_was_moved_away)
     shop_submit(&s, shop_id(1), 0);
     cr_assert_eq(rename(s.path, away), 0);
     struct store_call *c = shop_new_job(&s, shop_id(2), NULL);
-    cr_assert_eq(shop_run(&s, c), STORE_BROKEN);
+    cr_assert_eq(shop_run(&s, c), STORE_UNFIT);
     cr_assert(strstr(c->error, "removed or replaced"), "%s", c->error);
     store_call_free(c);
-    cr_assert_eq(shop_state(&s, shop_id(1)), STORED_PENDING, "the store can still be read");
+    for (size_t i = 0; i < ARRAY_SIZE(reads); i++) {
+        c = shop_call(&s, reads[i], shop_id(1));
+        c->filter.limit = 1;
+        cr_assert_eq(shop_run(&s, c), STORE_UNFIT, "%zu", i);
+        cr_assert(strstr(c->error, "removed or replaced"), "%s", c->error);
+        store_call_free(c);
+    }
     cr_assert_eq(rename(away, s.path), 0);
+    cr_assert_eq(shop_state(&s, shop_id(1)), STORED_PENDING);
     shop_submit(&s, shop_id(3), 0);
     shop_reopen(&s);
     cr_assert_eq(shop_state(&s, shop_id(3)), STORED_PENDING);
     cr_assert_eq(unlink(s.path), 0);
     c = shop_new_job(&s, shop_id(4), NULL);
-    cr_assert_eq(shop_run(&s, c), STORE_BROKEN);
+    cr_assert_eq(shop_run(&s, c), STORE_UNFIT);
     store_call_free(c);
     shop_release(&s);
     assert_no_leaks();
