@@ -156,6 +156,7 @@ const char *remote_waiting_words(const char *name, size_t len)
         {"token_refused", "the workers refuse the coordinator's token"},
         {"retry_budget", "the retry budget is spent"},
         {"starting", "its task processes are starting"},
+        {"store", "the job store is full or cannot be used"},
     };
     static char other[40];
     for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)

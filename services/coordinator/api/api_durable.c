@@ -74,13 +74,25 @@ static void on_removed(struct errand *e, struct store_call *call)
         answer_failure(e, call);
 }
 
+/* The store has noted that the job is to be cancelled. A full store may have had room for this note, but not for the
+ * end of the job. */
+static void answer_cancelled(struct errand *e, const struct stored_job *job)
+{
+    const char *full = durable_lacks_room(&e->coordinator->durable, e->id);
+    if (!full)
+        errand_answer_job(e, 202, job);
+    else if (e->exchange)
+        http_answer_problem(e->exchange, 507, NULL, "the job was stopped, but its end cannot be recorded yet: %s",
+                            full);
+}
+
 /* A job that had already ended is removed, unless the client only wanted to cancel it. */
 static void on_cancelled(struct errand *e, struct store_call *call)
 {
     if (errand_has_job(call)) {
         durable_cancel(&e->coordinator->durable, e->id);
         poke(e);
-        errand_answer_job(e, 202, &call->found);
+        answer_cancelled(e, &call->found);
     } else if (call->status == STORE_CONFLICT && stored_state_is_end(call->found.state)) {
         if (e->only_cancel && e->exchange)
             http_answer_problem(e->exchange, 409, NULL, "the job has ended, so it cannot be cancelled");

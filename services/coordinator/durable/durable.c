@@ -211,6 +211,12 @@ void durable_cancel(struct durable *d, const char *id)
     if (r) durable_run_cancel(r);
 }
 
+const char *durable_lacks_room(const struct durable *d, const char *id)
+{
+    const struct durable_run *r = find_run(d, id);
+    return r && durable_run_lacks_room(r) ? r->store_error : NULL;
+}
+
 void durable_change(struct durable *d, const struct stored_job *now)
 {
     struct durable_run *r = find_run(d, now->id);
@@ -234,9 +240,11 @@ bool durable_live_of(const struct durable *d, const char *id, struct durable_liv
 {
     const struct durable_run *r = find_run(d, id);
     const struct sched_job *sched = r && r->job ? r->job->phase.sched : NULL;
-    if (!sched) return false;
-    struct sched_counts n = sched_job_counts(sched);
-    *live = (struct durable_live){
-        .retried = n.retried, .hedged = n.hedged, .eta_ns = sched_job_eta_ns(sched), .waiting = job_waits_for(r->job)};
+    if (!r) return false;
+    struct stored_counts n = run_record_counts(r);
+    *live = (struct durable_live){.retried = n.retried,
+                                  .hedged = n.hedged,
+                                  .eta_ns = sched ? sched_job_eta_ns(sched) : 0,
+                                  .waiting = durable_run_waits_for(r)};
     return true;
 }

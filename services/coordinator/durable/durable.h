@@ -83,6 +83,9 @@ void durable_note_waiting(void *durable_run);
 void durable_claim_soon(struct durable *d);
 /* Cancels the job if it runs here. */
 void durable_cancel(struct durable *d, const char *id);
+/* Returns why the end of the job cannot be recorded now, if the job runs here and the store is full. Otherwise returns
+ * NULL. The text is borrowed until the next turn of the loop. */
+const char *durable_lacks_room(const struct durable *d, const char *id);
 
 /* If the job runs here, applies the changed options in `now`. */
 void durable_change(struct durable *d, const struct stored_job *now);

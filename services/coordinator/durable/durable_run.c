@@ -78,11 +78,23 @@ static bool is_given_up(const struct durable_run *r, enum store_status status)
     return r->drain_ns && (is_hopeless || now_ns() - r->renewed_ns >= LEASE_MS * NS_PER_MS);
 }
 
+/* Call it when the call has failed and will be started again. */
+static void note_failure(struct durable_run *r, struct run_call *c)
+{
+    bool waited = c->failed != STORE_OK;
+    c->failed = c->call->status;
+    memcpy(r->store_error, c->call->error, sizeof r->store_error);
+    log_warn("a durable job waits for the job store", LOG_STR("job", r->stored.id), LOG_STR("error", r->store_error));
+    if (!waited) r->durable->changed(r->durable->data, r->stored.id);
+}
+
 bool run_call_succeeded(struct durable_run *r, struct run_call *c)
 {
     enum store_status status = c->call->status;
     if (status == STORE_OK) {
         if (c->call->block.number > r->newest_block) r->newest_block = c->call->block.number;
+        if (c->failed) r->durable->changed(r->durable->data, r->stored.id);
+        c->failed = STORE_OK;
         return true;
     }
     c->call->again = true;
@@ -109,10 +121,22 @@ bool run_call_succeeded(struct durable_run *r, struct run_call *c)
         durable_run_leave(r, "the coordinator drains and cannot record answers");
         return false;
     }
-    log_warn("a durable job waits for the job store", LOG_STR("job", r->stored.id), LOG_STR("error", c->call->error));
+    note_failure(r, c);
     c->again_ns = now_ns() + AGAIN_MS * NS_PER_MS;
     durable_tick_soon(r->durable);
     return false;
+}
+
+struct status_waiting durable_run_waits_for(const struct durable_run *r)
+{
+    bool fails = r->reading.failed || r->marking.failed || r->writing.failed;
+    if (!fails && !r->has_lapsed) return r->job ? job_waits_for(r->job) : (struct status_waiting){0};
+    return (struct status_waiting){.reason = WAITING_FOR_STORE, .detail = r->store_error[0] ? r->store_error : NULL};
+}
+
+bool durable_run_lacks_room(const struct durable_run *r)
+{
+    return r->reading.failed == STORE_FULL || r->marking.failed == STORE_FULL || r->writing.failed == STORE_FULL;
 }
 
 static bool start_again(struct durable_run *r, struct run_call *c, uint64_t now)

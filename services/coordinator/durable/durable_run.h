@@ -29,8 +29,9 @@ enum durable_run_state { RUN_LOADING, RUN_RUNNING, RUN_ENDING, RUN_OVER, RUN_STA
 
 /* A call to the store. A failed call is started again. */
 struct run_call {
-    struct store_call *call; /* NULL: there is none */
-    uint64_t again_ns;       /* if the call has failed, when it is started again; 0: the call is open */
+    struct store_call *call;  /* NULL: there is none */
+    uint64_t again_ns;        /* if the call has failed, when it is started again; 0: the call is open */
+    enum store_status failed; /* the status of its last failure; STORE_OK: it has not failed yet */
 };
 
 /* A block of items in the store. */
@@ -47,7 +48,8 @@ struct durable_run {
     uint64_t newest_block;    /* number of the newest block that is known to be in the store; 0: none */
     struct job *job;          /* NULL before RUNNING */
     struct job_keeper keeper;
-    char failure[300]; /* why the job cannot continue; "": it can */
+    char failure[300];                                       /* why the job cannot continue; "": it can */
+    char store_error[sizeof((struct store_call *)0)->error]; /* the last failure of the store; "": none yet */
 
     /* Its items: run_items.c. */
     bool generated, at_most_once;
@@ -114,6 +116,10 @@ void durable_run_change(struct durable_run *r, const char *changes);
 void durable_run_drain(struct durable_run *r);
 /* Hands the job back immediately. */
 void durable_run_hand_back(struct durable_run *r);
+/* Returns what the run waits for. While a call to the store fails or the lease has lapsed, this is the store. */
+struct status_waiting durable_run_waits_for(const struct durable_run *r);
+/* Returns whether a call of the run fails because the store is full. */
+bool durable_run_lacks_room(const struct durable_run *r);
 /* If the state of the run is OVER and its calls are done, frees the run and returns true. Otherwise returns false. */
 bool durable_run_free(struct durable_run *r);
 
@@ -171,6 +177,9 @@ void run_reduce_release(struct durable_run *r);
 void run_record_collected(struct durable_run *r);
 /* Records the collected answers. In state ENDING, records the end of the job when no answer is left to record. */
 void run_record_flush(struct durable_run *r);
+/* Returns the counts of the answers that were recorded or are being recorded, and of the items that were sent again
+ * until now. */
+struct stored_counts run_record_counts(const struct durable_run *r);
 bool run_record_is_behind(const struct durable_run *r);
 /* Call it when there is no memory for an answer. The run rests for a while and then tries again. Returns false if the
  * run has tried for too long; then the job must fail. */

@@ -31,6 +31,7 @@ static void on_renewed(struct store_call *call)
     enum store_status status = run_call_is_outdated(r, call) ? STORE_AWAY : call->status;
     bool cancel = status == STORE_OK && call->found.cancel_wanted;
     if (status == STORE_OK) r->renewed_ns = r->renewing_ns;
+    if (status != STORE_OK && call->status != STORE_FENCED) memcpy(r->store_error, call->error, sizeof r->store_error);
     if (status == STORE_OK) durable_run_change(r, call->found.changes);
     r->renewing = NULL;
     store_call_free(call);
@@ -46,6 +47,7 @@ static void watch_lease(struct durable_run *r, uint64_t now)
     if (has_lapsed == r->has_lapsed) return;
     r->has_lapsed = has_lapsed;
     if (r->state == RUN_RUNNING) job_keeper_changed(r->job);
+    r->durable->changed(r->durable->data, r->stored.id);
 }
 
 static void renew(struct durable_run *r, uint64_t now)

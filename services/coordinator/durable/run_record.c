@@ -80,14 +80,19 @@ void run_record_collected(struct durable_run *r)
     if (recorder_bytes(&r->recorder) >= BLOCK_BYTES || run_record_is_behind(r)) run_record_flush(r);
 }
 
+struct stored_counts run_record_counts(const struct durable_run *r)
+{
+    struct stored_counts counts = r->recorder.counts;
+    if (!r->job) return counts;
+    struct sched_counts n = r->job->phase.sched ? sched_job_counts(r->job->phase.sched) : r->job->outcome.counts;
+    counts.retried = n.retried;
+    counts.hedged = n.hedged;
+    return counts;
+}
+
 static void set_counts(struct durable_run *r, struct stored_job *job)
 {
-    job->counts = r->recorder.counts;
-    if (r->job) {
-        struct sched_counts n = r->job->phase.sched ? sched_job_counts(r->job->phase.sched) : r->job->outcome.counts;
-        job->counts.retried = n.retried;
-        job->counts.hedged = n.hedged;
-    }
+    job->counts = run_record_counts(r);
     free(job->errors);
     job->errors = recorder_errors_json(&r->recorder);
 }

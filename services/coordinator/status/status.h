@@ -39,10 +39,13 @@ MUST_CHECK bool status_of_task(const struct status_source *from, const char *tas
  * until metrics_release(). */
 void status_register_metrics(const struct status_source *from);
 
+/* The reason of a durable job whose coordinator cannot use the job store now. */
+#define WAITING_FOR_STORE "store"
+
 /* What a job waits for. Strings are borrowed. */
 struct status_waiting {
-    const char *reason; /* a name of enum sched_waiting; NULL: the job does not wait */
-    const char *detail; /* why the last worker could not be reached; NULL: not known */
+    const char *reason; /* a name of enum sched_waiting, or WAITING_FOR_STORE; NULL: the job does not wait */
+    const char *detail; /* why the last worker could not be reached, or the store cannot be used; NULL: not known */
     uint64_t processes; /* how many processes are starting, if the reason is "starting" */
 };
 

@@ -147,9 +147,10 @@ static int system_error_of(sqlite3 *db)
 
 static void note_failure(struct sqlite_db *d, int rc)
 {
+    int error = errno, noted = system_error_of(d->db);
     if (d->rc != SQLITE_OK) return;
     d->rc = rc;
-    d->system_error = system_error_of(d->db);
+    d->system_error = noted ? noted : error; /* SQLite does not note the errno of a COMMIT that fails */
     snprintf(d->error, sizeof d->error, "%s", sqlite3_errmsg(d->db));
 }
 

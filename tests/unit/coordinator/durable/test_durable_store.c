@@ -339,6 +339,58 @@ Test(durable_store, a_job_that_another_coordinator_had_in_between_is_run_anew)
     bench_over(&b);
 }
 
+static const char *reason_to_wait(struct bench *b)
+{
+    struct durable_live live;
+    return durable_live_of(&b->replica.durable, "a", &live) ? live.waiting.reason : NULL;
+}
+
+Test(durable_store, a_job_waits_for_the_store_while_one_of_its_calls_fails)
+{
+    static const enum store_op ops[] = {STORE_READ_RANGES, STORE_READ_BLOCK, STORE_ADD_BLOCK, STORE_END};
+    for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+        struct bench b;
+        struct durable_live live;
+        struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
+        fake_store_fail(b.store, ops[i], STORE_FULL, 1000);
+        bench_pass(&b, 100);
+        if (b.replica.stage.out_n) stage_answer(&b.replica.stage, 1); /* is recorded before the end */
+        bench_pass(&b, 500);
+        bench_work(&b, 2000);
+        cr_assert(durable_live_of(&b.replica.durable, "a", &live), "%zu", i);
+        cr_assert_str_eq(live.waiting.reason, WAITING_FOR_STORE);
+        cr_assert(live.waiting.detail && live.waiting.detail[0]);
+        cr_assert_not_null(durable_lacks_room(&b.replica.durable, "a"));
+        fake_store_fail(b.store, ops[i], STORE_FULL, 0);
+        bench_pass(&b, 600);
+        cr_assert_null(reason_to_wait(&b), "%zu", i);
+        bench_work(&b, 6000);
+        harness_expect_end(j, STORED_SUCCEEDED, 100);
+        bench_over(&b);
+    }
+}
+
+Test(durable_store, a_job_waits_for_the_store_while_its_lease_has_ended)
+{
+    struct bench b;
+    struct fake_job *j = bench_start_job(&b, 1, HARNESS_PLAIN, 10, 10);
+    bench_pass(&b, 100);
+    fake_store_fail(b.store, STORE_RENEW, STORE_AWAY, 1000);
+    bench_pass(&b, 5000);
+    cr_assert_null(reason_to_wait(&b));
+    fake_store_fail(b.store, STORE_CLAIM, STORE_AWAY, 1000);
+    bench_pass(&b, 6000);
+    cr_assert_str_eq(reason_to_wait(&b), WAITING_FOR_STORE);
+    cr_assert_null(durable_lacks_room(&b.replica.durable, "a"));
+    fake_store_fail(b.store, STORE_RENEW, STORE_AWAY, 0);
+    fake_store_fail(b.store, STORE_CLAIM, STORE_AWAY, 0);
+    bench_pass(&b, 4000);
+    cr_assert_null(reason_to_wait(&b));
+    bench_work(&b, 4000);
+    harness_expect_end(j, STORED_SUCCEEDED, 10);
+    bench_over(&b);
+}
+
 Test(durable_store, a_damaged_block_of_items_fails_the_job)
 {
     struct bench b;
