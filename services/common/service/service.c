@@ -213,10 +213,26 @@ int service_run(struct service *s)
     return 0;
 }
 
+/* libuv restores the default action of a signal when its handle is closed, and this action would end a program that has
+ * ended well. So from now on these signals are ignored. They are blocked meanwhile, and ignoring a signal discards it
+ * if it is pending. */
+static void ignore_signals(struct service *s)
+{
+    sigset_t all, before;
+    sigemptyset(&all);
+    for (size_t i = 0; i < ARRAY_SIZE(signal_numbers); i++) sigaddset(&all, signal_numbers[i]);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) {
+        uv_close((uv_handle_t *)&s->signals[i], NULL);
+        signal(signal_numbers[i], SIG_IGN);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 void service_free(struct service *s)
 {
     if (!s) return;
-    for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) uv_close((uv_handle_t *)&s->signals[i], NULL);
+    ignore_signals(s);
     drain_close(&s->drain);
     uv_close((uv_handle_t *)&s->reload_timer, NULL);
     turn_remove(&s->log_step);

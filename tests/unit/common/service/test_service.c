@@ -63,6 +63,7 @@ static const struct http_route routes[] = {{"GET", "/work", say_work}, {0}};
 static const struct http_route admin_routes[] = {{"GET", "/autoscale", say_work}, {0}};
 
 static struct service_config config;
+static bool late_signals; /* the child gets signals after service_free() */
 
 static int child_main(int ready_fd, int control, bool holds)
 {
@@ -89,6 +90,8 @@ static int child_main(int ready_fd, int control, bool holds)
     service_set_ready(w.service, true, NULL);
     int status = service_run(w.service);
     service_free(w.service);
+    static const int late[] = {SIGTERM, SIGINT, SIGHUP};
+    for (size_t i = 0; late_signals && i < ARRAY_SIZE(late); i++) raise(late[i]);
     if (!w.draining || !w.stopped || uv_loop_close(&loop) != 0) return 4;
     metrics_release();
     return status;
@@ -232,6 +235,15 @@ Test(service, during_the_shutdown_delay_requests_are_still_taken_and_connections
     cr_assert(is_status(get(c.port, "/work"), 200) && strstr(answer, "Connection: close"));
     kill(c.pid, SIGTERM);
     cr_assert_eq(wait_child(&c), 1, "a second signal ends at once");
+    assert_no_leaks();
+}
+
+Test(service, a_signal_that_comes_after_the_end_does_not_change_the_status)
+{
+    late_signals = true;
+    struct child c = start_child(false);
+    kill(c.pid, SIGTERM);
+    cr_assert_eq(wait_child(&c), 0);
     assert_no_leaks();
 }
 
