@@ -91,8 +91,9 @@ static const struct option_spec spec = {
         "  seq 1000000 | fantail map square --url http://localhost:8080 | tail -1\n"
         "  fantail tasks --url http://localhost:8080\n"
         "`kill PID` (SIGTERM) ends it too. In a script, the shell makes a command with & ignore Ctrl-C (SIGINT).\n"
-        "After Ctrl-C or SIGTERM, running work has 5 s to end; a second Ctrl-C or SIGTERM kills it. SIGHUP\n"
-        "makes the services read their tasks, tokens and certificates again.",
+        "After Ctrl-C or SIGTERM, running work has 5 s to end, and the exit status is 0. A second Ctrl-C or SIGTERM\n"
+        "kills the work, and the exit status is 1. SIGHUP makes the services read their tasks, tokens and\n"
+        "certificates again.",
     .rows = rows,
     .operands = OPTION_OPERANDS_NONE,
 };
@@ -225,6 +226,6 @@ int command_local(int argc, char **argv)
         return EXIT_JOB_FAILED;
     }
     int status = serve(f, &options, started_ms);
-    fleet_stop(f);
-    return status;
+    bool has_ended = fleet_stop(f);
+    return status || has_ended ? status : EXIT_WORK_KILLED;
 }

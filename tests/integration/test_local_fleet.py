@@ -132,6 +132,16 @@ class Metrics(LocalTest):
             self.assertEqual(stream.line_of("end")["status"], "succeeded")
         self.assertEqual(program.wait(), 0)
 
+    def test_a_second_signal_kills_the_work_and_the_status_says_so(self):
+        program, port = self.local()
+        program.any_status = True
+        with Stream(port, b'{"task":"sleep","items":[0.1,600]}', {"Accept": "application/x-ndjson"}) as stream:
+            stream.line_of("result")
+            program.send_signal(signal.SIGTERM)
+            program.send_signal(signal.SIGINT)
+            self.assertEqual(program.wait(), 1)
+            stream.close()
+
     def test_a_port_without_ports_after_it_is_refused(self):
         done = subprocess.run([FANTAIL, "local", "--tasks", EXAMPLE_TASKS, "--admin-port", "65535"], capture_output=True,
                               timeout=60, env=self.environment())

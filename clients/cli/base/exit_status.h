@@ -5,6 +5,7 @@
 enum exit_status {
     EXIT_OK = 0,
     EXIT_ITEMS_FAILED = 1,
+    EXIT_WORK_KILLED = 1, /* `fantail local`: a second signal has killed the services */
     EXIT_USAGE = 2,
     EXIT_JOB_FAILED = 3, /* the job failed, or the service could not be reached */
     EXIT_NOT_ENDED = 4,  /* the job is pending or running */

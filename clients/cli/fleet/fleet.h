@@ -62,9 +62,10 @@ const char *fleet_url(const struct fleet *f);
  * once it is ready. */
 void fleet_reload(struct fleet *f);
 
-/* Asks every service to end and waits. If another signal asks this program to end meanwhile (interrupt_count()), kills
- * the services. Frees f. NULL is fine. */
-void fleet_stop(struct fleet *f);
+/* Asks every service to end and waits. If a second signal asks this program to end (interrupt_count()), kills the
+ * services that still run, and returns false. If no signal has come before the call, the first one has this effect.
+ * Frees f. NULL is fine. */
+MUST_CHECK bool fleet_stop(struct fleet *f);
 /* Kills every service and all its descendants, and waits for their end. Frees f. NULL is fine. */
 void fleet_kill(struct fleet *f);
 

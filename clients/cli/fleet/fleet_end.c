@@ -65,11 +65,11 @@ static void fleet_free(struct fleet *f)
     free(f);
 }
 
-void fleet_stop(struct fleet *f)
+bool fleet_stop(struct fleet *f)
 {
-    if (!f) return;
+    if (!f) return true;
     signal_services(f, SIGTERM);
-    int asked = interrupt_count();
+    int asked = interrupt_count() > 0;
     while (count_running(f) && interrupt_count() <= asked) {
         struct pollfd fd = {.fd = interrupt_fd(), .events = POLLIN};
         pid_t pid;
@@ -78,7 +78,9 @@ void fleet_stop(struct fleet *f)
         poll(&fd, 1, -1);
         interrupt_clear();
     }
+    bool has_ended = !count_running(f);
     fleet_kill(f);
+    return has_ended;
 }
 
 void fleet_kill(struct fleet *f)
