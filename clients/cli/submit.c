@@ -102,33 +102,58 @@ static void print_lines(struct connection *c, struct output *out, int *status)
     output_flush(out);
 }
 
+/* Returns whether an answer is coming that cannot be a stream of results, because no coordinator has sent it. */
+static bool is_strange(const struct connection *c, bool ndjson)
+{
+    return ndjson && c->status == 200 && !connection_has_type(c, TYPE_NDJSON);
+}
+
+/* Waits until a byte can be sent or received. Says once if no answer has come for a while. */
+static void wait_for_bytes(struct connection *c, bool *said)
+{
+    struct pollfd fds[2] = {{.fd = c->fd, .events = connection_events(c)}, {.fd = interrupt_fd(), .events = POLLIN}};
+    bool says = !*said && c->state == CONNECTION_WAITING;
+    int ready = poll(fds, 2, says ? CONNECTION_QUIET_S * 1000 : -1);
+    if (ready > 0 && fds[0].revents) connection_step(c);
+    if (ready != 0) return;
+    complain("nothing has come from %s for %d s; still waiting. If there is no coordinator, check --url",
+             c->target->url, CONNECTION_QUIET_S);
+    *said = true;
+}
+
 /* Returns the exit status of the job, or -1 if its end line has not come. */
 static int follow(struct connection *c, bool ndjson)
 {
     struct output out;
     int status = -1;
+    bool said = false;
     output_init(&out, STDOUT_FILENO);
-    while (!interrupt_signal() && !output_failed(&out)) {
+    while (!interrupt_signal() && !output_failed(&out) && !is_strange(c, ndjson)) {
         if (ndjson && c->status == 200 && c->answer.len > c->answer_at) print_lines(c, &out, &status);
         if (c->state == CONNECTION_DONE || c->state == CONNECTION_BROKEN) break;
-        struct pollfd fds[2] = {{.fd = c->fd, .events = connection_events(c)},
-                                {.fd = interrupt_fd(), .events = POLLIN}};
-        if (poll(fds, 2, -1) > 0 && fds[0].revents) connection_step(c);
+        wait_for_bytes(c, &said);
     }
     output_release(&out);
     return status;
 }
 
+static int complain_strange(void)
+{
+    complain("the answer is not a result of a fantail coordinator; check --url");
+    return EXIT_JOB_FAILED;
+}
+
 static int print_document(const struct connection *c)
 {
     struct buf status = {0};
-    int code = EXIT_JOB_FAILED;
     size_t blank = 0;
+    if (!c->answer.len || !json_member_read(c->answer.data, c->answer.len, "status", &status))
+        return complain_strange();
     /* The service sends newlines while the job runs, to keep the connection alive. */
     while (blank < c->answer.len && c->answer.data[blank] == '\n') blank++;
     fwrite(c->answer.data + blank, 1, c->answer.len - blank, stdout);
     if (c->answer.len && c->answer.data[c->answer.len - 1] != '\n') putchar('\n');
-    if (json_member_read(c->answer.data, c->answer.len, "status", &status)) code = status_code(status.data, status.len);
+    int code = status_code(status.data, status.len);
     buf_release(&status);
     return fflush(stdout) == 0 ? code : EXIT_JOB_FAILED;
 }
@@ -142,6 +167,7 @@ static int submit(struct connection *c, const struct submit_config *config, stru
     buf_release(&headers);
     int status = follow(c, config->ndjson);
     if (interrupt_signal()) return EXIT_JOB_FAILED;
+    if (is_strange(c, config->ndjson)) return complain_strange();
     if (c->state == CONNECTION_BROKEN) complain("%s", c->error);
     if (c->state != CONNECTION_DONE) return EXIT_JOB_FAILED;
     if (c->status != 200) return refusal_complain(c);

@@ -1,4 +1,5 @@
 /* `fantail tasks`: lists the tasks of the workers. */
+#include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
 #include "cli/base/json_member.h"
 #include "cli/cli.h"
@@ -37,21 +38,31 @@ static void print_task(struct json_slice task)
     for (size_t i = 0; i < ARRAY_SIZE(columns); i++) buf_release(&text[i]);
 }
 
-/* Prints the tasks. The answer is {"tasks":[{"name":...},...]}. */
-static bool print_table(const struct buf *answer)
+/* Finds the list in the answer {"tasks":[{"name":...},...]}. */
+static bool find_list(const struct buf *answer, struct json_walk *list)
 {
-    struct json_walk members, list;
-    struct json_slice name, value, task;
+    struct json_walk members;
+    struct json_slice name, value;
     size_t offset;
     const char *error;
-    if (!json_valid(answer->data, answer->len, &offset, &error)) return false;
+    if (!answer->len || !json_valid(answer->data, answer->len, &offset, &error)) return false;
     if (!json_walk_init(&members, answer->data, answer->len)) return false;
-    while (json_walk_next(&members, &name, &value)) {
-        if (!json_string_is(name, "tasks") || !json_walk_init(&list, value.data, value.len)) continue;
-        while (json_walk_next(&list, NULL, &task)) print_task(task);
-        return true;
-    }
+    while (json_walk_next(&members, &name, &value))
+        if (json_string_is(name, "tasks")) return value.data[0] == '[' && json_walk_init(list, value.data, value.len);
     return false;
+}
+
+static int print_answer(const struct buf *answer, bool json)
+{
+    struct json_walk list;
+    struct json_slice task;
+    if (!find_list(answer, &list)) {
+        complain("the answer is not a list of tasks of a fantail coordinator; check --url");
+        return EXIT_JOB_FAILED;
+    }
+    if (json) printf("%.*s\n", (int)answer->len, answer->data);
+    while (!json && json_walk_next(&list, NULL, &task)) print_task(task);
+    return EXIT_OK;
 }
 
 int command_tasks(int argc, char **argv)
@@ -65,8 +76,7 @@ int command_tasks(int argc, char **argv)
     if (status) return status;
     status = simple_request(&target, &c, &config.client, "GET", PATH_TASKS, "Accept: " TYPE_JSON "\r\n");
     if (!status && c.status != 200) status = refusal_complain(&c);
-    if (!status && !config.json && !print_table(&c.answer)) config.json = true;
-    if (!status && config.json) printf("%.*s\n", (int)c.answer.len, c.answer.data);
+    if (!status) status = print_answer(&c.answer, config.json);
     connection_release(&c);
     target_release(&target);
     return status;

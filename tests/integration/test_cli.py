@@ -3,6 +3,7 @@ import http.server
 import json
 import os
 import signal
+import socketserver
 import subprocess
 import threading
 
@@ -345,6 +346,7 @@ class CutOff(CliTest):
                 bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
                 lines = answers[min(len(bodies), len(answers)) - 1]
                 self.send_response(200)
+                self.send_header("Content-Type", "application/x-ndjson")
                 self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
                 ends = bool(lines) and lines[-1]["type"] == "end"
@@ -371,6 +373,53 @@ class CutOff(CliTest):
             ended = self.cli(*arguments, "--url", f"http://127.0.0.1:{server.server_port}", stdin="1\n")
             self.assertEqual(ended.status, 3, ended)
             self.assertIn(b"not a problem document of a fantail coordinator; check --url", ended.err)
+
+    def serve_bytes(self, answer):
+        """Starts a server that sends these bytes to each request, and then waits. Returns its URL."""
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self):
+                self.request.sendall(answer)
+                while self.request.recv(65536):
+                    pass
+
+        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return f"http://127.0.0.1:{server.server_address[1]}"
+
+    def test_a_page_of_another_server_says_to_check_the_url(self):
+        page = b"<html>hello</html>\n"
+        url = self.serve_bytes(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%s" %
+                               (len(page), page))
+        for arguments in (["tasks"], ["tasks", "--json"], ["map", "square"], ["map", "square", "--reduce", "sum"],
+                          ["map", "square", "--detach"], ["submit"], ["submit", "--ndjson"], ["submit", "--detach"]):
+            with self.subTest(arguments):
+                stdin = '{"task":"square","items":[1]}\n' if arguments[0] == "submit" else "1\n"
+                ended = self.cli(*arguments, "--url", url, stdin=stdin)
+                self.assertEqual((ended.status, ended.out), (3, b""), ended)
+                self.assertIn(b"of a fantail coordinator; check --url", ended.err)
+                self.assertEqual(ended.err.count(b"\n"), 1, ended)
+
+    def test_a_greeting_of_another_service_is_not_http(self):
+        url = self.serve_bytes(b"SSH-2.0-OpenSSH_9.6\r\n")
+        for arguments in (["tasks"], ["map", "square"], ["submit"]):
+            ended = self.cli(*arguments, "--url", url, stdin='{"task":"square","items":[1]}\n')
+            self.assertEqual(ended.status, 3, ended)
+            self.assertIn(b"did not answer in HTTP/1.1", ended.err)
+
+    def test_a_command_says_that_it_waits_for_a_silent_service(self):
+        url = self.serve_bytes(b"")
+        for arguments in (["map", "square"], ["submit"]):
+            with self.subTest(arguments):
+                with subprocess.Popen([FANTAIL, *arguments, "--url", url], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+                                      env=self.environment()) as process:
+                    process.stdin.write(b'{"task":"square","items":[1]}\n')
+                    process.stdin.close()
+                    self.assertIn(b"nothing has come from", process.stderr.readline())
+                    process.send_signal(signal.SIGINT)
+                    self.assertEqual(process.wait(60), -signal.SIGINT)
 
     def test_a_stream_without_its_end_is_status_3(self):
         url, bodies = self.serve([[]])

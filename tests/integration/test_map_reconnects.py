@@ -414,6 +414,7 @@ class Played(CliTest):
                     self.send(*answer, b'{"detail":"no"}')
                     return
                 self.send_response(200)
+                self.send_header("Content-Type", "application/x-ndjson")
                 self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
                 for line in answer:
@@ -468,6 +469,12 @@ class Played(CliTest):
                 ended = self.map(url)
                 self.assertEqual((ended.status, ended.lines), (0, ["1", "4", "9"]), ended)
                 self.assertEqual(len(bodies), 3)
+
+    def test_a_page_with_status_200_is_a_loss_once_a_coordinator_has_answered(self):
+        url, bodies = self.serve([START, value(0, 1)], (200, "text/html"), [START, value(0, 4), value(1, 9), END])
+        ended = self.map(url)
+        self.assertEqual((ended.status, ended.lines), (0, ["1", "4", "9"]), ended)
+        self.assertEqual(bodies, [b"1\n2\n3\n", b"2\n3\n", b"2\n3\n"])
 
     def test_what_a_proxy_answers_puts_items_in_doubt_that_must_not_run_twice(self):
         good = [START, value(0, 1), value(1, 4), value(2, 9), END]

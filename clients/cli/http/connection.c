@@ -320,12 +320,22 @@ void connection_step(struct connection *c)
     if (c->state == CONNECTION_WAITING || c->state == CONNECTION_READING) receive(c);
 }
 
-bool connection_run(struct connection *c)
+bool connection_run(struct connection *c, int silence_ms)
 {
     while (c->state != CONNECTION_DONE && c->state != CONNECTION_BROKEN) {
         struct pollfd fd = {.fd = c->fd, .events = connection_events(c)};
-        if (poll(&fd, 1, -1) < 0 && errno != EINTR) return false;
-        connection_step(c);
+        int ready = poll(&fd, 1, silence_ms);
+        if (ready < 0 && errno != EINTR) return false;
+        if (ready == 0)
+            broken(c, "nothing came from %s for %g s", c->target->url, silence_ms / 1e3);
+        else
+            connection_step(c);
     }
     return c->state == CONNECTION_DONE;
+}
+
+bool connection_has_type(const struct connection *c, const char *type)
+{
+    size_t len = strlen(type);
+    return strncasecmp(c->content_type, type, len) == 0 && strchr("; \t", c->content_type[len]);
 }

@@ -22,6 +22,12 @@
 /* A value for answer_max: enough for the answer to an item, for the rest of its line, and for the lines before it. */
 #define CONNECTION_LINE_BYTES (LIMIT_ANSWER_BYTES + 16 * MIB)
 
+/* A coordinator sends something every 15 s. If nothing came for this time, a command gives the connection up, unless
+ * the coordinator may still be working on a job. */
+#define CONNECTION_SILENCE_S 90
+/* If no answer has come after this time, a command that waits for a job says that it still waits. */
+#define CONNECTION_QUIET_S 10
+
 enum connection_state {
     CONNECTION_CLOSED,
     CONNECTION_IDLE, /* connected, but no request runs */
@@ -87,7 +93,11 @@ void connection_give_piece(struct connection *c, const char *data, size_t len);
 short connection_events(const struct connection *c);
 void connection_step(struct connection *c);
 
-/* Blocks until the request has ended. Returns false if the connection broke. The whole answer is held in memory. */
-MUST_CHECK bool connection_run(struct connection *c);
+/* Blocks until the request has ended. Returns false if the connection broke, or if nothing came for `silence_ms`. The
+ * whole answer is held in memory. */
+MUST_CHECK bool connection_run(struct connection *c, int silence_ms);
+
+/* Returns whether the answer has this media type. Only answers of a coordinator have the types that it promises. */
+bool connection_has_type(const struct connection *c, const char *type);
 
 #endif

@@ -168,8 +168,10 @@ static bool read_data(struct connection *c)
 static bool find_head(struct connection *c)
 {
     char *start = c->raw + c->raw_at;
-    char *end = memmem(start, c->raw_len - c->raw_at, "\r\n\r\n", 4);
-    if (!end) return true;
+    static const char version[] = "HTTP/1.";
+    size_t have = c->raw_len - c->raw_at, n = have < sizeof version - 1 ? have : sizeof version - 1;
+    char *end = memmem(start, have, "\r\n\r\n", 4);
+    if (!end) return memcmp(start, version, n) == 0; /* another service may send a greeting and then wait */
     *end = '\0';
     c->raw_at = (size_t)(end + 4 - c->raw);
     return read_head(c, start);

@@ -14,7 +14,7 @@ int simple_request(struct target *t, struct connection *c, const struct target_c
         return EXIT_JOB_FAILED;
     }
     connection_request(c, method, path, headers, NULL, 0);
-    if (connection_run(c)) return EXIT_OK;
+    if (connection_run(c, CONNECTION_SILENCE_S * 1000)) return EXIT_OK;
     complain("%s", c->error);
     return EXIT_JOB_FAILED;
 }

@@ -79,9 +79,12 @@ static int check_store(struct job_service *s)
     struct buf scope = {0};
     int status = job_service_get(s, PATH_JOBS);
     const struct buf *answer = &s->http.answer;
-    if (!status && answer->len && json_member_read(answer->data, answer->len, "scope", &scope) &&
-        strcmp(buf_cstr(&scope), "store") != 0)
-        status = complain_without_store(s);
+    bool is_list = !status && answer->len && json_member_read(answer->data, answer->len, "scope", &scope);
+    if (!status && !is_list) {
+        complain("the answer is not a list of jobs of a fantail coordinator; check --url");
+        status = EXIT_JOB_FAILED;
+    }
+    if (is_list && strcmp(buf_cstr(&scope), "store") != 0) status = complain_without_store(s);
     buf_release(&scope);
     return status;
 }
@@ -111,7 +114,8 @@ static void make_headers(const char *type, const char *key, struct buf *headers)
 static int finish(struct job_service *s, const struct detach_options *o)
 {
     struct remote_job accepted;
-    if (s->http.status == 200 && !s->http.async_applied) return give_up(s);
+    bool runs = s->http.job_was_accepted || connection_has_type(&s->http, TYPE_NDJSON);
+    if (s->http.status == 200 && !s->http.async_applied && runs) return give_up(s);
     if (s->http.status != 200 && s->http.status != 202) return refusal_complain(&s->http);
     int status = job_service_answered_job(s, &accepted);
     if (!status && o->json) job_print_json(&accepted);

@@ -10,7 +10,7 @@
  * this: a proxy may give the same status after it has sent the job to a coordinator. */
 static bool ran_nothing(const struct connection *c)
 {
-    return strncmp(c->content_type, TYPE_PROBLEM, strlen(TYPE_PROBLEM)) == 0 && !c->job_was_accepted;
+    return connection_has_type(c, TYPE_PROBLEM) && !c->job_was_accepted;
 }
 
 static void give_up(struct map_run *run, const struct map_job *j, enum outage_cause cause)
@@ -149,6 +149,16 @@ void map_cut_handle(struct map_run *run, struct map_job *j, uint64_t now)
     lost(run, j, accepted ? OUTAGE_CUT : sent ? OUTAGE_LOST : OUTAGE_UNREACHED, sent, now);
 }
 
+void map_cut_handle_stranger(struct map_run *run, struct map_job *j, uint64_t now)
+{
+    snprintf(run->lost_why, sizeof(run->lost_why),
+             "the answer of %s is not a stream of results of a fantail coordinator", run->target.url);
+    if (run->outage.accepted)
+        lost(run, j, OUTAGE_LOST, true, now);
+    else
+        map_run_fail(run, "%s; check --url", run->lost_why);
+}
+
 bool map_cut_handle_refusal(struct map_run *run, struct map_job *j, uint64_t now)
 {
     const struct connection *c = &j->http;
@@ -190,7 +200,25 @@ void map_cut_decide(struct map_run *run, struct map_job *j, uint64_t now)
     map_job_move(j, MAP_JOB_BACKOFF);
 }
 
-uint64_t map_cut_due_ns(const struct map_run *run)
+/* Returns when to say that the URL has not even sent its list of tasks. UINT64_MAX: never. */
+static uint64_t quiet_ns(const struct map_run *run)
+{
+    const struct care *care = &run->care;
+    bool waits = care->state == CARE_ASKING && !run->outage.accepted && !care->failures;
+    if (!waits || run->quiet_is_said || run->options->quiet) return UINT64_MAX;
+    return care->asked_ns + CONNECTION_QUIET_S * NS_PER_S;
+}
+
+static void tell_quiet(struct map_run *run)
+{
+    run->quiet_is_said = true;
+    progress_clear(&run->progress);
+    complain("nothing has come from %s for %d s; still waiting. If there is no coordinator, check --url",
+             run->target.url, CONNECTION_QUIET_S);
+}
+
+/* Returns when the run gives up. UINT64_MAX: never. */
+static uint64_t give_up_ns(const struct map_run *run)
 {
     const struct care *care = &run->care;
     uint64_t end = UINT64_MAX;
@@ -202,9 +230,16 @@ uint64_t map_cut_due_ns(const struct map_run *run)
     return run->deadline_ns && away && run->deadline_ns < end ? run->deadline_ns : end;
 }
 
+uint64_t map_cut_due_ns(const struct map_run *run)
+{
+    uint64_t end = give_up_ns(run), quiet = quiet_ns(run);
+    return quiet < end ? quiet : end;
+}
+
 void map_cut_check_time(struct map_run *run, uint64_t now)
 {
-    if (now < map_cut_due_ns(run)) return;
+    if (now >= quiet_ns(run)) tell_quiet(run);
+    if (now < give_up_ns(run)) return;
     if (run->deadline_ns && now >= run->deadline_ns)
         map_run_fail(run, "--deadline-s has passed while no coordinator could be reached: %s", run->lost_why);
     else if (!run->outage.accepted)

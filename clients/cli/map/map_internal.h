@@ -124,6 +124,7 @@ struct map_run {
     const char *note; /* for the progress line: what the run waits for; NULL: nothing */
     char starting_note[48];
     bool waiting_is_said; /* the message "waiting for a worker" was written */
+    bool quiet_is_said;   /* the message that nothing has come from the URL was written */
 
     struct map_job jobs[MAP_JOBS];
     struct map_job *running[MAP_JOBS]; /* the running jobs, oldest first */
@@ -163,6 +164,9 @@ void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now);
 void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now);
 /* Handles a job whose connection was cut before its end line came. */
 void map_cut_handle(struct map_run *run, struct map_job *j, uint64_t now);
+/* Handles an answer with status 200 that is not a stream of results. If no coordinator has answered yet, the URL is
+ * wrong, and the run fails. */
+void map_cut_handle_stranger(struct map_run *run, struct map_job *j, uint64_t now);
 /* Handles an answer that asks to send the job later, or an answer of a proxy that has lost the coordinator. For any
  * other answer, returns false and does nothing. */
 MUST_CHECK bool map_cut_handle_refusal(struct map_run *run, struct map_job *j, uint64_t now);

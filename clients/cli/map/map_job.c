@@ -166,6 +166,10 @@ static void read_answer(struct map_run *run, struct map_job *j, uint64_t now)
 {
     struct connection *c = &j->http;
     uint64_t done = run->done;
+    if (c->status == 200 && !connection_has_type(c, TYPE_NDJSON)) {
+        map_cut_handle_stranger(run, j, now);
+        return;
+    }
     if (c->status == 200) {
         if (run->state == MAP_ASKED) map_run_move(run, MAP_ANSWERED);
         if (c->state != CONNECTION_BROKEN) outage_note_accepted(&run->outage);

@@ -41,11 +41,11 @@ bool job_service_step(struct job_service *s)
     struct connection *c = &s->http;
     struct pollfd fds[2] = {{.fd = c->fd, .events = connection_events(c)}, {.fd = interrupt_fd(), .events = POLLIN}};
     s->reached = s->reached || c->state == CONNECTION_WAITING || c->state == CONNECTION_READING;
-    int ready = poll(fds, 2, JOB_SERVICE_SILENCE_S * 1000);
+    int ready = poll(fds, 2, CONNECTION_SILENCE_S * 1000);
     if (ready > 0 && fds[0].revents) connection_step(c);
     if (ready != 0) return true;
     connection_close(c);
-    snprintf(c->error, sizeof(c->error), "nothing came from %s for %d s", s->target.url, JOB_SERVICE_SILENCE_S);
+    snprintf(c->error, sizeof(c->error), "nothing came from %s for %d s", s->target.url, CONNECTION_SILENCE_S);
     return false;
 }
 

@@ -12,8 +12,6 @@
 #include "cli/remote/remote_job.h"
 #include "common/base/random.h"
 
-#define JOB_SERVICE_SILENCE_S 90
-
 #define RECONNECT_OPTION_ROW(S, f)                                                                                     \
     OPTION_SECONDS("reconnect-s", S, f, "300", 0, 1e9,                                                                 \
                    "when the connection is cut or the service is away, try again for this many seconds", .value = "S")
@@ -60,7 +58,7 @@ MUST_CHECK bool job_service_may_go_on(struct job_service *s, const char *stream,
 /* Waits; returns early after a signal to end. */
 void job_service_pause(uint64_t ms);
 /* Polls the connection once, and reads or writes as many bytes as possible without blocking. A coordinator sends
- * something every 15 s. If nothing came for JOB_SERVICE_SILENCE_S, closes the connection and returns false. */
+ * something every 15 s. If nothing came for CONNECTION_SILENCE_S, closes the connection and returns false. */
 MUST_CHECK bool job_service_step(struct job_service *s);
 
 #endif

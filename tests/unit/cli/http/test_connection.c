@@ -132,7 +132,8 @@ Test(connection, a_close_ends_an_answer_without_a_length_only)
 
 Test(connection, what_is_not_http_breaks_it)
 {
-    static const char *const answers[] = {"SSH-2.0-OpenSSH_9.6\r\n\r\n", "HTTP/1.1 xyz\r\n\r\n",
+    static const char *const answers[] = {"SSH-2.0-OpenSSH_9.6\r\n\r\n", "SSH-2.0-OpenSSH_9.6\r\n",
+                                          "HTTP/1.1 xyz\r\n\r\n",
                                           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"};
     for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
         struct peer p;
@@ -142,6 +143,33 @@ Test(connection, what_is_not_http_breaks_it)
         cr_assert_eq(p.c.state, CONNECTION_BROKEN, "%s", answers[i]);
         cr_assert(strstr(p.c.error, "HTTP/1.1"), "%s", p.c.error);
         teardown(&p);
+    }
+}
+
+Test(connection, a_service_that_stays_silent_is_given_up)
+{
+    struct peer p;
+    setup(&p);
+    begin(&p);
+    cr_assert_not(connection_run(&p.c, 10));
+    cr_assert_eq(p.c.state, CONNECTION_BROKEN);
+    cr_assert(strstr(p.c.error, "nothing came from"), "%s", p.c.error);
+    teardown(&p);
+}
+
+Test(connection, a_media_type_is_compared_without_its_parameters)
+{
+    static const struct {
+        const char *type;
+        bool is_json;
+    } rows[] = {{"application/json", true},
+                {"Application/JSON; charset=utf-8", true},
+                {"application/json5", false},
+                {"", false}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct connection c = {0};
+        snprintf(c.content_type, sizeof(c.content_type), "%s", rows[i].type);
+        cr_assert_eq(connection_has_type(&c, "application/json"), rows[i].is_json, "%s", rows[i].type);
     }
 }
 
