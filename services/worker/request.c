@@ -181,6 +181,16 @@ static bool is_running(const struct worker *w, const char *name)
     return false;
 }
 
+void request_write_tasks(const struct worker *w, struct buf *members)
+{
+    buf_add_str(members, "\"tasks\":[");
+    for (size_t i = 0; i < w->tasks.count; i++) {
+        if (i) buf_add_char(members, ',');
+        buf_add_json_string(members, w->tasks.list[i]->name, strlen(w->tasks.list[i]->name));
+    }
+    buf_add_str(members, "]");
+}
+
 /* Answers with a problem, because the worker does not have the task or cannot run it. If the worker does not have the
  * task, the problem lists the tasks of the worker. */
 static void answer_unknown(struct worker *w, struct http_exchange *x, const char *name)
@@ -192,12 +202,7 @@ static void answer_unknown(struct worker *w, struct http_exchange *x, const char
         http_answer_problem(x, 422, NULL, "the task \"%s\" cannot be run: %s", name, broken->error);
         return;
     }
-    buf_add_str(&members, "\"tasks\":[");
-    for (size_t i = 0; i < w->tasks.count; i++) {
-        if (i) buf_add_char(&members, ',');
-        buf_add_json_string(&members, w->tasks.list[i]->name, strlen(w->tasks.list[i]->name));
-    }
-    buf_add_str(&members, "]");
+    request_write_tasks(w, &members);
     http_answer_problem(x, 404, buf_cstr(&members), "there is no task \"%s\" on this worker", name);
     buf_release(&members);
 }

@@ -21,9 +21,12 @@ bool request_add_stage(struct request *r, const char *task, bool check)
     struct pool *pool = worker_pool(r->worker, task);
     if (!pool) {
         char detail[300];
+        struct buf members = {0};
         snprintf(detail, sizeof detail, "the pipeline names the task \"%.200s\", which this worker does not have",
                  task);
-        request_refuse(r, 404, NULL, detail);
+        request_write_tasks(r->worker, &members);
+        request_refuse(r, 404, buf_cstr(&members), detail);
+        buf_release(&members);
         return false;
     }
     int64_t announced = r->count ? 0 : http_exchange_content_length(r->x);

@@ -123,7 +123,9 @@ class Errors(SharedFleetTest):
                                ({"pipeline": ["echo", "square"]}, 400), ({"pipeline": ["square"] * 17}, 400)):
             with self.subTest(header):
                 body = json.dumps(header).encode() + b"\n1\n"
-                self.assert_problem(ft.request(port, "POST", "/v1/tasks/square", body, {"Content-Type": CHUNK}), status)
+                answer = ft.request(port, "POST", "/v1/tasks/square", body, {"Content-Type": CHUNK})
+                problem = self.assert_problem(answer, status)
+                self.assertEqual("square" in problem.get("tasks", ()), status == 404, problem)
 
 
 class Fleets(FantailTest):
