@@ -7,7 +7,20 @@
 #include "common/net/unix_address.h"
 #include "common/service/tokens.h"
 
-#define BAD_URL "\"%s\" is not a URL such as http://127.0.0.1:8080 or unix:PATH"
+static bool is_too_long(const char *url)
+{
+    const char *path = unix_address_path(url);
+    return path && strlen(path) > UNIX_PATH_BYTES;
+}
+
+/* Writes why the URL cannot be used. */
+static void explain(const char *url, char *err, size_t err_size)
+{
+    if (is_too_long(url))
+        snprintf(err, err_size, "the path of a socket must have at most %zu bytes: \"%s\"", UNIX_PATH_BYTES, url);
+    else
+        snprintf(err, err_size, "\"%s\" is not a URL such as http://127.0.0.1:8080 or unix:PATH", url);
+}
 
 static bool is_port(const char *text)
 {
@@ -131,7 +144,10 @@ int target_config_check(const struct option_spec *spec, const struct target_conf
     if (!config->url)
         return option_complain(spec, NULL, "--url is missing. Give `--url http://localhost:8080` or set FANTAIL_URL.");
     struct target t = {.url = xstrdup(config->url)};
-    if (!split_url(&t)) status = option_complain(spec, "url", BAD_URL, t.url);
+    if (!split_url(&t)) {
+        explain(t.url, err, sizeof(err));
+        status = option_complain(spec, "url", "%s", err);
+    }
     if (!status && config->token_file && !read_token(&t, config->token_file, err, sizeof(err)))
         status = option_complain(spec, "token-file", "%s", err);
     target_release(&t);
@@ -149,7 +165,7 @@ bool target_init(struct target *t, const struct target_config *config, char *err
     *t = (struct target){.cacert = config->cacert, .cert = config->cert, .key = config->key};
     t->url = xstrdup(config->url);
     if (!split_url(t)) {
-        snprintf(err, err_size, BAD_URL, t->url);
+        explain(t->url, err, err_size);
         return false;
     }
     if (config->token_file && !read_token(t, config->token_file, err, err_size)) return false;

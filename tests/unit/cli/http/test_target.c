@@ -40,3 +40,13 @@ Test(target, what_is_not_a_url_is_refused_with_a_reason)
         target_release(&t);
     }
 }
+
+Test(target, a_path_that_is_too_long_for_a_socket_is_told)
+{
+    struct target t;
+    char err[256] = "", url[200];
+    snprintf(url, sizeof url, "unix:/%0150d", 0);
+    cr_assert_not(target_init(&t, &(struct target_config){.url = url}, err, sizeof err));
+    cr_assert(strstr(err, "must have at most 107 bytes"), "%s", err);
+    target_release(&t);
+}
