@@ -409,6 +409,11 @@ class CutOff(CliTest):
             self.assertEqual(ended.status, 3, ended)
             self.assertIn(b"did not answer in HTTP/1.1", ended.err)
 
+    def test_a_proxy_that_cannot_be_reached_is_named_as_a_proxy(self):
+        ended = self.cli("tasks", "--url", "https://fantail.example", https_proxy="http://127.0.0.1:1")
+        self.assertEqual(ended.status, 3, ended)
+        self.assertIn(b"the proxy that https_proxy names cannot be reached", ended.err)
+
     def test_a_command_says_that_it_waits_for_a_silent_service(self):
         url = self.serve_bytes(b"")
         for arguments in (["map", "square"], ["submit"]):

@@ -60,6 +60,17 @@ static int check_interrupt(void *data, curl_off_t download, curl_off_t downloade
     return interrupt_signal() != 0;
 }
 
+/* Returns the name of the variable that makes curl use a proxy for https, or NULL. */
+static const char *proxy_variable(void)
+{
+    static const char *const names[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value) return names[i];
+    }
+    return NULL;
+}
+
 struct curl_stream *curl_stream_open(const struct target *t, int *fd, char *err, size_t err_size)
 {
     curl_socket_t socket_fd = CURL_SOCKET_BAD;
@@ -84,11 +95,13 @@ struct curl_stream *curl_stream_open(const struct target *t, int *fd, char *err,
     CURLcode code = lib.easy_perform(curl);
     if (code == CURLE_OK) code = lib.easy_getinfo(curl, CURLINFO_ACTIVESOCKET, &socket_fd);
     if (code != CURLE_OK || socket_fd == CURL_SOCKET_BAD) {
-        const char *why = s->error[0] ? curl_stream_error(s) : lib.easy_strerror(code);
+        const char *why = s->error[0] ? curl_stream_error(s) : lib.easy_strerror(code), *proxy = proxy_variable();
         if (code == CURLE_SSL_CACERT_BADFILE && t->cacert)
             snprintf(err, err_size, "--cacert: %s has an invalid certificate (%s)", t->cacert, why);
         else if (code == CURLE_SSL_CERTPROBLEM)
             snprintf(err, err_size, "cannot use --cert and --key: %s", why);
+        else if (code == CURLE_COULDNT_CONNECT && proxy && !strstr(why, t->host))
+            snprintf(err, err_size, "the proxy that %s names cannot be reached: %s", proxy, why);
         else
             snprintf(err, err_size, "%s", why);
         curl_stream_close(s);
