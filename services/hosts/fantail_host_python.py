@@ -9,6 +9,8 @@ fails. The output that the function prints goes to standard error.
 The working directory is the first entry of sys.path. So the task's modules take precedence over libraries of the same name,
 even over those that this program uses itself. This program continues to use the libraries.
 
+If the function cannot be loaded, this program writes the traceback to standard error and ends with status 1.
+
 When the function is loaded, this program writes the line #ready to stdout. Each line that it then reads from stdin is one
 item, except control lines, which begin with '#' and get no answer. Each item gets one line on stdout, in the same order:
 {"value":...} or {"error":{...}}. The main thread writes answers together, when it has no more items or when many characters
@@ -268,22 +270,65 @@ def decode(line):
     return decoder.decode(line)
 
 
+TASK_FOLDER = os.path.join(os.getcwd(), "")  # ends with a slash
+
+
+def place_in_task(file, line):
+    """Returns a place such as "ocr.py:12"; None if the file is not the task's own."""
+    if not line or not file.startswith(TASK_FOLDER) or "/site-packages/" in file:
+        return None
+    return f"{file[len(TASK_FOLDER):]}:{line}"
+
+
+def place_of(error, frames):
+    """Returns the innermost place of the task's own code in the frames; None if there is none."""
+    place = None
+    while frames:
+        place = place_in_task(frames.tb_frame.f_code.co_filename, frames.tb_lineno) or place
+        frames = frames.tb_next
+    if isinstance(error, SyntaxError):  # has no frame of the code that it is about
+        place = place_in_task(error.filename or "", error.lineno) or place
+    return place
+
+
+def as_text(error, frames):
+    """Returns the error as text, and its traceback with these frames."""
+    try:
+        cause = "".join(traceback.format_exception_only(type(error), error)).strip()
+        return cause, "".join(traceback.format_exception(type(error), error, frames))
+    except Exception:
+        # From Python 3.13 on, formatting imports library modules. This may fail if the task has a module of the same name.
+        cause = f"{type(error).__name__}: {error}"
+        return cause, cause + "\n"
+
+
 def describe(error):
     if isinstance(error, MemoryError):
         return '{"error":{"name":"out_of_memory","cause":"MemoryError"}}\n'
     frames = error.__traceback__.tb_next  # without the frame of this file
-    try:
-        cause = "".join(traceback.format_exception_only(type(error), error)).strip()
-        trace = "".join(traceback.format_exception(type(error), error, frames))
-    except Exception:
-        # From Python 3.13 on, formatting imports library modules. This may fail if the task has a module of the same name.
-        cause = f"{type(error).__name__}: {error}"
-        trace = cause + "\n"
+    cause, trace = as_text(error, frames)
+    place = place_of(error, frames)
     cause, trace = cause[:CAUSE_CHARACTERS], trace[-TRACEBACK_BYTES:]
     return (
-        '{"error":{"name":"task_error","cause":%s,"traceback":%s}}\n'
-        % (encode_string(cause), encode_string(trace))
+        '{"error":{"name":"task_error","cause":%s,"traceback":%s%s}}\n'
+        % (encode_string(cause), encode_string(trace), ',"place":' + encode_string(place) if place else "")
     )
+
+
+def report_load_failure(error):
+    """Writes the traceback without the frames of this program, and the place at the end of the last line. So the last line
+    alone is enough to find the mistake."""
+    frames = error.__traceback__
+    while frames:
+        file = frames.tb_frame.f_code.co_filename
+        if file != load.__code__.co_filename and not file.startswith("<frozen importlib"):
+            break
+        frames = frames.tb_next
+    place = place_of(error, frames)
+    text = as_text(error, frames)[1].rstrip("\n") + (f" ({place})\n" if place else "\n")
+    data = text.encode("utf-8", "backslashreplace")
+    while data:
+        data = data[os.write(2, data):]
 
 
 EXTRAS = ("common", "traceparent", "tracestate")
@@ -446,7 +491,11 @@ def main():
     items_fd, answers_fd = claim_stdio()
     answers = Answers(answers_fd)
     os.register_at_fork(after_in_child=lambda: isolate_child(items_fd, answers))
-    function = load(sys.argv[1])
+    try:
+        function = load(sys.argv[1])
+    except Exception as error:
+        report_load_failure(error)
+        sys.exit(1)
     answers.lines.append("#ready\n")
     answers.flush()
     try:

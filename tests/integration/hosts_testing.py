@@ -27,6 +27,11 @@ class Hosts(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = folder.name
 
+    def write(self, name, text):
+        """Writes a Python module into the folder in which the hosts run."""
+        with open(os.path.join(self.folder, name + ".py"), "w", encoding="utf-8") as out:
+            out.write(text)
+
     def run_host(self, command, lines, status=0):
         """Runs a host with these lines on stdin, and returns its answers. The host must end by itself."""
         given = "".join(line + "\n" for line in lines).encode()

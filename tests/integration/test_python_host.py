@@ -112,6 +112,27 @@ class Python(Hosts):
         self.assertIn("some_tasks.py", answers[0]["error"]["traceback"])
         self.assertNotIn("fantail-host-python", answers[0]["error"]["traceback"])
 
+    def test_the_place_of_an_exception_is_in_the_tasks_own_code(self):
+        self.write("helper", "import json\ndef parse(text):\n    return json.loads(text)\n")
+        self.write("work", "from helper import parse\ndef run(item):\n    return parse(item)\n")
+        answers = self.run_host(host("python", "work:run"), ['"5"', '"{"', "not json"])
+        self.assertEqual(answers[0], {"value": 5})
+        self.assertEqual(answers[1]["error"]["place"], "helper.py:3")
+        self.assertNotIn("place", answers[2]["error"])  # the task was not called
+
+    def test_a_module_that_cannot_be_loaded_is_reported_with_its_place_and_without_the_host(self):
+        self.write("absent", "\nimport no_such_module\n")
+        self.write("wrong", "def run(item)\n    return item\n")
+        self.write("outer", "import wrong\n")
+        for name, frames, last in (("absent", 1, r"ModuleNotFoundError: No module named 'no_such_module' \(absent\.py:2\)"),
+                                   ("wrong", 1, r"SyntaxError: .+ \(wrong\.py:1\)"),
+                                   ("outer", 2, r"SyntaxError: .+ \(wrong\.py:1\)"),
+                                   ("nowhere", 0, "ModuleNotFoundError: No module named 'nowhere'")):
+            with self.subTest(name):
+                self.assertEqual(self.run_host(host("python", name + ":run"), ["1"], status=1), [])
+                self.assertEqual(self.stderr.count("File "), frames, self.stderr)
+                self.assertRegex(self.stderr.splitlines()[-1], f"^{last}$")
+
     def test_running_out_of_memory_has_its_own_name(self):
         self.assertEqual(self.error(self.task("memory"), 1)["name"], "out_of_memory")
 
@@ -138,9 +159,10 @@ class Python(Hosts):
         self.assertEqual(self.answers_before_an_end(process, 2), [{"value": 0}, {"value": 0.0}])
 
     def test_a_module_or_function_that_is_not_there_ends_the_host_with_a_reason(self):
-        for name in "absent:f", "some_tasks:absent", "some_tasks", "some_tasks:time.daylight":
+        for name, missing in (("absent:f", "'absent'"), ("some_tasks:absent", "'absent'"), ("some_tasks", "some_tasks"),
+                              ("some_tasks:time.daylight", "daylight is not a function")):
             self.run_host(host("python", name), ["1"], status=1)
-            self.assertIn(name.rpartition(":")[2].rpartition(".")[2], self.stderr)
+            self.assertIn(missing, self.stderr)
 
 
 class Conversions(Hosts):
@@ -280,10 +302,6 @@ class Precedence(Hosts):
     """A module of the task takes precedence over a library of the same name."""
 
     NAMES = ["json", "random", "numpy", "traceback", "time", "os", "inspect", "re", "datetime", "decimal", "enum", "types"]
-
-    def write(self, name, text):
-        with open(os.path.join(self.folder, name + ".py"), "w", encoding="utf-8") as out:
-            out.write(text)
 
     def test_the_module_of_the_command_is_the_tasks(self):
         for name in self.NAMES:
