@@ -89,10 +89,11 @@ static void add_json(struct buf *b, enum log_level level, const struct log_field
 /* The first field is the message. */
 static void add_text(struct buf *b, enum log_level level, const struct log_field *fields)
 {
-    buf_addf(b, "%s: %s: %s", out.service ? out.service : "fantail", log_level_names[level], fields->as.str.data);
-    const char *before = ": ";
+    const char *message = fields->as.str.data;
+    buf_addf(b, "%s: %s: %s", out.service ? out.service : "fantail", log_level_names[level], message);
+    const char *before = *message && message[strlen(message) - 1] == '.' ? " " : ": ";
     while ((++fields)->kind != LOG_KIND_END) {
-        if (is_left_out(fields)) continue;
+        if (is_left_out(fields) || fields->is_said) continue;
         buf_addf(b, "%s%s=", before, fields->name);
         add_value(b, fields);
         before = " ";

@@ -66,6 +66,19 @@ Test(log, a_plain_line_is_for_people)
     assert_no_leaks();
 }
 
+Test(log, a_plain_line_says_nothing_twice)
+{
+    const struct log_field said = LOG_SAID(LOG_STR("task", "t"));
+    log_set_plain(true);
+    log_error("task t cannot start.", said);
+    log_error("task t cannot start.", said, LOG_U64("n", 3));
+    cr_assert_str_eq(read_all(), "fantail: error: task t cannot start.\nfantail: error: task t cannot start. n=3\n");
+    log_set_plain(false);
+    log_error("task t cannot start.", said);
+    cr_assert(strstr(read_all(), "\"task\":\"t\""));
+    assert_no_leaks();
+}
+
 static int evaluated;
 
 static uint64_t evaluate(void)
