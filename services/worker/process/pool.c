@@ -1,9 +1,6 @@
 #include "worker/process/pool.h"
 
-#include "common/observe/log.h"
 #include "worker/process/pool_internal.h"
-
-#define BROKEN_BATCH 1000 /* maximum number of items that are answered in one batch while the task is broken */
 
 static void on_answered(struct process *p);
 static void on_lost(struct process *p, struct fault *f);
@@ -124,45 +121,6 @@ static bool feed_process(struct pool *p, struct process *process, uint64_t now)
     }
 }
 
-static void fail_waiting(struct pool *p)
-{
-    struct chunk *c;
-    struct buf lines = {0};
-    uint64_t in_lines = 0;
-    while ((c = turns_next(&p->turns))) {
-        struct run *r = chunk_take(c, BROKEN_BATCH, SIZE_MAX);
-        chunk_ref(c);
-        for (; in_lines < r->count; in_lines++) buf_add(&lines, p->broken_line.data, p->broken_line.len);
-        c->failed += r->count;
-        run_answer(r, lines.data, r->count * p->broken_line.len, r->count);
-        pool_progress(c);
-        chunk_unref(c);
-    }
-    buf_release(&lines);
-}
-
-static void log_broken(const struct pool *p, const struct fault *f)
-{
-    char message[500];
-    snprintf(message, sizeof message, "task %s cannot start (%.*s). Its items fail until it is tried again in %g s.",
-             p->task->name, (int)f->own, f->cause, (double)p->broken_for_ns / (double)NS_PER_S);
-    log_error(message, LOG_STR("task", p->task->name), LOG_STRN("cause", f->cause, f->own),
-              LOG_MS("retry_in_ms", p->broken_for_ns));
-}
-
-/* Marks the task as broken. `process` is the process that died; NULL: no process could be started. */
-static void set_broken(struct pool *p, const struct fault *f, const struct process *process, uint64_t now)
-{
-    p->broken_for_ns = p->broken_for_ns ? p->broken_for_ns * 2 : POOL_BROKEN_MIN_NS;
-    if (p->broken_for_ns > POOL_BROKEN_MAX_NS) p->broken_for_ns = POOL_BROKEN_MAX_NS;
-    p->broken_until_ns = now + p->broken_for_ns;
-    p->deaths = POOL_PROBE_AFTER;
-    buf_clear(&p->broken_line);
-    fault_add_line(&p->broken_line, f, process ? process->tail.kept : "", process ? process->tail.kept_len : 0,
-                   p->env->worker_id);
-    log_broken(p, f);
-}
-
 void pool_add_process(struct pool *p, struct process *process)
 {
     process->next = p->processes;
@@ -176,9 +134,11 @@ static bool start_one(struct pool *p, uint64_t now)
     struct fault f;
     struct process *process = process_start(p->env, p->task, &pool_hooks, p, now, &f);
     if (!process) {
-        set_broken(p, &f, NULL, now);
+        p->failed_starts++;
+        pool_set_broken(p, &f, NULL, now);
         return false;
     }
+    if (process->state == PROCESS_STARTING) tail_start(&process->tail, &p->starts);
     pool_add_process(p, process);
     if (p->deaths < POOL_PROBE_AFTER) return true;
     p->probe = process;
@@ -246,7 +206,7 @@ void pool_feed(struct pool *p)
         p->feed_again = false;
         uint64_t now = now_ns();
         feed_all(p, now);
-        if (p->broken_until_ns > now && p->count == 0) fail_waiting(p);
+        if (p->broken_until_ns > now && p->count == 0) pool_fail_waiting(p);
         tell_starting(p, now);
     }
     p->feeding = false;
@@ -257,8 +217,8 @@ void pool_feed(struct pool *p)
 static void on_answered(struct process *process)
 {
     struct pool *p = process->pool;
+    if (p->failed_starts) pool_forget_failures(p);
     p->deaths = 0;
-    p->broken_for_ns = 0;
     pool_feed(p);
 }
 
@@ -286,8 +246,9 @@ static void on_lost(struct process *process, struct fault *f)
     pool_take_back(p, process, f);
     if (!expected && process->window.answered == 0 && process->task == p->task) {
         p->deaths++;
+        p->failed_starts += !had_item;
         bool hopeless = was_probe || f->name == ITEM_START_TIMED_OUT; /* another process would also start too slowly */
-        if (!had_item && (hopeless || p->deaths >= POOL_PROBE_AFTER)) set_broken(p, f, process, now);
+        if (!had_item && (hopeless || p->deaths >= POOL_PROBE_AFTER)) pool_set_broken(p, f, process, now);
     }
     if (p->broken_until_ns > now && p->turns.at) wake_at(p, p->broken_until_ns);
     pool_feed(p);
@@ -357,8 +318,9 @@ void pool_set_task(struct pool *p, struct task *task, unsigned size)
     task_unref(p->task);
     p->task = task;
     p->size = size;
-    p->deaths = 0;
-    p->broken_until_ns = p->broken_for_ns = 0;
+    pool_forget_failures(p);
+    p->broken_until_ns = 0;
+    buf_clear(&p->starts);
     p->probe = NULL;
     for (struct process *process = p->processes; process; process = process->next) process_retire(process);
 }
@@ -379,6 +341,7 @@ void pool_close(struct pool *p, uv_close_cb closed)
     while (p->processes) process_kill(p->processes, &f);
     while (p->turns.at) turns_remove(&p->turns, p->turns.at);
     buf_release(&p->broken_line);
+    buf_release(&p->starts);
     task_unref(p->task);
     p->task = NULL;
     uv_close((uv_handle_t *)&p->timer, closed);

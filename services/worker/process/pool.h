@@ -24,6 +24,7 @@
 #define POOL_PROBE_NS      (100 * NS_PER_MS)
 #define POOL_BROKEN_MIN_NS (200 * NS_PER_MS)
 #define POOL_BROKEN_MAX_NS (10 * NS_PER_S)
+#define POOL_BROKEN_SAY_NS (60 * NS_PER_S) /* if a task stays broken for the same reason, it is logged this often */
 
 /* Why a process ended. */
 enum pool_loss {
@@ -56,6 +57,9 @@ struct pool {
     unsigned deaths; /* deaths in a row without an answer */
     uint64_t broken_until_ns, broken_for_ns;
     struct buf broken_line; /* the answer of every item while the task is broken */
+    uint64_t failed_starts; /* starts that failed since the last answer */
+    uint64_t said_ns;       /* when the log last said that the task cannot start */
+    struct buf starts;      /* what processes print at their start, see tail.h */
     uv_timer_t timer;       /* for the end of the probe's time, and for the end of a pause */
     uint64_t losses[LOSS_COUNT];
     uint64_t *loss_counters[LOSS_COUNT];

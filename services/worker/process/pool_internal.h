@@ -1,6 +1,7 @@
 /*
  * Declarations shared by the pool*.c files. pool.c gives out items, starts processes and holds the chunks. When a
- * process is lost, pool_loss.c decides which item is charged and which items are run again.
+ * process is lost, pool_loss.c decides which item is charged and which items are run again. pool_broken.c fails items
+ * while the task cannot start.
  */
 #ifndef FANTAIL_WORKER_PROCESS_POOL_INTERNAL_H
 #define FANTAIL_WORKER_PROCESS_POOL_INTERNAL_H
@@ -19,6 +20,15 @@ extern const struct process_hooks pool_hooks;
 void pool_add_process(struct pool *p, struct process *process);
 /* Sets the task, and lets the processes of the former task end. Call pool_feed() afterwards. */
 void pool_set_task(struct pool *p, struct task *task, unsigned size);
+
+/* ---- pool_broken.c ---- */
+
+/* Marks the task as broken, and logs it. `process` is the process that died; NULL: no process could be started. */
+void pool_set_broken(struct pool *p, const struct fault *f, const struct process *process, uint64_t now);
+/* Answers all items that wait with the reason why the task is broken. */
+void pool_fail_waiting(struct pool *p);
+/* Call it when a process has answered an item, or when the task has changed. The next pause is short again. */
+void pool_forget_failures(struct pool *p);
 
 /* ---- pool_replace.c ---- */
 

@@ -8,11 +8,11 @@
 
 static void log_failed(const struct pool *p, const struct fault *f)
 {
-    char message[500];
+    char message[sizeof f->cause + 200];
     snprintf(message, sizeof message,
              "task %s has changed and cannot start (%.*s). Its old processes continue to serve.", p->task->name,
              (int)f->own, f->cause);
-    log_error(message, LOG_STR("task", p->task->name), LOG_STRN("cause", f->cause, f->own));
+    log_error(message, LOG_SAID(LOG_STR("task", p->task->name)), LOG_SAID(LOG_STRN("cause", f->cause, f->own)));
 }
 
 static void on_trial_starting(struct process *process)

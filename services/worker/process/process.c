@@ -105,8 +105,10 @@ struct process *process_start(const struct process_env *env, struct task *task, 
 
 void process_become_ready(struct process *p, uint64_t now)
 {
+    struct tail_origin from = process_origin(p);
     p->ready_ns = now;
     process_move(p, PROCESS_RUNNING);
+    tail_start_end(&p->tail, true, &from, now);
     log_debug("a process is ready", LOG_STR("task", p->task->name), LOG_I64("pid", p->child.pid),
               LOG_MS("duration_ms", now - p->started_ns));
 }

@@ -55,7 +55,9 @@ void process_release(struct process *p)
 
 static void lose(struct process *p, struct fault *f)
 {
+    struct tail_origin from = process_origin(p);
     process_move(p, p->state == PROCESS_EXITED ? PROCESS_GONE : PROCESS_KILLED);
+    tail_start_end(&p->tail, false, &from, now_ns());
     p->writing = NULL;
     p->hooks->lost(p, f);
 }

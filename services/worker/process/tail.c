@@ -61,9 +61,8 @@ static void log_line(struct tail *t, const struct tail_origin *from, uint64_t no
     t->line_len = 0;
 }
 
-void tail_add(struct tail *t, const char *data, size_t len, const struct tail_origin *from, uint64_t now)
+static void log_lines(struct tail *t, const char *data, size_t len, const struct tail_origin *from, uint64_t now)
 {
-    keep(t, data, len);
     const char *end = data + len;
     while (data < end) {
         const char *newline = memchr(data, '\n', (size_t)(end - data));
@@ -75,6 +74,61 @@ void tail_add(struct tail *t, const char *data, size_t len, const struct tail_or
         log_line(t, from, now);
         data = newline + 1;
     }
+}
+
+/* ---- the output of a start ---- */
+
+static bool begins_with(const struct buf *text, const struct buf *beginning)
+{
+    return beginning->len <= text->len && (!beginning->len || memcmp(text->data, beginning->data, beginning->len) == 0);
+}
+
+static void log_held(struct tail *t, const struct tail_origin *from, uint64_t now)
+{
+    if (!t->is_new) log_lines(t, t->printed.data, t->printed.len, from, now);
+    t->is_new = true;
+}
+
+/* Like log_lines(), while the process starts. */
+static void log_new_lines(struct tail *t, const char *data, size_t len, const struct tail_origin *from, uint64_t now)
+{
+    if (!buf_add(&t->printed, data, len)) {
+        tail_start_end(t, true, from, now);
+        log_lines(t, data, len, from, now);
+        return;
+    }
+    if (!t->is_new && begins_with(t->starts, &t->printed)) return;
+    bool replaces = !t->is_new || begins_with(&t->printed, t->starts);
+    if (t->is_new)
+        log_lines(t, data, len, from, now);
+    else
+        log_held(t, from, now);
+    if (!replaces) return;
+    buf_clear(t->starts);
+    buf_add(t->starts, t->printed.data, t->printed.len);
+}
+
+void tail_start(struct tail *t, struct buf *starts)
+{
+    t->starts = starts;
+    t->printed.cap = TAIL_START_BYTES;
+}
+
+void tail_start_end(struct tail *t, bool ready, const struct tail_origin *from, uint64_t now)
+{
+    if (!t->starts) return;
+    if (ready) {
+        log_held(t, from, now);
+        buf_clear(t->starts); /* if another process cannot start later, that is new */
+    }
+    t->starts = NULL;
+    buf_release(&t->printed);
+}
+
+void tail_add(struct tail *t, const char *data, size_t len, const struct tail_origin *from, uint64_t now)
+{
+    keep(t, data, len);
+    (t->starts ? log_new_lines : log_lines)(t, data, len, from, now);
 }
 
 void tail_end(struct tail *t, const struct tail_origin *from, uint64_t now)

@@ -1,16 +1,22 @@
 /*
  * The stderr of a process. The lines of stderr go to the log, at a bounded rate. The last bytes of stderr are kept, and
  * become part of the error if the process dies. The process embeds its tail.
+ *
+ * If a task cannot be loaded, each of its processes prints the same. So while a process starts, its output is held as
+ * long as it repeats what another process of the task has printed at its start. The held lines are logged when the
+ * process is ready or prints something else. They are dropped when the process is lost.
  */
 #ifndef FANTAIL_WORKER_PROCESS_TAIL_H
 #define FANTAIL_WORKER_PROCESS_TAIL_H
 
 #include "common/base/base.h"
+#include "common/base/buf.h"
 #include "common/base/limits.h"
 
 #define TAIL_LINE_BYTES  1024 /* a longer line is cut in the log */
 #define TAIL_LINES_PER_S 20
 #define TAIL_LINES_BURST 50
+#define TAIL_START_BYTES (16 * KIB) /* longer output of a start is logged even if it repeats other output */
 
 /* The process that wrote a line, and the item it was running. Strings are borrowed for the call; NULL when unknown. */
 struct tail_origin {
@@ -33,9 +39,17 @@ struct tail {
     uint64_t refilled_ns;
     uint64_t suppressed;
     bool started;
+    struct buf *starts; /* what processes of the task print at their start; NULL: this process does not start */
+    struct buf printed; /* all output of this start */
+    bool is_new;        /* the output differs from `starts` or is the first, so it is logged when it comes */
 };
 
 void tail_add(struct tail *t, const char *data, size_t len, const struct tail_origin *from, uint64_t now);
+/* Call it when the process begins to start. `starts` belongs to the task, begins empty, and is borrowed until the next
+ * call of tail_start_end(). */
+void tail_start(struct tail *t, struct buf *starts);
+/* Ends the start, if it has not ended. `ready`: the process is ready, so held lines are logged. */
+void tail_start_end(struct tail *t, bool ready, const struct tail_origin *from, uint64_t now);
 /* Logs the unfinished line of a process that has ended. */
 void tail_end(struct tail *t, const struct tail_origin *from, uint64_t now);
 /* Drops the kept bytes, because the process begins another item. */

@@ -1,5 +1,6 @@
 /* The pool with real processes: the tasks are small shell programs, and the test runs the loop. */
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -198,6 +199,84 @@ Test(pool, the_items_of_a_program_that_exits_at_once_fail_after_a_few_starts)
     finish(c);
     buf_release(&items);
     stop();
+}
+
+static int log_ends[2];
+
+/* Like start(), for a program that says when it is ready. Its output is logged to a pipe. */
+static void start_logged(const char *script, unsigned size)
+{
+    start(script, size);
+    task->ready = true;
+    cr_assert(pipe2(log_ends, O_NONBLOCK | O_CLOEXEC) == 0);
+    log_set_fd(log_ends[1]);
+    log_set_level(LOG_LEVEL_INFO);
+}
+
+/* Returns what was logged since the last call, NUL-terminated. */
+static const char *logged(void)
+{
+    static char text[64 * KIB];
+    ssize_t n = read(log_ends[0], text, sizeof text - 1);
+    text[n > 0 ? n : 0] = '\0';
+    return text;
+}
+
+static void stop_logged(void)
+{
+    stop();
+    close(log_ends[0]);
+    close(log_ends[1]);
+}
+
+/* Submits items until so many starts have failed. */
+static void fail_starts(uint64_t starts)
+{
+    while (pool.failed_starts < starts) {
+        struct chunk *c = submit("1\n2\n");
+        answers(c);
+        finish(c);
+        usleep(1000);
+    }
+}
+
+Test(pool, starts_that_fail_alike_are_logged_once)
+{
+    start_logged("echo no luck >&2; exit 4", 2);
+    fail_starts(5);
+    const char *said = logged();
+    cr_assert_eq(count(said, "no luck"), 1, "%s", said);
+    cr_assert_eq(count(said, "cannot start"), 1, "%s", said);
+    pool_reload(&pool, task, 2);
+    fail_starts(3);
+    said = logged();
+    cr_assert_eq(count(said, "no luck"), 1, "%s", said);
+    cr_assert_eq(count(said, "cannot start"), 1, "%s", said);
+    stop_logged();
+}
+
+Test(pool, starts_that_fail_differently_are_all_logged)
+{
+    start_logged("echo no luck >&2; echo with $$ >&2; exit 4", 1);
+    fail_starts(5);
+    const char *said = logged();
+    cr_assert_eq(count(said, "no luck"), 5, "%s", said);
+    cr_assert_eq(count(said, "\"with "), 5, "%s", said);
+    cr_assert_eq(count(said, "cannot start"), 3, "%s", said);
+    stop_logged();
+}
+
+Test(pool, what_processes_print_before_they_are_ready_is_logged_for_each)
+{
+    start_logged("echo loading >&2; sleep 0.1; echo '#ready'; " SCRIPT, 2);
+    struct chunk *c = submit("1\n2\n3\n4\n5\n6\n");
+    answers(c);
+    while (pool_starting(&pool)) uv_run(&loop, UV_RUN_ONCE);
+    cr_assert_eq(pool.count, 2);
+    finish(c);
+    const char *said = logged();
+    cr_assert_eq(count(said, "loading"), 2, "%s", said);
+    stop_logged();
 }
 
 Test(pool, cancelling_stops_the_processes_and_others_go_on)
