@@ -92,6 +92,55 @@ class Output(LocalTest):
                    "log lines")
 
 
+class Failures(LocalTest):
+    """What the user of `fantail map` sees of a task that cannot be loaded or fails."""
+
+    def start_map(self, source, items, *options):
+        """Starts `fantail map` with a task that has this Python module."""
+        tasks = self.tasks(work={"json": {"mode": "python", "command": "work:run"}, "files": {"work.py": source}})
+        write_file(os.path.join(self.folder, "items"), "".join(f"{n}\n" for n in items))
+        with open(os.path.join(self.folder, "items"), "rb") as stdin:
+            program = self.start("fantail", "map", "work", "--tasks", tasks, *options, stdin=stdin)
+        program.any_status = True
+        return program
+
+    def errors(self, source, items, *options):
+        """Runs `fantail map`, in which items fail. Returns the lines of standard error."""
+        program = self.start_map(source, items, *options)
+        wait_until(lambda: not program.alive(), "the end", 120)
+        self.assertEqual(program.process.wait(), 1, program.describe())
+        return program.stderr().splitlines()
+
+    def test_a_task_that_cannot_be_loaded_is_shown_once(self):
+        err = self.errors("import absent_module\n", range(20))
+        reason = "ModuleNotFoundError: No module named 'absent_module' (work.py:1)"
+        self.assertEqual([line for line in err if line.startswith("work: ") and "~" not in line and "^" not in line],
+                         ["work: Traceback (most recent call last):",
+                          f'work:   File "{os.path.realpath(self.folder)}/tasks/work/work.py", line 1, in <module>',
+                          "work:     import absent_module", f"work: {reason}"])
+        said = [line for line in err if line.startswith("worker: ")]
+        self.assertEqual(len(said), 1, err)
+        self.assertRegex(said[0], r"^worker: error: task work cannot start \(exited with code 1 before it answered any "
+                                  r"item\)\. Its items fail until it is tried again in [0-9.]+ s\. \d+ starts have "
+                                  r"failed so far\.$")
+        cause = "crashed: exited with code 1 before it answered any item"
+        self.assertEqual(err[-7:-2], [f"fantail: item {n}: {cause} | {reason}" for n in range(5)], err)
+        self.assertEqual(err[-2:], ["fantail: 20 of 20 items failed; --errors FILE lists them all",
+                                    "fantail: --tolerated-failure-count 0 ends a run at the first failed item"])
+
+    def test_a_failure_names_its_place_and_the_summary_the_file_for_all_failures(self):
+        source = "def run(n):\n    raise ValueError('no')\n"
+        shown = "fantail: item {}: task_error: ValueError: no (work.py:2)"
+        lines = lambda *options, count=6: self.errors(source, range(count), *options)
+        self.assertEqual(lines(), [*map(shown.format, range(5)), "fantail: 6 of 6 items failed; --errors FILE lists them all",
+                                   "fantail: --tolerated-failure-count 0 ends a run at the first failed item"])
+        self.assertEqual(lines(count=5), [*map(shown.format, range(5)), "fantail: 5 of 5 items failed"])
+        path = os.path.join(self.folder, "failed")
+        self.assertIn("fantail: 6 of 6 items failed", lines("--errors", path))
+        with open(path, encoding="utf-8") as file:
+            self.assertEqual([json.loads(line)["error"]["place"] for line in file], ["work.py:2"] * 6)
+
+
 class Metrics(LocalTest):
     def addresses(self, program, count):
         pattern = r"^fantail: metrics of (coordinator|worker \d+): http://127\.0\.0\.1:(\d+)/metrics$"

@@ -54,21 +54,24 @@ static void keep_last_line(struct buf *text)
 
 static void report(uint64_t index, const char *error, size_t len)
 {
-    struct buf name = {0}, cause = {0}, output = {0}, line = {0};
+    struct buf name = {0}, cause = {0}, place = {0}, output = {0}, line = {0};
     bool named = json_member_read(error, len, "name", &name);
     bool caused = json_member_read(error, len, "cause", &cause) && cause.len;
+    bool placed = json_member_read(error, len, "place", &place) && place.len;
     bool said = json_member_read(error, len, "stderr", &output);
     if (said) keep_last_line(&output);
     buf_addf(&line, "item %llu: ", (unsigned long long)index);
     buf_add_str(&line, named ? buf_cstr(&name) : "failed");
     if (caused) buf_add_str(&line, ": ");
     if (caused) buf_add_str(&line, buf_cstr(&cause));
+    if (placed) buf_addf(&line, " (%s)", buf_cstr(&place));
     if (output.len) buf_add_str(&line, " | ");
     if (output.len) buf_add_str(&line, buf_cstr(&output));
     complain_text(buf_cstr(&line));
     buf_release(&line);
     buf_release(&name);
     buf_release(&cause);
+    buf_release(&place);
     buf_release(&output);
 }
 
@@ -126,25 +129,27 @@ void failures_add(struct failures *f, uint64_t index, const char *error, size_t 
     report(index, error, error_len);
 }
 
-static void complain_of_count(const struct failures *f, uint64_t total)
+/* `listed`: the failures were written to a file. */
+static void complain_of_count(const struct failures *f, uint64_t total, bool listed)
 {
     unsigned long long failed = failures_failed(f), cancelled = f->cancelled, all = total;
+    const char *more = f->count > f->reported && !listed ? "; --errors FILE lists them all" : "";
     if (!cancelled)
-        complain("%llu of %llu items failed", failed, all);
+        complain("%llu of %llu items failed%s", failed, all, more);
     else if (!failed)
-        complain("%llu of %llu items were cancelled", cancelled, all);
+        complain("%llu of %llu items were cancelled%s", cancelled, all, more);
     else
-        complain("%llu of %llu items failed, and %llu were cancelled", failed, all, cancelled);
+        complain("%llu of %llu items failed, and %llu were cancelled%s", failed, all, cancelled, more);
 }
 
 bool failures_finish(struct failures *f, uint64_t total)
 {
-    bool good = true;
-    if (f->file) {
+    bool good = true, listed = f->file != NULL;
+    if (listed) {
         good = !ferror(f->file);
         good = fclose(f->file) == 0 && good;
     }
     f->file = NULL;
-    if (f->count && !f->quiet) complain_of_count(f, total);
+    if (f->count && !f->quiet) complain_of_count(f, total, listed);
     return good;
 }

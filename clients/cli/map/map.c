@@ -332,6 +332,15 @@ static void release(struct map_run *run)
     buf_release(&run->headers);
 }
 
+/* If a task cannot run at all, each item fails, which may take long for many items. */
+static void say_how_to_end_early(const struct map_run *run)
+{
+    const struct failures *f = &run->failures;
+    bool all_failed = failures_failed(f) == run->done && f->count > f->reported;
+    if (all_failed && run->options->tolerated_failure_count < 0 && !run->options->quiet)
+        complain("--tolerated-failure-count 0 ends a run at the first failed item");
+}
+
 static int finish(struct map_run *run)
 {
     output_flush(&run->output);
@@ -341,6 +350,7 @@ static int finish(struct map_run *run)
     if (!failures_finish(&run->failures, run->done))
         map_run_fail(run, "--errors: cannot write all of %s", run->options->errors);
     if (run->state == MAP_STOPPED) return run->status;
+    say_how_to_end_early(run);
     return failed ? EXIT_ITEMS_FAILED : EXIT_OK;
 }
 
