@@ -11,6 +11,9 @@
 #include "cli/map/map.h"
 #include "cli/map/map_internal.h"
 
+/* A service says that a task loads when it has loaded for half a second. After this time more, the user is told. */
+#define LOADING_NS (3 * NS_PER_S / 2)
+
 enum { POLL_INTERRUPT, POLL_STDOUT, POLL_STDIN, POLL_CARE, POLL_OTHERS };
 
 void map_run_move(struct map_run *run, enum map_run_state to)
@@ -34,6 +37,28 @@ void map_run_fail(struct map_run *run, const char *fmt, ...)
     complain("%s", text);
     map_run_move(run, MAP_STOPPED);
     run->status = EXIT_JOB_FAILED;
+}
+
+/* Returns whether the run waits because a task loads. */
+static bool is_starting(const struct map_run *run)
+{
+    return run->note && run->note == run->starting_note;
+}
+
+/* Tells the user once why there are no results yet. A progress line shows it anyway. The service does not say when the
+ * task has loaded, so the message does not claim that the task still loads. */
+static void say_loading(struct map_run *run, uint64_t now)
+{
+    if (run->loading_is_said) return;
+    if (!is_starting(run)) run->loading_since_ns = 0;
+    if (is_starting(run) && !run->loading_since_ns) run->loading_since_ns = now;
+    if (!run->loading_since_ns || now < run->loading_since_ns + LOADING_NS) return;
+    run->loading_is_said = true;
+    if (run->progress.on || run->options->quiet) return;
+    if (run->options->command)
+        complain("the command takes a while to start");
+    else
+        complain("task %s takes a while to load", run->options->task);
 }
 
 static void draw_progress(struct map_run *run, uint64_t now)
@@ -169,6 +194,8 @@ static int timeout_of(const struct map_run *run, uint64_t now)
     if (wants_job(run, now)) lower(&timeout_ms, input_timeout_ms(&run->input, now));
     if (run->care.state == CARE_WAITING) lower_until(&timeout_ms, run->care.retry_ns, now);
     lower_until(&timeout_ms, map_cut_due_ns(run), now);
+    if (run->loading_since_ns && !run->loading_is_said)
+        lower_until(&timeout_ms, run->loading_since_ns + LOADING_NS, now);
     for (unsigned i = 0; i < run->count; i++) {
         const struct map_job *j = run->running[i];
         if (j->state == MAP_JOB_BACKOFF && !run->care.gate_closed) lower_until(&timeout_ms, j->retry_ns, now);
@@ -236,6 +263,7 @@ static void turn(struct map_run *run)
         if (isatty(run->output.fd)) progress_clear(&run->progress);
         output_flush(&run->output);
     }
+    say_loading(run, now);
     draw_progress(run, now);
 }
 

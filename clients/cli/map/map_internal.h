@@ -123,8 +123,10 @@ struct map_run {
     struct care care;
     const char *note; /* for the progress line: what the run waits for; NULL: nothing */
     char starting_note[48];
-    bool waiting_is_said; /* the message "waiting for a worker" was written */
-    bool quiet_is_said;   /* the message that nothing has come from the URL was written */
+    bool waiting_is_said;      /* the message "waiting for a worker" was written */
+    bool quiet_is_said;        /* the message that nothing has come from the URL was written */
+    bool loading_is_said;      /* the message "task ... takes a while to load" was written */
+    uint64_t loading_since_ns; /* since when the run has waited because a task loads; 0: it does not */
 
     struct map_job jobs[MAP_JOBS];
     struct map_job *running[MAP_JOBS]; /* the running jobs, oldest first */
