@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/jobs/jobs.h"
 #include "common/base/base.h"
+#include "common/service/option.h"
 
 static const struct command {
     const char *name;
@@ -44,8 +45,8 @@ static const char help_tail[] =
     "\n"
     "See also `fantail COMMAND --help`. FANTAIL_URL is the address of the fleet; without it, map starts a private "
     "one.\n"
-    "Exit status: 0 all succeeded, 1 items failed, 2 wrong usage, 3 the job failed or the service was unreachable,\n"
-    "4 the job has not ended.\n";
+    "Exit status: 0 all succeeded, 1 items failed, 2 wrong usage, 3 the job failed or was refused, or the service was\n"
+    "unreachable, 4 the job has not ended.\n";
 
 static void print_help(FILE *out)
 {
@@ -63,7 +64,14 @@ static const struct command *find_command(const char *name)
 
 static int complain_unknown(const char *word)
 {
-    complain("unknown command \"%s\"; see fantail --help", word);
+    const char *meant = NULL;
+    unsigned distance = OPTION_DISTANCE_FAR;
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        if (option_is_nearer(word, strlen(word), commands[i].name, &distance)) meant = commands[i].name;
+    if (meant)
+        complain("unknown command \"%s\"; did you mean `fantail %s`? Otherwise see fantail --help", word, meant);
+    else
+        complain("unknown command \"%s\"; see fantail --help", word);
     return EXIT_USAGE;
 }
 

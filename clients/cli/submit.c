@@ -63,6 +63,7 @@ static const struct option_spec spec = {
         "be reached.",
     .rows = rows,
     .operands = OPTION_OPERANDS_NONE,
+    .operand_advice = "give the file of the job with -f, as in `fantail submit -f job.json`",
 };
 
 /* Complains and returns false if the text is empty. */
@@ -170,7 +171,7 @@ static int submit(struct connection *c, const struct submit_config *config, stru
     if (is_strange(c, config->ndjson)) return complain_strange();
     if (c->state == CONNECTION_BROKEN) complain("%s", c->error);
     if (c->state != CONNECTION_DONE) return EXIT_JOB_FAILED;
-    if (c->status != 200) return refusal_complain(c);
+    if (c->status != 200) return refusal_complain_of_file(c, config->file);
     if (!config->ndjson) return print_document(c);
     if (status < 0) complain("the stream of results was cut: the end line is missing");
     return status < 0 ? EXIT_JOB_FAILED : status;
@@ -207,7 +208,7 @@ int command_submit(int argc, char **argv)
     if (!read_all(config.file, &job))
         status = interrupt_signal() ? EXIT_JOB_FAILED : EXIT_USAGE;
     else if (config.detach)
-        status = detach_job(&spec, &config.client, &config.detached, &job);
+        status = detach_job(&spec, &config.client, &config.detached, config.file, &job);
     else if (!target_init(&target, &config.client, err, sizeof(err)))
         complain("%s", err);
     else

@@ -165,6 +165,9 @@ class FakeCoordinator:
             self.busy_keys -= 1
             self.problem(handler, 409, "another request with this Idempotency-Key is still being received")
             return
+        if not body.endswith(b"}"):
+            self.problem(handler, 400, f"the body ends too early at byte {len(body)}")
+            return
         key = handler.headers["Idempotency-Key"]
         if self.keys.setdefault(key, body) != body:
             self.problem(handler, 422, "another job was submitted with this Idempotency-Key")

@@ -57,9 +57,17 @@ class Words(CliTest):
                                   (["map"], "`fantail map square < numbers.txt`"),
                                   (["map", "--"], "`fantail map -- wc -c`"),
                                   (["tasks"], "`--url http://localhost:8080` or set FANTAIL_URL"),
-                                  (["submit"], "`--url http://localhost:8080` or set FANTAIL_URL")):
+                                  (["submit"], "`--url http://localhost:8080` or set FANTAIL_URL"),
+                                  (["submit", "job.json"], "give the file of the job with -f"),
+                                  (["mpa"], "did you mean `fantail map`?"), (["help", "redriv"], "did you mean `fantail redrive`?"),
+                                  (["map", "square", "--worker", "3"], "did you mean --workers?"),
+                                  (["map", "square", "-j", "4"], "see fantail map --help")):
             with self.subTest(arguments):
                 self.assertIn(advice, self.cli(*arguments).err.decode())
+
+    def test_a_word_that_is_similar_to_no_command_gets_no_suggestion(self):
+        for word in ("m", "top", "frobnicate", "w" * 1000):
+            self.assertEqual(self.cli(word).err.decode(), f'fantail: unknown command "{word}"; see fantail --help\n')
 
     def test_help_names_the_variables_that_are_read_where_not_all_are(self):
         told = self.cli("map", "--help").out
@@ -290,6 +298,8 @@ class MapOnAFleet(SharedFleetTest, CliTest):
         refused = self.cli("submit", "--url", url, stdin='{"task": "square", "items": [1], "itms": 2}')
         self.assertEqual(refused.status, 3, refused)
         self.assertIn(b"itms", refused.err)
+        write_file(os.path.join(self.folder, "bad.json"), '{"task": "square", "items": [1, 2')
+        self.assertIn(b"the service refused bad.json (400): ", self.cli("submit", "--url", url, "-f", "bad.json").err)
 
     def test_slow_input_is_answered_while_it_comes(self):
         process = subprocess.Popen([FANTAIL, "map", "square"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,

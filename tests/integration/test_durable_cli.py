@@ -1,10 +1,11 @@
 """The commands for durable jobs: what they print, their exit statuses, and what they do when a connection is cut."""
 import json
+import os
 import signal
 import subprocess
 
 from cli_testing import A, B, C, EARLIER, FANTAIL, CliTest, FakeTest
-from fantail_testing import main, wait_until
+from fantail_testing import main, wait_until, write_file
 
 
 def is_in_read(pid):
@@ -64,6 +65,10 @@ class Submit(FakeTest):
     def test_a_job_that_cannot_be_detached_is_cancelled(self):
         self.assert_ended(self.submit(reduce="sum"), 3, [], ["without --store", "was cancelled"])
         wait_until(lambda: getattr(self.fake, "hung_up", False), "the end of the connection")
+
+    def test_the_message_about_a_wrong_job_names_its_file(self):
+        write_file(os.path.join(self.folder, "bad.json"), '{"task": ')
+        self.assert_ended(self.cli("submit", "--detach", "-f", "bad.json"), 3, [], ["refused bad.json (400): the body ends"])
 
     def test_an_interrupt_while_the_job_is_read_says_nothing(self):
         process = subprocess.Popen([FANTAIL, "submit", "--detach"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,

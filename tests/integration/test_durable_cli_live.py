@@ -84,7 +84,7 @@ class Change(FakeTest):
         self.assert_ended(self.cli("change", "--priority", "1", A), 3, [], ["(409)", "has ended"])
 
     def test_wrong_usage_is_status_2_and_says_what(self):
-        for arguments, words in (([], "say what to change"), (["--priority", "10"], "--priority: must be a whole number from 0 to 9"),
+        for arguments, words in (([], "say what to change"), (["--priority", "10"], "--priority: must be a whole number from 0 to 9, or the word default, not \"10\""),
                                  (["--priority", "1.5"], "whole number"), (["--deadline-s", "-1"], "--deadline-s: must be"),
                                  (["--deadline-s", "nan"], "must be"), (["--max-concurrency", ""], "must be"),
                                  (["--max-concurrency", "0x10"], "must be")):

@@ -28,11 +28,17 @@ void refusal_add_text(const struct connection *c, struct buf *text)
     buf_release(&pointer);
 }
 
-int refusal_complain(const struct connection *c)
+int refusal_complain_of_file(const struct connection *c, const char *file)
 {
     struct buf text = {0};
     refusal_add_text(c, &text);
-    complain("the service refused the request (%d): %s", c->status, buf_cstr(&text));
+    bool names_file = c->status == 400 && strcmp(file, "-") != 0;
+    complain("the service refused %s (%d): %s", names_file ? file : "the request", c->status, buf_cstr(&text));
     buf_release(&text);
     return EXIT_JOB_FAILED;
+}
+
+int refusal_complain(const struct connection *c)
+{
+    return refusal_complain_of_file(c, "-");
 }

@@ -110,20 +110,20 @@ static void make_headers(const char *type, const char *key, struct buf *headers)
     caller_trace_add(headers);
 }
 
-/* Reads the answer to the submission, and prints the id. */
-static int finish(struct job_service *s, const struct detach_options *o)
+/* Reads the answer to the submission, and prints the id. The job comes from `file`. */
+static int finish(struct job_service *s, const struct detach_options *o, const char *file)
 {
     struct remote_job accepted;
     bool runs = s->http.job_was_accepted || connection_has_type(&s->http, TYPE_NDJSON);
     if (s->http.status == 200 && !s->http.async_applied && runs) return give_up(s);
-    if (s->http.status != 200 && s->http.status != 202) return refusal_complain(&s->http);
+    if (s->http.status != 200 && s->http.status != 202) return refusal_complain_of_file(&s->http, file);
     int status = job_service_answered_job(s, &accepted);
     if (!status && o->json) job_print_json(&accepted);
     if (!status && !o->json) printf("%s\n", accepted.id);
     return job_print_end(status);
 }
 
-static int send_job(struct job_service *s, const struct detach_options *o, const struct buf *job)
+static int send_job(struct job_service *s, const struct detach_options *o, const char *file, const struct buf *job)
 {
     struct buf path = {0}, headers = {0};
     char random_key[RANDOM_KEY_HEX + 1];
@@ -144,16 +144,16 @@ static int send_job(struct job_service *s, const struct detach_options *o, const
     bool answered = job_service_ask(s, &request);
     buf_release(&path);
     buf_release(&headers);
-    return answered ? finish(s, o) : EXIT_JOB_FAILED;
+    return answered ? finish(s, o, file) : EXIT_JOB_FAILED;
 }
 
 int detach_job(const struct option_spec *spec, const struct target_config *client, const struct detach_options *o,
-               const struct buf *job)
+               const char *file, const struct buf *job)
 {
     struct job_service service;
     int status = job_service_init(&service, spec, client, o->reconnect_s);
     if (!status) status = check_store(&service);
-    if (!status) status = send_job(&service, o, job);
+    if (!status) status = send_job(&service, o, file, job);
     job_service_release(&service);
     return status;
 }
@@ -199,7 +199,8 @@ int detach_items(const struct target_config *client, const struct detach_options
     add_labels(o, path);
     make_headers(type, o->key, &headers);
     if (!status) status = check_store(&service);
-    if (!status) status = upload(&service, buf_cstr(path), buf_cstr(&headers)) ? finish(&service, o) : EXIT_JOB_FAILED;
+    if (!status && !upload(&service, buf_cstr(path), buf_cstr(&headers))) status = EXIT_JOB_FAILED;
+    if (!status) status = finish(&service, o, "-");
     job_service_release(&service);
     buf_release(&headers);
     return status;

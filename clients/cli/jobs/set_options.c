@@ -75,8 +75,8 @@ static int add_member(struct buf *patch, size_t i, const char *value)
     double number = strtod(value, &end);
     bool is_number = *value && strspn(value, "0123456789.eE+-") == strlen(value) && *end == '\0';
     if (!is_number || number < 0 || number > changes[i].max || (changes[i].whole && number != floor(number)))
-        return option_complain(&spec, changes[i].option, "must be a %s from 0 to %.0f, or the word default",
-                               changes[i].whole ? "whole number" : "number", changes[i].max);
+        return option_complain(&spec, changes[i].option, "must be a %s from 0 to %.0f, or the word default, not \"%s\"",
+                               changes[i].whole ? "whole number" : "number", changes[i].max, value);
     buf_addf(patch, changes[i].whole ? "%.0f" : "%.17g", number);
     return EXIT_OK;
 }

@@ -242,6 +242,20 @@ static void read_given(struct parse *p, const struct option_row *row, const char
     }
 }
 
+/* Complains about an option that the table does not have. If it has an option with a similar name, names that one. */
+static void complain_of_unknown(struct parse *p, const char *name, size_t len)
+{
+    const char *meant = NULL;
+    unsigned distance = OPTION_DISTANCE_FAR;
+    for (const struct option_row *row = p->spec->rows; row->type != OPTION_TYPE_END; row++)
+        if (row->type != OPTION_TYPE_HEADING && !row->hidden && option_is_nearer(name, len, row->name, &distance))
+            meant = row->name;
+    fprintf(stderr, "%s: --%.*s: unknown option; ", p->spec->program, (int)len, name);
+    if (meant) fprintf(stderr, "did you mean --%s? Otherwise ", meant);
+    fprintf(stderr, "see %s --help\n", p->spec->program);
+    p->failed = true;
+}
+
 static void read_long(struct parse *p, const char *name)
 {
     const char *equals = strchr(name, '=');
@@ -255,10 +269,8 @@ static void read_long(struct parse *p, const char *name)
         read_given(p, row, equals ? equals + 1 : NULL);
     else if (negated && negated->type == OPTION_TYPE_BOOL)
         set(p, negated, OPTION_FROM_FLAG, "false");
-    else if (equals || !read_common(p, name)) {
-        fprintf(stderr, "%s: --%.*s: unknown option; see --help\n", p->spec->program, (int)len, name);
-        p->failed = true;
-    }
+    else if (equals || !read_common(p, name))
+        complain_of_unknown(p, name, len);
 }
 
 static void read_letters(struct parse *p, const char *letters)
@@ -273,7 +285,7 @@ static void read_letters(struct parse *p, const char *letters)
         } else if (*letters == 'h') {
             p->help = true;
         } else {
-            option_complain(p->spec, NULL, "-%c: unknown option; see --help", *letters);
+            option_complain(p->spec, NULL, "-%c: unknown option; see %s --help", *letters, p->spec->program);
             p->failed = true;
         }
     }
@@ -284,7 +296,9 @@ static void read_letters(struct parse *p, const char *letters)
 static void read_operand(struct parse *p)
 {
     if (p->spec->operands == OPTION_OPERANDS_NONE) {
-        option_complain(p->spec, NULL, "unexpected argument \"%s\"; see --help", p->argv[p->at]);
+        const char *advice = p->spec->operand_advice;
+        option_complain(p->spec, NULL, "unexpected argument \"%s\"; %s%ssee %s --help", p->argv[p->at],
+                        advice ? advice : "", advice ? "; " : "", p->spec->program);
         p->failed = true;
         return;
     }

@@ -105,6 +105,8 @@ struct option_spec {
     const char *epilogue; /* examples and further hints, printed last; may be NULL */
     const struct option_row *rows;
     enum option_operands operands;
+    /* With OPTION_OPERANDS_NONE: what to type instead of an operand, for the message; may be NULL. */
+    const char *operand_advice;
 };
 
 struct option_result {
@@ -120,6 +122,12 @@ MUST_CHECK bool option_parse(const struct option_spec *spec, void *config, int a
 /* Prints "program: --name: message" on standard error and returns 2. Use it for checks that concern several options.
  * `name` may be NULL. */
 int option_complain(const struct option_spec *spec, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* Finds the name that a user probably meant, if called for each name. *distance is OPTION_DISTANCE_FAR before the first
+ * call. Returns true if `name` is similar to the first `len` bytes of `typed`, and more similar than all names before.
+ * Two names are similar if at most two letters are wrong, missing, surplus or swapped; in a short name, at most one. */
+#define OPTION_DISTANCE_FAR 3
+MUST_CHECK bool option_is_nearer(const char *typed, size_t len, const char *name, unsigned *distance);
 
 /* Reads a size such as "64K". Returns false if the text is not a size. */
 MUST_CHECK bool option_read_bytes(const char *text, int64_t *bytes);

@@ -120,6 +120,40 @@ void option_print_help(const struct option_spec *spec)
     if (spec->epilogue) printf("\n%s\n", spec->epilogue);
 }
 
+#define NAME_BYTES 32 /* longer names are similar to no other name */
+
+static unsigned least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+/* Returns how many letters must be inserted, removed, replaced or swapped with the next one to make b from a. */
+static unsigned distance_of(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    unsigned d[NAME_BYTES + 1][NAME_BYTES + 1]; /* d[i][j]: for the first i letters of a and the first j letters of b */
+    for (unsigned i = 0; i <= a_len; i++) {
+        for (unsigned j = 0; j <= b_len; j++) {
+            d[i][j] = i + j;
+            if (!i || !j) continue;
+            d[i][j] = least(d[i - 1][j - 1] + (a[i - 1] != b[j - 1]), least(d[i - 1][j], d[i][j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                d[i][j] = least(d[i][j], d[i - 2][j - 2] + 1);
+        }
+    }
+    return d[a_len][b_len];
+}
+
+bool option_is_nearer(const char *typed, size_t len, const char *name, unsigned *distance)
+{
+    enum { SHORT_NAME = 5 };
+    size_t name_len = strlen(name);
+    if (len > NAME_BYTES || name_len > NAME_BYTES) return false;
+    unsigned now = distance_of(typed, len, name, name_len);
+    if (now >= *distance || (now > 1 && len < SHORT_NAME)) return false;
+    *distance = now;
+    return true;
+}
+
 static void print_words(const struct option_words *w)
 {
     for (unsigned i = 0; i < w->count; i++) printf("%s\"%s\"", i ? " " : "", w->words[i]);

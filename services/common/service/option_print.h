@@ -1,4 +1,5 @@
-/* Prints a table of options, for --help and --print-config. Private to option*.c. */
+/* Prints a table of options, for --help and --print-config. Private to option*.c. option_print.c also has
+ * option_is_nearer(). */
 #ifndef FANTAIL_COMMON_SERVICE_OPTION_PRINT_H
 #define FANTAIL_COMMON_SERVICE_OPTION_PRINT_H
 

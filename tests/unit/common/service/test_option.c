@@ -138,7 +138,45 @@ Test(option, unknown_and_incomplete_flags_end_with_2, .init = cr_redirect_stderr
         cr_assert(!parse(bad[i], NULL) && r.exit_status == 2, "%s was taken", bad[i]);
         forget();
     }
-    assert_said(cr_get_redirected_stderr(), "prog: --nope: unknown option");
+    assert_said(cr_get_redirected_stderr(), "prog: --nope: unknown option; see prog --help\n");
+    finish();
+}
+
+static const char *meant_by(const char *typed)
+{
+    static const char *const names[] = {"map", "jobs", "wait", "results", "redrive"};
+    const char *meant = NULL;
+    unsigned distance = OPTION_DISTANCE_FAR;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (option_is_nearer(typed, strlen(typed), names[i], &distance)) meant = names[i];
+    return meant;
+}
+
+Test(option, the_most_similar_name_is_found)
+{
+    static const char *const words[][2] = {{"mapp", "map"},       {"mpa", "map"},      {"ap", "map"},
+                                           {"jbs", "jobs"},       {"wiat", "wait"},    {"result", "results"},
+                                           {"rsults", "results"}, {"rdrve", "redrive"}};
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) cr_expect_str_eq(meant_by(words[i][0]), words[i][1]);
+    static const char *const far[] = {
+        "", "m", "top", "list", "redo", "reslt-set", "a-name-that-is-longer-than-any-option"};
+    for (size_t i = 0; i < ARRAY_SIZE(far); i++) cr_expect_null(meant_by(far[i]), "%s", far[i]);
+}
+
+Test(option, a_mistyped_option_is_answered_with_the_option_that_was_meant, .init = cr_redirect_stderr)
+{
+    cr_assert(!parse("--cuont=3", NULL) && r.exit_status == 2);
+    forget();
+    assert_said(cr_get_redirected_stderr(), "prog: --cuont: unknown option; did you mean --count? Otherwise see prog "
+                                            "--help\n");
+    finish();
+}
+
+Test(option, an_operand_is_answered_with_the_advice_of_the_program, .init = cr_redirect_stderr)
+{
+    spec.operand_advice = "give it with --name";
+    cr_assert(!parse("stray", NULL) && r.exit_status == 2);
+    assert_said(cr_get_redirected_stderr(), "unexpected argument \"stray\"; give it with --name; see prog --help\n");
     finish();
 }
 
