@@ -91,9 +91,11 @@ static const struct option_spec spec = {
         "  seq 1000000 | fantail map square --url http://localhost:8080 | tail -1\n"
         "  fantail tasks --url http://localhost:8080\n"
         "`kill PID` (SIGTERM) ends it too. In a script, the shell makes a command with & ignore Ctrl-C (SIGINT).\n"
-        "After Ctrl-C or SIGTERM, running work has 5 s to end, and the exit status is 0. A second Ctrl-C or SIGTERM\n"
-        "kills the work, and the exit status is 1. SIGHUP makes the services read their tasks, tokens and\n"
-        "certificates again.",
+        "After Ctrl-C or SIGTERM, running work has 5 s to end; a second Ctrl-C or SIGTERM kills it. SIGHUP\n"
+        "makes the services read their tasks, tokens and certificates again.\n"
+        "\n"
+        "Exit status: 0 it was ended by Ctrl-C or SIGTERM, 1 a second signal has killed running work, 2 wrong usage,\n"
+        "3 a service could not start or could not go on, for example because the port is in use.",
     .rows = rows,
     .operands = OPTION_OPERANDS_NONE,
 };
