@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <getopt.h>
 
 #include "sim/world.h"
@@ -8,6 +9,17 @@ static void usage(void)
          "       sim --seed SEED [--verbose]     run one of them; --verbose prints each event\n"
          "       sim --shows                     run the large scenarios, and check the figures they must reach\n"
          "       sim --show NAME                 run one large scenario");
+}
+
+/* Returns whether the text is a whole number. If not, says so. */
+static bool read_number(const char *text, uint64_t *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    if (*text >= '0' && *text <= '9' && *end == '\0' && errno == 0) return true;
+    fprintf(stderr, "sim: a whole number was expected, not \"%s\"\n", text);
+    return false;
 }
 
 static void report(uint64_t seed, const struct sim_scenario *sc, const struct sim_result *r)
@@ -62,13 +74,13 @@ int main(int argc, char **argv)
         {0},
     };
     uint64_t n = 1000, from = 1, seed = 0;
-    bool one = false, verbose = false, stop = false;
+    bool one = false, verbose = false, stop = false, good = true;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
-        case 'n': n = strtoull(optarg, NULL, 10); break;
-        case 'f': from = strtoull(optarg, NULL, 10); break;
+        case 'n': good = read_number(optarg, &n); break;
+        case 'f': good = read_number(optarg, &from); break;
         case 's':
-            seed = strtoull(optarg, NULL, 10);
+            good = read_number(optarg, &seed);
             one = true;
             break;
         case 'v': verbose = true; break;
@@ -77,6 +89,11 @@ int main(int argc, char **argv)
         case 'N': return sim_shows(optarg);
         default: usage(); return c == 'h' ? 0 : 2;
         }
+        if (!good) return 2;
+    }
+    if (optind < argc) {
+        usage();
+        return 2;
     }
     return one ? run_one(seed, verbose) : run_seeds(from, n, stop);
 }
