@@ -124,8 +124,9 @@ class Fields(SharedFleetTest):
         return {"task": "square", "items": [1], **fields}
 
     def test_an_unknown_field_is_named(self):
-        self.refuse(self.job_with(chunksize=3), "/chunksize", ["no such field"])
-        self.refuse(self.job_with(retry={"attempts": 3}), "/retry/attempts", ["no such field"])
+        self.refuse(self.job_with(chunksize=3), "/chunksize", ['a job has no field "chunksize"'])
+        self.refuse(self.job_with(retry={"attempts": 3}), "/retry/attempts", ['a job has no field "retry.attempts"'])
+        self.refuse({**self.job_with(), "a.b": 1}, "/a.b", ["a job has no such field"])
         self.refuse(self.job_with(hedge={"on": True}), "/hedge/on")
 
     def test_items_that_the_query_makes_need_no_body(self):
@@ -147,7 +148,7 @@ class Fields(SharedFleetTest):
                                 ["one source", "lines"])
 
     def test_an_incomplete_range_is_told_what_it_lacks(self):
-        for field, value, words in (("range", {}, ["needs a stop."]), ("range", {"start": 1}, ["needs a stop."]),
+        for field, value, words in (("range", {}, ["needs a stop"]), ("range", {"start": 1}, ["needs a stop"]),
                                     ("spans", {}, ["a stop and a size"]), ("spans", {"size": 1}, ["a stop and a size"]),
                                     ("spans", {"start": 1, "stop": 2}, ["a stop and a size"])):
             self.refuse({"task": "square", field: value}, "/" + field, words)
@@ -275,6 +276,8 @@ class Http(SharedFleetTest):
             answer = self.shared.request("POST", path, b"{}")
             self.assertIn(answer.status, (400, 404, 405), (path, answer))
             self.assert_problem(answer, answer.status)
+        self.assert_problem(self.shared.request("GET", "/v1/job"), 404, words="GET /openapi.json lists all calls")
+        self.assertNotIn("openapi", ft.request(self.shared.workers[0].port, "GET", "/v1/job").json["detail"])
 
     def test_an_unknown_query_parameter_of_a_get_is_400_and_named(self):
         worker = self.shared.workers[0]
@@ -299,6 +302,7 @@ class Http(SharedFleetTest):
             answer = self.shared.request(method, path, b"")
             self.assert_problem(answer, 405)
             self.assertIn(allowed, answer.headers["Allow"])
+            self.assertTrue(answer.json["detail"].endswith(f"the allowed methods are {answer.headers['Allow']}"), answer)
 
     def test_a_wrong_content_type_is_415(self):
         for content_type in ("text/html", "application/xml", "multipart/form-data; boundary=x", "nonsense"):

@@ -69,8 +69,18 @@ static void answer_not_allowed(struct http_exchange *x)
         if (strcmp(r->method, "GET") == 0) buf_add_str(&allow, ", HEAD");
     }
     http_exchange_set_header(x, "Allow", buf_cstr(&allow));
-    http_answer_problem(x, 405, NULL, "the method %.20s is not allowed; see the Allow header", x->method);
+    http_answer_problem(x, 405, NULL, "the method %.20s is not allowed; the allowed methods are %s", x->method,
+                        buf_cstr(&allow));
     buf_release(&allow);
+}
+
+static void answer_unknown_path(struct http_exchange *x)
+{
+    bool has_list = false;
+    for (const struct http_route *r = x->server->options.routes; r->method; r++)
+        has_list = has_list || strcmp(r->path, "/openapi.json") == 0;
+    http_answer_problem(x, 404, NULL, "there is nothing at %.200s%s", x->path,
+                        has_list ? "; GET /openapi.json lists all calls" : "");
 }
 
 bool http_route_find(struct http_exchange *x)
@@ -86,7 +96,7 @@ bool http_route_find(struct http_exchange *x)
     if (path_known)
         answer_not_allowed(x);
     else
-        http_answer_problem(x, 404, NULL, "there is nothing at %.200s", x->path);
+        answer_unknown_path(x);
     return false;
 }
 

@@ -46,12 +46,12 @@ static bool finish_generated(struct jobspec *spec, enum job_source source, struc
 {
     bool range = source == SOURCE_RANGE;
     const char *name = range ? "range" : "spans";
-    if (range && !jobspec_given(spec, "range.stop")) return jobspec_fail(err, 400, name, "range needs a stop.");
+    if (range && !jobspec_given(spec, "range.stop")) return jobspec_fail(err, 400, name, "range needs a stop");
     if (!range && (!jobspec_given(spec, "spans.stop") || !jobspec_given(spec, "spans.size")))
-        return jobspec_fail(err, 400, name, "spans needs a stop and a size.");
+        return jobspec_fail(err, 400, name, "spans needs a stop and a size");
     spec->generated_count = generated_count(spec);
     if (spec->generated_count > LIMIT_ITEMS)
-        return jobspec_fail(err, 400, name, "%s makes %llu items; a job may have at most %llu.", name,
+        return jobspec_fail(err, 400, name, "%s makes %llu items; a job may have at most %llu", name,
                             (unsigned long long)spec->generated_count, (unsigned long long)LIMIT_ITEMS);
     return true;
 }
@@ -60,11 +60,11 @@ static bool finish_reduce(struct jobspec *spec, struct jobspec_error *err)
 {
     if (!spec->reduce_task) {
         if (!jobspec_given(spec, "reduce.fan_in")) return true;
-        return jobspec_fail(err, 400, "reduce", "reduce.fan_in is for a reduce task: give reduce.task.");
+        return jobspec_fail(err, 400, "reduce", "reduce.fan_in is for a reduce task: give reduce.task");
     }
     if (spec->reduce != REDUCE_NONE)
-        return jobspec_fail(err, 400, "reduce", "reduce can name a built-in reducer or a task, not both.");
-    return jobspec_fail(err, 400, "reduce", "A task cannot reduce yet: use sum, count, min, max or concat.");
+        return jobspec_fail(err, 400, "reduce", "reduce can name a built-in reducer or a task, not both");
+    return jobspec_fail(err, 400, "reduce", "a task cannot reduce yet: use sum, count, min, max or concat");
 }
 
 bool jobspec_finish(struct jobspec *spec, bool have_items, struct jobspec_error *err)
@@ -73,13 +73,13 @@ bool jobspec_finish(struct jobspec *spec, bool have_items, struct jobspec_error 
         jobspec_given(spec, "range.start") || jobspec_given(spec, "range.stop") || jobspec_given(spec, "range.step");
     bool spans =
         jobspec_given(spec, "spans.start") || jobspec_given(spec, "spans.stop") || jobspec_given(spec, "spans.size");
-    if (spec->task_count == 0) return jobspec_fail(err, 400, "task", "A job must name its task.");
+    if (spec->task_count == 0) return jobspec_fail(err, 400, "task", "a job must name its task");
     if (have_items + range + spans > 1)
         return jobspec_fail(err, 400, spans ? "spans" : "range",
-                            "A job has one source of items: the body's items or lines, range, or spans.");
+                            "a job has one source of items: the body's items or lines, range, or spans");
     if (have_items + range + spans == 0)
         return jobspec_fail(err, 400, "",
-                            "A job needs items, a range with its stop, or spans with their stop and size.");
+                            "a job needs items, a range with its stop, or spans with their stop and size");
     spec->source = have_items ? SOURCE_ITEMS : range ? SOURCE_RANGE : SOURCE_SPANS;
     if (!have_items && !finish_generated(spec, spec->source, err)) return false;
     return finish_reduce(spec, err);

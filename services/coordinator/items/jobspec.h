@@ -82,7 +82,7 @@ struct jobspec {
 struct jobspec_error {
     int status;       /* 400, or 404 for a name that no task can have */
     char pointer[96]; /* a JSON pointer such as "/retry/max_attempts"; "": the whole job object */
-    char detail[256]; /* one sentence */
+    char detail[256]; /* one sentence, without its full stop */
 };
 
 void jobspec_init(struct jobspec *spec);

@@ -19,7 +19,7 @@ static bool is_changeable(const char *name)
 static bool set_default(struct jobspec *spec, const struct field *f, struct jobspec_error *err)
 {
     struct jobspec defaults;
-    if (jobspec_given(spec, f->name)) return jobspec_fail(err, 400, f->name, "%s is given twice.", f->name);
+    if (jobspec_given(spec, f->name)) return jobspec_fail(err, 400, f->name, "%s is given twice", f->name);
     size_t size = f->type == FIELD_INT ? sizeof(int64_t) : sizeof(double);
     jobspec_init(&defaults);
     memcpy((char *)spec + f->offset, (char *)&defaults + f->offset, size);
@@ -34,8 +34,8 @@ static bool change(struct jobspec *spec, const char *name, struct json_slice val
     const struct field *f = jobspec_field(name);
     if (!is_changeable(name))
         return jobspec_fail(err, 400, name,
-                            "Only max_concurrency, priority, tolerated_failure_count, tolerated_failure_percentage and "
-                            "deadline_s can be changed.");
+                            "only max_concurrency, priority, tolerated_failure_count, tolerated_failure_percentage and "
+                            "deadline_s can be changed");
     if (value.data[0] == 'n') return set_default(spec, f, err);
     buf_add(&text, value.data, value.len);
     bool ok = jobspec_read_query(spec, name, buf_cstr(&text), err);
@@ -51,9 +51,9 @@ bool jobspec_read_changes(struct jobspec *spec, const char *json, size_t len, st
     size_t offset;
     const char *why;
     if (!json_valid(json, len, &offset, &why))
-        return jobspec_fail(err, 400, "", "The changes are not JSON: %s, at byte %zu.", why, offset);
+        return jobspec_fail(err, 400, "", "the changes are not JSON: %s, at byte %zu", why, offset);
     bool ok = json[strspn(json, " \t\r\n")] == '{' && json_walk_init(&w, json, len);
-    if (!ok) return jobspec_fail(err, 400, "", "The changes must be an object.");
+    if (!ok) return jobspec_fail(err, 400, "", "the changes must be an object");
     while (ok && json_walk_next(&w, &name, &value)) {
         buf_clear(&text);
         if (!json_string_decode(name, &text)) BUG("a member without a name");

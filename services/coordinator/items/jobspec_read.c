@@ -41,31 +41,31 @@ static bool fail_type(const struct field *f, struct jobspec_error *err)
     char words[160];
     switch (f->type) {
     case FIELD_INT:
-        return jobspec_fail(err, 400, f->name, "%s must be a whole number from %.0f to %.0f.", f->name, f->min, f->max);
+        return jobspec_fail(err, 400, f->name, "%s must be a whole number from %.0f to %.0f", f->name, f->min, f->max);
     case FIELD_NUMBER:
-        return jobspec_fail(err, 400, f->name, "%s must be a number from %.0f to %.0f.", f->name, f->min, f->max);
-    case FIELD_BOOL: return jobspec_fail(err, 400, f->name, "%s must be true or false.", f->name);
+        return jobspec_fail(err, 400, f->name, "%s must be a number from %.0f to %.0f", f->name, f->min, f->max);
+    case FIELD_BOOL: return jobspec_fail(err, 400, f->name, "%s must be true or false", f->name);
     case FIELD_WORD:
-        return jobspec_fail(err, 400, f->name, "%s must be one of: %s.", f->name,
+        return jobspec_fail(err, 400, f->name, "%s must be one of: %s", f->name,
                             describe_words(f, words, sizeof(words)));
     case FIELD_TASKS:
-        return jobspec_fail(err, 400, f->name, "%s must be the name of a task, or an array of 1 to %d of them.",
-                            f->name, PIPELINE_TASKS_MAX);
-    case FIELD_TASK: return jobspec_fail(err, 400, f->name, "%s must be the name of a task.", f->name);
-    case FIELD_RAW: return jobspec_fail(err, 400, f->name, "%s must be JSON.", f->name);
+        return jobspec_fail(err, 400, f->name, "%s must be the name of a task, or an array of 1 to %d of them", f->name,
+                            PIPELINE_TASKS_MAX);
+    case FIELD_TASK: return jobspec_fail(err, 400, f->name, "%s must be the name of a task", f->name);
+    case FIELD_RAW: return jobspec_fail(err, 400, f->name, "%s must be JSON", f->name);
     case FIELD_LABELS:
         return jobspec_fail(err, 400, f->name,
                             "%s must be an array of at most %d strings of 1 to %d bytes, without commas and control "
-                            "characters. In the query they are joined with commas, without brackets and quotes.",
+                            "characters; in the query they are joined with commas, without brackets and quotes",
                             f->name, JOB_LABELS_MAX, JOB_LABEL_BYTES);
     case FIELD_URL:
-        return jobspec_fail(err, 400, f->name, "%s must be a URL of at most %d ASCII characters.", f->name,
+        return jobspec_fail(err, 400, f->name, "%s must be a URL of at most %d ASCII characters", f->name,
                             JOB_URL_BYTES);
     case FIELD_ERRORS: break;
     }
     return jobspec_fail(err, 400, f->name,
-                        "%s must be an array of these: %s. In the query they are joined with commas, without brackets "
-                        "and quotes.",
+                        "%s must be an array of these: %s; in the query they are joined with commas, without brackets "
+                        "and quotes",
                         f->name, describe_errors(words, sizeof words));
 }
 
@@ -105,7 +105,7 @@ static bool read_task(const struct field *f, struct json_slice v, char **out, st
     if (ok)
         *out = xstrndup(name.data, name.len);
     else
-        jobspec_fail(err, 404, f->name, "There is no such task: " TASK_NAME_RULE ".");
+        jobspec_fail(err, 404, f->name, "there is no such task: " TASK_NAME_RULE);
     buf_release(&name);
     return ok;
 }
@@ -213,22 +213,23 @@ static bool read_value(struct jobspec *spec, const struct field *f, struct json_
 static bool read_field(struct jobspec *spec, const struct field *f, struct json_slice v, struct jobspec_error *err)
 {
     uint64_t bit = UINT64_C(1) << (f - jobspec_fields);
-    if (spec->seen & bit) return jobspec_fail(err, 400, f->name, "%s is given twice.", f->name);
+    if (spec->seen & bit) return jobspec_fail(err, 400, f->name, "%s is given twice", f->name);
     spec->seen |= bit;
     if (f->nullable && v.data[0] == 'n') return true;
     if (!read_value(spec, f, v, err)) return false;
     if (f->type == FIELD_INT && strcmp(f->name, "range.step") == 0 && spec->step == 0)
-        return jobspec_fail(err, 400, f->name, "range.step must not be 0.");
+        return jobspec_fail(err, 400, f->name, "range.step must not be 0");
     return true;
 }
 
 static bool fail_unknown(struct jobspec_error *err, const char *name)
 {
     if (strcmp(name, "input") == 0 || strncmp(name, "input.", 6) == 0)
-        return jobspec_fail(err, 400, "input", "input is not available yet: send items, range or spans.");
+        return jobspec_fail(err, 400, "input", "input is not available yet: send items, range or spans");
     if (strcmp(name, "items") == 0)
-        return jobspec_fail(err, 400, "items", "Items belong in the body, not in the query.");
-    return jobspec_fail(err, 400, name, "A job has no such field.");
+        return jobspec_fail(err, 400, "items", "items belong in the body, not in the query");
+    if (strcmp(name, "?") == 0) return jobspec_fail(err, 400, name, "a job has no such field");
+    return jobspec_fail(err, 400, name, "a job has no field \"%.64s\"", name);
 }
 
 /* Writes "<group>.<name>". Writes "?" if no field can have this name. */
@@ -266,7 +267,7 @@ static bool read_member(struct jobspec *spec, const char *group, const struct bu
     bool is_group = !*group && jobspec_is_group(full);
     if (is_group && v.data[0] == '{') return read_object(spec, full, v, err);
     if (f && !f->query_only) return read_field(spec, f, v, err);
-    if (is_group) return jobspec_fail(err, 400, full, "%s must be an object.", full);
+    if (is_group) return jobspec_fail(err, 400, full, "%s must be an object", full);
     fail_unknown(err, full);
     point_at(err, group, name);
     return false;
@@ -286,14 +287,14 @@ static bool read_object(struct jobspec *spec, const char *group, struct json_sli
         ok = !why && read_member(spec, group, &text, v, err);
         empty = false;
         if (!why) continue;
-        jobspec_fail(err, 400, group, "A name is not text: %s.", why);
+        jobspec_fail(err, 400, group, "a name is not text: %s", why);
         point_at(err, group, &text);
     }
     buf_release(&text);
     /* Without this check, an empty object would count as a missing one. */
-    if (empty && strcmp(group, "range") == 0) return jobspec_fail(err, 400, group, "range needs a stop.");
-    if (empty && strcmp(group, "spans") == 0) return jobspec_fail(err, 400, group, "spans needs a stop and a size.");
-    if (empty && strcmp(group, "notify") == 0) return jobspec_fail(err, 400, group, "notify needs a url.");
+    if (empty && strcmp(group, "range") == 0) return jobspec_fail(err, 400, group, "range needs a stop");
+    if (empty && strcmp(group, "spans") == 0) return jobspec_fail(err, 400, group, "spans needs a stop and a size");
+    if (empty && strcmp(group, "notify") == 0) return jobspec_fail(err, 400, group, "notify needs a url");
     return ok;
 }
 
@@ -301,12 +302,12 @@ bool jobspec_read_options(struct jobspec *spec, const char *json, size_t len, st
 {
     size_t offset;
     const char *why;
-    if (!json_valid(json, len, &offset, &why)) return jobspec_fail(err, 400, "", "The options are not JSON: %s.", why);
+    if (!json_valid(json, len, &offset, &why)) return jobspec_fail(err, 400, "", "the options are not JSON: %s", why);
     while (len && (*json == ' ' || *json == '\n' || *json == '\r' || *json == '\t')) {
         json++;
         len--;
     }
-    if (*json != '{') return jobspec_fail(err, 400, "", "A job must be an object.");
+    if (*json != '{') return jobspec_fail(err, 400, "", "a job must be an object");
     return read_object(spec, "", (struct json_slice){json, len}, err);
 }
 
@@ -343,7 +344,7 @@ bool jobspec_read_query(struct jobspec *spec, const char *name, const char *valu
 {
     const struct field *f = jobspec_field(name);
     if (!f && jobspec_is_group(name))
-        return jobspec_fail(err, 400, name, "%s is an object: give each member separately, with a dot.", name);
+        return jobspec_fail(err, 400, name, "%s is an object: give each member separately, with a dot", name);
     if (!f) return fail_unknown(err, name);
     struct buf json = {0};
     query_to_json(f, value, &json);

@@ -58,8 +58,8 @@ static bool read_spec(const struct submission *s, struct jobspec *spec, struct j
     if (!spec->notify_url) return true;
     *err = (struct jobspec_error){
         400, "/notify",
-        "Only a durable job can notify: the coordinator needs --store, and the request needs the header Prefer: "
-        "respond-async."};
+        "only a durable job can notify: the coordinator needs --store, and the request needs the header Prefer: "
+        "respond-async"};
     return false;
 }
 

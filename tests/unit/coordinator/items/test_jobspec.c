@@ -25,7 +25,7 @@ static void expect_fault(const char *json, bool have_items, int status, const ch
     cr_assert(!read_job(&spec, json, have_items, &err), "%s was accepted", json);
     cr_assert_eq(err.status, status, "%s: %d", json, err.status);
     cr_assert_str_eq(err.pointer, pointer, "%s: %s", json, err.pointer);
-    cr_assert(strlen(err.detail) > 10 && err.detail[strlen(err.detail) - 1] == '.', "%s: %s", json, err.detail);
+    cr_assert(strlen(err.detail) > 10 && err.detail[strlen(err.detail) - 1] != '.', "%s: %s", json, err.detail);
     jobspec_release(&spec);
 }
 
