@@ -212,12 +212,20 @@ class MapOnAFleet(SharedFleetTest, CliTest):
         self.assertEqual(ended.status, 1, ended)
         self.assertEqual([json.loads(line) for line in ended.lines], ["A\nB", "", '"C\\\x01\t', None, "D"])
 
+    def test_a_failed_item_is_named_with_its_line(self):
+        stdin = "1\n\n \n" + '"x"\n' + "1\n" * 40000 + "{\n"
+        self.assertEqual([line.split(": ")[1] for line in self.map("square", stdin=stdin).err.decode().splitlines()],
+                         ["item 1 (line 4)", "item 40002 (line 40005)", "2 of 40003 items failed"])
+        self.assertIn(b"item 1 (line 2): ", self.map("square", "--text", stdin="\nx\n").err)
+        self.assertIn(b"item 1: ", self.map("square", "-0", stdin=b"\0x\0").err)
+
     def test_more_failures_than_tolerated_end_the_run(self):
         stdin = "1\n" + '"x"\n' * 3 + "2\n"
         self.assertEqual(self.map("square", "--tolerated-failure-count", 3, stdin=stdin).status, 1)
         ended = self.map("square", "--tolerated-failure-count", 2, stdin=stdin)
         self.assertEqual(ended.status, 3, ended)
         self.assertIn(b"tolerated-failure-count", ended.err)
+        self.assertIn(b"3 of 4 answered items failed", ended.err)
 
     def test_a_failed_item_of_a_reduction_is_named(self):
         ended = self.map("square", "--reduce", "sum", stdin='1\n"x"\n2\n')

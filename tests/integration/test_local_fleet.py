@@ -126,7 +126,7 @@ class Failures(LocalTest):
                                   r"item\)\. Its items fail until it is tried again in [0-9.]+ s\. \d+ starts have "
                                   r"failed so far\.$")
         cause = "crashed: exited with code 1 before it answered any item"
-        self.assertEqual(err[-7:-2], [f"fantail: item {n}: {cause} | {reason}" for n in range(5)], err)
+        self.assertEqual(err[-7:-2], [f"fantail: item {n} (line {n + 1}): {cause} | {reason}" for n in range(5)], err)
         self.assertEqual(err[-2:], ["fantail: 20 of 20 items failed; --errors FILE lists them all",
                                     "fantail: --tolerated-failure-count 0 ends a run at the first failed item"])
 
@@ -147,11 +147,11 @@ def run(n):
 
     def test_a_failure_names_its_place_and_the_summary_the_file_for_all_failures(self):
         source = "def run(n):\n    raise ValueError('no')\n"
-        shown = "fantail: item {}: task_error: ValueError: no (work.py:2)"
+        shown = [f"fantail: item {n} (line {n + 1}): task_error: ValueError: no (work.py:2)" for n in range(5)]
         lines = lambda *options, count=6: [line for line in self.errors(source, range(count), *options) if "load" not in line]
-        self.assertEqual(lines(), [*map(shown.format, range(5)), "fantail: 6 of 6 items failed; --errors FILE lists them all",
+        self.assertEqual(lines(), [*shown, "fantail: 6 of 6 items failed; --errors FILE lists them all",
                                    "fantail: --tolerated-failure-count 0 ends a run at the first failed item"])
-        self.assertEqual(lines(count=5), [*map(shown.format, range(5)), "fantail: 5 of 5 items failed"])
+        self.assertEqual(lines(count=5), [*shown, "fantail: 5 of 5 items failed"])
         path = os.path.join(self.folder, "failed")
         self.assertIn("fantail: 6 of 6 items failed", lines("--errors", path))
         with open(path, encoding="utf-8") as file:

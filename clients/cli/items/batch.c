@@ -54,6 +54,13 @@ uint64_t batch_count(const struct batch *b, bool skip_blank)
     return count;
 }
 
+uint64_t batch_line(const struct batch *b, size_t offset)
+{
+    uint64_t line = b->first_line;
+    for (const char *at = b->data; line && (at = memchr(at, '\n', offset - (size_t)(at - b->data))); at++) line++;
+    return line;
+}
+
 static bool is_bad_text(const char *line, size_t len, struct bad_item *bad)
 {
     for (size_t at = 0; at < len; at++) {

@@ -19,9 +19,10 @@ enum input_form {
 struct batch {
     char *data; /* owned by the holder of the batch */
     size_t len, alloc;
-    uint64_t lines; /* all lines, or with JSON the lines that are not empty; for the progress line */
-    bool has_space; /* has white space other than newlines, so a line that is not empty may be blank */
-    bool too_long;  /* the batch is only the beginning of a line of more than LIMIT_ITEM_BYTES */
+    uint64_t first_line; /* number of the first line in the input, from 1 on; 0: not known */
+    uint64_t lines;      /* all lines, or with JSON the lines that are not empty; for the progress line */
+    bool has_space;      /* has white space other than newlines, so a line that is not empty may be blank */
+    bool too_long;       /* the batch is only the beginning of a line of more than LIMIT_ITEM_BYTES */
 };
 
 /* Makes room for `extra` more bytes. */
@@ -35,6 +36,8 @@ uint64_t batch_count(const struct batch *b, bool skip_blank);
 size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
 /* Returns the line of item `index` without its newline. It is borrowed, and empty if the batch has fewer items. */
 struct json_slice batch_item(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
+/* Returns the number of the line at `offset` in the input; 0: not known. */
+uint64_t batch_line(const struct batch *b, size_t offset);
 
 /* An item that no coordinator accepts. */
 struct bad_item {

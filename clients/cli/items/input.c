@@ -243,6 +243,15 @@ int input_timeout_ms(const struct input *in, uint64_t now)
     return due > now ? (int)((due - now) / NS_PER_MS) + 1 : 0;
 }
 
+/* Sets the line number of the batch, which is the next one of the input. */
+static void number_lines(struct input *in, struct batch *b)
+{
+    bool last_was_newline = true;
+    if (in->form == INPUT_NULLS) return;
+    b->first_line = in->lines_cut + 1;
+    in->lines_cut += in->skip_blank ? count_lines(b->data, b->len, false, &last_was_newline) : b->lines;
+}
+
 void input_cut(struct input *in, struct batch *b)
 {
     struct batch next = {.data = b->data, .alloc = b->alloc};
@@ -255,6 +264,7 @@ void input_cut(struct input *in, struct batch *b)
     *b = in->filling;
     b->len = in->cut;
     b->lines = in->cut_lines;
+    number_lines(in, b);
     in->filling = next; /* in `next`, too_long is false */
     in->cut = 0;
     in->cut_lines = 0;

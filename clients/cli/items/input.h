@@ -33,6 +33,7 @@ struct input {
     bool last_was_newline;
     uint64_t read_ns;      /* when the last bytes came */
     uint64_t bytes, lines; /* bytes and lines read so far */
+    uint64_t lines_cut;    /* lines in all batches so far, with blank lines */
     uint64_t file_size;    /* 0: standard input is not a regular file */
     int error;             /* errno of a failed read; 0: none */
 };

@@ -63,5 +63,6 @@ uint64_t unanswered_keep_rest(struct unanswered *u, struct batch *b, bool skip_b
     u->place_count = (size_t)kept;
     u->count = 0;
     b->len = len;
+    b->first_line = 0; /* the lines between the items are gone */
     return total - kept;
 }

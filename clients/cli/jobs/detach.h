@@ -20,8 +20,8 @@ struct detach_options {
 
 /* Checks the options. Returns 0, or complains and returns EXIT_USAGE. */
 MUST_CHECK int detach_options_check(const struct option_spec *spec, const struct detach_options *o);
-/* Submits the job, which was read from `file`, and prints its id. Returns an exit status. A service that cannot keep the
- * job does not run it. */
+/* Submits the job, which was read from `file`, and prints its id. Returns an exit status. A service that cannot keep
+ * the job does not run it. */
 MUST_CHECK int detach_job(const struct option_spec *spec, const struct target_config *client,
                           const struct detach_options *o, const char *file, const struct buf *job);
 

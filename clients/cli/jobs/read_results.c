@@ -68,7 +68,7 @@ static int finish(struct results_stream *r, const struct results_config *config,
         status = EXIT_JOB_FAILED;
     }
     r->failures.quiet = r->failures.quiet || !r->ended;
-    if (failures_finish(&r->failures, r->total)) return status;
+    if (failures_finish(&r->failures, r->total, false)) return status;
     complain("--errors: cannot write all of %s", config->errors);
     return EXIT_JOB_FAILED;
 }

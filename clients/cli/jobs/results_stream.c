@@ -41,7 +41,7 @@ static void add_errors(struct results_stream *r, const struct result_line *line)
     uint64_t count = line->count;
     if (result_line_cut(line) != RESULT_NOT_CUT) r->failures.cancelled += count;
     for (uint64_t i = 0; i < count && !output_failed(&r->output); i++) {
-        failures_add(&r->failures, line->index + i, line->body, line->len, NULL, 0, false);
+        failures_add(&r->failures, line->index + i, 0, line->body, line->len, NULL, 0, false);
         if (!r->json && !r->skip_failed && r->only == RESULTS_ALL) output_line(&r->output, "null", 4);
     }
     if (!r->json && r->only == RESULTS_ERRORS) print_error(r, line);

@@ -9,8 +9,6 @@
 #include "common/base/buf.h"
 #include "common/json/json_scan.h"
 
-#define REPORTED_MAX 5 /* failures reported on standard error */
-
 /* Returns whether the path, such as /dev/stderr, leads to the same file as the descriptor. */
 static bool is_file_of(const char *path, int fd)
 {
@@ -52,7 +50,7 @@ static void keep_last_line(struct buf *text)
     if (newline) buf_drop_front(text, (size_t)(newline + 1 - text->data));
 }
 
-static void report(uint64_t index, const char *error, size_t len)
+static void report(uint64_t index, uint64_t in_line, const char *error, size_t len)
 {
     struct buf name = {0}, cause = {0}, place = {0}, output = {0}, line = {0};
     bool named = json_member_read(error, len, "name", &name);
@@ -60,7 +58,9 @@ static void report(uint64_t index, const char *error, size_t len)
     bool placed = json_member_read(error, len, "place", &place) && place.len;
     bool said = json_member_read(error, len, "stderr", &output);
     if (said) keep_last_line(&output);
-    buf_addf(&line, "item %llu: ", (unsigned long long)index);
+    buf_addf(&line, "item %llu", (unsigned long long)index);
+    if (in_line) buf_addf(&line, " (line %llu)", (unsigned long long)in_line);
+    buf_add_str(&line, ": ");
     buf_add_str(&line, named ? buf_cstr(&name) : "failed");
     if (caused) buf_add_str(&line, ": ");
     if (caused) buf_add_str(&line, buf_cstr(&cause));
@@ -119,30 +119,31 @@ static void write_to_file(struct failures *f, uint64_t index, const char *error,
     buf_release(&line);
 }
 
-void failures_add(struct failures *f, uint64_t index, const char *error, size_t error_len, const char *item,
-                  size_t item_len, bool text)
+void failures_add(struct failures *f, uint64_t index, uint64_t line, const char *error, size_t error_len,
+                  const char *item, size_t item_len, bool text)
 {
     f->count++;
     if (f->file) write_to_file(f, index, error, error_len, item, item_len, text);
-    if (f->quiet || f->reported >= REPORTED_MAX) return;
+    if (!failures_reports(f)) return;
     f->reported++;
-    report(index, error, error_len);
+    report(index, line, error, error_len);
 }
 
-/* `listed`: the failures were written to a file. */
-static void complain_of_count(const struct failures *f, uint64_t total, bool listed)
+/* `answered`: `total` counts only answered items. `listed`: the failures were written to a file. */
+static void complain_of_count(const struct failures *f, uint64_t total, bool answered, bool listed)
 {
+    const char *what = answered ? "answered items" : "items";
     unsigned long long failed = failures_failed(f), cancelled = f->cancelled, all = total;
     const char *more = f->count > f->reported && !listed ? "; --errors FILE lists them all" : "";
     if (!cancelled)
-        complain("%llu of %llu items failed%s", failed, all, more);
+        complain("%llu of %llu %s failed%s", failed, all, what, more);
     else if (!failed)
-        complain("%llu of %llu items were cancelled%s", cancelled, all, more);
+        complain("%llu of %llu %s were cancelled%s", cancelled, all, what, more);
     else
-        complain("%llu of %llu items failed, and %llu were cancelled%s", failed, all, cancelled, more);
+        complain("%llu of %llu %s failed, and %llu were cancelled%s", failed, all, what, cancelled, more);
 }
 
-bool failures_finish(struct failures *f, uint64_t total)
+bool failures_finish(struct failures *f, uint64_t total, bool answered)
 {
     bool good = true, listed = f->file != NULL;
     if (listed) {
@@ -150,6 +151,6 @@ bool failures_finish(struct failures *f, uint64_t total)
         good = fclose(f->file) == 0 && good;
     }
     f->file = NULL;
-    if (f->count && !f->quiet) complain_of_count(f, total, listed);
+    if (f->count && !f->quiet) complain_of_count(f, total, answered, listed);
     return good;
 }

@@ -7,6 +7,8 @@
 
 #include "common/base/base.h"
 
+#define FAILURES_REPORTED_MAX 5 /* failures that are reported on standard error */
+
 struct failures {
     FILE *file; /* NULL: none */
     bool quiet;
@@ -21,14 +23,22 @@ static inline uint64_t failures_failed(const struct failures *f)
     return f->count - f->cancelled;
 }
 
+/* Returns whether the next failure will be reported on standard error. */
+static inline bool failures_reports(const struct failures *f)
+{
+    return !f->quiet && f->reported < FAILURES_REPORTED_MAX;
+}
+
 /* `path` may be NULL. Returns false, with errno, if the file cannot be created. */
 MUST_CHECK bool failures_init(struct failures *f, const char *path, bool quiet);
-/* Adds an item. If the item was cancelled, the caller adds 1 to `cancelled`. `error` is the error object. `item` is the
- * line of the item: text if `text` is true, else JSON. item_len is 0 if the item's line is not known. */
-void failures_add(struct failures *f, uint64_t index, const char *error, size_t error_len, const char *item,
-                  size_t item_len, bool text);
-/* Closes the file. Writes to standard error how many items failed and how many were cancelled. Returns false if the
- * file could not be written. */
-MUST_CHECK bool failures_finish(struct failures *f, uint64_t total);
+/* Adds an item. `line` is the number of its line in the input, from 1 on; 0: not known. If the item was cancelled, the
+ * caller adds 1 to `cancelled`. `error` is the error object. `item` is the line of the item: text if `text` is true,
+ * else JSON. item_len is 0 if the item's line is not known. */
+void failures_add(struct failures *f, uint64_t index, uint64_t line, const char *error, size_t error_len,
+                  const char *item, size_t item_len, bool text);
+/* Closes the file. Writes to standard error how many of the `total` items failed and how many were cancelled.
+ * `answered`: the run ended early, so `total` counts only the items that were answered. Returns false if the file could
+ * not be written. */
+MUST_CHECK bool failures_finish(struct failures *f, uint64_t total, bool answered);
 
 #endif

@@ -375,7 +375,8 @@ static int finish(struct map_run *run)
     progress_clear(&run->progress);
     if (run->output.error) map_run_fail(run, "cannot write the results: %s", strerror(run->output.error));
     uint64_t failed = run->failures.count;
-    if (!failures_finish(&run->failures, run->done))
+    bool ended_early = run->state == MAP_STOPPED || interrupt_signal();
+    if (!failures_finish(&run->failures, run->done, ended_early))
         map_run_fail(run, "--errors: cannot write all of %s", run->options->errors);
     if (run->state == MAP_STOPPED) return run->status;
     say_how_to_end_early(run);

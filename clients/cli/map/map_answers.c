@@ -32,14 +32,23 @@ static void print_value(struct map_run *run, struct json_slice value)
         output_line(&run->output, value.data, value.len);
 }
 
+/* Returns the number of the item's line in the input; 0: not known. */
+static uint64_t line_of(struct map_run *run, struct map_job *j, uint64_t in_batch)
+{
+    if (run->options->reduce || !j->batch.first_line) return 0;
+    size_t offset = batch_seek(&j->batch, run->input.skip_blank, in_batch, &j->seek_index, &j->seek_offset);
+    return batch_line(&j->batch, offset);
+}
+
 /* `error` is the error object. `item` is the item's line, for the --errors file; `item` may be empty. */
 static void add_failure(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice error,
                         struct json_slice item, bool text)
 {
     bool in_order = run->options->order == MAP_ORDER_INPUT && !run->options->reduce;
     uint64_t index = in_order ? run->done : j->first + unanswered_place(&j->unanswered, in_batch);
+    uint64_t line = failures_reports(&run->failures) ? line_of(run, j, in_batch) : 0;
     progress_clear(&run->progress);
-    failures_add(&run->failures, index, error.data, error.len, item.data, item.len, text);
+    failures_add(&run->failures, index, line, error.data, error.len, item.data, item.len, text);
     if (!run->options->skip_failed && !run->options->reduce) output_line(&run->output, "null", 4);
     j->answered++;
     run->done++;

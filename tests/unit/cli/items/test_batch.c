@@ -20,6 +20,15 @@ Test(batch, lines_of_white_space_are_not_items)
     cr_assert_eq(batch_seek(&b, true, 3, &at, &offset), b.len);
 }
 
+Test(batch, a_line_is_numbered_with_the_blank_lines_before_it)
+{
+    struct batch b = batch_of((char[]){"1\n\n \t\n2\n"});
+    cr_assert_eq(batch_line(&b, 6), 0);
+    b.first_line = 10;
+    cr_assert_eq(batch_line(&b, 0), 10);
+    cr_assert_eq(batch_line(&b, 6), 13);
+}
+
 Test(batch, bad_items_are_found_one_after_another)
 {
     struct batch b = batch_of((char[]){"1\n\nx\n[1,\n2\n"});

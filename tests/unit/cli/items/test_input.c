@@ -91,7 +91,9 @@ Test(input, a_batch_may_have_only_some_of_the_lines)
     input_init(&in, ends[0], INPUT_JSON);
     input_read(&in, 0);
     assert_next(&in, &b, 2, "1\n\n2\n");
+    cr_assert_eq(b.first_line, 1);
     assert_next(&in, &b, 1, "3\n");
+    cr_assert_eq(b.first_line, 4);
     assert_next(&in, &b, 5, "4\n");
     cr_assert_not(input_has_batch(&in, true, 0));
     cr_assert_eq(write(ends[1], "0\n6\n7\n", 6), 6);
@@ -100,6 +102,7 @@ Test(input, a_batch_may_have_only_some_of_the_lines)
     cr_assert_not(input_is_empty(&in));
     assert_next(&in, &b, 2, "50\n6\n");
     assert_next(&in, &b, 0, "7\n");
+    cr_assert_eq(b.first_line, 8);
     cr_assert(input_is_empty(&in));
     cr_assert_eq(in.lines, 7);
     input_release(&in);

@@ -12,12 +12,13 @@ static void assert_batch(const struct batch *b, const char *wanted)
 Test(unanswered, answered_lines_leave_the_batch_and_the_rest_keeps_its_places)
 {
     char text[] = "10\n\n11\n12\n \n13\n14\n";
-    struct batch b = {.data = text, .len = strlen(text)};
+    struct batch b = {.data = text, .len = strlen(text), .first_line = 1};
     struct unanswered u = {0};
     unanswered_begin(&u, 5);
     cr_assert(unanswered_note(&u, 1) && unanswered_note(&u, 3));
     cr_assert_eq(unanswered_keep_rest(&u, &b, true, 0), 2);
     assert_batch(&b, "10\n\n12\n \n14\n");
+    cr_assert_eq(b.first_line, 0);
     cr_assert(unanswered_place(&u, 0) == 0 && unanswered_place(&u, 1) == 2 && unanswered_place(&u, 2) == 4);
     unanswered_begin(&u, 3);
     cr_assert(unanswered_note(&u, 0));
