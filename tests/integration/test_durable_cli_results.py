@@ -116,7 +116,7 @@ class Results(FakeTest):
         self.assert_ended(self.cli("results", A), 3, ["0", "null"], ["the job ended as failed: more items failed than tolerated"])
 
     def test_cancelled_items_are_counted_apart_from_failed_ones(self):
-        cut = {"name": "cancelled", "cause": "it was cancelled by a DELETE", "sent": False}
+        cut = {"name": "cancelled", "cause": "it was cancelled by a client", "sent": False}
         self.fake.add(A, "cancelled", [0, (7, cut)])
         self.fake.add(B, "cancelled", [0, None, (7, cut)])
         for job, counts, count in ((A, "1/8, 0 failed, 7 cancelled", "7 of 8 items were cancelled"),

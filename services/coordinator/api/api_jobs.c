@@ -111,7 +111,7 @@ void api_delete_job(struct http_exchange *x, void *data)
     if (!http_check_query(x, "only", NULL)) return;
     struct job *j = find_job(x, data);
     if (!j) return;
-    job_cancel(j, SCHED_CANCELLED, "it was cancelled by a DELETE");
+    job_cancel(j, SCHED_CANCELLED, "it was cancelled by a client");
     write_job(&out, j);
     buf_add_char(&out, '\n');
     http_answer(x, 202, TYPE_JSON, out.data, out.len);

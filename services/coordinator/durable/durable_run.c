@@ -281,7 +281,7 @@ static void begin(struct durable_run *r)
     r->job = job_new_kept(r->durable->jobs, r->stored.id, &spec, &r->keeper);
     struct stored_items *source = r->at_most_once ? &r->staged : &r->items;
     if (r->generated) source->generated = &r->job->spec;
-    if (r->cancelling) job_cancel(r->job, SCHED_CANCELLED, "it was cancelled by a DELETE");
+    if (r->cancelling) job_cancel(r->job, SCHED_CANCELLED, "it was cancelled by a client");
     run_items_supply(r);
 }
 
@@ -349,7 +349,7 @@ void durable_run_cancel(struct durable_run *r)
 {
     r->cancelling = true;
     if (r->state == RUN_RUNNING && !r->handing_back)
-        job_cancel(r->job, SCHED_CANCELLED, "it was cancelled by a DELETE");
+        job_cancel(r->job, SCHED_CANCELLED, "it was cancelled by a client");
 }
 
 void durable_run_drain(struct durable_run *r)

@@ -12,7 +12,7 @@ static void expect_cancelled(struct fake_job *j, uint64_t values)
 {
     harness_expect_end(j, STORED_CANCELLED, values);
     cr_assert_eq(j->job.counts.cancelled, j->job.items - values);
-    cr_assert_not_null(strstr(j->job.reason, "cancelled by a DELETE"));
+    cr_assert_not_null(strstr(j->job.reason, "cancelled by a client"));
 }
 
 Test(durable_cancel, a_running_job_is_cancelled_at_once_by_its_own_coordinator)
