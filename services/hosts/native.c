@@ -168,6 +168,8 @@ static task_function *load(const char *path)
     void *object = dlopen(with_slash, RTLD_NOW | RTLD_LOCAL);
     const char *why = object ? NULL : dlerror();
     char *cwd = get_current_dir_name();
+    if (!object && access(with_slash, F_OK) != 0)
+        die(1, "there is no %s in the folder %s: compile the task first", path, cwd ? cwd : "(unknown)");
     if (!object) die(1, "cannot load %s in the folder %s: %s", path, cwd ? cwd : "(unknown)", why);
     task_function *task;
     *(void **)&task = dlsym(object, "fantail_task");
