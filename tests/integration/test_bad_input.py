@@ -236,6 +236,11 @@ class Fields(SharedFleetTest):
         for body in (b'{"items":[1]}\n{"items":[2]}', b'{"item":1}', b'3'):
             self.assertNotIn("hint", self.shared.job(body, None, None, "?task=square").json, body)
 
+    def test_a_job_that_cannot_be_durable_gets_a_hint(self):
+        for accept in (ft.JSON, NDJSON):
+            answer = self.shared.request("POST", "/v1/jobs", b'{"task":"square","items":[1]}', {"Prefer": "respond-async", "Accept": accept})
+            self.assertIn("has no job store", (answer.json if accept == ft.JSON else answer.end)["hint"])
+
     def test_an_array_that_was_sent_as_one_item_gets_a_hint_if_it_fails(self):
         answer = self.shared.job(b"[1,2]", None, None, "?task=square").json
         self.assertIn("the whole array is one item", answer["hint"])

@@ -1,4 +1,5 @@
-/* Recognises a single item that is in fact a job object, or an array of all items. A hint then says how to send it. */
+/* Recognises a single item that is in fact a job object, or an array of all items. A hint then says how to send it.
+ * Another hint says that a preference for a durable job was ignored. */
 #include "common/json/json_walk.h"
 #include "coordinator/job/job_internal.h"
 
@@ -20,9 +21,9 @@ enum job_likeness job_likeness(const char *item, size_t len)
     return task ? LIKE_JOB : LIKE_SOURCE;
 }
 
-/* Returns a hint, or NULL. The job is not refused, because the item may be meant as it is: a task may take an array, or
- * an object with members such as `task` and `items`. */
-const char *job_hint(const struct job *j)
+/* Returns a hint about the only item, or NULL. The job is not refused, because the item may be meant as it is: a task
+ * may take an array, or an object with members such as `task` and `items`. */
+static const char *item_hint(const struct job *j)
 {
     const struct submission *s = &j->submission;
     bool failed = j->outcome.counts.failed > 0;
@@ -33,4 +34,11 @@ const char *job_hint(const struct job *j)
                "a job object as application/json";
     return "the only item looks like a job object: send that object as application/json, and give each option, "
            "including the task, either in the object or in the query";
+}
+
+const char *job_hint(const struct job *j)
+{
+    const char *hint = item_hint(j);
+    if (hint || !j->submission.prefers_durable) return hint;
+    return "the coordinator has no job store (--store), so it ignored the header Prefer: the job is not durable";
 }

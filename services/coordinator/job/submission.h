@@ -32,6 +32,7 @@ struct submission {
     struct spool spool;         /* items that are not in a chunk yet */
     size_t counted_bytes;       /* bytes of the spool and the splitter, as counted in jobs->item_memory */
     enum job_likeness likeness; /* what the first item looks like, if it is the only item and the body is NDJSON */
+    bool prefers_durable;       /* the request has Prefer: respond-async or wait=N, but there is no job store */
     struct reader *reader;      /* the reader on the same exchange; NULL before the body is whole */
 };
 

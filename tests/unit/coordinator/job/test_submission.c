@@ -227,6 +227,23 @@ Test(submission, more_jobs_than_may_run_are_turned_away)
     stage_over(&s);
 }
 
+Test(submission, a_preference_for_a_durable_job_gets_a_hint_where_there_is_no_store)
+{
+    static const char *const preferences[] = {"respond-async", "wait=5", "handling=strict"};
+    for (size_t i = 0; i < ARRAY_SIZE(preferences); i++) {
+        struct stage s;
+        struct http_exchange x = {.content_type = "application/x-ndjson", .query_task = "echo"};
+        x.prefer = preferences[i];
+        stage_init(&s);
+        stage_add_slots(&s, 1);
+        stage_post_body(&s, &x, "1\n");
+        stage_answer_all(&s);
+        cr_assert_eq(strstr(buf_cstr(&x.answer), "ignored the header Prefer") != NULL, i < 2, "%s", x.answer.data);
+        exchange_close(&x, HTTP_CLOSED_DONE);
+        stage_over(&s);
+    }
+}
+
 /* Runs a job of one item. The item succeeds. `hint`: whether the answer must have a hint. */
 static void expect_hint(const char *item, bool hint)
 {
