@@ -37,6 +37,7 @@ until_true() {
         sleep 0.05
     done
 }
+shorten() { sed 's/^/  /; s/\(.\{112\}\)..*/\1 .../'; }
 first() { sed -n "s/.*$1.*/\\1/p" "$2" | head -n 1; }
 
 # ---- A fleet ----
@@ -92,8 +93,8 @@ say "  cat /usr/share/common-licenses/* | curl '$url/v1/jobs?task=wordcount' -T 
 say "      -H 'Content-Type: text/plain' -H 'Accept: application/x-ndjson'"
 curl -sSN "$url/v1/jobs?task=wordcount" -X POST -T - -H 'Content-Type: text/plain' \
     -H 'Accept: application/x-ndjson' < "$folder/text" > "$folder/words" || fail "curl failed"
-sed -n '100{s/\(.\{100\}\).*/  \1 .../;p;}' "$folder/words"
-tail -n 1 "$folder/words" | sed 's/\(.\{110\}\).*/  \1 .../'
+grep -m 1 '"value":{"' "$folder/words" | shorten
+tail -n 1 "$folder/words" | shorten
 python3 -B - "$folder/text" "$folder/words" << 'PYTHON' || fail "the word counts are wrong"
 import collections, json, sys
 sys.path.insert(0, "examples/tasks/wordcount")

@@ -17,6 +17,8 @@ class Demo(FantailTest):
         self.assertIn("348513", ended.stdout)
         self.assertIn("kill -9", ended.stdout)
         self.assertRegex(ended.stdout, r"; [1-9]\d* spans were sent again")
+        self.assertRegex(ended.stdout, r'\n  \{"type":"result","index":\d+,"value":\{"')
+        self.assertRegex(ended.stdout, r'\n  \{"type":"end",')
         self.assertEqual(ended.stderr, "")
         self.assertNotRegex(said, ft.SANITIZER_WORDS)
 
