@@ -1,14 +1,10 @@
 /* Opens stores in each state in which a process may leave them, and files that the store must refuse. */
 #include <fcntl.h>
-#include <sched.h>
 #include <sqlite3.h>
 #include <signal.h>
-#include <sys/mount.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "unit/coordinator/store/power_vfs.h"
 #include "unit/coordinator/store/store_harness.h"
 
 static void assert_refused(struct shop *s, const char *part)
@@ -359,149 +355,5 @@ Test(store_open, no_other_file_can_end_the_process_and_no_other_process_reads_th
         shop_do(&s, STORE_READ_JOB, shop_id(i), 0);
     }
     shop_release(&s);
-    assert_no_leaks();
-}
-
-/* Limits the size of files, so that a longer write fails as on a full disk. */
-static void limit_files(rlim_t bytes)
-{
-    signal(SIGXFSZ, SIG_IGN);
-    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &(struct rlimit){bytes, RLIM_INFINITY}), 0);
-}
-
-static void expect_open_later(struct shop *s, void (*make_room)(void))
-{
-    struct store_call *c = shop_new_job(s, shop_id(9), NULL);
-    cr_assert_eq(shop_run(s, c), STORE_FULL);
-    cr_assert(strstr(c->error, "disk is full"), "%s", c->error);
-    cr_assert_eq(shop_do(s, STORE_READ_JOB, shop_id(1), 0), STORE_FULL);
-    make_room();
-    while (shop_run(s, c) == STORE_FULL) continue;
-    cr_assert_eq(c->status, STORE_OK, "%s", c->error);
-    store_call_free(c);
-}
-
-static void lift_limit(void)
-{
-    limit_files(RLIM_INFINITY);
-}
-
-Test(store_open, a_new_store_on_a_full_disk_is_made_when_there_is_room, .timeout = 60)
-{
-    struct shop s;
-    shop_init(&s);
-    limit_files(4096);
-    shop_open(&s);
-    shop_close(&s); /* the store is closed while it waits for room */
-    shop_open(&s);
-    expect_open_later(&s, lift_limit);
-    shop_submit(&s, shop_id(1), 0);
-    shop_release(&s);
-    assert_no_leaks();
-}
-
-Test(store_open, a_store_that_may_not_grow_is_opened_when_it_may, .timeout = 60)
-{
-    static const rlim_t limits[] = {0, 100, 4096, 3 * 4096};
-    for (size_t i = 0; i < ARRAY_SIZE(limits); i++) {
-        struct shop s;
-        shop_init(&s);
-        shop_open(&s);
-        for (unsigned n = 1; n < 9; n++) shop_submit(&s, shop_id(n), 0);
-        cr_assert_eq(shop_claim(&s, NULL), 1);
-        shop_close(&s);
-        limit_files(limits[i]);
-        shop_open(&s);
-        expect_open_later(&s, lift_limit);
-        cr_assert_eq(shop_state(&s, shop_id(1)), STORED_PENDING);
-        shop_release(&s);
-    }
-    assert_no_leaks();
-}
-
-Test(store_open, a_store_that_may_not_grow_any_more_is_full)
-{
-    struct shop s;
-    shop_init(&s);
-    shop_open(&s);
-    shop_submit(&s, shop_id(1), 0);
-    limit_files(4096);
-    struct store_call *c = shop_new_job(&s, shop_id(2), NULL);
-    cr_assert_eq(shop_run(&s, c), STORE_FULL, "%s", c->error);
-    lift_limit();
-    cr_assert_eq(shop_run(&s, c), STORE_OK, "%s", c->error);
-    store_call_free(c);
-    shop_release(&s);
-    assert_no_leaks();
-}
-
-static char small_disk[64]; /* where the file system of limit_names() is mounted */
-
-/* Limits how many files `small_disk` may have, including its folder. */
-static void limit_names(unsigned n)
-{
-    char options[64];
-    snprintf(options, sizeof options, "size=4m,nr_inodes=%u", n);
-    cr_assert_eq(mount("none", small_disk, "tmpfs", MS_REMOUNT, options), 0);
-}
-
-/* Without the right to mount, skips the test. */
-static void mount_small_disk(const struct shop *s)
-{
-    snprintf(small_disk, sizeof small_disk, "%s", s->folder);
-    bool ok = unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-              mount("none", small_disk, "tmpfs", 0, "size=4m") == 0;
-    if (!ok) cr_skip_test("this user may not mount a file system");
-}
-
-static void lift_names(void)
-{
-    limit_names(100);
-}
-
-/* SQLite cannot make its journal, and only says that it cannot open a file. */
-Test(store_open, a_store_on_a_disk_without_room_for_one_more_file_is_opened_when_there_is_room, .timeout = 60)
-{
-    for (unsigned names = 2; names <= 4; names++) {
-        struct shop s;
-        shop_init(&s);
-        mount_small_disk(&s);
-        bool is_old = names == 4;
-        if (is_old) {
-            shop_open(&s);
-            shop_submit(&s, shop_id(1), 0);
-            shop_close(&s);
-        }
-        limit_names(is_old ? 3 : names);
-        shop_open(&s);
-        expect_open_later(&s, lift_names);
-        shop_submit(&s, shop_id(2), 0);
-        shop_close(&s);
-        cr_assert_eq(umount(small_disk), 0);
-        shop_release(&s);
-    }
-    assert_no_leaks();
-}
-
-static void mend(void)
-{
-    cr_assert(power_vfs_mend());
-}
-
-Test(store_open, a_store_whose_running_jobs_cannot_be_written_is_opened_when_there_is_room, .timeout = 60)
-{
-    struct shop s;
-    shop_init(&s);
-    power_vfs_install();
-    shop_open(&s);
-    shop_submit(&s, shop_id(1), 0);
-    cr_assert_eq(shop_claim(&s, NULL), 1);
-    shop_close(&s);
-    power_vfs_fail(1, SQLITE_FULL, true);
-    shop_open(&s);
-    expect_open_later(&s, mend);
-    cr_assert_eq(shop_state(&s, shop_id(1)), STORED_PENDING);
-    shop_release(&s);
-    power_vfs_remove();
     assert_no_leaks();
 }
