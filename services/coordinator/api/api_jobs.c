@@ -6,6 +6,7 @@
 #include "coordinator/durable/intake.h"
 #include "coordinator/items/jobspec_fields.h"
 #include "coordinator/job/job.h"
+#include "coordinator/store/store.h"
 #include "protocol/protocol.h"
 
 void api_post_job(struct http_exchange *x, void *data)
@@ -111,7 +112,7 @@ void api_delete_job(struct http_exchange *x, void *data)
     if (!http_check_query(x, "only", NULL)) return;
     struct job *j = find_job(x, data);
     if (!j) return;
-    job_cancel(j, SCHED_CANCELLED, "it was cancelled by a client");
+    job_cancel(j, SCHED_CANCELLED, STORED_CANCELLED_BY_CLIENT);
     write_job(&out, j);
     buf_add_char(&out, '\n');
     http_answer(x, 202, TYPE_JSON, out.data, out.len);

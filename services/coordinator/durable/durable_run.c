@@ -281,7 +281,7 @@ static void begin(struct durable_run *r)
     r->job = job_new_kept(r->durable->jobs, r->stored.id, &spec, &r->keeper);
     struct stored_items *source = r->at_most_once ? &r->staged : &r->items;
     if (r->generated) source->generated = &r->job->spec;
-    if (r->cancelling) job_cancel(r->job, SCHED_CANCELLED, "it was cancelled by a client");
+    if (r->cancelling) job_cancel(r->job, SCHED_CANCELLED, STORED_CANCELLED_BY_CLIENT);
     run_items_supply(r);
 }
 
@@ -348,8 +348,7 @@ void durable_run_new(struct durable *d, struct store_call *claim)
 void durable_run_cancel(struct durable_run *r)
 {
     r->cancelling = true;
-    if (r->state == RUN_RUNNING && !r->handing_back)
-        job_cancel(r->job, SCHED_CANCELLED, "it was cancelled by a client");
+    if (r->state == RUN_RUNNING && !r->handing_back) job_cancel(r->job, SCHED_CANCELLED, STORED_CANCELLED_BY_CLIENT);
 }
 
 void durable_run_drain(struct durable_run *r)

@@ -216,7 +216,7 @@ enum store_status postgres_want_cancel(struct postgres_db *d, struct store_call 
 {
     struct postgres_query q = postgres_query(d, PG_WANT_CANCEL);
     postgres_bind_text(&q, c->job.id);
-    postgres_bind_text(&q, c->job.reason ? c->job.reason : "it was cancelled by a client");
+    postgres_bind_text(&q, c->job.reason ? c->job.reason : STORED_CANCELLED_BY_CLIENT);
     return take_job(&q, &c->found) ? STORE_OK : postgres_why_not(d, c, false, "pending or running");
 }
 

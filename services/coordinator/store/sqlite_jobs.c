@@ -246,7 +246,7 @@ enum store_status sqlite_want_cancel(struct sqlite_db *d, struct store_call *c)
     struct sqlite_query q = sqlite_query(d, SQL_WANT_CANCEL);
     sqlite_bind_text(&q, 1, c->job.id);
     sqlite_bind_int(&q, 2, sqlite_wall_ms());
-    sqlite_bind_text(&q, 3, c->job.reason ? c->job.reason : "it was cancelled by a client");
+    sqlite_bind_text(&q, 3, c->job.reason ? c->job.reason : STORED_CANCELLED_BY_CLIENT);
     return take_job(&q, &c->found, NULL) ? STORE_OK : sqlite_why_not(d, c, false, "pending or running");
 }
 

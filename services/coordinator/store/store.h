@@ -55,6 +55,8 @@ enum stored_state {
     STORED_TIMED_OUT,
     STORED_STATE_COUNT
 };
+/* The reason of a job that a client has cancelled. */
+#define STORED_CANCELLED_BY_CLIENT "it was cancelled by a client"
 /* Returns "receiving", "pending", "running", "succeeded" and so on. The database stores these words. */
 const char *stored_state_name(enum stored_state state);
 /* Returns false if no state has this name. */

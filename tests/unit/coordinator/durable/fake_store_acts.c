@@ -158,7 +158,7 @@ static enum store_status want_cancel(struct fake_store *s, struct store_call *c,
     j->job.cancel_wanted = true;
     if (j->job.state == STORED_PENDING) {
         n->cancelled = j->job.items - n->succeeded - n->failed;
-        end_job(s, j, STORED_CANCELLED, "it was cancelled by a client");
+        end_job(s, j, STORED_CANCELLED, STORED_CANCELLED_BY_CLIENT);
     }
     return fill_found(c, j, STORE_OK);
 }
