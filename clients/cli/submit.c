@@ -117,8 +117,7 @@ static void wait_for_bytes(struct connection *c, bool *said)
     int ready = poll(fds, 2, says ? CONNECTION_QUIET_S * 1000 : -1);
     if (ready > 0 && fds[0].revents) connection_step(c);
     if (ready != 0) return;
-    complain("nothing has come from %s for %d s; still waiting. If there is no coordinator, check --url",
-             c->target->url, CONNECTION_QUIET_S);
+    connection_say_quiet(c->target->url);
     *said = true;
 }
 

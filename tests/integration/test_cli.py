@@ -440,7 +440,7 @@ class CutOff(CliTest):
                                       env=self.environment()) as process:
                     process.stdin.write(b'{"task":"square","items":[1]}\n')
                     process.stdin.close()
-                    self.assertIn(b"nothing has come from", process.stderr.readline())
+                    self.assertIn(b"has sent nothing for 10 s", process.stderr.readline())
                     process.send_signal(signal.SIGINT)
                     self.assertEqual(process.wait(60), -signal.SIGINT)
 

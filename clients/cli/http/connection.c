@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "cli/base/complain.h"
 #include "cli/http/connection_internal.h"
 #include "cli/http/curl_stream.h"
 #include "common/net/unix_address.h"
@@ -338,4 +339,10 @@ bool connection_has_type(const struct connection *c, const char *type)
 {
     size_t len = strlen(type);
     return strncasecmp(c->content_type, type, len) == 0 && strchr("; \t", c->content_type[len]);
+}
+
+void connection_say_quiet(const char *url)
+{
+    complain("%s has sent nothing for %d s; still waiting. If it is not a coordinator, correct --url", url,
+             CONNECTION_QUIET_S);
 }

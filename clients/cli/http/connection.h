@@ -99,5 +99,7 @@ MUST_CHECK bool connection_run(struct connection *c, int silence_ms);
 
 /* Returns whether the answer has this media type. Only answers of a coordinator have the types that it promises. */
 bool connection_has_type(const struct connection *c, const char *type);
+/* Tells the user that the service at `url` has sent nothing for CONNECTION_QUIET_S. */
+void connection_say_quiet(const char *url);
 
 #endif

@@ -69,7 +69,8 @@ static void make_path(struct job_pages *p, size_t limit, struct buf *path)
     if (p->cursor.len) query_add(path, "cursor", buf_cstr(&p->cursor));
 }
 
-/* A coordinator without a store refuses every query parameter, so a refusal may mean that there is no store. */
+/* A coordinator without a job store refuses all query parameters. So this asks again without them, to learn whether the
+ * parameters were wrong or the store is missing. */
 static int was_refused(struct job_pages *p)
 {
     struct buf why = {0};

@@ -11,7 +11,8 @@
 #include "cli/map/map.h"
 #include "cli/map/map_internal.h"
 
-/* A service says that a task loads when it has loaded for half a second. After this time more, the user is told. */
+/* The coordinator reports a task that has been loading for half a second. If the task still loads this long after the
+ * report, the run tells the user. */
 #define LOADING_NS (3 * NS_PER_S / 2)
 
 enum { POLL_INTERRUPT, POLL_STDOUT, POLL_STDIN, POLL_CARE, POLL_OTHERS };

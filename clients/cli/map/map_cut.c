@@ -213,8 +213,7 @@ static void tell_quiet(struct map_run *run)
 {
     run->quiet_is_said = true;
     progress_clear(&run->progress);
-    complain("nothing has come from %s for %d s; still waiting. If there is no coordinator, check --url",
-             run->target.url, CONNECTION_QUIET_S);
+    connection_say_quiet(run->target.url);
 }
 
 /* Returns when the run gives up. UINT64_MAX: never. */

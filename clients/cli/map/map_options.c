@@ -122,8 +122,8 @@ static const struct option_spec spec = {
         "  seq 5 | fantail map -- sh -c 'echo \"$1\" | wc -c' sh       a {} inside the code would run as code\n"
         "  fantail map wordcount --text --url http://fantail:8080 < lines.txt\n"
         "\n"
-        "Exit status: 0 every item succeeded, 1 items failed, 2 wrong usage, 3 the job failed or was refused, for\n"
-        "example because there is no such task, its connection was cut, or the service could not be reached. Ctrl-C\n"
+        "Exit status: 0 every item succeeded, 1 items failed, 2 wrong usage, 3 the job failed, the job was refused\n"
+        "(for example, there is no such task), its connection was cut, or the service could not be reached. Ctrl-C\n"
         "cancels the job, and its work on the fleet stops. A last line then says how many items were answered. The\n"
         "exit status is that of the signal, 130 in a shell.",
     .rows = rows,

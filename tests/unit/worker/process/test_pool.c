@@ -240,18 +240,21 @@ static void fail_starts(uint64_t starts)
     }
 }
 
+static void expect_logged_once(void)
+{
+    const char *said = logged();
+    cr_assert_eq(count(said, "no luck"), 1, "%s", said);
+    cr_assert_eq(count(said, "cannot start"), 1, "%s", said);
+}
+
 Test(pool, starts_that_fail_alike_are_logged_once)
 {
     start_logged("echo no luck >&2; exit 4", 2);
     fail_starts(5);
-    const char *said = logged();
-    cr_assert_eq(count(said, "no luck"), 1, "%s", said);
-    cr_assert_eq(count(said, "cannot start"), 1, "%s", said);
+    expect_logged_once();
     pool_reload(&pool, task, 2);
     fail_starts(3);
-    said = logged();
-    cr_assert_eq(count(said, "no luck"), 1, "%s", said);
-    cr_assert_eq(count(said, "cannot start"), 1, "%s", said);
+    expect_logged_once();
     stop_logged();
 }
 
