@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "hosts/exec_orphans.h"
 #include "hosts/line_io.h"
 
 enum {
@@ -71,6 +72,7 @@ bool runner_init(struct runner *r, const char *program, uint64_t timeout_ms)
     if (fcntl(r->stderr_read, F_SETFL, O_NONBLOCK) != 0) return false;
     buf_init(&r->out, OUTPUT_BYTES);
     find_program(r, program);
+    exec_orphans_adopt();
     return true;
 }
 
@@ -239,6 +241,7 @@ struct run_outcome runner_run(struct runner *r, char **argv, const char *input, 
     close(run.pid_fd);
     int status = 0;
     while (waitpid(run.pid, &status, 0) < 0 && errno == EINTR) continue;
+    exec_orphans_kill();
 
     if (run.too_long) return (struct run_outcome){RUN_TOO_LONG, 0};
     if (run.timed_out) return (struct run_outcome){RUN_TIMED_OUT, 0};

@@ -1,7 +1,8 @@
 /*
  * Runs one command from start to end: provides its stdin, reads its stdout, and copies its stderr to our stderr. Also
  * keeps the last bytes of stderr. The run ends when the command ends, even if descendants of the command still print
- * something. If this process dies, the kernel kills the command (PR_SET_PDEATHSIG).
+ * something. These descendants are killed (exec_orphans.h). If this process dies, the kernel kills the command
+ * (PR_SET_PDEATHSIG).
  */
 #ifndef FANTAIL_HOSTS_EXEC_RUN_H
 #define FANTAIL_HOSTS_EXEC_RUN_H

@@ -186,12 +186,19 @@ class Exec(Hosts):
         error = self.error(host("exec", "--", "yes"), 1)
         self.assertEqual(error["name"], "bad_output")
 
-    def test_what_a_command_leaves_running_is_not_waited_for(self):
-        answers = self.values(host("exec", "--output", "lines", "--", "sh", "-c", "sleep 1000 & echo $!; echo {}"),
-                              [1, 2])
-        for pid, _ in answers:
-            os.kill(int(pid), signal.SIGKILL)
-        self.assertEqual([item for _, item in answers], ["1", "2"])
+    def test_what_a_command_leaves_running_is_killed_and_not_waited_for(self):
+        left = ("sleep 1000 & echo $!", "setsid sh -c 'echo $$; sleep 1000 & echo $!; wait' &\nsleep 0.2")
+        for script in left:
+            with self.subTest(script):
+                command = host("exec", "--output", "lines", "--", "sh", "-c", script)
+                for pids in self.values(command, [1, 2]):
+                    for pid in pids:
+                        self.wait_until_ended(int(pid))
+
+    def test_a_timeout_kills_the_descendants_of_the_command(self):
+        error = self.error(host("exec", "--timeout", "0.5", "--", "sh", "-c", "sleep 1000 & echo $! >&2; wait"), 1)
+        self.assertEqual(error["name"], "timed_out")
+        self.wait_until_ended(int(self.stderr))
 
     def test_the_command_dies_with_the_host(self):
         process = self.start(host("exec", "--", "sh", "-c", "echo $$ >&2; exec sleep 1000"))
@@ -200,6 +207,9 @@ class Exec(Hosts):
         pid = int(process.stderr.readline())
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(TIMEOUT_S), -signal.SIGTERM)
+        self.wait_until_ended(pid)
+
+    def wait_until_ended(self, pid):
         end = time.monotonic() + TIMEOUT_S
         while self.is_running(pid) and time.monotonic() < end:
             time.sleep(0.01)
