@@ -133,7 +133,7 @@ def rates(report, coordinator, folder):
 
 
 def bare_insert_ms(folder, count):
-    """Returns the median time in ms of an insert that is on the disk when it returns."""
+    """Returns the median time in ms of an insert that waits until its data is on the disk."""
     path, samples = os.path.join(folder, "bare.db"), []
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode=WAL")

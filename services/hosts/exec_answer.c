@@ -149,7 +149,7 @@ static void add_not_started(struct buf *line, const char *program, int error)
     char *cwd = get_current_dir_name(), *cause;
     if (asprintf(&cause, "cannot run the command %s in the folder %s: %s", program, cwd ? cwd : "(unknown)",
                  strerror(error)) < 0)
-        BUG("out of memory for a cause");
+        BUG("no memory for the text of an error");
     exec_answer_error(line, "task_error", cause);
     free(cause);
     free(cwd);

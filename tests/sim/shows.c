@@ -88,7 +88,7 @@ static void stragglers(void)
         extra = fmax(extra, 100 * (on.done_s / on.work_s - 1));
     }
     const char *name = "stragglers";
-    judge(name, "1 % of runs x 10, hedged: worst makespan / ideal", ratio, 1.1, true);
+    judge(name, "1 % of runs are 10 times as long, hedged: worst makespan / ideal", ratio, 1.1, true);
     judge(name, "hedging off / hedging on, mean", better, 1.5, false);
     judge(name, "items sent twice, at most, %", hedged, 5, true);
     judge(name, "extra work, at most, %", extra, 5, true);
@@ -420,6 +420,6 @@ int sim_shows(const char *only)
         shows[i].run();
         fflush(stdout);
     }
-    printf("sim: figures missed and runs broken: %u\n", missed);
+    printf("sim: %u failures (missed figures and broken runs)\n", missed);
     return missed > 0;
 }

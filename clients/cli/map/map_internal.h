@@ -91,7 +91,7 @@ struct map_job {
     struct bad_item bad; /* set if ends_at_bad, and in MAP_JOB_AT_BAD */
     struct outage_tries tries;
     uint64_t retry_ns;            /* in MAP_JOB_BACKOFF: when the backoff is over */
-    uint64_t count;               /* in completion order: items of the batch */
+    uint64_t count;               /* items of the batch; used only in completion order */
     struct unanswered unanswered; /* used only in completion order */
     uint64_t seek_index;          /* the last position of batch_seek() */
     size_t seek_offset;

@@ -3,7 +3,7 @@
  * byte * bytes. It fits the latest measurements by least squares, with a prior that dominates until there are enough
  * measurements. Pure.
  *
- * A thread that does nothing but units calls unit_cost_add() for each unit. A thread that also does other work while
+ * A thread that works only on units calls unit_cost_add() once for each unit. A thread that also does other work while
  * there are no units calls unit_cost_begin() and unit_cost_end() instead. These calls count only the time in which
  * units are open. Units that are open at the same time share that time evenly.
  */

@@ -87,8 +87,8 @@ static void on_daemon_poll(uv_poll_t *poll, int status, int events)
     s->turn_wanted = true;
 }
 
-/* Runs the server if a run was requested after its after-poll step in this turn. Work that the after-poll step left
- * unfinished waits for the next poll. */
+/* Runs the server if another run was requested since the server's after-poll step of this turn. Work that the
+ * after-poll step left unfinished waits for the next poll. */
 static void before_sleep(void *server)
 {
     struct http_server *s = server;

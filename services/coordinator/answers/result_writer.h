@@ -53,9 +53,9 @@ struct result_written {
     size_t line_bytes; /* the length of these lines */
 };
 
-/* Writes n answer lines, which have len bytes, to dst. The first line is the answer of item `first`. If the last call
- * left a line unfinished, `lines` must begin with that line again; its address may differ. The last line is not
- * searched for its end, because the line may be long. */
+/* Writes as much of n answer lines, which have len bytes, as fits into the cap bytes of dst. The first line is the
+ * answer of item `first`. If the last call left a line unfinished, `lines` must begin with that line again; its address
+ * may differ. The last line is not searched for its end, because the line may be long. */
 struct result_written result_writer_write(struct result_writer *w, uint64_t first, uint64_t n, const char *lines,
                                           size_t len, char *dst, size_t cap);
 /* Writes a run of answers in the same way. A line that stands for all items of the run is written for each item. With

@@ -26,7 +26,8 @@ static void refuse(struct http_exchange *x, struct registry *r, int status, cons
     http_answer_problem(x, status, NULL, "%s", why);
 }
 
-/* Admits only requests with a token that the coordinator and the workers share. A client's token is not enough. */
+/* If the coordinator has a worker token file, admits only requests with one of its tokens. A client's token is not
+ * enough. */
 static bool admit(struct http_exchange *x, struct worker_fleet *f)
 {
     if (!f->config->token_file) return true;

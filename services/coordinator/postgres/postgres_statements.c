@@ -52,8 +52,8 @@ static const struct {
                    " ON CONFLICT (job) DO UPDATE SET options = excluded.options)"
                    " SELECT " JOB_COLUMNS " FROM j AS job"},
     /* Finds the first pending job and the first running job whose lease has ended, and claims the one that comes first
-     * by priority and then by id. Each of the two kinds has an index. Skips jobs that another coordinator is claiming,
-     * and jobs whose `needs` is above the `knows` of this coordinator. */
+     * by priority and then by id. Pending jobs and running jobs each have an index. Skips jobs that another coordinator
+     * is claiming, and jobs whose `needs` is above the `knows` of this coordinator. */
     [PG_CLAIM] = {"WITH p AS (SELECT seq, priority, id FROM fantail.job WHERE state = 'pending' AND needs <= $3"
                   " ORDER BY priority DESC, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),"
                   " a AS (SELECT seq, priority, id FROM fantail.job WHERE state = 'running'"

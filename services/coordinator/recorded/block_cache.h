@@ -35,8 +35,8 @@ void block_cache_release(struct block_cache *c);
 struct cached_block *block_cache_find(struct block_cache *c, uint64_t number);
 /* Forgets which items are read next from the blocks. */
 void block_cache_plan(struct block_cache *c);
-/* Notes that the answer of `item` will be read from the block. Of the items noted for a block since block_cache_plan(),
- * the smallest counts. Returns false if the block is not in the cache. */
+/* Notes that the answer of `item` will be read from the block. If several items are noted for a block after
+ * block_cache_plan(), only the lowest is kept. Returns false if the block is not in the cache. */
 bool block_cache_note(struct block_cache *c, uint64_t number, uint64_t item);
 /* Returns whether a block of average size, needed for `item`, would fit without dropping a block that is needed
  * earlier. */

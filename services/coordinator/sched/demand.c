@@ -15,7 +15,7 @@ static uint64_t demand_of(const struct sched_job *job)
     return (uint64_t)slots;
 }
 
-/* Updates the sums demand_slots after the job has changed, so that reading a sum is O(1). */
+/* Updates `demand_slots` of the job, its task and the scheduler after the job has changed. */
 void demand_update(struct sched_job *job)
 {
     uint64_t slots = demand_of(job);

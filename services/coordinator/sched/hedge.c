@@ -128,8 +128,9 @@ static void count_hedged(struct sched_job *job, uint32_t items)
     job->s->hedge_tokens -= items;
 }
 
-/* Sends the chunk a second time. If the chunk's first worker seems dead, the second attempt is a rescue, which counts
- * as a retry. Otherwise it is a hedge. Returns false if the chunk cannot be sent now. */
+/* Sends the chunk a second time. If the chunk's first worker seems dead and the retry budget allows it, the second
+ * attempt is a rescue, which counts as a retry. Otherwise it is a hedge. Returns false if the chunk cannot be sent
+ * now. */
 static bool send_twice(struct sched_chunk *chunk, bool tail)
 {
     struct sched_job *job = chunk->job;

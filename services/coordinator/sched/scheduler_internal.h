@@ -124,7 +124,7 @@ struct sched_job {
 
     bool changed; /* the job is on s->changed */
     struct list_link changed_link;
-    uint64_t demand_slots; /* the job's part of the sums demand_slots of the task and the scheduler */
+    uint64_t demand_slots; /* counted in `demand_slots` of the task and of the scheduler */
 };
 
 struct scheduler {
@@ -250,7 +250,7 @@ void balancer_update_all(struct sched_endpoint *e);
 struct sched_lane *balancer_pick(struct sched_job *job, const struct sched_chunk *chunk);
 /* Lets the endpoint s->isolating take all chunks again. */
 void isolation_end(struct scheduler *s);
-/* Returns whether an endpoint is kept free for a chunk that is to run alone, and has become idle. */
+/* Returns true if an endpoint is reserved for a chunk that must run alone, and that endpoint is idle now. */
 bool isolation_is_idle(const struct scheduler *s);
 /* Returns a lane for a copy of the attempt's suffix. */
 struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late, bool seems_dead);

@@ -78,7 +78,7 @@ bool sqlite_db_limit(struct sqlite_db *d, uint64_t max_bytes, char *err, size_t 
     snprintf(limit, sizeof limit, "PRAGMA max_page_count = %" PRIu64,
              (max_bytes + RESERVE_BYTES) / SQLITE_PAGE_BYTES + 1);
     if (execute(d, limit)) return true;
-    snprintf(err, err_size, "cannot limit the job store %s: %s", d->path, sqlite3_errmsg(d->db));
+    snprintf(err, err_size, "cannot limit the size of the job store %s: %s", d->path, sqlite3_errmsg(d->db));
     return false;
 }
 

@@ -31,7 +31,7 @@
 
 struct chunk {
     unsigned refs;
-    bool check_items; /* the JSON of each item is validated; for items that do not come from a coordinator */
+    bool check_items; /* validate the JSON of each item, because the items do not come from a coordinator */
     bool whole;       /* the upload is complete */
     bool draining;    /* no more runs are made of the items; processes still get the runs that were made before */
     bool ended;       /* the end line is in `out`, or the chunk was abandoned; further answers are dropped */

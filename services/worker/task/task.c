@@ -56,7 +56,7 @@ void task_fail(struct task *t, const char *fmt, ...)
     if (t->error) return;
     va_list args;
     va_start(args, fmt);
-    if (vasprintf(&t->error, fmt, args) < 0) BUG("out of memory for a reason");
+    if (vasprintf(&t->error, fmt, args) < 0) BUG("no memory for the text of an error");
     va_end(args);
 }
 
