@@ -289,8 +289,10 @@ struct sched_item_verdict sched_attempt_item_error(struct sched_attempt *a, enum
     struct sched_item_verdict v = {SCHED_ITEM_DROPPED, chunk->first + at, 0};
     job->s->now_ns = now_ns;
     if (unreceived(a) == 0) BUG("an error where no answer is missing");
-    progress(a, 1, error == ITEM_TASK_ERROR);
+    bool ran = error == ITEM_TASK_ERROR;
+    progress(a, 1, ran);
     if (a->dead || job->ended || at < chunk->answered) return v;
+    if (ran) chunker_grow(a);
     v.attempts = 1 + (chunk->count == 1 ? chunk->charged : 0);
     bool again = retry_item_again(job, error, v.attempts);
     v.verdict = again ? SCHED_ITEM_RETRIED : SCHED_ITEM_FINAL;

@@ -1,7 +1,19 @@
 /* How many items are in a chunk, and how many chunks are in flight. */
 #include "unit/coordinator/sched/scheduler_harness.h"
 
-Test(scheduler_chunks, chunks_begin_with_one_item_and_reach_thousands_in_a_few_answers)
+static void answer_all(struct shell *sh, struct sched_attempt *a)
+{
+    complete(sh, a, 0);
+}
+
+/* The task answers each item of the attempt with an error. */
+static void fail_all(struct shell *sh, struct sched_attempt *a)
+{
+    while (a->received < items_of(a)) sched_attempt_item_error(a, ITEM_TASK_ERROR, sh->now);
+    end(sh, a, SCHED_END_COMPLETE);
+}
+
+static void expect_quick_growth(void (*respond)(struct shell *sh, struct sched_attempt *a))
 {
     struct shell sh;
     shell_init(&sh);
@@ -12,12 +24,22 @@ Test(scheduler_chunks, chunks_begin_with_one_item_and_reach_thousands_in_a_few_a
     uint32_t largest = 0;
     for (unsigned answers = 0; answers < 25; answers++) {
         sh.now += 100 * NS_PER_US;
-        complete(&sh, sh.out[0], 0);
+        respond(&sh, sh.out[0]);
         run(&sh);
         for (unsigned i = 0; i < sh.out_n; i++) largest = items_of(sh.out[i]) > largest ? items_of(sh.out[i]) : largest;
     }
     cr_assert_geq(largest, 16000);
     shell_over(&sh);
+}
+
+Test(scheduler_chunks, chunks_begin_with_one_item_and_reach_thousands_in_a_few_answers)
+{
+    expect_quick_growth(answer_all);
+}
+
+Test(scheduler_chunks, chunks_of_items_that_all_fail_grow_too)
+{
+    expect_quick_growth(fail_all);
 }
 
 Test(scheduler_chunks, long_items_go_one_by_one_and_do_not_pile_up)
