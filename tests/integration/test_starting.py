@@ -69,7 +69,7 @@ class Starting(FantailTest):
         answer = self.run_job(fleet, [1, 2])
         for e in answer["errors"]:
             self.assertEqual(e["error"]["name"], "start_timed_out")
-            self.assertRegex(e["error"]["cause"], r"^the process was not ready after 3\S* s \(start_timeout_s\)$")
+            self.assertRegex(e["error"]["cause"], r"^the process of task loads was not ready after 3\S* s \(start_timeout_s\)$")
             self.assertEqual(e["error"]["stderr"], "loading the model\n")
         self.assertEqual(len(answer["errors"]), 2)
         wait_until(lambda: fleet.metric(fleet.workers[0], "fantail_process_restarts_total", reason="start_timed_out") >= 1,

@@ -2,6 +2,10 @@
 
 #include "worker/process/pool_internal.h"
 
+const char *const pool_loss_names[] = {"crashed",         "timed_out", "out_of_memory", "bad_output",
+                                       "start_timed_out", "cancelled", "retired"};
+static_assert(ARRAY_SIZE(pool_loss_names) == LOSS_COUNT, "a name for each loss");
+
 static void on_answered(struct process *p);
 static void on_lost(struct process *p, struct fault *f);
 static void on_starting(struct process *p);
@@ -222,6 +226,21 @@ static void on_answered(struct process *process)
     pool_feed(p);
 }
 
+static enum pool_loss loss_of(const struct process *process, const struct fault *f)
+{
+    const struct window *w = &process->window;
+    const struct run *r = w->unconfirmed ? w->unconfirmed : w->head;
+    if (!r && process->retired) return LOSS_RETIRED;
+    if (r && r->chunk->ended) return LOSS_CANCELLED;
+    switch (f->name) {
+    case ITEM_TIMED_OUT: return LOSS_TIMED_OUT;
+    case ITEM_OUT_OF_MEMORY: return LOSS_OUT_OF_MEMORY;
+    case ITEM_BAD_OUTPUT: return LOSS_BAD_OUTPUT;
+    case ITEM_START_TIMED_OUT: return LOSS_START_TIMED_OUT;
+    default: return LOSS_CRASHED;
+    }
+}
+
 static void list_remove(struct pool *p, struct process *process)
 {
     for (struct process **at = &p->processes; *at; at = &(*at)->next) {
@@ -236,7 +255,7 @@ static void on_lost(struct process *process, struct fault *f)
 {
     struct pool *p = process->pool;
     uint64_t now = now_ns();
-    enum pool_loss loss = pool_loss_of(process, f);
+    enum pool_loss loss = loss_of(process, f);
     bool was_probe = p->probe == process, had_item = process->window.head || process->window.unconfirmed,
          expected = loss == LOSS_RETIRED || loss == LOSS_CANCELLED;
     p->losses[loss]++;

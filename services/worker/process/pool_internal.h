@@ -1,6 +1,6 @@
 /*
  * Declarations shared by the pool*.c files. pool.c gives out items, starts processes and holds the chunks. When a
- * process is lost, pool_loss.c decides which item is charged and which items are run again. pool_broken.c fails items
+ * process is lost, pool_bisect.c decides which item is charged and which items are run again. pool_broken.c fails items
  * while the task cannot start.
  */
 #ifndef FANTAIL_WORKER_PROCESS_POOL_INTERNAL_H
@@ -35,9 +35,8 @@ void pool_forget_failures(struct pool *p);
 /* Ends the process on trial, if there is one. */
 void pool_drop_trial(struct pool *p);
 
-/* ---- pool_loss.c ---- */
+/* ---- pool_bisect.c ---- */
 
-enum pool_loss pool_loss_of(const struct process *process, const struct fault *f);
 /* Takes back all runs of a process that was lost. The current item is charged, unless its chunk has ended or another
  * item may be at fault. All other items become waiting again, including items whose kept answers are dropped. If there
  * is an unconfirmed run, that run is at fault, because the process has not begun the next run. */

@@ -1,7 +1,7 @@
 /*
  * Declarations shared by the process*.c files. process_write.c writes runs to stdin, and process_io.c reads stdout and
- * stderr. process_time.c handles the timer: time limits, memory, confirmation of answers. process_end.c handles the
- * end: killing, reaping, the cause, freeing.
+ * stderr. process_time.c handles the timer: time limits and memory. process_confirm.c confirms the answers of programs
+ * without ids. process_end.c handles the end: killing, reaping, the cause, freeing.
  */
 #ifndef FANTAIL_WORKER_PROCESS_PROCESS_INTERNAL_H
 #define FANTAIL_WORKER_PROCESS_PROCESS_INTERNAL_H
@@ -37,8 +37,13 @@ void process_write_runs(struct process *p);
 /* Moves the process to ENDING. If the process does not exit within its grace time (process_end.c), it is killed for
  * this cause. Later calls have no effect. */
 void process_expect_end(struct process *p, const char *cause);
+
 /* Confirms the unconfirmed run if the process waits for input and has written no more lines. May kill the process. */
 void process_confirm(struct process *p, uint64_t now);
+/* Like process_confirm(), but checks only once. Returns true if nothing is left to confirm or the process is lost. */
+bool process_try_confirm(struct process *p, uint64_t now);
+/* Returns the pause in ns before the next process_try_confirm(). */
+uint64_t process_confirm_delay(const struct process *p, uint64_t now);
 
 void process_on_exit(struct reaped *child, int status, const struct rusage *usage);
 /* Closes the pipe. Does nothing if it is closed already. */

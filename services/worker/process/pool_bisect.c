@@ -1,10 +1,6 @@
-/* Decides what happens to the items of a process that was lost. */
+/* Takes back the items of a process that was lost, and bisects them until the item at fault is alone. */
 #include "common/observe/log.h"
 #include "worker/process/pool_internal.h"
-
-const char *const pool_loss_names[] = {"crashed",         "timed_out", "out_of_memory", "bad_output",
-                                       "start_timed_out", "cancelled", "retired"};
-static_assert(ARRAY_SIZE(pool_loss_names) == LOSS_COUNT, "a name for each loss");
 
 /* If a process is lost and it is not known which item is at fault, the items are run again in this many parts. If a
  * process is lost again while it has one of these parts, that part is divided again, until the item at fault is alone.
@@ -62,19 +58,4 @@ void pool_take_back(struct pool *p, struct process *process, const struct fault 
     if (!unconfirmed) return;
     bool alone = unconfirmed->count == 1;
     give_back(p, process, unconfirmed, 0, alone, alone ? 0 : part_of(unconfirmed->count), f);
-}
-
-enum pool_loss pool_loss_of(const struct process *process, const struct fault *f)
-{
-    const struct window *w = &process->window;
-    const struct run *r = w->unconfirmed ? w->unconfirmed : w->head;
-    if (!r && process->retired) return LOSS_RETIRED;
-    if (r && r->chunk->ended) return LOSS_CANCELLED;
-    switch (f->name) {
-    case ITEM_TIMED_OUT: return LOSS_TIMED_OUT;
-    case ITEM_OUT_OF_MEMORY: return LOSS_OUT_OF_MEMORY;
-    case ITEM_BAD_OUTPUT: return LOSS_BAD_OUTPUT;
-    case ITEM_START_TIMED_OUT: return LOSS_START_TIMED_OUT;
-    default: return LOSS_CRASHED;
-    }
 }
