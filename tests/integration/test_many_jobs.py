@@ -1,4 +1,4 @@
-"""Many jobs at once: their total memory is bounded, and all of them end correctly."""
+"""Many jobs at once: their total memory is bounded, and all of them end correctly. Many workers: a job has few chunks."""
 import http.client
 import json
 import resource
@@ -164,6 +164,28 @@ class ManyWaiting(FantailTest):
             response.begin()
             self.assertEqual(json.loads(response.read())["results"], [i])
             response.close()
+
+
+class ManyWorkers(ft.SharedFleetTest):
+    WORKERS, ITEMS = 24, 100_000
+    MOST_CHUNKS = 2000  # if chunks stayed small, there would be nearly as many chunks as items
+    fleet_options = {"workers": WORKERS, "processes": 1, "tasks": ft.EXAMPLE_TASKS}
+
+    def chunks_of(self, job):
+        fleet = self.shared
+        before = fleet.metric(fleet.coordinator, "fantail_chunk_attempts_total")
+        answer = fleet.job(job).json
+        return answer, fleet.metric(fleet.coordinator, "fantail_chunk_attempts_total") - before
+
+    def test_tiny_items_are_sent_in_large_chunks(self):
+        answer, chunks = self.chunks_of({"task": "square", "range": {"stop": self.ITEMS}, "reduce": "sum"})
+        self.assertEqual(answer["result"], sum(n * n for n in range(self.ITEMS)))
+        self.assertLess(chunks, self.MOST_CHUNKS)
+
+    def test_tiny_items_that_all_fail_are_sent_in_large_chunks(self):
+        answer, chunks = self.chunks_of({"task": "square", "items": ["x"] * self.ITEMS, "errors": "runs"})
+        self.assert_counts(answer["counts"], total=self.ITEMS, failed=self.ITEMS)
+        self.assertLess(chunks, self.MOST_CHUNKS)
 
 
 class OpenFiles(FantailTest):
