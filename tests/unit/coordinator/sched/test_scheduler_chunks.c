@@ -9,7 +9,8 @@ static void answer_all(struct shell *sh, struct sched_attempt *a)
 /* The task answers each item of the attempt with an error. */
 static void fail_all(struct shell *sh, struct sched_attempt *a)
 {
-    while (a->received < items_of(a)) sched_attempt_item_error(a, ITEM_TASK_ERROR, sh->now);
+    while (a->received < items_of(a))
+        cr_assert_eq(sched_attempt_item_error(a, ITEM_TASK_ERROR, sh->now).verdict, SCHED_ITEM_FINAL);
     end(sh, a, SCHED_END_COMPLETE);
 }
 
