@@ -45,7 +45,9 @@ static bool is_idle(void *data)
 
 static void store_closed(void *data)
 {
-    ((struct coordinator *)data)->store = NULL;
+    struct coordinator *c = data;
+    c->store = NULL;
+    durable_release(&c->durable);
 }
 
 static void on_stop(void *data)

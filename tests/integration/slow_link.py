@@ -3,6 +3,7 @@
     link = SlowLink(server_port)
     link.port           clients connect to it
     link.delay_s = 1    from now on
+    link.cut_at = b"COMMIT"    after the next message to the server with these bytes, the link closes itself
     link.close()
 """
 import contextlib
@@ -14,7 +15,7 @@ from ports import HeldPort
 
 class SlowLink:
     def __init__(self, server_port):
-        self.server_port, self.delay_s = server_port, 0
+        self.server_port, self.delay_s, self.cut_at = server_port, 0, None
         self.held, self.closing = HeldPort(), threading.Event()
         self.port = self.held.number
         self.listener = socket.socket()
@@ -41,6 +42,8 @@ class SlowLink:
                 if is_slow and self.delay_s:
                     self.closing.wait(self.delay_s)
                 target.sendall(piece)
+                if self.cut_at and not is_slow and self.cut_at in piece:
+                    self.close()
         for end in (source, target):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

@@ -212,6 +212,17 @@ class Slow(BadDaysTest):
         self.assert_goes_on(job_id)
 
 
+    def test_a_drain_does_not_wait_for_a_commit_that_is_not_confirmed(self):
+        self.start_all(1)
+        self.run_job()
+        self.link.cut_at = b"COMMIT"
+        self.wait_for_state("unreachable")
+        coordinator = self.coordinators[0]
+        coordinator.stop()
+        ends = [line["msg"] for line in coordinator.log_lines() if "the drain" in line["msg"]]
+        self.assertEqual(ends, ["the drain gives up a durable job, because nothing can be recorded"])
+
+
 @unittest.skipUnless(shutil.which("openssl"), "openssl is missing")
 class Tls(BadDaysTest):
     def install(self, authority, hosts):

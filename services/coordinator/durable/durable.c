@@ -205,6 +205,14 @@ void durable_stop(struct durable *d)
     uv_close((uv_handle_t *)&d->timer, NULL);
 }
 
+void durable_release(struct durable *d)
+{
+    for (struct durable_run *r = next_run(d, NULL), *next; r; r = next) {
+        next = next_run(d, r);
+        durable_run_free(r);
+    }
+}
+
 void durable_cancel(struct durable *d, const char *id)
 {
     struct durable_run *r = find_run(d, id);

@@ -72,6 +72,8 @@ void durable_cut(struct durable *d);
 bool durable_is_idle(const struct durable *d);
 /* Closes the timer. The loop must keep running until the timer is closed. Close the store only after this call. */
 void durable_stop(struct durable *d);
+/* Frees the runs that ended after durable_stop(). Call it when the store is closed. */
+void durable_release(struct durable *d);
 
 /* Ticks the runs soon. Only for the code of durable_run.h. */
 void durable_tick_soon(struct durable *d);

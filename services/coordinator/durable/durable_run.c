@@ -78,6 +78,15 @@ static bool is_given_up(const struct durable_run *r, enum store_status status)
     return r->drain_ns && (is_hopeless || now_ns() - r->renewed_ns >= LEASE_MS * NS_PER_MS);
 }
 
+/* A drain does not wait for calls in doubt when the lease has ended. They fail, and then is_given_up() holds. */
+static void abandon_calls(struct durable_run *r, uint64_t now)
+{
+    struct store_call *calls[] = {r->reading.call, r->marking.call, r->writing.call, r->renewing};
+    if (!r->drain_ns || now - r->renewed_ns < LEASE_MS * NS_PER_MS) return;
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+        if (calls[i]) atomic_store(&calls[i]->abandoned, true);
+}
+
 /* Call it when the call has failed and will be started again. */
 static void note_failure(struct durable_run *r, struct run_call *c)
 {
@@ -391,6 +400,7 @@ bool durable_run_tick(struct durable_run *r, uint64_t now)
     soon = start_again(r, &r->marking, now) || soon;
     soon = start_again(r, &r->writing, now) || soon;
     run_lease_keep(r, now);
+    abandon_calls(r, now);
     run_record_end_rest(r, now);
     run_items_supply(r);
     if (is_drained(r, now)) durable_run_hand_back(r);

@@ -19,7 +19,8 @@
 #define TIDY_WAIT_NS  (20 * NS_PER_MS)  /* time between two steps of a removal while no call waits */
 #define TIDY_EVERY_NS (100 * NS_PER_MS) /* time between two steps of a removal while calls wait */
 /* After this time, a client's call in doubt ends as STORE_AWAY. The calls of a job's run wait until there is a
- * connection: if the run recorded its answers again, the database could have them twice. */
+ * connection: if the run recorded its answers again, the database could have them twice. A drain abandons them when the
+ * lease has ended, because the run then records nothing more. */
 #define DOUBT_NS (5 * NS_PER_S)
 
 struct writer {
@@ -123,8 +124,8 @@ static void settle_doubt(struct writer *w)
     run_batch(w, &b);
 }
 
-/* Call it while there is no connection. Ends clients' calls that have been in doubt for DOUBT_NS. If `all`, ends all
- * calls in doubt now. */
+/* Call it while there is no connection. After DOUBT_NS, ends the calls in doubt that come from clients and those that
+ * were abandoned. If `all`, ends all calls in doubt now. */
 static void refuse_doubt(struct writer *w, bool all)
 {
     struct list refused;
@@ -133,7 +134,7 @@ static void refuse_doubt(struct writer *w, bool all)
     for (struct list_link *k = list_next(&w->doubt, NULL), *next; k; k = next) {
         struct store_call *c = store_call_of(k);
         next = list_next(&w->doubt, k);
-        if (!all && c->job.fence > 0) continue;
+        if (!all && c->job.fence > 0 && !atomic_load(&c->abandoned)) continue;
         list_remove(&w->doubt, k);
         list_push_back(&refused, k);
         store_call_clear(c);

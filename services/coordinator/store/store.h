@@ -30,6 +30,8 @@
 #ifndef FANTAIL_COORDINATOR_STORE_STORE_H
 #define FANTAIL_COORDINATOR_STORE_STORE_H
 
+#include <stdatomic.h>
+
 #include "common/base/buf.h"
 #include "common/base/list.h"
 
@@ -245,6 +247,8 @@ struct store_call {
     char notice_failure[200];          /* DELAY_NOTICE, REMOVE_NOTICE: a sentence; "": the notice was delivered */
     int64_t ttl_ms;                    /* SWEEP */
     struct store_filter filter;
+    /* The caller may set it while the call runs: the call no longer waits to learn whether it took effect. */
+    atomic_bool abandoned;
 
     /* The result. */
     enum store_status status;
