@@ -80,7 +80,7 @@ class Starting(FantailTest):
         self.assert_untouched(self.run_job(fleet, [1, 2, 3]), [1, 2, 3])
 
     def test_a_program_with_ids_that_should_say_it_and_does_not_is_not_waited_for_without_end(self):
-        fleet = self.fleet(tasks=self.tasks(loads=self.stream("#Ready", loads=0, ready=True, start_timeout_s=0.5)))
+        fleet = self.fleet(tasks=self.tasks(loads=self.stream("#Ready", loads=0, ready=True, start_timeout_s=5)))
         error = self.run_job(fleet, [1])["errors"][0]["error"]
         self.assertEqual((error["name"], error["stderr"]), ("start_timed_out", "loaded\n#Ready\n"))
         wait_until(lambda: any(line.get("line") == "#Ready" for line in fleet.workers[0].log_lines()), "the line is logged")
