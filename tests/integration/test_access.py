@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 
 import fantail_testing as ft
+from cli_testing import FANTAIL
 from fantail_testing import NDJSON, FantailTest, wait_until, write_file
 
 ONE, TWO, THREE = "one-0123456789abcdef", "two-0123456789abcdef", "three-0123456789abcdef"
@@ -138,6 +139,22 @@ class Clients(AccessTest):
         self.assertEqual(lines[-1]["status"], "succeeded")
         self.assertEqual(lines[-1]["counts"]["succeeded"], 20)
         self.assert_no_token_in_logs(fleet.coordinator)
+
+    def test_a_long_run_of_map_sends_the_new_token_of_its_file(self):
+        fleet = self.protected_fleet()
+        own = self.token_file("own", ONE)
+        command = [FANTAIL, "map", "square", "--url", f"http://127.0.0.1:{fleet.port}", "--token-file", own]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
+            for first, token in (1, TWO), (2, THREE), (3, THREE):
+                run.stdin.write(f"{first}\n".encode())
+                run.stdin.flush()
+                self.assertEqual(run.stdout.readline(), f"{first * first}\n".encode())
+                self.token_file("clients", token)
+                self.token_file("own", token)
+                self.reload(fleet.coordinator)
+            run.stdin.close()
+            self.assertEqual(run.stdout.read(), b"")
+        self.assertEqual(run.returncode, 0)
 
     def test_a_file_that_became_useless_keeps_the_tokens_and_is_told(self):
         fleet = self.protected_fleet()

@@ -157,7 +157,8 @@ static void start(struct connection *c, const char *method, const char *path, co
     buf_clear(&c->head);
     buf_addf(&c->head, "%s %s%s HTTP/1.1\r\nHost: %s\r\nUser-Agent: fantail/%s\r\n", method, t->prefix, path,
              t->authority, FANTAIL_VERSION);
-    if (t->token) buf_addf(&c->head, "Authorization: Bearer %s\r\n", t->token);
+    const char *token = target_token(t);
+    if (token) buf_addf(&c->head, "Authorization: Bearer %s\r\n", token);
     buf_add_str(&c->head, headers);
     buf_clear(&c->answer);
     c->answer_at = 0;

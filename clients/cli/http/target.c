@@ -1,5 +1,7 @@
 #include "cli/http/target.h"
 
+#include <sys/stat.h>
+
 #include "cli/base/interrupt.h"
 #include "common/base/buf.h"
 #include "common/base/limits.h"
@@ -110,13 +112,55 @@ void target_look_up_again(struct target *t)
         t->addresses = before;
 }
 
-static bool read_token(struct target *t, const char *path, char *err, size_t err_size)
+struct target_token {
+    const char *path;
+    struct stat seen; /* the file when it was read */
+    char *text;
+};
+
+static void free_text(struct target_token *t)
+{
+    if (t->text) explicit_bzero(t->text, strlen(t->text));
+    free(t->text);
+    t->text = NULL;
+}
+
+/* If the file has no token, leaves t->text as it is. */
+static bool read_token(struct target_token *t, char *err, size_t err_size)
 {
     struct tokens tokens;
-    if (!tokens_read(&tokens, path, err, err_size)) return false;
-    t->token = xstrdup(tokens_first(&tokens));
+    if (!tokens_read(&tokens, t->path, err, err_size)) return false;
+    free_text(t);
+    t->text = xstrdup(tokens_first(&tokens));
     tokens_release(&tokens);
     return true;
+}
+
+static bool open_token(struct target *t, const char *path, char *err, size_t err_size)
+{
+    t->token = xcalloc(1, sizeof *t->token);
+    t->token->path = path;
+    if (stat(path, &t->token->seen) != 0) t->token->seen = (struct stat){0};
+    return read_token(t->token, err, err_size);
+}
+
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+const char *target_token(const struct target *t)
+{
+    struct target_token *token = t->token;
+    struct stat now;
+    char err[256];
+    if (!token) return NULL;
+    if (stat(token->path, &now) == 0 && !is_same_file(&now, &token->seen)) {
+        token->seen = now;
+        if (!read_token(token, err, sizeof err)) token->seen = (struct stat){0}; /* it may be half written */
+    }
+    return token->text;
 }
 
 struct file_option {
@@ -148,7 +192,7 @@ int target_config_check(const struct option_spec *spec, const struct target_conf
         explain(t.url, err, sizeof(err));
         status = option_complain(spec, "url", "%s", err);
     }
-    if (!status && config->token_file && !read_token(&t, config->token_file, err, sizeof(err)))
+    if (!status && config->token_file && !open_token(&t, config->token_file, err, sizeof(err)))
         status = option_complain(spec, "token-file", "%s", err);
     target_release(&t);
     const struct file_option files[] = {{"cacert", config->cacert, "CERTIFICATE-----"},
@@ -168,7 +212,7 @@ bool target_init(struct target *t, const struct target_config *config, char *err
         explain(t->url, err, err_size);
         return false;
     }
-    if (config->token_file && !read_token(t, config->token_file, err, err_size)) return false;
+    if (config->token_file && !open_token(t, config->token_file, err, err_size)) return false;
     return t->tls || t->addresses || look_up(t, err, err_size);
 }
 
@@ -179,7 +223,7 @@ void target_release(struct target *t)
     free(t->host);
     free(t->authority);
     free(t->prefix);
-    if (t->token) explicit_bzero(t->token, strlen(t->token));
+    if (t->token) free_text(t->token);
     free(t->token);
     *t = (struct target){0};
 }

@@ -34,7 +34,7 @@ struct target {
     char port[6];
     char *authority;                 /* for the Host header */
     char *prefix;                    /* comes before every path: "" or "/base" */
-    char *token;                     /* NULL: none */
+    struct target_token *token;      /* NULL: none */
     const char *cacert, *cert, *key; /* paths; NULL: none */
     bool tls;
     bool by_name;               /* `addresses` came from a lookup of a name */
@@ -50,6 +50,10 @@ MUST_CHECK bool target_init(struct target *t, const struct target_config *config
 /* Looks up the host's name again, because a replaced coordinator may have another address. If the lookup fails, the
  * addresses stay as they are. The lookup blocks. No connection to the target may be in CONNECTION_CONNECTING. */
 void target_look_up_again(struct target *t);
+/* Returns the token to send; NULL: none. Reads the token file again if it has changed, because tokens may be replaced
+ * during a long run. If the file cannot be read or has no token, the former token is returned. The string is borrowed
+ * until the next call. */
+const char *target_token(const struct target *t);
 void target_release(struct target *t);
 
 #endif
