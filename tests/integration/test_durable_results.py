@@ -429,7 +429,8 @@ class Following(DurableTest):
         jobs = [client.submit({"task": "square", "items": [1, 2]}) for _ in range(2)]
         for job, query in zip(jobs, ("", "?only=cancel")):
             self.assertEqual(client.ask("DELETE", f"/{job}{query}").status, 202)
-            self.assertEqual(client.end(job)["status"], "cancelled")
+            document = client.end(job)
+            self.assertEqual((document["status"], document["errors"]), ("cancelled", {"cancelled": 2}))
             lines = client.results(job).lines
             self.assertEqual([line.get("error", {}).get("name") for line in lines], ["cancelled", "cancelled", None])
             self.assertEqual(lines[-1]["status"], "cancelled")

@@ -84,7 +84,10 @@ static const struct {
                         " state = CASE state WHEN 'pending' THEN 'cancelled' ELSE state END,"
                         " ended_ms = CASE state WHEN 'pending' THEN " NOW_MS " END,"
                         " reason = CASE state WHEN 'pending' THEN $2::text END,"
-                        " cancelled = CASE state WHEN 'pending' THEN items - succeeded - failed ELSE cancelled END"
+                        " cancelled = CASE state WHEN 'pending' THEN items - succeeded - failed ELSE cancelled END,"
+                        " errors = CASE WHEN state = 'pending' AND items > succeeded + failed"
+                        " THEN (coalesce(errors, '{}')::jsonb"
+                        " || jsonb_build_object('cancelled', items - succeeded - failed))::text ELSE errors END"
                         " WHERE job.id = $1 AND job.state IN ('pending', 'running') RETURNING " JOB_COLUMNS},
     [PG_CHANGE] = {"UPDATE fantail.job AS job SET changes = (coalesce(job.changes, '{}')::jsonb || $2::jsonb)::text,"
                    " priority = coalesce(($2::jsonb->>'priority')::integer, job.priority)"

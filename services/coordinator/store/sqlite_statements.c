@@ -58,7 +58,9 @@ static const char *const sql_texts[] = {
     [SQL_SET_RESULT] = "UPDATE request SET result = ?2 WHERE job = ?1 AND result IS NOT ?2",
     [SQL_WANT_CANCEL] = "UPDATE job SET cancel_wanted = 1, state = iif(state = 'pending', 'cancelled', state),"
                         " ended_ms = iif(state = 'pending', ?2, NULL), reason = iif(state = 'pending', ?3, NULL),"
-                        " cancelled = iif(state = 'pending', items - succeeded - failed, cancelled)"
+                        " cancelled = iif(state = 'pending', items - succeeded - failed, cancelled),"
+                        " errors = iif(state = 'pending' AND items > succeeded + failed, json_patch(coalesce(errors,"
+                        " '{}'), json_object('cancelled', items - succeeded - failed)), errors)"
                         " WHERE id = ?1 AND state IN ('pending', 'running') RETURNING " JOB_COLUMNS,
     [SQL_CHANGE] = "UPDATE job SET changes = json_patch(coalesce(changes, '{}'), ?2),"
                    " priority = coalesce(json_extract(?2, '$.priority'), priority)"

@@ -178,7 +178,7 @@ enum store_op {
     STORE_END,         /* ends the job with `state`, `reason`, `result`, `counts` and `errors`, and ends the lease. If
                           `block` has ranges, it is a block of answers, which is added first, like ADD_BLOCK */
     STORE_WANT_CANCEL, /* sets cancel_wanted; fills `found`. A PENDING job ends as CANCELLED immediately: its items
-                          without an answer are counted as cancelled, and have no block */
+                          without an answer are counted as cancelled in `counts` and `errors`, and have no block */
     STORE_CHANGE,      /* merges job.changes into the changes of a PENDING or RUNNING job. job.changes must contain no
                           null. If it has a member "priority", sets the priority too. Fills `found` and its options.
                           Repeating the call has no further effect */

@@ -151,6 +151,20 @@ static enum store_status end(struct fake_store *s, struct store_call *c, struct 
     return STORE_OK;
 }
 
+/* Adds the cancelled items to the counts of errors. */
+static void add_cancelled(struct fake_job *j)
+{
+    struct buf b = {0};
+    size_t len;
+    if (j->job.counts.cancelled == 0) return;
+    size_t before = j->job.errors ? strlen(j->job.errors) - 1 : 0;
+    if (before > 0) buf_add(&b, j->job.errors, before);
+    buf_addf(&b, "%c\"cancelled\":%llu}", before > 0 ? ',' : '{', (unsigned long long)j->job.counts.cancelled);
+    free(j->job.errors);
+    buf_cstr(&b);
+    j->job.errors = buf_detach(&b, &len);
+}
+
 static enum store_status want_cancel(struct fake_store *s, struct store_call *c, struct fake_job *j)
 {
     struct stored_counts *n = &j->job.counts;
@@ -158,6 +172,7 @@ static enum store_status want_cancel(struct fake_store *s, struct store_call *c,
     j->job.cancel_wanted = true;
     if (j->job.state == STORED_PENDING) {
         n->cancelled = j->job.items - n->succeeded - n->failed;
+        add_cancelled(j);
         end_job(s, j, STORED_CANCELLED, STORED_CANCELLED_BY_CLIENT);
     }
     return fill_found(c, j, STORE_OK);

@@ -1,4 +1,5 @@
 /* The life of a job in the store, from ADD_JOB to REMOVE. */
+#include "common/json/json_walk.h"
 #include "unit/coordinator/store/store_harness.h"
 
 STORE_TEST(store, a_job_goes_its_whole_way)
@@ -196,6 +197,48 @@ STORE_TEST(store, a_pending_job_is_cancelled_at_once_and_a_running_one_is_asked_
     cr_assert_eq(shop_run(s, c), STORE_OK);
     cr_assert(c->found.cancel_wanted);
     store_call_free(c);
+}
+
+/* Returns the count of this error in the object `errors`; 0: it has no such member. */
+static uint64_t error_count(const char *errors, const char *error)
+{
+    struct json_walk walk;
+    struct json_slice name, value;
+    cr_assert(errors && json_walk_init(&walk, errors, strlen(errors)), "%s", errors);
+    while (json_walk_next(&walk, &name, &value))
+        if (json_string_is(name, error)) return strtoull(value.data, NULL, 10);
+    return 0;
+}
+
+/* Cancels a job, and expects these counts of its errors: `failed` of the error crashed, and `cancelled`. */
+static void expect_cancelled_errors(struct shop *s, const char *id, unsigned failed, unsigned cancelled)
+{
+    struct store_call *c = shop_call(s, STORE_WANT_CANCEL, id);
+    cr_assert_eq(shop_run(s, c), STORE_OK);
+    cr_assert_eq(c->found.state, STORED_CANCELLED);
+    cr_assert_eq(c->found.counts.cancelled, cancelled);
+    cr_assert_eq(error_count(c->found.errors, "crashed"), failed, "%s", c->found.errors);
+    cr_assert_eq(error_count(c->found.errors, "cancelled"), cancelled, "%s", c->found.errors);
+    store_call_free(c);
+}
+
+STORE_TEST(store, the_errors_of_a_job_cancelled_while_it_is_pending_include_its_cancelled_items)
+{
+    shop_submit(s, shop_id(1), 0);
+    expect_cancelled_errors(s, shop_id(1), 0, 2);
+    cr_assert_eq(shop_do(s, STORE_REDRIVE, shop_id(1), 0), STORE_OK);
+    expect_cancelled_errors(s, shop_id(1), 0, 2);
+    for (unsigned failed = 1; failed <= 2; failed++) {
+        const char *id = shop_id(failed + 1);
+        shop_submit(s, id, 0);
+        uint64_t fence = shop_claim(s, NULL);
+        struct store_call *c = shop_block(s, id, fence, BLOCK_ERRORS, 0, failed, "{\"error\":{}}\n");
+        c->job.counts.failed = failed;
+        c->job.errors = xstrdup(failed == 1 ? "{\"crashed\":1}" : "{\"crashed\":2}");
+        shop_ok(s, c);
+        cr_assert_eq(shop_do(s, STORE_HAND_BACK, id, fence), STORE_OK);
+        expect_cancelled_errors(s, id, failed, 2 - failed);
+    }
 }
 
 static enum store_status change(struct shop *s, const char *id, const char *changes, struct stored_job *found)
