@@ -233,7 +233,8 @@ class Reading(SharedFleetTest):
         for name, values in (("status", ("", "done", "receiving", "running,")), ("task", ("", "a/b")),
                              ("label", ("", "x" * 65, "a,b", "a%0Ab")), ("created_after", ("now", "2026-13-01")),
                              ("created_before", ("1", "10000-01-01")), ("limit", ("0", "201", "-1", "x", "")),
-                             ("cursor", ("x", "", "0195f2c4-0000-7000-8000-00000000000g"))):
+                             ("cursor", ("x", "", "0195f2c4-0000-7000-8000-00000000000g", 36 * "-",
+                                         "0195f2c4-0000-4000-8000-000000000001"))):
             for value in values:
                 self.assert_problem(self.client.ask("GET", f"?{name}={value}"), 400, "/" + name, name)
         self.assert_problem(self.client.ask("GET", "?state=running"), 400, words="state")

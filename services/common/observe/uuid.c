@@ -25,6 +25,19 @@ void uuid7_format(uint64_t unix_ms, const uint8_t random[10], char out[UUID_TEXT
     *out = '\0';
 }
 
+/* In the pattern, x is any digit, and v is a digit of the variant. */
+bool uuid7_is_valid(const char *text)
+{
+    static const char pattern[] = "xxxxxxxx-xxxx-7xxx-vxxx-xxxxxxxxxxxx";
+    if (strlen(text) != sizeof pattern - 1) return false;
+    for (size_t i = 0; i < sizeof pattern - 1; i++) {
+        const char one[] = {pattern[i], '\0'};
+        const char *allowed = pattern[i] == 'x' ? "0123456789abcdef" : pattern[i] == 'v' ? "89ab" : one;
+        if (!strchr(allowed, text[i])) return false;
+    }
+    return true;
+}
+
 void uuid7_new(char out[UUID_TEXT_SIZE])
 {
     struct timespec ts;

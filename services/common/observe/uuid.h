@@ -10,5 +10,7 @@
 void uuid7_format(uint64_t unix_ms, const uint8_t random[10], char out[UUID_TEXT_SIZE]);
 /* Makes a new id from the real clock and getrandom(2). */
 void uuid7_new(char out[UUID_TEXT_SIZE]);
+/* Returns whether the text is an id as uuid7_format() writes it, in lower case. Pure. */
+bool uuid7_is_valid(const char *text);
 
 #endif

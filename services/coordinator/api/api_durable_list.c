@@ -1,5 +1,6 @@
 /* GET /v1/jobs of a coordinator with a store. */
 #include "common/observe/utc_time.h"
+#include "common/observe/uuid.h"
 #include "coordinator/api/api_durable.h"
 #include "coordinator/api/errand.h"
 #include "coordinator/api/job_list.h"
@@ -68,7 +69,7 @@ static bool read_limit(struct errand *e, struct store_filter *f, const char *val
 /* A cursor is the id of the last job of a page. Clients must not rely on this form. */
 static bool read_cursor(struct errand *e, struct store_filter *f, const char *value)
 {
-    if (strlen(value) != STORE_ID_SIZE - 1 || strspn(value, "0123456789abcdef-") != STORE_ID_SIZE - 1) return false;
+    if (!uuid7_is_valid(value)) return false;
     snprintf(f->below, sizeof f->below, "%s", value);
     return true;
 }
