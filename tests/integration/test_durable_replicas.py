@@ -1,5 +1,8 @@
 """Durable jobs of several coordinators with one PostgreSQL database."""
+import concurrent.futures
 import signal
+import threading
+import time
 
 from fantail_testing import main, metric_sum, metrics, request, wait_until
 from replicas import ITEMS, TAKE_OVER_S, ReplicasTest
@@ -68,6 +71,27 @@ class TakeOvers(ReplicasTest):
         job = {"task": "counts", "items": [1]}
         first = self.submit(job, 0, **{"Idempotency-Key": "one"})
         self.assertEqual(self.submit(job, 1, **{"Idempotency-Key": "one"}), first)
+
+    def send_until_accepted(self, at, key, start):
+        """Sends a job as soon as all threads have come to `start`. Returns the id of the job."""
+        start.wait(60)
+        for _ in range(60):
+            answer = self.post({"task": "counts", "items": [1]}, at, **{"Idempotency-Key": key})
+            if answer.status != 409:
+                break
+            self.assertGreaterEqual(int(answer.headers["Retry-After"]), 1)
+            time.sleep(int(answer.headers["Retry-After"]))
+        self.assertEqual(answer.status, 202, answer)
+        return answer.json["id"]
+
+    def test_one_key_makes_one_job_on_two_coordinators_at_the_same_moment(self):
+        self.start_all(2, pause_s=0)
+        start = threading.Barrier(4)
+        with concurrent.futures.ThreadPoolExecutor(4) as threads:
+            for n in range(10):
+                sent = [threads.submit(self.send_until_accepted, at, f"key {n}", start) for at in (0, 1, 0, 1)]
+                self.assertEqual(len({future.result() for future in sent}), 1, f"key {n}")
+        self.assertEqual(self.sql("SELECT count(*), count(DISTINCT key) FROM fantail.job"), "10|10")
 
 
 class Away(ReplicasTest):

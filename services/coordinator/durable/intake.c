@@ -46,16 +46,16 @@ struct job_intake {
     struct survey_question *question;
     struct request_key key;
     struct preferences prefer;
-    uint64_t items;             /* number of items in the blocks so far */
-    uint64_t blocks;            /* number of blocks so far */
-    unsigned calls;             /* number of open calls */
-    size_t open_bytes;          /* bytes of the open blocks */
-    size_t counted;             /* bytes of the splitter and the open blocks, as counted in jobs->item_memory */
-    bool added;                 /* ADD_JOB was started */
-    bool settled;               /* the store has accepted the job, or the job is being removed */
-    int failed_status;          /* the HTTP status to answer after a failed call to the store; 0: no call has failed */
-    char error[256];            /* the error of the first failed call */
-    struct stored_job existing; /* the job with the same key; no id: there is none */
+    uint64_t items;    /* number of items in the blocks so far */
+    uint64_t blocks;   /* number of blocks so far */
+    unsigned calls;    /* number of open calls */
+    size_t open_bytes; /* bytes of the open blocks */
+    size_t counted;    /* bytes of the splitter and the open blocks, as counted in jobs->item_memory */
+    bool added;        /* ADD_JOB was started */
+    bool settled;      /* the store has accepted the job, or the job is being removed */
+    int failed_status; /* the HTTP status to answer after a failed call to the store; 0: no call has failed */
+    char error[256];   /* the error of the first failed call */
+    char existing[STORE_ID_SIZE]; /* the job with the same key; "": there is none */
 };
 
 static void move(struct job_intake *t, enum intake_state to)
@@ -86,7 +86,7 @@ static struct store_call *new_call(struct job_intake *t, enum store_op op, void 
 /* Removes a job that is not accepted, and its items, from the store. */
 static void remove_job(struct job_intake *t)
 {
-    if (!t->added || t->settled || t->existing.id[0]) return;
+    if (!t->added || t->settled || t->existing[0]) return;
     t->settled = true;
     discards_add(t->durable, t->id);
 }
@@ -99,7 +99,6 @@ static void free_when_over(struct job_intake *t)
     splitter_release(&t->splitter);
     count_memory(t);
     jobspec_release(&t->spec);
-    stored_job_release(&t->existing);
     request_key_release(&t->key);
     free(t);
 }
@@ -116,7 +115,7 @@ static void refuse(struct job_intake *t, int status, const char *members, const 
     va_start(args, detail_fmt);
     vsnprintf(detail, sizeof detail, detail_fmt, args);
     va_end(args);
-    if (t->exchange && status == 503) http_exchange_set_header(t->exchange, "Retry-After", "1");
+    if (t->exchange && (status == 503 || status == 409)) http_exchange_set_header(t->exchange, "Retry-After", "1");
     if (t->exchange) http_answer_problem(t->exchange, status, members, "%s", detail);
     if (t->calls == 0) remove_job(t);
 }
@@ -152,8 +151,7 @@ static void on_added(struct store_call *call)
     struct job_intake *t = call->data;
     t->calls--;
     if (call->status == STORE_EXISTS) {
-        t->existing = call->found;
-        call->found = (struct stored_job){0};
+        snprintf(t->existing, sizeof t->existing, "%s", call->found.id);
     } else if (call->status != STORE_OK) {
         note_failure(t, call);
     }
@@ -167,7 +165,7 @@ static void on_block_added(struct store_call *call)
     t->calls--;
     t->open_bytes -= call->block.lines.len;
     count_memory(t);
-    if (call->status != STORE_OK && !t->existing.id[0]) note_failure(t, call);
+    if (call->status != STORE_OK && !t->existing[0]) note_failure(t, call);
     store_call_free(call);
     if (t->exchange) http_exchange_wake(t->exchange);
     free_when_over(t);
@@ -187,7 +185,7 @@ static void add_block(struct job_intake *t)
 {
     uint64_t n = t->splitter.items_in_buf;
     if (n == 0) return;
-    if (t->existing.id[0]) {
+    if (t->existing[0]) {
         buf_clear(&t->splitter.items);
         t->splitter.items_in_buf = 0;
         return;
@@ -228,15 +226,35 @@ static void answer_accepted(struct job_intake *t, const struct stored_job *job)
 }
 
 /* Answers a request whose key was used before. */
-static void answer_existing(struct job_intake *t, const char *digest)
+static void on_existing_read(struct store_call *call)
 {
-    const struct stored_job *job = &t->existing;
-    if (job->state == STORED_RECEIVING)
-        refuse(t, 409, NULL, "another request with this Idempotency-Key is still being received");
-    else if (!job->key_digest || strcmp(job->key_digest, digest) != 0)
+    struct job_intake *t = call->data;
+    const struct stored_job *job = &call->found;
+    bool is_there = call->status == STORE_OK;
+    t->calls--;
+    if (call->status == STORE_NOT_FOUND || (is_there && job->state == STORED_RECEIVING)) {
+        refuse(t, 409, NULL,
+               "another request with this Idempotency-Key is still being received, or has just failed; send this "
+               "request again");
+    } else if (!is_there) {
+        note_failure(t, call);
+        refuse_failed(t);
+    } else if (!job->key_digest || strcmp(job->key_digest, t->key.digest) != 0) {
         refuse(t, 422, NULL, "this Idempotency-Key was used for another job (%s)", job->id);
-    else
+    } else {
         answer_accepted(t, job);
+    }
+    store_call_free(call);
+    free_when_over(t);
+}
+
+/* The other request may have been accepted, or have failed, while this one was received. */
+static void read_existing(struct job_intake *t)
+{
+    struct store_call *call = store_call_new(STORE_READ_JOB, on_existing_read, t);
+    snprintf(call->job.id, sizeof call->job.id, "%s", t->existing);
+    t->calls++;
+    store_start(t->durable->store, call);
 }
 
 static void on_discarded(struct store_call *call)
@@ -273,8 +291,8 @@ static void on_accepted(struct store_call *call)
     struct job_intake *t = call->data;
     t->calls--;
     t->settled = call->status == STORE_OK;
-    if (t->existing.id[0]) {
-        answer_existing(t, call->job.key_digest);
+    if (t->existing[0]) {
+        read_existing(t);
     } else if (t->settled) {
         answer_accepted(t, &call->found);
     } else {
@@ -299,7 +317,8 @@ static void accept_job(struct job_intake *t)
     add_block(t);
     if (!intake_makes_items(&t->spec)) job->items = t->items;
     job->item_blocks = t->blocks;
-    job->key_digest = request_key_finish(&t->key);
+    request_key_finish(&t->key);
+    if (t->key.digest) job->key_digest = xstrdup(t->key.digest);
     t->calls++;
     store_start(t->durable->store, call);
     durable_claim_soon(t->durable); /* the claim shares the commit, too */
@@ -350,13 +369,6 @@ static void refuse_body(struct job_intake *t)
     buf_release(&detail);
 }
 
-static bool read_spec(struct job_intake *t, bool have_items, struct jobspec_error *err)
-{
-    jobspec_release(&t->spec);
-    return job_request_options(t->exchange, &t->splitter, &t->spec, err) && jobspec_finish(&t->spec, have_items, err) &&
-           intake_may_notify(t->durable, &t->spec, err);
-}
-
 /* Refuses the job if its next bytes may need more memory than is left. In the middle of a long item, the upload cannot
  * wait until other jobs need less memory, because only a whole item can go to the store. */
 static bool has_room(struct job_intake *t, size_t len)
@@ -400,7 +412,7 @@ static void on_body_end(struct http_exchange *x)
     bool left_out = t->splitter.format == SPLIT_JOB && splitter_is_empty(&t->splitter);
     if (!left_out && splitter_finish(&t->splitter) != SPLIT_OK)
         refuse_body(t);
-    else if (!read_spec(t, t->splitter.items_seen, &err))
+    else if (!intake_read_spec(t->exchange, t->durable, &t->splitter, t->splitter.items_seen, &t->spec, &err))
         refuse_at(t, err.status, err.pointer, err.detail);
     else
         check_tasks(t);
@@ -430,5 +442,6 @@ void intake_handle(struct http_exchange *x, struct durable *d)
     splitter_init(&t->splitter, format, 0);
     request_key_begin(&t->key, x, (int)format);
     http_exchange_accept(x, &ops, t);
-    if (format != SPLIT_JOB && !read_spec(t, true, &err)) refuse_at(t, err.status, err.pointer, err.detail);
+    if (format != SPLIT_JOB && !intake_read_spec(x, d, &t->splitter, true, &t->spec, &err))
+        refuse_at(t, err.status, err.pointer, err.detail);
 }

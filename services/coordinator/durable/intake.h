@@ -42,8 +42,10 @@ void intake_answer_accepted(struct http_exchange *x, const struct stored_job *jo
 struct preferences intake_preferences(const struct http_exchange *x);
 /* Finds out the format of the body. If the request cannot be accepted, answers it and returns false. */
 MUST_CHECK bool intake_admit(struct http_exchange *x, const struct durable *d, enum split_format *format);
-/* Returns true if the job asks for no notice, or if the operator allows the host of its notice. */
-MUST_CHECK bool intake_may_notify(const struct durable *d, const struct jobspec *spec, struct jobspec_error *err);
+/* Reads the options from the request and from the part of the body that was split so far. Returns false if an option is
+ * wrong, or if the operator does not allow the host of the notice. */
+MUST_CHECK bool intake_read_spec(struct http_exchange *x, const struct durable *d, const struct splitter *splitter,
+                                 bool have_items, struct jobspec *spec, struct jobspec_error *err);
 /* Returns whether the items of the job are generated from a range or from spans. */
 bool intake_makes_items(const struct jobspec *spec);
 /* Sets the task, options, labels and priority. If the items are generated, also sets their number. Takes the labels and

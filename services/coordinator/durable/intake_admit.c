@@ -34,8 +34,11 @@ bool intake_check_key(struct http_exchange *x)
         return false;
     }
     if (key && !request_key_is_valid(key)) {
-        http_answer_problem(x, 400, NULL, "an Idempotency-Key has 1 to %d printable ASCII characters",
-                            REQUEST_KEY_BYTES);
+        http_answer_problem(
+            x, 400, NULL,
+            "an Idempotency-Key has 1 to %d printable ASCII characters; in a key in quotes, a backslash "
+            "stands before each quote and each backslash of the key",
+            REQUEST_KEY_BYTES);
         return false;
     }
     return true;
@@ -63,7 +66,8 @@ static bool refuse_notify(struct jobspec_error *err, const char *pointer, const 
     return false;
 }
 
-bool intake_may_notify(const struct durable *d, const struct jobspec *spec, struct jobspec_error *err)
+/* Returns true if the job asks for no notice, or if the operator allows the host of its notice. */
+static bool may_notify(const struct durable *d, const struct jobspec *spec, struct jobspec_error *err)
 {
     struct notify_target target;
     char why[sizeof err->detail];
@@ -78,6 +82,14 @@ bool intake_may_notify(const struct durable *d, const struct jobspec *spec, stru
     return refuse_notify(err, "/notify/url",
                          "the operator does not allow this host: --notify-allow must name %s%.100s:%u",
                          target.is_tls ? "" : "http://", target.host, target.port);
+}
+
+bool intake_read_spec(struct http_exchange *x, const struct durable *d, const struct splitter *splitter,
+                      bool have_items, struct jobspec *spec, struct jobspec_error *err)
+{
+    jobspec_release(spec);
+    return job_request_options(x, splitter, spec, err) && jobspec_finish(spec, have_items, err) &&
+           may_notify(d, spec, err);
 }
 
 void intake_set_headers(struct http_exchange *x, const char *id, const struct preferences *applied)

@@ -2,22 +2,28 @@
 
 #include <gnutls/crypto.h>
 
-/* Returns the key without its quotes, if it has quotes, and sets *len. */
-static const char *without_quotes(const char *key, size_t *len)
+/* Writes the key that the header means. Returns false if the header is not valid. A key in quotes is a string of
+ * RFC 8941, section 3.3.3. */
+static bool decode(const char *header, char key[REQUEST_KEY_BYTES + 1])
 {
-    *len = strlen(key);
-    if (*len < 2 || key[0] != '"' || key[*len - 1] != '"') return key;
-    *len -= 2;
-    return key + 1;
+    size_t len = strlen(header), n = 0;
+    bool is_string = header[0] == '"';
+    if (is_string && (len < 2 || header[len - 1] != '"')) return false;
+    const char *end = header + len - is_string;
+    for (const char *at = header + is_string; at < end; at++) {
+        if (is_string && *at == '"') return false;
+        if (is_string && *at == '\\' && (++at == end || !strchr("\"\\", *at))) return false;
+        if (*at < ' ' || *at > '~' || n == REQUEST_KEY_BYTES) return false;
+        key[n++] = *at;
+    }
+    key[n] = '\0';
+    return n > 0;
 }
 
-bool request_key_is_valid(const char *key)
+bool request_key_is_valid(const char *header)
 {
-    size_t len;
-    key = without_quotes(key, &len);
-    for (size_t i = 0; i < len; i++)
-        if (key[i] < ' ' || key[i] > '~') return false;
-    return len > 0 && len <= REQUEST_KEY_BYTES;
+    char key[REQUEST_KEY_BYTES + 1];
+    return decode(header, key);
 }
 
 static void add_query(void *data, const char *name, const char *value)
@@ -29,14 +35,14 @@ static void add_query(void *data, const char *name, const char *value)
 
 void request_key_begin(struct request_key *k, struct http_exchange *x, int format)
 {
-    const char *key = http_exchange_header(x, "Idempotency-Key");
-    gnutls_hash_hd_t digest;
-    size_t len;
-    if (!key) return;
-    key = without_quotes(key, &len);
-    k->key = xstrndup(key, len);
-    if (gnutls_hash_init(&digest, GNUTLS_DIG_SHA256) != 0) BUG("no SHA-256");
-    k->digest = digest;
+    const char *header = http_exchange_header(x, "Idempotency-Key");
+    char key[REQUEST_KEY_BYTES + 1];
+    gnutls_hash_hd_t hash;
+    if (!header) return;
+    if (!decode(header, key)) BUG("the request was admitted with a wrong key");
+    k->key = xstrdup(key);
+    if (gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) != 0) BUG("no SHA-256");
+    k->hash = hash;
     http_exchange_each_query(x, add_query, k);
     const char format_byte = (char)format;
     request_key_add(k, &format_byte, 1);
@@ -44,25 +50,26 @@ void request_key_begin(struct request_key *k, struct http_exchange *x, int forma
 
 void request_key_add(struct request_key *k, const char *data, size_t len)
 {
-    if (k->digest) gnutls_hash(k->digest, data, len);
+    if (k->hash) gnutls_hash(k->hash, data, len);
 }
 
-char *request_key_finish(struct request_key *k)
+void request_key_finish(struct request_key *k)
 {
-    unsigned char hash[32];
+    unsigned char bytes[32];
     struct buf out = {0};
     size_t len;
-    if (!k->digest) return NULL;
-    gnutls_hash_deinit(k->digest, hash);
-    k->digest = NULL;
-    for (size_t i = 0; i < sizeof hash; i++) buf_addf(&out, "%02x", hash[i]);
+    if (!k->hash) return;
+    gnutls_hash_deinit(k->hash, bytes);
+    k->hash = NULL;
+    for (size_t i = 0; i < sizeof bytes; i++) buf_addf(&out, "%02x", bytes[i]);
     buf_cstr(&out);
-    return buf_detach(&out, &len);
+    k->digest = buf_detach(&out, &len);
 }
 
 void request_key_release(struct request_key *k)
 {
-    if (k->digest) gnutls_hash_deinit(k->digest, NULL);
+    if (k->hash) gnutls_hash_deinit(k->hash, NULL);
     free(k->key);
+    free(k->digest);
     *k = (struct request_key){0};
 }

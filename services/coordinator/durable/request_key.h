@@ -12,18 +12,22 @@ enum { REQUEST_KEY_BYTES = 255 };
 /* A zeroed struct has no key. */
 struct request_key {
     char *key;    /* NULL: none */
-    void *digest; /* private; NULL when the digest is finished, or when there is no key */
+    char *digest; /* digest of the request as text; NULL before request_key_finish(), or if there is no key */
+
+    void *hash; /* private; NULL when the digest is finished, or when there is no key */
 };
 
-/* Returns whether a key has 1 to REQUEST_KEY_BYTES printable ASCII characters. Quotes around the key do not count. The
- * draft RFC of the header demands quotes, but many clients send none. */
-bool request_key_is_valid(const char *key);
-/* Reads the key and the query of the request. `format` is the body's format. Does nothing without a key. */
+/* Returns whether the header has a key of 1 to REQUEST_KEY_BYTES printable ASCII characters. If the header begins with
+ * a quote, it must be a string of RFC 8941: in quotes, with \ before each quote and each backslash of the key. The
+ * draft RFC of the header demands such a string, but many clients send the key itself. */
+bool request_key_is_valid(const char *header);
+/* Reads the key, which must be valid, and the query of the request. `format` is the body's format. Does nothing without
+ * a key. */
 void request_key_begin(struct request_key *k, struct http_exchange *x, int format);
 /* Adds bytes of the body to the digest. */
 void request_key_add(struct request_key *k, const char *data, size_t len);
-/* Returns the digest as text, or NULL if there is no key. The caller frees it. */
-char *request_key_finish(struct request_key *k);
+/* Sets the digest. Does nothing without a key. */
+void request_key_finish(struct request_key *k);
 /* Releasing a zeroed or released key is fine. */
 void request_key_release(struct request_key *k);
 

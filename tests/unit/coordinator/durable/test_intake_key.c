@@ -1,4 +1,5 @@
 /* Requests with an Idempotency-Key make one job. */
+#include "coordinator/durable/request_key.h"
 #include "unit/coordinator/durable/intake_harness.h"
 
 static void post_key(struct bench *b, struct http_exchange *x, const char *key, const char *body)
@@ -61,24 +62,89 @@ Test(intake_key, the_same_bytes_in_another_format_are_another_job)
     intake_over(&b, 1);
 }
 
+/* Begins to post a job with the key k1. Its first items are in the store. */
+static void begin_long(struct bench *b, struct http_exchange *x)
+{
+    struct buf body = {0};
+    *x = (struct http_exchange){.prefer = "respond-async",
+                                .idempotency_key = "k1",
+                                .query_task = "echo",
+                                .content_type = "application/x-ndjson"};
+    while (body.len < 2 * 1024 * 1024) buf_add_str(&body, "\"0123456789\"\n");
+    post(b, x);
+    cr_assert_eq(exchange_send(x, body.data, body.len), body.len);
+    fake_store_run(b->store);
+    buf_release(&body);
+}
+
+static void end_long(struct bench *b, struct http_exchange *x)
+{
+    exchange_end_body(x);
+    fake_store_run(b->store);
+}
+
 Test(intake_key, a_key_whose_first_request_is_still_received_is_a_conflict)
 {
     struct bench b;
-    struct http_exchange first = {.prefer = "respond-async", .idempotency_key = "k1", .query_task = "echo"}, second;
-    struct buf body = {0};
+    struct http_exchange first, second;
     intake_start(&b);
-    first.content_type = "application/x-ndjson";
-    while (body.len < 2 * 1024 * 1024) buf_add_str(&body, "\"0123456789\"\n");
-    post(&b, &first);
-    cr_assert_eq(exchange_send(&first, body.data, body.len), body.len);
-    fake_store_run(b.store);
+    begin_long(&b, &first);
     post_key(&b, &second, "k1", JOB);
+    expect_header(&second, "Retry-After: ");
     expect_problem(&second, 409, "still being received");
-    exchange_end_body(&first);
-    fake_store_run(b.store);
+    end_long(&b, &first);
     cr_assert_eq(first.status, 202);
     exchange_close(&first, HTTP_CLOSED_DONE);
-    buf_release(&body);
+    intake_over(&b, 1);
+}
+
+Test(intake_key, a_long_request_is_answered_with_the_job_that_was_accepted_meanwhile)
+{
+    struct bench b;
+    struct http_exchange first, second;
+    intake_start(&b);
+    begin_long(&b, &first);
+    begin_long(&b, &second);
+    end_long(&b, &first);
+    cr_assert_eq(first.status, 202);
+    end_long(&b, &second);
+    cr_assert_eq(second.status, 202, "%s", buf_cstr(&second.answer));
+    cr_assert_str_eq(second.job, first.job);
+    exchange_close(&first, HTTP_CLOSED_DONE);
+    exchange_close(&second, HTTP_CLOSED_DONE);
+    intake_over(&b, 1);
+}
+
+Test(intake_key, a_long_request_whose_first_one_failed_meanwhile_is_to_be_sent_again)
+{
+    struct bench b;
+    struct http_exchange first, second;
+    intake_start(&b);
+    begin_long(&b, &first);
+    begin_long(&b, &second);
+    exchange_close(&first, HTTP_CLOSED_HANG_UP);
+    fake_store_run(b.store);
+    end_long(&b, &second);
+    expect_header(&second, "Retry-After: ");
+    expect_problem(&second, 409, "send this request again");
+    begin_long(&b, &second);
+    end_long(&b, &second);
+    cr_assert_eq(second.status, 202);
+    exchange_close(&second, HTTP_CLOSED_DONE);
+    intake_over(&b, 1);
+}
+
+Test(intake_key, a_store_that_cannot_read_the_job_of_a_key_is_said_to_be_away)
+{
+    struct bench b;
+    struct http_exchange x, y;
+    intake_start(&b);
+    post_key(&b, &x, "k1", JOB);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    fake_store_fail(b.store, STORE_READ_JOB, STORE_AWAY, 1);
+    post_key(&b, &y, "k1", JOB);
+    expect_header(&y, "Retry-After: ");
+    expect_problem(&y, 503, "did not accept the job");
     intake_over(&b, 1);
 }
 
@@ -215,6 +281,46 @@ Test(intake_key, two_keys_in_one_request_are_refused)
     intake_over(&b, 0);
 }
 
+Test(intake_key, a_key_in_quotes_is_decoded)
+{
+    static const struct {
+        const char *header, *key;
+    } rows[] = {
+        {"k1", "k1"},           {"\"k1\"", "k1"}, {"\" k 1 \"", " k 1 "}, {"\"a\\\"b\"", "a\"b"}, {"a\"b", "a\"b"},
+        {"\"a\\\\b\"", "a\\b"}, {"a\\b", "a\\b"}, {"\"\\\"\"", "\""},     {"\"\\\\\"", "\\"},     {"a\"", "a\""},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct bench b;
+        struct http_exchange x;
+        intake_start(&b);
+        post_key(&b, &x, rows[i].header, JOB);
+        cr_assert_eq(x.status, 202, "%s: %s", rows[i].header, buf_cstr(&x.answer));
+        cr_assert_str_eq(b.store->jobs[0]->job.key, rows[i].key);
+        exchange_close(&x, HTTP_CLOSED_DONE);
+        intake_over(&b, 1);
+    }
+}
+
+/* Fills `header` with a string of n quotes. */
+static void make_quotes(char *header, size_t n)
+{
+    *header++ = '"';
+    while (n-- > 0) {
+        *header++ = '\\';
+        *header++ = '"';
+    }
+    memcpy(header, "\"", 2);
+}
+
+Test(intake_key, only_the_characters_of_the_key_count)
+{
+    char header[2 * REQUEST_KEY_BYTES + 5];
+    make_quotes(header, REQUEST_KEY_BYTES);
+    cr_assert(request_key_is_valid(header));
+    make_quotes(header, REQUEST_KEY_BYTES + 1);
+    cr_assert_not(request_key_is_valid(header));
+}
+
 Test(intake_key, wrong_keys_are_refused)
 {
     char long_key[300];
@@ -222,7 +328,8 @@ Test(intake_key, wrong_keys_are_refused)
     intake_start(&b);
     memset(long_key, 'k', sizeof long_key);
     long_key[256] = '\0';
-    const char *wrong[] = {"", "caf\xc3\xa9", "a\tb", long_key};
+    const char *wrong[] = {"",    "caf\xc3\xa9", "a\tb",     long_key,  "\"",       "\"\"",
+                           "\"a", "\"a\"b\"",    "\"a\\b\"", "\"a\\\"", "\"a\";b=1"};
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
         struct http_exchange x = {.prefer = "respond-async", .idempotency_key = wrong[i]};
         post(&b, &x);
