@@ -186,7 +186,7 @@ void postgres_bind_progress(struct postgres_query *q, const struct stored_job *j
  * `is_fenced`) FENCED. `wanted` is for the message: the states in which the job could be changed. */
 enum store_status postgres_why_not(struct postgres_db *d, struct store_call *c, bool is_fenced, const char *wanted);
 
-/* Removes a few dropped blocks of one job. Returns whether more dropped blocks may remain. */
+/* Removes some dropped blocks. Returns whether more dropped blocks may remain. */
 MUST_CHECK bool postgres_tidy(struct postgres_db *d);
 /* Sends a heartbeat, which shows the other coordinators that this coordinator is alive. Also removes the unfinished
  * uploads of coordinators that have ended. */

@@ -147,16 +147,22 @@ static const struct {
                        true},
     [PG_REGISTER] = {"INSERT INTO fantail.coordinator AS c (id, name, batch, seen_ms) VALUES ($1, $2, 0, " NOW_MS ")"
                      " ON CONFLICT (id) DO UPDATE SET seen_ms = excluded.seen_ms RETURNING batch"},
-    /* Removes some dropped blocks of one job. Coordinators that run this statement at the same time take different
-     * entries of `dropped`. */
-    [PG_TIDY] = {"WITH d AS (SELECT * FROM fantail.dropped ORDER BY seq LIMIT 1 FOR UPDATE SKIP LOCKED),"
-                 " b AS (SELECT block.job, block.number FROM fantail.block, d WHERE block.job = d.job"
-                 " AND (d.everything OR (block.number <= d.up_to AND block.kind IN " DROPPED_KINDS "))"
-                 " ORDER BY block.number LIMIT 16),"
-                 " x AS (DELETE FROM fantail.block USING b WHERE block.job = b.job AND block.number = b.number),"
-                 " e AS (DELETE FROM fantail.dropped USING d WHERE dropped.seq = d.seq"
-                 " AND (SELECT count(*) FROM b) < 16)"
-                 " SELECT (SELECT count(*) FROM b) FROM d"},
+    /* Removes dropped blocks of up to 256 entries of `dropped`: up to 16 blocks of each, up to 1024 blocks and 16 MiB
+     * of lines together. So a step removes the few blocks of many small jobs, and takes no longer for large ones.
+     * Coordinators that run this statement at the same time take different entries. */
+    [PG_TIDY] = {"WITH d AS (SELECT * FROM fantail.dropped ORDER BY seq LIMIT 256 FOR UPDATE SKIP LOCKED),"
+                 " s AS (SELECT d.seq, i.place, row_number() OVER w AS nth, sum(i.bytes) OVER w AS bytes_so_far"
+                 " FROM d CROSS JOIN LATERAL (SELECT ctid AS place, number, pg_column_size(lines) AS bytes"
+                 " FROM fantail.block WHERE job = d.job"
+                 " AND (d.everything OR (number <= d.up_to AND kind IN " DROPPED_KINDS ")) ORDER BY number LIMIT 16)"
+                 " AS i WINDOW w AS (ORDER BY d.seq, i.number)),"
+                 " b AS (SELECT seq, place, nth = 1 OR (nth <= 1024 AND bytes_so_far <= 16777216) AS goes FROM s),"
+                 " x AS (DELETE FROM fantail.block WHERE ctid = ANY (ARRAY(SELECT place FROM b WHERE goes))),"
+                 /* An entry ends if all its blocks go. */
+                 " n AS (SELECT seq, count(*) < 16 AND bool_and(goes) AS all_go FROM b GROUP BY seq),"
+                 " e AS (DELETE FROM fantail.dropped WHERE seq = ANY (ARRAY("
+                 "SELECT d.seq FROM d LEFT JOIN n ON n.seq = d.seq WHERE coalesce(n.all_go, true))))"
+                 " SELECT 1 FROM d LIMIT 1"},
     [PG_DROP_UPLOADS] = {"WITH j AS (DELETE FROM fantail.job AS job WHERE job.state = 'receiving' AND " GONE
                          " RETURNING seq), r AS (DELETE FROM fantail.request USING j WHERE job = j.seq),"
                          " d AS (INSERT INTO fantail.dropped (job, everything) SELECT seq, true FROM j),"

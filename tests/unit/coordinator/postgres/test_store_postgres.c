@@ -285,6 +285,55 @@ Test(store_postgres, the_blocks_of_removed_jobs_disappear_in_steps)
     assert_no_leaks();
 }
 
+/* From now on, the table `step` gets a row for each statement that removes entries of `dropped` or blocks. */
+static void note_steps(const struct shop *s)
+{
+    ask(s, "CREATE TABLE fantail.step (entries bigint, bytes bigint)");
+    ask(s, "CREATE FUNCTION fantail.note_entries() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN"
+           " INSERT INTO fantail.step SELECT count(*), 0 FROM gone HAVING count(*) > 0; RETURN NULL; END'");
+    ask(s, "CREATE FUNCTION fantail.note_bytes() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN"
+           " INSERT INTO fantail.step SELECT 0, sum(length(lines)) FROM gone HAVING count(*) > 0; RETURN NULL; END'");
+    ask(s, "CREATE TRIGGER note_entries AFTER DELETE ON fantail.dropped REFERENCING OLD TABLE AS gone"
+           " FOR EACH STATEMENT EXECUTE FUNCTION fantail.note_entries()");
+    ask(s, "CREATE TRIGGER note_bytes AFTER DELETE ON fantail.block REFERENCING OLD TABLE AS gone"
+           " FOR EACH STATEMENT EXECUTE FUNCTION fantail.note_bytes()");
+}
+
+Test(store_postgres, many_small_jobs_are_removed_in_one_step)
+{
+    struct shop s;
+    shop_init_postgres(&s);
+    shop_open(&s);
+    cr_assert_eq(shop_claim(&s, NULL), 0, "the schema is there");
+    note_steps(&s);
+    ask(&s, "WITH b AS (INSERT INTO fantail.block (job, kind, ranges, lines) SELECT n, 'items', '', '' FROM"
+            " generate_series(1, 300) AS n, generate_series(1, 2)) INSERT INTO fantail.dropped (job, everything)"
+            " SELECT n, true FROM generate_series(1, 300) AS n");
+    wait_for(&s, "SELECT count(*) FROM fantail.dropped", 0);
+    cr_assert_eq(ask(&s, "SELECT count(*) FROM fantail.block"), 0);
+    cr_assert_eq(ask(&s, "SELECT count(*) FROM fantail.step WHERE entries > 0"), 2);
+    shop_release(&s);
+    assert_no_leaks();
+}
+
+Test(store_postgres, a_step_of_a_removal_removes_only_so_many_bytes)
+{
+    struct shop s;
+    shop_init_postgres(&s);
+    shop_open(&s);
+    cr_assert_eq(shop_claim(&s, NULL), 0, "the schema is there");
+    note_steps(&s);
+    ask(&s, "WITH b AS (INSERT INTO fantail.block (job, kind, ranges, lines) SELECT n, 'items', '',"
+            " convert_to(repeat('x', 1048576), 'UTF8') FROM generate_series(1, 4) AS n, generate_series(1, 10))"
+            " INSERT INTO fantail.dropped (job, everything) SELECT n, true FROM generate_series(1, 4) AS n");
+    wait_for(&s, "SELECT count(*) FROM fantail.dropped", 0);
+    cr_assert_eq(ask(&s, "SELECT count(*) FROM fantail.block"), 0);
+    cr_assert_leq(ask(&s, "SELECT max(bytes) FROM fantail.step"), 16 * 1024 * 1024);
+    cr_assert_eq(ask(&s, "SELECT sum(bytes) FROM fantail.step"), 40 * 1024 * 1024);
+    shop_release(&s);
+    assert_no_leaks();
+}
+
 Test(store_postgres, the_upload_of_a_dead_coordinator_keeps_no_key)
 {
     struct shop a, b;
