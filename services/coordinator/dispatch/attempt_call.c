@@ -56,6 +56,7 @@ static bool count_values(struct attempt_call *call, uint64_t n, struct sched_acc
     }
     call->expected -= (uint32_t)n;
     *accept = sched_attempt_answered(call->attempt, (uint32_t)n, now_ns());
+    *call->dispatcher->answers += accept->keep;
     return accept->keep > 0;
 }
 
@@ -86,6 +87,7 @@ static void on_error(void *data, const struct answer_line *line, const char *byt
     call->expected--;
     struct sched_item_verdict v = sched_attempt_item_error(call->attempt, line->error, now_ns());
     if (v.verdict != SCHED_ITEM_FINAL) return;
+    ++*call->dispatcher->answers;
     struct buf out = {0};
     item_error_write(&out, line, v.attempts, http_call_header(call->http, HEADER_WORKER));
     phase_add_error(call->phase, v.index, 1, out.data, out.len);

@@ -136,6 +136,8 @@ void dispatcher_register_metrics(struct dispatcher *d)
     for (unsigned i = 0; i < SCHED_END_COUNT; i++) ends[i] = sched_end_name((enum sched_end)i);
     metric_counters("fantail_chunk_attempts_total", "Attempts that ended, by result.", "result", ends, SCHED_END_COUNT,
                     d->attempts);
+    d->answers = metric_counter("fantail_item_answers_total",
+                                "Items that got their answer from a worker, counted as each answer arrives.", NULL);
 }
 
 void dispatcher_start(struct dispatcher *d, struct worker_fleet *fleet, struct scheduler_timing *turn,

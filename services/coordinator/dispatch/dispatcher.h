@@ -15,6 +15,7 @@ struct dispatcher {
     struct scheduler_timing *turn;
     struct scheduler *scheduler;         /* owned */
     uint64_t *attempts[SCHED_END_COUNT]; /* counters of ended attempts, by how they ended */
+    uint64_t *answers;                   /* counter of items that got their answer from a worker */
     struct unit_cost chunk_cost;
 };
 

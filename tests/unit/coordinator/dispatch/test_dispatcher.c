@@ -140,7 +140,9 @@ Test(dispatcher, answers_reach_the_job_as_they_come)
     cr_assert_not(exchange_pull(&p.x, 4096));
     const char *answers = strchr(buf_cstr(&p.x.answer), '\n') + 1; /* after the start line */
     cr_assert_str_eq(answers, "{\"type\":\"result\",\"index\":0,\"value\":1}\n");
+    cr_assert_eq(*p.dispatcher.answers, 1);
     cr_assert(call_body(call, "ue\":2}\n{\"error\":{\"name\":\"task_error\",\"cause\":\"no\"}}\n{\"value\":4}\n"));
+    cr_assert_eq(*p.dispatcher.answers, 4, "errors count too");
     cr_assert(call_body(call, "{\"end\":\"complete\",\"done\":4}\n"));
     call_end(call, HTTP_CALL_OK, 200, false);
     scheduler_timing_run(&p.turn);
