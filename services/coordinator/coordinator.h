@@ -19,6 +19,7 @@
 #include "coordinator/sched/scheduler.h"
 #include "coordinator/status/emf.h"
 #include "coordinator/status/status.h"
+#include "coordinator/store/store_metrics.h"
 #include "coordinator/timing/scheduler_timing.h"
 
 struct coordinator_config {

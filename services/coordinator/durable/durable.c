@@ -6,6 +6,7 @@
 #include "common/observe/metrics.h"
 #include "coordinator/durable/discards.h"
 #include "coordinator/durable/durable_run.h"
+#include "coordinator/store/store_metrics.h"
 
 enum { QUICK_MS = 10, SLOW_MS = 250 };
 enum { CLAIMS_MAX = 16, RUNS_MAX = 256 };
@@ -134,6 +135,7 @@ static void on_timer(uv_timer_t *timer)
     }
     if (d->wants_claim || (d->claiming == 0 && now - d->claimed_ns > CLAIM_GAP_NS)) claim(d);
     sweep(d, now);
+    if (!d->draining) store_metrics_tick(d->store, now);
     discards_tick(d, now);
     if (quick || d->is_quick)
         durable_tick_soon(d);

@@ -47,6 +47,7 @@ enum postgres_sql {
     PG_LIST,
     PG_READ_RANGES,
     PG_READ_LINES,
+    PG_READ_STATS,
     PG_REGISTER,
     PG_TIDY,
     PG_DROP_UPLOADS,
@@ -174,6 +175,7 @@ enum store_status postgres_delay_notice(struct postgres_db *d, struct store_call
 enum store_status postgres_remove_notice(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_read_job(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_list_jobs(struct postgres_db *d, struct store_call *c);
+enum store_status postgres_read_stats(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_add_block(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_read_ranges(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_read_block(struct postgres_db *d, struct store_call *c);

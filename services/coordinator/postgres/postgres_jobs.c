@@ -309,3 +309,18 @@ enum store_status postgres_list_jobs(struct postgres_db *d, struct store_call *c
     buf_release(&states);
     return STORE_OK;
 }
+
+enum store_status postgres_read_stats(struct postgres_db *d, struct store_call *c)
+{
+    struct postgres_query q = postgres_query(d, PG_READ_STATS);
+    postgres_bind_int(&q, STORE_STATS_JOBS);
+    postgres_bind_int(&q, STORE_STATS_OLDEST);
+    if (postgres_run(&q)) {
+        int64_t waits_ms = postgres_int(&q, 0, 1); /* NULL is read as 0 */
+        c->stats.pending = (uint64_t)postgres_int(&q, 0, 0);
+        c->stats.waits_ms = waits_ms > 0 ? waits_ms : 0;
+        c->stats.bytes = (uint64_t)postgres_int(&q, 0, 2);
+    }
+    postgres_end(&q);
+    return STORE_OK;
+}

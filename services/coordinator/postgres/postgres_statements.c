@@ -145,6 +145,13 @@ static const struct {
     [PG_READ_LINES] = {"SELECT b.lines FROM fantail.block AS b JOIN fantail.job AS j ON j.seq = b.job"
                        " WHERE b.number = $1 AND j.id = $2",
                        true},
+    [PG_READ_STATS] =
+        {"SELECT (SELECT count(*) FROM (SELECT 1 FROM fantail.job WHERE state = 'pending' LIMIT $1) AS p),"
+         " (SELECT " NOW_MS " - min(created_ms) FROM (SELECT created_ms, started_ms, redrives"
+         " FROM fantail.job WHERE state = 'pending' ORDER BY id LIMIT $2) AS o"
+         " WHERE started_ms IS NULL AND redrives = 0),"
+         " (SELECT sum(pg_total_relation_size(c.oid))::bigint FROM pg_class AS c"
+         " WHERE c.relnamespace = 'fantail'::regnamespace AND c.relkind = 'r')"},
     [PG_REGISTER] = {"INSERT INTO fantail.coordinator AS c (id, name, batch, seen_ms) VALUES ($1, $2, 0, " NOW_MS ")"
                      " ON CONFLICT (id) DO UPDATE SET seen_ms = excluded.seen_ms RETURNING batch"},
     /* Removes dropped blocks of up to 256 entries of `dropped`: up to 16 blocks of each, up to 1024 blocks and 16 MiB

@@ -77,9 +77,11 @@ static void run_each(struct writer *w, struct store_batch *b)
         struct store_call *c = store_call_of(k);
         if (postgres_begin(d)) postgres_carry_out(d, c);
         enum postgres_outcome outcome = postgres_finish(d);
-        if (outcome == POSTGRES_DOUBT)
+        if (outcome == POSTGRES_COMMITTED)
+            store_note_commit(&one);
+        else if (outcome == POSTGRES_DOUBT)
             doubt(w, &one);
-        else if (outcome != POSTGRES_COMMITTED)
+        else
             c->status = postgres_failure(d, c);
         store_side_report(w->side, &one);
         if (outcome != POSTGRES_LOST && outcome != POSTGRES_DOUBT) continue;
@@ -96,11 +98,13 @@ static void run_batch(struct writer *w, struct store_batch *b)
         postgres_disconnect(d);
         if (postgres_ensure_connected(w->link)) outcome = run_together(w, b);
     }
-    if (outcome == POSTGRES_DOUBT)
+    if (outcome == POSTGRES_COMMITTED)
+        store_note_commit(&b->calls);
+    else if (outcome == POSTGRES_DOUBT)
         doubt(w, &b->calls);
     else if (outcome == POSTGRES_FAILED && b->calls.n > 1)
         run_each(w, b);
-    else if (outcome != POSTGRES_COMMITTED)
+    else
         refuse_all(w, &b->calls);
     store_side_report(w->side, &b->calls);
     if (d->lost)
@@ -116,6 +120,7 @@ static void settle_doubt(struct writer *w)
     struct store_batch b = {0};
     if (w->doubt.n == 0) return;
     if (w->link->db.committed == w->doubt_batch) {
+        store_note_commit(&w->doubt);
         store_side_report(w->side, &w->doubt);
         return;
     }

@@ -40,6 +40,7 @@ static run_call *const calls[] = {
     [STORE_LIST_JOBS] = postgres_list_jobs,
     [STORE_READ_RANGES] = postgres_read_ranges,
     [STORE_READ_BLOCK] = postgres_read_block,
+    [STORE_READ_STATS] = postgres_read_stats,
 };
 static_assert(ARRAY_SIZE(calls) == STORE_OP_COUNT, "each operation has its function");
 

@@ -56,6 +56,7 @@ enum sql {
     SQL_LIST,
     SQL_READ_RANGES,
     SQL_READ_LINES,
+    SQL_READ_STATS,
     SQL_NEXT_DROPPED,
     SQL_DROPPED_BLOCKS,
     SQL_REMOVE_BLOCK,
@@ -133,6 +134,7 @@ enum store_status sqlite_list_jobs(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_add_block(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_read_ranges(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_read_block(struct sqlite_db *d, struct store_call *c);
+enum store_status sqlite_read_stats(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_redrive(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_remove(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_discard(struct sqlite_db *d, struct store_call *c);

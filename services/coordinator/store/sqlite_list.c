@@ -1,6 +1,7 @@
 /*
- * The list of jobs. An index orders the jobs by state and then by id. So the newest jobs of each wanted state are read
- * separately and then merged. The cost does not depend on the number of jobs in other states.
+ * The list of jobs, and figures about the jobs. An index orders the jobs by state and then by id. So the newest jobs of
+ * each wanted state are read separately and then merged. The cost does not depend on the number of jobs in other
+ * states.
  */
 #include "coordinator/store/sqlite_internal.h"
 
@@ -61,5 +62,20 @@ enum store_status sqlite_list_jobs(struct sqlite_db *d, struct store_call *c)
     for (; id && c->list_count < f->limit; id = take_newest(all)) add_job(d, c, id);
     c->more = id != NULL;
     free(all);
+    return STORE_OK;
+}
+
+enum store_status sqlite_read_stats(struct sqlite_db *d, struct store_call *c)
+{
+    struct sqlite_query q = sqlite_query(d, SQL_READ_STATS);
+    sqlite_bind_int(&q, 1, STORE_STATS_JOBS);
+    sqlite_bind_int(&q, 2, STORE_STATS_OLDEST);
+    if (sqlite_row(&q)) {
+        int64_t created_ms = sqlite3_column_int64(q.st, 1), now_ms = sqlite_wall_ms();
+        c->stats.pending = (uint64_t)sqlite3_column_int64(q.st, 0);
+        if (created_ms > 0 && created_ms < now_ms) c->stats.waits_ms = now_ms - created_ms;
+    }
+    sqlite_end(&q);
+    c->stats.bytes = (uint64_t)sqlite_number(d, SQL_PAGE_COUNT) * SQLITE_PAGE_BYTES;
     return STORE_OK;
 }

@@ -104,6 +104,10 @@ static const char *const sql_texts[] = {
                         " AND NOT (b.kind IN ('errors', 'sent', 'unsent') AND b.number <= j.dropped_to)"
                         " ORDER BY b.number LIMIT ?3",
     [SQL_READ_LINES] = "SELECT b.lines FROM block b JOIN job j ON j.seq = b.job WHERE b.number = ?1 AND j.id = ?2",
+    [SQL_READ_STATS] =
+        "SELECT (SELECT count(*) FROM (SELECT 1 FROM job INDEXED BY job_pending WHERE state = 'pending' LIMIT ?1)),"
+        " (SELECT min(created_ms) FROM (SELECT created_ms, started_ms, redrives FROM job INDEXED BY job_list"
+        " WHERE state = 'pending' ORDER BY id LIMIT ?2) WHERE started_ms IS NULL AND redrives = 0)",
     [SQL_NEXT_DROPPED] = "SELECT seq, job, everything, up_to FROM dropped ORDER BY seq LIMIT 1",
     [SQL_DROPPED_BLOCKS] =
         "SELECT number, length(lines) FROM block WHERE job = ?1"

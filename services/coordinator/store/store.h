@@ -35,7 +35,7 @@
 #include "common/base/buf.h"
 #include "common/base/list.h"
 
-struct metric_histogram;
+struct store_metrics;
 struct uv_loop_s; /* uv_loop_t; pure modules include this header, so it does not include uv.h */
 
 #define STORE_ID_SIZE       37  /* a job's id (a UUID as text) with its NUL */
@@ -162,6 +162,15 @@ struct block {
 };
 void block_release(struct block *b);
 
+/* Figures of the whole store. */
+struct store_stats {
+    uint64_t pending; /* pending jobs; STORE_STATS_JOBS: at least this many */
+    int64_t waits_ms; /* how long ago the oldest pending job that was never claimed was added; 0: there is none */
+    uint64_t bytes;   /* size of the store */
+};
+#define STORE_STATS_JOBS   100000 /* READ_STATS counts at most this many jobs */
+#define STORE_STATS_OLDEST 1000   /* READ_STATS looks for the one that waits longest among this many oldest jobs */
+
 enum store_op {
     /* Writing calls. */
     STORE_ADD_JOB,   /* `job` is new, in state RECEIVING. If its key exists, ends as STORE_EXISTS and fills `found` */
@@ -200,6 +209,7 @@ enum store_op {
     STORE_READ_RANGES, /* fills `blocks`, without lines, with the first blocks whose number is above block.number;
                           `more`: there are further blocks */
     STORE_READ_BLOCK,  /* fills the lines of `block`, by its number */
+    STORE_READ_STATS,  /* fills `stats` */
     STORE_OP_COUNT
 };
 
@@ -261,8 +271,10 @@ struct store_call {
     size_t block_count;
     bool more;      /* LIST_JOBS, READ_RANGES, SWEEP: there may be more jobs or blocks */
     int64_t now_ms; /* CLAIM, RENEW: the time of the database */
+    struct store_stats stats;
 
     /* Private to the store. */
+    bool is_first_of_commit; /* the call is the first one of a transaction that was committed */
     struct list_link link;
     uint64_t started_ns;
 };
@@ -279,18 +291,11 @@ struct store_ops {
     /* The loop must keep running until `closed` is called. All started calls are done before `closed` is called. */
     void (*close)(struct store *s, void (*closed)(void *data), void *data);
 };
-struct store_metrics {
-    uint64_t *calls[STORE_STATUS_COUNT];
-    struct metric_histogram *seconds;
-    int64_t *waits_for_room; /* 1: the store could not be opened, because its disk is full */
-};
 /* The first member of each back end's own struct. */
 struct store {
     const struct store_ops *ops;
-    const struct store_metrics *metrics; /* borrowed; NULL: calls are not counted */
+    struct store_metrics *metrics; /* borrowed; NULL: calls are not counted */
 };
-/* Registers the metrics. */
-void store_register_metrics(struct store_metrics *m);
 /* For back ends: counts the call, and calls its done(), which may free the call. */
 void store_finish(struct store *s, struct store_call *call);
 /* For back ends: writes a sentence to call->error, and returns `status`. */

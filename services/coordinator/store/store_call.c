@@ -1,7 +1,6 @@
 #include <stdarg.h>
 
-#include "common/observe/metrics.h"
-#include "coordinator/store/store.h"
+#include "coordinator/store/store_metrics.h"
 
 static const char *const state_names[] = {
     [STORED_RECEIVING] = "receiving", [STORED_PENDING] = "pending",     [STORED_RUNNING] = "running",
@@ -121,6 +120,8 @@ void store_call_clear(struct store_call *c)
     c->error[0] = '\0';
     c->more = false;
     c->now_ms = 0;
+    c->stats = (struct store_stats){0};
+    c->is_first_of_commit = false;
 }
 
 void store_call_free(struct store_call *c)
@@ -141,31 +142,8 @@ enum store_status store_refuse(struct store_call *call, enum store_status status
     return status;
 }
 
-void store_register_metrics(struct store_metrics *m)
-{
-    static const char *const names[] = {
-        [STORE_OK] = "ok",         [STORE_NOT_FOUND] = "not_found",
-        [STORE_EXISTS] = "exists", [STORE_CONFLICT] = "conflict",
-        [STORE_FENCED] = "fenced", [STORE_FULL] = "full",
-        [STORE_AWAY] = "away",     [STORE_UNFIT] = "unfit",
-        [STORE_BROKEN] = "broken",
-    };
-    static_assert(ARRAY_SIZE(names) == STORE_STATUS_COUNT, "one name per status");
-    const char *list[STORE_STATUS_COUNT];
-    memcpy(list, names, sizeof list);
-    metric_counters("fantail_store_calls_total", "Calls to the job store, by their status.", "status", list,
-                    STORE_STATUS_COUNT, m->calls);
-    m->waits_for_room = metric_gauge("fantail_store_waits_for_room",
-                                     "1 while the job store is not open because its disk is full.", NULL);
-    m->seconds = metric_histogram("fantail_store_call_seconds",
-                                  "Time from the start of a call to the job store until it was done.", NULL);
-}
-
 void store_finish(struct store *s, struct store_call *call)
 {
-    if (s->metrics) {
-        ++*s->metrics->calls[call->status];
-        metric_observe_ns(s->metrics->seconds, now_ns() - call->started_ns);
-    }
+    if (s->metrics) store_metrics_count(s->metrics, call);
     call->done(call);
 }

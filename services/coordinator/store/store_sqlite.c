@@ -13,6 +13,7 @@
 #include "common/base/limits.h"
 #include "common/observe/log.h"
 #include "coordinator/store/sqlite_internal.h"
+#include "coordinator/store/store_metrics.h"
 #include "coordinator/store/store_threads.h"
 
 #define TIDY_EVERY_NS     (100 * NS_PER_MS) /* the pause between two steps of a removal while calls wait */
@@ -53,6 +54,7 @@ static run_call *const calls[] = {
     [STORE_LIST_JOBS] = sqlite_list_jobs,
     [STORE_READ_RANGES] = sqlite_read_ranges,
     [STORE_READ_BLOCK] = sqlite_read_block,
+    [STORE_READ_STATS] = sqlite_read_stats,
 };
 static_assert(ARRAY_SIZE(calls) == STORE_OP_COUNT, "each operation has its function");
 
@@ -80,12 +82,18 @@ static void run_alone(struct sqlite_db *d, struct store_call *c)
     bool began = sqlite_begin(d);
     store_call_clear(c);
     if (began) c->status = calls[c->op](d, c);
-    if (!sqlite_finish(d)) c->status = sqlite_failure(d, c);
+    if (!sqlite_finish(d))
+        c->status = sqlite_failure(d, c);
+    else
+        c->is_first_of_commit = !d->only_reads;
 }
 
 static void run_batch(struct store_side *side, struct sqlite_db *d, struct store_batch *b)
 {
-    if (run_together(side, d, b)) return;
+    if (run_together(side, d, b)) {
+        store_note_commit(&b->calls);
+        return;
+    }
     /* If another process has the file locked, the calls are not tried one by one, because each call would wait for the
      * lock again. */
     bool is_busy = (d->rc & 0xff) == SQLITE_BUSY;

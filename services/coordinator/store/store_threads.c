@@ -65,6 +65,12 @@ bool store_side_is_closing(struct store_side *side)
     return is_closing;
 }
 
+void store_note_commit(struct list *calls)
+{
+    struct list_link *first = list_next(calls, NULL);
+    if (first) store_call_of(first)->is_first_of_commit = true;
+}
+
 void store_side_report(struct store_side *side, struct list *calls)
 {
     struct store_threads *t = side->threads;

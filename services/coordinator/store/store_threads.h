@@ -76,6 +76,8 @@ MUST_CHECK bool store_side_take(struct store_side *side, struct store_batch *b, 
  * would never end. */
 struct list_link *store_side_next(struct store_side *side, struct store_batch *b, struct list_link *k);
 bool store_side_is_closing(struct store_side *side);
+/* Call it before the calls of a transaction that was committed are reported. */
+void store_note_commit(struct list *calls);
 /* Hands finished calls back to the thread of the loop. That thread runs the `done` callback of each. */
 void store_side_report(struct store_side *side, struct list *calls);
 void store_side_end(struct store_side *side);

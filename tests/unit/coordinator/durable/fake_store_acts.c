@@ -320,6 +320,12 @@ static enum store_status read_block(struct fake_store *s, struct store_call *c, 
     return STORE_NOT_FOUND;
 }
 
+/* No test needs the figures of this store. */
+static enum store_status no_stats(struct fake_store *s, struct store_call *c, struct fake_job *none)
+{
+    return STORE_OK;
+}
+
 /* No test needs notices of this store. */
 static enum store_status no_notice(struct fake_store *s, struct store_call *c, struct fake_job *none)
 {
@@ -350,6 +356,7 @@ static const struct {
     [STORE_LIST_JOBS] = {list_jobs, false},
     [STORE_READ_RANGES] = {read_ranges, true},
     [STORE_READ_BLOCK] = {read_block, true},
+    [STORE_READ_STATS] = {no_stats, false},
 };
 static_assert(ARRAY_SIZE(acts) == STORE_OP_COUNT, "an act for each operation");
 

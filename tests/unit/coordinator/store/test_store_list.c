@@ -1,4 +1,4 @@
-/* The list of jobs in the store: filters, order and pages. */
+/* The list of jobs in the store: filters, order and pages. Also the figures of the store. */
 #include "unit/coordinator/store/store_harness.h"
 
 /* Writes the numbers of the listed ids, such as "5 3 1". Frees the call. */
@@ -88,4 +88,53 @@ STORE_TEST(store_list, pages_follow_each_other_without_gaps)
     c = list(s);
     c->filter.limit = 7;
     assert_list(s, c, "7 6 5 4 3 2 1", false);
+}
+
+static struct store_stats read_stats(struct shop *s)
+{
+    struct store_call *c = shop_call(s, STORE_READ_STATS, NULL);
+    cr_assert_eq(shop_run(s, c), STORE_OK, "%s", c->error);
+    struct store_stats stats = c->stats;
+    store_call_free(c);
+    return stats;
+}
+
+STORE_TEST(store_list, pending_jobs_are_counted_and_only_those_that_never_ran_wait)
+{
+    cr_assert_eq(read_stats(s).pending, 0);
+    cr_assert_eq(read_stats(s).waits_ms, 0);
+    shop_ok(s, shop_new_job(s, shop_id(1), NULL));
+    cr_assert_eq(read_stats(s).pending, 0, "the job is being received");
+    shop_submit(s, shop_id(2), 0);
+    shop_submit(s, shop_id(3), 0);
+    cr_assert_eq(read_stats(s).pending, 2);
+    while (read_stats(s).waits_ms < 2) usleep(1000);
+    cr_assert_gt(read_stats(s).bytes, 0);
+
+    uint64_t fence = shop_claim(s, NULL);
+    cr_assert_eq(read_stats(s).pending, 1);
+    cr_assert_eq(shop_do(s, STORE_HAND_BACK, shop_id(2), fence), STORE_OK);
+    cr_assert_eq(shop_do(s, STORE_WANT_CANCEL, shop_id(3), 0), STORE_OK);
+    cr_assert_eq(read_stats(s).pending, 1);
+    cr_assert_eq(read_stats(s).waits_ms, 0, "the job has run already");
+    cr_assert_eq(shop_do(s, STORE_REDRIVE, shop_id(3), 0), STORE_OK);
+    cr_assert_eq(read_stats(s).pending, 2);
+    cr_assert_eq(read_stats(s).waits_ms, 0, "the job was added long before it was redriven");
+}
+
+STORE_TEST(store_list, each_transaction_has_one_first_call)
+{
+    struct store_call *calls[20];
+    for (unsigned i = 0; i < ARRAY_SIZE(calls); i++) calls[i] = shop_new_job(s, shop_id(i + 1), NULL);
+    for (unsigned i = 0; i < ARRAY_SIZE(calls); i++) store_start(s->store, calls[i]);
+    while (s->done < ARRAY_SIZE(calls)) uv_run(&s->loop, UV_RUN_ONCE);
+    cr_assert(calls[0]->is_first_of_commit);
+    for (unsigned i = 0; i < ARRAY_SIZE(calls); i++) store_call_free(calls[i]);
+    struct store_call *read = shop_read(s, shop_id(1));
+    cr_assert_not(read->is_first_of_commit, "a reading call commits nothing");
+    store_call_free(read);
+    struct store_call *one = shop_new_job(s, shop_id(30), NULL);
+    cr_assert_eq(shop_run(s, one), STORE_OK);
+    cr_assert(one->is_first_of_commit);
+    store_call_free(one);
 }
