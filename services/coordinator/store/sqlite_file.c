@@ -17,6 +17,8 @@
 #define HEADER_MAGIC          "SQLite format 3" /* with its NUL */
 #define HEADER_APPLICATION_ID 68
 
+#define LINKS_MAX 40 /* the kernel follows as many symbolic links */
+
 static bool refuse(char *err, size_t err_size, const char *fmt, ...) PRINTF_LIKE(3, 4);
 static bool refuse(char *err, size_t err_size, const char *fmt, ...)
 {
@@ -25,6 +27,50 @@ static bool refuse(char *err, size_t err_size, const char *fmt, ...)
     vsnprintf(err, err_size, fmt, args);
     va_end(args);
     return false;
+}
+
+/* Returns the folder of a path that has a slash. The caller frees it. */
+static char *folder_of(const char *path)
+{
+    size_t len = (size_t)(strrchr(path, '/') - path);
+    return len > 0 ? xstrndup(path, len) : xstrdup("/");
+}
+
+static char *join(const char *folder, const char *name)
+{
+    size_t size = strlen(folder) + strlen(name) + 2;
+    char *path = xmalloc(size);
+    snprintf(path, size, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder, name);
+    return path;
+}
+
+/* If the path is a symbolic link, returns the path of its target, which need not exist. Otherwise returns NULL. */
+static char *target_of(const char *path)
+{
+    char target[PATH_MAX];
+    ssize_t len = readlink(path, target, sizeof target - 1);
+    if (len <= 0) return NULL;
+    target[len] = '\0';
+    if (target[0] == '/') return xstrdup(target);
+    char *folder = folder_of(path), *joined = join(folder, target);
+    free(folder);
+    return joined;
+}
+
+char *sqlite_file_real_path(const char *path)
+{
+    char *at = xstrdup(path), *target;
+    for (int links = 0; links < LINKS_MAX && (target = target_of(at)); links++) {
+        free(at);
+        at = target;
+    }
+    char *folder = folder_of(at), *real_folder = realpath(folder, NULL);
+    char *real = real_folder ? join(real_folder, strrchr(at, '/') + 1) : NULL;
+    free(folder);
+    free(real_folder);
+    if (!real) return at;
+    free(at);
+    return real;
 }
 
 static bool is_ours(const unsigned char header[HEADER_BYTES])
@@ -59,8 +105,7 @@ static bool check_file(const char *path, bool *is_new, char *err, size_t err_siz
 static bool check_folder(const char *path, char *err, size_t err_size)
 {
     struct stat s;
-    int len = (int)(strrchr(path, '/') - path);
-    char *folder = len > 0 ? xstrndup(path, (size_t)len) : xstrdup("/");
+    char *folder = folder_of(path);
     bool exists = stat(folder, &s) == 0 && S_ISDIR(s.st_mode), ok = exists && access(folder, W_OK | X_OK) == 0;
     if (!exists) refuse(err, err_size, "the folder of the job store does not exist: %s", folder);
     if (exists && !ok)

@@ -177,7 +177,10 @@ void sqlite_set_errno(sqlite3 *db);
 
 /* If the functions below fail because the disk is full, they set errno to ENOSPC. */
 
-/* sqlite_file.c: refuses a folder that cannot be written, and a file that is not fantail's. Changes nothing. */
+/* sqlite_file.c: returns an absolute path without symbolic links. The file need not exist. If the folder of the file
+ * cannot be found, returns a path at which opening fails. `path` must have a slash. The caller frees the result. */
+MUST_CHECK char *sqlite_file_real_path(const char *path);
+/* Refuses a folder that cannot be written, and a file that is not fantail's. Changes nothing. */
 MUST_CHECK bool sqlite_file_check(const char *path, char *err, size_t err_size);
 /* Makes the same check, locks the store, and makes the file if there is none. */
 MUST_CHECK bool sqlite_file_prepare(const char *path, int *lock_fd, char *err, size_t err_size);

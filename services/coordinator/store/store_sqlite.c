@@ -209,18 +209,21 @@ static void tell(struct store_threads *t)
     if (t->base.metrics) *t->base.metrics->waits_for_room = s->waits;
 }
 
-/* With a slash, SQLite interprets the path neither as a URI nor as ":memory:". */
-static char *path_with_slash(const char *path)
+/* With a slash, SQLite interprets the path neither as a URI nor as ":memory:". The path has no symbolic links, so that
+ * all coordinators use the same names for the lock and the log of a file. */
+static char *unique_path(const char *path)
 {
     size_t size = strlen(path) + 3;
     char *with = xmalloc(size);
     snprintf(with, size, "%s%s", strchr(path, '/') ? "" : "./", path);
-    return with;
+    char *real = sqlite_file_real_path(with);
+    free(with);
+    return real;
 }
 
 bool store_sqlite_check(const char *path, char *err, size_t err_size)
 {
-    char *with = path_with_slash(path);
+    char *with = unique_path(path);
     bool ok = sqlite_file_check(with, err, err_size);
     free(with);
     return ok;
@@ -230,7 +233,7 @@ static struct sqlite_store *new_store(const char *path, uint64_t max_bytes)
 {
     struct sqlite_store *s = xcalloc(1, sizeof *s);
     s->lock_fd = -1;
-    s->path = path_with_slash(path);
+    s->path = unique_path(path);
     store_threads_init(&s->threads);
     s->threads.freed = release;
     s->threads.poked = tell;

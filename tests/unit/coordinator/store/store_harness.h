@@ -47,6 +47,16 @@ static inline void shop_open(struct shop *s)
     cr_assert(s->store, "%s", err);
 }
 
+/* Expects that the file at s->path is refused with a message that has this part. */
+static inline void shop_refused(struct shop *s, const char *part)
+{
+    char err[300] = "";
+    struct store *store = store_sqlite_open(&s->loop, s->path, 0, err, sizeof err);
+    cr_assert_null(store);
+    cr_assert(strstr(err, part), "%s", err);
+    cr_assert(strstr(err, s->folder), "the message names the file: %s", err);
+}
+
 /* Makes the folder and the loop, but no store. */
 static inline void shop_init(struct shop *s)
 {

@@ -1,20 +1,11 @@
 /* Opens stores in each state in which a process may leave them, and files that the store must refuse. */
+#include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "unit/coordinator/store/store_harness.h"
-
-static void assert_refused(struct shop *s, const char *part)
-{
-    char err[300] = "";
-    struct store *store = store_sqlite_open(&s->loop, s->path, 0, err, sizeof err);
-    cr_assert_null(store);
-    cr_assert(strstr(err, part), "%s", err);
-    cr_assert(strstr(err, s->folder), "the message names the file: %s", err);
-}
 
 static void write_file(const char *path, const char *bytes, size_t len)
 {
@@ -30,6 +21,29 @@ static void execute(const char *path, const char *sql)
     cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
     cr_assert_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK, "%s", sqlite3_errmsg(db));
     sqlite3_close(db);
+}
+
+static struct buf content_of(const char *path)
+{
+    struct buf content = {0};
+    char piece[4096];
+    int fd = open(path, O_RDONLY);
+    cr_assert_geq(fd, 0);
+    for (ssize_t n; (n = read(fd, piece, sizeof piece)) > 0;) buf_add(&content, piece, (size_t)n);
+    close(fd);
+    return content;
+}
+
+/* Like shop_refused(). The file must also stay as it is. */
+static void assert_refused_unchanged(struct shop *s, const char *part)
+{
+    struct buf before = content_of(s->path);
+    shop_refused(s, part);
+    struct buf after = content_of(s->path);
+    cr_assert(before.data && after.data && before.len == after.len);
+    cr_assert(memcmp(before.data, after.data, before.len) == 0);
+    buf_release(&before);
+    buf_release(&after);
 }
 
 static off_t size_of(const char *path)
@@ -123,21 +137,18 @@ Test(store_open, what_is_not_a_store_is_refused_and_not_changed)
     static char text[] =
         "This is my diary. It is longer than the header of a file of SQLite, which has one hundred bytes.\n";
     write_file(s.path, text, sizeof text);
-    assert_refused(&s, "is not a job store of fantail");
-    cr_assert_eq(size_of(s.path), sizeof text);
+    assert_refused_unchanged(&s, "is not a job store of fantail");
     write_file(s.path, text, 5);
-    assert_refused(&s, "is not a job store of fantail");
+    assert_refused_unchanged(&s, "is not a job store of fantail");
     unlink(s.path);
     execute(s.path, "PRAGMA journal_mode = WAL; CREATE TABLE mine (a)");
-    off_t size = size_of(s.path);
-    assert_refused(&s, "is not a job store of fantail");
-    cr_assert_eq(size_of(s.path), size);
+    assert_refused_unchanged(&s, "is not a job store of fantail");
     unlink(s.path);
     cr_assert_eq(mkdir(s.path, 0700), 0);
-    assert_refused(&s, "jobs.db");
+    shop_refused(&s, "jobs.db");
     cr_assert_eq(rmdir(s.path), 0);
     cr_assert_eq(mkfifo(s.path, 0600), 0);
-    assert_refused(&s, "is not a regular file");
+    shop_refused(&s, "is not a regular file");
     shop_release(&s);
     assert_no_leaks();
 }
@@ -147,7 +158,7 @@ Test(store_open, a_missing_folder_is_named)
     struct shop s;
     shop_init(&s);
     snprintf(s.path, sizeof s.path, "%s/no/jobs.db", s.folder);
-    assert_refused(&s, "does not exist");
+    shop_refused(&s, "does not exist");
     shop_release(&s);
     assert_no_leaks();
 }
@@ -159,7 +170,7 @@ Test(store_open, a_log_without_its_store_is_not_given_to_a_new_one)
     shop_init(&s);
     snprintf(log, sizeof log, "%s-wal", s.path);
     write_file(log, "left", 4);
-    assert_refused(&s, "is missing: restore both files, or remove the first one");
+    shop_refused(&s, "is missing: restore both files, or remove the first one");
     cr_assert_eq(size_of(s.path), -1);
     shop_release(&s);
     assert_no_leaks();
@@ -172,7 +183,7 @@ Test(store_open, a_newer_schema_is_refused)
     shop_open(&s);
     shop_close(&s);
     execute(s.path, "PRAGMA user_version = 99");
-    assert_refused(&s, "has schema 99");
+    shop_refused(&s, "has schema 99");
     shop_release(&s);
     assert_no_leaks();
 }
@@ -185,45 +196,37 @@ Test(store_open, a_damaged_file_is_refused_and_not_changed)
     shop_open(&s);
     for (unsigned i = 0; i < 20; i++) shop_submit(&s, shop_id(i), 0);
     shop_close(&s);
-    off_t size = size_of(s.path);
     /* The first page has the schema, the second page belongs to auto_vacuum, and the pages of the tables follow. */
     int fd = open(s.path, O_RDWR);
     cr_assert_eq(pwrite(fd, zeros, sizeof zeros, (off_t)2 * 4096), sizeof zeros);
-    assert_refused(&s, "is damaged");
-    cr_assert_eq(size_of(s.path), size);
+    assert_refused_unchanged(&s, "is damaged");
     cr_assert_eq(pwrite(fd, zeros, 200, 0), 200);
-    assert_refused(&s, "or it is damaged; it was not changed");
+    assert_refused_unchanged(&s, "or it is damaged; it was not changed");
     cr_assert_eq(ftruncate(fd, 50), 0);
-    assert_refused(&s, "or it is damaged; it was not changed");
+    assert_refused_unchanged(&s, "or it is damaged; it was not changed");
     close(fd);
     shop_release(&s);
     assert_no_leaks();
 }
 
-Test(store_open, a_second_process_is_refused_until_the_first_one_is_killed)
+/* Root may write to any file, so root becomes another user for the time of the test. */
+Test(store_open, a_file_that_may_not_be_written_is_refused)
 {
+    enum { NOBODY = 65534 };
+    char err[300] = "";
     struct shop s;
-    int ready[2];
-    char byte, pid_text[32];
     shop_init(&s);
-    cr_assert_eq(pipe(ready), 0);
-    pid_t holder = fork();
-    if (holder == 0) {
-        struct shop own = s;
-        uv_loop_init(&own.loop);
-        shop_open(&own);
-        if (write(ready[1], "x", 1) == 1) pause();
-        _exit(1);
-    }
-    close(ready[1]);
-    cr_assert_eq(read(ready[0], &byte, 1), 1);
-    close(ready[0]);
-    snprintf(pid_text, sizeof pid_text, "(pid %d)", (int)holder);
-    assert_refused(&s, pid_text);
-    kill(holder, SIGKILL);
-    cr_assert_eq(waitpid(holder, NULL, 0), holder);
     shop_open(&s);
-    shop_submit(&s, shop_id(1), 0);
+    shop_close(&s);
+    cr_assert_eq(chmod(s.path, 0444), 0);
+    bool is_root = geteuid() == 0;
+    if (is_root) cr_assert_eq(chown(s.folder, NOBODY, NOBODY), 0);
+    if (is_root) cr_assert_eq(chown(s.path, NOBODY, NOBODY), 0);
+    if (is_root) cr_assert_eq(seteuid(NOBODY), 0);
+    assert_refused_unchanged(&s, "cannot open the job store");
+    cr_assert_not(store_sqlite_check(s.path, err, sizeof err));
+    cr_assert(strstr(err, strerror(EACCES)), "%s", err);
+    if (is_root) cr_assert_eq(seteuid(0), 0);
     shop_release(&s);
     assert_no_leaks();
 }
