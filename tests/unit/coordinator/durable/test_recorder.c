@@ -138,6 +138,12 @@ Test(recorder, errors_of_the_coordinator_are_told_from_those_of_a_task_with_the_
     struct stored_counts all = recorder_settled(&r);
     cr_assert_eq(all.cancelled, 1);
     cr_assert_eq(all.failed, 3);
+    struct block b = {0};
+    cr_assert(recorder_take(&r, &b));
+    char *errors = recorder_errors_json(&r);
+    cr_assert(strstr(errors, "\"task_error\":2"), "ValueError is a name of the task's own: %s", errors);
+    free(errors);
+    block_release(&b);
     over(&r);
 }
 
