@@ -8,9 +8,12 @@ import os
 import re
 import shlex
 import subprocess
+import unittest
 
 import fantail_testing as ft
-from fantail_testing import FantailTest, write_file
+import postgres
+import replicas
+from fantail_testing import FantailTest, wait_until, write_file
 from openapi_document import python_of
 
 TOKEN = "a-token-for-schemathesis"
@@ -18,7 +21,10 @@ OPTIONS = os.environ.get("FANTAIL_SCHEMATHESIS", "-n 8 --seed 1")
 # The run must have seen at least these answers. So a run whose requests were all refused does not pass.
 ANSWERS = ("POST /v1/jobs 200 application/json", "POST /v1/jobs 200 application/x-ndjson", "POST /v1/jobs 202 application/json",
            "GET /v1/jobs 200 application/json", "GET /v1/jobs/{id} 200 application/json", "POST /v1/workers 200 application/json",
-           "GET /v1/jobs/{id}/results 200 application/x-ndjson", "POST /v1/jobs 400 application/problem+json")
+           "GET /v1/jobs/{id}/results 200 application/x-ndjson", "POST /v1/jobs 400 application/problem+json",
+           "GET /v1/jobs/{id}/events 200 text/event-stream")
+# A job that is to be changed may have ended already.
+CHANGES = {"PATCH /v1/jobs/{id} 200 application/json", "PATCH /v1/jobs/{id} 409 application/problem+json"}
 # These statuses are the default of schemathesis, and 413. A registration that is both wrong and too large is refused as
 # too large.
 CONFIG = """
@@ -49,20 +55,40 @@ class Requests(FantailTest):
         with open(self.seen, encoding="utf-8") as lines:
             return set(lines.read().splitlines())
 
-    def test_no_answer_differs_from_the_document(self):
+    def start_fleet(self, store):
         tokens = os.path.join(self.folder, "tokens")
         write_file(tokens, TOKEN + "\n")
-        worker, self.spare = (self.worker("--token-file", tokens) for _ in range(2))
-        coordinator = self.coordinator([worker], "--token-file", tokens, "--worker-token-file", tokens, "--register-workers",
-                                       "--store", f"sqlite:{os.path.join(self.folder, 'jobs.db')}")
-        answers = self.run_schemathesis(coordinator.port, coordinator.port, "--exclude-tag", "admin", "--phases",
-                                        "examples,coverage,fuzzing,stateful")
+        self.used, self.spare = (self.worker("--token-file", tokens) for _ in range(2))
+        return self.coordinator([self.used], "--token-file", tokens, "--worker-token-file", tokens, "--register-workers",
+                                "--store", store)
+
+    def assert_good_answers(self, coordinator, phases):
+        """Makes requests to the public port."""
+        answers = self.run_schemathesis(coordinator.port, coordinator.port, "--exclude-tag", "admin", "--phases", phases)
         self.assertEqual([answer for answer in ANSWERS if answer not in answers], [], answers)
+        self.assertTrue(CHANGES & answers, answers)
+
+    def assert_all_live(self, coordinator):
+        self.assertEqual([program.name for program in (coordinator, self.used, self.spare) if not program.alive()], [])
+        self.assertEqual(re.findall(r'"level":"error".*', coordinator.stderr()), [])
+
+    def test_no_answer_differs_from_the_document(self):
+        coordinator = self.start_fleet(f"sqlite:{os.path.join(self.folder, 'jobs.db')}")
+        self.assert_good_answers(coordinator, "examples,coverage,fuzzing,stateful")
         answers = self.run_schemathesis(coordinator.port, coordinator.admin_port, "--include-tag", "admin", "--phases",
                                         "coverage,fuzzing")
         self.assertIn("GET /autoscale 200 application/json", answers)
-        self.assertEqual([program.name for program in (coordinator, worker, self.spare) if not program.alive()], [])
-        self.assertEqual(re.findall(r'"level":"error".*', coordinator.stderr()), [])
+        self.assert_all_live(coordinator)
+
+    @unittest.skipUnless(postgres.programs(), postgres.REASON)
+    def test_no_answer_differs_from_the_document_with_postgresql(self):
+        """Only the store is another one, so the requests that are refused before the store is asked are left out."""
+        server = replicas.TestServer(self)
+        server.start()
+        coordinator = self.start_fleet(server.database())
+        wait_until(lambda: replicas.ReplicasTest.state(coordinator) == "ready", "a store that is ready")
+        self.assert_good_answers(coordinator, "examples,fuzzing,stateful")
+        self.assert_all_live(coordinator)
 
 
 if __name__ == "__main__":
