@@ -13,10 +13,10 @@ static bool read_parent(struct trace_scope *s, const struct http_exchange *x)
     return true;
 }
 
-void trace_scope_begin(struct trace_scope *s, struct trace_export *export, const struct http_exchange *x)
+/* Begins our span. Call it when the parent is known. */
+static void begin(struct trace_scope *s, struct trace_export *export)
 {
-    *s = (struct trace_scope){.export = export};
-    s->has_parent = read_parent(s, x);
+    s->export = export;
     s->known = export || s->has_parent;
     if (!s->known) return;
     s->started_ns = now_ns();
@@ -25,6 +25,21 @@ void trace_scope_begin(struct trace_scope *s, struct trace_export *export, const
     else
         s->context = s->parent;
     trace_id_format(&s->context, s->trace_id);
+}
+
+void trace_scope_begin(struct trace_scope *s, struct trace_export *export, const struct http_exchange *x)
+{
+    *s = (struct trace_scope){0};
+    s->has_parent = read_parent(s, x);
+    begin(s, export);
+}
+
+void trace_scope_resume(struct trace_scope *s, struct trace_export *export, const char *traceparent, const char *state)
+{
+    *s = (struct trace_scope){0};
+    s->has_parent = traceparent && trace_context_parse(&s->parent, traceparent);
+    s->state = s->has_parent && state ? xstrdup(state) : NULL;
+    begin(s, export);
 }
 
 void trace_scope_release(struct trace_scope *s)

@@ -266,6 +266,19 @@ static void give_up(struct durable_run *r)
     run_record_flush(r);
 }
 
+/* The job belongs to the trace of its submission. */
+static void make_job(struct durable_run *r, struct jobspec *spec)
+{
+    struct buf traceparent = {0}, tracestate = {0};
+    stored_options_read_trace(r->stored.options, &traceparent, &tracestate);
+    r->keeper.traceparent = traceparent.len ? buf_cstr(&traceparent) : NULL;
+    r->keeper.tracestate = tracestate.len ? buf_cstr(&tracestate) : NULL;
+    r->job = job_new_kept(r->durable->jobs, r->stored.id, spec, &r->keeper);
+    r->keeper.traceparent = r->keeper.tracestate = NULL;
+    buf_release(&traceparent);
+    buf_release(&tracestate);
+}
+
 static void begin(struct durable_run *r)
 {
     struct jobspec spec = {0};
@@ -287,7 +300,7 @@ static void begin(struct durable_run *r)
     durable_run_move(r, RUN_RUNNING);
     r->reduce = spec.reduce;
     spec.reduce = REDUCE_NONE; /* the run reduces the recorded values, because the job itself keeps no answers */
-    r->job = job_new_kept(r->durable->jobs, r->stored.id, &spec, &r->keeper);
+    make_job(r, &spec);
     struct stored_items *source = r->at_most_once ? &r->staged : &r->items;
     if (r->generated) source->generated = &r->job->spec;
     if (r->cancelling) job_cancel(r->job, SCHED_CANCELLED, STORED_CANCELLED_BY_CLIENT);

@@ -3,7 +3,6 @@
 #include <stdarg.h>
 
 #include "common/base/limits.h"
-#include "common/base/memory_room.h"
 #include "common/observe/utc_time.h"
 #include "common/observe/log.h"
 #include "common/observe/uuid.h"
@@ -12,6 +11,7 @@
 #include "coordinator/durable/request_key.h"
 #include "coordinator/job/job_request.h"
 #include "coordinator/job/job_tasks.h"
+#include "coordinator/job/job_trace.h"
 #include "protocol/protocol.h"
 
 /* Once the collected items have this many bytes, they are stored as a block. */
@@ -46,15 +46,16 @@ struct job_intake {
     struct survey_question *question;
     struct request_key key;
     struct preferences prefer;
-    uint64_t items;    /* number of items in the blocks so far */
-    uint64_t blocks;   /* number of blocks so far */
-    unsigned calls;    /* number of open calls */
-    size_t open_bytes; /* bytes of the open blocks */
-    size_t counted;    /* bytes of the splitter and the open blocks, as counted in jobs->item_memory */
-    bool added;        /* ADD_JOB was started */
-    bool settled;      /* the store has accepted the job, or the job is being removed */
-    int failed_status; /* the HTTP status to answer after a failed call to the store; 0: no call has failed */
-    char error[256];   /* the error of the first failed call */
+    struct trace_scope trace; /* of the request; ends with its answer */
+    uint64_t items;           /* number of items in the blocks so far */
+    uint64_t blocks;          /* number of blocks so far */
+    unsigned calls;           /* number of open calls */
+    size_t open_bytes;        /* bytes of the open blocks */
+    size_t counted;           /* bytes of the splitter and the open blocks, as counted in jobs->item_memory */
+    bool added;               /* ADD_JOB was started */
+    bool settled;             /* the store has accepted the job, or the job is being removed */
+    int failed_status;        /* the HTTP status to answer after a failed call to the store; 0: no call has failed */
+    char error[256];          /* the error of the first failed call */
     char existing[STORE_ID_SIZE]; /* the job with the same key; "": there is none */
 };
 
@@ -100,6 +101,7 @@ static void free_when_over(struct job_intake *t)
     count_memory(t);
     jobspec_release(&t->spec);
     request_key_release(&t->key);
+    job_trace_end_request(&t->trace, 0, NULL);
     free(t);
 }
 
@@ -117,6 +119,7 @@ static void refuse(struct job_intake *t, int status, const char *members, const 
     va_end(args);
     if (t->exchange && (status == 503 || status == 409)) http_exchange_set_header(t->exchange, "Retry-After", "1");
     if (t->exchange) http_answer_problem(t->exchange, status, members, "%s", detail);
+    job_trace_end_request(&t->trace, status, NULL);
     if (t->calls == 0) remove_job(t);
 }
 
@@ -216,6 +219,7 @@ static void answer_accepted(struct job_intake *t, const struct stored_job *job)
     struct http_exchange *x = t->exchange;
     if (t->state == INTAKE_ANSWERED) return;
     move(t, INTAKE_ANSWERED);
+    job_trace_end_request(&t->trace, x && t->prefer.wait_s == 0 ? 202 : 0, job->id);
     if (!x) return;
     if (t->prefer.wait_s == 0) {
         intake_answer_accepted(x, job, &t->prefer);
@@ -311,7 +315,7 @@ static void accept_job(struct job_intake *t)
     move(t, INTAKE_STORING);
     struct store_call *call = new_call(t, STORE_ACCEPT, on_accepted);
     struct stored_job *job = &call->job;
-    intake_describe(job, t->exchange, &t->splitter, &t->spec, &t->durable->jobs->fleet->survey.catalog);
+    intake_describe(job, t->exchange, &t->splitter, &t->spec, &t->durable->jobs->fleet->survey.catalog, &t->trace);
     /* The calls below start in quick succession, so that they share a commit. */
     if (!t->added) add_job(t);
     add_block(t);
@@ -369,23 +373,6 @@ static void refuse_body(struct job_intake *t)
     buf_release(&detail);
 }
 
-/* Refuses the job if its next bytes may need more memory than is left. In the middle of a long item, the upload cannot
- * wait until other jobs need less memory, because only a whole item can go to the store. */
-static bool has_room(struct job_intake *t, size_t len)
-{
-    size_t growth = splitter_growth(&t->splitter, len);
-    bool pauses = t->splitter.partial.len < MEMORY_SMALL_BYTES;
-    if (!memory_has_room(growth))
-        refuse(t, 503, NULL, "the coordinator has reached its memory limit, and this job needs more memory");
-    else if (!pauses && !jobs_have_item_room(t->durable->jobs, t->counted, growth))
-        refuse(t, 503, NULL,
-               "the items of other jobs take up --item-memory-total-bytes, and this job has a long item; send the job "
-               "again later");
-    else
-        return true;
-    return false;
-}
-
 /* Blocks are shorter if the memory for items runs low. */
 static size_t on_body(struct http_exchange *x, const char *data, size_t len)
 {
@@ -394,7 +381,9 @@ static size_t on_body(struct http_exchange *x, const char *data, size_t len)
     size_t most = share < LIMIT_PULL_BYTES ? share : LIMIT_PULL_BYTES, piece = len < most ? len : most;
     if (t->state != INTAKE_OPEN) return len;
     if (t->open_bytes >= share) return 0;
-    if (!has_room(t, piece)) return len;
+    const char *lack = intake_lacks_room(t->durable->jobs, &t->splitter, t->counted, piece);
+    if (lack) refuse(t, 503, NULL, "%s", lack);
+    if (lack) return len;
     request_key_add(&t->key, data, piece);
     if (splitter_feed(&t->splitter, data, piece) != SPLIT_OK)
         refuse_body(t);
@@ -433,7 +422,10 @@ void intake_handle(struct http_exchange *x, struct durable *d)
     static const struct http_exchange_ops ops = {.body = on_body, .body_end = on_body_end, .closed = on_closed};
     enum split_format format;
     struct jobspec_error err;
-    if (!intake_admit(x, d, &format)) return;
+    if (!intake_admit(x, d, &format)) {
+        job_trace_refused(d->jobs->trace, x);
+        return;
+    }
     struct job_intake *t = xcalloc(1, sizeof *t);
     t->durable = d;
     t->exchange = x;
@@ -441,6 +433,7 @@ void intake_handle(struct http_exchange *x, struct durable *d)
     uuid7_new(t->id);
     splitter_init(&t->splitter, format, 0);
     request_key_begin(&t->key, x, (int)format);
+    job_trace_begin(&t->trace, d->jobs->trace, x);
     http_exchange_accept(x, &ops, t);
     if (format != SPLIT_JOB && !intake_read_spec(x, d, &t->splitter, true, &t->spec, &err))
         refuse_at(t, err.status, err.pointer, err.detail);

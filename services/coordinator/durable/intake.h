@@ -21,6 +21,7 @@
 
 #include "common/http_server/http_server.h"
 #include "common/net/prefer_header.h"
+#include "common/trace/trace_scope.h"
 #include "coordinator/durable/durable.h"
 #include "coordinator/items/splitter.h"
 #include "coordinator/items/jobspec.h"
@@ -49,8 +50,12 @@ MUST_CHECK bool intake_read_spec(struct http_exchange *x, const struct durable *
 /* Returns whether the items of the job are generated from a range or from spans. */
 bool intake_makes_items(const struct jobspec *spec);
 /* Sets the task, options, labels and priority. If the items are generated, also sets their number. Takes the labels and
- * the URL of `notify` from `spec`. */
+ * the URL of `notify` from `spec`. The job belongs to the trace of its request. */
 void intake_describe(struct stored_job *job, struct http_exchange *x, const struct splitter *splitter,
-                     struct jobspec *spec, struct catalog *catalog);
+                     struct jobspec *spec, struct catalog *catalog, const struct trace_scope *trace);
+/* Returns why the job must be refused: its next `len` bytes may need more memory than is left. Returns NULL if there is
+ * room. `held` is the memory of the upload so far. In the middle of a long item, the upload cannot wait until other
+ * jobs need less memory, because only a whole item can go to the store. */
+const char *intake_lacks_room(const struct jobs *jobs, const struct splitter *splitter, size_t held, size_t len);
 
 #endif

@@ -1,4 +1,5 @@
-/* Fills in the ACCEPT call after the whole body of a job was read. */
+/* Fills in the ACCEPT call of a job whose body was read. Also decides whether there is memory for the body. */
+#include "common/base/memory_room.h"
 #include "coordinator/durable/intake.h"
 #include "coordinator/durable/stored_options.h"
 #include "coordinator/job/job_tasks.h"
@@ -10,16 +11,26 @@ static void write_query(void *out, const char *name, const char *value)
     if (strcmp(name, "notify.url") != 0) stored_options_add_query(out, name, value);
 }
 
+static void write_trace(struct buf *out, const struct trace_scope *trace)
+{
+    char parent[TRACEPARENT_SIZE];
+    if (!trace->known) return;
+    trace_context_format(&trace->context, parent);
+    stored_options_add_trace(out, parent, trace->state);
+}
+
 static char *write_options(struct http_exchange *x, const struct splitter *splitter, const struct jobspec *spec,
-                           struct catalog *catalog)
+                           struct catalog *catalog, const struct trace_scope *trace)
 {
     struct buf out = {0}, rest = {0};
     size_t len;
     if (spec->notify_url) stored_options_without(&splitter->options, "notify", &rest);
     stored_options_begin(&out);
     http_exchange_each_query(x, write_query, &out);
-    stored_options_end(&out, spec->notify_url ? &rest : &splitter->options, splitter->items_seen,
-                       job_tasks_idempotency(catalog, spec));
+    stored_options_add_object(&out, spec->notify_url ? &rest : &splitter->options, splitter->items_seen,
+                              job_tasks_idempotency(catalog, spec));
+    write_trace(&out, trace);
+    stored_options_end(&out);
     buf_release(&rest);
     buf_cstr(&out);
     return buf_detach(&out, &len);
@@ -43,10 +54,10 @@ bool intake_makes_items(const struct jobspec *spec)
 }
 
 void intake_describe(struct stored_job *job, struct http_exchange *x, const struct splitter *splitter,
-                     struct jobspec *spec, struct catalog *catalog)
+                     struct jobspec *spec, struct catalog *catalog, const struct trace_scope *trace)
 {
     job->task = write_tasks(spec);
-    job->options = write_options(x, splitter, spec, catalog);
+    job->options = write_options(x, splitter, spec, catalog, trace);
     job->labels = spec->labels;
     spec->labels = NULL;
     job->notify = spec->notify_url;
@@ -54,4 +65,14 @@ void intake_describe(struct stored_job *job, struct http_exchange *x, const stru
     job->needs = jobspec_needs(spec);
     job->priority = (int)spec->priority;
     job->items = intake_makes_items(spec) ? spec->generated_count : 0;
+}
+
+const char *intake_lacks_room(const struct jobs *jobs, const struct splitter *splitter, size_t held, size_t len)
+{
+    size_t growth = splitter_growth(splitter, len);
+    bool pauses = splitter->partial.len < MEMORY_SMALL_BYTES;
+    if (!memory_has_room(growth)) return "the coordinator has reached its memory limit, and this job needs more memory";
+    if (pauses || jobs_have_item_room(jobs, held, growth)) return NULL;
+    return "the items of other jobs take up --item-memory-total-bytes, and this job has a long item; send the job again"
+           " later";
 }

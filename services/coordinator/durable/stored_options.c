@@ -16,14 +16,28 @@ void stored_options_add_query(struct buf *out, const char *name, const char *val
     buf_add_json_string(out, value, strlen(value));
 }
 
-void stored_options_end(struct buf *out, const struct buf *options, bool have_items, enum idempotency idempotent)
+void stored_options_add_object(struct buf *out, const struct buf *options, bool have_items, enum idempotency idempotent)
 {
     buf_add_str(out, "},\"options\":");
     if (options->len)
         buf_add(out, options->data, options->len);
     else
         buf_add_str(out, "null");
-    buf_addf(out, ",\"have_items\":%s,\"idempotent\":%s}", have_items ? "true" : "false", idempotency_json(idempotent));
+    buf_addf(out, ",\"have_items\":%s,\"idempotent\":%s", have_items ? "true" : "false", idempotency_json(idempotent));
+}
+
+void stored_options_add_trace(struct buf *out, const char *traceparent, const char *tracestate)
+{
+    buf_add_str(out, ",\"trace\":{\"traceparent\":");
+    buf_add_json_string(out, traceparent, strlen(traceparent));
+    if (tracestate) buf_add_str(out, ",\"tracestate\":");
+    if (tracestate) buf_add_json_string(out, tracestate, strlen(tracestate));
+    buf_add_char(out, '}');
+}
+
+void stored_options_end(struct buf *out)
+{
+    buf_add_char(out, '}');
 }
 
 void stored_options_without(const struct buf *options, const char *member, struct buf *out)
@@ -40,6 +54,28 @@ void stored_options_without(const struct buf *options, const char *member, struc
         buf_add(out, value.data, value.len);
     }
     buf_add_char(out, '}');
+}
+
+static void read_headers(struct json_slice trace, struct buf *traceparent, struct buf *tracestate)
+{
+    struct json_walk walk;
+    struct json_slice name, value;
+    if (!json_walk_init(&walk, trace.data, trace.len)) return;
+    while (json_walk_next(&walk, &name, &value)) {
+        struct buf *to = json_string_is(name, "traceparent")  ? traceparent
+                         : json_string_is(name, "tracestate") ? tracestate
+                                                              : NULL;
+        if (to && !json_string_decode(value, to)) buf_clear(to);
+    }
+}
+
+void stored_options_read_trace(const char *text, struct buf *traceparent, struct buf *tracestate)
+{
+    struct json_walk walk;
+    struct json_slice name, value;
+    if (!text || !json_walk_init(&walk, text, strlen(text))) return;
+    while (json_walk_next(&walk, &name, &value))
+        if (json_string_is(name, "trace")) read_headers(value, traceparent, tracestate);
 }
 
 /* The results of a read in progress. */

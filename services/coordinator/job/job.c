@@ -123,6 +123,8 @@ struct job *job_new_kept(struct jobs *jobs, const char *id, struct jobspec *spec
 {
     struct job *j = job_with_id(jobs, id);
     j->keeper = keeper;
+    j->is_kept = true;
+    trace_scope_resume(&j->trace, jobs->trace, keeper->traceparent, keeper->tracestate);
     j->spec = *spec;
     *spec = (struct jobspec){0};
     j->submission.job = j;

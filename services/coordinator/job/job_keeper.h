@@ -32,6 +32,8 @@ struct job_keeper {
     struct answer_sink answers;
     enum idempotency idempotent; /* the idempotency of the job's tasks, as it was known when the job was accepted */
     struct sched_counts before;  /* items that an earlier run of the job has settled */
+    /* The trace that the job belongs to; NULL: none. Borrowed until job_new_kept() returns. */
+    const char *traceparent, *tracestate;
 };
 
 /* Makes a job with this id and starts it. Moves `spec` into the job, and leaves `spec` empty. `keeper` is borrowed

@@ -14,7 +14,7 @@ struct http_exchange {
     const char *accept, *content_type, *query_task; /* of the request; NULL: absent */
     const char *id;                                 /* the part of the path that matched {id} */
     const char *query[8];                           /* further query parameters: a name, then its value */
-    const char *prefer, *idempotency_key, *last_event_id;
+    const char *prefer, *idempotency_key, *last_event_id, *traceparent, *tracestate;
     unsigned more_keys; /* further headers Idempotency-Key */
     const struct http_exchange_ops *ops;
     void *data;
@@ -33,6 +33,8 @@ const char *http_exchange_header(const struct http_exchange *x, const char *name
     if (strcmp(name, "Prefer") == 0) return x->prefer;
     if (strcmp(name, "Last-Event-ID") == 0) return x->last_event_id;
     if (strcmp(name, "Idempotency-Key") == 0) return x->idempotency_key;
+    if (strcmp(name, "traceparent") == 0) return x->traceparent;
+    if (strcmp(name, "tracestate") == 0) return x->tracestate;
     return strcmp(name, "Content-Type") == 0 ? x->content_type : NULL;
 }
 

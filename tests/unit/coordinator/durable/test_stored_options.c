@@ -18,7 +18,8 @@ static void round_trip(const struct arg *args, size_t n, const char *options, bo
     buf_add_str(&object, options);
     stored_options_begin(&text);
     for (size_t i = 0; i < n; i++) stored_options_add_query(&text, args[i].name, args[i].value);
-    stored_options_end(&text, &object, have_items, wanted);
+    stored_options_add_object(&text, &object, have_items, wanted);
+    stored_options_end(&text);
     cr_assert(stored_options_read(buf_cstr(&text), spec, &got, err, sizeof err), "%s: %s", text.data, err);
     cr_assert_eq(got, wanted);
     buf_release(&text);
@@ -109,5 +110,39 @@ Test(stored_options, a_member_is_left_out)
         buf_release(&options);
         buf_release(&out);
     }
+    assert_no_leaks();
+}
+
+static void expect_trace(const char *wanted_parent, const char *wanted_state)
+{
+    struct buf text = {0}, object = {0}, parent = {0}, state = {0};
+    struct jobspec spec = {0};
+    enum idempotency idempotent;
+    char err[200];
+    buf_add_str(&object, "{\"task\":\"square\",\"range\":{\"stop\":1}}");
+    stored_options_begin(&text);
+    stored_options_add_object(&text, &object, false, IDEMPOTENCY_UNSAID);
+    if (wanted_parent) stored_options_add_trace(&text, wanted_parent, wanted_state);
+    stored_options_end(&text);
+    cr_assert(stored_options_read(buf_cstr(&text), &spec, &idempotent, err, sizeof err), "%s: %s", text.data, err);
+    stored_options_read_trace(buf_cstr(&text), &parent, &state);
+    cr_assert_str_eq(buf_cstr(&parent), wanted_parent ? wanted_parent : "");
+    cr_assert_str_eq(buf_cstr(&state), wanted_state ? wanted_state : "");
+    jobspec_release(&spec);
+    buf_release(&text);
+    buf_release(&object);
+    buf_release(&parent);
+    buf_release(&state);
+}
+
+Test(stored_options, the_trace_of_a_job_is_kept)
+{
+    static const char parent[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    struct buf none = {0};
+    expect_trace(NULL, NULL);
+    expect_trace(parent, NULL);
+    expect_trace(parent, "a=1,b=\"2\\");
+    stored_options_read_trace(NULL, &none, &none);
+    cr_assert_eq(none.len, 0);
     assert_no_leaks();
 }
