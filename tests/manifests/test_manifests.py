@@ -315,6 +315,8 @@ class Kubernetes(unittest.TestCase):
             pods = {d["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"]: d["spec"]["template"]
                     for d in of_kind(objects, "Deployment")}
             ports = {who: {p["containerPort"] for p in t["spec"]["containers"][0]["ports"]} for who, t in pods.items()}
+            if policy["metadata"]["name"].startswith("fantail-job-store"):
+                continue  # see test_coordinators_with_a_job_store_reach_its_database
             if not policy["spec"]["podSelector"]:
                 self.assertEqual(policy["spec"]["policyTypes"], ["Ingress", "Egress"])
                 continue
@@ -329,6 +331,50 @@ class Kubernetes(unittest.TestCase):
                 self.assertEqual([p["port"] for rule in between for p in rule["ports"]], [port])
             [dns] = [rule for rule in policy["spec"]["egress"] if {"port": 53, "protocol": "UDP"} in rule["ports"]]
             self.assertEqual([next(iter(peer)) for peer in dns["to"]], ["namespaceSelector", "ipBlock"])
+
+    def test_coordinators_with_a_job_store_reach_its_database(self):
+        """The order of the components must not matter."""
+        for base, parts, reach in (("overlays/production", ("job-store",), True), ("overlays/production", (), False),
+                                   ("base", ("job-store", "network-policy"), True), ("base", ("network-policy", "job-store"), True),
+                                   ("overlays/dev", ("network-policy",), True)):
+            objects = render(base, parts)
+            for d in of_kind(objects, "Deployment"):
+                labels = d["spec"]["template"]["metadata"]["labels"].items()
+                rules = [rule for p in of_kind(objects, "NetworkPolicy") if p["spec"]["podSelector"].get("matchLabels", {}).items() <= labels
+                         for rule in p["spec"].get("egress", ())]
+                self.assertEqual({"ports": [{"port": 5432, "protocol": "TCP"}]} in rules,
+                                 reach and d["metadata"]["name"] == "fantail-coordinator", (base, parts, d["metadata"]["name"]))
+
+    def test_dev_has_a_database_that_its_coordinator_finds_and_may_reach(self):
+        objects = render("overlays/dev", ("network-policy",))
+        [database] = of_kind(objects, "StatefulSet")
+        [coordinator] = [d for d in of_kind(objects, "Deployment") if d["metadata"]["name"] == "fantail-coordinator"]
+        pod, labels = database["spec"]["template"]["spec"], database["spec"]["template"]["metadata"]["labels"].items()
+        mount = next(m for m in coordinator["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+                     if environment(coordinator)["FANTAIL_STORE_FILE"] == m["mountPath"] + "/url")
+        volume = next(v for v in coordinator["spec"]["template"]["spec"]["volumes"] if v["name"] == mount["name"])
+        [urls] = [o for o in of_kind(objects, "ConfigMap") if o["metadata"]["name"] == volume["configMap"]["name"]]
+        host = re.fullmatch(r"postgresql://postgres@([a-z-]+)/postgres", urls["data"]["url"]).group(1)
+        [service] = [s for s in of_kind(objects, "Service") if s["metadata"]["name"] == host]
+        self.assertEqual((database["spec"]["serviceName"], [p["port"] for p in service["spec"]["ports"]]), (host, [5432]))
+        self.assertLessEqual(service["spec"]["selector"].items(), labels)
+        for other in (*of_kind(objects, "Service"), *of_kind(objects, "Deployment")):
+            if other is not service:
+                selector = other["spec"]["selector"]
+                self.assertFalse(selector.get("matchLabels", selector).items() <= labels, other["metadata"]["name"])
+        [admits] = [p for p in of_kind(objects, "NetworkPolicy") if p["spec"]["podSelector"]
+                    and p["spec"]["podSelector"]["matchLabels"].items() <= labels]
+        [rule] = admits["spec"]["ingress"]
+        self.assertEqual([p["port"] for p in rule["ports"]], [5432])
+        self.assertLessEqual(rule["from"][0]["podSelector"]["matchLabels"].items(), coordinator["spec"]["template"]["metadata"]["labels"].items())
+        self.assertTrue(pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault")
+        [container] = pod["containers"]
+        self.assertEqual(container["securityContext"], {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
+                                                        "capabilities": {"drop": ["ALL"]}})
+        data = next(m for m in container["volumeMounts"] if m["name"] == database["spec"]["volumeClaimTemplates"][0]["metadata"]["name"])
+        self.assertTrue(environment(database)["PGDATA"].startswith(data["mountPath"] + "/"), "the volume has a directory lost+found")
+        if SCHEMAS:
+            kubernetes_validate.validate(database, VERSION, strict=True)
 
     def test_the_document_names_what_there_is_and_its_overlay_renders(self):
         with open(ROOT + "/docs/deploy-kubernetes.md", encoding="utf-8") as file:
