@@ -221,6 +221,8 @@ int coordinator_start(struct coordinator *c, uv_loop_t *loop, struct trace_confi
         .stop = on_stop,
         .reload = on_reload,
         .max_body_bytes = (size_t)c->config->max_body_bytes,
+        .too_long_hint = "; send the items as several jobs, or start the coordinator with a larger --max-body-bytes "
+                         "(FANTAIL_MAX_BODY_BYTES)",
         .max_connections = (unsigned)c->config->max_connections,
         .own_access_path = PATH_WORKERS,
     };

@@ -225,6 +225,38 @@ class MapDetached(LocalTest):
         self.assertIn(b"/items/2", ended.err)
         self.assertEqual(self.cli("jobs", "--json", FANTAIL_URL=self.url).lines, [])
 
+    def map_file(self, path, offset=0):
+        """Makes a durable job of the lines of a file. Returns (status, output, messages, the offset of the file)."""
+        with open(path, "rb") as file:
+            file.seek(offset)
+            ended = subprocess.run([FANTAIL, "map", "square", "--detach"], stdin=file, capture_output=True, timeout=60,
+                                   env=self.environment(FANTAIL_URL=self.url))
+            return ended.returncode, ended.stdout.decode(), ended.stderr.decode(), os.lseek(file.fileno(), 0, os.SEEK_CUR)
+
+    def test_a_file_is_sent_from_its_offset(self):
+        self.start_fleet()
+        path = os.path.join(self.folder, "items")
+        write_file(path, "1\n2\n3\n")
+        for offset, values in ((0, ["1", "4", "9"]), (2, ["4", "9"]), (6, [])):
+            status, out, err, _ = self.map_file(path, offset)
+            self.assertEqual((status, err), (0, ""), offset)
+            self.assertEqual(self.cli("results", out.strip(), FANTAIL_URL=self.url).lines, values)
+
+    def test_input_beyond_the_limit_is_refused_with_what_to_do_and_a_file_before_it_is_read(self):
+        self.local("--port", self.url.rsplit(":", 1)[1], env=self.environment(FANTAIL_MAX_BODY_BYTES="100000"))
+        path = os.path.join(self.folder, "items")
+        write_file(path, "12345678\n" * 5_000_000)
+        status, out, err, read = self.map_file(path)
+        self.assertEqual((status, out), (3, ""), err)
+        self.assertLess(read, os.path.getsize(path))
+        piped = self.map("square", stdin="12345678\n" * 50_000)
+        self.assertEqual((piped.status, piped.out), (3, b""), piped)
+        for text in (err, piped.err.decode()):
+            self.assertIn("(413)", text)
+            self.assertIn("100000", text)
+            self.assertIn("send the items as several jobs, or start the coordinator with a larger --max-body-bytes", text)
+        self.assertEqual(self.cli("jobs", "--json", FANTAIL_URL=self.url).lines, [])
+
     def test_without_a_store_no_item_is_sent(self):
         self.start_fleet("--store", "none")
         ended = self.map("square", stdin="1\n")

@@ -183,12 +183,18 @@ void connection_request(struct connection *c, const char *method, const char *pa
     if (c->state == CONNECTION_SENDING) connection_step(c);
 }
 
-void connection_upload(struct connection *c, const char *method, const char *path_and_query, const char *headers)
+void connection_upload(struct connection *c, const char *method, const char *path_and_query, const char *headers,
+                       int64_t length)
 {
     c->body = NULL;
     c->body_len = 0;
-    c->uploading = true;
+    c->uploading = length != 0;
+    c->upload_left = length;
     start(c, method, path_and_query, headers);
+    if (length >= 0) {
+        buf_addf(&c->head, "Content-Length: %lld\r\n\r\n", (long long)length);
+        return;
+    }
     /* The empty line that ends the head is not added here: each piece begins with a CRLF, and the CRLF of the first
      * piece completes the empty line. */
     buf_add_str(&c->head, "Transfer-Encoding: chunked\r\n");
@@ -201,12 +207,15 @@ bool connection_wants_piece(const struct connection *c)
 
 void connection_give_piece(struct connection *c, const char *data, size_t len)
 {
+    bool has_length = c->upload_left >= 0;
     buf_clear(&c->head);
-    buf_addf(&c->head, "\r\n%zx\r\n%s", len, len ? "" : "\r\n");
+    if (!has_length) buf_addf(&c->head, "\r\n%zx\r\n%s", len, len ? "" : "\r\n");
+    if (has_length && len > (size_t)c->upload_left) len = (size_t)c->upload_left;
+    if (has_length) c->upload_left -= (int64_t)len;
     c->body = data;
     c->body_len = len;
     c->sent = 0;
-    c->uploading = len > 0;
+    c->uploading = has_length ? c->upload_left > 0 : len > 0;
     connection_move(c, CONNECTION_SENDING);
 }
 

@@ -53,6 +53,7 @@ struct connection {
     const char *body;      /* borrowed */
     size_t body_len, sent; /* `sent`: bytes of head and body that were sent */
     bool uploading;        /* more pieces of the body will follow */
+    int64_t upload_left;   /* uploading: how many bytes will follow; -1: unknown, the body is sent in chunks */
 
     int status; /* status of the answer; 0: no answer has come */
     char content_type[64];
@@ -82,11 +83,14 @@ void connection_close(struct connection *c);
  * until the state is CONNECTION_DONE or CONNECTION_BROKEN. A failure leads to CONNECTION_BROKEN. */
 void connection_request(struct connection *c, const char *method, const char *path_and_query, const char *headers,
                         const char *body, size_t len);
-/* Starts a request whose body has an unknown length. Send the body in pieces with the next two functions. */
-void connection_upload(struct connection *c, const char *method, const char *path_and_query, const char *headers);
+/* Starts a request whose body is sent in pieces with the next two functions. If the length of the body is known, the
+ * service can refuse the request before the body is sent. -1: it is unknown. */
+void connection_upload(struct connection *c, const char *method, const char *path_and_query, const char *headers,
+                       int64_t length);
 /* Returns whether the connection accepts the next piece. */
 bool connection_wants_piece(const struct connection *c);
-/* Sends a piece, which is borrowed until the connection accepts the next one. A len of 0 ends the body. */
+/* Sends a piece, which is borrowed until the connection accepts the next one. A len of 0 ends the body. If its length
+ * is known, the body must not end before, and bytes beyond are left out. */
 void connection_give_piece(struct connection *c, const char *data, size_t len);
 
 /* Returns the events to poll c->fd for; 0: none. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/base/complain.h"
@@ -169,10 +170,23 @@ static bool send_piece(struct job_service *s, char *piece)
     if (fds[1].revents) connection_step(c);
     if (!fds[0].revents || !connection_wants_piece(c)) return true;
     ssize_t n = read(STDIN_FILENO, piece, PIECE_BYTES);
+    if (n == 0 && c->upload_left > 0) {
+        complain("standard input became shorter while it was read, so the job was not stored");
+        return false;
+    }
     if (n >= 0) connection_give_piece(c, piece, (size_t)n);
     if (n >= 0 || errno == EINTR || errno == EAGAIN) return true;
     complain("cannot read the items: %s", strerror(errno));
     return false;
+}
+
+/* Returns how many bytes standard input has left, if it is a file that is not empty; otherwise -1. */
+static int64_t input_length(void)
+{
+    struct stat st;
+    if (fstat(STDIN_FILENO, &st) != 0 || !S_ISREG(st.st_mode)) return -1;
+    off_t at = lseek(STDIN_FILENO, 0, SEEK_CUR);
+    return at >= 0 && at < st.st_size ? st.st_size - at : -1;
 }
 
 /* Returns whether an answer has come. If not, complains, unless a signal asks the program to end. */
@@ -181,7 +195,7 @@ static bool upload(struct job_service *s, const char *path, const char *headers)
     struct connection *c = &s->http;
     char *piece = xmalloc(PIECE_BYTES);
     bool good = true;
-    connection_upload(c, "POST", path, headers);
+    connection_upload(c, "POST", path, headers, input_length());
     while (good && c->state != CONNECTION_DONE && c->state != CONNECTION_BROKEN && !interrupt_signal()) {
         if (c->state == CONNECTION_READING && c->status == 200) break;
         good = connection_wants_piece(c) ? send_piece(s, piece) : job_service_step(s);

@@ -77,7 +77,7 @@ void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now)
     j->scanned = 0;
     j->end_seen = false;
     j->tail = MAP_TAIL_NONE;
-    connection_upload(&j->http, "POST", buf_cstr(&run->path), request_headers(run));
+    connection_upload(&j->http, "POST", buf_cstr(&run->path), request_headers(run), -1);
 }
 
 short map_job_events(const struct map_run *run, const struct map_job *j, bool oldest)

@@ -234,8 +234,12 @@ static enum MHD_Result on_body(struct http_exchange *x, const char *data, size_t
 {
     struct http_connection *c = x->connection;
     if (x->body_bytes + *size > x->server->options.max_body_bytes) {
+        const struct http_server_options *o = &x->server->options;
+        char detail[512];
+        snprintf(detail, sizeof detail, "the body is longer than the %zu bytes that are allowed%s", o->max_body_bytes,
+                 o->too_long_hint ? o->too_long_hint : "");
         x->status = 413;
-        http_connection_refuse_in_call(c, 413, http_problem_detail(413));
+        http_connection_refuse_in_call(c, 413, detail);
         return MHD_NO;
     }
     size_t taken = *size;

@@ -23,8 +23,9 @@ const char *http_problem_detail(int status)
 
 void http_answer_body_too_long(struct http_exchange *x)
 {
-    http_answer_problem(x, 413, NULL, "the body has %lld bytes; %zu are allowed", (long long)x->content_length,
-                        x->server->options.max_body_bytes);
+    const struct http_server_options *o = &x->server->options;
+    http_answer_problem(x, 413, NULL, "the body has %lld bytes; %zu are allowed%s", (long long)x->content_length,
+                        o->max_body_bytes, o->too_long_hint ? o->too_long_hint : "");
 }
 
 void http_problem_body(struct buf *b, int status, const char *members, const char *detail)

@@ -72,6 +72,7 @@ struct http_server_options {
     const struct http_route *routes; /* ends with a {0} entry; borrowed */
     void *data;                      /* passed to every handle() */
     size_t max_body_bytes;           /* 0: LIMIT_BODY_BYTES */
+    const char *too_long_hint;       /* what a client with a longer body can do, "; ..."; NULL: nothing; borrowed */
     unsigned max_connections;        /* 0: LIMIT_CONNECTIONS */
     bool reuse_port;
     struct tls_store *tls;      /* NULL: http; otherwise https with the certificates of this store; borrowed */

@@ -60,6 +60,7 @@ struct service_hooks {
     void (*stop)(void *data);   /* the last call; must close all handles of the program on the loop */
     void (*reload)(void *data); /* called at SIGHUP */
     size_t max_body_bytes;
+    const char *too_long_hint; /* see http_server_options; NULL: none */
     unsigned max_connections;
     const char *own_access_path; /* a path that needs no token, because its handler checks access; NULL: none */
 };

@@ -229,6 +229,7 @@ bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct se
                                                 .routes = h->routes,
                                                 .data = hooks->data,
                                                 .max_body_bytes = hooks->max_body_bytes,
+                                                .too_long_hint = hooks->too_long_hint,
                                                 .max_connections = connections_of(hooks),
                                                 .reuse_port = config->reuse_port,
                                                 .keepalive_timeout_ms = milliseconds(config->keepalive_timeout_s),

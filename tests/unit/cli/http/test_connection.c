@@ -173,15 +173,15 @@ Test(connection, a_media_type_is_compared_without_its_parameters)
     }
 }
 
-Test(connection, a_body_given_in_pieces_is_sent_chunked)
+/* Sends the three pieces, and expects the text in what was sent. */
+static void expect_upload(const char *const pieces[3], int64_t length, const char *wanted)
 {
     struct peer p;
     char sent[1024];
     setup(&p);
-    connection_upload(&p.c, "POST", "/v1/jobs", "");
+    connection_upload(&p.c, "POST", "/v1/jobs", "", length);
     p.fd = accept(p.listener, NULL, NULL);
-    static const char *const pieces[] = {"one\n", "two\nthree\n", ""};
-    for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+    for (size_t i = 0; i < 3; i++) {
         connection_step(&p.c);
         cr_assert(connection_wants_piece(&p.c));
         connection_give_piece(&p.c, pieces[i], strlen(pieces[i]));
@@ -191,7 +191,18 @@ Test(connection, a_body_given_in_pieces_is_sent_chunked)
     ssize_t n = recv(p.fd, sent, sizeof sent - 1, 0);
     cr_assert(n > 0);
     sent[n] = '\0';
-    cr_assert(strstr(sent, "\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\na\r\ntwo\nthree\n\r\n0\r\n\r\n"), "%s",
-              sent);
+    cr_assert(strstr(sent, wanted), "%s", sent);
     teardown(&p);
+}
+
+Test(connection, a_body_given_in_pieces_is_sent_chunked)
+{
+    static const char *const pieces[] = {"one\n", "two\nthree\n", ""};
+    expect_upload(pieces, -1, "\r\nTransfer-Encoding: chunked\r\n\r\n4\r\none\n\r\na\r\ntwo\nthree\n\r\n0\r\n\r\n");
+}
+
+Test(connection, a_body_of_known_length_is_sent_as_it_is_and_what_is_beyond_is_left_out)
+{
+    static const char *const pieces[] = {"one\n", "two\n", "three\nfour\n"};
+    expect_upload(pieces, 14, "\r\nContent-Length: 14\r\n\r\none\ntwo\nthree\n");
 }

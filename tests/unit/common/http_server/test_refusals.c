@@ -59,7 +59,8 @@ Test(http_server, a_client_that_sends_on_after_the_refusal_still_reads_it)
         {"POST /hold HTTP/1.1\r\n" HOST "Content-Length: 2000000\r\n\r\n", "2000000 bytes; 1000 are"},
         {"POST /hold HTTP/1.1\r\n" HOST "Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n", "\"status\":400"},
         {"POST /hold HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nno size\r\n", "\"status\":400"},
-        {"POST /hold HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n7d0\r\n", "longer than allowed"},
+        {"POST /hold HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n7d0\r\n",
+         "longer than the 1000 bytes that are allowed"},
         {"no http at all\r\n\r\n", "\"status\":400"},
     };
     unsigned asked = 0;
