@@ -40,9 +40,9 @@ void answer_buffer_init(struct answer_buffer *b, enum collector_order order, siz
                                                                       .ctx = &b->spill}});
 }
 
-void answer_buffer_release(struct answer_buffer *b)
+void answer_buffer_release(struct answer_buffer *b, struct collector **buried)
 {
-    collector_free(b->collector);
+    collector_bury(buried, b->collector);
     b->collector = NULL;
     spill_file_release(&b->spill);
 }

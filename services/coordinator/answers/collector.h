@@ -9,7 +9,7 @@
  * Invariants: an index is added only once. Adding an index again returns COLLECTOR_DUPLICATE and changes nothing. The
  * indexes of a run are consecutive. In input order, a run begins at the index where the previous run ended. The byte
  * counts below are O(1). Adding costs one copy, and also a search among the runs if the lines do not continue the last
- * run.
+ * run. Runs whose items follow one another are joined while they are small.
  *
  * The collector does not parse the lines: the caller says how many lines the bytes hold.
  */
@@ -53,9 +53,16 @@ struct collector_config {
 
 struct collector *collector_new(const struct collector_config *config);
 void collector_free(struct collector *c);
+/* Frees the collector in slices, because freeing a hundred thousand runs takes long. *buried is a list of collectors,
+ * NULL at first. The spill of the collector may be gone: only its `unmap` is called. */
+void collector_bury(struct collector **buried, struct collector *c);
+/* Frees the next slice of the collectors on the list. Call it once in each turn of the loop while *buried is set. */
+void collector_free_buried(struct collector **buried);
 
 /* A run that is larger than this is written to the spill in parts, one in each collector_step(). */
 #define COLLECTOR_SLICE_BYTES ((size_t)1 << 20)
+/* How many runs one slice frees. This takes less than a millisecond. */
+#define COLLECTOR_SLICE_RUNS ((size_t)2000)
 
 /* Returns whether a large run is being written to the spill. */
 bool collector_spills(const struct collector *c);

@@ -104,3 +104,41 @@ struct segment *segments_after(const struct segments *t, uint64_t index)
     }
     return best;
 }
+
+/* Records. */
+
+bool records_extend(struct segment *seg, uint64_t first, uint64_t n, size_t len)
+{
+    struct record r;
+    if (!seg->tail_is_open) return false;
+    memcpy(&r, seg->bytes + seg->tail, sizeof r);
+    if (r.first + r.n != first) return false;
+    r.n += n;
+    r.len += len;
+    memcpy(seg->bytes + seg->tail, &r, sizeof r);
+    return true;
+}
+
+void records_shift(struct segment *seg)
+{
+    if (seg->tail_is_open) seg->tail -= seg->gone_bytes;
+}
+
+struct record records_next(struct segment *seg)
+{
+    if (seg->now.n > 0) return seg->now;
+    if (seg->gone_bytes == seg->tail) seg->tail_is_open = false;
+    memcpy(&seg->now, seg->bytes + seg->gone_bytes, sizeof seg->now);
+    seg->gone_bytes += sizeof seg->now;
+    return seg->now;
+}
+
+bool records_consume(struct segment *seg, uint64_t n, size_t len)
+{
+    if (n > seg->now.n || len > seg->now.len) BUG("consumed more than was shown");
+    seg->now.first += n;
+    seg->now.n -= n;
+    seg->now.len -= len;
+    seg->gone_bytes += len;
+    return seg->now.n == 0 && seg->gone_bytes == seg->len;
+}

@@ -1,11 +1,18 @@
 /*
  * Segments: answer lines of consecutive items. They are ordered by first index in a treap (a binary search tree
- * balanced by random priorities), so finding one of n segments costs O(log n). Private to the collector.
+ * balanced by random priorities), so finding one of n segments costs O(log n). In completion order, a segment has the
+ * lines of several runs of items instead. Private to the collector.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_SEGMENTS_H
 #define FANTAIL_COORDINATOR_ANSWERS_SEGMENTS_H
 
 #include "common/base/base.h"
+
+/* A run of consecutive items. */
+struct record {
+    uint64_t first, n;
+    size_t len; /* of its lines */
+};
 
 struct segment {
     struct segment *left, *right; /* children in the tree */
@@ -20,6 +27,10 @@ struct segment {
     uint64_t gone_items; /* how many items at the front were consumed */
     size_t gone_bytes;
     uint64_t offset;
+    /* Completion order, unless `repeated` is set or the segment has one large run: `bytes` has records. */
+    bool has_records, tail_is_open; /* more lines may join the last record */
+    size_t tail;                    /* where the last record begins */
+    struct record now;              /* what is left of the record that is being read; now.n is 0: none */
 };
 
 /* A tree of segments. A zeroed tree is empty. The tree does not own the segments. */
@@ -38,5 +49,20 @@ struct segment *segments_last(const struct segments *t);
 struct segment *segments_at_or_before(const struct segments *t, uint64_t index);
 /* Returns the segment with the smallest `first` that is above index; NULL when there is none. */
 struct segment *segments_after(const struct segments *t, uint64_t index);
+
+/*
+ * Records. In completion order, answers of many chunks arrive in turn. So a segment has the lines of many runs of
+ * items, one after the other, each after a header with its indexes and its length. One segment for each run would need
+ * more memory than its lines, and would be too small to be written to the disk.
+ */
+/* Returns whether the lines of items first .. first + n - 1 can be appended to the last record. If so, adds them to its
+ * header; the caller then appends the lines. */
+bool records_extend(struct segment *seg, uint64_t first, uint64_t n, size_t len);
+/* Call it when the first gone_bytes of seg->bytes are being removed. */
+void records_shift(struct segment *seg);
+/* Returns the run that is read next. */
+struct record records_next(struct segment *seg);
+/* Call it when n items with `len` bytes were read. Returns whether the segment has been read completely. */
+bool records_consume(struct segment *seg, uint64_t n, size_t len);
 
 #endif

@@ -75,7 +75,8 @@ static void free_when_over(struct job *j)
     submission_release(&j->submission);
     phase_release(&j->phase);
     fold_release(&j->fold);
-    answer_buffer_release(&j->answers);
+    answer_buffer_release(&j->answers, &jobs->buried);
+    if (jobs->buried) turn_stay_awake(&jobs->fold_step, true);
     jobspec_release(&j->spec);
     free(j);
     jobs->job_gone(jobs->data);

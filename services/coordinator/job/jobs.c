@@ -57,7 +57,8 @@ static void fold_next(void *jobs)
     if (first) job_spill_more(CONTAINER_OF(first, struct job, spill_link));
     first = list_next(&t->folds, NULL);
     if (first) job_fold_more(CONTAINER_OF(first, struct job, fold_link));
-    turn_stay_awake(&t->fold_step, t->folds.n + t->spills.n > 0);
+    collector_free_buried(&t->buried);
+    turn_stay_awake(&t->fold_step, t->folds.n + t->spills.n > 0 || t->buried);
 }
 
 static struct memory_budget budget_of(int64_t most)
@@ -128,6 +129,7 @@ void jobs_stop(struct jobs *t)
 
 void jobs_release(struct jobs *t)
 {
+    while (t->buried) collector_free_buried(&t->buried);
     spill_dir_release(&t->spill);
     free(t->buckets);
     t->buckets = NULL;

@@ -56,6 +56,7 @@ struct jobs {
     bool memory_was_freed;       /* there may be freed memory that an idle coordinator should return to the kernel */
     struct list folds;           /* reductions that have more answers to fold */
     struct list spills;          /* jobs that have long answers to write to the disk */
+    struct collector *buried;    /* answers of freed jobs, which are freed in slices */
     struct turn_step fold_step;
     struct wheel readers; /* when each reader must add a control line */
     struct list paused;   /* jobs that are paused until their readers have caught up */

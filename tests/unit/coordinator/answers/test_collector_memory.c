@@ -13,6 +13,61 @@ Test(collector_memory, completion_order_spills_what_nobody_reads)
     assert_empty_and_free(c);
 }
 
+/* Answers of many chunks arrive in turn, a few at a time. */
+Test(collector_memory, completion_order_spills_small_runs_too)
+{
+    static struct spill spill;
+    enum { CHUNKS = 50, ITEMS = 4000 };
+    struct collector *c = collector(COLLECT_COMPLETION_ORDER, 100000, &spill);
+    for (uint64_t i = 0; i < ITEMS; i += 2)
+        for (uint64_t chunk = 0; chunk < CHUNKS; chunk++) {
+            cr_assert_eq(add(c, chunk * ITEMS + i, 2), COLLECTOR_OK);
+            cr_assert_lt(collector_memory_bytes(c), 300000);
+        }
+    cr_assert_gt(collector_spilled_bytes(c), 1000000);
+    cr_assert_eq(drain(c, NULL), CHUNKS * ITEMS);
+    assert_empty_and_free(c);
+}
+
+/* Every second item fails and is answered later, while the first item is still running. */
+Test(collector_memory, runs_are_joined_when_their_gaps_are_filled)
+{
+    enum { ITEMS = 100000, LATER = 2000 };
+    struct collector *c = collector(COLLECT_INPUT_ORDER, 0, NULL);
+    for (uint64_t i = 1; i < ITEMS + LATER; i++) {
+        if (i < ITEMS && i % 2 == 0) cr_assert_eq(add(c, i, 1), COLLECTOR_OK);
+        if (i > LATER && (i - LATER) % 2 == 1) cr_assert_eq(add(c, i - LATER, 1), COLLECTOR_OK);
+    }
+    /* The lines have 600,000 bytes. One segment for each would need more than 30 MB. */
+    cr_assert_lt(collector_memory_bytes(c), 3000000);
+    cr_assert_eq(add(c, 0, 1), COLLECTOR_OK);
+    cr_assert_eq(drain(c, NULL), ITEMS);
+    assert_empty_and_free(c);
+}
+
+Test(collector_memory, a_collector_with_many_runs_is_freed_in_slices)
+{
+    static struct spill spill;
+    for (enum collector_order order = COLLECT_INPUT_ORDER; order <= COLLECT_COMPLETION_ORDER; order++) {
+        struct memory_budget shared = {0};
+        struct collector *buried = NULL;
+        struct collector *c = collector_new(
+            &(struct collector_config){.order = order,
+                                       .memory_cap = 100000,
+                                       .shared = &shared,
+                                       .spill = {.write = spill_write, .read = spill_read, .ctx = &spill}});
+        for (uint64_t i = 0; i < 10000; i++) cr_assert_eq(add(c, 2 * i, 1), COLLECTOR_OK);
+        collector_bury(&buried, c);
+        for (unsigned slices = 1; slices < 5; slices++) {
+            cr_assert_neq(buried, NULL);
+            collector_free_buried(&buried);
+        }
+        while (buried) collector_free_buried(&buried);
+        cr_assert_eq(shared.used, 0);
+    }
+    assert_no_leaks();
+}
+
 /* Many jobs add a few lines in turn, again and again, while no reader takes answers. Besides its share, each job holds
  * the answers that are next to be read, and the records of the answers in its file. */
 static void fill_shared(enum collector_order order)

@@ -1,0 +1,199 @@
+/* The memory of a collector: how much its segments may use, and what is in the spill. */
+#include "common/base/memory_room.h"
+#include "common/base/spare_memory.h"
+#include "coordinator/answers/collector_internal.h"
+
+#define SPILL_STEP_BYTES  ((size_t)512 * 1024)
+#define SEGMENT_MIN_BYTES ((size_t)256)
+/* If a job's share of memory holds fewer full segments than this, its segments are smaller, down to
+ * SEGMENT_SHORT_BYTES. */
+#define SEGMENTS_PER_SHARE  ((size_t)4)
+#define SEGMENT_SHORT_BYTES ((size_t)4 * 1024)
+
+void segment_count(struct collector *c, size_t more, size_t less)
+{
+    c->memory_bytes += more - less;
+    memory_budget_count(c->config.shared, more, less);
+}
+
+size_t segment_limit(const struct collector *c)
+{
+    size_t share = memory_budget_share(c->config.shared, SEGMENT_BYTES * SEGMENTS_PER_SHARE) / SEGMENTS_PER_SHARE;
+    return share > SEGMENT_SHORT_BYTES ? share : SEGMENT_SHORT_BYTES;
+}
+
+bool segment_memory_is_short(const struct collector *c)
+{
+    return segment_limit(c) < SEGMENT_BYTES;
+}
+
+static void empty_spill_if_unused(struct collector *c)
+{
+    if (c->spilled_bytes > 0 || c->spilling) return;
+    c->spill_end = 0;
+    if (c->config.spill.empty) c->config.spill.empty(c->config.spill.ctx);
+}
+
+/* Call it when `len` bytes in the spill are not needed any more. */
+static void leave_spill(struct collector *c, size_t len)
+{
+    c->spilled_bytes -= len;
+    empty_spill_if_unused(c);
+}
+
+/* Call it when the segment that is being written stays in memory. */
+static void stop_spilling(struct collector *c)
+{
+    if (!c->spilling) return;
+    c->spilling = NULL;
+    empty_spill_if_unused(c);
+}
+
+static void release_mapping(struct collector *c, struct segment *seg)
+{
+    c->config.spill.unmap(c->config.spill.ctx, seg->offset, seg->bytes, seg->len);
+    seg->bytes = NULL;
+    seg->mapped = false;
+    leave_spill(c, seg->len);
+}
+
+static void release_bytes(struct collector *c, struct segment *seg)
+{
+    if (c->spilling == seg) stop_spilling(c);
+    if (seg->mapped) {
+        release_mapping(c, seg);
+        return;
+    }
+    segment_count(c, 0, seg->alloc);
+    if (seg->alloc == SEGMENT_BYTES && !c->spare && !segment_memory_is_short(c))
+        c->spare = seg->bytes;
+    else
+        spare_memory_free(seg->bytes);
+    seg->bytes = NULL;
+    seg->alloc = 0;
+}
+
+void segment_free(struct collector *c, struct segment *seg)
+{
+    release_bytes(c, seg);
+    segment_count(c, 0, sizeof *seg);
+    free(seg);
+}
+
+void segment_grow(struct collector *c, struct segment *seg, size_t need)
+{
+    if (need <= seg->alloc) return;
+    size_t alloc = seg->alloc ? seg->alloc : SEGMENT_MIN_BYTES;
+    while (alloc < need && alloc < SEGMENT_BYTES) alloc *= 2;
+    if (alloc < need) alloc = need;
+    segment_count(c, alloc, seg->alloc);
+    if (!seg->bytes && alloc == SEGMENT_BYTES && c->spare) {
+        seg->bytes = c->spare;
+        c->spare = NULL;
+    } else {
+        seg->bytes = xrealloc(seg->bytes, alloc);
+    }
+    seg->alloc = alloc;
+}
+
+/* Writes the segment to the spill. If the segment is large, writes only its next part. Returns false when the write
+ * fails. If the segment is not written completely, c->spilling is set. */
+static bool spill(struct collector *c, struct segment *seg)
+{
+    size_t at = c->spilling ? c->written : 0, left = seg->len - at;
+    size_t n = left < COLLECTOR_SLICE_BYTES ? left : COLLECTOR_SLICE_BYTES;
+    if (!c->config.spill.write(c->config.spill.ctx, c->spill_end + at, seg->bytes + at, n)) return false;
+    c->spilling = n < left ? seg : NULL;
+    c->written = at + n;
+    if (c->spilling) return true;
+    seg->offset = c->spill_end;
+    seg->spilled = true;
+    c->spill_end += seg->len;
+    c->spilled_bytes += seg->len;
+    release_bytes(c, seg);
+    return true;
+}
+
+static bool map(struct collector *c, struct segment *seg)
+{
+    seg->bytes = c->config.spill.map(c->config.spill.ctx, seg->offset, seg->len);
+    seg->mapped = seg->bytes != NULL;
+    seg->spilled = !seg->mapped;
+    return seg->mapped;
+}
+
+bool segment_unspill(struct collector *c, struct segment *seg)
+{
+    if (seg->len > COLLECTOR_SLICE_BYTES && c->config.spill.map) return map(c, seg);
+    if (!memory_has_room(seg->len)) return false;
+    segment_grow(c, seg, seg->len);
+    if (!c->config.spill.read(c->config.spill.ctx, seg->offset, seg->bytes, seg->len)) return false;
+    seg->spilled = false;
+    leave_spill(c, seg->len);
+    return true;
+}
+
+/* Returns how much memory spilling can free: everything except the bookkeeping of spilled runs. */
+static size_t held_bytes(const struct collector *c)
+{
+    return c->memory_bytes - c->spilled.n * sizeof(struct segment);
+}
+
+/* Spills the last runs in input order, but not the run that is read next. It spills a little more than it must, so that
+ * a full collector does not write with every answer. It does not spill much more, because a long write blocks the
+ * loop. */
+static enum collector_status spill_input_order(struct collector *c)
+{
+    size_t cap = memory_budget_share(c->config.shared, c->config.memory_cap);
+    size_t room = cap / 4 < SPILL_STEP_BYTES ? cap / 4 : SPILL_STEP_BYTES;
+    while (held_bytes(c) > cap - room) {
+        struct segment *seg = c->spilling ? c->spilling : segments_last(&c->held);
+        if (!seg || seg->first <= c->next) break;
+        if (!spill(c, seg)) return COLLECTOR_SPILL_FAILED;
+        if (c->spilling) return COLLECTOR_OK;
+        segments_take(&c->held, seg);
+        segments_put(&c->spilled, seg);
+    }
+    stop_spilling(c); /* the segment is read next, or now fits into memory */
+    return COLLECTOR_OK;
+}
+
+static void begin_spilling(struct collector *c, struct segment *seg)
+{
+    c->spilling = seg;
+    c->written = 0;
+}
+
+/* Spills the last run of the queue if that run is long enough to be worth a write. The runs before it fit within the
+ * cap or are spilled. */
+static enum collector_status spill_queue_end(struct collector *c)
+{
+    struct segment *seg = c->spilling ? c->spilling : c->queue_last;
+    if (!seg || seg == c->queue || seg->spilled || seg->len < segment_limit(c) / 2) {
+        stop_spilling(c);
+        return COLLECTOR_OK;
+    }
+    if (!spill(c, seg)) return COLLECTOR_SPILL_FAILED;
+    /* While this segment was written, more segments were added after it. If the next segment is large, its write begins
+     * now. */
+    if (!c->spilling && seg->next && seg->next->len > COLLECTOR_SLICE_BYTES) begin_spilling(c, seg->next);
+    return COLLECTOR_OK;
+}
+
+bool collector_spills(const struct collector *c)
+{
+    return c->spilling != NULL;
+}
+
+enum collector_status collector_step(struct collector *c)
+{
+    if (!c->spilling) return COLLECTOR_OK;
+    return in_input_order(c) ? spill_input_order(c) : spill_queue_end(c);
+}
+
+enum collector_status collector_spill_over(struct collector *c)
+{
+    if (!c->config.spill.write || c->config.memory_cap == 0) return COLLECTOR_OK;
+    if (held_bytes(c) <= memory_budget_share(c->config.shared, c->config.memory_cap)) return COLLECTOR_OK;
+    return in_input_order(c) ? spill_input_order(c) : spill_queue_end(c);
+}
