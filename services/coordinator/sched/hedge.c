@@ -10,7 +10,7 @@
 #define HEDGE_SCAN_NS       NS_PER_MS
 #define HEDGE_SCAN_CHUNK_NS (2 * NS_PER_US)
 #define HEDGES_MAX          4 /* a chunk gets at most this many second attempts, one after the other */
-#define HEDGE_TOKENS_MAX    100000.0
+#define HEDGE_TOKENS_MAX    1000.0
 #define HEDGE_MIN_NS        (10 * NS_PER_MS)
 
 /*
@@ -33,19 +33,30 @@ static bool at_tail(const struct sched_job *job)
     return job->no_more && job->uncut == 0 && job->lists[CHUNK_PENDING].n == 0;
 }
 
-static bool within_extra(const struct sched_job *job, uint32_t items)
+/* Returns how many of its items the job may hedge. */
+static double share(const struct sched_job *job)
 {
-    double most = job->p.hedge_max_extra_percent / 100 * (double)job->counts.total;
-    return (double)(job->counts.hedged - job->moved_items + items) <=
-               fmax(most, job->p.hedge_max_extra_percent > 0 ? 1 : 0) &&
-           job->s->hedge_tokens >= items;
+    return job->p.hedge_max_extra_percent / 100 * (double)job->counts.total;
 }
 
-/* Each job may hedge at least one item. Many small jobs could therefore hedge all their items. So one budget of tokens
- * limits the hedges of all jobs together: each item that is sent adds a fraction of a token. */
+static bool within_share(const struct sched_job *job, uint32_t items)
+{
+    return (double)(job->counts.hedged - job->moved_items + items) <= share(job);
+}
+
+/* A job whose share is less than one item may still hedge one item, which takes a token. */
+static bool within_extra(const struct sched_job *job, uint32_t items)
+{
+    bool is_only_one = job->counts.hedged == job->moved_items && items == 1 && share(job) > 0;
+    return within_share(job, items) || (is_only_one && job->s->hedge_tokens >= 1);
+}
+
+/* Many small jobs could together hedge all their items, one item each. So they share one budget of tokens. Each item of
+ * such a job adds max_extra_percent of a token. A larger job stays within its own share, so it adds no tokens. */
 void hedge_first_attempt(struct sched_job *job, uint32_t items)
 {
     struct scheduler *s = job->s;
+    if (share(job) >= 1) return;
     s->hedge_tokens = fmin(s->hedge_tokens + job->p.hedge_max_extra_percent / 100 * items, HEDGE_TOKENS_MAX);
 }
 
@@ -123,9 +134,9 @@ static uint64_t move_elsewhere(struct sched_chunk *chunk)
 
 static void count_hedged(struct sched_job *job, uint32_t items)
 {
+    if (!within_share(job, items)) job->s->hedge_tokens -= 1;
     job->counts.hedged += items;
     job->s->stats.items_hedged += items;
-    job->s->hedge_tokens -= items;
 }
 
 /* Sends the chunk a second time. If the chunk's first worker seems dead and the retry budget allows it, the second

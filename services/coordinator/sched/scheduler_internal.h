@@ -153,7 +153,7 @@ struct scheduler {
     struct heap hedge_scans; /* jobs that may hedge, hedge.c */
     uint64_t demand_slots;
     double tokens;
-    double hedge_tokens;         /* how many more items all jobs together may hedge */
+    double hedge_tokens;         /* how many more small jobs may hedge an item, see hedge.c */
     double chunk_cost_ns;        /* processor time that a chunk costs the coordinator */
     double worker_chunk_cost_ns; /* processor time that a chunk costs a worker, the mean of what workers state */
     /* How many endpoints failed after they had reported that they were ready. An answer of an endpoint on probation

@@ -176,22 +176,43 @@ Test(scheduler_hedging, what_a_silent_worker_holds_is_sent_again_though_the_only
     shell_over(&sh);
 }
 
+static void run_small_jobs(struct shell *sh, unsigned n)
+{
+    unsigned finished = sh->finished;
+    for (unsigned i = 0; i < n; i++) {
+        job_of(sh, 1);
+        run(sh);
+        sh->now += 500 * MS; /* late, but not yet treated as dead */
+        run(sh);
+        while (sh->out_n > 0) complete(sh, sh->out[0], 0);
+        run(sh);
+    }
+    cr_assert_eq(sh->finished, finished + n);
+}
+
 Test(scheduler_hedging, many_small_jobs_do_not_hedge_most_of_their_items)
 {
     struct shell sh;
     shell_init(&sh);
     worker(&sh, 4);
     worker(&sh, 4);
-    for (unsigned i = 0; i < 300; i++) {
-        job_of(&sh, 1);
-        run(&sh);
-        sh.now += 500 * MS; /* late, but not yet treated as dead */
-        run(&sh);
-        while (sh.out_n > 0) complete(&sh, sh.out[0], 0);
-        run(&sh);
-    }
-    cr_assert_eq(sh.finished, 300);
+    run_small_jobs(&sh, 300);
     cr_assert_gt(sh.hedged, 0);
     cr_assert_leq(sh.hedged, 10 + 300 * 5 / 100);
+    shell_over(&sh);
+}
+
+Test(scheduler_hedging, a_large_job_leaves_no_hedges_to_the_small_jobs_after_it)
+{
+    struct shell sh;
+    shell_init(&sh);
+    worker(&sh, 4);
+    worker(&sh, 4);
+    job_of(&sh, 2000000);
+    complete_all(&sh);
+    cr_assert_eq(sh.finished, 1);
+    uint64_t hedged = sh.hedged;
+    run_small_jobs(&sh, 300);
+    cr_assert_leq(sh.hedged, hedged + 10 + 300 * 5 / 100);
     shell_over(&sh);
 }
