@@ -184,8 +184,10 @@ static bool start_store(struct coordinator *c, char *err, size_t err_size)
     c->durable.data = c;
     c->durable.notify_hosts = &c->notifier.hosts;
     durable_start(&c->durable, c->loop);
-    c->watches =
-        (struct job_watches){.store = c->store, .durable = &c->durable, .heartbeat_s = c->config->jobs.heartbeat_s};
+    c->watches = (struct job_watches){.store = c->store,
+                                      .durable = &c->durable,
+                                      .heartbeat_s = c->config->jobs.heartbeat_s,
+                                      .max_unanswered_errors = (uint64_t)c->config->jobs.max_unanswered_errors};
     job_watches_start(&c->watches, c->loop);
     return notifier_start(&c->notifier, c->loop, c->store, err, err_size);
 }

@@ -53,6 +53,9 @@ static const struct option_row rows[] = {
                 "directory of the temporary files for answers and request bodies"),
     OPTION_BYTES("max-spill-bytes", S, jobs.max_spill_bytes, TEXT_OF(LIMIT_SPILL_GIB) "G", 0, 1e15,
                  "limit for the total size of the temporary files of all jobs; 0: no limit"),
+    OPTION_INT(
+        "max-unanswered-errors", S, jobs.max_unanswered_errors, TEXT_OF(LIMIT_UNANSWERED_ERRORS), 0, 1e12,
+        "number of errors of unanswered items that one answer lists one by one; further ones are listed as runs"),
     OPTION_SECONDS("heartbeat-s", S, jobs.heartbeat_s, TEXT_OF(DEFAULT_HEARTBEAT_S), 0.1, 3600,
                    "send a heartbeat after this time without output, so that proxies keep the connection"),
     OPTION_STRING("cors-origin", S, service.cors_origins, NULL,

@@ -41,6 +41,14 @@ class Waiting(DurableTest):
         answer = self.post(client, {"task": "square", "range": {"stop": 200000}}, "wait=600")
         self.assertEqual(answer.json["results"], [n * n for n in range(200000)])
 
+    def test_a_document_with_too_many_results_is_not_written(self):
+        client = self.start_store([self.worker()])
+        job = {"task": "sleep", "range": {"start": 1, "stop": 1_000_000_002}, "deadline_s": 0.5}
+        answer = self.post(client, job, "wait=60")
+        self.assertEqual((answer.status, answer.json["status"]), (202, "timed_out"), answer)
+        answer = self.post(client, {**job, "reduce": "count", "errors": "runs"}, "wait=60")
+        self.assertEqual((answer.status, answer.json["status"]), (200, "timed_out"), str(answer)[:500])
+
     def test_a_job_that_takes_longer_is_answered_202_and_goes_on(self):
         client = self.start_store([self.held_worker()])
         for prefer in ("wait=1", "respond-async, wait=1", "wait=0"):

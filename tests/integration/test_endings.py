@@ -28,12 +28,12 @@ class Endings(FantailTest):
         return ft.request(self.running.coordinator.port, "POST", "/v1/jobs", json.dumps(job).encode(),
                           {"Content-Type": "application/json", "Accept": accept})
 
-    def assert_told_in_runs(self, errors, name):
-        """Checks that the errors of this name are in fewer than 200 entries, and that these entries cover all items
+    def assert_told_in_runs(self, errors, name, most=200, items=ITEMS):
+        """Checks that the errors of this name are in fewer than `most` entries, and that these entries cover all items
         from the first of these errors to the last item."""
         told = [error for error in errors if error["error"]["name"] == name]
-        self.assertLess(len(told), 200)
-        for one, following in zip(told, told[1:] + [{"index": ITEMS}]):
+        self.assertLess(len(told), most)
+        for one, following in zip(told, told[1:] + [{"index": items}]):
             self.assertEqual(one["index"] + one.get("count", 1), following["index"])
 
     def test_a_deadline_of_a_job_of_a_trillion_items(self):
@@ -111,6 +111,40 @@ class Endings(FantailTest):
         self.assertEqual(len(runs["results"]), items)
         self.assertEqual(sum(error.get("count", 1) for error in runs["errors"]), items)
         self.assertLess(len(runs["errors"]), 100)
+
+    LONE = 1000  # how many errors of unanswered items the answers of limited_fleet() list one by one
+
+    def limited_fleet(self, *arguments):
+        coordinator = self.coordinator(self.running.workers, "--max-unanswered-errors", str(self.LONE), *arguments)
+        return ft.Fleet(self, coordinator, self.running.workers)
+
+    def assert_lone_and_runs(self, errors, name, items):
+        """Checks that the first errors are told one by one, and that the others are told in runs."""
+        self.assert_told_in_runs(errors, name, self.LONE + 200, items)
+        self.assertGreaterEqual(len([error for error in errors if "count" not in error]), self.LONE)
+
+    def test_unanswered_items_beyond_the_limit_are_told_in_runs_in_every_answer(self):
+        limited = self.limited_fleet()
+        job = {"task": "sleep", "range": {"start": 1, "stop": ITEMS + 1}, "deadline_s": 0.5}
+        lines = limited.job(job, ft.NDJSON).lines
+        self.assertEqual(lines[-1]["counts"]["failed"], ITEMS)
+        self.assert_lone_and_runs([line for line in lines if line["type"] == "error"], "deadline_exceeded", ITEMS)
+        document = limited.job({**job, "reduce": "sum"}).json
+        self.assertEqual(document["status"], "timed_out")
+        self.assert_lone_and_runs(document["errors"], "deadline_exceeded", ITEMS)
+        items = 300_000
+        document = limited.job({**job, "range": {"start": 1, "stop": items + 1}}).json
+        self.assertEqual(document["results"], [None] * items)
+        self.assert_lone_and_runs(document["errors"], "deadline_exceeded", items)
+
+    def test_equal_errors_of_items_that_ran_are_told_one_by_one(self):
+        items = 2 * self.LONE
+        document = self.limited_fleet().job({"task": "square", "items": ["x"] * items}).json
+        self.assertEqual([error["index"] for error in document["errors"]], list(range(items)))
+
+    def test_the_results_of_a_document_are_limited_without_a_limit_of_temporary_files(self):
+        answer = self.limited_fleet("--max-spill-bytes", "0").job({"task": "square", "range": {"stop": ITEMS}})
+        self.assert_problem(answer, 400, "/range", ("application/x-ndjson", "reduce"))
 
 
 if __name__ == "__main__":

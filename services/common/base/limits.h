@@ -57,11 +57,13 @@
 #define LIMIT_RESULT_MEMORY_MIB       16         /* answers of one job held in memory; --result-memory-bytes */
 #define LIMIT_RESULT_MEMORY_TOTAL_MIB 256        /* answers of all jobs held in memory; --result-memory-total-bytes */
 #define LIMIT_ITEM_MEMORY_TOTAL_MIB   256 /* total size of the unsent items of all jobs; --item-memory-total-bytes */
-#define LIMIT_JOB_FLOOR_BYTES         (16 * KIB) /* a job may always use this much of each memory total above */
-#define LIMIT_SPILL_GIB               4          /* size of the temporary files of all jobs; --max-spill-bytes */
-#define LIMIT_TASK_SERIES             256        /* tasks that have their own series in /metrics */
-#define LIMIT_RUNNING_JOBS            10000      /* a request for one more job is answered with 429; --max-jobs */
-#define LIMIT_CLIENT_CONNECTIONS      12000      /* --max-connections of the coordinator */
+#define LIMIT_JOB_FLOOR_BYTES         (16 * KIB)  /* a job may always use this much of each memory total above */
+#define LIMIT_SPILL_GIB               4           /* size of the temporary files of all jobs; --max-spill-bytes */
+#define LIMIT_DOCUMENT_RESULTS        1000000000u /* results of one document, whatever --max-spill-bytes says */
+#define LIMIT_UNANSWERED_ERRORS       1000000     /* --max-unanswered-errors */
+#define LIMIT_TASK_SERIES             256         /* tasks that have their own series in /metrics */
+#define LIMIT_RUNNING_JOBS            10000       /* a request for one more job is answered with 429; --max-jobs */
+#define LIMIT_CLIENT_CONNECTIONS      12000       /* --max-connections of the coordinator */
 #define DEFAULT_MAX_CHUNK_BYTES       (1 * MIB)
 #define DEFAULT_ITEM_TIMEOUT_S        60.0
 #define DEFAULT_START_TIMEOUT_S       UINT64_C(300) /* how long a process of a task may take to be ready */

@@ -69,3 +69,15 @@ void item_error_write_own(struct buf *out, enum item_error error, const char *ca
         buf_addf(out, ",\"sent\":%s", sent ? "true" : "false");
     buf_add_str(out, "}}\n");
 }
+
+static bool has_name(const char *line, size_t len, enum item_error error)
+{
+    char start[64];
+    size_t n = (size_t)snprintf(start, sizeof start, "{\"error\":{\"name\":\"%s\"", item_error_name(error));
+    return len > n && memcmp(line, start, n) == 0;
+}
+
+bool item_error_is_unanswered(const char *line, size_t len)
+{
+    return has_name(line, len, ITEM_CANCELLED) || has_name(line, len, ITEM_DEADLINE_EXCEEDED);
+}

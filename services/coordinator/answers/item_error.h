@@ -19,5 +19,8 @@ void item_error_write(struct buf *out, const struct answer_line *line, unsigned 
  * says whether the item was ever sent to a worker. The line has `sent` only if the error is cancelled or
  * deadline_exceeded. */
 void item_error_write_own(struct buf *out, enum item_error error, const char *cause, unsigned attempts, bool sent);
+/* Returns whether a line of item_error_write_own() is the error of an item that had no answer when its job ended:
+ * cancelled or deadline_exceeded. */
+bool item_error_is_unanswered(const char *line, size_t len);
 
 #endif

@@ -1,5 +1,7 @@
 #include "coordinator/answers/result_writer.h"
 
+#include "coordinator/answers/item_error.h"
+
 static const char ndjson_value[] = "{\"type\":\"result\",\"index\":";
 static const char ndjson_error[] = "{\"type\":\"error\",\"index\":";
 static const char errors_index[] = "{\"index\":";
@@ -25,7 +27,7 @@ static void count_up(struct result_writer *w)
 
 void result_writer_init(struct result_writer *w, enum result_format format)
 {
-    *w = (struct result_writer){.format = format};
+    *w = (struct result_writer){.format = format, .alone_left = UINT64_MAX};
     set_index(w, 0);
 }
 
@@ -137,14 +139,12 @@ static struct result_written write_once(struct result_writer *w, const struct an
     return n;
 }
 
-struct result_written result_writer_write_run(struct result_writer *w, const struct answer_run *run, bool once,
-                                              char *dst, size_t cap)
+/* Writes the line for each of the first `most` items of a run. */
+static struct result_written write_each(struct result_writer *w, const struct answer_run *run, uint64_t most, char *dst,
+                                        size_t cap)
 {
-    if (!w->in_line) w->count = 1;
-    if (!run->repeated) return result_writer_write(w, run->first, run->n, run->bytes, run->len, dst, cap);
-    if (once) return write_once(w, run, dst, cap);
     struct result_written all = {0};
-    while (all.lines < run->n && all.bytes < cap) {
+    while (all.lines < most && all.bytes < cap) {
         struct result_written one =
             result_writer_write(w, run->first + all.lines, 1, run->bytes, run->len, dst + all.bytes, cap - all.bytes);
         all.bytes += one.bytes;
@@ -152,4 +152,17 @@ struct result_written result_writer_write_run(struct result_writer *w, const str
         if (!one.lines) break;
     }
     return all;
+}
+
+struct result_written result_writer_write_run(struct result_writer *w, const struct answer_run *run, char *dst,
+                                              size_t cap)
+{
+    if (!w->in_line) w->count = 1;
+    if (!run->repeated) return result_writer_write(w, run->first, run->n, run->bytes, run->len, dst, cap);
+    if (w->format == RESULTS_JSON) return write_each(w, run, run->n, dst, cap);
+    bool limited = !w->runs && item_error_is_unanswered(run->bytes, run->len);
+    if (w->runs || (limited && w->alone_left == 0)) return write_once(w, run, dst, cap);
+    struct result_written n = write_each(w, run, limited && w->alone_left < run->n ? w->alone_left : run->n, dst, cap);
+    if (limited) w->alone_left -= n.lines;
+    return n;
 }

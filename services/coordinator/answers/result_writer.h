@@ -28,6 +28,10 @@ struct result_writer {
     void *data;
     bool failed; /* on_error returned false */
 
+    /* RESULTS_NDJSON and RESULTS_ERRORS: which lines of runs are written only once, with the number of their items. */
+    bool runs;           /* all */
+    uint64_t alone_left; /* how many errors of unanswered items may still be written one by one; the rest: once */
+
     /* If this is above 1, the line stands for this many items, and its member "count" has this number. Not used in
      * RESULTS_JSON. */
     uint64_t count;
@@ -44,6 +48,7 @@ struct result_writer {
     size_t digits_len;
 };
 
+/* Sets alone_left to UINT64_MAX. */
 void result_writer_init(struct result_writer *w, enum result_format format);
 
 /* The result of one call. A line is counted when its last byte has been written. */
@@ -58,9 +63,9 @@ struct result_written {
  * may differ. The last line is not searched for its end, because the line may be long. */
 struct result_written result_writer_write(struct result_writer *w, uint64_t first, uint64_t n, const char *lines,
                                           size_t len, char *dst, size_t cap);
-/* Writes a run of answers in the same way. A line that stands for all items of the run is written for each item. With
- * `once`, it is written only one time, with the number of items. The result counts items instead of lines. */
-struct result_written result_writer_write_run(struct result_writer *w, const struct answer_run *run, bool once,
-                                              char *dst, size_t cap);
+/* Writes a run of answers in the same way. A line that stands for all items of the run is written for each item, or
+ * once: see w->runs. The result counts items instead of lines. */
+struct result_written result_writer_write_run(struct result_writer *w, const struct answer_run *run, char *dst,
+                                              size_t cap);
 
 #endif

@@ -21,7 +21,7 @@ static void on_over(struct errand *e, struct store_call *call)
     bool is_there = errand_has_job(call);
     if (call->status == STORE_NOT_FOUND)
         store_problem_no_job(e->exchange, e->id);
-    else if (is_there && stored_state_is_end(call->found.state))
+    else if (is_there && stored_state_is_end(call->found.state) && results_reader_may_answer(e->exchange, &call->found))
         give_to_reader(e);
     else
         intake_answer_accepted(e->exchange, is_there ? &call->found : &e->accepted, &e->prefer);

@@ -89,13 +89,15 @@ static size_t copy_pending(struct reader *r, char *dst, size_t cap)
     return n;
 }
 
-/* If one answer line stands for many items, sends a line for each of these items, unless the job wants runs of
- * errors. */
-static struct result_written write_run(const struct reader *r, struct result_writer *w, const struct answer_run *run,
-                                       char *dst, size_t cap)
+/* Begins a part of the answer. `from` has its lines. */
+static void begin_part(struct reader *r, const struct answer_source *from, enum result_format format)
 {
-    bool once = r->job->spec.errors == ERRORS_RUNS && w->format != RESULTS_JSON;
-    return result_writer_write_run(w, run, once, dst, cap);
+    r->source = *from;
+    result_writer_init(&r->writer, format);
+    r->writer.runs = r->job->spec.errors == ERRORS_RUNS;
+    r->writer.alone_left = (uint64_t)r->job->jobs->config->max_unanswered_errors;
+    r->writer.on_error = keep_error;
+    r->writer.data = r;
 }
 
 /* Fills dst with answers, and with control lines between them, until dst is full or no answer is left. Sets *dry to
@@ -113,7 +115,7 @@ static ssize_t pull_answers(struct reader *r, char *dst, size_t cap, bool *dry)
             *dry = true;
             break;
         }
-        struct result_written n = write_run(r, &r->writer, &run, dst + total, cap - total);
+        struct result_written n = result_writer_write_run(&r->writer, &run, dst + total, cap - total);
         total += n.bytes;
         if (n.lines) answer_source_consume(&r->source, n.lines, n.line_bytes);
         if (r->writer.failed) return -1;
@@ -125,9 +127,9 @@ static ssize_t pull_answers(struct reader *r, char *dst, size_t cap, bool *dry)
 static void turn_to_errors(struct reader *r)
 {
     if (job_is_reduced(r->job)) return; /* the only lines of a reduced job are errors */
+    const struct answer_source errors = error_log_source(&r->errors);
     buf_add_str(&r->pending, "],\"errors\":[");
-    r->source = error_log_source(&r->errors);
-    result_writer_init(&r->writer, RESULTS_ERRORS);
+    begin_part(r, &errors, RESULTS_ERRORS);
 }
 
 /* Writes the next part of the document. `dst` must have room. Returns how many bytes it wrote to dst, or -1 when the
@@ -251,10 +253,7 @@ static void start_streaming(struct reader *r)
 void reader_open(struct reader *r, const struct answer_source *source)
 {
     enum result_format json = job_is_reduced(r->job) ? RESULTS_ERRORS : RESULTS_JSON;
-    r->source = *source;
-    result_writer_init(&r->writer, r->ndjson ? RESULTS_NDJSON : json);
-    r->writer.on_error = keep_error;
-    r->writer.data = r;
+    begin_part(r, source, r->ndjson ? RESULTS_NDJSON : json);
     if (job_has_all_answers(r->job)) {
         reader_finish(r);
         return;

@@ -195,23 +195,39 @@ static bool body_is_left_out(const struct submission *s)
 /* The smallest size of a stored answer: {"value":0} and its newline. */
 enum { LEAST_ANSWER_BYTES = 12 };
 
-/* Refuses a job if the answers to all its items would be too large to store until the job ends. Streams and reductions
- * are exempt: a stream is read while the job runs, and a reduction keeps only one value. */
+/* Returns how many bytes of answers a document may need until the job ends; 0: no limit. */
+static uint64_t document_bytes(const struct jobs_config *c)
+{
+    return c->max_spill_bytes ? (uint64_t)c->max_spill_bytes + (uint64_t)c->result_memory_bytes : 0;
+}
+
+static void refuse_document(struct job *j, const char *why)
+{
+    struct buf members = {0};
+    job_refuse(j, 400, job_pointer_member(&members, j->spec.source == SOURCE_SPANS ? "/spans" : "/range"),
+               "a document with %llu results would be larger than %s; take a stream with the header Accept: "
+               "application/x-ndjson, or use \"reduce\"",
+               (unsigned long long)j->spec.generated_count, why);
+    buf_release(&members);
+}
+
+/* Refuses a job if its answer is a document, and the number of its items alone shows that this document would be too
+ * large. Streams and reductions are exempt: a stream is read while the job runs, and a reduction keeps only one
+ * value. */
 static bool refuse_large_document(struct job *j)
 {
-    const struct jobs_config *config = j->jobs->config;
-    uint64_t most = (uint64_t)config->max_spill_bytes + (uint64_t)config->result_memory_bytes;
-    uint64_t items = j->spec.generated_count;
+    uint64_t bytes = document_bytes(j->jobs->config), items = j->spec.generated_count;
     bool document = j->submission.exchange && !reader_takes_lines(j->submission.exchange);
-    if (!document || job_is_reduced(j) || config->max_spill_bytes == 0 || items <= most / LEAST_ANSWER_BYTES)
+    char why[100];
+    if (!document || job_is_reduced(j)) return false;
+    if (bytes > 0 && items > bytes / LEAST_ANSWER_BYTES)
+        snprintf(why, sizeof why, "the coordinator can keep (%llu bytes, --max-spill-bytes)",
+                 (unsigned long long)bytes);
+    else if (items > LIMIT_DOCUMENT_RESULTS)
+        snprintf(why, sizeof why, "any document may be (%u results)", LIMIT_DOCUMENT_RESULTS);
+    else
         return false;
-    struct buf members = {0};
-    job_refuse(
-        j, 400, job_pointer_member(&members, j->spec.source == SOURCE_SPANS ? "/spans" : "/range"),
-        "a document with %llu results would be larger than the coordinator can keep (%llu bytes, --max-spill-bytes); "
-        "take a stream with the header Accept: application/x-ndjson, or use \"reduce\"",
-        (unsigned long long)items, (unsigned long long)most);
-    buf_release(&members);
+    refuse_document(j, why);
     return true;
 }
 

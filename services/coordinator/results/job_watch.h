@@ -19,6 +19,7 @@ struct job_watches {
     struct store *store;           /* borrowed */
     const struct durable *durable; /* the jobs that run here; borrowed; NULL: none */
     double heartbeat_s;
+    uint64_t max_unanswered_errors; /* how many errors of unanswered items one answer lists one by one */
 
     bool draining;
     struct read_gate gate; /* for the readers of results */

@@ -14,19 +14,27 @@ static bool pass_error(void *data, uint64_t index, const char *line, size_t len)
     return true;
 }
 
+static void begin_part(struct results_reader *r, enum results_part part)
+{
+    static const enum result_format formats[] = {
+        [PART_LINES] = RESULTS_NDJSON, [PART_VALUES] = RESULTS_JSON, [PART_ERRORS] = RESULTS_ERRORS};
+    r->part = part;
+    result_writer_init(&r->writer, formats[part]);
+    r->writer.runs = r->runs;
+    r->writer.alone_left = r->watch.list->max_unanswered_errors;
+    r->writer.on_error = pass_error;
+}
+
 void results_begin(struct results_reader *r)
 {
-    result_writer_init(&r->writer, r->part == PART_LINES ? RESULTS_NDJSON : RESULTS_JSON);
-    r->writer.on_error = pass_error;
+    begin_part(r, r->part);
     if (r->part == PART_LINES)
         buf_addf(&r->pending, "{\"type\":\"start\",\"id\":\"%s\"}\n", r->watch.id);
     else
         job_document_write_head(&r->pending, &r->job, r->is_reduced);
     if (!r->is_reduced) return;
     r->query.only = ONLY_ERRORS;
-    if (r->part == PART_LINES) return;
-    r->part = PART_ERRORS;
-    result_writer_init(&r->writer, RESULTS_ERRORS);
+    if (r->part != PART_LINES) begin_part(r, PART_ERRORS);
 }
 
 static bool has_errors(const struct stored_job *j)
@@ -36,9 +44,8 @@ static bool has_errors(const struct stored_job *j)
 
 static void begin_errors(struct results_reader *r)
 {
-    r->part = PART_ERRORS;
+    begin_part(r, PART_ERRORS);
     r->query.only = ONLY_ERRORS;
-    result_writer_init(&r->writer, RESULTS_ERRORS);
     results_rewind(r);
 }
 

@@ -22,6 +22,12 @@ struct results_query {
     uint64_t progress_ns; /* time between two progress lines; 0: none */
 };
 
+/* The options of the job that its results depend on. */
+struct results_options {
+    bool runs; /* errors are listed as runs */
+    bool is_reduced;
+};
+
 struct results_reader {
     struct job_watch watch;
     struct http_exchange *exchange;
@@ -124,5 +130,7 @@ void results_detach_calls(struct results_reader *r);
 
 /* Reads the query parameters. If a parameter is wrong, answers the request and returns false. */
 MUST_CHECK bool results_read_query(struct http_exchange *x, struct results_query *query);
+/* Reads the options of a job as it was returned by READ_JOB. */
+struct results_options results_read_options(const struct stored_job *job);
 
 #endif

@@ -1,4 +1,5 @@
-/* Reads the query parameters of a request for results. */
+/* Reads the query parameters of a request for results, and those options of a job that its results depend on. */
+#include "coordinator/durable/stored_options.h"
 #include "coordinator/results/results_internal.h"
 
 static const char *const only_names[] = {[ONLY_BOTH] = "", [ONLY_VALUES] = "values", [ONLY_ERRORS] = "errors"};
@@ -50,4 +51,16 @@ bool results_read_query(struct http_exchange *x, struct results_query *query)
     *query = (struct results_query){0};
     return http_check_queries(x, known, NULL) && read_from(x, &query->from) && read_only(x, &query->only) &&
            read_progress(x, &query->progress_ns);
+}
+
+struct results_options results_read_options(const struct stored_job *job)
+{
+    struct jobspec spec = {0};
+    enum idempotency idempotent;
+    char err[256];
+    bool ok = job->options && stored_options_read(job->options, &spec, &idempotent, err, sizeof err);
+    const struct results_options options = {.runs = ok && spec.errors == ERRORS_RUNS,
+                                            .is_reduced = ok && spec.reduce != REDUCE_NONE};
+    jobspec_release(&spec);
+    return options;
 }

@@ -1,10 +1,10 @@
 #include "coordinator/results/results_reader.h"
 
+#include "common/base/limits.h"
 #include "common/observe/utc_time.h"
 #include "common/observe/log.h"
 #include "coordinator/answers/item_error.h"
 #include "coordinator/durable/job_document.h"
-#include "coordinator/durable/stored_options.h"
 #include "coordinator/job/reader.h"
 #include "coordinator/results/results_internal.h"
 #include "protocol/protocol.h"
@@ -35,9 +35,8 @@ void results_move(struct results_reader *r, enum results_state to)
  * they were sent. */
 static struct answer_span make_missing(struct results_reader *r, uint64_t end)
 {
-    static const char cancelled[] = "{\"name\":\"cancelled\",\"cause\":\"the job ended before this item was sent\"}";
-    const struct answer_line line = {.kind = ANSWER_ERROR, .body = cancelled, .body_len = sizeof cancelled - 1};
-    if (!r->missing.len) item_error_write(&r->missing, &line, 0, NULL);
+    if (!r->missing.len)
+        item_error_write_own(&r->missing, ITEM_CANCELLED, "the job ended before this item was sent", 0, false);
     return (struct answer_span){.first = r->position, .n = end - r->position, .is_error = true, .is_repeated = true};
 }
 
@@ -205,7 +204,7 @@ static size_t write_span(struct results_reader *r, char *dst, size_t cap)
     struct answer_run run = {.first = r->span.first, .n = r->span.n, .repeated = r->span.is_repeated};
     run.bytes = read_span(r, &run.len);
     if (!run.bytes) return 0;
-    struct result_written n = result_writer_write_run(&r->writer, &run, r->runs && r->part != PART_VALUES, dst, cap);
+    struct result_written n = result_writer_write_run(&r->writer, &run, dst, cap);
     if (n.lines) pass(r, n.lines, n.line_bytes);
     return n.bytes;
 }
@@ -241,22 +240,12 @@ static ssize_t on_pull(struct http_exchange *x, char *dst, size_t cap)
 
 /* Its life. */
 
-static void read_options(struct results_reader *r)
-{
-    const struct stored_job *job = &r->job;
-    struct jobspec spec = {0};
-    enum idempotency idempotent;
-    char err[256];
-    bool ok = job->options && stored_options_read(job->options, &spec, &idempotent, err, sizeof err);
-    r->runs = ok && spec.errors == ERRORS_RUNS;
-    r->is_reduced = ok && r->waits && spec.reduce != REDUCE_NONE;
-    jobspec_release(&spec);
-}
-
 void results_open(struct results_reader *r)
 {
+    const struct results_options options = results_read_options(&r->job);
     results_move(r, STREAM_OPEN);
-    read_options(r);
+    r->runs = options.runs;
+    r->is_reduced = options.is_reduced && r->waits;
     r->last_output_ns = r->last_progress_ns = now_ns();
     results_begin(r);
     http_exchange_set_header(r->exchange, HEADER_JOB, r->watch.id);
@@ -410,4 +399,9 @@ void results_reader_answer(struct http_exchange *x, struct job_watches *watches,
 {
     const struct results_query everything = {0};
     start(x, watches, id, &everything, reader_takes_lines(x) ? PART_LINES : PART_VALUES, true);
+}
+
+bool results_reader_may_answer(const struct http_exchange *x, const struct stored_job *job)
+{
+    return job->items <= LIMIT_DOCUMENT_RESULTS || reader_takes_lines(x) || results_read_options(job).is_reduced;
 }

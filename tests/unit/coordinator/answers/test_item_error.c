@@ -65,3 +65,16 @@ Test(item_error, a_name_is_one_text_that_is_not_empty)
     }
     assert_no_leaks();
 }
+
+Test(item_error, only_errors_of_items_without_an_answer_are_unanswered)
+{
+    for (int e = 0; e < ITEM_ERROR_COUNT; e++) {
+        struct buf line = {0};
+        item_error_write_own(&line, (enum item_error)e, "why", 0, false);
+        bool unanswered = e == ITEM_CANCELLED || e == ITEM_DEADLINE_EXCEEDED;
+        cr_assert_eq(item_error_is_unanswered(line.data, line.len), unanswered, "%s", buf_cstr(&line));
+        cr_assert(!item_error_is_unanswered(line.data, 10));
+        buf_release(&line);
+    }
+    assert_no_leaks();
+}

@@ -107,3 +107,63 @@ Test(result_writer, the_end_of_the_only_line_is_not_searched)
     cr_assert_str_eq(out, "{\"type\":\"result\",\"index\":1,\"value\":\"a\nb\"}\n");
     cr_assert_eq(n.lines, 1);
 }
+
+/* Writes a run of 5 items from 7 on with `room` bytes per call, and compares the whole output. */
+static void expect_run(struct result_writer w, const char *line, size_t room, const char *wanted)
+{
+    struct answer_run run = {.first = 7, .n = 5, .bytes = line, .len = strlen(line), .repeated = true};
+    struct buf out = {0};
+    while (run.n > 0) {
+        cr_assert(buf_reserve(&out, room));
+        struct result_written n = result_writer_write_run(&w, &run, out.data + out.len, room);
+        cr_assert(n.bytes > 0 && n.bytes <= room && n.lines <= run.n);
+        out.len += n.bytes;
+        run.first += n.lines;
+        run.n -= n.lines;
+    }
+    cr_assert_str_eq(buf_cstr(&out), wanted);
+    buf_release(&out);
+}
+
+#define CANCELLED "{\"error\":{\"name\":\"cancelled\"}}\n"
+
+Test(result_writer, errors_of_unanswered_items_beyond_the_limit_are_one_line)
+{
+    for (size_t room = 1; room < 300; room++) {
+        struct result_writer w;
+        result_writer_init(&w, RESULTS_ERRORS);
+        w.alone_left = 2;
+        expect_run(w, CANCELLED, room,
+                   "{\"index\":7,\"error\":{\"name\":\"cancelled\"}},{\"index\":8,\"error\":{\"name\":\"cancelled\"}},"
+                   "{\"index\":9,\"count\":3,\"error\":{\"name\":\"cancelled\"}}");
+        w.alone_left = 0;
+        expect_run(w, CANCELLED, room, "{\"index\":7,\"count\":5,\"error\":{\"name\":\"cancelled\"}}");
+        w.alone_left = 4;
+        expect_run(w, CANCELLED, room,
+                   "{\"index\":7,\"error\":{\"name\":\"cancelled\"}},{\"index\":8,\"error\":{\"name\":\"cancelled\"}},"
+                   "{\"index\":9,\"error\":{\"name\":\"cancelled\"}},{\"index\":10,\"error\":{\"name\":\"cancelled\"}},"
+                   "{\"index\":11,\"error\":{\"name\":\"cancelled\"}}");
+    }
+    assert_no_leaks();
+}
+
+Test(result_writer, the_limit_is_for_errors_of_unanswered_items_and_not_for_results)
+{
+    struct result_writer w;
+    struct buf kept = {0};
+    result_writer_init(&w, RESULTS_ERRORS);
+    w.alone_left = 0;
+    expect_run(w, "{\"error\":{}}\n", 7,
+               "{\"index\":7,\"error\":{}},{\"index\":8,\"error\":{}},{\"index\":9,\"error\":{}},"
+               "{\"index\":10,\"error\":{}},{\"index\":11,\"error\":{}}");
+    w.runs = true;
+    expect_run(w, "{\"error\":{}}\n", 7, "{\"index\":7,\"count\":5,\"error\":{}}");
+    result_writer_init(&w, RESULTS_JSON);
+    w.runs = true;
+    w.alone_left = 0;
+    w.on_error = keep_error;
+    w.data = &kept;
+    expect_run(w, CANCELLED, 7, "null,null,null,null,null");
+    buf_release(&kept);
+    assert_no_leaks();
+}

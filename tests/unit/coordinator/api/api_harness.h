@@ -27,7 +27,7 @@ static inline void desk_init(struct desk *d)
     uv_loop_init(&d->loop);
     d->store = fake_store_new(NULL);
     d->c.store = &d->store->store;
-    d->c.watches = (struct job_watches){.store = d->c.store, .heartbeat_s = 15};
+    d->c.watches = (struct job_watches){.store = d->c.store, .heartbeat_s = 15, .max_unanswered_errors = 1000};
     d->c.durable.draining = true; /* claims nothing */
     list_init(&d->c.durable.runs);
     list_init(&d->c.jobs.by_age);

@@ -40,6 +40,7 @@ static void post_init(struct post *p, const char *workers)
     char err[200];
     *p = (struct post){.config = {.worker_wait_s = 300,
                                   .heartbeat_s = 15,
+                                  .max_unanswered_errors = 1000,
                                   .spill_dir = "/tmp",
                                   .max_jobs = 100,
                                   .result_memory_bytes = 1 << 20},

@@ -115,6 +115,7 @@ static inline void stage_init(struct stage *s)
     struct scheduler_config config;
     *s = (struct stage){.config = {.worker_wait_s = 300,
                                    .heartbeat_s = 15,
+                                   .max_unanswered_errors = 1000,
                                    .spill_dir = "/tmp",
                                    .max_jobs = 100,
                                    .result_memory_bytes = 4096}};

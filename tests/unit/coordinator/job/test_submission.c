@@ -267,3 +267,31 @@ Test(submission, an_item_that_succeeds_gets_a_hint_only_if_it_is_a_whole_job_obj
     expect_hint("{\"task\":\"echo\"}", false);
     expect_hint("{\"task\":\"echo\",\"items\":[1]}\n2\n", false);
 }
+
+/* Returns the status of a job of this many items whose answer is a document; 0: it was not refused. */
+static int document_of(int64_t max_spill_bytes, const char *stop)
+{
+    struct stage s;
+    struct http_exchange x = {0};
+    char body[100];
+    stage_init(&s);
+    s.config.max_spill_bytes = max_spill_bytes;
+    stage_add_slots(&s, 2);
+    snprintf(body, sizeof body, "{\"task\":\"echo\",\"range\":{\"stop\":%s}}", stop);
+    stage_post_body(&s, &x, body);
+    int status = x.status;
+    if (status) cr_assert_str_eq(buf_cstr(&x.members), "\"pointer\":\"/range\"");
+    exchange_close(&x, status ? HTTP_CLOSED_DONE : HTTP_CLOSED_HANG_UP);
+    stage_run(&s);
+    stage_over(&s);
+    return status;
+}
+
+Test(submission, the_results_of_a_document_are_limited_with_any_limit_of_temporary_files)
+{
+    cr_assert_eq(document_of(0, "1000000001"), 400);
+    cr_assert_eq(document_of(0, "1000000000"), 0);
+    cr_assert_eq(document_of((int64_t)1e15, "1000000001"), 400);
+    cr_assert_eq(document_of(1000000, "100000"), 400);
+    cr_assert_eq(document_of(1000000, "50000"), 0);
+}

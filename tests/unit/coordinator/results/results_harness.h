@@ -25,7 +25,7 @@ static inline void desk_init(struct desk *d)
     log_set_level(LOG_LEVEL_ERROR);
     uv_loop_init(&d->loop);
     d->store = fake_store_new(NULL);
-    d->watches = (struct job_watches){.store = &d->store->store, .heartbeat_s = 15};
+    d->watches = (struct job_watches){.store = &d->store->store, .heartbeat_s = 15, .max_unanswered_errors = 1000};
     job_watches_start(&d->watches, &d->loop);
 }
 

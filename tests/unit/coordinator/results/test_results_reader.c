@@ -308,3 +308,18 @@ Test(results_reader, a_job_that_is_redriven_meanwhile_is_read_on)
                   "succeeded");
     desk_over(&d);
 }
+
+Test(results_reader, errors_of_unanswered_items_beyond_the_limit_are_one_line)
+{
+    struct desk d;
+    struct fake_job *j = desk_with_job(&d, STORED_CANCELLED, 1000000000000);
+    j->job.counts.cancelled = j->job.items;
+    d.watches.max_unanswered_errors = 2;
+    cr_assert(read_stream(&d));
+    const char *text = answer(&d);
+    cr_assert(strstr(text, "{\"type\":\"error\",\"index\":1,\"error\":{\"name\":\"cancelled\","));
+    cr_assert(
+        strstr(text, "{\"type\":\"error\",\"index\":2,\"count\":999999999998,\"error\":{\"name\":\"cancelled\","));
+    cr_assert(strstr(text, "\"sent\":false}}\n{\"type\":\"end\","));
+    desk_over(&d);
+}

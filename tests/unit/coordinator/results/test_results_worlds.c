@@ -41,7 +41,7 @@ static void world_init(struct world *w, uint64_t seed)
     uv_loop_init(&w->loop);
     w->store = fake_store_new(NULL);
     w->store->page_blocks = 1 + draw(w, 4);
-    w->watches = (struct job_watches){.store = &w->store->store, .heartbeat_s = 15};
+    w->watches = (struct job_watches){.store = &w->store->store, .heartbeat_s = 15, .max_unanswered_errors = 1000};
     job_watches_start(&w->watches, &w->loop);
     w->items = draw(w, ITEMS_MAX);
     w->first = draw(w, 3) ? 0 : draw(w, ITEMS_MAX);
