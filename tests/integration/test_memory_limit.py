@@ -1,8 +1,12 @@
 """A limit for the memory of a service (ulimit -v). Only the job that needs too much memory fails, and all other jobs
 continue."""
+import contextlib
+import http.client
 import json
 import re
 import resource
+import select
+import socket
 import threading
 
 import fantail_testing as ft
@@ -17,6 +21,8 @@ import time
 def run(item):
     if item == "large":
         return "x" * (48 << 20)
+    if item == "medium":
+        return "x" * (2 << 20)
     if isinstance(item, str):
         return len(item)
     if item < 0:
@@ -136,6 +142,24 @@ class MemoryLimit(FantailTest):
             self.assertIn("no memory", error["cause"])
         self.check_others(fleet, fleet.workers[0], send_large)
         self.assertEqual(fleet.metric(fleet.coordinator, "fantail_chunk_attempts_total", result="no_memory"), 2)
+
+    def test_connections_that_do_not_fit_are_refused_and_the_service_goes_on(self):
+        fleet = self.start_fleet()
+
+        def job_succeeds():
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                return fleet.job({"task": "sized", "items": ["abc", 1]}).status == 200
+
+        for program in (fleet.coordinator, fleet.workers[0]):
+            limit_memory(program)
+            with contextlib.ExitStack() as stack:
+                idle = [stack.enter_context(socket.create_connection(("127.0.0.1", program.port))) for _ in range(600)]
+                wait_until(lambda: any(s.recv(1000).startswith(b"HTTP/1.1 503 ") for s in select.select(idle, [], [], 0)[0]),
+                           "a refusal")
+            wait_until(job_succeeds, "a job")
+            self.assertIn("connections are refused", program.stderr())
+            self.assertTrue(program.alive(), program.describe())
+            lift_limit(program)
 
 
 if __name__ == "__main__":

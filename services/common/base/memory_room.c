@@ -26,12 +26,35 @@ static bool probe_kernel(size_t bytes)
 
 bool (*memory_probe)(size_t bytes) = probe_kernel;
 
+bool memory_has_room_in_thread(size_t bytes)
+{
+    if (bytes < MEMORY_SMALL_BYTES) return true;
+    return bytes <= SIZE_MAX / 2 && memory_probe(bytes + MEMORY_RESERVE_BYTES);
+}
+
+/* Like memory_probe(), but first gives freed memory back to the kernel if it must. */
+static bool probe(size_t bytes)
+{
+    if (memory_probe(bytes)) return true;
+    if (!spare_memory_waits()) return false;
+    spare_memory_free_waiting();
+    return memory_probe(bytes);
+}
+
 bool memory_has_room(size_t bytes)
 {
     if (bytes < MEMORY_SMALL_BYTES) return true;
-    if (bytes > SIZE_MAX / 2) return false;
-    if (memory_probe(bytes + MEMORY_RESERVE_BYTES)) return true;
-    if (!spare_memory_waits()) return false;
-    spare_memory_free_waiting();
-    return memory_probe(bytes + MEMORY_RESERVE_BYTES);
+    return bytes <= SIZE_MAX / 2 && probe(bytes + MEMORY_RESERVE_BYTES);
+}
+
+bool memory_has_reserve(void)
+{
+    return probe(MEMORY_RESERVE_BYTES / 2);
+}
+
+unsigned memory_blocks_that_fit(unsigned wanted, unsigned least, size_t bytes)
+{
+    unsigned n = wanted;
+    while (n > least && !memory_has_room(2 * bytes * n)) n -= n / 16 + 1;
+    return n > least || wanted < least ? n : least;
 }

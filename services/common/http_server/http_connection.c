@@ -11,8 +11,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/base/memory_room.h"
 #include "common/net/unix_address.h"
 #include "common/observe/log.h"
+
+/* Refused connections are logged again when none was refused for this time. */
+enum { MEMORY_LOG_MS = 60000 };
 
 static const char *const state_names[] = {
     [HTTP_CONNECTION_OPEN] = "open",
@@ -27,6 +31,8 @@ static void connection_move(struct http_connection *c, enum http_connection_stat
               LOG_STR("to", state_names[to]));
     c->state = to;
 }
+
+static void refuse_for_memory(struct http_connection *c);
 
 static void connection_opened(struct http_server *s, struct MHD_Connection *mhd, void **context)
 {
@@ -43,7 +49,10 @@ static void connection_opened(struct http_server *s, struct MHD_Connection *mhd,
     c->since_ms = uv_now(s->loop);
     http_wire_add(c);
     struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET | http_tls_open(c), .data.ptr = c};
-    if (epoll_ctl(s->watch_fd, EPOLL_CTL_ADD, c->fd, &event) < 0) http_connection_refuse(c, 503, "out of resources");
+    if (epoll_ctl(s->watch_fd, EPOLL_CTL_ADD, c->fd, &event) < 0)
+        http_connection_refuse(c, 503, "out of resources");
+    else if (!memory_has_reserve())
+        refuse_for_memory(c);
     *context = c;
 }
 
@@ -185,6 +194,22 @@ static void send_problem(struct http_connection *c, int status, const char *more
 void http_connection_refuse(struct http_connection *c, int status, const char *detail)
 {
     send_problem(c, status, "", detail);
+    http_connection_cut(c);
+}
+
+/* The library has already mapped the memory of this connection. It frees this memory in the same turn. */
+static void refuse_for_memory(struct http_connection *c)
+{
+    struct http_server *s = c->server;
+    uint64_t now_ms = uv_now(s->loop), before_ms = s->memory_short_ms;
+    s->memory_short_ms = now_ms;
+    if (!before_ms || now_ms - before_ms >= MEMORY_LOG_MS)
+        log_warn("connections are refused because the memory limit is reached",
+                 LOG_U64("connections", s->connection_count));
+    http_tls_refused(c);
+    c->lingers = true; /* the client may be sending its first request */
+    send_problem(c, 503, "Retry-After: 1\r\n",
+                 "the service has reached its memory limit, and accepts no more connections");
     http_connection_cut(c);
 }
 

@@ -3,19 +3,21 @@
 
 #include "common/http_server/http_server_internal.h"
 
-#define FREE_MEMORY_NS (5 * NS_PER_MS)
+#define FREE_MEMORY_NS  (5 * NS_PER_MS)
+#define MEMORY_SHORT_MS 30000 /* memory counts as short for this time after a connection was refused for it */
 
 static uint64_t ms_since(uint64_t now_ms, uint64_t then_ms)
 {
     return now_ms > then_ms ? now_ms - then_ms : 0;
 }
 
-/* Idle connections must not block new ones. So if three quarters of the connections are open, an idle connection gets
- * no more time than a new connection has for its first request. */
-static uint64_t keepalive_ms(const struct http_server *s)
+/* Idle connections must not block new ones. So if three quarters of the connections are open, or memory is short, an
+ * idle connection gets no more time than a new connection has for its first request. */
+static uint64_t keepalive_ms(const struct http_server *s, uint64_t now_ms)
 {
     const struct http_server_options *o = &s->options;
-    bool crowded = s->connection_count >= o->max_connections - o->max_connections / 4;
+    bool crowded = s->connection_count >= o->max_connections - o->max_connections / 4 ||
+                   (s->memory_short_ms && ms_since(now_ms, s->memory_short_ms) < MEMORY_SHORT_MS);
     return crowded && o->header_timeout_ms < o->keepalive_timeout_ms ? o->header_timeout_ms : o->keepalive_timeout_ms;
 }
 
@@ -28,7 +30,7 @@ static void sweep_head(struct http_connection *c, uint64_t now_ms)
             http_connection_refuse(c, 408, "the request's head took too long");
     } else if (!c->used) {
         if (waited >= o->header_timeout_ms) http_connection_refuse(c, 408, "no request has come");
-    } else if (waited >= keepalive_ms(c->server)) {
+    } else if (waited >= keepalive_ms(c->server, now_ms)) {
         http_connection_cut(c);
     }
 }

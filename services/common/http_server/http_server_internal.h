@@ -71,13 +71,15 @@ enum http_peer {
  *        |                       |                                             |
  *        +-----------------------+--the handshake fails--> FAILED <------------+
  *
+ * A connection that is refused before its handshake is FAILED too.
+ *
  * If no certificates are required, a good session stays in HANDSHAKE. Without TLS a connection stays SILENT.
  */
 enum http_tls_state {
     HTTP_TLS_SILENT,
     HTTP_TLS_HANDSHAKE,
     HTTP_TLS_KNOWN,
-    HTTP_TLS_FAILED, /* a fault was counted and logged; further faults are ignored */
+    HTTP_TLS_FAILED, /* a fault was counted and logged, or the connection was refused; further faults are ignored */
     HTTP_TLS_STATE_COUNT
 };
 
@@ -234,6 +236,7 @@ struct http_server {
     size_t by_fd_size;
     struct http_connection *current; /* the connection that the library last read from or called us for; NULL: it
                                         is gone */
+    uint64_t memory_short_ms;        /* when a connection was last refused because memory is short; 0: never */
     uint64_t busy_turns;             /* number of turns since the daemon last finished its work */
     uint64_t progress_check_ms;      /* when http_progress.c last checked the connections */
     struct http_linger *lingering;   /* closed connections whose sockets are kept open */
@@ -337,6 +340,8 @@ void http_tls_arrived(struct http_connection *c);
 /* Call it after an event of the socket. If a handshake waits for bytes, continues the handshake. */
 void http_tls_continue(struct http_connection *c);
 void http_tls_closed(struct http_connection *c);
+/* Call it when the connection is refused before its handshake. The failure of the handshake is then not reported. */
+void http_tls_refused(struct http_connection *c);
 /* Call it when the library has given up a handshake. Reports the reason to the log, and to the peer if possible. */
 void http_tls_handshake_failed(struct http_server *s);
 /* Returns whether the connection may send requests. Returns false if the server demands a certificate and the peer has

@@ -278,6 +278,11 @@ void http_tls_arrived(struct http_connection *c)
     if (c->tls && !c->used) epoll_ctl(c->server->watch_fd, EPOLL_CTL_MOD, c->fd, &event);
 }
 
+void http_tls_refused(struct http_connection *c)
+{
+    if (c->tls) tls_move(c, HTTP_TLS_FAILED);
+}
+
 /* Does not touch c->tls: the library has already freed the session. */
 void http_tls_closed(struct http_connection *c)
 {

@@ -169,12 +169,21 @@ void http_wire_answered(struct http_connection *c)
     if (http_framing_is_faulty(f) && c->answered == f->messages) http_connection_refuse(c, f->status, f->fault);
 }
 
+/* Shows the library the end of a connection that was cut. Bytes that have arrived are not read: the client was told
+ * that its request is refused, so the request must not be carried out. */
+static ssize_t end_of_cut(struct http_connection *c)
+{
+    c->memory = NULL; /* the library closes the connection */
+    return 0;
+}
+
 /* If the library gets fewer bytes than it asked for, it assumes that the socket is empty. So if http_framing removed
  * bytes and the socket is not empty, this function reads more bytes in their place. */
 static ssize_t receive(struct http_connection *c, char *data, size_t size, int flags)
 {
     size_t got = 0;
     note_memory(c, data);
+    if (c->state == HTTP_CONNECTION_CUT) return end_of_cut(c);
     for (;;) {
         ssize_t n = recvfrom(c->fd, data + got, size - got, flags, NULL, NULL);
         if (n == 0 || (n < 0 && errno != EAGAIN)) c->memory = NULL; /* the library closes the connection */
@@ -204,6 +213,7 @@ ssize_t http_wire_record_recv(gnutls_session_t session, void *data, size_t size)
     struct http_connection *c = connection_of(session);
     if (!real_record_recv) find_real();
     if (c) note_memory(c, data);
+    if (c && c->state == HTTP_CONNECTION_CUT) return end_of_cut(c);
     for (;;) {
         ssize_t n = real_record_recv(session, data, size);
         if (c && n <= 0 && n != GNUTLS_E_AGAIN) c->memory = NULL;

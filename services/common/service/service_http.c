@@ -1,5 +1,6 @@
 #include "common/service/service_http.h"
 
+#include "common/base/memory_room.h"
 #include "common/files/open_files.h"
 #include "common/observe/metrics.h"
 #include "common/service/cors.h"
@@ -197,16 +198,22 @@ void service_http_reload(struct service_http *h)
     tls_store_reload(&h->tls);
 }
 
-/* Returns how many connections the public port accepts. If the limit of open files is low, this is less than wanted, so
- * that jobs can still open files. */
+enum { CONNECTIONS_LEAST = 16 };
+
+/* Returns how many connections the public port accepts. If the limit of open files or of memory is low, this is less
+ * than wanted, so that jobs can still open files and have memory. */
 static unsigned connections_of(const struct service_hooks *hooks)
 {
     unsigned wanted = hooks->max_connections ? hooks->max_connections : LIMIT_CONNECTIONS;
     uint64_t limit = open_files_raise();
-    unsigned fit = open_files_connections(limit, wanted);
-    if (fit < wanted)
+    unsigned by_files = open_files_connections(limit, wanted);
+    unsigned fit = memory_blocks_that_fit(by_files, CONNECTIONS_LEAST, LIMIT_CONNECTION_BYTES);
+    if (by_files < wanted)
         log_warn("the limit of open files is too low for so many connections; raise it (ulimit -n)",
-                 LOG_U64("open_files", limit), LOG_U64("max_connections", wanted), LOG_U64("connections", fit));
+                 LOG_U64("open_files", limit), LOG_U64("max_connections", wanted), LOG_U64("connections", by_files));
+    if (fit < by_files)
+        log_warn("the memory limit is too low for so many connections; raise it (ulimit -v)",
+                 LOG_U64("max_connections", wanted), LOG_U64("connections", fit));
     return fit;
 }
 

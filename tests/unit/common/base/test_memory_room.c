@@ -47,3 +47,32 @@ Test(memory_room, the_growth_of_a_buffer_is_what_it_allocates)
     buf_init(&capped, 100);
     cr_assert(buf_growth(&capped, 101) == 0 && buf_growth(&capped, 100) == 100);
 }
+
+static size_t left;
+
+static bool has_left(size_t bytes)
+{
+    return bytes <= left;
+}
+
+Test(memory_room, small_blocks_are_refused_before_the_reserve_is_used_up)
+{
+    memory_probe = has_left;
+    left = MEMORY_RESERVE_BYTES / 2;
+    cr_assert(memory_has_reserve() && !memory_has_room(MEMORY_SMALL_BYTES));
+    left--;
+    cr_assert(!memory_has_reserve());
+}
+
+Test(memory_room, many_blocks_take_at_most_half_of_what_is_left)
+{
+    enum { BLOCK = 128 << 10 };
+    memory_probe = has_left;
+    left = MEMORY_RESERVE_BYTES + 2 * 1000 * (size_t)BLOCK;
+    cr_assert_eq(memory_blocks_that_fit(1000, 16, BLOCK), 1000);
+    unsigned fit = memory_blocks_that_fit(12000, 16, BLOCK);
+    cr_assert(fit > 900 && fit <= 1000, "%u", fit);
+    left = 0;
+    cr_assert_eq(memory_blocks_that_fit(12000, 16, BLOCK), 16);
+    cr_assert_eq(memory_blocks_that_fit(2, 16, BLOCK), 2);
+}

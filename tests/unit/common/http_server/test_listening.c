@@ -1,4 +1,5 @@
 /* Where a server listens (on ports and socket files), and the limit of its connections. */
+#include "common/base/memory_room.h"
 #include "common/http_server/http_server_internal.h"
 #include "unit/common/http_server/http_server_harness.h"
 
@@ -16,6 +17,49 @@ Test(http_server, beyond_the_connection_cap_clients_wait_their_turn)
     close(a);
     assert_hears(c, "hello");
     close(b), close(c);
+    stop();
+}
+
+static bool has_no_memory(size_t bytes)
+{
+    return false;
+}
+
+Test(http_server, a_connection_that_would_use_up_the_memory_reserve_gets_503_and_its_request_is_not_read)
+{
+    bool (*kernel)(size_t) = memory_probe;
+    start();
+    int kept = client();
+    say(kept, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(kept, "hello");
+    memory_probe = has_no_memory;
+    int refused = client();
+    say(refused, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(refused, "\"status\":503,\"detail\":\"the service has reached its memory limit");
+    assert_hears_end(refused);
+    TURN_UNTIL(server->connection_count == 1);
+    cr_assert_eq(saw.dones, 1);
+    say(kept, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(kept, "hello");
+    memory_probe = kernel;
+    int another = client();
+    say(another, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(another, "hello");
+    close(kept), close(refused), close(another);
+    stop();
+}
+
+Test(http_server, idle_connections_make_room_while_memory_is_short)
+{
+    start_with((struct http_server_options){.header_timeout_ms = 100, .keepalive_timeout_ms = 100000});
+    int idle = client();
+    say(idle, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(idle, "hello");
+    memory_probe = has_no_memory;
+    int refused = client();
+    assert_hears(refused, "\"status\":503");
+    assert_hears_end(idle);
+    close(idle), close(refused);
     stop();
 }
 
