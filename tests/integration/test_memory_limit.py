@@ -98,6 +98,15 @@ class MemoryLimit(FantailTest):
             self.assertIn("memory limit", document["reason"])
         self.check_others(fleet, fleet.coordinator, ask_for_large)
 
+    def test_a_result_that_does_not_fit_fails_its_job_and_other_jobs_go_on(self):
+        fleet = self.start_fleet("--result-memory-bytes", "1M")
+
+        def reduce_large():
+            document = fleet.job({"task": "sized", "items": ["medium"] * 24, "reduce": "concat"}).json
+            self.assertEqual((document["status"], document["result"]), ("failed", None), str(document)[:500])
+            self.assertIn("memory limit", document["reason"])
+        self.check_others(fleet, fleet.coordinator, reduce_large)
+
     def test_a_durable_job_waits_until_there_is_memory_for_its_answer(self):
         fleet = self.start_fleet("--store", f"sqlite:{self.folder}/jobs.db")
         port = fleet.coordinator.port

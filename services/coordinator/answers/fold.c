@@ -6,6 +6,8 @@
 /* At most this many bytes of errors are kept in memory. */
 enum { ERRORS_MEMORY_BYTES = 1024 * 1024 };
 
+static const char no_memory[] = "the coordinator has reached its memory limit, and the result needs more memory";
+
 void fold_init(struct fold *f, enum job_reduce kind, const struct answer_source *from, struct spill_dir *dir)
 {
     *f = (struct fold){.from = *from};
@@ -64,10 +66,15 @@ enum fold_status fold_advance(struct fold *f, uint64_t max_bytes)
     struct answer_run run;
     bool failed = false, more = false;
     size_t budget = (size_t)max_bytes;
-    while (!f->errors.log.file.error && (more = answer_source_peek(&f->from, &run, &failed)) && budget > 0)
+    while (!f->errors.log.file.error && !f->reduction.lacks_memory &&
+           (more = answer_source_peek(&f->from, &run, &failed)) && budget > 0)
         fold_run(f, run, &budget);
     if (f->errors.log.file.error) return FOLD_DISK_FAILED;
     if (failed) return FOLD_SOURCE_FAILED;
+    if (f->reduction.lacks_memory) {
+        reduction_give_up(&f->reduction, no_memory);
+        return FOLD_NO_MEMORY;
+    }
     if (more) return FOLD_MORE;
     return f->reduction.error[0] ? FOLD_NOT_REDUCIBLE : FOLD_OK;
 }
@@ -77,6 +84,7 @@ void fold_explain(const struct fold *f, enum fold_status status, char *out, size
     switch (status) {
     case FOLD_OK:
     case FOLD_MORE: snprintf(out, out_size, "nothing is wrong"); break;
+    case FOLD_NO_MEMORY: snprintf(out, out_size, "%s", no_memory); break;
     case FOLD_NOT_REDUCIBLE: snprintf(out, out_size, "%s", f->reduction.error); break;
     case FOLD_SOURCE_FAILED: snprintf(out, out_size, "answers could not be read back from the disk"); break;
     case FOLD_DISK_FAILED:

@@ -12,6 +12,7 @@
 enum fold_status {
     FOLD_OK,
     FOLD_MORE,          /* more answers have arrived than were folded in this call */
+    FOLD_NO_MEMORY,     /* there is no memory for the result; said once, and then FOLD_NOT_REDUCIBLE */
     FOLD_NOT_REDUCIBLE, /* a value does not fit the reduction */
     FOLD_SOURCE_FAILED, /* the answers cannot be read back */
     FOLD_DISK_FAILED,   /* the errors cannot be stored */
@@ -28,7 +29,8 @@ void fold_init(struct fold *f, enum job_reduce kind, const struct answer_source 
 /* Releasing a zeroed fold is fine. */
 void fold_release(struct fold *f);
 /* Folds answers that have arrived since the last call. It stops after about max_bytes of answers, so that it does not
- * block the loop for long. If the values cannot be reduced, it still stores the errors. */
+ * block the loop for long. If the values cannot be reduced, or if there is no memory for the result, it still stores
+ * the errors. */
 MUST_CHECK enum fold_status fold_advance(struct fold *f, uint64_t max_bytes);
 /* Writes one sentence that says why the fold failed. */
 void fold_explain(const struct fold *f, enum fold_status status, char *out, size_t out_size);

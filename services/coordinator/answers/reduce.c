@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "common/base/limits.h"
+#include "common/base/memory_room.h"
 
 /* A number with fewer bytes is read in one step. */
 enum { SHORT_NUMBER_BYTES = 64 };
@@ -99,16 +100,26 @@ static bool add_to_sum(struct reduction *r, uint64_t index, struct json_slice va
     return whole;
 }
 
+/* Makes room for `n` more bytes of the value, and for the two characters that may follow it. Returns false if there is
+ * no memory for them. */
+static bool has_memory(struct reduction *r, size_t n)
+{
+    size_t left = r->best.cap - r->best.len, extra = n + 2 < left ? n + 2 : left;
+    r->lacks_memory = !memory_has_room(buf_growth(&r->best, extra));
+    return !r->lacks_memory && buf_reserve(&r->best, extra);
+}
+
 /* Appends the bytes of the value from r->copied to `end` to r->best. */
 static bool copy(struct reduction *r, uint64_t index, struct json_slice value, size_t end, size_t *budget)
 {
     size_t left = end - r->copied, n = left < *budget ? left : *budget;
     r->phase = REDUCTION_COPY;
-    bool fits = r->best.len + left <= r->best.cap - 2 + (r->kind == REDUCE_CONCAT);
-    if (!fits || !buf_add(&r->best, value.data + r->copied, n)) {
+    if (r->best.len + left > r->best.cap - 2 + (r->kind == REDUCE_CONCAT)) {
         fail_too_large(r, index);
         return true;
     }
+    if (!has_memory(r, n)) return false;
+    buf_add(&r->best, value.data + r->copied, n);
     r->copied += n;
     *budget -= n;
     return n == left;
@@ -194,12 +205,20 @@ static bool add(struct reduction *r, uint64_t index, struct json_slice value, si
 
 bool reduction_add(struct reduction *r, uint64_t index, const char *value, size_t len, size_t *budget)
 {
+    r->lacks_memory = false;
     if (r->error[0]) return true;
     if (!add(r, index, (struct json_slice){value, len}, budget)) return false;
     r->values++;
     r->phase = REDUCTION_BEGIN;
     r->copied = 0;
     return true;
+}
+
+void reduction_give_up(struct reduction *r, const char *why)
+{
+    snprintf(r->error, sizeof r->error, "%s", why);
+    buf_release(&r->best);
+    r->lacks_memory = false;
 }
 
 static bool write_int128(struct buf *out, __int128 n)

@@ -20,9 +20,10 @@ struct reduction {
     __int128 integer;  /* sum: the integers so far */
     double real, lost; /* sum: the other numbers so far, and Neumaier's compensation */
     bool has_real;
-    struct buf best; /* min, max: the text of the best value; concat: the result without its last character */
-    char error[160]; /* why the values cannot be reduced; "": they can */
-    bool finished;   /* `best` is the whole result */
+    struct buf best;   /* min, max: the text of the best value; concat: the result without its last character */
+    char error[160];   /* why the values cannot be reduced; "": they can */
+    bool lacks_memory; /* the last reduction_add() has stopped because there is no memory for the result */
+    bool finished;     /* `best` is the whole result */
     /* The value that is being added. */
     enum reduction_phase { REDUCTION_BEGIN, REDUCTION_READ, REDUCTION_COMPARE, REDUCTION_BLANK, REDUCTION_COPY } phase;
     size_t copied; /* how many bytes of the value are in `best`; before REDUCTION_COPY, how many blanks were skipped */
@@ -35,8 +36,11 @@ void reduction_init(struct reduction *r, enum job_reduce kind, size_t max_bytes)
 void reduction_release(struct reduction *r);
 /* Adds one value, or a part of it: valid JSON without white space around it. Looks at about *budget bytes, and lowers
  * *budget by the number of these bytes. Returns whether the whole value was added. If not, call it again with the same
- * value, whose address may differ. The value is ignored once r->error is set. */
+ * value, whose address may differ. If r->lacks_memory is set, call it again only when there may be more memory. The
+ * value is ignored once r->error is set. */
 MUST_CHECK bool reduction_add(struct reduction *r, uint64_t index, const char *value, size_t len, size_t *budget);
+/* Frees the result, and sets r->error to `why`: further values are ignored. */
+void reduction_give_up(struct reduction *r, const char *why);
 /* Returns the result, which is borrowed from r. Call it after the last value. If there was no value, the result is
  * null, or 0 for sum and count. */
 struct json_slice reduction_result(struct reduction *r);

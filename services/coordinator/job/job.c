@@ -218,10 +218,10 @@ static void fold_answers(struct job *j)
 {
     char why[sizeof j->failure];
     enum fold_status status = fold_advance(&j->fold, FOLD_BYTES);
-    set_folds_more(j, status == FOLD_MORE);
+    set_folds_more(j, status == FOLD_MORE || status == FOLD_NO_MEMORY);
     if (status == FOLD_OK || status == FOLD_MORE) return;
     fold_explain(&j->fold, status, why, sizeof why);
-    fail(j, why, status != FOLD_NOT_REDUCIBLE);
+    fail(j, why, status == FOLD_SOURCE_FAILED || status == FOLD_DISK_FAILED);
 }
 
 static void finish_readers(struct job *j)

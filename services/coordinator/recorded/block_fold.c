@@ -114,7 +114,7 @@ enum block_fold_state block_fold_step(struct block_fold *f, size_t budget)
             continue;
         }
         enum block_fold_state state = fold_span(f, &s, &budget);
-        if (state != BLOCK_FOLD_MORE) return state;
+        if (state != BLOCK_FOLD_MORE || f->reduction.lacks_memory) return state;
     }
     return BLOCK_FOLD_MORE;
 }

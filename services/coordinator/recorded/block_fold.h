@@ -6,7 +6,7 @@
  *     for (;;) switch (block_fold_step(&f, budget)) {
  *     case BLOCK_FOLD_RANGES: read the ranges of all blocks, block_fold_add_ranges() for each, block_fold_has_ranges()
  *     case BLOCK_FOLD_BLOCK:  read the block f.wanted, and block_fold_add()
- *     case BLOCK_FOLD_MORE:   call block_fold_step() again, later
+ *     case BLOCK_FOLD_MORE:   call block_fold_step() again, later; it has done its share, or there is no memory now
  *     case BLOCK_FOLD_DONE:   the result is block_fold_result()
  *     case BLOCK_FOLD_FAILED: f.error says why
  *     }

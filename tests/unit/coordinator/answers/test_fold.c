@@ -1,6 +1,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 
+#include "common/base/memory_room.h"
 #include "coordinator/answers/answer_buffer.h"
 #include "coordinator/answers/fold.h"
 #include "unit/leaks.h"
@@ -125,6 +126,36 @@ Test(fold, a_value_that_does_not_fit_is_a_failure_and_later_errors_still_come)
     put(&s, 1, crashed);
     cr_assert_eq(fold_advance(&s.fold, UINT64_MAX), FOLD_NOT_REDUCIBLE);
     expect_error(&s, 1, 1, crashed);
+    end(&s);
+}
+
+static bool has_no_memory(size_t bytes)
+{
+    return false;
+}
+
+Test(fold, without_memory_for_the_result_the_values_are_given_up_and_errors_still_come)
+{
+    enum { LEN = 100000 };
+    struct setting s;
+    struct buf line = {0};
+    char why[200];
+    buf_add_str(&line, "{\"value\":\"");
+    for (unsigned i = 0; i < LEN; i++) buf_add_char(&line, 'x');
+    buf_add_str(&line, "\"}\n");
+    begin(&s, REDUCE_CONCAT, "/tmp");
+    put(&s, 0, buf_cstr(&line));
+    put(&s, 1, crashed);
+    put(&s, 2, buf_cstr(&line));
+    memory_probe = has_no_memory;
+    enum fold_status status = fold_advance(&s.fold, UINT64_MAX);
+    cr_assert_eq(status, FOLD_NO_MEMORY);
+    fold_explain(&s.fold, status, why, sizeof why);
+    cr_assert(strstr(why, "memory limit"), "%s", why);
+    cr_assert_eq(fold_advance(&s.fold, UINT64_MAX), FOLD_NOT_REDUCIBLE);
+    cr_assert_eq(answer_source_unread_bytes(&s.fold.from), 0);
+    expect_error(&s, 1, 1, crashed);
+    buf_release(&line);
     end(&s);
 }
 

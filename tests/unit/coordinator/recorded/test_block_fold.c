@@ -2,6 +2,7 @@
 
 #include <criterion/criterion.h>
 
+#include "common/base/memory_room.h"
 #include "common/base/random.h"
 #include "unit/leaks.h"
 
@@ -126,6 +127,37 @@ Test(block_fold, each_block_is_read_once_if_all_fit)
     cr_assert_leq(s.reads, BLOCKS - 1);
     shelf_release(&s);
     buf_release(&wanted);
+}
+
+static bool has_no_memory(size_t bytes)
+{
+    return false;
+}
+
+Test(block_fold, it_waits_while_there_is_no_memory_for_the_result)
+{
+    enum { LEN = 100000 };
+    bool (*kernel)(size_t) = memory_probe;
+    struct shelf s = {0};
+    struct block_fold f;
+    struct block *b = add_block(&s, BLOCK_VALUES);
+    add_range(b, 0, 1);
+    buf_add_str(&b->lines, "{\"value\":\"");
+    for (unsigned i = 0; i < LEN; i++) buf_add_char(&b->lines, 'x');
+    buf_add_str(&b->lines, "\"}\n");
+    block_fold_init(&f, REDUCE_CONCAT, 0, 2 * LEN);
+    cr_assert_eq(block_fold_step(&f, SIZE_MAX), BLOCK_FOLD_RANGES);
+    give_ranges(&s, &f);
+    cr_assert_eq(block_fold_step(&f, SIZE_MAX), BLOCK_FOLD_BLOCK);
+    give_block(&s, &f);
+    memory_probe = has_no_memory;
+    for (unsigned i = 0; i < 3; i++) cr_assert_eq(block_fold_step(&f, SIZE_MAX), BLOCK_FOLD_MORE);
+    memory_probe = kernel;
+    cr_assert(fold(&s, &f, SIZE_MAX));
+    cr_assert_eq(block_fold_result(&f).len, LEN + 2);
+    block_fold_release(&f);
+    shelf_release(&s);
+    assert_no_leaks();
 }
 
 Test(block_fold, a_job_without_values_has_a_result)
