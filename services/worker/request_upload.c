@@ -115,10 +115,17 @@ void request_wake_uploads(struct requests *set)
     }
 }
 
+/* Returns how much memory the next `len` bytes of the body may need. The common value of a header is copied. */
+static size_t growth_of(const struct request *r, size_t len)
+{
+    size_t items = buf_growth(&r->stages[0].chunk->items, len);
+    return r->state == REQUEST_READING_HEADER ? items + buf_growth(&r->header, len) + r->header.len + len : items;
+}
+
 /* Returns whether there is memory for the next `len` bytes. If not, refuses the request. */
 static bool has_room(struct request *r, size_t len)
 {
-    if (memory_has_room(buf_growth(&r->stages[0].chunk->items, len))) return true;
+    if (memory_has_room(growth_of(r, len))) return true;
     request_refuse(r, 507, NULL, "the worker has reached its memory limit, and the items need more memory");
     return false;
 }

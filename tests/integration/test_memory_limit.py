@@ -107,6 +107,14 @@ class MemoryLimit(FantailTest):
             self.assertIn("memory limit", document["reason"])
         self.check_others(fleet, fleet.coordinator, reduce_large)
 
+    def read_large():
+            connection.request("GET", job + "/results")
+            wait_until(lambda: fleet.metric(fleet.coordinator, "fantail_store_calls_total", status="away"), "a lack of memory")
+        self.check_others(fleet, fleet.coordinator, read_large)
+        lines = [json.loads(line) for line in connection.getresponse().read().splitlines()]
+        self.assertEqual([len(line["value"]) for line in lines if line["type"] == "result" and line["index"] == 1], [LARGE])
+        self.assertEqual(lines[-1]["status"], "succeeded")
+
     def test_a_durable_job_waits_until_there_is_memory_for_its_answer(self):
         fleet = self.start_fleet("--store", f"sqlite:{self.folder}/jobs.db")
         port = fleet.coordinator.port
@@ -131,6 +139,17 @@ class MemoryLimit(FantailTest):
             self.assertEqual(error["name"], "out_of_memory", str(error)[:500])
             self.assertIn("memory limit", error["cause"])
         self.check_others(fleet, fleet.workers[0], ask_for_large)
+
+    def test_values_between_two_tasks_that_do_not_fit_fail_their_items_and_other_items_go_on(self):
+        fleet = self.start_fleet()
+
+        def pass_on_much():
+            job = {"task": ["sized", "sized"], "items": ["medium"] * 24, "chunk_size": 24, "retry": {"max_attempts": 1}}
+            document = fleet.job(job).json
+            self.assertEqual({error["error"]["name"] for error in document["errors"]}, {"out_of_memory"}, document["errors"])
+            for index, value in enumerate(document["results"]):
+                self.assertIn(value, (2 << 20, None), index)
+        self.check_others(fleet, fleet.workers[0], pass_on_much)
 
     def test_items_that_do_not_fit_into_the_worker_are_refused_and_other_items_go_on(self):
         fleet = self.start_fleet()

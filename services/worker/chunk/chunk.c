@@ -1,5 +1,6 @@
 #include "worker/chunk/chunk.h"
 
+#include "common/base/memory_room.h"
 #include "worker/chunk/chunk_internal.h"
 
 static const char *const end_names[] = {"complete", "draining", "deadline"};
@@ -125,6 +126,11 @@ bool chunk_add(struct chunk *c, const char *data, size_t len, struct chunk_fault
     if (c->ended || len == 0) return true;
     if (!buf_add(&c->items, data, len)) BUG("an item buffer without a cap refused %zu bytes", len);
     return read_lines(c, fault);
+}
+
+bool chunk_reserve(struct chunk *c, size_t len)
+{
+    return c->ended || (memory_has_room(buf_growth(&c->items, len)) && buf_reserve(&c->items, len));
 }
 
 bool chunk_finish(struct chunk *c, struct chunk_fault *fault)

@@ -99,6 +99,8 @@ struct chunk_fault {
 /* Adds bytes of the upload. Blank lines are dropped. Returns false when an item is refused. After that, no more bytes
  * may be added. */
 MUST_CHECK bool chunk_add(struct chunk *c, const char *data, size_t len, struct chunk_fault *fault);
+/* Makes room for `len` more bytes. Returns false if there is no memory for them; then they must not be added. */
+MUST_CHECK bool chunk_reserve(struct chunk *c, size_t len);
 /* Call it at the end of the upload. A last line without a newline is an item too. Returns false when an item is
  * refused. */
 MUST_CHECK bool chunk_finish(struct chunk *c, struct chunk_fault *fault);

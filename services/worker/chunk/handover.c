@@ -6,9 +6,25 @@ static void add(struct chunk *to, const char *data, size_t len)
     if (!chunk_add(to, data, len, &fault)) BUG("a value of a task was refused: %s", fault.reason);
 }
 
-/* Returns whether the whole value was handed over. */
+/* Answers the item whose value the next task cannot get. */
+static void answer_without_memory(struct handover *h)
+{
+    char line[200];
+    int len = snprintf(line, sizeof line,
+                       "{\"error\":{\"name\":\"%s\",\"cause\":\"the worker has reached its memory "
+                       "limit, and the value needs more memory\"}}\n",
+                       item_error_name(ITEM_OUT_OF_MEMORY));
+    chunk_add_settled(h->to, line, (size_t)len);
+}
+
+/* Returns whether the whole value was handed over. The room for all of a value is made before its first part is added,
+ * because an item that was begun cannot be taken back. */
 static bool add_value(struct handover *h, const struct answer_line *a, size_t most)
 {
+    if (h->passed == 0 && !chunk_reserve(h->to, a->body_len + 1)) {
+        answer_without_memory(h);
+        return true;
+    }
     size_t left = a->body_len - h->passed, n = left < most ? left : most;
     add(h->to, a->body + h->passed, n);
     h->passed += n;

@@ -1,7 +1,7 @@
 /*
  * Hands the answers of one task of a pipeline over to the next task. A value becomes an item of the next chunk. An
- * error is the final answer of its item. A long value is handed over in parts, so that each call takes a limited time.
- * Pure.
+ * error is the final answer of its item. If there is no memory for a value, its item gets the error out_of_memory. A
+ * long value is handed over in parts, so that each call takes a limited time. Pure.
  */
 #ifndef FANTAIL_WORKER_CHUNK_HANDOVER_H
 #define FANTAIL_WORKER_CHUNK_HANDOVER_H

@@ -140,6 +140,14 @@ static bool has_long_lines(const struct process *p)
     return p->partial.len >= READ_BYTES / 4 || p->long_line;
 }
 
+/* Returns whether the process may write a long line now, because its last line was long. Without memory for such a
+ * line, a short line is expected. */
+static bool expects_long_line(struct process *p)
+{
+    if (p->long_line && !memory_has_room(p->long_line + 2 * READ_BYTES)) p->long_line = 0;
+    return p->long_line;
+}
+
 /* Returns whether there is memory for more of the long line and for a copy of it. If not, kills the process. */
 static bool has_room(struct process *p)
 {
@@ -157,10 +165,11 @@ static bool has_room(struct process *p)
 static ssize_t read_once(struct process *p, int fd, size_t *room)
 {
     struct buf *b = &p->partial;
-    bool is_long = has_long_lines(p);
+    bool is_long = b->len >= READ_BYTES / 4;
     size_t before = b->len;
     char *dst;
     if (is_long && !has_room(p)) return -1;
+    is_long = is_long || expects_long_line(p);
     if (is_long) {
         buf_expect(b, READ_BYTES, p->long_line + READ_BYTES);
         if (!buf_reserve(b, READ_BYTES)) return -1;

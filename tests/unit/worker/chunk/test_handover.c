@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 
+#include "common/base/memory_room.h"
 #include "unit/leaks.h"
 #include "worker/chunk/handover.h"
 
@@ -88,6 +89,37 @@ Test(handover, an_error_is_the_last_answer_of_its_item_and_a_drain_goes_on)
     cr_assert_not(handover_step(&h, STEP_BYTES));
     cr_assert(chunk_pull(to, got, sizeof got - 1) > 0);
     cr_assert_str_eq(got, "{\"error\":{\"name\":\"task_error\"}}\n{\"end\":\"draining\",\"done\":1}\n");
+    chunk_unref(from);
+    chunk_unref(to);
+    assert_no_leaks();
+}
+
+static bool has_no_memory(size_t bytes)
+{
+    return false;
+}
+
+Test(handover, a_value_that_does_not_fit_into_memory_fails_its_item_and_other_items_go_on)
+{
+    bool (*kernel)(size_t) = memory_probe;
+    char got[300] = "";
+    struct chunk *from = chunk_of("1\n2\n3\n"), *to = chunk_new(false, 0);
+    struct handover h = {.from = from, .to = to};
+    answer(from, "{\"value\":1}\n");
+    answer_long(from);
+    answer(from, "{\"value\":3}\n");
+    memory_probe = has_no_memory;
+    while (handover_step(&h, STEP_BYTES)) continue;
+    memory_probe = kernel;
+    cr_assert_eq(to->received, 3);
+    cr_assert_eq(to->items.len, 4);
+    cr_assert_eq(memcmp(to->items.data, "1\n3\n", 4), 0);
+    answer(to, "{\"value\":10}\n");
+    answer(to, "{\"value\":30}\n");
+    while (chunk_pull(to, got + strlen(got), sizeof got - 1 - strlen(got)) > 0) continue;
+    cr_assert_str_eq(got, "{\"value\":10}\n"
+                          "{\"error\":{\"name\":\"out_of_memory\",\"cause\":\"the worker has reached its memory limit, "
+                          "and the value needs more memory\"}}\n{\"value\":30}\n{\"end\":\"complete\",\"done\":3}\n");
     chunk_unref(from);
     chunk_unref(to);
     assert_no_leaks();
