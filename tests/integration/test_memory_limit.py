@@ -107,7 +107,16 @@ class MemoryLimit(FantailTest):
             self.assertIn("memory limit", document["reason"])
         self.check_others(fleet, fleet.coordinator, reduce_large)
 
-    def read_large():
+    def test_a_long_recorded_answer_waits_until_there_is_memory(self):
+        fleet = self.start_fleet("--store", f"sqlite:{self.folder}/jobs.db")
+        answer = ft.request(fleet.port, "POST", "/v1/jobs", json.dumps({"task": "sized", "items": ["abc", "large"]}),
+                            {"Content-Type": JSON, "Prefer": "respond-async"})
+        job = f"/v1/jobs/{answer.json['id']}"
+        self.assertEqual(fleet.request("GET", job + "?wait_s=60").json["status"], "succeeded")
+        connection = http.client.HTTPConnection("127.0.0.1", fleet.port, timeout=60)
+        self.addCleanup(connection.close)
+
+        def read_large():
             connection.request("GET", job + "/results")
             wait_until(lambda: fleet.metric(fleet.coordinator, "fantail_store_calls_total", status="away"), "a lack of memory")
         self.check_others(fleet, fleet.coordinator, read_large)

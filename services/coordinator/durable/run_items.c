@@ -183,11 +183,25 @@ static void fail(struct durable_run *r, const char *fmt, ...)
     job_cancel(r->job, SCHED_FAILED, r->failure);
 }
 
+/* Returns whether all items of the block are missing, so that its lines need not be copied. */
+static bool is_all_missing(const struct durable_run *r, uint64_t first, uint64_t n)
+{
+    if (next_missing(r) != first) return false;
+    const struct index_range *range = &r->missing.ranges[r->missing_at];
+    return range->first + range->n >= first + n;
+}
+
 /* Makes ready those items of the block that have no answer yet. */
 static void take_block(struct durable_run *r, uint64_t first, uint64_t n, struct buf *lines)
 {
     uint64_t at = first, counted;
     size_t offset = 0;
+    if (is_all_missing(r, first, n) && lines_cut(lines->data, lines->len, n, SIZE_MAX, &counted) == lines->len &&
+        counted == n) {
+        make_ready(r, first, n, lines);
+        take_missing(r, n);
+        return;
+    }
     for (uint64_t next; (next = next_missing(r)) < first + n;) {
         const struct index_range *range = &r->missing.ranges[r->missing_at];
         uint64_t end = range->first + range->n < first + n ? range->first + range->n : first + n;
@@ -217,8 +231,14 @@ static void on_block(struct store_call *call)
         return;
     }
     if (!run_call_succeeded(r, &r->reading)) return;
-    const struct item_block *b = &r->blocks[r->block_at++];
-    if (r->state == RUN_RUNNING) take_block(r, b->first, b->n, &call->block.lines);
+    const struct item_block *b = &r->blocks[r->block_at];
+    struct buf *lines = &call->block.lines;
+    if (r->state == RUN_RUNNING && !is_all_missing(r, b->first, b->n) && !memory_has_room(lines->len)) {
+        run_call_free(&r->reading); /* the next tick reads the block again */
+        return;
+    }
+    r->block_at++;
+    if (r->state == RUN_RUNNING) take_block(r, b->first, b->n, lines);
     run_call_free(&r->reading);
     run_items_supply(r);
 }

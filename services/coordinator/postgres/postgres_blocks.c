@@ -62,8 +62,8 @@ enum store_status postgres_add_block(struct postgres_db *d, struct store_call *c
 {
     struct block *b = &c->block;
     if (b->lines.len > LIMIT_BLOCK_BYTES) BUG("a block of %zu bytes", b->lines.len);
+    if (!block_lines_encode(&d->codec, &b->lines, &d->lines)) return store_lacks_memory(c);
     block_ranges_encode(b, &d->ranges);
-    block_lines_encode(&d->codec, &b->lines, &d->lines);
     b->number = c->again ? find_added(d, c) : 0;
     if (b->number == 0) b->number = insert_block(d, c);
     keep(&d->ranges);
@@ -118,11 +118,13 @@ enum store_status postgres_read_block(struct postgres_db *d, struct store_call *
     struct postgres_query q = postgres_query(d, PG_READ_LINES);
     postgres_bind_int(&q, (int64_t)c->block.number);
     postgres_bind_text(&q, c->job.id);
-    if (!postgres_run(&q))
+    if (postgres_run(&q)) {
+        enum block_decoded decoded = block_lines_decode(&d->codec, PQgetvalue(q.result, 0, 0),
+                                                        (size_t)PQgetlength(q.result, 0, 0), &c->block.lines, &why);
+        if (decoded == BLOCK_DAMAGED) status = damaged(c, c->block.number, why);
+        if (decoded == BLOCK_NO_MEMORY) status = store_lacks_memory(c);
+    } else
         status = store_refuse(c, STORE_NOT_FOUND, "job %s has no block %" PRIu64, c->job.id, c->block.number);
-    else if (!block_lines_decode(&d->codec, PQgetvalue(q.result, 0, 0), (size_t)PQgetlength(q.result, 0, 0),
-                                 &c->block.lines, &why))
-        status = damaged(c, c->block.number, why);
     postgres_end(&q);
     return status;
 }

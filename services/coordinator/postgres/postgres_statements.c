@@ -233,11 +233,12 @@ enum store_status postgres_failure(const struct postgres_db *d, struct store_cal
 static enum store_status status_of(const char *code)
 {
     static const char *const away[] = {"40", "53", "55", "57", "08", "25", "26000", "42P05", "58030"};
-    if (code && strcmp(code, "53100") == 0) return STORE_FULL;
-    for (size_t i = 0; code && i < ARRAY_SIZE(away); i++)
+    if (!code) return STORE_AWAY; /* libpq itself has failed, for example because there is no memory for the result */
+    if (strcmp(code, "53100") == 0) return STORE_FULL;
+    for (size_t i = 0; i < ARRAY_SIZE(away); i++)
         if (strncmp(code, away[i], strlen(away[i])) == 0) return STORE_AWAY;
     /* Class 42: a privilege, a table or a column is missing. */
-    return code && strncmp(code, "42", 2) == 0 ? STORE_UNFIT : STORE_BROKEN;
+    return strncmp(code, "42", 2) == 0 ? STORE_UNFIT : STORE_BROKEN;
 }
 
 /* If the fault is in the statement, the connection stays open. If another server may be able to run the statement, the

@@ -1,8 +1,10 @@
 #include "coordinator/store/block_codec.h"
 
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "common/base/limits.h"
+#include "common/base/memory_room.h"
 
 #define FORMAT_VERSION    1
 #define COMPRESSION_LEVEL 1 /* compresses lines of JSON well, and about as fast as a disk can write */
@@ -117,41 +119,51 @@ bool block_ranges_decode(const void *bytes, size_t len, struct block *b, const c
     return true;
 }
 
-void block_lines_encode(struct block_codec *c, const struct buf *lines, struct buf *out)
+static struct ZSTD_CCtx_s *new_compressor(void)
 {
-    if (lines->len == 0) return;
-    if (!c->compressor) {
-        c->compressor = ZSTD_createCCtx();
-        if (!c->compressor) BUG("out of memory for a compressor");
-        ZSTD_CCtx_setParameter(c->compressor, ZSTD_c_compressionLevel, COMPRESSION_LEVEL);
-        ZSTD_CCtx_setParameter(c->compressor, ZSTD_c_checksumFlag, 1);
-    }
+    struct ZSTD_CCtx_s *c = ZSTD_createCCtx();
+    if (!c) return NULL;
+    ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, COMPRESSION_LEVEL);
+    ZSTD_CCtx_setParameter(c, ZSTD_c_checksumFlag, 1);
+    return c;
+}
+
+bool block_lines_encode(struct block_codec *c, const struct buf *lines, struct buf *out)
+{
+    if (lines->len == 0) return true;
     size_t room = ZSTD_compressBound(lines->len);
+    if (!memory_has_room_in_thread(buf_growth(out, 1 + room))) return false;
+    if (!c->compressor) c->compressor = new_compressor();
+    if (!c->compressor) return false;
     if (!buf_reserve(out, 1 + room)) BUG("the buffer has a cap");
     out->data[out->len] = FORMAT_VERSION;
     size_t len = ZSTD_compress2(c->compressor, out->data + out->len + 1, room, lines->data, lines->len);
-    /* The output has enough room, so only an allocation can fail. */
-    if (ZSTD_isError(len)) BUG("cannot compress: %s", ZSTD_getErrorName(len));
+    if (ZSTD_isError(len)) return false; /* the output has enough room, so only an allocation can fail */
     out->len += 1 + len;
+    return true;
 }
 
-bool block_lines_decode(struct block_codec *c, const void *bytes, size_t len, struct buf *lines, const char **why)
+enum block_decoded block_lines_decode(struct block_codec *c, const void *bytes, size_t len, struct buf *lines,
+                                      const char **why)
 {
-    if (len == 0) return true;
+    if (len == 0) return BLOCK_DECODED;
     const char *frame = (const char *)bytes + 1;
     *why = "its lines have an unknown format";
-    if (*(const unsigned char *)bytes != FORMAT_VERSION) return false;
+    if (*(const unsigned char *)bytes != FORMAT_VERSION) return BLOCK_DAMAGED;
     *why = "its lines have a wrong size";
     unsigned long long size = ZSTD_getFrameContentSize(frame, len - 1);
-    if (size == ZSTD_CONTENTSIZE_UNKNOWN || size == ZSTD_CONTENTSIZE_ERROR || size > LIMIT_BLOCK_BYTES) return false;
+    if (size == ZSTD_CONTENTSIZE_UNKNOWN || size == ZSTD_CONTENTSIZE_ERROR || size > LIMIT_BLOCK_BYTES)
+        return BLOCK_DAMAGED;
+    if (!memory_has_room_in_thread(buf_growth(lines, size + 1))) return BLOCK_NO_MEMORY;
     if (!c->decompressor) c->decompressor = ZSTD_createDCtx();
-    if (!c->decompressor) BUG("out of memory for a decompressor");
+    if (!c->decompressor) return BLOCK_NO_MEMORY;
     if (!buf_reserve(lines, size + 1)) BUG("the buffer has a cap");
     size_t got = ZSTD_decompressDCtx(c->decompressor, lines->data + lines->len, size, frame, len - 1);
     if (ZSTD_isError(got) || got != size) {
+        if (ZSTD_getErrorCode(got) == ZSTD_error_memory_allocation) return BLOCK_NO_MEMORY;
         *why = ZSTD_isError(got) ? ZSTD_getErrorName(got) : "its lines are too short";
-        return false;
+        return BLOCK_DAMAGED;
     }
     lines->len += got;
-    return true;
+    return BLOCK_DECODED;
 }

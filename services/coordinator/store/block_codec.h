@@ -10,6 +10,7 @@
  * (zigzag). The hash is the FNV-1a hash of all previous bytes (4 bytes, little-endian).
  *
  * The decoders are safe with any input: damaged bytes give an error, and sizes are checked before memory is allocated.
+ * These functions run on the threads of the store.
  * Pure.
  */
 #ifndef FANTAIL_COORDINATOR_STORE_BLOCK_CODEC_H
@@ -25,14 +26,17 @@ struct block_codec {
 };
 void block_codec_release(struct block_codec *c);
 
-/* These functions append to `out`, which must have no cap. */
+/* These functions append to `out`, which must have no cap. The second one returns false and appends nothing if there is
+ * no memory: one line of a block may have 64 MiB. */
 void block_ranges_encode(const struct block *b, struct buf *out);
-void block_lines_encode(struct block_codec *c, const struct buf *lines, struct buf *out);
+MUST_CHECK bool block_lines_encode(struct block_codec *c, const struct buf *lines, struct buf *out);
 
-/* The first function fills b->ranges. The second one appends to `lines`, which must have no cap. On failure, they
- * return false, set *why to the fault, and change nothing else. */
+enum block_decoded { BLOCK_DECODED, BLOCK_DAMAGED, BLOCK_NO_MEMORY };
+
+/* The first function fills b->ranges. The second one appends to `lines`, which must have no cap. If the bytes are
+ * damaged, they set *why to the fault. On failure they change nothing else. */
 MUST_CHECK bool block_ranges_decode(const void *bytes, size_t len, struct block *b, const char **why);
-MUST_CHECK bool block_lines_decode(struct block_codec *c, const void *bytes, size_t len, struct buf *lines,
-                                   const char **why);
+MUST_CHECK enum block_decoded block_lines_decode(struct block_codec *c, const void *bytes, size_t len,
+                                                 struct buf *lines, const char **why);
 
 #endif

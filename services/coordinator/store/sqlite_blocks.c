@@ -50,8 +50,8 @@ enum store_status sqlite_add_block(struct sqlite_db *d, struct store_call *c)
     if (b->lines.len > LIMIT_BLOCK_BYTES) BUG("a block of %zu bytes", b->lines.len);
     enum stored_state state = b->kind == BLOCK_ITEMS ? STORED_RECEIVING : STORED_RUNNING;
     enum store_status status = STORE_OK;
+    if (!block_lines_encode(&d->codec, &b->lines, &d->lines)) return store_lacks_memory(c);
     block_ranges_encode(b, &d->ranges);
-    block_lines_encode(&d->codec, &b->lines, &d->lines);
     b->number = c->again ? place_block(d, c, state, SQL_FIND_BLOCK) : 0;
     if (b->number != 0 || sqlite_has_room(d, c, d->ranges.len + d->lines.len)) {
         if (b->number == 0) b->number = place_block(d, c, state, SQL_ADD_BLOCK);
@@ -121,8 +121,9 @@ enum store_status sqlite_read_block(struct sqlite_db *d, struct store_call *c)
         size_t len;
         const char *why;
         sqlite_column_block(&q, 0, &bytes, &len);
-        if (!block_lines_decode(&d->codec, bytes, len, &c->block.lines, &why))
-            status = damaged(c, c->block.number, why);
+        enum block_decoded decoded = block_lines_decode(&d->codec, bytes, len, &c->block.lines, &why);
+        if (decoded == BLOCK_DAMAGED) status = damaged(c, c->block.number, why);
+        if (decoded == BLOCK_NO_MEMORY) status = store_lacks_memory(c);
     } else
         status = store_refuse(c, STORE_NOT_FOUND, "job %s has no block %" PRIu64, c->job.id, c->block.number);
     sqlite_end(&q);

@@ -301,6 +301,8 @@ void store_finish(struct store *s, struct store_call *call);
 /* For back ends: writes a sentence to call->error, and returns `status`. */
 enum store_status store_refuse(struct store_call *call, enum store_status status, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
+/* For back ends, when there is no memory for the lines of a block: like store_refuse(), with STORE_AWAY. */
+enum store_status store_lacks_memory(struct store_call *call);
 
 /* Checks that PATH of sqlite:PATH can be a store: its folder exists and can be written, and the file, if there is one,
  * is fantail's. Changes nothing. If PATH cannot be a store, returns false with a sentence in err. */

@@ -142,6 +142,12 @@ enum store_status store_refuse(struct store_call *call, enum store_status status
     return status;
 }
 
+enum store_status store_lacks_memory(struct store_call *call)
+{
+    return store_refuse(call, STORE_AWAY,
+                        "the coordinator has reached its memory limit, and a block of job %s needs more", call->job.id);
+}
+
 void store_finish(struct store *s, struct store_call *call)
 {
     if (s->metrics) store_metrics_count(s->metrics, call);

@@ -1,6 +1,7 @@
 /* Encodes and decodes blocks, and decodes damaged bytes. */
 #include <criterion/criterion.h>
 
+#include "common/base/memory_room.h"
 #include "coordinator/store/block_codec.h"
 #include "unit/leaks.h"
 
@@ -46,20 +47,49 @@ Test(block_codec, lines_come_back_and_shrink)
     const char *why;
     struct block_codec c = {0};
     struct buf lines = {0}, bytes = {0}, back = {0};
-    block_lines_encode(&c, &lines, &bytes);
+    cr_assert(block_lines_encode(&c, &lines, &bytes));
     cr_assert_eq(bytes.len, 0, "no lines are encoded as no bytes");
-    cr_assert(block_lines_decode(&c, bytes.data, bytes.len, &back, &why));
+    cr_assert_eq(block_lines_decode(&c, bytes.data, bytes.len, &back, &why), BLOCK_DECODED);
     cr_assert_eq(back.len, 0);
     for (unsigned i = 0; i < 100000; i++) buf_addf(&lines, "{\"value\":%u}\n", i);
     for (unsigned round = 0; round < 2; round++) {
         buf_clear(&bytes);
         buf_clear(&back);
-        block_lines_encode(&c, &lines, &bytes);
+        cr_assert(block_lines_encode(&c, &lines, &bytes));
         cr_assert_lt(bytes.len, lines.len / 3);
-        cr_assert(block_lines_decode(&c, bytes.data, bytes.len, &back, &why), "%s", why);
+        cr_assert_eq(block_lines_decode(&c, bytes.data, bytes.len, &back, &why), BLOCK_DECODED, "%s", why);
         cr_assert_eq(back.len, lines.len);
         cr_assert_eq(memcmp(back.data, lines.data, lines.len), 0);
     }
+    block_codec_release(&c);
+    buf_release(&lines);
+    buf_release(&bytes);
+    buf_release(&back);
+    assert_no_leaks();
+}
+
+static bool has_no_memory(size_t bytes)
+{
+    return false;
+}
+
+Test(block_codec, long_lines_wait_for_memory)
+{
+    const char *why;
+    bool (*kernel)(size_t) = memory_probe;
+    struct block_codec c = {0};
+    struct buf lines = {0}, bytes = {0}, back = {0};
+    for (unsigned i = 0; i < 100000; i++) buf_addf(&lines, "{\"value\":%u}\n", i);
+    memory_probe = has_no_memory;
+    cr_assert(!block_lines_encode(&c, &lines, &bytes) && bytes.len == 0);
+    memory_probe = kernel;
+    cr_assert(block_lines_encode(&c, &lines, &bytes));
+    memory_probe = has_no_memory;
+    cr_assert_eq(block_lines_decode(&c, bytes.data, bytes.len, &back, &why), BLOCK_NO_MEMORY);
+    cr_assert_eq(back.len, 0);
+    memory_probe = kernel;
+    cr_assert_eq(block_lines_decode(&c, bytes.data, bytes.len, &back, &why), BLOCK_DECODED);
+    cr_assert_eq(back.len, lines.len);
     block_codec_release(&c);
     buf_release(&lines);
     buf_release(&bytes);
@@ -75,14 +105,14 @@ Test(block_codec, every_flipped_bit_and_every_cut_is_noticed)
     struct buf bytes[2] = {{0}}, lines = {0};
     buf_add_str(&b.lines, "{\"value\":1}\n{\"value\":1}\n{\"value\":2}\n");
     block_ranges_encode(&b, &bytes[0]);
-    block_lines_encode(&c, &b.lines, &bytes[1]);
+    cr_assert(block_lines_encode(&c, &b.lines, &bytes[1]));
     for (unsigned part = 0; part < 2; part++) {
         char *data = bytes[part].data;
         for (size_t i = 0; i < bytes[part].len * 8; i++) {
             data[i / 8] = (char)(data[i / 8] ^ 1 << i % 8);
             why = NULL;
             bool ok = part == 0 ? block_ranges_decode(data, bytes[0].len, &back, &why)
-                                : block_lines_decode(&c, data, bytes[1].len, &lines, &why);
+                                : block_lines_decode(&c, data, bytes[1].len, &lines, &why) == BLOCK_DECODED;
             /* If a changed bit of a zstd header has no meaning, the lines are decoded, and they must be right. */
             if (ok) cr_assert(part == 1 && lines.len == b.lines.len && !memcmp(lines.data, b.lines.data, lines.len));
             if (!ok) cr_assert_not_null(why);
@@ -91,7 +121,7 @@ Test(block_codec, every_flipped_bit_and_every_cut_is_noticed)
         }
         for (size_t cut = part; cut < bytes[part].len; cut++)
             cr_assert_not(part == 0 ? block_ranges_decode(data, cut, &back, &why)
-                                    : block_lines_decode(&c, data, cut, &lines, &why));
+                                    : block_lines_decode(&c, data, cut, &lines, &why) == BLOCK_DECODED);
     }
     cr_assert_null(back.ranges);
     cr_assert_eq(lines.len, 0);
