@@ -2,7 +2,6 @@
 import collections
 import contextlib
 import http.client
-import http.server
 import json
 import os
 import signal
@@ -12,7 +11,7 @@ import threading
 import fantail_testing as ft
 import proxies
 from certificates import Authority
-from cli_testing import FANTAIL, CliTest, Ended
+from cli_testing import END, FANTAIL, START, CliTest, Ended, PlayedTest, value
 from fantail_testing import wait_until
 
 # Each item writes its number to a file when it begins, and takes at least `pause` seconds. The item `stop` also waits
@@ -370,72 +369,16 @@ class Reconnects(CliTest):
         self.assertIn(b"--deadline-s has passed while no coordinator could be reached", ended.err)
 
 
-def value(index, what):
-    return {"type": "result", "index": index, "value": what}
-
-
 def cancelled(index, sent):
     return {"type": "error", "index": index, "error": {"name": "cancelled", "cause": "the job ended", "sent": sent}}
 
 
-END = {"type": "end", "status": "succeeded"}
 DELETED = {"type": "end", "status": "cancelled", "reason": "it was cancelled by a client"}
 DRAINED = {"type": "end", "status": "cancelled", "reason": "the coordinator is shutting down", "draining": True}
-START = {"type": "start", "id": "0195"}
 
 
-class Played(CliTest):
+class Played(PlayedTest):
     """A coordinator or a proxy, played by a small server."""
-
-    def serve(self, *answers, idempotent=None, tasks_status=200):
-        """Each answer is for one POST, and the last answer is also for all later POSTs. An answer is a list of lines,
-        or a status with a content type. A line of type bytes is sent unchanged. Returns the URL and the bodies of the
-        requests."""
-        bodies = []
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def send(self, status, content_type, body):
-                self.send_response(status)
-                self.send_header("Content-Type", content_type)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def do_GET(self):
-                tasks = [{"name": "x", "mode": "stream", "idempotent": idempotent}]
-                self.send(tasks_status, "application/json", json.dumps({"tasks": tasks}).encode())
-
-            def do_POST(self):
-                bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-                answer = answers[min(len(bodies), len(answers)) - 1]
-                if isinstance(answer, tuple):
-                    self.send(*answer, b'{"detail":"no"}')
-                    return
-                self.send_response(200)
-                self.send_header("Content-Type", "application/x-ndjson")
-                self.send_header("Transfer-Encoding", "chunked")
-                self.end_headers()
-                for line in answer:
-                    data = line if isinstance(line, bytes) else json.dumps(line, separators=(",", ":")).encode() + b"\n"
-                    self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-                if answer and answer[-1] in (END, DELETED, DRAINED):
-                    self.wfile.write(b"0\r\n\r\n")
-                else:
-                    self.close_connection = True
-
-            def log_message(self, *_):
-                pass
-
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        self.addCleanup(server.server_close)
-        self.addCleanup(server.shutdown)
-        return f"http://127.0.0.1:{server.server_port}", bodies
-
-    def map(self, url, *arguments, stdin="1\n2\n3\n"):
-        return self.cli("map", "x", "--url", url, *arguments, stdin=stdin)
 
     def test_a_line_that_was_cut_is_no_answer(self):
         half = b'{"type":"result","index":1,"value":12'
@@ -554,7 +497,7 @@ class Played(CliTest):
         url, bodies = self.serve((502, "text/html"), tasks_status=502)
         ended = self.map(url)
         self.assertEqual(ended.status, 3, ended)
-        self.assertIn(b"answered with status 502; check --url", ended.err)
+        self.assertRegex(ended.err, b"answered with status 502: .* from a proxy .*; check --url")
         self.assertLess(len(bodies), 10)
 
 

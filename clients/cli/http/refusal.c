@@ -3,6 +3,9 @@
 #include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
 #include "cli/base/json_member.h"
+#include "protocol/protocol.h"
+
+#define FROM_PROXY "the answer probably comes from a proxy in front of the coordinator"
 
 /* Returns whether the JSON pointer tells the user more than the text. If the text names the field, the pointer adds
  * nothing: a user who gave the field as an argument has never seen the document that the pointer refers to. */
@@ -13,11 +16,30 @@ static bool says_more(const char *pointer, const char *text)
     return !strstr(text, is_index ? pointer : last);
 }
 
+const char *refusal_of_proxy(const struct connection *c)
+{
+    if (connection_has_type(c, TYPE_PROBLEM)) return NULL;
+    switch (c->status) {
+    case 408:
+        return FROM_PROXY ", which got the request too slowly. Raise the proxy's time limits, see docs/proxies.md";
+    case 413:
+        return FROM_PROXY ", which accepts only smaller bodies. Raise the proxy's limit (nginx: client_max_body_size), "
+                          "see docs/proxies.md";
+    case 502:
+    case 503:
+    case 504: return FROM_PROXY ", which got no answer from the coordinator";
+    default: return NULL;
+    }
+}
+
 void refusal_add_text(const struct connection *c, struct buf *text)
 {
     struct buf pointer = {0};
     const char *answer = c->answer.data ? c->answer.data : "";
-    if (!json_member_read(answer, c->answer.len, "detail", text))
+    const char *proxy = refusal_of_proxy(c);
+    if (proxy)
+        buf_add_str(text, proxy);
+    else if (!json_member_read(answer, c->answer.len, "detail", text))
         buf_add_str(text, "the answer is not a problem document of a fantail coordinator; check --url");
     if (json_member_read(answer, c->answer.len, "pointer", &pointer) && pointer.len &&
         says_more(buf_cstr(&pointer), buf_cstr(text)))

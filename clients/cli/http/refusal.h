@@ -4,6 +4,9 @@
 
 #include "cli/http/connection.h"
 
+/* Returns who probably sent an answer that is not a problem document of a coordinator, and what to do. Returns NULL if
+ * a coordinator may have sent the answer, or if the status suggests no other sender. */
+const char *refusal_of_proxy(const struct connection *c);
 /* Appends the reason, and the place in the job that the problem document names. */
 void refusal_add_text(const struct connection *c, struct buf *text);
 /* Complains with the status and the reason. Returns EXIT_JOB_FAILED. */

@@ -54,6 +54,20 @@ uint64_t batch_count(const struct batch *b, bool skip_blank)
     return count;
 }
 
+size_t batch_piece(const struct batch *b, bool skip_blank, size_t from, size_t max_bytes, uint64_t *count)
+{
+    size_t end = from;
+    for (uint64_t items = 0; end < b->len;) {
+        size_t left = b->len - end, len = line_length(b->data + end, left) + 1;
+        if (items > 0 && end + len - from > max_bytes) break;
+        bool item = !skip_blank || !begins_blank_line(b->data + end, left);
+        items += item;
+        *count += item;
+        end += len;
+    }
+    return end < b->len ? end : b->len;
+}
+
 uint64_t batch_line(const struct batch *b, size_t offset)
 {
     uint64_t line = b->first_line;

@@ -36,6 +36,9 @@ uint64_t batch_count(const struct batch *b, bool skip_blank);
 size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
 /* Returns the line of item `index` without its newline. It is borrowed, and empty if the batch has fewer items. */
 struct json_slice batch_item(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
+/* Returns the end of the longest piece that begins at `from` and has at most max_bytes bytes. The piece has whole lines
+ * only and at least one item, so a long item makes it longer. Adds its items to *count. */
+size_t batch_piece(const struct batch *b, bool skip_blank, size_t from, size_t max_bytes, uint64_t *count);
 /* Returns the number of the line at `offset` in the input; 0: not known. */
 uint64_t batch_line(const struct batch *b, size_t offset);
 
@@ -43,7 +46,7 @@ uint64_t batch_line(const struct batch *b, size_t offset);
 struct bad_item {
     uint64_t index; /* index of the item in the batch */
     size_t offset, len;
-    char reason[160];
+    char reason[320];
 };
 
 /* Finds the first bad item. The search starts with item `index`, which is at `offset`. Returns false if no item is

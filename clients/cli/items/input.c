@@ -252,6 +252,12 @@ static void number_lines(struct input *in, struct batch *b)
     in->lines_cut += in->skip_blank ? count_lines(b->data, b->len, false, &last_was_newline) : b->lines;
 }
 
+void input_limit_batches(struct input *in, size_t max_bytes)
+{
+    in->batch_max = max_bytes;
+    if (in->target > max_bytes) in->target = max_bytes;
+}
+
 void input_cut(struct input *in, struct batch *b)
 {
     struct batch next = {.data = b->data, .alloc = b->alloc};
@@ -261,6 +267,7 @@ void input_cut(struct input *in, struct batch *b)
     next.len = rest;
     next.has_space = in->filling.has_space; /* the bytes after the cut may have white space */
     if (in->filling.len >= in->target && in->target < LAST_TARGET) in->target *= 2;
+    if (in->batch_max && in->target > in->batch_max) in->target = in->batch_max;
     *b = in->filling;
     b->len = in->cut;
     b->lines = in->cut_lines;
@@ -272,18 +279,22 @@ void input_cut(struct input *in, struct batch *b)
 
 void input_cut_some(struct input *in, struct batch *b, uint64_t items_max)
 {
-    const struct batch whole = {.data = in->filling.data, .len = in->cut};
-    size_t all = in->cut, part = 0;
+    struct batch part = {.data = in->filling.data, .len = in->cut};
+    size_t all = in->cut, offset = 0;
     uint64_t lines = in->cut_lines, at = 0;
-    if (items_max) batch_seek(&whole, in->skip_blank, items_max, &at, &part);
-    if (!items_max || part >= all) {
+    if (items_max) part.len = batch_seek(&part, in->skip_blank, items_max, &at, &offset);
+    if (in->batch_max && part.len > in->batch_max) {
+        at = 0;
+        part.len = batch_piece(&part, in->skip_blank, 0, in->batch_max, &at);
+    }
+    if (part.len >= all) {
         input_cut(in, b);
         return;
     }
-    in->cut = part;
+    in->cut = part.len;
     in->cut_lines = at < lines ? at : lines;
     input_cut(in, b);
-    in->cut = all - part;
+    in->cut = all - part.len;
     in->cut_lines = in->filling.lines = lines - b->lines;
 }
 

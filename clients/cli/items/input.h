@@ -30,6 +30,7 @@ struct input {
     size_t cut;             /* how many bytes of `filling` are whole lines */
     uint64_t cut_lines;     /* the number of these lines */
     size_t target;          /* the size at which the next batch is cut */
+    size_t batch_max;       /* maximum size of a batch, but a batch has at least one item; 0: no limit */
     bool last_was_newline;
     uint64_t read_ns;      /* when the last bytes came */
     uint64_t bytes, lines; /* bytes and lines read so far */
@@ -48,6 +49,8 @@ void input_read(struct input *in, uint64_t now);
 bool input_has_batch(const struct input *in, bool idle, uint64_t now);
 /* Returns in how many milliseconds input_has_batch() may become true without more input; -1: never. */
 int input_timeout_ms(const struct input *in, uint64_t now);
+/* From now on, a batch that input_cut_some() cuts has at most max_bytes bytes, or one item. */
+void input_limit_batches(struct input *in, size_t max_bytes);
 /* Moves the whole lines into *b. The next batch reuses the former memory of *b. */
 void input_cut(struct input *in, struct batch *b);
 /* Like input_cut(), but *b gets at most items_max items. An items_max of 0 sets no limit. */

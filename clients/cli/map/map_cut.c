@@ -59,8 +59,7 @@ static bool has_unanswered(struct map_run *run, struct map_job *j)
 {
     if (run->options->order == MAP_ORDER_COMPLETION) return j->answered - j->base < j->unanswered.count;
     if (run->options->reduce) return true;
-    size_t end = j->ends_at_bad ? j->bad.offset : j->batch.len;
-    return batch_seek(&j->batch, run->input.skip_blank, j->answered, &j->seek_index, &j->seek_offset) < end;
+    return batch_seek(&j->batch, run->input.skip_blank, j->answered, &j->seek_index, &j->seek_offset) < j->end.offset;
 }
 
 /* Returns whether there are more answers than items. In completion order, a surplus answer has already stopped the run.
@@ -68,15 +67,15 @@ static bool has_unanswered(struct map_run *run, struct map_job *j)
 static bool has_surplus(struct map_run *run, struct map_job *j)
 {
     if (run->options->order == MAP_ORDER_COMPLETION || j->answered == j->base) return false;
-    size_t end = j->ends_at_bad ? j->bad.offset : j->batch.len;
-    return batch_seek(&j->batch, run->input.skip_blank, j->answered - 1, &j->seek_index, &j->seek_offset) >= end;
+    size_t last = batch_seek(&j->batch, run->input.skip_blank, j->answered - 1, &j->seek_index, &j->seek_offset);
+    return last >= j->end.offset;
 }
 
 /* Returns true if the batch is known to have as many items as answers. Does not search for the items. */
 static bool has_as_many_answers(const struct map_run *run, const struct map_job *j)
 {
-    bool lines_are_items = !j->ends_at_bad && !(run->input.skip_blank && j->batch.has_space);
-    return run->options->order == MAP_ORDER_INPUT && lines_are_items && j->answered == j->batch.lines;
+    bool lines_are_items = !(run->input.skip_blank && j->batch.has_space), is_last = j->end.offset == j->batch.len;
+    return run->options->order == MAP_ORDER_INPUT && lines_are_items && is_last && j->answered == j->batch.lines;
 }
 
 bool map_cut_check_whole(struct map_run *run, struct map_job *j)
@@ -163,8 +162,10 @@ bool map_cut_handle_refusal(struct map_run *run, struct map_job *j, uint64_t now
 {
     const struct connection *c = &j->http;
     bool full = c->status == 429 || c->status == 503, lost_by_proxy = c->status == 502 || c->status == 504;
+    const char *proxy = refusal_of_proxy(c);
     if (!full && !lost_by_proxy) return false;
-    snprintf(run->lost_why, sizeof(run->lost_why), "%s answered with status %d", run->target.url, c->status);
+    snprintf(run->lost_why, sizeof(run->lost_why), "%s answered with status %d%s%s", run->target.url, c->status,
+             proxy ? ": " : "", proxy ? proxy : "");
     lost(run, j, full ? OUTAGE_FULL : OUTAGE_LOST, !ran_nothing(c), now);
     return true;
 }
@@ -191,7 +192,7 @@ void map_cut_decide(struct map_run *run, struct map_job *j, uint64_t now)
     if (j->tail == MAP_TAIL_HELD || j->tail == MAP_TAIL_DRAINED) map_drain_settle(run, j, once);
     if (once && j->tail != MAP_TAIL_DRAINED) fail_unanswered(run, j);
     if (run->state == MAP_STOPPED) return;
-    if (!has_unanswered(run, j)) {
+    if (!has_unanswered(run, j) && !map_job_has_more(run, j)) {
         map_job_move(j, j->ends_at_bad ? MAP_JOB_AT_BAD : MAP_JOB_ENDED);
         return;
     }

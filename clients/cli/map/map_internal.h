@@ -10,6 +10,9 @@
  * completion`, unanswered.h keeps track of these items. If a bad item is refused, the items before it are sent again as
  * one job, then the bad item fails, then the items after it are sent as another job.
  *
+ * A proxy may limit the size of a request. After an answer 413, the batch is sent in smaller pieces, one after another,
+ * and later batches are smaller (input.h). An item fails if it is too large even as the only one of a request.
+ *
  * Items of a lost job may have run. If they must not run twice (care.h), the run fails them and does not send them
  * again.
  *
@@ -53,8 +56,9 @@
  *   IN_DOUBT               -- the items may run twice --------> BACKOFF
  *   IN_DOUBT               -- they may not, so they fail -----> ENDED, or AT_BAD if the attempt ended before a bad item
  *   RUNNING                -- a bad item was refused ---------> RUNNING with the items before it, or AT_BAD
- *   RUNNING                -- the attempt is answered --------> ENDED, or AT_BAD if the attempt ended before a bad item
- *   AT_BAD                 -- the bad item was the last ------> ENDED
+ *   RUNNING                -- the body was too large --------> RUNNING with fewer items, or AT_BAD if it had one item
+ *   RUNNING                -- the attempt is answered --------> ENDED, or AT_BAD if the attempt ended before a bad
+ * item, or RUNNING with the next items of the batch AT_BAD                 -- the bad item was the last ------> ENDED
  *   ENDED                  -- its answers are printed --------> FREE
  */
 enum map_job_state {
@@ -76,6 +80,12 @@ enum map_tail {
     MAP_TAIL_PRINTED  /* the coordinator does not drain, or the tail is longer than MAP_TAIL_BYTES */
 };
 
+/* The first item after an attempt. */
+struct map_end {
+    uint64_t index; /* after the last item of the batch: job.count */
+    size_t offset;
+};
+
 struct map_job {
     enum map_job_state state;
     struct connection http;
@@ -87,6 +97,7 @@ struct map_job {
     bool end_seen;     /* the end line of the running attempt has come */
     enum map_tail tail;
     bool checks_items;   /* search for bad items before sending; set after a refusal, or if items must not run twice */
+    struct map_end end;  /* where the running attempt ends; not used with --reduce */
     bool ends_at_bad;    /* the running attempt has only the items before `bad` */
     struct bad_item bad; /* set if ends_at_bad, and in MAP_JOB_AT_BAD */
     struct outage_tries tries;
@@ -139,7 +150,7 @@ struct map_run {
     uint64_t lines_begun; /* the approximate number of items in all jobs begun */
     uint64_t items_begun; /* the exact number of these items; counted in completion order only */
     uint64_t done;        /* items that have an answer */
-    char lost_why[300];   /* why the last job was lost */
+    char lost_why[400];   /* why the last job was lost */
     struct buf path, text;
     struct buf headers; /* header lines of every job */
 };
@@ -182,6 +193,8 @@ void map_cut_check_time(struct map_run *run, uint64_t now);
 uint64_t map_cut_due_ns(const struct map_run *run);
 /* Stops the run because the service refused the job. The message has the text of the answer. */
 void map_job_fail_refused(struct map_run *run, const struct map_job *j);
+/* Returns whether the batch has items after the running attempt. If that attempt ends at a bad item, returns false. */
+bool map_job_has_more(const struct map_run *run, struct map_job *j);
 /* Returns whether the job is at a bad item that must fail now. */
 bool map_job_may_skip(const struct map_run *run, const struct map_job *j, bool oldest);
 /* Returns the events to poll the job's connection for. */

@@ -39,15 +39,22 @@ static double time_left_s(const struct map_run *run, uint64_t now)
     return run->deadline_ns > now ? (double)(run->deadline_ns - now) / 1e9 : 0.001;
 }
 
-/* Returns the offset at which the next attempt ends: the end of the batch or the first bad item. */
-static size_t find_end(struct map_run *run, struct map_job *j, size_t from)
+/* Sets the end of the next attempt: the end of the batch, the end of the largest piece that may be sent at once, or the
+ * first bad item. */
+static void find_end(struct map_run *run, struct map_job *j, size_t from)
 {
+    size_t max_bytes = run->input.batch_max;
+    struct batch part = j->batch;
+    uint64_t index = j->answered;
+    if (max_bytes && part.len - from > max_bytes)
+        part.len = batch_piece(&j->batch, run->input.skip_blank, from, max_bytes, &index);
+    j->end = (struct map_end){part.len < j->batch.len ? index : j->count, part.len};
     if (j->batch.too_long || batch_has_mark_at(&j->batch, from)) j->checks_items = true;
-    j->ends_at_bad = j->checks_items && batch_find_bad(&j->batch, run->input.form, j->answered, from, &j->bad);
-    return j->ends_at_bad ? j->bad.offset : j->batch.len;
+    j->ends_at_bad = j->checks_items && batch_find_bad(&part, run->input.form, j->answered, from, &j->bad);
+    if (j->ends_at_bad) j->end = (struct map_end){j->bad.index, j->bad.offset};
 }
 
-static void send_items(struct map_run *run, struct map_job *j, size_t from, size_t end, uint64_t now)
+static void send_items(struct map_run *run, struct map_job *j, size_t from, uint64_t now)
 {
     map_options_query(run->options, time_left_s(run, now), &run->path);
     map_job_move(j, MAP_JOB_RUNNING);
@@ -55,19 +62,19 @@ static void send_items(struct map_run *run, struct map_job *j, size_t from, size
     j->scanned = 0;
     j->end_seen = false;
     j->tail = MAP_TAIL_NONE;
-    if (run->options->order == MAP_ORDER_COMPLETION)
-        unanswered_begin(&j->unanswered, (j->ends_at_bad ? j->bad.index : j->count) - j->base);
-    connection_request(&j->http, "POST", buf_cstr(&run->path), request_headers(run), j->batch.data + from, end - from);
+    if (run->options->order == MAP_ORDER_COMPLETION) unanswered_begin(&j->unanswered, j->end.index - j->base);
+    connection_request(&j->http, "POST", buf_cstr(&run->path), request_headers(run), j->batch.data + from,
+                       j->end.offset - from);
 }
 
 void map_job_start(struct map_run *run, struct map_job *j, uint64_t now)
 {
     size_t from = batch_seek(&j->batch, run->input.skip_blank, j->answered, &j->seek_index, &j->seek_offset);
-    size_t end = find_end(run, j, from);
+    find_end(run, j, from);
     if (j->ends_at_bad && j->bad.index == j->answered)
         map_job_move(j, MAP_JOB_AT_BAD);
     else
-        send_items(run, j, from, end, now);
+        send_items(run, j, from, now);
 }
 
 void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now)
@@ -124,10 +131,43 @@ static bool was_bad_item(struct map_run *run, struct map_job *j, uint64_t now)
     }
     if (!find_named_item(run, j)) return false;
     j->ends_at_bad = true;
+    j->end = (struct map_end){j->bad.index, j->bad.offset};
     if (j->bad.index == j->base)
         map_job_move(j, MAP_JOB_AT_BAD);
     else
-        send_items(run, j, from, j->bad.offset, now);
+        send_items(run, j, from, now);
+    return true;
+}
+
+/* The only item of the attempt has `len` bytes, with its newline. */
+static void fail_too_large(struct map_job *j, size_t from, size_t len)
+{
+    struct buf reason = {0};
+    refusal_add_text(&j->http, &reason);
+    j->bad = (struct bad_item){.index = j->base, .offset = from, .len = len - 1};
+    snprintf(j->bad.reason, sizeof(j->bad.reason), "a request with only this item, %zu bytes, is too large (413): %s",
+             len, buf_cstr(&reason));
+    j->ends_at_bad = true;
+    map_job_move(j, MAP_JOB_AT_BAD);
+    buf_release(&reason);
+}
+
+/* A proxy or the coordinator may accept only smaller requests. If so, sends at most half as much at once from now on.
+ * No item has run: the length of the body was in the head of the request. */
+static bool was_too_large(struct map_run *run, struct map_job *j, uint64_t now)
+{
+    if (run->options->reduce || j->http.status != 413 || j->http.job_was_accepted) return false;
+    uint64_t items = 0;
+    size_t from = batch_seek(&j->batch, run->input.skip_blank, j->base, &j->seek_index, &j->seek_offset);
+    size_t len = j->end.offset - from, max = run->input.batch_max;
+    size_t first = batch_piece(&j->batch, run->input.skip_blank, from, 0, &items);
+    if (items == 0) return false;
+    if (first >= j->end.offset) {
+        fail_too_large(j, from, len);
+        return true;
+    }
+    if (!max || len / 2 < max) input_limit_batches(&run->input, len / 2);
+    map_job_start(run, j, now);
     return true;
 }
 
@@ -144,7 +184,23 @@ void map_job_fail_refused(struct map_run *run, const struct map_job *j)
 
 static void was_refused(struct map_run *run, struct map_job *j, uint64_t now)
 {
-    if (!map_cut_handle_refusal(run, j, now) && !was_bad_item(run, j, now)) map_job_fail_refused(run, j);
+    if (!map_cut_handle_refusal(run, j, now) && !was_bad_item(run, j, now) && !was_too_large(run, j, now))
+        map_job_fail_refused(run, j);
+}
+
+bool map_job_has_more(const struct map_run *run, struct map_job *j)
+{
+    if (run->options->reduce || j->ends_at_bad || j->end.offset == j->batch.len) return false;
+    return batch_seek(&j->batch, run->input.skip_blank, j->end.index, &j->seek_index, &j->seek_offset) < j->batch.len;
+}
+
+/* Call it when each item of the attempt has its answer. */
+static void was_answered(struct map_run *run, struct map_job *j, uint64_t now)
+{
+    if (map_job_has_more(run, j))
+        map_job_start(run, j, now);
+    else
+        map_job_move(j, j->ends_at_bad ? MAP_JOB_AT_BAD : MAP_JOB_ENDED);
 }
 
 bool map_job_may_skip(const struct map_run *run, const struct map_job *j, bool oldest)
@@ -181,7 +237,7 @@ static void read_answer(struct map_run *run, struct map_job *j, uint64_t now)
     if (c->state == CONNECTION_DONE && c->status != 200)
         was_refused(run, j, now);
     else if (c->state == CONNECTION_DONE && j->end_seen && j->tail != MAP_TAIL_DRAINED) {
-        if (map_cut_check_whole(run, j)) map_job_move(j, j->ends_at_bad ? MAP_JOB_AT_BAD : MAP_JOB_ENDED);
+        if (map_cut_check_whole(run, j)) was_answered(run, j, now);
     } else if (c->state == CONNECTION_DONE || c->state == CONNECTION_BROKEN)
         map_cut_handle(run, j, now);
 }

@@ -20,6 +20,21 @@ Test(batch, lines_of_white_space_are_not_items)
     cr_assert_eq(batch_seek(&b, true, 3, &at, &offset), b.len);
 }
 
+Test(batch, a_piece_has_whole_lines_and_at_least_one_item)
+{
+    struct batch b = batch_of((char[]){"1\n\n22\n \n333\n4"});
+    static const struct {
+        size_t from, max_bytes, end;
+        uint64_t items;
+    } cases[] = {{0, 0, 2, 1}, {0, 2, 2, 1},  {0, 5, 3, 1},  {0, 6, 6, 2},  {0, 11, 8, 2},    {0, 12, 12, 3},
+                 {3, 1, 6, 1}, {6, 0, 12, 1}, {8, 3, 12, 1}, {8, 6, 13, 2}, {12, 100, 13, 1}, {13, 9, 13, 0}};
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        uint64_t items = 7;
+        cr_expect_eq(batch_piece(&b, true, cases[i].from, cases[i].max_bytes, &items), cases[i].end, "case %zu", i);
+        cr_expect_eq(items, 7 + cases[i].items, "case %zu", i);
+    }
+}
+
 Test(batch, a_line_is_numbered_with_the_blank_lines_before_it)
 {
     struct batch b = batch_of((char[]){"1\n\n \t\n2\n"});

@@ -81,6 +81,30 @@ Test(input, a_batch_says_whether_it_may_have_blank_lines)
     }
 }
 
+Test(input, a_batch_is_not_larger_than_the_limit_unless_it_has_one_item)
+{
+    struct input in;
+    struct batch b = {0};
+    int ends[2];
+    cr_assert_eq(pipe(ends), 0);
+    cr_assert_eq(write(ends[1], "1\n2\n3\n44444444\n5\n6\n7\n", 21), 21);
+    close(ends[1]);
+    input_init(&in, ends[0], INPUT_JSON);
+    input_limit_batches(&in, 4);
+    while (!in.ended) input_read(&in, 0);
+    assert_next(&in, &b, 0, "1\n2\n");
+    assert_next(&in, &b, 5, "3\n");
+    cr_assert_eq(b.lines, 1);
+    assert_next(&in, &b, 0, "44444444\n");
+    cr_assert_eq(b.first_line, 4);
+    assert_next(&in, &b, 1, "5\n");
+    assert_next(&in, &b, 0, "6\n7\n");
+    cr_assert(input_is_empty(&in));
+    input_release(&in);
+    free(b.data);
+    close(ends[0]);
+}
+
 Test(input, a_batch_may_have_only_some_of_the_lines)
 {
     struct input in;
