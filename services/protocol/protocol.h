@@ -13,6 +13,7 @@
 
 #define HEADER_JOB         "Fantail-Job"         /* the id of the job, in every answer to an accepted job */
 #define HEADER_CHUNK       "Fantail-Chunk"       /* "<job>/<first index>" */
+#define CHUNK_NONE         "none"                /* as the value of HEADER_CHUNK: the answer belongs to no request */
 #define HEADER_DEADLINE_MS "Fantail-Deadline-Ms" /* milliseconds until the deadline */
 #define HEADER_ATTEMPT     "Fantail-Attempt"
 #define HEADER_WORKER      "Fantail-Worker" /* the worker's id, which does not change while the worker runs */

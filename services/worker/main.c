@@ -4,6 +4,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/spare_memory.h"
+#include "protocol/protocol.h"
 #include "worker/worker.h"
 
 static const char *const task_outputs[] = {"log", "plain", NULL};
@@ -105,6 +106,9 @@ static int check(const struct worker_config *config)
     return 0;
 }
 
+/* Each answer names the request that it belongs to, also an answer that the server gives before request_handle(). */
+static const char *const repeated_headers[] = {HEADER_CHUNK, HEADER_ATTEMPT, NULL};
+
 static int serve(uv_loop_t *loop, const struct worker_config *config, struct trace_config *tracing)
 {
     struct worker w;
@@ -122,6 +126,8 @@ static int serve(uv_loop_t *loop, const struct worker_config *config, struct tra
         .abort = worker_abort,
         .stop = worker_stop,
         .reload = worker_reload,
+        .repeated_headers = repeated_headers,
+        .unasked_header = HEADER_CHUNK ": " CHUNK_NONE "\r\n",
         /* This is enough for one item of the largest size and a header line. */
         .max_body_bytes = LIMIT_ITEM_BYTES + LIMIT_OPTIONS_BYTES + 1 * MIB,
     };

@@ -220,21 +220,12 @@ static bool read_deadline(const struct http_exchange *x, uint64_t *ms)
     return true;
 }
 
-/* Copies a header of the request to the answer, so that the answer names its chunk and attempt. */
-static void name_answer(struct http_exchange *x, const char *header)
-{
-    const char *value = http_exchange_header(x, header);
-    if (value && strlen(value) <= NAME_BYTES) http_exchange_set_header(x, header, value);
-}
-
 /* Returns true if the request can be accepted. Otherwise answers the request with a problem and returns false. */
 static bool admit(struct worker *w, struct http_exchange *x, bool *has_header, uint64_t *deadline_ms)
 {
     const char *task = http_exchange_param(x, "task"), *type = http_exchange_header(x, "Content-Type");
     const char *name = http_exchange_header(x, HEADER_CHUNK);
     struct pool *pool = worker_pool(w, task);
-    name_answer(x, HEADER_CHUNK);
-    name_answer(x, HEADER_ATTEMPT);
     *has_header = media_type_is(type, TYPE_CHUNK);
     enum media_form form = media_type_form(type);
     bool items = form == MEDIA_NONE || form == MEDIA_NDJSON || form == MEDIA_FORM;

@@ -17,7 +17,7 @@ import threading
 import time
 
 RETRY_AFTER_S = 1
-TASKS = ("square", "sleep", "echo", "misbehave")
+TASKS = {"square": True, "sleep": True, "echo": True, "misbehave": True, "once": False}  # whether it is idempotent
 
 
 class Request:
@@ -69,7 +69,8 @@ class Request:
         self.send_chunk(self.values(self.items if items is None else items) + self.end_line())
         self.finish()
 
-    def refuse(self, status, more=""):
+    def refuse(self, status, more="", names=None):
+        more += self.names() if names is None else names
         body = b'{"title":"no","status":%d,"detail":"as told"}' % int(status.split()[0])
         self.send(f"HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n"
                   f"{more}\r\n".encode() + body)
@@ -230,6 +231,35 @@ def unasked(names):
     return behave
 
 
+def late_refusals(status, names):
+    """Returns a behaviour that answers correctly. But at the second chunk of each connection, it first sends a second
+    answer to the chunk before, which refuses that chunk. `names` is a list: one function for each such refusal, and the
+    last one for all later refusals too."""
+    def behave(request):
+        before = [r for r in request.fake.requests if r.connection is request.connection and r is not request]
+        if before:
+            request.fake.seen.append(request)
+            names_of = names[min(len(request.fake.seen), len(names)) - 1]
+            request.refuse(status, f"Retry-After: {RETRY_AFTER_S}\r\n", names_of(before[-1]))
+        request.answer()
+    return behave
+
+
+def last_message(request):
+    """At the second chunk of its first connection, sends what a worker sends on an idle connection when it ends."""
+    if request.fake.seen or request.connection not in request.fake.chunk_connections[:-1]:
+        request.answer()
+        return
+    request.fake.seen.append(request)
+    request.refuse("503 Service Unavailable", f"Retry-After: {RETRY_AFTER_S}\r\nConnection: close\r\n",
+                   "Fantail-Chunk: none\r\n")
+    request.close()
+
+
+REFUSALS = ("401 Unauthorized", "403 Forbidden", "404 Not Found", "409 Conflict", "422 Unprocessable Content",
+            "426 Upgrade Required", "429 Too Many Requests", "503 Service Unavailable", "507 Insufficient Storage")
+
+
 def misnamed(names):
     def behave(request):
         request.answer([-1] * len(request.items), names(request))
@@ -345,7 +375,7 @@ class FakeWorker:
     def _get(self, connection, path):
         time.sleep(self.get_delay_s)
         if path == "/v1/tasks":
-            status, body = 200, json.dumps({"tasks": [{"name": name, "idempotent": True} for name in TASKS]})
+            status, body = 200, json.dumps({"tasks": [{"name": name, "idempotent": again} for name, again in TASKS.items()]})
         elif path in ("/readyz", "/livez", "/healthz"):
             status, body = (200 if self.ready else 503), "{}"
         else:

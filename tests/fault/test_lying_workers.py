@@ -1,5 +1,6 @@
 """Workers that refuse requests, give false answers, close connections or do not answer. If there is also a good worker,
 the job succeeds. Otherwise the job fails and gives the reason."""
+import collections
 import time
 
 import fake_worker as fw
@@ -190,6 +191,36 @@ class Unasked(FaultTest):
                 _, results = self.run_jobs(self.fake(fw.unasked(names)))
                 self.assertEqual([pair for pair in results if pair[1] is not None and pair[0] != pair[1]], [])
                 self.assertTrue(any(pair[0] == pair[1] for pair in results), results)
+
+    def once_fleet(self, fake):
+        """Returns a fleet that knows that the items of the task `once` must not run twice."""
+        fleet = ft.Fleet(self, self.coordinator([fake]), [])
+        once = {"name": "once", "idempotent": False}
+        wait_until(lambda: any({**task, **once} == task for task in fleet.request("GET", "/v1/tasks").json["tasks"]),
+                   "the list of tasks")
+        return fleet
+
+    def test_a_late_refusal_of_another_chunk_never_settles_a_chunk_as_not_run(self):
+        """The fake runs each item that it receives. An item of the task `once` is sent again only if the coordinator
+        believes that the item has not run."""
+        for status in fw.REFUSALS:
+            with self.subTest(status):
+                names = list(fw.UNASKED_NAMES.values())
+                fake = self.fake(fw.late_refusals(status, names))
+                fleet, lost = self.once_fleet(fake), 0
+                while lost < len(names):
+                    document = fleet.job({"task": "once", "items": [lost], "retry": {"interval_s": 0.001}}).json
+                    self.assertIn(document["results"], ([lost], [None]))
+                    lost += document["results"] == [None]
+                received = collections.Counter(request.chunk for request in fake.requests)
+                self.assertEqual([chunk for chunk, times in received.items() if times > 1], [])
+                self.assertEqual(len(fake.seen), lost)
+
+    def test_the_last_message_of_a_worker_shows_that_it_has_not_read_the_request(self):
+        fake = self.fake(fw.last_message)
+        fleet = self.once_fleet(fake)
+        wait_until(lambda: fleet.job({"task": "once", "items": [1]}).json["results"] == [1] and fake.seen, "the last message")
+        self.assertEqual(fleet.metric(fleet.coordinator, "fantail_items_total", outcome="failed"), 0)
 
     def test_an_answer_for_another_attempt_ends_its_connection_and_counts_as_a_fault(self):
         for name, names in fw.UNASKED_NAMES.items():

@@ -51,6 +51,7 @@ struct http_call_options {
     /* "10.0.0.7:8081" or "unix:PATH": the address to connect to; the Host header and the TLS name still come from the
      * URL. NULL: the URL's host and port. */
     const char *connect_to;
+    bool new_connection;        /* do not use a kept connection */
     const char *const *headers; /* "Name: value" lines, NULL-ended; copied */
     /* The body has `body_bytes` bytes. read() writes up to `cap` of them to `dst` and returns their number. It must
      * not return 0 while bytes are missing, unless it cancels the call. A small body is read before there is a

@@ -205,6 +205,7 @@ static void set_address(struct http_call *call, const struct http_call_options *
     const char *path = unix_address_path(options->connect_to);
     curl_easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH, path);
     set_connect_to(call, options->connect_to, path);
+    curl_easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, options->new_connection ? 1L : 0L);
     curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)(options->connect_timeout_ms ? options->connect_timeout_ms : DEFAULT_CONNECT_MS));
 }

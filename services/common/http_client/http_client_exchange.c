@@ -233,7 +233,7 @@ static void use_wire(struct http_call *call, struct http_wire *w, bool reused)
 
 void exchange_begin(struct http_call *call)
 {
-    struct http_wire *w = wire_take(call);
+    struct http_wire *w = call->options.new_connection ? NULL : wire_take(call);
     if (w)
         use_wire(call, w, true);
     else

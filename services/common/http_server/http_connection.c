@@ -239,6 +239,9 @@ void http_connection_close_idle(struct http_connection *c)
 {
     if (c->state != HTTP_CONNECTION_OPEN || (c->exchange && c->exchange->stage != HTTP_STAGE_HEAD)) return;
     connection_move(c, HTTP_CONNECTION_CLOSE_SENT);
-    send_problem(c, 503, "Retry-After: 1\r\n", "draining");
+    char more[128];
+    const char *mark = c->server->options.unasked_header;
+    snprintf(more, sizeof more, "Retry-After: 1\r\n%s", mark ? mark : "");
+    send_problem(c, 503, more, "draining");
     shutdown(c->fd, SHUT_WR);
 }

@@ -2,6 +2,7 @@
 #include "common/observe/log.h"
 
 #define FREE_EXCHANGES_KEPT 64
+#define REPEATED_BYTES      256 /* a longer header is not repeated in the answer */
 /* When the library resumes a connection, it walks all suspended connections. Each connection costs up to
  * RESUME_LOOK_NS, because its memory is in no processor cache. With thousands of suspended connections, the walk takes
  * longer than the rest of an answer. */
@@ -193,10 +194,19 @@ static bool admit(struct http_exchange *x)
     return !o->admit || o->admit(o->admit_data, x);
 }
 
+static void repeat_headers(struct http_exchange *x, const char *const *names)
+{
+    for (const char *const *name = names; name && *name; name++) {
+        const char *value = http_exchange_header(x, *name);
+        if (value && strlen(value) <= REPEATED_BYTES) http_exchange_set_header(x, *name, value);
+    }
+}
+
 static void set_first_headers(struct http_exchange *x)
 {
     const struct http_server_options *o = &x->server->options;
     if (o->add_headers) o->add_headers(o->admit_data, http_exchange_header(x, "Origin"), &x->headers);
+    repeat_headers(x, o->repeated_headers);
     x->first_headers_len = x->headers.len;
 }
 

@@ -90,6 +90,12 @@ struct http_server_options {
      * or answers the request and returns false. NULL: all requests are admitted. */
     bool (*admit)(void *admit_data, struct http_exchange *x);
     void *admit_data;
+    /* Names of request headers, NULL-ended. Each answer repeats the values that the request has. An answer to a head
+     * that is incomplete or malformed does not. NULL: none. */
+    const char *const *repeated_headers;
+    /* A header line of the answer that http_server_close_idle() sends, with its CRLF. It marks an answer that belongs
+     * to no request. NULL: none. */
+    const char *unasked_header;
     /* Called for every finished exchange, for metrics and the log; may be NULL. `route` is the template of the route;
      * "" if no route matched. */
     void (*on_done)(void *data, const char *method, const char *route, int status, uint64_t duration_ns);

@@ -195,7 +195,7 @@ struct http_exchange {
     const struct http_exchange_ops *ops;
     void *data;
     struct buf headers;       /* headers of the answer: name NUL value NUL ... */
-    size_t first_headers_len; /* length of the headers that add_headers() made */
+    size_t first_headers_len; /* length of the headers that every answer to this request has */
     struct MHD_Response *response;
     ssize_t pull_end; /* HTTP_PULL_END or HTTP_PULL_ABORT, if pull() has returned it; else 0 */
     struct buf early; /* the first bytes of a stream, which were pulled before its head was sent */

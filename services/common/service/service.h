@@ -62,7 +62,9 @@ struct service_hooks {
     size_t max_body_bytes;
     const char *too_long_hint; /* see http_server_options; NULL: none */
     unsigned max_connections;
-    const char *own_access_path; /* a path that needs no token, because its handler checks access; NULL: none */
+    const char *const *repeated_headers; /* see struct http_server_options */
+    const char *unasked_header;          /* the same */
+    const char *own_access_path;         /* a path that needs no token, because its handler checks access; NULL: none */
 };
 
 /* Checks that the options do not contradict each other. Returns 0, or 2 after a message that names the option. */

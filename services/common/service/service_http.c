@@ -244,6 +244,8 @@ bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct se
                                                 .add_headers = add_headers,
                                                 .admit = admit,
                                                 .admit_data = h,
+                                                .repeated_headers = hooks->repeated_headers,
+                                                .unasked_header = hooks->unasked_header,
                                                 .tls = h->tls.current ? &h->tls : NULL,
                                                 .on_done = on_done};
     h->server = http_server_start(loop, &options, err, err_size);

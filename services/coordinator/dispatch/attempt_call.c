@@ -140,21 +140,34 @@ static unsigned header_number(struct http_call *http, const char *name)
     return n > 1000000 ? 1000000 : (unsigned)n;
 }
 
+/* Returns whether an answer without names can only be the answer to this attempt. */
+static bool may_be_nameless(struct attempt_call *call, bool kept_connection)
+{
+    struct sched_endpoint *at = call->attempt->endpoint;
+    if (!at || !kept_connection) return !kept_connection;
+    if (!worker_endpoint_is_balancer(sched_endpoint_owner(at))) return false;
+    /* Behind a load balancer, workers of two versions may answer, and the balancer itself may answer. */
+    return call->status == 200 || sched_job_may_run_twice(call->attempt->chunk->job);
+}
+
 /* Returns whether the answer belongs to this attempt. A worker names the chunk and the attempt in the headers of its
- * answer. An unsolicited response can follow the answer to an earlier chunk on the same connection. The names show that
- * such a response is not the answer to this attempt. Workers of older versions do not name the chunk, so each of their
- * connections is used only once. */
+ * answer. An unsolicited response can follow the answer to an earlier request on the same connection. Whatever its
+ * status, such a response does not show whether the worker runs this chunk. Workers of older versions do not name the
+ * chunk, so each of their connections is used only once. */
 static bool is_answer_of_this(struct attempt_call *call, struct http_call *http)
 {
     const char *chunk = http_call_header(http, HEADER_CHUNK), *attempt = http_call_header(http, HEADER_ATTEMPT);
     struct sched_endpoint *at = call->attempt->endpoint;
     bool named = chunk && attempt;
+    /* This is the last message of a worker that drains. The worker has not read the request. */
+    if (call->status == 503 && chunk && strcmp(chunk, CHUNK_NONE) == 0) return true;
     if (named && (strcmp(chunk, call->chunk) != 0 || strtoul(attempt, NULL, 10) != call->number))
         call->fault = "the answer is for another chunk or attempt";
-    else if (call->status == 200 && at &&
-             !worker_endpoint_check_named(sched_endpoint_owner(at), named, !http_call_connected(http)))
-        call->fault = "the answer does not name its chunk, although earlier answers did";
-    if (call->fault || (call->status == 200 && !named)) http_call_close_after(http);
+    else if (!named && !may_be_nameless(call, !http_call_connected(http)))
+        call->fault = "the answer does not name its chunk, and the connection was used before";
+    else if (at)
+        worker_endpoint_names_answers(sched_endpoint_owner(at), named);
+    if (call->fault || !named) http_call_close_after(http);
     return !call->fault;
 }
 
@@ -175,7 +188,7 @@ static void on_head(void *data, struct http_call *http, int status)
 
 static enum sched_end classify_end(const struct attempt_call *call, const struct http_call_result *r)
 {
-    if (call->fault && r->outcome == HTTP_CALL_OK) return SCHED_END_PROTOCOL;
+    if (call->fault) return SCHED_END_PROTOCOL;
     /* A worker that answers 401, 403 or 507 does not read the body, so the call may end with a lost connection. Even
      * then the status decides. */
     if (call->status == 401 || call->status == 403)
@@ -334,8 +347,9 @@ static uint64_t likely_answer_bytes(const struct attempt_call *call)
     return call->phase->answer_bytes ? call->phase->answer_bytes : call->items_len;
 }
 
-static void start_http(struct attempt_call *call, const struct endpoint *to)
+static void start_http(struct attempt_call *call, const struct worker_endpoint *e)
 {
+    const struct endpoint *to = e->at;
     const struct phase *p = call->phase;
     struct request_headers headers;
     char url[512];
@@ -347,6 +361,7 @@ static void start_http(struct attempt_call *call, const struct endpoint *to)
                                      .method = "POST",
                                      .url = url,
                                      .connect_to = to->connect_to,
+                                     .new_connection = !worker_endpoint_is_balancer(e) && !e->names_answers,
                                      .headers = headers.lines,
                                      .body_bytes = (int64_t)(p->chunk_header.len + call->items_len),
                                      .read = read_body,
@@ -373,8 +388,7 @@ void attempt_call_start(struct dispatcher *dispatcher, struct sched_attempt *a)
     call->reader.line_hint = call->items_len + KIB; /* the answer to a large item is often about as large as the item */
     a->call = call;
     name_attempt(call);
-    const struct worker_endpoint *to = sched_endpoint_owner(a->endpoint);
-    start_http(call, to->at);
+    start_http(call, sched_endpoint_owner(a->endpoint));
 }
 
 void attempt_call_cut_off(struct sched_attempt *a, const char *why)

@@ -41,7 +41,7 @@ void worker_endpoint_free(struct worker_endpoint *e)
 void worker_endpoint_heard(struct worker_endpoint *e, uint64_t worker_id)
 {
     struct worker_fleet *f = e->dispatcher->fleet;
-    if (f->endpoints.mode == ENDPOINTS_BALANCER || e->worker_id == worker_id) return;
+    if (worker_endpoint_is_balancer(e) || e->worker_id == worker_id) return;
     if (e->worker_id) survey_ask(&f->survey, e->survey, 0);
     e->worker_id = worker_id;
 }
@@ -54,13 +54,14 @@ void worker_endpoint_registered(struct worker_endpoint *e, bool other, const cha
     if (other) scheduler_timing_want(d->turn);
 }
 
-/* Behind a load balancer, workers of two versions may answer. So an answer from a balancer need not name its chunk. */
-bool worker_endpoint_check_named(struct worker_endpoint *e, bool named, bool kept_connection)
+bool worker_endpoint_is_balancer(const struct worker_endpoint *e)
 {
-    if (e->dispatcher->fleet->endpoints.mode == ENDPOINTS_BALANCER) return true;
-    if (!named && kept_connection && e->names_answers) return false;
+    return e->dispatcher->fleet->endpoints.mode == ENDPOINTS_BALANCER;
+}
+
+void worker_endpoint_names_answers(struct worker_endpoint *e, bool named)
+{
     e->names_answers = named;
-    return true;
 }
 
 /* Asks the worker again which tasks it has, at the earliest LACKS_TASK_PAUSE_MS after the last request. Without the

@@ -15,7 +15,7 @@ struct worker_endpoint {
     struct survey_worker *survey; /* asks which tasks the worker has */
     struct http_call *probe;      /* NULL: no probe runs */
     uint64_t worker_id;           /* hash of the last Fantail-Worker header; 0: none yet */
-    bool names_answers;           /* the last answer named its chunk; see worker_endpoint_check_named() */
+    bool names_answers;           /* the last answer named its chunk. Until then, each chunk gets a new connection */
 };
 
 MUST_CHECK struct worker_endpoint *worker_endpoint_new(struct dispatcher *d, struct endpoint *at);
@@ -30,10 +30,10 @@ void worker_endpoint_registered(struct worker_endpoint *e, bool other, const cha
 /* Call it when an answer from the worker with this id has arrived. If the id differs from the last id, the worker is
  * asked for its tasks. */
 void worker_endpoint_heard(struct worker_endpoint *e, uint64_t worker_id);
-/* Call it when an answer with status 200 has arrived. Returns false if the answer arrived on a reused connection and
- * does not name its chunk, although earlier answers of the worker named their chunks. On a new connection such an
- * answer is allowed, because a worker of an older version may have replaced the worker. */
-MUST_CHECK bool worker_endpoint_check_named(struct worker_endpoint *e, bool named, bool kept_connection);
+/* Call it when an answer to a chunk has arrived. `named`: the answer names its chunk. A worker of an older version,
+ * which names no answer, may replace the worker. */
+void worker_endpoint_names_answers(struct worker_endpoint *e, bool named);
+bool worker_endpoint_is_balancer(const struct worker_endpoint *e);
 /* Call it when the endpoint answered that it does not have a task, or cannot run the task. Asks the endpoint again
  * which tasks it has. */
 void worker_endpoint_lacks_task(struct worker_endpoint *e);

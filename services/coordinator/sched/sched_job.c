@@ -284,6 +284,11 @@ void *sched_job_owner(const struct sched_job *job)
     return job->p.owner;
 }
 
+bool sched_job_may_run_twice(const struct sched_job *job)
+{
+    return job->p.idempotent;
+}
+
 struct sched_counts sched_job_counts(const struct sched_job *job)
 {
     return job->counts;

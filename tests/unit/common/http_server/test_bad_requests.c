@@ -53,6 +53,35 @@ Test(http_server, a_body_over_the_cap_gets_413_by_its_length_or_while_it_comes)
     stop();
 }
 
+static bool admit_none(void *data, struct http_exchange *x)
+{
+    http_answer_problem(x, 401, NULL, "no");
+    return false;
+}
+
+Test(http_server, each_answer_repeats_the_headers_that_name_its_request)
+{
+    static const char *const names[] = {"X-Name", "X-Number", NULL};
+    struct http_server_options options = {.max_body_bytes = 1000, .repeated_headers = names};
+    start_with(options);
+    assert_exchange("GET / HTTP/1.1\r\n" HOST "x-name: a/1\r\n\r\n", "200", "X-Name: a/1\r\n");
+    assert_exchange("GET /none HTTP/1.1\r\n" HOST "X-Number: 7\r\n\r\n", "404", "X-Number: 7\r\n");
+    assert_exchange("POST /count HTTP/1.1\r\n" HOST "X-Name: b\r\nContent-Length: 1001\r\n\r\n", "413",
+                    "X-Name: b\r\n");
+    int fd = client();
+    char data[1200];
+    memset(data, 'a', sizeof data);
+    say(fd, "POST /count HTTP/1.1\r\n" HOST "X-Name: c\r\nTransfer-Encoding: chunked\r\n\r\n4b0\r\n");
+    say_bytes(fd, data, sizeof data);
+    assert_hears(fd, "X-Name: c\r\n");
+    close(fd);
+    stop();
+    options.admit = admit_none;
+    start_with(options);
+    assert_exchange("GET / HTTP/1.1\r\n" HOST "X-Name: d\r\n\r\n", "401", "X-Name: d\r\n");
+    stop();
+}
+
 Test(http_server, a_head_over_the_cap_gets_431_and_a_uri_414)
 {
     static const size_t sizes[] = {33 * KIB, 40 * KIB, 100 * KIB, 1000 * KIB};
