@@ -42,6 +42,7 @@ BIN = os.path.abspath(os.environ.get("FANTAIL_BIN", os.path.join(BUILD, "bin")))
 DATA = os.path.join(ROOT, "tests", "data")
 EXAMPLE_TASKS = os.path.join(BUILD, "tasks")
 
+STALL_WORDS = '"the loop turns without progress"'
 SANITIZER_WORDS = re.compile(r"ERROR: (Address|Leak|UndefinedBehavior)Sanitizer|runtime error: |^BUG at ", re.M)
 
 BURNING_S = 0.5  # seconds of processor time; starting Python takes a tenth of this
@@ -238,6 +239,8 @@ class FantailTest(unittest.TestCase):
                 program.destroy()
             if SANITIZER_WORDS.search(program.stderr()):
                 problems.append(f"a sanitizer report of {program.name}:\n{program.describe()}")
+            if STALL_WORDS in program.stderr():
+                problems.append(f"the loop of {program.name} turned without progress:\n{program.describe()}")
         problems += self._left_behind()
         self._programs.clear()
         if problems:

@@ -1,6 +1,7 @@
 #include <strings.h>
 
 #include "common/http_client/http_client_internal.h"
+#include "common/loop/progress.h"
 
 /* Records that bytes arrived, or that curl wants bytes to send. Also records that a callback of the call may be about
  * to run. */
@@ -8,6 +9,7 @@ static void heard(struct http_call *call)
 {
     call->heard_ms = uv_now(call->client->loop);
     call->client->callback_ran = true;
+    progress_note();
 }
 
 static bool has_token(const char *list, const char *token)

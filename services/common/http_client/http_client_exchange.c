@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/http_client/http_client_internal.h"
+#include "common/loop/progress.h"
 
 /* A large body is sent in pieces of this size, at most two in a turn of the loop. */
 #define UPLOAD_BYTES (1024 * 1024)
@@ -94,6 +95,7 @@ static bool read_some(struct http_call *call, bool *more)
     ssize_t n = recv(call->wire->fd, c->room, cap, MSG_DONTWAIT);
     *more = n == (ssize_t)cap;
     if (n > 0) {
+        progress_note();
         call->heard_ms = uv_now(c->loop);
         if (!feed(call, c->room, (size_t)n)) return false;
         call_count_bytes(call, (size_t)n);
@@ -162,6 +164,7 @@ static bool push(struct http_call *call)
         }
         call->request_sent += (size_t)n;
         call->sent_bytes += (uint64_t)n;
+        progress_note();
         call->heard_ms = uv_now(call->client->loop);
     }
     return true;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/base/memory_room.h"
+#include "common/loop/progress.h"
 #include "common/net/unix_address.h"
 #include "common/observe/log.h"
 
@@ -42,6 +43,7 @@ static void connection_opened(struct http_server *s, struct MHD_Connection *mhd,
     c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     if (unix_address_path(s->options.host)) unix_address_widen(c->fd);
     s->connection_count++;
+    progress_note();
     c->next = s->connections;
     if (c->next) c->next->prev = c;
     s->connections = c;
@@ -91,6 +93,7 @@ static void connection_closed(struct http_connection *c)
     epoll_ctl(c->server->watch_fd, EPOLL_CTL_DEL, c->fd, NULL);
     if (c->server->draining && !c->server->stopping && http_connection_has_unsent(c->fd)) keep_unsent(c->server, c->fd);
     c->server->connection_count--;
+    progress_note();
     if (c->next) c->next->prev = c->prev;
     if (c->prev)
         c->prev->next = c->next;

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "common/http_server/http_server_internal.h"
+#include "common/loop/progress.h"
 
 /* These declarations set the symbol names of our functions. The system headers may define inline functions with these
  * names; they are not used here. */
@@ -107,6 +108,7 @@ static struct http_connection *connection_of(gnutls_session_t session)
 
 static ssize_t note_moved(struct http_connection *c, ssize_t n)
 {
+    if (n > 0) progress_note();
     if (c && n > 0) c->moved_in_turn = c->server->turn;
     return n;
 }
@@ -151,6 +153,7 @@ static ssize_t read_bytes(struct http_connection *c, char *data, size_t len)
     if (c->state != HTTP_CONNECTION_OPEN && was_faulty) return 0;
     note_head(c);
     c->moved_in_turn = c->server->turn;
+    progress_note();
     if (f->state == HTTP_FRAMING_ENDED && passed == 0) return CLOSE;
     if (!http_framing_is_faulty(f)) return (ssize_t)passed;
     if (!was_faulty && !http_framing_origin(f)) find_origin(c, data + passed, len - passed);

@@ -148,6 +148,14 @@ void turn_stay_awake(struct turn_step *step, bool awake)
     if (!awake && --t->awake_count == 0) uv_idle_stop(&t->idle);
 }
 
+const char *turn_awake_step(const struct turn *t)
+{
+    for (unsigned phase = 0; phase < PHASE_COUNT && t->awake_count > 0; phase++)
+        for (const struct turn_step *step = t->steps[phase]; step; step = step->next)
+            if (step->awake) return turn_place_name(step->place);
+    return NULL;
+}
+
 void turn_keep_loop(struct turn_step *step, bool keep)
 {
     struct turn *t = step->turn;

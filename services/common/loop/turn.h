@@ -11,7 +11,7 @@
  *                    client             sends the calls that were started since its last run
  *                    server             runs again if this was requested since its last run
  *                    log                writes the lines of this turn
- *                    worked             measures the turn (turn_time.h)
+ *                    worked             measures the turn (turn_time.h, turn_stall.h)
  *                    busy poll          polls for a while instead of sleeping
  *                    sleeps             starts to measure the next turn; the sleep does not count
  *     the sleep, and the callbacks of sockets    libuv
@@ -81,6 +81,9 @@ void turn_remove(struct turn_step *step);
 void turn_stay_awake(struct turn_step *step, bool awake);
 /* While any step keeps the loop alive, uv_run() does not return, even if there are no other handles. */
 void turn_keep_loop(struct turn_step *step, bool keep);
+
+/* Returns the name of the place of a step that is awake; NULL: no step is. */
+const char *turn_awake_step(const struct turn *t);
 
 /* Returns the name of the place, such as "after poll: server". */
 const char *turn_place_name(enum turn_place place);

@@ -9,6 +9,8 @@
 #include "common/base/start_memory.h"
 #include "common/loop/busy_poll.h"
 #include "common/loop/parent.h"
+#include "common/loop/progress.h"
+#include "common/loop/turn_stall.h"
 #include "common/loop/turn_time.h"
 #include "common/observe/metrics.h"
 #include "common/service/drain.h"
@@ -34,6 +36,7 @@ struct service {
     struct turn_step log_step, memory_step;
     struct busy_poller busy_poller;
     struct turn_time turn_time;
+    struct turn_stall turn_stall;
 };
 
 static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP};
@@ -143,6 +146,7 @@ static void free_memory(void *service)
 {
     struct service *s = service;
     spare_memory_step();
+    progress_note();
     turn_stay_awake(&s->memory_step, spare_memory_waits());
 }
 
@@ -159,6 +163,7 @@ static void start_handles(struct service *s)
     uv_unref((uv_handle_t *)&s->reload_timer);
     s->reload_timer.data = s;
     turn_time_start(&s->turn_time, s->loop);
+    turn_stall_start(&s->turn_stall, s->loop);
     busy_poller_start(&s->busy_poller, s->loop, s->config->busy_poll_us);
     turn_add(s->loop, &s->log_step, TURN_BEFORE_SLEEP_LOG, finish_turn, s);
     turn_add(s->loop, &s->memory_step, TURN_IDLE_FREED_MEMORY, free_memory, s);
@@ -240,6 +245,7 @@ void service_free(struct service *s)
     spare_memory_stop();
     busy_poller_stop(&s->busy_poller);
     turn_time_stop(&s->turn_time);
+    turn_stall_stop(&s->turn_stall);
     uv_run(s->loop, UV_RUN_NOWAIT);
     service_http_release(&s->http);
     log_set_service(NULL);

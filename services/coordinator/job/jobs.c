@@ -2,6 +2,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/spare_memory.h"
+#include "common/loop/progress.h"
 #include "common/observe/metrics.h"
 #include "coordinator/job/job_internal.h"
 
@@ -59,6 +60,7 @@ static void fold_next(void *jobs)
     if (first) job_fold_more(CONTAINER_OF(first, struct job, fold_link));
     collector_free_buried(&t->buried);
     turn_stay_awake(&t->fold_step, t->folds.n + t->spills.n > 0 || t->buried);
+    progress_note(); /* each of these calls reduces, writes or frees a part of the answers */
 }
 
 static struct memory_budget budget_of(int64_t most)

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "common/base/limits.h"
+#include "common/loop/progress.h"
 
 #define BATCH_CALLS 1024       /* maximum number of calls in one transaction */
 #define BATCH_BYTES (16 * MIB) /* maximum number of bytes of lines in one transaction, unless it has only one call */
@@ -134,7 +135,10 @@ static void on_async(uv_async_t *async)
     uv_mutex_unlock(&t->lock);
     if (t->poked) t->poked(t);
     /* Reports only these n calls. A call that is done later wakes the loop again. */
-    for (struct store_call *c; n > 0 && (c = next_done(t)); n--) store_finish(&t->base, c);
+    for (struct store_call *c; n > 0 && (c = next_done(t)); n--) {
+        store_finish(&t->base, c);
+        progress_note();
+    }
     uv_mutex_lock(&t->lock);
     bool is_over = t->writer.has_ended && t->reader.has_ended && t->done.n == 0;
     uv_mutex_unlock(&t->lock);

@@ -1,5 +1,7 @@
 #include "worker/chunk/handover.h"
 
+#include "common/loop/progress.h"
+
 static void add(struct chunk *to, const char *data, size_t len)
 {
     struct chunk_fault fault;
@@ -51,6 +53,7 @@ bool handover_step(struct handover *h, size_t max_bytes)
     size_t len, done = 0;
     while ((line = chunk_first_line(h->from, &len))) {
         if (done >= max_bytes) return true;
+        progress_note();
         struct answer_line a = answer_line_parse(line, len - 1, false);
         size_t before = h->passed;
         if (a.kind == ANSWER_VALUE && !add_value(h, &a, max_bytes - done)) return true;

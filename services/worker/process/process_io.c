@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "common/base/memory_room.h"
+#include "common/loop/progress.h"
 #include "common/observe/log.h"
 #include "worker/process/process_internal.h"
 
@@ -187,6 +188,7 @@ static ssize_t read_once(struct process *p, int fd, size_t *room)
         if (b->len == 0) buf_release(b);
         return n;
     }
+    progress_note();
     bool ok;
     if (is_long) {
         b->len += (size_t)n;
@@ -246,6 +248,7 @@ static void read_stderr(struct process *p)
             process_close_pipe(&p->err);
             return;
         }
+        progress_note();
         tail_add(&p->tail, text, (size_t)n, &from, now_ns());
     }
 }

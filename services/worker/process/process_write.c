@@ -4,6 +4,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "common/loop/progress.h"
 #include "worker/process/numbered.h"
 #include "worker/process/process_internal.h"
 
@@ -143,6 +144,7 @@ void process_write_runs(struct process *p)
             process_expect_end(p, "the process closed its stdin");
             return;
         }
+        progress_note();
         p->written += (size_t)n;
         if ((size_t)n == left) process_begin_run(p, p->writing->next_given);
     }

@@ -1,0 +1,53 @@
+/*
+ * Finds an event loop that turns without progress. A descriptor that stays ready while nobody reads or writes it wakes
+ * the loop again at once, and a step that stays awake without work does the same. Such a loop uses a whole processor.
+ *
+ * A turn is stalled if the loop did not sleep before it, no timer ended, and nothing was done in it (progress.h). From
+ * STALL_TURNS such turns in a row on, each of them is counted in fantail_loop_stalled_turns_total. A line of the log
+ * then names the step that keeps the loop awake, or the descriptors that are ready. There is at most one such line in
+ * STALL_LOG_S. Owner: the service.
+ */
+#ifndef FANTAIL_COMMON_LOOP_TURN_STALL_H
+#define FANTAIL_COMMON_LOOP_TURN_STALL_H
+
+#include "common/loop/turn.h"
+
+#define STALL_TURNS 256
+#define STALL_LOG_S 60
+
+/* Why a turn began. */
+enum turn_cause {
+    TURN_AFTER_SLEEP, /* the loop slept for a while */
+    TURN_BY_TIMER,
+    TURN_AT_ONCE, /* a descriptor was ready, or a step was awake */
+};
+
+/* Decides whether turns are stalled. Pure. */
+struct stall {
+    uint64_t turns;    /* stalled turns in a row */
+    uint64_t progress; /* progress_count at the end of the last turn */
+};
+
+/* Returns why a turn began. timeout_ms: how long the loop would have slept; -1: until an event. `awake`: a step was
+ * awake. slept_ns: how long the loop slept. */
+enum turn_cause stall_cause(int timeout_ms, bool awake, uint64_t slept_ns);
+/* Call it at the end of each turn. Returns whether this turn and the STALL_TURNS - 1 turns before it were stalled. */
+bool stall_ended_turn(struct stall *s, enum turn_cause cause, uint64_t progress);
+
+struct turn_stall {
+    uv_loop_t *loop;
+    struct turn_step worked, sleeps;
+    struct stall state;
+    bool measures; /* the three members below are set */
+    int timeout_ms;
+    bool awake;
+    uint64_t slept_ns;    /* total time that the loop had slept before this turn */
+    uint64_t log_from_ns; /* no line of the log before this time */
+    uint64_t *stalled;
+};
+
+void turn_stall_start(struct turn_stall *t, uv_loop_t *loop);
+/* Does nothing if t was not started. */
+void turn_stall_stop(struct turn_stall *t);
+
+#endif
