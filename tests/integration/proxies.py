@@ -2,6 +2,7 @@
 
     port = proxies.start(test, "nginx", coordinator.port)                   the stock configuration
     port = proxies.start(test, "nginx", coordinator.port, "documented")     the configuration of docs/proxies.md
+    port = proxies.start(test, "nginx", coordinator.port, cut_s=5)          the stock configuration with short timeouts
 
 The stock configuration is the configuration that the package installs, with added lines that name the service. Only
 settings that depend on the machine are changed: the port to listen on, the paths of logs and temporary files, the user.
@@ -63,15 +64,21 @@ def documented(language, upstream):
 
 
 class Place:
-    """The values for a configuration: the port to listen on, the service, a folder, and the kind, "stock" or "documented"."""
+    """The values for a configuration: the port to listen on, the service, a folder, and the kind, "stock" or "documented".
+    With cut_s, the proxy cuts a stream or an upload after a pause of this many seconds, and not after the time of its
+    package."""
 
-    def __init__(self, folder, port, upstream_port, kind):
-        self.folder, self.port, self.kind = folder, port, kind
+    def __init__(self, folder, port, upstream_port, kind, cut_s=None):
+        self.folder, self.port, self.kind, self.cut_s = folder, port, kind, cut_s
         self.upstream = f"127.0.0.1:{upstream_port}"
         self.upstream_port = upstream_port
 
     def lines(self, language, stock):
         return documented(language, self.upstream) if self.kind == "documented" else stock
+
+    def short(self, *lines):
+        """Returns the lines with cut_s in place of N. Without cut_s, returns no lines."""
+        return "".join(line.replace("N", str(self.cut_s)) + "\n" for line in lines) if self.cut_s else ""
 
     def write(self, name, text):
         path = os.path.join(self.folder, name)
@@ -80,7 +87,8 @@ class Place:
 
 
 def nginx(place):
-    stock = f"location / {{\n    proxy_pass http://{place.upstream};\n}}\n"
+    short = place.short("proxy_read_timeout Ns;", "proxy_send_timeout Ns;", "client_body_timeout Ns;")
+    stock = f"location / {{\n    proxy_pass http://{place.upstream};\n{short}}}\n"
     site = replace(re.sub(r"#.*", "", read("/etc/nginx/sites-available/default")),
                    (r"listen 80 default_server;", f"listen 127.0.0.1:{place.port};"), (r"listen \[::\]:80 .*", ""),
                    (r"location / \{[^}]*\}", place.lines("nginx", stock)))
@@ -93,8 +101,8 @@ def nginx(place):
 
 
 def haproxy(place):
-    stock = (f"frontend clients\n    bind :8080\n    default_backend coordinators\n"
-             f"backend coordinators\n    server coordinator1 {place.upstream}\n")
+    stock = (f"frontend clients\n    bind :8080\n    default_backend coordinators\n{place.short('    timeout client Ns')}"
+             f"backend coordinators\n    server coordinator1 {place.upstream}\n{place.short('    timeout server Ns')}")
     return haproxy_with(place, place.lines("haproxy", stock))
 
 
@@ -114,7 +122,8 @@ def caddy(place):
 
 def apache(place):
     modules = "".join(f"Include /etc/apache2/mods-available/{name}\n" for name in ("proxy.load", "proxy.conf", "proxy_http.load"))
-    stock = f"ProxyPass / http://{place.upstream}/\n"
+    short = place.short("Timeout N", "ProxyTimeout N", "RequestReadTimeout body=N")
+    stock = f"ProxyPass / http://{place.upstream}/\n{short}"
     site = f"<VirtualHost *:{place.port}>\n{place.lines('apache', stock)}</VirtualHost>\n"
     config = replace(read("/etc/apache2/apache2.conf"), (r"^Include ports\.conf", f"Listen 127.0.0.1:{place.port}\n{modules}"),
                      (r"^IncludeOptional sites-enabled/.*", site), (r"^User .*", ""), (r"^Group .*", ""))
@@ -126,6 +135,7 @@ def apache(place):
 def varnish(place):
     vcl = replace(read("/etc/varnish/default.vcl"), (r'\.port = "8080"', f'.port = "{place.upstream_port}"'))
     more = documented("varnish", place.upstream).split() if place.kind == "documented" else []
+    more += place.short("-p timeout_idle=N", "-p first_byte_timeout=N", "-p between_bytes_timeout=N").split()
     return ["varnishd", *more, "-F", "-j", "none", "-n", f"{place.folder}/varnish", "-a", f"127.0.0.1:{place.port}",
             "-f", place.write("default.vcl", vcl), "-s", "malloc,256m"]
 
@@ -135,6 +145,7 @@ def squid(place):
     config = replace(read("/etc/squid/squid.conf"), (r"^http_port 3128$", f"http_port 127.0.0.1:{place.port}"),
                      (r"^include /etc/squid/conf\.d/.*", "pid_filename none\npinger_enable off\naccess_log none\ncache_log /dev/null\n"),
                      (r"^coredump_dir .*", "shutdown_lifetime 0 seconds"))
+    config += place.short("read_timeout N seconds", "write_timeout N seconds", "request_timeout N seconds")
     return ["squid", "-N", "-n", f"fantail{place.port}", "-f", place.write("squid.conf", config)]
 
 
@@ -202,12 +213,12 @@ def end(process):
     process.wait()
 
 
-def start(test, name, upstream_port, kind="stock", add_cleanup=None):
+def start(test, name, upstream_port, kind="stock", add_cleanup=None, cut_s=None):
     """Starts a proxy, and returns its port. The proxy ends with the test. If add_cleanup is given, the proxy ends with
-    the cleanups that add_cleanup registers."""
+    the cleanups that add_cleanup registers. For cut_s see Place."""
     folder = os.path.join(test.folder, f"{name}-{upstream_port}-{kind}")
     os.makedirs(folder)
-    place = Place(folder, test.free_port(), upstream_port, kind)
+    place = Place(folder, test.free_port(), upstream_port, kind, cut_s)
     return run(test, name, place, CONFIGURE[name](place), add_cleanup)
 
 

@@ -22,6 +22,7 @@ class ProxyTest(SharedFleetTest):
 
     proxy = None  # a name that proxies.start() knows
     kind = "stock"
+    cut_s = None  # see proxies.start()
     heartbeat_s = 0.2
     upload_bytes = 8 * MIB
     answer_bytes = 12 * MIB
@@ -33,7 +34,7 @@ class ProxyTest(SharedFleetTest):
         super().setUpClass()
         cls._proxies = contextlib.ExitStack()
         try:
-            cls.port = proxies.start(cls._keeper, cls.proxy, cls.shared.port, cls.kind, cls._proxies.callback)
+            cls.port = proxies.start(cls._keeper, cls.proxy, cls.shared.port, cls.kind, cls._proxies.callback, cls.cut_s)
         except BaseException:
             cls._keeper.doCleanups()
             raise
