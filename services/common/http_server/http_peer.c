@@ -44,9 +44,13 @@ static void probe(struct http_connection *c)
 
 /* Makes the library read the end of the connection. The library reads again only after an event of the socket. If the
  * FIN came together with a request, the event of the FIN is already over, so shutdown() causes another one. Bytes that
- * the peer sent before its FIN can still be read. */
+ * the peer sent before its FIN can still be read. The event also comes back to http_peer_on_event(). So shutdown() is
+ * called again only after the connection has moved bytes: the library may keep a connection that it has closed for a
+ * second, and all this time each event would cause the next one. */
 static void read_end(struct http_connection *c)
 {
+    if (c->ended_in_turn && c->moved_in_turn < c->ended_in_turn) return;
+    c->ended_in_turn = c->server->turn;
     shutdown(c->fd, SHUT_RD);
     http_server_want_turn(c->server);
 }
