@@ -61,12 +61,7 @@ static size_t without_newline(const char *text, size_t len)
 static bool is_text(struct buf *line, const char *text, size_t len)
 {
     char cause[160];
-    size_t at = 0;
-    while (at < len) {
-        at += json_text_length(text + at, len - at);
-        if (at == len || text[at] == 0 || (unsigned char)text[at] >= 0x80) break;
-        at++;
-    }
+    size_t at = encoding_text_length(text, len);
     if (at == len) return true;
     const char *what = text[at] ? "is not valid UTF-8" : "has a NUL byte, so it is not text";
     snprintf(cause, sizeof cause, "the output %s, at byte %zu; a command can print binary data in base64", what, at);

@@ -1,5 +1,6 @@
 #include "worker/request.h"
 
+#include "common/json/encoding.h"
 #include "common/net/media_type.h"
 #include "common/observe/log.h"
 #include "worker/request_internal.h"
@@ -220,6 +221,11 @@ static bool read_deadline(const struct http_exchange *x, uint64_t *ms)
     return true;
 }
 
+static bool is_text(const char *name)
+{
+    return encoding_text_length(name, strlen(name)) == strlen(name);
+}
+
 /* Returns true if the request can be accepted. Otherwise answers the request with a problem and returns false. */
 static bool admit(struct worker *w, struct http_exchange *x, bool *has_header, uint64_t *deadline_ms)
 {
@@ -240,6 +246,8 @@ static bool admit(struct worker *w, struct http_exchange *x, bool *has_header, u
     } else if (!media_type_is_utf8(type, charset)) {
         http_answer_problem(x, 415, NULL, "the charset of the Content-Type is \"%s\", and a body must be UTF-8",
                             charset);
+    } else if (name && !is_text(name)) {
+        http_answer_problem(x, 400, NULL, "%s is not valid UTF-8", HEADER_CHUNK);
     } else if (!read_deadline(x, deadline_ms)) {
         http_answer_problem(x, 400, NULL, "%s must be a number of milliseconds", HEADER_DEADLINE_MS);
     } else if (w->draining) {

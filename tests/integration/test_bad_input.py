@@ -277,9 +277,9 @@ class Http(SharedFleetTest):
     fleet_options = {}
 
     def test_an_unknown_path_is_404(self):
-        for path in ("/", "/v1", "/v2/jobs", "/v1/jobs/x/y/z/w", "/v1/jobs/../../etc/passwd", "/%00", "/%zz"):
+        for path in ("/", "/v1", "/v2/jobs", "/v1/jobs/x/y/z/w", "/v1/jobs/../../etc/passwd"):
             answer = self.shared.request("POST", path, b"{}")
-            self.assertIn(answer.status, (400, 404, 405), (path, answer))
+            self.assertIn(answer.status, (404, 405), (path, answer))
             self.assert_problem(answer, answer.status)
         self.assert_problem(self.shared.request("GET", "/v1/job"), 404, words="GET /openapi.json lists all calls")
         self.assertNotIn("openapi", ft.request(self.shared.workers[0].port, "GET", "/v1/job").json["detail"])

@@ -80,6 +80,7 @@ class Submit(FakeTest):
 
     def test_wrong_usage_is_status_2_and_says_what(self):
         for arguments, word in ((["--label", "a,b"], "--label: \"a,b\" has a comma"), (["--label", ""], "--label: must be"),
+                                (["--label", os.fsdecode(b"caf\xe9")], "--label: label 1 is not valid UTF-8 (byte 3 of the label)"),
                                 (["--label", "x"] * 17, "at most 16 times"), (["--ndjson"], "--ndjson: "),
                                 (["--idempotency-key", "\n"], "--idempotency-key: must be 1 to 255")):
             with self.subTest(arguments):

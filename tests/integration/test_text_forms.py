@@ -109,6 +109,29 @@ class Bodies(SharedFleetTest):
                     answer = self.shared.job(head + bad + tail, None, content_type, query)
                     self.assert_problem(answer, 400, "/items/0", ["UTF-8"])
 
+    def test_a_path_a_parameter_or_a_header_that_is_not_text_is_refused_by_name(self):
+        worker = self.shared.workers[0].port
+        for bad, words in (("caf%E9", "not valid UTF-8"), ("a%00b", "NUL byte"), ("%ED%A0%80", "not valid UTF-8")):
+            for method, path, pointer in (("POST", f"/v1/jobs?task=echo&labels=x,{bad}", "/labels"),
+                                          ("POST", f"/v1/jobs?task={bad}", "/task"),
+                                          ("POST", f"/v1/jobs?task=echo&retry.on={bad}", "/retry/on"),
+                                          ("POST", f"/v1/jobs?task=echo&common=%22{bad}%22", "/common"),
+                                          ("GET", f"/v1/jobs?label={bad}", "/label"), ("GET", f"/v1/jobs/{bad}", None),
+                                          ("DELETE", f"/v1/jobs/{bad}", None), ("GET", f"/{bad}", None)):
+                with self.subTest((method, path)):
+                    self.assert_problem(self.shared.request(method, path, b"" if method == "POST" else None), 400, pointer, words)
+            with self.subTest((bad, "worker")):
+                self.assert_problem(ft.request(worker, "POST", f"/v1/tasks/{bad}", b"1\n"), 400, words=words)
+        for port, path in ((self.shared.port, "/v1/jobs?task=echo"), (worker, "/v1/tasks/echo")):
+            answer = ft.request(port, "POST", path, b"1\n", {"Content-Type": b"text/plain;charset=caf\xe9"})
+            self.assert_problem(answer, 400, words="Content-Type")
+        answer = ft.request(worker, "POST", "/v1/tasks/echo", b"1\n", {"Fantail-Chunk": b"caf\xe9/0"})
+        self.assert_problem(answer, 400, words="Fantail-Chunk")
+
+    def test_a_line_break_between_the_tokens_of_an_item_is_removed_and_nothing_else(self):
+        body = b'{"task":"echo","items":[{ "a" :\t1.00,\r\n"a\\u0041":\n[1e0 ,-0] }]}'
+        self.assertIn(b'"value":{ "a" :\t1.00,"a\\u0041":[1e0 ,-0] }', self.shared.job(body, NDJSON).body)
+
     def test_a_name_of_a_job_object_is_there_once_and_is_text(self):
         for text, words in (('{"task":"echo","items":[1],"task":"echo"}', ["twice", "byte"]),
                             ('{"task":"echo","items":[1],"\\u0074ask":"echo"}', ["twice", "byte"]),

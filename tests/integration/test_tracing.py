@@ -522,9 +522,11 @@ class Tasks(TracingTest):
         body = b'{"task":"python","items":[0]}'
         for lines, values in (([f"traceparent: {TRACEPARENT}", "tracestate: a=1", "TraceState: b=2"],
                                [TRACEPARENT, "a=1,b=2"]),
+                              ([f"traceparent: {TRACEPARENT}", "tracestate: a=1", "tracestate: b=\u00e9"],
+                               [TRACEPARENT, None]),
                               ([f"traceparent: {TRACEPARENT}", f"traceparent: {TRACEPARENT}"], [None, None])):
             head = "\r\n".join(["POST /v1/jobs HTTP/1.1", "Host: x", "Connection: close", f"Content-Length: {len(body)}",
-                                "Content-Type: application/json", *lines, "", ""]).encode()
+                                "Content-Type: application/json", *lines, "", ""]).encode("latin-1")
             answer = ft.raw_request(fleet.port, head + body)
             self.assertEqual(json.loads(answer.split(b"\r\n\r\n", 1)[1])["results"], [values], answer)
 

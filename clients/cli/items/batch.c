@@ -77,22 +77,16 @@ uint64_t batch_line(const struct batch *b, size_t offset)
 
 static bool is_bad_text(const char *line, size_t len, struct bad_item *bad)
 {
-    for (size_t at = 0; at < len; at++) {
-        at += json_text_length(line + at, len - at);
-        if (at == len) break;
-        if ((unsigned char)line[at] >= 0x80) {
-            snprintf(bad->reason, sizeof(bad->reason), "not valid UTF-8 at byte %zu of the item", at);
-            return true;
-        }
-        if (line[at] == 0) {
-            snprintf(bad->reason, sizeof(bad->reason),
-                     "a NUL byte at byte %zu of the item (if the items end with NUL bytes, give -0; perhaps the input "
-                     "is UTF-16)",
-                     at);
-            return true;
-        }
-    }
-    return false;
+    size_t at = encoding_text_length(line, len);
+    if (at == len) return false;
+    if (line[at] == 0)
+        snprintf(bad->reason, sizeof(bad->reason),
+                 "a NUL byte at byte %zu of the item (if the items end with NUL bytes, give -0; perhaps the input is "
+                 "UTF-16)",
+                 at);
+    else
+        snprintf(bad->reason, sizeof(bad->reason), "not valid UTF-8 at byte %zu of the item", at);
+    return true;
 }
 
 /* Returns whether the item has a byte that is not UTF-8. The item is a JSON string that this program made from bytes of

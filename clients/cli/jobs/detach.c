@@ -14,6 +14,7 @@
 #include "cli/http/query.h"
 #include "cli/http/refusal.h"
 #include "cli/jobs/each_job.h"
+#include "common/json/encoding.h"
 #include "protocol/protocol.h"
 
 #define PIECE_BYTES    (256u << 10)
@@ -28,12 +29,21 @@ static bool is_key(const char *key)
     return len > 0 && len <= KEY_MAX;
 }
 
+static int check_label(const struct option_spec *spec, unsigned number, const char *label)
+{
+    size_t text = encoding_text_length(label, strlen(label));
+    if (label[text])
+        return option_complain(spec, "label", "label %u is not valid UTF-8 (byte %zu of the label)", number, text);
+    if (!strchr(label, ',')) return EXIT_OK;
+    return option_complain(spec, "label", "\"%s\" has a comma; give --label once for each label", label);
+}
+
 int detach_options_check(const struct option_spec *spec, const struct detach_options *o)
 {
-    for (unsigned i = 0; i < o->labels.count; i++)
-        if (strchr(o->labels.words[i], ','))
-            return option_complain(spec, "label", "\"%s\" has a comma; give --label once for each label",
-                                   o->labels.words[i]);
+    int status = EXIT_OK;
+    for (unsigned i = 0; i < o->labels.count && status == EXIT_OK; i++)
+        status = check_label(spec, i + 1, o->labels.words[i]);
+    if (status != EXIT_OK) return status;
     if (o->key && !is_key(o->key))
         return option_complain(spec, "idempotency-key", "must be 1 to " TEXT_OF(KEY_MAX) " printable ASCII characters");
     return EXIT_OK;

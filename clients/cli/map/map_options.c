@@ -9,6 +9,7 @@
 #include "cli/fleet/tasks_dir.h"
 #include "cli/http/query.h"
 #include "common/base/limits.h"
+#include "common/json/encoding.h"
 #include "common/json/json_scan.h"
 #include "protocol/protocol.h"
 
@@ -158,9 +159,8 @@ static int check_words(const struct map_options *o)
 {
     for (unsigned i = 0; o->command[i]; i++) {
         const char *word = o->command[i];
-        size_t len = strlen(word), at = 0;
-        while ((at += json_text_length(word + at, len - at)) < len && (unsigned char)word[at] < 0x80) at++;
-        if (at < len)
+        size_t at = encoding_text_length(word, strlen(word));
+        if (word[at])
             return option_complain(
                 &spec, NULL,
                 "word %u of the command is not valid UTF-8 (byte %zu of the word); put the command into a script",

@@ -230,7 +230,7 @@ static enum MHD_Result on_head(struct http_exchange *x, const char *url, const c
         return MHD_YES;
     }
     set_first_headers(x);
-    if (http_request_check(x) && admit(x) && http_route_find(x)) {
+    if (http_request_check(x) && admit(x) && http_request_read_query(x) && http_route_find(x)) {
         x->route->handle(x, x->server->options.data);
         if (!x->ops && !http_exchange_answered(x)) http_answer_problem(x, 500, NULL, "the request was not handled");
     }

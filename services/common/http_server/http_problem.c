@@ -56,6 +56,21 @@ void http_answer_problem(struct http_exchange *x, int status, const char *member
     buf_release(&body);
 }
 
+void http_pointer_member(struct buf *members, const char *parameter)
+{
+    struct buf pointer = {0};
+    buf_add_char(&pointer, '/');
+    for (const char *at = parameter; *at; at++) {
+        if (*at == '~' || *at == '/')
+            buf_add_str(&pointer, *at == '~' ? "~0" : "~1");
+        else
+            buf_add_char(&pointer, *at == '.' ? '/' : *at);
+    }
+    buf_add_str(members, "\"pointer\":");
+    buf_add_json_string(members, pointer.data, pointer.len);
+    buf_release(&pointer);
+}
+
 struct query_check {
     const char *const *known;    /* ends with NULL */
     const char *unknown, *twice; /* the first unknown parameter, and the first that was given twice; NULL: none */
@@ -83,9 +98,10 @@ static void refuse_unknown(struct http_exchange *x, const char *name, const char
 
 static void refuse_twice(struct http_exchange *x, const char *name)
 {
-    char pointer[96];
-    snprintf(pointer, sizeof pointer, "\"pointer\":\"/%s\"", name);
-    http_answer_problem(x, 400, pointer, "\"%s\" is given twice", name);
+    struct buf members = {0};
+    http_pointer_member(&members, name);
+    http_answer_problem(x, 400, buf_cstr(&members), "\"%s\" is given twice", name);
+    buf_release(&members);
 }
 
 bool http_check_queries(struct http_exchange *x, const char *const *known, const char *(*hint)(const char *name))

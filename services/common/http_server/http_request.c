@@ -2,6 +2,7 @@
 
 #include <strings.h>
 
+#include "common/json/encoding.h"
 #include "common/observe/log.h"
 
 static int hex_digit(char c)
@@ -33,7 +34,7 @@ size_t http_percent_decode(char *s)
 /* What the headers say about the body and its sender. http_framing has already checked the headers. */
 struct head_facts {
     unsigned authorizations;
-    const char *length;
+    const char *length, *type;
     bool chunked, continues, packed;
 };
 
@@ -45,6 +46,7 @@ static enum MHD_Result see_header(void *cls, enum MHD_ValueKind kind, const char
     if (name_len == 17 && strcasecmp(name, "Transfer-Encoding") == 0) h->chunked = true;
     if (name_len == 16 && strcasecmp(name, "Content-Encoding") == 0 && strcasecmp(value, "identity") != 0)
         h->packed = true;
+    if (name_len == 12 && strcasecmp(name, "Content-Type") == 0) h->type = value;
     if (name_len == 13 && strcasecmp(name, "Authorization") == 0) h->authorizations++;
     if (name_len == 6 && strcasecmp(name, "Expect") == 0 && strcasecmp(value, "100-continue") == 0) h->continues = true;
     return MHD_YES;
@@ -67,6 +69,9 @@ bool http_request_check(struct http_exchange *x)
     }
     MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND, see_header, &h);
     if (h.authorizations > 1) return refuse(x, 400, "Authorization is given more than once");
+    /* Its charset becomes part of the answer. */
+    if (h.type && encoding_text_length(h.type, strlen(h.type)) < strlen(h.type))
+        return refuse(x, 400, "Content-Type is not valid UTF-8");
     if (h.packed) {
         http_exchange_set_header(x, "Accept-Encoding", "identity");
         return refuse(x, 415, "Content-Encoding must be identity or absent");
@@ -140,21 +145,45 @@ unsigned http_exchange_header_all(const struct http_exchange *x, const char *nam
     return h.count;
 }
 
+const char *http_text_decode(char *s)
+{
+    /* An escape ends before the next percent sign, so this can only be an escape. */
+    bool has_nul = strstr(s, "%00");
+    size_t len = http_percent_decode(s);
+    if (has_nul) return "has a NUL byte";
+    return encoding_text_length(s, len) < len ? "is not valid UTF-8" : NULL;
+}
+
+/* The first parameter that is not text. */
+struct query_fault {
+    const char *name, *name_fault, *value_fault;
+};
+
 static enum MHD_Result decode_argument(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
 {
+    struct query_fault *f = cls;
     /* The strings are in the connection's memory. We may change them until the request ends. */
-    http_percent_decode((char *)(uintptr_t)name);
-    if (value) http_percent_decode((char *)(uintptr_t)value);
-    return MHD_YES;
+    f->name = name;
+    f->name_fault = http_text_decode((char *)(uintptr_t)name);
+    f->value_fault = value ? http_text_decode((char *)(uintptr_t)value) : NULL;
+    return f->name_fault || f->value_fault ? MHD_NO : MHD_YES;
 }
 
 /* libmicrohttpd is set up not to decode, because the route templates need the path undecoded. So this function decodes
  * the query. */
-static void parse_query(const struct http_exchange *x)
+bool http_request_read_query(struct http_exchange *x)
 {
-    if (x->query_parsed) return;
-    MHD_get_connection_values(x->connection->mhd, MHD_GET_ARGUMENT_KIND, decode_argument, NULL);
-    ((struct http_exchange *)(uintptr_t)x)->query_parsed = true;
+    struct query_fault f = {0};
+    MHD_get_connection_values(x->connection->mhd, MHD_GET_ARGUMENT_KIND, decode_argument, &f);
+    if (f.name_fault) {
+        http_answer_problem(x, 400, NULL, "the name of a query parameter %s", f.name_fault);
+    } else if (f.value_fault) {
+        struct buf members = {0};
+        http_pointer_member(&members, f.name);
+        http_answer_problem(x, 400, buf_cstr(&members), "the query parameter \"%.64s\" %s", f.name, f.value_fault);
+        buf_release(&members);
+    }
+    return !f.name_fault && !f.value_fault;
 }
 
 struct query_search {
@@ -178,7 +207,6 @@ static enum MHD_Result see_argument(void *cls, enum MHD_ValueKind kind, const ch
 const char *http_exchange_query(const struct http_exchange *x, const char *name)
 {
     struct query_search q = {.name = name};
-    parse_query(x);
     MHD_get_connection_values(x->connection->mhd, MHD_GET_ARGUMENT_KIND, see_argument, &q);
     return q.found;
 }
@@ -187,6 +215,5 @@ void http_exchange_each_query(struct http_exchange *x, void (*fn)(void *data, co
                               void *data)
 {
     struct query_search q = {.fn = fn, .data = data};
-    parse_query(x);
     MHD_get_connection_values(x->connection->mhd, MHD_GET_ARGUMENT_KIND, see_argument, &q);
 }

@@ -83,9 +83,19 @@ static void answer_unknown_path(struct http_exchange *x)
                         has_list ? "; GET /openapi.json lists all calls" : "");
 }
 
+static bool path_is_text(struct http_exchange *x)
+{
+    buf_clear(&x->params_text);
+    buf_add(&x->params_text, x->path, strlen(x->path) + 1);
+    const char *fault = http_text_decode(x->params_text.data);
+    if (fault) http_answer_problem(x, 400, NULL, "the decoded path %.200s %s", x->path, fault);
+    return !fault;
+}
+
 bool http_route_find(struct http_exchange *x)
 {
     bool path_known = false;
+    if (!path_is_text(x)) return false;
     for (const struct http_route *r = x->server->options.routes; r->method; r++) {
         if (!template_matches(x, r->path)) continue;
         path_known = true;

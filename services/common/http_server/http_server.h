@@ -125,7 +125,8 @@ MUST_CHECK bool http_server_close_idle(struct http_server *s);
  * the handles are closed. NULL is fine. */
 void http_server_stop(struct http_server *s);
 
-/* The request. Strings are borrowed until closed(). */
+/* The request. Strings are borrowed until closed(). The decoded path and query are text: valid UTF-8 without NUL bytes.
+ * A request with another path or query is answered with 400 before its route is called. */
 const char *http_exchange_method(const struct http_exchange *x);
 const char *http_exchange_path(const struct http_exchange *x);
 /* Returns the part of the path that matched {name} of the template, percent-decoded. */

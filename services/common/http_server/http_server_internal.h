@@ -182,7 +182,6 @@ struct http_exchange {
     bool is_head;  /* the method is HEAD */
     bool is_http_1_0;
     bool expects_continue;  /* the client sends the body only after "100 Continue" */
-    bool query_parsed;      /* the query is decoded */
     int status;             /* status of the answer; 0: there is no answer yet */
     int64_t content_length; /* -1: chunked */
     uint64_t body_bytes;
@@ -360,10 +359,16 @@ void http_library_log(void *cls, const char *format, va_list args);
 /* http_request.c: checks the head. On a fault, answers x with an error and returns false. */
 MUST_CHECK bool http_request_check(struct http_exchange *x);
 size_t http_percent_decode(char *s);
+/* Decodes in place. Returns what is wrong if the result is not text, such as "is not valid UTF-8"; NULL: nothing is
+ * wrong. */
+const char *http_text_decode(char *s);
+/* Decodes the query. If a name or a value is not text, answers with 400 and returns false. */
+MUST_CHECK bool http_request_read_query(struct http_exchange *x);
 /* Returns the path of a request target in origin or absolute form. The path is a part of `url`, or a static string. */
 const char *http_request_path(const char *url);
 
-/* http_routes.c: finds the route and its params, or answers with 404 or 405. */
+/* http_routes.c: finds the route and its params, or answers with 404 or 405. If the path is not text, answers with
+ * 400. */
 MUST_CHECK bool http_route_find(struct http_exchange *x);
 
 /* http_problem.c */
@@ -371,6 +376,8 @@ MUST_CHECK bool http_route_find(struct http_exchange *x);
 const char *http_problem_detail(int status);
 /* Answers with 413 and the length of the body. */
 void http_answer_body_too_long(struct http_exchange *x);
+/* Appends the member that points at a query parameter: "/retry/on" for retry.on. */
+void http_pointer_member(struct buf *members, const char *parameter);
 void http_problem_body(struct buf *b, int status, const char *members, const char *detail);
 const char *http_status_title(int status);
 

@@ -1,5 +1,7 @@
 #include "common/json/encoding.h"
 
+#include "common/json/json_scan.h"
+
 #define FAULT(name) "this is " name ", but UTF-8 is expected"
 
 static const char *const names[] = {
@@ -67,6 +69,17 @@ bool encoding_is_wide(enum encoding e)
 size_t encoding_mark_bytes(enum encoding e)
 {
     return e == ENCODING_UTF8_MARKED ? sizeof(UTF8_MARK) - 1 : 0;
+}
+
+size_t encoding_text_length(const char *data, size_t len)
+{
+    size_t at = 0;
+    while (at < len) {
+        at += json_text_length(data + at, len - at);
+        if (at == len || data[at] == 0 || (unsigned char)data[at] >= 0x80) break;
+        at++;
+    }
+    return at;
 }
 
 bool has_utf8_mark(const char *data, size_t len)

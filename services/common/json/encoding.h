@@ -37,6 +37,9 @@ bool encoding_is_wide(enum encoding e);
 /* Returns the length of the byte order mark for ENCODING_UTF8_MARKED, and 0 for all other encodings. The mark is not a
  * part of the text. */
 size_t encoding_mark_bytes(enum encoding e);
+/* Returns the length of the longest prefix of `data` that is text: valid UTF-8 without a NUL byte. `data` may be NULL
+ * if `len` is 0. */
+size_t encoding_text_length(const char *data, size_t len);
 /* Returns whether `data` begins with the byte order mark of UTF-8. */
 bool has_utf8_mark(const char *data, size_t len);
 

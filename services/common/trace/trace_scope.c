@@ -1,5 +1,12 @@
 #include "common/trace/trace_scope.h"
 
+/* The standard allows only these bytes in a tracestate. It becomes a part of texts that must be UTF-8. */
+static bool is_printable_ascii(const char *text)
+{
+    while (*text == '\t' || (*text >= ' ' && *text <= '~')) text++;
+    return !*text;
+}
+
 /* Reads the caller's context. More than one traceparent header is invalid. Several tracestate headers form one list. */
 static bool read_parent(struct trace_scope *s, const struct http_exchange *x)
 {
@@ -8,7 +15,8 @@ static bool read_parent(struct trace_scope *s, const struct http_exchange *x)
     if (!header || !trace_context_parse(&s->parent, header)) return false;
     if (http_exchange_header_all(x, "traceparent", NULL) != 1) return false;
     buf_init(&joined, TRACESTATE_BYTES);
-    if (http_exchange_header_all(x, "tracestate", &joined) && joined.len) s->state = xstrdup(buf_cstr(&joined));
+    if (http_exchange_header_all(x, "tracestate", &joined) && joined.len && is_printable_ascii(buf_cstr(&joined)))
+        s->state = xstrdup(buf_cstr(&joined));
     buf_release(&joined);
     return true;
 }

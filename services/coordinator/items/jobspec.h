@@ -92,7 +92,8 @@ unsigned jobspec_needs(const struct jobspec *spec);
 void jobspec_release(struct jobspec *spec);
 
 /* Reads one query parameter. The names are the same as in the job object. A nested name has a dot
- * ("retry.max_attempts"). Several tasks are separated by commas ("task=fetch,parse"). An unknown name is an error. */
+ * ("retry.max_attempts"). Several tasks are separated by commas ("task=fetch,parse"). An unknown name is an error.
+ * The name and the value must be text: valid UTF-8 without NUL bytes. */
 MUST_CHECK bool jobspec_read_query(struct jobspec *spec, const char *name, const char *value,
                                    struct jobspec_error *err);
 /* Reads the job object without its items, as JSON text. A field that is in both the job object and the query is an

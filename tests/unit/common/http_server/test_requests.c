@@ -42,9 +42,27 @@ Test(http_server, routes_by_template_and_decodes_params_and_query)
                     "name=a/b c q=1&2 3 none=absent header=yes");
     cr_assert_str_eq(saw.seen, "[q=1&2 3][none2=][q=4]");
     assert_exchange("GET /v1/%65cho/z HTTP/1.1\r\n" HOST "\r\n", "200", "name=z q=(null)");
-    assert_exchange("GET /v1/echo/%00%zz HTTP/1.1\r\n" HOST "\r\n", "200", "name=%00%zz");
+    assert_exchange("GET /v1/echo/%2500?q=%2500%c3%a9 HTTP/1.1\r\n" HOST "\r\n", "200", "name=%00 q=%00\xc3\xa9");
     assert_exchange("GET /v1/echo/ HTTP/1.1\r\n" HOST "\r\n", "404", "nothing at");
     assert_exchange("GET /v1/echo/a/b HTTP/1.1\r\n" HOST "\r\n", "404", "nothing at");
+    stop();
+}
+
+Test(http_server, a_path_or_a_parameter_that_is_not_text_is_refused_by_name)
+{
+    start();
+    assert_exchange("GET /v1/echo/%00 HTTP/1.1\r\n" HOST "\r\n", "400", "the decoded path /v1/echo/%00 has a NUL byte");
+    assert_exchange("GET /v1/echo/caf%E9 HTTP/1.1\r\n" HOST "\r\n", "400", "/v1/echo/caf%E9 is not valid UTF-8");
+    assert_exchange("GET /nothing/%ED%A0%80 HTTP/1.1\r\n" HOST "\r\n", "400", "is not valid UTF-8");
+    assert_exchange("GET /v1/echo/a?b=1&q=caf%E9 HTTP/1.1\r\n" HOST "\r\n", "400",
+                    "\\\"q\\\" is not valid UTF-8\",\"pointer\":\"/q\"");
+    assert_exchange("GET /v1/echo/a?q=\xff HTTP/1.1\r\n" HOST "\r\n", "400", "\\\"q\\\" is not valid UTF-8");
+    assert_exchange("GET /v1/echo/a?q=a%00b HTTP/1.1\r\n" HOST "\r\n", "400", "\\\"q\\\" has a NUL byte");
+    assert_exchange("GET /v1/echo/a?a.b~=%c3 HTTP/1.1\r\n" HOST "\r\n", "400", "\"pointer\":\"/a/b~0\"");
+    assert_exchange("GET /v1/echo/a?%E9=1 HTTP/1.1\r\n" HOST "\r\n", "400",
+                    "the name of a query parameter is not valid UTF-8");
+    assert_exchange("POST /count HTTP/1.1\r\n" HOST "Content-Length: 0\r\nContent-Type: a;charset=\xe9\r\n\r\n", "400",
+                    "Content-Type is not valid UTF-8");
     stop();
 }
 

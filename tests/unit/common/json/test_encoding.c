@@ -44,3 +44,24 @@ Test(encoding, each_is_known_by_its_mark_and_by_the_zeros_of_its_first_character
         cr_assert_eq(encoding_mark_bytes(e), e == ENCODING_UTF8_MARKED ? 3 : 0);
     }
 }
+
+Test(encoding, text_ends_at_a_nul_byte_or_at_what_is_not_utf_8)
+{
+    static const struct {
+        const char *data;
+        size_t len, text;
+    } cases[] = {
+        {NULL, 0, 0},
+        {BYTES("plain \"\\\n\x7F"), 10},
+        {BYTES("\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"), 9},
+        {BYTES("a\0b"), 1},
+        {BYTES("caf\xE9"), 3},
+        {BYTES("caf\xE9\n"), 3},
+        {BYTES("a\xC3"), 1},
+        {BYTES("\xC0\x80"), 0},
+        {BYTES("\"\xED\xA0\x80"), 1},
+        {BYTES("\n\xF4\x90\x80\x80"), 1},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        cr_assert_eq(encoding_text_length(cases[i].data, cases[i].len), cases[i].text, "case %zu", i);
+}
