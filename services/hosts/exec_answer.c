@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "common/files/start_error.h"
 #include "common/json/encoding.h"
 #include "common/json/json_scan.h"
 
@@ -139,11 +140,11 @@ static void add_failure(struct buf *line, const struct runner *r, struct run_out
     buf_add_str(line, "}}\n");
 }
 
-static void add_not_started(struct buf *line, const char *program, int error)
+static void add_not_started(struct buf *line, const struct runner *r, const char *program, int error)
 {
-    char *cwd = get_current_dir_name(), *cause;
-    if (asprintf(&cause, "cannot run the command %s in the folder %s: %s", program, cwd ? cwd : "(unknown)",
-                 strerror(error)) < 0)
+    char *cwd = get_current_dir_name(), *cause, why[START_ERROR_SIZE];
+    start_error_write(why, r->path ? r->path : program, error);
+    if (asprintf(&cause, "cannot run the command %s in the folder %s: %s", program, cwd ? cwd : "(unknown)", why) < 0)
         BUG("no memory for the text of an error");
     exec_answer_error(line, "task_error", cause);
     free(cause);
@@ -162,7 +163,7 @@ void exec_answer(struct buf *line, enum exec_output output, const struct runner 
             add_failure(line, r, outcome);
         return;
     case RUN_SIGNALLED: add_failure(line, r, outcome); return;
-    case RUN_NOT_STARTED: add_not_started(line, program, outcome.code); return;
+    case RUN_NOT_STARTED: add_not_started(line, r, program, outcome.code); return;
     case RUN_TIMED_OUT: exec_answer_error(line, "timed_out", "the command took too long"); return;
     case RUN_TOO_LONG:
         snprintf(cause, sizeof cause, "more than %u bytes of output", LIMIT_ANSWER_BYTES);

@@ -316,16 +316,16 @@ def describe(error):
 
 
 def report_load_failure(error):
-    """Writes the traceback without the frames of this program, and the place at the end of the last line. So the last line
-    alone is enough to find the mistake."""
+    """Writes the traceback without the frames of this program. The place, or the task's folder if no code of the task is at
+    fault, is at the end of the last line. So the last line alone is enough to find the mistake."""
     frames = error.__traceback__
     while frames:
         file = frames.tb_frame.f_code.co_filename
         if file != load.__code__.co_filename and not file.startswith("<frozen importlib"):
             break
         frames = frames.tb_next
-    place = place_of(error, frames)
-    text = as_text(error, frames)[1].rstrip("\n") + (f" ({place})\n" if place else "\n")
+    place = place_of(error, frames) or f"in the folder {os.getcwd()}"
+    text = as_text(error, frames)[1].rstrip("\n") + f" ({place})\n"
     data = text.encode("utf-8", "backslashreplace")
     while data:
         data = data[os.write(2, data):]
@@ -395,7 +395,7 @@ def import_task(module_name, folder):
 def load(name):
     module_name, _, function_name = name.partition(":")
     if not module_name or not function_name:
-        sys.exit(f"fantail-host-python: {name}: the argument must be MODULE:FUNCTION")
+        sys.exit(f"fantail-host-python: {name} in the folder {os.getcwd()}: the argument must be MODULE:FUNCTION")
     folder = os.getcwd()
     if sys.path and sys.path[0] == os.path.dirname(os.path.realpath(__file__)):
         del sys.path[0]  # the directory of this program has no modules for the task
@@ -405,9 +405,9 @@ def load(name):
     for part in function_name.split("."):
         target = getattr(target, part)
     if not callable(target):
-        sys.exit(f"fantail-host-python: {name} is not a function")
+        sys.exit(f"fantail-host-python: {name} in the folder {folder} is not a function")
     if getattr(getattr(target, "__code__", None), "co_flags", 0) & (CO_COROUTINE | CO_ASYNC_GENERATOR):
-        sys.exit(f"fantail-host-python: {name} is an async function. Async functions are not supported. "
+        sys.exit(f"fantail-host-python: {name} in the folder {folder} is an async function. Async functions are not supported. "
                  "Use a function that calls asyncio.run()")
     return target
 

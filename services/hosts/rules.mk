@@ -5,7 +5,7 @@ HOST_COMMON := $(call objects,services/hosts/line_io.c services/common/base/base
 HOST_NATIVE := $(call objects,services/hosts/native.c services/hosts/answers.c) $(HOST_COMMON)
 HOST_EXEC   := $(call objects,$(wildcard services/hosts/exec*.c)) $(HOST_COMMON) \
                $(call objects,$(addprefix services/common/base/,buf.c spare_memory.c)) \
-               $(call objects,$(addprefix services/common/json/,json_scan.c json_whole.c encoding.c))
+               $(call objects,$(addprefix services/common/json/,json_scan.c json_whole.c encoding.c) services/common/files/start_error.c)
 
 # Many processes of this program run at the same time. To keep them small, it is linked only with libc and the code of
 # the hosts.

@@ -122,11 +122,11 @@ class Failures(LocalTest):
                           "work:     import absent_module", f"work: {reason}"])
         said = [line for line in err if line.startswith("worker: ")]
         self.assertEqual(len(said), 1, err)
-        self.assertRegex(said[0], r"^worker: error: task work cannot start \(exited with code 1 before it answered any "
-                                  r"item\)\. Its items fail until it is tried again in [0-9.]+ s\. \d+ starts have "
-                                  r"failed so far\.$")
-        cause = "crashed: exited with code 1 before it answered any item"
-        self.assertEqual(err[-7:-2], [f"fantail: item {n} (line {n + 1}): {cause} | {reason}" for n in range(5)], err)
+        cause = f"the command work:run in the folder {os.path.realpath(self.folder)}/tasks/work: exited with code 1 before " \
+                "it answered any item"
+        self.assertRegex(said[0], rf"^worker: error: task work cannot start \({re.escape(cause)}\)\. Its items fail until "
+                                  r"it is tried again in [0-9.]+ s\. \d+ starts have failed so far\.$")
+        self.assertEqual(err[-7:-2], [f"fantail: item {n} (line {n + 1}): crashed: {cause} | {reason}" for n in range(5)], err)
         self.assertEqual(err[-2:], ["fantail: 20 of 20 items failed; --errors FILE lists them all",
                                     "fantail: --tolerated-failure-count 0 ends a run at the first failed item"])
 

@@ -127,7 +127,7 @@ class Python(Hosts):
         for name, frames, last in (("absent", 1, r"ModuleNotFoundError: No module named 'no_such_module' \(absent\.py:2\)"),
                                    ("wrong", 1, r"SyntaxError: .+ \(wrong\.py:1\)"),
                                    ("outer", 2, r"SyntaxError: .+ \(wrong\.py:1\)"),
-                                   ("nowhere", 0, "ModuleNotFoundError: No module named 'nowhere'")):
+                                   ("nowhere", 0, r"ModuleNotFoundError: No module named 'nowhere' \(in the folder /.+\)")):
             with self.subTest(name):
                 self.assertEqual(self.run_host(host("python", name + ":run"), ["1"], status=1), [])
                 self.assertEqual(self.stderr.count("File "), frames, self.stderr)
@@ -160,9 +160,12 @@ class Python(Hosts):
 
     def test_a_module_or_function_that_is_not_there_ends_the_host_with_a_reason(self):
         for name, missing in (("absent:f", "'absent'"), ("some_tasks:absent", "'absent'"), ("some_tasks", "some_tasks"),
-                              ("some_tasks:time.daylight", "daylight is not a function")):
-            self.run_host(host("python", name), ["1"], status=1)
-            self.assertIn(missing, self.stderr)
+                              ("some_tasks:time.daylight", "is not a function")):
+            with self.subTest(name):
+                self.run_host(host("python", name), ["1"], status=1)
+                last = self.stderr.splitlines()[-1]
+                self.assertIn(missing, last)
+                self.assertIn(f"in the folder {os.path.realpath(self.folder)}", last)
 
 
 class Conversions(Hosts):

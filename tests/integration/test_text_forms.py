@@ -280,17 +280,26 @@ int fantail_task(const struct fantail_item *item, struct fantail_reply *reply) {
                 self.assertIn("not valid UTF-8", causes[6])
 
     def test_a_command_that_cannot_run_is_named_with_its_folder(self):
-        tasks = self.tasks(**{mode: {"mode": mode, "command": [command]} for mode, command in
-                              (("exec", "./none"), ("stream", "./none"), ("native", "./none.so"))},
+        """Each cause names both; `said` is in the cause or in standard error."""
+        scripts = {"crlf": "#!/bin/sh\r\necho 1\r\n", "lost": "#!/opt/none/python -u\n",
+                   "kills.py": "import os\nos.kill(os.getpid(), 11)\n"}
+        cases = [("exec", "exec", ["./none"], "No such file"), ("stream", "stream", ["./none"], "No such file"),
+                 ("native", "native", ["./none.so"], "none.so"), ("python", "python", ["absent:run"], "No module named 'absent'"),
+                 ("word", "python", ["absent"], "must be MODULE:FUNCTION"), ("data", "python", ["sys:path"], "not a function"),
+                 ("typo", "stream", ["python3", "./typo.py", "-x"], "exited with code 2 before it answered any item"),
+                 ("killed", "python", ["kills:run"], "killed by signal 11")]
+        cases += [(f"{name}-{mode}", mode, [f"./{name}"], said) for mode in ("exec", "stream")
+                  for name, said in (("crlf", '"#!/bin/sh", ends with CR LF'), ("lost", '"#!/opt/none/python -u", and this interpreter'))]
+        tasks = self.tasks(**{name: {"json": {"mode": mode, "command": command}, "files": scripts} for name, mode, command, _ in cases},
                            gone={"mode": "stream", "command": ["cat"], "cwd": "/nowhere/at/all"})
         fleet = self.fleet(tasks=tasks)
-        for task, words in (("exec", ["./none", os.path.join(tasks, "exec"), "No such file"]),
-                            ("stream", ["none", os.path.join(tasks, "stream"), "No such file"]),
-                            ("native", ["none.so", os.path.join(tasks, "native")]), ("gone", ["cat", "/nowhere/at/all", "directory"])):
+        cases = [(name, command, os.path.join(os.path.realpath(tasks), name), said) for name, _, command, said in cases]
+        for task, command, folder, said in (*cases, ("gone", ["cat"], "/nowhere/at/all", "cannot change to its directory")):
             with self.subTest(task):
                 error = fleet.job({"task": task, "items": [1], "retry": {"max_attempts": 1}}).json["errors"][0]["error"]
-                for word in words:
-                    self.assertIn(word, error["cause"] + error["stderr"], error)
+                for word in (*command, f"in the folder {folder}"):
+                    self.assertIn(word.removeprefix("./"), error["cause"], error)
+                self.assertIn(said, error["cause"] + error["stderr"], error)
 
 
 class StandardInput(SharedFleetTest):

@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <sys/wait.h>
 
-#define QUOTED_BYTES 100
+#define QUOTED_BYTES  100
+#define COMMAND_BYTES 250
+#define FOLDER_BYTES  400
 
 void fault_set(struct fault *f, enum item_error name, const char *fmt, ...)
 {
@@ -19,6 +21,17 @@ void fault_quote(struct fault *f, const char *line, size_t len)
 {
     size_t n = len < QUOTED_BYTES ? len : QUOTED_BYTES;
     snprintf(f->cause + f->own, sizeof f->cause - f->own, ": %.*s", (int)n, line);
+}
+
+void fault_name_command(struct fault *f, const char *const *command, const char *folder)
+{
+    char words[COMMAND_BYTES] = "", cause[sizeof f->cause];
+    for (size_t len = 0; *command && len < sizeof words; command++)
+        len += (size_t)snprintf(words + len, sizeof words - len, " %s", *command);
+    memcpy(cause, f->cause, sizeof cause);
+    int len =
+        snprintf(f->cause, sizeof f->cause, "the command%s in the folder %.*s: %s", words, FOLDER_BYTES, folder, cause);
+    f->own = (size_t)len < sizeof f->cause ? (size_t)len : sizeof f->cause - 1;
 }
 
 void fault_from_exit(struct fault *f, int status, bool answered)

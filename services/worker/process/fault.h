@@ -20,6 +20,8 @@ struct fault {
 void fault_set(struct fault *f, enum item_error name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Adds the beginning of `line`, the line at fault, to the cause. */
 void fault_quote(struct fault *f, const char *line, size_t len);
+/* Puts the command and its folder before the cause. `command` ends with NULL. Long texts are cut off. */
+void fault_name_command(struct fault *f, const char *const *command, const char *folder);
 /* Fills f from the status that waitpid() returned. `answered` says whether the process has ever answered an item. */
 void fault_from_exit(struct fault *f, int status, bool answered);
 /* Appends the answer line, with its newline. */

@@ -47,12 +47,12 @@ static bool spawn_process(struct process *p, struct spawned *s, struct fault *f)
                               .data_bytes = p->task->memory_bytes * DATA_FACTOR,
                               .sockets = p->task->mode != TASK_STREAM, /* host programs can use sockets */
                               .oom_score_adj = OOM_SCORE_ADJUST};
-    int error;
-    const char *step;
-    bool ok = spawn(&plan, s, &error, &step);
-    if (!ok)
-        fault_set(f, ITEM_CRASHED, "the command %s in the folder %s: cannot %s: %s", p->task->path, p->task->cwd, step,
-                  strerror(error));
+    char why[SPAWN_WHY_SIZE];
+    bool ok = spawn(&plan, s, why);
+    if (!ok) {
+        fault_set(f, ITEM_CRASHED, "%s", why);
+        fault_name_command(f, (const char *const[]){p->task->path, NULL}, p->task->cwd);
+    }
     environment_free(env);
     return ok;
 }

@@ -11,6 +11,8 @@
 
 #include "common/files/open_files.h"
 
+static const char step_start[] = "start it";
+
 /* The data that the child reads and writes while it shares our memory. */
 struct child {
     const struct spawn_plan *plan;
@@ -71,7 +73,7 @@ static _Noreturn void run_child(struct child *c)
     c->step = "change to its directory";
     if (plan->cwd && chdir(plan->cwd) < 0) goto failed;
     reset_signals();
-    c->step = "start it";
+    c->step = step_start;
     execve(plan->path, (char *const *)(uintptr_t)plan->argv, (char *const *)(uintptr_t)plan->env);
 failed:
     c->error = errno;
@@ -144,13 +146,23 @@ static bool open_channel(int pair[2], bool sockets)
     return true;
 }
 
-bool spawn(const struct spawn_plan *plan, struct spawned *s, int *error, const char **step)
+/* Says why the child could not start its program. */
+static void write_why(char why[SPAWN_WHY_SIZE], const struct child *c)
+{
+    char reason[START_ERROR_SIZE];
+    if (c->step == step_start)
+        start_error_write(reason, c->plan->path, c->error);
+    else
+        snprintf(reason, sizeof reason, "%s", strerror(c->error));
+    snprintf(why, SPAWN_WHY_SIZE, "cannot %s: %s", c->step, reason);
+}
+
+bool spawn(const struct spawn_plan *plan, struct spawned *s, char why[SPAWN_WHY_SIZE])
 {
     int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
-    *step = "make its pipes";
     if (!open_channel(in, plan->sockets) || !open_channel(out, plan->sockets) || !open_channel(err, false) ||
         !nonblocking(in[1]) || !nonblocking(out[0]) || !nonblocking(err[0])) {
-        *error = errno;
+        snprintf(why, SPAWN_WHY_SIZE, "cannot make its pipes: %s", strerror(errno));
         goto failed;
     }
     struct child c = {.plan = plan, .in = in[0], .out = out[1], .err = err[1], .parent = getpid(), .step = "fork"};
@@ -160,8 +172,7 @@ bool spawn(const struct spawn_plan *plan, struct spawned *s, int *error, const c
     /* If execve() failed, the child has ended, and the reaper reaps it like an adopted child. */
     if (c.error == ENOEXEC) pid = start_script(&c);
     if (c.error) {
-        *error = c.error;
-        *step = c.step;
+        write_why(why, &c);
         goto failed;
     }
     close(in[0]);

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "common/base/base.h"
+#include "common/files/start_error.h"
 
 struct spawn_plan {
     const char *path;    /* path of the program; PATH is not searched */
@@ -26,8 +27,9 @@ struct spawned {
     int in, out, err; /* our ends: non-blocking, close-on-exec */
 };
 
-/* On failure returns false, with an errno in `*error`, and in `*step` the step that failed ("start it", "change to its
- * directory"). */
-MUST_CHECK bool spawn(const struct spawn_plan *plan, struct spawned *s, int *error, const char **step);
+#define SPAWN_WHY_SIZE (START_ERROR_SIZE + 50)
+
+/* On failure returns false, with a text in `why` such as "cannot change to its directory: Permission denied". */
+MUST_CHECK bool spawn(const struct spawn_plan *plan, struct spawned *s, char why[SPAWN_WHY_SIZE]);
 
 #endif

@@ -22,6 +22,7 @@ struct task {
     char *cwd;
     char *path;                     /* the program to start */
     const char **argv;              /* NULL-ended */
+    const char *const *command;     /* the words of task.json's "command", at the end of argv; NULL-ended */
     const char **env;               /* NULL-ended; from environment_of_task() */
     unsigned processes;             /* 0: the worker's default */
     uint64_t item_timeout_ns;       /* 0: none */

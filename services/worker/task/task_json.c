@@ -231,13 +231,16 @@ static void read_field(struct field_context *c, const cJSON *v)
 
 /* ---- the command line ---- */
 
-static void add_command(struct words *w, const cJSON *command)
+/* Returns the index of the command's first word. */
+static size_t add_command(struct words *w, const cJSON *command)
 {
     const cJSON *word;
+    size_t first = w->count;
     if (!command) BUG("a task without a command was not refused");
     if (cJSON_IsString(command)) add_word(w, command->valuestring);
     cJSON_ArrayForEach(word, command) add_word(w, word->valuestring);
-    if (!w->list) BUG("an empty command was not refused");
+    if (w->count == first) BUG("an empty command was not refused");
+    return first;
 }
 
 static void add_host(struct task *t, struct words *w, const char *hosts_dir, const char *host)
@@ -264,9 +267,10 @@ static void check_one_string(struct task *t, const cJSON *command)
 static void build_command(struct task *t, const struct command_options *o, const char *hosts_dir)
 {
     struct words w = {0};
+    size_t first = 0;
     switch (t->mode) {
     case TASK_STREAM:
-        add_command(&w, o->command);
+        first = add_command(&w, o->command);
         t->path = find_program(w.list[0], t->cwd);
         break;
     case TASK_EXEC:
@@ -278,19 +282,20 @@ static void build_command(struct task *t, const struct command_options *o, const
             add_word(&w, o->output);
         }
         add_word(&w, "--");
-        add_command(&w, o->command);
+        first = add_command(&w, o->command);
         break;
     case TASK_NATIVE:
         add_host(t, &w, hosts_dir, "fantail-host-native");
-        add_command(&w, o->command);
+        first = add_command(&w, o->command);
         break;
     case TASK_PYTHON:
         add_host(t, &w, hosts_dir, "fantail-host-python");
-        add_command(&w, o->command);
+        first = add_command(&w, o->command);
         break;
     case TASK_MODE_COUNT: BUG("no such mode");
     }
     t->argv = w.list;
+    t->command = w.list + first;
     if (t->mode != TASK_STREAM) t->envelope = t->common = t->trace = t->ready = true;
     if (access(t->path, X_OK) != 0 && t->mode != TASK_STREAM) task_fail(t, "%s: %s", t->path, strerror(errno));
 }
@@ -305,6 +310,7 @@ void task_set_bare(struct task *t, const char *program, const char *hosts_dir)
     add_word(&w, path);
     free(path);
     t->argv = w.list;
+    t->command = w.list + w.count - 1;
     t->envelope = t->common = t->trace = t->ready = true;
     t->env = environment_of_task(t->env, t->name);
     if (access(t->path, X_OK) != 0) task_fail(t, "%s: %s", t->path, strerror(errno));
