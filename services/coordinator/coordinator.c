@@ -153,9 +153,9 @@ static void durable_ended(void *data)
 }
 
 static void durable_wait(void *data, struct http_exchange *x, const struct stored_job *job,
-                         const struct preferences *wanted)
+                         const struct preferences *wanted, enum job_likeness likeness)
 {
-    api_wait_for_accepted(x, data, job, wanted);
+    api_wait_for_accepted(x, data, job, wanted, likeness);
 }
 
 /* Called before the service listens, so that a coordinator whose store cannot be opened never appears to be ready. */

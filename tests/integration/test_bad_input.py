@@ -236,6 +236,14 @@ class Fields(SharedFleetTest):
         for body in (b'{"items":[1]}\n{"items":[2]}', b'{"item":1}', b'3'):
             self.assertNotIn("hint", self.shared.job(body, None, None, "?task=square").json, body)
 
+    def test_a_job_object_on_several_lines_that_was_sent_as_ndjson_gets_a_hint(self):
+        for body in (json.dumps({"task": "square", "items": [1]}, indent=1), json.dumps([1, 2], indent=1), '1\n{"a":\n1}'):
+            for headers in ({}, {"Prefer": "respond-async"}):
+                with self.subTest(body, **headers):
+                    answer = self.shared.job(body.encode(), None, NDJSON, "?task=square", headers=headers)
+                    self.assert_problem(answer, 400, words=["the text ends too early at byte", "on several lines as application/json"])
+        self.assertNotIn("several lines", self.shared.job(b"1\nx\n", None, NDJSON, "?task=square").json["detail"])
+
     def test_a_job_that_cannot_be_durable_gets_a_hint(self):
         for accept in (ft.JSON, NDJSON):
             answer = self.shared.request("POST", "/v1/jobs", b'{"task":"square","items":[1]}', {"Prefer": "respond-async", "Accept": accept})

@@ -114,6 +114,21 @@ class MapOnAFleet(SharedFleetTest, CliTest):
         ended = self.map("echo", "--text", stdin="\n".join(lines) + "\n")
         self.assertEqual([json.loads(line) for line in ended.lines], lines, ended)
 
+    def test_a_job_object_or_an_array_as_the_only_item_gets_a_hint(self):
+        job = {"task": "square", "items": [1, 2]}
+        for arguments in ((), ("--order", "completion"), ("--reduce", "count")):
+            ended = self.map("square", *arguments, stdin=json.dumps(job) + "\n")
+            self.assertEqual(ended.status, 1, ended)
+            self.assertIn(b"fantail: hint: the only item looks like a job object", ended.err, ended)
+            self.assertIn(b"`fantail submit` sends a job object", ended.err)
+        self.assertIn(b"hint: the whole array is one item", self.map("square", stdin="[1, 2]").err)
+        for stdin, arguments in (("[1]\n[2]\n", ()), ('{"item":1}', ()), ("[1, 2]", ("--quiet",)), ("[1, 2]", ("--text",))):
+            with self.subTest(stdin, arguments=arguments):
+                self.assertNotIn(b"hint: ", self.map("square", *arguments, stdin=stdin).err)
+        ended = self.map("square", stdin=json.dumps(job, indent=1))
+        self.assertIn(b"line 1): bad_item: not JSON at byte 1 of the item: the text ends too early (each line must be a "
+                      b"whole JSON value; jq -c", ended.err, ended)
+
     def test_completion_order_has_every_result_once(self):
         ended = self.map("square", "--order", "completion", stdin=numbers(20000))
         self.assertEqual(sorted(map(int, ended.lines)), [n * n for n in range(20000)])

@@ -158,6 +158,15 @@ class MapDetached(LocalTest):
         ended = self.map("square", "--reduce", "max", stdin="")
         self.assertEqual(self.results(ended).lines, ["null"])
 
+    def test_a_job_object_as_the_only_item_gets_a_hint(self):
+        self.start_fleet()
+        ended = self.map("echo", stdin='{"task":"echo","items":[1]}\n')
+        self.assertEqual((ended.status, len(ended.lines)), (0, 1), ended)
+        self.assertIn(b"fantail: hint: the only item looks like a job object", ended.err)
+        ended = self.map("echo", stdin='{\n "task":"echo",\n "items":[1]}\n')
+        self.assertEqual((ended.status, ended.out), (3, b""), ended)
+        self.assertIn(b"send a job object on several lines as application/json", ended.err)
+
     def test_values_that_cannot_be_reduced_are_status_3(self):
         self.start_fleet()
         ended = self.map("echo", "--reduce", "sum", stdin='1\n"x"\n')

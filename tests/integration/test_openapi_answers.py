@@ -288,6 +288,10 @@ class Values(FantailTest):
         self.take_document("DurableJob", request(port, "POST", f"/v1/jobs/{mixed}/redrive").json)
         ended(mixed)
         self.assertEqual(ended(submit({"task": "square", "range": {"stop": 4}, "reduce": "sum"}))["result"], 14)
+        for prefer, schema in (("respond-async", "DurableJob"), ("wait=60", "JobAnswer")):
+            answer = request(port, "POST", "/v1/jobs?task=square", b'{"task":"square","items":[1]}\n',
+                             {"Content-Type": NDJSON, "Prefer": prefer})
+            self.assertIn("looks like a job object", self.take_document(schema, answer.json)["hint"])
         held = submit({"task": "gate", "items": [1], "labels": ["held"]})
         with ft.Stream(port, None, {}, path=f"/v1/jobs/{held}/results?progress_s=0.3", method="GET") as stream:
             lines = [stream.line_of("progress")]

@@ -108,13 +108,22 @@ static bool is_bad_string(const char *line, size_t len, struct bad_item *bad)
     return false;
 }
 
+/* Returns a hint about a line that is not JSON: what the user may have meant. `at`: where the fault is. */
+static const char *json_hint(const char *line, size_t len, size_t at)
+{
+    char first = len ? line[0] : '\0';
+    if (at == len && (first == '{' || first == '['))
+        return " (each line must be a whole JSON value; jq -c writes values in this form)";
+    return first == '"' ? "" : " (if the items are text, give --text)";
+}
+
 static bool is_bad_json(const char *line, size_t len, struct bad_item *bad)
 {
     size_t at = 0;
     const char *error = "";
     if (json_valid(line, len, &at, &error)) return false;
-    const char *hint = len && line[0] == '"' ? "" : " (if the items are text, give --text)";
-    snprintf(bad->reason, sizeof(bad->reason), "not JSON at byte %zu of the item: %s%s", at, error, hint);
+    snprintf(bad->reason, sizeof(bad->reason), "not JSON at byte %zu of the item: %s%s", at, error,
+             json_hint(line, len, at));
     return true;
 }
 

@@ -121,6 +121,15 @@ static void make_headers(const char *type, const char *key, struct buf *headers)
     caller_trace_add(headers);
 }
 
+static void say_hint(const struct job_service *s)
+{
+    struct buf hint = {0};
+    const struct buf *answer = &s->http.answer;
+    if (answer->len && json_member_read(answer->data, answer->len, "hint", &hint))
+        complain("hint: %s", buf_cstr(&hint));
+    buf_release(&hint);
+}
+
 /* Reads the answer to the submission, and prints the id. The job comes from `file`. */
 static int finish(struct job_service *s, const struct detach_options *o, const char *file)
 {
@@ -131,6 +140,7 @@ static int finish(struct job_service *s, const struct detach_options *o, const c
     int status = job_service_answered_job(s, &accepted);
     if (!status && o->json) job_print_json(&accepted);
     if (!status && !o->json) printf("%s\n", accepted.id);
+    if (!status) say_hint(s);
     return job_print_end(status);
 }
 

@@ -359,6 +359,7 @@ static void release(struct map_run *run)
     buf_release(&run->path);
     buf_release(&run->text);
     buf_release(&run->headers);
+    buf_release(&run->hint);
 }
 
 /* If a task cannot run at all, each item fails, which may take long for many items. */
@@ -368,6 +369,14 @@ static void say_how_to_end_early(const struct map_run *run)
     bool all_failed = failures_failed(f) == run->done && f->count > f->reported;
     if (all_failed && run->options->tolerated_failure_count < 0 && !run->options->quiet)
         complain("--tolerated-failure-count 0 ends a run at the first failed item");
+}
+
+/* The coordinator's hint is about the only item of a job. It applies only if this is the only item of the whole input,
+ * because the last job may also have one item of many. */
+static void say_hint(struct map_run *run)
+{
+    if (run->hint.len && run->input.lines == 1 && !run->options->quiet)
+        complain("hint: %s (`fantail submit` sends a job object)", buf_cstr(&run->hint));
 }
 
 static int finish(struct map_run *run)
@@ -381,6 +390,7 @@ static int finish(struct map_run *run)
         map_run_fail(run, "--errors: cannot write all of %s", run->options->errors);
     if (run->state == MAP_STOPPED) return run->status;
     say_how_to_end_early(run);
+    say_hint(run);
     return failed ? EXIT_ITEMS_FAILED : EXIT_OK;
 }
 

@@ -116,6 +116,8 @@ static void add_end(struct map_run *run, struct map_job *j, const struct result_
     j->end_seen = true;
     /* With --reduce there is no line for each item, so the items are counted here. */
     if (run->options->reduce) run->done = r->total + run->reduction.left_out_count;
+    buf_clear(&run->hint);
+    if (r->hint.len && !json_string_decode(r->hint, &run->hint)) buf_clear(&run->hint);
     bool good =
         (r->len == 9 && memcmp(r->body, "succeeded", 9) == 0) || (r->len == 7 && memcmp(r->body, "partial", 7) == 0);
     if (good) return;

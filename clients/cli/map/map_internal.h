@@ -150,6 +150,7 @@ struct map_run {
     uint64_t lines_begun; /* the approximate number of items in all jobs begun */
     uint64_t items_begun; /* the exact number of these items; counted in completion order only */
     uint64_t done;        /* items that have an answer */
+    struct buf hint;      /* the coordinator's hint about the last job; empty: none */
     char lost_why[400];   /* why the last job was lost */
     struct buf path, text;
     struct buf headers; /* header lines of every job */

@@ -52,6 +52,7 @@ static void read_member(struct result_line *r, struct json_slice name, struct js
     if (json_string_is(name, "processes")) r->processes = strtoull(value.data, NULL, 10);
     if (r->kind == RESULT_END && json_string_is(name, "counts")) read_counts(r, value);
     if (r->kind == RESULT_END && json_string_is(name, "reason")) r->why = value;
+    if (r->kind == RESULT_END && json_string_is(name, "hint")) r->hint = value;
     if (r->kind == RESULT_END && json_string_is(name, "draining")) r->draining = slice_is(value, "true");
     if ((size_t)r->kind >= ARRAY_SIZE(body_names) || !json_string_is(name, body_names[r->kind])) return;
     if (r->kind == RESULT_END || r->kind == RESULT_WAITING) value = unquoted(value);

@@ -22,6 +22,7 @@ struct result_line {
     size_t len;
     uint64_t total, failed; /* END: the counts */
     struct json_slice why;  /* END: the job's reason, a JSON string; empty: none */
+    struct json_slice hint; /* END: what the user may have meant, a JSON string; empty: none */
     uint64_t processes;     /* WAITING: how many processes are starting */
     bool draining;          /* END: the job ended because its coordinator drains */
 };

@@ -12,7 +12,7 @@ static void give_to_reader(struct errand *e)
     const struct preferences waited = {.waits = true, .wait_s = e->prefer.wait_s};
     e->exchange = NULL;
     intake_set_headers(x, e->id, &waited);
-    results_reader_answer(x, &e->coordinator->watches, e->id);
+    results_reader_answer(x, &e->coordinator->watches, e->id, e->likeness);
 }
 
 /* The job is already committed, so the answer is 202 even if the store is away or broken now. */
@@ -24,15 +24,16 @@ static void on_over(struct errand *e, struct store_call *call)
     else if (is_there && stored_state_is_end(call->found.state) && results_reader_may_answer(e->exchange, &call->found))
         give_to_reader(e);
     else
-        intake_answer_accepted(e->exchange, is_there ? &call->found : &e->accepted, &e->prefer);
+        intake_answer_accepted(e->exchange, is_there ? &call->found : &e->accepted, &e->prefer, e->likeness);
 }
 
 void api_wait_for_accepted(struct http_exchange *x, struct coordinator *c, const struct stored_job *job,
-                           const struct preferences *wanted)
+                           const struct preferences *wanted, enum job_likeness likeness)
 {
     struct errand *e = errand_for(x, c, job->id);
     stored_job_copy(&e->accepted, job);
     e->prefer = *wanted;
+    e->likeness = likeness;
     e->known = true;
     errand_wait(e, now_ns() + wanted->wait_s * NS_PER_S, on_over);
 }

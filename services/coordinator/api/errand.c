@@ -85,7 +85,7 @@ void errand_write_job(const struct coordinator *c, struct buf *out, const struct
 {
     struct durable_live live;
     bool runs_here = durable_live_of(&c->durable, job->id, &live);
-    job_document_write(out, job, utc_time_now(), runs_here ? &live : NULL);
+    job_document_write(out, job, utc_time_now(), runs_here ? &live : NULL, NULL);
 }
 
 void errand_answer_job(struct errand *e, int status, const struct stored_job *job)

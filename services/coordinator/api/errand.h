@@ -39,6 +39,7 @@ struct errand {
     /* For a POST whose client waits for the end of the job. */
     struct stored_job accepted;
     struct preferences prefer;
+    enum job_likeness likeness;
 };
 
 /* Accepts the exchange and returns its errand, which is about the job `id`. If `id` is "", the errand is about no

@@ -9,6 +9,7 @@
 
 #include "common/base/list.h"
 #include "coordinator/durable/job_document.h"
+#include "coordinator/job/job_hint.h"
 #include "coordinator/job/jobs.h"
 #include "coordinator/store/store.h"
 
@@ -37,8 +38,9 @@ struct durable {
     /* Called when a job has ended. May be NULL. */
     void (*ended)(void *data);
     /* Called when a job was accepted and its client waits for the end of the job. Takes over the exchange. `job` and
-     * `wanted` are borrowed. */
-    void (*wait)(void *data, struct http_exchange *x, const struct stored_job *job, const struct preferences *wanted);
+     * `wanted` are borrowed. `likeness` is for the hint in the answer. */
+    void (*wait)(void *data, struct http_exchange *x, const struct stored_job *job, const struct preferences *wanted,
+                 enum job_likeness likeness);
     void *data;
 
     /* Private. */

@@ -46,16 +46,17 @@ struct job_intake {
     struct survey_question *question;
     struct request_key key;
     struct preferences prefer;
-    struct trace_scope trace; /* of the request; ends with its answer */
-    uint64_t items;           /* number of items in the blocks so far */
-    uint64_t blocks;          /* number of blocks so far */
-    unsigned calls;           /* number of open calls */
-    size_t open_bytes;        /* bytes of the open blocks */
-    size_t counted;           /* bytes of the splitter and the open blocks, as counted in jobs->item_memory */
-    bool added;               /* ADD_JOB was started */
-    bool settled;             /* the store has accepted the job, or the job is being removed */
-    int failed_status;        /* the HTTP status to answer after a failed call to the store; 0: no call has failed */
-    char error[256];          /* the error of the first failed call */
+    struct trace_scope trace;   /* of the request; ends with its answer */
+    uint64_t items;             /* number of items in the blocks so far */
+    uint64_t blocks;            /* number of blocks so far */
+    unsigned calls;             /* number of open calls */
+    size_t open_bytes;          /* bytes of the open blocks */
+    size_t counted;             /* bytes of the splitter and the open blocks, as counted in jobs->item_memory */
+    enum job_likeness likeness; /* what the only item looks like; LIKE_NOTHING if its block was added early */
+    bool added;                 /* ADD_JOB was started */
+    bool settled;               /* the store has accepted the job, or the job is being removed */
+    int failed_status;          /* the HTTP status to answer after a failed call to the store; 0: no call has failed */
+    char error[256];            /* the error of the first failed call */
     char existing[STORE_ID_SIZE]; /* the job with the same key; "": there is none */
 };
 
@@ -222,11 +223,11 @@ static void answer_accepted(struct job_intake *t, const struct stored_job *job)
     job_trace_end_request(&t->trace, x && t->prefer.wait_s == 0 ? 202 : 0, job->id);
     if (!x) return;
     if (t->prefer.wait_s == 0) {
-        intake_answer_accepted(x, job, &t->prefer);
+        intake_answer_accepted(x, job, &t->prefer, t->likeness);
         return;
     }
     t->exchange = NULL;
-    d->wait(d->data, x, job, &t->prefer);
+    d->wait(d->data, x, job, &t->prefer, t->likeness);
 }
 
 /* Answers a request whose key was used before. */
@@ -313,6 +314,7 @@ static void on_accepted(struct store_call *call)
 static void accept_job(struct job_intake *t)
 {
     move(t, INTAKE_STORING);
+    t->likeness = job_likeness_of(&t->splitter);
     struct store_call *call = new_call(t, STORE_ACCEPT, on_accepted);
     struct stored_job *job = &call->job;
     intake_describe(job, t->exchange, &t->splitter, &t->spec, &t->durable->jobs->fleet->survey.catalog, &t->trace);

@@ -35,8 +35,9 @@ void intake_handle(struct http_exchange *x, struct durable *d);
 
 /* Sets the headers of an answer about an accepted job: Preference-Applied and Fantail-Job. */
 void intake_set_headers(struct http_exchange *x, const char *id, const struct preferences *applied);
-/* Answers 202 with the document of an accepted job. */
-void intake_answer_accepted(struct http_exchange *x, const struct stored_job *job, const struct preferences *applied);
+/* Answers 202 with the document of an accepted job, and with a hint if the body looks like something else. */
+void intake_answer_accepted(struct http_exchange *x, const struct stored_job *job, const struct preferences *applied,
+                            enum job_likeness likeness);
 
 /* Private to intake.c, intake_admit.c and intake_job.c. */
 

@@ -101,14 +101,16 @@ void intake_set_headers(struct http_exchange *x, const char *id, const struct pr
     buf_release(&text);
 }
 
-void intake_answer_accepted(struct http_exchange *x, const struct stored_job *job, const struct preferences *applied)
+void intake_answer_accepted(struct http_exchange *x, const struct stored_job *job, const struct preferences *applied,
+                            enum job_likeness likeness)
 {
+    const char *hint = job_likeness_hint(likeness, false);
     char location[sizeof PATH_JOBS + 1 + STORE_ID_SIZE];
     struct buf out = {0};
     snprintf(location, sizeof location, PATH_JOBS "/%s", job->id);
     http_exchange_set_header(x, "Location", location);
     intake_set_headers(x, job->id, applied);
-    job_document_write(&out, job, utc_time_now(), NULL);
+    job_document_write(&out, job, utc_time_now(), NULL, hint);
     buf_add_char(&out, '\n');
     http_answer(x, 202, TYPE_JSON, out.data, out.len);
     buf_release(&out);

@@ -104,7 +104,8 @@ static void add_notify(struct buf *out, const struct stored_job *job)
     buf_add_char(out, '}');
 }
 
-void job_document_write(struct buf *out, const struct stored_job *job, int64_t now_ms, const struct durable_live *live)
+void job_document_write(struct buf *out, const struct stored_job *job, int64_t now_ms, const struct durable_live *live,
+                        const char *hint)
 {
     buf_addf(out, "{\"id\":\"%s\",\"status\":\"%s\"", job->id, stored_state_name(job->state));
     add_text(out, "task", job->task ? job->task : "");
@@ -126,6 +127,7 @@ void job_document_write(struct buf *out, const struct stored_job *job, int64_t n
     add_notify(out, job);
     add_json(out, "errors", job->errors, "{}");
     add_text(out, "reason", job->reason);
+    if (hint) add_text(out, "hint", hint);
     buf_addf(out, ",\"redrive_count\":%llu", (unsigned long long)job->redrives);
     add_time(out, "created_at", job->created_ms);
     add_time(out, "started_at", job->started_ms);
@@ -133,12 +135,13 @@ void job_document_write(struct buf *out, const struct stored_job *job, int64_t n
     buf_add_char(out, '}');
 }
 
-static void add_outcome(struct buf *out, const struct stored_job *job, bool removed)
+static void add_outcome(struct buf *out, const struct stored_job *job, const char *status, const char *reason,
+                        const char *hint)
 {
-    const char *reason = removed ? removed_reason : job->reason;
     struct sched_counts counts = counts_of(job);
-    buf_addf(out, "\"status\":\"%s\"", removed ? "removed" : stored_state_name(job->state));
+    buf_addf(out, "\"status\":\"%s\"", status);
     if (reason) add_text(out, "reason", reason);
+    if (hint) add_text(out, "hint", hint);
     buf_add_char(out, ',');
     status_write_counts(out, &counts);
 }
@@ -149,19 +152,30 @@ static void add_stats(struct buf *out, const struct stored_job *job, int64_t now
     status_write_stats(out, &counts, (double)elapsed_ms(job, now_ms) / 1e3);
 }
 
-void job_document_write_end_line(struct buf *out, const struct stored_job *job, int64_t now_ms, bool removed)
+static void write_end_line(struct buf *out, const struct stored_job *job, int64_t now_ms, const char *status,
+                           const char *reason, const char *hint)
 {
     buf_addf(out, "{\"type\":\"end\",\"id\":\"%s\",", job->id);
-    add_outcome(out, job, removed);
+    add_outcome(out, job, status, reason, hint);
     buf_add_char(out, ',');
     add_stats(out, job, now_ms);
     buf_add_str(out, "}\n");
 }
 
-void job_document_write_head(struct buf *out, const struct stored_job *job, bool is_reduced)
+void job_document_write_end_line(struct buf *out, const struct stored_job *job, int64_t now_ms, const char *hint)
+{
+    write_end_line(out, job, now_ms, stored_state_name(job->state), job->reason, hint);
+}
+
+void job_document_write_removed_line(struct buf *out, const struct stored_job *job, int64_t now_ms)
+{
+    write_end_line(out, job, now_ms, "removed", removed_reason, NULL);
+}
+
+void job_document_write_head(struct buf *out, const struct stored_job *job, bool is_reduced, const char *hint)
 {
     buf_addf(out, "{\"id\":\"%s\",", job->id);
-    add_outcome(out, job, false);
+    add_outcome(out, job, stored_state_name(job->state), job->reason, hint);
     if (is_reduced) add_json(out, "result", job->result, "null");
     buf_add_str(out, is_reduced ? ",\"errors\":[" : ",\"results\":[");
 }

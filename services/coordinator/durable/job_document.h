@@ -17,14 +17,17 @@ struct durable_live {
 };
 
 /* Appends the job document, without a newline. `now_ms` is the time in milliseconds since 1970. `live` is NULL if the
- * job does not run on this coordinator. */
-void job_document_write(struct buf *out, const struct stored_job *job, int64_t now_ms, const struct durable_live *live);
-/* Appends {"type":"end",...}. `removed`: the job was removed from the store before all its answers were read. If
- * `removed` is false, the job must have ended. */
-void job_document_write_end_line(struct buf *out, const struct stored_job *job, int64_t now_ms, bool removed);
+ * job does not run on this coordinator. `hint`: what the client may have meant; NULL: the document has no hint. */
+void job_document_write(struct buf *out, const struct stored_job *job, int64_t now_ms, const struct durable_live *live,
+                        const char *hint);
+/* Appends {"type":"end",...}. The job must have ended. `hint` may be NULL. */
+void job_document_write_end_line(struct buf *out, const struct stored_job *job, int64_t now_ms, const char *hint);
+/* The same for a job that was removed from the store before all its answers were read. */
+void job_document_write_removed_line(struct buf *out, const struct stored_job *job, int64_t now_ms);
 /* The first function appends the beginning of the document of a synchronous job: up to its results, or up to its errors
- * if the job is reduced. The second one appends the rest of the document, after those results or errors. */
-void job_document_write_head(struct buf *out, const struct stored_job *job, bool is_reduced);
+ * if the job is reduced. `hint` may be NULL. The second one appends the rest of the document, after those results or
+ * errors. */
+void job_document_write_head(struct buf *out, const struct stored_job *job, bool is_reduced, const char *hint);
 void job_document_write_tail(struct buf *out, const struct stored_job *job, int64_t now_ms);
 /* Appends {"type":"result","value":...}, if the job has a result. */
 void job_document_write_result_line(struct buf *out, const struct stored_job *job);

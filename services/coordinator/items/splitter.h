@@ -42,6 +42,7 @@ struct split_error {
      * escape the pointer. A long pointer is cut off. */
     char pointer[96];
     const char *phrase; /* a static phrase, such as "a comma or ] was expected" */
+    const char *hint;   /* a static phrase that says what to do; NULL: none */
 };
 
 struct splitter {

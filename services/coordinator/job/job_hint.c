@@ -1,12 +1,12 @@
-/* Recognises a single item that is in fact a job object, or an array of all items. A hint then says how to send it.
- * Another hint says that a preference for a durable job was ignored. */
+#include "coordinator/job/job_hint.h"
+
 #include "common/json/json_walk.h"
 #include "coordinator/job/job_internal.h"
 
 /* Longer items are not checked, because that would delay the loop. */
 enum { LOOK_BYTES = 1024 * 1024 };
 
-enum job_likeness job_likeness(const char *item, size_t len)
+static enum job_likeness likeness_of_item(const char *item, size_t len)
 {
     struct json_walk walk;
     struct json_slice name;
@@ -21,15 +21,16 @@ enum job_likeness job_likeness(const char *item, size_t len)
     return task ? LIKE_JOB : LIKE_SOURCE;
 }
 
-/* Returns a hint about the only item, or NULL. The job is not refused, because the item may be meant as it is: a task
- * may take an array, or an object with members such as `task` and `items`. */
-static const char *item_hint(const struct job *j)
+enum job_likeness job_likeness_of(const struct splitter *s)
 {
-    const struct submission *s = &j->submission;
-    bool failed = j->outcome.counts.failed > 0;
-    if (s->splitter.item_count != 1 || s->likeness == LIKE_NOTHING) return NULL;
-    if (s->likeness != LIKE_JOB && !failed) return NULL;
-    if (s->likeness == LIKE_ITEMS)
+    if (s->format != SPLIT_NDJSON || s->item_count != 1 || s->items_in_buf != 1) return LIKE_NOTHING;
+    return likeness_of_item(s->items.data, s->items.len - 1);
+}
+
+const char *job_likeness_hint(enum job_likeness likeness, bool failed)
+{
+    if (likeness == LIKE_NOTHING || (likeness != LIKE_JOB && !failed)) return NULL;
+    if (likeness == LIKE_ITEMS)
         return "the whole array is one item: send each of its values on a line of its own, or send it as the items of "
                "a job object as application/json";
     return "the only item looks like a job object: send that object as application/json, and give each option, "
@@ -38,7 +39,8 @@ static const char *item_hint(const struct job *j)
 
 const char *job_hint(const struct job *j)
 {
-    const char *hint = item_hint(j);
+    bool is_only = j->submission.splitter.item_count == 1;
+    const char *hint = is_only ? job_likeness_hint(j->submission.likeness, j->outcome.counts.failed > 0) : NULL;
     if (hint || !j->submission.prefers_durable) return hint;
     return "the coordinator has no job store (--store), so it ignored the header Prefer: the job is not durable";
 }

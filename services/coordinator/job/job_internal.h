@@ -62,8 +62,6 @@ void job_pause_or_resume(struct job *j);
 
 /* job_hint.c */
 
-/* Returns whether an item looks like a job object, or like the array "items" of one. The item must be valid JSON. */
-enum job_likeness job_likeness(const char *item, size_t len);
 /* Returns a hint about what the client may have meant, or about a preference that was ignored. The hint belongs at the
  * end of the answer. Returns NULL when there is none. The text is static. */
 const char *job_hint(const struct job *j);

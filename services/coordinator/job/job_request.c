@@ -80,5 +80,6 @@ int job_request_split_fault(const struct split_error *e, struct buf *members, st
     buf_addf(members, ",\"offset\":%llu", (unsigned long long)e->offset);
     buf_addf(detail, "%s at byte %llu, in %s", e->phrase, (unsigned long long)e->offset,
              e->pointer[0] ? e->pointer : "the body");
+    if (e->hint) buf_addf(detail, "; %s", e->hint);
     return e->status == SPLIT_BAD ? 400 : 413;
 }

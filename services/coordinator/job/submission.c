@@ -108,8 +108,7 @@ static void take_items(struct submission *s)
 {
     uint64_t items = s->splitter.items_in_buf, bytes = s->splitter.items.len;
     if (!items) return;
-    if (s->splitter.format == SPLIT_NDJSON && s->splitter.item_count == 1)
-        s->likeness = job_likeness(s->splitter.items.data, bytes - 1);
+    if (s->splitter.item_count == items) s->likeness = job_likeness_of(&s->splitter);
     spool_take(&s->spool, &s->splitter.items, items);
     s->splitter.items_in_buf = 0;
     phase_offer(&s->job->phase, items, bytes);

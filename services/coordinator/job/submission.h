@@ -12,16 +12,13 @@
 #include "common/http_server/http_server.h"
 #include "coordinator/items/splitter.h"
 #include "coordinator/items/spool.h"
+#include "coordinator/job/job_hint.h"
 
 struct jobs;
 struct job;
 struct reader;
 
 enum submission_state { SUBMISSION_OPEN, SUBMISSION_WHOLE, SUBMISSION_REFUSED, SUBMISSION_STATE_COUNT };
-
-/* What an item looks like: LIKE_SOURCE has "items", "range" or "spans"; LIKE_JOB also has "task"; LIKE_ITEMS is an
- * array, like the value of "items". */
-enum job_likeness { LIKE_NOTHING, LIKE_SOURCE, LIKE_JOB, LIKE_ITEMS };
 
 struct submission {
     struct job *job;
@@ -31,7 +28,7 @@ struct submission {
     struct splitter splitter;
     struct spool spool;         /* items that are not in a chunk yet */
     size_t counted_bytes;       /* bytes of the spool and the splitter, as counted in jobs->item_memory */
-    enum job_likeness likeness; /* what the first item looks like, if it is the only item and the body is NDJSON */
+    enum job_likeness likeness; /* of the first item; counts only if no other item comes */
     bool prefers_durable;       /* the request has Prefer: respond-async or wait=N, but there is no job store */
     struct reader *reader;      /* the reader on the same exchange; NULL before the body is whole */
 };

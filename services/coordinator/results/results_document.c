@@ -25,13 +25,18 @@ static void begin_part(struct results_reader *r, enum results_part part)
     r->writer.on_error = pass_error;
 }
 
+static const char *hint(const struct results_reader *r)
+{
+    return job_likeness_hint(r->likeness, r->job.counts.failed > 0);
+}
+
 void results_begin(struct results_reader *r)
 {
     begin_part(r, r->part);
     if (r->part == PART_LINES)
         buf_addf(&r->pending, "{\"type\":\"start\",\"id\":\"%s\"}\n", r->watch.id);
     else
-        job_document_write_head(&r->pending, &r->job, r->is_reduced);
+        job_document_write_head(&r->pending, &r->job, r->is_reduced, hint(r));
     if (!r->is_reduced) return;
     r->query.only = ONLY_ERRORS;
     if (r->part != PART_LINES) begin_part(r, PART_ERRORS);
@@ -53,7 +58,7 @@ bool results_end_part(struct results_reader *r)
 {
     if (r->part == PART_LINES) {
         if (r->is_reduced) job_document_write_result_line(&r->pending, &r->job);
-        job_document_write_end_line(&r->pending, &r->job, utc_time_now(), false);
+        job_document_write_end_line(&r->pending, &r->job, utc_time_now(), hint(r));
         return true;
     }
     if (r->part == PART_VALUES) buf_add_str(&r->pending, "],\"errors\":[");

@@ -6,6 +6,7 @@
 #include "common/http_server/http_server.h"
 #include "coordinator/answers/result_writer.h"
 #include "coordinator/recorded/answer_index.h"
+#include "coordinator/job/job_hint.h"
 #include "coordinator/recorded/block_cache.h"
 #include "coordinator/results/job_watch.h"
 
@@ -34,10 +35,11 @@ struct results_reader {
     enum results_state state;
     struct results_query query;
     enum results_part part;
-    struct stored_job job; /* the job as it was last read */
-    bool runs;             /* consecutive items with the same error get one line */
-    bool waits;            /* this reader answers the POST of the job */
-    bool is_reduced;       /* `waits` is true and the job is reduced: the result replaces the values */
+    struct stored_job job;      /* the job as it was last read */
+    bool runs;                  /* consecutive items with the same error get one line */
+    bool waits;                 /* this reader answers the POST of the job */
+    enum job_likeness likeness; /* what the only item looks like, if `waits` is true */
+    bool is_reduced;            /* `waits` is true and the job is reduced: the result replaces the values */
 
     /* The known answers. */
     struct answer_index index;

@@ -267,7 +267,7 @@ void results_end_removed(struct results_reader *r)
         results_cut(r, "the job was removed while its results were sent");
         return;
     }
-    job_document_write_end_line(&r->pending, &r->job, utc_time_now(), true);
+    job_document_write_removed_line(&r->pending, &r->job, utc_time_now());
     results_move(r, STREAM_TAIL);
     http_exchange_wake(r->exchange);
 }
@@ -371,7 +371,7 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
 }
 
 static void start(struct http_exchange *x, struct job_watches *watches, const char *id,
-                  const struct results_query *query, enum results_part part, bool waits)
+                  const struct results_query *query, enum results_part part, bool waits, enum job_likeness likeness)
 {
     static const struct http_exchange_ops ops = {.pull = on_pull, .closed = on_closed};
     static const struct job_watch_ops watch_ops = {.poke = on_poke, .tick = on_tick, .drain = on_drain};
@@ -380,6 +380,7 @@ static void start(struct http_exchange *x, struct job_watches *watches, const ch
     r->query = *query;
     r->part = part;
     r->waits = waits;
+    r->likeness = likeness;
     r->position = query->from;
     r->ranged_answers = UINT64_MAX;
     answer_index_init(&r->index, INDEX_SPANS);
@@ -392,13 +393,15 @@ static void start(struct http_exchange *x, struct job_watches *watches, const ch
 void results_reader_handle(struct http_exchange *x, struct job_watches *watches)
 {
     struct results_query query;
-    if (results_read_query(x, &query)) start(x, watches, http_exchange_param(x, "id"), &query, PART_LINES, false);
+    if (!results_read_query(x, &query)) return;
+    start(x, watches, http_exchange_param(x, "id"), &query, PART_LINES, false, LIKE_NOTHING);
 }
 
-void results_reader_answer(struct http_exchange *x, struct job_watches *watches, const char *id)
+void results_reader_answer(struct http_exchange *x, struct job_watches *watches, const char *id,
+                           enum job_likeness likeness)
 {
     const struct results_query everything = {0};
-    start(x, watches, id, &everything, reader_takes_lines(x) ? PART_LINES : PART_VALUES, true);
+    start(x, watches, id, &everything, reader_takes_lines(x) ? PART_LINES : PART_VALUES, true, likeness);
 }
 
 bool results_reader_may_answer(const struct http_exchange *x, const struct stored_job *job)

@@ -183,15 +183,20 @@ Test(api_durable, news_that_comes_while_the_store_is_asked_is_not_lost)
 
 /* A POST whose client waits. */
 
-static struct fake_job *post_and_wait(struct desk *d, bool async)
+static struct fake_job *post_and_wait_for(struct desk *d, bool async, enum job_likeness likeness)
 {
     const struct preferences wanted = {.respond_async = async, .waits = true, .wait_s = 60};
     desk_init(d);
     struct fake_job *j = add_job(d, STORED_RUNNING);
-    api_wait_for_accepted(&d->x, &d->c, &j->job, &wanted);
+    api_wait_for_accepted(&d->x, &d->c, &j->job, &wanted, likeness);
     fake_store_run(d->store);
     cr_assert_eq(d->x.status, 0);
     return j;
+}
+
+static struct fake_job *post_and_wait(struct desk *d, bool async)
+{
+    return post_and_wait_for(d, async, LIKE_NOTHING);
 }
 
 static void expect_header(struct desk *d, const char *line, bool is_there)
@@ -231,6 +236,30 @@ Test(api_durable, a_client_that_waited_long_enough_gets_202)
         expect_header(&d, how == 0 ? "Preference-Applied: respond-async, wait=60\n" : "Preference-Applied: wait=60\n",
                       true);
         cr_assert(strstr(buf_cstr(&d.x.answer), "\"status\":\"running\""));
+        desk_over(&d);
+    }
+}
+
+/* A whole job object gets the hint in each answer, an array only if it has failed. */
+Test(api_durable, a_client_that_waits_gets_the_hint_about_its_only_item)
+{
+    for (unsigned how = 0; how < 4; how++) {
+        bool ends = how > 0, fails = how == 3;
+        struct desk d;
+        struct fake_job *j = post_and_wait_for(&d, true, how < 2 ? LIKE_JOB : LIKE_ITEMS);
+        j->job.items = 1;
+        fake_store_add_lines(d.store, j, fails ? BLOCK_ERRORS : BLOCK_VALUES, 0, 1,
+                             fails ? "{\"error\":{}}" : "{\"value\":1}");
+        j->job.counts.failed = fails;
+        if (ends)
+            j->job.state = STORED_PARTIAL;
+        else
+            job_watches_drain(&d.c.watches);
+        if (ends) job_watches_poke(&d.c.watches, ID);
+        for (bool ended = false; !ended; ended = exchange_pull(&d.x, 4096)) fake_store_run(d.store);
+        cr_assert_eq(d.x.status, ends ? 200 : 202, "%u", how);
+        cr_assert_eq(strstr(buf_cstr(&d.x.answer), "\"hint\":") != NULL, how != 2, "%u: %s", how,
+                     buf_cstr(&d.x.answer));
         desk_over(&d);
     }
 }

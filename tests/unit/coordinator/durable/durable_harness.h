@@ -17,6 +17,7 @@ struct replica {
     struct durable_config config;
     struct durable durable;
     unsigned changes;              /* the number of calls of `changed` */
+    enum job_likeness likeness;    /* of the last job whose client waits */
     struct http_exchange *waiting; /* the last exchange that waits for the end of its job */
     char waits_for[STORE_ID_SIZE]; /* the id of that job */
     unsigned wait_s;
@@ -28,10 +29,11 @@ static inline void replica_changed(void *data, const char *id)
 }
 
 static inline void replica_wait(void *data, struct http_exchange *x, const struct stored_job *job,
-                                const struct preferences *wanted)
+                                const struct preferences *wanted, enum job_likeness likeness)
 {
     struct replica *r = data;
     r->waiting = x;
+    r->likeness = likeness;
     r->wait_s = wanted->wait_s;
     snprintf(r->waits_for, sizeof r->waits_for, "%s", job->id);
 }

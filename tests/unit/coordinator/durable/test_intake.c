@@ -77,6 +77,38 @@ Test(intake, a_job_is_answered_202_only_after_its_commit)
     intake_over(&b, 1);
 }
 
+/* A hint about an item that failed can only be in a later answer. */
+Test(intake, an_only_item_that_looks_like_a_job_object_gets_a_hint)
+{
+    static const struct {
+        const char *body;
+        enum job_likeness likeness;
+    } cases[] = {
+        {"{\"task\":\"echo\",\"items\":[1]}\n", LIKE_JOB},
+        {"\n {\"task\":\"echo\",\"range\":{}}", LIKE_JOB},
+        {"{\"items\":[1]}\n", LIKE_SOURCE},
+        {"[1,2]\n", LIKE_ITEMS},
+        {"{\"task\":\"echo\",\"items\":[1]}\n2\n", LIKE_NOTHING},
+        {"1\n", LIKE_NOTHING},
+    };
+    for (size_t i = 0; i < 2 * ARRAY_SIZE(cases); i++) {
+        bool waits = i % 2;
+        struct bench b;
+        struct http_exchange x = {
+            .prefer = waits ? "wait=7" : "respond-async", .content_type = "application/x-ndjson", .query_task = "echo"};
+        intake_start(&b);
+        post_body(&b, &x, cases[i / 2].body);
+        fake_store_run(b.store);
+        cr_assert_eq(x.status, waits ? 0 : 202, "%s: %d", cases[i / 2].body, x.status);
+        bool hinted = strstr(buf_cstr(&x.answer), "\"hint\":\"the only item looks like a job object") != NULL;
+        cr_assert_eq(hinted, !waits && cases[i / 2].likeness == LIKE_JOB, "%s: %s", cases[i / 2].body, x.answer.data);
+        if (waits) cr_assert_eq(b.replica.likeness, cases[i / 2].likeness, "%s", cases[i / 2].body);
+        if (waits) x.ops = NULL; /* a real new owner would set its own */
+        exchange_close(&x, HTTP_CLOSED_DONE);
+        intake_over(&b, 1);
+    }
+}
+
 Test(intake, an_accepted_job_is_claimed_at_once_and_runs)
 {
     struct bench b;

@@ -19,7 +19,7 @@ static void assert_document(const struct stored_job *job, int64_t now_ms, const 
                             const char *want)
 {
     struct buf b = {0};
-    job_document_write(&b, job, now_ms, live);
+    job_document_write(&b, job, now_ms, live, NULL);
     cr_assert_str_eq(buf_cstr(&b), want);
     buf_release(&b);
 }
@@ -77,7 +77,7 @@ Test(job_document, a_job_that_waits_for_a_worker_says_why)
     struct stored_job job = sample();
     struct buf b = {0};
     struct durable_live live = {.waiting = {"no_task", NULL, 3}};
-    job_document_write(&b, &job, 1795921202500, &live);
+    job_document_write(&b, &job, 1795921202500, &live, NULL);
     cr_assert(strstr(buf_cstr(&b), ",\"waiting\":{\"reason\":\"no_task\"},"), "%s", buf_cstr(&b));
     buf_clear(&b);
     live.waiting = (struct status_waiting){"starting", "an earlier \"refusal\"", 3};
@@ -93,7 +93,7 @@ Test(job_document, a_job_that_waits_for_a_worker_says_why)
 static void assert_notify(const struct stored_job *job, const char *want)
 {
     struct buf b = {0};
-    job_document_write(&b, job, 1795921205000, NULL);
+    job_document_write(&b, job, 1795921205000, NULL, NULL);
     cr_assert(strstr(buf_cstr(&b), want), "%s", buf_cstr(&b));
     buf_release(&b);
 }
@@ -124,7 +124,10 @@ Test(job_document, the_delivery_of_a_notice_does_not_show_the_path_of_its_url)
 static void assert_end(const struct stored_job *job, bool removed, const char *want)
 {
     struct buf b = {0};
-    job_document_write_end_line(&b, job, 1795921203000, removed);
+    if (removed)
+        job_document_write_removed_line(&b, job, 1795921203000);
+    else
+        job_document_write_end_line(&b, job, 1795921203000, NULL);
     cr_assert_str_eq(buf_cstr(&b), want);
     buf_release(&b);
 }
@@ -153,4 +156,21 @@ Test(job_document, the_last_line_of_a_stream)
                "{\"type\":\"end\",\"id\":\"0195f2c4-0000-7000-8000-000000000001\",\"status\":\"succeeded\","
                "\"counts\":{\"total\":10,\"succeeded\":10,\"failed\":0,\"cancelled\":0,\"retried\":0,\"hedged\":0},"
                "\"stats\":{\"elapsed_s\":4.000000,\"items_per_s\":2.5}}\n");
+}
+
+Test(job_document, a_hint_is_in_the_document_and_in_the_last_line)
+{
+    struct stored_job job = sample();
+    struct buf b = {0};
+    job_document_write(&b, &job, 1795921203000, NULL, "say \"x\"");
+    cr_assert(strstr(buf_cstr(&b), ",\"reason\":null,\"hint\":\"say \\\"x\\\"\",\"redrive_count\":0,"), "%s",
+              buf_cstr(&b));
+    buf_clear(&b);
+    job.state = STORED_SUCCEEDED;
+    job_document_write_end_line(&b, &job, 1795921203000, "x");
+    cr_assert(strstr(buf_cstr(&b), "\"status\":\"succeeded\",\"hint\":\"x\",\"counts\":{"), "%s", buf_cstr(&b));
+    buf_clear(&b);
+    job_document_write_head(&b, &job, false, "x");
+    cr_assert(strstr(buf_cstr(&b), "\"status\":\"succeeded\",\"hint\":\"x\",\"counts\":{"), "%s", buf_cstr(&b));
+    buf_release(&b);
 }

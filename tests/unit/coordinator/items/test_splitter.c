@@ -198,6 +198,22 @@ Test(splitter, lines_of_text_are_strings)
     assert_no_leak();
 }
 
+Test(splitter, a_value_that_goes_on_after_its_line_gets_a_hint)
+{
+    static const struct {
+        const char *body;
+        bool hinted;
+    } cases[] = {{"{\n\"task\":1}\n", true}, {"[\n1]", true},  {"1\n{\"a\":", true}, {"{]\n", false},
+                 {"nul\n", false},           {"\"a\n", false}, {"1 2\n", false}};
+    for (size_t i = 0; i < ARRAY_SIZE(cases) * ARRAY_SIZE(pieces); i++) {
+        struct splitter s;
+        const char *body = cases[i % ARRAY_SIZE(cases)].body;
+        cr_assert_eq(split_into(&s, SPLIT_NDJSON, body, strlen(body), pieces[i / ARRAY_SIZE(cases)]), SPLIT_BAD);
+        cr_assert_eq(s.error.hint != NULL, cases[i % ARRAY_SIZE(cases)].hinted, "%s", body);
+        splitter_release(&s);
+    }
+}
+
 Test(splitter, faults_are_told_with_their_place_and_pointer)
 {
     expect_fault(SPLIT_JOB, "", 0, "", "the body ends too early");

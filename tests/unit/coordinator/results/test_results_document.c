@@ -37,7 +37,7 @@ Test(results_document, values_and_errors_are_in_one_document_whatever_the_size_o
         struct desk d;
         desk_init(&d);
         add_mixed(&d);
-        results_reader_answer(&d.x, &d.watches, ID);
+        results_reader_answer(&d.x, &d.watches, ID, LIKE_NOTHING);
         while (!settle_one(&d, &d.x, cap)) continue;
         cr_assert_eq(d.x.status, 200);
         cr_assert_str_eq(d.x.job, ID);
@@ -51,7 +51,7 @@ Test(results_document, without_errors_the_answers_are_read_once)
     struct desk d;
     struct fake_job *j = desk_with_job(&d, STORED_SUCCEEDED, 2);
     fake_store_add_lines(d.store, j, BLOCK_VALUES, 0, 2, VALUE);
-    results_reader_answer(&d.x, &d.watches, ID);
+    results_reader_answer(&d.x, &d.watches, ID, LIKE_NOTHING);
     cr_assert(settle(&d));
     assert_document(&d, HEAD("succeeded"), "\"results\":[0,1],\"errors\":[]");
     cr_assert_eq(d.store->calls[STORE_READ_BLOCK], 1);
@@ -70,7 +70,7 @@ Test(results_document, runs_of_errors_are_null_for_each_item_and_one_error)
     j->job.counts.failed = 3;
     fake_store_set_options(j, OPTIONS_RUNS);
     j->job.reason = xstrdup("too many failed");
-    results_reader_answer(&d.x, &d.watches, ID);
+    results_reader_answer(&d.x, &d.watches, ID, LIKE_NOTHING);
     cr_assert(settle(&d));
     assert_document(&d, HEAD("failed") "\"reason\":\"too many failed\",",
                     "\"results\":[null,null,null],\"errors\":[{\"index\":0,\"count\":3,\"error\":{\"name\":"
@@ -83,7 +83,7 @@ Test(results_document, items_of_a_job_that_ended_before_it_ran_are_cancelled)
     struct desk d;
     struct fake_job *j = desk_with_job(&d, STORED_CANCELLED, 1);
     j->job.counts.cancelled = 1;
-    results_reader_answer(&d.x, &d.watches, ID);
+    results_reader_answer(&d.x, &d.watches, ID, LIKE_NOTHING);
     cr_assert(settle(&d));
     cr_assert(strstr(answer(&d), "\"results\":[null],\"errors\":[{\"index\":0,\"error\":{\"name\":\"cancelled\""));
     desk_over(&d);
@@ -95,7 +95,7 @@ Test(results_document, a_client_that_asks_for_lines_gets_lines)
     desk_init(&d);
     d.x.accept = "application/x-ndjson";
     add_mixed(&d);
-    results_reader_answer(&d.x, &d.watches, ID);
+    results_reader_answer(&d.x, &d.watches, ID, LIKE_NOTHING);
     cr_assert(settle(&d));
     cr_assert(strstr(answer(&d), "{\"type\":\"error\",\"index\":4,"));
     cr_assert(strstr(answer(&d), "{\"type\":\"end\","));
@@ -109,7 +109,7 @@ Test(results_document, a_job_that_is_removed_or_redriven_meanwhile_cuts_the_docu
         struct desk d;
         desk_init(&d);
         struct fake_job *j = add_mixed(&d);
-        results_reader_answer(&d.x, &d.watches, ID);
+        results_reader_answer(&d.x, &d.watches, ID, LIKE_NOTHING);
         cr_assert(fake_store_step(d.store));
         cr_assert_eq(d.x.status, 200);
         if (redriven) {
@@ -134,7 +134,7 @@ Test(results_document, white_space_shows_that_the_connection_is_alive)
     desk_init(&d);
     add_mixed(&d);
     d.store->away = false;
-    results_reader_answer(&d.x, &d.watches, ID);
+    results_reader_answer(&d.x, &d.watches, ID, LIKE_NOTHING);
     cr_assert(fake_store_step(d.store));
     d.store->away = true;
     settle(&d);
