@@ -89,31 +89,87 @@ static void on_empty_line(struct http_framing *f, unsigned char c)
     if (c != '\n') http_framing_fail(f, 400, "a CR without an LF");
 }
 
-/* Returns whether the target has a known form. `word` holds its first bytes. */
-static bool is_known_form(const struct http_framing *f)
+/* The parts of a target: a path and a query, or a scheme, an authority, a path and a query. */
+enum { TARGET_SCHEME, TARGET_AUTHORITY, TARGET_PATH };
+
+/* Returns whether the byte may be in a target. RFC 3986 allows fewer bytes: see http_framing.h. */
+static bool is_target_byte(unsigned char c)
 {
-    if (f->word[0] == '/') return true;
-    if (f->target_bytes == 1 && f->word[0] == '*') return f->is_options;
-    size_t scheme = 0;
-    while (isalnum((unsigned char)f->word[scheme])) scheme++;
-    const char *authority = f->word + scheme + 3;
-    return scheme > 0 && strncmp(f->word + scheme, "://", 3) == 0 && !strchr("/?", *authority);
+    return c > ' ' && c != 0x7F && !strchr("\"#<>\\^`{|}", c);
+}
+
+/* Returns whether `word` is a scheme with the "://" after it. */
+static bool ends_scheme(const struct http_framing *f)
+{
+    size_t len = 0;
+    while (len < f->word_len && (isalnum((unsigned char)f->word[len]) || strchr("+-.", f->word[len]))) len++;
+    return len > 0 && f->word_len == len + 3 && memcmp(f->word + len, "://", 3) == 0;
+}
+
+static void on_scheme(struct http_framing *f, unsigned char c)
+{
+    http_framing_add(f, c);
+    if (f->target_bytes == 1 && c == '/') {
+        f->target_part = TARGET_PATH;
+    } else if (c == '/' && ends_scheme(f)) {
+        f->target_part = TARGET_AUTHORITY;
+        f->word_len = 0;
+        f->host_part = 0;
+    }
+}
+
+static void check_authority(struct http_framing *f)
+{
+    if (f->word_len == 0 || f->word[0] == ':' || !http_framing_host_is_whole(f))
+        http_framing_fail(f, 400, "the request's target has no valid host");
+}
+
+static void on_authority(struct http_framing *f, unsigned char c)
+{
+    if (c == '/' || c == '?') {
+        f->target_part = TARGET_PATH;
+        check_authority(f);
+    } else if (!http_framing_fits_host(f, c)) {
+        http_framing_fail(f, 400, "the request's target has no valid host");
+    } else {
+        http_framing_add(f, c);
+    }
+}
+
+static void on_target_end(struct http_framing *f)
+{
+    bool is_star = f->target_bytes == 1 && f->word[0] == '*';
+    f->state = HTTP_FRAMING_VERSION;
+    if (f->escape_left > 0)
+        http_framing_fail(f, 400, "the request's target ends within a percent escape");
+    else if (f->target_part == TARGET_AUTHORITY)
+        check_authority(f);
+    else if (f->target_part == TARGET_SCHEME && !(is_star && f->is_options))
+        http_framing_fail(f, 400, "the request's target is neither a path nor a URI");
+    f->word_len = 0;
+}
+
+static void on_target_byte(struct http_framing *f, unsigned char c)
+{
+    f->escape_left = c == '%' ? 2 : f->escape_left > 0 ? f->escape_left - 1 : 0;
+    if (f->target_part == TARGET_SCHEME)
+        on_scheme(f, c);
+    else if (f->target_part == TARGET_AUTHORITY)
+        on_authority(f, c);
 }
 
 static void on_target(struct http_framing *f, unsigned char c)
 {
-    if (c == ' ' && f->target_bytes > 0) {
-        http_framing_add(f, '\0');
-        f->state = HTTP_FRAMING_VERSION;
-        if (!is_known_form(f)) http_framing_fail(f, 400, "the request's target is neither a path nor a URI");
-        f->word_len = 0;
-    } else if (c <= ' ' || c == 0x7F || c == '#') {
-        http_framing_fail(f, 400, "the request's target has an invalid character");
-    } else if (++f->target_bytes > LIMIT_URI_BYTES) {
+    if (c == ' ' && f->target_bytes > 0)
+        on_target_end(f);
+    else if (!is_target_byte(c))
+        http_framing_fail(f, 400, "the request's target has an invalid character, which must be percent-encoded");
+    else if (f->escape_left > 0 && !isxdigit(c))
+        http_framing_fail(f, 400, "the request's target has a percent sign without two hexadecimal digits");
+    else if (++f->target_bytes > LIMIT_URI_BYTES)
         http_framing_fail(f, 414, "the request's URI is too long");
-    } else if (f->word_len < HTTP_FRAMING_WORD - 1) {
-        http_framing_add(f, c);
-    }
+    else
+        on_target_byte(f, c);
 }
 
 static void on_version(struct http_framing *f, unsigned char c)

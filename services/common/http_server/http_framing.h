@@ -13,8 +13,9 @@
  * them.
  *
  * Obsolete forms are faults too: folded lines, a bare LF or CR as the end of a line, spaces around a chunk's size or
- * its extensions. The reader allows one empty line before a request (RFC 9112, 2.2), and bytes from 0x80 on in a
- * request's target, because clients send such bytes for non-ASCII names.
+ * its extensions. The reader allows one empty line before a request (RFC 9112, 2.2). In a request's target it allows
+ * the bytes of a URI (RFC 3986). It also allows bytes from 0x80 on, and brackets in the path and the query, because
+ * clients send them without percent escapes.
  */
 #ifndef FANTAIL_COMMON_HTTP_SERVER_HTTP_FRAMING_H
 #define FANTAIL_COMMON_HTTP_SERVER_HTTP_FRAMING_H
@@ -64,8 +65,9 @@ enum http_framing_field {
 struct http_framing {
     uint8_t state, field;
     uint8_t seen[HTTP_FIELD_COUNT]; /* how often each field came */
-    uint8_t host_part;
-    uint8_t digits; /* number of digits so far in a length or in a chunk's size */
+    uint8_t target_part, host_part;
+    uint8_t escape_left; /* number of hexadecimal digits that must follow in a percent escape of the target */
+    uint8_t digits;      /* number of digits so far in a length or in a chunk's size */
     uint8_t word_len;
     uint16_t fields_n;
     bool is_http_1_0, is_options;

@@ -20,7 +20,7 @@ static const char *const more_than_once[HTTP_FIELD_COUNT] = {
     [HTTP_FIELD_HOST] = "Host is given more than once",
 };
 
-/* The parts of the value of Host: [IP literal]:port, or name:port. */
+/* The parts of a host with an optional port: [IP literal]:port, or name:port. */
 enum { HOST_NAME, HOST_LITERAL, HOST_AFTER_LITERAL, HOST_PORT };
 
 void http_framing_field(struct http_framing *f, unsigned char c)
@@ -78,10 +78,10 @@ static void on_length(struct http_framing *f, unsigned char c)
     http_framing_add(f, c);
 }
 
-static bool fits_host(struct http_framing *f, unsigned char c)
+bool http_framing_fits_host(struct http_framing *f, unsigned char c)
 {
     if (f->host_part == HOST_PORT) return isdigit(c);
-    if (f->host_part == HOST_LITERAL && c == ']')
+    if (f->host_part == HOST_LITERAL && f->word_len > 1 && c == ']')
         f->host_part = HOST_AFTER_LITERAL;
     else if (f->host_part == HOST_NAME && c == '[' && f->word_len == 0)
         f->host_part = HOST_LITERAL;
@@ -94,11 +94,16 @@ static bool fits_host(struct http_framing *f, unsigned char c)
     return true;
 }
 
+bool http_framing_host_is_whole(const struct http_framing *f)
+{
+    return f->host_part != HOST_LITERAL;
+}
+
 static void on_host(struct http_framing *f, unsigned char c)
 {
     if (c == ' ' || c == '\t')
         f->value_ended = true;
-    else if (f->value_ended || !fits_host(f, c))
+    else if (f->value_ended || !http_framing_fits_host(f, c))
         http_framing_fail(f, 400, "Host is not a valid host");
     http_framing_add(f, c);
 }
@@ -165,7 +170,7 @@ static void on_value_end(struct http_framing *f)
         http_framing_fail(f, 400, "Content-Length is not a number");
     else if (f->field == HTTP_FIELD_ENCODING && !http_framing_word_is(f, "chunked"))
         http_framing_fail(f, 400, "the only supported Transfer-Encoding is chunked");
-    else if (f->field == HTTP_FIELD_HOST && f->host_part == HOST_LITERAL)
+    else if (f->field == HTTP_FIELD_HOST && !http_framing_host_is_whole(f))
         http_framing_fail(f, 400, "Host is not a valid host");
     else if (f->field == HTTP_FIELD_CONNECTION && !f->trailers)
         on_option(f, ',');

@@ -18,6 +18,11 @@ void http_framing_field(struct http_framing *f, unsigned char c);
 void http_framing_name(struct http_framing *f, unsigned char c);
 void http_framing_value_start(struct http_framing *f, unsigned char c);
 void http_framing_value(struct http_framing *f, unsigned char c);
+/* For each byte of a host with an optional port: returns whether the byte may come now. f->word holds the bytes before
+ * it, and f->host_part is 0 at the first byte. */
+bool http_framing_fits_host(struct http_framing *f, unsigned char c);
+/* Returns whether the host may end now. */
+bool http_framing_host_is_whole(const struct http_framing *f);
 /* Call it at the end of a head. Returns what is wrong with the head, or NULL. */
 const char *http_framing_head_fault(const struct http_framing *f);
 

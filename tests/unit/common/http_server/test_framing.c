@@ -133,6 +133,18 @@ Test(http_framing, a_malformed_request_line_is_a_fault)
         {TEXT("GET * HTTP/1.1\r\n"), 400, 0},
         {TEXT("GET http:///x HTTP/1.1\r\n"), 400, 0},
         {TEXT("GET http:// HTTP/1.1\r\n"), 400, 0},
+        {TEXT("GET http://:80/ HTTP/1.1\r\n"), 400, 0},
+        {TEXT("GET http://u@h/ HTTP/1.1\r\n"), 400, 0},
+        {TEXT("GET http://[::1/ HTTP/1.1\r\n"), 400, 0},
+        {TEXT("GET http://[]/ HTTP/1.1\r\n"), 400, 0},
+        {TEXT("GET http://h:1x/ HTTP/1.1\r\n"), 400, 0},
+        {TEXT("GET http://?a HTTP/1.1\r\n"), 400, 0},
+        {TEXT("GET ://h/ HTTP/1.1\r\n"), 400, 0},
+        {TEXT("GET http:/h/ HTTP/1.1\r\n"), 400, 0},
+        {TEXT("GET /% HTTP/1.1\r\n"), 400, 0},
+        {TEXT("GET /%4 HTTP/1.1\r\n"), 400, 0},
+        {TEXT("GET /%4g HTTP/1.1\r\n"), 400, 0},
+        {TEXT("GET /%%41 HTTP/1.1\r\n"), 400, 0},
         {TEXT("GET /#part HTTP/1.1\r\n"), 400, 0},
         {TEXT("GET /\x01 HTTP/1.1\r\n"), 400, 0},
         {TEXT("GET /\0 HTTP/1.1\r\n"), 400, 0},
@@ -145,6 +157,22 @@ Test(http_framing, a_malformed_request_line_is_a_fault)
         {TEXT("\x16\x03\x01\x02"), 400, 0},
     };
     check_all(bad, ARRAY_SIZE(bad));
+}
+
+/* The characters that RFC 3986 does not allow anywhere in a URI are refused. All others are accepted, and so are bytes
+ * from 0x80 on. */
+Test(http_framing, a_target_has_only_the_characters_of_a_uri)
+{
+    for (int c = 0x21; c <= 0xFF; c++) {
+        char text[80];
+        bool bad = c == 0x7F || c == '%' || strchr("\"#<>\\^`{|}", c);
+        int len = snprintf(text, sizeof text, "GET /a?b=%c HTTP/1.1\r\nHost: x\r\n\r\n", c);
+        assert_status(text, (size_t)len, bad ? 400 : 0, !bad);
+    }
+    assert_status(TEXT("GET HTTP://[::1]:80/%41?%c3%a9 HTTP/1.1\r\nHost: x\r\n\r\n"), 0, 1);
+    assert_status(TEXT("GET https://h HTTP/1.1\r\nHost: x\r\n\r\n"), 0, 1);
+    assert_status(TEXT("GET http://a-name-that-is-longer-than-any-word.example?q HTTP/1.1\r\nHost: x\r\n\r\n"), 0, 1);
+    assert_status(TEXT("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"), 0, 1);
 }
 
 Test(http_framing, a_malformed_field_line_is_a_fault)

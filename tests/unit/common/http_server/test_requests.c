@@ -70,10 +70,13 @@ Test(http_server, an_absolute_target_is_served_like_its_path)
 {
     start();
     assert_exchange("GET http://h/ HTTP/1.1\r\n" HOST "\r\n", "200", "hello");
-    assert_exchange("GET HTTP://u@[::1]:80/v1/echo/a%2Fb?q=1 HTTP/1.1\r\n" HOST "\r\n", "200", "name=a/b q=1");
+    assert_exchange("GET HTTP://[::1]:80/v1/echo/a%2Fb?q=1 HTTP/1.1\r\n" HOST "\r\n", "200", "name=a/b q=1");
     assert_exchange("GET https://h HTTP/1.1\r\n" HOST "\r\n", "200", "hello");
     assert_exchange("GET http://h?q=1 HTTP/1.1\r\n" HOST "\r\n", "200", "hello");
-    assert_exchange("GET http:///v1/echo/a HTTP/1.1\r\n" HOST "\r\n", "400", "neither a path nor a URI");
+    assert_exchange("GET http:///v1/echo/a HTTP/1.1\r\n" HOST "\r\n", "400", "no valid host");
+    assert_exchange("GET http://:80/ HTTP/1.1\r\n" HOST "\r\n", "400", "no valid host");
+    assert_exchange("GET http://u@h/ HTTP/1.1\r\n" HOST "\r\n", "400", "no valid host");
+    assert_exchange("GET //h/ HTTP/1.1\r\n" HOST "\r\n", "404", "nothing at");
     assert_exchange("GET ftp://h/ HTTP/1.1\r\n" HOST "\r\n", "404", "nothing at");
     stop();
 }
