@@ -241,6 +241,7 @@ static bool admit(struct worker *w, struct http_exchange *x, bool *has_header, u
         return false;
     }
     worker_set_headers(w, x, pool);
+    if (!http_check_no_query(x, NULL)) return false;
     if (!*has_header && !items) {
         http_answer_problem(x, 415, NULL, "the Content-Type must be %s or %s", TYPE_NDJSON, TYPE_CHUNK);
     } else if (!media_type_is_utf8(type, charset)) {

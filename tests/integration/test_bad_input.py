@@ -292,15 +292,21 @@ class Http(SharedFleetTest):
         self.assert_problem(self.shared.request("GET", "/v1/job"), 404, words="GET /openapi.json lists all calls")
         self.assertNotIn("openapi", ft.request(self.shared.workers[0].port, "GET", "/v1/job").json["detail"])
 
-    def test_an_unknown_query_parameter_of_a_get_is_400_and_named(self):
+    def test_an_unknown_query_parameter_is_400_and_named_except_in_a_health_check(self):
         worker = self.shared.workers[0]
         calls = [(self.shared.port, "/v1/jobs"), (self.shared.port, "/v1/jobs/x"), (self.shared.port, "/v1/tasks"),
                  (self.shared.coordinator.admin_port, "/autoscale"), (worker.port, "/v1/tasks"),
-                 (worker.admin_port, "/autoscale")]
+                 (worker.admin_port, "/autoscale"), (self.shared.coordinator.admin_port, "/metrics"), (worker.admin_port, "/metrics"),
+                 (self.shared.port, "/openapi.json")]
         for port, path in calls:
             answer = ft.request(port, "GET", path + "?limit=5")
             self.assert_problem(answer, 400, words=f'GET {path} has no query parameter "limit"')
+        answer = ft.request(worker.port, "POST", "/v1/tasks/square?x=1", b"1\n")
+        self.assert_problem(answer, 400, words='POST /v1/tasks/square has no query parameter "x"')
         self.assert_problem(self.shared.request("GET", "/v1/jobs?task=square"), 400, words="-X POST")
+        for port in (self.shared.port, self.shared.coordinator.admin_port, worker.port, worker.admin_port):
+            for path in ("/livez", "/healthz", "/readyz"):
+                self.assertEqual(ft.request(port, "GET", path + "?verbose&x=1").status, 200, (port, path))
 
     def test_a_request_target_may_be_absolute(self):
         for port, path in ((self.shared.port, "/livez"), (self.shared.workers[0].port, "/livez"),
