@@ -1,11 +1,18 @@
 /*
  * The option --watch: detects changes of the tasks. Watches the directories of tasks, and all folders below them, as
- * far as WATCH_DEPTH and WATCH_FOLDERS_MAX allow. When nothing has changed for WATCH_SETTLE_MS, or changes have kept
- * coming for WATCH_SETTLE_MAX_MS, changed() is called with the names of the changed tasks.
+ * far as WATCH_DEPTH and WATCH_FOLDERS_MAX allow. If a file of a task is a symbolic link, the file that it names is
+ * watched too. A directory of tasks may be missing: it is watched as soon as it exists, and it may be replaced. When
+ * nothing has changed for WATCH_SETTLE_MS, or changes have kept coming for WATCH_SETTLE_MAX_MS, changed() is called
+ * with the names of the changed tasks.
  *
- * Only code counts: task.json, files that can be executed, files with the extension of a program, and folders. So a
- * task may write data into its own folder. Names that begin with '.' or '_' are ignored, because they belong to editors
- * and caches.
+ * Every regular file and every folder counts, with two exceptions. Names that begin with '.' or '_' are ignored,
+ * because they belong to editors and caches. A file that is not code does not count if the task itself may have written
+ * it: writes_itself() decides. Code is task.json, a file that can be executed, and a file with the extension of a
+ * program.
+ *
+ * A task that changes its own files must not be reported for ever. So after WATCH_REPORTS_MAX reports of a task, its
+ * changes are ignored until none has come for WATCH_QUIET_NS. The same is true for reports that lie further apart than
+ * this time: these do not count together.
  */
 #ifndef FANTAIL_WORKER_WATCH_H
 #define FANTAIL_WORKER_WATCH_H
@@ -18,14 +25,22 @@
 #define WATCH_SETTLE_MAX_MS 3000
 #define WATCH_DEPTH         4
 #define WATCH_FOLDERS_MAX   1024
+#define WATCH_REPORTS_MAX   30
+#define WATCH_QUIET_NS      (60 * NS_PER_S)
 
 struct watch;
 
-/* `dirs` has paths separated by colons; it is borrowed. changed() is called with a list of names that ends with NULL,
- * borrowed for the call. */
-struct watch *watch_start(uv_loop_t *loop, const char *dirs, void (*changed)(void *data, const char *const *names),
-                          void *data);
-/* NULL is fine. changed() is not called any more. The memory is freed when the loop has closed the handles. */
+struct watch_hooks {
+    /* `names` is a list that ends with NULL, borrowed for the call. NULL: a directory of tasks was replaced, so every
+     * task may have changed. */
+    void (*changed)(void *data, const char *const *names);
+    /* Returns whether the task was doing something at the time `at_ns`, so that it may have written a file then. */
+    bool (*writes_itself)(void *data, const char *task, uint64_t at_ns);
+};
+
+/* `dirs` has paths separated by colons. `dirs` and `hooks` are borrowed. */
+struct watch *watch_start(uv_loop_t *loop, const char *dirs, const struct watch_hooks *hooks, void *data);
+/* NULL is fine. No hook is called any more. The memory is freed when the loop has closed the handles. */
 void watch_stop(struct watch *w);
 
 #endif

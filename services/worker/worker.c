@@ -198,26 +198,52 @@ static bool load_tasks(struct worker *w, const char *const *names, char *err, si
     return ok;
 }
 
-static void on_changed(void *data, const char *const *names)
+static void read_changed(struct worker *w, const char *const *names)
 {
-    struct worker *w = data;
     char err[500] = "";
     if (!load_tasks(w, names, err, sizeof err)) log_error("some tasks could not be read", LOG_STR("error", err));
     for (; *names; names++) log_info("a task has changed and was read again", LOG_STR("task", *names));
 }
+
+/* Without names, the former tasks count as changed. Tasks that are new are read in any case. */
+static void on_changed(void *data, const char *const *names)
+{
+    struct worker *w = data;
+    if (names) {
+        read_changed(w, names);
+        return;
+    }
+    const char **all = xcalloc(w->tasks.count + 1, sizeof *all);
+    for (size_t i = 0; i < w->tasks.count; i++) all[i] = xstrdup(w->tasks.list[i]->name);
+    read_changed(w, all);
+    for (size_t i = 0; all[i]; i++) free((char *)(uintptr_t)all[i]);
+    free(all);
+}
+
+/* A task that has just been busy may still write a little, for example when it cleans up after an item. */
+#define LATE_WRITE_NS (100 * NS_PER_MS)
+
+static bool writes_itself(void *data, const char *task, uint64_t at_ns)
+{
+    const struct pool *p = find_pool(data, task);
+    return p && at_ns <= pool_busy_until(p, now_ns()) + LATE_WRITE_NS;
+}
+
+static const struct watch_hooks watch_hooks = {.changed = on_changed, .writes_itself = writes_itself};
 
 void worker_look_for_tasks(struct worker *w)
 {
     struct task_set found;
     char err[500] = "";
     if (!w->watch || w->draining) return;
-    /* An unreadable directory is not reported here: on_changed() reports it when --watch notices a change. */
-    bool ok = task_set_load(&found, &w->tasks, w->config->tasks, w->hosts_dir, err, sizeof err);
+    /* read_changed() reports an unreadable directory with a higher level. */
+    if (!task_set_load(&found, &w->tasks, w->config->tasks, w->hosts_dir, err, sizeof err))
+        log_debug("some tasks could not be read", LOG_STR("error", err));
     const char **names = xcalloc(found.count + 1, sizeof *names);
     size_t n = 0;
     for (size_t i = 0; i < found.count; i++)
         if (!found.list[i]->error) names[n++] = found.list[i]->name;
-    if (ok && n) on_changed(w, names);
+    if (n) read_changed(w, names);
     free(names);
     task_set_release(&found);
 }
@@ -289,8 +315,11 @@ bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *
                                   .our_wait = &w->cpu_wait};
     register_metrics(w);
     w->ecs_agent = ecs_agent_start(loop, config->protection_s, config->protection_idle_s, w->protection_failures);
-    if (config->watch) w->watch = watch_start(loop, config->tasks, on_changed, w);
-    return load_tasks(w, NULL, err, err_size);
+    if (config->watch) w->watch = watch_start(loop, config->tasks, &watch_hooks, w);
+    if (load_tasks(w, NULL, err, err_size)) return true;
+    if (!config->watch) return false;
+    log_warn("some tasks cannot be read yet", LOG_STR("error", err)); /* a missing directory is read when it exists */
+    return true;
 }
 
 void worker_count_request(struct worker *w, int change)

@@ -327,15 +327,82 @@ while not os.path.exists({go!r}):
         shutil.rmtree(os.path.join(self.folder_of_tasks, "other"))
         wait_until(lambda: names() == ["more", "work"], "the task is gone")
 
-    def test_data_that_a_task_writes_is_no_change_of_it(self):
+    def changes(self, task="work"):
+        """Returns how often the task was read again because of a change."""
+        return len([line for line in self.program.stderr().splitlines()
+                    if "has changed and was read again" in line and f'task="{task}"' in line])
+
+    def write_until_noticed(self, name, text, task="work"):
+        """A change that comes while an item runs, or just after it, may be the task's own. So the file is written again
+        until the change is noticed."""
+        before = self.changes(task)
+        wait_until(lambda: self.write(name, text, task) or self.changes(task) > before, f"the change of {name}")
+
+    def test_a_changed_file_that_is_no_code_is_used_too(self):
+        self.write("config.json", '"first"')
+        self.write("work.py", module("", before='value = __import__("json").load(open("config.json"))').replace("['',", "[value,"))
+        wait_until(lambda: self.ask()[0] == "first", "the module with its configuration")
+        self.write_until_noticed("config.json", '"second"')
+        wait_until(lambda: self.ask()[0] == "second", "the changed configuration")
+
+    def test_what_a_task_writes_at_its_start_for_an_item_or_at_its_end_is_no_change_of_it(self):
+        writes = """
+import atexit, json
+def write(name):
+    with open(name, "w") as file:
+        json.dump(os.times(), file)
+atexit.register(write, "end.json")
+write(f"start-{os.getpid()}.json")
+"""
+        body = "\ndef run(item):\n    write('state.json')\n    write(f'{os.times().elapsed}.csv')\n    return ['writes', os.getpid()]\n"
+        self.write("work.py", "import os\n" + writes + body)
+        wait_until(lambda: self.changes() == 1, "the change of the module")
+        former = self.ask()
+        self.assertEqual(former[0], "writes")
+        self.write("work.py", "import os\n" + writes + "# later\n" + body)  # ends a process
+        wait_until(lambda: self.ask() != former, "a process with the later module")
+        wait_until(lambda: os.path.exists(os.path.join(self.folder_of_tasks, "work", "end.json")), "the end of the former process")
         before = self.ask()
-        self.write("results.csv", "1,2")
+        for _ in range(20):
+            self.assertEqual(self.ask(), before)
         self.write(".work.py.swp", "an editor's")
         self.write("work.py", module("other"), task="other")
-        self.said('task="other"')
-        self.assertEqual(self.ask(), before)
-        changed = [line for line in self.program.stderr().splitlines() if "has changed" in line]
-        self.assertEqual([line for line in changed if 'task="work"' in line], [])
+        wait_until(lambda: self.changes("other") == 1, "a later change")
+        self.assertEqual((self.ask(), self.changes()), (before, 2))
+
+    def test_a_source_file_that_a_link_names_is_watched_at_its_place(self):
+        source, place = os.path.join(self.folder, "source.py"), os.path.join(self.folder_of_tasks, "work", "work.py")
+        write_file(source, module("linked"))
+        os.remove(place)
+        os.symlink(source, place)
+        wait_until(lambda: self.ask()[0] == "linked", "the link")
+        write_file(source, module("edited"))
+        wait_until(lambda: self.ask()[0] == "edited", "a change in place")
+        write_file(source + ".new", module("replaced"))
+        os.rename(source + ".new", source)
+        wait_until(lambda: self.ask()[0] == "replaced", "another file in its place")
+
+    def test_a_folder_of_tasks_that_is_replaced_is_read_again(self):
+        self.assertEqual(self.ask()[0], "first")
+        new = self.folder_of_tasks + ".new"
+        shutil.copytree(self.folder_of_tasks, new)
+        write_file(os.path.join(new, "work", "work.py"), module("moved here"))
+        os.rename(self.folder_of_tasks, self.folder_of_tasks + ".old")
+        os.rename(new, self.folder_of_tasks)
+        wait_until(lambda: self.ask()[0] == "moved here", "the new folder")
+        self.write("work.py", module("changed there"))
+        wait_until(lambda: self.ask()[0] == "changed there", "a change in the new folder")
+
+    def test_a_folder_of_tasks_that_is_missing_at_the_start_is_read_as_soon_as_it_exists(self):
+        missing = os.path.join(self.folder, "later", "on", "tasks")
+        worker = self.worker("--watch", tasks=missing)
+        self.assertEqual(request(worker.port, "GET", "/v1/tasks").json["tasks"], [])
+        shutil.copytree(self.folder_of_tasks, missing)
+        wait_until(lambda: [t["name"] for t in request(worker.port, "GET", "/v1/tasks").json["tasks"]] == ["other", "work"], "the tasks")
+        shutil.rmtree(os.path.join(self.folder, "later"))
+        wait_until(lambda: request(worker.port, "GET", "/v1/tasks").json["tasks"] == [], "the tasks are gone")
+        shutil.copytree(self.folder_of_tasks, missing)
+        wait_until(lambda: request(worker.port, "POST", "/v1/tasks/work", b"1\n").status == 200, "the tasks are there again")
 
     def test_it_can_be_turned_off(self):
         program, port = self.local("--no-watch", tasks=self.folder_of_tasks)

@@ -77,6 +77,19 @@ unsigned pool_starting(const struct pool *p)
     return n;
 }
 
+static bool is_busy(const struct process *process)
+{
+    return process->state != PROCESS_RUNNING || process->window.head || process->window.unconfirmed;
+}
+
+uint64_t pool_busy_until(const struct pool *p, uint64_t now)
+{
+    bool busy = p->trial;
+    for (const struct process *process = p->processes; process && !busy; process = process->next)
+        busy = is_busy(process);
+    return busy ? now : p->busy_until_ns;
+}
+
 /* ---- feeding ---- */
 
 /* Returns the maximum number of items of the chunk that this process may take now. This leaves items for the other
@@ -197,6 +210,7 @@ static void on_starting(struct process *process)
 static void on_ready(struct process *process)
 {
     struct pool *p = process->pool;
+    p->busy_until_ns = process->ready_ns;
     if (process == p->probe) wake_at(p, process->ready_ns + POOL_PROBE_NS);
     pool_feed(p);
 }
@@ -221,6 +235,7 @@ void pool_feed(struct pool *p)
 static void on_answered(struct process *process)
 {
     struct pool *p = process->pool;
+    p->busy_until_ns = now_ns();
     if (p->failed_starts) pool_forget_failures(p);
     p->deaths = 0;
     pool_feed(p);
@@ -258,6 +273,7 @@ static void on_lost(struct process *process, struct fault *f)
     enum pool_loss loss = loss_of(process, f);
     bool was_probe = p->probe == process, had_item = process->window.head || process->window.unconfirmed,
          expected = loss == LOSS_RETIRED || loss == LOSS_CANCELLED;
+    p->busy_until_ns = now;
     p->losses[loss]++;
     if (p->loss_counters[loss]) *p->loss_counters[loss] += 1;
     list_remove(p, process);

@@ -61,6 +61,7 @@ struct pool {
     uint64_t said_ns;       /* when the log last said that the task cannot start */
     struct buf starts;      /* what processes print at their start, see tail.h */
     uv_timer_t timer;       /* for the end of the probe's time, and for the end of a pause */
+    uint64_t busy_until_ns; /* when a process last became ready, answered an item or ended */
     uint64_t losses[LOSS_COUNT];
     uint64_t *loss_counters[LOSS_COUNT];
 };
@@ -95,6 +96,9 @@ void pool_replace(struct pool *p, struct task *task, unsigned size);
 unsigned pool_free_slots(const struct pool *p);
 /* Returns how many processes are starting. They do not take items yet. */
 unsigned pool_starting(const struct pool *p);
+/* Returns when the task was last busy: a process was starting, ran an item, or was about to end. Returns `now` if the
+ * task is busy now, and 0 if it was never busy. */
+uint64_t pool_busy_until(const struct pool *p, uint64_t now);
 /* Returns how many items wait. */
 uint64_t pool_queued(const struct pool *p);
 

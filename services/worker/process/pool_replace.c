@@ -23,6 +23,7 @@ static void on_trial_ready(struct process *process)
 {
     struct pool *p = process->pool;
     p->trial = NULL;
+    p->busy_until_ns = process->ready_ns;
     pool_set_task(p, process->task, p->trial_size);
     process->hooks = &pool_hooks;
     pool_add_process(p, process);
@@ -34,6 +35,7 @@ static void on_trial_lost(struct process *process, struct fault *f)
     struct pool *p = process->pool;
     if (p->trial != process) return;
     p->trial = NULL;
+    p->busy_until_ns = now_ns();
     log_failed(p, f);
 }
 
