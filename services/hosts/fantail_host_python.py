@@ -17,21 +17,23 @@ item, except control lines, which begin with '#' and get no answer. Each item ge
 are buffered. If an item takes a long time, a helper thread writes the answers to the items before it. So a finished answer
 does not wait for the next item.
 """
+import sys
+
+# The modules that the interpreter imports before it runs a program, and three that nearly all libraries need. A module of
+# the task does not replace them. This line stands before the other imports, because these import more built-in modules.
+OF_INTERPRETER = frozenset(sys.builtin_module_names) & frozenset(sys.modules) | {
+    "__main__", "_collections_abc", "_sitebuiltins", "abc", "codecs", "encodings", "genericpath", "importlib", "io", "os",
+    "posixpath", "site", "stat", "types", "warnings", "zipimport"}
+
 import _thread
 import binascii
 import json
 import os
-import sys
 import time
 import traceback
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
 from json.encoder import encode_basestring_ascii as encode_string
-
-# The modules that the interpreter imports before it runs a program. A program cannot replace them with its own modules.
-OF_INTERPRETER = frozenset(sys.builtin_module_names) | {
-    "__main__", "_collections_abc", "_sitebuiltins", "abc", "codecs", "encodings", "genericpath", "importlib", "io", "os",
-    "posixpath", "site", "stat", "types", "warnings", "zipimport"}
 
 READ_BYTES = 1 << 18
 FLUSH_CHARS = 1 << 18
@@ -334,14 +336,27 @@ def report_load_failure(error):
 EXTRAS = ("common", "traceparent", "tracestate")
 
 
+class TaskFinder:
+    """Finds the task's modules whose names are also names of built-in modules. Without it, the interpreter would look for
+    a built-in module first."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.names = {entry.partition(".")[0] for entry in os.listdir(folder)} - OF_INTERPRETER
+
+    def find_spec(self, name, path=None, target=None):
+        spec = PathFinder.find_spec(name, [self.folder]) if path is None and name in self.names else None
+        return spec if spec and spec.has_location else None
+
+
 def library_module(name):
     """Imports a module of the standard library, even if the task has a module of the same name."""
-    path = sys.path
-    sys.path = path[1:]
+    path, finders = sys.path, sys.meta_path
+    sys.path, sys.meta_path = path[1:], [finder for finder in finders if not isinstance(finder, TaskFinder)]
     try:
         return __import__(name)
     finally:
-        sys.path = path
+        sys.path, sys.meta_path = path, finders
 
 
 def wanted_extras(function):
@@ -366,18 +381,15 @@ def apply_control(line, extras):
         extras[word] = json.loads(value) if word == "common" else value or None
 
 
-def forget_shadowed(folder):
+def prefer_task_modules(folder):
     """Removes each module from sys.modules if the task has a module of the same name. So the next import gets the task's
     module. This program keeps using the modules that it has imported."""
-    specs = {}
-    for entry in os.listdir(folder):
-        top = entry.partition(".")[0]
-        if top in sys.modules and top not in OF_INTERPRETER and top not in specs:
-            specs[top] = PathFinder.find_spec(top, [folder])
+    finder = TaskFinder(folder)
+    shadowed = {name for name in finder.names if name in sys.modules and finder.find_spec(name)}
     for name in list(sys.modules):
-        spec = specs.get(name.partition(".")[0])
-        if spec and spec.has_location:
+        if name.partition(".")[0] in shadowed:
             del sys.modules[name]
+    sys.meta_path.insert(0, finder)
 
 
 def import_task(module_name, folder):
@@ -400,7 +412,7 @@ def load(name):
     if sys.path and sys.path[0] == os.path.dirname(os.path.realpath(__file__)):
         del sys.path[0]  # the directory of this program has no modules for the task
     sys.path.insert(0, folder)
-    forget_shadowed(folder)
+    prefer_task_modules(folder)
     target = import_task(module_name, folder)
     for part in function_name.split("."):
         target = getattr(target, part)
@@ -469,6 +481,17 @@ def claim_stdio():
     return items_fd, answers_fd
 
 
+def write_lines_of_c():
+    """Makes C code of the task, such as an extension that calls printf(), write each line at once. Otherwise the C library
+    would keep the lines until the process ends, because standard output is a pipe."""
+    try:
+        import ctypes
+    except ImportError:  # some builds of Python do not have it
+        return
+    libc, by_line = ctypes.CDLL(None), 1  # _IOLBF
+    libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, by_line, ctypes.c_size_t(0))
+
+
 def isolate_child(items_fd, answers):
     """Runs in a process that the task has forked. This process has copies of our pipes and of unwritten answers, and must not
     use them. Its copy of the lock may stay locked for ever, because the thread that would release the lock does not exist in
@@ -489,6 +512,7 @@ def main():
         print(__doc__, file=sys.stderr)
         sys.exit(2)
     items_fd, answers_fd = claim_stdio()
+    write_lines_of_c()
     answers = Answers(answers_fd)
     os.register_at_fork(after_in_child=lambda: isolate_child(items_fd, answers))
     try:

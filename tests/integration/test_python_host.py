@@ -1,12 +1,13 @@
 """The host of Python functions: their values, their errors, and the modules that they import."""
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
 import unittest
 
-from hosts_testing import BUILD, Hosts, host
+from hosts_testing import BUILD, TIMEOUT_S, Hosts, host
 
 PYTHON_TASKS = """
 import os
@@ -143,6 +144,17 @@ class Python(Hosts):
     def test_what_reaches_standard_output_by_other_ways_does_not_either(self):
         self.assertEqual(self.values(self.task("loud"), [1, 2]), [1, 2])
         self.assertEqual(self.stderr, "to descriptor 1\nfrom a command\n" * 2)
+
+    def test_a_line_that_c_code_prints_is_seen_at_once(self):
+        self.write("prints", "import ctypes\nlibc = ctypes.CDLL(None)\ndef run(n):\n"
+                             "    libc.printf(b'from C: %d\\n', n)\n    return n\n")
+        process = self.start(host("python", "prints:run"))
+        for n in (1, 2):
+            process.stdin.write(b"%d\n" % n)
+            process.stdin.flush()
+            self.assertEqual(self.answers_before_an_end(process, 1), [{"value": n}])
+            self.assertTrue(select.select([process.stderr], [], [], TIMEOUT_S)[0], "the line is not there")
+            self.assertEqual(os.read(process.stderr.fileno(), 100), b"from C: %d\n" % n)
 
     def test_a_child_of_the_function_repeats_no_answers_and_takes_no_items(self):
         items = ["exit", "print", "return", "no", "exit"] * 20
@@ -304,7 +316,8 @@ def numpy_python():
 class Precedence(Hosts):
     """A module of the task takes precedence over a library of the same name."""
 
-    NAMES = ["json", "random", "numpy", "traceback", "time", "os", "inspect", "re", "datetime", "decimal", "enum", "types"]
+    NAMES = ["json", "random", "numpy", "traceback", "time", "os", "inspect", "re", "datetime", "decimal", "enum", "types",
+             "math", "array", "select", "itertools", "gc", "binascii"]
 
     def test_the_module_of_the_command_is_the_tasks(self):
         for name in self.NAMES:
@@ -317,7 +330,7 @@ class Precedence(Hosts):
                 os.unlink(os.path.join(self.folder, name + ".py"))
 
     def test_the_module_that_the_task_imports_is_its_own_and_the_hosts_stays(self):
-        for name in "json", "random", "numpy", "traceback", "datetime":
+        for name in "json", "random", "numpy", "traceback", "datetime", "math", "array", "select", "gc", "pwd", "binascii":
             with self.subTest(name):
                 self.write(name, "OWN = 42\n")
                 self.write("work", f"import {name}\ndef run(n):\n    return [{name}.OWN // n, b'x']\n")
@@ -326,9 +339,17 @@ class Precedence(Hosts):
                 self.assertTrue(answers[1]["error"]["cause"].startswith("ZeroDivisionError"), answers)
                 os.unlink(os.path.join(self.folder, name + ".py"))
 
+    def test_a_module_that_the_interpreter_has_imported_stays(self):
+        for name in "sys", "time", "os", "types", "warnings":
+            self.write(name, "OWN = 42\n")
+        self.write("work", "import os, sys, time, types, warnings\n"
+                           "def run(n):\n    return [hasattr(m, 'OWN') for m in (os, sys, time, types, warnings)]\n")
+        self.assertEqual(self.values(host("python", "work:run"), [1]), [[False] * 5])
+
     def test_a_folder_without_python_files_shadows_nothing(self):
-        os.mkdir(os.path.join(self.folder, "json"))
-        self.write("work", "import json\ndef run(n):\n    return json.dumps(n)\n")
+        for name in "json", "gc":
+            os.mkdir(os.path.join(self.folder, name))
+        self.write("work", "import gc, json\ngc.collect()\ndef run(n):\n    return json.dumps(n)\n")
         self.assertEqual(self.values(host("python", "work:run"), [5]), ["5"])
 
 
