@@ -12,7 +12,8 @@ def read_number(path, sql):
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(OSError, sqlite3.DatabaseError):
         copy = os.path.join(folder, "copy.db")
         shutil.copy(path, copy)
-        shutil.copy(path + "-wal", copy + "-wal")
+        if os.path.exists(path + "-wal"):  # after a regular end of the coordinator, there is no log
+            shutil.copy(path + "-wal", copy + "-wal")
         with contextlib.closing(sqlite3.connect(copy)) as db:
             return db.execute(sql).fetchone()[0] or 0
     return 0

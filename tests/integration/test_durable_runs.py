@@ -184,6 +184,21 @@ class Ends(DurableTest):
         self.assertEqual(len(errors), job["errors"]["worker_lost"])
         self.assertTrue(any("it is not known whether the item ran" in e["cause"] for e in errors), errors[0])
 
+    def test_the_metrics_count_each_answer_and_each_end_once(self):
+        self.start_all(self.counting_tasks(pause_s=0.02))
+        job_id = self.submit({"task": "counts", "items": list(range(100))})
+        self.wait_for_some(10)
+        self.coordinator_program.send_signal(signal.SIGTERM)
+        self.assertEqual(self.coordinator_program.wait(), 0)
+        recorded = self.recorded()
+        self.assertEqual([line for line in self.coordinator_program.log_lines() if line["msg"] == "job ended"], [])
+        self.start_coordinator()
+        self.assert_all_right(job_id, 100)
+        text = metrics(self.coordinator_program)
+        self.assertEqual(metric_sum(text, "fantail_items_total", outcome="succeeded"), 100 - recorded)
+        self.assertEqual(metric_sum(text, "fantail_items_total"), 100 - recorded)
+        self.assertEqual(metric_sum(text, "fantail_jobs_total"), 1)
+
     def test_a_cancelled_job_stays_cancelled_after_a_kill(self):
         self.start_all(self.counting_tasks(pause_s=0.05))
         job_id = self.submit({"task": "counts", "items": list(range(ITEMS))})

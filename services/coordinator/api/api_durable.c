@@ -90,6 +90,7 @@ static void answer_cancelled(struct errand *e, const struct stored_job *job)
 static void on_cancelled(struct errand *e, struct store_call *call)
 {
     if (errand_has_job(call)) {
+        if (stored_state_is_end(call->found.state)) durable_was_cancelled(&e->coordinator->durable, &call->found);
         durable_cancel(&e->coordinator->durable, e->id);
         poke(e);
         answer_cancelled(e, &call->found);

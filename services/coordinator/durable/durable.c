@@ -221,6 +221,24 @@ void durable_cancel(struct durable *d, const char *id)
     if (r) durable_run_cancel(r);
 }
 
+enum sched_status durable_status_of(enum stored_state end)
+{
+    int n = (int)end - STORED_SUCCEEDED;
+    static_assert((int)STORED_TIMED_OUT - STORED_SUCCEEDED == (int)SCHED_TIMED_OUT, "both have the same order");
+    static_assert((int)STORED_CANCELLED - STORED_SUCCEEDED == (int)SCHED_CANCELLED, "both have the same order");
+    if (n < 0 || n >= SCHED_STATUS_COUNT) BUG("a job does not end as %s", stored_state_name(end));
+    return (enum sched_status)n;
+}
+
+void durable_was_cancelled(struct durable *d, const struct stored_job *job)
+{
+    int64_t age_ms = job->ended_ms - job->created_ms;
+    jobs_count_items(d->jobs, 0, 0, job->counts.cancelled);
+    jobs_count_end(d->jobs, SCHED_CANCELLED, age_ms > 0 ? (uint64_t)age_ms * NS_PER_MS : 0);
+    log_info("job ended", LOG_STR("job", job->id), LOG_STR("status", stored_state_name(job->state)),
+             LOG_STR("reason", job->reason), LOG_U64("items", job->items), LOG_U64("failed", job->counts.failed));
+}
+
 const char *durable_lacks_room(const struct durable *d, const char *id)
 {
     const struct durable_run *r = find_run(d, id);

@@ -77,6 +77,9 @@ void durable_stop(struct durable *d);
 /* Frees the runs that ended after durable_stop(). Call it when the store is closed. */
 void durable_release(struct durable *d);
 
+/* Returns the status of the scheduler that stands for this end of a job. */
+enum sched_status durable_status_of(enum stored_state end);
+
 /* Ticks the runs soon. Only for the code of durable_run.h. */
 void durable_tick_soon(struct durable *d);
 
@@ -90,6 +93,10 @@ void durable_cancel(struct durable *d, const char *id);
 /* Returns why the end of the job cannot be recorded now, if the job runs here and the store is full. Otherwise returns
  * NULL. The text is borrowed until the next turn of the loop. */
 const char *durable_lacks_room(const struct durable *d, const char *id);
+
+/* Call it when a client has cancelled the job while it was pending, so that no coordinator reports its end. Counts the
+ * end in the metrics. */
+void durable_was_cancelled(struct durable *d, const struct stored_job *job);
 
 /* If the job runs here, applies the changed options in `now`. */
 void durable_change(struct durable *d, const struct stored_job *now);

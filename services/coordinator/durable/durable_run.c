@@ -357,8 +357,9 @@ void durable_run_new(struct durable *d, struct store_call *claim)
     r->stored = claim->found;
     claim->found = (struct stored_job){0};
     r->claimed_ms = claim->now_ms;
-    r->renewed_ns = now_ns();
+    r->claimed_ns = r->renewed_ns = now_ns();
     r->cancelling = r->stored.cancel_wanted;
+    r->reported = r->stored.counts;
     list_push_back(&d->runs, &r->link);
     recorder_resume(&r->recorder, &r->stored);
     r->reading.call = run_call_new(r, STORE_READ_RANGES, on_ranges);

@@ -45,6 +45,7 @@ struct durable_run {
     enum durable_run_state state;
     struct stored_job stored; /* the job as it was claimed */
     int64_t claimed_ms;       /* when it was claimed, by the clock of the database */
+    uint64_t claimed_ns;      /* when the run began */
     uint64_t newest_block;    /* number of the newest block that is known to be in the store; 0: none */
     struct job *job;          /* NULL before RUNNING */
     struct job_keeper keeper;
@@ -70,10 +71,11 @@ struct durable_run {
 
     /* Its answers: run_record.c. */
     struct recorder recorder;
-    uint64_t collected_ns;  /* when the first unrecorded answer arrived; 0: there is none */
-    uint64_t recorded_ns;   /* when answers were last recorded */
-    size_t writing_bytes;   /* bytes of the lines of the call `writing` */
-    size_t counted_answers; /* bytes of the answers above, as counted in jobs->answer_memory */
+    uint64_t collected_ns;         /* when the first unrecorded answer arrived; 0: there is none */
+    uint64_t recorded_ns;          /* when answers were last recorded */
+    size_t writing_bytes;          /* bytes of the lines of the call `writing` */
+    size_t counted_answers;        /* bytes of the answers above, as counted in jobs->answer_memory */
+    struct stored_counts reported; /* the part of the counts that fantail_items_total has, here or elsewhere */
     struct run_call writing;
     enum stored_state end_state; /* set when the scheduler has ended the job */
     char end_reason[200];

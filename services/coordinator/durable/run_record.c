@@ -97,23 +97,61 @@ static void set_counts(struct durable_run *r, struct stored_job *job)
     job->errors = recorder_errors_json(&r->recorder);
 }
 
+/* Counts each answer once: when it is in the store, and not when the scheduler reports it. */
+static void report_items(struct durable_run *r, const struct stored_counts *now)
+{
+    const struct stored_counts *before = &r->reported;
+    jobs_count_items(r->durable->jobs, now->succeeded - before->succeeded, now->failed - before->failed,
+                     now->cancelled - before->cancelled);
+    r->reported = *now;
+}
+
 /* Call it when the block of the call is in the store. */
 static void note_written(struct durable_run *r, const struct store_call *call)
 {
     *r->durable->metrics.recorded += call->block.lines.len;
+    report_items(r, &call->job.counts);
     run_call_free(&r->writing);
     r->writing_bytes = 0;
     count_memory(r);
+}
+
+/* Returns the time from the creation of the job until now. A redriven job counts from its first claim after the
+ * redrive. */
+static uint64_t age_ns(const struct durable_run *r)
+{
+    int64_t from_ms = r->stored.redrives > 0 ? r->stored.started_ms : r->stored.created_ms;
+    int64_t before_ms = r->claimed_ms - from_ms;
+    return (before_ms > 0 ? (uint64_t)before_ms * NS_PER_MS : 0) + now_ns() - r->claimed_ns;
+}
+
+static void report_end(struct durable_run *r)
+{
+    const struct stored_counts *n = &r->reported;
+    const struct trace_scope *trace = r->job ? &r->job->trace : NULL;
+    char span_id[SPAN_ID_SIZE];
+    uint64_t took_ns = age_ns(r);
+    jobs_count_end(r->durable->jobs, durable_status_of(r->end_state), took_ns);
+    log_info("job ended", LOG_STR("job", r->stored.id), LOG_STR("status", stored_state_name(r->end_state)),
+             LOG_STR("reason", r->end_reason[0] ? r->end_reason : NULL), LOG_U64("items", r->stored.items),
+             LOG_U64("failed", n->failed), LOG_MS("duration_ms", took_ns),
+             LOG_STR("trace_id", trace ? trace_scope_id(trace) : NULL),
+             LOG_STR("span_id", trace ? trace_scope_span_id(trace, &trace->context, span_id) : NULL));
 }
 
 static void on_end(struct store_call *call)
 {
     struct durable_run *r = call->data;
     struct durable *d = r->durable;
+    bool has_ended = call->op == STORE_END;
     if (!run_call_succeeded(r, &r->writing)) return;
     note_written(r, call);
     durable_run_move(r, RUN_OVER);
-    if (d->ended) d->ended(d->data);
+    if (has_ended)
+        report_end(r);
+    else
+        log_info("a durable job was handed back", LOG_STR("job", r->stored.id));
+    if (has_ended && d->ended) d->ended(d->data);
     d->changed(d->data, r->stored.id);
 }
 

@@ -289,34 +289,26 @@ void job_set_waiting(struct job *j, enum sched_waiting why)
 
 /* The end of a job. */
 
-static void count_outcome(struct jobs_metrics *m, const struct sched_outcome *outcome, uint64_t took_ns)
-{
-    ++*m->jobs[outcome->status];
-    *m->items_succeeded += outcome->counts.succeeded;
-    *m->items_failed += outcome->counts.failed;
-    *m->items_cancelled += outcome->counts.cancelled;
-    metric_observe_ns(m->job_seconds, took_ns);
-}
-
-static void log_outcome(const struct job *j, uint64_t took_ns)
+static void report_outcome(struct job *j)
 {
     char span_id[SPAN_ID_SIZE];
+    const struct sched_counts *n = &j->outcome.counts;
+    uint64_t took_ns = now_ns() - j->started_ns;
+    jobs_count_items(j->jobs, n->succeeded, n->failed, n->cancelled);
+    jobs_count_end(j->jobs, j->outcome.status, took_ns);
     log_info("job ended", LOG_STR("job", j->id), LOG_STR("status", sched_status_name(j->outcome.status)),
-             LOG_STR("reason", j->outcome.reason), LOG_U64("items", j->outcome.counts.total),
-             LOG_U64("failed", j->outcome.counts.failed), LOG_MS("duration_ms", took_ns),
-             LOG_STR("trace_id", trace_scope_id(&j->trace)),
+             LOG_STR("reason", j->outcome.reason), LOG_U64("items", n->total), LOG_U64("failed", n->failed),
+             LOG_MS("duration_ms", took_ns), LOG_STR("trace_id", trace_scope_id(&j->trace)),
              LOG_STR("span_id", trace_scope_span_id(&j->trace, &j->trace.context, span_id)));
 }
 
 void job_phase_finished(struct job *j, const struct sched_outcome *outcome)
 {
-    uint64_t took_ns = now_ns() - j->started_ns;
     job_move(j, JOB_ENDED);
     if (j->cancel_is_noted) list_remove(&j->jobs->cancels, &j->cancel_link);
     j->cancel_is_noted = false;
     j->outcome = *outcome;
-    count_outcome(&j->jobs->metrics, outcome, took_ns);
-    log_outcome(j, took_ns);
+    if (!j->keeper) report_outcome(j);
     if (job_has_all_answers(j)) finish_readers(j);
     submission_job_ended(&j->submission);
     if (j->keeper) j->keeper->ops->finished(j->keeper->keeper);

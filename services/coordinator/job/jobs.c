@@ -123,6 +123,19 @@ void jobs_register_metrics(struct jobs *t)
         metric_histogram("fantail_job_duration_seconds", "Time from the POST of a job to its outcome.", NULL);
 }
 
+void jobs_count_items(struct jobs *t, uint64_t succeeded, uint64_t failed, uint64_t cancelled)
+{
+    *t->metrics.items_succeeded += succeeded;
+    *t->metrics.items_failed += failed;
+    *t->metrics.items_cancelled += cancelled;
+}
+
+void jobs_count_end(struct jobs *t, enum sched_status status, uint64_t took_ns)
+{
+    ++*t->metrics.jobs[status];
+    metric_observe_ns(t->metrics.job_seconds, took_ns);
+}
+
 void jobs_stop(struct jobs *t)
 {
     turn_remove(&t->fold_step);

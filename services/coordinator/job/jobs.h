@@ -87,6 +87,10 @@ size_t jobs_item_share(const struct jobs *t, size_t cap);
 /* For a job whose upload cannot pause and that holds `held` bytes of items: returns whether it may hold `growth` more
  * bytes. */
 bool jobs_have_item_room(const struct jobs *t, size_t held, size_t growth);
+/* Counts items that were settled, in fantail_items_total. */
+void jobs_count_items(struct jobs *t, uint64_t succeeded, uint64_t failed, uint64_t cancelled);
+/* Counts the end of a job, in fantail_jobs_total and fantail_job_duration_seconds. */
+void jobs_count_end(struct jobs *t, enum sched_status status, uint64_t took_ns);
 /* Tells the scheduler about the cancellations recorded since the last call. The scheduler must not be running. */
 void jobs_carry_out_cancels(struct jobs *t);
 

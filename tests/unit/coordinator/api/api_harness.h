@@ -35,6 +35,7 @@ static inline void desk_init(struct desk *d)
     d->c.jobs.buckets = xcalloc(1, sizeof *d->c.jobs.buckets);
     d->c.jobs.config = &d->config;
     d->c.durable.jobs = &d->c.jobs;
+    jobs_register_metrics(&d->c.jobs);
     fake_clock_start();
     job_watches_start(&d->c.watches, &d->loop);
 }
