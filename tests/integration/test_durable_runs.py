@@ -1,4 +1,5 @@
 """Durable jobs whose coordinator ends: kill -9, SIGTERM, and the end of a whole `fantail local`."""
+import argparse
 import collections
 import contextlib
 import http.client
@@ -183,6 +184,19 @@ class Ends(DurableTest):
         self.assertEqual({e["name"] for e in errors}, {"worker_lost"})
         self.assertEqual(len(errors), job["errors"]["worker_lost"])
         self.assertTrue(any("it is not known whether the item ran" in e["cause"] for e in errors), errors[0])
+
+    def test_a_task_that_is_described_late_runs_no_item_twice(self):
+        tasks = self.counting_tasks(idempotent=False, pause_s=0.01)
+        port = self.free_port()
+        self.workers = [argparse.Namespace(port=port)]
+        self.start_coordinator()
+        job_id = self.submit({"task": "counts", "items": list(range(ITEMS))})
+        self.workers = [self.worker(tasks=tasks, port=port)]
+        for least in (50, 150):
+            self.wait_for_some(least)
+            self.kill_and_start_again()
+        self.wait_for_end(job_id)
+        self.assertEqual([n for n, times in self.runs().items() if times > 1], [])
 
     def test_the_metrics_count_each_answer_and_each_end_once(self):
         self.start_all(self.counting_tasks(pause_s=0.02))

@@ -255,10 +255,10 @@ void durable_change(struct durable *d, const struct stored_job *now)
 void durable_note_waiting(void *durable_run)
 {
     const struct durable_run *r = durable_run;
-    struct status_waiting waiting = job_waits_for(r->job);
+    struct status_waiting waiting = durable_run_waits_for(r);
     if (r->job->waiting == SCHED_WAITING_STARTING)
         log_info("a durable job waits for the start of its task processes", LOG_STR("job", r->stored.id));
-    else if (waiting.reason)
+    else if (r->job->waiting != SCHED_NOT_WAITING)
         log_warn("a durable job waits", LOG_STR("job", r->stored.id), LOG_STR("task", r->stored.task),
                  LOG_STR("reason", waiting.reason), LOG_STR("detail", waiting.detail));
     r->durable->changed(r->durable->data, r->stored.id);

@@ -136,10 +136,19 @@ bool run_call_succeeded(struct durable_run *r, struct run_call *c)
     return false;
 }
 
+/* Returns whether the job waits because the workers reject the token. While the task is not described, nothing is sent,
+ * so only the survey knows it. */
+static bool is_refused(const struct durable_run *r)
+{
+    return r->unsure && r->durable->jobs->fleet->survey.rejects_token;
+}
+
 struct status_waiting durable_run_waits_for(const struct durable_run *r)
 {
     bool fails = r->reading.failed || r->marking.failed || r->writing.failed;
-    if (!fails && !r->has_lapsed) return r->job ? job_waits_for(r->job) : (struct status_waiting){0};
+    struct status_waiting waiting = r->job ? job_waits_for(r->job) : (struct status_waiting){0};
+    if (waiting.reason && is_refused(r)) waiting.reason = sched_waiting_name(SCHED_WAITING_TOKEN_REFUSED);
+    if (!fails && !r->has_lapsed) return waiting;
     return (struct status_waiting){.reason = WAITING_FOR_STORE, .detail = r->store_error[0] ? r->store_error : NULL};
 }
 
@@ -181,10 +190,12 @@ static bool lacks_memory(void *keeper)
     return run_record_lacks_memory(keeper);
 }
 
-/* Returns the error of the items that were never sent before their job ended. */
-static enum item_error rest_error(enum sched_status status)
+/* Returns the error of the items that were never sent before their job ended. The scheduler gives the same error to the
+ * items that it knows. */
+static enum item_error rest_error(const struct sched_outcome *outcome)
 {
-    return status == SCHED_TIMED_OUT ? ITEM_DEADLINE_EXCEEDED : ITEM_CANCELLED;
+    if (outcome->no_workers) return ITEM_WORKER_LOST;
+    return outcome->status == SCHED_TIMED_OUT ? ITEM_DEADLINE_EXCEEDED : ITEM_CANCELLED;
 }
 
 static void on_finished(void *keeper)
@@ -197,8 +208,9 @@ static void on_finished(void *keeper)
     };
     static_assert(ARRAY_SIZE(ends) == SCHED_STATUS_COUNT, "one end per status");
     r->end_state = ends[outcome->status];
-    snprintf(r->end_reason, sizeof r->end_reason, "%s", outcome->reason ? outcome->reason : "");
-    if (!r->recorder.closed) run_items_settle_rest(r, rest_error(outcome->status));
+    const char *reason = outcome->no_workers && is_refused(r) ? sched_cause_token : outcome->reason;
+    snprintf(r->end_reason, sizeof r->end_reason, "%s", reason ? reason : "");
+    if (!r->recorder.closed) run_items_settle_rest(r, rest_error(outcome));
     durable_run_move(r, r->lost ? RUN_OVER : RUN_ENDING);
     run_record_flush(r);
 }
@@ -289,7 +301,6 @@ static void begin(struct durable_run *r)
         return;
     }
     r->generated = spec.source == SOURCE_RANGE || spec.source == SOURCE_SPANS;
-    r->at_most_once = r->keeper.idempotent == IDEMPOTENCY_NO;
     run_items_prepare(r);
     apply_changes(r, &spec, false);
     r->keeper.ops = &keeper_ops;
@@ -301,8 +312,7 @@ static void begin(struct durable_run *r)
     r->reduce = spec.reduce;
     spec.reduce = REDUCE_NONE; /* the run reduces the recorded values, because the job itself keeps no answers */
     make_job(r, &spec);
-    struct stored_items *source = r->at_most_once ? &r->staged : &r->items;
-    if (r->generated) source->generated = &r->job->spec;
+    run_items_begin(r);
     if (r->cancelling) job_cancel(r->job, SCHED_CANCELLED, STORED_CANCELLED_BY_CLIENT);
     run_items_supply(r);
 }

@@ -53,7 +53,11 @@ struct durable_run {
     char store_error[sizeof((struct store_call *)0)->error]; /* the last failure of the store; "": none yet */
 
     /* Its items: run_items.c. */
-    bool generated, at_most_once;
+    bool generated;
+    bool at_most_once; /* items are recorded as sent before they are sent */
+    /* No worker has described the job's tasks yet, so it is not known whether at_most_once must be true. Until then it
+     * is true, and no item is sent. */
+    bool unsure;
     struct range_list answered, sent;
     struct range_list missing; /* items without an answer */
     struct item_block *blocks; /* in index order */
@@ -64,9 +68,10 @@ struct durable_run {
     struct stored_items staged; /* at_most_once: items that are not recorded as sent yet */
     struct index_range marked;  /* at_most_once: items that are being recorded as sent */
     struct buf marked_lines;
-    size_t counted_items;     /* bytes of the items above, as counted in jobs->item_memory */
-    struct range_list unsent; /* at_most_once: items that are recorded as sent, but will not be sent */
-    bool all_ready;           /* the scheduler knows that no more items follow */
+    size_t counted_items; /* bytes of the items above, as counted in jobs->item_memory */
+    struct range_list
+        unsent;     /* at_most_once: items that are recorded as sent, but were not sent before the hand-back */
+    bool all_ready; /* the scheduler knows that no more items follow */
     struct run_call reading, marking;
 
     /* Its answers: run_record.c. */
@@ -151,6 +156,8 @@ void durable_run_leave(struct durable_run *r, const char *reason);
 /* Renews the lease if that is due. While this coordinator has no lease, the run sends no new items. */
 void run_lease_keep(struct durable_run *r, uint64_t now_ns);
 
+/* Finds out whether the items must not run twice. Call it when r->job has started. */
+void run_items_begin(struct durable_run *r);
 /* Finds out which items have no answer yet. Call it when `answered`, `sent` and `blocks` are known. */
 void run_items_prepare(struct durable_run *r);
 /* If the scheduler has few items, makes more items ready. Do not call it from inside an action of the scheduler. */

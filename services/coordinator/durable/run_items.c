@@ -139,7 +139,8 @@ static bool is_stopping(const struct durable_run *r)
 /* Records the next items as sent, if few recorded items are left. */
 static void mark(struct durable_run *r)
 {
-    if (!r->at_most_once || is_stopping(r) || r->marking.call || r->items.spool.items >= MARK_ITEMS / 2) return;
+    if (!r->at_most_once || r->unsure || is_stopping(r) || r->marking.call || r->items.spool.items >= MARK_ITEMS / 2)
+        return;
     struct item_source staged = stored_items_source(&r->staged);
     r->marked.n = item_source_cut(&staged, MARK_ITEMS, MARK_BYTES, &r->marked.first, &r->marked_lines);
     if (r->marked.n == 0) return;
@@ -270,6 +271,40 @@ void run_items_taken(struct durable_run *r)
     mark(r);
 }
 
+/* Whether the items must not run twice. */
+
+static bool must_not_run_twice(const struct durable_run *r)
+{
+    return phase_idempotency(&r->job->phase) == IDEMPOTENCY_NO;
+}
+
+void run_items_begin(struct durable_run *r)
+{
+    r->unsure = !r->job->phase.knows_tasks && !must_not_run_twice(r);
+    r->at_most_once = r->unsure || must_not_run_twice(r);
+    struct stored_items *source = r->at_most_once ? &r->staged : &r->items;
+    if (r->generated) source->generated = &r->job->spec;
+}
+
+/* The items may run twice, so those that are staged need not be recorded as sent. */
+static void unstage(struct durable_run *r)
+{
+    uint64_t n = r->staged.left;
+    size_t bytes = r->generated ? 16 * n : (size_t)r->staged.spool.bytes;
+    r->at_most_once = false;
+    stored_items_release(&r->items);
+    r->items = r->staged;
+    r->staged = (struct stored_items){0};
+    if (n > 0) phase_offer(&r->job->phase, n, bytes);
+}
+
+static void become_sure(struct durable_run *r)
+{
+    phase_learn_tasks(&r->job->phase);
+    r->unsure = !r->job->phase.knows_tasks;
+    if (!r->unsure && !must_not_run_twice(r)) unstage(r);
+}
+
 static void ready_generated(struct durable_run *r)
 {
     while (next_missing(r) != UINT64_MAX) {
@@ -287,8 +322,10 @@ static bool has_staged(const struct durable_run *r)
 void run_items_supply(struct durable_run *r)
 {
     if (r->state != RUN_RUNNING || r->all_ready) return;
+    if (r->unsure) become_sure(r);
     if (r->generated) ready_generated(r);
     run_items_taken(r);
+    sched_job_expect(r->job->phase.sched, r->staged.left + r->marked.n, r->unsure);
     if (next_missing(r) != UINT64_MAX || has_staged(r) || r->marking.call) return;
     r->all_ready = true;
     phase_no_more_items(&r->job->phase);

@@ -13,6 +13,7 @@ void stored_items_ready(struct stored_items *s, uint64_t first, uint64_t n)
 {
     if (s->at > 0 && s->at == s->ready.count) s->at = s->ready.count = 0;
     range_list_add(&s->ready, first, n);
+    s->left += n;
 }
 
 void stored_items_ready_lines(struct stored_items *s, uint64_t first, uint64_t n, struct buf *lines)
@@ -44,6 +45,7 @@ static uint64_t next_range(const struct stored_items *s, uint64_t most, uint64_t
 static uint64_t take(struct stored_items *s, uint64_t n)
 {
     s->taken += n;
+    s->left -= n;
     if (n > 0 && s->taken == s->ready.ranges[s->at].n) {
         s->at++;
         s->taken = 0;

@@ -165,6 +165,7 @@ static void on_end(void *data, const struct http_call_result *r)
     struct survey_worker *w = data;
     struct survey *s = w->survey;
     bool first = w->answered_ns == 0, ok = read_answer(w, r);
+    if (s->connect_error) connect_error_note(s->connect_error, w->at, r);
     const char *id = http_call_header(w->call, HEADER_WORKER);
     uint64_t id_hash = ok && id ? hash_text(id) : 0;
     w->call = NULL;

@@ -16,6 +16,7 @@
 #include "common/base/random.h"
 #include "common/http_client/http_client.h"
 #include "coordinator/fleet/task_catalog.h"
+#include "coordinator/fleet/connect_error.h"
 #include "coordinator/fleet/endpoints.h"
 
 struct survey_worker;
@@ -23,6 +24,8 @@ struct survey_question;
 
 struct survey {
     struct http_client *client;
+    struct connect_error
+        *connect_error;        /* learns why a worker cannot be reached; NULL: nobody wants to know; borrowed */
     const char *authorization; /* a header line to send; NULL: none; borrowed; it may change between requests */
     struct catalog catalog;
     bool rejects_token; /* the last worker without a usable answer rejected our token */

@@ -126,6 +126,7 @@ static struct task_list *share(struct catalog *c, struct task_list *fresh)
         return l;
     }
     list_push_back(&c->lists, &fresh->link);
+    c->news++;
     return fresh;
 }
 
@@ -177,6 +178,7 @@ static void add_runnable(struct catalog_task *t, const struct task_list *l, cons
 {
     t->idempotent = t->about ? idempotency_of_both(t->idempotent, one->idempotent) : one->idempotent;
     if (!t->about || l->workers > 0) t->about = one->about;
+    t->described = true;
     t->workers += l->reached;
     t->slots += (uint64_t)l->reached * one->slots;
     t->starting += (uint64_t)l->reached * one->starting;

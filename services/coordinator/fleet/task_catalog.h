@@ -19,6 +19,7 @@ struct catalog_worker {
 /* A task, over all workers. */
 struct catalog_task {
     const char *name;
+    bool described;              /* a worker that can run the task has described it; false: it is only expected */
     enum idempotency idempotent; /* the most cautious answer of all workers */
     /* True if a worker can run the task. Also true if a worker that has left could run the task and no worker reports
      * that it cannot run it. Also true for an expected task that no worker has reported. */
@@ -36,6 +37,7 @@ struct catalog {
     bool balancer; /* one address stands for many workers, so their number is not known */
     /* How many workers have reported their tasks, and how many of these answered when they were asked last. */
     unsigned workers, reached;
+    uint64_t news; /* how many different lists of tasks workers have reported so far */
 
     /* Private. */
     struct list lists;

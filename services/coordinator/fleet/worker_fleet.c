@@ -104,6 +104,7 @@ bool worker_fleet_start(struct worker_fleet *f, uv_loop_t *loop, char *err, size
     f->client = http_client_new(loop, &client);
     f->endpoints.loop = loop;
     survey_start(&f->survey, loop, f->client, balancer);
+    f->survey.connect_error = &f->connect_error;
     catalog_expect(&f->survey.catalog, f->config->expected_tasks);
     token_file_watch(&f->tokens, loop, on_tokens, f);
     on_tokens(f);

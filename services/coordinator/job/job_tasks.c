@@ -36,6 +36,15 @@ int job_tasks_fault(struct catalog *c, const struct jobspec *spec, struct buf *d
     return broken ? 422 : 0;
 }
 
+bool job_tasks_are_described(struct catalog *c, const struct jobspec *spec)
+{
+    for (size_t i = 0; i < spec->task_count; i++) {
+        const struct catalog_task *task = catalog_find(c, spec->tasks[i]);
+        if (!task || !task->described) return false;
+    }
+    return true;
+}
+
 enum idempotency job_tasks_idempotency(struct catalog *c, const struct jobspec *spec)
 {
     enum idempotency all = IDEMPOTENCY_YES;

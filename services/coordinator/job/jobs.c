@@ -32,8 +32,18 @@ static void reader_due(struct wheel_node *node, uint64_t now)
     reader_tick(CONTAINER_OF(node, struct reader, due), now);
 }
 
+/* A job may have started before a worker described its tasks. */
+static void learn_tasks(struct jobs *t)
+{
+    uint64_t news = t->fleet->survey.catalog.news;
+    if (t->news_seen == news) return;
+    t->news_seen = news;
+    for (struct job *j = jobs_next(t, NULL); j; j = jobs_next(t, j)) phase_learn_tasks(&j->phase);
+}
+
 void jobs_tick(struct jobs *t, uint64_t now)
 {
+    learn_tasks(t);
     for (struct list_link *at = list_next(&t->paused, NULL), *next; at; at = next) {
         next = list_next(&t->paused, at);
         job_pause_or_resume(CONTAINER_OF(at, struct job, paused_link));

@@ -32,9 +32,9 @@ static void write_chunk_header(struct buf *b, const struct jobspec *spec)
     buf_add_str(b, "}\n");
 }
 
-/* Returns the strictest idempotency of the job's tasks. */
-static enum idempotency idempotency_of(const struct job *j)
+enum idempotency phase_idempotency(const struct phase *p)
 {
+    const struct job *j = p->job;
     enum idempotency now = job_tasks_idempotency(&j->jobs->fleet->survey.catalog, &j->spec);
     return j->keeper ? idempotency_of_both(now, j->keeper->idempotent) : now;
 }
@@ -75,6 +75,11 @@ static void write_task_name(struct buf *b, const struct jobspec *spec)
     }
 }
 
+static bool may_hedge(const struct phase *p)
+{
+    return p->job->spec.hedge_enabled && phase_idempotency(p) == IDEMPOTENCY_YES;
+}
+
 static void fill_params(struct sched_job_params *params, struct phase *p)
 {
     const struct jobspec *spec = &p->job->spec;
@@ -86,12 +91,12 @@ static void fill_params(struct sched_job_params *params, struct phase *p)
     params->max_concurrency = (uint64_t)spec->max_concurrency;
     params->priority = priority_of(spec);
     params->retry = retry_params(&spec->retry);
-    params->hedge_enabled = spec->hedge_enabled && idempotency_of(p->job) == IDEMPOTENCY_YES;
+    params->hedge_enabled = may_hedge(p);
     params->hedge_max_extra_percent = spec->hedge_max_extra_percent;
     params->tolerated_failure_count = tolerated_failures(spec);
     params->tolerated_failure_percentage = spec->tolerated_failure_percentage;
     params->deadline_ns = deadline_ns(p->job);
-    params->idempotent = idempotency_of(p->job) != IDEMPOTENCY_NO;
+    params->idempotent = phase_idempotency(p) != IDEMPOTENCY_NO;
     if (p->job->keeper) params->before = p->job->keeper->before;
 }
 
@@ -120,6 +125,7 @@ void phase_start(struct phase *p, struct job *job, struct answer_sink answers)
     uint64_t generated = makes_items(&job->spec) ? job->spec.generated_count : 0;
     p->job = job;
     p->answers = answers;
+    p->knows_tasks = job_tasks_are_described(&job->jobs->fleet->survey.catalog, &job->spec);
     choose_items(p);
     write_chunk_header(&p->chunk_header, &job->spec);
     fill_params(&params, p);
@@ -152,6 +158,15 @@ void phase_update(struct phase *p)
     sched_job_set_max_concurrency(p->sched, (uint64_t)spec->max_concurrency);
     sched_job_set_tolerance(p->sched, tolerated_failures(spec), spec->tolerated_failure_percentage);
     sched_job_set_deadline(p->sched, deadline_ns(p->job));
+    scheduler_timing_want(p->job->jobs->turn);
+}
+
+void phase_learn_tasks(struct phase *p)
+{
+    if (!p->sched || p->knows_tasks) return;
+    p->knows_tasks = job_tasks_are_described(&p->job->jobs->fleet->survey.catalog, &p->job->spec);
+    if (!p->knows_tasks) return;
+    sched_job_set_idempotency(p->sched, phase_idempotency(p) != IDEMPOTENCY_NO, may_hedge(p));
     scheduler_timing_want(p->job->jobs->turn);
 }
 

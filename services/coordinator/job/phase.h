@@ -21,6 +21,7 @@ struct phase {
     struct spooled_items spooled;
     struct answer_sink answers;
     uint64_t answer_bytes; /* the length of the answer to the last chunk */
+    bool knows_tasks;      /* workers have described the job's tasks */
 };
 
 /* Starts the run that job->spec describes. Its answers are added to the sink `answers`. */
@@ -31,6 +32,11 @@ void phase_offer(struct phase *p, uint64_t items, uint64_t bytes);
 void phase_no_more_items(struct phase *p);
 /* Applies options that may change while the phase runs. */
 void phase_update(struct phase *p);
+/* If workers have described the job's tasks since the start, applies what they say. Call it when workers have reported
+ * tasks. */
+void phase_learn_tasks(struct phase *p);
+/* Returns the strictest idempotency of the job's tasks, as far as it is known. */
+enum idempotency phase_idempotency(const struct phase *p);
 /* Call it after the end of the phase, or before its start. */
 void phase_release(struct phase *p);
 

@@ -7,7 +7,8 @@
  * second. */
 static uint64_t demand_of(const struct sched_job *job)
 {
-    uint64_t items = (job->paused ? 0 : job->uncut) + job->pending_items + job->backoff_items + job->in_flight_items;
+    uint64_t uncut = job->paused ? 0 : job->uncut + job->expected;
+    uint64_t items = uncut + job->pending_items + job->backoff_items + job->in_flight_items;
     double slots = (double)items;
     double item_ns = chunker_item_ns(job);
     if (item_ns > 0) slots = fmin(slots, ceil(slots * item_ns / (double)NS_PER_S));

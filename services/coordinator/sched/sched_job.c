@@ -81,6 +81,7 @@ void sched_job_no_more_items(struct sched_job *job)
 
 const char sched_cause_no_workers[] = "no worker could be reached";
 const char sched_cause_no_task[] = "no worker has the task";
+const char sched_cause_token[] = "the workers refuse the coordinator's token";
 
 void job_end(struct sched_job *job, enum sched_status status, enum item_error rest, const char *reason)
 {
@@ -257,6 +258,21 @@ void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurren
 void sched_job_pause(struct sched_job *job, bool paused)
 {
     job->paused = paused;
+    job_changed(job);
+}
+
+void sched_job_expect(struct sched_job *job, uint64_t items, bool undescribed)
+{
+    if (job->expected == items && job->undescribed == undescribed) return;
+    job->expected = items;
+    job->undescribed = undescribed;
+    job_changed(job);
+}
+
+void sched_job_set_idempotency(struct sched_job *job, bool idempotent, bool hedge_enabled)
+{
+    job->p.idempotent = idempotent;
+    job->p.hedge_enabled = hedge_enabled;
     job_changed(job);
 }
 

@@ -52,7 +52,8 @@ void task_serving_changed(struct sched_task *t)
 
 static bool wants_worker(const struct sched_job *job)
 {
-    return job->uncut > 0 || job->pending_items > 0 || job->backoff_items > 0 || job->in_flight_items > 0;
+    return job->uncut > 0 || job->expected > 0 || job->pending_items > 0 || job->backoff_items > 0 ||
+           job->in_flight_items > 0;
 }
 
 /* Returns whether the oldest chunk in flight may still be answered. The first answer may take a long time. So it is
@@ -77,7 +78,7 @@ void job_timer_fired(struct sched_job *job)
     } else if (too_long && wants_worker(job) && !has_hope(job)) {
         job->no_workers = true;
         job_end(job, SCHED_FAILED, ITEM_WORKER_LOST,
-                s->rejecting_n > 0           ? "the workers refuse the coordinator's token"
+                s->rejecting_n > 0           ? sched_cause_token
                 : task_is_nowhere(job->task) ? sched_cause_no_task
                                              : sched_cause_no_workers);
     } else {
@@ -94,7 +95,8 @@ static enum sched_waiting waits_for(const struct sched_job *job)
     const struct scheduler *s = job->s;
     bool to_send = job->uncut > 0 || job->pending_items > 0;
     const struct sched_task *t = job->task;
-    if (t->usable == 0 && t->serving == 0 && to_send && s->now_ns >= waits_from_ns(job))
+    bool waits = t->usable == 0 ? to_send || job->expected > 0 : job->expected > 0 && job->undescribed;
+    if (waits && t->serving == 0 && s->now_ns >= waits_from_ns(job))
         return s->rejecting_n > 0   ? SCHED_WAITING_TOKEN_REFUSED
                : task_is_nowhere(t) ? SCHED_WAITING_NO_TASK
                                     : SCHED_WAITING_NO_WORKERS;

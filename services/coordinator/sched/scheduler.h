@@ -230,6 +230,7 @@ void sched_job_params_init(struct sched_job_params *p);
 /* The causes that a job reports when it has waited too long for a worker. They are compared by address. */
 extern const char sched_cause_no_workers[];
 extern const char sched_cause_no_task[];
+extern const char sched_cause_token[];
 
 /* Says why items end without an answer line of a worker. */
 struct sched_failure {
@@ -318,6 +319,12 @@ void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurren
 /* While a job is paused, no more chunks are cut from its items. Chunks that were cut before are still sent, and sent
  * again after a failure. So all items before the first uncut item are settled in the end. */
 void sched_job_pause(struct sched_job *job, bool paused);
+/* Says how many items will be offered later. They count as demand, and the job waits for a worker as if they were
+ * offered. `undescribed`: they will not be offered before a worker has described the job's task, so the job waits even
+ * if there is an endpoint that might have the task. */
+void sched_job_expect(struct sched_job *job, uint64_t items, bool undescribed);
+/* Sets the parameters of the same names. */
+void sched_job_set_idempotency(struct sched_job *job, bool idempotent, bool hedge_enabled);
 void sched_job_set_priority(struct sched_job *job, unsigned priority);
 void sched_job_set_tolerance(struct sched_job *job, uint64_t count, double percentage);
 void sched_job_set_deadline(struct sched_job *job, uint64_t deadline_ns);

@@ -93,6 +93,8 @@ struct sched_job {
     struct sched_counts counts;
     uint64_t added_ns;
     uint64_t uncut, uncut_bytes;
+    uint64_t expected; /* see sched_job_expect() */
+    bool undescribed;  /* see sched_job_expect() */
     uint64_t pending_items, backoff_items, in_flight_items;
     bool no_more, ended, delivered, no_workers, on_ending, starved, was_at_tail;
     enum sched_status status; /* set when the job has ended */

@@ -21,6 +21,7 @@ struct replica {
     struct http_exchange *waiting; /* the last exchange that waits for the end of its job */
     char waits_for[STORE_ID_SIZE]; /* the id of that job */
     unsigned wait_s;
+    struct catalog_worker worker; /* has the tasks that replica_describe() was called with */
 };
 
 static inline void replica_changed(void *data, const char *id)
@@ -38,9 +39,21 @@ static inline void replica_wait(void *data, struct http_exchange *x, const struc
     snprintf(r->waits_for, sizeof r->waits_for, "%s", job->id);
 }
 
-static inline void replica_start(struct replica *r, struct store *store)
+/* A worker describes its tasks. */
+static inline void replica_describe(struct replica *r, const char *tasks)
+{
+    cr_assert(catalog_worker_said(&r->stage.fleet.survey.catalog, &r->worker, tasks, strlen(tasks)));
+}
+
+#define HARNESS_TASKS "{\"tasks\":[{\"name\":\"echo\"}]}"
+
+/* `tasks`: the tasks of its workers; NULL: none is known yet. */
+static inline void replica_start_with(struct replica *r, struct store *store, const char *tasks)
 {
     stage_init(&r->stage);
+    catalog_init(&r->stage.fleet.survey.catalog, false);
+    r->worker = (struct catalog_worker){0};
+    if (tasks) replica_describe(r, tasks);
     log_set_level(LOG_LEVEL_COUNT); /* logs nothing */
     r->stage.config.max_jobs = 10000;
     r->config = (struct durable_config){0};
@@ -54,6 +67,11 @@ static inline void replica_start(struct replica *r, struct store *store)
                                   .data = r};
     durable_register_metrics(&r->durable);
     durable_start(&r->durable, &r->stage.loop);
+}
+
+static inline void replica_start(struct replica *r, struct store *store)
+{
+    replica_start_with(r, store, HARNESS_TASKS);
 }
 
 /* Fires the timers that are due, and runs the scheduler. */
@@ -85,12 +103,17 @@ struct bench {
     struct fake_store *store;
 };
 
-static inline void bench_start(struct bench *b, unsigned slots)
+static inline void bench_start_with(struct bench *b, unsigned slots, const char *tasks)
 {
     fake_clock_start();
     b->store = fake_store_new(NULL);
-    replica_start(&b->replica, &b->store->store);
+    replica_start_with(&b->replica, &b->store->store, tasks);
     if (slots) stage_add_slots(&b->replica.stage, slots);
+}
+
+static inline void bench_start(struct bench *b, unsigned slots)
+{
+    bench_start_with(b, slots, HARNESS_TASKS);
 }
 
 /* Moves the clock by `ms` in steps of 10 ms. At each step, fires the timers that are due, and lets the store carry out

@@ -135,6 +135,7 @@ static inline void stage_init(struct stage *s)
 static inline void stage_has_worker(struct stage *s)
 {
     s->endpoint = (struct endpoint){.url = (char *)"http://worker"};
+    catalog_release(&s->fleet.survey.catalog);
     survey_start(&s->fleet.survey, &s->loop, NULL, false);
     s->asked = survey_add(&s->fleet.survey, &s->endpoint, NULL, NULL);
 }

@@ -64,3 +64,27 @@ Test(jobs, a_busy_coordinator_returns_only_much_memory_and_not_often)
     stage_run(&s);
     stage_over(&s);
 }
+
+/* A job may start before a worker has described its task. */
+Test(jobs, a_running_job_learns_that_its_items_must_not_run_twice)
+{
+    static const char tasks[] = "{\"tasks\":[{\"name\":\"echo\",\"idempotent\":false}]}";
+    struct stage s;
+    struct catalog_worker worker = {0};
+    struct http_exchange x = {0};
+    stage_init(&s);
+    catalog_init(&s.fleet.survey.catalog, false);
+    stage_add_slots(&s, 4);
+    stage_post_body(&s, &x, "{\"task\":\"echo\",\"items\":[1]}");
+    cr_assert_eq(s.out_n, 1);
+    cr_assert(catalog_worker_said(&s.fleet.survey.catalog, &worker, tasks, strlen(tasks)));
+    jobs_tick(&s.jobs, now_ns());
+    struct sched_attempt *a = s.out[0];
+    stage_forget(&s, a);
+    sched_attempt_ended(a, SCHED_END_LOST, 0, now_ns());
+    stage_run(&s);
+    cr_assert_eq(stage_job(&s)->state, JOB_ENDED, "the item is to be sent again");
+    cr_assert(exchange_pull(&x, 4096));
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    stage_over(&s);
+}
