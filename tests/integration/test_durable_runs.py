@@ -185,6 +185,18 @@ class Ends(DurableTest):
         self.assertEqual(len(errors), job["errors"]["worker_lost"])
         self.assertTrue(any("it is not known whether the item ran" in e["cause"] for e in errors), errors[0])
 
+    def test_a_drain_waits_for_items_that_must_not_run_twice(self):
+        self.start_all(self.counting_tasks(idempotent=False, pause_s=4))
+        job_id = self.submit({"task": "counts", "items": list(range(6))})
+        wait_until(self.runs, "an item that runs")
+        self.coordinator_program.send_signal(signal.SIGTERM)
+        self.assertEqual(self.coordinator_program.wait(), 0)
+        self.assertEqual(self.recorded(), len(self.runs()))
+        self.assertLess(len(self.runs()), 6)
+        self.start_coordinator()
+        self.assert_all_right(job_id, 6)
+        self.assertEqual(set(self.runs().values()), {1})
+
     def test_a_task_that_is_described_late_runs_no_item_twice(self):
         tasks = self.counting_tasks(idempotent=False, pause_s=0.01)
         port = self.free_port()

@@ -3,7 +3,7 @@
 #include "common/observe/log.h"
 #include "coordinator/durable/stored_options.h"
 
-/* How long a drain waits for items in flight. */
+/* How long a drain waits for items in flight that may run again. */
 enum { DRAIN_MS = 2000 };
 
 static const char *const state_names[] = {
@@ -389,6 +389,7 @@ void durable_run_drain(struct durable_run *r)
     if (r->drain_ns) return;
     r->drain_ns = now_ns();
     if (r->job) job_keeper_changed(r->job);
+    if (r->at_most_once && r->state == RUN_RUNNING) sched_job_hold(r->job->phase.sched);
     if (r->state == RUN_LOADING || r->settling || run_reduce_is_due(r)) durable_run_hand_back(r);
 }
 
@@ -414,7 +415,7 @@ static bool is_drained(const struct durable_run *r, uint64_t now)
 {
     if (!r->drain_ns || r->state != RUN_RUNNING) return false;
     bool is_quiet = sched_job_in_flight(r->job->phase.sched) == 0;
-    return is_quiet || now - r->drain_ns > DRAIN_MS * NS_PER_MS;
+    return is_quiet || (!r->at_most_once && now - r->drain_ns > DRAIN_MS * NS_PER_MS);
 }
 
 bool durable_run_tick(struct durable_run *r, uint64_t now)

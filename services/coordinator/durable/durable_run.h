@@ -119,7 +119,8 @@ bool durable_run_tick(struct durable_run *r, uint64_t now_ns);
 void durable_run_cancel(struct durable_run *r);
 /* Applies the options that were changed after the submission; NULL: no options were changed. */
 void durable_run_change(struct durable_run *r, const char *changes);
-/* Stops sending items. Hands the job back when the items in flight are answered, or after DRAIN_MS. */
+/* Stops sending items. Hands the job back when the items in flight are answered, or after DRAIN_MS. If the items must
+ * not run twice, waits for the items in flight until durable_cut(). */
 void durable_run_drain(struct durable_run *r);
 /* Hands the job back immediately. */
 void durable_run_hand_back(struct durable_run *r);
@@ -166,8 +167,8 @@ void run_items_supply(struct durable_run *r);
  * that get more items. */
 void run_items_taken(struct durable_run *r);
 void run_items_release(struct durable_run *r);
-/* Call it before the job is handed back. From then on, the run collects the items that were recorded as sent but will
- * not be sent. */
+/* Call it before the job is handed back. From then on, the run collects the items that were recorded as sent but were
+ * not sent. */
 void run_items_note_unsent(struct durable_run *r);
 /* Begins to add this error for each item that the scheduler does not know. Call it when the job has ended and the
  * reason is known. */

@@ -95,6 +95,19 @@ static enum item_error error_of(const char *line, size_t len)
     return ITEM_TASK_ERROR;
 }
 
+/* Returns whether the line is an error of the coordinator that says that the item was not sent. */
+static bool says_unsent(const char *line, size_t len)
+{
+    struct answer_line answer = answer_line_parse(line, len, false);
+    struct json_walk walk;
+    struct json_slice name, value;
+    bool is_unsent = false;
+    if (error_of(line, len) != ITEM_CANCELLED || !json_walk_init(&walk, answer.body, answer.body_len)) return false;
+    while (json_walk_next(&walk, &name, &value))
+        if (json_string_is(name, "sent")) is_unsent = value.data[0] == 'f';
+    return is_unsent;
+}
+
 /* Returns whether the last line of the block equals this line. Often many ranges have the same error. */
 static bool is_last_line(const struct buf *lines, const char *line, size_t len)
 {
@@ -105,6 +118,7 @@ static bool is_last_line(const struct buf *lines, const char *line, size_t len)
 static bool add_repeated(void *sink, uint64_t first, uint64_t n, const char *line, size_t len)
 {
     struct recorder *r = sink;
+    if (r->closed && r->unsent && says_unsent(line, len - 1)) range_list_add(r->unsent, first, n);
     if (r->closed) return true;
     make_room(r, &r->errors, len);
     if (!is_last_line(&r->errors.block.lines, line, len)) r->last_error = error_of(line, len - 1);

@@ -8,6 +8,7 @@
 #define FANTAIL_COORDINATOR_DURABLE_RECORDER_H
 
 #include "coordinator/answers/answer_sink.h"
+#include "coordinator/recorded/range_list.h"
 #include "coordinator/store/store.h"
 #include "protocol/protocol.h"
 
@@ -27,6 +28,8 @@ struct recorder {
     uint64_t error_counts[ITEM_ERROR_COUNT];
     enum item_error last_error; /* the error of the last line in `errors` */
     bool closed;                /* answers are dropped */
+    /* If closed: the items whose error says that they were not sent are added to this list. NULL: no. Borrowed. */
+    struct range_list *unsent;
 };
 
 /* Releasing a zeroed recorder is fine. */

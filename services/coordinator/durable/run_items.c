@@ -127,7 +127,7 @@ static void on_marked(struct store_call *call)
 
 void run_items_note_unsent(struct durable_run *r)
 {
-    if (r->at_most_once) r->items.dropped = &r->unsent;
+    if (r->at_most_once) r->recorder.unsent = &r->unsent;
 }
 
 /* Returns whether this coordinator stops running the job, so that no more items are needed. */

@@ -69,7 +69,6 @@ static uint64_t drop(void *source, uint64_t max_items, uint64_t *first)
     struct stored_items *s = source;
     uint64_t n = next_range(s, max_items, first);
     if (n > 0 && !s->generated) n = spool_drop(&s->spool, n);
-    if (n > 0 && s->dropped) range_list_add(s->dropped, *first, n);
     return take(s, n);
 }
 

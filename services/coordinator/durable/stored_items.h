@@ -13,8 +13,7 @@
 struct stored_items {
     const struct jobspec *generated; /* generates the lines; NULL: they are in `spool`; borrowed */
     struct spool spool;              /* the lines of the ready items */
-    struct range_list *dropped; /* the dropped items are added to this list; NULL: they are not recorded; borrowed */
-    uint64_t left;              /* how many ready items are left; read only */
+    uint64_t left;                   /* how many ready items are left; read only */
 
     /* Private. */
     struct range_list ready;

@@ -27,7 +27,7 @@ static bool may_send_pending(const struct sched_job *job)
 
 static bool is_ready(struct sched_job *job)
 {
-    return !job->ended && !job->blocked && (may_send_pending(job) || fairness_may_cut(job));
+    return !job->ended && !job->blocked && !job->held && (may_send_pending(job) || fairness_may_cut(job));
 }
 
 void fairness_update(struct sched_job *job)

@@ -261,6 +261,12 @@ void sched_job_pause(struct sched_job *job, bool paused)
     job_changed(job);
 }
 
+void sched_job_hold(struct sched_job *job)
+{
+    job->held = true;
+    job_changed(job);
+}
+
 void sched_job_expect(struct sched_job *job, uint64_t items, bool undescribed)
 {
     if (job->expected == items && job->undescribed == undescribed) return;

@@ -319,6 +319,8 @@ void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurren
 /* While a job is paused, no more chunks are cut from its items. Chunks that were cut before are still sent, and sent
  * again after a failure. So all items before the first uncut item are settled in the end. */
 void sched_job_pause(struct sched_job *job, bool paused);
+/* From now on, nothing of the job is sent, not even chunks that were cut before. Attempts in flight go on. */
+void sched_job_hold(struct sched_job *job);
 /* Says how many items will be offered later. They count as demand, and the job waits for a worker as if they were
  * offered. `undescribed`: they will not be offered before a worker has described the job's task, so the job waits even
  * if there is an endpoint that might have the task. */

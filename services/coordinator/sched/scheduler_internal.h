@@ -121,6 +121,7 @@ struct sched_job {
     uint64_t vtime;              /* fairness.c */
     struct heap_node ready_node; /* node in task->ready; its key is vtime */
     bool paused;                 /* nothing is cut, see sched_job_pause() */
+    bool held;                   /* nothing is sent, see sched_job_hold() */
     bool blocked;                /* the job is on task->blocked, because it found no room in this run */
     struct list_link blocked_link;
 

@@ -1,4 +1,4 @@
-/* Items of a task that must not run twice, if the coordinator learns late that they must not. */
+/* Items of a task that must not run twice, if the coordinator learns late that they must not, or if it drains. */
 #include "coordinator/sched/sched_stats.h"
 #include "unit/coordinator/durable/durable_harness.h"
 
@@ -110,5 +110,48 @@ Test(durable_once, a_job_that_is_cancelled_before_its_task_is_described_ends)
     durable_cancel(&b.replica.durable, "a");
     bench_pass(&b, 1000);
     harness_expect_end(j, STORED_CANCELLED, 0);
+    bench_over(&b);
+}
+
+/* Drains. */
+
+Test(durable_once, a_drain_waits_for_the_items_in_flight)
+{
+    struct bench b;
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_UNSURE, 100, 100);
+    bench_pass(&b, 100);
+    cr_assert_gt(b.replica.stage.out_n, 0);
+    durable_drain(&b.replica.durable);
+    bench_pass(&b, 20000);
+    cr_assert_eq(j->job.state, STORED_RUNNING, "the items in flight were given up");
+    bench_work(&b, 1000);
+    cr_assert(durable_is_idle(&b.replica.durable));
+    cr_assert_eq(j->job.state, STORED_PENDING);
+    cr_assert_gt(j->job.counts.succeeded, 0);
+    b.replica.durable.draining = false;
+    bench_work(&b, 5000);
+    harness_expect_end(j, STORED_SUCCEEDED, 100);
+    bench_over(&b);
+}
+
+Test(durable_once, a_drain_sends_no_items_that_a_worker_hands_back)
+{
+    struct bench b;
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_UNSURE, 100, 100);
+    bench_pass(&b, 100);
+    durable_drain(&b.replica.durable);
+    stage_add_slots(&b.replica.stage, 2); /* another worker might take the items */
+    while (b.replica.stage.out_n > 0) {
+        struct sched_attempt *a = b.replica.stage.out[0];
+        stage_forget(&b.replica.stage, a);
+        sched_attempt_ended(a, SCHED_END_DRAINING, 0, now_ns());
+    }
+    bench_pass(&b, 1000);
+    cr_assert_eq(b.replica.stage.out_n, 0);
+    cr_assert(durable_is_idle(&b.replica.durable));
+    cr_assert_eq(recorded_as_sent(j), 0, "items that did not run are not recorded as sent");
+    b.replica.durable.draining = false;
+    bench_work(&b, 5000);
+    harness_expect_end(j, STORED_SUCCEEDED, 100);
     bench_over(&b);
 }

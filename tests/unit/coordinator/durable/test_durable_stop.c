@@ -399,7 +399,7 @@ Test(durable_at_most_once, a_drain_takes_back_a_mark_that_is_being_made)
     bench_over(&b);
 }
 
-Test(durable_at_most_once, items_that_were_in_flight_at_a_drain_get_an_error)
+Test(durable_at_most_once, items_that_were_in_flight_at_the_end_of_a_drain_get_an_error)
 {
     struct bench b;
     struct fake_job *j = bench_start_job(&b, 2, HARNESS_UNSURE, 100, 100);
@@ -409,8 +409,11 @@ Test(durable_at_most_once, items_that_were_in_flight_at_a_drain_get_an_error)
     cr_assert_gt(in_flight, 0);
     durable_drain(&b.replica.durable);
     bench_pass(&b, 3000);
+    cr_assert(!durable_is_idle(&b.replica.durable), "the drain does not wait for the items in flight");
+    durable_cut(&b.replica.durable); /* the time of the drain is over */
+    bench_pass(&b, 1000);
     cr_assert(durable_is_idle(&b.replica.durable));
-    b.replica.durable.draining = false;
+    b.replica.durable.draining = b.replica.durable.cutting = false;
     bench_work(&b, 5000);
     harness_expect_end(j, STORED_PARTIAL, 100 - in_flight);
     bench_over(&b);

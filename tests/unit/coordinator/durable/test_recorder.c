@@ -239,3 +239,23 @@ Test(recorder, a_closed_recorder_drops_what_comes)
     expect_nothing_left(&r);
     over(&r);
 }
+
+Test(recorder, a_closed_recorder_notes_the_items_that_were_not_sent)
+{
+    struct range_list unsent = {0};
+    struct recorder r = {.closed = true, .unsent = &unsent};
+    struct answer_sink sink = recorder_sink(&r);
+    static const char not_sent[] = "{\"error\":{\"name\":\"cancelled\",\"sent\":false}}\n",
+                      sent[] = "{\"error\":{\"name\":\"cancelled\",\"sent\":true}}\n";
+    cr_assert(sink.ops->add_repeated(sink.sink, 3, 4, not_sent, strlen(not_sent)));
+    cr_assert(sink.ops->add_repeated(sink.sink, 7, 4, sent, strlen(sent)));
+    add_error(&r, 20, 1, "task_error");
+    add(&r, 30, 1);
+    cr_assert_eq(unsent.count, 1);
+    cr_assert_eq(unsent.ranges[0].first, 3);
+    cr_assert_eq(unsent.ranges[0].n, 4);
+    cr_assert_eq(recorder_bytes(&r), 0);
+    range_list_release(&unsent);
+    recorder_release(&r);
+    assert_no_leaks();
+}

@@ -74,7 +74,8 @@ static inline void stage_settle_error(void *ctx, struct sched_job *job, uint64_t
                                       const struct sched_failure *why)
 {
     struct buf line = {0};
-    buf_addf(&line, "{\"error\":{\"name\":\"%s\"}}\n", item_error_name(why->error));
+    buf_addf(&line, "{\"error\":{\"name\":\"%s\",\"sent\":%s}}\n", item_error_name(why->error),
+             why->sent ? "true" : "false");
     phase_add_error(sched_job_owner(job), first, count, line.data, line.len);
     buf_release(&line);
 }

@@ -166,8 +166,10 @@ Test(reader, a_reduced_job_gives_one_value_and_its_errors)
     job_cancel(stage_job(&s), SCHED_CANCELLED, "enough");
     stage_run(&s);
     cr_assert_eq(x.status, 200);
-    cr_assert(strstr(buf_cstr(&x.answer), "\"result\":3,\"errors\":[{\"index\":2,\"error\":{\"name\":\"cancelled\"}},"
-                                          "{\"index\":3,\"error\":{\"name\":\"cancelled\"}}],\"stats\""),
+    cr_assert(strstr(buf_cstr(&x.answer),
+                     "\"result\":3,\"errors\":[{\"index\":2,\"error\":{\"name\":\"cancelled\",\"sent\":false}},"
+                     "{\"index\":3,\"error\":{\"name\":\"cancelled\",\"sent\":false}}],"
+                     "\"stats\""),
               "%s", x.answer.data);
     exchange_close(&x, HTTP_CLOSED_DONE);
     stage_over(&s);
