@@ -74,11 +74,11 @@ class ReplicasTest(FantailTest):
         for _ in range(coordinators):
             self.start_coordinator()
 
-    def start_coordinator(self, *arguments):
+    def start_coordinator(self, *arguments, workers=None):
         secret = os.path.join(self.folder, "store-url")
         with open(secret, "w", encoding="ascii") as file:
             file.write(self.url + "\n")
-        self.coordinators.append(self.coordinator(self.workers, "--store-file", secret, *arguments))
+        self.coordinators.append(self.coordinator(workers or self.workers, "--store-file", secret, *arguments))
         wait_until(lambda: self.state(self.coordinators[-1]) == "ready", "a store that is ready")
         return self.coordinators[-1]
 

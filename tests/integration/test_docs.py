@@ -199,7 +199,8 @@ class Docs(FantailTest):
                 self.assertIn(test, read(path), f"{path}: {test}")
 
     def test_each_change_of_the_state_of_a_durable_job_has_its_test(self):
-        tests = "".join(read("tests", "integration", name) for name in ("test_durable_results.py", "test_durable_runs.py"))
+        files = ("test_durable_results.py", "test_durable_runs.py", "test_durable_replicas.py")
+        tests = "".join(read("tests", "integration", name) for name in files)
         [table] = re.findall(r"^#### States of a durable job\n(.*?)^####", read("docs", "protocol.md"), re.M | re.S)
         changes = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith("| ")][1:]
         self.assertGreater(len(changes), 9)

@@ -94,6 +94,51 @@ class TakeOvers(ReplicasTest):
         self.assertEqual(self.sql("SELECT count(*), count(DISTINCT key) FROM fantail.job"), "10|10")
 
 
+class Claims(ReplicasTest):
+    """Each coordinator has a worker of its own, or an address at which no worker listens yet."""
+
+    def setUp(self):
+        super().setUp()
+        self.workers = []
+        self.worker_ports = [self.free_port(), self.free_port()]
+
+    def start_coordinators(self):
+        for port in self.worker_ports:
+            self.start_coordinator("--worker-wait-s", 5, workers=f"static://127.0.0.1:{port}")
+
+    def start_worker(self, at):
+        self.worker(tasks=self.counting_tasks(), port=self.worker_ports[at])
+
+    def test_a_coordinator_without_workers_leaves_jobs_to_one_that_has_them(self):
+        self.start_worker(1)
+        self.start_coordinators()
+        wait_until(lambda: self.sql("SELECT count(*) FROM fantail.coordinator WHERE serves ? 'counts'") == "1", "its tasks")
+        jobs = [self.submit({"task": "counts", "items": list(range(ITEMS))}, 0) for _ in range(3)]
+        for job_id in jobs:
+            self.assert_all_right(job_id, 0)
+        self.assertEqual(metric_sum(metrics(self.coordinators[0]), "fantail_jobs_total"), 0)
+        self.assertEqual(metric_sum(metrics(self.coordinators[1]), "fantail_jobs_total", status="succeeded"), 3)
+        self.assertEqual(metric_sum(metrics(self.coordinators[1]), "fantail_items_total", outcome="succeeded"), 3 * ITEMS)
+
+    def test_a_job_that_waits_goes_to_a_coordinator_that_gets_workers(self):
+        for port in self.worker_ports:
+            self.start_coordinator(workers=f"static://127.0.0.1:{port}")
+        job_id = self.submit({"task": "counts", "items": list(range(ITEMS))})
+        first = self.wait_for_owner()
+        wait_until(lambda: self.job(job_id, first).get("waiting"), "a job that waits")
+        self.start_worker(1 - first)
+        second = self.wait_for_owner(first)
+        self.assertEqual(second, 1 - first)
+        self.assert_all_right(job_id, first)
+        self.assertEqual(metric_sum(metrics(self.coordinators[first]), "fantail_jobs_total"), 0)
+
+    def test_without_workers_anywhere_the_job_fails_by_its_rule(self):
+        self.start_coordinators()
+        job_id = self.submit({"task": "counts", "items": list(range(5))})
+        job = wait_until(lambda: (j := self.job(job_id, 1))["ended_at"] and j, "the end of the job")
+        self.assertEqual((job["status"], job["errors"]), ("failed", {"worker_lost": 5}), job)
+
+
 class Away(ReplicasTest):
     def test_a_job_survives_a_server_that_ends_at_once(self):
         self.start_all(1)

@@ -4,12 +4,18 @@
 
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
+#include "coordinator/claims/claim_offer.h"
 #include "coordinator/durable/discards.h"
 #include "coordinator/durable/durable_run.h"
 #include "coordinator/store/store_metrics.h"
 
 enum { QUICK_MS = 10, SLOW_MS = 250 };
-enum { CLAIMS_MAX = 16, RUNS_MAX = 256 };
+/* UNSERVED_PART: one in this many runs may wait for a task that no worker has. The other runs are for jobs that can
+ * run. */
+enum { CLAIMS_MAX = 16, RUNS_MAX = 256, UNSERVED_PART = 4 };
+/* At most this many jobs are given in CLAIM_GAP_NS to coordinators that have slots left, because these coordinators may
+ * soon have none. */
+enum { YIELDS_MAX = 8 };
 #define CLAIM_GAP_NS (2 * NS_PER_S) /* how often the store is asked for pending and abandoned jobs */
 #define SWEEP_GAP_S  60             /* the longest time between two sweeps for old jobs */
 
@@ -50,6 +56,7 @@ static void on_claimed(struct store_call *call)
      * store. */
     bool is_slow = now_ns() - call->started_ns > CLAIM_GAP_NS;
     d->claiming--;
+    d->lacks_slots = status == STORE_NOT_FOUND && strcmp(call->opens, "[]") == 0 && strcmp(call->serves, "[]") != 0;
     if (status == STORE_OK) {
         take_claimed(d, call);
     } else if (status != STORE_NOT_FOUND) {
@@ -70,19 +77,116 @@ static size_t coming_jobs(const struct durable *d)
     return n;
 }
 
-static void claim(struct durable *d)
+/* Returns how many durable jobs may run here. They leave half of max_jobs to synchronous jobs. */
+static size_t most_runs(const struct durable *d)
 {
-    bool has_room = d->runs.n + d->claiming < RUNS_MAX && coming_jobs(d) < (size_t)d->jobs->config->max_jobs;
-    if (!has_room) d->wants_claim = true; /* claim() is called again when a job has ended */
-    if (d->draining || d->claiming >= CLAIMS_MAX || !has_room) return;
-    struct store_call *call = store_call_new(STORE_CLAIM, on_claimed, d);
+    size_t jobs = (size_t)d->jobs->config->max_jobs, half = jobs - jobs / 2;
+    return half < RUNS_MAX ? half : RUNS_MAX;
+}
+
+static bool has_room(const struct durable *d)
+{
+    return d->runs.n + d->claiming < most_runs(d) && coming_jobs(d) < (size_t)d->jobs->config->max_jobs;
+}
+
+static struct claim_view view_of(const struct durable *d)
+{
+    return (struct claim_view){.catalog = &d->jobs->fleet->survey.catalog,
+                               .scheduler = d->jobs->turn->scheduler,
+                               .coming = coming_jobs(d) - d->jobs->count};
+}
+
+/* Returns whether one more job may wait here for a task that no worker has. */
+static bool takes_unserved(const struct durable *d, const struct claim_view *view)
+{
+    size_t most = most_runs(d) / UNSERVED_PART, n = d->claiming;
+    const char *last = NULL; /* many runs have the same task */
+    bool serves_last = false;
+    for (const struct durable_run *r = next_run(d, NULL); r; r = next_run(d, r)) {
+        if (!r->stored.task) continue;
+        if (!last || strcmp(last, r->stored.task) != 0) serves_last = claim_serves(view, r->stored.task);
+        last = r->stored.task;
+        n += !serves_last;
+    }
+    return n < (most > 0 ? most : 1);
+}
+
+static char *text_of(struct buf *b)
+{
+    size_t len;
+    buf_cstr(b);
+    return buf_detach(b, &len);
+}
+
+static struct store_call *claim_call(struct durable *d, void (*done)(struct store_call *call), bool only_tells)
+{
+    struct store_call *call = store_call_new(STORE_CLAIM, done, d);
+    struct claim_view view = view_of(d);
+    struct buf serves = {0}, opens = {0};
+    if (!d->draining) claim_offer_write(&view, &serves, &opens);
+    call->serves = d->draining ? xstrdup("[]") : text_of(&serves);
+    call->opens = d->draining || only_tells ? xstrdup("[]") : text_of(&opens);
+    buf_release(&opens);
+    call->others = takes_unserved(d, &view);
+    call->only_tells = only_tells;
     call->holder = d->holder;
     call->lease_ms = LEASE_MS;
     call->knows = JOBSPEC_LEVEL;
+    return call;
+}
+
+/* The other coordinators need not leave jobs to this one any more. The drain does not wait for this call. */
+static void tell_drain(struct durable *d)
+{
+    store_start(d->store, claim_call(d, store_call_free, true));
+}
+
+/* Claims a job. A coordinator that has no room for a job still tells the store which tasks its workers have. */
+static void claim(struct durable *d)
+{
+    bool room = has_room(d);
+    if (!room) d->wants_claim = true; /* claim() is called again when a job has ended */
+    if (d->draining || d->claiming >= CLAIMS_MAX) return;
+    if (!room && (d->claiming > 0 || now_ns() - d->claimed_ns <= CLAIM_GAP_NS)) return;
+    if (room) d->wants_claim = false;
+    struct store_call *call = claim_call(d, on_claimed, !room);
     d->claiming++;
-    d->wants_claim = false;
     d->claimed_ns = now_ns();
     store_start(d->store, call);
+}
+
+/* Jobs that another coordinator should run. */
+
+static bool waits_for_worker(const struct durable_run *r)
+{
+    enum sched_waiting why = r->job->waiting;
+    return why == SCHED_WAITING_NO_WORKERS || why == SCHED_WAITING_NO_TASK || why == SCHED_WAITING_TOKEN_REFUSED;
+}
+
+enum store_yield durable_yield_of(const struct durable_run *r)
+{
+    const struct durable *d = r->durable;
+    struct claim_view view = view_of(d);
+    bool stays = r->state != RUN_RUNNING || r->handing_back || r->cancelling || r->drain_ns || !r->stored.task;
+    if (stays || sched_job_in_flight(r->job->phase.sched) > 0) return YIELD_NO;
+    if (waits_for_worker(r) && !claim_serves(&view, r->stored.task)) return YIELD_TO_SERVING;
+    view.leaving = sched_job_demand_slots(r->job->phase.sched);
+    return claim_opens(&view, r->stored.task) ? YIELD_NO : YIELD_TO_OPEN;
+}
+
+void durable_yield(struct durable_run *r)
+{
+    struct durable *d = r->durable;
+    enum store_yield to = durable_yield_of(r);
+    uint64_t now = now_ns();
+    if (now - d->yielded_ns > CLAIM_GAP_NS) {
+        d->yielded_ns = now;
+        d->yields = 0;
+    }
+    if (to == YIELD_NO || (to == YIELD_TO_OPEN && d->yields++ >= YIELDS_MAX)) return;
+    log_info("a durable job is left to a coordinator that can run it sooner", LOG_STR("job", r->stored.id),
+             LOG_STR("task", r->stored.task));
+    durable_run_hand_back(r);
 }
 
 void durable_claim_soon(struct durable *d)
@@ -128,12 +232,14 @@ static void on_timer(uv_timer_t *timer)
     struct durable *d = timer->data;
     uint64_t now = now_ns();
     bool quick = false;
+    size_t runs = d->runs.n;
     d->is_quick = false;
     for (struct durable_run *r = next_run(d, NULL), *next; r; r = next) {
         next = next_run(d, r);
         quick |= durable_run_tick(r, now) && !durable_run_free(r);
     }
-    if (d->wants_claim || (d->claiming == 0 && now - d->claimed_ns > CLAIM_GAP_NS)) claim(d);
+    bool got_slots = d->lacks_slots && d->runs.n < runs;
+    if (d->wants_claim || got_slots || (d->claiming == 0 && now - d->claimed_ns > CLAIM_GAP_NS)) claim(d);
     sweep(d, now);
     if (!d->draining) store_metrics_tick(d->store, now);
     discards_tick(d, now);
@@ -185,7 +291,9 @@ void durable_register_metrics(struct durable *d)
 
 void durable_drain(struct durable *d)
 {
+    bool begins = !d->draining;
     d->draining = true;
+    if (begins) tell_drain(d);
     discards_drop(d);
     for (struct durable_run *r = next_run(d, NULL); r; r = next_run(d, r)) durable_run_drain(r);
     durable_tick_soon(d);

@@ -1,6 +1,7 @@
 /*
  * The durable jobs that this coordinator runs. This module claims pending jobs from the store, and hands them back when
- * the coordinator drains. Each job is a durable_run, which keeps its own lease. Owner: the coordinator.
+ * the coordinator drains or when another coordinator can run them sooner. Each job is a durable_run, which keeps its
+ * own lease. Owner: the coordinator.
  */
 #ifndef FANTAIL_COORDINATOR_DURABLE_DURABLE_H
 #define FANTAIL_COORDINATOR_DURABLE_DURABLE_H
@@ -49,16 +50,19 @@ struct durable {
     uint64_t discarded_ns; /* when these calls were last started again */
     unsigned claiming;     /* number of claims that are not done */
     unsigned reducing;     /* number of runs that are reducing their values */
-    bool wants_claim;      /* a job was accepted since the last claim was started */
-    bool draining;         /* no more jobs are claimed */
-    bool cutting;          /* calls that fail are not started again */
-    bool sweeping;         /* a sweep is not done */
-    bool sweeps_more;      /* the last sweep left some old jobs in the store */
-    uint64_t claimed_ns;   /* when a claim was last started */
-    uint64_t swept_ns;     /* when a sweep was last started */
-    char holder[64];       /* name of this coordinator in the store */
-    uv_timer_t timer;      /* claims, sweeps, and ticks the runs */
-    bool is_quick;         /* the timer fires often, because a run has work soon */
+    unsigned yields;       /* number of jobs left to other coordinators since yielded_ns */
+    uint64_t yielded_ns;
+    bool wants_claim;    /* a job was accepted since the last claim was started */
+    bool lacks_slots;    /* the last claim found no job, and no slots were left */
+    bool draining;       /* no more jobs are claimed */
+    bool cutting;        /* calls that fail are not started again */
+    bool sweeping;       /* a sweep is not done */
+    bool sweeps_more;    /* the last sweep left some old jobs in the store */
+    uint64_t claimed_ns; /* when a claim was last started */
+    uint64_t swept_ns;   /* when a sweep was last started */
+    char holder[64];     /* name of this coordinator in the store */
+    uv_timer_t timer;    /* claims, sweeps, and ticks the runs */
+    bool is_quick;       /* the timer fires often, because a run has work soon */
     struct durable_metrics metrics;
 };
 
@@ -82,6 +86,12 @@ enum sched_status durable_status_of(enum stored_state end);
 
 /* Ticks the runs soon. Only for the code of durable_run.h. */
 void durable_tick_soon(struct durable *d);
+
+/* Returns to which other coordinators this coordinator should leave the job of the run. Only for the code of
+ * durable_run.h. */
+enum store_yield durable_yield_of(const struct durable_run *r);
+/* Hands the job back, because there is a coordinator as durable_yield_of() says. */
+void durable_yield(struct durable_run *r);
 
 /* Call it when a run of this coordinator has begun or ceased to wait. Only for the code of durable_run.h. */
 void durable_note_waiting(void *durable_run);

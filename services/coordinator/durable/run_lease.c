@@ -30,6 +30,7 @@ static void on_renewed(struct store_call *call)
     struct durable_run *r = call->data;
     enum store_status status = run_call_is_outdated(r, call) ? STORE_AWAY : call->status;
     bool cancel = status == STORE_OK && call->found.cancel_wanted;
+    bool elsewhere = status == STORE_OK && call->wanted_elsewhere;
     if (status == STORE_OK) r->renewed_ns = r->renewing_ns;
     if (status != STORE_OK && call->status != STORE_FENCED) memcpy(r->store_error, call->error, sizeof r->store_error);
     if (status == STORE_OK) durable_run_change(r, call->found.changes);
@@ -37,6 +38,7 @@ static void on_renewed(struct store_call *call)
     store_call_free(call);
     if (status == STORE_FENCED || status == STORE_NOT_FOUND || status == STORE_CONFLICT) durable_run_lose(r);
     if (cancel) durable_run_cancel(r);
+    if (elsewhere) durable_yield(r);
 }
 
 /* While this coordinator has no lease on the job, no new items are sent, because another coordinator may have claimed
@@ -57,6 +59,7 @@ static void renew(struct durable_run *r, uint64_t now)
     if (now - r->renewing_ns < AGAIN_MS * NS_PER_MS) return;
     r->renewing = run_call_new(r, STORE_RENEW, on_renewed);
     r->renewing->lease_ms = LEASE_MS;
+    r->renewing->yields = durable_yield_of(r);
     r->renewing_ns = now;
     store_start(r->durable->store, r->renewing);
 }

@@ -150,12 +150,27 @@ enum store_status postgres_accept(struct postgres_db *d, struct store_call *c)
     return take_job(&q, &c->found) ? STORE_OK : why_not_accepted(d, c);
 }
 
+static void tell(struct postgres_db *d, const struct store_call *c)
+{
+    struct postgres_query q = postgres_query(d, PG_TELL);
+    postgres_bind_text(&q, d->owner);
+    postgres_bind_text(&q, c->serves);
+    postgres_bind_text(&q, c->opens);
+    postgres_run(&q);
+    postgres_end(&q);
+}
+
 enum store_status postgres_claim(struct postgres_db *d, struct store_call *c)
 {
+    if (c->serves) tell(d, c);
+    if (c->only_tells) return store_refuse(c, STORE_NOT_FOUND, "no job was asked for");
     struct postgres_query q = postgres_query(d, PG_CLAIM);
     postgres_bind_text(&q, d->owner);
     postgres_bind_int(&q, (int64_t)c->lease_ms);
     postgres_bind_int(&q, c->knows);
+    postgres_bind_text(&q, c->serves);
+    postgres_bind_text(&q, c->opens);
+    postgres_bind_int(&q, c->others);
     bool is_there = postgres_run(&q);
     if (is_there) {
         take_job_row(&q, 0, &c->found);
@@ -171,10 +186,12 @@ enum store_status postgres_renew(struct postgres_db *d, struct store_call *c)
     struct postgres_query q = postgres_query(d, PG_RENEW);
     postgres_bind_lease(&q, &c->job);
     postgres_bind_int(&q, (int64_t)c->lease_ms);
+    postgres_bind_int(&q, c->yields);
     bool is_there = postgres_run(&q);
     if (is_there) {
         take_job_row(&q, 0, &c->found);
         c->now_ms = postgres_int(&q, 0, COLUMN_AFTER);
+        c->wanted_elsewhere = postgres_int(&q, 0, COLUMN_AFTER + 1) != 0;
     }
     postgres_end(&q);
     return is_there ? STORE_OK : postgres_why_not(d, c, true, "running");

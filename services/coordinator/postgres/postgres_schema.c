@@ -110,6 +110,10 @@ static const struct {
      "ALTER TABLE fantail.job ADD COLUMN notice_failure text;"
      "ALTER TABLE fantail.job ADD COLUMN notice_ended_ms bigint;",
      1},
+    /* The tasks of each coordinator, see store.h. */
+    {"ALTER TABLE fantail.coordinator ADD COLUMN serves jsonb NOT NULL DEFAULT '[]',"
+     " ADD COLUMN opens jsonb NOT NULL DEFAULT '[]';",
+     1},
 };
 enum { KNOWN = ARRAY_SIZE(versions) };
 

@@ -18,6 +18,18 @@
 /* True if the job's coordinator has not updated seen_ms for 60 s. Its uploads then count as ended. */
 #define GONE                                                                                                           \
     "NOT EXISTS (SELECT 1 FROM fantail.coordinator AS c WHERE c.id = job.holder AND c.seen_ms > " NOW_MS " - 60000)"
+/* Whether the list of a coordinator, `serves` or `opens`, has all tasks of the job. */
+#define HAS(list) "(to_jsonb(string_to_array(job.task, ',')) <@ " list " AND NOT " list " ? ('!' || job.task))"
+/* Whether another coordinator than `me` that is alive has all tasks of the job in its list. */
+#define OTHER_HAS(me, list)                                                                                            \
+    "EXISTS (SELECT 1 FROM fantail.coordinator AS c WHERE c.id <> " me " AND c.seen_ms > " NOW_MS                      \
+    " - " TEXT_OF(STORE_TOLD_MS) " AND " HAS("c." list) ")"
+/* Whether this coordinator may claim the job: see store.h. $4 is `serves`, $5 is `opens`, $6 is `others`. The cheap
+ * conditions come first, because there may be many jobs that it must not claim. */
+#define MAY_CLAIM                                                                                                      \
+    "($4::text IS NULL OR " HAS("$5::jsonb") " OR (" HAS("$4::jsonb") " AND NOT " OTHER_HAS(                           \
+        "$1", "opens") ")"                                                                                             \
+                       " OR ($6 <> 0 AND NOT " HAS("$4::jsonb") " AND NOT " OTHER_HAS("$1", "serves") "))"
 #define REMOVE_JOB(condition)                                                                                          \
     "WITH j AS (DELETE FROM fantail.job WHERE id = $1 AND " condition " RETURNING seq),"                               \
     " r AS (DELETE FROM fantail.request USING j WHERE job = j.seq),"                                                   \
@@ -52,12 +64,12 @@ static const struct {
                    " ON CONFLICT (job) DO UPDATE SET options = excluded.options)"
                    " SELECT " JOB_COLUMNS " FROM j AS job"},
     /* Finds the first pending job and the first running job whose lease has ended, and claims the one that comes first
-     * by priority and then by id. Pending jobs and running jobs each have an index. Skips jobs that another coordinator
-     * is claiming, and jobs whose `needs` is above the `knows` of this coordinator. */
-    [PG_CLAIM] = {"WITH p AS (SELECT seq, priority, id FROM fantail.job WHERE state = 'pending' AND needs <= $3"
-                  " ORDER BY priority DESC, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),"
-                  " a AS (SELECT seq, priority, id FROM fantail.job WHERE state = 'running'"
-                  " AND needs <= $3 AND lease_until_ms <= " NOW_MS
+     * by priority and then by id. Each of the two kinds has an index. Skips jobs that another coordinator is claiming,
+     * jobs whose `needs` is above the `knows` of this coordinator, and jobs that this coordinator may not claim. */
+    [PG_CLAIM] = {"WITH p AS (SELECT seq, priority, id FROM fantail.job AS job WHERE state = 'pending' AND needs <= $3"
+                  " AND " MAY_CLAIM " ORDER BY priority DESC, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),"
+                  " a AS (SELECT seq, priority, id FROM fantail.job AS job WHERE state = 'running'"
+                  " AND needs <= $3 AND lease_until_ms <= " NOW_MS " AND " MAY_CLAIM
                   " ORDER BY priority DESC, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),"
                   " pick AS (SELECT seq FROM (SELECT * FROM p UNION ALL SELECT * FROM a) AS both_parts"
                   " ORDER BY priority DESC, id LIMIT 1)"
@@ -65,8 +77,12 @@ static const struct {
                   " lease_until_ms = " NOW_MS " + $2, started_ms = coalesce(job.started_ms, " STATEMENT_MS ")"
                   " FROM pick LEFT JOIN fantail.request AS r ON r.job = pick.seq WHERE job.seq = pick.seq"
                   " RETURNING " JOB_COLUMNS ", " STATEMENT_MS ", r.options"},
+    /* $5 is `yields`: 1 is YIELD_TO_SERVING, 2 is YIELD_TO_OPEN. */
     [PG_RENEW] = {"UPDATE fantail.job AS job SET lease_until_ms = " NOW_MS " + $4" MINE " RETURNING " JOB_COLUMNS
-                  ", " NOW_MS},
+                  ", " NOW_MS ", CASE $5::int WHEN 1 THEN " OTHER_HAS("$3", "serves") " WHEN 2 THEN " OTHER_HAS(
+                      "$3", "opens") " ELSE false END::int"},
+    [PG_TELL] = {"UPDATE fantail.coordinator SET serves = $2::jsonb, opens = $3::jsonb WHERE id = $1"
+                 " AND (serves, opens) IS DISTINCT FROM ($2::jsonb, $3::jsonb)"},
     [PG_HAND_BACK] = {"UPDATE fantail.job AS job SET state = 'pending', holder = NULL, lease_until_ms = NULL" MINE
                       " RETURNING seq"},
     /* Skips one fence, because the lost server may already have handed out the next fence. Also skips numbers of

@@ -321,6 +321,11 @@ uint64_t sched_job_in_flight(const struct sched_job *job)
     return job->in_flight_items;
 }
 
+uint64_t sched_job_demand_slots(const struct sched_job *job)
+{
+    return job->demand_slots;
+}
+
 uint64_t sched_job_eta_ns(const struct sched_job *job)
 {
     double left = (double)(job->uncut + job->pending_items + job->backoff_items + job->in_flight_items);

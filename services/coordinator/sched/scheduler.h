@@ -336,6 +336,8 @@ bool sched_job_may_run_twice(const struct sched_job *job);
 struct sched_counts sched_job_counts(const struct sched_job *job);
 /* Returns how many items of the job are in flight. */
 uint64_t sched_job_in_flight(const struct sched_job *job);
+/* Returns how many slots the job would keep busy if there were enough slots. */
+uint64_t sched_job_demand_slots(const struct sched_job *job);
 /* Returns the expected time until all items that are not settled yet are done. 0: not known yet. */
 uint64_t sched_job_eta_ns(const struct sched_job *job);
 

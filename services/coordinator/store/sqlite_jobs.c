@@ -192,6 +192,7 @@ enum store_status sqlite_accept(struct sqlite_db *d, struct store_call *c)
 
 enum store_status sqlite_claim(struct sqlite_db *d, struct store_call *c)
 {
+    if (c->only_tells) return store_refuse(c, STORE_NOT_FOUND, "no job was asked for");
     struct sqlite_query q = sqlite_query(d, SQL_CLAIM);
     c->now_ms = sqlite_wall_ms();
     sqlite_bind_text(&q, 1, c->holder);
@@ -199,6 +200,8 @@ enum store_status sqlite_claim(struct sqlite_db *d, struct store_call *c)
     sqlite_bind_int(&q, 3, c->now_ms);
     sqlite_bind_int(&q, 4, lease_ms(0));
     sqlite_bind_int(&q, 5, c->knows);
+    sqlite_bind_text(&q, 6, c->serves);
+    sqlite_bind_int(&q, 7, c->others);
     int64_t seq;
     if (!take_job(&q, &c->found, &seq)) return store_refuse(c, STORE_NOT_FOUND, "no job waits");
     read_options(d, seq, &c->found);

@@ -11,15 +11,24 @@
 #define JOB_COLUMNS                                                                                                    \
     "id, state, task, labels, priority, items, succeeded, failed, cancelled, errors, reason, redrives, cancel_wanted," \
     " created_ms, started_ms, ended_ms, key, key_digest, fence, retried, hedged, changes, seq"
-/* Selects the first pending job and the jobs whose lease ended by ?4, but only jobs whose `needs` is at most ?5. Each
+/* Whether the workers have the tasks of the job. ?6 is `serves`. Names of tasks have no characters that JSON escapes. A
+ * pipeline is compared task by task. */
+#define IS_SERVED                                                                                                      \
+    "CASE WHEN instr(task, ',') = 0 THEN instr(?6, '\"' || task || '\"') > 0"                                          \
+    " ELSE instr(?6, '\"!' || task || '\"') = 0 AND NOT EXISTS (SELECT 1"                                              \
+    " FROM json_each('[\"' || replace(task, ',', '\",\"') || '\"]') AS t WHERE instr(?6, '\"' || t.value || '\"') = "  \
+    "0) END"
+/* There is no other coordinator, so `opens` does not matter. ?7 is `others`. */
+#define MAY_CLAIM "(?6 IS NULL OR ?7 OR " IS_SERVED ")"
+/* Selects the first pending job and the jobs whose lease ended by ?4, but only jobs that may be claimed. Each
  * of the two selections has an index, so the time does not depend on the number of jobs. INDEXED BY names the index,
  * because otherwise SQLite would choose another one. */
 #define FIRST_PENDING                                                                                                  \
     "SELECT seq, priority, id FROM job INDEXED BY job_pending WHERE state = 'pending'"                                 \
-    " AND needs <= ?5 ORDER BY priority DESC, id LIMIT 1"
+    " AND needs <= ?5 AND " MAY_CLAIM " ORDER BY priority DESC, id LIMIT 1"
 #define ABANDONED                                                                                                      \
     "SELECT seq, priority, id FROM job INDEXED BY job_lease WHERE state = 'running' AND lease_until_ms <= ?4"          \
-    " AND needs <= ?5"
+    " AND needs <= ?5 AND " MAY_CLAIM
 #define CLAIMABLE "(SELECT seq, priority, id FROM (" FIRST_PENDING ") UNION ALL " ABANDONED ")"
 /* Of the jobs that ended by ?1, selects the ?2 jobs that ended first. All three statements of a sweep use this
  * selection. */

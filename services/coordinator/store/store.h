@@ -23,6 +23,13 @@
  *                                   (gone)             has ended                       v         v
  *                                                                                    (gone)    PENDING
  *
+ * Which coordinator may claim a job: each coordinator tells the store the tasks that its workers have (`serves`), and
+ * those of them for which it has slots left (`opens`). What a coordinator told counts until the store has not heard
+ * from the coordinator for STORE_TOLD_MS. A coordinator may claim a job in these cases:
+ *   - it has slots left for all tasks of the job;
+ *   - its workers have all tasks of the job, and no other coordinator has slots left for them;
+ *   - no coordinator has workers with the tasks of the job, and the claim allows `others`.
+ *
  * Notices: if a job has a URL `notify`, its end must be reported to that URL. The transaction that ends the job also
  * stores a notice, however the job ends. The notice stays until STORE_REMOVE_NOTICE, even if its job is removed. The
  * job, if it is still there, keeps the outcome.
@@ -38,12 +45,13 @@
 struct store_metrics;
 struct uv_loop_s; /* uv_loop_t; pure modules include this header, so it does not include uv.h */
 
-#define STORE_ID_SIZE       37  /* a job's id (a UUID as text) with its NUL */
-#define STORE_LABELS_MAX    16  /* maximum number of labels of one job */
-#define STORE_LABEL_SIZE    65  /* a label with its NUL */
-#define STORE_LIST_MAX      200 /* maximum number of jobs in one page of the list */
-#define STORE_RANGES_BLOCKS 512 /* maximum number of blocks that one STORE_READ_RANGES returns */
-#define STORE_NOTICE_SIZE   64  /* the id of a notice with its NUL */
+#define STORE_ID_SIZE       37    /* a job's id (a UUID as text) with its NUL */
+#define STORE_LABELS_MAX    16    /* maximum number of labels of one job */
+#define STORE_LABEL_SIZE    65    /* a label with its NUL */
+#define STORE_LIST_MAX      200   /* maximum number of jobs in one page of the list */
+#define STORE_RANGES_BLOCKS 512   /* maximum number of blocks that one STORE_READ_RANGES returns */
+#define STORE_NOTICE_SIZE   64    /* the id of a notice with its NUL */
+#define STORE_TOLD_MS       10000 /* how long a coordinator counts as alive; see above */
 
 /* The state of a job in the store. In STORED_SUCCEEDED and every state after it, the job has ended. */
 enum stored_state {
@@ -180,9 +188,11 @@ enum store_op {
                         not added a second time */
     STORE_ACCEPT, /* the whole body was read. Sets options, task, labels, priority, items and key_digest, and makes the
                      job PENDING. Fills `found`. CONFLICT if the job does not have item_blocks blocks in the store */
-    STORE_CLAIM,  /* claims the job of highest priority that no coordinator runs; among jobs of equal priority, the
+    STORE_CLAIM,  /* tells the store `serves` and `opens`. Then, unless `only_tells`, claims the job of highest priority
+                     that no coordinator runs and that this coordinator may run; among jobs of equal priority, the
                      oldest. Fills `found`. The first claim after ACCEPT or REDRIVE sets started_ms to now_ms */
-    STORE_RENEW,  /* extends the lease; `found` says whether a client wants to cancel the job */
+    STORE_RENEW,  /* extends the lease; `found` says whether a client wants to cancel the job, and `wanted_elsewhere`
+                     whether another coordinator should run it */
     STORE_HAND_BACK,   /* ends the lease, and makes the job PENDING */
     STORE_END,         /* ends the job with `state`, `reason`, `result`, `counts` and `errors`, and ends the lease. If
                           `block` has ranges, it is a block of answers, which is added first, like ADD_BLOCK */
@@ -211,6 +221,13 @@ enum store_op {
     STORE_READ_BLOCK,  /* fills the lines of `block`, by its number */
     STORE_READ_STATS,  /* fills `stats` */
     STORE_OP_COUNT
+};
+
+/* To which other coordinators a run would give its job. */
+enum store_yield {
+    YIELD_NO,
+    YIELD_TO_SERVING, /* to a coordinator whose workers have the tasks of the job */
+    YIELD_TO_OPEN     /* to a coordinator with slots left for the tasks of the job */
 };
 
 enum store_status {
@@ -251,7 +268,13 @@ struct store_call {
     uint64_t after;        /* ADD_BLOCK, END: the newest block of the job that the caller knew before the first run */
     const char *holder;    /* CLAIM: a name of this coordinator, for people */
     unsigned knows;        /* CLAIM: claims only a job whose `needs` is at most this */
-    uint64_t lease_ms;     /* CLAIM, RENEW, TAKE_NOTICE, DELAY_NOTICE */
+    /* CLAIM: JSON arrays of task names, see above; owned. An entry "!a,b" says that no worker has all tasks of the
+     * pipeline a,b. NULL: tells nothing, and may claim every job. */
+    char *serves, *opens;
+    bool others;                       /* CLAIM: may claim a job whose tasks no coordinator has */
+    bool only_tells;                   /* CLAIM: claims no job */
+    enum store_yield yields;           /* RENEW */
+    uint64_t lease_ms;                 /* CLAIM, RENEW, TAKE_NOTICE, DELAY_NOTICE */
     char notice_id[STORE_NOTICE_SIZE]; /* DELAY_NOTICE, REMOVE_NOTICE */
     unsigned attempts;                 /* DELAY_NOTICE, REMOVE_NOTICE */
     char notice_failure[200];          /* DELAY_NOTICE, REMOVE_NOTICE: a sentence; "": the notice was delivered */
@@ -269,8 +292,9 @@ struct store_call {
     size_t list_count;
     struct block *blocks;
     size_t block_count;
-    bool more;      /* LIST_JOBS, READ_RANGES, SWEEP: there may be more jobs or blocks */
-    int64_t now_ms; /* CLAIM, RENEW: the time of the database */
+    bool more;             /* LIST_JOBS, READ_RANGES, SWEEP: there may be more jobs or blocks */
+    bool wanted_elsewhere; /* RENEW: there is a coordinator as `yields` says */
+    int64_t now_ms;        /* CLAIM, RENEW: the time of the database */
     struct store_stats stats;
 
     /* Private to the store. */

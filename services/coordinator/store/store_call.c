@@ -118,7 +118,7 @@ void store_call_clear(struct store_call *c)
     c->list_count = c->block_count = 0;
     c->status = STORE_OK;
     c->error[0] = '\0';
-    c->more = false;
+    c->more = c->wanted_elsewhere = false;
     c->now_ms = 0;
     c->stats = (struct store_stats){0};
     c->is_first_of_commit = false;
@@ -130,6 +130,8 @@ void store_call_free(struct store_call *c)
     store_call_clear(c);
     stored_job_release(&c->job);
     block_release(&c->block);
+    free(c->serves);
+    free(c->opens);
     free(c);
 }
 

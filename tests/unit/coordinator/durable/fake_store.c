@@ -185,6 +185,10 @@ struct fake_store *fake_store_new(uv_loop_t *loop)
 void fake_store_free(struct fake_store *s)
 {
     if (s->waiting.n > 0) BUG("%zu calls of the store were left", s->waiting.n);
+    for (size_t i = 0; i < ARRAY_SIZE(s->told); i++) {
+        free(s->told[i].serves);
+        free(s->told[i].opens);
+    }
     for (size_t i = 0; i < s->job_count; i++) free_job(s->jobs[i]);
     free(s->jobs);
     free(s);

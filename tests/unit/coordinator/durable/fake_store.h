@@ -22,6 +22,14 @@ struct fake_job {
     struct block *blocks;
     size_t block_count;
     int64_t lease_end_ms;
+    const char *holder; /* the last one */
+};
+
+/* What a coordinator has told the store. */
+struct fake_told {
+    const char *holder; /* compared by address; NULL: the entry is free */
+    char *serves, *opens;
+    int64_t heard_ms;
 };
 
 struct fake_store {
@@ -45,6 +53,7 @@ struct fake_store {
     uv_timer_t timer;
     struct list waiting;
     uint64_t last_block;
+    struct fake_told told[8];
     void (*closed)(void *data);
     void *closed_data;
 };

@@ -99,21 +99,71 @@ static enum store_status accept_job(struct fake_store *s, struct store_call *c, 
     return fill_found(c, j, STORE_OK);
 }
 
-static bool may_claim(const struct fake_store *s, const struct fake_job *j)
+/* Which coordinator may claim a job. */
+
+static void tell(struct fake_store *s, const struct store_call *c)
 {
-    return j->job.state == STORED_PENDING || (j->job.state == STORED_RUNNING && j->lease_end_ms <= s->now_ms);
+    struct fake_told *t = s->told;
+    while (t->holder && t->holder != c->holder) t++;
+    cr_assert_lt(t - s->told, (ptrdiff_t)ARRAY_SIZE(s->told));
+    t->holder = c->holder;
+    t->heard_ms = s->now_ms;
+    replace_text(&t->serves, c->serves);
+    replace_text(&t->opens, c->opens);
+}
+
+static bool has_name(const char *list, const char *prefix, const char *name, size_t len)
+{
+    char quoted[128];
+    snprintf(quoted, sizeof quoted, "\"%s%.*s\"", prefix, (int)len, name);
+    return strstr(list, quoted) != NULL;
+}
+
+/* Returns whether the list has all tasks of the job. */
+static bool has_tasks(const char *list, const struct stored_job *j)
+{
+    bool all = !has_name(list, "!", j->task, strlen(j->task));
+    for (const char *at = j->task, *end; at; at = *end ? end + 1 : NULL) {
+        end = at + strcspn(at, ",");
+        all &= has_name(list, "", at, (size_t)(end - at));
+    }
+    return all;
+}
+
+static bool other_has(const struct fake_store *s, const char *holder, bool open, const struct stored_job *j)
+{
+    for (const struct fake_told *t = s->told; t->holder; t++)
+        if (t->holder != holder && t->heard_ms > s->now_ms - STORE_TOLD_MS && has_tasks(open ? t->opens : t->serves, j))
+            return true;
+    return false;
+}
+
+static bool is_for(const struct fake_store *s, const struct store_call *c, const struct stored_job *j)
+{
+    if (!c->serves || has_tasks(c->opens, j)) return true;
+    if (has_tasks(c->serves, j)) return !other_has(s, c->holder, true, j);
+    return c->others && !other_has(s, c->holder, false, j);
+}
+
+static bool may_claim(const struct fake_store *s, const struct store_call *c, const struct fake_job *j)
+{
+    bool waits = j->job.state == STORED_PENDING || (j->job.state == STORED_RUNNING && j->lease_end_ms <= s->now_ms);
+    return waits && is_for(s, c, &j->job);
 }
 
 static enum store_status claim(struct fake_store *s, struct store_call *c, struct fake_job *none)
 {
     struct fake_job *best = NULL;
+    if (c->serves) tell(s, c);
+    if (c->only_tells) return STORE_NOT_FOUND;
     for (size_t i = 0; i < s->job_count; i++)
-        if (may_claim(s, s->jobs[i]) && (!best || s->jobs[i]->job.priority > best->job.priority)) best = s->jobs[i];
+        if (may_claim(s, c, s->jobs[i]) && (!best || s->jobs[i]->job.priority > best->job.priority)) best = s->jobs[i];
     if (!best) return STORE_NOT_FOUND;
     best->job.fence++;
     best->job.state = STORED_RUNNING;
     if (!best->job.started_ms) best->job.started_ms = s->now_ms;
     best->lease_end_ms = s->now_ms + (int64_t)c->lease_ms;
+    best->holder = c->holder;
     c->now_ms = s->now_ms;
     return fill_found(c, best, STORE_OK);
 }
@@ -123,6 +173,7 @@ static enum store_status renew(struct fake_store *s, struct store_call *c, struc
     if (check_fence(c, j) != STORE_OK) return STORE_FENCED;
     j->lease_end_ms = s->now_ms + (int64_t)c->lease_ms;
     c->now_ms = s->now_ms;
+    c->wanted_elsewhere = c->yields != YIELD_NO && other_has(s, j->holder, c->yields == YIELD_TO_OPEN, &j->job);
     return fill_found(c, j, STORE_OK);
 }
 

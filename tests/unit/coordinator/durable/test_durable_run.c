@@ -215,24 +215,6 @@ Test(durable_run, many_jobs_end_although_few_run_at_once)
     bench_over(&b);
 }
 
-Test(durable_run, the_limit_of_jobs_is_kept)
-{
-    struct bench b;
-    bench_start(&b, 0);
-    b.replica.stage.config.max_jobs = 5;
-    for (int i = 0; i < 20; i++) {
-        char id[16];
-        snprintf(id, sizeof id, "job-%03d", i);
-        harness_add_plain(b.store, id, 3, 2);
-    }
-    bench_pass(&b, 4000);
-    cr_assert_eq(b.replica.stage.jobs.count, 5);
-    stage_add_slots(&b.replica.stage, 2);
-    bench_work(&b, 2000);
-    for (size_t i = 0; i < 20; i++) harness_expect_end(b.store->jobs[i], STORED_SUCCEEDED, 3);
-    bench_over(&b);
-}
-
 Test(durable_run, options_that_cannot_be_read_end_the_job)
 {
     struct bench b;

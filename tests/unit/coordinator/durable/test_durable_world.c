@@ -1,26 +1,16 @@
 /*
  * Random worlds: three coordinators share a store. The coordinators are killed, are drained, and sleep until their
- * leases have ended. Calls to the store are slow, fail, or take effect and lose their replies. Jobs come, are cancelled
- * and redriven. In the end each job has ended, and each item has one answer.
+ * leases have ended. Some have no workers, and all learn late which tasks their workers have. Calls to the store are
+ * slow, fail, or take effect and lose their replies. Jobs come, are cancelled and redriven. In the end each job has
+ * ended, and each item has one answer.
  *
  * The environment variable WORLD_SEEDS sets the number of worlds, and WORLD_SEED sets the seed of the first world.
  */
 #include "unit/coordinator/durable/durable_harness.h"
+#include "unit/coordinator/durable/trips.h"
 
-enum { NODES = 3, JOBS = 8, ITEMS_MAX = 64, CALLS_MAX = 512 };
+enum { NODES = 3, JOBS = 8, ITEMS_MAX = 64 };
 enum { TROUBLE_MS = 40000, PATIENCE_MS = 200000 };
-
-/* A call on its way to the store, or its reply on the way back. */
-struct trip {
-    struct store_call *call;
-    void (*done)(struct store_call *call);
-    uint64_t due_ns;
-};
-
-struct trips {
-    struct trip at[CALLS_MAX];
-    size_t n;
-};
 
 enum node_state { UP, ASLEEP, DRAINING, DEAD, DOWN };
 
@@ -29,7 +19,8 @@ struct node {
     struct world *world;
     struct replica replica;
     enum node_state state;
-    uint64_t until_ns; /* ASLEEP, DRAINING, DOWN: when the coordinator goes on */
+    uint64_t until_ns;    /* ASLEEP, DRAINING, DOWN: when the coordinator goes on */
+    uint64_t describe_ns; /* when its workers describe their tasks; 0: they have, or there are none */
     struct trips to, from;
 };
 
@@ -62,23 +53,10 @@ static uint64_t in_ms(unsigned ms)
 
 /* The functions below deliver calls to the store, and replies to the replicas. */
 
-static void push(struct trips *t, struct store_call *call, void (*done)(struct store_call *), uint64_t due_ns)
-{
-    cr_assert_lt(t->n, CALLS_MAX);
-    t->at[t->n++] = (struct trip){call, done, due_ns};
-}
-
-static struct trip pop(struct trips *t)
-{
-    struct trip first = t->at[0];
-    memmove(&t->at[0], &t->at[1], --t->n * sizeof t->at[0]);
-    return first;
-}
-
 static void start_trip(struct store *store, struct store_call *call)
 {
     struct node *n = CONTAINER_OF(store, struct node, store);
-    push(&n->to, call, call->done, in_ms(draw(n->world, n->world->calm ? 5 : 60)));
+    trips_push(&n->to, call, call->done, in_ms(draw(n->world, n->world->calm ? 5 : 60)));
 }
 
 static void arrived(struct store_call *call)
@@ -112,19 +90,19 @@ static void carry_out(struct world *w, struct store_call *call)
 static void node_calls(struct node *n)
 {
     while (n->to.n > 0 && (n->to.at[0].due_ns <= fake_clock_ns || n->state == DEAD)) {
-        struct trip t = pop(&n->to);
+        struct trip t = trips_pop(&n->to);
         if (n->state == DEAD)
             t.call->status = STORE_FENCED;
         else
             carry_out(n->world, t.call);
-        push(&n->from, t.call, t.done, n->state == DEAD ? 0 : in_ms(draw(n->world, 20)));
+        trips_push(&n->from, t.call, t.done, n->state == DEAD ? 0 : in_ms(draw(n->world, 20)));
     }
 }
 
 static void node_replies(struct node *n)
 {
     while (n->from.n > 0 && n->from.at[0].due_ns <= fake_clock_ns) {
-        struct trip t = pop(&n->from);
+        struct trip t = trips_pop(&n->from);
         t.call->done = t.done;
         t.call->done(t.call);
     }
@@ -186,8 +164,19 @@ static void node_start(struct node *n)
     static const struct store_ops ops = {.start = start_trip};
     n->store.ops = &ops;
     n->state = UP;
-    replica_start(&n->replica, &n->store);
+    n->describe_ns = 0;
+    replica_start_with(&n->replica, &n->store, NULL);
+    if (n != &n->world->nodes[0] && chance(n->world, 30)) return; /* it has no workers */
     stage_add_slots(&n->replica.stage, 1 + draw(n->world, 4));
+    n->describe_ns = in_ms(draw(n->world, 3000));
+}
+
+static void describe_tasks(struct node *n)
+{
+    static const char tasks[] = "{\"tasks\":[{\"name\":\"echo\"},{\"name\":\"once\",\"idempotent\":false}]}";
+    if (!n->describe_ns || n->describe_ns > fake_clock_ns || n->state == DEAD) return;
+    n->describe_ns = 0;
+    replica_describe(&n->replica, tasks);
 }
 
 /* Kills the coordinator. Some of its calls that are on the way still reach the store, and the other calls are lost. The
@@ -195,10 +184,10 @@ static void node_start(struct node *n)
 static void node_kill(struct node *n)
 {
     for (size_t i = draw(n->world, (unsigned)n->to.n + 1); i > 0; i--) {
-        struct trip t = pop(&n->to);
+        struct trip t = trips_pop(&n->to);
         carry_out(n->world, t.call);
         t.call->status = STORE_FENCED;
-        push(&n->from, t.call, t.done, 0);
+        trips_push(&n->from, t.call, t.done, 0);
     }
     for (size_t i = 0; i < n->from.n; i++) n->from.at[i].call->status = STORE_FENCED;
     n->state = DEAD;
@@ -237,6 +226,7 @@ static void node_step(struct node *n)
     if (n->state == ASLEEP && is_over) n->state = UP;
     if (n->state == ASLEEP || n->state == DOWN) return;
     node_replies(n);
+    describe_tasks(n);
     replica_turn(&n->replica);
     if (n->state != DEAD) node_work(n);
     if (n->state == DRAINING && is_over) durable_cut(&n->replica.durable);
@@ -246,11 +236,15 @@ static void node_step(struct node *n)
 
 /* Clients. */
 
+/* When this job was accepted, it was not known that the items of its task must not run twice. */
+#define LATE "{\"query\":{\"task\":\"once\"},\"options\":null,\"have_items\":true,\"idempotent\":null}"
+
 static void add_job(struct world *w)
 {
     static const char *const options[] = {
         HARNESS_PLAIN,
         HARNESS_UNSURE,
+        LATE,
         HARNESS_OPTIONS("{\"range\":{\"start\":0,\"stop\":40}}", "false", "null"),
         HARNESS_OPTIONS("{\"range\":{\"start\":0,\"stop\":40}}", "false", "false"),
         HARNESS_WITH("{\"tolerated_failure_count\":3}"),
@@ -263,6 +257,7 @@ static void add_job(struct world *w)
                              ? harness_add_job(w->store, id, options[kind], 40)
                              : harness_add_items(w->store, id, options[kind], draw(w, ITEMS_MAX), 1 + draw(w, 20));
     j->job.priority = (int)draw(w, 10);
+    if (strcmp(options[kind], LATE) == 0) memcpy(j->job.task, "once", strlen("once"));
     w->jobs++;
     struct node *n = &w->nodes[draw(w, NODES)];
     if (n->state == UP) durable_claim_soon(&n->replica.durable);
@@ -356,12 +351,15 @@ static void check_job(struct world *w, const struct fake_job *j)
                  (int)n.failed);
     cr_assert_eq(said->succeeded + said->failed + said->cancelled, j->job.items, "job %s: %d + %d + %d of %d",
                  j->job.id, (int)said->succeeded, (int)said->failed, (int)said->cancelled, (int)j->job.items);
+    cr_assert(!j->job.reason || strcmp(j->job.reason, sched_cause_no_workers) != 0, "job %s: %s", j->job.id,
+              j->job.reason);
     /* If a job was cancelled while it was pending, its items have no block. */
     if (j->job.state != STORED_CANCELLED) cr_assert_eq(said->cancelled, n.cancelled);
     if (j->job.state == STORED_SUCCEEDED) cr_assert_eq(n.succeeded, j->job.items);
     if (j->job.state == STORED_PARTIAL) cr_assert_lt(n.succeeded, j->job.items);
     /* A client that redrives a job wants its items to run again. */
-    bool may_repeat = j->job.redrives > 0 || strstr(j->job.options, "\"idempotent\":false") == NULL;
+    bool is_once = strcmp(j->job.options, LATE) == 0 || strstr(j->job.options, "\"idempotent\":false");
+    bool may_repeat = j->job.redrives > 0 || !is_once;
     for (uint64_t i = 0; i < j->job.items && !may_repeat; i++)
         cr_assert_leq(w->sends[j->job.id[0] - 'a'][i], 1, "item %d of job %s was sent twice", (int)i, j->job.id);
     recorded_release(&all);

@@ -1,0 +1,32 @@
+/*
+ * Which durable jobs a coordinator should run, as far as its own workers decide it. The coordinator tells the job store
+ * two lists of tasks (store.h, STORE_CLAIM): the tasks that its workers have, and those of them for which slots are
+ * left. The lists of all coordinators decide which coordinator runs a job. Pure.
+ */
+#ifndef FANTAIL_COORDINATOR_CLAIMS_CLAIM_OFFER_H
+#define FANTAIL_COORDINATOR_CLAIMS_CLAIM_OFFER_H
+
+#include "common/base/buf.h"
+#include "coordinator/fleet/task_catalog.h"
+#include "coordinator/sched/sched_stats.h"
+
+/* What the coordinator knows. */
+struct claim_view {
+    struct catalog *catalog;
+    const struct scheduler *scheduler;
+    uint64_t coming;  /* jobs whose demand the scheduler does not know yet. Each counts as a demand of one slot */
+    uint64_t leaving; /* the demand of a job that is not to be counted */
+};
+
+/* Returns whether jobs that want `demand` slots leave some of `slots`. slots = 0: their number is not known; then one
+ * slot is assumed. */
+bool claim_leaves_slots(uint64_t slots, uint64_t demand);
+/* Returns whether the workers have these tasks: a task, or the comma-separated tasks of a pipeline. A task counts only
+ * if a worker can be reached that has it. */
+bool claim_serves(const struct claim_view *v, const char *tasks);
+/* Returns whether the workers also have slots left for each of these tasks. */
+bool claim_opens(const struct claim_view *v, const char *tasks);
+/* Writes the two lists as JSON arrays. An entry "!a,b" says that no worker has all tasks of the pipeline a,b. */
+void claim_offer_write(const struct claim_view *v, struct buf *serves, struct buf *opens);
+
+#endif

@@ -1,0 +1,123 @@
+/* Several coordinators with one database: what each of them has told decides which of them claims a job. */
+#include "unit/coordinator/store/store_harness.h"
+
+/* Three coordinators. */
+struct trio {
+    struct shop a, b, c;
+};
+
+static void open_another(struct shop *s, const struct shop *first)
+{
+    *s = (struct shop){.kind = SHOP_POSTGRES};
+    snprintf(s->url, sizeof s->url, "%s", first->url);
+    s->source.url = s->url;
+    cr_assert_eq(uv_loop_init(&s->loop), 0);
+    shop_open(s);
+}
+
+static void close_another(struct shop *s)
+{
+    shop_close(s);
+    cr_assert_eq(uv_loop_close(&s->loop), 0);
+}
+
+static void trio_start(struct trio *t)
+{
+    shop_init_postgres(&t->a);
+    shop_open(&t->a);
+    open_another(&t->b, &t->a);
+    open_another(&t->c, &t->a);
+}
+
+static void trio_over(struct trio *t)
+{
+    close_another(&t->c);
+    close_another(&t->b);
+    shop_release(&t->a);
+    assert_no_leaks();
+}
+
+static bool claims(struct shop *s, const char *serves, const char *opens)
+{
+    struct store_call *c = shop_call(s, STORE_CLAIM, NULL);
+    c->holder = "test";
+    c->lease_ms = 3600000;
+    c->serves = xstrdup(serves);
+    c->opens = xstrdup(opens);
+    c->others = true;
+    enum store_status status = shop_run(s, c);
+    cr_assert(status == STORE_OK || status == STORE_NOT_FOUND, "%s", c->error);
+    store_call_free(c);
+    return status == STORE_OK;
+}
+
+static void tell(struct shop *s, const char *serves, const char *opens)
+{
+    struct store_call *c = shop_call(s, STORE_CLAIM, NULL);
+    c->serves = xstrdup(serves);
+    c->opens = xstrdup(opens);
+    c->only_tells = true;
+    cr_assert_eq(shop_run(s, c), STORE_NOT_FOUND, "%s", c->error);
+    store_call_free(c);
+}
+
+/* Returns whether the coordinator that runs the job learns that another one should run it. */
+static bool is_wanted(struct shop *s, uint64_t fence, enum store_yield to)
+{
+    struct store_call *c = shop_call(s, STORE_RENEW, shop_id(1));
+    c->job.fence = fence;
+    c->lease_ms = 3600000;
+    c->yields = to;
+    cr_assert_eq(shop_run(s, c), STORE_OK, "%s", c->error);
+    bool wanted = c->wanted_elsewhere;
+    store_call_free(c);
+    return wanted;
+}
+
+#define TASK "[\"square\"]"
+
+Test(postgres_claims, a_coordinator_with_workers_gets_the_job)
+{
+    struct trio t;
+    trio_start(&t);
+    shop_submit(&t.a, shop_id(1), 0);
+    tell(&t.b, TASK, "[]");
+    cr_assert_not(claims(&t.a, "[\"cube\"]", "[\"cube\"]"), "a busy coordinator has the task");
+    cr_assert(claims(&t.b, TASK, "[]"), "no coordinator has slots left");
+    cr_assert_not(is_wanted(&t.b, 1, YIELD_TO_OPEN));
+    cr_assert_not(is_wanted(&t.b, 1, YIELD_TO_SERVING));
+    tell(&t.c, TASK, TASK);
+    cr_assert(is_wanted(&t.b, 1, YIELD_TO_OPEN));
+    cr_assert_not(is_wanted(&t.b, 1, YIELD_NO));
+    cr_assert_eq(shop_do(&t.b, STORE_HAND_BACK, shop_id(1), 1), STORE_OK);
+    cr_assert_not(claims(&t.b, TASK, "[]"), "another coordinator has slots left");
+    cr_assert(claims(&t.c, TASK, TASK));
+    trio_over(&t);
+}
+
+Test(postgres_claims, a_job_without_workers_waits_at_one_coordinator_until_another_has_them)
+{
+    struct trio t;
+    trio_start(&t);
+    shop_submit(&t.a, shop_id(1), 0);
+    cr_assert(claims(&t.a, "[]", "[]"));
+    cr_assert_not(is_wanted(&t.a, 1, YIELD_TO_SERVING));
+    tell(&t.b, "[\"square\",\"cube\"]", "[]");
+    cr_assert(is_wanted(&t.a, 1, YIELD_TO_SERVING));
+    tell(&t.b, "[\"square\",\"!square\"]", "[]");
+    cr_assert_not(is_wanted(&t.a, 1, YIELD_TO_SERVING), "it says that it cannot run the job");
+    trio_over(&t);
+}
+
+Test(postgres_claims, a_coordinator_that_is_silent_keeps_no_job_from_others)
+{
+    struct trio t;
+    trio_start(&t);
+    shop_submit(&t.a, shop_id(1), 0);
+    tell(&t.b, TASK, TASK);
+    cr_assert_not(claims(&t.a, TASK, "[]"));
+    cr_assert_not(claims(&t.a, "[]", "[]"));
+    shop_sql(t.a.url, "UPDATE fantail.coordinator SET seen_ms = seen_ms - 11000 WHERE serves <> '[]'", "", "");
+    cr_assert(claims(&t.a, "[]", "[]"));
+    trio_over(&t);
+}
