@@ -1,18 +1,14 @@
 """Shared by the tests of the command line, which run the program against real and fake services."""
-import http.server
-import json
 import os
 import subprocess
-import threading
 
 from fake_coordinator import FakeCoordinator
 from fantail_testing import BIN, EXAMPLE_TASKS, FantailTest, wait_until
+from played_coordinator import serve
 
 FANTAIL = os.path.join(BIN, "fantail")
 A, B, C = (f"0195f2c4-1a2b-7000-8000-00000000000{n}" for n in (1, 2, 3))
 EARLIER = "0195f000-0000-7000-8000-000000000000"
-END = {"type": "end", "status": "succeeded"}
-START = {"type": "start", "id": "0195"}
 
 
 class Ended:
@@ -70,55 +66,10 @@ class FakeTest(CliTest):
 
 
 class PlayedTest(CliTest):
-    """A coordinator or a proxy, played by a small server."""
+    """A coordinator or a proxy, played by a small server (played_coordinator.py)."""
 
-    def serve(self, *answers, idempotent=None, tasks_status=200):
-        """Each answer is for one POST, and the last answer is also for all later POSTs. An answer is a list of lines,
-        or a status with a content type, or a function that returns one of them for the body. A line of type bytes is
-        sent unchanged. Returns the URL and the bodies of the requests."""
-        bodies = []
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def send(self, status, content_type, body):
-                self.send_response(status)
-                self.send_header("Content-Type", content_type)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def do_GET(self):
-                tasks = [{"name": "x", "mode": "stream", "idempotent": idempotent}]
-                self.send(tasks_status, "application/json", json.dumps({"tasks": tasks}).encode())
-
-            def do_POST(self):
-                bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-                answer = answers[min(len(bodies), len(answers)) - 1]
-                answer = answer(bodies[-1]) if callable(answer) else answer
-                if isinstance(answer, tuple):
-                    self.send(*answer, b'{"detail":"no"}')
-                    return
-                self.send_response(200)
-                self.send_header("Content-Type", "application/x-ndjson")
-                self.send_header("Transfer-Encoding", "chunked")
-                self.end_headers()
-                for line in answer:
-                    data = line if isinstance(line, bytes) else json.dumps(line, separators=(",", ":")).encode() + b"\n"
-                    self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-                if answer and isinstance(answer[-1], dict) and answer[-1]["type"] == "end":
-                    self.wfile.write(b"0\r\n\r\n")
-                else:
-                    self.close_connection = True
-
-            def log_message(self, *_):
-                pass
-
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        self.addCleanup(server.server_close)
-        self.addCleanup(server.shutdown)
-        return f"http://127.0.0.1:{server.server_port}", bodies
+    def serve(self, *answers, **options):
+        return serve(self, *answers, **options)
 
     def map(self, url, *arguments, stdin="1\n2\n3\n"):
         return self.cli("map", "x", "--url", url, *arguments, stdin=stdin)
@@ -142,7 +93,3 @@ class LocalTest(CliTest):
 
 def numbers(*span):
     return "".join(f"{n}\n" for n in range(*span))
-
-
-def value(index, what):
-    return {"type": "result", "index": index, "value": what}

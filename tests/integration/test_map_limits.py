@@ -4,7 +4,8 @@ import os
 
 import fantail_testing as ft
 import proxies
-from cli_testing import END, START, CliTest, PlayedTest, value
+from cli_testing import CliTest, PlayedTest
+from played_coordinator import END, START, value
 
 MIB = 1024 * 1024
 BIG = json.dumps("x" * (3 * MIB // 2))

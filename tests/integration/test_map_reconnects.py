@@ -11,8 +11,9 @@ import threading
 import fantail_testing as ft
 import proxies
 from certificates import Authority
-from cli_testing import END, FANTAIL, START, CliTest, Ended, PlayedTest, value
+from cli_testing import FANTAIL, CliTest, Ended, PlayedTest
 from fantail_testing import wait_until
+from played_coordinator import DELETED, DRAINED, END, START, cancelled, value
 
 # Each item writes its number to a file when it begins, and takes at least `pause` seconds. The item `stop` also waits
 # until the gate is open.
@@ -367,14 +368,6 @@ class Reconnects(CliTest):
         ended = late.wait()
         self.assertEqual(ended.status, 3, ended)
         self.assertIn(b"--deadline-s has passed while no coordinator could be reached", ended.err)
-
-
-def cancelled(index, sent):
-    return {"type": "error", "index": index, "error": {"name": "cancelled", "cause": "the job ended", "sent": sent}}
-
-
-DELETED = {"type": "end", "status": "cancelled", "reason": "it was cancelled by a client"}
-DRAINED = {"type": "end", "status": "cancelled", "reason": "the coordinator is shutting down", "draining": True}
 
 
 class Played(PlayedTest):
