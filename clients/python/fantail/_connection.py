@@ -1,41 +1,41 @@
-"""One connection to the coordinator. It does not block."""
+"""Connections to the coordinator. They do not block."""
 from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from typing import Generic, Optional, TypeVar
 
 from ._protocol import HttpAnswer, HttpReader
 
 _READ_BYTES = 1 << 18
+_MOST_IDLE_S = 30.0  # many load balancers close idle connections after 60 s
 
 W = TypeVar("W")
 
 
 class Lost(Exception):
-    """The connection has ended."""
+    """The connection has ended. `__cause__` is the reason, if the peer has not just closed it."""
 
 
-class Connection(Generic[W]):
-    """`work` is the work of the current request, or None if the connection is idle."""
+class Wire:
+    """A socket. TlsWire in _dial.py is a socket with TLS."""
 
-    def __init__(self, path: str) -> None:
-        self.work: Optional[W] = None
-        self._reader = HttpReader()
+    _blocked: "tuple[type[OSError], ...]" = (BlockingIOError,)
+
+    def __init__(self, connected: socket.socket) -> None:
+        connected.setblocking(False)
+        self.sent_bytes = 0
+        self._socket = connected
         self._unsent = memoryview(b"")
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._socket.connect(path)
-            self._socket.setblocking(False)
-        except OSError as error:
-            self._socket.close()
-            raise Lost(str(error)) from error
+        self._used_at = time.monotonic()
 
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def send(self, request: bytes, work: W) -> None:
-        self.work = work
+    def begin(self, request: bytes) -> None:
+        """Sends as much of the request as possible."""
+        self.sent_bytes = 0
         self._unsent = memoryview(request)
         self.write()
 
@@ -45,28 +45,68 @@ class Connection(Generic[W]):
     def write(self) -> None:
         try:
             while self._unsent:
-                self._unsent = self._unsent[self._socket.send(self._unsent):]
-        except BlockingIOError:
+                sent = self._socket.send(self._unsent)
+                self.sent_bytes += sent
+                self._unsent = self._unsent[sent:]
+        except self._blocked:
             pass
         except OSError:
             # A coordinator that refuses a request may answer before it has read the whole request. So the caller reads
             # the answer next.
             self._unsent = memoryview(b"")
 
-    def read(self) -> Optional[HttpAnswer]:
-        """Reads the bytes that have come. Returns the answer once it is complete."""
+    def receive(self) -> Optional[bytes]:
+        """Returns bytes that have come; None if there are none now."""
+        self._used_at = time.monotonic()
         try:
             data = self._socket.recv(_READ_BYTES)
-        except BlockingIOError:
+        except self._blocked:
             return None
         except OSError as error:
             raise Lost(str(error)) from error
         if not data:
             raise Lost("the coordinator has closed the connection")
-        return self._reader.feed(data)
+        return data
+
+    def has_pending(self) -> bool:
+        """Returns whether bytes are there that poll() does not see."""
+        return False
+
+    def is_usable(self) -> bool:
+        """Returns whether an idle connection can be used for another request."""
+        if time.monotonic() - self._used_at > _MOST_IDLE_S:
+            return False
+        with contextlib.suppress(Lost):
+            return self.receive() is None
+        return False
 
     def close(self) -> None:
-        """Cancels the current work."""
+        """Cancels the current request."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+
+
+class Connection(Wire, Generic[W]):
+    """A connection to the coordinator of a private fleet. `work` is the work of the current request, or None if the
+    connection is idle."""
+
+    def __init__(self, path: str) -> None:
+        self.work: Optional[W] = None
+        self._reader = HttpReader()
+        unconnected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            unconnected.connect(path)
+        except OSError as error:
+            unconnected.close()
+            raise Lost(str(error)) from error
+        super().__init__(unconnected)
+
+    def send(self, request: bytes, work: W) -> None:
+        self.work = work
+        self.begin(request)
+
+    def read(self) -> Optional[HttpAnswer]:
+        """Reads the bytes that have come. Returns the answer once it is complete."""
+        data = self.receive()
+        return self._reader.feed(data) if data else None

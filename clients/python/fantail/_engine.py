@@ -24,9 +24,10 @@ import weakref
 from typing import Optional, Union
 
 from ._connection import Connection, Lost
+from ._core.http import BrokenAnswer
 from ._errors import FleetError, ItemError
 from ._fleet import Fleet
-from ._protocol import BrokenAnswer, HttpAnswer, read_answer, request_of
+from ._protocol import HttpAnswer, read_answer, request_of
 from ._work import Function, Work, read_outcomes
 
 LARGE_FUNCTION_BYTES = 1 << 18

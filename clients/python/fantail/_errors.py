@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pickle
 from concurrent.futures import BrokenExecutor
-from typing import Any, Optional
+from typing import Any, Optional, Sequence
 
 
 class FantailError(Exception):
@@ -41,10 +41,16 @@ class ItemError(FantailError):
     stderr     the end of the standard error of the process
     attempts   how many times the call was tried
     worker     the id of the worker, or None
+    index      Client only: the position of the item in the iterable or the job, from 0. Otherwise None
+    members    Client only: the other members of the error object that the task has written
+
+    A Client adds the names "bad_item" (the item cannot be sent as JSON) and "coordinator_lost" (the coordinator was
+    lost, and the item must not run twice).
     """
 
     def __init__(self, name: str, cause: str, *, signal: Optional[int] = None, exit_code: Optional[int] = None,
-                 stderr: str = "", attempts: int = 1, worker: Optional[str] = None) -> None:
+                 stderr: str = "", attempts: int = 1, worker: Optional[str] = None, index: Optional[int] = None,
+                 members: Optional[dict[str, Any]] = None) -> None:
         super().__init__(name, cause)
         self.name = name
         self.cause = cause
@@ -53,9 +59,13 @@ class ItemError(FantailError):
         self.stderr = stderr
         self.attempts = attempts
         self.worker = worker
+        self.index = index
+        self.members = members or {}
 
     def __str__(self) -> str:
         text = f"{self.name}: {self.cause}"
+        if self.index is not None:
+            text = f"item {self.index}: {text}"
         last = self.stderr.rstrip()
         return f"{text}\nStandard error of the process:\n{last}" if last else text
 
@@ -67,6 +77,78 @@ def _rebuild_item_error(kind: type, name: str, cause: str, members: dict[str, An
     error: ItemError = kind(name, cause)
     error.__dict__.update(members)
     return error
+
+
+class Unreachable(FantailError, ConnectionError):
+    """No coordinator could be reached, or the coordinators were lost again and again."""
+
+
+class TlsError(Unreachable):
+    """The certificate of the service was refused, or the service has refused ours."""
+
+
+class NotFantail(FantailError):
+    """The URL is answered by something that is not a coordinator of fantail."""
+
+
+class Refused(FantailError):
+    """The service has refused a request.
+
+    status   the HTTP status
+    detail   one sentence
+    pointer  the place in the job object that is wrong, as a JSON pointer; or None
+    """
+
+    def __init__(self, status: int, detail: str, pointer: Optional[str] = None) -> None:
+        super().__init__(status, detail, pointer)
+        self.status = status
+        self.detail = detail
+        self.pointer = pointer
+
+    def __str__(self) -> str:
+        place = f" (at {self.pointer})" if self.pointer else ""
+        return f"the service refused the request ({self.status}): {self.detail}{place}"
+
+
+class TokenRefused(Refused):
+    """The service needs a token, or does not accept the token that was sent (401, 403)."""
+
+
+class TaskNotFound(Refused):
+    """The fleet has no such task. `tasks` has the names of the tasks that exist."""
+
+    def __init__(self, status: int, detail: str, pointer: Optional[str] = None,
+                 tasks: Optional[Sequence[str]] = None) -> None:
+        super().__init__(status, detail, pointer)
+        self.tasks = list(tasks or [])
+
+
+class JobNotFound(Refused):
+    """The coordinator has no such job, or the job was removed."""
+
+
+class NoJobStore(FantailError):
+    """The coordinator has no job store, so it cannot keep a job. No item has run."""
+
+
+class JobFailed(FantailError):
+    """A job of a map has ended early.
+
+    status  "failed", "cancelled" or "timed_out"
+    reason  one sentence, or None
+    """
+
+    def __init__(self, status: str, reason: Optional[str] = None) -> None:
+        super().__init__(status, reason)
+        self.status = status
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the job ended as {self.status}" + (f": {self.reason}" if self.reason else "")
+
+
+class WaitTimeout(FantailError, TimeoutError):
+    """The job has not ended in time. It goes on."""
 
 
 class RemoteTraceback(Exception):

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import binascii
 import json
-from typing import Any, NamedTuple, Optional, Union
+from typing import NamedTuple, Optional, Union
 
+from ._core.http import AnswerReader
+from ._core.lines import item_error
 from ._errors import ItemError
 
 MAX_ITEM_BYTES = 48 << 20  # base64 makes it 64 MiB, the limit of an item
@@ -35,72 +37,22 @@ class HttpAnswer(NamedTuple):
     body: bytes
 
 
-class BrokenAnswer(Exception):
-    """The peer does not speak HTTP, or uses a part of HTTP that a coordinator does not use."""
-
-
 class HttpReader:
     """Parses the bytes of one connection into answers."""
 
     def __init__(self) -> None:
-        self._bytes = bytearray()
-        self._head: Optional[HttpAnswer] = None
-        self._length: Optional[int] = None  # None: the body comes in chunks
-        self._body = bytearray()
+        self._reader = AnswerReader()
+        self._body: list[bytes] = []
 
     def feed(self, data: bytes) -> Optional[HttpAnswer]:
         """Returns the answer once it is complete. After that the reader is ready for the next answer."""
-        self._bytes += data
-        if self._head is None and not self._read_head():
+        self._body.append(self._reader.feed(data))
+        if not self._reader.is_done:
             return None
-        assert self._head is not None
-        if not (self._read_chunks() if self._length is None else self._read_length(self._length)):
-            return None
-        answer = self._head._replace(body=bytes(self._body))
-        self._head, self._body = None, bytearray()
+        assert self._reader.head
+        answer = HttpAnswer(self._reader.head.status, self._reader.keep_alive, b"".join(self._body))
+        self._reader, self._body = AnswerReader(), []
         return answer
-
-    def _read_head(self) -> bool:
-        end = self._bytes.find(b"\r\n\r\n")
-        if end < 0:
-            return False
-        lines = bytes(self._bytes[:end]).decode("latin-1").split("\r\n")
-        del self._bytes[:end + 4]
-        fields = {}
-        for line in lines[1:]:
-            name, _, value = line.partition(":")
-            fields[name.strip().lower()] = value.strip()
-        try:
-            status = int(lines[0].split()[1])
-            chunked = "chunked" in fields.get("transfer-encoding", "").lower()
-            self._length = None if chunked else int(fields.get("content-length", "0"))
-        except (IndexError, ValueError):
-            raise BrokenAnswer(f"not an HTTP answer: {lines[0][:80]!r}") from None
-        self._head = HttpAnswer(status, fields.get("connection", "").lower() != "close", b"")
-        return True
-
-    def _read_length(self, length: int) -> bool:
-        if len(self._bytes) < length:
-            return False
-        self._body += self._bytes[:length]
-        del self._bytes[:length]
-        return True
-
-    def _read_chunks(self) -> bool:
-        while True:
-            end = self._bytes.find(b"\r\n")
-            if end < 0:
-                return False
-            try:
-                size = int(bytes(self._bytes[:end]).split(b";")[0], 16)
-            except ValueError:
-                raise BrokenAnswer("a chunk of an answer has no size") from None
-            if len(self._bytes) < end + 2 + size + 2:
-                return False
-            self._body += self._bytes[end + 2:end + 2 + size]
-            del self._bytes[:end + 2 + size + 2]
-            if not size:
-                return True
 
 
 _VALUE = b'"results":["'
@@ -119,11 +71,5 @@ def read_answer(answer: HttpAnswer) -> Union[bytes, ItemError]:
     if answer.status != 200:
         return ItemError("refused", str(document.get("detail") or document.get("title") or answer.status))
     if document.get("errors"):
-        return _item_error(document["errors"][0]["error"])
+        return item_error(document["errors"][0]["error"])
     return ItemError("refused", str(document.get("reason") or f"the job ended as {document.get('status')}"))
-
-
-def _item_error(error: dict[str, Any]) -> ItemError:
-    return ItemError(str(error.get("name")), str(error.get("cause")), signal=error.get("signal"),
-                     exit_code=error.get("exit_code"), stderr=error.get("stderr") or "",
-                     attempts=error.get("attempts") or 1, worker=error.get("worker"))
