@@ -1,0 +1,71 @@
+"""Writes items and options as the JSON of a job object."""
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from json.encoder import encode_basestring_ascii
+from typing import Any, Iterable, Mapping, Optional, Sequence, Union
+
+MAX_ITEM_BYTES = 64 << 20
+
+Tasks = Union[str, Sequence[str]]
+
+
+def _plain(value: Any) -> Any:
+    """Returns what is sent for an object that json does not know."""
+    if hasattr(value, "tolist"):
+        return value.tolist()  # arrays and numbers of numpy
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    raise TypeError(f"a value of the type {type(value).__name__} cannot be sent as JSON")
+
+
+_encoder = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_plain)
+
+
+def to_json(value: Any) -> bytes:
+    """Raises a TypeError, ValueError or RecursionError if the value cannot be sent."""
+    kind = type(value)
+    if kind is int:
+        text = repr(value)
+    elif kind is str:
+        text = encode_basestring_ascii(value)
+    else:
+        text = _encoder.encode(value)
+    return text.encode("ascii")
+
+
+def item_to_json(item: Any) -> bytes:
+    data = to_json(item)
+    if len(data) > MAX_ITEM_BYTES:
+        raise ValueError(f"the item has {len(data)} bytes as JSON, and at most {MAX_ITEM_BYTES} bytes can be sent")
+    return data
+
+
+def task_names(task: Tasks) -> list[str]:
+    """Returns the tasks of a pipeline, or the one task."""
+    names = [task] if isinstance(task, str) else list(task)
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise TypeError(f"task must be the name of a task, or a list of names, not {task!r}")
+    return names
+
+
+class JobHead:
+    """The job object up to its items."""
+
+    def __init__(self, task: Tasks, common: Any, options: Mapping[str, Any]) -> None:
+        """An option of None is not given."""
+        self.tasks = task_names(task)
+        self._options = {name: value for name, value in options.items() if value is not None}
+        self._common = b"" if common is None else b',"common":' + to_json(common)
+        self.max_attempts = dict(self._options.get("retry") or {}).get("max_attempts")
+        to_json(self._options)  # so that a wrong option is noticed immediately
+
+    def with_items(self, items: Iterable[bytes], deadline_s: Optional[float] = None) -> bytes:
+        options = dict(self._options, task=self.tasks if len(self.tasks) > 1 else self.tasks[0])
+        if deadline_s is not None:
+            options["deadline_s"] = deadline_s
+        return b'%s%s,"items":[%s]}' % (to_json(options)[:-1], self._common, b",".join(items))

@@ -1,0 +1,73 @@
+"""fantail.Client of the Python package, while coordinators and workers are killed all the time."""
+import random
+import threading
+
+import fantail_testing as ft
+import python_calls  # noqa: F401 (adds the package to sys.path)
+from balancer import Balancer
+from fault_testing import SLOW, FaultTest, say
+from test_python_executor import WHY_NOT, setUpModule  # noqa: F401
+
+if not WHY_NOT:
+    import fantail
+
+ITEMS = 20000 if SLOW else 2000
+PAUSE_S = 0.3
+
+TASK = """
+import time
+
+def run(item):
+    time.sleep(0.002)
+    return item * 2
+"""
+
+
+class Storm(threading.Thread):
+    """Kills a service every 0.3 s, and starts it again on its ports. The other services run meanwhile."""
+
+    def __init__(self, test, services):
+        super().__init__(daemon=True)
+        self.kills, self.failure = 0, None
+        self._test, self._services = test, services
+        self._is_over = threading.Event()
+
+    def run(self):
+        random_source = random.Random(1)
+        try:
+            while not self._is_over.wait(PAUSE_S):
+                victim = random_source.choice(self._services)
+                victim.kill()
+                ft.wait_until(lambda victim=victim: not ft.is_listened_on(victim.port), "the end of the service")
+                name, *arguments = victim.argv
+                again = self._test.start(name.rpartition("/")[2], *arguments, ready=True)
+                self._services[self._services.index(victim)] = again
+                self.kills += 1
+        except BaseException as error:
+            self.failure = error
+
+    def end(self):
+        self._is_over.set()
+        self.join()
+
+
+class Storms(FaultTest):
+    def test_a_map_has_each_value_in_order_while_services_are_killed(self):
+        tasks = self.tasks(double={"json": {"mode": "python", "command": "double:run"}, "files": {"double.py": TASK}})
+        workers = [self.worker(tasks=tasks) for _ in range(2)]
+        coordinators = [self.coordinator(workers) for _ in range(2)]
+        balancer = Balancer(self, [c.port for c in coordinators])
+        storm = Storm(self, workers + coordinators)
+        storm.start()
+        self.addCleanup(storm.end)
+        client = fantail.Client(balancer.url)
+        got = list(client.map("double", range(ITEMS), retry={"max_attempts": 100}))
+        storm.end()
+        self.assertIsNone(storm.failure)
+        self.assertEqual(got, [2 * n for n in range(ITEMS)])
+        self.assertGreater(storm.kills, 0)
+        say(f"{ITEMS} items while services were killed {storm.kills} times")
+
+
+if __name__ == "__main__":
+    ft.main()
