@@ -110,6 +110,14 @@ class Played(ft.FantailTest):
         self.assertEqual((got[0], got[2]), (10**5000, 3))
         self.assertEqual((got[1].name, got[1].index), ("bad_output", 1))
 
+    def test_a_proxy_that_refuses_a_large_request_is_named(self):
+        for answers in ([(413, "text/html")], [[START, value(0, 1)], (413, "text/html")]):
+            url, bodies = serve(self, *answers)
+            with self.assertRaises(fantail.Refused) as caught:
+                self.map(url, [1, 2])
+            self.assertEqual((caught.exception.status, len(bodies)), (413, len(answers)))
+            self.assertIn("proxy", str(caught.exception))
+
     def test_an_answer_to_no_item_is_a_fault_of_the_service(self):
         for answer in (value(3, 1), value(0, 1), {**cancelled(0, True), "count": 1 << 60}, b"[]\n", b"nonsense\n"):
             url, _ = serve(self, [START, value(0, 1), answer, END])

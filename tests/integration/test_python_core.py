@@ -130,6 +130,17 @@ class Maps(ft.FantailTest):
             count += 1
         self.assertEqual(count, CAREFUL_ITEMS)
 
+    def test_a_request_of_small_items_passes_proxies_that_allow_one_mebibyte(self):
+        run, sizes = self.run_of([]), []
+        for n in range(1 << 20):
+            if not run.wants_items:
+                break
+            run.add_item(n % 10)
+        while exchange := run.next_exchange(self.now):
+            sizes.append(len(exchange.request))
+        self.assertLess(max(sizes), 1 << 20)
+        self.assertGreater(max(sizes), 900 << 10)
+
     def test_items_and_answers_have_their_limits(self):
         run = self.run_of([])
         text, read, requests = "x" * 1000, 0, 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 from typing import Any, Mapping, Optional, Union
 
-from .._errors import FantailError, ItemError, JobFailed, Unreachable
+from .._errors import FantailError, ItemError, JobFailed, Refused, Unreachable
 from .facts import Facts, Twice
 from .http import request_bytes
 from .job_object import JobHead, item_to_json
@@ -25,7 +25,7 @@ MOST_JOBS = 16
 USUAL_JOBS = 2
 WORK_S = 5.0  # if the running jobs have work for this time, no other one is begun
 JOBS_BYTES = 8 << 20  # items in all running jobs; a single larger item is allowed
-BATCH_BYTES = 1 << 20  # a coordinator begins a job when this much of it has come
+BATCH_BYTES = 960 << 10  # many proxies refuse a request of more than 1 MiB
 HELD_BYTES = 1 << 20  # answers that wait until the earlier items have their answers
 UNTAKEN_BYTES = 1 << 18  # answers that the caller has not taken
 BAD_ITEM_BYTES = 256  # what an item counts that cannot be sent
@@ -76,7 +76,7 @@ class MapRun(Run):
         data: Union[bytes, ItemError]
         try:
             data = item_to_json(item)
-            self._items_bytes += len(data)
+            self._items_bytes += len(data) + 1
         except (TypeError, ValueError, RecursionError) as error:
             data = ItemError("bad_item", f"the item cannot be sent: {error}", attempts=0,
                              index=self._read + len(self._items))
@@ -219,7 +219,11 @@ class MapRun(Run):
             return
         answer = attempt.answer()
         why = Unreachable(f"{self._url} answered with status {answer.status}")
-        if answer.status in LATER:
+        if answer.status == 413 and not answer.is_problem():
+            size = len(attempt.request)
+            self.error = Refused(413, f"a proxy in front of {self._url} does not pass on a request of {size} bytes. Raise "
+                                      "its limit")
+        elif answer.status in LATER:
             self._lost(attempt, Cause.FULL, not answer.ran_nothing(), why, now, answer.retry_after_s())
         elif answer.status in LOST_BY_PROXY or (self._outage.accepted and not answer.is_problem()
                                                 and answer.status not in (401, 403)):
