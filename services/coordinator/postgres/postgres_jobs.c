@@ -162,7 +162,8 @@ static void tell(struct postgres_db *d, const struct store_call *c)
 
 enum store_status postgres_claim(struct postgres_db *d, struct store_call *c)
 {
-    if (c->serves) tell(d, c);
+    /* PG_CLAIM tells too: with a slow server, each statement delays the renewals of leases. */
+    if (c->only_tells) tell(d, c);
     if (c->only_tells) return store_refuse(c, STORE_NOT_FOUND, "no job was asked for");
     struct postgres_query q = postgres_query(d, PG_CLAIM);
     postgres_bind_text(&q, d->owner);

@@ -66,7 +66,10 @@ static const struct {
     /* Finds the first pending job and the first running job whose lease has ended, and claims the one that comes first
      * by priority and then by id. Each of the two kinds has an index. Skips jobs that another coordinator is claiming,
      * jobs whose `needs` is above the `knows` of this coordinator, and jobs that this coordinator may not claim. */
-    [PG_CLAIM] = {"WITH p AS (SELECT seq, priority, id FROM fantail.job AS job WHERE state = 'pending' AND needs <= $3"
+    [PG_CLAIM] = {"WITH told AS (UPDATE fantail.coordinator SET serves = $4::jsonb, opens = $5::jsonb"
+                  " WHERE id = $1 AND $4::text IS NOT NULL"
+                  " AND (serves, opens) IS DISTINCT FROM ($4::jsonb, $5::jsonb)),"
+                  " p AS (SELECT seq, priority, id FROM fantail.job AS job WHERE state = 'pending' AND needs <= $3"
                   " AND " MAY_CLAIM " ORDER BY priority DESC, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),"
                   " a AS (SELECT seq, priority, id FROM fantail.job AS job WHERE state = 'running'"
                   " AND needs <= $3 AND lease_until_ms <= " NOW_MS " AND " MAY_CLAIM
