@@ -5,6 +5,7 @@
 
 /* Maximum number of spare calls. Each takes about 8 KiB. Creating a call takes as long as sending a request. */
 #define SPARE_CALLS     1024
+#define ADDED_AT_ONCE   8    /* calls that are added to curl before it makes their connections */
 #define MAX_CONNECTIONS 4096 /* limit of idle connections; curl's default would depend on the number of calls */
 
 static const char *const state_names[] = {
@@ -159,6 +160,10 @@ static void on_silence(uv_timer_t *timer)
     for (struct http_call *call = c->calls[CALL_RUNNING].first; call;) {
         uint64_t deadline = silence_end_ms(call);
         if (deadline <= now) {
+            if (!client_has_time_for_events(c)) {
+                next = now + 1; /* a timer of 0 ms would fire again in this turn */
+                break;
+            }
             end_silent(call);
             next = UINT64_MAX;
             call = c->calls[CALL_RUNNING].first;
@@ -187,6 +192,7 @@ static void begin(struct http_call *call)
 
 void call_add_to_curl(struct http_call *call)
 {
+    call->client->added++;
     CURLMcode code = curl_multi_add_handle(call->client->multi, call->easy);
     if (code != CURLM_OK) BUG("curl does not accept a call: %s", curl_multi_strerror(code));
 }
@@ -222,16 +228,33 @@ static void destroy(struct http_client *c)
     client_loop_close(c);
 }
 
+/* curl makes all connections of the calls that were added to it in one go. So it gets a few calls at a time. */
+static bool may_begin(const struct http_client *c)
+{
+    return c->calls[CALL_NEW].first && c->added < ADDED_AT_ONCE;
+}
+
+/* Begins new calls. Returns false if there is no more time for this in this turn. */
+static bool begin_some(struct http_client *c)
+{
+    while (may_begin(c)) {
+        if (!client_has_time_for_calls(c)) return false;
+        begin(c->calls[CALL_NEW].last);
+    }
+    return client_has_time_for_calls(c);
+}
+
 void client_settle(struct http_client *c)
 {
     if (c->busy) return;
     c->busy++;
-    bool more = true;
+    bool more = true, has_time = true;
     while (more && !c->freed) {
         while (c->calls[CALL_CANCELLED].first) abandon(c->calls[CALL_CANCELLED].first);
-        while (c->calls[CALL_NEW].first) begin(c->calls[CALL_NEW].last);
-        more = reap(c) || c->calls[CALL_CANCELLED].first || c->calls[CALL_NEW].first;
+        has_time = begin_some(c);
+        more = has_time && (reap(c) || c->calls[CALL_CANCELLED].first || may_begin(c));
     }
+    if (!c->freed && (!has_time || c->calls[CALL_NEW].first)) client_kick(c);
     c->busy--;
     if (c->freed) destroy(c);
 }
@@ -271,6 +294,11 @@ struct http_call *http_call_start(struct http_client *c, const struct http_call_
     call_move(call, CALL_NEW);
     client_kick(c);
     return call;
+}
+
+size_t http_client_calls_to_begin(const struct http_client *c)
+{
+    return c->calls[CALL_NEW].count;
 }
 
 void http_call_cancel(struct http_call *call)

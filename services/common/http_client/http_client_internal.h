@@ -153,9 +153,12 @@ struct http_client {
     uv_timer_t curl_timer, silence_timer;
     uint64_t silence_deadline_ms; /* when silence_timer fires; 0: it does not run */
     struct turn_step after_poll, long_answers, before_sleep;
-    bool kicked;                    /* the step long_answers is awake, so that the loop does not sleep */
-    bool callback_ran;              /* a callback of a call has run since the step before sleep began */
-    bool due;                       /* curl asked for a timer of 0 ms */
+    bool kicked;       /* the step long_answers is awake, so that the loop does not sleep */
+    bool callback_ran; /* a callback of a call has run since the step before sleep began */
+    bool due;          /* curl asked for a timer of 0 ms */
+    unsigned added;    /* calls added to curl since curl last ran */
+    /* When the client's time for socket events, and its time for new calls, is over in this turn; 0: none was used. */
+    uint64_t events_end_ns, calls_end_ns;
     struct client_socket **sockets; /* indexed by descriptor */
     size_t sockets_count;
     struct http_call *first_long, **last_long; /* the queue of long answers */
@@ -247,6 +250,11 @@ void client_handle_closed(struct http_client *c);
 void client_keep_loop(struct http_client *c, bool keep);
 /* Makes the loop run client_settle(), and curl if its timer is due, before the next sleep. */
 void client_kick(struct http_client *c);
+/* Returns whether more sockets may be served in this turn. If not, leave the socket alone: libuv reports its event
+ * again in the next turn. */
+MUST_CHECK bool client_has_time_for_events(struct http_client *c);
+/* Returns whether more calls may begin or be reaped in this turn. If not, call client_kick(). */
+MUST_CHECK bool client_has_time_for_calls(struct http_client *c);
 /* Lets curl handle events of a socket, or its timers if `fd` is CURL_SOCKET_TIMEOUT. */
 void client_drive(struct http_client *c, curl_socket_t fd, int mask);
 

@@ -2,10 +2,32 @@
 
 /* After this many rounds, the remaining rounds wait until the other parts of the loop have run. */
 #define MAX_ROUNDS 8
+/* In each turn, the client serves sockets for about this long, and begins new calls for about this long. The rest waits
+ * for the next turn, so that a thousand workers that answer together, or a thousand new connections, do not make one
+ * long turn. */
+#define TURN_NS (4 * NS_PER_MS)
+
+static bool has_time(uint64_t *end_ns)
+{
+    uint64_t now = uv_hrtime();
+    if (*end_ns == 0) *end_ns = now + TURN_NS;
+    return now < *end_ns;
+}
+
+bool client_has_time_for_events(struct http_client *c)
+{
+    return has_time(&c->events_end_ns);
+}
+
+bool client_has_time_for_calls(struct http_client *c)
+{
+    return has_time(&c->calls_end_ns);
+}
 
 void client_drive(struct http_client *c, curl_socket_t fd, int mask)
 {
     int running;
+    c->added = 0;
     c->busy++;
     curl_multi_socket_action(c->multi, fd, mask, &running);
     c->busy--;
@@ -79,6 +101,7 @@ static void before_sleep(void *client)
     struct http_client *c = client;
     c->callback_ran = false;
     run_kicks(c);
+    c->events_end_ns = c->calls_end_ns = 0;
     if (!c->callback_ran) sleep_if_done(c);
 }
 

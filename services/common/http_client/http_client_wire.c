@@ -21,7 +21,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     if (status < 0) {
         events = w->watched; /* the wire is broken; reading it shows why */
         w->watched = 0;      /* libuv has stopped the watch */
-    }
+    } else if (!client_has_time_for_events(w->client))
+        return;
     if (w->call)
         exchange_on_events(w->call, events);
     else

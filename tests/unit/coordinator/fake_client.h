@@ -38,6 +38,11 @@ struct http_call *http_call_start(struct http_client *c, const struct http_call_
     return fake_calls[fake_calls_n++] = call;
 }
 
+size_t http_client_calls_to_begin(const struct http_client *c)
+{
+    return 0;
+}
+
 void http_call_cancel(struct http_call *call)
 {
     cr_assert_not(call->over, "a call was cancelled after its end");

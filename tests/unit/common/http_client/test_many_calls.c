@@ -129,3 +129,61 @@ Test(http_client, timeouts_and_hang_ups_in_one_turn_name_no_freed_socket)
     for (int i = 0; i < COUNT; i++) buf_release(&all[i].answer);
     tear_down();
 }
+
+static size_t give_slowly(void *data, char *dst, size_t cap)
+{
+    size_t n = give(data, dst, cap);
+    for (uint64_t since = now_ns(); now_ns() - since < NS_PER_MS;) continue;
+    return n;
+}
+
+/* Beginning a call may take long. Each of these calls takes a millisecond, and the client begins calls for about 4 ms
+ * of a turn. On a slow machine, it begins fewer. */
+Test(http_client, many_new_calls_begin_in_several_turns)
+{
+    enum { COUNT = 40, MOST = 12 };
+    static struct heard all[COUNT];
+    int ended = 0;
+    for (int i = 0; i < COUNT; i++) {
+        all[i] = (struct heard){.body = "x", .body_len = 1};
+        start(&all[i], "/echo");
+        all[i].call->options.read = give_slowly;
+    }
+    cr_assert_eq(http_client_calls_to_begin(client), COUNT);
+    for (size_t begun = 0; ended < COUNT;) {
+        uv_run(&loop, UV_RUN_ONCE);
+        size_t now = COUNT - http_client_calls_to_begin(client);
+        if (BY_CURL) cr_assert_leq(now - begun, MOST, "%zu calls began in one turn", now - begun);
+        begun = now;
+        ended = 0;
+        for (int i = 0; i < COUNT; i++) ended += all[i].ends;
+    }
+    for (int i = 0; i < COUNT; i++) {
+        cr_assert_eq(all[i].result.outcome, HTTP_CALL_OK, "%s", all[i].reason);
+        buf_release(&all[i].answer);
+    }
+    tear_down();
+}
+
+Test(http_client, many_answers_that_come_together_are_read_in_several_turns)
+{
+    enum { COUNT = 40, MOST = 12 };
+    static struct heard all[COUNT];
+    int ended = 0, before = 0;
+    for (int i = 0; i < COUNT; i++) {
+        all[i] = (struct heard){.body = "x", .body_len = 1, .slow = true};
+        start(&all[i], "/echo");
+    }
+    while (ended < COUNT) {
+        before = ended;
+        uv_run(&loop, UV_RUN_ONCE);
+        ended = 0;
+        for (int i = 0; i < COUNT; i++) ended += all[i].ends;
+        cr_assert_leq(ended - before, MOST, "%d answers were read in one turn", ended - before);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        cr_assert_eq(all[i].result.outcome, HTTP_CALL_OK, "%s", all[i].reason);
+        buf_release(&all[i].answer);
+    }
+    tear_down();
+}
