@@ -54,6 +54,7 @@ static void on_stop(void *data)
 {
     struct coordinator *c = data;
     on_cut(c);
+    scheduler_timing_finish(&c->turn);
     scheduler_timing_stop(&c->turn);
     worker_fleet_stop(&c->fleet);
     emf_stop(c->emf);

@@ -82,6 +82,8 @@ struct sim_scenario sim_random_scenario(uint64_t seed)
     }
     sc.load_s = sc.seed % 7 == 3 ? 3 : 0;
     sc.tell_costs = sc.seed % 2 == 0;
+    sc.most_ops = sc.seed % 11 < 4 ? 1 + (unsigned)(sc.seed % 11) : 0;
+    sc.most_sends = sc.seed % 13 < 3 ? 1 + (unsigned)(sc.seed % 13) : 0;
     sc.tasks = sc.seed % 5 < 2 ? 1 + (unsigned)(sc.seed % 3) : 0;
     sc.lacking = sc.seed % 5 == 0 ? 0.4 : 0;
     sc.tell_tasks = sc.seed % 10 == 0;

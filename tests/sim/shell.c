@@ -136,6 +136,12 @@ static void check_send(struct sim_world *w, struct sim_job *job, const struct sc
     if (!p->idempotent && a->is_hedge) sim_broken(w, "items that must not run twice are hedged");
 }
 
+static bool op_may_send(void *ctx)
+{
+    const struct sim_world *w = ctx;
+    return w->sc->most_sends == 0 || w->run_sends < w->sc->most_sends;
+}
+
 static void op_send(void *ctx, struct sched_attempt *a)
 {
     struct sim_world *w = ctx;
@@ -150,6 +156,8 @@ static void op_send(void *ctx, struct sched_attempt *a)
     if (job->sends)
         for (uint64_t i = first + a->from; i < first + a->to; i++)
             job->sends[i] = (uint8_t)(job->sends[i] + (job->sends[i] < 255));
+    if (!w->in_run || !op_may_send(w)) sim_broken(w, "send() although the shell cannot begin another attempt");
+    w->run_sends++;
     sim_spend(w, w->sc->send_cost_s);
     call_new(w, a);
 }
@@ -223,6 +231,7 @@ void shell_ops(struct scheduler_ops *ops)
         .drop = op_drop,
         .slice = op_slice,
         .release = op_release,
+        .may_send = op_may_send,
         .send = op_send,
         .cut_off = op_cut_off,
         .settle_error = op_settle_error,

@@ -88,6 +88,7 @@ static double cpu_seconds(void)
 static void run_scheduler(struct sim_world *w)
 {
     w->in_run = true;
+    w->run_sends = 0;
     double cpu = w->sc->check_items ? 0 : cpu_seconds();
     uint64_t next = scheduler_run(w->s, w->now_ns);
     if (!w->sc->check_items) w->result.scheduler_cpu_s += cpu_seconds() - cpu;
@@ -183,6 +184,7 @@ struct sim_result sim_run(const struct sim_scenario *scenario)
     scheduler_config_init(&config);
     config.seed = sim_hash(scenario->seed, 3, 4);
     config.worker_wait_ns = (uint64_t)(scenario->worker_wait_s * 1e9);
+    config.max_ops_per_run = scenario->most_ops;
     struct scheduler_ops ops;
     shell_ops(&ops);
     if (!scenario->can_probe) ops.probe = NULL;

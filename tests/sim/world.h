@@ -75,8 +75,9 @@ struct sim_scenario {
     double offer_s;      /* > 0: the items are offered over this time */
     uint64_t run;        /* > 0: indexes are missing after each run of this many items */
     struct sched_job_params params;
-    double horizon_s; /* the run must end within this simulated time */
-    bool check_items; /* keep records of each item; false only in the largest runs */
+    double horizon_s;              /* the run must end within this simulated time */
+    unsigned most_ops, most_sends; /* limits of one run of the scheduler; 0: its default, none */
+    bool check_items;              /* keep records of each item; false only in the largest runs */
     bool verbose;
 };
 
@@ -184,6 +185,7 @@ struct sim_world {
     struct sim_job *jobs;
     unsigned jobs_running;
     bool in_run, stop;
+    unsigned run_sends; /* attempts sent in this run of the scheduler */
     uint64_t spins, payloads;
     struct sim_call *calls; /* calls that the shell has not finished with */
 };

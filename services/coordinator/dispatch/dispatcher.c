@@ -9,7 +9,17 @@
 #include "coordinator/items/payload.h"
 #include "coordinator/job/job.h"
 
+/* While this many calls wait to begin, no further attempts are sent. So the chunk of a small job does not wait for the
+ * connections of a thousand other chunks. */
+enum { CALLS_TO_BEGIN_MAX = 64 };
+
 /* The scheduler's actions. */
+
+static bool op_may_send(void *ctx)
+{
+    const struct dispatcher *d = ctx;
+    return http_client_calls_to_begin(d->fleet->client) < CALLS_TO_BEGIN_MAX;
+}
 
 static void op_send(void *ctx, struct sched_attempt *a)
 {
@@ -92,6 +102,7 @@ static const struct scheduler_ops scheduler_ops = {
     .drop = op_drop,
     .slice = op_slice,
     .release = op_release,
+    .may_send = op_may_send,
     .send = op_send,
     .cut_off = op_cut_off,
     .settle_error = op_settle_error,

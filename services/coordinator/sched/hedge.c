@@ -122,6 +122,7 @@ static uint64_t move_elsewhere(struct sched_chunk *chunk)
 {
     struct sched_job *job = chunk->job;
     uint32_t left = chunk_left(chunk);
+    if (!shell_may_send(job->s)) return job->s->now_ns;
     struct sched_lane *l = balancer_pick_running(job, chunk->attempt);
     if (!l) return job->s->now_ns + STARTING_PATIENCE_NS;
     job->counts.hedged += left;
@@ -147,6 +148,7 @@ static bool send_twice(struct sched_chunk *chunk, bool tail)
     struct sched_job *job = chunk->job;
     uint32_t left = chunk_left(chunk);
     bool seems_dead = dead_at(chunk) <= job->s->now_ns;
+    if (!shell_may_send(job->s)) return false;
     struct sched_lane *l = balancer_pick_hedge(job, chunk->attempt, seems_dead);
     if (!l) return false;
     bool rescue = seems_dead && retry_take_token(job);

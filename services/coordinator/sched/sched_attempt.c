@@ -171,7 +171,8 @@ static void settle_if_done(struct sched_chunk *chunk)
 void attempts_run_cuts(struct scheduler *s)
 {
     struct list_link *at;
-    while ((at = list_next(&s->cuts, NULL)) != NULL) {
+    while ((at = list_next(&s->cuts, NULL)) != NULL && run_has_room(s)) {
+        run_count_op(s);
         struct sched_attempt *a = CONTAINER_OF(at, struct sched_attempt, queue);
         struct sched_chunk *chunk = a->chunk;
         s->stats.attempts_cut++;

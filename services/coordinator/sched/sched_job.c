@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 
+#define CHANGED_PER_OP 10 /* updating a changed job takes much less time than an op */
+
 static const char *const status_names[] = {
     [SCHED_SUCCEEDED] = "succeeded", [SCHED_PARTIAL] = "partial",     [SCHED_FAILED] = "failed",
     [SCHED_CANCELLED] = "cancelled", [SCHED_TIMED_OUT] = "timed_out",
@@ -91,6 +93,8 @@ void job_end(struct sched_job *job, enum sched_status status, enum item_error re
     job->status = status;
     job->rest = rest;
     job->reason = reason;
+    fairness_update(job); /* the next run may end before this job's turn, and must send nothing more of it */
+    hedge_update(job);
     job_check_end(job);
 }
 
@@ -146,6 +150,18 @@ static void cut_attempts(struct sched_chunk *chunk)
     if (chunk->hedge) attempt_cut(chunk->hedge);
 }
 
+/* Cuts off attempts of an ended job. Returns false if the next run must go on with this. */
+static bool cut_rest(struct sched_job *job)
+{
+    struct list *flying = &job->lists[CHUNK_IN_FLIGHT];
+    if (!job->is_cut)
+        for (struct list_link *at = list_next(flying, NULL); at; at = list_next(flying, at))
+            cut_attempts(CONTAINER_OF(at, struct sched_chunk, link));
+    job->is_cut = true;
+    attempts_run_cuts(job->s);
+    return job->s->cuts.n == 0;
+}
+
 static void settle_uncut(struct sched_job *job)
 {
     struct scheduler *s = job->s;
@@ -172,14 +188,10 @@ static const char *cause_of_rest(const struct sched_job *job, enum sched_chunk_s
     return waited ? waited_for_budget : job->reason;
 }
 
-/* Cuts off the attempts of an ended job, and settles all items that are not settled yet. */
+/* Settles all items of an ended job that are not settled yet. Its attempts must be cut off. */
 static void settle_rest(struct sched_job *job)
 {
     struct scheduler *s = job->s;
-    struct list *flying = &job->lists[CHUNK_IN_FLIGHT];
-    for (struct list_link *at = list_next(flying, NULL); at; at = list_next(flying, at))
-        cut_attempts(CONTAINER_OF(at, struct sched_chunk, link));
-    attempts_run_cuts(s);
     for (size_t i = 0; i < ARRAY_SIZE(job->lists); i++)
         for (struct list_link *at; (at = list_next(&job->lists[i], NULL)) != NULL;) {
             struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
@@ -204,10 +216,18 @@ static void finish(struct sched_job *job)
     job_free(job);
 }
 
+/* A job that ends with many attempts takes several runs. In between, other jobs have their turns. */
 void jobs_run_ending(struct scheduler *s)
 {
-    for (struct list_link *at; (at = list_next(&s->ending, NULL)) != NULL;) {
+    run_begin_part(s);
+    for (struct list_link *at; (at = list_next(&s->ending, NULL)) != NULL && run_has_room(s);) {
         struct sched_job *job = CONTAINER_OF(at, struct sched_job, ending_link);
+        run_count_op(s);
+        if (job->ended && !cut_rest(job)) {
+            list_remove(&s->ending, at);
+            list_push_back(&s->ending, at);
+            return;
+        }
         if (job->ended) settle_rest(job);
         finish(job);
     }
@@ -238,7 +258,9 @@ void job_changed(struct sched_job *job)
 void jobs_run_changed(struct scheduler *s)
 {
     struct list_link *at;
-    while ((at = list_next(&s->changed, NULL)) != NULL) {
+    unsigned most = s->config.max_ops_per_run * CHANGED_PER_OP;
+    run_begin_part(s);
+    for (; (at = list_next(&s->changed, NULL)) != NULL && run_has_room(s) && most > 0; most--) {
         struct sched_job *job = CONTAINER_OF(at, struct sched_job, changed_link);
         list_remove(&s->changed, at);
         job->changed = false;

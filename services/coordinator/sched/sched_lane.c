@@ -27,11 +27,14 @@ unsigned lane_workers(const struct sched_lane *l)
     return l->workers_n > 0 ? l->workers_n : 1;
 }
 
-/* Updates the task's sums of usable lanes and their slots. */
+/* Updates the task's sums of usable lanes and their slots. What the task's jobs wait for, and when they stop waiting,
+ * depends only on whether the sums are 0. While a lane serves the task, only `serving` matters: a single worker is
+ * full, and then not full again, very often. */
 void lane_recount(struct sched_lane *l)
 {
     const struct sched_endpoint *e = l->endpoint;
     struct sched_task *t = l->task;
+    bool was_served = t->serving > 0, had_any = t->serving + t->usable > 0;
     bool there = e->index != UINT32_MAX && !l->lacks && !l->gone;
     bool usable = e->state == ENDPOINT_OPEN && there && !l->full;
     bool serving = (usable || (l->full && endpoint_takes_attempts(e) && there)) && e->has_answered;
@@ -43,24 +46,24 @@ void lane_recount(struct sched_lane *l)
         l->counted_usable = usable;
         t->usable += usable ? 1 : UINT32_MAX;
         if (t->usable == 0) t->slots = 0;
-        if (t->usable <= 1) task_serving_changed(t);
     }
     if (serving != l->counted_serving) {
         l->counted_serving = serving;
         t->serving += serving ? 1 : UINT32_MAX;
         if (t->serving == 0) t->unserved_since_ns = t->s->now_ns;
-        if (t->serving <= 1) task_serving_changed(t);
     }
+    if (was_served != (t->serving > 0) || had_any != (t->serving + t->usable > 0)) task_serving_changed(t);
     balancer_update(l);
 }
 
 static void set_lacks(struct sched_lane *l, bool lacks)
 {
+    bool was_nowhere = task_is_nowhere(l->task);
     if (l->lacks == lacks) return;
     l->lacks = lacks;
     l->task->lacking += lacks ? 1 : UINT32_MAX;
     lane_recount(l);
-    task_serving_changed(l->task);
+    if (was_nowhere != task_is_nowhere(l->task)) task_serving_changed(l->task);
 }
 
 void lane_task_unknown(struct sched_lane *l)

@@ -113,5 +113,6 @@ void job_update_waiting(struct sched_job *job)
     enum sched_waiting why = waits_for(job);
     if (why == job->waiting) return;
     job->waiting = why;
+    run_count_op(s);
     if (s->ops.waiting) s->ops.waiting(s->ctx, job, why);
 }

@@ -5,7 +5,9 @@
 #define CUT_RUN_BYTES          (128 * KIB) /* item bytes cut in one run; the next run follows immediately */
 #define DEFAULT_WORKER_WAIT_NS (60 * NS_PER_S)
 #define PENDING_LOOKED_AT      8
-#define MISSES_MAX             16 /* a run stops serving a task after this many of its jobs found no room */
+#define MISSES_MAX             16  /* a run stops serving a task after this many of its jobs found no room */
+#define OPS_PER_RUN            100 /* an op takes some 10 us */
+#define TIMERS_PER_OP          10  /* a timer takes much less time than an op */
 #define PROBATION_LOOK_NS      NS_PER_S
 
 void scheduler_config_init(struct scheduler_config *config)
@@ -25,6 +27,7 @@ struct scheduler *scheduler_new(const struct scheduler_config *config, const str
     s->config = *config;
     if (s->config.chunk_target_ns == 0) s->config.chunk_target_ns = DEFAULT_CHUNK_TARGET_MS * NS_PER_MS;
     if (s->config.max_chunks_per_worker == 0) s->config.max_chunks_per_worker = CHUNKS_PER_WORKER;
+    if (s->config.max_ops_per_run == 0) s->config.max_ops_per_run = OPS_PER_RUN;
     s->ops = *ops;
     s->ctx = ctx;
     s->random.state = config->seed;
@@ -88,9 +91,31 @@ void timer_stop(struct scheduler *s, struct sched_timer *t)
     heap_remove(&s->timers, &t->node);
 }
 
+void run_begin_part(struct scheduler *s)
+{
+    s->ops_left = s->config.max_ops_per_run;
+}
+
+void run_count_op(struct scheduler *s)
+{
+    s->ops_left -= s->ops_left > 0;
+}
+
+bool run_has_room(const struct scheduler *s)
+{
+    return s->ops_left > 0;
+}
+
+bool shell_may_send(const struct scheduler *s)
+{
+    return !s->ops.may_send || s->ops.may_send(s->ctx);
+}
+
 static void run_timers(struct scheduler *s)
 {
-    for (struct heap_node *first; (first = heap_first(&s->timers)) != NULL && first->key <= s->now_ns;) {
+    unsigned most = s->config.max_ops_per_run * TIMERS_PER_OP;
+    for (struct heap_node *first; (first = heap_first(&s->timers)) != NULL && first->key <= s->now_ns && most > 0;
+         most--) {
         struct sched_timer *t = CONTAINER_OF(first, struct sched_timer, node);
         timer_stop(s, t);
         switch (t->kind) {
@@ -160,7 +185,8 @@ static bool dispatch_task(struct sched_task *t)
     fairness_unblock_all(t);
     if (t->open_n == 0) return false;
     for (struct sched_job *job; (job = fairness_next(t)) != NULL;) {
-        if (s->cut_bytes >= CUT_RUN_BYTES) return true;
+        if (s->cut_bytes >= CUT_RUN_BYTES || !run_has_room(s) || !shell_may_send(s)) return true;
+        run_count_op(s);
         if (send_one(job))
             fairness_update(job);
         else if (fairness_block(job), t->available_n == 0 && ++misses >= MISSES_MAX)
@@ -169,11 +195,13 @@ static bool dispatch_task(struct sched_task *t)
     return false;
 }
 
-/* Sends the chunks that can be sent. Cutting large chunks takes time that other work may need. So dispatch() stops and
- * returns true when CUT_RUN_BYTES were cut in this run. The task that was interrupted comes last in the next run. */
+/* Sends the chunks that can be sent. Cutting large chunks and starting many calls takes time that other work may need.
+ * So dispatch() stops and returns true when CUT_RUN_BYTES were cut in this run, when enough attempts were sent, or when
+ * the shell has enough calls to begin. The task that was interrupted comes last in the next run. */
 static bool dispatch(struct scheduler *s)
 {
     s->cut_bytes = 0;
+    run_begin_part(s);
     if (s->isolations_pending == 0) isolation_end(s);
     for (struct list_link *at = list_next(&s->tasks, NULL); at; at = list_next(&s->tasks, at)) {
         if (!dispatch_task(CONTAINER_OF(at, struct sched_task, link))) continue;
@@ -184,12 +212,19 @@ static bool dispatch(struct scheduler *s)
     return false;
 }
 
+/* Returns whether this run has left something to the next run, besides chunks to be sent. */
+static bool is_behind(const struct scheduler *s)
+{
+    return s->cuts.n > 0 || s->ending.n > 0 || s->changed.n > 0;
+}
+
 uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
 {
     s->now_ns = now_ns;
     chunks_run_slices(s);
     run_timers(s);
     attempts_run_lingering(s);
+    run_begin_part(s);
     attempts_run_cuts(s);
     chunks_run_settled(s);
     jobs_run_ending(s);
@@ -213,7 +248,7 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     }
     struct heap_node *due = heap_first(&s->timers);
     if (due && due->key < next) next = due->key;
-    return more ? s->now_ns : next;
+    return more || is_behind(s) ? s->now_ns : next;
 }
 
 /* Returns the slots of the task that has the most slots. Tasks share processors, so the sum over tasks would be too

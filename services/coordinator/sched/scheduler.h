@@ -264,6 +264,9 @@ struct scheduler_ops {
 
     /* Sends items [from, to) of attempt->chunk to attempt->endpoint. The shell reports a failure by a later event. */
     void (*send)(void *ctx, struct sched_attempt *attempt);
+    /* Returns whether the shell can begin another attempt soon. If not, the scheduler asks again in its next run, which
+     * follows immediately. May be NULL. */
+    bool (*may_send)(void *ctx);
     /* Aborts the attempt. The shell must report nothing more about it. */
     void (*cut_off)(void *ctx, struct sched_attempt *attempt, const char *why);
 
@@ -292,6 +295,9 @@ struct scheduler_config {
     uint64_t worker_wait_ns;        /* a job fails after waiting this long for a worker that can take its items */
     uint64_t worker_forget_ns;      /* a worker behind a balancer counts for this long after its last answer */
     unsigned max_chunks_per_worker; /* chunks of one task in flight to one worker; 0: CHUNKS_PER_WORKER */
+    /* In one run, at most so many attempts are sent, cut off, and jobs finished. The next run goes on. 0: a default. So
+     * no run takes long, however many attempts and jobs there are. */
+    unsigned max_ops_per_run;
 };
 void scheduler_config_init(struct scheduler_config *config);
 

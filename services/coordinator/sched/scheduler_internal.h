@@ -97,6 +97,7 @@ struct sched_job {
     bool undescribed;  /* see sched_job_expect() */
     uint64_t pending_items, backoff_items, in_flight_items;
     bool no_more, ended, delivered, no_workers, on_ending, starved, was_at_tail;
+    bool is_cut;              /* the job has ended, and all its attempts are cut off or on s->cuts */
     enum sched_status status; /* set when the job has ended */
     enum item_error rest;     /* set when the job has ended: the error of all items that are not settled yet */
     const char *reason;
@@ -164,11 +165,19 @@ struct scheduler {
     unsigned failed_after_ready;
     uint64_t pending_items, backoff_items, uncut_items;
     size_t worker_table_bytes;
-    size_t cut_bytes; /* bytes cut in this run */
+    size_t cut_bytes;  /* bytes cut in this run */
+    unsigned ops_left; /* how many more ops this part of the run may call */
     struct sched_stats stats;
 };
 
 /* scheduler.c */
+/* Call it when a part of the run begins whose number of ops is limited. */
+void run_begin_part(struct scheduler *s);
+void run_count_op(struct scheduler *s);
+/* Returns whether this part of the run may call more ops. If not, the next run goes on. */
+bool run_has_room(const struct scheduler *s);
+/* Returns whether the shell can begin another attempt soon. */
+bool shell_may_send(const struct scheduler *s);
 /* Sets the timer. SCHED_NEVER stops it. */
 void timer_set(struct scheduler *s, struct sched_timer *t, uint64_t at_ns);
 void timer_stop(struct scheduler *s, struct sched_timer *t);
@@ -204,8 +213,8 @@ void attempts_run_cuts(struct scheduler *s);
 void attempts_run_lingering(struct scheduler *s);
 
 /* sched_job.c */
-/* Call it when items were added, moved or removed. The figures that depend on the items are updated in this run or the
- * next run. */
+/* Call it when items were added, moved or removed. The figures that depend on the items are updated in this run or one
+ * of the next runs. */
 void job_changed(struct sched_job *job);
 void jobs_run_changed(struct scheduler *s);
 void job_settled(struct sched_job *job, uint64_t items, enum item_error error, bool succeeded);
@@ -216,7 +225,8 @@ void jobs_run_ending(struct scheduler *s);
 void job_free(struct sched_job *job);
 
 /* sched_wait.c */
-/* Call it when the number of endpoints that serve the task has become 0, or 1. */
+/* Call it when the task's jobs may begin or stop waiting for a worker, or wait for another reason. Walks all these
+ * jobs. */
 void task_serving_changed(struct sched_task *t);
 void job_timer_fired(struct sched_job *job);
 void job_arm_timer(struct sched_job *job);

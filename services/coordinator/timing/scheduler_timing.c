@@ -39,23 +39,34 @@ void scheduler_timing_want(struct scheduler_timing *t)
     turn_stay_awake(&t->before_sleep, true);
 }
 
-/* An op may itself cause an event, for example if a send fails. So the scheduler runs until there are no more events.
- */
+/* An op may itself cause an event, for example if a send fails. So the scheduler runs a second time if it is wanted. It
+ * does not run as long as there is something to do, because other parts of the loop must have their turns. */
+enum { RUNS_IN_A_ROW = 2 };
+
+/* If the scheduler has left something to its next run, it runs at its next step. A timer of 0 ms would not do: libuv
+ * fires all timers that are due before it does anything else, even those that were started meanwhile. */
 void scheduler_timing_run(struct scheduler_timing *t)
 {
     uint64_t deadline, now;
+    int runs = 0;
     do {
         t->wanted = false;
         t->before_run(t->data);
         now = now_ns();
         deadline = scheduler_run(t->scheduler, now);
-    } while (t->wanted);
-    turn_stay_awake(&t->before_sleep, false);
-    if (deadline == SCHED_NEVER) {
+    } while (t->wanted && ++runs < RUNS_IN_A_ROW);
+    t->wanted = t->wanted || deadline <= now;
+    turn_stay_awake(&t->before_sleep, t->wanted);
+    if (t->wanted || deadline == SCHED_NEVER) {
         uv_timer_stop(&t->timer);
         return;
     }
     uv_update_time(t->timer.loop);
-    uint64_t wait_ms = deadline > now ? (deadline - now + NS_PER_MS - 1) / NS_PER_MS : 0;
-    uv_timer_start(&t->timer, on_timer, wait_ms, 0);
+    uv_timer_start(&t->timer, on_timer, (deadline - now + NS_PER_MS - 1) / NS_PER_MS, 0);
+}
+
+void scheduler_timing_finish(struct scheduler_timing *t)
+{
+    do scheduler_timing_run(t);
+    while (t->wanted);
 }
