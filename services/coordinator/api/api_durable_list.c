@@ -125,10 +125,8 @@ static void on_listed(struct errand *e, struct store_call *call)
     else
         buf_add_str(&out, "null");
     buf_add_str(&out, ",\"synchronous\":");
-    job_list_write(&out, &e->coordinator->jobs);
-    buf_add_str(&out, "}\n");
-    http_answer(e->exchange, 200, TYPE_JSON, out.data, out.len);
-    buf_release(&out);
+    job_list_begin(&e->list, &e->coordinator->jobs, &out);
+    http_answer_stream(e->exchange, 200, TYPE_JSON);
 }
 
 void api_list_durable(struct http_exchange *x, struct coordinator *c)

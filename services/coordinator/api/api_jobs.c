@@ -4,7 +4,6 @@
 #include "coordinator/api/job_list.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/durable/intake.h"
-#include "coordinator/items/jobspec_fields.h"
 #include "coordinator/job/job.h"
 #include "coordinator/store/store.h"
 #include "protocol/protocol.h"
@@ -18,45 +17,33 @@ void api_post_job(struct http_exchange *x, void *data)
         submission_handle(x, &c->jobs);
 }
 
-static void write_job(struct buf *out, const struct job *j)
+static ssize_t on_list_pull(struct http_exchange *x, char *dst, size_t cap)
 {
-    struct status_job status = job_status(j);
-    status_write_job(out, &status);
+    return job_list_pull(http_exchange_data(x), dst, cap);
 }
 
-void job_list_write(struct buf *out, const struct jobs *jobs)
+static void on_list_closed(struct http_exchange *x, enum http_closed how)
 {
-    char between = '[';
-    for (const struct job *j = jobs_next(jobs, NULL); j; j = jobs_next(jobs, j)) {
-        if (j->keeper) continue;
-        buf_add_char(out, between);
-        write_job(out, j);
-        between = ',';
-    }
-    buf_add_str(out, between == '[' ? "[]" : "]");
-}
-
-/* `curl URL?task=...` without a body sends a GET where the user meant a POST. */
-const char *job_list_hint(const char *parameter)
-{
-    if (!jobspec_field(parameter) && !jobspec_is_group(parameter)) return NULL;
-    return "to submit a job, send POST: use curl -X POST, or give curl the items with -d or --data-binary";
+    struct job_list *l = http_exchange_data(x);
+    job_list_release(l);
+    free(l);
 }
 
 void api_list_jobs(struct http_exchange *x, void *data)
 {
+    static const struct http_exchange_ops ops = {.pull = on_list_pull, .closed = on_list_closed};
     struct coordinator *c = data;
-    struct buf out = {0};
+    struct buf before = {0};
     if (c->store) {
         api_list_durable(x, c);
         return;
     }
     if (!http_check_no_query(x, job_list_hint)) return;
-    buf_add_str(&out, "{\"scope\":\"replica\",\"jobs\":");
-    job_list_write(&out, &c->jobs);
-    buf_add_str(&out, "}\n");
-    http_answer(x, 200, TYPE_JSON, out.data, out.len);
-    buf_release(&out);
+    struct job_list *l = xcalloc(1, sizeof *l);
+    buf_add_str(&before, "{\"scope\":\"replica\",\"jobs\":");
+    job_list_begin(l, &c->jobs, &before);
+    http_exchange_accept(x, &ops, l);
+    http_answer_stream(x, 200, TYPE_JSON);
 }
 
 /* Returns whether the request is about a job in the store. Synchronous jobs are not in the store. */
@@ -86,7 +73,7 @@ void api_show_job(struct http_exchange *x, void *data)
     if (!http_check_no_query(x, NULL)) return;
     const struct job *j = find_job(x, data);
     if (!j) return;
-    write_job(&out, j);
+    job_list_write_job(&out, j);
     buf_add_char(&out, '\n');
     http_answer(x, 200, TYPE_JSON, out.data, out.len);
     buf_release(&out);
@@ -113,7 +100,7 @@ void api_delete_job(struct http_exchange *x, void *data)
     struct job *j = find_job(x, data);
     if (!j) return;
     job_cancel(j, SCHED_CANCELLED, STORED_CANCELLED_BY_CLIENT);
-    write_job(&out, j);
+    job_list_write_job(&out, j);
     buf_add_char(&out, '\n');
     http_answer(x, 202, TYPE_JSON, out.data, out.len);
     buf_release(&out);

@@ -7,6 +7,7 @@
 static void free_when_over(struct errand *e)
 {
     if (e->exchange || e->call) return;
+    job_list_release(&e->list);
     free(e->task);
     free(e->label);
     buf_release(&e->body);
@@ -46,9 +47,16 @@ static void on_done(struct store_call *call)
     free_when_over(e);
 }
 
+static ssize_t on_pull(struct http_exchange *x, char *dst, size_t cap)
+{
+    struct errand *e = http_exchange_data(x);
+    return job_list_pull(&e->list, dst, cap);
+}
+
 struct errand *errand_for(struct http_exchange *x, struct coordinator *c, const char *id)
 {
-    static const struct http_exchange_ops ops = {.body = on_body, .body_end = on_body_end, .closed = on_closed};
+    static const struct http_exchange_ops ops = {
+        .body = on_body, .body_end = on_body_end, .pull = on_pull, .closed = on_closed};
     struct errand *e = xcalloc(1, sizeof *e);
     e->coordinator = c;
     e->exchange = x;

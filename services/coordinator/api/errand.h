@@ -7,6 +7,7 @@
 
 #include "common/http_server/http_server.h"
 #include "common/net/prefer_header.h"
+#include "coordinator/api/job_list.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/results/job_watch.h"
 
@@ -33,8 +34,9 @@ struct errand {
 
     bool only_cancel; /* for a DELETE: cancels a running job, but does not remove an ended job */
 
-    /* For a list of jobs: the texts that the store filter borrows. */
+    /* For a list of jobs: the texts that the store filter borrows, and the streamed answer. */
     char *task, *label;
+    struct job_list list;
 
     /* For a POST whose client waits for the end of the job. */
     struct stored_job accepted;

@@ -83,6 +83,7 @@ void jobs_init(struct jobs *t, uv_loop_t *loop)
     t->answer_memory = budget_of(t->config->result_memory_total_bytes);
     t->item_memory = budget_of(t->config->item_memory_total_bytes);
     list_init(&t->by_age);
+    list_init(&t->cursors);
     list_init(&t->cancels);
     list_init(&t->folds);
     list_init(&t->spills);
@@ -195,8 +196,38 @@ void jobs_add(struct jobs *t, struct job *j)
     if (!uv_is_active((uv_handle_t *)&t->tick_timer)) uv_timer_start(&t->tick_timer, on_tick_timer, TICK_MS, TICK_MS);
 }
 
+void jobs_walk_begin(struct jobs_cursor *c, struct jobs *t)
+{
+    c->jobs = t;
+    c->next = jobs_next(t, NULL);
+    list_push_back(&t->cursors, &c->link);
+}
+
+struct job *jobs_walk_next(struct jobs_cursor *c)
+{
+    struct job *j = c->next;
+    if (j) c->next = jobs_next(c->jobs, j);
+    return j;
+}
+
+void jobs_walk_end(struct jobs_cursor *c)
+{
+    if (c->jobs) list_remove(&c->jobs->cursors, &c->link);
+    *c = (struct jobs_cursor){0};
+}
+
+/* Moves the walks that have come to the job to the next job. */
+static void leave_walks(struct jobs *t, struct job *j)
+{
+    for (struct list_link *at = list_next(&t->cursors, NULL); at; at = list_next(&t->cursors, at)) {
+        struct jobs_cursor *c = CONTAINER_OF(at, struct jobs_cursor, link);
+        if (c->next == j) c->next = jobs_next(t, j);
+    }
+}
+
 void jobs_remove(struct jobs *t, struct job *j)
 {
+    leave_walks(t, j);
     struct job **link = bucket_of(t, j->id);
     while (*link != j) link = &(*link)->next_in_bucket;
     *link = j->next_in_bucket;

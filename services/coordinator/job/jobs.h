@@ -52,6 +52,7 @@ struct jobs {
     struct job **buckets;        /* indexed by a hash of the id */
     unsigned buckets_n;          /* number of buckets, a power of two */
     struct list by_age;          /* newest first */
+    struct list cursors;         /* the walks that are under way */
     uint64_t memory_returned_ns; /* when freed memory was last returned to the kernel */
     uint64_t memory_freed_ns;    /* when a job was last freed */
     bool memory_was_freed;       /* there may be freed memory that an idle coordinator should return to the kernel */
@@ -78,6 +79,18 @@ void jobs_release(struct jobs *t);
 struct job *jobs_find(const struct jobs *t, const char *id);
 /* Returns the next older job, or the newest job when j is NULL. Returns NULL at the end. */
 struct job *jobs_next(const struct jobs *t, const struct job *j);
+/* A walk over the jobs from the newest to the oldest, during which jobs may be added and removed. A zeroed cursor is at
+ * the end. */
+struct jobs_cursor {
+    struct jobs *jobs; /* NULL: the walk has ended */
+    struct job *next;
+    struct list_link link;
+};
+void jobs_walk_begin(struct jobs_cursor *c, struct jobs *t);
+/* Returns the next job; NULL at the end. */
+struct job *jobs_walk_next(struct jobs_cursor *c);
+/* Call it when the walk is over. The cursor must not be moved in memory before. */
+void jobs_walk_end(struct jobs_cursor *c);
 /* Cancels every running job in the next scheduler_run(), because the coordinator drains. Jobs with a keeper are not
  * cancelled. */
 void jobs_drain_all(struct jobs *t);

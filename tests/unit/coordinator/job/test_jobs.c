@@ -86,5 +86,40 @@ Test(jobs, a_running_job_learns_that_its_items_must_not_run_twice)
     cr_assert_eq(stage_job(&s)->state, JOB_ENDED, "the item is to be sent again");
     cr_assert(exchange_pull(&x, 4096));
     exchange_close(&x, HTTP_CLOSED_DONE);
+
+Test(jobs, a_walk_goes_on_while_jobs_come_and_go)
+{
+    enum { JOBS = 5 };
+    struct stage s;
+    struct http_exchange x[JOBS + 1] = {0};
+    struct jobs_cursor walk = {0}, other;
+    struct job *j[JOBS];
+    stage_init(&s);
+    jobs_walk_end(&walk); /* a zeroed cursor is at the end */
+    for (int i = JOBS - 1; i >= 0; i--) {
+        stage_post_body(&s, &x[i], "{\"task\":\"echo\",\"items\":[1]}");
+        j[i] = stage_job(&s); /* so j[0] is the newest */
+    }
+    jobs_walk_begin(&walk, &s.jobs);
+    jobs_walk_begin(&other, &s.jobs);
+    cr_assert_eq(jobs_walk_next(&walk), j[0]);
+    stage_post_body(&s, &x[JOBS], "{\"task\":\"echo\",\"items\":[1]}");
+    exchange_close(&x[0], HTTP_CLOSED_HANG_UP);
+    exchange_close(&x[1], HTTP_CLOSED_HANG_UP);
+    exchange_close(&x[2], HTTP_CLOSED_HANG_UP);
+    stage_run(&s);
+    cr_assert_eq(jobs_walk_next(&walk), j[3]);
+    cr_assert_eq(jobs_walk_next(&other), j[3]);
+    cr_assert_eq(jobs_walk_next(&walk), j[4]);
+    exchange_close(&x[4], HTTP_CLOSED_HANG_UP);
+    stage_run(&s);
+    cr_assert_null(jobs_walk_next(&walk));
+    cr_assert_null(jobs_walk_next(&walk));
+    cr_assert_null(jobs_walk_next(&other));
+    jobs_walk_end(&walk);
+    jobs_walk_end(&other);
+    exchange_close(&x[3], HTTP_CLOSED_HANG_UP);
+    exchange_close(&x[JOBS], HTTP_CLOSED_HANG_UP);
+    stage_run(&s);
     stage_over(&s);
 }
