@@ -16,6 +16,7 @@
 
 #include "coordinator/durable/durable.h"
 #include "coordinator/recorded/range_list.h"
+#include "coordinator/recorded/range_sort.h"
 #include "coordinator/durable/recorder.h"
 #include "coordinator/durable/stored_items.h"
 #include "coordinator/job/job_keeper.h"
@@ -59,6 +60,7 @@ struct durable_run {
      * is true, and no item is sent. */
     bool unsure;
     struct range_list answered, sent;
+    struct range_sort sort;    /* LOADING: sorts `answered` when its blocks are known */
     struct range_list missing; /* items without an answer */
     struct item_block *blocks; /* in index order */
     size_t block_count, block_at;
@@ -159,7 +161,8 @@ void run_lease_keep(struct durable_run *r, uint64_t now_ns);
 
 /* Finds out whether the items must not run twice. Call it when r->job has started. */
 void run_items_begin(struct durable_run *r);
-/* Finds out which items have no answer yet. Call it when `answered`, `sent` and `blocks` are known. */
+/* Finds out which items have no answer yet. Call it when `answered`, `sent` and `blocks` are known, and `answered` is
+ * sorted. */
 void run_items_prepare(struct durable_run *r);
 /* If the scheduler has few items, makes more items ready. Do not call it from inside an action of the scheduler. */
 void run_items_supply(struct durable_run *r);

@@ -45,10 +45,9 @@ static void settle_sent(struct durable_run *r)
     range_list_intersect(&r->sent, &r->missing, &unknown);
     for (size_t i = 0; i < unknown.count; i++) {
         add_error(r, unknown.ranges[i].first, unknown.ranges[i].n, ITEM_WORKER_LOST, may_have_run);
-        range_list_add(&r->answered, unknown.ranges[i].first, unknown.ranges[i].n);
     }
     if (unknown.count) {
-        range_list_sort(&r->answered);
+        range_list_merge(&r->answered, &unknown);
         range_list_release(&r->missing);
         range_list_gaps(&r->answered, r->stored.items, &r->missing);
     }
@@ -57,7 +56,6 @@ static void settle_sent(struct durable_run *r)
 
 void run_items_prepare(struct durable_run *r)
 {
-    range_list_sort(&r->answered);
     range_list_sort(&r->sent);
     range_list_gaps(&r->answered, r->stored.items, &r->missing);
     settle_sent(r);
@@ -74,6 +72,7 @@ static void count_memory(struct durable_run *r)
 
 void run_items_release(struct durable_run *r)
 {
+    range_sort_release(&r->sort);
     range_list_release(&r->answered);
     range_list_release(&r->sent);
     range_list_release(&r->missing);
@@ -244,13 +243,19 @@ static void on_block(struct store_call *call)
     run_items_supply(r);
 }
 
-static void read_ahead(struct durable_run *r)
+/* Returns whether the run holds less than this many bytes of items, or a smaller share of the memory for all jobs. */
+static bool holds_less(const struct durable_run *r, size_t bytes)
 {
     size_t held = (size_t)(r->items.spool.bytes + r->staged.spool.bytes) +
                   RANGE_BYTES * (stored_items_ranges(&r->items) + stored_items_ranges(&r->staged));
-    size_t share = jobs_item_share(r->durable->jobs, READ_AHEAD_BYTES);
+    return held < jobs_item_share(r->durable->jobs, bytes);
+}
+
+static void read_ahead(struct durable_run *r)
+{
     uint64_t next = next_missing(r);
-    if (r->generated || r->reading.call || held >= share || next == UINT64_MAX || is_stopping(r)) return;
+    if (r->generated || r->reading.call || next == UINT64_MAX || is_stopping(r)) return;
+    if (!holds_less(r, READ_AHEAD_BYTES)) return;
     while (r->block_at < r->block_count && r->blocks[r->block_at].first + r->blocks[r->block_at].n <= next)
         r->block_at++;
     if (r->block_at == r->block_count || r->blocks[r->block_at].first > next) {
@@ -267,6 +272,9 @@ void run_items_taken(struct durable_run *r)
 {
     count_memory(r);
     if (r->state != RUN_RUNNING || r->lost) return;
+    /* Only the next tick can make more ranges ready, because the scheduler may be running. */
+    if (r->generated && next_missing(r) != UINT64_MAX && holds_less(r, READ_AHEAD_BYTES / 2))
+        durable_tick_soon(r->durable);
     read_ahead(r);
     mark(r);
 }
@@ -305,9 +313,10 @@ static void become_sure(struct durable_run *r)
     if (!r->unsure && !must_not_run_twice(r)) unstage(r);
 }
 
+/* Makes as many ranges ready as the scheduler may have. A job that was redriven can have a million ranges. */
 static void ready_generated(struct durable_run *r)
 {
-    while (next_missing(r) != UINT64_MAX) {
+    while (next_missing(r) != UINT64_MAX && holds_less(r, READ_AHEAD_BYTES)) {
         uint64_t n = r->missing.ranges[r->missing_at].n;
         make_ready(r, next_missing(r), n, NULL);
         take_missing(r, n);

@@ -9,9 +9,19 @@ void stored_items_release(struct stored_items *s)
     range_list_release(&s->ready);
 }
 
+/* Forgets the ranges that were taken, if they are at least half of all ranges. */
+static void drop_taken(struct stored_items *s)
+{
+    size_t left = s->ready.count - s->at;
+    if (s->at == 0 || s->at < left) return;
+    memmove(s->ready.ranges, s->ready.ranges + s->at, left * sizeof *s->ready.ranges);
+    s->ready.count = left;
+    s->at = 0;
+}
+
 void stored_items_ready(struct stored_items *s, uint64_t first, uint64_t n)
 {
-    if (s->at > 0 && s->at == s->ready.count) s->at = s->ready.count = 0;
+    drop_taken(s);
     range_list_add(&s->ready, first, n);
     s->left += n;
 }

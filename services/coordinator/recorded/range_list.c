@@ -32,10 +32,14 @@ static int compare(const void *a, const void *b)
     return x->first < y->first ? -1 : x->first > y->first;
 }
 
-void range_list_sort(struct range_list *l)
+void range_list_order(struct range_list *l)
+{
+    if (l->count > 1) qsort(l->ranges, l->count, sizeof *l->ranges, compare);
+}
+
+void range_list_join(struct range_list *l)
 {
     size_t kept = 0;
-    if (l->count > 1) qsort(l->ranges, l->count, sizeof *l->ranges, compare);
     for (size_t i = 0; i < l->count; i++) {
         struct index_range next = l->ranges[i], *last = kept ? &l->ranges[kept - 1] : NULL;
         if (!last || end_of(last) < next.first)
@@ -44,6 +48,25 @@ void range_list_sort(struct range_list *l)
             last->n = end_of(&next) - last->first;
     }
     l->count = kept;
+}
+
+void range_list_sort(struct range_list *l)
+{
+    range_list_order(l);
+    range_list_join(l);
+}
+
+void range_list_merge(struct range_list *l, const struct range_list *more)
+{
+    struct range_list both = {0};
+    for (size_t i = 0, k = 0; i < l->count || k < more->count;) {
+        bool is_next = k == more->count || (i < l->count && l->ranges[i].first <= more->ranges[k].first);
+        const struct index_range *next = is_next ? &l->ranges[i++] : &more->ranges[k++];
+        range_list_add(&both, next->first, next->n);
+    }
+    range_list_join(&both);
+    range_list_release(l);
+    *l = both;
 }
 
 void range_list_gaps(const struct range_list *l, uint64_t total, struct range_list *gaps)

@@ -22,6 +22,11 @@ void range_list_release(struct range_list *l);
 void range_list_add(struct range_list *l, uint64_t first, uint64_t n);
 /* Sorts the ranges by index, and joins ranges that touch or overlap. O(n log n). */
 void range_list_sort(struct range_list *l);
+/* The two halves of range_list_sort(): the first sorts the ranges, the second joins sorted ranges. */
+void range_list_order(struct range_list *l);
+void range_list_join(struct range_list *l);
+/* Adds the ranges of `more`. Both lists must be sorted, and stay sorted. O(n). */
+void range_list_merge(struct range_list *l, const struct range_list *more);
 /* Appends to `gaps` the ranges of 0 .. total - 1 that are not in `l`. `l` must be sorted. */
 void range_list_gaps(const struct range_list *l, uint64_t total, struct range_list *gaps);
 /* Appends to `both` the indexes that are in a and in b. Both must be sorted. */

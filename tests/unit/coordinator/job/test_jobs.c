@@ -86,6 +86,8 @@ Test(jobs, a_running_job_learns_that_its_items_must_not_run_twice)
     cr_assert_eq(stage_job(&s)->state, JOB_ENDED, "the item is to be sent again");
     cr_assert(exchange_pull(&x, 4096));
     exchange_close(&x, HTTP_CLOSED_DONE);
+    stage_over(&s);
+}
 
 Test(jobs, a_walk_goes_on_while_jobs_come_and_go)
 {

@@ -48,6 +48,26 @@ Test(range_list, sorting_joins_what_touches_and_what_overlaps)
     assert_no_leaks();
 }
 
+Test(range_list, merging_keeps_the_order_and_joins)
+{
+    struct range_list l = {0}, more = {0};
+    range_list_merge(&l, &more);
+    expect(&l, "");
+    range_list_add(&more, 3, 2);
+    range_list_add(&more, 9, 1);
+    range_list_merge(&l, &more);
+    expect(&l, "3+2 9+1");
+    range_list_release(&more);
+    range_list_add(&more, 0, 1);
+    range_list_add(&more, 5, 1);
+    range_list_add(&more, 20, 1);
+    range_list_merge(&l, &more);
+    expect(&l, "0+1 3+3 9+1 20+1");
+    range_list_release(&more);
+    range_list_release(&l);
+    assert_no_leaks();
+}
+
 static void expect_gaps(const struct range_list *l, uint64_t total, const char *text)
 {
     struct range_list gaps = {0};

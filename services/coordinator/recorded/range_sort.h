@@ -1,0 +1,29 @@
+/*
+ * Sorts a list of ranges in slices. A job can have millions of ranges, and sorting them in one go takes longer than a
+ * turn of the loop may take. Pure.
+ */
+#ifndef FANTAIL_COORDINATOR_RECORDED_RANGE_SORT_H
+#define FANTAIL_COORDINATOR_RECORDED_RANGE_SORT_H
+
+#include "coordinator/recorded/range_list.h"
+
+/* A zeroed struct means that nothing is being sorted. */
+struct range_sort {
+    struct range_list *list; /* NULL: nothing is being sorted */
+
+    /* Private. */
+    struct index_range *merged; /* owned; has room for all ranges */
+    size_t width;       /* the list consists of sorted pieces of this many ranges; 0: not sorted in pieces yet */
+    size_t begin;       /* the first range of the piece, or of the pair of pieces, that is being sorted */
+    size_t left, right; /* how many ranges of the pair's two pieces were merged */
+};
+
+/* Begins to sort the list. It is borrowed, and must not be used until it is sorted. */
+void range_sort_begin(struct range_sort *s, struct range_list *list);
+/* Goes on for about as long as moving `most` ranges takes. Returns true when the list is sorted, and touching and
+ * overlapping ranges are joined, as after range_list_sort(). */
+MUST_CHECK bool range_sort_step(struct range_sort *s, size_t most);
+/* Gives up sorting. Releasing a zeroed struct is fine. */
+void range_sort_release(struct range_sort *s);
+
+#endif
