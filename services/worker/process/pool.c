@@ -224,7 +224,11 @@ void pool_feed(struct pool *p)
         p->feed_again = false;
         uint64_t now = now_ns();
         feed_all(p, now);
-        if (p->broken_until_ns > now && p->count == 0) pool_fail_waiting(p);
+        if (p->broken_until_ns > now && p->count == 0 && !pool_fail_waiting(p)) {
+            /* A timer of 0 ms could fire again in this turn. */
+            uv_timer_start(&p->timer, on_timer, 1, 0);
+            break;
+        }
         tell_starting(p, now);
     }
     p->feeding = false;

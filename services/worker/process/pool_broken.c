@@ -3,22 +3,28 @@
 #include "worker/process/pool_internal.h"
 
 #define BROKEN_BATCH 1000 /* maximum number of items that are answered in one batch while the task is broken */
+/* In one turn of the loop, waiting items are answered with about this many bytes. This takes a millisecond or two. */
+#define BROKEN_TURN_BYTES ((size_t)2 * MIB)
 
-void pool_fail_waiting(struct pool *p)
+bool pool_fail_waiting(struct pool *p)
 {
     struct chunk *c;
     struct buf lines = {0};
     uint64_t in_lines = 0;
-    while ((c = turns_next(&p->turns))) {
+    size_t left = BROKEN_TURN_BYTES;
+    while (left > 0 && (c = turns_next(&p->turns))) {
         struct run *r = chunk_take(c, BROKEN_BATCH, SIZE_MAX);
+        size_t len = r->count * p->broken_line.len;
+        left -= len < left ? len : left;
         chunk_ref(c);
         for (; in_lines < r->count; in_lines++) buf_add(&lines, p->broken_line.data, p->broken_line.len);
         c->failed += r->count;
-        run_answer(r, lines.data, r->count * p->broken_line.len, r->count);
+        run_answer(r, lines.data, len, r->count);
         pool_progress(c);
         chunk_unref(c);
     }
     buf_release(&lines);
+    return left > 0;
 }
 
 /* `again`: the last line about this task gave the same reason. */

@@ -25,8 +25,9 @@ void pool_set_task(struct pool *p, struct task *task, unsigned size);
 
 /* Marks the task as broken, and logs it. `process` is the process that died; NULL: no process could be started. */
 void pool_set_broken(struct pool *p, const struct fault *f, const struct process *process, uint64_t now);
-/* Answers all items that wait with the reason why the task is broken. */
-void pool_fail_waiting(struct pool *p);
+/* Answers items that wait with the reason why the task is broken. Returns false if more items wait: they are answered
+ * in a later turn of the loop. */
+MUST_CHECK bool pool_fail_waiting(struct pool *p);
 /* Call it when a process has answered an item, or when the task has changed. The next pause is short again. */
 void pool_forget_failures(struct pool *p);
 

@@ -285,6 +285,29 @@ Test(pool, what_processes_print_before_they_are_ready_is_logged_for_each)
     stop_logged();
 }
 
+Test(pool, the_items_of_a_broken_task_fail_in_several_turns_of_the_loop)
+{
+    enum { ITEMS = 30000, TURN_BYTES = 2 * MIB, BATCH = 1000 };
+    struct buf items = {0};
+    start("exit 4", 1);
+    fail_starts(1);
+    for (int i = 0; i < ITEMS; i++) buf_add_str(&items, "1\n");
+    while (pool.broken_until_ns < now_ns() + 60 * NS_PER_MS) fail_starts(pool.failed_starts + 1);
+    size_t batch_bytes = BATCH * pool.broken_line.len, before = 0, turns = 0;
+    struct chunk *c = submit(buf_cstr(&items));
+    while (!c->ended) {
+        cr_assert_leq(c->held - before, TURN_BYTES + batch_bytes, "%zu bytes in one turn", c->held - before);
+        before = c->held;
+        turns++;
+        uv_run(&loop, UV_RUN_ONCE);
+    }
+    cr_assert_geq(turns, ITEMS * pool.broken_line.len / (TURN_BYTES + batch_bytes));
+    cr_assert_eq(count(output(c), "\"error\""), ITEMS);
+    finish(c);
+    buf_release(&items);
+    stop();
+}
+
 Test(pool, cancelling_stops_the_processes_and_others_go_on)
 {
     start(SCRIPT, 1);
