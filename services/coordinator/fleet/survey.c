@@ -13,6 +13,8 @@ enum {
     FRESH_MAX_MS = 1000,
     COMPARED_PAUSE_MS = 500, /* if a worker's tasks have changed, it is asked this long after the last request to it */
     QUESTION_MS = 3000,
+    ANSWERED_AT_ONCE = 50,
+    SOON_MS = 1, /* a timer of 0 ms could fire again in the same turn of the loop */
 };
 
 struct survey_worker {
@@ -34,7 +36,8 @@ struct survey_worker {
 };
 
 struct survey_question {
-    struct survey_question *next;
+    struct list_link link; /* on s->questions, or on s->over */
+    bool is_over;
     bool (*enough)(void *data);
     void (*answered)(void *data, bool ok);
     void *data;
@@ -56,25 +59,44 @@ static bool is_over(const struct survey_question *q, uint64_t now)
     return q->left == 0 || now >= q->asked_ns + QUESTION_MS * NS_PER_MS || (q->enough && q->enough(q->data));
 }
 
-static struct survey_question *take_over(struct survey *s, uint64_t now)
+static struct survey_question *question_at(struct list_link *at)
 {
-    for (struct survey_question **link = &s->questions, *q; (q = *link); link = &q->next) {
+    return at ? CONTAINER_OF(at, struct survey_question, link) : NULL;
+}
+
+/* Returns the question after q, or the oldest one if q is NULL. Returns NULL at the end. */
+static struct survey_question *next_question(const struct survey *s, const struct survey_question *q)
+{
+    return question_at(list_next(&s->questions, q ? &q->link : NULL));
+}
+
+/* Moves questions that are over to s->over, the oldest first. Each answer may begin a job, so only some are answered in
+ * one turn of the loop. */
+static void collect_over(struct survey *s, uint64_t now)
+{
+    for (struct survey_question *q = next_question(s, NULL), *next; q && s->over.n < ANSWERED_AT_ONCE; q = next) {
+        next = next_question(s, q);
         if (!is_over(q, now)) continue;
-        *link = q->next;
-        return q;
+        list_remove(&s->questions, &q->link);
+        list_push_back(&s->over, &q->link);
+        q->is_over = true;
     }
-    return NULL;
 }
 
 static void answer_questions(struct survey *s)
 {
-    for (struct survey_question *q; (q = take_over(s, now_ns())); free(q)) q->answered(q->data, s->catalog.reached > 0);
+    collect_over(s, now_ns());
+    s->goes_on = s->over.n == ANSWERED_AT_ONCE;
+    for (struct survey_question *q; (q = question_at(list_next(&s->over, NULL))); free(q)) {
+        list_remove(&s->over, &q->link);
+        q->answered(q->data, s->catalog.reached > 0);
+    }
 }
 
 /* Call it when no question needs to wait for this worker any more. */
 static void uncount(struct survey *s, const struct survey_worker *w)
 {
-    for (struct survey_question *q = s->questions; q; q = q->next) q->left -= waits_for(q, w);
+    for (struct survey_question *q = next_question(s, NULL); q; q = next_question(s, q)) q->left -= waits_for(q, w);
 }
 
 static uint64_t fresh_ns(const struct survey *s)
@@ -88,8 +110,9 @@ struct survey_question *survey_question_new(struct survey *s, bool (*enough)(voi
     uint64_t now = now_ns();
     if (s->workers == 0) return NULL;
     struct survey_question *q = xcalloc(1, sizeof *q);
-    *q = (struct survey_question){s->questions, enough, answered, data, now, now - fresh_ns(s), 0};
-    s->questions = q;
+    *q = (struct survey_question){
+        .enough = enough, .answered = answered, .data = data, .asked_ns = now, .since_ns = now - fresh_ns(s)};
+    list_push_back(&s->questions, &q->link);
     for (struct survey_worker *w = s->first; w; w = w->next) {
         if (!waits_for(q, w)) continue;
         q->left++;
@@ -98,18 +121,15 @@ struct survey_question *survey_question_new(struct survey *s, bool (*enough)(voi
         else if (w->asked_ns < q->since_ns)
             w->again_ns = now;
     }
+    if (q->left == 0) s->goes_on = true;
     survey_run(s);
     return q;
 }
 
 void survey_question_drop(struct survey *s, struct survey_question *q)
 {
-    for (struct survey_question **link = &s->questions; *link; link = &(*link)->next)
-        if (*link == q) {
-            *link = q->next;
-            free(q);
-            return;
-        }
+    list_remove(q->is_over ? &s->over : &s->questions, &q->link);
+    free(q);
 }
 
 /* Asking. */
@@ -179,7 +199,7 @@ static void on_end(void *data, const struct http_call_result *r)
     heap_set(&s->due, &w->due, next < w->again_ns ? next : w->again_ns);
     uncount(s, w);
     w->answered_ns = w->asked_ns;
-    for (struct survey_question *q = s->questions; q; q = q->next) q->left += waits_for(q, w);
+    for (struct survey_question *q = next_question(s, NULL); q; q = next_question(s, q)) q->left += waits_for(q, w);
     if (ok && w->said) w->said(w->owner, w->in_catalog.has, id_hash);
     answer_questions(s);
     survey_run(s);
@@ -221,11 +241,11 @@ static uint64_t next_ns(const struct survey *s)
 {
     const struct heap_node *first = s->asking < ASKING_MAX ? heap_first(&s->due) : NULL;
     uint64_t next = first ? first->key : UINT64_MAX;
-    for (const struct survey_question *q = s->questions; q; q = q->next) {
-        uint64_t end = q->left > 0 ? q->asked_ns + QUESTION_MS * NS_PER_MS : 0;
-        if (end < next) next = end;
-    }
-    return next;
+    /* All questions have the same time limit, so the oldest one ends first. */
+    const struct survey_question *q = next_question(s, NULL);
+    uint64_t end = q ? q->asked_ns + QUESTION_MS * NS_PER_MS : UINT64_MAX;
+    if (s->goes_on) return 0;
+    return end < next ? end : next;
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -245,7 +265,7 @@ static void survey_run(struct survey *s)
     if (next == UINT64_MAX)
         uv_timer_stop(s->timer);
     else
-        uv_timer_start(s->timer, on_timer, next > now ? (next - now) / NS_PER_MS + 1 : 0, 0);
+        uv_timer_start(s->timer, on_timer, next > now ? (next - now) / NS_PER_MS + 1 : SOON_MS, 0);
 }
 
 /* Workers. */
@@ -276,7 +296,8 @@ void survey_remove(struct survey *s, struct survey_worker *w)
     s->workers--;
     buf_release(&w->incoming);
     free(w);
-    uv_timer_start(s->timer, on_timer, 0, 0); /* a question may have waited only for this worker */
+    s->goes_on = s->goes_on || s->questions.n > 0; /* a question may have waited only for this worker */
+    survey_run(s);
 }
 
 void survey_ask(struct survey *s, struct survey_worker *w, uint64_t after_ms)
@@ -297,6 +318,8 @@ void survey_compare(struct survey *s, struct survey_worker *w, const char *etag)
 void survey_start(struct survey *s, uv_loop_t *loop, struct http_client *client, bool balancer)
 {
     *s = (struct survey){.client = client, .random = {now_ns()}};
+    list_init(&s->questions);
+    list_init(&s->over);
     catalog_init(&s->catalog, balancer);
     s->timer = xcalloc(1, sizeof *s->timer);
     uv_timer_init(loop, s->timer);
@@ -305,7 +328,7 @@ void survey_start(struct survey *s, uv_loop_t *loop, struct http_client *client,
 
 void survey_stop(struct survey *s)
 {
-    while (s->questions) survey_question_drop(s, s->questions);
+    while (s->questions.n > 0) survey_question_drop(s, next_question(s, NULL));
     if (s->timer) uv_close((uv_handle_t *)s->timer, (uv_close_cb)free);
     s->timer = NULL;
     heap_release(&s->due);

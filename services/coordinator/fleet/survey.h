@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "common/base/heap.h"
+#include "common/base/list.h"
 #include "common/base/random.h"
 #include "common/http_client/http_client.h"
 #include "coordinator/fleet/task_catalog.h"
@@ -35,7 +36,9 @@ struct survey {
     unsigned workers, asking;
     struct heap due;
     struct survey_worker *first;
-    struct survey_question *questions;
+    struct list questions; /* the oldest first */
+    struct list over;      /* questions that are being answered */
+    bool goes_on;          /* questions may be over: they are answered in a later turn of the loop */
     struct random_source random;
     uv_timer_t *timer;
 };
@@ -68,7 +71,7 @@ void survey_compare(struct survey *s, struct survey_worker *w, const char *etag)
  * there is no worker to ask. */
 struct survey_question *survey_question_new(struct survey *s, bool (*enough)(void *data),
                                             void (*answered)(void *data, bool ok), void *data);
-/* Drops a question, so that its answered() is never called. Does nothing if the question was already answered. */
+/* Drops a question that was not answered yet, so that its answered() is never called. O(1). */
 void survey_question_drop(struct survey *s, struct survey_question *q);
 
 #endif

@@ -294,3 +294,37 @@ Test(survey, a_question_that_is_dropped_is_not_answered_and_without_workers_ther
     cr_assert_eq(f.answered, 0);
     fleet_over(&f);
 }
+
+/* Each answer may begin a job. */
+Test(survey, many_questions_are_answered_in_several_turns_of_the_loop)
+{
+    enum { QUESTIONS = 500, MOST = 50 };
+    struct fleet f;
+    fleet_init(&f, 1);
+    f.wants = "a";
+    for (int i = 0; i < QUESTIONS; i++)
+        cr_assert_not_null(survey_question_new(&f.survey, wants_is_there, question_answered, &f));
+    answer(0, A);
+    cr_assert_gt(f.answered, 0);
+    cr_assert_leq(f.answered, MOST);
+    for (unsigned before = f.answered; f.answered < QUESTIONS; before = f.answered) {
+        uv_run(&f.loop, UV_RUN_ONCE);
+        cr_assert_leq(f.answered - before, MOST);
+    }
+    fleet_over(&f);
+}
+
+Test(survey, a_question_can_be_dropped_before_and_while_others_are_answered)
+{
+    struct fleet f;
+    fleet_init(&f, 1);
+    f.wants = "a";
+    struct survey_question *first = survey_question_new(&f.survey, wants_is_there, question_answered, &f);
+    struct survey_question *last = survey_question_new(&f.survey, wants_is_there, question_answered, &f);
+    cr_assert_not_null(survey_question_new(&f.survey, wants_is_there, question_answered, &f));
+    survey_question_drop(&f.survey, first);
+    survey_question_drop(&f.survey, last);
+    answer(0, A);
+    cr_assert_eq(f.answered, 1);
+    fleet_over(&f);
+}
