@@ -68,16 +68,21 @@ static void check_task(struct sim_world *w, const struct sched_task *t)
         sim_broken(w, "the item counts of task %s are not the sums over its jobs", t->name);
 }
 
+static bool works(const struct sched_attempt *a)
+{
+    return a && !a->lingers && !a->dead;
+}
+
 /* A chunk may have two attempts. When all its items are answered, an attempt that has not answered all of its own items
- * is cut off in the same turn. */
+ * is cut off. The attempts of an ended job are cut off in several runs. */
 static void check_losers(struct sim_world *w, const struct sched_job *job)
 {
     const struct list *flying = &job->lists[CHUNK_IN_FLIGHT];
     for (struct list_link *at = list_next(flying, NULL); at; at = list_next(flying, at)) {
         const struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
-        bool works = (chunk->attempt && !chunk->attempt->lingers) || (chunk->hedge && !chunk->hedge->lingers);
-        if (chunk->answered == chunk->count && works) sim_broken(w, "an attempt runs, but its chunk is answered");
-        if (!chunk->attempt && !chunk->hedge) sim_broken(w, "a chunk is in flight without an attempt");
+        if (chunk->answered == chunk->count && (works(chunk->attempt) || works(chunk->hedge)))
+            sim_broken(w, "an attempt runs, but its chunk is answered");
+        if (!chunk->attempt && !chunk->hedge && !job->ended) sim_broken(w, "a chunk is in flight without an attempt");
     }
 }
 

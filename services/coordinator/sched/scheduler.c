@@ -186,11 +186,12 @@ static bool dispatch_task(struct sched_task *t)
     if (t->open_n == 0) return false;
     for (struct sched_job *job; (job = fairness_next(t)) != NULL;) {
         if (s->cut_bytes >= CUT_RUN_BYTES || !run_has_room(s) || !shell_may_send(s)) return true;
-        run_count_op(s);
-        if (send_one(job))
+        if (send_one(job)) {
+            run_count_op(s);
             fairness_update(job);
-        else if (fairness_block(job), t->available_n == 0 && ++misses >= MISSES_MAX)
+        } else if (fairness_block(job), t->available_n == 0 && ++misses >= MISSES_MAX) {
             break;
+        }
     }
     return false;
 }
