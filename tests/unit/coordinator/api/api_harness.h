@@ -31,6 +31,7 @@ static inline void desk_init(struct desk *d)
     d->c.durable.draining = true; /* claims nothing */
     list_init(&d->c.durable.runs);
     list_init(&d->c.jobs.by_age);
+    list_init(&d->c.jobs.cursors);
     d->c.jobs.buckets_n = 1;
     d->c.jobs.buckets = xcalloc(1, sizeof *d->c.jobs.buckets);
     d->c.jobs.config = &d->config;

@@ -48,6 +48,24 @@ Test(api_durable, each_call_is_answered)
     }
 }
 
+Test(api_durable, the_list_is_written_while_it_is_sent)
+{
+    for (size_t cap = 1; cap < 5000; cap = 3 * cap) {
+        struct desk d;
+        desk_init(&d);
+        add_job(&d, STORED_RUNNING);
+        api_list_durable(&d.x, &d.c);
+        fake_store_run(d.store);
+        while (!exchange_pull(&d.x, cap)) continue;
+        static const char begin[] = "{\"scope\":\"store\",\"jobs\":[{\"id\":",
+                          end[] = "],\"next\":null,\"synchronous\":[]}\n";
+        const char *text = buf_cstr(&d.x.answer);
+        cr_assert_eq(strncmp(text, begin, strlen(begin)), 0, "%s", text);
+        cr_assert_str_eq(text + strlen(text) - strlen(end), end);
+        desk_over(&d);
+    }
+}
+
 Test(api_durable, what_the_store_says_becomes_a_status)
 {
     static const struct {

@@ -59,6 +59,7 @@ static void stage_init(struct stage *s, struct sched_job **jobs)
         (struct scheduler_timing){.scheduler = scheduler_new(&config, &ops, s), .before_run = before_run, .data = s};
     scheduler_timing_start(&s->timing, &s->loop);
     turn_add(&s->loop, &s->step, TURN_BEFORE_SLEEP_LOG, count_turn, s);
+    turn_keep_loop(&s->step, true);
     sched_job_params_init(&params);
     for (int i = 0; i < JOBS; i++) {
         jobs[i] = sched_job_add(s->timing.scheduler, &params, now_ns());
