@@ -11,7 +11,7 @@ from held_workers import SLOTS, HeldWorkers
 
 WORKERS = 100
 JOBS = 5_000
-COMMON_BYTES = 4 << 20
+COMMON_BYTES, COMMON_CHUNKS = 4 << 20, 32
 JOB_WAIT_S = 3  # how long a job waits for a worker
 
 
@@ -57,7 +57,7 @@ def many_chunks(report, build, folder):
         workers = stack.enter_context(contextlib.closing(HeldWorkers(folder, WORKERS)))
         coordinator = stack.enter_context(contextlib.closing(Service(build, "fantail-coordinator", "--workers", workers.addresses())))
         counter = Counter(report, coordinator)
-        job = {"task": "sleep", "range": {"stop": 1_000_000}, "chunk_size": 1, "hedge": {"enabled": False}}
+        job = {"task": "sleep", "range": {"stop": 1_000_000}, "chunk_size": 1, "hedge": {"enabled": False}, "errors": "runs"}
         client = post(coordinator, job)
         wait_for(lambda: workers.count() == chunks)
         counter.step(f"{chunks:,} chunks to a cold fleet")
@@ -69,9 +69,9 @@ def many_chunks(report, build, folder):
         wait_for(lambda: has_no_job(coordinator))
         counter.step(f"DELETE with {chunks:,} chunks in flight")
         client.close()
-        client = post(coordinator, {**job, "common": "x" * COMMON_BYTES, "max_concurrency": WORKERS})
-        wait_for(lambda: workers.count() == WORKERS)
-        counter.step(f"{WORKERS} chunks with `common` of {COMMON_BYTES >> 20} MiB")
+        client = post(coordinator, {**job, "common": "x" * COMMON_BYTES, "max_concurrency": COMMON_CHUNKS})
+        wait_for(lambda: workers.count() == COMMON_CHUNKS)
+        counter.step(f"{COMMON_CHUNKS} chunks with `common` of {COMMON_BYTES >> 20} MiB")
         client.close()
         wait_for(lambda: has_no_job(coordinator))
 

@@ -128,6 +128,9 @@ struct http_wire {
     struct http_call *call; /* NULL: none */
     struct list_link same_hash, by_age;
     bool is_kept; /* the wire is on both lists of kept wires */
+    struct list_link postponed_link;
+    int postponed;      /* events that wait for a later turn; the wire is then on client->postponed; 0: none */
+    int watched_before; /* the events to watch again from then on */
     int fd;
     int watched; /* the events that libuv watches */
     char *address;
@@ -144,6 +147,7 @@ struct http_client {
     CURLSH *pools[HTTP_CLIENT_POOLS];         /* kept connections; made when they are first used */
     struct list kept[HTTP_CLIENT_KEPT_LISTS]; /* kept wires by the hash of their address, the latest first */
     struct list kept_by_age;                  /* all kept wires, the oldest first */
+    struct list postponed;                    /* wires whose events wait for the next turn, the oldest first */
     char *room;                               /* buffer for the bytes of one recv(); NULL: not allocated yet */
     struct call_list calls[CALL_STATE_COUNT];
     uint64_t started; /* number of calls so far */
@@ -211,6 +215,8 @@ MUST_CHECK struct http_wire *wire_take(struct http_call *call);
 void wire_keep(struct http_wire *w);
 void wire_close(struct http_wire *w);
 void wire_watch(struct http_wire *w, int events);
+/* Serves the wires that were left to this turn. */
+void client_serve_postponed(struct http_client *c);
 void client_wires_init(struct http_client *c);
 /* Closes the kept wires. */
 void client_wires_release(struct http_client *c);
@@ -250,8 +256,7 @@ void client_handle_closed(struct http_client *c);
 void client_keep_loop(struct http_client *c, bool keep);
 /* Makes the loop run client_settle(), and curl if its timer is due, before the next sleep. */
 void client_kick(struct http_client *c);
-/* Returns whether more sockets may be served in this turn. If not, leave the socket alone: libuv reports its event
- * again in the next turn. */
+/* Returns whether more wires may be served in this turn. */
 MUST_CHECK bool client_has_time_for_events(struct http_client *c);
 /* Returns whether more calls may begin or be reaped in this turn. If not, call client_kick(). */
 MUST_CHECK bool client_has_time_for_calls(struct http_client *c);

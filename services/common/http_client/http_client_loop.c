@@ -2,7 +2,7 @@
 
 /* After this many rounds, the remaining rounds wait until the other parts of the loop have run. */
 #define MAX_ROUNDS 8
-/* In each turn, the client serves sockets for about this long, and begins new calls for about this long. The rest waits
+/* In each turn, the client serves wires for about this long, and begins new calls for about this long. The rest waits
  * for the next turn, so that a thousand workers that answer together, or a thousand new connections, do not make one
  * long turn. */
 #define TURN_NS (4 * NS_PER_MS)
@@ -93,7 +93,7 @@ static void run_kicks(struct http_client *c)
 
 static void sleep_if_done(struct http_client *c)
 {
-    if (!c->kicked && !c->first_long) turn_stay_awake(&c->long_answers, false);
+    if (!c->kicked && !c->first_long && c->postponed.n == 0) turn_stay_awake(&c->long_answers, false);
 }
 
 static void before_sleep(void *client)
@@ -102,6 +102,7 @@ static void before_sleep(void *client)
     c->callback_ran = false;
     run_kicks(c);
     c->events_end_ns = c->calls_end_ns = 0;
+    client_serve_postponed(c);
     if (!c->callback_ran) sleep_if_done(c);
 }
 

@@ -43,8 +43,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     if (status < 0) {
         s->watched = 0; /* libuv has stopped the watch */
         events = s->wanted;
-    } else if (!client_has_time_for_events(s->client))
-        return;
+    }
     if (s->call && s->call->flow == CALL_FLOW_HELD) return; /* the call is in the queue, and will be read soon */
     if (events & ~s->wanted) watch(s, s->wanted);
     int mask = (events & s->wanted & UV_READABLE ? CURL_CSELECT_IN : 0) |

@@ -15,18 +15,58 @@ static struct list *kept_list(struct http_client *c, uint64_t hash)
     return &c->kept[hash % HTTP_CLIENT_KEPT_LISTS];
 }
 
+static void serve(struct http_wire *w, int events)
+{
+    if (w->call)
+        exchange_on_events(w->call, events);
+    else
+        wire_close(w);
+}
+
+/* Leaves the wire to a later turn. It is not watched until then: libuv would report it again and again in this turn if
+ * more than a thousand sockets have events. */
+static void postpone(struct http_wire *w, int events)
+{
+    struct http_client *c = w->client;
+    if (w->watched) uv_poll_stop(&w->poll);
+    w->watched_before |= w->watched;
+    w->watched = 0;
+    if (!w->postponed) list_push_back(&c->postponed, &w->postponed_link);
+    w->postponed |= events;
+    turn_stay_awake(&c->long_answers, true);
+}
+
+static int take_postponed(struct http_wire *w)
+{
+    int events = w->postponed;
+    if (events) list_remove(&w->client->postponed, &w->postponed_link);
+    w->postponed = 0;
+    return events;
+}
+
+void client_serve_postponed(struct http_client *c)
+{
+    struct list_link *at;
+    while (!c->freed && (at = list_next(&c->postponed, NULL)) && client_has_time_for_events(c)) {
+        struct http_wire *w = CONTAINER_OF(at, struct http_wire, postponed_link);
+        int events = take_postponed(w), before = w->watched_before;
+        w->watched_before = 0;
+        if (before) wire_watch(w, w->watched | before);
+        serve(w, events);
+    }
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct http_wire *w = CONTAINER_OF(poll, struct http_wire, poll);
     if (status < 0) {
         events = w->watched; /* the wire is broken; reading it shows why */
         w->watched = 0;      /* libuv has stopped the watch */
-    } else if (!client_has_time_for_events(w->client))
-        return;
-    if (w->call)
-        exchange_on_events(w->call, events);
+    }
+    if (events && !client_has_time_for_events(w->client))
+        postpone(w, events);
     else
-        wire_close(w);
+        serve(w, events);
 }
 
 void wire_watch(struct http_wire *w, int events)
@@ -56,6 +96,7 @@ static void forget(struct http_wire *w)
 void wire_close(struct http_wire *w)
 {
     forget(w);
+    take_postponed(w);
     uv_close((uv_handle_t *)&w->poll, on_closed);
     close(w->fd);
 }
@@ -82,6 +123,8 @@ void wire_keep(struct http_wire *w)
 {
     struct http_client *c = w->client;
     w->call = NULL;
+    take_postponed(w);
+    w->watched_before = 0;
     w->kept_ms = uv_now(c->loop);
     w->is_kept = true;
     list_push_front(kept_list(c, w->hash), &w->same_hash);
@@ -104,7 +147,7 @@ static bool is_usable(const struct http_wire *w)
     uint64_t now = uv_now(c->loop), idle_ms = c->options.max_idle_connection_ms,
              age_ms = c->options.max_connection_age_ms;
     if (now - w->kept_ms >= (idle_ms ? idle_ms : HTTP_CLIENT_IDLE_MS)) return false;
-    return (age_ms == 0 || now - w->made_ms < age_ms) && is_alive(w);
+    return (age_ms == 0 || now - w->made_ms < age_ms) && !w->postponed && is_alive(w);
 }
 
 struct http_wire *wire_take(struct http_call *call)
@@ -130,6 +173,7 @@ void client_wires_init(struct http_client *c)
 {
     for (size_t i = 0; i < HTTP_CLIENT_KEPT_LISTS; i++) list_init(&c->kept[i]);
     list_init(&c->kept_by_age);
+    list_init(&c->postponed);
 }
 
 void client_wires_release(struct http_client *c)
