@@ -5,8 +5,7 @@
 
 /* How long a drain waits for items in flight that may run again. */
 enum { DRAIN_MS = 2000 };
-/* How many ranges are moved in one turn of the loop to sort them. This takes about 2 ms. */
-enum { SORT_RANGES = 200000 };
+enum { SORT_RANGES = 200000 }; /* moved in one turn of the loop to sort them, which takes about 2 ms */
 
 static const char *const state_names[] = {
     [RUN_LOADING] = "loading", [RUN_RUNNING] = "running", [RUN_ENDING] = "ending", [RUN_OVER] = "over"};
@@ -322,10 +321,8 @@ static void begin(struct durable_run *r)
 /* Sorts more of the answered ranges. Begins to run the job when all are sorted. */
 static void sort_and_begin(struct durable_run *r)
 {
-    if (range_sort_step(&r->sort, SORT_RANGES))
-        begin(r);
-    else
-        durable_tick_soon(r->durable);
+    bool sorted = range_sort_step(&r->sort, SORT_RANGES);
+    sorted ? begin(r) : durable_tick_soon(r->durable);
 }
 
 static void note_block(struct durable_run *r, const struct block *b)
