@@ -64,18 +64,6 @@ class Answers(SharedFleetTest):
         for job in ({"task": "no_such", "items": [1]}, {"task": "square", "items": [1], "priority": 10}):
             self.assertIsNone(self.shared.job(job).headers["Fantail-Job"])
 
-    def test_equal_errors_of_consecutive_items_are_one_entry_if_the_job_wants_runs(self):
-        job = {"task": "square", "items": ["x"] * 500 + [2] + ["x"] * 3, "errors": "runs", "chunk_size": 600}
-        errors = self.shared.job(job).json["errors"]
-        self.assertEqual([(error["index"], error.get("count", 1)) for error in errors], [(0, 500), (501, 3)])
-        stream = self.shared.job(job, accept=NDJSON)
-        runs = [line for line in stream.lines if line["type"] == "error"]
-        self.assertEqual(sum(line.get("count", 1) for line in runs), 503)
-        self.assertLess(len(runs), 100, "a stream merges the errors that are ready together")
-        covered = [line["index"] + k for line in runs for k in range(line.get("count", 1))]
-        self.assertEqual(covered, [*range(500), *range(501, 504)])
-        self.assertEqual([line["index"] for line in stream.lines if line["type"] == "result"], [500])
-
     def test_ndjson_lines_are_items_and_the_query_has_the_options(self):
         for accept in (JSON, NDJSON):
             answer = self.shared.job(b"4\n5\r\n\n6", accept, NDJSON, "?task=square")
