@@ -86,6 +86,21 @@ static void check_losers(struct sim_world *w, const struct sched_job *job)
     }
 }
 
+/* What the job counts over its chunks that wait is the sum over these chunks. */
+static void check_waiting(struct sim_world *w, const struct sched_job *job)
+{
+    size_t bytes = 0, starved = 0;
+    for (int state = CHUNK_PENDING; state <= CHUNK_BACKOFF; state++)
+        for (struct list_link *at = list_next(&job->lists[state], NULL); at; at = list_next(&job->lists[state], at)) {
+            const struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
+            bytes += retry_wait_bytes(chunk);
+            starved += chunk->starved;
+            if (!chunk->payload && !chunk->parent) sim_broken(w, "a chunk waits, and has no items");
+        }
+    if (bytes != job->wait_bytes || starved != job->starved_n)
+        sim_broken(w, "a job counts %zu waiting bytes, its chunks have %zu", job->wait_bytes, bytes);
+}
+
 /* A chunk stays in backoff for at most its delay. If the retry budget is used up, a chunk may stay for the interval at
  * which retries are still allowed. */
 static void check_backoff(struct sim_world *w, const struct sched_job *job)
@@ -114,10 +129,12 @@ static void check_job(struct sim_world *w, struct sim_job *job)
     if ((double)job->hedged_items > most)
         sim_broken(w, "job %u: %llu items hedged, %.0f allowed", job->index, (unsigned long long)job->hedged_items,
                    most);
-    if (w->sc->params.deadline_ns != SCHED_NEVER && job->index == 0 &&
+    if (w->sc->params.deadline_ns != SCHED_NEVER && job->index == 0 && !j->ended &&
         (double)w->now_ns / 1e9 > job->start_s + (double)w->sc->params.deadline_ns / 1e9 + 0.001)
         sim_broken(w, "job %u runs on after its deadline", job->index);
     if (!w->sc->check_items) return; /* the checks below walk lists, which is too slow for the largest runs */
+    check_waiting(w, j);
+    if (j->ended) return; /* it is being settled: its attempts are cut off, and its timers are stopped */
     check_backoff(w, j);
     if (w->result.events % 8 == 0) check_losers(w, j);
 }
@@ -133,8 +150,9 @@ void sim_check_step(struct sim_world *w)
                     (double)(w->now_ns - NS_PER_S) / (double)BUDGET_TRICKLE_NS * w->sc->jobs;
     if ((double)stats.attempts_retry > budget)
         sim_broken(w, "%llu retries, %.0f in the budget", (unsigned long long)stats.attempts_retry, budget);
-    uint64_t most = (uint64_t)(w->s->endpoints_n + 1) * 2 * CHUNKS_PER_WORKER + 4 * stats.attempts_retry + 64 +
-                    w->sc->items * (w->sc->faults.item_crash > 0);
+    uint64_t most =
+        (uint64_t)(w->s->endpoints_n + 1) * 2 * CHUNKS_PER_WORKER + 4 * stats.attempts_retry + 64 +
+        w->sc->items * (w->sc->faults.item_crash > 0 || w->sc->params.retry.on & SCHED_RETRY_ON(ITEM_TASK_ERROR));
     if (!w->balancer && stats.chunks > most) sim_broken(w, "%llu chunks exist", (unsigned long long)stats.chunks);
     for (unsigned i = 0; i < w->s->endpoints_n && w->sc->check_items && w->result.events % 8 == 0; i++)
         check_endpoint(w, w->s->endpoints[i]);

@@ -45,6 +45,7 @@ static void random_job(struct random_source *r, struct sim_scenario *sc)
     p->retry.interval_s = between(r, 0.001, 0.5);
     p->retry.max_delay_s = between(r, 0.01, 5);
     p->retry.full_jitter = maybe(r, 0.9);
+    if (sc->seed % 4 == 1) p->retry.on |= SCHED_RETRY_ON(ITEM_TASK_ERROR);
     p->hedge_enabled = maybe(r, 0.7);
     p->hedge_max_extra_percent = random_unit(r) * 20;
     p->idempotent = maybe(r, 0.85);

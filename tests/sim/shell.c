@@ -78,32 +78,6 @@ static uint64_t op_drop(void *ctx, struct sched_job *j, uint64_t max_items, uint
     return n;
 }
 
-static void op_slice(void *ctx, struct sched_chunk *whole, struct sched_chunk *part)
-{
-    struct sim_world *w = ctx;
-    const struct sim_payload *from = whole->payload;
-    uint64_t first = item_of(sched_job_owner(whole->job), part->first);
-    if (!from || first < from->first || first + part->count > from->first + from->count) {
-        sim_broken(w, "a slice lies outside of its chunk");
-        return;
-    }
-    struct sim_payload *payload = xcalloc(1, sizeof *payload);
-    *payload = *from;
-    payload->first = first;
-    payload->count = part->count;
-    payload->failed_at = part->avoid;
-    part->payload = payload;
-    w->payloads++;
-}
-
-static void op_release(void *ctx, struct sched_chunk *chunk)
-{
-    struct sim_world *w = ctx;
-    w->payloads -= chunk->payload != NULL;
-    free(chunk->payload);
-    chunk->payload = NULL;
-}
-
 static void check_send(struct sim_world *w, struct sim_job *job, const struct sched_attempt *a)
 {
     const struct sched_endpoint *e = a->endpoint;
@@ -146,16 +120,22 @@ static void op_send(void *ctx, struct sched_attempt *a)
 {
     struct sim_world *w = ctx;
     struct sim_job *job = sched_job_owner(a->chunk->job);
-    uint64_t first = item_of(job, a->chunk->first);
+    const struct sim_payload *payload = a->chunk->payload;
     if (!w->in_run) sim_broken(w, "send() outside of scheduler_run()");
+    if (!payload || payload->count < a->to) {
+        sim_broken(w, "a chunk is sent that does not have all of its items");
+        return;
+    }
     check_send(w, job, a);
-    sim_trace(w, "send job %u items %llu..%llu to %u%s", job->index, (unsigned long long)first + a->from,
-              (unsigned long long)first + a->to - 1, w->balancer ? 0 : ((struct sim_worker *)a->endpoint->owner)->index,
-              a->is_hedge ? " (hedge)" : "");
+    sim_trace(w, "send job %u items %llu..%llu to %u%s", job->index, (unsigned long long)payload_item(payload, a->from),
+              (unsigned long long)payload_item(payload, a->to - 1),
+              w->balancer ? 0 : ((struct sim_worker *)a->endpoint->owner)->index, a->is_hedge ? " (hedge)" : "");
     if (a->is_hedge && !a->is_rescue) job->hedged_items += a->to - a->from;
     if (job->sends)
-        for (uint64_t i = first + a->from; i < first + a->to; i++)
-            job->sends[i] = (uint8_t)(job->sends[i] + (job->sends[i] < 255));
+        for (uint32_t i = a->from; i < a->to; i++) {
+            uint8_t *sends = &job->sends[payload_item(payload, i)];
+            *sends = (uint8_t)(*sends + (*sends < 255));
+        }
     if (!w->in_run || !op_may_send(w)) sim_broken(w, "send() although the shell cannot begin another attempt");
     w->run_sends++;
     sim_spend(w, w->sc->send_cost_s);
@@ -229,8 +209,8 @@ void shell_ops(struct scheduler_ops *ops)
     *ops = (struct scheduler_ops){
         .cut = op_cut,
         .drop = op_drop,
-        .slice = op_slice,
-        .release = op_release,
+        .slice = payload_slice,
+        .release = payload_release,
         .may_send = op_may_send,
         .send = op_send,
         .cut_off = op_cut_off,
@@ -247,8 +227,8 @@ static void deliver_values(struct sim_world *w, struct sim_call *call, uint32_t 
     if (accept.drop + accept.keep != n)
         sim_broken(w, "of %u answers %u are kept and %u dropped", n, accept.keep, accept.drop);
     for (uint32_t i = 0; i < accept.keep && !w->stop; i++) {
-        uint64_t answers = call->base + call->delivered + accept.drop + i; /* the item that has this value */
-        uint64_t taken_for = item_of(job, accept.first + i);
+        uint64_t answers = call_item(call, call->delivered + accept.drop + i); /* the item that has this value */
+        uint64_t taken_for = item_of(job, sched_chunk_index(call->attempt->chunk, accept.at + i));
         if (answers != taken_for)
             sim_broken(w, "the value of item %llu is taken for that of %llu", (unsigned long long)answers,
                        (unsigned long long)taken_for);
@@ -261,7 +241,7 @@ static void deliver_error(struct sim_world *w, struct sim_call *call, enum item_
 {
     struct sim_job *job = call->job;
     struct sched_item_verdict v = sched_attempt_item_error(call->attempt, error, w->now_ns);
-    uint64_t index = call->base + call->delivered;
+    uint64_t index = call_item(call, call->delivered);
     if (v.index != index_of(job, index))
         sim_broken(w, "the error of item %llu is taken for that of %llu", (unsigned long long)index_of(job, index),
                    (unsigned long long)v.index);
@@ -311,8 +291,10 @@ static void note_failure(struct sim_world *w, struct sim_call *call, enum sched_
     if (!charged) return;
     job->retries++;
     if (!job->charged) return;
-    for (uint64_t i = call->base + call->delivered; i < call->base + call->n; i++)
-        job->charged[i] = (uint8_t)(job->charged[i] + (job->charged[i] < 255));
+    for (uint32_t i = call->delivered; i < call->n; i++) {
+        uint8_t *charged_n = &job->charged[call_item(call, i)];
+        *charged_n = (uint8_t)(*charged_n + (*charged_n < 255));
+    }
 }
 
 static void ended(struct sim_world *w, struct sim_call *call, enum sched_end how)
@@ -321,7 +303,7 @@ static void ended(struct sim_world *w, struct sim_call *call, enum sched_end how
     bool thawed = call->accepted && !(call->worker->frozen && call->worker->generation == call->generation);
     if (!a || (how == SCHED_END_SILENT && thawed)) return;
     sim_trace(w, "items %llu..%llu ended: %s after %u", (unsigned long long)call->base,
-              (unsigned long long)call->base + call->n - 1, sched_end_name(how), call->delivered);
+              (unsigned long long)call_item(call, call->n - 1), sched_end_name(how), call->delivered);
     deliver_cost(w, call);
     if (call->delivered < call->n) note_failure(w, call, how);
     if (how == SCHED_END_SILENT) call_hang_up(w, call);

@@ -53,7 +53,13 @@ void call_unref(struct sim_call *call)
 {
     if (--call->refs > 0) return;
     free(call->results);
+    free(call->items);
     free(call);
+}
+
+uint64_t call_item(const struct sim_call *call, uint32_t i)
+{
+    return call->items ? call->items[i] : call->base + i;
 }
 
 void call_at(struct sim_world *w, double delay_s, enum sim_event_kind kind, struct sim_call *call, uint32_t a)
@@ -85,7 +91,11 @@ void call_new(struct sim_world *w, struct sched_attempt *a)
     call->worker = w->balancer ? worker_behind_balancer(w) : sched_endpoint_owner(a->endpoint);
     call->from = a->from;
     call->n = a->to - a->from;
-    call->base = payload->first + a->from;
+    call->base = payload->items ? payload->items[a->from] : payload->first + a->from;
+    if (payload->items) {
+        call->items = xcalloc(call->n, sizeof *call->items);
+        memcpy(call->items, payload->items + a->from, call->n * sizeof *call->items);
+    }
     call->refs = 1; /* the shell's reference */
     call->cut_at = UINT32_MAX;
     call->job->calls++;
@@ -199,7 +209,7 @@ void worker_fill_slots(struct sim_world *w, struct sim_worker *worker)
             continue;
         }
         in_vain = 0;
-        uint64_t index = call->base + call->started;
+        uint64_t index = call_item(call, call->started);
         ++*busy_slots;
         if (call->job->starts && call->job->starts[index] < 255) call->job->starts[index]++;
         if (call->job->poison_n > 0 && is_poison(call->job, index))
@@ -298,7 +308,7 @@ static void item_done(struct sim_world *w, struct sim_call *call, uint32_t i)
     worker->busy_slots[task_of(call->job)]--;
     if (!call->ended) {
         worker->items_done++;
-        call->results[i] = (uint8_t)answer_of(w, call, call->base + i);
+        call->results[i] = (uint8_t)answer_of(w, call, call_item(call, i));
         uint32_t had = call->prefix;
         while (call->prefix < call->n && call->results[call->prefix] != ANSWER_NONE) call->prefix++;
         if (call->prefix > had || worker->draining) call_flush(w, call);

@@ -130,6 +130,7 @@ struct sim_call {
     struct sim_call *prev, *next;         /* links of its worker's list */
     struct sim_call *all_prev, *all_next; /* links of the list of calls that the shell has not finished with */
     uint64_t base;                        /* number of the item at `from` in the records (shell.c) */
+    uint64_t *items;                      /* the number of each item; NULL: they are consecutive, from `base` on */
     uint32_t from, n;
     uint32_t started, prefix, sent, delivered, cut_at;
     uint8_t *results; /* enum sim_answer per item */
@@ -162,6 +163,7 @@ struct sim_job {
 struct sim_payload {
     uint64_t first;
     uint32_t count;
+    uint64_t *items; /* the number of each item in the records; NULL: they are consecutive, from `first` on */
     const struct sched_endpoint *failed_at; /* compared only, never dereferenced */
 };
 
@@ -246,6 +248,8 @@ void workers_event(struct sim_world *w, const struct sim_event *ev);
 void call_new(struct sim_world *w, struct sched_attempt *a);
 void call_hang_up(struct sim_world *w, struct sim_call *call);
 void call_unref(struct sim_call *call);
+/* Returns the number of item i of the call in the records. */
+uint64_t call_item(const struct sim_call *call, uint32_t i);
 /* The shell calls this when it has finished with the call. */
 void call_forget(struct sim_world *w, struct sim_call *call);
 /* Returns whether the worker has the task. */
@@ -254,6 +258,13 @@ unsigned task_of(const struct sim_job *job);
 void write_task_name(unsigned task, char name[8]);
 double item_seconds(const struct sim_job *job, uint64_t index);
 void worker_probe(struct sim_world *w, struct sim_worker *worker);
+
+/* payload.c: the items of chunks. */
+/* Returns the number of item i of the payload in the records. */
+uint64_t payload_item(const struct sim_payload *payload, uint32_t i);
+/* Ops of the scheduler. */
+size_t payload_slice(void *ctx, struct sched_chunk *whole, uint32_t at, uint32_t end, struct sched_chunk *part);
+void payload_release(void *ctx, struct sched_chunk *chunk);
 
 /* shell.c: the coordinator and the records of items. */
 void shell_ops(struct scheduler_ops *ops);

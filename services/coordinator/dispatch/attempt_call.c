@@ -60,21 +60,42 @@ static bool count_values(struct attempt_call *call, uint64_t n, struct sched_acc
     return accept->keep > 0;
 }
 
+static size_t cut_lines(const char *lines, size_t len, uint32_t n)
+{
+    uint64_t counted;
+    return lines_cut(lines, len, n, SIZE_MAX, &counted);
+}
+
+/* Adds the values that are kept, one run of consecutive items after the other. */
+static void add_values(struct attempt_call *call, const struct sched_accept *accept, const char *lines, size_t len)
+{
+    for (uint32_t done = 0, n; done < accept->keep; done += n) {
+        uint64_t first;
+        uint32_t left = accept->keep - done;
+        n = sched_chunk_run(call->attempt->chunk, accept->at + done, &first);
+        n = n < left ? n : left;
+        size_t size = n < left ? cut_lines(lines, len, n) : len;
+        phase_add_values(call->phase, first, n, lines, size);
+        lines += size;
+        len -= size;
+    }
+}
+
 static void on_values(void *data, uint64_t n, const char *lines, size_t len)
 {
     struct attempt_call *call = data;
     struct sched_accept accept;
     if (!count_values(call, n, &accept)) return;
-    uint64_t counted;
-    size_t skip = accept.drop ? lines_cut(lines, len, accept.drop, SIZE_MAX, &counted) : 0;
-    phase_add_values(call->phase, accept.first, accept.keep, lines + skip, len - skip);
+    size_t skip = accept.drop ? cut_lines(lines, len, accept.drop) : 0;
+    add_values(call, &accept, lines + skip, len - skip);
 }
 
 static void on_value(void *data, struct buf *line)
 {
     struct attempt_call *call = data;
     struct sched_accept accept;
-    if (count_values(call, 1, &accept)) phase_take_value(call->phase, accept.first, line);
+    if (!count_values(call, 1, &accept)) return;
+    phase_take_value(call->phase, sched_chunk_index(call->attempt->chunk, accept.at), line);
 }
 
 static void on_error(void *data, const struct answer_line *line, const char *bytes, size_t len)
@@ -224,7 +245,7 @@ static void attempt_call_free(struct attempt_call *call)
 static void name_attempt(struct attempt_call *call)
 {
     const struct sched_attempt *a = call->attempt;
-    snprintf(call->chunk, CHUNK_NAME_SIZE, "%s/%" PRIu64, call->phase->job->id, a->chunk->first + a->from);
+    snprintf(call->chunk, CHUNK_NAME_SIZE, "%s/%" PRIu64, call->phase->job->id, sched_chunk_index(a->chunk, a->from));
     call->number = a->chunk->sends;
 }
 

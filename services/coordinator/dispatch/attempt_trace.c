@@ -43,7 +43,7 @@ static void export_attempt(const struct attempt_trace *t, const struct phase *p,
 {
     const struct sched_attempt *a = o->attempt;
     char chunk[96];
-    snprintf(chunk, sizeof chunk, "%s/%" PRIu64, p->job->id, a->chunk->first + a->from);
+    snprintf(chunk, sizeof chunk, "%s/%" PRIu64, p->job->id, sched_chunk_index(a->chunk, a->from));
     struct span s =
         trace_scope_span_below(&p->job->trace, &t->context, SPAN_CLIENT, "POST " PATH_TASKS "/{task}", t->started_ns);
     s.failed = o->failed;

@@ -41,9 +41,12 @@ static uint64_t op_drop(void *ctx, struct sched_job *sched, uint64_t max_items, 
     return phase_drop(sched_job_owner(sched), max_items, first);
 }
 
-static void op_slice(void *ctx, struct sched_chunk *whole, struct sched_chunk *part)
+static size_t op_slice(void *ctx, struct sched_chunk *whole, uint32_t at, uint32_t end, struct sched_chunk *part)
 {
-    part->payload = payload_slice(whole->payload, part->first - whole->first, part->count);
+    struct payload *from = whole->payload;
+    size_t seen_at = from->seen_at;
+    part->payload = payload_add(part->payload, from, at, end);
+    return from->seen_at > seen_at ? from->seen_at - seen_at : from->seen_at;
 }
 
 static void op_release(void *ctx, struct sched_chunk *chunk)

@@ -32,6 +32,15 @@ void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a)
     chunk->charged = much ? 1 : chunk->charged + 1;
 }
 
+/* After a chunk has lost HALVE_AFTER_LOST workers, it is halved to find the item at fault. The losses of the halves are
+ * charged to no item, except those of an item that was alone. */
+unsigned blame_charged(const struct sched_chunk *chunk)
+{
+    unsigned halvings = chunk->lost > HALVE_AFTER_LOST ? chunk->lost - HALVE_AFTER_LOST : 0;
+    unsigned shared = halvings > chunk->failures_alone ? halvings - chunk->failures_alone : 0;
+    return chunk->erred + chunk->charged - shared;
+}
+
 bool blame_needs_isolation(const struct sched_chunk *chunk)
 {
     return chunk->lost > 0 && retry_used_up(chunk, 1);

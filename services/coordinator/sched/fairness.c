@@ -11,7 +11,7 @@
 
 bool fairness_may_cut(struct sched_job *job)
 {
-    if (job->uncut == 0 || job->paused ||
+    if (job->uncut == 0 || job->paused || job->wait_bytes > RETRY_WAIT_BYTES ||
         (job->p.max_concurrency > 0 && job->in_flight_items >= job->p.max_concurrency))
         return false;
     /* Chunks of a fixed size wait until they are full. */

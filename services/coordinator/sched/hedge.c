@@ -101,7 +101,8 @@ static uint64_t dead_at(const struct sched_chunk *chunk)
  * unless its current worker seems dead. */
 static uint64_t due_at(const struct sched_chunk *chunk, bool tail)
 {
-    bool is_last = chunk->charged > 0 && chunk->charged + 1 >= chunk->job->p.retry.max_attempts;
+    unsigned failed = chunk->erred + chunk->charged;
+    bool is_last = failed > 0 && failed + 1 >= chunk->job->p.retry.max_attempts;
     if (blame_is_poison_suspect(chunk) || is_last) return SCHED_NEVER;
     return tail && chunk->lost == 0 ? late_at(chunk->job, chunk->attempt, patience(chunk->job)) : dead_at(chunk);
 }

@@ -32,11 +32,8 @@ bool retry_take_token(struct sched_job *job)
     if (has_token(job)) {
         take_token(job);
         job->trickle_ns = now + BUDGET_TRICKLE_NS;
-        job->starved = false;
         return true;
     }
-    job->starved = true;
-    job_changed(job);
     job->s->stats.budget_exhausted++;
     if (now < job->trickle_ns) return false;
     job->trickle_ns = now + BUDGET_TRICKLE_NS;
@@ -74,7 +71,7 @@ static uint64_t backoff_ns(struct sched_chunk *chunk)
 {
     const struct sched_retry *r = &chunk->job->p.retry;
     /* Sending one half of a chunk is not a retry, so only the failures of a single item lengthen the delay. */
-    unsigned failures = chunk->origin > 1 && chunk->lost > 0 ? chunk->failures_alone : chunk->charged;
+    unsigned failures = chunk->origin > 1 && chunk->lost > 0 ? chunk->failures_alone : chunk->erred + chunk->charged;
     double power = failures > 0 ? failures - 1 : 0;
     double delay = fmin(r->interval_s * pow(r->backoff_rate, power), r->max_delay_s);
     if (r->full_jitter) delay *= random_unit(&chunk->job->s->random);
@@ -86,7 +83,56 @@ void retry_backoff(struct sched_chunk *chunk)
     struct scheduler *s = chunk->job->s;
     chunk->handed_back = false;
     chunk_move(chunk, CHUNK_BACKOFF, false);
-    timer_set(s, &chunk->timer, s->now_ns + backoff_ns(chunk));
+    chunk->opened_ns = s->now_ns;
+    chunk->backoff_ns = backoff_ns(chunk);
+    timer_set(s, &chunk->timer, s->now_ns + chunk->backoff_ns);
+}
+
+size_t retry_wait_bytes(const struct sched_chunk *chunk)
+{
+    return chunk->bytes + (size_t)spans_count(chunk) * RETRY_RUN_BYTES;
+}
+
+/* Returns whether an item that fails now may join the chunk, whose items failed before. The delay of all its items then
+ * begins anew. So items join only for a short time, which is at most as long as the delay. */
+static bool may_join(const struct sched_chunk *chunk, const struct sched_endpoint *e, unsigned attempts,
+                     const char *cause)
+{
+    uint64_t open_ns = chunk->backoff_ns < RETRY_GATHER_NS ? chunk->backoff_ns : RETRY_GATHER_NS;
+    bool in_time = chunk->sliced < chunk->count || chunk->job->s->now_ns - chunk->opened_ns < open_ns;
+    return in_time && chunk->bytes < RETRY_GATHER_BYTES && chunk->avoid == e && chunk->erred == attempts &&
+           chunk->cause == cause;
+}
+
+static struct sched_chunk *new_retries(struct sched_chunk *chunk, struct sched_endpoint *e, unsigned attempts,
+                                       const char *cause)
+{
+    struct sched_chunk *retries = chunk_slice(chunk, chunk->answered, chunk->answered + 1);
+    retries->erred = attempts;
+    retries->charged = retries->lost = retries->failures = 0;
+    retries->origin = 1;
+    retries->avoid = e;
+    retries->cause = cause;
+    retries->was_sent = true;
+    retries->is_item_retry = true;
+    return retries;
+}
+
+void retry_item(struct sched_chunk *chunk, struct sched_endpoint *e, unsigned attempts, enum item_error error)
+{
+    struct scheduler *s = chunk->job->s;
+    const char *cause = item_error_name(error);
+    struct sched_chunk *retries = chunk->retries;
+    if (retries && may_join(retries, e, attempts, cause)) {
+        chunk_join(retries, chunk->answered);
+        timer_set(s, &retries->timer, s->now_ns + retries->backoff_ns);
+    } else {
+        if (retries) chunk_close_retries(retries);
+        chunk->retries = new_retries(chunk, e, attempts, cause);
+        retry_backoff(chunk->retries);
+    }
+    chunk->job->counts.retried++;
+    s->stats.items_retried++;
 }
 
 void retry_timer_fired(struct sched_chunk *chunk)
@@ -102,6 +148,7 @@ void retry_timer_fired(struct sched_chunk *chunk)
         chunk_move(chunk, CHUNK_PENDING, !blame_is_poison_suspect(chunk) || blame_needs_isolation(chunk));
         return;
     }
+    chunk_starve(chunk);
     uint64_t jitter = (uint64_t)(random_unit(&s->random) * (double)NS_PER_MS);
     timer_set(s, &chunk->timer, job->trickle_ns + jitter);
 }
@@ -143,7 +190,7 @@ static void worker_failed(struct sched_chunk *chunk, enum sched_end how, const c
     bool again =
         (job->p.idempotent || !delivered) && (retry_is_on(job, ITEM_WORKER_LOST) || retry_is_on(job, error_of(how)));
     chunk->failures++;
-    if (++chunk->charged >= job->p.retry.max_attempts || !again) {
+    if (chunk->erred + ++chunk->charged >= job->p.retry.max_attempts || !again) {
         chunk_give_up(chunk, error_of(how), cause);
         return;
     }
@@ -209,9 +256,17 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
     BUG("an attempt of a chunk with unanswered items has ended as %s", sched_end_name(how));
 }
 
+/* An item that was lost for the first time is never given up, because another item may be at fault. It then runs alone
+ * on a worker, even if its own errors have used up its attempts. */
+static unsigned losses_allowed(const struct sched_chunk *chunk)
+{
+    unsigned most = chunk->job->p.retry.max_attempts, least = most < 2 ? most : 2;
+    return most > chunk->erred + least ? most - chunk->erred : least;
+}
+
 bool retry_used_up(const struct sched_chunk *chunk, unsigned more)
 {
-    unsigned most = chunk->job->p.retry.max_attempts;
+    unsigned most = losses_allowed(chunk);
     unsigned failures = chunk->failures + more;
     if (chunk_left(chunk) > 1 || failures < most) return false;
     return chunk->failures_alone + more >= most || failures + 1 >= most + log2(chunk->origin);

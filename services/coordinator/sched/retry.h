@@ -7,8 +7,12 @@
 
 #include "common/base/limits.h"
 
-#define BUDGET_SHARE         0.2 /* retries per first attempt */
-#define BUDGET_MIN           3.0 /* every job may make at least this many retries */
+#define RETRY_WAIT_BYTES     (32 * MIB) /* a job cuts no items while more than this waits to be sent again */
+#define RETRY_RUN_BYTES      KIB /* besides its items, each run of consecutive items that waits counts this much */
+#define RETRY_GATHER_NS      (50 * NS_PER_MS) /* failed items of a chunk are retried together for at most this time */
+#define RETRY_GATHER_BYTES   (256 * KIB)      /* no items join a chunk of retries that is larger than this */
+#define BUDGET_SHARE         0.2              /* retries per first attempt */
+#define BUDGET_MIN           3.0              /* every job may make at least this many retries */
 #define BUDGET_ALL_MIN       100.0
 #define BUDGET_ALL_MAX       1000.0
 #define BUDGET_TRICKLE_NS    (100 * NS_PER_MS) /* time between two retries of a job whose budget is used up */

@@ -248,7 +248,7 @@ struct sched_accept sched_attempt_answered(struct sched_attempt *a, uint32_t n, 
 {
     struct sched_chunk *chunk = a->chunk;
     struct sched_job *job = chunk->job;
-    struct sched_accept accept = {.first = chunk->first + chunk->answered, .drop = n};
+    struct sched_accept accept = {.at = chunk->answered, .drop = n};
     job->s->now_ns = now_ns;
     if (n > unreceived(a)) BUG("%u answers where %u are missing", n, unreceived(a));
     progress(a, n, true);
@@ -266,35 +266,19 @@ struct sched_accept sched_attempt_answered(struct sched_attempt *a, uint32_t n, 
     return accept;
 }
 
-/* Makes the first unanswered item a chunk of its own. That chunk is sent later, if possible to another endpoint. */
-static void retry_item(struct sched_chunk *chunk, struct sched_endpoint *e, unsigned charged, enum item_error error)
-{
-    struct sched_chunk *one = chunk_slice(chunk, chunk->answered, chunk->answered + 1);
-    one->charged = charged;
-    one->lost = one->failures = 0;
-    one->origin = 1;
-    one->avoid = e;
-    one->cause = item_error_name(error);
-    one->was_sent = true;
-    one->is_item_retry = true;
-    chunk->job->counts.retried++;
-    chunk->job->s->stats.items_retried++;
-    retry_backoff(one);
-}
-
 struct sched_item_verdict sched_attempt_item_error(struct sched_attempt *a, enum item_error error, uint64_t now_ns)
 {
     struct sched_chunk *chunk = a->chunk;
     struct sched_job *job = chunk->job;
     uint32_t at = a->from + a->received;
-    struct sched_item_verdict v = {SCHED_ITEM_DROPPED, chunk->first + at, 0};
+    struct sched_item_verdict v = {SCHED_ITEM_DROPPED, sched_chunk_index(chunk, at), 0};
     job->s->now_ns = now_ns;
     if (unreceived(a) == 0) BUG("an error where no answer is missing");
     bool ran = error == ITEM_TASK_ERROR;
     progress(a, 1, ran);
     if (a->dead || job->ended || at < chunk->answered) return v;
     if (ran) chunker_grow(a);
-    v.attempts = 1 + (chunk->count == 1 ? chunk->charged : 0);
+    v.attempts = 1 + blame_charged(chunk);
     bool again = retry_item_again(job, error, v.attempts);
     v.verdict = again ? SCHED_ITEM_RETRIED : SCHED_ITEM_FINAL;
     job->progress_ns = now_ns;

@@ -103,7 +103,7 @@ void sched_job_cancel(struct sched_job *job, enum sched_status status, const cha
     job_end(job, status, ITEM_CANCELLED, reason);
 }
 
-static bool has_chunks(const struct sched_job *job)
+bool job_has_chunks(const struct sched_job *job)
 {
     size_t n = 0;
     for (size_t i = 0; i < ARRAY_SIZE(job->lists); i++) n += job->lists[i].n;
@@ -112,7 +112,7 @@ static bool has_chunks(const struct sched_job *job)
 
 void job_check_end(struct sched_job *job)
 {
-    if (job->on_ending || !(job->ended || (job->no_more && job->uncut == 0 && !has_chunks(job)))) return;
+    if (job->on_ending || !(job->ended || (job->no_more && job->uncut == 0 && !job_has_chunks(job)))) return;
     job->on_ending = true;
     list_push_back(&job->s->ending, &job->ending_link);
 }
@@ -144,95 +144,6 @@ void job_settled(struct sched_job *job, uint64_t items, enum item_error error, b
     }
 }
 
-static void cut_attempts(struct sched_chunk *chunk)
-{
-    if (chunk->attempt) attempt_cut(chunk->attempt);
-    if (chunk->hedge) attempt_cut(chunk->hedge);
-}
-
-/* Cuts off attempts of an ended job. Returns false if the next run must go on with this. */
-static bool cut_rest(struct sched_job *job)
-{
-    struct list *flying = &job->lists[CHUNK_IN_FLIGHT];
-    if (!job->is_cut)
-        for (struct list_link *at = list_next(flying, NULL); at; at = list_next(flying, at))
-            cut_attempts(CONTAINER_OF(at, struct sched_chunk, link));
-    job->is_cut = true;
-    attempts_run_cuts(job->s);
-    return job->s->cuts.n == 0;
-}
-
-static void settle_uncut(struct sched_job *job)
-{
-    struct scheduler *s = job->s;
-    struct sched_failure why = {job->rest, 0, job->reason, false};
-    while (job->uncut > 0) {
-        uint64_t first, n = s->ops.drop(s->ctx, job, job->uncut, &first);
-        if (n == 0 || n > job->uncut) BUG("drop took %" PRIu64 " items of %" PRIu64, n, job->uncut);
-        job->uncut -= n;
-        s->uncut_items -= n;
-        job->task->uncut_items -= n;
-        job_changed(job);
-        job_settled(job, n, job->rest, false);
-        s->ops.settle_error(s->ctx, job, first, n, &why);
-    }
-}
-
-static const char waited_for_budget[] =
-    "the job's deadline has passed while the item waited to be sent again, because the retry budget was used up";
-
-/* Returns the cause for the unsettled items of an ended job whose chunks are in this state. */
-static const char *cause_of_rest(const struct sched_job *job, enum sched_chunk_state state)
-{
-    bool waited = state == CHUNK_BACKOFF && job->starved && job->rest == ITEM_DEADLINE_EXCEEDED;
-    return waited ? waited_for_budget : job->reason;
-}
-
-/* Settles all items of an ended job that are not settled yet. Its attempts must be cut off. */
-static void settle_rest(struct sched_job *job)
-{
-    struct scheduler *s = job->s;
-    for (size_t i = 0; i < ARRAY_SIZE(job->lists); i++)
-        for (struct list_link *at; (at = list_next(&job->lists[i], NULL)) != NULL;) {
-            struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
-            chunk->cut_off = i == CHUNK_IN_FLIGHT;
-            chunk_give_up(chunk, job->rest, cause_of_rest(job, (enum sched_chunk_state)i));
-        }
-    chunks_run_settled(s);
-    settle_uncut(job);
-}
-
-static void finish(struct sched_job *job)
-{
-    struct scheduler *s = job->s;
-    struct sched_outcome outcome = {.status = job->status,
-                                    .reason = job->reason,
-                                    .counts = job->counts,
-                                    .no_workers = job->no_workers,
-                                    .delivered = job->delivered};
-    if (!job->ended) outcome.status = job->counts.failed + job->counts.cancelled > 0 ? SCHED_PARTIAL : SCHED_SUCCEEDED;
-    list_remove(&s->ending, &job->ending_link);
-    s->ops.job_finished(s->ctx, job, &outcome);
-    job_free(job);
-}
-
-/* A job that ends with many attempts takes several runs. In between, other jobs have their turns. */
-void jobs_run_ending(struct scheduler *s)
-{
-    run_begin_part(s);
-    for (struct list_link *at; (at = list_next(&s->ending, NULL)) != NULL && run_has_room(s);) {
-        struct sched_job *job = CONTAINER_OF(at, struct sched_job, ending_link);
-        run_count_op(s);
-        if (job->ended && !cut_rest(job)) {
-            list_remove(&s->ending, at);
-            list_push_back(&s->ending, at);
-            return;
-        }
-        if (job->ended) settle_rest(job);
-        finish(job);
-    }
-}
-
 /* Removes the job from the list of jobs, and frees it. The job must have no chunks left. */
 void job_free(struct sched_job *job)
 {
@@ -245,6 +156,7 @@ void job_free(struct sched_job *job)
     demand_forget(job);
     fairness_forget(job);
     heap_remove(&job->s->hedge_scans, &job->hedge_node);
+    heap_release(&job->order);
     free(job);
 }
 

@@ -95,13 +95,13 @@ static enum sched_waiting waits_for(const struct sched_job *job)
     const struct scheduler *s = job->s;
     bool to_send = job->uncut > 0 || job->pending_items > 0;
     const struct sched_task *t = job->task;
+    if (job->ended) return SCHED_NOT_WAITING;
     bool waits = t->usable == 0 ? to_send || job->expected > 0 : job->expected > 0 && job->undescribed;
     if (waits && t->serving == 0 && s->now_ns >= waits_from_ns(job))
         return s->rejecting_n > 0   ? SCHED_WAITING_TOKEN_REFUSED
                : task_is_nowhere(t) ? SCHED_WAITING_NO_TASK
                                     : SCHED_WAITING_NO_WORKERS;
-    if (!to_send && job->in_flight_items == 0 && job->backoff_items > 0 && job->starved)
-        return SCHED_WAITING_RETRY_BUDGET;
+    if (!to_send && job->in_flight_items == 0 && job->starved_n > 0) return SCHED_WAITING_RETRY_BUDGET;
     if (job->starting_until_ns > s->now_ns && s->now_ns >= job->starting_since_ns + WAITING_AFTER_NS)
         return SCHED_WAITING_STARTING;
     return SCHED_NOT_WAITING;

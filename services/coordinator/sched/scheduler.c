@@ -8,6 +8,7 @@
 #define MISSES_MAX             16  /* a run stops serving a task after this many of its jobs found no room */
 #define OPS_PER_RUN            100 /* an op takes some 10 us */
 #define TIMERS_PER_OP          10  /* a timer takes much less time than an op */
+#define SETTLED_PER_OP         20  /* and so does settling a chunk or reporting an error */
 #define PROBATION_LOOK_NS      NS_PER_S
 
 void scheduler_config_init(struct scheduler_config *config)
@@ -55,7 +56,7 @@ static void free_chunk_and_attempts(struct sched_chunk *chunk)
 void scheduler_free(struct scheduler *s)
 {
     if (!s) return;
-    chunks_run_slices(s);
+    while (!chunks_run_slices(s)) continue;
     struct list_link *at;
     for (at = list_next(&s->jobs, NULL); at; at = list_next(&s->jobs, at)) {
         struct sched_job *job = CONTAINER_OF(at, struct sched_job, link);
@@ -216,19 +217,20 @@ static bool dispatch(struct scheduler *s)
 /* Returns whether this run has left something to the next run, besides chunks to be sent. */
 static bool is_behind(const struct scheduler *s)
 {
-    return s->cuts.n > 0 || s->ending.n > 0 || s->changed.n > 0;
+    return s->cuts.n > 0 || s->settled.n > 0 || s->ending.n > 0 || s->changed.n > 0;
 }
 
 uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
 {
+    unsigned steps = s->config.max_ops_per_run * SETTLED_PER_OP;
     s->now_ns = now_ns;
-    chunks_run_slices(s);
+    if (!chunks_run_slices(s)) return now_ns;
     run_timers(s);
     attempts_run_lingering(s);
     run_begin_part(s);
     attempts_run_cuts(s);
-    chunks_run_settled(s);
-    jobs_run_ending(s);
+    chunks_run_settled(s, &steps);
+    jobs_run_ending(s, &steps);
     jobs_run_changed(s);
     bool more = dispatch(s);
     /* The endpoint that was kept free is idle, but the chunk that must run alone could not use it. So the endpoint is
@@ -272,6 +274,6 @@ struct sched_stats sched_stats(const struct scheduler *s)
                          stats.chunks * (sizeof(struct sched_chunk) + sizeof(struct sched_attempt)) +
                          s->endpoints_alloc * (sizeof(struct sched_endpoint) + sizeof(void *)) +
                          s->lanes_n * (sizeof(struct sched_lane) + 2 * sizeof(void *)) +
-                         s->timers.alloc * sizeof(void *) + s->worker_table_bytes;
+                         s->timers.alloc * sizeof(void *) + s->span_bytes + s->worker_table_bytes;
     return stats;
 }

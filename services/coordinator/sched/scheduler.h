@@ -6,7 +6,8 @@
  *
  * Promises: each item offered is settled exactly once, either by an accepted answer or by settle_error. job_finished is
  * called exactly once per job, after its last item is settled. Memory grows with the items in flight, not with the size
- * of the job.
+ * of the job: a job cuts no more items while RETRY_WAIT_BYTES (retry.h) of its items wait to be sent again. One run
+ * ends a limited number of chunks, so the end of a large job takes several runs.
  *
  *                 cut()                    send()                     all answered
  *   [offered] ----------------> PENDING ----------------> IN_FLIGHT ------------------> SETTLED --> release()
@@ -14,9 +15,9 @@
  *                                 |  |   hand-back (free)  |  |  |   \ attempts spent, cancelled, deadline
  *                                 |  +---------------------+  |  |    `-------> settle_error() --> SETTLED
  *                                 |                           |  |
- *                                 | delay over, budget allows |  | one item's error, to be retried: the item
- *                                 +---------- BACKOFF <-------+  | becomes a chunk of its own in BACKOFF
- *                                              failed, or lost   v
+ *                                 | delay over, budget allows |  | errors of items, to be retried: the items of the
+ *                                 +---------- BACKOFF <-------+  | chunk that failed at about the same time become
+ *                                              failed, or lost   v one chunk in BACKOFF
  *                                              (lost twice: in two halves)
  *
  * A chunk is always on the list of its state. Only chunk_move() (sched_chunk.c) moves it. A chunk in flight has one
@@ -81,7 +82,16 @@ struct sched_timer {
     enum sched_timer_kind kind;
 };
 
-/* Consecutive items of one job that are sent together. The shell reads first, count and payload. */
+/* Items of a chunk whose indexes are consecutive. */
+struct sched_span {
+    uint64_t first;     /* index of the first of these items in the job */
+    uint32_t at;        /* its place in the chunk */
+    uint32_t parent_at; /* its place in the chunk that the items were taken from */
+};
+
+/* Items of one job that are sent together, in the order of their indexes. Their indexes are consecutive, unless the
+ * chunk retries items that failed: between those there may have been items that did not fail. The shell reads count and
+ * payload, and asks sched_chunk_run() for the indexes. */
 struct sched_chunk {
     struct sched_job *job;
     uint64_t first;    /* index of its first item in the job */
@@ -92,20 +102,29 @@ struct sched_chunk {
 
     /* The scheduler's own. */
     enum sched_chunk_state state;
-    struct list_link link;       /* on its state's list */
-    struct sched_timer timer;    /* CHUNK_BACKOFF: when the backoff is over */
-    struct list_link slice_link; /* if parent is set: the chunk waits to be sliced out of its parent */
-    struct sched_chunk *parent;
+    struct list_link link;    /* on its state's list */
+    struct sched_timer timer; /* CHUNK_BACKOFF: when the backoff is over */
+    struct sched_span *spans; /* NULL: the indexes of its items are consecutive */
+    uint32_t spans_n, spans_alloc;
+    struct list_link slice_link;    /* while sliced < count: on s->slices */
+    struct sched_chunk *parent;     /* its items are taken from this chunk; NULL: it has all of its items */
+    uint32_t parent_at;             /* place of its first item in its parent */
+    uint32_t sliced;                /* how many of its items are in its payload */
+    struct sched_chunk *retries;    /* the chunk of its items that failed last, while more items may join it */
+    uint64_t opened_ns, backoff_ns; /* when its first item failed; how long it stays in BACKOFF */
+    struct heap_node order;         /* on job->order; its key is `first` */
     struct sched_attempt *attempt, *hedge;
     struct sched_endpoint *avoid; /* the endpoint where it failed last; never dereferenced */
     size_t bytes;
-    unsigned charged;                  /* failures that count towards max_attempts */
+    unsigned erred;                    /* how often each of its items had failed before it was in this chunk */
+    unsigned charged;                  /* failures of the chunk that count towards max_attempts */
     unsigned lost;                     /* charged failures that lost a worker; see blame_count() */
     unsigned failures, failures_alone; /* all failures; failures while it was a single item */
     uint32_t origin;                   /* item count of the chunk that it was split from */
     bool handed_back;                  /* its last attempt handed its items back */
     bool prepaid;                      /* the token for its next attempt is already taken */
-    bool is_item_retry;   /* its next attempt retries an item after an error line (retry.on), and takes no token */
+    bool starved;                      /* CHUNK_BACKOFF: it waits for the retry budget */
+    bool is_item_retry;   /* its next attempt retries items after error lines (retry.on), and takes no token */
     bool needs_isolation; /* it must run alone on a worker, see blame.c */
     bool was_sent;        /* its items have been sent before */
     int hedges;           /* how many second attempts were sent */
@@ -256,9 +275,10 @@ struct scheduler_ops {
     size_t (*cut)(void *ctx, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes);
     /* Like cut(), but removes the items and makes no chunk, because the items will not be sent. */
     uint64_t (*drop)(void *ctx, struct sched_job *job, uint64_t max_items, uint64_t *first);
-    /* Makes part->payload from whole->payload, which has the items of `part`. Must not change whole->payload. If
-     * `whole` was halved, whole->count no longer includes the items of `part`, but whole->payload still has them. */
-    void (*slice)(void *ctx, struct sched_chunk *whole, struct sched_chunk *part);
+    /* Adds items [at, end) of whole->payload to the end of part->payload, which is NULL at first. Must not change the
+     * items of `whole`. If `whole` was halved, whole->count no longer includes these items, but whole->payload still
+     * has them. Returns how many bytes it had to read. */
+    size_t (*slice)(void *ctx, struct sched_chunk *whole, uint32_t at, uint32_t end, struct sched_chunk *part);
     /* Frees chunk->payload. The chunk is settled, and is freed after this call. */
     void (*release)(void *ctx, struct sched_chunk *chunk);
 
@@ -310,6 +330,11 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns);
 
 /* Sets the processor time that one chunk costs the coordinator, as measured by the shell. */
 void sched_set_chunk_cost(struct scheduler *s, uint64_t ns);
+
+/* Returns how many items of the chunk have consecutive indexes, from item `at` on, and sets *first to the index of item
+ * `at`. */
+uint32_t sched_chunk_run(const struct sched_chunk *chunk, uint32_t at, uint64_t *first);
+uint64_t sched_chunk_index(const struct sched_chunk *chunk, uint32_t at);
 
 /* Jobs. */
 struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_params *params, uint64_t now_ns);
@@ -383,9 +408,9 @@ void sched_attempt_learned(struct sched_attempt *a, uint64_t worker_id, unsigned
  * every second until they have started. */
 void sched_attempt_starting(struct sched_attempt *a, uint64_t now_ns);
 struct sched_accept {
-    uint64_t first; /* index in the job of the first line to keep */
-    uint32_t drop;  /* lines at the front that are duplicates */
-    uint32_t keep;  /* lines after them that are new */
+    uint32_t drop; /* lines at the front that are duplicates */
+    uint32_t keep; /* lines after them that are new */
+    uint32_t at;   /* place of the first new line's item in the chunk, for sched_chunk_run() */
 };
 /* Reports the cost of the attempt so far, as its worker states it. `items` items of the attempt took `slot_ns` of slot
  * time in all. A chunk costs the worker `chunk_ns` of processor time besides its items (0: not stated). `items` and

@@ -1,9 +1,9 @@
 /*
  * Private to the scheduler's files: its objects and the functions between the files. The files, in reading order:
- * scheduler.c (the loop), sched_job.c, sched_chunk.c, sched_attempt.c (the objects and their events), then the
- * decisions: fairness.c (which job), balancer.c (which endpoint), sched_endpoint.c (its health), sched_lane.c (its
- * window), chunker.c (how many items), retry.c (whether and when items are sent again), blame.c (which item crashed the
- * worker), hedge.c (a second attempt for late items), demand.c (slots wanted).
+ * scheduler.c (the loop), sched_job.c, sched_end.c, sched_chunk.c, sched_span.c, sched_attempt.c (the objects and their
+ * events), then the decisions: fairness.c (which job), balancer.c (which endpoint), sched_endpoint.c (its health),
+ * sched_lane.c (its window), chunker.c (how many items), retry.c (whether and when items are sent again), blame.c
+ * (which item crashed the worker), hedge.c (a second attempt for late items), demand.c (slots wanted).
  */
 #ifndef FANTAIL_COORDINATOR_SCHED_SCHEDULER_INTERNAL_H
 #define FANTAIL_COORDINATOR_SCHED_SCHEDULER_INTERNAL_H
@@ -96,7 +96,11 @@ struct sched_job {
     uint64_t expected; /* see sched_job_expect() */
     bool undescribed;  /* see sched_job_expect() */
     uint64_t pending_items, backoff_items, in_flight_items;
-    bool no_more, ended, delivered, no_workers, on_ending, starved, was_at_tail;
+    size_t wait_bytes; /* bytes of the items that are pending or in backoff, see RETRY_WAIT_BYTES */
+    size_t starved_n;  /* chunks in backoff that wait for the retry budget */
+    size_t settled_n;  /* chunks on s->settled */
+    struct heap order; /* chunks of an ended job that are to be settled; first the one with the lowest index */
+    bool no_more, ended, delivered, no_workers, on_ending, was_at_tail;
     bool is_cut;              /* the job has ended, and all its attempts are cut off or on s->cuts */
     enum sched_status status; /* set when the job has ended */
     enum item_error rest;     /* set when the job has ended: the error of all items that are not settled yet */
@@ -165,6 +169,7 @@ struct scheduler {
     unsigned failed_after_ready;
     uint64_t pending_items, backoff_items, uncut_items;
     size_t worker_table_bytes;
+    size_t span_bytes; /* memory of the spans of all chunks */
     size_t cut_bytes;  /* bytes cut in this run */
     unsigned ops_left; /* how many more ops this part of the run may call */
     struct sched_stats stats;
@@ -187,15 +192,37 @@ struct sched_chunk *sched_chunk_new(struct sched_job *job, uint64_t first, uint3
 void chunk_move(struct sched_chunk *chunk, enum sched_chunk_state to, bool at_front);
 /* Makes a chunk of items [at, end). The new chunk is not on a list yet, and gets its payload in the next run. */
 struct sched_chunk *chunk_slice(struct sched_chunk *chunk, uint32_t at, uint32_t end);
+/* Adds item `at` of the chunk's parent, which comes after the chunk's last item. The chunk is not on a list, or in
+ * CHUNK_BACKOFF. */
+void chunk_join(struct sched_chunk *chunk, uint32_t at);
 void chunk_answered(struct sched_chunk *chunk, uint32_t items);
 uint32_t chunk_left(const struct sched_chunk *chunk);
 /* Ends the chunk's unanswered items with an error. The chunk is then settled. */
 void chunk_give_up(struct sched_chunk *chunk, enum item_error error, const char *cause);
 /* Keeps the items before `at`. Returns the remaining items as a chunk that is not on a list yet. */
 struct sched_chunk *chunk_split(struct sched_chunk *chunk, uint32_t at);
-void chunks_run_slices(struct scheduler *s);
-void chunks_run_settled(struct scheduler *s);
+/* Call it when no more items may join the chunk. */
+void chunk_close_retries(struct sched_chunk *chunk);
+/* Call it when the retry budget has no token for the chunk, which stays in CHUNK_BACKOFF. */
+void chunk_starve(struct sched_chunk *chunk);
+/* Gives the new chunks their payloads. Returns false if some are left for the next run. */
+bool chunks_run_slices(struct scheduler *s);
+/* Reports and releases settled chunks. Stops when *steps, which counts down, is 0. */
+void chunks_run_settled(struct scheduler *s, unsigned *steps);
 void chunk_free(struct sched_chunk *chunk);
+
+/* sched_span.c */
+/* Adds item `at` of the parent, which has index `first`, to the chunk's spans. Call it before chunk->count grows. */
+void spans_add(struct sched_chunk *chunk, uint64_t first, uint32_t at);
+/* Copies the spans of items [at, end) of `from` to the chunk, which has none yet. */
+void spans_copy(struct sched_chunk *chunk, const struct sched_chunk *from, uint32_t at, uint32_t end);
+/* Removes the spans of the items that the chunk no longer has. */
+void spans_cut(struct sched_chunk *chunk);
+/* Returns the place of item `at` in the chunk's parent, and sets *n to how many items follow there one another. */
+uint32_t spans_parent_run(const struct sched_chunk *chunk, uint32_t at, uint32_t *n);
+/* Returns how many runs of consecutive items the chunk has. */
+uint32_t spans_count(const struct sched_chunk *chunk);
+void spans_free(struct sched_chunk *chunk);
 
 #define STARTING_NS          (2 * NS_PER_S) /* how long a worker's report of starting processes is valid */
 #define STARTING_PATIENCE_NS (NS_PER_S / 2) /* after this time, items of a starting worker are sent elsewhere */
@@ -217,12 +244,16 @@ void attempts_run_lingering(struct scheduler *s);
  * of the next runs. */
 void job_changed(struct sched_job *job);
 void jobs_run_changed(struct scheduler *s);
+bool job_has_chunks(const struct sched_job *job);
 void job_settled(struct sched_job *job, uint64_t items, enum item_error error, bool succeeded);
 void job_end(struct sched_job *job, enum sched_status status, enum item_error rest, const char *reason);
 void job_check_end(struct sched_job *job);
 void job_check_tolerance(struct sched_job *job);
-void jobs_run_ending(struct scheduler *s);
 void job_free(struct sched_job *job);
+
+/* sched_end.c */
+/* Ends jobs. A job that has much to settle stays on s->ending for the next run. */
+void jobs_run_ending(struct scheduler *s, unsigned *steps);
 
 /* sched_wait.c */
 /* Call it when the task's jobs may begin or stop waiting for a worker, or wait for another reason. Walks all these
@@ -330,6 +361,11 @@ bool retry_is_on(const struct sched_job *job, enum item_error error);
 /* Returns whether an item is sent again after `attempts` attempts. `error` is the item's own error in the last
  * attempt. */
 bool retry_item_again(const struct sched_job *job, enum item_error error, uint32_t attempts);
+/* Takes the first unanswered item out of the chunk, to send it again later, if possible to another endpoint than `e`.
+ * `attempts` attempts were charged to the item. */
+void retry_item(struct sched_chunk *chunk, struct sched_endpoint *e, unsigned attempts, enum item_error error);
+/* Returns how much the chunk counts in job->wait_bytes. */
+size_t retry_wait_bytes(const struct sched_chunk *chunk);
 void retry_first_attempt(struct sched_job *job);
 /* Returns whether a retry may be sent now. Takes a token if there is one. Without a token, allows a retry every
  * BUDGET_TRICKLE_NS. */
@@ -362,6 +398,8 @@ bool blame_needs_isolation(const struct sched_chunk *chunk);
 /* Returns whether the chunk may join the chunks that the endpoint already has. */
 bool blame_allows(const struct sched_chunk *chunk, const struct sched_lane *l);
 void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a);
+/* Returns how many attempts are charged to each item of the chunk. */
+unsigned blame_charged(const struct sched_chunk *chunk);
 /* Decides what happens to the chunk after its worker has vanished. No other attempt of the chunk may be running. */
 void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const char *cause);
 

@@ -140,7 +140,7 @@ static void answer(struct world *w, struct sched_attempt *a)
     }
     struct sched_accept accept = sched_attempt_answered(a, 1, now_ns());
     buf_addf(&line, "{\"value\":\"answer %u\"}\n", ++w->serial);
-    if (accept.keep) phase_add_values(p, accept.first, 1, line.data, line.len);
+    if (accept.keep) phase_add_values(p, sched_chunk_index(a->chunk, accept.at), 1, line.data, line.len);
     buf_release(&line);
 }
 

@@ -38,9 +38,11 @@ static inline uint64_t stage_drop(void *ctx, struct sched_job *job, uint64_t max
     return phase_drop(sched_job_owner(job), max_items, first);
 }
 
-static inline void stage_slice(void *ctx, struct sched_chunk *whole, struct sched_chunk *part)
+static inline size_t stage_slice(void *ctx, struct sched_chunk *whole, uint32_t at, uint32_t end,
+                                 struct sched_chunk *part)
 {
-    part->payload = payload_slice(whole->payload, part->first - whole->first, part->count);
+    part->payload = payload_add(part->payload, whole->payload, at, end);
+    return 0;
 }
 
 static inline void stage_release(void *ctx, struct sched_chunk *chunk)
@@ -206,7 +208,7 @@ static inline void stage_answer_of(struct sched_attempt *a, uint32_t n)
     }
     struct sched_accept accept = sched_attempt_answered(a, n, now_ns());
     cr_assert_eq(accept.keep, n);
-    phase_add_values(p, accept.first, n, lines.data, lines.len);
+    phase_add_values(p, sched_chunk_index(a->chunk, accept.at), n, lines.data, lines.len);
     buf_release(&lines);
 }
 

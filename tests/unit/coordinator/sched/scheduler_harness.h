@@ -18,7 +18,7 @@ struct shell {
     struct scheduler *s;
     uint64_t now, next;
     struct sched_attempt *out[4096]; /* sent attempts that have not ended */
-    unsigned out_n, sends, cuts, probes, payloads, finished, waits;
+    unsigned out_n, sends, cuts, probes, payloads, finished, waits, reports;
     struct sched_endpoint *probed;
     uint64_t cut_items; /* how many items of all jobs the scheduler has taken */
     uint64_t run_items; /* after this many items of one job, indexes are missing; 0: never */
@@ -63,12 +63,15 @@ static inline size_t shell_cut(void *ctx, struct sched_chunk *chunk, size_t max_
     return n;
 }
 
-static inline void shell_slice(void *ctx, struct sched_chunk *whole, struct sched_chunk *part)
+static inline size_t shell_slice(void *ctx, struct sched_chunk *whole, uint32_t at, uint32_t end,
+                                 struct sched_chunk *part)
 {
     struct shell *sh = ctx;
     cr_assert_eq(whole->payload, sh);
+    cr_assert_lt(at, end);
+    if (!part->payload) sh->payloads++;
     part->payload = sh;
-    sh->payloads++;
+    return (end - at) * ITEM_BYTES;
 }
 
 static inline void shell_release(void *ctx, struct sched_chunk *chunk)
@@ -107,6 +110,7 @@ static inline void shell_settle_error(void *ctx, struct sched_job *job, uint64_t
                                       const struct sched_failure *why)
 {
     struct shell *sh = ctx;
+    sh->reports++;
     sh->errors[why->error] += count;
     sh->last_error_first = first;
     sh->last_error_attempts = why->attempts;
