@@ -360,7 +360,8 @@ static void costly_chunks(void)
     struct sim_scenario longer = show_fleet(name, 1000, 8, 8000, 0.01);
     longer.spread = SPREAD_CONSTANT;
     longer.latency_s = 0.0001;
-    show_judge(name, "8e3 of 10 ms on 8000 slots: seconds", show_run(&longer).makespan_s, 0.063, true);
+    /* If one run sent all 8,000 chunks, this would take 0.062 s, but nobody else would be served for 40 ms. */
+    show_judge(name, "8e3 of 10 ms on 8000 slots: seconds", show_run(&longer).makespan_s, 0.075, true);
 }
 
 /* The time of a round trip must not be counted as work. */
