@@ -360,6 +360,10 @@ static void costly_chunks(void)
     struct sim_scenario longer = show_fleet(name, 1000, 8, 8000, 0.01);
     longer.spread = SPREAD_CONSTANT;
     longer.latency_s = 0.0001;
+    struct sim_scenario fewer = show_fleet(name, 248, 8, 1984, 0.01);
+    fewer.spread = SPREAD_CONSTANT;
+    fewer.latency_s = 0.0001;
+    show_judge(name, "1,984 of 10 ms on 1,984 slots: seconds", show_run(&fewer).makespan_s, 0.04, true);
     /* If one run sent all 8,000 chunks, this would take 0.062 s, but nobody else would be served for 40 ms. */
     show_judge(name, "8e3 of 10 ms on 8000 slots: seconds", show_run(&longer).makespan_s, 0.075, true);
 }

@@ -4,7 +4,8 @@
  * block for one job, for example for a part of a long item. If this function returns false, the job ends with an error,
  * and other jobs continue.
  *
- * Only the thread of the event loop may call these functions, except memory_has_room_in_thread(): another thread calls that.
+ * Only the thread of the event loop may call these functions, except memory_has_room_in_thread(): another thread calls
+ * that.
  *
  * The answer considers only the limits that make an allocation fail (ulimit -v, ulimit -d). It does not consider a
  * container's memory limit: the kernel kills a process that exceeds that limit.

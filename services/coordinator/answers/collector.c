@@ -39,11 +39,6 @@ static bool free_some(struct collector *c, size_t most)
     return true;
 }
 
-void collector_free(struct collector *c)
-{
-    if (c && !free_some(c, SIZE_MAX)) BUG("a collector was not freed");
-}
-
 void collector_bury(struct collector **buried, struct collector *c)
 {
     if (!c) return;

@@ -52,9 +52,8 @@ struct collector_config {
 };
 
 struct collector *collector_new(const struct collector_config *config);
-void collector_free(struct collector *c);
-/* Frees the collector in slices, because freeing a hundred thousand runs takes long. *buried is a list of collectors,
- * NULL at first. The spill of the collector may be gone: only its `unmap` is called. */
+/* Frees the collector in slices, because freeing a hundred thousand runs takes long. NULL is fine. *buried is a list of
+ * collectors, NULL at first. The spill of the collector may be gone: only its `unmap` is called. */
 void collector_bury(struct collector **buried, struct collector *c);
 /* Frees the next slice of the collectors on the list. Call it once in each turn of the loop while *buried is set. */
 void collector_free_buried(struct collector **buried);

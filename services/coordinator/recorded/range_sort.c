@@ -50,6 +50,7 @@ static size_t merge(struct range_sort *s, size_t most)
     size_t middle = least(s->begin + s->width, l->count), end = least(middle + s->width, l->count);
     const struct index_range *a = l->ranges + s->begin + s->left, *a_end = l->ranges + middle;
     const struct index_range *b = l->ranges + middle + s->right, *b_end = l->ranges + end;
+    if (!s->merged) BUG("there is no room to merge");
     struct index_range *out = s->merged + s->begin + s->left + s->right;
     size_t n = 0;
     for (; n < most && (a < a_end || b < b_end); n++)

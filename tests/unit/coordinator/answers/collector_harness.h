@@ -16,6 +16,13 @@ struct spill {
     size_t longest; /* bytes of the longest write or read */
 };
 
+static inline void collector_free(struct collector *c)
+{
+    struct collector *buried = NULL;
+    collector_bury(&buried, c);
+    while (buried) collector_free_buried(&buried);
+}
+
 static inline void note_length(struct spill *spill, size_t len)
 {
     if (len > spill->longest) spill->longest = len;

@@ -30,7 +30,9 @@ static void begin(struct setting *s, enum job_reduce kind, const char *spill_dir
 static void end(struct setting *s)
 {
     fold_release(&s->fold);
-    answer_buffer_release(&s->answers);
+    struct collector *buried = NULL;
+    answer_buffer_release(&s->answers, &buried);
+    while (buried) collector_free_buried(&buried);
     assert_no_leaks();
 }
 
