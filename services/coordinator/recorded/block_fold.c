@@ -79,7 +79,7 @@ static enum block_fold_state fold_span(struct block_fold *f, const struct answer
     f->wanted = s->block;
     if (!b) return BLOCK_FOLD_BLOCK;
     if (!cached_block_lines(b, s->line, s->n, &at, &end)) return fail(f, "a block has fewer lines than its ranges say");
-    while (at<end && * budget> 0) {
+    while (*budget > 0 && at < end) {
         const char *line = b->lines.data + at;
         size_t len = (size_t)((const char *)memchr(line, '\n', end - at) - line);
         if (!fold_value(f, line, len, budget)) break;
