@@ -174,8 +174,8 @@ static const struct {
     [PG_REGISTER] = {"INSERT INTO fantail.coordinator AS c (id, name, batch, seen_ms) VALUES ($1, $2, 0, " NOW_MS ")"
                      " ON CONFLICT (id) DO UPDATE SET seen_ms = excluded.seen_ms RETURNING batch"},
     /* Removes dropped blocks of up to 256 entries of `dropped`: up to 16 blocks of each, up to 1024 blocks and 16 MiB
-     * of lines together. So a step removes the few blocks of many small jobs, and takes no longer for large ones.
-     * Coordinators that run this statement at the same time take different entries. */
+     * of lines together. So one step removes many small jobs, which have few blocks each, and a step takes no longer if
+     * the jobs are large. Coordinators that run this statement at the same time take different entries. */
     [PG_TIDY] = {"WITH d AS (SELECT * FROM fantail.dropped ORDER BY seq LIMIT 256 FOR UPDATE SKIP LOCKED),"
                  " s AS (SELECT d.seq, i.place, row_number() OVER w AS nth, sum(i.bytes) OVER w AS bytes_so_far"
                  " FROM d CROSS JOIN LATERAL (SELECT ctid AS place, number, pg_column_size(lines) AS bytes"

@@ -86,7 +86,7 @@ static void open_pipe(void)
     cr_assert_eq(write(bed.fds[1], "x", 1), 1);
 }
 
-/* Connects a TCP socket to a byte that nobody reads. Returns the port of its own end. */
+/* Makes a TCP connection that holds an unread byte. Returns the local port of bed.fds[0]. */
 static unsigned open_socket(void)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

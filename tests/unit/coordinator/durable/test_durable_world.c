@@ -19,7 +19,7 @@ struct node {
     struct world *world;
     struct replica replica;
     enum node_state state;
-    uint64_t until_ns;    /* ASLEEP, DRAINING, DOWN: when the coordinator goes on */
+    uint64_t until_ns;    /* ASLEEP, DRAINING, DOWN: when this state ends */
     uint64_t describe_ns; /* when its workers describe their tasks; 0: they have, or there are none */
     struct trips to, from;
 };
