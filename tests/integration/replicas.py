@@ -107,7 +107,11 @@ class ReplicasTest(FantailTest):
                        {"Prefer": "respond-async", **headers})
 
     def job(self, job_id, at=0):
-        return request(self.coordinators[at].port, "GET", f"/v1/jobs/{job_id}").json
+        """Asks again after a 503, because a coordinator pauses between two attempts to connect to the database."""
+        def asked():
+            answer = request(self.coordinators[at].port, "GET", f"/v1/jobs/{job_id}")
+            return answer if answer.status != 503 else None
+        return wait_until(asked, "an answer about the job").json
 
     def sql(self, text):
         return self.server.query(self.url, text)
