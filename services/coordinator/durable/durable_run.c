@@ -398,7 +398,7 @@ void durable_run_drain(struct durable_run *r)
     if (r->drain_ns) return;
     r->drain_ns = now_ns();
     if (r->job) job_keeper_changed(r->job);
-    if (r->at_most_once && r->state == RUN_RUNNING) sched_job_hold(r->job->phase.sched);
+    if (r->at_most_once && r->state == RUN_RUNNING && r->job) sched_job_hold(r->job->phase.sched);
     if (r->state == RUN_LOADING || r->settling || run_reduce_is_due(r)) durable_run_hand_back(r);
 }
 

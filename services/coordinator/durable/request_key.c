@@ -12,7 +12,10 @@ static bool decode(const char *header, char key[REQUEST_KEY_BYTES + 1])
     const char *end = header + len - is_string;
     for (const char *at = header + is_string; at < end; at++) {
         if (is_string && *at == '"') return false;
-        if (is_string && *at == '\\' && (++at == end || !strchr("\"\\", *at))) return false;
+        if (is_string && *at == '\\') {
+            at++;
+            if (at == end || !strchr("\"\\", *at)) return false;
+        }
         if (*at < ' ' || *at > '~' || n == REQUEST_KEY_BYTES) return false;
         key[n++] = *at;
     }
