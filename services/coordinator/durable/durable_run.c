@@ -56,16 +56,6 @@ void durable_run_leave(struct durable_run *r, const char *reason)
     if (r->state != RUN_RUNNING) durable_run_move(r, RUN_OVER);
 }
 
-void durable_run_lose(struct durable_run *r)
-{
-    struct durable *d = r->durable;
-    if (r->lost || r->state == RUN_OVER) return;
-    ++*d->metrics.fenced;
-    log_warn("another coordinator has taken over a durable job", LOG_STR("job", r->stored.id));
-    durable_run_leave(r, "another coordinator has taken over the job");
-    d->changed(d->data, r->stored.id);
-}
-
 bool run_call_is_outdated(const struct durable_run *r, const struct store_call *call)
 {
     return call->status == STORE_FENCED && call->job.fence < r->stored.fence;
@@ -77,15 +67,6 @@ static bool is_given_up(const struct durable_run *r, enum store_status status)
 {
     bool is_hopeless = status == STORE_UNFIT || status == STORE_BROKEN;
     return r->drain_ns && (is_hopeless || now_ns() - r->renewed_ns >= LEASE_MS * NS_PER_MS);
-}
-
-/* A drain does not wait for calls in doubt when the lease has ended. They fail, and then is_given_up() holds. */
-static void abandon_calls(struct durable_run *r, uint64_t now)
-{
-    struct store_call *calls[] = {r->reading.call, r->marking.call, r->writing.call, r->renewing};
-    if (!r->drain_ns || now - r->renewed_ns < LEASE_MS * NS_PER_MS) return;
-    for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
-        if (calls[i]) atomic_store(&calls[i]->abandoned, true);
 }
 
 /* Call it when the call has failed and will be started again. */
@@ -434,7 +415,6 @@ bool durable_run_tick(struct durable_run *r, uint64_t now)
     soon = start_again(r, &r->marking, now) || soon;
     soon = start_again(r, &r->writing, now) || soon;
     run_lease_keep(r, now);
-    abandon_calls(r, now);
     run_record_end_rest(r, now);
     if (r->state == RUN_LOADING && r->sort.list) sort_and_begin(r);
     run_items_supply(r);

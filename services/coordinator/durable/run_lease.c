@@ -5,6 +5,16 @@
 /* A lease is renewed this long after its last renewal. */
 enum { RENEW_MS = 1500 };
 
+void durable_run_lose(struct durable_run *r)
+{
+    struct durable *d = r->durable;
+    if (r->lost || r->state == RUN_OVER) return;
+    ++*d->metrics.fenced;
+    log_warn("another coordinator has taken over a durable job", LOG_STR("job", r->stored.id));
+    durable_run_leave(r, "another coordinator has taken over the job");
+    d->changed(d->data, r->stored.id);
+}
+
 bool durable_run_claimed_again(struct durable_run *r, const struct stored_job *found)
 {
     /* If the job was redriven, the store has recorded the end of this run, but the reply to the END call has not
@@ -64,8 +74,18 @@ static void renew(struct durable_run *r, uint64_t now)
     store_start(r->durable->store, r->renewing);
 }
 
+/* A drain does not wait for calls in doubt when the lease has ended. They fail, and then the drain gives up the run. */
+static void abandon_calls(struct durable_run *r, uint64_t now)
+{
+    struct store_call *calls[] = {r->reading.call, r->marking.call, r->writing.call, r->renewing};
+    if (!r->drain_ns || now - r->renewed_ns < LEASE_MS * NS_PER_MS) return;
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+        if (calls[i]) atomic_store(&calls[i]->abandoned, true);
+}
+
 void run_lease_keep(struct durable_run *r, uint64_t now)
 {
     renew(r, now);
     watch_lease(r, now);
+    abandon_calls(r, now);
 }

@@ -95,8 +95,8 @@ class CallRun(Run):
         self._outage.note_accepted()
         self._outage.note_answer()
         self._tries = Tries()
-        told = Answered(answer, now, now - self._began_at)
-        self._advance(lambda: self._plan.send(told))
+        reply = Answered(answer, now, now - self._began_at)
+        self._advance(lambda: self._plan.send(reply))
 
     def _refusal(self, answer: Answer) -> FantailError:
         assert self._asked
@@ -169,10 +169,10 @@ def job_path(job_id: str) -> str:
 
 
 def _list_of_tasks(place: Place) -> "Plan[list[dict[str, Any]]]":
-    told = yield Ask("GET", "/v1/tasks", repeats_at=LOST_BY_PROXY)
-    entries = listed_tasks(told.answer.document())
-    if told.answer.status != 200:
-        raise _refused(told.answer, place)
+    reply = yield Ask("GET", "/v1/tasks", repeats_at=LOST_BY_PROXY)
+    entries = listed_tasks(reply.answer.document())
+    if reply.answer.status != 200:
+        raise _refused(reply.answer, place)
     if entries is None:
         raise stranger(place.url, "a page that is not a list of tasks")
     return entries
@@ -186,10 +186,10 @@ def tasks_plan(place: Place) -> "Plan[list[Task]]":
 def submit_plan(place: Place, body: bytes, key: Optional[str]) -> "Plan[JobStatus]":
     """A coordinator without a store would run the job while this program is connected. So the plan first asks whether
     there is a store."""
-    told = yield Ask("GET", "/v1/jobs")
-    scope = told.answer.document()
+    reply = yield Ask("GET", "/v1/jobs")
+    scope = reply.answer.document()
     scope = scope.get("scope") if isinstance(scope, dict) else None
-    if told.answer.status != 200 or scope not in ("store", "replica"):
+    if reply.answer.status != 200 or scope not in ("store", "replica"):
         raise stranger(place.url, "a page that is not a list of jobs")
     if scope != "store":
         raise NoJobStore(f"the coordinator at {place.url} has no job store, so it cannot keep the job, and the job was "
@@ -198,8 +198,8 @@ def submit_plan(place: Place, body: bytes, key: Optional[str]) -> "Plan[JobStatu
     fields = {"Content-Type": JSON, "Accept": f"{NDJSON}, {JSON};q=0.5", "Prefer": "respond-async",
               "Idempotency-Key": quoted}
     # 409: an earlier try with this key may still be arriving.
-    told = yield Ask("POST", "/v1/jobs", fields, body, repeats_at=(*LATER, *LOST_BY_PROXY, 409), stops_at_stream=True)
-    answer = told.answer
+    reply = yield Ask("POST", "/v1/jobs", fields, body, repeats_at=(*LATER, *LOST_BY_PROXY, 409), stops_at_stream=True)
+    answer = reply.answer
     if answer.status == 404:
         entries = yield from _list_of_tasks(place)
         raise _refused(answer, place, tasks=[entry["name"] for entry in entries])
@@ -209,8 +209,8 @@ def submit_plan(place: Place, body: bytes, key: Optional[str]) -> "Plan[JobStatu
 
 
 def status_plan(place: Place, job_id: str) -> "Plan[JobStatus]":
-    told = yield Ask("GET", job_path(job_id), of_job=True)
-    return _job_in(told.answer, place)
+    reply = yield Ask("GET", job_path(job_id), of_job=True)
+    return _job_in(reply.answer, place)
 
 
 def wait_plan(place: Place, job_id: str, timeout_s: Optional[float],
@@ -219,26 +219,26 @@ def wait_plan(place: Place, job_id: str, timeout_s: Optional[float],
     left = timeout_s
     while True:
         wait_s = longest_s() if left is None else max(0.0, min(longest_s(), left))
-        told = yield Ask("GET", f"{job_path(job_id)}?wait_s={wait_s:.3f}", of_job=True)
-        status = _job_in(told.answer, place)
+        reply = yield Ask("GET", f"{job_path(job_id)}?wait_s={wait_s:.3f}", of_job=True)
+        status = _job_in(reply.answer, place)
         if status.has_ended:
             return status
         if timeout_s is not None:
-            left = timeout_s - told.tried_s
+            left = timeout_s - reply.tried_s
             if left <= 0:
                 raise WaitTimeout(f"the job {job_id} has not ended within {timeout_s:g} s: it is {status.status}")
 
 
 def cancel_plan(place: Place, job_id: str) -> "Plan[JobStatus]":
-    told = yield Ask("DELETE", f"{job_path(job_id)}?only=cancel", may_repeat=False, of_job=True)
-    if told.answer.status == 409:  # the job has ended
+    reply = yield Ask("DELETE", f"{job_path(job_id)}?only=cancel", may_repeat=False, of_job=True)
+    if reply.answer.status == 409:  # the job has ended
         return (yield from status_plan(place, job_id))
-    return _job_in(told.answer, place)
+    return _job_in(reply.answer, place)
 
 
 def redrive_plan(place: Place, job_id: str) -> "Plan[JobStatus]":
-    told = yield Ask("POST", f"{job_path(job_id)}/redrive", may_repeat=False, of_job=True)
-    return _job_in(told.answer, place)
+    reply = yield Ask("POST", f"{job_path(job_id)}/redrive", may_repeat=False, of_job=True)
+    return _job_in(reply.answer, place)
 
 
 class Page(NamedTuple):
@@ -249,8 +249,8 @@ class Page(NamedTuple):
 def jobs_plan(place: Place, filters: Mapping[str, Any], cursor: Optional[str]) -> "Plan[Page]":
     """A filter of None is not used."""
     query = urlencode([(name, value) for name, value in (*filters.items(), ("cursor", cursor)) if value is not None])
-    told = yield Ask("GET", "/v1/jobs" + (f"?{query}" if query else ""))
-    document = told.answer.document()
-    if told.answer.status != 200 or not isinstance(document, dict) or not isinstance(document.get("jobs"), list):
+    reply = yield Ask("GET", "/v1/jobs" + (f"?{query}" if query else ""))
+    document = reply.answer.document()
+    if reply.answer.status != 200 or not isinstance(document, dict) or not isinstance(document.get("jobs"), list):
         raise stranger(place.url, "a page that is not a list of jobs")
     return Page([JobStatus(job) for job in document["jobs"] if is_job(job)], document.get("next"))
