@@ -20,6 +20,7 @@
 #include "common/service/token_file.h"
 #include "coordinator/notify/notice.h"
 #include "coordinator/notify/notice_keys.h"
+#include "coordinator/notify/notice_retry.h"
 #include "coordinator/notify/notify_hosts.h"
 
 struct http_client;

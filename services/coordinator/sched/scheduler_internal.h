@@ -1,7 +1,7 @@
 /*
  * Private to the scheduler's files: its objects and the functions between the files. The files, in reading order:
  * scheduler.c (the loop), sched_job.c, sched_end.c, sched_chunk.c, sched_span.c, sched_attempt.c (the objects and their
- * events), then the decisions: fairness.c (which job), balancer.c (which endpoint), sched_endpoint.c (its health),
+ * events), then the decisions: fairness.c (which job), balancer.c (which endpoint), endpoint_health.c (its health),
  * sched_lane.c (its window), chunker.c (how many items), retry.c (whether and when items are sent again), blame.c
  * (which item crashed the worker), hedge.c (a second attempt for late items), demand.c (slots wanted).
  */
@@ -309,7 +309,7 @@ void task_free(struct sched_task *t);
 /* Returns whether there are endpoints, but no endpoint has the task. */
 bool task_is_nowhere(const struct sched_task *t);
 
-/* sched_endpoint.c */
+/* endpoint_health.c */
 /* Returns the length of the next pause, and increments *pauses. Each pause is twice as long as the pause before, up to
  * PAUSE_MAX_NS, with jitter. */
 uint64_t pause_length(struct scheduler *s, unsigned *pauses);
