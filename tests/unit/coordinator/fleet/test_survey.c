@@ -3,6 +3,7 @@
 
 #include "protocol/protocol.h"
 #include "unit/coordinator/fake_client.h"
+#include "unit/fake_clock.h"
 #include "unit/leaks.h"
 
 #define A "{\"tasks\":[{\"name\":\"a\",\"slots\":2}]}"
@@ -221,6 +222,7 @@ Test(survey, only_so_many_are_asked_at_the_same_time)
 Test(survey, a_question_waits_for_all_that_were_not_asked_just_now)
 {
     struct fleet f;
+    fake_clock_start();
     fleet_init(&f, 2);
     question(&f);
     cr_assert_eq(fake_calls_n, 2, "both workers are already being asked");
@@ -249,9 +251,10 @@ Test(survey, a_question_is_answered_as_soon_as_one_worker_has_what_it_wants)
 Test(survey, a_question_asks_again_those_whose_answer_may_be_old)
 {
     struct fleet f;
+    fake_clock_start();
     fleet_init(&f, 1);
     answer(0, A);
-    for (uint64_t start = now_ns(); now_ns() < start + 3 * NS_PER_MS;) continue;
+    fake_clock_pass(3);
     question(&f);
     cr_assert_eq(fake_calls_n, 2);
     answer(1, B);

@@ -13,6 +13,7 @@
 #include "coordinator/job/job_internal.h"
 #include "unit/coordinator/fake_client.h"
 #include "unit/coordinator/fake_exchange.h"
+#include "unit/fake_clock.h"
 #include "unit/leaks.h"
 
 struct stage {
@@ -134,9 +135,11 @@ static inline void stage_init(struct stage *s)
     jobs_init(&s->jobs, &s->loop);
 }
 
-/* Adds the address of a worker. A job asks this address for its tasks, and the scheduler may send to it. */
+/* Adds the address of a worker. A job asks this address for its tasks, and the scheduler may send to it. The clock stands
+ * still from now on: otherwise a job that comes too late would ask a second time. */
 static inline void stage_has_worker(struct stage *s)
 {
+    fake_clock_start();
     s->endpoint = (struct endpoint){.url = (char *)"http://worker"};
     catalog_release(&s->fleet.survey.catalog);
     survey_start(&s->fleet.survey, &s->loop, NULL, false);
