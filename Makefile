@@ -101,7 +101,7 @@ $(BIN)/fantail: $(CLI) $(LIBLIGHT)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
 
 # ---- Targets to run by hand ---------------------------------------------------------------------------------------
-.PHONY: help demo test check fuzz sim bench install clean
+.PHONY: help demo test check fuzz sim bench install wheel clean
 
 help:
 	@echo 'make             builds the programs into build/bin and the example tasks into build/tasks'
@@ -121,6 +121,7 @@ help:
 	@echo 'make tidy        runs clang-tidy; make format: runs clang-format -i; make format-check: only reports changes'
 	@echo 'make compile_commands.json    makes the file for clangd and other editors'
 	@echo 'make install     installs into $$DESTDIR$$PREFIX (/usr/local)'
+	@echo 'make wheel       builds the Python package into $(BUILD)/dist: an sdist, and a wheel with the programs'
 	@echo 'make clean       removes the builds'
 	@echo 'settings: SANITIZE=address,undefined  CC=clang  V=1 (show commands)  BUILD=dir'
 
@@ -139,6 +140,9 @@ install: all
 	install -m 644 $(wildcard services/hosts/fantail_task.h) $(DESTDIR)$(PREFIX)/include
 	cd $(BUILD)/tasks && find . -type f -exec sh -c 'install -D -m "$$(test -x "$$1" && echo 755 || echo 644)" "$$1" "$$2/$$1"' \
 	    sh {} $(DESTDIR)$(abspath $(PREFIX))/share/fantail/tasks \;
+
+wheel: all
+	@scripts/wheel $(BIN) $(BUILD)/dist
 
 clean:
 	rm -rf build build-*

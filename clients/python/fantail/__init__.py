@@ -19,6 +19,7 @@ from ._errors import (FantailError, FleetError, InitializerError, ItemError, Job
                       Unreachable, WaitTimeout)
 from ._executor import Executor, Future
 from ._pool import Pool
+from ._version import VERSION
 
 if TYPE_CHECKING:
     from ._client import Client, Job
@@ -28,7 +29,7 @@ __all__ = ["Client", "Executor", "FantailError", "FleetError", "Future", "Initia
            "JobFailed", "JobNotFound", "JobStatus", "NoJobStore", "NotFantail", "NotPicklable", "Pool",
            "ProgramsNotFound", "Refused", "Task", "TaskNotFound", "TlsError", "TokenRefused", "Unreachable",
            "WaitTimeout"]
-__version__ = "0.1.0"
+__version__ = VERSION
 
 # These modules import ssl and asyncio, which a program with a private fleet does not need.
 _LATER = {"Client": "_client", "Job": "_client", "JobStatus": "_core.objects", "Task": "_core.objects", "aio": "aio"}

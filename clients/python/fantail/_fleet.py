@@ -33,11 +33,14 @@ def find_program() -> str:
     if given:
         raise ProgramsNotFound(f"FANTAIL_BIN is {given}, but there is no program {given}/fantail. Set it to the folder "
                                "that `make` has built (build/bin), or unset it to search PATH")
-    found = shutil.which("fantail")
-    if not found:
-        raise ProgramsNotFound("the program `fantail` was not found on PATH. Run `make install` in fantail's source tree, "
-                               "or set FANTAIL_BIN to the folder that `make` has built (build/bin)")
-    return os.path.realpath(found)
+    # The command `fantail` of this package may also be on PATH. It is not the program, and has no services beside it.
+    for folder in os.get_exec_path():
+        found = os.path.realpath(os.path.join(folder, "fantail"))
+        if os.access(found, os.X_OK) and os.access(os.path.join(os.path.dirname(found), "fantail-worker"), os.X_OK):
+            return found
+    raise ProgramsNotFound("the programs of fantail were not found on PATH. Run `make install` in fantail's source tree, "
+                           "set FANTAIL_BIN to the folder that `make` has built (build/bin), or install a wheel that "
+                           "contains the programs")
 
 
 class Fleet:
