@@ -43,6 +43,13 @@ class Methods(PoolTest):
         self.assertTrue(result.ready() and result.successful())
         self.assertEqual(result.get(), 5)
 
+    def test_wrong_counts_are_refused_as_in_multiprocessing(self):
+        for processes in (0, -1):
+            self.assertRaises(ValueError, fantail.Pool, processes)
+        self.assertRaises(TypeError, fantail.Pool, "2")
+        for calls_per_process in (0, -1, 0.5, "12"):
+            self.assertRaises(ValueError, fantail.Pool, 2, maxtasksperchild=calls_per_process)
+
     def test_callbacks(self):
         seen, pool = [], self.pool()
         pool.apply_async(calls.square, (2,), callback=seen.append).get()

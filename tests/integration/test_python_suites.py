@@ -1,6 +1,7 @@
-"""CPython's own tests of concurrent.futures, run with fantail.Executor; and the types of the package.
+"""CPython's own tests of concurrent.futures, run with fantail.Executor; its tests of multiprocessing.Pool, run with
+fantail.Pool; and the types of the package.
 
-Excluded from CPython's tests, with the reason:
+Excluded from CPython's tests of concurrent.futures, with the reason:
 
     test_interpreter_shutdown, test_submit_after_interpreter_shutdown, test_hang_gh83386
         run a script that imports the executor from concurrent.futures by its name; test_python_ends.py has tests of exits
@@ -10,12 +11,30 @@ Excluded from CPython's tests, with the reason:
         expects that a call has begun when submit() returns; test_python_executor.py has a test of cancel_futures
     test_hang_gh94440
         starts its executor with a context of multiprocessing, which is about fork
+
+Excluded from CPython's tests of multiprocessing.Pool, with the reason:
+
+    test_make_pool, test_pool_worker_lifetime, test_resource_warning
+        use attributes that only the class of CPython has; test_python_pool.py has tests of wrong counts and of
+        maxtasksperchild
+    test_map_unplicklable
+        expects the exception of the object; ours is a NotPicklable that names the object, and that exception is its cause
+    test_unpickleable_result
+        expects an error for a lambda as a result, which fantail.Pool returns
+    test_imap_handle_iterable_exception
+        expects that the calls of an incomplete chunk are lost if the iterable raises; fantail.Pool runs them, and
+        test_python_pool.py has the test
+    test_worker_finalization_via_atexit_handler_of_multiprocessing
+        runs a script that imports the pool by its name; test_python_ends.py has tests of exits
 """
 import itertools
+import multiprocessing
 import os
 import subprocess
 import sys
 import unittest
+from types import SimpleNamespace
+from unittest import mock
 
 import fantail_testing as ft
 import python_calls as calls
@@ -24,6 +43,9 @@ from test_python_executor import WHY_NOT, setUpModule  # noqa: F401
 EXCLUDED = {"test_interpreter_shutdown", "test_submit_after_interpreter_shutdown", "test_hang_gh83386",
             "test_max_workers_negative", "test_cancel_futures", "test_hang_gh94440"}
 MYPY = "mypy==2.4.1"  # a newer version may find more
+EXCLUDED_OF_POOL = {"test_make_pool", "test_pool_worker_lifetime", "test_resource_warning", "test_map_unplicklable",
+                    "test_unpickleable_result", "test_imap_handle_iterable_exception", "test_worker_finalization_via_atexit_handler_of_multiprocessing"}
+GROUPS_OF_POOL = ("_TestPool", "_TestPoolWorkerErrors", "_TestPoolWorkerLifetime")
 GROUPS = ("ExecutorTest", "WaitTests", "AsCompletedTests", "ExecutorShutdownTest")
 
 
@@ -39,6 +61,18 @@ def parts_of_cpython():
                 test_shutdown.ExecutorShutdownTest]
     except ImportError as error:
         raise unittest.SkipTest(f"the tests of CPython are missing (package libpython3.N-testsuite): {error}") from None
+
+
+def run_cases(test, cases, excluded, least):
+    """Runs all tests of the classes except the excluded ones. There must be more than `least` tests."""
+    suite = unittest.TestSuite()
+    for case in cases:
+        suite.addTest(unittest.TestSuite(
+            case(name) for name in unittest.TestLoader().getTestCaseNames(case) if name not in excluded))
+    count = suite.countTestCases()
+    result = unittest.TextTestRunner(verbosity=2).run(suite)
+    test.assertGreater(count, least)
+    test.assertEqual([(str(failed), why) for failed, why in result.failures + result.errors], [])
 
 
 class ConcurrentFutures(ft.FantailTest):
@@ -66,14 +100,43 @@ class ConcurrentFutures(ft.FantailTest):
                 self.executor.shutdown(wait=True)
                 self.executor = None
 
-        suite = unittest.TestSuite()
-        for group in groups:
-            case = type(group.__name__, (WithExecutor, group, unittest.TestCase), {})
-            suite.addTests(case(name) for name in unittest.TestLoader().getTestCaseNames(case) if name not in EXCLUDED)
-        count = suite.countTestCases()
-        result = unittest.TextTestRunner(verbosity=2).run(suite)
-        self.assertGreater(count, 15)
-        self.assertEqual([(str(test), why) for test, why in result.failures + result.errors], [])
+        cases = [type(group.__name__, (WithExecutor, group, unittest.TestCase), {}) for group in groups]
+        run_cases(self, cases, EXCLUDED, 15)
+
+
+def called_in_pools(group):
+    """Returns the methods that tests of the class give to a pool. They are bound to this class, which other processes can
+    import, and not to a class that is derived from it."""
+    return {name: staticmethod(getattr(group, name)) for name in vars(group) if name.startswith("_test_")}
+
+
+class Pools(ft.FantailTest):
+    TIME_LIMIT_S = 600
+
+    def test_cpythons_tests_pass(self):
+        import fantail
+        from fantail._errors import RemoteTraceback
+        try:
+            from test import _test_multiprocessing as suite
+        except ImportError as error:
+            self.skipTest(f"the tests of CPython are missing (package libpython3.N-testsuite): {error}")
+
+        class Ours:
+            """Stands for the module multiprocessing in the tests."""
+            Pool = fantail.Pool
+            pool = SimpleNamespace(RemoteTraceback=RemoteTraceback)
+
+            def __getattr__(self, name):
+                return getattr(multiprocessing, name)
+
+        class WithPool:
+            TYPE = "processes"
+            Pool = fantail.Pool
+
+        cases = [type(name, (WithPool, getattr(suite, name), unittest.TestCase), called_in_pools(getattr(suite, name)))
+                 for name in GROUPS_OF_POOL]
+        with mock.patch.object(suite, "multiprocessing", Ours()):
+            run_cases(self, cases, EXCLUDED_OF_POOL, 20)
 
 
 class Types(ft.FantailTest):

@@ -154,12 +154,12 @@ class WaitTimeout(FantailError, TimeoutError):
 class RemoteTraceback(Exception):
     """The traceback of a worker's process, as text. It is the cause of the exception that a call raised."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
+    def __init__(self, tb: str) -> None:
+        super().__init__(tb)
+        self.tb = tb  # the name of the attribute in concurrent.futures and multiprocessing
 
     def __str__(self) -> str:
-        return f'\n"""\n{self.text}"""'
+        return f'\n"""\n{self.tb}"""'
 
 
 RemoteTraceback.__name__ = RemoteTraceback.__qualname__ = "_RemoteTraceback"  # the name in concurrent.futures

@@ -113,8 +113,12 @@ class Pool:
     def __init__(self, processes: Optional[int] = None, initializer: Optional[Callable[..., object]] = None,
                  initargs: Iterable[Any] = (), maxtasksperchild: Optional[int] = None, *,
                  item_timeout_s: Optional[float] = None) -> None:
+        try:
+            calls_per_process = read_count("maxtasksperchild", maxtasksperchild, MOST_CALLS)
+        except TypeError as error:
+            raise ValueError(error) from None  # as in multiprocessing
         self._engine: Engine = make_engine(read_count("processes", processes, MOST_PROCESSES), initializer, initargs,
-                                           read_count("maxtasksperchild", maxtasksperchild, MOST_CALLS),
+                                           calls_per_process,
                                            read_timeout("item_timeout_s", item_timeout_s), False)
         self._fixed_size = 1 if maxtasksperchild is not None else None
         self._is_open = True
