@@ -161,6 +161,15 @@ void attempt_cut(struct sched_attempt *a)
     list_push_back(&s->cuts, &a->queue);
 }
 
+/* Call it when the attempt is the only one left of a chunk that is not answered. A late second attempt may be waiting to
+ * be cut off when the other attempt ends. Then it goes on. */
+static void keep_alive(struct sched_attempt *a)
+{
+    if (!a->dead) return;
+    list_remove(&a->chunk->job->s->cuts, &a->queue);
+    a->dead = false;
+}
+
 /* A chunk whose items are all answered is settled when the last of its attempts has ended. */
 static void settle_if_done(struct sched_chunk *chunk)
 {
@@ -253,7 +262,7 @@ struct sched_accept sched_attempt_answered(struct sched_attempt *a, uint32_t n, 
     if (n > unreceived(a)) BUG("%u answers where %u are missing", n, unreceived(a));
     progress(a, n, true);
     uint32_t reached = a->from + a->received;
-    if (a->dead || job->ended || reached <= chunk->answered) return accept;
+    if (job->ended || reached <= chunk->answered) return accept;
     accept.keep = reached - chunk->answered;
     accept.drop = n - accept.keep;
     chunk_answered(chunk, accept.keep);
@@ -276,7 +285,7 @@ struct sched_item_verdict sched_attempt_item_error(struct sched_attempt *a, enum
     if (unreceived(a) == 0) BUG("an error where no answer is missing");
     bool ran = error == ITEM_TASK_ERROR;
     progress(a, 1, ran);
-    if (a->dead || job->ended || at < chunk->answered) return v;
+    if (job->ended || at < chunk->answered) return v;
     if (ran) chunker_grow(a);
     v.attempts = 1 + blame_charged(chunk);
     bool again = retry_item_again(job, error, v.attempts);
@@ -316,6 +325,7 @@ void sched_attempt_ended(struct sched_attempt *a, enum sched_end how, uint64_t r
         if (!chunk->attempt) {
             chunk->attempt = chunk->hedge;
             chunk->hedge = NULL;
+            keep_alive(chunk->attempt);
         }
     }
 }

@@ -159,7 +159,7 @@ struct sched_attempt {
     uint64_t starting_until_ns;   /* because of such a report, the attempt is not late before this time */
     bool is_hedge;
     bool is_rescue;      /* the worker of the chunk's first attempt seems dead, or still starts processes */
-    bool dead;           /* it is cut off in the next run; until then, what it reports is dropped */
+    bool dead;           /* it is to be cut off in one of the next runs */
     bool lingers;        /* all items are answered, but the end line has not arrived */
     bool alone;          /* it must run alone, so no other chunk is sent to its endpoint */
     bool poison_suspect; /* its chunk was a poison suspect; endpoint->poison_suspects counts this attempt */

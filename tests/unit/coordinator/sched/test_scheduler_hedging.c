@@ -216,3 +216,45 @@ Test(scheduler_hedging, a_large_job_leaves_no_hedges_to_the_small_jobs_after_it)
     cr_assert_leq(sh.hedged, hedged + 10 + 300 * 5 / 100);
     shell_over(&sh);
 }
+
+/* Sends a chunk of two items to two workers, and waits until the scheduler has given up the second attempt. That attempt
+ * is cut off in the next run. Returns the first attempt. */
+static struct sched_attempt *with_a_second_attempt_given_up(struct shell *sh)
+{
+    struct sched_job_params p = params();
+    p.chunk_size = 2;
+    p.hedge_max_extra_percent = 100;
+    job_with(sh, &p, 100);
+    run(sh);
+    struct sched_attempt *first = sh->out[0];
+    while (sh->out_n > 1 && !sh->out[1]->is_hedge) {
+        complete(sh, sh->out[1], 2);
+        run(sh);
+    }
+    for (unsigned i = 0; i < 1000 && (sh->out_n < 2 || !sh->out[1]->dead); i++) run_on(sh, 1);
+    cr_assert_eq(sh->out_n, 2);
+    cr_assert(sh->out[1]->dead);
+    return first;
+}
+
+/* Otherwise the chunk would have no attempt, and its job would never end. */
+Test(scheduler_hedging, a_second_attempt_that_was_given_up_goes_on_if_the_first_one_ends_before_it_is_cut_off)
+{
+    const enum sched_end ends[] = {SCHED_END_LOST, SCHED_END_DRAINING, SCHED_END_BAD_STATUS};
+    for (unsigned i = 0; i < 2 * ARRAY_SIZE(ends); i++) {
+        struct shell sh;
+        shell_init(&sh);
+        worker(&sh, 4);
+        worker(&sh, 4);
+        struct sched_attempt *first = with_a_second_attempt_given_up(&sh), *second = sh.out[1];
+        if (i % 2) cr_assert_eq(sched_attempt_answered(second, 1, sh.now).keep, 1);
+        end(&sh, first, ends[i / 2]);
+        run(&sh);
+        cr_assert_eq(sh.cuts, 0);
+        complete(&sh, second, 1);
+        run(&sh);
+        cr_assert_eq(sh.outcome.status, SCHED_SUCCEEDED);
+        cr_assert_eq(sh.outcome.counts.succeeded, 100);
+        shell_over(&sh);
+    }
+}
