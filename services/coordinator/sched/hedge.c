@@ -165,14 +165,14 @@ static bool send_twice(struct sched_chunk *chunk, bool tail)
 }
 
 /* The second attempt may be late too, because any of its items can delay the answers after it. A late second attempt is
- * cut off in this run and replaced in the next run. Each replacement may take twice as long as the attempt that it
+ * cut off and replaced in the next runs. Each replacement may take twice as long as the attempt that it
  * replaces. Returns when to check the second attempt again, or SCHED_NEVER. */
 static uint64_t give_up_hedge(struct sched_chunk *chunk)
 {
     struct sched_job *job = chunk->job;
     struct sched_attempt *a = chunk->hedge;
-    if (a->dead || a->is_rescue || chunk->hedges >= HEDGES_MAX || !within_extra(job, chunk_left(chunk)))
-        return SCHED_NEVER;
+    if (a->dead) return job->s->now_ns;
+    if (a->is_rescue || chunk->hedges >= HEDGES_MAX || !within_extra(job, chunk_left(chunk))) return SCHED_NEVER;
     uint64_t late = late_at(job, a, ldexp(patience(job), chunk->hedges));
     if (late > job->s->now_ns) return late;
     attempt_cut(a);
@@ -196,18 +196,18 @@ static uint64_t scan(struct sched_job *job)
         else if (move_at(chunk) != SCHED_NEVER)
             due = move_at(chunk) <= s->now_ns ? move_elsewhere(chunk) : move_at(chunk);
         else if ((due = due_at(chunk, tail)) <= s->now_ns && send_twice(chunk, tail))
-            due = SCHED_NEVER;
+            due = tail ? give_up_hedge(chunk) : SCHED_NEVER;
         if (due < next) next = due;
     }
     return next == SCHED_NEVER || next > soonest ? next : soonest;
 }
 
-/* Returns when to scan the job again. While the job still has something to send, new attempts are started. They may
- * become late before the attempts that were just scanned. */
+/* Returns when to scan the job again. An attempt that starts after this scan may become late before the others. A
+ * second attempt may end before the first one, for example because a worker refuses it. */
 static uint64_t next_scan(struct sched_job *job)
 {
     uint64_t next = scan(job), most = job->s->now_ns + DEAD_MIN_NS;
-    return job->was_at_tail || next < most ? next : most;
+    return next < most ? next : most;
 }
 
 void hedge_update(struct sched_job *job)

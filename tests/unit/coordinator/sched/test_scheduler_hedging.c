@@ -217,8 +217,8 @@ Test(scheduler_hedging, a_large_job_leaves_no_hedges_to_the_small_jobs_after_it)
     shell_over(&sh);
 }
 
-/* Sends a chunk of two items to two workers, and waits until the scheduler has given up the second attempt. That attempt
- * is cut off in the next run. Returns the first attempt. */
+/* Sends a chunk of two items to two workers, and waits until the scheduler has given up the second attempt. That
+ * attempt is cut off in the next run. Returns the first attempt. */
 static struct sched_attempt *with_a_second_attempt_given_up(struct shell *sh)
 {
     struct sched_job_params p = params();
@@ -257,4 +257,53 @@ Test(scheduler_hedging, a_second_attempt_that_was_given_up_goes_on_if_the_first_
         cr_assert_eq(sh.outcome.counts.succeeded, 100);
         shell_over(&sh);
     }
+}
+
+/* Runs a job until one of its items is at two workers, and all others are answered. Returns the first attempt. */
+static struct sched_attempt *with_one_item_sent_twice(struct shell *sh)
+{
+    struct sched_job_params p = params();
+    p.chunk_size = 1;
+    job_with(sh, &p, 100);
+    run(sh);
+    struct sched_attempt *first = sh->out[0];
+    while (sh->out_n > 1) {
+        complete(sh, sh->out[1], 0);
+        if (sh->sends < 100) run(sh);
+    }
+    for (unsigned i = 0; i < 50 && sh->out_n < 2; i++) run_on(sh, 1);
+    cr_assert_eq(sh->out_n, 2);
+    cr_assert(sh->out[1]->is_hedge);
+    return first;
+}
+
+Test(scheduler_hedging, a_second_attempt_that_is_late_too_is_replaced)
+{
+    struct shell sh;
+    shell_init(&sh);
+    for (int i = 0; i < 3; i++) worker(&sh, 4);
+    with_one_item_sent_twice(&sh);
+    for (unsigned i = 0; i < 50 && sh.sends < 102; i++) run_on(&sh, 1);
+    cr_assert_eq(sh.cuts, 1);
+    cr_assert_eq(sh.sends, 102);
+    complete(&sh, sh.out[1], 1);
+    run(&sh);
+    cr_assert_eq(sh.outcome.status, SCHED_SUCCEEDED);
+    shell_over(&sh);
+}
+
+Test(scheduler_hedging, a_second_attempt_that_a_worker_refuses_is_sent_to_another_worker)
+{
+    struct shell sh;
+    shell_init(&sh);
+    for (int i = 0; i < 3; i++) worker(&sh, 4);
+    with_one_item_sent_twice(&sh);
+    end(&sh, sh.out[1], SCHED_END_BUSY);
+    run(&sh);
+    for (unsigned i = 0; i < 50 && sh.sends < 102; i++) run_on(&sh, 1);
+    cr_assert_eq(sh.sends, 102);
+    complete(&sh, sh.out[1], 1);
+    run(&sh);
+    cr_assert_eq(sh.outcome.status, SCHED_SUCCEEDED);
+    shell_over(&sh);
 }
