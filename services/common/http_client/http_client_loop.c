@@ -80,9 +80,11 @@ void client_keep_loop(struct http_client *c, bool keep)
     turn_keep_loop(&c->after_poll, keep);
 }
 
+/* If curl does not want to run, it has no new call: it has run, or the calls that it got were cancelled. */
 static void run_kicks(struct http_client *c)
 {
     for (int round = 0; round < MAX_ROUNDS && c->kicked && !c->freed; round++) {
+        if (!c->due) c->added = 0;
         c->kicked = false;
         client_settle(c);
         if (c->freed || !c->due) continue;

@@ -130,6 +130,56 @@ Test(http_client, timeouts_and_hang_ups_in_one_turn_name_no_freed_socket)
     tear_down();
 }
 
+/* The calls of the test below. */
+static struct heard later[24];
+static int later_left;
+
+static void count_end(struct heard *h)
+{
+    later_left--;
+}
+
+static void start_later(struct heard *h)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(later); i++) {
+        later[i].then = count_end;
+        start(&later[i], "/echo");
+    }
+}
+
+/* Cancels the calls that curl has got in this turn. libuv calls this function after the poll, before the client asks
+ * curl to connect them. */
+static void cancel_the_begun(uv_check_t *check)
+{
+    if (!later[0].call || later[0].call->state != CALL_RUNNING) return;
+    for (size_t i = 0; i < ARRAY_SIZE(later); i++) {
+        if (later[i].call->state != CALL_RUNNING) continue;
+        http_call_cancel(later[i].call);
+        later_left--;
+    }
+    uv_check_stop(check);
+}
+
+Test(http_client, new_calls_begin_after_others_were_cancelled_before_curl_connected_them)
+{
+    enum { TURNS_MAX = 1000 };
+    struct heard first = {.then = start_later};
+    uv_check_t check;
+    stop_listening();
+    uv_run(&loop, UV_RUN_NOWAIT);
+    uv_check_init(&loop, &check);
+    uv_check_start(&check, cancel_the_begun);
+    later_left = ARRAY_SIZE(later);
+    start(&first, "/echo");
+    for (int turns = 0; later_left > 0; turns++) {
+        cr_assert_lt(turns, TURNS_MAX, "%d calls do not begin", later_left);
+        uv_run(&loop, UV_RUN_ONCE);
+    }
+    cr_assert_not(uv_is_active((uv_handle_t *)&check), "no call was cancelled");
+    uv_close((uv_handle_t *)&check, NULL);
+    tear_down();
+}
+
 static size_t give_slowly(void *data, char *dst, size_t cap)
 {
     size_t n = give(data, dst, cap);

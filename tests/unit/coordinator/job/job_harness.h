@@ -135,8 +135,8 @@ static inline void stage_init(struct stage *s)
     jobs_init(&s->jobs, &s->loop);
 }
 
-/* Adds the address of a worker. A job asks this address for its tasks, and the scheduler may send to it. The clock stands
- * still from now on: otherwise a job that comes too late would ask a second time. */
+/* Adds the address of a worker. A job asks this address for its tasks, and the scheduler may send to it. The clock
+ * stands still from now on: otherwise a job that comes too late would ask a second time. */
 static inline void stage_has_worker(struct stage *s)
 {
     fake_clock_start();
