@@ -61,11 +61,20 @@ static bool counts_as_rejecting(const struct sched_endpoint *e)
     return is_member(e) && sched_endpoint_rejects_token(e);
 }
 
+/* Call it when s->rejecting_n was `before`. Waiting jobs say whether the workers reject the token. */
+static void rejecting_changed(struct scheduler *s, uint32_t before)
+{
+    if ((s->rejecting_n > 0) == (before > 0)) return;
+    for (struct list_link *at = list_next(&s->tasks, NULL); at; at = list_next(&s->tasks, at))
+        task_serving_changed(CONTAINER_OF(at, struct sched_task, link));
+}
+
 void endpoint_move(struct sched_endpoint *e, enum sched_endpoint_state to, enum sched_endpoint_state before,
                    uint64_t until_ns)
 {
     struct scheduler *s = e->s;
     enum sched_endpoint_state from = e->state;
+    uint32_t rejecting = s->rejecting_n;
     s->rejecting_n -= counts_as_rejecting(e);
     s->stats.endpoints[from]--;
     s->stats.endpoints[to]++;
@@ -74,6 +83,7 @@ void endpoint_move(struct sched_endpoint *e, enum sched_endpoint_state to, enum 
     s->rejecting_n += counts_as_rejecting(e);
     timer_set(s, &e->timer, until_ns);
     recount(e);
+    rejecting_changed(s, rejecting);
     if (from != to && s->ops.endpoint_moved) s->ops.endpoint_moved(s->ctx, e, from, to);
 }
 
@@ -84,9 +94,11 @@ static void to_probation(struct sched_endpoint *e, enum sched_endpoint_state bef
 
 void endpoint_gone(struct sched_endpoint *e)
 {
+    uint32_t rejecting = e->s->rejecting_n;
     e->s->rejecting_n -= counts_as_rejecting(e);
     e->index = UINT32_MAX;
     recount(e);
+    rejecting_changed(e->s, rejecting);
 }
 
 void endpoint_succeeded(struct sched_endpoint *e, const struct sched_attempt *a)

@@ -215,11 +215,14 @@ struct sched_lane *lane_new(struct sched_task *t, struct sched_endpoint *e)
 
 void lane_free(struct sched_lane *l)
 {
-    struct scheduler *s = l->task->s;
+    struct sched_task *t = l->task;
+    struct scheduler *s = t->s;
+    bool was_nowhere = task_is_nowhere(t);
     set_lacks(l, false);
     l->gone = true;
     lane_full_is_over(l);
-    list_remove(&l->task->lanes, &l->task_link);
+    list_remove(&t->lanes, &l->task_link);
+    if (was_nowhere != task_is_nowhere(t)) task_serving_changed(t);
     list_remove(&l->endpoint->lanes, &l->endpoint_link);
     s->worker_table_bytes -= l->workers_alloc * sizeof *l->workers;
     s->lanes_n--;

@@ -178,6 +178,54 @@ Test(scheduler_tasks, a_job_whose_task_no_worker_has_waits_says_so_and_gives_up)
     shell_over(&sh);
 }
 
+/* Sends the items again and again until no worker takes them, and the job says that it waits. */
+static void until_it_waits(struct shell *sh, const struct sched_endpoint *rejecting)
+{
+    for (unsigned turns = 0; sh->waiting == SCHED_NOT_WAITING; turns++) {
+        cr_assert_lt(turns, 1000, "the job does not wait");
+        while (sh->out_n > 0)
+            end(sh, sh->out[0], sh->out[0]->endpoint == rejecting ? SCHED_END_REFUSED : SCHED_END_NOT_CONNECTED);
+        run_on(sh, 1);
+    }
+}
+
+Test(scheduler_tasks, a_job_waits_for_another_reason_when_the_only_worker_with_its_task_has_left)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *with = worker(&sh, 4);
+    has(&sh, with, "t", NULL);
+    has(&sh, worker(&sh, 4), "other", NULL);
+    struct sched_job *job = job_of_task(&sh, "t", 3);
+    run(&sh);
+    until_it_waits(&sh, NULL);
+    cr_assert_eq(sh.waiting, SCHED_WAITING_NO_WORKERS);
+    sched_endpoint_remove(sh.s, with);
+    run(&sh);
+    cr_assert_eq(sh.waiting, SCHED_WAITING_NO_TASK);
+    sched_job_cancel(job, SCHED_CANCELLED, "enough");
+    run(&sh);
+    shell_over(&sh);
+}
+
+Test(scheduler_tasks, a_job_waits_for_another_reason_when_the_worker_that_rejects_the_token_has_left)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *rejecting = worker(&sh, 4);
+    worker(&sh, 4);
+    struct sched_job *job = job_of_task(&sh, "t", 30);
+    run(&sh);
+    until_it_waits(&sh, rejecting);
+    cr_assert_eq(sh.waiting, SCHED_WAITING_TOKEN_REFUSED);
+    sched_endpoint_remove(sh.s, rejecting);
+    run(&sh);
+    cr_assert_eq(sh.waiting, SCHED_WAITING_NO_WORKERS);
+    sched_job_cancel(job, SCHED_CANCELLED, "enough");
+    run(&sh);
+    shell_over(&sh);
+}
+
 Test(scheduler_tasks, demand_is_counted_for_each_task)
 {
     struct shell sh;
