@@ -87,26 +87,36 @@ class Wire:
         self._socket.close()
 
 
-class Connection(Wire, Generic[W]):
-    """A connection to the coordinator of a private fleet. `work` is the work of the current request, or None if the
-    connection is idle."""
+def connect_to_file(path: str) -> Wire:
+    """Connects to a socket file."""
+    unconnected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        unconnected.connect(path)
+    except OSError as error:
+        unconnected.close()
+        raise Lost(str(error)) from error
+    return Wire(unconnected)
 
-    def __init__(self, path: str) -> None:
+
+class Connection(Generic[W]):
+    """A connection of an engine. `work` is the work of the current request, or None if the connection is idle."""
+
+    def __init__(self, wire: Wire) -> None:
         self.work: Optional[W] = None
+        self.wire = wire
         self._reader = HttpReader()
-        unconnected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            unconnected.connect(path)
-        except OSError as error:
-            unconnected.close()
-            raise Lost(str(error)) from error
-        super().__init__(unconnected)
+
+    def fileno(self) -> int:
+        return self.wire.fileno()
 
     def send(self, request: bytes, work: W) -> None:
         self.work = work
-        self.begin(request)
+        self.wire.begin(request)
 
     def read(self) -> Optional[HttpAnswer]:
         """Reads the bytes that have come. Returns the answer once it is complete."""
-        data = self.receive()
-        return self._reader.feed(data) if data else None
+        while True:
+            data = self.wire.receive()
+            answer = self._reader.feed(data) if data else None
+            if answer or not self.wire.has_pending():
+                return answer

@@ -21,19 +21,22 @@ import threading
 import time
 import traceback
 import weakref
-from typing import Optional, Union
+from typing import TYPE_CHECKING, Optional, Union
 
 from ._connection import Connection, Lost
 from ._core.http import BrokenAnswer
-from ._errors import FleetError, ItemError
-from ._fleet import Fleet
+from ._errors import FleetError, ItemError, NotFantail, Refused
 from ._protocol import HttpAnswer, read_answer, request_of
 from ._work import Function, Work, read_outcomes
 
+if TYPE_CHECKING:
+    from ._fleet import Fleet
+    from ._remote_fleet import RemoteFleet
+
 LARGE_FUNCTION_BYTES = 1 << 18
-MOST_LOSSES = 6
 RETRY_S = 0.05
-NEVER_SPLIT = ("coordinator_lost", "function_not_unpicklable")
+LONGEST_RETRY_S = 2.0
+NEVER_SPLIT = ("coordinator_lost", "function_not_unpicklable", "versions_differ")
 
 
 class Source:
@@ -59,7 +62,7 @@ _engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
 
 
 class Engine:
-    def __init__(self, fleet: Fleet, timeout_s: float = 0.0, finish_at_exit: bool = True) -> None:
+    def __init__(self, fleet: "Union[Fleet, RemoteFleet]", timeout_s: float = 0.0, finish_at_exit: bool = True) -> None:
         self.slots = fleet.slots
         self.finish_at_exit = finish_at_exit
         self._fleet = fleet
@@ -86,7 +89,7 @@ class Engine:
 
     def function(self, data: bytes) -> Function:
         """Makes a Function of a pickled function."""
-        if len(data) <= LARGE_FUNCTION_BYTES:
+        if len(data) <= LARGE_FUNCTION_BYTES or not self._fleet.keeps_files:
             return Function(data, False)
         return Function(os.fsencode(self._fleet.write_file(data)), True)
 
@@ -214,7 +217,8 @@ class Engine:
             if work is None:
                 return
             try:
-                request = request_of(work.payload(), self._timeout_s)
+                payload = work.payload(self._fleet.versions)
+                request = request_of(payload, self._timeout_s, self._fleet.prefix, self._fleet.fields())
             except Exception as error:
                 self._failed(work, error)
                 continue
@@ -242,16 +246,24 @@ class Engine:
 
     def _send(self, work: Work, request: bytes) -> None:
         try:
-            connection = self._idle.pop() if self._idle else self._connect()
+            connection = self._idle_connection() or self._connect()
         except Lost:
             self._lost(work)
             return
         connection.send(request, work)
-        if connection.wants_write():
+        if connection.wire.wants_write():
             self._selector.modify(connection, selectors.EVENT_READ | selectors.EVENT_WRITE, connection)
 
+    def _idle_connection(self) -> "Optional[Connection[Work]]":
+        while self._idle:
+            connection = self._idle[-1]
+            if connection.wire.is_usable():
+                return self._idle.pop()
+            self._drop(connection)
+        return None
+
     def _connect(self) -> "Connection[Work]":
-        connection: Connection[Work] = Connection(self._fleet.socket_path)
+        connection: Connection[Work] = Connection(self._fleet.connect())
         self._connections.add(connection)
         self._selector.register(connection, selectors.EVENT_READ, connection)
         return connection
@@ -261,12 +273,12 @@ class Engine:
         self._connections.discard(connection)
         with contextlib.suppress(ValueError):
             self._idle.remove(connection)
-        connection.close()
+        connection.wire.close()
 
     def _use(self, connection: "Connection[Work]", events: int) -> None:
         if events & selectors.EVENT_WRITE:
-            connection.write()
-            if not connection.wants_write():
+            connection.wire.write()
+            if not connection.wire.wants_write():
                 self._selector.modify(connection, selectors.EVENT_READ, connection)
         if not events & selectors.EVENT_READ:
             return
@@ -279,7 +291,7 @@ class Engine:
             return
         if answer:
             work, connection.work = connection.work, None
-            if answer.keep_alive and not connection.wants_write():
+            if answer.keep_alive and not connection.wire.wants_write():
                 self._idle.append(connection)
             else:
                 self._drop(connection)
@@ -290,21 +302,27 @@ class Engine:
         """Sends the unit of work again after a pause, because the coordinator was lost or is restarting. After several
         losses, fails the unit."""
         work.losses += 1
-        if work.losses > MOST_LOSSES:
+        if work.losses > self._fleet.most_losses:
             error = ItemError("coordinator_lost", "the coordinator was lost several times before the answer",
                               attempts=work.losses)
             self._failed(work, error)
             return
-        self._retry_at = time.monotonic() + RETRY_S * 2 ** work.losses
+        self._retry_at = time.monotonic() + min(RETRY_S * 2 ** work.losses, LONGEST_RETRY_S)
         with self._lock:
             self._queue.appendleft(work)
 
     def _settle(self, work: Work, answer: HttpAnswer) -> None:
         try:
+            refusal = self._fleet.refusal(answer)
+            if refusal:
+                raise refusal
             value = read_answer(answer)
             if isinstance(value, ItemError):
                 raise value
             outcomes = read_outcomes(value, len(work.calls))
+        except Lost:
+            self._lost(work)
+            return
         except BaseException as error:
             self._failed(work, error)
             return
@@ -316,7 +334,7 @@ class Engine:
         Otherwise fails the unit of work."""
         if isinstance(error, ItemError):
             error.attempts += work.attempts - 1
-        may_split = not isinstance(error, FleetError) and getattr(error, "name", "") not in NEVER_SPLIT
+        may_split = not isinstance(error, (FleetError, Refused, NotFantail)) and getattr(error, "name", "") not in NEVER_SPLIT
         if len(work.calls) > 1 and may_split:
             with self._lock:
                 self._queue.extendleft(reversed(work.split()))

@@ -9,13 +9,16 @@ import os
 import time
 import weakref
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED
-from typing import Any, Callable, Iterable, Iterator, Optional, SupportsIndex, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Optional, SupportsIndex, TypeVar, Union
 
 from ._engine import Engine
 from ._fleet import Fleet
 from ._mapping import Mapping, results_of, zipped
 from ._pickling import dumps_named, name_of
 from ._work import FULL, ONE, STAR, Function, Outcomes, Work
+
+if TYPE_CHECKING:
+    from ._client import Client
 
 T = TypeVar("T")
 MOST_PROCESSES = 1024  # LIMIT_TASK_PROCESSES of the worker
@@ -104,11 +107,17 @@ def read_timeout(name: str, value: Optional[float]) -> Optional[float]:
     return float(value)
 
 
-def make_engine(processes: Optional[int], initializer: Optional[Callable[..., object]], initargs: Iterable[Any],
+def make_engine(url: "Optional[Union[str, Client]]", processes: Optional[int], initializer: Optional[Callable[..., object]], initargs: Iterable[Any],
                 calls_per_process: Optional[int], timeout_s: Optional[float], finish_at_exit: bool) -> Engine:
     """The caller has checked the numbers."""
     if initializer is not None and not callable(initializer):
         raise TypeError(f"initializer must be a callable, not {initializer!r}")
+    if url is not None:
+        if initializer is not None or calls_per_process is not None:
+            raise ValueError("with url, the processes belong to the operator of the fleet: they have no initializer and no "
+                             "number of calls")
+        from ._remote_fleet import RemoteFleet
+        return Engine(RemoteFleet(url, processes), timeout_s or 0.0, finish_at_exit)
     pickled = None
     if initializer is not None:
         pickled = dumps_named((initializer, tuple(initargs)), f"the initializer {name_of(initializer)}")
@@ -122,9 +131,11 @@ def function_for(engine: Engine, function: Callable[..., Any]) -> Function:
 
 class Executor(concurrent.futures.Executor):
     """Runs calls on a private fleet on this machine. The fleet starts immediately, and ends with this object or its
-    process.
+    process. With url, runs calls on a fleet whose operator has installed the task `python-call`.
 
-    max_workers          number of processes; the default is the number of processors that this process may use
+    max_workers          number of processes; the default is the number of processors that this process may use. With
+                         url: the number of calls that run at the same time; the default is what the fleet can run
+    url                  the URL of the coordinator, or a Client with a token or certificates
     initializer          is called with initargs in each process before its first call
     max_tasks_per_child  a process is replaced after this number of calls (for map: this number of chunks)
     item_timeout_s       a call that runs longer fails with an ItemError named "timed_out"
@@ -133,10 +144,10 @@ class Executor(concurrent.futures.Executor):
     process, other calls of the same map may run more than once.
     """
 
-    def __init__(self, max_workers: Optional[int] = None, *, initializer: Optional[Callable[..., object]] = None,
+    def __init__(self, max_workers: Optional[int] = None, url: "Optional[Union[str, Client]]" = None, *, initializer: Optional[Callable[..., object]] = None,
                  initargs: Iterable[Any] = (), max_tasks_per_child: Optional[int] = None,
                  item_timeout_s: Optional[float] = None) -> None:
-        self._engine = make_engine(read_count("max_workers", max_workers, MOST_PROCESSES), initializer, initargs,
+        self._engine = make_engine(url, read_count("max_workers", max_workers, MOST_PROCESSES), initializer, initargs,
                                    read_count("max_tasks_per_child", max_tasks_per_child, MOST_CALLS),
                                    read_timeout("item_timeout_s", item_timeout_s), True)
         self._one_call_each = max_tasks_per_child is not None

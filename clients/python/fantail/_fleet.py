@@ -17,6 +17,7 @@ import tempfile
 from typing import Any, Callable, Optional
 
 from . import _protocol
+from ._connection import Wire, connect_to_file
 from ._errors import FleetError, ProgramsNotFound
 
 _PREFIX = "fantail-python-"
@@ -46,6 +47,11 @@ def find_program() -> str:
 class Fleet:
     """Any thread may create the object. start() must run in a thread that lives as long as the fleet."""
 
+    keeps_files = True
+    most_losses = 6
+    prefix = ""  # of the paths of requests
+    versions = None  # the processes have the interpreter and the modules of this process
+
     def __init__(self, slots: int, initializer: Optional[bytes], calls_per_process: Optional[int]) -> None:
         self.slots = slots
         self._program = find_program()
@@ -55,7 +61,7 @@ class Fleet:
         _sweep()
         self.folder = tempfile.mkdtemp(prefix=_PREFIX, dir=_parent_folder())
         self._lock = _locked(self.folder)
-        self.socket_path = os.path.join(self.folder, "socket")
+        self._socket_path = os.path.join(self.folder, "socket")
         self._write_task(initializer, calls_per_process)
 
     def _write_task(self, initializer: Optional[bytes], calls_per_process: Optional[int]) -> None:
@@ -81,6 +87,16 @@ class Fleet:
             file.write(data)
         return path
 
+    def fields(self) -> "dict[str, str]":
+        """Returns the headers of every request."""
+        return {"Host": "fantail"}
+
+    def connect(self) -> Wire:
+        return connect_to_file(self._socket_path)
+
+    def refusal(self, answer: _protocol.HttpAnswer) -> None:
+        """read_answer() makes the error of the call from every answer of a private fleet."""
+
     def start(self) -> int:
         """Returns a descriptor. Reading it gives a line when the fleet is ready, and the end of the file when the fleet
         has ended."""
@@ -88,7 +104,7 @@ class Fleet:
         env["TMPDIR"] = env.get("TMPDIR", tempfile.gettempdir())
         try:
             self._process = subprocess.Popen(
-                [self._program, "local", "--host", f"unix:{self.socket_path}", "--tasks",
+                [self._program, "local", "--host", f"unix:{self._socket_path}", "--tasks",
                  os.path.join(self.folder, "tasks"), "--processes", str(self.slots), "--admin-port", "off", "--watch=false", "--log-level", "error",
                  "--exit-with-parent", "--parent-pid", str(os.getpid())],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=env, start_new_session=True)

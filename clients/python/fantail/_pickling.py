@@ -3,6 +3,7 @@ and otherwise cloudpickle."""
 from __future__ import annotations
 
 import pickle
+import sys
 from types import FunctionType, MethodType
 from typing import Any, Iterator, Optional
 
@@ -16,12 +17,18 @@ def dumps(value: Any) -> bytes:
     name, which no other process can find."""
     try:
         data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-        if b"__main__" not in data:
+        if b"__main__" not in data and not _has_modules_by_value():
             return data
     except Exception:  # a __reduce__ of the user may raise any exception
         pass
     from . import _cloud  # this import takes as long as the start of a fleet, so it is done only if needed
     return _cloud.dumps(value, pickle.HIGHEST_PROTOCOL)
+
+
+def _has_modules_by_value() -> bool:
+    """Returns whether the program has called cloudpickle.register_pickle_by_value()."""
+    cloudpickle = sys.modules.get("cloudpickle")
+    return cloudpickle is not None and bool(cloudpickle.list_registry_pickle_by_value())
 
 
 def dumps_named(value: Any, what: str) -> bytes:

@@ -7,13 +7,17 @@ import time
 import traceback
 import weakref
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Any, Callable, Generic, Iterable, Iterator, Mapping as MappingType, Optional, TypeVar
+from typing import (TYPE_CHECKING, Any, Callable, Generic, Iterable, Iterator, Mapping as MappingType, Optional, TypeVar,
+                    Union)
 
 from ._engine import Engine
 from ._executor import MOST_CALLS, MOST_PROCESSES, function_for, make_engine, read_count, read_timeout
 from ._mapping import Mapping
 from ._pickling import dumps_named, name_of
 from ._work import FULL, ONE, STAR, Function, Outcomes, Work
+
+if TYPE_CHECKING:
+    from ._client import Client
 
 T = TypeVar("T")
 
@@ -112,12 +116,12 @@ class Pool:
 
     def __init__(self, processes: Optional[int] = None, initializer: Optional[Callable[..., object]] = None,
                  initargs: Iterable[Any] = (), maxtasksperchild: Optional[int] = None, *,
-                 item_timeout_s: Optional[float] = None) -> None:
+                 url: "Optional[Union[str, Client]]" = None, item_timeout_s: Optional[float] = None) -> None:
         try:
             calls_per_process = read_count("maxtasksperchild", maxtasksperchild, MOST_CALLS)
         except TypeError as error:
             raise ValueError(error) from None  # as in multiprocessing
-        self._engine: Engine = make_engine(read_count("processes", processes, MOST_PROCESSES), initializer, initargs,
+        self._engine: Engine = make_engine(url, read_count("processes", processes, MOST_PROCESSES), initializer, initargs,
                                            calls_per_process,
                                            read_timeout("item_timeout_s", item_timeout_s), False)
         self._fixed_size = 1 if maxtasksperchild is not None else None

@@ -1,9 +1,12 @@
-"""Runs in a process of a worker: python _process.py START. Reads calls from standard input and answers them.
+"""Runs in a process of a worker. Reads calls from standard input and answers them.
 
-START is a file that the package has written: the pickle of a dict with `path` and `argv` for sys, and `initializer`.
+python _process.py START       in a private fleet. START is a file that the package has written: the pickle of a dict with
+                               `path` and `argv` for sys, and `initializer`
+python -m fantail._process     as the task `python-call` of a fleet that others use, too
+
 The lines have the format for a program with ids (docs/protocol.md). An item is the base64 of the pickle of (function,
-is_file, form, calls). `function` is a pickle, or the path of a file that has it. `calls` is the pickle of a list of
-calls. The answer is the base64 of the pickle of (results, failures, seconds). `failures` is a dict: its keys are the
+is_file, form, calls, versions). `function` is a pickle, or the path of a file that has it. `calls` is the pickle of a
+list of calls. `versions` has the versions of Python and cloudpickle of the client; None in a private fleet. The answer is the base64 of the pickle of (results, failures, seconds). `failures` is a dict: its keys are the
 indices of the calls without a result, and its values are (kind, text, pickle of the exception or None, traceback).
 
 This file is started often and imports little. It does not import the package fantail, because calls may not need it.
@@ -27,7 +30,7 @@ READ_BYTES = 1 << 20
 KEPT_FUNCTIONS = 32
 PROTOCOL = 5
 
-state: dict[str, Any] = {"is_child": False, "broken": None, "cloud": None}
+state: dict[str, Any] = {"is_child": False, "broken": None, "cloud": None, "versions": None}
 functions: dict[bytes, Any] = {}
 
 
@@ -141,9 +144,21 @@ def pickled(results: list[Any], failures: dict[int, Failure], started: float) ->
     return dumps((results, failures, seconds))
 
 
+def misfit(theirs: Optional[tuple[str, str]]) -> str:
+    """Says why objects of the client may not be understood here; "" if nothing speaks against it. The minor version of
+    Python must be the same, because functions are sent as bytecode."""
+    (python, cloudpickle), other = state["versions"] or ("", ""), theirs or ("?", "?")
+    if other[0] == python and other[1].split(".")[0] == cloudpickle.split(".")[0]:
+        return ""
+    return (f"the client has Python {other[0]} and cloudpickle {other[1]}, but the worker has Python {python} and "
+            f"cloudpickle {cloudpickle}; functions need the same Python 3.N, and the same first number of cloudpickle")
+
+
 def answer_to(item: bytes) -> bytes:
-    function_data, is_file, form, calls_data = pickle.loads(binascii.a2b_base64(item))
+    function_data, is_file, form, calls_data, versions = pickle.loads(binascii.a2b_base64(item))
     started = time.perf_counter()
+    if versions != state["versions"] and misfit(versions):
+        return pickle.dumps((None, {0: ("versions_differ", misfit(versions), None, "")}, 0.0), PROTOCOL)
     if state["broken"]:
         return pickle.dumps((None, {0: state["broken"]}, 0.0), PROTOCOL)
     kind = "function_not_unpicklable"
@@ -228,7 +243,11 @@ def prepare(path: str) -> None:
 
 def main() -> None:
     items_fd, answers_fd = claim_stdio()
-    prepare(sys.argv[1])
+    if len(sys.argv) > 1:
+        prepare(sys.argv[1])
+    else:
+        import cloudpickle
+        state["versions"] = "%d.%d" % sys.version_info[:2], cloudpickle.__version__
     write_all(answers_fd, b"#ready\n")
     serve(items_fd, answers_fd)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import binascii
 import json
-from typing import NamedTuple, Optional, Union
+from typing import Mapping, NamedTuple, Optional, Union
 
-from ._core.http import AnswerReader
+from ._core.http import AnswerReader, request_bytes
 from ._core.lines import item_error
 from ._errors import ItemError
 
@@ -22,19 +22,18 @@ TASK = "python-call"
 _OPTIONS = "retry.on=worker_lost&retry.max_attempts=3&hedge.enabled=false"
 
 
-def request_of(payload: bytes, timeout_s: float) -> bytes:
+def request_of(payload: bytes, timeout_s: float, prefix: str, fields: Mapping[str, str]) -> bytes:
     """Returns the HTTP request of a job with this payload. A timeout_s of 0 sets no timeout."""
     body = b'"%s"\n' % binascii.b2a_base64(payload, newline=False)
-    head = (f"POST /v1/jobs?task={TASK}&item_timeout_s={timeout_s:g}&{_OPTIONS} HTTP/1.1\r\n"
-            "Host: fantail\r\nContent-Type: application/x-ndjson\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n")
-    return head.encode("ascii") + body
+    path = f"{prefix}/v1/jobs?task={TASK}&item_timeout_s={timeout_s:g}&{_OPTIONS}"
+    return request_bytes("POST", path, {**fields, "Content-Type": "application/x-ndjson"}, body)
 
 
 class HttpAnswer(NamedTuple):
     status: int
     keep_alive: bool
     body: bytes
+    fields: Mapping[str, str]
 
 
 class HttpReader:
@@ -50,7 +49,8 @@ class HttpReader:
         if not self._reader.is_done:
             return None
         assert self._reader.head
-        answer = HttpAnswer(self._reader.head.status, self._reader.keep_alive, b"".join(self._body))
+        answer = HttpAnswer(self._reader.head.status, self._reader.keep_alive, b"".join(self._body),
+                            self._reader.head.fields)
         self._reader, self._body = AnswerReader(), []
         return answer
 

@@ -51,11 +51,11 @@ class Work:
         """Called if no call has a result. Each call fails with this error."""
         raise NotImplementedError
 
-    def payload(self) -> bytes:
+    def payload(self, versions: "Optional[tuple[str, str]]") -> bytes:
         data = self.data
         if data is None:
             data = dumps(self.calls) if len(self.calls) > 1 else dumps_named(self.calls, "the argument")
-        payload = pickle.dumps((self.function.data, self.function.is_file, self.form, data), 5)
+        payload = pickle.dumps((self.function.data, self.function.is_file, self.form, data, versions), 5)
         if len(payload) > MAX_ITEM_BYTES:
             raise ItemError("refused", f"the pickled arguments have {len(data)} bytes, and at most {MAX_ITEM_BYTES} bytes "
                                        "can be sent")
