@@ -3,6 +3,8 @@
 #   docker build --target coordinator   -t fantail-coordinator .
 #   docker build --target worker        -t fantail-worker .         exec, stream and native tasks; no Linux distribution
 #   docker build --target worker-python -t fantail-worker-python .  the same and Python tasks; Debian, with apt
+#   docker build --target worker-python-call -t fantail-worker-python-call .  worker-python with the task python-call, which
+#                                                                   runs any code that a client sends
 #   docker build --target haproxy       -t fantail-haproxy .        the load balancer of deploy/compose.yaml
 #
 # Your own tasks:  FROM fantail-worker
@@ -109,6 +111,22 @@ LABEL org.opencontainers.image.title="fantail-worker-python" \
 # ---- worker-examples: the Python worker with the example tasks, for tests and walk-throughs -------------------------
 FROM worker-python AS worker-examples
 COPY --from=build /build/tasks /tasks
+
+# ---- worker-python-call: runs Python functions that clients send, so whoever may submit a job can run any code ---------
+FROM worker-python AS worker-python-call
+USER root
+RUN apt-get update -q && apt-get install -q -y --no-install-recommends python3-cloudpickle \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/*.log /var/log/apt
+COPY --from=build /src/clients/python/fantail /usr/lib/python3/dist-packages/fantail
+COPY --from=build /src/deploy/python-call /tasks/python-call
+COPY --from=build /src/deploy/image/sbom.py /tmp/sbom.py
+ARG VERSION=0.1.0
+ARG SOURCE_DATE_EPOCH
+RUN rm /usr/share/sbom/*.json && /tmp/sbom.py --all fantail-worker-python-call "$VERSION" && rm /tmp/sbom.py
+USER 65532:65532
+RUN ["python3", "-c", "import fantail._process, cloudpickle"]
+LABEL org.opencontainers.image.title="fantail-worker-python-call" \
+      org.opencontainers.image.description="fantail-worker that runs Python functions that clients send"
 
 # ---- haproxy ------------------------------------------------------------------------------------------------------
 FROM ${BASE} AS haproxy
