@@ -63,26 +63,34 @@ static inline enum collector_status add(struct collector *c, uint64_t first, siz
     return collector_add(c, first, n, lines, len);
 }
 
-/* Takes everything that is ready and checks that each line belongs to its index. Returns the number of items. */
-static inline uint64_t drain(struct collector *c, unsigned char *seen)
+/* Takes the next answers that are ready, `most` at most, and checks that each line belongs to its index. Returns the
+ * number of items. */
+static inline uint64_t take(struct collector *c, unsigned char *seen, size_t most)
 {
     struct answer_run run;
     enum collector_status status;
-    uint64_t items = 0;
-    while (collector_peek(c, &run, &status)) {
-        const char *at = run.bytes;
-        for (size_t i = 0; i < run.n; i++) {
-            if (!run.repeated) {
-                cr_assert_eq(strtoull(at, NULL, 10), run.first + i);
-                at = strchr(at, '\n') + 1;
-            }
-            if (seen) cr_assert_eq(seen[run.first + i]++, 0);
-        }
-        if (!run.repeated) cr_assert_eq((size_t)(at - run.bytes), run.len);
-        items += run.n;
-        collector_consume(c, run.n, run.len);
-    }
+    bool is_there = collector_peek(c, &run, &status);
     cr_assert_eq(status, COLLECTOR_OK);
+    if (!is_there) return 0;
+    size_t n = run.n < most ? run.n : most;
+    const char *at = run.bytes;
+    for (size_t i = 0; i < n; i++) {
+        if (!run.repeated) {
+            cr_assert_eq(strtoull(at, NULL, 10), run.first + i);
+            at = strchr(at, '\n') + 1;
+        }
+        if (seen) cr_assert_eq(seen[run.first + i]++, 0);
+    }
+    if (!run.repeated && n == run.n) cr_assert_eq((size_t)(at - run.bytes), run.len);
+    collector_consume(c, n, run.repeated ? run.len : (size_t)(at - run.bytes));
+    return n;
+}
+
+/* Takes everything that is ready. */
+static inline uint64_t drain(struct collector *c, unsigned char *seen)
+{
+    uint64_t items = 0;
+    for (uint64_t n; (n = take(c, seen, SIZE_MAX)) > 0;) items += n;
     return items;
 }
 

@@ -97,7 +97,10 @@ static void shuffle_through(enum collector_order order, size_t cap)
         cr_assert_eq(add(c, chunk * CHUNK + done[chunk], n), COLLECTOR_OK);
         done[chunk] += n;
         left -= n;
-        if (random % 7 == 0) out += drain(c, seen);
+        if (random % 7 == 0)
+            out += drain(c, seen);
+        else if (random % 2)
+            out += take(c, seen, 1 + (random >> 12) % 20);
         if (cap && order == COLLECT_INPUT_ORDER)
             /* In addition to the cap, this allows 150 bytes for each of 1,000 spilled runs of items. */
             cr_assert_leq(collector_memory_bytes(c), cap + 150 * 1000);
