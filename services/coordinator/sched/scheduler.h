@@ -106,10 +106,10 @@ struct sched_chunk {
     struct sched_timer timer; /* CHUNK_BACKOFF: when the backoff is over */
     struct sched_span *spans; /* NULL: the indexes of its items are consecutive */
     uint32_t spans_n, spans_alloc;
-    struct list_link slice_link;    /* while sliced < count: on s->slices */
+    struct list_link slice_link;    /* on s->slices, while it has a parent and sliced < count */
     struct sched_chunk *parent;     /* its items are taken from this chunk; NULL: it has all of its items */
     uint32_t parent_at;             /* place of its first item in its parent */
-    uint32_t sliced;                /* how many of its items are in its payload */
+    uint32_t sliced;                /* how many of its items were taken from its parent into its payload */
     struct sched_chunk *retries;    /* the chunk of its items that failed last, while more items may join it */
     uint64_t opened_ns, backoff_ns; /* when its first item failed; how long it stays in BACKOFF */
     struct heap_node order;         /* on job->order; its key is `first` */
