@@ -114,6 +114,8 @@ static const struct {
     {"ALTER TABLE fantail.coordinator ADD COLUMN serves jsonb NOT NULL DEFAULT '[]',"
      " ADD COLUMN opens jsonb NOT NULL DEFAULT '[]';",
      1},
+    /* The pending jobs by task, for PG_CLAIM. A name of a pipeline has at most 2063 bytes, so it fits into an index. */
+    {"CREATE INDEX job_task ON fantail.job (task COLLATE \"C\", needs, priority DESC, id) WHERE state = 'pending';", 1},
 };
 enum { KNOWN = ARRAY_SIZE(versions) };
 

@@ -24,12 +24,14 @@
 #define OTHER_HAS(me, list)                                                                                            \
     "EXISTS (SELECT 1 FROM fantail.coordinator AS c WHERE c.id <> " me " AND c.seen_ms > " NOW_MS                      \
     " - " TEXT_OF(STORE_TOLD_MS) " AND " HAS("c." list) ")"
-/* Whether this coordinator may claim the job: see store.h. $4 is `serves`, $5 is `opens`, $6 is `others`. The cheap
- * conditions come first, because there may be many jobs that it must not claim. */
+/* Whether this coordinator may claim the job: see store.h. $4 is `serves`, $5 is `opens`, $6 is `others`. */
 #define MAY_CLAIM                                                                                                      \
     "($4::text IS NULL OR " HAS("$5::jsonb") " OR (" HAS("$4::jsonb") " AND NOT " OTHER_HAS(                           \
         "$1", "opens") ")"                                                                                             \
                        " OR ($6 <> 0 AND NOT " HAS("$4::jsonb") " AND NOT " OTHER_HAS("$1", "serves") "))"
+/* The first columns of the index job_task. */
+#define KIND_ORDER "task COLLATE \"C\", needs"
+#define KIND       "(" KIND_ORDER ")"
 #define REMOVE_JOB(condition)                                                                                          \
     "WITH j AS (DELETE FROM fantail.job WHERE id = $1 AND " condition " RETURNING seq),"                               \
     " r AS (DELETE FROM fantail.request USING j WHERE job = j.seq),"                                                   \
@@ -64,22 +66,34 @@ static const struct {
                    " ON CONFLICT (job) DO UPDATE SET options = excluded.options)"
                    " SELECT " JOB_COLUMNS " FROM j AS job"},
     /* Finds the first pending job and the first running job whose lease has ended, and claims the one that comes first
-     * by priority and then by id. Each of the two kinds has an index. Skips jobs that another coordinator is claiming,
-     * jobs whose `needs` is above the `knows` of this coordinator, and jobs that this coordinator may not claim. */
-    [PG_CLAIM] = {"WITH told AS (UPDATE fantail.coordinator SET serves = $4::jsonb, opens = $5::jsonb"
-                  " WHERE id = $1 AND $4::text IS NOT NULL"
-                  " AND (serves, opens) IS DISTINCT FROM ($4::jsonb, $5::jsonb)),"
-                  " p AS (SELECT seq, priority, id FROM fantail.job AS job WHERE state = 'pending' AND needs <= $3"
-                  " AND " MAY_CLAIM " ORDER BY priority DESC, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),"
-                  " a AS (SELECT seq, priority, id FROM fantail.job AS job WHERE state = 'running'"
-                  " AND needs <= $3 AND lease_until_ms <= " NOW_MS " AND " MAY_CLAIM
-                  " ORDER BY priority DESC, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),"
-                  " pick AS (SELECT seq FROM (SELECT * FROM p UNION ALL SELECT * FROM a) AS both_parts"
-                  " ORDER BY priority DESC, id LIMIT 1)"
-                  " UPDATE fantail.job AS job SET state = 'running', fence = job.fence + 1, knows = $3, holder = $1,"
-                  " lease_until_ms = " NOW_MS " + $2, started_ms = coalesce(job.started_ms, " STATEMENT_MS ")"
-                  " FROM pick LEFT JOIN fantail.request AS r ON r.job = pick.seq WHERE job.seq = pick.seq"
-                  " RETURNING " JOB_COLUMNS ", " STATEMENT_MS ", r.options"},
+     * by priority and then by id. Skips jobs that another coordinator is claiming, jobs whose `needs` is above the
+     * `knows` of this coordinator, and jobs that this coordinator may not claim. There may be very many pending jobs of
+     * the last kind, so these are not read: `kind` finds each different task and `needs` of the pending jobs with one
+     * look into the index job_task, and `f` reads only the first jobs of each kind that may be claimed. */
+    [PG_CLAIM] =
+        {"WITH RECURSIVE told AS (UPDATE fantail.coordinator SET serves = $4::jsonb, opens = $5::jsonb"
+         " WHERE id = $1 AND $4::text IS NOT NULL"
+         " AND (serves, opens) IS DISTINCT FROM ($4::jsonb, $5::jsonb)),"
+         " kind AS ((SELECT task, needs FROM fantail.job WHERE state = 'pending'"
+         " ORDER BY " KIND_ORDER " LIMIT 1)"
+         " UNION ALL SELECT n.task, n.needs FROM kind AS k CROSS JOIN LATERAL (SELECT task, needs"
+         " FROM fantail.job WHERE state = 'pending' AND " KIND " > (k.task, k.needs)"
+         " ORDER BY " KIND_ORDER " LIMIT 1) AS n),"
+         " f AS (SELECT j.* FROM kind AS job CROSS JOIN LATERAL (SELECT seq, priority, id FROM fantail.job AS i"
+         " WHERE state = 'pending' AND " KIND " >= (job.task, job.needs) AND " KIND " <= (job.task, job.needs)"
+         " ORDER BY " KIND_ORDER ", priority DESC, id LIMIT 128) AS j"
+         " WHERE job.needs <= $3 AND " MAY_CLAIM " ORDER BY j.priority DESC, j.id),"
+         " p AS (SELECT l.* FROM f CROSS JOIN LATERAL (SELECT seq, priority, id FROM fantail.job AS i"
+         " WHERE i.seq = f.seq AND state = 'pending' FOR NO KEY UPDATE SKIP LOCKED) AS l LIMIT 1),"
+         " a AS (SELECT seq, priority, id FROM fantail.job AS job WHERE state = 'running'"
+         " AND needs <= $3 AND lease_until_ms <= " NOW_MS " AND " MAY_CLAIM
+         " ORDER BY priority DESC, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),"
+         " pick AS (SELECT seq FROM (SELECT * FROM p UNION ALL SELECT * FROM a) AS both_parts"
+         " ORDER BY priority DESC, id LIMIT 1)"
+         " UPDATE fantail.job AS job SET state = 'running', fence = job.fence + 1, knows = $3, holder = $1,"
+         " lease_until_ms = " NOW_MS " + $2, started_ms = coalesce(job.started_ms, " STATEMENT_MS ")"
+         " FROM pick LEFT JOIN fantail.request AS r ON r.job = pick.seq WHERE job.seq = pick.seq"
+         " RETURNING " JOB_COLUMNS ", " STATEMENT_MS ", r.options"},
     /* $5 is `yields`: 1 is YIELD_TO_SERVING, 2 is YIELD_TO_OPEN. */
     [PG_RENEW] = {"UPDATE fantail.job AS job SET lease_until_ms = " NOW_MS " + $4" MINE " RETURNING " JOB_COLUMNS
                   ", " NOW_MS ", CASE $5::int WHEN 1 THEN " OTHER_HAS("$3", "serves") " WHEN 2 THEN " OTHER_HAS(

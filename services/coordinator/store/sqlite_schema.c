@@ -92,13 +92,17 @@ static const char *const versions[] = {
     "ALTER TABLE job ADD COLUMN notice_ended_ms INTEGER;",
 };
 
-/* Drops the jobs that were being uploaded, and makes the running jobs pending. The blocks of dropped jobs are removed
- * later, in small steps. */
+/* An index that an older file lacks needs no new version: a fantail that does not know the index keeps it up to date.
+ */
+#define INDEXES "CREATE INDEX IF NOT EXISTS job_task ON job (task, priority DESC, id) WHERE state = 'pending';"
+
+/* Makes the missing indexes. Drops the jobs that were being uploaded, and makes the running jobs pending. The blocks of
+ * dropped jobs are removed later, in small steps. */
 static const char recover_text[] =
-    "INSERT INTO dropped (job, everything) SELECT seq, 1 FROM job WHERE state = 'receiving';"
-    "DELETE FROM request WHERE job IN (SELECT seq FROM job WHERE state = 'receiving');"
-    "DELETE FROM job WHERE state = 'receiving';"
-    "UPDATE job SET state = 'pending', holder = NULL, lease_until_ms = NULL WHERE state = 'running';";
+    INDEXES "INSERT INTO dropped (job, everything) SELECT seq, 1 FROM job WHERE state = 'receiving';"
+            "DELETE FROM request WHERE job IN (SELECT seq FROM job WHERE state = 'receiving');"
+            "DELETE FROM job WHERE state = 'receiving';"
+            "UPDATE job SET state = 'pending', holder = NULL, lease_until_ms = NULL WHERE state = 'running';";
 
 static bool execute(sqlite3 *db, const char *sql)
 {

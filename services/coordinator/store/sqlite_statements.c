@@ -20,12 +20,18 @@
     "0) END"
 /* There is no other coordinator, so `opens` does not matter. ?7 is `others`. */
 #define MAY_CLAIM "(?6 IS NULL OR ?7 OR " IS_SERVED ")"
-/* Selects the first pending job and the jobs whose lease ended by ?4, but only jobs that may be claimed. Each
- * of the two selections has an index, so the time does not depend on the number of jobs. INDEXED BY names the index,
- * because otherwise SQLite would choose another one. */
+/* The first pending job of each task whose jobs may be claimed. There may be very many pending jobs that must not be
+ * claimed, so these are not read: `tasks` finds each different task of the pending jobs with one look into the index.
+ */
+#define PENDING_OF "job INDEXED BY job_task WHERE state = 'pending'"
+#define TASKS                                                                                                          \
+    "WITH RECURSIVE tasks (task) AS (SELECT min(task) FROM " PENDING_OF                                                \
+    " UNION ALL SELECT (SELECT min(task) FROM " PENDING_OF " AND task > tasks.task) FROM tasks WHERE task NOT NULL) "
 #define FIRST_PENDING                                                                                                  \
-    "SELECT seq, priority, id FROM job INDEXED BY job_pending WHERE state = 'pending'"                                 \
-    " AND needs <= ?5 AND " MAY_CLAIM " ORDER BY priority DESC, id LIMIT 1"
+    TASKS "SELECT seq, priority, id FROM job WHERE seq IN (SELECT (SELECT seq FROM " PENDING_OF                        \
+          " AND task = tasks.task AND needs <= ?5 ORDER BY priority DESC, id LIMIT 1) FROM tasks WHERE " MAY_CLAIM ")"
+/* Selects these jobs and the jobs whose lease ended by ?4, but only jobs that may be claimed. INDEXED BY names the
+ * index, because otherwise SQLite would choose another one. */
 #define ABANDONED                                                                                                      \
     "SELECT seq, priority, id FROM job INDEXED BY job_lease WHERE state = 'running' AND lease_until_ms <= ?4"          \
     " AND needs <= ?5 AND " MAY_CLAIM

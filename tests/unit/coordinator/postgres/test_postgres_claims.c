@@ -37,18 +37,28 @@ static void trio_over(struct trio *t)
     assert_no_leaks();
 }
 
-static bool claims(struct shop *s, const char *serves, const char *opens)
+static bool claims_with(struct shop *s, const char *serves, const char *opens, bool others)
 {
     struct store_call *c = shop_call(s, STORE_CLAIM, NULL);
     c->holder = "test";
     c->lease_ms = 3600000;
     c->serves = xstrdup(serves);
     c->opens = xstrdup(opens);
-    c->others = true;
+    c->others = others;
     enum store_status status = shop_run(s, c);
     cr_assert(status == STORE_OK || status == STORE_NOT_FOUND, "%s", c->error);
     store_call_free(c);
     return status == STORE_OK;
+}
+
+static bool claims(struct shop *s, const char *serves, const char *opens)
+{
+    return claims_with(s, serves, opens, true);
+}
+
+static bool claims_only(struct shop *s, const char *serves, const char *opens)
+{
+    return claims_with(s, serves, opens, false);
 }
 
 static void tell(struct shop *s, const char *serves, const char *opens)
@@ -107,6 +117,43 @@ Test(postgres_claims, a_job_without_workers_waits_at_one_coordinator_until_anoth
     tell(&t.b, "[\"square\",\"!square\"]", "[]");
     cr_assert_not(is_wanted(&t.a, 1, YIELD_TO_SERVING), "it says that it cannot run the job");
     trio_over(&t);
+}
+
+static long rows_read(const struct shop *s)
+{
+    return shop_sql(s->url,
+                    "SELECT coalesce(sum(idx_tup_read), 0) + coalesce(max(t.seq_tup_read), 0)"
+                    " FROM pg_stat_user_tables AS t JOIN pg_stat_user_indexes AS i USING (relid)"
+                    " WHERE t.schemaname = 'fantail' AND t.relname = 'job'",
+                    "", "");
+}
+
+/* A job that must not be claimed is not read. It may wait for a task that no worker has, or for a coordinator that has
+ * slots left. */
+Test(postgres_claims, a_claim_does_not_read_the_many_jobs_that_it_must_leave)
+{
+    struct shop s, other;
+    shop_init_postgres(&s);
+    shop_open(&s);
+    open_another(&other, &s);
+    tell(&other, "[\"other0\"]", "[\"other0\"]");
+    shop_sql(s.url,
+             "INSERT INTO fantail.job (id, state, task, priority, items, created_ms)"
+             " SELECT '00000000-0000-7000-8000-' || lpad(n::text, 12, '0'), 'pending', 'other' || n % 3, 1, 2, 1"
+             " FROM generate_series(1, 20000) AS n",
+             "", "");
+    shop_submit(&s, shop_id(1), 0);
+    /* A server process reports what it has read when it ends. */
+    shop_reopen(&s);
+    long before = rows_read(&s);
+    cr_assert(claims_only(&s, "[\"square\",\"other0\"]", "[\"square\"]"));
+    cr_assert_not(claims_only(&s, "[\"square\",\"other0\"]", "[\"square\"]"));
+    shop_close(&s);
+    long read = rows_read(&s) - before;
+    cr_assert_lt(read, 2000, "%ld rows", read);
+    close_another(&other);
+    shop_release(&s);
+    assert_no_leaks();
 }
 
 Test(postgres_claims, a_coordinator_that_is_silent_keeps_no_job_from_others)

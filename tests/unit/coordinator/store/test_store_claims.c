@@ -1,11 +1,21 @@
 /* A coordinator claims only jobs that its workers can run, or that no coordinator can run. */
+#include <sqlite3.h>
+#include <stdatomic.h>
+
 #include "unit/coordinator/store/store_harness.h"
 
-static void submit_tasks(struct shop *s, unsigned n, const char *tasks, int priority)
+static void submit_level(struct shop *s, unsigned n, const char *tasks, int priority, unsigned level)
 {
     shop_ok(s, shop_new_job(s, shop_id(n), NULL));
     shop_ok(s, shop_block(s, shop_id(n), 0, BLOCK_ITEMS, 0, 2, "1\n2\n"));
-    shop_ok(s, shop_acceptance(s, shop_id(n), tasks, priority, 2));
+    struct store_call *c = shop_acceptance(s, shop_id(n), tasks, priority, 2);
+    c->job.needs = level;
+    shop_ok(s, c);
+}
+
+static void submit_tasks(struct shop *s, unsigned n, const char *tasks, int priority)
+{
+    submit_level(s, n, tasks, priority, 0);
 }
 
 static struct store_call *offer(struct shop *s, const char *serves, const char *opens, bool others)
@@ -42,6 +52,69 @@ STORE_TEST(store_claims, the_first_job_whose_task_is_served_is_claimed)
     cr_assert_eq(claim(s, "[\"b\"]", "[\"b\"]", false), 0);
     cr_assert_eq(claim(s, "[\"b\"]", "[\"b\"]", true), 1, "no coordinator has the task");
     cr_assert_eq(claim(s, "[\"ab\"]", "[\"ab\"]", false), 4);
+}
+
+STORE_TEST(store_claims, the_first_of_all_tasks_that_may_be_claimed_is_claimed)
+{
+    submit_level(s, 1, "b", 9, 1);
+    submit_level(s, 2, "b", 3, 0);
+    submit_level(s, 3, "c", 8, 0);
+    submit_level(s, 4, "a", 3, 0);
+    submit_level(s, 5, "d", 9, 0);
+    submit_level(s, 6, "c", 3, 0);
+    submit_level(s, 7, "c,a", 9, 1);
+    const unsigned order[] = {3, 2, 4, 6, 0};
+    for (size_t i = 0; i < ARRAY_SIZE(order); i++)
+        cr_assert_eq(claim(s, "[\"a\",\"b\",\"c\"]", "[\"c\"]", false), order[i], "%zu", i);
+}
+
+/* Jobs that must not be claimed. There are so many of them that reading each one at each claim would take too long. */
+enum { OTHER_JOBS = 20000 };
+
+static atomic_ulong steps;
+
+static int count_steps(void *data)
+{
+    (void)data;
+    atomic_fetch_add(&steps, 100);
+    return 0;
+}
+
+static int watch_steps(sqlite3 *db, char **err, const void *api)
+{
+    (void)err;
+    (void)api;
+    sqlite3_progress_handler(db, 100, count_steps, NULL);
+    return SQLITE_OK;
+}
+
+Test(store_claims, jobs_that_must_not_be_claimed_cost_no_steps_of_sqlite)
+{
+    struct shop s;
+    sqlite3 *db;
+    shop_init(&s);
+    shop_open(&s);
+    shop_close(&s);
+    cr_assert_eq(sqlite3_open(s.path, &db), SQLITE_OK);
+    char sql[400];
+    snprintf(sql, sizeof sql,
+             "DROP INDEX job_task;" /* files of older versions do not have it */
+             "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < %d)"
+             " INSERT INTO job (id, state, task, priority, items, created_ms)"
+             " SELECT printf('00000000-0000-7000-8000-%%012d', n), 'pending', 'other' || (n %% 7), 1, 2, 1 FROM n",
+             OTHER_JOBS);
+    cr_assert_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK, "%s", sqlite3_errmsg(db));
+    sqlite3_close(db);
+    sqlite3_auto_extension((void (*)(void))watch_steps);
+    shop_open(&s);
+    submit_tasks(&s, 1, "a", 0);
+    atomic_store(&steps, 0);
+    cr_assert_eq(claim(&s, "[\"a\"]", "[\"a\"]", false), 1);
+    cr_assert_eq(claim(&s, "[\"a\"]", "[\"a\"]", false), 0);
+    cr_assert_lt(atomic_load(&steps), OTHER_JOBS, "%lu steps", atomic_load(&steps));
+    shop_release(&s);
+    sqlite3_reset_auto_extension();
+    assert_no_leaks();
 }
 
 STORE_TEST(store_claims, all_tasks_of_a_pipeline_must_be_served)
