@@ -57,8 +57,9 @@
  *   IN_DOUBT               -- they may not, so they fail -----> ENDED, or AT_BAD if the attempt ended before a bad item
  *   RUNNING                -- a bad item was refused ---------> RUNNING with the items before it, or AT_BAD
  *   RUNNING                -- the body was too large --------> RUNNING with fewer items, or AT_BAD if it had one item
- *   RUNNING                -- the attempt is answered --------> ENDED, or AT_BAD if the attempt ended before a bad
- * item, or RUNNING with the next items of the batch AT_BAD                 -- the bad item was the last ------> ENDED
+ *   RUNNING                -- the attempt is answered --------> ENDED, or AT_BAD if the attempt ended before a bad item
+ *   RUNNING                -- the same, a piece was sent -----> RUNNING with the next items of the batch
+ *   AT_BAD                 -- the bad item was the last ------> ENDED
  *   ENDED                  -- its answers are printed --------> FREE
  */
 enum map_job_state {
