@@ -338,11 +338,16 @@ enum sched_status durable_status_of(enum stored_state end)
     return (enum sched_status)n;
 }
 
+uint64_t durable_age_ns(const struct stored_job *job, int64_t until_ms)
+{
+    int64_t from_ms = job->redrives > 0 ? job->started_ms : job->created_ms;
+    return from_ms > 0 && from_ms < until_ms ? (uint64_t)(until_ms - from_ms) * NS_PER_MS : 0;
+}
+
 void durable_was_cancelled(struct durable *d, const struct stored_job *job)
 {
-    int64_t age_ms = job->ended_ms - job->created_ms;
     jobs_count_items(d->jobs, 0, 0, job->counts.cancelled);
-    jobs_count_end(d->jobs, SCHED_CANCELLED, age_ms > 0 ? (uint64_t)age_ms * NS_PER_MS : 0);
+    jobs_count_end(d->jobs, SCHED_CANCELLED, durable_age_ns(job, job->ended_ms));
     log_info("job ended", LOG_STR("job", job->id), LOG_STR("status", stored_state_name(job->state)),
              LOG_STR("reason", job->reason), LOG_U64("items", job->items), LOG_U64("failed", job->counts.failed));
 }

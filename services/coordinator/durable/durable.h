@@ -84,6 +84,10 @@ void durable_release(struct durable *d);
 /* Returns the status of the scheduler that stands for this end of a job. */
 enum sched_status durable_status_of(enum stored_state end);
 
+/* Returns the time from the creation of the job until `until_ms`. A redriven job counts from its first claim after the
+ * redrive; before that claim, returns 0. */
+uint64_t durable_age_ns(const struct stored_job *job, int64_t until_ms);
+
 /* Ticks the runs soon. Only for the code of durable_run.h. */
 void durable_tick_soon(struct durable *d);
 

@@ -116,21 +116,12 @@ static void note_written(struct durable_run *r, const struct store_call *call)
     count_memory(r);
 }
 
-/* Returns the time from the creation of the job until now. A redriven job counts from its first claim after the
- * redrive. */
-static uint64_t age_ns(const struct durable_run *r)
-{
-    int64_t from_ms = r->stored.redrives > 0 ? r->stored.started_ms : r->stored.created_ms;
-    int64_t before_ms = r->claimed_ms - from_ms;
-    return (before_ms > 0 ? (uint64_t)before_ms * NS_PER_MS : 0) + now_ns() - r->claimed_ns;
-}
-
 static void report_end(struct durable_run *r)
 {
     const struct stored_counts *n = &r->reported;
     const struct trace_scope *trace = r->job ? &r->job->trace : NULL;
     char span_id[SPAN_ID_SIZE];
-    uint64_t took_ns = age_ns(r);
+    uint64_t took_ns = durable_age_ns(&r->stored, r->claimed_ms) + now_ns() - r->claimed_ns;
     jobs_count_end(r->durable->jobs, durable_status_of(r->end_state), took_ns);
     log_info("job ended", LOG_STR("job", r->stored.id), LOG_STR("status", stored_state_name(r->end_state)),
              LOG_STR("reason", r->end_reason[0] ? r->end_reason : NULL), LOG_U64("items", r->stored.items),

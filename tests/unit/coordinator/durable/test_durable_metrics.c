@@ -14,6 +14,19 @@ static uint64_t ends(const struct bench *b, enum sched_status status)
     return *b->replica.stage.jobs.metrics.jobs[status];
 }
 
+/* Returns the sum of the durations of all jobs that have ended. */
+static double durations_s(void)
+{
+    static const char name[] = "fantail_job_duration_seconds_sum ";
+    struct buf text = {0};
+    cr_assert(metrics_render(&text));
+    const char *at = strstr(buf_cstr(&text), name);
+    cr_assert(at);
+    double sum = strtod(at + sizeof name - 1, NULL);
+    buf_release(&text);
+    return sum;
+}
+
 static uint64_t all_ends(const struct bench *b)
 {
     uint64_t n = 0;
@@ -108,5 +121,23 @@ Test(durable_metrics, a_job_that_was_cancelled_while_it_was_pending_counts)
     durable_was_cancelled(&b.replica.durable, &j->job);
     expect_items(&b, 0, 0, 7);
     cr_assert_eq(ends(&b, SCHED_CANCELLED), 1);
+    bench_over(&b);
+}
+
+Test(durable_metrics, the_duration_of_a_pending_job_that_was_cancelled_counts_no_earlier_run)
+{
+    struct bench b;
+    bench_start(&b, 1);
+    struct fake_job *j = fake_store_add_job(b.store, "a", STORED_CANCELLED, 7);
+    j->job.ended_ms = j->job.created_ms + 5000;
+    j->job.started_ms = 0;
+    durable_was_cancelled(&b.replica.durable, &j->job);
+    cr_assert_float_eq(durations_s(), 5, 1e-6);
+    j->job.redrives = 1;
+    durable_was_cancelled(&b.replica.durable, &j->job);
+    cr_assert_float_eq(durations_s(), 5, 1e-6, "no coordinator has claimed the job since the redrive");
+    j->job.started_ms = j->job.created_ms + 3000;
+    durable_was_cancelled(&b.replica.durable, &j->job);
+    cr_assert_float_eq(durations_s(), 7, 1e-6, "the job was claimed and handed back");
     bench_over(&b);
 }
