@@ -244,14 +244,15 @@ static void watch_tree(struct watch *w, const char *path, const char *task, unsi
 }
 
 /* Watches for the creation and the replacement of a directory of tasks. If folders above it are missing, watches for
- * the creation of the highest of these. */
+ * the creation of the highest of these. Above the working directory there is nothing to look at: if it may not be
+ * searched, it cannot be watched either. */
 static void watch_above(struct watch *w, const char *dir)
 {
     struct stat st;
     size_t len = strlen(dir);
     while (len > 1 && dir[len - 1] == '/') len--;
     char *entry = xstrndup(dir, len), *folder = folder_of(entry);
-    while (stat(folder, &st) < 0) {
+    while (strcmp(folder, entry) != 0 && stat(folder, &st) < 0) {
         free(entry);
         entry = folder;
         folder = folder_of(entry);

@@ -186,3 +186,21 @@ Test(watch, a_task_that_changes_its_own_code_is_not_reported_for_ever)
     rewrites = NULL;
     expect_nothing();
 }
+
+/* For example, root has started this program in its own folder as another user. */
+Test(watch, a_path_below_a_folder_that_may_not_be_searched_is_passed_over)
+{
+    static const struct watch_hooks hooks = {.changed = on_changed, .writes_itself = on_writes_itself};
+    uid_t user = geteuid();
+    make("closed");
+    cr_assert_eq(chdir(path_of("closed")), 0);
+    cr_assert_eq(chmod(".", 0), 0);
+    if (user == 0) cr_assert_eq(seteuid(65534), 0);
+    struct stat st;
+    cr_assert_lt(stat(".", &st), 0);
+    struct watch *closed = watch_start(&loop, "tasks", &hooks, NULL);
+    watch_stop(closed);
+    cr_assert_eq(seteuid(user), 0);
+    cr_assert_eq(chdir("/"), 0);
+    cr_assert_eq(chmod(path_of("closed"), 0700), 0);
+}
