@@ -11,8 +11,7 @@
  * program.
  *
  * A task that changes its own files must not be reported for ever. So after WATCH_REPORTS_MAX reports of a task, its
- * changes are ignored until none has come for WATCH_QUIET_NS. The same is true for reports that lie further apart than
- * this time: these do not count together.
+ * changes are ignored. When none of its files has changed for WATCH_QUIET_NS, its reports are counted from 0 again.
  */
 #ifndef FANTAIL_WORKER_WATCH_H
 #define FANTAIL_WORKER_WATCH_H

@@ -71,8 +71,8 @@ struct durable_run {
     struct index_range marked;  /* at_most_once: items that are being recorded as sent */
     struct buf marked_lines;
     size_t counted_items; /* bytes of the items above, as counted in jobs->item_memory */
-    struct range_list
-        unsent;     /* at_most_once: items that are recorded as sent, but were not sent before the hand-back */
+    /* at_most_once: items that are recorded as sent, but were not sent before the hand-back */
+    struct range_list unsent;
     bool all_ready; /* the scheduler knows that no more items follow */
     struct run_call reading, marking;
 
