@@ -2,6 +2,7 @@
 item."""
 import json
 import os
+import re
 
 import fantail_testing as ft
 from fantail_testing import FantailTest, wait_until
@@ -19,6 +20,25 @@ else:
 def work(item):
     if item == "slow":
         time.sleep(1000)
+    return item
+"""
+
+# Like MODULE. The first process that gets the item "end" ends when the file LOADS.end exists. The process after it loads
+# until the file LOADS.again exists.
+ENDING_MODULE = """
+import os, time
+loads = os.environ["LOADS"]
+
+def wait_for(path):
+    while not os.path.exists(path):
+        time.sleep(0.01)
+
+wait_for(loads + ".again" if os.path.exists(loads + ".end") else loads)
+
+def work(item):
+    if item == "end" and not os.path.exists(loads + ".again"):
+        wait_for(loads + ".end")
+        os._exit(1)
     return item
 """
 
@@ -121,6 +141,27 @@ class Starting(FantailTest):
         self.assertEqual([x["value"] for x in lines if x["type"] == "result"], list(range(10)))
         self.assertIsNone(listed())
         self.assertEqual([slots(state) for state in ("starting", "busy", "idle")], [0, 0, 1])
+
+    def test_the_progress_line_of_map_shows_it_before_the_first_answer_and_after_it(self):
+        """The process ends in the middle of the job, so that another one must load."""
+        go = os.path.join(self.folder, "go")
+        task = self.python(loads=go)
+        task["files"]["loads.py"] = ENDING_MODULE
+        fleet = self.fleet(workers=1, processes=1, tasks=self.tasks(loads=task))
+        items = os.path.join(self.folder, "items")
+        ft.write_file(items, '1\n2\n"end"\n4\n')
+        with open(items, encoding="utf-8") as stdin:
+            program = self.start("fantail", "map", "loads", "--url", f"http://127.0.0.1:{fleet.port}", "--progress", "always",
+                                 stdin=stdin)
+        line = lambda done, rest: re.search(rf"\] +\d+% {done}/4 items {rest}\x1b", program.stderr())
+        wait_until(lambda: line(0, r".*:\d\d  starting \(1 process\)"), "the note before the first answer")
+        ft.write_file(go, "")
+        wait_until(lambda: line("[12]", ".*[0-9]"), "the first answer, which removes the note")
+        ft.write_file(go + ".end", "")
+        wait_until(lambda: line("[12]", r".*:\d\d  starting \(1 process\)"), "the note after an answer")
+        self.assertFalse(line(".", ".*ETA.*starting"), "the time left is not known while nothing runs")
+        ft.write_file(go + ".again", "")
+        self.assertEqual((program.wait(), program.stdout()), (0, '1\n2\n"end"\n4\n'))
 
     def test_the_cost_of_items_has_no_loading_in_it(self):
         worker = self.worker(tasks=self.tasks(loads=self.python(loads=1)), processes=1)

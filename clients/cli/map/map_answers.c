@@ -61,6 +61,7 @@ static void add_failed_item(struct map_run *run, struct map_job *j, const struct
 {
     uint64_t in_batch = j->base + r->index;
     struct json_slice item = {0};
+    run->note = NULL;
     if (run->options->reduce) {
         in_batch = map_reduce_index(&run->reduction, r->index);
         item = map_reduce_item(run, r->index);
@@ -128,7 +129,8 @@ static void add_end(struct map_run *run, struct map_job *j, const struct result_
     buf_release(&why);
 }
 
-/* Sets the note of the progress line. If no progress line is shown, writes "waiting for a worker" once. */
+/* Sets the note of the progress line; the next answer removes it. If no progress line is shown, writes "waiting for a
+ * worker" once. */
 static void wait_for_worker(struct map_run *run, const struct result_line *r)
 {
     if (r->len == 8 && memcmp(r->body, "starting", 8) == 0) {
@@ -194,6 +196,7 @@ static inline void add_value(struct map_run *run, struct map_job *j, uint64_t in
 {
     if (!note_answer(run, j, index)) return;
     print_value(run, value);
+    run->note = NULL;
     j->answered++;
     run->done++;
 }
@@ -248,5 +251,4 @@ void map_answers_print(struct map_run *run, struct map_job *j)
     }
     j->http.answer_at = (size_t)(at - answer->data);
     j->scanned = scanned;
-    if (j->answered > j->base) run->note = NULL;
 }

@@ -7,6 +7,8 @@
 
 #define SMOOTHING_S 2.0
 #define BAR_CELLS   24
+/* If the time left seems to be longer than this, hardly any item was answered lately, and the time is not shown. */
+#define TIME_LEFT_MAX_S (1000 * 3600.0)
 
 void progress_init(struct progress *p, bool on, uint64_t now)
 {
@@ -54,6 +56,14 @@ static void add_bar(struct buf *line, double part)
     buf_addf(line, "] %3.0f%% ", part * 100);
 }
 
+/* While the run waits, the rate falls towards 0, so it does not tell how much time is left. */
+static void add_time_left(struct buf *line, const struct progress *p, const struct progress_state *s)
+{
+    if (s->note || s->total <= s->done || p->rate * TIME_LEFT_MAX_S <= (double)(s->total - s->done)) return;
+    buf_add_str(line, "  ETA ");
+    add_duration(line, (double)(s->total - s->done) / p->rate);
+}
+
 static void compose(struct buf *line, const struct progress *p, const struct progress_state *s, uint64_t now)
 {
     if (s->total && s->total >= s->done) add_bar(line, (double)s->done / (double)s->total);
@@ -66,10 +76,7 @@ static void compose(struct buf *line, const struct progress *p, const struct pro
     add_count(line, p->rate);
     buf_add_str(line, "/s  ");
     add_duration(line, (double)(now - p->started_ns) / 1e9);
-    if (s->total > s->done && p->rate > 0) {
-        buf_add_str(line, "  ETA ");
-        add_duration(line, (double)(s->total - s->done) / p->rate);
-    }
+    add_time_left(line, p, s);
     if (s->failed) buf_addf(line, "  %llu failed", (unsigned long long)s->failed);
     if (s->note) buf_addf(line, "  %s", s->note);
 }
