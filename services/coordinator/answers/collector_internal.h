@@ -18,6 +18,9 @@ struct collector {
     uint64_t spilled_bytes, spill_end;
     struct segment *spilling;      /* the large segment that is being written to the spill; NULL: none */
     size_t written;                /* how many of its bytes are written */
+    bool compacting;               /* input order: a pass joins small segments in the spill */
+    uint64_t compacted_to;         /* `first` of the last segment that this pass has seen */
+    size_t compacted_n;            /* how many segments were in the spill after the last pass; at most spilled.n */
     struct collector *next_buried; /* collector_bury() */
     char *spare;                   /* the memory of a freed segment (SEGMENT_BYTES), kept for the next segment */
 };

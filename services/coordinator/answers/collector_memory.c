@@ -9,6 +9,12 @@
  * SEGMENT_SHORT_BYTES. */
 #define SEGMENTS_PER_SHARE  ((size_t)4)
 #define SEGMENT_SHORT_BYTES ((size_t)4 * 1024)
+#define SPILL_STEP_SEGMENTS 256 /* one call writes at most this many segments to the spill */
+/* Segments in the spill are joined up to this size. A pass begins when there are more than COMPACT_FROM_N of them, and
+ * twice as many as after the last pass. */
+#define COMPACT_BYTES  ((size_t)16 * 1024)
+#define COMPACT_FROM_N ((size_t)512)
+#define COMPACT_GROWTH ((size_t)4)
 
 void segment_count(struct collector *c, size_t more, size_t less)
 {
@@ -139,6 +145,89 @@ static size_t held_bytes(const struct collector *c)
     return c->memory_bytes - c->spilled.n * sizeof(struct segment);
 }
 
+/* Compaction. In the spill, each segment needs memory for its bookkeeping. If the memory is short, or if many items are
+ * answered late, segments of a few bytes are spilled. So from time to time, a pass reads small segments that follow one
+ * another, and writes them again as one segment. Their old bytes stay in the file until the spill is empty. So a segment
+ * is written again only if that at least makes it COMPACT_GROWTH times as large. */
+
+/* A group of segments in the spill that follow one another. */
+struct group {
+    struct segment *last;
+    size_t len, n; /* n counts the segments */
+};
+
+static bool may_join(const struct collector *c, const struct group *g, const struct segment *next)
+{
+    size_t limit = segment_limit(c) < COMPACT_BYTES ? segment_limit(c) : COMPACT_BYTES;
+    if (g->last->repeated || next->repeated || g->last->first + g->last->n != next->first) return false;
+    return g->len + next->len <= limit && next->len <= g->len;
+}
+
+/* Returns the segments that should be joined with `seg`. */
+static struct group find_group(const struct collector *c, struct segment *seg)
+{
+    struct group g = {seg, seg->len, 1};
+    for (struct segment *next; (next = segments_after(&c->spilled, g.last->first)) && may_join(c, &g, next); g.n++) {
+        g.last = next;
+        g.len += next->len;
+    }
+    return g.len >= COMPACT_GROWTH * seg->len ? g : (struct group){seg, seg->len, 1};
+}
+
+static bool read_group(struct collector *c, struct segment *seg, const struct group *g, char *bytes)
+{
+    const struct collector_spill *s = &c->config.spill;
+    for (size_t i = 0; i < g->n; i++, seg = segments_after(&c->spilled, seg->first)) {
+        if (!s->read(s->ctx, seg->offset, bytes, seg->len)) return false;
+        bytes += seg->len;
+    }
+    return true;
+}
+
+/* Joins the segment with small ones after it. *n is decreased by the number of these. Returns false if the spill
+ * cannot be read or written; then nothing is joined. */
+static bool join_spilled(struct collector *c, struct segment *seg, size_t *n)
+{
+    char bytes[COMPACT_BYTES];
+    const struct group g = find_group(c, seg);
+    if (g.n == 1) return true;
+    if (!read_group(c, seg, &g, bytes) || !c->config.spill.write(c->config.spill.ctx, c->spill_end, bytes, g.len))
+        return false;
+    for (size_t i = 1; i < g.n; i++) {
+        struct segment *next = segments_after(&c->spilled, seg->first);
+        seg->n += next->n;
+        segments_take(&c->spilled, next);
+        segment_free(c, next);
+    }
+    *n -= *n < g.n ? *n : g.n;
+    seg->offset = c->spill_end;
+    seg->len = g.len;
+    c->spill_end += g.len;
+    return true;
+}
+
+/* Begins a pass if one is due. Continues the pass, with about `n` segments. */
+static enum collector_status compact(struct collector *c, size_t n)
+{
+    if (c->compacted_n > c->spilled.n) c->compacted_n = c->spilled.n;
+    if (!c->compacting && c->spilled.n > COMPACT_FROM_N && c->spilled.n >= 2 * c->compacted_n) {
+        c->compacting = true;
+        c->compacted_to = 0;
+    }
+    while (c->compacting && n > 0) {
+        struct segment *seg = segments_after(&c->spilled, c->compacted_to);
+        n--;
+        if (seg) {
+            c->compacted_to = seg->first;
+            if (!join_spilled(c, seg, &n)) return COLLECTOR_SPILL_FAILED;
+        } else {
+            c->compacting = false;
+            c->compacted_n = c->spilled.n;
+        }
+    }
+    return COLLECTOR_OK;
+}
+
 /* Spills the last runs in input order, but not the run that is read next. It spills a little more than it must, so that
  * a full collector does not write with every answer. It does not spill much more, because a long write blocks the
  * loop. */
@@ -146,7 +235,8 @@ static enum collector_status spill_input_order(struct collector *c)
 {
     size_t cap = memory_budget_share(c->config.shared, c->config.memory_cap);
     size_t room = cap / 4 < SPILL_STEP_BYTES ? cap / 4 : SPILL_STEP_BYTES;
-    while (held_bytes(c) > cap - room) {
+    size_t before_n = c->spilled.n;
+    while (held_bytes(c) > cap - room && c->spilled.n < before_n + SPILL_STEP_SEGMENTS) {
         struct segment *seg = c->spilling ? c->spilling : segments_last(&c->held);
         if (!seg || seg->first <= c->next) break;
         if (!spill(c, seg)) return COLLECTOR_SPILL_FAILED;
@@ -155,7 +245,7 @@ static enum collector_status spill_input_order(struct collector *c)
         segments_put(&c->spilled, seg);
     }
     stop_spilling(c); /* the segment is read next, or now fits into memory */
-    return COLLECTOR_OK;
+    return compact(c, 2 * (c->spilled.n - before_n));
 }
 
 static void begin_spilling(struct collector *c, struct segment *seg)

@@ -45,6 +45,72 @@ Test(collector_memory, runs_are_joined_when_their_gaps_are_filled)
     assert_empty_and_free(c);
 }
 
+/* The first item takes long. Many chunks are answered in turn, one item at a time, and there is memory for only a few
+ * answers. Meanwhile every 100th item stays unanswered, as if it was tried again. */
+Test(collector_memory, small_runs_in_the_spill_are_joined)
+{
+    enum { CHUNKS = 100, ITEMS = 1000, LATE = 100, LATER = 2 * LATE };
+    static struct spill spill;
+    static unsigned char seen[CHUNKS * ITEMS];
+    struct collector *c = collector(COLLECT_INPUT_ORDER, 20000, &spill);
+    for (uint64_t i = 0; i < ITEMS + LATER; i++) {
+        for (uint64_t first = 0; first < CHUNKS * ITEMS; first += ITEMS) {
+            if (i < ITEMS && i % LATE > 0) cr_assert_eq(add(c, first + i, 1), COLLECTOR_OK);
+            if (i >= LATER && i % LATE == 0 && first + i > LATER)
+                cr_assert_eq(add(c, first + i - LATER, 1), COLLECTOR_OK);
+        }
+        /* One run for each item would need more than 13 MB. */
+        cr_assert_lt(collector_memory_bytes(c), 2000000);
+    }
+    cr_assert_gt(collector_spilled_bytes(c), 500000);
+    cr_assert_eq(add(c, CHUNKS * ITEMS - 1, 1), COLLECTOR_DUPLICATE);
+    cr_assert_eq(add(c, 0, 1), COLLECTOR_OK);
+    cr_assert_eq(drain(c, seen), CHUNKS * ITEMS);
+    assert_empty_and_free(c);
+}
+
+/* The memory of a job with many small runs becomes short, because other jobs need it. */
+Test(collector_memory, one_call_spills_few_runs)
+{
+    static struct spill spill;
+    struct memory_budget shared = {.most = 4 * MIB, .floor = 16 * KIB};
+    struct collector *c = collector_new(
+        &(struct collector_config){.memory_cap = MIB,
+                                   .shared = &shared,
+                                   .spill = {.write = spill_write, .read = spill_read, .ctx = &spill}});
+    for (uint64_t i = 1; i < 2000; i++) cr_assert_eq(add(c, 2 * i, 1), COLLECTOR_OK);
+    cr_assert_eq(spill.writes, 0);
+    memory_budget_count(&shared, 4 * MIB, 0);
+    for (uint64_t i = 2000; collector_memory_bytes(c) > MIB / 2; i++) {
+        unsigned before = spill.writes;
+        cr_assert_eq(add(c, 2 * i, 1), COLLECTOR_OK);
+        cr_assert_gt(spill.writes, before);
+        cr_assert_lt(spill.writes, before + 1000);
+    }
+    cr_assert_gt(spill.writes, 1000);
+    collector_free(c);
+    assert_no_leaks();
+}
+
+/* A pass that joins runs of the spill has the same failures as other calls. */
+Test(collector_memory, runs_that_cannot_be_joined_are_an_error)
+{
+    static struct spill spill;
+    struct collector *c = collector(COLLECT_INPUT_ORDER, 1000, &spill);
+    enum collector_status status = COLLECTOR_OK;
+    uint64_t added = 0;
+    spill.unreadable = true;
+    for (uint64_t i = 1; i < 1000 && status == COLLECTOR_OK; i++)
+        for (uint64_t chunk = 0; chunk < 10 && status == COLLECTOR_OK; chunk++, added++)
+            status = add(c, chunk * 1000 + i, 1);
+    cr_assert_eq(status, COLLECTOR_SPILL_FAILED);
+    spill.unreadable = false;
+    cr_assert_eq(add(c, 0, 1), COLLECTOR_OK);
+    cr_assert_eq(drain(c, NULL), 1 + (added + 9) / 10);
+    collector_free(c);
+    assert_no_leaks();
+}
+
 Test(collector_memory, a_collector_with_many_runs_is_freed_in_slices)
 {
     static struct spill spill;
