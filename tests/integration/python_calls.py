@@ -5,6 +5,7 @@ that changes the process.
 """
 import dataclasses
 import os
+import pickle
 import sys
 import time
 
@@ -23,6 +24,31 @@ class Point:
 
     def shifted(self, by):
         return Point(self.x + by, self.y)
+
+
+class Block:
+    """Has data that pickle need not copy, as an array of numpy has. Notes in a file where it is unpickled."""
+
+    def __init__(self, data, path):
+        self.data, self.path = data, path
+
+    def __reduce_ex__(self, protocol):
+        return rebuild_block, (pickle.PickleBuffer(self.data), self.path)
+
+
+def rebuild_block(data, path):
+    with open(path, "ab", buffering=0) as file:
+        file.write(b"%d\n" % os.getpid())
+    return Block(data, path)
+
+
+def byte_of(block, index):
+    return block.data[index], os.getpid()
+
+
+def fill(block, byte):
+    block.data[0] = byte
+    return block.data[0]
 
 
 class Unloadable(Exception):

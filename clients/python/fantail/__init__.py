@@ -24,15 +24,17 @@ from ._version import VERSION
 if TYPE_CHECKING:
     from ._client import Client, Job
     from ._core.objects import JobStatus, Task
+    from ._shared import Shared, shared
 
 __all__ = ["Client", "Executor", "FantailError", "FleetError", "Future", "InitializerError", "ItemError", "Job",
            "JobFailed", "JobNotFound", "JobStatus", "NoJobStore", "NotFantail", "NotPicklable", "Pool",
-           "ProgramsNotFound", "Refused", "Task", "TaskNotFound", "TlsError", "TokenRefused", "Unreachable",
-           "WaitTimeout"]
+           "ProgramsNotFound", "Refused", "Shared", "Task", "TaskNotFound", "TlsError", "TokenRefused", "Unreachable",
+           "WaitTimeout", "shared"]
 __version__ = VERSION
 
 # These modules import ssl and asyncio, which a program with a private fleet does not need.
-_LATER = {"Client": "_client", "Job": "_client", "JobStatus": "_core.objects", "Task": "_core.objects", "aio": "aio"}
+_LATER = {"Client": "_client", "Job": "_client", "JobStatus": "_core.objects", "Shared": "_shared", "Task": "_core.objects",
+          "aio": "aio", "shared": "_shared"}
 
 
 def __getattr__(name: str) -> Any:

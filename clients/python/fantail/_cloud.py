@@ -26,7 +26,7 @@ class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc, unused-ignore]
     dispatch_table = collections.ChainMap({io.TextIOWrapper: _refuse_file}, cloudpickle.CloudPickler.dispatch_table)
 
 
-def dumps(value: Any, protocol: int) -> bytes:
+def dumps(value: Any, protocol: int, buffer_callback: Any = None) -> bytes:
     with io.BytesIO() as out:
-        _Pickler(out, protocol).dump(value)
+        _Pickler(out, protocol, buffer_callback).dump(value)
         return out.getvalue()

@@ -27,13 +27,12 @@ from ._connection import Connection, Lost
 from ._core.http import BrokenAnswer
 from ._errors import FleetError, ItemError, NotFantail, Refused
 from ._protocol import HttpAnswer, read_answer, request_of
-from ._work import Function, Work, read_outcomes
+from ._work import Missing, Work, read_outcomes
 
 if TYPE_CHECKING:
     from ._fleet import Fleet
     from ._remote_fleet import RemoteFleet
 
-LARGE_FUNCTION_BYTES = 1 << 18
 RETRY_S = 0.05
 LONGEST_RETRY_S = 2.0
 NEVER_SPLIT = ("coordinator_lost", "function_not_unpicklable", "versions_differ")
@@ -86,12 +85,6 @@ class Engine:
         self._thread.start()
 
     # ---- any thread ----
-
-    def function(self, data: bytes) -> Function:
-        """Makes a Function of a pickled function."""
-        if len(data) <= LARGE_FUNCTION_BYTES or not self._fleet.keeps_files:
-            return Function(data, False)
-        return Function(os.fsencode(self._fleet.write_file(data)), True)
 
     def add(self, work: Union[Work, Source]) -> None:
         if os.getpid() != self._owner:
@@ -323,11 +316,23 @@ class Engine:
         except Lost:
             self._lost(work)
             return
+        except Missing as missing:
+            self._attach(work, missing.key)
+            return
         except BaseException as error:
             self._failed(work, error)
             return
         outcomes.size_bytes = max(outcomes.size_bytes, work.sent_bytes)
         self._guard(lambda: work.finish(outcomes))
+
+    def _attach(self, work: Work, key: str) -> None:
+        try:
+            work.attach(key)
+        except Exception as error:
+            self._failed(work, error)
+            return
+        with self._lock:
+            self._queue.appendleft(work)
 
     def _failed(self, work: Work, error: BaseException) -> None:
         """If the calls of a batch failed together, runs the calls again in smaller units, to find the call at fault.

@@ -6,6 +6,7 @@ import contextlib
 import numbers
 import operator
 import os
+import pickle
 import time
 import weakref
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED
@@ -14,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Optional, S
 from ._engine import Engine
 from ._fleet import Fleet
 from ._mapping import Mapping, results_of, zipped
-from ._pickling import dumps_named, name_of
+from ._pickling import collected, dumps, dumps_named, name_of
 from ._work import FULL, ONE, STAR, Function, Outcomes, Work
 
 if TYPE_CHECKING:
     from ._client import Client
 
 T = TypeVar("T")
+LARGE_FUNCTION_BYTES = 1 << 18
 MOST_PROCESSES = 1024  # LIMIT_TASK_PROCESSES of the worker
 MOST_CALLS = 10**15  # the limit of max_items_per_process in task.json
 MOST_SECONDS = 366 * 86400  # the limit of item_timeout_s in a job
@@ -125,8 +127,16 @@ def make_engine(url: "Optional[Union[str, Client]]", processes: Optional[int], i
     return Engine(fleet, timeout_s or 0.0, finish_at_exit)
 
 
-def function_for(engine: Engine, function: Callable[..., Any]) -> Function:
-    return engine.function(dumps_named(function, f"the function {name_of(function)}"))
+def function_for(function: Callable[..., Any]) -> Function:
+    what, buffers = f"the function {name_of(function)}", []  # type: tuple[str, list[pickle.PickleBuffer]]
+    with collected() as found:
+        data = dumps_named(function, what, buffers)
+        if len(data) + sum(buffer.raw().nbytes for buffer in buffers) > LARGE_FUNCTION_BYTES:
+            from ._shared import store
+            data = dumps(store(data, buffers))
+        elif buffers:
+            data = dumps_named(function, what)
+    return Function(data, found)
 
 
 class Executor(concurrent.futures.Executor):
@@ -155,9 +165,11 @@ class Executor(concurrent.futures.Executor):
         self._finalizer.atexit = False
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "concurrent.futures.Future[T]":
-        data = dumps_named([(args, kwargs)], f"an argument of {name_of(fn)}")
+        with collected() as stored:
+            data = dumps_named([(args, kwargs)], f"an argument of {name_of(fn)}")
         future: Any = Future()
-        call = Call(function_for(self._engine, fn), data, future)
+        call = Call(function_for(fn), data, future)
+        call.stored = stored
         engine = self._engine
         future._stop = lambda: engine.cancel(call)
         engine.add(call)
@@ -178,7 +190,7 @@ class Executor(concurrent.futures.Executor):
         if buffersize is not None and buffersize < 1:
             raise ValueError("buffersize must be None or > 0")
         deadline = None if timeout is None else time.monotonic() + timeout
-        function = function_for(self._engine, fn)
+        function = function_for(fn)
         form = ONE if len(iterables) == 1 else STAR
         if buffersize is None:
             calls = iterables[0] if len(iterables) == 1 and type(iterables[0]) is range else list(zipped(iterables))

@@ -20,7 +20,7 @@ from . import _protocol
 from ._connection import Wire, connect_to_file
 from ._errors import FleetError, ProgramsNotFound
 
-_PREFIX = "fantail-python-"
+PREFIX = "fantail-python-"
 _END_S = 10
 
 
@@ -47,7 +47,6 @@ def find_program() -> str:
 class Fleet:
     """Any thread may create the object. start() must run in a thread that lives as long as the fleet."""
 
-    keeps_files = True
     most_losses = 6
     prefix = ""  # of the paths of requests
     versions = None  # the processes have the interpreter and the modules of this process
@@ -58,9 +57,9 @@ class Fleet:
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._owner = os.getpid()
         self._files = 0
-        _sweep()
-        self.folder = tempfile.mkdtemp(prefix=_PREFIX, dir=_parent_folder())
-        self._lock = _locked(self.folder)
+        sweep()
+        self.folder = tempfile.mkdtemp(prefix=PREFIX, dir=parent_folder())
+        self._lock = locked(self.folder)
         self._socket_path = os.path.join(self.folder, "socket")
         self._write_task(initializer, calls_per_process)
 
@@ -153,27 +152,27 @@ def _fantail_variables() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("FANTAIL_")}
 
 
-def _parent_folder() -> Optional[str]:
+def parent_folder() -> Optional[str]:
     """The path of a socket must be short, so /tmp is used if TMPDIR is long."""
     return "/tmp" if len(tempfile.gettempdir()) > 60 else None
 
 
-def _locked(folder: str) -> int:
+def locked(folder: str) -> int:
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return fd
 
 
-def _sweep() -> None:
+def sweep() -> None:
     """Removes the folders of killed processes."""
-    parent = _parent_folder() or tempfile.gettempdir()
+    parent = parent_folder() or tempfile.gettempdir()
     for name in os.listdir(parent):
-        if not name.startswith(_PREFIX):
+        if not name.startswith(PREFIX):
             continue
         path = os.path.join(parent, name)
         with contextlib.suppress(OSError):
             if os.stat(path).st_uid != os.getuid() or not os.listdir(path):
                 continue  # an empty folder may be so new that it has no lock yet
-            fd = _locked(path)
+            fd = locked(path)
             shutil.rmtree(path, ignore_errors=True)
             os.close(fd)

@@ -2,8 +2,10 @@
 and otherwise cloudpickle."""
 from __future__ import annotations
 
+import contextlib
 import pickle
 import sys
+import threading
 from types import FunctionType, MethodType
 from typing import Any, Iterator, Optional
 
@@ -12,17 +14,35 @@ from ._errors import NotPicklable
 _DEPTH = 6
 
 
-def dumps(value: Any) -> bytes:
-    """Returns the pickle of the value. An object of __main__ is sent by cloudpickle, because pickle sends only its
-    name, which no other process can find."""
+collector = threading.local()  # `stored` is the list to which shared objects are added when they are pickled, or None
+
+
+@contextlib.contextmanager
+def collected() -> "Iterator[list[Any]]":
+    """Yields a list of the shared objects that are pickled meanwhile. Their files are needed until the calls have ended."""
+    outer, found = getattr(collector, "stored", None), []  # type: tuple[Any, list[Any]]
+    collector.stored = found
     try:
-        data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+        yield found
+    finally:
+        collector.stored = outer
+
+
+def dumps(value: Any, buffers: "Optional[list[pickle.PickleBuffer]]" = None) -> bytes:
+    """Returns the pickle of the value. An object of __main__ is sent by cloudpickle, because pickle sends only its
+    name, which no other process can find. buffers gets the large parts of the value that are then not copied into the
+    pickle, such as the data of arrays."""
+    callback = None if buffers is None else buffers.append
+    try:
+        data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL, buffer_callback=callback)
         if b"__main__" not in data and not _has_modules_by_value():
             return data
     except Exception:  # a __reduce__ of the user may raise any exception
         pass
     from . import _cloud  # this import takes as long as the start of a fleet, so it is done only if needed
-    return _cloud.dumps(value, pickle.HIGHEST_PROTOCOL)
+    if buffers:
+        buffers.clear()
+    return _cloud.dumps(value, pickle.HIGHEST_PROTOCOL, callback)
 
 
 def _has_modules_by_value() -> bool:
@@ -31,10 +51,10 @@ def _has_modules_by_value() -> bool:
     return cloudpickle is not None and bool(cloudpickle.list_registry_pickle_by_value())
 
 
-def dumps_named(value: Any, what: str) -> bytes:
+def dumps_named(value: Any, what: str, buffers: "Optional[list[pickle.PickleBuffer]]" = None) -> bytes:
     """Like dumps(), but the exception names the object that cannot be pickled."""
     try:
-        return dumps(value)
+        return dumps(value, buffers)
     except Exception as error:
         raise NotPicklable(f"{describe_fault(value, what)}: {error}") from error
 

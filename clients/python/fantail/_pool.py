@@ -13,7 +13,7 @@ from typing import (TYPE_CHECKING, Any, Callable, Generic, Iterable, Iterator, M
 from ._engine import Engine
 from ._executor import MOST_CALLS, MOST_PROCESSES, function_for, make_engine, read_count, read_timeout
 from ._mapping import Mapping
-from ._pickling import dumps_named, name_of
+from ._pickling import collected, dumps_named, name_of
 from ._work import FULL, ONE, STAR, Function, Outcomes, Work
 
 if TYPE_CHECKING:
@@ -142,9 +142,12 @@ class Pool:
                     callback: Optional[Callable[[T], object]] = None,
                     error_callback: Optional[Callable[[BaseException], object]] = None) -> "AsyncResult[T]":
         self._check_open()
-        data = dumps_named([(tuple(args), dict(kwds))], f"an argument of {name_of(func)}")
+        with collected() as stored:
+            data = dumps_named([(tuple(args), dict(kwds))], f"an argument of {name_of(func)}")
         result: AsyncResult[T] = AsyncResult(callback, error_callback)
-        self._engine.add(_Apply(function_for(self._engine, func), data, result))
+        call = _Apply(function_for(func), data, result)
+        call.stored = stored
+        self._engine.add(call)
         return result
 
     # ---- all results at once ----
@@ -185,7 +188,7 @@ class Pool:
                 result._settle(value, None)
 
         calls = iterable if type(iterable) is range else list(iterable)
-        Mapping(self._engine, function_for(self._engine, func), form, calls=calls,
+        Mapping(self._engine, function_for(func), form, calls=calls,
                 size=chunksize or self._fixed_size, on_end=on_end)
         return result
 
@@ -203,7 +206,7 @@ class Pool:
         self._check_open()
         if chunksize is not None and chunksize < 1:
             raise ValueError(f"Chunksize must be 1+, not {chunksize}")
-        mapping = Mapping(self._engine, function_for(self._engine, func), ONE, iterator=iter(iterable),
+        mapping = Mapping(self._engine, function_for(func), ONE, iterator=iter(iterable),
                           size=chunksize or self._fixed_size, in_order=in_order)
         mapping.feed()
         return ResultIterator(mapping)

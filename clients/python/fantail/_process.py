@@ -5,9 +5,10 @@ python _process.py START       in a private fleet. START is a file that the pack
 python -m fantail._process     as the task `python-call` of a fleet that others use, too
 
 The lines have the format for a program with ids (docs/protocol.md). An item is the base64 of the pickle of (function,
-is_file, form, calls, versions). `function` is a pickle, or the path of a file that has it. `calls` is the pickle of a
-list of calls. `versions` has the versions of Python and cloudpickle of the client; None in a private fleet. The answer is the base64 of the pickle of (results, failures, seconds). `failures` is a dict: its keys are the
-indices of the calls without a result, and its values are (kind, text, pickle of the exception or None, traceback).
+form, calls, versions, attached). `function` is a pickle. `calls` is the pickle of a list of calls. `versions` has the
+versions of Python and cloudpickle of the client; None in a private fleet. `attached` has shared objects, by their keys. The
+answer is the base64 of the pickle of (results, failures, seconds). `failures` is a dict: its keys are the indices of the
+calls without a result, and its values are (kind, text, pickle of the exception or None, traceback).
 
 This file is started often and imports little. It does not import the package fantail, because calls may not need it.
 """
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
 ONE, STAR, FULL = 0, 1, 2  # form: function(call), function(*call), function(*call[0], **call[1])
 READ_BYTES = 1 << 20
 KEPT_FUNCTIONS = 32
+KEPT_OBJECTS = 32
 PROTOCOL = 5
 
 state: dict[str, Any] = {"is_child": False, "broken": None, "cloud": None, "versions": None}
 functions: dict[bytes, Any] = {}
+objects: dict[str, Any] = {}
+attached: dict[str, bytes] = {}
 
 
 def dumps(value: Any) -> bytes:
@@ -56,17 +60,41 @@ def load_cloud() -> Any:
     return module
 
 
-def function_of(data: bytes, is_file: bool) -> Any:
+class MissingObject(Exception):
+    """The client must send the shared object with this key."""
+
+
+def load_object(key: str, path: str) -> Any:
+    """Returns the shared object with this key. Its file or content has the format of _shared.py. The pages of a file are
+    shared by all processes; a page that a call changes is copied."""
+    if key in objects:
+        return objects[key]
+    if key in attached:
+        view = memoryview(bytearray(attached[key]))
+    elif state["versions"] is None and os.path.exists(path):
+        import mmap
+        with open(path, "rb") as file:
+            view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+    else:
+        raise MissingObject(key)
+    numbers = view[:16].cast("Q")
+    places = view[16:16 + 16 * numbers[1]].cast("Q")
+    at = 16 + places.nbytes
+    buffers = [view[places[i]:places[i] + places[i + 1]] for i in range(0, len(places), 2)]
+    value = pickle.loads(view[at:at + numbers[0]], buffers=buffers)
+    if len(objects) >= KEPT_OBJECTS:
+        del objects[next(iter(objects))]
+    objects[key] = value
+    return value
+
+
+def function_of(data: bytes) -> Any:
     found = functions.get(data)
     if found is not None:
         return found
-    if is_file:
-        with open(data, "rb") as file:
-            function = pickle.load(file)
-    else:
-        function = pickle.loads(data)
+    function = pickle.loads(data)
     # A call may change a callable object, so each batch gets a new copy of the object. A plain function is kept.
-    if is_file or type(function) in (type(dumps), type(len), type):
+    if type(function) in (type(dumps), type(len), type):
         if len(functions) >= KEPT_FUNCTIONS:
             functions.clear()
         functions[data] = function
@@ -155,7 +183,7 @@ def misfit(theirs: Optional[tuple[str, str]]) -> str:
 
 
 def answer_to(item: bytes) -> bytes:
-    function_data, is_file, form, calls_data, versions = pickle.loads(binascii.a2b_base64(item))
+    function_data, form, calls_data, versions, sent = pickle.loads(binascii.a2b_base64(item))
     started = time.perf_counter()
     if versions != state["versions"] and misfit(versions):
         return pickle.dumps((None, {0: ("versions_differ", misfit(versions), None, "")}, 0.0), PROTOCOL)
@@ -163,11 +191,16 @@ def answer_to(item: bytes) -> bytes:
         return pickle.dumps((None, {0: state["broken"]}, 0.0), PROTOCOL)
     kind = "function_not_unpicklable"
     try:
-        function = function_of(function_data, is_file)
+        attached.update(sent)
+        function = function_of(function_data)
         kind = "call_not_unpicklable"
         calls = pickle.loads(calls_data)
+    except MissingObject as missing:
+        return pickle.dumps((None, {0: ("missing_object", str(missing), None, "")}, 0.0), PROTOCOL)
     except BaseException as error:
         return pickle.dumps((None, {0: failure_of(error, kind)}, 0.0), PROTOCOL)
+    finally:
+        attached.clear()
     results, failures = run_calls(function, form, calls)
     return pickled(results, failures, started)
 
@@ -241,8 +274,16 @@ def prepare(path: str) -> None:
         state["broken"] = "initializer", text, data, trace
 
 
+def make_objects_module() -> None:
+    """The pickle of a shared object refers to fantail_objects.load, see _shared.py."""
+    module = sys.modules.setdefault("fantail_objects", type(sys)("fantail_objects"))
+    load_object.__module__, load_object.__name__, load_object.__qualname__ = "fantail_objects", "load", "load"
+    module.load = load_object  # type: ignore[attr-defined]
+
+
 def main() -> None:
     items_fd, answers_fd = claim_stdio()
+    make_objects_module()
     if len(sys.argv) > 1:
         prepare(sys.argv[1])
     else:

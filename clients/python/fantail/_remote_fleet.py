@@ -19,7 +19,6 @@ _AGAIN = (429, 502, 503, 504)  # the fleet is full or ends, or a proxy has lost 
 
 
 class RemoteFleet:
-    keeps_files = False  # a process of the fleet cannot read a file of this machine
     most_losses = 150  # with a wait of at most LONGEST_RETRY_S, about five minutes
 
     def __init__(self, where: Union[str, Client], most_calls: Optional[int]) -> None:
@@ -34,9 +33,6 @@ class RemoteFleet:
                                "sends. The operator of the fleet can install this task (docs/python.md)", "/task",
                                [task.name for task in tasks])
         self.slots = most_calls or max(1, min(found[0].slots or 1, _MOST_CALLS_AT_ONCE))
-
-    def write_file(self, data: bytes) -> str:
-        raise NotImplementedError
 
     def start(self) -> int:
         self._ready, self._hold = os.pipe()

@@ -3,11 +3,14 @@ from __future__ import annotations
 
 import math
 import pickle
-from typing import Any, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Optional, Sequence
 
 from ._errors import InitializerError, ItemError, RemoteTraceback
-from ._pickling import dumps, dumps_named
+from ._pickling import collected, dumps, dumps_named
 from ._protocol import MAX_ITEM_BYTES
+
+if TYPE_CHECKING:
+    from ._shared import Stored
 
 ONE, STAR, FULL = 0, 1, 2  # as in _process.py
 
@@ -17,11 +20,12 @@ Outcome = tuple[bool, Any]  # (True, result) or (False, exception)
 
 
 class Function:
-    """A pickled function. A large one is in a file, which each process reads once."""
+    """A pickled function. The pickle of a large one refers to a shared object. `stored` has the shared objects that the
+    function needs."""
 
-    def __init__(self, data: bytes, is_file: bool) -> None:
+    def __init__(self, data: bytes, stored: "list[Stored]") -> None:
         self.data = data
-        self.is_file = is_file
+        self.stored = stored
 
 
 class Work:
@@ -32,6 +36,8 @@ class Work:
         self.form = form
         self.calls = calls
         self.data = data  # the pickle of the calls, if it has been made
+        self.stored: list[Stored] = []  # the shared objects that the calls need
+        self._attached: dict[str, bytes] = {}  # shared objects that are sent with the calls
         self.sent_bytes = 0
         self.attempts = 1
         self.losses = 0
@@ -54,13 +60,22 @@ class Work:
     def payload(self, versions: "Optional[tuple[str, str]]") -> bytes:
         data = self.data
         if data is None:
-            data = dumps(self.calls) if len(self.calls) > 1 else dumps_named(self.calls, "the argument")
-        payload = pickle.dumps((self.function.data, self.function.is_file, self.form, data, versions), 5)
+            with collected() as self.stored:
+                data = dumps(self.calls) if len(self.calls) > 1 else dumps_named(self.calls, "the argument")
+        payload = pickle.dumps((self.function.data, self.form, data, versions, self._attached), 5)
         if len(payload) > MAX_ITEM_BYTES:
             raise ItemError("refused", f"the pickled arguments have {len(data)} bytes, and at most {MAX_ITEM_BYTES} bytes "
                                        "can be sent")
         self.sent_bytes = len(payload)
         return payload
+
+    def attach(self, key: str) -> None:
+        """Sends this shared object with the calls, because their process does not have it."""
+        for stored in self.function.stored + self.stored:
+            if stored.key == key and key not in self._attached:
+                self._attached[key] = stored.content()
+                return
+        raise ItemError("call_not_unpicklable", f"the shared object {key} is missing in the process")
 
     def split(self) -> "list[Work]":
         """Returns the same calls in smaller units, which give their results to this object. A batch of at most
@@ -69,6 +84,14 @@ class Work:
         size = 1 if calls <= SPLIT_TO_ONE else math.isqrt(calls)
         whole = _Whole(self)
         return [_Part(whole, start, min(start + size, calls)) for start in range(0, calls, size)]
+
+
+class Missing(Exception):
+    """A process does not have the shared object with this key."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
 
 
 class Outcomes:
@@ -143,6 +166,8 @@ def read_outcomes(payload: bytes, calls: int) -> Outcomes:
 
 
 def _exception_of(kind: str, text: str, data: Optional[bytes], trace: str) -> BaseException:
+    if kind == "missing_object":
+        return Missing(text)
     error = _rebuilt(kind, text, data)
     if trace:
         error.__cause__ = RemoteTraceback(trace)

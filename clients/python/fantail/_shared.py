@@ -1,0 +1,141 @@
+"""Objects that each process of a fleet gets once, however many calls use them.
+
+An object is kept in a file of a folder that only this user can enter. Its pickle refers to the file, so it is small. The
+processes of a private fleet map the file into their memory, and share its pages. A fleet with a URL cannot read the file, so
+the engine sends its content to each process that asks for it.
+"""
+from __future__ import annotations
+
+import atexit
+import contextlib
+import hashlib
+import itertools
+import os
+import pickle
+import shutil
+import struct
+import sys
+import tempfile
+import threading
+import types
+import weakref
+from typing import Any, Generic, Optional, Sequence, TypeVar
+
+from ._fleet import PREFIX, locked, parent_folder, sweep
+from ._pickling import collector, dumps_named
+
+T = TypeVar("T")
+_ALIGNMENT = 64  # as numpy aligns its arrays
+
+_lock = threading.Lock()
+_numbers = itertools.count(1)
+_stored: "weakref.WeakValueDictionary[str, Stored]" = weakref.WeakValueDictionary()
+_folder: "Optional[tuple[int, str, int]]" = None  # process, path, lock
+
+
+class Stored:
+    """An object in a file. The file is removed with this object."""
+
+    def __init__(self, key: str, path: str) -> None:
+        self.key = key
+        self.path = path
+        self._finalizer = weakref.finalize(self, _remove, path, os.getpid())
+        self._finalizer.atexit = False  # _remove_folder() removes all files
+
+    def content(self) -> bytes:
+        with open(self.path, "rb") as file:
+            return file.read()
+
+    def __reduce__(self) -> Any:
+        found = getattr(collector, "stored", None)
+        if found is not None:
+            found.append(self)
+        return _objects.load, (self.key, self.path)
+
+
+class Shared(Generic[T]):
+    """What shared() returns. `value` is the object. A call gets the object itself in place of this handle."""
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+        buffers: list[pickle.PickleBuffer] = []
+        self._stored = store(dumps_named(value, "the shared object", buffers), buffers)
+
+    def __reduce__(self) -> Any:
+        return self._stored.__reduce__()
+
+    def __repr__(self) -> str:
+        return f"<fantail.shared {type(self.value).__name__}>"
+
+
+def shared(value: T) -> "Shared[T]":
+    """Keeps a large object for many calls. Give the handle to calls as an argument, or use it in a function: the call gets
+    the object. Each process reads the object once. All calls of a process get the same object, so they must not change
+    it."""
+    return Shared(value)
+
+
+def store(data: bytes, buffers: "Sequence[pickle.PickleBuffer]") -> Stored:
+    """Keeps a pickle and its buffers. The same content is kept once. _process.py reads the file: two numbers of 8 bytes (the
+    size of the pickle, and how many buffers there are), the offset and the size of each buffer, the pickle, the buffers."""
+    views = [buffer.raw() for buffer in buffers]
+    at = 16 + 16 * len(views) + len(data)
+    places = []
+    for view in views:
+        at += -at % _ALIGNMENT
+        places.append((at, view.nbytes))
+        at += view.nbytes
+    head = struct.pack(f"<{2 + 2 * len(views)}Q", len(data), len(views), *(number for place in places for number in place))
+    digest = hashlib.blake2b(head, digest_size=16)
+    digest.update(data)
+    for view in views:
+        digest.update(view)
+    key = digest.hexdigest()
+    with _lock:
+        found = _stored.get(key)
+        if found is None:
+            path = os.path.join(_own_folder(), f"object-{next(_numbers)}")
+            with open(path, "wb") as file:
+                file.write(head + data)
+                for (offset, _), view in zip(places, views):
+                    file.seek(offset)
+                    file.write(view)
+                file.truncate(at)
+            found = _stored[key] = Stored(key, path)
+        return found
+
+
+def _own_folder() -> str:
+    global _folder
+    if _folder is None or _folder[0] != os.getpid():
+        sweep()
+        _stored.clear()
+        path = tempfile.mkdtemp(prefix=PREFIX, dir=parent_folder())
+        _folder = os.getpid(), path, locked(path)
+    return _folder[1]
+
+
+def _remove(path: str, owner: int) -> None:
+    if owner == os.getpid():
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+@atexit.register
+def _remove_folder() -> None:
+    if _folder is not None and _folder[0] == os.getpid():
+        shutil.rmtree(_folder[1], ignore_errors=True)
+
+
+def _load(key: str, path: str) -> Any:
+    """Takes the place of load_object() of _process.py in this process."""
+    raise pickle.UnpicklingError("a shared object can be read only in a process of a fleet")
+
+
+# The pickle of an object refers to the function `load` of this module. In a process of a fleet, _process.py makes the
+# module, so that the process need not import this package.
+_objects: Any = sys.modules.get("fantail_objects") or types.ModuleType("fantail_objects")
+if not hasattr(_objects, "load"):
+    _load.__module__, _load.__name__, _load.__qualname__ = "fantail_objects", "load", "load"
+    _objects.load = _load
+    sys.modules["fantail_objects"] = _objects

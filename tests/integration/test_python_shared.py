@@ -1,0 +1,142 @@
+"""fantail.shared of the Python package: objects that each process gets once."""
+import functools
+import gc
+import glob
+import os
+import pickle
+import subprocess
+import sys
+
+import fantail_testing as ft
+import python_calls as calls
+from test_python_executor import WHY_NOT, ExecutorTest, setUpModule  # noqa: F401
+from test_python_remote import call_task, url_of
+
+if not WHY_NOT:
+    import fantail
+    from fantail import _shared
+
+SIZE = 5 << 20
+
+
+class SharedTest(ExecutorTest):
+    def block(self):
+        return calls.Block(bytearray(b"\x07" * SIZE), self.path("loads"))
+
+    def loads(self):
+        """Returns the ids of the processes that have unpickled the block."""
+        with open(self.path("loads"), encoding="ascii") as file:
+            return file.read().split()
+
+    def stored_files(self):
+        return glob.glob(os.path.join(_shared._folder[1], "object-*")) if _shared._folder else []
+
+    def assert_once_per_process(self, results):
+        self.assertEqual({byte for byte, _ in results}, {7})
+        self.assertEqual(sorted(self.loads()), sorted({str(pid) for _, pid in results}))
+
+
+class Private(SharedTest):
+    def test_each_process_reads_an_argument_once(self):
+        executor, handle = self.executor(), fantail.shared(self.block())
+        results = list(executor.map(calls.byte_of, [handle] * 300, range(300)))
+        results += [executor.submit(calls.byte_of, handle, SIZE - 1).result() for _ in range(5)]
+        self.assert_once_per_process(results)
+
+    def test_a_handle_in_a_function_gives_the_object(self):
+        handle = fantail.shared({"a": 1})
+        executor = self.executor()
+        self.assertEqual(executor.submit(lambda: handle["a"]).result(), 1)
+        self.assertEqual(list(executor.map(functools.partial(dict.get, handle), ["a", "b"])), [1, None])
+        self.assertEqual(handle.value, {"a": 1})
+
+    def test_a_function_with_large_data_is_read_once_by_each_process(self):
+        block = self.block()
+        executor = self.executor()
+        results = list(executor.map(functools.partial(calls.byte_of, block), range(300)))
+        results += [executor.submit(functools.partial(calls.byte_of, block), 3).result() for _ in range(5)]
+        self.assert_once_per_process(results)
+
+    def test_a_pool_takes_handles(self):
+        with fantail.Pool(2) as pool:
+            handle = fantail.shared(self.block())
+            results = pool.starmap(calls.byte_of, [(handle, i) for i in range(200)])
+            results.append(pool.apply(calls.byte_of, (handle, 1)))
+            self.assert_once_per_process(results)
+
+    def test_a_change_stays_in_its_process(self):
+        block = self.block()
+        handle = fantail.shared(block)
+        self.assertEqual(self.executor(1).submit(calls.fill, handle, 9).result(), 9)
+        self.assertEqual(self.executor(1).submit(calls.byte_of, handle, 0).result()[0], 7)
+        self.assertEqual(block.data[0], 7)
+
+    def test_a_replaced_process_reads_the_object_again(self):
+        handle = fantail.shared(self.block())
+        results = list(self.executor(1, max_tasks_per_child=1).map(calls.byte_of, [handle] * 3, range(3)))
+        self.assert_once_per_process(results)
+        self.assertEqual(len(self.loads()), 3)
+
+    def test_the_same_content_is_kept_once_and_removed_with_its_last_handle(self):
+        before = set(self.stored_files())
+        first, second = fantail.shared(self.block()), fantail.shared(self.block())
+        [path] = set(self.stored_files()) - before
+        self.assertGreater(os.path.getsize(path), SIZE)
+        del first
+        self.assertTrue(os.path.exists(path))
+        del second
+        gc.collect()
+        self.assertFalse(os.path.exists(path))
+
+    def test_a_handle_that_is_dropped_after_submit_is_kept_for_the_call(self):
+        executor = self.executor(1)
+        gate = executor.submit(calls.wait_for, self.path("gate"))
+        waiting = executor.submit(calls.byte_of, fantail.shared(self.block()), 0)
+        gc.collect()
+        ft.write_file(self.path("gate"), "")
+        self.assertEqual(waiting.result()[0], 7)
+        self.assertEqual(gate.result(), self.path("gate"))
+
+    def test_an_object_that_cannot_be_pickled_is_named(self):
+        with self.assertRaisesRegex(fantail.NotPicklable, "the shared object, element 1 cannot be pickled"):
+            fantail.shared([1, (x for x in ())])
+        with self.assertRaises(pickle.UnpicklingError):
+            pickle.loads(pickle.dumps(fantail.shared(1)))
+
+    def test_no_file_is_left_when_the_program_ends(self):
+        script = (f"import sys; sys.path.insert(0, {calls.PACKAGE!r}); import fantail; h = fantail.shared(bytes(99)); "
+                  "from fantail import _shared; print(_shared._folder[1])")
+        ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True,
+                               env={**os.environ, "TMPDIR": self.folder})
+        self.assertFalse(os.path.exists(ended.stdout.strip()))
+
+
+class OnAFleet(SharedTest):
+    def test_the_content_is_sent_once_to_each_process(self):
+        task = call_task()
+        task["env"]["PYTHONPATH"] += os.pathsep + os.path.dirname(calls.__file__)
+        fleet = self.fleet(tasks=self.tasks(**{"python-call": task}))
+        sent = []
+        work_payload = fantail._work.Work.payload
+
+        def counted(work, versions):
+            payload = work_payload(work, versions)
+            sent.append(len(payload))
+            return payload
+        fantail._work.Work.payload = counted
+        self.addCleanup(setattr, fantail._work.Work, "payload", work_payload)
+        executor = fantail.Executor(url=url_of(fleet.coordinator))
+        self.addCleanup(executor.shutdown)
+        handle = fantail.shared(self.block())
+        results = list(executor.map(calls.byte_of, [handle] * 200, range(200)))
+        results += executor.map(functools.partial(calls.byte_of, self.block()), range(200))
+        self.assertEqual({byte for byte, _ in results}, {7})
+        processes = {pid for _, pid in results}
+        self.assertEqual(len(self.loads()), 2 * len(processes))  # the handle, and the function
+        self.assertLess(sum(sent), (2 * len(processes) + 4) * SIZE)
+        with self.assertRaisesRegex(fantail.ItemError, "at most"):
+            executor.submit(len, fantail.shared(bytes(49 << 20))).result()
+
+
+if __name__ == "__main__":
+    ft.main()
