@@ -215,6 +215,18 @@ static void on_ready(struct process *process)
     pool_feed(p);
 }
 
+/* Fails items that wait, because the task is broken. Returns false if more items wait for a later turn of the loop.
+ * Many requests may call pool_feed() in one turn. So items are failed at most once at each time of the loop, which
+ * changes once or twice in a turn. */
+static bool fail_some(struct pool *p)
+{
+    uint64_t turn_ms = uv_now(p->timer.loop);
+    if (turn_ms != p->failed_ms && pool_fail_waiting(p)) return true;
+    p->failed_ms = turn_ms;
+    uv_timer_start(&p->timer, on_timer, 1, 0); /* a timer of 0 ms could fire again in this turn */
+    return false;
+}
+
 void pool_feed(struct pool *p)
 {
     p->feed_again = true;
@@ -224,11 +236,7 @@ void pool_feed(struct pool *p)
         p->feed_again = false;
         uint64_t now = now_ns();
         feed_all(p, now);
-        if (p->broken_until_ns > now && p->count == 0 && !pool_fail_waiting(p)) {
-            /* A timer of 0 ms could fire again in this turn. */
-            uv_timer_start(&p->timer, on_timer, 1, 0);
-            break;
-        }
+        if (p->broken_until_ns > now && p->count == 0 && !fail_some(p)) break;
         tell_starting(p, now);
     }
     p->feeding = false;

@@ -3,7 +3,7 @@
 #include "worker/process/pool_internal.h"
 
 #define BROKEN_BATCH 1000 /* maximum number of items that are answered in one batch while the task is broken */
-/* In one turn of the loop, waiting items are answered with about this many bytes. This takes a millisecond or two. */
+/* pool_fail_waiting() answers waiting items with about this many bytes. This takes a millisecond or two. */
 #define BROKEN_TURN_BYTES ((size_t)2 * MIB)
 
 bool pool_fail_waiting(struct pool *p)
