@@ -156,6 +156,7 @@ static void tell(struct postgres_db *d, const struct store_call *c)
     postgres_bind_text(&q, d->owner);
     postgres_bind_text(&q, c->serves);
     postgres_bind_text(&q, c->opens);
+    postgres_bind_int(&q, c->knows);
     postgres_run(&q);
     postgres_end(&q);
 }

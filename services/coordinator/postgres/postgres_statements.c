@@ -20,10 +20,10 @@
     "NOT EXISTS (SELECT 1 FROM fantail.coordinator AS c WHERE c.id = job.holder AND c.seen_ms > " NOW_MS " - 60000)"
 /* Whether the list of a coordinator, `serves` or `opens`, has all tasks of the job. */
 #define HAS(list) "(to_jsonb(string_to_array(job.task, ',')) <@ " list " AND NOT " list " ? ('!' || job.task))"
-/* Whether another coordinator than `me` that is alive has all tasks of the job in its list. */
+/* Whether another coordinator than `me` that is alive has all tasks of the job in its list, and knows its options. */
 #define OTHER_HAS(me, list)                                                                                            \
     "EXISTS (SELECT 1 FROM fantail.coordinator AS c WHERE c.id <> " me " AND c.seen_ms > " NOW_MS                      \
-    " - " TEXT_OF(STORE_TOLD_MS) " AND " HAS("c." list) ")"
+    " - " TEXT_OF(STORE_TOLD_MS) " AND c.knows >= job.needs AND " HAS("c." list) ")"
 /* Whether this coordinator may claim the job: see store.h. $4 is `serves`, $5 is `opens`, $6 is `others`. */
 #define MAY_CLAIM                                                                                                      \
     "($4::text IS NULL OR " HAS("$5::jsonb") " OR (" HAS("$4::jsonb") " AND NOT " OTHER_HAS(                           \
@@ -71,9 +71,9 @@ static const struct {
      * the last kind, so these are not read: `kind` finds each different task and `needs` of the pending jobs with one
      * look into the index job_task, and `f` reads only the first jobs of each kind that may be claimed. */
     [PG_CLAIM] =
-        {"WITH RECURSIVE told AS (UPDATE fantail.coordinator SET serves = $4::jsonb, opens = $5::jsonb"
+        {"WITH RECURSIVE told AS (UPDATE fantail.coordinator SET serves = $4::jsonb, opens = $5::jsonb, knows = $3"
          " WHERE id = $1 AND $4::text IS NOT NULL"
-         " AND (serves, opens) IS DISTINCT FROM ($4::jsonb, $5::jsonb)),"
+         " AND (serves, opens, knows) IS DISTINCT FROM ($4::jsonb, $5::jsonb, $3)),"
          " kind AS ((SELECT task, needs FROM fantail.job WHERE state = 'pending'"
          " ORDER BY " KIND_ORDER " LIMIT 1)"
          " UNION ALL SELECT n.task, n.needs FROM kind AS k CROSS JOIN LATERAL (SELECT task, needs"
@@ -98,8 +98,8 @@ static const struct {
     [PG_RENEW] = {"UPDATE fantail.job AS job SET lease_until_ms = " NOW_MS " + $4" MINE " RETURNING " JOB_COLUMNS
                   ", " NOW_MS ", CASE $5::int WHEN 1 THEN " OTHER_HAS("$3", "serves") " WHEN 2 THEN " OTHER_HAS(
                       "$3", "opens") " ELSE false END::int"},
-    [PG_TELL] = {"UPDATE fantail.coordinator SET serves = $2::jsonb, opens = $3::jsonb WHERE id = $1"
-                 " AND (serves, opens) IS DISTINCT FROM ($2::jsonb, $3::jsonb)"},
+    [PG_TELL] = {"UPDATE fantail.coordinator SET serves = $2::jsonb, opens = $3::jsonb, knows = $4 WHERE id = $1"
+                 " AND (serves, opens, knows) IS DISTINCT FROM ($2::jsonb, $3::jsonb, $4)"},
     [PG_HAND_BACK] = {"UPDATE fantail.job AS job SET state = 'pending', holder = NULL, lease_until_ms = NULL" MINE
                       " RETURNING seq"},
     /* Skips one fence, because the lost server may already have handed out the next fence. Also skips numbers of

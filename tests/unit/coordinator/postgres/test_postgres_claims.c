@@ -45,6 +45,7 @@ static bool claims_with(struct shop *s, const char *serves, const char *opens, b
     c->serves = xstrdup(serves);
     c->opens = xstrdup(opens);
     c->others = others;
+    c->knows = 1;
     enum store_status status = shop_run(s, c);
     cr_assert(status == STORE_OK || status == STORE_NOT_FOUND, "%s", c->error);
     store_call_free(c);
@@ -61,14 +62,20 @@ static bool claims_only(struct shop *s, const char *serves, const char *opens)
     return claims_with(s, serves, opens, false);
 }
 
-static void tell(struct shop *s, const char *serves, const char *opens)
+static void tell_as(struct shop *s, const char *serves, const char *opens, unsigned knows)
 {
     struct store_call *c = shop_call(s, STORE_CLAIM, NULL);
+    c->knows = knows;
     c->serves = xstrdup(serves);
     c->opens = xstrdup(opens);
     c->only_tells = true;
     cr_assert_eq(shop_run(s, c), STORE_NOT_FOUND, "%s", c->error);
     store_call_free(c);
+}
+
+static void tell(struct shop *s, const char *serves, const char *opens)
+{
+    tell_as(s, serves, opens, 1);
 }
 
 /* Returns whether the coordinator that runs the job learns that another one should run it. */
@@ -166,5 +173,26 @@ Test(postgres_claims, a_coordinator_that_is_silent_keeps_no_job_from_others)
     cr_assert_not(claims(&t.a, "[]", "[]"));
     shop_sql(t.a.url, "UPDATE fantail.coordinator SET seen_ms = seen_ms - 11000 WHERE serves <> '[]'", "", "");
     cr_assert(claims(&t.a, "[]", "[]"));
+    trio_over(&t);
+}
+
+/* While a fleet is updated, the coordinators of the older version must not claim all jobs. */
+Test(postgres_claims, a_coordinator_keeps_no_job_from_others_that_it_must_not_claim)
+{
+    struct trio t;
+    trio_start(&t);
+    shop_ok(&t.a, shop_new_job(&t.a, shop_id(1), NULL));
+    shop_ok(&t.a, shop_block(&t.a, shop_id(1), 0, BLOCK_ITEMS, 0, 2, "1\n2\n"));
+    struct store_call *c = shop_acceptance(&t.a, shop_id(1), "square", 0, 2);
+    c->job.needs = 1;
+    shop_ok(&t.a, c);
+    tell_as(&t.b, TASK, TASK, 0);
+    cr_assert(claims(&t.a, TASK, "[]"), "the coordinator with slots left does not know the options of the job");
+    cr_assert_not(is_wanted(&t.a, 1, YIELD_TO_OPEN));
+    cr_assert_not(is_wanted(&t.a, 1, YIELD_TO_SERVING));
+    cr_assert_eq(shop_do(&t.a, STORE_HAND_BACK, shop_id(1), 1), STORE_OK);
+    cr_assert(claims(&t.a, "[]", "[]"), "the coordinator with the task does not know the options of the job");
+    tell_as(&t.b, TASK, TASK, 1);
+    cr_assert(is_wanted(&t.a, 2, YIELD_TO_SERVING), "the coordinator was updated");
     trio_over(&t);
 }
