@@ -35,37 +35,46 @@ bool claim_leaves_slots(uint64_t slots, uint64_t demand)
     return demand < (slots > 0 ? slots : 1);
 }
 
+/* What the scheduler knows about a task. */
+struct known {
+    bool is_unserved;
+    uint64_t slots;  /* 0: not known */
+    uint64_t demand; /* of the jobs of the task, and of all pipelines that contain it */
+};
+
+static void note_own(struct known *k, const struct sched_task_stats *stats)
+{
+    k->is_unserved = is_unserved(stats);
+    k->slots = stats->slots;
+}
+
 static bool scheduler_lacks(const struct claim_view *v, const char *tasks)
 {
     struct sched_task_stats stats;
     return sched_task_stats(v->scheduler, tasks, &stats) && is_unserved(&stats);
 }
 
-static bool serves_one(const struct claim_view *v, const struct catalog_task *t)
+static bool serves_one(const struct catalog_task *t, const struct known *k)
 {
-    return t && t->workers > 0 && !scheduler_lacks(v, t->name);
+    return t->workers > 0 && !k->is_unserved;
 }
 
-/* The demand for a task: that of the jobs of the task, and of all pipelines that contain it. */
-struct demand {
+static bool opens_one(const struct claim_view *v, const struct catalog_task *t, const struct known *k)
+{
+    uint64_t demand = k->demand + v->coming;
+    return claim_leaves_slots(k->slots > 0 ? k->slots : t->slots, demand > v->leaving ? demand - v->leaving : 0);
+}
+
+struct lookup {
     const char *task;
-    uint64_t slots;
+    struct known known;
 };
 
-static void add_demand(void *data, const struct sched_task_stats *stats)
+static void look_at(void *data, const struct sched_task_stats *stats)
 {
-    struct demand *d = data;
-    if (is_among(stats->name, d->task)) d->slots += stats->demand_slots;
-}
-
-static bool opens_one(const struct claim_view *v, const struct catalog_task *t)
-{
-    struct sched_task_stats stats;
-    struct demand demand = {t->name, v->coming};
-    bool is_known = sched_task_stats(v->scheduler, t->name, &stats) && stats.slots > 0;
-    sched_each_task(v->scheduler, add_demand, &demand);
-    uint64_t left = demand.slots > v->leaving ? demand.slots - v->leaving : 0;
-    return claim_leaves_slots(is_known ? stats.slots : t->slots, left);
+    struct lookup *l = data;
+    if (strcmp(stats->name, l->task) == 0) note_own(&l->known, stats);
+    if (is_among(stats->name, l->task)) l->known.demand += stats->demand_slots;
 }
 
 static const struct catalog_task *find(const struct claim_view *v, const char *name, size_t len)
@@ -82,7 +91,10 @@ static bool all_are(const struct claim_view *v, const char *tasks, bool open)
     size_t len;
     while (next_name(&at, &name, &len)) {
         const struct catalog_task *t = find(v, name, len);
-        if (!serves_one(v, t) || (open && !opens_one(v, t))) return false;
+        struct lookup l = {t ? t->name : NULL, {0}};
+        if (!t) return false;
+        sched_each_task(v->scheduler, look_at, &l);
+        if (!serves_one(t, &l.known) || (open && !opens_one(v, t, &l.known))) return false;
     }
     return !scheduler_lacks(v, tasks);
 }
@@ -102,31 +114,52 @@ static void add_name(struct buf *list, const char *prefix, const char *name)
     buf_addf(list, "%s\"%s%s\"", list->len > 1 ? "," : "", prefix, name);
 }
 
-struct lists {
+/* All tasks of the catalog. */
+struct offer {
+    const struct claim_view *view;
+    const struct catalog_task *tasks;
+    struct known *known; /* for each of them */
     struct buf *serves, *opens;
 };
 
+/* Each task of the scheduler is looked at once, because there may be hundreds of tasks. */
+static void note_known(void *data, const struct sched_task_stats *stats)
+{
+    struct offer *o = data;
+    const char *at = stats->name, *name;
+    size_t len;
+    while (next_name(&at, &name, &len)) {
+        const struct catalog_task *t = find(o->view, name, len);
+        if (!t) continue;
+        struct known *k = &o->known[t - o->tasks];
+        if (!is_pipeline(stats->name)) note_own(k, stats);
+        if (!at || !is_among(at, t->name)) k->demand += stats->demand_slots;
+    }
+}
+
 static void add_exception(void *data, const struct sched_task_stats *stats)
 {
-    struct lists *l = data;
+    struct offer *o = data;
     if (!is_pipeline(stats->name) || !is_unserved(stats)) return;
-    add_name(l->serves, "!", stats->name);
-    add_name(l->opens, "!", stats->name);
+    add_name(o->serves, "!", stats->name);
+    add_name(o->opens, "!", stats->name);
 }
 
 void claim_offer_write(const struct claim_view *v, struct buf *serves, struct buf *opens)
 {
     size_t n;
     const struct catalog_task *tasks = catalog_tasks(v->catalog, &n);
-    struct lists lists = {serves, opens};
+    struct offer offer = {v, tasks, xcalloc(n + 1, sizeof *offer.known), serves, opens};
+    sched_each_task(v->scheduler, note_known, &offer);
     buf_add_char(serves, '[');
     buf_add_char(opens, '[');
     for (size_t i = 0; i < n; i++) {
-        if (!serves_one(v, &tasks[i])) continue;
+        if (!serves_one(&tasks[i], &offer.known[i])) continue;
         add_name(serves, "", tasks[i].name);
-        if (opens_one(v, &tasks[i])) add_name(opens, "", tasks[i].name);
+        if (opens_one(v, &tasks[i], &offer.known[i])) add_name(opens, "", tasks[i].name);
     }
-    sched_each_task(v->scheduler, add_exception, &lists);
+    sched_each_task(v->scheduler, add_exception, &offer);
     buf_add_char(serves, ']');
     buf_add_char(opens, ']');
+    free(offer.known);
 }

@@ -103,6 +103,20 @@ Test(claim_offer, a_pipeline_takes_the_slots_of_its_tasks)
     fleet_over(&f);
 }
 
+Test(claim_offer, a_pipeline_that_names_a_task_twice_takes_its_slots_once)
+{
+    struct fleet f;
+    fleet_start(&f);
+    struct sched_job *job = add_job(&f, "b,a,b", 1);
+    struct claim_view v = view(&f);
+    cr_assert_eq(sched_job_demand_slots(job), 1);
+    expect_offer(&f, 0, "[\"a\",\"b\"]", "[\"a\",\"b\"]");
+    cr_assert(claim_opens(&v, "b"));
+    expect_offer(&f, 1, "[\"a\",\"b\"]", "[\"a\"]");
+    end_job(&f, job);
+    fleet_over(&f);
+}
+
 Test(claim_offer, a_pipeline_whose_tasks_are_on_different_workers_is_an_exception)
 {
     struct fleet f;
