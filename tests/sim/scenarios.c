@@ -85,6 +85,7 @@ struct sim_scenario sim_random_scenario(uint64_t seed)
     sc.tell_costs = sc.seed % 2 == 0;
     sc.most_ops = sc.seed % 11 < 4 ? 1 + (unsigned)(sc.seed % 11) : 0;
     sc.most_sends = sc.seed % 13 < 3 ? 1 + (unsigned)(sc.seed % 13) : 0;
+    sc.next_run_s = sc.seed % 17 < 5 ? 0.002 : 0;
     sc.tasks = sc.seed % 5 < 2 ? 1 + (unsigned)(sc.seed % 3) : 0;
     sc.lacking = sc.seed % 5 == 0 ? 0.4 : 0;
     sc.tell_tasks = sc.seed % 10 == 0;
@@ -97,6 +98,7 @@ struct sim_scenario sim_random_scenario(uint64_t seed)
     sc.join_s = between(r, 0.01, 1);
     if (maybe(r, 0.8)) random_faults(r, &sc);
     random_job(r, &sc);
+    if (sc.seed % 19 < 4) sc.params.hedge_max_extra_percent = 100;
     sc.jobs = maybe(r, 0.3) ? 1 + random_below(r, 5) : 1;
     sc.small_items = 1 + random_below(r, 30);
     sc.small_job_s = between(r, 0.0001, 0.5);

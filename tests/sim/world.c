@@ -85,6 +85,13 @@ static double cpu_seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+/* Returns when the scheduler runs again after it has left something to its next run. Before that, events may come. */
+static uint64_t next_run_ns(const struct sim_world *w)
+{
+    uint64_t most_ns = (uint64_t)(w->sc->next_run_s * 1e9);
+    return w->now_ns + (most_ns > 0 ? sim_hash(w->sc->seed, w->now_ns, w->result.events) % most_ns : 0);
+}
+
 static void run_scheduler(struct sim_world *w)
 {
     w->in_run = true;
@@ -95,6 +102,7 @@ static void run_scheduler(struct sim_world *w)
     w->in_run = false;
     if (next <= w->now_ns && ++w->spins > 1000)
         sim_broken(w, "the scheduler asks again and again to run at the present time");
+    if (next <= w->now_ns) next = next_run_ns(w);
     if (next != SCHED_NEVER && (next < w->wake_ns || w->wake_ns <= w->now_ns)) {
         w->wake_ns = next > w->now_ns ? next : w->now_ns;
         sim_at(w, (double)(w->wake_ns - w->now_ns) / 1e9 + 1e-9, EV_WAKE, NULL, 0, 0);

@@ -77,7 +77,8 @@ struct sim_scenario {
     struct sched_job_params params;
     double horizon_s;              /* the run must end within this simulated time */
     unsigned most_ops, most_sends; /* limits of one run of the scheduler; 0: its default, none */
-    bool check_items;              /* keep records of each item; false only in the largest runs */
+    double next_run_s; /* if a run leaves something to the next run, that run comes at most this much later */
+    bool check_items;  /* keep records of each item; false only in the largest runs */
     bool verbose;
 };
 
