@@ -232,6 +232,7 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     chunks_run_settled(s, &steps);
     jobs_run_ending(s, &steps);
     jobs_run_changed(s);
+    bool late = s->changed.n > 0; /* what is updated after dispatch() is sent in the next run */
     bool more = dispatch(s);
     /* The endpoint that was kept free is idle, but the chunk that must run alone could not use it. So the endpoint is
      * opened to all chunks: otherwise they might wait for ever. */
@@ -251,7 +252,7 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     }
     struct heap_node *due = heap_first(&s->timers);
     if (due && due->key < next) next = due->key;
-    return more || is_behind(s) ? s->now_ns : next;
+    return more || late || is_behind(s) ? s->now_ns : next;
 }
 
 /* Returns the slots of the task that has the most slots. Tasks share processors, so the sum over tasks would be too

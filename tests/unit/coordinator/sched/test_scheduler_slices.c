@@ -184,3 +184,36 @@ Test(scheduler_slices, a_429_of_the_only_worker_is_nothing_to_all_its_jobs)
     cr_assert_gt(sh.next, sh.now, "the scheduler has to update all jobs");
     shell_over(&sh);
 }
+
+/* Lets so many jobs change that one run cannot update all of them. None of them has anything to send. */
+static void change_many_jobs(struct shell *sh, struct sched_job **jobs, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) sched_job_pause(jobs[i], true);
+}
+
+enum { PAUSED_JOBS = 50 };
+
+static void add_paused_jobs(struct shell *sh, struct sched_job **jobs)
+{
+    for (unsigned i = 0; i < PAUSED_JOBS; i++) {
+        jobs[i] = job_of(sh, 1);
+        sched_job_pause(jobs[i], true);
+    }
+    run_until_quiet(sh);
+}
+
+Test(scheduler_slices, a_job_is_sent_even_if_many_jobs_have_changed_before)
+{
+    for (unsigned before = 0; before < PAUSED_JOBS; before++) {
+        struct shell sh;
+        struct sched_job *paused[PAUSED_JOBS];
+        init_with(&sh, 1);
+        worker(&sh, 4);
+        add_paused_jobs(&sh, paused);
+        change_many_jobs(&sh, paused, before);
+        job_of(&sh, 1);
+        run_until_quiet(&sh);
+        cr_assert_eq(sh.sends, 1, "after %u other jobs", before);
+        shell_over(&sh);
+    }
+}
