@@ -198,6 +198,7 @@ void sched_job_pause(struct sched_job *job, bool paused)
 void sched_job_hold(struct sched_job *job)
 {
     job->held = true;
+    fairness_update(job); /* the next run may send chunks before it updates this job */
     job_changed(job);
 }
 
@@ -213,6 +214,7 @@ void sched_job_set_idempotency(struct sched_job *job, bool idempotent, bool hedg
 {
     job->p.idempotent = idempotent;
     job->p.hedge_enabled = hedge_enabled;
+    hedge_update(job); /* the next run may look for late chunks before it updates this job */
     job_changed(job);
 }
 

@@ -217,3 +217,38 @@ Test(scheduler_slices, a_job_is_sent_even_if_many_jobs_have_changed_before)
         shell_over(&sh);
     }
 }
+
+Test(scheduler_slices, a_job_on_hold_sends_nothing_even_if_many_jobs_have_changed_before)
+{
+    struct shell sh;
+    struct sched_job *paused[PAUSED_JOBS];
+    init_with(&sh, 1);
+    add_paused_jobs(&sh, paused);
+    struct sched_job *job = job_of(&sh, 4);
+    run_until_quiet(&sh);
+    change_many_jobs(&sh, paused, PAUSED_JOBS);
+    worker(&sh, 4);
+    sched_job_hold(job);
+    run_until_quiet(&sh);
+    cr_assert_eq(sh.sends, 0);
+    shell_over(&sh);
+}
+
+Test(scheduler_slices, items_that_must_not_run_twice_are_not_hedged_even_if_many_jobs_have_changed_before)
+{
+    struct shell sh;
+    struct sched_job *paused[PAUSED_JOBS];
+    init_with(&sh, 1);
+    add_paused_jobs(&sh, paused);
+    worker(&sh, 4);
+    worker(&sh, 4);
+    struct sched_job *job = job_of(&sh, 1);
+    run_until_quiet(&sh);
+    cr_assert_eq(sh.sends, 1);
+    sh.now += 10000 * MS;
+    change_many_jobs(&sh, paused, PAUSED_JOBS);
+    sched_job_set_idempotency(job, false, false);
+    run_until_quiet(&sh);
+    cr_assert_eq(sh.sends, 1);
+    shell_over(&sh);
+}
