@@ -70,11 +70,20 @@ struct lookup {
     struct known known;
 };
 
-static void look_at(void *data, const struct sched_task_stats *stats)
+static void add_demand(void *data, const struct sched_task_stats *stats)
 {
     struct lookup *l = data;
-    if (strcmp(stats->name, l->task) == 0) note_own(&l->known, stats);
     if (is_among(stats->name, l->task)) l->known.demand += stats->demand_slots;
+}
+
+/* Does not fill in the demand unless `with_demand`: for the demand, it looks at all tasks of the scheduler. */
+static struct known known_of(const struct claim_view *v, const char *task, bool with_demand)
+{
+    struct lookup l = {.task = task};
+    struct sched_task_stats stats;
+    if (sched_task_stats(v->scheduler, task, &stats)) note_own(&l.known, &stats);
+    if (with_demand) sched_each_task(v->scheduler, add_demand, &l);
+    return l.known;
 }
 
 static const struct catalog_task *find(const struct claim_view *v, const char *name, size_t len)
@@ -91,10 +100,9 @@ static bool all_are(const struct claim_view *v, const char *tasks, bool open)
     size_t len;
     while (next_name(&at, &name, &len)) {
         const struct catalog_task *t = find(v, name, len);
-        struct lookup l = {t ? t->name : NULL, {0}};
         if (!t) return false;
-        sched_each_task(v->scheduler, look_at, &l);
-        if (!serves_one(t, &l.known) || (open && !opens_one(v, t, &l.known))) return false;
+        const struct known k = known_of(v, t->name, open);
+        if (!serves_one(t, &k) || (open && !opens_one(v, t, &k))) return false;
     }
     return !scheduler_lacks(v, tasks);
 }
