@@ -5,6 +5,7 @@ import os
 from typing import Any, Iterable, Iterator, Optional, Sequence, Union
 
 from ._connection import Wire
+from ._core.arguments import text_of, values_of
 from ._core.calls import (Page, Plan, cancel_plan, jobs_plan, redrive_plan, status_plan, submit_plan, tasks_plan,
                           wait_plan)
 from ._core.job_object import Tasks
@@ -14,7 +15,7 @@ from ._dial import dial
 from ._driver import Driver
 from ._errors import ItemError
 from ._progress import shown
-from ._remote import RemoteClient, Retry, check_key, job_body
+from ._remote import RemoteClient, Retry, check_key, filters_of, job_body
 
 
 class Client(RemoteClient):
@@ -45,7 +46,7 @@ class Client(RemoteClient):
         run = self._map_run(task, common=common, ordered=ordered, item_timeout_s=item_timeout_s, deadline_s=deadline_s,
                             max_concurrency=max_concurrency, priority=priority, chunk_size=chunk_size, retry=retry,
                             hedge=hedge)
-        results = self._values(run, iter(items), return_exceptions)
+        results = self._values(run, values_of("items", items), return_exceptions)
         return shown(results, task, items) if progress else results
 
     def _values(self, run: Run, items: Optional[Iterator[Any]], return_exceptions: bool) -> Iterator[Any]:
@@ -95,8 +96,8 @@ class Client(RemoteClient):
         """Yields the durable jobs, newest first. status: one or several statuses, separated by commas. created_after,
         created_before: an RFC 3339 time or a date. Without a job store, yields the jobs that this coordinator runs,
         and no filter can be used."""
-        filters = {"status": status, "task": task, "label": label, "created_after": created_after,
-                   "created_before": created_before}
+        filters = filters_of(status=status, task=task, label=label, created_after=created_after,
+                             created_before=created_before)
         cursor = None
         while True:
             page: Page = self._call(jobs_plan(self._place, filters, cursor))
@@ -154,7 +155,7 @@ class Job:
 
     def __init__(self, client: Client, id: str) -> None:
         self._client = client
-        self.id = id
+        self.id = text_of("id", id)
 
     def __repr__(self) -> str:
         return f"<fantail.Job {self.id}>"

@@ -12,6 +12,7 @@ import weakref
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Optional, SupportsIndex, TypeVar, Union
 
+from ._core.arguments import values_of
 from ._engine import Engine
 from ._fleet import Fleet
 from ._mapping import Mapping, results_of, zipped
@@ -114,6 +115,7 @@ def make_engine(url: "Optional[Union[str, Client]]", processes: Optional[int], i
     """The caller has checked the numbers."""
     if initializer is not None and not callable(initializer):
         raise TypeError(f"initializer must be a callable, not {initializer!r}")
+    arguments = tuple(values_of("initargs", initargs))
     if url is not None:
         if initializer is not None or calls_per_process is not None:
             raise ValueError("with url, the processes belong to the operator of the fleet: they have no initializer and no "
@@ -122,7 +124,7 @@ def make_engine(url: "Optional[Union[str, Client]]", processes: Optional[int], i
         return Engine(RemoteFleet(url, processes), timeout_s or 0.0, finish_at_exit)
     pickled = None
     if initializer is not None:
-        pickled = dumps_named((initializer, tuple(initargs)), f"the initializer {name_of(initializer)}")
+        pickled = dumps_named((initializer, arguments), f"the initializer {name_of(initializer)}")
     fleet = Fleet(processes or processors(), pickled, calls_per_process)
     return Engine(fleet, timeout_s or 0.0, finish_at_exit)
 

@@ -7,6 +7,7 @@ import time
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, Callable, Iterator, Optional, Sequence
 
+from ._core.arguments import iterator_of
 from ._engine import Engine, Source
 from ._sizing import BatchSize
 from ._work import Function, Outcomes, Work
@@ -182,7 +183,8 @@ class Mapping(Source):
 
 
 def zipped(iterables: Sequence[Any]) -> "Iterator[Any]":
-    return iter(iterables[0]) if len(iterables) == 1 else zip(*iterables)
+    iterators = [iterator_of(f"iterables[{at}]", iterable) for at, iterable in enumerate(iterables)]
+    return iterators[0] if len(iterators) == 1 else zip(*iterators)
 
 
 def results_of(mapping: Mapping, deadline: Optional[float], return_exceptions: bool) -> Iterator[Any]:

@@ -10,6 +10,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import (TYPE_CHECKING, Any, Callable, Generic, Iterable, Iterator, Mapping as MappingType, Optional, TypeVar,
                     Union)
 
+from ._core.arguments import iterator_of, mapping_of, values_of
 from ._engine import Engine
 from ._executor import MOST_CALLS, MOST_PROCESSES, function_for, make_engine, read_count, read_timeout
 from ._mapping import Mapping
@@ -143,7 +144,7 @@ class Pool:
                     error_callback: Optional[Callable[[BaseException], object]] = None) -> "AsyncResult[T]":
         self._check_open()
         with collected() as stored:
-            data = dumps_named([(tuple(args), dict(kwds))], f"an argument of {name_of(func)}")
+            data = dumps_named([(tuple(values_of("args", args)), mapping_of("kwds", kwds))], f"an argument of {name_of(func)}")
         result: AsyncResult[T] = AsyncResult(callback, error_callback)
         call = _Apply(function_for(func), data, result)
         call.stored = stored
@@ -187,7 +188,7 @@ class Pool:
             else:
                 result._settle(value, None)
 
-        calls = iterable if type(iterable) is range else list(iterable)
+        calls = iterable if type(iterable) is range else list(iterator_of("iterable", iterable))
         Mapping(self._engine, function_for(func), form, calls=calls,
                 size=chunksize or self._fixed_size, on_end=on_end)
         return result
@@ -206,7 +207,7 @@ class Pool:
         self._check_open()
         if chunksize is not None and chunksize < 1:
             raise ValueError(f"Chunksize must be 1+, not {chunksize}")
-        mapping = Mapping(self._engine, function_for(func), ONE, iterator=iter(iterable),
+        mapping = Mapping(self._engine, function_for(func), ONE, iterator=iterator_of("iterable", iterable),
                           size=chunksize or self._fixed_size, in_order=in_order)
         mapping.feed()
         return ResultIterator(mapping)

@@ -5,6 +5,7 @@ import ssl
 import time
 from typing import Any, Iterable, Iterator, Mapping, Optional, Sequence, Union
 
+from ._core.arguments import mapping_of, optional, switch_of, text_of, texts_of, values_of
 from ._core.calls import CallRun, Place, Plan, job_path
 from ._core.facts import Facts
 from ._core.job_object import JobHead, Tasks, item_to_json
@@ -58,7 +59,8 @@ class RemoteClient:
         order = "input" if ordered else "completion"
         head = JobHead(task, common, {
             "order": order, "errors": "runs", "item_timeout_s": item_timeout_s, "max_concurrency": max_concurrency,
-            "priority": priority, "chunk_size": chunk_size, "retry": retry, "hedge": _hedge_option(hedge)})
+            "priority": priority, "chunk_size": chunk_size, "retry": optional(mapping_of, "retry", retry),
+            "hedge": optional(switch_of, "hedge", hedge)})
         known = self._facts.get(tuple(head.tasks))
         now = time.monotonic()
         facts = known[0] if known and now - known[1] < FACTS_S else None
@@ -113,15 +115,16 @@ def job_body(task: Tasks, items: Iterable[Any], *, common: Any, labels: Optional
              tolerated_failure_percentage: Optional[float]) -> bytes:
     """Returns the job object of a durable job."""
     head = JobHead(task, common, {
-        "labels": list(labels) if labels is not None else None, "reduce": reduce,
-        "notify": {"url": notify} if notify else None, "item_timeout_s": item_timeout_s, "deadline_s": deadline_s,
-        "max_concurrency": max_concurrency, "priority": priority, "chunk_size": chunk_size, "retry": retry,
-        "hedge": _hedge_option(hedge), "tolerated_failure_count": tolerated_failure_count,
+        "labels": optional(texts_of, "labels", labels), "reduce": optional(text_of, "reduce", reduce),
+        "notify": {"url": text_of("notify", notify)} if notify else None, "item_timeout_s": item_timeout_s,
+        "deadline_s": deadline_s, "max_concurrency": max_concurrency, "priority": priority, "chunk_size": chunk_size,
+        "retry": optional(mapping_of, "retry", retry), "hedge": optional(switch_of, "hedge", hedge),
+        "tolerated_failure_count": tolerated_failure_count,
         "tolerated_failure_percentage": tolerated_failure_percentage})
-    return head.with_items(_item_bytes(items))
+    return head.with_items(_item_bytes(values_of("items", items)))
 
 
-def _item_bytes(items: Iterable[Any]) -> Iterable[bytes]:
+def _item_bytes(items: Iterator[Any]) -> Iterable[bytes]:
     for index, item in enumerate(items):
         try:
             yield item_to_json(item)
@@ -129,10 +132,11 @@ def _item_bytes(items: Iterable[Any]) -> Iterable[bytes]:
             raise type(error)(f"item {index} cannot be sent: {error}") from error
 
 
-def _hedge_option(hedge: Optional[Union[bool, Retry]]) -> Optional[Retry]:
-    return {"enabled": hedge} if isinstance(hedge, bool) else hedge
+def filters_of(**filters: Optional[str]) -> "dict[str, Optional[str]]":
+    return {name: optional(text_of, name, value) for name, value in filters.items()}
 
 
 def check_key(key: Optional[str]) -> None:
+    key = optional(text_of, "idempotency_key", key)
     if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
         raise ValueError("idempotency_key must be 1 to 255 printable ASCII characters")

@@ -23,6 +23,8 @@ class RemoteFleet:
 
     def __init__(self, where: Union[str, Client], most_calls: Optional[int]) -> None:
         """most_calls: how many calls run at the same time; the default is what the fleet can run now."""
+        if not isinstance(where, (str, Client)):
+            raise TypeError(f"url must be a URL or a fantail.Client, not {where!r}")
         self._client = Client(where) if isinstance(where, str) else where
         self.prefix = self._client._target.prefix
         self.versions = _versions()

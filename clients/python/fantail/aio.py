@@ -20,6 +20,7 @@ import contextlib
 from typing import Any, AsyncIterable, AsyncIterator, Iterable, Optional, Sequence, Union
 
 from ._aio_driver import Driver, Wire, dial
+from ._core.arguments import text_of, values_of
 from ._core.calls import (WAIT_S, Page, Plan, cancel_plan, jobs_plan, redrive_plan, status_plan, submit_plan, tasks_plan,
                           wait_plan)
 from ._core.job_object import Tasks
@@ -28,7 +29,7 @@ from ._core.objects import JobStatus, Task
 from ._core.run import Run
 from ._errors import ItemError
 from ._progress import bar_for
-from ._remote import RemoteClient, Retry, check_key, job_body
+from ._remote import RemoteClient, Retry, check_key, filters_of, job_body
 
 __all__ = ["Client", "Job"]
 
@@ -58,7 +59,8 @@ class Client(RemoteClient):
         run = self._map_run(task, common=common, ordered=ordered, item_timeout_s=item_timeout_s, deadline_s=deadline_s,
                             max_concurrency=max_concurrency, priority=priority, chunk_size=chunk_size, retry=retry,
                             hedge=hedge)
-        return self._values(run, items, return_exceptions, bar_for(task, items) if progress else None)
+        source = items if isinstance(items, AsyncIterable) else values_of("items", items)
+        return self._values(run, source, return_exceptions, bar_for(task, items) if progress else None)
 
     async def _values(self, run: Run, items: Optional[Union[Iterable[Any], AsyncIterable[Any]]],
                       return_exceptions: bool, bar: Any = None) -> AsyncIterator[Any]:
@@ -107,8 +109,8 @@ class Client(RemoteClient):
                    created_after: Optional[str] = None, created_before: Optional[str] = None
                    ) -> AsyncIterator[JobStatus]:
         """Like fantail.Client.jobs."""
-        filters = {"status": status, "task": task, "label": label, "created_after": created_after,
-                   "created_before": created_before}
+        filters = filters_of(status=status, task=task, label=label, created_after=created_after,
+                             created_before=created_before)
         cursor = None
         while True:
             page: Page = await self._call(jobs_plan(self._place, filters, cursor))
@@ -164,7 +166,7 @@ class Job:
 
     def __init__(self, client: Client, id: str) -> None:
         self._client = client
-        self.id = id
+        self.id = text_of("id", id)
 
     def __repr__(self) -> str:
         return f"<fantail.aio.Job {self.id}>"

@@ -11,5 +11,5 @@ the time come in as arguments. The blocking client (_client.py) and the asynchro
     calls     all other requests
     objects   what these requests return
 
-    job_object, facts, task_list and pace serve map_run.
+    job_object, facts, task_list and pace serve map_run. arguments checks what the caller has given.
 """

@@ -7,6 +7,8 @@ import os
 from json.encoder import encode_basestring_ascii
 from typing import Any, Iterable, Mapping, Optional, Sequence, Union
 
+from .arguments import task_names
+
 MAX_ITEM_BYTES = 64 << 20
 
 Tasks = Union[str, Sequence[str]]
@@ -45,12 +47,13 @@ def item_to_json(item: Any) -> bytes:
     return data
 
 
-def task_names(task: Tasks) -> list[str]:
-    """Returns the tasks of a pipeline, or the one task."""
-    names = [task] if isinstance(task, str) else list(task)
-    if not names or not all(isinstance(name, str) and name for name in names):
-        raise TypeError(f"task must be the name of a task, or a list of names, not {task!r}")
-    return names
+def named_to_json(what: str, value: Any) -> bytes:
+    """Raises a TypeError or a ValueError that names the value, if the value cannot be sent."""
+    try:
+        return to_json(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{what} cannot be sent: {error}") from error
 
 
 class JobHead:
@@ -60,9 +63,10 @@ class JobHead:
         """An option of None is not given."""
         self.tasks = task_names(task)
         self._options = {name: value for name, value in options.items() if value is not None}
-        self._common = b"" if common is None else b',"common":' + to_json(common)
+        self._common = b"" if common is None else b',"common":' + named_to_json("common", common)
         self.max_attempts = dict(self._options.get("retry") or {}).get("max_attempts")
-        to_json(self._options)  # so that a wrong option is noticed immediately
+        for name, value in self._options.items():
+            named_to_json(name, value)  # so that a wrong option is noticed immediately
 
     def with_items(self, items: Iterable[bytes], deadline_s: Optional[float] = None) -> bytes:
         options = dict(self._options, task=self.tasks if len(self.tasks) > 1 else self.tasks[0])
