@@ -43,6 +43,8 @@ class RemoteClient:
         self._is_known = False  # a coordinator has answered
         self._set_up()
 
+    __init__.__qualname__ = "Client.__init__"  # the name in the message about a wrong argument
+
     def _set_up(self) -> None:
         raise NotImplementedError
 
