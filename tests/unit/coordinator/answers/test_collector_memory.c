@@ -74,10 +74,8 @@ Test(collector_memory, one_call_spills_few_runs)
 {
     static struct spill spill;
     struct memory_budget shared = {.most = 4 * MIB, .floor = 16 * KIB};
-    struct collector *c = collector_new(
-        &(struct collector_config){.memory_cap = MIB,
-                                   .shared = &shared,
-                                   .spill = {.write = spill_write, .read = spill_read, .ctx = &spill}});
+    struct collector *c = collector_new(&(struct collector_config){
+        .memory_cap = MIB, .shared = &shared, .spill = {.write = spill_write, .read = spill_read, .ctx = &spill}});
     for (uint64_t i = 1; i < 2000; i++) cr_assert_eq(add(c, 2 * i, 1), COLLECTOR_OK);
     cr_assert_eq(spill.writes, 0);
     memory_budget_count(&shared, 4 * MIB, 0);
