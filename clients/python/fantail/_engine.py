@@ -86,6 +86,10 @@ class Engine:
 
     # ---- any thread ----
 
+    @property
+    def is_open(self) -> bool:
+        return self._state == State.OPEN
+
     def add(self, work: Union[Work, Source]) -> None:
         if os.getpid() != self._owner:
             raise RuntimeError("this process was forked from the process that made the executor or pool; make a new "

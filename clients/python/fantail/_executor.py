@@ -21,6 +21,7 @@ from ._work import FULL, ONE, STAR, Function, Outcomes, Work
 
 if TYPE_CHECKING:
     from ._client import Client
+    from ._shared import Stored
 
 T = TypeVar("T")
 LARGE_FUNCTION_BYTES = 1 << 18
@@ -169,13 +170,17 @@ class Executor(concurrent.futures.Executor):
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "concurrent.futures.Future[T]":
         with collected() as stored:
             data = dumps_named([(args, kwargs)], f"an argument of {name_of(fn)}")
-        future: Any = Future()
-        call = Call(function_for(fn), data, future)
+        return self._submit(function_for(fn), data, stored)
+
+    def _submit(self, function: Function, data: bytes, stored: "list[Stored]") -> Future:
+        """Submits what is pickled already."""
+        future = Future()
+        call = Call(function, data, future)
         call.stored = stored
         engine = self._engine
         future._stop = lambda: engine.cancel(call)
         engine.add(call)
-        return future  # type: ignore[no-any-return]
+        return future
 
     def map(self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: Optional[float] = None,
             chunksize: Optional[int] = None, buffersize: Optional[int] = None,

@@ -64,7 +64,7 @@ class Fleet:
         self._write_task(initializer, calls_per_process)
 
     def _write_task(self, initializer: Optional[bytes], calls_per_process: Optional[int]) -> None:
-        start = self.write_file(pickle.dumps({"path": sys.path, "argv": sys.argv, "initializer": initializer}))
+        start = self.write_file(pickle.dumps({"path": sys.path, "argv": sys.argv, "initializer": initializer, "authkey": _authkey()}))
         task: dict[str, Any] = {
             "mode": "stream", "ids": True, "ready": True, "start_timeout_s": 0,
             "command": [sys.executable, *_interpreter_options(), _process_file(), start],
@@ -140,6 +140,14 @@ class Fleet:
 
 def _process_file() -> str:
     return os.path.join(os.path.dirname(os.path.abspath(__file__)), "_process.py")
+
+
+def _authkey() -> Optional[bytes]:
+    """The key that the proxies of a multiprocessing manager need; None if this program uses no manager."""
+    if "multiprocessing.managers" not in sys.modules:
+        return None
+    import multiprocessing
+    return bytes(multiprocessing.current_process().authkey)
 
 
 def _interpreter_options() -> list[str]:

@@ -1,7 +1,7 @@
 """Runs in a process of a worker. Reads calls from standard input and answers them.
 
 python _process.py START       in a private fleet. START is a file that the package has written: the pickle of a dict with
-                               `path` and `argv` for sys, and `initializer`
+                               `path` and `argv` for sys, `initializer`, and `authkey` for multiprocessing
 python -m fantail._process     as the task `python-call` of a fleet that others use, too
 
 The lines have the format for a program with ids (docs/protocol.md). An item is the base64 of the pickle of (function,
@@ -264,6 +264,9 @@ def prepare(path: str) -> None:
         start = pickle.load(file)
     sys.path[:] = start["path"]
     sys.argv[:] = start["argv"]
+    if start["authkey"]:
+        from multiprocessing import process
+        process.current_process().authkey = start["authkey"]
     if start["initializer"] is None:
         return
     try:
