@@ -94,11 +94,13 @@ class Surviving(LocalTest):
         wait_until(lambda: f"job {job_id} {why}" in wait.stderr(), "wait")
         wait_until(lambda: f"the job {why}" in results.stderr(), "results")
         wait_until(lambda: why in events.stdout(), "events")
-        self.assertIn("waits     no worker has the task\n", self.cli("status", job_id, "--url", self.url).out.decode())
+        detail = 'there is no task "gated"; the workers have '
+        self.assertIn(f"waits     no worker has the task: {detail}", self.cli("status", job_id, "--url", self.url).out.decode())
         [shown] = [json.loads(line) for line in self.cli("jobs", "--json", "--url", self.url).lines]
-        self.assertEqual((shown["status"], shown["waiting"]), ("running", {"reason": "no_task"}))
+        self.assertEqual((shown["status"], shown["waiting"]["reason"]), ("running", "no_task"))
+        self.assertIn(detail, shown["waiting"]["detail"])
         lines = self.follow("results", job_id, "--json")
-        wait_until(lambda: '{"type":"waiting","reason":"no_task"}\n' in lines.stdout(), "the line of the stream")
+        wait_until(lambda: '{"type":"waiting","reason":"no_task","detail":"there is no task' in lines.stdout(), "the line of the stream")
         self.assertRegex(fleet.stderr(), f'a durable job waits: job="{job_id}" task="gated" reason="no_task"')
         self.assertEqual(fleet.stop(), 0)
         self.task_folder = with_the_task

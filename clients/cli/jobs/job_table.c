@@ -188,6 +188,8 @@ void job_facts_add(struct buf *out, const struct remote_job *j, int64_t now_ms)
     add_fact(out, "reason", &text);
     buf_clear(&text);
     if (j->waiting.len) buf_add_str(&text, remote_waiting_words(j->waiting.data, j->waiting.len));
+    if (j->waiting_detail.len) buf_add_str(&text, ": ");
+    add_string(&text, j->waiting_detail);
     add_fact(out, "waits", &text);
     buf_clear(&text);
     add_members(&text, j->labels);

@@ -79,7 +79,10 @@ static void read_waiting(struct remote_job *j, struct json_slice waiting)
     struct json_slice name, value;
     if (!json_walk_init(&walk, waiting.data, waiting.len)) return;
     while (json_walk_next(&walk, &name, &value))
-        if (json_string_is(name, "reason")) j->waiting = without_quotes(value);
+        if (json_string_is(name, "reason"))
+            j->waiting = without_quotes(value);
+        else if (json_string_is(name, "detail"))
+            j->waiting_detail = value;
 }
 
 static void read_notify(struct remote_job *j, struct json_slice notify)

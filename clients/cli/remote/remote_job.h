@@ -29,8 +29,9 @@ struct remote_job {
     struct json_slice task, labels, errors, reason;
     struct json_slice notice, notice_reason; /* the status of the notice, and why its last attempt failed */
     uint64_t notice_attempts;
-    struct json_slice result;  /* the reduced value; empty: the job is not reduced, or has not ended */
-    struct json_slice waiting; /* the name of what the job waits for */
+    struct json_slice result;         /* the reduced value; empty: the job is not reduced, or has not ended */
+    struct json_slice waiting;        /* the name of what the job waits for */
+    struct json_slice waiting_detail; /* a JSON string that says why; empty: not known */
     uint64_t total, succeeded, failed, cancelled, redrives;
     double eta_s, elapsed_s;                  /* -1: none */
     int64_t created_ms, started_ms, ended_ms; /* milliseconds since 1970; 0: none */

@@ -78,6 +78,7 @@ static void free_when_over(struct job *j)
     answer_buffer_release(&j->answers, &jobs->buried);
     if (jobs->buried) turn_stay_awake(&jobs->fold_step, true);
     jobspec_release(&j->spec);
+    free(j->task_fault);
     free(j);
     jobs->job_gone(jobs->data);
 }
@@ -281,9 +282,16 @@ void job_answers_came(struct job *j)
 void job_set_waiting(struct job *j, enum sched_waiting why)
 {
     j->waiting = why;
+    if (why == SCHED_WAITING_NO_TASK)
+        job_check_tasks_again(j);
+    else
+        job_tell_waiting(j);
+}
+
+void job_tell_waiting(struct job *j)
+{
     if (j->keeper) j->keeper->ops->waiting_changed(j->keeper->keeper);
-    if (why == SCHED_NOT_WAITING) return;
-    if (why == SCHED_WAITING_NO_TASK) job_check_tasks_again(j);
+    if (j->waiting == SCHED_NOT_WAITING) return;
     for (struct reader *r = next_reader(j, NULL); r; r = next_reader(j, r)) reader_waiting(r);
 }
 
@@ -308,6 +316,7 @@ void job_phase_finished(struct job *j, const struct sched_outcome *outcome)
     if (j->cancel_is_noted) list_remove(&j->jobs->cancels, &j->cancel_link);
     j->cancel_is_noted = false;
     j->outcome = *outcome;
+    j->outcome.reason = job_reason(j, outcome->reason);
     if (!j->keeper) report_outcome(j);
     if (job_has_all_answers(j)) finish_readers(j);
     submission_job_ended(&j->submission);
@@ -323,9 +332,11 @@ static const char *public_state(const struct job *j)
 
 struct status_waiting job_waits_for(const struct job *j)
 {
-    const char *detail = j->jobs->fleet->connect_error.reason;
     if (j->waiting == SCHED_NOT_WAITING || !j->phase.sched) return (struct status_waiting){0};
-    return (struct status_waiting){sched_waiting_name(j->waiting), detail[0] ? detail : NULL, j->starting};
+    const char *unreached = j->jobs->fleet->connect_error.reason;
+    const char *detail = unreached[0] ? unreached : NULL;
+    if (j->waiting == SCHED_WAITING_NO_TASK) detail = j->task_fault;
+    return (struct status_waiting){sched_waiting_name(j->waiting), detail, j->starting};
 }
 
 struct status_job job_status(const struct job *j)

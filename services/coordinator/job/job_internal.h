@@ -52,6 +52,8 @@ void job_fail_for_memory(struct job *j);
 /* Call it when the scheduler has reported the end of the phase. May free j. */
 void job_phase_finished(struct job *j, const struct sched_outcome *outcome);
 void job_set_waiting(struct job *j, enum sched_waiting why);
+/* Tells the keeper and the readers what the job waits for. */
+void job_tell_waiting(struct job *j);
 
 /* job_pause.c */
 
@@ -71,8 +73,12 @@ const char *job_hint(const struct job *j);
 /* Call it when the options are known. Starts the job when its tasks are known to exist. Refuses the job when one of its
  * tasks does not exist. */
 void job_check_tasks(struct job *j);
-/* Call it when the job waits because no worker has its tasks any more. If the workers confirm that they lack the tasks,
- * and no item was answered, the job ends as if its tasks had never been known. */
+/* Call it when the job waits because no worker can run its tasks. Asks the workers why. If they confirm that they
+ * cannot run the tasks, no item was answered and the job has no keeper, the job ends as if it had been refused.
+ * Otherwise calls job_tell_waiting(), with the reason in j->task_fault. */
 void job_check_tasks_again(struct job *j);
+/* Returns the reason that clients get for this reason of the scheduler: if no worker can run the tasks, the reason that
+ * the workers give. The text is static, or borrowed from the job until the next call. `reason` may be NULL. */
+const char *job_reason(struct job *j, const char *reason);
 
 #endif

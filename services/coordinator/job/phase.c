@@ -216,6 +216,11 @@ void phase_finished(struct phase *p, const struct sched_outcome *outcome)
     job_phase_finished(p->job, outcome);
 }
 
+const char *phase_reason(struct phase *p, const char *reason)
+{
+    return job_reason(p->job, reason);
+}
+
 void phase_waiting(struct phase *p, enum sched_waiting why)
 {
     job_set_waiting(p->job, why);

@@ -54,21 +54,39 @@ static bool has_answers(const struct job *j)
     return counts.succeeded + counts.failed > 0;
 }
 
-/* If no worker has the job's tasks any more, the workers are asked again. This function is called after they have
- * answered. */
+static int note_fault(struct job *j)
+{
+    struct buf detail = {0};
+    int status = find_fault(j, &detail);
+    free(j->task_fault);
+    j->task_fault = status ? xstrdup(buf_cstr(&detail)) : NULL;
+    buf_release(&detail);
+    return status;
+}
+
+/* A job with a keeper goes on when a worker can run its tasks: a worker of this coordinator or of another one. */
 static void workers_answered_again(void *data, bool ok)
 {
     struct job *j = data;
-    struct buf detail = {0};
     bool waits = j->state == JOB_RUNNING && j->waiting == SCHED_WAITING_NO_TASK && !j->cancel_reason;
     j->question = NULL;
-    if (ok && waits && j->submission.exchange && !has_answers(j) && find_fault(j, &detail) == 404)
-        refuse(j, 404, buf_cstr(&detail));
-    buf_release(&detail);
+    if (!waits) return;
+    int status = note_fault(j);
+    if (ok && status && j->submission.exchange && !has_answers(j))
+        refuse(j, status, j->task_fault);
+    else
+        job_tell_waiting(j);
 }
 
 void job_check_tasks_again(struct job *j)
 {
-    if (j->question || has_answers(j)) return;
+    if (j->question) return;
+    note_fault(j);
     j->question = survey_question_new(&j->jobs->fleet->survey, NULL, workers_answered_again, j);
+    if (!j->question) job_tell_waiting(j);
+}
+
+const char *job_reason(struct job *j, const char *reason)
+{
+    return reason == sched_cause_no_task && note_fault(j) ? j->task_fault : reason;
 }

@@ -199,12 +199,25 @@ static void expect_asked(struct post *p, unsigned calls_before, const char *task
     scheduler_timing_run(&p->turn);
 }
 
+/* Posts a job whose first item is answered. So the job waits when its task is gone. Returns the call of the second
+ * item. */
+static struct http_call *post_answered_job(struct post *p)
+{
+    struct http_call *call = post_job(p, "{\"task\":\"echo\",\"items\":[1,2],\"chunk_size\":1,\"max_concurrency\":1}");
+    call_head(call, 200);
+    answer_values(call, 1, 1);
+    cr_assert(call_body(call, "{\"end\":\"complete\",\"done\":1}\n"));
+    call_end(call, HTTP_CALL_OK, 200, false);
+    scheduler_timing_run(&p->turn);
+    return last_call();
+}
+
 Test(dispatcher, a_worker_that_lacks_a_task_is_asked_for_its_tasks_and_gets_it_when_it_has_it_again)
 {
     for (int status = 404; status <= 422; status += 18) {
         struct post p;
         post_init(&p, "static://worker:8081");
-        struct http_call *call = post_job(&p, FOUR);
+        struct http_call *call = post_answered_job(&p);
         unsigned before = fake_calls_n;
         call_head(call, status);
         call_end(call, HTTP_CALL_OK, status, false);
