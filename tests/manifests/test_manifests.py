@@ -63,6 +63,23 @@ def render(base, components):
         return kustomize(folder, f"{base} with {components}")
 
 
+def render_inside(base, component):
+    """Renders an overlay that has the component in its own `components`."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(f"{ROOT}/k8s", f"{folder}/k8s")
+        path = f"{folder}/k8s/{base}/kustomization.yaml"
+        with open(path, encoding="utf-8") as file:
+            overlay = yaml.safe_load(file)
+        overlay["components"] = [*overlay.get("components", ()), f"../../components/{component}"]
+        with open(path, "w", encoding="utf-8") as out:
+            yaml.safe_dump(overlay, out)
+        return kustomize(f"{folder}/k8s/{base}", f"{base} and {component}")
+
+
+def names(objects):
+    return sorted((o["kind"], o["metadata"]["name"]) for o in objects)
+
+
 def of_kind(objects, kind):
     return [o for o in objects if o["kind"] == kind]
 
@@ -89,6 +106,12 @@ class Kubernetes(unittest.TestCase):
         for name, objects in self.rendered.items():
             keys = [(o["kind"], o["metadata"]["name"]) for o in objects]
             self.assertEqual(len(keys), len(set(keys)), name)
+
+    def test_each_overlay_can_list_each_component(self):
+        for base in BASES[1:]:
+            for component in (c for c in COMPONENTS if c not in already_in(base)):
+                with self.subTest(f"{base} and {component}"):
+                    self.assertEqual(names(render_inside(base, component)), names(self.rendered[base, (component,)]))
 
     def test_the_job_store_is_mounted_where_its_option_says(self):
         for base in BASES:
