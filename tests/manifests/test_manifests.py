@@ -413,6 +413,8 @@ class Kubernetes(unittest.TestCase):
             pods = [d["spec"]["template"]["spec"] for d in of_kind(self.rendered[base, ()], "Deployment")]
             self.assertEqual({c["image"] for pod in pods for c in pod["containers"]}, images, base)
 
+        edits = re.findall(r"\$ (sed -i '/\^components:/.*)", text)
+        self.assertEqual(len(edits), 2)
         [overlay] = re.findall(r"```yaml\n(.*?)```", text, re.S)
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree(ROOT + "/k8s", folder + "/k8s")
@@ -420,7 +422,11 @@ class Kubernetes(unittest.TestCase):
             with open(folder + "/k8s/overlays/mine/kustomization.yaml", "w", encoding="utf-8") as out:
                 out.write(overlay)
             [ingress] = of_kind(kustomize(folder + "/k8s/overlays/mine", "mine"), "Ingress")
+            subprocess.run(["sh", "-ec", "\n".join(edits)], cwd=folder, check=True)
+            edited = kustomize(folder + "/k8s/overlays/production", "production with tls and keda")
         self.assertEqual([r["host"] for r in ingress["spec"]["rules"]], ingress["spec"]["tls"][0]["hosts"])
+        self.assertTrue(all("FANTAIL_TLS_CERT" in environment(d) for d in of_kind(edited, "Deployment")))
+        self.assertEqual((len(of_kind(edited, "ScaledObject")), of_kind(edited, "HorizontalPodAutoscaler")), (1, []))
 
     def test_environment_variables_are_options_of_the_programs(self):
         for _, d in self.each("Deployment"):
