@@ -124,6 +124,7 @@ class Arguments(ft.FantailTest):
         for kind in fantail.Executor, fantail.Pool:
             for url in (3, [URL], fantail.aio.Client(URL)):
                 self.assertRaisesRegex(TypeError, "^url must be a URL or a fantail.Client, not ", kind, url=url)
+
     def test_an_unknown_argument_names_the_class_that_the_caller_used(self):
         for kind in fantail.Client, fantail.aio.Client:
             self.assertRaisesRegex(TypeError, r"^(Client\.)?__init__\(\) got .*'tokn'", kind, tokn=3)
