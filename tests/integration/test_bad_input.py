@@ -147,6 +147,15 @@ class Fields(SharedFleetTest):
             self.assert_problem(self.shared.job(b"1\n", None, NDJSON, "?task=square&range.stop=4"), 400, "/range",
                                 ["one source", "lines"])
 
+    def test_a_wrong_option_in_the_query_is_named_whatever_the_body_is(self):
+        for content_type in (None, "application/x-www-form-urlencoded", "application/json", NDJSON, "text/csv"):
+            for query, pointer in (("taks=square", "/taks"), ("task=square&chunk_size=x", "/chunk_size"),
+                                   ("task=square&range=4", "/range")):
+                for headers in ({}, {"Prefer": "respond-async"}):
+                    with self.subTest((content_type, query, headers)):
+                        answer = self.shared.job(b"1\n2\n3\n", None, content_type, "?" + query, headers)
+                        self.assert_problem(answer, 400, pointer, pointer[1:])
+
     def test_an_incomplete_range_is_told_what_it_lacks(self):
         for field, value, words in (("range", {}, ["needs a stop"]), ("range", {"start": 1}, ["needs a stop"]),
                                     ("spans", {}, ["a stop and a size"]), ("spans", {"size": 1}, ["a stop and a size"]),

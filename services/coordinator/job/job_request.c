@@ -31,9 +31,38 @@ static bool choose_format(const struct http_exchange *x, enum split_format *form
     return false;
 }
 
+struct query_reader {
+    struct jobspec *spec;
+    struct jobspec_error *err;
+    bool ok;
+};
+
+static void read_query(void *data, const char *name, const char *value)
+{
+    struct query_reader *r = data;
+    if (r->ok) r->ok = jobspec_read_query(r->spec, name, value, r->err);
+}
+
+/* The query is checked before the body is read, because a misspelt parameter may change how the body is read: without
+ * `task`, lines are read as a job object. */
+static bool check_query(struct http_exchange *x)
+{
+    struct jobspec spec = {0};
+    struct jobspec_error err;
+    struct buf members = {0};
+    struct query_reader r = {&spec, &err, true};
+    jobspec_init(&spec);
+    http_exchange_each_query(x, read_query, &r);
+    if (!r.ok) http_answer_problem(x, err.status, job_pointer_member(&members, err.pointer), "%s", err.detail);
+    buf_release(&members);
+    jobspec_release(&spec);
+    return r.ok;
+}
+
 bool job_request_format(struct http_exchange *x, enum split_format *format)
 {
     char charset[MEDIA_CHARSET_SIZE];
+    if (!check_query(x)) return false;
     if (!choose_format(x, format)) {
         http_answer_problem(x, 415, NULL, "the Content-Type of a job must be %s, %s or %s", TYPE_JSON, TYPE_NDJSON,
                             TYPE_TEXT);
@@ -50,18 +79,6 @@ bool job_request_format(struct http_exchange *x, enum split_format *format)
         return false;
     }
     return true;
-}
-
-struct query_reader {
-    struct jobspec *spec;
-    struct jobspec_error *err;
-    bool ok;
-};
-
-static void read_query(void *data, const char *name, const char *value)
-{
-    struct query_reader *r = data;
-    if (r->ok) r->ok = jobspec_read_query(r->spec, name, value, r->err);
 }
 
 bool job_request_options(struct http_exchange *x, const struct splitter *s, struct jobspec *spec,

@@ -8,8 +8,8 @@
 #include "coordinator/items/jobspec.h"
 #include "coordinator/items/splitter.h"
 
-/* Finds out the format of the body. If the body has an unknown format or charset, or if there is no memory for a job,
- * answers the request and returns false. */
+/* Finds out the format of the body. If an option in the query is wrong, the body has an unknown format or charset, or
+ * there is no memory for a job, answers the request and returns false. */
 MUST_CHECK bool job_request_format(struct http_exchange *x, enum split_format *format);
 /* Reads the options in the query. If the body is a job object, also reads the options in the part of the body that has
  * arrived. `spec` must be zeroed. The caller must call jobspec_finish(), and must release `spec` even after a
