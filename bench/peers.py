@@ -21,7 +21,8 @@ import postgres  # noqa: E402 (after the path to it)
 JOBS = 2_000
 WORKERS = 2
 ENVIRONMENT = os.path.join(ROOT, "build-tools", "peers{}.{}".format(*sys.version_info))
-PACKAGES = {"celery": ("celery[redis]~=5.5",), "rq": ("rq>=2.6",), "procrastinate": ("procrastinate~=3.5", "psycopg[binary]")}
+PACKAGES = {"celery": ("celery[redis]~=5.5",), "rq": ("rq>=2.6",), "procrastinate": ("procrastinate~=3.5", "psycopg[binary]"),
+            "joblib": ("joblib~=1.5", "numpy", "cloudpickle"), "distributed": ("distributed",)}
 INSTALL_TIMEOUT_S, START_TIMEOUT_S, ROUND_TIMEOUT_S, END_TIMEOUT_S = 180, 30, 120, 15
 NO_REDIS = "Redis is missing (package redis-server)"
 

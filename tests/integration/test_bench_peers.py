@@ -1,6 +1,8 @@
-"""The comparison of durable jobs with other job queues, in bench/."""
+"""The comparisons with other job queues and with other libraries of Python, in bench/."""
 import contextlib
+import json
 import os
+import subprocess
 import sys
 from unittest import mock
 
@@ -10,6 +12,15 @@ from fantail_testing import FantailTest, SharedFleetTest, write_file
 sys.path.append(os.path.join(ft.ROOT, "bench"))
 import durable_jobs  # noqa: E402 (after the path to it)
 import peers  # noqa: E402
+
+
+class PythonCalls(FantailTest):
+    def test_each_measure_prints_a_number(self):
+        for library, what in (("fantail", "first"), ("fantail", "one"), ("pool", "one"), ("serial", "cpu")):
+            with self.subTest(library=library, what=what):
+                out = subprocess.check_output([sys.executable, os.path.join(ft.ROOT, "bench", "python_calls.py"), library, what],
+                                              env=self.environment(FANTAIL_BIN=ft.BIN))
+                self.assertGreater(json.loads(out)["value"], 0)
 
 
 class Missing(FantailTest):
