@@ -220,6 +220,12 @@ class Docs(FantailTest):
             printed.append(ended.stdout.strip())
         self.assertEqual(printed, ['"HELLO!"', "27"])
 
+    def test_the_readme_installs_the_python_package_as_its_page_does(self):
+        [part] = re.findall(r"^## Python\n(.*?)^## ", read("README.md"), re.M | re.S)
+        steps, page = (re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)[0] for text in (part, read("docs", "python.md")))
+        self.assertTrue(page.startswith(steps) and "pip install ./clients/python" in steps, steps)
+        self.assertLess(part.index(steps), part.index("import fantail"))
+
     def test_the_first_commands_of_the_readme_need_only_a_shell_and_are_those_of_the_tests(self):
         [block] = re.findall(r"^Start with these two commands:\n\n((?:    .*\n)+)", read("README.md"), re.M)
         commands = [line.split("#")[0].strip() for line in block.splitlines()]

@@ -47,6 +47,17 @@ class Compose(unittest.TestCase):
         for name, service in self.services.items():
             self.assertGreater(float(service["environment"]["FANTAIL_SHUTDOWN_DELAY_S"]), int(inter) * int(fall), name)
 
+    def test_the_readme_builds_the_images_that_the_fleet_needs(self):
+        with open(f"{ROOT}/README.md", encoding="utf-8") as file:
+            [commands] = re.findall(r"^((?:    .*\n)+    .*docker compose .*\n)", file.read(), re.M)
+        built = dict(re.findall(r"docker build (?:--target (\S+) )?-t (\S+) ", commands))
+        needed = {name: re.search(r":-(.*)}", s["image"])[1] for name, s in yaml.safe_load(read("compose.yaml"))["services"].items()}
+        for service in set(needed) - {"worker"}:
+            self.assertEqual(built[service], needed[service])
+        self.assertIn(f"FANTAIL_WORKER_IMAGE={built['']} ", commands)
+        with open(f"{ROOT}/Dockerfile", encoding="utf-8") as file:
+            self.assertLessEqual(set(built) - {""}, set(re.findall(r"^FROM .* AS (\S+)", file.read(), re.M)))
+
     def test_environment_variables_are_options_of_the_programs(self):
         for name, service in self.services.items():
             known = program_options("fantail-" + name)
