@@ -42,8 +42,8 @@ static const struct option_row rows[] = {
     OPTION_PORT("port", struct local_config, port, "8080", 0, "port of the coordinator; 0: any free port",
                 .no_env = true),
     OPTION_BOOL("watch", struct local_config, watch, "true",
-                "read new tasks, and read a task again when a file in its folder has changed; its old processes serve "
-                "until the new ones are ready",
+                "read new tasks, and read a task again 0.3 s after the last change of a file in its folder; its old "
+                "processes serve until the new ones are ready",
                 .no_env = true),
     OPTION_PORT("admin-port", struct local_config, admin_port, "off", -1,
                 "admin port of the coordinator on 127.0.0.1, with health, metrics and /autoscale; the workers use the "

@@ -22,8 +22,8 @@ static const struct option_row rows[] = {
     OPTION_INT("max-chunks", struct worker_config, max_chunks, TEXT_OF(LIMIT_WORKER_CHUNKS), 1, 65536,
                "chunks of one task held at once; more are answered 429. The limit is at least 4 per process"),
     OPTION_BOOL("watch", struct worker_config, watch, NULL,
-                "read new tasks, and read a task again when a file in its folder has changed; SIGHUP always reads all "
-                "tasks again"),
+                "read new tasks, and read a task again 0.3 s after the last change of a file in its folder; SIGHUP "
+                "always reads all tasks again"),
     OPTION_CHOICE(
         "task-output", struct worker_config, task_output, "log", task_outputs,
         "how lines that tasks print are written to standard error. log: as log lines, at a limited rate; plain: "

@@ -79,6 +79,13 @@ class Docs(FantailTest):
         names = [name for cells, *_ in both + own for name in words(cells)]
         self.assertEqual(sorted(set(names)), sorted(names))
 
+    def test_the_help_and_the_table_say_how_long_watch_waits(self):
+        settle, most = re.findall(r"^#define WATCH_SETTLE(?:_MAX)?_MS +(\d+)", read("services", "worker", "watch.h"), re.M)
+        for text in (self.help_of("fantail-worker"), self.help_of("fantail", "local"), read("docs", "options.md")):
+            [about] = re.findall(r"--watch\W.*?(?=--[a-z]|^\||\Z)", text, re.M | re.S)[:1]
+            self.assertIn(f"{int(settle) / 1000:g} s", about)
+        self.assertIn(f"at most {int(most) / 1000:g} s while changes keep coming", about)
+
     def test_every_option_that_a_document_names_is_an_option(self):
         options = set().union(*(self.options_of(program) for program in SERVICES),
                               *(self.options_of("fantail", command) for command in COMMANDS))
