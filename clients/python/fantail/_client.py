@@ -180,7 +180,8 @@ class Job:
         return self._client._call(wait_plan(self._client._place, self.id, timeout))  # type: ignore[no-any-return]
 
     def cancel(self) -> JobStatus:
-        """Cancels the job: its processes end within 2 s. Changes nothing if the job has ended."""
+        """Cancels the job: its processes end within 2 s. Until then, the status may be "running"; wait() returns the final
+        status. Changes nothing if the job has ended."""
         return self._client._call(cancel_plan(self._client._place, self.id))  # type: ignore[no-any-return]
 
     def redrive(self) -> JobStatus:

@@ -186,7 +186,7 @@ class Job:
         return await self._client._call(plan)  # type: ignore[no-any-return]
 
     async def cancel(self) -> JobStatus:
-        """Cancels the job. Changes nothing if the job has ended."""
+        """Like fantail.Job.cancel."""
         return await self._client._call(cancel_plan(self._client._place, self.id))  # type: ignore[no-any-return]
 
     async def redrive(self) -> JobStatus:
