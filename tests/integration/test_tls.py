@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import re
+import select
 import signal
 import socket
 import ssl
@@ -70,6 +71,16 @@ def ask(port, method, path, body=None, headers=None, name=None, newest=True):
         return ft.Answer(response.status, response.headers, response.read())
     finally:
         connection.close()
+
+
+def first_message():
+    """Returns the first message of a handshake."""
+    tls = context()
+    tls.set_ecdh_curve("prime256v1")  # the server takes this key, and does not ask for another one
+    session = tls.wrap_bio(ssl.MemoryBIO(), sent := ssl.MemoryBIO(), server_hostname="localhost")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        session.do_handshake()
+    return sent.read()
 
 
 def read_all(s):
@@ -214,6 +225,27 @@ class Serving(Tls):
         self.assertLess(ft.read_stat(worker.pid)[2], 4, "CPU seconds used within ten seconds without work")
         self.assert_log(worker, "TLS handshake failed", reason="too_slow")
         self.assertEqual(ask(worker.port, "GET", "/livez").status, 200)
+
+    def test_many_handshakes_at_once_let_other_requests_in_between(self):
+        """The coordinator is stopped until the first messages of all handshakes are in its sockets."""
+        fleet = self.https_fleet(coordinator_more=serve("server"))
+        with contextlib.ExitStack() as stack:
+            clients = [(stack.enter_context(socket.create_connection(("127.0.0.1", fleet.port), timeout=60)), first_message())
+                       for _ in range(200)]
+            self.assertEqual(ask(fleet.port, "GET", "/v1/jobs").status, 200)  # so the earlier connections are accepted
+            probe = stack.enter_context(socket.create_connection(("127.0.0.1", fleet.coordinator.admin_port), timeout=60))
+            answered = lambda: len(select.select([s for s, _ in clients], [], [], 0)[0])
+            counts = []
+            fleet.coordinator.process.send_signal(signal.SIGSTOP)
+            for s, hello in clients:
+                s.sendall(hello)
+            fleet.coordinator.process.send_signal(signal.SIGCONT)
+            while not counts or counts[-1] < len(clients):
+                probe.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+                self.assertIn(b" 200 ", probe.recv(4096))
+                counts.append(answered())
+        between = [n for n in counts if 0 < n < len(clients)]
+        self.assertGreater(len(between), 3, counts)
 
     def test_the_admin_port_stays_plain(self):
         worker = self.worker(*serve("server", good.ca))

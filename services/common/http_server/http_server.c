@@ -59,6 +59,7 @@ static void server_turn(struct http_server *s)
     s->turn++;
     s->turn_ns = uv_hrtime();
     http_exchange_unpark(s);
+    http_tls_unpark(s);
     for (int i = 0; i < RUNS_PER_TURN && more; i++) {
         s->turn_wanted = false;
         http_exchange_resume_woken(s);
@@ -69,7 +70,7 @@ static void server_turn(struct http_server *s)
     }
     s->in_turn = false;
     s->turn_wanted = false;
-    s->unfinished = more || s->parked;
+    s->unfinished = more || s->parked || s->tls.parked.n > 0;
     turn_stay_awake(&s->after_poll, s->unfinished);
     http_progress_after_turn(s, s->unfinished);
 }
@@ -252,7 +253,7 @@ void http_server_stop(struct http_server *s)
     http_linger_sweep(s, UINT64_MAX);
     /* The daemon aborts the process if a connection is suspended when the daemon is stopped. */
     for (struct http_connection *c = s->connections; c; c = c->next)
-        if (c->tls_waits || (c->exchange && c->exchange->flow != HTTP_FLOW_RUNS)) MHD_resume_connection(c->mhd);
+        if (c->tls_flow != HTTP_TLS_RUNS || (c->exchange && c->exchange->flow != HTTP_FLOW_RUNS)) MHD_resume_connection(c->mhd);
     MHD_stop_daemon(s->daemon);
     http_connection_free_unsent(s);
     close(s->watch_fd);

@@ -28,6 +28,7 @@
 #include <sys/epoll.h>
 
 #include "common/base/limits.h"
+#include "common/base/list.h"
 #include "common/http_server/http_framing.h"
 #include "common/http_server/http_server.h"
 #include "common/loop/turn.h"
@@ -83,6 +84,17 @@ enum http_tls_state {
     HTTP_TLS_STATE_COUNT
 };
 
+/*
+ *     RUNS --the socket has no byte of the handshake--> WAITS --bytes come--> RUNS
+ *     RUNS --the handshakes of the turn take long--> PARKED --a later turn--> RUNS
+ */
+enum http_tls_flow {
+    HTTP_TLS_RUNS,
+    HTTP_TLS_WAITS,  /* suspended until bytes of the handshake come */
+    HTTP_TLS_PARKED, /* suspended until a later turn */
+    HTTP_TLS_FLOW_COUNT
+};
+
 struct http_param {
     const char *name;
     size_t name_len;
@@ -117,8 +129,9 @@ struct http_connection {
     enum http_tls_state tls_state;
     struct tls_material *material; /* the certificates of the session */
     uint8_t tls_alert;             /* an alert that the peer sent in clear text; 0: none */
-    bool tls_waits;                /* the connection is suspended until bytes of the handshake come */
-    bool tls_ended;                /* the peer sends nothing more */
+    enum http_tls_flow tls_flow;
+    struct list_link tls_link; /* in the server's tls.parked, while tls_flow is PARKED */
+    bool tls_ended;            /* the peer sends nothing more */
 };
 
 enum http_tls_fault {
@@ -135,6 +148,8 @@ struct http_tls {
     uint64_t *failures[HTTP_TLS_FAULT_COUNT];
     uint64_t log_since_ms, unlogged;
     unsigned logged;
+    struct list parked;      /* connections whose handshakes wait for a later turn */
+    uint64_t handshake_turn; /* the server's turn in which a record of a handshake was last read */
 };
 
 /*
@@ -339,6 +354,8 @@ uint32_t http_tls_open(struct http_connection *c);
 void http_tls_arrived(struct http_connection *c);
 /* Call it after an event of the socket. If a handshake waits for bytes, continues the handshake. */
 void http_tls_continue(struct http_connection *c);
+/* Continues some of the handshakes that were parked. Call it at the beginning of a turn. */
+void http_tls_unpark(struct http_server *s);
 void http_tls_closed(struct http_connection *c);
 /* Call it when the connection is refused before its handshake. The failure of the handshake is then not reported. */
 void http_tls_refused(struct http_connection *c);

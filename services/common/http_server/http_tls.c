@@ -6,8 +6,8 @@
  *
  * The library reads through our function pull(), for three reasons. The library's log does not name a connection, but
  * pull() knows which connection was read last. pull() detects a client that speaks plain HTTP to this port, and sends
- * an answer that this client can read. And pull() suspends a connection whose handshake waits for bytes; otherwise the
- * library would try to read all the time.
+ * an answer that this client can read. And pull() suspends a connection whose handshake waits for bytes, or for a later
+ * turn of the loop; otherwise the library would try to read all the time.
  */
 #include <errno.h>
 #include <gnutls/x509.h>
@@ -37,6 +37,19 @@ static const char *const state_names[] = {
     [HTTP_TLS_FAILED] = "failed",
 };
 static_assert(ARRAY_SIZE(state_names) == HTTP_TLS_STATE_COUNT, "every state has a name");
+
+static const char *const flow_names[] = {
+    [HTTP_TLS_RUNS] = "runs",
+    [HTTP_TLS_WAITS] = "waits",
+    [HTTP_TLS_PARKED] = "parked",
+};
+static_assert(ARRAY_SIZE(flow_names) == HTTP_TLS_FLOW_COUNT, "every flow has a name");
+
+/* A handshake takes up to several milliseconds of processor time. If a turn has lasted for HANDSHAKES_NS, no further
+ * handshake is continued in it. A turn resumes at most UNPARK_MAX parked handshakes, so that a turn with thousands of
+ * them does not only resume and park them. */
+#define HANDSHAKES_NS (2 * NS_PER_MS)
+#define UNPARK_MAX    16
 
 static void tls_move(struct http_connection *c, enum http_tls_state to)
 {
@@ -193,32 +206,69 @@ static bool is_arriving(const struct http_connection *c)
     return !c->used && !c->exchange;
 }
 
+static void move_flow(struct http_connection *c, enum http_tls_flow to)
+{
+    log_debug("connection tls flow moved", LOG_I64("fd", c->fd), LOG_STR("from", flow_names[c->tls_flow]),
+              LOG_STR("to", flow_names[to]));
+    if (c->tls_flow == HTTP_TLS_PARKED) list_remove(&c->server->tls.parked, &c->tls_link);
+    if (to == HTTP_TLS_PARKED) list_push_back(&c->server->tls.parked, &c->tls_link);
+    c->tls_flow = to;
+}
+
 static void wait_for_bytes(struct http_connection *c)
 {
     MHD_suspend_connection(c->mhd);
-    c->tls_waits = true;
+    move_flow(c, HTTP_TLS_WAITS);
 }
 
 void http_tls_continue(struct http_connection *c)
 {
-    if (!c->tls_waits) return;
-    c->tls_waits = false;
+    if (c->tls_flow != HTTP_TLS_WAITS) return;
+    move_flow(c, HTTP_TLS_RUNS);
     MHD_resume_connection(c->mhd);
     http_server_want_turn(c->server);
+}
+
+/* Parks the connection if the turn has lasted long. The first record of a turn is always read, so that the handshakes
+ * make progress even if other requests make each turn long. */
+static bool park(struct http_connection *c)
+{
+    struct http_server *s = c->server;
+    if (s->tls.handshake_turn != s->turn || !s->in_turn || c->state != HTTP_CONNECTION_OPEN) return false;
+    if (uv_hrtime() - s->turn_ns < HANDSHAKES_NS) return false;
+    MHD_suspend_connection(c->mhd);
+    move_flow(c, HTTP_TLS_PARKED);
+    return true;
+}
+
+void http_tls_unpark(struct http_server *s)
+{
+    for (int i = 0; i < UNPARK_MAX; i++) {
+        struct list_link *first = list_next(&s->tls.parked, NULL);
+        if (!first) break;
+        struct http_connection *c = CONTAINER_OF(first, struct http_connection, tls_link);
+        move_flow(c, HTTP_TLS_RUNS);
+        MHD_resume_connection(c->mhd);
+    }
 }
 
 static ssize_t pull(gnutls_transport_ptr_t from, void *data, size_t size)
 {
     struct http_connection *c = from;
-    bool arriving = is_arriving(c);
+    bool arriving = is_arriving(c), begins_record = arriving && size == RECORD_HEAD;
     c->server->current = c;
-    if (arriving && size == RECORD_HEAD && !check_record(c)) {
+    if (begins_record && park(c)) {
+        gnutls_transport_set_errno(c->tls, EAGAIN);
+        return -1;
+    }
+    if (begins_record && !check_record(c)) {
         answer_plain(c);
         return 0;
     }
     ssize_t n = recv(c->fd, data, size, 0);
     if (n < 0) gnutls_transport_set_errno(c->tls, errno);
     if (n < 0 && errno == EAGAIN && arriving) wait_for_bytes(c);
+    if (n > 0 && begins_record) c->server->tls.handshake_turn = c->server->turn;
     if (n == 0) c->tls_ended = true;
     return n;
 }
@@ -286,11 +336,13 @@ void http_tls_refused(struct http_connection *c)
 /* Does not touch c->tls: the library has already freed the session. */
 void http_tls_closed(struct http_connection *c)
 {
+    if (c->tls_flow == HTTP_TLS_PARKED) list_remove(&c->server->tls.parked, &c->tls_link);
     tls_material_unref(c->material);
 }
 
 void http_tls_start(struct http_server *s)
 {
+    list_init(&s->tls.parked);
     for (size_t i = 0; i < HTTP_TLS_FAULT_COUNT; i++) {
         struct buf label = {0};
         metric_add_label(&label, "reason", fault_names[i]);
