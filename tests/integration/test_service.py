@@ -17,6 +17,9 @@ class Options(FantailTest):
         return subprocess.run([os.path.join(ft.BIN, program), *arguments], capture_output=True, text=True, timeout=30,
                               env=env or self.environment())
 
+    def tasks_of(self, program):
+        return ("--tasks", ft.EXAMPLE_TASKS) if program == "fantail-worker" else ()
+
     def test_help_and_version_are_on_standard_output(self):
         for program in SERVICES + ("fantail",):
             ended = self.call(program, "--help")
@@ -55,9 +58,20 @@ class Options(FantailTest):
 
     def test_a_port_in_use_ends_the_program_with_a_clear_line(self):
         worker = self.worker()
-        ended = self.call("fantail-coordinator", "--port", str(worker.port), "--admin-port", "0")
-        self.assertNotEqual(ended.returncode, 0)
-        self.assertIn(str(worker.port), ended.stderr)
+        taken = str(worker.port)
+        for program in ("fantail-coordinator", "fantail-worker"):
+            for wrong, right in (("--port", "--admin-port"), ("--admin-port", "--port")):
+                with self.subTest((program, wrong)):
+                    ended = self.call(program, wrong, taken, right, "0", *self.tasks_of(program))
+                    self.assertEqual(ended.returncode, 1, ended)
+                    self.assertIn(f"{program}: {wrong}: cannot listen on 127.0.0.1:{taken}: Address already", ended.stderr)
+
+    def test_a_host_of_another_machine_ends_the_program_with_a_clear_line(self):
+        for option in ("--host", "--admin-host"):
+            ended = self.call("fantail-worker", "--port", "0", "--admin-port", "0", option, "192.0.2.1", "--insecure",
+                              *self.tasks_of("fantail-worker"))
+            self.assertEqual(ended.returncode, 1, ended)
+            self.assertIn(f"fantail-worker: {option}: cannot listen on 192.0.2.1:0: ", ended.stderr)
 
 
 class SocketFiles(FantailTest):
@@ -104,6 +118,7 @@ class SocketFiles(FantailTest):
                                    env=self.environment())
             self.assertNotEqual(ended.returncode, 0, path)
             self.assertIn(word, ended.stderr)
+            self.assertIn("--host: ", ended.stderr)
         with open(self.path("file"), encoding="ascii") as file:
             self.assertEqual(file.read(), "not a socket")
 
@@ -170,6 +185,14 @@ class Health(FantailTest):
         worker = ft.request(fleet.workers[0].admin_port, "GET", "/metrics").body.decode()
         for name in ("fantail_worker_slots", "fantail_process_restarts_total", "process_resident_memory_bytes"):
             self.assertRegex(worker, rf"(?m)^{name}[ {{]", name)
+
+    def test_the_public_port_names_the_admin_port_for_what_only_that_port_has(self):
+        worker = self.worker()
+        coordinator = self.coordinator([worker])
+        for program, path in ((worker, "/metrics"), (coordinator, "/metrics"), (coordinator, "/autoscale")):
+            answer = ft.request(program.port, "GET", path)
+            self.assert_problem(answer, 404, words=[f"nothing at {path} on this port", "--admin-port"])
+        self.assertNotIn("--admin-port", ft.request(coordinator.port, "GET", "/metric").json["detail"])
 
     def test_autoscale_tells_the_demand(self):
         fleet = self.fleet(processes=1)

@@ -41,9 +41,11 @@ static void set_socket_options(int fd, int family, bool reuse_port)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
-static int fail(int fd, char *err, size_t err_size, const char *where, const char *why)
+/* Writes the sentence with the reason of `error`, a value of errno. `option` may be NULL. */
+static int fail(int fd, char *err, size_t err_size, const char *option, const char *where, int error)
 {
-    snprintf(err, err_size, "cannot listen on %s: %s", where, why);
+    snprintf(err, err_size, "%s%s%scannot listen on %s: %s", option ? "--" : "", option ? option : "",
+             option ? ": " : "", where, strerror(error));
     if (fd >= 0) close(fd);
     return -1;
 }
@@ -57,7 +59,7 @@ static int listen_on_port(const struct http_server_options *o, const char *host,
     int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd >= 0) set_socket_options(fd, address.ss_family, o->reuse_port);
     if (fd < 0 || bind(fd, (const struct sockaddr *)&address, len) < 0 || listen(fd, BACKLOG) < 0)
-        return fail(fd, err, err_size, where, strerror(errno));
+        return fail(fd, err, err_size, errno == EADDRNOTAVAIL ? o->host_option : o->port_option, where, errno);
     return fd;
 }
 
@@ -73,18 +75,18 @@ static bool is_abandoned(const struct sockaddr_un *address, socklen_t len)
     return refused;
 }
 
-static int listen_on_file(const char *path, char *err, size_t err_size)
+static int listen_on_file(const struct http_server_options *o, const char *path, char *err, size_t err_size)
 {
     struct sockaddr_un address;
     socklen_t len = unix_address_fill(&address, path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&address, len) == 0;
     if (fd >= 0 && !bound && errno == EADDRINUSE) {
-        if (!is_abandoned(&address, len)) return fail(fd, err, err_size, path, strerror(EADDRINUSE));
+        if (!is_abandoned(&address, len)) return fail(fd, err, err_size, o->host_option, path, EADDRINUSE);
         unlink(path);
         bound = bind(fd, (struct sockaddr *)&address, len) == 0;
     }
-    if (!bound || listen(fd, BACKLOG) < 0) return fail(fd, err, err_size, path, strerror(errno));
+    if (!bound || listen(fd, BACKLOG) < 0) return fail(fd, err, err_size, o->host_option, path, errno);
     return fd;
 }
 
@@ -96,7 +98,7 @@ int http_listen(const struct http_server_options *o, char *err, size_t err_size)
         snprintf(err, err_size, "cannot listen: %s %s", host, fault);
         return -1;
     }
-    return path ? listen_on_file(path, err, err_size) : listen_on_port(o, host, err, err_size);
+    return path ? listen_on_file(o, path, err, err_size) : listen_on_port(o, host, err, err_size);
 }
 
 /* Closing a listening socket resets the connections that wait to be accepted. Their peers may have sent a request, and

@@ -74,13 +74,21 @@ static void answer_not_allowed(struct http_exchange *x)
     buf_release(&allow);
 }
 
+static bool is_on_other_port(struct http_exchange *x)
+{
+    const struct http_route *r = x->server->options.other_routes;
+    while (r && r->method && !template_matches(x, r->path)) r++;
+    return r && r->method;
+}
+
 static void answer_unknown_path(struct http_exchange *x)
 {
     bool has_list = false;
     for (const struct http_route *r = x->server->options.routes; r->method; r++)
         has_list = has_list || strcmp(r->path, "/openapi.json") == 0;
-    http_answer_problem(x, 404, NULL, "there is nothing at %.200s%s", x->path,
-                        has_list ? "; GET /openapi.json lists all calls" : "");
+    const char *hint = has_list ? "; GET /openapi.json lists all calls" : "";
+    if (is_on_other_port(x)) hint = x->server->options.other_hint;
+    http_answer_problem(x, 404, NULL, "there is nothing at %.200s%s", x->path, hint);
 }
 
 static bool path_is_text(struct http_exchange *x)

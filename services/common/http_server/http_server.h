@@ -67,13 +67,20 @@ struct http_route {
 };
 
 struct http_server_options {
-    const char *host;                /* a numeric address ("::" for both families) or unix:PATH; NULL: 127.0.0.1 */
+    const char *host; /* a numeric address ("::" for both families) or unix:PATH; NULL: 127.0.0.1 */
+    /* The options of the program that set the host and the port, without "--", for the message of a failure. NULL: no
+     * option is named. */
+    const char *host_option, *port_option;
     uint16_t port;                   /* the port of a numeric address; 0: any free port, see http_server_port() */
     const struct http_route *routes; /* ends with a {0} entry; borrowed */
-    void *data;                      /* passed to every handle() */
-    size_t max_body_bytes;           /* 0: LIMIT_BODY_BYTES */
-    const char *too_long_hint;       /* what a client with a longer body can do, "; ..."; NULL: nothing; borrowed */
-    unsigned max_connections;        /* 0: LIMIT_CONNECTIONS */
+    /* The routes of another server of this program, or NULL, and the end of the sentence for a path that only that
+     * server has: "there is nothing at /metrics ...". Both are borrowed. */
+    const struct http_route *other_routes;
+    const char *other_hint;
+    void *data;                /* passed to every handle() */
+    size_t max_body_bytes;     /* 0: LIMIT_BODY_BYTES */
+    const char *too_long_hint; /* what a client with a longer body can do, "; ..."; NULL: nothing; borrowed */
+    unsigned max_connections;  /* 0: LIMIT_CONNECTIONS */
     bool reuse_port;
     struct tls_store *tls;      /* NULL: http; otherwise https with the certificates of this store; borrowed */
     uint64_t header_timeout_ms; /* a head that takes longer is answered with 408; 0: LIMIT_HEADER_MS */
@@ -101,7 +108,8 @@ struct http_server_options {
     void (*on_done)(void *data, const char *method, const char *route, int status, uint64_t duration_ns);
 };
 
-/* Returns NULL on failure, with a sentence in err such as "cannot listen on 127.0.0.1:80: Permission denied". */
+/* Returns NULL on failure, with a sentence in err such as "--port: cannot listen on 127.0.0.1:80: Permission denied".
+ */
 MUST_CHECK struct http_server *http_server_start(uv_loop_t *loop, const struct http_server_options *options, char *err,
                                                  size_t err_size);
 uint16_t http_server_port(const struct http_server *s); /* 0 for unix:PATH */

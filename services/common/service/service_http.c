@@ -169,9 +169,9 @@ static bool start_admin(struct service_http *h, uv_loop_t *loop, const struct se
                         const struct service_hooks *hooks, char *err, size_t err_size)
 {
     if (config->admin_port < 0) return true;
-    const struct http_route *const lists[] = {hooks->admin_routes, health_routes, metrics_route};
-    h->admin_routes = join_routes(lists, ARRAY_SIZE(lists));
     const struct http_server_options options = {.host = config->admin_host,
+                                                .host_option = "admin-host",
+                                                .port_option = "admin-port",
                                                 .port = (uint16_t)config->admin_port,
                                                 .routes = h->admin_routes,
                                                 .data = hooks->data,
@@ -229,13 +229,19 @@ bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct se
     health.ready = false;
     snprintf(health.reason, sizeof health.reason, "starting");
     const struct http_route *const lists[] = {hooks->routes, health_routes};
+    const struct http_route *const admin_lists[] = {hooks->admin_routes, health_routes, metrics_route};
     h->routes = join_routes(lists, ARRAY_SIZE(lists));
+    h->admin_routes = join_routes(admin_lists, ARRAY_SIZE(admin_lists));
     register_metrics(h);
     if (!access_start(&h->access, loop, config->token_file, err, err_size)) return false;
     if (!start_tls(h, loop, config, err, err_size)) return false;
     const struct http_server_options options = {.host = config->host,
+                                                .host_option = "host",
+                                                .port_option = "port",
                                                 .port = (uint16_t)config->port,
                                                 .routes = h->routes,
+                                                .other_routes = h->admin_routes,
+                                                .other_hint = " on this port; the admin port (--admin-port) has it",
                                                 .data = hooks->data,
                                                 .max_body_bytes = hooks->max_body_bytes,
                                                 .too_long_hint = hooks->too_long_hint,
