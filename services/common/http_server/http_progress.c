@@ -28,7 +28,8 @@ void http_progress_start(void)
 static bool is_ready(const struct http_connection *c)
 {
     const struct http_exchange *x = c->exchange;
-    if (c->tls_flow != HTTP_TLS_RUNS || c->state == HTTP_CONNECTION_CUT || (x && x->flow != HTTP_FLOW_RUNS)) return false;
+    if (c->tls_flow != HTTP_TLS_RUNS || c->state == HTTP_CONNECTION_CUT || (x && x->flow != HTTP_FLOW_RUNS))
+        return false;
     struct pollfd socket = {.fd = c->fd, .events = x && x->stage >= HTTP_STAGE_WHOLE ? POLLOUT : POLLIN};
     if (!(socket.events & POLLOUT) && c->tls && gnutls_record_check_pending(c->tls) > 0) return true;
     return poll(&socket, 1, 0) == 1;

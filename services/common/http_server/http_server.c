@@ -253,7 +253,8 @@ void http_server_stop(struct http_server *s)
     http_linger_sweep(s, UINT64_MAX);
     /* The daemon aborts the process if a connection is suspended when the daemon is stopped. */
     for (struct http_connection *c = s->connections; c; c = c->next)
-        if (c->tls_flow != HTTP_TLS_RUNS || (c->exchange && c->exchange->flow != HTTP_FLOW_RUNS)) MHD_resume_connection(c->mhd);
+        if (c->tls_flow != HTTP_TLS_RUNS || (c->exchange && c->exchange->flow != HTTP_FLOW_RUNS))
+            MHD_resume_connection(c->mhd);
     MHD_stop_daemon(s->daemon);
     http_connection_free_unsent(s);
     close(s->watch_fd);
