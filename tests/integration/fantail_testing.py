@@ -175,13 +175,14 @@ class FantailTest(unittest.TestCase):
         self._ports.append(HeldPort())
         return self._ports[-1].number
 
-    def worker(self, *arguments, tasks=None, processes=2, port=None, env=None):
-        """Starts a worker on a free port. `port` may be the port of an earlier worker of this test, which must have
-        ended."""
+    def worker(self, *arguments, tasks=None, processes=2, port=None, admin_port=None, env=None):
+        """Starts a worker on free ports. `port` and `admin_port` may be the ports of an earlier worker of this test,
+        which must have ended."""
         if port:
             wait_until(lambda: not is_listened_on(port), f"the end of what listens on port {port}")
-        return self.start("fantail-worker", "--port", port or self.free_port(), "--admin-port", self.free_port(),
-                          "--tasks", tasks or EXAMPLE_TASKS, "--processes", processes, *arguments, ready=True, env=env)
+        return self.start("fantail-worker", "--port", port or self.free_port(), "--admin-port",
+                          admin_port or self.free_port(), "--tasks", tasks or EXAMPLE_TASKS, "--processes", processes,
+                          *arguments, ready=True, env=env)
 
     def coordinator(self, workers, *arguments, before_exec=None):
         """Starts a coordinator. `workers` is a list of Program, or the text of --workers."""
