@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+from unittest import mock
 
 import fantail_testing as ft
 import python_calls as calls
@@ -109,6 +110,48 @@ class Private(SharedTest):
         ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True,
                                env={**os.environ, "TMPDIR": self.folder})
         self.assertFalse(os.path.exists(ended.stdout.strip()))
+
+
+class LargeCalls(SharedTest):
+    """Large calls and answers of a private fleet go through files."""
+
+    def fleet_files(self, executor):
+        return [name for name in os.listdir(executor._engine._fleet.folder) if name.startswith("answer-")]
+
+    def test_large_arguments_and_results_keep_their_content(self):
+        executor, before = self.executor(), set(self.stored_files())
+        plain = [os.urandom(300000) for _ in range(5)]
+        self.assertEqual(list(executor.map(calls.same, plain)), plain)
+        blocks = [calls.Block(bytearray([n]) * SIZE, os.devnull) for n in range(5)]
+        for number, block in enumerate(executor.map(calls.same, blocks)):
+            self.assertEqual(bytes(block.data), bytes([number]) * SIZE)
+            block.data[0] = 99  # it can be changed
+        self.assertEqual([block.data[0] for block in blocks], list(range(5)))
+        self.assertEqual(executor.submit(len, bytes(60 << 20)).result(), 60 << 20)
+        self.assertEqual(len(executor.submit(bytes, 60 << 20).result()), 60 << 20)
+        gc.collect()
+        self.assertEqual((self.fleet_files(executor), set(self.stored_files()) - before), ([], set()))
+
+    def test_a_killed_process_costs_one_large_call(self):
+        def die_at_2(pair):
+            return os.kill(os.getpid(), 9) if pair[0] == 2 else pair
+        pairs = [(n, bytes([n]) * 400000) for n in range(5)]
+        results = list(self.executor().map(die_at_2, pairs, chunksize=5, return_exceptions=True))
+        self.assertEqual((results[2].name, results[2].signal), ("crashed", 9))
+        self.assertEqual(results[:2] + results[3:], pairs[:2] + pairs[3:])
+
+    def test_a_large_result_that_cannot_be_pickled_costs_one_call(self):
+        def with_generator(n):
+            return (x for x in ()) if n == 1 else bytes(400000)
+        results = list(self.executor().map(with_generator, range(3), chunksize=3, return_exceptions=True))
+        self.assertEqual([getattr(result, "name", "value") for result in results],
+                         ["value", "result_not_picklable", "value"])
+
+    def test_a_full_disk_sends_the_calls_without_files(self):
+        with mock.patch.object(_shared, "write_object", side_effect=OSError(28, "No space left on device")):
+            self.assertEqual(self.executor().submit(len, bytes(1 << 20)).result(), 1 << 20)
+            block = calls.Block(bytearray(b"\x07" * SIZE), os.devnull)
+            self.assertEqual(list(self.executor().map(calls.byte_of, [block], [1]))[0][0], 7)
 
 
 class OnAFleet(SharedTest):

@@ -316,7 +316,7 @@ class Engine:
             value = read_answer(answer)
             if isinstance(value, ItemError):
                 raise value
-            outcomes = read_outcomes(value, len(work.calls))
+            outcomes = read_outcomes(value, len(work.calls), self._fleet.versions is None)
         except Lost:
             self._lost(work)
             return

@@ -64,7 +64,8 @@ class Fleet:
         self._write_task(initializer, calls_per_process)
 
     def _write_task(self, initializer: Optional[bytes], calls_per_process: Optional[int]) -> None:
-        start = self.write_file(pickle.dumps({"path": sys.path, "argv": sys.argv, "initializer": initializer, "authkey": _authkey()}))
+        start = self.write_file(pickle.dumps({"path": sys.path, "argv": sys.argv, "initializer": initializer, "authkey": _authkey(),
+                                              "folder": self.folder}))
         task: dict[str, Any] = {
             "mode": "stream", "ids": True, "ready": True, "start_timeout_s": 0,
             "command": [sys.executable, *_interpreter_options(), _process_file(), start],

@@ -1,7 +1,8 @@
 """Runs in a process of a worker. Reads calls from standard input and answers them.
 
 python _process.py START       in a private fleet. START is a file that the package has written: the pickle of a dict with
-                               `path` and `argv` for sys, `initializer`, and `authkey` for multiprocessing
+                               `path` and `argv` for sys, `initializer`, `authkey` for multiprocessing, and
+                               `folder` for the files of answers
 python -m fantail._process     as the task `python-call` of a fleet that others use, too
 
 The lines have the format for a program with ids (docs/protocol.md). An item is the base64 of the pickle of (function,
@@ -9,6 +10,8 @@ form, calls, versions, attached). `function` is a pickle. `calls` is the pickle 
 versions of Python and cloudpickle of the client; None in a private fleet. `attached` has shared objects, by their keys. The
 answer is the base64 of the pickle of (results, failures, seconds). `failures` is a dict: its keys are the indices of the
 calls without a result, and its values are (kind, text, pickle of the exception or None, traceback).
+
+In a private fleet, large calls and large answers are in files, and a path takes the place of their pickle.
 
 This file is started often and imports little. It does not import the package fantail, because calls may not need it.
 """
@@ -22,7 +25,7 @@ import _pickle as pickle
 
 TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
-    from typing import Any, Iterator, Optional
+    from typing import Any, Iterable, Iterator, Optional
 
     Failure = tuple[str, str, Optional[bytes], str]
 
@@ -30,25 +33,30 @@ ONE, STAR, FULL = 0, 1, 2  # form: function(call), function(*call), function(*ca
 READ_BYTES = 1 << 20
 KEPT_FUNCTIONS = 32
 KEPT_OBJECTS = 32
+LARGE_BYTES = 1 << 18  # calls and answers that are larger go through files
+ALIGNMENT = 64  # as numpy aligns its arrays
 PROTOCOL = 5
 
-state: dict[str, Any] = {"is_child": False, "broken": None, "cloud": None, "versions": None}
+state: dict[str, Any] = {"is_child": False, "broken": None, "cloud": None, "versions": None, "folder": None, "files": 0}
 functions: dict[bytes, Any] = {}
 objects: dict[str, Any] = {}
 attached: dict[str, bytes] = {}
 
 
-def dumps(value: Any) -> bytes:
+def dumps(value: Any, buffers: Optional[list[pickle.PickleBuffer]] = None) -> bytes:
     """Like _pickling.dumps(). The objects of __main__ came to this process by value, and must go back by value."""
+    callback = None if buffers is None else buffers.append
     try:
-        data = pickle.dumps(value, PROTOCOL)
+        data = pickle.dumps(value, PROTOCOL, buffer_callback=callback)
         if b"__main__" not in data:
             return data
     except Exception:
         pass
     if state["cloud"] is None:
         state["cloud"] = load_cloud()
-    return bytes(state["cloud"].dumps(value, PROTOCOL))
+    if buffers:
+        buffers.clear()
+    return bytes(state["cloud"].dumps(value, PROTOCOL, callback))
 
 
 def load_cloud() -> Any:
@@ -60,12 +68,57 @@ def load_cloud() -> Any:
     return module
 
 
+def write_object(path: str, data: bytes, buffers: Iterable[pickle.PickleBuffer]) -> int:
+    """Writes a pickle and its buffers into a new file, and returns its size. The file has two numbers of 8 bytes (the size of
+    the pickle, and how many buffers there are), the offset and the size of each buffer, the pickle, and the buffers."""
+    views = [buffer.raw() for buffer in buffers]
+    at = 16 + 16 * len(views) + len(data)
+    numbers = [len(data), len(views)]
+    for view in views:
+        at += -at % ALIGNMENT
+        numbers += at, view.nbytes
+        at += view.nbytes
+    try:
+        with open(path, "xb") as file:
+            file.write(b"".join(number.to_bytes(8, "little") for number in numbers) + data)
+            for offset, view in zip(numbers[2::2], views):
+                file.seek(offset)
+                file.write(view)
+            file.truncate(at)
+    except OSError:
+        os.unlink(path)
+        raise
+    return at
+
+
+def read_object(view: memoryview) -> Any:
+    """Rebuilds the object of such a file. Its buffers stay parts of the view."""
+    numbers = view[:16].cast("Q")
+    places = view[16:16 + 16 * numbers[1]].cast("Q")
+    at = 16 + places.nbytes
+    buffers = [view[places[i]:places[i] + places[i + 1]] for i in range(0, len(places), 2)]
+    return pickle.loads(view[at:at + numbers[0]], buffers=buffers)
+
+
+def read_file(path: str) -> memoryview:
+    with open(path, "rb", buffering=0) as file:
+        content = bytearray(os.fstat(file.fileno()).st_size)
+        view = memoryview(content)
+        left = view
+        while left:
+            count = file.readinto(left)
+            if not count:
+                raise EOFError(path)
+            left = left[count:]
+    return view
+
+
 class MissingObject(Exception):
     """The client must send the shared object with this key."""
 
 
 def load_object(key: str, path: str) -> Any:
-    """Returns the shared object with this key. Its file or content has the format of _shared.py. The pages of a file are
+    """Returns the shared object with this key. Its file or content is that of write_object(). The pages of a file are
     shared by all processes; a page that a call changes is copied."""
     if key in objects:
         return objects[key]
@@ -77,11 +130,7 @@ def load_object(key: str, path: str) -> Any:
             view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
     else:
         raise MissingObject(key)
-    numbers = view[:16].cast("Q")
-    places = view[16:16 + 16 * numbers[1]].cast("Q")
-    at = 16 + places.nbytes
-    buffers = [view[places[i]:places[i] + places[i + 1]] for i in range(0, len(places), 2)]
-    value = pickle.loads(view[at:at + numbers[0]], buffers=buffers)
+    value = read_object(view)
     if len(objects) >= KEPT_OBJECTS:
         del objects[next(iter(objects))]
     objects[key] = value
@@ -154,11 +203,28 @@ def run_calls(function: Any, form: int, calls: list[Any]) -> tuple[list[Any], di
     return results, failures
 
 
+def packed(answer: tuple[Any, ...]) -> bytes:
+    """Returns the pickle of the answer, or of the path of a file that has it."""
+    if state["folder"] is None:
+        return dumps(answer)
+    buffers: list[pickle.PickleBuffer] = []
+    data = dumps(answer, buffers)
+    if len(data) + sum(buffer.raw().nbytes for buffer in buffers) > LARGE_BYTES:
+        state["files"] += 1
+        path = os.path.join(state["folder"], f"answer-{os.getpid()}-{state['files']}")
+        try:
+            write_object(path, data, buffers)
+            return pickle.dumps(path, PROTOCOL)
+        except OSError:  # the disk is full
+            pass
+    return dumps(answer) if buffers else data
+
+
 def pickled(results: list[Any], failures: dict[int, Failure], started: float) -> bytes:
     """Returns the answer. A result that cannot be pickled becomes a failure, and the other results stay."""
     seconds = time.perf_counter() - started
     try:
-        return dumps((results, failures, seconds))
+        return packed((results, failures, seconds))
     except BaseException:
         pass
     for index, result in enumerate(results):
@@ -194,7 +260,7 @@ def answer_to(item: bytes) -> bytes:
         attached.update(sent)
         function = function_of(function_data)
         kind = "call_not_unpicklable"
-        calls = pickle.loads(calls_data)
+        calls = read_object(read_file(calls_data)) if type(calls_data) is str else pickle.loads(calls_data)
     except MissingObject as missing:
         return pickle.dumps((None, {0: ("missing_object", str(missing), None, "")}, 0.0), PROTOCOL)
     except BaseException as error:
@@ -264,6 +330,7 @@ def prepare(path: str) -> None:
         start = pickle.load(file)
     sys.path[:] = start["path"]
     sys.argv[:] = start["argv"]
+    state["folder"] = start["folder"]
     if start["authkey"]:
         from multiprocessing import process
         process.current_process().authkey = start["authkey"]

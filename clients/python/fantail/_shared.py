@@ -13,7 +13,6 @@ import itertools
 import os
 import pickle
 import shutil
-import struct
 import sys
 import tempfile
 import threading
@@ -23,9 +22,9 @@ from typing import Any, Generic, Optional, Sequence, TypeVar
 
 from ._fleet import PREFIX, locked, parent_folder, sweep
 from ._pickling import collector, dumps_named
+from ._process import write_object
 
 T = TypeVar("T")
-_ALIGNMENT = 64  # as numpy aligns its arrays
 
 _lock = threading.Lock()
 _numbers = itertools.count(1)
@@ -76,33 +75,30 @@ def shared(value: T) -> "Shared[T]":
 
 
 def store(data: bytes, buffers: "Sequence[pickle.PickleBuffer]") -> Stored:
-    """Keeps a pickle and its buffers. The same content is kept once. _process.py reads the file: two numbers of 8 bytes (the
-    size of the pickle, and how many buffers there are), the offset and the size of each buffer, the pickle, the buffers."""
-    views = [buffer.raw() for buffer in buffers]
-    at = 16 + 16 * len(views) + len(data)
-    places = []
-    for view in views:
-        at += -at % _ALIGNMENT
-        places.append((at, view.nbytes))
-        at += view.nbytes
-    head = struct.pack(f"<{2 + 2 * len(views)}Q", len(data), len(views), *(number for place in places for number in place))
-    digest = hashlib.blake2b(head, digest_size=16)
-    digest.update(data)
-    for view in views:
+    """Keeps a pickle and its buffers. The same content is kept once."""
+    digest = hashlib.blake2b(data, digest_size=16)
+    for buffer in buffers:
+        view = buffer.raw()
+        digest.update(b"%d," % view.nbytes)
         digest.update(view)
     key = digest.hexdigest()
     with _lock:
         found = _stored.get(key)
         if found is None:
-            path = os.path.join(_own_folder(), f"object-{next(_numbers)}")
-            with open(path, "wb") as file:
-                file.write(head + data)
-                for (offset, _), view in zip(places, views):
-                    file.seek(offset)
-                    file.write(view)
-                file.truncate(at)
-            found = _stored[key] = Stored(key, path)
+            found = _stored[key] = _written(key, data, buffers)
         return found
+
+
+def store_for_once(data: bytes, buffers: "Sequence[pickle.PickleBuffer]") -> Stored:
+    """Keeps a pickle and its buffers for one unit of work."""
+    with _lock:
+        return _written("", data, buffers)
+
+
+def _written(key: str, data: bytes, buffers: "Sequence[pickle.PickleBuffer]") -> Stored:
+    path = os.path.join(_own_folder(), f"object-{next(_numbers)}")
+    write_object(path, data, buffers)
+    return Stored(key, path)
 
 
 def _own_folder() -> str:

@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 import math
+import os
 import pickle
 from typing import TYPE_CHECKING, Any, Optional, Sequence
 
 from ._errors import InitializerError, ItemError, RemoteTraceback
 from ._pickling import collected, dumps, dumps_named
+from ._process import LARGE_BYTES, read_file, read_object
 from ._protocol import MAX_ITEM_BYTES
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Work:
         self.calls = calls
         self.data = data  # the pickle of the calls, if it has been made
         self.stored: list[Stored] = []  # the shared objects that the calls need
+        self._file: Optional[Stored] = None
         self._attached: dict[str, bytes] = {}  # shared objects that are sent with the calls
         self.sent_bytes = 0
         self.attempts = 1
@@ -58,16 +61,37 @@ class Work:
         raise NotImplementedError
 
     def payload(self, versions: "Optional[tuple[str, str]]") -> bytes:
-        data = self.data
-        if data is None:
-            with collected() as self.stored:
-                data = dumps(self.calls) if len(self.calls) > 1 else dumps_named(self.calls, "the argument")
-        payload = pickle.dumps((self.function.data, self.form, data, versions, self._attached), 5)
+        """versions: None for a private fleet, which can read files."""
+        buffers: "Optional[list[pickle.PickleBuffer]]" = [] if versions is None else None
+        data = self._pickled(buffers)
+        size = len(data) + sum(buffer.raw().nbytes for buffer in buffers or ())
+        reference: Optional[str] = None
+        if versions is None and size > LARGE_BYTES:
+            reference = self._path(data, buffers or [])
+        if reference is None and buffers:
+            data = self._pickled(None)
+        payload = pickle.dumps((self.function.data, self.form, reference or data, versions, self._attached), 5)
         if len(payload) > MAX_ITEM_BYTES:
-            raise ItemError("refused", f"the pickled arguments have {len(data)} bytes, and at most {MAX_ITEM_BYTES} bytes "
-                                       "can be sent")
-        self.sent_bytes = len(payload)
+            raise ItemError("refused", f"the pickled arguments have {size} bytes, and at most {MAX_ITEM_BYTES} bytes can be sent")
+        self.sent_bytes = len(payload) + (size if reference else 0)
         return payload
+
+    def _pickled(self, buffers: "Optional[list[pickle.PickleBuffer]]") -> bytes:
+        if self.data is not None:
+            return self.data
+        with collected() as self.stored:
+            if len(self.calls) > 1:
+                return dumps(self.calls, buffers)
+            return dumps_named(self.calls, "the argument", buffers)
+
+    def _path(self, data: bytes, buffers: "list[pickle.PickleBuffer]") -> Optional[str]:
+        """Writes the calls into a file, which stays until this unit of work has ended. None: the disk is full."""
+        from ._shared import store_for_once
+        try:
+            self._file = store_for_once(data, buffers)
+        except OSError:
+            return None
+        return self._file.path
 
     def attach(self, key: str) -> None:
         """Sends this shared object with the calls, because their process does not have it."""
@@ -151,18 +175,25 @@ class _Part(Work):
         self._whole.settle(self._start, Outcomes([None] * calls, dict.fromkeys(range(calls), error)))
 
 
-def read_outcomes(payload: bytes, calls: int) -> Outcomes:
+def read_outcomes(payload: bytes, calls: int, may_be_file: bool) -> Outcomes:
     """Reads an answer of _process.py. Raises an ItemError if an object cannot be rebuilt in the worker's process or in
-    this one."""
+    this one. may_be_file: the process may have put the answer into a file on this machine."""
+    size = len(payload)
     try:
-        results, failures, seconds = pickle.loads(payload)
+        answer = pickle.loads(payload)
+        if may_be_file and isinstance(answer, str):
+            view = read_file(answer)
+            os.unlink(answer)
+            size = view.nbytes
+            answer = read_object(view)
+        results, failures, seconds = answer
     except BaseException as error:
         raise ItemError("result_not_unpicklable", f"{type(error).__name__}: {error}") from error
     if results is None:
         raise _exception_of(*failures[0])
     if len(results) != calls:
         raise ItemError("bad_output", f"{calls} calls have {len(results)} results")
-    return Outcomes(results, {index: _exception_of(*failure) for index, failure in failures.items()}, seconds, len(payload))
+    return Outcomes(results, {index: _exception_of(*failure) for index, failure in failures.items()}, seconds, size)
 
 
 def _exception_of(kind: str, text: str, data: Optional[bytes], trace: str) -> BaseException:
