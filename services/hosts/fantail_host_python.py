@@ -9,7 +9,8 @@ fails. The output that the function prints goes to standard error.
 The working directory is the first entry of sys.path. So the task's modules take precedence over libraries of the same name,
 even over those that this program uses itself. This program continues to use the libraries.
 
-If the function cannot be loaded, this program writes the traceback to standard error and ends with status 1.
+If the function cannot be loaded, this program writes the traceback to standard error and ends with status 1. Without an
+argument of the form MODULE:FUNCTION it ends with status 2.
 
 When the function is loaded, this program writes the line #ready to stdout. Each line that it then reads from stdin is one
 item, except control lines, which begin with '#' and get no answer. Each item gets one line on stdout, in the same order:
@@ -407,7 +408,8 @@ def import_task(module_name, folder):
 def load(name):
     module_name, _, function_name = name.partition(":")
     if not module_name or not function_name:
-        sys.exit(f"fantail-host-python: {name} in the folder {os.getcwd()}: the argument must be MODULE:FUNCTION")
+        print(f"fantail-host-python: {name} in the folder {os.getcwd()}: the argument must be MODULE:FUNCTION", file=sys.stderr)
+        sys.exit(2)
     folder = os.getcwd()
     if sys.path and sys.path[0] == os.path.dirname(os.path.realpath(__file__)):
         del sys.path[0]  # the directory of this program has no modules for the task

@@ -234,7 +234,10 @@ class Exec(Hosts):
         self.assertEqual(answers, [{"value": {"a": 2}}])
 
     def test_bad_usage_is_refused(self):
-        self.run_host(host("exec"), [], status=2)
+        for kind in ("exec", "native", "python"):
+            self.run_host(host(kind), [], status=2)
+        for argument in ("module", "module:", ":function"):
+            self.run_host(host("python", argument), [], status=2)
         self.run_host(host("exec", "--output", "xml", "--", "true"), [], status=2)
         self.run_host(host("exec", "--timeout", "-1", "--", "true"), [], status=2)
 

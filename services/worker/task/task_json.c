@@ -264,6 +264,23 @@ static void check_one_string(struct task *t, const cJSON *command)
     free(path);
 }
 
+/* Sets t->error if the host program cannot be run. A missing host is no fault of the task.json: an image may have only
+ * some of the hosts. */
+static void check_host(struct task *t)
+{
+    if (t->mode == TASK_STREAM || access(t->path, X_OK) == 0) return;
+    if (errno != ENOENT)
+        task_fail(t, "%s: %s", t->path, strerror(errno));
+    else if (t->mode == TASK_PYTHON)
+        task_fail(
+            t,
+            "there is no host program %s, which runs Python tasks. The image fantail-worker-python has it, and the "
+            "image fantail-worker does not",
+            t->path);
+    else
+        task_fail(t, "there is no host program %s; see --hosts-dir", t->path);
+}
+
 static void build_command(struct task *t, const struct command_options *o, const char *hosts_dir)
 {
     struct words w = {0};
@@ -297,7 +314,7 @@ static void build_command(struct task *t, const struct command_options *o, const
     t->argv = w.list;
     t->command = w.list + first;
     if (t->mode != TASK_STREAM) t->envelope = t->common = t->trace = t->ready = true;
-    if (access(t->path, X_OK) != 0 && t->mode != TASK_STREAM) task_fail(t, "%s: %s", t->path, strerror(errno));
+    check_host(t);
 }
 
 void task_set_bare(struct task *t, const char *program, const char *hosts_dir)

@@ -101,6 +101,25 @@ Test(tasks, a_broken_task_json_keeps_its_reason)
     assert_no_leaks();
 }
 
+Test(tasks, a_missing_host_program_is_named_with_where_to_get_it)
+{
+    static const struct {
+        const char *json, *reason;
+    } cases[] = {
+        {"{\"command\":\"a:b\",\"mode\":\"python\"}", "no host program /nowhere/fantail-host-python, which runs Python "
+                                                      "tasks. The image fantail-worker-python has it"},
+        {"{\"command\":\"./a.so\",\"mode\":\"native\"}",
+         "no host program /nowhere/fantail-host-native; see --hosts-dir"},
+        {"{\"command\":\"a\",\"mode\":\"exec\"}", "no host program /nowhere/fantail-host-exec; see --hosts-dir"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct task *t = load_json(cases[i].json);
+        cr_assert(t->error && strstr(t->error, cases[i].reason), "%s", t->error);
+        task_unref(t);
+    }
+    assert_no_leaks();
+}
+
 Test(tasks, a_program_may_have_a_space_in_its_name)
 {
     put("t/my program", "#!/bin/sh\n", 0755);
