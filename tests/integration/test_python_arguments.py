@@ -1,4 +1,4 @@
-"""Every argument of the Python package that takes a list or a mapping refuses a string and a wrong type, and names itself."""
+"""Every argument of the Python package that takes a list, a mapping, a text or a number refuses a wrong type by its name."""
 import asyncio
 import collections
 import inspect
@@ -37,6 +37,12 @@ WRONG = {  # what an argument with this name refuses
     "status": (NUMBER, LIST), "label": (NUMBER, LIST), "created_after": (NUMBER, LIST), "created_before": (NUMBER, LIST),
     "reduce": (NUMBER, LIST), "notify": (NUMBER, DICT), "idempotency_key": (NUMBER, BYTES), "id": (NUMBER, None),
 }
+NUMBERS = {  # what is no number, or no whole number
+    "reconnect_s": (TEXT, LIST), "timeout": (TEXT, LIST), "start": (TEXT, 0.5), "chunksize": (TEXT, 2.5),
+    "max_workers": (TEXT, 2.5), "processes": (TEXT, 2.5), "max_tasks_per_child": (TEXT, 2.5),
+    "deadline_s": (TEXT, LIST),
+}
+WRONG.update(NUMBERS, url=(NUMBER, LIST), token=(NUMBER, LIST))
 FILTERS = {"task": (NUMBER, LIST)}  # of Client.jobs
 GIVEN = {"task": "square", "items": [1], "func": calls.square, "fn": calls.square, "iterable": [1]}
 
@@ -76,6 +82,8 @@ class Arguments(ft.FantailTest):
                     self.assertIn(name, WRONG, f"{where}: add the argument to the table")
                 elif name not in WRONG or parameter.kind == parameter.VAR_POSITIONAL:
                     continue
+                if where.endswith("submit") and name == "deadline_s":
+                    continue  # the service checks it, as the other options of a job
                 for value in (FILTERS if where.endswith("jobs") else {}).get(name, WRONG[name]):
                     with self.subTest(f"{where}({name}={value!r})"):
                         self.assertRaisesRegex(TypeError, rf"^{name}\b.* must be .*, not ", called, function, **{name: value})
@@ -113,6 +121,14 @@ class Arguments(ft.FantailTest):
             [name] = options
             self.assertRaisesRegex(kind, f"^{name} cannot be sent: ", client.map, "square", [1], **options)
             self.assertRaisesRegex(kind, f"^{name} cannot be sent: ", client.submit, "square", [1], **options)
+
+    def test_a_wrong_chunksize_does_not_harm_the_pool(self):
+        with fantail.Executor(1) as executor, fantail.Pool(1) as pool:
+            for function in (executor.map, pool.map, pool.imap, pool.map_async, pool.imap_unordered, pool.starmap):
+                for size in (0, -3):
+                    self.assertRaisesRegex(ValueError, f"^chunksize must be at least 1, not {size}$", function, calls.add, [(1, 2)],
+                                           chunksize=size)
+            self.assertEqual((pool.map(calls.square, [2]), list(executor.map(calls.square, [2]))), ([4], [4]))
 
     def test_strings_are_iterables_of_a_pool_and_an_executor(self):
         with fantail.Executor(1) as executor, fantail.Pool(1) as pool:

@@ -3,8 +3,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import numbers
-import operator
 import os
 import pickle
 import time
@@ -12,7 +10,7 @@ import weakref
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED
 from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Optional, SupportsIndex, TypeVar, Union
 
-from ._core.arguments import values_of
+from ._core.arguments import number_of, optional, values_of, whole_of
 from ._engine import Engine
 from ._fleet import Fleet
 from ._mapping import Mapping, results_of, zipped
@@ -90,25 +88,24 @@ def processors() -> int:
 
 def read_count(name: str, value: Optional[SupportsIndex], most: int) -> Optional[int]:
     """Returns the value of the option with this name. Raises an exception if the value is wrong. None: not given."""
-    if value is None:
-        return None
-    try:
-        count = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number, not {value!r}") from None
-    if not 1 <= count <= most:
+    count = optional(whole_of, name, value)
+    if count is not None and not 1 <= count <= most:
         raise ValueError(f"{name} must be from 1 to {most}, not {count}")
     return count
 
 
 def read_timeout(name: str, value: Optional[float]) -> Optional[float]:
-    if value is None:
-        return None
-    if not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be a number, not {value!r}")
-    if not 0 < value <= MOST_SECONDS:
+    seconds = optional(number_of, name, value)
+    if seconds is not None and not 0 < seconds <= MOST_SECONDS:
         raise ValueError(f"{name} must be greater than 0 and at most {MOST_SECONDS}, not {value}")
-    return float(value)
+    return seconds
+
+
+def read_chunksize(value: Optional[SupportsIndex]) -> Optional[int]:
+    size = optional(whole_of, "chunksize", value)
+    if size is not None and size < 1:
+        raise ValueError(f"chunksize must be at least 1, not {size}")
+    return size
 
 
 def make_engine(url: "Optional[Union[str, Client]]", processes: Optional[int], initializer: Optional[Callable[..., object]], initargs: Iterable[Any],
@@ -190,13 +187,12 @@ class Executor(concurrent.futures.Executor):
         buffersize: the iterables are read lazily, at most this number of batches ahead of the results.
         return_exceptions: an exception takes the place of the result of its call, and the other results follow.
         """
-        if chunksize is not None and chunksize < 1:
-            raise ValueError("chunksize must be >= 1.")
+        chunksize = read_chunksize(chunksize)
         if buffersize is not None and not isinstance(buffersize, int):
             raise TypeError("buffersize must be an integer or None")
         if buffersize is not None and buffersize < 1:
             raise ValueError("buffersize must be None or > 0")
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else time.monotonic() + number_of("timeout", timeout)
         function = function_for(fn)
         form = ONE if len(iterables) == 1 else STAR
         if buffersize is None:

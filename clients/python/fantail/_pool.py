@@ -10,9 +10,9 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import (TYPE_CHECKING, Any, Callable, Generic, Iterable, Iterator, Mapping as MappingType, Optional, TypeVar,
                     Union)
 
-from ._core.arguments import iterator_of, mapping_of, values_of
+from ._core.arguments import iterator_of, mapping_of, number_of, values_of
 from ._engine import Engine
-from ._executor import MOST_CALLS, MOST_PROCESSES, function_for, make_engine, read_count, read_timeout
+from ._executor import MOST_CALLS, MOST_PROCESSES, function_for, make_engine, read_chunksize, read_count, read_timeout
 from ._mapping import Mapping
 from ._pickling import collected, dumps_named, name_of
 from ._work import FULL, ONE, STAR, Function, Outcomes, Work
@@ -94,7 +94,7 @@ class ResultIterator(Iterator[T]):
 
     def next(self, timeout: Optional[float] = None) -> T:
         while self._outcomes is None or self._at == len(self._outcomes):
-            deadline = None if timeout is None else time.monotonic() + timeout
+            deadline = None if timeout is None else time.monotonic() + number_of("timeout", timeout)
             try:
                 self._outcomes, self._at = self._mapping.next_outcomes(deadline), 0
             except FutureTimeoutError:
@@ -178,6 +178,7 @@ class Pool:
     def _map_async(self, func: Callable[..., Any], iterable: Iterable[Any], form: int, chunksize: Optional[int],
                    callback: Any, error_callback: Any, return_exceptions: bool) -> "AsyncResult[Any]":
         self._check_open()
+        size = read_chunksize(chunksize) or self._fixed_size
         result: AsyncResult[Any] = AsyncResult(callback, error_callback)
 
         def on_end(mapping: Mapping) -> None:
@@ -189,8 +190,7 @@ class Pool:
                 result._settle(value, None)
 
         calls = iterable if type(iterable) is range else list(iterator_of("iterable", iterable))
-        Mapping(self._engine, function_for(func), form, calls=calls,
-                size=chunksize or self._fixed_size, on_end=on_end)
+        Mapping(self._engine, function_for(func), form, calls=calls, size=size, on_end=on_end)
         return result
 
     # ---- one result after another ----
@@ -205,10 +205,9 @@ class Pool:
     def _imap(self, func: Callable[[Any], T], iterable: Iterable[Any], chunksize: Optional[int],
               in_order: bool) -> "ResultIterator[T]":
         self._check_open()
-        if chunksize is not None and chunksize < 1:
-            raise ValueError(f"Chunksize must be 1+, not {chunksize}")
+        size = read_chunksize(chunksize) or self._fixed_size
         mapping = Mapping(self._engine, function_for(func), ONE, iterator=iterator_of("iterable", iterable),
-                          size=chunksize or self._fixed_size, in_order=in_order)
+                          size=size, in_order=in_order)
         mapping.feed()
         return ResultIterator(mapping)
 

@@ -5,7 +5,8 @@ import ssl
 import time
 from typing import Any, Iterable, Iterator, Mapping, Optional, Sequence, Union
 
-from ._core.arguments import mapping_of, optional, switch_of, text_of, texts_of, values_of
+from ._core.arguments import (mapping_of, number_of, optional, switch_of, text_of, texts_of, values_of,
+                              whole_of)
 from ._core.calls import CallRun, Place, Plan, job_path
 from ._core.facts import Facts
 from ._core.job_object import JobHead, Tasks, item_to_json
@@ -35,10 +36,11 @@ class RemoteClient:
         ssl_context  with https: takes the place of ca, cert and key
         reconnect_s  when a connection is cut or the service is away, try again for this many seconds
         """
-        if reconnect_s < 0:
+        self._reconnect_s = number_of("reconnect_s", reconnect_s)
+        if self._reconnect_s < 0:
             raise ValueError(f"reconnect_s must not be negative, not {reconnect_s}")
+        url, token = optional(text_of, "url", url), optional(text_of, "token", token)
         self._target = Target(url, token, token_file, ca, cert, key, ssl_context)
-        self._reconnect_s = float(reconnect_s)
         self._facts: dict[tuple[str, ...], tuple[Facts, float]] = {}
         self._is_known = False  # a coordinator has answered
         self._set_up()
@@ -58,6 +60,7 @@ class RemoteClient:
     def _map_run(self, task: Tasks, *, common: Any, ordered: bool, item_timeout_s: Optional[float],
                  deadline_s: Optional[float], max_concurrency: Optional[int], priority: Optional[int],
                  chunk_size: Optional[int], retry: Optional[Retry], hedge: Optional[Union[bool, Retry]]) -> MapRun:
+        deadline_s = optional(number_of, "deadline_s", deadline_s)
         order = "input" if ordered else "completion"
         head = JobHead(task, common, {
             "order": order, "errors": "runs", "item_timeout_s": item_timeout_s, "max_concurrency": max_concurrency,
@@ -79,7 +82,7 @@ class RemoteClient:
     def _results_run(self, job_id: str, start: int, only: Optional[str]) -> ResultsRun:
         if only not in (None, "values", "errors"):
             raise ValueError(f'only must be None, "values" or "errors", not {only!r}')
-        if start < 0:
+        if whole_of("start", start) < 0:
             raise ValueError(f"start must not be negative, not {start}")
         return ResultsRun(job_id, f"{self._target.prefix}{job_path(job_id)}/results", self._target.fields(), self.url,
                           start=start, only=only, reconnect_s=self._reconnect_s, is_known=self._is_known)

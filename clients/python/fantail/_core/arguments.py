@@ -1,10 +1,12 @@
-"""Checks arguments that are a text, a list or a mapping. A wrong argument raises a TypeError that names the argument.
+"""Checks arguments: texts, numbers, lists and mappings. A wrong argument raises a TypeError that names the argument.
 
 Python iterates over the characters of a string and over the keys of a mapping. Where several values are expected, both are
 usually a mistake: labels="nightly" would be seven labels. So both are refused.
 """
 from __future__ import annotations
 
+import numbers
+import operator
 import reprlib
 from collections.abc import Iterator, Mapping, Set
 from typing import Any, Callable, Optional, TypeVar
@@ -24,6 +26,19 @@ def text_of(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise _wrong(name, "a string", value)
     return value
+
+
+def number_of(name: str, value: Any) -> float:
+    if not isinstance(value, numbers.Real):
+        raise _wrong(name, "a number", value)
+    return float(value)
+
+
+def whole_of(name: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise _wrong(name, "a whole number", value) from None
 
 
 def iterator_of(name: str, value: Any, expected: str = "an iterable") -> Iterator[Any]:

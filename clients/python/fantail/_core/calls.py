@@ -10,6 +10,7 @@ from typing import Any, Callable, Generator, Mapping, NamedTuple, Optional, Sequ
 from urllib.parse import quote, urlencode
 
 from .._errors import FantailError, NoJobStore, Unreachable, WaitTimeout
+from .arguments import number_of, optional
 from .facts import listed_tasks
 from .http import Head, request_bytes
 from .lines import JSON, LATER, LOST_BY_PROXY, NDJSON, Answer, refusal_of, stranger
@@ -216,7 +217,7 @@ def status_plan(place: Place, job_id: str) -> "Plan[JobStatus]":
 def wait_plan(place: Place, job_id: str, timeout_s: Optional[float],
               longest_s: Callable[[], float] = lambda: WAIT_S) -> "Plan[JobStatus]":
     """longest_s: returns the longest time of one request."""
-    left = timeout_s
+    left = optional(number_of, "timeout", timeout_s)
     while True:
         wait_s = longest_s() if left is None else max(0.0, min(longest_s(), left))
         reply = yield Ask("GET", f"{job_path(job_id)}?wait_s={wait_s:.3f}", of_job=True)
