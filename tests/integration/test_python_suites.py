@@ -42,7 +42,7 @@ from test_python_executor import WHY_NOT, setUpModule  # noqa: F401
 
 EXCLUDED = {"test_interpreter_shutdown", "test_submit_after_interpreter_shutdown", "test_hang_gh83386",
             "test_max_workers_negative", "test_cancel_futures", "test_hang_gh94440"}
-MYPY = "mypy==2.4.1"  # a newer version may find more
+MYPY, PYRIGHT = "mypy==2.4.1", "pyright==1.1.414"  # newer versions may find more
 EXCLUDED_OF_POOL = {"test_make_pool", "test_pool_worker_lifetime", "test_resource_warning", "test_map_unplicklable",
                     "test_unpickleable_result", "test_imap_handle_iterable_exception", "test_worker_finalization_via_atexit_handler_of_multiprocessing"}
 GROUPS_OF_POOL = ("_TestPool", "_TestPoolWorkerErrors", "_TestPoolWorkerLifetime")
@@ -140,15 +140,35 @@ class Pools(ft.FantailTest):
 
 
 class Types(ft.FantailTest):
-    def test_mypy_finds_nothing(self):
-        python = os.path.join(self.folder, "venv", "bin", "python")
-        steps = ([sys.executable, "-m", "venv", os.path.dirname(os.path.dirname(python))],
-                 [python, "-m", "pip", "install", "-q", "--retries", "1", "--timeout", "15", MYPY])
+    """Type checkers find nothing in the package, and nothing in a program that uses it."""
+
+    EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "python_types.py")
+
+    def venv_with(self, package):
+        """Returns the folder of programs of a virtual environment."""
+        folder = os.path.join(self.folder, "venv")
+        steps = ([sys.executable, "-m", "venv", folder],
+                 [f"{folder}/bin/python", "-m", "pip", "install", "-q", "--retries", "1", "--timeout", "15", package])
         for step in steps:
             ended = subprocess.run(step, capture_output=True, text=True)
             if ended.returncode:
-                self.skipTest(f"mypy cannot be installed from PyPI: {(ended.stderr or ended.stdout).strip()[-200:]}")
-        ended = subprocess.run([python, "-m", "mypy", "--strict", "--config-file", "pyproject.toml", "--cache-dir",
-                                os.path.join(self.folder, "cache"), "fantail"], cwd=calls.PACKAGE, capture_output=True,
-                               text=True)
+                self.skipTest(f"{package} cannot be installed from PyPI: {(ended.stderr or ended.stdout).strip()[-200:]}")
+        return f"{folder}/bin"
+
+    def run_in_package(self, *command):
+        return subprocess.run(command, cwd=calls.PACKAGE, capture_output=True, text=True)
+
+    def test_mypy_finds_nothing(self):
+        folder = self.venv_with(MYPY)
+        ended = self.run_in_package(f"{folder}/python", "-m", "mypy", "--strict", "--config-file", "pyproject.toml", "--cache-dir",
+                                    os.path.join(self.folder, "cache"), "fantail", self.EXAMPLES)
+        self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
+
+    def test_pyright_finds_nothing(self):
+        folder = self.venv_with(PYRIGHT)
+        ended = self.run_in_package(f"{folder}/pyright", "--version")
+        if ended.returncode:
+            self.skipTest(f"pyright cannot install Node.js: {(ended.stderr or ended.stdout).strip()[-200:]}")
+        self.run_in_package(f"{folder}/python", "-m", "pip", "install", "-q", "cloudpickle", "joblib")
+        ended = self.run_in_package(f"{folder}/pyright", "--pythonpath", f"{folder}/python", "fantail", self.EXAMPLES)
         self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)

@@ -13,7 +13,8 @@ from typing import Any
 
 import cloudpickle
 
-_reduce_file = cloudpickle.CloudPickler.dispatch_table[io.TextIOWrapper]
+_table: Any = cloudpickle.CloudPickler.dispatch_table
+_reduce_file = _table[io.TextIOWrapper]
 
 
 def _refuse_file(file: io.TextIOWrapper) -> Any:
@@ -23,7 +24,7 @@ def _refuse_file(file: io.TextIOWrapper) -> Any:
 
 
 class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc, unused-ignore]
-    dispatch_table = collections.ChainMap({io.TextIOWrapper: _refuse_file}, cloudpickle.CloudPickler.dispatch_table)
+    dispatch_table = collections.ChainMap({io.TextIOWrapper: _refuse_file}, _table)
 
 
 def dumps(value: Any, protocol: int, buffer_callback: Any = None) -> bytes:

@@ -128,7 +128,8 @@ def make_engine(url: "Optional[Union[str, Client]]", processes: Optional[int], i
 
 
 def function_for(function: Callable[..., Any]) -> Function:
-    what, buffers = f"the function {name_of(function)}", []  # type: tuple[str, list[pickle.PickleBuffer]]
+    what = f"the function {name_of(function)}"
+    buffers: list[pickle.PickleBuffer] = []
     with collected() as found:
         data = dumps_named(function, what, buffers)
         if len(data) + sum(buffer.raw().nbytes for buffer in buffers) > LARGE_FUNCTION_BYTES:

@@ -20,7 +20,8 @@ collector = threading.local()  # `stored` is the list to which shared objects ar
 @contextlib.contextmanager
 def collected() -> "Iterator[list[Any]]":
     """Yields a list of the shared objects that are pickled meanwhile. Their files are needed until the calls have ended."""
-    outer, found = getattr(collector, "stored", None), []  # type: tuple[Any, list[Any]]
+    outer = getattr(collector, "stored", None)
+    found: list[Any] = []
     collector.stored = found
     try:
         yield found

@@ -77,7 +77,7 @@ class Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
         self._futures: "set[Future]" = set()
         self._arrays = Arrays()
 
-    def effective_n_jobs(self, n_jobs: Optional[int]) -> int:
+    def effective_n_jobs(self, n_jobs: Optional[int]) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 in Parallel has no meaning")
         if n_jobs is None:
@@ -87,9 +87,9 @@ class Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
         most = _executor_for(None, self._url, self._item_timeout_s, {})._engine.slots if self._url else processors()
         return max(most + 1 + n_jobs, 1)
 
-    def configure(self, n_jobs: int = 1, parallel: Any = None, prefer: Any = None, require: Any = None,
-                  initializer: Optional[Callable[..., object]] = None, initargs: "Sequence[Any]" = (),
-                  **_options: Any) -> int:
+    def configure(  # pyright: ignore[reportIncompatibleMethodOverride]
+            self, n_jobs: int = 1, parallel: Any = None, prefer: Any = None, require: Any = None,
+            initializer: Optional[Callable[..., object]] = None, initargs: "Sequence[Any]" = (), **_options: Any) -> int:
         """The other options say how joblib's own backends keep arrays in files."""
         if initializer is not None:
             self._initializer = initializer, initargs
@@ -148,13 +148,13 @@ class Arrays:
         array_type = numpy.ndarray if numpy else ()
 
         class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc, unused-ignore]
-            def reducer_override(self, value: Any) -> Any:
-                if type(value) is not array_type or value.nbytes < LARGE_ARRAY_BYTES or value.dtype.hasobject:
-                    return super().reducer_override(value)
-                if id(value) not in arrays:
+            def reducer_override(self, obj: Any) -> Any:
+                if type(obj) is not array_type or obj.nbytes < LARGE_ARRAY_BYTES or obj.dtype.hasobject:
+                    return super().reducer_override(obj)
+                if id(obj) not in arrays:
                     buffers: "list[pickle.PickleBuffer]" = []
-                    arrays[id(value)] = value, store(pickle.dumps(value, 5, buffer_callback=buffers.append), buffers)
-                found.append(arrays[id(value)][1])
+                    arrays[id(obj)] = obj, store(pickle.dumps(obj, 5, buffer_callback=buffers.append), buffers)
+                found.append(arrays[id(obj)][1])
                 return found[-1].__reduce__()
         with io.BytesIO() as out:
             Pickler(out, pickle.HIGHEST_PROTOCOL).dump(value)
