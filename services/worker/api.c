@@ -5,10 +5,11 @@
 void worker_set_headers(struct worker *w, struct http_exchange *x, const struct pool *pool)
 {
     char number[16];
-    unsigned slots = pool ? pool->size : w->processes, idle = slots;
+    unsigned slots = pool ? pool->size : worker_slots(w, NULL), idle = slots, left = slot_cap_free(w->env.slot_cap);
     if (pool) {
         uint64_t queued = pool_queued(pool);
         idle = pool_free_slots(pool);
+        idle = idle < left ? idle : left;
         idle = queued >= idle ? 0 : idle - (unsigned)queued;
     }
     http_exchange_set_header(x, HEADER_WORKER, w->id);
@@ -47,7 +48,7 @@ static void write_tasks(struct buf *b, struct worker *w)
 {
     buf_add_str(b, "{\"worker\":");
     buf_add_json_string(b, w->id, strlen(w->id));
-    buf_addf(b, ",\"slots\":%u,\"tasks\":[", w->processes);
+    buf_addf(b, ",\"slots\":%u,\"tasks\":[", worker_slots(w, NULL));
     for (size_t i = 0; i < w->tasks.count; i++) {
         if (i) buf_add_char(b, ',');
         add_task(b, w, w->tasks.list[i]);

@@ -120,7 +120,8 @@ static void register_pool_metrics(struct pool *p)
 
 unsigned worker_slots(const struct worker *w, const struct task *t)
 {
-    return t->processes ? t->processes : w->processes;
+    unsigned n = t && t->processes ? t->processes : w->processes, most = (unsigned)w->config->slots;
+    return most && n > most ? most : n;
 }
 
 static struct pool *find_pool(struct worker *w, const char *name)
@@ -307,11 +308,13 @@ bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *
     scratch_make(&w->scratch);
     cpu_wait_init(&w->cpu_wait, 0);
     turn_add(loop, &w->sleeps, TURN_BEFORE_SLEEP_WORKED, note_sleep, w);
+    if (config->slots) slot_cap_init(&w->slot_cap, (unsigned)config->slots);
     w->env = (struct process_env){.loop = loop,
                                   .reaper = &w->reaper,
                                   .worker_id = w->id,
                                   .scratch = w->scratch.path,
                                   .plain_output = config->task_output == 1,
+                                  .slot_cap = config->slots ? &w->slot_cap : NULL,
                                   .our_wait = &w->cpu_wait};
     register_metrics(w);
     w->ecs_agent = ecs_agent_start(loop, config->protection_s, config->protection_idle_s, w->protection_failures);

@@ -27,6 +27,7 @@ struct worker_config {
     const char *hosts_dir;
     const char *worker_id;
     int64_t processes; /* 0: the CPU quota */
+    int64_t slots;     /* 0: no limit */
     int64_t max_chunks;
     bool watch;
     int task_output; /* 0: as log lines; 1: unchanged */
@@ -43,6 +44,7 @@ struct worker {
     char id[WORKER_ID_SIZE];
     struct locked_dir scratch; /* the directory for temporary files of the processes */
     unsigned processes;        /* number of processes of a task whose task.json does not set it */
+    struct slot_cap slot_cap;  /* initialised only with --slots */
     struct task_set tasks;
     struct pool *pools;
     struct watch *watch; /* NULL: tasks are read again on SIGHUP only */
@@ -90,7 +92,7 @@ void worker_release(struct worker *w);
 
 /* Returns the pool of a task; NULL if the worker does not have the task, or its description is broken. */
 struct pool *worker_pool(struct worker *w, const char *task);
-/* Returns how many processes a task may have. */
+/* Returns how many processes a task may have. Without a task: as many as a task that does not set it. */
 unsigned worker_slots(const struct worker *w, const struct task *t);
 uint64_t worker_queued(const struct worker *w);
 /* Call it when a request was accepted (change is 1) or has ended (-1). */

@@ -14,6 +14,7 @@ const struct process_hooks pool_hooks = {
     .starting = on_starting, .ready = on_ready, .answered = on_answered, .lost = on_lost, .progress = pool_progress};
 
 static void on_timer(uv_timer_t *timer);
+static void on_slot_offered(struct slot_user *slots);
 
 static void wake_at(struct pool *p, uint64_t at_ns)
 {
@@ -41,6 +42,7 @@ static void on_timer(uv_timer_t *timer)
 void pool_init(struct pool *p, const struct process_env *env, struct task *task, unsigned size)
 {
     *p = (struct pool){.env = env, .task = task_ref(task), .size = size};
+    slot_user_init(&p->slots, env->slot_cap, on_slot_offered);
     uv_timer_init(env->loop, &p->timer);
     p->timer.data = p;
 }
@@ -61,11 +63,17 @@ uint64_t pool_queued(const struct pool *p)
     return n;
 }
 
-unsigned pool_free_slots(const struct pool *p)
+static unsigned busy_processes(const struct pool *p)
 {
     unsigned busy = 0;
     for (const struct process *process = p->processes; process; process = process->next)
         if (process->window.head) busy++;
+    return busy;
+}
+
+unsigned pool_free_slots(const struct pool *p)
+{
+    unsigned busy = busy_processes(p);
     return busy < p->size ? p->size - busy : 0;
 }
 
@@ -163,24 +171,34 @@ static bool start_one(struct pool *p, uint64_t now)
     return true;
 }
 
+/* Returns whether the process may get items now, so that no more processes run items than the worker's cap allows. */
+static bool may_feed(struct pool *p, const struct process *process)
+{
+    if (!p->slots.cap) return true;
+    if (process->window.head) return slot_user_may_keep(&p->slots);
+    slot_user_set(&p->slots, busy_processes(p));
+    return has_work(p) && slot_user_may_take(&p->slots);
+}
+
 /* First gives items to idle processes, then starts new processes, then gives more items to busy ones. */
 static void feed_all(struct pool *p, uint64_t now)
 {
     for (struct process *process = p->processes; process; process = process->next)
-        if (!process->window.head && process != p->probe && !feed_process(p, process, now)) return;
+        if (!process->window.head && process != p->probe && may_feed(p, process) && !feed_process(p, process, now))
+            return;
     while (p->count < p->size && !p->probe && now >= p->broken_until_ns) {
         if (!has_work(p)) return;
         /* A process that is starting will take at least one item. */
         unsigned starting = pool_starting(p);
         if (starting && pool_queued(p) <= starting) break;
-        if (!start_one(p, now) || p->probe) break;
+        if (!start_one(p, now) || p->probe || !may_feed(p, p->processes)) break;
         if (!feed_process(p, p->processes, now)) return;
     }
     /* When items are slow and fewer items than processes are left, the items wait until a process is idle. */
     bool few = pool_queued(p) < p->size;
     for (struct process *process = p->processes; process; process = process->next) {
         if (process == p->probe || (few && process->window.item_ns > NS_PER_MS && process->window.head)) continue;
-        if (!feed_process(p, process, now)) return;
+        if (may_feed(p, process) && !feed_process(p, process, now)) return;
     }
 }
 
@@ -240,6 +258,13 @@ void pool_feed(struct pool *p)
         tell_starting(p, now);
     }
     p->feeding = false;
+    slot_user_set(&p->slots, busy_processes(p));
+    slot_cap_offer(p->slots.cap);
+}
+
+static void on_slot_offered(struct slot_user *slots)
+{
+    pool_feed(CONTAINER_OF(slots, struct pool, slots));
 }
 
 /* ---- the end of a process ---- */
@@ -268,7 +293,7 @@ static enum pool_loss loss_of(const struct process *process, const struct fault 
     }
 }
 
-static void list_remove(struct pool *p, struct process *process)
+static void remove_process(struct pool *p, struct process *process)
 {
     for (struct process **at = &p->processes; *at; at = &(*at)->next) {
         if (*at != process) continue;
@@ -288,7 +313,7 @@ static void on_lost(struct process *process, struct fault *f)
     p->busy_until_ns = now;
     p->losses[loss]++;
     if (p->loss_counters[loss]) *p->loss_counters[loss] += 1;
-    list_remove(p, process);
+    remove_process(p, process);
     if (was_probe) p->probe = NULL;
     pool_take_back(p, process, f);
     if (!expected && process->window.answered == 0 && process->task == p->task) {
@@ -387,6 +412,7 @@ void pool_close(struct pool *p, uv_close_cb closed)
     fault_set(&f, ITEM_CANCELLED, "the worker is shut down");
     while (p->processes) process_kill(p->processes, &f);
     while (p->turns.at) turns_remove(&p->turns, p->turns.at);
+    slot_user_release(&p->slots);
     buf_release(&p->broken_line);
     buf_release(&p->starts);
     task_unref(p->task);

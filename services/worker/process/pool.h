@@ -17,6 +17,7 @@
 
 #include <uv.h>
 
+#include "worker/chunk/slot_cap.h"
 #include "worker/chunk/turns.h"
 #include "worker/process/process.h"
 
@@ -51,6 +52,7 @@ struct pool {
     struct process *probe; /* the process that is the probe; NULL: none */
 
     struct turns turns;
+    struct slot_user slots;
     bool draining;
     bool feeding, feed_again; /* pool_feed() is running; pool_feed() was called again while it was running */
 

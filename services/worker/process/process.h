@@ -37,6 +37,7 @@
 #include "worker/task/task.h"
 
 struct process;
+struct slot_cap;
 
 struct process_hooks {
     void (*starting)(struct process *p);              /* called from time to time while p is STARTING */
@@ -67,6 +68,7 @@ struct process_env {
     const char *worker_id;
     bool plain_output;         /* the output of tasks is shown unchanged, see tail.h */
     const char *scratch;       /* the directory in which processes get temporary directories; NULL: they get none */
+    struct slot_cap *slot_cap; /* limits the processes that run items; NULL: no limit */
     struct cpu_wait *our_wait; /* the worker's own wait for a processor; NULL: not counted */
 };
 
