@@ -96,6 +96,10 @@ class Joblib(ft.FantailTest):
         """)
         self.assertEqual((best, same), ("1 0.1", "True"))
 
+    def test_the_example_finds_the_parameters(self):
+        ended = self.run_python(os.path.join(ft.ROOT, "examples", "python", "hyper_parameters.py"))
+        self.assertEqual((ended.returncode, ended.stdout), (0, "C=1 gamma=0.1: 0.98\n"), ended.stderr)
+
     def test_a_killed_process_fails_one_call_and_the_next_parallel_works(self):
         lines = self.output_of("""
             with joblib.parallel_config(backend="fantail", n_jobs=2):

@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""A queue of jobs that take different times: each job starts when a process is free, and its result is printed as soon as
+it is known. The queue ends although one job never ends by itself and one job kills its process.
+
+    python3 job_queue.py
+
+With ProcessPoolExecutor, the job "crash" breaks the executor and all other jobs with it, and the job "stuck" keeps the
+program from ending. Here each of the two fails alone.
+"""
+import concurrent.futures
+import os
+import time
+
+import fantail
+
+
+def job(name):
+    if name == "crash":
+        os.abort()
+    if name == "stuck":
+        time.sleep(3600)
+    time.sleep(0.05)
+    return name.upper()
+
+
+def main():
+    names = ["mail", "stuck", "report", "crash", "backup", "invoice"]
+    with fantail.Executor(item_timeout_s=2) as executor:
+        futures = {executor.submit(job, name): name for name in names}
+        for future in concurrent.futures.as_completed(futures):
+            error = future.exception()
+            print(f"{futures[future]}: {error.name if isinstance(error, fantail.ItemError) else future.result()}")
+
+
+if __name__ == "__main__":
+    main()
