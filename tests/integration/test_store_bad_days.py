@@ -9,7 +9,7 @@ import unittest
 import postgres
 import replicas
 from certificates import Authority
-from fantail_testing import descendants, main, read_stat, request, wait_until, write_file
+from fantail_testing import descendants, main, metric_sum, metrics, read_stat, request, wait_until, write_file
 from replicas import ITEMS
 from slow_link import SlowLink
 
@@ -74,6 +74,27 @@ class Refusals(BadDaysTest):
                    "the end of its other processes")
         self.server.start()
         self.assert_goes_on(job_id)
+
+    def test_an_outage_is_logged_at_its_start_and_its_end(self):
+        self.start_all(1)
+        job_id = self.run_job()
+        coordinator = self.coordinators[0]
+        begins = ("cannot look for durable jobs", "a durable job waits for the job store")
+        ends = ("the coordinator looks for durable jobs again", "a durable job goes on after it waited for the job store")
+        self.server.stop(signal.SIGKILL)
+
+        def counts(messages):
+            logged = [line["msg"] for line in coordinator.log_lines()]
+            return [logged.count(message) for message in messages]
+
+        wait_until(lambda: all(counts(begins)), "the start of the outage")
+        failed = metric_sum(metrics(coordinator), "fantail_store_failed_calls_total")
+        wait_until(lambda: metric_sum(metrics(coordinator), "fantail_store_failed_calls_total") > failed + 8, "more failures")
+        self.assertLessEqual(max(counts(begins)), 3)  # one for each kind of call of the job, and none for each failure
+        self.assertEqual(counts(ends), [0, 0])
+        self.server.start()
+        self.assert_goes_on(job_id)
+        wait_until(lambda: all(counts(ends)), "the end of the outage")
 
     def test_a_password_that_was_changed(self):
         self.own_user()

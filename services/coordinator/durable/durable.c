@@ -57,12 +57,15 @@ static void on_claimed(struct store_call *call)
     bool is_slow = now_ns() - call->started_ns > CLAIM_GAP_NS;
     d->claiming--;
     d->lacks_slots = status == STORE_NOT_FOUND && strcmp(call->opens, "[]") == 0 && strcmp(call->serves, "[]") != 0;
-    if (status == STORE_OK) {
-        take_claimed(d, call);
-    } else if (status != STORE_NOT_FOUND) {
+    if (status == STORE_OK || status == STORE_NOT_FOUND) {
+        uint64_t lasted_ns = lasting_fault_ended(&d->claim_fault, now_ns());
+        if (lasted_ns) log_info("the coordinator looks for durable jobs again", LOG_MS("outage_ms", lasted_ns));
+    } else {
         ++*d->metrics.failed_calls;
-        log_warn("cannot look for durable jobs", LOG_STR("error", call->error));
+        if (lasting_fault_seen(&d->claim_fault, now_ns()))
+            log_warn("cannot look for durable jobs", LOG_STR("error", call->error));
     }
+    if (status == STORE_OK) take_claimed(d, call);
     store_call_free(call);
     if (status == STORE_OK || d->wants_claim) claim(d);
     if (status == STORE_OK && !is_slow) claim(d); /* more jobs may be pending */
@@ -202,7 +205,10 @@ static void on_swept(struct store_call *call)
     struct durable *d = call->data;
     d->sweeping = false;
     d->sweeps_more = call->status == STORE_OK && call->more;
-    if (call->status != STORE_OK) log_warn("cannot remove old durable jobs", LOG_STR("error", call->error));
+    if (call->status == STORE_OK)
+        lasting_fault_ended(&d->sweep_fault, now_ns());
+    else if (lasting_fault_seen(&d->sweep_fault, now_ns()))
+        log_warn("cannot remove old durable jobs", LOG_STR("error", call->error));
     store_call_free(call);
 }
 

@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "common/base/list.h"
+#include "common/observe/lasting_fault.h"
 #include "coordinator/durable/job_document.h"
 #include "coordinator/job/job_hint.h"
 #include "coordinator/job/jobs.h"
@@ -63,6 +64,8 @@ struct durable {
     char holder[64];     /* name of this coordinator in the store */
     uv_timer_t timer;    /* claims, sweeps, and ticks the runs */
     bool is_quick;       /* the timer fires often, because a run has work soon */
+    /* The store answers no claims, or no sweeps. */
+    struct lasting_fault claim_fault, sweep_fault;
     struct durable_metrics metrics;
 };
 

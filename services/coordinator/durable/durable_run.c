@@ -75,8 +75,20 @@ static void note_failure(struct durable_run *r, struct run_call *c)
     bool waited = c->failed != STORE_OK;
     c->failed = c->call->status;
     memcpy(r->store_error, c->call->error, sizeof r->store_error);
-    log_warn("a durable job waits for the job store", LOG_STR("job", r->stored.id), LOG_STR("error", r->store_error));
+    if (lasting_fault_seen(&c->fault, now_ns()))
+        log_warn("a durable job waits for the job store", LOG_STR("job", r->stored.id),
+                 LOG_STR("error", r->store_error));
     if (!waited) r->durable->changed(r->durable->data, r->stored.id);
+}
+
+static void note_success(struct durable_run *r, struct run_call *c)
+{
+    if (c->failed) r->durable->changed(r->durable->data, r->stored.id);
+    c->failed = STORE_OK;
+    uint64_t lasted_ns = lasting_fault_ended(&c->fault, now_ns());
+    if (lasted_ns)
+        log_info("a durable job goes on after it waited for the job store", LOG_STR("job", r->stored.id),
+                 LOG_MS("outage_ms", lasted_ns));
 }
 
 bool run_call_succeeded(struct durable_run *r, struct run_call *c)
@@ -84,8 +96,7 @@ bool run_call_succeeded(struct durable_run *r, struct run_call *c)
     enum store_status status = c->call->status;
     if (status == STORE_OK) {
         if (c->call->block.number > r->newest_block) r->newest_block = c->call->block.number;
-        if (c->failed) r->durable->changed(r->durable->data, r->stored.id);
-        c->failed = STORE_OK;
+        note_success(r, c);
         return true;
     }
     c->call->again = true;
