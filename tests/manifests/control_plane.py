@@ -123,9 +123,11 @@ class Ready(threading.Thread):
         self.join()
 
     def run(self):
-        ready = {"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}
         while not self.over.wait(0.3):
             for pod in json.loads(self.plane.ask(self.pods))["items"]:
                 if pod["status"]["phase"] == "Pending":
+                    # Without the time, a Deployment with minReadySeconds never counts the pod as available.
+                    condition = {"type": "Ready", "status": "True", "lastTransitionTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+                    ready = {"status": {"phase": "Running", "conditions": [condition]}}
                     with contextlib.suppress(urllib.error.HTTPError):  # the pod was deleted
                         self.plane.ask(f"{self.pods}/{pod['metadata']['name']}/status", ready)

@@ -21,7 +21,8 @@ KINDS = {"keda.sh/v1alpha1": ("ScaledObject",), "monitoring.coreos.com/v1": ("Po
 # program.
 STUBS = {
     "docker": "", "kind": "", "curl": "echo fantail_answer",
-    "kubectl": 'case " $* " in *" port-forward "* | *" logs "*) exit 0 ;; esac; exec timeout 100 "$KUBECTL" "$@"'}
+    "kubectl": 'case " $* " in *" port-forward "* | *" logs "*) exit 0 ;; */proxy/metrics*) echo fantail_token_accepted 1; exit 0 ;; '
+               'esac; exec timeout 100 "$KUBECTL" "$@"'}
 
 
 def definitions():
@@ -114,6 +115,9 @@ class OnACluster(unittest.TestCase):
         self.assertEqual(images, ["registry.test/fantail-coordinator:0.1.0", "registry.test/fantail-worker:0.1.0"])
         secret = json.loads(self.kubectl("-n", "fantail", "get", "secret", "fantail-tokens", "-o", "json").stdout)["data"]
         self.assertEqual(set(secret), {"clients", "workers"})
+        coordinator = json.loads(self.kubectl("-n", "fantail", "get", "deployment", "fantail-coordinator", "-o", "json").stdout)
+        self.assertEqual(coordinator["spec"]["replicas"], 3, "KEDA is added to production")
+        self.assertIn("FANTAIL_TLS_CERT", test_manifests.environment(coordinator))
 
         self.run_steps(remove)
         self.kubectl("get", "namespace", "fantail", fails=True)
