@@ -120,7 +120,7 @@ class Results(FakeTest):
         self.fake.add(A, "cancelled", [0, (7, cut)])
         self.fake.add(B, "cancelled", [0, None, (7, cut)])
         for job, counts, count in ((A, "1/8, 0 failed, 7 cancelled", "7 of 8 items were cancelled"),
-                                   (B, "2/9, 1 failed, 7 cancelled", "1 of 9 items failed, and 7 were cancelled")):
+                                   (B, "2/9, 1 failed, 7 cancelled", "1 of 9 items failed (1 task_error), and 7 were cancelled")):
             self.assert_ended(self.cli("wait", job), 3, [f"{job}  cancelled  {counts}"])
             self.assert_ended(self.cli("results", job, "--skip-failed"), 3, ["0"], [count])
         self.assertEqual([line.split()[3] for line in self.cli("jobs").lines], ["DONE", "2/9", "1/8"])

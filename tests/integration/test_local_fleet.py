@@ -127,7 +127,7 @@ class Failures(LocalTest):
         self.assertRegex(said[0], rf"^worker: error: task work cannot start \({re.escape(cause)}\)\. Its items fail until "
                                   r"it is tried again in [0-9.]+ s\. \d+ starts have failed so far\.$")
         self.assertEqual(err[-7:-2], [f"fantail: item {n} (line {n + 1}): crashed: {cause} | {reason}" for n in range(5)], err)
-        self.assertEqual(err[-2:], ["fantail: 20 of 20 items failed; --errors FILE lists them all",
+        self.assertEqual(err[-2:], ["fantail: 20 of 20 items failed (20 crashed); --errors FILE lists them all",
                                     "fantail: --tolerated-failure-count 0 ends a run at the first failed item"])
 
     def test_a_task_that_loads_for_long_is_told_once(self):
@@ -149,11 +149,11 @@ def run(n):
         source = "def run(n):\n    raise ValueError('no')\n"
         shown = [f"fantail: item {n} (line {n + 1}): task_error: ValueError: no (work.py:2)" for n in range(5)]
         lines = lambda *options, count=6: [line for line in self.errors(source, range(count), *options) if "load" not in line]
-        self.assertEqual(lines(), [*shown, "fantail: 6 of 6 items failed; --errors FILE lists them all",
+        self.assertEqual(lines(), [*shown, "fantail: 6 of 6 items failed (6 task_error); --errors FILE lists them all",
                                    "fantail: --tolerated-failure-count 0 ends a run at the first failed item"])
         self.assertEqual(lines(count=5), [*shown, "fantail: 5 of 5 items failed"])
         path = os.path.join(self.folder, "failed")
-        self.assertIn("fantail: 6 of 6 items failed", lines("--errors", path))
+        self.assertIn("fantail: 6 of 6 items failed (6 task_error)", lines("--errors", path))
         with open(path, encoding="utf-8") as file:
             self.assertEqual([json.loads(line)["error"]["place"] for line in file], ["work.py:2"] * 6)
 

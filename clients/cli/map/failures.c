@@ -123,10 +123,18 @@ void failures_add(struct failures *f, uint64_t index, uint64_t line, const char 
                   const char *item, size_t item_len, bool text)
 {
     f->count++;
+    if (!f->quiet) error_counts_add(&f->names, error, error_len);
     if (f->file) write_to_file(f, index, error, error_len, item, item_len, text);
     if (!failures_reports(f)) return;
     f->reported++;
     report(index, line, error, error_len);
+}
+
+static void add_names(const struct failures *f, struct buf *line)
+{
+    buf_add_str(line, " (");
+    error_counts_write(&f->names, f->cancelled, line);
+    buf_add_str(line, ")");
 }
 
 /* `answered`: `total` counts only answered items. `listed`: the failures were written to a file. */
@@ -134,13 +142,15 @@ static void complain_of_count(const struct failures *f, uint64_t total, bool ans
 {
     const char *what = answered ? "answered items" : "items";
     unsigned long long failed = failures_failed(f), cancelled = f->cancelled, all = total;
-    const char *more = f->count > f->reported && !listed ? "; --errors FILE lists them all" : "";
-    if (!cancelled)
-        complain("%llu of %llu %s failed%s", failed, all, what, more);
-    else if (!failed)
-        complain("%llu of %llu %s were cancelled%s", cancelled, all, what, more);
-    else
-        complain("%llu of %llu %s failed, and %llu were cancelled%s", failed, all, what, cancelled, more);
+    bool is_cut = f->count > f->reported;
+    struct buf line = {0};
+    if (failed) buf_addf(&line, "%llu of %llu %s failed", failed, all, what);
+    if (failed && is_cut) add_names(f, &line);
+    if (failed && cancelled) buf_addf(&line, ", and %llu were cancelled", cancelled);
+    if (!failed) buf_addf(&line, "%llu of %llu %s were cancelled", cancelled, all, what);
+    if (is_cut && !listed) buf_add_str(&line, "; --errors FILE lists them all");
+    complain_text(buf_cstr(&line));
+    buf_release(&line);
 }
 
 bool failures_finish(struct failures *f, uint64_t total, bool answered)

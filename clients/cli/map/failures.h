@@ -5,6 +5,7 @@
 #ifndef FANTAIL_CLI_MAP_FAILURES_H
 #define FANTAIL_CLI_MAP_FAILURES_H
 
+#include "cli/map/error_counts.h"
 #include "common/base/base.h"
 
 #define FAILURES_REPORTED_MAX 5 /* failures that are reported on standard error */
@@ -15,6 +16,7 @@ struct failures {
     unsigned reported;  /* failures that were reported on standard error */
     uint64_t count;     /* items without a value */
     uint64_t cancelled; /* how many of these had no answer when their job was cancelled */
+    struct error_counts names;
 };
 
 /* Returns how many items failed. Cancelled items do not count. */
@@ -36,7 +38,8 @@ MUST_CHECK bool failures_init(struct failures *f, const char *path, bool quiet);
  * else JSON. item_len is 0 if the item's line is not known. */
 void failures_add(struct failures *f, uint64_t index, uint64_t line, const char *error, size_t error_len,
                   const char *item, size_t item_len, bool text);
-/* Closes the file. Writes to standard error how many of the `total` items failed and how many were cancelled.
+/* Closes the file. Writes to standard error how many of the `total` items failed and how many were cancelled. If not
+ * every failure was reported, also writes how many items failed with each error.
  * `answered`: the run ended early, so `total` counts only the items that were answered. Returns false if the file could
  * not be written. */
 MUST_CHECK bool failures_finish(struct failures *f, uint64_t total, bool answered);

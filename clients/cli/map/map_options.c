@@ -112,7 +112,7 @@ static const struct option_spec spec = {
         "the item has failed.",
     .epilogue =
         "For a failed item, null is printed, so that result N belongs to item N. The first few failed items are\n"
-        "reported on standard error.\n"
+        "reported on standard error. If there are more, the last line counts them by the name of their error.\n"
         "\n"
         "Examples:\n"
         "  seq 1000000 | fantail map square | tail -1\n"
