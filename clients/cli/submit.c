@@ -76,7 +76,7 @@ static bool read_all(const char *path, struct buf *text)
         text->len += fread(text->data + text->len, 1, 256u << 10, file);
     }
     bool good = file && !ferror(file);
-    if (!good && !interrupt_signal()) complain("--file: cannot read %s: %s", path, strerror(errno));
+    if (!good && !interrupt_signal()) option_complain(&spec, "file", "cannot read %s: %s", path, strerror(errno));
     if (file && !standard) fclose(file);
     if (good && !text->len) complain("%s is empty; a job object was expected", standard ? "standard input" : path);
     return good && text->len;

@@ -38,6 +38,13 @@ class Words(CliTest):
                                 (["map", "a", "--url", "http://127.0.0.1:9", "--workers", "2"], b"--workers: is for"),
                                 (["map", "a", "--url", "http://127.0.0.1:9", "--tasks", "."], b"--tasks: is for"),
                                 (["map", "a", "--url", "http://127.0.0.1:9", "-P4"], b"--processes: is for"),
+                                (["map", "a", "--tasks", ".", "--token-file", "/nowhere"], b"--token-file: is for a running"),
+                                (["map", "a", "--tasks", ".", "--cacert=/nowhere"], b"--cacert: is for a running"),
+                                (["map", "a", "--tasks", ".", "--cert", "/nowhere"], b"--cert: is for a running"),
+                                (["map", "--key", "/nowhere", "--", "echo"], b"--key: is for a running"),
+                                (["map", "-P"], b"-P (--processes): needs a value"),
+                                (["map", "-Px", "a"], b"-P (--processes): must be a whole number"),
+                                (["map", "--errors", "/nowhere/x", "--", "echo"], b"fantail map: --errors: cannot write"),
                                 (["local", "--workers", "0"], b"workers"), (["local", "--tasks", "/nowhere"], b"tasks")):
             with self.subTest(arguments):
                 ended = self.cli(*arguments)
@@ -61,9 +68,22 @@ class Words(CliTest):
                                   (["submit", "job.json"], "give the file of the job with -f"),
                                   (["mpa"], "did you mean `fantail map`?"), (["help", "redriv"], "did you mean `fantail redrive`?"),
                                   (["map", "square", "--worker", "3"], "did you mean --workers?"),
-                                  (["map", "square", "-j", "4"], "see fantail map --help")):
+                                  (["map", "square", "-z", "4"], "see fantail map --help"),
+                                  (["map", "square", "-j", "4"], "-j: unknown option; the number of processes is -P N"),
+                                  (["map", "-j4", "--", "wc"], "-j: unknown option; the number of processes is -P N"),
+                                  (["map", "--jobs", "4", "--", "wc"], "the number of processes is -P N (--processes N)"),
+                                  (["map", "-I", "{}", "--", "wc", "{}"], "{} in the arguments of the command is replaced"),
+                                  (["map", "-n", "1", "--", "wc"], "each line is one item"),
+                                  (["map", "wc", "-l"], "-l: unknown option; a command and its arguments come after --"),
+                                  (["map", "--", "wc -l"], "one argument with spaces. Write the words as separate"),
+                                  (["map", "--", "wc -l < {}"], "one argument. For shell syntax write `fantail map -- sh -c"),
+                                  (["map", "--", "echo", ":::", "a"], "::: has no meaning here. The items come on standard")):
             with self.subTest(arguments):
                 self.assertIn(advice, self.cli(*arguments).err.decode())
+
+    def test_variables_for_a_running_fleet_do_not_matter_to_a_private_one(self):
+        ended = self.cli("map", "--", "echo", stdin="1\n", FANTAIL_TOKEN_FILE="/nowhere", FANTAIL_KEY="/nowhere")
+        self.assertEqual((ended.status, ended.out), (0, b"1\n"), ended)
 
     def test_a_word_that_is_similar_to_no_command_gets_no_suggestion(self):
         for word in ("m", "top", "frobnicate", "w" * 1000):
@@ -300,6 +320,15 @@ class MapOnAFleet(SharedFleetTest, CliTest):
     def test_an_empty_job_is_not_sent(self):
         ended = self.cli("submit", "--url", "http://127.0.0.1:1")
         self.assertEqual((ended.status, ended.err), (2, b"fantail: standard input is empty; a job object was expected\n"))
+
+    def test_a_url_with_the_version_says_to_leave_it_out(self):
+        url = f"http://127.0.0.1:{self.shared.port}/v1"
+        for arguments in (["tasks"], ["jobs"], ["map", "square"], ["map", "square", "--reduce", "sum"], ["submit"]):
+            with self.subTest(arguments):
+                stdin = '{"task":"square","items":[1]}\n' if arguments[0] == "submit" else "1\n"
+                ended = self.cli(*arguments, "--url", url, stdin=stdin)
+                self.assertEqual(ended.status, 3, ended)
+                self.assertIn(b"leave /v1 out of --url", ended.err)
 
     def test_tasks_are_listed(self):
         url = f"http://127.0.0.1:{self.shared.port}"

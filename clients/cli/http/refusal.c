@@ -44,6 +44,8 @@ void refusal_add_text(const struct connection *c, struct buf *text)
     if (json_member_read(answer, c->answer.len, "pointer", &pointer) && pointer.len &&
         says_more(buf_cstr(&pointer), buf_cstr(text)))
         buf_addf(text, " (at %s)", buf_cstr(&pointer));
+    if (c->status == 404 && strstr(buf_cstr(text), "/v1/v1/"))
+        buf_add_str(text, "; leave /v1 out of --url, because it is part of each path that fantail adds to the URL");
     if (c->status == 401)
         buf_add_str(text, c->target->token ? "; the first token of --token-file was sent"
                                            : "; no token was sent: give one with --token-file or FANTAIL_TOKEN_FILE");

@@ -69,7 +69,7 @@ static int finish(struct results_stream *r, const struct results_config *config,
     }
     r->failures.quiet = r->failures.quiet || !r->ended;
     if (failures_finish(&r->failures, r->total, false)) return status;
-    complain("--errors: cannot write all of %s", config->errors);
+    option_complain(&spec, "errors", "cannot write all of %s", config->errors);
     return EXIT_JOB_FAILED;
 }
 

@@ -40,6 +40,19 @@ void map_run_fail(struct map_run *run, const char *fmt, ...)
     run->status = EXIT_JOB_FAILED;
 }
 
+/* Like map_run_fail(), for a fault of the --errors file. */
+static void fail_for_errors_file(struct map_run *run, const char *what, int error)
+{
+    char text[2048];
+    if (run->state == MAP_STOPPED) return;
+    output_flush(&run->output);
+    progress_clear(&run->progress);
+    snprintf(text, sizeof text, "cannot %s%s%s", what, error ? ": " : "", error ? strerror(error) : "");
+    map_options_complain("errors", text);
+    map_run_move(run, MAP_STOPPED);
+    run->status = EXIT_JOB_FAILED;
+}
+
 /* Returns whether the run waits because a task loads. */
 static bool is_starting(const struct map_run *run)
 {
@@ -333,12 +346,14 @@ static bool begin(struct map_run *run, const struct map_options *o)
         care_ask(&run->care, now_ns());
     }
     if (!failures_init(&run->failures, o->errors, o->quiet)) {
-        map_run_fail(run, "--errors: cannot write %s: %s", o->errors, strerror(errno));
+        int error = errno;
+        snprintf(err, sizeof err, "write %s", o->errors);
+        fail_for_errors_file(run, err, error);
         run->status = EXIT_USAGE;
         return false;
     }
     if (map_reduce_init(&run->reduction, o->reduce && o->errors)) return true;
-    map_run_fail(run, "--errors: cannot create a temporary file for the items: %s", strerror(errno));
+    fail_for_errors_file(run, "create a temporary file for the items", errno);
     return false;
 }
 
@@ -387,7 +402,7 @@ static int finish(struct map_run *run)
     uint64_t failed = run->failures.count;
     bool ended_early = run->state == MAP_STOPPED || interrupt_signal();
     if (!failures_finish(&run->failures, run->done, ended_early))
-        map_run_fail(run, "--errors: cannot write all of %s", run->options->errors);
+        fail_for_errors_file(run, "write all items to the file", 0);
     if (run->state == MAP_STOPPED) return run->status;
     say_how_to_end_early(run);
     say_hint(run);

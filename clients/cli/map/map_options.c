@@ -96,6 +96,18 @@ static const struct option_row rows[] = {
     OPTION_ROWS_END};
 #undef S
 
+/* Options of xargs and GNU parallel. */
+static const struct option_foreign foreign[] = {
+    {"-j", "the number of processes is -P N (--processes N)"},
+    {"--jobs", "the number of processes is -P N (--processes N)"},
+    {"--max-procs", "the number of processes is -P N (--processes N)"},
+    {"-k", "the results are in the order of the items anyway, see --order"},
+    {"--keep-order", "the results are in the order of the items anyway, see --order"},
+    {"-I", "{} in the arguments of the command is replaced by the line: `fantail map -- COMMAND {}`"},
+    {"-n", "each line is one item, and the command is run once for each line"},
+    {"-L", "each line is one item, and the command is run once for each line"},
+    {0}};
+
 static const struct option_spec spec = {
     .program = "fantail map",
     .usage = "TASK[,TASK...] [option...]   or   fantail map [option...] -- COMMAND [argument...]",
@@ -129,7 +141,15 @@ static const struct option_spec spec = {
         "exit status is that of the signal, 130 in a shell.",
     .rows = rows,
     .operands = OPTION_OPERANDS_ANYWHERE,
+    .foreign = foreign,
+    .late_option_advice = "a command and its arguments come after --: `fantail map -- COMMAND [argument...]`. For the "
+                          "options of fantail map, see fantail map --help",
 };
+
+int map_options_complain(const char *option, const char *text)
+{
+    return option_complain(&spec, option, "%s", text);
+}
 
 /* Returns whether the command is shell code with {} in it, such as sh -c 'wc {}'. */
 static bool puts_items_into_code(char *const *command)
@@ -141,14 +161,31 @@ static bool puts_items_into_code(char *const *command)
     return shell && command[1] && strcmp(command[1], "-c") == 0 && command[2] && strstr(command[2], "{}");
 }
 
+static bool has_word(char *const *words, const char *word)
+{
+    while (*words && strcmp(*words, word) != 0) words++;
+    return *words;
+}
+
+/* Returns what a user probably meant who gave a whole command line as one argument. Returns "" if there is no such
+ * hint. */
+static const char *hint_of_one_word(const char *name)
+{
+    if (strpbrk(name, "<>|&;$*`"))
+        return ". This is one argument. For shell syntax write `fantail map -- sh -c 'wc -l < \"$1\"' sh`";
+    return strchr(name, ' ') ? ". This is one argument with spaces. Write the words as separate arguments, without "
+                               "quotes: `fantail map -- wc -l`"
+                             : "";
+}
+
 /* Checks that the program can be started. Otherwise every line would fail with the same error. */
 static int check_program(const struct map_options *o)
 {
     const char *name = o->command[0], *why;
     if (program_can_run(name, &why)) return EXIT_OK;
     char *cwd = get_current_dir_name();
-    int status = option_complain(&spec, NULL, "cannot run the command %s in the folder %s: %s", name,
-                                 cwd ? cwd : "(unknown)", why);
+    int status = option_complain(&spec, NULL, "cannot run the command %s in the folder %s: %s%s", name,
+                                 cwd ? cwd : "(unknown)", why, hint_of_one_word(name));
     free(cwd);
     return status;
 }
@@ -181,6 +218,10 @@ static int check_command(struct map_options *o)
         complain("warning: {} is in the code for %s, so an item with quotes or $(...) runs as code. Safer: "
                  "%s -c '... \"$1\" ...' %s {}",
                  o->command[0], o->command[0], o->command[0]);
+    if (!o->quiet && has_word(o->command, ":::"))
+        complain("warning: ::: has no meaning here. The items come on standard input, one on each line: "
+                 "`printf '%%s\\n' a b c | fantail map -- %s`",
+                 o->command[0]);
     o->values_are_text = !o->json;
     if (o->item_timeout_s < 0) o->item_timeout_s = 0;
     if (o->reduce && strcmp(o->reduce, "sum") == 0 && !o->json)
@@ -290,6 +331,22 @@ static int check_private(const struct map_options *o, char **argv, int argc)
     return option_complain(&spec, given + 2, "is for a private fleet, but --url or FANTAIL_URL names a running fleet");
 }
 
+/* Complains about options for the connection to a fleet if there is none. The variables of these options may be set for
+ * other commands, so they are ignored. */
+static int check_remote(const struct map_options *o, char **argv, int argc)
+{
+    static const char *const names[] = {"--token-file", "--cacert", "--cert", "--key"};
+    if (o->client.url) return EXIT_OK;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (!has_option(argv, argc, names[i])) continue;
+        return option_complain(&spec, names[i] + 2,
+                               o->command ? "is for a running fleet, but a command runs on this machine"
+                                          : "is for a running fleet. Give the fleet with --url or "
+                                            "FANTAIL_URL");
+    }
+    return EXIT_OK;
+}
+
 bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
 {
     struct option_result result;
@@ -313,6 +370,7 @@ bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
     }
     if (is_command) o->client.url = NULL; /* FANTAIL_URL is for tasks only */
     *status = check_private(o, argv, options_end);
+    if (*status == EXIT_OK) *status = check_remote(o, argv, options_end);
     if (*status == EXIT_OK) *status = check(o);
     o->sends_text = o->text && !o->null; /* an item with a newline can be sent as JSON, but not as a line of text */
     return *status == EXIT_OK;

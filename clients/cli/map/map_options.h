@@ -27,6 +27,8 @@ struct map_options {
     bool sends_text;      /* whether the body of a job has lines of text; if not, lines of JSON */
 };
 
+/* Prints "fantail map: --OPTION: TEXT" on standard error. Returns EXIT_USAGE. */
+int map_options_complain(const char *option, const char *text);
 /* Returns false if the program should end now, with the exit status *status. Strings are borrowed from argv and the
  * environment. */
 MUST_CHECK bool map_options_read(struct map_options *o, int argc, char **argv, int *status);

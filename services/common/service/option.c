@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <strings.h>
 
+#include "common/base/buf.h"
 #include "common/service/option_print.h"
 
 struct parse {
@@ -16,6 +17,7 @@ struct parse {
     char **argv;
     int at;       /* the argument that is being read */
     int operands; /* number of operands found so far; they are at argv[1..operands] */
+    char letter;  /* the letter by which the user has given the option that is being read; 0: by its name */
     bool failed, help, version, print_config;
 };
 
@@ -29,6 +31,16 @@ int option_complain(const struct option_spec *spec, const char *name, const char
     va_end(args);
     fputc('\n', stderr);
     return 2;
+}
+
+/* Complains about an option that was given on the command line, and names it as the user has written it. */
+static void complain_of_given(struct parse *p, const struct option_row *row, const char *text)
+{
+    if (p->letter)
+        option_complain(p->spec, NULL, "-%c (--%s): %s", p->letter, row->name, text);
+    else
+        option_complain(p->spec, row->name, "%s", text);
+    p->failed = true;
 }
 
 /* The functions that read values. Each of them writes the field, or returns false if the text is not a valid value for
@@ -168,11 +180,13 @@ static void complain_of_value(struct parse *p, const struct option_row *row, enu
                               const char *text)
 {
     struct option_env_name env = {""};
+    struct buf sentence = {0};
     char want[256];
     if (source == OPTION_FROM_ENV) env = option_env_name(row);
     describe_value(row, want, sizeof want);
-    option_complain(p->spec, row->name, "%s%smust be %s, not \"%s\"", env.text, *env.text ? " " : "", want, text);
-    p->failed = true;
+    buf_addf(&sentence, "%s%smust be %s, not \"%s\"", env.text, *env.text ? " " : "", want, text);
+    complain_of_given(p, row, buf_cstr(&sentence));
+    buf_release(&sentence);
 }
 
 static void set(struct parse *p, const struct option_row *row, enum option_source source, const char *text)
@@ -232,17 +246,27 @@ static void read_given(struct parse *p, const struct option_row *row, const char
 {
     if (!given && p->at + 1 < p->argc) given = p->argv[++p->at];
     if (given && row->once && p->sources[row - p->spec->rows] == OPTION_FROM_FLAG) {
-        option_complain(p->spec, row->name, "is given twice; give it once with all values, as --help shows");
-        p->failed = true;
+        complain_of_given(p, row, "is given twice; give it once with all values, as --help shows");
     } else if (given) {
         set(p, row, OPTION_FROM_FLAG, given);
     } else {
-        option_complain(p->spec, row->name, "needs a value");
-        p->failed = true;
+        complain_of_given(p, row, "needs a value");
     }
 }
 
-/* Complains about an option that the table does not have. If it has an option with a similar name, names that one. */
+/* Complains about an option that the table does not have. `given` is the option with its dashes. Returns false if there
+ * is no advice for this option. */
+static bool advise(struct parse *p, const char *given, size_t len)
+{
+    const char *advice = p->operands ? p->spec->late_option_advice : NULL;
+    for (const struct option_foreign *f = p->spec->foreign; f && f->given; f++)
+        if (strlen(f->given) == len && memcmp(f->given, given, len) == 0) advice = f->advice;
+    if (!advice) return false;
+    option_complain(p->spec, NULL, "%.*s: unknown option; %s", (int)len, given, advice);
+    return p->failed = true;
+}
+
+/* If the table has an option with a similar name, names that one. */
 static void complain_of_unknown(struct parse *p, const char *name, size_t len)
 {
     const char *meant = NULL;
@@ -250,6 +274,7 @@ static void complain_of_unknown(struct parse *p, const char *name, size_t len)
     for (const struct option_row *row = p->spec->rows; row->type != OPTION_TYPE_END; row++)
         if (row->type != OPTION_TYPE_HEADING && !row->hidden && option_is_nearer(name, len, row->name, &distance))
             meant = row->name;
+    if (!meant && advise(p, name - 2, len + 2)) return;
     fprintf(stderr, "%s: --%.*s: unknown option; ", p->spec->program, (int)len, name);
     if (meant) fprintf(stderr, "did you mean --%s? Otherwise ", meant);
     fprintf(stderr, "see %s --help\n", p->spec->program);
@@ -277,18 +302,23 @@ static void read_letters(struct parse *p, const char *letters)
 {
     for (; *letters; letters++) {
         const struct option_row *row = find_letter(p->spec, *letters);
+        const char given[] = {'-', *letters};
+        p->letter = *letters;
         if (row && row->type == OPTION_TYPE_BOOL) {
             set(p, row, OPTION_FROM_FLAG, "true");
         } else if (row) {
             read_given(p, row, letters[1] ? letters + 1 : NULL);
-            return;
+            break;
         } else if (*letters == 'h') {
             p->help = true;
+        } else if (advise(p, given, sizeof given)) {
+            break; /* the rest may be the value of an option of another program */
         } else {
             option_complain(p->spec, NULL, "-%c: unknown option; see %s --help", *letters, p->spec->program);
             p->failed = true;
         }
     }
+    p->letter = 0;
 }
 
 /* Moves the operand at p->at to the end of the operands at the front of argv. The order of the operands and of the

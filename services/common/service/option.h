@@ -98,6 +98,12 @@ enum option_operands {
     OPTION_OPERANDS_STOP,     /* parsing ends at the first operand (subcommands) */
 };
 
+/* An option of other programs that users may expect. */
+struct option_foreign {
+    const char *given;  /* with its dashes: "-j"; NULL ends a table */
+    const char *advice; /* what to type instead */
+};
+
 struct option_spec {
     const char *program;  /* "fantail-worker", "fantail map": messages begin with it */
     const char *usage;    /* what follows the program's name: "[option...]" */
@@ -107,6 +113,9 @@ struct option_spec {
     enum option_operands operands;
     /* With OPTION_OPERANDS_NONE: what to type instead of an operand, for the message; may be NULL. */
     const char *operand_advice;
+    const struct option_foreign *foreign; /* for the message about an unknown option; may be NULL */
+    /* For the message about an unknown option that follows an operand, and that is not in `foreign`; may be NULL. */
+    const char *late_option_advice;
 };
 
 struct option_result {
