@@ -302,7 +302,7 @@ void request_handle(struct http_exchange *x, void *data)
     r->state = has_header ? REQUEST_READING_HEADER : REQUEST_READING_ITEMS;
     r->started_ns = now_ns();
     request_trace_begin(&r->trace, w->trace, x);
-    buf_init(&r->header, LIMIT_OPTIONS_BYTES);
+    buf_init(&r->header, LIMIT_CHUNK_HEADER_BYTES);
     r->prev = w->requests.tail;
     *w->requests.tail = r;
     w->requests.tail = &r->next;

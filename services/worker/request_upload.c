@@ -86,7 +86,7 @@ static size_t read_header(struct request *r, const char *data, size_t len)
     size_t n = newline ? (size_t)(newline - data) : len;
     if (!buf_add(&r->header, data, n)) {
         char detail[80];
-        snprintf(detail, sizeof detail, "the header line is larger than %u bytes", (unsigned)LIMIT_OPTIONS_BYTES);
+        snprintf(detail, sizeof detail, "the header line is larger than %u bytes", (unsigned)LIMIT_CHUNK_HEADER_BYTES);
         request_refuse(r, 413, NULL, detail);
         return len;
     }

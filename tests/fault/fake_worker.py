@@ -96,6 +96,10 @@ def server_error(request):
     request.refuse("500 Internal Server Error")
 
 
+def bad_request(request):
+    request.refuse("400 Bad Request")
+
+
 def too_many_requests(request):
     request.refuse("429 Too Many Requests", f"Retry-After: {RETRY_AFTER_S}\r\n")
 

@@ -5,6 +5,7 @@
 #include "cli/http/refusal.h"
 #include "cli/jobs/each_job.h"
 #include "cli/jobs/jobs.h"
+#include "common/base/limits.h"
 #include "protocol/protocol.h"
 
 enum change { CONCURRENCY, PRIORITY, TOLERATED_COUNT, TOLERATED_PERCENTAGE, DEADLINE, CHANGE_COUNT };
@@ -22,11 +23,11 @@ static const struct {
     double max;
     bool whole;
 } changes[] = {
-    [CONCURRENCY] = {"max-concurrency", "max_concurrency", 1e9, true},
+    [CONCURRENCY] = {"max-concurrency", "max_concurrency", LIMIT_CONCURRENCY, true},
     [PRIORITY] = {"priority", "priority", 9, true},
     [TOLERATED_COUNT] = {"tolerated-failure-count", "tolerated_failure_count", 1e15, true},
     [TOLERATED_PERCENTAGE] = {"tolerated-failure-percentage", "tolerated_failure_percentage", 100, false},
-    [DEADLINE] = {"deadline-s", "deadline_s", 1e9, false},
+    [DEADLINE] = {"deadline-s", "deadline_s", LIMIT_TIME_S, false},
 };
 static_assert(ARRAY_SIZE(changes) == CHANGE_COUNT, "a row for each change");
 

@@ -43,17 +43,17 @@ static const struct option_row rows[] = {
     OPTION_STRING("common", S, common, NULL, "a JSON value that the task gets with every item", .value = "JSON",
                   .no_env = true),
     OPTION_HEADING("Limits"),
-    OPTION_INT("chunk-size", S, chunk_size, "0", 0, 1e9, "items in one request to a worker; 0: chosen automatically",
-               .value = "N"),
-    OPTION_INT("max-concurrency", S, max_concurrency, "0", 0, 1e9,
+    OPTION_INT("chunk-size", S, chunk_size, "0", 0, LIMIT_CHUNK_ITEMS,
+               "items in one request to a worker; 0: chosen automatically", .value = "N"),
+    OPTION_INT("max-concurrency", S, max_concurrency, "0", 0, LIMIT_CONCURRENCY,
                "items that may run at once; 0: as many as the workers can run", .value = "N"),
-    OPTION_SECONDS("item-timeout-s", S, item_timeout_s, "-1", -1, 1e9,
+    OPTION_SECONDS("item-timeout-s", S, item_timeout_s, "-1", -1, LIMIT_TIME_S,
                    "seconds an item may run; 0: no limit; -1: the service's default, or no limit with a command",
                    .value = "S"),
-    OPTION_SECONDS("deadline-s", S, deadline_s, "0", 0, 1e9, "seconds the whole run may take; 0: no limit",
+    OPTION_SECONDS("deadline-s", S, deadline_s, "0", 0, LIMIT_TIME_S, "seconds the whole run may take; 0: no limit",
                    .value = "S"),
     OPTION_HEADING("When items fail"),
-    OPTION_INT("max-attempts", S, max_attempts, "0", 0, 1000,
+    OPTION_INT("max-attempts", S, max_attempts, "0", 0, LIMIT_ATTEMPTS,
                "attempts per item after a crash, a timeout or a lost worker. Any other failure is final, such as an "
                "exception or a non-zero exit status. 0: the service's default, or 1 with a command",
                .value = "N"),
@@ -376,9 +376,16 @@ bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
     return *status == EXIT_OK;
 }
 
-void map_options_query(const struct map_options *o, double deadline_s, struct buf *path)
+/* Keeps all digits: a time that is rounded to 0 would mean that there is no limit. */
+static void add_seconds(struct buf *path, const char *name, double seconds)
 {
     char number[40];
+    snprintf(number, sizeof(number), "%.15g", seconds);
+    query_add(path, name, number);
+}
+
+void map_options_query(const struct map_options *o, double deadline_s, struct buf *path)
+{
     buf_clear(path);
     buf_add_str(path, PATH_JOBS "?errors=runs&order=");
     buf_add_str(path, orders[o->order]);
@@ -389,14 +396,8 @@ void map_options_query(const struct map_options *o, double deadline_s, struct bu
     if (o->command || !o->hedge) buf_add_str(path, "&hedge.enabled=false");
     if (o->chunk_size) buf_addf(path, "&chunk_size=%lld", (long long)o->chunk_size);
     if (o->max_concurrency) buf_addf(path, "&max_concurrency=%lld", (long long)o->max_concurrency);
-    if (o->item_timeout_s >= 0) {
-        snprintf(number, sizeof(number), "%.3f", o->item_timeout_s);
-        query_add(path, "item_timeout_s", number);
-    }
-    if (deadline_s > 0) {
-        snprintf(number, sizeof(number), "%.3f", deadline_s);
-        query_add(path, "deadline_s", number);
-    }
+    if (o->item_timeout_s >= 0) add_seconds(path, "item_timeout_s", o->item_timeout_s);
+    if (deadline_s > 0) add_seconds(path, "deadline_s", deadline_s);
     if (o->common) query_add(path, "common", o->common);
     if (o->reduce) query_add(path, "reduce", o->reduce);
 }

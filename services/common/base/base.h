@@ -27,6 +27,13 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_US UINT64_C(1000)
 
+/* Returns a time limit in nanoseconds. 0 means that there is no limit, so a limit above 0 does not become 0. */
+static inline uint64_t time_limit_ns(double seconds)
+{
+    uint64_t ns = (uint64_t)(seconds * (double)NS_PER_S);
+    return ns == 0 && seconds > 0 ? 1 : ns;
+}
+
 /* Call it at a bug in our own code. Prints the file, the line and the message, and aborts. Do not use BUG() for
  * anything that a user or a peer can cause. */
 #define BUG(...) fantail_bug(__FILE__, __LINE__, __VA_ARGS__)

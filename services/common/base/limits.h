@@ -48,6 +48,14 @@
 #define LIMIT_JSON_INTEGER  9007199254740992.0 /* 2^53; a double cannot hold every larger integer */
 #define LIMIT_OPTIONS_BYTES (4 * MIB)          /* the job object without its items, but with `common` */
 
+/* Options of a job. The command line, the coordinator, the workers and task.json have the same limits, so what one
+ * accepts, the next does not refuse. */
+#define LIMIT_TIME_S             31622400                        /* 366 days: item_timeout_s, deadline_s */
+#define LIMIT_CHUNK_ITEMS        1000000000                      /* chunk_size */
+#define LIMIT_CONCURRENCY        1000000000                      /* max_concurrency */
+#define LIMIT_ATTEMPTS           1000                            /* retry.max_attempts */
+#define LIMIT_CHUNK_HEADER_BYTES (LIMIT_OPTIONS_BYTES + 8 * KIB) /* `common`, a pipeline's tasks, item_timeout_s */
+
 /* A job on the coordinator. */
 #define LIMIT_ITEM_BYTES              (64 * MIB)
 #define LIMIT_ITEMS                   1000000000000ull

@@ -80,7 +80,7 @@ static bool read_number(const struct option_row *row, const char *text, double *
 {
     char *end;
     errno = 0;
-    double n = strtod(text, &end);
+    double n = strtod(text, &end) + 0.0;         /* turns -0 into 0 */
     if (text[strcspn(text, "xX")]) return false; /* strtod() also reads hexadecimal numbers */
     if (!starts_a_number(text) || end == text || *end || errno || !isfinite(n) || !is_within(row, n)) return false;
     *out = n;

@@ -9,6 +9,7 @@
 #include "coordinator/answers/answer_reader.h"
 #include "coordinator/answers/item_error.h"
 #include "coordinator/dispatch/attempt_trace.h"
+#include "coordinator/dispatch/refusal_text.h"
 #include "coordinator/dispatch/worker_endpoint.h"
 #include "coordinator/items/payload.h"
 #include "coordinator/job/job.h"
@@ -22,7 +23,8 @@ struct attempt_call {
     struct phase *phase;
     struct http_call *http;
     struct answer_reader reader;
-    const char *items; /* borrowed from the chunk's payload, which outlives the attempt */
+    struct buf problem; /* the body of an answer that refuses the items */
+    const char *items;  /* borrowed from the chunk's payload, which outlives the attempt */
     size_t items_len;
     size_t header_at, items_at; /* how many bytes of the header and of the items were given to the HTTP client */
     size_t answer_bytes;
@@ -141,7 +143,10 @@ static bool on_body(void *data, const char *bytes, size_t len)
 {
     struct attempt_call *call = data;
     if (call->fault) return false;
-    if (call->status != 200) return true;
+    if (call->status != 200) {
+        buf_add(&call->problem, bytes, len); /* a problem that is too long is not read */
+        return true;
+    }
     call->answer_bytes += len;
     scheduler_timing_want(call->dispatcher->turn);
     if (!call->dropping && !memory_has_room(answer_reader_growth(&call->reader, len))) {
@@ -239,6 +244,7 @@ static enum sched_end classify_end(const struct attempt_call *call, const struct
 static void attempt_call_free(struct attempt_call *call)
 {
     answer_reader_release(&call->reader);
+    buf_release(&call->problem);
     free(call);
 }
 
@@ -295,8 +301,15 @@ static void on_end(void *data, const struct http_call_result *r)
     enum sched_end how = classify_end(call, r);
     const char *retry_after = r->outcome == HTTP_CALL_OK ? http_call_header(call->http, "Retry-After") : NULL;
     uint64_t retry_after_ms = retry_after ? strtoul(retry_after, NULL, 10) * 1000 : 0, now = now_ns();
-    log_end(call, how, r);
-    trace_end(call, how, r);
+    char refusal[REFUSAL_TEXT_SIZE];
+    struct http_call_result said = *r;
+    if (how == SCHED_END_BAD_STATUS) {
+        refusal_text_write(refusal, r->status, &call->problem);
+        said.reason = refusal;
+        sched_attempt_refused(a, refusal);
+    }
+    log_end(call, how, &said);
+    trace_end(call, how, &said);
     ++*d->attempts[how];
     if (e) connect_error_note(&d->fleet->connect_error, e->at, r);
     if (e && (how == SCHED_END_DRAINING || (r->closes && how == SCHED_END_UNAVAILABLE)))
@@ -406,6 +419,7 @@ void attempt_call_start(struct dispatcher *dispatcher, struct sched_attempt *a)
     call->expected = a->to - a->from;
     call->items = payload_range(a->chunk->payload, a->from, a->to, &call->items_len);
     answer_reader_init(&call->reader, &reader_ops, call);
+    buf_init(&call->problem, REFUSAL_BODY_BYTES);
     call->reader.line_hint = call->items_len + KIB; /* the answer to a large item is often about as large as the item */
     a->call = call;
     name_attempt(call);

@@ -3,7 +3,6 @@
 #include <stdarg.h>
 
 #define MAX_WHOLE (LIMIT_JSON_INTEGER - 1) /* 2^53 - 1; a double holds every integer up to this one */
-#define YEAR_S    (366.0 * 86400)
 #define DAY_S     86400.0
 
 static const char *const order_words[] = {[ORDER_INPUT] = "input", [ORDER_COMPLETION] = "completion"};
@@ -27,13 +26,13 @@ const struct field jobspec_fields[] = {
     {"common", FIELD_RAW, AT(common)},
     {"order", FIELD_WORD, AT(order), WORDS(order_words)},
     {"errors", FIELD_WORD, AT(errors), WORDS(errors_words)},
-    {"chunk_size", FIELD_INT, AT(chunk_size), 0, 1e9},
+    {"chunk_size", FIELD_INT, AT(chunk_size), 0, LIMIT_CHUNK_ITEMS},
     {"max_chunk_bytes", FIELD_INT, AT(max_chunk_bytes), 1, LIMIT_ITEM_BYTES},
-    {"max_concurrency", FIELD_INT, AT(max_concurrency), 0, 1e9},
+    {"max_concurrency", FIELD_INT, AT(max_concurrency), 0, LIMIT_CONCURRENCY},
     {"priority", FIELD_INT, AT(priority), 0, 9},
-    {"item_timeout_s", FIELD_NUMBER, AT(item_timeout_s), 0, YEAR_S},
-    {"deadline_s", FIELD_NUMBER, AT(deadline_s), 0, YEAR_S},
-    {"retry.max_attempts", FIELD_INT, AT(retry.max_attempts), 1, 1000},
+    {"item_timeout_s", FIELD_NUMBER, AT(item_timeout_s), 0, LIMIT_TIME_S},
+    {"deadline_s", FIELD_NUMBER, AT(deadline_s), 0, LIMIT_TIME_S},
+    {"retry.max_attempts", FIELD_INT, AT(retry.max_attempts), 1, LIMIT_ATTEMPTS},
     {"retry.interval_s", FIELD_NUMBER, AT(retry.interval_s), 0, DAY_S},
     {"retry.backoff_rate", FIELD_NUMBER, AT(retry.backoff_rate), 1, 100},
     {"retry.max_delay_s", FIELD_NUMBER, AT(retry.max_delay_s), 0, DAY_S},

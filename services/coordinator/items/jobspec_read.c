@@ -80,7 +80,7 @@ static bool read_number(struct json_slice v, double *n)
     if (!is_number(v) || v.len >= sizeof(text)) return false;
     memcpy(text, v.data, v.len);
     text[v.len] = 0;
-    *n = strtod(text, NULL);
+    *n = strtod(text, NULL) + 0.0; /* turns -0 into 0 */
     return isfinite(*n);
 }
 

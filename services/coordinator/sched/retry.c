@@ -240,7 +240,9 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
     case SCHED_END_LOST: blame_lost(chunk, a, "the worker vanished"); return;
     case SCHED_END_SILENT: blame_lost(chunk, a, "the worker fell silent"); return;
     case SCHED_END_NO_MEMORY: worker_failed(chunk, how, "the worker has no memory for the items"); return;
-    case SCHED_END_BAD_STATUS: worker_failed(chunk, how, "the worker answered with a server error"); return;
+    case SCHED_END_BAD_STATUS:
+        worker_failed(chunk, how, a->refusal ? a->refusal : "the worker answered with a server error");
+        return;
     case SCHED_END_PROTOCOL: worker_failed(chunk, how, "the worker's answer broke the protocol"); return;
     case SCHED_END_TASK_UNKNOWN:
         /* A worker's lane is closed, so the chunk can be handed back. A balancer's lane stays open, because it is

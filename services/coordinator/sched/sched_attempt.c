@@ -300,6 +300,11 @@ struct sched_item_verdict sched_attempt_item_error(struct sched_attempt *a, enum
     return v;
 }
 
+void sched_attempt_refused(struct sched_attempt *a, const char *why)
+{
+    a->refusal = job_keep_refusal(a->chunk->job, why);
+}
+
 void sched_attempt_ended(struct sched_attempt *a, enum sched_end how, uint64_t retry_after_ms, uint64_t now_ns)
 {
     struct sched_chunk *chunk = a->chunk;

@@ -85,6 +85,14 @@ const char sched_cause_no_workers[] = "no worker could be reached";
 const char sched_cause_no_task[] = "no worker has the task";
 const char sched_cause_token[] = "the workers refuse the coordinator's token";
 
+const char *job_keep_refusal(struct sched_job *job, const char *why)
+{
+    for (unsigned i = 0; i < job->refusals_n; i++)
+        if (strcmp(job->refusals[i], why) == 0) return job->refusals[i];
+    if (job->refusals_n == JOB_REFUSALS_MAX) return "the worker refused the items";
+    return job->refusals[job->refusals_n++] = xstrdup(why);
+}
+
 void job_end(struct sched_job *job, enum sched_status status, enum item_error rest, const char *reason)
 {
     if (job->ended) return;
@@ -157,6 +165,7 @@ void job_free(struct sched_job *job)
     fairness_forget(job);
     heap_remove(&job->s->hedge_scans, &job->hedge_node);
     heap_release(&job->order);
+    for (unsigned i = 0; i < job->refusals_n; i++) free(job->refusals[i]);
     free(job);
 }
 

@@ -157,6 +157,7 @@ struct sched_attempt {
     uint64_t progress_ns;         /* when the last answer or report of starting processes came; else started_ns */
     uint64_t starting_since_ns;   /* first report of starting processes since the last answer; 0: none */
     uint64_t starting_until_ns;   /* because of such a report, the attempt is not late before this time */
+    const char *refusal;          /* see sched_attempt_refused(); NULL: nothing was reported */
     bool is_hedge;
     bool is_rescue;      /* the worker of the chunk's first attempt seems dead, or still starts processes */
     bool dead;           /* it is to be cut off in one of the next runs */
@@ -255,7 +256,7 @@ extern const char sched_cause_token[];
 struct sched_failure {
     enum item_error error;
     unsigned attempts;
-    const char *cause; /* one phrase; static */
+    const char *cause; /* one phrase; lives as long as the job */
     bool sent;         /* false: the job ended before the items ran in any worker */
 };
 
@@ -434,6 +435,9 @@ struct sched_item_verdict {
 /* Reports that the next item was answered with an error. */
 MUST_CHECK struct sched_item_verdict sched_attempt_item_error(struct sched_attempt *a, enum item_error error,
                                                               uint64_t now_ns);
+/* Reports why the worker refused the items, as one phrase. If the attempt ends with SCHED_END_BAD_STATUS, this phrase
+ * is the cause of the items' failure. The scheduler keeps a copy. */
+void sched_attempt_refused(struct sched_attempt *a, const char *why);
 /* Reports that the attempt is over. `a` must not be used afterwards. SCHED_END_COMPLETE with items unanswered counts as
  * SCHED_END_PROTOCOL. Any other end with all items answered counts as complete. */
 void sched_attempt_ended(struct sched_attempt *a, enum sched_end how, uint64_t retry_after_ms, uint64_t now_ns);

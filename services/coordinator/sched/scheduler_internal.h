@@ -81,6 +81,9 @@ struct sched_item_cost {
     double chunks, n, nn, y, ny; /* decaying sums over whole chunks: n items, y ns, and their products */
 };
 
+/* A job keeps at most this many phrases of workers. */
+enum { JOB_REFUSALS_MAX = 8 };
+
 struct sched_job {
     struct scheduler *s;
     struct sched_job_params p;
@@ -129,6 +132,9 @@ struct sched_job {
     bool held;                   /* nothing is sent, see sched_job_hold() */
     bool blocked;                /* the job is on task->blocked, because it found no room in this run */
     struct list_link blocked_link;
+
+    char *refusals[JOB_REFUSALS_MAX]; /* what workers said when they refused items; the job's failures point to them */
+    unsigned refusals_n;
 
     bool changed; /* the job is on s->changed */
     struct list_link changed_link;
@@ -198,6 +204,9 @@ void chunk_join(struct sched_chunk *chunk, uint32_t at);
 void chunk_answered(struct sched_chunk *chunk, uint32_t items);
 uint32_t chunk_left(const struct sched_chunk *chunk);
 /* Ends the chunk's unanswered items with an error. The chunk is then settled. */
+/* Returns a copy of the phrase that lives as long as the job. If the job has too many phrases, returns a phrase that
+ * fits all of them. */
+const char *job_keep_refusal(struct sched_job *job, const char *why);
 void chunk_give_up(struct sched_chunk *chunk, enum item_error error, const char *cause);
 /* Keeps the items before `at`. Returns the remaining items as a chunk that is not on a list yet. */
 struct sched_chunk *chunk_split(struct sched_chunk *chunk, uint32_t at);

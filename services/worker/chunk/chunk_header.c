@@ -1,26 +1,26 @@
 #include "worker/chunk/chunk_header.h"
 
+#include "common/base/limits.h"
 #include "common/json/json_own.h"
 #include "common/json/json_scan.h"
 #include "common/json/json_walk.h"
 
-#define TIMEOUT_MAX_S 1e7
-#define LONG_BYTES    4096 /* shorter lines are read when they are whole */
-#define START_BYTES   4096 /* the common value of a long line is searched for in its first bytes */
-#define REST_BYTES    65536
+#define LONG_BYTES  4096 /* shorter lines are read when they are whole */
+#define START_BYTES 4096 /* the common value of a long line is searched for in its first bytes */
+#define REST_BYTES  65536
 
 static const char common_name[] = "\"common\":";
 
 static bool read_timeout(struct chunk_header *h, struct json_slice v)
 {
     char text[40];
-    if (v.len >= sizeof text || v.data[0] < '0' || v.data[0] > '9') return false;
+    if (v.len >= sizeof text || !strchr("-0123456789", v.data[0])) return false;
     memcpy(text, v.data, v.len);
     text[v.len] = '\0';
     double seconds = strtod(text, NULL);
-    if (!(seconds >= 0 && seconds <= TIMEOUT_MAX_S)) return false;
+    if (!(seconds >= 0 && seconds <= LIMIT_TIME_S)) return false;
     h->has_item_timeout = true;
-    h->item_timeout_ns = (uint64_t)(seconds * (double)NS_PER_S);
+    h->item_timeout_ns = time_limit_ns(seconds);
     return true;
 }
 
@@ -57,7 +57,7 @@ static bool read_member(struct chunk_header *h, struct json_slice name, struct j
     }
     if (json_string_is(name, "item_timeout_s")) {
         if (read_timeout(h, value)) return true;
-        snprintf(err, err_size, "the header line's item_timeout_s must be a number from 0 to %.0f", TIMEOUT_MAX_S);
+        snprintf(err, err_size, "the header line's item_timeout_s must be a number from 0 to %d", LIMIT_TIME_S);
     } else if (json_string_is(name, "pipeline")) {
         if (h->tasks == 0 && read_pipeline(h, value)) return true;
         snprintf(err, err_size, "the header line's pipeline must be an array of 1 to %d task names",

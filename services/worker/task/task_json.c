@@ -90,12 +90,12 @@ static void read_processes(struct field_context *c, const cJSON *v)
 
 static void read_item_timeout(struct field_context *c, const cJSON *v)
 {
-    c->task->item_timeout_ns = (uint64_t)(read_number(c->task, v, 0, 1e6, false) * (double)NS_PER_S);
+    c->task->item_timeout_ns = time_limit_ns(read_number(c->task, v, 0, LIMIT_TIME_S, false));
 }
 
 static void read_start_timeout(struct field_context *c, const cJSON *v)
 {
-    c->task->start_timeout_ns = (uint64_t)(read_number(c->task, v, 0, 1e6, false) * (double)NS_PER_S);
+    c->task->start_timeout_ns = time_limit_ns(read_number(c->task, v, 0, 1e6, false));
 }
 
 static void read_memory(struct field_context *c, const cJSON *v)

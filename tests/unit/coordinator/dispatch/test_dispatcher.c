@@ -124,6 +124,24 @@ Test(dispatcher, each_end_of_a_call_has_its_meaning)
     }
 }
 
+Test(dispatcher, the_sentence_of_a_worker_that_refuses_the_items_is_their_cause)
+{
+    struct post p;
+    post_init(&p, "static://worker:8081");
+    struct http_call *call =
+        post_job(&p, "{\"task\":\"echo\",\"items\":[1,2,3,4],\"chunk_size\":4,\"hedge\":{\"enabled\":false},"
+                     "\"retry\":{\"max_attempts\":1}}");
+    call_head(call, 400);
+    cr_assert(call_body(call, "{\"title\":\"Bad Request\",\"detail\":\"the header"));
+    cr_assert(call_body(call, " line is wrong\"}\n"));
+    call_end(call, HTTP_CALL_OK, 400, false);
+    scheduler_timing_run(&p.turn);
+    cr_assert(
+        strstr(buf_cstr(&p.x.answer), "\"cause\":\"the worker answered with status 400: the header line is wrong\""),
+        "%s", p.x.answer.data);
+    post_over(&p);
+}
+
 Test(dispatcher, a_line_that_is_not_of_the_protocol_ends_the_call)
 {
     struct post p;

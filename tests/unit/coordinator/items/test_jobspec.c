@@ -1,6 +1,7 @@
 #include "coordinator/items/jobspec.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 
 #include "protocol/protocol.h"
 #include "unit/json_suite.h"
@@ -117,6 +118,15 @@ Test(jobspec, whatever_is_not_a_field_is_pointed_at)
     expect_task_fault("\"input\":{\"url\":\"s3://a/b\"}", "/input");
     expect_task_fault("\"progress_s\":1", "/progress_s");
     assert_no_leak();
+}
+
+Test(jobspec, minus_zero_is_zero)
+{
+    struct jobspec spec;
+    expect_ok(&spec, "{\"task\":\"t\",\"item_timeout_s\":-0,\"deadline_s\":-0.0}", true);
+    cr_assert_not(signbit(spec.item_timeout_s));
+    cr_assert_not(signbit(spec.deadline_s));
+    jobspec_release(&spec);
 }
 
 Test(jobspec, values_of_a_wrong_type_or_size_are_pointed_at)

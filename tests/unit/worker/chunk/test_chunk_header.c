@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 
+#include "common/base/limits.h"
 #include "unit/leaks.h"
 #include "worker/chunk/chunk_header.h"
 
@@ -28,7 +29,8 @@ Test(chunk_header, a_wrong_header_is_refused_with_a_sentence_that_names_the_faul
         {"{", "not valid JSON at byte 1"},
         {"[]", "must be a JSON object"},
         {"{\"x\":1}", "unknown member \"x\""},
-        {"{\"item_timeout_s\":-1}", "item_timeout_s must be a number from 0 to 10000000"},
+        {"{\"item_timeout_s\":-1}", "item_timeout_s must be a number from 0 to 31622400"},
+        {"{\"item_timeout_s\":31622401}", "must be a number from 0 to 31622400"},
         {"{\"item_timeout_s\":\"1\"}", "item_timeout_s must be a number"},
         {"{\"pipeline\":[]}", "pipeline must be an array of 1 to 16 task names"},
         {"{\"pipeline\":[1]}", "pipeline must be"},
@@ -48,6 +50,27 @@ Test(chunk_header, a_wrong_header_is_refused_with_a_sentence_that_names_the_faul
         cr_assert_not(chunk_header_parse(&h, NULL, bad[i].line, strlen(bad[i].line), err, sizeof err), "%s",
                       bad[i].line);
         cr_assert_not_null(strstr(err, bad[i].reason), "%s: %s", bad[i].line, err);
+    }
+    assert_no_leaks();
+}
+
+Test(chunk_header, a_time_limit_is_read_up_to_the_limit_and_only_zero_is_no_limit)
+{
+    static const struct {
+        const char *line;
+        uint64_t ns;
+    } good[] = {
+        {"{\"item_timeout_s\":31622400}", LIMIT_TIME_S * NS_PER_S},
+        {"{\"item_timeout_s\":-0}", 0},
+        {"{\"item_timeout_s\":-0.0e5}", 0},
+        {"{\"item_timeout_s\":1e-12}", 1},
+    };
+    struct chunk_header h;
+    char err[200];
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        cr_assert(chunk_header_parse(&h, NULL, good[i].line, strlen(good[i].line), err, sizeof err), "%s", err);
+        cr_assert(h.has_item_timeout && h.item_timeout_ns == good[i].ns, "%s", good[i].line);
+        chunk_header_release(&h);
     }
     assert_no_leaks();
 }
