@@ -3,6 +3,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/spare_memory.h"
+#include "common/files/open_files.h"
 #include "common/net/loopback.h"
 #include "common/observe/metrics.h"
 #include "common/service/option.h"
@@ -142,6 +143,7 @@ int main(int argc, char **argv)
     bool healthcheck = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
     if (!option_parse(&spec, &config, argc - healthcheck, argv + healthcheck, &parsed)) return parsed.exit_status;
     if (healthcheck) return service_healthcheck(&config.service);
+    if (!open_files_suffice(err, sizeof err)) die(1, "%s", err);
     struct coordinator c = {.config = &config, .fleet.config = &config.fleet, .notifier.config = &config.notify};
     int fault = check(&c, &config);
     if (fault) return fault;
@@ -150,7 +152,7 @@ int main(int argc, char **argv)
     service_prepare(&config.service, "coordinator"); /* before service_start(), because opening the store may log */
     spare_memory_start();
     uv_loop_t loop;
-    uv_loop_init(&loop);
+    if (uv_loop_init(&loop) != 0) die(1, "cannot make an event loop");
     int status = coordinator_start(&c, &loop, &tracing, err, sizeof err);
     if (status) die(status, "%s", err);
     status = coordinator_serve(&c);

@@ -4,6 +4,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/spare_memory.h"
+#include "common/files/open_files.h"
 #include "protocol/protocol.h"
 #include "worker/worker.h"
 
@@ -159,6 +160,7 @@ int main(int argc, char **argv)
     bool healthcheck = argc > 1 && strcmp(argv[1], "healthcheck") == 0;
     if (!option_parse(&spec, &config, argc - healthcheck, argv + healthcheck, &r)) return r.exit_status;
     if (healthcheck) return service_healthcheck(&config.service);
+    if (!open_files_suffice(err, sizeof err)) die(1, "%s", err);
     int fault = check(&config);
     if (fault) return fault;
     service_prepare(&config.service, "worker"); /* before the tasks are read, because the service starts later */

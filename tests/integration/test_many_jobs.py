@@ -1,8 +1,10 @@
 """Many jobs at once: their total memory is bounded, and all of them end correctly. Many workers: a job has few chunks."""
 import http.client
 import json
+import os
 import resource
 import socket
+import subprocess
 import threading
 
 import fantail_testing as ft
@@ -202,6 +204,26 @@ class OpenFiles(FantailTest):
             line = next(line for line in program.log_lines() if line["msg"].startswith("the limit of open files"))
             self.assertEqual((line["open_files"], line["connections"]), (1024, 704))
         self.assertEqual(fleet.job({"task": "limit", "items": [0]}).json["results"], [256])
+
+    def test_a_service_with_too_few_open_files_does_not_start(self):
+        programs = [["fantail-coordinator"], ["fantail-coordinator", "--store", f"sqlite:{self.folder}/store.db"],
+                    ["fantail-worker", "--tasks", ft.EXAMPLE_TASKS]]
+        for limit in (6, 7, 8, 9, 12, 20, 79):
+            for program, *arguments in programs:
+                ended = subprocess.run(["sh", "-c", f'ulimit -n {limit}; exec "$0" "$@"', os.path.join(ft.BIN, program),
+                                        *arguments, "--port", "0", "--admin-port", "0"], capture_output=True, timeout=60)
+                self.assertEqual(ended.returncode, 1, ended)
+                self.assertIn(b"the limit of open files is %d, and a service needs at least 80" % limit, ended.stderr)
+
+    def test_a_service_with_just_enough_open_files_runs_jobs(self):
+        def low():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (80, 80))
+        worker = self.start("fantail-worker", "--port", self.free_port(), "--admin-port", self.free_port(), "--processes", 2,
+                            "--tasks", ft.EXAMPLE_TASKS, ready=True, before_exec=low)
+        coordinator = self.coordinator([worker], "--store", f"sqlite:{self.folder}/store.db", before_exec=low)
+        fleet = ft.Fleet(self, coordinator, [worker])
+        answer = fleet.job({"task": "square", "items": list(range(1000))})
+        self.assertEqual(answer.json["counts"]["succeeded"], 1000, answer)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@
 #define FOR_THE_PROGRAM   64 /* descriptors that a service needs besides its connections */
 #define CONNECTIONS_LEAST 16
 
+static_assert(OPEN_FILES_LEAST == FOR_THE_PROGRAM + CONNECTIONS_LEAST, "enough for the program and its connections");
+
 static struct rlimit before; /* rlim_max is 0 until the limit is raised */
 
 uint64_t open_files_raise(void)
@@ -15,6 +17,15 @@ uint64_t open_files_raise(void)
     if (limit.rlim_cur == limit.rlim_max || setrlimit(RLIMIT_NOFILE, &raised) != 0) return limit.rlim_cur;
     before = limit;
     return raised.rlim_cur;
+}
+
+bool open_files_suffice(char *err, size_t err_size)
+{
+    uint64_t limit = open_files_raise();
+    if (limit == 0 || limit >= OPEN_FILES_LEAST) return true;
+    snprintf(err, err_size, "the limit of open files is %llu, and a service needs at least %d; raise it (ulimit -n)",
+             (unsigned long long)limit, OPEN_FILES_LEAST);
+    return false;
 }
 
 void open_files_restore(void)

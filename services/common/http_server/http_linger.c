@@ -58,14 +58,20 @@ void http_linger_start(struct http_server *s, int fd)
     int kept = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (kept < 0) return;
     struct http_linger *l = xcalloc(1, sizeof *l);
-    *l = (struct http_linger){
-        .server = s, .next = s->lingering, .fd = kept, .end_ms = uv_now(s->loop) + LIMIT_LINGER_MS};
+    if (uv_poll_init(s->loop, &l->poll, kept) != 0) {
+        close(kept);
+        free(l);
+        return;
+    }
+    l->server = s;
+    l->next = s->lingering;
+    l->fd = kept;
+    l->end_ms = uv_now(s->loop) + LIMIT_LINGER_MS;
     if (l->next) l->next->prev = l;
     s->lingering = l;
     s->lingering_count++;
     s->open_handles++;
     shutdown(kept, SHUT_WR);
-    uv_poll_init(s->loop, &l->poll, kept);
     l->poll.data = l;
     uv_poll_start(&l->poll, UV_READABLE | UV_DISCONNECT, on_poll);
 }

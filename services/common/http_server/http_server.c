@@ -107,18 +107,33 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+static void on_handle_closed(uv_handle_t *handle)
+{
+    http_server_handle_closed(handle->data);
+}
+
+/* Returns 0 or an error of libuv. */
+static int init_polls(struct http_server *s)
+{
+    s->daemon_fd = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+    int fault = uv_poll_init(s->loop, &s->daemon_poll, s->daemon_fd);
+    if (fault) return fault;
+    s->daemon_poll.data = s->watch_poll.data = s;
+    s->open_handles++;
+    fault = uv_poll_init(s->loop, &s->watch_poll, s->watch_fd);
+    if (!fault) s->open_handles++;
+    return fault;
+}
+
 static void start_handles(struct http_server *s)
 {
     const struct http_server_options *o = &s->options;
     uint64_t shortest = min_u64(o->header_timeout_ms, min_u64(o->upload_pause_ms, o->keepalive_timeout_ms));
     uint64_t sweep_ms = min_u64(1000, shortest / 4 + 1);
-    s->daemon_fd = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
-    uv_poll_init(s->loop, &s->daemon_poll, s->daemon_fd);
-    uv_poll_init(s->loop, &s->watch_poll, s->watch_fd);
     uv_timer_init(s->loop, &s->sweep);
     uv_timer_init(s->loop, &s->resume_timer);
-    s->daemon_poll.data = s->watch_poll.data = s->sweep.data = s->resume_timer.data = s;
-    s->open_handles = 4;
+    s->sweep.data = s->resume_timer.data = s;
+    s->open_handles += 2;
     uv_poll_start(&s->daemon_poll, UV_READABLE, on_daemon_poll);
     uv_poll_start(&s->watch_poll, UV_READABLE, http_peer_on_event);
     uv_timer_start(&s->sweep, http_deadline_sweep, sweep_ms, sweep_ms);
@@ -134,6 +149,16 @@ static void set_defaults(struct http_server_options *o)
     if (!o->header_timeout_ms) o->header_timeout_ms = LIMIT_HEADER_MS;
     if (!o->upload_pause_ms) o->upload_pause_ms = LIMIT_UPLOAD_PAUSE_S * 1000;
     if (!o->keepalive_timeout_ms) o->keepalive_timeout_ms = LIMIT_KEEPALIVE_S * 1000;
+}
+
+static void end_failed_start(struct http_server *s)
+{
+    bool has_handle = s->open_handles > 0;
+    if (has_handle) uv_close((uv_handle_t *)&s->daemon_poll, on_handle_closed);
+    if (s->daemon) MHD_stop_daemon(s->daemon);
+    if (s->watch_fd >= 0) close(s->watch_fd);
+    close(s->listen_fd);
+    if (!has_handle) free(s);
 }
 
 struct http_server *http_server_start(uv_loop_t *loop, const struct http_server_options *options, char *err,
@@ -155,11 +180,10 @@ struct http_server *http_server_start(uv_loop_t *loop, const struct http_server_
     s->port = http_listen_port(listen_fd);
     s->watch_fd = epoll_create1(EPOLL_CLOEXEC);
     s->daemon = s->watch_fd < 0 ? NULL : start_daemon(s);
-    if (!s->daemon) {
-        snprintf(err, err_size, "cannot start the HTTP server on port %u: %s", s->port, strerror(errno));
-        if (s->watch_fd >= 0) close(s->watch_fd);
-        close(listen_fd);
-        free(s);
+    int fault = s->daemon ? init_polls(s) : -errno;
+    if (fault) {
+        snprintf(err, err_size, "cannot start the HTTP server on port %u: %s", s->port, strerror(-fault));
+        end_failed_start(s);
         return NULL;
     }
     s->scratch = xmalloc(HTTP_SCRATCH_BYTES);
@@ -230,11 +254,6 @@ bool http_server_close_idle(struct http_server *s)
 void http_server_handle_closed(struct http_server *s)
 {
     if (--s->open_handles == 0) free(s);
-}
-
-static void on_handle_closed(uv_handle_t *handle)
-{
-    http_server_handle_closed(handle->data);
 }
 
 void http_server_stop(struct http_server *s)

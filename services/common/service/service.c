@@ -150,14 +150,25 @@ static void free_memory(void *service)
     turn_stay_awake(&s->memory_step, spare_memory_waits());
 }
 
-static void start_handles(struct service *s)
+static bool start_signals(struct service *s, char *err, size_t err_size)
 {
     for (size_t i = 0; i < ARRAY_SIZE(s->signals); i++) {
-        uv_signal_init(s->loop, &s->signals[i]);
+        int fault = uv_signal_init(s->loop, &s->signals[i]);
+        if (fault) {
+            snprintf(err, err_size, "cannot handle signals: %s", uv_strerror(fault));
+            while (i > 0) uv_close((uv_handle_t *)&s->signals[--i], NULL);
+            uv_run(s->loop, UV_RUN_NOWAIT);
+            return false;
+        }
         s->signals[i].data = s;
-        uv_signal_start(&s->signals[i], on_signal, signal_numbers[i]);
         uv_unref((uv_handle_t *)&s->signals[i]);
+        uv_signal_start(&s->signals[i], on_signal, signal_numbers[i]);
     }
+    return true;
+}
+
+static void start_handles(struct service *s)
+{
     drain_init(&s->drain, s->loop, s->config, s->hooks, &s->http);
     uv_timer_init(s->loop, &s->reload_timer);
     uv_unref((uv_handle_t *)&s->reload_timer);
@@ -191,6 +202,10 @@ struct service *service_start(uv_loop_t *loop, const struct service_config *conf
     service_prepare(config, hooks->name);
     struct service *s = xcalloc(1, sizeof *s);
     *s = (struct service){.loop = loop, .config = config, .hooks = hooks};
+    if (!start_signals(s, err, err_size)) {
+        free(s);
+        return NULL;
+    }
     start_handles(s);
     if (config->exit_with_parent && !parent_tie((pid_t)config->parent_pid, err, err_size)) goto fail;
     metrics_register_process(hooks->name);

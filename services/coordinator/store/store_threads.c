@@ -221,7 +221,7 @@ static void end_failed(struct store_threads *t, bool has_writer)
 bool store_threads_start(struct store_threads *t, uv_loop_t *loop, void (*run_writer)(void *side),
                          void (*run_reader)(void *side))
 {
-    uv_async_init(loop, &t->async, on_async);
+    if (uv_async_init(loop, &t->async, on_async) != 0) return false;
     t->async.data = t;
     sigset_t all, before;
     sigfillset(&all);

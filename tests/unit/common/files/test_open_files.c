@@ -31,6 +31,18 @@ Test(open_files, a_limit_that_cannot_be_raised_stays)
     cr_assert_eq(limit_now().rlim_cur, 300);
 }
 
+Test(open_files, a_limit_that_is_too_low_for_a_service_is_named)
+{
+    char err[200] = "";
+    struct rlimit low = {80, 80};
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
+    cr_assert(open_files_suffice(err, sizeof err), "%s", err);
+    low.rlim_cur = low.rlim_max = 79;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
+    cr_assert_not(open_files_suffice(err, sizeof err));
+    cr_assert_str_eq(err, "the limit of open files is 79, and a service needs at least 80; raise it (ulimit -n)");
+}
+
 Test(open_files, a_low_limit_leaves_room_for_other_files)
 {
     cr_assert_eq(open_files_connections(1 << 20, 12000), 12000);
