@@ -16,7 +16,8 @@ enum {
 
 void answers_init(struct answers *a, int fd)
 {
-    *a = (struct answers){.fd = fd, .alloc = START_BYTES, .data = xmalloc(START_BYTES)};
+    *a = (struct answers){.fd = fd, .alloc = START_BYTES, .data = xmalloc(START_BYTES), .helper_asleep = true};
+    atomic_store(&a->needs_host, true);
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->wake, NULL);
 }
@@ -39,6 +40,19 @@ static void write_whole(struct answers *a)
     a->written = whole;
 }
 
+/* Call it after a period in which no answer was complete. In the first such period asks for a flush, in the next one
+ * says that all answers are written. */
+static void say_flushed(struct answers *a)
+{
+    if (a->flushed_said || !atomic_load(&a->is_serving)) return;
+    if (a->flush_asked) {
+        a->flushed_said = true;
+        if (!write_all(a->fd, LINE_FLUSHED, sizeof LINE_FLUSHED - 1)) _exit(0);
+    }
+    a->flush_asked = true;
+    atomic_store(&a->needs_host, true);
+}
+
 static void *run_helper(void *arg)
 {
     struct answers *a = arg;
@@ -51,9 +65,11 @@ static void *run_helper(void *arg)
         pthread_mutex_lock(&a->lock);
         idle = atomic_load(&a->whole) > a->written ? 0 : idle + 1;
         write_whole(a);
+        if (idle > 0) say_flushed(a);
         if (idle > IDLE_PERIODS) {
-            atomic_store(&a->helper_awake, false);
-            while (!atomic_load(&a->helper_awake)) pthread_cond_wait(&a->wake, &a->lock);
+            a->helper_asleep = true;
+            atomic_store(&a->needs_host, true);
+            while (a->helper_asleep) pthread_cond_wait(&a->wake, &a->lock);
             idle = 0;
         }
         pthread_mutex_unlock(&a->lock);
@@ -85,10 +101,25 @@ static void start_helper(struct answers *a)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-void answers_wake_helper(struct answers *a)
+/* The caller has the lock. What LINE_FLUSHED has promised is kept when one more answer is written. */
+static void flush(struct answers *a)
+{
+    write_whole(a);
+    if (a->written) a->flush_asked = a->flushed_said = false;
+    a->written = 0;
+    atomic_store_explicit(&a->whole, 0, memory_order_relaxed);
+    if (a->alloc <= KEEP_BYTES) return;
+    free(a->data);
+    a->alloc = START_BYTES;
+    a->data = xmalloc(a->alloc);
+}
+
+void answers_attend(struct answers *a)
 {
     pthread_mutex_lock(&a->lock);
-    atomic_store(&a->helper_awake, true);
+    if (a->flush_asked) flush(a);
+    a->helper_asleep = false;
+    atomic_store(&a->needs_host, a->flush_asked);
     pthread_cond_signal(&a->wake);
     pthread_mutex_unlock(&a->lock);
     if (!a->has_helper) start_helper(a);
@@ -97,14 +128,7 @@ void answers_wake_helper(struct answers *a)
 void answers_flush(struct answers *a)
 {
     pthread_mutex_lock(&a->lock);
-    write_whole(a);
-    a->written = 0;
-    atomic_store_explicit(&a->whole, 0, memory_order_relaxed);
-    if (a->alloc > KEEP_BYTES) {
-        free(a->data);
-        a->alloc = START_BYTES;
-        a->data = xmalloc(a->alloc);
-    }
+    flush(a);
     pthread_mutex_unlock(&a->lock);
 }
 

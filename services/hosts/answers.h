@@ -1,8 +1,13 @@
 /*
  * Buffers the answers that a host has not written yet. The host writes the buffered answers together, when it has no
  * more items or when many bytes are buffered. If an item takes a long time, a helper thread writes the answers to the
- * items before it. So a finished answer does not wait for the next item, and the worker can tell which item hangs. The
- * thread starts when several items have arrived together, and sleeps while the buffer is empty.
+ * items before it. So a finished answer does not wait for the next item. Then the thread writes LINE_FLUSHED
+ * (line_io.h), so the worker can tell which item hangs. The thread starts when several items have arrived together, and
+ * sleeps while the buffer is empty.
+ *
+ * Before the thread writes LINE_FLUSHED, it asks the host to flush after the present item. Then it waits for a period,
+ * and writes the line only if still no answer is complete. So a host that completes an answer meanwhile has seen the
+ * request.
  *
  * The host builds the next answer in the same buffer, after the complete answers. Building an answer needs no lock.
  */
@@ -22,15 +27,20 @@ struct answers {
     int fd;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    atomic_bool helper_awake; /* the helper exists and is not asleep */
+    atomic_bool needs_host; /* answers_attend() must be called before the next item */
+    atomic_bool is_serving; /* the host runs items, and does not wait for more */
+    bool helper_asleep;
+    bool flush_asked;  /* the helper has asked for a flush after the present item */
+    bool flushed_said; /* after that, it has written LINE_FLUSHED */
     bool has_helper;
 };
 
 void answers_init(struct answers *a, int fd);
 /* Makes room for `size` bytes after the complete answers; `data` may move. */
 void answers_reserve(struct answers *a, size_t size);
-/* Wakes the helper, or starts it. Only answers_need_helper() calls this function. */
-void answers_wake_helper(struct answers *a);
+/* Does what the helper has asked for, and wakes or starts the helper. Only answers_before_item() calls this function.
+ */
+void answers_attend(struct answers *a);
 /* Writes the complete answers. Ends the process if the reader has closed its end of the pipe. */
 void answers_flush(struct answers *a);
 /* Like answers_flush(), for the signal handler of a crashing process. Writes nothing if the lock stays locked. */
@@ -44,10 +54,16 @@ static inline size_t answers_add(struct answers *a, size_t size)
     return whole;
 }
 
-/* Call it before an item runs, if the buffer contains answers. */
-static inline void answers_need_helper(struct answers *a)
+/* Call it before an item runs, unless it is the only one that has arrived and the buffer is empty. */
+static inline void answers_before_item(struct answers *a)
 {
-    if (!atomic_load_explicit(&a->helper_awake, memory_order_relaxed)) answers_wake_helper(a);
+    if (atomic_load_explicit(&a->needs_host, memory_order_relaxed)) answers_attend(a);
+}
+
+/* Says whether the host runs items now. */
+static inline void answers_set_serving(struct answers *a, bool is_serving)
+{
+    atomic_store_explicit(&a->is_serving, is_serving, memory_order_relaxed);
 }
 
 static inline char *answers_end(const struct answers *a)

@@ -16,7 +16,9 @@ When the function is loaded, this program writes the line #ready to stdout. Each
 item, except control lines, which begin with '#' and get no answer. Each item gets one line on stdout, in the same order:
 {"value":...} or {"error":{...}}. The main thread writes answers together, when it has no more items or when many characters
 are buffered. If an item takes a long time, a helper thread writes the answers to the items before it. So a finished answer
-does not wait for the next item.
+does not wait for the next item. Then the helper thread writes the line #flushed. It means that all finished answers are
+written, and that the answer of the present item will be written before the next item begins. So the worker knows which item
+runs.
 """
 import sys
 
@@ -52,25 +54,40 @@ class Answers:
         self.fd = fd
         self.lines = []
         self.lock = _thread.allocate_lock()
-        self.helper_awake = False  # the helper exists and is not asleep
+        self.needs_main = True  # attend() must be called before the next item: the helper is asleep, or asked for a flush
+        self.flush_asked = False  # the helper has asked for a flush after the present item, and has written #flushed
+        self.is_serving = False  # the main thread runs items, and does not wait for more
         self.wake = None
         self.is_child = False  # this process is a child that the task has forked, not the host
 
     def flush(self):
         with self.lock:
-            # The main thread may append lines meanwhile. So only the lines that are written here are removed.
-            count = len(self.lines)
-            data = memoryview("".join(self.lines[:count]).encode())
-            del self.lines[:count]
-            try:
-                while data:
-                    data = data[os.write(self.fd, data):]
-            except BrokenPipeError:
-                os._exit(0)
+            self._write_lines()
 
-    def need_helper(self):
-        """Call it before an item runs, if there are unwritten answers."""
-        self.helper_awake = True
+    def _write_lines(self):
+        # The main thread may append lines meanwhile. So only the lines that are written here are removed.
+        count = len(self.lines)
+        if not count:
+            return
+        data = "".join(self.lines[:count]).encode()
+        del self.lines[:count]
+        self.flush_asked = False
+        self._write(data)
+
+    def _write(self, data):
+        data = memoryview(data)
+        try:
+            while data:
+                data = data[os.write(self.fd, data):]
+        except BrokenPipeError:
+            os._exit(0)
+
+    def attend(self):
+        """Does what the helper has asked for, and wakes or starts the helper. Call it before an item runs, if needs_main is
+        set, unless the item is the only one that has arrived and there are no unwritten answers."""
+        with self.lock:
+            self._write_lines()
+            self.needs_main = self.flush_asked
         if self.wake is None:
             self.wake = _thread.allocate_lock()
             self.wake.acquire()
@@ -85,10 +102,22 @@ class Answers:
             idle = 0 if self.lines else idle + 1
             if self.lines:
                 self.flush()
+            elif self.is_serving and not self.flush_asked:
+                self._say_flushed()
             if idle > IDLE_PERIODS:
-                self.helper_awake = False
+                with self.lock:
+                    self.needs_main = True
                 self.wake.acquire()
                 idle = 0
+
+    def _say_flushed(self):
+        """If the main thread appends an answer after the check below, it sees the request and flushes."""
+        with self.lock:
+            self.flush_asked = self.needs_main = True
+            if self.lines:
+                self._write_lines()
+            else:
+                self._write(b"#flushed\n")
 
 
 NOT_A_TIME = "NaT cannot be expressed in JSON; return None or a string instead"
@@ -447,6 +476,9 @@ def serve(function, items_fd, answers):
     answer = answers.lines.append
     for lines in blocks_of_lines(items_fd):
         left, size = len(lines), 0
+        answers.is_serving = True
+        if left > 1 and answers.needs_main:
+            answers.attend()
         for line in lines:
             left -= 1
             if line.startswith("#"):
@@ -467,9 +499,10 @@ def serve(function, items_fd, answers):
             if size > FLUSH_CHARS or not left:
                 answers.flush()
                 size = 0
-            elif not answers.helper_awake:
-                answers.need_helper()
+            elif answers.needs_main:
+                answers.attend()
         answers.flush()
+        answers.is_serving = False
 
 
 def claim_stdio():

@@ -11,6 +11,10 @@
  * When a host program has loaded its task, it writes the line "#ready". Only after this line does the host program get
  * items.
  *
+ * A host program that buffers answers may write the line "#flushed" while an item runs. It means that the answers of
+ * all finished items are written, and that the answer of this item will be written before the next item begins. So the
+ * worker knows which item runs. Without this line, the worker must assume that there are answers in the buffer.
+ *
  * Other control lines are ignored. If the last line has no newline, it was cut off and is not an item.
  */
 #ifndef FANTAIL_HOSTS_LINE_IO_H
@@ -44,7 +48,8 @@ void line_common_release(struct line_common *common);
 /* Writes all bytes, and blocks until they are written. Returns false if the reader has closed its end. */
 bool write_all(int fd, const char *data, size_t len);
 
-#define LINE_READY "#ready\n" /* a host writes this line when it is ready for its first item */
+#define LINE_READY   "#ready\n" /* a host writes this line when it is ready for its first item */
+#define LINE_FLUSHED "#flushed\n"
 
 /* Moves stdin and stdout to other descriptors, which a child process does not inherit. Descriptor 0 becomes /dev/null,
  * and descriptor 1 becomes stderr. So a task cannot read items, and its output cannot mix with the answers. On failure

@@ -110,6 +110,7 @@ static void serve(struct host *h, task_function *task)
     char *line;
     size_t len;
     while (line_reader_fill(&items, h->items_fd)) {
+        answers_set_serving(&h->answers, true);
         while (line_reader_next(&items, &line, &len)) {
             if (*line == '#') {
                 line_read_control(&common, line, len);
@@ -121,14 +122,15 @@ static void serve(struct host *h, task_function *task)
                                         .common_len = common.len,
                                         .traceparent = common.traceparent,
                                         .tracestate = common.tracestate};
+            if (!line_reader_is_empty(&items) || h->answers.whole) answers_before_item(&h->answers);
             start_answer(h);
             int status = task(&item, &h->reply);
             if (h->is_child) _exit(0);
             end_answer(h, status);
             if (h->answers.whole > FLUSH_BYTES) answers_flush(&h->answers);
-            if (!line_reader_is_empty(&items)) answers_need_helper(&h->answers);
         }
         answers_flush(&h->answers);
+        answers_set_serving(&h->answers, false);
     }
     line_reader_release(&items);
     line_common_release(&common);

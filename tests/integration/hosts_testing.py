@@ -46,7 +46,7 @@ class Hosts(unittest.TestCase):
         lines = output.decode().splitlines()
         if lines or status == 0:
             self.assertEqual(lines.pop(0), "#ready")
-        return [json.loads(line) for line in lines]
+        return [json.loads(line) for line in lines if line != "#flushed"]
 
     def values(self, command, items):
         answers = self.run_host(command, [json.dumps(item) for item in items])
@@ -73,10 +73,27 @@ class Hosts(unittest.TestCase):
 
     def answers_before_an_end(self, process, count):
         """Reads `count` answers from a host whose stdin stays open."""
+        lines = self.lines_before_an_end(process, lambda lines: sum(not line.startswith(b"#") for line in lines) >= count)
+        return [json.loads(line) for line in lines if not line.startswith(b"#")]
+
+    def lines_before_an_end(self, process, enough):
+        """Reads lines from a host whose stdin stays open, until there are enough."""
         data, end = b"", time.monotonic() + TIMEOUT_S
-        while data.replace(b"#ready\n", b"").count(b"\n") < count:
+        while not enough(data.splitlines()) or not data.endswith(b"\n"):
             self.assertTrue(select.select([process.stdout], [], [], end - time.monotonic())[0], data)
             piece = os.read(process.stdout.fileno(), 65536)
             self.assertTrue(piece, data)
             data += piece
-        return [json.loads(line) for line in data.replace(b"#ready\n", b"").splitlines()]
+        return data.splitlines()
+
+    def assert_says_when_all_answers_are_written(self, command):
+        """Gives the host quick items, one that takes 0.3 s (300), and one that stops the whole host (-2). During the item that
+        takes 0.3 s the host must say that all answers are written. Then it must write the answer of this item before the
+        next one begins."""
+        process = self.start(command)
+        process.stdin.write(b"1\n2\n300\n-2\n5\n")
+        process.stdin.flush()
+        lines = self.lines_before_an_end(process, lambda lines: b'{"value":300}' in lines)
+        self.assertEqual(lines[-2:], [b"#flushed", b'{"value":300}'])
+        self.assertEqual([line for line in lines if line != b"#flushed"],
+                         [b"#ready", b'{"value":1}', b'{"value":2}', b'{"value":300}'])

@@ -21,7 +21,9 @@ int fantail_task(const struct fantail_item *item, struct fantail_reply *reply)
     if (item->common) return fantail_reply_value(reply, item->common, item->common_len);
     if (!fantail_get_integer(item, &n)) return 7;
     if (n == 0) return 0;
-    if (n < 0) pause();
+    if (n == -1) pause();
+    if (n == -2) raise(SIGSTOP);
+    if (n == 300) usleep(300000);
     if (n > 1000) raise(SIGSEGV);
     return fantail_reply_integer(reply, n);
 }
@@ -110,6 +112,9 @@ class Native(Hosts):
         process.stdin.write(b"3\n4\n-1\n5\n")
         process.stdin.flush()
         self.assertEqual(self.answers_before_an_end(process, 2), [{"value": 3}, {"value": 4}])
+
+    def test_the_host_says_when_all_answers_are_written_while_an_item_runs(self):
+        self.assert_says_when_all_answers_are_written(self.compiled(CRASHES))
 
     def test_a_line_that_was_cut_off_is_no_item(self):
         done = subprocess.run(self.example("square"), input=b"2\n33", capture_output=True, timeout=TIMEOUT_S)

@@ -170,6 +170,11 @@ class Python(Hosts):
         process.stdin.flush()
         self.assertEqual(self.answers_before_an_end(process, 2), [{"value": 0}, {"value": 0.0}])
 
+    def test_the_host_says_when_all_answers_are_written_while_an_item_runs(self):
+        self.write("pauses", "import os, time\ndef run(n):\n    time.sleep(0.3 if n == 300 else 0)\n"
+                             "    if n == -2:\n        os.kill(os.getpid(), 19)\n    return n\n")
+        self.assert_says_when_all_answers_are_written(host("python", "pauses:run"))
+
     def test_a_module_or_function_that_is_not_there_ends_the_host_with_a_reason(self):
         for name, missing in (("absent:f", "'absent'"), ("some_tasks:absent", "'absent'"), ("some_tasks", "some_tasks"),
                               ("some_tasks:time.daylight", "is not a function")):

@@ -199,6 +199,7 @@ struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes)
 {
     if (max_items == 0 || chunk_available(c) == 0) return NULL;
     struct run *r = NULL;
+    run_join_completed(c);
     if (c->waiting) {
         r = first_waiting(c);
         run_split(r, max_items, max_bytes);

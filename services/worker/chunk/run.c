@@ -81,6 +81,26 @@ void run_add_answers(struct run *r, const char *lines, size_t len)
     c->held += len;
 }
 
+static bool is_completed(const struct run *r)
+{
+    return r->state == RUN_WAITING && r->count == 0;
+}
+
+void run_join_completed(struct chunk *c)
+{
+    for (struct run *r = c->runs; r;) {
+        struct run *next = r->next;
+        if (!next || !is_completed(r) || !is_completed(next)) {
+            r = next;
+            continue;
+        }
+        line_queue_move(&r->answers, &next->answers);
+        r->next = next->next;
+        if (c->tail == &next->next) c->tail = &r->next;
+        run_free(next);
+    }
+}
+
 /* Takes a GIVEN run from its process. The run may be done or not. */
 static void take_back(struct run *r)
 {

@@ -11,8 +11,9 @@
 
 struct fault {
     enum item_error name;
-    int signal;    /* 0: none */
-    int exit_code; /* -1: none */
+    int signal;     /* 0: none */
+    int exit_code;  /* -1: none */
+    bool in_answer; /* the answer of the current item is at fault, so no other item can be */
     char cause[1024];
     size_t own; /* bytes of `cause` before the quoted output of the task; only these may be logged */
 };

@@ -7,17 +7,23 @@
  */
 #define BISECT_PARTS 8
 
-static uint64_t part_of(uint64_t items)
+/* Returns how many of these items run together from now on. After a time-out they run one at a time. Each further
+ * time-out would cost the time limit of an item, which is more than many single items cost. */
+static uint64_t part_of(uint64_t items, const struct fault *f)
 {
-    return items / BISECT_PARTS ? items / BISECT_PARTS : 1;
+    return f->name == ITEM_TIMED_OUT || items < BISECT_PARTS ? 1 : items / BISECT_PARTS;
 }
 
-/* A process that died may have had unwritten answers in a buffer. So if several items are unanswered, it is not known
- * which one is at fault. Returns the bisect_limit for these items; 0: the current item is charged. */
+/* A process that was lost may have had unwritten answers in a buffer. So if several items are unanswered, it is not
+ * known which one is at fault. The host of mode exec has no buffer. Returns the bisect_limit for these items; 0: it is
+ * known that the current item is at fault, or no item is at fault, because the process was killed for a chunk that has
+ * ended. */
 static uint64_t bisect_limit_after(const struct process *process, const struct fault *f)
 {
-    bool died = f->name == ITEM_CRASHED || f->name == ITEM_OUT_OF_MEMORY;
-    return died && process->window.items > 1 ? part_of(process->window.items) : 0;
+    const struct window *w = &process->window;
+    bool cancelled = f->name == ITEM_TIMED_OUT && w->head && w->head->chunk->ended;
+    bool known = f->in_answer || w->flushed || process->task->mode == TASK_EXEC || w->items <= 1;
+    return known || cancelled ? 0 : part_of(w->items, f);
 }
 
 /* Answers one item with the fault: item number `at` of the run, counted from the first unanswered item. */
@@ -57,5 +63,5 @@ void pool_take_back(struct pool *p, struct process *process, const struct fault 
     struct run *unconfirmed = window_take_unconfirmed(w);
     if (!unconfirmed) return;
     bool alone = unconfirmed->count == 1;
-    give_back(p, process, unconfirmed, 0, alone, alone ? 0 : part_of(unconfirmed->count), f);
+    give_back(p, process, unconfirmed, 0, alone, alone ? 0 : part_of(unconfirmed->count, f), f);
 }

@@ -26,6 +26,7 @@ static void fault_from_intake(struct process *p, const struct intake *in, const 
     struct fault f;
     fault_set(&f, ITEM_BAD_OUTPUT, "%s", in->fault);
     fault_quote(&f, line, n);
+    f.in_answer = true;
     if (in->surplus)
         log_warn("killing a process: it wrote more lines than it had items", LOG_STR("task", p->task->name),
                  LOG_I64("pid", p->child.pid), LOG_U64("line_bytes", n));
@@ -54,6 +55,7 @@ static bool check_output(struct process *p, const struct intake *in, const char 
     if (rest > LIMIT_ANSWER_BYTES) {
         struct fault f;
         fault_set(&f, ITEM_BAD_OUTPUT, "the answer is larger than %u bytes", (unsigned)LIMIT_ANSWER_BYTES);
+        f.in_answer = true;
         process_kill(p, &f);
         return false;
     }
@@ -156,6 +158,7 @@ static bool has_room(struct process *p)
     if (!growth || memory_has_room(growth + p->partial.len + READ_BYTES)) return true;
     struct fault f;
     fault_set(&f, ITEM_OUT_OF_MEMORY, "the worker has reached its memory limit, and the answer needs more memory");
+    f.in_answer = true;
     process_kill(p, &f);
     return false;
 }

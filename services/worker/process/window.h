@@ -2,10 +2,11 @@
  * The window of one process: the runs that it was given and has not answered. The window decides how many more items
  * the process may get, and reads its answers.
  *
- * The current item of the process is the first unanswered item of the first run. If the process dies, the current item
- * is charged: it is answered with the error. But the process may have answered this item in a buffer that was lost. So
- * if more than one item is unanswered, no item is charged, and the pool runs the unanswered items again, in smaller
- * parts.
+ * The current item of the process is the first unanswered item of the first run. If the process dies or hangs, the
+ * current item is charged: it is answered with the error. But the process may have answered this item in a buffer that
+ * was lost. So if more than one item is unanswered, no item is charged, and the pool runs the unanswered items again,
+ * in smaller parts. A host program that runs an item for long says that it has written all finished answers
+ * (LINE_FLUSHED in hosts/line_io.h). Then the current item is charged, because the process had no answer in a buffer.
  *
  * The limit of items doubles while items are quick, and falls to one when they are slow. The limit aims at
  * WINDOW_TARGET_NS of work. A slow sample replaces the estimated time of an item immediately. A quick sample moves the
@@ -50,6 +51,7 @@ struct window {
     uint64_t item_ns;       /* estimated time of an item */
     size_t answer_bytes;    /* running mean of the bytes of an answer */
     uint64_t head_since_ns; /* when the current item began */
+    bool flushed;           /* a host has said since the last answers that all finished answers are written */
     /* Since the last answers: how long the process and the worker waited for a processor, and how long the process ran.
      * The owner sets them before window_intake(). */
     uint64_t waited_ns, ran_ns;

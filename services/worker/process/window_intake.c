@@ -44,6 +44,7 @@ static void settle(struct reading *rd, const char *end)
     /* The first run that is answered now is charged with the time since the last answers. */
     chunk_add_cost(r->chunk, n, rd->slot_ns);
     rd->slot_ns = 0;
+    w->flushed = false;
     w->items -= n;
     w->answered += n;
     if (window_is_checked(w)) {
@@ -280,6 +281,12 @@ static const char *read_line(struct reading *rd, const char *line, size_t len)
     BUG("no such form");
 }
 
+static bool is_flushed_line(const struct window *w, const char *line, size_t len)
+{
+    static const char flushed[] = "#flushed";
+    return w->form == FORM_TRUSTED && len == sizeof flushed - 1 && memcmp(line, flushed, len) == 0;
+}
+
 /* The time in which the process waited for a processor is not work. If this time counted as work, items would seem long
  * on a crowded machine, so chunks would be small, and small chunks crowd the machine even more. */
 static uint64_t work_ns(const struct window *w, uint64_t passed_ns)
@@ -300,6 +307,12 @@ static struct intake read_lines(struct window *w, const char *data, size_t len, 
         const char *newline = memchr(at + w->seen, '\n', (size_t)(end - at) - w->seen);
         if (!newline) break;
         w->seen = 0;
+        if (is_flushed_line(w, at, (size_t)(newline - at))) {
+            settle(&rd, at);
+            w->flushed = w->head;
+            rd.batch = at = newline + 1;
+            continue;
+        }
         in.surplus = w->form != FORM_NUMBERED && (!w->head || w->unconfirmed);
         in.fault =
             in.surplus ? "the process wrote more lines than it had items" : read_line(&rd, at, (size_t)(newline - at));

@@ -177,6 +177,35 @@ Test(chunk, runs_that_end_out_of_order_are_answered_in_order)
     assert_no_leaks();
 }
 
+/* Takes three items at a time, and answers them in the order 2, 3, 1. */
+Test(chunk, completed_runs_are_joined_while_an_earlier_item_is_unanswered)
+{
+    enum { TRIPLES = 100 };
+    struct buf body = {0}, expected = {0};
+    for (int i = 0; i <= 3 * TRIPLES; i++) buf_addf(&body, "%d\n", i);
+    struct chunk *c = chunk_of(buf_cstr(&body));
+    struct run *first = chunk_take(c, 1, SIZE_MAX);
+    for (int i = 0; i < TRIPLES; i++) {
+        struct run *a = chunk_take(c, 1, SIZE_MAX), *b = chunk_take(c, 1, SIZE_MAX), *d = chunk_take(c, 1, SIZE_MAX);
+        answer(b, "b\n");
+        answer(d, "d\n");
+        answer(a, "a\n");
+        unsigned runs = 0;
+        for (const struct run *r = c->runs; r; r = r->next) runs++;
+        cr_assert_leq(runs, 5);
+    }
+    answer(first, "0\n");
+    buf_add_str(&expected, "0\n");
+    for (int i = 0; i < TRIPLES; i++) buf_add_str(&expected, "a\nb\nd\n");
+    buf_add_str(&expected, "{\"end\":\"complete\",\"done\":301}\n");
+    assert_answers(c, buf_cstr(&expected));
+    cr_assert_eq(c->held, 0);
+    chunk_unref(c);
+    buf_release(&body);
+    buf_release(&expected);
+    assert_no_leaks();
+}
+
 Test(chunk, a_run_is_bounded_by_bytes_but_never_empty)
 {
     struct chunk *c = chunk_of("\"aaaaaaaa\"\n1\n2\n");

@@ -380,6 +380,25 @@ static uint64_t slot_ns_after(uint64_t now, uint64_t waited_ns, uint64_t ran_ns)
     return slot_ns;
 }
 
+Test(window, a_host_says_that_its_buffer_is_empty_until_the_next_answer)
+{
+    struct window w;
+    struct chunk *c = chunk_of("1\n2\n3\n");
+    window_init(&w, FORM_TRUSTED);
+    window_push(&w, chunk_take(c, 9, SIZE_MAX), 0);
+    struct intake in = take_in(&w, "{\"value\":1}\n#flushed\n", 1);
+    cr_assert(w.flushed);
+    cr_assert_eq(in.answers, 1);
+    cr_assert_eq(in.used, 21);
+    take_in(&w, "{\"value\":2}\n", 2);
+    cr_assert_not(w.flushed);
+    cr_assert_null(take_in(&w, "#flushed\n{\"value\":3}\n#flushed\n", 3).fault);
+    cr_assert_not(w.flushed);
+    assert_answers(c, "{\"value\":1}\n{\"value\":2}\n{\"value\":3}\n{\"end\":\"complete\",\"done\":3}\n");
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
 Test(window, waiting_for_a_processor_is_no_slot_time)
 {
     cr_assert_eq(slot_ns_after(1000, 0, 300), 1000);
