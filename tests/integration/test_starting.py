@@ -188,6 +188,34 @@ class Starting(FantailTest):
             ft.write_file(go, "")
             self.assertEqual(job.rest()[-1]["status"], "succeeded")
 
+    def leave_while_it_loads(self, fleet):
+        """Starts a job, and disconnects while a process for it is loading. Returns the process."""
+        with fleet.stream({"task": "loads", "items": [1]}) as job:
+            job.line_of("waiting")
+        wait_until(lambda: fleet.request("GET", "/v1/jobs").json["jobs"] == [], "the end of the job")
+        process, = fleet.task_processes()
+        return process
+
+    def test_loading_goes_on_for_the_next_job_when_the_only_job_has_ended(self):
+        go = os.path.join(self.folder, "go")
+        fleet = self.fleet(processes=1, tasks=self.tasks(loads=self.python(loads=go)))
+        process = self.leave_while_it_loads(fleet)
+        with fleet.stream({"task": "loads", "items": [2]}) as job:
+            job.line_of("waiting")
+            ft.write_file(go, "")
+            self.assertEqual(job.rest()[-1]["status"], "succeeded")
+        self.assertEqual(fleet.task_processes(), [process])
+
+    def test_loading_ends_when_no_job_waits_for_it_any_more(self):
+        go = os.path.join(self.folder, "go")
+        fleet = self.fleet(processes=1, tasks=self.tasks(loads=self.python(loads=go)))
+        self.leave_while_it_loads(fleet)
+        wait_until(lambda: fleet.task_processes() == [], "the end of the process that is loading")
+        worker = fleet.workers[0]
+        self.assertEqual(fleet.metric(worker, "fantail_process_restarts_total", reason="cancelled"), 1)
+        ft.write_file(go, "")
+        self.assert_untouched(self.run_job(fleet, [1, 2]), [1, 2])
+
     def test_a_worker_that_is_told_to_end_hands_back_what_waits_for_a_start(self):
         go = os.path.join(self.folder, "go")
         fleet = self.fleet(workers=2, processes=1, tasks=self.tasks(loads=self.python(loads=go, idempotent=False)))

@@ -1,5 +1,6 @@
 #include "worker/process/pool.h"
 
+#include "common/observe/log.h"
 #include "worker/process/pool_internal.h"
 
 const char *const pool_loss_names[] = {"crashed",         "timed_out", "out_of_memory", "bad_output",
@@ -220,9 +221,28 @@ static void tell_starting(struct pool *p, uint64_t now)
     }
 }
 
+/* Returns whether a process that is loading is to be killed, because no chunk has waited for it for too long. */
+static bool is_unwanted(const struct process *process, uint64_t now)
+{
+    uint64_t since = ((const struct pool *)process->pool)->unwanted_ns;
+    if (!since) return false;
+    uint64_t loaded = since > process->started_ns ? since - process->started_ns : 0;
+    return now - since >= (loaded > POOL_UNWANTED_NS ? loaded : POOL_UNWANTED_NS);
+}
+
 static void on_starting(struct process *process)
 {
-    tell_starting(process->pool, now_ns());
+    uint64_t now = now_ns();
+    struct fault f;
+    if (!is_unwanted(process, now)) {
+        tell_starting(process->pool, now);
+        return;
+    }
+    log_info("killing a process that is still loading, because no job waits for its task",
+             LOG_STR("task", process->task->name), LOG_I64("pid", process->child.pid),
+             LOG_MS("duration_ms", now - process->started_ns));
+    fault_set(&f, ITEM_CANCELLED, "no job waits for the task");
+    process_kill(process, &f);
 }
 
 static void on_ready(struct process *process)
@@ -289,6 +309,7 @@ static enum pool_loss loss_of(const struct process *process, const struct fault 
     case ITEM_OUT_OF_MEMORY: return LOSS_OUT_OF_MEMORY;
     case ITEM_BAD_OUTPUT: return LOSS_BAD_OUTPUT;
     case ITEM_START_TIMED_OUT: return LOSS_START_TIMED_OUT;
+    case ITEM_CANCELLED: return LOSS_CANCELLED;
     default: return LOSS_CRASHED;
     }
 }
@@ -331,6 +352,7 @@ static void on_lost(struct process *process, struct fault *f)
 void pool_submit(struct pool *p, struct chunk *c)
 {
     turns_add(&p->turns, c);
+    p->unwanted_ns = 0;
     c->draining = p->draining;
 }
 
@@ -348,6 +370,7 @@ void pool_forget(struct pool *p, struct chunk *c, uint64_t now)
     if (!c->abandoned_ns) c->abandoned_ns = now;
     chunk_ref(c);
     turns_remove(&p->turns, c);
+    if (!p->turns.at && !p->unwanted_ns) p->unwanted_ns = now;
     if (c->given) check_processes_of(p, c, now);
     chunk_unref(c);
 }

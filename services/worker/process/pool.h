@@ -9,6 +9,9 @@
  * probe is a process that gets no item until it has lived for POOL_PROBE_NS. The probe shows whether the items or the
  * task are at fault.
  *
+ * If no chunk of the task is open, a process that is still loading goes on for POOL_UNWANTED_NS, or for as long as it
+ * had loaded before if this is longer, and is then killed. Chunks that follow one another so share one loading.
+ *
  * The worker owns the pools. Chunks belong to their requests; the pool holds a reference to each chunk that it was
  * given.
  */
@@ -25,6 +28,7 @@
 #define POOL_PROBE_NS      (100 * NS_PER_MS)
 #define POOL_BROKEN_MIN_NS (200 * NS_PER_MS)
 #define POOL_BROKEN_MAX_NS (10 * NS_PER_S)
+#define POOL_UNWANTED_NS   (10 * NS_PER_S) /* how long a process goes on loading while no chunk is open, see above */
 #define POOL_BROKEN_SAY_NS (60 * NS_PER_S) /* if a task stays broken for the same reason, it is logged this often */
 
 /* Why a process ended. */
@@ -53,6 +57,7 @@ struct pool {
 
     struct turns turns;
     struct slot_user slots;
+    uint64_t unwanted_ns; /* since when no chunk is open; 0: a chunk is open, or there has been none */
     bool draining;
     bool feeding, feed_again; /* pool_feed() is running; pool_feed() was called again while it was running */
 
