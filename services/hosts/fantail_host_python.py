@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""fantail-host-python MODULE:FUNCTION: calls a Python function for every item.
+"""fantail-host-python [--batch N] MODULE:FUNCTION: calls a Python function for every item.
 
 The function gets the item as decoded JSON, and returns the item's value. A table in docs/protocol.md shows how Python values
 are converted to JSON. A parameter named `common` gets the job's common value. A parameter named `traceparent` or `tracestate`
 gets the span of the item (W3C Trace Context), or None. If the function raises an exception or calls sys.exit(), the item
 fails. The output that the function prints goes to standard error.
+
+With --batch N the function gets a list of up to N items, and returns a list with one value for each of them.
 
 The working directory is the first entry of sys.path. So the task's modules take precedence over libraries of the same name,
 even over those that this program uses itself. This program continues to use the libraries.
@@ -32,6 +34,7 @@ import _thread
 import binascii
 import json
 import os
+import select
 import time
 import traceback
 from importlib.machinery import PathFinder
@@ -44,6 +47,7 @@ PERIOD_S = 0.02
 IDLE_PERIODS = 25
 TRACEBACK_BYTES = 2048
 CO_COROUTINE, CO_ASYNC_GENERATOR = 0x80, 0x200  # copied from the module inspect, whose import is slow
+BATCH_WAIT_MS = 1  # how long a batch that is not full waits for the next item
 CAUSE_CHARACTERS = 65536  # the worker refuses an error of more than 1 MiB; a character takes up to 12 bytes
 
 
@@ -337,7 +341,9 @@ def as_text(error, frames):
 def describe(error):
     if isinstance(error, MemoryError):
         return '{"error":{"name":"out_of_memory","cause":"MemoryError"}}\n'
-    frames = error.__traceback__.tb_next  # without the frame of this file
+    frames = error.__traceback__
+    if frames and frames.tb_frame.f_code.co_filename == load.__code__.co_filename:
+        frames = frames.tb_next  # without the frame of this file
     cause, trace = as_text(error, frames)
     place = place_of(error, frames)
     cause, trace = cause[:CAUSE_CHARACTERS], trace[-TRACEBACK_BYTES:]
@@ -363,6 +369,7 @@ def report_load_failure(error):
         data = data[os.write(2, data):]
 
 
+OPTIONS = ("--batch",)
 EXTRAS = ("common", "traceparent", "tracestate")
 
 
@@ -400,6 +407,12 @@ def wanted_extras(function):
         except Exception:
             names = ()
     return {name: None for name in EXTRAS if name in names}
+
+
+def sets_extra(line, extras):
+    """Returns whether the function can see the value of this control line."""
+    word = line[1:].partition(" ")[0]
+    return word in extras or word == "traceparent" and "tracestate" in extras
 
 
 def apply_control(line, extras):
@@ -505,6 +518,81 @@ def serve(function, items_fd, answers):
         answers.is_serving = False
 
 
+def batch_fault(values, count):
+    """Returns what is wrong with the value that the function returned for `count` items; None if nothing is."""
+    if isinstance(values, list):
+        if len(values) == count:
+            return None
+        return f"the function returned {len(values)} values for a batch of {count} items"
+    return f"the function must return a list with one value for each item of its batch, and not a value of type {type_name(values)}"
+
+
+def as_list(values):
+    """Returns the values of a list, a tuple, an array or a generator as a list. Returns any other value unchanged."""
+    if isinstance(values, (str, bytes, bytearray, set, frozenset)) or hasattr(values, "keys") or is_table(values):
+        return values
+    return list(values) if hasattr(values, "__iter__") else values
+
+
+def answer_of(value):
+    """Returns the answer line for one value of a batch. An exception in the place of a value is the error of its item."""
+    if isinstance(value, BaseException):
+        return describe(value)
+    try:
+        return '{"value":%s}\n' % encode(value)
+    except BaseException as error:
+        return describe(error)
+
+
+def run_batch(function, lines, extras, answers):
+    """Returns the answer lines of a batch. If the function raises an exception, each half of the batch runs again, until the
+    item at fault is alone. Items are decoded again too, because the function may have changed them."""
+    try:
+        items = [decode(line) for line in lines]
+        values = as_list(function(items, **extras))
+    except BaseException as error:
+        if answers.is_child:
+            raise
+        if len(lines) == 1:
+            return [describe(error)]
+    else:
+        if answers.is_child:
+            os._exit(0)
+        fault = batch_fault(values, len(lines))
+        return [describe(TypeError(fault))] * len(lines) if fault else [answer_of(value) for value in values]
+    half = len(lines) // 2
+    return run_batch(function, lines[:half], extras, answers) + run_batch(function, lines[half:], extras, answers)
+
+
+def serve_batches(function, most, items_fd, answers):
+    """Like serve(), for a function that gets a list of up to `most` items. Items that have arrived together, and items that
+    arrived while the function was running, are in one list."""
+    extras = wanted_extras(function)
+    more = select.poll()
+    more.register(items_fd, select.POLLIN)
+    batch = []
+
+    def run():
+        if batch:
+            answers.lines.extend(run_batch(function, batch, extras, answers))
+            answers.flush()
+            batch.clear()
+
+    for lines in blocks_of_lines(items_fd):
+        for line in lines:
+            if line.startswith("#"):
+                if sets_extra(line, extras):
+                    run()
+                apply_control(line, extras)
+                continue
+            batch.append(line)
+            if len(batch) == most:
+                run()
+        if batch and not more.poll(BATCH_WAIT_MS):
+            run()
+    run()
+
+
 def claim_stdio():
     """Takes stdin and stdout away from the task, so that it cannot read items or print between the answers."""
     items_fd, answers_fd = os.dup(0), os.dup(1)
@@ -539,26 +627,40 @@ def isolate_child(items_fd, answers):
     answers.is_child = True
 
 
+def read_arguments(arguments):
+    """Returns MODULE:FUNCTION and the options. Ends the program if the arguments are wrong."""
+    options = {}
+    while len(arguments) > 2 and arguments[0] in OPTIONS:
+        options[arguments[0]] = arguments[1]
+        arguments = arguments[2:]
+    most = options.get("--batch", "1")
+    if len(arguments) != 1 or arguments[0].startswith("-") or not (most.isdecimal() and int(most)):
+        print(__doc__, file=sys.stderr)
+        sys.exit(2)
+    return arguments[0], options
+
+
 def main():
     if sys.argv[1:] == ["--help"]:
         print(__doc__)
         return
-    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
-        print(__doc__, file=sys.stderr)
-        sys.exit(2)
+    name, options = read_arguments(sys.argv[1:])
     items_fd, answers_fd = claim_stdio()
     write_lines_of_c()
     answers = Answers(answers_fd)
     os.register_at_fork(after_in_child=lambda: isolate_child(items_fd, answers))
     try:
-        function = load(sys.argv[1])
+        function = load(name)
     except Exception as error:
         report_load_failure(error)
         sys.exit(1)
     answers.lines.append("#ready\n")
     answers.flush()
     try:
-        serve(function, items_fd, answers)
+        if "--batch" in options:
+            serve_batches(function, int(options["--batch"]), items_fd, answers)
+        else:
+            serve(function, items_fd, answers)
     finally:
         answers.flush()
 

@@ -23,7 +23,7 @@ const char *worker_result_name(enum chunk_result result)
 unsigned worker_busy(const struct worker *w)
 {
     unsigned n = 0;
-    for (const struct pool *p = w->pools; p; p = p->next) n += p->size - pool_free_slots(p);
+    for (const struct pool *p = w->pools; p; p = p->next) n += pool_slots(p) - pool_free_slots(p);
     return n;
 }
 
@@ -39,12 +39,13 @@ uint64_t worker_queued(const struct worker *w)
 static double busy_slots(void *data)
 {
     const struct pool *p = data;
-    return p->size - pool_free_slots(p);
+    return pool_slots(p) - pool_free_slots(p);
 }
 
 static double starting_slots(void *data)
 {
-    return pool_starting(data);
+    const struct pool *p = data;
+    return pool_starting(p) * p->task->batch;
 }
 
 static double idle_slots(void *data)
@@ -95,9 +96,8 @@ static void register_slots(struct pool *p, const char *state, double (*count)(vo
     struct buf labels = {0};
     metric_add_label(&labels, "task", p->task->name);
     metric_add_label(&labels, "state", state);
-    metric_gauge_fn("fantail_worker_slots",
-                    "Slots of a task by state. Each slot is a process that runs one item at a time.", buf_cstr(&labels),
-                    count, p);
+    metric_gauge_fn("fantail_worker_slots", "Slots of a task by state. Each slot is room for one item that runs.",
+                    buf_cstr(&labels), count, p);
     buf_release(&labels);
 }
 

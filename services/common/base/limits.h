@@ -107,5 +107,6 @@
 #define COST_LINE_NS              250000000  /* slot time between two cost lines in a chunk's answer */
 #define LIMIT_GATHER_BYTES        (16 * KIB) /* answers of at least this size do not wait for others */
 #define LIMIT_TASK_PROCESSES      1024       /* processes of one task on one worker */
+#define LIMIT_TASK_BATCH          1024       /* items that a task's function gets in one call */
 
 #endif

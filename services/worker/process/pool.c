@@ -75,7 +75,12 @@ static unsigned busy_processes(const struct pool *p)
 unsigned pool_free_slots(const struct pool *p)
 {
     unsigned busy = busy_processes(p);
-    return busy < p->size ? p->size - busy : 0;
+    return busy < p->size ? (p->size - busy) * p->task->batch : 0;
+}
+
+unsigned pool_slots(const struct pool *p)
+{
+    return p->size * p->task->batch;
 }
 
 unsigned pool_starting(const struct pool *p)
@@ -102,11 +107,23 @@ uint64_t pool_busy_until(const struct pool *p, uint64_t now)
 /* ---- feeding ---- */
 
 /* Returns the maximum number of items of the chunk that this process may take now. This leaves items for the other
- * processes. But a run always has enough items to be worth its cost. */
+ * processes. But a run always has enough items to be worth its cost, and a process that takes batches gets a whole
+ * batch, unless there are too few items for a batch on each process. */
 static uint64_t fair_share(const struct pool *p, const struct process *process, const struct chunk *c)
 {
-    uint64_t share = (chunk_available(c) + 2 * p->size - 1) / (2 * p->size), least = window_min_run(&process->window);
+    uint64_t available = chunk_available(c), share = (available + 2 * p->size - 1) / (2 * p->size);
+    uint64_t least = window_min_run(&process->window), batch = (available + p->size - 1) / p->size;
+    if (batch > process->window.together) batch = process->window.together;
+    if (least < batch) least = batch;
     return share > least ? share : least;
+}
+
+/* Returns whether a process of the pool has no items, or could still be started. */
+static bool has_idle(const struct pool *p)
+{
+    for (const struct process *process = p->processes; process; process = process->next)
+        if (process->state == PROCESS_RUNNING && !process->window.head && process != p->probe) return true;
+    return p->count < p->size;
 }
 
 /* Returns a chunk whose next run has a bisect_limit; NULL when there is none. */
@@ -136,6 +153,7 @@ static bool feed_process(struct pool *p, struct process *process, uint64_t now)
         }
         const struct run *given = process->window.head;
         if (given && (given->bisect_limit || p->task->idempotent == IDEMPOTENCY_NO)) return true;
+        if (given && process->window.together > 1 && has_idle(p)) return true;
         uint64_t room = process_room(process, now);
         if (room == 0) return true;
         if (p->task->idempotent == IDEMPOTENCY_NO) room = 1;

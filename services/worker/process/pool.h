@@ -100,6 +100,8 @@ void pool_reload(struct pool *p, struct task *task, unsigned size);
  * continue. */
 void pool_replace(struct pool *p, struct task *task, unsigned size);
 
+/* Returns how many items the pool can run at the same time: in each process one, or a batch. */
+unsigned pool_slots(const struct pool *p);
 /* Returns how many more items could run now, on idle processes and on processes that may still be started. */
 unsigned pool_free_slots(const struct pool *p);
 /* Returns how many processes are starting. They do not take items yet. */

@@ -76,7 +76,7 @@ struct process *process_start(const struct process_env *env, struct task *task, 
     p->scratch = scratch_make_inner(env->scratch, p->child.token);
     p->started_ns = now;
     p->numbered_next = 1;
-    window_init(&p->window, task_form(task));
+    window_init(&p->window, task_form(task), task->batch);
     struct spawned s;
     if (!spawn_process(p, &s, f)) {
         process_move(p, PROCESS_GONE);

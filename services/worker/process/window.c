@@ -2,9 +2,16 @@
 
 #include "worker/process/window_internal.h"
 
-void window_init(struct window *w, enum window_form form)
+/* Returns the least value of w->limit. */
+static uint64_t least_limit(const struct window *w)
 {
-    *w = (struct window){.form = form, .limit = 1};
+    return w->together > 1 ? 2 * (uint64_t)w->together : 1;
+}
+
+void window_init(struct window *w, enum window_form form, unsigned together)
+{
+    *w = (struct window){.form = form, .together = together};
+    w->limit = least_limit(w);
     w->tail = &w->head;
     buf_init(&w->strays, WINDOW_STRAY_BYTES);
 }
@@ -29,7 +36,8 @@ static uint64_t affordable(const struct window *w, uint64_t now)
     uint64_t ns = expected_ns(w, now), n = ns ? WINDOW_TARGET_NS / ns : WINDOW_MAX_ITEMS;
     uint64_t by_answers = w->answer_bytes ? WINDOW_MAX_BYTES / w->answer_bytes : WINDOW_MAX_ITEMS;
     if (n > by_answers) n = by_answers;
-    return n < 1 ? 1 : n > WINDOW_MAX_ITEMS ? WINDOW_MAX_ITEMS : n;
+    if (n < least_limit(w)) n = least_limit(w);
+    return n > WINDOW_MAX_ITEMS ? WINDOW_MAX_ITEMS : n;
 }
 
 uint64_t window_room(struct window *w, uint64_t now)

@@ -47,6 +47,7 @@ struct window {
     uint64_t items;         /* items that were given and are not answered */
     size_t bytes;           /* bytes of the runs given; a run counts until it is done */
     uint64_t limit;         /* the present limit of `items` */
+    unsigned together;      /* how many items the process works on together; at least 1 */
     bool filled;            /* the limit was reached since the last answer */
     uint64_t item_ns;       /* estimated time of an item */
     size_t answer_bytes;    /* running mean of the bytes of an answer */
@@ -69,7 +70,9 @@ struct window {
     struct buf strays; /* for windows with ids: lines that are not answers, for the log; the owner clears it */
 };
 
-void window_init(struct window *w, enum window_form form);
+/* `together` is how many items the process works on together. The window has room for at least twice as many, so that
+ * the next items wait at the process when it has answered these. */
+void window_init(struct window *w, enum window_form form, unsigned together);
 void window_release(struct window *w);
 
 /* Returns how many items may be given now; 0: none. */

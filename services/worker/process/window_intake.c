@@ -295,12 +295,18 @@ static uint64_t work_ns(const struct window *w, uint64_t passed_ns)
     return passed_ns > w->waited_ns + least ? passed_ns - w->waited_ns : least;
 }
 
+/* Each item that the process works on has a slot of its own. */
+static uint64_t busy_slots(const struct window *w)
+{
+    return w->items < w->together ? w->items : w->together;
+}
+
 static struct intake read_lines(struct window *w, const char *data, size_t len, struct buf *memory, uint64_t now,
                                 void (*progress)(struct chunk *c))
 {
     struct intake in = {0};
     struct reading rd = {.w = w, .progress = progress, .memory = memory, .batch = data};
-    if (w->head && now > w->head_since_ns) rd.slot_ns = work_ns(w, now - w->head_since_ns);
+    if (w->head && now > w->head_since_ns) rd.slot_ns = work_ns(w, now - w->head_since_ns) * busy_slots(w);
     /* The bytes at these pointers are not read after the memory has been taken over. */
     const char *at = data, *end = data + len;
     while (at + w->seen < end) {

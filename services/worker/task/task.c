@@ -126,7 +126,12 @@ static struct task *new_task(const char *name)
 {
     struct task *t = xcalloc(1, sizeof *t);
     *t = (struct task){
-        .refs = 1, .name = shown_name(name), .envelope = true, .start_timeout_ns = DEFAULT_START_TIMEOUT_S * NS_PER_S};
+        .refs = 1,
+        .name = shown_name(name),
+        .envelope = true,
+        .batch = 1,
+        .start_timeout_ns = DEFAULT_START_TIMEOUT_S * NS_PER_S,
+    };
     if (!is_task_name(name, strlen(name))) task_fail(t, "this is not a valid task name: " TASK_NAME_RULE);
     return t;
 }

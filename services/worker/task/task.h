@@ -29,6 +29,7 @@ struct task {
     uint64_t start_timeout_ns;      /* 0: none */
     uint64_t memory_bytes;          /* 0: unlimited */
     uint64_t max_items_per_process; /* 0: unlimited */
+    unsigned batch;                 /* items that a process may work on together; at least 1 */
     enum idempotency idempotent;
     bool envelope; /* the program writes envelopes, not values */
     bool ids;      /* items and answers have ids, see numbered.h; mode stream only */

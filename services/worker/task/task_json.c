@@ -18,6 +18,7 @@ struct command_options {
     const cJSON *command;
     bool text, append;
     const char *output;
+    const cJSON *batch;
 };
 
 struct field_context {
@@ -174,6 +175,12 @@ static void read_output(struct field_context *c, const cJSON *v)
     if (!c->options->output) task_fail(c->task, "\"output\" must be one of auto, json, text, lines");
 }
 
+static void read_batch(struct field_context *c, const cJSON *v)
+{
+    c->task->batch = (unsigned)read_number(c->task, v, 1, LIMIT_TASK_BATCH, true);
+    c->options->batch = v;
+}
+
 static void read_env(struct field_context *c, const cJSON *v)
 {
     struct words env = {0};
@@ -217,6 +224,7 @@ static const struct {
     {"input", read_input},
     {"output", read_output},
     {"append", read_append},
+    {"batch", read_batch},
 };
 
 static void read_field(struct field_context *c, const cJSON *v)
@@ -248,6 +256,14 @@ static void add_host(struct task *t, struct words *w, const char *hosts_dir, con
     free(t->path);
     t->path = path_join(hosts_dir, host);
     add_word(w, t->path);
+}
+
+static void add_number(struct words *w, const char *option, unsigned n)
+{
+    char number[16];
+    snprintf(number, sizeof number, "%u", n);
+    add_word(w, option);
+    add_word(w, number);
 }
 
 /* Sets t->error if "command" is a string like "wc -c", a command line as in a shell. A single string must be only the
@@ -307,6 +323,7 @@ static void build_command(struct task *t, const struct command_options *o, const
         break;
     case TASK_PYTHON:
         add_host(t, &w, hosts_dir, "fantail-host-python");
+        if (o->batch) add_number(&w, "--batch", t->batch);
         first = add_command(&w, o->command);
         break;
     case TASK_MODE_COUNT: BUG("no such mode");
@@ -371,6 +388,13 @@ static void name_file(struct task *t, const char *path)
     free(reason);
 }
 
+static void check_batch(struct task *t)
+{
+    if (t->mode != TASK_PYTHON) task_fail(t, "\"batch\" is for mode python only");
+    if (t->idempotent == IDEMPOTENCY_NO)
+        task_fail(t, "\"batch\" needs items that may run again: \"idempotent\" cannot be false");
+}
+
 static void read_members(struct task *t, const cJSON *json, const char *path, const char *hosts_dir)
 {
     struct command_options options = {0};
@@ -382,6 +406,7 @@ static void read_members(struct task *t, const cJSON *json, const char *path, co
     if (t->ids && t->mode != TASK_STREAM) task_fail(t, "\"ids\" is for mode stream only");
     if (t->ready && !t->ids) task_fail(t, "\"ready\" is for mode stream with \"ids\" only");
     if (t->ids && !t->envelope) task_fail(t, "\"ids\" needs envelopes: \"envelope\" cannot be false");
+    if (options.batch) check_batch(t);
     if (!t->error && (t->mode == TASK_STREAM || t->mode == TASK_EXEC)) check_one_string(t, options.command);
     if (t->error) {
         name_file(t, path);

@@ -40,7 +40,7 @@ Test(window, the_limit_doubles_while_items_are_quick_and_falls_to_one_after_a_sl
     for (int i = 0; i < 4000; i++) buf_add_str(&body, "1\n");
     struct chunk *c = chunk_of(buf_cstr(&body));
     uint64_t now = 1000, last = 0;
-    window_init(&w, FORM_TRUSTED);
+    window_init(&w, FORM_TRUSTED, 1);
     for (int round = 0; round < 6; round++) {
         uint64_t room = window_room(&w, now);
         cr_assert_eq(room, UINT64_C(1) << round);
@@ -56,11 +56,34 @@ Test(window, the_limit_doubles_while_items_are_quick_and_falls_to_one_after_a_sl
     assert_no_leaks();
 }
 
+Test(window, a_process_that_takes_batches_has_a_batch_and_room_for_the_next_one_whatever_the_time_of_an_item)
+{
+    struct window w;
+    struct buf body = {0};
+    for (int i = 0; i < 40; i++) buf_add_str(&body, "1\n");
+    struct chunk *c = chunk_of(buf_cstr(&body));
+    uint64_t now = 1000;
+    window_init(&w, FORM_TRUSTED, 8);
+    cr_assert_eq(window_room(&w, now), 16);
+    window_push(&w, chunk_take(c, 8, SIZE_MAX), now);
+    cr_assert_eq(window_room(&w, now + NS_PER_S), 8);
+    for (int i = 0; i < 8; i++) take_in(&w, "{\"value\":1}\n", now + NS_PER_S);
+    cr_assert_eq(c->cost.slot_ns, 8 * NS_PER_S, "each item of the batch has had a slot for all this time");
+    cr_assert_eq(window_room(&w, now + NS_PER_S), 16);
+    window_push(&w, chunk_take(c, 16, SIZE_MAX), now + NS_PER_S);
+    cr_assert_eq(window_room(&w, now + NS_PER_S), 0);
+    run_return(window_pop(&w), NULL, 0);
+    window_release(&w);
+    chunk_unref(c);
+    buf_release(&body);
+    assert_no_leaks();
+}
+
 Test(window, nothing_is_given_while_the_current_item_takes_long)
 {
     struct window w;
     struct chunk *c = chunk_of("1\n2\n");
-    window_init(&w, FORM_TRUSTED);
+    window_init(&w, FORM_TRUSTED, 1);
     w.limit = 1000;
     window_push(&w, chunk_take(c, 1, SIZE_MAX), 0);
     cr_assert_gt(window_room(&w, 1000), 0);
@@ -75,7 +98,7 @@ Test(window, answers_are_counted_across_runs_and_pieces)
     static const char lines[] = "{\"value\":1}\n{\"error\":{\"name\":\"task_error\"}}\n{\"value\":3}\n";
     struct window w;
     struct chunk *a = chunk_of("1\n2\n"), *b = chunk_of("3\n");
-    window_init(&w, FORM_TRUSTED);
+    window_init(&w, FORM_TRUSTED, 1);
     window_push(&w, chunk_take(a, 9, SIZE_MAX), 0);
     window_push(&w, chunk_take(b, 9, SIZE_MAX), 0);
     struct intake in = window_intake(&w, lines, 20, 1, on_progress);
@@ -147,7 +170,7 @@ static void take_long_answers(size_t form, bool in_parts, bool after_others)
     buf_addf(&expected, "%s{\"value\":%s}\n{\"end\":\"complete\",\"done\":1}\n",
              after_others ? "{\"starting\":2}\n" : "", buf_cstr(&text) + strlen(long_forms[form].open));
     buf_add_str(&text, long_forms[form].close);
-    window_init(&w, long_forms[form].form);
+    window_init(&w, long_forms[form].form, 1);
     window_push(&w, chunk_take(c, 1, SIZE_MAX), 0);
     const char *memory = take_long_line_in(&w, buf_cstr(&text), in_parts);
     if (w.unconfirmed) window_confirm(&w, 1, on_progress);
@@ -177,7 +200,7 @@ Test(window, a_long_answer_for_an_abandoned_chunk_is_dropped)
     struct window w;
     struct chunk *c = chunk_of("1\n");
     struct buf line = {0};
-    window_init(&w, FORM_TRUSTED);
+    window_init(&w, FORM_TRUSTED, 1);
     window_push(&w, chunk_take(c, 1, SIZE_MAX), 0);
     chunk_abandon(c, 1);
     chunk_unref(c);
@@ -194,7 +217,7 @@ Test(window, values_get_an_envelope)
 {
     struct window w;
     struct chunk *c = chunk_of("1\n2\n");
-    window_init(&w, FORM_CHECKED_VALUE);
+    window_init(&w, FORM_CHECKED_VALUE, 1);
     window_push(&w, chunk_take(c, 9, SIZE_MAX), 0);
     take_in(&w, "\"A\"\r\n[1]\n", 1);
     window_confirm(&w, 2, on_progress);
@@ -211,7 +234,7 @@ Test(window, a_line_that_is_not_an_answer_is_a_fault)
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         struct window w;
         struct chunk *c = chunk_of("1\n");
-        window_init(&w, FORM_TRUSTED);
+        window_init(&w, FORM_TRUSTED, 1);
         window_push(&w, chunk_take(c, 9, SIZE_MAX), 0);
         struct intake in = take_in(&w, bad[i], 1);
         bool whole = strchr(bad[i], '\n');
@@ -221,7 +244,7 @@ Test(window, a_line_that_is_not_an_answer_is_a_fault)
         chunk_unref(c);
     }
     struct window idle;
-    window_init(&idle, FORM_TRUSTED);
+    window_init(&idle, FORM_TRUSTED, 1);
     cr_assert(take_in(&idle, "{\"value\":1}\n", 1).surplus);
     assert_no_leaks();
 }
@@ -230,7 +253,7 @@ Test(window, a_checked_window_keeps_the_answers_of_a_run_until_they_are_confirme
 {
     struct window w;
     struct chunk *c = chunk_of("1\n2\n3\n");
-    window_init(&w, FORM_CHECKED);
+    window_init(&w, FORM_CHECKED, 1);
     w.limit = 2;
     window_push(&w, chunk_take(c, 2, SIZE_MAX), 0);
     cr_assert_eq(window_room(&w, 1), 0);
@@ -257,7 +280,7 @@ Test(window, after_a_surplus_line_no_answer_of_its_run_or_of_the_next_is_passed_
 {
     struct window w;
     struct chunk *a = chunk_of("1\n2\n"), *b = chunk_of("3\n");
-    window_init(&w, FORM_CHECKED);
+    window_init(&w, FORM_CHECKED, 1);
     window_push(&w, chunk_take(a, 2, SIZE_MAX), 0);
     take_in(&w, "{\"value\":1}\n{\"value\":1}\n", 1);
     window_push(&w, chunk_take(b, 1, SIZE_MAX), 2);
@@ -279,7 +302,7 @@ Test(window, with_ids_missing_answers_are_errors_and_surplus_lines_are_passed_ov
     static const char bad_output[] = "{\"error\":{\"name\":\"bad_output\"";
     struct window w;
     struct chunk *a = chunk_of("1\n2\n"), *b = chunk_of("3\n4\n");
-    window_init(&w, FORM_NUMBERED);
+    window_init(&w, FORM_NUMBERED, 1);
     window_push(&w, chunk_take(a, 2, SIZE_MAX), 0);
     window_push(&w, chunk_take(b, 2, SIZE_MAX), 0);
     struct intake in = take_in(&w,
@@ -323,7 +346,7 @@ Test(window, a_long_value_is_checked_while_it_comes)
             struct chunk *c = chunk_of("1\n");
             struct buf line = {0};
             const char *early;
-            window_init(&w, long_forms[i].form);
+            window_init(&w, long_forms[i].form, 1);
             window_push(&w, chunk_take(c, 1, SIZE_MAX), 0);
             buf_addf(&line, "%s[%s", long_forms[i].open, wrong ? "1 2" : "");
             for (int n = 0; n < 5000; n++) buf_add_str(&line, "\"}\", ");
@@ -351,7 +374,7 @@ Test(window, a_line_without_a_value_has_a_limit_of_its_own)
     struct chunk *c = chunk_of("1\n");
     struct buf line = {0};
     const char *early;
-    window_init(&w, FORM_TRUSTED);
+    window_init(&w, FORM_TRUSTED, 1);
     window_push(&w, chunk_take(c, 1, SIZE_MAX), 0);
     buf_add_str(&line, "{\"error\":{\"cause\":\"");
     for (unsigned n = 0; n < LIMIT_OTHER_LINE_BYTES + 1000; n++) buf_add_char(&line, 'x');
@@ -369,7 +392,7 @@ static uint64_t slot_ns_after(uint64_t now, uint64_t waited_ns, uint64_t ran_ns)
 {
     struct window w;
     struct chunk *c = chunk_of("1\n");
-    window_init(&w, FORM_TRUSTED);
+    window_init(&w, FORM_TRUSTED, 1);
     window_push(&w, chunk_take(c, 1, SIZE_MAX), 0);
     w.waited_ns = waited_ns;
     w.ran_ns = ran_ns;
@@ -384,7 +407,7 @@ Test(window, a_host_says_that_its_buffer_is_empty_until_the_next_answer)
 {
     struct window w;
     struct chunk *c = chunk_of("1\n2\n3\n");
-    window_init(&w, FORM_TRUSTED);
+    window_init(&w, FORM_TRUSTED, 1);
     window_push(&w, chunk_take(c, 9, SIZE_MAX), 0);
     struct intake in = take_in(&w, "{\"value\":1}\n#flushed\n", 1);
     cr_assert(w.flushed);

@@ -90,6 +90,12 @@ Test(tasks, a_broken_task_json_keeps_its_reason)
         {"{\"command\":\"x\",\"mode\":\"exec\",\"output\":\"xml\"}", "\"output\""},
         {"{\"command\":\"cat -u\"}", "there is no program \"cat -u\". Write the program and its arguments as an array"},
         {"{\"command\":\"wc -c\",\"mode\":\"exec\"}", "there is no program \"wc -c\""},
+        {"{\"command\":\"m:f\",\"mode\":\"python\",\"batch\":0}", "\"batch\" must be a whole number from 1 to 1024"},
+        {"{\"command\":\"m:f\",\"mode\":\"python\",\"batch\":1025}", "\"batch\" must be a whole number from 1 to 1024"},
+        {"{\"command\":\"m:f\",\"mode\":\"python\",\"batch\":\"8\"}", "\"batch\" must be a whole number"},
+        {"{\"command\":\"x\",\"batch\":8}", "\"batch\" is for mode python only"},
+        {"{\"command\":\"m:f\",\"mode\":\"python\",\"batch\":8,\"idempotent\":false}",
+         "\"batch\" needs items that may run again: \"idempotent\" cannot be false"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct task *t = load_json(cases[i].json);
