@@ -213,6 +213,18 @@ class PrivateFleet(CliTest):
         ended = CliTest.cli(self, "map", "square", "--tasks", EXAMPLE_TASKS, stdin="3\n", TMPDIR=tmp)
         self.assertEqual((ended.status, ended.lines, os.listdir(tmp)), (0, ["9"], []), ended)
 
+    def test_a_relative_path_of_the_temporary_folder_is_that_of_the_caller(self):
+        os.mkdir(os.path.join(self.folder, "tmp"))
+        code = "import os\ndef run(x):\n    open(os.environ['TMPDIR'] + '/file', 'w').close()\n    return os.environ['TMPDIR']\n"
+        tasks = self.tasks(where={"json": {"mode": "python", "command": ["where:run"]}, "files": {"where.py": code}})
+        for options in (("where", "--tasks", tasks), ("--", "sh", "-c", "touch $TMPDIR/file; printf '\"%s\"' $TMPDIR")):
+            with self.subTest(options):
+                done = subprocess.run([FANTAIL, "map", *options], input=b"1\n", capture_output=True, cwd=self.folder,
+                                      env=self.environment(TMPDIR="tmp"), timeout=60)
+                self.assertEqual((done.returncode, done.stderr), (0, b""))
+                self.assertTrue(json.loads(done.stdout).startswith(os.path.join(self.folder, "tmp", "")), done.stdout)
+                self.assertEqual(os.listdir(os.path.join(self.folder, "tmp")), [])
+
     def test_killed_outright_it_takes_its_services_with_it(self):
         process = subprocess.Popen([FANTAIL, "map", "sleep", "--tasks", EXAMPLE_TASKS], stdin=subprocess.PIPE,
                                    env=self.environment())

@@ -7,13 +7,13 @@
 #include <unistd.h>
 
 #include "cli/map/map_internal.h"
+#include "common/files/locked_dir.h"
 
 /* Opens a temporary file without a name. The kernel removes the file when this program ends, even if it is killed. */
 static int open_nameless(void)
 {
     char path[4096];
-    const char *tmp = getenv("TMPDIR");
-    snprintf(path, sizeof(path), "%s/fantail-items-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    snprintf(path, sizeof(path), "%s/fantail-items-XXXXXX", temporary_base());
     int fd = mkostemp(path, O_CLOEXEC);
     if (fd >= 0) unlink(path);
     return fd;

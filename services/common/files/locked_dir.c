@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,8 +15,14 @@
 
 const char *temporary_base(void)
 {
+    static char path[PATH_MAX];
     const char *tmp = getenv("TMPDIR");
-    return tmp && *tmp ? tmp : "/tmp";
+    if (!tmp || !*tmp) return "/tmp";
+    if (*tmp == '/') return tmp;
+    char *folder = get_current_dir_name();
+    int len = folder ? snprintf(path, sizeof path, "%s/%s", folder, tmp) : -1;
+    free(folder);
+    return len > 0 && (size_t)len < sizeof path ? path : tmp;
 }
 
 /* Opens and locks a directory of this user. On failure it sets errno and returns -1. EWOULDBLOCK means that a running

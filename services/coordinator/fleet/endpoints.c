@@ -59,13 +59,27 @@ static size_t address_length(const struct prefix *p, const char *text)
     return len ? len : host_port_length(text);
 }
 
+/* Writes why there is no address at the start of text. */
+static void explain_address(const struct prefix *p, const char *text, char *err, size_t err_size)
+{
+    const char *path = unix_address_path(text);
+    if (!path)
+        snprintf(err, err_size, "'%s' is not host:port, as in %s%s", text, p->text,
+                 p->mode == ENDPOINTS_STATIC ? "10.0.0.7:8081,10.0.0.8:8081" : "workers:8081");
+    else if (p->mode != ENDPOINTS_STATIC || strcmp(p->scheme, "http") != 0)
+        snprintf(err, err_size, "'%s': unix:PATH is allowed only after static://", text);
+    else if (path[0] != '/')
+        snprintf(err, err_size, "'%s': the path of a socket must begin with /", text);
+    else
+        snprintf(err, err_size, "'%s': the path of a socket has at most %zu bytes", text, UNIX_PATH_BYTES);
+}
+
 static bool check_list(const struct prefix *p, const char *list, char *err, size_t err_size)
 {
     for (const char *at = list;;) {
         size_t len = address_length(p, at);
         if (!len) {
-            snprintf(err, err_size, "'%s' is not host:port, as in %s%s", at, p->text,
-                     p->mode == ENDPOINTS_STATIC ? "10.0.0.7:8081,10.0.0.8:8081" : "workers:8081");
+            explain_address(p, at, err, err_size);
             return false;
         }
         at += len;

@@ -44,6 +44,21 @@ Test(endpoints, the_forms_of_the_workers_option)
     }
 }
 
+Test(endpoints, the_reason_why_a_socket_is_refused_is_told)
+{
+    static const char *const told[][2] = {
+        {"static://a:1,unix:t/w", "'unix:t/w': the path of a socket must begin with /"},
+        {"static://unix:", "'unix:': the path of a socket must begin with /"},
+        {"static+https://unix:/run/a", "'unix:/run/a': unix:PATH is allowed only after static://"},
+        {"dns://unix:/run/a", "'unix:/run/a': unix:PATH is allowed only after static://"},
+    };
+    char err[200];
+    for (size_t i = 0; i < ARRAY_SIZE(told); i++) {
+        cr_assert_not(endpoints_check(told[i][0], err, sizeof err));
+        cr_assert_str_eq(err, told[i][1]);
+    }
+}
+
 Test(endpoints, a_path_that_no_socket_can_have_is_refused)
 {
     char text[200] = "static://unix:/", err[300];
@@ -52,6 +67,7 @@ Test(endpoints, a_path_that_no_socket_can_have_is_refused)
     cr_assert(endpoints_check(text, err, sizeof err), "%s", err);
     text[head + 107 - 1] = 'x';
     cr_assert_not(endpoints_check(text, err, sizeof err));
+    cr_assert(strstr(err, "the path of a socket has at most 107 bytes"), "%s", err);
 }
 
 static void *count_added(void *data, struct endpoint *e)
