@@ -8,6 +8,9 @@ import fantail_testing as ft
 from fantail_testing import FantailTest, request, wait_until, write_file
 
 FAULT = "must be one of"
+# Each of these names stands twice in the reason. So if the reason is cut at a fixed size, a character of three bytes is cut
+# in another place for each name.
+LONG = ("long", "long1", "long12")
 
 
 class BrokenTasks(FantailTest):
@@ -65,6 +68,22 @@ class BrokenTasks(FantailTest):
             self.assertIn(FAULT, error["cause"])
         self.assertIn(FAULT, end["reason"])
 
+    def test_a_job_fails_with_the_reason_of_the_worker_that_answered_if_another_one_is_away(self):
+        store = "sqlite:" + os.path.join(self.folder, "jobs.db")
+        coordinator = self.new_coordinator("--store", store)
+        answer = request(coordinator.port, "POST", "/v1/jobs", '{"task":"typo","items":[2]}', {"Prefer": "respond-async"})
+        self.assertEqual(coordinator.stop(), 0)
+        self.start_worker()
+        workers = f"static://127.0.0.1:{self.worker_port},127.0.0.1:{self.free_port()}"
+        coordinator = self.coordinator(workers, "--store", store, "--worker-wait-s", "3")
+        path = "/v1/jobs/" + answer.json["id"]
+        job = wait_until(lambda: (job := request(coordinator.port, "GET", path).json)["ended_at"] and job, "the end")
+        self.assertIn(FAULT, job["reason"])
+        [error] = [line["error"] for line in request(coordinator.port, "GET", path + "/results").lines
+                   if line["type"] == "error"]
+        for words in (FAULT, "the other workers could not be reached"):
+            self.assertIn(words, error["cause"])
+
     def test_a_durable_job_that_came_before_the_worker_waits_and_fails_with_the_reason(self):
         store = "sqlite:" + os.path.join(self.folder, "jobs.db")
         coordinator = self.new_coordinator("--store", store)
@@ -84,6 +103,22 @@ class BrokenTasks(FantailTest):
         [error] = [line["error"] for line in request(coordinator.port, "GET", path + "/results").lines
                    if line["type"] == "error"]
         self.assertIn(FAULT, error["cause"])
+
+    def test_a_long_reason_of_a_durable_job_is_cut_between_two_characters(self):
+        store = "sqlite:" + os.path.join(self.folder, "jobs.db")
+        coordinator = self.new_coordinator("--store", store)
+        ids = []
+        for name in LONG:
+            job = json.dumps({"task": name, "items": [1]})
+            answer = request(coordinator.port, "POST", "/v1/jobs", job, {"Prefer": "respond-async"})
+            ids.append(answer.json["id"])
+        self.assertEqual(coordinator.stop(), 0)
+        self.start_worker(**{name: {"command": "cat", "\u20ac" * 300: 1} for name in LONG})
+        coordinator = self.coordinator(f"static://127.0.0.1:{self.worker_port}", "--store", store, "--worker-wait-s", "1")
+        for job_id in ids:
+            path = "/v1/jobs/" + job_id
+            job = wait_until(lambda p=path: (job := request(coordinator.port, "GET", p).json)["ended_at"] and job, "the end")
+            self.assertRegex(job["reason"], "unknown field \"\u20ac+$")
 
 
 if __name__ == "__main__":

@@ -82,6 +82,11 @@ size_t encoding_text_length(const char *data, size_t len)
     return at;
 }
 
+void encoding_drop_cut(char *text)
+{
+    text[encoding_text_length(text, strlen(text))] = '\0';
+}
+
 bool has_utf8_mark(const char *data, size_t len)
 {
     return len >= sizeof(UTF8_MARK) - 1 && memcmp(data, UTF8_MARK, sizeof(UTF8_MARK) - 1) == 0;

@@ -1,5 +1,6 @@
 #include "coordinator/durable/durable_run.h"
 
+#include "common/json/encoding.h"
 #include "common/observe/log.h"
 #include "coordinator/durable/stored_options.h"
 
@@ -40,6 +41,12 @@ void run_call_free(struct run_call *c)
 {
     store_call_free(c->call);
     *c = (struct run_call){0};
+}
+
+void run_set_end_reason(struct durable_run *r, const char *reason)
+{
+    snprintf(r->end_reason, sizeof r->end_reason, "%s", reason);
+    encoding_drop_cut(r->end_reason);
 }
 
 static void stop_job(struct durable_run *r, const char *reason)
@@ -202,7 +209,7 @@ static void on_finished(void *keeper)
     static_assert(ARRAY_SIZE(ends) == SCHED_STATUS_COUNT, "one end per status");
     r->end_state = ends[outcome->status];
     const char *reason = outcome->no_workers && is_refused(r) ? sched_cause_token : outcome->reason;
-    snprintf(r->end_reason, sizeof r->end_reason, "%s", reason ? reason : "");
+    run_set_end_reason(r, reason ? reason : "");
     if (!r->recorder.closed) run_items_settle_rest(r, rest_error(outcome));
     durable_run_move(r, r->lost ? RUN_OVER : RUN_ENDING);
     run_record_flush(r);
@@ -265,7 +272,7 @@ static void give_up(struct durable_run *r)
 {
     log_error("a durable job cannot run", LOG_STR("job", r->stored.id), LOG_STR("error", r->failure));
     r->end_state = STORED_FAILED;
-    snprintf(r->end_reason, sizeof r->end_reason, "%.199s", r->failure);
+    run_set_end_reason(r, r->failure);
     run_items_settle_rest(r, ITEM_CANCELLED);
     durable_run_move(r, RUN_ENDING);
     run_record_flush(r);

@@ -86,8 +86,8 @@ struct durable_run {
     struct stored_counts reported; /* the part of the counts that fantail_items_total has, here or elsewhere */
     struct run_call writing;
     enum stored_state end_state; /* set when the scheduler has ended the job */
-    char end_reason[200];
-    bool settling; /* state ENDING: the error rest_error is being added for items that were not sent */
+    char end_reason[512];        /* UTF-8; set it with run_set_end_reason() */
+    bool settling;               /* state ENDING: the error rest_error is being added for items that were not sent */
     enum item_error rest_error;
 
     /* Its reduction: run_reduce.c. */
@@ -147,6 +147,8 @@ void run_call_start(struct durable_run *r, struct run_call *c);
 MUST_CHECK bool run_call_succeeded(struct durable_run *r, struct run_call *c);
 /* Frees the call. */
 void run_call_free(struct run_call *c);
+/* Sets why the job ended early. The text is copied. If it is too long, it is cut between two characters. */
+void run_set_end_reason(struct durable_run *r, const char *reason);
 /* Creates a call to the store for this run. */
 MUST_CHECK struct store_call *run_call_new(struct durable_run *r, enum store_op op,
                                            void (*done)(struct store_call *call));

@@ -46,7 +46,7 @@ static void fail(struct durable_run *r, const char *why)
 {
     log_warn("the values of a durable job cannot be reduced", LOG_STR("job", r->stored.id), LOG_STR("error", why));
     r->end_state = STORED_FAILED;
-    snprintf(r->end_reason, sizeof r->end_reason, "%.199s", why);
+    run_set_end_reason(r, why);
     finish(r, (struct json_slice){0});
 }
 

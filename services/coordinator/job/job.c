@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 
+#include "common/json/encoding.h"
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
 #include "coordinator/job/job_internal.h"
@@ -154,6 +155,7 @@ void job_refuse(struct job *j, int status, const char *members, const char *deta
     va_start(args, detail_fmt);
     vsnprintf(detail, sizeof detail, detail_fmt, args);
     va_end(args);
+    encoding_drop_cut(detail);
     submission_refuse(&j->submission, status, members, detail);
     if (j->state == JOB_NEW || j->state == JOB_ASKING) job_move(j, JOB_REFUSED);
     job_cancel(j, SCHED_CANCELLED, "the request was refused");
@@ -186,6 +188,7 @@ static void fail(struct job *j, const char *why, bool disk)
 {
     if (!j->failure[0]) {
         snprintf(j->failure, sizeof j->failure, "%s", why);
+        encoding_drop_cut(j->failure);
         j->disk_failed = disk;
     }
     job_cancel(j, SCHED_FAILED, j->failure);

@@ -65,7 +65,7 @@ struct job {
     bool paused; /* the job is on jobs->paused: no new items are sent until its reader has caught up (job_pause.c) */
     struct list_link paused_link;
     struct sched_outcome outcome;
-    char failure[200]; /* why the coordinator made the job fail; "": it did not */
+    char failure[512]; /* why the coordinator made the job fail; "": it did not */
     bool disk_failed;  /* the job failed because answers could not be stored on the disk or read back */
 };
 

@@ -86,7 +86,22 @@ void job_check_tasks_again(struct job *j)
     if (!j->question) job_tell_waiting(j);
 }
 
+/* Some workers cannot run the task, and the others could not be reached. */
+static void add_unreached(struct job *j)
+{
+    struct buf text = {0};
+    buf_addf(&text, "%s; the other workers could not be reached", j->task_fault);
+    free(j->task_fault);
+    j->task_fault = xstrdup(buf_cstr(&text));
+    buf_release(&text);
+}
+
 const char *job_reason(struct job *j, const char *reason)
 {
-    return reason == sched_cause_no_task && note_fault(j) ? j->task_fault : reason;
+    bool no_workers = reason == sched_cause_no_workers;
+    if (!no_workers && reason != sched_cause_no_task) return reason;
+    int status = note_fault(j);
+    if (status == 0 || (no_workers && status != 422)) return reason;
+    if (no_workers) add_unreached(j);
+    return j->task_fault;
 }

@@ -65,3 +65,14 @@ Test(encoding, text_ends_at_a_nul_byte_or_at_what_is_not_utf_8)
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
         cr_assert_eq(encoding_text_length(cases[i].data, cases[i].len), cases[i].text, "case %zu", i);
 }
+
+Test(encoding, a_character_that_was_cut_is_dropped)
+{
+    char whole[] = "a\xe2\x82\xac", cut[] = "a\xe2\x82", empty[] = "";
+    encoding_drop_cut(whole);
+    cr_assert_str_eq(whole, "a\xe2\x82\xac");
+    encoding_drop_cut(cut);
+    cr_assert_str_eq(cut, "a");
+    encoding_drop_cut(empty);
+    cr_assert_str_eq(empty, "");
+}
