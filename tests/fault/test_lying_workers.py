@@ -58,11 +58,6 @@ class BesideAGoodWorker(FaultTest):
         self.assertEqual(document["counts"]["retried"], 0)
         self.assertLessEqual(len(fake.requests), 8 + self.seconds / fw.RETRY_AFTER_S)
 
-    def test_a_status_that_the_coordinator_does_not_expect(self):
-        """The cause is what the worker says."""
-        _, document = self.assert_lost(fw.bad_request, "the worker answered with status 400: as told")
-        self.assertEqual({e["error"]["attempts"] for e in document["errors"]}, {2})
-
     def test_a_reset_before_the_headers(self):
         fake, document = self.run_beside(fw.reset_before_headers)
         self.assertGreaterEqual(document["counts"]["retried"], 1)
@@ -126,6 +121,11 @@ class Alone(FaultTest):
             self.assertGreaterEqual(entry["error"]["attempts"], 1)
         self.assertEqual([n for n in fake.deliveries().values() if n > 1], [])
         return fake, document
+
+    def test_a_status_that_the_coordinator_does_not_expect(self):
+        """The cause is what the worker says."""
+        _, document = self.assert_lost(fw.bad_request, "the worker answered with status 400: as told")
+        self.assertEqual({e["error"]["attempts"] for e in document["errors"]}, {2})
 
     def test_500(self):
         _, document = self.assert_lost(fw.server_error, "server error")
