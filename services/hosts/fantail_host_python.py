@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
-"""fantail-host-python [--batch N] MODULE:FUNCTION: calls a Python function for every item.
+"""fantail-host-python [OPTION VALUE]... MODULE:FUNCTION: calls a Python function for every item.
 
 The function gets the item as decoded JSON, and returns the item's value. A table in docs/protocol.md shows how Python values
 are converted to JSON. A parameter named `common` gets the job's common value. A parameter named `traceparent` or `tracestate`
 gets the span of the item (W3C Trace Context), or None. If the function raises an exception or calls sys.exit(), the item
 fails. The output that the function prints goes to standard error.
 
-With --batch N the function gets a list of up to N items, and returns a list with one value for each of them.
+If MODULE:FUNCTION is a class whose instances can be called, this program makes one instance and calls it for every item.
+
+--batch N                the function gets a list of up to N items, and returns a list with one value for each of them
+--setup MODULE:FUNCTION  this function is called once, without arguments, before the other one is loaded
 
 The working directory is the first entry of sys.path. So the task's modules take precedence over libraries of the same name,
 even over those that this program uses itself. This program continues to use the libraries.
@@ -369,7 +372,7 @@ def report_load_failure(error):
         data = data[os.write(2, data):]
 
 
-OPTIONS = ("--batch",)
+OPTIONS = ("--batch", "--setup")
 EXTRAS = ("common", "traceparent", "tracestate")
 
 
@@ -435,37 +438,67 @@ def prefer_task_modules(folder):
     sys.meta_path.insert(0, finder)
 
 
+own_modules = {}  # modules of the task that sys.modules does not have, because the interpreter uses their names
+
+
 def import_task(module_name, folder):
     """Returns the task's module. If the interpreter uses a module of the same name, the interpreter's module stays in
     sys.modules."""
+    if module_name in own_modules:
+        return own_modules[module_name]
     spec = PathFinder.find_spec(module_name, [folder]) if module_name in OF_INTERPRETER else None
     if spec is None or not spec.has_location:
         __import__(module_name)
         return sys.modules[module_name]
-    module = module_from_spec(spec)
+    module = own_modules[module_name] = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def load(name):
-    module_name, _, function_name = name.partition(":")
-    if not module_name or not function_name:
-        print(f"fantail-host-python: {name} in the folder {os.getcwd()}: the argument must be MODULE:FUNCTION", file=sys.stderr)
-        sys.exit(2)
-    folder = os.getcwd()
+def enter_folder(folder):
+    """Makes this process import modules from the task's folder first."""
     if sys.path and sys.path[0] == os.path.dirname(os.path.realpath(__file__)):
         del sys.path[0]  # the directory of this program has no modules for the task
     sys.path.insert(0, folder)
     prefer_task_modules(folder)
+
+
+def is_async(function):
+    """Returns whether this is an async function, or an object that is called as one."""
+    code = getattr(function, "__code__", None) or getattr(getattr(type(function), "__call__", None), "__code__", None)
+    return bool(getattr(code, "co_flags", 0) & (CO_COROUTINE | CO_ASYNC_GENERATOR))
+
+
+def load(name, folder):
+    """Returns the function MODULE:FUNCTION."""
+    module_name, _, function_name = name.partition(":")
+    if not module_name or not function_name:
+        print(f"fantail-host-python: {name} in the folder {folder}: the argument must be MODULE:FUNCTION", file=sys.stderr)
+        sys.exit(2)
     target = import_task(module_name, folder)
     for part in function_name.split("."):
         target = getattr(target, part)
     if not callable(target):
         sys.exit(f"fantail-host-python: {name} in the folder {folder} is not a function")
-    if getattr(getattr(target, "__code__", None), "co_flags", 0) & (CO_COROUTINE | CO_ASYNC_GENERATOR):
+    if is_async(target):
         sys.exit(f"fantail-host-python: {name} in the folder {folder} is an async function. Async functions are not supported. "
                  "Use a function that calls asyncio.run()")
     return target
+
+
+def load_task(name, setup, folder):
+    """Runs the setup function, and returns the task's function. If the task is a class whose instances can be called, makes
+    an instance, and returns that."""
+    if setup:
+        load(setup, folder)()
+    target = load(name, folder)
+    if not isinstance(target, type) or not any("__call__" in vars(base) for base in target.__mro__):
+        return target
+    instance = target()
+    if is_async(instance):
+        sys.exit(f"fantail-host-python: {name} in the folder {folder} is called as an async function. Async functions are not "
+                 "supported. Use a method that calls asyncio.run()")
+    return instance
 
 
 def blocks_of_lines(fd):
@@ -650,7 +683,8 @@ def main():
     answers = Answers(answers_fd)
     os.register_at_fork(after_in_child=lambda: isolate_child(items_fd, answers))
     try:
-        function = load(name)
+        enter_folder(os.getcwd())
+        function = load_task(name, options.get("--setup"), os.getcwd())
     except Exception as error:
         report_load_failure(error)
         sys.exit(1)

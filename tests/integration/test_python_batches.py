@@ -135,7 +135,7 @@ class BatchesOfTheHost(Hosts):
     def test_a_wrong_size_is_refused_with_the_usage(self):
         for most in "0", "-1", "x", "1.5":
             self.assertEqual(self.run_host(self.batch("sizes", most), [], status=2), [])
-            self.assertIn("fantail-host-python [--batch N]", self.stderr)
+            self.assertIn("--batch N", self.stderr)
 
 
 class BatchesOfTheWorker(FantailTest):

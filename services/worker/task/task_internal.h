@@ -1,14 +1,32 @@
 /*
- * Declarations shared by task.c and task_json.c. task.c finds the tasks in directories, task_json.c reads task.json and
- * builds the command line.
+ * Declarations shared by the task*.c files. task.c finds the tasks in directories, task_json.c reads task.json, and
+ * task_command.c builds the command line.
  */
 #ifndef FANTAIL_WORKER_TASK_TASK_INTERNAL_H
 #define FANTAIL_WORKER_TASK_TASK_INTERNAL_H
 
+#include <cjson/cJSON.h>
 #include <stdarg.h>
 
 #include "worker/task/task.h"
 
+/* The fields of task.json that only affect the command line. The strings are borrowed from the JSON. */
+struct command_options {
+    const cJSON *command;
+    bool text, append, batch;
+    const char *output, *setup, *python, *venv;
+};
+
+struct words {
+    const char **list; /* NULL-ended */
+    size_t count;
+};
+
+void words_add(struct words *w, const char *word);
+
+/* Sets the path and the command line of the task, which must be complete otherwise. If a program that the task needs
+ * cannot be run, sets t->error. */
+void task_build_command(struct task *t, const struct command_options *o, const char *hosts_dir);
 /* Fills t from task.json at `path`. t->cwd must be set. If something is wrong, sets t->error. */
 void task_read_json(struct task *t, const char *path, const char *hosts_dir);
 /* Makes t a task of mode exec that runs the executable `program` in t->cwd. */

@@ -13,32 +13,10 @@
 
 #define TASK_JSON_BYTES (1 * MIB)
 
-/* The fields of task.json that only affect the command line. */
-struct command_options {
-    const cJSON *command;
-    bool text, append;
-    const char *output;
-    const cJSON *batch;
-};
-
 struct field_context {
     struct task *task;
     struct command_options *options;
 };
-
-/* ---- words ---- */
-
-struct words {
-    const char **list;
-    size_t count;
-};
-
-static void add_word(struct words *w, const char *word)
-{
-    w->list = xrealloc(w->list, (w->count + 2) * sizeof *w->list);
-    w->list[w->count++] = xstrdup(word);
-    w->list[w->count] = NULL;
-}
 
 /* ---- fields ---- */
 
@@ -178,7 +156,34 @@ static void read_output(struct field_context *c, const cJSON *v)
 static void read_batch(struct field_context *c, const cJSON *v)
 {
     c->task->batch = (unsigned)read_number(c->task, v, 1, LIMIT_TASK_BATCH, true);
-    c->options->batch = v;
+    c->options->batch = true;
+}
+
+static void read_path(struct field_context *c, const cJSON *v, const char **to)
+{
+    if (!cJSON_IsString(v) || !v->valuestring[0])
+        task_fail(c->task, "\"%s\" must be a path", v->string);
+    else
+        *to = v->valuestring;
+}
+
+static void read_python(struct field_context *c, const cJSON *v)
+{
+    read_path(c, v, &c->options->python);
+}
+
+static void read_venv(struct field_context *c, const cJSON *v)
+{
+    read_path(c, v, &c->options->venv);
+}
+
+static void read_setup(struct field_context *c, const cJSON *v)
+{
+    const char *colon = cJSON_IsString(v) ? strchr(v->valuestring, ':') : NULL;
+    if (!colon || colon == v->valuestring || !colon[1] || v->valuestring[0] == '-')
+        task_fail(c->task, "\"setup\" must be a string of the form module:function");
+    else
+        c->options->setup = v->valuestring;
 }
 
 static void read_env(struct field_context *c, const cJSON *v)
@@ -194,7 +199,7 @@ static void read_env(struct field_context *c, const cJSON *v)
         }
         char *line;
         if (asprintf(&line, "%s=%s", e->string, e->valuestring) < 0) BUG("out of memory for a variable");
-        add_word(&env, line);
+        words_add(&env, line);
         free(line);
     }
     environment_free(c->task->env);
@@ -225,6 +230,9 @@ static const struct {
     {"output", read_output},
     {"append", read_append},
     {"batch", read_batch},
+    {"setup", read_setup},
+    {"python", read_python},
+    {"venv", read_venv},
 };
 
 static void read_field(struct field_context *c, const cJSON *v)
@@ -237,34 +245,7 @@ static void read_field(struct field_context *c, const cJSON *v)
     task_fail(c->task, "unknown field \"%s\"", v->string);
 }
 
-/* ---- the command line ---- */
-
-/* Returns the index of the command's first word. */
-static size_t add_command(struct words *w, const cJSON *command)
-{
-    const cJSON *word;
-    size_t first = w->count;
-    if (!command) BUG("a task without a command was not refused");
-    if (cJSON_IsString(command)) add_word(w, command->valuestring);
-    cJSON_ArrayForEach(word, command) add_word(w, word->valuestring);
-    if (w->count == first) BUG("an empty command was not refused");
-    return first;
-}
-
-static void add_host(struct task *t, struct words *w, const char *hosts_dir, const char *host)
-{
-    free(t->path);
-    t->path = path_join(hosts_dir, host);
-    add_word(w, t->path);
-}
-
-static void add_number(struct words *w, const char *option, unsigned n)
-{
-    char number[16];
-    snprintf(number, sizeof number, "%u", n);
-    add_word(w, option);
-    add_word(w, number);
-}
+/* ---- the file ---- */
 
 /* Sets t->error if "command" is a string like "wc -c", a command line as in a shell. A single string must be only the
  * name of the program. */
@@ -278,76 +259,6 @@ static void check_one_string(struct task *t, const cJSON *command)
                   "[\"wc\", \"-c\"]",
                   command->valuestring);
     free(path);
-}
-
-/* Sets t->error if the host program cannot be run. A missing host is no fault of the task.json: an image may have only
- * some of the hosts. */
-static void check_host(struct task *t)
-{
-    if (t->mode == TASK_STREAM || access(t->path, X_OK) == 0) return;
-    if (errno != ENOENT)
-        task_fail(t, "%s: %s", t->path, strerror(errno));
-    else if (t->mode == TASK_PYTHON)
-        task_fail(
-            t,
-            "there is no host program %s, which runs Python tasks. The image fantail-worker-python has it, and the "
-            "image fantail-worker does not",
-            t->path);
-    else
-        task_fail(t, "there is no host program %s; see --hosts-dir", t->path);
-}
-
-static void build_command(struct task *t, const struct command_options *o, const char *hosts_dir)
-{
-    struct words w = {0};
-    size_t first = 0;
-    switch (t->mode) {
-    case TASK_STREAM:
-        first = add_command(&w, o->command);
-        t->path = find_program(w.list[0], t->cwd);
-        break;
-    case TASK_EXEC:
-        add_host(t, &w, hosts_dir, "fantail-host-exec");
-        if (o->text) add_word(&w, "--text");
-        if (o->append) add_word(&w, "--append");
-        if (o->output) {
-            add_word(&w, "--output");
-            add_word(&w, o->output);
-        }
-        add_word(&w, "--");
-        first = add_command(&w, o->command);
-        break;
-    case TASK_NATIVE:
-        add_host(t, &w, hosts_dir, "fantail-host-native");
-        first = add_command(&w, o->command);
-        break;
-    case TASK_PYTHON:
-        add_host(t, &w, hosts_dir, "fantail-host-python");
-        if (o->batch) add_number(&w, "--batch", t->batch);
-        first = add_command(&w, o->command);
-        break;
-    case TASK_MODE_COUNT: BUG("no such mode");
-    }
-    t->argv = w.list;
-    t->command = w.list + first;
-    if (t->mode != TASK_STREAM) t->envelope = t->common = t->trace = t->ready = true;
-    check_host(t);
-}
-
-void task_set_bare(struct task *t, const char *program, const char *hosts_dir)
-{
-    struct words w = {0};
-    char *path = path_join(t->cwd, program);
-    t->mode = TASK_EXEC;
-    add_host(t, &w, hosts_dir, "fantail-host-exec");
-    add_word(&w, "--");
-    add_word(&w, path);
-    free(path);
-    t->argv = w.list;
-    t->command = w.list + w.count - 1;
-    t->envelope = t->common = t->trace = t->ready = true;
-    t->env = environment_of_task(t->env, t->name);
-    if (access(t->path, X_OK) != 0) task_fail(t, "%s: %s", t->path, strerror(errno));
 }
 
 /* Appends task.json to `text`, and checks the JSON. Byte offsets in messages count from the start of the file. */
@@ -388,10 +299,12 @@ static void name_file(struct task *t, const char *path)
     free(reason);
 }
 
-static void check_batch(struct task *t)
+static void check_python(struct task *t, const struct command_options *o)
 {
-    if (t->mode != TASK_PYTHON) task_fail(t, "\"batch\" is for mode python only");
-    if (t->idempotent == IDEMPOTENCY_NO)
+    const char *field = o->batch ? "batch" : o->setup ? "setup" : o->python ? "python" : o->venv ? "venv" : NULL;
+    if (field && t->mode != TASK_PYTHON) task_fail(t, "\"%s\" is for mode python only", field);
+    if (o->python && o->venv) task_fail(t, "\"python\" and \"venv\" cannot be given together");
+    if (o->batch && t->idempotent == IDEMPOTENCY_NO)
         task_fail(t, "\"batch\" needs items that may run again: \"idempotent\" cannot be false");
 }
 
@@ -406,13 +319,13 @@ static void read_members(struct task *t, const cJSON *json, const char *path, co
     if (t->ids && t->mode != TASK_STREAM) task_fail(t, "\"ids\" is for mode stream only");
     if (t->ready && !t->ids) task_fail(t, "\"ready\" is for mode stream with \"ids\" only");
     if (t->ids && !t->envelope) task_fail(t, "\"ids\" needs envelopes: \"envelope\" cannot be false");
-    if (options.batch) check_batch(t);
+    check_python(t, &options);
     if (!t->error && (t->mode == TASK_STREAM || t->mode == TASK_EXEC)) check_one_string(t, options.command);
     if (t->error) {
         name_file(t, path);
         return;
     }
-    build_command(t, &options, hosts_dir);
+    task_build_command(t, &options, hosts_dir);
     t->env = environment_of_task(t->env, t->name);
 }
 

@@ -96,6 +96,17 @@ Test(tasks, a_broken_task_json_keeps_its_reason)
         {"{\"command\":\"x\",\"batch\":8}", "\"batch\" is for mode python only"},
         {"{\"command\":\"m:f\",\"mode\":\"python\",\"batch\":8,\"idempotent\":false}",
          "\"batch\" needs items that may run again: \"idempotent\" cannot be false"},
+        {"{\"command\":\"m:f\",\"mode\":\"python\",\"setup\":\"m\"}",
+         "\"setup\" must be a string of the form module:function"},
+        {"{\"command\":\"m:f\",\"mode\":\"python\",\"setup\":\":f\"}", "\"setup\" must be a string"},
+        {"{\"command\":\"m:f\",\"mode\":\"python\",\"setup\":1}", "\"setup\" must be a string"},
+        {"{\"command\":\"m:f\",\"mode\":\"python\",\"python\":1}", "\"python\" must be a path"},
+        {"{\"command\":\"m:f\",\"mode\":\"python\",\"venv\":\"\"}", "\"venv\" must be a path"},
+        {"{\"command\":\"m:f\",\"mode\":\"python\",\"venv\":\"a\",\"python\":\"b\"}",
+         "\"python\" and \"venv\" cannot be given together"},
+        {"{\"command\":\"x\",\"setup\":\"m:f\"}", "\"setup\" is for mode python only"},
+        {"{\"command\":\"x\",\"python\":\"p\"}", "\"python\" is for mode python only"},
+        {"{\"command\":\"x\",\"venv\":\"v\",\"mode\":\"exec\"}", "\"venv\" is for mode python only"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct task *t = load_json(cases[i].json);
@@ -120,6 +131,62 @@ Test(tasks, a_missing_host_program_is_named_with_where_to_get_it)
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct task *t = load_json(cases[i].json);
+        cr_assert(t->error && strstr(t->error, cases[i].reason), "%s", t->error);
+        task_unref(t);
+    }
+    assert_no_leaks();
+}
+
+static void assert_python_words(const char *json, const char *program, const char *expected)
+{
+    char hosts[80], words[400] = "", path[100];
+    snprintf(hosts, sizeof hosts, "%s/hosts", dir);
+    put("t/task.json", json, 0644);
+    struct task *t = task_load(dir, "t", hosts);
+    cr_assert_null(t->error, "%s", t->error);
+    for (const char **word = t->argv; *word; word++) {
+        const char *text = strncmp(*word, dir, strlen(dir)) == 0 ? *word + strlen(dir) : *word;
+        snprintf(words + strlen(words), sizeof words - strlen(words), "%s ", text);
+    }
+    cr_assert_str_eq(words, expected);
+    snprintf(path, sizeof path, "%s%s", dir, program);
+    cr_assert_str_eq(t->path, path);
+    cr_assert_str_eq(t->command[0], "m:f");
+    task_unref(t);
+}
+
+Test(tasks, a_python_task_names_its_interpreter_its_setup_and_its_batches)
+{
+    put("hosts/fantail-host-python", "", 0755);
+    put("t/python9", "", 0755);
+    put("t/bin/python", "", 0755);
+    assert_python_words("{\"command\":\"m:f\",\"mode\":\"python\"}", "/hosts/fantail-host-python",
+                        "/hosts/fantail-host-python m:f ");
+    assert_python_words("{\"command\":\"m:f\",\"mode\":\"python\",\"batch\":4,\"setup\":\"m:load\"}",
+                        "/hosts/fantail-host-python", "/hosts/fantail-host-python --batch 4 --setup m:load m:f ");
+    assert_python_words("{\"command\":\"m:f\",\"mode\":\"python\",\"venv\":\".\"}", "/t/./bin/python",
+                        "/t/./bin/python /hosts/fantail-host-python m:f ");
+    assert_python_words("{\"command\":\"m:f\",\"mode\":\"python\",\"python\":\"python9\"}", "/t/python9",
+                        "/t/python9 /hosts/fantail-host-python m:f ");
+    assert_no_leaks();
+}
+
+Test(tasks, an_interpreter_that_is_missing_makes_the_task_unusable)
+{
+    static const struct {
+        const char *json, *reason;
+    } cases[] = {
+        {"{\"command\":\"m:f\",\"mode\":\"python\",\"venv\":\"/no/venv\"}",
+         "\"venv\": there is no virtual environment with a program /no/venv/bin/python: No such file"},
+        {"{\"command\":\"m:f\",\"mode\":\"python\",\"python\":\"/no/python3\"}",
+         "\"python\": there is no program /no/python3: No such file"},
+    };
+    char hosts[80];
+    snprintf(hosts, sizeof hosts, "%s/hosts", dir);
+    put("hosts/fantail-host-python", "", 0755);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        put("t/task.json", cases[i].json, 0644);
+        struct task *t = task_load(dir, "t", hosts);
         cr_assert(t->error && strstr(t->error, cases[i].reason), "%s", t->error);
         task_unref(t);
     }
