@@ -131,6 +131,16 @@ class Answers(SharedFleetTest):
         for line in results:
             self.assertEqual(line["value"], line["index"] ** 2)
 
+    def test_a_document_is_in_input_order_in_the_order_of_completion_too(self):
+        items = [0.3, "x", 0, 0, 0.1, 0]
+        for late in False, True:
+            body = {"task": "sleep", "order": "completion", "chunk_size": 1, "items": items}
+            if late:
+                body["order"] = body.pop("order")  # after the items
+            answer = self.shared.job(body)
+            self.assertEqual([error["index"] for error in answer.json["errors"]], [1])
+            self.assertEqual(answer.json["results"], [None if item == "x" else item for item in items])
+
     def test_a_range_makes_integers(self):
         answer = self.shared.job({"task": "square", "range": {"start": 3, "stop": 9, "step": 2}})
         self.assertEqual(answer.json["results"], [9, 25, 49])

@@ -108,11 +108,18 @@ void job_cancel(struct job *j, enum sched_status status, const char *reason)
     if (j->phase.sched) note_cancel(j);
 }
 
+/* A document is always in input order: its values have no index, and it gains nothing from another order, because it
+ * begins when the last item has ended. */
+static enum collector_order answers_order(const struct job *j)
+{
+    bool document = j->submission.exchange && !reader_takes_lines(j->submission.exchange);
+    return document || jobspec_keeps_order(&j->spec) ? COLLECT_INPUT_ORDER : COLLECT_COMPLETION_ORDER;
+}
+
 void job_start(struct job *j)
 {
     const struct jobs_config *config = j->jobs->config;
-    enum collector_order order = jobspec_keeps_order(&j->spec) ? COLLECT_INPUT_ORDER : COLLECT_COMPLETION_ORDER;
-    answer_buffer_init(&j->answers, order, (size_t)config->result_memory_bytes, &j->jobs->answer_memory,
+    answer_buffer_init(&j->answers, answers_order(j), (size_t)config->result_memory_bytes, &j->jobs->answer_memory,
                        &j->jobs->spill);
     job_move(j, JOB_RUNNING);
     if (j->submission.exchange) http_exchange_set_header(j->submission.exchange, HEADER_JOB, j->id);
