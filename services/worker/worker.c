@@ -289,10 +289,22 @@ static void note_sleep(void *data)
     cpu_wait_sleeps(&w->cpu_wait, now_ns());
 }
 
+enum { MEMORY_TICK_MS = 1000 };
+
+static void on_memory_timer(uv_timer_t *timer)
+{
+    struct worker *w = timer->data;
+    spare_memory_tick(&w->memory, w->requests.open == 0, now_ns());
+    if (!w->memory.is_due) uv_timer_stop(timer);
+}
+
 bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *config, char *err, size_t err_size)
 {
     *w = (struct worker){.loop = loop, .config = config};
     requests_init(&w->requests, loop);
+    uv_timer_init(loop, &w->memory_timer);
+    uv_unref((uv_handle_t *)&w->memory_timer);
+    w->memory_timer.data = w;
     unit_cost_init(&w->chunk_cost, DEFAULT_CHUNK_COST_NS, thread_cpu_ns());
     w->hosts_dir = config->hosts_dir ? realpath(config->hosts_dir, NULL) : default_hosts_dir();
     if (!w->hosts_dir) {
@@ -328,6 +340,11 @@ bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *
 void worker_count_request(struct worker *w, int change)
 {
     w->requests.open += (unsigned)change;
+    if (change < 0) {
+        spare_memory_work_ended(&w->memory, now_ns());
+        if (!uv_is_active((uv_handle_t *)&w->memory_timer))
+            uv_timer_start(&w->memory_timer, on_memory_timer, MEMORY_TICK_MS, MEMORY_TICK_MS);
+    }
     ecs_agent_work(w->ecs_agent, w->requests.open > 0);
     if (w->draining && !w->requests.open) service_poke(w->service);
 }
@@ -402,6 +419,7 @@ void worker_stop(void *data)
     for (int i = 0; i < 5000 && reaper_poll(&w->reaper); i++) usleep(1000);
     reaper_close(&w->reaper);
     requests_close(&w->requests);
+    uv_close((uv_handle_t *)&w->memory_timer, NULL);
     trace_export_close(w->trace);
     w->trace = NULL;
 }

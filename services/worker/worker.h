@@ -5,6 +5,7 @@
 #ifndef FANTAIL_WORKER_WORKER_H
 #define FANTAIL_WORKER_WORKER_H
 
+#include "common/base/spare_memory.h"
 #include "common/base/unit_cost.h"
 #include "common/observe/metrics.h"
 #include "common/files/locked_dir.h"
@@ -57,7 +58,9 @@ struct worker {
     bool draining, cut;
 
     struct requests requests;
-    struct unit_cost chunk_cost; /* processor time that a chunk costs our event loop */
+    struct spare_memory_plan memory; /* when to return memory that requests have left */
+    uv_timer_t memory_timer;         /* runs while memory.is_due */
+    struct unit_cost chunk_cost;     /* processor time that a chunk costs our event loop */
 
     uint64_t *items_succeeded, *items_failed;
     uint64_t *results[RESULT_COUNT];

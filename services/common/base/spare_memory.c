@@ -6,6 +6,9 @@
 
 #include "common/base/limits.h"
 
+#define KEEP_BYTES      (32 * (size_t)MIB) /* bytes of freed memory that a service keeps while it works */
+#define KEEP_IDLE_BYTES (4 * (size_t)MIB)
+
 /* A waiting block stores this struct in its first bytes. */
 struct waiting {
     struct waiting *next;
@@ -79,4 +82,22 @@ void spare_memory_free_waiting(void)
 void spare_memory_return(size_t keep_bytes)
 {
     if (mallinfo2().fordblks > keep_bytes) malloc_trim(keep_bytes / 2);
+}
+
+void spare_memory_work_ended(struct spare_memory_plan *p, uint64_t now_ns)
+{
+    p->is_due = true;
+    p->freed_ns = now_ns;
+}
+
+/* Returning memory each time work ends would be too often, because other work usually reuses the memory soon. */
+bool spare_memory_tick(struct spare_memory_plan *p, bool idle, uint64_t now_ns)
+{
+    if (!p->is_due) return false;
+    bool rests = idle && now_ns >= p->freed_ns + SPARE_MEMORY_GAP_NS;
+    if (!rests && now_ns < p->returned_ns + SPARE_MEMORY_GAP_NS) return false;
+    spare_memory_return(rests ? KEEP_IDLE_BYTES : KEEP_BYTES);
+    p->returned_ns = now_ns;
+    p->is_due = !rests;
+    return true;
 }

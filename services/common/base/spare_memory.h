@@ -36,4 +36,18 @@ void spare_memory_free_waiting(void);
  * from giving the rest back. Do not call it often: it takes about 10 ms for 200 MiB. */
 void spare_memory_return(size_t keep_bytes);
 
+/* When a service returns free memory of the heap. While it works, it does so now and then and keeps some memory for the
+ * next work. When it has been idle for a while, it returns almost all. A zeroed plan has nothing to return. */
+struct spare_memory_plan {
+    bool is_due;          /* work has ended, and the memory that it left was not returned by an idle service yet */
+    uint64_t freed_ns;    /* when work last ended */
+    uint64_t returned_ns; /* when memory was last returned */
+};
+#define SPARE_MEMORY_GAP_NS (5 * NS_PER_S) /* the time between two returns, and how long a service must be idle */
+/* Call it when a piece of work has ended. */
+void spare_memory_work_ended(struct spare_memory_plan *p, uint64_t now_ns);
+/* Returns memory if it is time. Call it about once a second or more often while p->is_due. `idle`: there is no work
+ * now. Returns whether it returned memory. */
+bool spare_memory_tick(struct spare_memory_plan *p, bool idle, uint64_t now_ns);
+
 #endif

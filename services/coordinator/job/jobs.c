@@ -1,7 +1,6 @@
 #include "coordinator/job/jobs.h"
 
 #include "common/base/limits.h"
-#include "common/base/spare_memory.h"
 #include "common/loop/progress.h"
 #include "common/observe/metrics.h"
 #include "coordinator/job/job_internal.h"
@@ -11,21 +10,6 @@
 enum { TICK_MS = 100 };
 #define WHEEL_TICK_NS (50 * NS_PER_MS)
 enum { BUCKETS_MIN = 64 };
-#define MEMORY_GAP_NS   (5 * NS_PER_S)
-#define KEEP_BYTES      (32 * (size_t)MIB) /* bytes of freed memory that are kept for the next job */
-#define KEEP_IDLE_BYTES (4 * (size_t)MIB)  /* bytes that are kept after MEMORY_GAP_NS without a job */
-
-/* Returns freed memory to the kernel. Do not call it each time a job ends, because other jobs usually reuse the memory
- * soon. */
-static void return_memory(struct jobs *t, uint64_t now)
-{
-    if (!t->memory_was_freed) return;
-    bool idle = t->count == 0 && now >= t->memory_freed_ns + MEMORY_GAP_NS;
-    if (!idle && now < t->memory_returned_ns + MEMORY_GAP_NS) return;
-    spare_memory_return(idle ? KEEP_IDLE_BYTES : KEEP_BYTES);
-    t->memory_returned_ns = now;
-    t->memory_was_freed = !idle;
-}
 
 static void reader_due(struct wheel_node *node, uint64_t now)
 {
@@ -49,7 +33,7 @@ void jobs_tick(struct jobs *t, uint64_t now)
         job_pause_or_resume(CONTAINER_OF(at, struct job, paused_link));
     }
     wheel_run(&t->readers, now, reader_due);
-    return_memory(t, now);
+    spare_memory_tick(&t->memory, t->count == 0, now);
 }
 
 static void on_tick_timer(uv_timer_t *timer)
@@ -58,7 +42,7 @@ static void on_tick_timer(uv_timer_t *timer)
     uint64_t now = now_ns();
     jobs_tick(t, now);
     bool more = spill_dir_step(&t->spill);
-    if (t->count == 0 && !more && !t->memory_was_freed) uv_timer_stop(timer);
+    if (t->count == 0 && !more && !t->memory.is_due) uv_timer_stop(timer);
 }
 
 static void fold_next(void *jobs)
@@ -233,8 +217,7 @@ void jobs_remove(struct jobs *t, struct job *j)
     *link = j->next_in_bucket;
     list_remove(&t->by_age, &j->by_age);
     t->count--;
-    t->memory_was_freed = true;
-    t->memory_freed_ns = now_ns();
+    spare_memory_work_ended(&t->memory, now_ns());
 }
 
 struct job *jobs_find(const struct jobs *t, const char *id)

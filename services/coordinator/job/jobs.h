@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "common/base/list.h"
+#include "common/base/spare_memory.h"
 #include "common/trace/trace_export.h"
 #include "common/base/memory_budget.h"
 #include "coordinator/fleet/worker_fleet.h"
@@ -49,16 +50,14 @@ struct jobs {
     struct memory_budget answer_memory, item_memory; /* shared by all jobs */
 
     /* Private. */
-    struct job **buckets;        /* indexed by a hash of the id */
-    unsigned buckets_n;          /* number of buckets, a power of two */
-    struct list by_age;          /* newest first */
-    struct list cursors;         /* the walks that are under way */
-    uint64_t memory_returned_ns; /* when freed memory was last returned to the kernel */
-    uint64_t memory_freed_ns;    /* when a job was last freed */
-    bool memory_was_freed;       /* there may be freed memory that an idle coordinator should return to the kernel */
-    struct list folds;           /* reductions that have more answers to fold */
-    struct list spills;          /* jobs that have long answers to write to the disk */
-    struct collector *buried;    /* answers of freed jobs, which are freed in slices */
+    struct job **buckets;            /* indexed by a hash of the id */
+    unsigned buckets_n;              /* number of buckets, a power of two */
+    struct list by_age;              /* newest first */
+    struct list cursors;             /* the walks that are under way */
+    struct spare_memory_plan memory; /* when to return memory that jobs have left */
+    struct list folds;               /* reductions that have more answers to fold */
+    struct list spills;              /* jobs that have long answers to write to the disk */
+    struct collector *buried;        /* answers of freed jobs, which are freed in slices */
     struct turn_step fold_step;
     struct wheel readers; /* when each reader must add a control line */
     struct list paused;   /* jobs that are paused until their readers have caught up */

@@ -124,3 +124,22 @@ Test(spare_memory, a_large_buffer_grows_without_copies)
     spare_memory_stop();
 #endif
 }
+
+Test(spare_memory, memory_is_returned_now_and_then_during_work_and_once_after_it)
+{
+    struct spare_memory_plan p = {0};
+    uint64_t now = 1000 * NS_PER_S;
+    cr_assert_not(spare_memory_tick(&p, true, now), "there was no work");
+    spare_memory_work_ended(&p, now);
+    cr_assert(spare_memory_tick(&p, false, now));
+    for (int s = 1; s <= 12; s++) {
+        spare_memory_work_ended(&p, now + (uint64_t)s * NS_PER_S);
+        cr_assert_eq(spare_memory_tick(&p, false, now + (uint64_t)s * NS_PER_S), s % 5 == 0, "after %d s", s);
+        cr_assert(p.is_due);
+    }
+    now += 12 * NS_PER_S;
+    cr_assert_not(spare_memory_tick(&p, true, now + SPARE_MEMORY_GAP_NS / 2), "more work may come soon");
+    cr_assert(spare_memory_tick(&p, true, now + SPARE_MEMORY_GAP_NS));
+    cr_assert_not(p.is_due);
+    cr_assert_not(spare_memory_tick(&p, true, now + 10 * SPARE_MEMORY_GAP_NS), "an idle service has nothing to return");
+}
