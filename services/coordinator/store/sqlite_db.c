@@ -7,10 +7,9 @@
 
 #define BUSY_MS 3000 /* how long to wait while another process has the file locked */
 /* The size of the page cache. Changed pages that do not fit are written to the log before the commit. */
-#define CACHE_KIB      4096
-#define LOG_PAGES      4096       /* when the log has this many pages, a commit copies the log into the file */
-#define LOG_KEPT_BYTES (64 * MIB) /* a longer log file is cut to this length once it has been copied */
-#define RESERVE_BYTES  (4 * MIB)  /* room beyond the limit, so that jobs of a full store can end and be removed */
+#define CACHE_KIB    4096
+#define LOGS_KEPT    4         /* a log file that is longer than this many times log_pages is cut once it is copied */
+#define BEYOND_BYTES (4 * MIB) /* room beyond the limit, so that jobs of a full store can end and be removed */
 
 /* This VFS of SQLite locks the file for this process. So the index of the log is in the memory of the process, and not
  * in a mapped file (-shm). If someone truncated a mapped file, SIGBUS would end the process. */
@@ -34,15 +33,15 @@ static bool ask(struct sqlite_db *d, const char *pragma, char *answer, size_t si
 
 bool sqlite_db_open(struct sqlite_db *d, const char *path, char *err, size_t err_size)
 {
-    *d = (struct sqlite_db){.path = path};
+    *d = (struct sqlite_db){.path = path, .log_pages = sqlite_reserve_log_pages(path)};
     char settings[400];
     /* Debian's SQLite overwrites removed rows with zeros (secure_delete). With FAST, SQLite overwrites them only where
      * no extra write is needed. */
     snprintf(settings, sizeof settings,
-             "PRAGMA synchronous = FULL; PRAGMA cache_size = -%d; PRAGMA wal_autocheckpoint = %d;"
+             "PRAGMA synchronous = FULL; PRAGMA cache_size = -%d; PRAGMA wal_autocheckpoint = %u;"
              "PRAGMA journal_size_limit = %u; PRAGMA secure_delete = FAST; PRAGMA temp_store = MEMORY;"
              "PRAGMA trusted_schema = OFF",
-             CACHE_KIB, LOG_PAGES, LOG_KEPT_BYTES);
+             CACHE_KIB, d->log_pages, LOGS_KEPT * d->log_pages * SQLITE_PAGE_BYTES);
     bool ok = sqlite3_open_v2(path, &d->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, VFS) == SQLITE_OK &&
               sqlite3_extended_result_codes(d->db, 1) == SQLITE_OK &&
               sqlite3_busy_timeout(d->db, BUSY_MS) == SQLITE_OK && execute(d, settings);
@@ -76,7 +75,7 @@ bool sqlite_db_limit(struct sqlite_db *d, uint64_t max_bytes, char *err, size_t 
     if (max_bytes == 0) return true;
     char limit[64];
     snprintf(limit, sizeof limit, "PRAGMA max_page_count = %" PRIu64,
-             (max_bytes + RESERVE_BYTES) / SQLITE_PAGE_BYTES + 1);
+             (max_bytes + BEYOND_BYTES) / SQLITE_PAGE_BYTES + 1);
     if (execute(d, limit)) return true;
     snprintf(err, err_size, "cannot limit the size of the job store %s: %s", d->path, sqlite3_errmsg(d->db));
     return false;

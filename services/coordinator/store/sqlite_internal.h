@@ -69,6 +69,14 @@ enum sql {
     SQL_COUNT
 };
 
+/* The reserve of the store, see sqlite_reserve.c. */
+enum sqlite_reserve {
+    SQLITE_RESERVE_NONE, /* it cannot be made on this disk, or this connection only reads */
+    SQLITE_RESERVE_HELD,
+    SQLITE_RESERVE_USED, /* the disk is full: jobs and blocks are refused */
+    SQLITE_RESERVE_COUNT
+};
+
 /* One connection. */
 struct sqlite_db {
     sqlite3 *db;
@@ -78,9 +86,14 @@ struct sqlite_db {
     struct buf ranges, lines; /* encoding buffers, kept for the next block */
     uint64_t max_bytes;       /* limit for used_bytes; 0: no limit */
     uint64_t used_bytes;      /* with a limit: bytes of the used pages at BEGIN, plus the bytes that were added since */
-    int rc;                   /* the first failure of this transaction, or SQLITE_OK */
-    int system_error;         /* errno of that failure, or 0 */
-    char error[200];          /* its message */
+    unsigned log_pages;       /* when the log has this many pages, a commit copies the log into the file */
+    enum sqlite_reserve reserve;
+    uint64_t reserve_ns;  /* when the reserve was used, or when it was last tried to make it again */
+    uint64_t room_bytes;  /* free bytes of the disk at BEGIN */
+    uint64_t added_bytes; /* bytes of jobs and blocks that were added since */
+    int rc;               /* the first failure of this transaction, or SQLITE_OK */
+    int system_error;     /* errno of that failure, or 0 */
+    char error[200];      /* its message */
     bool only_reads;
     bool untidy; /* sqlite_tidy() may have work: dropped blocks to remove, or free pages to give back */
 };
@@ -158,8 +171,24 @@ void sqlite_bind_progress(struct sqlite_query *q, const struct stored_job *j);
 /* Call it when a statement found no job to change. Returns the reason: NOT_FOUND, CONFLICT with c->found, or (only if
  * `is_fenced`) FENCED. `wanted` is for the message: the states in which the job could be changed. */
 enum store_status sqlite_why_not(struct sqlite_db *d, struct store_call *c, bool is_fenced, const char *wanted);
-/* Returns whether `bytes` more bytes fit into the store's limit. If they do not fit, refuses the call. */
+/* Returns whether `bytes` more bytes fit into the store's limit, and on the disk. If they do not fit, refuses the call.
+ */
 bool sqlite_has_room(struct sqlite_db *d, struct store_call *c, size_t bytes);
+
+/* The functions below are for the connection that writes. */
+/* Makes the reserve, or finds the one that is there. */
+void sqlite_reserve_start(struct sqlite_db *d);
+/* Call it after a transaction has failed. If the disk was full and there is a reserve, uses the reserve and returns
+ * true: then try again. */
+MUST_CHECK bool sqlite_reserve_use(struct sqlite_db *d);
+/* Call it at the start of a transaction. Measures the room of the disk, and makes the reserve again if there is room.
+ */
+void sqlite_reserve_look(struct sqlite_db *d);
+/* Returns whether a transaction may add this many bytes of jobs and blocks. */
+MUST_CHECK bool sqlite_reserve_allows(struct sqlite_db *d, size_t bytes);
+const char *sqlite_reserve_name(enum sqlite_reserve state);
+/* Returns how many pages the log of the store at this path should have. */
+unsigned sqlite_reserve_log_pages(const char *path);
 
 /* Begins a transaction. Returns false if that fails. */
 MUST_CHECK bool sqlite_begin(struct sqlite_db *d);

@@ -321,6 +321,7 @@ bool sqlite_begin(struct sqlite_db *d)
 {
     d->rc = SQLITE_OK;
     if (!is_in_place(d)) return false;
+    if (!d->only_reads) sqlite_reserve_look(d);
     if (d->max_bytes > 0) {
         int64_t pages = sqlite_number(d, SQL_PAGE_COUNT) - sqlite_number(d, SQL_FREE_PAGES);
         d->used_bytes = (uint64_t)pages * SQLITE_PAGE_BYTES;
@@ -346,6 +347,11 @@ bool sqlite_finish(struct sqlite_db *d)
 
 bool sqlite_has_room(struct sqlite_db *d, struct store_call *c, size_t bytes)
 {
+    if (!sqlite_reserve_allows(d, bytes)) {
+        store_refuse(c, STORE_FULL,
+                     "the job store is full: its disk is full; remove ended jobs, or give the disk more room");
+        return false;
+    }
     if (d->max_bytes == 0) return true;
     d->used_bytes += bytes;
     if (d->used_bytes <= d->max_bytes) return true;

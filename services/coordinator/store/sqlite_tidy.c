@@ -151,7 +151,8 @@ void sqlite_tidy(struct sqlite_db *d, bool is_idle)
 {
     if (is_idle && shrink(d)) return;
     bool any = sqlite_begin(d) && remove_blocks(d);
-    d->untidy = sqlite_finish(d) && (any || !is_idle);
+    bool ok = sqlite_finish(d);
+    d->untidy = ok ? any || !is_idle : sqlite_reserve_use(d);
     /* The file becomes shorter only at a checkpoint. */
     if (!d->untidy) sqlite_run(d, SQL_CHECKPOINT);
 }

@@ -5,6 +5,10 @@
  * statement fails, the writer rolls back and runs each call in its own transaction, so that only the call at fault
  * fails. A call that is refused (for example with STORE_CONFLICT) has changed nothing, so the other calls are
  * committed.
+ *
+ * When the disk is full, the writer uses the reserve (sqlite_reserve.c) and tries again. If the disk is full when the
+ * store is opened, the reader may work all the same, and the writer begins when there is room. Until then, it refuses
+ * its calls.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -21,15 +25,24 @@
 
 #define OPEN_AGAIN_NS NS_PER_S /* the time between two attempts to open a store whose disk is full */
 
-/* If the disk is full when the store is opened, the writer opens the file later. Until then, all calls are refused. */
+/* What is open of a store whose disk may be full. */
+enum opened {
+    OPENED_NOTHING,
+    OPENED_FOR_READING, /* the jobs that were running at the last end of the store are not pending yet */
+    OPENED,
+};
+
 struct sqlite_store {
     struct store_threads threads;
     char *path;
     uint64_t max_bytes;
     int lock_fd;
     struct sqlite_db writer, reader; /* each is used only by its own thread */
-    atomic_bool is_open;
-    bool waits; /* used only on the thread of the loop: the store was not open at the last tell() */
+    atomic_int opened;               /* enum opened */
+    atomic_int reserve;              /* enum sqlite_reserve of the writer, for tell() */
+    /* Used only on the thread of the loop: what the last tell() found. */
+    bool waits; /* not OPENED */
+    enum sqlite_reserve told;
 };
 
 typedef enum store_status run_call(struct sqlite_db *d, struct store_call *c);
@@ -88,9 +101,15 @@ static void run_alone(struct sqlite_db *d, struct store_call *c)
         c->is_first_of_commit = !d->only_reads;
 }
 
+/* Makes tell() log a change of the reserve. */
+static void show_reserve(struct sqlite_store *s)
+{
+    if (atomic_exchange(&s->reserve, (int)s->writer.reserve) != (int)s->writer.reserve) store_threads_poke(&s->threads);
+}
+
 static void run_batch(struct store_side *side, struct sqlite_db *d, struct store_batch *b)
 {
-    if (run_together(side, d, b)) {
+    if (run_together(side, d, b) || (sqlite_reserve_use(d) && run_together(side, d, b))) {
         store_note_commit(&b->calls);
         return;
     }
@@ -115,7 +134,7 @@ static void refuse_all(struct store_batch *b)
     }
 }
 
-static bool open_all(struct sqlite_store *s, char *err, size_t err_size);
+static enum opened open_all(struct sqlite_store *s, char *err, size_t err_size);
 
 /* Tries to open the file until this succeeds or the store is closing. Meanwhile, refuses calls. */
 static void open_later(struct store_side *side, struct sqlite_store *s)
@@ -124,13 +143,13 @@ static void open_later(struct store_side *side, struct sqlite_store *s)
     struct store_batch b;
     char err[512];
     store_threads_poke(&s->threads);
-    while (!atomic_load(&s->is_open) && !store_side_is_closing(side)) {
+    while (atomic_load(&s->opened) != OPENED && !store_side_is_closing(side)) {
         if (store_side_take(side, &b, OPEN_AGAIN_NS)) {
             refuse_all(&b);
             store_side_report(side, &b.calls);
         }
         if (now_ns() - tried_ns < OPEN_AGAIN_NS) continue;
-        if (open_all(s, err, sizeof err)) atomic_store(&s->is_open, true);
+        atomic_store(&s->opened, (int)open_all(s, err, sizeof err));
         tried_ns = now_ns();
     }
     store_threads_poke(&s->threads);
@@ -143,18 +162,19 @@ static void run_writer(void *arg)
     struct sqlite_db *d = &s->writer;
     uint64_t tidied_ns = 0;
     struct store_batch b;
-    if (!atomic_load(&s->is_open)) open_later(side, s);
+    if (atomic_load(&s->opened) != OPENED) open_later(side, s);
     for (;;) {
         bool has_calls = store_side_take(side, &b, d->untidy ? 0 : STORE_WAIT_FOREVER);
         if (store_side_is_closing(side)) d->untidy = false; /* the next process continues the removal */
         if (!has_calls && !d->untidy) break;
-        if (has_calls && !atomic_load(&s->is_open)) {
+        if (has_calls && atomic_load(&s->opened) != OPENED) {
             refuse_all(&b);
             store_side_report(side, &b.calls);
         } else if (has_calls) {
             run_batch(side, d, &b);
             store_side_report(side, &b.calls);
         }
+        show_reserve(s);
         if (!d->untidy || (has_calls && now_ns() - tidied_ns < TIDY_EVERY_NS)) continue;
         sqlite_tidy(d, !has_calls);
         tidied_ns = now_ns();
@@ -174,7 +194,7 @@ static void run_reader(void *arg)
     struct list one;
     list_init(&one);
     while (store_side_take(side, &b, STORE_WAIT_FOREVER)) {
-        if (!atomic_load(&s->is_open)) {
+        if (atomic_load(&s->opened) == OPENED_NOTHING) {
             refuse_all(&b);
             store_side_report(side, &b.calls);
             continue;
@@ -204,9 +224,19 @@ static void tell(struct store_threads *t)
 {
     struct sqlite_store *s = store_of(t);
     bool was_waiting = s->waits;
-    s->waits = !atomic_load(&s->is_open);
+    s->waits = atomic_load(&s->opened) != OPENED;
     if (was_waiting && !s->waits) log_info("the job store is open: its disk has room again", LOG_STR("path", s->path));
-    if (t->base.metrics) *t->base.metrics->waits_for_room = s->waits;
+    enum sqlite_reserve told = s->told;
+    s->told = (enum sqlite_reserve)atomic_load(&s->reserve);
+    if (s->told != told)
+        log_debug("the reserve of the job store changes", LOG_STR("from", sqlite_reserve_name(told)),
+                  LOG_STR("to", sqlite_reserve_name(s->told)));
+    if (s->told != told && s->told == SQLITE_RESERVE_USED)
+        log_error("the disk of the job store is full: new durable jobs are refused, and running ones wait",
+                  LOG_STR("path", s->path));
+    if (s->told != told && told == SQLITE_RESERVE_USED)
+        log_info("the disk of the job store has room again", LOG_STR("path", s->path));
+    if (t->base.metrics) *t->base.metrics->waits_for_room = s->waits || s->told == SQLITE_RESERVE_USED;
 }
 
 /* With a slash, SQLite interprets the path neither as a URI nor as ":memory:". The path has no symbolic links, so that
@@ -241,44 +271,78 @@ static struct sqlite_store *new_store(const char *path, uint64_t max_bytes)
     return s;
 }
 
-static bool open_connections(struct sqlite_store *s, uint64_t max_bytes, char *err, size_t err_size)
+static bool means_full(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
+/* Opens both connections. If the disk is full, the reader can be used all the same. */
+static bool open_connections(struct sqlite_store *s, char *err, size_t err_size)
 {
     struct sqlite_db *writer = &s->writer, *reader = &s->reader;
     if (!sqlite_db_open(writer, s->path, err, err_size)) return false;
     if (!sqlite_db_check(writer, QUICK_CHECK_BYTES, err, err_size)) return false;
     if (!sqlite_schema_forward(writer->db, s->path, err, err_size)) return false;
-    if (!sqlite_schema_recover(writer->db, s->path, err, err_size)) return false;
-    if (!sqlite_db_limit(writer, max_bytes, err, err_size)) return false;
+    if (!sqlite_db_limit(writer, s->max_bytes, err, err_size)) return false;
     writer->untidy = true;
     if (!sqlite_db_open(reader, s->path, err, err_size)) return false;
     reader->only_reads = true;
     return true;
 }
 
-/* If it fails because the disk is full, a quota is used up or the file may not grow, sets errno to ENOSPC, EDQUOT or
- * EFBIG; otherwise to 0. */
-static bool open_all(struct sqlite_store *s, char *err, size_t err_size)
+/* Makes the store ready for the writer. If the disk is full, tries it with the reserve. */
+static bool recover(struct sqlite_store *s, char *err, size_t err_size)
 {
-    errno = 0;
-    if (sqlite_file_prepare(s->path, &s->lock_fd, err, err_size) && open_connections(s, s->max_bytes, err, err_size))
-        return true;
-    int error = errno;
-    bool is_full = error == ENOSPC || error == EDQUOT || error == EFBIG;
+    struct sqlite_db *d = &s->writer;
+    sqlite_reserve_start(d);
+    for (;;) {
+        errno = 0;
+        if (sqlite_schema_recover(d->db, s->path, err, err_size)) return true;
+        int error = errno;
+        d->system_error = error;
+        if (!sqlite_reserve_use(d)) {
+            errno = error;
+            return false;
+        }
+    }
+}
+
+static void close_all(struct sqlite_store *s)
+{
     sqlite_db_close(&s->writer);
     sqlite_db_close(&s->reader);
     if (s->lock_fd >= 0) close(s->lock_fd);
     s->lock_fd = -1;
-    errno = is_full ? error : 0;
-    return false;
+}
+
+/* Opens what is not open yet. If it does not return OPENED because the disk is full, a quota is used up or the file may
+ * not grow, sets errno to ENOSPC, EDQUOT or EFBIG; otherwise to 0. */
+static enum opened open_all(struct sqlite_store *s, char *err, size_t err_size)
+{
+    errno = 0;
+    bool was_readable = atomic_load(&s->opened) == OPENED_FOR_READING;
+    bool readable = was_readable ||
+                    (sqlite_file_prepare(s->path, &s->lock_fd, err, err_size) && open_connections(s, err, err_size));
+    if (readable && recover(s, err, err_size)) return OPENED;
+    int error = means_full(errno) ? errno : 0;
+    /* The reader may be using its connection by now. */
+    if (!was_readable && (!readable || !error)) {
+        close_all(s);
+        readable = false;
+    }
+    errno = error;
+    return readable ? OPENED_FOR_READING : OPENED_NOTHING;
 }
 
 struct store *store_sqlite_open(uv_loop_t *loop, const char *path, uint64_t max_bytes, char *err, size_t err_size)
 {
     struct sqlite_store *s = new_store(path, max_bytes);
-    s->is_open = open_all(s, err, err_size);
-    s->waits = !s->is_open;
-    int full = s->is_open ? 0 : errno;
-    if (!s->is_open && !full) {
+    enum opened opened = open_all(s, err, err_size);
+    int full = opened == OPENED ? 0 : errno;
+    s->opened = (int)opened;
+    s->waits = opened != OPENED;
+    s->reserve = (int)s->writer.reserve;
+    if (s->waits && !full) {
         release(&s->threads);
         return NULL;
     }
