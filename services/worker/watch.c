@@ -38,7 +38,8 @@ struct watch {
     bool is_missing;   /* a directory of tasks does not exist */
     bool above_seen;   /* since the last report, something has changed above a directory of tasks */
     struct watched_task *tasks;
-    bool full_said;
+    unsigned tasks_n;
+    bool full_said, names_full_said;
 };
 
 static bool is_passed_over(const char *name)
@@ -90,22 +91,50 @@ static bool counts(const struct watched *f, const char *name)
 
 /* ---- what has changed ---- */
 
-static struct watched_task *task_of(struct watch *w, const char *name)
+/* Forgets the tasks that have been reported and quiet for so long that their reports would be counted from 0 again. */
+static void forget_quiet(struct watch *w, uint64_t now)
+{
+    for (struct watched_task **at = &w->tasks; *at;) {
+        struct watched_task *t = *at;
+        if (t->changed || now - t->event_ns < WATCH_QUIET_NS) {
+            at = &t->next;
+            continue;
+        }
+        *at = t->next;
+        w->tasks_n--;
+        free(t->name);
+        free(t);
+    }
+}
+
+/* Returns NULL if too many names have changed. */
+static struct watched_task *task_of(struct watch *w, const char *name, uint64_t now)
 {
     struct watched_task *t = w->tasks;
     while (t && strcmp(t->name, name) != 0) t = t->next;
     if (t) return t;
+    if (w->tasks_n == WATCH_NAMES_MAX) forget_quiet(w, now);
+    if (w->tasks_n == WATCH_NAMES_MAX) {
+        if (!w->names_full_said)
+            log_warn("too many names change in the directories of tasks: changes of further names are ignored",
+                     LOG_U64("names", w->tasks_n));
+        w->names_full_said = true;
+        return NULL;
+    }
     t = xcalloc(1, sizeof *t);
     t->name = xstrdup(name);
+    t->event_ns = now;
     t->next = w->tasks;
     w->tasks = t;
+    w->tasks_n++;
     return t;
 }
 
-/* Returns false if the task has changed too often. */
+/* Returns false if the task, or the directory of tasks, has changed too often. */
 static bool note_change(struct watch *w, const char *name, uint64_t now)
 {
-    struct watched_task *t = task_of(w, name);
+    struct watched_task *t = task_of(w, name, now);
+    if (!t) return false;
     if (now - t->event_ns >= WATCH_QUIET_NS) t->reports = 0;
     t->event_ns = now;
     if (t->reports == WATCH_REPORTS_MAX) {
@@ -306,6 +335,7 @@ static void on_settled(uv_timer_t *timer)
     w->above_seen = false;
     if (replaced || names[0]) w->hooks->changed(w->data, replaced ? NULL : names);
     free(names);
+    forget_quiet(w, now_ns());
 }
 
 struct watch *watch_start(uv_loop_t *loop, const char *dirs, const struct watch_hooks *hooks, void *data)

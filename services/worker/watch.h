@@ -12,6 +12,8 @@
  *
  * A task that changes its own files must not be reported for ever. So after WATCH_REPORTS_MAX reports of a task, its
  * changes are ignored. When none of its files has changed for WATCH_QUIET_NS, its reports are counted from 0 again.
+ * A directory of tasks in which more than WATCH_NAMES_MAX names change within this time is not meant for tasks. Changes
+ * of further names are ignored meanwhile.
  */
 #ifndef FANTAIL_WORKER_WATCH_H
 #define FANTAIL_WORKER_WATCH_H
@@ -25,6 +27,7 @@
 #define WATCH_DEPTH         4
 #define WATCH_FOLDERS_MAX   1024
 #define WATCH_REPORTS_MAX   30
+#define WATCH_NAMES_MAX     4096 /* names whose changes are remembered; each is forgotten after WATCH_QUIET_NS */
 #define WATCH_QUIET_NS      (60 * NS_PER_S)
 
 struct watch;

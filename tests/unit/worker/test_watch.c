@@ -187,6 +187,29 @@ Test(watch, a_task_that_changes_its_own_code_is_not_reported_for_ever)
     expect_nothing();
 }
 
+Test(watch, only_so_many_names_are_remembered_and_their_changes_still_count)
+{
+    char name[40];
+    size_t names = 0;
+    put("tasks/work/task.json", "{}");
+    expect("a change before the flood", "work ");
+    buf_clear(&seen);
+    for (int i = 0; i < WATCH_NAMES_MAX + 100; i++) {
+        snprintf(name, sizeof name, "tasks/%d", i);
+        put(name, "");
+        uv_run(&loop, UV_RUN_NOWAIT); /* before the kernel's queue is full */
+    }
+    while (names < WATCH_NAMES_MAX - 1) {
+        uv_run(&loop, UV_RUN_ONCE);
+        names = 0;
+        for (size_t i = 0; i < seen.len; i++) names += seen.data[i] == ' ';
+    }
+    make("tasks/late");
+    put("tasks/work/task.json", "{ }");
+    expect("a change of a name that is remembered", "work ");
+    cr_assert_eq(names, WATCH_NAMES_MAX - 1);
+}
+
 /* For example, root has started this program in its own folder as another user. */
 Test(watch, a_path_below_a_folder_that_may_not_be_searched_is_passed_over)
 {
