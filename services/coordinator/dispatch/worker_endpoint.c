@@ -7,16 +7,30 @@
 enum { PROBE_TIMEOUT_MS = 2000 };
 enum { LACKS_TASK_PAUSE_MS = 1000 };
 
-static void worker_said(void *owner, const struct task_list *has, uint64_t worker_id)
+static void set_tasks(struct worker_endpoint *e, const struct task_list *has)
 {
-    struct worker_endpoint *e = owner;
     struct sched_endpoint_task *tasks = xcalloc(has->count + 1, sizeof *tasks);
     size_t n = 0;
     for (size_t i = 0; i < has->count; i++)
         if (!has->tasks[i].error) tasks[n++] = (struct sched_endpoint_task){has->tasks[i].name, has->tasks[i].slots};
     sched_endpoint_set_tasks(e->dispatcher->scheduler, e->sched, tasks, n, now_ns());
     free(tasks);
+}
+
+static void report_probe(struct worker_endpoint *e, bool ready)
+{
+    bool rejected_before = sched_endpoint_rejects_token(e->sched);
+    e->awaits_tasks = false;
+    sched_endpoint_probed(e->dispatcher->scheduler, e->sched, ready, now_ns());
+    worker_endpoint_log_token(e, rejected_before);
+}
+
+static void worker_said(void *owner, const struct task_list *has, uint64_t worker_id)
+{
+    struct worker_endpoint *e = owner;
+    if (has) set_tasks(e, has);
     if (worker_id) e->worker_id = worker_id;
+    if (e->awaits_tasks) report_probe(e, true);
     scheduler_timing_want(e->dispatcher->turn);
 }
 
@@ -87,13 +101,14 @@ static void on_probe_end(void *data, const struct http_call_result *r)
 {
     struct worker_endpoint *e = data;
     struct dispatcher *d = e->dispatcher;
-    bool ready = r->outcome == HTTP_CALL_OK && r->status == 200,
-         rejected_before = sched_endpoint_rejects_token(e->sched);
+    bool ready = r->outcome == HTTP_CALL_OK && r->status == 200;
     e->probe = NULL;
     connect_error_note(&d->fleet->connect_error, e->at, r);
-    sched_endpoint_probed(d->scheduler, e->sched, ready, now_ns());
-    worker_endpoint_log_token(e, rejected_before);
-    if (ready) survey_ask(&d->fleet->survey, e->survey, 0);
+    e->awaits_tasks = ready;
+    if (ready)
+        survey_ask(&d->fleet->survey, e->survey, 0);
+    else
+        report_probe(e, false);
     scheduler_timing_want(d->turn);
 }
 

@@ -14,15 +14,17 @@ struct worker_endpoint {
     struct sched_endpoint *sched; /* sched_endpoint_owner() returns this struct */
     struct survey_worker *survey; /* asks which tasks the worker has */
     struct http_call *probe;      /* NULL: no probe runs */
-    uint64_t worker_id;           /* hash of the last Fantail-Worker header; 0: none yet */
-    bool names_answers;           /* the last answer named its chunk. Until then, each chunk gets a new connection */
+    bool awaits_tasks;  /* a probe found the worker ready; the scheduler learns this with the worker's tasks */
+    uint64_t worker_id; /* hash of the last Fantail-Worker header; 0: none yet */
+    bool names_answers; /* the last answer named its chunk. Until then, each chunk gets a new connection */
 };
 
 MUST_CHECK struct worker_endpoint *worker_endpoint_new(struct dispatcher *d, struct endpoint *at);
 /* Cancels the probe. Running attempts go on; their endpoint becomes NULL. */
 void worker_endpoint_free(struct worker_endpoint *e);
 
-/* Asks the endpoint whether it is ready, and reports the result with sched_endpoint_probed(). */
+/* Asks the endpoint whether it is ready, then which tasks it has, and reports the result with sched_endpoint_probed().
+ * So no chunk is sent to a worker that has taken the place of another one and lacks the chunk's task. */
 void worker_endpoint_probe(struct worker_endpoint *e);
 /* Call it when a worker has registered again at this address. `other`: a different worker has the address now, so the
  * scheduler's view of the endpoint's health is out of date. `tasks`: the ETag of the worker's tasks; "": not known. */

@@ -196,11 +196,12 @@ static void on_end(void *data, const struct http_call_result *r)
     else
         note_failure(w, r);
     uint64_t next = next_time_ns(w, first);
+    bool is_asked_again = w->again_ns <= now_ns();
     heap_set(&s->due, &w->due, next < w->again_ns ? next : w->again_ns);
     uncount(s, w);
     w->answered_ns = w->asked_ns;
     for (struct survey_question *q = next_question(s, NULL); q; q = next_question(s, q)) q->left += waits_for(q, w);
-    if (ok && w->said) w->said(w->owner, w->in_catalog.has, id_hash);
+    if (w->said && (ok || !is_asked_again)) w->said(w->owner, ok ? w->in_catalog.has : NULL, id_hash);
     answer_questions(s);
     survey_run(s);
 }

@@ -50,8 +50,8 @@ void survey_stop(struct survey *s);
 
 /* Workers. */
 
-/* Called with the tasks that a worker reported. `has` is borrowed for the call. worker_id is a hash of the
- * Fantail-Worker header; 0: there was none. */
+/* Called with the tasks that a worker reported. `has` is borrowed for the call; NULL: the request failed, and the
+ * worker is not asked again at once. worker_id is a hash of the Fantail-Worker header; 0: there was none. */
 typedef void survey_said(void *owner, const struct task_list *has, uint64_t worker_id);
 
 /* Adds a worker. `at` is borrowed until survey_remove(). `said` may be NULL. */

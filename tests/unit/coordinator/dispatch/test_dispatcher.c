@@ -186,6 +186,17 @@ Test(dispatcher, the_slots_that_a_worker_says_are_used_and_why_it_cannot_be_reac
     post_over(&p);
 }
 
+/* Answers the open requests for the worker's tasks. `tasks` NULL: with 404. */
+static void describe(const char *tasks)
+{
+    for (unsigned i = 0; i < fake_calls_n; i++) {
+        struct http_call *call = fake_calls[i];
+        if (call->over || strcmp(call->options.method, "GET") != 0) continue;
+        if (tasks) cr_assert(call_body(call, tasks));
+        call_end(call, HTTP_CALL_OK, tasks ? 200 : 404, false);
+    }
+}
+
 Test(dispatcher, a_worker_that_rejects_the_token_is_probed_with_a_call_that_needs_it)
 {
     struct post p;
@@ -197,11 +208,52 @@ Test(dispatcher, a_worker_that_rejects_the_token_is_probed_with_a_call_that_need
     cr_assert_not_null(e);
     scheduler_timing_run(&p.turn);
     for (unsigned sent = fake_calls_n; fake_calls_n == sent;) uv_run(&p.loop, UV_RUN_ONCE);
-    cr_assert_str_eq(last_call()->url, "http://worker:8081" PATH_TASKS);
-    cr_assert_str_eq(last_call()->options.method, "GET");
-    call_end(last_call(), HTTP_CALL_OK, 200, false);
+    struct http_call *probe = last_call();
+    cr_assert_str_eq(probe->url, "http://worker:8081" PATH_TASKS);
+    cr_assert_str_eq(probe->options.method, "GET");
+    call_end(probe, HTTP_CALL_OK, 200, false);
+    scheduler_timing_run(&p.turn);
+    describe("{\"tasks\":[{\"name\":\"echo\"}]}");
     scheduler_timing_run(&p.turn);
     cr_assert_str_eq(last_call()->url, "http://worker:8081" PATH_TASKS "/echo", "the worker gets the chunk again");
+    post_over(&p);
+}
+
+/* Ends the first attempt without a connection, and answers the probe that follows. The worker is then asked for its
+ * tasks. */
+static void come_back(struct post *p, struct http_call *call)
+{
+    call_end(call, HTTP_CALL_NOT_CONNECTED, 0, false);
+    scheduler_timing_run(&p->turn);
+    for (unsigned sent = fake_calls_n; fake_calls_n == sent;) uv_run(&p->loop, UV_RUN_ONCE);
+    struct http_call *probe = last_call();
+    cr_assert_str_eq(probe->url, "http://worker:8081/readyz");
+    call_end(probe, HTTP_CALL_OK, 200, false);
+    scheduler_timing_run(&p->turn);
+}
+
+Test(dispatcher, a_worker_that_comes_back_gets_chunks_only_of_the_tasks_that_it_describes)
+{
+    for (int has = 0; has <= 1; has++) {
+        struct post p;
+        post_init(&p, "static://worker:8081");
+        come_back(&p, post_job(&p, FOUR));
+        cr_assert_str_eq(last_call()->url, "http://worker:8081" PATH_TASKS, "no chunk is sent yet");
+        describe(has ? "{\"tasks\":[{\"name\":\"echo\"}]}" : "{\"tasks\":[{\"name\":\"other\"}]}");
+        scheduler_timing_run(&p.turn);
+        cr_assert_eq(strcmp(last_call()->url, "http://worker:8081" PATH_TASKS "/echo") == 0, has);
+        post_over(&p);
+    }
+}
+
+Test(dispatcher, a_worker_that_comes_back_and_cannot_describe_its_tasks_gets_chunks)
+{
+    struct post p;
+    post_init(&p, "static://worker:8081");
+    come_back(&p, post_job(&p, FOUR));
+    describe(NULL);
+    scheduler_timing_run(&p.turn);
+    cr_assert_str_eq(last_call()->url, "http://worker:8081" PATH_TASKS "/echo");
     post_over(&p);
 }
 

@@ -16,7 +16,7 @@ struct fleet {
     struct survey survey;
     struct endpoint at[WORKERS_MAX];
     struct survey_worker *w[WORKERS_MAX];
-    unsigned n, said;
+    unsigned n, said, failed;
     const struct task_list *has; /* the tasks of the worker that reported last */
     uint64_t worker_id;
     unsigned answered; /* how many questions were answered */
@@ -27,7 +27,8 @@ struct fleet {
 static void said(void *owner, const struct task_list *has, uint64_t worker_id)
 {
     struct fleet *f = owner;
-    f->said++;
+    f->failed += !has;
+    f->said += has != NULL;
     f->has = has;
     f->worker_id = worker_id;
 }
@@ -171,6 +172,19 @@ Test(survey, a_pause_is_kept_also_when_it_is_wanted_while_it_is_asked)
     fleet_over(&f);
 }
 
+Test(survey, a_failure_is_not_reported_when_the_worker_is_asked_again_at_once)
+{
+    struct fleet f;
+    fleet_init(&f, 1);
+    survey_ask(&f.survey, f.w[0], 0);
+    call_end(fake_calls[0], HTTP_CALL_NOT_CONNECTED, 0, false);
+    cr_assert_eq(f.failed, 0);
+    cr_assert_eq(fake_calls_n, 2);
+    answer(1, A);
+    cr_assert_eq(f.said, 1);
+    fleet_over(&f);
+}
+
 Test(survey, one_that_does_not_answer_is_asked_again_soon)
 {
     struct fleet f;
@@ -178,6 +192,7 @@ Test(survey, one_that_does_not_answer_is_asked_again_soon)
     uint64_t start = now_ns();
     call_end(fake_calls[0], HTTP_CALL_NOT_CONNECTED, 0, false);
     cr_assert_eq(f.said, 0);
+    cr_assert_eq(f.failed, 1);
     cr_assert_str_eq(f.survey.fault, "as it was told");
     run_until_calls(&f, 2);
     cr_assert_geq(now_ns() - start, 600 * NS_PER_MS);
