@@ -14,7 +14,7 @@ static const struct command {
     int (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
-    {"map", command_map, "run a task or any command on each item of standard input"},
+    {"map", command_map, "run a task or any command on each item of the input"},
     {"local", command_local, "run a coordinator and workers on this machine"},
     {"submit", command_submit, "send the job in a JSON file and print the answer; or, with --detach, the job's id"},
     {"jobs", command_jobs, "list the durable jobs"},
@@ -40,6 +40,7 @@ static const char help_tail[] =
     "examples:\n"
     "  seq 5 | fantail map -- expr 2 +                  any command, run once for each line\n"
     "  ls *.png | fantail map -- convert {} {}.jpg      {} is the item\n"
+    "  fantail map -- gzip -k ::: *.log                 the items are the arguments after :::\n"
     "  seq 1000000 | fantail map square                 a task of ./tasks, in processes that are started once\n"
     "  fantail map ocr --url http://fantail:8080 < pages.ndjson > text.ndjson --errors failed.ndjson\n"
     "\n"

@@ -1,4 +1,4 @@
-/* `fantail map`: runs the items of standard input; with --detach, gives them to a job store and ends. */
+/* `fantail map`: runs the items of the input; with --detach, gives them to a job store and ends. */
 #include "cli/base/exit_status.h"
 #include "cli/base/interrupt.h"
 #include "cli/cli.h"
@@ -7,7 +7,7 @@
 #include "cli/map/map.h"
 #include "protocol/protocol.h"
 
-static int detach(const struct map_options *o)
+static int detach(struct map_options *o)
 {
     const struct detach_options options = {.labels = o->labels, .key = o->idempotency_key};
     static const struct option_spec spec = {.program = "fantail map"};
@@ -18,7 +18,7 @@ static int detach(const struct map_options *o)
     if (o->tolerated_failure_count >= 0)
         query_add_number(&path, "tolerated_failure_count", (uint64_t)o->tolerated_failure_count);
     interrupt_init();
-    status = detach_items(&o->client, &options, &path, o->sends_text ? TYPE_TEXT : TYPE_NDJSON);
+    status = detach_items(&o->client, &options, &o->source, &path, o->sends_text ? TYPE_TEXT : TYPE_NDJSON);
     buf_release(&path);
     if (interrupt_signal()) interrupt_die_of(interrupt_signal());
     return status;
@@ -29,5 +29,7 @@ int command_map(int argc, char **argv)
     static struct map_options options;
     int status;
     if (!map_options_read(&options, argc, argv, &status)) return status;
-    return options.detach ? detach(&options) : map_items(&options);
+    status = options.detach ? detach(&options) : map_items(&options);
+    input_source_release(&options.source);
+    return status;
 }

@@ -1,8 +1,8 @@
 /*
- * fantail-host-exec: runs a command once for every item. exec_item.h describes how the command gets the item.
- * exec_answer.h describes how the output becomes an answer. line_io.h describes the protocol. The environment of the
- * command has the job's common value in FANTAIL_COMMON, as JSON, and the span of the item in TRACEPARENT and
- * TRACESTATE, which OpenTelemetry defines.
+ * fantail-host-exec: runs a command once for every item. exec_item.h and exec_template.h describe how the command gets
+ * the item. exec_answer.h describes how the output becomes an answer. line_io.h describes the protocol. The environment
+ * of the command has the job's common value in FANTAIL_COMMON, as JSON, and the span of the item in TRACEPARENT and
+ * TRACESTATE, which OpenTelemetry defines. With --row it also has the index of the item in FANTAIL_INDEX.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -12,6 +12,7 @@
 #include "hosts/exec_answer.h"
 #include "hosts/exec_item.h"
 #include "hosts/exec_run.h"
+#include "hosts/exec_template.h"
 #include "hosts/line_io.h"
 
 static const char help[] =
@@ -21,6 +22,7 @@ static const char help[] =
     "\n"
     "  --text          write a string to stdin without its quotes and escapes\n"
     "  --append        if no argument has {}, add the item as the last argument\n"
+    "  --row           each item is an array [index, value, ...]; the arguments may have {.} {/} {//} {/.} {#} {1}\n"
     "  --output HOW    read stdout as json, as text (one string), as lines (an array of strings), or as\n"
     "                  auto (json if it is valid, else text; this is the default)\n"
     "  --timeout S     kill the command after S seconds\n";
@@ -28,7 +30,7 @@ static const char help[] =
 enum { KEEP_BYTES = 4 * MIB }; /* a buffer that has grown larger for one item is freed */
 
 struct options {
-    bool text, append;
+    bool text, append, row;
     enum exec_output output;
     uint64_t timeout_ms;
 };
@@ -36,9 +38,10 @@ struct options {
 struct exec_host {
     struct options options;
     struct exec_template template;
+    struct exec_row row;
     struct exec_args args;
     struct runner runner;
-    struct buf text, line;
+    struct buf line;
 };
 
 static uint64_t parse_timeout(const char *word)
@@ -53,18 +56,16 @@ static uint64_t parse_timeout(const char *word)
 static char **parse_options(int argc, char **argv, struct options *o)
 {
     static const struct option known[] = {
-        {"text", no_argument, NULL, 't'},
-        {"append", no_argument, NULL, 'a'},
-        {"output", required_argument, NULL, 'o'},
-        {"timeout", required_argument, NULL, 's'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},
-        {0},
+        {"text", no_argument, NULL, 't'},          {"append", no_argument, NULL, 'a'},
+        {"row", no_argument, NULL, 'r'},           {"output", required_argument, NULL, 'o'},
+        {"timeout", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},       {0},
     };
     for (int c; (c = getopt_long(argc, argv, "+", known, NULL)) != -1;) {
         switch (c) {
         case 't': o->text = true; break;
         case 'a': o->append = true; break;
+        case 'r': o->row = true; break;
         case 's': o->timeout_ms = parse_timeout(optarg); break;
         case 'o':
             if (!exec_output_parse(optarg, &o->output))
@@ -79,26 +80,46 @@ static char **parse_options(int argc, char **argv, struct options *o)
     return argv + optind;
 }
 
+/* Reads the item into h->row. On failure returns false, with an answer in h->line. */
+static bool read_row(struct exec_host *h, const char *item, size_t len)
+{
+    const char *why = "the item has half of a surrogate pair (\\ud800 to \\udfff), which UTF-8 cannot express";
+    bool good = h->options.row ? exec_row_parse(&h->row, item, len, &why) : exec_row_set(&h->row, item, len);
+    if (!good) exec_answer_error(&h->line, "task_error", why);
+    return good;
+}
+
+static bool has_nul(const struct exec_row *row)
+{
+    for (size_t i = 0; i < row->count; i++)
+        if (memchr(exec_row_text(row, i), '\0', row->values[i].len)) return true;
+    return false;
+}
+
+static void set_index(uint64_t index)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)index);
+    setenv("FANTAIL_INDEX", text, 1);
+}
+
 static void answer(struct exec_host *h, const char *item, size_t len)
 {
-    bool in_args = exec_template_uses_item(&h->template);
-    const char *input = item;
-    size_t input_len = len;
-    if (in_args || h->options.text) {
-        if (!exec_item_text(item, len, &h->text)) {
-            exec_answer_error(&h->line, "task_error",
-                              "the item has half of a surrogate pair (\\ud800 to \\udfff), which UTF-8 cannot express");
-            return;
-        }
-        input = buf_cstr(&h->text);
-        input_len = h->text.len;
-    }
-    if (in_args && memchr(input, '\0', input_len)) {
+    bool in_args = h->template.in_arguments;
+    const char *input = NULL;
+    size_t input_len = 0;
+    if ((in_args || h->options.text || h->options.row) && !read_row(h, item, len)) return;
+    if (in_args && has_nul(&h->row)) {
         exec_answer_error(&h->line, "task_error", "the item has a NUL character, which an argument cannot have");
         return;
     }
-    exec_args_build(&h->args, &h->template, input, input_len);
-    if (in_args) input = NULL;
+    const struct exec_value whole = {item, len, 0, 0}, *value = h->row.count ? h->row.values : &whole;
+    if (!in_args) {
+        input = h->options.text ? exec_row_text(&h->row, 0) : value->json;
+        input_len = h->options.text ? value->len : value->json_len;
+    }
+    if (h->options.row) set_index(h->row.index);
+    exec_args_build(&h->args, &h->template, &h->row);
     struct run_outcome outcome = runner_run(&h->runner, h->args.argv, input, input_len);
     exec_answer(&h->line, h->options.output, &h->runner, h->args.argv[0], outcome);
 }
@@ -140,7 +161,7 @@ static void serve(struct exec_host *h, int items_fd, int answers_fd)
             answer(h, line, len);
             if (!write_all(answers_fd, h->line.data, h->line.len)) _exit(0);
             shrink(&h->line);
-            shrink(&h->text);
+            shrink(&h->row.text);
             shrink(&h->runner.out);
         }
     }
@@ -153,7 +174,7 @@ int main(int argc, char **argv)
     struct exec_host h = {0};
     int items_fd, answers_fd;
     char **command = parse_options(argc, argv, &h.options);
-    exec_template_init(&h.template, command, h.options.append);
+    exec_template_init(&h.template, command, &(struct exec_markers){"{}", !h.options.row}, h.options.append);
     signal(SIGPIPE, SIG_IGN);
     if (!claim_stdio(&items_fd, &answers_fd) || !runner_init(&h.runner, command[0], h.options.timeout_ms))
         die(1, "cannot set up: %s", strerror(errno));
@@ -161,7 +182,8 @@ int main(int argc, char **argv)
     serve(&h, items_fd, answers_fd);
     runner_release(&h.runner);
     exec_args_release(&h.args);
-    buf_release(&h.text);
+    exec_template_release(&h.template);
+    exec_row_release(&h.row);
     buf_release(&h.line);
     return 0;
 }

@@ -67,9 +67,8 @@ static const char *add_escape(struct buf *b, const char *at, const char *end)
     return at + 1;
 }
 
-bool exec_item_text(const char *json, size_t len, struct buf *text)
+bool exec_item_add_text(const char *json, size_t len, struct buf *text)
 {
-    buf_clear(text);
     if (len == 0 || json[0] != '"') return buf_add(text, json, len);
     if (len < 2 || json[len - 1] != '"') return false;
     const char *at = json + 1, *end = json + len - 1;
@@ -82,58 +81,8 @@ bool exec_item_text(const char *json, size_t len, struct buf *text)
     return at != NULL;
 }
 
-void exec_template_init(struct exec_template *t, char **argv, bool append)
+bool exec_item_text(const char *json, size_t len, struct buf *text)
 {
-    *t = (struct exec_template){.argv = argv};
-    for (; argv[t->argc]; t->argc++)
-        if (strstr(argv[t->argc], "{}")) t->has_marker = true;
-    t->append = append && !t->has_marker;
-}
-
-bool exec_template_uses_item(const struct exec_template *t)
-{
-    return t->has_marker || t->append;
-}
-
-static void add_with_item(struct buf *b, const char *arg, const char *text, size_t len)
-{
-    for (const char *marker; (marker = strstr(arg, "{}")); arg = marker + 2) {
-        buf_add(b, arg, (size_t)(marker - arg));
-        buf_add(b, text, len);
-    }
-    buf_add(b, arg, strlen(arg) + 1);
-}
-
-static void make_room(struct exec_args *args, size_t count)
-{
-    if (args->room >= count) return;
-    args->base = xrealloc(args->base, (count + 2) * sizeof *args->base);
-    args->offsets = xrealloc(args->offsets, count * sizeof *args->offsets);
-    args->argv = args->base + 1;
-    args->room = count;
-}
-
-void exec_args_build(struct exec_args *args, const struct exec_template *t, const char *text, size_t len)
-{
-    size_t count = (size_t)t->argc + t->append;
-    make_room(args, count);
-    buf_clear(&args->text);
-    for (size_t i = 0; i < count; i++) {
-        const char *arg = i < (size_t)t->argc ? t->argv[i] : "{}";
-        bool changes = (t->has_marker || i >= (size_t)t->argc) && strstr(arg, "{}");
-        args->offsets[i] = changes ? args->text.len : SIZE_MAX;
-        if (changes) add_with_item(&args->text, arg, text, len);
-    }
-    /* args->text is now complete, so its memory no longer moves. */
-    for (size_t i = 0; i < count; i++)
-        args->argv[i] = args->offsets[i] == SIZE_MAX ? t->argv[i] : args->text.data + args->offsets[i];
-    args->argv[count] = NULL;
-}
-
-void exec_args_release(struct exec_args *args)
-{
-    free(args->base);
-    free(args->offsets);
-    buf_release(&args->text);
-    *args = (struct exec_args){0};
+    buf_clear(text);
+    return exec_item_add_text(json, len, text);
 }

@@ -151,6 +151,14 @@ class MapDetached(LocalTest):
         [shown] = [json.loads(line) for line in self.cli("jobs", "--json", "--label", "b", FANTAIL_URL=self.url).lines]
         self.assertEqual((shown["labels"], shown["counts"]["total"]), (["a", "b"], 100000))
 
+    def test_the_items_may_be_arguments_or_the_lines_of_a_file(self):
+        self.start_fleet()
+        ended = self.cli("map", "echo", "--detach", "--text", ":::", "a", "b", ":::", "c", FANTAIL_URL=self.url)
+        self.assertEqual(self.results(ended).lines, ['["a","c"]', '["b","c"]'])
+        write_file(os.path.join(self.folder, "numbers"), "1\n2\n")
+        ended = self.cli("map", "echo", "--detach", "-a", "numbers", stdin="3\n", FANTAIL_URL=self.url)
+        self.assertEqual(self.results(ended).lines, ["1", "2"])
+
     def test_a_reduced_job_has_one_result(self):
         self.start_fleet()
         ended = self.map("square", "--reduce", "sum", stdin="".join(f"{n}\n" for n in range(2000)))

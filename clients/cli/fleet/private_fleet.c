@@ -53,8 +53,9 @@ static void describe_command(const struct private_fleet *p, const struct private
         if (word != o->command) buf_add_char(json, ',');
         buf_add_json_string(json, *word, strlen(*word));
     }
-    buf_addf(json, "],\"input\":\"%s\",\"append\":%s,\"output\":\"%s\"", o->items_are_text ? "text" : "json",
-             o->item_to_stdin ? "false" : "true", o->values_are_text ? "text" : "auto");
+    buf_addf(json, "],\"input\":\"%s\",\"append\":%s,\"row\":%s,\"output\":\"%s\"", o->items_are_text ? "text" : "json",
+             o->item_to_stdin ? "false" : "true", o->items_are_rows ? "true" : "false",
+             o->values_are_text ? "text" : "auto");
     if (cwd) {
         buf_add_str(json, ",\"cwd\":");
         buf_add_json_string(json, cwd, strlen(cwd));

@@ -18,23 +18,24 @@
 #define LINE_CAP     (LIMIT_ITEM_BYTES + 1024)
 #define SHOWN_BYTES  200u /* the bytes that are kept of a line longer than LINE_CAP */
 
-void input_init(struct input *in, int fd, enum input_form form)
+void input_init(struct input *in, struct input_source *source, enum input_form form)
 {
     struct stat st;
-    *in = (struct input){.fd = fd,
+    *in = (struct input){.source = source,
                          .form = form,
                          .begun = form == INPUT_NULLS,
                          .skip_blank = form == INPUT_JSON,
                          .target = FIRST_TARGET,
                          .last_was_newline = true};
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) in->file_size = (uint64_t)st.st_size;
-    fcntl(fd, F_SETPIPE_SZ, 1 << 20);
+    if (source->has_lists) in->items = item_lists_items(&source->lists);
+    if (fstat(source->fd, &st) == 0 && S_ISREG(st.st_mode)) in->file_size = (uint64_t)st.st_size;
+    fcntl(source->fd, F_SETPIPE_SZ, 1 << 20);
 }
 
 void input_release(struct input *in)
 {
     free(in->filling.data);
-    *in = (struct input){.fd = -1, .ended = true};
+    *in = (struct input){.ended = true};
 }
 
 bool input_wants_bytes(const struct input *in)
@@ -191,8 +192,8 @@ static ssize_t read_bytes(struct input *in)
     struct batch *b = &in->filling;
     bool encode = in->form == INPUT_NULLS;
     batch_reserve(b, in->head + (encode ? INPUT_NULLS_ROOM(READ_BYTES) : READ_BYTES));
-    if (!encode) return read(in->fd, b->data + b->len + in->head, b->alloc - b->len - in->head);
-    ssize_t n = read(in->fd, nulls, sizeof(nulls));
+    if (!encode) return input_source_read(in->source, b->data + b->len + in->head, b->alloc - b->len - in->head);
+    ssize_t n = input_source_read(in->source, nulls, sizeof(nulls));
     return n > 0 ? (ssize_t)input_encode_nulls(nulls, (size_t)n, &in->in_text, b->data + b->len) : n;
 }
 
@@ -247,7 +248,7 @@ int input_timeout_ms(const struct input *in, uint64_t now)
 static void number_lines(struct input *in, struct batch *b)
 {
     bool last_was_newline = true;
-    if (in->form == INPUT_NULLS) return;
+    if (in->form == INPUT_NULLS || in->source->has_lists) return;
     b->first_line = in->lines_cut + 1;
     in->lines_cut += in->skip_blank ? count_lines(b->data, b->len, false, &last_was_newline) : b->lines;
 }

@@ -1,6 +1,6 @@
 /*
- * Standard input, cut at line ends into batches. Each batch becomes the body of one job. The first batches are small,
- * so that the first results come soon. Later batches grow while the input is fast. When the input pauses for
+ * The items of a run, cut at line ends into batches. Each batch becomes the body of one job. The first batches are
+ * small, so that the first results come soon. Later batches grow while the input is fast. When the input pauses for
  * INPUT_QUIET_MS, the lines read so far become a batch. A batch has whole lines only, so it can be as large as the
  * largest line (LIMIT_ITEM_BYTES). If a line is longer, only its beginning is kept, as a batch with too_long set.
  *
@@ -11,13 +11,14 @@
 #define FANTAIL_CLI_ITEMS_INPUT_H
 
 #include "cli/items/batch.h"
+#include "cli/items/input_source.h"
 #include "common/base/base.h"
 #include "common/json/encoding.h"
 
 #define INPUT_QUIET_MS 5
 
 struct input {
-    int fd;
+    struct input_source *source; /* borrowed */
     enum input_form form;
     bool begun;             /* the encoding is known */
     enum encoding encoding; /* if it is UTF-16 or UTF-32, no byte is used, and `ended` is set */
@@ -35,11 +36,13 @@ struct input {
     uint64_t read_ns;      /* when the last bytes came */
     uint64_t bytes, lines; /* bytes and lines read so far */
     uint64_t lines_cut;    /* lines in all batches so far, with blank lines */
-    uint64_t file_size;    /* 0: standard input is not a regular file */
+    uint64_t file_size;    /* 0: the source is not a regular file */
+    uint64_t items;        /* the number of items that lists have; 0: not known */
     int error;             /* errno of a failed read; 0: none */
 };
 
-void input_init(struct input *in, int fd, enum input_form form);
+/* Borrows the source until input_release(). */
+void input_init(struct input *in, struct input_source *source, enum input_form form);
 void input_release(struct input *in);
 /* Returns whether more bytes should be read. If so, poll the descriptor for input. */
 bool input_wants_bytes(const struct input *in);

@@ -180,18 +180,18 @@ int detach_job(const struct option_spec *spec, const struct target_config *clien
 }
 
 /* Waits for input or for an early answer. Returns false if the input cannot be read. */
-static bool send_piece(struct job_service *s, char *piece)
+static bool send_piece(struct job_service *s, struct input_source *source, char *piece)
 {
     struct connection *c = &s->http;
-    struct pollfd fds[3] = {{.fd = STDIN_FILENO, .events = POLLIN},
+    struct pollfd fds[3] = {{.fd = source->fd, .events = POLLIN},
                             {.fd = c->fd, .events = connection_events(c)},
                             {.fd = interrupt_fd(), .events = POLLIN}};
     if (poll(fds, 3, -1) <= 0) return true;
     if (fds[1].revents) connection_step(c);
     if (!fds[0].revents || !connection_wants_piece(c)) return true;
-    ssize_t n = read(STDIN_FILENO, piece, PIECE_BYTES);
+    ssize_t n = input_source_read(source, piece, PIECE_BYTES);
     if (n == 0 && c->upload_left > 0) {
-        complain("standard input became shorter while it was read, so the job was not stored");
+        complain("the input became shorter while it was read, so the job was not stored");
         return false;
     }
     if (n >= 0) connection_give_piece(c, piece, (size_t)n);
@@ -200,32 +200,33 @@ static bool send_piece(struct job_service *s, char *piece)
     return false;
 }
 
-/* Returns how many bytes standard input has left, if it is a file that is not empty; otherwise -1. */
-static int64_t input_length(void)
+/* Returns how many bytes the source has left, if it is a file that is not empty; otherwise -1. */
+static int64_t input_length(const struct input_source *source)
 {
     struct stat st;
-    if (fstat(STDIN_FILENO, &st) != 0 || !S_ISREG(st.st_mode)) return -1;
-    off_t at = lseek(STDIN_FILENO, 0, SEEK_CUR);
+    if (fstat(source->fd, &st) != 0 || !S_ISREG(st.st_mode)) return -1;
+    off_t at = lseek(source->fd, 0, SEEK_CUR);
     return at >= 0 && at < st.st_size ? st.st_size - at : -1;
 }
 
 /* Returns whether an answer has come. If not, complains, unless a signal asks the program to end. */
-static bool upload(struct job_service *s, const char *path, const char *headers)
+static bool upload(struct job_service *s, struct input_source *source, const char *path, const char *headers)
 {
     struct connection *c = &s->http;
     char *piece = xmalloc(PIECE_BYTES);
     bool good = true;
-    connection_upload(c, "POST", path, headers, input_length());
+    connection_upload(c, "POST", path, headers, input_length(source));
     while (good && c->state != CONNECTION_DONE && c->state != CONNECTION_BROKEN && !interrupt_signal()) {
         if (c->state == CONNECTION_READING && c->status == 200) break;
-        good = connection_wants_piece(c) ? send_piece(s, piece) : job_service_step(s);
+        good = connection_wants_piece(c) ? send_piece(s, source, piece) : job_service_step(s);
     }
     if (c->error[0]) complain("%s. The job was not stored, unless `fantail jobs` lists it", c->error);
     free(piece);
     return good && c->state != CONNECTION_BROKEN && !interrupt_signal();
 }
 
-int detach_items(const struct target_config *client, const struct detach_options *o, struct buf *path, const char *type)
+int detach_items(const struct target_config *client, const struct detach_options *o, struct input_source *source,
+                 struct buf *path, const char *type)
 {
     struct job_service service;
     struct buf headers = {0};
@@ -233,7 +234,7 @@ int detach_items(const struct target_config *client, const struct detach_options
     add_labels(o, path);
     make_headers(type, o->key, &headers);
     if (!status) status = check_store(&service);
-    if (!status && !upload(&service, buf_cstr(path), buf_cstr(&headers))) status = EXIT_JOB_FAILED;
+    if (!status && !upload(&service, source, buf_cstr(path), buf_cstr(&headers))) status = EXIT_JOB_FAILED;
     if (!status) status = finish(&service, o, "-");
     job_service_release(&service);
     buf_release(&headers);

@@ -3,12 +3,13 @@
  * service has stored the job, it answers with the id.
  *
  * The job of `submit` has an idempotency key, either the user's or a random one. So if the answer is lost, the job can
- * be sent again, and the service still makes only one job. The items of `map` come from standard input and cannot be
- * sent again.
+ * be sent again, and the service still makes only one job. The items of `map` are read once and cannot be sent
+ * again.
  */
 #ifndef FANTAIL_CLI_JOBS_DETACH_H
 #define FANTAIL_CLI_JOBS_DETACH_H
 
+#include "cli/items/input_source.h"
 #include "cli/remote/job_service.h"
 
 struct detach_options {
@@ -25,9 +26,9 @@ MUST_CHECK int detach_options_check(const struct option_spec *spec, const struct
 MUST_CHECK int detach_job(const struct option_spec *spec, const struct target_config *client,
                           const struct detach_options *o, const char *file, const struct buf *job);
 
-/* Like detach_job(), for a job whose items are on standard input. Sends each item as soon as it has been read. The
+/* Like detach_job(), for a job whose items come from `source`. Sends each item as soon as it has been read. The
  * query of the path has the options of the job; this function adds the labels to the query. */
-MUST_CHECK int detach_items(const struct target_config *client, const struct detach_options *o, struct buf *path,
-                            const char *type);
+MUST_CHECK int detach_items(const struct target_config *client, const struct detach_options *o,
+                            struct input_source *source, struct buf *path, const char *type);
 
 #endif

@@ -79,9 +79,9 @@ static void draw_progress(struct map_run *run, uint64_t now)
 {
     const struct input *in = &run->input;
     struct progress_state state = {.done = run->done, .failed = run->failures.count, .note = run->note};
-    state.total_is_sure = in->ended;
-    if (in->ended)
-        state.total = in->lines;
+    state.total_is_sure = in->ended || in->items;
+    if (in->ended || in->items)
+        state.total = in->items ? in->items : in->lines;
     else if (in->file_size && in->bytes)
         state.total = (uint64_t)((double)in->lines * (double)in->file_size / (double)in->bytes);
     progress_draw(&run->progress, &state, now);
@@ -248,7 +248,8 @@ static void turn(struct map_run *run)
     int timeout_ms = timeout_of(run, now);
     fds[POLL_INTERRUPT] = (struct pollfd){.fd = interrupt_fd(), .events = POLLIN};
     fds[POLL_STDOUT] = (struct pollfd){.fd = run->output.fd};
-    fds[POLL_STDIN] = (struct pollfd){.fd = input_wants_bytes(&run->input) ? run->input.fd : -1, .events = POLLIN};
+    fds[POLL_STDIN] =
+        (struct pollfd){.fd = input_wants_bytes(&run->input) ? run->input.source->fd : -1, .events = POLLIN};
     short care_events = connection_events(&run->care.http);
     fds[POLL_CARE] = (struct pollfd){.fd = care_events ? run->care.http.fd : -1, .events = care_events};
     size_t n = POLL_OTHERS;
@@ -288,12 +289,12 @@ static bool is_over(const struct map_run *run)
            (run->state >= MAP_ASKED || (run->options->command && !run->options->reduce));
 }
 
-static void init(struct map_run *run, const struct map_options *o)
+static void init(struct map_run *run, struct map_options *o)
 {
     uint64_t now = now_ns();
     bool bar = o->progress == MAP_PROGRESS_ALWAYS ||
                (o->progress == MAP_PROGRESS_AUTO && !o->quiet && isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO));
-    input_init(&run->input, STDIN_FILENO, o->null ? INPUT_NULLS : o->text ? INPUT_TEXT : INPUT_JSON);
+    input_init(&run->input, &o->source, o->form);
     output_init(&run->output, STDOUT_FILENO);
     progress_init(&run->progress, bar, now);
     if (o->deadline_s > 0) run->deadline_ns = now + (uint64_t)(o->deadline_s * 1e9);
@@ -317,6 +318,7 @@ static bool start_private_fleet(struct map_run *run, const struct map_options *o
         .tasks_dir = o->tasks,
         .command = o->command,
         .items_are_text = o->text,
+        .items_are_rows = o->sends_rows,
         .values_are_text = o->values_are_text,
         .item_to_stdin = o->to_stdin,
         .workers = (unsigned)o->workers,
@@ -326,7 +328,7 @@ static bool start_private_fleet(struct map_run *run, const struct map_options *o
 }
 
 /* Begins the run. The fleet is started first, so that its processes start while the rest is set up. */
-static bool begin(struct map_run *run, const struct map_options *o)
+static bool begin(struct map_run *run, struct map_options *o)
 {
     char err[512];
     bool good;
@@ -390,7 +392,7 @@ static void say_how_to_end_early(const struct map_run *run)
  * because the last job may also have one item of many. */
 static void say_hint(struct map_run *run)
 {
-    if (run->hint.len && run->input.lines == 1 && !run->options->quiet)
+    if (run->hint.len && run->input.lines == 1 && !run->options->source.has_lists && !run->options->quiet)
         complain("hint: %s (`fantail submit` sends a job object)", buf_cstr(&run->hint));
 }
 
@@ -422,7 +424,7 @@ static void say_interrupted(const struct map_run *run)
              (unsigned long long)run->done, (unsigned long long)run->input.lines);
 }
 
-int map_items(const struct map_options *options)
+int map_items(struct map_options *options)
 {
     static struct map_run run;
     if (begin(&run, options))

@@ -1,4 +1,4 @@
-/* Maps a task or a command over the items on standard input. See map_internal.h for how a run works. */
+/* Maps a task or a command over the items of the input. See map_internal.h for how a run works. */
 #ifndef FANTAIL_CLI_MAP_MAP_H
 #define FANTAIL_CLI_MAP_MAP_H
 
@@ -6,6 +6,6 @@
 
 /* Returns the exit status. If a signal has asked the program to end, this function does not return: it ends the program
  * by that signal. */
-int map_items(const struct map_options *options);
+int map_items(struct map_options *options);
 
 #endif

@@ -8,6 +8,7 @@
 #include "cli/fleet/fleet.h"
 #include "cli/fleet/tasks_dir.h"
 #include "cli/http/query.h"
+#include "cli/items/item_arguments.h"
 #include "common/base/limits.h"
 #include "common/json/encoding.h"
 #include "common/json/json_scan.h"
@@ -19,6 +20,10 @@ static const char *const progress_words[] = {"auto", "always", "never", NULL};
 #define S struct map_options
 static const struct option_row rows[] = {
     OPTION_HEADING("Items and results"),
+    OPTION_WORDS("arg-file", S, arg_files,
+                 "read the items from this file instead of standard input, which is -. May be given several times: "
+                 "then the items are all combinations of the lines",
+                 .value = "FILE", .letter = 'a'),
     OPTION_BOOL("text", S, text, NULL, "items are lines of text instead of JSON; always on with a command",
                 .no_env = true),
     OPTION_BOOL("null", S, null, NULL,
@@ -110,7 +115,8 @@ static const struct option_foreign foreign[] = {
 
 static const struct option_spec spec = {
     .program = "fantail map",
-    .usage = "TASK[,TASK...] [option...]   or   fantail map [option...] -- COMMAND [argument...]",
+    .usage = "TASK[,TASK...] [option...] [::: value...]   or   fantail map [option...] -- COMMAND [argument...] [::: "
+             "value...]",
     .about =
         "Runs a task on each item of standard input, one JSON value per line. Prints each result on a line of\n"
         "standard output, in the order of the items, while later items still run. The input may be endless.\n"
@@ -121,7 +127,13 @@ static const struct option_spec spec = {
         "With --, any command is run once for each line. {} in its arguments is replaced by the line. Without {},\n"
         "the line is added as the last argument; with --stdin, the command gets it on standard input. The result is\n"
         "what the command prints, as UTF-8 text without its last newline. If the command's exit status is not 0,\n"
-        "the item has failed.",
+        "the item has failed.\n"
+        "\n"
+        "After :::, each argument is an item, and standard input is not read. ::: may be given several times: then\n"
+        "the items are all combinations, and the last list changes fastest. After :::+, the values are linked to\n"
+        "those of the list before, one by one, up to the end of the shorter list. :::: and ::::+ do the same with the\n"
+        "lines of files. With several lists, a task gets an array of values. In a command, {1} and {2} are the first\n"
+        "and the second value, and {} is all of them.",
     .epilogue =
         "For a failed item, null is printed, so that result N belongs to item N. The first few failed items are\n"
         "reported on standard error. If there are more, the last line counts them by the name of their error.\n"
@@ -130,6 +142,8 @@ static const struct option_spec spec = {
         "  seq 1000000 | fantail map square | tail -1\n"
         "  seq 5 | fantail map square,square\n"
         "  seq 5 | fantail map -- expr 2 +\n"
+        "  fantail map -- gzip -k ::: *.log\n"
+        "  fantail map -- convert {1} -resize {2} {1}-{2}.png ::: a.jpg b.jpg ::: 200 400\n"
         "  ls *.wav | fantail map --errors bad.ndjson -- ffmpeg -v error -y -i {} {}.mp3\n"
         "  find . -name '*.log' -print0 | fantail map -0 -P 4 -- gzip\n"
         "  seq 5 | fantail map -- sh -c 'echo \"$1\" | wc -c' sh       a {} inside the code would run as code\n"
@@ -159,12 +173,6 @@ static bool puts_items_into_code(char *const *command)
     bool shell = false;
     for (size_t i = 0; i < ARRAY_SIZE(shells); i++) shell = shell || strcmp(name, shells[i]) == 0;
     return shell && command[1] && strcmp(command[1], "-c") == 0 && command[2] && strstr(command[2], "{}");
-}
-
-static bool has_word(char *const *words, const char *word)
-{
-    while (*words && strcmp(*words, word) != 0) words++;
-    return *words;
 }
 
 /* Returns what a user probably meant who gave a whole command line as one argument. Returns "" if there is no such
@@ -218,10 +226,6 @@ static int check_command(struct map_options *o)
         complain("warning: {} is in the code for %s, so an item with quotes or $(...) runs as code. Safer: "
                  "%s -c '... \"$1\" ...' %s {}",
                  o->command[0], o->command[0], o->command[0]);
-    if (!o->quiet && has_word(o->command, ":::"))
-        complain("warning: ::: has no meaning here. The items come on standard input, one on each line: "
-                 "`printf '%%s\\n' a b c | fantail map -- %s`",
-                 o->command[0]);
     o->values_are_text = !o->json;
     if (o->item_timeout_s < 0) o->item_timeout_s = 0;
     if (o->reduce && strcmp(o->reduce, "sum") == 0 && !o->json)
@@ -308,14 +312,16 @@ static bool has_option(char **argv, int argc, const char *name)
 static void complain_of_extra(const char *task, const char *extra)
 {
     if (access(extra, F_OK) == 0)
-        option_complain(&spec, NULL,
-                        "unexpected argument %s. Items come on standard input: `fantail map %s < %s`. To run a "
-                        "command: `fantail map -- COMMAND`.",
-                        extra, task, extra);
+        option_complain(
+            &spec, NULL,
+            "unexpected argument %s. Items come on standard input or after `:::`: `fantail map %s < %s`. To "
+            "run a command: `fantail map -- COMMAND`.",
+            extra, task, extra);
     else
         option_complain(&spec, NULL,
                         "unexpected argument %s. Several tasks are joined with commas: `fantail map %s,%s`. Items come "
-                        "on standard input: `fantail map %s < FILE`. To run a command: `fantail map -- COMMAND`.",
+                        "on standard input or after `:::`: `fantail map %s < FILE`. To run a command: `fantail map -- "
+                        "COMMAND`.",
                         extra, task, extra, task);
 }
 
@@ -347,19 +353,50 @@ static int check_remote(const struct map_options *o, char **argv, int argc)
     return EXIT_OK;
 }
 
+/* Returns the words between -- and the lists of values, with a NULL after them. The words move to the place of --. */
+static char **take_command(char **argv, int options_end, int lists)
+{
+    size_t words = (size_t)(lists - options_end - 1);
+    memmove(argv + options_end, argv + options_end + 1, words * sizeof(*argv));
+    argv[lists - 1] = NULL;
+    return argv + options_end;
+}
+
+static int open_source(struct map_options *o, char **lists)
+{
+    const struct item_arguments given = {
+        .files = o->arg_files,
+        .lists = lists,
+        .text = o->text || o->null,
+        .nulls = o->null,
+        .rows = o->command != NULL,
+    };
+    int status = item_arguments_open(&given, &spec, &o->source);
+    if (status) return status;
+    if (o->to_stdin && o->source.lists.count > 1) {
+        input_source_release(&o->source);
+        return option_complain(&spec, "stdin", "is for one value, but an item of several lists has several");
+    }
+    bool has_lists = o->source.has_lists;
+    o->sends_rows = o->command && has_lists;
+    o->form = has_lists ? INPUT_JSON : o->null ? INPUT_NULLS : o->text ? INPUT_TEXT : INPUT_JSON;
+    o->sends_text = o->form == INPUT_TEXT; /* texts with newlines are sent as JSON */
+    return EXIT_OK;
+}
+
 bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
 {
     struct option_result result;
     *o = (struct map_options){0};
-    int options_end = find_separator(argc, argv);
+    int lists = item_arguments_find(argc, argv), options_end = find_separator(lists, argv);
     *status = EXIT_USAGE;
     if (!option_parse(&spec, o, options_end, argv, &result)) {
         *status = result.exit_status;
         return false;
     }
     if (result.first_operand < options_end) o->task = argv[result.first_operand];
-    bool is_command = options_end < argc;
-    if (is_command) o->command = argv + options_end + 1;
+    bool is_command = options_end < lists;
+    if (is_command) o->command = take_command(argv, options_end, lists);
     if (result.first_operand + 1 < options_end) {
         complain_of_extra(o->task, argv[result.first_operand + 1]);
         return false;
@@ -372,7 +409,7 @@ bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
     *status = check_private(o, argv, options_end);
     if (*status == EXIT_OK) *status = check_remote(o, argv, options_end);
     if (*status == EXIT_OK) *status = check(o);
-    o->sends_text = o->text && !o->null; /* an item with a newline can be sent as JSON, but not as a line of text */
+    if (*status == EXIT_OK) *status = open_source(o, argv + lists);
     return *status == EXIT_OK;
 }
 

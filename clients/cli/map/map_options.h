@@ -3,6 +3,8 @@
 #define FANTAIL_CLI_MAP_MAP_OPTIONS_H
 
 #include "cli/http/target.h"
+#include "cli/items/batch.h"
+#include "cli/items/input_source.h"
 #include "common/base/base.h"
 #include "common/base/buf.h"
 
@@ -12,6 +14,7 @@ enum map_progress { MAP_PROGRESS_AUTO, MAP_PROGRESS_ALWAYS, MAP_PROGRESS_NEVER }
 struct map_options {
     struct target_config client;
     bool text, json, null, to_stdin, skip_failed, quiet, hedge, detach;
+    struct option_words arg_files;
     struct option_words labels;  /* with `detach` */
     const char *idempotency_key; /* with `detach`; NULL: none */
     int order, progress;
@@ -25,12 +28,15 @@ struct map_options {
     char **command;       /* NULL-terminated; NULL: none */
     bool values_are_text; /* print JSON strings without quotes and escapes */
     bool sends_text;      /* whether the body of a job has lines of text; if not, lines of JSON */
+    bool sends_rows;      /* whether the items are rows (item_lists.h), for a command */
+    enum input_form form; /* of the bytes that the source gives */
+    struct input_source source;
 };
 
 /* Prints "fantail map: --OPTION: TEXT" on standard error. Returns EXIT_USAGE. */
 int map_options_complain(const char *option, const char *text);
-/* Returns false if the program should end now, with the exit status *status. Strings are borrowed from argv and the
- * environment. */
+/* Returns false if the program should end now, with the exit status *status. If it returns true, the caller
+ * releases o->source. Strings are borrowed from argv and the environment. Changes argv. */
 MUST_CHECK bool map_options_read(struct map_options *o, int argc, char **argv, int *status);
 /* Sets *path to the path and query of the request that submits a job. deadline_s is the number of seconds left; 0: no
  * deadline. */

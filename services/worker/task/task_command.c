@@ -106,6 +106,7 @@ void task_build_command(struct task *t, const struct command_options *o, const c
         add_host(t, &w, hosts_dir, "fantail-host-exec");
         if (o->text) words_add(&w, "--text");
         if (o->append) words_add(&w, "--append");
+        if (o->row) words_add(&w, "--row");
         if (o->output) add_option(&w, "--output", o->output);
         words_add(&w, "--");
         first = add_command(&w, o->command);

@@ -13,7 +13,7 @@
 /* The fields of task.json that only affect the command line. The strings are borrowed from the JSON. */
 struct command_options {
     const cJSON *command;
-    bool text, append, batch;
+    bool text, append, row, batch;
     const char *output, *setup, *python, *venv;
 };
 

@@ -124,6 +124,11 @@ static void read_append(struct field_context *c, const cJSON *v)
     read_bool(c->task, v, &c->options->append);
 }
 
+static void read_row(struct field_context *c, const cJSON *v)
+{
+    read_bool(c->task, v, &c->options->row);
+}
+
 static void read_cwd(struct field_context *c, const cJSON *v)
 {
     if (!cJSON_IsString(v) || v->valuestring[0] != '/')
@@ -233,6 +238,7 @@ static const struct {
     {"setup", read_setup},
     {"python", read_python},
     {"venv", read_venv},
+    {"row", read_row},
 };
 
 static void read_field(struct field_context *c, const cJSON *v)

@@ -266,40 +266,6 @@ Test(hosts, strings_lose_their_quotes_and_escapes_and_other_values_stay_json)
     assert_no_leaks();
 }
 
-Test(hosts, every_marker_is_replaced_but_not_a_marker_in_the_item)
-{
-    char *argv[] = {"cmd", "-o{}.{}", "plain", "{}", NULL};
-    struct exec_template template;
-    struct exec_args args = {0};
-    exec_template_init(&template, argv, true);
-    cr_assert(exec_template_uses_item(&template));
-    exec_args_build(&args, &template, "a {} b", 6);
-    cr_assert_str_eq(args.argv[0], "cmd");
-    cr_assert_str_eq(args.argv[1], "-oa {} b.a {} b");
-    cr_assert_str_eq(args.argv[2], "plain");
-    cr_assert_str_eq(args.argv[3], "a {} b");
-    cr_assert_null(args.argv[4]);
-    exec_args_release(&args);
-    assert_no_leaks();
-}
-
-Test(hosts, without_a_marker_the_item_is_appended_only_on_request)
-{
-    char *argv[] = {"cmd", "x", NULL};
-    struct exec_template template;
-    struct exec_args args = {0};
-    exec_template_init(&template, argv, false);
-    cr_assert_not(exec_template_uses_item(&template));
-    exec_args_build(&args, &template, "item", 4);
-    cr_assert_null(args.argv[2]);
-    exec_template_init(&template, argv, true);
-    exec_args_build(&args, &template, "item", 4);
-    cr_assert_str_eq(args.argv[2], "item");
-    cr_assert_null(args.argv[3]);
-    exec_args_release(&args);
-    assert_no_leaks();
-}
-
 /* ---- exec_answer.h ---- */
 
 static void check_output(enum exec_output output, const char *printed, const char *expected)

@@ -15,7 +15,7 @@ static uint64_t lines_read(size_t len, size_t count, enum input_form form)
     memcpy(line + len, "\n\n", 2);
     for (size_t i = 0; i < count; i++) cr_assert_eq(write(fd, line, len + 2), (ssize_t)len + 2);
     cr_assert_eq(lseek(fd, 0, SEEK_SET), 0);
-    input_init(&in, fd, form);
+    input_init(&in, &(struct input_source){.fd = fd}, form);
     while (!in.ended) input_read(&in, 0);
     uint64_t lines = in.lines, counted = batch_count(&in.filling, form == INPUT_JSON);
     cr_assert_eq(counted, lines, "%zu lines of %zu bytes", count, len);
@@ -71,7 +71,7 @@ Test(input, a_batch_says_whether_it_may_have_blank_lines)
         int fd = memfd_create("lines", 0);
         cr_assert_eq(write(fd, inputs[i], strlen(inputs[i])), (ssize_t)strlen(inputs[i]));
         cr_assert_eq(lseek(fd, 0, SEEK_SET), 0);
-        input_init(&in, fd, INPUT_JSON);
+        input_init(&in, &(struct input_source){.fd = fd}, INPUT_JSON);
         while (!in.ended) input_read(&in, 0);
         input_cut(&in, &b);
         cr_assert_eq(b.has_space, i > 0, "%s", inputs[i]);
@@ -89,7 +89,7 @@ Test(input, a_batch_is_not_larger_than_the_limit_unless_it_has_one_item)
     cr_assert_eq(pipe(ends), 0);
     cr_assert_eq(write(ends[1], "1\n2\n3\n44444444\n5\n6\n7\n", 21), 21);
     close(ends[1]);
-    input_init(&in, ends[0], INPUT_JSON);
+    input_init(&in, &(struct input_source){.fd = ends[0]}, INPUT_JSON);
     input_limit_batches(&in, 4);
     while (!in.ended) input_read(&in, 0);
     assert_next(&in, &b, 0, "1\n2\n");
@@ -112,7 +112,7 @@ Test(input, a_batch_may_have_only_some_of_the_lines)
     int ends[2];
     cr_assert_eq(pipe(ends), 0);
     cr_assert_eq(write(ends[1], "1\n\n2\n3\n4\n5", 10), 10);
-    input_init(&in, ends[0], INPUT_JSON);
+    input_init(&in, &(struct input_source){.fd = ends[0]}, INPUT_JSON);
     input_read(&in, 0);
     assert_next(&in, &b, 2, "1\n\n2\n");
     cr_assert_eq(b.first_line, 1);

@@ -1,0 +1,215 @@
+#include "cli/items/item_arguments.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/base/exit_status.h"
+#include "common/base/limits.h"
+#include "common/json/encoding.h"
+#include "common/json/json_scan.h"
+
+#define READ_BYTES (256u << 10)
+
+static const struct separator {
+    const char *word;
+    bool files, linked;
+} separators[] = {{":::", false, false}, {":::+", false, true}, {"::::", true, false}, {"::::+", true, true}};
+
+static const struct separator *separator_of(const char *word)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(separators); i++)
+        if (strcmp(separators[i].word, word) == 0) return &separators[i];
+    return NULL;
+}
+
+int item_arguments_find(int argc, char *const *argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (separator_of(argv[i])) return i;
+    return argc;
+}
+
+/* The lists of one command line, while they are read. */
+struct lists_reading {
+    const struct item_arguments *given;
+    const struct option_spec *spec;
+    struct input_source *source;
+    uint64_t bytes;               /* of all files */
+    const struct separator *word; /* of the present list; NULL: -a */
+    const char *path;             /* of the present list; NULL: its values are arguments */
+};
+
+static const char *option_of(const struct lists_reading *r)
+{
+    return r->word ? NULL : "arg-file";
+}
+
+/* Complains about the present list. `why` is a sentence about `value` without its subject; value 0: about the list. */
+static int refuse(const struct lists_reading *r, size_t value, const char *why)
+{
+    struct buf subject = {0};
+    if (value) buf_addf(&subject, "value %zu of ", value);
+    if (r->path) buf_addf(&subject, "%s%s", value ? "" : "the file ", r->path);
+    if (!r->path) buf_addf(&subject, "list %u (%s)", r->source->lists.count, r->word->word);
+    int status = option_complain(r->spec, option_of(r), "%s %s", buf_cstr(&subject), why);
+    buf_release(&subject);
+    return status;
+}
+
+static int refuse_file(const struct lists_reading *r, const char *path, const char *why)
+{
+    return option_complain(r->spec, option_of(r), "cannot read %s: %s", path, why);
+}
+
+static int check_value(const struct lists_reading *r, size_t number, struct json_slice value)
+{
+    char why[320];
+    size_t at;
+    const char *error;
+    if (value.len > LIMIT_ITEM_BYTES) return refuse(r, number, "is longer than an item may be");
+    if (r->given->text) {
+        at = encoding_text_length(value.data, value.len);
+        if (at == value.len) return EXIT_OK;
+        snprintf(why, sizeof(why), "is not valid UTF-8 text (byte %zu of the value)", at);
+        return refuse(r, number, why);
+    }
+    if (json_valid(value.data, value.len, &at, &error)) return EXIT_OK;
+    snprintf(why, sizeof(why), "is not JSON at byte %zu of the value: %s. %s", at, error,
+             r->given->rows ? "Without --json the values are text" : "If the values are text, give --text");
+    return refuse(r, number, why);
+}
+
+static int check_list(const struct lists_reading *r)
+{
+    const struct item_list *list = &r->source->lists.lists[r->source->lists.count - 1];
+    int status = EXIT_OK;
+    for (size_t i = 0; i < list->count && !status; i++) status = check_value(r, i + 1, list->values[i]);
+    return status;
+}
+
+static int begin_list(const struct lists_reading *r, bool linked)
+{
+    if (item_lists_begin(&r->source->lists, linked)) return EXIT_OK;
+    return option_complain(r->spec, option_of(r), "there are more than " TEXT_OF(ITEM_LISTS_MAX) " lists of values");
+}
+
+/* Opens a file for reading; "-" is standard input. Returns -1 after a complaint. */
+static int open_file(const struct lists_reading *r, const char *path)
+{
+    struct stat st;
+    bool standard = strcmp(path, "-") == 0;
+    int fd = standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        refuse_file(r, path, strerror(errno));
+    } else if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+        refuse_file(r, path, strerror(EISDIR));
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+/* Appends all of the file to *text. */
+static int read_file(struct lists_reading *r, int fd, struct buf *text)
+{
+    for (ssize_t n = 1; n != 0;) {
+        if (!buf_reserve(text, READ_BYTES)) BUG("a buffer without a cap is full");
+        n = read(fd, text->data + text->len, READ_BYTES);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return refuse_file(r, r->path, strerror(errno));
+        text->len += (size_t)n;
+        r->bytes += (size_t)n;
+        if (r->bytes > ITEM_ARGUMENTS_BYTES)
+            return refuse_file(r, r->path, "the files of several lists may have 256 MiB in all");
+    }
+    return EXIT_OK;
+}
+
+static int add_file_text(struct lists_reading *r, const struct buf *text)
+{
+    struct item_lists *lists = &r->source->lists;
+    enum encoding e = r->given->nulls ? ENCODING_UTF8 : encoding_of(text->data, text->len);
+    if (encoding_fault(e)) return refuse_file(r, r->path, encoding_fault(e));
+    size_t mark = encoding_mark_bytes(e);
+    if (text->len > mark)
+        item_lists_add_parts(lists, text->data + mark, text->len - mark, r->given->nulls ? '\0' : '\n');
+    return check_list(r);
+}
+
+static int add_file(struct lists_reading *r, const char *path, bool linked)
+{
+    r->path = path;
+    int status = begin_list(r, linked);
+    if (status) return status;
+    int fd = open_file(r, path);
+    if (fd < 0) return EXIT_USAGE;
+    struct buf *text = &r->source->texts[r->source->lists.count - 1];
+    status = read_file(r, fd, text);
+    close(fd);
+    return status ? status : add_file_text(r, text);
+}
+
+/* Adds the arguments up to the next separator, as values or as files. Returns the next argument. */
+static char **add_arguments(struct lists_reading *r, char **at, int *status)
+{
+    r->path = NULL;
+    r->word = separator_of(*at++);
+    if (!r->word->files) *status = begin_list(r, r->word->linked);
+    for (; *at && !separator_of(*at) && !*status; at++) {
+        if (r->word->files)
+            *status = add_file(r, *at, r->word->linked);
+        else
+            item_lists_add(&r->source->lists, *at, strlen(*at));
+    }
+    if (!r->word->files && !*status) *status = check_list(r);
+    return at;
+}
+
+/* An empty list among several is most likely a mistake, such as a pattern that no file matches. */
+static int check_not_empty(const struct lists_reading *r)
+{
+    const struct item_lists *l = &r->source->lists;
+    for (unsigned i = 0; l->count > 1 && i < l->count; i++)
+        if (l->lists[i].count == 0)
+            return option_complain(r->spec, NULL, "list %u of %u has no values, so there are no combinations", i + 1,
+                                   l->count);
+    return EXIT_OK;
+}
+
+static int open_lists(struct lists_reading *r)
+{
+    const struct item_arguments *a = r->given;
+    struct input_source *s = r->source;
+    int status = EXIT_OK;
+    *s = (struct input_source){.fd = open("/dev/null", O_RDONLY | O_CLOEXEC), .owns_fd = true, .has_lists = true};
+    s->lists.text = a->text;
+    s->lists.rows = a->rows;
+    for (unsigned i = 0; i < a->files.count && !status; i++) status = add_file(r, a->files.words[i], false);
+    for (char **at = a->lists; at && *at && !status;) at = add_arguments(r, at, &status);
+    if (!status) status = check_not_empty(r);
+    if (status) input_source_release(s);
+    return status;
+}
+
+/* Returns whether there is only one list, and it is a file. Sets *path to its path. */
+static bool is_one_file(const struct item_arguments *a, const char **path)
+{
+    bool listed = a->lists && a->lists[0];
+    *path = listed ? a->lists[1] : a->files.words[0];
+    if (!listed) return a->files.count == 1;
+    return a->files.count == 0 && separator_of(a->lists[0])->files && *path && !separator_of(*path) && !a->lists[2];
+}
+
+int item_arguments_open(const struct item_arguments *a, const struct option_spec *spec, struct input_source *source)
+{
+    struct lists_reading r = {.given = a, .spec = spec, .source = source};
+    *source = (struct input_source){.fd = STDIN_FILENO};
+    if (!a->files.count && !(a->lists && a->lists[0])) return EXIT_OK;
+    const char *path;
+    if (!is_one_file(a, &path)) return open_lists(&r);
+    r.word = a->files.count ? NULL : separator_of(a->lists[0]);
+    *source = (struct input_source){.fd = open_file(&r, path), .owns_fd = true};
+    return source->fd >= 0 ? EXIT_OK : EXIT_USAGE;
+}

@@ -1,0 +1,35 @@
+/*
+ * The arguments of a command line that give the items of a run:
+ *
+ *     ::: VALUE...      a list of values
+ *     :::: FILE...      each file is a list, with one value per line; `-a FILE` does the same
+ *     :::+, ::::+       the same, but linked to the list before it (item_lists.h)
+ *
+ * All arguments after the first of these words are values, files or further words of this kind. A single file is read
+ * while the run goes on, like standard input. Several lists are first read into memory, up to ITEM_ARGUMENTS_BYTES of
+ * files, because the combinations need the values more than once.
+ */
+#ifndef FANTAIL_CLI_ITEMS_ITEM_ARGUMENTS_H
+#define FANTAIL_CLI_ITEMS_ITEM_ARGUMENTS_H
+
+#include "cli/items/input_source.h"
+#include "common/service/option.h"
+
+#define ITEM_ARGUMENTS_BYTES (256u << 20)
+
+struct item_arguments {
+    struct option_words files; /* of -a */
+    char **lists;              /* from the first `:::` or the like on, NULL-ended; may be NULL */
+    bool text;                 /* the values are text; if not, JSON */
+    bool nulls;                /* in files, each value ends with a NUL byte */
+    bool rows;                 /* the items are for a command, see item_lists.h */
+};
+
+/* Returns the index of the first `:::` or the like; argc: there is none. */
+int item_arguments_find(int argc, char *const *argv);
+/* Opens the source of the items: standard input if there are no lists. Returns EXIT_OK, and the caller releases the
+ * source. Otherwise complains in the name of `spec` and returns EXIT_USAGE. */
+MUST_CHECK int item_arguments_open(const struct item_arguments *a, const struct option_spec *spec,
+                                   struct input_source *source);
+
+#endif

@@ -1,0 +1,125 @@
+#include "cli/items/item_lists.h"
+
+void item_lists_release(struct item_lists *l)
+{
+    for (unsigned i = 0; i < l->count; i++) free(l->lists[i].values);
+    *l = (struct item_lists){0};
+}
+
+bool item_lists_begin(struct item_lists *l, bool linked)
+{
+    if (l->count == ITEM_LISTS_MAX) return false;
+    l->lists[l->count] = (struct item_list){.linked = linked && l->count > 0};
+    l->count++;
+    return true;
+}
+
+void item_lists_add(struct item_lists *l, const char *data, size_t len)
+{
+    struct item_list *list = &l->lists[l->count - 1];
+    if (list->count == list->alloc) {
+        list->alloc = list->alloc ? 2 * list->alloc : 16;
+        list->values = xrealloc(list->values, list->alloc * sizeof(*list->values));
+    }
+    list->values[list->count++] = (struct json_slice){data, len};
+}
+
+static bool is_blank(const char *data, size_t len)
+{
+    while (len > 0 && strchr(" \t\r\n", data[len - 1]) && data[len - 1]) len--;
+    return len == 0;
+}
+
+void item_lists_add_parts(struct item_lists *l, const char *data, size_t len, char separator)
+{
+    for (size_t at = 0, n; at < len; at += n + 1) {
+        const char *part = data + at, *end = memchr(part, separator, len - at);
+        n = end ? (size_t)(end - part) : len - at;
+        size_t kept = n > 0 && l->text && separator == '\n' && part[n - 1] == '\r' ? n - 1 : n;
+        if (l->text || !is_blank(part, kept)) item_lists_add(l, part, kept);
+    }
+}
+
+/* Returns the index of the first list after `first` that is not linked to it. */
+static unsigned group_end(const struct item_lists *l, unsigned first)
+{
+    unsigned end = first + 1;
+    while (end < l->count && l->lists[end].linked) end++;
+    return end;
+}
+
+/* Returns the index of the list to which list `i` is linked. */
+static unsigned group_start(const struct item_lists *l, unsigned i)
+{
+    while (l->lists[i].linked) i--;
+    return i;
+}
+
+static size_t group_count(const struct item_lists *l, unsigned first)
+{
+    size_t count = l->lists[first].count;
+    for (unsigned i = first + 1; i < group_end(l, first); i++)
+        if (l->lists[i].count < count) count = l->lists[i].count;
+    return count;
+}
+
+uint64_t item_lists_items(const struct item_lists *l)
+{
+    uint64_t items = l->count > 0;
+    for (unsigned i = 0; i < l->count; i = group_end(l, i))
+        if (__builtin_mul_overflow(items, group_count(l, i), &items)) items = UINT64_MAX;
+    return items;
+}
+
+/* A newline between the tokens of a JSON value becomes a space, because an item is one line. */
+static void add_value(const struct item_lists *l, struct json_slice value, struct buf *out)
+{
+    if (l->text) {
+        buf_add_json_string(out, value.data, value.len);
+        return;
+    }
+    size_t start = out->len;
+    buf_add(out, value.data, value.len);
+    for (size_t i = start; i < out->len; i++)
+        if (out->data[i] == '\n' || out->data[i] == '\r') out->data[i] = ' ';
+}
+
+/* Advances the last group. If it was at its end, it starts again, and the group before it advances. */
+static void advance(struct item_lists *l)
+{
+    l->index++;
+    for (unsigned end = l->count; end > 0;) {
+        unsigned first = group_start(l, end - 1);
+        bool wraps = l->at[first] + 1 == group_count(l, first);
+        for (unsigned i = first; i < end; i++) l->at[i] = wraps ? 0 : l->at[i] + 1;
+        if (!wraps) return;
+        end = first;
+    }
+}
+
+bool item_lists_next(struct item_lists *l, struct buf *out)
+{
+    if (l->index >= item_lists_items(l)) return false;
+    bool array = l->rows || l->count > 1;
+    if (array) buf_add_char(out, '[');
+    if (l->rows) buf_add_u64(out, l->index);
+    for (unsigned i = 0; i < l->count; i++) {
+        if (l->rows || i > 0) buf_add_char(out, ',');
+        add_value(l, l->lists[i].values[l->at[i]], out);
+    }
+    buf_add_str(out, array ? "]\n" : "\n");
+    advance(l);
+    return true;
+}
+
+struct json_slice item_lists_row_values(const struct item_lists *l, struct json_slice row, struct buf *out)
+{
+    const char *comma = row.len ? memchr(row.data, ',', row.len) : NULL;
+    if (!comma || row.data[row.len - 1] != ']') return row;
+    size_t at = (size_t)(comma + 1 - row.data);
+    if (l->count == 1) return (struct json_slice){row.data + at, row.len - 1 - at};
+    buf_clear(out);
+    buf_add_char(out, '[');
+    buf_add(out, row.data + at, row.len - at);
+    return (struct json_slice){out->data, out->len};
+}

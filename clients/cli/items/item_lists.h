@@ -1,0 +1,50 @@
+/*
+ * Lists of values that make the items of a run: the values after ::: and the lines of files. Each item has one value of
+ * each list. The items are all combinations, and the last list changes fastest. A linked list advances together with
+ * the list before it; the shortest of the linked lists ends them all. Pure.
+ *
+ * An item is written as one line of JSON. With one list the item is the value itself. With several lists it is the
+ * array of the values. With `rows` it is the array [index, value, ...] for a command, where the index counts from 0.
+ */
+#ifndef FANTAIL_CLI_ITEMS_ITEM_LISTS_H
+#define FANTAIL_CLI_ITEMS_ITEM_LISTS_H
+
+#include "common/base/buf.h"
+#include "common/json/json_walk.h"
+
+#define ITEM_LISTS_MAX 32
+
+struct item_list {
+    struct json_slice *values; /* the bytes are borrowed */
+    size_t count, alloc;
+    bool linked;
+};
+
+/* A zeroed struct has no lists. */
+struct item_lists {
+    struct item_list lists[ITEM_LISTS_MAX];
+    unsigned count;
+    bool text; /* the values are text; if not, they are valid JSON */
+    bool rows;
+    size_t at[ITEM_LISTS_MAX]; /* for each list, the place of the next item's value */
+    uint64_t index;            /* of the next item */
+};
+
+void item_lists_release(struct item_lists *l);
+/* Adds an empty list. Returns false if there are already ITEM_LISTS_MAX lists. The first list cannot be linked. */
+MUST_CHECK bool item_lists_begin(struct item_lists *l, bool linked);
+/* Adds a value to the last list. Borrows the bytes until item_lists_release(). */
+void item_lists_add(struct item_lists *l, const char *data, size_t len);
+/* Adds each part of the text that ends with `separator` to the last list. The last part may lack it. With JSON, parts
+ * of only white space are left out. With text lines, a carriage return before the newline is left out. */
+void item_lists_add_parts(struct item_lists *l, const char *data, size_t len, char separator);
+/* Returns the number of all items; UINT64_MAX: that many or more. */
+uint64_t item_lists_items(const struct item_lists *l);
+/* Appends the next item and a newline. Returns false after the last item. */
+MUST_CHECK bool item_lists_next(struct item_lists *l, struct buf *out);
+
+/* Returns the values of a row as the user knows them: the only value, or the array of the values. The result is a part
+ * of the row, or is in *out. */
+struct json_slice item_lists_row_values(const struct item_lists *l, struct json_slice row, struct buf *out);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * A row: the item of a command of `fantail map`, as the JSON array [index, value, ...]. The values become arguments in
+ * the same way as an item (exec_item.h).
+ */
+#ifndef FANTAIL_HOSTS_EXEC_ROW_H
+#define FANTAIL_HOSTS_EXEC_ROW_H
+
+#include "common/base/buf.h"
+
+struct exec_value {
+    const char *json; /* borrowed from the line of the row */
+    size_t json_len;
+    size_t offset, len; /* the value as text, in `text` of the row; a NUL follows it */
+};
+
+struct exec_row {
+    uint64_t index; /* counts from 0 */
+    struct exec_value *values;
+    size_t count, alloc;
+    struct buf text;
+};
+
+/* Reads the row, which is valid JSON. Returns false with a static sentence in *why if it is not such an
+ * array, or if a value cannot be text. */
+MUST_CHECK bool exec_row_parse(struct exec_row *r, const char *json, size_t len, const char **why);
+/* Makes a row of one value from an item. Returns false if the item cannot be text. */
+MUST_CHECK bool exec_row_set(struct exec_row *r, const char *json, size_t len);
+void exec_row_release(struct exec_row *r);
+
+static inline const char *exec_row_text(const struct exec_row *r, size_t i)
+{
+    return r->text.data + r->values[i].offset;
+}
+
+#endif

@@ -1,0 +1,218 @@
+#include "hosts/exec_template.h"
+
+/* Reads the rest of a placeholder after "{" and its number. Returns its end, or NULL if it is none. */
+static const char *read_kind(const char *at, enum exec_place *place)
+{
+    static const struct {
+        const char *text;
+        enum exec_place place;
+    } kinds[] = {
+        {"}", PLACE_VALUE},    {".}", PLACE_NO_EXTENSION},       {"/}", PLACE_NAME},
+        {"//}", PLACE_FOLDER}, {"/.}", PLACE_NAME_NO_EXTENSION}, {"#}", PLACE_NUMBER},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        size_t len = strlen(kinds[i].text);
+        if (strncmp(at, kinds[i].text, len) != 0) continue;
+        *place = kinds[i].place;
+        return at + len;
+    }
+    return NULL;
+}
+
+/* Returns the end of the placeholder at `at`, or NULL if there is none. */
+static const char *read_place(const char *at, const struct exec_markers *m, struct exec_part *p)
+{
+    size_t marker_len = strlen(m->value);
+    *p = (struct exec_part){.place = PLACE_VALUE, .text = at};
+    if (strncmp(at, m->value, marker_len) == 0) return at + marker_len;
+    if (m->only_value || *at != '{') return NULL;
+    const char *digits = ++at;
+    for (; *at >= '0' && *at <= '9' && p->column < 10000; at++) p->column = p->column * 10 + (size_t)(*at - '0');
+    bool numbered = at > digits;
+    const char *end = read_kind(at, &p->place);
+    if (!end || (numbered && p->column == 0)) return NULL;
+    if (p->place == PLACE_NUMBER && numbered) return NULL;
+    return p->place == PLACE_VALUE && !numbered ? NULL : end; /* {} is no placeholder if another marker stands for it */
+}
+
+static void add_part(struct exec_template *t, struct exec_word *w, const struct exec_part *p)
+{
+    if (t->parts_count == t->parts_alloc) {
+        t->parts_alloc = t->parts_alloc ? 2 * t->parts_alloc : 16;
+        t->parts = xrealloc(t->parts, t->parts_alloc * sizeof *t->parts);
+    }
+    t->parts[t->parts_count++] = *p;
+    w->count++;
+}
+
+static void add_text(struct exec_template *t, struct exec_word *w, const char *text, const char *end)
+{
+    if (end > text) add_part(t, w, &(struct exec_part){.text = text, .len = (size_t)(end - text)});
+}
+
+static struct exec_word read_word(struct exec_template *t, const char *word, const struct exec_markers *m)
+{
+    struct exec_word w = {.first = t->parts_count};
+    struct exec_part p;
+    const char *plain = word;
+    for (const char *at = word; *at;) {
+        const char *end = read_place(at, m, &p);
+        if (!end) {
+            at++;
+            continue;
+        }
+        p.len = (size_t)(end - at);
+        add_text(t, &w, plain, at);
+        add_part(t, &w, &p);
+        t->has_place = true;
+        if (p.place != PLACE_NUMBER) t->in_arguments = true;
+        plain = at = end;
+    }
+    add_text(t, &w, plain, plain + strlen(plain));
+    return w;
+}
+
+void exec_template_init(struct exec_template *t, char **argv, const struct exec_markers *m, bool append)
+{
+    *t = (struct exec_template){.argv = argv};
+    while (argv[t->argc]) t->argc++;
+    t->words = xcalloc(t->argc + 1, sizeof *t->words);
+    for (size_t i = 0; i < t->argc; i++) t->words[i] = read_word(t, argv[i], m);
+    t->words_count = t->argc;
+    t->in_arguments = t->in_arguments || append;
+    if (t->has_place || !append) return;
+    struct exec_word *last = &t->words[t->words_count++];
+    *last = (struct exec_word){.first = t->parts_count};
+    add_part(t, last, &(struct exec_part){.place = PLACE_VALUE, .text = ""});
+}
+
+void exec_template_release(struct exec_template *t)
+{
+    free(t->words);
+    free(t->parts);
+    *t = (struct exec_template){0};
+}
+
+static size_t name_start(const char *text, size_t len)
+{
+    const char *slash = len ? memrchr(text, '/', len) : NULL;
+    return slash ? (size_t)(slash + 1 - text) : 0;
+}
+
+/* Returns the length without the extension: the last dot of the file name, and all after it. */
+static size_t stem_len(const char *text, size_t len)
+{
+    size_t name = name_start(text, len);
+    const char *dot = len > name ? memrchr(text + name, '.', len - name) : NULL;
+    return dot ? (size_t)(dot - text) : len;
+}
+
+/* Adds the folder as dirname(1) does: "." if there is none. Slashes at the end are not counted. */
+static void add_folder(struct buf *b, const char *text, size_t len)
+{
+    size_t end = len;
+    while (end > 1 && text[end - 1] == '/') end--;
+    bool root = end == 1 && text[0] == '/';
+    end = root ? 1 : name_start(text, end);
+    while (end > 1 && text[end - 1] == '/') end--;
+    buf_add(b, end ? text : ".", end ? end : 1);
+}
+
+static void add_value(struct buf *b, enum exec_place place, const char *text, size_t len)
+{
+    size_t name = name_start(text, len);
+    switch (place) {
+    case PLACE_VALUE: buf_add(b, text, len); break;
+    case PLACE_NO_EXTENSION: buf_add(b, text, stem_len(text, len)); break;
+    case PLACE_NAME: buf_add(b, text + name, len - name); break;
+    case PLACE_FOLDER: add_folder(b, text, len); break;
+    case PLACE_NAME_NO_EXTENSION: buf_add(b, text + name, stem_len(text, len) - name); break;
+    case PLACE_NONE:
+    case PLACE_NUMBER: break;
+    }
+}
+
+static void add_column(struct buf *b, enum exec_place place, const struct exec_row *row, size_t i)
+{
+    add_value(b, place, exec_row_text(row, i), row->values[i].len);
+}
+
+static bool is_plain(const struct exec_part *p, const struct exec_row *row)
+{
+    return p->place == PLACE_NONE || p->column > row->count;
+}
+
+static void add_part_text(struct buf *b, const struct exec_part *p, const struct exec_row *row)
+{
+    if (is_plain(p, row)) {
+        buf_add(b, p->text, p->len);
+    } else if (p->place == PLACE_NUMBER) {
+        buf_add_u64(b, row->index + 1);
+    } else if (p->column) {
+        add_column(b, p->place, row, p->column - 1);
+    } else {
+        for (size_t i = 0; i < row->count; i++) {
+            if (i > 0) buf_add_char(b, ' ');
+            add_column(b, p->place, row, i);
+        }
+    }
+}
+
+/* Begins an argument at `offset` of args->text. SIZE_MAX: the argument of the template is used unchanged. */
+static void begin_argument(struct exec_args *args, size_t offset)
+{
+    if (args->count == args->room) {
+        args->room = args->room ? 2 * args->room : 16;
+        args->base = xrealloc(args->base, (args->room + 2) * sizeof *args->base);
+        args->offsets = xrealloc(args->offsets, args->room * sizeof *args->offsets);
+        args->argv = args->base + 1;
+    }
+    args->offsets[args->count++] = offset;
+}
+
+/* Adds an argument for each value. */
+static void add_each(struct exec_args *args, const struct exec_part *p, const struct exec_row *row)
+{
+    for (size_t i = 0; i < row->count; i++) {
+        begin_argument(args, args->text.len);
+        add_column(&args->text, p->place, row, i);
+        buf_add_char(&args->text, '\0');
+    }
+}
+
+static void add_word(struct exec_args *args, const struct exec_template *t, size_t word, const struct exec_row *row)
+{
+    const struct exec_word *w = &t->words[word];
+    const struct exec_part *parts = t->parts + w->first;
+    bool plain = true;
+    for (size_t i = 0; i < w->count; i++) plain = plain && is_plain(&parts[i], row);
+    if (plain) {
+        begin_argument(args, SIZE_MAX);
+        args->argv[args->count - 1] = t->argv[word];
+    } else if (w->count == 1 && parts->column == 0 && parts->place != PLACE_NUMBER) {
+        add_each(args, parts, row);
+    } else {
+        begin_argument(args, args->text.len);
+        for (size_t i = 0; i < w->count; i++) add_part_text(&args->text, &parts[i], row);
+        buf_add_char(&args->text, '\0');
+    }
+}
+
+void exec_args_build(struct exec_args *args, const struct exec_template *t, const struct exec_row *row)
+{
+    args->count = 0;
+    buf_clear(&args->text);
+    for (size_t i = 0; i < t->words_count; i++) add_word(args, t, i, row);
+    /* args->text is now complete, so its memory no longer moves. */
+    for (size_t i = 0; i < args->count; i++)
+        if (args->offsets[i] != SIZE_MAX) args->argv[i] = args->text.data + args->offsets[i];
+    args->argv[args->count] = NULL;
+}
+
+void exec_args_release(struct exec_args *args)
+{
+    free(args->base);
+    free(args->offsets);
+    buf_release(&args->text);
+    *args = (struct exec_args){0};
+}

@@ -1,0 +1,73 @@
+/*
+ * A command with placeholders, and its arguments for one row of values (exec_row.h). Does not handle processes.
+ *
+ *     {}      the value              {/}     its file name, without the folders
+ *     {.}     without extension      {/.}    its file name without extension
+ *     {//}    its folder             {#}     the number of the row, from 1 on
+ *     {2}, {2.}, {2/}, {2//}, {2/.}  the same of the second value. If there is no second value, this is plain text
+ *
+ * Without a number, a placeholder stands for all values. If it is a whole argument, each value becomes an argument.
+ * Within an argument, the values are joined with spaces. The rules for names are those of GNU parallel.
+ */
+#ifndef FANTAIL_HOSTS_EXEC_TEMPLATE_H
+#define FANTAIL_HOSTS_EXEC_TEMPLATE_H
+
+#include "hosts/exec_row.h"
+
+enum exec_place {
+    PLACE_NONE, /* plain text */
+    PLACE_VALUE,
+    PLACE_NO_EXTENSION,
+    PLACE_NAME,
+    PLACE_FOLDER,
+    PLACE_NAME_NO_EXTENSION,
+    PLACE_NUMBER,
+};
+
+/* A piece of an argument: plain text, or a placeholder. */
+struct exec_part {
+    enum exec_place place;
+    size_t column;    /* from 1 on; 0: all values */
+    const char *text; /* as in the command; borrowed */
+    size_t len;
+};
+
+struct exec_word {
+    size_t first, count; /* its parts */
+};
+
+struct exec_template {
+    char **argv; /* NULL-ended; borrowed */
+    size_t argc; /* without the word that is appended */
+    size_t words_count;
+    struct exec_word *words;
+    struct exec_part *parts;
+    size_t parts_count, parts_alloc;
+    bool has_place;    /* an argument has a placeholder */
+    bool in_arguments; /* the values are for the arguments; if not, the item is for stdin */
+};
+
+/* The arguments for one row. The struct owns the arguments, and is reused for the next row. */
+struct exec_args {
+    char **argv; /* NULL-ended; argv[-1] is free for the name of an interpreter */
+    char **base;
+    size_t room, count;
+    struct buf text; /* the arguments that contain values */
+    size_t *offsets; /* where each argument begins in `text`; SIZE_MAX: use the argument of the template */
+};
+
+/* The words that stand for placeholders. */
+struct exec_markers {
+    const char *value; /* stands for {} */
+    bool only_value;   /* there are no other placeholders */
+};
+
+/* `append`: if no argument has a placeholder, the values become the last arguments. */
+void exec_template_init(struct exec_template *t, char **argv, const struct exec_markers *m, bool append);
+void exec_template_release(struct exec_template *t);
+
+/* Fills *args for a row. Its values must not contain a NUL. */
+void exec_args_build(struct exec_args *args, const struct exec_template *t, const struct exec_row *row);
+void exec_args_release(struct exec_args *args);
+
+#endif
