@@ -75,7 +75,7 @@ struct process *process_start(const struct process_env *env, struct task *task, 
     p->child.token = reaper_new_token(env->reaper);
     p->scratch = scratch_make_inner(env->scratch, p->child.token);
     p->started_ns = now;
-    p->numbered_next = 1;
+    p->next_item = 1;
     window_init(&p->window, task_form(task), task->batch);
     struct spawned s;
     if (!spawn_process(p, &s, f)) {
@@ -127,7 +127,7 @@ void process_give(struct process *p, struct run *r, uint64_t now)
     bool idle = !p->window.head;
     if (idle && p->window.answered && !p->window.unconfirmed) tail_restart(&p->tail);
     window_push(&p->window, r, now);
-    if (!p->writing) {
+    if (!p->writing.chunk) {
         process_begin_run(p, r);
         process_write_runs(p);
     }
@@ -141,6 +141,6 @@ void process_retire(struct process *p)
     p->retired = true;
     if (p->state == PROCESS_STARTING) process_expect_end(p, PROCESS_STAYED);
     if (p->state == PROCESS_RUNNING) process_move(p, PROCESS_RETIRING);
-    if (!p->writing) process_close_pipe(&p->in);
+    if (!p->writing.chunk) process_close_pipe(&p->in);
     if (!p->window.head) process_expect_end(p, PROCESS_STAYED);
 }

@@ -81,6 +81,17 @@ struct process_pipe {
     bool waits; /* for stdin: the pipe is full, and libuv waits for room */
 };
 
+/* The first run that is not completely written. A process may answer items that it has not read: then the run ends
+ * before it is completely written. So what is needed to write the rest is kept here. */
+struct process_writing {
+    struct chunk *chunk;   /* a reference; NULL: all runs are written */
+    const struct run *run; /* valid until item `last` is answered */
+    size_t offset, len;    /* the bytes of the run in its chunk */
+    bool alone;            /* the run has only one item */
+    uint64_t last;         /* the number of its last item */
+    size_t written;        /* how many bytes were written, including control lines */
+};
+
 struct process {
     struct process *next; /* link for the pool's list */
     void *pool;           /* the pool's own data */
@@ -98,16 +109,15 @@ struct process {
     uv_timer_t timer;
 
     struct window window;
-    struct run *writing; /* first run of the window that is not completely written */
-    size_t written;      /* how many bytes of this run were written, including its control lines */
+    struct process_writing writing;
     /* The values that the process has read, and the values whose control lines precede the run being written (NULL:
      * none). */
     struct common_value *common, *trace;
     struct common_value *preamble[PROCESS_PREAMBLE];
-    struct buf partial;     /* the beginning of an answer line */
-    size_t long_line;       /* length of the last line, if the line was long; else 0 */
-    struct buf numbered;    /* for the form with ids: the run being written, with its ids */
-    uint64_t numbered_next; /* the next id */
+    struct buf partial;  /* the beginning of an answer line */
+    size_t long_line;    /* length of the last line, if the line was long; else 0 */
+    struct buf numbered; /* for the form with ids: the run being written, with its ids */
+    uint64_t next_item;  /* the number of the next item to write, from 1 on; in the form with ids it is the id */
 
     uint64_t started_ns, ready_ns;
     uint64_t grace_until_ns; /* in ENDING: when the process is killed, with grace_cause as the reason */

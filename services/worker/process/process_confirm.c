@@ -72,8 +72,8 @@ static bool awaits_input(const struct process *p, uint64_t now)
 {
     const struct window *w = &p->window;
     if (!p->in.open) return is_silent(w, now);
-    if (!is_empty(p->in.fd)) return false;
-    if (w->head) return p->written > 0;
+    if (process_writes_unconfirmed(p) || !is_empty(p->in.fd)) return false;
+    if (w->head) return p->writing.written > 0;
     switch (activity_of(p->child.pid)) {
     case ACTIVITY_READS_INPUT: return true;
     case ACTIVITY_WORKS: return false;

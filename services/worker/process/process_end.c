@@ -58,7 +58,7 @@ static void lose(struct process *p, struct fault *f)
     struct tail_origin from = process_origin(p);
     process_move(p, p->state == PROCESS_EXITED ? PROCESS_GONE : PROCESS_KILLED);
     tail_start_end(&p->tail, false, &from, now_ns());
-    p->writing = NULL;
+    process_end_writing(p);
     p->hooks->lost(p, f);
 }
 

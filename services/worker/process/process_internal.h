@@ -19,6 +19,12 @@ static inline bool process_is_lost(const struct process *p)
     return p->state >= PROCESS_KILLED;
 }
 
+/* Returns whether the process has answered all items of the unconfirmed run before the run is completely written. */
+static inline bool process_writes_unconfirmed(const struct process *p)
+{
+    return p->window.unconfirmed && p->writing.chunk && p->writing.run == p->window.unconfirmed;
+}
+
 /* Returns the origin of a line that the process wrote and that belongs to no item. */
 static inline struct tail_origin process_origin(const struct process *p)
 {
@@ -29,8 +35,10 @@ void process_on_readable(uv_poll_t *poll, int status, int events);
 void process_on_stderr(uv_poll_t *poll, int status, int events);
 /* Call it when the process has said that it is ready. */
 void process_become_ready(struct process *p, uint64_t now);
-/* Makes r the run that is written next; NULL: none. */
-void process_begin_run(struct process *p, struct run *r);
+/* Makes r the run that is written next. No run may be being written. */
+void process_begin_run(struct process *p, const struct run *r);
+/* Writes no more of the current run. */
+void process_end_writing(struct process *p);
 /* Writes as much as the stdin pipe has room for, and the rest later, when the pipe has room again. */
 void process_write_runs(struct process *p);
 

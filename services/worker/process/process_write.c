@@ -34,10 +34,10 @@ static void stop_waiting_for_room(struct process *p)
 
 #define PROCESS_IOV (PROCESS_PREAMBLE + 3)
 
-/* Returns whether the run is one long item, which is written from its place in the chunk. */
-static bool writes_long_item(const struct process *p, const struct run *r)
+/* Returns whether the current run is one long item, which is written from its place in the chunk. */
+static bool writes_long_item(const struct process *p)
 {
-    return p->window.form == FORM_NUMBERED && r->count == 1 && r->len >= NUMBERED_COPIED_BYTES;
+    return p->window.form == FORM_NUMBERED && p->writing.alone && p->writing.len >= NUMBERED_COPIED_BYTES;
 }
 
 /* Sets `parts` to the bytes to write for the current run. In the form with ids, the items are in p->numbered. But a
@@ -45,8 +45,8 @@ static bool writes_long_item(const struct process *p, const struct run *r)
 static void find_parts(const struct process *p, struct iovec parts[PROCESS_IOV])
 {
     static char after[] = NUMBERED_AFTER;
-    const struct run *r = p->writing;
-    struct iovec items = {r->chunk->items.data + r->offset, r->len};
+    const struct process_writing *now = &p->writing;
+    struct iovec items = {now->chunk->items.data + now->offset, now->len};
     for (int i = 0; i < PROCESS_PREAMBLE; i++)
         if (p->preamble[i]) parts[i] = (struct iovec){p->preamble[i]->lines, p->preamble[i]->len};
     struct iovec *part = parts + PROCESS_PREAMBLE;
@@ -55,7 +55,7 @@ static void find_parts(const struct process *p, struct iovec parts[PROCESS_IOV])
         return;
     }
     part[0] = (struct iovec){p->numbered.data, p->numbered.len};
-    if (!writes_long_item(p, r)) return;
+    if (!writes_long_item(p)) return;
     part[1] = (struct iovec){items.iov_base, numbered_item_bytes(items.iov_base, items.iov_len)};
     part[2] = (struct iovec){after, sizeof after - 1};
 }
@@ -64,7 +64,7 @@ static void find_parts(const struct process *p, struct iovec parts[PROCESS_IOV])
 static int fill_iov(const struct process *p, struct iovec iov[PROCESS_IOV], size_t *left)
 {
     struct iovec parts[PROCESS_IOV] = {0};
-    size_t at = p->written;
+    size_t at = p->writing.written;
     int n = 0;
     *left = 0;
     find_parts(p, parts);
@@ -88,23 +88,40 @@ static struct common_value *set_preamble(struct common_value **current, struct c
     return value ? value : none;
 }
 
+/* Writes the items of the run with their ids. */
+static void number_items(struct process *p, const struct run *r)
+{
+    buf_clear(&p->numbered);
+    if (writes_long_item(p))
+        numbered_add_before(&p->numbered, p->next_item);
+    else
+        numbered_add_items(&p->numbered, r->chunk->items.data + r->offset, r->len, p->next_item);
+}
+
+void process_end_writing(struct process *p)
+{
+    chunk_unref(p->writing.chunk);
+    p->writing = (struct process_writing){0};
+    buf_clear(&p->numbered);
+}
+
 /* If the common value or the trace of the run's chunk differs from what the process has, control lines precede the
  * run. */
-void process_begin_run(struct process *p, struct run *r)
+void process_begin_run(struct process *p, const struct run *r)
 {
     static struct common_value *no_common, *no_trace;
-    p->writing = r;
-    p->written = 0;
+    const struct window *w = &p->window;
     p->preamble[0] = p->preamble[1] = NULL;
-    buf_clear(&p->numbered);
-    if (!r) return;
-    if (p->window.form == FORM_NUMBERED) {
-        if (writes_long_item(p, r))
-            numbered_add_before(&p->numbered, p->numbered_next);
-        else
-            numbered_add_items(&p->numbered, r->chunk->items.data + r->offset, r->len, p->numbered_next);
-        p->numbered_next += r->count;
-    }
+    /* The process may have answered runs that were not written. These are skipped. */
+    if (r == w->head) p->next_item = w->answered - r->answered + 1;
+    p->writing = (struct process_writing){.chunk = chunk_ref(r->chunk),
+                                          .run = r,
+                                          .offset = r->offset,
+                                          .len = r->len,
+                                          .alone = r->count == 1,
+                                          .last = p->next_item + r->count - 1};
+    if (w->form == FORM_NUMBERED) number_items(p, r);
+    p->next_item += r->count;
     if (!no_common) {
         no_common = common_value_new("null", 4);
         no_trace = common_value_from_lines("#traceparent\n", 13);
@@ -115,22 +132,30 @@ void process_begin_run(struct process *p, struct run *r)
     if (p->task->trace && p->trace != c->trace) p->preamble[1] = set_preamble(&p->trace, c->trace, no_trace);
 }
 
+/* Begins to write the run after the present one, if there is one. */
+static void begin_next_run(struct process *p)
+{
+    const struct run *next = p->window.answered >= p->writing.last ? p->window.head : p->writing.run->next_given;
+    process_end_writing(p);
+    if (next) process_begin_run(p, next);
+}
+
 /* While a run is unconfirmed, only the first byte of the next run is written. Once the process has read this byte, it
  * has finished all earlier items. The process cannot begin an item of which it has only one byte. */
 static int first_byte(const struct process *p, struct iovec *iov)
 {
     iov->iov_len = 1;
-    return p->written == 0;
+    return p->writing.written == 0;
 }
 
 void process_write_runs(struct process *p)
 {
-    while (p->writing && p->in.open) {
+    while (p->writing.chunk && p->in.open) {
         struct iovec iov[PROCESS_IOV];
         size_t left;
         int count = fill_iov(p, iov, &left);
-        if (p->window.unconfirmed) count = first_byte(p, iov);
-        if (count == 0) return;
+        if (p->window.unconfirmed && !process_writes_unconfirmed(p)) count = first_byte(p, iov);
+        if (count == 0) break;
         ssize_t n = writev(p->in.fd, iov, count);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && errno == EAGAIN) {
@@ -145,11 +170,11 @@ void process_write_runs(struct process *p)
             return;
         }
         progress_note();
-        p->written += (size_t)n;
-        if ((size_t)n == left) process_begin_run(p, p->writing->next_given);
+        p->writing.written += (size_t)n;
+        if ((size_t)n == left) begin_next_run(p);
     }
     stop_waiting_for_room(p);
-    if (p->retired && !p->writing) process_close_pipe(&p->in);
+    if (p->retired && !p->writing.chunk) process_close_pipe(&p->in);
 }
 
 static void on_writable(uv_poll_t *poll, int status, int events)
