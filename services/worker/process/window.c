@@ -8,6 +8,11 @@ static uint64_t least_limit(const struct window *w)
     return w->together > 1 ? 2 * (uint64_t)w->together : 1;
 }
 
+static size_t max_bytes(const struct window *w)
+{
+    return w->together > 1 ? WINDOW_BATCH_BYTES : WINDOW_MAX_BYTES;
+}
+
 void window_init(struct window *w, enum window_form form, unsigned together)
 {
     *w = (struct window){.form = form, .together = together};
@@ -45,7 +50,7 @@ uint64_t window_room(struct window *w, uint64_t now)
     if (window_is_checked(w) && w->head) return 0;
     uint64_t limit = affordable(w, now);
     if (limit > w->limit) limit = w->limit;
-    if (w->items > limit / 2 || w->bytes >= WINDOW_MAX_BYTES) {
+    if (w->items > limit / 2 || w->bytes >= max_bytes(w)) {
         w->filled = true;
         return 0;
     }
@@ -54,10 +59,11 @@ uint64_t window_room(struct window *w, uint64_t now)
 
 size_t window_room_bytes(const struct window *w)
 {
-    size_t left = w->bytes < WINDOW_MAX_BYTES ? WINDOW_MAX_BYTES - w->bytes : 0;
+    size_t max = max_bytes(w);
+    size_t left = w->bytes < max ? max - w->bytes : 0;
     if (window_is_checked(w)) return left;
     /* A run gets at most half of the bytes, so that the process has a second run when it has finished this one. */
-    return left < WINDOW_MAX_BYTES / 2 ? left : WINDOW_MAX_BYTES / 2;
+    return left < max / 2 ? left : max / 2;
 }
 
 uint64_t window_min_run(const struct window *w)

@@ -79,6 +79,21 @@ Test(window, a_process_that_takes_batches_has_a_batch_and_room_for_the_next_one_
     assert_no_leaks();
 }
 
+Test(window, a_batch_may_have_large_items)
+{
+    struct window w;
+    window_init(&w, FORM_TRUSTED, 8);
+    cr_assert_eq(window_room_bytes(&w), WINDOW_BATCH_BYTES / 2);
+    w.bytes = WINDOW_MAX_BYTES;
+    cr_assert_eq(window_room(&w, 0), 16);
+    w.bytes = WINDOW_BATCH_BYTES;
+    cr_assert_eq(window_room(&w, 0), 0);
+    window_init(&w, FORM_TRUSTED, 1);
+    cr_assert_eq(window_room_bytes(&w), WINDOW_MAX_BYTES / 2);
+    w.bytes = WINDOW_MAX_BYTES;
+    cr_assert_eq(window_room(&w, 0), 0);
+}
+
 Test(window, nothing_is_given_while_the_current_item_takes_long)
 {
     struct window w;
