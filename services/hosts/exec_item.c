@@ -80,9 +80,3 @@ bool exec_item_add_text(const char *json, size_t len, struct buf *text)
     }
     return at != NULL;
 }
-
-bool exec_item_text(const char *json, size_t len, struct buf *text)
-{
-    buf_clear(text);
-    return exec_item_add_text(json, len, text);
-}

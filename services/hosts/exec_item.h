@@ -12,7 +12,5 @@
 /* Appends the item as text: a string without quotes and escapes, any other value as JSON. Returns false if the item is
  * a string that is malformed or has a lone surrogate. The worker never sends a malformed string. */
 MUST_CHECK bool exec_item_add_text(const char *json, size_t len, struct buf *text);
-/* Like exec_item_add_text(), but clears *text first. */
-MUST_CHECK bool exec_item_text(const char *json, size_t len, struct buf *text);
 
 #endif
