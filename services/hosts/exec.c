@@ -23,6 +23,7 @@ static const char help[] =
     "  --text          write a string to stdin without its quotes and escapes\n"
     "  --append        if no argument has {}, add the item as the last argument\n"
     "  --row           each item is an array [index, value, ...]; the arguments may have {.} {/} {//} {/.} {#} {1}\n"
+    "  --placeholder S this text stands for the item in the arguments, instead of {}\n"
     "  --output HOW    read stdout as json, as text (one string), as lines (an array of strings), or as\n"
     "                  auto (json if it is valid, else text; this is the default)\n"
     "  --timeout S     kill the command after S seconds\n";
@@ -31,6 +32,7 @@ enum { KEEP_BYTES = 4 * MIB }; /* a buffer that has grown larger for one item is
 
 struct options {
     bool text, append, row;
+    const char *placeholder; /* NULL: {} */
     enum exec_output output;
     uint64_t timeout_ms;
 };
@@ -56,16 +58,25 @@ static uint64_t parse_timeout(const char *word)
 static char **parse_options(int argc, char **argv, struct options *o)
 {
     static const struct option known[] = {
-        {"text", no_argument, NULL, 't'},          {"append", no_argument, NULL, 'a'},
-        {"row", no_argument, NULL, 'r'},           {"output", required_argument, NULL, 'o'},
-        {"timeout", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},       {0},
+        {"text", no_argument, NULL, 't'},
+        {"append", no_argument, NULL, 'a'},
+        {"placeholder", required_argument, NULL, 'p'},
+        {"row", no_argument, NULL, 'r'},
+        {"output", required_argument, NULL, 'o'},
+        {"timeout", required_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {0},
     };
     for (int c; (c = getopt_long(argc, argv, "+", known, NULL)) != -1;) {
         switch (c) {
         case 't': o->text = true; break;
         case 'a': o->append = true; break;
         case 'r': o->row = true; break;
+        case 'p':
+            if (!*optarg) die(2, "--placeholder must not be empty");
+            o->placeholder = optarg;
+            break;
         case 's': o->timeout_ms = parse_timeout(optarg); break;
         case 'o':
             if (!exec_output_parse(optarg, &o->output))
@@ -105,10 +116,11 @@ static void set_index(uint64_t index)
 
 static void answer(struct exec_host *h, const char *item, size_t len)
 {
-    bool in_args = h->template.in_arguments;
     const char *input = NULL;
     size_t input_len = 0;
-    if ((in_args || h->options.text || h->options.row) && !read_row(h, item, len)) return;
+    bool is_read = h->options.text || h->options.row || exec_template_takes(&h->template, &h->row);
+    if (is_read && !read_row(h, item, len)) return;
+    bool in_args = exec_template_takes(&h->template, &h->row);
     if (in_args && has_nul(&h->row)) {
         exec_answer_error(&h->line, "task_error", "the item has a NUL character, which an argument cannot have");
         return;
@@ -174,7 +186,8 @@ int main(int argc, char **argv)
     struct exec_host h = {0};
     int items_fd, answers_fd;
     char **command = parse_options(argc, argv, &h.options);
-    exec_template_init(&h.template, command, &(struct exec_markers){"{}", !h.options.row}, h.options.append);
+    const struct exec_markers markers = {h.options.placeholder ? h.options.placeholder : "{}", !h.options.row};
+    exec_template_init(&h.template, command, &markers, h.options.append);
     signal(SIGPIPE, SIG_IGN);
     if (!claim_stdio(&items_fd, &answers_fd) || !runner_init(&h.runner, command[0], h.options.timeout_ms))
         die(1, "cannot set up: %s", strerror(errno));

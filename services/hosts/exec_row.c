@@ -32,9 +32,16 @@ static const char *element_end(const char *at, const char *end)
     return end;
 }
 
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static bool read_value(struct exec_row *r, const char *json, size_t len)
 {
     struct exec_value *v = add_value(r);
+    while (len > 0 && is_space(json[len - 1])) len--;
+    while (len > 0 && is_space(*json)) json++, len--;
     v->json = json;
     v->json_len = len;
     if (!exec_item_add_text(json, len, &r->text)) return false;

@@ -64,8 +64,10 @@ static struct exec_word read_word(struct exec_template *t, const char *word, con
         p.len = (size_t)(end - at);
         add_text(t, &w, plain, at);
         add_part(t, &w, &p);
-        t->has_place = true;
-        if (p.place != PLACE_NUMBER) t->in_arguments = true;
+        if (p.place == PLACE_NUMBER)
+            t->has_number = true;
+        else if (p.column < t->least_column)
+            t->least_column = p.column;
         plain = at = end;
     }
     add_text(t, &w, plain, plain + strlen(plain));
@@ -74,14 +76,11 @@ static struct exec_word read_word(struct exec_template *t, const char *word, con
 
 void exec_template_init(struct exec_template *t, char **argv, const struct exec_markers *m, bool append)
 {
-    *t = (struct exec_template){.argv = argv};
+    *t = (struct exec_template){.argv = argv, .append = append, .least_column = SIZE_MAX};
     while (argv[t->argc]) t->argc++;
     t->words = xcalloc(t->argc + 1, sizeof *t->words);
     for (size_t i = 0; i < t->argc; i++) t->words[i] = read_word(t, argv[i], m);
-    t->words_count = t->argc;
-    t->in_arguments = t->in_arguments || append;
-    if (t->has_place || !append) return;
-    struct exec_word *last = &t->words[t->words_count++];
+    struct exec_word *last = &t->words[t->argc];
     *last = (struct exec_word){.first = t->parts_count};
     add_part(t, last, &(struct exec_part){.place = PLACE_VALUE, .text = ""});
 }
@@ -91,6 +90,11 @@ void exec_template_release(struct exec_template *t)
     free(t->words);
     free(t->parts);
     *t = (struct exec_template){0};
+}
+
+bool exec_template_takes(const struct exec_template *t, const struct exec_row *row)
+{
+    return t->append || t->least_column <= row->count;
 }
 
 static size_t name_start(const char *text, size_t len)
@@ -202,7 +206,8 @@ void exec_args_build(struct exec_args *args, const struct exec_template *t, cons
 {
     args->count = 0;
     buf_clear(&args->text);
-    for (size_t i = 0; i < t->words_count; i++) add_word(args, t, i, row);
+    bool has_place = t->has_number || t->least_column <= row->count;
+    for (size_t i = 0; i < t->argc + (t->append && !has_place); i++) add_word(args, t, i, row);
     /* args->text is now complete, so its memory no longer moves. */
     for (size_t i = 0; i < args->count; i++)
         if (args->offsets[i] != SIZE_MAX) args->argv[i] = args->text.data + args->offsets[i];

@@ -38,13 +38,13 @@ struct exec_word {
 
 struct exec_template {
     char **argv; /* NULL-ended; borrowed */
-    size_t argc; /* without the word that is appended */
-    size_t words_count;
-    struct exec_word *words;
+    size_t argc;
+    struct exec_word *words; /* one for each argument, and one more for the values that are appended */
     struct exec_part *parts;
     size_t parts_count, parts_alloc;
-    bool has_place;    /* an argument has a placeholder */
-    bool in_arguments; /* the values are for the arguments; if not, the item is for stdin */
+    size_t least_column; /* of all placeholders for values; SIZE_MAX: there are none */
+    bool has_number;     /* there is a {#} */
+    bool append;
 };
 
 /* The arguments for one row. The struct owns the arguments, and is reused for the next row. */
@@ -65,6 +65,8 @@ struct exec_markers {
 /* `append`: if no argument has a placeholder, the values become the last arguments. */
 void exec_template_init(struct exec_template *t, char **argv, const struct exec_markers *m, bool append);
 void exec_template_release(struct exec_template *t);
+/* Returns whether the values of the row are for the arguments; if not, the item is for stdin. */
+bool exec_template_takes(const struct exec_template *t, const struct exec_row *row);
 
 /* Fills *args for a row. Its values must not contain a NUL. */
 void exec_args_build(struct exec_args *args, const struct exec_template *t, const struct exec_row *row);

@@ -72,7 +72,6 @@ class Words(CliTest):
                                   (["map", "square", "-j", "4"], "-j: unknown option; the number of processes is -P N"),
                                   (["map", "-j4", "--", "wc"], "-j: unknown option; the number of processes is -P N"),
                                   (["map", "--jobs", "4", "--", "wc"], "the number of processes is -P N (--processes N)"),
-                                  (["map", "-I", "{}", "--", "wc", "{}"], "{} in the arguments of the command is replaced"),
                                   (["map", "-n", "1", "--", "wc"], "each line is one item"),
                                   (["map", "wc", "-l"], "-l: unknown option; a command and its arguments come after --"),
                                   (["map", "--", "wc -l"], "one argument with spaces. Write the words as separate"),

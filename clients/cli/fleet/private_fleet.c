@@ -56,6 +56,10 @@ static void describe_command(const struct private_fleet *p, const struct private
     buf_addf(json, "],\"input\":\"%s\",\"append\":%s,\"row\":%s,\"output\":\"%s\"", o->items_are_text ? "text" : "json",
              o->item_to_stdin ? "false" : "true", o->items_are_rows ? "true" : "false",
              o->values_are_text ? "text" : "auto");
+    if (o->placeholder) {
+        buf_add_str(json, ",\"placeholder\":");
+        buf_add_json_string(json, o->placeholder, strlen(o->placeholder));
+    }
     if (cwd) {
         buf_add_str(json, ",\"cwd\":");
         buf_add_json_string(json, cwd, strlen(cwd));

@@ -9,12 +9,13 @@
 #include "cli/fleet/run_dir.h"
 
 struct private_fleet_options {
-    const char *tasks_dir; /* used if there is no command */
-    char *const *command;  /* NULL-terminated; NULL: none */
-    bool items_are_text;   /* whether the items of the command are text; if not, they are JSON */
-    bool items_are_rows;   /* whether the items of the command are rows (item_lists.h) */
-    bool values_are_text;  /* whether the output of the command is text; if not, it is JSON where possible */
-    bool item_to_stdin;    /* whether the command gets the item on standard input; if not, as an argument */
+    const char *tasks_dir;   /* used if there is no command */
+    char *const *command;    /* NULL-terminated; NULL: none */
+    bool items_are_text;     /* whether the items of the command are text; if not, they are JSON */
+    bool items_are_rows;     /* whether the items of the command are rows (item_lists.h) */
+    const char *placeholder; /* stands for the item in the command; NULL: {} */
+    bool values_are_text;    /* whether the output of the command is text; if not, it is JSON where possible */
+    bool item_to_stdin;      /* whether the command gets the item on standard input; if not, as an argument */
     unsigned workers, processes;
 };
 

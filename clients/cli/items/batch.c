@@ -68,6 +68,14 @@ size_t batch_piece(const struct batch *b, bool skip_blank, size_t from, size_t m
     return end < b->len ? end : b->len;
 }
 
+struct json_slice batch_row_value(const char *row, size_t len)
+{
+    const char *comma = len ? memchr(row, ',', len) : NULL;
+    if (!comma) return (struct json_slice){row, len};
+    size_t at = (size_t)(comma + 1 - row);
+    return (struct json_slice){comma + 1, len - at - (row[len - 1] == ']')};
+}
+
 uint64_t batch_line(const struct batch *b, size_t offset)
 {
     uint64_t line = b->first_line;
@@ -75,18 +83,22 @@ uint64_t batch_line(const struct batch *b, size_t offset)
     return line;
 }
 
-static bool is_bad_text(const char *line, size_t len, struct bad_item *bad)
+static void say_bad_byte(char byte, size_t at, struct bad_item *bad)
 {
-    size_t at = encoding_text_length(line, len);
-    if (at == len) return false;
-    if (line[at] == 0)
+    if (byte == 0)
         snprintf(bad->reason, sizeof(bad->reason),
                  "a NUL byte at byte %zu of the item (if the items end with NUL bytes, give -0; perhaps the input is "
                  "UTF-16)",
                  at);
     else
         snprintf(bad->reason, sizeof(bad->reason), "not valid UTF-8 at byte %zu of the item", at);
-    return true;
+}
+
+static bool is_bad_text(const char *line, size_t len, struct bad_item *bad)
+{
+    size_t at = encoding_text_length(line, len);
+    if (at < len) say_bad_byte(line[at], at, bad);
+    return at < len;
 }
 
 /* Returns whether the item has a byte that is not UTF-8. The item is a JSON string that this program made from bytes of
@@ -99,8 +111,8 @@ static bool is_bad_string(const char *line, size_t len, struct bad_item *bad)
         at += n;
         byte += n;
         if (at + 1 >= len) break;
-        if ((unsigned char)line[at] >= 0x80) {
-            snprintf(bad->reason, sizeof(bad->reason), "not valid UTF-8 at byte %zu of the item", byte);
+        if ((unsigned char)line[at] >= 0x80 || line[at] == 0) {
+            say_bad_byte(line[at], byte, bad);
             return true;
         }
         at += line[at + 1] == 'u' ? 6 : 2;
@@ -133,15 +145,25 @@ static bool is_bad(const char *line, size_t len, enum input_form form, struct ba
         snprintf(bad->reason, sizeof(bad->reason), "longer than %u MiB", LIMIT_ITEM_BYTES >> 20);
         return true;
     }
-    if (form != INPUT_NULLS && has_utf8_mark(line, len)) {
+    if (input_form_has_rows(form)) {
+        struct json_slice value = batch_row_value(line, len);
+        line = value.data;
+        len = value.len;
+    }
+    bool quoted = form == INPUT_TEXT_ROWS && len > 0;
+    bool all_bytes = form == INPUT_NULLS || form == INPUT_NULL_ROWS;
+    if (!all_bytes && has_utf8_mark(line + quoted, len - quoted)) {
         snprintf(bad->reason, sizeof(bad->reason),
                  "a byte order mark, which is only allowed at the start of the input");
         return true;
     }
     switch (form) {
-    case INPUT_JSON: return is_bad_json(line, len, bad);
+    case INPUT_JSON:
+    case INPUT_JSON_ROWS: return is_bad_json(line, len, bad);
     case INPUT_TEXT: return is_bad_text(line, len, bad);
-    case INPUT_NULLS: return is_bad_string(line, len, bad);
+    case INPUT_NULLS:
+    case INPUT_TEXT_ROWS:
+    case INPUT_NULL_ROWS: return is_bad_string(line, len, bad);
     }
     BUG("no such form");
 }
@@ -158,7 +180,7 @@ bool batch_find_bad(const struct batch *b, enum input_form form, uint64_t index,
         size_t len = line_length(line, b->len - offset);
         *bad = (struct bad_item){.index = index, .offset = offset, .len = len};
         if (b->too_long) return is_bad(line, SIZE_MAX, form, bad);
-        bool item = form != INPUT_JSON || !begins_blank_line(line, len);
+        bool item = (form != INPUT_JSON && form != INPUT_JSON_ROWS) || !begins_blank_line(line, len);
         if (item && is_bad(line, len, form, bad)) return true;
         index += item;
         offset += len + 1;

@@ -14,7 +14,16 @@ enum input_form {
     INPUT_JSON,  /* one JSON value per line; blank lines are not items */
     INPUT_TEXT,  /* one text per line */
     INPUT_NULLS, /* each text ends with a NUL byte; batches hold them as JSON strings, one per line */
+    /* The same for a command. Batches hold the items as rows of one value (row_encoder.h). */
+    INPUT_JSON_ROWS,
+    INPUT_TEXT_ROWS,
+    INPUT_NULL_ROWS,
 };
+
+static inline bool input_form_has_rows(enum input_form form)
+{
+    return form == INPUT_JSON_ROWS || form == INPUT_TEXT_ROWS || form == INPUT_NULL_ROWS;
+}
 
 struct batch {
     char *data; /* owned by the holder of the batch */
@@ -39,6 +48,8 @@ struct json_slice batch_item(const struct batch *b, bool skip_blank, uint64_t in
 /* Returns the end of the longest piece that begins at `from` and has at most max_bytes bytes. The piece has whole lines
  * only and at least one item, so a long item makes it longer. Adds its items to *count. */
 size_t batch_piece(const struct batch *b, bool skip_blank, size_t from, size_t max_bytes, uint64_t *count);
+/* Returns the value of a row with one value. The row may be cut off at its end. */
+struct json_slice batch_row_value(const char *row, size_t len);
 /* Returns the number of the line at `offset` in the input; 0: not known. */
 uint64_t batch_line(const struct batch *b, size_t offset);
 

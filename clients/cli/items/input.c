@@ -15,6 +15,7 @@
 #define FIRST_TARGET (64u << 10)
 #define LAST_TARGET  (2u << 20)
 #define READ_BYTES   (256u << 10)
+#define ROWS_BYTES   (64u << 10) /* the same for rows, which need much room */
 #define LINE_CAP     (LIMIT_ITEM_BYTES + 1024)
 #define SHOWN_BYTES  200u /* the bytes that are kept of a line longer than LINE_CAP */
 
@@ -23,8 +24,9 @@ void input_init(struct input *in, struct input_source *source, enum input_form f
     struct stat st;
     *in = (struct input){.source = source,
                          .form = form,
-                         .begun = form == INPUT_NULLS,
-                         .skip_blank = form == INPUT_JSON,
+                         .begun = form == INPUT_NULLS || form == INPUT_NULL_ROWS,
+                         .rows = {.form = form},
+                         .skip_blank = form == INPUT_JSON || form == INPUT_JSON_ROWS,
                          .target = FIRST_TARGET,
                          .last_was_newline = true};
     if (source->has_lists) in->items = item_lists_items(&source->lists);
@@ -177,7 +179,8 @@ static void end_came(struct input *in)
 {
     struct batch *b = &in->filling;
     in->ended = true;
-    batch_reserve(b, 2);
+    batch_reserve(b, 4);
+    if (input_form_has_rows(in->form)) b->len += row_encoder_end(&in->rows, b->data + b->len);
     if (in->in_text) b->data[b->len++] = '"';
     if (b->len == in->cut) return;
     b->data[b->len] = '\n';
@@ -197,11 +200,10 @@ static ssize_t read_bytes(struct input *in)
     return n > 0 ? (ssize_t)input_encode_nulls(nulls, (size_t)n, &in->in_text, b->data + b->len) : n;
 }
 
-/* Call it when n more bytes have come at the start of the input. Returns how many bytes have come so far, without the
- * byte order mark. Returns 0 while more bytes are needed to determine the encoding. */
-static ssize_t begin(struct input *in, ssize_t n)
+/* Call it when n more bytes have come at the start of the input, which is at `start`. Returns how many bytes have come
+ * so far, without the byte order mark. Returns 0 while more bytes are needed to determine the encoding. */
+static ssize_t begin(struct input *in, char *start, ssize_t n)
 {
-    char *start = in->filling.data;
     in->head += n > 0 ? (size_t)n : 0;
     if (n > 0 && encoding_needs_more(start, in->head)) return 0;
     in->begun = true;
@@ -213,15 +215,53 @@ static ssize_t begin(struct input *in, ssize_t n)
     return (ssize_t)rest;
 }
 
+/* Reads bytes and writes them as rows after the data of `filling`, without changing filling.len. Returns the number of
+ * bytes of the rows. *over: the input has ended. */
+static ssize_t read_rows(struct input *in, bool *over)
+{
+    static char raw[ROWS_BYTES + ENCODING_BYTES];
+    memcpy(raw, in->head_bytes, in->head);
+    ssize_t n = input_source_read(in->source, raw + in->head, ROWS_BYTES);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) return -1;
+    if (n < 0) in->error = errno;
+    *over = n <= 0;
+    if (n > 0) in->bytes += (size_t)n;
+    if (!in->begun) {
+        n = begin(in, raw, n);
+        *over = *over || encoding_is_wide(in->encoding);
+        memcpy(in->head_bytes, raw, in->head);
+    }
+    if (n <= 0) return 0;
+    batch_reserve(&in->filling, ROW_ENCODER_ROOM((size_t)n));
+    return (ssize_t)row_encoder_add(&in->rows, raw, (size_t)n, in->filling.data + in->filling.len);
+}
+
+static void read_as_rows(struct input *in, uint64_t now)
+{
+    bool over = false;
+    ssize_t n = read_rows(in, &over);
+    if (n < 0) return;
+    in->read_ns = now;
+    uint64_t bytes = in->bytes;
+    size_t kept = n > 0 && in->dropping ? drop_line(in, (size_t)n) : (size_t)n;
+    if (kept) bytes_came(in, kept);
+    if (over) end_came(in);
+    in->bytes = bytes;
+}
+
 void input_read(struct input *in, uint64_t now)
 {
+    if (input_form_has_rows(in->form)) {
+        read_as_rows(in, now);
+        return;
+    }
     ssize_t n = read_bytes(in);
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
     if (n < 0) in->error = errno;
     in->read_ns = now;
     bool over = n <= 0;
     if (!in->begun) {
-        n = begin(in, n);
+        n = begin(in, in->filling.data, n);
         over = over || encoding_is_wide(in->encoding);
         if (n == 0 && !over) return;
     }
@@ -248,7 +288,7 @@ int input_timeout_ms(const struct input *in, uint64_t now)
 static void number_lines(struct input *in, struct batch *b)
 {
     bool last_was_newline = true;
-    if (in->form == INPUT_NULLS || in->source->has_lists) return;
+    if (in->form == INPUT_NULLS || in->form == INPUT_NULL_ROWS || in->source->has_lists) return;
     b->first_line = in->lines_cut + 1;
     in->lines_cut += in->skip_blank ? count_lines(b->data, b->len, false, &last_was_newline) : b->lines;
 }

@@ -4,14 +4,15 @@
  * INPUT_QUIET_MS, the lines read so far become a batch. A batch has whole lines only, so it can be as large as the
  * largest line (LIMIT_ITEM_BYTES). If a line is longer, only its beginning is kept, as a batch with too_long set.
  *
- * The input is UTF-8. A byte order mark at its start is dropped, except with INPUT_NULLS, where each byte belongs to an
- * item.
+ * The input is UTF-8. A byte order mark at its start is dropped, except with INPUT_NULLS and INPUT_NULL_ROWS,
+ * where each byte belongs to an item.
  */
 #ifndef FANTAIL_CLI_ITEMS_INPUT_H
 #define FANTAIL_CLI_ITEMS_INPUT_H
 
 #include "cli/items/batch.h"
 #include "cli/items/input_source.h"
+#include "cli/items/row_encoder.h"
 #include "common/base/base.h"
 #include "common/json/encoding.h"
 
@@ -23,18 +24,20 @@ struct input {
     bool begun;             /* the encoding is known */
     enum encoding encoding; /* if it is UTF-16 or UTF-32, no byte is used, and `ended` is set */
     size_t head;            /* until the encoding is known: the number of bytes that wait after the data of `filling` */
-    bool in_text;           /* with INPUT_NULLS: the last byte read did not end an item */
-    bool skip_blank;        /* blank lines are not items */
-    bool ended;             /* the input has ended, or reading it failed */
-    bool dropping;          /* the rest of a line that is too long is being skipped */
-    struct batch filling;   /* the next batch, and the beginning of a line after it */
-    size_t cut;             /* how many bytes of `filling` are whole lines */
-    uint64_t cut_lines;     /* the number of these lines */
-    size_t target;          /* the size at which the next batch is cut */
-    size_t batch_max;       /* maximum size of a batch, but a batch has at least one item; 0: no limit */
+    char head_bytes[ENCODING_BYTES]; /* with rows, these bytes; they are not encoded yet */
+    struct row_encoder rows;
+    bool in_text;         /* with INPUT_NULLS: the last byte read did not end an item */
+    bool skip_blank;      /* blank lines are not items */
+    bool ended;           /* the input has ended, or reading it failed */
+    bool dropping;        /* the rest of a line that is too long is being skipped */
+    struct batch filling; /* the next batch, and the beginning of a line after it */
+    size_t cut;           /* how many bytes of `filling` are whole lines */
+    uint64_t cut_lines;   /* the number of these lines */
+    size_t target;        /* the size at which the next batch is cut */
+    size_t batch_max;     /* maximum size of a batch, but a batch has at least one item; 0: no limit */
     bool last_was_newline;
     uint64_t read_ns;      /* when the last bytes came */
-    uint64_t bytes, lines; /* bytes and lines read so far */
+    uint64_t bytes, lines; /* bytes and lines read so far; with rows, bytes before they are encoded */
     uint64_t lines_cut;    /* lines in all batches so far, with blank lines */
     uint64_t file_size;    /* 0: the source is not a regular file */
     uint64_t items;        /* the number of items that lists have; 0: not known */

@@ -117,7 +117,7 @@ struct json_slice item_lists_row_values(const struct item_lists *l, struct json_
     const char *comma = row.len ? memchr(row.data, ',', row.len) : NULL;
     if (!comma || row.data[row.len - 1] != ']') return row;
     size_t at = (size_t)(comma + 1 - row.data);
-    if (l->count == 1) return (struct json_slice){row.data + at, row.len - 1 - at};
+    if (l->count <= 1) return (struct json_slice){row.data + at, row.len - 1 - at};
     buf_clear(out);
     buf_add_char(out, '[');
     buf_add(out, row.data + at, row.len - at);

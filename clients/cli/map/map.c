@@ -319,6 +319,7 @@ static bool start_private_fleet(struct map_run *run, const struct map_options *o
         .command = o->command,
         .items_are_text = o->text,
         .items_are_rows = o->sends_rows,
+        .placeholder = o->replace,
         .values_are_text = o->values_are_text,
         .item_to_stdin = o->to_stdin,
         .workers = (unsigned)o->workers,
@@ -392,7 +393,8 @@ static void say_how_to_end_early(const struct map_run *run)
  * because the last job may also have one item of many. */
 static void say_hint(struct map_run *run)
 {
-    if (run->hint.len && run->input.lines == 1 && !run->options->source.has_lists && !run->options->quiet)
+    if (run->hint.len && run->input.lines == 1 && !run->options->sends_rows && !run->options->source.has_lists &&
+        !run->options->quiet)
         complain("hint: %s (`fantail submit` sends a job object)", buf_cstr(&run->hint));
 }
 

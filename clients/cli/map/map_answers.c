@@ -40,6 +40,13 @@ static uint64_t line_of(struct map_run *run, struct map_job *j, uint64_t in_batc
     return batch_line(&j->batch, offset);
 }
 
+/* Returns the item as the user knows it. `line` is its line in the batch. */
+static struct json_slice shown_item(struct map_run *run, struct json_slice line)
+{
+    if (!run->options->sends_rows) return line;
+    return item_lists_row_values(&run->options->source.lists, line, &run->text);
+}
+
 /* `error` is the error object. `item` is the item's line, for the --errors file; `item` may be empty. */
 static void add_failure(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice error,
                         struct json_slice item, bool text)
@@ -47,7 +54,6 @@ static void add_failure(struct map_run *run, struct map_job *j, uint64_t in_batc
     bool in_order = run->options->order == MAP_ORDER_INPUT && !run->options->reduce;
     uint64_t index = in_order ? run->done : j->first + unanswered_place(&j->unanswered, in_batch);
     uint64_t line = failures_reports(&run->failures) ? line_of(run, j, in_batch) : 0;
-    if (run->options->sends_rows) item = item_lists_row_values(&run->options->source.lists, item, &run->text);
     progress_clear(&run->progress);
     failures_add(&run->failures, index, line, error.data, error.len, item.data, item.len, text);
     if (!run->options->skip_failed && !run->options->reduce) output_line(&run->output, "null", 4);
@@ -70,7 +76,14 @@ static void add_failed_item(struct map_run *run, struct map_job *j, const struct
         item = batch_item(&j->batch, run->input.skip_blank, in_batch, &j->seek_index, &j->seek_offset);
     }
     if (result_line_cut(r) != RESULT_NOT_CUT) run->failures.cancelled++;
-    add_failure(run, j, in_batch, (struct json_slice){r->body, r->len}, item, run->options->sends_text);
+    add_failure(run, j, in_batch, (struct json_slice){r->body, r->len}, shown_item(run, item),
+                run->options->sends_text);
+}
+
+/* Returns whether batches hold each text as a JSON string. */
+static bool is_string_form(enum input_form form)
+{
+    return form == INPUT_NULLS || form == INPUT_TEXT_ROWS || form == INPUT_NULL_ROWS;
 }
 
 /* The --errors file gets the item as text, because the item may not be JSON. In that text, bytes that are not UTF-8 are
@@ -80,7 +93,13 @@ void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
     const struct bad_item *bad = &j->bad;
     struct buf error = {0}, own = {0};
     struct json_slice item = {j->batch.data + bad->offset, bad->len};
-    if (run->input.form == INPUT_NULLS && json_string_decode(item, &own)) item = (struct json_slice){own.data, own.len};
+    if (input_form_has_rows(run->input.form)) item = batch_row_value(item.data, item.len);
+    if (is_string_form(run->input.form)) {
+        if (json_string_decode(item, &own))
+            item = (struct json_slice){own.data, own.len};
+        else if (item.len && item.data[0] == '"') /* only the beginning of the string was kept */
+            item = (struct json_slice){item.data + 1, item.len - 1};
+    }
     buf_add_str(&error, "{\"name\":\"" BAD_ITEM_NAME "\",\"cause\":");
     buf_add_json_string(&error, bad->reason, strlen(bad->reason));
     buf_add_str(&error, ",\"signal\":null,\"exit_code\":null,\"stderr\":\"\",\"attempts\":0,\"worker\":null}");
@@ -108,7 +127,8 @@ void map_answers_add_lost_item(struct map_run *run, struct map_job *j, uint64_t 
     buf_add_str(&error, "{\"name\":\"" LOST_ITEM_NAME "\",\"cause\":");
     buf_add_json_string(&error, cause.data, cause.len);
     buf_add_str(&error, ",\"signal\":null,\"exit_code\":null,\"stderr\":\"\",\"attempts\":1,\"worker\":null}");
-    add_failure(run, j, in_batch, (struct json_slice){error.data, error.len}, item, run->options->sends_text);
+    add_failure(run, j, in_batch, (struct json_slice){error.data, error.len}, shown_item(run, item),
+                run->options->sends_text);
     buf_release(&error);
     buf_release(&cause);
 }

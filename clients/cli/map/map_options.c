@@ -92,6 +92,9 @@ static const struct option_row rows[] = {
                .no_env = true),
     OPTION_INT("processes", S, processes, "0", 0, LIMIT_TASK_PROCESSES,
                "task processes of each worker; 0: one per processor", .value = "P", .letter = 'P', .no_env = true),
+    OPTION_STRING("replace", S, replace, NULL,
+                  "this text in the arguments of the command stands for the item, instead of {}", .value = "TEXT",
+                  .letter = 'I', .no_env = true),
     OPTION_BOOL("stdin", S, to_stdin, NULL, "the command gets the item on standard input", .no_env = true),
     OPTION_HEADING("Messages"),
     OPTION_CHOICE("progress", S, progress, "auto", progress_words,
@@ -108,7 +111,6 @@ static const struct option_foreign foreign[] = {
     {"--max-procs", "the number of processes is -P N (--processes N)"},
     {"-k", "the results are in the order of the items anyway, see --order"},
     {"--keep-order", "the results are in the order of the items anyway, see --order"},
-    {"-I", "{} in the arguments of the command is replaced by the line: `fantail map -- COMMAND {}`"},
     {"-n", "each line is one item, and the command is run once for each line"},
     {"-L", "each line is one item, and the command is run once for each line"},
     {0}};
@@ -124,16 +126,20 @@ static const struct option_spec spec = {
         "Several tasks joined with commas run one after another on each item. Each task gets the value of the task\n"
         "before it.\n"
         "\n"
-        "With --, any command is run once for each line. {} in its arguments is replaced by the line. Without {},\n"
-        "the line is added as the last argument; with --stdin, the command gets it on standard input. The result is\n"
-        "what the command prints, as UTF-8 text without its last newline. If the command's exit status is not 0,\n"
-        "the item has failed.\n"
+        "With --, any command is run once for each line, without a shell. {} in its arguments is replaced by the\n"
+        "line. Without {}, the line is added as the last argument; with --stdin, the command gets it on standard\n"
+        "input. The result is what the command prints, as UTF-8 text without its last newline. If the command's\n"
+        "exit status is not 0, the item has failed.\n"
+        "\n"
+        "For the line a/b.tar.gz, {.} is a/b.tar, {/} is b.tar.gz, {//} is a, and {/.} is b.tar. {#} is the number\n"
+        "of the item, from 1 on. With several lists of values (see :::), {} is all of them, and {1}, {2} and {2/.}\n"
+        "are of the first and the second. The environment variable FANTAIL_INDEX is the index of the item, from 0\n"
+        "on.\n"
         "\n"
         "After :::, each argument is an item, and standard input is not read. ::: may be given several times: then\n"
         "the items are all combinations, and the last list changes fastest. After :::+, the values are linked to\n"
         "those of the list before, one by one, up to the end of the shorter list. :::: and ::::+ do the same with the\n"
-        "lines of files. With several lists, a task gets an array of values. In a command, {1} and {2} are the first\n"
-        "and the second value, and {} is all of them.",
+        "lines of files. With several lists, a task gets an array of values.",
     .epilogue =
         "For a failed item, null is printed, so that result N belongs to item N. The first few failed items are\n"
         "reported on standard error. If there are more, the last line counts them by the name of their error.\n"
@@ -144,7 +150,7 @@ static const struct option_spec spec = {
         "  seq 5 | fantail map -- expr 2 +\n"
         "  fantail map -- gzip -k ::: *.log\n"
         "  fantail map -- convert {1} -resize {2} {1}-{2}.png ::: a.jpg b.jpg ::: 200 400\n"
-        "  ls *.wav | fantail map --errors bad.ndjson -- ffmpeg -v error -y -i {} {}.mp3\n"
+        "  ls *.wav | fantail map --errors bad.ndjson -- ffmpeg -v error -y -i {} {.}.mp3\n"
         "  find . -name '*.log' -print0 | fantail map -0 -P 4 -- gzip\n"
         "  seq 5 | fantail map -- sh -c 'echo \"$1\" | wc -c' sh       a {} inside the code would run as code\n"
         "  fantail map wordcount --text --url http://fantail:8080 < lines.txt\n"
@@ -165,14 +171,29 @@ int map_options_complain(const char *option, const char *text)
     return option_complain(&spec, option, "%s", text);
 }
 
-/* Returns whether the command is shell code with {} in it, such as sh -c 'wc {}'. */
-static bool puts_items_into_code(char *const *command)
+static bool has_placeholder(const struct map_options *o, const char *text)
 {
+    static const char *const others[] = {"{.}", "{/}", "{//}", "{/.}"};
+    if (strstr(text, o->replace ? o->replace : "{}")) return true;
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        if (strstr(text, others[i])) return true;
+    while ((text = strchr(text, '{'))) {
+        char *end;
+        unsigned long column = strtoul(++text, &end, 10), lists = o->source.lists.count;
+        if (column && column <= (lists ? lists : 1) && end[strspn(end, "./")] == '}') return true;
+    }
+    return false;
+}
+
+/* Returns whether the command is shell code with a placeholder in it, such as sh -c 'wc {}'. */
+static bool puts_items_into_code(const struct map_options *o)
+{
+    char *const *command = o->command;
     static const char *const shells[] = {"sh", "bash", "dash", "zsh", "ksh"};
     const char *slash = strrchr(command[0], '/'), *name = slash ? slash + 1 : command[0];
     bool shell = false;
     for (size_t i = 0; i < ARRAY_SIZE(shells); i++) shell = shell || strcmp(name, shells[i]) == 0;
-    return shell && command[1] && strcmp(command[1], "-c") == 0 && command[2] && strstr(command[2], "{}");
+    return shell && command[1] && strcmp(command[1], "-c") == 0 && command[2] && has_placeholder(o, command[2]);
 }
 
 /* Returns what a user probably meant who gave a whole command line as one argument. Returns "" if there is no such
@@ -220,12 +241,11 @@ static int check_command(struct map_options *o)
         return option_complain(&spec, NULL, "give either the task %s or a command after --, not both", o->task);
     if (!o->command[0])
         return option_complain(&spec, NULL, "the command after -- is missing. Example: `fantail map -- wc -c`");
+    if (o->replace && !*o->replace) return option_complain(&spec, "replace", "must not be empty");
+    if (o->replace && o->replace[encoding_text_length(o->replace, strlen(o->replace))])
+        return option_complain(&spec, "replace", "is not valid UTF-8");
     if (o->json && o->null) return option_complain(&spec, NULL, "--null and --json exclude each other");
     o->text = !o->json;
-    if (!o->quiet && puts_items_into_code(o->command))
-        complain("warning: {} is in the code for %s, so an item with quotes or $(...) runs as code. Safer: "
-                 "%s -c '... \"$1\" ...' %s {}",
-                 o->command[0], o->command[0], o->command[0]);
     o->values_are_text = !o->json;
     if (o->item_timeout_s < 0) o->item_timeout_s = 0;
     if (o->reduce && strcmp(o->reduce, "sum") == 0 && !o->json)
@@ -242,6 +262,7 @@ static int check_task(struct map_options *o)
                                "the task is missing. Example: `fantail map square < numbers.txt`; see "
                                "fantail map --help");
     if (o->to_stdin) return option_complain(&spec, "stdin", "is for a command (after --) only");
+    if (o->replace) return option_complain(&spec, "replace", "is for a command (after --) only");
     if (o->json) return option_complain(&spec, "json", "is for a command (after --) only; a task gets JSON anyway");
     if (o->client.url) return target_config_check(&spec, &o->client);
     const char *given = o->tasks;
@@ -362,6 +383,15 @@ static char **take_command(char **argv, int options_end, int lists)
     return argv + options_end;
 }
 
+static void warn_of_code(const struct map_options *o)
+{
+    if (!o->quiet && puts_items_into_code(o))
+        complain("warning: a placeholder such as {} is in the code for %s, so an item with quotes or $(...) runs as "
+                 "code. Safer: "
+                 "%s -c '... \"$1\" ...' %s {}",
+                 o->command[0], o->command[0], o->command[0]);
+}
+
 static int open_source(struct map_options *o, char **lists)
 {
     const struct item_arguments given = {
@@ -377,9 +407,16 @@ static int open_source(struct map_options *o, char **lists)
         input_source_release(&o->source);
         return option_complain(&spec, "stdin", "is for one value, but an item of several lists has several");
     }
-    bool has_lists = o->source.has_lists;
-    o->sends_rows = o->command && has_lists;
-    o->form = has_lists ? INPUT_JSON : o->null ? INPUT_NULLS : o->text ? INPUT_TEXT : INPUT_JSON;
+    o->sends_rows = o->command != NULL;
+    if (o->source.has_lists)
+        o->form = INPUT_JSON;
+    else if (o->null)
+        o->form = o->command ? INPUT_NULL_ROWS : INPUT_NULLS;
+    else if (o->text)
+        o->form = o->command ? INPUT_TEXT_ROWS : INPUT_TEXT;
+    else
+        o->form = o->command ? INPUT_JSON_ROWS : INPUT_JSON;
+    if (o->command) warn_of_code(o);
     o->sends_text = o->form == INPUT_TEXT; /* texts with newlines are sent as JSON */
     return EXIT_OK;
 }

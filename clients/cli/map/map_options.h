@@ -18,6 +18,7 @@ struct map_options {
     struct option_words labels;  /* with `detach` */
     const char *idempotency_key; /* with `detach`; NULL: none */
     int order, progress;
+    const char *replace; /* NULL: {} */
     const char *errors, *common, *reduce, *tasks;
     int64_t chunk_size, max_concurrency, max_attempts, workers, processes;
     int64_t tolerated_failure_count;   /* -1: no limit */

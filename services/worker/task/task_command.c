@@ -107,6 +107,7 @@ void task_build_command(struct task *t, const struct command_options *o, const c
         if (o->text) words_add(&w, "--text");
         if (o->append) words_add(&w, "--append");
         if (o->row) words_add(&w, "--row");
+        if (o->placeholder) add_option(&w, "--placeholder", o->placeholder);
         if (o->output) add_option(&w, "--output", o->output);
         words_add(&w, "--");
         first = add_command(&w, o->command);

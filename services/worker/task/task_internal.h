@@ -14,6 +14,7 @@
 struct command_options {
     const cJSON *command;
     bool text, append, row, batch;
+    const char *placeholder; /* NULL: {} */
     const char *output, *setup, *python, *venv;
 };
 

@@ -129,6 +129,14 @@ static void read_row(struct field_context *c, const cJSON *v)
     read_bool(c->task, v, &c->options->row);
 }
 
+static void read_placeholder(struct field_context *c, const cJSON *v)
+{
+    if (cJSON_IsString(v) && v->valuestring[0])
+        c->options->placeholder = v->valuestring;
+    else
+        task_fail(c->task, "\"placeholder\" must be a string that is not empty");
+}
+
 static void read_cwd(struct field_context *c, const cJSON *v)
 {
     if (!cJSON_IsString(v) || v->valuestring[0] != '/')
@@ -239,6 +247,7 @@ static const struct {
     {"python", read_python},
     {"venv", read_venv},
     {"row", read_row},
+    {"placeholder", read_placeholder},
 };
 
 static void read_field(struct field_context *c, const cJSON *v)

@@ -61,6 +61,7 @@ Test(exec_template, values_have_numbers)
     const char *row = "[6,\"a/b.c\",\"d e\",12]";
     cr_assert_str_eq(arguments(WORDS("p", "{2}{1/.}-{3}", "{1//}{#}"), &all, true, row), "p|d eb-12|a7");
     cr_assert_str_eq(arguments(WORDS("p", "{4}", "x{4}{1}", "{0}", "{1"), &all, false, row), "p|{4}|x{4}a/b.c|{0}|{1");
+    cr_assert_str_eq(arguments(WORDS("p", "a{2}"), &all, true, "[0,\"x\"]"), "p|a{2}|x");
     cr_assert_str_eq(arguments(WORDS("p", "{99999999999999999999}", "{1#}"), &all, false, row),
                      "p|{99999999999999999999}|{1#}");
 }

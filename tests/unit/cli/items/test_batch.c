@@ -98,3 +98,38 @@ Test(batch, the_beginning_of_a_line_that_is_too_long_is_a_bad_item)
     cr_assert_eq(bad.index, 0);
     cr_assert_eq(bad.len, 3);
 }
+
+Test(batch, the_value_of_a_row_is_checked_and_not_the_row)
+{
+    static const struct {
+        enum input_form form;
+        const char *row, *reason; /* NULL: the row is good */
+    } cases[] = {
+        {INPUT_JSON_ROWS, "[0,[1,{}]]\n", NULL},
+        {INPUT_JSON_ROWS, "[0,1,2]\n", "not JSON at byte 1 of the item: "},
+        {INPUT_JSON_ROWS, "[0,]]\n", "not JSON at byte 0 of the item: "},
+        {INPUT_JSON_ROWS,
+         "[0,\xef\xbb\xbf"
+         "1]\n",
+         "a byte order mark"},
+        {INPUT_TEXT_ROWS, "[0,\"a\\n\\u001f\xc3\xa4\"]\n", NULL},
+        {INPUT_TEXT_ROWS, "[0,\"a\\nb\xff\"]\n", "not valid UTF-8 at byte 3 of the item"},
+        {INPUT_TEXT_ROWS,
+         "[0,\"\xef\xbb\xbf"
+         "1\"]\n",
+         "a byte order mark"},
+        {INPUT_NULL_ROWS,
+         "[0,\"\xef\xbb\xbf"
+         "1\"]\n",
+         NULL},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct batch b = {.data = (char *)(uintptr_t)cases[i].row, .len = strlen(cases[i].row)};
+        struct bad_item bad = {0};
+        bool found = batch_find_bad(&b, cases[i].form, 0, 0, &bad);
+        cr_expect_eq(found, cases[i].reason != NULL, "case %zu: %s", i, bad.reason);
+        if (found && cases[i].reason)
+            cr_expect_eq(strncmp(bad.reason, cases[i].reason, strlen(cases[i].reason)), 0, "case %zu: %s", i,
+                         bad.reason);
+    }
+}

@@ -1,0 +1,28 @@
+/*
+ * Encodes the items of a command as rows (item_lists.h) of one value each, a row per line: the line "a b" becomes
+ * [0,"a b"]. Pure.
+ *
+ * Bytes that an item must not have are copied unchanged: bytes that are not UTF-8, and NUL bytes in lines of text. The
+ * row is then not valid JSON, so the item is rejected instead of changed. Lines of JSON are not checked either.
+ */
+#ifndef FANTAIL_CLI_ITEMS_ROW_ENCODER_H
+#define FANTAIL_CLI_ITEMS_ROW_ENCODER_H
+
+#include "cli/items/batch.h"
+
+struct row_encoder {
+    enum input_form form; /* INPUT_JSON_ROWS, INPUT_TEXT_ROWS or INPUT_NULL_ROWS */
+    uint64_t index;       /* of the next row */
+    bool in_row;          /* the row has begun */
+    bool has_cr;          /* a carriage return waits for the next byte; before a newline it is left out */
+};
+
+/* The room that row_encoder_add() needs for len bytes. */
+#define ROW_ENCODER_ROOM(len) (32 * ((len) + 1))
+
+/* Returns the number of bytes written to `out`. */
+size_t row_encoder_add(struct row_encoder *e, const char *data, size_t len, char *out);
+/* Ends the last row, if it has no end yet. Writes at most 3 bytes, without a newline. */
+size_t row_encoder_end(struct row_encoder *e, char *out);
+
+#endif
