@@ -101,7 +101,8 @@ static void start_helper(struct answers *a)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* The caller has the lock. What LINE_FLUSHED has promised is kept when one more answer is written. */
+/* The caller has the lock. The promise of LINE_FLUSHED concerns only the answer of the present item, so it is fulfilled
+ * when an answer is written. */
 static void flush(struct answers *a)
 {
     write_whole(a);

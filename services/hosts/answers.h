@@ -6,8 +6,8 @@
  * sleeps while the buffer is empty.
  *
  * Before the thread writes LINE_FLUSHED, it asks the host to flush after the present item. Then it waits for a period,
- * and writes the line only if still no answer is complete. So a host that completes an answer meanwhile has seen the
- * request.
+ * and writes the line only if no answer was completed meanwhile. So the host sees the request before it completes the
+ * present item.
  *
  * The host builds the next answer in the same buffer, after the complete answers. Building an answer needs no lock.
  */

@@ -32,7 +32,7 @@ static const char *read_place(const char *at, const struct exec_markers *m, stru
     const char *end = read_kind(at, &p->place);
     if (!end || (numbered && p->column == 0)) return NULL;
     if (p->place == PLACE_NUMBER && numbered) return NULL;
-    return p->place == PLACE_VALUE && !numbered ? NULL : end; /* {} is no placeholder if another marker stands for it */
+    return p->place == PLACE_VALUE && !numbered ? NULL : end; /* {} is plain text if another marker stands for it */
 }
 
 static void add_part(struct exec_template *t, struct exec_word *w, const struct exec_part *p)

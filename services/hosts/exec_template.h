@@ -4,7 +4,7 @@
  *     {}      the value              {/}     its file name, without the folders
  *     {.}     without extension      {/.}    its file name without extension
  *     {//}    its folder             {#}     the number of the row, from 1 on
- *     {2}, {2.}, {2/}, {2//}, {2/.}  the same of the second value. If there is no second value, this is plain text
+ *     {2}, {2.}, {2/}, {2//}, {2/.}  the same for the second value. If there is no second value, this is plain text
  *
  * Without a number, a placeholder stands for all values. If it is a whole argument, each value becomes an argument.
  * Within an argument, the values are joined with spaces. The rules for names are those of GNU parallel.

@@ -91,7 +91,7 @@ static bool counts(const struct watched *f, const char *name)
 
 /* ---- what has changed ---- */
 
-/* Forgets the tasks that have been reported and quiet for so long that their reports would be counted from 0 again. */
+/* Forgets the reported tasks that have not changed for WATCH_QUIET_NS. Their reports would be counted from 0 anyway. */
 static void forget_quiet(struct watch *w, uint64_t now)
 {
     for (struct watched_task **at = &w->tasks; *at;) {

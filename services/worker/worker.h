@@ -95,7 +95,7 @@ void worker_release(struct worker *w);
 
 /* Returns the pool of a task; NULL if the worker does not have the task, or its description is broken. */
 struct pool *worker_pool(struct worker *w, const char *task);
-/* Returns how many processes a task may have. Without a task: as many as a task that does not set it. */
+/* Returns how many processes a task may have. `t` NULL: returns the number for a task that does not set one. */
 unsigned worker_slots(const struct worker *w, const struct task *t);
 uint64_t worker_queued(const struct worker *w);
 /* Call it when a request was accepted (change is 1) or has ended (-1). */

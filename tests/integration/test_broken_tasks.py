@@ -8,7 +8,7 @@ import fantail_testing as ft
 from fantail_testing import FantailTest, request, wait_until, write_file
 
 FAULT = "must be one of"
-# Each of these names stands twice in the reason. So if the reason is cut at a fixed size, a character of three bytes is cut
+# Each of these names appears twice in the reason. So if the reason is cut at a fixed size, a character of three bytes is cut
 # in another place for each name.
 LONG = ("long", "long1", "long12")
 

@@ -44,7 +44,7 @@ def run(item):
     return item
 """
 
-# Notes each run of an item, and hangs at item 50: "stop" stops the whole process, "regex" keeps the lock of the interpreter, and
+# Notes each run of an item, and hangs at item 50: "stop" stops the whole process, "regex" holds the interpreter lock, and
 # "sleep" does neither.
 HANGS = """
 import os, re, signal, time

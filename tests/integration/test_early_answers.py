@@ -54,7 +54,7 @@ class EarlyAnswers(FantailTest):
         worker = self.worker(processes=1, tasks=self.tasks(t={"json": task, "files": {"task.py": PROGRAM}}))
         body = b"1\n" * 2000 + 10 * (b'"' + b"x" * size + b'"\n')
         answer = ft.request(worker.port, "POST", "/v1/tasks/t", body)
-        self.assertEqual(ft.request(worker.port, "POST", "/v1/tasks/t", b"1\n").status, 200)  # the worker is well
+        self.assertEqual(ft.request(worker.port, "POST", "/v1/tasks/t", b"1\n").status, 200)  # the worker still works
         return [json.loads(line) for line in answer.body.splitlines()]
 
     def test_with_ids_each_item_is_answered_once_and_the_worker_goes_on(self):

@@ -37,7 +37,7 @@ WRONG = {  # what an argument with this name refuses
     "status": (NUMBER, LIST), "label": (NUMBER, LIST), "created_after": (NUMBER, LIST), "created_before": (NUMBER, LIST),
     "reduce": (NUMBER, LIST), "notify": (NUMBER, DICT), "idempotency_key": (NUMBER, BYTES), "id": (NUMBER, None),
 }
-NUMBERS = {  # what is no number, or no whole number
+NUMBERS = {  # what is not a number, or not a whole number
     "reconnect_s": (TEXT, LIST), "timeout": (TEXT, LIST), "start": (TEXT, 0.5), "chunksize": (TEXT, 2.5),
     "max_workers": (TEXT, 2.5), "processes": (TEXT, 2.5), "max_tasks_per_child": (TEXT, 2.5),
     "deadline_s": (TEXT, LIST),

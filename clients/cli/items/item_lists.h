@@ -1,7 +1,7 @@
 /*
  * Lists of values that make the items of a run: the values after ::: and the lines of files. Each item has one value of
  * each list. The items are all combinations, and the last list changes fastest. A linked list advances together with
- * the list before it; the shortest of the linked lists ends them all. Pure.
+ * the list before it. Linked lists end with the shortest of them. Pure.
  *
  * An item is written as one line of JSON. With one list the item is the value itself. With several lists it is the
  * array of the values. With `rows` it is the array [index, value, ...] for a command, where the index counts from 0.

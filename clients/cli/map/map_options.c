@@ -196,8 +196,7 @@ static bool puts_items_into_code(const struct map_options *o)
     return shell && command[1] && strcmp(command[1], "-c") == 0 && command[2] && has_placeholder(o, command[2]);
 }
 
-/* Returns what a user probably meant who gave a whole command line as one argument. Returns "" if there is no such
- * hint. */
+/* Returns a hint for a user who gave a whole command line as one argument; "" if it does not look like one. */
 static const char *hint_of_one_word(const char *name)
 {
     if (strpbrk(name, "<>|&;$*`"))

@@ -56,7 +56,7 @@ static void add_bar(struct buf *line, double part)
     buf_addf(line, "] %3.0f%% ", part * 100);
 }
 
-/* While the run waits, the rate falls towards 0, so it does not tell how much time is left. */
+/* While the run waits, the rate falls towards 0, so the time left cannot be computed from it. */
 static void add_time_left(struct buf *line, const struct progress *p, const struct progress_state *s)
 {
     if (s->note || s->total <= s->done || p->rate * TIME_LEFT_MAX_S <= (double)(s->total - s->done)) return;

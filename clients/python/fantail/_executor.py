@@ -116,8 +116,8 @@ def make_engine(url: "Optional[Union[str, Client]]", processes: Optional[int], i
     arguments = tuple(values_of("initargs", initargs))
     if url is not None:
         if initializer is not None or calls_per_process is not None:
-            raise ValueError("with url, the processes belong to the operator of the fleet: they have no initializer and no "
-                             "number of calls")
+            raise ValueError("with url, an initializer and a number of calls for each process cannot be given, because the "
+                             "operator of the fleet starts the processes")
         from ._remote_fleet import RemoteFleet
         return Engine(RemoteFleet(url, processes), timeout_s or 0.0, finish_at_exit)
     pickled = None

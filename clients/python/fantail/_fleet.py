@@ -95,7 +95,7 @@ class Fleet:
         return connect_to_file(self._socket_path)
 
     def refusal(self, answer: _protocol.HttpAnswer) -> None:
-        """read_answer() makes the error of the call from every answer of a private fleet."""
+        """Returns None: in a private fleet, read_answer() turns each refusal into the error of the call."""
 
     def start(self) -> int:
         """Returns a descriptor. Reading it gives a line when the fleet is ready, and the end of the file when the fleet

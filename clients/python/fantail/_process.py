@@ -239,13 +239,13 @@ def pickled(results: list[Any], failures: dict[int, Failure], started: float) ->
 
 
 def misfit(theirs: Optional[tuple[str, str]]) -> str:
-    """Says why objects of the client may not be understood here; "" if nothing speaks against it. The minor version of
+    """Says why this process may be unable to read objects of the client; "" if the versions fit. The minor version of
     Python must be the same, because functions are sent as bytecode."""
     (python, cloudpickle), other = state["versions"] or ("", ""), theirs or ("?", "?")
     if other[0] == python and other[1].split(".")[0] == cloudpickle.split(".")[0]:
         return ""
     return (f"the client has Python {other[0]} and cloudpickle {other[1]}, but the worker has Python {python} and "
-            f"cloudpickle {cloudpickle}; functions need the same Python 3.N, and the same first number of cloudpickle")
+            f"cloudpickle {cloudpickle}; they need the same Python 3.N and the same major version of cloudpickle")
 
 
 def answer_to(item: bytes) -> bytes:

@@ -15,7 +15,7 @@ from ._errors import FantailError, TaskNotFound, Unreachable
 from ._protocol import TASK, HttpAnswer
 
 _MOST_CALLS_AT_ONCE = 1024
-_AGAIN = (429, 502, 503, 504)  # the fleet is full or ends, or a proxy has lost it
+_AGAIN = (429, 502, 503, 504)  # the fleet is full or shutting down, or a proxy cannot reach it
 
 
 class RemoteFleet:
@@ -51,7 +51,7 @@ class RemoteFleet:
             raise Lost(str(error)) from error
 
     def refusal(self, answer: HttpAnswer) -> Optional[FantailError]:
-        """Returns the error of an answer that is about the request and not about its item. Raises a Lost if the request
+        """Returns the error of an answer that concerns the request and not its item. Raises a Lost if the request
         should be sent again."""
         if answer.status == 200:
             return None
@@ -67,6 +67,6 @@ class RemoteFleet:
 
 
 def _versions() -> "tuple[str, str]":
-    """What must fit between this process and a process of the fleet. _process.py compares it."""
+    """Returns the versions of this process. _process.py compares them with those of its own process."""
     import cloudpickle
     return "%d.%d" % sys.version_info[:2], cloudpickle.__version__

@@ -75,7 +75,7 @@ def shared(value: T) -> "Shared[T]":
 
 
 def store(data: bytes, buffers: "Sequence[pickle.PickleBuffer]") -> Stored:
-    """Keeps a pickle and its buffers. The same content is kept once."""
+    """Keeps a pickle and its buffers. Equal content is stored only once."""
     digest = hashlib.blake2b(data, digest_size=16)
     for buffer in buffers:
         view = buffer.raw()

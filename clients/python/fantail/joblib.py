@@ -90,7 +90,7 @@ class Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
     def configure(  # pyright: ignore[reportIncompatibleMethodOverride]
             self, n_jobs: int = 1, parallel: Any = None, prefer: Any = None, require: Any = None,
             initializer: Optional[Callable[..., object]] = None, initargs: "Sequence[Any]" = (), **_options: Any) -> int:
-        """The other options say how joblib's own backends keep arrays in files."""
+        """Ignores the other options, which say how joblib's own backends keep arrays in files."""
         if initializer is not None:
             self._initializer = initializer, initargs
         count = self.effective_n_jobs(n_jobs)
@@ -135,13 +135,13 @@ class Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
 
 class Arrays:
     """Sends large arrays of numpy once to each process while one Parallel call runs, as joblib's own backends do. The
-    arrays are known by their identity, so they must not change meanwhile."""
+    arrays are recognised by their identity, so they must not change meanwhile."""
 
     def __init__(self) -> None:
         self._stored: "dict[int, tuple[Any, Stored]]" = {}
 
     def dumps(self, value: Any) -> "tuple[bytes, list[Stored]]":
-        """Returns the pickle, and what it refers to."""
+        """Returns the pickle, and the shared objects that it refers to."""
         found: "list[Stored]" = []
         arrays = self._stored
         numpy = sys.modules.get("numpy")

@@ -48,8 +48,8 @@
 #define LIMIT_JSON_INTEGER  9007199254740992.0 /* 2^53; a double cannot hold every larger integer */
 #define LIMIT_OPTIONS_BYTES (4 * MIB)          /* the job object without its items, but with `common` */
 
-/* Options of a job. The command line, the coordinator, the workers and task.json have the same limits, so what one
- * accepts, the next does not refuse. */
+/* Options of a job. The command line, the coordinator, the workers and task.json have the same limits. So a job that
+ * one of them accepts is not refused by the next. */
 #define LIMIT_TIME_S             31622400                        /* 366 days: item_timeout_s, deadline_s */
 #define LIMIT_CHUNK_ITEMS        1000000000                      /* chunk_size */
 #define LIMIT_CONCURRENCY        1000000000                      /* max_concurrency */

@@ -90,7 +90,7 @@ void spare_memory_work_ended(struct spare_memory_plan *p, uint64_t now_ns)
     p->freed_ns = now_ns;
 }
 
-/* Returning memory each time work ends would be too often, because other work usually reuses the memory soon. */
+/* Memory is not returned each time work ends, because other work usually reuses it soon. */
 bool spare_memory_tick(struct spare_memory_plan *p, bool idle, uint64_t now_ns)
 {
     if (!p->is_due) return false;

@@ -36,10 +36,11 @@ void spare_memory_free_waiting(void);
  * from giving the rest back. Do not call it often: it takes about 10 ms for 200 MiB. */
 void spare_memory_return(size_t keep_bytes);
 
-/* When a service returns free memory of the heap. While it works, it does so now and then and keeps some memory for the
- * next work. When it has been idle for a while, it returns almost all. A zeroed plan has nothing to return. */
+/* Decides when a service returns free heap memory to the kernel. While the service works, it returns memory now and
+ * then, and keeps some for the next work. When it has been idle for a while, it returns almost all. A zeroed plan has
+ * nothing to return. */
 struct spare_memory_plan {
-    bool is_due;          /* work has ended, and the memory that it left was not returned by an idle service yet */
+    bool is_due;          /* work has ended since the idle service last returned memory */
     uint64_t freed_ns;    /* when work last ended */
     uint64_t returned_ns; /* when memory was last returned */
 };

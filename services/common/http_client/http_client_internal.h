@@ -160,7 +160,7 @@ struct http_client {
     bool kicked;       /* the step long_answers is awake, so that the loop does not sleep */
     bool callback_ran; /* a callback of a call has run since the step before sleep began */
     bool due;          /* curl asked for a timer of 0 ms */
-    unsigned added;    /* calls that curl has got and has not run yet; too many if some of them were cancelled */
+    unsigned added;    /* calls that curl was given and has not run yet; may include cancelled calls */
     /* When the client's time for socket events, and its time for new calls, is over in this turn; 0: none was used. */
     uint64_t events_end_ns, calls_end_ns;
     struct client_socket **sockets; /* indexed by descriptor */

@@ -80,7 +80,7 @@ void client_keep_loop(struct http_client *c, bool keep)
     turn_keep_loop(&c->after_poll, keep);
 }
 
-/* If curl does not want to run, it has no new call: it has run, or the calls that it got were cancelled. */
+/* If curl asks for no run (!c->due), it has no new calls: they have begun, or were cancelled. */
 static void run_kicks(struct http_client *c)
 {
     for (int round = 0; round < MAX_ROUNDS && c->kicked && !c->freed; round++) {

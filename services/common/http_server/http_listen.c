@@ -41,7 +41,7 @@ static void set_socket_options(int fd, int family, bool reuse_port)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
-/* Writes the sentence with the reason of `error`, a value of errno. `option` may be NULL. */
+/* Writes the message for `error`, a value of errno. `option` may be NULL. */
 static int fail(int fd, char *err, size_t err_size, const char *option, const char *where, int error)
 {
     snprintf(err, err_size, "%s%s%scannot listen on %s: %s", option ? "--" : "", option ? option : "",

@@ -68,8 +68,8 @@ struct http_route {
 
 struct http_server_options {
     const char *host; /* a numeric address ("::" for both families) or unix:PATH; NULL: 127.0.0.1 */
-    /* The options of the program that set the host and the port, without "--", for the message of a failure. NULL: no
-     * option is named. */
+    /* The options of the program that set the host and the port, without "--", for the message if the server cannot
+     * listen. NULL: the message names no option. */
     const char *host_option, *port_option;
     uint16_t port;                   /* the port of a numeric address; 0: any free port, see http_server_port() */
     const struct http_route *routes; /* ends with a {0} entry; borrowed */

@@ -1,6 +1,6 @@
 /*
- * Says when a fault that continues is worth a line in the log: at its start, and once in LASTING_FAULT_LOG_S after
- * that. So a call that fails again and again does not fill the log. A zeroed struct is a fault that has not begun.
+ * Decides which failures of a lasting fault are logged: the first one, and then at most one every LASTING_FAULT_LOG_S
+ * seconds. So a call that fails again and again does not fill the log. A zeroed struct is a fault that has not begun.
  * Pure.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_LASTING_FAULT_H
@@ -25,7 +25,7 @@ static inline bool lasting_fault_seen(struct lasting_fault *f, uint64_t now_ns)
     return true;
 }
 
-/* Call it for each success. Returns how long the fault has lasted that ends now, 0 if there was none. */
+/* Call it for each success. Returns how long the fault that ends now has lasted; 0: there was no fault. */
 static inline uint64_t lasting_fault_ended(struct lasting_fault *f, uint64_t now_ns)
 {
     uint64_t lasted_ns = f->since_ns ? now_ns - f->since_ns + (now_ns == f->since_ns) : 0;

@@ -17,7 +17,7 @@ struct parse {
     char **argv;
     int at;       /* the argument that is being read */
     int operands; /* number of operands found so far; they are at argv[1..operands] */
-    char letter;  /* the letter by which the user has given the option that is being read; 0: by its name */
+    char letter;  /* of the option that is being read, if the user gave its letter; 0: the user gave its name */
     bool failed, help, version, print_config;
 };
 
@@ -266,7 +266,7 @@ static bool advise(struct parse *p, const char *given, size_t len)
     return p->failed = true;
 }
 
-/* If the table has an option with a similar name, names that one. */
+/* If the table has an option with a similar name, suggests that option. */
 static void complain_of_unknown(struct parse *p, const char *name, size_t len)
 {
     const char *meant = NULL;

@@ -148,7 +148,7 @@ static size_t held_bytes(const struct collector *c)
 /* Compaction. In the spill, each segment needs memory for its bookkeeping. If the memory is short, or if many items are
  * answered late, segments of a few bytes are spilled. So from time to time, a pass reads small segments that follow one
  * another, and writes them again as one segment. Their old bytes stay in the file until the spill is empty. So a
- * segment is written again only if that at least makes it COMPACT_GROWTH times as large. */
+ * segment is written again only if it becomes at least COMPACT_GROWTH times as large. */
 
 /* A group of segments in the spill that follow one another. */
 struct group {

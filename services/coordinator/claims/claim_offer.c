@@ -76,7 +76,7 @@ static void add_demand(void *data, const struct sched_task_stats *stats)
     if (is_among(stats->name, l->task)) l->known.demand += stats->demand_slots;
 }
 
-/* Does not fill in the demand unless `with_demand`: for the demand, it looks at all tasks of the scheduler. */
+/* Fills in the demand only if `with_demand`, because this visits all tasks of the scheduler. */
 static struct known known_of(const struct claim_view *v, const char *task, bool with_demand)
 {
     struct lookup l = {.task = task};
@@ -130,7 +130,8 @@ struct offer {
     struct buf *serves, *opens;
 };
 
-/* Each task of the scheduler is looked at once, because there may be hundreds of tasks. */
+/* Adds the slots and the demand of one task of the scheduler to the tasks of the catalog. So the caller visits each of
+ * the scheduler's tasks only once. There may be hundreds. */
 static void note_known(void *data, const struct sched_task_stats *stats)
 {
     struct offer *o = data;

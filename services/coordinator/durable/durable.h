@@ -64,7 +64,7 @@ struct durable {
     char holder[64];     /* name of this coordinator in the store */
     uv_timer_t timer;    /* claims, sweeps, and ticks the runs */
     bool is_quick;       /* the timer fires often, because a run has work soon */
-    /* The store answers no claims, or no sweeps. */
+    /* Set while claims, or sweeps, fail. */
     struct lasting_fault claim_fault, sweep_fault;
     struct durable_metrics metrics;
 };

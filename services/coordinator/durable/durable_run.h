@@ -31,7 +31,7 @@ enum durable_run_state { RUN_LOADING, RUN_RUNNING, RUN_ENDING, RUN_OVER, RUN_STA
 /* A call to the store. A failed call is started again. */
 struct run_call {
     struct store_call *call;    /* NULL: there is none */
-    uint64_t again_ns;          /* if the call has failed, when it is started again; 0: the call is open */
+    uint64_t again_ns;          /* when the failed call is started again; 0: the call is open */
     enum store_status failed;   /* the status of its last failure; STORE_OK: it has not failed yet */
     struct lasting_fault fault; /* its failures since the last success */
 };

@@ -28,8 +28,8 @@ struct recorder {
     uint64_t error_counts[ITEM_ERROR_COUNT];
     enum item_error last_error; /* the error of the last line in `errors` */
     bool closed;                /* answers are dropped */
-    /* While closed: items whose error says that they were not sent are added to this list; borrowed. NULL: they are
-     * dropped too. */
+    /* While closed, the items whose error says that they were not sent are added to this list. Borrowed. NULL: these
+     * errors are dropped too. */
     struct range_list *unsent;
 };
 

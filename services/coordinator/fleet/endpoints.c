@@ -59,7 +59,7 @@ static size_t address_length(const struct prefix *p, const char *text)
     return len ? len : host_port_length(text);
 }
 
-/* Writes why there is no address at the start of text. */
+/* Writes why text does not begin with an address. */
 static void explain_address(const struct prefix *p, const char *text, char *err, size_t err_size)
 {
     const char *path = unix_address_path(text);

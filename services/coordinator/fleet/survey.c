@@ -99,9 +99,9 @@ static void uncount(struct survey *s, const struct survey_worker *w)
     for (struct survey_question *q = next_question(s, NULL); q; q = next_question(s, q)) q->left -= waits_for(q, w);
 }
 
-/* Returns how old a request may be whose answer still counts for a new question. Without this, many questions about
- * unknown tasks would send many requests to each of many workers. A single worker is asked anew, because a script may
- * add a task and use it within a millisecond. */
+/* Returns the greatest age of a request whose answer also serves a new question. If each question sent new requests,
+ * many questions about unknown tasks would send many requests to each of many workers. A single worker is always asked
+ * again, because a script may add a task and use it within a millisecond. */
 static uint64_t fresh_ns(const struct survey *s)
 {
     uint64_t others = s->workers > 0 ? s->workers - 1 : 0;

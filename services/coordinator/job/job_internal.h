@@ -77,8 +77,8 @@ void job_check_tasks(struct job *j);
  * cannot run the tasks, no item was answered and the job has no keeper, the job ends as if it had been refused.
  * Otherwise calls job_tell_waiting(), with the reason in j->task_fault. */
 void job_check_tasks_again(struct job *j);
-/* Returns the reason that clients get for this reason of the scheduler: if no worker can run the tasks, the reason that
- * the workers give. The text is static, or borrowed from the job until the next call. `reason` may be NULL. */
+/* Translates a reason of the scheduler into the reason that clients get. If no worker can run the tasks, this is the
+ * reason that the workers give. The text is static, or borrowed from the job until the next call. NULL gives NULL. */
 const char *job_reason(struct job *j, const char *reason);
 
 #endif

@@ -116,7 +116,7 @@ static const struct {
      1},
     /* The pending jobs by task, for PG_CLAIM. A name of a pipeline has at most 2063 bytes, so it fits into an index. */
     {"CREATE INDEX job_task ON fantail.job (task COLLATE \"C\", needs, priority DESC, id) WHERE state = 'pending';", 1},
-    /* The level that each coordinator knows, see store.h. It tells this together with its tasks. */
+    /* The level that each coordinator knows, see store.h. The coordinator reports the level together with its tasks. */
     {"ALTER TABLE fantail.coordinator ADD COLUMN knows integer NOT NULL DEFAULT 0;", 1},
 };
 enum { KNOWN = ARRAY_SIZE(versions) };

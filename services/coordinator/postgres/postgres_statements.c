@@ -20,7 +20,7 @@
     "NOT EXISTS (SELECT 1 FROM fantail.coordinator AS c WHERE c.id = job.holder AND c.seen_ms > " NOW_MS " - 60000)"
 /* Whether the list of a coordinator, `serves` or `opens`, has all tasks of the job. */
 #define HAS(list) "(to_jsonb(string_to_array(job.task, ',')) <@ " list " AND NOT " list " ? ('!' || job.task))"
-/* Whether another coordinator than `me` that is alive has all tasks of the job in its list, and knows its options. */
+/* Whether a live coordinator other than `me` has all tasks of the job in its list, and knows the options of the job. */
 #define OTHER_HAS(me, list)                                                                                            \
     "EXISTS (SELECT 1 FROM fantail.coordinator AS c WHERE c.id <> " me " AND c.seen_ms > " NOW_MS                      \
     " - " TEXT_OF(STORE_TOLD_MS) " AND c.knows >= job.needs AND " HAS("c." list) ")"
@@ -69,7 +69,7 @@ static const struct {
      * by priority and then by id. Skips jobs that another coordinator is claiming, jobs whose `needs` is above the
      * `knows` of this coordinator, and jobs that this coordinator may not claim. There may be very many pending jobs of
      * the last kind, so these are not read: `kind` finds each different task and `needs` of the pending jobs with one
-     * look into the index job_task, and `f` reads only the first jobs of each kind that may be claimed. */
+     * lookup in the index job_task, and `f` reads only the first jobs of each kind that may be claimed. */
     [PG_CLAIM] =
         {"WITH RECURSIVE told AS (UPDATE fantail.coordinator SET serves = $4::jsonb, opens = $5::jsonb, knows = $3"
          " WHERE id = $1 AND $4::text IS NOT NULL"

@@ -202,8 +202,9 @@ static uint64_t scan(struct sched_job *job)
     return next == SCHED_NEVER || next > soonest ? next : soonest;
 }
 
-/* Returns when to scan the job again. An attempt that starts after this scan may become late before the others. A
- * second attempt may end before the first one, for example because a worker refuses it. */
+/* Returns when to scan the job again. This is at most DEAD_MIN_NS from now, because scan() cannot foresee two events.
+ * An attempt that starts after the scan may be the first to be late. A second attempt may end before the first one, for
+ * example because a worker refuses it. */
 static uint64_t next_scan(struct sched_job *job)
 {
     uint64_t next = scan(job), most = job->s->now_ns + DEAD_MIN_NS;

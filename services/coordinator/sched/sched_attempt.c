@@ -161,8 +161,8 @@ void attempt_cut(struct sched_attempt *a)
     list_push_back(&s->cuts, &a->queue);
 }
 
-/* Call it when the attempt is the only one left of a chunk that is not answered. A late second attempt may be waiting
- * to be cut off when the other attempt ends. Then it goes on. */
+/* Call it when this attempt is the only one left, and its chunk is not answered. If this attempt was waiting to be cut
+ * off because it was late, it goes on instead. */
 static void keep_alive(struct sched_attempt *a)
 {
     if (!a->dead) return;

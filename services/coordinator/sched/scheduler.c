@@ -232,7 +232,7 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     chunks_run_settled(s, &steps);
     jobs_run_ending(s, &steps);
     jobs_run_changed(s);
-    bool late = s->changed.n > 0; /* what is updated after dispatch() is sent in the next run */
+    bool late = s->changed.n > 0; /* jobs that are updated only after dispatch() send in the next run */
     bool more = dispatch(s);
     /* The endpoint that was kept free is idle, but the chunk that must run alone could not use it. So the endpoint is
      * opened to all chunks: otherwise they might wait for ever. */

@@ -1,8 +1,8 @@
 /*
- * The reserve of a store, the file PATH.reserve. Its bytes are allocated, but never used, until the disk is full. Then
- * the file is cut to 0 bytes. The room is enough to copy the log into the database file, and to write the ends and the
- * removals of jobs to the log. Meanwhile jobs and blocks are refused, because they would use up this room. When the
- * disk has room again, the reserve is made again.
+ * The reserve of a store, the file PATH.reserve. Its bytes are allocated, but stay unused until the disk is full. Then
+ * the file is cut to 0 bytes. The room that becomes free is enough to copy the log into the database file, and to write
+ * the ends and the removals of jobs to the log. Meanwhile jobs and blocks are refused, because they would use up this
+ * room. When the disk has room again, the reserve is made again.
  */
 #include <errno.h>
 #include <fcntl.h>

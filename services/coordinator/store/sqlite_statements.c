@@ -21,7 +21,7 @@
 /* There is no other coordinator, so `opens` does not matter. ?7 is `others`. */
 #define MAY_CLAIM "(?6 IS NULL OR ?7 OR " IS_SERVED ")"
 /* The first pending job of each task whose jobs may be claimed. There may be very many pending jobs that must not be
- * claimed, so these are not read: `tasks` finds each different task of the pending jobs with one look into the index.
+ * claimed, so these are not read: `tasks` finds each different task of the pending jobs with one lookup in the index.
  */
 #define PENDING_OF "job INDEXED BY job_task WHERE state = 'pending'"
 #define TASKS                                                                                                          \

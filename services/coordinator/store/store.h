@@ -24,9 +24,9 @@
  *                                                                                    (gone)    PENDING
  *
  * Which coordinator may claim a job: each coordinator tells the store the tasks that its workers have (`serves`), and
- * those of them for which it has slots left (`opens`). What a coordinator told counts until the store has not heard
- * from the coordinator for STORE_TOLD_MS. It does not count for jobs whose options the coordinator does not know. A
- * coordinator that knows the options of a job may claim it in these cases:
+ * those of them for which it has slots left (`opens`). The store forgets what a coordinator told when it has not heard
+ * from the coordinator for STORE_TOLD_MS. What a coordinator told does not count for jobs whose options this
+ * coordinator does not know. A coordinator that knows the options of a job may claim it in these cases:
  *   - it has slots left for all tasks of the job;
  *   - its workers have all tasks of the job, and no other coordinator has slots left for them;
  *   - no coordinator has workers with the tasks of the job, and the claim allows `others`.

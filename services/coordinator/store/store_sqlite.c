@@ -7,7 +7,7 @@
  * committed.
  *
  * When the disk is full, the writer uses the reserve (sqlite_reserve.c) and tries again. If the disk is full when the
- * store is opened, the reader may work all the same, and the writer begins when there is room. Until then, it refuses
+ * store is opened, the reader may work nevertheless, and the writer begins when there is room. Until then, it refuses
  * its calls.
  */
 #include <errno.h>
@@ -276,7 +276,7 @@ static bool means_full(int error)
     return error == ENOSPC || error == EDQUOT || error == EFBIG;
 }
 
-/* Opens both connections. If the disk is full, the reader can be used all the same. */
+/* Opens both connections. If the disk is full, the reader can be used nevertheless. */
 static bool open_connections(struct sqlite_store *s, char *err, size_t err_size)
 {
     struct sqlite_db *writer = &s->writer, *reader = &s->reader;
@@ -315,8 +315,8 @@ static void close_all(struct sqlite_store *s)
     s->lock_fd = -1;
 }
 
-/* Opens what is not open yet. If it does not return OPENED because the disk is full, a quota is used up or the file may
- * not grow, sets errno to ENOSPC, EDQUOT or EFBIG; otherwise to 0. */
+/* Opens what is not open yet. If this fails because the disk is full, a quota is used up or the file may not grow, sets
+ * errno to ENOSPC, EDQUOT or EFBIG. Otherwise sets errno to 0. */
 static enum opened open_all(struct sqlite_store *s, char *err, size_t err_size)
 {
     errno = 0;

@@ -5,7 +5,7 @@
 #include "common/json/json_scan.h"
 #include "common/json/json_walk.h"
 
-#define LONG_BYTES  4096 /* shorter lines are read when they are whole */
+#define LONG_BYTES  4096 /* shorter lines are read when they are complete */
 #define START_BYTES 4096 /* the common value of a long line is searched for in its first bytes */
 #define REST_BYTES  65536
 

@@ -16,8 +16,7 @@ struct run *run_append(struct chunk *c, uint64_t first, uint64_t count, size_t o
 void run_split(struct run *r, uint64_t max_items, size_t max_bytes);
 /* Adds answer bytes to the chunk's output if the run is the first one, else to the run. */
 void run_add_answers(struct run *r, const char *lines, size_t len);
-/* Joins completed runs that stand side by side. So the list stays short if many runs are answered while an earlier one
- * is not. */
+/* Joins adjacent completed runs. So the list stays short if many runs are answered before an earlier one. */
 void run_join_completed(struct chunk *c);
 /* Frees a run that is not in a list. */
 void run_free(struct run *r);

@@ -272,8 +272,8 @@ static void on_ready(struct process *process)
 }
 
 /* Fails items that wait, because the task is broken. Returns false if more items wait for a later turn of the loop.
- * Many requests may call pool_feed() in one turn. So items are failed at most once at each time of the loop, which
- * changes once or twice in a turn. */
+ * Many requests may call pool_feed() in one turn. So items are failed at most once per value of uv_now(), which changes
+ * once or twice in a turn. */
 static bool fail_some(struct pool *p)
 {
     uint64_t turn_ms = uv_now(p->timer.loop);

@@ -10,7 +10,7 @@
  * task are at fault.
  *
  * If no chunk of the task is open, a process that is still loading goes on for POOL_UNWANTED_NS, or for as long as it
- * had loaded before if this is longer, and is then killed. Chunks that follow one another so share one loading.
+ * had loaded before if this is longer. Then it is killed. So chunks that follow one another share one loading.
  *
  * The worker owns the pools. Chunks belong to their requests; the pool holds a reference to each chunk that it was
  * given.
@@ -64,7 +64,7 @@ struct pool {
     unsigned deaths; /* deaths in a row without an answer */
     uint64_t broken_until_ns, broken_for_ns;
     struct buf broken_line; /* the answer of every item while the task is broken */
-    uint64_t failed_ms;     /* loop time of the last turn in which waiting items got this answer and others were left */
+    uint64_t failed_ms;     /* loop time when waiting items last got this answer and some were left */
     uint64_t failed_starts; /* starts that failed since the last answer */
     uint64_t said_ns;       /* when the log last said that the task cannot start */
     struct buf starts;      /* what processes print at their start, see tail.h */
@@ -100,7 +100,7 @@ void pool_reload(struct pool *p, struct task *task, unsigned size);
  * continue. */
 void pool_replace(struct pool *p, struct task *task, unsigned size);
 
-/* Returns how many items the pool can run at the same time: in each process one, or a batch. */
+/* Returns how many items the pool can run at the same time: one, or one batch, in each process. */
 unsigned pool_slots(const struct pool *p);
 /* Returns how many more items could run now, on idle processes and on processes that may still be started. */
 unsigned pool_free_slots(const struct pool *p);

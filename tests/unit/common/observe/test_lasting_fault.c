@@ -20,5 +20,5 @@ Test(lasting_fault, the_end_is_told_once_with_the_time_since_the_first_failure)
     cr_assert_eq(lasting_fault_ended(&o, 10 * NS_PER_S), 3 * NS_PER_S);
     cr_assert_eq(lasting_fault_ended(&o, 11 * NS_PER_S), 0);
     cr_assert(lasting_fault_seen(&o, 12 * NS_PER_S), "the next fault is logged at once");
-    cr_assert_gt(lasting_fault_ended(&o, 12 * NS_PER_S), 0, "a fault that ends at once is one, too");
+    cr_assert_gt(lasting_fault_ended(&o, 12 * NS_PER_S), 0, "a fault that ends at once counts as a fault");
 }

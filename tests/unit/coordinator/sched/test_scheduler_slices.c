@@ -185,7 +185,7 @@ Test(scheduler_slices, a_429_of_the_only_worker_is_nothing_to_all_its_jobs)
     shell_over(&sh);
 }
 
-/* Lets so many jobs change that one run cannot update all of them. None of them has anything to send. */
+/* Changes so many jobs that one run cannot update all of them. None of them has anything to send. */
 static void change_many_jobs(struct shell *sh, struct sched_job **jobs, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) sched_job_pause(jobs[i], true);

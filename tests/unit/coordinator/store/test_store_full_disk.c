@@ -15,7 +15,7 @@ static void limit_files(rlim_t bytes)
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &(struct rlimit){bytes, RLIM_INFINITY}), 0);
 }
 
-/* `read` is what a read must give until there is room. */
+/* `read` is the status that a read must have until there is room. */
 static void expect_open_later(struct shop *s, enum store_status read, void (*make_room)(void))
 {
     struct store_call *c = shop_new_job(s, shop_id(9), NULL);
