@@ -17,7 +17,7 @@ static const struct option_row rows[] = {
     OPTION_INT("processes", struct worker_config, processes, "0", 0, LIMIT_TASK_PROCESSES,
                "number of processes of each task that does not set its own; 0: one per available processor"),
     OPTION_INT("slots", struct worker_config, slots, "0", 0, LIMIT_TASK_PROCESSES,
-               "processes, over all tasks, that run items at the same time; the others wait. 0: no limit"),
+               "limit on the processes of all tasks together that run items at the same time; 0: no limit"),
     OPTION_PATH("hosts-dir", struct worker_config, hosts_dir, NULL,
                 "directory of the host programs; default: the directory of this program"),
     OPTION_STRING("worker-id", struct worker_config, worker_id, NULL,

@@ -93,7 +93,7 @@ static const struct option_row rows[] = {
     OPTION_INT("processes", S, processes, "0", 0, LIMIT_TASK_PROCESSES,
                "task processes of each worker; 0: one per processor", .value = "P", .letter = 'P', .no_env = true),
     OPTION_STRING("replace", S, replace, NULL,
-                  "this text in the arguments of the command stands for the item, instead of {}", .value = "TEXT",
+                  "the placeholder for the item in the arguments of the command, instead of {}", .value = "TEXT",
                   .letter = 'I', .no_env = true),
     OPTION_BOOL("stdin", S, to_stdin, NULL, "the command gets the item on standard input", .no_env = true),
     OPTION_HEADING("Messages"),
@@ -132,9 +132,9 @@ static const struct option_spec spec = {
         "exit status is not 0, the item has failed.\n"
         "\n"
         "For the line a/b.tar.gz, {.} is a/b.tar, {/} is b.tar.gz, {//} is a, and {/.} is b.tar. {#} is the number\n"
-        "of the item, from 1 on. With several lists of values (see :::), {} is all of them, and {1}, {2} and {2/.}\n"
-        "are of the first and the second. The environment variable FANTAIL_INDEX is the index of the item, from 0\n"
-        "on.\n"
+        "of the item and counts from 1. With several lists of values (see :::), {} is all values of the item, {1}\n"
+        "is the first value, {2} is the second, and {2/.} is {/.} of the second. The environment variable\n"
+        "FANTAIL_INDEX is the index of the item and counts from 0.\n"
         "\n"
         "After :::, each argument is an item, and standard input is not read. ::: may be given several times: then\n"
         "the items are all combinations, and the last list changes fastest. After :::+, the values are linked to\n"

@@ -14,10 +14,10 @@ static uint64_t part_of(uint64_t items, const struct fault *f)
     return f->name == ITEM_TIMED_OUT || items < BISECT_PARTS ? 1 : items / BISECT_PARTS;
 }
 
-/* A process that was lost may have had unwritten answers in a buffer. So if several items are unanswered, it is not
- * known which one is at fault. The host of mode exec has no buffer. Returns the bisect_limit for these items; 0: it is
- * known that the current item is at fault, or no item is at fault, because the process was killed for a chunk that has
- * ended. */
+/* Returns the bisect_limit for the unanswered items of a lost process. The process may have had unwritten answers in a
+ * buffer. So if several items are unanswered, it is not known which one is at fault. (The host of mode exec has no
+ * buffer.) 0: the current item is at fault. Also 0 if no item is at fault, because the process was killed for a chunk
+ * that has ended. */
 static uint64_t bisect_limit_after(const struct process *process, const struct fault *f)
 {
     const struct window *w = &process->window;

@@ -5,8 +5,8 @@
  * The current item of the process is the first unanswered item of the first run. If the process dies or hangs, the
  * current item is charged: it is answered with the error. But the process may have answered this item in a buffer that
  * was lost. So if more than one item is unanswered, no item is charged, and the pool runs the unanswered items again,
- * in smaller parts. A host program that runs an item for long says that it has written all finished answers
- * (LINE_FLUSHED in hosts/line_io.h). Then the current item is charged, because the process had no answer in a buffer.
+ * in smaller parts. If an item takes a long time, a host program reports that it has written all finished answers
+ * (LINE_FLUSHED in hosts/line_io.h). Then the current item is charged, because no answer was in a buffer.
  *
  * The limit of items doubles while items are quick, and falls to one when they are slow. The limit aims at
  * WINDOW_TARGET_NS of work. A slow sample replaces the estimated time of an item immediately. A quick sample moves the
