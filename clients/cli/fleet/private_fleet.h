@@ -9,7 +9,7 @@
 #include "cli/fleet/run_dir.h"
 
 struct private_fleet_options {
-    const char *tasks_dir;   /* used if there is no command */
+    const char *tasks_dir;   /* used only without a command */
     char *const *command;    /* NULL-terminated; NULL: none */
     bool items_are_text;     /* whether the items of the command are text; if not, they are JSON */
     bool items_are_rows;     /* whether the items of the command are rows (item_lists.h) */

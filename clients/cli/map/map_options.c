@@ -449,7 +449,7 @@ bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
     return *status == EXIT_OK;
 }
 
-/* Keeps all digits: a time that is rounded to 0 would mean that there is no limit. */
+/* Writes all digits. If a short time were rounded to 0, the service would apply no limit. */
 static void add_seconds(struct buf *path, const char *name, double seconds)
 {
     char number[40];

@@ -27,7 +27,7 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_US UINT64_C(1000)
 
-/* Returns a time limit in nanoseconds. 0 means that there is no limit, so a positive limit is never rounded to 0. */
+/* Returns a time limit in nanoseconds. 0 means no limit, so a positive limit is never rounded to 0. */
 static inline uint64_t time_limit_ns(double seconds)
 {
     uint64_t ns = (uint64_t)(seconds * (double)NS_PER_S);

@@ -47,7 +47,7 @@ struct spare_memory_plan {
 #define SPARE_MEMORY_GAP_NS (5 * NS_PER_S) /* the time between two returns, and how long a service must be idle */
 /* Call it when a piece of work has ended. */
 void spare_memory_work_ended(struct spare_memory_plan *p, uint64_t now_ns);
-/* Returns memory if it is time. Call it about once a second or more often while p->is_due. `idle`: there is no work
+/* Returns memory if it is time. Call it at least once a second while p->is_due. `idle`: there is no work
  * now. Returns whether it returned memory. */
 bool spare_memory_tick(struct spare_memory_plan *p, bool idle, uint64_t now_ns);
 
