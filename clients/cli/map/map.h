@@ -2,7 +2,7 @@
 #ifndef FANTAIL_CLI_MAP_MAP_H
 #define FANTAIL_CLI_MAP_MAP_H
 
-#include "cli/map/map_options.h"
+#include "cli/options/map_options.h"
 
 /* Returns the exit status. If a signal has asked the program to end, this function does not return: it ends the program
  * by that signal. */

@@ -31,7 +31,7 @@
 #include "cli/reconnect/care.h"
 #include "cli/map/failures.h"
 #include "cli/items/input.h"
-#include "cli/map/map_options.h"
+#include "cli/options/map_options.h"
 #include "cli/map/map_reduce.h"
 #include "cli/reconnect/outage.h"
 #include "cli/map/output.h"

@@ -1,6 +1,6 @@
 /* The options of `fantail map`, and the settings that follow from them. */
-#ifndef FANTAIL_CLI_MAP_MAP_OPTIONS_H
-#define FANTAIL_CLI_MAP_MAP_OPTIONS_H
+#ifndef FANTAIL_CLI_OPTIONS_MAP_OPTIONS_H
+#define FANTAIL_CLI_OPTIONS_MAP_OPTIONS_H
 
 #include "cli/http/target.h"
 #include "cli/items/batch.h"

@@ -1,0 +1,157 @@
+#include "cli/options/map_options_internal.h"
+
+#include "cli/fleet/fleet.h"
+#include "cli/fleet/tasks_dir.h"
+#include "common/base/limits.h"
+
+const char *const map_orders[] = {"input", "completion", NULL};
+static const char *const progress_words[] = {"auto", "always", "never", NULL};
+
+#define S struct map_options
+static const struct option_row rows[] = {
+    OPTION_HEADING("Items and results"),
+    OPTION_WORDS("arg-file", S, arg_files,
+                 "read the items from this file instead of standard input, which is -. May be given several times: "
+                 "then the items are all combinations of the lines",
+                 .value = "FILE", .letter = 'a'),
+    OPTION_BOOL("text", S, text, NULL, "items are lines of text instead of JSON; always on with a command",
+                .no_env = true),
+    OPTION_BOOL("null", S, null, NULL,
+                "each item is text that ends with a NUL byte, so it may contain newlines (find -print0)", .letter = '0',
+                .no_env = true),
+    OPTION_BOOL("json", S, json, NULL, "with a command: items are JSON, and results are printed as JSON",
+                .no_env = true),
+    OPTION_CHOICE("order", S, order, "input", map_orders,
+                  "order of the results: as in the input, or as the items complete", .no_env = true),
+    OPTION_BOOL("skip-failed", S, skip_failed, NULL, "print nothing for a failed item, instead of null",
+                .no_env = true),
+    OPTION_PATH("errors", S, errors, NULL,
+                "write each failed item to this file, as a line {\"index\":...,\"error\":...,\"item\":...}; "
+                "-: standard error",
+                .value = "FILE", .no_env = true),
+    OPTION_STRING(
+        "reduce", S, reduce, NULL,
+        "print one result for all items: the sum, count, min, max or concat of their values. The whole input is "
+        "one job. The output of a command is compared as text unless --json is given. With --detach, `fantail results` "
+        "prints this result",
+        .value = "HOW", .no_env = true),
+    OPTION_STRING("common", S, common, NULL, "a JSON value that the task gets with every item", .value = "JSON",
+                  .no_env = true),
+    OPTION_HEADING("Limits"),
+    OPTION_INT("chunk-size", S, chunk_size, "0", 0, LIMIT_CHUNK_ITEMS,
+               "items in one request to a worker; 0: chosen automatically", .value = "N"),
+    OPTION_INT("max-concurrency", S, max_concurrency, "0", 0, LIMIT_CONCURRENCY,
+               "items that may run at once; 0: as many as the workers can run", .value = "N"),
+    OPTION_SECONDS("item-timeout-s", S, item_timeout_s, "-1", -1, LIMIT_TIME_S,
+                   "seconds an item may run; 0: no limit; -1: the service's default, or no limit with a command",
+                   .value = "S"),
+    OPTION_SECONDS("deadline-s", S, deadline_s, "0", 0, LIMIT_TIME_S, "seconds the whole run may take; 0: no limit",
+                   .value = "S"),
+    OPTION_HEADING("When items fail"),
+    OPTION_INT("max-attempts", S, max_attempts, "0", 0, LIMIT_ATTEMPTS,
+               "attempts per item after a crash, a timeout or a lost worker. Any other failure is final, such as an "
+               "exception or a non-zero exit status. 0: the service's default, or 1 with a command",
+               .value = "N"),
+    OPTION_SECONDS(
+        "reconnect-s", S, reconnect_s, "300", 0, 1e9,
+        "if the coordinator is lost, the items without an answer are sent to the URL again. The run ends with "
+        "status 3 after this many seconds in which no coordinator answers. 0: immediately. If a task has "
+        "\"idempotent\": false, its items that may already have run are not sent again; they fail as "
+        "coordinator_lost",
+        .value = "S"),
+    OPTION_BOOL(
+        "hedge", S, hedge, "true",
+        "an item that seems late is run a second time on another worker, and the first answer is used; always off "
+        "with a command"),
+    OPTION_INT("tolerated-failure-count", S, tolerated_failure_count, "-1", -1, 1e15,
+               "the run ends with status 3 once more than this many items have failed; -1: no limit", .value = "N"),
+    OPTION_HEADING("A durable job, which the coordinator keeps in its job store"),
+    OPTION_BOOL("detach", S, detach, NULL,
+                "send all items, print the id of the job and end; `fantail results ID` prints the results",
+                .no_env = true),
+    OPTION_WORDS("label", S, labels,
+                 "with --detach: a label; `fantail jobs --label` lists the jobs with it; may be given several times",
+                 .value = "LABEL"),
+    OPTION_STRING("idempotency-key", S, idempotency_key, NULL,
+                  "with --detach: if a job with this key was submitted before, print its id and make no new job",
+                  .value = "KEY", .no_env = true),
+    TARGET_OPTION_ROWS(S, client),
+    OPTION_HEADING("A private fleet for this run (without a URL, or with a command)"),
+    OPTION_PATH("tasks", S, tasks, NULL, TASKS_DIR_HELP, .value = "DIR"),
+    OPTION_INT("workers", S, workers, "1", 1, FLEET_MAX_WORKERS, "number of workers to start", .value = "N",
+               .no_env = true),
+    OPTION_INT("processes", S, processes, "0", 0, LIMIT_TASK_PROCESSES,
+               "task processes of each worker; 0: one per processor", .value = "P", .letter = 'P', .no_env = true),
+    OPTION_STRING("replace", S, replace, NULL,
+                  "the placeholder for the item in the arguments of the command, instead of {}", .value = "TEXT",
+                  .letter = 'I', .no_env = true),
+    OPTION_BOOL("stdin", S, to_stdin, NULL, "the command gets the item on standard input", .no_env = true),
+    OPTION_HEADING("Messages"),
+    OPTION_CHOICE("progress", S, progress, "auto", progress_words,
+                  "show a progress line on standard error; auto: only if that is a terminal and standard output is not",
+                  .no_env = true),
+    OPTION_BOOL("quiet", S, quiet, NULL, "do not report failed items on standard error", .letter = 'q', .no_env = true),
+    OPTION_ROWS_END};
+#undef S
+
+/* Options of xargs and GNU parallel. */
+static const struct option_foreign foreign[] = {
+    {"-j", "the number of processes is -P N (--processes N)"},
+    {"--jobs", "the number of processes is -P N (--processes N)"},
+    {"--max-procs", "the number of processes is -P N (--processes N)"},
+    {"-k", "the results are in the order of the items anyway, see --order"},
+    {"--keep-order", "the results are in the order of the items anyway, see --order"},
+    {"-n", "each line is one item, and the command is run once for each line"},
+    {"-L", "each line is one item, and the command is run once for each line"},
+    {0}};
+
+const struct option_spec map_option_spec = {
+    .program = "fantail map",
+    .usage = "TASK[,TASK...] [option...] [::: value...]   or   fantail map [option...] -- COMMAND [argument...] [::: "
+             "value...]",
+    .about =
+        "Runs a task on each item of standard input, one JSON value per line. Prints each result on a line of\n"
+        "standard output, in the order of the items, while later items still run. The input may be endless.\n"
+        "\n"
+        "Several tasks joined with commas run one after another on each item. Each task gets the value of the task\n"
+        "before it.\n"
+        "\n"
+        "With --, any command is run once for each line, without a shell. {} in its arguments is replaced by the\n"
+        "line. Without {}, the line is added as the last argument; with --stdin, the command gets it on standard\n"
+        "input. The result is what the command prints, as UTF-8 text without its last newline. If the command's\n"
+        "exit status is not 0, the item has failed.\n"
+        "\n"
+        "For the line a/b.tar.gz, {.} is a/b.tar, {/} is b.tar.gz, {//} is a, and {/.} is b.tar. {#} is the number\n"
+        "of the item and counts from 1. With several lists of values (see :::), {} is all values of the item, {1}\n"
+        "is the first value, {2} is the second, and {2/.} is {/.} of the second. The environment variable\n"
+        "FANTAIL_INDEX is the index of the item and counts from 0.\n"
+        "\n"
+        "After :::, each argument is an item, and standard input is not read. ::: may be given several times: then\n"
+        "the items are all combinations, and the last list changes fastest. After :::+, the values are linked to\n"
+        "those of the list before, one by one, up to the end of the shorter list. :::: and ::::+ do the same with the\n"
+        "lines of files. With several lists, a task gets an array of values.",
+    .epilogue =
+        "For a failed item, null is printed, so that result N belongs to item N. The first few failed items are\n"
+        "reported on standard error. If there are more, the last line counts them by the name of their error.\n"
+        "\n"
+        "Examples:\n"
+        "  seq 1000000 | fantail map square | tail -1\n"
+        "  seq 5 | fantail map square,square\n"
+        "  seq 5 | fantail map -- expr 2 +\n"
+        "  fantail map -- gzip -k ::: *.log\n"
+        "  fantail map -- convert {1} -resize {2} {1}-{2}.png ::: a.jpg b.jpg ::: 200 400\n"
+        "  ls *.wav | fantail map --errors bad.ndjson -- ffmpeg -v error -y -i {} {.}.mp3\n"
+        "  find . -name '*.log' -print0 | fantail map -0 -P 4 -- gzip\n"
+        "  seq 5 | fantail map -- sh -c 'echo \"$1\" | wc -c' sh       a {} inside the code would run as code\n"
+        "  fantail map wordcount --text --url http://fantail:8080 < lines.txt\n"
+        "\n"
+        "Exit status: 0 every item succeeded, 1 items failed, 2 wrong usage, 3 the job failed, the job was refused\n"
+        "(for example, there is no such task), its connection was cut, or the service could not be reached. Ctrl-C\n"
+        "cancels the job, and its work on the fleet stops. A last line then says how many items were answered. The\n"
+        "exit status is that of the signal, 130 in a shell.",
+    .rows = rows,
+    .operands = OPTION_OPERANDS_ANYWHERE,
+    .foreign = foreign,
+    .late_option_advice = "a command and its arguments come after --: `fantail map -- COMMAND [argument...]`. For the "
+                          "options of fantail map, see fantail map --help",
+};

@@ -1,0 +1,331 @@
+#include "cli/options/map_options_internal.h"
+
+#include <unistd.h>
+
+#include "cli/base/complain.h"
+#include "cli/base/exit_status.h"
+#include "cli/base/program.h"
+#include "cli/fleet/tasks_dir.h"
+#include "cli/http/query.h"
+#include "cli/items/item_arguments.h"
+#include "common/json/encoding.h"
+#include "common/json/json_scan.h"
+#include "protocol/protocol.h"
+
+int map_options_complain(const char *option, const char *text)
+{
+    return option_complain(&map_option_spec, option, "%s", text);
+}
+
+static bool has_placeholder(const struct map_options *o, const char *text)
+{
+    static const char *const others[] = {"{.}", "{/}", "{//}", "{/.}"};
+    if (strstr(text, o->replace ? o->replace : "{}")) return true;
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        if (strstr(text, others[i])) return true;
+    while ((text = strchr(text, '{'))) {
+        char *end;
+        unsigned long column = strtoul(++text, &end, 10), lists = o->source.lists.count;
+        if (column && column <= (lists ? lists : 1) && end[strspn(end, "./")] == '}') return true;
+    }
+    return false;
+}
+
+/* Returns whether the command is shell code with a placeholder in it, such as sh -c 'wc {}'. */
+static bool puts_items_into_code(const struct map_options *o)
+{
+    char *const *command = o->command;
+    static const char *const shells[] = {"sh", "bash", "dash", "zsh", "ksh"};
+    const char *slash = strrchr(command[0], '/'), *name = slash ? slash + 1 : command[0];
+    bool shell = false;
+    for (size_t i = 0; i < ARRAY_SIZE(shells); i++) shell = shell || strcmp(name, shells[i]) == 0;
+    return shell && command[1] && strcmp(command[1], "-c") == 0 && command[2] && has_placeholder(o, command[2]);
+}
+
+/* Returns a hint for a user who gave a whole command line as one argument; "" if it does not look like one. */
+static const char *hint_of_one_word(const char *name)
+{
+    if (strpbrk(name, "<>|&;$*`"))
+        return ". This is one argument. For shell syntax write `fantail map -- sh -c 'wc -l < \"$1\"' sh`";
+    return strchr(name, ' ') ? ". This is one argument with spaces. Write the words as separate arguments, without "
+                               "quotes: `fantail map -- wc -l`"
+                             : "";
+}
+
+/* Checks that the program can be started. Otherwise every line would fail with the same error. */
+static int check_program(const struct map_options *o)
+{
+    const char *name = o->command[0], *why;
+    if (program_can_run(name, &why)) return EXIT_OK;
+    char *cwd = get_current_dir_name();
+    int status = option_complain(&map_option_spec, NULL, "cannot run the command %s in the folder %s: %s%s", name,
+                                 cwd ? cwd : "(unknown)", why, hint_of_one_word(name));
+    free(cwd);
+    return status;
+}
+
+/* Checks that the words are UTF-8. The command is written to a task.json, and bytes that are not UTF-8
+ * would be changed there. */
+static int check_words(const struct map_options *o)
+{
+    for (unsigned i = 0; o->command[i]; i++) {
+        const char *word = o->command[i];
+        size_t at = encoding_text_length(word, strlen(word));
+        if (word[at])
+            return option_complain(
+                &map_option_spec, NULL,
+                "word %u of the command is not valid UTF-8 (byte %zu of the word); put the command into a script",
+                i + 1, at);
+    }
+    return EXIT_OK;
+}
+
+static int check_command(struct map_options *o)
+{
+    if (o->task)
+        return option_complain(&map_option_spec, NULL, "give either the task %s or a command after --, not both",
+                               o->task);
+    if (!o->command[0])
+        return option_complain(&map_option_spec, NULL,
+                               "the command after -- is missing. Example: `fantail map -- wc -c`");
+    if (o->replace && !*o->replace) return option_complain(&map_option_spec, "replace", "must not be empty");
+    if (o->replace && o->replace[encoding_text_length(o->replace, strlen(o->replace))])
+        return option_complain(&map_option_spec, "replace", "is not valid UTF-8");
+    if (o->json && o->null) return option_complain(&map_option_spec, NULL, "--null and --json exclude each other");
+    o->text = !o->json;
+    o->values_are_text = !o->json;
+    if (o->item_timeout_s < 0) o->item_timeout_s = 0;
+    if (o->reduce && strcmp(o->reduce, "sum") == 0 && !o->json)
+        return option_complain(&map_option_spec, "reduce",
+                               "a sum needs numbers, but the output of a command is text; --json reads it as JSON");
+    int status = check_words(o);
+    return status ? status : check_program(o);
+}
+
+static int check_task(struct map_options *o)
+{
+    if (!o->task)
+        return option_complain(&map_option_spec, NULL,
+                               "the task is missing. Example: `fantail map square < numbers.txt`; see "
+                               "fantail map --help");
+    if (o->to_stdin) return option_complain(&map_option_spec, "stdin", "is for a command (after --) only");
+    if (o->replace) return option_complain(&map_option_spec, "replace", "is for a command (after --) only");
+    if (o->json)
+        return option_complain(&map_option_spec, "json", "is for a command (after --) only; a task gets JSON anyway");
+    if (o->client.url) return target_config_check(&map_option_spec, &o->client);
+    const char *given = o->tasks;
+    o->tasks = tasks_dir_find(given);
+    if (o->tasks) return EXIT_OK;
+    return option_complain(
+        &map_option_spec, "tasks",
+        "%s is not a directory. Give the directory of the tasks with --tasks, or a fleet with --url or FANTAIL_URL",
+        given ? given : "./tasks");
+}
+
+static_assert(REDUCE_KIND_COUNT == 6, "the texts of --reduce name every reducer");
+static bool is_reducer(const char *name)
+{
+    for (size_t i = REDUCE_NONE + 1; i < REDUCE_KIND_COUNT; i++)
+        if (strcmp(reduce_words[i], name) == 0) return true;
+    return false;
+}
+
+/* Checks the options that need --detach, or that cannot be used with it. */
+static int check_detach(const struct map_options *o)
+{
+    if (!o->detach && o->labels.count) return option_complain(&map_option_spec, "label", "is for --detach only");
+    if (!o->detach && o->idempotency_key)
+        return option_complain(&map_option_spec, "idempotency-key", "is for --detach only");
+    if (!o->detach) return EXIT_OK;
+    if (o->command)
+        return option_complain(&map_option_spec, "detach", "is for a task; a command runs on this machine only");
+    if (!o->client.url)
+        return option_complain(&map_option_spec, "detach",
+                               "needs a running fleet. Give `--url http://localhost:8080` or set FANTAIL_URL.");
+    if (o->null) return option_complain(&map_option_spec, "null", "cannot be used with --detach");
+    const char *output = o->errors ? "errors" : o->skip_failed ? "skip-failed" : NULL;
+    if (output)
+        return option_complain(&map_option_spec, output,
+                               "cannot be used with --detach; `fantail results` has this option");
+    if (o->order != MAP_ORDER_INPUT)
+        return option_complain(&map_option_spec, "order",
+                               "cannot be used with --detach; `fantail results` keeps the input order");
+    return EXIT_OK;
+}
+
+static int check(struct map_options *o)
+{
+    int status = check_detach(o);
+    if (status) return status;
+    size_t offset;
+    const char *error;
+    if (o->reduce && !is_reducer(o->reduce))
+        return option_complain(&map_option_spec, "reduce", "\"%s\" is not one of sum, count, min, max, concat",
+                               o->reduce);
+    if (o->common && !json_valid(o->common, strlen(o->common), &offset, &error))
+        return option_complain(&map_option_spec, "common", "not JSON at byte %zu: %s", offset, error);
+    return o->command ? check_command(o) : check_task(o);
+}
+
+static int find_separator(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--") == 0) return i;
+    return argc;
+}
+
+static bool has_option(char **argv, int argc, const char *name)
+{
+    size_t len = strlen(name);
+    for (int i = 1; i < argc; i++)
+        if (strncmp(argv[i], name, len) == 0 && (argv[i][len] == '\0' || argv[i][len] == '=')) return true;
+    return false;
+}
+
+/* Complains about a second word, with a hint about what the user probably meant. */
+static void complain_of_extra(const char *task, const char *extra)
+{
+    if (access(extra, F_OK) == 0)
+        option_complain(
+            &map_option_spec, NULL,
+            "unexpected argument %s. Items come on standard input or after `:::`: `fantail map %s < %s`. To "
+            "run a command: `fantail map -- COMMAND`.",
+            extra, task, extra);
+    else
+        option_complain(&map_option_spec, NULL,
+                        "unexpected argument %s. Several tasks are joined with commas: `fantail map %s,%s`. Items come "
+                        "on standard input or after `:::`: `fantail map %s < FILE`. To run a command: `fantail map -- "
+                        "COMMAND`.",
+                        extra, task, extra, task);
+}
+
+/* Complains about options of a private fleet if the task runs on a fleet that already exists. */
+static int check_private(const struct map_options *o, char **argv, int argc)
+{
+    static const char *const names[] = {"--tasks", "--workers", "--processes"};
+    const char *given = o->processes ? "--processes" : NULL; /* also as -P */
+    if (!o->client.url) return EXIT_OK;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (has_option(argv, argc, names[i])) given = names[i];
+    if (!given) return EXIT_OK;
+    return option_complain(&map_option_spec, given + 2,
+                           "is for a private fleet, but --url or FANTAIL_URL names a running fleet");
+}
+
+/* Complains about options for the connection to a fleet if there is none. The variables of these options may be set for
+ * other commands, so they are ignored. */
+static int check_remote(const struct map_options *o, char **argv, int argc)
+{
+    static const char *const names[] = {"--token-file", "--cacert", "--cert", "--key"};
+    if (o->client.url) return EXIT_OK;
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (!has_option(argv, argc, names[i])) continue;
+        return option_complain(&map_option_spec, names[i] + 2,
+                               o->command ? "is for a running fleet, but a command runs on this machine"
+                                          : "is for a running fleet. Give the fleet with --url or "
+                                            "FANTAIL_URL");
+    }
+    return EXIT_OK;
+}
+
+/* Returns the words between -- and the lists of values, with a NULL after them. The words move to the place of --. */
+static char **take_command(char **argv, int options_end, int lists)
+{
+    size_t words = (size_t)(lists - options_end - 1);
+    memmove(argv + options_end, argv + options_end + 1, words * sizeof(*argv));
+    argv[lists - 1] = NULL;
+    return argv + options_end;
+}
+
+static void warn_of_code(const struct map_options *o)
+{
+    if (!o->quiet && puts_items_into_code(o))
+        complain("warning: a placeholder such as {} is in the code for %s, so an item with quotes or $(...) runs as "
+                 "code. Safer: "
+                 "%s -c '... \"$1\" ...' %s {}",
+                 o->command[0], o->command[0], o->command[0]);
+}
+
+static int open_source(struct map_options *o, char **lists)
+{
+    const struct item_arguments given = {
+        .files = o->arg_files,
+        .lists = lists,
+        .text = o->text || o->null,
+        .nulls = o->null,
+        .rows = o->command != NULL,
+    };
+    int status = item_arguments_open(&given, &map_option_spec, &o->source);
+    if (status) return status;
+    if (o->to_stdin && o->source.lists.count > 1) {
+        input_source_release(&o->source);
+        return option_complain(&map_option_spec, "stdin", "is for one value, but an item of several lists has several");
+    }
+    o->sends_rows = o->command != NULL;
+    if (o->source.has_lists)
+        o->form = INPUT_JSON;
+    else if (o->null)
+        o->form = o->command ? INPUT_NULL_ROWS : INPUT_NULLS;
+    else if (o->text)
+        o->form = o->command ? INPUT_TEXT_ROWS : INPUT_TEXT;
+    else
+        o->form = o->command ? INPUT_JSON_ROWS : INPUT_JSON;
+    if (o->command) warn_of_code(o);
+    o->sends_text = o->form == INPUT_TEXT; /* texts with newlines are sent as JSON */
+    return EXIT_OK;
+}
+
+bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
+{
+    struct option_result result;
+    *o = (struct map_options){0};
+    int lists = item_arguments_find(argc, argv), options_end = find_separator(lists, argv);
+    *status = EXIT_USAGE;
+    if (!option_parse(&map_option_spec, o, options_end, argv, &result)) {
+        *status = result.exit_status;
+        return false;
+    }
+    if (result.first_operand < options_end) o->task = argv[result.first_operand];
+    bool is_command = options_end < lists;
+    if (is_command) o->command = take_command(argv, options_end, lists);
+    if (result.first_operand + 1 < options_end) {
+        complain_of_extra(o->task, argv[result.first_operand + 1]);
+        return false;
+    }
+    if (is_command && has_option(argv, options_end, "--url")) {
+        option_complain(&map_option_spec, "url", "a command runs on this machine only; a fleet runs tasks");
+        return false;
+    }
+    if (is_command) o->client.url = NULL; /* FANTAIL_URL is for tasks only */
+    *status = check_private(o, argv, options_end);
+    if (*status == EXIT_OK) *status = check_remote(o, argv, options_end);
+    if (*status == EXIT_OK) *status = check(o);
+    if (*status == EXIT_OK) *status = open_source(o, argv + lists);
+    return *status == EXIT_OK;
+}
+
+/* Writes all digits. If a short time were rounded to 0, the service would apply no limit. */
+static void add_seconds(struct buf *path, const char *name, double seconds)
+{
+    char number[40];
+    snprintf(number, sizeof(number), "%.15g", seconds);
+    query_add(path, name, number);
+}
+
+void map_options_query(const struct map_options *o, double deadline_s, struct buf *path)
+{
+    buf_clear(path);
+    buf_add_str(path, PATH_JOBS "?errors=runs&order=");
+    buf_add_str(path, map_orders[o->order]);
+    query_add(path, "task", o->command ? "command" : o->task);
+    /* A command can have side effects. So it runs once for each line, as with xargs, without retries and hedging. */
+    int64_t max_attempts = o->max_attempts == 0 && o->command ? 1 : o->max_attempts;
+    if (max_attempts) buf_addf(path, "&retry.max_attempts=%lld", (long long)max_attempts);
+    if (o->command || !o->hedge) buf_add_str(path, "&hedge.enabled=false");
+    if (o->chunk_size) buf_addf(path, "&chunk_size=%lld", (long long)o->chunk_size);
+    if (o->max_concurrency) buf_addf(path, "&max_concurrency=%lld", (long long)o->max_concurrency);
+    if (o->item_timeout_s >= 0) add_seconds(path, "item_timeout_s", o->item_timeout_s);
+    if (deadline_s > 0) add_seconds(path, "deadline_s", deadline_s);
+    if (o->common) query_add(path, "common", o->common);
+    if (o->reduce) query_add(path, "reduce", o->reduce);
+}

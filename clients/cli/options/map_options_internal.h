@@ -1,0 +1,17 @@
+/*
+ * Declarations shared by the map_option*.c files.
+ *
+ *     map_option_rows.c  the table of options, and the text of --help
+ *     map_options.c      reads the options and checks them together
+ */
+#ifndef FANTAIL_CLI_OPTIONS_MAP_OPTIONS_INTERNAL_H
+#define FANTAIL_CLI_OPTIONS_MAP_OPTIONS_INTERNAL_H
+
+#include "cli/options/map_options.h"
+#include "common/service/option.h"
+
+extern const struct option_spec map_option_spec;
+/* The words of --order, indexed by enum map_order; NULL-ended. */
+extern const char *const map_orders[];
+
+#endif
