@@ -30,7 +30,8 @@ struct batch {
     size_t len, alloc;
     uint64_t first_line; /* number of the first line in the input, from 1 on; 0: not known */
     uint64_t lines;      /* all lines, or with JSON the lines that are not empty; for the progress line */
-    bool has_space;      /* has white space other than newlines, so a line that is not empty may be blank */
+    uint64_t newlines;   /* all lines */
+    bool indented;       /* a line begins with white space, so a line that is not empty may be blank */
     bool too_long;       /* the batch is only the beginning of a line of more than LIMIT_ITEM_BYTES */
 };
 

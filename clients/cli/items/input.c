@@ -45,55 +45,85 @@ bool input_wants_bytes(const struct input *in)
     return !in->ended && !in->filling.too_long && (in->cut == 0 || in->filling.len < in->target);
 }
 
-/* Counts the newlines in the `len` bytes at p. `len` is a multiple of 16. With skip_blank, a newline right after
- * another newline is not counted. To decide this for the first byte, reads p[-1]. All input goes through this function,
- * so it must be fast. */
-static uint64_t count_blocks(const char *p, size_t len, bool skip_blank)
+/* What count_lines() finds in bytes of the input. */
+struct line_counts {
+    uint64_t newlines; /* all newlines */
+    uint64_t empty;    /* newlines right after another newline: each ends an empty line */
+    bool indented;     /* a line begins with white space */
+};
+
+static bool is_space(char c)
 {
-    uint64_t lines = 0;
-#ifdef __SSE2__
-    const __m128i newline = _mm_set1_epi8('\n'), zero = _mm_setzero_si128();
-    const __m128i blank = _mm_set1_epi8(skip_blank ? -1 : 0);
-    while (len > 0) {
-        __m128i counts = zero; /* each byte counts up to 255 */
-        for (unsigned round = 0; round < 255 && len > 0; round++, p += 16, len -= 16) {
-            __m128i here = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)p), newline);
-            __m128i before = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p - 1)), newline);
-            counts = _mm_sub_epi8(counts, _mm_andnot_si128(_mm_and_si128(before, blank), here));
-        }
-        __m128i sums = _mm_sad_epu8(counts, zero);
-        lines += (uint64_t)_mm_cvtsi128_si64(sums) + (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(sums, sums));
-    }
-#else
-    for (; len > 0; p++, len--) lines += *p == '\n' && !(skip_blank && p[-1] == '\n');
-#endif
-    return lines;
+    return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* Like count_blocks(), for any len. memchr() skips pieces without a newline, which are most of the input if lines are
- * long. */
-static uint64_t count_bytes(const char *p, size_t len, bool skip_blank)
+static void count_byte(char before, char c, struct line_counts *counts)
+{
+    counts->newlines += c == '\n';
+    counts->empty += c == '\n' && before == '\n';
+    counts->indented |= before == '\n' && is_space(c);
+}
+
+#ifdef __SSE2__
+static uint64_t sum_bytes(__m128i bytes)
+{
+    __m128i sums = _mm_sad_epu8(bytes, _mm_setzero_si128());
+    return (uint64_t)_mm_cvtsi128_si64(sums) + (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(sums, sums));
+}
+
+static __m128i equals(__m128i bytes, char c)
+{
+    return _mm_cmpeq_epi8(bytes, _mm_set1_epi8(c));
+}
+#endif
+
+/* Counts in the `len` bytes at p; also reads p[-1]. `len` is a multiple of 16. All input goes through this function, so
+ * it must be fast. */
+static void count_blocks(const char *p, size_t len, struct line_counts *counts)
+{
+#ifdef __SSE2__
+    __m128i indented = _mm_setzero_si128();
+    while (len > 0) {
+        __m128i newlines = _mm_setzero_si128(), empty = newlines; /* each byte counts up to 255 */
+        for (unsigned round = 0; round < 255 && len > 0; round++, p += 16, len -= 16) {
+            __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p), here = equals(bytes, '\n');
+            __m128i after = equals(_mm_loadu_si128((const __m128i *)(const void *)(p - 1)), '\n');
+            __m128i space = _mm_or_si128(_mm_or_si128(equals(bytes, ' '), equals(bytes, '\t')), equals(bytes, '\r'));
+            newlines = _mm_sub_epi8(newlines, here);
+            empty = _mm_sub_epi8(empty, _mm_and_si128(here, after));
+            indented = _mm_or_si128(indented, _mm_and_si128(space, after));
+        }
+        counts->newlines += sum_bytes(newlines);
+        counts->empty += sum_bytes(empty);
+    }
+    counts->indented |= _mm_movemask_epi8(indented) != 0;
+#else
+    for (; len > 0; p++, len--) count_byte(p[-1], *p, counts);
+#endif
+}
+
+/* Like count_blocks(), for any len. memchr() skips pieces that neither have nor follow a newline, which are most of the
+ * input if lines are long. */
+static void count_bytes(const char *p, size_t len, struct line_counts *counts)
 {
     enum { STEP = 4096 };
-    uint64_t lines = 0;
     for (size_t at = 0, n; at < len; at += n) {
         n = len - at < STEP ? len - at : STEP;
-        if (!memchr(p + at, '\n', n)) continue;
+        if (p[at - 1] != '\n' && !memchr(p + at, '\n', n)) continue;
         size_t blocks = n / 16 * 16;
-        lines += count_blocks(p + at, blocks, skip_blank);
-        for (size_t i = at + blocks; i < at + n; i++) lines += p[i] == '\n' && !(skip_blank && p[i - 1] == '\n');
+        count_blocks(p + at, blocks, counts);
+        for (size_t i = at + blocks; i < at + n; i++) count_byte(p[i - 1], p[i], counts);
     }
-    return lines;
 }
 
-/* Counts the lines that end in these bytes. If skip_blank, it counts only lines that are not empty. */
-static uint64_t count_lines(const char *data, size_t len, bool skip_blank, bool *last_was_newline)
+/* `before` is the byte before the data. At the start of the input it is a newline. */
+static struct line_counts count_lines(char before, const char *data, size_t len)
 {
-    if (len == 0) return 0;
-    uint64_t lines = data[0] == '\n' && !(skip_blank && *last_was_newline);
-    lines += count_bytes(data + 1, len - 1, skip_blank);
-    *last_was_newline = data[len - 1] == '\n';
-    return lines;
+    struct line_counts counts = {0};
+    if (len == 0) return counts;
+    count_byte(before, data[0], &counts);
+    count_bytes(data + 1, len - 1, &counts);
+    return counts;
 }
 
 /* Call it when `filling` is the beginning of a line that is too long. Its first SHOWN_BYTES become a batch. */
@@ -102,7 +132,7 @@ static void give_up_line(struct input *in)
     struct batch *b = &in->filling;
     b->len = SHOWN_BYTES;
     b->data[b->len++] = '\n';
-    b->lines = in->cut_lines = 1;
+    b->lines = b->newlines = in->cut_lines = 1;
     b->too_long = in->dropping = true;
     in->cut = b->len;
     in->lines++;
@@ -121,21 +151,19 @@ static size_t drop_line(struct input *in, size_t n)
     return rest;
 }
 
-static bool has_space(const char *data, size_t len)
-{
-    return memchr(data, ' ', len) || memchr(data, '\t', len) || memchr(data, '\r', len);
-}
-
 static void bytes_came(struct input *in, size_t n)
 {
     struct batch *b = &in->filling;
     char *fresh = b->data + b->len, *last = memrchr(fresh, '\n', n);
-    uint64_t lines = count_lines(fresh, n, in->skip_blank, &in->last_was_newline);
+    struct line_counts counts = count_lines(in->last_was_newline ? '\n' : 0, fresh, n);
+    uint64_t lines = counts.newlines - (in->skip_blank ? counts.empty : 0);
+    in->last_was_newline = fresh[n - 1] == '\n';
     b->len += n;
     in->bytes += n;
     in->lines += lines;
     b->lines += lines;
-    b->has_space = b->has_space || has_space(fresh, n);
+    b->newlines += counts.newlines;
+    b->indented = b->indented || counts.indented;
     if (last) {
         in->cut = (size_t)(last + 1 - b->data);
         in->cut_lines = b->lines;
@@ -287,10 +315,9 @@ int input_timeout_ms(const struct input *in, uint64_t now)
 /* Sets the line number of the batch, which is the next one of the input. */
 static void number_lines(struct input *in, struct batch *b)
 {
-    bool last_was_newline = true;
     if (in->form == INPUT_NULLS || in->form == INPUT_NULL_ROWS || in->source->has_lists) return;
     b->first_line = in->lines_cut + 1;
-    in->lines_cut += in->skip_blank ? count_lines(b->data, b->len, false, &last_was_newline) : b->lines;
+    in->lines_cut += b->newlines;
 }
 
 void input_limit_batches(struct input *in, size_t max_bytes)
@@ -306,7 +333,7 @@ void input_cut(struct input *in, struct batch *b)
     batch_reserve(&next, rest);
     if (rest) memcpy(next.data, in->filling.data + in->cut, rest);
     next.len = rest;
-    next.has_space = in->filling.has_space; /* the bytes after the cut may have white space */
+    next.indented = in->filling.indented; /* the bytes after the cut may have such a line */
     if (in->filling.len >= in->target && in->target < LAST_TARGET) in->target *= 2;
     if (in->batch_max && in->target > in->batch_max) in->target = in->batch_max;
     *b = in->filling;
@@ -332,11 +359,14 @@ void input_cut_some(struct input *in, struct batch *b, uint64_t items_max)
         input_cut(in, b);
         return;
     }
+    uint64_t newlines = in->filling.newlines;
     in->cut = part.len;
     in->cut_lines = at < lines ? at : lines;
+    in->filling.newlines = count_lines('\n', part.data, part.len).newlines;
     input_cut(in, b);
     in->cut = all - part.len;
     in->cut_lines = in->filling.lines = lines - b->lines;
+    in->filling.newlines = newlines - b->newlines;
 }
 
 bool input_is_empty(const struct input *in)

@@ -74,7 +74,7 @@ static bool has_surplus(struct map_run *run, struct map_job *j)
 /* Returns true if the batch is known to have as many items as answers. Does not search for the items. */
 static bool has_as_many_answers(const struct map_run *run, const struct map_job *j)
 {
-    bool lines_are_items = !(run->input.skip_blank && j->batch.has_space), is_last = j->end.offset == j->batch.len;
+    bool lines_are_items = !(run->input.skip_blank && j->batch.indented), is_last = j->end.offset == j->batch.len;
     return run->options->order == MAP_ORDER_INPUT && lines_are_items && is_last && j->answered == j->batch.lines;
 }
 
