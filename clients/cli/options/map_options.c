@@ -2,12 +2,11 @@
 
 #include <unistd.h>
 
-#include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
-#include "cli/base/program.h"
 #include "cli/fleet/tasks_dir.h"
 #include "cli/http/query.h"
 #include "cli/items/item_arguments.h"
+#include "cli/options/command_check.h"
 #include "common/json/encoding.h"
 #include "common/json/json_scan.h"
 #include "protocol/protocol.h"
@@ -15,69 +14,6 @@
 int map_options_complain(const char *option, const char *text)
 {
     return option_complain(&map_option_spec, option, "%s", text);
-}
-
-static bool has_placeholder(const struct map_options *o, const char *text)
-{
-    static const char *const others[] = {"{.}", "{/}", "{//}", "{/.}"};
-    if (strstr(text, o->replace ? o->replace : "{}")) return true;
-    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
-        if (strstr(text, others[i])) return true;
-    while ((text = strchr(text, '{'))) {
-        char *end;
-        unsigned long column = strtoul(++text, &end, 10), lists = o->source.lists.count;
-        if (column && column <= (lists ? lists : 1) && end[strspn(end, "./")] == '}') return true;
-    }
-    return false;
-}
-
-/* Returns whether the command is shell code with a placeholder in it, such as sh -c 'wc {}'. */
-static bool puts_items_into_code(const struct map_options *o)
-{
-    char *const *command = o->command;
-    static const char *const shells[] = {"sh", "bash", "dash", "zsh", "ksh"};
-    const char *slash = strrchr(command[0], '/'), *name = slash ? slash + 1 : command[0];
-    bool shell = false;
-    for (size_t i = 0; i < ARRAY_SIZE(shells); i++) shell = shell || strcmp(name, shells[i]) == 0;
-    return shell && command[1] && strcmp(command[1], "-c") == 0 && command[2] && has_placeholder(o, command[2]);
-}
-
-/* Returns a hint for a user who gave a whole command line as one argument; "" if it does not look like one. */
-static const char *hint_of_one_word(const char *name)
-{
-    if (strpbrk(name, "<>|&;$*`"))
-        return ". This is one argument. For shell syntax write `fantail map -- sh -c 'wc -l < \"$1\"' sh`";
-    return strchr(name, ' ') ? ". This is one argument with spaces. Write the words as separate arguments, without "
-                               "quotes: `fantail map -- wc -l`"
-                             : "";
-}
-
-/* Checks that the program can be started. Otherwise every line would fail with the same error. */
-static int check_program(const struct map_options *o)
-{
-    const char *name = o->command[0], *why;
-    if (program_can_run(name, &why)) return EXIT_OK;
-    char *cwd = get_current_dir_name();
-    int status = option_complain(&map_option_spec, NULL, "cannot run the command %s in the folder %s: %s%s", name,
-                                 cwd ? cwd : "(unknown)", why, hint_of_one_word(name));
-    free(cwd);
-    return status;
-}
-
-/* Checks that the words are UTF-8. The command is written to a task.json, and bytes that are not UTF-8
- * would be changed there. */
-static int check_words(const struct map_options *o)
-{
-    for (unsigned i = 0; o->command[i]; i++) {
-        const char *word = o->command[i];
-        size_t at = encoding_text_length(word, strlen(word));
-        if (word[at])
-            return option_complain(
-                &map_option_spec, NULL,
-                "word %u of the command is not valid UTF-8 (byte %zu of the word); put the command into a script",
-                i + 1, at);
-    }
-    return EXIT_OK;
 }
 
 static int check_command(struct map_options *o)
@@ -98,8 +34,7 @@ static int check_command(struct map_options *o)
     if (o->reduce && strcmp(o->reduce, "sum") == 0 && !o->json)
         return option_complain(&map_option_spec, "reduce",
                                "a sum needs numbers, but the output of a command is text; --json reads it as JSON");
-    int status = check_words(o);
-    return status ? status : check_program(o);
+    return command_check(&map_option_spec, o->command);
 }
 
 static int check_task(struct map_options *o)
@@ -237,15 +172,6 @@ static char **take_command(char **argv, int options_end, int lists)
     return argv + options_end;
 }
 
-static void warn_of_code(const struct map_options *o)
-{
-    if (!o->quiet && puts_items_into_code(o))
-        complain("warning: a placeholder such as {} is in the code for %s, so an item with quotes or $(...) runs as "
-                 "code. Safer: "
-                 "%s -c '... \"$1\" ...' %s {}",
-                 o->command[0], o->command[0], o->command[0]);
-}
-
 static int open_source(struct map_options *o, char **lists)
 {
     const struct item_arguments given = {
@@ -270,7 +196,7 @@ static int open_source(struct map_options *o, char **lists)
         o->form = o->command ? INPUT_TEXT_ROWS : INPUT_TEXT;
     else
         o->form = o->command ? INPUT_JSON_ROWS : INPUT_JSON;
-    if (o->command) warn_of_code(o);
+    if (o->command && !o->quiet) command_warn_of_code(o->command, o->replace, o->source.lists.count);
     o->sends_text = o->form == INPUT_TEXT; /* texts with newlines are sent as JSON */
     return EXIT_OK;
 }

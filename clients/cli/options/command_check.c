@@ -1,0 +1,84 @@
+#include "cli/options/command_check.h"
+
+#include <unistd.h>
+
+#include "cli/base/complain.h"
+#include "cli/base/exit_status.h"
+#include "cli/base/program.h"
+#include "common/json/encoding.h"
+
+/* Checks that the words are UTF-8. The command is written to a task.json, and bytes that are not UTF-8
+ * would be changed there. */
+static int check_words(const struct option_spec *spec, char *const *command)
+{
+    for (unsigned i = 0; command[i]; i++) {
+        size_t at = encoding_text_length(command[i], strlen(command[i]));
+        if (command[i][at])
+            return option_complain(
+                spec, NULL,
+                "word %u of the command is not valid UTF-8 (byte %zu of the word); put the command into a script",
+                i + 1, at);
+    }
+    return EXIT_OK;
+}
+
+/* Returns a hint for a user who gave a whole command line as one argument; "" if it does not look like one. */
+static const char *hint_of_one_word(const char *name)
+{
+    if (strpbrk(name, "<>|&;$*`"))
+        return ". This is one argument. For shell syntax write `fantail map -- sh -c 'wc -l < \"$1\"' sh`";
+    return strchr(name, ' ') ? ". This is one argument with spaces. Write the words as separate arguments, without "
+                               "quotes: `fantail map -- wc -l`"
+                             : "";
+}
+
+/* Checks that the program can be started. Otherwise every item would fail with the same error. */
+static int check_program(const struct option_spec *spec, const char *name)
+{
+    const char *why;
+    if (program_can_run(name, &why)) return EXIT_OK;
+    char *cwd = get_current_dir_name();
+    int status = option_complain(spec, NULL, "cannot run the command %s in the folder %s: %s%s", name,
+                                 cwd ? cwd : "(unknown)", why, hint_of_one_word(name));
+    free(cwd);
+    return status;
+}
+
+int command_check(const struct option_spec *spec, char *const *command)
+{
+    int status = check_words(spec, command);
+    return status ? status : check_program(spec, command[0]);
+}
+
+static bool has_placeholder(const char *text, const char *replace, size_t lists)
+{
+    static const char *const others[] = {"{.}", "{/}", "{//}", "{/.}"};
+    if (strstr(text, replace ? replace : "{}")) return true;
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        if (strstr(text, others[i])) return true;
+    while ((text = strchr(text, '{'))) {
+        char *end;
+        unsigned long column = strtoul(++text, &end, 10);
+        if (column && column <= (lists ? lists : 1) && end[strspn(end, "./")] == '}') return true;
+    }
+    return false;
+}
+
+static bool puts_items_into_code(char *const *command, const char *replace, size_t lists)
+{
+    static const char *const shells[] = {"sh", "bash", "dash", "zsh", "ksh"};
+    const char *slash = strrchr(command[0], '/'), *name = slash ? slash + 1 : command[0];
+    bool shell = false;
+    for (size_t i = 0; i < ARRAY_SIZE(shells); i++) shell = shell || strcmp(name, shells[i]) == 0;
+    return shell && command[1] && strcmp(command[1], "-c") == 0 && command[2] &&
+           has_placeholder(command[2], replace, lists);
+}
+
+void command_warn_of_code(char *const *command, const char *replace, size_t lists)
+{
+    if (puts_items_into_code(command, replace, lists))
+        complain("warning: a placeholder such as {} is in the code for %s, so an item with quotes or $(...) runs as "
+                 "code. Safer: "
+                 "%s -c '... \"$1\" ...' %s {}",
+                 command[0], command[0], command[0]);
+}

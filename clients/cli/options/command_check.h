@@ -1,0 +1,18 @@
+/*
+ * Checks the command of `fantail map -- COMMAND` before any item is sent, and gives hints about usual mistakes: a whole
+ * command line given as one word, and shell code into which items are put.
+ */
+#ifndef FANTAIL_CLI_OPTIONS_COMMAND_CHECK_H
+#define FANTAIL_CLI_OPTIONS_COMMAND_CHECK_H
+
+#include "common/service/option.h"
+
+/* Checks that the words of the command are UTF-8, and that its program can be started. Returns EXIT_OK, or complains
+ * and returns EXIT_USAGE. `command` has at least one word, and NULL after its last one. */
+MUST_CHECK int command_check(const struct option_spec *spec, char *const *command);
+
+/* Prints a warning if the command is shell code with a placeholder in it, such as sh -c 'wc {}'. `replace`: the
+ * placeholder for the item; NULL: {}. `lists`: how many lists of values the items are made from; 0: there is none. */
+void command_warn_of_code(char *const *command, const char *replace, size_t lists);
+
+#endif
