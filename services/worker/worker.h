@@ -13,7 +13,7 @@
 #include "common/service/service.h"
 #include "common/trace/trace_export.h"
 #include "worker/ecs/ecs_agent.h"
-#include "worker/process/pool.h"
+#include "worker/pool/pool.h"
 #include "worker/registration/registrar.h"
 #include "worker/request.h"
 #include "worker/watch.h"

@@ -1,6 +1,6 @@
 /* Takes back the items of a process that was lost, and bisects them until the item at fault is alone. */
 #include "common/observe/log.h"
-#include "worker/process/pool_internal.h"
+#include "worker/pool/pool_internal.h"
 
 /* If a process is lost and it is not known which item is at fault, the items are run again in this many parts. If a
  * process is lost again while it has one of these parts, that part is divided again, until the item at fault is alone.

@@ -1,12 +1,12 @@
 /*
- * Declarations shared by the pool*.c files. pool.c gives out items, starts processes and holds the chunks. When a
- * process is lost, pool_bisect.c decides which item is charged and which items are run again. pool_broken.c fails items
- * while the task cannot start.
+ * Declarations shared by the pool*.c files. pool.c holds the chunks and the processes. pool_feed.c gives items to the
+ * processes, and starts processes. When a process is lost, pool_bisect.c decides which item is charged and which items
+ * are run again. pool_broken.c fails items while the task cannot start. pool_replace.c tries a changed task.
  */
-#ifndef FANTAIL_WORKER_PROCESS_POOL_INTERNAL_H
-#define FANTAIL_WORKER_PROCESS_POOL_INTERNAL_H
+#ifndef FANTAIL_WORKER_POOL_POOL_INTERNAL_H
+#define FANTAIL_WORKER_POOL_POOL_INTERNAL_H
 
-#include "worker/process/pool.h"
+#include "worker/pool/pool.h"
 
 /* Calls the hook of the chunk's owner, because the chunk has more answers. */
 static inline void pool_progress(struct chunk *c)
@@ -18,8 +18,18 @@ static inline void pool_progress(struct chunk *c)
 
 extern const struct process_hooks pool_hooks;
 void pool_add_process(struct pool *p, struct process *process);
+/* Returns how many processes have items. */
+unsigned pool_busy_processes(const struct pool *p);
+/* Lets the timer of the pool fire at this instant. The timer feeds the processes, and ends the probe's time. */
+void pool_wake_at(struct pool *p, uint64_t at_ns);
+void pool_on_timer(uv_timer_t *timer);
 /* Sets the task, and lets the processes of the former task end. Call pool_feed() afterwards. */
 void pool_set_task(struct pool *p, struct task *task, unsigned size);
+
+/* ---- pool_feed.c ---- */
+
+/* If processes are starting, says so to each chunk that waits and has no running item. */
+void pool_say_starting(struct pool *p, uint64_t now);
 
 /* ---- pool_broken.c ---- */
 

@@ -7,7 +7,7 @@
 
 #include "common/observe/log.h"
 #include "unit/leaks.h"
-#include "worker/process/pool.h"
+#include "worker/pool/pool.h"
 
 /* Answers each item with itself, except these items: "crash" kills the process, "hang" is not answered, "exit" ends the
  * process, and "bad" is answered with text that is not JSON. */

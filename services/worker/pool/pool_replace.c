@@ -4,7 +4,7 @@
  * processes continue, because the change is half written or wrong.
  */
 #include "common/observe/log.h"
-#include "worker/process/pool_internal.h"
+#include "worker/pool/pool_internal.h"
 
 static void log_failed(const struct pool *p, const struct fault *f)
 {

@@ -1,6 +1,6 @@
 /* A task that is broken: its processes cannot start, or die while they have no item. */
 #include "common/observe/log.h"
-#include "worker/process/pool_internal.h"
+#include "worker/pool/pool_internal.h"
 
 #define BROKEN_BATCH 1000 /* maximum number of items that are answered in one batch while the task is broken */
 /* pool_fail_waiting() answers waiting items with about this many bytes. This takes a millisecond or two. */

@@ -15,8 +15,8 @@
  * The worker owns the pools. Chunks belong to their requests; the pool holds a reference to each chunk that it was
  * given.
  */
-#ifndef FANTAIL_WORKER_PROCESS_POOL_H
-#define FANTAIL_WORKER_PROCESS_POOL_H
+#ifndef FANTAIL_WORKER_POOL_POOL_H
+#define FANTAIL_WORKER_POOL_POOL_H
 
 #include <uv.h>
 

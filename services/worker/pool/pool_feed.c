@@ -1,0 +1,164 @@
+/* Gives the items of the chunks to the processes, and starts a process when there is work for it. */
+#include "worker/pool/pool_internal.h"
+
+/* Returns the maximum number of items of the chunk that this process may take now. This leaves items for the other
+ * processes. But a run always has enough items to be worth its cost, and a process that takes batches gets a whole
+ * batch, unless there are too few items for a batch on each process. */
+static uint64_t fair_share(const struct pool *p, const struct process *process, const struct chunk *c)
+{
+    uint64_t available = chunk_available(c), share = (available + 2 * p->size - 1) / (2 * p->size);
+    uint64_t least = window_min_run(&process->window), batch = (available + p->size - 1) / p->size;
+    if (batch > process->window.together) batch = process->window.together;
+    if (least < batch) least = batch;
+    return share > least ? share : least;
+}
+
+/* Returns whether a process of the pool has no items, or could still be started. */
+static bool has_idle(const struct pool *p)
+{
+    for (const struct process *process = p->processes; process; process = process->next)
+        if (process->state == PROCESS_RUNNING && !process->window.head && process != p->probe) return true;
+    return p->count < p->size;
+}
+
+/* Returns a chunk whose next run has a bisect_limit; NULL when there is none. */
+static struct chunk *bisecting_chunk(const struct pool *p)
+{
+    struct chunk *c = p->turns.at;
+    for (unsigned i = 0; i < p->turns.n; i++, c = c->next_turn)
+        if (chunk_bisect_limit(c)) return c;
+    return NULL;
+}
+
+/* If the process is idle, gives it a run with a bisect_limit. A busy process gets no run until it is idle. */
+static void feed_bisecting(struct process *process, struct chunk *c, uint64_t now)
+{
+    if (process->window.head || process_room(process, now) == 0) return;
+    process_give(process, chunk_take(c, chunk_bisect_limit(c), SIZE_MAX), now);
+}
+
+/* Gives the process as many items as it can take. Returns false when no items are left. */
+static bool feed_process(struct pool *p, struct process *process, uint64_t now)
+{
+    for (;;) {
+        struct chunk *bisecting = bisecting_chunk(p);
+        if (bisecting) {
+            feed_bisecting(process, bisecting, now);
+            return true;
+        }
+        const struct run *given = process->window.head;
+        if (given && (given->bisect_limit || p->task->idempotent == IDEMPOTENCY_NO)) return true;
+        if (given && process->window.together > 1 && has_idle(p)) return true;
+        uint64_t room = process_room(process, now);
+        if (room == 0) return true;
+        if (p->task->idempotent == IDEMPOTENCY_NO) room = 1;
+        struct chunk *c = turns_next(&p->turns);
+        if (!c) return false;
+        uint64_t share = fair_share(p, process, c);
+        struct run *r = chunk_take(c, room < share ? room : share, window_room_bytes(&process->window));
+        process_give(process, r, now);
+    }
+}
+
+/* Starts a process. If that fails, marks the task as broken and returns false. */
+static bool start_one(struct pool *p, uint64_t now)
+{
+    struct fault f;
+    struct process *process = process_start(p->env, p->task, &pool_hooks, p, now, &f);
+    if (!process) {
+        p->failed_starts++;
+        pool_set_broken(p, &f, NULL, now);
+        return false;
+    }
+    if (process->state == PROCESS_STARTING) tail_start(&process->tail, &p->starts);
+    pool_add_process(p, process);
+    if (p->deaths < POOL_PROBE_AFTER) return true;
+    p->probe = process;
+    pool_wake_at(p, now + POOL_PROBE_NS);
+    return true;
+}
+
+static bool has_work(const struct pool *p)
+{
+    const struct chunk *c = p->turns.at;
+    for (unsigned i = 0; i < p->turns.n; i++, c = c->next_turn)
+        if (chunk_available(c)) return true;
+    return false;
+}
+
+/* Returns whether the process may get items now, so that no more processes run items than the worker's cap allows. */
+static bool may_feed(struct pool *p, const struct process *process)
+{
+    if (!p->slots.cap) return true;
+    if (process->window.head) return slot_user_may_keep(&p->slots);
+    slot_user_set(&p->slots, pool_busy_processes(p));
+    return has_work(p) && slot_user_may_take(&p->slots);
+}
+
+/* First gives items to idle processes, then starts new processes, then gives more items to busy ones. */
+static void feed_all(struct pool *p, uint64_t now)
+{
+    for (struct process *process = p->processes; process; process = process->next)
+        if (!process->window.head && process != p->probe && may_feed(p, process) && !feed_process(p, process, now))
+            return;
+    while (p->count < p->size && !p->probe && now >= p->broken_until_ns) {
+        if (!has_work(p)) return;
+        /* A process that is starting will take at least one item. */
+        unsigned starting = pool_starting(p);
+        if (starting && pool_queued(p) <= starting) break;
+        if (!start_one(p, now) || p->probe || !may_feed(p, p->processes)) break;
+        if (!feed_process(p, p->processes, now)) return;
+    }
+    /* When items are slow and fewer items than processes are left, the items wait until a process is idle. */
+    bool few = pool_queued(p) < p->size;
+    for (struct process *process = p->processes; process; process = process->next) {
+        if (process == p->probe || (few && process->window.item_ns > NS_PER_MS && process->window.head)) continue;
+        if (may_feed(p, process) && !feed_process(p, process, now)) return;
+    }
+}
+
+void pool_say_starting(struct pool *p, uint64_t now)
+{
+    unsigned starting = pool_starting(p);
+    if (starting == 0) return;
+    struct chunk *c = p->turns.at;
+    for (unsigned i = 0, n = p->turns.n; i < n; i++) {
+        struct chunk *next = c->next_turn;
+        bool waits = !c->given && chunk_available(c);
+        if (waits && (!c->starting_said_ns || now - c->starting_said_ns >= PROCESS_STARTING_NS / 2)) {
+            c->starting_said_ns = now;
+            chunk_say_starting(c, starting);
+            pool_progress(c);
+        }
+        c = next;
+    }
+}
+
+/* Fails items that wait, because the task is broken. Returns false if more items wait for a later turn of the loop.
+ * Many requests may call pool_feed() in one turn. So items are failed at most once per value of uv_now(), which changes
+ * once or twice in a turn. */
+static bool fail_some(struct pool *p)
+{
+    uint64_t turn_ms = uv_now(p->timer.loop);
+    if (turn_ms != p->failed_ms && pool_fail_waiting(p)) return true;
+    p->failed_ms = turn_ms;
+    uv_timer_start(&p->timer, pool_on_timer, 1, 0); /* a timer of 0 ms could fire again in this turn */
+    return false;
+}
+
+void pool_feed(struct pool *p)
+{
+    p->feed_again = true;
+    if (p->feeding) return; /* a recursive call: giving a run may kill a process, and on_lost() calls pool_feed() */
+    p->feeding = true;
+    while (p->feed_again && p->turns.at) {
+        p->feed_again = false;
+        uint64_t now = now_ns();
+        feed_all(p, now);
+        if (p->broken_until_ns > now && p->count == 0 && !fail_some(p)) break;
+        pool_say_starting(p, now);
+    }
+    p->feeding = false;
+    slot_user_set(&p->slots, pool_busy_processes(p));
+    slot_cap_offer(p->slots.cap);
+}
