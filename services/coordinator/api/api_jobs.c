@@ -3,7 +3,7 @@
 #include "coordinator/api/api_durable.h"
 #include "coordinator/api/job_list.h"
 #include "coordinator/coordinator.h"
-#include "coordinator/durable/intake.h"
+#include "coordinator/intake/intake.h"
 #include "coordinator/job/job.h"
 #include "coordinator/store/store.h"
 #include "protocol/protocol.h"

@@ -1,7 +1,7 @@
 #include "coordinator/api/api_wait.h"
 
 #include "coordinator/api/errand.h"
-#include "coordinator/durable/intake.h"
+#include "coordinator/intake/intake.h"
 #include "coordinator/results/results_reader.h"
 #include "coordinator/results/store_problem.h"
 

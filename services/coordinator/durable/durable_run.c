@@ -2,11 +2,9 @@
 
 #include "common/json/encoding.h"
 #include "common/observe/log.h"
-#include "coordinator/durable/stored_options.h"
 
 /* How long a drain waits for items in flight that may run again. */
 enum { DRAIN_MS = 2000 };
-enum { SORT_RANGES = 200000 }; /* moved in one turn of the loop to sort them, which takes about 2 ms */
 
 static const char *const state_names[] = {
     [RUN_LOADING] = "loading", [RUN_RUNNING] = "running", [RUN_ENDING] = "ending", [RUN_OVER] = "over"};
@@ -215,174 +213,8 @@ static void on_finished(void *keeper)
     run_record_flush(r);
 }
 
-static const struct job_keeper_ops keeper_ops = {on_items_taken, on_answers_came,      is_behind,
-                                                 lacks_memory,   durable_note_waiting, on_finished};
-
-/* Loading. */
-
-static struct sched_counts counts_before(const struct durable_run *r)
-{
-    struct stored_counts n = recorder_settled(&r->recorder);
-    return (struct sched_counts){.total = range_list_total(&r->answered),
-                                 .succeeded = n.succeeded,
-                                 .failed = n.failed,
-                                 .cancelled = n.cancelled,
-                                 .retried = n.retried,
-                                 .hedged = n.hedged};
-}
-
-/* The deadline of a job runs from its creation, by the clock of the database. The deadline of a redriven job runs from
- * its latest claim. */
-static void shorten_deadline(struct jobspec *spec, const struct stored_job *job, int64_t now_ms)
-{
-    int64_t age_ms = job->redrives > 0 ? 0 : now_ms - job->created_ms;
-    if (spec->deadline_s <= 0 || age_ms < 0) return;
-    spec->deadline_s -= (double)age_ms / 1e3;
-    if (spec->deadline_s < 1e-3) spec->deadline_s = 1e-3;
-}
-
-/* Applies the changes to the options in `spec`. If `runs`, these are the options of the running job; otherwise they
- * were just read from the store. */
-static void apply_changes(struct durable_run *r, struct jobspec *spec, bool runs)
-{
-    double deadline_s = spec->deadline_s;
-    stored_options_change(spec, r->stored.changes);
-    /* If the deadline is unchanged, it was already shortened when the job was claimed. */
-    bool is_new = spec->deadline_s != deadline_s;
-    if (!runs || is_new) shorten_deadline(spec, &r->stored, r->claimed_ms);
-}
-
-static bool is_same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
-void durable_run_change(struct durable_run *r, const char *changes)
-{
-    if (is_same_text(r->stored.changes, changes)) return;
-    free(r->stored.changes);
-    r->stored.changes = changes ? xstrdup(changes) : NULL;
-    if (r->state != RUN_RUNNING) return;
-    apply_changes(r, &r->job->spec, true);
-    phase_update(&r->job->phase);
-}
-
-/* Makes the job fail, because it cannot run at all. */
-static void give_up(struct durable_run *r)
-{
-    log_error("a durable job cannot run", LOG_STR("job", r->stored.id), LOG_STR("error", r->failure));
-    r->end_state = STORED_FAILED;
-    run_set_end_reason(r, r->failure);
-    run_items_settle_rest(r, ITEM_CANCELLED);
-    durable_run_move(r, RUN_ENDING);
-    run_record_flush(r);
-}
-
-/* The job belongs to the trace of its submission. */
-static void make_job(struct durable_run *r, struct jobspec *spec)
-{
-    struct buf traceparent = {0}, tracestate = {0};
-    stored_options_read_trace(r->stored.options, &traceparent, &tracestate);
-    r->keeper.traceparent = traceparent.len ? buf_cstr(&traceparent) : NULL;
-    r->keeper.tracestate = tracestate.len ? buf_cstr(&tracestate) : NULL;
-    r->job = job_new_kept(r->durable->jobs, r->stored.id, spec, &r->keeper);
-    r->keeper.traceparent = r->keeper.tracestate = NULL;
-    buf_release(&traceparent);
-    buf_release(&tracestate);
-}
-
-static void begin(struct durable_run *r)
-{
-    struct jobspec spec = {0};
-    if (!stored_options_read(r->stored.options, &spec, &r->keeper.idempotent, r->failure, sizeof r->failure)) {
-        jobspec_release(&spec);
-        run_items_prepare(r);
-        give_up(r);
-        return;
-    }
-    r->generated = spec.source == SOURCE_RANGE || spec.source == SOURCE_SPANS;
-    run_items_prepare(r);
-    apply_changes(r, &spec, false);
-    r->keeper.ops = &keeper_ops;
-    r->keeper.keeper = r;
-    r->keeper.items = stored_items_source(&r->items);
-    r->keeper.answers = recorder_sink(&r->recorder);
-    r->keeper.before = counts_before(r);
-    durable_run_move(r, RUN_RUNNING);
-    r->reduce = spec.reduce;
-    spec.reduce = REDUCE_NONE; /* the run reduces the recorded values, because the job itself keeps no answers */
-    make_job(r, &spec);
-    run_items_begin(r);
-    if (r->cancelling) job_cancel(r->job, SCHED_CANCELLED, STORED_CANCELLED_BY_CLIENT);
-    run_items_supply(r);
-}
-
-/* Sorts more of the answered ranges. Begins to run the job when all are sorted. */
-static void sort_and_begin(struct durable_run *r)
-{
-    bool sorted = range_sort_step(&r->sort, SORT_RANGES);
-    sorted ? begin(r) : durable_tick_soon(r->durable);
-}
-
-static void note_block(struct durable_run *r, const struct block *b)
-{
-    for (size_t i = 0; i < b->range_count; i++) {
-        const struct block_range *range = &b->ranges[i];
-        if (b->kind == BLOCK_VALUES || b->kind == BLOCK_ERRORS) range_list_add(&r->answered, range->first, range->n);
-        if (b->kind == BLOCK_SENT) range_list_add(&r->sent, range->first, range->n);
-        if (b->kind == BLOCK_UNSENT) {
-            range_list_sort(&r->sent);
-            range_list_remove(&r->sent, range->first, range->n);
-        }
-        if (b->kind != BLOCK_ITEMS) continue;
-        if ((r->block_count & (r->block_count - 1)) == 0)
-            r->blocks = xrealloc(r->blocks, (r->block_count ? 2 * r->block_count : 1) * sizeof *r->blocks);
-        r->blocks[r->block_count++] = (struct item_block){b->number, range->first, range->n};
-    }
-}
-
-static void on_ranges(struct store_call *call)
-{
-    struct durable_run *r = call->data;
-    if (call->status == STORE_BROKEN && r->state == RUN_LOADING) {
-        snprintf(r->failure, sizeof r->failure, "%s", call->error);
-        run_call_free(&r->reading);
-        give_up(r);
-        return;
-    }
-    if (!run_call_succeeded(r, &r->reading)) return;
-    for (size_t i = 0; i < call->block_count; i++) {
-        note_block(r, &call->blocks[i]);
-        r->newest_block = call->blocks[i].number;
-    }
-    bool more = call->more;
-    run_call_free(&r->reading);
-    if (r->state != RUN_LOADING) return;
-    if (!more) {
-        range_sort_begin(&r->sort, &r->answered);
-        sort_and_begin(r);
-        return;
-    }
-    r->reading.call = run_call_new(r, STORE_READ_RANGES, on_ranges);
-    r->reading.call->block.number = r->newest_block;
-    run_call_start(r, &r->reading);
-}
-
-void durable_run_new(struct durable *d, struct store_call *claim)
-{
-    struct durable_run *r = xcalloc(1, sizeof *r);
-    r->durable = d;
-    r->stored = claim->found;
-    claim->found = (struct stored_job){0};
-    r->claimed_ms = claim->now_ms;
-    r->claimed_ns = r->renewed_ns = now_ns();
-    r->cancelling = r->stored.cancel_wanted;
-    r->reported = r->stored.counts;
-    list_push_back(&d->runs, &r->link);
-    recorder_resume(&r->recorder, &r->stored);
-    r->reading.call = run_call_new(r, STORE_READ_RANGES, on_ranges);
-    run_call_start(r, &r->reading);
-}
+const struct job_keeper_ops run_keeper_ops = {on_items_taken, on_answers_came,      is_behind,
+                                              lacks_memory,   durable_note_waiting, on_finished};
 
 /* Its end. */
 
@@ -434,7 +266,7 @@ bool durable_run_tick(struct durable_run *r, uint64_t now)
     soon = start_again(r, &r->writing, now) || soon;
     run_lease_keep(r, now);
     run_record_end_rest(r, now);
-    if (r->state == RUN_LOADING && r->sort.list) sort_and_begin(r);
+    run_begin_go_on(r);
     run_items_supply(r);
     if (is_drained(r, now)) durable_run_hand_back(r);
     run_record_flush(r);

@@ -15,11 +15,11 @@
 #define FANTAIL_COORDINATOR_DURABLE_DURABLE_RUN_H
 
 #include "coordinator/durable/durable.h"
-#include "coordinator/recorded/range_list.h"
-#include "coordinator/recorded/range_sort.h"
 #include "coordinator/durable/recorder.h"
 #include "coordinator/durable/stored_items.h"
 #include "coordinator/job/job_keeper.h"
+#include "coordinator/recorded/range_list.h"
+#include "coordinator/recorded/range_sort.h"
 
 /* How long a lease lasts. When the lease of a job has ended, another coordinator takes over the job. After a crash,
  * another coordinator takes over the job after at most LEASE_MS plus the time between two claims. If a client cancels
@@ -134,7 +134,7 @@ bool durable_run_lacks_room(const struct durable_run *r);
 /* If the state of the run is OVER and its calls are done, frees the run and returns true. Otherwise returns false. */
 bool durable_run_free(struct durable_run *r);
 
-/* Private to durable_run.c, run_items.c, run_lease.c, run_record.c and run_reduce.c. */
+/* Private to durable_run.c, run_begin.c, run_items.c, run_lease.c, run_record.c and run_reduce.c. */
 
 /* A failed call is started again after this time. */
 enum { AGAIN_MS = 500 };
@@ -158,6 +158,12 @@ bool run_call_is_outdated(const struct durable_run *r, const struct store_call *
 void durable_run_lose(struct durable_run *r);
 /* Stops the run like durable_run_lose(), but for another reason, and without counting or logging a lost lease. */
 void durable_run_leave(struct durable_run *r, const char *reason);
+
+/* How the job reports to its run. */
+extern const struct job_keeper_ops run_keeper_ops;
+
+/* If the run is LOADING and knows its blocks, does more of the work that is left before the job begins. */
+void run_begin_go_on(struct durable_run *r);
 
 /* Renews the lease if that is due. While this coordinator has no lease, the run sends no new items. */
 void run_lease_keep(struct durable_run *r, uint64_t now_ns);

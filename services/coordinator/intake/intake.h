@@ -16,8 +16,8 @@
  *
  * Owner: its exchange and its open calls to the store. The intake is freed when all of these are over.
  */
-#ifndef FANTAIL_COORDINATOR_DURABLE_INTAKE_H
-#define FANTAIL_COORDINATOR_DURABLE_INTAKE_H
+#ifndef FANTAIL_COORDINATOR_INTAKE_INTAKE_H
+#define FANTAIL_COORDINATOR_INTAKE_INTAKE_H
 
 #include "common/http_server/http_server.h"
 #include "common/net/prefer_header.h"

@@ -2,7 +2,7 @@
 #ifndef FANTAIL_TEST_INTAKE_HARNESS_H
 #define FANTAIL_TEST_INTAKE_HARNESS_H
 
-#include "coordinator/durable/intake.h"
+#include "coordinator/intake/intake.h"
 #include "unit/coordinator/durable/durable_harness.h"
 
 #define JOB "{\"task\":\"echo\",\"items\":[1,2,3]}"

@@ -1,6 +1,6 @@
 /* Requests with an Idempotency-Key make one job. */
-#include "coordinator/durable/request_key.h"
-#include "unit/coordinator/durable/intake_harness.h"
+#include "coordinator/intake/request_key.h"
+#include "unit/coordinator/intake/intake_harness.h"
 
 static void post_key(struct bench *b, struct http_exchange *x, const char *key, const char *body)
 {

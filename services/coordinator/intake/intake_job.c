@@ -1,6 +1,6 @@
 /* Fills in the ACCEPT call of a job whose body was read. Also decides whether there is memory for the body. */
 #include "common/base/memory_room.h"
-#include "coordinator/durable/intake.h"
+#include "coordinator/intake/intake.h"
 #include "coordinator/durable/stored_options.h"
 #include "coordinator/job/job_tasks.h"
 

@@ -1,5 +1,5 @@
 /* The answer to a POST of a durable job: 202 when the job is committed, otherwise a problem with the reason. */
-#include "unit/coordinator/durable/intake_harness.h"
+#include "unit/coordinator/intake/intake_harness.h"
 
 Test(intake, a_preference_is_found_among_others)
 {

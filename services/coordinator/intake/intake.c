@@ -1,4 +1,4 @@
-#include "coordinator/durable/intake.h"
+#include "coordinator/intake/intake.h"
 
 #include <stdarg.h>
 
@@ -8,7 +8,7 @@
 #include "common/observe/uuid.h"
 #include "coordinator/durable/discards.h"
 #include "coordinator/durable/job_document.h"
-#include "coordinator/durable/request_key.h"
+#include "coordinator/intake/request_key.h"
 #include "coordinator/job/job_request.h"
 #include "coordinator/job/job_tasks.h"
 #include "coordinator/job/job_trace.h"

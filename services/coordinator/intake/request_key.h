@@ -2,8 +2,8 @@
  * The Idempotency-Key of a request, and a digest of the request. Two requests with the same key and the same digest ask
  * for the same job. Owner: the intake.
  */
-#ifndef FANTAIL_COORDINATOR_DURABLE_REQUEST_KEY_H
-#define FANTAIL_COORDINATOR_DURABLE_REQUEST_KEY_H
+#ifndef FANTAIL_COORDINATOR_INTAKE_REQUEST_KEY_H
+#define FANTAIL_COORDINATOR_INTAKE_REQUEST_KEY_H
 
 #include "common/http_server/http_server.h"
 

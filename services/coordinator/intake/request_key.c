@@ -1,4 +1,4 @@
-#include "coordinator/durable/request_key.h"
+#include "coordinator/intake/request_key.h"
 
 #include <gnutls/crypto.h>
 

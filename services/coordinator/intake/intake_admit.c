@@ -3,10 +3,10 @@
 #include <stdarg.h>
 
 #include "common/base/limits.h"
-#include "coordinator/durable/intake.h"
+#include "coordinator/intake/intake.h"
 #include "common/observe/utc_time.h"
 #include "coordinator/durable/job_document.h"
-#include "coordinator/durable/request_key.h"
+#include "coordinator/intake/request_key.h"
 #include "coordinator/job/job_request.h"
 #include "coordinator/notify/notify_hosts.h"
 #include "protocol/protocol.h"
