@@ -166,7 +166,7 @@ class MapOnAFleet(SharedFleetTest, CliTest):
         ended = self.map("square", "--errors", path, stdin=stdin)
         self.assertEqual(ended.status, 1, ended)
         self.assertEqual(ended.lines, ["null" if n in (3, 700) else str(n * n) for n in range(1000)])
-        self.assertIn(b"2 of 1000 items failed", ended.err)
+        self.assertIn(b"2 of 1,000 items failed", ended.err)
         with open(path, encoding="utf-8") as file:
             failed = [json.loads(line) for line in file]
         self.assertEqual([(f["index"], f["item"], f["error"]["name"]) for f in failed],
@@ -221,7 +221,7 @@ class MapOnAFleet(SharedFleetTest, CliTest):
                 wanted = ["null" if n in bad else str(n * n) for n in range(50000)]
                 compared = sorted if order == "completion" else list
                 self.assertEqual(compared(ended.lines), compared(wanted))
-                self.assertIn(b"5 of 50000 items failed", ended.err)
+                self.assertIn(b"5 of 50,000 items failed", ended.err)
                 with open(path, encoding="utf-8") as file:
                     failed = sorted((json.loads(line) for line in file), key=lambda f: f["index"])
                 self.assertEqual([(f["index"], f["error"]["name"]) for f in failed],
@@ -248,7 +248,7 @@ class MapOnAFleet(SharedFleetTest, CliTest):
     def test_a_failed_item_is_named_with_its_line(self):
         stdin = "1\n\n \n" + '"x"\n' + "1\n" * 40000 + "{\n"
         self.assertEqual([line.split(": ")[1] for line in self.map("square", stdin=stdin).err.decode().splitlines()],
-                         ["item 1 (line 4)", "item 40002 (line 40005)", "2 of 40003 items failed"])
+                         ["item 1 (line 4)", "item 40002 (line 40005)", "2 of 40,003 items failed"])
         self.assertIn(b"item 1 (line 2): ", self.map("square", "--text", stdin="\nx\n").err)
         self.assertIn(b"item 1: ", self.map("square", "-0", stdin=b"\0x\0").err)
 
@@ -283,7 +283,7 @@ class MapOnAFleet(SharedFleetTest, CliTest):
         failed = bad | refused
         self.assertEqual((ended.status, ended.lines),
                          (1, [str(sum(n * n for n in range(50000) if n not in failed))]), ended)
-        self.assertIn(b"7 of 50000 items failed", ended.err)
+        self.assertIn(b"7 of 50,000 items failed", ended.err)
         with open(path, encoding="utf-8") as file:
             told = sorted((json.loads(line) for line in file), key=lambda f: f["index"])
         self.assertEqual([(f["index"], f["error"]["name"], f["item"]) for f in told],
@@ -369,7 +369,7 @@ class MapOnAFleet(SharedFleetTest, CliTest):
         self.assertEqual((ended.stdout, ended.stderr), (b"4\n4\n4\n141\n", b""))
 
     def test_an_interrupt_ends_it_and_the_work(self):
-        for options, said in (((), b"fantail: interrupted: 1 of the 5 items that were read are answered; the job is cancelled\n"),
+        for options, said in (((), b"fantail: cancelled after 1 of 5 items that were read\n"),
                               (("-q",), b"")):
             process = subprocess.Popen([FANTAIL, "map", "sleep", *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                        stderr=subprocess.PIPE,

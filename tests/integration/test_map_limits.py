@@ -46,7 +46,7 @@ class StockNginx(CliTest):
             self.assertEqual(ended.lines, ["null" if item == BIG else item for item in items])
             self.assertRegex(ended.err, b"item 4000 \\(line 4001\\): bad_item: a request with only this item, 1572867 bytes, is "
                                         b"too large \\(413\\): .* proxy .*client_max_body_size.*docs/proxies.md\n")
-            self.assertIn(b"1 of %d items failed" % len(items), ended.err)
+            self.assertIn(f"1 of {len(items):,} items failed".encode(), ended.err)
 
     def test_a_reduction_says_that_the_proxy_refused_it(self):
         ended = self.map(self.items(), "--reduce", "count")

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "cli/base/status_line.h"
 #include "common/observe/terminal_text.h"
 
 void complain_text(const char *text)
@@ -14,7 +15,7 @@ void complain_text(const char *text)
     else
         buf_add_str(&out, text);
     buf_add_char(&out, '\n');
-    fwrite(out.data, 1, out.len, stderr);
+    status_line_write(out.data, out.len);
     buf_release(&out);
 }
 

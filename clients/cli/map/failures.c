@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/base/complain.h"
+#include "cli/base/count.h"
 #include "cli/base/json_member.h"
 #include "common/base/buf.h"
 #include "common/json/json_scan.h"
@@ -137,30 +138,45 @@ static void add_names(const struct failures *f, struct buf *line)
     buf_add_str(line, ")");
 }
 
+void failures_add_details(const struct failures *f, bool listed, struct buf *line)
+{
+    bool is_cut = f->count > f->reported;
+    if (failures_failed(f) && is_cut) add_names(f, line);
+    if (failures_failed(f) && f->cancelled) {
+        buf_add_str(line, ", and ");
+        count_add(line, f->cancelled);
+        buf_add_str(line, " were cancelled");
+    }
+    if (is_cut && !listed) buf_add_str(line, "; --errors FILE lists them all");
+}
+
 /* `answered`: `total` counts only answered items. `listed`: the failures were written to a file. */
 static void complain_of_count(const struct failures *f, uint64_t total, bool answered, bool listed)
 {
-    const char *what = answered ? "answered items" : "items";
-    unsigned long long failed = failures_failed(f), cancelled = f->cancelled, all = total;
-    bool is_cut = f->count > f->reported;
+    bool some_failed = failures_failed(f) > 0;
     struct buf line = {0};
-    if (failed) buf_addf(&line, "%llu of %llu %s failed", failed, all, what);
-    if (failed && is_cut) add_names(f, &line);
-    if (failed && cancelled) buf_addf(&line, ", and %llu were cancelled", cancelled);
-    if (!failed) buf_addf(&line, "%llu of %llu %s were cancelled", cancelled, all, what);
-    if (is_cut && !listed) buf_add_str(&line, "; --errors FILE lists them all");
+    count_add(&line, some_failed ? failures_failed(f) : f->cancelled);
+    buf_add_str(&line, " of ");
+    count_add(&line, total);
+    buf_add_str(&line, answered ? " answered items" : " items");
+    buf_add_str(&line, some_failed ? " failed" : " were cancelled");
+    failures_add_details(f, listed, &line);
     complain_text(buf_cstr(&line));
     buf_release(&line);
 }
 
+bool failures_close(struct failures *f)
+{
+    if (!f->file) return true;
+    bool good = !ferror(f->file);
+    good = fclose(f->file) == 0 && good;
+    f->file = NULL;
+    return good;
+}
+
 bool failures_finish(struct failures *f, uint64_t total, bool answered)
 {
-    bool good = true, listed = f->file != NULL;
-    if (listed) {
-        good = !ferror(f->file);
-        good = fclose(f->file) == 0 && good;
-    }
-    f->file = NULL;
+    bool listed = f->file != NULL, good = failures_close(f);
     if (f->count && !f->quiet) complain_of_count(f, total, answered, listed);
     return good;
 }

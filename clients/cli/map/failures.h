@@ -38,6 +38,11 @@ MUST_CHECK bool failures_init(struct failures *f, const char *path, bool quiet);
  * else JSON. item_len is 0 if the item's line is not known. */
 void failures_add(struct failures *f, uint64_t index, uint64_t line, const char *error, size_t error_len,
                   const char *item, size_t item_len, bool text);
+/* Appends what follows the number of failed items in a message: the names of their errors, how many were cancelled, and
+ * how to list them. `listed`: the --errors file has them. */
+void failures_add_details(const struct failures *f, bool listed, struct buf *line);
+/* Closes the file. Returns false if it could not be written. */
+MUST_CHECK bool failures_close(struct failures *f);
 /* Closes the file. Writes to standard error how many of the `total` items failed and how many were cancelled. If not
  * every failure was reported, also writes how many items failed with each error.
  * `answered`: the run ended early, so `total` counts only the items that were answered. Returns false if the file could

@@ -8,6 +8,7 @@
 #include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
 #include "cli/base/interrupt.h"
+#include "cli/base/status_line.h"
 #include "cli/map/map.h"
 #include "cli/map/map_internal.h"
 
@@ -34,21 +35,7 @@ void map_run_fail(struct map_run *run, const char *fmt, ...)
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     output_flush(&run->output);
-    progress_clear(&run->progress);
     complain("%s", text);
-    map_run_move(run, MAP_STOPPED);
-    run->status = EXIT_JOB_FAILED;
-}
-
-/* Like map_run_fail(), for a fault of the --errors file. */
-static void fail_for_errors_file(struct map_run *run, const char *what, int error)
-{
-    char text[2048];
-    if (run->state == MAP_STOPPED) return;
-    output_flush(&run->output);
-    progress_clear(&run->progress);
-    snprintf(text, sizeof text, "cannot %s%s%s", what, error ? ": " : "", error ? strerror(error) : "");
-    map_options_complain("errors", text);
     map_run_move(run, MAP_STOPPED);
     run->status = EXIT_JOB_FAILED;
 }
@@ -77,13 +64,8 @@ static void say_loading(struct map_run *run, uint64_t now)
 
 static void draw_progress(struct map_run *run, uint64_t now)
 {
-    const struct input *in = &run->input;
     struct progress_state state = {.done = run->done, .failed = run->failures.count, .note = run->note};
-    state.total_is_sure = in->ended || in->items;
-    if (in->ended || in->items)
-        state.total = in->items ? in->items : in->lines;
-    else if (in->file_size && in->bytes)
-        state.total = (uint64_t)((double)in->lines * (double)in->file_size / (double)in->bytes);
+    state.total = map_end_total(run, &state.total_is_sure);
     progress_draw(&run->progress, &state, now);
 }
 
@@ -240,6 +222,16 @@ static void step_jobs(struct map_run *run, const struct pollfd *fds, uint64_t no
     retire_jobs(run);
 }
 
+/* If a terminal shows both the results and the progress line, the line is erased meanwhile. */
+static void write_results(struct map_run *run)
+{
+    if (!run->output.len) return;
+    bool shares_terminal = run->progress.on && isatty(run->output.fd);
+    if (shares_terminal) status_line_hide();
+    output_flush(&run->output);
+    if (shares_terminal) status_line_restore();
+}
+
 static void turn(struct map_run *run)
 {
     static struct pollfd fds[POLL_OTHERS + FLEET_MAX_POLL_FDS + MAP_JOBS];
@@ -274,10 +266,7 @@ static void turn(struct map_run *run)
         map_reduce_feed(run, now);
     else
         start_jobs(run, now);
-    if (run->output.len) {
-        if (isatty(run->output.fd)) progress_clear(&run->progress);
-        output_flush(&run->output);
-    }
+    write_results(run);
     say_loading(run, now);
     draw_progress(run, now);
 }
@@ -351,12 +340,12 @@ static bool begin(struct map_run *run, struct map_options *o)
     if (!failures_init(&run->failures, o->errors, o->quiet)) {
         int error = errno;
         snprintf(err, sizeof err, "write %s", o->errors);
-        fail_for_errors_file(run, err, error);
+        map_end_fail_errors_file(run, err, error);
         run->status = EXIT_USAGE;
         return false;
     }
     if (map_reduce_init(&run->reduction, o->reduce && o->errors)) return true;
-    fail_for_errors_file(run, "create a temporary file for the items", errno);
+    map_end_fail_errors_file(run, "create a temporary file for the items", errno);
     return false;
 }
 
@@ -380,59 +369,12 @@ static void release(struct map_run *run)
     buf_release(&run->hint);
 }
 
-/* If a task cannot run at all, each item fails, which may take long for many items. */
-static void say_how_to_end_early(const struct map_run *run)
-{
-    const struct failures *f = &run->failures;
-    bool all_failed = failures_failed(f) == run->done && f->count > f->reported;
-    if (all_failed && run->options->tolerated_failure_count < 0 && !run->options->quiet)
-        complain("--tolerated-failure-count 0 ends a run at the first failed item");
-}
-
-/* The coordinator's hint is about the only item of a job. It applies only if this is the only item of the whole input,
- * because the last job may also have one item of many. */
-static void say_hint(struct map_run *run)
-{
-    if (run->hint.len && run->input.lines == 1 && !run->options->sends_rows && !run->options->source.has_lists &&
-        !run->options->quiet)
-        complain("hint: %s (`fantail submit` sends a job object)", buf_cstr(&run->hint));
-}
-
-static int finish(struct map_run *run)
-{
-    output_flush(&run->output);
-    progress_clear(&run->progress);
-    if (run->output.error) map_run_fail(run, "cannot write the results: %s", strerror(run->output.error));
-    uint64_t failed = run->failures.count;
-    bool ended_early = run->state == MAP_STOPPED || interrupt_signal();
-    if (!failures_finish(&run->failures, run->done, ended_early))
-        fail_for_errors_file(run, "write all items to the file", 0);
-    if (run->state == MAP_STOPPED) return run->status;
-    say_how_to_end_early(run);
-    say_hint(run);
-    return failed ? EXIT_ITEMS_FAILED : EXIT_OK;
-}
-
-static bool has_nothing_left(const struct map_run *run)
-{
-    return run->count == 0 && input_is_empty(&run->input) && run->state >= MAP_ASKED;
-}
-
-/* Call it after an interrupt. The message tells the user how many items are done, and that no item runs any more. */
-static void say_interrupted(const struct map_run *run)
-{
-    if (run->options->quiet || run->state == MAP_STOPPED || has_nothing_left(run)) return;
-    complain("interrupted: %llu of the %llu items that were read are answered; the job is cancelled",
-             (unsigned long long)run->done, (unsigned long long)run->input.lines);
-}
-
 int map_items(struct map_options *options)
 {
     static struct map_run run;
     if (begin(&run, options))
         while (!is_over(&run)) turn(&run);
-    int status = finish(&run);
-    if (interrupt_signal()) say_interrupted(&run);
+    int status = map_end_finish(&run);
     bool closed = run.output.closed;
     release(&run);
     if (interrupt_signal()) interrupt_die_of(interrupt_signal());

@@ -54,7 +54,6 @@ static void add_failure(struct map_run *run, struct map_job *j, uint64_t in_batc
     bool in_order = run->options->order == MAP_ORDER_INPUT && !run->options->reduce;
     uint64_t index = in_order ? run->done : j->first + unanswered_place(&j->unanswered, in_batch);
     uint64_t line = failures_reports(&run->failures) ? line_of(run, j, in_batch) : 0;
-    progress_clear(&run->progress);
     failures_add(&run->failures, index, line, error.data, error.len, item.data, item.len, text);
     if (!run->options->skip_failed && !run->options->reduce) output_line(&run->output, "null", 4);
     j->answered++;

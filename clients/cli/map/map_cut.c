@@ -36,7 +36,6 @@ static void tell(struct map_run *run)
     if (run->outage.said || run->options->quiet) return;
     run->outage.said = true;
     output_flush(&run->output);
-    progress_clear(&run->progress);
     if (run->outage.accepted)
         complain("%s; reconnecting for up to %g s", run->lost_why, run->options->reconnect_s);
     else
@@ -213,7 +212,6 @@ static uint64_t quiet_ns(const struct map_run *run)
 static void tell_quiet(struct map_run *run)
 {
     run->quiet_is_said = true;
-    progress_clear(&run->progress);
     connection_say_quiet(run->target.url);
 }
 

@@ -22,6 +22,7 @@
  *     map_drain.c    handles the last lines of a job whose coordinator drains
  *     map_answers.c  prints the lines of a job's answer and reports failures; the hot path
  *     map_reduce.c   --reduce: all of the input in one job
+ *     map_end.c      the last messages, and the exit status
  */
 #ifndef FANTAIL_CLI_MAP_MAP_INTERNAL_H
 #define FANTAIL_CLI_MAP_MAP_INTERNAL_H
@@ -35,7 +36,7 @@
 #include "cli/map/map_reduce.h"
 #include "cli/reconnect/outage.h"
 #include "cli/map/output.h"
-#include "cli/map/progress.h"
+#include "cli/report/progress.h"
 #include "cli/map/result_line.h"
 #include "cli/items/unanswered.h"
 
@@ -217,5 +218,14 @@ void map_drain_settle(struct map_run *run, struct map_job *j, bool once);
 void map_answers_add_bad_item(struct map_run *run, struct map_job *j);
 /* Reports an item as failed because its coordinator was lost. */
 void map_answers_add_lost_item(struct map_run *run, struct map_job *j, uint64_t in_batch);
+
+/* Returns the number of all items; 0: not known. *sure becomes false if the number is estimated from the size of the
+ * input file. */
+uint64_t map_end_total(const struct map_run *run, bool *sure);
+/* Like map_run_fail(), for a fault of the --errors file: says that the program cannot do `what`. `error` is an errno;
+ * 0: none. */
+void map_end_fail_errors_file(struct map_run *run, const char *what, int error);
+/* Writes the last messages. Returns the exit status. */
+int map_end_finish(struct map_run *run);
 
 #endif

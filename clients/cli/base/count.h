@@ -1,0 +1,13 @@
+/* Numbers and durations in messages. Pure. */
+#ifndef FANTAIL_CLI_BASE_COUNT_H
+#define FANTAIL_CLI_BASE_COUNT_H
+
+#include "common/base/base.h"
+#include "common/base/buf.h"
+
+/* Appends a number with commas: 1,234,567. */
+void count_add(struct buf *text, uint64_t n);
+/* Appends a duration: 0:07 or 1:00:07. */
+void count_add_duration(struct buf *text, double seconds);
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * Standard error of the command line: messages, and below them the status line, such as the progress of a run. A
+ * message is written above the status line: one write erases the line, adds the message and draws the line again. So
+ * the line is never missing, and never mixed with a message. Global state.
+ */
+#ifndef FANTAIL_CLI_BASE_STATUS_LINE_H
+#define FANTAIL_CLI_BASE_STATUS_LINE_H
+
+#include "common/base/base.h"
+
+/* Draws the line, in place of the former one. `text` has no newline and fits into the terminal. */
+void status_line_show(const char *text, size_t len);
+/* Erases the line until status_line_restore(). Use the two around a write to standard output that the same terminal
+ * shows. */
+void status_line_hide(void);
+void status_line_restore(void);
+/* Erases the line and forgets it. */
+void status_line_end(void);
+/* Writes whole lines to standard error, above the status line. */
+void status_line_write(const char *lines, size_t len);
+/* Returns the columns of the terminal, or 100 if standard error is no terminal. */
+size_t status_line_columns(void);
+
+#endif

@@ -1,0 +1,103 @@
+/* The end of a run: its last messages and its exit status. */
+#include "cli/base/complain.h"
+#include "cli/base/count.h"
+#include "cli/base/exit_status.h"
+#include "cli/base/interrupt.h"
+#include "cli/base/status_line.h"
+#include "cli/map/map_internal.h"
+
+void map_end_fail_errors_file(struct map_run *run, const char *what, int error)
+{
+    char text[2048];
+    if (run->state == MAP_STOPPED) return;
+    output_flush(&run->output);
+    status_line_end();
+    snprintf(text, sizeof text, "cannot %s%s%s", what, error ? ": " : "", error ? strerror(error) : "");
+    map_options_complain("errors", text);
+    map_run_move(run, MAP_STOPPED);
+    run->status = EXIT_JOB_FAILED;
+}
+
+uint64_t map_end_total(const struct map_run *run, bool *sure)
+{
+    const struct input *in = &run->input;
+    *sure = in->ended || in->items;
+    if (*sure) return in->items ? in->items : in->lines;
+    if (!in->file_size || !in->bytes) return 0;
+    return (uint64_t)((double)in->lines * (double)in->file_size / (double)in->bytes);
+}
+
+/* If a task cannot run at all, each item fails, which may take long for many items. */
+static void say_how_to_end_early(const struct map_run *run)
+{
+    const struct failures *f = &run->failures;
+    bool all_failed = failures_failed(f) == run->done && f->count > f->reported;
+    if (all_failed && run->options->tolerated_failure_count < 0 && !run->options->quiet)
+        complain("--tolerated-failure-count 0 ends a run at the first failed item");
+}
+
+/* The coordinator's hint is about the only item of a job. It applies only if this is the only item of the whole input,
+ * because the last job may also have one item of many. */
+static void say_hint(struct map_run *run)
+{
+    if (run->hint.len && run->input.lines == 1 && !run->options->sends_rows && !run->options->source.has_lists &&
+        !run->options->quiet)
+        complain("hint: %s (`fantail submit` sends a job object)", buf_cstr(&run->hint));
+}
+
+static bool has_nothing_left(const struct map_run *run)
+{
+    return run->count == 0 && input_is_empty(&run->input) && run->state >= MAP_ASKED;
+}
+
+/* Tells the user after an interrupt how many items are done. */
+static void say_cancelled(const struct map_run *run, bool listed)
+{
+    const struct failures *f = &run->failures;
+    bool is_sure;
+    uint64_t total = map_end_total(run, &is_sure);
+    struct buf line = {0};
+    if (run->options->reduce) {
+        complain("cancelled; there is no result");
+        return;
+    }
+    buf_add_str(&line, "cancelled after ");
+    count_add(&line, run->done);
+    buf_add_str(&line, !total ? " of " : is_sure ? " of " : " of about ");
+    count_add(&line, total ? total : run->input.lines);
+    buf_add_str(&line, total ? " items" : " items that were read");
+    if (failures_failed(f)) {
+        buf_add_str(&line, "; ");
+        count_add(&line, failures_failed(f));
+        buf_add_str(&line, " failed");
+    }
+    failures_add_details(f, listed, &line);
+    complain_text(buf_cstr(&line));
+    buf_release(&line);
+}
+
+/* Closes the --errors file, and writes the last line about the items. Returns false if the file could not be written.
+ */
+static bool say_end(struct map_run *run)
+{
+    bool listed = run->failures.file != NULL, interrupted = interrupt_signal() && run->state != MAP_STOPPED;
+    if (!interrupted || has_nothing_left(run))
+        return failures_finish(&run->failures, run->done, run->state == MAP_STOPPED);
+    bool good = failures_close(&run->failures);
+    if (!run->options->quiet) say_cancelled(run, listed);
+    return good;
+}
+
+int map_end_finish(struct map_run *run)
+{
+    output_flush(&run->output);
+    if (run->output.error) map_run_fail(run, "cannot write the results: %s", strerror(run->output.error));
+    uint64_t failed = run->failures.count;
+    bool is_good = !failed && run->state != MAP_STOPPED && !interrupt_signal();
+    progress_end(&run->progress, run->done, is_good && !run->output.closed && !run->options->quiet, now_ns());
+    if (!say_end(run)) map_end_fail_errors_file(run, "write all items to the file", 0);
+    if (run->state == MAP_STOPPED) return run->status;
+    say_how_to_end_early(run);
+    say_hint(run);
+    return failed ? EXIT_ITEMS_FAILED : EXIT_OK;
+}

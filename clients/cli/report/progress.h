@@ -1,0 +1,25 @@
+/* The progress line on standard error: items done and failed, items per second, time left. Drawn a few times a second.
+ */
+#ifndef FANTAIL_CLI_REPORT_PROGRESS_H
+#define FANTAIL_CLI_REPORT_PROGRESS_H
+
+#include "cli/report/progress_line.h"
+#include "common/base/base.h"
+
+#define PROGRESS_MS 150
+
+struct progress {
+    bool on;
+    uint64_t started_ns, drawn_ns;
+    double rate;                 /* items per second, smoothed */
+    uint64_t rate_ns, rate_done; /* when the rate was last measured, and the items done then */
+};
+
+void progress_init(struct progress *p, bool on, uint64_t now);
+/* Draws the line if PROGRESS_MS have passed since it was last drawn. Sets `rate` and `seconds` of *s. */
+void progress_draw(struct progress *p, struct progress_state *s, uint64_t now);
+/* Call it at the end of the run. Erases the line. If the run has succeeded, writes how many items it had and how long
+ * it took. */
+void progress_end(struct progress *p, uint64_t done, bool succeeded, uint64_t now);
+
+#endif

@@ -1,0 +1,100 @@
+"""What a terminal shows while `fantail map` runs: the progress line, and the messages above it."""
+import contextlib
+import fcntl
+import os
+import re
+import signal
+import struct
+import subprocess
+import termios
+
+from cli_testing import FANTAIL, CliTest, numbers
+from fantail_testing import main
+from waiting import wait_until
+
+ERASE = "\r\x1b[K"
+COUNTS = r"[\d,]+(/~?[\d,]+)?( items)?"
+
+
+class Screen:
+    """A terminal of some width. `text` is all that was written to it."""
+
+    def __init__(self, test, columns):
+        self.master, self.slave = os.openpty()
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        os.set_blocking(self.master, False)
+        self.text = ""
+        test.addCleanup(os.close, self.master)
+
+    def read(self):
+        with contextlib.suppress(OSError):
+            while piece := os.read(self.master, 1 << 16):
+                self.text += piece.decode()
+        return self.text
+
+
+class Progress(CliTest):
+    def start_map(self, *arguments, columns=80, stdin=None):
+        """Starts the program with its standard error on a terminal."""
+        self.screen = Screen(self, columns)
+        self.process = subprocess.Popen([FANTAIL, "map", *arguments], stdin=stdin, stdout=subprocess.DEVNULL, cwd=self.folder,
+                                        stderr=self.screen.slave, env=self.environment())
+        os.close(self.screen.slave)
+        self.addCleanup(self.process.wait)
+        self.addCleanup(self.process.kill)
+
+    def items(self, count):
+        path = os.path.join(self.folder, "items")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(numbers(count))
+        return path
+
+    def run_map(self, *arguments, columns=80):
+        """Returns the exit status and the text that the terminal got."""
+        self.start_map(*arguments, columns=columns)
+        wait_until(lambda: self.screen.read() is not None and self.process.poll() is not None, "the end")
+        return self.process.returncode, self.screen.read().replace("\r\n", "\n")
+
+    def lines_drawn(self, text):
+        return [line for line in re.split(r"\n|\r\x1b\[K", text) if re.match(rf"{COUNTS}(  |$)", line)]
+
+    def test_the_line_shows_the_failures_whatever_the_width(self):
+        for columns in (40, 80, 200):
+            with self.subTest(columns):
+                status, text = self.run_map("-a", self.items(3000), "-P", "4", "--", "false", columns=columns)
+                self.assertEqual(status, 1, text)
+                drawn = self.lines_drawn(text)
+                self.assertTrue([line for line in drawn if re.match(rf"{COUNTS}  [\d,]+ failed", line)], text)
+                self.assertLess(max(map(len, drawn)), columns)
+
+    def test_messages_scroll_above_the_line(self):
+        script = '[ "$1" -lt 400 ] || exit 1; sleep 0.005'
+        _, text = self.run_map("-a", self.items(403), "-P", "1", "--", "sh", "-c", script, "sh")
+        messages = re.findall(rf"{re.escape(ERASE)}fantail: item \d+ \(line \d+\): task_error: exit status 1\n(?=(.*))", text)
+        self.assertEqual(len(messages), 3, text)
+        for after in messages:  # the same write has drawn the line again
+            self.assertRegex(after, rf"^{COUNTS}  ")
+
+    def test_the_end_says_how_many_items_there_were(self):
+        status, text = self.run_map("-a", self.items(1200), "--", "true")
+        self.assertEqual(status, 0, text)
+        self.assertRegex(text, rf"{re.escape(ERASE)}fantail: 1,200 items in \d:\d\d\n$")
+
+    def test_an_interrupt_says_how_many_items_are_done_and_failed(self):
+        for arguments, of in ((["-a", self.items(100_000)], "of (about )?1?\\d\\d,\\d\\d\\d items"),
+                              ([":::", *map(str, range(2000))], "of 2,000 items")):
+            lists = arguments if arguments[0] == ":::" else []
+            options = [] if lists else arguments
+            self.start_map(*options, "-P", "1", "--errors", "errors", "--", "sh", "-c", 'exit $(($1 < 3))', "sh", *lists)
+            wait_until(lambda: re.search(r"[3-9]\d?/", self.screen.read()), "some answers")
+            self.process.send_signal(signal.SIGINT)
+            self.assertEqual(self.process.wait(60), -signal.SIGINT)
+            self.assertRegex(self.screen.read().replace("\r\n", "\n"),
+                             rf"{re.escape(ERASE)}fantail: cancelled after [\d,]+ {of}; 3 failed\n$")
+
+    def test_a_quiet_run_has_no_line(self):
+        self.assertEqual(self.run_map("-q", "--", "true", ":::", "1"), (0, ""))
+
+
+if __name__ == "__main__":
+    main()
