@@ -111,7 +111,7 @@ void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
 /* Returns why the item may not run twice. */
 static const char *why_once(const struct map_options *o)
 {
-    if (o->command) return "a command runs only once for an item";
+    if (o->command && o->max_attempts == 1) return "a command runs only once for an item";
     return o->max_attempts == 1 ? "--max-attempts 1 forbids a second run" : "its task may not run twice";
 }
 

@@ -2,6 +2,7 @@
 
 #include "cli/fleet/fleet.h"
 #include "cli/fleet/tasks_dir.h"
+#include "cli/options/option_values.h"
 #include "common/base/limits.h"
 
 const char *const map_orders[] = {"input", "completion", NULL};
@@ -23,6 +24,7 @@ static const struct option_row rows[] = {
                 .no_env = true),
     OPTION_CHOICE("order", S, order, "input", map_orders,
                   "order of the results: as in the input, or as the items complete", .no_env = true),
+    OPTION_BOOL("keep-order", S, keep_order, NULL, "the same as --order input", .letter = 'k', .no_env = true),
     OPTION_BOOL("skip-failed", S, skip_failed, NULL, "print nothing for a failed item, instead of null",
                 .no_env = true),
     OPTION_PATH("errors", S, errors, NULL,
@@ -42,12 +44,33 @@ static const struct option_row rows[] = {
                "items in one request to a worker; 0: chosen automatically", .value = "N"),
     OPTION_INT("max-concurrency", S, max_concurrency, "0", 0, LIMIT_CONCURRENCY,
                "items that may run at once; 0: as many as the workers can run", .value = "N"),
+    OPTION_STRING(
+        "jobs", S, jobs, NULL,
+        "items that may run at once: a number, N% of the processors, +N or -N: that many more or fewer than "
+        "processors; 0: " TEXT_OF(OPTION_JOBS_ALL) ". With 1, the items run one after another in their order. With a "
+                                                   "URL: only a number, as --max-concurrency",
+        .value = "N", .letter = 'j', .no_env = true),
+    OPTION_STRING("timeout", S, timeout, NULL,
+                  "time that an item may run: seconds, or a number with s, m, h or d. An item that takes longer is "
+                  "killed and fails as timed_out",
+                  .value = "S", .no_env = true),
     OPTION_SECONDS("item-timeout-s", S, item_timeout_s, "-1", -1, LIMIT_TIME_S,
                    "seconds an item may run; 0: no limit; -1: the service's default, or no limit with a command",
                    .value = "S"),
     OPTION_SECONDS("deadline-s", S, deadline_s, "0", 0, LIMIT_TIME_S, "seconds the whole run may take; 0: no limit",
                    .value = "S"),
     OPTION_HEADING("When items fail"),
+    OPTION_INT("retries", S, retries, "0", 0, LIMIT_ATTEMPTS,
+               "attempts per item, whatever the failure is, also a non-zero exit status. 0: see --max-attempts",
+               .value = "N", .no_env = true),
+    OPTION_STRING("retry-on", S, retry_on, NULL,
+                  "with --retries or --max-attempts: try again only after these errors, such as task_error,timed_out. "
+                  "task_error is also a non-zero exit status, and crashed a signal",
+                  .value = "NAMES", .no_env = true),
+    OPTION_STRING("delay-retry", S, delay_retry, NULL,
+                  "time between the attempts at an item: seconds, or a number with s, m, h or d. By default it grows "
+                  "from 0.1 s with each attempt",
+                  .value = "S", .no_env = true),
     OPTION_INT("max-attempts", S, max_attempts, "0", 0, LIMIT_ATTEMPTS,
                "attempts per item after a crash, a timeout or a lost worker. Any other failure is final, such as an "
                "exception or a non-zero exit status. 0: the service's default, or 1 with a command",
@@ -96,11 +119,7 @@ static const struct option_row rows[] = {
 
 /* Options of xargs and GNU parallel. */
 static const struct option_foreign foreign[] = {
-    {"-j", "the number of processes is -P N (--processes N)"},
-    {"--jobs", "the number of processes is -P N (--processes N)"},
-    {"--max-procs", "the number of processes is -P N (--processes N)"},
-    {"-k", "the results are in the order of the items anyway, see --order"},
-    {"--keep-order", "the results are in the order of the items anyway, see --order"},
+    {"--max-procs", "the number of processes is -j N (--jobs N)"},
     {"-n", "each line is one item, and the command is run once for each line"},
     {"-L", "each line is one item, and the command is run once for each line"},
     {0}};

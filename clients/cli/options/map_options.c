@@ -4,7 +4,6 @@
 
 #include "cli/base/exit_status.h"
 #include "cli/fleet/tasks_dir.h"
-#include "cli/http/query.h"
 #include "cli/items/item_arguments.h"
 #include "cli/options/command_check.h"
 #include "common/json/encoding.h"
@@ -91,6 +90,7 @@ static int check_detach(const struct map_options *o)
 static int check(struct map_options *o)
 {
     int status = check_detach(o);
+    if (!status) status = map_control_check(o);
     if (status) return status;
     size_t offset;
     const char *error;
@@ -228,30 +228,4 @@ bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
     if (*status == EXIT_OK) *status = check(o);
     if (*status == EXIT_OK) *status = open_source(o, argv + lists);
     return *status == EXIT_OK;
-}
-
-/* Writes all digits. If a short time were rounded to 0, the service would apply no limit. */
-static void add_seconds(struct buf *path, const char *name, double seconds)
-{
-    char number[40];
-    snprintf(number, sizeof(number), "%.15g", seconds);
-    query_add(path, name, number);
-}
-
-void map_options_query(const struct map_options *o, double deadline_s, struct buf *path)
-{
-    buf_clear(path);
-    buf_add_str(path, PATH_JOBS "?errors=runs&order=");
-    buf_add_str(path, map_orders[o->order]);
-    query_add(path, "task", o->command ? "command" : o->task);
-    /* A command can have side effects. So it runs once for each line, as with xargs, without retries and hedging. */
-    int64_t max_attempts = o->max_attempts == 0 && o->command ? 1 : o->max_attempts;
-    if (max_attempts) buf_addf(path, "&retry.max_attempts=%lld", (long long)max_attempts);
-    if (o->command || !o->hedge) buf_add_str(path, "&hedge.enabled=false");
-    if (o->chunk_size) buf_addf(path, "&chunk_size=%lld", (long long)o->chunk_size);
-    if (o->max_concurrency) buf_addf(path, "&max_concurrency=%lld", (long long)o->max_concurrency);
-    if (o->item_timeout_s >= 0) add_seconds(path, "item_timeout_s", o->item_timeout_s);
-    if (deadline_s > 0) add_seconds(path, "deadline_s", deadline_s);
-    if (o->common) query_add(path, "common", o->common);
-    if (o->reduce) query_add(path, "reduce", o->reduce);
 }

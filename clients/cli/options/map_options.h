@@ -13,17 +13,19 @@ enum map_progress { MAP_PROGRESS_AUTO, MAP_PROGRESS_ALWAYS, MAP_PROGRESS_NEVER }
 
 struct map_options {
     struct target_config client;
-    bool text, json, null, to_stdin, skip_failed, quiet, hedge, detach;
+    bool text, json, null, to_stdin, skip_failed, quiet, hedge, detach, keep_order;
     struct option_words arg_files;
     struct option_words labels;  /* with `detach` */
     const char *idempotency_key; /* with `detach`; NULL: none */
     int order, progress;
     const char *replace; /* NULL: {} */
     const char *errors, *common, *reduce, *tasks;
-    int64_t chunk_size, max_concurrency, max_attempts, workers, processes;
+    const char *jobs, *timeout, *retry_on, *delay_retry; /* NULL: not given */
+    int64_t chunk_size, max_concurrency, max_attempts, retries, workers, processes;
     int64_t tolerated_failure_count;   /* -1: no limit */
     double item_timeout_s, deadline_s; /* item_timeout_s below 0: not given */
     double reconnect_s;                /* 0: a job whose coordinator is lost is not sent again */
+    double retry_delay_s;              /* below 0: the service's default */
 
     const char *task;     /* NULL in command mode */
     char **command;       /* NULL-terminated; NULL: none */

@@ -1,0 +1,36 @@
+#include "cli/http/query.h"
+#include "cli/options/map_options_internal.h"
+#include "protocol/protocol.h"
+
+/* Writes all digits. If a short time were rounded to 0, the service would apply no limit. */
+static void add_seconds(struct buf *path, const char *name, double seconds)
+{
+    char number[40];
+    snprintf(number, sizeof(number), "%.15g", seconds);
+    query_add(path, name, number);
+}
+
+static void add_delay(struct buf *path, double seconds)
+{
+    add_seconds(path, "retry.interval_s", seconds);
+    add_seconds(path, "retry.max_delay_s", seconds);
+    buf_add_str(path, "&retry.backoff_rate=1&retry.jitter=none");
+}
+
+void map_options_query(const struct map_options *o, double deadline_s, struct buf *path)
+{
+    buf_clear(path);
+    buf_add_str(path, PATH_JOBS "?errors=runs&order=");
+    buf_add_str(path, map_orders[o->order]);
+    query_add(path, "task", o->command ? "command" : o->task);
+    if (o->max_attempts) buf_addf(path, "&retry.max_attempts=%lld", (long long)o->max_attempts);
+    if (o->retry_on) query_add(path, "retry.on", o->retry_on);
+    if (o->retry_delay_s >= 0) add_delay(path, o->retry_delay_s);
+    if (o->command || !o->hedge) buf_add_str(path, "&hedge.enabled=false");
+    if (o->chunk_size) buf_addf(path, "&chunk_size=%lld", (long long)o->chunk_size);
+    if (o->max_concurrency) buf_addf(path, "&max_concurrency=%lld", (long long)o->max_concurrency);
+    if (o->item_timeout_s >= 0) add_seconds(path, "item_timeout_s", o->item_timeout_s);
+    if (deadline_s > 0) add_seconds(path, "deadline_s", deadline_s);
+    if (o->common) query_add(path, "common", o->common);
+    if (o->reduce) query_add(path, "reduce", o->reduce);
+}

@@ -1,0 +1,67 @@
+#include "cli/options/option_values.h"
+
+#include <math.h>
+
+#include "common/base/limits.h"
+#include "protocol/protocol.h"
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+bool option_read_duration(const char *text, double *out)
+{
+    static const struct {
+        const char *unit;
+        double seconds;
+    } units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
+    char *end;
+    if (!is_digit(*text) && !(*text == '.' && is_digit(text[1]))) return false;
+    if (text[strcspn(text, "xX")]) return false; /* strtod() also reads hexadecimal numbers */
+    double number = strtod(text, &end);
+    for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+        if (strcmp(end, units[i].unit) != 0) continue;
+        double seconds = number * units[i].seconds;
+        if (!(seconds <= LIMIT_TIME_S)) return false;
+        *out = seconds;
+        return true;
+    }
+    return false;
+}
+
+bool option_read_jobs(const char *text, unsigned processors, unsigned max, unsigned *out)
+{
+    char *end, sign = *text == '+' || *text == '-' ? *text : '\0';
+    const char *digits = text + (sign != '\0');
+    if (!is_digit(*digits)) return false;
+    double n = (double)strtoull(digits, &end, 10);
+    bool percent = strcmp(end, "%") == 0;
+    if ((*end && !percent) || (percent && sign)) return false;
+    if (percent) n = floor(n / 100 * processors);
+    if (sign == '+') n = processors + n;
+    if (sign == '-') n = processors - n;
+    if (!percent && !sign && n == 0) n = OPTION_JOBS_ALL;
+    if (n > max) return false;
+    *out = n < 1 ? 1 : (unsigned)n;
+    return true;
+}
+
+static bool is_error(const char *name, size_t len)
+{
+    for (unsigned i = 0; i < ITEM_CANCELLED; i++) {
+        const char *known = item_error_name((enum item_error)i);
+        if (strlen(known) == len && memcmp(known, name, len) == 0) return true;
+    }
+    return false;
+}
+
+bool option_is_error_list(const char *text)
+{
+    for (;; text++) {
+        size_t len = strcspn(text, ",");
+        if (!is_error(text, len)) return false;
+        text += len;
+        if (!*text) return true;
+    }
+}
