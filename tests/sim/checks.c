@@ -82,7 +82,8 @@ static void check_losers(struct sim_world *w, const struct sched_job *job)
         const struct sched_chunk *chunk = CONTAINER_OF(at, struct sched_chunk, link);
         if (chunk->answered == chunk->count && (works(chunk->attempt) || works(chunk->hedge)))
             sim_broken(w, "an attempt runs, but its chunk is answered");
-        if (!chunk->attempt && !chunk->hedge && !job->ended) sim_broken(w, "a chunk is in flight without an attempt");
+        if (!chunk->attempt && !chunk->hedge && !job_has_ended(job))
+            sim_broken(w, "a chunk is in flight without an attempt");
     }
 }
 
@@ -129,12 +130,12 @@ static void check_job(struct sim_world *w, struct sim_job *job)
     if ((double)job->hedged_items > most)
         sim_broken(w, "job %u: %llu items hedged, %.0f allowed", job->index, (unsigned long long)job->hedged_items,
                    most);
-    if (w->sc->params.deadline_ns != SCHED_NEVER && job->index == 0 && !j->ended &&
+    if (w->sc->params.deadline_ns != SCHED_NEVER && job->index == 0 && !job_has_ended(j) &&
         (double)w->now_ns / 1e9 > job->start_s + (double)w->sc->params.deadline_ns / 1e9 + 0.001)
         sim_broken(w, "job %u runs on after its deadline", job->index);
     if (!w->sc->check_items) return; /* the checks below walk lists, which is too slow for the largest runs */
     check_waiting(w, j);
-    if (j->ended) return; /* it is being settled: its attempts are cut off, and its timers are stopped */
+    if (job_has_ended(j)) return; /* it is being settled: its attempts are cut off, and its timers are stopped */
     check_backoff(w, j);
     if (w->result.events % 8 == 0) check_losers(w, j);
 }

@@ -85,6 +85,12 @@ static void op_probe(void *ctx, struct sched_endpoint *e)
     worker_endpoint_probe(sched_endpoint_owner(e));
 }
 
+static void op_job_moved(void *ctx, const struct sched_job *sched, const char *from, const char *to)
+{
+    const struct phase *p = sched_job_owner(sched);
+    log_debug("scheduled job moved", LOG_STR("job", p->job->id), LOG_STR("from", from), LOG_STR("to", to));
+}
+
 static void op_chunk_moved(void *ctx, const struct sched_chunk *chunk, enum sched_chunk_state from,
                            enum sched_chunk_state to)
 {
@@ -113,6 +119,7 @@ static const struct scheduler_ops scheduler_ops = {
     .job_finished = op_job_finished,
     .waiting = op_waiting,
     .probe = op_probe,
+    .job_moved = op_job_moved,
     .chunk_moved = op_chunk_moved,
     .endpoint_moved = op_endpoint_moved,
 };

@@ -124,7 +124,7 @@ static bool too_slow(const struct sched_job *job, const struct sched_lane *l)
 {
     const struct sched_task *t = l->task;
     double slowness = chunker_slowness(l);
-    if (slowness < SLOW || !job->no_more || job->in_flight_items == 0 || t->usable < 2) return false;
+    if (slowness < SLOW || !job_is_whole(job) || job->in_flight_items == 0 || t->usable < 2) return false;
     return slowness > 2 + (double)(job->uncut + job->pending_items) / fmax(t->slots, 1);
 }
 

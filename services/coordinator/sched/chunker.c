@@ -27,7 +27,7 @@
  */
 static const struct sched_item_cost *cost_of(const struct sched_job *job)
 {
-    return job->told.items > 0 ? &job->told : &job->seen;
+    return job->reported.items > 0 ? &job->reported : &job->seen;
 }
 
 double chunker_item_ns(const struct sched_job *job)
@@ -52,7 +52,7 @@ void sched_attempt_cost(struct sched_attempt *a, uint64_t items, uint64_t slot_n
 {
     struct sched_job *job = a->chunk->job;
     if (items > a->cost_items && items <= a->to - a->from && slot_ns >= a->cost_ns) {
-        item_cost_add(&job->told, (double)(items - a->cost_items), (double)(slot_ns - a->cost_ns));
+        item_cost_add(&job->reported, (double)(items - a->cost_items), (double)(slot_ns - a->cost_ns));
         a->cost_items = items;
         a->cost_ns = slot_ns;
         job_changed(job);
@@ -91,7 +91,8 @@ void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n)
 void chunker_observe_whole(const struct sched_attempt *a)
 {
     struct sched_job *job = a->chunk->job;
-    if (a->cost_items == a->to - a->from) item_cost_add_chunk(&job->told, (double)a->cost_items, (double)a->cost_ns);
+    if (a->cost_items == a->to - a->from)
+        item_cost_add_chunk(&job->reported, (double)a->cost_items, (double)a->cost_ns);
     item_cost_add_chunk(&job->seen, a->to - a->from, a->seen_ns);
     if (a->charged_ns > 0) fairness_correct(job, a->charged_ns, (a->to - a->from) * chunker_item_ns(job));
 }
@@ -140,7 +141,7 @@ static double least_items_with(const struct sched_job *job, double slots, double
 {
     if (item_ns <= 0) return 0;
     double least = ceil(least_ns(job, slots, worker_cost_ns) / item_ns);
-    if (!job->no_more) return least;
+    if (!job_is_whole(job)) return least;
     double left = (double)(job->uncut + job->pending_items);
     return fmin(least, fmax(left / (2 * slots), worth_ns(job, left * item_ns, worker_cost_ns) / item_ns));
 }
@@ -161,7 +162,7 @@ static double ahead(const struct sched_job *job, const struct sched_lane *l)
     /* Answers arrive in order. A long item delays the answers after it, although the slots of those items are free
      * again. So the window must have room for whole chunks. */
     items = fmax(items, CHUNKS_AHEAD * least / slots);
-    if (!job->no_more) return items;
+    if (!job_is_whole(job)) return items;
     double share = (double)(job->uncut + job->pending_items) / (2 * slots_of(job, l));
     return fmin(items, fmax(share, least));
 }
@@ -192,7 +193,7 @@ static uint64_t concurrency_room(const struct sched_job *job)
 static double larger_to_try(const struct sched_job *job, const struct sched_lane *l, double item_ns)
 {
     double most = CHUNK_FIXED_MOST_NS / item_ns;
-    if (job->no_more) most = fmin(most, (double)(job->uncut + job->pending_items) / (4 * slots_of(job, l)));
+    if (job_is_whole(job)) most = fmin(most, (double)(job->uncut + job->pending_items) / (4 * slots_of(job, l)));
     return fmin(2.0 * job->largest_answered, most);
 }
 

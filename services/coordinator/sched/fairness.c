@@ -15,7 +15,7 @@ bool fairness_may_cut(struct sched_job *job)
         (job->p.max_concurrency > 0 && job->in_flight_items >= job->p.max_concurrency))
         return false;
     /* Chunks of a fixed size wait until they are full. */
-    if (job->p.chunk_size > 0 && !job->no_more && job->uncut < job->p.chunk_size) return false;
+    if (job->p.chunk_size > 0 && !job_is_whole(job) && job->uncut < job->p.chunk_size) return false;
     return !chunker_ramp_is_full(job);
 }
 
@@ -27,7 +27,7 @@ static bool may_send_pending(const struct sched_job *job)
 
 static bool is_ready(struct sched_job *job)
 {
-    return !job->ended && !job->blocked && !job->held && (may_send_pending(job) || fairness_may_cut(job));
+    return !job_has_ended(job) && !job->blocked && !job->held && (may_send_pending(job) || fairness_may_cut(job));
 }
 
 void fairness_update(struct sched_job *job)

@@ -25,12 +25,12 @@
  */
 static bool can_hedge(const struct sched_job *job)
 {
-    return job->p.hedge_enabled && job->p.idempotent && !job->ended && job->in_flight_items > 0;
+    return job->p.hedge_enabled && job->p.idempotent && !job_has_ended(job) && job->in_flight_items > 0;
 }
 
 static bool at_tail(const struct sched_job *job)
 {
-    return job->no_more && job->uncut == 0 && job->lists[CHUNK_PENDING].n == 0;
+    return job_is_whole(job) && job->uncut == 0 && job->lists[CHUNK_PENDING].n == 0;
 }
 
 /* Returns how many of its items the job may hedge. */

@@ -185,7 +185,7 @@ void attempts_run_cuts(struct scheduler *s)
         struct sched_attempt *a = CONTAINER_OF(at, struct sched_attempt, queue);
         struct sched_chunk *chunk = a->chunk;
         s->stats.attempts_cut++;
-        s->ops.cut_off(s->ctx, a, chunk->job->ended ? chunk->job->reason : "answered elsewhere");
+        s->ops.cut_off(s->ctx, a, job_has_ended(chunk->job) ? chunk->job->reason : "answered elsewhere");
         attempt_free(a);
         settle_if_done(chunk);
     }
@@ -240,7 +240,7 @@ void sched_attempt_starting(struct sched_attempt *a, uint64_t now_ns)
 {
     struct sched_job *job = a->chunk->job;
     job->s->now_ns = now_ns;
-    if (a->dead || a->lingers || job->ended) return;
+    if (a->dead || a->lingers || job_has_ended(job)) return;
     a->progress_ns = now_ns;
     if (!a->starting_since_ns) a->starting_since_ns = now_ns;
     a->starting_until_ns = job->starting_until_ns = now_ns + STARTING_NS;
@@ -262,7 +262,7 @@ struct sched_accept sched_attempt_answered(struct sched_attempt *a, uint32_t n, 
     if (n > unreceived(a)) BUG("%u answers where %u are missing", n, unreceived(a));
     progress(a, n, true);
     uint32_t reached = a->from + a->received;
-    if (job->ended || reached <= chunk->answered) return accept;
+    if (job_has_ended(job) || reached <= chunk->answered) return accept;
     accept.keep = reached - chunk->answered;
     accept.drop = n - accept.keep;
     chunk_answered(chunk, accept.keep);
@@ -285,7 +285,7 @@ struct sched_item_verdict sched_attempt_item_error(struct sched_attempt *a, enum
     if (unreceived(a) == 0) BUG("an error where no answer is missing");
     bool ran = error == ITEM_TASK_ERROR;
     progress(a, 1, ran);
-    if (job->ended || at < chunk->answered) return v;
+    if (job_has_ended(job) || at < chunk->answered) return v;
     if (ran) chunker_grow(a);
     v.attempts = 1 + blame_charged(chunk);
     bool again = retry_item_again(job, error, v.attempts);
@@ -320,7 +320,7 @@ void sched_attempt_ended(struct sched_attempt *a, enum sched_end how, uint64_t r
     struct sched_attempt gone = *a;
     attempt_free(a);
     if (gone.endpoint) endpoint_ended(gone.endpoint, &gone, how, retry_after_ms);
-    if (chunk->state != CHUNK_IN_FLIGHT || job->ended) return;
+    if (chunk->state != CHUNK_IN_FLIGHT || job_has_ended(job)) return;
     if (chunk_left(chunk) == 0) {
         settle_if_done(chunk);
     } else if (!chunk->attempt && !chunk->hedge) {

@@ -24,10 +24,11 @@ static void cut_attempts(struct sched_chunk *chunk)
 static bool cut_rest(struct sched_job *job)
 {
     struct list *flying = &job->lists[CHUNK_IN_FLIGHT];
-    if (!job->is_cut)
+    if (job->state == SCHED_JOB_ENDED) {
         for (struct list_link *at = list_next(flying, NULL); at; at = list_next(flying, at))
             cut_attempts(CONTAINER_OF(at, struct sched_chunk, link));
-    job->is_cut = true;
+        sched_job_move(job, SCHED_JOB_CUT);
+    }
     attempts_run_cuts(job->s);
     return job->s->cuts.n == 0;
 }
@@ -111,7 +112,8 @@ static void finish(struct sched_job *job)
                                     .counts = job->counts,
                                     .no_workers = job->no_workers,
                                     .delivered = job->delivered};
-    if (!job->ended) outcome.status = job->counts.failed + job->counts.cancelled > 0 ? SCHED_PARTIAL : SCHED_SUCCEEDED;
+    if (!job_has_ended(job))
+        outcome.status = job->counts.failed + job->counts.cancelled > 0 ? SCHED_PARTIAL : SCHED_SUCCEEDED;
     list_remove(&s->ending, &job->ending_link);
     s->ops.job_finished(s->ctx, job, &outcome);
     job_free(job);
@@ -125,7 +127,7 @@ void jobs_run_ending(struct scheduler *s, unsigned *steps)
         struct list_link *at = list_next(&s->ending, NULL);
         struct sched_job *job = CONTAINER_OF(at, struct sched_job, ending_link);
         run_count_op(s);
-        if (job->ended ? cut_rest(job) && settle_rest(job, steps) : job->settled_n == 0) {
+        if (job_has_ended(job) ? cut_rest(job) && settle_rest(job, steps) : job->settled_n == 0) {
             finish(job);
         } else {
             list_remove(&s->ending, at);

@@ -10,6 +10,14 @@ static const char *const status_names[] = {
 };
 static_assert(ARRAY_SIZE(status_names) == SCHED_STATUS_COUNT, "one name per status");
 
+static const char *const state_names[] = {
+    [SCHED_JOB_OPEN] = "open",
+    [SCHED_JOB_WHOLE] = "whole",
+    [SCHED_JOB_ENDED] = "ended",
+    [SCHED_JOB_CUT] = "cut",
+};
+static_assert(ARRAY_SIZE(state_names) == SCHED_JOB_STATE_COUNT, "one name per state");
+
 const char *sched_status_name(enum sched_status status)
 {
     return status_names[status];
@@ -62,9 +70,16 @@ struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_para
     return job;
 }
 
+void sched_job_move(struct sched_job *job, enum sched_job_state to)
+{
+    enum sched_job_state from = job->state;
+    job->state = to;
+    if (job->s->ops.job_moved) job->s->ops.job_moved(job->s->ctx, job, state_names[from], state_names[to]);
+}
+
 void sched_job_offer(struct sched_job *job, uint64_t items, uint64_t bytes)
 {
-    if (job->ended || job->no_more) return;
+    if (job->state != SCHED_JOB_OPEN) return;
     job->uncut += items;
     job->uncut_bytes += bytes;
     job->counts.total += items;
@@ -75,7 +90,7 @@ void sched_job_offer(struct sched_job *job, uint64_t items, uint64_t bytes)
 
 void sched_job_no_more_items(struct sched_job *job)
 {
-    job->no_more = true;
+    if (job->state == SCHED_JOB_OPEN) sched_job_move(job, SCHED_JOB_WHOLE);
     job_changed(job);
     job_check_tolerance(job);
     job_check_end(job);
@@ -95,8 +110,8 @@ const char *job_keep_refusal(struct sched_job *job, const char *why)
 
 void job_end(struct sched_job *job, enum sched_status status, enum item_error rest, const char *reason)
 {
-    if (job->ended) return;
-    job->ended = true;
+    if (job_has_ended(job)) return;
+    sched_job_move(job, SCHED_JOB_ENDED);
     job_changed(job);
     job->status = status;
     job->rest = rest;
@@ -120,7 +135,8 @@ bool job_has_chunks(const struct sched_job *job)
 
 void job_check_end(struct sched_job *job)
 {
-    if (job->on_ending || !(job->ended || (job->no_more && job->uncut == 0 && !job_has_chunks(job)))) return;
+    if (job->on_ending || !(job_has_ended(job) || (job_is_whole(job) && job->uncut == 0 && !job_has_chunks(job))))
+        return;
     job->on_ending = true;
     list_push_back(&job->s->ending, &job->ending_link);
 }
@@ -132,7 +148,7 @@ void job_check_tolerance(struct sched_job *job)
     bool too_many = failed > job->p.tolerated_failure_count;
     /* A percentage needs the final total, which is known when all items have arrived. For 0 percent the total does not
      * matter. */
-    if (job->no_more || percent <= 0) too_many |= (double)failed * 100 > percent * (double)job->counts.total;
+    if (job_is_whole(job) || percent <= 0) too_many |= (double)failed * 100 > percent * (double)job->counts.total;
     if (failed > 0 && too_many) job_end(job, SCHED_FAILED, ITEM_CANCELLED, "more items failed than the job tolerates");
 }
 

@@ -4,7 +4,7 @@
 
 #include "coordinator/sched/scheduler.h"
 
-/* The figures that /autoscale and /metrics show. O(1). */
+/* The figures that /autoscale and /metrics show. sched_stats() walks the tasks, but not the jobs. */
 struct sched_stats {
     uint64_t queued_items; /* items offered that are neither in flight nor settled */
     uint64_t in_flight_items;

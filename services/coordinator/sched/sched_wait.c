@@ -38,7 +38,7 @@ void job_arm_timer(struct sched_job *job)
         at = give_up < at ? give_up : at;
         at = job->waiting == SCHED_NOT_WAITING && waits > s->now_ns && waits < at ? waits : at;
     }
-    timer_set(job->s, &job->timer, job->ended ? SCHED_NEVER : at);
+    timer_set(job->s, &job->timer, job_has_ended(job) ? SCHED_NEVER : at);
 }
 
 void task_serving_changed(struct sched_task *t)
@@ -95,7 +95,7 @@ static enum sched_waiting waits_for(const struct sched_job *job)
     const struct scheduler *s = job->s;
     bool to_send = job->uncut > 0 || job->pending_items > 0;
     const struct sched_task *t = job->task;
-    if (job->ended) return SCHED_NOT_WAITING;
+    if (job_has_ended(job)) return SCHED_NOT_WAITING;
     bool waits = t->usable == 0 ? to_send || job->expected > 0 : job->expected > 0 && job->undescribed;
     if (waits && t->serving == 0 && s->now_ns >= waits_from_ns(job))
         return s->rejecting_n > 0   ? SCHED_WAITING_TOKEN_REFUSED

@@ -304,6 +304,7 @@ struct scheduler_ops {
     void (*probe)(void *ctx, struct sched_endpoint *endpoint);
 
     /* Called at each change of state, for debugging. May be NULL. */
+    void (*job_moved)(void *ctx, const struct sched_job *job, const char *from, const char *to);
     void (*chunk_moved)(void *ctx, const struct sched_chunk *chunk, enum sched_chunk_state from,
                         enum sched_chunk_state to);
     void (*endpoint_moved)(void *ctx, const struct sched_endpoint *endpoint, enum sched_endpoint_state from,
@@ -316,8 +317,8 @@ struct scheduler_config {
     uint64_t worker_wait_ns;        /* a job fails after waiting this long for a worker that can take its items */
     uint64_t worker_forget_ns;      /* a worker behind a balancer counts for this long after its last answer */
     unsigned max_chunks_per_worker; /* chunks of one task in flight to one worker; 0: CHUNKS_PER_WORKER */
-    /* In one run, at most so many attempts are sent, cut off, and jobs finished. The next run goes on. 0: a default. So
-     * no run takes long, however many attempts and jobs there are. */
+    /* The most attempts that one run sends or cuts off, and the most jobs that it finishes. The next run continues. So
+     * no run takes long, however many attempts and jobs there are. 0: a default. */
     unsigned max_ops_per_run;
 };
 void scheduler_config_init(struct scheduler_config *config);
@@ -381,13 +382,12 @@ void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e);
 /* Call it when the endpoint drains or has sent Connection: close. The endpoint gets no more chunks until it is ready
  * again. Ignored for a balancer. */
 void sched_endpoint_drain(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns);
-/* Tells the scheduler all tasks of the worker, with the slots of each (0: not known). Chunks of other tasks are not
- * sent to the worker. Before the first call, the endpoint counts as having every task. A balancer always counts as
- * having every task. */
 struct sched_endpoint_task {
     const char *name; /* borrowed for the call */
-    unsigned slots;
+    unsigned slots;   /* 0: not known */
 };
+/* Sets all tasks of the worker. Chunks of other tasks are not sent to the worker. Before the first call, the endpoint
+ * counts as having every task. A balancer always counts as having every task. */
 void sched_endpoint_set_tasks(struct scheduler *s, struct sched_endpoint *e, const struct sched_endpoint_task *tasks,
                               size_t n, uint64_t now_ns);
 /* Call it when the endpoint has a new worker. If the endpoint gets no chunks because of earlier failures, it is probed
@@ -408,16 +408,16 @@ void sched_attempt_learned(struct sched_attempt *a, uint64_t worker_id, unsigned
 /* Reports that no item of the attempt can run yet, because its worker is still starting processes of the task. Call it
  * every second until they have started. */
 void sched_attempt_starting(struct sched_attempt *a, uint64_t now_ns);
-struct sched_accept {
-    uint32_t drop; /* lines at the front that are duplicates */
-    uint32_t keep; /* lines after them that are new */
-    uint32_t at;   /* place of the first new line's item in the chunk, for sched_chunk_run() */
-};
 /* Reports the cost of the attempt so far, as its worker states it. `items` items of the attempt took `slot_ns` of slot
  * time in all. A chunk costs the worker `chunk_ns` of processor time besides its items (0: not stated). `items` and
  * `slot_ns` are running totals. */
 void sched_attempt_cost(struct sched_attempt *a, uint64_t items, uint64_t slot_ns, uint64_t chunk_ns);
 
+struct sched_accept {
+    uint32_t drop; /* lines at the front that are duplicates */
+    uint32_t keep; /* lines after them that are new */
+    uint32_t at;   /* place of the first new line's item in the chunk, for sched_chunk_run() */
+};
 /* Reports that n more items were answered with a value. The shell must drop the first `drop` lines and add the next
  * `keep` lines to the collector. */
 MUST_CHECK struct sched_accept sched_attempt_answered(struct sched_attempt *a, uint32_t n, uint64_t now_ns);

@@ -10,6 +10,7 @@
 
 #include "common/base/random.h"
 #include "coordinator/sched/retry.h"
+#include "coordinator/sched/sched_job.h"
 #include "coordinator/sched/sched_lane.h"
 #include "coordinator/sched/sched_stats.h"
 #include "coordinator/sched/scheduler.h"
@@ -75,72 +76,6 @@ struct sched_task {
     uint64_t uncut_items, pending_items, backoff_items, in_flight_items, demand_slots;
 };
 
-/* The cost of items in slot time, item_cost.c. */
-struct sched_item_cost {
-    double ns, items;            /* decaying sums over items */
-    double chunks, n, nn, y, ny; /* decaying sums over whole chunks: n items, y ns, and their products */
-};
-
-/* A job keeps at most this many phrases of workers. */
-enum { JOB_REFUSALS_MAX = 8 };
-
-struct sched_job {
-    struct scheduler *s;
-    struct sched_job_params p;
-    struct sched_task *task;
-    struct list_link link;            /* link on s->jobs */
-    struct list_link task_link;       /* link on task->jobs */
-    struct list_link ending_link;     /* link on s->ending */
-    struct list lists[CHUNK_SETTLED]; /* chunks that are pending, in backoff, in flight */
-    struct sched_timer timer;         /* when to check the deadline and the wait for a worker */
-    struct sched_counts counts;
-    uint64_t added_ns;
-    uint64_t uncut, uncut_bytes;
-    uint64_t expected; /* see sched_job_expect() */
-    bool undescribed;  /* see sched_job_expect() */
-    uint64_t pending_items, backoff_items, in_flight_items;
-    size_t wait_bytes; /* bytes of the items that are pending or in backoff, see RETRY_WAIT_BYTES */
-    size_t starved_n;  /* chunks in backoff that wait for the retry budget */
-    size_t settled_n;  /* chunks on s->settled */
-    struct heap order; /* chunks of an ended job that are to be settled; first the one with the lowest index */
-    bool no_more, ended, delivered, no_workers, on_ending, was_at_tail;
-    bool is_cut;              /* the job has ended, and all its attempts are cut off or on s->cuts */
-    enum sched_status status; /* set when the job has ended */
-    enum item_error rest;     /* set when the job has ended: the error of all items that are not settled yet */
-    const char *reason;
-    enum sched_waiting waiting;
-
-    double load;                 /* weights of its items in flight, at all endpoints */
-    struct sched_item_cost told; /* cost as workers report it */
-    struct sched_item_cost seen; /* cost as the scheduler measures it, which includes round trips and queues */
-    uint64_t ramp;               /* how many chunks may be in flight while chunks still grow */
-    struct sched_timer ramp_timer;
-    uint32_t ramp_largest;            /* largest_answered when the timer was set */
-    uint64_t growth_ns;               /* time from the start of the largest answered attempt to its last answer */
-    double wait_mean, wait_deviation; /* of the waits for an answer, as multiples of the expected wait; see hedge.c */
-    uint32_t largest_answered;        /* the largest number of items that one attempt has answered */
-    uint64_t moved_items; /* part of counts.hedged: items sent to another worker while processes were starting */
-    double tokens;
-    uint64_t trickle_ns, probation_ns;             /* when the next retry, or attempt on probation, needs no token */
-    uint64_t starting_since_ns, starting_until_ns; /* as in sched_attempt; 0: no report since the last answer */
-    uint64_t progress_ns;                          /* when the last answer arrived */
-    struct heap_node hedge_node; /* node in s->hedge_scans; its key is when to look for late attempts */
-
-    uint64_t vtime;              /* fairness.c */
-    struct heap_node ready_node; /* node in task->ready; its key is vtime */
-    bool paused;                 /* nothing is cut, see sched_job_pause() */
-    bool held;                   /* nothing is sent, see sched_job_hold() */
-    bool blocked;                /* the job is on task->blocked, because it found no room in this run */
-    struct list_link blocked_link;
-
-    char *refusals[JOB_REFUSALS_MAX]; /* what workers said when they refused items; the job's failures point to them */
-    unsigned refusals_n;
-
-    bool changed; /* the job is on s->changed */
-    struct list_link changed_link;
-    uint64_t demand_slots; /* counted in `demand_slots` of the task and of the scheduler */
-};
-
 struct scheduler {
     struct scheduler_config config;
     struct scheduler_ops ops;
@@ -204,9 +139,6 @@ void chunk_join(struct sched_chunk *chunk, uint32_t at);
 void chunk_answered(struct sched_chunk *chunk, uint32_t items);
 uint32_t chunk_left(const struct sched_chunk *chunk);
 /* Ends the chunk's unanswered items with an error. The chunk is then settled. */
-/* Returns a copy of the phrase that lives as long as the job. If the job has too many phrases, returns a phrase that
- * fits all of them. */
-const char *job_keep_refusal(struct sched_job *job, const char *why);
 void chunk_give_up(struct sched_chunk *chunk, enum item_error error, const char *cause);
 /* Keeps the items before `at`. Returns the remaining items as a chunk that is not on a list yet. */
 struct sched_chunk *chunk_split(struct sched_chunk *chunk, uint32_t at);
@@ -227,7 +159,8 @@ void spans_add(struct sched_chunk *chunk, uint64_t first, uint32_t at);
 void spans_copy(struct sched_chunk *chunk, const struct sched_chunk *from, uint32_t at, uint32_t end);
 /* Removes the spans of the items that the chunk no longer has. */
 void spans_cut(struct sched_chunk *chunk);
-/* Returns the place of item `at` in the chunk's parent, and sets *n to how many items follow there one another. */
+/* Returns the place of item `at` in the chunk's parent, and sets *n to how many items follow one another from there on.
+ */
 uint32_t spans_parent_run(const struct sched_chunk *chunk, uint32_t at, uint32_t *n);
 /* Returns how many runs of consecutive items the chunk has. */
 uint32_t spans_count(const struct sched_chunk *chunk);
@@ -247,18 +180,6 @@ void attempt_cut(struct sched_attempt *a);
 void attempt_free(struct sched_attempt *a);
 void attempts_run_cuts(struct scheduler *s);
 void attempts_run_lingering(struct scheduler *s);
-
-/* sched_job.c */
-/* Call it when items were added, moved or removed. The figures that depend on the items are updated in this run or one
- * of the next runs. */
-void job_changed(struct sched_job *job);
-void jobs_run_changed(struct scheduler *s);
-bool job_has_chunks(const struct sched_job *job);
-void job_settled(struct sched_job *job, uint64_t items, enum item_error error, bool succeeded);
-void job_end(struct sched_job *job, enum sched_status status, enum item_error rest, const char *reason);
-void job_check_end(struct sched_job *job);
-void job_check_tolerance(struct sched_job *job);
-void job_free(struct sched_job *job);
 
 /* sched_end.c */
 /* Ends jobs. A job that has much to settle stays on s->ending for the next run. */
