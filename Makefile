@@ -22,7 +22,8 @@ ALL_CFLAGS = -std=gnu11 $(OPT) $(WARN) $(HARDEN) $(CFLAGS) $(if $(SANITIZE),-fsa
              -D_GNU_SOURCE -DFANTAIL_VERSION='"$(VERSION)"' -Iservices -Iclients -MMD -MP
 ALL_LDFLAGS = $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl,-z,relro,-z,now,-z,noexecstack) -Wl,--as-needed $(LDFLAGS)
 
-LIBS_HTTP   := -lmicrohttpd -lgnutls -lcurl -luv
+# libcurl is not among these: curl_library.c loads it when it is needed.
+LIBS_HTTP   := -lmicrohttpd -lgnutls -luv
 LIBS_JSON   := -lcjson -lm
 LIBS_STORE  := -lsqlite3 -lpq -lzstd -lpthread
 

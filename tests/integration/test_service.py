@@ -108,6 +108,20 @@ class SocketFiles(FantailTest):
         self.assertFalse(os.path.exists(self.path("two")))
         self.squares(coordinator, 20000)
 
+    def loads_libcurl(self, program):
+        with open(f"/proc/{program.pid}/maps", encoding="utf-8") as maps:
+            return "/libcurl" in maps.read()
+
+    def test_libcurl_is_loaded_only_when_a_worker_has_a_port(self):
+        worker, by_port = self.worker_at("one"), self.worker()
+        coordinator = self.coordinator(f"static://unix:{self.path('one')}")
+        self.squares(coordinator, 10)
+        self.assertFalse(self.loads_libcurl(worker))
+        self.assertFalse(self.loads_libcurl(coordinator))
+        coordinator = self.coordinator(f"static://127.0.0.1:{by_port.port}")
+        self.squares(coordinator, 10)
+        self.assertTrue(self.loads_libcurl(coordinator))
+
     def test_a_path_in_use_too_long_or_of_another_file_is_told(self):
         self.worker_at("taken")
         ft.write_file(self.path("file"), "not a socket")

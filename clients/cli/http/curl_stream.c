@@ -1,26 +1,10 @@
 #include "cli/http/curl_stream.h"
 
-#include <curl/curl.h>
-#include <dlfcn.h>
 #include <errno.h>
 
 #include "cli/base/interrupt.h"
 #include "common/base/buf.h"
-
-#undef curl_easy_setopt
-#undef curl_easy_getinfo
-
-static struct {
-    __typeof__(&curl_global_init) global_init;
-    __typeof__(&curl_easy_init) easy_init;
-    __typeof__(&curl_easy_setopt) easy_setopt;
-    __typeof__(&curl_easy_getinfo) easy_getinfo;
-    __typeof__(&curl_easy_perform) easy_perform;
-    __typeof__(&curl_easy_send) easy_send;
-    __typeof__(&curl_easy_recv) easy_recv;
-    __typeof__(&curl_easy_cleanup) easy_cleanup;
-    __typeof__(&curl_easy_strerror) easy_strerror;
-} lib;
+#include "common/net/curl_library.h"
 
 struct curl_stream {
     CURL *curl;
@@ -29,28 +13,12 @@ struct curl_stream {
 
 static bool load(char *err, size_t err_size)
 {
-    static const struct {
-        const char *name;
-        void *slot;
-    } names[] = {
-        {"curl_global_init", &lib.global_init},     {"curl_easy_init", &lib.easy_init},
-        {"curl_easy_setopt", &lib.easy_setopt},     {"curl_easy_getinfo", &lib.easy_getinfo},
-        {"curl_easy_perform", &lib.easy_perform},   {"curl_easy_send", &lib.easy_send},
-        {"curl_easy_recv", &lib.easy_recv},         {"curl_easy_cleanup", &lib.easy_cleanup},
-        {"curl_easy_strerror", &lib.easy_strerror},
-    };
-    if (lib.easy_init) return true;
-    void *handle = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
-    if (!handle) handle = dlopen("libcurl-gnutls.so.4", RTLD_NOW | RTLD_LOCAL);
-    for (size_t i = 0; handle && i < ARRAY_SIZE(names); i++) {
-        void *symbol = dlsym(handle, names[i].name);
-        if (!symbol) handle = NULL;
-        memcpy(names[i].slot, &symbol, sizeof(symbol));
-    }
-    if (handle && lib.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) return true;
-    lib.easy_init = NULL;
-    snprintf(err, err_size, "https needs libcurl, but it cannot be loaded: %s", dlerror());
-    return false;
+    static bool ready;
+    const char *why = curl_library_load();
+    if (!why && !ready && libcurl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) why = "curl_global_init() failed";
+    ready = !why;
+    if (why) snprintf(err, err_size, "https needs libcurl, but it cannot be loaded: %s", why);
+    return ready;
 }
 
 /* libcurl calls this while it connects. If the user has asked this program to end, the result makes libcurl give up. */
@@ -76,26 +44,26 @@ struct curl_stream *curl_stream_open(const struct target *t, int *fd, char *err,
     curl_socket_t socket_fd = CURL_SOCKET_BAD;
     if (!load(err, err_size)) return NULL;
     struct curl_stream *s = xcalloc(1, sizeof(*s));
-    CURL *curl = s->curl = lib.easy_init();
+    CURL *curl = s->curl = libcurl.easy_init();
     if (!curl) BUG("curl_easy_init failed");
-    lib.easy_setopt(curl, CURLOPT_URL, t->url);
-    lib.easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
-    lib.easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    lib.easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 15L);
-    lib.easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    lib.easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, check_interrupt);
-    lib.easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
-    lib.easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
-    lib.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    lib.easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    lib.easy_setopt(curl, CURLOPT_ERRORBUFFER, s->error);
-    if (t->cacert) lib.easy_setopt(curl, CURLOPT_CAINFO, t->cacert);
-    if (t->cert) lib.easy_setopt(curl, CURLOPT_SSLCERT, t->cert);
-    if (t->cert) lib.easy_setopt(curl, CURLOPT_SSLKEY, t->key ? t->key : t->cert);
-    CURLcode code = lib.easy_perform(curl);
-    if (code == CURLE_OK) code = lib.easy_getinfo(curl, CURLINFO_ACTIVESOCKET, &socket_fd);
+    libcurl.easy_setopt(curl, CURLOPT_URL, t->url);
+    libcurl.easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
+    libcurl.easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    libcurl.easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 15L);
+    libcurl.easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    libcurl.easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, check_interrupt);
+    libcurl.easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
+    libcurl.easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
+    libcurl.easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    libcurl.easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    libcurl.easy_setopt(curl, CURLOPT_ERRORBUFFER, s->error);
+    if (t->cacert) libcurl.easy_setopt(curl, CURLOPT_CAINFO, t->cacert);
+    if (t->cert) libcurl.easy_setopt(curl, CURLOPT_SSLCERT, t->cert);
+    if (t->cert) libcurl.easy_setopt(curl, CURLOPT_SSLKEY, t->key ? t->key : t->cert);
+    CURLcode code = libcurl.easy_perform(curl);
+    if (code == CURLE_OK) code = libcurl.easy_getinfo(curl, CURLINFO_ACTIVESOCKET, &socket_fd);
     if (code != CURLE_OK || socket_fd == CURL_SOCKET_BAD) {
-        const char *why = s->error[0] ? curl_stream_error(s) : lib.easy_strerror(code), *proxy = proxy_variable();
+        const char *why = s->error[0] ? curl_stream_error(s) : libcurl.easy_strerror(code), *proxy = proxy_variable();
         if (code == CURLE_SSL_CACERT_BADFILE && t->cacert)
             snprintf(err, err_size, "--cacert: %s has an invalid certificate (%s)", t->cacert, why);
         else if (code == CURLE_SSL_CERTPROBLEM)
@@ -122,14 +90,14 @@ static ssize_t result(CURLcode code, size_t n)
 ssize_t curl_stream_read(struct curl_stream *s, void *data, size_t size)
 {
     size_t n = 0;
-    CURLcode code = lib.easy_recv(s->curl, data, size, &n);
+    CURLcode code = libcurl.easy_recv(s->curl, data, size, &n);
     return result(code, n);
 }
 
 ssize_t curl_stream_write(struct curl_stream *s, const void *data, size_t len)
 {
     size_t n = 0;
-    CURLcode code = lib.easy_send(s->curl, data, len, &n);
+    CURLcode code = libcurl.easy_send(s->curl, data, len, &n);
     return result(code, n);
 }
 
@@ -152,6 +120,6 @@ const char *curl_stream_error(const struct curl_stream *s)
 void curl_stream_close(struct curl_stream *s)
 {
     if (!s) return;
-    lib.easy_cleanup(s->curl);
+    libcurl.easy_cleanup(s->curl);
     free(s);
 }

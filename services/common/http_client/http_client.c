@@ -4,9 +4,8 @@
 #include "common/observe/log.h"
 
 /* Maximum number of spare calls. Each takes about 8 KiB. Creating a call takes as long as sending a request. */
-#define SPARE_CALLS     1024
-#define ADDED_AT_ONCE   8    /* calls that are added to curl before it makes their connections */
-#define MAX_CONNECTIONS 4096 /* limit of idle connections; curl's default would depend on the number of calls */
+#define SPARE_CALLS   1024
+#define ADDED_AT_ONCE 8 /* calls that are added to curl before it makes their connections */
 
 static const char *const state_names[] = {
     [CALL_SPARE] = "spare",         [CALL_NEW] = "new",     [CALL_RUNNING] = "running",
@@ -69,7 +68,7 @@ static void detach(struct http_call *call)
     else if (w)
         wire_close(w);
     if (!call->easy) return;
-    curl_multi_remove_handle(call->client->multi, call->easy);
+    libcurl.multi_remove_handle(call->client->multi, call->easy);
     if (call->is_plain) call_drop_easy(call);
 }
 
@@ -103,11 +102,11 @@ static void abandon(struct http_call *call)
 static bool reap(struct http_client *c)
 {
     int left;
-    CURLMsg *message = curl_multi_info_read(c->multi, &left);
+    CURLMsg *message = c->multi ? libcurl.multi_info_read(c->multi, &left) : NULL;
     if (!message) return false;
     CURLcode code = message->data.result; /* the message is freed when the handle is removed */
     char *owner = NULL;
-    curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &owner);
+    libcurl.easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &owner);
     struct http_call *call = (struct http_call *)(void *)owner;
     if (call->state == CALL_CANCELLED)
         abandon(call);
@@ -193,8 +192,8 @@ static void begin(struct http_call *call)
 void call_add_to_curl(struct http_call *call)
 {
     call->client->added++;
-    CURLMcode code = curl_multi_add_handle(call->client->multi, call->easy);
-    if (code != CURLM_OK) BUG("curl does not accept a call: %s", curl_multi_strerror(code));
+    CURLMcode code = libcurl.multi_add_handle(call->client->multi, call->easy);
+    if (code != CURLM_OK) BUG("curl does not accept a call: %s", libcurl.multi_strerror(code));
 }
 
 void call_resume(struct http_call *call)
@@ -202,8 +201,8 @@ void call_resume(struct http_call *call)
     struct http_client *c = call->client;
     call->heard_ms = uv_now(c->loop);
     watch_silence(c, silence_end_ms(call));
-    CURLcode code = curl_easy_pause(call->easy, CURLPAUSE_CONT);
-    /* Inside curl_easy_pause(), curl passes the bytes that it has held to the callbacks. If a callback refuses these
+    CURLcode code = libcurl.easy_pause(call->easy, CURLPAUSE_CONT);
+    /* Inside libcurl.easy_pause(), curl passes the bytes that it has held to the callbacks. If a callback refuses these
      * bytes, curl ignores this. */
     bool refused =
         code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT; /* the last code: there is no connection yet */
@@ -224,7 +223,7 @@ static void destroy(struct http_client *c)
     c->busy++;
     client_wires_release(c);
     client_pools_release(c);
-    curl_multi_cleanup(c->multi);
+    client_curl_release(c);
     client_loop_close(c);
 }
 
@@ -263,14 +262,9 @@ void client_settle(struct http_client *c)
 
 struct http_client *http_client_new(uv_loop_t *loop, const struct http_client_options *options)
 {
-    if (curl_global_init(CURL_GLOBAL_SSL) != CURLE_OK) BUG("curl does not start");
     struct http_client *c = xcalloc(1, sizeof *c);
     c->loop = loop;
     if (options) c->options = *options;
-    c->multi = curl_multi_init();
-    if (!c->multi) BUG("curl has no memory for a multi handle");
-    curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)MAX_CONNECTIONS);
-    curl_multi_setopt(c->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
     client_loop_init(c);
     return c;
 }

@@ -114,13 +114,13 @@ const char *http_call_header(struct http_call *call, const char *name)
 void http_call_close_after(struct http_call *call)
 {
     call->close_after = true;
-    if (!call->is_plain) curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 1L);
+    if (!call->is_plain) libcurl.easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 1L);
 }
 
 bool http_call_connected(struct http_call *call)
 {
     long made = 0;
     if (call->is_plain) return !call->reused;
-    curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &made);
+    libcurl.easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &made);
     return made > 0;
 }

@@ -23,34 +23,34 @@ static void set_once(struct http_call *call)
     const struct http_client *c = call->client;
     CURL *easy = call->easy;
     uint64_t idle_ms = c->options.max_idle_connection_ms ? c->options.max_idle_connection_ms : HTTP_CLIENT_IDLE_MS;
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, call_on_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, call_on_write);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+    libcurl.easy_setopt(easy, CURLOPT_PRIVATE, call);
+    libcurl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    libcurl.easy_setopt(easy, CURLOPT_PROXY, "");
+    libcurl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    libcurl.easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    libcurl.easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    libcurl.easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error);
+    libcurl.easy_setopt(easy, CURLOPT_HEADERFUNCTION, call_on_header);
+    libcurl.easy_setopt(easy, CURLOPT_HEADERDATA, call);
+    libcurl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, call_on_write);
+    libcurl.easy_setopt(easy, CURLOPT_WRITEDATA, call);
     /* curl cannot repeat a body that it has begun to send, because SEEKFUNCTION is not set. call_on_sending() stops
      * curl from repeating a small body. */
-    curl_easy_setopt(easy, CURLOPT_READFUNCTION, call_on_read);
-    curl_easy_setopt(easy, CURLOPT_READDATA, call);
-    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, call_on_sending);
-    curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, client_open_socket);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, c);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, client_close_socket);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, c);
+    libcurl.easy_setopt(easy, CURLOPT_READFUNCTION, call_on_read);
+    libcurl.easy_setopt(easy, CURLOPT_READDATA, call);
+    libcurl.easy_setopt(easy, CURLOPT_PREREQFUNCTION, call_on_sending);
+    libcurl.easy_setopt(easy, CURLOPT_PREREQDATA, call);
+    libcurl.easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, client_open_socket);
+    libcurl.easy_setopt(easy, CURLOPT_OPENSOCKETDATA, c);
+    libcurl.easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, client_close_socket);
+    libcurl.easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, c);
     /* With a resumed session, curl would not check the certificate again, and would ignore a change of the
      * authorities. */
-    curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, seconds(idle_ms));
+    libcurl.easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+    libcurl.easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    libcurl.easy_setopt(easy, CURLOPT_MAXAGE_CONN, seconds(idle_ms));
     if (c->options.max_connection_age_ms)
-        curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, seconds(c->options.max_connection_age_ms));
+        libcurl.easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, seconds(c->options.max_connection_age_ms));
 }
 
 struct http_call *call_new(struct http_client *c)
@@ -65,19 +65,26 @@ struct http_call *call_new(struct http_client *c)
 static void need_easy(struct http_call *call)
 {
     if (call->easy) return;
-    call->easy = curl_easy_init();
+    client_need_curl(call->client);
+    call->easy = libcurl.easy_init();
     if (!call->easy) BUG("curl has no memory for an easy handle");
     set_once(call);
 }
 
+static void free_lines(struct http_call *call)
+{
+    if (call->headers) libcurl.slist_free_all(call->headers);
+    if (call->connect_to) libcurl.slist_free_all(call->connect_to);
+    call->headers = call->connect_to = NULL;
+}
+
 void call_drop_easy(struct http_call *call)
 {
-    if (call->easy) curl_easy_cleanup(call->easy);
-    curl_slist_free_all(call->headers);
-    curl_slist_free_all(call->connect_to);
-    curl_url_cleanup(call->url);
+    if (!call->easy) return; /* then the handle's options do not refer to any memory either */
+    libcurl.easy_cleanup(call->easy);
+    free_lines(call);
+    libcurl.url_cleanup(call->url);
     tls_material_unref(call->material);
-    call->headers = call->connect_to = NULL;
     call->easy = NULL;
     call->url = NULL;
     call->pool = NULL;
@@ -101,9 +108,7 @@ void call_free(struct http_call *call)
 
 void call_clear(struct http_call *call)
 {
-    curl_slist_free_all(call->headers);
-    curl_slist_free_all(call->connect_to);
-    call->headers = call->connect_to = NULL;
+    free_lines(call);
     if (call->small.alloc > SPARE_BODY_BYTES) buf_release(&call->small);
     if (call->request.alloc > SPARE_REQUEST_BYTES) buf_release(&call->request);
 }
@@ -111,7 +116,7 @@ void call_clear(struct http_call *call)
 /* Appends a line after *tail, and moves *tail to the new line, so that appending does not walk the whole list. */
 static void add_line(struct curl_slist **list, struct curl_slist **tail, const char *line)
 {
-    struct curl_slist *made = curl_slist_append(*tail, line);
+    struct curl_slist *made = libcurl.slist_append(*tail, line);
     if (!made) BUG("curl has no memory for a header");
     if (!*list) *list = made;
     *tail = made->next ? made->next : made;
@@ -130,7 +135,7 @@ static void set_headers(struct http_call *call, const struct http_call_options *
     add_line(&call->headers, &tail, "Expect:");
     add_line(&call->headers, &tail, "Accept:");
     if (!has_type) add_line(&call->headers, &tail, "Content-Type:");
-    curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
+    libcurl.easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
 }
 
 static void set_method(struct http_call *call, const struct http_call_options *options)
@@ -138,16 +143,17 @@ static void set_method(struct http_call *call, const struct http_call_options *o
     CURL *easy = call->easy;
     const char *method = options->method ? options->method : "GET";
     bool post = strcmp(method, "POST") == 0, body = options->body_bytes > 0;
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
-    curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L); /* this also resets the options NOBODY and POST of an earlier call */
+    libcurl.easy_setopt(easy, CURLOPT_POSTFIELDS, NULL);
+    libcurl.easy_setopt(easy, CURLOPT_HTTPGET,
+                        1L); /* this also resets the options NOBODY and POST of an earlier call */
     if (post || body) {
-        curl_easy_setopt(easy, CURLOPT_POST, 1L);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)options->body_bytes);
+        libcurl.easy_setopt(easy, CURLOPT_POST, 1L);
+        libcurl.easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)options->body_bytes);
     } else if (strcmp(method, "HEAD") == 0) {
-        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+        libcurl.easy_setopt(easy, CURLOPT_NOBODY, 1L);
     }
     bool plain = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, (post || (plain && !body)) ? NULL : method);
+    libcurl.easy_setopt(easy, CURLOPT_CUSTOMREQUEST, (post || (plain && !body)) ? NULL : method);
     call->may_repeat = plain && !body;
 }
 
@@ -157,7 +163,7 @@ static void set_upload_buffer(struct http_call *call, int64_t body_bytes)
     if (body_bytes <= SMALL_BODY_BYTES) return;
     long want = body_bytes > UPLOAD_LEAST_BYTES ? UPLOAD_MOST_BYTES : UPLOAD_LEAST_BYTES;
     if (want <= call->upload_bytes) return;
-    curl_easy_setopt(call->easy, CURLOPT_UPLOAD_BUFFERSIZE, want);
+    libcurl.easy_setopt(call->easy, CURLOPT_UPLOAD_BUFFERSIZE, want);
     call->upload_bytes = want;
 }
 
@@ -169,7 +175,7 @@ static void set_receive_buffer(struct http_call *call, uint64_t answer_bytes)
     bool is_short = answer_bytes > 0 && answer_bytes <= SHORT_ANSWER_BYTES && most > SHORT_ANSWER_BYTES;
     long want = is_short ? SHORT_ANSWER_BYTES : (long)most;
     if (want == call->receive_bytes) return;
-    if (curl_easy_setopt(call->easy, CURLOPT_BUFFERSIZE, want) == CURLE_OK) call->receive_bytes = want;
+    if (libcurl.easy_setopt(call->easy, CURLOPT_BUFFERSIZE, want) == CURLE_OK) call->receive_bytes = want;
 }
 
 /* curl keeps the idle connections of one host and port in one list, and asks the kernel about each of them whenever it
@@ -182,38 +188,39 @@ static void set_connect_to(struct http_call *call, const char *address, const ch
         snprintf(line, sizeof line, "::%016llx.unix:80", (unsigned long long)hash_text(path));
     else if (address)
         snprintf(line, sizeof line, "::%s", address);
-    if (address) call->connect_to = curl_slist_append(NULL, line);
-    curl_easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
+    if (address) call->connect_to = libcurl.slist_append(NULL, line);
+    libcurl.easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
 }
 
 /* Parses the URL here, because curl would parse it, build it again, and copy it. If the handle's last call had the same
  * URL, its parsed form is used again. If the URL cannot be parsed, curl gets its text, and then ends the call. */
 static void set_url(struct http_call *call, const char *text)
 {
-    curl_easy_setopt(call->easy, CURLOPT_URL, text);
+    libcurl.easy_setopt(call->easy, CURLOPT_URL, text);
     if (call->url && strcmp(buf_cstr(&call->url_text), text) == 0) return;
-    if (!call->url) call->url = curl_url();
+    if (!call->url) call->url = libcurl.url();
     if (!call->url) BUG("curl has no memory for a URL");
     buf_clear(&call->url_text);
-    bool ok = curl_url_set(call->url, CURLUPART_URL, text, CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
+    bool ok =
+        libcurl.url_set(call->url, CURLUPART_URL, text, CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK;
     if (ok) buf_add_str(&call->url_text, text);
-    curl_easy_setopt(call->easy, CURLOPT_CURLU, ok ? call->url : NULL);
+    libcurl.easy_setopt(call->easy, CURLOPT_CURLU, ok ? call->url : NULL);
 }
 
 static void set_address(struct http_call *call, const struct http_call_options *options)
 {
     const char *path = unix_address_path(options->connect_to);
-    curl_easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH, path);
+    libcurl.easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH, path);
     set_connect_to(call, options->connect_to, path);
-    curl_easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, options->new_connection ? 1L : 0L);
-    curl_easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS,
-                     (long)(options->connect_timeout_ms ? options->connect_timeout_ms : DEFAULT_CONNECT_MS));
+    libcurl.easy_setopt(call->easy, CURLOPT_FRESH_CONNECT, options->new_connection ? 1L : 0L);
+    libcurl.easy_setopt(call->easy, CURLOPT_CONNECTTIMEOUT_MS,
+                        (long)(options->connect_timeout_ms ? options->connect_timeout_ms : DEFAULT_CONNECT_MS));
 }
 
 static void prepare_curl(struct http_call *call, const struct http_call_options *options)
 {
     need_easy(call);
-    if (call->close_after) curl_easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 0L);
+    if (call->close_after) libcurl.easy_setopt(call->easy, CURLOPT_FORBID_REUSE, 0L);
     set_url(call, options->url);
     call_set_pool(call, options);
     set_address(call, options);
@@ -247,8 +254,8 @@ void call_connect(struct http_call *call)
 {
     call_drop_easy(call);
     need_easy(call);
-    curl_easy_setopt(call->easy, CURLOPT_URL, call->options.url);
-    curl_easy_setopt(call->easy, CURLOPT_CONNECT_ONLY, 1L);
+    libcurl.easy_setopt(call->easy, CURLOPT_URL, call->options.url);
+    libcurl.easy_setopt(call->easy, CURLOPT_CONNECT_ONLY, 1L);
     set_address(call, &call->options);
     call_add_to_curl(call);
 }
@@ -264,6 +271,6 @@ bool call_load(struct http_call *call)
         if (len == 0) BUG("a body ended before its %zu bytes", size);
         call->small.len += len;
     }
-    curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS, call->small.data);
+    libcurl.easy_setopt(call->easy, CURLOPT_POSTFIELDS, call->small.data);
     return true;
 }

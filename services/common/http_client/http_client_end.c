@@ -33,7 +33,7 @@ struct http_call_result call_classify_end(struct http_call *call, CURLcode code)
     if (call->is_plain)
         sent = call->sent_bytes > 0;
     else
-        curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
+        libcurl.easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &sent);
     struct http_call_result r = {
         .status = call->status, .sent_body = sent > 0, .closes = call->closes, .reason = call->error};
     if (kept_connection_died(call, code, sent)) {
@@ -41,7 +41,7 @@ struct http_call_result call_classify_end(struct http_call *call, CURLcode code)
         r.reason = "the connection was lost after the request was sent, before the answer";
         return r;
     }
-    if (!call->error[0]) r.reason = code == CURLE_OK ? "answered" : curl_easy_strerror(code);
+    if (!call->error[0]) r.reason = code == CURLE_OK ? "answered" : libcurl.easy_strerror(code);
     if (code == CURLE_OK)
         r.outcome = HTTP_CALL_OK;
     else if (call->refused) {

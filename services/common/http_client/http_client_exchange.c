@@ -7,6 +7,7 @@
 
 #include "common/http_client/http_client_internal.h"
 #include "common/loop/progress.h"
+#include "common/net/unix_address.h"
 
 /* A large body is sent in pieces of this size, at most two in a turn of the loop. */
 #define UPLOAD_BYTES (1024 * 1024)
@@ -243,21 +244,9 @@ void exchange_begin(struct http_call *call)
         exchange_connect(call);
 }
 
-void exchange_connect(struct http_call *call)
+/* Sends the request on a new socket. If fd is below 0, `error` says why there is no socket. */
+static void use_socket(struct http_call *call, int fd, int error)
 {
-    if (call->wire) wire_close(call->wire);
-    call->wire = NULL;
-    call->request_sent = 0;
-    call->sent_bytes = 0;
-    call_connect(call);
-}
-
-void exchange_connected(struct http_call *call)
-{
-    curl_socket_t socket = CURL_SOCKET_BAD;
-    curl_easy_getinfo(call->easy, CURLINFO_ACTIVESOCKET, &socket);
-    int fd = socket == CURL_SOCKET_BAD ? -1 : fcntl(socket, F_DUPFD_CLOEXEC, 0), error = errno;
-    call_drop_easy(call);
     struct http_wire *w = fd < 0 ? NULL : wire_new(call, fd);
     if (w) {
         use_wire(call, w, false);
@@ -265,4 +254,28 @@ void exchange_connected(struct http_call *call)
     }
     if (fd >= 0) close(fd);
     end(call, HTTP_CALL_NOT_CONNECTED, fd < 0 ? strerror(error) : "the loop does not take the socket");
+}
+
+void exchange_connect(struct http_call *call)
+{
+    const char *path = unix_address_path(call->options.connect_to);
+    if (call->wire) wire_close(call->wire);
+    call->wire = NULL;
+    call->request_sent = 0;
+    call->sent_bytes = 0;
+    if (!path) {
+        call_connect(call);
+        return;
+    }
+    int fd = unix_address_connect(path), error = errno;
+    use_socket(call, fd, error);
+}
+
+void exchange_connected(struct http_call *call)
+{
+    curl_socket_t socket = CURL_SOCKET_BAD;
+    libcurl.easy_getinfo(call->easy, CURLINFO_ACTIVESOCKET, &socket);
+    int fd = socket == CURL_SOCKET_BAD ? -1 : fcntl(socket, F_DUPFD_CLOEXEC, 0), error = errno;
+    call_drop_easy(call);
+    use_socket(call, fd, error);
 }

@@ -2,6 +2,7 @@
  * Declarations shared by the files of the HTTP client. Private to http_client*.c:
  *     http_client.c          the interface; moves calls between their lists and reports their ends
  *     http_client_call.c     handles the parts of an answer
+ *     http_client_curl.c     loads curl and starts it, when a call first needs it
  *     http_client_easy.c     sets up curl's easy handles
  *     http_client_request.c  writes requests of plain http
  *     http_client_exchange.c sends requests of plain http, and reads their answers
@@ -16,13 +17,12 @@
 #ifndef FANTAIL_COMMON_HTTP_CLIENT_HTTP_CLIENT_INTERNAL_H
 #define FANTAIL_COMMON_HTTP_CLIENT_HTTP_CLIENT_INTERNAL_H
 
-#include <curl/curl.h>
-
 #include "common/base/buf.h"
 #include "common/base/list.h"
 #include "common/http_client/http_answer.h"
 #include "common/http_client/http_client.h"
 #include "common/loop/turn.h"
+#include "common/net/curl_library.h"
 
 /*
  * Each call is on one list of the client, the list of its state.
@@ -99,9 +99,9 @@ struct http_call {
     char reason[CURL_ERROR_SIZE + 64]; /* the text of `error`, and the name of the TLS fault if there is one */
 
     /* The fields below are for requests of plain http, which we write ourselves. For these requests, curl only makes
-     * the connections. */
+     * the connections, except those to socket files. */
     bool is_plain;
-    struct http_wire *wire; /* NULL: the call has no connection, or curl has the connection */
+    struct http_wire *wire; /* NULL: the call has no connection yet */
     bool reused;            /* the wire was used by an earlier call */
     bool keeps_wire;        /* the wire may be kept for another call */
     bool cannot_send;       /* the peer takes no more bytes of the request */
@@ -143,7 +143,7 @@ struct client_socket;
 struct http_client {
     uv_loop_t *loop;
     struct http_client_options options;
-    CURLM *multi;
+    CURLM *multi;                             /* NULL: no call has needed curl yet */
     CURLSH *pools[HTTP_CLIENT_POOLS];         /* kept connections; made when they are first used */
     struct list kept[HTTP_CLIENT_KEPT_LISTS]; /* kept wires by the hash of their address, the latest first */
     struct list kept_by_age;                  /* all kept wires, the oldest first */
@@ -262,9 +262,15 @@ MUST_CHECK bool client_has_time_for_events(struct http_client *c);
 MUST_CHECK bool client_has_time_for_calls(struct http_client *c);
 /* Lets curl handle events of a socket, or its timers if `fd` is CURL_SOCKET_TIMEOUT. */
 void client_drive(struct http_client *c, curl_socket_t fd, int mask);
+int client_on_curl_timer(CURLM *multi, long timeout_ms, void *client);
+
+/* http_client_curl.c */
+/* Loads libcurl and makes c->multi, unless they are there. If the library cannot be loaded, the program ends. */
+void client_need_curl(struct http_client *c);
+void client_curl_release(struct http_client *c);
 
 /* http_client_socket.c */
-void client_sockets_init(struct http_client *c);
+int client_on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *client, void *unused);
 curl_socket_t client_open_socket(void *client, curlsocktype purpose, struct curl_sockaddr *address);
 int client_close_socket(void *client, curl_socket_t fd);
 

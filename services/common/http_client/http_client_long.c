@@ -59,7 +59,7 @@ void call_count_bytes(struct http_call *call, size_t len)
     call->turn_bytes += len;
     if (call->flow == CALL_FLOW_HELD) return;
     if (call->turn_bytes < (call->flow == CALL_FLOW_SHORT ? SHORT_BYTES : TURN_BYTES)) return;
-    if (!call->is_plain) curl_easy_pause(call->easy, CURLPAUSE_RECV);
+    if (!call->is_plain) libcurl.easy_pause(call->easy, CURLPAUSE_RECV);
     call_move_flow(call, call->is_plain ? CALL_FLOW_READY : CALL_FLOW_HELD);
 }
 

@@ -29,7 +29,7 @@ void client_drive(struct http_client *c, curl_socket_t fd, int mask)
     int running;
     c->added = 0;
     c->busy++;
-    curl_multi_socket_action(c->multi, fd, mask, &running);
+    libcurl.multi_socket_action(c->multi, fd, mask, &running);
     c->busy--;
     client_settle(c);
 }
@@ -37,7 +37,6 @@ void client_drive(struct http_client *c, curl_socket_t fd, int mask)
 void client_handle_closed(struct http_client *c)
 {
     if (--c->open_handles > 0) return;
-    curl_global_cleanup();
     free(c->sockets);
     free(c->room);
     free(c);
@@ -50,7 +49,7 @@ static void on_curl_time(uv_timer_t *timer)
     client_drive(c, CURL_SOCKET_TIMEOUT, 0);
 }
 
-static int on_curl_timer(CURLM *multi, long timeout_ms, void *client)
+int client_on_curl_timer(CURLM *multi, long timeout_ms, void *client)
 {
     struct http_client *c = client;
     c->due = timeout_ms == 0;
@@ -135,10 +134,7 @@ void client_loop_init(struct http_client *c)
     turn_add(c->loop, &c->before_sleep, TURN_BEFORE_SLEEP_CLIENT, before_sleep, c);
     uv_unref((uv_handle_t *)&c->curl_timer);
     uv_unref((uv_handle_t *)&c->silence_timer);
-    client_sockets_init(c);
     client_wires_init(c);
-    curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
-    curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
 }
 
 static void on_fixed_handle_closed(uv_handle_t *handle)

@@ -15,9 +15,9 @@ static uint64_t hash_authority(const char *url)
 
 static CURLSH *pool_new(void)
 {
-    CURLSH *pool = curl_share_init();
+    CURLSH *pool = libcurl.share_init();
     if (!pool) BUG("curl has no memory for a pool of connections");
-    if (curl_share_setopt(pool, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) != CURLSHE_OK)
+    if (libcurl.share_setopt(pool, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT) != CURLSHE_OK)
         BUG("this libcurl cannot share connections");
     return pool;
 }
@@ -28,12 +28,13 @@ void call_set_pool(struct http_call *call, const struct http_call_options *optio
     CURLSH **pool = &call->client->pools[hash % HTTP_CLIENT_POOLS];
     if (!*pool) *pool = pool_new();
     if (call->pool == *pool) return;
-    curl_easy_setopt(call->easy, CURLOPT_SHARE, *pool);
+    libcurl.easy_setopt(call->easy, CURLOPT_SHARE, *pool);
     call->pool = *pool;
 }
 
 void client_pools_release(struct http_client *c)
 {
     for (size_t i = 0; i < HTTP_CLIENT_POOLS; i++)
-        if (c->pools[i] && curl_share_cleanup(c->pools[i]) != CURLSHE_OK) BUG("a pool of connections is still in use");
+        if (c->pools[i] && libcurl.share_cleanup(c->pools[i]) != CURLSHE_OK)
+            BUG("a pool of connections is still in use");
 }

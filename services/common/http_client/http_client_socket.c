@@ -127,7 +127,7 @@ int client_close_socket(void *client, curl_socket_t fd)
     return close(fd);
 }
 
-static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *client, void *unused)
+int client_on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *client, void *unused)
 {
     struct http_client *c = client;
     struct client_socket *s = socket_find(c, fd);
@@ -139,7 +139,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *client, 
         return 0;
     }
     char *owner = NULL;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
+    libcurl.easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
     s->call = what == CURL_POLL_REMOVE ? NULL : (struct http_call *)(void *)owner;
     if (s->call) s->call->fd = fd;
     if (what == CURL_POLL_REMOVE) what = CURL_POLL_NONE;
@@ -147,10 +147,4 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *client, 
     if (s->wanted & UV_READABLE) s->connected = true; /* curl waits for readability only once the socket is connected */
     if (s->wanted & ~s->watched) watch(s, s->wanted);
     return 0;
-}
-
-void client_sockets_init(struct http_client *c)
-{
-    curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
-    curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
 }

@@ -54,7 +54,7 @@ const char *call_tls_fault(struct http_call *call, CURLcode code)
     long verify = 0;
     switch (code) {
     case CURLE_PEER_FAILED_VERIFICATION:
-        curl_easy_getinfo(call->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
+        libcurl.easy_getinfo(call->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
         return fault_of_certificate(verify, call->error);
     case CURLE_SSL_CACERT_BADFILE: return "no_authorities";
     case CURLE_SSL_CONNECT_ERROR:
@@ -70,7 +70,7 @@ const char *call_tls_fault(struct http_call *call, CURLcode code)
 static void set_blob(CURL *easy, CURLoption option, const struct buf *pem)
 {
     struct curl_blob blob = {pem->data, pem->len, CURL_BLOB_NOCOPY};
-    if (pem->len && curl_easy_setopt(easy, option, &blob) != CURLE_OK)
+    if (pem->len && libcurl.easy_setopt(easy, option, &blob) != CURLE_OK)
         BUG("this libcurl does not accept certificates from memory");
 }
 

@@ -1,5 +1,8 @@
 #include "common/net/unix_address.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 const char *unix_address_path(const char *address)
 {
     static const char prefix[] = "unix:";
@@ -14,6 +17,24 @@ socklen_t unix_address_fill(struct sockaddr_un *a, const char *path)
     if (len == 0 || len > UNIX_PATH_BYTES) return 0;
     memcpy(a->sun_path, path, len);
     return sizeof *a;
+}
+
+int unix_address_connect(const char *path)
+{
+    struct sockaddr_un address;
+    socklen_t len = unix_address_fill(&address, path);
+    if (len == 0) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return -1;
+    unix_address_widen(fd);
+    if (connect(fd, (const struct sockaddr *)&address, len) == 0) return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
 }
 
 void unix_address_widen(int fd)

@@ -139,44 +139,28 @@ static void count_end(struct heard *h)
     later_left--;
 }
 
-static void start_later(struct heard *h)
+Test(http_client, new_calls_begin_after_others_were_cancelled_before_curl_connected_them)
 {
+    enum { TURNS_MAX = 1000 };
+    int cancelled = 0;
+    stop_listening();
+    uv_run(&loop, UV_RUN_NOWAIT);
     for (size_t i = 0; i < ARRAY_SIZE(later); i++) {
         later[i].then = count_end;
         start(&later[i], "/echo");
     }
-}
-
-/* Cancels the calls that curl has got in this turn. libuv calls this function after the poll, before the client asks
- * curl to connect them. */
-static void cancel_the_begun(uv_check_t *check)
-{
-    if (!later[0].call || later[0].call->state != CALL_RUNNING) return;
+    client_settle(client); /* gives some of the calls to curl, which connects them only in a turn of the loop */
     for (size_t i = 0; i < ARRAY_SIZE(later); i++) {
         if (later[i].call->state != CALL_RUNNING) continue;
         http_call_cancel(later[i].call);
-        later_left--;
+        cancelled++;
     }
-    uv_check_stop(check);
-}
-
-Test(http_client, new_calls_begin_after_others_were_cancelled_before_curl_connected_them)
-{
-    enum { TURNS_MAX = 1000 };
-    struct heard first = {.then = start_later};
-    uv_check_t check;
-    stop_listening();
-    uv_run(&loop, UV_RUN_NOWAIT);
-    uv_check_init(&loop, &check);
-    uv_check_start(&check, cancel_the_begun);
-    later_left = ARRAY_SIZE(later);
-    start(&first, "/echo");
+    cr_assert_gt(cancelled, 0);
+    later_left = (int)ARRAY_SIZE(later) - cancelled;
     for (int turns = 0; later_left > 0; turns++) {
         cr_assert_lt(turns, TURNS_MAX, "%d calls do not begin", later_left);
         uv_run(&loop, UV_RUN_ONCE);
     }
-    cr_assert_not(uv_is_active((uv_handle_t *)&check), "no call was cancelled");
-    uv_close((uv_handle_t *)&check, NULL);
     tear_down();
 }
 
