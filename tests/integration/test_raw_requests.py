@@ -46,7 +46,7 @@ REQUEST_LINES = [
       for part, target in (("path", b"GET /livez%s"), ("query", b"GET /livez?a=%sb"), ("host", b"GET http://x%s/livez"))),
     ("a percent sign without digits", b"GET /livez?a=% HTTP/1.1\r\nHost: x\r\n\r\n", 400),
     ("a percent sign with one digit", b"GET /livez?a=%4 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
-    ("a percent sign with a letter that is no digit", b"GET /livez?a=%4g HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    ("a percent sign with a letter that is not a digit", b"GET /livez?a=%4g HTTP/1.1\r\nHost: x\r\n\r\n", 400),
     ("two percent signs", b"GET /livez?a=%%41 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
     ("a relative target", b"GET livez HTTP/1.1\r\nHost: x\r\n\r\n", 400),
     ("a star without OPTIONS", b"GET * HTTP/1.1\r\nHost: x\r\n\r\n", 400),

@@ -45,7 +45,7 @@ for line in sys.stdin:
         out.write('{"value":"good"}\\n'); out.flush()
         continue
     if mode == "garbage":
-        out.write("this is no JSON\\n")
+        out.write("this is not JSON\\n")
     elif mode == "half":
         out.write('{"value":'); out.flush(); os._exit(0)
     elif mode == "many":

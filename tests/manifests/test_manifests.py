@@ -330,7 +330,7 @@ class Kubernetes(unittest.TestCase):
                 self.assertLessEqual(secrets, set(made))
                 self.assertIn(workers.split("//")[1].split(":")[0], made["fantail-worker-tls"]["dnsNames"])
                 self.assertIn("client auth", made["fantail-coordinator-tls"]["usages"])
-                self.assertNotIn("client auth", made["fantail-worker-tls"]["usages"], "a worker is no coordinator")
+                self.assertNotIn("client auth", made["fantail-worker-tls"]["usages"], "a worker is not a coordinator")
 
     def test_policies_let_through_what_the_pods_need(self):
         """All traffic is denied by default. So a wrong port or label in a policy would block traffic of the fleet."""

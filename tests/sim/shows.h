@@ -4,7 +4,7 @@
 
 #include "sim/world.h"
 
-/* Returns a scenario without faults: workers with so many slots, and one job of log-normal items. */
+/* Returns a scenario without faults: workers with this number of slots, and one job of log-normal items. */
 struct sim_scenario show_fleet(const char *name, unsigned workers, unsigned slots, uint64_t items, double item_s);
 /* Runs the scenario. A broken invariant counts as missed. */
 struct sim_result show_run(const struct sim_scenario *sc);

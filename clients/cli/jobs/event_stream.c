@@ -43,7 +43,7 @@ static const char *field(const char *line, const char *name)
     return line + len + 1 + (line[len + 1] == ' ');
 }
 
-static void take_line(struct event_stream *e, const char *line)
+static void read_line(struct event_stream *e, const char *line)
 {
     const char *id = field(line, "id"), *data = field(line, "data");
     if (!*line) end_event(e);
@@ -51,7 +51,7 @@ static void take_line(struct event_stream *e, const char *line)
     if (data) buf_add_str(&e->document, data);
 }
 
-static void take_lines(struct event_stream *e)
+static void read_lines(struct event_stream *e)
 {
     struct connection *c = &e->service->http;
     while (!e->stopped && c->answer_at < c->answer.len) {
@@ -61,7 +61,7 @@ static void take_lines(struct event_stream *e)
         *newline = '\0';
         if (newline > line && newline[-1] == '\r') newline[-1] = '\0';
         c->answer_at += (size_t)(newline + 1 - line);
-        take_line(e, line);
+        read_line(e, line);
     }
     if (!e->stopped && c->answer.len - c->answer_at + e->document.len > EVENT_MAX_BYTES)
         fail(e, "the service sent an event that is too long; check --url");
@@ -84,7 +84,7 @@ static void read_answer(struct event_stream *e)
 {
     struct connection *c = &e->service->http;
     do {
-        if (c->status == 200) take_lines(e);
+        if (c->status == 200) read_lines(e);
         if (e->stopped || interrupt_signal() || c->state == CONNECTION_DONE || c->state == CONNECTION_BROKEN) return;
     } while (job_service_step(e->service));
 }

@@ -14,7 +14,7 @@ struct search {
     struct buf candidates; /* a line for each of these jobs */
 };
 
-static void look_at(struct search *search, const struct remote_job *j, struct job_id *id)
+static void add_if_match(struct search *search, const struct remote_job *j, struct job_id *id)
 {
     struct buf task = {0};
     if (!id_prefix_matches(search->word, j->id)) return;
@@ -45,7 +45,7 @@ static int read_list(struct job_service *s, struct search *searches, size_t coun
         over = true;
         for (size_t i = 0; i < count; i++) {
             bool is_prefix = !id_prefix_is_whole(searches[i].word);
-            for (size_t n = 0; is_prefix && n < pages.count; n++) look_at(&searches[i], &pages.jobs[n], &ids[i]);
+            for (size_t n = 0; is_prefix && n < pages.count; n++) add_if_match(&searches[i], &pages.jobs[n], &ids[i]);
             over = over && is_over(&searches[i], &pages);
         }
     }
@@ -54,7 +54,7 @@ static int read_list(struct job_service *s, struct search *searches, size_t coun
     return status;
 }
 
-static int judge(const struct option_spec *spec, struct search *search, bool has_store)
+static int check_search(const struct option_spec *spec, struct search *search, bool has_store)
 {
     if (id_prefix_is_whole(search->word) || search->found == 1) return EXIT_OK;
     if (search->found > 1)
@@ -84,7 +84,7 @@ int job_ids_find(struct job_service *s, const struct option_spec *spec, char *co
     for (size_t i = 0; i < count; i++) searches[i].word = words[i];
     bool has_store;
     int status = read_list(s, searches, count, ids, &has_store);
-    for (size_t i = 0; i < count && !status; i++) status = judge(spec, &searches[i], has_store);
+    for (size_t i = 0; i < count && !status; i++) status = check_search(spec, &searches[i], has_store);
     for (size_t i = 0; i < count; i++) buf_release(&searches[i].candidates);
     free(searches);
     return status;

@@ -78,7 +78,7 @@ static bool is_repeated_start(struct results_stream *r, const char *line, size_t
     return repeated;
 }
 
-static void take_line(struct results_stream *r, const char *text, size_t len)
+static void read_line(struct results_stream *r, const char *text, size_t len)
 {
     struct result_line line = result_line_read(text, len);
     bool is_item = (line.kind == RESULT_VALUE || line.kind == RESULT_ERROR) && line.has_index;
@@ -105,7 +105,7 @@ static void take_line(struct results_stream *r, const char *text, size_t len)
     }
 }
 
-static void take_lines(struct results_stream *r)
+static void read_lines(struct results_stream *r)
 {
     struct connection *c = &r->service->http;
     if (c->answer_at == c->answer.len) return;
@@ -117,7 +117,7 @@ static void take_lines(struct results_stream *r)
             break;
         }
         r->scanned = 0;
-        take_line(r, at, (size_t)(newline - at));
+        read_line(r, at, (size_t)(newline - at));
         at = newline + 1;
     }
     c->answer_at = (size_t)(at - c->answer.data);
@@ -145,7 +145,7 @@ static void read_answer(struct results_stream *r)
 {
     struct connection *c = &r->service->http;
     do {
-        if (c->status == 200) take_lines(r);
+        if (c->status == 200) read_lines(r);
         if (is_stopped(r) || c->state == CONNECTION_DONE || c->state == CONNECTION_BROKEN) return;
     } while (job_service_step(r->service));
 }

@@ -30,7 +30,7 @@ static void give_up(struct map_run *run, const struct map_job *j, enum outage_ca
 }
 
 /* Tells the user about the outage, once in each outage. */
-static void tell(struct map_run *run)
+static void report_outage(struct map_run *run)
 {
     run->note = "waiting for a coordinator";
     if (run->outage.said || run->options->quiet) return;
@@ -116,7 +116,7 @@ static void lost(struct map_run *run, struct map_job *j, enum outage_cause cause
         return;
     }
     connection_close(&j->http);
-    if (cause != OUTAGE_FULL) tell(run);
+    if (cause != OUTAGE_FULL) report_outage(run);
     if (cause == OUTAGE_UNREACHED && !is_connecting(run)) {
         /* The lookup may take a long time. A signal then kills this program, and results that are not written would be
          * lost. */

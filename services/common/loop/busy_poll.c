@@ -44,8 +44,8 @@ void busy_poll_slept(struct busy_poll *b, uint64_t waited_ns)
     count_wait(b, waited_ns < b->limit_ns + WAKING_NS);
 }
 
-/* A short yield is no reason to stop polling, because the processes that the loop waits for may run on this processor
- * too. */
+/* A short yield is not a reason to stop polling, because the processes that the loop waits for may run on this
+ * processor too. */
 bool busy_poll_yielded(struct busy_poll *b, uint64_t away_ns, uint64_t now_ns)
 {
     if (away_ns < LONG_YIELD_NS) return true;

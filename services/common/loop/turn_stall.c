@@ -66,7 +66,7 @@ static void add_ready(struct buf *to, uv_loop_t *loop)
     for (int i = 0; i < n; i++) add_descriptor(to, ready[i].data.fd);
 }
 
-static void tell(struct turn_stall *t)
+static void log_stall(struct turn_stall *t)
 {
     struct buf text = {0};
     const char *step = turn_awake_step(t->worked.turn);
@@ -87,7 +87,7 @@ static void on_worked(void *data)
     uint64_t now = uv_hrtime();
     if (now < t->log_from_ns) return;
     t->log_from_ns = now + STALL_LOG_S * NS_PER_S;
-    tell(t);
+    log_stall(t);
 }
 
 static void on_sleeps(void *data)

@@ -398,7 +398,7 @@ static void check_needs(struct parse *p)
     for (const struct option_row *row = p->spec->rows; row->type != OPTION_TYPE_END; row++) {
         if (!row->needs || !is_given(p, row)) continue;
         const struct option_row *needed = find_row(p->spec, row->needs, strlen(row->needs));
-        if (!needed) BUG("--%s needs --%s, which is no option", row->name, row->needs);
+        if (!needed) BUG("--%s needs --%s, which is not an option", row->name, row->needs);
         if (is_given(p, needed)) continue;
         option_complain(p->spec, row->name, "has no effect without --%s", row->needs);
         p->failed = true;

@@ -211,10 +211,10 @@ static unsigned connections_of(const struct service_hooks *hooks)
     unsigned by_files = open_files_connections(limit, wanted);
     unsigned fit = memory_blocks_that_fit(by_files, CONNECTIONS_LEAST, LIMIT_CONNECTION_BYTES);
     if (by_files < wanted)
-        log_warn("the limit of open files is too low for so many connections; raise it (ulimit -n)",
+        log_warn("the limit of open files is too low for this number of connections; raise it (ulimit -n)",
                  LOG_U64("open_files", limit), LOG_U64("max_connections", wanted), LOG_U64("connections", by_files));
     if (fit < by_files)
-        log_warn("the memory limit is too low for so many connections; raise it (ulimit -v)",
+        log_warn("the memory limit is too low for this number of connections; raise it (ulimit -v)",
                  LOG_U64("max_connections", wanted), LOG_U64("connections", fit));
     return fit;
 }

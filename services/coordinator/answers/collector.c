@@ -28,7 +28,7 @@ static bool free_queue(struct collector *c, size_t *most)
     return true;
 }
 
-/* Frees at most so many segments. Returns true when the whole collector is freed. */
+/* Frees at most `most` segments. Returns true when the whole collector is freed. */
 static bool free_some(struct collector *c, size_t most)
 {
     if (!free_queue(c, &most) || !free_tree(c, &c->held, &most) || !free_tree(c, &c->spilled, &most) ||

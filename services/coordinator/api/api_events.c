@@ -88,7 +88,7 @@ static bool begin(struct events_watch *w, const struct stored_job *j, const char
     return true;
 }
 
-static void take_job(struct events_watch *w, const struct stored_job *j)
+static void report_job(struct events_watch *w, const struct stored_job *j)
 {
     char id[EVENT_ID_SIZE];
     const char *waiting = waits_for(w, j);
@@ -125,7 +125,7 @@ static void on_read(struct store_call *call)
     w->call = NULL;
     bool listens = w->exchange && !w->over && (w->open || !http_exchange_answered(w->exchange));
     if (listens && errand_has_job(call))
-        take_job(w, &call->found);
+        report_job(w, &call->found);
     else if (listens)
         fail(w, call);
     bool goes_on = listens && w->open && !w->over;

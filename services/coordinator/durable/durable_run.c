@@ -138,7 +138,7 @@ bool run_call_succeeded(struct durable_run *r, struct run_call *c)
  * so only the survey knows it. */
 static bool is_refused(const struct durable_run *r)
 {
-    return r->unsure && r->durable->jobs->fleet->survey.rejects_token;
+    return r->undescribed && r->durable->jobs->fleet->survey.rejects_token;
 }
 
 struct status_waiting durable_run_waits_for(const struct durable_run *r)

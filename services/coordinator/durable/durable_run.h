@@ -59,7 +59,7 @@ struct durable_run {
     bool at_most_once; /* items are recorded as sent before they are sent */
     /* No worker has described the job's tasks yet, so it is not known whether at_most_once must be true. Until then it
      * is true, and no item is sent. */
-    bool unsure;
+    bool undescribed;
     struct range_list answered, sent;
     struct range_sort sort;    /* LOADING: sorts `answered` when its blocks are known */
     struct range_list missing; /* items without an answer */

@@ -138,7 +138,8 @@ static bool is_stopping(const struct durable_run *r)
 /* Records the next items as sent, if few recorded items are left. */
 static void mark(struct durable_run *r)
 {
-    if (!r->at_most_once || r->unsure || is_stopping(r) || r->marking.call || r->items.spool.items >= MARK_ITEMS / 2)
+    if (!r->at_most_once || r->undescribed || is_stopping(r) || r->marking.call ||
+        r->items.spool.items >= MARK_ITEMS / 2)
         return;
     struct item_source staged = stored_items_source(&r->staged);
     r->marked.n = item_source_cut(&staged, MARK_ITEMS, MARK_BYTES, &r->marked.first, &r->marked_lines);
@@ -288,8 +289,8 @@ static bool must_not_run_twice(const struct durable_run *r)
 
 void run_items_begin(struct durable_run *r)
 {
-    r->unsure = !r->job->phase.knows_tasks && !must_not_run_twice(r);
-    r->at_most_once = r->unsure || must_not_run_twice(r);
+    r->undescribed = !r->job->phase.knows_tasks && !must_not_run_twice(r);
+    r->at_most_once = r->undescribed || must_not_run_twice(r);
     struct stored_items *source = r->at_most_once ? &r->staged : &r->items;
     if (r->generated) source->generated = &r->job->spec;
 }
@@ -306,11 +307,11 @@ static void unstage(struct durable_run *r)
     if (n > 0) phase_offer(&r->job->phase, n, bytes);
 }
 
-static void become_sure(struct durable_run *r)
+static void learn_tasks(struct durable_run *r)
 {
     phase_learn_tasks(&r->job->phase);
-    r->unsure = !r->job->phase.knows_tasks;
-    if (!r->unsure && !must_not_run_twice(r)) unstage(r);
+    r->undescribed = !r->job->phase.knows_tasks;
+    if (!r->undescribed && !must_not_run_twice(r)) unstage(r);
 }
 
 /* Makes as many ranges ready as the scheduler may have. A job that was redriven can have a million ranges. */
@@ -331,10 +332,10 @@ static bool has_staged(const struct durable_run *r)
 void run_items_supply(struct durable_run *r)
 {
     if (r->state != RUN_RUNNING || r->all_ready) return;
-    if (r->unsure) become_sure(r);
+    if (r->undescribed) learn_tasks(r);
     if (r->generated) ready_generated(r);
     run_items_taken(r);
-    sched_job_expect(r->job->phase.sched, r->staged.left + r->marked.n, r->unsure);
+    sched_job_expect(r->job->phase.sched, r->staged.left + r->marked.n, r->undescribed);
     if (next_missing(r) != UINT64_MAX || has_staged(r) || r->marking.call) return;
     r->all_ready = true;
     phase_no_more_items(&r->job->phase);

@@ -52,7 +52,7 @@ static void fail(struct durable_run *r, const char *why)
 
 /* Returns true if the call has succeeded and the reduction still goes on. Otherwise the call is freed, or is started
  * again later. */
-static bool take_reply(struct durable_run *r, const struct store_call *call)
+static bool check_reply(struct durable_run *r, const struct store_call *call)
 {
     bool is_damaged = call->status == STORE_BROKEN;
     if (is_damaged || !r->reduction) {
@@ -68,7 +68,7 @@ static bool take_reply(struct durable_run *r, const struct store_call *call)
 static void on_ranges(struct store_call *call)
 {
     struct durable_run *r = call->data;
-    if (!take_reply(r, call)) return;
+    if (!check_reply(r, call)) return;
     struct run_reduction *n = r->reduction;
     bool ok = true;
     for (size_t i = 0; ok && i < call->block_count; i++) {
@@ -86,7 +86,7 @@ static void on_ranges(struct store_call *call)
 static void on_block(struct store_call *call)
 {
     struct durable_run *r = call->data;
-    if (!take_reply(r, call)) return;
+    if (!check_reply(r, call)) return;
     block_fold_add(&r->reduction->fold, &call->block);
     run_call_free(&r->reading);
     run_reduce_go_on(r);

@@ -1,5 +1,5 @@
 /*
- * Whether a notice is sent again: how to judge the answer of its receiver, and the pause before the next attempt. As in
+ * Whether a notice is sent again: what the answer of its receiver means, and the pause before the next attempt. As in
  * Standard Webhooks (https://www.standardwebhooks.com). Pure.
  */
 #ifndef FANTAIL_COORDINATOR_NOTIFY_NOTICE_RETRY_H

@@ -94,7 +94,7 @@ struct postgres_query {
     int n;
     const char *values[POSTGRES_PARAMETERS];
     int lengths[POSTGRES_PARAMETERS], formats[POSTGRES_PARAMETERS];
-    char numbers[POSTGRES_PARAMETERS][24]; /* the text of a number; "": the parameter is no number */
+    char numbers[POSTGRES_PARAMETERS][24]; /* the text of a number; "": the parameter is not a number */
     PGresult *result;
 };
 

@@ -62,7 +62,7 @@ static bool fold_value(struct block_fold *f, const char *line, size_t len, size_
 {
     struct answer_line parsed = answer_line_parse(line, len, false);
     if (parsed.kind != ANSWER_VALUE) {
-        fail(f, "a block of values has a line that is no value");
+        fail(f, "a block of values has a line that is not a value");
         return true;
     }
     size_t cost = len < LINE_COST_BYTES ? len + 1 : LINE_COST_BYTES;

@@ -145,7 +145,7 @@ static bool has_news(const struct results_reader *r)
     return r->more || stored_state_is_end(r->job.state) || n->succeeded + n->failed + n->cancelled != r->ranged_answers;
 }
 
-static void take_last_ranges(struct results_reader *r, bool something_came);
+static void handle_last_ranges(struct results_reader *r, bool something_came);
 
 static void take_job(struct results_reader *r, struct stored_job *found)
 {
@@ -168,7 +168,7 @@ static void take_job(struct results_reader *r, struct stored_job *found)
     else if (has_news(r))
         read_ranges(r);
     else
-        take_last_ranges(r, false);
+        handle_last_ranges(r, false);
 }
 
 static void on_job(struct store_call *call)
@@ -203,7 +203,7 @@ static bool add_ranges(struct results_reader *r, const struct store_call *call)
 
 /* Call it when all ranges in the store were read. If the job had ended before the ranges were read, there are no more
  * answers, unless the job was redriven in the meantime. So the state of an ended job is read once more. */
-static void take_last_ranges(struct results_reader *r, bool something_came)
+static void handle_last_ranges(struct results_reader *r, bool something_came)
 {
     const struct stored_counts *n = &r->job.counts;
     r->ranged_answers = n->succeeded + n->failed + n->cancelled;
@@ -216,7 +216,7 @@ static void take_last_ranges(struct results_reader *r, bool something_came)
         ask_later(r, something_came);
 }
 
-static void take_ranges(struct results_reader *r, const struct store_call *call)
+static void handle_ranges(struct results_reader *r, const struct store_call *call)
 {
     if (!add_ranges(r, call)) {
         results_cut(r, "the ranges of a block overlap");
@@ -224,7 +224,7 @@ static void take_ranges(struct results_reader *r, const struct store_call *call)
     }
     r->more = call->more && call->block_count > 0;
     if (!r->more)
-        take_last_ranges(r, call->block_count > 0);
+        handle_last_ranges(r, call->block_count > 0);
     else if (results_are_dry(r))
         read_ranges(r);
     else
@@ -238,7 +238,7 @@ static void on_ranges(struct store_call *call)
     if (r) {
         r->asking = NULL;
         if (r->state == STREAM_OPEN && call->status == STORE_OK)
-            take_ranges(r, call);
+            handle_ranges(r, call);
         else if (r->state == STREAM_OPEN)
             fail_open(r, call);
     }

@@ -132,7 +132,7 @@ void results_plan(struct results_reader *r)
 }
 
 /* If the cache lacks the block of `s`, reads the block, unless that would drop blocks that are needed earlier. Returns
- * whether to look at the next span. */
+ * whether to go on with the next span. */
 static bool read_if_missing(struct results_reader *r, const struct answer_span *s)
 {
     const struct cached_block *b = block_cache_find(&r->cache, s->block);
@@ -149,8 +149,8 @@ static bool read_if_missing(struct results_reader *r, const struct answer_span *
     return false;
 }
 
-/* Starts to read the next needed block that the cache does not have. The more spans it looks at, the longer it waits
- * before it looks again, so that the average time per span stays small. */
+/* Starts to read the next needed block that the cache does not have. The more spans it checks, the longer it waits
+ * before it checks again, so that the average time per span stays small. */
 static void read_ahead(struct results_reader *r)
 {
     if (r->reading || (int)(r->spans_read - r->ahead_at_span) < 0) return;

@@ -169,7 +169,7 @@ static struct sched_lane *better(struct sched_lane *a, struct sched_lane *b)
 }
 
 /* Draws lanes at random until two of them fit the chunk, and returns the less loaded of the two. If no drawn lane fits,
- * looks at up to PICK_SCAN lanes and returns the first that fits. */
+ * checks up to PICK_SCAN lanes and returns the first that fits. */
 static struct sched_lane *pick_available(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;

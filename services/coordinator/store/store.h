@@ -47,7 +47,6 @@ struct store_metrics;
 struct uv_loop_s; /* uv_loop_t; pure modules include this header, so it does not include uv.h */
 
 #define STORE_ID_SIZE       37    /* a job's id (a UUID as text) with its NUL */
-#define STORE_LABELS_MAX    16    /* maximum number of labels of one job */
 #define STORE_LABEL_SIZE    65    /* a label with its NUL */
 #define STORE_LIST_MAX      200   /* maximum number of jobs in one page of the list */
 #define STORE_RANGES_BLOCKS 512   /* maximum number of blocks that one STORE_READ_RANGES returns */

@@ -92,7 +92,7 @@ static bool is_busy(const struct process *process)
 
 uint64_t pool_busy_until(const struct pool *p, uint64_t now)
 {
-    bool busy = p->trial;
+    bool busy = p->candidate;
     for (const struct process *process = p->processes; process && !busy; process = process->next)
         busy = is_busy(process);
     return busy ? now : p->busy_until_ns;
@@ -272,7 +272,7 @@ void pool_set_task(struct pool *p, struct task *task, unsigned size)
 
 void pool_reload(struct pool *p, struct task *task, unsigned size)
 {
-    pool_drop_trial(p);
+    pool_drop_candidate(p);
     pool_set_task(p, task, size);
     pool_feed(p);
 }
@@ -281,7 +281,7 @@ void pool_close(struct pool *p, uv_close_cb closed)
 {
     p->feeding = true; /* from now on no process is started or gets items */
     struct fault f;
-    pool_drop_trial(p);
+    pool_drop_candidate(p);
     fault_set(&f, ITEM_CANCELLED, "the worker is shut down");
     while (p->processes) process_kill(p->processes, &f);
     while (p->turns.at) turns_remove(&p->turns, p->turns.at);

@@ -50,9 +50,9 @@ struct pool {
     struct task *task;
     unsigned size; /* how many processes the pool may have */
     struct process *processes;
-    unsigned count;        /* how many processes are in the list */
-    struct process *trial; /* a process that is not in the list, see pool_replace(); NULL: none */
-    unsigned trial_size;
+    unsigned count;            /* how many processes are in the list */
+    struct process *candidate; /* a process that is not in the list, see pool_replace.c; NULL: none */
+    unsigned candidate_size;
     struct process *probe; /* the process that is the probe; NULL: none */
 
     struct turns turns;

@@ -43,8 +43,8 @@ void pool_forget_failures(struct pool *p);
 
 /* ---- pool_replace.c ---- */
 
-/* Ends the process on trial, if there is one. */
-void pool_drop_trial(struct pool *p);
+/* Ends the candidate, if there is one. */
+void pool_drop_candidate(struct pool *p);
 
 /* ---- pool_bisect.c ---- */
 

@@ -1,6 +1,6 @@
 /*
- * Replaces a task whose files have changed. A process of the new description is started first, on trial. The processes
- * of the former description serve until the new process is ready. If the new process ends before that, the former
+ * Replaces a task whose files have changed. A process of the new description is started first: the candidate. The
+ * processes of the former description serve until the candidate is ready. If the candidate ends before that, the former
  * processes continue, because the change is half written or wrong.
  */
 #include "common/observe/log.h"
@@ -15,52 +15,52 @@ static void log_failed(const struct pool *p, const struct fault *f)
     log_error(message, LOG_SAID(LOG_STR("task", p->task->name)), LOG_SAID(LOG_STRN("cause", f->cause, f->own)));
 }
 
-static void on_trial_starting(struct process *process)
+static void on_candidate_starting(struct process *process)
 {
 }
 
-static void on_trial_ready(struct process *process)
+static void on_candidate_ready(struct process *process)
 {
     struct pool *p = process->pool;
-    p->trial = NULL;
+    p->candidate = NULL;
     p->busy_until_ns = process->ready_ns;
-    pool_set_task(p, process->task, p->trial_size);
+    pool_set_task(p, process->task, p->candidate_size);
     process->hooks = &pool_hooks;
     pool_add_process(p, process);
     pool_feed(p);
 }
 
-static void on_trial_lost(struct process *process, struct fault *f)
+static void on_candidate_lost(struct process *process, struct fault *f)
 {
     struct pool *p = process->pool;
-    if (p->trial != process) return;
-    p->trial = NULL;
+    if (p->candidate != process) return;
+    p->candidate = NULL;
     p->busy_until_ns = now_ns();
     log_failed(p, f);
 }
 
-static const struct process_hooks trial_hooks = {
-    .starting = on_trial_starting, .ready = on_trial_ready, .lost = on_trial_lost};
+static const struct process_hooks candidate_hooks = {
+    .starting = on_candidate_starting, .ready = on_candidate_ready, .lost = on_candidate_lost};
 
-void pool_drop_trial(struct pool *p)
+void pool_drop_candidate(struct pool *p)
 {
-    struct process *trial = p->trial;
+    struct process *candidate = p->candidate;
     struct fault f;
-    p->trial = NULL;
-    if (!trial) return;
+    p->candidate = NULL;
+    if (!candidate) return;
     fault_set(&f, ITEM_CANCELLED, "the process is not needed any more");
-    process_kill(trial, &f);
+    process_kill(candidate, &f);
 }
 
 void pool_replace(struct pool *p, struct task *task, unsigned size)
 {
     struct fault f;
-    pool_drop_trial(p);
+    pool_drop_candidate(p);
     if (p->count == 0 || !task->ready) {
         pool_reload(p, task, size);
         return;
     }
-    p->trial_size = size;
-    p->trial = process_start(p->env, task, &trial_hooks, p, now_ns(), &f);
-    if (!p->trial) log_failed(p, &f);
+    p->candidate_size = size;
+    p->candidate = process_start(p->env, task, &candidate_hooks, p, now_ns(), &f);
+    if (!p->candidate) log_failed(p, &f);
 }

@@ -10,7 +10,7 @@
  *             it closed stdin or stdout |                             | the same, or it has answered all it was given
  *                                       +----------> ENDING <---------+
  *
- *     STARTING --process_retire()--> ENDING
+ *     STARTING --process_retire(), or it closed stdout--> ENDING
  *     STARTING, RUNNING, RETIRING, ENDING --it exits-------> EXITED --its last output is read--> GONE
  *     STARTING, RUNNING, RETIRING, ENDING --process_kill()-> KILLED --it is reaped-------------> GONE
  *     STARTING --its program cannot be started-------------------------------------------------> GONE

@@ -52,7 +52,7 @@ Test(turn_stall, many_turns_in_a_row_without_progress_are_stalled)
     cr_assert_not(end_turns(&s, STALL_TURNS - 1, TURN_AT_ONCE));
     cr_assert_not(end_turns(&s, 1, TURN_AFTER_SLEEP), "a sleep ends a stall");
     cr_assert_not(end_turns(&s, STALL_TURNS - 1, TURN_AT_ONCE));
-    cr_assert_not(end_turns(&s, 10, TURN_BY_TIMER), "a timer is no progress, but its turn is not stalled");
+    cr_assert_not(end_turns(&s, 10, TURN_BY_TIMER), "a timer is not progress, but its turn is not stalled");
     cr_assert(end_turns(&s, 1, TURN_AT_ONCE));
 }
 

@@ -232,7 +232,7 @@ static void stop_logged(void)
     close(log_ends[1]);
 }
 
-/* Submits items until so many starts have failed. */
+/* Submits items until this number of starts has failed. */
 static void fail_starts(uint64_t starts)
 {
     while (pool.failed_starts < starts) {
