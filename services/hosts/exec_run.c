@@ -195,6 +195,12 @@ static bool read_stderr(struct runner *r)
     return len == sizeof piece;
 }
 
+/* Ends the last line of the command. Otherwise the next command would continue it. */
+static void end_stderr_line(const struct runner *r)
+{
+    if (r->stderr_len && r->stderr_tail[r->stderr_len - 1] != '\n') write_all(STDERR_FILENO, "\n", 1);
+}
+
 static int remaining_ms(const struct exec_run *run)
 {
     if (!run->deadline_ns || run->timed_out) return -1;
@@ -224,6 +230,7 @@ static void wait_for_end(struct runner *r, struct exec_run *run)
     if (run->out_fd >= 0) fcntl(run->out_fd, F_SETFL, O_NONBLOCK);
     while (run->out_fd >= 0 && read_stdout(r, run)) continue;
     for (int pieces = 0; pieces < LAST_STDERR_PIECES && read_stderr(r); pieces++) continue;
+    end_stderr_line(r);
 }
 
 struct run_outcome runner_run(struct runner *r, char **argv, const char *input, size_t input_len)

@@ -8,7 +8,8 @@
 #include "protocol/protocol.h"
 #include "worker/worker.h"
 
-static const char *const task_outputs[] = {"log", "plain", NULL};
+static const char *const task_outputs[] = {"log", "plain", "whole", "bare", NULL};
+static_assert(ARRAY_SIZE(task_outputs) == TAIL_FORM_COUNT + 1, "a word for each form");
 
 static const struct option_row rows[] = {
     OPTION_HEADING("Tasks"),
@@ -30,7 +31,8 @@ static const struct option_row rows[] = {
     OPTION_CHOICE(
         "task-output", struct worker_config, task_output, "log", task_outputs,
         "how lines that tasks print are written to standard error. log: as log lines, at a limited rate; plain: "
-        "unchanged, after the task's name"),
+        "unchanged, after the task's name; whole: as plain, but while standard error takes no more, the tasks wait, so "
+        "no line is dropped; bare: as whole, without the task's name"),
     OPTION_HEADING("Registration with coordinators"),
     OPTION_STRING("register", struct worker_config, registration.coordinators, NULL,
                   "register with these coordinators, so that their configuration need not name this worker: "

@@ -325,9 +325,11 @@ bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *
                                   .reaper = &w->reaper,
                                   .worker_id = w->id,
                                   .scratch = w->scratch.path,
-                                  .plain_output = config->task_output == 1,
+                                  .output = (enum tail_form)config->task_output,
+                                  .gate = config->task_output >= TAIL_WHOLE ? &w->output_gate : NULL,
                                   .slot_cap = config->slots ? &w->slot_cap : NULL,
                                   .our_wait = &w->cpu_wait};
+    if (w->env.gate) output_gate_init(w->env.gate, loop);
     register_metrics(w);
     w->ecs_agent = ecs_agent_start(loop, config->protection_s, config->protection_idle_s, w->protection_failures);
     if (config->watch) w->watch = watch_start(loop, config->tasks, &watch_hooks, w);
@@ -420,6 +422,7 @@ void worker_stop(void *data)
     reaper_close(&w->reaper);
     requests_close(&w->requests);
     uv_close((uv_handle_t *)&w->memory_timer, NULL);
+    if (w->env.gate) output_gate_close(w->env.gate);
     trace_export_close(w->trace);
     w->trace = NULL;
 }

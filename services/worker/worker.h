@@ -31,7 +31,7 @@ struct worker_config {
     int64_t slots;     /* 0: no limit */
     int64_t max_chunks;
     bool watch;
-    int task_output; /* 0: as log lines; 1: unchanged */
+    int task_output; /* enum tail_form */
     double protection_s, protection_idle_s;
     struct registrar_config registration;
 };
@@ -52,9 +52,10 @@ struct worker {
     struct reaper reaper;
     struct process_env env;
     struct cpu_wait cpu_wait;
-    struct turn_step sleeps;     /* notes how long the worker has waited for a processor */
-    struct ecs_agent *ecs_agent; /* NULL outside ECS */
-    struct registrar *registrar; /* NULL without --register */
+    struct output_gate output_gate; /* initialised only if env.gate is set */
+    struct turn_step sleeps;        /* notes how long the worker has waited for a processor */
+    struct ecs_agent *ecs_agent;    /* NULL outside ECS */
+    struct registrar *registrar;    /* NULL without --register */
     bool draining, cut;
 
     struct requests requests;

@@ -75,6 +75,12 @@ class Progress(CliTest):
         for after in messages:  # the same write has drawn the line again
             self.assertRegex(after, rf"^{COUNTS}  ")
 
+    def test_the_output_of_commands_scrolls_above_the_line(self):
+        _, text = self.run_map("-a", self.items(1000), "-P", "2", "--", "sh", "-c", 'echo "line $1 ends" >&2', "sh")
+        lines = [line.rpartition(ERASE)[2] for line in text.split("\n")]
+        self.assertEqual({line for line in lines if line.startswith("line")}, {f"line {n} ends" for n in range(1000)})
+        self.assertRegex(text, rf"line \d+ ends\n{COUNTS}  ")
+
     def test_the_end_says_how_many_items_there_were(self):
         status, text = self.run_map("-a", self.items(1200), "--", "true")
         self.assertEqual(status, 0, text)

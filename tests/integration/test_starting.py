@@ -153,7 +153,7 @@ class Starting(FantailTest):
         with open(items, encoding="utf-8") as stdin:
             program = self.start("fantail", "map", "loads", "--url", f"http://127.0.0.1:{fleet.port}", "--progress", "always",
                                  stdin=stdin)
-        line = lambda done, rest: re.search(rf"\] +\d+% {done}/4 items {rest}\x1b", program.stderr())
+        line = lambda done, rest: re.search(rf"\x1b\[K{done}/4  \d+%  \[[#.]+\]  {rest}[\r\n]", program.stderr())
         wait_until(lambda: line(0, r".*:\d\d  starting \(1 process\)"), "the note before the first answer")
         ft.write_file(go, "")
         wait_until(lambda: line("[12]", ".*[0-9]"), "the first answer, which removes the note")

@@ -1,10 +1,13 @@
 #include "cli/base/status_line.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/base/interrupt.h"
 #include "common/base/buf.h"
 
 #define ERASE "\r\033[K"
@@ -13,8 +16,10 @@ enum { COLUMNS_OTHERWISE = 100 };
 
 static struct buf shown; /* empty: there is no line */
 static bool is_hidden;
+static struct buf waiting; /* whole lines; the first one may be written in part */
 
-/* A reader that is gone or slow is no fault of the run, so errors are ignored. */
+/* If the reader is gone, the text is lost: that is no fault of the run. A signal that asks the program to end also ends
+ * the wait for a slow reader. */
 static void write_out(const struct buf *b)
 {
     for (size_t at = 0; at < b->len;) {
@@ -23,7 +28,7 @@ static void write_out(const struct buf *b)
             at += (size_t)n;
         else if (n < 0 && errno == EAGAIN)
             poll(&(struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT}, 1, -1);
-        else if (n == 0 || errno != EINTR)
+        else if (n == 0 || errno != EINTR || interrupt_signal())
             return;
     }
 }
@@ -73,7 +78,49 @@ void status_line_end(void)
 
 void status_line_write(const char *lines, size_t len)
 {
-    redraw(lines, len, is_drawn());
+    if (!waiting.len && !len) return;
+    buf_add(&waiting, lines, len);
+    redraw(waiting.data, waiting.len, is_drawn());
+    buf_release(&waiting);
+}
+
+void status_line_queue(const char *lines, size_t len)
+{
+    buf_add(&waiting, lines, len);
+}
+
+size_t status_line_waiting(void)
+{
+    return waiting.len;
+}
+
+static bool is_file(void)
+{
+    struct stat st;
+    return fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* A write of at most PIPE_BUF bytes does not block if the pipe has room. A file is always writable. A longer line is
+ * written in pieces, unless the status line must be drawn after it. */
+static size_t piece(bool file)
+{
+    if (file || waiting.len <= PIPE_BUF) return waiting.len;
+    const char *end = memrchr(waiting.data, '\n', PIPE_BUF);
+    if (!end && is_drawn()) end = memchr(waiting.data, '\n', waiting.len);
+    return end ? (size_t)(end + 1 - waiting.data) : PIPE_BUF;
+}
+
+/* The flags of the descriptor are not changed, because other programs may share it. */
+void status_line_flush(void)
+{
+    bool file = waiting.len && is_file();
+    while (waiting.len) {
+        if (!file && poll(&(struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT}, 1, 0) <= 0) return;
+        size_t len = piece(file);
+        redraw(waiting.data, len, is_drawn());
+        buf_drop_front(&waiting, len);
+    }
+    buf_release(&waiting);
 }
 
 size_t status_line_columns(void)

@@ -16,8 +16,14 @@ void status_line_hide(void);
 void status_line_restore(void);
 /* Erases the line and forgets it. */
 void status_line_end(void);
-/* Writes whole lines to standard error, above the status line. */
+/* Writes whole lines to standard error, above the status line, after the lines that wait. */
 void status_line_write(const char *lines, size_t len);
+/* Adds whole lines to those that wait for status_line_flush(). The caller limits how many wait. */
+void status_line_queue(const char *lines, size_t len);
+/* Returns how many bytes wait. */
+size_t status_line_waiting(void);
+/* Writes the lines that wait, as long as standard error takes them without blocking. */
+void status_line_flush(void);
 /* Returns the columns of the terminal, or 100 if standard error is no terminal. */
 size_t status_line_columns(void);
 

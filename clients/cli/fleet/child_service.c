@@ -28,7 +28,7 @@ static void close_fd(int *fd)
 
 void child_service_init(struct child_service *s)
 {
-    *s = (struct child_service){.state = CHILD_DOWN, .ready_fd = -1, .reserved_fd = -1};
+    *s = (struct child_service){.state = CHILD_DOWN, .ready_fd = -1, .stderr_fd = -1, .reserved_fd = -1};
 }
 
 /* Reserves the port with a socket that is bound but never listens. The kernel does not choose this port for another
@@ -67,7 +67,7 @@ bool child_service_port_is_taken(uint16_t port)
     return taken;
 }
 
-static int spawn(pid_t *pid, int ready_fd, char *const argv[], char *const envp[])
+static int spawn(struct child_service *s, int ready_fd, char *const argv[], char *const envp[])
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -81,13 +81,14 @@ static int spawn(pid_t *pid, int ready_fd, char *const argv[], char *const envp[
     posix_spawn_file_actions_adddup2(&actions, ready_fd, CHILD_READY_FD);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    if (s->stderr_fd >= 0) posix_spawn_file_actions_adddup2(&actions, s->stderr_fd, STDERR_FILENO);
     /* The child gets a process group of its own. So Ctrl-C signals only this program, which then ends the services in
      * order. */
     posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &ours);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    int error = posix_spawn(pid, argv[0], &actions, &attributes, argv, envp);
+    int error = posix_spawn(&s->pid, argv[0], &actions, &attributes, argv, envp);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return error;
@@ -101,7 +102,7 @@ int child_service_start(struct child_service *s, char *const argv[], char *const
      * close-on-exec set. */
     int write_end = fcntl(ends[1], F_DUPFD_CLOEXEC, CHILD_READY_FD + 1);
     close(ends[1]);
-    int error = write_end < 0 ? errno : spawn(&s->pid, write_end, argv, envp);
+    int error = write_end < 0 ? errno : spawn(s, write_end, argv, envp);
     if (write_end >= 0) close(write_end);
     if (error) {
         close(ends[0]);

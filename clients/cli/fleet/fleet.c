@@ -67,7 +67,7 @@ static bool start_all(struct fleet *f, const struct fleet_options *o)
     if (!run_dir_make(&f->sockets, RUN_DIR_FLEET, UNIX_PATH_BYTES - strlen(FLEET_LONGEST_SOCKET_NAME), f->error,
                       sizeof(f->error)))
         return false;
-    if (!choose_address(f, o)) return false;
+    if (!choose_address(f, o) || (o->relays && !fleet_output_open(f))) return false;
     fleet_set_arguments(f, o);
     for (size_t i = 0; i < f->count; i++)
         if (!start_service(f, &f->services[i])) return false;
@@ -81,6 +81,7 @@ struct fleet *fleet_start(const struct fleet_options *options, char *err, size_t
     struct fleet *f = xcalloc(1, sizeof(*f));
     f->count = (size_t)options->workers + 1;
     f->services = xcalloc(f->count, sizeof(*f->services));
+    for (size_t i = 0; i < f->count; i++) f->services[i].output_fd = -1;
     f->announce = options->announce;
     f->has_store = options->store;
     f->started_ns = now_ns();
@@ -99,6 +100,7 @@ size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms
     uint64_t now = now_ns();
     for (size_t i = 0; i < f->count; i++) {
         const struct fleet_service *s = &f->services[i];
+        if (s->output_fd >= 0 && relay_has_room()) fds[n++] = (struct pollfd){.fd = s->output_fd, .events = POLLIN};
         if (s->process.ready_fd >= 0) fds[n++] = (struct pollfd){.fd = s->process.ready_fd, .events = POLLIN};
         if (s->process.state != CHILD_DOWN) continue;
         int wait_ms = s->restart_ns > now ? (int)((s->restart_ns - now) / NS_PER_MS) + 1 : 0;

@@ -36,6 +36,8 @@ struct fleet_options {
     unsigned drain_s;       /* how long fleet_stop() waits for running work; 0: the services' default */
     int64_t admin_port; /* admin port of the coordinator; the workers use the next ones; 0: any free ports; -1: none */
     bool watch;         /* the workers notice changed task folders and read them again */
+    bool relays;        /* this program passes on what the services write to standard error, see fleet_read_output() */
+    bool shows_name;    /* only with `relays`: the name of a task stands before each line that the task prints */
     bool announce;      /* report ended and restarted services, and the addresses of metrics, on standard error */
 };
 
@@ -45,7 +47,13 @@ MUST_CHECK struct fleet *fleet_start(const struct fleet_options *options, char *
 /* Writes at most FLEET_MAX_POLL_FDS entries to fds and returns how many. If a restart is due in less than *timeout_ms,
  * lowers *timeout_ms to the time until the restart. */
 size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms);
-#define FLEET_MAX_POLL_FDS (FLEET_MAX_WORKERS + 1)
+#define FLEET_MAX_POLL_FDS (2 * (FLEET_MAX_WORKERS + 1))
+/* With `relays`: reads what the services and tasks have written to standard error, and adds it to the lines that wait
+ * (status_line_flush()). What a task printed before an answer is here before the answer. Does not block. */
+void fleet_read_output(struct fleet *f);
+/* The same, and writes all of it to standard error. Blocks if the reader of standard error is slow, but not after a
+ * signal that asks the program to end. */
+void fleet_write_output(struct fleet *f);
 /* Reads ready lines, and reaps and restarts services. Returns false if a service cannot be started; fleet_error()
  * returns the reason. */
 MUST_CHECK bool fleet_turn(struct fleet *f);
@@ -66,7 +74,8 @@ void fleet_reload(struct fleet *f);
  * services that still run, and returns false. If no signal has come before the call, the first one has this effect.
  * Frees f. NULL is fine. */
 MUST_CHECK bool fleet_stop(struct fleet *f);
-/* Kills every service and all its descendants, and waits for their end. Frees f. NULL is fine. */
+/* Kills every service and all its descendants, and waits for their end. Writes the rest of their output. Frees f. NULL
+ * is fine. */
 void fleet_kill(struct fleet *f);
 
 #endif

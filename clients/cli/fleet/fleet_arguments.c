@@ -70,7 +70,7 @@ static void set_worker(struct fleet *f, const struct fleet_options *o, size_t nu
     buf_release(&address);
     add_common_options(s, o, number);
     add_option(s, "--worker-id", id);
-    add_option(s, "--task-output", "plain");
+    add_option(s, "--task-output", !o->relays ? "plain" : o->shows_name ? "whole" : "bare");
     if (o->watch) add_argument(s, "--watch");
     add_option(s, "--tasks", o->tasks_dir);
     if (o->processes) add_number(s, "--processes", o->processes);

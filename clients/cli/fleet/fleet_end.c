@@ -88,5 +88,7 @@ void fleet_kill(struct fleet *f)
     if (!f) return;
     signal_services(f, SIGKILL);
     kill_descendants();
+    fleet_write_output(f);
+    fleet_output_close(f);
     fleet_free(f);
 }

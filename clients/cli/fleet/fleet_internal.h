@@ -3,6 +3,7 @@
  *
  *     fleet.c            starts the services, watches them and restarts the ones that end
  *     fleet_arguments.c  the command line and the environment of each service
+ *     fleet_output.c     passes on what the services write to standard error
  *     fleet_end.c        ends the services and everything they started
  */
 #ifndef FANTAIL_CLI_FLEET_FLEET_INTERNAL_H
@@ -11,6 +12,7 @@
 #include "cli/fleet/child_service.h"
 #include "cli/fleet/fleet.h"
 #include "cli/fleet/run_dir.h"
+#include "cli/report/relay.h"
 #include "common/base/buf.h"
 #include "common/net/unix_address.h"
 
@@ -21,6 +23,8 @@
 
 struct fleet_service {
     struct child_service process;
+    int output_fd; /* our end of the pipe that is its standard error; -1: it has our standard error */
+    struct relay relay;
     char *argv[FLEET_MAX_ARGUMENTS]; /* owned strings; ends with NULL */
     size_t argc;
     char name[32];          /* "coordinator", "worker 2": for messages */
@@ -52,5 +56,9 @@ void fleet_add_socket(const struct fleet *f, struct buf *address, size_t number)
 void fleet_set_arguments(struct fleet *f, const struct fleet_options *o);
 /* Sets the environment of all services; tmp_dir is NULL unless the fleet is private. */
 void fleet_set_environment(struct fleet *f, const char *tmp_dir);
+
+/* Gives each service a pipe as its standard error. On failure returns false and sets f->error. */
+MUST_CHECK bool fleet_output_open(struct fleet *f);
+void fleet_output_close(struct fleet *f);
 
 #endif

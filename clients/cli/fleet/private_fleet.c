@@ -113,6 +113,8 @@ bool private_fleet_start(struct private_fleet *p, const struct private_fleet_opt
         .tmp_dir = p->dir.path,
         .log_level = "error",
         .admin_port = -1,
+        .relays = true,
+        .shows_name = o->command == NULL,
     };
     p->fleet = fleet_start(&options, err, err_size);
     run_dirs_sweep(&p->dir);

@@ -16,7 +16,7 @@
  * report, the run tells the user. */
 #define LOADING_NS (3 * NS_PER_S / 2)
 
-enum { POLL_INTERRUPT, POLL_STDOUT, POLL_STDIN, POLL_CARE, POLL_OTHERS };
+enum { POLL_INTERRUPT, POLL_STDOUT, POLL_STDERR, POLL_STDIN, POLL_CARE, POLL_OTHERS };
 
 void map_run_move(struct map_run *run, enum map_run_state to)
 {
@@ -240,6 +240,7 @@ static void turn(struct map_run *run)
     int timeout_ms = timeout_of(run, now);
     fds[POLL_INTERRUPT] = (struct pollfd){.fd = interrupt_fd(), .events = POLLIN};
     fds[POLL_STDOUT] = (struct pollfd){.fd = run->output.fd};
+    fds[POLL_STDERR] = (struct pollfd){.fd = status_line_waiting() ? STDERR_FILENO : -1, .events = POLLOUT};
     fds[POLL_STDIN] =
         (struct pollfd){.fd = input_wants_bytes(&run->input) ? run->input.source->fd : -1, .events = POLLIN};
     short care_events = connection_events(&run->care.http);
@@ -256,6 +257,8 @@ static void turn(struct map_run *run)
     now = now_ns();
     if (n == 0 || fds[POLL_INTERRUPT].revents) interrupt_clear();
     if (n && (fds[POLL_STDOUT].revents & POLLERR)) run->output.closed = true;
+    if (f) fleet_read_output(f); /* before the answers are read, see fleet.h */
+    status_line_flush();
     if (f && (n == 0 || fds[POLL_INTERRUPT].revents || !fleet_is_ready(f))) turn_fleet(run);
     if (n && fds[POLL_CARE].revents) connection_step(&run->care.http);
     care_step(&run->care, &run->outage, now);
@@ -374,6 +377,7 @@ int map_items(struct map_options *options)
     static struct map_run run;
     if (begin(&run, options))
         while (!is_over(&run)) turn(&run);
+    if (run.private_fleet.fleet) fleet_write_output(run.private_fleet.fleet);
     int status = map_end_finish(&run);
     bool closed = run.output.closed;
     release(&run);

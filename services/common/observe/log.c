@@ -127,7 +127,7 @@ void log_plain(const char *prefix, const char *text, size_t len)
     buf_clear(b);
     bool is_terminal = isatty(out.fd);
     if (is_terminal) buf_add_str(b, "\r\033[K");
-    buf_addf(b, "%s: ", prefix);
+    if (prefix) buf_addf(b, "%s: ", prefix);
     if (is_terminal)
         terminal_text_add(b, text, len);
     else
@@ -135,6 +135,16 @@ void log_plain(const char *prefix, const char *text, size_t len)
     buf_add_char(b, '\n');
     if (!buf_add(&out.pending, b->data, b->len)) out.dropped++;
     if (!out.deferred) log_flush();
+}
+
+void log_set_room(size_t bytes)
+{
+    out.pending.cap = bytes;
+}
+
+size_t log_waiting(void)
+{
+    return out.pending.len;
 }
 
 void log_set_level(enum log_level level)

@@ -73,10 +73,14 @@ static inline struct log_field log_said(struct log_field field)
 /* Writes the fields before LOG_END; the first field is msg. Use the macros instead of this function. */
 void log_write(enum log_level level, const struct log_field *fields);
 
-/* Writes the text as a line of its own, whatever log_threshold is. Use it to pass on the output of another program. On
- * a terminal, the text replaces an unfinished line, such as a progress line. There, control characters of the text are
- * written as \xNN. */
+/* Writes the text as a line of its own, whatever log_threshold is, after `prefix` and a colon; `prefix` may be NULL.
+ * Use it to pass on the output of another program. On a terminal, the text replaces an unfinished line, such as a
+ * progress line. There, control characters of the text are written as \xNN. */
 void log_plain(const char *prefix, const char *text, size_t len);
+/* Sets how many bytes of lines may wait; further lines are dropped. */
+void log_set_room(size_t bytes);
+/* Returns how many bytes of lines wait. */
+size_t log_waiting(void);
 
 void log_set_level(enum log_level level);
 /* If true, each later line is written as text for people, without its time. */

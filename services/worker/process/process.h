@@ -33,6 +33,7 @@
 #include "worker/process/tail.h"
 #include "worker/process/window.h"
 #include "worker/system/cpu_wait.h"
+#include "worker/system/output_gate.h"
 #include "worker/system/reaper.h"
 #include "worker/task/task.h"
 
@@ -66,7 +67,8 @@ struct process_env {
     uv_loop_t *loop;
     struct reaper *reaper;
     const char *worker_id;
-    bool plain_output;         /* the output of tasks is shown unchanged, see tail.h */
+    enum tail_form output;
+    struct output_gate *gate;  /* NULL unless `output` is TAIL_WHOLE or TAIL_BARE */
     const char *scratch;       /* the directory in which processes get temporary directories; NULL: they get none */
     struct slot_cap *slot_cap; /* limits the processes that run items; NULL: no limit */
     struct cpu_wait *our_wait; /* the worker's own wait for a processor; NULL: not counted */
@@ -123,6 +125,8 @@ struct process {
     uint64_t grace_until_ns; /* in ENDING: when the process is killed, with grace_cause as the reason */
     const char *grace_cause;
     struct tail tail;
+    struct output_waiter held; /* waits while standard error takes no lines; the process is not read meanwhile */
+    size_t readable;           /* how many bytes of stdout may be read now */
     struct cpu_wait cpu_wait;
     struct {
         uint64_t ran_ns, waited_ns; /* the values of cpu_wait at the last answers */

@@ -48,6 +48,7 @@ void process_release(struct process *p)
     buf_release(&p->partial);
     buf_release(&p->numbered);
     window_release(&p->window);
+    tail_release(&p->tail);
     cpu_wait_release(&p->cpu_wait);
     task_unref(p->task);
     free(p);
@@ -64,6 +65,7 @@ static void lose(struct process *p, struct fault *f)
 
 static void close_all(struct process *p)
 {
+    if (p->env->gate) output_gate_leave(p->env->gate, &p->held);
     process_close_pipe(&p->in);
     process_close_pipe(&p->out);
     process_close_pipe(&p->err);

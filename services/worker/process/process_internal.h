@@ -28,7 +28,7 @@ static inline bool process_writes_unconfirmed(const struct process *p)
 /* Returns the origin of a line that the process wrote and that belongs to no item. */
 static inline struct tail_origin process_origin(const struct process *p)
 {
-    return (struct tail_origin){.task = p->task->name, .pid = p->child.pid, .plain = p->env->plain_output};
+    return (struct tail_origin){.task = p->task->name, .pid = p->child.pid, .form = p->env->output};
 }
 
 void process_on_readable(uv_poll_t *poll, int status, int events);

@@ -1,6 +1,7 @@
 /* Reads the answers of a process and its stderr. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "common/base/memory_room.h"
@@ -185,8 +186,10 @@ static ssize_t read_once(struct process *p, int fd, size_t *room)
         *room = SHORT_TURN_BYTES;
     }
     ssize_t n;
+    if (*room > p->readable) *room = p->readable;
     do n = read(fd, dst + before, *room);
     while (n < 0 && errno == EINTR);
+    if (n > 0 && p->readable != SIZE_MAX) p->readable -= (size_t)n;
     if (n <= 0) {
         if (b->len == 0) buf_release(b);
         return n;
@@ -204,11 +207,12 @@ static ssize_t read_once(struct process *p, int fd, size_t *room)
     return ok ? n : -1;
 }
 
-/* Reads about `most` bytes, or all that are available. Returns false at the end of the output. */
+/* Reads about `most` bytes, or all that are available, but not more than p->readable. Returns false at the end of the
+ * output. */
 static bool read_output(struct process *p, size_t most)
 {
     int fd = p->out.fd;
-    for (size_t taken = 0; taken < most;) {
+    for (size_t taken = 0; taken < most && p->readable > 0;) {
         size_t room;
         ssize_t n = read_once(p, fd, &room);
         if (n == 0) return false;
@@ -260,16 +264,65 @@ static void read_stderr(struct process *p)
  * is shown first, and the answer is sent afterwards. */
 static void show_output(struct process *p)
 {
-    if (!p->env->plain_output) return;
+    if (p->env->output == TAIL_LOG) return;
     if (p->err.open) read_stderr(p);
+    struct tail_origin from = process_origin(p);
+    if (!p->window.head) tail_pause(&p->tail, &from, now_ns());
     log_flush();
 }
+
+/* ---- the gate: lines that standard error does not take ---- */
+
+static void on_gate_open(struct output_waiter *w, uint64_t waited_ns)
+{
+    struct process *p = CONTAINER_OF(w, struct process, held);
+    if (p->window.head) p->window.head_since_ns += waited_ns; /* the item could not go on */
+    if (p->out.open) uv_poll_start(&p->out.poll, UV_READABLE, process_on_readable);
+    if (p->err.open) uv_poll_start(&p->err.poll, UV_READABLE, process_on_stderr);
+    process_check_time(p, now_ns());
+}
+
+/* Returns whether the process must not be read now. If so, it is read again when the lines are written. */
+static bool is_held(struct process *p)
+{
+    if (!p->env->gate) return false;
+    if (p->held.waits) return true;
+    if (output_gate_is_open()) return false;
+    if (p->out.open) uv_poll_stop(&p->out.poll);
+    if (p->err.open) uv_poll_stop(&p->err.poll);
+    p->held.resume = on_gate_open;
+    output_gate_wait(p->env->gate, &p->held);
+    return true;
+}
+
+static size_t bytes_in(int pipe_fd)
+{
+    int bytes = 0;
+    return ioctl(pipe_fd, FIONREAD, &bytes) == 0 ? (size_t)bytes : 0;
+}
+
+/* Returns whether answers may be read now, and sets p->readable. With a gate, these are the answers that are in the
+ * pipe now. What the task printed before them is read first, and must be written first. */
+static bool may_read_answers(struct process *p)
+{
+    p->readable = SIZE_MAX;
+    if (!p->env->gate) return true;
+    if (is_held(p)) return false;
+    size_t bytes = bytes_in(p->out.fd);
+    if (p->err.open) read_stderr(p);
+    if (is_held(p)) return false;
+    if (bytes) p->readable = bytes;
+    return bytes || bytes_in(p->out.fd) == 0; /* without bytes, only the end of the output can be read */
+}
+
+/* ---- events ---- */
 
 void process_on_readable(uv_poll_t *poll, int status, int events)
 {
     struct process *p = poll->data;
     uint64_t before = p->window.answered;
     bool was_starting = p->state == PROCESS_STARTING;
+    if (!may_read_answers(p)) return;
     bool more = read_output(p, has_long_lines(p) ? LONG_TURN_BYTES : SHORT_TURN_BYTES);
     if (process_is_lost(p)) return;
     show_output(p);
@@ -288,11 +341,13 @@ void process_on_readable(uv_poll_t *poll, int status, int events)
 
 void process_on_stderr(uv_poll_t *poll, int status, int events)
 {
-    read_stderr(poll->data);
+    struct process *p = poll->data;
+    if (!is_held(p)) read_stderr(p);
 }
 
 void process_read_rest(struct process *p, bool answers)
 {
+    p->readable = SIZE_MAX;
     if (p->err.open) read_stderr(p);
     /* The limit is needed because a descendant may never stop writing. An enlarged pipe holds fewer bytes than this. */
     if (answers && p->out.open) read_output(p, 3 * PROCESS_PIPE_BYTES);

@@ -4,6 +4,7 @@
 
 #define ABANDONED_NS    (100 * NS_PER_MS) /* how long an item may still run after its chunk was abandoned */
 #define MEMORY_CHECK_NS (50 * NS_PER_MS)
+#define HELD_MS         50 /* time between two looks at a process that is not read, see output_gate.h */
 
 /* Returns the run whose time limit applies. While a run is unconfirmed, its last item may still be running. */
 static const struct run *timed_run(const struct process *p)
@@ -72,6 +73,13 @@ static bool over_memory(struct process *p)
     return true;
 }
 
+/* Returns whether the time of the item stands still, because standard error does not take its lines. */
+static bool is_held(const struct process *p)
+{
+    const struct run *r = timed_run(p);
+    return p->held.waits && !(r && r->chunk->abandoned_ns);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     struct process *p = timer->data;
@@ -79,6 +87,10 @@ static void on_timer(uv_timer_t *timer)
     if (process_is_lost(p)) return;
     /* The pipe is read first, because the answer may be in it already. */
     if (p->out.open) process_on_readable(&p->out.poll, 0, UV_READABLE);
+    if (is_held(p)) {
+        uv_timer_start(timer, on_timer, HELD_MS, 0);
+        return;
+    }
     process_try_confirm(p, now);
     if (process_is_lost(p) || over_time(p, now) || over_memory(p)) return;
     if (p->state == PROCESS_STARTING) p->hooks->starting(p);

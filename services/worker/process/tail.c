@@ -47,29 +47,34 @@ static void log_suppressed(struct tail *t, const struct tail_origin *from)
 
 static void log_line(struct tail *t, const struct tail_origin *from, uint64_t now)
 {
-    if (t->line_len && from->plain) {
-        log_plain(from->task, t->line, t->line_len);
-    } else if (t->line_len && may_log(t, now)) {
+    if (from->form != TAIL_LOG) {
+        log_plain(from->form == TAIL_BARE ? NULL : from->task, t->line.data, t->line.len);
+    } else if (t->line.len && may_log(t, now)) {
         log_suppressed(t, from);
         log_info("stderr", LOG_STR("task", from->task), LOG_I64("pid", from->pid), LOG_STR("job", from->job),
                  LOG_STR("chunk", from->chunk),
                  from->attempt ? LOG_U64("attempt", from->attempt) : LOG_STR("attempt", NULL),
                  LOG_STR("trace_id", from->trace_id),
                  from->has_item ? LOG_U64("index", from->index) : LOG_STR("index", NULL),
-                 LOG_STRN("line", t->line, t->line_len));
+                 LOG_STRN("line", t->line.data, t->line.len));
     }
-    t->line_len = 0;
+    buf_clear(&t->line);
 }
 
 static void log_lines(struct tail *t, const char *data, size_t len, const struct tail_origin *from, uint64_t now)
 {
     const char *end = data + len;
+    size_t most = from->form == TAIL_LOG ? TAIL_LINE_BYTES : TAIL_SHOWN_BYTES;
     while (data < end) {
         const char *newline = memchr(data, '\n', (size_t)(end - data));
-        size_t n = (size_t)((newline ? newline : end) - data), room = sizeof t->line - t->line_len;
+        size_t n = (size_t)((newline ? newline : end) - data), room = most - t->line.len;
         size_t take = n < room ? n : room;
-        memcpy(t->line + t->line_len, data, take);
-        t->line_len += take;
+        buf_add(&t->line, data, take);
+        if (take < n && from->form != TAIL_LOG) {
+            log_line(t, from, now);
+            data += take;
+            continue;
+        }
         if (!newline) return;
         log_line(t, from, now);
         data = newline + 1;
@@ -131,10 +136,21 @@ void tail_add(struct tail *t, const char *data, size_t len, const struct tail_or
     (t->starts ? log_new_lines : log_lines)(t, data, len, from, now);
 }
 
+void tail_pause(struct tail *t, const struct tail_origin *from, uint64_t now)
+{
+    if (t->line.len && from->form != TAIL_LOG) log_line(t, from, now);
+}
+
 void tail_end(struct tail *t, const struct tail_origin *from, uint64_t now)
 {
-    log_line(t, from, now);
+    if (t->line.len) log_line(t, from, now);
     log_suppressed(t, from);
+}
+
+void tail_release(struct tail *t)
+{
+    buf_release(&t->line);
+    buf_release(&t->printed);
 }
 
 void tail_restart(struct tail *t)

@@ -13,16 +13,25 @@
 #include "common/base/buf.h"
 #include "common/base/limits.h"
 
-#define TAIL_LINE_BYTES  1024 /* a longer line is cut in the log */
+#define TAIL_LINE_BYTES  1024       /* a longer line is cut in the log */
+#define TAIL_SHOWN_BYTES (64 * KIB) /* a longer line is shown as several lines */
 #define TAIL_LINES_PER_S 20
 #define TAIL_LINES_BURST 50
 #define TAIL_START_BYTES (16 * KIB) /* longer output of a start is logged even if it repeats other output */
 
+/* The values of --task-output. Except in TAIL_LOG, the lines are no log lines, and their rate is not bounded. */
+enum tail_form {
+    TAIL_LOG,
+    TAIL_PLAIN, /* after the name of the task; lines are dropped while standard error takes none */
+    TAIL_WHOLE, /* after the name of the task; no line is dropped (output_gate.h) */
+    TAIL_BARE,  /* the same without the name */
+    TAIL_FORM_COUNT
+};
+
 /* The process that wrote a line, and the item it was running. Strings are borrowed for the call; NULL when unknown. */
 struct tail_origin {
     const char *task;
-    /* The lines are shown unchanged, after the task's name. They are not log lines, and their rate is not bounded. */
-    bool plain;
+    enum tail_form form;
     int64_t pid;
     bool has_item;    /* false: no item was running, and the members below are empty */
     uint64_t index;   /* index of the item in its job */
@@ -33,8 +42,7 @@ struct tail_origin {
 struct tail {
     char kept[LIMIT_STDERR_TAIL_BYTES];
     size_t kept_len;
-    char line[TAIL_LINE_BYTES];
-    size_t line_len;
+    struct buf line; /* the line that has not ended */
     double tokens;
     uint64_t refilled_ns;
     uint64_t suppressed;
@@ -50,8 +58,11 @@ void tail_add(struct tail *t, const char *data, size_t len, const struct tail_or
 void tail_start(struct tail *t, struct buf *starts);
 /* Ends the start, if it has not ended. `ready`: the process is ready, so held lines are logged. */
 void tail_start_end(struct tail *t, bool ready, const struct tail_origin *from, uint64_t now);
+/* Shows the line that has not ended, because the process waits for items. Does nothing in TAIL_LOG. */
+void tail_pause(struct tail *t, const struct tail_origin *from, uint64_t now);
 /* Logs the unfinished line of a process that has ended. */
 void tail_end(struct tail *t, const struct tail_origin *from, uint64_t now);
+void tail_release(struct tail *t);
 /* Drops the kept bytes, because the process begins another item. */
 void tail_restart(struct tail *t);
 

@@ -1,0 +1,28 @@
+/*
+ * Passes on what other processes write to their standard error. Each of them has a pipe of its own, so only whole lines
+ * reach ours, and no line is mixed with another one. The lines of each process keep their order. A line that is longer
+ * than RELAY_LINE_BYTES is passed on as several lines.
+ */
+#ifndef FANTAIL_CLI_REPORT_RELAY_H
+#define FANTAIL_CLI_REPORT_RELAY_H
+
+#include "common/base/base.h"
+#include "common/base/buf.h"
+
+#define RELAY_LINE_BYTES    (128u << 10)
+#define RELAY_WAITING_BYTES (256u << 10) /* while more bytes wait for standard error, the pipes are not read */
+
+/* The unfinished line of one process. A zeroed struct is empty. */
+struct relay {
+    struct buf line;
+};
+
+void relay_release(struct relay *r);
+/* Returns whether the pipes may be read now. */
+bool relay_has_room(void);
+/* Reads what is in the pipe, which does not block, while relay_has_room(). Returns false at the end of the pipe. */
+MUST_CHECK bool relay_read(struct relay *r, int fd);
+/* Call it after the end of the pipe. Passes on the unfinished line. */
+void relay_end(struct relay *r);
+
+#endif

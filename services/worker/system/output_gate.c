@@ -1,0 +1,67 @@
+#include "worker/system/output_gate.h"
+
+#include "common/base/limits.h"
+#include "common/observe/log.h"
+
+/* Each process may add what one turn reads of it, up to 64 KiB. If all of it is newlines, the name of the task before
+ * each of them makes this 100 times longer. */
+#define ROOM_BYTES (64 * MIB)
+/* Standard error may be shared with other programs, so it cannot be polled in the loop: that would make it
+ * non-blocking. */
+#define RETRY_MS 2
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct output_gate *g = timer->data;
+    while (g->first && output_gate_is_open()) {
+        struct output_waiter *w = g->first;
+        output_gate_leave(g, w);
+        w->resume(w, now_ns() - w->since_ns); /* it may close the gate and wait again, after the other ones */
+    }
+    if (!g->first) uv_timer_stop(timer);
+}
+
+void output_gate_init(struct output_gate *g, uv_loop_t *loop)
+{
+    g->first = NULL;
+    g->last = &g->first;
+    uv_timer_init(loop, &g->timer);
+    uv_unref((uv_handle_t *)&g->timer);
+    g->timer.data = g;
+    log_set_room(ROOM_BYTES);
+}
+
+void output_gate_close(struct output_gate *g)
+{
+    if (g->first) BUG("a process waits at the gate of a worker that ends");
+    uv_close((uv_handle_t *)&g->timer, NULL);
+}
+
+bool output_gate_is_open(void)
+{
+    log_flush();
+    return log_waiting() == 0;
+}
+
+void output_gate_wait(struct output_gate *g, struct output_waiter *w)
+{
+    if (w->waits) return;
+    w->waits = true;
+    w->since_ns = now_ns();
+    w->next = NULL;
+    *g->last = w;
+    g->last = &w->next;
+    if (!uv_is_active((uv_handle_t *)&g->timer)) uv_timer_start(&g->timer, on_timer, RETRY_MS, RETRY_MS);
+}
+
+void output_gate_leave(struct output_gate *g, struct output_waiter *w)
+{
+    if (!w->waits) return;
+    w->waits = false;
+    for (struct output_waiter **at = &g->first; *at; at = &(*at)->next) {
+        if (*at != w) continue;
+        *at = w->next;
+        if (!*at) g->last = at;
+        return;
+    }
+}

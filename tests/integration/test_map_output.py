@@ -1,0 +1,82 @@
+"""What a command or a task of a private fleet writes to standard error reaches the user: all of it, in whole lines."""
+import collections
+import os
+import subprocess
+
+from cli_testing import FANTAIL, CliTest, numbers
+from fantail_testing import main
+
+MIB = 1 << 20
+
+
+class Output(CliTest):
+    def commands(self, code, items, *options, **more):
+        """Runs shell code for each item, which is $1."""
+        return self.cli("map", *options, "--", "sh", "-c", code, "sh", stdin="".join(f"{item}\n" for item in items), **more)
+
+    def test_standard_error_of_a_command_comes_through(self):
+        ended = self.commands('echo "to $1" >&2; echo "out $1"', ["a"])
+        self.assertEqual((ended.status, ended.out, ended.err), (0, b"out a\n", b"to a\n"))
+
+    def test_all_lines_of_a_command_that_fails_come_before_the_report(self):
+        ended = self.commands("echo first >&2; echo >&2; echo last >&2; exit 3", ["a"])
+        self.assertEqual(ended.err, b"first\n\nlast\nfantail: item 0 (line 1): task_error: exit status 3 | last\n"
+                                    b"fantail: 1 of 1 items failed\n")
+
+    def test_an_unfinished_line_is_not_continued_by_the_next_command(self):
+        ended = self.commands('printf "to %s" "$1" >&2', "abc", "-P", 1)
+        self.assertEqual(ended.err, b"to a\nto b\nto c\n")
+
+    def test_lines_of_several_commands_are_not_mixed(self):
+        """Neither short lines nor lines that are longer than a pipe takes at once."""
+        for width in (50, 30_000):
+            code = f'for i in 1 2 3 4 5 6 7 8; do printf "%s-%0{width}d\\n" "$1" 0 >&2; done'
+            ended = self.commands(code, range(40), "-P", 8, "--workers", 2)
+            self.assertEqual((ended.status, ended.out), (0, b"\n" * 40))
+            seen = collections.Counter(ended.err.decode().splitlines())
+            self.assertEqual(seen, {f"{i}-" + "0" * width: 8 for i in range(40)})
+
+    def test_a_line_without_end_is_shown_in_pieces(self):
+        ended = self.commands("head -c 200000 /dev/zero | tr '\\0' x >&2", ["a"])
+        self.assertEqual([len(line) for line in ended.err.splitlines()], [65536] * 3 + [200_000 - 3 * 65536])
+
+    def test_a_slow_reader_slows_the_commands_and_loses_no_line(self):
+        lines = "".join(f"{n:1023}\n" for n in range(1024))  # 1 MiB
+        with open(os.path.join(self.folder, "lines"), "w", encoding="utf-8") as file:
+            file.write(lines)
+        done = os.path.join(self.folder, "done")
+        os.mkdir(done)
+        process = subprocess.Popen([FANTAIL, "map", "-P", "2", "--", "sh", "-c", 'cat lines >&2; touch "done/$1"', "sh"],
+                                   stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=self.folder,
+                                   env=self.environment())
+        with process:
+            process.stdin.write(numbers(40).encode())
+            process.stdin.close()
+            text = b""
+            while piece := process.stderr.read(1 << 16):
+                text += piece
+                self.assertLess(len(os.listdir(done)) * MIB, len(text) + 8 * MIB)
+            self.assertEqual(process.wait(60), 0)
+        self.assertEqual(collections.Counter(text.decode().splitlines()),
+                         collections.Counter({line: 40 for line in lines.splitlines()}))
+
+    def test_a_closed_standard_error_does_not_stop_the_run(self):
+        ended = subprocess.run(["sh", "-c", f"seq 3 | {FANTAIL} map -- sh -c 'echo x >&2; echo $1' sh 2>&-"],
+                               stdout=subprocess.PIPE, cwd=self.folder, env=self.environment(), timeout=60, check=True)
+        self.assertEqual(ended.stdout, b"1\n2\n3\n")
+
+    def test_what_a_task_printed_without_a_newline_is_shown(self):
+        tasks = self.tasks(prints={"json": {"mode": "python", "command": "prints:run"},
+                                   "files": {"prints.py": "def run(item):\n    print('half', end='')\n    return item\n"}})
+        ended = self.cli("map", "prints", "--tasks", tasks, stdin="7\n")
+        self.assertEqual((ended.status, ended.out, ended.err), (0, b"7\n", b"prints: half\n"))
+
+    def test_a_long_line_of_a_task_is_not_cut(self):
+        tasks = self.tasks(prints={"json": {"mode": "python", "command": "prints:run"},
+                                   "files": {"prints.py": "def run(item):\n    print('x' * item)\n    return item\n"}})
+        ended = self.cli("map", "prints", "--tasks", tasks, stdin="20000\n")
+        self.assertEqual(ended.err, b"prints: " + b"x" * 20000 + b"\n")
+
+
+if __name__ == "__main__":
+    main()
