@@ -78,7 +78,7 @@ $(LIBLIGHT): $(filter-out $(addprefix $(BUILD)/obj/services/common/,http_server/
 $(LIBCOORDINATOR): $(filter-out %/main.o,$(COORDINATOR))
 $(LIBWORKER): $(filter-out %/main.o,$(WORKER))
 $(LIBCLI): $(filter-out %/main.o,$(CLI))
-$(LIBHOSTS): $(call objects,$(shell grep -L '^int main' services/hosts/*.c))
+$(LIBHOSTS): $(call objects,$(shell grep -L '^int main' services/hosts/*.c services/hosts/runs/*.c))
 $(TESTED_LIBS) $(LIBLIGHT):
 	$(call say,AR,$@)
 	@mkdir -p $(@D)

@@ -1,5 +1,5 @@
 # Checks of the source tree. Each check prints what is wrong, and fails if anything is wrong.
-HOST_OBJECTS := $(call objects,$(wildcard services/hosts/*.c))
+HOST_OBJECTS := $(call objects,$(wildcard services/hosts/*.c services/hosts/runs/*.c))
 .PHONY: layers house unused headers format format-check tidy
 
 # Checks the includes by the rules in scripts/layers.conf.

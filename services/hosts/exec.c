@@ -5,91 +5,31 @@
  * TRACESTATE, which OpenTelemetry defines. With --row it also has the index of the item in FANTAIL_INDEX.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include "hosts/exec_answer.h"
 #include "hosts/exec_item.h"
+#include "hosts/exec_options.h"
 #include "hosts/exec_run.h"
 #include "hosts/exec_template.h"
 #include "hosts/line_io.h"
-
-static const char help[] =
-    "usage: fantail-host-exec [OPTIONS] -- COMMAND [ARGUMENTS]\n"
-    "Each line of stdin is one JSON value. Runs COMMAND once for each line, and writes one answer line.\n"
-    "{} in the arguments is replaced by the item. Without {} the item is the command's stdin.\n"
-    "\n"
-    "  --text          write a string to stdin without its quotes and escapes\n"
-    "  --append        if no argument has {}, add the item as the last argument\n"
-    "  --row           each item is an array [index, value, ...]; the arguments may have {.} {/} {//} {/.} {#} {1}\n"
-    "  --placeholder S this text stands for the item in the arguments, instead of {}\n"
-    "  --output HOW    read stdout as json, as text (one string), as lines (an array of strings), or as\n"
-    "                  auto (json if it is valid, else text; this is the default)\n"
-    "  --timeout S     kill the command after S seconds\n";
+#include "hosts/runs/shell_quote.h"
+#include "hosts/runs/tag_lines.h"
 
 enum { KEEP_BYTES = 4 * MIB }; /* a buffer that has grown larger for one item is freed */
 
-struct options {
-    bool text, append, row;
-    const char *placeholder; /* NULL: {} */
-    enum exec_output output;
-    uint64_t timeout_ms;
-};
-
 struct exec_host {
-    struct options options;
+    struct exec_options options;
     struct exec_template template;
+    struct exec_template tag; /* of tag_words */
+    char *tag_words[2];       /* NULL-ended */
+    struct gate gate;
     struct exec_row row;
     struct exec_args args;
     struct runner runner;
-    struct buf line;
+    struct buf line, text;
 };
-
-static uint64_t parse_timeout(const char *word)
-{
-    char *end;
-    double seconds = strtod(word, &end);
-    if (end == word || *end || !(seconds > 0 && seconds < 1e9))
-        die(2, "--timeout must be a number of seconds above 0, not %s", word);
-    return (uint64_t)(seconds * 1000) + 1;
-}
-
-static char **parse_options(int argc, char **argv, struct options *o)
-{
-    static const struct option known[] = {
-        {"text", no_argument, NULL, 't'},
-        {"append", no_argument, NULL, 'a'},
-        {"placeholder", required_argument, NULL, 'p'},
-        {"row", no_argument, NULL, 'r'},
-        {"output", required_argument, NULL, 'o'},
-        {"timeout", required_argument, NULL, 's'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'v'},
-        {0},
-    };
-    for (int c; (c = getopt_long(argc, argv, "+", known, NULL)) != -1;) {
-        switch (c) {
-        case 't': o->text = true; break;
-        case 'a': o->append = true; break;
-        case 'r': o->row = true; break;
-        case 'p':
-            if (!*optarg) die(2, "--placeholder must not be empty");
-            o->placeholder = optarg;
-            break;
-        case 's': o->timeout_ms = parse_timeout(optarg); break;
-        case 'o':
-            if (!exec_output_parse(optarg, &o->output))
-                die(2, "--output must be auto, json, text or lines, not %s", optarg);
-            break;
-        case 'h': fputs(help, stdout); exit(0);
-        case 'v': puts("fantail-host-exec " FANTAIL_VERSION); exit(0);
-        default: fputs(help, stderr); exit(2);
-        }
-    }
-    if (optind == argc) die(2, "the command is missing; see --help");
-    return argv + optind;
-}
 
 /* Reads the item into h->row. On failure returns false, with an answer in h->line. */
 static bool read_row(struct exec_host *h, const char *item, size_t len)
@@ -107,11 +47,73 @@ static bool has_nul(const struct exec_row *row)
     return false;
 }
 
-static void set_index(uint64_t index)
+static void set_number(const char *name, uint64_t number)
 {
     char text[24];
-    snprintf(text, sizeof text, "%llu", (unsigned long long)index);
-    setenv("FANTAIL_INDEX", text, 1);
+    snprintf(text, sizeof text, "%llu", (unsigned long long)number);
+    setenv(name, text, 1);
+}
+
+/* The arguments may have the slot, so they are known only when the command starts. */
+static void build_arguments(struct exec_host *h)
+{
+    if (h->options.row) set_number("FANTAIL_INDEX", h->row.index);
+    if (h->row.slot) set_number("FANTAIL_SLOT", h->row.slot);
+    exec_args_build(&h->args, &h->template, &h->row);
+}
+
+/* Waits until the command may start. Returns false if the run is halted. */
+static bool enter(struct exec_host *h)
+{
+    if (!h->gate.shared) return true;
+    if (!gate_enter(&h->gate, h->row.index)) return false;
+    h->row.slot = gate_slot(&h->gate);
+    return true;
+}
+
+/* The command line as a shell would read it is the output. */
+static void show_command(struct exec_host *h)
+{
+    buf_clear(&h->runner.out);
+    for (char **word = h->args.argv; *word; word++) {
+        if (word != h->args.argv) buf_add_char(&h->runner.out, ' ');
+        shell_quote_add(&h->runner.out, *word, strlen(*word));
+    }
+    buf_add_char(&h->runner.out, '\n');
+}
+
+static enum run_gate_end end_of(struct run_outcome outcome)
+{
+    bool again = outcome.end == RUN_YIELDED || outcome.end == RUN_HALTED;
+    if (again) return RUN_GATE_END_AGAIN;
+    return outcome.end == RUN_EXITED && outcome.code == 0 ? RUN_GATE_END_SUCCEEDED : RUN_GATE_END_FAILED;
+}
+
+/* Runs the command when the gate is open. A command that was killed because memory is short runs again later. */
+static struct run_outcome run(struct exec_host *h, const char *input, size_t len)
+{
+    struct run_outcome outcome;
+    if (h->options.dry_run) {
+        build_arguments(h);
+        show_command(h);
+        return (struct run_outcome){RUN_EXITED, 0};
+    }
+    do {
+        if (!enter(h)) return (struct run_outcome){RUN_HALTED, 0};
+        build_arguments(h);
+        outcome = runner_run(&h->runner, h->args.argv, input, len);
+        if (h->gate.shared) gate_leave(&h->gate, end_of(outcome));
+    } while (outcome.end == RUN_YIELDED);
+    return outcome;
+}
+
+/* Returns the outcome of a command with its output tagged. */
+static struct run_outcome tag_output(struct exec_host *h, struct run_outcome outcome)
+{
+    buf_clear(&h->text);
+    exec_template_join(&h->tag, &h->row, &h->text);
+    if (tag_lines(&h->runner.out, h->text.data, h->text.len)) return outcome;
+    return (struct run_outcome){RUN_TOO_LONG, 0};
 }
 
 static void answer(struct exec_host *h, const char *item, size_t len)
@@ -130,10 +132,9 @@ static void answer(struct exec_host *h, const char *item, size_t len)
         input = h->options.text ? exec_row_text(&h->row, 0) : value->json;
         input_len = h->options.text ? value->len : value->json_len;
     }
-    if (h->options.row) set_index(h->row.index);
-    exec_args_build(&h->args, &h->template, &h->row);
-    struct run_outcome outcome = runner_run(&h->runner, h->args.argv, input, input_len);
-    exec_answer(&h->line, h->options.output, &h->runner, h->args.argv[0], outcome);
+    struct run_outcome outcome = run(h, input, input_len);
+    if (h->options.tag) outcome = tag_output(h, outcome);
+    exec_answer(&h->line, h->options.output, &h->runner, h->options.command[0], outcome);
 }
 
 static void shrink(struct buf *b)
@@ -181,22 +182,43 @@ static void serve(struct exec_host *h, int items_fd, int answers_fd)
     line_common_release(&common);
 }
 
+static void open_gate(struct exec_host *h)
+{
+    if (!h->options.gate) return;
+    if (!gate_open(&h->gate, h->options.gate)) die(1, "cannot use the gate %s: %s", h->options.gate, strerror(errno));
+    h->row.slot = h->gate.seat + 1;
+    h->runner.gate = &h->gate;
+}
+
+static void prepare(struct exec_host *h)
+{
+    const struct exec_options *o = &h->options;
+    const struct exec_markers markers = {o->placeholder ? o->placeholder : "{}", !o->row};
+    exec_template_init(&h->template, o->command, &markers, o->append);
+    h->tag_words[0] = o->tag;
+    exec_template_init(&h->tag, h->tag_words, &markers, false);
+    h->runner.nice = o->nice;
+    open_gate(h);
+}
+
 int main(int argc, char **argv)
 {
     struct exec_host h = {0};
     int items_fd, answers_fd;
-    char **command = parse_options(argc, argv, &h.options);
-    const struct exec_markers markers = {h.options.placeholder ? h.options.placeholder : "{}", !h.options.row};
-    exec_template_init(&h.template, command, &markers, h.options.append);
+    exec_options_read(&h.options, argc, argv);
     signal(SIGPIPE, SIG_IGN);
-    if (!claim_stdio(&items_fd, &answers_fd) || !runner_init(&h.runner, command[0], h.options.timeout_ms))
+    if (!claim_stdio(&items_fd, &answers_fd) || !runner_init(&h.runner, h.options.command[0], h.options.timeout_ms))
         die(1, "cannot set up: %s", strerror(errno));
+    prepare(&h);
     if (!write_all(answers_fd, LINE_READY, sizeof LINE_READY - 1)) return 0;
     serve(&h, items_fd, answers_fd);
+    gate_close(&h.gate);
     runner_release(&h.runner);
     exec_args_release(&h.args);
     exec_template_release(&h.template);
+    exec_template_release(&h.tag);
     exec_row_release(&h.row);
     buf_release(&h.line);
+    buf_release(&h.text);
     return 0;
 }

@@ -130,6 +130,8 @@ static void add_failure(struct buf *line, const struct runner *r, struct run_out
         snprintf(cause, sizeof cause, "killed by signal %d", outcome.code);
         open_error(line, "crashed", cause);
         buf_addf(line, ",\"signal\":%d", outcome.code);
+    } else if (outcome.end == RUN_TIMED_OUT) {
+        open_error(line, "timed_out", "the command took too long");
     } else {
         snprintf(cause, sizeof cause, "exit status %d", outcome.code);
         open_error(line, "task_error", cause);
@@ -164,7 +166,9 @@ void exec_answer(struct buf *line, enum exec_output output, const struct runner 
         return;
     case RUN_SIGNALLED: add_failure(line, r, outcome); return;
     case RUN_NOT_STARTED: add_not_started(line, r, program, outcome.code); return;
-    case RUN_TIMED_OUT: exec_answer_error(line, "timed_out", "the command took too long"); return;
+    case RUN_TIMED_OUT: add_failure(line, r, outcome); return;
+    case RUN_HALTED:
+    case RUN_YIELDED: exec_answer_error(line, "halted", "the run was halted"); return;
     case RUN_TOO_LONG:
         snprintf(cause, sizeof cause, "more than %u bytes of output", LIMIT_ANSWER_BYTES);
         exec_answer_error(line, "bad_output", cause);

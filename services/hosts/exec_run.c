@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,6 +30,7 @@ struct launch {
     char **argv;
     int stdin_fd, stdout_fd, stderr_fd;
     pid_t parent;
+    int nice;
     int error; /* errno if execve() failed; else 0 */
 };
 
@@ -35,7 +38,7 @@ struct exec_run {
     pid_t pid;
     int pid_fd, out_fd;
     uint64_t deadline_ns; /* 0: none */
-    bool too_long, timed_out;
+    bool too_long, timed_out, halted, yielded;
 };
 
 static void find_program(struct runner *r, const char *program)
@@ -91,6 +94,7 @@ static int become_program(void *arg)
     struct launch *l = arg;
     signal(SIGPIPE, SIG_DFL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (l->nice) setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + l->nice);
     if (getppid() != l->parent) _exit(127);
     dup2(l->stdin_fd, 0);
     dup2(l->stdout_fd, 1);
@@ -138,7 +142,7 @@ static int launch(struct runner *r, struct exec_run *run, char **argv, const cha
         if (in >= 0) close(in);
         return error;
     }
-    struct launch l = {r->path, argv, in, out[1], r->stderr_write, getpid(), 0};
+    struct launch l = {r->path, argv, in, out[1], r->stderr_write, getpid(), r->nice, 0};
     run->pid =
         clone(become_program, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &l, &run->pid_fd);
     error = run->pid < 0 ? errno : l.error;
@@ -201,12 +205,30 @@ static void end_stderr_line(const struct runner *r)
     if (r->stderr_len && r->stderr_tail[r->stderr_len - 1] != '\n') write_all(STDERR_FILENO, "\n", 1);
 }
 
-static int remaining_ms(const struct exec_run *run)
+static bool is_killed(const struct exec_run *run)
 {
-    if (!run->deadline_ns || run->timed_out) return -1;
-    uint64_t now = now_ns();
-    if (now >= run->deadline_ns) return 0;
-    return (int)((run->deadline_ns - now) / NS_PER_MS) + 1;
+    return run->too_long || run->timed_out || run->halted || run->yielded;
+}
+
+/* Kills the command if it has run for too long, or if the gate says so. Returns how many milliseconds to wait before
+ * the next call; -1: any time. */
+static int check_limits(const struct runner *r, struct exec_run *run)
+{
+    uint64_t now = now_ns(), next_ns = UINT64_MAX;
+    enum gate_order order = GATE_GO_ON;
+    if (is_killed(run)) return -1;
+    if (r->gate) order = gate_look(r->gate, now, &next_ns);
+    if (run->deadline_ns && now >= run->deadline_ns) order = GATE_TIMED_OUT;
+    if (run->deadline_ns && run->deadline_ns < next_ns) next_ns = run->deadline_ns;
+    switch (order) {
+    case GATE_TIMED_OUT: kill_run(run, &run->timed_out); return -1;
+    case GATE_CUT: kill_run(run, &run->halted); return -1;
+    case GATE_YIELD: kill_run(run, &run->yielded); return -1;
+    case GATE_GO_ON: break;
+    }
+    if (next_ns == UINT64_MAX) return -1;
+    uint64_t left_ms = next_ns > now ? (next_ns - now) / NS_PER_MS + 1 : 1;
+    return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
 }
 
 /* Reads the output of the command until the command has ended. */
@@ -218,8 +240,7 @@ static void wait_for_end(struct runner *r, struct exec_run *run)
             {.fd = run->out_fd, .events = POLLIN},
             {.fd = r->stderr_read, .events = POLLIN},
         };
-        int n = poll(fds, ARRAY_SIZE(fds), remaining_ms(run));
-        if (n == 0 && remaining_ms(run) == 0) kill_run(run, &run->timed_out);
+        int n = poll(fds, ARRAY_SIZE(fds), check_limits(r, run));
         if (n <= 0) continue;
         ended = fds[0].revents != 0;
         if (fds[1].revents) read_stdout(r, run);
@@ -252,6 +273,8 @@ struct run_outcome runner_run(struct runner *r, char **argv, const char *input, 
 
     if (run.too_long) return (struct run_outcome){RUN_TOO_LONG, 0};
     if (run.timed_out) return (struct run_outcome){RUN_TIMED_OUT, 0};
+    if (run.halted) return (struct run_outcome){RUN_HALTED, 0};
+    if (run.yielded) return (struct run_outcome){RUN_YIELDED, 0};
     if (WIFSIGNALED(status)) return (struct run_outcome){RUN_SIGNALLED, WTERMSIG(status)};
     return (struct run_outcome){RUN_EXITED, WEXITSTATUS(status)};
 }

@@ -9,6 +9,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/limits.h"
+#include "hosts/runs/gate.h"
 
 enum run_end {
     RUN_EXITED,      /* code: exit status */
@@ -16,6 +17,8 @@ enum run_end {
     RUN_NOT_STARTED, /* code: errno */
     RUN_TIMED_OUT,
     RUN_TOO_LONG, /* more than LIMIT_ANSWER_BYTES on stdout */
+    RUN_HALTED,   /* the run of the client is halted: the command was killed, or did not start */
+    RUN_YIELDED,  /* killed because memory is short; it must run again */
 };
 
 struct run_outcome {
@@ -32,6 +35,8 @@ struct runner {
     const char *path; /* path of the program; NULL: it was not found in PATH */
     char *found_path;
     uint64_t timeout_ms; /* 0: none */
+    int nice;            /* added to the niceness of a command */
+    struct gate *gate;   /* borrowed; may end a command; NULL: none */
 };
 
 /* Searches PATH for `program`, as a shell does. Returns false, with errno, if a descriptor cannot be opened. */

@@ -1,5 +1,11 @@
 #include "hosts/exec_template.h"
 
+/* Returns whether the placeholder stands for a value, or a part of it. */
+static bool is_of_value(enum exec_place place)
+{
+    return place != PLACE_NONE && place != PLACE_NUMBER && place != PLACE_SLOT;
+}
+
 /* Reads the rest of a placeholder after "{" and its number. Returns its end, or NULL if it is none. */
 static const char *read_kind(const char *at, enum exec_place *place)
 {
@@ -9,6 +15,7 @@ static const char *read_kind(const char *at, enum exec_place *place)
     } kinds[] = {
         {"}", PLACE_VALUE},    {".}", PLACE_NO_EXTENSION},       {"/}", PLACE_NAME},
         {"//}", PLACE_FOLDER}, {"/.}", PLACE_NAME_NO_EXTENSION}, {"#}", PLACE_NUMBER},
+        {"%}", PLACE_SLOT},
     };
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         size_t len = strlen(kinds[i].text);
@@ -31,7 +38,7 @@ static const char *read_place(const char *at, const struct exec_markers *m, stru
     bool numbered = at > digits;
     const char *end = read_kind(at, &p->place);
     if (!end || (numbered && p->column == 0)) return NULL;
-    if (p->place == PLACE_NUMBER && numbered) return NULL;
+    if (!is_of_value(p->place) && numbered) return NULL;
     return p->place == PLACE_VALUE && !numbered ? NULL : end; /* {} is plain text if another marker stands for it */
 }
 
@@ -64,7 +71,7 @@ static struct exec_word read_word(struct exec_template *t, const char *word, con
         p.len = (size_t)(end - at);
         add_text(t, &w, plain, at);
         add_part(t, &w, &p);
-        if (p.place == PLACE_NUMBER)
+        if (!is_of_value(p.place))
             t->has_number = true;
         else if (p.column < t->least_column)
             t->least_column = p.column;
@@ -132,7 +139,8 @@ static void add_value(struct buf *b, enum exec_place place, const char *text, si
     case PLACE_FOLDER: add_folder(b, text, len); break;
     case PLACE_NAME_NO_EXTENSION: buf_add(b, text + name, stem_len(text, len) - name); break;
     case PLACE_NONE:
-    case PLACE_NUMBER: break;
+    case PLACE_NUMBER:
+    case PLACE_SLOT: break;
     }
 }
 
@@ -143,7 +151,7 @@ static void add_column(struct buf *b, enum exec_place place, const struct exec_r
 
 static bool is_plain(const struct exec_part *p, const struct exec_row *row)
 {
-    return p->place == PLACE_NONE || p->column > row->count;
+    return p->place == PLACE_NONE || p->column > row->count || (p->place == PLACE_SLOT && row->slot == 0);
 }
 
 static void add_part_text(struct buf *b, const struct exec_part *p, const struct exec_row *row)
@@ -152,6 +160,8 @@ static void add_part_text(struct buf *b, const struct exec_part *p, const struct
         buf_add(b, p->text, p->len);
     } else if (p->place == PLACE_NUMBER) {
         buf_add_u64(b, row->index + 1);
+    } else if (p->place == PLACE_SLOT) {
+        buf_add_u64(b, row->slot);
     } else if (p->column) {
         add_column(b, p->place, row, p->column - 1);
     } else {
@@ -193,12 +203,22 @@ static void add_word(struct exec_args *args, const struct exec_template *t, size
     if (plain) {
         begin_argument(args, SIZE_MAX);
         args->argv[args->count - 1] = t->argv[word];
-    } else if (w->count == 1 && parts->column == 0 && parts->place != PLACE_NUMBER) {
+    } else if (w->count == 1 && parts->column == 0 && is_of_value(parts->place)) {
         add_each(args, parts, row);
     } else {
         begin_argument(args, args->text.len);
         for (size_t i = 0; i < w->count; i++) add_part_text(&args->text, &parts[i], row);
         buf_add_char(&args->text, '\0');
+    }
+}
+
+void exec_template_join(const struct exec_template *t, const struct exec_row *row, struct buf *text)
+{
+    bool has_place = t->has_number || t->least_column <= row->count;
+    for (size_t word = 0; word < t->argc + (t->append && !has_place); word++) {
+        const struct exec_word *w = &t->words[word];
+        if (word > 0) buf_add_char(text, ' ');
+        for (size_t i = 0; i < w->count; i++) add_part_text(text, &t->parts[w->first + i], row);
     }
 }
 

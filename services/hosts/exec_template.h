@@ -4,6 +4,7 @@
  *     {}      the value              {/}     its file name, without the folders
  *     {.}     without extension      {/.}    its file name without extension
  *     {//}    its folder             {#}     the number of the row, from 1 on
+ *     {%}     the number of the slot, from 1 on
  *     {2}, {2.}, {2/}, {2//}, {2/.}  the same for the second value. If there is no second value, this is plain text
  *
  * Without a number, a placeholder stands for all values. If it is a whole argument, each value becomes an argument.
@@ -22,6 +23,7 @@ enum exec_place {
     PLACE_FOLDER,
     PLACE_NAME_NO_EXTENSION,
     PLACE_NUMBER,
+    PLACE_SLOT,
 };
 
 /* A piece of an argument: plain text, or a placeholder. */
@@ -43,7 +45,7 @@ struct exec_template {
     struct exec_part *parts;
     size_t parts_count, parts_alloc;
     size_t least_column; /* of all placeholders for values; SIZE_MAX: there are none */
-    bool has_number;     /* there is a {#} */
+    bool has_number;     /* there is a {#} or a {%} */
     bool append;
 };
 
@@ -68,6 +70,8 @@ void exec_template_release(struct exec_template *t);
 /* Returns whether the values of the row are for the arguments; if not, the item is for stdin. */
 bool exec_template_takes(const struct exec_template *t, const struct exec_row *row);
 
+/* Appends the words with the values of the row, joined with spaces. */
+void exec_template_join(const struct exec_template *t, const struct exec_row *row, struct buf *text);
 /* Fills *args for a row. Its values must not contain a NUL. */
 void exec_args_build(struct exec_args *args, const struct exec_template *t, const struct exec_row *row);
 void exec_args_release(struct exec_args *args);

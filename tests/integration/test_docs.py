@@ -89,7 +89,7 @@ class Docs(FantailTest):
     def test_every_option_that_a_document_names_is_an_option(self):
         options = set().union(*(self.options_of(program) for program in SERVICES),
                               *(self.options_of("fantail", command) for command in COMMANDS))
-        options |= {"--version"} | FOREIGN_OPTIONS
+        options |= {"--version", *self.options_of("fantail-host-exec")} | FOREIGN_OPTIONS
         for page in pages():
             self.assertEqual(sorted(set(re.findall(r"`(--[a-z][a-z-]*)", read(page))) - options), [], page)
 

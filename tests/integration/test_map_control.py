@@ -1,10 +1,11 @@
 """How many items of `fantail map` run, for how long, and how often. GNU parallel has most of these options too."""
 import os
+import signal
 import subprocess
 import time
 
 from cli_testing import CliTest
-from fantail_testing import have, main, write_file
+from fantail_testing import command_line, descendants, have, main, wait_until, write_file
 
 # Counts its runs in the file "<item>.runs", and fails until run number $1.
 FLAKY = """#!/bin/sh
@@ -12,6 +13,15 @@ echo >> "$2.runs"
 [ "$(wc -l < "$2.runs")" -ge "$1" ] || exit 7
 echo "$2"
 """
+
+
+def waits_at_gate(pid):
+    """Returns whether the process is a host that waits for its turn, in the system call futex."""
+    try:
+        with open(f"/proc/{pid}/syscall", encoding="ascii") as file:
+            return "fantail-host-exec" in command_line(pid) and file.read().split()[0] in ("202", "98")
+    except OSError:
+        return False
 
 
 class Control(CliTest):
@@ -99,6 +109,96 @@ class Limits(Control):
         self.assertEqual(self.map("-j2", "--order", "completion", *script), ["0", "0.3"])
 
 
+class Starts(Control):
+    """When a command starts."""
+
+    def starts(self, *arguments, items=4):
+        """Runs a few items on four processes, and returns when their commands have started."""
+        lines = self.map("-j4", *arguments, "--", "sh", "-c", "date +%s.%N; sleep 0.1", "sh", ":::", *map(str, range(items)))
+        return [float(line) for line in lines]
+
+    def test_starts_are_spaced(self):
+        for options in ["--delay", "0.3"], ["--rate", "4/s"], ["--rate", "240/m"]:
+            starts = sorted(self.starts(*options))
+            for earlier, later in zip(starts, starts[1:]):
+                self.assertGreater(later - earlier, 0.2, (options, starts))
+
+    def test_the_time_limit_begins_when_the_command_starts(self):
+        self.assertEqual(self.map("-j4", "--delay", "0.4", "--timeout", "1.2", "--", "sh", "-c", "sleep 0.2; echo $1", "sh", ":::",
+                                  *"abcdef"), list("abcdef"))
+
+    def test_a_file_says_how_many_run_and_may_change(self):
+        jobs = os.path.join(self.folder, "jobs")
+        write_file(jobs, "1\n")
+        # Item b waits until two items run. It writes "2" into the file itself.
+        script = ('mkdir "run.$FANTAIL_SLOT" || exit 9; [ $1 = b ] && echo 2 > jobs; '
+                  'while [ $1 = b ] && [ "$(ls -d run.* | wc -l)" -lt 2 ]; do sleep 0.01; done; '
+                  'sleep 0.1; rmdir "run.$FANTAIL_SLOT"; echo "$1$FANTAIL_SLOT"')
+        lines = self.map("-j", jobs, "--", "sh", "-c", script, "sh", ":::", *"abcdefgh")
+        self.assertEqual([line[0] for line in lines], list("abcdefgh"))
+        self.assertEqual({line[1] for line in lines}, {"1", "2"})
+
+    def test_a_command_waits_for_free_memory_and_for_a_lower_load(self):
+        for options in ["--memfree", "1M"], ["--load", "100000"], ["--load", "100000%"]:
+            self.assertEqual(len(self.starts(*options)), 4)
+        for options in ["--memfree", "100000G"], ["--load", "0"]:
+            burner = subprocess.Popen(["sh", "-c", "while :; do :; done"])
+            try:
+                program = self.start("fantail", "map", *options, "--", "touch", ":::", "started")
+                program.any_status = True
+                wait_until(lambda: any(waits_at_gate(pid) for pid in descendants(program.pid)), "a process at the gate")
+                self.assertFalse(os.path.exists(os.path.join(self.folder, "started")), options)
+                program.send_signal(signal.SIGINT)
+                program.wait()
+            finally:
+                burner.kill()
+                burner.wait()
+
+    def test_a_limit_in_percent_is_a_multiple_of_the_median(self):
+        ended = self.cli("map", "-j1", "--timeout", "1000%", "--", "sleep", ":::", *["0.1"] * 4, 1000)
+        self.assertEqual((ended.status, ended.lines), (1, [""] * 4 + ["null"]), ended)
+        self.assertIn(b"item 4: timed_out: the command took too long", ended.err)
+
+
+class Words(Control):
+    """What a command sees, and what stands before its output."""
+
+    def test_each_running_command_has_a_slot_of_its_own(self):
+        script = 'mkdir "s.$1" || exit 9; sleep 0.01; rmdir "s.$1"; echo "$1 $FANTAIL_SLOT"'
+        lines = self.map("-j3", "--", "sh", "-c", script, "sh", "{%}", ":::", *map(str, range(30)))
+        self.assertEqual({line.split()[0] for line in lines}, {"1", "2", "3"})
+        self.assertTrue(all(len(set(line.split())) == 1 for line in lines), lines)
+
+    def test_a_slot_is_free_again_after_its_process_was_killed(self):
+        script = 'echo "$1" >> slots; [ "$2" != die ] || kill -9 $PPID'
+        self.map("-q", "-j2", "--", "sh", "-c", script, "sh", "{%}", "{}", ":::", *["die", "x"] * 4, status=1)
+        with open(os.path.join(self.folder, "slots"), encoding="ascii") as file:
+            self.assertLessEqual(set(file.read().split()), {"1", "2"})
+
+    def test_a_tag_stands_before_each_line(self):
+        show = ["--", "printf", "%s\n\n", "a b", ":::", "c"]
+        self.assertEqual(self.map("--tag", *show), ["c\ta b", "c\t", "c\tc", "c\t"])
+        self.assertEqual(self.map("--tagstring", "{#}:{.}", "--", "printf", "%s", ":::", "x.y", "z"),
+                         ["1:x\tx.y", "2:z\tz"])
+        self.assertEqual(self.map("-I", "@", "--tag", "--", "echo", ":::", "a"), ["a\ta"])
+
+    def test_gnu_parallel_tags_the_same(self):
+        for options in ["--tag"], ["--tagstring", "<{2}-{1/.}>"], ["--tagstring", "{#}"]:
+            rest = [":::", "a/b.c", "d", ":::", "e f"]
+            self.assertEqual(self.map(*options, "--", "printf", r"%s\n", *rest),
+                             self.parallel("-k", *options, "printf", r"'%s\n'", *rest))
+
+    def test_a_dry_run_prints_the_commands(self):
+        values = ["a b", "it's", "", "$x", "a-b_c./+1", "~", "a=b", "\u00e4"]
+        lines = self.map("--dry-run", "--", "rm", "-r", "{}", "{#}", ":::", *values)
+        self.assertEqual(lines, self.parallel("-k", "--dry-run", "rm", "-r", "{}", "{#}", ":::", *values))
+
+    def test_a_command_may_be_nice(self):
+        mine = int(self.map("--", "sh", "-c", "nice", "sh", ":::", "x")[0])
+        wanted = min(mine + 7, 19)
+        self.assertEqual(self.map("--nice", "7", "--", "sh", "-c", "nice", "sh", ":::", "x", "y"), [str(wanted)] * 2)
+
+
 class WrongValues(Control):
     def test_a_wrong_value_is_refused_by_name(self):
         fleet = ["square", "--url", "http://127.0.0.1:1"]
@@ -117,6 +217,20 @@ class WrongValues(Control):
                 (["--retry-on", "crashed", "--", "true"], "--retry-on: has no effect without --retries"),
                 (["--delay-retry", "1", "--", "true"], "--delay-retry: has no effect without --retries"),
                 (["--delay-retry", "-1", "square"], "--delay-retry: must be a number of seconds"),
+                (["-j", self.folder, "--", "true"], "--jobs: must be a number of processes"),
+                (["--timeout", "0%", "--", "true"], "--timeout: must be a number of seconds, or a number with s, m, h or d, or"),
+                (["--timeout", "50%", "square"], "--timeout: must be a number of seconds"),
+                (["--delay", "x", "--", "true"], "--delay: must be a number of seconds"),
+                (["--rate", "0/s", "--", "true"], "--rate: must be a number above 0"),
+                (["--rate", "5/d", "--", "true"], "--rate: must be a number above 0"),
+                (["--rate", "5/s", "--delay", "1", "--", "true"], "--rate: cannot be given together with --delay"),
+                (["--load", "-1", "--", "true"], "--load: must be a number of processes"),
+                (["--memfree", "x", "--", "true"], "--memfree: must be a number of bytes"),
+                (["--nice", "x", "--", "true"], "--nice: must be a whole number"),
+                (["--tag", "--tagstring", "x", "--", "true"], "--tag: cannot be given together with --tagstring"),
+                (["--tag", "--json", "--", "true"], "--tag: cannot be given together with --json"),
+                (["--tag", "square"], "--tag: is for a command (after --) only"),
+                (["--dry-run", "square"], "--dry-run: is for a command (after --) only"),
                 (["-k", "--order", "completion", "square"], "--keep-order: cannot be given together")):
             with self.subTest(arguments):
                 ended = self.cli("map", *arguments, stdin="1\n")

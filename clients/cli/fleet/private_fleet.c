@@ -44,30 +44,6 @@ static char *working_dir(const struct private_fleet *p)
     return NULL;
 }
 
-/* Writes the task.json of the command, a task of mode exec. The command runs in this program's current directory. */
-static void describe_command(const struct private_fleet *p, const struct private_fleet_options *o, struct buf *json)
-{
-    char *cwd = working_dir(p);
-    buf_add_str(json, "{\"mode\":\"exec\",\"command\":[");
-    for (char *const *word = o->command; *word; word++) {
-        if (word != o->command) buf_add_char(json, ',');
-        buf_add_json_string(json, *word, strlen(*word));
-    }
-    buf_addf(json, "],\"input\":\"%s\",\"append\":%s,\"row\":%s,\"output\":\"%s\"", o->items_are_text ? "text" : "json",
-             o->item_to_stdin ? "false" : "true", o->items_are_rows ? "true" : "false",
-             o->values_are_text ? "text" : "auto");
-    if (o->placeholder) {
-        buf_add_str(json, ",\"placeholder\":");
-        buf_add_json_string(json, o->placeholder, strlen(o->placeholder));
-    }
-    if (cwd) {
-        buf_add_str(json, ",\"cwd\":");
-        buf_add_json_string(json, cwd, strlen(cwd));
-    }
-    buf_add_str(json, "}\n");
-    free(cwd);
-}
-
 static bool write_file(const char *path, const struct buf *text, char *err, size_t err_size)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -77,18 +53,32 @@ static bool write_file(const char *path, const struct buf *text, char *err, size
     return good;
 }
 
-/* Creates a tasks directory with one task, "command". */
-static bool write_command(struct private_fleet *p, const struct private_fleet_options *o, char *err, size_t err_size)
+/* Writes the task.json of the command. The command runs in this program's current directory. */
+static bool write_task(const struct private_fleet *p, const struct command_task *t, const char *gate, char *err,
+                       size_t err_size)
 {
     struct buf json = {0};
-    p->tasks_dir = path_below(p, "tasks");
-    char *task = path_below(p, "tasks/command"), *file = path_below(p, "tasks/command/task.json");
-    bool good = (mkdir(p->tasks_dir, 0700) == 0 && mkdir(task, 0700) == 0) || fail(err, err_size, "create", task);
-    describe_command(p, o, &json);
-    good = good && write_file(file, &json, err, err_size);
+    char *cwd = working_dir(p), *file = path_below(p, "tasks/" COMMAND_TASK_NAME "/task.json");
+    command_task_describe(t, gate, cwd, &json);
+    bool good = write_file(file, &json, err, err_size);
     buf_release(&json);
-    free(task);
     free(file);
+    free(cwd);
+    return good;
+}
+
+/* Creates a tasks directory with the task of the command, and the gate of its processes. */
+static bool write_command(struct private_fleet *p, const struct private_fleet_options *o, char *err, size_t err_size)
+{
+    p->tasks_dir = path_below(p, "tasks");
+    char *task = path_below(p, "tasks/" COMMAND_TASK_NAME), *gate = path_below(p, "gate");
+    bool good = (mkdir(p->tasks_dir, 0700) == 0 && mkdir(task, 0700) == 0) || fail(err, err_size, "create", task);
+    unsigned seats = o->workers * o->processes;
+    good = good && (gate_file_make(&p->gate, gate, &o->command->rules, seats, o->command->running_max) ||
+                    fail(err, err_size, "create", gate));
+    good = good && write_task(p, o->command, gate, err, err_size);
+    free(task);
+    free(gate);
     return good;
 }
 
@@ -125,6 +115,7 @@ void private_fleet_end(struct private_fleet *p)
 {
     fleet_kill(p->fleet);
     p->fleet = NULL;
+    gate_file_release(&p->gate);
     locked_dir_remove(&p->dir);
     free(p->tasks_dir);
     p->tasks_dir = NULL;

@@ -5,24 +5,22 @@
 #ifndef FANTAIL_CLI_FLEET_PRIVATE_FLEET_H
 #define FANTAIL_CLI_FLEET_PRIVATE_FLEET_H
 
+#include "cli/fleet/command_task.h"
 #include "cli/fleet/fleet.h"
+#include "cli/fleet/gate_file.h"
 #include "cli/fleet/run_dir.h"
 
 struct private_fleet_options {
-    const char *tasks_dir;   /* used only without a command */
-    char *const *command;    /* NULL-terminated; NULL: none */
-    bool items_are_text;     /* whether the items of the command are text; if not, they are JSON */
-    bool items_are_rows;     /* whether the items of the command are rows (item_lists.h) */
-    const char *placeholder; /* stands for the item in the command; NULL: {} */
-    bool values_are_text;    /* whether the output of the command is text; if not, it is JSON where possible */
-    bool item_to_stdin;      /* whether the command gets the item on standard input; if not, as an argument */
-    unsigned workers, processes;
+    const char *tasks_dir;              /* used only without a command */
+    const struct command_task *command; /* NULL: none */
+    unsigned workers, processes;        /* with a command, `processes` is not 0 */
 };
 
 struct private_fleet {
     struct fleet *fleet;
     struct locked_dir dir;
-    char *tasks_dir; /* tasks directory of the command; NULL: none */
+    char *tasks_dir;       /* tasks directory of the command; NULL: none */
+    struct gate_file gate; /* of the command */
 };
 
 /* Starts the processes and does not wait for them. On failure returns false and writes a sentence to err. */

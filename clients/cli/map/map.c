@@ -11,6 +11,8 @@
 #include "cli/base/status_line.h"
 #include "cli/map/map.h"
 #include "cli/map/map_internal.h"
+#include "cli/options/jobs_file.h"
+#include "common/base/limits.h"
 
 /* The coordinator reports a task that has been loading for half a second. If the task still loads this long after the
  * report, the run tells the user. */
@@ -190,6 +192,7 @@ static int timeout_of(const struct map_run *run, uint64_t now)
     if (wants_job(run, now)) lower(&timeout_ms, input_timeout_ms(&run->input, now));
     if (run->care.state == CARE_WAITING) lower_until(&timeout_ms, run->care.retry_ns, now);
     lower_until(&timeout_ms, map_cut_due_ns(run), now);
+    if (run->options->jobs_file) lower_until(&timeout_ms, run->jobs_file_ns, now);
     if (run->loading_since_ns && !run->loading_is_said)
         lower_until(&timeout_ms, run->loading_since_ns + LOADING_NS, now);
     for (unsigned i = 0; i < run->count; i++) {
@@ -232,6 +235,16 @@ static void write_results(struct map_run *run)
     if (shares_terminal) status_line_restore();
 }
 
+/* With --jobs FILE: follows the number in the file. A file that has no number now changes nothing. */
+static void follow_jobs_file(struct map_run *run, uint64_t now)
+{
+    unsigned n = 0;
+    if (!run->options->jobs_file || now < run->jobs_file_ns) return;
+    run->jobs_file_ns = now + JOBS_FILE_LOOK_NS;
+    if (jobs_file_read(run->options->jobs_file, LIMIT_TASK_PROCESSES, &n))
+        gate_file_set_running(&run->private_fleet.gate, n);
+}
+
 static void turn(struct map_run *run)
 {
     static struct pollfd fds[POLL_OTHERS + FLEET_MAX_POLL_FDS + MAP_JOBS];
@@ -262,6 +275,7 @@ static void turn(struct map_run *run)
     if (f && (n == 0 || fds[POLL_INTERRUPT].revents || !fleet_is_ready(f))) turn_fleet(run);
     if (n && fds[POLL_CARE].revents) connection_step(&run->care.http);
     care_step(&run->care, &run->outage, now);
+    follow_jobs_file(run, now);
     if (n && polled) step_jobs(run, jobs, now);
     map_cut_check_time(run, now);
     if (n && fds[POLL_STDIN].fd >= 0 && fds[POLL_STDIN].revents) read_input(run, now);
@@ -306,14 +320,22 @@ static void init(struct map_run *run, struct map_options *o)
 
 static bool start_private_fleet(struct map_run *run, const struct map_options *o, char *err, size_t err_size)
 {
-    const struct private_fleet_options options = {
-        .tasks_dir = o->tasks,
-        .command = o->command,
+    const struct command_task command = {
+        .words = o->command,
         .items_are_text = o->text,
         .items_are_rows = o->sends_rows,
         .placeholder = o->replace,
         .values_are_text = o->values_are_text,
         .item_to_stdin = o->to_stdin,
+        .dry_run = o->dry_run,
+        .tag = o->tagstring,
+        .nice = (int)o->nice,
+        .rules = o->rules,
+        .running_max = o->running_max,
+    };
+    const struct private_fleet_options options = {
+        .tasks_dir = o->tasks,
+        .command = o->command ? &command : NULL,
         .workers = (unsigned)o->workers,
         .processes = (unsigned)o->processes,
     };

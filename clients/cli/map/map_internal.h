@@ -147,13 +147,14 @@ struct map_run {
     unsigned count;                    /* how many are running; the others are idle */
     size_t bytes_in_jobs;              /* bytes of the batches of running jobs */
 
-    uint64_t deadline_ns; /* 0: none */
-    uint64_t began_ns;    /* when the first job was begun; 0: no job was begun */
-    uint64_t lines_begun; /* the approximate number of items in all jobs begun */
-    uint64_t items_begun; /* the exact number of these items; counted in completion order only */
-    uint64_t done;        /* items that have an answer */
-    struct buf hint;      /* the coordinator's hint about the last job; empty: none */
-    char lost_why[400];   /* why the last job was lost */
+    uint64_t jobs_file_ns; /* with --jobs FILE: when the file must be read again */
+    uint64_t deadline_ns;  /* 0: none */
+    uint64_t began_ns;     /* when the first job was begun; 0: no job was begun */
+    uint64_t lines_begun;  /* the approximate number of items in all jobs begun */
+    uint64_t items_begun;  /* the exact number of these items; counted in completion order only */
+    uint64_t done;         /* items that have an answer */
+    struct buf hint;       /* the coordinator's hint about the last job; empty: none */
+    char lost_why[400];    /* why the last job was lost */
     struct buf path, text;
     struct buf headers; /* header lines of every job */
 };

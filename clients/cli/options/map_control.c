@@ -1,4 +1,5 @@
 #include "cli/base/exit_status.h"
+#include "cli/options/jobs_file.h"
 #include "cli/options/map_options_internal.h"
 #include "cli/options/option_values.h"
 #include "common/base/cpu_quota.h"
@@ -6,36 +7,65 @@
 
 /* All errors for which an item may be run again. */
 #define ANY_ERROR "task_error,crashed,timed_out,out_of_memory,bad_output,worker_lost,start_timed_out"
+#define DURATION  "must be a number of seconds, or a number with s, m, h or d"
 
-/* On a running fleet, the number limits the items in flight. A private fleet gets that many processes. */
+/* The least number of processes with --jobs FILE, because the number in the file may grow. */
+#define JOBS_FILE_PROCESSES 64
+
+static int complain_of_both(const char *option, const char *other)
+{
+    char text[80];
+    snprintf(text, sizeof text, "cannot be given together with %s", other);
+    return map_options_complain(option, text);
+}
+
+/* On a running fleet, --jobs limits the items in flight. */
+static int check_remote_jobs(struct map_options *o)
+{
+    unsigned n = 0;
+    if (o->max_concurrency) return complain_of_both("jobs", "--max-concurrency");
+    if (o->jobs[strspn(o->jobs, "0123456789")] || !option_read_jobs(o->jobs, 1, LIMIT_CONCURRENCY, &n))
+        return map_options_complain("jobs", "must be a number, because --url or FANTAIL_URL names a running fleet");
+    o->max_concurrency = n;
+    return EXIT_OK;
+}
+
+/* With a file there are more processes than commands may run at once. The gate limits the commands. */
+static bool read_jobs_file(struct map_options *o)
+{
+    if (!o->command || !jobs_file_read(o->jobs, LIMIT_TASK_PROCESSES, &o->running_max)) return false;
+    o->jobs_file = o->jobs;
+    o->rules.limits_running = true;
+    o->processes = o->running_max < JOBS_FILE_PROCESSES ? JOBS_FILE_PROCESSES : o->running_max;
+    return true;
+}
+
+/* On a private fleet, --jobs is the number of processes. */
 static int check_jobs(struct map_options *o)
 {
     unsigned n = 0;
-    if (!o->jobs) return EXIT_OK;
-    if (o->client.url) {
-        if (o->max_concurrency) return map_options_complain("jobs", "cannot be given together with --max-concurrency");
-        if (o->jobs[strspn(o->jobs, "0123456789")] || !option_read_jobs(o->jobs, 1, LIMIT_CONCURRENCY, &n))
-            return map_options_complain("jobs", "must be a number, because --url or FANTAIL_URL names a running fleet");
-        o->max_concurrency = n;
-        return EXIT_OK;
+    if (o->jobs && o->client.url) return check_remote_jobs(o);
+    if (o->jobs && o->processes) return complain_of_both("jobs", "--processes");
+    if (o->jobs && option_read_jobs(o->jobs, cpu_quota(), LIMIT_TASK_PROCESSES, &n)) {
+        o->processes = n;
+        /* A worker has the next items ready while one runs, and they may come from several chunks. Whoever asks for one
+         * item at a time expects them in order. */
+        if (n == 1 && o->max_concurrency == 0) o->max_concurrency = 1;
+    } else if (o->jobs && !read_jobs_file(o)) {
+        return map_options_complain("jobs", "must be a number of processes up to " TEXT_OF(
+                                                LIMIT_TASK_PROCESSES) ", such as 8, or 150%, +2 or "
+                                                                      "-1 of the processors; or, for "
+                                                                      "a command, a file with such "
+                                                                      "a number");
     }
-    if (o->processes) return map_options_complain("jobs", "cannot be given together with --processes");
-    if (!option_read_jobs(o->jobs, cpu_quota(), LIMIT_TASK_PROCESSES, &n))
-        return map_options_complain("jobs",
-                                    "must be a number of processes up to " TEXT_OF(
-                                        LIMIT_TASK_PROCESSES) ", such as 8, or 150%, +2 or -1 of the processors");
-    o->processes = n;
-    /* A worker has the next items ready while one runs, and they may come from several chunks. Whoever asks for one
-     * item at a time expects them in order. */
-    if (n == 1 && o->max_concurrency == 0) o->max_concurrency = 1;
+    if (o->command && o->processes == 0) o->processes = cpu_quota();
     return EXIT_OK;
 }
 
 static int check_retries(struct map_options *o)
 {
     o->retry_delay_s = -1;
-    if (o->retries && o->max_attempts)
-        return map_options_complain("retries", "cannot be given together with --max-attempts");
+    if (o->retries && o->max_attempts) return complain_of_both("retries", "--max-attempts");
     if (o->retries) o->max_attempts = o->retries;
     /* A command can have side effects. So it runs once for each item, as with xargs, if the user does not ask for more.
      */
@@ -47,26 +77,77 @@ static int check_retries(struct map_options *o)
         return map_options_complain("retry-on", "must be names from this list, separated by commas: " ANY_ERROR);
     if (o->retries && !o->retry_on) o->retry_on = ANY_ERROR;
     if (o->delay_retry && !option_read_duration(o->delay_retry, &o->retry_delay_s))
-        return map_options_complain("delay-retry", "must be a number of seconds, or a number with s, m, h or d");
+        return map_options_complain("delay-retry", DURATION);
     return EXIT_OK;
 }
 
+/* The gate counts the time of a command from its start. The limit of a job also counts the time in which a process
+ * waits for the gate. */
 static int check_timeout(struct map_options *o)
 {
+    double seconds, percent;
     if (!o->timeout) return EXIT_OK;
-    if (o->item_timeout_s >= 0)
-        return map_options_complain("timeout", "cannot be given together with --item-timeout-s");
-    if (!option_read_duration(o->timeout, &o->item_timeout_s))
-        return map_options_complain("timeout", "must be a number of seconds, or a number with s, m, h or d");
+    if (o->item_timeout_s >= 0) return complain_of_both("timeout", "--item-timeout-s");
+    if (o->command && option_read_percent(o->timeout, &percent)) {
+        o->rules.timeout_factor = percent / 100;
+        return EXIT_OK;
+    }
+    if (!option_read_duration(o->timeout, &seconds))
+        return map_options_complain("timeout", o->command ? DURATION ", or a percentage" : DURATION);
+    if (o->command)
+        o->rules.timeout_ns = time_limit_ns(seconds);
+    else
+        o->item_timeout_s = seconds;
     return EXIT_OK;
+}
+
+static int check_starts(struct map_options *o)
+{
+    double spacing_s = 0;
+    if (o->delay && o->rate) return complain_of_both("rate", "--delay");
+    if (o->delay && !option_read_duration(o->delay, &spacing_s)) return map_options_complain("delay", DURATION);
+    if (o->rate && !option_read_rate(o->rate, &spacing_s))
+        return map_options_complain("rate", "must be a number above 0, with /s, /m or /h");
+    if (o->load && !option_read_load(o->load, cpu_quota(), &o->rules.max_load))
+        return map_options_complain("load", "must be a number of processes, or a percentage of the processors");
+    o->rules.spacing_ns = time_limit_ns(spacing_s);
+    o->rules.min_free_bytes = (uint64_t)o->memfree;
+    return EXIT_OK;
+}
+
+static int check_tag(struct map_options *o)
+{
+    if (o->tag && o->tagstring) return complain_of_both("tag", "--tagstring");
+    if (o->tag) o->tagstring = o->replace ? o->replace : "{}";
+    if (o->tagstring && o->json) return complain_of_both(o->tag ? "tag" : "tagstring", "--json");
+    return EXIT_OK;
+}
+
+/* Returns the option that is given, although it is for a command only; NULL: none. */
+static const char *for_command(const struct map_options *o)
+{
+    const struct {
+        bool given;
+        const char *name;
+    } options[] = {
+        {o->delay, "delay"}, {o->rate, "rate"}, {o->load, "load"},           {o->memfree, "memfree"},
+        {o->nice, "nice"},   {o->tag, "tag"},   {o->tagstring, "tagstring"}, {o->dry_run, "dry-run"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+        if (options[i].given) return options[i].name;
+    return NULL;
 }
 
 int map_control_check(struct map_options *o)
 {
+    const char *alone = o->command ? NULL : for_command(o);
+    if (alone) return map_options_complain(alone, "is for a command (after --) only");
     int status = check_jobs(o);
     if (!status) status = check_retries(o);
     if (!status) status = check_timeout(o);
+    if (!status) status = check_starts(o);
+    if (!status) status = check_tag(o);
     if (!status && o->keep_order && o->order != MAP_ORDER_INPUT)
-        status = map_options_complain("keep-order", "cannot be given together with --order completion");
+        status = complain_of_both("keep-order", "--order completion");
     return status;
 }

@@ -52,7 +52,8 @@ static const struct option_row rows[] = {
         .value = "N", .letter = 'j', .no_env = true),
     OPTION_STRING("timeout", S, timeout, NULL,
                   "time that an item may run: seconds, or a number with s, m, h or d. An item that takes longer is "
-                  "killed and fails as timed_out",
+                  "killed and fails as timed_out. For a command also a percentage, such as 300%, of the median time of "
+                  "those that have succeeded, if there are at least " TEXT_OF(RUN_GATE_LEAST),
                   .value = "S", .no_env = true),
     OPTION_SECONDS("item-timeout-s", S, item_timeout_s, "-1", -1, LIMIT_TIME_S,
                    "seconds an item may run; 0: no limit; -1: the service's default, or no limit with a command",
@@ -109,6 +110,22 @@ static const struct option_row rows[] = {
                   "the placeholder for the item in the arguments of the command, instead of {}", .value = "TEXT",
                   .letter = 'I', .no_env = true),
     OPTION_BOOL("stdin", S, to_stdin, NULL, "the command gets the item on standard input", .no_env = true),
+    OPTION_STRING("delay", S, delay, NULL, "least time between the starts of two commands: seconds, or as in --timeout",
+                  .value = "S", .no_env = true),
+    OPTION_STRING("rate", S, rate, NULL, "commands that may start in a second, a minute or an hour", .value = "N/s|m|h",
+                  .no_env = true),
+    OPTION_STRING("load", S, load, NULL,
+                  "start a command only while fewer processes than this run on the machine: N, or N% of the processors",
+                  .value = "N", .no_env = true),
+    OPTION_BYTES("memfree", S, memfree, "0", 0, 1e15,
+                 "start a command only while this much memory is free. If less than half of it is free, the youngest "
+                 "command is killed and runs again later",
+                 .value = "BYTES", .no_env = true),
+    OPTION_INT("nice", S, nice, "0", -40, 40, "added to the niceness of each command", .value = "N", .no_env = true),
+    OPTION_BOOL("tag", S, tag, NULL, "write the item and a tab before each line of its output", .no_env = true),
+    OPTION_STRING("tagstring", S, tagstring, NULL, "the same with this text, which may have placeholders",
+                  .value = "TEXT", .no_env = true),
+    OPTION_BOOL("dry-run", S, dry_run, NULL, "print the command lines that would run, and run nothing", .no_env = true),
     OPTION_HEADING("Messages"),
     OPTION_CHOICE("progress", S, progress, "auto", progress_words,
                   "show a progress line on standard error; auto: only if that is a terminal and standard output is not",
@@ -142,9 +159,10 @@ const struct option_spec map_option_spec = {
         "error, in whole lines.\n"
         "\n"
         "For the line a/b.tar.gz, {.} is a/b.tar, {/} is b.tar.gz, {//} is a, and {/.} is b.tar. {#} is the number\n"
-        "of the item and counts from 1. With several lists of values (see :::), {} is all values of the item, {1}\n"
-        "is the first value, {2} is the second, and {2/.} is {/.} of the second. The environment variable\n"
-        "FANTAIL_INDEX is the index of the item and counts from 0.\n"
+        "of the item and counts from 1. {%} is the number of the slot in which the command runs. With several lists\n"
+        "of values (see :::), {} is all values of the item, {1} is the first value, {2} is the second, and {2/.} is\n"
+        "{/.} of the second. The environment variable FANTAIL_INDEX is the index of the item and counts from 0, and\n"
+        "FANTAIL_SLOT is {%}.\n"
         "\n"
         "After :::, each argument is an item, and standard input is not read. ::: may be given several times: then\n"
         "the items are all combinations, and the last list changes fastest. After :::+, the values are linked to\n"

@@ -7,6 +7,7 @@
 #include "cli/items/input_source.h"
 #include "common/base/base.h"
 #include "common/base/buf.h"
+#include "protocol/run_gate.h"
 
 enum map_order { MAP_ORDER_INPUT, MAP_ORDER_COMPLETION };
 enum map_progress { MAP_PROGRESS_AUTO, MAP_PROGRESS_ALWAYS, MAP_PROGRESS_NEVER };
@@ -21,11 +22,16 @@ struct map_options {
     const char *replace; /* NULL: {} */
     const char *errors, *common, *reduce, *tasks;
     const char *jobs, *timeout, *retry_on, *delay_retry; /* NULL: not given */
-    int64_t chunk_size, max_concurrency, max_attempts, retries, workers, processes;
+    const char *delay, *rate, *load, *tagstring;         /* the same; for a command */
+    bool tag, dry_run;                                   /* for a command */
+    int64_t chunk_size, max_concurrency, max_attempts, retries, workers, processes, memfree, nice;
     int64_t tolerated_failure_count;   /* -1: no limit */
     double item_timeout_s, deadline_s; /* item_timeout_s below 0: not given */
     double reconnect_s;                /* 0: a job whose coordinator is lost is not sent again */
     double retry_delay_s;              /* below 0: the service's default */
+    const char *jobs_file;             /* has the number of commands that may run at once; NULL: none */
+    unsigned running_max;              /* with jobs_file: its number at the start */
+    struct run_gate_rules rules;       /* for a command */
 
     const char *task;     /* NULL in command mode */
     char **command;       /* NULL-terminated; NULL: none */

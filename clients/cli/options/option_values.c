@@ -10,17 +10,25 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+/* Reads a decimal number from 0 on. Returns its end; NULL if there is none. */
+static const char *read_number(const char *text, double *number)
+{
+    char *end;
+    if (!is_digit(*text) && !(*text == '.' && is_digit(text[1]))) return NULL;
+    if (text[strcspn(text, "xX")]) return NULL; /* strtod() also reads hexadecimal numbers */
+    *number = strtod(text, &end);
+    return *number < 1e15 ? end : NULL;
+}
+
 bool option_read_duration(const char *text, double *out)
 {
     static const struct {
         const char *unit;
         double seconds;
     } units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
-    char *end;
-    if (!is_digit(*text) && !(*text == '.' && is_digit(text[1]))) return false;
-    if (text[strcspn(text, "xX")]) return false; /* strtod() also reads hexadecimal numbers */
-    double number = strtod(text, &end);
-    for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+    double number;
+    const char *end = read_number(text, &number);
+    for (size_t i = 0; end && i < ARRAY_SIZE(units); i++) {
         if (strcmp(end, units[i].unit) != 0) continue;
         double seconds = number * units[i].seconds;
         if (!(seconds <= LIMIT_TIME_S)) return false;
@@ -44,6 +52,42 @@ bool option_read_jobs(const char *text, unsigned processors, unsigned max, unsig
     if (!percent && !sign && n == 0) n = OPTION_JOBS_ALL;
     if (n > max) return false;
     *out = n < 1 ? 1 : (unsigned)n;
+    return true;
+}
+
+bool option_read_percent(const char *text, double *out)
+{
+    double number;
+    const char *end = read_number(text, &number);
+    if (!end || strcmp(end, "%") != 0 || number <= 0) return false;
+    *out = number;
+    return true;
+}
+
+bool option_read_rate(const char *text, double *spacing_s)
+{
+    static const struct {
+        const char *unit;
+        double seconds;
+    } units[] = {{"", 1}, {"/s", 1}, {"/m", 60}, {"/h", 3600}};
+    double number;
+    const char *end = read_number(text, &number);
+    for (size_t i = 0; end && i < ARRAY_SIZE(units); i++) {
+        if (strcmp(end, units[i].unit) != 0) continue;
+        if (number <= 0 || units[i].seconds / number > LIMIT_TIME_S) return false;
+        *spacing_s = units[i].seconds / number;
+        return true;
+    }
+    return false;
+}
+
+bool option_read_load(const char *text, unsigned processors, double *out)
+{
+    double number;
+    const char *end = read_number(text, &number);
+    if (!end || (*end && strcmp(end, "%") != 0)) return false;
+    if (*end) number = number / 100 * processors;
+    *out = number > 0 ? number : 0.01;
     return true;
 }
 

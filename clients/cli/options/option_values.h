@@ -17,6 +17,13 @@ MUST_CHECK bool option_read_duration(const char *text, double *out);
  * `max`. 0 means OPTION_JOBS_ALL. */
 MUST_CHECK bool option_read_jobs(const char *text, unsigned processors, unsigned max, unsigned *out);
 
+/* Reads a percentage above 0, such as 150%. */
+MUST_CHECK bool option_read_percent(const char *text, double *out);
+/* Reads N, N/s, N/m or N/h. The result is the time from one to the next, in seconds. */
+MUST_CHECK bool option_read_rate(const char *text, double *spacing_s);
+/* Reads a number of running processes above 0: N, or N% of the processors. 0 means nearly 0. */
+MUST_CHECK bool option_read_load(const char *text, unsigned processors, double *out);
+
 /* Returns whether the text is a list of errors that an item may be run again for, separated by commas. */
 bool option_is_error_list(const char *text);
 

@@ -54,6 +54,12 @@ static void add_option(struct words *w, const char *option, const char *value)
     words_add(w, value);
 }
 
+static void add_host_options(struct words *w, const cJSON *options)
+{
+    const cJSON *word;
+    cJSON_ArrayForEach(word, options) words_add(w, word->valuestring);
+}
+
 /* Returns the path of the interpreter that task.json names; NULL if it names none. */
 static char *find_interpreter(const struct task *t, const struct command_options *o)
 {
@@ -109,6 +115,7 @@ void task_build_command(struct task *t, const struct command_options *o, const c
         if (o->row) words_add(&w, "--row");
         if (o->placeholder) add_option(&w, "--placeholder", o->placeholder);
         if (o->output) add_option(&w, "--output", o->output);
+        add_host_options(&w, o->host_options);
         words_add(&w, "--");
         first = add_command(&w, o->command);
         break;

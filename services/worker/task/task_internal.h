@@ -13,6 +13,7 @@
 /* The fields of task.json that only affect the command line. The strings are borrowed from the JSON. */
 struct command_options {
     const cJSON *command;
+    const cJSON *host_options; /* an array of strings; NULL: none */
     bool text, append, row, batch;
     const char *placeholder; /* NULL: {} */
     const char *output, *setup, *python, *venv;

@@ -137,6 +137,15 @@ static void read_placeholder(struct field_context *c, const cJSON *v)
         task_fail(c->task, "\"placeholder\" must be a string that is not empty");
 }
 
+static void read_host_options(struct field_context *c, const cJSON *v)
+{
+    bool ok = cJSON_IsArray(v);
+    const cJSON *word;
+    cJSON_ArrayForEach(word, v) ok = ok && cJSON_IsString(word);
+    if (!ok) task_fail(c->task, "\"host_options\" must be an array of strings");
+    c->options->host_options = v;
+}
+
 static void read_cwd(struct field_context *c, const cJSON *v)
 {
     if (!cJSON_IsString(v) || v->valuestring[0] != '/')
@@ -248,6 +257,7 @@ static const struct {
     {"venv", read_venv},
     {"row", read_row},
     {"placeholder", read_placeholder},
+    {"host_options", read_host_options},
 };
 
 static void read_field(struct field_context *c, const cJSON *v)
@@ -334,6 +344,7 @@ static void read_members(struct task *t, const cJSON *json, const char *path, co
     if (t->ids && t->mode != TASK_STREAM) task_fail(t, "\"ids\" is for mode stream only");
     if (t->ready && !t->ids) task_fail(t, "\"ready\" is for mode stream with \"ids\" only");
     if (t->ids && !t->envelope) task_fail(t, "\"ids\" needs envelopes: \"envelope\" cannot be false");
+    if (options.host_options && t->mode != TASK_EXEC) task_fail(t, "\"host_options\" is for mode exec only");
     check_python(t, &options);
     if (!t->error && (t->mode == TASK_STREAM || t->mode == TASK_EXEC)) check_one_string(t, options.command);
     if (t->error) {

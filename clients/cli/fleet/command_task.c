@@ -1,0 +1,44 @@
+#include "cli/fleet/command_task.h"
+
+static void add_word(struct buf *json, const char *word)
+{
+    if (json->data[json->len - 1] != '[') buf_add_char(json, ',');
+    buf_add_json_string(json, word, strlen(word));
+}
+
+static void add_option(struct buf *json, const char *option, const char *value)
+{
+    add_word(json, option);
+    add_word(json, value);
+}
+
+static void add_host_options(const struct command_task *t, const char *gate, struct buf *json)
+{
+    char number[16];
+    buf_add_str(json, ",\"host_options\":[");
+    add_option(json, "--gate", gate);
+    if (t->tag) add_option(json, "--tag", t->tag);
+    if (t->dry_run) add_word(json, "--dry-run");
+    snprintf(number, sizeof number, "%d", t->nice);
+    if (t->nice) add_option(json, "--nice", number);
+    buf_add_char(json, ']');
+}
+
+static void add_member(struct buf *json, const char *name, const char *text)
+{
+    buf_addf(json, ",\"%s\":", name);
+    buf_add_json_string(json, text, strlen(text));
+}
+
+void command_task_describe(const struct command_task *t, const char *gate, const char *cwd, struct buf *json)
+{
+    buf_add_str(json, "{\"mode\":\"exec\",\"command\":[");
+    for (char *const *word = t->words; *word; word++) add_word(json, *word);
+    buf_addf(json, "],\"input\":\"%s\",\"append\":%s,\"row\":%s,\"output\":\"%s\"", t->items_are_text ? "text" : "json",
+             t->item_to_stdin ? "false" : "true", t->items_are_rows ? "true" : "false",
+             t->values_are_text ? "text" : "auto");
+    add_host_options(t, gate, json);
+    if (t->placeholder) add_member(json, "placeholder", t->placeholder);
+    if (cwd) add_member(json, "cwd", cwd);
+    buf_add_str(json, "}\n");
+}

@@ -1,0 +1,27 @@
+/* The task of `fantail map -- COMMAND`: a task of mode exec that is made from the command line. */
+#ifndef FANTAIL_CLI_FLEET_COMMAND_TASK_H
+#define FANTAIL_CLI_FLEET_COMMAND_TASK_H
+
+#include "common/base/buf.h"
+#include "protocol/run_gate.h"
+
+#define COMMAND_TASK_NAME "command"
+
+struct command_task {
+    char *const *words;      /* NULL-terminated */
+    bool items_are_text;     /* whether the items are text; if not, they are JSON */
+    bool items_are_rows;     /* whether the items are rows (item_lists.h) */
+    const char *placeholder; /* stands for the item; NULL: {} */
+    bool values_are_text;    /* whether the output is text; if not, it is JSON where possible */
+    bool item_to_stdin;      /* whether the command gets the item on standard input; if not, as an argument */
+    bool dry_run;            /* the command lines are the results, and nothing runs */
+    const char *tag;         /* before each line of the output, with placeholders; NULL: none */
+    int nice;                /* added to the niceness */
+    struct run_gate_rules rules;
+    unsigned running_max; /* with rules.limits_running: commands that may run at once */
+};
+
+/* Appends the task.json. cwd is the folder in which the command runs; NULL: the folder of the task. */
+void command_task_describe(const struct command_task *t, const char *gate, const char *cwd, struct buf *json);
+
+#endif

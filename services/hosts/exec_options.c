@@ -1,0 +1,88 @@
+#include "hosts/exec_options.h"
+
+#include <getopt.h>
+
+static const char help[] =
+    "usage: fantail-host-exec [OPTIONS] -- COMMAND [ARGUMENTS]\n"
+    "Each line of stdin is one JSON value. Runs COMMAND once for each line, and writes one answer line.\n"
+    "{} in the arguments is replaced by the item. Without {} the item is the command's stdin.\n"
+    "\n"
+    "  --text          write a string to stdin without its quotes and escapes\n"
+    "  --append        if no argument has {}, add the item as the last argument\n"
+    "  --row           each item is an array [index, value, ...]; the arguments may have {.} {/} {//} {/.} {#} {%} "
+    "{1}\n"
+    "  --placeholder S this text stands for the item in the arguments, instead of {}\n"
+    "  --output HOW    read stdout as json, as text (one string), as lines (an array of strings), or as\n"
+    "                  auto (json if it is valid, else text; this is the default)\n"
+    "  --tag S         write this text and a tab before each line of the output; it may have placeholders\n"
+    "  --timeout S     kill the command after S seconds\n"
+    "  --nice N        add N to the niceness of the command\n"
+    "  --gate FILE     the gate of a run of fantail map, which says when a command may start\n"
+    "  --dry-run       the output is the command line, and the command does not run\n";
+
+static uint64_t parse_timeout(const char *word)
+{
+    char *end;
+    double seconds = strtod(word, &end);
+    if (end == word || *end || !(seconds > 0 && seconds < 1e9))
+        die(2, "--timeout must be a number of seconds above 0, not %s", word);
+    return (uint64_t)(seconds * 1000) + 1;
+}
+
+static int parse_nice(const char *word)
+{
+    char *end;
+    long n = strtol(word, &end, 10);
+    if (end == word || *end || n < -40 || n > 40) die(2, "--nice must be a whole number from -40 to 40, not %s", word);
+    return (int)n;
+}
+
+static const char *parse_placeholder(const char *word)
+{
+    if (!*word) die(2, "--placeholder must not be empty");
+    return word;
+}
+
+static void read_option(struct exec_options *o, int letter, char *value)
+{
+    switch (letter) {
+    case 't': o->text = true; break;
+    case 'a': o->append = true; break;
+    case 'r': o->row = true; break;
+    case 'd': o->dry_run = true; break;
+    case 'p': o->placeholder = parse_placeholder(value); break;
+    case 'g': o->gate = value; break;
+    case 'T': o->tag = value; break;
+    case 'n': o->nice = parse_nice(value); break;
+    case 's': o->timeout_ms = parse_timeout(value); break;
+    case 'o':
+        if (!exec_output_parse(value, &o->output)) die(2, "--output must be auto, json, text or lines, not %s", value);
+        break;
+    case 'h': fputs(help, stdout); exit(0);
+    case 'v': puts("fantail-host-exec " FANTAIL_VERSION); exit(0);
+    default: fputs(help, stderr); exit(2);
+    }
+}
+
+void exec_options_read(struct exec_options *o, int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"text", no_argument, NULL, 't'},
+        {"append", no_argument, NULL, 'a'},
+        {"placeholder", required_argument, NULL, 'p'},
+        {"row", no_argument, NULL, 'r'},
+        {"output", required_argument, NULL, 'o'},
+        {"tag", required_argument, NULL, 'T'},
+        {"timeout", required_argument, NULL, 's'},
+        {"nice", required_argument, NULL, 'n'},
+        {"gate", required_argument, NULL, 'g'},
+        {"dry-run", no_argument, NULL, 'd'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
+        {0},
+    };
+    *o = (struct exec_options){0};
+    for (int letter; (letter = getopt_long(argc, argv, "+", known, NULL)) != -1;) read_option(o, letter, optarg);
+    if (optind == argc) die(2, "the command is missing; see --help");
+    o->command = argv + optind;
+}

@@ -1,0 +1,21 @@
+/* The command line of fantail-host-exec. */
+#ifndef FANTAIL_HOSTS_EXEC_OPTIONS_H
+#define FANTAIL_HOSTS_EXEC_OPTIONS_H
+
+#include "hosts/exec_answer.h"
+
+struct exec_options {
+    bool text, append, row, dry_run;
+    const char *placeholder; /* NULL: {} */
+    const char *gate;        /* path of the run's gate; NULL: none */
+    char *tag;               /* with placeholders; stands before each line of the output; NULL: none */
+    int nice;                /* added to the niceness of the command */
+    enum exec_output output;
+    uint64_t timeout_ms; /* 0: none */
+    char **command;      /* NULL-ended; not empty */
+};
+
+/* Reads the options. Ends the program with a message if they are wrong, and after --help and --version. */
+void exec_options_read(struct exec_options *o, int argc, char **argv);
+
+#endif

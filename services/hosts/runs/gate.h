@@ -1,0 +1,35 @@
+/*
+ * The gate of a run (protocol/run_gate.h), as a host process uses it. A process has a seat of the gate as long as it
+ * lives. The numbers of the seats are the numbers of the slots that users see. A lock on a byte of the file marks a
+ * seat as taken, so the kernel frees the seat of a process that is killed.
+ */
+#ifndef FANTAIL_HOSTS_RUNS_GATE_H
+#define FANTAIL_HOSTS_RUNS_GATE_H
+
+#include "protocol/run_gate.h"
+
+struct gate {
+    int fd;
+    struct run_gate *shared;
+    unsigned seat; /* counts from 0 */
+    bool has_rules;
+};
+
+/* What the gate wants of a running command. */
+enum gate_order { GATE_GO_ON, GATE_TIMED_OUT, GATE_CUT, GATE_YIELD };
+
+/* Maps the file and takes a free seat. If all seats are taken, waits for one: the process that this one replaces may
+ * not have ended yet. Returns false, with errno, if the file is no gate. */
+MUST_CHECK bool gate_open(struct gate *g, const char *path);
+void gate_close(struct gate *g);
+
+/* Waits until the item may start. Returns false if the run is halted. Then the item must not run. */
+MUST_CHECK bool gate_enter(struct gate *g, uint64_t index);
+/* Returns the slot of the command, from 1 on. Call it after gate_enter() has returned true. */
+unsigned gate_slot(const struct gate *g);
+/* Call it when the command has ended, after gate_enter() has returned true. */
+void gate_leave(struct gate *g, enum run_gate_end end);
+/* Says what to do with the running command. Sets *next_ns to the time for the next call; UINT64_MAX: none is needed. */
+enum gate_order gate_look(const struct gate *g, uint64_t now, uint64_t *next_ns);
+
+#endif

@@ -1,0 +1,34 @@
+#include "hosts/runs/shell_quote.h"
+
+static bool is_plain(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-_.+/", c));
+}
+
+static size_t plain_length(const char *text, size_t len)
+{
+    size_t n = 0;
+    while (n < len && is_plain(text[n])) n++;
+    return n;
+}
+
+/* Within single quotes every character stands for itself, except a single quote. That one is put in double quotes. */
+void shell_quote_add(struct buf *out, const char *text, size_t len)
+{
+    if (len > 0 && plain_length(text, len) == len) {
+        buf_add(out, text, len);
+        return;
+    }
+    if (len == 0) buf_add_str(out, "''");
+    for (size_t at = 0; at < len;) {
+        const char *quote = memchr(text + at, '\'', len - at);
+        size_t n = quote ? (size_t)(quote - text) - at : len - at;
+        if (n > 0) {
+            buf_add_char(out, '\'');
+            buf_add(out, text + at, n);
+            buf_add_char(out, '\'');
+        }
+        if (quote) buf_add_str(out, "\"'\"");
+        at += n + (quote != NULL);
+    }
+}
