@@ -15,6 +15,16 @@ struct buf {
     size_t cap; /* the largest len; 0: no cap */
 };
 
+/* Copies the next bytes of `from` to dst: those from *at on, at most `cap` bytes. Moves *at after them. Returns how
+ * many bytes were copied. */
+static inline size_t bytes_copy_next(char *dst, size_t cap, const char *from, size_t len, size_t *at)
+{
+    size_t n = len - *at < cap ? len - *at : cap;
+    if (n) memcpy(dst, from + *at, n);
+    *at += n;
+    return n;
+}
+
 void buf_init(struct buf *b, size_t cap);
 void buf_release(struct buf *b);
 /* Empties the buffer, but keeps its memory. */

@@ -155,10 +155,7 @@ static size_t read_body(void *data, char *dst, size_t cap)
 {
     struct trace_export *t = data;
     const struct buf *body = &t->queue.first->body;
-    size_t n = body->len - t->sent < cap ? body->len - t->sent : cap;
-    memcpy(dst, body->data + t->sent, n);
-    t->sent += n;
-    return n;
+    return bytes_copy_next(dst, cap, body->data, body->len, &t->sent);
 }
 
 /* Bytes beyond the cap are dropped. So an answer that is too long cannot be parsed, and counts as one without rejected

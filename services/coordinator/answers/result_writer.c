@@ -96,14 +96,6 @@ static void begin(struct result_writer *w, const char *line, size_t len)
     }
 }
 
-static size_t copy_some(char *dst, size_t cap, const char *src, size_t len, size_t *at)
-{
-    size_t n = len - *at < cap ? len - *at : cap;
-    memcpy(dst, src + *at, n);
-    *at += n;
-    return n;
-}
-
 struct result_written result_writer_write(struct result_writer *w, uint64_t first, uint64_t n, const char *lines,
                                           size_t len, char *dst, size_t cap)
 {
@@ -118,8 +110,9 @@ struct result_written result_writer_write(struct result_writer *w, uint64_t firs
             if (newline) line_len = (size_t)(newline + 1 - line);
             begin(w, line, line_len);
         }
-        done.bytes += copy_some(dst + done.bytes, cap - done.bytes, w->prefix, w->prefix_len, &w->prefix_at);
-        done.bytes += copy_some(dst + done.bytes, cap - done.bytes, line + w->body_from, w->body_len, &w->body_at);
+        done.bytes += bytes_copy_next(dst + done.bytes, cap - done.bytes, w->prefix, w->prefix_len, &w->prefix_at);
+        done.bytes +=
+            bytes_copy_next(dst + done.bytes, cap - done.bytes, line + w->body_from, w->body_len, &w->body_at);
         if (w->body_at < w->body_len || w->prefix_at < w->prefix_len) break;
         w->in_line = false;
         w->written_lines++;

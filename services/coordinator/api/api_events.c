@@ -177,9 +177,7 @@ static void on_drain(void *owner)
 static ssize_t on_pull(struct http_exchange *x, char *dst, size_t cap)
 {
     struct events_watch *w = http_exchange_data(x);
-    size_t n = w->pending.len - w->pending_at < cap ? w->pending.len - w->pending_at : cap;
-    if (n) memcpy(dst, w->pending.data + w->pending_at, n);
-    w->pending_at += n;
+    size_t n = bytes_copy_next(dst, cap, w->pending.data, w->pending.len, &w->pending_at);
     if (n && w->pending_at == w->pending.len) {
         buf_clear(&w->pending);
         w->pending_at = 0;

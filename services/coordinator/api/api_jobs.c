@@ -4,6 +4,7 @@
 #include "coordinator/api/job_list.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/intake/intake.h"
+#include "coordinator/job/job_request.h"
 #include "coordinator/job/job.h"
 #include "coordinator/store/store.h"
 #include "protocol/protocol.h"
@@ -11,7 +12,7 @@
 void api_post_job(struct http_exchange *x, void *data)
 {
     struct coordinator *c = data;
-    if (c->store && intake_is_wanted(x))
+    if (c->store && job_request_prefers_durable(x))
         intake_handle(x, &c->durable);
     else if (intake_check_key(x)) /* a synchronous job needs no Idempotency-Key, but an invalid key is refused */
         submission_handle(x, &c->jobs);

@@ -56,8 +56,5 @@ ssize_t job_list_pull(struct job_list *l, char *dst, size_t cap)
         l->sent = 0;
         write_jobs(l);
     }
-    size_t n = l->out.len - l->sent < cap ? l->out.len - l->sent : cap;
-    memcpy(dst, l->out.data + l->sent, n);
-    l->sent += n;
-    return (ssize_t)n;
+    return (ssize_t)bytes_copy_next(dst, cap, l->out.data, l->out.len, &l->sent);
 }

@@ -326,20 +326,12 @@ static void on_end(void *data, const struct http_call_result *r)
 
 /* Sending. */
 
-static size_t copy_part(char *dst, size_t cap, const char *src, size_t len, size_t *at)
-{
-    size_t n = len - *at < cap ? len - *at : cap;
-    memcpy(dst, src + *at, n);
-    *at += n;
-    return n;
-}
-
 static size_t read_body(void *data, char *dst, size_t cap)
 {
     struct attempt_call *call = data;
     const struct buf *header = &call->phase->chunk_header;
-    size_t n = copy_part(dst, cap, header->data, header->len, &call->header_at);
-    return n + copy_part(dst + n, cap - n, call->items, call->items_len, &call->items_at);
+    size_t n = bytes_copy_next(dst, cap, header->data, header->len, &call->header_at);
+    return n + bytes_copy_next(dst + n, cap - n, call->items, call->items_len, &call->items_at);
 }
 
 /* The header lines of the request, and the buffers of those lines that are formatted for this request. */

@@ -431,7 +431,7 @@ void intake_handle(struct http_exchange *x, struct durable *d)
     struct job_intake *t = xcalloc(1, sizeof *t);
     t->durable = d;
     t->exchange = x;
-    t->prefer = intake_preferences(x);
+    t->prefer = job_request_preferences(x);
     uuid7_new(t->id);
     splitter_init(&t->splitter, format, 0);
     request_key_begin(&t->key, x, (int)format);

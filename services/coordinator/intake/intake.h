@@ -26,8 +26,6 @@
 #include "coordinator/items/splitter.h"
 #include "coordinator/items/jobspec.h"
 
-/* Returns whether the request asks for a durable job. */
-bool intake_is_wanted(const struct http_exchange *x);
 /* Returns true if the request has no Idempotency-Key or a valid one. Otherwise answers the request with 400. */
 bool intake_check_key(struct http_exchange *x);
 /* Handles a POST /v1/jobs that asks for a durable job: answers or accepts the request. */
@@ -41,7 +39,6 @@ void intake_answer_accepted(struct http_exchange *x, const struct stored_job *jo
 
 /* Private to intake.c, intake_admit.c and intake_job.c. */
 
-struct preferences intake_preferences(const struct http_exchange *x);
 /* Finds out the format of the body. If the request cannot be accepted, answers it and returns false. */
 MUST_CHECK bool intake_admit(struct http_exchange *x, const struct durable *d, enum split_format *format);
 /* Reads the options from the request and from the part of the body that was split so far. Returns false if an option is

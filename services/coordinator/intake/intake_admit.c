@@ -2,7 +2,6 @@
  * the answer 202. */
 #include <stdarg.h>
 
-#include "common/base/limits.h"
 #include "coordinator/intake/intake.h"
 #include "common/observe/utc_time.h"
 #include "coordinator/durable/job_document.h"
@@ -10,21 +9,6 @@
 #include "coordinator/job/job_request.h"
 #include "coordinator/notify/notify_hosts.h"
 #include "protocol/protocol.h"
-
-struct preferences intake_preferences(const struct http_exchange *x)
-{
-    struct buf text = {0};
-    http_exchange_header_all(x, "Prefer", &text);
-    struct preferences p = preferences_read(buf_cstr(&text), LIMIT_JOB_WAIT_S);
-    buf_release(&text);
-    return p;
-}
-
-bool intake_is_wanted(const struct http_exchange *x)
-{
-    struct preferences p = intake_preferences(x);
-    return p.respond_async || p.waits;
-}
 
 bool intake_check_key(struct http_exchange *x)
 {

@@ -8,6 +8,21 @@
 
 #define JOB_ROOM_BYTES (1 * MIB) /* the memory that every job needs */
 
+struct preferences job_request_preferences(const struct http_exchange *x)
+{
+    struct buf text = {0};
+    http_exchange_header_all(x, "Prefer", &text);
+    struct preferences p = preferences_read(buf_cstr(&text), LIMIT_JOB_WAIT_S);
+    buf_release(&text);
+    return p;
+}
+
+bool job_request_prefers_durable(const struct http_exchange *x)
+{
+    struct preferences p = job_request_preferences(x);
+    return p.respond_async || p.waits;
+}
+
 static bool query_makes_items(const struct http_exchange *x)
 {
     return http_exchange_query(x, "range.stop") || http_exchange_query(x, "range.start") ||

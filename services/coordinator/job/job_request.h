@@ -5,9 +5,13 @@
 #define FANTAIL_COORDINATOR_JOB_JOB_REQUEST_H
 
 #include "common/http_server/http_server.h"
+#include "common/net/prefer_header.h"
 #include "coordinator/items/jobspec.h"
 #include "coordinator/items/splitter.h"
 
+struct preferences job_request_preferences(const struct http_exchange *x);
+/* Returns whether the request asks for a durable job. */
+bool job_request_prefers_durable(const struct http_exchange *x);
 /* Finds out the format of the body. If an option in the query is wrong, the body has an unknown format or charset, or
  * there is no memory for a job, answers the request and returns false. */
 MUST_CHECK bool job_request_format(struct http_exchange *x, enum split_format *format);

@@ -75,9 +75,7 @@ static size_t copy_result(struct reader *r, char *dst, size_t cap)
 static size_t copy_pending(struct reader *r, char *dst, size_t cap)
 {
     size_t end = r->result.value.len ? r->result.at : r->pending.len;
-    size_t n = end - r->pending_at < cap ? end - r->pending_at : cap;
-    if (n) memcpy(dst, r->pending.data + r->pending_at, n);
-    r->pending_at += n;
+    size_t n = bytes_copy_next(dst, cap, r->pending.data, end, &r->pending_at);
     if (r->pending_at == end && end < r->pending.len && n < cap && r->result.value.len) {
         n += copy_result(r, dst + n, cap - n);
         return n < cap ? n + copy_pending(r, dst + n, cap - n) : n;

@@ -322,22 +322,12 @@ static bool admit(struct http_exchange *x, const struct jobs *jobs, enum split_f
     return true;
 }
 
-/* A request with one of these preferences comes here only if there is no job store. */
-static bool prefers_durable(const struct http_exchange *x)
-{
-    struct buf text = {0};
-    http_exchange_header_all(x, "Prefer", &text);
-    struct preferences p = preferences_read(buf_cstr(&text), LIMIT_JOB_WAIT_S);
-    buf_release(&text);
-    return p.respond_async || p.waits;
-}
-
 static void submission_init(struct submission *s, struct job *j, struct http_exchange *x, enum split_format format)
 {
     int64_t announced = http_exchange_content_length(x);
     s->job = j;
     s->exchange = x;
-    s->prefers_durable = prefers_durable(x);
+    s->prefers_durable = job_request_prefers_durable(x);
     splitter_init(&s->splitter, format, 0);
     if (announced > 0) splitter_expect(&s->splitter, (size_t)announced);
 }

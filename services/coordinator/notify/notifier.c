@@ -108,10 +108,7 @@ static void conclude(struct attempt *a, int status, const char *reason)
 static size_t read_body(void *data, char *dst, size_t cap)
 {
     struct attempt *a = data;
-    size_t n = a->body.len - a->sent < cap ? a->body.len - a->sent : cap;
-    memcpy(dst, a->body.data + a->sent, n);
-    a->sent += n;
-    return n;
+    return bytes_copy_next(dst, cap, a->body.data, a->body.len, &a->sent);
 }
 
 static bool on_answer(void *data, const char *bytes, size_t len)

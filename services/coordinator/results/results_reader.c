@@ -189,9 +189,7 @@ static const char *read_span(struct results_reader *r, size_t *len)
 
 static size_t copy_pending(struct results_reader *r, char *dst, size_t cap)
 {
-    size_t n = r->pending.len - r->pending_at < cap ? r->pending.len - r->pending_at : cap;
-    if (n) memcpy(dst, r->pending.data + r->pending_at, n);
-    r->pending_at += n;
+    size_t n = bytes_copy_next(dst, cap, r->pending.data, r->pending.len, &r->pending_at);
     if (r->pending_at == r->pending.len) {
         buf_clear(&r->pending);
         r->pending_at = 0;

@@ -2,10 +2,10 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/observe/log.h"
+#include "common/observe/utc_time.h"
 #include "coordinator/sched/sched_stats.h"
 #include "coordinator/status/emf_line.h"
 
@@ -31,13 +31,6 @@ const char *emf_check(const struct emf_config *config, int ready_fd, const char 
     if (config->enabled && ready_fd == STDOUT_FILENO)
         return "its lines go to standard output, which --ready-fd 1 closes";
     return NULL;
-}
-
-static uint64_t unix_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / NS_PER_MS;
 }
 
 static uint64_t period_ms(const struct emf *e)
@@ -95,7 +88,7 @@ static void on_time(uv_timer_t *timer);
 
 static void wait_for_next(struct emf *e)
 {
-    uint64_t now = unix_ms();
+    uint64_t now = (uint64_t)utc_time_now();
     e->due_ms = emf_tick(now, period_ms(e)) + period_ms(e);
     uv_update_time(e->timer.loop);
     uv_timer_start(&e->timer, on_time, e->due_ms - now, 0);
@@ -104,7 +97,7 @@ static void wait_for_next(struct emf *e)
 static void on_time(uv_timer_t *timer)
 {
     struct emf *e = timer->data;
-    uint64_t now = unix_ms();
+    uint64_t now = (uint64_t)utc_time_now();
     /* The timer fires too early if its clock runs faster than the wall clock, or if the wall clock was set back. */
     if (now >= e->due_ms) write_line(e, emf_tick(now, period_ms(e)));
     wait_for_next(e);

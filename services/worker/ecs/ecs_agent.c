@@ -96,11 +96,7 @@ static void on_end(void *data, const struct http_call_result *result)
 static size_t on_read(void *data, char *dst, size_t cap)
 {
     struct ecs_agent *a = data;
-    size_t n = a->body_len - a->body_sent;
-    if (n > cap) n = cap;
-    memcpy(dst, a->body + a->body_sent, n);
-    a->body_sent += n;
-    return n;
+    return bytes_copy_next(dst, cap, a->body, a->body_len, &a->body_sent);
 }
 
 static bool on_body(void *data, const char *bytes, size_t len)

@@ -222,11 +222,7 @@ static void on_end(void *data, const struct http_call_result *r)
 static size_t on_read(void *data, char *dst, size_t cap)
 {
     struct contact *c = data;
-    size_t n = c->body_len - c->body_sent;
-    if (n > cap) n = cap;
-    memcpy(dst, c->body + c->body_sent, n);
-    c->body_sent += n;
-    return n;
+    return bytes_copy_next(dst, cap, c->body, c->body_len, &c->body_sent);
 }
 
 static bool on_body(void *data, const char *bytes, size_t len)

@@ -177,3 +177,15 @@ Test(buf, die_exits_with_its_status, .exit_code = 2)
 {
     die(2, "no such option: %s", "--x");
 }
+
+Test(buf, bytes_are_copied_piece_by_piece_and_none_after_the_last_one)
+{
+    char to[8] = "";
+    size_t at = 0;
+    cr_assert_eq(bytes_copy_next(to, 2, "abcde", 5, &at), 2);
+    cr_assert_eq(bytes_copy_next(to + 2, 6, "abcde", 5, &at), 3);
+    cr_assert_eq(bytes_copy_next(to + 5, 3, "abcde", 5, &at), 0);
+    cr_assert_eq(bytes_copy_next(to, 8, NULL, 0, &(size_t){0}), 0);
+    cr_assert_str_eq(to, "abcde");
+    cr_assert_eq(at, 5);
+}

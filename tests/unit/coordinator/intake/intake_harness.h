@@ -3,13 +3,14 @@
 #define FANTAIL_TEST_INTAKE_HARNESS_H
 
 #include "coordinator/intake/intake.h"
+#include "coordinator/job/job_request.h"
 #include "unit/coordinator/durable/durable_harness.h"
 
 #define JOB "{\"task\":\"echo\",\"items\":[1,2,3]}"
 
 static inline void post(struct bench *b, struct http_exchange *x)
 {
-    cr_assert(intake_is_wanted(x));
+    cr_assert(job_request_prefers_durable(x));
     intake_handle(x, &b->replica.durable);
 }
 

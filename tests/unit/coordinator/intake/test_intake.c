@@ -17,7 +17,7 @@ Test(intake, a_preference_is_found_among_others)
                  {"wait=x;respond-async", false}};
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct http_exchange x = {.prefer = cases[i].prefer};
-        cr_assert_eq(intake_is_wanted(&x), cases[i].wanted, "%s", cases[i].prefer);
+        cr_assert_eq(job_request_prefers_durable(&x), cases[i].wanted, "%s", cases[i].prefer);
     }
     assert_no_leaks();
 }
