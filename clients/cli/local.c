@@ -1,7 +1,6 @@
 /* `fantail local`: runs a coordinator and workers on this machine until Ctrl-C. */
 #include <errno.h>
 #include <limits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/base/complain.h"
@@ -19,6 +18,7 @@
 #include "common/net/loopback.h"
 #include "common/net/unix_address.h"
 #include "common/observe/log.h"
+#include "common/observe/utc_time.h"
 #include "common/service/option.h"
 
 #define DRAIN_S 5
@@ -215,9 +215,7 @@ int command_local(int argc, char **argv)
         .announce = true,
     };
     char err[256];
-    struct timespec started;
-    clock_gettime(CLOCK_REALTIME, &started);
-    int64_t started_ms = (int64_t)started.tv_sec * 1000 + started.tv_nsec / 1000000;
+    int64_t started_ms = utc_time_now();
     interrupt_init();
     interrupt_reload_on_hangup();
     struct fleet *f = NULL;

@@ -11,10 +11,8 @@ struct change_config {
     bool json;
 };
 
-static const struct option_row rows[] = {
-    OPTION_BOOL("json", struct change_config, json, NULL,
-                "print each job as the service describes it, one JSON object per line", .no_env = true),
-    TARGET_OPTION_ROWS(struct change_config, client), OPTION_ROWS_END};
+static const struct option_row rows[] = {JOB_JSON_OPTION_ROW(struct change_config, json),
+                                         TARGET_OPTION_ROWS(struct change_config, client), OPTION_ROWS_END};
 
 static const struct option_spec cancel_spec = {
     .program = "fantail cancel",
@@ -98,7 +96,6 @@ static int run(const struct option_spec *spec, int argc, char **argv,
         .spec = spec,
         .client = &config.client,
         .words = argv + result.first_operand,
-        .count = (size_t)(argc - result.first_operand),
         .handle = handle,
         .data = &config,
     };

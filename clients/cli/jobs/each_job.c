@@ -13,10 +13,12 @@ static int write_error; /* errno of the first failed write to standard output; s
 
 static int run_all(struct job_service *s, const struct each_job *e)
 {
-    struct job_id *ids = xcalloc(e->count, sizeof(*ids));
-    int status = job_ids_find(s, e->spec, e->words, e->count, ids);
+    size_t count = 0;
+    while (e->words[count]) count++;
+    struct job_id *ids = xcalloc(count, sizeof(*ids));
+    int status = job_ids_find(s, e->spec, e->words, count, ids);
     bool found = status == EXIT_OK;
-    for (size_t i = 0; i < e->count && found && !interrupt_signal(); i++)
+    for (size_t i = 0; i < count && found && !interrupt_signal(); i++)
         status = remote_job_worse_exit(status, e->handle(s, ids[i].text, e->data));
     free(ids);
     return status;
@@ -25,8 +27,7 @@ static int run_all(struct job_service *s, const struct each_job *e)
 int each_job_run(const struct each_job *e)
 {
     struct job_service service;
-    if (e->count == 0)
-        return option_complain(e->spec, NULL, "the id of a job is missing; `fantail jobs` lists the ids");
+    if (!e->words[0]) return option_complain(e->spec, NULL, "the id of a job is missing; `fantail jobs` lists the ids");
     interrupt_init();
     int status = job_service_init(&service, e->spec, e->client, e->reconnect_s);
     if (!status) status = run_all(&service, e);
@@ -67,6 +68,14 @@ void job_print_progress(const struct remote_job *j)
     job_print_line(j->id, "%s  %llu/%llu, %llu failed%s%s%s", remote_status_words[j->status],
                    (unsigned long long)remote_job_done(j), (unsigned long long)j->total, (unsigned long long)j->failed,
                    cancelled, waits ? ", waits: " : "", waits ? waits : "");
+}
+
+void job_print(const struct remote_job *j, bool json)
+{
+    if (json)
+        job_print_json(j);
+    else
+        job_print_progress(j);
 }
 
 int job_print_end(int status)

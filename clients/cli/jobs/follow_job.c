@@ -31,10 +31,7 @@ static const struct option_spec spec = {
 static bool print(const struct remote_job *j, void *data)
 {
     const struct follow_config *config = data;
-    if (config->json)
-        job_print_json(j);
-    else
-        job_print_progress(j);
+    job_print(j, config->json);
     return job_print_flush();
 }
 
@@ -56,7 +53,6 @@ int command_events(int argc, char **argv)
         .client = &config.client,
         .reconnect_s = config.reconnect_s,
         .words = argv + result.first_operand,
-        .count = (size_t)(argc - result.first_operand),
         .handle = follow,
         .data = &config,
     };

@@ -1,6 +1,4 @@
 /* `fantail jobs`: lists jobs, newest first. */
-#include <time.h>
-
 #include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
 #include "cli/base/interrupt.h"
@@ -8,6 +6,7 @@
 #include "cli/jobs/job_pages.h"
 #include "cli/jobs/job_table.h"
 #include "cli/jobs/jobs.h"
+#include "common/observe/utc_time.h"
 
 struct list_config {
     struct target_config client;
@@ -26,8 +25,7 @@ static const struct option_row rows[] = {
     OPTION_STRING("label", S, label, NULL, "only jobs with this label", .value = "LABEL", .no_env = true),
     OPTION_INT("limit", S, limit, "20", 1, 1e9, "list at most this many jobs", .value = "N", .no_env = true),
     OPTION_BOOL("all", S, all, NULL, "list all jobs", .no_env = true),
-    OPTION_BOOL("json", S, json, NULL, "print each job as the service describes it, one JSON object per line",
-                .no_env = true),
+    JOB_JSON_OPTION_ROW(S, json),
     TARGET_OPTION_ROWS(S, client),
     OPTION_ROWS_END};
 #undef S
@@ -75,13 +73,11 @@ static int check_statuses(const char *words)
 static void print_page(const struct job_pages *p, size_t count, struct job_table *table, bool json)
 {
     struct buf out = {0};
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     for (size_t i = 0; i < count && json; i++) {
         buf_add(&out, p->jobs[i].text.data, p->jobs[i].text.len);
         buf_add_char(&out, '\n');
     }
-    if (!json) job_table_add(table, &out, p->jobs, count, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+    if (!json) job_table_add(table, &out, p->jobs, count, utc_time_now());
     if (out.len) fwrite(out.data, 1, out.len, stdout);
     job_print_flush();
     buf_release(&out);

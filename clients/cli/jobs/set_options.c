@@ -44,8 +44,7 @@ static const struct option_row rows[] = {
                   "the job fails once more than this percentage of all items has failed", .value = "P", .no_env = true),
     OPTION_STRING("deadline-s", S, values[DEADLINE], NULL,
                   "the job ends this many seconds after its creation; 0: no limit", .value = "S", .no_env = true),
-    OPTION_BOOL("json", S, json, NULL, "print each job as the service describes it, one JSON object per line",
-                .no_env = true),
+    JOB_JSON_OPTION_ROW(S, json),
     RECONNECT_OPTION_ROW(S, reconnect_s),
     TARGET_OPTION_ROWS(S, client),
     OPTION_ROWS_END};
@@ -115,10 +114,7 @@ static int change(struct job_service *s, const char *id, void *data)
         status = s->http.status == 200 ? job_service_answered_job(s, &job) : refusal_complain(&s->http);
     buf_release(&path);
     if (status) return status;
-    if (config->json)
-        job_print_json(&job);
-    else
-        job_print_progress(&job);
+    job_print(&job, config->json);
     return EXIT_OK;
 }
 
@@ -132,11 +128,10 @@ int command_change(int argc, char **argv)
         .client = &config.client,
         .reconnect_s = config.reconnect_s,
         .words = argv + result.first_operand,
-        .count = (size_t)(argc - result.first_operand),
         .handle = change,
         .data = &config,
     };
-    int status = each.count ? write_patch(&config) : EXIT_OK;
+    int status = each.words[0] ? write_patch(&config) : EXIT_OK;
     if (!status) status = each_job_run(&each);
     buf_release(&config.patch);
     return status;

@@ -1,9 +1,8 @@
 /* `fantail status`: shows the known facts about jobs. */
-#include <time.h>
-
 #include "cli/jobs/each_job.h"
 #include "cli/jobs/job_table.h"
 #include "cli/jobs/jobs.h"
+#include "common/observe/utc_time.h"
 
 struct show_config {
     struct target_config client;
@@ -11,10 +10,8 @@ struct show_config {
     unsigned shown; /* how many jobs were shown; an empty line separates them */
 };
 
-static const struct option_row rows[] = {
-    OPTION_BOOL("json", struct show_config, json, NULL,
-                "print each job as the service describes it, one JSON object per line", .no_env = true),
-    TARGET_OPTION_ROWS(struct show_config, client), OPTION_ROWS_END};
+static const struct option_row rows[] = {JOB_JSON_OPTION_ROW(struct show_config, json),
+                                         TARGET_OPTION_ROWS(struct show_config, client), OPTION_ROWS_END};
 
 static const struct option_spec spec = {
     .program = "fantail status",
@@ -33,14 +30,12 @@ static int show(struct job_service *s, const char *id, void *data)
     struct show_config *config = data;
     struct remote_job job;
     struct buf out = {0};
-    struct timespec now;
     int status = job_service_read_job(s, id, 0, &job);
     if (status) return status;
-    clock_gettime(CLOCK_REALTIME, &now);
     if (config->json)
         job_print_json(&job);
     else
-        job_facts_add(&out, &job, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+        job_facts_add(&out, &job, utc_time_now());
     if (out.len) printf("%s%s", config->shown++ ? "\n" : "", buf_cstr(&out));
     buf_release(&out);
     return remote_job_exit_status(&job);
@@ -55,7 +50,6 @@ int command_status(int argc, char **argv)
         .spec = &spec,
         .client = &config.client,
         .words = argv + result.first_operand,
-        .count = (size_t)(argc - result.first_operand),
         .handle = show,
         .data = &config,
     };

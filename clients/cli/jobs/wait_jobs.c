@@ -18,10 +18,7 @@ struct wait_config {
 static const struct option_row rows[] = {
     OPTION_SECONDS("timeout-s", S, timeout_s, "0", 0, 1e9, "wait at most this many seconds for all jobs; 0: no limit",
                    .value = "S", .no_env = true),
-    RECONNECT_OPTION_ROW(S, reconnect_s),
-    OPTION_BOOL("json", S, json, NULL, "print each job as the service describes it, one JSON object per line",
-                .no_env = true),
-    TARGET_OPTION_ROWS(S, client), OPTION_ROWS_END};
+    RECONNECT_OPTION_ROW(S, reconnect_s), JOB_JSON_OPTION_ROW(S, json), TARGET_OPTION_ROWS(S, client), OPTION_ROWS_END};
 #undef S
 
 static const struct option_spec spec = {
@@ -78,10 +75,7 @@ static int wait_for(struct job_service *s, const char *id, void *data)
     struct remote_job job;
     int status = read_until_end(s, id, config, &job);
     if (status || interrupt_signal()) return EXIT_JOB_FAILED;
-    if (config->json)
-        job_print_json(&job);
-    else
-        job_print_progress(&job);
+    job_print(&job, config->json);
     if (!remote_job_has_ended(&job)) complain("job %s has not ended after %g s", id, config->timeout_s);
     return remote_job_exit_status(&job);
 }
@@ -97,7 +91,6 @@ int command_wait(int argc, char **argv)
         .client = &config.client,
         .reconnect_s = config.reconnect_s,
         .words = argv + result.first_operand,
-        .count = (size_t)(argc - result.first_operand),
         .handle = wait_for,
         .data = &config,
     };
