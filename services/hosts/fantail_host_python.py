@@ -9,6 +9,7 @@ fails. The output that the function prints goes to standard error.
 If MODULE:FUNCTION is a class whose instances can be called, this program makes one instance and calls it for every item.
 
 --batch N                the function gets a list of up to N items, and returns a list with one value for each of them
+--concurrency N          the function is an async function, and up to N items run at the same time; see below
 --setup MODULE:FUNCTION  this function is called once, without arguments, before the other one is loaded
 
 The working directory is the first entry of sys.path. So the task's modules take precedence over libraries of the same name,
@@ -24,6 +25,12 @@ are buffered. If an item takes a long time, a helper thread writes the answers t
 does not wait for the next item. Then the helper thread writes the line #flushed. It means that all finished answers are
 written, and that the answer of the present item will be written before the next item begins. So the worker knows which item
 runs.
+
+With --concurrency, an item is the line {"id":N,"item":...}, and its answer has the same id. Each item is an asyncio task in the
+one event loop of this program, and begins when its line is read. The worker never sends more than N items that have no answer
+yet. The line #cancel ID cancels the task of an item, which then gets an answer like any other item. A line that an item prints
+to sys.stdout or sys.stderr is written as #log ID TEXT, so that the worker knows which item has printed it. The functions of --setup
+and of MODULE:FUNCTION are loaded while the loop runs, and the function of --setup may be an async function too.
 """
 import sys
 
@@ -51,6 +58,7 @@ IDLE_PERIODS = 25
 TRACEBACK_BYTES = 2048
 CO_COROUTINE, CO_ASYNC_GENERATOR = 0x80, 0x200  # copied from the module inspect, whose import is slow
 BATCH_WAIT_MS = 1  # how long a batch that is not full waits for the next item
+LOG_CHARACTERS = 4096  # the worker cuts a printed line after fewer bytes
 CAUSE_CHARACTERS = 65536  # the worker refuses an error of more than 1 MiB; a character takes up to 12 bytes
 
 
@@ -372,7 +380,7 @@ def report_load_failure(error):
         data = data[os.write(2, data):]
 
 
-OPTIONS = ("--batch", "--setup")
+OPTIONS = ("--batch", "--concurrency", "--setup")
 EXTRAS = ("common", "traceparent", "tracestate")
 
 
@@ -480,41 +488,55 @@ def load(name, folder):
         target = getattr(target, part)
     if not callable(target):
         sys.exit(f"fantail-host-python: {name} in the folder {folder} is not a function")
-    if is_async(target):
-        sys.exit(f"fantail-host-python: {name} in the folder {folder} is an async function. Async functions are not supported. "
-                 "Use a function that calls asyncio.run()")
     return target
 
 
+def made_from(target):
+    """If the task is a class whose instances can be called, returns an instance. Otherwise returns the task's function."""
+    is_called = isinstance(target, type) and any("__call__" in vars(base) for base in target.__mro__)
+    return target() if is_called else target
+
+
+def refuse_async(function, name, folder):
+    if is_async(function):
+        sys.exit(f"fantail-host-python: {name} in the folder {folder} is an async function. Set \"concurrency\" in task.json: "
+                 "the number of items that one process runs at the same time")
+
+
 def load_task(name, setup, folder):
-    """Runs the setup function, and returns the task's function. If the task is a class whose instances can be called, makes
-    an instance, and returns that."""
+    """Runs the setup function, and returns the task's function."""
     if setup:
-        load(setup, folder)()
+        prepare = load(setup, folder)
+        refuse_async(prepare, setup, folder)
+        prepare()
     target = load(name, folder)
-    if not isinstance(target, type) or not any("__call__" in vars(base) for base in target.__mro__):
-        return target
-    instance = target()
-    if is_async(instance):
-        sys.exit(f"fantail-host-python: {name} in the folder {folder} is called as an async function. Async functions are not "
-                 "supported. Use a method that calls asyncio.run()")
-    return instance
+    refuse_async(target, name, folder)
+    function = made_from(target)
+    refuse_async(function, name, folder)
+    return function
+
+
+def read_lines(fd, parts):
+    """Calls read() once. Returns the whole lines that have arrived, which may be none, or None at the end of the input. `parts`
+    keeps the unfinished line."""
+    block = os.read(fd, READ_BYTES)
+    if not block:
+        return None
+    cut = block.rfind(b"\n")
+    if cut < 0:
+        parts.append(block)
+        return []
+    lines = b"".join([*parts, block[:cut]]).decode("utf-8", "surrogateescape").split("\n")
+    parts[:] = [block[cut + 1:]]
+    return lines
 
 
 def blocks_of_lines(fd):
     """Yields lists of whole lines as they arrive. If the last line has no newline, it was cut off and is not an item."""
     parts = []
-    while True:
-        block = os.read(fd, READ_BYTES)
-        if not block:
-            return
-        cut = block.rfind(b"\n")
-        if cut < 0:
-            parts.append(block)
-            continue
-        parts.append(block[:cut])
-        yield b"".join(parts).decode("utf-8", "surrogateescape").split("\n")
-        parts = [block[cut + 1:]]
+    while (lines := read_lines(fd, parts)) is not None:
+        if lines:
+            yield lines
 
 
 def serve(function, items_fd, answers):
@@ -626,6 +648,145 @@ def serve_batches(function, most, items_fd, answers):
     run()
 
 
+class Prints:
+    """Takes the place of sys.stdout or sys.stderr. `say` gets each line that an item prints, and the item's id. Other output
+    goes to the stream."""
+
+    def __init__(self, stream, current_id, say):
+        self.stream, self.current_id, self.say = stream, current_id, say
+        self.begun = {}  # the unfinished lines by the ids of their items
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+    def write(self, text):
+        item_id = self.current_id.get()
+        if item_id is None:
+            return self.stream.write(text)
+        *lines, rest = (self.begun.pop(item_id, "") + text).split("\n")
+        for line in lines:
+            self.say(item_id, line)
+        if rest:
+            self.begun[item_id] = rest
+        return len(text)
+
+    def writelines(self, lines):
+        for line in lines:
+            self.write(line)
+
+    def end(self, item_id):
+        if item_id in self.begun:
+            self.say(item_id, self.begun.pop(item_id))
+
+
+class Coroutines:
+    """Runs the items of an async function at the same time, each as an asyncio task."""
+
+    def __init__(self, items_fd, answers):
+        import asyncio
+        import contextvars
+        import inspect
+        import concurrent.futures.thread  # noqa: F401, asyncio imports it late, when the task's modules take precedence
+        self.asyncio, self.inspect, self.items_fd, self.answers = asyncio, inspect, items_fd, answers
+        self.loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self.loop)
+        self.function = self.extras = None
+        self.parts = []
+        self.tasks = {}  # the task of each item that has no answer yet, by id
+        self.has_ended = self.loop.create_future()  # the end of the input
+        self.unwritten = 0  # characters; if not 0, flush() will be called
+        self.current_id = contextvars.ContextVar("fantail_item", default=None)
+        self.prints = [Prints(stream, self.current_id, self.log) for stream in (sys.stdout, sys.stderr)]
+        sys.stdout, sys.stderr = self.prints
+
+    def log(self, item_id, line):
+        if self.answers.is_child:
+            os.write(2, (line + "\n").encode("utf-8", "backslashreplace"))
+            return
+        line = line[:LOG_CHARACTERS].encode("utf-8", "backslashreplace").decode()
+        self.answers.lines.append(f"#log {item_id} {line}\n")
+        self.answers.flush()
+
+    def run(self, coroutine):
+        """Runs a coroutine in the loop. A task may call sys.exit(), which ends run_until_complete() but not this program."""
+        task = self.loop.create_task(coroutine)
+        while True:
+            try:
+                return self.loop.run_until_complete(task)
+            except (SystemExit, KeyboardInterrupt):
+                if task.done():
+                    raise
+
+    async def load(self, name, setup, folder):
+        if setup:
+            made = load(setup, folder)()
+            if hasattr(made, "__await__"):
+                await made
+        self.function = made_from(load(name, folder))
+        if not self.is_coroutine_function(self.function):
+            sys.exit(f"fantail-host-python: {name} in the folder {folder} is not an async function, but \"concurrency\" in "
+                     "task.json needs one. Write \"async def\", or remove \"concurrency\"")
+        self.extras = wanted_extras(self.function)
+
+    def is_coroutine_function(self, function):
+        """Also sees the async function in a functools.partial, or in the wrapper that a decorator has made of it."""
+        while function is not None:
+            called = getattr(type(function), "__call__", None)
+            if any(map(self.inspect.iscoroutinefunction, (function, called))):
+                return True
+            function = getattr(function, "func", None) or getattr(function, "__wrapped__", None)
+        return False
+
+    async def serve(self):
+        self.loop.add_reader(self.items_fd, self.on_readable)
+        await self.has_ended
+        if self.tasks:
+            await self.asyncio.wait(list(self.tasks.values()))
+        self.flush()
+
+    def on_readable(self):
+        lines = read_lines(self.items_fd, self.parts)
+        if lines is None:
+            self.loop.remove_reader(self.items_fd)
+            self.has_ended.set_result(None)
+            return
+        if self.answers.needs_main:
+            self.answers.attend()
+        for line in lines:
+            if line.startswith("#cancel "):
+                if line[8:] in self.tasks:
+                    self.loop.call_soon(self.tasks[line[8:]].cancel)  # not at once: answer() must have begun
+            elif line.startswith("#"):
+                apply_control(line, self.extras)
+            else:
+                begin, _, text = line.partition(',"item":')
+                item_id = begin[6:]  # after {"id":
+                self.tasks[item_id] = self.loop.create_task(self.answer(item_id, text[:-1], dict(self.extras)))
+
+    async def answer(self, item_id, text, extras):
+        self.current_id.set(item_id)
+        try:
+            value = await self.function(decode(text), **extras)
+            line = '{"id":%s,"value":%s}\n' % (item_id, encode(value))
+        except BaseException as error:
+            line = '{"id":%s,%s' % (item_id, describe(error)[1:])
+        for prints in self.prints:
+            prints.end(item_id)
+        if self.answers.is_child:
+            os._exit(0)  # the task has forked, and the other items belong to the host
+        del self.tasks[item_id]
+        self.answers.lines.append(line)
+        if not self.unwritten:
+            self.loop.call_soon(self.flush)
+        self.unwritten += len(line)
+        if self.unwritten > FLUSH_CHARS:
+            self.flush()
+
+    def flush(self):
+        self.answers.flush()
+        self.unwritten = 0
+
+
 def claim_stdio():
     """Takes stdin and stdout away from the task, so that it cannot read items or print between the answers."""
     items_fd, answers_fd = os.dup(0), os.dup(1)
@@ -666,8 +827,8 @@ def read_arguments(arguments):
     while len(arguments) > 2 and arguments[0] in OPTIONS:
         options[arguments[0]] = arguments[1]
         arguments = arguments[2:]
-    most = options.get("--batch", "1")
-    if len(arguments) != 1 or arguments[0].startswith("-") or not (most.isdecimal() and int(most)):
+    most = options.get("--batch", "1"), options.get("--concurrency", "1")
+    if len(arguments) != 1 or arguments[0].startswith("-") or not all(n.isdecimal() and int(n) for n in most):
         print(__doc__, file=sys.stderr)
         sys.exit(2)
     return arguments[0], options
@@ -682,16 +843,22 @@ def main():
     write_lines_of_c()
     answers = Answers(answers_fd)
     os.register_at_fork(after_in_child=lambda: isolate_child(items_fd, answers))
+    coroutines = Coroutines(items_fd, answers) if "--concurrency" in options else None
     try:
         enter_folder(os.getcwd())
-        function = load_task(name, options.get("--setup"), os.getcwd())
+        if coroutines:
+            coroutines.run(coroutines.load(name, options.get("--setup"), os.getcwd()))
+        else:
+            function = load_task(name, options.get("--setup"), os.getcwd())
     except Exception as error:
         report_load_failure(error)
         sys.exit(1)
     answers.lines.append("#ready\n")
     answers.flush()
     try:
-        if "--batch" in options:
+        if coroutines:
+            coroutines.run(coroutines.serve())
+        elif "--batch" in options:
             serve_batches(function, int(options["--batch"]), items_fd, answers)
         else:
             serve(function, items_fd, answers)

@@ -101,7 +101,7 @@ class Python(Hosts):
         for name in ("run", "many"):
             self.assertEqual(self.run_host(host("python", "waits:" + name), ["1"], status=1), [])
             self.assertIn("is an async function", self.stderr)
-            self.assertIn("asyncio.run()", self.stderr)
+            self.assertIn('Set "concurrency" in task.json', self.stderr)
 
     def test_os_exit_ends_the_host(self):
         self.assertEqual(self.run_host(self.task("leave"), ['"hard"', '"exit"'], status=5), [])

@@ -87,7 +87,7 @@ class LoadingOfTheHost(Hosts):
                                       ("m:nothing", "m:loaded", r"AttributeError: .*nothing.*"),
                                       ("m:number", "m:loaded", r".*m:number in the folder .* is not a function"),
                                       ("m:waits", "m:loaded", r".*m:waits .* is an async function.*"),
-                                      ("m:load", "m:Waits", r".*m:Waits .* is called as an async function.*"),
+                                      ("m:load", "m:Waits", r".*m:Waits .* is an async function.*"),
                                       ("m:load", "m:NeedsMore", r"TypeError: .*path.*")):
             with self.subTest(setup=setup, function=function):
                 self.assertEqual(self.run_host(host("python", "--setup", setup, function), ["1"], status=1), [])
