@@ -5,13 +5,7 @@
 void worker_set_headers(struct worker *w, struct http_exchange *x, const struct pool *pool)
 {
     char number[16];
-    unsigned slots = pool ? pool_slots(pool) : worker_slots(w, NULL), idle = slots;
-    if (pool) {
-        uint64_t queued = pool_queued(pool), left = (uint64_t)slot_cap_free(w->env.slot_cap) * pool->task->batch;
-        idle = pool_free_slots(pool);
-        idle = idle < left ? idle : (unsigned)left;
-        idle = queued >= idle ? 0 : idle - (unsigned)queued;
-    }
+    unsigned slots = pool ? pool_slots(pool) : worker_slots(w, NULL), idle = pool ? pool_may_start(pool) : slots;
     http_exchange_set_header(x, HEADER_WORKER, w->id);
     snprintf(number, sizeof number, "%u", slots);
     http_exchange_set_header(x, HEADER_SLOTS, number);
@@ -35,11 +29,12 @@ static void add_task(struct buf *b, struct worker *w, const struct task *t)
         add_member(b, "mode", task_mode_name(t->mode));
         if (t->description) add_member(b, "description", t->description);
         buf_addf(b, ",\"processes\":%u,\"slots\":%u,\"idempotent\":%s", worker_slots(w, t),
-                 worker_slots(w, t) * t->batch, idempotency_json(t->idempotent));
+                 worker_slots(w, t) * task_slots_per_process(t), idempotency_json(t->idempotent));
         const struct pool *pool = worker_pool(w, t->name);
         unsigned starting = pool ? pool_starting(pool) : 0;
         if (starting) buf_addf(b, ",\"starting\":%u", starting);
         if (t->batch > 1) buf_addf(b, ",\"batch\":%u", t->batch);
+        if (t->concurrency) buf_addf(b, ",\"concurrency\":%u", t->concurrency);
         if (t->item_timeout_ns) buf_addf(b, ",\"item_timeout_s\":%.9g", (double)t->item_timeout_ns / (double)NS_PER_S);
     }
     buf_add_char(b, '}');

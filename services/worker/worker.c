@@ -45,7 +45,7 @@ static double busy_slots(void *data)
 static double starting_slots(void *data)
 {
     const struct pool *p = data;
-    return pool_starting(p) * p->task->batch;
+    return pool_starting(p) * task_slots_per_process(p->task);
 }
 
 static double idle_slots(void *data)

@@ -203,13 +203,14 @@ class Answers(SharedFleetTest):
         answer = self.shared.request("GET", "/v1/tasks")
         self.assertEqual(answer.status, 200)
         names = {task["name"] for task in answer.json["tasks"]}
-        self.assertLessEqual({"square", "primes", "wordcount", "sha256", "fib", "upper", "sleep", "misbehave"}, names)
+        self.assertLessEqual({"square", "primes", "wordcount", "sha256", "fib", "upper", "sleep", "wait", "misbehave"}, names)
 
     def test_the_example_tasks_answer_as_their_names_say(self):
         import hashlib
         self.assertEqual(self.shared.job({"task": "fib", "items": [10, 20]}).json["results"], [55, 6765])
         self.assertEqual(self.shared.job({"task": "upper", "items": ["abc"]}).json["results"], ["ABC"])
         self.assertEqual(self.shared.job({"task": "sleep", "items": [0.01, 0]}).json["results"], [0.01, 0])
+        self.assertEqual(self.shared.job({"task": "wait", "items": [0.01, 0]}).json["results"], [0.01, 0])
         answer = self.shared.job(b"hello", JSON, TEXT, "?task=sha256").json["results"][0]
         self.assertIn(hashlib.sha256(b"hello").hexdigest(), json.dumps(answer))
         answer = self.shared.job(b"the cat and the dog", JSON, TEXT, "?task=wordcount").json["results"][0]

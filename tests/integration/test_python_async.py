@@ -2,8 +2,9 @@
 import json
 import os
 import subprocess
-import unittest
 
+import fantail_testing as ft
+from fantail_testing import FantailTest
 from hosts_testing import Hosts, host
 
 MODULE = """
@@ -200,5 +201,44 @@ class CoroutinesOfTheHost(Hosts):
             self.assertEqual(self.run_host(host("python", "--concurrency", number, "m:echo"), [], status=2), [])
 
 
+class AsyncTasks(FantailTest):
+    def fleet_of(self, function, module=MODULE, **fields):
+        task = {"mode": "python", "command": "m:" + function, "concurrency": 50, "processes": 1, **fields}
+        self.folder_of_tasks = self.tasks(many={"json": task, "files": {"m.py": module}})
+        return self.fleet(tasks=self.folder_of_tasks)
+
+    def job(self, fleet, items, **options):
+        body = {"task": "many", "items": items, "retry": {"max_attempts": 1}, "hedge": {"enabled": False}, **options}
+        return fleet.job(body).json
+
+    def test_items_of_a_job_run_at_the_same_time(self):
+        answer = self.job(self.fleet_of("together"), [0.2] * 100)
+        self.assertEqual(max(answer["results"]), 50)
+
+    def test_a_late_item_is_cancelled_alone_and_may_tidy_up(self):
+        fleet = self.fleet_of("tidy")
+        answer = self.job(fleet, [1, 2, 3], item_timeout_s=1)
+        self.assertEqual([e["error"]["name"] for e in answer["errors"]], ["timed_out"] * 3)
+        with open(os.path.join(self.folder_of_tasks, "many", "tidied"), encoding="ascii") as tidied:
+            self.assertEqual(sorted(tidied.read().split()), ["1", "2", "3"])
+        self.assertEqual(fleet.metric(fleet.workers[0], "fantail_process_restarts_total"), 0)
+
+    def test_the_log_says_which_item_has_printed_a_line(self):
+        fleet = self.fleet_of("prints")
+        self.job(fleet, list(range(20)))
+        lines = [line for line in fleet.workers[0].log_lines() if line["msg"] == "stderr" and line.get("line") != "raw"]
+        self.assertEqual(len([line for line in lines if line["line"].startswith("begin")]), 20)
+        for line in lines:
+            if line["line"].startswith(("begin", "half", "thread")):
+                self.assertEqual(line["line"].split()[1], str(line["index"]))
+
+    def test_a_function_that_is_not_async_is_named_by_its_task(self):
+        answer = self.job(self.fleet_of("plain"), [1])
+        [error] = answer["errors"]
+        self.assertEqual(error["error"]["name"], "crashed")
+        self.assertIn("m:plain in the folder", error["error"]["stderr"])
+        self.assertIn("many is not an async function", error["error"]["stderr"])
+
+
 if __name__ == "__main__":
-    unittest.main()
+    ft.main()

@@ -108,5 +108,6 @@
 #define LIMIT_GATHER_BYTES        (16 * KIB) /* answers of at least this size do not wait for others */
 #define LIMIT_TASK_PROCESSES      1024       /* processes of one task on one worker */
 #define LIMIT_TASK_BATCH          1024       /* items that a task's function gets in one call */
+#define LIMIT_TASK_CONCURRENCY    10000      /* items that one process of a task runs at the same time */
 
 #endif

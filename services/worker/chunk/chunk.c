@@ -10,7 +10,6 @@ struct chunk *chunk_new(bool check_items, size_t size_hint)
 {
     struct chunk *c = xcalloc(1, sizeof *c);
     *c = (struct chunk){.refs = 1, .check_items = check_items, .name = ""};
-    c->tail = &c->runs;
     /* One byte more than announced, because the last line may lack its newline. */
     if (size_hint && !buf_reserve(&c->items, size_hint + 1)) BUG("an item buffer without a cap refused %zu", size_hint);
     return c;
@@ -199,7 +198,6 @@ struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes)
 {
     if (max_items == 0 || chunk_available(c) == 0) return NULL;
     struct run *r = NULL;
-    run_join_completed(c);
     if (c->waiting) {
         r = first_waiting(c);
         run_split(r, max_items, max_bytes);
@@ -225,8 +223,7 @@ void chunk_advance(struct chunk *c)
         struct run *r = c->runs;
         move_answers(c, r);
         if (r->answered < r->count) break;
-        c->runs = r->next;
-        if (!c->runs) c->tail = &c->runs;
+        run_unlink(r);
         run_free(r);
     }
 }
@@ -310,6 +307,7 @@ void chunk_add_settled(struct chunk *c, const char *line, size_t len)
     run_add_answers(r, line, len);
     c->received++;
     c->cut++;
+    run_join_completed(r);
     chunk_advance(c);
     chunk_settle(c);
 }
@@ -354,17 +352,12 @@ uint64_t chunk_done(const struct chunk *c)
 
 static void drop_runs_not_given(struct chunk *c)
 {
-    struct run **at = &c->runs;
-    while (*at) {
-        struct run *r = *at;
-        if (r->state == RUN_GIVEN) {
-            at = &r->next;
-            continue;
-        }
-        *at = r->next;
+    for (struct run *r = c->runs, *next; r; r = next) {
+        next = r->next;
+        if (r->state == RUN_GIVEN) continue;
+        run_unlink(r);
         run_free(r);
     }
-    c->tail = at;
     c->waiting = 0;
 }
 

@@ -42,11 +42,11 @@ struct chunk {
     size_t line_blank;   /* number of blank bytes at the start of the unfinished line */
     size_t line_scanned; /* bytes of the unfinished line that `scan` has read */
     struct json_scan scan;
-    size_t cut_bytes;         /* bytes of the items that were cut into runs */
-    uint64_t received, cut;   /* whole items that have arrived; items that were cut into runs */
-    uint64_t waiting;         /* items in WAITING runs */
-    unsigned given;           /* how many runs are GIVEN */
-    struct run *runs, **tail; /* the runs, ordered by index */
+    size_t cut_bytes;        /* bytes of the items that were cut into runs */
+    uint64_t received, cut;  /* whole items that have arrived; items that were cut into runs */
+    uint64_t waiting;        /* items in WAITING runs */
+    unsigned given;          /* how many runs are GIVEN */
+    struct run *runs, *last; /* the first and the last run; the list is ordered by index */
 
     struct line_queue out;
     size_t held;            /* answer bytes in `out` and in runs */

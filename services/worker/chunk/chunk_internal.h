@@ -16,8 +16,13 @@ struct run *run_append(struct chunk *c, uint64_t first, uint64_t count, size_t o
 void run_split(struct run *r, uint64_t max_items, size_t max_bytes);
 /* Adds answer bytes to the chunk's output if the run is the first one, else to the run. */
 void run_add_answers(struct run *r, const char *lines, size_t len);
-/* Joins adjacent completed runs. So the list stays short if many runs are answered before an earlier one. */
-void run_join_completed(struct chunk *c);
+/* Joins the run with its neighbours if all are completed. So the list stays short if many runs are answered before an
+ * earlier one. May free the run. */
+void run_join_completed(struct run *r);
+/* Puts a run into its chunk's list after the run `after`; NULL: at the front. */
+void run_link(struct run *r, struct run *after);
+/* Removes a run from its chunk's list. */
+void run_unlink(struct run *r);
 /* Frees a run that is not in a list. */
 void run_free(struct run *r);
 

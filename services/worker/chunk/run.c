@@ -5,6 +5,7 @@
 void run_free(struct run *r)
 {
     line_queue_release(&r->answers);
+    free(r->verdict);
     free(r);
 }
 
@@ -18,18 +19,24 @@ static struct run *new_run(struct chunk *c, uint64_t first, uint64_t count, size
 struct run *run_append(struct chunk *c, uint64_t first, uint64_t count, size_t offset, size_t len)
 {
     struct run *r = new_run(c, first, count, offset, len);
-    *c->tail = r;
-    c->tail = &r->next;
+    run_link(r, c->last);
     return r;
 }
 
-static void unlink_run(struct run *r)
+void run_link(struct run *r, struct run *after)
 {
     struct chunk *c = r->chunk;
-    struct run **at = &c->runs;
-    while (*at != r) at = &(*at)->next;
-    *at = r->next;
-    if (c->tail == &r->next) c->tail = at;
+    r->prev = after;
+    r->next = after ? after->next : c->runs;
+    *(after ? &after->next : &c->runs) = r;
+    *(r->next ? &r->next->prev : &c->last) = r;
+}
+
+void run_unlink(struct run *r)
+{
+    struct chunk *c = r->chunk;
+    *(r->prev ? &r->prev->next : &c->runs) = r->next;
+    *(r->next ? &r->next->prev : &c->last) = r->prev;
 }
 
 static bool is_done(const struct run *r)
@@ -46,9 +53,7 @@ void run_split(struct run *r, uint64_t max_items, size_t max_bytes)
     if (items == r->count) return;
     struct run *rest = new_run(c, r->first + items, r->count - items, r->offset + len, r->len - len);
     rest->bisect_limit = r->bisect_limit;
-    rest->next = r->next;
-    if (c->tail == &r->next) c->tail = &rest->next;
-    r->next = rest;
+    run_link(rest, r);
     r->count = items;
     r->len = len;
 }
@@ -83,36 +88,40 @@ void run_add_answers(struct run *r, const char *lines, size_t len)
 
 static bool is_completed(const struct run *r)
 {
-    return r->state == RUN_WAITING && r->count == 0;
+    return r && r->state == RUN_WAITING && r->count == 0;
 }
 
-void run_join_completed(struct chunk *c)
+/* Moves the answers of a completed run to the run before it, if that run is completed too. */
+static void join_previous(struct run *r)
 {
-    for (struct run *r = c->runs; r;) {
-        struct run *next = r->next;
-        if (!next || !is_completed(r) || !is_completed(next)) {
-            r = next;
-            continue;
-        }
-        line_queue_move(&r->answers, &next->answers);
-        r->next = next->next;
-        if (c->tail == &next->next) c->tail = &r->next;
-        run_free(next);
-    }
+    if (!is_completed(r) || !is_completed(r->prev)) return;
+    line_queue_move(&r->prev->answers, &r->answers);
+    run_unlink(r);
+    run_free(r);
 }
 
-/* Takes a GIVEN run from its process. The run may be done or not. */
-static void take_back(struct run *r)
+void run_join_completed(struct run *r)
+{
+    if (r->next) join_previous(r->next);
+    join_previous(r);
+}
+
+/* Takes a GIVEN run from its process. The run may be done or not; `answered`: its last answer has just been added. */
+static void take_back(struct run *r, bool answered)
 {
     struct chunk *c = r->chunk;
     c->given--;
+    r->cancelled_ns = 0;
+    free(r->verdict);
+    r->verdict = NULL;
     if (c->ended) {
-        unlink_run(r);
+        run_unlink(r);
         run_free(r);
     } else {
         r->state = RUN_WAITING;
         if (is_done(r)) r->count = r->answered = 0;
         c->waiting += r->count;
+        if (answered) run_join_completed(r);
         chunk_advance(c);
         chunk_settle(c);
     }
@@ -123,7 +132,7 @@ static bool count_answers(struct run *r, uint64_t n)
     struct chunk *c = r->chunk;
     r->answered += n;
     if (!is_done(r)) return false;
-    take_back(r);
+    take_back(r, true);
     chunk_unref(c);
     return true;
 }
@@ -167,7 +176,7 @@ void run_return(struct run *r, const char *line, size_t len)
         r->len -= done;
         r->answered = 0;
     }
-    take_back(r);
+    take_back(r, line != NULL);
     chunk_unref(c);
 }
 

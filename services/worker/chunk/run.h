@@ -3,12 +3,14 @@
  * has a diagram of their states. While a process has the run, the run holds a reference to its chunk.
  *
  * The items of a run are answered in order. The answers of a chunk's first run go straight to the chunk's output; any
- * other run holds its answers until it is the first run. A pure module.
+ * other run holds its answers until it is the first run. A process that answers in any order gets runs of one item
+ * each. A pure module.
  */
 #ifndef FANTAIL_WORKER_CHUNK_RUN_H
 #define FANTAIL_WORKER_CHUNK_RUN_H
 
 #include "common/base/base.h"
+#include "common/base/hash.h"
 #include "worker/chunk/line_queue.h"
 
 struct chunk;
@@ -17,8 +19,8 @@ enum run_state { RUN_WAITING, RUN_GIVEN };
 
 struct run {
     struct chunk *chunk;
-    struct run *next;       /* the next run of the chunk */
-    struct run *next_given; /* the next run of its process */
+    struct run *next, *prev;             /* the neighbours in the chunk */
+    struct run *next_given, *prev_given; /* the neighbours in the window of its process */
     enum run_state state;
     uint64_t first, count; /* indexes of items in the chunk */
     uint64_t answered;     /* how many of `count` were answered since the run was given to its process */
@@ -28,6 +30,10 @@ struct run {
         /* If not 0: one of the items is at fault, but it is not known which one. A process then gets at most this many
          * of the items, and no other run at the same time. */
         bisect_limit;
+    /* The members below are for processes that answer in any order. */
+    struct hash_link by_id;    /* its hash is the id of the item in its process */
+    uint64_t cancelled_ns;     /* when the process was told to cancel the item; 0: never */
+    char *verdict;             /* the answer line of the item, whatever the process answers; NULL: none */
     struct line_queue answers; /* held until the run is the chunk's first */
 };
 

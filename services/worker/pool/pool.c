@@ -66,15 +66,34 @@ unsigned pool_busy_processes(const struct pool *p)
     return busy;
 }
 
+/* Returns how many slots of the process are in use. A process that gets no more items uses all its slots. */
+static unsigned used_slots(const struct process *process)
+{
+    const struct window *w = &process->window;
+    bool has_room = w->form == FORM_ANY_ORDER && process->state == PROCESS_RUNNING && w->items < w->together;
+    return !w->head ? 0 : has_room ? (unsigned)w->items : w->together;
+}
+
 unsigned pool_free_slots(const struct pool *p)
 {
-    unsigned busy = pool_busy_processes(p);
-    return busy < p->size ? (p->size - busy) * p->task->batch : 0;
+    unsigned used = 0, all = pool_slots(p);
+    for (const struct process *process = p->processes; process; process = process->next) used += used_slots(process);
+    return used < all ? all - used : 0;
+}
+
+unsigned pool_may_start(const struct pool *p)
+{
+    uint64_t per_process = task_slots_per_process(p->task), n = 0, queued = pool_queued(p);
+    unsigned busy = pool_busy_processes(p), idle = busy < p->size ? p->size - busy : 0;
+    n = (idle < slot_cap_free(p->slots.cap) ? idle : slot_cap_free(p->slots.cap)) * per_process;
+    for (const struct process *process = p->processes; process; process = process->next)
+        if (process->window.head) n += process->window.together - used_slots(process);
+    return n > queued ? (unsigned)(n - queued) : 0;
 }
 
 unsigned pool_slots(const struct pool *p)
 {
-    return p->size * p->task->batch;
+    return p->size * task_slots_per_process(p->task);
 }
 
 unsigned pool_starting(const struct pool *p)
@@ -153,7 +172,7 @@ static enum pool_loss loss_of(const struct process *process, const struct fault 
     const struct window *w = &process->window;
     const struct run *r = w->unconfirmed ? w->unconfirmed : w->head;
     if (!r && process->retired) return LOSS_RETIRED;
-    if (r && r->chunk->ended) return LOSS_CANCELLED;
+    if (r && r->chunk->ended && w->form != FORM_ANY_ORDER) return LOSS_CANCELLED;
     switch (f->name) {
     case ITEM_TIMED_OUT: return LOSS_TIMED_OUT;
     case ITEM_OUT_OF_MEMORY: return LOSS_OUT_OF_MEMORY;
@@ -208,11 +227,7 @@ void pool_submit(struct pool *p, struct chunk *c)
 
 static void check_processes_of(struct pool *p, struct chunk *c, uint64_t now)
 {
-    /* A kill removes the process from the list, so `next` is read first. */
-    for (struct process *process = p->processes, *next; process; process = next) {
-        next = process->next;
-        if (process->window.head && process->window.head->chunk == c) process_check_time(process, now);
-    }
+    for (struct process *process = p->processes; process; process = process->next) process_check_chunk(process, c, now);
 }
 
 void pool_forget(struct pool *p, struct chunk *c, uint64_t now)

@@ -100,10 +100,13 @@ void pool_reload(struct pool *p, struct task *task, unsigned size);
  * continue. */
 void pool_replace(struct pool *p, struct task *task, unsigned size);
 
-/* Returns how many items the pool can run at the same time: one, or one batch, in each process. */
+/* Returns how many items the pool can run at the same time. Each process has room for one item, for one batch, or for
+ * the number of items that the task runs at the same time. */
 unsigned pool_slots(const struct pool *p);
-/* Returns how many more items could run now, on idle processes and on processes that may still be started. */
+/* Returns how many more items could run now, also on processes that may still be started. */
 unsigned pool_free_slots(const struct pool *p);
+/* The same, without the slots for which items wait already, and without those that the worker's cap forbids. */
+unsigned pool_may_start(const struct pool *p);
 /* Returns how many processes are starting. They do not take items yet. */
 unsigned pool_starting(const struct pool *p);
 /* Returns when the task was last busy: a process was starting, ran an item, or was about to end. Returns `now` if the

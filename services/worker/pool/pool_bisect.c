@@ -31,7 +31,9 @@ static void charge(struct pool *p, struct process *process, struct run *r, uint6
 {
     struct buf line = {0};
     struct chunk *c = r->chunk;
-    fault_add_line(&line, f, process->tail.kept, process->tail.kept_len, p->env->worker_id);
+    /* If other items ran at the same time, it is not known which of them wrote the end of stderr. */
+    size_t tail_len = process->culprit ? 0 : process->tail.kept_len;
+    fault_add_line(&line, f, process->tail.kept, tail_len, p->env->worker_id);
     c->failed++;
     log_warn("an item failed, and its process ended", LOG_STR("task", p->task->name), LOG_CHUNK(c),
              LOG_U64("index", c->base + r->first + r->answered + at), LOG_STR("error", item_error_name(f->name)),
@@ -54,8 +56,23 @@ static void give_back(struct pool *p, struct process *process, struct run *r, ui
     chunk_unref(c);
 }
 
+/* Takes back the runs of a process that answers in any order. If the item at fault is not known, each item is a
+ * suspect, unless the process was killed for a chunk that has ended. */
+static void take_back_all(struct pool *p, struct process *process, const struct fault *f)
+{
+    struct window *w = &process->window;
+    if (w->items == 1) process->culprit = NULL;
+    const struct run *culprit = w->items == 1 ? w->head : process->culprit;
+    uint64_t limit = culprit || f->name == ITEM_CANCELLED ? 0 : part_of(w->items, f);
+    for (struct run *r; (r = window_pop(w));) give_back(p, process, r, 0, r == culprit, limit, f);
+}
+
 void pool_take_back(struct pool *p, struct process *process, const struct fault *f)
 {
+    if (process->window.form == FORM_ANY_ORDER) {
+        take_back_all(p, process, f);
+        return;
+    }
     struct window *w = &process->window;
     uint64_t at = w->unconfirmed ? 0 : w->kept_items, limit = w->unconfirmed ? 0 : bisect_limit_after(process, f);
     bool charged = !w->unconfirmed && !limit;

@@ -37,9 +37,70 @@ static void feed_bisecting(struct process *process, struct chunk *c, uint64_t no
     process_give(process, chunk_take(c, chunk_bisect_limit(c), SIZE_MAX), now);
 }
 
+/* ---- processes that answer in any order ---- */
+
+/* If the process is idle, gives it some of the items of which one is at fault. */
+static void give_suspects(struct pool *p, struct process *process, struct chunk *c, uint64_t now)
+{
+    uint64_t limit = UINT64_MAX;
+    if (process->window.head) return;
+    for (uint64_t n = 0; c && process_room(process, now); n++, c = bisecting_chunk(p)) {
+        if (chunk_bisect_limit(c) < limit) limit = chunk_bisect_limit(c);
+        if (n >= limit) return;
+        process_give(process, chunk_take(c, 1, SIZE_MAX), now);
+    }
+}
+
+#define LONG_START_NS NS_PER_S /* items do not wait for a process that has been starting for longer */
+#define TURN_SHARE    16       /* in one turn a chunk gets at most this part of the slots of a process */
+
+/* Returns how many items this process may get now, so that all processes have about the same number. */
+static uint64_t even_room(const struct pool *p, struct process *process, uint64_t now)
+{
+    uint64_t room = process_room(process, now), items = pool_queued(p), sharers = p->size;
+    for (const struct process *other = p->processes; other; other = other->next) {
+        items += other->window.items;
+        bool starts_long = other->state == PROCESS_STARTING && now > other->started_ns + LONG_START_NS;
+        if (starts_long && sharers > 1) sharers--;
+    }
+    uint64_t share = (items + sharers - 1) / sharers, given = process->window.items;
+    uint64_t left = share > given ? share - given : 0;
+    return room < left ? room : left;
+}
+
+/* Gives the process items of the chunks in turn. Returns false when no items are left. */
+static bool give_in_turn(struct pool *p, struct process *process, uint64_t now)
+{
+    uint64_t room = even_room(p, process, now), turn = 1 + process->window.together / TURN_SHARE;
+    while (room) {
+        struct chunk *c = turns_next(&p->turns);
+        if (!c) return false;
+        for (uint64_t n = 0; n < turn && room && chunk_available(c) && process_room(process, now); n++, room--)
+            process_give(process, chunk_take(c, 1, SIZE_MAX), now);
+        if (process_room(process, now) == 0) return true;
+    }
+    return true;
+}
+
+static bool feed_in_any_order(struct pool *p, struct process *process, uint64_t now)
+{
+    struct chunk *suspects = bisecting_chunk(p);
+    const struct run *given = process->window.head;
+    bool more = true;
+    if (suspects)
+        give_suspects(p, process, suspects, now);
+    else if (!given || !given->bisect_limit)
+        more = give_in_turn(p, process, now);
+    process_flush(process);
+    return more;
+}
+
+/* ---- all processes ---- */
+
 /* Gives the process as many items as it can take. Returns false when no items are left. */
 static bool feed_process(struct pool *p, struct process *process, uint64_t now)
 {
+    if (process->window.form == FORM_ANY_ORDER) return feed_in_any_order(p, process, now);
     for (;;) {
         struct chunk *bisecting = bisecting_chunk(p);
         if (bisecting) {

@@ -48,8 +48,7 @@ static const char *expect(const char *at, const char *end, const char *token)
     return skip_space(at + len, end);
 }
 
-/* Returns the position after the id; NULL if there is no number, or if the number is too long for an id. */
-static const char *read_id(const char *at, const char *end, uint64_t *id)
+const char *numbered_read_id(const char *at, const char *end, uint64_t *id)
 {
     const char *start = at;
     uint64_t n = 0;
@@ -64,7 +63,7 @@ static const char *read_id(const char *at, const char *end, uint64_t *id)
 static const char *read_usual_start(const char *line, const char *end, struct numbered_line *a)
 {
     const char *at = expect(expect(expect(line, end, "{"), end, "\"id\""), end, ":");
-    if (at) at = read_id(at, end, &a->id);
+    if (at) at = numbered_read_id(at, end, &a->id);
     at = expect(at, end, ",");
     if (!at) return NULL;
     a->kind = NUMBERED_BAD;
@@ -106,7 +105,8 @@ static struct numbered_line parse_any(const char *line, size_t len, struct numbe
     enum numbered_kind kind = NUMBERED_BAD;
     while (json_walk_next(&w, &name, &value)) {
         bool is_value = json_string_is(name, "value"), is_error = json_string_is(name, "error");
-        if (json_string_is(name, "id") && read_id(value.data, value.data + value.len, &a.id) == value.data + value.len)
+        if (json_string_is(name, "id") &&
+            numbered_read_id(value.data, value.data + value.len, &a.id) == value.data + value.len)
             a.kind = NUMBERED_BAD;
         if (!is_value && !is_error) continue;
         kinds++;

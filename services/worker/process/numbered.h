@@ -17,6 +17,9 @@ void numbered_add_before(struct buf *b, uint64_t id);
 /* Returns how many bytes of the line are the item itself. The line ends in a newline, perhaps with a CR before it. */
 size_t numbered_item_bytes(const char *line, size_t len);
 
+/* Reads an id. Returns the position after it; NULL if there is no number, or if the number is too long for an id. */
+const char *numbered_read_id(const char *at, const char *end, uint64_t *id);
+
 enum numbered_kind {
     NUMBERED_STRAY, /* the line has no id, so it is not an answer */
     NUMBERED_VALUE,

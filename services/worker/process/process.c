@@ -59,6 +59,7 @@ static bool spawn_process(struct process *p, struct spawned *s, struct fault *f)
 
 static enum window_form task_form(const struct task *t)
 {
+    if (t->concurrency) return FORM_ANY_ORDER;
     if (t->mode != TASK_STREAM) return FORM_TRUSTED;
     if (t->ids) return FORM_NUMBERED;
     return t->envelope ? FORM_CHECKED : FORM_CHECKED_VALUE;
@@ -76,7 +77,9 @@ struct process *process_start(const struct process_env *env, struct task *task, 
     p->scratch = scratch_make_inner(env->scratch, p->child.token);
     p->started_ns = now;
     p->next_item = 1;
-    window_init(&p->window, task_form(task), task->batch);
+    p->due_ns = UINT64_MAX;
+    window_init(&p->window, task_form(task), task_slots_per_process(task));
+    p->window.log = process_on_log;
     struct spawned s;
     if (!spawn_process(p, &s, f)) {
         process_move(p, PROCESS_GONE);
@@ -127,7 +130,11 @@ void process_give(struct process *p, struct run *r, uint64_t now)
     bool idle = !p->window.head;
     if (idle && p->window.answered && !p->window.unconfirmed) tail_restart(&p->tail);
     window_push(&p->window, r, now);
-    if (!p->writing.chunk) {
+    if (p->window.form == FORM_ANY_ORDER) {
+        process_post_run(p, r);
+        process_watch_run(p, r);
+        idle = true; /* the item has a time limit of its own */
+    } else if (!p->writing.chunk) {
         process_begin_run(p, r);
         process_write_runs(p);
     }
@@ -141,6 +148,11 @@ void process_retire(struct process *p)
     p->retired = true;
     if (p->state == PROCESS_STARTING) process_expect_end(p, PROCESS_STAYED);
     if (p->state == PROCESS_RUNNING) process_move(p, PROCESS_RETIRING);
-    if (!p->writing.chunk) process_close_pipe(&p->in);
+    process_close_input(p);
     if (!p->window.head) process_expect_end(p, PROCESS_STAYED);
+}
+
+void process_flush(struct process *p)
+{
+    if (p->window.form == FORM_ANY_ORDER && !process_is_lost(p)) process_write_outbox(p);
 }

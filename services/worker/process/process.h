@@ -3,7 +3,8 @@
  * time and memory. It kills the process when necessary, and finds out why it ended. The pool decides which process gets
  * which run.
  *
- * The current item of a process is the first item that it has not answered (window.h).
+ * The current item of a process is the first item that it has not answered (window.h). A process that answers in any
+ * order has no current item. It can be told to cancel an item, and must then answer this item soon.
  *
  *     STARTING --it is ready-------> RUNNING --process_retire()--> RETIRING
  *                                       |                             |
@@ -48,8 +49,9 @@ struct process_hooks {
     void (*progress)(struct chunk *c);                /* called when the chunk has more answers */
 };
 
-#define PROCESS_STARTING_NS (200 * NS_PER_MS) /* time between two calls of hooks->starting() */
-#define PROCESS_PREAMBLE    2 /* values whose control lines may precede a run: the common value, the trace */
+#define PROCESS_STARTING_NS     (200 * NS_PER_MS) /* time between two calls of hooks->starting() */
+#define PROCESS_CANCEL_GRACE_NS (2 * NS_PER_S)    /* how soon a process must answer an item that it has to cancel */
+#define PROCESS_PREAMBLE        2 /* values whose control lines may precede a run: the common value, the trace */
 
 enum process_state {
     PROCESS_STARTING, /* the program does not run yet, or has not reported that it is ready */
@@ -120,6 +122,11 @@ struct process {
     size_t long_line;    /* length of the last line, if the line was long; else 0 */
     struct buf numbered; /* for the form with ids: the run being written, with its ids */
     uint64_t next_item;  /* the number of the next item to write, from 1 on; in the form with ids it is the id */
+    /* For a process that answers in any order, which does not use `writing`. */
+    struct buf outbox; /* the lines to write */
+    size_t outbox_written;
+    uint64_t due_ns;           /* no item is due before this instant (process_cancel.c) */
+    const struct run *culprit; /* if the process is lost: the item at fault, if it is known; else NULL */
 
     uint64_t started_ns, ready_ns;
     uint64_t grace_until_ns; /* in ENDING: when the process is killed, with grace_cause as the reason */
@@ -138,13 +145,16 @@ MUST_CHECK struct process *process_start(const struct process_env *env, struct t
                                          const struct process_hooks *hooks, void *pool, uint64_t now, struct fault *f);
 /* Returns how many more items the process may be given now. */
 uint64_t process_room(struct process *p, uint64_t now);
-/* Gives the process a run, which must fit in its room. May kill the process. */
+/* Gives the process a run, which must fit in its room. May kill the process. If the process answers in any order, the
+ * run must have one item, and is written by process_flush(). */
 void process_give(struct process *p, struct run *r, uint64_t now);
+/* Writes the runs that process_give() has not written. */
+void process_flush(struct process *p);
 /* Lets the process answer the items that it was given, and then end: its stdin is closed after the last item. */
 void process_retire(struct process *p);
 /* Ends the process now. hooks->lost() is called before this returns. */
 void process_kill(struct process *p, const struct fault *f);
-/* Restarts the process's timer. Call it when the current item may have a new time limit, or its chunk was abandoned. */
-void process_check_time(struct process *p, uint64_t now);
+/* Call it when the chunk was abandoned. If the process runs items of the chunk, they are ended soon. */
+void process_check_chunk(struct process *p, const struct chunk *c, uint64_t now);
 
 #endif

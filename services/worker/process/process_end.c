@@ -47,6 +47,7 @@ void process_release(struct process *p)
     common_value_unref(p->trace);
     buf_release(&p->partial);
     buf_release(&p->numbered);
+    buf_release(&p->outbox);
     window_release(&p->window);
     tail_release(&p->tail);
     cpu_wait_release(&p->cpu_wait);

@@ -1,7 +1,8 @@
 /*
  * Declarations shared by the process*.c files. process_write.c writes runs to stdin, and process_io.c reads stdout and
  * stderr. process_time.c handles the timer: time limits and memory. process_confirm.c confirms the answers of programs
- * without ids. process_end.c handles the end: killing, reaping, the cause, freeing.
+ * without ids. process_end.c handles the end: killing, reaping, the cause, freeing. If a process answers in any order,
+ * process_outbox.c writes to its stdin instead, and process_cancel.c handles the time limits of its items.
  */
 #ifndef FANTAIL_WORKER_PROCESS_PROCESS_INTERNAL_H
 #define FANTAIL_WORKER_PROCESS_PROCESS_INTERNAL_H
@@ -33,14 +34,43 @@ static inline struct tail_origin process_origin(const struct process *p)
 
 void process_on_readable(uv_poll_t *poll, int status, int events);
 void process_on_stderr(uv_poll_t *poll, int status, int events);
+void process_on_log(struct window *w, const struct run *r, const char *text, size_t len);
 /* Call it when the process has said that it is ready. */
 void process_become_ready(struct process *p, uint64_t now);
+/* Restarts the timer. Call it when an item may have a new time limit. */
+void process_check_time(struct process *p, uint64_t now);
 /* Makes r the run that is written next. No run may be being written. */
 void process_begin_run(struct process *p, const struct run *r);
 /* Writes no more of the current run. */
 void process_end_writing(struct process *p);
 /* Writes as much as the stdin pipe has room for, and the rest later, when the pipe has room again. */
 void process_write_runs(struct process *p);
+
+/* Waits until the stdin pipe has room. Returns false if the pipe was enlarged instead, so that it has room now. */
+bool process_wait_for_room(struct process *p);
+void process_stop_waiting_for_room(struct process *p);
+/* Closes stdin if the process is retired and needs it no more. */
+void process_close_input(struct process *p);
+/* If the common value or the trace of the chunk differs from what the process has, sets the control lines that must
+ * precede its items; else NULL. */
+void process_choose_preamble(struct process *p, const struct chunk *c, struct common_value *lines[PROCESS_PREAMBLE]);
+
+/* ---- process_outbox.c ---- */
+
+void process_post_run(struct process *p, const struct run *r);
+void process_post_cancel(struct process *p, const struct run *r);
+bool process_outbox_is_empty(const struct process *p);
+/* Writes as much as the stdin pipe has room for, and the rest later. */
+void process_write_outbox(struct process *p);
+
+/* ---- process_cancel.c ---- */
+
+/* Lets process_cancel_due() look at the run when it is due. */
+void process_watch_run(struct process *p, const struct run *r);
+/* Gives each item this much more time. */
+void process_prolong(struct process *p, uint64_t ns);
+/* Cancels the items that are due. If the process did not cancel an item in time, kills it and returns true. */
+bool process_cancel_due(struct process *p, uint64_t now);
 
 /* Moves the process to ENDING. If the process does not exit within its grace time (process_end.c), it is killed for
  * this cause. Later calls have no effect. */

@@ -229,19 +229,35 @@ static bool read_output(struct process *p, size_t most)
 
 /* ---- stderr ---- */
 
-/* Returns the origin of a line of stderr: the current item, unless its chunk was abandoned. */
-static struct tail_origin item_origin(const struct process *p)
+/* Returns the origin of a line that an item has written. If its chunk was abandoned, the item is not named. */
+static struct tail_origin origin_of(const struct process *p, const struct chunk *c, uint64_t index)
 {
     struct tail_origin from = process_origin(p);
-    const struct chunk *c = p->window.head ? p->window.head->chunk : NULL;
-    if (!c || c->abandoned_ns) return from;
+    if (c->abandoned_ns) return from;
     from.has_item = true;
-    from.index = c->base + window_index(&p->window);
+    from.index = c->base + index;
     from.job = c->job;
     from.chunk = *c->name ? c->name : NULL;
     from.attempt = c->attempt;
     from.trace_id = c->trace_id;
     return from;
+}
+
+/* Returns the origin of a line of stderr: the current item, unless its chunk was abandoned. If several items run at the
+ * same time, the item is not known. */
+static struct tail_origin item_origin(const struct process *p)
+{
+    const struct run *r = p->window.head;
+    if (!r || (p->window.form == FORM_ANY_ORDER && p->window.items > 1)) return process_origin(p);
+    return origin_of(p, r->chunk, window_index(&p->window));
+}
+
+/* Logs a line that an item has printed. */
+void process_on_log(struct window *w, const struct run *r, const char *text, size_t len)
+{
+    struct process *p = CONTAINER_OF(w, struct process, window);
+    struct tail_origin from = origin_of(p, r->chunk, r->first);
+    tail_add_line(&p->tail, text, len, &from, now_ns());
 }
 
 static void read_stderr(struct process *p)
@@ -277,6 +293,7 @@ static void on_gate_open(struct output_waiter *w, uint64_t waited_ns)
 {
     struct process *p = CONTAINER_OF(w, struct process, held);
     if (p->window.head) p->window.head_since_ns += waited_ns; /* the item could not go on */
+    process_prolong(p, waited_ns);
     if (p->out.open) uv_poll_start(&p->out.poll, UV_READABLE, process_on_readable);
     if (p->err.open) uv_poll_start(&p->err.poll, UV_READABLE, process_on_stderr);
     process_check_time(p, now_ns());
@@ -330,7 +347,10 @@ void process_on_readable(uv_poll_t *poll, int status, int events)
         process_close_pipe(&p->out);
         process_expect_end(p, "the process closed its stdout");
     }
-    if (p->state == PROCESS_RETIRING && !p->window.head) process_expect_end(p, PROCESS_STAYED);
+    if (p->state == PROCESS_RETIRING && !p->window.head) {
+        process_close_input(p);
+        process_expect_end(p, PROCESS_STAYED);
+    }
     if (was_starting && p->state == PROCESS_RUNNING) p->hooks->ready(p);
     if (p->window.answered == before || process_is_lost(p)) return;
     process_confirm(p, now_ns());

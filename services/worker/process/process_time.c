@@ -15,6 +15,7 @@ static const struct run *timed_run(const struct process *p)
 /* Returns when the current item must be answered; UINT64_MAX when there is no limit. */
 static uint64_t item_deadline(const struct process *p)
 {
+    if (p->window.form == FORM_ANY_ORDER) return p->due_ns;
     const struct run *r = timed_run(p);
     if (!r) return UINT64_MAX;
     uint64_t since = p->window.head_since_ns, until = UINT64_MAX;
@@ -40,6 +41,8 @@ static bool over_time(struct process *p, uint64_t now)
                   p->task->name, (double)(now - p->started_ns) / (double)NS_PER_S);
     } else if (p->state == PROCESS_ENDING && now >= p->grace_until_ns) {
         fault_set(&f, ITEM_BAD_OUTPUT, "%s", p->grace_cause);
+    } else if (p->window.form == FORM_ANY_ORDER) {
+        return process_cancel_due(p, now);
     } else if (now >= item_deadline(p)) {
         double limit = (double)timed_run(p)->chunk->item_timeout_ns / (double)NS_PER_S;
         fault_set(&f, ITEM_TIMED_OUT,

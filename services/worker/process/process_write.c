@@ -12,20 +12,20 @@
 
 static void on_writable(uv_poll_t *poll, int status, int events);
 
-static void wait_for_room(struct process *p)
+bool process_wait_for_room(struct process *p)
 {
     if (!p->in.enlarged) {
         /* Only pipes that were full are enlarged, because the kernel lets an unprivileged user enlarge only a few
          * pipes. */
         p->in.enlarged = true;
-        if (fcntl(p->in.fd, F_SETPIPE_SZ, (int)PROCESS_PIPE_BYTES) > 0) return;
+        if (fcntl(p->in.fd, F_SETPIPE_SZ, (int)PROCESS_PIPE_BYTES) > 0) return false;
     }
-    if (p->in.waits) return;
+    if (!p->in.waits) uv_poll_start(&p->in.poll, UV_WRITABLE, on_writable);
     p->in.waits = true;
-    uv_poll_start(&p->in.poll, UV_WRITABLE, on_writable);
+    return true;
 }
 
-static void stop_waiting_for_room(struct process *p)
+void process_stop_waiting_for_room(struct process *p)
 {
     if (!p->in.waits) return;
     p->in.waits = false;
@@ -105,13 +105,22 @@ void process_end_writing(struct process *p)
     buf_clear(&p->numbered);
 }
 
-/* If the common value or the trace of the run's chunk differs from what the process has, control lines precede the
- * run. */
-void process_begin_run(struct process *p, const struct run *r)
+void process_choose_preamble(struct process *p, const struct chunk *c, struct common_value *lines[PROCESS_PREAMBLE])
 {
     static struct common_value *no_common, *no_trace;
+    if (!no_common) {
+        no_common = common_value_new("null", 4);
+        no_trace = common_value_from_lines("#traceparent\n", 13);
+    }
+    lines[0] = lines[1] = NULL;
+    if (p->task->common && !common_value_equal(p->common, c->common))
+        lines[0] = set_preamble(&p->common, c->common, no_common);
+    if (p->task->trace && p->trace != c->trace) lines[1] = set_preamble(&p->trace, c->trace, no_trace);
+}
+
+void process_begin_run(struct process *p, const struct run *r)
+{
     const struct window *w = &p->window;
-    p->preamble[0] = p->preamble[1] = NULL;
     /* The process may have answered runs that were not written. These are skipped. */
     if (r == w->head) p->next_item = w->answered - r->answered + 1;
     p->writing = (struct process_writing){.chunk = chunk_ref(r->chunk),
@@ -122,14 +131,7 @@ void process_begin_run(struct process *p, const struct run *r)
                                           .last = p->next_item + r->count - 1};
     if (w->form == FORM_NUMBERED) number_items(p, r);
     p->next_item += r->count;
-    if (!no_common) {
-        no_common = common_value_new("null", 4);
-        no_trace = common_value_from_lines("#traceparent\n", 13);
-    }
-    struct chunk *c = r->chunk;
-    if (p->task->common && !common_value_equal(p->common, c->common))
-        p->preamble[0] = set_preamble(&p->common, c->common, no_common);
-    if (p->task->trace && p->trace != c->trace) p->preamble[1] = set_preamble(&p->trace, c->trace, no_trace);
+    process_choose_preamble(p, r->chunk, p->preamble);
 }
 
 /* Begins to write the run after the present one, if there is one. */
@@ -159,9 +161,7 @@ void process_write_runs(struct process *p)
         ssize_t n = writev(p->in.fd, iov, count);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && errno == EAGAIN) {
-            bool was_enlarged = p->in.enlarged;
-            wait_for_room(p);
-            if (was_enlarged || p->in.waits) return;
+            if (process_wait_for_room(p)) return;
             continue;
         }
         if (n < 0) {
@@ -173,11 +173,24 @@ void process_write_runs(struct process *p)
         p->writing.written += (size_t)n;
         if ((size_t)n == left) begin_next_run(p);
     }
-    stop_waiting_for_room(p);
-    if (p->retired && !p->writing.chunk) process_close_pipe(&p->in);
+    process_stop_waiting_for_room(p);
+    process_close_input(p);
+}
+
+/* A process that answers in any order needs its stdin until it has answered all items, because they may be cancelled.
+ */
+void process_close_input(struct process *p)
+{
+    bool in_any_order = p->window.form == FORM_ANY_ORDER;
+    bool needed = in_any_order ? p->window.head || !process_outbox_is_empty(p) : p->writing.chunk != NULL;
+    if (p->retired && !needed) process_close_pipe(&p->in);
 }
 
 static void on_writable(uv_poll_t *poll, int status, int events)
 {
-    process_write_runs(poll->data);
+    struct process *p = poll->data;
+    if (p->window.form == FORM_ANY_ORDER)
+        process_write_outbox(p);
+    else
+        process_write_runs(p);
 }

@@ -141,6 +141,16 @@ void tail_pause(struct tail *t, const struct tail_origin *from, uint64_t now)
     if (t->line.len && from->form != TAIL_LOG) log_line(t, from, now);
 }
 
+void tail_add_line(struct tail *t, const char *line, size_t len, const struct tail_origin *from, uint64_t now)
+{
+    struct buf unfinished = t->line;
+    t->line = (struct buf){0};
+    keep(t, line, len);
+    log_lines(t, line, len, from, now);
+    buf_release(&t->line);
+    t->line = unfinished;
+}
+
 void tail_end(struct tail *t, const struct tail_origin *from, uint64_t now)
 {
     if (t->line.len) log_line(t, from, now);

@@ -53,6 +53,9 @@ struct tail {
 };
 
 void tail_add(struct tail *t, const char *data, size_t len, const struct tail_origin *from, uint64_t now);
+/* Like tail_add(), for one whole line with its newline, which did not come from stderr. An unfinished line of stderr is
+ * kept. */
+void tail_add_line(struct tail *t, const char *line, size_t len, const struct tail_origin *from, uint64_t now);
 /* Call it when the process begins to start. `starts` belongs to the task, begins empty, and is borrowed until the next
  * call of tail_start_end(). */
 void tail_start(struct tail *t, struct buf *starts);

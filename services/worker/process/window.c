@@ -17,12 +17,12 @@ void window_init(struct window *w, enum window_form form, unsigned together)
 {
     *w = (struct window){.form = form, .together = together};
     w->limit = least_limit(w);
-    w->tail = &w->head;
     buf_init(&w->strays, WINDOW_STRAY_BYTES);
 }
 
 void window_release(struct window *w)
 {
+    hash_release(&w->ids);
     line_queue_release(&w->kept);
     buf_release(&w->strays);
 }
@@ -47,6 +47,8 @@ static uint64_t affordable(const struct window *w, uint64_t now)
 
 uint64_t window_room(struct window *w, uint64_t now)
 {
+    if (w->form == FORM_ANY_ORDER)
+        return w->bytes < max_bytes(w) && w->items < w->together ? w->together - w->items : 0;
     if (window_is_checked(w) && w->head) return 0;
     uint64_t limit = affordable(w, now);
     if (limit > w->limit) limit = w->limit;
@@ -73,16 +75,38 @@ uint64_t window_min_run(const struct window *w)
     return n ? n : 1;
 }
 
+static void append(struct window *w, struct run *r)
+{
+    r->next_given = NULL;
+    r->prev_given = w->last;
+    *(w->last ? &w->last->next_given : &w->head) = r;
+    w->last = r;
+}
+
+void window_unlink(struct window *w, struct run *r)
+{
+    *(r->prev_given ? &r->prev_given->next_given : &w->head) = r->next_given;
+    *(r->next_given ? &r->next_given->prev_given : &w->last) = r->prev_given;
+    r->next_given = r->prev_given = NULL;
+    w->bytes -= r->len;
+    if (w->form == FORM_ANY_ORDER) hash_remove(&w->ids, &r->by_id);
+}
+
+struct run *window_find(struct window *w, uint64_t id)
+{
+    struct hash_link *link = hash_find(&w->ids, id, NULL);
+    return link ? CONTAINER_OF(link, struct run, by_id) : NULL;
+}
+
 void window_push(struct window *w, struct run *r, uint64_t now)
 {
     if (!w->head) w->head_since_ns = now;
-    r->next_given = NULL;
+    append(w, r);
     r->since_ns = now;
-    *w->tail = r;
-    w->tail = &r->next_given;
     w->items += r->count;
     w->bytes += r->len;
     w->given += r->count;
+    if (w->form == FORM_ANY_ORDER) hash_add(&w->ids, &r->by_id, w->given);
     if (w->items >= w->limit) w->filled = true;
 }
 
@@ -90,11 +114,8 @@ struct run *window_pop(struct window *w)
 {
     struct run *r = w->head;
     if (!r) return NULL;
-    w->head = r->next_given;
-    if (!w->head) w->tail = &w->head;
     w->items -= r->count - r->answered - (w->unconfirmed ? 0 : w->kept_items);
-    w->bytes -= r->len;
-    r->next_given = NULL;
+    window_unlink(w, r);
     return r;
 }
 

@@ -17,8 +17,11 @@
  * they are confirmed. They are confirmed when the process waits for input and has written no more lines. Until then the
  * run is `unconfirmed`. If a surplus line comes before that, all kept answers are dropped.
  *
+ * A window in FORM_ANY_ORDER holds runs of one item each. Its process runs them all at the same time, and answers them
+ * in any order. There is no current item: the items have time limits of their own, and process_cancel.c watches them.
+ *
  * A pure module: the time is an argument. The process embeds its window. window.c decides what may be given,
- * window_intake.c reads answers.
+ * window_intake.c reads lines, and window_ids.c reads answers with ids.
  */
 #ifndef FANTAIL_WORKER_PROCESS_WINDOW_H
 #define FANTAIL_WORKER_PROCESS_WINDOW_H
@@ -40,15 +43,20 @@ enum window_form {
     FORM_CHECKED,       /* envelopes, from a program that may write surplus lines */
     FORM_CHECKED_VALUE, /* values, from a program that may write surplus lines */
     FORM_NUMBERED,      /* envelopes with ids: see numbered.h */
+    FORM_ANY_ORDER,     /* the same, in any order */
 };
 
 struct window {
     enum window_form form;
-    struct run *head, **tail;
-    uint64_t items;         /* items that were given and are not answered */
-    size_t bytes;           /* bytes of the runs given; a run counts until it is done */
-    uint64_t limit;         /* the present limit of `items` */
-    unsigned together;      /* how many items the process works on together; at least 1 */
+    struct run *head, *last; /* the runs, in the order in which they were given */
+    uint64_t items;          /* items that were given and are not answered */
+    size_t bytes;            /* bytes of the runs given; a run counts until it is done */
+    uint64_t limit;          /* the present limit of `items` */
+    unsigned together;       /* how many items the process works on together; at least 1 */
+    struct hash_table ids;   /* FORM_ANY_ORDER: the runs by the ids of their items */
+    uint64_t heard_ns;       /* FORM_ANY_ORDER: when the latest answer was read; 0: never */
+    /* FORM_ANY_ORDER: called with each line "#log ID TEXT" of a running item; `text` ends in a newline. May be NULL. */
+    void (*log)(struct window *w, const struct run *r, const char *text, size_t len);
     bool filled;            /* the limit was reached since the last answer */
     uint64_t item_ns;       /* estimated time of an item */
     size_t answer_bytes;    /* running mean of the bytes of an answer */
@@ -71,8 +79,9 @@ struct window {
     struct buf strays; /* for windows with ids: lines that are not answers, for the log; the owner clears it */
 };
 
-/* `together` is how many items the process works on together. The window has room for at least twice as many, so that
- * the next items wait at the process when it has answered these. */
+/* `together` is how many items the process works on together. In FORM_ANY_ORDER, the window has room for just as many.
+ * In other forms it has room for at least twice as many, so that the next items wait at the process when it has
+ * answered these. */
 void window_init(struct window *w, enum window_form form, unsigned together);
 void window_release(struct window *w);
 
@@ -82,13 +91,21 @@ uint64_t window_room(struct window *w, uint64_t now);
 size_t window_room_bytes(const struct window *w);
 /* Returns the least number of items that a run should have. */
 uint64_t window_min_run(const struct window *w);
+/* In FORM_ANY_ORDER, the run has one item, whose id is the number of items that the process was given before, plus 1.
+ */
 void window_push(struct window *w, struct run *r, uint64_t now);
 /* Removes the first run, answered or not, and returns it. Returns NULL when there is none. */
 struct run *window_pop(struct window *w);
+/* Returns the run of the item with this id, for FORM_ANY_ORDER; NULL: no such item is in the window. */
+struct run *window_find(struct window *w, uint64_t id);
 /* Returns whether the window takes one run at a time, and answers must be confirmed. */
 static inline bool window_is_checked(const struct window *w)
 {
     return w->form == FORM_CHECKED || w->form == FORM_CHECKED_VALUE;
+}
+static inline bool window_has_ids(const struct window *w)
+{
+    return w->form == FORM_NUMBERED || w->form == FORM_ANY_ORDER;
 }
 /* Returns the index of the current item in its chunk. There must be a run. */
 uint64_t window_index(const struct window *w);

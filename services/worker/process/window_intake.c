@@ -1,30 +1,17 @@
-/* The reading part of window.h: turns the lines of a process into answers of its runs. */
+/* The reading part of window.h: turns the lines of a process into answers of its runs. window_ids.c reads answers with
+ * ids. */
 #include "worker/process/window_internal.h"
 
 #include "common/json/encoding.h"
 #include "common/json/json_scan.h"
 #include "worker/process/numbered.h"
 
-/* The state of one call of window_intake(). */
-struct reading {
-    struct window *w;
-    void (*progress)(struct chunk *c);
-    struct buf *memory;      /* the buffer of the one line that is read, whose memory may be taken over; NULL: none */
-    const char *batch;       /* FORM_TRUSTED: the first line that is not settled */
-    struct line_queue lines; /* answers that are not settled: for FORM_NUMBERED, or if the memory was taken over */
-    uint64_t n, failed;      /* how many answers are not settled, and how many of them are errors */
-    uint64_t answers;        /* how many are settled */
-    uint64_t slot_ns;        /* time since the last answers that is not yet charged to a chunk */
-};
-
 /* Call it when the first `done` items of the first run are answered. If these are all its items, removes the run and
  * returns true. */
 static bool pop_answered(struct window *w, struct run *r, uint64_t done)
 {
     if (done < r->count) return false;
-    w->head = r->next_given;
-    if (!w->head) w->tail = &w->head;
-    w->bytes -= r->len;
+    window_unlink(w, r);
     return true;
 }
 
@@ -65,8 +52,7 @@ static void settle(struct reading *rd, const char *end)
     chunk_unref(c);
 }
 
-/* Counts one more answer of the first run; `end` is the end of its line. */
-static void count_answer(struct reading *rd, bool failed, const char *end)
+void window_count_answer(struct reading *rd, bool failed, const char *end)
 {
     struct window *w = rd->w;
     rd->n++;
@@ -75,26 +61,21 @@ static void count_answer(struct reading *rd, bool failed, const char *end)
     if (before + rd->n == w->head->count) settle(rd, end);
 }
 
-static const char open_value[] = "{\"value\":";
-enum { OPEN_BYTES = sizeof open_value - 1, CLOSE_BYTES = 2 };
-
-/* Adds the envelope of a value. If the value arrived in memory of its own, the envelope is written around it, and the
- * memory is taken over. */
-static void add_value(struct reading *rd, struct line_queue *to, const char *body, size_t len)
+void window_add_value(struct reading *rd, struct line_queue *to, const char *body, size_t len)
 {
     struct buf *line = rd->memory;
-    if (!line || body < line->data + OPEN_BYTES) {
-        struct buf *block = line_queue_room(to, OPEN_BYTES + len + CLOSE_BYTES);
-        buf_add(block, open_value, OPEN_BYTES);
+    if (!line || body < line->data + WINDOW_OPEN_BYTES) {
+        struct buf *block = line_queue_room(to, WINDOW_OPEN_BYTES + len + WINDOW_CLOSE_BYTES);
+        buf_add(block, WINDOW_OPEN, WINDOW_OPEN_BYTES);
         buf_add(block, body, len);
-        buf_add(block, "}\n", CLOSE_BYTES);
-        line_queue_added(to, OPEN_BYTES + len + CLOSE_BYTES);
+        buf_add(block, WINDOW_CLOSE, WINDOW_CLOSE_BYTES);
+        line_queue_added(to, WINDOW_OPEN_BYTES + len + WINDOW_CLOSE_BYTES);
         return;
     }
-    size_t from = (size_t)(body - line->data) - OPEN_BYTES;
-    memcpy(line->data + from, open_value, OPEN_BYTES);
-    line->len = from + OPEN_BYTES + len;
-    buf_add(line, "}\n", CLOSE_BYTES);
+    size_t from = (size_t)(body - line->data) - WINDOW_OPEN_BYTES;
+    memcpy(line->data + from, WINDOW_OPEN, WINDOW_OPEN_BYTES);
+    line->len = from + WINDOW_OPEN_BYTES + len;
+    buf_add(line, WINDOW_CLOSE, WINDOW_CLOSE_BYTES);
     line_queue_take(to, line, from);
 }
 
@@ -124,11 +105,6 @@ static const char *line_fault(const struct window *w, const char *line, size_t l
     return otherwise;
 }
 
-static bool was_scanned(const struct window *w)
-{
-    return w->scan.state != VALUE_SCAN_IDLE;
-}
-
 static const char *envelope_fault(const struct window *w, const char *line, size_t len)
 {
     return line_fault(w, line, len, "the output is not valid JSON of the form {\"value\":...} or {\"error\":{...}}");
@@ -138,8 +114,8 @@ static const char *envelope_fault(const struct window *w, const char *line, size
 static struct answer_line parse_envelope(struct window *w, const char *line, size_t len)
 {
     struct answer_line a = {.kind = ANSWER_VALUE};
-    if (was_scanned(w) && value_scan_finish(&w->scan, line, len, "}", &a.body, &a.body_len)) return a;
-    if (len > LIMIT_OTHER_LINE_BYTES && was_scanned(w)) return (struct answer_line){.kind = ANSWER_BAD};
+    if (window_was_scanned(w) && value_scan_finish(&w->scan, line, len, "}", &a.body, &a.body_len)) return a;
+    if (len > LIMIT_OTHER_LINE_BYTES && window_was_scanned(w)) return (struct answer_line){.kind = ANSWER_BAD};
     return answer_line_parse(line, len, true);
 }
 
@@ -150,10 +126,10 @@ static const char *read_envelope(struct reading *rd, const char *line, size_t le
     const char *end = line + len + 1;
     struct line_queue *to = rd->w->form == FORM_CHECKED ? &rd->w->kept : &rd->lines;
     if (rd->memory && a.kind == ANSWER_VALUE)
-        add_value(rd, to, a.body, a.body_len);
+        window_add_value(rd, to, a.body, a.body_len);
     else if (rd->w->form == FORM_CHECKED)
         line_queue_add(to, line, len + 1);
-    count_answer(rd, a.kind == ANSWER_ERROR, end);
+    window_count_answer(rd, a.kind == ANSWER_ERROR, end);
     return NULL;
 }
 
@@ -162,68 +138,13 @@ static const char *read_value(struct reading *rd, const char *line, size_t len)
     struct window *w = rd->w;
     size_t offset, body_len = len && line[len - 1] == '\r' ? len - 1 : len;
     const char *reason, *body = line, *end = line + len + 1;
-    if (w->framed && !was_scanned(w)) value_scan_begin(&w->scan, OPEN_BYTES);
-    bool valid = was_scanned(w) ? value_scan_finish(&w->scan, line, len, "", &body, &body_len)
-                                : json_valid(line, len, &offset, &reason);
+    if (w->framed && !window_was_scanned(w)) value_scan_begin(&w->scan, WINDOW_OPEN_BYTES);
+    bool valid = window_was_scanned(w) ? value_scan_finish(&w->scan, line, len, "", &body, &body_len)
+                                       : json_valid(line, len, &offset, &reason);
     if (!valid) return line_fault(w, line, len, "the output is not valid JSON");
-    add_value(rd, &rd->w->kept, body, body_len);
-    count_answer(rd, false, end);
+    window_add_value(rd, &rd->w->kept, body, body_len);
+    window_count_answer(rd, false, end);
     return NULL;
-}
-
-/* ---- answers by their ids ---- */
-
-static void add_bad(struct reading *rd, const char *cause, const char *end)
-{
-    char line[256];
-    int len = snprintf(line, sizeof line, "{\"error\":{\"name\":\"%s\",\"cause\":\"%s\"}}\n",
-                       item_error_name(ITEM_BAD_OUTPUT), cause);
-    line_queue_add(&rd->lines, line, (size_t)len);
-    count_answer(rd, true, end);
-}
-
-static void add_answer(struct reading *rd, const struct numbered_line *a, const char *end)
-{
-    if (a->kind == NUMBERED_BAD) {
-        add_bad(rd, "the output is not valid JSON, or does not have exactly one of value and error", end);
-        return;
-    }
-    if (a->kind == NUMBERED_VALUE) {
-        add_value(rd, &rd->lines, a->body, a->body_len);
-    } else {
-        struct buf *block = line_queue_room(&rd->lines, OPEN_BYTES + a->body_len + CLOSE_BYTES);
-        size_t before = block->len;
-        buf_add_str(block, "{\"error\":");
-        buf_add(block, a->body, a->body_len);
-        buf_add(block, "}\n", CLOSE_BYTES);
-        line_queue_added(&rd->lines, block->len - before);
-    }
-    count_answer(rd, a->kind == NUMBERED_ERROR, end);
-}
-
-/* Reads a line with an id, whose value may have been scanned while it arrived. */
-static struct numbered_line parse_numbered(struct window *w, const char *line, size_t len)
-{
-    struct numbered_line a = {.kind = NUMBERED_VALUE, .id = w->scan_id};
-    if (!was_scanned(w)) return numbered_parse(line, len);
-    if (value_scan_finish(&w->scan, line, len, "}", &a.body, &a.body_len)) return a;
-    if (len <= LIMIT_OTHER_LINE_BYTES) return numbered_parse(line, len);
-    a.kind = NUMBERED_BAD;
-    return a;
-}
-
-static void read_numbered(struct reading *rd, const char *line, size_t len)
-{
-    struct window *w = rd->w;
-    struct numbered_line a = parse_numbered(w, line, len);
-    const char *end = line + len + 1;
-    uint64_t next = w->answered + rd->n + 1;
-    if (a.kind == NUMBERED_STRAY || a.id < next || a.id > w->given) {
-        buf_add(&w->strays, line, len + 1);
-        return;
-    }
-    for (; next < a.id; next++) add_bad(rd, "the process answered the next item and not this item", end);
-    add_answer(rd, &a, end);
 }
 
 /* ---- lines ---- */
@@ -231,42 +152,42 @@ static void read_numbered(struct reading *rd, const char *line, size_t len)
 /* Begins to scan the value of a long line, if the line has one. */
 static void begin_scan(struct window *w, const char *line, size_t len)
 {
-    size_t at = w->form == FORM_CHECKED_VALUE ? window_frame_bytes(w) : OPEN_BYTES;
+    size_t at = w->form == FORM_CHECKED_VALUE ? window_frame_bytes(w) : WINDOW_OPEN_BYTES;
     bool found = w->form == FORM_CHECKED_VALUE;
-    if (w->form == FORM_NUMBERED)
+    if (window_has_ids(w))
         found = numbered_find_value(line, len, &w->scan_id, &at);
     else if (!found)
-        found = len > OPEN_BYTES && memcmp(line, open_value, OPEN_BYTES) == 0;
+        found = len > WINDOW_OPEN_BYTES && memcmp(line, WINDOW_OPEN, WINDOW_OPEN_BYTES) == 0;
     if (found) value_scan_begin(&w->scan, at);
 }
 
 size_t window_frame(struct window *w, struct buf *line)
 {
     if (w->framed || w->form != FORM_CHECKED_VALUE) return 0;
-    if (!buf_reserve(line, OPEN_BYTES)) BUG("a line without a cap refused %d bytes", OPEN_BYTES);
-    if (line->len) memmove(line->data + OPEN_BYTES, line->data, line->len);
-    memcpy(line->data, open_value, OPEN_BYTES);
-    line->len += OPEN_BYTES;
-    w->seen += OPEN_BYTES;
+    if (!buf_reserve(line, WINDOW_OPEN_BYTES)) BUG("a line without a cap refused %d bytes", WINDOW_OPEN_BYTES);
+    if (line->len) memmove(line->data + WINDOW_OPEN_BYTES, line->data, line->len);
+    memcpy(line->data, WINDOW_OPEN, WINDOW_OPEN_BYTES);
+    line->len += WINDOW_OPEN_BYTES;
+    w->seen += WINDOW_OPEN_BYTES;
     w->framed = true;
-    return OPEN_BYTES;
+    return WINDOW_OPEN_BYTES;
 }
 
 size_t window_frame_bytes(const struct window *w)
 {
-    return w->framed ? OPEN_BYTES : 0;
+    return w->framed ? WINDOW_OPEN_BYTES : 0;
 }
 
 const char *window_look(struct window *w, const char *line, size_t len)
 {
     w->seen = len;
-    if (!was_scanned(w)) begin_scan(w, line, len);
+    if (!window_was_scanned(w)) begin_scan(w, line, len);
     value_scan_feed(&w->scan, line, len);
-    if (w->form == FORM_NUMBERED) return NULL;
+    if (window_has_ids(w)) return NULL;
     if (w->scan.state == VALUE_SCAN_BAD && w->form == FORM_CHECKED_VALUE)
         return line_fault(w, line, len, "the output is not valid JSON");
     if (w->scan.state == VALUE_SCAN_BAD) return envelope_fault(w, line, len);
-    if (was_scanned(w) || len <= LIMIT_OTHER_LINE_BYTES) return NULL;
+    if (window_was_scanned(w) || len <= LIMIT_OTHER_LINE_BYTES) return NULL;
     return line_fault(w, line, len, "the answer has no value, and is larger than 1 MiB");
 }
 
@@ -276,7 +197,8 @@ static const char *read_line(struct reading *rd, const char *line, size_t len)
     case FORM_TRUSTED:
     case FORM_CHECKED: return read_envelope(rd, line, len);
     case FORM_CHECKED_VALUE: return read_value(rd, line, len);
-    case FORM_NUMBERED: read_numbered(rd, line, len); return NULL;
+    case FORM_NUMBERED: window_read_numbered(rd, line, len); return NULL;
+    case FORM_ANY_ORDER: window_read_any_order(rd, line, len); return NULL;
     }
     BUG("no such form");
 }
@@ -305,7 +227,7 @@ static struct intake read_lines(struct window *w, const char *data, size_t len, 
                                 void (*progress)(struct chunk *c))
 {
     struct intake in = {0};
-    struct reading rd = {.w = w, .progress = progress, .memory = memory, .batch = data};
+    struct reading rd = {.w = w, .progress = progress, .now = now, .memory = memory, .batch = data};
     if (w->head && now > w->head_since_ns) rd.slot_ns = work_ns(w, now - w->head_since_ns) * busy_slots(w);
     /* The bytes at these pointers are not read after the memory has been taken over. */
     const char *at = data, *end = data + len;
@@ -319,7 +241,7 @@ static struct intake read_lines(struct window *w, const char *data, size_t len, 
             rd.batch = at = newline + 1;
             continue;
         }
-        in.surplus = w->form != FORM_NUMBERED && (!w->head || w->unconfirmed);
+        in.surplus = !window_has_ids(w) && (!w->head || w->unconfirmed);
         in.fault =
             in.surplus ? "the process wrote more lines than it had items" : read_line(&rd, at, (size_t)(newline - at));
         w->scan.state = VALUE_SCAN_IDLE;
@@ -331,7 +253,7 @@ static struct intake read_lines(struct window *w, const char *data, size_t len, 
     in.answers = rd.answers;
     in.used = (size_t)(at - data);
     w->seen = in.fault ? 0 : (size_t)(end - at);
-    if (in.answers) window_learn(w, in.answers, in.used, now);
+    if (in.answers && w->form != FORM_ANY_ORDER) window_learn(w, in.answers, in.used, now);
     line_queue_release(&rd.lines);
     return in;
 }

@@ -30,6 +30,7 @@ struct task {
     uint64_t memory_bytes;          /* 0: unlimited */
     uint64_t max_items_per_process; /* 0: unlimited */
     unsigned batch;                 /* items that a process may work on together; at least 1 */
+    unsigned concurrency;           /* items that a process runs at once, answered in any order; 0: one after another */
     enum idempotency idempotent;
     bool envelope; /* the program writes envelopes, not values */
     bool ids;      /* items and answers have ids, see numbered.h; mode stream only */
@@ -37,6 +38,12 @@ struct task {
     bool common;   /* the program understands #common lines */
     bool trace;    /* the program understands #traceparent and #tracestate lines */
 };
+
+/* Returns how many items of the task one process has a slot for. */
+static inline unsigned task_slots_per_process(const struct task *t)
+{
+    return t->concurrency ? t->concurrency : t->batch;
+}
 
 struct task_set {
     struct task **list; /* sorted by name */

@@ -95,6 +95,8 @@ static size_t add_python(struct task *t, struct words *w, const struct command_o
     }
     snprintf(number, sizeof number, "%u", t->batch);
     if (o->batch) add_option(w, "--batch", number);
+    snprintf(number, sizeof number, "%u", t->concurrency);
+    if (t->concurrency) add_option(w, "--concurrency", number);
     if (o->setup) add_option(w, "--setup", o->setup);
     return add_command(w, o->command);
 }

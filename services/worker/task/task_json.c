@@ -181,6 +181,11 @@ static void read_batch(struct field_context *c, const cJSON *v)
     c->options->batch = true;
 }
 
+static void read_concurrency(struct field_context *c, const cJSON *v)
+{
+    c->task->concurrency = (unsigned)read_number(c->task, v, 1, LIMIT_TASK_CONCURRENCY, true);
+}
+
 static void read_path(struct field_context *c, const cJSON *v, const char **to)
 {
     if (!cJSON_IsString(v) || !v->valuestring[0])
@@ -252,6 +257,7 @@ static const struct {
     {"output", read_output},
     {"append", read_append},
     {"batch", read_batch},
+    {"concurrency", read_concurrency},
     {"setup", read_setup},
     {"python", read_python},
     {"venv", read_venv},
@@ -333,6 +339,16 @@ static void check_python(struct task *t, const struct command_options *o)
         task_fail(t, "\"batch\" needs items that may run again: \"idempotent\" cannot be false");
 }
 
+static void check_concurrency(struct task *t, const struct command_options *o)
+{
+    if (!t->concurrency) return;
+    if (t->mode != TASK_PYTHON && !t->ids)
+        task_fail(t, "\"concurrency\" is for mode python, and for mode stream with \"ids\"");
+    if (o->batch) task_fail(t, "\"batch\" and \"concurrency\" cannot be given together");
+    if (t->idempotent == IDEMPOTENCY_NO)
+        task_fail(t, "\"concurrency\" needs items that may run again: \"idempotent\" cannot be false");
+}
+
 static void read_members(struct task *t, const cJSON *json, const char *path, const char *hosts_dir)
 {
     struct command_options options = {0};
@@ -346,6 +362,7 @@ static void read_members(struct task *t, const cJSON *json, const char *path, co
     if (t->ids && !t->envelope) task_fail(t, "\"ids\" needs envelopes: \"envelope\" cannot be false");
     if (options.host_options && t->mode != TASK_EXEC) task_fail(t, "\"host_options\" is for mode exec only");
     check_python(t, &options);
+    check_concurrency(t, &options);
     if (!t->error && (t->mode == TASK_STREAM || t->mode == TASK_EXEC)) check_one_string(t, options.command);
     if (t->error) {
         name_file(t, path);

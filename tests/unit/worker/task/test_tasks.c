@@ -96,6 +96,19 @@ Test(tasks, a_broken_task_json_keeps_its_reason)
         {"{\"command\":\"x\",\"batch\":8}", "\"batch\" is for mode python only"},
         {"{\"command\":\"m:f\",\"mode\":\"python\",\"batch\":8,\"idempotent\":false}",
          "\"batch\" needs items that may run again: \"idempotent\" cannot be false"},
+        {"{\"command\":\"m:f\",\"mode\":\"python\",\"concurrency\":0}",
+         "\"concurrency\" must be a whole number from 1 to 10000"},
+        {"{\"command\":\"m:f\",\"mode\":\"python\",\"concurrency\":10001}", "\"concurrency\" must be a whole number"},
+        {"{\"command\":\"m:f\",\"mode\":\"python\",\"concurrency\":2.5}", "\"concurrency\" must be a whole number"},
+        {"{\"command\":\"m:f\",\"mode\":\"python\",\"concurrency\":true}", "\"concurrency\" must be a whole number"},
+        {"{\"command\":\"x\",\"mode\":\"exec\",\"concurrency\":8}",
+         "\"concurrency\" is for mode python, and for mode stream with \"ids\""},
+        {"{\"command\":\"x\",\"mode\":\"native\",\"concurrency\":8}", "\"concurrency\" is for mode python"},
+        {"{\"command\":\"x\",\"concurrency\":8}", "\"concurrency\" is for mode python"},
+        {"{\"command\":\"m:f\",\"mode\":\"python\",\"concurrency\":8,\"batch\":8}",
+         "\"batch\" and \"concurrency\" cannot be given together"},
+        {"{\"command\":\"x\",\"ids\":true,\"concurrency\":8,\"idempotent\":false}",
+         "\"concurrency\" needs items that may run again: \"idempotent\" cannot be false"},
         {"{\"command\":\"m:f\",\"mode\":\"python\",\"setup\":\"m\"}",
          "\"setup\" must be a string of the form module:function"},
         {"{\"command\":\"m:f\",\"mode\":\"python\",\"setup\":\":f\"}", "\"setup\" must be a string"},
@@ -164,6 +177,8 @@ Test(tasks, a_python_task_names_its_interpreter_its_setup_and_its_batches)
                         "/hosts/fantail-host-python m:f ");
     assert_python_words("{\"command\":\"m:f\",\"mode\":\"python\",\"batch\":4,\"setup\":\"m:load\"}",
                         "/hosts/fantail-host-python", "/hosts/fantail-host-python --batch 4 --setup m:load m:f ");
+    assert_python_words("{\"command\":\"m:f\",\"mode\":\"python\",\"concurrency\":500}", "/hosts/fantail-host-python",
+                        "/hosts/fantail-host-python --concurrency 500 m:f ");
     assert_python_words("{\"command\":\"m:f\",\"mode\":\"python\",\"venv\":\".\"}", "/t/./bin/python",
                         "/t/./bin/python /hosts/fantail-host-python m:f ");
     assert_python_words("{\"command\":\"m:f\",\"mode\":\"python\",\"python\":\"python9\"}", "/t/python9",
