@@ -10,11 +10,11 @@
 #include "coordinator/store/store_metrics.h"
 
 enum { QUICK_MS = 10, SLOW_MS = 250 };
-/* UNSERVED_PART: one in this many runs may wait for a task that no worker has. The other runs are for jobs that can
- * run. */
+/* UNSERVED_PART: of this many runs, one may wait for a task that no worker has. The others are for jobs that can run
+ * now. */
 enum { CLAIMS_MAX = 16, RUNS_MAX = 256, UNSERVED_PART = 4 };
-/* At most this many jobs are given in CLAIM_GAP_NS to coordinators that have slots left, because these coordinators may
- * soon have none. */
+/* In CLAIM_GAP_NS, at most this many jobs are left to coordinators that have free slots, because these slots may soon
+ * be taken. */
 enum { YIELDS_MAX = 8 };
 #define CLAIM_GAP_NS (2 * NS_PER_S) /* how often the store is asked for pending and abandoned jobs */
 #define SWEEP_GAP_S  60             /* the longest time between two sweeps for old jobs */

@@ -94,10 +94,9 @@ uint64_t durable_age_ns(const struct stored_job *job, int64_t until_ms);
 /* Ticks the runs soon. Only for the code of durable_run.h. */
 void durable_tick_soon(struct durable *d);
 
-/* Returns to which other coordinators this coordinator should leave the job of the run. Only for the code of
- * durable_run.h. */
+/* Returns which other coordinators should run the job instead of this one. Only for the code of durable_run.h. */
 enum store_yield durable_yield_of(const struct durable_run *r);
-/* Hands the job back, because there is a coordinator as durable_yield_of() says. */
+/* Hands the job back for a coordinator that durable_yield_of() names. Call it when the store says that there is one. */
 void durable_yield(struct durable_run *r);
 
 /* Call it when a run of this coordinator has begun or ceased to wait. Only for the code of durable_run.h. */

@@ -100,7 +100,7 @@ struct durable_run {
     struct store_call *renewing;
     uint64_t renewing_ns; /* when `renewing` was started */
     uint64_t renewed_ns;  /* when the last successful renewal was started */
-    /* starved_ns: when there was no memory for an answer for the first time since answers were recorded; 0: never.
+    /* starved_ns: since answers were last recorded, when memory for an answer was lacking for the first time; 0: never.
      * rests_until_ns: when `rests` ends. */
     uint64_t starved_ns, rests_until_ns;
     bool rests;      /* no items are sent for a while, because there was no memory for an answer */

@@ -2,8 +2,8 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
-#define HEDGE_PATIENCE_MIN  1.5 /* least number of expected waits before an answer is late */
-#define HEDGE_PATIENCE_MAX  4.0 /* greatest number of expected waits before an answer is late */
+#define HEDGE_PATIENCE_MIN  1.5 /* an answer is late after at least this many expected waits */
+#define HEDGE_PATIENCE_MAX  4.0 /* the patience grows to this many expected waits */
 #define WAIT_MAX            10.0
 #define DEAD_PATIENCE       10.0 /* a worker seems dead after a silence of this many expected waits + DEAD_MIN_NS */
 #define DEAD_MIN_NS         NS_PER_S

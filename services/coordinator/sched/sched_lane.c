@@ -27,9 +27,9 @@ unsigned lane_workers(const struct sched_lane *l)
     return l->workers_n > 0 ? l->workers_n : 1;
 }
 
-/* Updates the task's sums of usable lanes and their slots. What the task's jobs wait for, and when they stop waiting,
- * depends only on whether the sums are 0. While a lane serves the task, only `serving` matters: a single worker is
- * full, and then not full again, very often. */
+/* Updates the task's sums of usable lanes and their slots. The waiting of the task's jobs depends only on whether the
+ * sums are 0, so the jobs are updated only when that changes. While a lane serves the task, changes of `usable` do not
+ * count: a single worker becomes full, and then not full again, very often. */
 void lane_recount(struct sched_lane *l)
 {
     const struct sched_endpoint *e = l->endpoint;

@@ -9,8 +9,9 @@
  * probe is a process that gets no item until it has lived for POOL_PROBE_NS. The probe shows whether the items or the
  * task are at fault.
  *
- * If no chunk of the task is open, a process that is still loading goes on for POOL_UNWANTED_NS, or for as long as it
- * had loaded before if this is longer. Then it is killed. So chunks that follow one another share one loading.
+ * When the last open chunk of the task ends, a process may still be loading. It continues for POOL_UNWANTED_NS, or for
+ * as long as it has loaded until then if that is longer. Then it is killed. So chunks that follow one another share one
+ * loading.
  *
  * The worker owns the pools. Chunks belong to their requests; the pool holds a reference to each chunk that it was
  * given.

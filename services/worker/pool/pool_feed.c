@@ -1,9 +1,9 @@
 /* Gives the items of the chunks to the processes, and starts a process when there is work for it. */
 #include "worker/pool/pool_internal.h"
 
-/* Returns the maximum number of items of the chunk that this process may take now. This leaves items for the other
- * processes. But a run always has enough items to be worth its cost, and a process that takes batches gets a whole
- * batch, unless there are too few items for a batch on each process. */
+/* Returns how many items of the chunk this process may take at most, so that the other processes get items too. But a
+ * run always has enough items to be worth its cost. A process that takes batches gets a whole batch, unless there are
+ * too few items for a batch on each process. */
 static uint64_t fair_share(const struct pool *p, const struct process *process, const struct chunk *c)
 {
     uint64_t available = chunk_available(c), share = (available + 2 * p->size - 1) / (2 * p->size);

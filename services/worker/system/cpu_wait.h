@@ -24,9 +24,10 @@ void cpu_wait_release(struct cpu_wait *c);
 /* Updates ran_ns and waited_ns, at most once per millisecond. */
 void cpu_wait_read(struct cpu_wait *c, uint64_t now_ns);
 /* Call it before this process sleeps. After the sleep, waited_ns - waited_before_ns is how long this process has waited
- * for a processor since the sleep before that one. Any event that it finds now may have happened in this span. The span
- * covers two sleeps, because a write may wake another process, and the kernel may run that process first. This process
- * then waits in the middle of a turn, and afterwards finds the answer of the other process without sleeping. */
+ * for a processor since the call before this one. An event that it finds now may have happened at any time since then.
+ * The time since this call would not be enough: when this process wakes another one by a write, the kernel may run the
+ * other process first. This process then waits in the middle of a turn, before the call, and finds the answer of the
+ * other process right after the call. */
 void cpu_wait_sleeps(struct cpu_wait *c, uint64_t now_ns);
 
 #endif

@@ -3,11 +3,11 @@
 #include "common/base/limits.h"
 #include "common/observe/log.h"
 
-/* Each process may add what one turn reads of it, up to 64 KiB. If all of it is newlines, the name of the task before
- * each of them makes this 100 times longer. */
+/* In one turn, each process may add up to 64 KiB of output. If all of these bytes are newlines, the task's name before
+ * each newline makes the output 100 times longer. */
 #define ROOM_BYTES (64 * MIB)
-/* Standard error may be shared with other programs, so it cannot be polled in the loop: that would make it
- * non-blocking. */
+/* Standard error may be shared with other programs, and polling it in the loop would make it non-blocking for them too.
+ * So a timer tries again. */
 #define RETRY_MS 2
 
 static void on_timer(uv_timer_t *timer)
