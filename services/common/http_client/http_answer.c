@@ -25,9 +25,9 @@ bool http_answer_ends_here(const struct http_answer *a)
 
 /* Lines. */
 
-/* Takes a line: sets *line to the line without its end, and returns true. If these bytes contain no line end, stores
+/* Reads a line: sets *line to the line without its end, and returns true. If these bytes contain no line end, stores
  * them and returns false. */
-static bool take_line(struct http_answer *a, const char **at, size_t *left, const char **line, size_t *len)
+static bool read_line(struct http_answer *a, const char **at, size_t *left, const char **line, size_t *len)
 {
     const char *end = memchr(*at, '\n', *left);
     size_t n = end ? (size_t)(end - *at) + 1 : *left;
@@ -181,7 +181,7 @@ static bool read_hidden_line(struct http_answer *a, const char *line, size_t len
     return !a->fault;
 }
 
-static void take_body(struct http_answer *a, const char **at, size_t *left, const char **part, size_t *len)
+static void read_body(struct http_answer *a, const char **at, size_t *left, const char **part, size_t *len)
 {
     bool to_close = a->state == HTTP_ANSWER_IN_BODY_TO_CLOSE;
     *part = *at;
@@ -205,17 +205,17 @@ enum http_answer_part http_answer_next(struct http_answer *a, const char **at, s
         case HTTP_ANSWER_IN_BODY_TO_CLOSE:
         case HTTP_ANSWER_IN_CHUNK:
             if (*left == 0) return HTTP_ANSWER_NONE;
-            take_body(a, at, left, part, len);
+            read_body(a, at, left, part, len);
             return HTTP_ANSWER_BODY;
         case HTTP_ANSWER_AT_STATUS:
         case HTTP_ANSWER_AT_FIELD:
-            if (!take_line(a, at, left, part, len)) return a->fault ? HTTP_ANSWER_FAULT : HTTP_ANSWER_NONE;
+            if (!read_line(a, at, left, part, len)) return a->fault ? HTTP_ANSWER_FAULT : HTTP_ANSWER_NONE;
             if (read_head_line(a, *part, *len)) return HTTP_ANSWER_LINE;
             break;
         case HTTP_ANSWER_AT_CHUNK_SIZE:
         case HTTP_ANSWER_AT_CHUNK_END:
         case HTTP_ANSWER_AT_TRAILER:
-            if (!take_line(a, at, left, part, len)) return a->fault ? HTTP_ANSWER_FAULT : HTTP_ANSWER_NONE;
+            if (!read_line(a, at, left, part, len)) return a->fault ? HTTP_ANSWER_FAULT : HTTP_ANSWER_NONE;
             if (!read_hidden_line(a, *part, *len)) break;
             if (a->line_is_used) buf_clear(&a->line);
             a->line_is_used = false;

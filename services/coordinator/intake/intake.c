@@ -1,10 +1,10 @@
-#include "coordinator/intake/intake.h"
+#include "coordinator/intake/intake_internal.h"
 
 #include <stdarg.h>
 
 #include "common/base/limits.h"
-#include "common/observe/utc_time.h"
 #include "common/observe/log.h"
+#include "common/observe/utc_time.h"
 #include "common/observe/uuid.h"
 #include "coordinator/durable/discards.h"
 #include "coordinator/durable/job_document.h"

@@ -37,23 +37,4 @@ void intake_set_headers(struct http_exchange *x, const char *id, const struct pr
 void intake_answer_accepted(struct http_exchange *x, const struct stored_job *job, const struct preferences *applied,
                             enum job_likeness likeness);
 
-/* Private to intake.c, intake_admit.c and intake_job.c. */
-
-/* Finds out the format of the body. If the request cannot be accepted, answers it and returns false. */
-MUST_CHECK bool intake_admit(struct http_exchange *x, const struct durable *d, enum split_format *format);
-/* Reads the options from the request and from the part of the body that was split so far. Returns false if an option is
- * wrong, or if the operator does not allow the host of the notice. */
-MUST_CHECK bool intake_read_spec(struct http_exchange *x, const struct durable *d, const struct splitter *splitter,
-                                 bool have_items, struct jobspec *spec, struct jobspec_error *err);
-/* Returns whether the items of the job are generated from a range or from spans. */
-bool intake_makes_items(const struct jobspec *spec);
-/* Sets the task, options, labels and priority. If the items are generated, also sets their number. Takes the labels and
- * the URL of `notify` from `spec`. The job belongs to the trace of its request. */
-void intake_describe(struct stored_job *job, struct http_exchange *x, const struct splitter *splitter,
-                     struct jobspec *spec, struct catalog *catalog, const struct trace_scope *trace);
-/* Returns why the job must be refused: its next `len` bytes may need more memory than is left. Returns NULL if there is
- * room. `held` is the memory of the upload so far. In the middle of a long item, the upload cannot wait until other
- * jobs need less memory, because only a whole item can go to the store. */
-const char *intake_lacks_room(const struct jobs *jobs, const struct splitter *splitter, size_t held, size_t len);
-
 #endif

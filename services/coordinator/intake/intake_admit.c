@@ -1,10 +1,10 @@
-/* Decides which requests ask for a durable job, and which of them are refused before their body is read. Also writes
+/* Decides which requests for a durable job are refused before their body is read. Also reads the options, and writes
  * the answer 202. */
 #include <stdarg.h>
 
-#include "coordinator/intake/intake.h"
 #include "common/observe/utc_time.h"
 #include "coordinator/durable/job_document.h"
+#include "coordinator/intake/intake_internal.h"
 #include "coordinator/intake/request_key.h"
 #include "coordinator/job/job_request.h"
 #include "coordinator/notify/notify_hosts.h"

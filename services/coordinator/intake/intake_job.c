@@ -1,7 +1,7 @@
 /* Fills in the ACCEPT call of a job whose body was read. Also decides whether there is memory for the body. */
 #include "common/base/memory_room.h"
-#include "coordinator/intake/intake.h"
 #include "coordinator/durable/stored_options.h"
+#include "coordinator/intake/intake_internal.h"
 #include "coordinator/job/job_tasks.h"
 
 /* The store keeps the URL of `notify` apart from the options. So a coordinator of an older version, which does not know
