@@ -207,7 +207,8 @@ int main(int argc, char **argv)
     int items_fd, answers_fd;
     exec_options_read(&h.options, argc, argv);
     signal(SIGPIPE, SIG_IGN);
-    if (!claim_stdio(&items_fd, &answers_fd) || !runner_init(&h.runner, h.options.command[0], h.options.timeout_ms))
+    const struct exec_options *o = &h.options;
+    if (!claim_stdio(&items_fd, &answers_fd) || !runner_init(&h.runner, o->command[0], o->timeout_ms, o->error_bytes))
         die(1, "cannot set up: %s", strerror(errno));
     prepare(&h);
     if (!write_all(answers_fd, LINE_READY, sizeof LINE_READY - 1)) return 0;

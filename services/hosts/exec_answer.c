@@ -5,6 +5,7 @@
 #include "common/files/start_error.h"
 #include "common/json/encoding.h"
 #include "common/json/json_scan.h"
+#include "common/json/json_tail.h"
 
 static const char *const output_words[] = {"auto", "json", "text", "lines"};
 static_assert(ARRAY_SIZE(output_words) == EXEC_OUTPUT_COUNT, "one word for each");
@@ -123,6 +124,18 @@ static void add_value(struct buf *line, enum exec_output output, const char *tex
     }
 }
 
+/* Ends the error with what the command wrote. */
+static void add_output(struct buf *line, const struct runner *r)
+{
+    size_t len, out = r->out.len < r->err.most ? r->out.len : r->err.most;
+    const char *err = byte_tail_get(&r->err, &len);
+    buf_add_str(line, ",\"stderr\":");
+    json_tail_add(line, err, len, LIMIT_ERROR_TEXT_BYTES);
+    buf_add_str(line, ",\"stdout\":");
+    json_tail_add(line, out ? r->out.data + r->out.len - out : "", out, LIMIT_ERROR_TEXT_BYTES);
+    buf_add_str(line, "}}\n");
+}
+
 static void add_failure(struct buf *line, const struct runner *r, struct run_outcome outcome)
 {
     char cause[128];
@@ -137,9 +150,7 @@ static void add_failure(struct buf *line, const struct runner *r, struct run_out
         open_error(line, "task_error", cause);
         buf_addf(line, ",\"exit_code\":%d", outcome.code);
     }
-    buf_add_str(line, ",\"stderr\":");
-    buf_add_json_string(line, r->stderr_tail, r->stderr_len);
-    buf_add_str(line, "}}\n");
+    add_output(line, r);
 }
 
 static void add_not_started(struct buf *line, const struct runner *r, const char *program, int error)
@@ -171,7 +182,8 @@ void exec_answer(struct buf *line, enum exec_output output, const struct runner 
     case RUN_YIELDED: exec_answer_error(line, "halted", "the run was halted"); return;
     case RUN_TOO_LONG:
         snprintf(cause, sizeof cause, "more than %u bytes of output", LIMIT_ANSWER_BYTES);
-        exec_answer_error(line, "bad_output", cause);
+        open_error(line, "bad_output", cause);
+        add_output(line, r);
         return;
     }
 }

@@ -16,6 +16,7 @@ static const char help[] =
     "                  auto (json if it is valid, else text; this is the default)\n"
     "  --tag S         write this text and a tab before each line of the output; it may have placeholders\n"
     "  --timeout S     kill the command after S seconds\n"
+    "  --error-bytes N an error has the last N bytes of stdout and of stderr; the default is 2048\n"
     "  --nice N        add N to the niceness of the command\n"
     "  --gate FILE     the gate of a run of fantail map, which says when a command may start\n"
     "  --dry-run       the output is the command line, and the command does not run\n";
@@ -27,6 +28,15 @@ static uint64_t parse_timeout(const char *word)
     if (end == word || *end || !(seconds > 0 && seconds < 1e9))
         die(2, "--timeout must be a number of seconds above 0, not %s", word);
     return (uint64_t)(seconds * 1000) + 1;
+}
+
+static size_t parse_error_bytes(const char *word)
+{
+    char *end;
+    unsigned long bytes = strtoul(word, &end, 10);
+    if (end == word || *end || bytes > LIMIT_ERROR_TAIL_BYTES)
+        die(2, "--error-bytes must be a number from 0 to %u, not %s", LIMIT_ERROR_TAIL_BYTES, word);
+    return bytes;
 }
 
 static int parse_nice(const char *word)
@@ -54,6 +64,7 @@ static void read_option(struct exec_options *o, int letter, char *value)
     case 'g': o->gate = value; break;
     case 'T': o->tag = value; break;
     case 'n': o->nice = parse_nice(value); break;
+    case 'e': o->error_bytes = parse_error_bytes(value); break;
     case 's': o->timeout_ms = parse_timeout(value); break;
     case 'o':
         if (!exec_output_parse(value, &o->output)) die(2, "--output must be auto, json, text or lines, not %s", value);
@@ -74,6 +85,7 @@ void exec_options_read(struct exec_options *o, int argc, char **argv)
         {"output", required_argument, NULL, 'o'},
         {"tag", required_argument, NULL, 'T'},
         {"timeout", required_argument, NULL, 's'},
+        {"error-bytes", required_argument, NULL, 'e'},
         {"nice", required_argument, NULL, 'n'},
         {"gate", required_argument, NULL, 'g'},
         {"dry-run", no_argument, NULL, 'd'},
@@ -81,7 +93,7 @@ void exec_options_read(struct exec_options *o, int argc, char **argv)
         {"version", no_argument, NULL, 'v'},
         {0},
     };
-    *o = (struct exec_options){0};
+    *o = (struct exec_options){.error_bytes = DEFAULT_ERROR_TAIL_BYTES};
     for (int letter; (letter = getopt_long(argc, argv, "+", known, NULL)) != -1;) read_option(o, letter, optarg);
     if (optind == argc) die(2, "the command is missing; see --help");
     o->command = argv + optind;

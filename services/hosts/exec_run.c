@@ -19,9 +19,10 @@
 enum {
     PIPE_BYTES = 4 * KIB, /* an empty pipe of any capacity accepts this many bytes in one write */
     READ_BYTES = 64 * KIB,
+    STDERR_BYTES = 4 * KIB,
     CHILD_STACK_BYTES = 64 * KIB,
     OUTPUT_BYTES = LIMIT_ANSWER_BYTES,
-    LAST_STDERR_PIECES = 512, /* reads after the command has ended: 1 MiB, the capacity of the largest pipe */
+    LAST_STDERR_PIECES = 256, /* reads after the command has ended: 1 MiB, the capacity of the largest pipe */
 };
 
 /* The data that parent and child share. The child uses the parent's memory until execve() has succeeded. */
@@ -64,7 +65,7 @@ static void find_program(struct runner *r, const char *program)
     }
 }
 
-bool runner_init(struct runner *r, const char *program, uint64_t timeout_ms)
+bool runner_init(struct runner *r, const char *program, uint64_t timeout_ms, size_t error_bytes)
 {
     *r = (struct runner){.timeout_ms = timeout_ms, .stderr_read = -1, .stderr_write = -1};
     int pipe_fds[2];
@@ -74,6 +75,7 @@ bool runner_init(struct runner *r, const char *program, uint64_t timeout_ms)
     r->stderr_write = pipe_fds[1];
     if (fcntl(r->stderr_read, F_SETFL, O_NONBLOCK) != 0) return false;
     buf_init(&r->out, OUTPUT_BYTES);
+    byte_tail_init(&r->err, error_bytes);
     find_program(r, program);
     exec_orphans_adopt();
     return true;
@@ -86,6 +88,7 @@ void runner_release(struct runner *r)
     close(r->stderr_write);
     free(r->found_path);
     buf_release(&r->out);
+    byte_tail_release(&r->err);
 }
 
 /* Runs in the child. The child uses the parent's memory, so this function may only make system calls. */
@@ -185,24 +188,20 @@ static bool read_stdout(struct runner *r, struct exec_run *run)
 /* Calls read() once for stderr. Returns true if there may be more to read now. */
 static bool read_stderr(struct runner *r)
 {
-    char piece[LIMIT_STDERR_TAIL_BYTES];
+    char piece[STDERR_BYTES];
     ssize_t n = read(r->stderr_read, piece, sizeof piece);
     if (n <= 0) return false;
-    size_t len = (size_t)n, keep = sizeof r->stderr_tail - len;
-    if (r->stderr_len > keep) {
-        memmove(r->stderr_tail, r->stderr_tail + r->stderr_len - keep, keep);
-        r->stderr_len = keep;
-    }
-    memcpy(r->stderr_tail + r->stderr_len, piece, len);
-    r->stderr_len += len;
-    write_all(STDERR_FILENO, piece, len);
-    return len == sizeof piece;
+    byte_tail_add(&r->err, piece, (size_t)n);
+    write_all(STDERR_FILENO, piece, (size_t)n);
+    return n == sizeof piece;
 }
 
 /* Ends the last line of the command. Otherwise the next command would continue it. */
 static void end_stderr_line(const struct runner *r)
 {
-    if (r->stderr_len && r->stderr_tail[r->stderr_len - 1] != '\n') write_all(STDERR_FILENO, "\n", 1);
+    size_t len;
+    const char *text = byte_tail_get(&r->err, &len);
+    if (len && text[len - 1] != '\n') write_all(STDERR_FILENO, "\n", 1);
 }
 
 static bool is_killed(const struct exec_run *run)
@@ -258,7 +257,7 @@ struct run_outcome runner_run(struct runner *r, char **argv, const char *input, 
 {
     struct exec_run run = {.out_fd = -1};
     buf_clear(&r->out);
-    r->stderr_len = 0;
+    byte_tail_clear(&r->err);
     if (!r->path) find_program(r, argv[0]);
     int error = r->path ? launch(r, &run, argv, input, input_len) : ENOENT;
     if (error) return (struct run_outcome){RUN_NOT_STARTED, error};

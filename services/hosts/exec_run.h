@@ -7,7 +7,7 @@
 #ifndef FANTAIL_HOSTS_EXEC_RUN_H
 #define FANTAIL_HOSTS_EXEC_RUN_H
 
-#include "common/base/buf.h"
+#include "common/json/byte_tail.h"
 #include "common/base/limits.h"
 #include "hosts/runs/gate.h"
 
@@ -27,9 +27,8 @@ struct run_outcome {
 };
 
 struct runner {
-    struct buf out;                            /* stdout of the last run */
-    char stderr_tail[LIMIT_STDERR_TAIL_BYTES]; /* the end of stderr of the last run */
-    size_t stderr_len;
+    struct buf out;                /* stdout of the last run */
+    struct byte_tail err;          /* the end of stderr of the last run */
     int stderr_read, stderr_write; /* one pipe for all runs */
     int null_fd;
     const char *path; /* path of the program; NULL: it was not found in PATH */
@@ -39,8 +38,9 @@ struct runner {
     struct gate *gate;   /* borrowed; may end a command; NULL: none */
 };
 
-/* Searches PATH for `program`, as a shell does. Returns false, with errno, if a descriptor cannot be opened. */
-MUST_CHECK bool runner_init(struct runner *r, const char *program, uint64_t timeout_ms);
+/* Searches PATH for `program`, as a shell does. `error_bytes`: how many bytes of stderr are kept. Returns false, with
+ * errno, if a descriptor cannot be opened. */
+MUST_CHECK bool runner_init(struct runner *r, const char *program, uint64_t timeout_ms, size_t error_bytes);
 void runner_release(struct runner *r);
 
 /* Runs argv; argv[-1] must be writable. If input is NULL, stdin is /dev/null. */

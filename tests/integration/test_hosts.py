@@ -145,15 +145,26 @@ class Exec(Hosts):
 
     def test_a_failing_command_is_an_error_with_status_and_the_end_of_stderr(self):
         error = self.error(host("exec", "--", "sh", "-c", "echo oops >&2; exit 3"), 1)
-        self.assertEqual(error, {"name": "task_error", "cause": "exit status 3", "exit_code": 3, "stderr": "oops\n"})
+        self.assertEqual(error, {"name": "task_error", "cause": "exit status 3", "exit_code": 3, "stderr": "oops\n", "stdout": ""})
         self.assertEqual(self.stderr, "oops\n")
         error = self.error(host("exec", "--", "sh", "-c", "seq 100000 >&2; exit 1"), 1)
         self.assertEqual(len(error["stderr"]), 2048)
         self.assertTrue(error["stderr"].endswith("\n100000\n"))
 
+    def test_an_error_has_as_much_of_the_output_as_asked_for(self):
+        command = ["--", "sh", "-c", "seq 9999; seq 10000 >&2; exit 1"]
+        for options, most in ((["--error-bytes", 0], 0), (["--error-bytes", 100], 100), (["--error-bytes", 262144], 262144)):
+            error = self.error(host("exec", *map(str, options), *command), 1)
+            for name, end in (("stdout", 9999), ("stderr", 10000)):
+                text = "".join(f"{n}\n" for n in range(1, end + 1))
+                self.assertEqual(error[name], text[-most:] if most else "")
+        error = self.error(host("exec", "--error-bytes", "262144", "--", "sh", "-c", "head -c 1000000 /dev/zero; exit 1"), 1)
+        self.assertLess(len(json.dumps(error)), 1 << 20)
+        self.assertIn("\0" * 60_000, error["stdout"])
+
     def test_a_killed_command_is_a_crash_with_its_signal(self):
         error = self.error(host("exec", "--", "sh", "-c", "kill -9 $$"), 1)
-        self.assertEqual(error, {"name": "crashed", "cause": "killed by signal 9", "signal": 9, "stderr": ""})
+        self.assertEqual(error, {"name": "crashed", "cause": "killed by signal 9", "signal": 9, "stderr": "", "stdout": ""})
 
     def test_a_command_that_cannot_run_is_an_error_for_each_item(self):
         for command, reason in (["no-such-command-anywhere"], "No such file"), (["/etc/passwd"], "Permission denied"):

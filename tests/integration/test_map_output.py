@@ -1,5 +1,6 @@
 """What a command or a task of a private fleet writes to standard error reaches the user: all of it, in whole lines."""
 import collections
+import json
 import os
 import subprocess
 
@@ -64,6 +65,35 @@ class Output(CliTest):
         ended = subprocess.run(["sh", "-c", f"seq 3 | {FANTAIL} map -- sh -c 'echo x >&2; echo $1' sh 2>&-"],
                                stdout=subprocess.PIPE, cwd=self.folder, env=self.environment(), timeout=60, check=True)
         self.assertEqual(ended.stdout, b"1\n2\n3\n")
+
+    def test_the_errors_file_has_all_that_a_failed_command_wrote(self):
+        path = os.path.join(self.folder, "errors")
+        for end in "exit 1", "kill -9 $$":
+            self.commands(f"seq 20000; seq 20001 >&2; {end}", ["a"], "--errors", path)
+            with open(path, encoding="utf-8") as file:
+                error = json.loads(file.read())["error"]
+            self.assertEqual(error["stdout"].splitlines(), [str(n) for n in range(1, 20001)])
+            self.assertEqual(error["stderr"].splitlines(), [str(n) for n in range(1, 20002)])
+
+    def test_a_command_that_is_killed_at_its_time_limit_has_its_standard_error_in_the_errors_file(self):
+        path = os.path.join(self.folder, "errors")
+        self.commands("seq 20000 >&2; sleep 1000", ["a"], "--errors", path, "--item-timeout-s", 5)
+        with open(path, encoding="utf-8") as file:
+            error = json.loads(file.read())["error"]
+        self.assertEqual((error["name"], error["stderr"].splitlines()), ("timed_out", [str(n) for n in range(1, 20001)]))
+
+    def test_a_report_is_one_short_line_and_the_errors_file_is_whole(self):
+        path = os.path.join(self.folder, "errors")
+        tasks = self.tasks(fails={"json": {"mode": "python", "command": "fails:run"},
+                                  "files": {"fails.py": "def run(n):\n    raise ValueError('one\\n' + '\u20ac' * n)\n"}})
+        ended = self.cli("map", "fails", "--tasks", tasks, "--errors", path, stdin="50000\n")
+        lines = ended.err.decode().splitlines()
+        self.assertRegex(lines[0], r"^fantail: item 0 \(line 1\): task_error: ValueError: one \u20ac+\.\.\. \(150016 bytes\) "
+                                   r"\(fails\.py:2\)$")
+        self.assertLess(len(lines[0].encode()), 1500)
+        self.assertEqual(lines[1:], ["fantail: 1 of 1 items failed"])
+        with open(path, encoding="utf-8") as file:
+            self.assertEqual(json.loads(file.read())["error"]["cause"], "ValueError: one\n" + "\u20ac" * 50000)
 
     def test_what_a_task_printed_without_a_newline_is_shown(self):
         tasks = self.tasks(prints={"json": {"mode": "python", "command": "prints:run"},

@@ -10,6 +10,9 @@
 #include "common/base/buf.h"
 #include "common/json/json_scan.h"
 
+/* How much of an error a message shows. The --errors file has all of it. */
+enum { NAME_BYTES = 200, CAUSE_BYTES = 1000, OUTPUT_BYTES = 500 };
+
 /* Returns whether the path, such as /dev/stderr, leads to the same file as the descriptor. */
 static bool is_file_of(const char *path, int fd)
 {
@@ -51,23 +54,44 @@ static void keep_last_line(struct buf *text)
     if (newline) buf_drop_front(text, (size_t)(newline + 1 - text->data));
 }
 
+/* Reads a member, which may be missing. */
+static void read_text(const char *error, size_t len, const char *name, struct buf *text)
+{
+    if (!json_member_read(error, len, name, text)) buf_clear(text);
+}
+
+/* Adds the text on one line, between `before` and `after`. Cuts it after `most` bytes, at the start of a character.
+ * Adds nothing if there is no text. */
+static void add_part(struct buf *line, const char *before, const struct buf *text, size_t most, const char *after)
+{
+    size_t len = text ? text->len : 0;
+    if (!len) return;
+    if (len > most)
+        for (len = most; len > 0 && ((unsigned char)text->data[len] & 0xC0) == 0x80;) len--;
+    buf_add_str(line, before);
+    for (size_t i = 0; i < len; i++) {
+        bool breaks = text->data[i] == '\n' || text->data[i] == '\r' || text->data[i] == '\0';
+        buf_add_char(line, breaks ? ' ' : text->data[i]);
+    }
+    if (len < text->len) buf_addf(line, "... (%zu bytes)", text->len);
+    buf_add_str(line, after);
+}
+
 static void report(uint64_t index, uint64_t in_line, const char *error, size_t len)
 {
     struct buf name = {0}, cause = {0}, place = {0}, output = {0}, line = {0};
-    bool named = json_member_read(error, len, "name", &name);
-    bool caused = json_member_read(error, len, "cause", &cause) && cause.len;
-    bool placed = json_member_read(error, len, "place", &place) && place.len;
-    bool said = json_member_read(error, len, "stderr", &output);
-    if (said) keep_last_line(&output);
+    bool named = json_member_read(error, len, "name", &name) && name.len;
+    read_text(error, len, "cause", &cause);
+    read_text(error, len, "place", &place);
+    read_text(error, len, "stderr", &output);
+    keep_last_line(&output);
     buf_addf(&line, "item %llu", (unsigned long long)index);
     if (in_line) buf_addf(&line, " (line %llu)", (unsigned long long)in_line);
-    buf_add_str(&line, ": ");
-    buf_add_str(&line, named ? buf_cstr(&name) : "failed");
-    if (caused) buf_add_str(&line, ": ");
-    if (caused) buf_add_str(&line, buf_cstr(&cause));
-    if (placed) buf_addf(&line, " (%s)", buf_cstr(&place));
-    if (output.len) buf_add_str(&line, " | ");
-    if (output.len) buf_add_str(&line, buf_cstr(&output));
+    add_part(&line, ": ", named ? &name : NULL, NAME_BYTES, "");
+    if (!named) buf_add_str(&line, ": failed");
+    add_part(&line, ": ", &cause, CAUSE_BYTES, "");
+    add_part(&line, " (", &place, NAME_BYTES, ")");
+    add_part(&line, " | ", &output, OUTPUT_BYTES, "");
     complain_text(buf_cstr(&line));
     buf_release(&line);
     buf_release(&name);

@@ -29,7 +29,8 @@ static const struct option_row rows[] = {
                 .no_env = true),
     OPTION_PATH("errors", S, errors, NULL,
                 "write each failed item to this file, as a line {\"index\":...,\"error\":...,\"item\":...}; "
-                "-: standard error",
+                "the error of a command has the end of what it wrote to standard output and standard error, up to 256 "
+                "KiB of each. -: standard error",
                 .value = "FILE", .no_env = true),
     OPTION_STRING(
         "reduce", S, reduce, NULL,

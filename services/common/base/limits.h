@@ -95,8 +95,10 @@
 #define SAME_SIGNAL_MS 500
 
 /* An answer line of a worker or a process: one item's envelope. */
-#define LIMIT_ANSWER_BYTES      (64 * MIB)
-#define LIMIT_STDERR_TAIL_BYTES (2 * KIB)
+#define LIMIT_ANSWER_BYTES       (64 * MIB)
+#define DEFAULT_ERROR_TAIL_BYTES (2 * KIB)   /* the end of stderr that becomes part of an error; error_output_bytes */
+#define LIMIT_ERROR_TAIL_BYTES   (256 * KIB) /* the largest error_output_bytes of a task.json */
+#define LIMIT_ERROR_TEXT_BYTES   (480 * KIB) /* such an end in JSON. Two of them fit into LIMIT_OTHER_LINE_BYTES */
 
 /* A worker. */
 #define LIMIT_WORKER_CHUNKS       64 /* chunks of one task on a worker; one more is answered with 429; --max-chunks */

@@ -49,8 +49,9 @@ void pool_set_broken(struct pool *p, const struct fault *f, const struct process
     p->broken_until_ns = now + p->broken_for_ns;
     p->deaths = POOL_PROBE_AFTER;
     struct buf line = {0};
-    fault_add_line(&line, f, process ? process->tail.kept : "", process ? process->tail.kept_len : 0,
-                   p->env->worker_id);
+    size_t len = 0;
+    const char *output = process ? byte_tail_get(&process->tail.kept, &len) : "";
+    fault_add_line(&line, f, output, len, p->env->worker_id);
     bool again = p->said_ns && line.len == p->broken_line.len && memcmp(line.data, p->broken_line.data, line.len) == 0;
     buf_release(&p->broken_line);
     p->broken_line = line;

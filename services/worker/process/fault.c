@@ -3,6 +3,9 @@
 #include <stdarg.h>
 #include <sys/wait.h>
 
+#include "common/base/limits.h"
+#include "common/json/json_tail.h"
+
 #define QUOTED_BYTES  100
 #define COMMAND_BYTES 250
 #define FOLDER_BYTES  400
@@ -63,7 +66,7 @@ void fault_add_line(struct buf *b, const struct fault *f, const char *stderr_tai
     add_number_or_null(b, "signal", f->signal, f->signal != 0);
     add_number_or_null(b, "exit_code", f->exit_code, f->exit_code >= 0);
     buf_add_str(b, ",\"stderr\":");
-    buf_add_json_string(b, stderr_tail, tail_len);
+    json_tail_add(b, stderr_tail, tail_len, LIMIT_ERROR_TEXT_BYTES);
     buf_add_str(b, ",\"attempts\":1,\"worker\":");
     buf_add_json_string(b, worker_id, strlen(worker_id));
     buf_add_str(b, "}}\n");

@@ -75,6 +75,7 @@ struct process *process_start(const struct process_env *env, struct task *task, 
     p->task = task_ref(task);
     p->child.token = reaper_new_token(env->reaper);
     p->scratch = scratch_make_inner(env->scratch, p->child.token);
+    tail_init(&p->tail, task->error_bytes);
     p->started_ns = now;
     p->next_item = 1;
     p->due_ns = UINT64_MAX;

@@ -88,8 +88,10 @@ void process_kill(struct process *p, const struct fault *f)
 static bool says_out_of_memory(const struct tail *t)
 {
     static const char *const words[] = {"MemoryError", "bad_alloc", "out of memory", "Cannot allocate memory"};
+    size_t len;
+    const char *kept = byte_tail_get(&t->kept, &len);
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-        if (memmem(t->kept, t->kept_len, words[i], strlen(words[i]))) return true;
+        if (memmem(kept, len, words[i], strlen(words[i]))) return true;
     return false;
 }
 

@@ -2,23 +2,6 @@
 
 #include "common/observe/log.h"
 
-static void keep(struct tail *t, const char *data, size_t len)
-{
-    size_t cap = sizeof t->kept;
-    if (len >= cap) {
-        memcpy(t->kept, data + len - cap, cap);
-        t->kept_len = cap;
-        return;
-    }
-    if (t->kept_len + len > cap) {
-        size_t drop = t->kept_len + len - cap;
-        memmove(t->kept, t->kept + drop, t->kept_len - drop);
-        t->kept_len -= drop;
-    }
-    memcpy(t->kept + t->kept_len, data, len);
-    t->kept_len += len;
-}
-
 static bool may_log(struct tail *t, uint64_t now)
 {
     if (!t->started) {
@@ -113,6 +96,12 @@ static void log_new_lines(struct tail *t, const char *data, size_t len, const st
     buf_add(t->starts, t->printed.data, t->printed.len);
 }
 
+void tail_init(struct tail *t, size_t kept_bytes)
+{
+    *t = (struct tail){0};
+    byte_tail_init(&t->kept, kept_bytes);
+}
+
 void tail_start(struct tail *t, struct buf *starts)
 {
     t->starts = starts;
@@ -132,7 +121,7 @@ void tail_start_end(struct tail *t, bool ready, const struct tail_origin *from, 
 
 void tail_add(struct tail *t, const char *data, size_t len, const struct tail_origin *from, uint64_t now)
 {
-    keep(t, data, len);
+    byte_tail_add(&t->kept, data, len);
     (t->starts ? log_new_lines : log_lines)(t, data, len, from, now);
 }
 
@@ -145,7 +134,7 @@ void tail_add_line(struct tail *t, const char *line, size_t len, const struct ta
 {
     struct buf unfinished = t->line;
     t->line = (struct buf){0};
-    keep(t, line, len);
+    byte_tail_add(&t->kept, line, len);
     log_lines(t, line, len, from, now);
     buf_release(&t->line);
     t->line = unfinished;
@@ -159,11 +148,12 @@ void tail_end(struct tail *t, const struct tail_origin *from, uint64_t now)
 
 void tail_release(struct tail *t)
 {
+    byte_tail_release(&t->kept);
     buf_release(&t->line);
     buf_release(&t->printed);
 }
 
 void tail_restart(struct tail *t)
 {
-    t->kept_len = 0;
+    byte_tail_clear(&t->kept);
 }

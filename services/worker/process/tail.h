@@ -10,7 +10,7 @@
 #define FANTAIL_WORKER_PROCESS_TAIL_H
 
 #include "common/base/base.h"
-#include "common/base/buf.h"
+#include "common/json/byte_tail.h"
 #include "common/base/limits.h"
 
 #define TAIL_LINE_BYTES  1024       /* a longer line is cut in the log */
@@ -40,8 +40,7 @@ struct tail_origin {
 };
 
 struct tail {
-    char kept[LIMIT_STDERR_TAIL_BYTES];
-    size_t kept_len;
+    struct byte_tail kept;
     struct buf line; /* the line that has not ended */
     double tokens;
     uint64_t refilled_ns;
@@ -52,6 +51,8 @@ struct tail {
     bool is_new;        /* the output differs from `starts` or is the first, so it is logged when it comes */
 };
 
+/* `kept_bytes`: how many of the last bytes are kept. */
+void tail_init(struct tail *t, size_t kept_bytes);
 void tail_add(struct tail *t, const char *data, size_t len, const struct tail_origin *from, uint64_t now);
 /* Like tail_add(), for one whole line with its newline, which did not come from stderr. An unfinished line of stderr is
  * kept. */

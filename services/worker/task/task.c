@@ -130,6 +130,7 @@ static struct task *new_task(const char *name)
         .name = shown_name(name),
         .envelope = true,
         .batch = 1,
+        .error_bytes = DEFAULT_ERROR_TAIL_BYTES,
         .start_timeout_ns = DEFAULT_START_TIMEOUT_S * NS_PER_S,
     };
     if (!is_task_name(name, strlen(name))) task_fail(t, "this is not a valid task name: " TASK_NAME_RULE);

@@ -29,6 +29,7 @@ struct task {
     uint64_t start_timeout_ns;      /* 0: none */
     uint64_t memory_bytes;          /* 0: unlimited */
     uint64_t max_items_per_process; /* 0: unlimited */
+    size_t error_bytes;             /* the end of stderr (mode exec: and of stdout) that an error has */
     unsigned batch;                 /* items that a process may work on together; at least 1 */
     unsigned concurrency;           /* items that a process runs at once, answered in any order; 0: one after another */
     enum idempotency idempotent;

@@ -60,6 +60,13 @@ static void add_host_options(struct words *w, const cJSON *options)
     cJSON_ArrayForEach(word, options) words_add(w, word->valuestring);
 }
 
+static void add_number(struct words *w, const char *option, size_t number)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%zu", number);
+    add_option(w, option, text);
+}
+
 /* Returns the path of the interpreter that task.json names; NULL if it names none. */
 static char *find_interpreter(const struct task *t, const struct command_options *o)
 {
@@ -83,7 +90,6 @@ static void check_interpreter(struct task *t, const struct command_options *o, c
 
 static size_t add_python(struct task *t, struct words *w, const struct command_options *o, const char *hosts_dir)
 {
-    char number[16];
     char *interpreter = find_interpreter(t, o);
     if (interpreter) words_add(w, interpreter);
     add_host(t, w, hosts_dir, "fantail-host-python");
@@ -93,10 +99,8 @@ static size_t add_python(struct task *t, struct words *w, const struct command_o
         free(t->path);
         t->path = interpreter;
     }
-    snprintf(number, sizeof number, "%u", t->batch);
-    if (o->batch) add_option(w, "--batch", number);
-    snprintf(number, sizeof number, "%u", t->concurrency);
-    if (t->concurrency) add_option(w, "--concurrency", number);
+    if (o->batch) add_number(w, "--batch", t->batch);
+    if (t->concurrency) add_number(w, "--concurrency", t->concurrency);
     if (o->setup) add_option(w, "--setup", o->setup);
     return add_command(w, o->command);
 }
@@ -117,6 +121,7 @@ void task_build_command(struct task *t, const struct command_options *o, const c
         if (o->row) words_add(&w, "--row");
         if (o->placeholder) add_option(&w, "--placeholder", o->placeholder);
         if (o->output) add_option(&w, "--output", o->output);
+        if (o->error_bytes) add_number(&w, "--error-bytes", t->error_bytes);
         add_host_options(&w, o->host_options);
         words_add(&w, "--");
         first = add_command(&w, o->command);

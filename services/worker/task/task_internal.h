@@ -14,7 +14,7 @@
 struct command_options {
     const cJSON *command;
     const cJSON *host_options; /* an array of strings; NULL: none */
-    bool text, append, row, batch;
+    bool text, append, row, batch, error_bytes;
     const char *placeholder; /* NULL: {} */
     const char *output, *setup, *python, *venv;
 };

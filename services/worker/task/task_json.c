@@ -146,6 +146,12 @@ static void read_host_options(struct field_context *c, const cJSON *v)
     c->options->host_options = v;
 }
 
+static void read_error_bytes(struct field_context *c, const cJSON *v)
+{
+    c->task->error_bytes = (size_t)read_number(c->task, v, 0, LIMIT_ERROR_TAIL_BYTES, true);
+    c->options->error_bytes = true;
+}
+
 static void read_cwd(struct field_context *c, const cJSON *v)
 {
     if (!cJSON_IsString(v) || v->valuestring[0] != '/')
@@ -264,6 +270,7 @@ static const struct {
     {"row", read_row},
     {"placeholder", read_placeholder},
     {"host_options", read_host_options},
+    {"error_output_bytes", read_error_bytes},
 };
 
 static void read_field(struct field_context *c, const cJSON *v)

@@ -1,0 +1,20 @@
+/* Keeps the last bytes of a stream, such as the output of a process that an error may have to show. Pure. */
+#ifndef FANTAIL_COMMON_JSON_BYTE_TAIL_H
+#define FANTAIL_COMMON_JSON_BYTE_TAIL_H
+
+#include "common/base/buf.h"
+
+struct byte_tail {
+    struct buf bytes; /* may have more than `most` bytes, so that few bytes are moved */
+    size_t most;
+};
+
+/* `most`: how many bytes are kept. */
+void byte_tail_init(struct byte_tail *t, size_t most);
+void byte_tail_release(struct byte_tail *t);
+void byte_tail_clear(struct byte_tail *t);
+void byte_tail_add(struct byte_tail *t, const char *data, size_t len);
+/* Returns the kept bytes, and sets *len. They are borrowed until the next call. */
+const char *byte_tail_get(const struct byte_tail *t, size_t *len);
+
+#endif
