@@ -78,7 +78,7 @@ static enum store_status damaged(struct store_call *c, uint64_t number, const ch
 }
 
 /* Fills b from the row. */
-static enum store_status take_block(const struct postgres_query *q, int row, struct store_call *c, struct block *b)
+static enum store_status read_block(const struct postgres_query *q, int row, struct store_call *c, struct block *b)
 {
     const char *why;
     b->number = postgres_binary_int(q, row, 0);
@@ -103,7 +103,7 @@ enum store_status postgres_read_ranges(struct postgres_db *d, struct store_call 
         c->more = c->block_count == STORE_RANGES_BLOCKS || ranges >= RANGES_OF_CALL;
         if (c->more) break;
         struct block *b = &c->blocks[c->block_count++];
-        status = take_block(&q, i, c, b);
+        status = read_block(&q, i, c, b);
         ranges += b->range_count;
     }
     postgres_end(&q);

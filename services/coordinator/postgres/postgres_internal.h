@@ -109,7 +109,8 @@ PGresult *postgres_await(struct postgres_db *d);
 /* Runs one or several statements without parameters. Does not count them as a transaction in d->batch. Returns the last
  * result, or NULL. */
 PGresult *postgres_execute(struct postgres_db *d, const char *text);
-void postgres_tell(struct postgres_db *d, enum postgres_state state, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Writes the state of the connection to d->news, with a detail for the log. */
+void postgres_report(struct postgres_db *d, enum postgres_state state, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Returns the state for an SQLSTATE such as "28P01". Returns POSTGRES_READY if the SQLSTATE is about one statement, and
  * not about the server. */
 enum postgres_state postgres_state_of(const char *sqlstate);

@@ -23,7 +23,7 @@ static const char session[] = "SET statement_timeout = '10s'; SET lock_timeout =
                               " WHERE current_setting('synchronous_commit') = 'off';"
                               "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on'";
 
-void postgres_tell(struct postgres_db *d, enum postgres_state state, const char *fmt, ...)
+void postgres_report(struct postgres_db *d, enum postgres_state state, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
@@ -64,7 +64,7 @@ static const char *find_sqlstate(const char *message)
 
 /* `step` is the last step that the connection reached. A failure of TLS has no SQLSTATE, so it is recognised by this
  * step. */
-static void tell_failed_connection(struct postgres_db *d, bool in_time, ConnStatusType step)
+static void report_failed_connection(struct postgres_db *d, bool in_time, ConnStatusType step)
 {
     const char *message = PQerrorMessage(d->conn), *code = find_sqlstate(message);
     enum postgres_state state = postgres_state_of(code);
@@ -72,9 +72,9 @@ static void tell_failed_connection(struct postgres_db *d, bool in_time, ConnStat
     if (!code && step == CONNECTION_SSL_STARTUP) state = POSTGRES_NO_TLS;
     if (state == POSTGRES_READY || state == POSTGRES_UNFIT) state = code ? POSTGRES_NO_LOGIN : POSTGRES_UNREACHABLE;
     if (!in_time)
-        postgres_tell(d, POSTGRES_SLOW, "the server did not accept the connection in time");
+        postgres_report(d, POSTGRES_SLOW, "the server did not accept the connection in time");
     else
-        postgres_tell(d, state, "%.*s", (int)strcspn(message, "\n"), message);
+        postgres_report(d, state, "%.*s", (int)strcspn(message, "\n"), message);
 }
 
 /* Waits until the socket is ready, but at most SLICE_MS. Returns false after `deadline_ns`. */
@@ -96,14 +96,14 @@ static bool wait_until_connected(struct postgres_db *d, uint64_t deadline_ns)
     while (wants != PGRES_POLLING_OK && wants != PGRES_POLLING_FAILED) {
         struct pollfd p = {.fd = PQsocket(d->conn), .events = wants == PGRES_POLLING_READING ? POLLIN : POLLOUT};
         if (!wait_for_socket(d, p.events, deadline_ns)) {
-            tell_failed_connection(d, false, step);
+            report_failed_connection(d, false, step);
             return false;
         }
         /* PQconnectPoll() may be called only when the socket is ready. */
         step = PQstatus(d->conn);
         if (poll(&p, 1, 0) > 0) wants = PQconnectPoll(d->conn);
     }
-    if (wants == PGRES_POLLING_FAILED) tell_failed_connection(d, true, step);
+    if (wants == PGRES_POLLING_FAILED) report_failed_connection(d, true, step);
     return wants == PGRES_POLLING_OK;
 }
 
@@ -116,7 +116,7 @@ static bool open_connection(struct postgres_db *d)
     char err[256];
     char *url = postgres_source_read(d->source, err, sizeof err);
     if (!url) {
-        postgres_tell(d, POSTGRES_NO_LOGIN, "%s", err);
+        postgres_report(d, POSTGRES_NO_LOGIN, "%s", err);
         return false;
     }
     /* The URL comes last, so its parameters override the defaults before it. tcp_user_timeout ends a connection to a
@@ -139,7 +139,7 @@ static bool open_connection(struct postgres_db *d)
     PQsetErrorVerbosity(d->conn, PQERRORS_VERBOSE);
     PQsetNoticeReceiver(d->conn, ignore_notice, NULL);
     if (PQstatus(d->conn) == CONNECTION_BAD) {
-        tell_failed_connection(d, true, CONNECTION_STARTED);
+        report_failed_connection(d, true, CONNECTION_STARTED);
         return false;
     }
     return wait_until_connected(d, deadline_ns);
@@ -206,7 +206,7 @@ static bool begin_session(struct postgres_db *d)
 {
     PQsetErrorVerbosity(d->conn, PQERRORS_DEFAULT);
     if (PQserverVersion(d->conn) < VERSION_LEAST) {
-        postgres_tell(d, POSTGRES_UNFIT, "the server is older than PostgreSQL 14");
+        postgres_report(d, POSTGRES_UNFIT, "the server is older than PostgreSQL 14");
         return false;
     }
     if (PQsetnonblocking(d->conn, 1) != 0) return false;
@@ -214,8 +214,8 @@ static bool begin_session(struct postgres_db *d)
     if (!r) return false;
     bool ok = PQresultStatus(r) == PGRES_TUPLES_OK && PQntuples(r) == 1;
     bool is_standby = ok && strcmp(PQgetvalue(r, 0, 0), "t") == 0;
-    if (!ok) postgres_tell(d, POSTGRES_UNFIT, "a session cannot be set up: %s", PQresultErrorMessage(r));
-    if (is_standby) postgres_tell(d, POSTGRES_READ_ONLY, "the server is a standby, or read-only");
+    if (!ok) postgres_report(d, POSTGRES_UNFIT, "a session cannot be set up: %s", PQresultErrorMessage(r));
+    if (is_standby) postgres_report(d, POSTGRES_READ_ONLY, "the server is a standby, or read-only");
     PQclear(r);
     return ok && !is_standby;
 }
@@ -247,7 +247,7 @@ static bool register_coordinator(struct postgres_db *d)
     if (ok) d->committed = (uint64_t)postgres_int(&q, 0, 0);
     postgres_end(&q);
     ok = ok && (d->committed >= d->reported || let_go(d));
-    if (!ok && !d->lost) postgres_tell(d, POSTGRES_SLOW, "%s", d->error);
+    if (!ok && !d->lost) postgres_report(d, POSTGRES_SLOW, "%s", d->error);
     return ok;
 }
 
@@ -256,7 +256,7 @@ bool postgres_connect(struct postgres_db *d)
     postgres_disconnect(d);
     postgres_forgive(d);
     if (open_connection(d) && begin_session(d) && postgres_schema_forward(d) && register_coordinator(d)) {
-        postgres_tell(d, POSTGRES_READY, "%s", "");
+        postgres_report(d, POSTGRES_READY, "%s", "");
         return true;
     }
     postgres_disconnect(d);

@@ -2,7 +2,7 @@
  * postgres_schema.c. */
 #include "coordinator/postgres/postgres_internal.h"
 
-static void take_row(const struct postgres_query *q, struct stored_notice *n)
+static void read_row(const struct postgres_query *q, struct stored_notice *n)
 {
     snprintf(n->id, sizeof n->id, "%s", PQgetvalue(q->result, 0, 0));
     n->attempts = (unsigned)postgres_int(q, 0, 1);
@@ -23,7 +23,7 @@ enum store_status postgres_take_notice(struct postgres_db *d, struct store_call 
     struct postgres_query q = postgres_query(d, PG_TAKE_NOTICE);
     postgres_bind_int(&q, (int64_t)c->lease_ms);
     bool is_there = postgres_run(&q);
-    if (is_there) take_row(&q, &c->notice);
+    if (is_there) read_row(&q, &c->notice);
     postgres_end(&q);
     return is_there ? STORE_OK : store_refuse(c, STORE_NOT_FOUND, "no notice is due");
 }

@@ -138,8 +138,8 @@ static bool fail(struct postgres_db *d, const PGresult *r, const char *what)
     const char *code = PQresultErrorField(r, PG_DIAG_SQLSTATE),
                *message = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
     enum postgres_state state = postgres_state_of(code);
-    postgres_tell(d, state == POSTGRES_READY ? POSTGRES_UNFIT : state, "the schema cannot be %s: %s", what,
-                  message ? message : "the server gave no reason");
+    postgres_report(d, state == POSTGRES_READY ? POSTGRES_UNFIT : state, "the schema cannot be %s: %s", what,
+                    message ? message : "the server gave no reason");
     return false;
 }
 
@@ -172,8 +172,9 @@ static bool read_version(struct postgres_db *d, struct version *v)
 static bool is_known(struct postgres_db *d, const struct version *v)
 {
     if (v->oldest <= KNOWN) return true;
-    postgres_tell(d, POSTGRES_UNFIT, "it has schema %" PRId64 ", and this fantail knows schema %d: use a newer fantail",
-                  v->number, (int)KNOWN);
+    postgres_report(d, POSTGRES_UNFIT,
+                    "it has schema %" PRId64 ", and this fantail knows schema %d: use a newer fantail", v->number,
+                    (int)KNOWN);
     return false;
 }
 

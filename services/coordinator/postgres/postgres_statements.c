@@ -248,7 +248,7 @@ static const char *sentence_of(enum postgres_state state)
 
 void postgres_lose(struct postgres_db *d, enum postgres_state state, const char *detail)
 {
-    postgres_tell(d, state, "%s", detail);
+    postgres_report(d, state, "%s", detail);
     d->lost = true;
     note_failure(d, STORE_AWAY, sentence_of(state));
 }
@@ -276,7 +276,7 @@ static enum store_status status_of(const char *code)
 
 /* If the fault is in the statement, the connection stays open. If another server may be able to run the statement, the
  * connection is closed. */
-static void take_error(struct postgres_db *d, const PGresult *r)
+static void note_error(struct postgres_db *d, const PGresult *r)
 {
     const char *code = PQresultErrorField(r, PG_DIAG_SQLSTATE),
                *message = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
@@ -286,7 +286,7 @@ static void take_error(struct postgres_db *d, const PGresult *r)
     if (state == POSTGRES_READ_ONLY || knows_no_statement || (code && strncmp(code, "57P", 3) == 0))
         postgres_lose(d, state == POSTGRES_READY ? POSTGRES_UNREACHABLE : state, d->error);
     else if (state == POSTGRES_SLOW)
-        postgres_tell(d, state, "%s", d->error);
+        postgres_report(d, state, "%s", d->error);
 }
 
 /* Statements. */
@@ -327,7 +327,7 @@ static void name_of(enum postgres_sql sql, char name[16])
 }
 
 /* Waits for the result of the query that was sent. Returns it only if the query succeeded. */
-static PGresult *take_result(struct postgres_db *d, int was_sent)
+static PGresult *await_result(struct postgres_db *d, int was_sent)
 {
     if (!was_sent) {
         postgres_lose(d, POSTGRES_UNREACHABLE, "the connection was lost");
@@ -337,7 +337,7 @@ static PGresult *take_result(struct postgres_db *d, int was_sent)
     if (!r) return NULL;
     ExecStatusType status = PQresultStatus(r);
     if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) return r;
-    take_error(d, r);
+    note_error(d, r);
     PQclear(r);
     return NULL;
 }
@@ -347,7 +347,7 @@ static bool prepare(struct postgres_db *d, enum postgres_sql sql)
     char name[16];
     if (d->prepared[sql]) return true;
     name_of(sql, name);
-    PGresult *r = take_result(d, PQsendPrepare(d->conn, name, sqls[sql].text, 0, NULL));
+    PGresult *r = await_result(d, PQsendPrepare(d->conn, name, sqls[sql].text, 0, NULL));
     d->prepared[sql] = r != NULL;
     PQclear(r);
     return d->prepared[sql];
@@ -363,7 +363,7 @@ bool postgres_run(struct postgres_query *q)
      * copy. */
     for (int i = 0; i < q->n; i++)
         if (q->numbers[i][0]) q->values[i] = q->numbers[i];
-    q->result = take_result(
+    q->result = await_result(
         d, PQsendQueryPrepared(d->conn, name, q->n, q->values, q->lengths, q->formats, sqls[q->sql].is_binary));
     return q->result && PQntuples(q->result) > 0;
 }
@@ -412,7 +412,7 @@ bool postgres_begin(struct postgres_db *d)
     snprintf(text, sizeof text,
              "BEGIN; UPDATE fantail.coordinator SET batch = %" PRIu64 ", seen_ms = " NOW_MS " WHERE id = '%s'",
              ++d->batch, d->owner);
-    PGresult *r = take_result(d, PQsendQuery(d->conn, text));
+    PGresult *r = await_result(d, PQsendQuery(d->conn, text));
     bool ok = r && strcmp(PQcmdTuples(r), "1") == 0;
     if (r && !ok) postgres_lose(d, POSTGRES_UNREACHABLE, "the database does not know this coordinator any more");
     PQclear(r);
@@ -432,7 +432,7 @@ enum postgres_outcome postgres_finish(struct postgres_db *d)
         return d->lost ? POSTGRES_LOST : POSTGRES_FAILED;
     }
     if (d->lost) return POSTGRES_LOST;
-    PGresult *r = take_result(d, PQsendQuery(d->conn, "COMMIT"));
+    PGresult *r = await_result(d, PQsendQuery(d->conn, "COMMIT"));
     bool is_committed = r && strcmp(PQcmdStatus(r), "COMMIT") == 0;
     PQclear(r);
     if (is_committed) d->reported = d->batch;

@@ -110,7 +110,7 @@ static void run_batch(struct writer *w, struct store_batch *b)
     if (d->lost)
         postgres_note_loss(w->link);
     else if (outcome == POSTGRES_COMMITTED && d->news.state != POSTGRES_READY)
-        postgres_tell(d, POSTGRES_READY, "%s", "");
+        postgres_report(d, POSTGRES_READY, "%s", "");
     postgres_publish(d);
 }
 

@@ -130,7 +130,7 @@ static void read_once(struct postgres_link *k, struct store_call *c)
     postgres_forgive(&k->db);
     postgres_carry_out(&k->db, c);
     if (k->db.failed) c->status = postgres_failure(&k->db, c);
-    if (!k->db.failed && k->db.news.state != POSTGRES_READY) postgres_tell(&k->db, POSTGRES_READY, "%s", "");
+    if (!k->db.failed && k->db.news.state != POSTGRES_READY) postgres_report(&k->db, POSTGRES_READY, "%s", "");
     postgres_publish(&k->db);
 }
 

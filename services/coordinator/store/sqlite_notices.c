@@ -1,7 +1,7 @@
 /* The calls about notices. A notice reports the end of a job to a URL. A trigger (sqlite_schema.c) adds the notices. */
 #include "coordinator/store/sqlite_internal.h"
 
-static void take_row(const struct sqlite_query *q, struct stored_notice *n)
+static void read_row(const struct sqlite_query *q, struct stored_notice *n)
 {
     const char *id = (const char *)sqlite3_column_text(q->st, 0), *job = (const char *)sqlite3_column_text(q->st, 3),
                *state = (const char *)sqlite3_column_text(q->st, 4);
@@ -26,7 +26,7 @@ enum store_status sqlite_take_notice(struct sqlite_db *d, struct store_call *c)
     sqlite_bind_int(&q, 1, now_ms);
     sqlite_bind_int(&q, 2, now_ms + (int64_t)c->lease_ms);
     bool is_there = sqlite_row(&q);
-    if (is_there) take_row(&q, &c->notice);
+    if (is_there) read_row(&q, &c->notice);
     sqlite_end(&q);
     return is_there ? STORE_OK : store_refuse(c, STORE_NOT_FOUND, "no notice is due");
 }

@@ -121,7 +121,7 @@ static int64_t number_of(sqlite3 *db, const char *sql)
 }
 
 /* Writes the failure to `err`, and rolls back the transaction if one is open. */
-static bool tell(sqlite3 *db, const char *path, const char *what, char *err, size_t err_size)
+static bool fail(sqlite3 *db, const char *path, const char *what, char *err, size_t err_size)
 {
     snprintf(err, err_size, "the job store %s cannot be %s: %s", path, what, sqlite3_errmsg(db));
     sqlite_set_errno(db);
@@ -150,7 +150,7 @@ bool sqlite_schema_forward(sqlite3 *db, const char *path, char *err, size_t err_
         ok = execute(db, versions[i]) && execute(db, set_version);
     }
     if (ok && execute(db, "COMMIT")) return true;
-    return tell(db, path, "brought to this version's schema", err, err_size);
+    return fail(db, path, "brought to this version's schema", err, err_size);
 }
 
 bool sqlite_schema_make(sqlite3 *db, const char *path, char *err, size_t err_size)
@@ -158,12 +158,12 @@ bool sqlite_schema_make(sqlite3 *db, const char *path, char *err, size_t err_siz
     char first[160];
     snprintf(first, sizeof first, "PRAGMA page_size = %d; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = %d",
              SQLITE_PAGE_BYTES, SQLITE_APPLICATION_ID);
-    if (!execute(db, first)) return tell(db, path, "made", err, err_size);
+    if (!execute(db, first)) return fail(db, path, "made", err, err_size);
     return sqlite_schema_forward(db, path, err, err_size);
 }
 
 bool sqlite_schema_recover(sqlite3 *db, const char *path, char *err, size_t err_size)
 {
     if (execute(db, "BEGIN IMMEDIATE") && execute(db, recover_text) && execute(db, "COMMIT")) return true;
-    return tell(db, path, "used", err, err_size);
+    return fail(db, path, "used", err, err_size);
 }

@@ -15,7 +15,7 @@
 #define MANY_PAGES  32768     /* with this many free pages, giving back a page takes long: a step gives back fewer */
 
 /* Returns the number of the job in the row, or -1 if there is no row. Ends the query. */
-static int64_t take_seq_or_none(struct sqlite_query *q)
+static int64_t read_seq_or_none(struct sqlite_query *q)
 {
     int64_t seq = sqlite_row(q) ? sqlite3_column_int64(q->st, 0) : -1;
     sqlite_end(q);
@@ -56,7 +56,7 @@ static enum store_status remove_job(struct sqlite_db *d, struct store_call *c, e
 {
     struct sqlite_query q = sqlite_query(d, sql);
     sqlite_bind_text(&q, 1, c->job.id);
-    int64_t seq = take_seq_or_none(&q);
+    int64_t seq = read_seq_or_none(&q);
     if (seq < 0) return sqlite_why_not(d, c, false, wanted);
     run_with_number(d, SQL_REMOVE_REQUEST, seq);
     run_with_number(d, SQL_DROP_JOB, seq);

@@ -39,10 +39,10 @@ struct sqlite_store {
     int lock_fd;
     struct sqlite_db writer, reader; /* each is used only by its own thread */
     atomic_int opened;               /* enum opened */
-    atomic_int reserve;              /* enum sqlite_reserve of the writer, for tell() */
-    /* Used only on the thread of the loop: what the last tell() found. */
+    atomic_int reserve;              /* enum sqlite_reserve of the writer, for show_state() */
+    /* Used only on the thread of the loop: what the last show_state() found. */
     bool waits; /* not OPENED */
-    enum sqlite_reserve told;
+    enum sqlite_reserve shown;
 };
 
 typedef enum store_status run_call(struct sqlite_db *d, struct store_call *c);
@@ -101,7 +101,7 @@ static void run_alone(struct sqlite_db *d, struct store_call *c)
         c->is_first_of_commit = !d->only_reads;
 }
 
-/* Makes tell() log a change of the reserve. */
+/* Makes show_state() log a change of the reserve. */
 static void show_reserve(struct sqlite_store *s)
 {
     if (atomic_exchange(&s->reserve, (int)s->writer.reserve) != (int)s->writer.reserve) store_threads_poke(&s->threads);
@@ -220,23 +220,23 @@ static void release(struct store_threads *t)
 }
 
 /* Called on the thread of the loop. Updates the metric, and logs that the store is open. */
-static void tell(struct store_threads *t)
+static void show_state(struct store_threads *t)
 {
     struct sqlite_store *s = store_of(t);
     bool was_waiting = s->waits;
     s->waits = atomic_load(&s->opened) != OPENED;
     if (was_waiting && !s->waits) log_info("the job store is open: its disk has room again", LOG_STR("path", s->path));
-    enum sqlite_reserve told = s->told;
-    s->told = (enum sqlite_reserve)atomic_load(&s->reserve);
-    if (s->told != told)
-        log_debug("the reserve of the job store changes", LOG_STR("from", sqlite_reserve_name(told)),
-                  LOG_STR("to", sqlite_reserve_name(s->told)));
-    if (s->told != told && s->told == SQLITE_RESERVE_USED)
+    enum sqlite_reserve before = s->shown;
+    s->shown = (enum sqlite_reserve)atomic_load(&s->reserve);
+    if (s->shown != before)
+        log_debug("the reserve of the job store changes", LOG_STR("from", sqlite_reserve_name(before)),
+                  LOG_STR("to", sqlite_reserve_name(s->shown)));
+    if (s->shown != before && s->shown == SQLITE_RESERVE_USED)
         log_error("the disk of the job store is full: new durable jobs are refused, and running ones wait",
                   LOG_STR("path", s->path));
-    if (s->told != told && told == SQLITE_RESERVE_USED)
+    if (s->shown != before && before == SQLITE_RESERVE_USED)
         log_info("the disk of the job store has room again", LOG_STR("path", s->path));
-    if (t->base.metrics) *t->base.metrics->waits_for_room = s->waits || s->told == SQLITE_RESERVE_USED;
+    if (t->base.metrics) *t->base.metrics->waits_for_room = s->waits || s->shown == SQLITE_RESERVE_USED;
 }
 
 /* With a slash, SQLite interprets the path neither as a URI nor as ":memory:". The path has no symbolic links, so that
@@ -266,7 +266,7 @@ static struct sqlite_store *new_store(const char *path, uint64_t max_bytes)
     s->path = unique_path(path);
     store_threads_init(&s->threads);
     s->threads.freed = release;
-    s->threads.poked = tell;
+    s->threads.poked = show_state;
     s->max_bytes = max_bytes;
     return s;
 }
