@@ -6,6 +6,7 @@
 #include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
 #include "cli/base/interrupt.h"
+#include "cli/base/standard_output.h"
 #include "cli/cli.h"
 #include "cli/fleet/fleet.h"
 #include "cli/fleet/machine.h"
@@ -118,7 +119,7 @@ static void say_earlier_jobs(const struct target_config *client, int64_t started
 
 static void announce(struct fleet *f, const struct fleet_options *o, int64_t started_ms)
 {
-    printf("fantail: ready at %s\n", fleet_url(f));
+    if (standard_output_is_open()) printf("fantail: ready at %s\n", fleet_url(f));
     fflush(stdout);
     const struct target_config client = {.url = fleet_url(f), .token_file = o->token_file};
     if (o->store && strcmp(o->store, "none") != 0) say_earlier_jobs(&client, started_ms);

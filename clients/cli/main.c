@@ -1,9 +1,7 @@
 /* `fantail`, the command line: finds the subcommand and runs it. */
-#include <fcntl.h>
-#include <unistd.h>
-
 #include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
+#include "cli/base/standard_output.h"
 #include "cli/cli.h"
 #include "cli/jobs/jobs.h"
 #include "common/base/base.h"
@@ -76,19 +74,8 @@ static int complain_unknown(const char *word)
     return EXIT_USAGE;
 }
 
-/* If the caller closed a standard descriptor, the next opened file would get the number of that descriptor. So this
- * function opens /dev/null to occupy the number. */
-static void open_standard_descriptors(void)
+static int run(int argc, char **argv)
 {
-    int fd;
-    do fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0) close(fd);
-}
-
-int main(int argc, char **argv)
-{
-    open_standard_descriptors();
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;
@@ -111,4 +98,10 @@ int main(int argc, char **argv)
     const struct command *command = find_command(word);
     if (command) return command->run(argc - 1, argv + 1);
     return complain_unknown(word);
+}
+
+int main(int argc, char **argv)
+{
+    standard_descriptors_open();
+    return standard_output_end(run(argc, argv));
 }

@@ -1,6 +1,8 @@
 /* `fantail map`: runs the items of the input; with --detach, gives them to a job store and ends. */
+#include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
 #include "cli/base/interrupt.h"
+#include "cli/base/standard_output.h"
 #include "cli/cli.h"
 #include "cli/http/query.h"
 #include "cli/jobs/detach.h"
@@ -29,6 +31,11 @@ int command_map(int argc, char **argv)
     static struct map_options options;
     int status;
     if (!map_options_read(&options, argc, argv, &status)) return status;
+    if (!standard_output_is_open()) {
+        input_source_release(&options.source);
+        complain("standard output is closed, so the results would be lost. `> /dev/null` drops them");
+        return EXIT_USAGE;
+    }
     status = options.detach ? detach(&options) : map_items(&options);
     input_source_release(&options.source);
     return status;

@@ -1,6 +1,7 @@
 /* `fantail submit`: sends the job in a file and prints the answer. */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "cli/base/complain.h"
@@ -121,11 +122,14 @@ static void wait_for_bytes(struct connection *c, bool *said)
     *said = true;
 }
 
-/* Returns the exit status of the job, or -1 if its end line has not come. */
+enum { NO_END = -1, NOT_WRITTEN = -2 };
+
+/* Returns the exit status of the job; NO_END if its end line has not come; NOT_WRITTEN, after a message, if the results
+ * cannot be written. If their reader is gone, this program ends by SIGPIPE, as other programs in a pipe do. */
 static int follow(struct connection *c, bool ndjson)
 {
     struct output out;
-    int status = -1;
+    int status = NO_END;
     bool said = false;
     output_init(&out, STDOUT_FILENO);
     while (!interrupt_signal() && !output_failed(&out) && !is_strange(c, ndjson)) {
@@ -133,6 +137,9 @@ static int follow(struct connection *c, bool ndjson)
         if (c->state == CONNECTION_DONE || c->state == CONNECTION_BROKEN) break;
         wait_for_bytes(c, &said);
     }
+    if (out.closed) interrupt_die_of(SIGPIPE);
+    if (out.error) complain("cannot write the results: %s", strerror(out.error));
+    if (out.error) status = NOT_WRITTEN;
     output_release(&out);
     return status;
 }
@@ -155,7 +162,7 @@ static int print_document(const struct connection *c)
     if (c->answer.len && c->answer.data[c->answer.len - 1] != '\n') putchar('\n');
     int code = status_code(status.data, status.len);
     buf_release(&status);
-    return fflush(stdout) == 0 ? code : EXIT_JOB_FAILED;
+    return code;
 }
 
 static int submit(struct connection *c, const struct submit_config *config, struct buf *job)
@@ -166,14 +173,14 @@ static int submit(struct connection *c, const struct submit_config *config, stru
     connection_request(c, "POST", PATH_JOBS, buf_cstr(&headers), job->data, job->len);
     buf_release(&headers);
     int status = follow(c, config->ndjson);
-    if (interrupt_signal()) return EXIT_JOB_FAILED;
+    if (interrupt_signal() || status == NOT_WRITTEN) return EXIT_JOB_FAILED;
     if (is_strange(c, config->ndjson)) return complain_strange();
     if (c->state == CONNECTION_BROKEN) complain("%s", c->error);
     if (c->state != CONNECTION_DONE) return EXIT_JOB_FAILED;
     if (c->status != 200) return refusal_complain_of_file(c, config->file);
     if (!config->ndjson) return print_document(c);
-    if (status < 0) complain("the stream of results was cut: the end line is missing");
-    return status < 0 ? EXIT_JOB_FAILED : status;
+    if (status == NO_END) complain("the stream of results was cut: the end line is missing");
+    return status == NO_END ? EXIT_JOB_FAILED : status;
 }
 
 /* Complains if an option that needs --detach is given without it, or if --ndjson is given with it. */

@@ -10,6 +10,7 @@
 #include "cli/base/exit_status.h"
 #include "cli/base/interrupt.h"
 #include "cli/base/json_member.h"
+#include "cli/base/standard_output.h"
 #include "cli/http/caller_trace.h"
 #include "cli/http/query.h"
 #include "cli/http/refusal.h"
@@ -141,7 +142,7 @@ static int finish(struct job_service *s, const struct detach_options *o, const c
     if (!status && o->json) job_print_json(&accepted);
     if (!status && !o->json) printf("%s\n", accepted.id);
     if (!status) say_hint(s);
-    return job_print_end(status);
+    return standard_output_end(status);
 }
 
 static int send_job(struct job_service *s, const struct detach_options *o, const char *file, const struct buf *job)

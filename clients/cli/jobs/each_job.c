@@ -7,9 +7,8 @@
 #include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
 #include "cli/base/interrupt.h"
+#include "cli/base/standard_output.h"
 #include "cli/jobs/job_ids.h"
-
-static int write_error; /* errno of the first failed write to standard output; stdio drops the data */
 
 static int run_all(struct job_service *s, const struct each_job *e)
 {
@@ -33,20 +32,14 @@ int each_job_run(const struct each_job *e)
     if (!status) status = run_all(&service, e);
     job_service_release(&service);
     if (interrupt_signal()) interrupt_die_of(interrupt_signal());
-    return job_print_end(status);
-}
-
-bool job_print_flush(void)
-{
-    if ((fflush(stdout) != 0 || ferror(stdout)) && !write_error) write_error = errno ? errno : EIO;
-    return !write_error;
+    return standard_output_end(status);
 }
 
 void job_print_json(const struct remote_job *j)
 {
     fwrite(j->text.data, 1, j->text.len, stdout);
     putchar('\n');
-    job_print_flush();
+    standard_output_flush();
 }
 
 void job_print_line(const char *id, const char *fmt, ...)
@@ -56,7 +49,7 @@ void job_print_line(const char *id, const char *fmt, ...)
     printf("%s  ", id);
     vprintf(fmt, args);
     putchar('\n');
-    job_print_flush();
+    standard_output_flush();
     va_end(args);
 }
 
@@ -76,12 +69,4 @@ void job_print(const struct remote_job *j, bool json)
         job_print_json(j);
     else
         job_print_progress(j);
-}
-
-int job_print_end(int status)
-{
-    if (job_print_flush()) return status;
-    if (write_error == EPIPE) interrupt_die_of(SIGPIPE);
-    complain("cannot write to standard output: %s", strerror(write_error));
-    return EXIT_JOB_FAILED;
 }

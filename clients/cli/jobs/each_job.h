@@ -30,10 +30,5 @@ void job_print(const struct remote_job *j, bool json);
 void job_print_line(const char *id, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Prints the job's id, its status and how many items are done. */
 void job_print_progress(const struct remote_job *j);
-/* Flushes what was printed. Returns false if standard output cannot be written. */
-bool job_print_flush(void);
-/* Flushes standard output. Returns `status`. If not all of the output could be written, says why and returns
- * EXIT_JOB_FAILED. If the reader is gone, this program ends by SIGPIPE, as other programs in a pipe do. */
-MUST_CHECK int job_print_end(int status);
 
 #endif

@@ -1,4 +1,5 @@
 /* `fantail events`: follows one job until it has ended. */
+#include "cli/base/standard_output.h"
 #include "cli/jobs/each_job.h"
 #include "cli/jobs/event_stream.h"
 #include "cli/jobs/jobs.h"
@@ -32,7 +33,7 @@ static bool print(const struct remote_job *j, void *data)
 {
     const struct follow_config *config = data;
     job_print(j, config->json);
-    return job_print_flush();
+    return standard_output_flush();
 }
 
 static int follow(struct job_service *s, const char *id, void *data)

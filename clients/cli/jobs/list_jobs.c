@@ -2,6 +2,7 @@
 #include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
 #include "cli/base/interrupt.h"
+#include "cli/base/standard_output.h"
 #include "cli/jobs/each_job.h"
 #include "cli/jobs/job_pages.h"
 #include "cli/jobs/job_table.h"
@@ -79,7 +80,7 @@ static void print_page(const struct job_pages *p, size_t count, struct job_table
     }
     if (!json) job_table_add(table, &out, p->jobs, count, utc_time_now());
     if (out.len) fwrite(out.data, 1, out.len, stdout);
-    job_print_flush();
+    standard_output_flush();
     buf_release(&out);
 }
 
@@ -95,7 +96,7 @@ static int list(struct job_service *s, const struct list_config *config)
         if (count < pages.count) pages.over = false;
         print_page(&pages, count, &table, config->json);
         left -= count;
-        if (!job_print_flush()) status = EXIT_JOB_FAILED;
+        if (!standard_output_flush()) status = EXIT_JOB_FAILED;
         if (status) break;
     }
     if (!status && !pages.has_store)
@@ -119,5 +120,5 @@ int command_jobs(int argc, char **argv)
     if (!status) status = list(&service, &config);
     job_service_release(&service);
     if (interrupt_signal()) interrupt_die_of(interrupt_signal());
-    return job_print_end(status);
+    return standard_output_end(status);
 }

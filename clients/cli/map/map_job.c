@@ -1,6 +1,7 @@
 #include "cli/map/map_internal.h"
 
 #include "cli/base/json_member.h"
+#include "cli/base/program.h"
 #include "cli/http/caller_trace.h"
 #include "cli/http/refusal.h"
 #include "protocol/protocol.h"
@@ -174,10 +175,13 @@ static bool was_too_large(struct map_run *run, struct map_job *j, uint64_t now)
 void map_job_fail_refused(struct map_run *run, const struct map_job *j)
 {
     const struct connection *c = &j->http;
+    const char *why;
     struct buf text = {0};
     refusal_add_text(c, &text);
     if (c->status == 404 && run->private_fleet.fleet && run->options->tasks)
         buf_addf(&text, " (this run uses the tasks in the folder %s)", run->options->tasks);
+    if (c->status == 404 && run->options->task && program_can_run(run->options->task, &why))
+        buf_addf(&text, ". To run the command %s: `fantail map -- %s`", run->options->task, run->options->task);
     map_run_fail(run, "the service refused the job (%d): %s", c->status, buf_cstr(&text));
     buf_release(&text);
 }

@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
+#include "cli/base/program.h"
 #include "cli/fleet/tasks_dir.h"
 #include "cli/items/item_arguments.h"
 #include "cli/options/command_check.h"
@@ -120,7 +122,11 @@ static bool has_option(char **argv, int argc, const char *name)
 /* Complains about a second word, with a hint about what the user probably meant. */
 static void complain_of_extra(const char *task, const char *extra)
 {
-    if (access(extra, F_OK) == 0)
+    const char *why;
+    if (program_can_run(task, &why) && !strchr(task, '/'))
+        option_complain(&map_option_spec, NULL, "unexpected argument %s. To run the command %s: `fantail map -- %s %s`",
+                        extra, task, task, extra);
+    else if (access(extra, F_OK) == 0)
         option_complain(
             &map_option_spec, NULL,
             "unexpected argument %s. Items come on standard input or after `:::`: `fantail map %s < %s`. To "
@@ -143,8 +149,10 @@ static int check_private(const struct map_options *o, char **argv, int argc)
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         if (has_option(argv, argc, names[i])) given = names[i];
     if (!given) return EXIT_OK;
+    bool limits = strcmp(given, "--processes") == 0;
     return option_complain(&map_option_spec, given + 2,
-                           "is for a private fleet, but --url or FANTAIL_URL names a running fleet");
+                           "is for a private fleet, but --url or FANTAIL_URL names a running fleet%s",
+                           limits ? ". --max-concurrency limits how many items run there at once" : "");
 }
 
 /* Complains about options for the connection to a fleet if there is none. The variables of these options may be set for
@@ -196,6 +204,8 @@ static int open_source(struct map_options *o, char **lists)
         o->form = o->command ? INPUT_TEXT_ROWS : INPUT_TEXT;
     else
         o->form = o->command ? INPUT_JSON_ROWS : INPUT_JSON;
+    if (!o->source.has_lists && isatty(o->source.fd) && !o->quiet)
+        complain("reading the items from the terminal, one on each line; Ctrl-D ends them");
     if (o->command && !o->quiet) command_warn_of_code(o->command, o->replace, o->source.lists.count);
     o->sends_text = o->form == INPUT_TEXT; /* texts with newlines are sent as JSON */
     return EXIT_OK;
@@ -222,7 +232,9 @@ bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
         option_complain(&map_option_spec, "url", "a command runs on this machine only; a fleet runs tasks");
         return false;
     }
-    if (is_command) o->client.url = NULL; /* FANTAIL_URL is for tasks only */
+    if (is_command && o->client.url && !o->quiet)
+        complain("the command runs on this machine, although FANTAIL_URL is set: a fleet runs tasks only");
+    if (is_command) o->client.url = NULL;
     *status = check_private(o, argv, options_end);
     if (*status == EXIT_OK) *status = check_remote(o, argv, options_end);
     if (*status == EXIT_OK) *status = check(o);

@@ -1,0 +1,21 @@
+/*
+ * Standard output, as the commands use it that print with stdio. A failed write is an error of the command, even if it
+ * fails only at the end.
+ */
+#ifndef FANTAIL_CLI_BASE_STANDARD_OUTPUT_H
+#define FANTAIL_CLI_BASE_STANDARD_OUTPUT_H
+
+#include "common/base/base.h"
+
+/* Occupies the standard descriptors that the caller has closed, so that no opened file gets their numbers. Writes to a
+ * closed standard output still fail. */
+void standard_descriptors_open(void);
+/* Returns whether results can be written, or were to be written: false if the caller has closed standard output. */
+bool standard_output_is_open(void);
+/* Writes what stdio holds. Returns false if this or an earlier write has failed. */
+bool standard_output_flush(void);
+/* Call it at the end of a command. Returns `status`, or EXIT_JOB_FAILED after a message if something could not be
+ * written. If the reader is gone, this program ends by SIGPIPE, as other programs in a pipe do. */
+int standard_output_end(int status);
+
+#endif
