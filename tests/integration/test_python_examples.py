@@ -43,6 +43,12 @@ class Examples(ft.FantailTest):
             words = "".join(c if c in "abcdefghijklmnopqrstuvwxyz" else " " for c in file.read().lower()).split()
         self.assertEqual(lines[0].split(), [str(words.count("the")), "the"])
 
+    def test_currency_rates(self):
+        lines = self.output_of("currency_rates/currency_rates.py")
+        self.assertEqual(lines, ["EUR/USD = 1.0800", "USD/JPY = 156.2500", "CHF/GBP = 0.8960", "GBP/CHF: timed_out",
+                                 "811 rates; 58 pairs with XAU have none: ValueError: the server has no rate for USD/XAU "
+                                 "(status 404)", "all rates in less than 30 s: True"])
+
     def test_job_queue(self):
         lines = self.output_of("job_queue.py")
         self.assertEqual(sorted(lines), ["backup: BACKUP", "crash: crashed", "invoice: INVOICE", "mail: MAIL", "report: REPORT",
