@@ -47,7 +47,7 @@ class Examples(ft.FantailTest):
         lines = self.output_of("currency_rates/currency_rates.py")
         self.assertEqual(lines, ["EUR/USD = 1.0800", "USD/JPY = 156.2500", "CHF/GBP = 0.8960", "GBP/CHF: timed_out",
                                  "811 rates; 58 pairs with XAU have none: ValueError: the server has no rate for USD/XAU "
-                                 "(status 404)", "all rates in less than 30 s: True"])
+                                 "(status 404)", "all rates in less than a minute: True"])
 
     def test_job_queue(self):
         lines = self.output_of("job_queue.py")
