@@ -5,7 +5,6 @@
 #include "cli/cli.h"
 #include "cli/http/refusal.h"
 #include "cli/http/simple_request.h"
-#include "common/json/json_scan.h"
 #include "common/json/json_walk.h"
 #include "protocol/protocol.h"
 
@@ -43,10 +42,7 @@ static bool find_list(const struct buf *answer, struct json_walk *list)
 {
     struct json_walk members;
     struct json_slice name, value;
-    size_t offset;
-    const char *error;
-    if (!answer->len || !json_valid(answer->data, answer->len, &offset, &error)) return false;
-    if (!json_walk_init(&members, answer->data, answer->len)) return false;
+    if (!answer->len || !json_walk_init_checked(&members, answer->data, answer->len)) return false;
     while (json_walk_next(&members, &name, &value))
         if (json_string_is(name, "tasks")) return value.data[0] == '[' && json_walk_init(list, value.data, value.len);
     return false;

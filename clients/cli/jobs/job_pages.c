@@ -4,7 +4,6 @@
 #include "cli/base/exit_status.h"
 #include "cli/http/query.h"
 #include "cli/http/refusal.h"
-#include "common/json/json_scan.h"
 #include "protocol/protocol.h"
 
 static bool has_filter(const struct job_filter *f)
@@ -29,13 +28,10 @@ static bool read_members(struct job_pages *p, bool first)
     const struct buf *answer = &p->service->http.answer;
     struct json_walk walk;
     struct json_slice name, value;
-    size_t offset;
-    const char *error;
     struct json_slice jobs = {0}, synchronous = {0};
     p->count = p->synchronous = 0;
     p->over = true;
-    if (!answer->len || !json_valid(answer->data, answer->len, &offset, &error)) return false;
-    if (!json_walk_init(&walk, answer->data, answer->len)) return false;
+    if (!answer->len || !json_walk_init_checked(&walk, answer->data, answer->len)) return false;
     while (json_walk_next(&walk, &name, &value)) {
         if (json_string_is(name, "scope")) p->has_store = json_string_is(value, "store");
         if (json_string_is(name, "next") && json_string_decode(value, &p->cursor)) p->over = p->cursor.len == 0;

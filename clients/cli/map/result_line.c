@@ -1,6 +1,5 @@
 #include "cli/map/result_line.h"
 
-#include "common/json/json_scan.h"
 #include "common/json/json_walk.h"
 #include "protocol/protocol.h"
 
@@ -65,9 +64,7 @@ struct result_line result_line_read_slowly(const char *line, size_t len)
     struct result_line r = {.kind = RESULT_BAD, .count = 1};
     struct json_walk walk;
     struct json_slice name, value;
-    size_t offset;
-    const char *error;
-    if (!json_valid(line, len, &offset, &error) || !json_walk_init(&walk, line, len)) return r;
+    if (!json_walk_init_checked(&walk, line, len)) return r;
     /* Every coordinator writes "type" first. */
     if (!json_walk_next(&walk, &name, &value) || !json_string_is(name, "type")) return r;
     r.kind = kind_of(unquoted(value));

@@ -1,6 +1,5 @@
 #include "cli/reconnect/task_facts.h"
 
-#include "common/json/json_scan.h"
 #include "common/json/json_walk.h"
 
 static bool is_the_name(struct json_slice value, const char *name, size_t len)
@@ -48,7 +47,7 @@ static bool find_list(struct json_slice *list, const char *json, size_t len)
 {
     struct json_walk walk;
     struct json_slice member, value;
-    if (!json_walk_init(&walk, json, len)) return false;
+    if (!json_walk_init_checked(&walk, json, len)) return false;
     while (json_walk_next(&walk, &member, &value)) {
         if (!json_string_is(member, "tasks")) continue;
         *list = value;
@@ -60,10 +59,8 @@ static bool find_list(struct json_slice *list, const char *json, size_t len)
 bool task_facts_read(struct task_facts *facts, const char *tasks, const char *json, size_t len)
 {
     struct json_slice list;
-    size_t offset;
-    const char *error;
     *facts = (struct task_facts){.idempotent = IDEMPOTENCY_YES};
-    if (!json_valid(json, len, &offset, &error) || !find_list(&list, json, len)) return false;
+    if (!find_list(&list, json, len)) return false;
     for (const char *name = tasks;; name++) {
         size_t name_len = strcspn(name, ",");
         if (!read_list(facts, list, name, name_len)) return false;

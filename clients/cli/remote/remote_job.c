@@ -3,7 +3,6 @@
 #include <time.h>
 
 #include "cli/base/exit_status.h"
-#include "common/json/json_scan.h"
 
 const char *const remote_status_words[] = {"pending", "running",   "succeeded", "partial",
                                            "failed",  "cancelled", "timed_out"};
@@ -123,13 +122,11 @@ bool remote_job_read(struct remote_job *j, const char *text, size_t len)
 {
     struct json_walk walk;
     struct json_slice name, value;
-    size_t offset;
-    const char *error;
     bool has_status = false;
     while (len > 0 && strchr(" \t\r\n", text[0])) text++, len--;
     while (len > 0 && strchr(" \t\r\n", text[len - 1])) len--;
     *j = (struct remote_job){.text = {text, len}, .eta_s = -1, .elapsed_s = -1};
-    if (!json_valid(text, len, &offset, &error) || !json_walk_init(&walk, text, len)) return false;
+    if (!json_walk_init_checked(&walk, text, len)) return false;
     while (json_walk_next(&walk, &name, &value)) {
         struct json_slice word = without_quotes(value);
         if (json_string_is(name, "id") && word.len < sizeof(j->id))

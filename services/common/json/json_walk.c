@@ -26,6 +26,13 @@ bool json_walk_init(struct json_walk *w, const char *text, size_t len)
     return true;
 }
 
+bool json_walk_init_checked(struct json_walk *w, const char *text, size_t len)
+{
+    size_t offset;
+    const char *error;
+    return json_valid(text, len, &offset, &error) && json_walk_init(w, text, len);
+}
+
 bool json_walk_next(struct json_walk *w, struct json_slice *name, struct json_slice *value)
 {
     if (w->at == w->end || *w->at == '}' || *w->at == ']') return false;

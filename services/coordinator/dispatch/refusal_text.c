@@ -1,7 +1,6 @@
 #include "coordinator/dispatch/refusal_text.h"
 
 #include "common/json/encoding.h"
-#include "common/json/json_scan.h"
 #include "common/json/json_walk.h"
 
 /* Appends the "detail" of a problem. Appends nothing if the body is not a problem with a detail. */
@@ -9,9 +8,7 @@ static void read_detail(const struct buf *body, struct buf *detail)
 {
     struct json_walk w;
     struct json_slice name, value;
-    size_t offset;
-    const char *why;
-    if (!json_valid(body->data, body->len, &offset, &why) || !json_walk_init(&w, body->data, body->len)) return;
+    if (!json_walk_init_checked(&w, body->data, body->len)) return;
     while (json_walk_next(&w, &name, &value))
         if (name.len && json_string_is(name, "detail") && json_string_decode(value, detail)) return;
 }

@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/json/json_scan.h"
 #include "common/json/json_walk.h"
 #include "common/observe/log.h"
 #include "protocol/protocol.h"
@@ -92,10 +91,7 @@ static struct json_slice answer_member(const struct contact *c, const char *want
 {
     struct json_walk walk;
     struct json_slice name, value, found = {0};
-    size_t offset;
-    const char *why;
-    if (json_valid(c->answer.data, c->answer.len, &offset, &why) &&
-        json_walk_init(&walk, c->answer.data, c->answer.len))
+    if (json_walk_init_checked(&walk, c->answer.data, c->answer.len))
         while (json_walk_next(&walk, &name, &value))
             if (name.len && json_string_is(name, wanted)) found = value;
     return found;
