@@ -1,6 +1,7 @@
 /*
- * Confirms the answers of a program without ids, once the process waits for input again. If the program had printed a
- * surplus line, it would still be at work then. docs/protocol.md describes this in "Programs without ids".
+ * Confirms the answers of a program without ids, once the process waits for input again. A program whose last line was
+ * a surplus line does not wait for input: it still works on the real answer. docs/protocol.md describes this in
+ * "Programs without ids".
  */
 #include <fcntl.h>
 #include <sched.h>

@@ -49,7 +49,7 @@ void process_write_runs(struct process *p);
 /* Waits until the stdin pipe has room. Returns false if the pipe was enlarged instead, so that it has room now. */
 bool process_wait_for_room(struct process *p);
 void process_stop_waiting_for_room(struct process *p);
-/* Closes stdin if the process is retired and needs it no more. */
+/* Closes stdin if the process is retired and no longer needs it. */
 void process_close_input(struct process *p);
 /* If the common value or the trace of the chunk differs from what the process has, sets the control lines that must
  * precede its items; else NULL. */
