@@ -7,6 +7,7 @@
 
 #include "common/observe/log.h"
 #include "unit/leaks.h"
+#include "common/base/limits.h"
 #include "worker/pool/pool.h"
 
 /* Answers each item with itself, except these items: "crash" kills the process, "hang" is not answered, "exit" ends the
@@ -29,7 +30,8 @@ static void start(const char *script, unsigned size)
     cr_assert(reaper_init(&reaper, &loop));
     env = (struct process_env){.loop = &loop, .reaper = &reaper, .worker_id = "w"};
     task = xcalloc(1, sizeof *task);
-    *task = (struct task){.refs = 1, .name = xstrdup("t"), .envelope = true, .batch = 1, .path = xstrdup("/bin/sh")};
+    *task = (struct task){
+        .refs = 1, .name = xstrdup("t"), .envelope = true, .batch = 1, .error_bytes = DEFAULT_ERROR_TAIL_BYTES, .path = xstrdup("/bin/sh")};
     task->argv = xcalloc(4, sizeof *task->argv);
     task->argv[0] = xstrdup("sh");
     task->argv[1] = xstrdup("-c");
