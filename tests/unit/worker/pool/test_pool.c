@@ -30,8 +30,12 @@ static void start(const char *script, unsigned size)
     cr_assert(reaper_init(&reaper, &loop));
     env = (struct process_env){.loop = &loop, .reaper = &reaper, .worker_id = "w"};
     task = xcalloc(1, sizeof *task);
-    *task = (struct task){
-        .refs = 1, .name = xstrdup("t"), .envelope = true, .batch = 1, .error_bytes = DEFAULT_ERROR_TAIL_BYTES, .path = xstrdup("/bin/sh")};
+    *task = (struct task){.refs = 1,
+                          .name = xstrdup("t"),
+                          .envelope = true,
+                          .batch = 1,
+                          .error_bytes = DEFAULT_ERROR_TAIL_BYTES,
+                          .path = xstrdup("/bin/sh")};
     task->argv = xcalloc(4, sizeof *task->argv);
     task->argv[0] = xstrdup("sh");
     task->argv[1] = xstrdup("-c");
