@@ -29,7 +29,8 @@ runs.
 With --concurrency, an item is the line {"id":N,"item":...}, and its answer has the same id. Each item is an asyncio task in the
 one event loop of this program, and begins when its line is read. The worker never sends more than N items that have no answer
 yet. The line #cancel ID cancels the task of an item, which then gets an answer like any other item. A line that an item prints
-to sys.stdout or sys.stderr is written as #log ID TEXT, so that the worker knows which item has printed it. The functions of --setup
+to sys.stdout or sys.stderr is written as #log ID TEXT, so that the worker knows which item has printed it. If an item blocks
+the event loop, a helper thread writes #blocked ID, and #blocked 0 when the loop runs again. The functions of --setup
 and of MODULE:FUNCTION are loaded while the loop runs, and the function of --setup may be an async function too.
 """
 import sys
@@ -57,6 +58,7 @@ PERIOD_S = 0.02
 IDLE_PERIODS = 25
 TRACEBACK_BYTES = 2048
 CO_COROUTINE, CO_ASYNC_GENERATOR = 0x80, 0x200  # copied from the module inspect, whose import is slow
+WATCH_S = 0.3  # an item that blocks the event loop for about this time is named
 BATCH_WAIT_MS = 1  # how long a batch that is not full waits for the next item
 LOG_CHARACTERS = 4096  # the worker cuts a printed line after fewer bytes
 CAUSE_CHARACTERS = 65536  # the worker refuses an error of more than 1 MiB; a character takes up to 12 bytes
@@ -698,6 +700,41 @@ class Coroutines:
         self.current_id = contextvars.ContextVar("fantail_item", default=None)
         self.prints = [Prints(stream, self.current_id, self.log) for stream in (sys.stdout, sys.stderr)]
         sys.stdout, sys.stderr = self.prints
+        self.has_turned = False  # the loop has run since watch() has asked for it
+        self.wake_watch = _thread.allocate_lock()
+        self.wake_watch.acquire()
+
+    def watch(self):
+        """Runs in a thread of its own. Asks the loop again and again for a sign of life, and names the item that blocks it."""
+        while True:
+            blocked = None
+            self.has_turned = False
+            self.loop.call_soon_threadsafe(self.turn)
+            time.sleep(WATCH_S)
+            while not self.has_turned:
+                found = self.running_id()
+                if found and found != blocked:
+                    self.say_blocked(found)
+                    blocked = found
+                time.sleep(WATCH_S)
+            if blocked:
+                self.say_blocked("0")
+            if not self.tasks:
+                self.wake_watch.acquire()
+
+    def turn(self):
+        self.has_turned = True
+
+    def say_blocked(self, item_id):
+        self.answers.lines.append(f"#blocked {item_id}\n")
+        self.answers.flush()
+
+    def running_id(self):
+        """Returns the id of the item whose code runs now; None if it is not known. Called by the other thread."""
+        task = self.asyncio.current_task(self.loop)
+        if hasattr(task, "get_context"):  # Python 3.12; also finds the item of a task that an item has started
+            return task.get_context().get(self.current_id)
+        return next((item_id for item_id, other in list(self.tasks.items()) if other is task), None)
 
     def log(self, item_id, line):
         if self.answers.is_child:
@@ -738,6 +775,7 @@ class Coroutines:
         return False
 
     async def serve(self):
+        _thread.start_new_thread(self.watch, ())
         self.loop.add_reader(self.items_fd, self.on_readable)
         await self.has_ended
         if self.tasks:
@@ -752,6 +790,8 @@ class Coroutines:
             return
         if self.answers.needs_main:
             self.answers.attend()
+        if self.wake_watch.locked():
+            self.wake_watch.release()
         for line in lines:
             if line.startswith("#cancel "):
                 if line[8:] in self.tasks:

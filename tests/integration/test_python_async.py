@@ -2,9 +2,10 @@
 import json
 import os
 import subprocess
+import threading
 
 import fantail_testing as ft
-from fantail_testing import FantailTest
+from fantail_testing import FantailTest, wait_until
 from hosts_testing import Hosts, host
 
 MODULE = """
@@ -100,6 +101,16 @@ async def prints(item):
     await asyncio.to_thread(print, "thread", item)
     os.write(2, b"raw\\n")
 
+async def blocks(item):
+    with open("begun", "a") as out:
+        out.write("%s\\n" % item)
+    if item > 0:
+        async def inner():
+            time.sleep(item)
+        await inner()
+    await asyncio.sleep(0.01)
+    return item
+
 async def tidy(item):
     try:
         await asyncio.sleep(1000)
@@ -185,6 +196,13 @@ class CoroutinesOfTheHost(Hosts):
         with open(os.path.join(self.folder, "tidied"), encoding="ascii") as tidied:
             self.assertEqual(tidied.read(), "1 ")
 
+    def test_the_item_that_blocks_the_loop_is_named_while_it_does(self):
+        process = self.start(self.command("blocks"))
+        process.stdin.write("".join(line + "\n" for line in numbered([0, 2, 0])).encode())
+        process.stdin.flush()
+        lines = self.lines_before_an_end(process, lambda lines: lines[-1:] == [b"#blocked 0"])
+        self.assertEqual([line for line in lines if line.startswith(b"#blocked")], [b"#blocked 2", b"#blocked 0"])
+
     def test_what_an_item_prints_is_marked_with_its_id(self):
         done = subprocess.run(self.command("prints"), input="\n".join([*numbered(["a", "b"]), ""]).encode(),
                               capture_output=True, timeout=60, cwd=self.folder)
@@ -222,6 +240,31 @@ class AsyncTasks(FantailTest):
         with open(os.path.join(self.folder_of_tasks, "many", "tidied"), encoding="ascii") as tidied:
             self.assertEqual(sorted(tidied.read().split()), ["1", "2", "3"])
         self.assertEqual(fleet.metric(fleet.workers[0], "fantail_process_restarts_total"), 0)
+
+    def begun(self):
+        """Returns the items that have begun, once for each time."""
+        path = os.path.join(self.folder_of_tasks, "many", "begun")
+        if not os.path.exists(path):
+            return []
+        with open(path, encoding="ascii") as lines:
+            return lines.read().split()
+
+    def test_an_item_that_blocks_the_loop_fails_alone(self):
+        fleet = self.fleet_of("blocks")
+        answer = self.job(fleet, [0] * 20 + [1000] + [0] * 20, item_timeout_s=3)
+        self.assertEqual([(e["index"], e["error"]["name"]) for e in answer["errors"]], [(20, "timed_out")])
+        self.assertEqual(fleet.metric(fleet.workers[0], "fantail_process_restarts_total", reason="timed_out"), 1)
+        self.assertEqual(self.begun().count("1000"), 1)
+
+    def test_an_item_that_blocks_the_loop_within_its_time_limit_costs_no_item(self):
+        fleet = self.fleet_of("blocks")
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(self.job(fleet, [8])))
+        thread.start()
+        wait_until(lambda: self.begun() == ["8"], "the long item")
+        self.assertEqual(self.job(fleet, [0] * 5, item_timeout_s=2)["results"], [0] * 5)
+        thread.join()
+        self.assertEqual(answers[0]["results"], [8])
 
     def test_the_log_says_which_item_has_printed_a_line(self):
         fleet = self.fleet_of("prints")

@@ -58,14 +58,19 @@ static void give_back(struct pool *p, struct process *process, struct run *r, ui
 }
 
 /* Takes back the runs of a process that answers in any order. If the item at fault is not known, each item is a
- * suspect, unless the process was killed for a chunk that has ended. */
+ * suspect, unless the process was killed for a chunk that has ended. A culprit that was within its time limit is the
+ * only suspect: it has blocked the process, but may need just that time. */
 static void take_back_all(struct pool *p, struct process *process, const struct fault *f)
 {
     struct window *w = &process->window;
     if (w->items == 1) process->culprit = NULL;
     const struct run *culprit = w->items == 1 ? w->head : process->culprit;
+    bool is_sure = culprit && (w->items == 1 || culprit->cancelled_ns);
     uint64_t limit = culprit || f->name == ITEM_CANCELLED ? 0 : part_of(w->items, f);
-    for (struct run *r; (r = window_pop(w));) give_back(p, process, r, 0, r == culprit, limit, f);
+    for (struct run *r; (r = window_pop(w));) {
+        bool is_culprit = r == culprit;
+        give_back(p, process, r, 0, is_culprit && is_sure, is_culprit && !is_sure ? 1 : limit, f);
+    }
 }
 
 void pool_take_back(struct pool *p, struct process *process, const struct fault *f)

@@ -126,7 +126,7 @@ struct process {
     struct buf outbox; /* the lines to write */
     size_t outbox_written;
     uint64_t due_ns;           /* no item is due before this instant (process_cancel.c) */
-    const struct run *culprit; /* if the process is lost: the item at fault, if it is known; else NULL */
+    const struct run *culprit; /* if the process is lost: the only item that can be at fault; NULL: not known */
 
     uint64_t started_ns, ready_ns;
     uint64_t grace_until_ns; /* in ENDING: when the process is killed, with grace_cause as the reason */

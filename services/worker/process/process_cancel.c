@@ -51,8 +51,8 @@ static void cancel(struct process *p, struct run *r, uint64_t now)
     buf_release(&line);
 }
 
-/* If the process has answered other items since it was told to cancel this one, it is not stuck as a whole. So this
- * item is at fault. */
+/* The process may have said which item blocks it. If the process has answered other items since it was told to cancel
+ * this one, it is not stuck as a whole. So this item is at fault. */
 static void kill_disobedient(struct process *p, const struct run *r)
 {
     struct fault f;
@@ -60,7 +60,8 @@ static void kill_disobedient(struct process *p, const struct run *r)
         fault_set(&f, ITEM_CANCELLED, "the process did not cancel the item");
     else
         fault_set(&f, ITEM_TIMED_OUT, "no answer within %g s, and the process did not cancel the item", limit_s(r));
-    if (p->window.heard_ns > r->cancelled_ns) p->culprit = r;
+    const struct run *blocks = window_find(&p->window, p->window.blocked_id);
+    p->culprit = blocks ? blocks : p->window.heard_ns > r->cancelled_ns ? r : NULL;
     process_kill(p, &f);
 }
 

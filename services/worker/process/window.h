@@ -55,6 +55,7 @@ struct window {
     unsigned together;       /* how many items the process works on together; at least 1 */
     struct hash_table ids;   /* FORM_ANY_ORDER: the runs by the ids of their items */
     uint64_t heard_ns;       /* FORM_ANY_ORDER: when the latest answer was read; 0: never */
+    uint64_t blocked_id;     /* FORM_ANY_ORDER: the item of the last line "#blocked ID"; 0: none blocks the process */
     /* FORM_ANY_ORDER: called with each line "#log ID TEXT" of a running item; `text` ends in a newline. May be NULL. */
     void (*log)(struct window *w, const struct run *r, const char *text, size_t len);
     bool filled;            /* the limit was reached since the last answer */

@@ -78,15 +78,30 @@ static void settle_one(struct reading *rd, struct run *r, bool failed)
     chunk_unref(c);
 }
 
+/* Returns the position after the id if the line begins with the word and an id; else NULL. */
+static const char *read_control(const char *line, size_t len, const char *word, uint64_t *id)
+{
+    size_t word_len = strlen(word);
+    if (len <= word_len || memcmp(line, word, word_len) != 0) return NULL;
+    const char *end = line + len, *at = numbered_read_id(line + word_len, end, id);
+    return at && (at == end || *at == ' ') ? at : NULL;
+}
+
+/* Reads the line "#blocked ID". Returns false if the line is anything else. */
+static bool read_blocked(struct window *w, const char *line, size_t len)
+{
+    uint64_t id;
+    if (read_control(line, len, "#blocked ", &id) != line + len) return false;
+    w->blocked_id = id;
+    return true;
+}
+
 /* Reads the line "#log ID TEXT", which is output of an item. Returns false if the line is anything else. */
 static bool read_log(struct window *w, const char *line, size_t len)
 {
-    static const char word[] = "#log ";
-    const char *at = line + sizeof word - 1, *end = line + len;
-    if (len < sizeof word || memcmp(line, word, sizeof word - 1) != 0) return false;
     uint64_t id;
-    at = numbered_read_id(at, end, &id);
-    if (!at || (at < end && *at != ' ')) return false;
+    const char *at = read_control(line, len, "#log ", &id), *end = line + len;
+    if (!at) return false;
     at += at < end;
     const struct run *r = window_find(w, id);
     if (r && w->log)
@@ -99,7 +114,7 @@ static bool read_log(struct window *w, const char *line, size_t len)
 void window_read_any_order(struct reading *rd, const char *line, size_t len)
 {
     struct window *w = rd->w;
-    if (read_log(w, line, len)) return;
+    if (read_log(w, line, len) || read_blocked(w, line, len)) return;
     struct numbered_line a = parse_numbered(w, line, len);
     struct run *r = a.kind == NUMBERED_STRAY ? NULL : window_find(w, a.id);
     if (!r) {

@@ -152,6 +152,18 @@ Test(window_ids, the_answers_of_a_chunk_that_has_ended_are_dropped)
     end();
 }
 
+Test(window_ids, a_process_says_which_item_blocks_it)
+{
+    begin(2, "1\n2\n");
+    take_in("#blocked 2\n", 1);
+    cr_assert_eq(w.blocked_id, 2);
+    take_in("#blocked x\n#blocked\n#blocked 3 4\n", 2);
+    cr_assert_eq(w.blocked_id, 2);
+    take_in("#blocked 0\n", 3);
+    cr_assert_eq(w.blocked_id, 0);
+    end();
+}
+
 static char logged[200];
 
 static void on_log(struct window *of, const struct run *r, const char *text, size_t len)
