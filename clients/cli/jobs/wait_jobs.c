@@ -61,7 +61,7 @@ static int read_until_end(struct job_service *s, const char *id, const struct wa
         say_waiting(j, &said);
         uint64_t began = now_ns(), left = left_s(config, began);
         if (left == 0) break;
-        s->patience.limit_s = (double)left < config->reconnect_s ? (double)left : config->reconnect_s;
+        s->retry.limit_s = (double)left < config->reconnect_s ? (double)left : config->reconnect_s;
         status = job_service_read_job(s, id, left < WAIT_PIECE_S ? left : WAIT_PIECE_S, j);
         /* While a coordinator drains, it answers immediately. */
         if (!status && !remote_job_has_ended(j) && now_ns() - began < NS_PER_S) job_service_pause(500);

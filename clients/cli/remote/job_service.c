@@ -14,7 +14,7 @@ int job_service_init(struct job_service *s, const struct option_spec *spec, cons
                      double reconnect_s)
 {
     char err[256];
-    *s = (struct job_service){.patience = {.limit_s = reconnect_s}, .random = {now_ns() ^ (uint64_t)getpid() << 32}};
+    *s = (struct job_service){.retry = {.limit_s = reconnect_s}, .random = {now_ns() ^ (uint64_t)getpid() << 32}};
     connection_init(&s->http, &s->target);
     s->http.answer_max = CONNECTION_LINE_BYTES;
     int status = spec ? target_config_check(spec, config) : EXIT_OK;
@@ -52,13 +52,13 @@ bool job_service_step(struct job_service *s)
 bool job_service_try_again(struct job_service *s, const char *why)
 {
     uint64_t wait_ms;
-    bool first = s->patience.tries == 0;
+    bool first = s->retry.tries == 0;
     connection_close(&s->http);
-    if (!s->reached || !patience_has(&s->patience, s->http.retry_after_s, now_ns(), &wait_ms)) {
+    if (!s->reached || !job_retry_allowed(&s->retry, s->http.retry_after_s, now_ns(), &wait_ms)) {
         complain("%s", why);
         return false;
     }
-    if (first) complain("%s; trying again for %.0f s", why, s->patience.limit_s);
+    if (first) complain("%s; trying again for %.0f s", why, s->retry.limit_s);
     /* Many commands may have lost the same coordinator. With jitter they do not all connect again at the same time. */
     job_service_pause(wait_ms + (uint64_t)(random_unit(&s->random) * 0.5 * (double)wait_ms));
     return !interrupt_signal();
@@ -104,8 +104,8 @@ bool job_service_ask(struct job_service *s, const struct job_request *r)
             if (!job_service_step(s)) break;
         if (interrupt_signal()) return false;
         bool answered = has_answer(s, r);
-        if (answered && !(r->may_repeat && is_away(c, r) && s->patience.limit_s > 0)) {
-            patience_renew(&s->patience);
+        if (answered && !(r->may_repeat && is_away(c, r) && s->retry.limit_s > 0)) {
+            job_retry_reset(&s->retry);
             return true;
         }
         struct buf why = {0};

@@ -58,6 +58,14 @@ static void add_number_or_null(struct buf *b, const char *member, int64_t value,
         buf_add_str(b, "null");
 }
 
+bool fault_says_out_of_memory(const char *stderr_tail, size_t len)
+{
+    static const char *const words[] = {"MemoryError", "bad_alloc", "out of memory", "Cannot allocate memory"};
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (memmem(stderr_tail, len, words[i], strlen(words[i]))) return true;
+    return false;
+}
+
 void fault_add_line(struct buf *b, const struct fault *f, const char *stderr_tail, size_t tail_len,
                     const char *worker_id)
 {

@@ -83,16 +83,11 @@ void process_kill(struct process *p, const struct fault *f)
     close_all(p);
 }
 
-/* Returns whether stderr says that memory ran out. At the limit RLIMIT_DATA, allocations fail, but the kernel does not
- * kill the process. Most runtimes then report this on stderr when they end. */
 static bool says_out_of_memory(const struct tail *t)
 {
-    static const char *const words[] = {"MemoryError", "bad_alloc", "out of memory", "Cannot allocate memory"};
     size_t len;
     const char *kept = byte_tail_get(&t->kept, &len);
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-        if (memmem(kept, len, words[i], strlen(words[i]))) return true;
-    return false;
+    return fault_says_out_of_memory(kept, len);
 }
 
 /* Sets f->name to ITEM_OUT_OF_MEMORY if the process ended for lack of memory. The exit status does not show this. */
