@@ -30,7 +30,7 @@ static void end_event(struct event_stream *e)
     }
     /* Only a new event starts the time limit again, so this program gives up if each connection brings the same event
      * again. */
-    if (strcmp(e->event_id, e->last_id) != 0) job_retry_reset(&e->service->retry);
+    if (strcmp(e->event_id, e->last_id) != 0) request_retry_reset(&e->service->retry);
     snprintf(e->last_id, sizeof(e->last_id), "%s", e->event_id);
     if (!e->take(&job, e->data) || remote_job_has_ended(&job)) stop(e, remote_job_exit_status(&job));
     buf_clear(&e->document);

@@ -87,7 +87,7 @@ static void read_line(struct results_stream *r, const char *text, size_t len)
         fail(r, "the service left out the results of some items");
         return;
     }
-    if (is_item) job_retry_reset(&r->service->retry);
+    if (is_item) request_retry_reset(&r->service->retry);
     if (r->json && line.kind != RESULT_BAD && !is_repeated_start(r, text, len)) output_line(&r->output, text, len);
     switch (line.kind) {
     case RESULT_VALUE:

@@ -54,7 +54,7 @@ bool job_service_try_again(struct job_service *s, const char *why)
     uint64_t wait_ms;
     bool first = s->retry.tries == 0;
     connection_close(&s->http);
-    if (!s->reached || !job_retry_allowed(&s->retry, s->http.retry_after_s, now_ns(), &wait_ms)) {
+    if (!s->reached || !request_retry_allowed(&s->retry, s->http.retry_after_s, now_ns(), &wait_ms)) {
         complain("%s", why);
         return false;
     }
@@ -105,7 +105,7 @@ bool job_service_ask(struct job_service *s, const struct job_request *r)
         if (interrupt_signal()) return false;
         bool answered = has_answer(s, r);
         if (answered && !(r->may_repeat && is_away(c, r) && s->retry.limit_s > 0)) {
-            job_retry_reset(&s->retry);
+            request_retry_reset(&s->retry);
             return true;
         }
         struct buf why = {0};

@@ -8,7 +8,7 @@
 #define FANTAIL_CLI_REMOTE_JOB_SERVICE_H
 
 #include "cli/http/connection.h"
-#include "cli/remote/job_retry.h"
+#include "cli/remote/request_retry.h"
 #include "cli/remote/remote_job.h"
 #include "common/base/random.h"
 
@@ -19,7 +19,7 @@
 struct job_service {
     struct target target;
     struct connection http;
-    struct job_retry retry;
+    struct request_retry retry;
     struct random_source random; /* for the jitter of the waits */
     bool reached;                /* this program has sent a request to this URL */
 };

@@ -1,8 +1,8 @@
-#include "cli/remote/job_retry.h"
+#include "cli/remote/request_retry.h"
 
 #include "cli/http/retry_wait.h"
 
-bool job_retry_allowed(struct job_retry *p, double asked_s, uint64_t now, uint64_t *wait_ms)
+bool request_retry_allowed(struct request_retry *p, double asked_s, uint64_t now, uint64_t *wait_ms)
 {
     if (p->tries == 0) p->since_ns = now;
     if ((double)(now - p->since_ns) >= p->limit_s * (double)NS_PER_S) return false;
@@ -11,7 +11,7 @@ bool job_retry_allowed(struct job_retry *p, double asked_s, uint64_t now, uint64
     return true;
 }
 
-void job_retry_reset(struct job_retry *p)
+void request_retry_reset(struct request_retry *p)
 {
     p->tries = 0;
     p->since_ns = 0;
