@@ -318,7 +318,7 @@ static void accept_job(struct job_intake *t)
     struct store_call *call = new_call(t, STORE_ACCEPT, on_accepted);
     struct stored_job *job = &call->job;
     intake_describe(job, t->exchange, &t->splitter, &t->spec, &t->durable->jobs->fleet->survey.catalog, &t->trace);
-    /* The calls below start in quick succession, so that they share a commit. */
+    store_hold(t->durable->store); /* all calls below share a commit */
     if (!t->added) add_job(t);
     add_block(t);
     if (!intake_makes_items(&t->spec)) job->items = t->items;
@@ -327,7 +327,8 @@ static void accept_job(struct job_intake *t)
     if (t->key.digest) job->key_digest = xstrdup(t->key.digest);
     t->calls++;
     store_start(t->durable->store, call);
-    durable_claim_soon(t->durable); /* the claim shares the commit, too */
+    durable_claim_soon(t->durable);
+    store_let_go(t->durable->store);
 }
 
 /* The tasks. */

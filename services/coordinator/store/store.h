@@ -314,6 +314,7 @@ struct store_ops {
     void (*start)(struct store *s, struct store_call *call);
     /* The loop must keep running until `closed` is called. All started calls are done before `closed` is called. */
     void (*close)(struct store *s, void (*closed)(void *data), void *data);
+    void (*hold)(struct store *s, bool on); /* see store_hold(); NULL: has no effect */
 };
 /* The first member of each back end's own struct. */
 struct store {
@@ -344,6 +345,19 @@ static inline void store_start(struct store *s, struct store_call *call)
 {
     call->started_ns = now_ns();
     s->ops->start(s, call);
+}
+
+/* Calls that are started between store_hold() and store_let_go() share a transaction: the store gets all of them in
+ * store_let_go(). Otherwise, the store could begin to commit the first call while the caller still prepares the next
+ * one. Both functions must be called from the same callback. */
+static inline void store_hold(struct store *s)
+{
+    if (s->ops->hold) s->ops->hold(s, true);
+}
+
+static inline void store_let_go(struct store *s)
+{
+    if (s->ops->hold) s->ops->hold(s, false);
 }
 
 /* Carries out the calls that were started before, then calls `closed`. A call that is started later, for example by the

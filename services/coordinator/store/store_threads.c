@@ -153,21 +153,57 @@ static bool is_reading(enum store_op op)
     return op >= STORE_READ_JOB;
 }
 
+/* Queues calls for the thread that carries them out. The caller holds the lock. */
+static void queue(struct store_threads *t, struct store_call *c)
+{
+    struct store_side *side = is_reading(c->op) ? &t->reader : &t->writer;
+    if (!t->is_closing) {
+        list_push_back(&side->calls, &c->link);
+        return;
+    }
+    /* The thread may have ended already. */
+    c->status = STORE_AWAY;
+    snprintf(c->error, sizeof c->error, "the store is closing");
+    list_push_back(&t->done, &c->link);
+    uv_async_send(&t->async);
+}
+
+/* Wakes the threads that have calls. Call it without the lock: a thread that is woken takes the lock immediately. */
+static void wake(struct store_threads *t, bool for_writer, bool for_reader)
+{
+    if (for_writer) uv_cond_signal(&t->writer.wake);
+    if (for_reader) uv_cond_signal(&t->reader.wake);
+}
+
 static void start(struct store *base, struct store_call *c)
 {
     struct store_threads *t = CONTAINER_OF(base, struct store_threads, base);
-    struct store_side *side = is_reading(c->op) ? &t->reader : &t->writer;
+    bool reads = is_reading(c->op);
+    if (t->is_held) {
+        list_push_back(&t->held, &c->link);
+        return;
+    }
     uv_mutex_lock(&t->lock);
-    if (t->is_closing) { /* the thread may have ended already */
-        c->status = STORE_AWAY;
-        snprintf(c->error, sizeof c->error, "the store is closing");
-        list_push_back(&t->done, &c->link);
-        uv_async_send(&t->async);
-    } else {
-        list_push_back(&side->calls, &c->link);
-        uv_cond_signal(&side->wake);
+    queue(t, c);
+    uv_mutex_unlock(&t->lock);
+    wake(t, !reads, reads);
+}
+
+static void hold(struct store *base, bool on)
+{
+    struct store_threads *t = CONTAINER_OF(base, struct store_threads, base);
+    bool has_writing = false, has_reading = false;
+    t->is_held = on;
+    if (on) return;
+    uv_mutex_lock(&t->lock);
+    for (struct list_link *k; (k = list_next(&t->held, NULL));) {
+        struct store_call *c = store_call_of(k);
+        *(is_reading(c->op) ? &has_reading : &has_writing) = true;
+        list_remove(&t->held, k);
+        queue(t, c);
     }
     uv_mutex_unlock(&t->lock);
+    wake(t, has_writing, has_reading);
 }
 
 static void begin_close(struct store *base, void (*closed)(void *data), void *data)
@@ -177,12 +213,11 @@ static void begin_close(struct store *base, void (*closed)(void *data), void *da
     t->closed_data = data;
     uv_mutex_lock(&t->lock);
     t->is_closing = true;
-    uv_cond_signal(&t->writer.wake);
-    uv_cond_signal(&t->reader.wake);
     uv_mutex_unlock(&t->lock);
+    wake(t, true, true);
 }
 
-static const struct store_ops ops = {start, begin_close};
+static const struct store_ops ops = {start, begin_close, hold};
 
 static void init_side(struct store_side *side, struct store_threads *t)
 {
@@ -196,6 +231,7 @@ void store_threads_init(struct store_threads *t)
     t->base.ops = &ops;
     uv_mutex_init(&t->lock);
     list_init(&t->done);
+    list_init(&t->held);
     init_side(&t->writer, t);
     init_side(&t->reader, t);
 }

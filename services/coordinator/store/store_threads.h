@@ -40,6 +40,8 @@ struct store_threads {
     void (*freed)(struct store_threads *t);
     void (*closed)(void *data);
     void *closed_data;
+    bool is_held;     /* used only on the thread of the loop */
+    struct list held; /* the calls that were started since store_hold(); used only on the thread of the loop */
 
     uv_mutex_t lock;
     struct list done; /* finished calls, which the thread of the loop must still report */

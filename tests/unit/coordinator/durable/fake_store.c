@@ -152,8 +152,16 @@ static void start(struct store *store, struct store_call *c)
 {
     struct fake_store *s = CONTAINER_OF(store, struct fake_store, store);
     list_push_back(&s->waiting, &c->link);
+    s->unheld_writes += c->op <= STORE_ACCEPT && !s->is_holding;
     if (!s->loop || s->held || uv_is_active((uv_handle_t *)&s->timer)) return;
     uv_timer_start(&s->timer, on_timer, s->delay_ms, 0);
+}
+
+static void hold(struct store *store, bool on)
+{
+    struct fake_store *s = CONTAINER_OF(store, struct fake_store, store);
+    s->holds += on;
+    s->is_holding = on;
 }
 
 static void close_store(struct store *store, void (*closed)(void *data), void *data)
@@ -172,7 +180,7 @@ static void close_store(struct store *store, void (*closed)(void *data), void *d
 
 struct fake_store *fake_store_new(uv_loop_t *loop)
 {
-    static const struct store_ops ops = {.start = start, .close = close_store};
+    static const struct store_ops ops = {.start = start, .close = close_store, .hold = hold};
     struct fake_store *s = xcalloc(1, sizeof *s);
     *s = (struct fake_store){.store = {&ops}, .now_ms = 1700000000000, .loop = loop};
     list_init(&s->waiting);

@@ -46,12 +46,15 @@ struct fake_store {
     unsigned calls[STORE_OP_COUNT]; /* calls that were carried out */
     struct fake_job **jobs;         /* oldest first */
     size_t job_count;
+    unsigned holds;            /* how often store_hold() was called */
+    unsigned unheld_writes;    /* ADD_JOB, ADD_BLOCK and ACCEPT calls that were started outside of store_hold() */
     uint64_t block_bytes_read; /* bytes of the lines that READ_BLOCK returned */
 
     /* Private. */
     uv_loop_t *loop;
     uv_timer_t timer;
     struct list waiting;
+    bool is_holding;
     uint64_t last_block;
     struct fake_told told[8];
     void (*closed)(void *data);

@@ -77,6 +77,21 @@ Test(intake, a_job_is_answered_202_only_after_its_commit)
     intake_over(&b, 1);
 }
 
+Test(intake, all_calls_of_a_small_job_are_started_together)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async"};
+    intake_start(&b);
+    post_body(&b, &x, JOB);
+    fake_store_run(b.store);
+    cr_assert_eq(x.status, 202);
+    cr_assert_eq(b.store->holds, 1);
+    cr_assert_eq(b.store->unheld_writes, 0);
+    cr_assert(!b.store->is_holding);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    intake_over(&b, 1);
+}
+
 /* A hint about an item that failed can only be in a later answer. */
 Test(intake, an_only_item_that_looks_like_a_job_object_gets_a_hint)
 {

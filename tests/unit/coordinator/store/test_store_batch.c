@@ -53,6 +53,38 @@ Test(store_batch, a_thousand_calls_take_few_commits)
     assert_no_leaks();
 }
 
+/* The pauses give the writer time to commit the first call alone, which it must not do. */
+Test(store_batch, calls_that_are_started_together_take_one_commit)
+{
+    enum { ROUNDS = 20 };
+    struct shop s;
+    shop_init(&s);
+    power_vfs_install();
+    shop_open(&s);
+    shop_submit(&s, shop_id(100), 0);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        struct store_call *calls[] = {shop_new_job(&s, shop_id(i), NULL),
+                                      shop_block(&s, shop_id(i), 0, BLOCK_ITEMS, 0, 1, "1\n"),
+                                      shop_call(&s, STORE_READ_JOB, shop_id(100))};
+        unsigned before = power_vfs_counts().syncs, wanted = s.done + ARRAY_SIZE(calls);
+        store_hold(s.store);
+        for (size_t k = 0; k < ARRAY_SIZE(calls); k++) {
+            store_start(s.store, calls[k]);
+            usleep(500);
+        }
+        store_let_go(s.store);
+        while (s.done < wanted) uv_run(&s.loop, UV_RUN_ONCE);
+        cr_assert_eq(power_vfs_counts().syncs - before, 1, "round %u", i);
+        for (size_t k = 0; k < ARRAY_SIZE(calls); k++) {
+            cr_assert_eq(calls[k]->status, STORE_OK, "%s", calls[k]->error);
+            store_call_free(calls[k]);
+        }
+    }
+    shop_release(&s);
+    power_vfs_remove();
+    assert_no_leaks();
+}
+
 Test(store_batch, a_transaction_has_a_limit_of_bytes)
 {
     enum { N = 40 };
