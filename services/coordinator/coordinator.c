@@ -148,6 +148,11 @@ static void durable_changed(void *data, const char *id)
     job_watches_poke(&((struct coordinator *)data)->watches, id);
 }
 
+static void durable_ended_whole(void *data, const struct store_call *end)
+{
+    job_watches_give(&((struct coordinator *)data)->watches, end);
+}
+
 static void durable_ended(void *data)
 {
     notifier_poke(&((struct coordinator *)data)->notifier);
@@ -180,6 +185,7 @@ static bool start_store(struct coordinator *c, char *err, size_t err_size)
     c->durable.store = c->store;
     c->durable.jobs = &c->jobs;
     c->durable.changed = durable_changed;
+    c->durable.ended_whole = durable_ended_whole;
     c->durable.ended = durable_ended;
     c->durable.wait = durable_wait;
     c->durable.data = c;

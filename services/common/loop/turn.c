@@ -24,6 +24,7 @@ static const struct {
     [TURN_AFTER_POLL_CLIENT] = {AFTER_POLL, "after poll: client"},
     [TURN_AFTER_POLL_SERVER] = {AFTER_POLL, "after poll: server"},
     [TURN_AFTER_POLL_BUSY_POLL] = {AFTER_POLL, "after poll: busy poll"},
+    [TURN_AFTER_POLL_DURABLE] = {AFTER_POLL, "after poll: durable jobs"},
     [TURN_AFTER_POLL_SCHEDULER_AGAIN] = {AFTER_POLL, "after poll: scheduler again"},
 };
 static_assert(ARRAY_SIZE(places) == TURN_PLACE_COUNT, "each place has a phase and a name");

@@ -19,7 +19,9 @@
  *                    client             sends the calls that the scheduler started
  *                    server             passes answers on to clients, reads new requests
  *                    busy poll          notes how long the loop slept
- *                    scheduler again    acts on the jobs that the server read
+ *                    durable jobs       begins the durable jobs whose claim arrived in this turn, after their clients
+ *                                       have got their answers
+ *                    scheduler again    acts on the jobs that the server read, and on the durable jobs
  *
  * The order keeps latency low. An answer of a worker is passed on to the client in the turn in which the answer came. A
  * request is sent in the turn in which the scheduler decided to send it. If several steps have the same place, the
@@ -58,6 +60,7 @@ enum turn_place {
     TURN_AFTER_POLL_CLIENT,
     TURN_AFTER_POLL_SERVER,
     TURN_AFTER_POLL_BUSY_POLL,
+    TURN_AFTER_POLL_DURABLE,
     TURN_AFTER_POLL_SCHEDULER_AGAIN,
 
     TURN_PLACE_COUNT

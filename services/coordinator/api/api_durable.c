@@ -24,7 +24,7 @@ static void poke(struct errand *e)
 
 /* GET /v1/jobs/{id}. */
 
-static void on_shown(struct errand *e, struct store_call *call)
+static void on_shown(struct errand *e, const struct store_call *call)
 {
     if (errand_has_job(call))
         errand_answer_job(e, 200, &call->found);

@@ -4,7 +4,7 @@
 #include "coordinator/results/store_problem.h"
 #include "protocol/protocol.h"
 
-static void free_when_over(struct errand *e)
+void errand_free_when_over(struct errand *e)
 {
     if (e->exchange || e->call) return;
     job_list_release(&e->list);
@@ -21,7 +21,7 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
     if (e->watches) job_watch_remove(&e->watch);
     e->watches = false;
     e->exchange = NULL;
-    free_when_over(e);
+    errand_free_when_over(e);
 }
 
 static size_t on_body(struct http_exchange *x, const char *data, size_t len)
@@ -44,7 +44,7 @@ static void on_done(struct store_call *call)
     e->call = NULL;
     e->done(e, call);
     store_call_free(call);
-    free_when_over(e);
+    errand_free_when_over(e);
 }
 
 static ssize_t on_pull(struct http_exchange *x, char *dst, size_t cap)

@@ -18,12 +18,30 @@ static void ask(struct errand *e)
     e->poked = e->call != NULL;
     if (e->call) return;
     e->asked_ns = now_ns();
-    errand_start(e, errand_call(e, STORE_READ_JOB, on_read));
+    struct store_call *call = errand_call(e, STORE_READ_JOB, on_read);
+    call->wants_whole = e->wants_results;
+    errand_start(e, call);
+}
+
+static void end_watch(struct errand *e)
+{
+    if (e->watches) job_watch_remove(&e->watch);
+    e->watches = false;
 }
 
 static void on_poke(void *owner)
 {
     ask(owner);
+}
+
+/* The job has ended here, and `read` has its results. */
+static void on_give(void *owner, const struct store_call *read)
+{
+    struct errand *e = owner;
+    if (!e->wants_results || e->call) return; /* the open call will find the end of the job */
+    end_watch(e);
+    e->over(e, read);
+    errand_free_when_over(e);
 }
 
 static void on_tick(void *owner, uint64_t now)
@@ -34,16 +52,10 @@ static void on_tick(void *owner, uint64_t now)
 
 static void begin_watch(struct errand *e)
 {
-    static const struct job_watch_ops ops = {.poke = on_poke, .tick = on_tick, .drain = on_poke};
+    static const struct job_watch_ops ops = {.poke = on_poke, .give = on_give, .tick = on_tick, .drain = on_poke};
     if (e->watches) return;
     e->watches = true;
     job_watch_add(&e->watch, &e->coordinator->watches, e->id, &ops, e);
-}
-
-static void end_watch(struct errand *e)
-{
-    if (e->watches) job_watch_remove(&e->watch);
-    e->watches = false;
 }
 
 static bool waits_on(const struct errand *e, const struct store_call *call)
@@ -64,10 +76,11 @@ static void on_read(struct errand *e, struct store_call *call)
     if (e->poked) ask(e);
 }
 
-void errand_wait(struct errand *e, uint64_t deadline_ns, void (*over)(struct errand *e, struct store_call *call))
+void errand_wait(struct errand *e, uint64_t deadline_ns, void (*over)(struct errand *e, const struct store_call *call))
 {
     e->over = over;
     e->deadline_ns = deadline_ns;
     if (now_ns() < deadline_ns) begin_watch(e);
-    ask(e);
+    e->asked_ns = now_ns();
+    if (!e->wants_results || stored_state_is_end(e->accepted.state)) ask(e);
 }

@@ -54,7 +54,7 @@ static void on_claimed(struct store_call *call)
     enum store_status status = call->status;
     /* Each claim delays the lease renewals that are started after it. So only one claim at a time is sent to a slow
      * store. */
-    bool is_slow = now_ns() - call->started_ns > CLAIM_GAP_NS;
+    bool is_slow = now_ns() - call->started_ns > CLAIM_GAP_NS, more = status == STORE_OK && call->more;
     d->claiming--;
     d->lacks_slots = status == STORE_NOT_FOUND && strcmp(call->opens, "[]") == 0 && strcmp(call->serves, "[]") != 0;
     if (status == STORE_OK || status == STORE_NOT_FOUND) {
@@ -67,8 +67,8 @@ static void on_claimed(struct store_call *call)
     }
     if (status == STORE_OK) take_claimed(d, call);
     store_call_free(call);
-    if (status == STORE_OK || d->wants_claim) claim(d);
-    if (status == STORE_OK && !is_slow) claim(d); /* more jobs may be pending */
+    if (more || d->wants_claim) claim(d);
+    if (more && !is_slow) claim(d);
     durable_tick_soon(d);
 }
 
@@ -132,6 +132,7 @@ static struct store_call *claim_call(struct durable *d, void (*done)(struct stor
     buf_release(&opens);
     call->others = takes_unserved(d, &view);
     call->only_tells = only_tells;
+    call->wants_whole = true;
     call->holder = d->holder;
     call->lease_ms = LEASE_MS;
     call->knows = JOBSPEC_LEVEL;
@@ -262,6 +263,21 @@ void durable_tick_soon(struct durable *d)
     uv_timer_start(&d->timer, on_timer, QUICK_MS, QUICK_MS);
 }
 
+/* A job that its claim has loaded begins here, and not when the claim is done. So the answer 202 to its client is sent
+ * first. */
+static void begin_loaded(void *durable)
+{
+    struct durable *d = durable;
+    if (!d->has_loaded) return;
+    d->has_loaded = false;
+    for (struct durable_run *r = next_run(d, NULL); r; r = next_run(d, r)) run_begin_go_on(r);
+}
+
+void durable_begin_soon(struct durable *d)
+{
+    d->has_loaded = true;
+}
+
 /* Its life. */
 
 void durable_start(struct durable *d, uv_loop_t *loop)
@@ -273,6 +289,7 @@ void durable_start(struct durable *d, uv_loop_t *loop)
     snprintf(d->holder, sizeof d->holder, "%s/%ld", host, (long)getpid());
     uv_timer_init(loop, &d->timer);
     d->timer.data = d;
+    turn_add(loop, &d->begin_step, TURN_AFTER_POLL_DURABLE, begin_loaded, d);
     claim(d);
     durable_tick_soon(d);
 }
@@ -318,6 +335,7 @@ bool durable_is_idle(const struct durable *d)
 
 void durable_stop(struct durable *d)
 {
+    turn_remove(&d->begin_step);
     uv_close((uv_handle_t *)&d->timer, NULL);
 }
 

@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "common/base/list.h"
+#include "common/loop/turn.h"
 #include "common/observe/lasting_fault.h"
 #include "coordinator/durable/job_document.h"
 #include "coordinator/job/job_hint.h"
@@ -37,6 +38,9 @@ struct durable {
     /* Called when answers of a job were recorded, when the job began or ceased to wait, or when it has ended. Waiting
      * requests then ask the store. */
     void (*changed)(void *data, const char *id);
+    /* Called before `changed` if a job has ended and all its answers are in one small block. `end` is then like a
+     * READ_JOB call with `whole`, but its job has no `notify` and no `delivery`. It is borrowed. May be NULL. */
+    void (*ended_whole)(void *data, const struct store_call *end);
     /* Called when a job has ended. May be NULL. */
     void (*ended)(void *data);
     /* Called when a job was accepted and its client waits for the end of the job. Takes over the exchange. `job` and
@@ -53,17 +57,19 @@ struct durable {
     unsigned reducing;     /* number of runs that are reducing their values */
     unsigned yields;       /* number of jobs left to other coordinators since yielded_ns */
     uint64_t yielded_ns;
-    bool wants_claim;    /* a job was accepted since the last claim was started */
-    bool lacks_slots;    /* the last claim found no job, and no slots were left */
-    bool draining;       /* no more jobs are claimed */
-    bool cutting;        /* calls that fail are not started again */
-    bool sweeping;       /* a sweep is not done */
-    bool sweeps_more;    /* the last sweep left some old jobs in the store */
-    uint64_t claimed_ns; /* when a claim was last started */
-    uint64_t swept_ns;   /* when a sweep was last started */
-    char holder[64];     /* name of this coordinator in the store */
-    uv_timer_t timer;    /* claims, sweeps, and ticks the runs */
-    bool is_quick;       /* the timer fires often, because a run has work soon */
+    bool wants_claim;            /* a job was accepted since the last claim was started */
+    bool lacks_slots;            /* the last claim found no job, and no slots were left */
+    bool draining;               /* no more jobs are claimed */
+    bool cutting;                /* calls that fail are not started again */
+    bool sweeping;               /* a sweep is not done */
+    bool sweeps_more;            /* the last sweep left some old jobs in the store */
+    uint64_t claimed_ns;         /* when a claim was last started */
+    uint64_t swept_ns;           /* when a sweep was last started */
+    char holder[64];             /* name of this coordinator in the store */
+    uv_timer_t timer;            /* claims, sweeps, and ticks the runs */
+    struct turn_step begin_step; /* begins the runs that were loaded by their claim */
+    bool has_loaded;             /* there are such runs */
+    bool is_quick;               /* the timer fires often, because a run has work soon */
     /* Set while claims, or sweeps, fail. */
     struct lasting_fault claim_fault, sweep_fault;
     struct durable_metrics metrics;
@@ -79,7 +85,8 @@ void durable_drain(struct durable *d);
 void durable_cut(struct durable *d);
 /* Returns whether there are no runs and no open claims. */
 bool durable_is_idle(const struct durable *d);
-/* Closes the timer. The loop must keep running until the timer is closed. Close the store only after this call. */
+/* Closes the timer and ends the step of the turn. The loop must keep running until they are closed. Close the store
+ * only after this call. */
 void durable_stop(struct durable *d);
 /* Frees the runs that ended after durable_stop(). Call it when the store is closed. */
 void durable_release(struct durable *d);
@@ -93,6 +100,8 @@ uint64_t durable_age_ns(const struct stored_job *job, int64_t until_ms);
 
 /* Ticks the runs soon. Only for the code of durable_run.h. */
 void durable_tick_soon(struct durable *d);
+/* Begins the runs that are loaded, later in this turn of the loop. Only for the code of durable_run.h. */
+void durable_begin_soon(struct durable *d);
 
 /* Returns which other coordinators should run the job instead of this one. Only for the code of durable_run.h. */
 enum store_yield durable_yield_of(const struct durable_run *r);

@@ -63,6 +63,10 @@ struct durable_run {
     struct range_list answered, sent;
     struct range_sort sort;    /* LOADING: sorts `answered` when its blocks are known */
     struct range_list missing; /* items without an answer */
+    /* The blocks of a small job, which its claim has returned with their lines; NULL: there are none, or all were used.
+     * Only the blocks of items have lines. */
+    struct block *whole;
+    size_t whole_count;
     struct item_block *blocks; /* in index order */
     size_t block_count, block_at;
     size_t missing_at;          /* the missing range whose items are made ready next */
@@ -111,7 +115,7 @@ struct durable_run {
     uint64_t drain_ns; /* when the drain began; 0: there is none */
 };
 
-/* Starts a run of the job that `claim` has found. */
+/* Starts a run of the job that `claim` has found. Takes the job and the blocks of the call. */
 void durable_run_new(struct durable *d, struct store_call *claim);
 /* Call it when this coordinator has claimed the job again while the run goes on. If no other coordinator had the job in
  * between, the run keeps the job with the new fence, and no item runs twice. Otherwise returns false: the run has lost
@@ -134,7 +138,7 @@ bool durable_run_lacks_room(const struct durable_run *r);
 /* If the state of the run is OVER and its calls are done, frees the run and returns true. Otherwise returns false. */
 bool durable_run_free(struct durable_run *r);
 
-/* Private to durable_run.c, run_begin.c, run_items.c, run_lease.c, run_record.c and run_reduce.c. */
+/* Private to durable.c, durable_run.c, run_begin.c, run_items.c, run_lease.c, run_record.c and run_reduce.c. */
 
 /* A failed call is started again after this time. */
 enum { AGAIN_MS = 500 };

@@ -132,6 +132,14 @@ static void note_block(struct durable_run *r, const struct block *b)
     }
 }
 
+static void note_blocks(struct durable_run *r, const struct store_call *call)
+{
+    for (size_t i = 0; i < call->block_count; i++) {
+        note_block(r, &call->blocks[i]);
+        r->newest_block = call->blocks[i].number;
+    }
+}
+
 static void on_ranges(struct store_call *call)
 {
     struct durable_run *r = call->data;
@@ -142,10 +150,7 @@ static void on_ranges(struct store_call *call)
         return;
     }
     if (!run_call_succeeded(r, &r->reading)) return;
-    for (size_t i = 0; i < call->block_count; i++) {
-        note_block(r, &call->blocks[i]);
-        r->newest_block = call->blocks[i].number;
-    }
+    note_blocks(r, call);
     bool more = call->more;
     run_call_free(&r->reading);
     if (r->state != RUN_LOADING) return;
@@ -157,6 +162,20 @@ static void on_ranges(struct store_call *call)
     r->reading.call = run_call_new(r, STORE_READ_RANGES, on_ranges);
     r->reading.call->block.number = r->newest_block;
     run_call_start(r, &r->reading);
+}
+
+/* Takes the blocks of a small job. */
+static void take_whole(struct durable_run *r, struct store_call *claim)
+{
+    note_blocks(r, claim);
+    r->whole = claim->blocks;
+    r->whole_count = claim->block_count;
+    claim->blocks = NULL;
+    claim->block_count = 0;
+    for (size_t i = 0; i < r->whole_count; i++)
+        if (r->whole[i].kind != BLOCK_ITEMS) buf_release(&r->whole[i].lines);
+    range_sort_begin(&r->sort, &r->answered);
+    durable_begin_soon(r->durable);
 }
 
 void durable_run_new(struct durable *d, struct store_call *claim)
@@ -171,6 +190,10 @@ void durable_run_new(struct durable *d, struct store_call *claim)
     r->reported = r->stored.counts;
     list_push_back(&d->runs, &r->link);
     recorder_resume(&r->recorder, &r->stored);
+    if (claim->whole) {
+        take_whole(r, claim);
+        return;
+    }
     r->reading.call = run_call_new(r, STORE_READ_RANGES, on_ranges);
     run_call_start(r, &r->reading);
 }

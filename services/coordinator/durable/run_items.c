@@ -70,6 +70,14 @@ static void count_memory(struct durable_run *r)
     r->counted_items = held;
 }
 
+static void drop_whole(struct durable_run *r)
+{
+    for (size_t i = 0; i < r->whole_count; i++) block_release(&r->whole[i]);
+    free(r->whole);
+    r->whole = NULL;
+    r->whole_count = 0;
+}
+
 void run_items_release(struct durable_run *r)
 {
     range_sort_release(&r->sort);
@@ -80,6 +88,7 @@ void run_items_release(struct durable_run *r)
     stored_items_release(&r->staged);
     range_list_release(&r->unsent);
     buf_release(&r->marked_lines);
+    drop_whole(r);
     free(r->blocks);
     count_memory(r);
 }
@@ -252,17 +261,34 @@ static bool holds_less(const struct durable_run *r, size_t bytes)
     return held < jobs_item_share(r->durable->jobs, bytes);
 }
 
+/* Sets r->block_at to the block of this item. */
+static bool find_block(struct durable_run *r, uint64_t item)
+{
+    while (r->block_at < r->block_count && r->blocks[r->block_at].first + r->blocks[r->block_at].n <= item)
+        r->block_at++;
+    if (r->block_at < r->block_count && r->blocks[r->block_at].first <= item) return true;
+    fail(r, "item %llu is missing in the job store", (unsigned long long)item);
+    return false;
+}
+
+/* Makes all items of a small job ready. */
+static void ready_whole(struct durable_run *r)
+{
+    if (!r->whole || is_stopping(r)) return;
+    for (uint64_t next; (next = next_missing(r)) != UINT64_MAX && find_block(r, next);) {
+        const struct item_block *b = &r->blocks[r->block_at++];
+        for (size_t i = 0; i < r->whole_count; i++)
+            if (r->whole[i].number == b->number) take_block(r, b->first, b->n, &r->whole[i].lines);
+        if (r->failure[0]) break;
+    }
+    drop_whole(r);
+}
+
 static void read_ahead(struct durable_run *r)
 {
     uint64_t next = next_missing(r);
-    if (r->generated || r->reading.call || next == UINT64_MAX || is_stopping(r)) return;
-    if (!holds_less(r, READ_AHEAD_BYTES)) return;
-    while (r->block_at < r->block_count && r->blocks[r->block_at].first + r->blocks[r->block_at].n <= next)
-        r->block_at++;
-    if (r->block_at == r->block_count || r->blocks[r->block_at].first > next) {
-        fail(r, "item %llu is missing in the job store", (unsigned long long)next);
-        return;
-    }
+    if (r->generated || r->whole || r->reading.call || next == UINT64_MAX || is_stopping(r)) return;
+    if (!holds_less(r, READ_AHEAD_BYTES) || !find_block(r, next)) return;
     if (!memory_has_room(LIMIT_RECORDED_BYTES)) return; /* the next tick tries again */
     r->reading.call = run_call_new(r, STORE_READ_BLOCK, on_block);
     r->reading.call->block.number = r->blocks[r->block_at].number;
@@ -334,6 +360,7 @@ void run_items_supply(struct durable_run *r)
     if (r->state != RUN_RUNNING || r->all_ready) return;
     if (r->undescribed) learn_tasks(r);
     if (r->generated) ready_generated(r);
+    ready_whole(r);
     run_items_taken(r);
     sched_job_expect(r->job->phase.sched, r->staged.left + r->marked.n, r->undescribed);
     if (next_missing(r) != UINT64_MAX || has_staged(r) || r->marking.call) return;

@@ -106,12 +106,12 @@ static void report_items(struct durable_run *r, const struct stored_counts *now)
     r->reported = *now;
 }
 
-/* Call it when the block of the call is in the store. */
+/* Call it when the block of the call `writing` is in the store. The caller becomes the owner of the call. */
 static void note_written(struct durable_run *r, const struct store_call *call)
 {
     *r->durable->metrics.recorded += call->block.lines.len;
     report_items(r, &call->job.counts);
-    run_call_free(&r->writing);
+    r->writing = (struct run_call){0};
     r->writing_bytes = 0;
     count_memory(r);
 }
@@ -130,6 +130,26 @@ static void report_end(struct durable_run *r)
              LOG_STR("span_id", trace ? trace_scope_span_id(trace, &trace->context, span_id) : NULL));
 }
 
+/* If the last block has all answers of the job, gives the job and the block to the clients that wait, so that they need
+ * not read them from the store. */
+static void give_whole(const struct durable_run *r, struct store_call *end)
+{
+    uint64_t answers = 0;
+    struct block *b = &end->block;
+    for (size_t i = 0; i < b->range_count; i++) answers += b->ranges[i].n;
+    if (!r->durable->ended_whole || answers != r->stored.items || b->lines.len > STORE_WHOLE_BYTES) return;
+    free(end->found.options);
+    free(end->found.result);
+    end->found.options = r->stored.options ? xstrdup(r->stored.options) : NULL;
+    end->found.result = end->job.result ? xstrdup(end->job.result) : NULL;
+    end->blocks = xcalloc(1, sizeof *end->blocks);
+    end->block_count = 1;
+    end->blocks[0] = *b;
+    *b = (struct block){0};
+    end->whole = true;
+    r->durable->ended_whole(r->durable->data, end);
+}
+
 static void on_end(struct store_call *call)
 {
     struct durable_run *r = call->data;
@@ -138,12 +158,14 @@ static void on_end(struct store_call *call)
     if (!run_call_succeeded(r, &r->writing)) return;
     note_written(r, call);
     durable_run_move(r, RUN_OVER);
+    if (has_ended) give_whole(r, call);
     if (has_ended)
         report_end(r);
     else
         log_info("a durable job was handed back", LOG_STR("job", r->stored.id));
     if (has_ended && d->ended) d->ended(d->data);
     d->changed(d->data, r->stored.id);
+    store_call_free(call);
 }
 
 /* The last block and the end of the job share a call, because a second call would wait for the disk again. */
@@ -166,6 +188,7 @@ static void on_written(struct store_call *call)
     struct durable_run *r = call->data;
     if (!run_call_succeeded(r, &r->writing)) return;
     note_written(r, call);
+    store_call_free(call);
     r->recorded_ns = now_ns();
     r->starved_ns = 0;
     r->durable->changed(r->durable->data, r->stored.id);

@@ -178,6 +178,7 @@ enum store_status postgres_claim(struct postgres_db *d, struct store_call *c)
         take_job_row(&q, 0, &c->found);
         c->now_ms = postgres_int(&q, 0, COLUMN_AFTER);
         c->found.options = postgres_text(&q, 0, COLUMN_AFTER + 1);
+        c->more = true;
     }
     postgres_end(&q);
     return is_there ? STORE_OK : store_refuse(c, STORE_NOT_FOUND, "no job waits");
@@ -228,7 +229,7 @@ enum store_status postgres_end_job(struct postgres_db *d, struct store_call *c)
     postgres_bind_text(&q, stored_state_name(j->state));
     postgres_bind_text(&q, j->reason);
     postgres_bind_text(&q, j->result);
-    return has_row(&q) ? STORE_OK : postgres_why_not(d, c, true, "running");
+    return take_job(&q, &c->found) ? STORE_OK : postgres_why_not(d, c, true, "running");
 }
 
 enum store_status postgres_want_cancel(struct postgres_db *d, struct store_call *c)

@@ -110,9 +110,9 @@ static const struct {
                    " SELECT setval(name, nextval(name) + 1000000), (SELECT count(*) FROM j) FROM s"},
     [PG_END] = {"WITH j AS (UPDATE fantail.job AS job SET succeeded = $4, failed = $5, cancelled = $6, retried = $7,"
                 " hedged = $8, errors = $9, state = $10, reason = $11, ended_ms = " NOW_MS
-                ", holder = NULL, lease_until_ms = NULL" MINE " RETURNING seq),"
+                ", holder = NULL, lease_until_ms = NULL" MINE " RETURNING " JOB_COLUMNS ", seq),"
                 " r AS (UPDATE fantail.request SET result = $12::text FROM j WHERE request.job = j.seq"
-                " AND $12::text IS NOT NULL) SELECT seq FROM j"},
+                " AND $12::text IS NOT NULL) SELECT * FROM j"},
     [PG_WANT_CANCEL] = {"UPDATE fantail.job AS job SET cancel_wanted = true,"
                         " state = CASE state WHEN 'pending' THEN 'cancelled' ELSE state END,"
                         " ended_ms = CASE state WHEN 'pending' THEN " NOW_MS " END,"

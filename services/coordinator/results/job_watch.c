@@ -35,6 +35,14 @@ void job_watches_poke(struct job_watches *l, const char *id)
     }
 }
 
+void job_watches_give(struct job_watches *l, const struct store_call *read)
+{
+    for (struct job_watch *w = next_watch(l, NULL), *after; w; w = after) {
+        after = next_watch(l, w);
+        if (w->ops->give && strcmp(w->id, read->found.id) == 0) w->ops->give(w->owner, read);
+    }
+}
+
 void job_watches_drain(struct job_watches *l)
 {
     l->draining = true;

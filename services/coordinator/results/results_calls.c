@@ -287,6 +287,23 @@ static void on_block(struct store_call *call)
     store_call_free(call);
 }
 
+/* The call has read the job and its blocks at the same time, so the state of the job need not be read once more. */
+void results_take_whole(struct results_reader *r, const struct store_call *read)
+{
+    stored_job_copy(&r->job, &read->found);
+    r->has_ended = r->complete = true;
+    results_open(r);
+    if (!add_ranges(r, read)) results_cut(r, "the ranges of a block overlap");
+    for (size_t i = 0; i < read->block_count; i++) {
+        const struct block *b = &read->blocks[i];
+        struct block copy = {.number = b->number};
+        if ((b->kind != BLOCK_VALUES && b->kind != BLOCK_ERRORS) || b->range_count == 0) continue;
+        buf_add(&copy.lines, b->lines.data, b->lines.len);
+        block_cache_add(&r->cache, &copy, b->ranges[0].first, 0, results_cache_cap(r), CACHE_SPARE_BYTES);
+    }
+    count_blocks(r);
+}
+
 /* Returns whether this reader may read a block now. If there is no room for a block that is needed now, may drop the
  * blocks of this reader to make room. */
 static bool may_read(struct results_reader *r, bool is_needed_now)

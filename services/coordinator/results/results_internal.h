@@ -114,6 +114,8 @@ void results_add_heartbeat(struct results_reader *r);
 
 /* Asks for the state of the job, and then for the ranges of new blocks. */
 void results_ask(struct results_reader *r);
+/* Copies an ended job and all its answers from a READ_JOB call, instead of asking for them. Begins the stream. */
+void results_take_whole(struct results_reader *r, const struct store_call *read);
 /* Asks for more ranges, if the store is known to have more. */
 void results_ask_more(struct results_reader *r);
 /* Reads a block, unless this reader is already reading one. `item` is the first item whose answer is needed from the

@@ -369,7 +369,8 @@ static void on_closed(struct http_exchange *x, enum http_closed how)
 }
 
 static void start(struct http_exchange *x, struct job_watches *watches, const char *id,
-                  const struct results_query *query, enum results_part part, bool waits, enum job_likeness likeness)
+                  const struct results_query *query, enum results_part part, bool waits, enum job_likeness likeness,
+                  const struct store_call *read)
 {
     static const struct http_exchange_ops ops = {.pull = on_pull, .closed = on_closed};
     static const struct job_watch_ops watch_ops = {.poke = on_poke, .tick = on_tick, .drain = on_drain};
@@ -385,21 +386,24 @@ static void start(struct http_exchange *x, struct job_watches *watches, const ch
     answer_index_clear(&r->index, query->from);
     job_watch_add(&r->watch, watches, id, &watch_ops, r);
     http_exchange_accept(x, &ops, r);
-    results_ask(r);
+    if (read && read->whole)
+        results_take_whole(r, read);
+    else
+        results_ask(r);
 }
 
 void results_reader_handle(struct http_exchange *x, struct job_watches *watches)
 {
     struct results_query query;
     if (!results_read_query(x, &query)) return;
-    start(x, watches, http_exchange_param(x, "id"), &query, PART_LINES, false, LIKE_NOTHING);
+    start(x, watches, http_exchange_param(x, "id"), &query, PART_LINES, false, LIKE_NOTHING, NULL);
 }
 
 void results_reader_answer(struct http_exchange *x, struct job_watches *watches, const char *id,
-                           enum job_likeness likeness)
+                           const struct store_call *read, enum job_likeness likeness)
 {
     const struct results_query everything = {0};
-    start(x, watches, id, &everything, reader_takes_lines(x) ? PART_LINES : PART_VALUES, true, likeness);
+    start(x, watches, id, &everything, reader_takes_lines(x) ? PART_LINES : PART_VALUES, true, likeness, read);
 }
 
 bool results_reader_may_answer(const struct http_exchange *x, const struct stored_job *job)

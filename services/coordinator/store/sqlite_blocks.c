@@ -57,8 +57,8 @@ enum store_status sqlite_add_block(struct sqlite_db *d, struct store_call *c)
         if (b->number == 0) b->number = place_block(d, c, state, SQL_ADD_BLOCK);
         if (b->number == 0)
             status = sqlite_why_not(d, c, true, stored_state_name(state));
-        else if (b->kind == BLOCK_VALUES || b->kind == BLOCK_ERRORS)
-            set_progress(d, &c->job);
+        else if (c->op == STORE_ADD_BLOCK && (b->kind == BLOCK_VALUES || b->kind == BLOCK_ERRORS))
+            set_progress(d, &c->job); /* END sets the counts itself */
     } else
         status = STORE_FULL;
     keep(&d->ranges);
@@ -107,6 +107,39 @@ enum store_status sqlite_read_ranges(struct sqlite_db *d, struct store_call *c)
     bool is_there = sqlite_row(&job);
     sqlite_end(&job);
     return is_there ? STORE_OK : store_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
+}
+
+/* Reads one block with its lines. Returns false if the job is not small, or if the block is damaged: the calls that
+ * read blocks one by one report that. */
+static bool read_small_block(struct sqlite_query *q, struct store_call *c, struct block *b)
+{
+    const void *bytes;
+    size_t len;
+    const char *why;
+    if (take_block(q, c, b) != STORE_OK || sqlite3_column_type(q->st, 3) == SQLITE_NULL) return false;
+    sqlite_column_block(q, 3, &bytes, &len);
+    return block_lines_decode(&q->d->codec, bytes, len, &b->lines, &why) == BLOCK_DECODED;
+}
+
+void sqlite_read_whole(struct sqlite_db *d, int64_t seq, struct store_call *c)
+{
+    size_t bytes = 0;
+    bool is_small = true;
+    if (c->found.items > STORE_WHOLE_BYTES) return; /* each item has a line of two bytes or more */
+    c->blocks = xcalloc(STORE_WHOLE_BLOCKS, sizeof *c->blocks);
+    struct sqlite_query q = sqlite_query(d, SQL_READ_WHOLE);
+    sqlite_bind_int(&q, 1, seq);
+    sqlite_bind_int(&q, 2, STORE_WHOLE_BYTES);
+    sqlite_bind_int(&q, 3, STORE_WHOLE_BLOCKS + 1);
+    while (is_small && sqlite_row(&q)) {
+        is_small = c->block_count < STORE_WHOLE_BLOCKS && read_small_block(&q, c, &c->blocks[c->block_count++]);
+        if (is_small) bytes += c->blocks[c->block_count - 1].lines.len;
+        is_small = is_small && bytes <= STORE_WHOLE_BYTES;
+    }
+    c->whole = sqlite_end(&q) && is_small;
+    if (c->whole) return;
+    store_call_drop_blocks(c);
+    c->error[0] = '\0';
 }
 
 enum store_status sqlite_read_block(struct sqlite_db *d, struct store_call *c)

@@ -56,6 +56,8 @@ enum sql {
     SQL_LIST,
     SQL_READ_RANGES,
     SQL_READ_LINES,
+    SQL_READ_WHOLE,
+    SQL_MORE_PENDING,
     SQL_READ_STATS,
     SQL_NEXT_DROPPED,
     SQL_DROPPED_BLOCKS,
@@ -155,6 +157,8 @@ enum store_status sqlite_sweep(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_take_notice(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_delay_notice(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_remove_notice(struct sqlite_db *d, struct store_call *c);
+/* Fills c->whole and c->blocks if the job with this number is small. */
+void sqlite_read_whole(struct sqlite_db *d, int64_t seq, struct store_call *c);
 /* Fills in the URL of `notify` and the delivery of its notice. */
 void sqlite_read_notice(struct sqlite_db *d, int64_t seq, struct stored_job *j);
 

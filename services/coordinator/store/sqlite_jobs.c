@@ -190,6 +190,15 @@ enum store_status sqlite_accept(struct sqlite_db *d, struct store_call *c)
     return STORE_OK;
 }
 
+static bool more_pending(struct sqlite_db *d)
+{
+    struct sqlite_query q = sqlite_query(d, SQL_MORE_PENDING);
+    sqlite_bind_int(&q, 1, lease_ms(0));
+    bool more = sqlite_row(&q) && sqlite3_column_int(q.st, 0) != 0;
+    sqlite_end(&q);
+    return more;
+}
+
 enum store_status sqlite_claim(struct sqlite_db *d, struct store_call *c)
 {
     if (c->only_tells) return store_refuse(c, STORE_NOT_FOUND, "no job was asked for");
@@ -205,6 +214,8 @@ enum store_status sqlite_claim(struct sqlite_db *d, struct store_call *c)
     int64_t seq;
     if (!take_job(&q, &c->found, &seq)) return store_refuse(c, STORE_NOT_FOUND, "no job waits");
     read_options(d, seq, &c->found);
+    if (c->wants_whole) sqlite_read_whole(d, seq, c);
+    c->more = more_pending(d);
     return STORE_OK;
 }
 
@@ -239,7 +250,7 @@ enum store_status sqlite_end_job(struct sqlite_db *d, struct store_call *c)
     sqlite_bind_text(&q, 10, j->reason);
     sqlite_bind_int(&q, 11, sqlite_wall_ms());
     int64_t seq;
-    if (!take_seq(&q, &seq)) return sqlite_why_not(d, c, true, "running");
+    if (!take_job(&q, &c->found, &seq)) return sqlite_why_not(d, c, true, "running");
     if (j->result) sqlite_set_result(d, seq, j->result);
     return STORE_OK;
 }
@@ -272,5 +283,6 @@ enum store_status sqlite_read_job(struct sqlite_db *d, struct store_call *c)
         return store_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
     read_options(d, seq, &c->found);
     sqlite_read_notice(d, seq, &c->found);
+    if (c->wants_whole && stored_state_is_end(c->found.state)) sqlite_read_whole(d, seq, c);
     return STORE_OK;
 }

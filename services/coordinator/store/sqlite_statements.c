@@ -69,7 +69,7 @@ static const char *const sql_texts[] = {
                       " WHERE id = ?1 AND fence = ?2 AND state = 'running' RETURNING seq",
     [SQL_END] = "UPDATE job SET succeeded = ?2, failed = ?3, cancelled = ?4, retried = ?5, hedged = ?6, errors = ?7,"
                 " state = ?9, reason = ?10, ended_ms = ?11, holder = NULL, lease_until_ms = NULL"
-                " WHERE id = ?1 AND fence = ?8 AND state = 'running' RETURNING seq",
+                " WHERE id = ?1 AND fence = ?8 AND state = 'running' RETURNING " JOB_COLUMNS,
     [SQL_SET_RESULT] = "UPDATE request SET result = ?2 WHERE job = ?1 AND result IS NOT ?2",
     [SQL_WANT_CANCEL] = "UPDATE job SET cancel_wanted = 1, state = iif(state = 'pending', 'cancelled', state),"
                         " ended_ms = iif(state = 'pending', ?2, NULL), reason = iif(state = 'pending', ?3, NULL),"
@@ -119,6 +119,14 @@ static const char *const sql_texts[] = {
                         " AND NOT (b.kind IN ('errors', 'sent', 'unsent') AND b.number <= j.dropped_to)"
                         " ORDER BY b.number LIMIT ?3",
     [SQL_READ_LINES] = "SELECT b.lines FROM block b JOIN job j ON j.seq = b.job WHERE b.number = ?1 AND j.id = ?2",
+    [SQL_READ_WHOLE] = "SELECT b.number, b.kind, b.ranges, CASE WHEN length(b.lines) <= ?2 THEN b.lines END"
+                       " FROM job j CROSS JOIN block b ON b.job = j.seq WHERE j.seq = ?1"
+                       " AND NOT (b.kind IN ('errors', 'sent', 'unsent') AND b.number <= j.dropped_to)"
+                       " ORDER BY b.number LIMIT ?3",
+    /* Whether any job is pending, or has a lease that ended by ?1. */
+    [SQL_MORE_PENDING] = "SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_pending WHERE state = 'pending')"
+                         " OR EXISTS (SELECT 1 FROM job INDEXED BY job_lease WHERE state = 'running'"
+                         " AND lease_until_ms <= ?1)",
     [SQL_READ_STATS] =
         "SELECT (SELECT count(*) FROM (SELECT 1 FROM job INDEXED BY job_pending WHERE state = 'pending' LIMIT ?1)),"
         " (SELECT min(created_ms) FROM (SELECT created_ms, started_ms, redrives FROM job INDEXED BY job_list"

@@ -50,6 +50,8 @@ struct uv_loop_s; /* uv_loop_t; pure modules include this header, so it does not
 #define STORE_LABEL_SIZE    65    /* a label with its NUL */
 #define STORE_LIST_MAX      200   /* maximum number of jobs in one page of the list */
 #define STORE_RANGES_BLOCKS 512   /* maximum number of blocks that one STORE_READ_RANGES returns */
+#define STORE_WHOLE_BLOCKS  8     /* a job is small if it has at most this many blocks, */
+#define STORE_WHOLE_BYTES   65536 /* and their lines have at most this many bytes */
 #define STORE_NOTICE_SIZE   64    /* the id of a notice with its NUL */
 #define STORE_TOLD_MS       10000 /* how long a coordinator counts as alive; see above */
 
@@ -190,12 +192,14 @@ enum store_op {
                      job PENDING. Fills `found`. CONFLICT if the job does not have item_blocks blocks in the store */
     STORE_CLAIM,  /* tells the store `serves` and `opens`. Then, unless `only_tells`, claims the job of highest priority
                      that no coordinator runs and that this coordinator may run; among jobs of equal priority, the
-                     oldest. Fills `found`. The first claim after ACCEPT or REDRIVE sets started_ms to now_ms */
+                     oldest. Fills `found`. The first claim after ACCEPT or REDRIVE sets started_ms to now_ms. May fill
+                     `whole`. `more`: there may be another job to claim */
     STORE_RENEW,  /* extends the lease; `found` says whether a client wants to cancel the job, and `wanted_elsewhere`
                      whether another coordinator should run it */
     STORE_HAND_BACK,   /* ends the lease, and makes the job PENDING */
     STORE_END,         /* ends the job with `state`, `reason`, `result`, `counts` and `errors`, and ends the lease. If
-                          `block` has ranges, it is a block of answers, which is added first, like ADD_BLOCK */
+                          `block` has ranges, it is a block of answers, which is added first, like ADD_BLOCK. Fills
+                          `found` */
     STORE_WANT_CANCEL, /* sets cancel_wanted; fills `found`. A PENDING job ends as CANCELLED immediately: its items
                           without an answer are counted as cancelled in `counts` and `errors`, and have no block */
     STORE_CHANGE,      /* merges job.changes into the changes of a PENDING or RUNNING job. job.changes must contain no
@@ -214,7 +218,7 @@ enum store_op {
     STORE_REMOVE_NOTICE, /* if the notice `notice_id` was taken `attempts` times, removes it. If it is about the last
                             end of its job, the job keeps notice_failure */
     /* Reading calls. */
-    STORE_READ_JOB,    /* fills `found`, even with a RECEIVING job */
+    STORE_READ_JOB,    /* fills `found`, even with a RECEIVING job. If the job has ended, may fill `whole` */
     STORE_LIST_JOBS,   /* fills `list`, newest first */
     STORE_READ_RANGES, /* fills `blocks`, without lines, with the first blocks whose number is above block.number;
                           `more`: there are further blocks */
@@ -273,6 +277,7 @@ struct store_call {
     char *serves, *opens;
     bool others;                       /* CLAIM: may claim a job whose tasks no coordinator has */
     bool only_tells;                   /* CLAIM: claims no job */
+    bool wants_whole;                  /* CLAIM, READ_JOB: fill `whole` if the job is small */
     enum store_yield yields;           /* RENEW */
     uint64_t lease_ms;                 /* CLAIM, RENEW, TAKE_NOTICE, DELAY_NOTICE */
     char notice_id[STORE_NOTICE_SIZE]; /* DELAY_NOTICE, REMOVE_NOTICE */
@@ -292,7 +297,9 @@ struct store_call {
     size_t list_count;
     struct block *blocks;
     size_t block_count;
-    bool more;             /* LIST_JOBS, READ_RANGES, SWEEP: there may be more jobs or blocks */
+    bool whole;            /* CLAIM, READ_JOB: `blocks` has all blocks of the job with their lines, as they were when
+                              `found` was read. Saves the calls that read them one after the other */
+    bool more;             /* CLAIM, LIST_JOBS, READ_RANGES, SWEEP: there may be more jobs or blocks */
     bool wanted_elsewhere; /* RENEW: there is a coordinator as `yields` says */
     int64_t now_ms;        /* CLAIM, RENEW: the time of the database */
     struct store_stats stats;
@@ -308,6 +315,8 @@ struct store_call *store_call_new(enum store_op op, void (*done)(struct store_ca
 void store_call_free(struct store_call *call);
 /* Clears the result of the call. A back end must do this before it carries out the call. */
 void store_call_clear(struct store_call *call);
+/* Drops the blocks of the result. */
+void store_call_drop_blocks(struct store_call *call);
 
 struct store;
 struct store_ops {

@@ -105,17 +105,24 @@ struct store_call *store_call_new(enum store_op op, void (*done)(struct store_ca
     return c;
 }
 
+void store_call_drop_blocks(struct store_call *c)
+{
+    for (size_t i = 0; i < c->block_count; i++) block_release(&c->blocks[i]);
+    free(c->blocks);
+    c->blocks = NULL;
+    c->block_count = 0;
+    c->whole = false;
+}
+
 void store_call_clear(struct store_call *c)
 {
     for (size_t i = 0; i < c->list_count; i++) stored_job_release(&c->list[i]);
-    for (size_t i = 0; i < c->block_count; i++) block_release(&c->blocks[i]);
     free(c->list);
-    free(c->blocks);
+    store_call_drop_blocks(c);
     stored_job_release(&c->found);
     stored_notice_release(&c->notice);
     c->list = NULL;
-    c->blocks = NULL;
-    c->list_count = c->block_count = 0;
+    c->list_count = 0;
     c->status = STORE_OK;
     c->error[0] = '\0';
     c->more = c->wanted_elsewhere = false;

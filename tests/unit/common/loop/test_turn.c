@@ -69,6 +69,7 @@ static const char whole_turn[] = "idle: long answers\n"
                                  "after poll: client\n"
                                  "after poll: server\n"
                                  "after poll: busy poll\n"
+                                 "after poll: durable jobs\n"
                                  "after poll: scheduler again\n";
 
 static void check_whole_turn(const enum turn_place *order)

@@ -16,6 +16,7 @@ struct replica {
     struct stage stage;
     struct durable_config config;
     struct durable durable;
+    unsigned given_whole;          /* for the test */
     unsigned changes;              /* the number of calls of `changed` */
     enum job_likeness likeness;    /* of the last job whose client waits */
     struct http_exchange *waiting; /* the last exchange that waits for the end of its job */
@@ -57,7 +58,7 @@ static inline void replica_start_with(struct replica *r, struct store *store, co
     log_set_level(LOG_LEVEL_COUNT); /* logs nothing */
     r->stage.config.max_jobs = 10000;
     r->config = (struct durable_config){0};
-    r->changes = 0;
+    r->changes = r->given_whole = 0;
     r->waiting = NULL;
     r->durable = (struct durable){.config = &r->config,
                                   .store = store,

@@ -39,6 +39,7 @@ struct fake_store {
     uint64_t delay_ms;  /* with a loop: time from the start of a call to its end */
     bool away;          /* every call ends as AWAY and changes nothing */
     bool held;          /* with a loop: no call ends until the test calls fake_store_release_calls() */
+    bool gives_whole;   /* CLAIM and READ_JOB return all blocks of a small job */
     size_t page_blocks; /* blocks that one READ_RANGES returns; 0: STORE_RANGES_BLOCKS */
     struct fake_fault faults[STORE_OP_COUNT];
 

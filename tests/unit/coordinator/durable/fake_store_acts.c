@@ -145,10 +145,24 @@ static bool is_for(const struct fake_store *s, const struct store_call *c, const
     return c->others && !other_has(s, c->holder, false, j);
 }
 
+static bool waits(const struct fake_store *s, const struct fake_job *j)
+{
+    return j->job.state == STORED_PENDING || (j->job.state == STORED_RUNNING && j->lease_end_ms <= s->now_ms);
+}
+
 static bool may_claim(const struct fake_store *s, const struct store_call *c, const struct fake_job *j)
 {
-    bool waits = j->job.state == STORED_PENDING || (j->job.state == STORED_RUNNING && j->lease_end_ms <= s->now_ms);
-    return waits && is_for(s, c, &j->job);
+    return waits(s, j) && is_for(s, c, &j->job);
+}
+
+static void fill_whole(const struct fake_store *s, struct store_call *c, const struct fake_job *j)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < j->block_count; i++) bytes += j->blocks[i].lines.len;
+    c->whole = s->gives_whole && c->wants_whole && j->block_count <= STORE_WHOLE_BLOCKS && bytes <= STORE_WHOLE_BYTES;
+    if (!c->whole) return;
+    c->blocks = xcalloc(STORE_WHOLE_BLOCKS, sizeof *c->blocks);
+    for (size_t i = 0; i < j->block_count; i++) c->blocks[c->block_count++] = copy_block(&j->blocks[i], true);
 }
 
 static enum store_status claim(struct fake_store *s, struct store_call *c, struct fake_job *none)
@@ -165,6 +179,8 @@ static enum store_status claim(struct fake_store *s, struct store_call *c, struc
     best->lease_end_ms = s->now_ms + (int64_t)c->lease_ms;
     best->holder = c->holder;
     c->now_ms = s->now_ms;
+    for (size_t i = 0; i < s->job_count; i++) c->more |= waits(s, s->jobs[i]);
+    fill_whole(s, c, best);
     return fill_found(c, best, STORE_OK);
 }
 
@@ -199,7 +215,7 @@ static enum store_status end(struct fake_store *s, struct store_call *c, struct 
     replace_text(&j->job.errors, c->job.errors);
     end_job(s, j, c->job.state, c->job.reason);
     if (c->job.result) replace_text(&j->job.result, c->job.result);
-    return STORE_OK;
+    return fill_found(c, j, STORE_OK);
 }
 
 /* Adds the cancelled items to the counts of errors. */
@@ -307,6 +323,7 @@ static enum store_status sweep(struct fake_store *s, struct store_call *c, struc
 
 static enum store_status read_job(struct fake_store *s, struct store_call *c, struct fake_job *j)
 {
+    if (stored_state_is_end(j->job.state)) fill_whole(s, c, j);
     return fill_found(c, j, STORE_OK);
 }
 

@@ -46,6 +46,68 @@ Test(durable_run, items_are_generated)
     bench_over(&b);
 }
 
+Test(durable_run, a_small_job_is_read_with_its_claim)
+{
+    struct bench b;
+    bench_start(&b, 4);
+    b.store->gives_whole = true;
+    struct fake_job *j = harness_add_plain(b.store, "a", 10, 4);
+    fake_store_add_lines(b.store, j, BLOCK_VALUES, 3, 2, "{\"value\":%u}");
+    bench_work(&b, 4000);
+    harness_expect_end(j, STORED_SUCCEEDED, 10);
+    cr_assert_eq(b.store->calls[STORE_READ_RANGES] + b.store->calls[STORE_READ_BLOCK], 0);
+    bench_over(&b);
+}
+
+Test(durable_run, a_small_job_that_lacks_an_item_fails)
+{
+    struct bench b;
+    bench_start(&b, 4);
+    b.store->gives_whole = true;
+    struct fake_job *j = harness_add_plain(b.store, "a", 8, 4);
+    j->job.items = 9;
+    bench_work(&b, 4000);
+    cr_assert_eq(j->job.state, STORED_FAILED);
+    cr_assert(strstr(j->job.reason, "item 8 is missing"), "%s", j->job.reason);
+    bench_over(&b);
+}
+
+Test(durable_run, no_further_job_is_claimed_when_none_waits)
+{
+    struct bench b;
+    bench_start_job(&b, 4, HARNESS_PLAIN, 4, 4);
+    fake_store_run(b.store);
+    cr_assert_eq(b.replica.durable.runs.n, 1);
+    cr_assert_eq(b.store->calls[STORE_CLAIM], 1);
+    bench_over(&b);
+}
+
+static void note_whole(void *data, const struct store_call *end)
+{
+    struct replica *r = data;
+    cr_assert_eq(end->found.state, STORED_SUCCEEDED);
+    cr_assert_str_eq(end->found.options, HARNESS_PLAIN);
+    cr_assert_eq(end->block_count, 1);
+    const struct buf *lines = &end->blocks[0].lines;
+    static const char wanted[] = "{\"value\":0}\n{\"value\":1}\n{\"value\":2}\n";
+    cr_assert(lines->len == strlen(wanted) && memcmp(lines->data, wanted, lines->len) == 0);
+    r->given_whole++;
+}
+
+Test(durable_run, the_last_block_is_given_to_clients_if_it_has_all_answers)
+{
+    struct bench b;
+    bench_start(&b, 4);
+    b.replica.durable.ended_whole = note_whole;
+    struct fake_job *first = harness_add_plain(b.store, "a", 3, 3), *second = harness_add_plain(b.store, "b", 3, 3);
+    fake_store_add_lines(b.store, second, BLOCK_VALUES, 1, 1, "{\"value\":%u}");
+    bench_work(&b, 4000);
+    harness_expect_end(first, STORED_SUCCEEDED, 3);
+    harness_expect_end(second, STORED_SUCCEEDED, 3);
+    cr_assert_eq(b.replica.given_whole, 1, "job b has an answer in an earlier block");
+    bench_over(&b);
+}
+
 Test(durable_run, a_job_without_items_ends)
 {
     struct bench b;

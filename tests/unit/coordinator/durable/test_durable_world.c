@@ -400,6 +400,7 @@ static void run_world(unsigned seed)
     w = (struct world){.seed = seed};
     fake_clock_start();
     w.store = fake_store_new(NULL);
+    w.store->gives_whole = seed % 2 == 0;
     w.store->page_blocks = 1 + draw(&w, 10);
     for (unsigned i = 0; i < NODES; i++) w.nodes[i].world = &w;
     for (unsigned i = 0; i < NODES; i++) node_start(&w.nodes[i]);

@@ -37,7 +37,7 @@ Test(results_document, values_and_errors_are_in_one_document_whatever_the_size_o
         struct desk d;
         desk_init(&d);
         add_mixed(&d);
-        results_reader_answer(&d.x, &d.watches, ID, LIKE_NOTHING);
+        results_reader_answer(&d.x, &d.watches, ID, NULL, LIKE_NOTHING);
         while (!settle_one(&d, &d.x, cap)) continue;
         cr_assert_eq(d.x.status, 200);
         cr_assert_str_eq(d.x.job, ID);
@@ -46,12 +46,56 @@ Test(results_document, values_and_errors_are_in_one_document_whatever_the_size_o
     }
 }
 
+/* Starts a reader with a call that has read the whole job. */
+static void answer_whole(struct desk *d)
+{
+    struct store_call *read = store_call_new(STORE_READ_JOB, NULL, NULL);
+    struct fake_job *j = d->store->jobs[0];
+    stored_job_copy(&read->found, &j->job);
+    read->blocks = xcalloc(j->block_count, sizeof *read->blocks);
+    for (; read->block_count < j->block_count; read->block_count++) {
+        struct block *to = &read->blocks[read->block_count], *from = &j->blocks[read->block_count];
+        *to = (struct block){.number = from->number, .kind = from->kind, .range_count = from->range_count};
+        to->ranges = xcalloc(from->range_count, sizeof *to->ranges);
+        memcpy(to->ranges, from->ranges, from->range_count * sizeof *to->ranges);
+        buf_add(&to->lines, from->lines.data, from->lines.len);
+    }
+    read->whole = true;
+    results_reader_answer(&d->x, &d->watches, ID, read, LIKE_NOTHING);
+    store_call_free(read);
+}
+
+Test(results_document, a_job_that_was_read_as_a_whole_is_not_read_again)
+{
+    struct desk d;
+    struct fake_job *j = desk_with_job(&d, STORED_SUCCEEDED, 3);
+    fake_store_add_lines(d.store, j, BLOCK_ITEMS, 0, 3, "%u");
+    fake_store_add_lines(d.store, j, BLOCK_VALUES, 1, 2, VALUE);
+    fake_store_add_lines(d.store, j, BLOCK_VALUES, 0, 1, VALUE);
+    answer_whole(&d);
+    cr_assert(settle(&d));
+    assert_document(&d, HEAD("succeeded"), "\"results\":[0,1,2],\"errors\":[]");
+    cr_assert_eq(d.store->calls[STORE_READ_JOB] + d.store->calls[STORE_READ_RANGES], 0);
+    desk_over(&d);
+}
+
+Test(results_document, the_errors_of_a_job_that_was_read_as_a_whole_follow_its_values)
+{
+    struct desk d;
+    desk_init(&d);
+    add_mixed(&d);
+    answer_whole(&d);
+    while (!settle_one(&d, &d.x, 64)) continue;
+    assert_document(&d, HEAD("partial"), mixed);
+    desk_over(&d);
+}
+
 Test(results_document, without_errors_the_answers_are_read_once)
 {
     struct desk d;
     struct fake_job *j = desk_with_job(&d, STORED_SUCCEEDED, 2);
     fake_store_add_lines(d.store, j, BLOCK_VALUES, 0, 2, VALUE);
-    results_reader_answer(&d.x, &d.watches, ID, LIKE_NOTHING);
+    results_reader_answer(&d.x, &d.watches, ID, NULL, LIKE_NOTHING);
     cr_assert(settle(&d));
     assert_document(&d, HEAD("succeeded"), "\"results\":[0,1],\"errors\":[]");
     cr_assert_eq(d.store->calls[STORE_READ_BLOCK], 1);
@@ -70,7 +114,7 @@ Test(results_document, runs_of_errors_are_null_for_each_item_and_one_error)
     j->job.counts.failed = 3;
     fake_store_set_options(j, OPTIONS_RUNS);
     j->job.reason = xstrdup("too many failed");
-    results_reader_answer(&d.x, &d.watches, ID, LIKE_NOTHING);
+    results_reader_answer(&d.x, &d.watches, ID, NULL, LIKE_NOTHING);
     cr_assert(settle(&d));
     assert_document(&d, HEAD("failed") "\"reason\":\"too many failed\",",
                     "\"results\":[null,null,null],\"errors\":[{\"index\":0,\"count\":3,\"error\":{\"name\":"
@@ -83,7 +127,7 @@ Test(results_document, items_of_a_job_that_ended_before_it_ran_are_cancelled)
     struct desk d;
     struct fake_job *j = desk_with_job(&d, STORED_CANCELLED, 1);
     j->job.counts.cancelled = 1;
-    results_reader_answer(&d.x, &d.watches, ID, LIKE_NOTHING);
+    results_reader_answer(&d.x, &d.watches, ID, NULL, LIKE_NOTHING);
     cr_assert(settle(&d));
     cr_assert(strstr(answer(&d), "\"results\":[null],\"errors\":[{\"index\":0,\"error\":{\"name\":\"cancelled\""));
     desk_over(&d);
@@ -95,7 +139,7 @@ Test(results_document, a_client_that_asks_for_lines_gets_lines)
     desk_init(&d);
     d.x.accept = "application/x-ndjson";
     add_mixed(&d);
-    results_reader_answer(&d.x, &d.watches, ID, LIKE_NOTHING);
+    results_reader_answer(&d.x, &d.watches, ID, NULL, LIKE_NOTHING);
     cr_assert(settle(&d));
     cr_assert(strstr(answer(&d), "{\"type\":\"error\",\"index\":4,"));
     cr_assert(strstr(answer(&d), "{\"type\":\"end\","));
@@ -109,7 +153,7 @@ Test(results_document, a_job_that_is_removed_or_redriven_meanwhile_cuts_the_docu
         struct desk d;
         desk_init(&d);
         struct fake_job *j = add_mixed(&d);
-        results_reader_answer(&d.x, &d.watches, ID, LIKE_NOTHING);
+        results_reader_answer(&d.x, &d.watches, ID, NULL, LIKE_NOTHING);
         cr_assert(fake_store_step(d.store));
         cr_assert_eq(d.x.status, 200);
         if (redriven) {
@@ -134,7 +178,7 @@ Test(results_document, white_space_shows_that_the_connection_is_alive)
     desk_init(&d);
     add_mixed(&d);
     d.store->away = false;
-    results_reader_answer(&d.x, &d.watches, ID, LIKE_NOTHING);
+    results_reader_answer(&d.x, &d.watches, ID, NULL, LIKE_NOTHING);
     cr_assert(fake_store_step(d.store));
     d.store->away = true;
     settle(&d);

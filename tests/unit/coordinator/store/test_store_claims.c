@@ -157,3 +157,82 @@ STORE_TEST(store_claims, a_single_coordinator_is_told_of_no_other)
         store_call_free(c);
     }
 }
+
+static struct store_call *claim_whole(struct shop *s)
+{
+    struct store_call *c = offer(s, "[\"square\"]", "[\"square\"]", true);
+    c->wants_whole = true;
+    cr_assert_eq(shop_run(s, c), STORE_OK, "%s", c->error);
+    return c;
+}
+
+/* Checks that the call has these blocks of the job. PostgreSQL returns no blocks with a claim. */
+static void expect_whole(const struct shop *s, const struct store_call *c, size_t blocks)
+{
+    cr_assert_eq(c->whole, s->kind != SHOP_POSTGRES && blocks > 0);
+    cr_assert_eq(c->block_count, c->whole ? blocks : 0);
+    for (size_t i = 0; i < c->block_count; i++)
+        cr_assert(c->blocks[i].range_count > 0 && c->blocks[i].lines.len > 0 && c->blocks[i].number > 0);
+}
+
+STORE_TEST(store_claims, a_small_job_is_returned_with_its_blocks)
+{
+    shop_submit(s, shop_id(1), 0);
+    struct store_call *c = claim_whole(s);
+    uint64_t fence = c->found.fence;
+    expect_whole(s, c, 1);
+    if (c->whole) cr_assert_eq(memcmp(c->blocks[0].lines.data, "1\n2\n", 4), 0);
+    store_call_free(c);
+    c = shop_block(s, shop_id(1), fence, BLOCK_VALUES, 0, 2, "{\"value\":1}\n{\"value\":4}\n");
+    shop_ok(s, c);
+    c = shop_call(s, STORE_READ_JOB, shop_id(1));
+    c->wants_whole = true;
+    cr_assert_eq(shop_run(s, c), STORE_OK);
+    cr_assert(!c->whole, "the job has not ended");
+    store_call_free(c);
+    c = shop_ending(s, shop_id(1), fence, STORED_SUCCEEDED, (struct stored_counts){.succeeded = 2});
+    cr_assert_eq(shop_run(s, c), STORE_OK);
+    cr_assert_eq(c->found.state, STORED_SUCCEEDED);
+    cr_assert_eq(c->found.counts.succeeded, 2);
+    cr_assert_gt(c->found.ended_ms, 0);
+    store_call_free(c);
+    c = shop_call(s, STORE_READ_JOB, shop_id(1));
+    c->wants_whole = true;
+    cr_assert_eq(shop_run(s, c), STORE_OK);
+    expect_whole(s, c, 2);
+    store_call_free(c);
+}
+
+STORE_TEST(store_claims, a_job_with_many_blocks_or_bytes_is_returned_without_them)
+{
+    shop_ok(s, shop_new_job(s, shop_id(1), NULL));
+    for (unsigned i = 0; i <= STORE_WHOLE_BLOCKS; i++)
+        shop_ok(s, shop_block(s, shop_id(1), 0, BLOCK_ITEMS, i, 1, "1\n"));
+    struct store_call *c = shop_acceptance(s, shop_id(1), "square", 5, STORE_WHOLE_BLOCKS + 1);
+    c->job.item_blocks = STORE_WHOLE_BLOCKS + 1;
+    shop_ok(s, c);
+    shop_ok(s, shop_new_job(s, shop_id(2), NULL));
+    c = shop_block(s, shop_id(2), 0, BLOCK_ITEMS, 0, 1, "");
+    while (c->block.lines.len <= STORE_WHOLE_BYTES) buf_add_char(&c->block.lines, '1');
+    buf_add_char(&c->block.lines, '\n');
+    shop_ok(s, c);
+    shop_ok(s, shop_acceptance(s, shop_id(2), "square", 5, 1));
+    for (int i = 0; i < 2; i++) {
+        c = claim_whole(s);
+        expect_whole(s, c, 0);
+        cr_assert_str_eq(c->error, "");
+        store_call_free(c);
+    }
+}
+
+STORE_TEST(store_claims, a_claim_says_whether_more_jobs_may_wait)
+{
+    shop_submit(s, shop_id(1), 0);
+    shop_submit(s, shop_id(2), 0);
+    struct store_call *c = claim_whole(s);
+    cr_assert(c->more);
+    store_call_free(c);
+    c = claim_whole(s);
+    cr_assert(!c->more || s->kind == SHOP_POSTGRES, "PostgreSQL does not look");
+    store_call_free(c);
+}
