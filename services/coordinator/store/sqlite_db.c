@@ -11,10 +11,6 @@
 #define LOGS_KEPT    4         /* when the log was copied, the file is cut if it is longer than this x log_pages */
 #define BEYOND_BYTES (4 * MIB) /* room beyond the limit, so that jobs of a full store can end and be removed */
 
-/* This VFS of SQLite locks the file for this process. So the index of the log is in the memory of the process, and not
- * in a mapped file (-shm). If someone truncated a mapped file, SIGBUS would end the process. */
-#define VFS "unix-excl"
-
 static bool execute(struct sqlite_db *d, const char *sql)
 {
     return sqlite3_exec(d->db, sql, NULL, NULL, NULL) == SQLITE_OK;
@@ -42,7 +38,8 @@ bool sqlite_db_open(struct sqlite_db *d, const char *path, char *err, size_t err
              "PRAGMA journal_size_limit = %u; PRAGMA secure_delete = FAST; PRAGMA temp_store = MEMORY;"
              "PRAGMA trusted_schema = OFF",
              CACHE_KIB, d->log_pages, LOGS_KEPT * d->log_pages * SQLITE_PAGE_BYTES);
-    bool ok = sqlite3_open_v2(path, &d->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, VFS) == SQLITE_OK &&
+    bool ok = sqlite3_open_v2(path, &d->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, sqlite_log_file_vfs()) ==
+                  SQLITE_OK &&
               sqlite3_extended_result_codes(d->db, 1) == SQLITE_OK &&
               sqlite3_busy_timeout(d->db, BUSY_MS) == SQLITE_OK && execute(d, settings);
     char mode[200];

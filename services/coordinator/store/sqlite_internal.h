@@ -208,6 +208,11 @@ void sqlite_tidy(struct sqlite_db *d, bool is_idle);
  * or the file may not grow; otherwise to 0. */
 void sqlite_set_errno(sqlite3 *db);
 
+/* sqlite_log_file.c: returns the name of the file system (VFS) for the store. Its base, unix-excl, locks the file for
+ * this process. So the index of the log is in the memory of the process, and not in a mapped file (-shm). If someone
+ * truncated a mapped file, SIGBUS would end the process. */
+const char *sqlite_log_file_vfs(void);
+
 /* If the functions below fail because the disk is full, they set errno to ENOSPC. */
 
 /* sqlite_file.c: returns an absolute path without symbolic links. The file need not exist. If the folder of the file

@@ -160,6 +160,25 @@ Test(store_batch, if_the_lock_cannot_be_had_all_calls_fail_after_one_wait, .time
     assert_no_leaks();
 }
 
+/* The pages of the transaction follow each other in the log, so few writes are needed. */
+Test(store_batch, a_transaction_writes_its_pages_together)
+{
+    struct shop s;
+    shop_init(&s);
+    power_vfs_install();
+    shop_open(&s);
+    shop_submit(&s, shop_id(1), 0);
+    for (unsigned i = 2; i < 10; i++) {
+        struct power_vfs_counts before = power_vfs_counts();
+        shop_ok(&s, shop_new_job(&s, shop_id(i), NULL));
+        cr_assert_eq(power_vfs_counts().writes - before.writes, 1);
+        cr_assert_eq(power_vfs_counts().syncs - before.syncs, 1);
+    }
+    shop_release(&s);
+    power_vfs_remove();
+    assert_no_leaks();
+}
+
 /* ---- Statements ----------------------------------------------------------------------------------------------- */
 
 static _Atomic unsigned statements;

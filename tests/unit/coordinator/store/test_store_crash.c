@@ -86,16 +86,20 @@ struct cuts {
     unsigned reported[CUTS][JOBS];
 };
 
+/* A write has many pages, and any part of them may be on the disk. So each cut is made in several ways. */
 static void cut(unsigned number, void *data)
 {
+    enum { WAYS = 4 };
     struct cuts *cuts = data;
     char folder[200];
-    if (cuts->n == CUTS) BUG("too many cuts");
-    snprintf(folder, sizeof folder, "%s/%u", cuts->folder, cuts->n);
-    if (mkdir(folder, 0700) != 0) BUG("cannot make %s", folder);
-    power_vfs_cut(folder, number);
-    for (unsigned j = 0; j < JOBS; j++) cuts->reported[cuts->n][j] = atomic_load(&reported[j]);
-    cuts->n++;
+    for (unsigned way = 0; way < WAYS; way++) {
+        if (cuts->n == CUTS) BUG("too many cuts");
+        snprintf(folder, sizeof folder, "%s/%u", cuts->folder, cuts->n);
+        if (mkdir(folder, 0700) != 0) BUG("cannot make %s", folder);
+        power_vfs_cut(folder, WAYS * number + way);
+        for (unsigned j = 0; j < JOBS; j++) cuts->reported[cuts->n][j] = atomic_load(&reported[j]);
+        cuts->n++;
+    }
 }
 
 /* Runs one step of the jobs from `first` to `last` at the same time. */
@@ -172,8 +176,8 @@ static void fail_at_each_operation(int rc, bool for_good, enum store_status want
     bool has_failed = true;
     unsigned failed_calls = 0;
     power_vfs_install();
-    /* To fail every fifth operation is enough, because the operations of a run repeat. Each run uses a new store. */
-    for (unsigned number = 0; has_failed; number += 5) {
+    /* To fail every second operation is enough, because the operations of a run repeat. Each run uses a new store. */
+    for (unsigned number = 0; has_failed; number += 2) {
         struct shop s;
         shop_init(&s);
         shop_open(&s);
