@@ -14,6 +14,7 @@ from fantail_testing import JSON, NDJSON, FantailTest, wait_until
 
 LARGE = 48 << 20
 SPARE = 40 << 20  # how much more memory a service may use: more than its memory reserve, and less than a large item
+COPIED = 17 << 20  # an item of this size fits, but its copy does not
 
 TASK = """
 import time
@@ -151,6 +152,20 @@ class MemoryLimit(FantailTest):
             self.assertEqual(error["name"], "out_of_memory", str(error)[:500])
             self.assertIn("memory limit", error["cause"])
         self.check_others(fleet, fleet.workers[0], ask_for_large)
+
+    def test_an_item_whose_copy_does_not_fit_fails_alone_if_its_process_runs_many_items(self):
+        source = TASK.replace("def run", "async def run").replace("time.sleep(0.05)", "pass")
+        tasks = self.tasks(sized={"json": {"mode": "python", "command": ["task:run"], "processes": 1, "concurrency": 8},
+                                  "files": {"task.py": source}})
+        fleet = self.fleet(tasks=tasks)
+        self.assertEqual(fleet.job({"task": "sized", "items": ["abc", 1]}).json["results"], [3, 1])
+        limit_memory(fleet.workers[0])
+        answer = fleet.job({"task": "sized", "items": ["x" * COPIED, 7]}).json
+        self.assertEqual([(e["index"], e["error"]["name"]) for e in answer["errors"]], [(0, "out_of_memory")])
+        self.assertIn("the item needs more memory", answer["errors"][0]["error"]["cause"])
+        self.assertEqual(answer["results"], [None, 7])
+        self.assertEqual(fleet.job({"task": "sized", "items": ["abc", 1]}).json["results"], [3, 1])
+        lift_limit(fleet.workers[0])
 
     def test_values_between_two_tasks_that_do_not_fit_fail_their_items_and_other_items_go_on(self):
         fleet = self.start_fleet()

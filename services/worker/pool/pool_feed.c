@@ -39,6 +39,24 @@ static void feed_bisecting(struct process *process, struct chunk *c, uint64_t no
 
 /* ---- processes that answer in any order ---- */
 
+/* Gives the process the next item of the chunk. If there is no memory for the item, the item fails. */
+static void give_one(struct pool *p, struct process *process, struct chunk *c, uint64_t now)
+{
+    struct run *r = chunk_take(c, 1, SIZE_MAX);
+    if (process_has_memory(process, r)) {
+        process_give(process, r, now);
+        return;
+    }
+    struct fault f;
+    struct buf line = {0};
+    fault_set(&f, ITEM_OUT_OF_MEMORY, "the worker has reached its memory limit, and the item needs more memory");
+    fault_add_line(&line, &f, NULL, 0, p->env->worker_id);
+    c->failed++;
+    run_return(r, line.data, line.len);
+    buf_release(&line);
+    pool_progress(c);
+}
+
 /* If the process is idle, gives it some of the items of which one is at fault. */
 static void give_suspects(struct pool *p, struct process *process, struct chunk *c, uint64_t now)
 {
@@ -47,7 +65,7 @@ static void give_suspects(struct pool *p, struct process *process, struct chunk 
     for (uint64_t n = 0; c && process_room(process, now); n++, c = bisecting_chunk(p)) {
         if (chunk_bisect_limit(c) < limit) limit = chunk_bisect_limit(c);
         if (n >= limit) return;
-        process_give(process, chunk_take(c, 1, SIZE_MAX), now);
+        give_one(p, process, c, now);
     }
 }
 
@@ -76,7 +94,7 @@ static bool give_in_turn(struct pool *p, struct process *process, uint64_t now)
         struct chunk *c = turns_next(&p->turns);
         if (!c) return false;
         for (uint64_t n = 0; n < turn && room && chunk_available(c) && process_room(process, now); n++, room--)
-            process_give(process, chunk_take(c, 1, SIZE_MAX), now);
+            give_one(p, process, c, now);
         if (process_room(process, now) == 0) return true;
     }
     return true;

@@ -148,6 +148,8 @@ uint64_t process_room(struct process *p, uint64_t now);
 /* Gives the process a run, which must fit in its room. May kill the process. If the process answers in any order, the
  * run must have one item, and is written by process_flush(). */
 void process_give(struct process *p, struct run *r, uint64_t now);
+/* Returns whether there is memory for the copy of the run's item that a process needs if it answers in any order. */
+MUST_CHECK bool process_has_memory(const struct process *p, const struct run *r);
 /* Writes the runs that process_give() has not written. */
 void process_flush(struct process *p);
 /* Lets the process answer the items that it was given, and then end: its stdin is closed after the last item. */

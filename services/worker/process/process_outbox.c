@@ -3,11 +3,17 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "common/base/memory_room.h"
 #include "common/loop/progress.h"
 #include "worker/process/numbered.h"
 #include "worker/process/process_internal.h"
 
 #define OUTBOX_KEPT_BYTES (256 * KIB) /* a larger buffer is freed when it is empty */
+
+bool process_has_memory(const struct process *p, const struct run *r)
+{
+    return memory_has_room(buf_growth(&p->outbox, r->len));
+}
 
 void process_post_run(struct process *p, const struct run *r)
 {
