@@ -16,7 +16,8 @@ bool run_gate_has_rules(const struct run_gate *g)
 
 /* ---- the median of the run times ---- */
 
-/* Times below 8 ns have a class each. A larger time has its highest four bits. */
+/* Each time below 8 ns has a class of its own. Larger times share a class if they have the same number of bits and the
+ * same highest four bits. */
 static unsigned class_of(uint64_t ns)
 {
     if (ns < CLASSES_OF_TWO) return (unsigned)ns;

@@ -163,8 +163,8 @@ static bool is_among(const char *const *names, const char *name)
     return false;
 }
 
-/* Returns whether the former description of a task stays in use. `names` are the tasks that have changed. The former
- * description of a changed task stays if the new one cannot be read, because it may be half written. */
+/* Returns whether the former description of a task stays in use. `names` are the tasks that have changed. If the new
+ * description of a changed task cannot be read, for example because a file is half written, the former one stays. */
 static bool stays(const struct task *now, const struct task *former, const char *const *names)
 {
     if (!names || !former) return false;

@@ -20,8 +20,8 @@ static inline size_t fuzz_piece(uint32_t *state, size_t left)
     return size < left ? size : left;
 }
 
-/* Returns a copy in memory of exactly this size, so that a sanitizer reports every access after its end. The caller
- * frees it. */
+/* Returns a copy in an allocation of exactly len bytes, so that a sanitizer reports every access past its end. The
+ * caller frees it. */
 MUST_CHECK static inline char *fuzz_copy(const char *data, size_t len)
 {
     char *copy = xmalloc(len);

@@ -39,7 +39,8 @@ class Span:
 
 
 class Collector(http.server.ThreadingHTTPServer):
-    """Plays a collector: POST /v1/traces is answered with (status, headers) from answer(count), after `release` is set."""
+    """Plays a collector: waits until `release` is set, and then answers a POST with the status and headers that
+    answer(count) returns. `count` is the number of earlier requests."""
 
     daemon_threads = True
     allow_reuse_address = True

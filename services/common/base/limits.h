@@ -90,8 +90,9 @@
 /* Traces, both services. */
 #define LIMIT_TRACE_QUEUE_BYTES (8 * MIB) /* spans that wait for the collector; spans beyond this are dropped */
 
-/* Signals to end, all programs. Some programs, such as timeout(1), signal a process and then its group, so one request
- * may arrive twice. Within this time, a second signal of the same kind counts as the same request. */
+/* Signals that ask a program to end, for all programs. Some programs, such as timeout(1), signal a process and then its
+ * group, so one request may arrive twice. Within this time, a second signal of the same kind counts as the same
+ * request. */
 #define SAME_SIGNAL_MS 500
 
 /* An answer line of a worker or a process: one item's envelope. */

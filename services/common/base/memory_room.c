@@ -32,7 +32,7 @@ bool memory_has_room_in_thread(size_t bytes)
     return bytes <= SIZE_MAX / 2 && memory_probe(bytes + MEMORY_RESERVE_BYTES);
 }
 
-/* Like memory_probe(), but first gives freed memory back to the kernel if it must. */
+/* Like memory_probe(). But if there is no room, gives freed memory back to the kernel and probes again. */
 static bool probe(size_t bytes)
 {
     if (memory_probe(bytes)) return true;

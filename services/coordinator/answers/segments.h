@@ -58,7 +58,7 @@ struct segment *segments_after(const struct segments *t, uint64_t index);
 /* Returns whether the lines of items first .. first + n - 1 can be appended to the last record. If so, adds them to its
  * header; the caller then appends the lines. */
 bool records_extend(struct segment *seg, uint64_t first, uint64_t n, size_t len);
-/* Call it when the first gone_bytes of seg->bytes are being removed. */
+/* Call it when the first gone_bytes of seg->bytes have been removed, and before gone_bytes is set to 0. */
 void records_shift(struct segment *seg);
 /* Returns the run that is read next. */
 struct record records_next(struct segment *seg);

@@ -102,8 +102,8 @@ static const struct {
                  " AND (serves, opens, knows) IS DISTINCT FROM ($2::jsonb, $3::jsonb, $4)"},
     [PG_HAND_BACK] = {"UPDATE fantail.job AS job SET state = 'pending', holder = NULL, lease_until_ms = NULL" MINE
                       " RETURNING seq"},
-    /* Skips one fence, because the lost server may already have handed out the next fence. Also skips numbers of
-     * blocks, because readers may know blocks that the database has lost. */
+    /* Skips one fence, because the lost server may already have handed out the next fence. Also skips
+     * 1,000,000 block numbers, because readers may have read blocks that the database has lost. */
     [PG_LET_GO] = {"WITH j AS (UPDATE fantail.job AS job SET state = 'pending', fence = job.fence + 1, holder = NULL,"
                    " lease_until_ms = NULL WHERE job.holder = $1 AND job.state = 'running' RETURNING seq),"
                    " s AS (SELECT pg_get_serial_sequence('fantail.block', 'number')::regclass AS name)"

@@ -112,7 +112,8 @@ uint64_t chunk_available(const struct chunk *c);
 /* Returns the bisect_limit of the run that chunk_take() would return next, or 0. */
 uint64_t chunk_bisect_limit(const struct chunk *c);
 /* Returns the next run for a process: a waiting run, or a new run of items that are not yet in a run. It has at most
- * max_items items and at most max_bytes bytes, but always one item. Returns NULL when there is none. */
+ * max_items items and at most max_bytes bytes. A single item may be larger than max_bytes. Returns NULL when there is
+ * no such run. */
 struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes);
 
 /* Returns the first answer line that is ready, with its newline. It is borrowed until the next call. Returns NULL when

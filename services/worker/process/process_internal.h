@@ -39,7 +39,7 @@ void process_on_log(struct window *w, const struct run *r, const char *text, siz
 void process_become_ready(struct process *p, uint64_t now);
 /* Restarts the timer. Call it when an item may have a new time limit. */
 void process_check_time(struct process *p, uint64_t now);
-/* Makes r the run that is written next. No run may be being written. */
+/* Makes r the current run, which process_write_runs() writes. Call it only while no run is being written. */
 void process_begin_run(struct process *p, const struct run *r);
 /* Writes no more of the current run. */
 void process_end_writing(struct process *p);
