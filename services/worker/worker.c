@@ -317,7 +317,7 @@ bool worker_init(struct worker *w, uv_loop_t *loop, const struct worker_config *
         snprintf(err, err_size, "cannot watch for ended processes");
         return false;
     }
-    scratch_make(&w->scratch);
+    scratch_make(&w->scratch, config->scratch_dir);
     cpu_wait_init(&w->cpu_wait, 0);
     turn_add(loop, &w->sleeps, TURN_BEFORE_SLEEP_WORKED, note_sleep, w);
     if (config->slots) slot_cap_init(&w->slot_cap, (unsigned)config->slots);

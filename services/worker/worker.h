@@ -27,8 +27,9 @@ struct worker_config {
     const char *tasks;
     const char *hosts_dir;
     const char *worker_id;
-    int64_t processes; /* 0: the CPU quota */
-    int64_t slots;     /* 0: no limit */
+    const char *scratch_dir; /* NULL: $TMPDIR or /tmp */
+    int64_t processes;       /* 0: the CPU quota */
+    int64_t slots;           /* 0: no limit */
     int64_t max_chunks;
     bool watch;
     int task_output; /* enum tail_form */

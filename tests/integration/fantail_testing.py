@@ -155,7 +155,7 @@ class FantailTest(unittest.TestCase):
         env["XDG_STATE_HOME"] = os.path.join(self.folder, "state")  # `fantail local` keeps durable jobs there
         env["PATH"] = BIN + os.pathsep + env.get("PATH", "/usr/bin:/bin")
         env.update(more)
-        return env
+        return {name: value for name, value in env.items() if value is not None}
 
     def start(self, program, *arguments, name=None, ready=False, env=None, before_exec=None, stdin=subprocess.DEVNULL):
         """Starts one of the programs by its name. After the test, the program is ended and checked."""

@@ -165,7 +165,7 @@ class PrivateFleet(CliTest):
         os.mkdir(another)
         with subprocess.Popen([FANTAIL, "map", "--", "cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                               env=self.environment(TMPDIR=tmp)) as living:
-            kept = wait_until(lambda: glob.glob(os.path.join(tmp, "fantail-map-*", "fantail-worker-*")), "its worker")
+            kept = wait_until(lambda: glob.glob(os.path.join(tmp, "fantail-map-*", "w*")), "its worker")
             kept = glob.glob(os.path.join(tmp, "fantail-*"))
             services = set(self._strangers())
             for path in kept:
@@ -217,13 +217,27 @@ class PrivateFleet(CliTest):
         os.mkdir(os.path.join(self.folder, "tmp"))
         code = "import os\ndef run(x):\n    open(os.environ['TMPDIR'] + '/file', 'w').close()\n    return os.environ['TMPDIR']\n"
         tasks = self.tasks(where={"json": {"mode": "python", "command": ["where:run"]}, "files": {"where.py": code}})
-        for options in (("where", "--tasks", tasks), ("--", "sh", "-c", "touch $TMPDIR/file; printf '\"%s\"' $TMPDIR")):
-            with self.subTest(options):
-                done = subprocess.run([FANTAIL, "map", *options], input=b"1\n", capture_output=True, cwd=self.folder,
-                                      env=self.environment(TMPDIR="tmp"), timeout=60)
-                self.assertEqual((done.returncode, done.stderr), (0, b""))
-                self.assertTrue(json.loads(done.stdout).startswith(os.path.join(self.folder, "tmp", "")), done.stdout)
-                self.assertEqual(os.listdir(os.path.join(self.folder, "tmp")), [])
+        done = subprocess.run([FANTAIL, "map", "where", "--tasks", tasks], input=b"1\n", capture_output=True, cwd=self.folder,
+                              env=self.environment(TMPDIR="tmp"), timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertTrue(json.loads(done.stdout).startswith(os.path.join(self.folder, "tmp", "")), done.stdout)
+        self.assertEqual(os.listdir(os.path.join(self.folder, "tmp")), [])
+
+    def test_a_command_has_the_temporary_folder_of_the_caller(self):
+        tmp = os.path.join(self.folder, "tmp")
+        os.mkdir(tmp)
+        ended = CliTest.cli(self, "map", "--", "sh", "-c", 'mktemp; echo "$TMPDIR"', "sh", ":::", "1", "2", TMPDIR=tmp)
+        made = ended.lines[::2]
+        self.assertEqual((ended.status, ended.lines[1::2], ended.err), (0, [tmp, tmp], b""), ended)
+        self.assertEqual(sorted(os.path.join(tmp, name) for name in os.listdir(tmp)), sorted(made))
+        ended = CliTest.cli(self, "map", "--", "sh", "-c", 'echo "${TMPDIR-none}"', "sh", ":::", "1", TMPDIR=None)
+        self.assertEqual(ended.lines, ["none"])
+
+    def test_the_temporary_folder_of_a_task_leaves_room_for_the_name_of_a_socket(self):
+        tasks = self.tasks(where={"json": {"mode": "python", "command": ["where:run"]},
+                                  "files": {"where.py": "import os\ndef run(x):\n    return os.environ['TMPDIR']\n"}})
+        tmp = json.loads(CliTest.cli(self, "map", "where", "--tasks", tasks, stdin="1\n", TMPDIR=None).out)
+        self.assertLess(len(tmp), len("/tmp") + 40, tmp)
 
     def test_killed_outright_it_takes_its_services_with_it(self):
         process = subprocess.Popen([FANTAIL, "map", "sleep", "--tasks", EXAMPLE_TASKS], stdin=subprocess.PIPE,

@@ -7,13 +7,14 @@ import subprocess
 from cli_testing import FANTAIL, CliTest, numbers
 from fantail_testing import main
 
-MIB = 1 << 20
-
 
 class Output(CliTest):
     def commands(self, code, items, *options, **more):
         """Runs shell code for each item, which is $1."""
-        return self.cli("map", *options, "--", "sh", "-c", code, "sh", stdin="".join(f"{item}\n" for item in items), **more)
+        stdin = "".join(f"{item}\n" for item in items)
+        ended = self.cli("map", *options, "--", "sh", "-c", code, "sh", stdin=stdin, **more)
+        ended.err = ended.err.replace(b"fantail: the command takes a while to start\n", b"")  # on a busy machine
+        return ended
 
     def test_standard_error_of_a_command_comes_through(self):
         ended = self.commands('echo "to $1" >&2; echo "out $1"', ["a"])
@@ -42,7 +43,7 @@ class Output(CliTest):
         self.assertEqual([len(line) for line in ended.err.splitlines()], [65536] * 3 + [200_000 - 3 * 65536])
 
     def test_a_slow_reader_slows_the_commands_and_loses_no_line(self):
-        lines = "".join(f"{n:1023}\n" for n in range(1024))  # 1 MiB
+        lines = "".join(f"{n:1023}\n" for n in range(512))
         with open(os.path.join(self.folder, "lines"), "w", encoding="utf-8") as file:
             file.write(lines)
         done = os.path.join(self.folder, "done")
@@ -51,15 +52,15 @@ class Output(CliTest):
                                    stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=self.folder,
                                    env=self.environment())
         with process:
-            process.stdin.write(numbers(40).encode())
+            process.stdin.write(numbers(20).encode())
             process.stdin.close()
             text = b""
             while piece := process.stderr.read(1 << 16):
                 text += piece
-                self.assertLess(len(os.listdir(done)) * MIB, len(text) + 8 * MIB)
+                self.assertLess(len(os.listdir(done)) * len(lines), len(text) + (4 << 20))
             self.assertEqual(process.wait(60), 0)
         self.assertEqual(collections.Counter(text.decode().splitlines()),
-                         collections.Counter({line: 40 for line in lines.splitlines()}))
+                         collections.Counter({line: 20 for line in lines.splitlines()}))
 
     def test_a_closed_standard_error_does_not_stop_the_run(self):
         ended = subprocess.run(["sh", "-c", f"seq 3 | {FANTAIL} map -- sh -c 'echo x >&2; echo $1' sh 2>&-"],
@@ -87,7 +88,7 @@ class Output(CliTest):
         tasks = self.tasks(fails={"json": {"mode": "python", "command": "fails:run"},
                                   "files": {"fails.py": "def run(n):\n    raise ValueError('one\\n' + '\u20ac' * n)\n"}})
         ended = self.cli("map", "fails", "--tasks", tasks, "--errors", path, stdin="50000\n")
-        lines = ended.err.decode().splitlines()
+        lines = [line for line in ended.err.decode().splitlines() if "takes a while" not in line]
         self.assertRegex(lines[0], r"^fantail: item 0 \(line 1\): task_error: ValueError: one \u20ac+\.\.\. \(150016 bytes\) "
                                    r"\(fails\.py:2\)$")
         self.assertLess(len(lines[0].encode()), 1500)
@@ -99,13 +100,14 @@ class Output(CliTest):
         tasks = self.tasks(prints={"json": {"mode": "python", "command": "prints:run"},
                                    "files": {"prints.py": "def run(item):\n    print('half', end='')\n    return item\n"}})
         ended = self.cli("map", "prints", "--tasks", tasks, stdin="7\n")
-        self.assertEqual((ended.status, ended.out, ended.err), (0, b"7\n", b"prints: half\n"))
+        self.assertEqual((ended.status, ended.out), (0, b"7\n"))
+        self.assertIn(b"prints: half", ended.err.splitlines())
 
     def test_a_long_line_of_a_task_is_not_cut(self):
         tasks = self.tasks(prints={"json": {"mode": "python", "command": "prints:run"},
                                    "files": {"prints.py": "def run(item):\n    print('x' * item)\n    return item\n"}})
         ended = self.cli("map", "prints", "--tasks", tasks, stdin="20000\n")
-        self.assertEqual(ended.err, b"prints: " + b"x" * 20000 + b"\n")
+        self.assertIn(b"prints: " + b"x" * 20000, ended.err.splitlines())
 
 
 if __name__ == "__main__":

@@ -353,6 +353,21 @@ for line in sys.stdin:
         fleet = self.fleet(tasks=tasks)
         self.assertEqual(fleet.job({"task": "env", "items": ["GREETING"]}).json["results"], ["hello"])
 
+    def test_a_task_may_share_the_temporary_directory_of_its_worker(self):
+        source = "import os\n\ndef run(item):\n    return os.environ.get('TMPDIR')\n"
+        tasks = self.tasks(
+            own={"json": {"mode": "python", "command": ["task:run"]}, "files": {"task.py": source}},
+            shares={"json": {"mode": "python", "command": ["task:run"], "own_tmpdir": False}, "files": {"task.py": source}},
+            sets={"json": {"mode": "python", "command": ["task:run"], "env": {"TMPDIR": "/chosen"}},
+                  "files": {"task.py": source}})
+        scratch = os.path.join(self.folder, "scratch")
+        os.mkdir(scratch)
+        worker = self.worker("--scratch-dir", scratch, tasks=tasks, env=self.environment(TMPDIR="/of/the/worker"))
+        values = [json.loads(ft.request(worker.port, "POST", f"/v1/tasks/{name}", b"1\n").body.decode().splitlines()[0])["value"]
+                  for name in ("own", "shares", "sets")]
+        self.assertTrue(values[0].startswith(scratch + "/w"), values)
+        self.assertEqual(values[1:], ["/of/the/worker", "/chosen"])
+
     def test_a_task_cannot_harm_the_worker_through_its_files(self):
         """Each process has its own temporary directory, cannot gain privileges, and leads its own process group."""
         tasks = self.tasks(look={

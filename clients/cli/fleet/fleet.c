@@ -85,7 +85,7 @@ struct fleet *fleet_start(const struct fleet_options *options, char *err, size_t
     f->announce = options->announce;
     f->has_store = options->store;
     f->started_ns = now_ns();
-    fleet_set_environment(f, options->tmp_dir);
+    fleet_set_environment(f, options->is_private);
     /* When a worker is killed, its processes become our children, so that we can find and kill them. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (start_all(f, options)) return f;

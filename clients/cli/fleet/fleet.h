@@ -23,17 +23,18 @@ struct fleet;
 
 struct fleet_options {
     const char *tasks_dir;
-    unsigned workers;       /* 1..FLEET_MAX_WORKERS */
-    unsigned processes;     /* task processes of each worker; 0: the worker's default */
-    const char *host;       /* the coordinator's address or unix:PATH; NULL: a socket file in the fleet's directory */
-    uint16_t port;          /* port of the coordinator, if `host` is an address; 0: any free port */
-    const char *token_file; /* token file of the coordinator; NULL: none */
-    const char *store;      /* --store of the coordinator; NULL: none */
-    bool insecure;          /* the coordinator accepts requests from other machines without a token */
-    const char *tmp_dir;    /* TMPDIR of the services of a private fleet; NULL: not private, so TMPDIR is inherited */
-    const char *log_level;  /* NULL: "warn" */
-    bool log_as_json;       /* the services write their log as JSON objects, not as text */
-    unsigned drain_s;       /* how long fleet_stop() waits for running work; 0: the services' default */
+    unsigned workers;        /* 1..FLEET_MAX_WORKERS */
+    unsigned processes;      /* task processes of each worker; 0: the worker's default */
+    const char *host;        /* the coordinator's address or unix:PATH; NULL: a socket file in the fleet's directory */
+    uint16_t port;           /* port of the coordinator, if `host` is an address; 0: any free port */
+    const char *token_file;  /* token file of the coordinator; NULL: none */
+    const char *store;       /* --store of the coordinator; NULL: none */
+    bool insecure;           /* the coordinator accepts requests from other machines without a token */
+    bool is_private;         /* a private fleet: it ignores the caller's FANTAIL_* variables */
+    const char *scratch_dir; /* where task processes get their temporary directories; NULL: the workers' default */
+    const char *log_level;   /* NULL: "warn" */
+    bool log_as_json;        /* the services write their log as JSON objects, not as text */
+    unsigned drain_s;        /* how long fleet_stop() waits for running work; 0: the services' default */
     int64_t admin_port; /* admin port of the coordinator; the workers use the next ones; 0: any free ports; -1: none */
     bool watch;         /* the workers notice changed task folders and read them again */
     bool relays;        /* this program passes on what the services write to standard error, see fleet_read_output() */

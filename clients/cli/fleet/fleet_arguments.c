@@ -74,6 +74,7 @@ static void set_worker(struct fleet *f, const struct fleet_options *o, size_t nu
     if (o->watch) add_argument(s, "--watch");
     add_option(s, "--tasks", o->tasks_dir);
     if (o->processes) add_number(s, "--processes", o->processes);
+    if (o->scratch_dir) add_option(s, "--scratch-dir", o->scratch_dir);
 }
 
 static void set_coordinator(struct fleet *f, const struct fleet_options *o)
@@ -102,29 +103,22 @@ void fleet_set_arguments(struct fleet *f, const struct fleet_options *o)
     set_coordinator(f, o);
 }
 
-/* A private fleet ignores the caller's FANTAIL_* and TMPDIR. `fantail local` inherits everything except the variables
- * that name another fleet. */
-static bool is_inherited(const char *variable, bool private)
+/* A private fleet ignores the caller's FANTAIL_*. `fantail local` inherits everything except the variables that name
+ * another fleet. */
+static bool is_inherited(const char *variable, bool is_private)
 {
     static const char *const of_other_fleet[] = {"FANTAIL_URL=", "FANTAIL_TOKEN_FILE="};
-    if (private) return strncmp(variable, "TMPDIR=", 7) != 0 && strncmp(variable, "FANTAIL_", 8) != 0;
+    if (is_private) return strncmp(variable, "FANTAIL_", 8) != 0;
     for (size_t i = 0; i < ARRAY_SIZE(of_other_fleet); i++)
         if (strncmp(variable, of_other_fleet[i], strlen(of_other_fleet[i])) == 0) return false;
     return true;
 }
 
-void fleet_set_environment(struct fleet *f, const char *tmp_dir)
+void fleet_set_environment(struct fleet *f, bool is_private)
 {
     size_t n = 0, kept = 0;
     while (environ[n]) n++;
-    f->envp = xcalloc(n + 2, sizeof(*f->envp));
+    f->envp = xcalloc(n + 1, sizeof(*f->envp));
     for (size_t i = 0; i < n; i++)
-        if (is_inherited(environ[i], tmp_dir != NULL)) f->envp[kept++] = environ[i];
-    if (!tmp_dir) return;
-    struct buf variable = {0};
-    buf_addf(&variable, "TMPDIR=%s", tmp_dir);
-    buf_add_char(&variable, '\0');
-    size_t len;
-    f->tmpdir_variable = buf_detach(&variable, &len);
-    f->envp[kept] = f->tmpdir_variable;
+        if (is_inherited(environ[i], is_private)) f->envp[kept++] = environ[i];
 }

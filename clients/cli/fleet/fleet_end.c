@@ -61,7 +61,6 @@ static void fleet_free(struct fleet *f)
     locked_dir_remove(&f->sockets);
     free(f->services);
     free(f->envp);
-    free(f->tmpdir_variable);
     free(f);
 }
 

@@ -41,7 +41,6 @@ struct fleet {
     struct locked_dir sockets;
     char url[UNIX_PATH_BYTES + 8]; /* address of the coordinator */
     char **envp;                   /* owned array of borrowed strings */
-    char *tmpdir_variable;         /* owned; envp contains it */
     bool announce, has_store;
     uint64_t started_ns;
     bool wrong_usage; /* a service has refused its options */
@@ -54,8 +53,8 @@ bool fleet_fail(struct fleet *f, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void fleet_add_socket(const struct fleet *f, struct buf *address, size_t number);
 /* Sets the command line of every service. f->url and the directory of sockets must be known. */
 void fleet_set_arguments(struct fleet *f, const struct fleet_options *o);
-/* Sets the environment of all services; tmp_dir is NULL unless the fleet is private. */
-void fleet_set_environment(struct fleet *f, const char *tmp_dir);
+/* Sets the environment of all services. */
+void fleet_set_environment(struct fleet *f, bool is_private);
 
 /* Gives each service a pipe as its standard error. On failure returns false and sets f->error. */
 MUST_CHECK bool fleet_output_open(struct fleet *f);

@@ -74,7 +74,7 @@ struct process *process_start(const struct process_env *env, struct task *task, 
     p->pool = pool;
     p->task = task_ref(task);
     p->child.token = reaper_new_token(env->reaper);
-    p->scratch = scratch_make_inner(env->scratch, p->child.token);
+    p->scratch = task->own_tmpdir ? scratch_make_inner(env->scratch, p->child.token) : NULL;
     tail_init(&p->tail, task->error_bytes);
     p->started_ns = now;
     p->next_item = 1;

@@ -106,7 +106,7 @@ struct process {
     bool retired; /* process_retire() was called */
 
     struct reaped child;
-    char *scratch; /* its temporary directory */
+    char *scratch; /* its temporary directory; NULL: none */
 
     struct process_pipe in, out, err;
     unsigned handles; /* handles that are not closed yet */

@@ -7,15 +7,15 @@
 #include "common/files/remove_tree.h"
 #include "common/observe/log.h"
 
-#define PREFIX "fantail-worker-"
+/* Short, because programs make sockets below these directories, and the path of a socket has at most 107 bytes. */
+#define PREFIX       "fantail-w-"
+#define PREFIX_GIVEN "w"
 
-void scratch_make(struct locked_dir *d)
+void scratch_make(struct locked_dir *d, const char *given)
 {
-    const char *base = temporary_base();
-    char prefix[sizeof PREFIX + 16];
-    locked_dirs_sweep(base, PREFIX);
-    snprintf(prefix, sizeof prefix, PREFIX "%d-", (int)getpid());
-    if (!locked_dir_make(d, base, prefix))
+    const char *base = given ? given : temporary_base();
+    if (!given) locked_dirs_sweep(base, PREFIX);
+    if (!locked_dir_make(d, base, given ? PREFIX_GIVEN : PREFIX))
         log_warn("tasks get no temporary directories", LOG_STR("path", base), LOG_STR("error", strerror(errno)));
 }
 

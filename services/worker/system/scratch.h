@@ -9,8 +9,9 @@
 
 #include "common/files/locked_dir.h"
 
-/* Removes the directories of killed workers, then creates the worker's own. If that fails, *d is empty. */
-void scratch_make(struct locked_dir *d);
+/* Creates the worker's own directory, in the directory `given` or, if that is NULL, in $TMPDIR or /tmp. There it first
+ * removes the directories of killed workers. If it fails, *d is empty. */
+void scratch_make(struct locked_dir *d, const char *given);
 
 /* Makes a directory for a process in `base`. The name of the directory is the token of the process. Returns its path;
  * NULL if it cannot be made, or if `base` is NULL. */

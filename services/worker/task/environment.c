@@ -7,8 +7,9 @@
 #include <unistd.h>
 
 /* fantail sets these variables, so values that the worker inherited are dropped. */
-static const char *const ours[] = {"FANTAIL_TASK", "FANTAIL_PROCESS", "FANTAIL_WORKER",
-                                   "TMPDIR",       "TRACEPARENT",     "TRACESTATE"};
+static const char *const ours[] = {"FANTAIL_TASK", "FANTAIL_PROCESS", "FANTAIL_WORKER", "TRACEPARENT", "TRACESTATE"};
+
+#define TMPDIR "TMPDIR="
 
 struct variables {
     const char **list;
@@ -69,9 +70,10 @@ const char **environment_of_task(const char **own, const char *task_name)
 const char **environment_of_process(const char *const *of_task, const struct environment_process *p)
 {
     struct variables l = {0};
-    add_all(&l, of_task);
+    for (size_t i = 0; of_task[i]; i++)
+        if (!p->scratch || strncmp(of_task[i], TMPDIR, strlen(TMPDIR)) != 0) add(&l, of_task[i]);
     addf(&l, "FANTAIL_PROCESS=%d-%llu", (int)p->worker, (unsigned long long)p->token);
-    if (p->scratch) addf(&l, "TMPDIR=%s", p->scratch);
+    if (p->scratch) addf(&l, TMPDIR "%s", p->scratch);
     addf(&l, "FANTAIL_WORKER=%s", p->worker_id);
     return l.list;
 }

@@ -17,7 +17,7 @@ MUST_CHECK const char **environment_of_task(const char **own, const char *task_n
 struct environment_process {
     pid_t worker;        /* together with `token` it marks the process and everything that it starts (descendants.h) */
     uint64_t token;      /* the token of the process, unique in the worker */
-    const char *scratch; /* the process's own TMPDIR; NULL: it has none */
+    const char *scratch; /* the process's own TMPDIR; NULL: that of the task or of the worker */
     const char *worker_id;
 };
 

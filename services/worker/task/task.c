@@ -128,6 +128,7 @@ static struct task *new_task(const char *name)
     *t = (struct task){
         .refs = 1,
         .name = shown_name(name),
+        .own_tmpdir = true,
         .envelope = true,
         .batch = 1,
         .error_bytes = DEFAULT_ERROR_TAIL_BYTES,

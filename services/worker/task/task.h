@@ -33,11 +33,12 @@ struct task {
     unsigned batch;                 /* items that a process may work on together; at least 1 */
     unsigned concurrency;           /* items that a process runs at once, answered in any order; 0: one after another */
     enum idempotency idempotent;
-    bool envelope; /* the program writes envelopes, not values */
-    bool ids;      /* items and answers have ids, see numbered.h; mode stream only */
-    bool ready;    /* the processes say when they are ready; before that they get no item */
-    bool common;   /* the program understands #common lines */
-    bool trace;    /* the program understands #traceparent and #tracestate lines */
+    bool own_tmpdir; /* each process has a TMPDIR of its own */
+    bool envelope;   /* the program writes envelopes, not values */
+    bool ids;        /* items and answers have ids, see numbered.h; mode stream only */
+    bool ready;      /* the processes say when they are ready; before that they get no item */
+    bool common;     /* the program understands #common lines */
+    bool trace;      /* the program understands #traceparent and #tracestate lines */
 };
 
 /* Returns how many items of the task one process has a slot for. */

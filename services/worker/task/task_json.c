@@ -152,6 +152,11 @@ static void read_error_bytes(struct field_context *c, const cJSON *v)
     c->options->error_bytes = true;
 }
 
+static void read_own_tmpdir(struct field_context *c, const cJSON *v)
+{
+    read_bool(c->task, v, &c->task->own_tmpdir);
+}
+
 static void read_cwd(struct field_context *c, const cJSON *v)
 {
     if (!cJSON_IsString(v) || v->valuestring[0] != '/')
@@ -232,6 +237,7 @@ static void read_env(struct field_context *c, const cJSON *v)
         }
         char *line;
         if (asprintf(&line, "%s=%s", e->string, e->valuestring) < 0) BUG("out of memory for a variable");
+        if (strcmp(e->string, "TMPDIR") == 0) c->task->own_tmpdir = false;
         words_add(&env, line);
         free(line);
     }
@@ -271,6 +277,7 @@ static const struct {
     {"placeholder", read_placeholder},
     {"host_options", read_host_options},
     {"error_output_bytes", read_error_bytes},
+    {"own_tmpdir", read_own_tmpdir},
 };
 
 static void read_field(struct field_context *c, const cJSON *v)
