@@ -192,6 +192,10 @@ class Concurrency(FantailTest):
         thread.start()
         wait_until(lambda: fleet.busy_slots() == 5, "five busy slots")
         self.assertEqual(fleet.metric(worker, "fantail_worker_slots", task="many", state="idle"), 9)
+        [task] = fleet.request("GET", "/v1/tasks").json["tasks"]
+        self.assertEqual(task["slots"], 14)
+        demand = ft.request(fleet.coordinator.admin_port, "GET", "/autoscale?task=many").json
+        self.assertEqual((demand["in_flight"], demand["slots"]), (5, 14))
         answer = ft.request(worker.port, "POST", "/v1/tasks/many", b'["sleep",0]\n', {"Content-Type": ft.NDJSON})
         self.assertEqual((answer.headers["Fantail-Slots"], answer.headers["Fantail-Free"]), ("14", "8"))
         os.remove(gate)
