@@ -22,7 +22,7 @@ JOBS = 2_000
 WORKERS = 2
 ENVIRONMENT = os.path.join(ROOT, "build-tools", "peers{}.{}".format(*sys.version_info))
 PACKAGES = {"celery": ("celery[redis]~=5.5",), "rq": ("rq>=2.6",), "procrastinate": ("procrastinate~=3.5", "psycopg[binary]"),
-            "joblib": ("joblib~=1.5", "numpy", "cloudpickle"), "distributed": ("distributed",)}
+            "joblib": ("joblib~=1.5", "numpy", "cloudpickle"), "distributed": ("distributed",), "aiohttp": ("aiohttp~=3.9",)}
 INSTALL_TIMEOUT_S, START_TIMEOUT_S, ROUND_TIMEOUT_S, END_TIMEOUT_S = 180, 30, 120, 15
 NO_REDIS = "Redis is missing (package redis-server)"
 

@@ -1,5 +1,7 @@
 """The comparisons with other job queues and with other libraries of Python, in bench/."""
 import contextlib
+import http.client
+import io
 import json
 import os
 import subprocess
@@ -11,6 +13,7 @@ from fantail_testing import FantailTest, SharedFleetTest, write_file
 
 sys.path.append(os.path.join(ft.ROOT, "bench"))
 import durable_jobs  # noqa: E402 (after the path to it)
+import fetch_pages  # noqa: E402
 import peers  # noqa: E402
 
 
@@ -21,6 +24,26 @@ class PythonCalls(FantailTest):
                 out = subprocess.check_output([sys.executable, os.path.join(ft.ROOT, "bench", "python_calls.py"), library, what],
                                               env=self.environment(FANTAIL_BIN=ft.BIN))
                 self.assertGreater(json.loads(out)["value"], 0)
+
+
+class Pages(FantailTest):
+    def test_the_server_answers_each_request_on_a_kept_connection(self):
+        server = subprocess.Popen([sys.executable, fetch_pages.__file__, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.stdout.close)
+        self.addCleanup(server.stdin.close)
+        address = server.stdout.readline().decode().strip()[len("http://"):-1]
+        connection = http.client.HTTPConnection(address, timeout=ft.LIMIT_S)
+        self.addCleanup(connection.close)
+        for page in range(3):
+            connection.request("GET", f"/{page}")
+            self.assertEqual(len(connection.getresponse().read()), fetch_pages.PAGE_BYTES)
+
+    def test_without_aiohttp_it_is_skipped_with_the_reason(self):
+        with mock.patch.object(peers, "package_fault", lambda name: f"there is no {name}"), contextlib.redirect_stdout(
+                io.StringIO()) as out:
+            fetch_pages.fetch(None, self.folder, None)
+        self.assertEqual(out.getvalue(), "fetch     skipped: there is no aiohttp\n")
 
 
 class Missing(FantailTest):
