@@ -219,8 +219,7 @@ class Misbehaving(SharedFleetTest):
             ft.in_time([i for i, e in errors.items() if e["name"] == "timed_out"] == [10], "the other items")
             self.assertEqual(document["results"], [None if n == 10 else n + 1 for n in range(1000)])
             self.assertEqual((errors[10]["name"], errors[10]["attempts"]), ("timed_out", 1))
-            # The item must have only one attempt, because in each attempt other items wait until its time limit has
-            # passed.
+            # The hanging item has only one attempt: in each attempt, other items wait until its time limit has passed.
             self.assertEqual(self.shared.metric(worker, "fantail_process_restarts_total", reason="timed_out"), killed + 1)
         with_more_time(attempt)
 

@@ -235,7 +235,7 @@ static void write_results(struct map_run *run)
     if (shares_terminal) status_line_restore();
 }
 
-/* With --jobs FILE: follows the number in the file. A file that has no number now changes nothing. */
+/* With --jobs FILE: follows the number in the file. If no number can be read, nothing changes. */
 static void follow_jobs_file(struct map_run *run, uint64_t now)
 {
     unsigned n = 0;

@@ -16,7 +16,7 @@
 #include "common/net/unix_address.h"
 #include "common/observe/log.h"
 
-/* Refused connections are logged again when none was refused for this time. */
+/* A refusal is logged only if the refusal before it was at least this long ago. */
 enum { MEMORY_LOG_MS = 60000 };
 
 static const char *const state_names[] = {

@@ -333,8 +333,8 @@ void http_exchange_on_completed(void *cls, struct MHD_Connection *mhd, void **co
 void http_exchange_move(struct http_exchange *x, enum http_stage to);
 /* Call it only inside a callback of libmicrohttpd. */
 void http_exchange_suspend(struct http_exchange *x);
-/* Makes x wait for the server's next turn and returns true, if this turn has lasted long and x was already served in
- * it. Otherwise returns false. */
+/* If this turn has lasted long and x was already served in it, makes x wait for the server's next turn and returns
+ * true. Otherwise returns false. */
 bool http_exchange_park(struct http_exchange *x);
 /* Resumes the woken exchanges. If many are suspended and a batch was resumed a moment ago, only asks for another turn
  * soon. */

@@ -395,8 +395,9 @@ void sched_endpoint_set_tasks(struct scheduler *s, struct sched_endpoint *e, con
 void sched_endpoint_probe_now(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns);
 /* Reports the result of the op probe(). */
 void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool ready, uint64_t now_ns);
-/* Returns whether the endpoint has rejected our token, and has since neither accepted it nor failed in another way. For
- * a balancer: whether it has failed several times in a row, and the last time it rejected our token. */
+/* Returns whether the endpoint has rejected our token. Returns false again when the endpoint has accepted the token, or
+ * has failed in another way. For a balancer: whether it has failed several times in a row, and the last time it
+ * rejected our token. */
 bool sched_endpoint_rejects_token(const struct sched_endpoint *e);
 void *sched_endpoint_owner(const struct sched_endpoint *e);
 enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);

@@ -160,7 +160,7 @@ static int last_errno(sqlite3_file *file)
 }
 
 /* Returns the errno of the last failed statement. SQLite itself may lose it, because after a failed write it makes
- * other calls before it reads errno. So the database and its log are asked too. */
+ * other calls before it reads errno. So the errno is also read from the files of the database and of its log. */
 static int system_error_of(sqlite3 *db)
 {
     static const int pointers[] = {SQLITE_FCNTL_FILE_POINTER, SQLITE_FCNTL_JOURNAL_POINTER};

@@ -20,7 +20,7 @@ extern const struct process_hooks pool_hooks;
 void pool_add_process(struct pool *p, struct process *process);
 /* Returns how many processes have items. */
 unsigned pool_busy_processes(const struct pool *p);
-/* Lets the timer of the pool fire at this instant. The timer feeds the processes, and ends the probe's time. */
+/* Sets the timer of the pool to fire at at_ns. The timer feeds the processes, and ends the probe's time. */
 void pool_wake_at(struct pool *p, uint64_t at_ns);
 void pool_on_timer(uv_timer_t *timer);
 /* Sets the task, and lets the processes of the former task end. Call pool_feed() afterwards. */
