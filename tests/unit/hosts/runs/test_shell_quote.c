@@ -1,5 +1,6 @@
 /* Words for a shell, and tags before lines. */
 #include <criterion/criterion.h>
+#include <sys/resource.h>
 
 #include "hosts/runs/shell_quote.h"
 #include "hosts/runs/tag_lines.h"
@@ -46,4 +47,26 @@ Test(tag_lines, a_text_that_becomes_too_long_is_refused)
     cr_assert_not(tag_lines(&b, "long", 4));
     cr_assert_eq(b.len, 0);
     buf_release(&b);
+}
+
+static long peak_kib(void)
+{
+    struct rusage used;
+    cr_assert_eq(getrusage(RUSAGE_SELF, &used), 0);
+    return used.ru_maxrss;
+}
+
+Test(tag_lines, a_refused_text_takes_no_more_memory_than_its_cap)
+{
+    enum { TAG_BYTES = 1 << 20, LINES = 128 };
+    struct buf b;
+    char *tag = xcalloc(1, TAG_BYTES);
+    memset(tag, 't', TAG_BYTES);
+    buf_init(&b, 2 * TAG_BYTES);
+    for (int i = 0; i < LINES; i++) cr_assert(buf_add_char(&b, '\n'));
+    long before = peak_kib();
+    cr_assert_not(tag_lines(&b, tag, TAG_BYTES));
+    cr_assert_lt(peak_kib() - before, 32 * 1024);
+    buf_release(&b);
+    free(tag);
 }
