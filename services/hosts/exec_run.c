@@ -40,6 +40,7 @@ struct exec_run {
     int pid_fd, out_fd;
     uint64_t deadline_ns; /* 0: none */
     bool too_long, timed_out, halted, yielded;
+    bool stderr_in_line; /* the last byte on stderr is not a newline */
 };
 
 static void find_program(struct runner *r, const char *program)
@@ -186,22 +187,21 @@ static bool read_stdout(struct runner *r, struct exec_run *run)
 }
 
 /* Calls read() once for stderr. Returns true if there may be more to read now. */
-static bool read_stderr(struct runner *r)
+static bool read_stderr(struct runner *r, struct exec_run *run)
 {
     char piece[STDERR_BYTES];
     ssize_t n = read(r->stderr_read, piece, sizeof piece);
     if (n <= 0) return false;
     byte_tail_add(&r->err, piece, (size_t)n);
     write_all(STDERR_FILENO, piece, (size_t)n);
+    run->stderr_in_line = piece[n - 1] != '\n';
     return n == sizeof piece;
 }
 
 /* Ends the last line of the command. Otherwise the next command would continue it. */
-static void end_stderr_line(const struct runner *r)
+static void end_stderr_line(const struct exec_run *run)
 {
-    size_t len;
-    const char *text = byte_tail_get(&r->err, &len);
-    if (len && text[len - 1] != '\n') write_all(STDERR_FILENO, "\n", 1);
+    if (run->stderr_in_line) write_all(STDERR_FILENO, "\n", 1);
 }
 
 static bool is_killed(const struct exec_run *run)
@@ -243,14 +243,14 @@ static void wait_for_end(struct runner *r, struct exec_run *run)
         if (n <= 0) continue;
         ended = fds[0].revents != 0;
         if (fds[1].revents) read_stdout(r, run);
-        if (fds[2].revents) read_stderr(r);
+        if (fds[2].revents) read_stderr(r, run);
     }
     /* A descendant of the command may keep the pipes open and print more. So the loops below read only the bytes that
      * are in the pipes now, without waiting. */
     if (run->out_fd >= 0) fcntl(run->out_fd, F_SETFL, O_NONBLOCK);
     while (run->out_fd >= 0 && read_stdout(r, run)) continue;
-    for (int pieces = 0; pieces < LAST_STDERR_PIECES && read_stderr(r); pieces++) continue;
-    end_stderr_line(r);
+    for (int pieces = 0; pieces < LAST_STDERR_PIECES && read_stderr(r, run); pieces++) continue;
+    end_stderr_line(run);
 }
 
 struct run_outcome runner_run(struct runner *r, char **argv, const char *input, size_t input_len)

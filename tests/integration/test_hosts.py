@@ -162,6 +162,11 @@ class Exec(Hosts):
         self.assertLess(len(json.dumps(error)), 1 << 20)
         self.assertIn("\0" * 60_000, error["stdout"])
 
+    def test_an_unfinished_line_on_standard_error_is_ended_before_the_next_command(self):
+        for most in "0", "2048":
+            self.values(host("exec", "--error-bytes", most, "--", "sh", "-c", "printf x >&2"), [1, 2])
+            self.assertEqual(self.stderr, "x\nx\n")
+
     def test_a_killed_command_is_a_crash_with_its_signal(self):
         error = self.error(host("exec", "--", "sh", "-c", "kill -9 $$"), 1)
         self.assertEqual(error, {"name": "crashed", "cause": "killed by signal 9", "signal": 9, "stderr": "", "stdout": ""})
