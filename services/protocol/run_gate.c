@@ -171,19 +171,21 @@ void run_gate_note_end(struct run_gate *g, unsigned seat, enum run_gate_end end,
 
 /* Returns whether other commands run, and all of them have started before this one. The youngest command has done the
  * least work. */
-static bool is_youngest(const struct run_gate *g, unsigned seat)
+static bool is_youngest(const struct run_gate *g, unsigned seat, bool (*is_alive)(void *, unsigned), void *arg)
 {
     bool others = false;
     for (unsigned i = 0; i < g->seats_count; i++) {
         const struct run_gate_seat *s = &g->seats[i];
-        if (i == seat || s->state != RUN_GATE_SEAT_RUNNING) continue;
+        if (i == seat || s->state != RUN_GATE_SEAT_RUNNING || !is_alive(arg, i)) continue;
         if (s->started_ns > g->seats[seat].started_ns) return false;
         others = true;
     }
     return others;
 }
 
-bool run_gate_must_yield(const struct run_gate *g, unsigned seat, const struct run_gate_machine *m)
+bool run_gate_must_yield(const struct run_gate *g, unsigned seat, const struct run_gate_machine *m,
+                         bool (*is_alive)(void *arg, unsigned seat), void *arg)
 {
-    return g->rules.min_free_bytes && m->free_bytes < g->rules.min_free_bytes / 2 && is_youngest(g, seat);
+    const struct run_gate_rules *r = &g->rules;
+    return r->min_free_bytes && m->free_bytes < r->min_free_bytes / 2 && is_youngest(g, seat, is_alive, arg);
 }

@@ -105,7 +105,8 @@ void run_gate_note_end(struct run_gate *g, unsigned seat, enum run_gate_end end,
 /* Returns when a command that started at that time must end; 0: never. */
 uint64_t run_gate_deadline_ns(const struct run_gate *g, uint64_t started_ns);
 /* Returns whether the command of this seat must be killed because memory is short. */
-bool run_gate_must_yield(const struct run_gate *g, unsigned seat, const struct run_gate_machine *m);
+bool run_gate_must_yield(const struct run_gate *g, unsigned seat, const struct run_gate_machine *m,
+                         bool (*is_alive)(void *arg, unsigned seat), void *arg);
 
 /* Halts the run. Call it without the lock only if no host process has begun. */
 void run_gate_halt(struct run_gate *g, enum run_gate_state to);

@@ -138,18 +138,20 @@ void gate_leave(struct gate *g, enum run_gate_end end)
     wake(g, before);
 }
 
-enum gate_order gate_look(const struct gate *g, uint64_t now, uint64_t *next_ns)
+enum gate_order gate_look(struct gate *g, uint64_t now, uint64_t *next_ns)
 {
     const struct run_gate_rules *r = &g->shared->rules;
     *next_ns = UINT64_MAX;
     if (!g->has_rules) return GATE_GO_ON;
+    struct run_gate_machine machine = machine_state_read(r);
+    lock(g);
     uint64_t deadline_ns = run_gate_deadline_ns(g->shared, g->shared->seats[g->seat].started_ns);
+    bool yields = run_gate_must_yield(g->shared, g->seat, &machine, is_alive, g);
+    unlock(g);
     bool changes = r->timeout_factor > 0 || r->halt_cuts || r->min_free_bytes;
     if (deadline_ns) *next_ns = deadline_ns;
     if (changes && *next_ns > now + LOOK_NS) *next_ns = now + LOOK_NS;
     if (g->shared->state == RUN_GATE_CUT) return GATE_CUT;
     if (deadline_ns && now >= deadline_ns) return GATE_TIMED_OUT;
-    if (!r->min_free_bytes) return GATE_GO_ON;
-    struct run_gate_machine machine = machine_state_read(r);
-    return run_gate_must_yield(g->shared, g->seat, &machine) ? GATE_YIELD : GATE_GO_ON;
+    return yields ? GATE_YIELD : GATE_GO_ON;
 }

@@ -30,6 +30,6 @@ unsigned gate_slot(const struct gate *g);
 /* Call it when the command has ended, after gate_enter() has returned true. */
 void gate_leave(struct gate *g, enum run_gate_end end);
 /* Says what to do with the running command. Sets *next_ns to the time for the next call; UINT64_MAX: none is needed. */
-enum gate_order gate_look(const struct gate *g, uint64_t now, uint64_t *next_ns);
+enum gate_order gate_look(struct gate *g, uint64_t now, uint64_t *next_ns);
 
 #endif

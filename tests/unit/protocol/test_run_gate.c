@@ -118,11 +118,16 @@ Test(run_gate, only_the_youngest_of_several_commands_yields)
     struct run_gate *g = gate_with((struct run_gate_rules){.min_free_bytes = 1000});
     const struct run_gate_machine low = {0, 499}, enough = {0, 500};
     cr_assert_eq(ask(g, 0, 0, S), RUN_GATE_GO);
-    cr_assert_not(run_gate_must_yield(g, 0, &low), "it is the only one");
+    cr_assert_not(run_gate_must_yield(g, 0, &low, is_alive, NULL), "it is the only one");
     cr_assert_eq(ask(g, 1, 1, 2 * S), RUN_GATE_GO);
-    cr_assert_not(run_gate_must_yield(g, 0, &low));
-    cr_assert(run_gate_must_yield(g, 1, &low));
-    cr_assert_not(run_gate_must_yield(g, 1, &enough));
+    cr_assert_not(run_gate_must_yield(g, 0, &low, is_alive, NULL));
+    cr_assert(run_gate_must_yield(g, 1, &low, is_alive, NULL));
+    cr_assert_not(run_gate_must_yield(g, 1, &enough, is_alive, NULL));
+    cr_assert_eq(ask(g, 2, 2, 3 * S), RUN_GATE_GO);
+    dead[2] = true;
+    cr_assert(run_gate_must_yield(g, 1, &low, is_alive, NULL), "the younger one has no process any more");
+    dead[0] = true;
+    cr_assert_not(run_gate_must_yield(g, 1, &low, is_alive, NULL), "it is the only one with a process");
     free(g);
 }
 
