@@ -60,7 +60,7 @@ TRACEBACK_BYTES = 2048
 CO_COROUTINE, CO_ASYNC_GENERATOR = 0x80, 0x200  # copied from the module inspect, whose import is slow
 WATCH_S = 0.3  # an item that blocks the event loop for about this time is named
 BATCH_WAIT_MS = 1  # how long a batch that is not full waits for the next item
-LOG_CHARACTERS = 4096  # the worker cuts a printed line after fewer bytes
+LOG_CHARACTERS = 16384  # a longer printed line becomes several #log lines. These take up to 64 KiB, which the worker shows whole
 CAUSE_CHARACTERS = 65536  # the worker refuses an error of more than 1 MiB; a character takes up to 12 bytes
 
 
@@ -668,6 +668,10 @@ class Prints:
         *lines, rest = (self.begun.pop(item_id, "") + text).split("\n")
         for line in lines:
             self.say(item_id, line)
+        if len(rest) > LOG_CHARACTERS:  # not all of the rest is kept, so that a line without end takes bounded time and memory
+            whole = (len(rest) - 1) // LOG_CHARACTERS * LOG_CHARACTERS
+            self.say(item_id, rest[:whole])
+            rest = rest[whole:]
         if rest:
             self.begun[item_id] = rest
         return len(text)
@@ -740,8 +744,9 @@ class Coroutines:
         if self.answers.is_child:
             os.write(2, (line + "\n").encode("utf-8", "backslashreplace"))
             return
-        line = line[:LOG_CHARACTERS].encode("utf-8", "backslashreplace").decode()
-        self.answers.lines.append(f"#log {item_id} {line}\n")
+        line = line.encode("utf-8", "backslashreplace").decode()
+        for at in range(0, len(line) or 1, LOG_CHARACTERS):
+            self.answers.lines.append(f"#log {item_id} {line[at:at + LOG_CHARACTERS]}\n")
         self.answers.flush()
 
     def run(self, coroutine):

@@ -101,6 +101,13 @@ async def prints(item):
     await asyncio.to_thread(print, "thread", item)
     os.write(2, b"raw\\n")
 
+async def prints_much(item):
+    print("x" * 40000)
+    for _ in range(40000):
+        print(item, end="")
+        assert len(sys.stdout.begun.get("1", "")) <= 16384
+    print()
+
 async def blocks(item):
     with open("begun", "a") as out:
         out.write("%s\\n" % item)
@@ -213,6 +220,16 @@ class CoroutinesOfTheHost(Hosts):
                                     ("begin " + item, "half " + item, "thread " + item, "last\\ud800")]
                              + ['{"id":%d,"value":null}' % item_id])
         self.assertEqual(done.stderr, b"raw\n" * 2)
+
+    def test_a_long_line_is_marked_in_pieces_and_not_kept(self):
+        done = subprocess.run(self.command("prints_much"), input=(numbered(["y"])[0] + "\n").encode(), capture_output=True,
+                              timeout=60, cwd=self.folder)
+        lines = done.stdout.decode().splitlines()
+        texts = [line.removeprefix("#log 1 ") for line in lines if line.startswith("#log 1 ")]
+        self.assertEqual("".join(texts), "x" * 40000 + "y" * 40000)
+        self.assertLessEqual(max(map(len, texts)), 16384)
+        self.assertNotIn("", texts)
+        self.assertIn('{"id":1,"value":null}', lines)
 
     def test_a_wrong_number_is_refused(self):
         for number in "0", "x", "-1":
