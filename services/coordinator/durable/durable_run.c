@@ -174,7 +174,9 @@ static void on_items_taken(void *keeper)
 
 static void on_answers_came(void *keeper)
 {
-    run_record_collected(keeper);
+    struct durable_run *r = keeper;
+    run_record_collected(r);
+    if (r->has_enough) run_items_taken(r);
 }
 
 static bool is_behind(void *keeper)

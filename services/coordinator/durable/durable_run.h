@@ -69,6 +69,9 @@ struct durable_run {
     size_t whole_count;
     struct item_block *blocks; /* in index order */
     size_t block_count, block_at;
+    uint64_t read_items;        /* number of items that were read from the store */
+    uint64_t read_bytes;        /* bytes of their lines */
+    bool has_enough;            /* no block is read until items in flight are answered */
     size_t missing_at;          /* the missing range whose items are made ready next */
     uint64_t missing_taken;     /* how many items of that range are already ready or staged */
     struct stored_items items;  /* items that the scheduler cuts into chunks */

@@ -7,9 +7,14 @@
 #include "coordinator/answers/item_error.h"
 #include "coordinator/durable/durable_run.h"
 #include "coordinator/items/splitter.h"
+#include "coordinator/sched/sched_stats.h"
 
 /* While the run holds items of this many bytes, it reads no further items from the store. */
 enum { READ_AHEAD_BYTES = 4 * 1024 * 1024 };
+/* While items of this many bytes are in flight, and SLOT_CHUNKS full chunks for each slot, the run reads no further
+ * items either. A worker takes up to 64 chunks of quick items, and the coordinator holds the items of all these chunks.
+ */
+enum { FLIGHT_BYTES = 6 * 1024 * 1024, SLOT_CHUNKS = 2 };
 /* A range counts as this many bytes, because the scheduler needs time for each range when the job ends. */
 enum { RANGE_BYTES = 256 };
 /* Items of a task that is not idempotent are recorded as sent before they are sent. If the coordinator dies after that,
@@ -248,6 +253,8 @@ static void on_block(struct store_call *call)
         return;
     }
     r->block_at++;
+    r->read_items += b->n;
+    r->read_bytes += lines->len;
     if (r->state == RUN_RUNNING) take_block(r, b->first, b->n, lines);
     run_call_free(&r->reading);
     run_items_supply(r);
@@ -284,11 +291,24 @@ static void ready_whole(struct durable_run *r)
     drop_whole(r);
 }
 
+static bool has_enough_in_flight(const struct durable_run *r)
+{
+    struct sched_task_stats stats = {0};
+    const struct sched_job *sched = r->job->phase.sched;
+    uint64_t item_bytes = r->read_items > 0 ? r->read_bytes / r->read_items : 0;
+    uint64_t bytes = sched ? sched_job_in_flight(sched) * item_bytes : 0;
+    if (bytes < FLIGHT_BYTES) return false;
+    uint64_t chunk_bytes = item_bytes > DEFAULT_MAX_CHUNK_BYTES ? item_bytes : DEFAULT_MAX_CHUNK_BYTES;
+    bool is_known = sched_task_stats(r->durable->jobs->turn->scheduler, r->stored.task, &stats);
+    return !is_known || bytes >= SLOT_CHUNKS * stats.slots * chunk_bytes;
+}
+
 static void read_ahead(struct durable_run *r)
 {
     uint64_t next = next_missing(r);
     if (r->generated || r->whole || r->reading.call || next == UINT64_MAX || is_stopping(r)) return;
-    if (!holds_less(r, READ_AHEAD_BYTES) || !find_block(r, next)) return;
+    r->has_enough = has_enough_in_flight(r);
+    if (r->has_enough || !holds_less(r, READ_AHEAD_BYTES) || !find_block(r, next)) return;
     if (!memory_has_room(LIMIT_RECORDED_BYTES)) return; /* the next tick tries again */
     r->reading.call = run_call_new(r, STORE_READ_BLOCK, on_block);
     r->reading.call->block.number = r->blocks[r->block_at].number;
