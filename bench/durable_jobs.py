@@ -325,7 +325,55 @@ def durable(report, build, tasks, folder):
         latency(report, coordinator, folder)
         small_jobs(report, coordinator)
         full_store(report, coordinator)
+    postgres_rates(report, build, tasks, folder)
     queues(report, build, tasks, folder)
+
+
+class Statements:
+    """Counts the statements that a coordinator sends to PostgreSQL, if strace is installed. Each statement is one message
+    of the kind Query (Q) or Bind (B), and several messages are sent together only with the same statement."""
+
+    def __init__(self, service):
+        self.process = None
+        if shutil.which("strace"):
+            self.process = subprocess.Popen(["strace", "-f", "-qq", "-s", "1", "-e", "trace=sendto", "-p",
+                                             str(service.process.pid)], stderr=subprocess.PIPE)
+            threading.Thread(target=self.read, daemon=True).start()
+            self.count = 0
+            time.sleep(1)
+
+    def read(self):
+        for line in self.process.stderr:
+            self.count += bool(re.search(rb'sendto\(\d+, "[QB]"', line))
+
+    def stop(self):
+        if not self.process:
+            return None
+        self.process.terminate()
+        self.process.wait()
+        return self.count
+
+
+def postgres_rates(report, build, tasks, folder):
+    """Compares a durable job in PostgreSQL with the same job as a stream without the store."""
+    ints = os.path.join(folder, "ints")
+    with contextlib.ExitStack() as stack:
+        database, why = peers.postgres_database(stack)
+        if not database:
+            print(f"durable   skipped: PostgreSQL: {why}", flush=True)
+            return
+        coordinator = stack.enter_context(services(build, tasks, folder, database()))
+        stored, plain = report.alternate(lambda: durable_s(coordinator.port, "square", ints),
+                                         lambda: plain_s(coordinator.port, "square", ints))
+        statements = Statements(coordinator)
+        job = submit(coordinator.port, "square", ints)
+        wait_for_end(coordinator.port, job)
+        count = statements.stop()
+    report.add("durable", f"PostgreSQL, {ITEMS:,} integers: from submission to the last recorded answer", stored, "s")
+    report.ratio("durable", f"PostgreSQL, {ITEMS:,} integers: rate of the durable job / the stream", plain / stored,
+                 least=0.3)
+    if count is not None:
+        report.add("durable", f"PostgreSQL, {ITEMS:,} integers: statements", count, "", "below 200", count < 200)
 
 
 def queues(report, build, tasks, folder):
