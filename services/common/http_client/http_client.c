@@ -266,6 +266,7 @@ struct http_client *http_client_new(uv_loop_t *loop, const struct http_client_op
     c->loop = loop;
     if (options) c->options = *options;
     client_loop_init(c);
+    if (!c->options.only_socket_files) client_need_curl(c);
     return c;
 }
 

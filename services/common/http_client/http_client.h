@@ -78,6 +78,9 @@ struct http_client_options {
     uint64_t max_connection_age_ms;  /* older connections are not reused, so that a load balancer can choose a new peer;
                                         0: no limit */
     size_t receive_bytes;            /* size of curl's receive buffer; 0: 64 KiB */
+    /* All calls go to socket files, which need no libcurl. If false, libcurl is loaded at once: if it is missing, a
+     * program should end when it starts, and not later. */
+    bool only_socket_files;
     /* Holds our certificate, and the authorities that https trusts instead of those of the system. A call uses the
      * content of the store at the time when the call starts. NULL: no certificate, and the system's authorities.
      * Borrowed; must outlive the client. */

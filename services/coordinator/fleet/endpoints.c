@@ -138,6 +138,19 @@ bool endpoints_use_tls(const char *workers)
     return p && strcmp(p->scheme, "https") == 0;
 }
 
+bool endpoints_are_socket_files(const char *workers)
+{
+    const struct prefix *p = find_prefix(workers);
+    if (!p || strcmp(p->text, "static://") != 0) return false;
+    const char *at = workers + strlen(p->text);
+    while (unix_address_path(at)) {
+        at = strchrnul(at, ',');
+        if (*at == '\0') return true;
+        at++;
+    }
+    return false;
+}
+
 static const char *address_of(const struct endpoint *one)
 {
     const char *host = strstr(one->url, "://");

@@ -70,6 +70,8 @@ MUST_CHECK bool endpoints_check(const char *workers, char *err, size_t err_size)
 /* Returns the mode of a text that passed the check. */
 enum endpoints_mode endpoints_mode(const char *workers);
 bool endpoints_use_tls(const char *workers);
+/* Returns whether the option names only socket files, which are reached without TLS. */
+bool endpoints_are_socket_files(const char *workers);
 void endpoints_stop(struct endpoints *e);
 
 /* Call it when a worker registers or says goodbye (leases.h). Adds or removes the worker's address. Returns what has

@@ -98,7 +98,8 @@ void worker_fleet_register_metrics(struct worker_fleet *f)
 bool worker_fleet_start(struct worker_fleet *f, uv_loop_t *loop, char *err, size_t err_size)
 {
     if (!worker_tls_start(&f->tls, f->config, loop, err, err_size)) return false;
-    struct http_client_options client = {.tls = &f->tls};
+    struct http_client_options client = {.tls = &f->tls,
+                                         .only_socket_files = endpoints_are_socket_files(f->config->workers)};
     bool balancer = endpoints_mode(f->config->workers) == ENDPOINTS_BALANCER;
     if (balancer) client.max_connection_age_ms = BALANCER_CONNECTION_MS;
     f->client = http_client_new(loop, &client);

@@ -347,3 +347,14 @@ Test(endpoints, each_registration_looks_at_a_few_addresses_however_many_there_ar
     uv_loop_close(&loop);
     assert_no_leaks();
 }
+
+Test(endpoints, only_lists_of_socket_files_are_all_socket_files)
+{
+    cr_assert(endpoints_are_socket_files("static://unix:/run/a"));
+    cr_assert(endpoints_are_socket_files("static://unix:/run/a,unix:/run/b"));
+    cr_assert_not(endpoints_are_socket_files("static://unix:/run/a,b:8081"));
+    cr_assert_not(endpoints_are_socket_files("static://b:8081,unix:/run/a"));
+    cr_assert_not(endpoints_are_socket_files("static+https://unix:/run/a"));
+    cr_assert_not(endpoints_are_socket_files("dns://workers:8081"));
+    cr_assert_not(endpoints_are_socket_files("register://"));
+}
