@@ -11,9 +11,11 @@
 #include "hosts/exec_answer.h"
 #include "hosts/exec_item.h"
 #include "hosts/exec_options.h"
+#include "hosts/exec_record.h"
 #include "hosts/exec_run.h"
 #include "hosts/exec_template.h"
 #include "hosts/line_io.h"
+#include "hosts/runs/attempts.h"
 #include "hosts/runs/shell_quote.h"
 #include "hosts/runs/tag_lines.h"
 
@@ -29,6 +31,8 @@ struct exec_host {
     struct exec_args args;
     struct runner runner;
     struct buf line, text;
+    int attempts_fd;  /* -1: an item has one attempt */
+    unsigned attempt; /* at the current item, from 1 on */
 };
 
 /* Reads the item into h->row. On failure returns false, with an answer in h->line. */
@@ -71,28 +75,48 @@ static bool enter(struct exec_host *h)
     return true;
 }
 
-/* The command line as a shell would read it is the output. */
+/* Adds the command line as a shell would read it. */
+static void add_command_line(const struct exec_host *h, struct buf *text)
+{
+    for (char **word = h->args.argv; word && *word; word++) {
+        if (word != h->args.argv) buf_add_char(text, ' ');
+        shell_quote_add(text, *word, strlen(*word));
+    }
+}
+
+/* The command line is the output. */
 static void show_command(struct exec_host *h)
 {
     buf_clear(&h->runner.out);
-    for (char **word = h->args.argv; *word; word++) {
-        if (word != h->args.argv) buf_add_char(&h->runner.out, ' ');
-        shell_quote_add(&h->runner.out, *word, strlen(*word));
-    }
+    add_command_line(h, &h->runner.out);
     buf_add_char(&h->runner.out, '\n');
 }
 
-static enum run_gate_end end_of(struct run_outcome outcome)
+static bool has_succeeded(struct run_outcome outcome)
 {
-    bool again = outcome.end == RUN_YIELDED || outcome.end == RUN_HALTED;
-    if (again) return RUN_GATE_END_AGAIN;
-    return outcome.end == RUN_EXITED && outcome.code == 0 ? RUN_GATE_END_SUCCEEDED : RUN_GATE_END_FAILED;
+    return outcome.end == RUN_EXITED && outcome.code == 0;
+}
+
+/* Returns whether the coordinator will send the item again, because it has failed and has attempts left. */
+static bool is_retried(const struct exec_host *h, struct run_outcome outcome)
+{
+    if (h->attempts_fd < 0 || has_succeeded(outcome)) return false;
+    const struct run_gate_rules *r = &h->gate.shared->rules;
+    return h->attempt < r->attempts && (r->retried & 1u << exec_error_of(outcome));
+}
+
+static void leave(struct exec_host *h, struct run_outcome outcome)
+{
+    enum run_gate_end end = has_succeeded(outcome) ? RUN_GATE_END_SUCCEEDED : RUN_GATE_END_FAILED;
+    if (outcome.end == RUN_YIELDED || outcome.end == RUN_HALTED || is_retried(h, outcome)) end = RUN_GATE_END_AGAIN;
+    if (h->gate.shared) gate_leave(&h->gate, end);
 }
 
 /* Runs the command when the gate is open. A command that was killed because memory is short runs again later. */
 static struct run_outcome run(struct exec_host *h, const char *input, size_t len)
 {
     struct run_outcome outcome;
+    h->attempt = 1 + (h->attempts_fd >= 0 ? attempts_failed(h->attempts_fd, h->row.index) : 0);
     if (h->options.dry_run) {
         build_arguments(h);
         show_command(h);
@@ -102,7 +126,7 @@ static struct run_outcome run(struct exec_host *h, const char *input, size_t len
         if (!enter(h)) return (struct run_outcome){RUN_HALTED, 0};
         build_arguments(h);
         outcome = runner_run(&h->runner, h->args.argv, input, len);
-        if (h->gate.shared) gate_leave(&h->gate, end_of(outcome));
+        leave(h, outcome);
     } while (outcome.end == RUN_YIELDED);
     return outcome;
 }
@@ -114,6 +138,23 @@ static struct run_outcome tag_output(struct exec_host *h, struct run_outcome out
     exec_template_join(&h->tag, &h->row, &h->text);
     if (tag_lines(&h->runner.out, h->text.data, h->text.len)) return outcome;
     return (struct run_outcome){RUN_TOO_LONG, 0};
+}
+
+static void add_record(struct exec_host *h, struct run_outcome outcome, size_t sent)
+{
+    const struct exec_record record = {
+        .index = h->row.index,
+        .slot = h->row.slot,
+        .attempt = h->attempt,
+        .sent = sent,
+        .program = h->options.command[0],
+        .command = &h->text,
+        .runner = &h->runner,
+        .outcome = outcome,
+    };
+    buf_clear(&h->text);
+    add_command_line(h, &h->text);
+    exec_record_add(&h->line, h->options.output, &record);
 }
 
 static void answer(struct exec_host *h, const char *item, size_t len)
@@ -134,7 +175,11 @@ static void answer(struct exec_host *h, const char *item, size_t len)
     }
     struct run_outcome outcome = run(h, input, input_len);
     if (h->options.tag) outcome = tag_output(h, outcome);
-    exec_answer(&h->line, h->options.output, &h->runner, h->options.command[0], outcome);
+    if (h->options.record && !is_retried(h, outcome))
+        add_record(h, outcome, input_len);
+    else
+        exec_answer(&h->line, h->options.output, &h->runner, h->options.command[0], outcome);
+    if (is_retried(h, outcome)) attempts_note_failure(h->attempts_fd, h->row.index);
 }
 
 static void shrink(struct buf *b)
@@ -188,6 +233,9 @@ static void open_gate(struct exec_host *h)
     if (!gate_open(&h->gate, h->options.gate)) die(1, "cannot use the gate %s: %s", h->options.gate, strerror(errno));
     h->row.slot = h->gate.seat + 1;
     h->runner.gate = &h->gate;
+    if (h->gate.shared->rules.attempts < 2) return;
+    h->attempts_fd = attempts_open(h->options.gate);
+    if (h->attempts_fd < 0) die(1, "cannot count the attempts beside %s: %s", h->options.gate, strerror(errno));
 }
 
 static void prepare(struct exec_host *h)
@@ -198,12 +246,13 @@ static void prepare(struct exec_host *h)
     h->tag_words[0] = o->tag;
     exec_template_init(&h->tag, h->tag_words, &markers, false);
     h->runner.nice = o->nice;
+    h->row.raw = o->raw;
     open_gate(h);
 }
 
 int main(int argc, char **argv)
 {
-    struct exec_host h = {0};
+    struct exec_host h = {.attempts_fd = -1};
     int items_fd, answers_fd;
     exec_options_read(&h.options, argc, argv);
     signal(SIGPIPE, SIG_IGN);

@@ -3,11 +3,12 @@
 #include <unistd.h>
 
 #include "common/files/start_error.h"
+#include "common/json/byte_text.h"
 #include "common/json/encoding.h"
 #include "common/json/json_scan.h"
 #include "common/json/json_tail.h"
 
-static const char *const output_words[] = {"auto", "json", "text", "lines"};
+static const char *const output_words[] = {"auto", "json", "text", "lines", "raw"};
 static_assert(ARRAY_SIZE(output_words) == EXEC_OUTPUT_COUNT, "one word for each");
 
 bool exec_output_parse(const char *word, enum exec_output *output)
@@ -25,15 +26,10 @@ static bool is_space(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-static void open_error(struct buf *line, const char *name, const char *cause)
+void exec_answer_error(struct buf *line, const char *name, const char *cause)
 {
     buf_addf(line, "{\"error\":{\"name\":\"%s\",\"cause\":", name);
     buf_add_json_string(line, cause, strlen(cause));
-}
-
-void exec_answer_error(struct buf *line, const char *name, const char *cause)
-{
-    open_error(line, name, cause);
     buf_add_str(line, "}}\n");
 }
 
@@ -59,15 +55,13 @@ static size_t without_newline(const char *text, size_t len)
     return len > 0 && text[len - 1] == '\r' ? len - 1 : len;
 }
 
-/* Returns whether the output is text. If it is not, appends an error line. */
-static bool is_text(struct buf *line, const char *text, size_t len)
+/* Returns whether the output is text. If it is not, writes the cause. */
+static bool is_text(const char *text, size_t len, char *cause)
 {
-    char cause[160];
     size_t at = encoding_text_length(text, len);
     if (at == len) return true;
     const char *what = text[at] ? "is not valid UTF-8" : "has a NUL byte, so it is not text";
-    snprintf(cause, sizeof cause, "the output %s, at byte %zu; a command can print binary data in base64", what, at);
-    exec_answer_error(line, "bad_output", cause);
+    snprintf(cause, EXEC_CAUSE_SIZE, "the output %s, at byte %zu; a command can print binary data in base64", what, at);
     return false;
 }
 
@@ -85,105 +79,126 @@ static void add_lines(struct buf *line, const char *text, size_t len)
     buf_add_char(line, ']');
 }
 
-static void add_string(struct buf *line, const char *text, size_t len)
-{
-    buf_add_str(line, "{\"value\":");
-    buf_add_json_string(line, text, without_newline(text, len));
-    buf_add_str(line, "}\n");
-}
-
-static void add_value(struct buf *line, enum exec_output output, const char *text, size_t len)
+static bool add_text(struct buf *json, enum exec_output output, const char *text, size_t len, char *cause)
 {
     enum encoding encoding = encoding_of(text, len);
     const char *fault = encoding_fault(encoding);
-    size_t start = line->len, mark = encoding_mark_bytes(encoding);
+    size_t mark = encoding_mark_bytes(encoding);
     if (fault) {
-        char cause[128];
-        snprintf(cause, sizeof cause, "the output: %s", fault);
-        exec_answer_error(line, "bad_output", cause);
-        return;
+        snprintf(cause, EXEC_CAUSE_SIZE, "the output: %s", fault);
+        return false;
     }
     text = len ? text + mark : "";
     len -= mark;
-    bool json = output == EXEC_OUTPUT_JSON || output == EXEC_OUTPUT_AUTO;
-    buf_add_str(line, "{\"value\":");
-    if (json && add_json(line, text, len)) {
-        buf_add_str(line, "}\n");
-        return;
-    }
-    line->len = start;
-    if (!is_text(line, text, len)) return;
+    bool may_be_json = output == EXEC_OUTPUT_JSON || output == EXEC_OUTPUT_AUTO;
+    if (may_be_json && add_json(json, text, len)) return true;
+    if (!is_text(text, len, cause)) return false;
     if (output == EXEC_OUTPUT_JSON) {
-        exec_answer_error(line, "bad_output", "the output is not one JSON value");
-    } else if (output == EXEC_OUTPUT_LINES) {
-        buf_add_str(line, "{\"value\":");
-        add_lines(line, text, len);
-        buf_add_str(line, "}\n");
-    } else {
-        add_string(line, text, len);
+        snprintf(cause, EXEC_CAUSE_SIZE, "the output is not one JSON value");
+        return false;
     }
+    if (output == EXEC_OUTPUT_LINES)
+        add_lines(json, text, len);
+    else
+        buf_add_json_string(json, text, without_newline(text, len));
+    return true;
 }
 
-/* Ends the error with what the command wrote. */
-static void add_output(struct buf *line, const struct runner *r)
+/* Adds what the command wrote. */
+static void add_written(struct buf *json, const struct runner *r)
 {
     size_t len, out = r->out.len < r->err.most ? r->out.len : r->err.most;
     const char *err = byte_tail_get(&r->err, &len);
-    buf_add_str(line, ",\"stderr\":");
-    json_tail_add(line, err, len, LIMIT_ERROR_TEXT_BYTES);
-    buf_add_str(line, ",\"stdout\":");
-    json_tail_add(line, out ? r->out.data + r->out.len - out : "", out, LIMIT_ERROR_TEXT_BYTES);
-    buf_add_str(line, "}}\n");
+    buf_add_str(json, ",\"stderr\":");
+    json_tail_add(json, err, len, LIMIT_ERROR_TEXT_BYTES);
+    buf_add_str(json, ",\"stdout\":");
+    json_tail_add(json, out ? r->out.data + r->out.len - out : "", out, LIMIT_ERROR_TEXT_BYTES);
 }
 
-static void add_failure(struct buf *line, const struct runner *r, struct run_outcome outcome)
+static void say_too_long(char *cause)
 {
-    char cause[128];
-    if (outcome.end == RUN_SIGNALLED) {
-        snprintf(cause, sizeof cause, "killed by signal %d", outcome.code);
-        open_error(line, "crashed", cause);
-        buf_addf(line, ",\"signal\":%d", outcome.code);
-    } else if (outcome.end == RUN_TIMED_OUT) {
-        open_error(line, "timed_out", "the command took too long");
-    } else {
-        snprintf(cause, sizeof cause, "exit status %d", outcome.code);
-        open_error(line, "task_error", cause);
-        buf_addf(line, ",\"exit_code\":%d", outcome.code);
-    }
-    add_output(line, r);
+    snprintf(cause, EXEC_CAUSE_SIZE, "more than %u bytes of output", LIMIT_ANSWER_BYTES);
 }
 
-static void add_not_started(struct buf *line, const struct runner *r, const char *program, int error)
+bool exec_output_add(struct buf *json, enum exec_output output, const struct buf *out, char *cause)
+{
+    if (output != EXEC_OUTPUT_RAW) return add_text(json, output, out->data, out->len, cause);
+    if (byte_text_add(json, out->data, out->len)) return true;
+    say_too_long(cause);
+    return false;
+}
+
+enum item_error exec_error_of(struct run_outcome outcome)
+{
+    switch (outcome.end) {
+    case RUN_SIGNALLED: return ITEM_CRASHED;
+    case RUN_TIMED_OUT: return ITEM_TIMED_OUT;
+    case RUN_TOO_LONG: return ITEM_BAD_OUTPUT;
+    case RUN_HALTED:
+    case RUN_YIELDED: return ITEM_CANCELLED;
+    case RUN_EXITED:
+    case RUN_NOT_STARTED: break;
+    }
+    return ITEM_TASK_ERROR;
+}
+
+static char *why_not_started(const struct runner *r, const char *program, int error)
 {
     char *cwd = get_current_dir_name(), *cause, why[START_ERROR_SIZE];
     start_error_write(why, r->path ? r->path : program, error);
     if (asprintf(&cause, "cannot run the command %s in the folder %s: %s", program, cwd ? cwd : "(unknown)", why) < 0)
         BUG("no memory for the text of an error");
-    exec_answer_error(line, "task_error", cause);
-    free(cause);
     free(cwd);
+    return cause;
+}
+
+static void write_cause(const struct run_outcome *outcome, char *cause)
+{
+    switch (outcome->end) {
+    case RUN_EXITED: snprintf(cause, EXEC_CAUSE_SIZE, "exit status %d", outcome->code); return;
+    case RUN_SIGNALLED: snprintf(cause, EXEC_CAUSE_SIZE, "killed by signal %d", outcome->code); return;
+    case RUN_TIMED_OUT: snprintf(cause, EXEC_CAUSE_SIZE, "the command took too long"); return;
+    case RUN_TOO_LONG: say_too_long(cause); return;
+    case RUN_HALTED:
+    case RUN_YIELDED: snprintf(cause, EXEC_CAUSE_SIZE, "the run was halted"); return;
+    case RUN_NOT_STARTED: break;
+    }
+    BUG("the cause of a program that was not started is longer");
+}
+
+void exec_error_add(struct buf *json, const struct runner *r, const char *program, struct run_outcome outcome)
+{
+    char short_cause[EXEC_CAUSE_SIZE], *long_cause = NULL;
+    if (outcome.end == RUN_NOT_STARTED)
+        long_cause = why_not_started(r, program, outcome.code);
+    else
+        write_cause(&outcome, short_cause);
+    const char *cause = long_cause ? long_cause : short_cause;
+    buf_addf(json, "{\"name\":\"%s\",\"cause\":", item_error_name(exec_error_of(outcome)));
+    buf_add_json_string(json, cause, strlen(cause));
+    if (outcome.end == RUN_SIGNALLED) buf_addf(json, ",\"signal\":%d", outcome.code);
+    if (outcome.end == RUN_EXITED) buf_addf(json, ",\"exit_code\":%d", outcome.code);
+    if (outcome.end != RUN_NOT_STARTED) add_written(json, r);
+    buf_add_char(json, '}');
+    free(long_cause);
 }
 
 void exec_answer(struct buf *line, enum exec_output output, const struct runner *r, const char *program,
                  struct run_outcome outcome)
 {
-    char cause[80];
-    switch (outcome.end) {
-    case RUN_EXITED:
-        if (outcome.code == 0)
-            add_value(line, output, r->out.data, r->out.len);
-        else
-            add_failure(line, r, outcome);
-        return;
-    case RUN_SIGNALLED: add_failure(line, r, outcome); return;
-    case RUN_NOT_STARTED: add_not_started(line, r, program, outcome.code); return;
-    case RUN_TIMED_OUT: add_failure(line, r, outcome); return;
-    case RUN_HALTED:
-    case RUN_YIELDED: exec_answer_error(line, "halted", "the run was halted"); return;
-    case RUN_TOO_LONG:
-        snprintf(cause, sizeof cause, "more than %u bytes of output", LIMIT_ANSWER_BYTES);
-        open_error(line, "bad_output", cause);
-        add_output(line, r);
+    char cause[EXEC_CAUSE_SIZE];
+    size_t start = line->len;
+    if (outcome.end != RUN_EXITED || outcome.code != 0) {
+        buf_add_str(line, "{\"error\":");
+        exec_error_add(line, r, program, outcome);
+        buf_add_str(line, "}\n");
         return;
     }
+    buf_add_str(line, "{\"value\":");
+    if (exec_output_add(line, output, &r->out, cause)) {
+        buf_add_str(line, "}\n");
+        return;
+    }
+    line->len = start;
+    exec_answer_error(line, item_error_name(ITEM_BAD_OUTPUT), cause);
 }

@@ -2,6 +2,8 @@
 
 #include <getopt.h>
 
+#include "common/json/byte_text.h"
+
 static const char help[] =
     "usage: fantail-host-exec [OPTIONS] -- COMMAND [ARGUMENTS]\n"
     "Each line of stdin is one JSON value. Runs COMMAND once for each line, and writes one answer line.\n"
@@ -14,6 +16,9 @@ static const char help[] =
     "  --placeholder S this text stands for the item in the arguments, instead of {}\n"
     "  --output HOW    read stdout as json, as text (one string), as lines (an array of strings), or as\n"
     "                  auto (json if it is valid, else text; this is the default)\n"
+    "  --raw           in the command, in strings of items and in the output, the characters U+0000 to U+00FF are "
+    "bytes\n"
+    "  --record        the value is an object with the output, the exit status, the times and more\n"
     "  --tag S         write this text and a tab before each line of the output; it may have placeholders\n"
     "  --timeout S     kill the command after S seconds\n"
     "  --error-bytes N an error has the last N bytes of stdout and of stderr; the default is 2048\n"
@@ -47,7 +52,7 @@ static int parse_nice(const char *word)
     return (int)n;
 }
 
-static const char *parse_placeholder(const char *word)
+static char *parse_placeholder(char *word)
 {
     if (!*word) die(2, "--placeholder must not be empty");
     return word;
@@ -60,6 +65,8 @@ static void read_option(struct exec_options *o, int letter, char *value)
     case 'a': o->append = true; break;
     case 'r': o->row = true; break;
     case 'd': o->dry_run = true; break;
+    case 'R': o->record = true; break;
+    case 'b': o->raw = true; break;
     case 'p': o->placeholder = parse_placeholder(value); break;
     case 'g': o->gate = value; break;
     case 'T': o->tag = value; break;
@@ -73,6 +80,21 @@ static void read_option(struct exec_options *o, int letter, char *value)
     case 'v': puts("fantail-host-exec " FANTAIL_VERSION); exit(0);
     default: fputs(help, stderr); exit(2);
     }
+}
+
+static void decode(char *word)
+{
+    size_t len = byte_text_to_bytes(word, strlen(word));
+    if (len == SIZE_MAX) die(2, "with --raw, the characters of a word must be below U+0100");
+    word[len] = '\0';
+}
+
+static void make_raw(struct exec_options *o)
+{
+    o->output = EXEC_OUTPUT_RAW;
+    for (char **word = o->command; *word; word++) decode(*word);
+    if (o->placeholder) decode(o->placeholder);
+    if (o->tag) decode(o->tag);
 }
 
 void exec_options_read(struct exec_options *o, int argc, char **argv)
@@ -89,6 +111,8 @@ void exec_options_read(struct exec_options *o, int argc, char **argv)
         {"nice", required_argument, NULL, 'n'},
         {"gate", required_argument, NULL, 'g'},
         {"dry-run", no_argument, NULL, 'd'},
+        {"record", no_argument, NULL, 'R'},
+        {"raw", no_argument, NULL, 'b'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'v'},
         {0},
@@ -97,4 +121,5 @@ void exec_options_read(struct exec_options *o, int argc, char **argv)
     for (int letter; (letter = getopt_long(argc, argv, "+", known, NULL)) != -1;) read_option(o, letter, optarg);
     if (optind == argc) die(2, "the command is missing; see --help");
     o->command = argv + optind;
+    if (o->raw) make_raw(o);
 }

@@ -5,11 +5,11 @@
 #include "hosts/exec_answer.h"
 
 struct exec_options {
-    bool text, append, row, dry_run;
-    const char *placeholder; /* NULL: {} */
-    const char *gate;        /* path of the run's gate; NULL: none */
-    char *tag;               /* with placeholders; stands before each line of the output; NULL: none */
-    int nice;                /* added to the niceness of the command */
+    bool text, append, row, dry_run, record, raw;
+    char *placeholder; /* NULL: {} */
+    const char *gate;  /* path of the run's gate; NULL: none */
+    char *tag;         /* with placeholders; stands before each line of the output; NULL: none */
+    int nice;          /* added to the niceness of the command */
     enum exec_output output;
     uint64_t timeout_ms; /* 0: none */
     size_t error_bytes;  /* how much of the output an error has */

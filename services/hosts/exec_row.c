@@ -1,5 +1,6 @@
 #include "hosts/exec_row.h"
 
+#include "common/json/byte_text.h"
 #include "hosts/exec_item.h"
 
 static struct exec_value *add_value(struct exec_row *r)
@@ -37,6 +38,15 @@ static bool is_space(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* Turns the text from `offset` on into bytes. */
+static bool make_raw(struct exec_row *r, size_t offset)
+{
+    size_t len = byte_text_to_bytes(r->text.data + offset, r->text.len - offset);
+    if (len == SIZE_MAX) return false;
+    r->text.len = offset + len;
+    return true;
+}
+
 static bool read_value(struct exec_row *r, const char *json, size_t len)
 {
     struct exec_value *v = add_value(r);
@@ -45,6 +55,7 @@ static bool read_value(struct exec_row *r, const char *json, size_t len)
     v->json = json;
     v->json_len = len;
     if (!exec_item_add_text(json, len, &r->text)) return false;
+    if (r->raw && !make_raw(r, v->offset)) return false;
     v->len = r->text.len - v->offset;
     buf_add_char(&r->text, '\0');
     return true;
@@ -61,7 +72,8 @@ bool exec_row_parse(struct exec_row *r, const char *json, size_t len, const char
     r->index = strtoull(at, &number_end, 10);
     at = number_end;
     if (*at != ',') return false;
-    *why = "a value has half of a surrogate pair (\\ud800 to \\udfff), which UTF-8 cannot express";
+    *why = r->raw ? "a value has a character above U+00FF, which is no byte"
+                  : "a value has half of a surrogate pair (\\ud800 to \\udfff), which UTF-8 cannot express";
     while (at < end) {
         const char *start = at + 1;
         at = element_end(start, end);

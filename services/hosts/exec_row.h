@@ -16,6 +16,7 @@ struct exec_value {
 struct exec_row {
     uint64_t index; /* counts from 0 */
     unsigned slot;  /* counts from 1; 0: not known. The caller sets it */
+    bool raw;       /* the characters of strings are bytes (common/json/byte_text.h). The caller sets it */
     struct exec_value *values;
     size_t count, alloc;
     struct buf text;

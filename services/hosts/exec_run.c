@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hosts/exec_orphans.h"
@@ -253,12 +254,21 @@ static void wait_for_end(struct runner *r, struct exec_run *run)
     end_stderr_line(run);
 }
 
+static int64_t time_of_day_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 struct run_outcome runner_run(struct runner *r, char **argv, const char *input, size_t input_len)
 {
     struct exec_run run = {.out_fd = -1};
     buf_clear(&r->out);
     byte_tail_clear(&r->err);
     if (!r->path) find_program(r, argv[0]);
+    uint64_t began_ns = now_ns();
+    r->usage = (struct run_usage){.start_us = time_of_day_us()};
     int error = r->path ? launch(r, &run, argv, input, input_len) : ENOENT;
     if (error) return (struct run_outcome){RUN_NOT_STARTED, error};
 
@@ -267,7 +277,10 @@ struct run_outcome runner_run(struct runner *r, char **argv, const char *input, 
     if (run.out_fd >= 0) close(run.out_fd);
     close(run.pid_fd);
     int status = 0;
-    while (waitpid(run.pid, &status, 0) < 0 && errno == EINTR) continue;
+    struct rusage used = {0};
+    while (wait4(run.pid, &status, 0, &used) < 0 && errno == EINTR) continue;
+    r->usage.took_us = (int64_t)((now_ns() - began_ns) / NS_PER_US);
+    r->usage.peak_bytes = (int64_t)used.ru_maxrss * KIB;
     exec_orphans_kill();
 
     if (run.too_long) return (struct run_outcome){RUN_TOO_LONG, 0};

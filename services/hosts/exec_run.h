@@ -26,6 +26,13 @@ struct run_outcome {
     int code;
 };
 
+/* What the last command has used. */
+struct run_usage {
+    int64_t start_us; /* since 1970 */
+    int64_t took_us;
+    int64_t peak_bytes; /* the largest resident set of one of its processes; 0: not known */
+};
+
 struct runner {
     struct buf out;                /* stdout of the last run */
     struct byte_tail err;          /* the end of stderr of the last run */
@@ -35,7 +42,8 @@ struct runner {
     char *found_path;
     uint64_t timeout_ms; /* 0: none */
     int nice;            /* added to the niceness of a command */
-    struct gate *gate;   /* borrowed; may end a command; NULL: none */
+    struct run_usage usage;
+    struct gate *gate; /* borrowed; may end a command; NULL: none */
 };
 
 /* Searches PATH for `program`, as a shell does. `error_bytes`: how many bytes of stderr are kept. Returns false, with

@@ -39,6 +39,7 @@ struct run_gate_rules {
     double halt_count;    /* a halt after this many */
     double halt_fraction; /* a halt after this fraction of all items. Has effect when `total` is known */
     uint32_t attempts;    /* attempts at an item; only the last one counts as failed */
+    uint32_t retried;     /* bits of enum item_error: the errors after which there is another attempt */
     bool limits_running;  /* `running_max` has effect */
 };
 

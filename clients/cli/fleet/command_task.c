@@ -1,10 +1,25 @@
 #include "cli/fleet/command_task.h"
 
 #include "common/base/limits.h"
+#include "common/json/byte_text.h"
+
+/* Adds a string of the user. */
+static void add_text(const struct command_task *t, struct buf *json, const char *text)
+{
+    if (!t->raw)
+        buf_add_json_string(json, text, strlen(text));
+    else if (!byte_text_add(json, text, strlen(text)))
+        BUG("a buffer without a cap is full");
+}
+
+static void separate(struct buf *json)
+{
+    if (json->data[json->len - 1] != '[') buf_add_char(json, ',');
+}
 
 static void add_word(struct buf *json, const char *word)
 {
-    if (json->data[json->len - 1] != '[') buf_add_char(json, ',');
+    separate(json);
     buf_add_json_string(json, word, strlen(word));
 }
 
@@ -19,30 +34,39 @@ static void add_host_options(const struct command_task *t, const char *gate, str
     char number[16];
     buf_add_str(json, ",\"host_options\":[");
     add_option(json, "--gate", gate);
-    if (t->tag) add_option(json, "--tag", t->tag);
+    if (t->records) add_word(json, "--record");
+    if (t->raw) add_word(json, "--raw");
+    if (t->tag) {
+        add_word(json, "--tag");
+        separate(json);
+        add_text(t, json, t->tag);
+    }
     if (t->dry_run) add_word(json, "--dry-run");
     snprintf(number, sizeof number, "%d", t->nice);
     if (t->nice) add_option(json, "--nice", number);
     buf_add_char(json, ']');
 }
 
-static void add_member(struct buf *json, const char *name, const char *text)
-{
-    buf_addf(json, ",\"%s\":", name);
-    buf_add_json_string(json, text, strlen(text));
-}
-
 void command_task_describe(const struct command_task *t, const char *gate, const char *cwd, struct buf *json)
 {
     buf_add_str(json, "{\"mode\":\"exec\",\"command\":[");
-    for (char *const *word = t->words; *word; word++) add_word(json, *word);
+    for (char *const *word = t->words; *word; word++) {
+        separate(json);
+        add_text(t, json, *word);
+    }
     buf_addf(json, "],\"input\":\"%s\",\"append\":%s,\"row\":%s,\"output\":\"%s\"", t->items_are_text ? "text" : "json",
              t->item_to_stdin ? "false" : "true", t->items_are_rows ? "true" : "false",
              t->values_are_text ? "text" : "auto");
     buf_add_str(json, ",\"own_tmpdir\":false");
     buf_addf(json, ",\"error_output_bytes\":%u", LIMIT_ERROR_TAIL_BYTES);
     add_host_options(t, gate, json);
-    if (t->placeholder) add_member(json, "placeholder", t->placeholder);
-    if (cwd) add_member(json, "cwd", cwd);
+    if (t->placeholder) {
+        buf_add_str(json, ",\"placeholder\":");
+        add_text(t, json, t->placeholder);
+    }
+    if (cwd) {
+        buf_add_str(json, ",\"cwd\":");
+        buf_add_json_string(json, cwd, strlen(cwd));
+    }
     buf_add_str(json, "}\n");
 }

@@ -14,6 +14,8 @@ struct command_task {
     const char *placeholder; /* stands for the item; NULL: {} */
     bool values_are_text;    /* whether the output is text; if not, it is JSON where possible */
     bool item_to_stdin;      /* whether the command gets the item on standard input; if not, as an argument */
+    bool raw;                /* words, items and outputs are any bytes, as strings of common/json/byte_text.h */
+    bool records;            /* the values are records (protocol/run_record.h) */
     bool dry_run;            /* the command lines are the results, and nothing runs */
     const char *tag;         /* before each line of the output, with placeholders; NULL: none */
     int nice;                /* added to the niceness */

@@ -24,12 +24,15 @@ void input_init(struct input *in, struct input_source *source, enum input_form f
     struct stat st;
     *in = (struct input){.source = source,
                          .form = form,
-                         .begun = form == INPUT_NULLS || form == INPUT_NULL_ROWS,
-                         .rows = {.form = form},
+                         .begun = form == INPUT_NULLS || form == INPUT_NULL_ROWS || source->raw,
+                         .rows = {.form = form, .raw = source->raw, .skip = source->skip},
                          .skip_blank = form == INPUT_JSON || form == INPUT_JSON_ROWS,
                          .target = FIRST_TARGET,
                          .last_was_newline = true};
-    if (source->has_lists) in->items = item_lists_items(&source->lists);
+    if (source->has_lists) {
+        source->lists.skip = source->skip;
+        in->items = item_lists_items(&source->lists);
+    }
     if (fstat(source->fd, &st) == 0 && S_ISREG(st.st_mode)) in->file_size = (uint64_t)st.st_size;
     fcntl(source->fd, F_SETPIPE_SZ, 1 << 20);
 }
@@ -315,7 +318,7 @@ int input_timeout_ms(const struct input *in, uint64_t now)
 /* Sets the line number of the batch, which is the next one of the input. */
 static void number_lines(struct input *in, struct batch *b)
 {
-    if (in->form == INPUT_NULLS || in->form == INPUT_NULL_ROWS || in->source->has_lists) return;
+    if (in->form == INPUT_NULLS || in->form == INPUT_NULL_ROWS || in->source->has_lists || in->source->skip) return;
     b->first_line = in->lines_cut + 1;
     in->lines_cut += b->newlines;
 }

@@ -13,6 +13,8 @@ struct input_source {
     int fd;       /* poll it for input, also with lists: it is then always readable */
     bool owns_fd; /* input_source_release() closes it */
     bool has_lists;
+    bool raw;                    /* the items are any bytes, which become strings of common/json/byte_text.h */
+    const struct done_set *skip; /* rows with these indexes are left out; borrowed; NULL: none */
     struct item_lists lists;
     struct buf texts[ITEM_LISTS_MAX]; /* the bytes of the lists that came from files */
     struct buf lines;                 /* lines of items, of which `used` bytes were read */

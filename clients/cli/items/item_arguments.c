@@ -69,6 +69,7 @@ static int check_value(const struct lists_reading *r, size_t number, struct json
     size_t at;
     const char *error;
     if (value.len > LIMIT_ITEM_BYTES) return refuse(r, number, "is longer than an item may be");
+    if (r->given->raw) return EXIT_OK;
     if (r->given->text) {
         at = encoding_text_length(value.data, value.len);
         if (at == value.len) return EXIT_OK;
@@ -130,7 +131,7 @@ static int read_file(struct lists_reading *r, int fd, struct buf *text)
 static int add_file_text(struct lists_reading *r, const struct buf *text)
 {
     struct item_lists *lists = &r->source->lists;
-    enum encoding e = r->given->nulls ? ENCODING_UTF8 : encoding_of(text->data, text->len);
+    enum encoding e = r->given->nulls || r->given->raw ? ENCODING_UTF8 : encoding_of(text->data, text->len);
     if (encoding_fault(e)) return refuse_file(r, r->path, encoding_fault(e));
     size_t mark = encoding_mark_bytes(e);
     if (text->len > mark)
@@ -184,6 +185,7 @@ static int open_lists(struct lists_reading *r)
     struct input_source *s = r->source;
     int status = EXIT_OK;
     *s = (struct input_source){.fd = open("/dev/null", O_RDONLY | O_CLOEXEC), .owns_fd = true, .has_lists = true};
+    s->raw = s->lists.raw = a->raw;
     s->lists.text = a->text;
     s->lists.rows = a->rows;
     for (unsigned i = 0; i < a->files.count && !status; i++) status = add_file(r, a->files.words[i], false);
@@ -205,11 +207,11 @@ static bool is_one_file(const struct item_arguments *a, const char **path)
 int item_arguments_open(const struct item_arguments *a, const struct option_spec *spec, struct input_source *source)
 {
     struct lists_reading r = {.given = a, .spec = spec, .source = source};
-    *source = (struct input_source){.fd = STDIN_FILENO};
+    *source = (struct input_source){.fd = STDIN_FILENO, .raw = a->raw};
     if (!a->files.count && !(a->lists && a->lists[0])) return EXIT_OK;
     const char *path;
     if (!is_one_file(a, &path)) return open_lists(&r);
     r.word = a->files.count ? NULL : separator_of(a->lists[0]);
-    *source = (struct input_source){.fd = open_file(&r, path), .owns_fd = true};
+    *source = (struct input_source){.fd = open_file(&r, path), .owns_fd = true, .raw = a->raw};
     return source->fd >= 0 ? EXIT_OK : EXIT_USAGE;
 }

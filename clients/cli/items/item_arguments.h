@@ -22,6 +22,7 @@ struct item_arguments {
     char **lists;              /* from the first `:::` or the like on, NULL-ended; may be NULL */
     bool text;                 /* the values are text; if not, JSON */
     bool nulls;                /* in files, each value ends with a NUL byte */
+    bool raw;                  /* the values are any bytes, which become strings of common/json/byte_text.h */
     bool rows;                 /* the items are for a command, see item_lists.h */
 };
 

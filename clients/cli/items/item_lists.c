@@ -1,5 +1,7 @@
 #include "cli/items/item_lists.h"
 
+#include "common/json/byte_text.h"
+
 void item_lists_release(struct item_lists *l)
 {
     for (unsigned i = 0; i < l->count; i++) free(l->lists[i].values);
@@ -35,7 +37,7 @@ void item_lists_add_parts(struct item_lists *l, const char *data, size_t len, ch
     for (size_t at = 0, n; at < len; at += n + 1) {
         const char *part = data + at, *end = memchr(part, separator, len - at);
         n = end ? (size_t)(end - part) : len - at;
-        size_t kept = n > 0 && l->text && separator == '\n' && part[n - 1] == '\r' ? n - 1 : n;
+        size_t kept = n > 0 && l->text && !l->raw && separator == '\n' && part[n - 1] == '\r' ? n - 1 : n;
         if (l->text || !is_blank(part, kept)) item_lists_add(l, part, kept);
     }
 }
@@ -74,6 +76,10 @@ uint64_t item_lists_items(const struct item_lists *l)
 /* A newline between the tokens of a JSON value becomes a space, because an item is one line. */
 static void add_value(const struct item_lists *l, struct json_slice value, struct buf *out)
 {
+    if (l->raw) {
+        if (!byte_text_add(out, value.data, value.len)) BUG("a buffer without a cap is full");
+        return;
+    }
     if (l->text) {
         buf_add_json_string(out, value.data, value.len);
         return;
@@ -99,6 +105,7 @@ static void advance(struct item_lists *l)
 
 bool item_lists_next(struct item_lists *l, struct buf *out)
 {
+    while (l->skip && done_set_has(l->skip, l->index)) advance(l);
     if (l->index >= item_lists_items(l)) return false;
     bool array = l->rows || l->count > 1;
     if (array) buf_add_char(out, '[');

@@ -9,6 +9,7 @@
 #ifndef FANTAIL_CLI_ITEMS_ITEM_LISTS_H
 #define FANTAIL_CLI_ITEMS_ITEM_LISTS_H
 
+#include "cli/items/done_set.h"
 #include "common/base/buf.h"
 #include "common/json/json_walk.h"
 
@@ -25,9 +26,11 @@ struct item_lists {
     struct item_list lists[ITEM_LISTS_MAX];
     unsigned count;
     bool text; /* the values are text; if not, they are valid JSON */
+    bool raw;  /* the values are any bytes */
     bool rows;
-    size_t at[ITEM_LISTS_MAX]; /* for each list, the place of the next item's value */
-    uint64_t index;            /* of the next item */
+    const struct done_set *skip; /* of these indexes there are no items; borrowed; NULL: none */
+    size_t at[ITEM_LISTS_MAX];   /* for each list, the place of the next item's value */
+    uint64_t index;              /* of the next item */
 };
 
 void item_lists_release(struct item_lists *l);
@@ -40,7 +43,7 @@ void item_lists_add(struct item_lists *l, const char *data, size_t len);
 void item_lists_add_parts(struct item_lists *l, const char *data, size_t len, char separator);
 /* Returns the number of all items; UINT64_MAX: that many or more. */
 uint64_t item_lists_items(const struct item_lists *l);
-/* Appends the next item and a newline. Returns false after the last item. */
+/* Appends the next item and a newline. Leaves out items of `skip`. Returns false after the last item. */
 MUST_CHECK bool item_lists_next(struct item_lists *l, struct buf *out);
 
 /* Returns the values of a row as the user knows them: the only value, or the array of the values. The result is a part

@@ -9,12 +9,16 @@
 #define FANTAIL_CLI_ITEMS_ROW_ENCODER_H
 
 #include "cli/items/batch.h"
+#include "cli/items/done_set.h"
 
 struct row_encoder {
-    enum input_form form; /* INPUT_JSON_ROWS, INPUT_TEXT_ROWS or INPUT_NULL_ROWS */
-    uint64_t index;       /* of the next row */
-    bool in_row;          /* the row has begun */
-    bool has_cr;          /* a carriage return waits for the next byte; before a newline it is left out */
+    enum input_form form;        /* INPUT_JSON_ROWS, INPUT_TEXT_ROWS or INPUT_NULL_ROWS */
+    uint64_t index;              /* of the next row */
+    bool in_row;                 /* the row has begun */
+    bool raw;                    /* the bytes become strings of common/json/byte_text.h; form is not INPUT_JSON_ROWS */
+    bool skipping;               /* the row is left out */
+    const struct done_set *skip; /* rows with these indexes are left out; borrowed; NULL: none */
+    bool has_cr;                 /* a carriage return waits for the next byte; before a newline it is left out */
 };
 
 /* The room that row_encoder_add() needs for len bytes. */

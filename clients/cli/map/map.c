@@ -113,7 +113,7 @@ static bool has_work_enough(const struct map_run *run, uint64_t now)
 /* Returns whether the run would start another job if there were items for it. */
 static bool wants_job(const struct map_run *run, uint64_t now)
 {
-    if (!map_run_can_ask(run) || run->care.gate_closed || run->count >= jobs_max(run, now)) return false;
+    if (!map_run_can_ask(run) || run->halted || run->care.gate_closed || run->count >= jobs_max(run, now)) return false;
     if (run->count && run->bytes_in_jobs + run->input.cut > MAP_JOB_BYTES) return false;
     return !has_work_enough(run, now);
 }
@@ -225,6 +225,13 @@ static void step_jobs(struct map_run *run, const struct pollfd *fds, uint64_t no
     retire_jobs(run);
 }
 
+/* The log must not say that an item is done before its result is written. */
+static void write_log(struct map_run *run)
+{
+    if (interrupt_signal() || output_failed(&run->output) || joblog_flush(&run->joblog)) return;
+    map_run_fail(run, "cannot write %s: %s", run->options->joblog, strerror(errno));
+}
+
 /* If a terminal shows both the results and the progress line, the line is erased meanwhile. */
 static void write_results(struct map_run *run)
 {
@@ -245,6 +252,17 @@ static void follow_jobs_file(struct map_run *run, uint64_t now)
         gate_file_set_running(&run->private_fleet.gate, n);
 }
 
+/* Tells the gate how many items there are, for --halt with a percentage. Learns whether the run is halted. */
+static void follow_gate(struct map_run *run)
+{
+    struct run_gate *gate = run->private_fleet.gate.shared;
+    bool is_sure;
+    if (!gate || !run->options->rules.halt_why) return;
+    uint64_t total = map_end_total(run, &is_sure);
+    if (is_sure) gate->total = total;
+    run->halted = run->halted || gate->state != RUN_GATE_OPEN;
+}
+
 static void turn(struct map_run *run)
 {
     static struct pollfd fds[POLL_OTHERS + FLEET_MAX_POLL_FDS + MAP_JOBS];
@@ -254,8 +272,8 @@ static void turn(struct map_run *run)
     fds[POLL_INTERRUPT] = (struct pollfd){.fd = interrupt_fd(), .events = POLLIN};
     fds[POLL_STDOUT] = (struct pollfd){.fd = run->output.fd};
     fds[POLL_STDERR] = (struct pollfd){.fd = status_line_waiting() ? STDERR_FILENO : -1, .events = POLLOUT};
-    fds[POLL_STDIN] =
-        (struct pollfd){.fd = input_wants_bytes(&run->input) ? run->input.source->fd : -1, .events = POLLIN};
+    fds[POLL_STDIN] = (struct pollfd){.fd = !run->halted && input_wants_bytes(&run->input) ? run->input.source->fd : -1,
+                                      .events = POLLIN};
     short care_events = connection_events(&run->care.http);
     fds[POLL_CARE] = (struct pollfd){.fd = care_events ? run->care.http.fd : -1, .events = care_events};
     size_t n = POLL_OTHERS;
@@ -276,6 +294,7 @@ static void turn(struct map_run *run)
     if (n && fds[POLL_CARE].revents) connection_step(&run->care.http);
     care_step(&run->care, &run->outage, now);
     follow_jobs_file(run, now);
+    follow_gate(run);
     if (n && polled) step_jobs(run, jobs, now);
     map_cut_check_time(run, now);
     if (n && fds[POLL_STDIN].fd >= 0 && fds[POLL_STDIN].revents) read_input(run, now);
@@ -284,6 +303,7 @@ static void turn(struct map_run *run)
     else
         start_jobs(run, now);
     write_results(run);
+    write_log(run);
     say_loading(run, now);
     draw_progress(run, now);
 }
@@ -291,118 +311,19 @@ static void turn(struct map_run *run)
 static bool is_over(const struct map_run *run)
 {
     if (run->state == MAP_STOPPED || interrupt_signal() || output_failed(&run->output)) return true;
-    return run->count == 0 && input_is_empty(&run->input) &&
+    return run->count == 0 && (run->halted || input_is_empty(&run->input)) &&
            (run->state >= MAP_ASKED || (run->options->command && !run->options->reduce));
-}
-
-static void init(struct map_run *run, struct map_options *o)
-{
-    uint64_t now = now_ns();
-    bool bar = o->progress == MAP_PROGRESS_ALWAYS ||
-               (o->progress == MAP_PROGRESS_AUTO && !o->quiet && isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO));
-    input_init(&run->input, &o->source, o->form);
-    output_init(&run->output, STDOUT_FILENO);
-    progress_init(&run->progress, bar, now);
-    if (o->deadline_s > 0) run->deadline_ns = now + (uint64_t)(o->deadline_s * 1e9);
-    outage_init(&run->outage, o->reconnect_s, now ^ (uint64_t)getpid() << 32);
-    run->outage.accepted = o->client.url == NULL; /* a private fleet is known to be a fleet */
-    /* If an item has one attempt, it must not run twice, even after the loss of a coordinator. A private
-     * fleet is on this machine and ends with this program. So its coordinator is hardly ever lost, and its jobs may be
-     * large. */
-    bool once = o->max_attempts == 1;
-    care_init(&run->care, &run->target, o->command ? "command" : o->task, once, o->client.url != NULL);
-    for (unsigned i = 0; i < MAP_JOBS; i++) {
-        connection_init(&run->jobs[i].http, &run->target);
-        if (!o->reduce) run->jobs[i].http.answer_max = CONNECTION_LINE_BYTES; /* a reduced value may be longer */
-        run->idle[MAP_JOBS - 1 - i] = &run->jobs[i];
-    }
-}
-
-static bool start_private_fleet(struct map_run *run, const struct map_options *o, char *err, size_t err_size)
-{
-    const struct command_task command = {
-        .words = o->command,
-        .items_are_text = o->text,
-        .items_are_rows = o->sends_rows,
-        .placeholder = o->replace,
-        .values_are_text = o->values_are_text,
-        .item_to_stdin = o->to_stdin,
-        .dry_run = o->dry_run,
-        .tag = o->tagstring,
-        .nice = (int)o->nice,
-        .rules = o->rules,
-        .running_max = o->running_max,
-    };
-    const struct private_fleet_options options = {
-        .tasks_dir = o->tasks,
-        .command = o->command ? &command : NULL,
-        .workers = (unsigned)o->workers,
-        .processes = (unsigned)o->processes,
-    };
-    return private_fleet_start(&run->private_fleet, &options, err, err_size);
-}
-
-/* Begins the run. The fleet is started first, so that its processes start while the rest is set up. */
-static bool begin(struct map_run *run, struct map_options *o)
-{
-    char err[512];
-    bool good;
-    run->options = o;
-    interrupt_init();
-    if (o->client.url)
-        good = target_init(&run->target, &o->client, err, sizeof(err));
-    else
-        good = start_private_fleet(run, o, err, sizeof(err));
-    init(run, o);
-    if (!good) {
-        map_run_fail(run, "%s", err);
-        return false;
-    }
-    if (o->client.url) {
-        map_run_move(run, MAP_READY);
-        care_ask(&run->care, now_ns());
-    }
-    if (!failures_init(&run->failures, o->errors, o->quiet)) {
-        int error = errno;
-        snprintf(err, sizeof err, "write %s", o->errors);
-        map_end_fail_errors_file(run, err, error);
-        run->status = EXIT_USAGE;
-        return false;
-    }
-    if (map_reduce_init(&run->reduction, o->reduce && o->errors)) return true;
-    map_end_fail_errors_file(run, "create a temporary file for the items", errno);
-    return false;
-}
-
-static void release(struct map_run *run)
-{
-    /* A job is cancelled when its connection is closed. */
-    for (unsigned i = 0; i < MAP_JOBS; i++) {
-        connection_release(&run->jobs[i].http);
-        unanswered_release(&run->jobs[i].unanswered);
-        free(run->jobs[i].batch.data);
-    }
-    care_release(&run->care);
-    private_fleet_end(&run->private_fleet);
-    map_reduce_release(&run->reduction);
-    input_release(&run->input);
-    output_release(&run->output);
-    target_release(&run->target);
-    buf_release(&run->path);
-    buf_release(&run->text);
-    buf_release(&run->headers);
-    buf_release(&run->hint);
 }
 
 int map_items(struct map_options *options)
 {
-    static struct map_run run;
-    if (begin(&run, options))
+    static struct map_run run = {.joblog = {.fd = -1}};
+    if (map_begin(&run, options))
         while (!is_over(&run)) turn(&run);
     if (run.private_fleet.fleet) fleet_write_output(run.private_fleet.fleet);
     int status = map_end_finish(&run);
     bool closed = run.output.closed;
-    release(&run);
+    map_begin_undo(&run);
     if (interrupt_signal()) interrupt_die_of(interrupt_signal());
     /* When the reader is gone, this program ends by SIGPIPE, as other programs in a pipe do. */
     if (closed && status == EXIT_OK) interrupt_die_of(SIGPIPE);

@@ -24,7 +24,7 @@ static void print_text(struct map_run *run, const char *value, size_t len)
     }
 }
 
-static void print_value(struct map_run *run, struct json_slice value)
+void map_answers_print_value(struct map_run *run, struct json_slice value)
 {
     if (run->options->values_are_text)
         print_text(run, value.data, value.len);
@@ -47,20 +47,38 @@ static struct json_slice shown_item(struct map_run *run, struct json_slice line)
     return item_lists_row_values(&run->options->source.lists, line, &run->text);
 }
 
+/* Returns the index of the item in the input. The items of a command know it, because some may have been left out. */
+static uint64_t index_of(struct map_run *run, struct map_job *j, uint64_t in_batch)
+{
+    bool in_order = run->options->order == MAP_ORDER_INPUT && !run->options->reduce;
+    if (run->options->sends_rows && !run->options->reduce) {
+        struct json_slice row = batch_item(&j->batch, run->input.skip_blank, in_batch, &j->seek_index, &j->seek_offset);
+        return row.len > 1 ? strtoull(row.data + 1, NULL, 10) : 0;
+    }
+    return in_order ? run->done : j->first + unanswered_place(&j->unanswered, in_batch);
+}
+
 /* `error` is the error object. `item` is the item's line, for the --errors file; `item` may be empty. */
 static void add_failure(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice error,
                         struct json_slice item, bool text)
 {
-    bool in_order = run->options->order == MAP_ORDER_INPUT && !run->options->reduce;
-    uint64_t index = in_order ? run->done : j->first + unanswered_place(&j->unanswered, in_batch);
+    uint64_t index = index_of(run, j, in_batch);
     uint64_t line = failures_reports(&run->failures) ? line_of(run, j, in_batch) : 0;
     failures_add(&run->failures, index, line, error.data, error.len, item.data, item.len, text);
-    if (!run->options->skip_failed && !run->options->reduce) output_line(&run->output, "null", 4);
+    if (!run->options->skip_failed && !run->options->reduce && !run->options->raw) output_line(&run->output, "null", 4);
     j->answered++;
     run->done++;
     int64_t tolerated = run->options->tolerated_failure_count;
     if (tolerated >= 0 && failures_failed(&run->failures) > (uint64_t)tolerated)
         map_run_fail(run, "more items have failed than --tolerated-failure-count allows (%lld)", (long long)tolerated);
+}
+
+void map_answers_add_failure(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice error)
+{
+    struct json_slice item = {0};
+    if (run->failures.file)
+        item = batch_item(&j->batch, run->input.skip_blank, in_batch, &j->seek_index, &j->seek_offset);
+    add_failure(run, j, in_batch, error, shown_item(run, item), run->options->sends_text);
 }
 
 static void add_failed_item(struct map_run *run, struct map_job *j, const struct result_line *r)
@@ -74,7 +92,10 @@ static void add_failed_item(struct map_run *run, struct map_job *j, const struct
     } else if (run->failures.file) {
         item = batch_item(&j->batch, run->input.skip_blank, in_batch, &j->seek_index, &j->seek_offset);
     }
-    if (result_line_cut(r) != RESULT_NOT_CUT) run->failures.cancelled++;
+    if (result_line_cut(r) != RESULT_NOT_CUT)
+        run->failures.cancelled++;
+    else
+        joblog_add_lost(&run->joblog, index_of(run, j, in_batch), map_record_time_us());
     add_failure(run, j, in_batch, (struct json_slice){r->body, r->len}, shown_item(run, item),
                 run->options->sends_text);
 }
@@ -103,6 +124,7 @@ void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
     buf_add_json_string(&error, bad->reason, strlen(bad->reason));
     buf_add_str(&error, ",\"signal\":null,\"exit_code\":null,\"stderr\":\"\",\"attempts\":0,\"worker\":null}");
     j->ends_at_bad = false;
+    joblog_add_lost(&run->joblog, index_of(run, j, bad->index), map_record_time_us());
     add_failure(run, j, bad->index, (struct json_slice){error.data, error.len}, item, true);
     buf_release(&error);
     buf_release(&own);
@@ -195,7 +217,7 @@ static void handle_rare_line(struct map_run *run, struct map_job *j, const struc
     if (!map_answers_check_line(run, r)) return;
     switch (r->kind) {
     case RESULT_VALUE: /* the value of --reduce, which has no index */
-        print_value(run, (struct json_slice){r->body, r->len});
+        map_answers_print_value(run, (struct json_slice){r->body, r->len});
         run->reduction.printed = true;
         break;
     case RESULT_ERROR:
@@ -215,7 +237,11 @@ static void handle_rare_line(struct map_run *run, struct map_job *j, const struc
 static inline void add_value(struct map_run *run, struct map_job *j, uint64_t index, struct json_slice value)
 {
     if (!note_answer(run, j, index)) return;
-    print_value(run, value);
+    if (run->options->records) {
+        map_record_add(run, j, j->base + index, value);
+        return;
+    }
+    map_answers_print_value(run, value);
     run->note = NULL;
     j->answered++;
     run->done++;

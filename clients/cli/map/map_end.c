@@ -1,4 +1,6 @@
 /* The end of a run: its last messages and its exit status. */
+#include <errno.h>
+
 #include "cli/base/complain.h"
 #include "cli/base/count.h"
 #include "cli/base/exit_status.h"
@@ -62,7 +64,7 @@ static void say_cancelled(const struct map_run *run, bool listed)
         return;
     }
     buf_add_str(&line, "cancelled after ");
-    count_add(&line, run->done);
+    count_add(&line, run->done - run->unrun);
     buf_add_str(&line, !total ? " of " : is_sure ? " of " : " of about ");
     count_add(&line, total ? total : run->input.lines);
     buf_add_str(&line, total ? " items" : " items that were read");
@@ -82,21 +84,37 @@ static bool say_end(struct map_run *run)
 {
     bool listed = run->failures.file != NULL, interrupted = interrupt_signal() && run->state != MAP_STOPPED;
     if (!interrupted || has_nothing_left(run))
-        return failures_finish(&run->failures, run->done, run->state == MAP_STOPPED);
+        return failures_finish(&run->failures, run->done - run->unrun, run->state == MAP_STOPPED || run->halted);
     bool good = failures_close(&run->failures);
     if (!run->options->quiet) say_cancelled(run, listed);
     return good;
 }
 
+/* The end of a run that --halt has halted. If failures were counted, the run has failed. */
+static int end_halted(const struct map_run *run)
+{
+    enum run_gate_why why = run->options->rules.halt_why;
+    uint64_t answered = run->done - run->unrun;
+    if (!run->options->quiet)
+        complain("halted after %llu item%s (--halt %s)", (unsigned long long)answered, answered == 1 ? "" : "s",
+                 run->options->halt);
+    if (why == RUN_GATE_FAILED) return EXIT_JOB_FAILED;
+    return why == RUN_GATE_DONE && run->failures.count ? EXIT_ITEMS_FAILED : EXIT_OK;
+}
+
 int map_end_finish(struct map_run *run)
 {
     output_flush(&run->output);
+    bool logs = run->state != MAP_STOPPED || run->status != EXIT_USAGE;
+    if (logs && !interrupt_signal() && !output_failed(&run->output) && !joblog_flush(&run->joblog))
+        map_run_fail(run, "cannot write %s: %s", run->options->joblog, strerror(errno));
     if (run->output.error) map_run_fail(run, "cannot write the results: %s", strerror(run->output.error));
     uint64_t failed = run->failures.count;
     bool is_good = !failed && run->state != MAP_STOPPED && !interrupt_signal();
     progress_end(&run->progress, run->done, is_good && !run->output.closed && !run->options->quiet, now_ns());
     if (!say_end(run)) map_end_fail_errors_file(run, "write all items to the file", 0);
     if (run->state == MAP_STOPPED) return run->status;
+    if (run->halted) return end_halted(run);
     say_how_to_end_early(run);
     say_hint(run);
     return failed ? EXIT_ITEMS_FAILED : EXIT_OK;

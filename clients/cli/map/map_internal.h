@@ -21,7 +21,9 @@
  *     map_cut.c      handles a job that did not get its whole answer
  *     map_drain.c    handles the last lines of a job whose coordinator drains
  *     map_answers.c  prints the lines of a job's answer and reports failures; the hot path
+ *     map_record.c   the records of commands: what is printed, and the log
  *     map_reduce.c   --reduce: all of the input in one job
+ *     map_begin.c    the beginning of a run
  *     map_end.c      the last messages, and the exit status
  */
 #ifndef FANTAIL_CLI_MAP_MAP_INTERNAL_H
@@ -39,6 +41,7 @@
 #include "cli/report/progress.h"
 #include "cli/map/result_line.h"
 #include "cli/items/unanswered.h"
+#include "cli/runs/joblog.h"
 
 #define MAP_JOBS         16 /* maximum number of running jobs */
 #define MAP_JOBS_SLOW    2  /* the same, while the running jobs have work for MAP_WORK_S seconds */
@@ -147,14 +150,18 @@ struct map_run {
     unsigned count;                    /* how many are running; the others are idle */
     size_t bytes_in_jobs;              /* bytes of the batches of running jobs */
 
-    uint64_t jobs_file_ns; /* with --jobs FILE: when the file must be read again */
-    uint64_t deadline_ns;  /* 0: none */
-    uint64_t began_ns;     /* when the first job was begun; 0: no job was begun */
-    uint64_t lines_begun;  /* the approximate number of items in all jobs begun */
-    uint64_t items_begun;  /* the exact number of these items; counted in completion order only */
-    uint64_t done;         /* items that have an answer */
-    struct buf hint;       /* the coordinator's hint about the last job; empty: none */
-    char lost_why[400];    /* why the last job was lost */
+    uint64_t jobs_file_ns;       /* with --jobs FILE: when the file must be read again */
+    uint64_t deadline_ns;        /* 0: none */
+    uint64_t began_ns;           /* when the first job was begun; 0: no job was begun */
+    uint64_t lines_begun;        /* the approximate number of items in all jobs begun */
+    uint64_t items_begun;        /* the exact number of these items; counted in completion order only */
+    uint64_t done;               /* items that have an answer */
+    uint64_t unrun;              /* how many of these did not run, because the run is halted */
+    bool halted;                 /* no more items are sent */
+    struct joblog joblog;        /* with --joblog */
+    struct done_set done_before; /* with --resume: the items that the log has */
+    struct buf hint;             /* the coordinator's hint about the last job; empty: none */
+    char lost_why[400];          /* why the last job was lost */
     struct buf path, text;
     struct buf headers; /* header lines of every job */
 };
@@ -171,6 +178,10 @@ void map_run_fail(struct map_run *run, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Adds an idle job to the running ones. The caller sets its batch and starts it. */
 struct map_job *map_run_use_idle(struct map_run *run);
 
+/* Starts the fleet, and sets up the run. Returns false if the run has stopped. */
+MUST_CHECK bool map_begin(struct map_run *run, struct map_options *o);
+/* Ends the fleet, and releases all that the run has. */
+void map_begin_undo(struct map_run *run);
 void map_job_move(struct map_job *j, enum map_job_state to);
 /* Sends the batch of j, from its first unanswered item. */
 void map_job_start(struct map_run *run, struct map_job *j, uint64_t now);
@@ -208,6 +219,13 @@ short map_job_events(const struct map_run *run, const struct map_job *j, bool ol
 void map_answers_print(struct map_run *run, struct map_job *j);
 /* Returns whether a coordinator could have sent the line. If not, stops the run. */
 MUST_CHECK bool map_answers_check_line(struct map_run *run, const struct result_line *r);
+/* Adds the item to the failures. `error` is the error object. */
+void map_answers_add_failure(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice error);
+void map_answers_print_value(struct map_run *run, struct json_slice value);
+/* Handles the record of a command, which is the value of an item. */
+void map_record_add(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice value);
+/* Returns the time in microseconds since 1970. */
+int64_t map_record_time_us(void);
 /* Prints one line with the value or the error of an item. */
 void map_answers_print_line(struct map_run *run, struct map_job *j, const struct result_line *r);
 /* Decides whether a held tail is printed. Returns true if it must be printed now. */

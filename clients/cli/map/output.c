@@ -71,3 +71,15 @@ void output_big_line(struct output *o, const char *data, size_t len)
     write_parts(o, parts, 3);
     o->len = 0;
 }
+
+void output_bytes(struct output *o, const char *data, size_t len)
+{
+    if (o->len + len > OUTPUT_BYTES) output_flush(o);
+    if (len > OUTPUT_BYTES) {
+        struct iovec part = {(void *)(uintptr_t)data, len};
+        write_parts(o, &part, 1);
+        return;
+    }
+    if (len) memcpy(o->data + o->len, data, len);
+    o->len += len;
+}

@@ -25,6 +25,9 @@ void output_flush(struct output *o);
 /* output_line() calls this if the line does not fit into the buffer. */
 void output_big_line(struct output *o, const char *data, size_t len);
 
+/* Writes the bytes without a newline. */
+void output_bytes(struct output *o, const char *data, size_t len);
+
 static inline bool output_failed(const struct output *o)
 {
     return o->closed || o->error;

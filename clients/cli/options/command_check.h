@@ -7,9 +7,9 @@
 
 #include "common/service/option.h"
 
-/* Checks that the words of the command are UTF-8, and that its program can be started. Returns EXIT_OK, or complains
- * and returns EXIT_USAGE. `command` has at least one word, and NULL after its last one. */
-MUST_CHECK int command_check(const struct option_spec *spec, char *const *command);
+/* Checks that the words of the command are UTF-8, unless it is raw, and that its program can be started. Returns
+ * EXIT_OK, or complains and returns EXIT_USAGE. `command` has at least one word, and NULL after its last one. */
+MUST_CHECK int command_check(const struct option_spec *spec, char *const *command, bool raw);
 
 /* Prints a warning if the command is shell code with a placeholder in it, such as sh -c 'wc {}'. `replace`: the
  * placeholder for the item; NULL: {}. `lists`: how many lists of values the items are made from; 0: there is none. */

@@ -7,7 +7,9 @@
 
 /* All errors for which an item may be run again. */
 #define ANY_ERROR "task_error,crashed,timed_out,out_of_memory,bad_output,worker_lost,start_timed_out"
-#define DURATION  "must be a number of seconds, or a number with s, m, h or d"
+/* The errors for which a job runs an item again, if it does not say. */
+#define DEFAULT_ERRORS "crashed,worker_lost,timed_out"
+#define DURATION       "must be a number of seconds, or a number with s, m, h or d"
 
 /* The least number of processes with --jobs FILE, because the number in the file may grow. */
 #define JOBS_FILE_PROCESSES 64
@@ -73,9 +75,10 @@ static int check_retries(struct map_options *o)
     const char *alone = o->retry_on ? "retry-on" : o->delay_retry ? "delay-retry" : NULL;
     if (alone && o->max_attempts == 1)
         return map_options_complain(alone, "has no effect without --retries N, where N is at least 2");
-    if (o->retry_on && !option_is_error_list(o->retry_on))
-        return map_options_complain("retry-on", "must be names from this list, separated by commas: " ANY_ERROR);
     if (o->retries && !o->retry_on) o->retry_on = ANY_ERROR;
+    if (!option_read_errors(o->retry_on ? o->retry_on : DEFAULT_ERRORS, &o->rules.retried))
+        return map_options_complain("retry-on", "must be names from this list, separated by commas: " ANY_ERROR);
+    o->rules.attempts = (uint32_t)o->max_attempts;
     if (o->delay_retry && !option_read_duration(o->delay_retry, &o->retry_delay_s))
         return map_options_complain("delay-retry", DURATION);
     return EXIT_OK;
@@ -115,6 +118,41 @@ static int check_starts(struct map_options *o)
     return EXIT_OK;
 }
 
+/* The failures of a task are counted by this program, which cannot hold back the items that were sent. */
+static int check_task_halt(struct map_options *o, const struct run_gate_rules *rules)
+{
+    if (rules->halt_why != RUN_GATE_FAILED || !rules->halt_cuts || rules->halt_count <= 0)
+        return map_options_complain("halt", "must be now,fail=N for a task; a command (after --) has the other forms");
+    if (o->tolerated_failure_count >= 0) return complain_of_both("halt", "--tolerated-failure-count");
+    o->tolerated_failure_count = (int64_t)rules->halt_count - 1;
+    return EXIT_OK;
+}
+
+static int check_halt(struct map_options *o)
+{
+    struct run_gate_rules rules = o->rules;
+    if (!o->halt) return EXIT_OK;
+    if (!option_read_halt(o->halt, &rules))
+        return map_options_complain("halt", "must be never, or now or soon, a comma, fail, success or done, and =N or "
+                                            "=N%. Example: --halt now,fail=1");
+    if (!o->command && rules.halt_why) return check_task_halt(o, &rules);
+    o->rules = rules;
+    return EXIT_OK;
+}
+
+static int check_log(struct map_options *o)
+{
+    const char *resume = o->resume ? "resume" : o->resume_failed ? "resume-failed" : NULL;
+    if (o->resume && o->resume_failed) return complain_of_both("resume", "--resume-failed");
+    if (resume && !o->joblog) return map_options_complain(resume, "needs --joblog FILE, the log of the earlier run");
+    if (o->raw && o->json) return complain_of_both("raw", "--json");
+    o->records = o->joblog || o->raw || o->rules.halt_why;
+    const char *given = o->joblog ? "joblog" : o->raw ? "raw" : "halt";
+    if (o->records && o->reduce) return complain_of_both(given, "--reduce");
+    if (o->joblog && o->dry_run) return complain_of_both("joblog", "--dry-run");
+    return EXIT_OK;
+}
+
 static int check_tag(struct map_options *o)
 {
     if (o->tag && o->tagstring) return complain_of_both("tag", "--tagstring");
@@ -130,8 +168,9 @@ static const char *for_command(const struct map_options *o)
         bool given;
         const char *name;
     } options[] = {
-        {o->delay, "delay"}, {o->rate, "rate"}, {o->load, "load"},           {o->memfree, "memfree"},
-        {o->nice, "nice"},   {o->tag, "tag"},   {o->tagstring, "tagstring"}, {o->dry_run, "dry-run"},
+        {o->delay, "delay"}, {o->rate, "rate"},     {o->load, "load"},           {o->memfree, "memfree"},
+        {o->nice, "nice"},   {o->tag, "tag"},       {o->tagstring, "tagstring"}, {o->dry_run, "dry-run"},
+        {o->raw, "raw"},     {o->joblog, "joblog"}, {o->resume, "resume"},       {o->resume_failed, "resume-failed"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(options); i++)
         if (options[i].given) return options[i].name;
@@ -147,6 +186,8 @@ int map_control_check(struct map_options *o)
     if (!status) status = check_timeout(o);
     if (!status) status = check_starts(o);
     if (!status) status = check_tag(o);
+    if (!status) status = check_halt(o);
+    if (!status) status = check_log(o);
     if (!status && o->keep_order && o->order != MAP_ORDER_INPUT)
         status = complain_of_both("keep-order", "--order completion");
     return status;

@@ -32,6 +32,11 @@ static const struct option_row rows[] = {
                 "the error of a command has the end of what it wrote to standard output and standard error, up to 256 "
                 "KiB of each. -: standard error",
                 .value = "FILE", .no_env = true),
+    OPTION_BOOL(
+        "raw", S, raw, NULL,
+        "with a command: items and outputs are any bytes. The output is printed as it is, also that of a failed "
+        "command",
+        .no_env = true),
     OPTION_STRING(
         "reduce", S, reduce, NULL,
         "print one result for all items: the sum, count, min, max or concat of their values. The whole input is "
@@ -77,6 +82,11 @@ static const struct option_row rows[] = {
                "attempts per item after a crash, a timeout or a lost worker. Any other failure is final, such as an "
                "exception or a non-zero exit status. 0: the service's default, or 1 with a command",
                .value = "N"),
+    OPTION_STRING(
+        "halt", S, halt, NULL,
+        "end the run after N failed items: now,fail=N, and the running items are killed; or soon,fail=N, and they "
+        "end first. For a command also success=N or done=N, and N% of all items, as soon as their number is known",
+        .value = "WHEN,WHY", .no_env = true),
     OPTION_SECONDS(
         "reconnect-s", S, reconnect_s, "300", 0, 1e9,
         "if the coordinator is lost, the items without an answer are sent to the URL again. The run ends with "
@@ -126,6 +136,14 @@ static const struct option_row rows[] = {
     OPTION_BOOL("tag", S, tag, NULL, "write the item and a tab before each line of its output", .no_env = true),
     OPTION_STRING("tagstring", S, tagstring, NULL, "the same with this text, which may have placeholders",
                   .value = "TEXT", .no_env = true),
+    OPTION_PATH("joblog", S, joblog, NULL,
+                "write a line for each command that has ended, with its times and its exit status. After +, the lines "
+                "are appended",
+                .value = "FILE", .no_env = true),
+    OPTION_BOOL("resume", S, resume, NULL, "with --joblog: leave out the items that the log has, and append to it",
+                .no_env = true),
+    OPTION_BOOL("resume-failed", S, resume_failed, NULL, "the same, but the items that have failed run again",
+                .no_env = true),
     OPTION_BOOL("dry-run", S, dry_run, NULL, "print the command lines that would run, and run nothing", .no_env = true),
     OPTION_HEADING("Messages"),
     OPTION_CHOICE("progress", S, progress, "auto", progress_words,

@@ -26,7 +26,7 @@ static int check_command(struct map_options *o)
         return option_complain(&map_option_spec, NULL,
                                "the command after -- is missing. Example: `fantail map -- wc -c`");
     if (o->replace && !*o->replace) return option_complain(&map_option_spec, "replace", "must not be empty");
-    if (o->replace && o->replace[encoding_text_length(o->replace, strlen(o->replace))])
+    if (o->replace && !o->raw && o->replace[encoding_text_length(o->replace, strlen(o->replace))])
         return option_complain(&map_option_spec, "replace", "is not valid UTF-8");
     if (o->json && o->null) return option_complain(&map_option_spec, NULL, "--null and --json exclude each other");
     o->text = !o->json;
@@ -35,7 +35,7 @@ static int check_command(struct map_options *o)
     if (o->reduce && strcmp(o->reduce, "sum") == 0 && !o->json)
         return option_complain(&map_option_spec, "reduce",
                                "a sum needs numbers, but the output of a command is text; --json reads it as JSON");
-    return command_check(&map_option_spec, o->command);
+    return command_check(&map_option_spec, o->command, o->raw);
 }
 
 static int check_task(struct map_options *o)
@@ -187,6 +187,7 @@ static int open_source(struct map_options *o, char **lists)
         .lists = lists,
         .text = o->text || o->null,
         .nulls = o->null,
+        .raw = o->raw,
         .rows = o->command != NULL,
     };
     int status = item_arguments_open(&given, &map_option_spec, &o->source);

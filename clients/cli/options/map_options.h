@@ -23,7 +23,8 @@ struct map_options {
     const char *errors, *common, *reduce, *tasks;
     const char *jobs, *timeout, *retry_on, *delay_retry; /* NULL: not given */
     const char *delay, *rate, *load, *tagstring;         /* the same; for a command */
-    bool tag, dry_run;                                   /* for a command */
+    const char *halt, *joblog;                           /* the same */
+    bool tag, dry_run, raw, resume, resume_failed;       /* for a command */
     int64_t chunk_size, max_concurrency, max_attempts, retries, workers, processes, memfree, nice;
     int64_t tolerated_failure_count;   /* -1: no limit */
     double item_timeout_s, deadline_s; /* item_timeout_s below 0: not given */
@@ -32,6 +33,7 @@ struct map_options {
     const char *jobs_file;             /* has the number of commands that may run at once; NULL: none */
     unsigned running_max;              /* with jobs_file: its number at the start */
     struct run_gate_rules rules;       /* for a command */
+    bool records;                      /* the values are records of commands (protocol/run_record.h) */
 
     const char *task;     /* NULL in command mode */
     char **command;       /* NULL-terminated; NULL: none */

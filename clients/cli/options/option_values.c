@@ -91,21 +91,71 @@ bool option_read_load(const char *text, unsigned processors, double *out)
     return true;
 }
 
-static bool is_error(const char *name, size_t len)
+static enum run_gate_why why_of(const char *word, size_t len)
 {
-    for (unsigned i = 0; i < ITEM_CANCELLED; i++) {
-        const char *known = item_error_name((enum item_error)i);
-        if (strlen(known) == len && memcmp(known, name, len) == 0) return true;
-    }
-    return false;
+    for (unsigned why = RUN_GATE_FAILED; why < RUN_GATE_WHY_COUNT; why++)
+        if (strlen(run_gate_why_words[why]) == len && memcmp(run_gate_why_words[why], word, len) == 0)
+            return (enum run_gate_why)why;
+    return RUN_GATE_NEVER;
 }
 
-bool option_is_error_list(const char *text)
+static bool read_halt_count(const char *text, struct run_gate_rules *rules)
 {
+    double number;
+    if (option_read_percent(text, &number) && number <= 100) {
+        rules->halt_fraction = number / 100;
+        return true;
+    }
+    if (!is_digit(*text) || text[strspn(text, "0123456789")]) return false;
+    rules->halt_count = strtod(text, NULL);
+    return rules->halt_count > 0;
+}
+
+bool option_read_halt(const char *text, struct run_gate_rules *rules)
+{
+    static const struct {
+        const char *text, *meaning;
+    } forms[] = {{"1", "soon,fail=1"}, {"2", "now,fail=1"}, {"-1", "soon,success=1"}, {"-2", "now,success=1"}};
+    struct run_gate_rules read = *rules;
+    if (strcmp(text, "never") == 0 || strcmp(text, "0") == 0) return true;
+    for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
+        if (strcmp(text, forms[i].text) == 0) text = forms[i].meaning;
+    const char *comma = strchr(text, ','), *equals = strchr(text, '=');
+    read.halt_cuts = strncmp(text, "now,", 4) == 0;
+    read.halt_why = RUN_GATE_FAILED;
+    if (comma && equals) {
+        if (!read.halt_cuts && strncmp(text, "soon,", 5) != 0) return false;
+        read.halt_why = why_of(comma + 1, equals > comma ? (size_t)(equals - comma - 1) : 0);
+    } else if (!strchr(text, '%')) {
+        return false;
+    }
+    if (!read.halt_why || !read_halt_count(equals ? equals + 1 : text, &read)) return false;
+    *rules = read;
+    return true;
+}
+
+/* Returns the error of that name; ITEM_CANCELLED if no item is run again for it. */
+static enum item_error error_of(const char *name, size_t len)
+{
+    unsigned i = 0;
+    for (; i < ITEM_CANCELLED; i++) {
+        const char *known = item_error_name((enum item_error)i);
+        if (strlen(known) == len && memcmp(known, name, len) == 0) break;
+    }
+    return (enum item_error)i;
+}
+
+bool option_read_errors(const char *text, uint32_t *bits)
+{
+    uint32_t read = 0;
     for (;; text++) {
         size_t len = strcspn(text, ",");
-        if (!is_error(text, len)) return false;
+        enum item_error error = error_of(text, len);
+        if (error == ITEM_CANCELLED) return false;
+        read |= 1u << error;
         text += len;
-        if (!*text) return true;
+        if (!*text) break;
     }
+    *bits = read;
+    return true;
 }

@@ -5,7 +5,7 @@
 #ifndef FANTAIL_CLI_OPTIONS_OPTION_VALUES_H
 #define FANTAIL_CLI_OPTIONS_OPTION_VALUES_H
 
-#include "common/base/base.h"
+#include "protocol/run_gate.h"
 
 /* Reads a number of seconds from 0 on. The number may end with s, m, h or d, as in 1.5m. */
 MUST_CHECK bool option_read_duration(const char *text, double *out);
@@ -24,7 +24,13 @@ MUST_CHECK bool option_read_rate(const char *text, double *spacing_s);
 /* Reads a number of running processes above 0: N, or N% of the processors. 0 means nearly 0. */
 MUST_CHECK bool option_read_load(const char *text, unsigned processors, double *out);
 
-/* Returns whether the text is a list of errors that an item may be run again for, separated by commas. */
-bool option_is_error_list(const char *text);
+/* Reads WHEN,WHY=N as in --halt: WHEN is now or soon, WHY is fail, success or done, and N may be a percentage. Also
+ * reads never, the short forms 0, 1, 2, -1, -2, and N%. Sets the members of *rules that begin with halt_. */
+MUST_CHECK bool option_read_halt(const char *text, struct run_gate_rules *rules);
+
+/* Reads a list of errors that an item may be run again for, separated by commas. The result has bits of enum
+ * item_error.
+ */
+MUST_CHECK bool option_read_errors(const char *text, uint32_t *bits);
 
 #endif

@@ -163,3 +163,53 @@ Test(run_gate, a_fixed_time_limit_needs_no_other_runs)
     cr_assert_eq(run_gate_deadline_ns(g, 100 * S), 105 * S);
     free(g);
 }
+
+static void end(struct run_gate *g, enum run_gate_end how)
+{
+    run_for(g, 0, S, S, how);
+}
+
+Test(run_gate, a_run_is_halted_after_a_number_of_failures)
+{
+    struct run_gate *g = gate_with((struct run_gate_rules){.halt_why = RUN_GATE_FAILED, .halt_count = 2});
+    end(g, RUN_GATE_END_FAILED);
+    end(g, RUN_GATE_END_SUCCEEDED);
+    end(g, RUN_GATE_END_AGAIN);
+    cr_assert_eq(g->state, RUN_GATE_OPEN);
+    cr_assert_eq(ask(g, 1, 5, S), RUN_GATE_GO);
+    end(g, RUN_GATE_END_FAILED);
+    cr_assert_eq(g->state, RUN_GATE_CLOSED);
+    cr_assert_eq(ask(g, 2, 6, S), RUN_GATE_HALTED);
+    run_gate_note_end(g, 1, RUN_GATE_END_SUCCEEDED, 2 * S);
+    cr_assert_eq(g->state, RUN_GATE_CLOSED, "a state never goes back");
+    free(g);
+}
+
+Test(run_gate, successes_or_all_ends_may_be_counted_and_running_commands_be_cut)
+{
+    struct run_gate *g =
+        gate_with((struct run_gate_rules){.halt_why = RUN_GATE_SUCCEEDED, .halt_count = 1, .halt_cuts = true});
+    end(g, RUN_GATE_END_FAILED);
+    cr_assert_eq(g->state, RUN_GATE_OPEN);
+    end(g, RUN_GATE_END_SUCCEEDED);
+    cr_assert_eq(g->state, RUN_GATE_CUT);
+    free(g);
+    g = gate_with((struct run_gate_rules){.halt_why = RUN_GATE_DONE, .halt_count = 2});
+    end(g, RUN_GATE_END_FAILED);
+    end(g, RUN_GATE_END_SUCCEEDED);
+    cr_assert_eq(g->state, RUN_GATE_CLOSED);
+    free(g);
+}
+
+Test(run_gate, a_fraction_of_all_items_counts_when_their_number_is_known)
+{
+    struct run_gate *g = gate_with((struct run_gate_rules){.halt_why = RUN_GATE_FAILED, .halt_fraction = 0.1});
+    for (int i = 0; i < 3; i++) end(g, RUN_GATE_END_FAILED);
+    cr_assert_eq(g->state, RUN_GATE_OPEN);
+    g->total = 35;
+    end(g, RUN_GATE_END_SUCCEEDED);
+    cr_assert_eq(g->state, RUN_GATE_OPEN, "3 of 35 are less than 10 %%");
+    end(g, RUN_GATE_END_FAILED);
+    cr_assert_eq(g->state, RUN_GATE_CLOSED);
+    free(g);
+}

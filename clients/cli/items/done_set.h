@@ -1,0 +1,25 @@
+/* The items that an earlier run has done, by their index. Pure. */
+#ifndef FANTAIL_CLI_ITEMS_DONE_SET_H
+#define FANTAIL_CLI_ITEMS_DONE_SET_H
+
+#include "common/base/base.h"
+
+#define DONE_SET_MAX 10000000000ull /* a larger index is not kept; the bits of all would take 1.2 GB */
+
+/* A zeroed struct is an empty set. */
+struct done_set {
+    uint64_t *bits;
+    size_t words; /* 64 bits each */
+    uint64_t count;
+};
+
+void done_set_release(struct done_set *s);
+/* Returns false if the index is too large. */
+MUST_CHECK bool done_set_add(struct done_set *s, uint64_t index);
+
+static inline bool done_set_has(const struct done_set *s, uint64_t index)
+{
+    return index / 64 < s->words && (s->bits[index / 64] >> (index % 64) & 1);
+}
+
+#endif

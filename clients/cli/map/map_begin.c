@@ -1,0 +1,128 @@
+/* The beginning of a run, and the release of all that it has. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "cli/base/exit_status.h"
+#include "cli/base/interrupt.h"
+#include "cli/map/map_internal.h"
+
+static void init(struct map_run *run, struct map_options *o)
+{
+    uint64_t now = now_ns();
+    bool bar = o->progress == MAP_PROGRESS_ALWAYS ||
+               (o->progress == MAP_PROGRESS_AUTO && !o->quiet && isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO));
+    input_init(&run->input, &o->source, o->form);
+    output_init(&run->output, STDOUT_FILENO);
+    progress_init(&run->progress, bar, now);
+    if (o->deadline_s > 0) run->deadline_ns = now + (uint64_t)(o->deadline_s * 1e9);
+    outage_init(&run->outage, o->reconnect_s, now ^ (uint64_t)getpid() << 32);
+    run->outage.accepted = o->client.url == NULL; /* a private fleet is known to be a fleet */
+    /* If an item has one attempt, it must not run twice, even after the loss of a coordinator. A private
+     * fleet is on this machine and ends with this program. So its coordinator is hardly ever lost, and its jobs may be
+     * large. */
+    bool once = o->max_attempts == 1;
+    care_init(&run->care, &run->target, o->command ? "command" : o->task, once, o->client.url != NULL);
+    for (unsigned i = 0; i < MAP_JOBS; i++) {
+        connection_init(&run->jobs[i].http, &run->target);
+        if (!o->reduce) run->jobs[i].http.answer_max = CONNECTION_LINE_BYTES; /* a reduced value may be longer */
+        run->idle[MAP_JOBS - 1 - i] = &run->jobs[i];
+    }
+}
+
+static bool start_private_fleet(struct map_run *run, const struct map_options *o, char *err, size_t err_size)
+{
+    const struct command_task command = {
+        .words = o->command,
+        .items_are_text = o->text,
+        .items_are_rows = o->sends_rows,
+        .placeholder = o->replace,
+        .values_are_text = o->values_are_text,
+        .item_to_stdin = o->to_stdin,
+        .raw = o->raw,
+        .records = o->records,
+        .dry_run = o->dry_run,
+        .tag = o->tagstring,
+        .nice = (int)o->nice,
+        .rules = o->rules,
+        .running_max = o->running_max,
+    };
+    const struct private_fleet_options options = {
+        .tasks_dir = o->tasks,
+        .command = o->command ? &command : NULL,
+        .workers = (unsigned)o->workers,
+        .processes = (unsigned)o->processes,
+    };
+    return private_fleet_start(&run->private_fleet, &options, err, err_size);
+}
+
+static bool open_joblog(struct map_run *run, struct map_options *o)
+{
+    char err[512];
+    enum joblog_resume resume = o->resume ? JOBLOG_RESUME : o->resume_failed ? JOBLOG_RESUME_FAILED : JOBLOG_NEW;
+    bool append = o->joblog && o->joblog[0] == '+';
+    if (!o->joblog) return true;
+    if (append) o->joblog++;
+    if (joblog_open(&run->joblog, o->joblog, resume, append, &run->done_before, err, sizeof(err))) {
+        if (resume != JOBLOG_NEW) o->source.skip = &run->done_before;
+        return true;
+    }
+    map_options_complain("joblog", err);
+    map_run_move(run, MAP_STOPPED);
+    run->status = EXIT_USAGE;
+    return false;
+}
+
+/* Begins the run. The fleet is started first, so that its processes start while the rest is set up. */
+bool map_begin(struct map_run *run, struct map_options *o)
+{
+    char err[512];
+    bool good;
+    run->options = o;
+    interrupt_init();
+    if (!open_joblog(run, o)) return false;
+    if (o->client.url)
+        good = target_init(&run->target, &o->client, err, sizeof(err));
+    else
+        good = start_private_fleet(run, o, err, sizeof(err));
+    init(run, o);
+    if (!good) {
+        map_run_fail(run, "%s", err);
+        return false;
+    }
+    if (o->client.url) {
+        map_run_move(run, MAP_READY);
+        care_ask(&run->care, now_ns());
+    }
+    if (!failures_init(&run->failures, o->errors, o->quiet)) {
+        int error = errno;
+        snprintf(err, sizeof err, "write %s", o->errors);
+        map_end_fail_errors_file(run, err, error);
+        run->status = EXIT_USAGE;
+        return false;
+    }
+    if (map_reduce_init(&run->reduction, o->reduce && o->errors)) return true;
+    map_end_fail_errors_file(run, "create a temporary file for the items", errno);
+    return false;
+}
+
+void map_begin_undo(struct map_run *run)
+{
+    /* A job is cancelled when its connection is closed. */
+    for (unsigned i = 0; i < MAP_JOBS; i++) {
+        connection_release(&run->jobs[i].http);
+        unanswered_release(&run->jobs[i].unanswered);
+        free(run->jobs[i].batch.data);
+    }
+    care_release(&run->care);
+    private_fleet_end(&run->private_fleet);
+    map_reduce_release(&run->reduction);
+    input_release(&run->input);
+    output_release(&run->output);
+    target_release(&run->target);
+    buf_release(&run->path);
+    buf_release(&run->text);
+    buf_release(&run->headers);
+    buf_release(&run->hint);
+    joblog_close(&run->joblog);
+    done_set_release(&run->done_before);
+}

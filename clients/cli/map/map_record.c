@@ -1,0 +1,65 @@
+#include "cli/map/map_internal.h"
+
+#include <time.h>
+
+#include "cli/map/result_line.h"
+#include "cli/runs/joblog.h"
+#include "common/json/byte_text.h"
+
+int64_t map_record_time_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Prints the bytes that the command has printed, and nothing else. */
+static void print_raw(struct map_run *run, struct json_slice output)
+{
+    buf_clear(&run->text);
+    if (!output.len || !json_string_decode(output, &run->text)) return;
+    size_t len = byte_text_to_bytes(run->text.data, run->text.len);
+    if (len != SIZE_MAX) output_bytes(&run->output, run->text.data, len);
+}
+
+/* Notes an item that did not run, or not to its end, because the run is halted. Nothing is printed for it. */
+static void add_halted(struct map_run *run, struct map_job *j)
+{
+    run->halted = true;
+    run->unrun++;
+    j->answered++;
+    run->done++;
+}
+
+static void add_failed(struct map_run *run, struct map_job *j, uint64_t in_batch, const struct run_record *r)
+{
+    struct buf error = {0};
+    run_record_add_error(r, &error);
+    map_answers_add_failure(run, j, in_batch, (struct json_slice){error.data, error.len});
+    buf_release(&error);
+}
+
+void map_record_add(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice value)
+{
+    struct run_record r;
+    if (!run_record_read(value, &r)) {
+        map_run_fail(run, "the service sent a value that is not the record of a command");
+        return;
+    }
+    run->note = NULL;
+    if (r.halted) {
+        add_halted(run, j);
+        return;
+    }
+    if (run->options->raw)
+        print_raw(run, r.output);
+    else if (!r.error.len)
+        map_answers_print_value(run, r.output);
+    joblog_add(&run->joblog, &r);
+    if (r.error.len) {
+        add_failed(run, j, in_batch, &r);
+        return;
+    }
+    j->answered++;
+    run->done++;
+}

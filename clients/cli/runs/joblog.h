@@ -1,0 +1,40 @@
+/*
+ * The log of the commands of a run, in the form of GNU parallel's --joblog, with further columns after the command:
+ *
+ *     Seq Host Starttime JobRuntime Send Receive Exitval Signal Command Index Worker Attempts Peak
+ *
+ * The columns are separated by tabs. Seq counts from 1 and Index from 0. Host is always ":", this machine. Peak is the
+ * peak memory in bytes. A newline in a command is written as a NUL byte. The command may contain tabs; the columns
+ * after it are the last four.
+ *
+ * A line is written after the result of its item. So whatever the log says is done was printed.
+ */
+#ifndef FANTAIL_CLI_RUNS_JOBLOG_H
+#define FANTAIL_CLI_RUNS_JOBLOG_H
+
+#include "cli/items/done_set.h"
+#include "cli/runs/record.h"
+
+struct joblog {
+    int fd; /* -1: there is no log */
+    struct buf lines, text;
+};
+
+/* Which items of the log a run leaves out. */
+enum joblog_resume { JOBLOG_NEW, JOBLOG_RESUME, JOBLOG_RESUME_FAILED };
+
+/* Opens the log. JOBLOG_NEW makes a new one, but `append` keeps what is there. Otherwise adds to *done the items that
+ * the log has; with JOBLOG_RESUME_FAILED only those that have succeeded. The beginning of a line at the end of the log,
+ * which a killed run has left, is removed. Returns false with a sentence in err. */
+MUST_CHECK bool joblog_open(struct joblog *l, const char *path, enum joblog_resume resume, bool append,
+                            struct done_set *done, char *err, size_t err_size);
+/* Adds a line for a command that has ended. */
+void joblog_add(struct joblog *l, const struct run_record *r);
+/* Adds a line for an item without a record: the command has not ended, or its process has died. */
+void joblog_add_lost(struct joblog *l, uint64_t index, int64_t now_us);
+/* Writes the lines. Call it after the results are written. Returns false, with errno, on failure. */
+MUST_CHECK bool joblog_flush(struct joblog *l);
+/* Does not write the lines. A zeroed struct with an fd of -1 is fine. */
+void joblog_close(struct joblog *l);
+
+#endif

@@ -1,0 +1,44 @@
+#include "cli/runs/record.h"
+
+static void read_member(struct run_record *r, struct json_slice name, struct json_slice value)
+{
+    const struct {
+        const char *name;
+        struct json_slice *to;
+    } slices[] = {{"worker", &r->worker}, {"command", &r->command}, {"output", &r->output}, {"error", &r->error}};
+    for (size_t i = 0; i < ARRAY_SIZE(slices); i++)
+        if (json_string_is(name, slices[i].name)) *slices[i].to = value;
+    for (size_t i = 0; i < RUN_RECORD_NUMBER_COUNT; i++)
+        if (json_string_is(name, run_record_numbers[i])) r->numbers[i] = strtoll(value.data, NULL, 10);
+    if (json_string_is(name, "halted")) r->halted = value.data[0] == 't';
+}
+
+bool run_record_read(struct json_slice value, struct run_record *r)
+{
+    struct json_walk walk;
+    struct json_slice name, member;
+    *r = (struct run_record){0};
+    if (value.len == 0 || value.data[0] != '{' || !json_walk_init(&walk, value.data, value.len)) return false;
+    if (!json_walk_next(&walk, &name, &member) || !json_string_is(name, "index")) return false;
+    r->index = strtoull(member.data, NULL, 10);
+    while (json_walk_next(&walk, &name, &member)) read_member(r, name, member);
+    return r->halted || (r->command.len > 0 && (r->output.len > 0 || r->error.len > 0));
+}
+
+void run_record_add_error(const struct run_record *r, struct buf *json)
+{
+    struct json_walk walk;
+    struct json_slice name;
+    bool has_signal = false, has_exit = false;
+    buf_add(json, r->error.data, r->error.len - 1);
+    if (!json_walk_init(&walk, r->error.data, r->error.len)) BUG("an error of a record is not an object");
+    while (json_walk_next(&walk, &name, NULL)) {
+        has_signal = has_signal || json_string_is(name, "signal");
+        has_exit = has_exit || json_string_is(name, "exit_code");
+    }
+    if (!has_signal) buf_add_str(json, ",\"signal\":null");
+    if (!has_exit) buf_add_str(json, ",\"exit_code\":null");
+    buf_addf(json, ",\"attempts\":%lld,\"worker\":", (long long)r->numbers[RUN_RECORD_ATTEMPT]);
+    buf_add(json, r->worker.data, r->worker.len);
+    buf_add_char(json, '}');
+}

@@ -1,0 +1,22 @@
+/* Reads the record of a command that has ended (protocol/run_record.h). Pure. */
+#ifndef FANTAIL_CLI_RUNS_RECORD_H
+#define FANTAIL_CLI_RUNS_RECORD_H
+
+#include "common/json/json_walk.h"
+#include "protocol/run_record.h"
+
+struct run_record {
+    bool halted;    /* the command did not run to its end; the other members are not set */
+    uint64_t index; /* of the item */
+    int64_t numbers[RUN_RECORD_NUMBER_COUNT];
+    struct json_slice worker, command; /* JSON strings */
+    struct json_slice output;          /* empty: there is none */
+    struct json_slice error;           /* empty: the command has succeeded */
+};
+
+/* Returns false if the value, which is valid JSON, is no record. The slices are borrowed from it. */
+MUST_CHECK bool run_record_read(struct json_slice value, struct run_record *r);
+/* Appends the error object with all its members (docs/protocol.md). */
+void run_record_add_error(const struct run_record *r, struct buf *json);
+
+#endif

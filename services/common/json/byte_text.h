@@ -1,0 +1,20 @@
+/*
+ * Any bytes as a JSON string: byte N is the character U+00N. So bytes that are not UTF-8 can pass through JSON. Pure.
+ */
+#ifndef FANTAIL_COMMON_JSON_BYTE_TEXT_H
+#define FANTAIL_COMMON_JSON_BYTE_TEXT_H
+
+#include "common/base/buf.h"
+
+/* The largest number of bytes that byte_text_write() writes for each byte. */
+#define BYTE_TEXT_GROWTH 6
+
+/* Writes the bytes as the inside of a JSON string, without quotes. Returns the end of what was written. */
+char *byte_text_write(char *to, const char *data, size_t len);
+/* Appends the bytes as a JSON string. Returns false if the string would exceed the cap of the buffer. */
+MUST_CHECK bool byte_text_add(struct buf *json, const char *data, size_t len);
+/* Turns text, which is the decoded string in UTF-8, back into the bytes, in place. Returns their number; SIZE_MAX if
+ * the text has a character that does not stand for a byte. */
+MUST_CHECK size_t byte_text_to_bytes(char *text, size_t len);
+
+#endif

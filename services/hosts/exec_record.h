@@ -1,0 +1,20 @@
+/* Writes the record of a command that has ended (protocol/run_record.h). Does not handle processes. */
+#ifndef FANTAIL_HOSTS_EXEC_RECORD_H
+#define FANTAIL_HOSTS_EXEC_RECORD_H
+
+#include "hosts/exec_answer.h"
+
+struct exec_record {
+    uint64_t index;
+    unsigned slot, attempt;
+    size_t sent;
+    const char *program;         /* of the command, for messages */
+    const struct buf *command;   /* the command line */
+    const struct runner *runner; /* has run the command */
+    struct run_outcome outcome;
+};
+
+/* Appends the answer line with the record. */
+void exec_record_add(struct buf *line, enum exec_output output, const struct exec_record *r);
+
+#endif
