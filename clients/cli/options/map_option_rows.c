@@ -199,6 +199,7 @@ const struct option_spec map_option_spec = {
         "  fantail map -- convert {1} -resize {2} {1}-{2}.png ::: a.jpg b.jpg ::: 200 400\n"
         "  ls *.wav | fantail map --errors bad.ndjson -- ffmpeg -v error -y -i {} {.}.mp3\n"
         "  find . -name '*.log' -print0 | fantail map -0 -P 4 -- gzip\n"
+        "  fantail map -j 200% --retries 3 --timeout 1m --joblog log --resume -a urls -- curl -sSfO\n"
         "  seq 5 | fantail map -- sh -c 'echo \"$1\" | wc -c' sh       a {} inside the code would run as code\n"
         "  fantail map wordcount --text --url http://fantail:8080 < lines.txt\n"
         "\n"
