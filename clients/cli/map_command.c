@@ -20,7 +20,12 @@ static int detach(struct map_options *o)
     if (o->tolerated_failure_count >= 0)
         query_add_number(&path, "tolerated_failure_count", (uint64_t)o->tolerated_failure_count);
     interrupt_init();
-    status = detach_items(&o->client, &options, &o->source, &path, o->sends_text ? TYPE_TEXT : TYPE_NDJSON);
+    const struct detach_body body = {
+        .source = &o->source,
+        .type = o->sends_text ? TYPE_TEXT : TYPE_NDJSON,
+        .first_line = &o->common.first_line,
+    };
+    status = detach_items(&o->client, &options, &body, &path);
     buf_release(&path);
     if (interrupt_signal()) interrupt_die_of(interrupt_signal());
     return status;
@@ -32,11 +37,11 @@ int command_map(int argc, char **argv)
     int status;
     if (!map_options_read(&options, argc, argv, &status)) return status;
     if (!standard_output_is_open()) {
-        input_source_release(&options.source);
+        map_options_release(&options);
         complain("standard output is closed, so the results would be lost. `> /dev/null` drops them");
         return EXIT_USAGE;
     }
     status = options.detach ? detach(&options) : map_items(&options);
-    input_source_release(&options.source);
+    map_options_release(&options);
     return status;
 }

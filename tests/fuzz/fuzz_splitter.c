@@ -1,6 +1,6 @@
 /* Fuzzes the splitter. A body in pieces must give the same items, options and errors as the whole body, and every item
- * must be valid JSON. The first byte of the input determines the format and the depth. The second byte determines the
- * sizes of the pieces. */
+ * must be valid JSON. The first byte of the input determines the format, the depth, and whether lines have options
+ * before them. The second byte determines the sizes of the pieces. */
 #include "coordinator/items/splitter.h"
 #include "fuzz/fuzz_pieces.h"
 
@@ -55,6 +55,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     struct splitter whole, pieces;
     splitter_init(&whole, format, max_depth);
     splitter_init(&pieces, format, max_depth);
+    if (format != SPLIT_JOB && bytes[0] & 0x40) {
+        splitter_expect_options(&whole);
+        splitter_expect_options(&pieces);
+    }
     enum split_status status = split_whole(&whole, data, size - 2);
     if (split_pieces(&pieces, data, size - 2, seed) != status) BUG("pieces and the whole disagree");
     if (!same_bytes(&whole.items, &pieces.items)) BUG("pieces give other items");

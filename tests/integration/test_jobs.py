@@ -272,6 +272,26 @@ class Carrying(SharedFleetTest):
         import os
         self.assertEqual([f for f in os.listdir(self.folder) if not f.startswith("fantail-coordinator")], [])
 
+    def test_a_first_line_with_options_comes_before_the_items(self):
+        common = {"long": "x" * 1_000_000}
+        for kind, items in (NDJSON, [1, 2]), (TEXT, ["1", "2"]):
+            body = json.dumps({"common": common}) + "\n1\n2\n"
+            answer = self.shared.job(body.encode(), None, kind, "?task=common&first_line=options")
+            self.assertEqual(answer.status, 200, answer)
+            self.assertTrue(answer.json["results"] == [[item, common] for item in items])
+        answer = self.shared.job(b'{"task":"echo"}\n3\n', None, NDJSON, "?first_line=options")
+        self.assertEqual((answer.status, answer.json.get("results")), (200, [3]), answer)
+
+    def test_a_wrong_first_line_with_options_is_refused(self):
+        for line, status, pointer in ((b"3", 400, ""), (b"", 400, ""), (b'{"common":', 400, ""), (b'{"colour":1}', 400, "/colour"),
+                                      (b'{"task":"echo"}', 400, "/task"), (b'{"items":[1]}', 400, "/items"),
+                                      (b'{"range":{"stop":3}}', 400, "/range"), (b'{"common":"' + b"x" * (5 << 20) + b'"}', 413, "")):
+            for items in b"", b"\n3\n":
+                answer = self.shared.job(line + items, None, NDJSON, "?task=echo&first_line=options")
+                self.assertEqual(self.assert_problem(answer, status).get("pointer", ""), pointer, (line[:30], answer))
+        answer = self.shared.job(b'{"task":"echo","items":[1]}', None, JSON, "?first_line=options")
+        self.assert_problem(answer, 400, "/first_line")
+
     def test_common_reaches_the_task_with_every_item(self):
         answer = self.shared.job({"task": "common", "items": [1, 2], "common": {"model": "v3"}})
         self.assertEqual(answer.json.get("results"), [[1, {"model": "v3"}], [2, {"model": "v3"}]], answer)

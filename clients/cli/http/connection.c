@@ -171,6 +171,17 @@ static void start(struct connection *c, const char *method, const char *path, co
         connect_now(c);
 }
 
+static size_t first_len(const struct connection *c)
+{
+    return c->first ? c->first->len : 0;
+}
+
+/* The first bytes of the body are sent together with the head. */
+static void add_first(struct connection *c)
+{
+    if (first_len(c)) buf_add(&c->head, c->first->data, c->first->len);
+}
+
 void connection_request(struct connection *c, const char *method, const char *path_and_query, const char *headers,
                         const char *body, size_t len)
 {
@@ -178,8 +189,10 @@ void connection_request(struct connection *c, const char *method, const char *pa
     c->body_len = len;
     c->uploading = false;
     start(c, method, path_and_query, headers);
-    if (len > 0 || strcmp(method, "GET") != 0) buf_addf(&c->head, "Content-Length: %zu\r\n", len);
+    size_t all = len + first_len(c);
+    if (all > 0 || strcmp(method, "GET") != 0) buf_addf(&c->head, "Content-Length: %zu\r\n", all);
     buf_add_str(&c->head, "\r\n");
+    add_first(c);
     if (c->state == CONNECTION_SENDING) connection_step(c);
 }
 
@@ -192,12 +205,15 @@ void connection_upload(struct connection *c, const char *method, const char *pat
     c->upload_left = length;
     start(c, method, path_and_query, headers);
     if (length >= 0) {
-        buf_addf(&c->head, "Content-Length: %lld\r\n\r\n", (long long)length);
+        buf_addf(&c->head, "Content-Length: %lld\r\n\r\n", (long long)length + (long long)first_len(c));
+        add_first(c);
         return;
     }
     /* The empty line that ends the head is not added here: each piece begins with a CRLF, and the CRLF of the first
      * piece completes the empty line. */
     buf_add_str(&c->head, "Transfer-Encoding: chunked\r\n");
+    if (first_len(c)) buf_addf(&c->head, "\r\n%zx\r\n", first_len(c));
+    add_first(c);
 }
 
 bool connection_wants_piece(const struct connection *c)

@@ -49,6 +49,7 @@ struct connection {
     int fd;
     struct curl_stream *tls; /* NULL: plain HTTP */
 
+    const struct buf *first; /* sent before the body of each request; NULL: nothing. Borrowed; the owner may set it */
     struct buf head;
     const char *body;      /* borrowed */
     size_t body_len, sent; /* `sent`: bytes of head and body that were sent */

@@ -226,16 +226,17 @@ static bool upload(struct job_service *s, struct input_source *source, const cha
     return good && c->state != CONNECTION_BROKEN && !interrupt_signal();
 }
 
-int detach_items(const struct target_config *client, const struct detach_options *o, struct input_source *source,
-                 struct buf *path, const char *type)
+int detach_items(const struct target_config *client, const struct detach_options *o, const struct detach_body *body,
+                 struct buf *path)
 {
     struct job_service service;
     struct buf headers = {0};
     int status = job_service_init(&service, NULL, client, 0);
     add_labels(o, path);
-    make_headers(type, o->key, &headers);
+    make_headers(body->type, o->key, &headers);
     if (!status) status = check_store(&service);
-    if (!status && !upload(&service, source, buf_cstr(path), buf_cstr(&headers))) status = EXIT_JOB_FAILED;
+    service.http.first = body->first_line;
+    if (!status && !upload(&service, body->source, buf_cstr(path), buf_cstr(&headers))) status = EXIT_JOB_FAILED;
     if (!status) status = finish(&service, o, "-");
     job_service_release(&service);
     buf_release(&headers);

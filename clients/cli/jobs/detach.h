@@ -26,9 +26,16 @@ MUST_CHECK int detach_options_check(const struct option_spec *spec, const struct
 MUST_CHECK int detach_job(const struct option_spec *spec, const struct target_config *client,
                           const struct detach_options *o, const char *file, const struct buf *job);
 
-/* Like detach_job(), for a job whose items come from `source`. Sends each item as soon as it has been read. The
- * query of the path has the options of the job; this function adds the labels to the query. */
+/* A body of lines of items. */
+struct detach_body {
+    struct input_source *source;
+    const char *type;             /* its media type */
+    const struct buf *first_line; /* sent before the items; may be empty */
+};
+
+/* Like detach_job(), for a job whose items come from a source. Sends each item as soon as it has been read. The query
+ * of the path has the options of the job; this function adds the labels to the query. */
 MUST_CHECK int detach_items(const struct target_config *client, const struct detach_options *o,
-                            struct input_source *source, struct buf *path, const char *type);
+                            const struct detach_body *body, struct buf *path);
 
 #endif

@@ -24,6 +24,7 @@ static void init(struct map_run *run, struct map_options *o)
     care_init(&run->care, &run->target, o->command ? "command" : o->task, once, o->client.url != NULL);
     for (unsigned i = 0; i < MAP_JOBS; i++) {
         connection_init(&run->jobs[i].http, &run->target);
+        run->jobs[i].http.first = &o->common.first_line;
         if (!o->reduce) run->jobs[i].http.answer_max = CONNECTION_LINE_BYTES; /* a reduced value may be longer */
         run->idle[MAP_JOBS - 1 - i] = &run->jobs[i];
     }

@@ -43,7 +43,8 @@ static const struct option_row rows[] = {
         "one job. The output of a command is compared as text unless --json is given. With --detach, `fantail results` "
         "prints this result",
         .value = "HOW", .no_env = true),
-    OPTION_STRING("common", S, common, NULL, "a JSON value that the task gets with every item", .value = "JSON",
+    OPTION_STRING("common", S, given_common, NULL,
+                  "a JSON value that the task gets with every item; or @FILE, a file with this value", .value = "JSON",
                   .no_env = true),
     OPTION_HEADING("Limits"),
     OPTION_INT("chunk-size", S, chunk_size, "0", 0, LIMIT_CHUNK_ITEMS,

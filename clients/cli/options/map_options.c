@@ -94,13 +94,11 @@ static int check(struct map_options *o)
     int status = check_detach(o);
     if (!status) status = map_control_check(o);
     if (status) return status;
-    size_t offset;
-    const char *error;
     if (o->reduce && !is_reducer(o->reduce))
         return option_complain(&map_option_spec, "reduce", "\"%s\" is not one of sum, count, min, max, concat",
                                o->reduce);
-    if (o->common && !json_valid(o->common, strlen(o->common), &offset, &error))
-        return option_complain(&map_option_spec, "common", "not JSON at byte %zu: %s", offset, error);
+    if (o->given_common) status = common_value_read(&o->common, &map_option_spec, o->given_common, o->command);
+    if (status) return status;
     return o->command ? check_command(o) : check_task(o);
 }
 
@@ -240,5 +238,12 @@ bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
     if (*status == EXIT_OK) *status = check_remote(o, argv, options_end);
     if (*status == EXIT_OK) *status = check(o);
     if (*status == EXIT_OK) *status = open_source(o, argv + lists);
+    if (*status != EXIT_OK) common_value_release(&o->common);
     return *status == EXIT_OK;
+}
+
+void map_options_release(struct map_options *o)
+{
+    input_source_release(&o->source);
+    common_value_release(&o->common);
 }

@@ -5,6 +5,7 @@
 #include "cli/http/target.h"
 #include "cli/items/batch.h"
 #include "cli/items/input_source.h"
+#include "cli/options/common_value.h"
 #include "common/base/base.h"
 #include "common/base/buf.h"
 #include "protocol/run_gate.h"
@@ -20,7 +21,7 @@ struct map_options {
     const char *idempotency_key; /* with `detach`; NULL: none */
     int order, progress;
     const char *replace; /* NULL: {} */
-    const char *errors, *common, *reduce, *tasks;
+    const char *errors, *given_common, *reduce, *tasks;
     const char *jobs, *timeout, *retry_on, *delay_retry; /* NULL: not given */
     const char *delay, *rate, *load, *tagstring;         /* the same; for a command */
     const char *halt, *joblog;                           /* the same */
@@ -40,15 +41,17 @@ struct map_options {
     bool values_are_text; /* print JSON strings without quotes and escapes */
     bool sends_text;      /* whether the body of a job has lines of text; if not, lines of JSON */
     bool sends_rows;      /* whether the items are rows (item_lists.h), for a command */
+    struct common_value common;
     enum input_form form; /* of the bytes that the source gives */
     struct input_source source;
 };
 
 /* Prints "fantail map: --OPTION: TEXT" on standard error. Returns EXIT_USAGE. */
 int map_options_complain(const char *option, const char *text);
-/* Returns false if the program should end now, with the exit status *status. If it returns true, the caller
- * releases o->source. Strings are borrowed from argv and the environment. Changes argv. */
+/* Returns false if the program should end now, with the exit status *status. If it returns true, the caller calls
+ * map_options_release(). Strings are borrowed from argv and the environment. Changes argv. */
 MUST_CHECK bool map_options_read(struct map_options *o, int argc, char **argv, int *status);
+void map_options_release(struct map_options *o);
 /* Sets *path to the path and query of the request that submits a job. deadline_s is the number of seconds left; 0: no
  * deadline. */
 void map_options_query(const struct map_options *o, double deadline_s, struct buf *path);

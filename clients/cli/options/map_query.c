@@ -31,6 +31,7 @@ void map_options_query(const struct map_options *o, double deadline_s, struct bu
     if (o->max_concurrency) buf_addf(path, "&max_concurrency=%lld", (long long)o->max_concurrency);
     if (o->item_timeout_s >= 0) add_seconds(path, "item_timeout_s", o->item_timeout_s);
     if (deadline_s > 0) add_seconds(path, "deadline_s", deadline_s);
-    if (o->common) query_add(path, "common", o->common);
+    if (o->common.json.len) query_add(path, "common", o->common.json.data);
+    if (o->common.first_line.len) buf_add_str(path, "&first_line=options");
     if (o->reduce) query_add(path, "reduce", o->reduce);
 }

@@ -434,10 +434,10 @@ void intake_handle(struct http_exchange *x, struct durable *d)
     t->exchange = x;
     t->prefer = job_request_preferences(x);
     uuid7_new(t->id);
-    splitter_init(&t->splitter, format, 0);
+    job_request_begin_body(x, format, &t->splitter);
     request_key_begin(&t->key, x, (int)format);
     job_trace_begin(&t->trace, d->jobs->trace, x);
     http_exchange_accept(x, &ops, t);
-    if (format != SPLIT_JOB && !intake_read_spec(x, d, &t->splitter, true, &t->spec, &err))
+    if (!t->splitter.has_options && !intake_read_spec(x, d, &t->splitter, true, &t->spec, &err))
         refuse_at(t, err.status, err.pointer, err.detail);
 }

@@ -20,6 +20,7 @@ enum job_order { ORDER_INPUT, ORDER_COMPLETION, ORDER_COUNT };
 /* How consecutive items with the same error are written: one line for each item, or one line with the number of
  * items. */
 enum job_errors { ERRORS_EACH, ERRORS_RUNS, ERRORS_COUNT };
+enum job_first_line { FIRST_LINE_ITEM, FIRST_LINE_OPTIONS, FIRST_LINE_COUNT };
 enum retry_jitter { JITTER_NONE, JITTER_FULL, JITTER_COUNT };
 
 #define JOB_LABELS_MAX  16 /* labels of one job */
@@ -68,9 +69,10 @@ struct jobspec {
     enum job_reduce reduce;
     char *reduce_task; /* a job that sets it is refused, because tasks cannot reduce yet */
     int64_t reduce_fan_in;
-    char *labels;      /* a JSON array of strings in one line; NULL: none */
-    char *notify_url;  /* gets the notice of the end of a durable job; NULL: none */
-    double progress_s; /* only in the query: seconds from one progress line to the next; 0: none */
+    char *labels;                   /* a JSON array of strings in one line; NULL: none */
+    char *notify_url;               /* gets the notice of the end of a durable job; NULL: none */
+    enum job_first_line first_line; /* only in the query: what the first line of a body of lines is */
+    double progress_s;              /* only in the query: seconds from one progress line to the next; 0: none */
 
     uint64_t seen; /* private: bit i is set when field i of the table was given */
 };

@@ -7,9 +7,11 @@
 
 static const char *const order_words[] = {[ORDER_INPUT] = "input", [ORDER_COMPLETION] = "completion"};
 static const char *const errors_words[] = {[ERRORS_EACH] = "each", [ERRORS_RUNS] = "runs"};
+static const char *const first_line_words[] = {[FIRST_LINE_ITEM] = "item", [FIRST_LINE_OPTIONS] = "options"};
 static const char *const jitter_words[] = {[JITTER_NONE] = "none", [JITTER_FULL] = "full"};
 static_assert(ARRAY_SIZE(order_words) == ORDER_COUNT, "one word per order");
 static_assert(ARRAY_SIZE(errors_words) == ERRORS_COUNT, "one word per way to write errors");
+static_assert(ARRAY_SIZE(first_line_words) == FIRST_LINE_COUNT, "one word for each kind of a first line");
 static_assert(ARRAY_SIZE(jitter_words) == JITTER_COUNT, "one word per jitter");
 
 #define AT(member)  .offset = offsetof(struct jobspec, member)
@@ -47,6 +49,7 @@ const struct field jobspec_fields[] = {
     {"reduce.fan_in", FIELD_INT, AT(reduce_fan_in), 2, 1024},
     {"labels", FIELD_LABELS, AT(labels)},
     {"notify.url", FIELD_URL, AT(notify_url)},
+    {"first_line", FIELD_WORD, AT(first_line), WORDS(first_line_words), .query_only = true},
     {"progress_s", FIELD_NUMBER, AT(progress_s), 0, DAY_S, .query_only = true},
 };
 const size_t jobspec_field_count = ARRAY_SIZE(jobspec_fields);

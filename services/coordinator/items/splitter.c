@@ -10,10 +10,16 @@
 
 void splitter_init(struct splitter *s, enum split_format format, unsigned max_depth)
 {
-    *s = (struct splitter){.format = format, .items_seen = format != SPLIT_JOB};
+    *s = (struct splitter){.format = format, .items_seen = format != SPLIT_JOB, .has_options = format == SPLIT_JOB};
     s->max_depth = max_depth && max_depth < LIMIT_JSON_DEPTH ? max_depth : LIMIT_JSON_DEPTH;
     buf_add_str(&s->options, "{}");
     if (format == SPLIT_JOB) split_job_init(s);
+}
+
+void splitter_expect_options(struct splitter *s)
+{
+    if (s->format == SPLIT_JOB) BUG("a job object has its options among its members");
+    s->has_options = s->options_open = true;
 }
 
 void splitter_expect(struct splitter *s, size_t body_bytes)
@@ -30,9 +36,43 @@ void splitter_release(struct splitter *s)
     buf_release(&s->names);
 }
 
+/* Call it when the first line is whole, in s->partial. */
+static enum split_status end_options(struct splitter *s)
+{
+    struct buf line = s->partial;
+    size_t at = 0, offset;
+    const char *why;
+    s->options_open = false;
+    while (at < line.len && split_is_space(line.data[at])) at++;
+    bool is_object = at < line.len && line.data[at] == '{';
+    if (!is_object) return split_fail(s, SPLIT_BAD, at, "an object with options was expected");
+    if (!json_valid(line.data, line.len, &offset, &why)) return split_fail(s, SPLIT_BAD, offset, why);
+    s->partial = s->options;
+    s->options = line;
+    buf_clear(&s->partial);
+    return SPLIT_OK;
+}
+
+/* Reads the part of the first line that is in data. Sets *used to its length, with the newline. */
+static enum split_status feed_options(struct splitter *s, const char *data, size_t len, size_t *used)
+{
+    const char *newline = memchr(data, '\n', len);
+    size_t n = newline ? (size_t)(newline - data) : len;
+    *used = newline ? n + 1 : n;
+    s->offset += *used;
+    if (!split_hold(s, data, n, LIMIT_OPTIONS_BYTES))
+        return split_fail(s, SPLIT_OPTIONS_TOO_LARGE, s->offset - *used, "the line of options is too large");
+    return newline ? end_options(s) : SPLIT_OK;
+}
+
 static enum split_status feed(struct splitter *s, const char *data, size_t len)
 {
+    size_t used = 0;
     if (len == 0) return SPLIT_OK;
+    if (s->options_open && feed_options(s, data, len, &used) != SPLIT_OK) return s->error.status;
+    if (used == len) return SPLIT_OK;
+    data += used;
+    len -= used;
     enum split_status status = s->format == SPLIT_JOB ? split_job_feed(s, data, len) : split_lines_feed(s, data, len);
     s->offset += len;
     return status;
@@ -88,6 +128,7 @@ bool splitter_is_empty(const struct splitter *s)
 enum split_status splitter_finish(struct splitter *s)
 {
     if (s->error.status == SPLIT_OK && !s->begun) (void)begin(s, s->head, s->head_len);
+    if (s->error.status == SPLIT_OK && s->options_open) (void)end_options(s);
     if (s->error.status != SPLIT_OK) return s->error.status;
     enum split_status status = s->format == SPLIT_JOB ? split_job_finish(s) : split_lines_finish(s);
     if (status == SPLIT_OK) s->items_ended = true;

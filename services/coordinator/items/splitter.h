@@ -13,7 +13,8 @@
  *     SPLIT_NDJSON   one JSON value per line, which ends in "\n" or "\r\n"; blank lines are skipped
  *     SPLIT_TEXT     each line is one string item; an empty line is the item ""; a '\r' before the '\n' is dropped
  *
- * The splitter knows only the member "items" of a job; jobspec.h reads the options.
+ * The splitter knows only the member "items" of a job; jobspec.h reads the options. A body of lines may have its
+ * options in the first line, as a JSON object (splitter_expect_options()).
  *
  * The body is UTF-8. A byte order mark at its start is skipped. A byte order mark before a later line is an error, and
  * so is a NUL byte in a line of text. These checks find UTF-16 files and joined files, which would otherwise give wrong
@@ -32,7 +33,7 @@ enum split_status {
     SPLIT_OK = 0,
     SPLIT_BAD,               /* the body does not have the format: 400 */
     SPLIT_ITEM_TOO_LARGE,    /* an item of more than LIMIT_ITEM_BYTES: 413 */
-    SPLIT_OPTIONS_TOO_LARGE, /* a job object that has more than LIMIT_OPTIONS_BYTES besides its items: 413 */
+    SPLIT_OPTIONS_TOO_LARGE, /* options of more than LIMIT_OPTIONS_BYTES, or a job object without its items: 413 */
 };
 
 struct split_error {
@@ -52,7 +53,8 @@ struct splitter {
     uint64_t item_count;   /* items of the whole body so far */
     bool items_seen;       /* SPLIT_JOB: the member "items" was read; otherwise always true */
     bool items_ended;      /* the array "items" has ended, so item_count is final; options may still follow */
-    struct buf options;    /* SPLIT_JOB: always a valid JSON object, with the options that are complete so far */
+    bool has_options;      /* the body has options: SPLIT_JOB, or after splitter_expect_options() */
+    struct buf options;    /* always a valid JSON object, with the options that are complete so far */
     struct split_error error;
 
     /* Private. */
@@ -65,6 +67,7 @@ struct splitter {
     uint64_t offset; /* offset of the first byte of the piece being fed */
     struct json_scan scan;
     struct buf partial; /* the part of an unfinished item, name or option value that was checked */
+    bool options_open;  /* the first line, which has the options, is not whole */
     /* For lines: the unfinished line. */
     bool line_held;
     uint8_t line;         /* enum line_state */
@@ -83,6 +86,8 @@ struct splitter {
 
 /* max_depth limits the nesting of an item and of the options; 0: LIMIT_JSON_DEPTH. */
 void splitter_init(struct splitter *s, enum split_format format, unsigned max_depth);
+/* For lines: the first line is a JSON object with options. Call it before anything is fed. */
+void splitter_expect_options(struct splitter *s);
 /* Tells the splitter how many bytes the body will have. This only saves copies. */
 void splitter_expect(struct splitter *s, size_t body_bytes);
 /* May be called on a zeroed or released splitter. */

@@ -74,6 +74,18 @@ static bool check_query(struct http_exchange *x)
     return r.ok;
 }
 
+static bool has_options_line(const struct http_exchange *x)
+{
+    const char *first_line = http_exchange_query(x, "first_line");
+    return first_line && strcmp(first_line, "options") == 0;
+}
+
+void job_request_begin_body(const struct http_exchange *x, enum split_format format, struct splitter *s)
+{
+    splitter_init(s, format, 0);
+    if (has_options_line(x)) splitter_expect_options(s);
+}
+
 bool job_request_format(struct http_exchange *x, enum split_format *format)
 {
     char charset[MEDIA_CHARSET_SIZE];
@@ -81,6 +93,11 @@ bool job_request_format(struct http_exchange *x, enum split_format *format)
     if (!choose_format(x, format)) {
         http_answer_problem(x, 415, NULL, "the Content-Type of a job must be %s, %s or %s", TYPE_JSON, TYPE_NDJSON,
                             TYPE_TEXT);
+        return false;
+    }
+    if (*format == SPLIT_JOB && has_options_line(x)) {
+        http_answer_problem(x, 400, "\"pointer\":\"/first_line\"",
+                            "\"first_line\" is for a body of lines, and this body is a job object");
         return false;
     }
     if (!media_type_is_utf8(http_exchange_header(x, "Content-Type"), charset)) {
@@ -102,7 +119,7 @@ bool job_request_options(struct http_exchange *x, const struct splitter *s, stru
     struct query_reader r = {spec, err, true};
     jobspec_init(spec);
     http_exchange_each_query(x, read_query, &r);
-    if (r.ok && s->format == SPLIT_JOB) r.ok = jobspec_read_options(spec, s->options.data, s->options.len, err);
+    if (r.ok && s->has_options) r.ok = jobspec_read_options(spec, s->options.data, s->options.len, err);
     return r.ok;
 }
 

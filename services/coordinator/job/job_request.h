@@ -15,9 +15,10 @@ bool job_request_prefers_durable(const struct http_exchange *x);
 /* Finds out the format of the body. If an option in the query is wrong, the body has an unknown format or charset, or
  * there is no memory for a job, answers the request and returns false. */
 MUST_CHECK bool job_request_format(struct http_exchange *x, enum split_format *format);
-/* Reads the options in the query. If the body is a job object, also reads the options in the part of the body that has
- * arrived. `spec` must be zeroed. The caller must call jobspec_finish(), and must release `spec` even after a
- * failure. */
+/* Initialises the splitter of the body. */
+void job_request_begin_body(const struct http_exchange *x, enum split_format format, struct splitter *s);
+/* Reads the options in the query, and the options in the part of the body that has arrived. `spec` must be zeroed. The
+ * caller must call jobspec_finish(), and must release `spec` even after a failure. */
 MUST_CHECK bool job_request_options(struct http_exchange *x, const struct splitter *s, struct jobspec *spec,
                                     struct jobspec_error *err);
 /* Describes why a body cannot be split: appends the members and the sentence of a problem document. Returns the HTTP

@@ -92,11 +92,13 @@ static void take_late_options(struct job *j, struct jobspec *late)
 static void start_early(struct job *j)
 {
     struct jobspec_error err;
-    if (j->submission.splitter.format == SPLIT_JOB) {
+    if (j->submission.splitter.has_options) {
         struct jobspec spec;
         bool enough = read_spec(&j->submission, &spec, &err) && jobspec_finish(&spec, true, &err);
         if (enough) take_spec(j, &spec);
         jobspec_release(&spec);
+        /* More options may follow in a job object, but not after a first line with options. */
+        if (!enough && j->submission.splitter.format != SPLIT_JOB) refuse_spec(j, &err);
         if (!enough) return;
     }
     job_check_tasks(j);
@@ -328,7 +330,7 @@ static void submission_init(struct submission *s, struct job *j, struct http_exc
     s->job = j;
     s->exchange = x;
     s->prefers_durable = job_request_prefers_durable(x);
-    splitter_init(&s->splitter, format, 0);
+    job_request_begin_body(x, format, &s->splitter);
     if (announced > 0) splitter_expect(&s->splitter, (size_t)announced);
 }
 
@@ -346,6 +348,6 @@ void submission_handle(struct http_exchange *x, struct jobs *jobs)
     submission_init(&j->submission, j, x, format);
     job_trace_begin(&j->trace, jobs->trace, x);
     http_exchange_accept(x, &ops, j);
-    if (format == SPLIT_JOB) return;
+    if (j->submission.splitter.has_options) return;
     if (!read_spec(&j->submission, &j->spec, &err) || !jobspec_finish(&j->spec, true, &err)) refuse_spec(j, &err);
 }

@@ -8,11 +8,9 @@
 
 #define WHOLE SIZE_MAX
 
-/* Feeds the body to the splitter in pieces, and ends the body. Each piece has its own allocation. */
-static inline enum split_status split_into(struct splitter *s, enum split_format format, const char *body, size_t len,
-                                           size_t piece)
+/* Feeds the body to an initialised splitter in pieces, and ends the body. Each piece has its own allocation. */
+static inline enum split_status feed_in_pieces(struct splitter *s, const char *body, size_t len, size_t piece)
 {
-    splitter_init(s, format, 0);
     enum split_status status = SPLIT_OK;
     for (size_t at = 0; at < len && status == SPLIT_OK;) {
         size_t n = len - at < piece ? len - at : piece;
@@ -23,6 +21,14 @@ static inline enum split_status split_into(struct splitter *s, enum split_format
         at += n;
     }
     return status == SPLIT_OK ? splitter_finish(s) : status;
+}
+
+/* The same, after splitter_init(). */
+static inline enum split_status split_into(struct splitter *s, enum split_format format, const char *body, size_t len,
+                                           size_t piece)
+{
+    splitter_init(s, format, 0);
+    return feed_in_pieces(s, body, len, piece);
 }
 
 static inline void assert_sane(const struct splitter *s)
