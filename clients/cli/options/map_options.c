@@ -97,7 +97,7 @@ static int check(struct map_options *o)
     if (o->reduce && !is_reducer(o->reduce))
         return option_complain(&map_option_spec, "reduce", "\"%s\" is not one of sum, count, min, max, concat",
                                o->reduce);
-    if (o->given_common) status = common_value_read(&o->common, &map_option_spec, o->given_common, o->command);
+    if (o->given_common) status = common_option_read(&o->common, &map_option_spec, o->given_common, o->command);
     if (status) return status;
     return o->command ? check_command(o) : check_task(o);
 }
@@ -238,12 +238,12 @@ bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
     if (*status == EXIT_OK) *status = check_remote(o, argv, options_end);
     if (*status == EXIT_OK) *status = check(o);
     if (*status == EXIT_OK) *status = open_source(o, argv + lists);
-    if (*status != EXIT_OK) common_value_release(&o->common);
+    if (*status != EXIT_OK) common_option_release(&o->common);
     return *status == EXIT_OK;
 }
 
 void map_options_release(struct map_options *o)
 {
     input_source_release(&o->source);
-    common_value_release(&o->common);
+    common_option_release(&o->common);
 }

@@ -5,7 +5,7 @@
 #include "cli/http/target.h"
 #include "cli/items/batch.h"
 #include "cli/items/input_source.h"
-#include "cli/options/common_value.h"
+#include "cli/options/common_option.h"
 #include "common/base/base.h"
 #include "common/base/buf.h"
 #include "protocol/run_gate.h"
@@ -41,7 +41,7 @@ struct map_options {
     bool values_are_text; /* print JSON strings without quotes and escapes */
     bool sends_text;      /* whether the body of a job has lines of text; if not, lines of JSON */
     bool sends_rows;      /* whether the items are rows (item_lists.h), for a command */
-    struct common_value common;
+    struct common_option common;
     enum input_form form; /* of the bytes that the source gives */
     struct input_source source;
 };

@@ -1,4 +1,4 @@
-#include "cli/options/common_value.h"
+#include "cli/options/common_option.h"
 
 #include <errno.h>
 
@@ -14,7 +14,7 @@ enum {
     ENVIRONMENT_BYTES = 128 * 1024 - 32, /* Linux limits one variable of the environment to 128 KiB */
 };
 
-void common_value_release(struct common_value *v)
+void common_option_release(struct common_option *v)
 {
     buf_release(&v->json);
     buf_release(&v->first_line);
@@ -60,9 +60,9 @@ static int check(const struct option_spec *spec, const struct buf *json, bool fo
     return EXIT_OK;
 }
 
-int common_value_read(struct common_value *v, const struct option_spec *spec, const char *given, bool for_command)
+int common_option_read(struct common_option *v, const struct option_spec *spec, const char *given, bool for_command)
 {
-    *v = (struct common_value){0};
+    *v = (struct common_option){0};
     int status = EXIT_OK;
     if (given[0] == '@')
         status = read_file(spec, given + 1, &v->json);
