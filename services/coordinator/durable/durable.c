@@ -121,17 +121,17 @@ static char *text_of(struct buf *b)
     return buf_detach(b, &len);
 }
 
-static struct store_call *claim_call(struct durable *d, void (*done)(struct store_call *call), bool only_tells)
+static struct store_call *claim_call(struct durable *d, void (*done)(struct store_call *call), bool only_announces)
 {
     struct store_call *call = store_call_new(STORE_CLAIM, done, d);
     struct claim_view view = view_of(d);
     struct buf serves = {0}, opens = {0};
     if (!d->draining) claim_offer_write(&view, &serves, &opens);
     call->serves = d->draining ? xstrdup("[]") : text_of(&serves);
-    call->opens = d->draining || only_tells ? xstrdup("[]") : text_of(&opens);
+    call->opens = d->draining || only_announces ? xstrdup("[]") : text_of(&opens);
     buf_release(&opens);
     call->others = takes_unserved(d, &view);
-    call->only_tells = only_tells;
+    call->only_announces = only_announces;
     call->wants_whole = true;
     call->holder = d->holder;
     call->lease_ms = LEASE_MS;
@@ -140,12 +140,12 @@ static struct store_call *claim_call(struct durable *d, void (*done)(struct stor
 }
 
 /* The other coordinators need not leave jobs to this one any more. The drain does not wait for this call. */
-static void tell_drain(struct durable *d)
+static void announce_drain(struct durable *d)
 {
     store_start(d->store, claim_call(d, store_call_free, true));
 }
 
-/* Claims a job. A coordinator that has no room for a job still tells the store which tasks its workers have. */
+/* Claims a job. A coordinator that has no room for a job still announces the tasks of its workers to the store. */
 static void claim(struct durable *d)
 {
     bool room = has_room(d);
@@ -316,7 +316,7 @@ void durable_drain(struct durable *d)
 {
     bool begins = !d->draining;
     d->draining = true;
-    if (begins) tell_drain(d);
+    if (begins) announce_drain(d);
     discards_drop(d);
     for (struct durable_run *r = next_run(d, NULL); r; r = next_run(d, r)) durable_run_drain(r);
     durable_tick_soon(d);

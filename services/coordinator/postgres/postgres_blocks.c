@@ -4,18 +4,6 @@
 #include "common/base/limits.h"
 #include "coordinator/postgres/postgres_internal.h"
 
-/* A block has very many ranges if it holds many short answers out of order. Once a STORE_READ_RANGES has read this many
- * ranges, it reads no further block, so that its memory is bounded. */
-#define RANGES_OF_CALL 65536
-/* Encoding buffers up to this size are kept for the next block. */
-#define KEPT_BYTES (4 * MIB)
-
-static void keep(struct buf *b)
-{
-    buf_clear(b);
-    if (b->alloc > KEPT_BYTES) buf_release(b);
-}
-
 static struct postgres_query begin_insert(struct postgres_db *d, const struct stored_job *j, enum block_kind kind)
 {
     if (kind == BLOCK_ITEMS) {
@@ -66,15 +54,10 @@ enum store_status postgres_add_block(struct postgres_db *d, struct store_call *c
     block_ranges_encode(b, &d->ranges);
     b->number = c->again ? find_added(d, c) : 0;
     if (b->number == 0) b->number = insert_block(d, c);
-    keep(&d->ranges);
-    keep(&d->lines);
+    block_bytes_clear(&d->ranges);
+    block_bytes_clear(&d->lines);
     if (b->number > 0) return STORE_OK;
     return postgres_why_not(d, c, true, stored_state_name(b->kind == BLOCK_ITEMS ? STORED_RECEIVING : STORED_RUNNING));
-}
-
-static enum store_status damaged(struct store_call *c, uint64_t number, const char *why)
-{
-    return store_refuse(c, STORE_BROKEN, "block %" PRIu64 " of job %s is damaged: %s", number, c->job.id, why);
 }
 
 /* Fills b from the row. */
@@ -82,9 +65,11 @@ static enum store_status read_block(const struct postgres_query *q, int row, str
 {
     const char *why;
     b->number = postgres_binary_int(q, row, 0);
-    if (!block_kind_parse(PQgetvalue(q->result, row, 1), &b->kind)) return damaged(c, b->number, "its kind is unknown");
+    if (!block_kind_parse(PQgetvalue(q->result, row, 1), &b->kind))
+        return store_block_damaged(c, b->number, "its kind is unknown");
     size_t len = (size_t)PQgetlength(q->result, row, 2);
-    return block_ranges_decode(PQgetvalue(q->result, row, 2), len, b, &why) ? STORE_OK : damaged(c, b->number, why);
+    return block_ranges_decode(PQgetvalue(q->result, row, 2), len, b, &why) ? STORE_OK
+                                                                            : store_block_damaged(c, b->number, why);
 }
 
 enum store_status postgres_read_ranges(struct postgres_db *d, struct store_call *c)
@@ -100,14 +85,14 @@ enum store_status postgres_read_ranges(struct postgres_db *d, struct store_call 
     /* For a job without blocks, the result is one row in which the columns of the block are NULL. */
     int rows = is_there && !PQgetisnull(q.result, 0, 0) ? postgres_rows(&q) : 0;
     for (int i = 0; i < rows && status == STORE_OK; i++) {
-        c->more = c->block_count == STORE_RANGES_BLOCKS || ranges >= RANGES_OF_CALL;
+        c->more = c->block_count == STORE_RANGES_BLOCKS || ranges >= STORE_RANGES_MAX;
         if (c->more) break;
         struct block *b = &c->blocks[c->block_count++];
         status = read_block(&q, i, c, b);
         ranges += b->range_count;
     }
     postgres_end(&q);
-    return is_there ? status : store_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
+    return is_there ? status : store_no_job(c);
 }
 
 enum store_status postgres_read_block(struct postgres_db *d, struct store_call *c)
@@ -121,7 +106,7 @@ enum store_status postgres_read_block(struct postgres_db *d, struct store_call *
     if (postgres_run(&q)) {
         enum block_decoded decoded = block_lines_decode(&d->codec, PQgetvalue(q.result, 0, 0),
                                                         (size_t)PQgetlength(q.result, 0, 0), &c->block.lines, &why);
-        if (decoded == BLOCK_DAMAGED) status = damaged(c, c->block.number, why);
+        if (decoded == BLOCK_DAMAGED) status = store_block_damaged(c, c->block.number, why);
         if (decoded == BLOCK_NO_MEMORY) status = store_lacks_memory(c);
     } else
         status = store_refuse(c, STORE_NOT_FOUND, "job %s has no block %" PRIu64, c->job.id, c->block.number);

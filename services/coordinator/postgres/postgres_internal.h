@@ -29,7 +29,7 @@ enum postgres_sql {
     PG_ACCEPT,
     PG_CLAIM,
     PG_RENEW,
-    PG_TELL,
+    PG_ANNOUNCE,
     PG_HAND_BACK,
     PG_LET_GO,
     PG_END,

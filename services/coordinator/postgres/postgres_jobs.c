@@ -7,7 +7,7 @@
  * options comes the URL of `notify`. */
 enum { COLUMN_AFTER = 22 };
 
-static void take_job_row(const struct postgres_query *q, int row, struct stored_job *j)
+static void read_job_row(const struct postgres_query *q, int row, struct stored_job *j)
 {
     stored_job_release(j);
     snprintf(j->id, sizeof j->id, "%s", PQgetvalue(q->result, row, 0));
@@ -35,10 +35,10 @@ static void take_job_row(const struct postgres_query *q, int row, struct stored_
 }
 
 /* Runs and ends the query. If the result has a row, reads the job from it and returns true. */
-static bool take_job(struct postgres_query *q, struct stored_job *j)
+static bool run_and_read_job(struct postgres_query *q, struct stored_job *j)
 {
     bool is_there = postgres_run(q);
-    if (is_there) take_job_row(q, 0, j);
+    if (is_there) read_job_row(q, 0, j);
     postgres_end(q);
     return is_there;
 }
@@ -57,7 +57,7 @@ static bool read_job(struct postgres_db *d, const char *id, struct stored_job *j
     postgres_bind_text(&q, id);
     bool is_there = postgres_run(&q);
     if (is_there) {
-        take_job_row(&q, 0, j);
+        read_job_row(&q, 0, j);
         j->options = postgres_text(&q, 0, COLUMN_AFTER);
         j->notify = postgres_text(&q, 0, COLUMN_AFTER + 1);
         j->result = postgres_text(&q, 0, COLUMN_AFTER + 2);
@@ -72,7 +72,7 @@ static bool read_job(struct postgres_db *d, const char *id, struct stored_job *j
 
 enum store_status postgres_why_not(struct postgres_db *d, struct store_call *c, bool is_fenced, const char *wanted)
 {
-    if (!read_job(d, c->job.id, &c->found)) return store_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
+    if (!read_job(d, c->job.id, &c->found)) return store_no_job(c);
     const char *state = stored_state_name(c->found.state);
     /* The statement found no job, so a running job with this fence belongs to another holder: see MINE in
      * postgres_statements.c. */
@@ -120,7 +120,8 @@ enum store_status postgres_add_job(struct postgres_db *d, struct store_call *c)
     if (j->key) {
         struct postgres_query q = postgres_query(d, PG_READ_BY_KEY);
         postgres_bind_text(&q, j->key);
-        if (take_job(&q, &c->found)) return store_refuse(c, STORE_EXISTS, "the key belongs to job %s", c->found.id);
+        if (run_and_read_job(&q, &c->found))
+            return store_refuse(c, STORE_EXISTS, "the key belongs to job %s", c->found.id);
     }
     return postgres_why_not(d, c, false, "new");
 }
@@ -147,12 +148,12 @@ enum store_status postgres_accept(struct postgres_db *d, struct store_call *c)
     postgres_bind_text(&q, j->options);
     postgres_bind_text(&q, j->notify);
     postgres_bind_int(&q, j->needs);
-    return take_job(&q, &c->found) ? STORE_OK : why_not_accepted(d, c);
+    return run_and_read_job(&q, &c->found) ? STORE_OK : why_not_accepted(d, c);
 }
 
-static void tell(struct postgres_db *d, const struct store_call *c)
+static void announce(struct postgres_db *d, const struct store_call *c)
 {
-    struct postgres_query q = postgres_query(d, PG_TELL);
+    struct postgres_query q = postgres_query(d, PG_ANNOUNCE);
     postgres_bind_text(&q, d->owner);
     postgres_bind_text(&q, c->serves);
     postgres_bind_text(&q, c->opens);
@@ -163,9 +164,9 @@ static void tell(struct postgres_db *d, const struct store_call *c)
 
 enum store_status postgres_claim(struct postgres_db *d, struct store_call *c)
 {
-    /* PG_CLAIM tells too: with a slow server, each statement delays the renewals of leases. */
-    if (c->only_tells) tell(d, c);
-    if (c->only_tells) return store_refuse(c, STORE_NOT_FOUND, "no job was asked for");
+    /* PG_CLAIM announces too: with a slow server, each statement delays the renewals of leases. */
+    if (c->only_announces) announce(d, c);
+    if (c->only_announces) return store_refuse(c, STORE_NOT_FOUND, "no job was asked for");
     struct postgres_query q = postgres_query(d, PG_CLAIM);
     postgres_bind_text(&q, d->owner);
     postgres_bind_int(&q, (int64_t)c->lease_ms);
@@ -175,7 +176,7 @@ enum store_status postgres_claim(struct postgres_db *d, struct store_call *c)
     postgres_bind_int(&q, c->others);
     bool is_there = postgres_run(&q);
     if (is_there) {
-        take_job_row(&q, 0, &c->found);
+        read_job_row(&q, 0, &c->found);
         c->now_ms = postgres_int(&q, 0, COLUMN_AFTER);
         c->found.options = postgres_text(&q, 0, COLUMN_AFTER + 1);
         c->more = true;
@@ -192,7 +193,7 @@ enum store_status postgres_renew(struct postgres_db *d, struct store_call *c)
     postgres_bind_int(&q, c->yields);
     bool is_there = postgres_run(&q);
     if (is_there) {
-        take_job_row(&q, 0, &c->found);
+        read_job_row(&q, 0, &c->found);
         c->now_ms = postgres_int(&q, 0, COLUMN_AFTER);
         c->wanted_elsewhere = postgres_int(&q, 0, COLUMN_AFTER + 1) != 0;
     }
@@ -229,7 +230,7 @@ enum store_status postgres_end_job(struct postgres_db *d, struct store_call *c)
     postgres_bind_text(&q, stored_state_name(j->state));
     postgres_bind_text(&q, j->reason);
     postgres_bind_text(&q, j->result);
-    return take_job(&q, &c->found) ? STORE_OK : postgres_why_not(d, c, true, "running");
+    return run_and_read_job(&q, &c->found) ? STORE_OK : postgres_why_not(d, c, true, "running");
 }
 
 enum store_status postgres_want_cancel(struct postgres_db *d, struct store_call *c)
@@ -237,7 +238,7 @@ enum store_status postgres_want_cancel(struct postgres_db *d, struct store_call 
     struct postgres_query q = postgres_query(d, PG_WANT_CANCEL);
     postgres_bind_text(&q, c->job.id);
     postgres_bind_text(&q, c->job.reason ? c->job.reason : STORED_CANCELLED_BY_CLIENT);
-    return take_job(&q, &c->found) ? STORE_OK : postgres_why_not(d, c, false, "pending or running");
+    return run_and_read_job(&q, &c->found) ? STORE_OK : postgres_why_not(d, c, false, "pending or running");
 }
 
 enum store_status postgres_change(struct postgres_db *d, struct store_call *c)
@@ -247,7 +248,7 @@ enum store_status postgres_change(struct postgres_db *d, struct store_call *c)
     postgres_bind_text(&q, c->job.changes);
     bool is_there = postgres_run(&q);
     if (is_there) {
-        take_job_row(&q, 0, &c->found);
+        read_job_row(&q, 0, &c->found);
         c->found.options = postgres_text(&q, 0, COLUMN_AFTER);
         c->found.notify = postgres_text(&q, 0, COLUMN_AFTER + 1);
     }
@@ -259,7 +260,7 @@ enum store_status postgres_redrive(struct postgres_db *d, struct store_call *c)
 {
     struct postgres_query q = postgres_query(d, PG_REDRIVE);
     postgres_bind_text(&q, c->job.id);
-    if (take_job(&q, &c->found)) return STORE_OK;
+    if (run_and_read_job(&q, &c->found)) return STORE_OK;
     enum store_status status = postgres_why_not(d, c, false, "ended");
     bool has_only_values = status == STORE_CONFLICT && stored_state_is_end(c->found.state);
     return has_only_values ? STORE_OK : status;
@@ -295,8 +296,7 @@ enum store_status postgres_sweep(struct postgres_db *d, struct store_call *c)
 
 enum store_status postgres_read_job(struct postgres_db *d, struct store_call *c)
 {
-    return read_job(d, c->job.id, &c->found) ? STORE_OK
-                                             : store_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
+    return read_job(d, c->job.id, &c->found) ? STORE_OK : store_no_job(c);
 }
 
 /* An index orders the jobs by state and then by id. So the statement reads one list for each wanted state, and merges
@@ -324,7 +324,7 @@ enum store_status postgres_list_jobs(struct postgres_db *d, struct store_call *c
     postgres_run(&q);
     int rows = postgres_rows(&q);
     c->more = rows > (int)f->limit;
-    for (int i = 0; i < rows && i < (int)f->limit; i++) take_job_row(&q, i, &c->list[c->list_count++]);
+    for (int i = 0; i < rows && i < (int)f->limit; i++) read_job_row(&q, i, &c->list[c->list_count++]);
     postgres_end(&q);
     buf_release(&states);
     return STORE_OK;

@@ -6,7 +6,7 @@
 #define NOW_MS "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 /* The time when the statement started. It is the same everywhere in one statement. */
 #define STATEMENT_MS "(extract(epoch FROM statement_timestamp()) * 1000)::bigint"
-/* The columns of a job, in the order in which take_job_row() reads them. */
+/* The columns of a job, in the order in which read_job_row() reads them. */
 #define JOB_COLUMNS                                                                                                    \
     "job.id, job.state, job.task, job.labels, job.priority, job.items, job.succeeded, job.failed, job.cancelled,"      \
     " job.errors, job.reason, job.redrives, job.cancel_wanted::int, job.created_ms, job.started_ms, job.ended_ms,"     \
@@ -23,7 +23,7 @@
 /* Whether a live coordinator other than `me` has all tasks of the job in its list, and knows the options of the job. */
 #define OTHER_HAS(me, list)                                                                                            \
     "EXISTS (SELECT 1 FROM fantail.coordinator AS c WHERE c.id <> " me " AND c.seen_ms > " NOW_MS                      \
-    " - " TEXT_OF(STORE_TOLD_MS) " AND c.knows >= job.needs AND " HAS("c." list) ")"
+    " - " TEXT_OF(STORE_ANNOUNCED_MS) " AND c.knows >= job.needs AND " HAS("c." list) ")"
 /* Whether this coordinator may claim the job: see store.h. $4 is `serves`, $5 is `opens`, $6 is `others`. */
 #define MAY_CLAIM                                                                                                      \
     "($4::text IS NULL OR " HAS("$5::jsonb") " OR (" HAS("$4::jsonb") " AND NOT " OTHER_HAS(                           \
@@ -71,7 +71,7 @@ static const struct {
      * the last kind, so these are not read: `kind` finds each different task and `needs` of the pending jobs with one
      * lookup in the index job_task, and `f` reads only the first jobs of each kind that may be claimed. */
     [PG_CLAIM] =
-        {"WITH RECURSIVE told AS (UPDATE fantail.coordinator SET serves = $4::jsonb, opens = $5::jsonb, knows = $3"
+        {"WITH RECURSIVE announced AS (UPDATE fantail.coordinator SET serves = $4::jsonb, opens = $5::jsonb, knows = $3"
          " WHERE id = $1 AND $4::text IS NOT NULL"
          " AND (serves, opens, knows) IS DISTINCT FROM ($4::jsonb, $5::jsonb, $3)),"
          " kind AS ((SELECT task, needs FROM fantail.job WHERE state = 'pending'"
@@ -98,8 +98,8 @@ static const struct {
     [PG_RENEW] = {"UPDATE fantail.job AS job SET lease_until_ms = " NOW_MS " + $4" MINE " RETURNING " JOB_COLUMNS
                   ", " NOW_MS ", CASE $5::int WHEN 1 THEN " OTHER_HAS("$3", "serves") " WHEN 2 THEN " OTHER_HAS(
                       "$3", "opens") " ELSE false END::int"},
-    [PG_TELL] = {"UPDATE fantail.coordinator SET serves = $2::jsonb, opens = $3::jsonb, knows = $4 WHERE id = $1"
-                 " AND (serves, opens, knows) IS DISTINCT FROM ($2::jsonb, $3::jsonb, $4)"},
+    [PG_ANNOUNCE] = {"UPDATE fantail.coordinator SET serves = $2::jsonb, opens = $3::jsonb, knows = $4 WHERE id = $1"
+                     " AND (serves, opens, knows) IS DISTINCT FROM ($2::jsonb, $3::jsonb, $4)"},
     [PG_HAND_BACK] = {"UPDATE fantail.job AS job SET state = 'pending', holder = NULL, lease_until_ms = NULL" MINE
                       " RETURNING seq"},
     /* Skips one fence, because the lost server may already have handed out the next fence. Also skips

@@ -9,13 +9,20 @@
 #define FORMAT_VERSION    1
 #define COMPRESSION_LEVEL 1 /* compresses lines of JSON well, and about as fast as a disk can write */
 #define CHECKSUM_BYTES    4
-#define NUMBER_BYTES      10 /* maximum length of a number of 64 bits as LEB128 */
+#define KEPT_BYTES        (4 * MIB) /* buffers up to this size keep their memory */
+#define NUMBER_BYTES      10        /* maximum length of a number of 64 bits as LEB128 */
 
 void block_codec_release(struct block_codec *c)
 {
     ZSTD_freeCCtx(c->compressor);
     ZSTD_freeDCtx(c->decompressor);
     *c = (struct block_codec){0};
+}
+
+void block_bytes_clear(struct buf *b)
+{
+    buf_clear(b);
+    if (b->alloc > KEPT_BYTES) buf_release(b);
 }
 
 static uint32_t checksum(const unsigned char *bytes, size_t len)

@@ -26,6 +26,9 @@ struct block_codec {
 };
 void block_codec_release(struct block_codec *c);
 
+/* Empties a buffer of encoded bytes, and keeps its memory for the next block unless that is much. */
+void block_bytes_clear(struct buf *b);
+
 /* These functions append to `out`, which must have no cap. The second one returns false and appends nothing if there is
  * no memory: one line of a block may have 64 MiB. */
 void block_ranges_encode(const struct block *b, struct buf *out);

@@ -4,18 +4,6 @@
 #include "common/base/limits.h"
 #include "coordinator/store/sqlite_internal.h"
 
-/* A block has very many ranges if it holds many short answers out of order. Once a STORE_READ_RANGES has read this many
- * ranges, it reads no further block, so that its memory is bounded. */
-#define RANGES_OF_CALL 65536
-/* Encoding buffers up to this size are kept for the next block. */
-#define KEPT_BYTES (4 * MIB)
-
-static void keep(struct buf *b)
-{
-    buf_clear(b);
-    if (b->alloc > KEPT_BYTES) buf_release(b);
-}
-
 /* Runs `sql`: adds the block, or finds the block that an earlier run of this call added. Returns the number of the
  * block, or 0 on failure. */
 static uint64_t place_block(struct sqlite_db *d, const struct store_call *c, enum stored_state state, enum sql sql)
@@ -61,26 +49,21 @@ enum store_status sqlite_add_block(struct sqlite_db *d, struct store_call *c)
             set_progress(d, &c->job); /* END sets the counts itself */
     } else
         status = STORE_FULL;
-    keep(&d->ranges);
-    keep(&d->lines);
+    block_bytes_clear(&d->ranges);
+    block_bytes_clear(&d->lines);
     return status;
 }
 
-static enum store_status damaged(struct store_call *c, uint64_t number, const char *why)
-{
-    return store_refuse(c, STORE_BROKEN, "block %" PRIu64 " of job %s is damaged: %s", number, c->job.id, why);
-}
-
 /* Fills b from the row. */
-static enum store_status take_block(struct sqlite_query *q, struct store_call *c, struct block *b)
+static enum store_status read_block(struct sqlite_query *q, struct store_call *c, struct block *b)
 {
     const void *bytes;
     size_t len;
     const char *why, *kind = (const char *)sqlite3_column_text(q->st, 1);
     b->number = (uint64_t)sqlite3_column_int64(q->st, 0);
-    if (!kind || !block_kind_parse(kind, &b->kind)) return damaged(c, b->number, "its kind is unknown");
+    if (!kind || !block_kind_parse(kind, &b->kind)) return store_block_damaged(c, b->number, "its kind is unknown");
     sqlite_column_block(q, 2, &bytes, &len);
-    return block_ranges_decode(bytes, len, b, &why) ? STORE_OK : damaged(c, b->number, why);
+    return block_ranges_decode(bytes, len, b, &why) ? STORE_OK : store_block_damaged(c, b->number, why);
 }
 
 enum store_status sqlite_read_ranges(struct sqlite_db *d, struct store_call *c)
@@ -93,10 +76,10 @@ enum store_status sqlite_read_ranges(struct sqlite_db *d, struct store_call *c)
     sqlite_bind_int(&q, 2, (int64_t)c->block.number);
     sqlite_bind_int(&q, 3, STORE_RANGES_BLOCKS + 1);
     while (status == STORE_OK && sqlite_row(&q)) {
-        c->more = c->block_count == STORE_RANGES_BLOCKS || ranges >= RANGES_OF_CALL;
+        c->more = c->block_count == STORE_RANGES_BLOCKS || ranges >= STORE_RANGES_MAX;
         if (c->more) break;
         struct block *b = &c->blocks[c->block_count++];
-        status = take_block(&q, c, b);
+        status = read_block(&q, c, b);
         ranges += b->range_count;
     }
     sqlite_end(&q);
@@ -106,7 +89,7 @@ enum store_status sqlite_read_ranges(struct sqlite_db *d, struct store_call *c)
     sqlite_bind_text(&job, 1, c->job.id);
     bool is_there = sqlite_row(&job);
     sqlite_end(&job);
-    return is_there ? STORE_OK : store_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
+    return is_there ? STORE_OK : store_no_job(c);
 }
 
 /* Reads one block with its lines. Returns false if the job is not small, or if the block is damaged: the calls that
@@ -116,7 +99,7 @@ static bool read_small_block(struct sqlite_query *q, struct store_call *c, struc
     const void *bytes;
     size_t len;
     const char *why;
-    if (take_block(q, c, b) != STORE_OK || sqlite3_column_type(q->st, 3) == SQLITE_NULL) return false;
+    if (read_block(q, c, b) != STORE_OK || sqlite3_column_type(q->st, 3) == SQLITE_NULL) return false;
     sqlite_column_block(q, 3, &bytes, &len);
     return block_lines_decode(&q->d->codec, bytes, len, &b->lines, &why) == BLOCK_DECODED;
 }
@@ -155,7 +138,7 @@ enum store_status sqlite_read_block(struct sqlite_db *d, struct store_call *c)
         const char *why;
         sqlite_column_block(&q, 0, &bytes, &len);
         enum block_decoded decoded = block_lines_decode(&d->codec, bytes, len, &c->block.lines, &why);
-        if (decoded == BLOCK_DAMAGED) status = damaged(c, c->block.number, why);
+        if (decoded == BLOCK_DAMAGED) status = store_block_damaged(c, c->block.number, why);
         if (decoded == BLOCK_NO_MEMORY) status = store_lacks_memory(c);
     } else
         status = store_refuse(c, STORE_NOT_FOUND, "job %s has no block %" PRIu64, c->job.id, c->block.number);

@@ -162,8 +162,6 @@ void sqlite_read_whole(struct sqlite_db *d, int64_t seq, struct store_call *c);
 /* Fills in the URL of `notify` and the delivery of its notice. */
 void sqlite_read_notice(struct sqlite_db *d, int64_t seq, struct stored_job *j);
 
-/* The time of the wall clock, in milliseconds since 1970. */
-int64_t sqlite_wall_ms(void);
 /* Fills j from the first columns, which are the same in all statements about jobs. */
 void sqlite_column_job(const struct sqlite_query *q, struct stored_job *j);
 /* The column after those of sqlite_column_job(): the number of the job in this database. */

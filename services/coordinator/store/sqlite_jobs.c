@@ -1,15 +1,8 @@
 /* The calls about a job as a whole, except those that remove jobs or blocks. */
 #include <inttypes.h>
-#include <time.h>
 
+#include "common/observe/utc_time.h"
 #include "coordinator/store/sqlite_internal.h"
-
-int64_t sqlite_wall_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* Returns the end of a new lease. Only one process uses the file, and no lease outlives the process. So leases can use
  * the monotonic clock: a change of the wall clock or a sleep of the machine does not end a lease. */
@@ -59,7 +52,7 @@ void sqlite_bind_progress(struct sqlite_query *q, const struct stored_job *j)
 }
 
 /* Runs and ends the query. If there is a row, reads its job and the number of the job, and returns true. */
-static bool take_job(struct sqlite_query *q, struct stored_job *j, int64_t *seq)
+static bool run_and_read_job(struct sqlite_query *q, struct stored_job *j, int64_t *seq)
 {
     bool is_there = sqlite_row(q);
     if (is_there) {
@@ -74,7 +67,7 @@ static bool read_job(struct sqlite_db *d, const char *id, struct stored_job *j, 
 {
     struct sqlite_query q = sqlite_query(d, SQL_READ_JOB);
     sqlite_bind_text(&q, 1, id);
-    return take_job(&q, j, seq);
+    return run_and_read_job(&q, j, seq);
 }
 
 static void read_options(struct sqlite_db *d, int64_t seq, struct stored_job *j)
@@ -99,8 +92,7 @@ void sqlite_set_result(struct sqlite_db *d, int64_t seq, const char *result)
 
 enum store_status sqlite_why_not(struct sqlite_db *d, struct store_call *c, bool is_fenced, const char *wanted)
 {
-    if (!read_job(d, c->job.id, &c->found, NULL))
-        return store_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
+    if (!read_job(d, c->job.id, &c->found, NULL)) return store_no_job(c);
     if (is_fenced && c->found.fence != c->job.fence)
         return store_refuse(c, STORE_FENCED, "job %s was claimed again: the lease %" PRIu64 " has ended", c->job.id,
                             c->job.fence);
@@ -109,7 +101,7 @@ enum store_status sqlite_why_not(struct sqlite_db *d, struct store_call *c, bool
 }
 
 /* Runs and ends the query, whose only column is the number of a job. Returns whether there is a row. */
-static bool take_seq(struct sqlite_query *q, int64_t *seq)
+static bool run_and_read_seq(struct sqlite_query *q, int64_t *seq)
 {
     bool is_there = sqlite_row(q);
     if (is_there && seq) *seq = sqlite3_column_int64(q->st, 0);
@@ -137,7 +129,7 @@ static enum store_status explain_duplicate(struct sqlite_db *d, struct store_cal
     if (c->job.key) {
         struct sqlite_query q = sqlite_query(d, SQL_READ_BY_KEY);
         sqlite_bind_text(&q, 1, c->job.key);
-        if (take_job(&q, &c->found, NULL))
+        if (run_and_read_job(&q, &c->found, NULL))
             return store_refuse(c, STORE_EXISTS, "the key belongs to job %s", c->found.id);
     }
     return sqlite_why_not(d, c, false, "new");
@@ -153,11 +145,11 @@ enum store_status sqlite_add_job(struct sqlite_db *d, struct store_call *c)
     sqlite_bind_text(&q, 3, j->labels);
     sqlite_bind_int(&q, 4, j->priority);
     sqlite_bind_int(&q, 5, (int64_t)j->items);
-    sqlite_bind_int(&q, 6, sqlite_wall_ms());
+    sqlite_bind_int(&q, 6, utc_time_now());
     sqlite_bind_text(&q, 7, j->key);
     sqlite_bind_text(&q, 8, j->key_digest);
     int64_t seq;
-    if (!take_seq(&q, &seq)) return explain_duplicate(d, c);
+    if (!run_and_read_seq(&q, &seq)) return explain_duplicate(d, c);
     if (j->options) set_options(d, seq, j->options);
     return STORE_OK;
 }
@@ -185,7 +177,7 @@ enum store_status sqlite_accept(struct sqlite_db *d, struct store_call *c)
     sqlite_bind_text(&q, 8, j->notify);
     sqlite_bind_int(&q, 9, j->needs);
     int64_t seq;
-    if (!take_job(&q, &c->found, &seq)) return why_not_accepted(d, c);
+    if (!run_and_read_job(&q, &c->found, &seq)) return why_not_accepted(d, c);
     set_options(d, seq, j->options);
     return STORE_OK;
 }
@@ -201,9 +193,9 @@ static bool more_pending(struct sqlite_db *d)
 
 enum store_status sqlite_claim(struct sqlite_db *d, struct store_call *c)
 {
-    if (c->only_tells) return store_refuse(c, STORE_NOT_FOUND, "no job was asked for");
+    if (c->only_announces) return store_refuse(c, STORE_NOT_FOUND, "no job was asked for");
     struct sqlite_query q = sqlite_query(d, SQL_CLAIM);
-    c->now_ms = sqlite_wall_ms();
+    c->now_ms = utc_time_now();
     sqlite_bind_text(&q, 1, c->holder);
     sqlite_bind_int(&q, 2, lease_ms(c->lease_ms));
     sqlite_bind_int(&q, 3, c->now_ms);
@@ -212,7 +204,7 @@ enum store_status sqlite_claim(struct sqlite_db *d, struct store_call *c)
     sqlite_bind_text(&q, 6, c->serves);
     sqlite_bind_int(&q, 7, c->others);
     int64_t seq;
-    if (!take_job(&q, &c->found, &seq)) return store_refuse(c, STORE_NOT_FOUND, "no job waits");
+    if (!run_and_read_job(&q, &c->found, &seq)) return store_refuse(c, STORE_NOT_FOUND, "no job waits");
     read_options(d, seq, &c->found);
     if (c->wants_whole) sqlite_read_whole(d, seq, c);
     c->more = more_pending(d);
@@ -221,12 +213,12 @@ enum store_status sqlite_claim(struct sqlite_db *d, struct store_call *c)
 
 enum store_status sqlite_renew(struct sqlite_db *d, struct store_call *c)
 {
-    c->now_ms = sqlite_wall_ms();
+    c->now_ms = utc_time_now();
     struct sqlite_query q = sqlite_query(d, SQL_RENEW);
     sqlite_bind_text(&q, 1, c->job.id);
     sqlite_bind_int(&q, 2, (int64_t)c->job.fence);
     sqlite_bind_int(&q, 3, lease_ms(c->lease_ms));
-    return take_job(&q, &c->found, NULL) ? STORE_OK : sqlite_why_not(d, c, true, "running");
+    return run_and_read_job(&q, &c->found, NULL) ? STORE_OK : sqlite_why_not(d, c, true, "running");
 }
 
 enum store_status sqlite_hand_back(struct sqlite_db *d, struct store_call *c)
@@ -234,7 +226,7 @@ enum store_status sqlite_hand_back(struct sqlite_db *d, struct store_call *c)
     struct sqlite_query q = sqlite_query(d, SQL_HAND_BACK);
     sqlite_bind_text(&q, 1, c->job.id);
     sqlite_bind_int(&q, 2, (int64_t)c->job.fence);
-    return take_seq(&q, NULL) ? STORE_OK : sqlite_why_not(d, c, true, "running");
+    return run_and_read_seq(&q, NULL) ? STORE_OK : sqlite_why_not(d, c, true, "running");
 }
 
 enum store_status sqlite_end_job(struct sqlite_db *d, struct store_call *c)
@@ -248,9 +240,9 @@ enum store_status sqlite_end_job(struct sqlite_db *d, struct store_call *c)
     sqlite_bind_int(&q, 8, (int64_t)j->fence);
     sqlite_bind_text(&q, 9, stored_state_name(j->state));
     sqlite_bind_text(&q, 10, j->reason);
-    sqlite_bind_int(&q, 11, sqlite_wall_ms());
+    sqlite_bind_int(&q, 11, utc_time_now());
     int64_t seq;
-    if (!take_job(&q, &c->found, &seq)) return sqlite_why_not(d, c, true, "running");
+    if (!run_and_read_job(&q, &c->found, &seq)) return sqlite_why_not(d, c, true, "running");
     if (j->result) sqlite_set_result(d, seq, j->result);
     return STORE_OK;
 }
@@ -259,9 +251,9 @@ enum store_status sqlite_want_cancel(struct sqlite_db *d, struct store_call *c)
 {
     struct sqlite_query q = sqlite_query(d, SQL_WANT_CANCEL);
     sqlite_bind_text(&q, 1, c->job.id);
-    sqlite_bind_int(&q, 2, sqlite_wall_ms());
+    sqlite_bind_int(&q, 2, utc_time_now());
     sqlite_bind_text(&q, 3, c->job.reason ? c->job.reason : STORED_CANCELLED_BY_CLIENT);
-    return take_job(&q, &c->found, NULL) ? STORE_OK : sqlite_why_not(d, c, false, "pending or running");
+    return run_and_read_job(&q, &c->found, NULL) ? STORE_OK : sqlite_why_not(d, c, false, "pending or running");
 }
 
 enum store_status sqlite_change(struct sqlite_db *d, struct store_call *c)
@@ -270,7 +262,7 @@ enum store_status sqlite_change(struct sqlite_db *d, struct store_call *c)
     struct sqlite_query q = sqlite_query(d, SQL_CHANGE);
     sqlite_bind_text(&q, 1, c->job.id);
     sqlite_bind_text(&q, 2, c->job.changes);
-    if (!take_job(&q, &c->found, &seq)) return sqlite_why_not(d, c, false, "pending or running");
+    if (!run_and_read_job(&q, &c->found, &seq)) return sqlite_why_not(d, c, false, "pending or running");
     read_options(d, seq, &c->found);
     sqlite_read_notice(d, seq, &c->found);
     return STORE_OK;
@@ -279,8 +271,7 @@ enum store_status sqlite_change(struct sqlite_db *d, struct store_call *c)
 enum store_status sqlite_read_job(struct sqlite_db *d, struct store_call *c)
 {
     int64_t seq;
-    if (!read_job(d, c->job.id, &c->found, &seq))
-        return store_refuse(c, STORE_NOT_FOUND, "there is no job %s", c->job.id);
+    if (!read_job(d, c->job.id, &c->found, &seq)) return store_no_job(c);
     read_options(d, seq, &c->found);
     sqlite_read_notice(d, seq, &c->found);
     if (c->wants_whole && stored_state_is_end(c->found.state)) sqlite_read_whole(d, seq, c);

@@ -3,6 +3,7 @@
  * each wanted state are read separately and then merged. The cost does not depend on the number of jobs in other
  * states.
  */
+#include "common/observe/utc_time.h"
 #include "coordinator/store/sqlite_internal.h"
 
 /* The ids of the first jobs of one state. One more id than the limit shows whether there are more jobs. */
@@ -71,7 +72,7 @@ enum store_status sqlite_read_stats(struct sqlite_db *d, struct store_call *c)
     sqlite_bind_int(&q, 1, STORE_STATS_JOBS);
     sqlite_bind_int(&q, 2, STORE_STATS_OLDEST);
     if (sqlite_row(&q)) {
-        int64_t created_ms = sqlite3_column_int64(q.st, 1), now_ms = sqlite_wall_ms();
+        int64_t created_ms = sqlite3_column_int64(q.st, 1), now_ms = utc_time_now();
         c->stats.pending = (uint64_t)sqlite3_column_int64(q.st, 0);
         if (created_ms > 0 && created_ms < now_ms) c->stats.waits_ms = now_ms - created_ms;
     }

@@ -1,4 +1,5 @@
 /* The calls about notices. A notice reports the end of a job to a URL. A trigger (sqlite_schema.c) adds the notices. */
+#include "common/observe/utc_time.h"
 #include "coordinator/store/sqlite_internal.h"
 
 static void read_row(const struct sqlite_query *q, struct stored_notice *n)
@@ -22,7 +23,7 @@ static void read_row(const struct sqlite_query *q, struct stored_notice *n)
 enum store_status sqlite_take_notice(struct sqlite_db *d, struct store_call *c)
 {
     struct sqlite_query q = sqlite_query(d, SQL_TAKE_NOTICE);
-    int64_t now_ms = sqlite_wall_ms();
+    int64_t now_ms = utc_time_now();
     sqlite_bind_int(&q, 1, now_ms);
     sqlite_bind_int(&q, 2, now_ms + (int64_t)c->lease_ms);
     bool is_there = sqlite_row(&q);
@@ -52,7 +53,7 @@ enum store_status sqlite_delay_notice(struct sqlite_db *d, struct store_call *c)
     char job[STORE_ID_SIZE];
     struct sqlite_query q = sqlite_query(d, SQL_DELAY_NOTICE);
     bind_attempt(&q, c);
-    sqlite_bind_int(&q, 4, sqlite_wall_ms() + (int64_t)c->lease_ms);
+    sqlite_bind_int(&q, 4, utc_time_now() + (int64_t)c->lease_ms);
     return run(&q, c, job);
 }
 
@@ -66,7 +67,7 @@ enum store_status sqlite_remove_notice(struct sqlite_db *d, struct store_call *c
     if (status != STORE_OK) return status;
     q = sqlite_query(d, SQL_SETTLE_NOTICE);
     bind_attempt(&q, c);
-    sqlite_bind_int(&q, 4, sqlite_wall_ms());
+    sqlite_bind_int(&q, 4, utc_time_now());
     sqlite_bind_text(&q, 5, job);
     while (sqlite_row(&q)) continue;
     sqlite_end(&q);

@@ -5,6 +5,7 @@
  * system.
  */
 #include "common/base/limits.h"
+#include "common/observe/utc_time.h"
 #include "coordinator/store/sqlite_internal.h"
 
 #define SWEEP_JOBS  100       /* one STORE_SWEEP removes up to this many jobs */
@@ -76,7 +77,7 @@ enum store_status sqlite_discard(struct sqlite_db *d, struct store_call *c)
 
 enum store_status sqlite_sweep(struct sqlite_db *d, struct store_call *c)
 {
-    int64_t before_ms = sqlite_wall_ms() - c->ttl_ms;
+    int64_t before_ms = utc_time_now() - c->ttl_ms;
     static const enum sql steps[] = {SQL_SWEEP_DROP, SQL_SWEEP_REQUESTS, SQL_SWEEP_JOBS};
     for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
         struct sqlite_query q = sqlite_query(d, steps[i]);

@@ -23,10 +23,10 @@
  *                                   (gone)             has ended                       v         v
  *                                                                                    (gone)    PENDING
  *
- * Which coordinator may claim a job: each coordinator tells the store the tasks that its workers have (`serves`), and
- * those of them for which it has slots left (`opens`). The store forgets what a coordinator told when it has not heard
- * from the coordinator for STORE_TOLD_MS. What a coordinator told does not count for jobs whose options this
- * coordinator does not know. A coordinator that knows the options of a job may claim it in these cases:
+ * Which coordinator may claim a job: each coordinator announces to the store the tasks that its workers have
+ * (`serves`), and those of them for which it has slots left (`opens`). The store forgets this when it has not heard
+ * from the coordinator for STORE_ANNOUNCED_MS. An announcement does not count for jobs whose options its coordinator
+ * does not know. A coordinator that knows the options of a job may claim it in these cases:
  *   - it has slots left for all tasks of the job;
  *   - its workers have all tasks of the job, and no other coordinator has slots left for them;
  *   - no coordinator has workers with the tasks of the job, and the claim allows `others`.
@@ -50,10 +50,11 @@ struct uv_loop_s; /* uv_loop_t; pure modules include this header, so it does not
 #define STORE_LABEL_SIZE    65    /* a label with its NUL */
 #define STORE_LIST_MAX      200   /* maximum number of jobs in one page of the list */
 #define STORE_RANGES_BLOCKS 512   /* maximum number of blocks that one STORE_READ_RANGES returns */
+#define STORE_RANGES_MAX    65536 /* a STORE_READ_RANGES that has read this many ranges reads no further block */
 #define STORE_WHOLE_BLOCKS  8     /* a job is small if it has at most this many blocks, */
 #define STORE_WHOLE_BYTES   65536 /* and their lines have at most this many bytes */
 #define STORE_NOTICE_SIZE   64    /* the id of a notice with its NUL */
-#define STORE_TOLD_MS       10000 /* how long a coordinator counts as alive; see above */
+#define STORE_ANNOUNCED_MS  10000 /* how long a coordinator counts as alive; see above */
 
 /* The state of a job in the store. In STORED_SUCCEEDED and every state after it, the job has ended. */
 enum stored_state {
@@ -190,7 +191,7 @@ enum store_op {
                         not added a second time */
     STORE_ACCEPT, /* the whole body was read. Sets options, task, labels, priority, items and key_digest, and makes the
                      job PENDING. Fills `found`. CONFLICT if the job does not have item_blocks blocks in the store */
-    STORE_CLAIM,  /* tells the store `serves` and `opens`. Then, unless `only_tells`, claims the job of highest priority
+    STORE_CLAIM,  /* announces `serves` and `opens`. Then, unless `only_announces`, claims the job of highest priority
                      that no coordinator runs and that this coordinator may run; among jobs of equal priority, the
                      oldest. Fills `found`. The first claim after ACCEPT or REDRIVE sets started_ms to now_ms. May fill
                      `whole`. `more`: there may be another job to claim */
@@ -273,10 +274,10 @@ struct store_call {
     const char *holder;    /* CLAIM: a name of this coordinator, for people */
     unsigned knows;        /* CLAIM: claims only a job whose `needs` is at most this */
     /* CLAIM: JSON arrays of task names, see above; owned. An entry "!a,b" says that no worker has all tasks of the
-     * pipeline a,b. NULL: tells nothing, and may claim every job. */
+     * pipeline a,b. NULL: announces nothing, and may claim every job. */
     char *serves, *opens;
     bool others;                       /* CLAIM: may claim a job whose tasks no coordinator has */
-    bool only_tells;                   /* CLAIM: claims no job */
+    bool only_announces;               /* CLAIM: claims no job */
     bool wants_whole;                  /* CLAIM, READ_JOB: fill `whole` if the job is small */
     enum store_yield yields;           /* RENEW */
     uint64_t lease_ms;                 /* CLAIM, RENEW, TAKE_NOTICE, DELAY_NOTICE */
@@ -337,6 +338,10 @@ enum store_status store_refuse(struct store_call *call, enum store_status status
     PRINTF_LIKE(3, 4);
 /* For back ends, when there is no memory for the lines of a block: like store_refuse(), with STORE_AWAY. */
 enum store_status store_lacks_memory(struct store_call *call);
+/* For back ends: the same for a block that cannot be decoded, with STORE_BROKEN. */
+enum store_status store_block_damaged(struct store_call *call, uint64_t number, const char *why);
+/* For back ends: the same for a call about a job that is not in the store, with STORE_NOT_FOUND. */
+enum store_status store_no_job(struct store_call *call);
 
 /* Checks that PATH of sqlite:PATH can be a store: its folder exists and can be written, and the file, if there is one,
  * is fantail's. Changes nothing. If PATH cannot be a store, returns false with a sentence in err. */

@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <stdarg.h>
 
 #include "coordinator/store/store_metrics.h"
@@ -155,6 +156,16 @@ enum store_status store_lacks_memory(struct store_call *call)
 {
     return store_refuse(call, STORE_AWAY,
                         "the coordinator has reached its memory limit, and a block of job %s needs more", call->job.id);
+}
+
+enum store_status store_block_damaged(struct store_call *call, uint64_t number, const char *why)
+{
+    return store_refuse(call, STORE_BROKEN, "block %" PRIu64 " of job %s is damaged: %s", number, call->job.id, why);
+}
+
+enum store_status store_no_job(struct store_call *call)
+{
+    return store_refuse(call, STORE_NOT_FOUND, "there is no job %s", call->job.id);
 }
 
 void store_finish(struct store *s, struct store_call *call)

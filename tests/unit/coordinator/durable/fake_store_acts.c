@@ -133,7 +133,8 @@ static bool has_tasks(const char *list, const struct stored_job *j)
 static bool other_has(const struct fake_store *s, const char *holder, bool open, const struct stored_job *j)
 {
     for (const struct fake_told *t = s->told; t->holder; t++)
-        if (t->holder != holder && t->heard_ms > s->now_ms - STORE_TOLD_MS && has_tasks(open ? t->opens : t->serves, j))
+        if (t->holder != holder && t->heard_ms > s->now_ms - STORE_ANNOUNCED_MS &&
+            has_tasks(open ? t->opens : t->serves, j))
             return true;
     return false;
 }
@@ -169,7 +170,7 @@ static enum store_status claim(struct fake_store *s, struct store_call *c, struc
 {
     struct fake_job *best = NULL;
     if (c->serves) tell(s, c);
-    if (c->only_tells) return STORE_NOT_FOUND;
+    if (c->only_announces) return STORE_NOT_FOUND;
     for (size_t i = 0; i < s->job_count; i++)
         if (may_claim(s, c, s->jobs[i]) && (!best || s->jobs[i]->job.priority > best->job.priority)) best = s->jobs[i];
     if (!best) return STORE_NOT_FOUND;

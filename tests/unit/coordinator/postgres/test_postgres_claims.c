@@ -68,7 +68,7 @@ static void tell_as(struct shop *s, const char *serves, const char *opens, unsig
     c->knows = knows;
     c->serves = xstrdup(serves);
     c->opens = xstrdup(opens);
-    c->only_tells = true;
+    c->only_announces = true;
     cr_assert_eq(shop_run(s, c), STORE_NOT_FOUND, "%s", c->error);
     store_call_free(c);
 }

@@ -137,7 +137,7 @@ STORE_TEST(store_claims, a_coordinator_may_only_tell)
 {
     submit_tasks(s, 1, "a", 5);
     struct store_call *c = offer(s, "[\"a\"]", "[\"a\"]", true);
-    c->only_tells = true;
+    c->only_announces = true;
     cr_assert_eq(shop_run(s, c), STORE_NOT_FOUND);
     store_call_free(c);
     cr_assert_eq(claim(s, "[\"a\"]", "[\"a\"]", true), 1);
