@@ -171,8 +171,11 @@ static enum store_status claim(struct fake_store *s, struct store_call *c, struc
     struct fake_job *best = NULL;
     if (c->serves) tell(s, c);
     if (c->only_announces) return STORE_NOT_FOUND;
-    for (size_t i = 0; i < s->job_count; i++)
+    size_t waiting = 0;
+    for (size_t i = 0; i < s->job_count; i++) {
+        waiting += waits(s, s->jobs[i]);
         if (may_claim(s, c, s->jobs[i]) && (!best || s->jobs[i]->job.priority > best->job.priority)) best = s->jobs[i];
+    }
     if (!best) return STORE_NOT_FOUND;
     best->job.fence++;
     best->job.state = STORED_RUNNING;
@@ -180,7 +183,7 @@ static enum store_status claim(struct fake_store *s, struct store_call *c, struc
     best->lease_end_ms = s->now_ms + (int64_t)c->lease_ms;
     best->holder = c->holder;
     c->now_ms = s->now_ms;
-    for (size_t i = 0; i < s->job_count; i++) c->more |= waits(s, s->jobs[i]);
+    c->more = waiting > 1; /* one of them was `best` */
     fill_whole(s, c, best);
     return fill_found(c, best, STORE_OK);
 }
