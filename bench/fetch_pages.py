@@ -45,7 +45,7 @@ async def serve():
 # ---- The two sides --------------------------------------------------------------------------------------------------
 
 async def fetch_all(url):
-    """The fetches in one event loop, IN_FLIGHT at the same time."""
+    """The fetches in one event loop, IN_FLIGHT at the same time. The connections are open before, as those of the task are."""
     import fetch_page
     await fetch_page.connect()
     pages = iter(range(PAGES))
@@ -55,6 +55,7 @@ async def fetch_all(url):
         for page in pages:
             sizes.append(await fetch_page.fetch(url + str(page)))
 
+    await asyncio.gather(*(fetch_page.fetch(url) for _ in range(IN_FLIGHT)))
     begun = time.perf_counter()
     await asyncio.gather(*(some() for _ in range(IN_FLIGHT)))
     taken = time.perf_counter() - begun
