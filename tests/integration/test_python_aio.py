@@ -20,7 +20,7 @@ if not WHY_NOT:
 
 MANY = 2000
 
-# The value of an item is the item, when the gate is open.
+# Waits until the gate is open (the file exists), and then returns the item.
 GATED = """
 import os, time
 

@@ -151,8 +151,8 @@ class Kubernetes(unittest.TestCase):
 
     def test_workers_find_coordinators_through_a_name_that_a_cache_cannot_make_old(self):
         """Workers use the name of a Service with one address, and the name of a Service with the addresses of all pods.
-        The one address never changes, so a worker finds coordinators even while a cache has an old answer for the other
-        name."""
+        The address of the first Service never changes, so a worker finds coordinators even while a cache has an old
+        answer for the name of the second."""
         for objects, worker in self.each("Deployment"):
             if worker["metadata"]["labels"]["app.kubernetes.io/component"] != "worker":
                 continue

@@ -74,7 +74,7 @@ static bool works(const struct sched_attempt *a)
 }
 
 /* A chunk may have two attempts. When all its items are answered, an attempt that has not answered all of its own items
- * is cut off. The attempts of an ended job are cut off in several runs. */
+ * is cut off. After a job has ended, several runs of the scheduler may be needed to cut off its attempts. */
 static void check_losers(struct sim_world *w, const struct sched_job *job)
 {
     const struct list *flying = &job->lists[CHUNK_IN_FLIGHT];

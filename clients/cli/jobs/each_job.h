@@ -19,7 +19,8 @@ struct each_job {
 };
 
 /* Calls `handle` for each job, in the order of the words. Returns the worst exit status. If any of the words names no
- * job or several jobs, handles no job. After a signal to end, this program ends by that signal. */
+ * job or several jobs, handles no job. If a signal asks the program to end, does not return: the program kills itself
+ * with that signal. */
 MUST_CHECK int each_job_run(const struct each_job *e);
 
 /* Prints the job's document on a line of standard output. */

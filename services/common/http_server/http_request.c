@@ -69,7 +69,7 @@ bool http_request_check(struct http_exchange *x)
     }
     MHD_get_connection_values_n(c->mhd, MHD_HEADER_KIND, see_header, &h);
     if (h.authorizations > 1) return refuse(x, 400, "Authorization is given more than once");
-    /* Its charset becomes part of the answer. */
+    /* An error message may quote the charset of the Content-Type, and the message must be UTF-8. */
     if (h.type && encoding_text_length(h.type, strlen(h.type)) < strlen(h.type))
         return refuse(x, 400, "Content-Type is not valid UTF-8");
     if (h.packed) {
@@ -147,7 +147,7 @@ unsigned http_exchange_header_all(const struct http_exchange *x, const char *nam
 
 const char *http_text_decode(char *s)
 {
-    /* An escape ends before the next percent sign, so this can only be an escape. */
+    /* The percent sign of "%00" cannot be part of an earlier escape, so "%00" is always an escape. */
     bool has_nul = strstr(s, "%00");
     size_t len = http_percent_decode(s);
     if (has_nul) return "has a NUL byte";

@@ -35,7 +35,7 @@ bool block_cache_note(struct block_cache *c, uint64_t number, uint64_t item)
     return b != NULL;
 }
 
-/* Returns the position of the block that is needed last, or c->count if only `keep` is left. */
+/* Returns the position of the block that will be needed last, or c->count if only `keep` is left. */
 static size_t find_last(const struct block_cache *c, uint64_t keep)
 {
     size_t last = c->count;

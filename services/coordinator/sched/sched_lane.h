@@ -43,7 +43,8 @@ struct sched_lane {
     uint32_t workers_n, workers_alloc;
     uint64_t swept_ns;
 
-    /* The lane's speed: slot time that items used in this lane, compared with the means of their jobs. */
+    /* How slow the lane is: the slot time that its items used, compared with the slot time that the means of their jobs
+     * predict. */
     double clock; /* slot time in ns that an item would have got if it had been in flight all the time; see chunker.c */
     uint64_t clock_ns;
     double used_ns, expected_ns, prior_ns;

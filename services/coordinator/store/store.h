@@ -25,8 +25,8 @@
  *
  * Which coordinator may claim a job: each coordinator announces to the store the tasks that its workers have
  * (`serves`), and those of them for which it has slots left (`opens`). The store forgets this when it has not heard
- * from the coordinator for STORE_ANNOUNCED_MS. An announcement does not count for jobs whose options its coordinator
- * does not know. A coordinator that knows the options of a job may claim it in these cases:
+ * from the coordinator for STORE_ANNOUNCED_MS. If a coordinator does not know the options of a job, its announcement
+ * does not count for this job. A coordinator that knows the options of a job may claim it in these cases:
  *   - it has slots left for all tasks of the job;
  *   - its workers have all tasks of the job, and no other coordinator has slots left for them;
  *   - no coordinator has workers with the tasks of the job, and the claim allows `others`.

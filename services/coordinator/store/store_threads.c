@@ -8,7 +8,7 @@
 
 #define BATCH_CALLS 1024       /* maximum number of calls in one transaction */
 #define BATCH_BYTES (16 * MIB) /* maximum number of bytes of lines in one transaction, unless it has only one call */
-/* A transaction takes more calls until this long after it took its first ones. */
+/* A transaction takes no more calls when this time has passed since it took its first calls. */
 #define JOIN_NS (100 * NS_PER_MS)
 
 struct store_call *store_call_of(struct list_link *k)
