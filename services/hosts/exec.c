@@ -140,6 +140,12 @@ static struct run_outcome tag_output(struct exec_host *h, struct run_outcome out
     return (struct run_outcome){RUN_TOO_LONG, 0};
 }
 
+/* Returns the name of the program that the command started or tried to start. It may come from the item. */
+static const char *program_of(const struct exec_host *h)
+{
+    return h->args.argv ? h->args.argv[0] : h->options.command[0];
+}
+
 static void add_record(struct exec_host *h, struct run_outcome outcome, size_t sent)
 {
     const struct exec_record record = {
@@ -147,7 +153,7 @@ static void add_record(struct exec_host *h, struct run_outcome outcome, size_t s
         .slot = h->row.slot,
         .attempt = h->attempt,
         .sent = sent,
-        .program = h->options.command[0],
+        .program = program_of(h),
         .command = &h->text,
         .runner = &h->runner,
         .outcome = outcome,
@@ -174,11 +180,11 @@ static void answer(struct exec_host *h, const char *item, size_t len)
         input_len = h->options.text ? value->len : value->json_len;
     }
     struct run_outcome outcome = run(h, input, input_len);
-    if (h->options.tag) outcome = tag_output(h, outcome);
+    if (h->options.tag && outcome.end != RUN_HALTED) outcome = tag_output(h, outcome);
     if (h->options.record && !is_retried(h, outcome))
         add_record(h, outcome, input_len);
     else
-        exec_answer(&h->line, h->options.output, &h->runner, h->options.command[0], outcome);
+        exec_answer(&h->line, h->options.output, &h->runner, program_of(h), outcome);
     if (is_retried(h, outcome)) attempts_note_failure(h->attempts_fd, h->row.index);
 }
 

@@ -143,6 +143,9 @@ class Exec(Hosts):
     def test_stdin_is_empty_when_the_arguments_take_the_item(self):
         self.assertEqual(self.values(host("exec", "--", "sh", "-c", "wc -c; : {}"), [1]), [0])
 
+    def test_an_error_names_the_program_that_the_item_names(self):
+        self.assertIn("cannot run the command no-such-program", self.error(host("exec", "--", "{}"), "no-such-program")["cause"])
+
     def test_a_failing_command_is_an_error_with_status_and_the_end_of_stderr(self):
         error = self.error(host("exec", "--", "sh", "-c", "echo oops >&2; exit 3"), 1)
         self.assertEqual(error, {"name": "task_error", "cause": "exit status 3", "exit_code": 3, "stderr": "oops\n", "stdout": ""})

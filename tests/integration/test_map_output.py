@@ -1,11 +1,13 @@
 """What a command or a task of a private fleet writes to standard error reaches the user: all of it, in whole lines."""
 import collections
+import contextlib
 import json
 import os
+import signal
 import subprocess
 
 from cli_testing import FANTAIL, CliTest, numbers
-from fantail_testing import main
+from fantail_testing import main, wait_until
 
 
 class Output(CliTest):
@@ -61,6 +63,28 @@ class Output(CliTest):
             self.assertEqual(process.wait(60), 0)
         self.assertEqual(collections.Counter(text.decode().splitlines()),
                          collections.Counter({line: 20 for line in lines.splitlines()}))
+
+    def test_a_signal_ends_the_wait_for_a_reader_that_has_stopped(self):
+        """Standard error is a full pipe that does not block, as a program with an event loop may hand it on."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        os.set_blocking(writer, False)
+        with self.assertRaises(BlockingIOError):
+            while True:
+                os.write(writer, b"x" * 4096)
+        ran = os.path.join(self.folder, "ran")
+        process = subprocess.Popen([FANTAIL, "map", "--", "sh", "-c", 'touch "$1"; exit 1', "sh"], stdin=subprocess.PIPE,
+                                   stdout=subprocess.DEVNULL, stderr=writer, cwd=self.folder, env=self.environment())
+        os.close(writer)
+        with process:
+            process.stdin.write(b"ran\n")
+            process.stdin.close()
+            wait_until(lambda: os.path.exists(ran), "the command")
+            for _ in range(2):  # the second one ends the program even if the first one came too early
+                process.send_signal(signal.SIGINT)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(20)
+            self.assertEqual(process.wait(20), -signal.SIGINT)
 
     def test_a_closed_standard_error_does_not_stop_the_run(self):
         ended = subprocess.run(["sh", "-c", f"seq 3 | {FANTAIL} map -- sh -c 'echo x >&2; echo $1' sh 2>&-"],

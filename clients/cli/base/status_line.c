@@ -13,6 +13,7 @@
 #define ERASE "\r\033[K"
 
 enum { COLUMNS_OTHERWISE = 100 };
+enum { SIGNAL_CHECK_MS = 100 }; /* a signal that comes just before poll() is noticed after this time */
 
 static struct buf shown; /* empty: there is no line */
 static bool is_hidden;
@@ -26,10 +27,10 @@ static void write_out(const struct buf *b)
         ssize_t n = write(STDERR_FILENO, b->data + at, b->len - at);
         if (n > 0)
             at += (size_t)n;
-        else if (n < 0 && errno == EAGAIN)
-            poll(&(struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT}, 1, -1);
-        else if (n == 0 || errno != EINTR || interrupt_signal())
+        else if (n == 0 || (errno != EINTR && errno != EAGAIN) || interrupt_signal())
             return;
+        else if (errno == EAGAIN)
+            poll(&(struct pollfd){.fd = STDERR_FILENO, .events = POLLOUT}, 1, SIGNAL_CHECK_MS);
     }
 }
 
