@@ -8,8 +8,19 @@ static uint64_t fair_share(const struct pool *p, const struct process *process, 
 {
     uint64_t available = chunk_available(c), share = (available + 2 * p->size - 1) / (2 * p->size);
     uint64_t least = window_min_run(&process->window), batch = (available + p->size - 1) / p->size;
+    if (p->size == 1) return available;
     if (batch > process->window.together) batch = process->window.together;
     if (least < batch) least = batch;
+    return share > least ? share : least;
+}
+
+/* Returns how many items the process may hold while `queued` items wait. The fewer items wait, the fewer are given
+ * before their process is idle. Otherwise one process would still have items when the others have none left. Items that
+ * are quick enough to form a run together may be held in any case. */
+static uint64_t fair_hold(const struct pool *p, const struct process *process, uint64_t queued)
+{
+    uint64_t share = (queued + 2 * p->size - 1) / (2 * p->size), least = window_min_run(&process->window);
+    if (p->size == 1 || process->window.together > 1) return UINT64_MAX;
     return share > least ? share : least;
 }
 
@@ -115,7 +126,19 @@ static bool feed_in_any_order(struct pool *p, struct process *process, uint64_t 
 
 /* ---- all processes ---- */
 
-/* Gives the process as many items as it can take. Returns false when no items are left. */
+/* Returns how many more items the process may get while `queued` items wait. */
+static uint64_t room_of(const struct pool *p, struct process *process, uint64_t queued, uint64_t now)
+{
+    const struct run *given = process->window.head;
+    if (given && (given->bisect_limit || p->task->idempotent == IDEMPOTENCY_NO)) return 0;
+    if (given && process->window.together > 1 && has_idle(p)) return 0;
+    uint64_t room = process_room(process, now), hold = fair_hold(p, process, queued), held = process->window.items;
+    if (room == 0 || held >= hold) return 0;
+    if (p->task->idempotent == IDEMPOTENCY_NO) return 1;
+    return room < hold - held ? room : hold - held;
+}
+
+/* Gives the process as many items as it may take. Returns false when no items are left. */
 static bool feed_process(struct pool *p, struct process *process, uint64_t now)
 {
     if (process->window.form == FORM_ANY_ORDER) return feed_in_any_order(p, process, now);
@@ -125,12 +148,9 @@ static bool feed_process(struct pool *p, struct process *process, uint64_t now)
             feed_bisecting(process, bisecting, now);
             return true;
         }
-        const struct run *given = process->window.head;
-        if (given && (given->bisect_limit || p->task->idempotent == IDEMPOTENCY_NO)) return true;
-        if (given && process->window.together > 1 && has_idle(p)) return true;
-        uint64_t room = process_room(process, now);
+        uint64_t queued = pool_queued(p), room = room_of(p, process, queued, now);
+        if (queued == 0) return false;
         if (room == 0) return true;
-        if (p->task->idempotent == IDEMPOTENCY_NO) room = 1;
         struct chunk *c = turns_next(&p->turns);
         if (!c) return false;
         uint64_t share = fair_share(p, process, c);

@@ -126,6 +126,59 @@ Test(pool, items_are_answered_in_order_by_several_processes)
     stop();
 }
 
+/* Lets each process answer an item, and sets what its window has learned from the items: each took item_ns, and `limit`
+ * of them may be held. */
+static void warm(uint64_t item_ns, uint64_t limit)
+{
+    struct chunk *c = submit("1\n2\n");
+    answers(c);
+    finish(c);
+    for (struct process *process = pool.processes; process; process = process->next) {
+        process->window.item_ns = item_ns;
+        process->window.limit = limit;
+    }
+}
+
+Test(pool, the_last_slow_items_wait_until_a_process_is_idle)
+{
+    start(SCRIPT, 2);
+    task->mode = TASK_NATIVE; /* a host program: its window holds several runs */
+    warm(5 * NS_PER_MS, 4);
+    cr_assert_eq(pool.count, 2);
+    struct chunk *c = submit("\"hang\"\n2\n3\n4\n");
+    for (struct process *process = pool.processes; process; process = process->next)
+        cr_assert_eq(process->window.items, 1);
+    cr_assert_eq(pool_queued(&pool), 2);
+    finish(c);
+    stop();
+}
+
+Test(pool, while_many_slow_items_wait_a_process_holds_as_many_as_its_window_allows)
+{
+    struct buf items = {0};
+    for (int i = 0; i < 100; i++) buf_add_str(&items, "\"hang\"\n");
+    start(SCRIPT, 2);
+    task->mode = TASK_NATIVE;
+    warm(5 * NS_PER_MS, 4);
+    struct chunk *c = submit(buf_cstr(&items));
+    for (struct process *process = pool.processes; process; process = process->next)
+        cr_assert_eq(process->window.items, 4);
+    finish(c);
+    buf_release(&items);
+    stop();
+}
+
+Test(pool, a_single_process_gets_its_items_in_one_run)
+{
+    start(SCRIPT, 1);
+    task->mode = TASK_NATIVE;
+    warm(NS_PER_MS, 20);
+    struct chunk *c = submit("\"hang\"\n2\n3\n4\n5\n");
+    cr_assert_eq(pool.processes->window.head->count, 5);
+    finish(c);
+    stop();
+}
+
 Test(pool, a_crash_fails_only_its_item_with_the_signal_and_the_end_of_stderr)
 {
     start(SCRIPT, 2);
