@@ -137,6 +137,7 @@ static int serve(uv_loop_t *loop, const struct worker_config *config, struct tra
         .unasked_header = HEADER_CHUNK ": " CHUNK_NONE "\r\n",
         /* This is enough for one item of the largest size and a header line. */
         .max_body_bytes = LIMIT_ITEM_BYTES + LIMIT_OPTIONS_BYTES + 1 * MIB,
+        .connection_bytes = LIMIT_WORKER_CONNECTION_BYTES,
     };
     w.service = service_start(loop, &config->service, &hooks, err, sizeof err);
     if (!w.service) {

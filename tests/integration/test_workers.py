@@ -180,6 +180,16 @@ class WorkerHttp(SharedFleetTest):
             self.assertEqual(stream.response.headers["Fantail-Slots"], "2")
             stream.hang_up()
 
+    def test_the_largest_head_is_taken_with_a_long_body(self):
+        head = (b"POST /v1/tasks/square HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                b"Content-Type: application/x-ndjson\r\nContent-Length: 300000\r\n")
+        head += b"".join(b"X-%03d: y\r\n" % n for n in range(250))
+        head += b"X-Long: " + b"a" * (32 * 1024 - len(head) - 12) + b"\r\n\r\n"
+        self.assertEqual(len(head), 32 * 1024)
+        answer = ft.raw_request(self.shared.workers[0].port, head + b"\n" * 299_997 + b"12\n")
+        self.assertRegex(answer, rb"^HTTP/1.1 200 ")
+        self.assertIn(b'{"value":144}\n', answer)
+
     def test_a_last_line_without_a_newline_counts(self):
         self.assertEqual(self.post("square", b"5").body, b'{"value":25}\n{"end":"complete","done":1}\n')
 

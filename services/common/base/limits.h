@@ -28,10 +28,11 @@
 #define LIMIT_CLOSE_IDLE_MS    300   /* how long a drain waits for peers to close idle connections */
 #define LIMIT_CONNECTION_BYTES                                                                                         \
     (128 * KIB) /* a connection's head, read buffer and write buffer together; zeroed at each request */
-#define LIMIT_IDLE_MEMORY_MS 1000 /* the memory of an idle connection is returned to the kernel after this time */
-#define LIMIT_PULL_BYTES     (256 * KIB) /* room that one call of an answer's pull() gets */
-#define LIMIT_PEM_BYTES      (1 * MIB)   /* size of a file with certificates or a key */
-#define LIMIT_TLS_LOG_LINES  20          /* failed handshakes logged in a minute; further ones are only counted */
+#define LIMIT_WORKER_CONNECTION_BYTES (64 * KIB) /* the same on a worker; enough for a head of the largest size */
+#define LIMIT_IDLE_MEMORY_MS          1000 /* the memory of an idle connection is returned to the kernel after this time */
+#define LIMIT_PULL_BYTES              (256 * KIB) /* room that one call of an answer's pull() gets */
+#define LIMIT_PEM_BYTES               (1 * MIB)   /* size of a file with certificates or a key */
+#define LIMIT_TLS_LOG_LINES           20 /* failed handshakes logged in a minute; further ones are only counted */
 
 #define LIMIT_LINGER_MS    2000      /* a client's time to read an answer if the request's body was not read whole */
 #define LIMIT_LINGER_BYTES (1 * MIB) /* bytes that are read and dropped of a body that the service did not read */

@@ -139,8 +139,9 @@ bool http_connection_free_memory(struct http_connection *c)
     c->memory = NULL;
     if (MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_SUSPENDED)->suspended) return false;
     if ((uintptr_t)memory % (uintptr_t)getpagesize() != 0) return false;
-    if (mincore(memory, LIMIT_CONNECTION_BYTES, pages) < 0) return false; /* a part of it is not mapped */
-    if (is_zero(memory, LIMIT_CONNECTION_BYTES)) madvise(memory, LIMIT_CONNECTION_BYTES, MADV_DONTNEED);
+    size_t size = c->server->options.connection_bytes;
+    if (mincore(memory, size, pages) < 0) return false; /* a part of it is not mapped */
+    if (is_zero(memory, size)) madvise(memory, size, MADV_DONTNEED);
     return true;
 }
 

@@ -32,8 +32,8 @@ static struct MHD_Daemon *start_daemon(struct http_server *s)
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (m ? MHD_USE_TLS : 0), 0, NULL, NULL,
         http_exchange_on_request, s, MHD_OPTION_EXTERNAL_LOGGER, http_library_log, s, MHD_OPTION_LISTEN_SOCKET,
         s->listen_fd, MHD_OPTION_CONNECTION_LIMIT, s->options.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, 0u,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_CONNECTION_BYTES, MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
-        (size_t)LIMIT_CONNECTION_BYTES / 2, MHD_OPTION_NOTIFY_CONNECTION, http_connection_notify, s,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, s->options.connection_bytes, MHD_OPTION_CONNECTION_MEMORY_INCREMENT,
+        s->options.connection_bytes / 2, MHD_OPTION_NOTIFY_CONNECTION, http_connection_notify, s,
         MHD_OPTION_NOTIFY_COMPLETED, http_exchange_on_completed, s, MHD_OPTION_URI_LOG_CALLBACK, http_exchange_on_uri,
         s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, s, m ? MHD_OPTION_ARRAY : MHD_OPTION_END, tls, MHD_OPTION_END);
 }
@@ -146,6 +146,7 @@ static void set_defaults(struct http_server_options *o)
 {
     if (!o->max_body_bytes) o->max_body_bytes = LIMIT_BODY_BYTES;
     if (!o->max_connections) o->max_connections = LIMIT_CONNECTIONS;
+    if (!o->connection_bytes) o->connection_bytes = LIMIT_CONNECTION_BYTES;
     if (!o->header_timeout_ms) o->header_timeout_ms = LIMIT_HEADER_MS;
     if (!o->upload_pause_ms) o->upload_pause_ms = LIMIT_UPLOAD_PAUSE_S * 1000;
     if (!o->keepalive_timeout_ms) o->keepalive_timeout_ms = LIMIT_KEEPALIVE_S * 1000;

@@ -81,6 +81,7 @@ struct http_server_options {
     size_t max_body_bytes;     /* 0: LIMIT_BODY_BYTES */
     const char *too_long_hint; /* what a client with a longer body can do, "; ..."; NULL: nothing; borrowed */
     unsigned max_connections;  /* 0: LIMIT_CONNECTIONS */
+    size_t connection_bytes;   /* memory of a connection; 0: LIMIT_CONNECTION_BYTES, which is the most */
     bool reuse_port;
     struct tls_store *tls;      /* NULL: http; otherwise https with the certificates of this store; borrowed */
     uint64_t header_timeout_ms; /* a head that takes longer is answered with 408; 0: LIMIT_HEADER_MS */

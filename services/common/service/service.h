@@ -62,6 +62,7 @@ struct service_hooks {
     size_t max_body_bytes;
     const char *too_long_hint; /* see http_server_options; NULL: none */
     unsigned max_connections;
+    size_t connection_bytes;             /* see struct http_server_options */
     const char *const *repeated_headers; /* see struct http_server_options */
     const char *unasked_header;          /* the same */
     const char *own_access_path;         /* a path that needs no token, because its handler checks access; NULL: none */

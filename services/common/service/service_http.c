@@ -209,7 +209,8 @@ static unsigned connections_of(const struct service_hooks *hooks)
     unsigned wanted = hooks->max_connections ? hooks->max_connections : LIMIT_CONNECTIONS;
     uint64_t limit = open_files_raise();
     unsigned by_files = open_files_connections(limit, wanted);
-    unsigned fit = memory_blocks_that_fit(by_files, CONNECTIONS_LEAST, LIMIT_CONNECTION_BYTES);
+    size_t bytes = hooks->connection_bytes ? hooks->connection_bytes : LIMIT_CONNECTION_BYTES;
+    unsigned fit = memory_blocks_that_fit(by_files, CONNECTIONS_LEAST, bytes);
     if (by_files < wanted)
         log_warn("the limit of open files is too low for this number of connections; raise it (ulimit -n)",
                  LOG_U64("open_files", limit), LOG_U64("max_connections", wanted), LOG_U64("connections", by_files));
@@ -246,6 +247,7 @@ bool service_http_start(struct service_http *h, uv_loop_t *loop, const struct se
                                                 .max_body_bytes = hooks->max_body_bytes,
                                                 .too_long_hint = hooks->too_long_hint,
                                                 .max_connections = connections_of(hooks),
+                                                .connection_bytes = hooks->connection_bytes,
                                                 .reuse_port = config->reuse_port,
                                                 .keepalive_timeout_ms = milliseconds(config->keepalive_timeout_s),
                                                 .upload_pause_ms = milliseconds(config->upload_pause_s),
