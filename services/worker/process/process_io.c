@@ -12,6 +12,7 @@
 #define READ_BYTES       (256 * KIB)
 #define LONG_TURN_BYTES  (1 * MIB)  /* bytes to read in one turn of the loop if the lines of the process are long */
 #define SHORT_TURN_BYTES (64 * KIB) /* the same if the lines are short; counting and copying them takes 0.1 ms */
+#define READ_SLACK_BYTES (4 * KIB)  /* a read may bring this much less than its room although more has come */
 #define STDERR_READS     4
 #define STDERR_BYTES     (16 * KIB)
 
@@ -212,16 +213,17 @@ static ssize_t read_once(struct process *p, int fd, size_t *room)
 static bool read_output(struct process *p, size_t most)
 {
     int fd = p->out.fd;
-    for (size_t taken = 0; taken < most && p->readable > 0;) {
+    for (size_t taken = 0; taken + READ_SLACK_BYTES < most && p->readable > 0;) {
         size_t room;
         ssize_t n = read_once(p, fd, &room);
         if (n == 0) return false;
         if (n < 0) return process_is_lost(p) || errno == EAGAIN;
-        if (!p->out.enlarged && n >= 60 * (ssize_t)KIB) {
+        bool full = (size_t)n + READ_SLACK_BYTES >= SHORT_TURN_BYTES;
+        if (!p->out.enlarged && full) {
             p->out.enlarged = true;
             fcntl(fd, F_SETPIPE_SZ, (int)PROCESS_PIPE_BYTES);
         }
-        if ((size_t)n < room && n < 60 * (ssize_t)KIB) break; /* the pipe is empty now */
+        if ((size_t)n < room && !full) break; /* the pipe is empty now */
         taken += (size_t)n;
     }
     return true;
