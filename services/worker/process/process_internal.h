@@ -46,8 +46,9 @@ void process_end_writing(struct process *p);
 /* Writes as much as the stdin pipe has room for, and the rest later, when the pipe has room again. */
 void process_write_runs(struct process *p);
 
-/* Waits until the stdin pipe has room. Returns false if the pipe was enlarged instead, so that it has room now. */
-bool process_wait_for_room(struct process *p);
+/* Call it when a write to stdin has failed; errno says why. Returns false if the write should be tried again at once.
+ * Otherwise either the write is tried when the pipe has room again, or the process has closed its stdin. */
+MUST_CHECK bool process_write_stopped(struct process *p);
 void process_stop_waiting_for_room(struct process *p);
 /* Closes stdin if the process is retired and no longer needs it. */
 void process_close_input(struct process *p);

@@ -47,16 +47,8 @@ void process_write_outbox(struct process *p)
 {
     while (p->in.open && !process_outbox_is_empty(p)) {
         ssize_t n = write(p->in.fd, p->outbox.data + p->outbox_written, p->outbox.len - p->outbox_written);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0 && errno == EAGAIN) {
-            if (process_wait_for_room(p)) return;
-            continue;
-        }
-        if (n < 0) {
-            process_close_pipe(&p->in);
-            process_expect_end(p, "the process closed its stdin");
-            return;
-        }
+        if (n < 0 && process_write_stopped(p)) return;
+        if (n < 0) continue;
         progress_note();
         p->outbox_written += (size_t)n;
     }

@@ -12,7 +12,8 @@
 
 static void on_writable(uv_poll_t *poll, int status, int events);
 
-bool process_wait_for_room(struct process *p)
+/* Waits until the stdin pipe has room. Returns false if the pipe was enlarged instead, so that it has room now. */
+static bool wait_for_room(struct process *p)
 {
     if (!p->in.enlarged) {
         /* Only pipes that were full are enlarged, because the kernel lets an unprivileged user enlarge only a few
@@ -22,6 +23,15 @@ bool process_wait_for_room(struct process *p)
     }
     if (!p->in.waits) uv_poll_start(&p->in.poll, UV_WRITABLE, on_writable);
     p->in.waits = true;
+    return true;
+}
+
+bool process_write_stopped(struct process *p)
+{
+    if (errno == EINTR) return false;
+    if (errno == EAGAIN) return wait_for_room(p);
+    process_close_pipe(&p->in);
+    process_expect_end(p, "the process closed its stdin");
     return true;
 }
 
@@ -159,16 +169,8 @@ void process_write_runs(struct process *p)
         if (p->window.unconfirmed && !process_writes_unconfirmed(p)) count = first_byte(p, iov);
         if (count == 0) break;
         ssize_t n = writev(p->in.fd, iov, count);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0 && errno == EAGAIN) {
-            if (process_wait_for_room(p)) return;
-            continue;
-        }
-        if (n < 0) {
-            process_close_pipe(&p->in);
-            process_expect_end(p, "the process closed its stdin");
-            return;
-        }
+        if (n < 0 && process_write_stopped(p)) return;
+        if (n < 0) continue;
         progress_note();
         p->writing.written += (size_t)n;
         if ((size_t)n == left) begin_next_run(p);
