@@ -15,12 +15,12 @@
 enum { COLUMNS_OTHERWISE = 100 };
 enum { SIGNAL_CHECK_MS = 100 }; /* a signal that comes just before poll() is noticed after this time */
 
-static struct buf shown; /* empty: there is no line */
+static struct buf shown; /* the status line; empty if none is shown */
 static bool is_hidden;
 static struct buf waiting; /* whole lines; the first one may be written in part */
 
-/* If the reader is gone, the text is lost: that is no fault of the run. A signal that asks the program to end also ends
- * the wait for a slow reader. */
+/* If the reader has gone, drops the text and reports no error. While the reader is slow, waits, but not after a signal
+ * that asks the program to end. */
 static void write_out(const struct buf *b)
 {
     for (size_t at = 0; at < b->len;) {

@@ -24,7 +24,7 @@ void status_line_queue(const char *lines, size_t len);
 size_t status_line_waiting(void);
 /* Writes the lines that wait, as long as standard error takes them without blocking. */
 void status_line_flush(void);
-/* Returns the columns of the terminal, or 100 if standard error is no terminal. */
+/* Returns the columns of the terminal, or 100 if standard error is not a terminal. */
 size_t status_line_columns(void);
 
 #endif

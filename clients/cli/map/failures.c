@@ -61,7 +61,7 @@ static void read_text(const char *error, size_t len, const char *name, struct bu
 }
 
 /* Adds the text on one line, between `before` and `after`. Cuts it after `most` bytes, at the start of a character.
- * Adds nothing if there is no text. */
+ * An empty text adds nothing. */
 static void add_part(struct buf *line, const char *before, const struct buf *text, size_t most, const char *after)
 {
     size_t len = text ? text->len : 0;

@@ -60,12 +60,12 @@ static void say_cancelled(const struct map_run *run, bool listed)
     uint64_t total = map_end_total(run, &is_sure);
     struct buf line = {0};
     if (run->options->reduce) {
-        complain("cancelled; there is no result");
+        complain("cancelled before there was a result");
         return;
     }
     buf_add_str(&line, "cancelled after ");
     count_add(&line, run->done - run->unrun);
-    buf_add_str(&line, !total ? " of " : is_sure ? " of " : " of about ");
+    buf_add_str(&line, total && !is_sure ? " of about " : " of ");
     count_add(&line, total ? total : run->input.lines);
     buf_add_str(&line, total ? " items" : " items that were read");
     if (failures_failed(f)) {

@@ -6,7 +6,8 @@
 
 #define JOBS_FILE_LOOK_NS NS_PER_S /* how often the file should be read */
 
-/* Reads the number, which is the first word of the file. Returns false if there is no such file or number. */
+/* Reads the number of commands from the first word of the file. Returns false if the file is missing or does not begin
+ * with a number. */
 MUST_CHECK bool jobs_file_read(const char *path, unsigned max, unsigned *n);
 
 #endif
