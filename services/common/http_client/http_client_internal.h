@@ -60,12 +60,13 @@ enum call_flow {
     CALL_FLOW_COUNT
 };
 
-#define HTTP_CLIENT_POOLS         128
-#define HTTP_CLIENT_KEPT_LISTS    256
-#define HTTP_CLIENT_MAX_KEPT      4096
-#define HTTP_CLIENT_RECEIVE_BYTES (64 * 1024)
-#define HTTP_CLIENT_IDLE_MS       60000
-#define HTTP_CALL_HEAD_BYTES      HTTP_ANSWER_HEAD_BYTES /* maximum size of the header lines of an answer */
+#define HTTP_CLIENT_POOLS             128
+#define HTTP_CLIENT_KEPT_LISTS        256
+#define HTTP_CLIENT_MAX_KEPT          4096
+#define HTTP_CLIENT_POSTPONED_WATCHED 512 /* wires that stay watched while they wait for a later turn */
+#define HTTP_CLIENT_RECEIVE_BYTES     (64 * 1024)
+#define HTTP_CLIENT_IDLE_MS           60000
+#define HTTP_CALL_HEAD_BYTES          HTTP_ANSWER_HEAD_BYTES /* maximum size of the header lines of an answer */
 
 struct http_call {
     struct http_call *next, *prev;
@@ -130,7 +131,7 @@ struct http_wire {
     bool is_kept; /* the wire is on both lists of kept wires */
     struct list_link postponed_link;
     int postponed;      /* events that wait for a later turn; the wire is then on client->postponed; 0: none */
-    int watched_before; /* the events to watch again from then on */
+    int watched_before; /* the events to watch again from then on; 0: the watch has not ended */
     int fd;
     int watched; /* the events that libuv watches */
     char *address;

@@ -23,16 +23,19 @@ static void serve(struct http_wire *w, int events)
         wire_close(w);
 }
 
-/* Leaves the wire to a later turn. It is not watched until then: libuv would report it again and again in this turn if
- * more than a thousand sockets have events. */
+/* Leaves the wire to a later turn. Until then libuv reports its events again in each turn, which costs less than ending
+ * the watch and starting it again. But if libuv finds more than a thousand events, it polls again and again in the same
+ * turn. So only some of the wires that wait are watched. */
 static void postpone(struct http_wire *w, int events)
 {
     struct http_client *c = w->client;
-    if (w->watched) uv_poll_stop(&w->poll);
-    w->watched_before |= w->watched;
-    w->watched = 0;
     if (!w->postponed) list_push_back(&c->postponed, &w->postponed_link);
     w->postponed |= events;
+    if (w->watched && c->postponed.n > HTTP_CLIENT_POSTPONED_WATCHED) {
+        uv_poll_stop(&w->poll);
+        w->watched_before |= w->watched;
+        w->watched = 0;
+    }
     turn_stay_awake(&c->long_answers, true);
 }
 
@@ -63,7 +66,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         events = w->watched; /* the wire is broken; reading it shows why */
         w->watched = 0;      /* libuv has stopped the watch */
     }
-    if (events && !client_has_time_for_events(w->client))
+    if (events && (w->postponed || !client_has_time_for_events(w->client)))
         postpone(w, events);
     else
         serve(w, events);

@@ -199,6 +199,17 @@ Test(http_client, many_new_calls_begin_in_several_turns)
     tear_down();
 }
 
+/* Of the wires that wait for a later turn, the first ones are still watched. */
+static void check_postponed(void)
+{
+    size_t i = 0;
+    for (struct list_link *at = list_next(&client->postponed, NULL); at; at = list_next(&client->postponed, at), i++) {
+        const struct http_wire *w = CONTAINER_OF(at, struct http_wire, postponed_link);
+        if (i < HTTP_CLIENT_POSTPONED_WATCHED) cr_assert(w->watched & UV_READABLE, "wire %zu is not watched", i);
+        if (!w->watched) cr_assert(w->watched_before & UV_READABLE);
+    }
+}
+
 Test(http_client, many_answers_that_come_together_are_read_in_several_turns)
 {
     enum { COUNT = 40, MOST = 12 };
@@ -211,6 +222,7 @@ Test(http_client, many_answers_that_come_together_are_read_in_several_turns)
     while (ended < COUNT) {
         before = ended;
         uv_run(&loop, UV_RUN_ONCE);
+        check_postponed();
         ended = 0;
         for (int i = 0; i < COUNT; i++) ended += all[i].ends;
         cr_assert_leq(ended - before, BY_CURL ? COUNT : MOST, "%d answers were read in one turn", ended - before);
