@@ -221,6 +221,7 @@ static void sum_work(struct sim_world *w)
     uint64_t all = 0;
     for (unsigned i = 0; i < w->workers_n; i++) {
         all += w->workers[i].items_done;
+        r->workers_used += w->workers[i].items_done > 0;
         if (w->workers[i].items_done > r->load_max) r->load_max = (unsigned)w->workers[i].items_done;
     }
     if (w->workers_n) r->load_mean = (unsigned)(all / w->workers_n);

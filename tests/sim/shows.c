@@ -339,6 +339,7 @@ static void many_workers(void)
     sleepy.wake_s = 0.002;
     struct sim_result woken = show_run(&sleepy);
     show_judge(name, "1e6 of 0.1 us, the first of a chunk 2 ms: chunks", (double)woken.requests, 1000, true);
+    show_judge(name, "the same: workers used", (double)woken.workers_used, 120, true);
     struct sim_scenario sc = show_fleet(name, 100, 8, 200000, 0.01);
     struct sim_result r = show_run(&sc);
     show_judge(name, "2e5 of 10 ms on 100 x 8: ideal / makespan", r.ideal_s / r.makespan_s, 0.85, false);

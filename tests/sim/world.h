@@ -97,6 +97,7 @@ struct sim_result {
     double coordinator_s;         /* the processor time of the coordinator, by the costs of the scenario */
     uint64_t trace;               /* hash of all events: the same for the same seed */
     unsigned load_max, load_mean; /* items per worker */
+    unsigned workers_used;        /* workers that have run an item */
     uint32_t largest_chunk;
     unsigned poison_attempts; /* largest number of attempts of a poison item */
 };

@@ -6,12 +6,14 @@
 #define SLOW       2.0   /* an endpoint is slow if its items take this many times the mean; see too_slow() */
 #define PICK_DRAWS 8
 #define PICK_SCAN  64
+#define PICK_COLD  32 /* one choice in this many is made as if no lane had answered yet; see pick_warm() */
 
 /*
- * Chooses the endpoint. Draws two random endpoints with room for the task, and takes the one with less load per slot
- * ("power of two choices"). A lane is in its task's array `open` while its endpoint takes attempts and has the task,
- * and while the lane is not full (sched_lane.c). An open lane that may have room is also in the array `available`. So
- * the cost of a choice does not depend on the number of workers.
+ * Chooses the endpoint. Among idle endpoints, prefers the one that has answered the task last: its processes run, its
+ * connection is open and its memory is in the caches. Otherwise draws two random endpoints with room for the task, and
+ * takes the one with less load per slot ("power of two choices"). A lane is in its task's array `open` while its
+ * endpoint takes attempts and has the task, and while the lane is not full (sched_lane.c). An open lane that may have
+ * room is also in the array `available`. So the cost of a choice does not depend on the number of workers.
  */
 static void array_put(struct sched_lane **array, uint32_t *n, struct sched_lane *l, uint32_t *place)
 {
@@ -50,6 +52,21 @@ static bool is_available(const struct sched_lane *l)
     return l->in_flight == 0 || (!l->window_full && l->load < lane_window(l) * ROUNDING);
 }
 
+/* A worker that answers each item at once with an error would always be the last one that has answered. So a lane whose
+ * last answer was an error is not warm. */
+static bool is_warm(const struct sched_lane *l)
+{
+    const struct sched_endpoint *e = l->endpoint;
+    return l->in_flight == 0 && l->answers_well && e->state == ENDPOINT_OPEN && !e->balancer;
+}
+
+static void set_warm(struct sched_lane *l, bool warm)
+{
+    if (warm && !l->is_warm) list_push_front(&l->task->warm, &l->warm_link);
+    if (!warm && l->is_warm) list_remove(&l->task->warm, &l->warm_link);
+    l->is_warm = warm;
+}
+
 void balancer_update(struct sched_lane *l)
 {
     struct sched_task *t = l->task;
@@ -65,6 +82,7 @@ void balancer_update(struct sched_lane *l)
         array_put(t->available, &t->available_n, l, &l->available_index);
     else if (!has_room && l->available_index != UINT32_MAX)
         ARRAY_TAKE(t, available, l, available_index);
+    set_warm(l, has_room && is_warm(l));
 }
 
 void balancer_update_all(struct sched_endpoint *e)
@@ -168,14 +186,30 @@ static struct sched_lane *better(struct sched_lane *a, struct sched_lane *b)
     return !a || load_of(b) < load_of(a) ? b : a;
 }
 
+/* Returns the idle lane that has answered last; NULL: choose another lane. Two coordinators may prefer the same worker,
+ * and each of them would go on doing so. So now and then a choice is left to chance. */
+static struct sched_lane *pick_warm(struct sched_job *job, const struct sched_chunk *chunk)
+{
+    struct sched_task *t = job->task;
+    unsigned looked_at = 0;
+    if (random_below(&job->s->random, PICK_COLD) == 0) return NULL;
+    for (struct list_link *at = list_next(&t->warm, NULL); at && looked_at < PICK_DRAWS;
+         at = list_next(&t->warm, at), looked_at++) {
+        struct sched_lane *l = CONTAINER_OF(at, struct sched_lane, warm_link);
+        if (chunker_slowness(l) < SLOW && fits(job, chunk, l, 1)) return l;
+    }
+    return NULL;
+}
+
 /* Draws lanes at random until two of them fit the chunk, and returns the less loaded of the two. If no drawn lane fits,
  * checks up to PICK_SCAN lanes and returns the first that fits. */
 static struct sched_lane *pick_available(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;
     struct random_source *random = &job->s->random;
-    struct sched_lane *best = NULL;
+    struct sched_lane *best = pick_warm(job, chunk);
     unsigned found = 0;
+    if (best) return best;
     for (unsigned i = 0; i < PICK_DRAWS && t->available_n > 0 && found < 2; i++) {
         struct sched_lane *l = t->available[random_below(random, t->available_n)];
         if (!fits(job, chunk, l, 1)) continue;

@@ -201,8 +201,9 @@ void attempts_run_lingering(struct scheduler *s)
     }
 }
 
-/* Call it when n more of the attempt's items are answered, with values or errors. Updates load, speed and health. */
-static void progress(struct sched_attempt *a, uint32_t n, bool measures)
+/* Call it when n more of the attempt's items are answered, with values or with an error. Updates load, speed and
+ * health. */
+static void progress(struct sched_attempt *a, uint32_t n, bool measures, bool are_values)
 {
     struct scheduler *s = a->chunk->job->s;
     struct sched_endpoint *e = a->endpoint;
@@ -211,7 +212,7 @@ static void progress(struct sched_attempt *a, uint32_t n, bool measures)
         chunker_observe(a, unreceived(a), measures ? n : 0);
         hedge_observe(a);
         leave(a, n);
-        lane_answered(a->lane);
+        lane_answered(a->lane, are_values);
         endpoint_succeeded(e, a);
         if (a->paid) retry_return_probation(a->chunk->job); /* the endpoint answered, so the token is returned */
         a->paid = false;
@@ -260,7 +261,7 @@ struct sched_accept sched_attempt_answered(struct sched_attempt *a, uint32_t n, 
     struct sched_accept accept = {.at = chunk->answered, .drop = n};
     job->s->now_ns = now_ns;
     if (n > unreceived(a)) BUG("%u answers where %u are missing", n, unreceived(a));
-    progress(a, n, true);
+    progress(a, n, true, true);
     uint32_t reached = a->from + a->received;
     if (job_has_ended(job) || reached <= chunk->answered) return accept;
     accept.keep = reached - chunk->answered;
@@ -284,7 +285,7 @@ struct sched_item_verdict sched_attempt_item_error(struct sched_attempt *a, enum
     job->s->now_ns = now_ns;
     if (unreceived(a) == 0) BUG("an error where no answer is missing");
     bool ran = error == ITEM_TASK_ERROR;
-    progress(a, 1, ran);
+    progress(a, 1, ran, false);
     if (job_has_ended(job) || at < chunk->answered) return v;
     if (ran) chunker_grow(a);
     v.attempts = 1 + blame_charged(chunk);

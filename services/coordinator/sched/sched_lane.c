@@ -101,10 +101,11 @@ void lane_full_is_over(struct sched_lane *l)
     set_full(l, false, SCHED_NEVER);
 }
 
-void lane_answered(struct sched_lane *l)
+void lane_answered(struct sched_lane *l, bool well)
 {
     uint64_t now = l->task->s->now_ns;
     l->answered_ns = now;
+    l->answers_well = well;
     if (!l->runs_since_ns) l->runs_since_ns = now;
     if (l->holds && l->full) lane_full_is_over(l);
     l->holds = 0;

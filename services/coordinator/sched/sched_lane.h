@@ -20,11 +20,13 @@ struct sched_lane {
     struct sched_task *task;
     struct list_link endpoint_link, task_link;
     uint32_t open_index, available_index; /* indexes in the task's arrays; UINT32_MAX: not in the array */
-    bool lacks;                           /* the endpoint does not have the task */
-    bool gone;                            /* the lane is being freed */
-    bool full;                            /* gets no chunks for a short time: after a 429, or by lane_hold() */
-    struct sched_timer timer;             /* when it fires, the lane is no longer full */
-    unsigned pauses;                      /* consecutive 429 answers */
+    struct list_link warm_link;
+    bool is_warm;             /* on the list of its task, see balancer.c */
+    bool lacks;               /* the endpoint does not have the task */
+    bool gone;                /* the lane is being freed */
+    bool full;                /* gets no chunks for a short time: after a 429, or by lane_hold() */
+    struct sched_timer timer; /* when it fires, the lane is no longer full */
+    unsigned pauses;          /* consecutive 429 answers */
     uint64_t busy_ns; /* when the endpoint last answered 429; a 429 to an attempt that began earlier is ignored */
 
     /* The window. */
@@ -37,6 +39,7 @@ struct sched_lane {
     uint64_t in_flight;           /* items in flight */
     size_t attempts_n;            /* attempts that run */
     uint64_t answered_ns;         /* when the lane last answered an item; 0: never */
+    bool answers_well;            /* the last answer was a value */
     uint64_t runs_since_ns;       /* when the lane first answered since the task's processes were started; 0: not yet */
     unsigned holds;               /* pauses since the last answer, see lane_hold() */
     struct sched_worker *workers; /* a hash table with open addressing */
@@ -64,8 +67,8 @@ void lane_widen(struct sched_lane *l);
 void lane_task_unknown(struct sched_lane *l);
 /* Call it when the endpoint answered 429 to the attempt. */
 void lane_busy(struct sched_lane *l, const struct sched_attempt *a, uint64_t retry_after_ms);
-/* Call it when the endpoint answered an item. */
-void lane_answered(struct sched_lane *l);
+/* Call it when the endpoint answered items, with values or with an error. */
+void lane_answered(struct sched_lane *l, bool well);
 /* Call it when the endpoint reports that processes of the task are starting. */
 void lane_starting(struct sched_lane *l);
 /* Returns whether the processes of the task at the endpoint have been running for a while. */

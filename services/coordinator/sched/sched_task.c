@@ -49,6 +49,7 @@ struct sched_task *task_get(struct scheduler *s, const char *name)
     list_init(&t->jobs);
     list_init(&t->lanes);
     list_init(&t->blocked);
+    list_init(&t->warm);
     list_push_back(&s->tasks, &t->link);
     for (uint32_t i = 0; i < s->endpoints_n; i++) lane_new(t, s->endpoints[i]);
     return t;

@@ -63,6 +63,7 @@ struct sched_task {
     uint32_t lanes_alloc;
     struct sched_lane **open, **available; /* lanes that take attempts; the open lanes that have room */
     uint32_t open_n, available_n;
+    struct list warm;           /* idle lanes whose last answer was a value; the one that answered last comes first */
     double slots;               /* slots of the usable lanes */
     uint32_t usable;            /* lanes that are not full, whose endpoint is OPEN and has the task */
     uint32_t serving;           /* lanes that are usable or full, and are known to work */

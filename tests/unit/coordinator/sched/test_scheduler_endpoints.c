@@ -33,6 +33,52 @@ Test(scheduler_endpoints, a_full_worker_gets_a_smaller_window_and_a_pause)
     shell_over(&sh);
 }
 
+/* Runs jobs of one item one after the other. Returns how many of them were sent to the endpoint. */
+static unsigned jobs_at(struct shell *sh, const struct sched_endpoint *e, unsigned jobs)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < jobs; i++) {
+        job_of(sh, 1);
+        run(sh);
+        cr_assert_eq(sh->out_n, 1);
+        n += sh->out[0]->endpoint == e;
+        complete(sh, sh->out[0], 1);
+        run(sh);
+    }
+    return n;
+}
+
+Test(scheduler_endpoints, small_jobs_go_to_the_idle_worker_that_has_answered_last)
+{
+    struct shell sh;
+    shell_init(&sh);
+    for (unsigned i = 0; i < 100; i++) worker(&sh, 2);
+    job_of(&sh, 1);
+    run(&sh);
+    const struct sched_endpoint *first = sh.out[0]->endpoint;
+    complete(&sh, sh.out[0], 1);
+    run(&sh);
+    cr_assert_geq(jobs_at(&sh, first, 8), 7, "the worker that has answered is not preferred");
+    cr_assert_lt(jobs_at(&sh, first, 500), 400, "only one worker is ever used");
+    shell_over(&sh);
+}
+
+Test(scheduler_endpoints, a_worker_whose_last_answer_was_an_error_is_not_preferred)
+{
+    struct shell sh;
+    shell_init(&sh);
+    for (unsigned i = 0; i < 100; i++) worker(&sh, 2);
+    job_of(&sh, 1);
+    run(&sh);
+    struct sched_attempt *a = sh.out[0];
+    const struct sched_endpoint *bad = a->endpoint;
+    cr_assert_eq(sched_attempt_item_error(a, ITEM_TASK_ERROR, sh.now).verdict, SCHED_ITEM_FINAL);
+    end(&sh, a, SCHED_END_COMPLETE);
+    run(&sh);
+    cr_assert_leq(jobs_at(&sh, bad, 20), 2);
+    shell_over(&sh);
+}
+
 Test(scheduler_endpoints, a_new_worker_at_a_paused_endpoint_is_probed_at_once)
 {
     struct shell sh;
