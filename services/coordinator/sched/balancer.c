@@ -186,8 +186,8 @@ static struct sched_lane *better(struct sched_lane *a, struct sched_lane *b)
     return !a || load_of(b) < load_of(a) ? b : a;
 }
 
-/* Returns the idle lane that has answered last; NULL: choose another lane. Two coordinators may prefer the same worker,
- * and each of them would go on doing so. So now and then a choice is left to chance. */
+/* Returns the lane of an idle endpoint that has answered last; NULL: choose another lane. Two coordinators may prefer
+ * the same worker, and each of them would go on doing so. So now and then a choice is left to chance. */
 static struct sched_lane *pick_warm(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;
@@ -196,7 +196,8 @@ static struct sched_lane *pick_warm(struct sched_job *job, const struct sched_ch
     for (struct list_link *at = list_next(&t->warm, NULL); at && looked_at < PICK_DRAWS;
          at = list_next(&t->warm, at), looked_at++) {
         struct sched_lane *l = CONTAINER_OF(at, struct sched_lane, warm_link);
-        if (chunker_slowness(l) < SLOW && fits(job, chunk, l, 1)) return l;
+        bool is_idle = l->endpoint->attempts.n == 0; /* it runs no other task's chunk either */
+        if (is_idle && chunker_slowness(l) < SLOW && fits(job, chunk, l, 1)) return l;
     }
     return NULL;
 }

@@ -47,6 +47,38 @@ Test(scheduler_tasks, a_job_goes_only_where_its_task_is)
     shell_over(&sh);
 }
 
+/* Runs a job of one item to its end. Returns the endpoint that it was sent to. */
+static const struct sched_endpoint *run_one(struct shell *sh, const char *task)
+{
+    unsigned before = sh->out_n;
+    job_of_task(sh, task, 1);
+    run(sh);
+    cr_assert_eq(sh->out_n, before + 1);
+    struct sched_attempt *a = sh->out[before];
+    const struct sched_endpoint *e = a->endpoint;
+    complete(sh, a, 1);
+    run(sh);
+    return e;
+}
+
+Test(scheduler_tasks, a_worker_that_runs_another_task_is_not_preferred)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *both = worker(&sh, 4);
+    has(&sh, both, "a", "b");
+    cr_assert_eq(run_one(&sh, "b"), both);
+    for (unsigned i = 0; i < 99; i++) has(&sh, worker(&sh, 4), "b", NULL);
+    cr_assert_eq(run_one(&sh, "b"), both, "the worker that has answered is not preferred");
+    struct sched_job *of_a = job_of_task(&sh, "a", 1);
+    run(&sh);
+    cr_assert_eq(out_at(&sh, of_a, both), 1);
+    for (unsigned i = 0; i < 5; i++) cr_assert_neq(run_one(&sh, "b"), both);
+    complete(&sh, sh.out[0], 1);
+    run(&sh);
+    shell_over(&sh);
+}
+
 Test(scheduler_tasks, many_chunks_of_one_task_take_no_room_from_another)
 {
     struct shell sh;
