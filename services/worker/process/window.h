@@ -30,7 +30,7 @@
 #include "worker/chunk/chunk.h"
 
 #define WINDOW_TARGET_NS      (20 * NS_PER_MS) /* work that a process may hold */
-#define WINDOW_MAX_ITEMS      32768
+#define WINDOW_MAX_ITEMS      4096
 #define WINDOW_MAX_BYTES      (2 * MIB)  /* limit for items, and for expected answers; one item is always allowed */
 #define WINDOW_BATCH_BYTES    (32 * MIB) /* the same for items if the process works on several together */
 #define WINDOW_STRAY_BYTES    (16 * KIB) /* stray lines of one read that are kept for the log */
