@@ -121,16 +121,18 @@ class Replacement(replicas.ReplicasTest):
         for client in (*clients, curl):
             client.join()
         self.assertEqual([c.problem for c in (*clients, curl) if c.problem], [])
-        self.assertEqual(mapping.wait(120), 0)
+        self.assertEqual((mapping.wait(120), self.errors()), (0, b""))
         self.check_map(places["mapped"])
         self.check_jobs(clients, places["stored"])
         say(f"{2 * ROUNDS} replacements: {MAPPED} mapped items, {JOBS} jobs of {ITEMS} or {LONG} items; followers read on"
             f" {sum(c.cuts for c in clients)} times, curl {curl.runs - 1} times")
 
+    def errors(self):
+        self.err.seek(0)
+        return self.err.read()
+
     def check_map(self, runs):
         self.out.seek(0)
-        self.err.seek(0)
-        self.assertEqual(self.err.read(), b"")
         self.assertEqual(self.out.read(), b"".join(b"%d\n" % (2 * n) for n in range(MAPPED)))
         self.assertEqual([n for n, count in self.runs(runs).items() if count > 1], [], "items that ran twice")
 
