@@ -2,6 +2,7 @@
 
 #define POLL_NS        (200 * NS_PER_MS) /* how often the load and the free memory are looked at */
 #define LONG_WAIT_NS   NS_PER_S          /* a change of `turns` ends a wait earlier */
+#define YIELD_PAUSE_NS NS_PER_S          /* least time between two commands that are killed because memory is short */
 #define CLASSES_OF_TWO 8                 /* classes of times from one power of two to the next */
 
 const char *const run_gate_why_words[] = {"never", "fail", "success", "done"};
@@ -122,7 +123,7 @@ enum run_gate_answer run_gate_ask(struct run_gate *g, unsigned seat, uint64_t no
     s->state = RUN_GATE_SEAT_RUNNING;
     s->started_ns = now;
     if (g->rules.spacing_ns) g->next_start_ns = now + g->rules.spacing_ns;
-    g->turns++;
+    run_gate_turn(g);
     return RUN_GATE_GO;
 }
 
@@ -131,7 +132,7 @@ enum run_gate_answer run_gate_ask(struct run_gate *g, unsigned seat, uint64_t no
 void run_gate_halt(struct run_gate *g, enum run_gate_state to)
 {
     if (to > g->state) g->state = to;
-    g->turns++;
+    run_gate_turn(g);
 }
 
 static uint64_t counted(const struct run_gate *g)
@@ -158,7 +159,7 @@ void run_gate_note_end(struct run_gate *g, unsigned seat, enum run_gate_end end,
     struct run_gate_seat *s = &g->seats[seat];
     uint64_t took = now - s->started_ns;
     s->state = RUN_GATE_SEAT_FREE;
-    g->turns++;
+    run_gate_turn(g);
     if (end == RUN_GATE_END_AGAIN) return;
     g->done++;
     g->failed += end == RUN_GATE_END_FAILED;
@@ -183,9 +184,12 @@ static bool is_youngest(const struct run_gate *g, unsigned seat, bool (*is_alive
     return others;
 }
 
-bool run_gate_must_yield(const struct run_gate *g, unsigned seat, const struct run_gate_machine *m,
+bool run_gate_must_yield(struct run_gate *g, unsigned seat, uint64_t now, const struct run_gate_machine *m,
                          bool (*is_alive)(void *arg, unsigned seat), void *arg)
 {
     const struct run_gate_rules *r = &g->rules;
-    return r->min_free_bytes && m->free_bytes < r->min_free_bytes / 2 && is_youngest(g, seat, is_alive, arg);
+    if (!r->min_free_bytes || m->free_bytes >= r->min_free_bytes / 2 || now < g->next_yield_ns) return false;
+    if (!is_youngest(g, seat, is_alive, arg)) return false;
+    g->next_yield_ns = now + YIELD_PAUSE_NS;
+    return true;
 }

@@ -11,7 +11,7 @@
 
 #include "common/base/base.h"
 
-#define RUN_GATE_VERSION 1
+#define RUN_GATE_VERSION 2
 #define RUN_GATE_TIMES   512 /* classes of run times; a class is at most 1/8 longer than the class before it */
 #define RUN_GATE_LEAST   3   /* runs that must have succeeded before their median limits the time of others */
 
@@ -63,10 +63,11 @@ struct run_gate {
     uint32_t seats_count;
     struct run_gate_rules rules;
     uint32_t state;       /* enum run_gate_state. May be read without the lock */
-    uint32_t turns;       /* changes whenever a waiting command may be allowed to start (a futex) */
+    uint32_t turns;       /* changes whenever a waiting command may be allowed to start (a futex): run_gate_turn() */
     uint32_t running_max; /* the client may change it */
     uint64_t total;       /* number of items; 0: not known */
     uint64_t next_start_ns;
+    uint64_t next_yield_ns; /* before that time no command is killed because memory is short */
     uint64_t done, failed;
     uint64_t times_count;
     uint32_t times[RUN_GATE_TIMES]; /* how many commands that succeeded took how long */
@@ -77,6 +78,12 @@ struct run_gate {
 static inline size_t run_gate_size(unsigned seats)
 {
     return sizeof(struct run_gate) + seats * sizeof(struct run_gate_seat);
+}
+
+/* Changes `turns`. Without the lock: the client calls it too, and has no lock. */
+static inline void run_gate_turn(struct run_gate *g)
+{
+    __atomic_add_fetch(&g->turns, 1, __ATOMIC_SEQ_CST);
 }
 
 /* What the host process knows of the machine. */
@@ -105,8 +112,9 @@ void run_gate_note_end(struct run_gate *g, unsigned seat, enum run_gate_end end,
 
 /* Returns when a command that started at that time must end; 0: never. */
 uint64_t run_gate_deadline_ns(const struct run_gate *g, uint64_t started_ns);
-/* Returns whether the command of this seat must be killed because memory is short. */
-bool run_gate_must_yield(const struct run_gate *g, unsigned seat, const struct run_gate_machine *m,
+/* Returns whether the command of this seat must be killed because memory is short. Then no other command must be killed
+ * for a while, because it takes time until the memory of this one is free. */
+bool run_gate_must_yield(struct run_gate *g, unsigned seat, uint64_t now, const struct run_gate_machine *m,
                          bool (*is_alive)(void *arg, unsigned seat), void *arg);
 
 /* Halts the run. Call it without the lock only if no host process has begun. */

@@ -38,6 +38,6 @@ void gate_file_release(struct gate_file *f)
 void gate_file_set_running(struct gate_file *f, unsigned max)
 {
     f->shared->running_max = max;
-    __atomic_add_fetch(&f->shared->turns, 1, __ATOMIC_SEQ_CST);
+    run_gate_turn(f->shared);
     syscall(SYS_futex, &f->shared->turns, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }

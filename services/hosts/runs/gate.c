@@ -93,10 +93,15 @@ void gate_close(struct gate *g)
 
 /* ---- starts and ends ---- */
 
+static uint32_t turns(const struct gate *g)
+{
+    return __atomic_load_n(&g->shared->turns, __ATOMIC_SEQ_CST);
+}
+
 /* Wakes the processes that wait, if the number of turns has changed. */
 static void wake(const struct gate *g, uint32_t before)
 {
-    if (g->shared->turns != before) syscall(SYS_futex, &g->shared->turns, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    if (turns(g) != before) syscall(SYS_futex, &g->shared->turns, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
 static void wait_for_turn(const struct gate *g, uint32_t seen, uint64_t wait_ns)
@@ -113,9 +118,9 @@ bool gate_enter(struct gate *g, uint64_t index)
         uint64_t wait_ns = 0;
         struct run_gate_machine machine = machine_state_read(&g->shared->rules);
         lock(g);
-        uint32_t before = g->shared->turns;
+        uint32_t before = turns(g);
         enum run_gate_answer answer = run_gate_ask(g->shared, g->seat, now_ns(), &machine, is_alive, g, &wait_ns);
-        uint32_t seen = g->shared->turns;
+        uint32_t seen = turns(g);
         unlock(g);
         wake(g, before);
         if (answer != RUN_GATE_WAIT) return answer == RUN_GATE_GO;
@@ -132,7 +137,7 @@ void gate_leave(struct gate *g, enum run_gate_end end)
 {
     if (!g->has_rules) return;
     lock(g);
-    uint32_t before = g->shared->turns;
+    uint32_t before = turns(g);
     run_gate_note_end(g->shared, g->seat, end, now_ns());
     unlock(g);
     wake(g, before);
@@ -146,7 +151,7 @@ enum gate_order gate_look(struct gate *g, uint64_t now, uint64_t *next_ns)
     struct run_gate_machine machine = machine_state_read(r);
     lock(g);
     uint64_t deadline_ns = run_gate_deadline_ns(g->shared, g->shared->seats[g->seat].started_ns);
-    bool yields = run_gate_must_yield(g->shared, g->seat, &machine, is_alive, g);
+    bool yields = run_gate_must_yield(g->shared, g->seat, now, &machine, is_alive, g);
     unlock(g);
     bool changes = r->timeout_factor > 0 || r->halt_cuts || r->min_free_bytes;
     if (deadline_ns) *next_ns = deadline_ns;

@@ -118,16 +118,28 @@ Test(run_gate, only_the_youngest_of_several_commands_yields)
     struct run_gate *g = gate_with((struct run_gate_rules){.min_free_bytes = 1000});
     const struct run_gate_machine low = {0, 499}, enough = {0, 500};
     cr_assert_eq(ask(g, 0, 0, S), RUN_GATE_GO);
-    cr_assert_not(run_gate_must_yield(g, 0, &low, is_alive, NULL), "it is the only one");
+    cr_assert_not(run_gate_must_yield(g, 0, 2 * S, &low, is_alive, NULL), "it is the only one");
     cr_assert_eq(ask(g, 1, 1, 2 * S), RUN_GATE_GO);
-    cr_assert_not(run_gate_must_yield(g, 0, &low, is_alive, NULL));
-    cr_assert(run_gate_must_yield(g, 1, &low, is_alive, NULL));
-    cr_assert_not(run_gate_must_yield(g, 1, &enough, is_alive, NULL));
+    cr_assert_not(run_gate_must_yield(g, 0, 2 * S, &low, is_alive, NULL));
+    cr_assert(run_gate_must_yield(g, 1, 2 * S, &low, is_alive, NULL));
+    cr_assert_not(run_gate_must_yield(g, 1, 10 * S, &enough, is_alive, NULL));
     cr_assert_eq(ask(g, 2, 2, 3 * S), RUN_GATE_GO);
     dead[2] = true;
-    cr_assert(run_gate_must_yield(g, 1, &low, is_alive, NULL), "the younger one has no process any more");
+    cr_assert(run_gate_must_yield(g, 1, 20 * S, &low, is_alive, NULL), "the younger one has no process any more");
     dead[0] = true;
-    cr_assert_not(run_gate_must_yield(g, 1, &low, is_alive, NULL), "it is the only one with a process");
+    cr_assert_not(run_gate_must_yield(g, 1, 20 * S, &low, is_alive, NULL), "it is the only one with a process");
+    free(g);
+}
+
+Test(run_gate, the_next_command_yields_only_after_a_pause)
+{
+    struct run_gate *g = gate_with((struct run_gate_rules){.min_free_bytes = 1000});
+    const struct run_gate_machine low = {0, 499};
+    for (unsigned i = 0; i < 3; i++) cr_assert_eq(ask(g, i, i, (1 + i) * S), RUN_GATE_GO);
+    cr_assert(run_gate_must_yield(g, 2, 4 * S, &low, is_alive, NULL));
+    run_gate_note_end(g, 2, RUN_GATE_END_AGAIN, 4 * S);
+    cr_assert_not(run_gate_must_yield(g, 1, 4 * S + 1, &low, is_alive, NULL), "the memory is not free yet");
+    cr_assert(run_gate_must_yield(g, 1, 5 * S, &low, is_alive, NULL));
     free(g);
 }
 
