@@ -25,7 +25,7 @@
 #define DRAIN_S 5
 
 struct local_config {
-    const char *tasks, *host, *token_file, *store;
+    const char *tasks, *task_cwd, *host, *token_file, *store;
     int log_level, log_format;
     bool insecure, watch, exit_with_parent;
     int64_t workers, processes, port, admin_port, parent_pid;
@@ -35,6 +35,10 @@ static const char *const log_formats[] = {"plain", "json", NULL};
 
 static const struct option_row rows[] = {
     OPTION_PATH("tasks", struct local_config, tasks, NULL, TASKS_DIR_HELP, .value = "DIR"),
+    OPTION_PATH("task-cwd", struct local_config, task_cwd, NULL,
+                "folder in which the tasks run, such as . for the current one; default: each task runs in its own "
+                "folder",
+                .value = "DIR", .no_env = true),
     OPTION_INT("workers", struct local_config, workers, "1", 1, FLEET_MAX_WORKERS, "number of workers to start",
                .value = "N", .no_env = true),
     OPTION_INT("processes", struct local_config, processes, "0", 0, LIMIT_TASK_PROCESSES,
@@ -174,6 +178,8 @@ static int check(const struct local_config *config)
                                "other machines can reach %s and run tasks here. Require a token with --token-file, or "
                                "allow it with --insecure",
                                config->host);
+    if (config->task_cwd && !directory_exists(config->task_cwd))
+        return option_complain(&spec, "task-cwd", "%s is not a directory", config->task_cwd);
     int64_t first = config->admin_port, last = first + config->workers;
     if (last > UINT16_MAX)
         return option_complain(&spec, "admin-port", "no ports are left after %d for the workers", (int)first);
@@ -201,6 +207,7 @@ int command_local(int argc, char **argv)
     if (processes == 0 && config.workers > 1) processes = machine_share((unsigned)config.workers);
     struct fleet_options options = {
         .tasks_dir = tasks,
+        .task_cwd = config.task_cwd,
         .workers = (unsigned)config.workers,
         .processes = processes,
         .port = (uint16_t)config.port,

@@ -11,8 +11,9 @@ If MODULE:FUNCTION is a class whose instances can be called, this program makes 
 --batch N                the function gets a list of up to N items, and returns a list with one value for each of them
 --concurrency N          the function is an async function, and up to N items run at the same time; see below
 --setup MODULE:FUNCTION  this function is called once, without arguments, before the other one is loaded
+--folder PATH            the task's folder; default: the working directory
 
-The working directory is the first entry of sys.path. So the task's modules take precedence over libraries of the same name,
+The task's folder is the first entry of sys.path. So the task's modules take precedence over libraries of the same name,
 even over those that this program uses itself. This program continues to use the libraries.
 
 If the function cannot be loaded, this program writes the traceback to standard error and ends with status 1. Without an
@@ -319,14 +320,12 @@ def decode(line):
     return decoder.decode(line)
 
 
-TASK_FOLDER = os.path.join(os.getcwd(), "")  # ends with a slash
-
-
 def place_in_task(file, line):
     """Returns a place such as "ocr.py:12"; None if the file is not the task's own."""
-    if not line or not file.startswith(TASK_FOLDER) or "/site-packages/" in file:
+    start = os.path.join(task_folder, "")  # ends with a slash
+    if not line or not file.startswith(start) or "/site-packages/" in file:
         return None
-    return f"{file[len(TASK_FOLDER):]}:{line}"
+    return f"{file[len(start):]}:{line}"
 
 
 def place_of(error, frames):
@@ -375,14 +374,14 @@ def report_load_failure(error):
         if file != load.__code__.co_filename and not file.startswith("<frozen importlib"):
             break
         frames = frames.tb_next
-    place = place_of(error, frames) or f"in the folder {os.getcwd()}"
+    place = place_of(error, frames) or f"in the folder {task_folder}"
     text = as_text(error, frames)[1].rstrip("\n") + f" ({place})\n"
     data = text.encode("utf-8", "backslashreplace")
     while data:
         data = data[os.write(2, data):]
 
 
-OPTIONS = ("--batch", "--concurrency", "--setup")
+OPTIONS = ("--batch", "--concurrency", "--setup", "--folder")
 EXTRAS = ("common", "traceparent", "tracestate")
 
 
@@ -465,8 +464,13 @@ def import_task(module_name, folder):
     return module
 
 
+task_folder = os.getcwd()
+
+
 def enter_folder(folder):
     """Makes this process import modules from the task's folder first."""
+    global task_folder
+    task_folder = folder
     if sys.path and sys.path[0] == os.path.dirname(os.path.realpath(__file__)):
         del sys.path[0]  # the directory of this program has no modules for the task
     sys.path.insert(0, folder)
@@ -890,11 +894,11 @@ def main():
     os.register_at_fork(after_in_child=lambda: isolate_child(items_fd, answers))
     coroutines = Coroutines(items_fd, answers) if "--concurrency" in options else None
     try:
-        enter_folder(os.getcwd())
+        enter_folder(options.get("--folder") or os.getcwd())
         if coroutines:
-            coroutines.run(coroutines.load(name, options.get("--setup"), os.getcwd()))
+            coroutines.run(coroutines.load(name, options.get("--setup"), task_folder))
         else:
-            function = load_task(name, options.get("--setup"), os.getcwd())
+            function = load_task(name, options.get("--setup"), task_folder)
     except Exception as error:
         report_load_failure(error)
         sys.exit(1)

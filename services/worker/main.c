@@ -1,5 +1,6 @@
 /* fantail-worker: its options, and the worker as part of a service. */
 #include <limits.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/limits.h"
@@ -15,6 +16,10 @@ static const struct option_row rows[] = {
     OPTION_HEADING("Tasks"),
     OPTION_PATH("tasks", struct worker_config, tasks, "tasks",
                 "directories of tasks, separated by colons; if two tasks have the same name, the first one is used"),
+    OPTION_PATH("task-cwd", struct worker_config, task_cwd, NULL,
+                "folder in which the processes of the tasks run, unless task.json names another one; default: the "
+                "folder of the task",
+                .value = "PATH"),
     OPTION_INT("processes", struct worker_config, processes, "0", 0, LIMIT_TASK_PROCESSES,
                "number of processes of each task that does not set its own; 0: one per available processor"),
     OPTION_INT("slots", struct worker_config, slots, "0", 0, LIMIT_TASK_PROCESSES,
@@ -98,6 +103,12 @@ static bool has_hosts(const char *folder)
     return false;
 }
 
+static bool is_directory(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 /* Returns 0, or 2 after a message that names the option. */
 static int check(const struct worker_config *config)
 {
@@ -107,6 +118,8 @@ static int check(const struct worker_config *config)
     if (config->worker_id && !is_worker_id(config->worker_id))
         return option_complain(&spec, "worker-id", "must be 1 to %d ASCII characters, without a blank at either end",
                                WORKER_ID_SIZE - 1);
+    if (config->task_cwd && !is_directory(config->task_cwd))
+        return option_complain(&spec, "task-cwd", "%s is not a directory", config->task_cwd);
     if (config->hosts_dir && !has_hosts(config->hosts_dir))
         return option_complain(&spec, "hosts-dir", "there is no host program, such as fantail-host-exec, in '%s'",
                                config->hosts_dir);

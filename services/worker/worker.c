@@ -181,6 +181,7 @@ static bool load_tasks(struct worker *w, const char *const *names, char *err, si
 {
     struct task_set set;
     bool ok = task_set_load(&set, NULL, w->config->tasks, w->hosts_dir, err, err_size);
+    if (w->config->task_cwd) task_set_run_in(&set, w->config->task_cwd);
     struct task_set before = w->tasks;
     w->tasks = set;
     for (size_t i = 0; i < set.count; i++) {

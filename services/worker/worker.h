@@ -26,6 +26,7 @@ struct worker_config {
     struct service_config service;
     const char *tasks;
     const char *hosts_dir;
+    const char *task_cwd; /* NULL: each task runs in its own folder */
     const char *worker_id;
     const char *scratch_dir; /* NULL: $TMPDIR or /tmp */
     int64_t processes;       /* 0: the CPU quota */

@@ -23,6 +23,7 @@ struct fleet;
 
 struct fleet_options {
     const char *tasks_dir;
+    const char *task_cwd;    /* folder in which tasks run; NULL: each task runs in its own folder */
     unsigned workers;        /* 1..FLEET_MAX_WORKERS */
     unsigned processes;      /* task processes of each worker; 0: the worker's default */
     const char *host;        /* the coordinator's address or unix:PATH; NULL: a socket file in the fleet's directory */

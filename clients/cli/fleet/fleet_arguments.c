@@ -73,6 +73,7 @@ static void set_worker(struct fleet *f, const struct fleet_options *o, size_t nu
     add_option(s, "--task-output", !o->relays ? "plain" : o->shows_name ? "whole" : "bare");
     if (o->watch) add_argument(s, "--watch");
     add_option(s, "--tasks", o->tasks_dir);
+    if (o->task_cwd) add_option(s, "--task-cwd", o->task_cwd);
     if (o->processes) add_number(s, "--processes", o->processes);
     if (o->scratch_dir) add_option(s, "--scratch-dir", o->scratch_dir);
 }

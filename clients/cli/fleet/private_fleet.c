@@ -96,8 +96,10 @@ bool private_fleet_start(struct private_fleet *p, const struct private_fleet_opt
     *p = (struct private_fleet){0};
     if (!make_dir(p, err, err_size)) return false;
     if (o->command && !write_command(p, o, err, err_size)) return false;
+    char *cwd = o->command ? NULL : working_dir(p);
     struct fleet_options options = {
         .tasks_dir = o->command ? p->tasks_dir : o->tasks_dir,
+        .task_cwd = cwd,
         .workers = o->workers,
         .processes = o->processes,
         .is_private = true,
@@ -108,6 +110,7 @@ bool private_fleet_start(struct private_fleet *p, const struct private_fleet_opt
         .shows_name = o->command == NULL,
     };
     p->fleet = fleet_start(&options, err, err_size);
+    free(cwd);
     run_dirs_sweep(&p->dir);
     return p->fleet != NULL;
 }

@@ -8,7 +8,7 @@
 
 #include "common/base/base.h"
 
-static bool is_directory(const char *path)
+bool directory_exists(const char *path)
 {
     struct stat st;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
@@ -22,13 +22,13 @@ static const char *beside_program(const char *path)
     ssize_t len = readlink("/proc/self/exe", joined, PATH_MAX);
     while (len > 0 && joined[len - 1] != '/') len--;
     snprintf(joined + (len > 0 ? len : 0), 64, "%s", path);
-    return realpath(joined, full) && is_directory(full) ? full : NULL;
+    return realpath(joined, full) && directory_exists(full) ? full : NULL;
 }
 
 const char *tasks_dir_find(const char *given)
 {
-    if (given) return is_directory(given) ? given : NULL;
-    if (is_directory("./tasks")) return "./tasks";
+    if (given) return directory_exists(given) ? given : NULL;
+    if (directory_exists("./tasks")) return "./tasks";
     const char *built = beside_program("../tasks");
     return built ? built : beside_program("../share/fantail/tasks");
 }

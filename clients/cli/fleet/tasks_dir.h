@@ -4,6 +4,7 @@
 
 #include "common/base/base.h"
 
+MUST_CHECK bool directory_exists(const char *path);
 /* Returns `given`, or NULL if that directory does not exist. If `given` is NULL, returns ./tasks, or the example tasks
  * if ./tasks does not exist. Relative to the directory of this program, the example tasks are in ../tasks in a build,
  * and in ../share/fantail/tasks in an installation. Returns NULL if none of these exists. The result is static, or

@@ -116,7 +116,7 @@ static void lose_exited(struct process *p, int status, const struct rusage *usag
     if (p->partial.len && f.exit_code == 0)
         fault_set(&f, ITEM_BAD_OUTPUT, "the process exited in the middle of a line");
     else if (f.signal ? p->window.given == 0 : p->window.answered == 0)
-        fault_name_command(&f, p->task->command, p->task->cwd);
+        fault_name_command(&f, p->task->command, task_words_folder(p->task));
     detect_out_of_memory(p, &f, usage);
     lose(p, &f);
 }

@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 /* fantail sets these variables, so values that the worker inherited are dropped. */
-static const char *const ours[] = {"FANTAIL_TASK", "FANTAIL_PROCESS", "FANTAIL_WORKER", "TRACEPARENT", "TRACESTATE"};
+static const char *const ours[] = {"FANTAIL_TASK",   "FANTAIL_TASK_FOLDER", "FANTAIL_PROCESS",
+                                   "FANTAIL_WORKER", "TRACEPARENT",         "TRACESTATE"};
 
 #define TMPDIR "TMPDIR="
 
@@ -56,13 +57,14 @@ static bool is_replaced(const char *variable, const char *const *own)
     return false;
 }
 
-const char **environment_of_task(const char **own, const char *task_name)
+const char **environment_of_task(const char **own, const char *task_name, const char *folder)
 {
     struct variables l = {0};
     for (char **e = environ; *e; e++)
         if (!is_ours(*e) && !is_replaced(*e, own)) add(&l, *e);
     add_all(&l, own);
     addf(&l, "FANTAIL_TASK=%s", task_name);
+    addf(&l, "FANTAIL_TASK_FOLDER=%s", folder);
     environment_free(own);
     return l.list;
 }

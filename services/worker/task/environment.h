@@ -11,8 +11,8 @@
 #include "common/base/base.h"
 
 /* Makes the list of variables that all processes of a task have. `own` has the variables of task.json, "NAME=value";
- * NULL: none. Takes ownership of `own`. */
-MUST_CHECK const char **environment_of_task(const char **own, const char *task_name);
+ * NULL: none. Takes ownership of `own`. `folder` is the folder of the task. */
+MUST_CHECK const char **environment_of_task(const char **own, const char *task_name, const char *folder);
 
 struct environment_process {
     pid_t worker;        /* together with `token` it marks the process and everything that it starts (descendants.h) */

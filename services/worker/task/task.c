@@ -44,6 +44,7 @@ void task_unref(struct task *t)
     free(t->name);
     free(t->error);
     free(t->description);
+    free(t->folder);
     free(t->cwd);
     free(t->path);
     free_words(t->argv);
@@ -96,6 +97,36 @@ char *find_program(const char *word, const char *cwd)
     return own;
 }
 
+static bool is_regular_file(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* Makes the word an absolute path if it names a file in the task's folder. */
+static void name_by_path(const struct task *t, const char **word)
+{
+    if ((*word)[0] == '/') return;
+    char *file = path_join(t->folder, *word);
+    if (is_regular_file(file)) {
+        free((void *)(uintptr_t)*word);
+        *word = file;
+    } else {
+        free(file);
+    }
+}
+
+void task_run_in(struct task *t, const char *cwd)
+{
+    if (t->error || t->has_cwd) return;
+    free(t->cwd);
+    t->cwd = xstrdup(cwd);
+    if (t->mode == TASK_PYTHON) return; /* its host has the folder as an option */
+    const char **word = t->argv + (t->command - t->argv);
+    bool is_program_of_path = t->mode != TASK_NATIVE && !strchr(*word, '/');
+    for (word += is_program_of_path; *word; word++) name_by_path(t, word);
+}
+
 static bool file_exists(const char *path)
 {
     struct stat st;
@@ -138,6 +169,12 @@ static struct task *new_task(const char *name)
     return t;
 }
 
+static void set_folder(struct task *t, const char *path)
+{
+    t->folder = xstrdup(path);
+    t->cwd = xstrdup(path);
+}
+
 struct task *task_load(const char *dir, const char *name, const char *hosts_dir)
 {
     struct task *t = new_task(name);
@@ -148,14 +185,15 @@ struct task *task_load(const char *dir, const char *name, const char *hosts_dir)
     if (!real || stat(real, &st) < 0) {
         task_fail(t, "%s: %s", base, strerror(errno));
     } else if (S_ISDIR(st.st_mode) && file_exists(json)) {
-        t->cwd = xstrdup(real);
+        set_folder(t, real);
         task_read_json(t, json, hosts_dir);
     } else if (S_ISDIR(st.st_mode) && is_executable_file(program)) {
-        t->cwd = xstrdup(real);
+        set_folder(t, real);
         task_set_bare(t, name, hosts_dir);
     } else if (is_executable_file(real)) {
         char *parent = realpath(dir, NULL);
-        t->cwd = parent ? parent : xstrdup(dir);
+        set_folder(t, parent ? parent : dir);
+        free(parent);
         task_set_bare(t, name, hosts_dir);
     } else {
         task_fail(t, "%s has neither a task.json nor an executable %s", base, name);
@@ -181,6 +219,11 @@ void task_set_release(struct task_set *set)
     for (size_t i = 0; i < set->count; i++) task_unref(set->list[i]);
     free(set->list);
     *set = (struct task_set){0};
+}
+
+void task_set_run_in(const struct task_set *set, const char *cwd)
+{
+    for (size_t i = 0; i < set->count; i++) task_run_in(set->list[i], cwd);
 }
 
 /* Returns whether the entry may be a task. A directory always counts as a task. A file counts only if it is executable,

@@ -18,8 +18,9 @@ struct task {
     char *name;
     char *error; /* why the task cannot run; NULL: it can */
     enum task_mode mode;
-    char *description; /* may be NULL */
-    char *cwd;
+    char *description;              /* may be NULL */
+    char *folder;                   /* has the files of the task */
+    char *cwd;                      /* the folder in which the processes run */
     char *path;                     /* the program to start */
     const char **argv;              /* NULL-ended */
     const char *const *command;     /* the words of task.json's "command", at the end of argv; NULL-ended */
@@ -33,6 +34,7 @@ struct task {
     unsigned batch;                 /* items that a process may work on together; at least 1 */
     unsigned concurrency;           /* items that a process runs at once, answered in any order; 0: one after another */
     enum idempotency idempotent;
+    bool has_cwd;    /* task.json says where the processes run */
     bool own_tmpdir; /* each process has a TMPDIR of its own */
     bool envelope;   /* the program writes envelopes, not values */
     bool ids;        /* items and answers have ids, see numbered.h; mode stream only */
@@ -45,6 +47,12 @@ struct task {
 static inline unsigned task_slots_per_process(const struct task *t)
 {
     return t->concurrency ? t->concurrency : t->batch;
+}
+
+/* Returns the folder that the words of task.json are relative to. */
+static inline const char *task_words_folder(const struct task *t)
+{
+    return t->has_cwd ? t->cwd : t->folder;
 }
 
 struct task_set {
@@ -63,6 +71,11 @@ struct task *task_set_find(const struct task_set *set, const char *name);
 
 /* Reads the task `name` in `dir`. Never returns NULL: if the task cannot be read, task->error is set. */
 MUST_CHECK struct task *task_load(const char *dir, const char *name, const char *hosts_dir);
+/* Makes the processes of the task run in the folder `cwd`, unless its task.json says where they run. Each word of the
+ * command that names a file in the task's folder becomes the absolute path of this file. */
+void task_run_in(struct task *t, const char *cwd);
+/* Does the same for each task of the set. */
+void task_set_run_in(const struct task_set *set, const char *cwd);
 struct task *task_ref(struct task *t);
 void task_unref(struct task *t);
 const char *task_mode_name(enum task_mode mode);

@@ -99,6 +99,7 @@ static size_t add_python(struct task *t, struct words *w, const struct command_o
         free(t->path);
         t->path = interpreter;
     }
+    if (!t->has_cwd) add_option(w, "--folder", t->folder);
     if (o->batch) add_number(w, "--batch", t->batch);
     if (t->concurrency) add_number(w, "--concurrency", t->concurrency);
     if (o->setup) add_option(w, "--setup", o->setup);
@@ -151,6 +152,6 @@ void task_set_bare(struct task *t, const char *program, const char *hosts_dir)
     t->argv = w.list;
     t->command = w.list + w.count - 1;
     t->envelope = t->common = t->trace = t->ready = true;
-    t->env = environment_of_task(t->env, t->name);
+    t->env = environment_of_task(t->env, t->name, t->folder);
     if (access(t->path, X_OK) != 0) task_fail(t, "%s: %s", t->path, strerror(errno));
 }

@@ -159,8 +159,10 @@ static void read_own_tmpdir(struct field_context *c, const cJSON *v)
 
 static void read_cwd(struct field_context *c, const cJSON *v)
 {
+    c->task->has_cwd = true;
+    if (cJSON_IsString(v) && strcmp(v->valuestring, ".") == 0) return; /* the task's folder, as it is already */
     if (!cJSON_IsString(v) || v->valuestring[0] != '/')
-        task_fail(c->task, "\"cwd\" must be an absolute path");
+        task_fail(c->task, "\"cwd\" must be an absolute path, or \".\" for the task's folder");
     else
         read_string(c->task, v, &c->task->cwd);
 }
@@ -383,7 +385,7 @@ static void read_members(struct task *t, const cJSON *json, const char *path, co
         return;
     }
     task_build_command(t, &options, hosts_dir);
-    t->env = environment_of_task(t->env, t->name);
+    t->env = environment_of_task(t->env, t->name, t->folder);
 }
 
 void task_read_json(struct task *t, const char *path, const char *hosts_dir)

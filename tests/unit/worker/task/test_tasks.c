@@ -174,15 +174,56 @@ Test(tasks, a_python_task_names_its_interpreter_its_setup_and_its_batches)
     put("t/python9", "", 0755);
     put("t/bin/python", "", 0755);
     assert_python_words("{\"command\":\"m:f\",\"mode\":\"python\"}", "/hosts/fantail-host-python",
-                        "/hosts/fantail-host-python m:f ");
+                        "/hosts/fantail-host-python --folder /t m:f ");
     assert_python_words("{\"command\":\"m:f\",\"mode\":\"python\",\"batch\":4,\"setup\":\"m:load\"}",
-                        "/hosts/fantail-host-python", "/hosts/fantail-host-python --batch 4 --setup m:load m:f ");
+                        "/hosts/fantail-host-python",
+                        "/hosts/fantail-host-python --folder /t --batch 4 --setup m:load m:f ");
     assert_python_words("{\"command\":\"m:f\",\"mode\":\"python\",\"concurrency\":500}", "/hosts/fantail-host-python",
-                        "/hosts/fantail-host-python --concurrency 500 m:f ");
+                        "/hosts/fantail-host-python --folder /t --concurrency 500 m:f ");
     assert_python_words("{\"command\":\"m:f\",\"mode\":\"python\",\"venv\":\".\"}", "/t/./bin/python",
-                        "/t/./bin/python /hosts/fantail-host-python m:f ");
+                        "/t/./bin/python /hosts/fantail-host-python --folder /t m:f ");
     assert_python_words("{\"command\":\"m:f\",\"mode\":\"python\",\"python\":\"python9\"}", "/t/python9",
-                        "/t/python9 /hosts/fantail-host-python m:f ");
+                        "/t/python9 /hosts/fantail-host-python --folder /t m:f ");
+    assert_no_leaks();
+}
+
+Test(tasks, a_task_that_runs_elsewhere_still_finds_its_own_files)
+{
+    char script[100], data[100], program[100];
+    snprintf(script, sizeof script, "%s/t/bin/run.sh", dir);
+    snprintf(data, sizeof data, "%s/t/bin/../data", dir);
+    snprintf(program, sizeof program, "%s/t/run", dir);
+    put("t/data", "", 0644);
+    put("t/run", "#!/bin/sh\n", 0755);
+    put("t/bin/run.sh", "#!/bin/sh\n", 0755);
+    struct task *t = load_json("{\"command\":[\"sh\",\"bin/run.sh\",\"bin\",\"bin/../data\",\"--x=data\",\"none\"]}");
+    task_run_in(t, "/elsewhere");
+    cr_assert_str_eq(t->cwd, "/elsewhere");
+    const char *const words[] = {"sh", script, "bin", data, "--x=data", "none"};
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) cr_assert_str_eq(t->command[i], words[i]);
+    task_unref(t);
+    t = load_json("{\"command\":\"./run\"}");
+    task_run_in(t, "/elsewhere");
+    snprintf(program, sizeof program, "%s/t/./run", dir);
+    cr_assert_str_eq(t->command[0], program);
+    cr_assert_str_eq(t->path, program);
+    task_unref(t);
+    assert_no_leaks();
+}
+
+Test(tasks, a_task_that_says_where_it_runs_runs_there)
+{
+    char folder[100];
+    snprintf(folder, sizeof folder, "%s/t", dir);
+    struct task *t = load_json("{\"command\":\"cat\",\"cwd\":\".\"}");
+    task_run_in(t, "/elsewhere");
+    cr_assert_str_eq(t->cwd, folder);
+    task_unref(t);
+    t = load_json("{\"command\":\"cat\",\"cwd\":\"/given\"}");
+    task_run_in(t, "/elsewhere");
+    cr_assert_str_eq(t->cwd, "/given");
+    cr_assert_str_eq(t->folder, folder);
+    task_unref(t);
     assert_no_leaks();
 }
 
