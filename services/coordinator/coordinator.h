@@ -61,8 +61,8 @@ bool coordinator_has_store(const struct coordinator_config *config);
 MUST_CHECK bool coordinator_check_store(const struct coordinator_config *config, const char **option, char *err,
                                         size_t err_size);
 /* Starts the service and its parts, and begins to look for workers. Takes ownership of `tracing`. Returns 0. On
- * failure, returns the exit status and writes a sentence to err. Before the call, zero `c`, set its config and the
- * config of its fleet and of its notifier; worker_fleet_check() and notifier_check() must have succeeded. */
+ * failure, returns the exit status and writes a sentence to err. Before the call, zero `c`, and set its config, the
+ * config of its fleet and the config of its notifier. worker_fleet_check() and notifier_check() must have succeeded. */
 MUST_CHECK int coordinator_start(struct coordinator *c, uv_loop_t *loop, struct trace_config *tracing, char *err,
                                  size_t err_size);
 /* Runs until the service has stopped. Then releases everything that coordinator_start() made. Returns the exit

@@ -1,6 +1,7 @@
 /*
- * Stores the answers of a job until its one reader reads them: in memory (collector.h), and beyond a memory cap in a
- * temporary file. Reading an answer removes it, so each answer can be read only once.
+ * Stores the answers of a job until the one reader of the job reads them. Up to a cap, the answers are in memory
+ * (collector.h). The other answers are in a temporary file. Reading an answer removes it, so each answer can be read
+ * only once.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_BUFFER_H
 #define FANTAIL_COORDINATOR_ANSWERS_ANSWER_BUFFER_H
@@ -24,7 +25,7 @@ void answer_buffer_release(struct answer_buffer *b, struct collector **buried);
 /* Returns whether a long answer is being written to the file. */
 bool answer_buffer_spills(const struct answer_buffer *b);
 /* Writes the next part of the long answer. Returns false when the part cannot be stored. Call it once in each turn of
- * the loop while answer_buffer_spills(). */
+ * the loop while answer_buffer_spills() returns true. */
 MUST_CHECK bool answer_buffer_step(struct answer_buffer *b);
 struct answer_sink answer_buffer_sink(struct answer_buffer *b);
 /* Use only one source at a time, because reading an answer removes it. */

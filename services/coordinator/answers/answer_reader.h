@@ -15,10 +15,10 @@
 struct answer_reader_ops {
     /* Reports n whole value lines, which are borrowed. */
     void (*values)(void *data, uint64_t n, const char *lines, size_t len);
-    /* Reports one value line that arrived in several pieces. The line may be large. The callee may take over the memory
-     * of the line. */
+    /* Reports one value line that arrived in several pieces. The line may be large. The callee may take ownership of
+     * the memory of the line. */
     void (*value)(void *data, struct buf *line);
-    /* Reports one error line, both parsed and as bytes with its newline. */
+    /* Reports one error line, both parsed and as bytes. The bytes include the newline. */
     void (*error)(void *data, const struct answer_line *line, const char *bytes, size_t len);
     void (*end)(void *data, const struct answer_line *line);
     /* Called for a cost line. Also called, before end(), for the cost in the end line. */
@@ -40,7 +40,7 @@ struct answer_reader {
 
 void answer_reader_init(struct answer_reader *r, const struct answer_reader_ops *ops, void *data);
 void answer_reader_release(struct answer_reader *r);
-/* Returns an upper limit for the memory that answer_reader_feed() of `len` bytes can need, including a copy of the
+/* Returns an upper limit for the memory that answer_reader_feed() can need for `len` bytes, including a copy of the
  * line. Returns 0 if the line is not long. The result is for memory_has_room(). */
 size_t answer_reader_growth(const struct answer_reader *r, size_t len);
 /* Returns false when the bytes are not a valid answer to a chunk; r->fault says why. The lines reported before the

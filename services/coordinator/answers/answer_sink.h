@@ -13,7 +13,8 @@
 struct answer_sink_ops {
     /* Adds n lines, the answers to items first .. first + n - 1. The lines are copied. */
     bool (*add)(void *sink, uint64_t first, uint64_t n, const char *lines, size_t len);
-    /* Adds one line, which is probably long. The sink may take over the memory of `line`; `line` is then empty. */
+    /* Adds one line, which is probably long. The sink may take ownership of the memory of `line`; `line` is then
+     * empty. */
     bool (*take)(void *sink, uint64_t index, struct buf *line);
     /* Adds the same line for each of n items. The line is copied once. */
     bool (*add_repeated)(void *sink, uint64_t first, uint64_t n, const char *line, size_t len);

@@ -144,9 +144,9 @@ static struct segment *add_segment(struct collector *c, uint64_t first)
     return seg;
 }
 
-/* Input order: joins the segment with the one that follows it, if both are in memory. The bytes of the smaller one are
- * copied, so each byte is copied only a few times. Without this, each item that is answered late would leave two
- * segments, however small they are. */
+/* For input order: joins the segment with the next one, if both are in memory. The bytes of the smaller one are copied,
+ * so each byte is copied only a few times. Without these joins, each item that is answered late would leave two
+ * segments, however small the segments are. */
 static void join_next(struct collector *c, struct segment *seg)
 {
     struct segment *next = c->held.n > 1 ? segments_after(&c->held, seg->first) : NULL;
@@ -165,7 +165,7 @@ static void add_in_order(struct collector *c, uint64_t first, uint64_t n, const 
     join_next(c, seg);
 }
 
-/* Completion order: adds a record to the last segment, or lines to its last record. */
+/* For completion order: adds a record to the last segment, or adds lines to the last record of that segment. */
 static void add_record(struct collector *c, uint64_t first, uint64_t n, const char *bytes, size_t len)
 {
     const struct record r = {first, n, len};

@@ -1,15 +1,15 @@
 /*
- * Holds the answers of one job until its reader consumes them. Lines are added with their index, in any order. They are
- * read in input order, or in the order in which they were added. Pure: it does no I/O itself; the caller passes the
+ * Holds the answers of one job until its reader consumes them. Lines are added with their indexes, in any order. They
+ * are read in input order, or in the order in which they were added. Pure: it does no I/O itself; the caller passes the
  * functions for spilling.
  *
- * Owner: the job. collector_add() copies the lines. collector_take() may take over their memory. A run that
+ * Owner: the job. collector_add() copies the lines. collector_take() may take ownership of their memory. A run that
  * collector_peek() returns is borrowed until the next call on the same collector.
  *
  * Invariants: an index is added only once. Adding an index again returns COLLECTOR_DUPLICATE and changes nothing. The
- * indexes of a run are consecutive. In input order, a run begins at the index where the previous run ended. The byte
- * counts below are O(1). Adding costs one copy, and also a search among the runs if the lines do not continue the last
- * run. Runs whose items follow one another are joined while they are small.
+ * indexes of a run are consecutive. In input order, a run begins at the index where the previous run ended. The
+ * functions that return byte counts take O(1). Adding costs one copy, and also a search among the runs if the lines do
+ * not continue the last run. Runs whose items follow one another are joined while they are small.
  *
  * The collector does not parse the lines: the caller says how many lines the bytes hold.
  */
@@ -53,14 +53,15 @@ struct collector_config {
 
 struct collector *collector_new(const struct collector_config *config);
 /* Frees the collector in slices, because freeing a hundred thousand runs takes long. NULL is fine. *buried is a list of
- * collectors, NULL at first. The spill of the collector may be gone: only its `unmap` is called. */
+ * collectors, NULL at first. The spill of the collector may be released earlier, because only its `unmap` is still
+ * called. */
 void collector_bury(struct collector **buried, struct collector *c);
 /* Frees the next slice of the collectors on the list. Call it once in each turn of the loop while *buried is set. */
 void collector_free_buried(struct collector **buried);
 
 /* A run that is larger than this is written to the spill in parts, one in each collector_step(). */
 #define COLLECTOR_SLICE_BYTES ((size_t)1 << 20)
-/* How many runs one slice frees. This takes less than a millisecond. */
+/* How many runs one slice frees. Freeing them takes less than a millisecond. */
 #define COLLECTOR_SLICE_RUNS ((size_t)2000)
 
 /* Returns whether a large run is being written to the spill. */
@@ -71,8 +72,8 @@ MUST_CHECK enum collector_status collector_step(struct collector *c);
 /* Adds n lines, each with its newline. They are the answers of items first .. first + n - 1. */
 MUST_CHECK enum collector_status collector_add(struct collector *c, uint64_t first, size_t n, const char *bytes,
                                                size_t len);
-/* Adds a few large lines without copying them. The collector may take over the memory of `lines`; `lines` is then
- * empty. */
+/* Adds a few large lines without copying them. The collector may take ownership of the memory of `lines`; `lines` is
+ * then empty. */
 MUST_CHECK enum collector_status collector_take(struct collector *c, uint64_t first, size_t n, struct buf *lines);
 /* Adds the same line for each of n items. The line is stored once, so a million cancelled items need little memory. */
 MUST_CHECK enum collector_status collector_add_repeated(struct collector *c, uint64_t first, uint64_t n,

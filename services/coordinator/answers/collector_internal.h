@@ -17,8 +17,8 @@ struct collector {
     size_t memory_bytes;
     uint64_t spilled_bytes, spill_end;
     struct segment *spilling;      /* the large segment that is being written to the spill; NULL: none */
-    size_t written;                /* how many of its bytes are written */
-    bool compacting;               /* input order: a pass joins small segments in the spill */
+    size_t written;                /* how many bytes of `spilling` are written */
+    bool compacting;               /* input order: a pass that joins small segments in the spill is under way */
     uint64_t compacted_to;         /* `first` of the last segment that this pass has seen */
     size_t compacted_n;            /* how many segments were in the spill after the last pass; at most spilled.n */
     struct collector *next_buried; /* collector_bury() */
@@ -31,7 +31,7 @@ static inline bool in_input_order(const struct collector *c)
 }
 
 /* collector_memory.c */
-/* Call it when the collector holds `more` more bytes, and `less` fewer. */
+/* Call it when the memory of the collector has grown by `more` bytes and shrunk by `less` bytes. */
 void segment_count(struct collector *c, size_t more, size_t less);
 /* Returns how large a segment may grow. If the memory for all jobs is short, segments stay small, because the segment
  * that is read next always stays in memory. */

@@ -5,7 +5,7 @@
 
 #define SPILL_STEP_BYTES  ((size_t)512 * 1024)
 #define SEGMENT_MIN_BYTES ((size_t)256)
-/* If a job's share of memory holds fewer full segments than this, its segments are smaller, down to
+/* If a job's share of memory holds fewer full segments than this, the segments of the job are smaller, down to
  * SEGMENT_SHORT_BYTES. */
 #define SEGMENTS_PER_SHARE  ((size_t)4)
 #define SEGMENT_SHORT_BYTES ((size_t)4 * 1024)
@@ -184,8 +184,8 @@ static bool read_group(struct collector *c, struct segment *seg, const struct gr
     return true;
 }
 
-/* Joins the segment with small ones after it. *n is decreased by the number of these. Returns false if the spill
- * cannot be read or written; then nothing is joined. */
+/* Joins the segment with the small segments after it. Decreases *n by the number of these small segments. Returns false
+ * if the spill cannot be read or written; then nothing is joined. */
 static bool join_spilled(struct collector *c, struct segment *seg, size_t *n)
 {
     char bytes[COMPACT_BYTES];
@@ -206,7 +206,7 @@ static bool join_spilled(struct collector *c, struct segment *seg, size_t *n)
     return true;
 }
 
-/* Begins a pass if one is due. Continues the pass, with about `n` segments. */
+/* Begins a pass if one is due. Continues the pass that is under way, and visits about `n` segments. */
 static enum collector_status compact(struct collector *c, size_t n)
 {
     if (c->compacted_n > c->spilled.n) c->compacted_n = c->spilled.n;

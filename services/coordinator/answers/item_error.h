@@ -15,8 +15,8 @@
  * not a non-empty string counts as missing. */
 void item_error_write(struct buf *out, const struct answer_line *line, unsigned attempts, const char *worker);
 
-/* Appends the error line of an item that ended without an answer of a worker. `cause` is a sentence or a phrase. `sent`
- * says whether the item was ever sent to a worker. The line has `sent` only if the error is cancelled or
+/* Appends the error line of an item that ended without an answer from a worker. `cause` is a sentence or a phrase.
+ * `sent` says whether the item was ever sent to a worker. The line has `sent` only if the error is cancelled or
  * deadline_exceeded. */
 void item_error_write_own(struct buf *out, enum item_error error, const char *cause, unsigned attempts, bool sent);
 /* Returns whether a line of item_error_write_own() is the error of an item that had no answer when its job ended:

@@ -28,9 +28,11 @@ struct result_writer {
     void *data;
     bool failed; /* on_error returned false */
 
-    /* RESULTS_NDJSON and RESULTS_ERRORS: which lines of runs are written only once, with the number of their items. */
-    bool runs;           /* all */
-    uint64_t alone_left; /* how many errors of unanswered items may still be written one by one; the rest: once */
+    /* For RESULTS_NDJSON and RESULTS_ERRORS. If `runs` is set, the line of each run is written only once, with the
+     * number of its items. Otherwise, only lines of unanswered items are written once, and only when alone_left is used
+     * up. */
+    bool runs;
+    uint64_t alone_left; /* how many errors of unanswered items may still be written one by one */
 
     /* If this is above 1, the line stands for this many items, and its member "count" has this number. Not used in
      * RESULTS_JSON. */
@@ -58,9 +60,9 @@ struct result_written {
     size_t line_bytes; /* the length of these lines */
 };
 
-/* Writes as much of n answer lines, which have len bytes, as fits into the cap bytes of dst. The first line is the
- * answer of item `first`. If the last call left a line unfinished, `lines` must begin with that line again; its address
- * may differ. The last line is not searched for its end, because the line may be long. */
+/* Writes as much of the n answer lines as fits into the cap bytes of dst. The lines have len bytes in all. The first
+ * line is the answer of item `first`. If the last call left a line unfinished, `lines` must begin with that line again;
+ * its address may differ. The last line is not searched for its end, because the line may be long. */
 struct result_written result_writer_write(struct result_writer *w, uint64_t first, uint64_t n, const char *lines,
                                           size_t len, char *dst, size_t cap);
 /* Writes a run of answers in the same way. A line that stands for all items of the run is written for each item, or

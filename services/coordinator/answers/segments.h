@@ -11,7 +11,7 @@
 /* A run of consecutive items. */
 struct record {
     uint64_t first, n;
-    size_t len; /* of its lines */
+    size_t len; /* the length of its lines in bytes */
 };
 
 struct segment {
@@ -51,9 +51,9 @@ struct segment *segments_at_or_before(const struct segments *t, uint64_t index);
 struct segment *segments_after(const struct segments *t, uint64_t index);
 
 /*
- * Records. In completion order, answers of many chunks arrive in turn. So a segment has the lines of many runs of
- * items, one after the other, each after a header with its indexes and its length. One segment for each run would need
- * more memory than its lines, and would be too small to be written to the disk.
+ * Records. In completion order, the answers of many chunks arrive interleaved. So a segment has the lines of many runs
+ * of items, one after the other, each after a header with its indexes and its length. One segment for each run would
+ * need more memory than the lines of the run, and would be too small to be written to the disk.
  */
 /* Returns whether the lines of items first .. first + n - 1 can be appended to the last record. If so, adds them to its
  * header; the caller then appends the lines. */

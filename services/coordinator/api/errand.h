@@ -57,10 +57,10 @@ struct store_call *errand_call(struct errand *e, enum store_op op,
 void errand_start(struct errand *e, struct store_call *call);
 /* Frees the errand if its exchange is over and no call is open. */
 void errand_free_when_over(struct errand *e);
-/* Asks for the job until it has ended, `deadline_ns` has passed, the coordinator drains, or the store has failed. Then
- * calls `over` with the last READ_JOB call. If the client is gone, `over` is not called. Once the job has been read
- * (e->known), STORE_AWAY is not a failure: the errand asks again. A job that was just accepted is not asked for
- * before it changes: it has not ended, and the call would delay its run. */
+/* Asks the store for the job until the job has ended, `deadline_ns` has passed, the coordinator drains, or the store
+ * has failed. Then calls `over` with the last READ_JOB call. If the client is gone, `over` is not called. Once the job
+ * has been read (e->known), STORE_AWAY is not a failure: the errand asks again. For a job that was just accepted, the
+ * errand does not ask immediately, because the job has not ended, and a call would delay its run. */
 void errand_wait(struct errand *e, uint64_t deadline_ns, void (*over)(struct errand *e, const struct store_call *call));
 /* Returns whether the call has found a job that clients can see. They cannot see a job while its items are being
  * uploaded. */

@@ -12,11 +12,11 @@
 #include "coordinator/job/job.h"
 #include "coordinator/job/jobs.h"
 
-/* A zeroed list is empty. Its owner passes it the pulls of a streamed answer. */
+/* A zeroed list is empty. The owner of the list passes each pull of the streamed answer to job_list_pull(). */
 struct job_list {
     struct jobs_cursor cursor;
     struct buf out; /* text that is not sent yet */
-    size_t sent;    /* how many bytes of it are sent */
+    size_t sent;    /* how many bytes of `out` are sent */
     bool has_jobs;  /* at least one job was written */
     bool is_whole;  /* everything was written to `out` */
 };

@@ -76,7 +76,8 @@ static void add_demand(void *data, const struct sched_task_stats *stats)
     if (is_among(stats->name, l->task)) l->known.demand += stats->demand_slots;
 }
 
-/* Fills in the demand only if `with_demand`, because this visits all tasks of the scheduler. */
+/* Fills in the demand only if `with_demand` is true, because finding the demand means visiting all tasks of the
+ * scheduler. */
 static struct known known_of(const struct claim_view *v, const char *task, bool with_demand)
 {
     struct lookup l = {.task = task};
@@ -126,7 +127,7 @@ static void add_name(struct buf *list, const char *prefix, const char *name)
 struct offer {
     const struct claim_view *view;
     const struct catalog_task *tasks;
-    struct known *known; /* for each of them */
+    struct known *known; /* one for each task of the catalog */
     struct buf *serves, *opens;
 };
 

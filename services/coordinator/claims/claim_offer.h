@@ -1,7 +1,7 @@
 /*
- * Which durable jobs a coordinator should run, as far as its own workers decide it. The coordinator tells the job store
- * two lists of tasks (store.h, STORE_CLAIM): the tasks that its workers have, and those of them for which slots are
- * left. The lists of all coordinators decide which coordinator runs a job. Pure.
+ * Finds out which durable jobs a coordinator should run, as far as this depends on its own workers. The coordinator
+ * tells the job store two lists of tasks (store.h, STORE_CLAIM): the tasks that its workers have, and those of them for
+ * which slots are left. The lists of all coordinators decide which coordinator runs a job. Pure.
  */
 #ifndef FANTAIL_COORDINATOR_CLAIMS_CLAIM_OFFER_H
 #define FANTAIL_COORDINATOR_CLAIMS_CLAIM_OFFER_H
@@ -18,11 +18,11 @@ struct claim_view {
     uint64_t leaving; /* the demand of a job that is not to be counted */
 };
 
-/* Returns whether jobs that want `demand` slots leave some of `slots`. slots = 0: their number is not known; then one
- * slot is assumed. */
+/* Returns whether jobs that want `demand` slots leave some of `slots`. If `slots` is 0, the number of slots is not
+ * known, and one slot is assumed. */
 bool claim_leaves_slots(uint64_t slots, uint64_t demand);
 /* Returns whether the workers have these tasks: a task, or the comma-separated tasks of a pipeline. A task counts only
- * if a worker can be reached that has it. */
+ * if a worker that has it can be reached. */
 bool claim_serves(const struct claim_view *v, const char *tasks);
 /* Returns whether the workers also have slots left for each of these tasks. */
 bool claim_opens(const struct claim_view *v, const char *tasks);
