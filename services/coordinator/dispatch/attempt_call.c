@@ -336,7 +336,7 @@ static size_t read_body(void *data, char *dst, size_t cap)
 
 /* The header lines of the request, and the buffers of those lines that are formatted for this request. */
 struct request_headers {
-    const char *lines[8 + TRACE_HEADERS_MAX]; /* NULL-ended */
+    const char *lines[8 + TRACE_HEADERS_MAX]; /* ends with NULL */
     size_t n;
     char chunk[sizeof HEADER_CHUNK + CHUNK_NAME_SIZE + 2], attempt[48], deadline[64];
     struct trace_headers trace;

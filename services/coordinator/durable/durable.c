@@ -10,11 +10,10 @@
 #include "coordinator/store/store_metrics.h"
 
 enum { QUICK_MS = 10, SLOW_MS = 250 };
-/* UNSERVED_PART: of this many runs, one may wait for a task that no worker has. The others are for jobs that can run
- * now. */
+/* One in UNSERVED_PART runs may wait for a task that no worker has. The other runs are for jobs that can run now. */
 enum { CLAIMS_MAX = 16, RUNS_MAX = 256, UNSERVED_PART = 4 };
-/* In CLAIM_GAP_NS, at most this many jobs are left to coordinators that have free slots, because these slots may soon
- * be taken. */
+/* In each period of CLAIM_GAP_NS, at most this many jobs are left to coordinators that have free slots, because these
+ * slots may soon be taken. */
 enum { YIELDS_MAX = 8 };
 #define CLAIM_GAP_NS (2 * NS_PER_S) /* how often the store is asked for pending and abandoned jobs */
 #define SWEEP_GAP_S  60             /* the longest time between two sweeps for old jobs */
@@ -139,7 +138,8 @@ static struct store_call *claim_call(struct durable *d, void (*done)(struct stor
     return call;
 }
 
-/* The other coordinators need not leave jobs to this one any more. The drain does not wait for this call. */
+/* Announces the drain to the store, so that other coordinators leave no more jobs to this one. The drain does not wait
+ * for this call. */
 static void announce_drain(struct durable *d)
 {
     store_start(d->store, claim_call(d, store_call_free, true));
@@ -263,8 +263,8 @@ void durable_tick_soon(struct durable *d)
     uv_timer_start(&d->timer, on_timer, QUICK_MS, QUICK_MS);
 }
 
-/* A job that its claim has loaded begins here, and not when the claim is done. So the answer 202 to its client is sent
- * first. */
+/* If a claim has loaded a whole job, the job begins here, and not when the claim is done. So the answer 202 to its
+ * client is sent first. */
 static void begin_loaded(void *durable)
 {
     struct durable *d = durable;
@@ -388,7 +388,7 @@ void durable_change(struct durable *d, const struct stored_job *now)
     if (r) durable_run_change(r, now->changes);
 }
 
-/* Calls durable->changed(). Also writes to the log that the job waits, because it may have no connected client. */
+/* Calls durable->changed(). Also writes to the log that the job waits, because the job may have no connected client. */
 void durable_note_waiting(void *durable_run)
 {
     const struct durable_run *r = durable_run;

@@ -39,12 +39,13 @@ struct durable {
      * requests then ask the store. */
     void (*changed)(void *data, const char *id);
     /* Called before `changed` if a job has ended and all its answers are in one small block. `end` is then like a
-     * READ_JOB call with `whole`, but its job has no `notify` and no `delivery`. It is borrowed. May be NULL. */
+     * READ_JOB call with `whole`, but its job has no `notify` and no `delivery`. `end` is borrowed. The callback may be
+     * NULL. */
     void (*ended_whole)(void *data, const struct store_call *end);
-    /* Called when a job has ended. May be NULL. */
+    /* Called when a job has ended. The callback may be NULL. */
     void (*ended)(void *data);
-    /* Called when a job was accepted and its client waits for the end of the job. Takes over the exchange. `job` and
-     * `wanted` are borrowed. `likeness` is for the hint in the answer. */
+    /* Called when a job was accepted and its client waits for the end of the job. Takes ownership of the exchange.
+     * `job` and `wanted` are borrowed. `likeness` is for the hint in the answer. */
     void (*wait)(void *data, struct http_exchange *x, const struct stored_job *job, const struct preferences *wanted,
                  enum job_likeness likeness);
     void *data;
@@ -81,21 +82,21 @@ void durable_register_metrics(struct durable *d);
  * more jobs. */
 void durable_drain(struct durable *d);
 /* Hands all jobs back without waiting any longer for items in flight. If the store is away, a job stays as it is in the
- * store. When the lease of that job ends, a coordinator claims it again. */
+ * store. When the lease of that job expires, a coordinator claims the job again. */
 void durable_cut(struct durable *d);
 /* Returns whether there are no runs and no open claims. */
 bool durable_is_idle(const struct durable *d);
-/* Closes the timer and ends the step of the turn. The loop must keep running until they are closed. Close the store
+/* Closes the timer and ends the step of the turn. The loop must keep running until both are closed. Close the store
  * only after this call. */
 void durable_stop(struct durable *d);
 /* Frees the runs that ended after durable_stop(). Call it when the store is closed. */
 void durable_release(struct durable *d);
 
-/* Returns the status of the scheduler that stands for this end of a job. */
+/* Returns the scheduler's status for this end of a job. */
 enum sched_status durable_status_of(enum stored_state end);
 
-/* Returns the time from the creation of the job until `until_ms`. A redriven job counts from its first claim after the
- * redrive; before that claim, returns 0. */
+/* Returns the time from the creation of the job until `until_ms`. For a redriven job, the time counts from the first
+ * claim after the redrive. Before that claim, returns 0. */
 uint64_t durable_age_ns(const struct stored_job *job, int64_t until_ms);
 
 /* Ticks the runs soon. Only for the code of durable_run.h. */

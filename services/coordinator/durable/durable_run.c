@@ -66,8 +66,8 @@ bool run_call_is_outdated(const struct durable_run *r, const struct store_call *
     return call->status == STORE_FENCED && call->job.fence < r->stored.fence;
 }
 
-/* Returns whether a drain must stop waiting for the store: the store is broken, or the lease has ended and another
- * coordinator may have claimed the job. Items without a recorded answer then run again. */
+/* Returns whether a drain must stop waiting for the store. This is so if the store is broken, or if the lease has
+ * expired and another coordinator may have claimed the job. Items without a recorded answer then run again. */
 static bool is_given_up(const struct durable_run *r, enum store_status status)
 {
     bool is_hopeless = status == STORE_UNFIT || status == STORE_BROKEN;
@@ -135,7 +135,7 @@ bool run_call_succeeded(struct durable_run *r, struct run_call *c)
 }
 
 /* Returns whether the job waits because the workers reject the token. While the task is not described, nothing is sent,
- * so only the survey knows it. */
+ * so only the survey knows of the rejection. */
 static bool is_refused(const struct durable_run *r)
 {
     return r->undescribed && r->durable->jobs->fleet->survey.rejects_token;

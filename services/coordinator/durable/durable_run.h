@@ -21,7 +21,7 @@
 #include "coordinator/recorded/range_list.h"
 #include "coordinator/recorded/range_sort.h"
 
-/* How long a lease lasts. When the lease of a job has ended, another coordinator takes over the job. After a crash,
+/* How long a lease lasts. When the lease of a job has expired, another coordinator takes over the job. After a crash,
  * another coordinator takes over the job after at most LEASE_MS plus the time between two claims. If a client cancels
  * the job on another coordinator, the job runs until the next renewal of its lease. */
 enum { LEASE_MS = 10000 };
@@ -86,11 +86,12 @@ struct durable_run {
 
     /* Its answers: run_record.c. */
     struct recorder recorder;
-    uint64_t collected_ns;         /* when the first unrecorded answer arrived; 0: there is none */
-    uint64_t recorded_ns;          /* when answers were last recorded */
-    size_t writing_bytes;          /* bytes of the lines of the call `writing` */
-    size_t counted_answers;        /* bytes of the answers above, as counted in jobs->answer_memory */
-    struct stored_counts reported; /* the part of the counts that fantail_items_total has, here or elsewhere */
+    uint64_t collected_ns;  /* when the first unrecorded answer arrived; 0: there is none */
+    uint64_t recorded_ns;   /* when answers were last recorded */
+    size_t writing_bytes;   /* bytes of the lines of the call `writing` */
+    size_t counted_answers; /* bytes of the answers above, as counted in jobs->answer_memory */
+    /* The part of the counts that is already in fantail_items_total, of this or another coordinator. */
+    struct stored_counts reported;
     struct run_call writing;
     enum stored_state end_state; /* set when the scheduler has ended the job */
     char end_reason[512];        /* UTF-8; set it with run_set_end_reason() */
@@ -107,7 +108,7 @@ struct durable_run {
     struct store_call *renewing;
     uint64_t renewing_ns; /* when `renewing` was started */
     uint64_t renewed_ns;  /* when the last successful renewal was started */
-    /* starved_ns: since answers were last recorded, when memory for an answer was lacking for the first time; 0: never.
+    /* starved_ns: when memory for an answer was lacking for the first time since answers were last recorded; 0: never.
      * rests_until_ns: when `rests` ends. */
     uint64_t starved_ns, rests_until_ns;
     bool rests;      /* no items are sent for a while, because there was no memory for an answer */
@@ -118,7 +119,7 @@ struct durable_run {
     uint64_t drain_ns; /* when the drain began; 0: there is none */
 };
 
-/* Starts a run of the job that `claim` has found. Takes the job and the blocks of the call. */
+/* Starts a run of the job that `claim` has found. Takes ownership of the job and the blocks of the call. */
 void durable_run_new(struct durable *d, struct store_call *claim);
 /* Call it when this coordinator has claimed the job again while the run goes on. If no other coordinator had the job in
  * between, the run keeps the job with the new fence, and no item runs twice. Otherwise returns false: the run has lost
@@ -134,7 +135,8 @@ void durable_run_change(struct durable_run *r, const char *changes);
 void durable_run_drain(struct durable_run *r);
 /* Hands the job back immediately. */
 void durable_run_hand_back(struct durable_run *r);
-/* Returns what the run waits for. While a call to the store fails or the lease has lapsed, this is the store. */
+/* Returns what the run waits for. While a call to the store fails or the lease has expired, the run waits for the
+ * store. */
 struct status_waiting durable_run_waits_for(const struct durable_run *r);
 /* Returns whether a call of the run fails because the store is full. */
 bool durable_run_lacks_room(const struct durable_run *r);
@@ -149,8 +151,8 @@ enum { AGAIN_MS = 500 };
 void durable_run_move(struct durable_run *r, enum durable_run_state to);
 /* Starts the call, or starts it again. */
 void run_call_start(struct durable_run *r, struct run_call *c);
-/* Call it in the `done` of the call. Returns true if the call has succeeded. Otherwise the call is started again later,
- * or the job is lost. The caller frees a call that has succeeded. */
+/* Call it in the callback `done` of the call. Returns true if the call has succeeded. Otherwise the call is started
+ * again later, or the job is lost. The caller frees a call that has succeeded. */
 MUST_CHECK bool run_call_succeeded(struct durable_run *r, struct run_call *c);
 /* Frees the call. */
 void run_call_free(struct run_call *c);

@@ -76,7 +76,7 @@ static const char *delivery_status(const struct stored_job *job)
     return d->failure ? "failed" : "delivered";
 }
 
-/* The path and the query of the URL are left out, because they may have a secret. */
+/* The path and the query of the URL are left out, because they may contain a secret. */
 static void add_origin(struct buf *out, const char *url)
 {
     struct notify_target t;
@@ -90,7 +90,7 @@ static void add_origin(struct buf *out, const char *url)
     buf_add_char(out, '"');
 }
 
-/* Appends the delivery of the notice, if there is a URL and the call to the store has returned it. */
+/* Appends the delivery of the notice, if the call to the store has returned a URL for the notice. */
 static void add_notify(struct buf *out, const struct stored_job *job)
 {
     const struct stored_delivery *d = &job->delivery;

@@ -22,7 +22,7 @@ void job_document_write(struct buf *out, const struct stored_job *job, int64_t n
                         const char *hint);
 /* Appends {"type":"end",...}. The job must have ended. `hint` may be NULL. */
 void job_document_write_end_line(struct buf *out, const struct stored_job *job, int64_t now_ms, const char *hint);
-/* The same for a job that was removed from the store before all its answers were read. */
+/* Appends {"type":"end",...} for a job that was removed from the store before all its answers were read. */
 void job_document_write_removed_line(struct buf *out, const struct stored_job *job, int64_t now_ms);
 /* The first function appends the beginning of the document of a synchronous job: up to its results, or up to its errors
  * if the job is reduced. `hint` may be NULL. The second one appends the rest of the document, after those results or

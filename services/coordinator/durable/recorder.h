@@ -35,7 +35,7 @@ struct recorder {
 
 /* Releasing a zeroed recorder is fine. */
 void recorder_release(struct recorder *r);
-/* Takes over the counts of a job that was claimed. */
+/* Starts from the counts of a job that was claimed. */
 void recorder_resume(struct recorder *r, const struct stored_job *job);
 struct answer_sink recorder_sink(struct recorder *r);
 /* Returns how many bytes of answers were not taken yet. */

@@ -4,7 +4,7 @@
 #include "coordinator/durable/durable_run.h"
 #include "coordinator/durable/stored_options.h"
 
-enum { SORT_RANGES = 200000 }; /* moved in one turn of the loop to sort them, which takes about 2 ms */
+enum { SORT_RANGES = 200000 }; /* in one turn of the loop, sorting moves this many ranges; this takes about 2 ms */
 
 static struct sched_counts counts_before(const struct durable_run *r)
 {
@@ -27,8 +27,8 @@ static void shorten_deadline(struct jobspec *spec, const struct stored_job *job,
     if (spec->deadline_s < 1e-3) spec->deadline_s = 1e-3;
 }
 
-/* Applies the changes to the options in `spec`. If `runs`, these are the options of the running job; otherwise they
- * were just read from the store. */
+/* Applies the changes to the options in `spec`. If `runs` is true, `spec` has the options of the running job. Otherwise
+ * `spec` was just read from the store. */
 static void apply_changes(struct durable_run *r, struct jobspec *spec, bool runs)
 {
     double deadline_s = spec->deadline_s;

@@ -11,9 +11,9 @@
 
 /* While the run holds items of this many bytes, it reads no further items from the store. */
 enum { READ_AHEAD_BYTES = 4 * 1024 * 1024 };
-/* While items of this many bytes are in flight, and SLOT_CHUNKS full chunks for each slot, the run reads no further
- * items either. A worker takes up to 64 chunks of quick items, and the coordinator holds the items of all these chunks.
- */
+/* The run also reads no further items while enough items are in flight: at least FLIGHT_BYTES, and at least SLOT_CHUNKS
+ * full chunks for each slot. A worker takes up to 64 chunks of quick items, and the coordinator holds the items of all
+ * these chunks. */
 enum { FLIGHT_BYTES = 6 * 1024 * 1024, SLOT_CHUNKS = 2 };
 /* A range counts as this many bytes, because the scheduler needs time for each range when the job ends. */
 enum { RANGE_BYTES = 256 };
@@ -260,7 +260,8 @@ static void on_block(struct store_call *call)
     run_items_supply(r);
 }
 
-/* Returns whether the run holds less than this many bytes of items, or a smaller share of the memory for all jobs. */
+/* Returns whether the run holds fewer bytes of items than `bytes`. If the memory for all jobs is short, the limit is
+ * lower than `bytes`. */
 static bool holds_less(const struct durable_run *r, size_t bytes)
 {
     size_t held = (size_t)(r->items.spool.bytes + r->staged.spool.bytes) +

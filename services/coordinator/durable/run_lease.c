@@ -1,4 +1,4 @@
-/* The lease of a run: renews it, and notices when it has ended. */
+/* The lease of a run: renews it, and notices when it has expired. */
 #include "common/observe/log.h"
 #include "coordinator/durable/durable_run.h"
 
@@ -27,7 +27,7 @@ bool durable_run_claimed_again(struct durable_run *r, const struct stored_job *f
         durable_run_lose(r);
         return false;
     }
-    log_warn("the lease of a durable job has ended before the job store renewed it", LOG_STR("job", r->stored.id));
+    log_warn("the lease of a durable job has expired before the job store renewed it", LOG_STR("job", r->stored.id));
     r->stored.fence = found->fence;
     r->renewed_ns = now_ns();
     durable_run_change(r, found->changes);
@@ -74,7 +74,8 @@ static void renew(struct durable_run *r, uint64_t now)
     store_start(r->durable->store, r->renewing);
 }
 
-/* A drain does not wait for calls in doubt when the lease has ended. They fail, and then the drain gives up the run. */
+/* When the lease has expired, a drain no longer waits for open calls. The calls fail, and then the drain gives up the
+ * run. */
 static void abandon_calls(struct durable_run *r, uint64_t now)
 {
     struct store_call *calls[] = {r->reading.call, r->marking.call, r->writing.call, r->renewing};

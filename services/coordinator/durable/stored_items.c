@@ -70,7 +70,7 @@ static uint64_t cut(void *source, uint64_t max_items, size_t max_bytes, uint64_t
     uint64_t n = next_range(s, most, first);
     if (n == 0) return 0;
     if (!s->generated) return take(s, spool_cut(&s->spool, n, max_bytes, lines));
-    if (!jobspec_write_items(s->generated, *first, n, lines)) BUG("an unbounded buffer refused");
+    if (!jobspec_write_items(s->generated, *first, n, lines)) BUG("a buffer without a cap refused");
     return take(s, n);
 }
 

@@ -212,8 +212,8 @@ static void add_block(struct job_intake *t)
 
 /* The acceptance. */
 
-/* If the client waits for the end of the job, d->wait() takes over the exchange. The intake then no longer has an
- * exchange. */
+/* If the client waits for the end of the job, d->wait() takes ownership of the exchange. The intake then no longer has
+ * an exchange. */
 static void answer_accepted(struct job_intake *t, const struct stored_job *job)
 {
     struct durable *d = t->durable;

@@ -1,7 +1,7 @@
 /*
  * Receives a durable job: a POST with "Prefer: respond-async" or "Prefer: wait=N". Its items go to the store in blocks
  * while the body arrives. The answer 202 is sent after the job is committed, so that an accepted job is never lost. If
- * the client waits for the end of the job, durable->wait takes over its exchange after the commit.
+ * the client waits for the end of the job, durable->wait takes ownership of the exchange after the commit.
  *
  *   OPEN ----> ASKING (a worker is asked which tasks there are) ----> STORING (the last calls are open) ----> ANSWERED
  *    |            |                                                      | the acceptance has failed             ^
@@ -9,7 +9,7 @@
  *    |            |                                         DISCARDING (the job is removed) -------------------->|
  *    +------------+--> a problem ------------------------------------------------------------------------------->+
  *
- * If the ACCEPT call fails, its transaction may still have been committed, and only the reply was lost. DISCARD removes
+ * If the ACCEPT call fails, its transaction may still have been committed, if only the reply was lost. DISCARD removes
  * the job only if it is still RECEIVING, so the reply to DISCARD shows whether the job was accepted. If DISCARD fails
  * too, the outcome is unknown. The answer is then 503, and a request with the same Idempotency-Key finds the job if it
  * exists.

@@ -19,9 +19,9 @@ bool intake_makes_items(const struct jobspec *spec);
  * the URL of `notify` from `spec`. The job belongs to the trace of its request. */
 void intake_describe(struct stored_job *job, struct http_exchange *x, const struct splitter *splitter,
                      struct jobspec *spec, struct catalog *catalog, const struct trace_scope *trace);
-/* Returns why the job must be refused: its next `len` bytes may need more memory than is left. Returns NULL if there is
- * room. `held` is the memory of the upload so far. In the middle of a long item, the upload cannot wait until other
- * jobs need less memory, because only a whole item can go to the store. */
+/* If the next `len` bytes of the job may need more memory than is left, returns why the job must be refused. Otherwise
+ * returns NULL. `held` is the memory of the upload so far. In the middle of a long item, the upload cannot wait until
+ * other jobs need less memory, because only a whole item can go to the store. */
 const char *intake_lacks_room(const struct jobs *jobs, const struct splitter *splitter, size_t held, size_t len);
 
 #endif
