@@ -12,7 +12,7 @@
  *
  * Unless the option names a load balancer, workers that register themselves (registry.h) are added, too. So the set
  * contains an address if the option lists the address, if the option's name resolves to it, or if a worker has a lease
- * on it. After a worker has said goodbye, a name server may still list its address for a while. So the address is
+ * on it. After a worker has deregistered, a name server may still list its address for a while. So the address is
  * barred for LEASES_BAR_S: the answers of a name server do not add it, but a new registration does.
  *
  * This module calls its owner for each address that is added or removed. It does not know what is sent to the
@@ -74,12 +74,12 @@ bool endpoints_use_tls(const char *workers);
 bool endpoints_are_socket_files(const char *workers);
 void endpoints_stop(struct endpoints *e);
 
-/* Call it when a worker registers or says goodbye (leases.h). Adds or removes the worker's address. Returns what has
+/* Call it when a worker registers or deregisters (leases.h). Adds or removes the worker's address. Returns what has
  * changed. If the worker has a lease now, sets *terms. */
 MUST_CHECK enum lease_verdict endpoints_register(struct endpoints *e, const struct registration *r, uint64_t now_ns,
                                                  struct lease_terms *terms);
-/* Ends one lease that has run out, and removes its address if nothing else lists the address. Returns false when no
- * lease has run out. Call it every LEASES_TICK_MS until it returns false. */
+/* Ends one lease that has expired, and removes its address if nothing else lists the address. Returns false when no
+ * lease has expired. Call it every LEASES_TICK_MS until it returns false. */
 MUST_CHECK bool endpoints_end_lease(struct endpoints *e, uint64_t now_ns, struct registration *ended);
 
 /* For DNS mode. `addresses` are all addresses that the name has now; NULL: the name has none. Adds the new addresses in

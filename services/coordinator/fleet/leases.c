@@ -11,8 +11,8 @@ struct lease {
     char address[LEASE_ADDRESS_MAX];
     char worker[LEASE_WORKER_MAX];
     struct hash_link by_address, by_worker;
-    struct heap_node end; /* when the lease runs out, or when the bar is lifted */
-    bool barred;          /* the worker at this address has said goodbye */
+    struct heap_node end; /* when the lease expires, or when the bar ends */
+    bool barred;          /* the worker at this address has deregistered */
 };
 
 static void copy(char *to, size_t size, const char *from)
@@ -98,7 +98,7 @@ const char *leases_address_of(struct leases *l, const char *worker)
     return one ? one->address : NULL;
 }
 
-/* Handles a goodbye. A goodbye changes nothing if another worker now holds the address. */
+/* Deregisters the worker. Changes nothing if another worker now holds the address. */
 static enum lease_verdict leave(struct leases *l, struct lease *one, const struct registration *r, uint64_t now_ns)
 {
     if (!one || one->barred || strcmp(one->worker, r->worker) != 0) return LEASE_UNKNOWN;

@@ -1,7 +1,8 @@
 /*
  * Records which workers have registered themselves, and how long each of them counts as alive. A worker holds a lease
- * on its address, and renews it by registering again. A lease that is not renewed runs out. A worker that says goodbye
- * ends its lease immediately. Its address is then barred for a while, because a name server may still list it.
+ * on its address, and renews it by registering again. A lease that is not renewed expires. A worker that deregisters
+ * ends its lease immediately. The address of the worker is then barred for a while, because a name server may still
+ * list the address.
  *
  * While this process was stopped (SIGSTOP, a stalled machine), it read no renewals. So all leases are extended by the
  * length of the stop.
@@ -17,7 +18,7 @@
 #define LEASES_TICK_MS    500    /* how often the owner calls leases_take_ended() */
 #define LEASES_RENEW_S    2      /* the shortest time between two registrations of a worker */
 #define LEASES_PER_S      50     /* renewals per second, over all workers */
-#define LEASES_BAR_S      120    /* how long an address is barred after a goodbye */
+#define LEASES_BAR_S      120    /* how long an address is barred after its worker has deregistered */
 #define LEASES_MAX        100000 /* workers that may be registered at the same time */
 #define LEASE_ADDRESS_MAX 64     /* "10.0.0.7:8081" or "[fd00::7]:8081", with a NUL */
 #define LEASE_WORKER_MAX  128
@@ -30,15 +31,15 @@ struct registration {
     char address[LEASE_ADDRESS_MAX]; /* where it accepts chunks */
     char tasks[LEASE_TASKS_MAX];     /* ETag of its GET /v1/tasks; "": not sent */
     char version[LEASE_VERSION_MAX]; /* for the log */
-    bool leaving;                    /* the worker says goodbye */
+    bool leaving;                    /* the worker deregisters */
 };
 
 enum lease_verdict {
     LEASE_NEW,          /* the address had no worker */
     LEASE_RENEWED,      /* the same worker as before */
     LEASE_OTHER_WORKER, /* the address had another worker */
-    LEASE_LEFT,         /* the worker said goodbye and had a lease */
-    LEASE_UNKNOWN,      /* the worker said goodbye and had no lease; nothing has changed */
+    LEASE_LEFT,         /* the worker has deregistered and had a lease */
+    LEASE_UNKNOWN,      /* the worker has deregistered and had no lease; nothing has changed */
     LEASE_ELSEWHERE,    /* refused: a worker with this id holds another address */
     LEASE_FULL,         /* refused: LEASES_MAX workers are registered */
     LEASE_VERDICT_COUNT
@@ -61,18 +62,17 @@ struct leases {
 
 void leases_release(struct leases *l);
 
-/* Call it when a worker registers or says goodbye. If the worker has a lease now, *terms is set to the lease's
- * terms. */
+/* Call it when a worker registers or deregisters. If the worker has a lease now, *terms is set to the lease's terms. */
 MUST_CHECK enum lease_verdict leases_register(struct leases *l, const struct registration *r, uint64_t now_ns,
                                               struct lease_terms *terms);
 /* Returns the terms that a registration gets if it arrives now. */
 struct lease_terms leases_terms(const struct leases *l);
-/* Removes one lease that has run out, and copies its address and its worker to *ended. Returns false if no lease has
- * run out. Call it every LEASES_TICK_MS until it returns false. */
+/* Removes one lease that has expired, and copies its address and its worker to *ended. Returns false if no lease has
+ * expired. Call it every LEASES_TICK_MS until it returns false. */
 MUST_CHECK bool leases_take_ended(struct leases *l, uint64_t now_ns, struct registration *ended);
 /* Returns the address that the worker holds; NULL: it holds no address. The text is borrowed until the next change. */
 const char *leases_address_of(struct leases *l, const char *worker);
-/* Returns whether the worker at this address has said goodbye, and no worker has registered there since. */
+/* Returns whether the worker at this address has deregistered, and no worker has registered there since. */
 bool leases_bar(struct leases *l, const char *address);
 
 #endif

@@ -22,7 +22,7 @@ void registry_register_metrics(struct registry *r, struct endpoints *endpoints)
     r->endpoints = endpoints;
     metric_gauge_fn("fantail_workers_registered", "Workers that are registered now.", NULL, held, r);
     metric_counters("fantail_worker_registrations_total",
-                    "Requests of workers to register or to say goodbye, by result.", "result", verdict_names,
+                    "Requests of workers to register or to deregister, by result.", "result", verdict_names,
                     REGISTRY_VERDICT_COUNT, r->verdicts);
     r->expired = metric_counter("fantail_worker_leases_ended_total", "Registrations of workers that ended, by reason.",
                                 "reason=\"expired\"");
@@ -74,7 +74,7 @@ static enum registry_verdict apply(struct registry *r, const struct registration
     case LEASE_OTHER_WORKER: log_worker("a worker has registered", what); return REGISTRY_TAKEN;
     case LEASE_LEFT:
         ++*r->goodbyes;
-        log_worker("a worker has said goodbye", what);
+        log_worker("a worker has deregistered", what);
         return REGISTRY_TAKEN;
     case LEASE_ELSEWHERE:
         snprintf(err, err_size, "a worker with the id \"%s\" is registered at %s; each worker needs an id of its own",

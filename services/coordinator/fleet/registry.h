@@ -1,6 +1,6 @@
 /*
- * Handles workers that register themselves: accepts what they send to POST /v1/workers, and ends leases that have run
- * out.
+ * Handles workers that register themselves: accepts what they send to POST /v1/workers, and ends leases that have
+ * expired.
  *
  * Owner: the fleet.
  */
@@ -28,11 +28,12 @@ struct registry {
 
 void registry_register_metrics(struct registry *r, struct endpoints *endpoints);
 void registry_start(struct registry *r, uv_loop_t *loop);
-/* Stops the timer, so that no lease runs out any more. The loop must keep running until the handle is closed. */
+/* Stops the timer, so that no more leases expire. The loop must keep running until the handle is closed. */
 void registry_stop(struct registry *r);
 
 /* Handles the body of a request. `peer` is as in registration_read(). On success, returns REGISTRY_TAKEN and sets
- * *terms; after a goodbye the terms are 0. On refusal, returns the kind of fault and writes a sentence to err. */
+ * *terms; if the worker has deregistered, the terms are 0. On refusal, returns the kind of fault and writes a sentence
+ * to err. */
 MUST_CHECK enum registry_verdict registry_take(struct registry *r, const char *body, size_t len, const char *peer,
                                                struct lease_terms *terms, char *err, size_t err_size);
 /* Counts a request that was refused without registry_take(). */

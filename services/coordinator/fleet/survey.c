@@ -11,7 +11,7 @@ enum {
     TICK_MS = 5000,        /* workers whose period is over are asked together, at the next multiple of this time */
     RETRY_MIN_MS = 1000,   /* delay after a failed request; doubled after each further failure, up to PERIOD_MS */
     FRESH_MAX_MS = 1000,
-    COMPARED_PAUSE_MS = 500, /* if a worker's tasks have changed, it is asked this long after the last request to it */
+    COMPARED_PAUSE_MS = 500, /* a worker whose tasks have changed is asked this long after the last request to it */
     QUESTION_MS = 3000,
     ANSWERED_AT_ONCE = 50,
     SOON_MS = 1, /* a timer of 0 ms could fire again in the same turn of the loop */
@@ -99,9 +99,9 @@ static void uncount(struct survey *s, const struct survey_worker *w)
     for (struct survey_question *q = next_question(s, NULL); q; q = next_question(s, q)) q->left -= waits_for(q, w);
 }
 
-/* Returns the greatest age of a request whose answer also serves a new question. If each question sent new requests,
- * many questions about unknown tasks would send many requests to each of many workers. A single worker is always asked
- * again, because a script may add a task and use it within a millisecond. */
+/* Returns the maximum age of a request whose answer is still new enough for a new question. If each question sent new
+ * requests, many questions about unknown tasks would send many requests to each of many workers. A single worker is
+ * always asked again, because a script may add a task and use it within a millisecond. */
 static uint64_t fresh_ns(const struct survey *s)
 {
     uint64_t others = s->workers > 0 ? s->workers - 1 : 0;

@@ -2,7 +2,7 @@
 
 #include "protocol/protocol.h"
 
-/* How long the tasks of workers that have left are remembered. */
+/* How long the catalog remembers the tasks of workers that have left. */
 #define REMEMBER_NS  (7 * 24 * 3600 * NS_PER_S)
 #define REMEMBER_MAX 32
 

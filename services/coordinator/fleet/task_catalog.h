@@ -22,14 +22,15 @@ struct catalog_task {
     bool described;              /* a worker that can run the task has described it; false: it is only expected */
     enum idempotency idempotent; /* the most cautious answer of all workers */
     /* True if a worker can run the task. Also true if a worker that has left could run the task and no worker reports
-     * that it cannot run it. Also true for an expected task that no worker has reported. */
+     * that it cannot run the task. Also true for an expected task that no worker has reported. */
     bool runs;
     unsigned workers;  /* workers that can run the task and answered when they were asked last */
     uint64_t slots;    /* slots of these workers */
     uint64_t starting; /* processes of the task that are starting on these workers */
     unsigned broken;   /* workers that have the task but cannot run it */
     const char *error; /* why one of these workers cannot run the task; NULL: broken is 0 */
-    /* The description by a worker that can run the task. "" if the task is only expected. NULL if no worker can. */
+    /* The description by a worker that can run the task. "" if the task is only expected. NULL if no worker can run the
+     * task. */
     const char *about;
 };
 
