@@ -1,7 +1,7 @@
 #include "coordinator/items/item_source.h"
 
-/* Upper bounds for the bytes of the line of a generated item, including the newline. A generated item is a number, or a
- * span with two numbers. */
+/* Upper limits for the length of the line of a generated item in bytes, including the newline. A generated item is a
+ * number, or a span with two numbers. */
 enum { RANGE_ITEM_BYTES = 21, SPAN_ITEM_BYTES = 56 };
 
 static uint64_t take_indexes(uint64_t *next, uint64_t n, uint64_t *first)

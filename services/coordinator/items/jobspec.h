@@ -50,7 +50,7 @@ struct jobspec {
     int64_t start, stop, step;
     uint64_t generated_count; /* RANGE, SPANS: how many items */
 
-    char *common; /* a JSON text in one line, NUL-terminated; NULL: none */
+    char *common; /* a JSON text on one line, NUL-terminated; NULL: none */
     size_t common_len;
 
     enum job_order order;
@@ -69,7 +69,7 @@ struct jobspec {
     enum job_reduce reduce;
     char *reduce_task; /* a job that sets it is refused, because tasks cannot reduce yet */
     int64_t reduce_fan_in;
-    char *labels;                   /* a JSON array of strings in one line; NULL: none */
+    char *labels;                   /* a JSON array of strings on one line; NULL: none */
     char *notify_url;               /* gets the notice of the end of a durable job; NULL: none */
     enum job_first_line first_line; /* only in the query: what the first line of a body of lines is */
     double progress_s;              /* only in the query: seconds from one progress line to the next; 0: none */

@@ -44,7 +44,7 @@ bool jobspec_given(const struct jobspec *spec, const char *name);
 /* Returns whether there are fields called "<name>.something". */
 bool jobspec_is_group(const char *name);
 
-/* Reads an array of at most JOB_LABELS_MAX labels, and sets *labels to its text in one line. Returns false if `array`
+/* Reads an array of at most JOB_LABELS_MAX labels, and sets *labels to its text on one line. Returns false if `array`
  * is not such an array. */
 bool jobspec_read_labels(struct json_slice array, char **labels);
 

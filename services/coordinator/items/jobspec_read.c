@@ -171,8 +171,8 @@ static bool read_url(struct json_slice v, char **out)
     return ok;
 }
 
-/* Keeps the text in one line, because it becomes part of the first line of every chunk. Nearly every text is already in
- * one line. Such a text is copied in one piece, because copying 4 MiB byte by byte is slow. */
+/* Stores the text on one line, because it becomes part of the first line of every chunk. Nearly every text is already
+ * on one line. Such a text is copied in one piece, because copying 4 MiB byte by byte is slow. */
 static void read_raw(struct jobspec *spec, struct json_slice v)
 {
     bool in_one_line = !memchr(v.data, '\n', v.len) && !memchr(v.data, '\r', v.len);

@@ -3,14 +3,14 @@
 #include "common/base/spare_memory.h"
 #include "coordinator/items/splitter.h"
 
-#define SHARE_PART ((size_t)4) /* lines are shared if they are at least this part of the shared bytes */
+#define SHARE_PART ((size_t)4) /* lines are shared if they are at least 1/SHARE_PART of the shared bytes */
 
 struct payload_bytes {
     unsigned users;
     struct buf data;
 };
 
-/* Takes over the memory of `data`. */
+/* Takes ownership of the memory of `data`. */
 static struct payload_bytes *bytes_new(struct buf *data)
 {
     struct payload_bytes *b = xcalloc(1, sizeof *b);

@@ -21,7 +21,7 @@ struct payload {
     size_t seen_at;
 };
 
-/* Takes over the memory of `lines`, and leaves `lines` empty. */
+/* Takes ownership of the memory of `lines`, and leaves `lines` empty. */
 MUST_CHECK struct payload *payload_new(struct buf *lines, uint64_t count);
 /* Returns `part` with items [from, to) of `whole` added at its end. If `part` is NULL, makes a payload. No attempt may
  * use the lines of `part` yet. */

@@ -154,7 +154,7 @@ static void begin(struct splitter *s, enum split_state inside, unsigned max_dept
 static inline size_t small_copy(char *dst, const char *src, size_t len, size_t readable)
 {
     if (len <= 16 && readable >= 16)
-        memcpy(dst, src, 16); /* a copy of constant size needs no call of memcpy(); the buffer has room for 16 bytes */
+        memcpy(dst, src, 16); /* a copy of constant size needs no call to memcpy(); the buffer has room for 16 bytes */
     else
         memcpy(dst, src, len);
     return len;

@@ -31,8 +31,8 @@ static enum split_status fail_too_large(struct splitter *s, uint64_t offset)
 
 /* ---- one line of JSON, in parts ---- */
 
-/* Makes an item of `partial`, which holds a whole item without its newline. A large item is not copied: its memory is
- * handed over. */
+/* Makes an item of `partial`, which holds a whole item without its newline. A large item is not copied, because its
+ * memory is passed on. */
 static void emit_partial(struct splitter *s)
 {
     size_t len = s->partial.len;

@@ -9,7 +9,7 @@
  * size of the pieces: a call appends only the items that end in its piece. Besides these items, the splitter holds one
  * unfinished item (LIMIT_ITEM_BYTES) and the options (LIMIT_OPTIONS_BYTES).
  *
- *     SPLIT_JOB      one JSON object: the elements of its "items" array are the items, its other members the options
+ *     SPLIT_JOB      one JSON object: the elements of its "items" array are the items, the other members are options
  *     SPLIT_NDJSON   one JSON value per line, which ends in "\n" or "\r\n"; blank lines are skipped
  *     SPLIT_TEXT     each line is one string item; an empty line is the item ""; a '\r' before the '\n' is dropped
  *
@@ -31,9 +31,10 @@ enum split_format { SPLIT_JOB, SPLIT_NDJSON, SPLIT_TEXT };
 
 enum split_status {
     SPLIT_OK = 0,
-    SPLIT_BAD,               /* the body does not have the format: 400 */
-    SPLIT_ITEM_TOO_LARGE,    /* an item of more than LIMIT_ITEM_BYTES: 413 */
-    SPLIT_OPTIONS_TOO_LARGE, /* options of more than LIMIT_OPTIONS_BYTES, or a job object without its items: 413 */
+    SPLIT_BAD,            /* the body does not have the format: 400 */
+    SPLIT_ITEM_TOO_LARGE, /* an item of more than LIMIT_ITEM_BYTES: 413 */
+    /* The options, or a job object without its items, have more than LIMIT_OPTIONS_BYTES: 413. */
+    SPLIT_OPTIONS_TOO_LARGE,
 };
 
 struct split_error {
@@ -96,8 +97,8 @@ void splitter_release(struct splitter *s);
 /* Reads all of data, or fails. After a failure, s->error says why. The items before the fault are in s->items. Every
  * later call fails in the same way. */
 MUST_CHECK enum split_status splitter_feed(struct splitter *s, const char *data, size_t len);
-/* Returns an upper limit for the memory that splitter_feed() of `len` bytes or splitter_finish() can need. The result
- * is for memory_has_room(). */
+/* Returns an upper limit for the memory that splitter_feed() can need for `len` bytes, or that splitter_finish() can
+ * need. The result is for memory_has_room(). */
 size_t splitter_growth(const struct splitter *s, size_t len);
 /* Returns the memory that the splitter holds. */
 size_t splitter_held(const struct splitter *s);

@@ -20,7 +20,7 @@ void append_in_one_line(struct buf *out, const char *json, size_t len);
 /* Appends one item: valid JSON, without its newline. */
 void split_emit(struct splitter *s, const char *json, size_t len);
 /* Appends the item in s->partial, which has no line breaks, and empties s->partial. If `items` is empty, an item of at
- * least SPLIT_HANDED_OVER_BYTES is not copied: its memory is handed over. */
+ * least SPLIT_HANDED_OVER_BYTES is not copied, because its memory is passed on. */
 void split_emit_partial(struct splitter *s);
 /* Appends to s->partial. Returns false when s->partial would have more than `limit` bytes. */
 MUST_CHECK bool split_hold(struct splitter *s, const char *data, size_t len, size_t limit);

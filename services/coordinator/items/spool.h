@@ -12,13 +12,13 @@ struct spool_block;
 struct spool {
     struct spool_block *head, *tail;
     uint64_t items; /* lines held */
-    uint64_t bytes; /* their bytes, including newlines */
+    uint64_t bytes; /* the size of these lines, including newlines */
 };
 
 /* Releasing a zeroed spool is fine. */
 void spool_release(struct spool *s);
-/* Takes over the memory of `lines`, and leaves `lines` empty. `lines` must have `items` whole lines, each with its
- * newline. */
+/* Takes ownership of the memory of `lines`, and leaves `lines` empty. `lines` must have `items` whole lines, each with
+ * its newline. */
 void spool_take(struct spool *s, struct buf *lines, uint64_t items);
 /* Moves the next items into `out`, which must be empty. It moves at most max_items, and at most max_bytes unless the
  * first item alone is larger. Returns how many items it moved; 0 when the spool is empty. */

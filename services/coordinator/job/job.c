@@ -23,7 +23,7 @@ void job_move(struct job *j, enum job_state to)
     j->state = to;
 }
 
-/* Bytes of answers that are folded in one turn of the loop. This takes about 5 ms. */
+/* Bytes of answers that are folded in one turn of the loop. Folding them takes about 5 ms. */
 enum { FOLD_BYTES = 512 * 1024 };
 
 /* The life of a job. */

@@ -60,7 +60,8 @@ struct job {
     bool cancel_is_noted;      /* the job is on jobs->cancels */
     struct list_link cancel_link;
     enum sched_waiting waiting;
-    char *task_fault;  /* why the workers cannot run the job's tasks, as they last said; NULL: they can, or not known */
+    /* The last reason that workers gave why they cannot run the job's tasks. NULL: they can, or it is not known. */
+    char *task_fault;
     uint64_t starting; /* how many task processes are starting on the worker that last reported such a number */
     bool paused; /* the job is on jobs->paused: no new items are sent until its reader has caught up (job_pause.c) */
     struct list_link paused_link;

@@ -3,7 +3,7 @@
 #include "common/json/json_walk.h"
 #include "coordinator/job/job_internal.h"
 
-/* Longer items are not checked, because that would delay the loop. */
+/* Longer items are not checked, because checking them would delay the loop. */
 enum { LOOK_BYTES = 1024 * 1024 };
 
 static enum job_likeness likeness_of_item(const char *item, size_t len)

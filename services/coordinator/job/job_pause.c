@@ -2,9 +2,8 @@
 #include "coordinator/job/job_internal.h"
 #include "coordinator/job/job_keeper.h"
 
-/* Returns whether the answers are read while the job runs. They are read later if they are sent as one document at the
- * end, or if the body has not arrived completely. The job must not pause for answers that
- * are read later. */
+/* Returns whether the answers are read while the job runs. The answers are read later if they are sent as one document
+ * at the end, or if the body has not arrived completely. The job must not pause for answers that are read later. */
 static bool is_read_meanwhile(const struct job *j)
 {
     const struct reader *r = j->submission.reader;

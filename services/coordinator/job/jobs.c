@@ -200,7 +200,7 @@ void jobs_walk_end(struct jobs_cursor *c)
     *c = (struct jobs_cursor){0};
 }
 
-/* Moves the walks that have come to the job to the next job. */
+/* If a walk has come to the job, moves the walk to the next job. */
 static void leave_walks(struct jobs *t, struct job *j)
 {
     for (struct list_link *at = list_next(&t->cursors, NULL); at; at = list_next(&t->cursors, at)) {

@@ -88,7 +88,7 @@ struct jobs_cursor {
 void jobs_walk_begin(struct jobs_cursor *c, struct jobs *t);
 /* Returns the next job; NULL at the end. */
 struct job *jobs_walk_next(struct jobs_cursor *c);
-/* Call it when the walk is over. The cursor must not be moved in memory before. */
+/* Call it when the walk is over. Until then, the cursor must not be moved in memory. */
 void jobs_walk_end(struct jobs_cursor *c);
 /* Cancels every running job in the next scheduler_run(), because the coordinator drains. Jobs with a keeper are not
  * cancelled. */

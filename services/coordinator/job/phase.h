@@ -51,7 +51,7 @@ void phase_waiting(struct phase *p, enum sched_waiting why);
 const char *phase_reason(struct phase *p, const char *reason);
 /* Adds n answers: lines in canonical form for the items from `first` on. */
 void phase_add_values(struct phase *p, uint64_t first, uint64_t n, const char *lines, size_t len);
-/* Adds one answer. The sink may take over the memory of `line`. */
+/* Adds one answer. The sink may take ownership of the memory of `line`. */
 void phase_take_value(struct phase *p, uint64_t index, struct buf *line);
 /* Adds the line {"error":{...}} for each of n items. */
 void phase_add_error(struct phase *p, uint64_t first, uint64_t n, const char *line, size_t len);

@@ -64,7 +64,7 @@ static int note_fault(struct job *j)
     return status;
 }
 
-/* A job with a keeper goes on when a worker can run its tasks: a worker of this coordinator or of another one. */
+/* A job with a keeper continues when a worker of this coordinator or of another one can run its tasks. */
 static void workers_answered_again(void *data, bool ok)
 {
     struct job *j = data;
@@ -86,7 +86,7 @@ void job_check_tasks_again(struct job *j)
     if (!j->question) job_tell_waiting(j);
 }
 
-/* Some workers cannot run the task, and the others could not be reached. */
+/* Call it when some workers cannot run the task. Adds to the reason that the other workers could not be reached. */
 static void add_unreached(struct job *j)
 {
     struct buf text = {0};

@@ -46,7 +46,7 @@ static void free_attempt(struct attempt *a)
 
 static void take(struct notifier *n);
 
-/* If the store has not recorded the result, the notice is due again when its lease has ended. */
+/* If the store has not recorded the result, the notice is due again when its lease has expired. */
 static void on_settled(struct store_call *call)
 {
     struct attempt *a = call->data;
@@ -293,7 +293,7 @@ void notifier_register_metrics(struct notifier *n)
     static const char *const results[] = {
         [NOTICE_DELIVERED] = "delivered", [NOTICE_FAILED] = "failed", [NOTICE_GONE] = "gone"};
     static_assert(ARRAY_SIZE(results) == NOTICE_RESULT_COUNT, "one name per result");
-    metric_counters("fantail_notice_attempts_total", "Attempts to tell a URL of the end of a durable job.", "result",
+    metric_counters("fantail_notice_attempts_total", "Attempts to notify a URL of the end of a durable job.", "result",
                     results, NOTICE_RESULT_COUNT, n->results);
     n->given_up = metric_counter("fantail_notices_given_up_total",
                                  "Notices that were given up, because their last attempt has failed.", NULL);

@@ -70,8 +70,8 @@ void notifier_reload(struct notifier *n);
 void notifier_drain(struct notifier *n);
 /* Returns true if no notice is being sent. */
 bool notifier_is_idle(const struct notifier *n);
-/* Cuts the open requests. Their notices are sent again later. The loop must keep running until the handles are closed.
- * Close the store only after this call. */
+/* Cancels the open requests. Their notices are sent again later. The loop must keep running until the handles are
+ * closed. Close the store only after this call. */
 void notifier_stop(struct notifier *n);
 /* Call it after the loop has ended. */
 void notifier_release(struct notifier *n);
