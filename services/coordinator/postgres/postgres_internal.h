@@ -78,7 +78,7 @@ struct postgres_db {
     /* The transaction. */
     bool failed, lost;         /* lost: the connection has ended, or was closed after a fault */
     enum store_status failure; /* status of the first failed statement */
-    char error[200];           /* its message, for clients */
+    char error[200];           /* the message of this failure, for clients */
     uint64_t batch;            /* number of the last transaction that was begun */
     uint64_t committed;        /* number of the last committed transaction, as read after connecting */
     uint64_t reported;         /* number of the last transaction whose commit the database has reported */

@@ -2,8 +2,8 @@
  * Connections to the database.
  *
  * These functions run on the threads of the store, because libpq blocks while it looks up a host name. Every wait
- * except that lookup has a time limit. So a connection to a server that does not answer is closed, and a store that is
- * closing ends soon.
+ * except that lookup has a time limit. So a connection to a server that does not answer is closed, and closing the
+ * store does not take long.
  */
 #include <ctype.h>
 #include <poll.h>
@@ -13,10 +13,11 @@
 
 #define CONNECT_NS (5 * NS_PER_S)  /* time limit for connecting, for each host of the URL */
 #define ANSWER_NS  (12 * NS_PER_S) /* time limit for a statement; longer than the statement_timeout of the server */
-#define CLOSING_NS (2 * NS_PER_S)  /* time limit for both, from the moment when the store is closing */
+#define CLOSING_NS (2 * NS_PER_S)  /* time limit for both, from the moment when the store begins to close */
 enum { SLICE_MS = 50, VERSION_LEAST = 140000 };
 
-/* If a coordinator stops in the middle of a transaction, the locks on its jobs must end before its leases end. */
+/* If a coordinator stops in the middle of a transaction, the locks on its jobs must be released before its leases
+ * expire. */
 static const char session[] = "SET statement_timeout = '10s'; SET lock_timeout = '5s';"
                               "SET idle_in_transaction_session_timeout = '4s'; SET client_min_messages = 'error';"
                               "SELECT set_config('synchronous_commit', 'on', false)"

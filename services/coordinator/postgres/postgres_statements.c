@@ -65,11 +65,12 @@ static const struct {
                    " r AS (INSERT INTO fantail.request (job, options) SELECT seq, $8 FROM j"
                    " ON CONFLICT (job) DO UPDATE SET options = excluded.options)"
                    " SELECT " JOB_COLUMNS " FROM j AS job"},
-    /* Finds the first pending job and the first running job whose lease has ended, and claims the one that comes first
-     * by priority and then by id. Skips jobs that another coordinator is claiming, jobs whose `needs` is above the
-     * `knows` of this coordinator, and jobs that this coordinator may not claim. There may be very many pending jobs of
-     * the last kind, so these are not read: `kind` finds each different task and `needs` of the pending jobs with one
-     * lookup in the index job_task, and `f` reads only the first jobs of each kind that may be claimed. */
+    /* Finds the first pending job and the first running job whose lease has expired, and claims the one that comes
+     * first by priority and then by id. Skips jobs that another coordinator is claiming, jobs whose `needs` is above
+     * the `knows` of this coordinator, and jobs that this coordinator may not claim. There may be very many pending
+     * jobs of the last kind, so the statement does not read them. `kind` finds each pair of a task and `needs` among
+     * the pending jobs with one lookup in the index job_task. `f` reads only the first jobs of each pair that may be
+     * claimed. */
     [PG_CLAIM] =
         {"WITH RECURSIVE announced AS (UPDATE fantail.coordinator SET serves = $4::jsonb, opens = $5::jsonb, knows = $3"
          " WHERE id = $1 AND $4::text IS NOT NULL"
@@ -187,9 +188,9 @@ static const struct {
          " WHERE c.relnamespace = 'fantail'::regnamespace AND c.relkind = 'r')"},
     [PG_REGISTER] = {"INSERT INTO fantail.coordinator AS c (id, name, batch, seen_ms) VALUES ($1, $2, 0, " NOW_MS ")"
                      " ON CONFLICT (id) DO UPDATE SET seen_ms = excluded.seen_ms RETURNING batch"},
-    /* Removes dropped blocks of up to 256 entries of `dropped`: up to 16 blocks of each, up to 1024 blocks and 16 MiB
-     * of lines together. So one step removes many small jobs, which have few blocks each, and a step takes no longer if
-     * the jobs are large. Coordinators that run this statement at the same time take different entries. */
+    /* Removes dropped blocks of up to 256 entries of `dropped`: up to 16 blocks of each entry, and up to 1024 blocks
+     * and 16 MiB of lines in all. So one step removes many small jobs, which have few blocks each. A step does not take
+     * longer if the jobs are large. Coordinators that run this statement at the same time take different entries. */
     [PG_TIDY] = {"WITH d AS (SELECT * FROM fantail.dropped ORDER BY seq LIMIT 256 FOR UPDATE SKIP LOCKED),"
                  " s AS (SELECT d.seq, i.place, row_number() OVER w AS nth, sum(i.bytes) OVER w AS bytes_so_far"
                  " FROM d CROSS JOIN LATERAL (SELECT ctid AS place, number, pg_column_size(lines) AS bytes"
@@ -198,7 +199,7 @@ static const struct {
                  " AS i WINDOW w AS (ORDER BY d.seq, i.number)),"
                  " b AS (SELECT seq, place, nth = 1 OR (nth <= 1024 AND bytes_so_far <= 16777216) AS goes FROM s),"
                  " x AS (DELETE FROM fantail.block WHERE ctid = ANY (ARRAY(SELECT place FROM b WHERE goes))),"
-                 /* An entry ends if all its blocks go. */
+                 /* An entry is removed if all its blocks are removed. */
                  " n AS (SELECT seq, count(*) < 16 AND bool_and(goes) AS all_go FROM b GROUP BY seq),"
                  " e AS (DELETE FROM fantail.dropped WHERE seq = ANY (ARRAY("
                  "SELECT d.seq FROM d LEFT JOIN n ON n.seq = d.seq WHERE coalesce(n.all_go, true))))"
@@ -326,7 +327,7 @@ static void name_of(enum postgres_sql sql, char name[16])
     snprintf(name, 16, "fantail%d", (int)sql);
 }
 
-/* Waits for the result of the query that was sent. Returns it only if the query succeeded. */
+/* Waits for the result of the query that was sent. Returns the result only if the query succeeded. */
 static PGresult *await_result(struct postgres_db *d, int was_sent)
 {
     if (!was_sent) {

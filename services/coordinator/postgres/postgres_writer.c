@@ -2,8 +2,7 @@
  * The writer of the PostgreSQL back end, with its own thread and its own connection.
  *
  * It takes the calls that wait, carries them out in one transaction, commits, and only then reports them. If a
- * statement fails, the writer rolls back and runs each call in its own transaction, so that only the call at fault
- * fails.
+ * statement fails, the writer rolls back and runs each call in its own transaction, so that only the faulty call fails.
  *
  * If the connection is lost before the commit, nothing has changed. The writer immediately connects again and tries
  * once more. If the second try fails too, the calls end as STORE_AWAY. If the connection is lost during the commit, it
@@ -19,8 +18,8 @@
 #define TIDY_WAIT_NS  (20 * NS_PER_MS)  /* time between two steps of a removal while no call waits */
 #define TIDY_EVERY_NS (100 * NS_PER_MS) /* time between two steps of a removal while calls wait */
 /* After this time, a client's call in doubt ends as STORE_AWAY. The calls of a job's run wait until there is a
- * connection: if the run recorded its answers again, the database could have them twice. A drain abandons them when the
- * lease has ended, because the run then records nothing more. */
+ * connection: if the run recorded its answers again, the database could have them twice. A drain abandons these calls
+ * when the lease has expired, because the run then records nothing more. */
 #define DOUBT_NS (5 * NS_PER_S)
 
 struct writer {
@@ -130,7 +129,7 @@ static void settle_doubt(struct writer *w)
 }
 
 /* Call it while there is no connection. After DOUBT_NS, ends the calls in doubt that come from clients and those that
- * were abandoned. If `all`, ends all calls in doubt now. */
+ * were abandoned. If `all` is true, ends all calls in doubt now. */
 static void refuse_doubt(struct writer *w, bool all)
 {
     struct list refused;

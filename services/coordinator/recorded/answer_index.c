@@ -94,8 +94,8 @@ static void write_until(struct index_run *out, struct merge_side *m, uint64_t in
 }
 
 /* Call it while neither side is at its end. Where the heads overlap, the later block wins. Writes the head that begins
- * first: all of it if it is of the later block, otherwise up to the beginning of the other head. If both begin at the
- * same item, writes nothing, and only removes the overlap from the head of the earlier block. */
+ * first: all of it if it belongs to the later block, otherwise up to the beginning of the other head. If both begin at
+ * the same item, writes nothing, and only removes the overlap from the head of the earlier block. */
 static void merge_step(struct index_run *out, struct merge_side *a, struct merge_side *b)
 {
     struct merge_side *early = a->head.first <= b->head.first ? a : b, *late = early == a ? b : a;
@@ -278,14 +278,14 @@ static bool find_in_run(const struct index_run *r, uint64_t index, struct answer
     return true;
 }
 
-/* Returns whether to use `s` instead of `best`: `s` begins earlier, or begins at the same item and is of a later block.
- */
+/* Returns whether to use `s` instead of `best`: `s` begins earlier, or begins at the same item and belongs to a later
+ * block. */
 static bool is_better(const struct answer_span *s, const struct answer_span *best)
 {
     return s->first < best->first || (s->first == best->first && s->block > best->block);
 }
 
-/* Shortens `span` to end where the next span of any run begins, because that next span may be of a later block. */
+/* Shortens `span` to end where the next span of any run begins, because that next span may belong to a later block. */
 static void end_before_next(const struct answer_index *ix, struct answer_span *span)
 {
     for (size_t i = 0; i < ix->run_count; i++) {

@@ -41,7 +41,7 @@ void block_fold_release(struct block_fold *f);
 MUST_CHECK bool block_fold_add_ranges(struct block_fold *f, const struct block *b);
 /* Call it when the ranges of all blocks were added. */
 void block_fold_has_ranges(struct block_fold *f);
-/* Adds a block and takes over its lines. */
+/* Adds a block and takes ownership of its lines. */
 void block_fold_add(struct block_fold *f, struct block *b);
 /* Folds about `budget` bytes. `budget` must be more than 64, the cost of a line. */
 MUST_CHECK enum block_fold_state block_fold_step(struct block_fold *f, size_t budget);

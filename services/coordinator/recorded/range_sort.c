@@ -1,6 +1,6 @@
 #include "coordinator/recorded/range_sort.h"
 
-/* A merge sort. The list is first sorted in pieces of PIECE ranges. Then each two adjacent pieces are merged, until one
+/* A merge sort. The list is first sorted in pieces of PIECE ranges. Then adjacent pieces are merged in pairs, until one
  * piece is left. */
 enum { PIECE = 512, PIECE_MOVES = 8 * PIECE };
 

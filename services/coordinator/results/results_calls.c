@@ -41,7 +41,7 @@ static void leave_gate(struct job_watches *l)
     if (next) http_exchange_wake(CONTAINER_OF(next, struct results_reader, place)->exchange);
 }
 
-/* Called when a block has arrived whose reader has ended. */
+/* Called when a block has arrived but its reader has ended. */
 static void on_unwanted_block(struct store_call *call)
 {
     leave_gate(call->data);

@@ -105,7 +105,7 @@ void results_begin(struct results_reader *r);
 /* Call it when all answers of this part were written. Writes the text after them. Returns whether this was the last
  * part. */
 MUST_CHECK bool results_end_part(struct results_reader *r);
-/* If the job waits for another reason than before, writes a line. Returns whether a line was written. */
+/* If the job now waits for a different reason, writes a line. Returns whether a line was written. */
 MUST_CHECK bool results_add_waiting(struct results_reader *r);
 /* Writes a heartbeat, which shows that the connection is alive. */
 void results_add_heartbeat(struct results_reader *r);
