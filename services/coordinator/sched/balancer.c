@@ -187,7 +187,7 @@ static struct sched_lane *better(struct sched_lane *a, struct sched_lane *b)
 }
 
 /* Returns the lane of an idle endpoint that has answered last; NULL: choose another lane. Two coordinators may prefer
- * the same worker, and each of them would go on doing so. So now and then a choice is left to chance. */
+ * the same worker, and each of them would keep preferring this worker. So now and then the choice is random. */
 static struct sched_lane *pick_warm(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;

@@ -4,11 +4,11 @@
 
 #define AHEAD_NS          (40 * NS_PER_MS) /* slot time of the items that may wait for each busy slot of a worker */
 #define CHUNK_COST_SHARE  0.03             /* largest share of a chunk's slot time that its overhead may take */
-#define CHUNK_COST_TIMES  5.0 /* least slot time of a chunk while slots are idle, in multiples of its overhead */
+#define CHUNK_COST_TIMES  5.0 /* minimum slot time of a chunk while slots are idle, in multiples of its overhead */
 #define COORDINATOR_SHARE 0.5 /* share of the coordinator's time that chunks may take while all slots are busy */
-#define RAMP_NS           (2 * NS_PER_MS) /* least time before job->ramp is doubled again */
-#define CHUNKS_AHEAD      2.0             /* chunks of the least size that may wait at a worker whose slots are busy */
-#define CHUNKS_PER_WINDOW 4               /* least number of adaptive chunks in a worker's window */
+#define RAMP_NS           (2 * NS_PER_MS) /* minimum time before job->ramp is doubled again */
+#define CHUNKS_AHEAD      2.0             /* chunks of minimum size that may wait at a worker whose slots are busy */
+#define CHUNKS_PER_WINDOW 4               /* minimum number of adaptive chunks in a worker's window */
 #define CHUNK_GROWTH      8               /* a chunk may be this many times as large as the largest answered chunk */
 #define CHUNK_ITEMS_MAX   (1u << 22)
 /* If a worker states a larger cost, this value is used instead. */
@@ -107,8 +107,8 @@ static double slots_of(const struct sched_job *job, const struct sched_lane *l)
     return usable_slots(job, fmax(job->task->slots, l->slots));
 }
 
-/* Returns the least slot time that a chunk should have. The overhead of a chunk must be a small part of that time. The
- * coordinator must also be able to keep all slots busy with chunks of that length. */
+/* Returns the minimum slot time that a chunk should have. The overhead of a chunk must be a small part of that time.
+ * The coordinator must also be able to keep all slots busy with chunks of that length. */
 static double least_ns(const struct sched_job *job, double slots, double worker_cost_ns)
 {
     double cost_ns = job->s->chunk_cost_ns;
@@ -124,9 +124,9 @@ static double even_end_ns(double left_ns, double cost_ns)
     return sqrt(2 * left_ns * cost_ns) / 2;
 }
 
-/* Returns the least slot time that a chunk should have even if slots are idle. The coordinator's overhead always
+/* Returns the minimum slot time that a chunk should have even if slots are idle. The coordinator's overhead always
  * counts, because the coordinator sends one chunk after the other. The workers' overhead counts too, because workers
- * may share processors, but only until it is a small part of a chunk's time. */
+ * may share processors. But it counts only until it is a small part of a chunk's time. */
 static double worth_ns(const struct sched_job *job, double left_ns, double worker_cost_ns)
 {
     double cost_ns = job->s->chunk_cost_ns, whole_ns = cost_ns + worker_cost_ns;
@@ -134,9 +134,9 @@ static double worth_ns(const struct sched_job *job, double left_ns, double worke
     return fmax(CHUNK_COST_TIMES * whole_ns, fmax(even_end_ns(left_ns, cost_ns), shared_ns));
 }
 
-/* Returns the least number of items that a chunk should have, rounded up. (If 1.6 were rounded down, chunks of one item
- * would never grow.) If slots would otherwise be idle, the number is smaller, as long as smaller chunks save more time
- * than they cost. */
+/* Returns the minimum number of items that a chunk should have, rounded up. (If 1.6 were rounded down, chunks of one
+ * item would never grow.) If slots would otherwise be idle, the number is smaller, as long as smaller chunks save more
+ * time than they cost. */
 static double least_items_with(const struct sched_job *job, double slots, double worker_cost_ns, double item_ns)
 {
     if (item_ns <= 0) return 0;
@@ -203,7 +203,7 @@ static double adaptive_items(const struct sched_job *job, const struct sched_lan
     double item_ns = fmax(item_cost_marginal_ns(cost) * chunker_slowness(l), 1);
     double window = lane_window(l) * (1 + ahead(job, l)) / lane_workers(l);
     double items = fmin((double)job->s->config.chunk_target_ns / item_ns, window / CHUNKS_PER_WINDOW);
-    /* Sending `common` takes about a nanosecond a byte. That time must stay below a twentieth of the chunk's time. */
+    /* Sending `common` takes about a nanosecond per byte. That time must stay below a twentieth of the chunk's time. */
     double amortised = fmin(20.0 * (double)job->p.common_bytes / item_ns, window);
     items = fmax(items, fmax(amortised, least_items(job, l, item_ns)));
     if (!item_cost_is_sure(cost)) items = fmax(items, larger_to_try(job, l, item_ns));
@@ -246,8 +246,9 @@ void chunker_ramp_timer_fired(struct sched_job *job)
     job_changed(job);
 }
 
-/* The attempt `a` has brought answers. If it has answered more items than any chunk before, larger chunks may be sent.
- * Once CHUNK_GROWTH items of one chunk are answered, fewer chunks in flight suffice to find the right size. */
+/* Call it when the attempt `a` has brought answers. If it has answered more items than any chunk before, larger chunks
+ * may be sent. Once CHUNK_GROWTH items of one chunk are answered, fewer chunks in flight suffice to find the right
+ * size. */
 void chunker_grow(const struct sched_attempt *a)
 {
     struct sched_job *job = a->chunk->job;

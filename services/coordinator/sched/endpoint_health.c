@@ -149,7 +149,7 @@ static void eject(struct sched_endpoint *e)
                   s->now_ns + (eject_ns < EJECT_MAX_NS ? eject_ns : EJECT_MAX_NS));
 }
 
-/* Call it when the endpoint gave an answer that shows only that it runs. */
+/* Call it when the endpoint gave an answer that shows only that the endpoint runs. */
 static void works(struct sched_endpoint *e)
 {
     if (e->has_answered) return;

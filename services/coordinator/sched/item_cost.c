@@ -6,7 +6,7 @@
 #define ITEMS_REMEMBERED 1024
 
 /*
- * Estimates the cost of an item from the slot time of whole chunks: slot time = fixed + items * marginal. The line is
+ * Estimates the cost of an item from the slot time of whole chunks: slot time = fixed + items * marginal. This line is
  * fitted by least squares to the chunks that were answered recently. The fixed part (a round trip, a wake-up, waiting
  * for a processor) is the same for one item and for a thousand items, so it must not decide the size of a chunk. If all
  * chunks have about the same size, the fit cannot separate the two parts. The mean is then used as the marginal cost,

@@ -3,10 +3,10 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * Decides whether and when failed items are sent again. A budget bounds the cost of workers' faults: it limits the
- * retries of a job, and the retries of all jobs together, to a share of the first attempts. When the budget is used up,
- * a job makes one retry every BUDGET_TRICKLE_NS. This is safe, because max_attempts bounds the attempts of each chunk.
- * A retry for an error that the task itself reported takes no token: max_attempts and the delays limit such retries.
+ * Decides whether and when failed items are sent again. A budget limits the cost of workers' faults: the retries of a
+ * job, and the retries of all jobs together, may be only a share of the first attempts. When the budget is used up, a
+ * job makes one retry every BUDGET_TRICKLE_NS. This is safe, because max_attempts limits the attempts of each chunk. A
+ * retry for an error that the task itself reported takes no token: max_attempts and the delays limit such retries.
  */
 void retry_first_attempt(struct sched_job *job)
 {
@@ -40,7 +40,7 @@ bool retry_take_token(struct sched_job *job)
     return true;
 }
 
-/* True if the endpoint has reported that it is ready, and recently no endpoint has failed after such a report. */
+/* True if the endpoint has reported that it is ready, and no endpoint has failed recently after such a report. */
 static bool is_trusted(const struct sched_endpoint *e)
 {
     return e->probe_ok && e->s->failed_after_ready == 0;
@@ -93,8 +93,8 @@ size_t retry_wait_bytes(const struct sched_chunk *chunk)
     return chunk->bytes + (size_t)spans_count(chunk) * RETRY_RUN_BYTES;
 }
 
-/* Returns whether an item that fails now may join the chunk, whose items failed before. The delay of all its items then
- * begins anew. So items join only for a short time, which is at most as long as the delay. */
+/* Returns whether an item that fails now may join the chunk, whose items failed before. The delay of all items in the
+ * chunk then begins again. So items join only for a short time, which is at most as long as the delay. */
 static bool may_join(const struct sched_chunk *chunk, const struct sched_endpoint *e, unsigned attempts,
                      const char *cause)
 {
@@ -258,8 +258,8 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
     BUG("an attempt of a chunk with unanswered items has ended as %s", sched_end_name(how));
 }
 
-/* An item that was lost for the first time is never given up, because another item may be at fault. It then runs alone
- * on a worker, even if its own errors have used up its attempts. */
+/* An item that was lost for the first time is never given up, because another item may have caused the loss. The item
+ * then runs alone on a worker, even if its own errors have used up its attempts. */
 static unsigned losses_allowed(const struct sched_chunk *chunk)
 {
     unsigned most = chunk->job->p.retry.max_attempts, least = most < 2 ? most : 2;

@@ -7,15 +7,18 @@
 
 #include "common/base/limits.h"
 
-#define RETRY_WAIT_BYTES     (32 * MIB) /* a job cuts no items while more than this waits to be sent again */
-#define RETRY_RUN_BYTES      KIB /* besides its items, each run of consecutive items that waits counts this much */
-#define RETRY_GATHER_NS      (50 * NS_PER_MS) /* failed items of a chunk are retried together for at most this time */
-#define RETRY_GATHER_BYTES   (256 * KIB)      /* no items join a chunk of retries that is larger than this */
-#define BUDGET_SHARE         0.2              /* retries per first attempt */
-#define BUDGET_MIN           3.0              /* every job may make at least this many retries */
-#define BUDGET_ALL_MIN       100.0
-#define BUDGET_ALL_MAX       1000.0
-#define BUDGET_TRICKLE_NS    (100 * NS_PER_MS) /* time between two retries of a job whose budget is used up */
-#define PROBATION_TRICKLE_NS (30 * NS_PER_S)   /* time between two attempts of such a job to endpoints on probation */
+#define RETRY_WAIT_BYTES (32 * MIB) /* a job cuts no items while more than this waits to be sent again */
+/* Besides its bytes, each waiting run of consecutive items counts as this many bytes. */
+#define RETRY_RUN_BYTES KIB
+/* Failed items of a chunk are gathered for at most this time, and then retried together. */
+#define RETRY_GATHER_NS    (50 * NS_PER_MS)
+#define RETRY_GATHER_BYTES (256 * KIB) /* no items join a chunk of retries that is larger than this */
+#define BUDGET_SHARE       0.2         /* retries per first attempt */
+#define BUDGET_MIN         3.0         /* every job may make at least this many retries */
+#define BUDGET_ALL_MIN     100.0
+#define BUDGET_ALL_MAX     1000.0
+#define BUDGET_TRICKLE_NS  (100 * NS_PER_MS) /* time between two retries of a job whose budget is used up */
+/* If the budget of a job is used up: the time between two of its attempts to endpoints on probation. */
+#define PROBATION_TRICKLE_NS (30 * NS_PER_S)
 
 #endif

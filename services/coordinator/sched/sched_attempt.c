@@ -161,8 +161,8 @@ void attempt_cut(struct sched_attempt *a)
     list_push_back(&s->cuts, &a->queue);
 }
 
-/* Call it when this attempt is the only one left, and its chunk is not answered. If this attempt was waiting to be cut
- * off because it was late, it goes on instead. */
+/* Call it when this attempt is the only one left, and its chunk is not answered. If the attempt was to be cut off
+ * because it was late, it continues instead. */
 static void keep_alive(struct sched_attempt *a)
 {
     if (!a->dead) return;

@@ -141,7 +141,7 @@ void chunk_answered(struct sched_chunk *chunk, uint32_t items)
     chunk->answered += items;
 }
 
-/* Returns the bytes of this number of items of the chunk, as a share of all its bytes. */
+/* Estimates the size in bytes of this number of the chunk's items, as a share of the size of the chunk. */
 static size_t bytes_of(const struct sched_chunk *chunk, uint32_t items)
 {
     return (size_t)((double)chunk->bytes * items / chunk->count);

@@ -20,7 +20,7 @@ static void cut_attempts(struct sched_chunk *chunk)
     if (chunk->hedge) attempt_cut(chunk->hedge);
 }
 
-/* Cuts off the attempts of an ended job. Returns false if the next run must go on with this. */
+/* Cuts off the attempts of an ended job. Returns false if the next run must continue this work. */
 static bool cut_rest(struct sched_job *job)
 {
     struct list *flying = &job->lists[CHUNK_IN_FLIGHT];
@@ -33,7 +33,7 @@ static bool cut_rest(struct sched_job *job)
     return job->s->cuts.n == 0;
 }
 
-/* Adds the chunks of the list to job->order. Those that were added are moved to the end of the list. */
+/* Adds the chunks of the list to job->order. Moves each added chunk to the end of the list. */
 static bool order_list(struct sched_job *job, struct list *list, unsigned *steps)
 {
     for (struct list_link *at; (at = list_next(list, NULL)) != NULL;) {

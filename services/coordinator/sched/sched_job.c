@@ -116,7 +116,8 @@ void job_end(struct sched_job *job, enum sched_status status, enum item_error re
     job->status = status;
     job->rest = rest;
     job->reason = reason;
-    fairness_update(job); /* the next run may end before this job's turn, and must send nothing more of it */
+    /* The next run may end before it reaches this job, and must not send any more of the job's items. */
+    fairness_update(job);
     hedge_update(job);
     job_check_end(job);
 }

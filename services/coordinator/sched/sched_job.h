@@ -18,14 +18,14 @@ struct sched_item_cost {
     double chunks, n, nn, y, ny; /* decaying sums over whole chunks: n items, y ns, and their products */
 };
 
-/* A job keeps at most this many phrases of workers. */
+/* A job keeps at most this many phrases with which workers refused items. */
 enum { JOB_REFUSALS_MAX = 8 };
 
 enum sched_job_state {
     SCHED_JOB_OPEN,  /* more items may be offered */
     SCHED_JOB_WHOLE, /* all its items were offered */
-    SCHED_JOB_ENDED, /* it was cancelled, or ended early for another reason; nothing more of it is sent */
-    SCHED_JOB_CUT,   /* the same, and its attempts are cut off or on s->cuts */
+    SCHED_JOB_ENDED, /* it was cancelled, or ended early for another reason; no more items are sent */
+    SCHED_JOB_CUT,   /* it has ended early, and its attempts are cut off or on s->cuts */
     SCHED_JOB_STATE_COUNT
 };
 

@@ -5,7 +5,7 @@
 #define SLOTS_UNKNOWN            2 /* slots assumed for a worker that has not reported its slots; doubled at each answer */
 #define SLOTS_UNKNOWN_MAX        64
 #define WINDOW_SCALE_MIN         (1.0 / 64)
-#define WINDOW_SCALE_STEP        0.02 /* least growth of a halved scale per answered chunk */
+#define WINDOW_SCALE_STEP        0.02 /* minimum growth of a halved scale per answered chunk */
 #define WORKERS_PER_BALANCER_MAX 16384
 #define HOLD_NS                  (2 * NS_PER_S) /* first pause of a lane whose chunk was also sent elsewhere */
 #define HOLD_DOUBLINGS           2
@@ -27,9 +27,9 @@ unsigned lane_workers(const struct sched_lane *l)
     return l->workers_n > 0 ? l->workers_n : 1;
 }
 
-/* Updates the task's sums of usable lanes and their slots. The waiting of the task's jobs depends only on whether the
+/* Updates the task's sums of usable lanes and their slots. What the task's jobs wait for depends only on whether the
  * sums are 0, so the jobs are updated only when that changes. While a lane serves the task, changes of `usable` do not
- * count: a single worker becomes full, and then not full again, very often. */
+ * count, because a single worker often becomes full and then not full again. */
 void lane_recount(struct sched_lane *l)
 {
     const struct sched_endpoint *e = l->endpoint;

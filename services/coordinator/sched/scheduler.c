@@ -6,9 +6,9 @@
 #define DEFAULT_WORKER_WAIT_NS (60 * NS_PER_S)
 #define PENDING_LOOKED_AT      8
 #define MISSES_MAX             16  /* a run stops serving a task after this many of its jobs found no room */
-#define OPS_PER_RUN            100 /* an op takes some 10 us */
+#define OPS_PER_RUN            100 /* an op takes about 10 us */
 #define TIMERS_PER_OP          10  /* a timer takes much less time than an op */
-#define SETTLED_PER_OP         20  /* and so does settling a chunk or reporting an error */
+#define SETTLED_PER_OP         20  /* settling a chunk or reporting an error also takes much less time than an op */
 #define PROBATION_LOOK_NS      NS_PER_S
 
 void scheduler_config_init(struct scheduler_config *config)
@@ -232,7 +232,7 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     chunks_run_settled(s, &steps);
     jobs_run_ending(s, &steps);
     jobs_run_changed(s);
-    bool late = s->changed.n > 0; /* jobs that are updated only after dispatch() send in the next run */
+    bool late = s->changed.n > 0; /* jobs that are updated only after dispatch() send their chunks in the next run */
     bool more = dispatch(s);
     /* The endpoint that was kept free is idle, but the chunk that must run alone could not use it. So the endpoint is
      * opened to all chunks: otherwise they might wait for ever. */

@@ -4,10 +4,10 @@
  * scheduler acts by calling scheduler_ops, and only from inside scheduler_run(). The shell (the code around the
  * scheduler) calls scheduler_run() once per loop turn, after the turn's events.
  *
- * Promises: each item offered is settled exactly once, either by an accepted answer or by settle_error. job_finished is
- * called exactly once per job, after its last item is settled. Memory grows with the items in flight, not with the size
- * of the job: a job cuts no more items while RETRY_WAIT_BYTES (retry.h) of its items wait to be sent again. One run
- * ends a limited number of chunks, so the end of a large job takes several runs.
+ * Guarantees: each item offered is settled exactly once, either by an accepted answer or by settle_error. job_finished
+ * is called exactly once per job, after its last item is settled. Memory grows with the items in flight, not with the
+ * size of the job: a job cuts no more items while RETRY_WAIT_BYTES (retry.h) of its items wait to be sent again. One
+ * run ends a limited number of chunks, so the end of a large job takes several runs.
  *
  *                 cut()                    send()                     all answered
  *   [offered] ----------------> PENDING ----------------> IN_FLIGHT ------------------> SETTLED --> release()
@@ -90,8 +90,8 @@ struct sched_span {
 };
 
 /* Items of one job that are sent together, in the order of their indexes. Their indexes are consecutive, unless the
- * chunk retries items that failed: between those there may have been items that did not fail. The shell reads count and
- * payload, and asks sched_chunk_run() for the indexes. */
+ * chunk retries failed items. Between failed items there may have been items that did not fail. The shell reads count
+ * and payload, and asks sched_chunk_run() for the indexes. */
 struct sched_chunk {
     struct sched_job *job;
     uint64_t first;    /* index of its first item in the job */
@@ -252,12 +252,12 @@ extern const char sched_cause_no_workers[];
 extern const char sched_cause_no_task[];
 extern const char sched_cause_token[];
 
-/* Says why items end without an answer line of a worker. */
+/* Says why items end without an answer line from a worker. */
 struct sched_failure {
     enum item_error error;
     unsigned attempts;
     const char *cause; /* one phrase; lives as long as the job */
-    bool sent;         /* false: the job ended before the items ran in any worker */
+    bool sent;         /* false: the job ended before the items ran on any worker */
 };
 
 struct sched_outcome {
@@ -358,7 +358,7 @@ void sched_job_hold(struct sched_job *job);
  * offered. `undescribed`: they will not be offered before a worker has described the job's task, so the job waits even
  * if there is an endpoint that might have the task. */
 void sched_job_expect(struct sched_job *job, uint64_t items, bool undescribed);
-/* Sets the parameters of the same names. */
+/* The functions below set the parameters of the same names. */
 void sched_job_set_idempotency(struct sched_job *job, bool idempotent, bool hedge_enabled);
 void sched_job_set_priority(struct sched_job *job, unsigned priority);
 void sched_job_set_tolerance(struct sched_job *job, uint64_t count, double percentage);
@@ -396,8 +396,8 @@ void sched_endpoint_probe_now(struct scheduler *s, struct sched_endpoint *e, uin
 /* Reports the result of the op probe(). */
 void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool ready, uint64_t now_ns);
 /* Returns whether the endpoint has rejected our token. Returns false again when the endpoint has accepted the token, or
- * has failed in another way. For a balancer: whether it has failed several times in a row, and the last time it
- * rejected our token. */
+ * has failed in another way. For a balancer, returns whether it has failed several times in a row, and rejected our
+ * token the last time. */
 bool sched_endpoint_rejects_token(const struct sched_endpoint *e);
 void *sched_endpoint_owner(const struct sched_endpoint *e);
 enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);

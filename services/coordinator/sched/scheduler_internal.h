@@ -24,7 +24,7 @@
 #define OVERCOMMIT          2.0      /* a job below its share may fill a window to this many times the window's size */
 #define HEDGE_TOKENS_MIN    10.0     /* hedge_tokens at the start */
 #define RAMP_CHUNKS         32       /* a job may have this many chunks in flight while its chunks still grow */
-#define RAMP_CHUNKS_AGAIN   8        /* the same, once CHUNK_GROWTH items of one chunk were answered */
+#define RAMP_CHUNKS_AGAIN   8        /* instead of RAMP_CHUNKS, once CHUNK_GROWTH items of one chunk were answered */
 #define WAITING_AFTER_NS    (500 * NS_PER_MS) /* a job counts as waiting after this time without a usable endpoint */
 
 struct sched_endpoint {
@@ -118,10 +118,10 @@ struct scheduler {
 };
 
 /* scheduler.c */
-/* Call it when a part of the run begins whose number of ops is limited. */
+/* Call it when a part of the run begins. The number of ops in each part is limited. */
 void run_begin_part(struct scheduler *s);
 void run_count_op(struct scheduler *s);
-/* Returns whether this part of the run may call more ops. If not, the next run goes on. */
+/* Returns whether this part of the run may call more ops. If not, the next run continues. */
 bool run_has_room(const struct scheduler *s);
 /* Returns whether the shell can begin another attempt soon. */
 bool shell_may_send(const struct scheduler *s);
@@ -292,8 +292,8 @@ bool retry_is_on(const struct sched_job *job, enum item_error error);
 /* Returns whether an item is sent again after `attempts` attempts. `error` is the item's own error in the last
  * attempt. */
 bool retry_item_again(const struct sched_job *job, enum item_error error, uint32_t attempts);
-/* Takes the first unanswered item out of the chunk, to send it again later, if possible to another endpoint than `e`.
- * `attempts` attempts were charged to the item. */
+/* Takes the first unanswered item out of the chunk. The item is sent again later, if possible to an endpoint other than
+ * `e`. `attempts` attempts were charged to the item. */
 void retry_item(struct sched_chunk *chunk, struct sched_endpoint *e, unsigned attempts, enum item_error error);
 /* Returns how much the chunk counts in job->wait_bytes. */
 size_t retry_wait_bytes(const struct sched_chunk *chunk);
@@ -303,8 +303,8 @@ void retry_first_attempt(struct sched_job *job);
 bool retry_take_token(struct sched_job *job);
 /* Returns whether the job may now send an attempt to this endpoint, which is on probation. */
 bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e);
-/* Call it when an attempt to an endpoint on probation starts. Returns whether it took a token. Give the token back when
- * the endpoint answers or could not be reached. */
+/* Call it when an attempt to an endpoint on probation starts. Returns whether the attempt took a token. Give the token
+ * back when the endpoint answers or could not be reached. */
 bool retry_take_probation(struct sched_job *job, const struct sched_endpoint *e);
 void retry_return_probation(struct sched_job *job);
 /* Decides what happens to the chunk after its attempt has failed. No other attempt of the chunk may be running. */

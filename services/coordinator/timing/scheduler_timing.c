@@ -40,11 +40,11 @@ void scheduler_timing_want(struct scheduler_timing *t)
 }
 
 /* An op may itself cause an event, for example if a send fails. So the scheduler runs a second time if it is wanted. It
- * does not run as long as there is something to do, because other parts of the loop must have their turns. */
+ * does not keep running until nothing is left to do, because other parts of the loop must have their turns. */
 enum { RUNS_IN_A_ROW = 2 };
 
-/* If the scheduler has left something to its next run, it runs at its next step. A timer of 0 ms would not do: libuv
- * fires all timers that are due before it does anything else, even those that were started meanwhile. */
+/* If the scheduler has left something to its next run, it runs at its next step. A timer of 0 ms would not work,
+ * because libuv fires all timers that are due before it does anything else, even those that were started meanwhile. */
 void scheduler_timing_run(struct scheduler_timing *t)
 {
     uint64_t deadline, now;
