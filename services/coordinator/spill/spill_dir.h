@@ -24,7 +24,7 @@ MUST_CHECK int spill_dir_check(const char *path);
 void spill_dir_release(struct spill_dir *d);
 /* Reserves bytes for a file. If the files would then exceed the limit, reserves nothing and returns false. */
 MUST_CHECK bool spill_dir_take(struct spill_dir *d, uint64_t bytes);
-/* Takes over a file to remove it. The bytes of the file must have been reserved with spill_dir_take(). */
+/* Takes ownership of a file, and removes it. The bytes of the file must have been reserved with spill_dir_take(). */
 void spill_dir_remove(struct spill_dir *d, int fd, uint64_t bytes);
 /* Does one step of removing files. Returns whether there is more to remove. */
 bool spill_dir_step(struct spill_dir *d);

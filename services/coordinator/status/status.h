@@ -63,8 +63,8 @@ struct status_job {
 
 /* Appends {"id":...,"status":...,"task":...,"counts":{...},...}. */
 void status_write_job(struct buf *out, const struct status_job *job);
-/* Appends "reason":"..." and the other members that are known. Call it only while the job
- * waits, so that waiting->reason is set. */
+/* Appends "reason":"..." and the other members that are known. Call it only while the job waits, because
+ * waiting->reason must be set. */
 void status_write_waiting(struct buf *out, const struct status_waiting *waiting);
 /* Appends the member "counts":{...}. */
 void status_write_counts(struct buf *out, const struct sched_counts *counts);

@@ -26,7 +26,7 @@ struct block_codec {
 };
 void block_codec_release(struct block_codec *c);
 
-/* Empties a buffer of encoded bytes, and keeps its memory for the next block unless that is much. */
+/* Empties a buffer of encoded bytes, and keeps its memory for the next block unless the buffer is large. */
 void block_bytes_clear(struct buf *b);
 
 /* These functions append to `out`, which must have no cap. The second one returns false and appends nothing if there is

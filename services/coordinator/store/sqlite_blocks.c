@@ -4,8 +4,8 @@
 #include "common/base/limits.h"
 #include "coordinator/store/sqlite_internal.h"
 
-/* Runs `sql`: adds the block, or finds the block that an earlier run of this call added. Returns the number of the
- * block, or 0 on failure. */
+/* Runs `sql`, which adds the block, or finds the block that an earlier run of this call added. Returns the number of
+ * the block, or 0 on failure. */
 static uint64_t place_block(struct sqlite_db *d, const struct store_call *c, enum stored_state state, enum sql sql)
 {
     uint64_t number = 0;
@@ -92,8 +92,8 @@ enum store_status sqlite_read_ranges(struct sqlite_db *d, struct store_call *c)
     return is_there ? STORE_OK : store_no_job(c);
 }
 
-/* Reads one block with its lines. Returns false if the job is not small, or if the block is damaged: the calls that
- * read blocks one by one report that. */
+/* Reads one block with its lines. Returns false if the job is not small, or if the block is damaged. The calls that
+ * read blocks one by one report the damage. */
 static bool read_small_block(struct sqlite_query *q, struct store_call *c, struct block *b)
 {
     const void *bytes;

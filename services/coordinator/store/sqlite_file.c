@@ -17,7 +17,7 @@
 #define HEADER_MAGIC          "SQLite format 3" /* with its NUL */
 #define HEADER_APPLICATION_ID 68
 
-#define LINKS_MAX 40 /* the kernel follows as many symbolic links */
+#define LINKS_MAX 40 /* the kernel follows at most this many symbolic links */
 
 static bool refuse(char *err, size_t err_size, const char *fmt, ...) PRINTF_LIKE(3, 4);
 static bool refuse(char *err, size_t err_size, const char *fmt, ...)

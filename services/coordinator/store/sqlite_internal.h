@@ -95,7 +95,7 @@ struct sqlite_db {
     uint64_t added_bytes; /* bytes of jobs and blocks that were added since */
     int rc;               /* the first failure of this transaction, or SQLITE_OK */
     int system_error;     /* errno of that failure, or 0 */
-    char error[200];      /* its message */
+    char error[200];      /* the message of that failure */
     bool only_reads;
     bool untidy; /* sqlite_tidy() may have work: dropped blocks to remove, or free pages to give back */
 };
@@ -122,7 +122,7 @@ void sqlite_bind_bytes(struct sqlite_query *q, int at, const struct buf *bytes);
 MUST_CHECK bool sqlite_row(struct sqlite_query *q);
 /* Ends the query; the connection keeps the statement. Returns false if a statement of the transaction has failed. */
 bool sqlite_end(struct sqlite_query *q);
-/* Runs a statement without parameters, and ignores its rows. Returns like sqlite_end(). */
+/* Runs a statement without parameters, and ignores its rows. Returns the same as sqlite_end(). */
 bool sqlite_run(struct sqlite_db *d, enum sql sql);
 /* Runs a statement without parameters that gives one row with a number. Returns the number, or 0 if the statement
  * failed. */
@@ -218,7 +218,7 @@ const char *sqlite_log_file_vfs(void);
 MUST_CHECK char *sqlite_file_real_path(const char *path);
 /* Refuses a folder that cannot be written, and a file that is not fantail's. Changes nothing. */
 MUST_CHECK bool sqlite_file_check(const char *path, char *err, size_t err_size);
-/* Makes the same check, locks the store, and makes the file if there is none. */
+/* Makes the same check as sqlite_file_check(), locks the store, and makes the file if there is none. */
 MUST_CHECK bool sqlite_file_prepare(const char *path, int *lock_fd, char *err, size_t err_size);
 /* sqlite_schema.c: makes the schema of a new file, and migrates an older schema to this version. */
 MUST_CHECK bool sqlite_schema_make(sqlite3 *db, const char *path, char *err, size_t err_size);

@@ -18,14 +18,14 @@ enum { PIECE_BYTES = 64 * 1024 };
 
 struct log_file {
     sqlite3_file base;
-    sqlite3_int64 offset; /* of the collected bytes in the file */
+    sqlite3_int64 offset; /* where the collected bytes begin in the file */
     struct buf piece;
     sqlite3_file *real; /* in the memory after this struct */
 };
 
 static struct {
     uv_mutex_t lock;
-    sqlite3_vfs *base; /* as it was when `vfs` was made; NULL: not yet */
+    sqlite3_vfs *base; /* the base when `vfs` was made; NULL: `vfs` was not made yet */
     sqlite3_vfs vfs;
 } ours;
 static uv_once_t once = UV_ONCE_INIT;

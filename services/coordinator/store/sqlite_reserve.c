@@ -53,7 +53,8 @@ static uint64_t room(const struct sqlite_db *d)
     return statvfs(d->path, &v) == 0 ? (uint64_t)v.f_bavail * v.f_frsize : UINT64_MAX;
 }
 
-/* Opens or makes the file. Sets *size to its size. Returns -1 if there is another kind of file, or none can be made. */
+/* Opens or makes the file. Sets *size to its size. Returns -1 if the path has another kind of file, or if no file can
+ * be made. */
 static int open_reserve(const struct sqlite_db *d, uint64_t *size)
 {
     static const char zeros[ZERO_BYTES];

@@ -92,8 +92,8 @@ static const char *const versions[] = {
     "ALTER TABLE job ADD COLUMN notice_ended_ms INTEGER;",
 };
 
-/* An index that an older file lacks needs no new version: a fantail that does not know the index keeps it up to date.
- */
+/* An index that an older file lacks needs no new version, because even a fantail that does not know the index keeps it
+ * up to date. */
 #define INDEXES "CREATE INDEX IF NOT EXISTS job_task ON job (task, priority DESC, id) WHERE state = 'pending';"
 
 /* Makes the missing indexes. Drops the jobs that were being uploaded, and makes the running jobs pending. The blocks of

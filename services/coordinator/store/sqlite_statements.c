@@ -21,8 +21,8 @@
 /* There is no other coordinator, so `opens` does not matter. ?7 is `others`. */
 #define MAY_CLAIM "(?6 IS NULL OR ?7 OR " IS_SERVED ")"
 /* The first pending job of each task whose jobs may be claimed. There may be very many pending jobs that must not be
- * claimed, so these are not read: `tasks` finds each different task of the pending jobs with one lookup in the index.
- */
+ * claimed, so the statement does not read them. `tasks` finds each different task of the pending jobs with one lookup
+ * in the index. */
 #define PENDING_OF "job INDEXED BY job_task WHERE state = 'pending'"
 #define TASKS                                                                                                          \
     "WITH RECURSIVE tasks (task) AS (SELECT min(task) FROM " PENDING_OF                                                \
@@ -30,8 +30,8 @@
 #define FIRST_PENDING                                                                                                  \
     TASKS "SELECT seq, priority, id FROM job WHERE seq IN (SELECT (SELECT seq FROM " PENDING_OF                        \
           " AND task = tasks.task AND needs <= ?5 ORDER BY priority DESC, id LIMIT 1) FROM tasks WHERE " MAY_CLAIM ")"
-/* Selects these jobs and the jobs whose lease ended by ?4, but only jobs that may be claimed. INDEXED BY names the
- * index, because otherwise SQLite would choose another one. */
+/* ABANDONED selects the jobs whose lease had expired by ?4. CLAIMABLE also selects the pending jobs above. Both select
+ * only jobs that may be claimed. INDEXED BY names the index, because otherwise SQLite would choose another index. */
 #define ABANDONED                                                                                                      \
     "SELECT seq, priority, id FROM job INDEXED BY job_lease WHERE state = 'running' AND lease_until_ms <= ?4"          \
     " AND needs <= ?5 AND " MAY_CLAIM
@@ -123,7 +123,7 @@ static const char *const sql_texts[] = {
                        " FROM job j CROSS JOIN block b ON b.job = j.seq WHERE j.seq = ?1"
                        " AND NOT (b.kind IN ('errors', 'sent', 'unsent') AND b.number <= j.dropped_to)"
                        " ORDER BY b.number LIMIT ?3",
-    /* Whether any job is pending, or has a lease that ended by ?1. */
+    /* Whether any job is pending, or has a lease that had expired by ?1. */
     [SQL_MORE_PENDING] = "SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_pending WHERE state = 'pending')"
                          " OR EXISTS (SELECT 1 FROM job INDEXED BY job_lease WHERE state = 'running'"
                          " AND lease_until_ms <= ?1)",
@@ -145,7 +145,7 @@ static const char *const sql_texts[] = {
 };
 static_assert(ARRAY_SIZE(sql_texts) == SQL_COUNT, "each statement has its text");
 
-/* A full disk, a used up quota, or the limit of the size of a file (RLIMIT_FSIZE). */
+/* Returns true for a full disk, for a used-up quota, and for a file that has reached its size limit (RLIMIT_FSIZE). */
 static bool means_full(int system_error)
 {
     return system_error == ENOSPC || system_error == EDQUOT || system_error == EFBIG;
@@ -283,7 +283,7 @@ static enum store_status status_of(int rc, int system_error)
 }
 
 /* Returns false if the disk or the quota has no room for one more file. When SQLite cannot make its log or its journal,
- * it tries to open an existing one, so its errno only says that there is none. */
+ * it tries to open an existing one, so the errno only says that no such file exists. */
 static bool has_room_for_file(sqlite3 *db)
 {
     char name[PATH_MAX];
@@ -313,7 +313,8 @@ enum store_status sqlite_failure(const struct sqlite_db *d, struct store_call *c
 }
 
 /* Returns whether the file is still at its path. SQLite would go on using a file that was removed or replaced. Writes
- * to it would be lost, and a job that is read from it would be running for ever, because its end cannot be recorded. */
+ * to it would be lost, and a job that is read from it would seem to run for ever, because its end could not be
+ * recorded. */
 static bool is_in_place(struct sqlite_db *d)
 {
     int has_moved = 0;

@@ -11,7 +11,7 @@
 #define SWEEP_JOBS  100       /* one STORE_SWEEP removes up to this many jobs */
 #define STEP_JOBS   256       /* one step removes the blocks of up to this many jobs */
 #define STEP_BLOCKS 128       /* one step removes up to this many blocks */
-#define STEP_BYTES  (4 * MIB) /* once its blocks have this many bytes of lines, a step adds no further block */
+#define STEP_BYTES  (4 * MIB) /* a step adds no further block once its blocks have this many bytes of lines */
 #define SPARE_PAGES 256       /* this many free pages stay in the file, for the next blocks */
 #define MANY_PAGES  32768     /* with this many free pages, giving back a page takes long: a step gives back fewer */
 

@@ -20,20 +20,20 @@
  *                                     |                ^               |            CANCELLED or TIMED_OUT
  *            DISCARD, or the store is |                +---------------+               |         |
  *            opened again             v                HAND_BACK, or the lease         | REMOVE  | REDRIVE
- *                                   (gone)             has ended                       v         v
+ *                                   (gone)             has expired                     v         v
  *                                                                                    (gone)    PENDING
  *
  * Which coordinator may claim a job: each coordinator announces to the store the tasks that its workers have
- * (`serves`), and those of them for which it has slots left (`opens`). The store forgets this when it has not heard
- * from the coordinator for STORE_ANNOUNCED_MS. If a coordinator does not know the options of a job, its announcement
- * does not count for this job. A coordinator that knows the options of a job may claim it in these cases:
+ * (`serves`), and those of them for which it has slots left (`opens`). The store forgets an announcement when it has
+ * not heard from the coordinator for STORE_ANNOUNCED_MS. If a coordinator does not know the options of a job, its
+ * announcement does not count for this job. A coordinator that knows the options of a job may claim it in these cases:
  *   - it has slots left for all tasks of the job;
  *   - its workers have all tasks of the job, and no other coordinator has slots left for them;
  *   - no coordinator has workers with the tasks of the job, and the claim allows `others`.
  *
- * Notices: if a job has a URL `notify`, its end must be reported to that URL. The transaction that ends the job also
- * stores a notice, however the job ends. The notice stays until STORE_REMOVE_NOTICE, even if its job is removed. The
- * job, if it is still there, keeps the outcome.
+ * Notices: if a job has a `notify` URL, the end of the job must be reported to that URL. The transaction that ends the
+ * job also stores a notice, however the job ends. The notice stays until STORE_REMOVE_NOTICE, even if its job is
+ * removed. The job, if it is still there, keeps the outcome.
  */
 #ifndef FANTAIL_COORDINATOR_STORE_STORE_H
 #define FANTAIL_COORDINATOR_STORE_STORE_H
@@ -51,8 +51,8 @@ struct uv_loop_s; /* uv_loop_t; pure modules include this header, so it does not
 #define STORE_LIST_MAX      200   /* maximum number of jobs in one page of the list */
 #define STORE_RANGES_BLOCKS 512   /* maximum number of blocks that one STORE_READ_RANGES returns */
 #define STORE_RANGES_MAX    65536 /* a STORE_READ_RANGES that has read this many ranges reads no further block */
-#define STORE_WHOLE_BLOCKS  8     /* a job is small if it has at most this many blocks, */
-#define STORE_WHOLE_BYTES   65536 /* and their lines have at most this many bytes */
+#define STORE_WHOLE_BLOCKS  8     /* a small job has at most this many blocks */
+#define STORE_WHOLE_BYTES   65536 /* the lines of a small job have at most this many bytes */
 #define STORE_NOTICE_SIZE   64    /* the id of a notice with its NUL */
 #define STORE_ANNOUNCED_MS  10000 /* how long a coordinator counts as alive; see above */
 
@@ -129,7 +129,7 @@ void stored_job_release(struct stored_job *j);
 
 /* The end of a job, which is to be reported to a URL. */
 struct stored_notice {
-    /* The same at each attempt. If the job is redriven and ends again, that end has another id. */
+    /* The id is the same at each attempt. If the job is redriven and ends again, that end has another id. */
     char id[STORE_NOTICE_SIZE];
     unsigned attempts; /* how often the notice was taken */
     char *url;         /* owned */
@@ -180,7 +180,7 @@ struct store_stats {
     uint64_t bytes;   /* size of the store */
 };
 #define STORE_STATS_JOBS   100000 /* READ_STATS counts at most this many jobs */
-#define STORE_STATS_OLDEST 1000   /* READ_STATS looks for the one that waits longest among this many oldest jobs */
+#define STORE_STATS_OLDEST 1000   /* READ_STATS looks for the job that has waited longest among this many oldest jobs */
 
 enum store_op {
     /* Writing calls. */
@@ -286,7 +286,7 @@ struct store_call {
     char notice_failure[200];          /* DELAY_NOTICE, REMOVE_NOTICE: a sentence; "": the notice was delivered */
     int64_t ttl_ms;                    /* SWEEP */
     struct store_filter filter;
-    /* The caller may set it while the call runs: the call no longer waits to learn whether it took effect. */
+    /* The caller may set this while the call runs. The call then no longer waits to learn whether it took effect. */
     atomic_bool abandoned;
 
     /* The result. */
@@ -301,7 +301,7 @@ struct store_call {
     bool whole;            /* CLAIM, READ_JOB: `blocks` has all blocks of the job with their lines, as they were when
                               `found` was read. Saves the calls that read them one after the other */
     bool more;             /* CLAIM, LIST_JOBS, READ_RANGES, SWEEP: there may be more jobs or blocks */
-    bool wanted_elsewhere; /* RENEW: there is a coordinator as `yields` says */
+    bool wanted_elsewhere; /* RENEW: there is a coordinator of the kind that `yields` names */
     int64_t now_ms;        /* CLAIM, RENEW: the time of the database */
     struct store_stats stats;
 
@@ -338,9 +338,9 @@ enum store_status store_refuse(struct store_call *call, enum store_status status
     PRINTF_LIKE(3, 4);
 /* For back ends, when there is no memory for the lines of a block: like store_refuse(), with STORE_AWAY. */
 enum store_status store_lacks_memory(struct store_call *call);
-/* For back ends: the same for a block that cannot be decoded, with STORE_BROKEN. */
+/* For back ends, when a block cannot be decoded: like store_refuse(), with STORE_BROKEN. */
 enum store_status store_block_damaged(struct store_call *call, uint64_t number, const char *why);
-/* For back ends: the same for a call about a job that is not in the store, with STORE_NOT_FOUND. */
+/* For back ends, when the job of a call is not in the store: like store_refuse(), with STORE_NOT_FOUND. */
 enum store_status store_no_job(struct store_call *call);
 
 /* Checks that PATH of sqlite:PATH can be a store: its folder exists and can be written, and the file, if there is one,

@@ -2,9 +2,8 @@
  * The SQLite back end of the store. The writing thread and the reading thread have one connection each.
  *
  * The writer takes the calls that wait, carries them out in one transaction, commits, and only then reports them. If a
- * statement fails, the writer rolls back and runs each call in its own transaction, so that only the call at fault
- * fails. A call that is refused (for example with STORE_CONFLICT) has changed nothing, so the other calls are
- * committed.
+ * statement fails, the writer rolls back and runs each call in its own transaction, so that only the faulty call fails.
+ * A call that is refused (for example with STORE_CONFLICT) has changed nothing, so the other calls are committed.
  *
  * When the disk is full, the writer uses the reserve (sqlite_reserve.c) and tries again. If the disk is full when the
  * store is opened, the reader may work nevertheless, and the writer begins when there is room. Until then, it refuses
@@ -25,10 +24,10 @@
 
 #define OPEN_AGAIN_NS NS_PER_S /* the time between two attempts to open a store whose disk is full */
 
-/* What is open of a store whose disk may be full. */
+/* Which parts of a store are open. The disk of the store may be full. */
 enum opened {
     OPENED_NOTHING,
-    OPENED_FOR_READING, /* the jobs that were running at the last end of the store are not pending yet */
+    OPENED_FOR_READING, /* the jobs that were running when the store was last closed are not pending yet */
     OPENED,
 };
 

@@ -80,7 +80,7 @@ struct list_link *store_side_next(struct store_side *side, struct store_batch *b
 bool store_side_is_closing(struct store_side *side);
 /* Call it before the calls of a transaction that was committed are reported. */
 void store_note_commit(struct list *calls);
-/* Hands finished calls back to the thread of the loop. That thread runs the `done` callback of each. */
+/* Hands finished calls back to the thread of the loop. That thread runs the `done` callback of each call. */
 void store_side_report(struct store_side *side, struct list *calls);
 void store_side_end(struct store_side *side);
 /* Waits until the thread of the other side has ended. */
