@@ -16,7 +16,7 @@ static const struct command {
     {"local", command_local, "run a coordinator and workers on this machine"},
     {"submit", command_submit, "send the job in a JSON file and print the answer; or, with --detach, the job's id"},
     {"jobs", command_jobs, "list the durable jobs"},
-    {"status", command_status, "show what is known of a durable job"},
+    {"status", command_status, "show what is known about a durable job"},
     {"wait", command_wait, "wait until durable jobs have ended"},
     {"events", command_events, "follow the status and the progress of a durable job"},
     {"results", command_results, "print the results of a durable job, even while it runs"},

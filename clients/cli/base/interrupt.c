@@ -14,7 +14,8 @@ static volatile sig_atomic_t end_signal, end_count, reload_asked, kills_at_once;
 static volatile uint64_t first_ns; /* when the signal end_signal came */
 static bool hangup_reloads, has_terminal_to_lose;
 
-/* Returns whether the signal repeats the first one: one request to end may arrive twice, see SAME_SIGNAL_MS. */
+/* Returns whether the signal repeats the first one. One request to end may arrive as two signals, see
+ * SAME_SIGNAL_MS. */
 static bool is_repeated(int number)
 {
     return number == end_signal && now_ns() - first_ns < SAME_SIGNAL_MS * NS_PER_MS;

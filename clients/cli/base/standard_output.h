@@ -1,6 +1,6 @@
 /*
- * Standard output, as the commands use it that print with stdio. A failed write is an error of the command, even if it
- * fails only at the end.
+ * Standard output of the commands that print with stdio. If a write fails, the command fails, even if the write fails
+ * only at the end.
  */
 #ifndef FANTAIL_CLI_BASE_STANDARD_OUTPUT_H
 #define FANTAIL_CLI_BASE_STANDARD_OUTPUT_H
@@ -10,7 +10,7 @@
 /* Occupies the standard descriptors that the caller has closed, so that no opened file gets their numbers. Writes to a
  * closed standard output still fail. */
 void standard_descriptors_open(void);
-/* Returns whether results can be written, or were to be written: false if the caller has closed standard output. */
+/* Returns whether standard output is open for writing. Returns false if the caller of this program has closed it. */
 bool standard_output_is_open(void);
 /* Writes what stdio holds. Returns false if this or an earlier write has failed. */
 bool standard_output_flush(void);

@@ -19,8 +19,8 @@ static struct buf shown; /* the status line; empty if none is shown */
 static bool is_hidden;
 static struct buf waiting; /* whole lines; the first one may be written in part */
 
-/* If the reader has gone, drops the text and reports no error. While the reader is slow, waits, but not after a signal
- * that asks the program to end. */
+/* If the reader has gone, drops the text and reports no error. Waits while the reader is slow. After a signal that asks
+ * the program to end, does not wait. */
 static void write_out(const struct buf *b)
 {
     for (size_t at = 0; at < b->len;) {
@@ -102,7 +102,7 @@ static bool is_file(void)
 }
 
 /* A write of at most PIPE_BUF bytes does not block if the pipe has room. A file is always writable. A longer line is
- * written in pieces, unless the status line must be drawn after it. */
+ * written in pieces. But if the status line must be drawn after the line, the line is written as a whole. */
 static size_t piece(bool file)
 {
     if (file || waiting.len <= PIPE_BUF) return waiting.len;

@@ -1,7 +1,7 @@
 /*
- * One service as a child process. The service inherits a pipe. Once it is ready, it writes "ready PORT ADMIN_PORT" to
- * the pipe. This module knows nothing about fleets. The caller reaps the process (waitpid) and then calls
- * child_service_ended().
+ * One service as a child process. The service inherits a pipe. Once the service is ready, it writes "ready PORT
+ * ADMIN_PORT" to the pipe. This module knows nothing about fleets. The caller reaps the process (waitpid) and then
+ * calls child_service_ended().
  *
  *   DOWN ---- child_service_start() ----> STARTING ---- the ready line ----> READY
  *     ^                                      |                                 |

@@ -3,7 +3,7 @@
 #include "common/base/limits.h"
 #include "common/json/byte_text.h"
 
-/* Adds a string of the user. */
+/* Adds a string that the user gave. */
 static void add_text(const struct command_task *t, struct buf *json, const char *text)
 {
     if (!t->raw)

@@ -51,10 +51,11 @@ MUST_CHECK struct fleet *fleet_start(const struct fleet_options *options, char *
 size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms);
 #define FLEET_MAX_POLL_FDS (2 * (FLEET_MAX_WORKERS + 1))
 /* With `relays`: reads what the services and tasks have written to standard error, and adds it to the lines that wait
- * (status_line_flush()). What a task printed before an answer is here before the answer. Does not block. */
+ * (status_line_flush()). What a task prints before it answers arrives here before the answer arrives. Does not
+ * block. */
 void fleet_read_output(struct fleet *f);
-/* The same, and writes all of it to standard error. Blocks if the reader of standard error is slow, but not after a
- * signal that asks the program to end. */
+/* Like fleet_read_output(), and also writes all these lines to standard error. Blocks if the reader of standard error
+ * is slow. After a signal that asks the program to end, does not block. */
 void fleet_write_output(struct fleet *f);
 /* Reads ready lines, and reaps and restarts services. Returns false if a service cannot be started; fleet_error()
  * returns the reason. */

@@ -9,12 +9,12 @@
 
 enum { PIPE_BYTES = 1 << 20 };
 
-/* One pipe serves all processes of the service: it is started again if it ends. */
+/* If the service ends and is started again, the new process uses the same pipe. */
 static bool open_pipe(struct fleet_service *s)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0) return false;
-    /* If the number of the write end were that of a standard descriptor, the child would lose it. */
+    /* If the write end had the number of a standard descriptor, the child would lose the write end. */
     s->process.stderr_fd = fcntl(ends[1], F_DUPFD_CLOEXEC, CHILD_READY_FD + 1);
     close(ends[1]);
     s->output_fd = ends[0];
@@ -30,7 +30,7 @@ bool fleet_output_open(struct fleet *f)
     return true;
 }
 
-/* This program has the other end of the pipe too, so the pipe does not end. */
+/* This program also holds the write end of the pipe, so a read never finds the end of the pipe. */
 static void read_service(struct fleet_service *s)
 {
     if (s->output_fd >= 0 && !relay_read(&s->relay, s->output_fd)) BUG("the pipe of a service has ended");

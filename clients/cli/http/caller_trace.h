@@ -5,7 +5,7 @@
 
 #include "common/base/buf.h"
 
-/* Appends the header lines, each with its CRLF. Appends nothing if there is no such trace. */
+/* Appends the header lines, each with its CRLF. Appends nothing if this program is not part of a trace. */
 void caller_trace_add(struct buf *headers);
 
 #endif

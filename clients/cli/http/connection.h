@@ -85,13 +85,13 @@ void connection_close(struct connection *c);
 void connection_request(struct connection *c, const char *method, const char *path_and_query, const char *headers,
                         const char *body, size_t len);
 /* Starts a request whose body is sent in pieces with the next two functions. If the length of the body is known, the
- * service can refuse the request before the body is sent. -1: it is unknown. */
+ * service can refuse the request before the body is sent. A `length` of -1 means that the length is unknown. */
 void connection_upload(struct connection *c, const char *method, const char *path_and_query, const char *headers,
                        int64_t length);
 /* Returns whether the connection accepts the next piece. */
 bool connection_wants_piece(const struct connection *c);
-/* Sends a piece, which is borrowed until the connection accepts the next one. A len of 0 ends the body. If its length
- * is known, the body must not end before, and bytes beyond are left out. */
+/* Sends a piece, which is borrowed until the connection accepts the next one. A len of 0 ends the body. If the length
+ * of the body is known, the body must not be shorter. Bytes beyond this length are left out. */
 void connection_give_piece(struct connection *c, const char *data, size_t len);
 
 /* Returns the events to poll c->fd for; 0: none. */
@@ -102,7 +102,8 @@ void connection_step(struct connection *c);
  * whole answer is held in memory. */
 MUST_CHECK bool connection_run(struct connection *c, int silence_ms);
 
-/* Returns whether the answer has this media type. Only answers of a coordinator have the types that it promises. */
+/* Returns whether the answer has this media type. Only a coordinator answers with the media types that a coordinator
+ * promises. */
 bool connection_has_type(const struct connection *c, const char *type);
 /* Tells the user that the service at `url` has sent nothing for CONNECTION_QUIET_S. */
 void connection_say_quiet(const char *url);

@@ -20,13 +20,13 @@ void connection_answer_begin(struct connection *c);
 /* If the next bytes are known to belong to the body, returns where in c->answer to read them, and sets *room to how
  * many fit. Returns NULL if the next byte may be framing. */
 char *connection_answer_room(struct connection *c, size_t *room);
-/* Call it after `len` bytes were read into that room. */
+/* Call it after `len` bytes were read into the room of connection_answer_room(). */
 void connection_answer_added(struct connection *c, size_t len);
 /* Reads the heads and framing in c->raw. Returns false if they are not HTTP. Moves c to CONNECTION_READING once the
  * head is complete, and to CONNECTION_DONE at the end of the answer. */
 MUST_CHECK bool connection_answer_decode(struct connection *c);
-/* Call it when the peer has closed the connection. If the answer has neither a length nor chunks, the close is its end:
- * moves c to CONNECTION_DONE and returns true. */
+/* Call it when the peer has closed the connection. If the answer has neither a length nor chunks, the close ends the
+ * answer. Then moves c to CONNECTION_DONE and returns true. */
 MUST_CHECK bool connection_answer_ended_by_close(struct connection *c);
 
 #endif

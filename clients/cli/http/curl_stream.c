@@ -21,7 +21,8 @@ static bool load(char *err, size_t err_size)
     return ready;
 }
 
-/* libcurl calls this while it connects. If the user has asked this program to end, the result makes libcurl give up. */
+/* libcurl calls this while it connects. If the user has asked this program to end, returns true, so that libcurl gives
+ * up. */
 static int check_interrupt(void *data, curl_off_t download, curl_off_t downloaded, curl_off_t upload,
                            curl_off_t uploaded)
 {

@@ -14,7 +14,7 @@ enum input_form {
     INPUT_JSON,  /* one JSON value per line; blank lines are not items */
     INPUT_TEXT,  /* one text per line */
     INPUT_NULLS, /* each text ends with a NUL byte; batches hold them as JSON strings, one per line */
-    /* The same for a command. Batches hold the items as rows of one value (row_encoder.h). */
+    /* The same three forms, for a command. Batches hold the items as rows of one value (row_encoder.h). */
     INPUT_JSON_ROWS,
     INPUT_TEXT_ROWS,
     INPUT_NULL_ROWS,
@@ -47,7 +47,8 @@ size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64
 /* Returns the line of item `index` without its newline. It is borrowed, and empty if the batch has fewer items. */
 struct json_slice batch_item(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
 /* Returns the end of the longest piece that begins at `from` and has at most max_bytes bytes. The piece has whole lines
- * only and at least one item, so a long item makes it longer. Adds its items to *count. */
+ * only, and at least one item, so a long item may make the piece longer than max_bytes. Adds the number of items in the
+ * piece to *count. */
 size_t batch_piece(const struct batch *b, bool skip_blank, size_t from, size_t max_bytes, uint64_t *count);
 /* Returns the value of a row with one value. The row may be cut off at its end. */
 struct json_slice batch_row_value(const char *row, size_t len);

@@ -80,8 +80,8 @@ static __m128i equals(__m128i bytes, char c)
 }
 #endif
 
-/* Counts in the `len` bytes at p; also reads p[-1]. `len` is a multiple of 16. All input goes through this function, so
- * it must be fast. */
+/* Adds what it finds in the `len` bytes at p to *counts; also reads p[-1]. `len` is a multiple of 16. All input goes
+ * through this function, so it must be fast. */
 static void count_blocks(const char *p, size_t len, struct line_counts *counts)
 {
 #ifdef __SSE2__
@@ -105,8 +105,8 @@ static void count_blocks(const char *p, size_t len, struct line_counts *counts)
 #endif
 }
 
-/* Like count_blocks(), for any len. memchr() skips pieces that neither have nor follow a newline, which are most of the
- * input if lines are long. */
+/* Like count_blocks(), for any len. memchr() skips pieces that neither have nor follow a newline. If lines are long,
+ * most pieces are of this kind. */
 static void count_bytes(const char *p, size_t len, struct line_counts *counts)
 {
     enum { STEP = 4096 };
@@ -315,7 +315,7 @@ int input_timeout_ms(const struct input *in, uint64_t now)
     return due > now ? (int)((due - now) / NS_PER_MS) + 1 : 0;
 }
 
-/* Sets the line number of the batch, which is the next one of the input. */
+/* Sets the number of the batch's first line. This line is the next line of the input. */
 static void number_lines(struct input *in, struct batch *b)
 {
     if (in->form == INPUT_NULLS || in->form == INPUT_NULL_ROWS || in->source->has_lists || in->source->skip) return;

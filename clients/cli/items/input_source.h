@@ -1,6 +1,6 @@
 /*
- * Where the items of a run come from: a file descriptor, or lists of values whose combinations are made while they are
- * read. The source of a run is read as bytes; lists give lines of JSON.
+ * Where the items of a run come from: a file descriptor, or lists of values. The combinations of the lists are made
+ * while they are read. Every source is read as bytes. The bytes of lists are lines of JSON.
  */
 #ifndef FANTAIL_CLI_ITEMS_INPUT_SOURCE_H
 #define FANTAIL_CLI_ITEMS_INPUT_SOURCE_H

@@ -37,8 +37,8 @@ struct lists_reading {
     const struct option_spec *spec;
     struct input_source *source;
     uint64_t bytes;               /* of all files */
-    const struct separator *word; /* of the present list; NULL: -a */
-    const char *path;             /* of the present list; NULL: its values are arguments */
+    const struct separator *word; /* of the current list; NULL: -a */
+    const char *path;             /* of the current list; NULL: its values are arguments */
 };
 
 static const char *option_of(const struct lists_reading *r)
@@ -46,7 +46,8 @@ static const char *option_of(const struct lists_reading *r)
     return r->word ? NULL : "arg-file";
 }
 
-/* Complains about the present list. `why` is a sentence about `value` without its subject; value 0: about the list. */
+/* Complains about value number `value` of the current list, or about the whole list if `value` is 0. `why` is a
+ * sentence without its subject, which this function adds. */
 static int refuse(const struct lists_reading *r, size_t value, const char *why)
 {
     struct buf subject = {0};
@@ -123,7 +124,7 @@ static int read_file(struct lists_reading *r, int fd, struct buf *text)
         text->len += (size_t)n;
         r->bytes += (size_t)n;
         if (r->bytes > ITEM_ARGUMENTS_BYTES)
-            return refuse_file(r, r->path, "the files of several lists may have 256 MiB in all");
+            return refuse_file(r, r->path, "the files of several lists may have at most 256 MiB in all");
     }
     return EXIT_OK;
 }

@@ -28,7 +28,7 @@ struct item_lists {
     bool text; /* the values are text; if not, they are valid JSON */
     bool raw;  /* the values are any bytes */
     bool rows;
-    const struct done_set *skip; /* of these indexes there are no items; borrowed; NULL: none */
+    const struct done_set *skip; /* items with these indexes are left out; borrowed; NULL: none */
     size_t at[ITEM_LISTS_MAX];   /* for each list, the place of the next item's value */
     uint64_t index;              /* of the next item */
 };
@@ -38,16 +38,17 @@ void item_lists_release(struct item_lists *l);
 MUST_CHECK bool item_lists_begin(struct item_lists *l, bool linked);
 /* Adds a value to the last list. Borrows the bytes until item_lists_release(). */
 void item_lists_add(struct item_lists *l, const char *data, size_t len);
-/* Adds each part of the text that ends with `separator` to the last list. The last part may lack it. With JSON, parts
- * of only white space are left out. With text lines, a carriage return before the newline is left out. */
+/* Splits the text into parts that end with `separator`, and adds each part to the last list. The last part may lack the
+ * separator. With JSON, parts of only white space are left out. With text lines, a carriage return before the newline
+ * is left out. */
 void item_lists_add_parts(struct item_lists *l, const char *data, size_t len, char separator);
 /* Returns the number of all items; UINT64_MAX: that many or more. */
 uint64_t item_lists_items(const struct item_lists *l);
 /* Appends the next item and a newline. Leaves out items of `skip`. Returns false after the last item. */
 MUST_CHECK bool item_lists_next(struct item_lists *l, struct buf *out);
 
-/* Returns the values of a row as the user knows them: the only value, or the array of the values. The result is a part
- * of the row, or is in *out. */
+/* Returns the values of a row in the form that the user sees: the value itself if there is only one, otherwise an array
+ * of the values. The result is a part of the row, or is in *out. */
 struct json_slice item_lists_row_values(const struct item_lists *l, struct json_slice row, struct buf *out);
 
 #endif

@@ -101,8 +101,8 @@ static int check_store(struct job_service *s)
     return status;
 }
 
-/* Call it if the answer is a stream: the job was not stored, and it runs while this program is connected. Closes the
- * connection, which cancels the job. */
+/* Call it if the answer is a stream. Then the job was not stored, and it runs only while this program is connected.
+ * Closes the connection, which cancels the job. */
 static int give_up(struct job_service *s)
 {
     connection_close(&s->http);

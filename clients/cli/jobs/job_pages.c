@@ -43,7 +43,7 @@ static bool read_members(struct job_pages *p, bool first)
     return jobs.len && add_jobs(p, jobs);
 }
 
-/* Returns false if the service sends no new job but names a next page, because this program would then ask for ever. */
+/* Returns false if the service sends no new job but names a next page. Otherwise this program would ask for ever. */
 static bool read_page(struct job_pages *p)
 {
     struct buf before = p->cursor;
@@ -65,8 +65,8 @@ static void make_path(struct job_pages *p, size_t limit, struct buf *path)
     if (p->cursor.len) query_add(path, "cursor", buf_cstr(&p->cursor));
 }
 
-/* A coordinator without a job store refuses all query parameters. So this asks again without them, to learn whether the
- * parameters were wrong or the store is missing. */
+/* A coordinator without a job store refuses all query parameters. So this function asks again without parameters, to
+ * learn whether the parameters were wrong or the store is missing. */
 static int was_refused(struct job_pages *p)
 {
     struct buf why = {0};

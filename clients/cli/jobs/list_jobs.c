@@ -37,7 +37,7 @@ static const struct option_spec spec = {
     .about = "Lists the durable jobs of a job store, the newest first. Without a filter, also lists the jobs that the\n"
              "coordinator is running for a connected client. DONE counts the items that have a value or\n"
              "have failed, but not those that were cancelled.",
-    .epilogue = "IDs are cut to as many characters as distinguish the jobs of the list. All commands accept such IDs.\n"
+    .epilogue = "IDs are cut to the length that distinguishes the listed jobs. All commands accept such IDs.\n"
                 "\n"
                 "Examples:\n"
                 "  fantail jobs --url http://localhost:8080\n"

@@ -46,10 +46,10 @@ static const struct option_spec spec = {
     .usage = "ID [--from N] [--only values|errors] [--errors FILE] [--json] [--url URL]",
     .about =
         "Prints the results of a durable job in the order of its items, one per line, as `fantail map` does. If the\n"
-        "job still runs, prints each result as soon as those before it are known. If the connection is cut, goes\n"
-        "on with the next item. If the job has `reduce`, waits for its end and prints the one reduced value; with\n"
-        "--from, --only or --json, prints the items. The first characters of the ID are enough if no other ID begins\n"
-        "with them.",
+        "job still runs, prints each result as soon as all earlier results are known. If the connection is cut,\n"
+        "goes on with the next item. If the job has `reduce`, waits for its end and prints the one reduced value.\n"
+        "With --from, --only or --json, prints the items instead. The first characters of the ID are enough if no\n"
+        "other ID begins with them.",
     .epilogue = "For a failed item, null is printed, so that line N belongs to item N. The first few failed items are\n"
                 "reported on standard error. Ctrl-C ends only this command; the job goes on.\n"
                 "\n"

@@ -55,8 +55,8 @@ static const struct option_spec spec = {
     .usage = "ID... OPTION... [--json] [--url URL]",
     .about =
         "Changes options of jobs that wait or run. The value `default` restores the default of an option. The change\n"
-        "outlives a restart and a redrive. Items that were sent to workers still run. The first characters of an ID\n"
-        "are enough if no other ID begins with them.",
+        "stays in effect after a restart and after a redrive. Items that were already sent to workers still run. The\n"
+        "first characters of an ID are enough if no other ID begins with them.",
     .epilogue =
         "Exit status: 0 the jobs are changed, 2 wrong usage, 3 a job is not known or has ended, or the service\n"
         "refused or could not be reached.",

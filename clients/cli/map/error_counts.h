@@ -21,8 +21,8 @@ struct error_counts {
 
 /* Counts one error. `error` is the error object. */
 void error_counts_add(struct error_counts *c, const char *error, size_t len);
-/* Appends the counts, the largest first: "10 crashed, 1 task_error, 3 other". Leaves out `cancelled` errors with the
- * name "cancelled", because the caller reports them in another way. */
+/* Appends the counts, the largest first: "10 crashed, 1 task_error, 3 other". `cancelled` is the number of errors with
+ * the name "cancelled" that are left out, because the caller reports them in another way. */
 void error_counts_write(const struct error_counts *c, uint64_t cancelled, struct buf *out);
 
 #endif

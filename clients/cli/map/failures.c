@@ -21,8 +21,8 @@ static bool is_file_of(const char *path, int fd)
            named.st_ino == open.st_ino;
 }
 
-/* Opens the file for writing. If it is the file of standard error or standard output, keeps its content and shares its
- * offset. */
+/* Opens the file for writing. If standard error or standard output goes to the same file, keeps the content of the file
+ * and shares the offset. */
 static FILE *open_file(const char *path)
 {
     int shared = strcmp(path, "-") == 0 || is_file_of(path, STDERR_FILENO) ? STDERR_FILENO

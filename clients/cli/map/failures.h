@@ -39,7 +39,7 @@ MUST_CHECK bool failures_init(struct failures *f, const char *path, bool quiet);
 void failures_add(struct failures *f, uint64_t index, uint64_t line, const char *error, size_t error_len,
                   const char *item, size_t item_len, bool text);
 /* Appends what follows the number of failed items in a message: the names of their errors, how many were cancelled, and
- * how to list them. `listed`: the --errors file has them. */
+ * how to list them. `listed`: the --errors file has the failed items. */
 void failures_add_details(const struct failures *f, bool listed, struct buf *line);
 /* Closes the file. Returns false if it could not be written. */
 MUST_CHECK bool failures_close(struct failures *f);

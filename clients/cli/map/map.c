@@ -48,8 +48,8 @@ static bool is_starting(const struct map_run *run)
     return run->note && run->note == run->starting_note;
 }
 
-/* Tells the user once why there are no results yet. A progress line shows it anyway. The service does not say when the
- * task has loaded, so the message does not claim that the task still loads. */
+/* Tells the user once why there are no results yet. If there is a progress line, it shows the reason anyway. The
+ * service does not say when the task has loaded, so the message does not claim that the task still loads. */
 static void say_loading(struct map_run *run, uint64_t now)
 {
     if (run->loading_is_said) return;
@@ -232,7 +232,7 @@ static void write_log(struct map_run *run)
     map_run_fail(run, "cannot write %s: %s", run->options->joblog, strerror(errno));
 }
 
-/* If a terminal shows both the results and the progress line, the line is erased meanwhile. */
+/* If a terminal shows both the results and the progress line, the line is erased while the results are written. */
 static void write_results(struct map_run *run)
 {
     if (!run->output.len) return;

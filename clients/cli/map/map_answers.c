@@ -40,14 +40,15 @@ static uint64_t line_of(struct map_run *run, struct map_job *j, uint64_t in_batc
     return batch_line(&j->batch, offset);
 }
 
-/* Returns the item as the user knows it. `line` is its line in the batch. */
+/* Returns the item in the form that the user sees. `line` is the line of the item in the batch. */
 static struct json_slice shown_item(struct map_run *run, struct json_slice line)
 {
     if (!run->options->sends_rows) return line;
     return item_lists_row_values(&run->options->source.lists, line, &run->text);
 }
 
-/* Returns the index of the item in the input. The items of a command know it, because some may have been left out. */
+/* Returns the index of the item in the input. The row of a command's item contains the index, because earlier items may
+ * have been left out. */
 static uint64_t index_of(struct map_run *run, struct map_job *j, uint64_t in_batch)
 {
     bool in_order = run->options->order == MAP_ORDER_INPUT && !run->options->reduce;
@@ -106,8 +107,8 @@ static bool is_string_form(enum input_form form)
     return form == INPUT_NULLS || form == INPUT_TEXT_ROWS || form == INPUT_NULL_ROWS;
 }
 
-/* The --errors file gets the item as text, because the item may not be JSON. In that text, bytes that are not UTF-8 are
- * replaced, so the item is also written in base64. */
+/* The --errors file gets the item as text, because the item need not be valid JSON. In that text, bytes that are not
+ * UTF-8 are replaced, so the item is also written in base64. */
 void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
 {
     const struct bad_item *bad = &j->bad;

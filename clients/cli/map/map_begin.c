@@ -17,7 +17,7 @@ static void init(struct map_run *run, struct map_options *o)
     if (o->deadline_s > 0) run->deadline_ns = now + (uint64_t)(o->deadline_s * 1e9);
     outage_init(&run->outage, o->reconnect_s, now ^ (uint64_t)getpid() << 32);
     run->outage.accepted = o->client.url == NULL; /* a private fleet is known to be a fleet */
-    /* If an item has one attempt, it must not run twice, even after the loss of a coordinator. A private
+    /* If an item may have only one attempt, it must not run twice, even after the loss of a coordinator. A private
      * fleet is on this machine and ends with this program. So its coordinator is hardly ever lost, and its jobs may be
      * large. */
     bool once = o->max_attempts == 1;

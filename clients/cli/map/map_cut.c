@@ -42,7 +42,8 @@ static void report_outage(struct map_run *run)
         complain("%s; trying again", run->lost_why);
 }
 
-/* Keeps only the unanswered items in the batch of the job. In input order, these are the items from j->answered on. */
+/* Keeps only the unanswered items in the batch of the job. With MAP_ORDER_INPUT, the unanswered items are those from
+ * j->answered on. */
 static void keep_unanswered(struct map_run *run, struct map_job *j)
 {
     if (run->options->order != MAP_ORDER_COMPLETION) return;
@@ -118,8 +119,8 @@ static void lost(struct map_run *run, struct map_job *j, enum outage_cause cause
     connection_close(&j->http);
     if (cause != OUTAGE_FULL) report_outage(run);
     if (cause == OUTAGE_UNREACHED && !is_connecting(run)) {
-        /* The lookup may take a long time. A signal then kills this program, and results that are not written would be
-         * lost. */
+        /* The lookup may take a long time. A signal during the lookup kills this program, and unwritten results would
+         * be lost. */
         output_flush(&run->output);
         target_look_up_again(&run->target);
     }
@@ -200,7 +201,7 @@ void map_cut_decide(struct map_run *run, struct map_job *j, uint64_t now)
     map_job_move(j, MAP_JOB_BACKOFF);
 }
 
-/* Returns when to say that the URL has not even sent its list of tasks. UINT64_MAX: never. */
+/* Returns when to tell the user that nothing has come from the URL, not even the list of tasks. UINT64_MAX: never. */
 static uint64_t quiet_ns(const struct map_run *run)
 {
     const struct care *care = &run->care;

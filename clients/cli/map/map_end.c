@@ -38,8 +38,8 @@ static void say_how_to_end_early(const struct map_run *run)
         complain("--tolerated-failure-count 0 ends a run at the first failed item");
 }
 
-/* The coordinator's hint is about the only item of a job. It applies only if this is the only item of the whole input,
- * because the last job may also have one item of many. */
+/* The coordinator's hint is about the only item of a job. The hint applies only if the whole input has just one item.
+ * The last job of a longer input may also have only one item. */
 static void say_hint(struct map_run *run)
 {
     if (run->hint.len && run->input.lines == 1 && !run->options->sends_rows && !run->options->source.has_lists &&

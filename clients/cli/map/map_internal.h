@@ -1,17 +1,18 @@
 /*
  * One run of `fantail map`. Standard input is cut into batches (input.h). Each batch is one job on the coordinator, so
- * even endless input needs only bounded memory. Several jobs run at once. run->running lists the jobs in the order of
- * their items. With `--order input`, only the answers of the oldest job are printed. The answers of the other jobs wait
- * in their connections, which stop reading after MAP_HELD_BYTES. The service continues these jobs and keeps their
- * answers.
+ * even endless input needs only a limited amount of memory. Several jobs run at once. run->running lists the jobs in
+ * the order of their items. With `--order input`, only the answers of the oldest job are printed. The answers of the
+ * other jobs wait in their connections, which stop reading after MAP_HELD_BYTES. The service continues these jobs and
+ * keeps their answers.
  *
  * The prefix rule: with `--order input`, the answers received so far are always the answers to the first items of the
  * job. If the job's connection is cut, the items without an answer are sent again as a new job. With `--order
  * completion`, unanswered.h keeps track of these items. If a bad item is refused, the items before it are sent again as
  * one job, then the bad item fails, then the items after it are sent as another job.
  *
- * A proxy may limit the size of a request. After an answer 413, the batch is sent in smaller pieces, one after another,
- * and later batches are smaller (input.h). An item fails if it is too large even as the only one of a request.
+ * A proxy may limit the size of a request. After an answer with status 413, the batch is sent in smaller pieces, one
+ * after another, and later batches are smaller (input.h). An item fails if it is too large even as the only one of a
+ * request.
  *
  * Items of a lost job may have run. If they must not run twice (care.h), the run fails them and does not send them
  * again.
@@ -241,8 +242,8 @@ void map_answers_add_lost_item(struct map_run *run, struct map_job *j, uint64_t 
 /* Returns the number of all items; 0: not known. *sure becomes false if the number is estimated from the size of the
  * input file. */
 uint64_t map_end_total(const struct map_run *run, bool *sure);
-/* Like map_run_fail(), for a fault of the --errors file: says that the program cannot do `what`. `error` is an errno;
- * 0: none. */
+/* Like map_run_fail(), for a failure of the --errors file. The message says that the program cannot do `what`. `error`
+ * is an errno; 0: none. */
 void map_end_fail_errors_file(struct map_run *run, const char *what, int error);
 /* Writes the last messages. Returns the exit status. */
 int map_end_finish(struct map_run *run);

@@ -154,7 +154,7 @@ static void fail_too_large(struct map_job *j, size_t from, size_t len)
 }
 
 /* A proxy or the coordinator may accept only smaller requests. If so, sends at most half as much at once from now on.
- * No item has run: the length of the body was in the head of the request. */
+ * No item has run, because the length of the body was in the head of the request. */
 static bool was_too_large(struct map_run *run, struct map_job *j, uint64_t now)
 {
     if (run->options->reduce || j->http.status != 413 || j->http.job_was_accepted) return false;

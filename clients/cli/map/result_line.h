@@ -30,7 +30,8 @@ struct result_line {
 /* RESULT_CUT_*: the item had no answer when its job was cancelled. UNSENT: it was not sent to a worker. SENT: it was
  * sent, so it may have run. */
 enum result_cut { RESULT_NOT_CUT, RESULT_CUT_UNSENT, RESULT_CUT_SENT };
-/* Returns whether the line is the error of such an item, and if so, whether the item may have run. */
+/* Returns whether the line is the error of an item that had no answer when its job was cancelled. If it is, also tells
+ * whether the item may have run. */
 enum result_cut result_line_cut(const struct result_line *r);
 
 /* Reads any line. `len` does not count the newline. */

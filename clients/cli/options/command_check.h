@@ -1,6 +1,6 @@
 /*
- * Checks the command of `fantail map -- COMMAND` before any item is sent, and gives hints about usual mistakes: a whole
- * command line given as one word, and shell code into which items are put.
+ * Checks the command of `fantail map -- COMMAND` before any item is sent, and gives hints about common mistakes: a
+ * whole command line given as one word, and shell code into which items are put.
  */
 #ifndef FANTAIL_CLI_OPTIONS_COMMAND_CHECK_H
 #define FANTAIL_CLI_OPTIONS_COMMAND_CHECK_H

@@ -5,9 +5,9 @@
 #include "common/base/cpu_quota.h"
 #include "common/base/limits.h"
 
-/* All errors for which an item may be run again. */
+/* All errors after which an item may be run again. */
 #define ANY_ERROR "task_error,crashed,timed_out,out_of_memory,bad_output,worker_lost,start_timed_out"
-/* The errors for which a job runs an item again, if it does not say. */
+/* The errors after which a job runs an item again by default. */
 #define DEFAULT_ERRORS "crashed,worker_lost,timed_out"
 #define DURATION       "must be a number of seconds, or a number with s, m, h or d"
 
@@ -32,7 +32,7 @@ static int check_remote_jobs(struct map_options *o)
     return EXIT_OK;
 }
 
-/* With a file there are more processes than commands may run at once. The gate limits the commands. */
+/* With --jobs FILE, there are more processes than commands that may run at once. The gate limits the commands. */
 static bool read_jobs_file(struct map_options *o)
 {
     if (!o->command || !jobs_file_read(o->jobs, LIMIT_TASK_PROCESSES, &o->running_max)) return false;
@@ -50,8 +50,8 @@ static int check_jobs(struct map_options *o)
     if (o->jobs && o->processes) return complain_of_both("jobs", "--processes");
     if (o->jobs && option_read_jobs(o->jobs, cpu_quota(), LIMIT_TASK_PROCESSES, &n)) {
         o->processes = n;
-        /* A worker has the next items ready while one runs, and they may come from several chunks. Whoever asks for one
-         * item at a time expects them in order. */
+        /* While an item runs, the worker already has the next items, and these may come from several chunks. A user who
+         * asks for one item at a time expects the items in order. */
         if (n == 1 && o->max_concurrency == 0) o->max_concurrency = 1;
     } else if (o->jobs && !read_jobs_file(o)) {
         return map_options_complain("jobs", "must be a number of processes up to " TEXT_OF(
@@ -133,8 +133,8 @@ static int check_halt(struct map_options *o)
     struct run_gate_rules rules = o->rules;
     if (!o->halt) return EXIT_OK;
     if (!option_read_halt(o->halt, &rules))
-        return map_options_complain("halt", "must be never, or now or soon, a comma, fail, success or done, and =N or "
-                                            "=N%. Example: --halt now,fail=1");
+        return map_options_complain("halt", "must be never or WHEN,WHY=N, where WHEN is now or soon, WHY is fail, "
+                                            "success or done, and N may be a percentage. Example: --halt now,fail=1");
     if (!o->command && rules.halt_why) return check_task_halt(o, &rules);
     o->rules = rules;
     return EXIT_OK;
@@ -161,7 +161,7 @@ static int check_tag(struct map_options *o)
     return EXIT_OK;
 }
 
-/* Returns the option that is given, although it is for a command only; NULL: none. */
+/* Returns an option that was given although it is for a command only; NULL: there is none. */
 static const char *for_command(const struct map_options *o)
 {
     const struct {

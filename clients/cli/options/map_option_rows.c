@@ -34,7 +34,7 @@ static const struct option_row rows[] = {
                 .value = "FILE", .no_env = true),
     OPTION_BOOL(
         "raw", S, raw, NULL,
-        "with a command: items and outputs are any bytes. The output is printed as it is, also that of a failed "
+        "with a command: items and outputs are any bytes. The output is printed unchanged, even that of a failed "
         "command",
         .no_env = true),
     OPTION_STRING(
@@ -59,8 +59,8 @@ static const struct option_row rows[] = {
         .value = "N", .letter = 'j', .no_env = true),
     OPTION_STRING("timeout", S, timeout, NULL,
                   "time that an item may run: seconds, or a number with s, m, h or d. An item that takes longer is "
-                  "killed and fails as timed_out. For a command also a percentage, such as 300%, of the median time of "
-                  "those that have succeeded, if there are at least " TEXT_OF(RUN_GATE_LEAST),
+                  "killed and fails as timed_out. For a command, S may also be a percentage, such as 300%, of the "
+                  "median time of the commands that have succeeded, once there are at least " TEXT_OF(RUN_GATE_LEAST),
                   .value = "S", .no_env = true),
     OPTION_SECONDS("item-timeout-s", S, item_timeout_s, "-1", -1, LIMIT_TIME_S,
                    "seconds an item may run; 0: no limit; -1: the service's default, or no limit with a command",
@@ -69,11 +69,11 @@ static const struct option_row rows[] = {
                    .value = "S"),
     OPTION_HEADING("When items fail"),
     OPTION_INT("retries", S, retries, "0", 0, LIMIT_ATTEMPTS,
-               "attempts per item, whatever the failure is, also a non-zero exit status. 0: see --max-attempts",
+               "attempts per item after any failure, including a non-zero exit status. 0: see --max-attempts",
                .value = "N", .no_env = true),
     OPTION_STRING("retry-on", S, retry_on, NULL,
                   "with --retries or --max-attempts: try again only after these errors, such as task_error,timed_out. "
-                  "task_error is also a non-zero exit status, and crashed a signal",
+                  "task_error includes a non-zero exit status, and crashed includes the end by a signal",
                   .value = "NAMES", .no_env = true),
     OPTION_STRING("delay-retry", S, delay_retry, NULL,
                   "time between the attempts at an item: seconds, or a number with s, m, h or d. By default it grows "
@@ -85,8 +85,8 @@ static const struct option_row rows[] = {
                .value = "N"),
     OPTION_STRING(
         "halt", S, halt, NULL,
-        "end the run after N failed items: now,fail=N, and the running items are killed; or soon,fail=N, and they "
-        "end first. For a command also success=N or done=N, and N% of all items, as soon as their number is known",
+        "end the run after N failed items: now,fail=N kills the running items, and soon,fail=N lets them end first. "
+        "For a command, also success=N, done=N, and N% of all items, which counts once their number is known",
         .value = "WHEN,WHY", .no_env = true),
     OPTION_SECONDS(
         "reconnect-s", S, reconnect_s, "300", 0, 1e9,
@@ -135,15 +135,16 @@ static const struct option_row rows[] = {
                  .value = "BYTES", .no_env = true),
     OPTION_INT("nice", S, nice, "0", -40, 40, "added to the niceness of each command", .value = "N", .no_env = true),
     OPTION_BOOL("tag", S, tag, NULL, "write the item and a tab before each line of its output", .no_env = true),
-    OPTION_STRING("tagstring", S, tagstring, NULL, "the same with this text, which may have placeholders",
-                  .value = "TEXT", .no_env = true),
+    OPTION_STRING("tagstring", S, tagstring, NULL,
+                  "like --tag, with this text instead of the item; it may have placeholders", .value = "TEXT",
+                  .no_env = true),
     OPTION_PATH("joblog", S, joblog, NULL,
                 "write a line for each command that has ended, with its times and its exit status. After +, the lines "
                 "are appended",
                 .value = "FILE", .no_env = true),
     OPTION_BOOL("resume", S, resume, NULL, "with --joblog: leave out the items that the log has, and append to it",
                 .no_env = true),
-    OPTION_BOOL("resume-failed", S, resume_failed, NULL, "the same, but the items that have failed run again",
+    OPTION_BOOL("resume-failed", S, resume_failed, NULL, "like --resume, but the items that have failed run again",
                 .no_env = true),
     OPTION_BOOL("dry-run", S, dry_run, NULL, "print the command lines that would run, and run nothing", .no_env = true),
     OPTION_HEADING("Messages"),

@@ -154,7 +154,7 @@ static int check_private(const struct map_options *o, char **argv, int argc)
 }
 
 /* Complains about options for the connection to a fleet if there is none. The variables of these options may be set for
- * other commands, so they are ignored. */
+ * other commands, so the variables are ignored. */
 static int check_remote(const struct map_options *o, char **argv, int argc)
 {
     static const char *const names[] = {"--token-file", "--cacert", "--cert", "--key"};

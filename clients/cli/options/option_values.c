@@ -134,7 +134,7 @@ bool option_read_halt(const char *text, struct run_gate_rules *rules)
     return true;
 }
 
-/* Returns the error of that name; ITEM_CANCELLED if no item is run again for it. */
+/* Returns the error with this name. Returns ITEM_CANCELLED if no item is run again after an error with this name. */
 static enum item_error error_of(const char *name, size_t len)
 {
     unsigned i = 0;

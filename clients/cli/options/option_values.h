@@ -1,6 +1,6 @@
 /*
- * Reads the values of options that have the same form as in GNU parallel. Pure. Each function returns false if the text
- * is not such a value; then *out is unchanged.
+ * Reads option values whose form is the same as in GNU parallel. Pure. If the text is not a valid value, each function
+ * returns false and leaves *out unchanged.
  */
 #ifndef FANTAIL_CLI_OPTIONS_OPTION_VALUES_H
 #define FANTAIL_CLI_OPTIONS_OPTION_VALUES_H
@@ -28,8 +28,8 @@ MUST_CHECK bool option_read_load(const char *text, unsigned processors, double *
  * reads never, the short forms 0, 1, 2, -1, -2, and N%. Sets the members of *rules that begin with halt_. */
 MUST_CHECK bool option_read_halt(const char *text, struct run_gate_rules *rules);
 
-/* Reads a list of errors that an item may be run again for, separated by commas. The result has bits of enum
- * item_error.
+/* Reads the names of the errors after which an item may be run again. The names are separated by commas. The result has
+ * bits of enum item_error.
  */
 MUST_CHECK bool option_read_errors(const char *text, uint32_t *bits);
 

@@ -1,8 +1,8 @@
 /*
  * The commands for durable jobs send their requests, one at a time, to a coordinator or to the replicas behind one URL.
- * If the connection is cut, or the service is full or away (429, 503), a request that may be sent twice is sent again,
- * for at most reconnect_s. If the very first connection cannot be made, it is not tried again, because the URL may be
- * wrong.
+ * If the connection is cut, or the service is full or unavailable (429, 503), a request that may be sent twice is sent
+ * again, for at most reconnect_s. If the very first connection cannot be made, it is not tried again, because the URL
+ * may be wrong.
  */
 #ifndef FANTAIL_CLI_REMOTE_JOB_SERVICE_H
 #define FANTAIL_CLI_REMOTE_JOB_SERVICE_H
@@ -14,7 +14,8 @@
 
 #define RECONNECT_OPTION_ROW(S, f)                                                                                     \
     OPTION_SECONDS("reconnect-s", S, f, "300", 0, 1e9,                                                                 \
-                   "when the connection is cut or the service is away, try again for this many seconds", .value = "S")
+                   "when the connection is cut or the service is unavailable, try again for this many seconds",        \
+                   .value = "S")
 
 struct job_service {
     struct target target;

@@ -3,7 +3,8 @@
 #include "cli/base/count.h"
 
 #define GAP "  "
-/* If the time left seems to be longer than this, hardly any item was answered lately, and the time is not shown. */
+/* If the estimate of the time left is longer than this, hardly any item was answered lately, so the time is not
+ * shown. */
 #define TIME_LEFT_MAX_S (1000 * 3600.0)
 
 enum { FIELD_BYTES = 96, BAR_CELLS = 24, BAR_LEAST_CELLS = 8 };

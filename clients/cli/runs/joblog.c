@@ -33,7 +33,7 @@ static bool has_succeeded(const char *line, const char *end)
     return status && end - status >= 4 && memcmp(status, "0\t0\t", 4) == 0;
 }
 
-/* Adds the item of a line. Returns false if it is not a line of a log. */
+/* Adds the item of a line. Returns false if the line is not a line of a log. */
 static bool read_line(const char *line, const char *end, enum joblog_resume resume, struct done_set *done)
 {
     char *after;

@@ -7,7 +7,7 @@
  * peak memory in bytes. A newline in a command is written as a NUL byte. The command may contain tabs; the columns
  * after it are the last four.
  *
- * A line is written after the result of its item. So whatever the log says is done was printed.
+ * A line is written after the result of its item. So if the log has an item, the result of that item was printed.
  */
 #ifndef FANTAIL_CLI_RUNS_JOBLOG_H
 #define FANTAIL_CLI_RUNS_JOBLOG_H
@@ -23,9 +23,9 @@ struct joblog {
 /* Which items of the log a run leaves out. */
 enum joblog_resume { JOBLOG_NEW, JOBLOG_RESUME, JOBLOG_RESUME_FAILED };
 
-/* Opens the log. JOBLOG_NEW makes a new one, but `append` keeps what is there. Otherwise adds to *done the items that
- * the log has; with JOBLOG_RESUME_FAILED only those that have succeeded. The beginning of a line at the end of the log,
- * which a killed run has left, is removed. Returns false with a sentence in err. */
+/* Opens the log. JOBLOG_NEW empties the log, unless `append` is set. JOBLOG_RESUME adds to *done the items that the log
+ * has. JOBLOG_RESUME_FAILED adds only those that have succeeded. Both remove an incomplete last line, which a killed
+ * run has left. On failure returns false and writes a sentence to err. */
 MUST_CHECK bool joblog_open(struct joblog *l, const char *path, enum joblog_resume resume, bool append,
                             struct done_set *done, char *err, size_t err_size);
 /* Adds a line for a command that has ended. */
