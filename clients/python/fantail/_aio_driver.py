@@ -109,11 +109,11 @@ async def _connect_to_one(addresses: Iterable[Any]) -> socket.socket:
 
 
 class Driver:
-    """Use it with `async with`. Its end cancels what is under way."""
+    """Use it with `async with`. The end of the block cancels the requests that are under way."""
 
     def __init__(self, run: Run, take_wire: Callable[[], Awaitable[Wire]], keep_wire: Callable[[Wire], None], url: str,
                  items: Optional[Items], limit: Optional[asyncio.Semaphore] = None) -> None:
-        """limit: bounds the number of requests of all drivers that have it."""
+        """limit: limits the number of requests of all drivers that share this semaphore."""
         self._run = run
         self._take_wire = take_wire
         self._keep_wire = keep_wire

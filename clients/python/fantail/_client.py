@@ -31,7 +31,7 @@ class Client(RemoteClient):
             chunk_size: Optional[int] = None, retry: Optional[Retry] = None,
             hedge: Optional[Union[bool, Retry]] = None) -> Iterator[Any]:
         """Yields the value of each item. The items may be an endless iterable: it is read only a little ahead of the
-        results. If the iteration is left, the rest is cancelled.
+        results. If the caller ends the iteration early, the remaining items are cancelled.
 
         task               the name of a task, or a list of names (a pipeline)
         items              any values that JSON can express; also paths, dataclasses, numbers and arrays of numpy
@@ -68,8 +68,8 @@ class Client(RemoteClient):
                retry: Optional[Retry] = None, hedge: Optional[Union[bool, Retry]] = None,
                tolerated_failure_count: Optional[int] = None,
                tolerated_failure_percentage: Optional[float] = None) -> "Job":
-        """Gives a durable job to the job store of the coordinator, and returns when it is stored. All items are read
-        first.
+        """Gives a durable job to the job store of the coordinator, and returns when the job is stored. All items are
+        read first.
 
         labels           up to 16 short texts by which jobs() finds the job
         idempotency_key  a second submission with the same key, task, items and options makes no second job. The
@@ -94,8 +94,8 @@ class Client(RemoteClient):
     def jobs(self, *, status: Optional[str] = None, task: Optional[str] = None, label: Optional[str] = None,
              created_after: Optional[str] = None, created_before: Optional[str] = None) -> Iterator[JobStatus]:
         """Yields the durable jobs, newest first. status: one or several statuses, separated by commas. created_after,
-        created_before: an RFC 3339 time or a date. Without a job store, yields the jobs that this coordinator runs,
-        and no filter can be used."""
+        created_before: an RFC 3339 time or a date. Without a job store, yields the jobs that this coordinator runs.
+        Then no filter can be used."""
         filters = filters_of(status=status, task=task, label=label, created_after=created_after,
                              created_before=created_before)
         cursor = None
@@ -151,7 +151,7 @@ class Client(RemoteClient):
 
 
 class Job:
-    """A durable job. It does not end with this program."""
+    """A durable job. It goes on when this program ends."""
 
     def __init__(self, client: Client, id: str) -> None:
         self._client = client
@@ -164,8 +164,8 @@ class Job:
         return self._client._call(status_plan(self._client._place, self.id))  # type: ignore[no-any-return]
 
     def results(self, start: int = 0, only: Optional[str] = None, return_exceptions: bool = False) -> Iterator[Any]:
-        """Yields the value of each item, in order, as soon as it is recorded. After a cut, it goes on with the next
-        item.
+        """Yields the value of each item, in order, as soon as it is recorded. If the connection is cut, the iteration
+        goes on with the next item.
 
         start              the index of the first item
         only               "values" leaves out the items that failed. "errors" yields only the ItemErrors of the items
@@ -176,7 +176,8 @@ class Job:
         return self._client._values(run, None, return_exceptions or only == "errors")
 
     def wait(self, timeout: Optional[float] = None) -> JobStatus:
-        """Waits for the end of the job, at most timeout seconds. Raises a WaitTimeout if the job goes on."""
+        """Waits at most `timeout` seconds for the end of the job. Raises a WaitTimeout if the job has not ended by
+        then."""
         return self._client._call(wait_plan(self._client._place, self.id, timeout))  # type: ignore[no-any-return]
 
     def cancel(self) -> JobStatus:
@@ -185,6 +186,6 @@ class Job:
         return self._client._call(cancel_plan(self._client._place, self.id))  # type: ignore[no-any-return]
 
     def redrive(self) -> JobStatus:
-        """Runs the items that failed or were cancelled again. Raises a Refused (409) if the job has not ended, or if
-        no item has failed."""
+        """Runs again the items that failed or were cancelled. Raises a Refused (409) if the job has not ended, or if no
+        item has failed."""
         return self._client._call(redrive_plan(self._client._place, self.id))  # type: ignore[no-any-return]

@@ -15,7 +15,7 @@ W = TypeVar("W")
 
 
 class Lost(Exception):
-    """The connection has ended. `__cause__` is the reason, if the peer has not just closed it."""
+    """The connection has ended. `__cause__` is the reason; None if the peer has simply closed the connection."""
 
 
 class Wire:
@@ -69,7 +69,7 @@ class Wire:
         return data
 
     def has_pending(self) -> bool:
-        """Returns whether bytes are there that poll() does not see."""
+        """Returns whether there are received bytes that poll() does not report."""
         return False
 
     def is_usable(self) -> bool:

@@ -339,8 +339,8 @@ class Engine:
             self._queue.appendleft(work)
 
     def _failed(self, work: Work, error: BaseException) -> None:
-        """If the calls of a batch failed together, runs the calls again in smaller units, to find the call at fault.
-        Otherwise fails the unit of work."""
+        """If the calls of a batch failed together, runs the calls again in smaller units, to find the call that causes
+        the failure. Otherwise fails the unit of work."""
         if isinstance(error, ItemError):
             error.attempts += work.attempts - 1
         may_split = not isinstance(error, (FleetError, Refused, NotFantail)) and getattr(error, "name", "") not in NEVER_SPLIT

@@ -84,7 +84,7 @@ class Unreachable(FantailError, ConnectionError):
 
 
 class TlsError(Unreachable):
-    """The certificate of the service was refused, or the service has refused ours."""
+    """The certificate of the service was refused, or the service has refused our certificate."""
 
 
 class NotFantail(FantailError):
@@ -148,7 +148,7 @@ class JobFailed(FantailError):
 
 
 class WaitTimeout(FantailError, TimeoutError):
-    """The job has not ended in time. It goes on."""
+    """The job has not ended in time, and goes on."""
 
 
 class RemoteTraceback(Exception):

@@ -29,7 +29,7 @@ MOST_SECONDS = 366 * 86400  # the limit of item_timeout_s in a job
 
 
 class Future(concurrent.futures.Future):  # type: ignore[type-arg]
-    """Like the Future of concurrent.futures, but cancel() also cancels a running call: it ends the call's process."""
+    """Like the Future of concurrent.futures, but cancel() also cancels a running call, by ending the call's process."""
 
     _stop: Callable[[], None]
 
@@ -171,7 +171,7 @@ class Executor(concurrent.futures.Executor):
         return self._submit(function_for(fn), data, stored)
 
     def _submit(self, function: Function, data: bytes, stored: "list[Stored]") -> Future:
-        """Submits what is pickled already."""
+        """Submits a call whose parts are already pickled."""
         future = Future()
         call = Call(function, data, future)
         call.stored = stored

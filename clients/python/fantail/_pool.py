@@ -76,8 +76,8 @@ class _Apply(Work):
 
 
 class ResultIterator(Iterator[T]):
-    """The results of imap(). If a call failed, next() raises its exception in the place of its result, and the
-    iteration can continue."""
+    """The results of imap(). If a call failed, next() raises the exception of that call instead of returning a result.
+    The iteration can continue."""
 
     def __init__(self, mapping: Mapping) -> None:
         self._mapping = mapping

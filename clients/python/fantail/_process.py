@@ -92,7 +92,8 @@ def write_object(path: str, data: bytes, buffers: Iterable[pickle.PickleBuffer])
 
 
 def read_object(view: memoryview) -> Any:
-    """Rebuilds the object of such a file. Its buffers stay parts of the view."""
+    """Rebuilds the object from the content of a file that write_object() has written. The buffers of the object stay
+    parts of the view."""
     numbers = view[:16].cast("Q")
     places = view[16:16 + 16 * numbers[1]].cast("Q")
     at = 16 + places.nbytes
@@ -118,8 +119,8 @@ class MissingObject(Exception):
 
 
 def load_object(key: str, path: str) -> Any:
-    """Returns the shared object with this key. Its file or content is that of write_object(). The pages of a file are
-    shared by all processes; a page that a call changes is copied."""
+    """Returns the shared object with this key. The file, or the content that the client has sent, has the form that
+    write_object() writes. The pages of a file are shared by all processes; a page that a call changes is copied."""
     if key in objects:
         return objects[key]
     if key in attached:

@@ -34,7 +34,7 @@ class RemoteClient:
                      is FANTAIL_CACERT
         cert, key    with https: the files of the client certificate and of its private key (PEM)
         ssl_context  with https: takes the place of ca, cert and key
-        reconnect_s  when a connection is cut or the service is away, try again for this many seconds
+        reconnect_s  when a connection is cut or the service is unavailable, try again for this many seconds
         """
         self._reconnect_s = number_of("reconnect_s", reconnect_s)
         if self._reconnect_s < 0:
@@ -97,7 +97,7 @@ class RemoteClient:
 
 
 def gather(run: Run, items: Iterator[Any]) -> bool:
-    """Reads items for at most GATHER_S, as long as the run wants items. Returns whether there are no more."""
+    """Reads items for at most GATHER_S, as long as the run wants items. Returns whether there are no more items."""
     end = time.monotonic() + GATHER_S
     try:
         while run.wants_items:

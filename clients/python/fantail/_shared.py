@@ -1,8 +1,8 @@
 """Objects that each process of a fleet gets once, however many calls use them.
 
-An object is kept in a file of a folder that only this user can enter. Its pickle refers to the file, so it is small. The
-processes of a private fleet map the file into their memory, and share its pages. A fleet with a URL cannot read the file, so
-the engine sends its content to each process that asks for it.
+An object is kept in a file of a folder that only this user can enter. The pickle of the object refers to the file, so
+the pickle is small. The processes of a private fleet map the file into their memory, and share its pages. A fleet with
+a URL cannot read the file, so the engine sends the content of the file to each process that asks for the object.
 """
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ class Shared(Generic[T]):
 
 
 def shared(value: T) -> "Shared[T]":
-    """Keeps a large object for many calls. Give the handle to calls as an argument, or use it in a function: the call gets
-    the object. Each process reads the object once. All calls of a process get the same object, so they must not change
-    it."""
+    """Keeps a large object for many calls. Give the handle to calls as an argument, or use it in a function: the call
+    gets the object. Each process reads the object once. All calls of a process get the same object, so no call may
+    change it."""
     return Shared(value)
 
 

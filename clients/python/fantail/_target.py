@@ -44,7 +44,7 @@ class Proxy:
 class Target:
     def __init__(self, url: Optional[str], token: Optional[str], token_file: Optional[str], ca: Optional[str],
                  cert: Optional[str], key: Optional[str], context: Optional[ssl.SSLContext]) -> None:
-        """What is not given comes from the environment variables of the `fantail` command."""
+        """An argument that is not given comes from the environment variables of the `fantail` command."""
         url = url or os.environ.get("FANTAIL_URL")
         if not url:
             raise ValueError("the URL of the coordinator is missing; give url= or set FANTAIL_URL")
@@ -129,7 +129,7 @@ class Target:
         raise ValueError(f"the token file {path} has no token")
 
     def explain(self, error: BaseException) -> FantailError:
-        """Makes our exception of an exception of a connection."""
+        """Turns an exception of a connection into an exception of this package."""
         if isinstance(error, FantailError):
             return error
         cause = error.__cause__ if isinstance(error.__cause__, OSError) else error

@@ -22,8 +22,8 @@ Outcome = tuple[bool, Any]  # (True, result) or (False, exception)
 
 
 class Function:
-    """A pickled function. The pickle of a large one refers to a shared object. `stored` has the shared objects that the
-    function needs."""
+    """A pickled function. The pickle of a large function refers to a shared object. `stored` has the shared objects
+    that the function needs."""
 
     def __init__(self, data: bytes, stored: "list[Stored]") -> None:
         self.data = data
@@ -85,7 +85,8 @@ class Work:
             return dumps_named(self.calls, "the argument", buffers)
 
     def _path(self, data: bytes, buffers: "list[pickle.PickleBuffer]") -> Optional[str]:
-        """Writes the calls into a file, which stays until this unit of work has ended. None: the disk is full."""
+        """Writes the calls into a file, which stays until this unit of work has ended. Returns None if the disk is
+        full."""
         from ._shared import store_for_once
         try:
             self._file = store_for_once(data, buffers)

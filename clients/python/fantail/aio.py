@@ -146,7 +146,7 @@ class Client(RemoteClient):
         return run.result
 
     def _longest_wait_s(self) -> float:
-        """A waiting request occupies one of MOST_CALLS places, so it is short if others need the place."""
+        """A waiting request occupies one of MOST_CALLS places. If other requests need the place, the wait is short."""
         return BUSY_WAIT_S if self._calls.locked() else WAIT_S
 
     async def _take_wire(self) -> Wire:
@@ -162,7 +162,7 @@ class Client(RemoteClient):
 
 
 class Job:
-    """A durable job, like fantail.Job. It does not end with this program."""
+    """A durable job, like fantail.Job. It goes on when this program ends."""
 
     def __init__(self, client: Client, id: str) -> None:
         self._client = client
@@ -181,7 +181,8 @@ class Job:
         return self._client._values(run, None, return_exceptions or only == "errors")
 
     async def wait(self, timeout: Optional[float] = None) -> JobStatus:
-        """Waits for the end of the job, at most timeout seconds. Raises a WaitTimeout if the job goes on."""
+        """Waits at most `timeout` seconds for the end of the job. Raises a WaitTimeout if the job has not ended by
+        then."""
         plan = wait_plan(self._client._place, self.id, timeout, self._client._longest_wait_s)
         return await self._client._call(plan)  # type: ignore[no-any-return]
 
@@ -190,5 +191,5 @@ class Job:
         return await self._client._call(cancel_plan(self._client._place, self.id))  # type: ignore[no-any-return]
 
     async def redrive(self) -> JobStatus:
-        """Runs the items that failed or were cancelled again. Raises a Refused (409) if that is not possible."""
+        """Runs again the items that failed or were cancelled. Raises a Refused (409) if that is not possible."""
         return await self._client._call(redrive_plan(self._client._place, self.id))  # type: ignore[no-any-return]

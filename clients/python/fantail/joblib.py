@@ -41,8 +41,8 @@ def register() -> None:
 
 def _executor_for(n_jobs: Optional[int], url: "Optional[Union[str, Client]]", item_timeout_s: Optional[float],
                   variables: "dict[str, str]", initializer: Any = None, initargs: "Sequence[Any]" = ()) -> Executor:
-    """Returns an executor with these options. The latest one is used again, because its processes have imported what the
-    calls need."""
+    """Returns an executor with these options. The latest executor is used again, because its processes have imported
+    what the calls need."""
     global _kept
     pickled = dumps_named((initializer, tuple(initargs)), "the initializer") if initializer else None
     uses_managers = "multiprocessing.managers" in sys.modules  # processes need its key when they start
@@ -135,7 +135,7 @@ class Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
 
 class Arrays:
     """Sends large arrays of numpy once to each process while one Parallel call runs, as joblib's own backends do. The
-    arrays are recognised by their identity, so they must not change meanwhile."""
+    arrays are recognised by their identity, so they must not change while the call runs."""
 
     def __init__(self) -> None:
         self._stored: "dict[int, tuple[Any, Stored]]" = {}

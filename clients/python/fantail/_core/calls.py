@@ -47,7 +47,7 @@ class CallRun(Run):
 
     def __init__(self, plan: "Plan[Any]", fields: Mapping[str, str], url: str, prefix: str, reconnect_s: float,
                  is_known: bool, now: float) -> None:
-        """is_known: the URL has answered as a coordinator does before."""
+        """is_known: the URL has already answered as a coordinator does."""
         super().__init__()
         self.result: Any = None
         self.url = url
@@ -147,7 +147,7 @@ class _Call(WholeExchange):
 # ---- plans --------------------------------------------------------------------------------------------------------
 
 class Place(NamedTuple):
-    """What the errors of plans need."""
+    """The facts that the errors of plans contain."""
     url: str
     has_token: bool
 

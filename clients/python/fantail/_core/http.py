@@ -122,7 +122,8 @@ class AnswerReader:
         return b"".join(parts) if len(parts) != 1 else parts[0]
 
     def _read_chunk_line(self) -> bool:
-        """Reads the line before a chunk, the end of a chunk, or a trailer. Returns False if it has not come."""
+        """Reads the line before a chunk, the end of a chunk, or a trailer. Returns False if the line is not complete
+        yet."""
         if self._bytes.startswith(b"\r\n") and not self._in_trailers:
             del self._bytes[:2]  # the end of the previous chunk
         end = self._bytes.find(b"\r\n")

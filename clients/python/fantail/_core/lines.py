@@ -80,7 +80,7 @@ def _parse_line(line: str) -> Any:
 
 
 def item_error(error: Any, index: Optional[int] = None) -> ItemError:
-    """Makes the exception of an error object."""
+    """Makes the exception from an error object."""
     if not isinstance(error, dict):
         error = {"name": "bad_output", "cause": f"the error is not an object: {str(error)[:200]}"}
     stderr, attempts = error.get("stderr"), error.get("attempts")
@@ -120,8 +120,8 @@ class Answer:
 
 def refusal_of(answer: Answer, url: str, has_token: bool, *, tasks: Optional[list[str]] = None,
                of_job: bool = False) -> FantailError:
-    """Makes the exception of an answer that is not a success. tasks: the tasks that exist, if the request names a task.
-    of_job: the request is about one job."""
+    """Makes the exception for an answer that is not a success. tasks: the tasks that exist, if the request names a
+    task. of_job: the request is about one job."""
     problem = answer.document()
     detail = problem.get("detail") or problem.get("title") if isinstance(problem, dict) else None
     if answer.status in (401, 403):

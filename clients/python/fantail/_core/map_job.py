@@ -1,4 +1,4 @@
-"""One job of a map: which of its items have an answer, and one attempt to get the others."""
+"""One job of a map: which of its items have an answer, and one attempt to get the missing answers."""
 from __future__ import annotations
 
 import enum
@@ -37,7 +37,7 @@ class MapJob:
         self.is_answered = bytearray(len(items))
         self.left = len(items)
         # Items that the coordinator has cancelled, and whether they were sent to a worker. Only the end line tells
-        # whether the coordinator drains. So these errors are held back before it has come.
+        # whether the coordinator drains. So these errors are held back until the end line has come.
         self.cancelled: dict[int, tuple[ItemError, bool]] = {}
         self.is_drained = False
         self.state = JobState.WAITING

@@ -1,9 +1,10 @@
-"""One map. The items are cut into batches, and each batch is one job, so an endless iterable needs only bounded memory.
-Two jobs run at once, so that the workers always have work, and more if these two have little work.
+"""One map. The items are cut into batches, and each batch is one job, so an endless iterable needs only a limited
+amount of memory. Two jobs run at once, so that the workers always have work. If these two have little work, more jobs
+run.
 
 The prefix rule of docs/protocol.md: if the coordinator of a job is lost, the items without an answer are sent again to
-the same URL. If they must not run twice, they fail as coordinator_lost, and no job is sent before the list of tasks
-(GET /v1/tasks) has come. Otherwise each job that a proxy without a coordinator gets would be in doubt.
+the same URL. If these items must not run twice, they fail as coordinator_lost. Then no job is sent before the list of
+tasks (GET /v1/tasks) has come. Otherwise each job that a proxy without a coordinator gets would be in doubt.
 """
 from __future__ import annotations
 
@@ -90,7 +91,7 @@ class MapRun(Run):
         self._end_if_over()
 
     def _is_careful(self) -> bool:
-        """Returns whether few items may be in doubt after a loss."""
+        """Returns whether jobs must be small, so that a loss leaves only few items in doubt."""
         return self.tasks.twice == Twice.ONCE or not self.tasks.is_asked
 
     def _most_items(self) -> int:
@@ -163,8 +164,8 @@ class MapRun(Run):
 
     def _may_begin_job(self) -> bool:
         """The first jobs may be small, because the items come slowly or the list of tasks has not come. So a further
-        job begins when it has as many items as are under way, which doubles their number. Other users share the
-        workers job by job, so none begins without need."""
+        job begins when it has as many items as are under way, which doubles the number under way. The users of a fleet
+        share the workers job by job, so no job begins without need."""
         if len(self._jobs) < min(USUAL_JOBS, self._most_jobs):
             return True
         if len(self._jobs) >= self._most_jobs or self._is_careful():
@@ -311,8 +312,8 @@ class MapRun(Run):
         self._end(job)
 
     def _end(self, job: MapJob) -> None:
-        """With results in order, an ended job keeps its place until the earlier jobs have ended. So few results
-        wait."""
+        """If the results are ordered, a job that has ended keeps its place until the earlier jobs have ended. So only
+        few results wait."""
         job.state = JobState.ENDED
         if not self._ordered:
             self._jobs.remove(job)

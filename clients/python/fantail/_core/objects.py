@@ -57,7 +57,7 @@ class JobStatus:
 
 
 class Task:
-    """A task of the fleet. `document` is its entry in the list of tasks of docs/protocol.md.
+    """A task of the fleet. `document` is the task's entry in the list of tasks (docs/protocol.md).
 
     name         the name
     description  one sentence, or ""

@@ -1,8 +1,8 @@
 """Decides how long a client tries to reach a coordinator again. An outage begins when the connection of a request fails.
 It ends with the next new answer.
 
-The client gives up when no coordinator has accepted a request for the limit. It also gives up when coordinators accept
-requests but are lost again and again, and no new answer has come for the limit. The time in which a coordinator works on
+The client gives up when no coordinator has accepted a request for limit_s. It also gives up when coordinators accept
+requests but are lost again and again, and no new answer has come for limit_s. The time in which a coordinator works on
 a job does not count, because an item may take a long time.
 """
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Outage:
 
 
 def given_up(why: FantailError, outage: Outage) -> FantailError:
-    """Adds to the last failure for how long the client has tried."""
+    """Adds to the text of the last failure how long the client has tried."""
     if not outage.accepted or not outage.limit_s:
         return why
     return type(why)(f"no coordinator has answered for {outage.limit_s:g} s (reconnect_s): {why}")

@@ -1,7 +1,7 @@
 """The interface between the code that decides and the two clients that connect, send and wait.
 
 A client asks a run for exchanges, sends the request of each one over a connection, and passes on the bytes that come
-back. It takes the results, and stops when the run has an error or is over.
+back. The client takes the results, and stops when the run has an error or is over.
 """
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Exchange:
             self._finish(self._reader.keep_alive, now)
 
     def ended(self, why: FantailError, was_sent: bool, now: float) -> None:
-        """The connection could not be made, or has ended. was_sent: a part of the request was sent."""
+        """Call it when the connection could not be made, or has ended. was_sent: a part of the request was sent."""
         if self.is_over:
             return
         if self._reader.end():
@@ -61,7 +61,7 @@ class Exchange:
         self.done(now)
 
     def reading(self, now: float) -> None:
-        """The client begins to read, after a time in which it did not."""
+        """Call it when the client begins to read after a pause."""
         self._last_at = max(self._last_at, now)
 
     def silent_at(self) -> float:
@@ -144,5 +144,5 @@ class Run:
         raise NotImplementedError
 
     def end_items(self, error: Optional[BaseException] = None) -> None:
-        """There are no more items. error: the iterator of the items has raised it."""
+        """Call it when there are no more items. error: the exception that the iterator of the items has raised."""
         raise NotImplementedError
