@@ -1,4 +1,4 @@
-/* Changes of files in folders of tasks are reported with the name of the task. */
+/* Changes to files in folders of tasks are reported with the name of the task. */
 #include "worker/watch.h"
 
 #include <criterion/criterion.h>
@@ -210,7 +210,7 @@ Test(watch, only_so_many_names_are_remembered_and_their_changes_still_count)
     cr_assert_eq(names, WATCH_NAMES_MAX - 1);
 }
 
-/* For example, root has started this program in its own folder as another user. */
+/* For example, root has started this program as another user in a folder that only root may search. */
 Test(watch, a_path_below_a_folder_that_may_not_be_searched_is_passed_over)
 {
     static const struct watch_hooks hooks = {.changed = on_changed, .writes_itself = on_writes_itself};

@@ -1,4 +1,4 @@
-/* Values of options that have the same form as in GNU parallel. */
+/* Option values whose form is the same as in GNU parallel. */
 #include <criterion/criterion.h>
 
 #include "cli/options/option_values.h"

@@ -199,7 +199,7 @@ Test(http_client, many_new_calls_begin_in_several_turns)
     tear_down();
 }
 
-/* Of the wires that wait for a later turn, the first ones are still watched. */
+/* The first of the wires that wait for a later turn are still watched. */
 static void check_postponed(void)
 {
     size_t i = 0;

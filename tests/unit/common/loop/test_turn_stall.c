@@ -1,5 +1,5 @@
-/* Turns without progress: what counts as such a turn, and whom the log names. The tests that use a loop run it for a
- * fixed number of turns, so they do not depend on speed. */
+/* Turns without progress: what counts as such a turn, and which descriptor or step the log names. The tests that use a
+ * loop run it for a fixed number of turns, so they do not depend on speed. */
 #include <criterion/criterion.h>
 #include <netinet/in.h>
 #include <sys/socket.h>

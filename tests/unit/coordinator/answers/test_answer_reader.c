@@ -18,7 +18,8 @@ static void on_values(void *data, uint64_t n, const char *lines, size_t len)
     buf_add(&s->text, lines, len);
 }
 
-/* Takes over the memory of every second line that comes in several pieces. */
+/* Called for a line that comes in several pieces. If the number of calls so far is odd, takes ownership of the line and
+ * frees it. */
 static void on_value(void *data, struct buf *line)
 {
     on_values(data, 1, line->data, line->len);

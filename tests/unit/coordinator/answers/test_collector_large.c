@@ -1,5 +1,5 @@
-/* The collector takes over the memory of a large line. It spills the line in parts, and maps the spilled line to read
- * it. */
+/* The collector takes ownership of the memory of a large line. It spills the line in parts, and maps the spilled line
+ * to read it. */
 #include "unit/coordinator/answers/collector_harness.h"
 
 static char *spill_map(void *ctx, uint64_t offset, size_t len)

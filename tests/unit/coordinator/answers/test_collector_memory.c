@@ -90,7 +90,7 @@ Test(collector_memory, one_call_spills_few_runs)
     assert_no_leaks();
 }
 
-/* A pass that joins runs of the spill has the same failures as other calls. */
+/* A pass that joins runs of the spill can fail in the same ways as other calls. */
 Test(collector_memory, runs_that_cannot_be_joined_are_an_error)
 {
     static struct spill spill;

@@ -1,4 +1,4 @@
-/* Which tasks a coordinator offers to run, by what its workers and its jobs need. */
+/* Which tasks a coordinator offers to run. This depends on the slots of its workers and on the needs of its jobs. */
 #include "coordinator/claims/claim_offer.h"
 
 #include "unit/coordinator/sched/scheduler_harness.h"

@@ -1,5 +1,5 @@
 /*
- * Durable jobs without HTTP, workers and a database: a stage (job_harness.h), a store in memory, and a clock that the
+ * Durable jobs without HTTP, workers or a database: a stage (job_harness.h), a store in memory, and a clock that the
  * test moves.
  */
 #ifndef FANTAIL_TEST_DURABLE_HARNESS_H
@@ -131,7 +131,7 @@ static inline void bench_pass(struct bench *b, uint64_t ms)
     }
 }
 
-/* Moves the clock by `ms` in the same steps. At each step, also answers all items that were sent. */
+/* Moves the clock like bench_pass(). At each step, also answers all items that were sent. */
 static inline void bench_work(struct bench *b, uint64_t ms)
 {
     for (uint64_t i = 0; i < ms; i += 10) {

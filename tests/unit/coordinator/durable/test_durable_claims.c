@@ -34,7 +34,7 @@ static void add_worker(struct group *g, unsigned who, unsigned slots)
     stage_add_slots(&g->replicas[who].stage, slots);
 }
 
-/* Starts coordinators with workers of these numbers of slots; 0: no worker. Returns when each of them has told the
+/* Starts coordinators whose workers have these numbers of slots; 0: no worker. Returns when each of them has told the
  * store what its workers have. */
 static void group_start(struct group *g, unsigned first, unsigned second)
 {
@@ -171,7 +171,7 @@ Test(durable_claims, idle_jobs_of_a_busy_coordinator_go_to_one_that_gets_slots)
     group_over(&g);
 }
 
-/* While an item waits to be sent again, nothing is in flight, but the job is all that this coordinator has. */
+/* While an item waits to be sent again, nothing is in flight, but the job is the only one of this coordinator. */
 Test(durable_claims, a_job_stays_if_it_is_the_only_one)
 {
     struct group g;

@@ -1,4 +1,4 @@
-/* The lease of a durable job: its renewal, its end, and calls that are fenced because another coordinator has it. */
+/* The lease of a durable job: renewal, expiry, and calls that are fenced because another coordinator has the lease. */
 #include "unit/coordinator/durable/durable_harness.h"
 
 /* Lets another coordinator take over the job. */
@@ -25,7 +25,7 @@ Test(durable_lease, the_lease_is_renewed_and_not_asked_for_all_the_time)
     bench_over(&b);
 }
 
-/* After this coordinator's lease has ended, another coordinator may be running the job. */
+/* After this coordinator's lease has expired, another coordinator may be running the job. */
 Test(durable_lease, nothing_new_is_sent_after_the_lease_has_ended)
 {
     struct bench b;
@@ -108,7 +108,7 @@ Test(durable_lease, a_job_that_is_fenced_while_it_loads_is_dropped)
     bench_over(&b);
 }
 
-/* The lease ends while the coordinator runs the job, because the store was slow or the process was stopped. */
+/* Because the store was slow or the process was stopped, the lease expires while the coordinator runs the job. */
 Test(durable_lease, a_run_keeps_its_job_when_its_own_coordinator_claims_it_again)
 {
     struct bench b;

@@ -1,4 +1,4 @@
-/* Items of a task that must not run twice, if the coordinator learns late that they must not, or if it drains. */
+/* Items that must not run twice, with a coordinator that learns late that they must not, or that drains. */
 #include "coordinator/sched/sched_stats.h"
 #include "unit/coordinator/durable/durable_harness.h"
 

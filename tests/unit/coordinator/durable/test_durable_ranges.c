@@ -1,4 +1,4 @@
-/* Durable jobs whose items without an answer are in very many ranges, as after a redrive. */
+/* Durable jobs whose unanswered items are in very many ranges, as after a redrive. */
 #include "unit/coordinator/durable/durable_harness.h"
 
 enum { RANGES = 20000, READY_MOST = 4 * 1024 * 1024 / 256 };

@@ -29,7 +29,7 @@ static enum lease_verdict leave(struct leases *l, const char *id, const char *ad
     return leases_register(l, &r, now, &terms);
 }
 
-/* Runs the timers of the leases from `from` to `to`, and returns how many leases ended. */
+/* Runs the timers of the leases from `from` to `to`, and returns how many leases expired. */
 static unsigned pass(struct leases *l, uint64_t from, uint64_t to)
 {
     struct registration ended;
@@ -88,7 +88,7 @@ Test(leases, a_goodbye_bars_the_address_until_somebody_registers_there)
     cr_assert_not(leases_bar(&l, "10.0.0.1:1"));
     cr_assert_eq(l.held, 1);
     cr_assert_eq(leave(&l, "b", "10.0.0.1:1", 5), LEASE_LEFT);
-    cr_assert_eq(pass(&l, 5, (LEASES_BAR_S + 1) * SECOND), 0, "a lifted bar does not count as an ended lease");
+    cr_assert_eq(pass(&l, 5, (LEASES_BAR_S + 1) * SECOND), 0, "a lifted bar does not count as an expired lease");
     cr_assert_not(leases_bar(&l, "10.0.0.1:1"));
     cr_assert_eq(l.by_address.n, 0);
     leases_release(&l);

@@ -23,7 +23,7 @@ static inline enum split_status feed_in_pieces(struct splitter *s, const char *b
     return status == SPLIT_OK ? splitter_finish(s) : status;
 }
 
-/* The same, after splitter_init(). */
+/* Initialises the splitter, then works like feed_in_pieces(). */
 static inline enum split_status split_into(struct splitter *s, enum split_format format, const char *body, size_t len,
                                            size_t piece)
 {

@@ -134,8 +134,8 @@ Test(splitter, a_long_line_that_is_no_json_is_refused_at_its_place)
     buf_release(&body);
 }
 
-/* Feeds the start of a line, without its newline. The splitter must find the fault already here. If it found faults
- * only at the end of a long line, all other requests would have to wait. */
+/* Feeds the start of a line, without its newline. The splitter must find the fault before the line ends. If it found
+ * faults only at the end of a long line, all other requests would have to wait. */
 static void expect_fault_before_the_end(enum split_format format, const char *start, uint64_t offset)
 {
     for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {

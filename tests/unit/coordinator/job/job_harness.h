@@ -1,5 +1,5 @@
 /*
- * Jobs without HTTP and without workers: exchanges are fake ones, and a test answers the chunks that the scheduler
+ * Jobs without HTTP and without workers: the exchanges are fake, and a test answers the chunks that the scheduler
  * sends. Each item's value is the item itself.
  */
 #ifndef FANTAIL_TEST_JOB_HARNESS_H
@@ -136,7 +136,7 @@ static inline void stage_init(struct stage *s)
 }
 
 /* Adds the address of a worker. A job asks this address for its tasks, and the scheduler may send to it. The clock
- * stands still from now on: otherwise a job that comes too late would ask a second time. */
+ * stands still from now on. Otherwise a job that comes too late would ask a second time. */
 static inline void stage_has_worker(struct stage *s)
 {
     fake_clock_start();

@@ -1,4 +1,4 @@
-/* Freed memory goes back to the kernel at the right times. The test replaces the functions of the heap by functions
+/* Freed memory goes back to the kernel at the right times. The test replaces the functions of the heap with functions
  * that only count. */
 #include <malloc.h>
 

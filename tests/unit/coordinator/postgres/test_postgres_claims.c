@@ -1,4 +1,5 @@
-/* Several coordinators with one database: what each of them has told decides which of them claims a job. */
+/* Several coordinators with one database: what each of them has told the database decides which of them claims a
+ * job. */
 #include "unit/coordinator/store/store_harness.h"
 
 /* Three coordinators. */
@@ -150,7 +151,7 @@ Test(postgres_claims, a_claim_does_not_read_the_many_jobs_that_it_must_leave)
              " FROM generate_series(1, 20000) AS n",
              "", "");
     shop_submit(&s, shop_id(1), 0);
-    /* A server process reports what it has read when it ends. */
+    /* A server process reports its reads only when it ends. */
     shop_reopen(&s);
     long before = rows_read(&s);
     cr_assert(claims_only(&s, "[\"square\",\"other0\"]", "[\"square\"]"));

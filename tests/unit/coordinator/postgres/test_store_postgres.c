@@ -207,7 +207,7 @@ Test(store_postgres, a_connection_that_was_lost_while_idle_costs_no_call)
     assert_no_leaks();
 }
 
-/* The statements by which a coordinator of schema 2 claims the first pending job and ends it. */
+/* The statements with which a coordinator of schema 2 claims the first pending job and ends it. */
 #define OLD_CLAIM                                                                                                      \
     "WITH j AS (UPDATE fantail.job SET state = 'running', fence = fence + 1 WHERE seq = (SELECT seq FROM fantail.job"  \
     " WHERE state = 'pending' ORDER BY priority DESC, id LIMIT 1) RETURNING seq) SELECT count(*) FROM j"

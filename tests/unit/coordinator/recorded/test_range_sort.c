@@ -5,7 +5,8 @@
 #include "common/base/random.h"
 #include "unit/leaks.h"
 
-/* Sorts a copy of the list in slices and another one in one go, and compares them. Returns the number of slices. */
+/* Sorts one copy of the list in slices and another copy at once, and compares the two copies. Returns the number of
+ * slices. */
 static unsigned expect_sorted(const struct range_list *l, size_t most)
 {
     struct range_list slices = {0}, once = {0};

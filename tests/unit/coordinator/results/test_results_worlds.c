@@ -63,7 +63,7 @@ static void world_over(struct world *w)
     fake_clock_ns = 0;
 }
 
-/* Adds a block of answers, in a random order, to some items that have no answer yet. */
+/* Adds a block with the answers of some items that have no answer yet, in a random order. */
 static void record(struct world *w)
 {
     bool errors = draw(w, 3) == 0;

@@ -237,7 +237,7 @@ static struct sched_attempt *with_a_second_attempt_given_up(struct shell *sh)
     return first;
 }
 
-/* Otherwise the chunk would have no attempt, and its job would never end. */
+/* If the second attempt did not go on, the chunk would have no attempt, and its job would never end. */
 Test(scheduler_hedging, a_second_attempt_that_was_given_up_goes_on_if_the_first_one_ends_before_it_is_cut_off)
 {
     const enum sched_end ends[] = {SCHED_END_LOST, SCHED_END_DRAINING, SCHED_END_BAD_STATUS};
@@ -259,7 +259,7 @@ Test(scheduler_hedging, a_second_attempt_that_was_given_up_goes_on_if_the_first_
     }
 }
 
-/* Runs a job until one of its items is at two workers, and all others are answered. Returns the first attempt. */
+/* Runs a job until one of its items is at two workers, and all other items are answered. Returns the first attempt. */
 static struct sched_attempt *with_one_item_sent_twice(struct shell *sh)
 {
     struct sched_job_params p = params();

@@ -1,5 +1,5 @@
-/* No run of the scheduler takes long: what a run leaves is done in the next runs, and the shell is asked for them at
- * once. */
+/* No run of the scheduler takes long. The work that a run leaves over is done in the next runs, and the scheduler asks
+ * the shell for these runs at once. */
 #include "unit/coordinator/sched/scheduler_harness.h"
 
 enum { OPS = 50 };
@@ -164,7 +164,7 @@ static void run_until_quiet(struct shell *sh)
     }
 }
 
-/* A single worker is full, and then not full again, very often. */
+/* The only worker is full, and has room again, very often. */
 Test(scheduler_slices, a_429_of_the_only_worker_is_nothing_to_all_its_jobs)
 {
     enum { JOBS = 600 };

@@ -1,7 +1,7 @@
 #include "common/base/limits.h"
 #include "unit/coordinator/sched/scheduler_harness.h"
 
-/* Jobs of several tasks, and workers that do not have them all. */
+/* Jobs of several tasks, and workers that do not have all of these tasks. */
 
 static struct sched_job *job_of_task(struct shell *sh, const char *task, uint64_t items)
 {

@@ -25,7 +25,7 @@ struct power_vfs_counts power_vfs_counts(void);
 /* Calls `before` before each write, sync, truncation and deletion, with the number of the operation from 0 on. If
  * `before` is NULL, stops these calls. */
 void power_vfs_watch(void (*before)(unsigned number, void *data), void *data);
-/* Writes the files to `folder` as they would be after a power cut now. Only the callback may call it. */
+/* Writes the files to `folder` as they would be after a power cut now. Only the callback may call this function. */
 void power_vfs_cut(const char *folder, unsigned seed);
 
 /* Counts the operations from now on, and makes operation `number` fail with `rc`. If `for_good` is set, all later

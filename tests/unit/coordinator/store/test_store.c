@@ -210,7 +210,7 @@ static uint64_t error_count(const char *errors, const char *error)
     return 0;
 }
 
-/* Cancels a job, and expects these counts of its errors: `failed` of the error crashed, and `cancelled`. */
+/* Cancels a job, and expects these counts in its errors: `failed` for "crashed", and `cancelled` for "cancelled". */
 static void expect_cancelled_errors(struct shop *s, const char *id, unsigned failed, unsigned cancelled)
 {
     struct store_call *c = shop_call(s, STORE_WANT_CANCEL, id);

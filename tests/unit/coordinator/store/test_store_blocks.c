@@ -1,4 +1,4 @@
-/* The blocks of a job: they are added once, and are read as they were. */
+/* The blocks of a job: they are added once, and are read back unchanged. */
 #include "unit/coordinator/store/power_vfs.h"
 #include "unit/coordinator/store/store_harness.h"
 

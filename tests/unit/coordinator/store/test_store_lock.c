@@ -47,8 +47,8 @@ Test(store_lock, a_second_process_is_refused_until_the_first_one_is_killed)
     assert_no_leaks();
 }
 
-/* The link `link.db` refers to `also.db`, and that one to `jobs.db`, which does not exist at first. The folder has a
- * link, too. */
+/* The link `link.db` refers to the link `also.db`, and `also.db` refers to `jobs.db`, which does not exist at first.
+ * There is also a link to the folder. */
 Test(store_lock, a_symbolic_link_is_another_name_of_the_same_store)
 {
     char link_path[200], also[200], folder_link[200];

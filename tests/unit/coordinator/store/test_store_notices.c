@@ -74,7 +74,7 @@ STORE_TEST(store_notices, the_end_of_a_job_is_taken_until_it_is_removed)
     cr_assert_eq(n->attempts, 1);
 
     struct store_call *second = take(s, 60000);
-    cr_assert_eq(second->status, STORE_OK, "the lease of the notice has ended");
+    cr_assert_eq(second->status, STORE_OK, "the lease of the notice has expired");
     cr_assert_str_eq(second->notice.id, n->id);
     cr_assert_eq(second->notice.attempts, 2);
     assert_none_is_due(s);
@@ -206,6 +206,6 @@ STORE_TEST(store_needs, a_job_that_needs_more_is_passed_over)
     cr_assert_eq(claim(s, 1, 3600000, id), STORE_NOT_FOUND);
     cr_assert_eq(claim(s, 2, 0, id), STORE_OK);
     cr_assert_str_eq(id, shop_id(1));
-    cr_assert_eq(claim(s, 1, 3600000, id), STORE_NOT_FOUND, "the job is not claimed, even if its lease has ended");
+    cr_assert_eq(claim(s, 1, 3600000, id), STORE_NOT_FOUND, "the job is not claimed, even if its lease has expired");
     cr_assert_eq(claim(s, 2, 3600000, id), STORE_OK);
 }

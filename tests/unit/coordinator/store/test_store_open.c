@@ -336,7 +336,7 @@ static bool is_readable_elsewhere(const char *path)
     return status == 0;
 }
 
-/* If a mapped file is truncated, SIGBUS ends the process. */
+/* If a file is truncated, a process that reads its mapping is killed by SIGBUS. */
 Test(store_open, no_other_file_can_end_the_process_and_no_other_process_reads_the_store)
 {
     char name[200];

@@ -1,4 +1,4 @@
-/* The cap on the processes that run items: free slots go round among the tasks that wait. */
+/* The cap on the processes that run items: the tasks that wait get free slots in turn. */
 #include <criterion/criterion.h>
 
 #include "worker/chunk/slot_cap.h"
