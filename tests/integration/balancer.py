@@ -5,7 +5,7 @@ import threading
 
 
 def _copy(source, sink):
-    """Copies bytes until one of the two ends, and then ends both."""
+    """Copies bytes until one of the two sockets ends, and then ends both sockets."""
     with contextlib.suppress(OSError):
         while data := source.recv(1 << 16):
             sink.sendall(data)
@@ -48,7 +48,8 @@ class _Server:
 
 
 class Balancer(_Server):
-    """Passes each connection to the next one of `ports` that accepts it. Without one, closes the connection."""
+    """Passes each connection to the next one of `ports` that accepts it. If none of them accepts it, closes the
+    connection."""
 
     def __init__(self, test, ports):
         self.ports = list(ports)

@@ -225,7 +225,8 @@ class FantailTest(unittest.TestCase):
         problems = []
         for program in reversed(self._programs):
             if program.alive():
-                # At its end, the leak check stops the program's threads, and SIGCONT would let it wait for ever.
+                # When a program ends, its leak check stops the threads of the program. If a SIGCONT came then, the leak
+                # check would wait for ever.
                 if program.is_stopped:
                     program.send_signal(signal.SIGCONT)
                 if not program.asked_to_end:

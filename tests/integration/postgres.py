@@ -45,8 +45,8 @@ def programs():
 
 
 class Server:
-    """A PostgreSQL server. If `primary`, a running Server, is given, the new server is a standby of it that replicates by
-    streaming."""
+    """A PostgreSQL server. If `primary`, a running Server, is given, the new server is a standby that replicates from
+    `primary` by streaming."""
 
     def __init__(self, primary=None):
         self.folder = tempfile.mkdtemp(prefix="fantail-postgres-")

@@ -64,9 +64,9 @@ def documented(language, upstream):
 
 
 class Place:
-    """The values for a configuration: the port to listen on, the service, a folder, and the kind, "stock" or "documented".
-    With cut_s, the proxy cuts a stream or an upload after a pause of this many seconds, and not after the time of its
-    package."""
+    """The values for a configuration: the port to listen on, the service, a folder, and the kind, "stock" or
+    "documented". With cut_s, the proxy cuts a stream or an upload after a pause of this many seconds, instead of the
+    time that its package sets."""
 
     def __init__(self, folder, port, upstream_port, kind, cut_s=None):
         self.folder, self.port, self.kind, self.cut_s = folder, port, kind, cut_s

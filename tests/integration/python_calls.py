@@ -27,7 +27,7 @@ class Point:
 
 
 class Block:
-    """Has data that pickle need not copy, as an array of numpy has. Notes in a file where it is unpickled."""
+    """Has data that pickle need not copy, like an array of numpy. Notes in a file which process has unpickled it."""
 
     def __init__(self, data, path):
         self.data, self.path = data, path

@@ -1,4 +1,5 @@
-"""Reads the file of a job store while its coordinator runs. The coordinator locks the file, so this reads a copy."""
+"""Reads the file of a job store while its coordinator runs. The coordinator locks the file, so this module reads a
+copy."""
 import contextlib
 import os
 import shutil

@@ -47,7 +47,7 @@ class Pages(FantailTest):
 
 
 class Missing(FantailTest):
-    """What is missing is named, and the other queues are measured nevertheless."""
+    """The output names what is missing, and the other queues are still measured."""
 
     def start(self, redis, package_fault):
         with contextlib.ExitStack() as stack:

@@ -1,4 +1,5 @@
-"""The standard descriptors of the command line: closed, full, or a terminal. And what it says about its input."""
+"""The standard descriptors of the command line: closed, full, or a terminal. Also what the command line says about its
+input."""
 import os
 import subprocess
 
@@ -9,7 +10,7 @@ JOB = '{"task":"square","items":[1,2,3]}'
 
 
 class StandardOutput(LocalTest):
-    """Results that cannot be written are an error, whatever the command."""
+    """Results that cannot be written are an error of every command."""
 
     def run_to(self, output, *arguments):
         """Runs a command with `output`, such as ">&-". Returns the status and standard error."""
@@ -51,7 +52,7 @@ class StandardOutput(LocalTest):
 
 
 class Advice(CliTest):
-    """What the user may not expect is said."""
+    """Messages about what the user may not expect."""
 
     def test_a_terminal_as_input_is_named(self):
         for options, said in ((), b"fantail: reading the items from the terminal, one on each line; Ctrl-D ends them\n"), (

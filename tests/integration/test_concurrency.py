@@ -6,7 +6,7 @@ import threading
 import fantail_testing as ft
 from fantail_testing import FantailTest, wait_until
 
-# Runs each item in a coroutine. Notes each start of an item, and each line that cancels one.
+# Runs each item in a coroutine. Notes each start of an item, and each line that cancels an item.
 PROGRAM = """
 import asyncio, json, os, signal, sys, time
 

@@ -1,4 +1,4 @@
-"""A process dies or hangs while answers are still in its buffers. Only the item that is at fault may fail."""
+"""A process dies or hangs while answers are still in its buffers. Only the item that caused this may fail."""
 import collections
 import os
 import subprocess

@@ -1,5 +1,5 @@
-"""Durable jobs of a `fantail local`: they continue after its services have ended, their items can come from standard
-input, and they are kept in a folder."""
+"""Durable jobs of a `fantail local`. They continue after its services have ended. Their items can come from standard
+input. The jobs are kept in a folder."""
 import json
 import os
 import re
@@ -245,7 +245,7 @@ class MapDetached(LocalTest):
         self.assertEqual(self.cli("jobs", "--json", FANTAIL_URL=self.url).lines, [])
 
     def map_file(self, path, offset=0):
-        """Makes a durable job of the lines of a file. Returns (status, output, messages, the offset of the file)."""
+        """Makes a durable job from the lines of a file. Returns (status, output, messages, the offset of the file)."""
         with open(path, "rb") as file:
             file.seek(offset)
             ended = subprocess.run([FANTAIL, "map", "square", "--detach"], stdin=file, capture_output=True, timeout=60,

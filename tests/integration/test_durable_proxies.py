@@ -187,7 +187,8 @@ class StockSquid(test_proxies.ForwardProxy, Following, FollowTest):
 
 
 class Restarts(DurableTest):
-    """The coordinator of a job is killed and started again after a proxy with its stock configuration."""
+    """The coordinator of a job is killed and started again. A proxy with its stock configuration is in front of the
+    coordinator."""
 
     def check(self, proxy):
         worker = self.held_worker()

@@ -40,8 +40,8 @@ class TakeOvers(ReplicasTest):
         first = self.owner()
         self.coordinators[first].send_signal(signal.SIGTERM)
         self.assertEqual(self.coordinators[first].wait(), 0)
-        # The coordinator hands the job back before the coordinator ends, so the job does not wait for the end of its
-        # lease.
+        # The coordinator hands the job back before the coordinator ends, so the job does not wait until its lease
+        # expires.
         self.assertNotEqual(self.owner(), first)
         self.assert_all_right(job_id, 1 - first)
 

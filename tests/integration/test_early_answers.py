@@ -1,13 +1,13 @@
-"""Programs that answer items before they have read them. Such an answer is wrong, but it must not harm the worker, and the
-items after it are answered."""
+"""Programs that answer items before they have read them. Such an answer is wrong. It must not harm the worker, and the
+later items must be answered."""
 import json
 
 import fantail_testing as ft
 from fantail_testing import FantailTest
 
-# Answers short items with 1 as it reads them. When the first long item arrives, it waits until the pipe is full, and then
-# answers the next EARLY items although it has read only the beginning of the first one. After that it answers each item that
-# it reads. With ids, only the first answer to an item counts.
+# Answers short items with 1 as it reads them. When the first long item arrives, the program waits until the pipe is
+# full. It then answers the next EARLY items, although it has read only the beginning of the first one. After that it
+# answers each item that it reads. With ids, only the first answer to an item counts.
 PROGRAM = r'''
 import array, fcntl, os, sys, termios, time
 mode, early = sys.argv[1], int(sys.argv[2])

@@ -1,4 +1,4 @@
-"""Jobs that have very many items and end early: their cost is bounded even for the largest number of items."""
+"""Jobs that have very many items and end early: their cost is limited even for the largest number of items."""
 import json
 import signal
 
@@ -119,7 +119,7 @@ class Endings(FantailTest):
         return ft.Fleet(self, coordinator, self.running.workers)
 
     def assert_lone_and_runs(self, errors, name, items):
-        """Checks that the first errors are told one by one, and that the others are told in runs."""
+        """Checks that the first errors are reported one by one, and that the other errors are reported in runs."""
         self.assert_told_in_runs(errors, name, self.LONE + 200, items)
         self.assertGreaterEqual(len([error for error in errors if "count" not in error]), self.LONE)
 

@@ -1,4 +1,4 @@
-"""`fantail local` and `fantail map` while a user works on tasks: output of tasks, metrics, and changes of tasks."""
+"""`fantail local` and `fantail map` while a user works on tasks: output of tasks, metrics, and changes to tasks."""
 import json
 import os
 import re
@@ -95,7 +95,7 @@ class Output(LocalTest):
 
 
 class Failures(LocalTest):
-    """What the user of `fantail map` sees of a task that cannot be loaded, loads for long, or fails."""
+    """What the user of `fantail map` sees if a task cannot be loaded, takes long to load, or fails."""
 
     def start_map(self, source, items, *options):
         """Starts `fantail map` with a task that has this Python module."""
@@ -333,8 +333,8 @@ while not os.path.exists({go!r}):
                     if "has changed and was read again" in line and f'task="{task}"' in line])
 
     def write_until_noticed(self, name, text, task="work"):
-        """A change that comes while an item runs, or just after it, may be the task's own. So the file is written again
-        until the change is noticed."""
+        """A change that comes while an item runs, or just after the item, may come from the task itself. So the file is
+        written again until the change is noticed."""
         before = self.changes(task)
         wait_until(lambda: self.write(name, text, task) or self.changes(task) > before, f"the change of {name}")
 

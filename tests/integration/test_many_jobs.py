@@ -1,4 +1,5 @@
-"""Many jobs at once: their total memory is bounded, and all of them end correctly. Many workers: a job has few chunks."""
+"""Many jobs at once: their total memory is limited, and all of them end correctly. Many workers: a job has few
+chunks."""
 import http.client
 import json
 import os

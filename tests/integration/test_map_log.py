@@ -1,4 +1,4 @@
-"""`fantail map -- COMMAND`: the log of the commands, runs that go on after a killed one, --halt and --raw."""
+"""`fantail map -- COMMAND`: the log of the commands, runs that continue a killed run, --halt and --raw."""
 import os
 import signal
 import subprocess

@@ -32,7 +32,7 @@ class Output(CliTest):
         self.assertEqual(ended.err, b"to a\nto b\nto c\n")
 
     def test_lines_of_several_commands_are_not_mixed(self):
-        """Neither short lines nor lines that are longer than a pipe takes at once."""
+        """Checks short lines, and lines that are too long for one atomic write to a pipe."""
         for width in (50, 30_000):
             code = f'for i in 1 2 3 4 5 6 7 8; do printf "%s-%0{width}d\\n" "$1" 0 >&2; done'
             ended = self.commands(code, range(40), "-P", 8, "--workers", 2)
@@ -65,7 +65,7 @@ class Output(CliTest):
                          collections.Counter({line: 20 for line in lines.splitlines()}))
 
     def test_a_signal_ends_the_wait_for_a_reader_that_has_stopped(self):
-        """Standard error is a full pipe that does not block, as a program with an event loop may hand it on."""
+        """Standard error is a full non-blocking pipe, such as a program with an event loop may pass on."""
         reader, writer = os.pipe()
         self.addCleanup(os.close, reader)
         os.set_blocking(writer, False)

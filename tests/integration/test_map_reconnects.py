@@ -1,4 +1,5 @@
-"""`fantail map` against a fleet whose coordinator is lost, replaced or away, and a task that must not run twice."""
+"""`fantail map` against a fleet whose coordinator is lost, replaced or unavailable, and a task that must not run
+twice."""
 import collections
 import contextlib
 import http.client
@@ -95,7 +96,7 @@ class Reconnects(CliTest):
         return [self.worker(tasks=tasks) for _ in range(count)]
 
     def restart(self, coordinator, workers, *arguments):
-        """Starts a coordinator on the port of another coordinator, when that one has ended."""
+        """Starts a coordinator on the port of another coordinator, after that other coordinator has ended."""
         wait_until(lambda: not ft.is_listened_on(coordinator.port), "the end of the old coordinator")
         addresses = ",".join(f"127.0.0.1:{w.port}" for w in workers)
         return self.start("fantail-coordinator", "--port", coordinator.port, "--admin-port", self.free_port(),

@@ -108,7 +108,7 @@ class MemoryLimit(FantailTest):
             document = fleet.job({"task": "sized", "items": ["medium"] * 24, "reduce": "concat"}).json
             self.assertEqual((document["status"], document["result"]), ("failed", None), str(document)[:500])
             self.assertIn("memory limit", document["reason"])
-        # The result may take all memory but the reserve, and a new job is refused while it has no more than the reserve.
+        # The result may take all memory except the reserve. While only the reserve is left, a new job is refused.
         self.check_others(fleet, fleet.coordinator, reduce_large, may_refuse=True)
 
     def test_a_long_recorded_answer_waits_until_there_is_memory(self):

@@ -207,7 +207,8 @@ class Values(FantailTest):
         self.checks, self.kinds = [], set()
 
     def take(self, kind, lines):
-        """Notes the lines of a whole stream, and returns them. `kind` names the stream in a failure."""
+        """Notes the lines of a whole stream, and returns them. `kind` names the stream in the message if a check
+        fails."""
         for line in lines:
             self.checks.append(("/components/schemas/Line", line))
             self.kinds.add(line["type"] + ("/" + line["reason"] if line["type"] == "waiting" else ""))

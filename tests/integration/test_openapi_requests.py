@@ -25,7 +25,7 @@ ANSWERS = ("POST /v1/jobs 200 application/json", "POST /v1/jobs 200 application/
            "GET /v1/jobs/{id}/events 200 text/event-stream")
 # A job that is to be changed may have ended already.
 CHANGES = {"PATCH /v1/jobs/{id} 200 application/json", "PATCH /v1/jobs/{id} 409 application/problem+json"}
-# These statuses are the default of schemathesis, and 413. A registration that is both wrong and too large is refused as
+# These statuses are the default of schemathesis plus 413. A registration that is both wrong and too large is refused as
 # too large.
 CONFIG = """
 [checks.negative_data_rejection]
@@ -82,7 +82,7 @@ class Requests(FantailTest):
 
     @unittest.skipUnless(postgres.programs(), postgres.REASON)
     def test_no_answer_differs_from_the_document_with_postgresql(self):
-        """Only the store is another one, so the requests that are refused before the store is asked are left out."""
+        """Only the store differs, so the test leaves out the requests that are refused before the store is asked."""
         server = replicas.TestServer(self)
         server.start()
         coordinator = self.start_fleet(server.database())

@@ -1,4 +1,5 @@
-"""Every argument of the Python package that takes a list, a mapping, a text or a number refuses a wrong type by its name."""
+"""Every argument of the Python package that takes a list, a mapping, a text or a number refuses a wrong type, with an
+error that names the argument."""
 import asyncio
 import collections
 import inspect
@@ -48,7 +49,7 @@ GIVEN = {"task": "square", "items": [1], "func": calls.square, "fn": calls.squar
 
 
 def called(function, **arguments):
-    """Calls a function. Gives what else it needs, and waits for its first result."""
+    """Calls a function with these arguments and with the other arguments that it needs. Waits for its first result."""
     parameters = inspect.signature(function).parameters
     needed = [name for name, p in parameters.items() if p.kind == p.VAR_POSITIONAL or p.default is p.empty]
     positional = [arguments.pop(name, GIVEN.get(name)) for name in needed]

@@ -42,7 +42,7 @@ def url_of(program):
 
 
 class Like:
-    """Has the one method that the package uses of an array or a number of numpy."""
+    """Has the only method of numpy's arrays and numbers that the package uses."""
 
     def __init__(self, plain):
         self.plain = plain

@@ -1,4 +1,4 @@
-"""fantail.Client of the Python package, when a coordinator is lost, drains or is away."""
+"""fantail.Client of the Python package, when a coordinator is lost, drains or is unavailable."""
 import itertools
 
 import fantail_testing as ft

@@ -50,7 +50,7 @@ class Answers(ft.FantailTest):
 
 
 class Maps(ft.FantailTest):
-    """A map whose exchanges are played by hand. The time is self.now."""
+    """A map whose exchanges are played by the test. The time is self.now."""
 
     now = 1000.0
 

@@ -280,7 +280,7 @@ int fantail_task(const struct fantail_item *item, struct fantail_reply *reply) {
                 self.assertIn("not valid UTF-8", causes[6])
 
     def test_a_command_that_cannot_run_is_named_with_its_folder(self):
-        """Each cause names both; `said` is in the cause or in standard error."""
+        """Each cause names the command and the folder. `said` is in the cause or in standard error."""
         scripts = {"crlf": "#!/bin/sh\r\necho 1\r\n", "lost": "#!/opt/none/python -u\n",
                    "kills.py": "import os\nos.kill(os.getpid(), 11)\n"}
         cases = [("exec", "exec", ["./none"], "No such file"), ("stream", "stream", ["./none"], "No such file"),

@@ -328,8 +328,8 @@ class ClientCertificates(Tls):
 
 class Workers(Tls):
     def assert_unreachable(self, fleet, fault):
-        """Checks that a job fails in time. The waiting client must be told the reason, and the errors of the items and
-        the log must have it."""
+        """Checks that a job fails in time. The waiting client must be told the reason. The errors of the items and the
+        log must have the reason, too."""
         with fleet.stream({"task": "square", "items": [1, 2]}) as stream:
             lines = stream.rest()
         # The first line has no detail if the coordinator has not tried an address before.

@@ -8,8 +8,8 @@ import fantail_testing as ft
 from answers import metric_sum, metrics
 from fantail_testing import FantailTest, wait_until
 
-# A text runs until the file DIR/go-TASK-TEXT exists, and a number for a short time. The answer is the number of items of
-# all tasks that run.
+# An item that is a text runs until the file DIR/go-TASK-TEXT exists. An item that is a number runs for a short time.
+# The answer is the number of items of all tasks that run.
 MODULE = """
 import os, time
 folder, task = os.environ["DIR"], os.environ["TASK"]

@@ -54,7 +54,7 @@ class TwoCoordinators(ft.FantailTest):
         ft.write_file(self.gate_path, "")
 
     def with_jobs(self):
-        """Returns for each job that runs its coordinator."""
+        """Returns the coordinator of each running job."""
         return [c for c in self.coordinators for _ in ft.request(c.port, "GET", "/v1/jobs").json["jobs"]]
 
     def runs(self):
