@@ -10,7 +10,7 @@ from engine import PROJECT, ROOT, check, failures, run, say, wait_for
 
 sys.path.append(ROOT + "/tests/manifests")
 TOKENS = {"CLIENT_TOKENS": "aB3" * 16, "WORKER_TOKENS": "cD4" * 16}
-# No server listens here. The job store is then away, and synchronous jobs are not affected.
+# No server listens here. The job store is then unavailable, and synchronous jobs are not affected.
 SECRETS = {**TOKENS, "JOB_STORE_URL": "postgresql://fantail:secret@127.0.0.1:9/jobs"}
 # The values that CloudFormation would supply for the references in the template.
 NAMES = {"AWS::StackName": "fantail", "Cluster": "fantail-made", "WorkerBalancer.DNSName": "balancer", "CoordinatorImage": "fantail-coordinator",

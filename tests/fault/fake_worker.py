@@ -237,8 +237,8 @@ def unasked(names):
 
 def late_refusals(status, names):
     """Returns a behaviour that answers correctly. But at the second chunk of each connection, it first sends a second
-    answer to the chunk before, which refuses that chunk. `names` is a list: one function for each such refusal, and the
-    last one for all later refusals too."""
+    answer to the previous chunk. This answer refuses the previous chunk. `names` is a list: one function for each such
+    refusal, and the last one for all later refusals too."""
     def behave(request):
         before = [r for r in request.fake.requests if r.connection is request.connection and r is not request]
         if before:
@@ -250,7 +250,8 @@ def late_refusals(status, names):
 
 
 def last_message(request):
-    """At the second chunk of its first connection, sends what a worker sends on an idle connection when it ends."""
+    """At the second chunk of its first connection, sends what a worker sends on an idle connection when the worker
+    ends."""
     if request.fake.seen or request.connection not in request.fake.chunk_connections[:-1]:
         request.answer()
         return

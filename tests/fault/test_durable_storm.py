@@ -110,7 +110,7 @@ class DurableStorm(replicas.ReplicasTest):
     ROUNDS = 12 if SLOW else 1
 
     def has_no_lease(self, coordinator):
-        """Returns whether the leases of this coordinator have ended; False if the database does not answer."""
+        """Returns whether the leases of this coordinator have expired; False if the database does not answer."""
         count = self.server.run("psql", "-X", "-q", "-A", "-t", "-d", self.url, "-c",
                                 "SELECT count(*) FROM fantail.job j JOIN fantail.coordinator c ON c.id = j.holder"
                                 f" WHERE c.name LIKE '%/{coordinator.pid}' AND j.state = 'running'"

@@ -15,7 +15,7 @@ static void check_same(const struct block *a, const struct block *b)
     }
 }
 
-/* Replaces the last four bytes by the right checksum, because the fuzzer cannot guess checksums. */
+/* Replaces the last four bytes with the right checksum, because the fuzzer cannot guess checksums. */
 static void set_checksum(uint8_t *bytes, size_t size)
 {
     uint32_t sum = UINT32_C(2166136261);

@@ -87,7 +87,7 @@ static void check_losers(struct sim_world *w, const struct sched_job *job)
     }
 }
 
-/* What the job counts over its chunks that wait is the sum over these chunks. */
+/* The counts that a job keeps for its waiting chunks are the sums over these chunks. */
 static void check_waiting(struct sim_world *w, const struct sched_job *job)
 {
     size_t bytes = 0, starved = 0;

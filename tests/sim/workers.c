@@ -167,8 +167,8 @@ static bool loads(const struct sim_world *w, const struct sim_worker *worker)
     return w->sc->load_s > 0 && (double)w->now_ns / 1e9 < worker->loaded_s;
 }
 
-/* Begins to load the processes at the first chunk. Until they have loaded, the worker reports this as often as a real
- * worker does. */
+/* Begins to load the processes at the first chunk. Until the processes have loaded, the worker reports that they are
+ * loading, as often as a real worker does. */
 static void load(struct sim_world *w, struct sim_call *call)
 {
     struct sim_worker *worker = call->worker;

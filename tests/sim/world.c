@@ -85,7 +85,8 @@ static double cpu_seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Returns when the scheduler runs again after it has left something to its next run. Before that, events may come. */
+/* Returns when the scheduler runs again after a run that has left work for the next run. Events may come before that
+ * time. */
 static uint64_t next_run_ns(const struct sim_world *w)
 {
     uint64_t most_ns = (uint64_t)(w->sc->next_run_s * 1e9);
