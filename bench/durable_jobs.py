@@ -330,8 +330,8 @@ def durable(report, build, tasks, folder):
 
 
 class Statements:
-    """Counts the statements that a coordinator sends to PostgreSQL, if strace is installed. Each statement is one message
-    of the kind Query (Q) or Bind (B), and several messages are sent together only with the same statement."""
+    """Counts the statements that a coordinator sends to PostgreSQL, if strace is installed. Each statement is one
+    message of the kind Query (Q) or Bind (B), and messages are sent together only if they have the same statement."""
 
     def __init__(self, service):
         self.process = None
@@ -410,7 +410,7 @@ def bulk_body(out, size):
 
 
 def bulk(report, build, tasks, folder):
-    """Measures a durable job of very many bytes, which must run in bounded memory."""
+    """Measures a durable job of very many bytes, which must run in a limited amount of memory."""
     with services(build, tasks, folder) as coordinator:
         begun = time.perf_counter()
         with subprocess.Popen(["curl", "-sSf", "-H", "Content-Type: application/x-ndjson", "-H", "Prefer: respond-async", "-H",

@@ -4,7 +4,7 @@
     fetch_pages.py serve           a server on a free port, which prints its URL; ends when its standard input ends
     fetch_pages.py aiohttp URL     fetches the pages in this process, and prints the seconds that it took, as JSON
 
-aiohttp comes from PyPI, as the other peers.
+aiohttp comes from PyPI, like the other peers.
 """
 import asyncio
 import json
@@ -45,7 +45,8 @@ async def serve():
 # ---- The two sides --------------------------------------------------------------------------------------------------
 
 async def fetch_all(url):
-    """The fetches in one event loop, IN_FLIGHT at the same time. The connections are open before, as those of the task are."""
+    """The fetches in one event loop, IN_FLIGHT at the same time. The connections are opened beforehand, like those of
+    the task."""
     import fetch_page
     await fetch_page.connect()
     pages = iter(range(PAGES))

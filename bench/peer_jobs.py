@@ -62,7 +62,8 @@ class Rq:
 
 
 def result_of(job):
-    """Waits for the result of a job of RQ. Its own way to wait is slower, because it opens a connection for each job."""
+    """Waits for the result of a job of RQ. RQ's own way to wait is slower, because it opens a connection for each
+    job."""
     give_up = time.monotonic() + LIMIT_S
     while (result := job.latest_result()) is None:
         assert time.monotonic() < give_up, "a job without an answer"

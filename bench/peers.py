@@ -100,7 +100,7 @@ def postgres_database(stack):
 
 
 def peer(stack, folder, name, url):
-    """Starts the workers of a queue. Returns the measurement: it returns jobs per second."""
+    """Starts the workers of a queue. Returns the measurement, a function that returns jobs per second."""
     script = os.path.join(HERE, "peer_jobs.py")
     subprocess.run([python(), script, "prepare", name, url], check=True, timeout=START_TIMEOUT_S)
     # A worker of Celery starts its two processes itself.

@@ -1,7 +1,8 @@
 """Compares the Python package with the libraries that run Python functions in processes: multiprocessing.Pool,
 ProcessPoolExecutor, joblib with loky, and Dask. Every figure comes from its own process (python_calls.py).
 
-joblib, Dask and numpy come from PyPI, as the other peers. Without them, their lines are missing and arrays are byte arrays.
+joblib, Dask and numpy come from PyPI, like the other peers. Without them, their lines are missing and arrays are byte
+arrays.
 """
 import json
 import os

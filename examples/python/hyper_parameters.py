@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Searches the best parameters of a classifier with scikit-learn, through joblib.
+"""Searches for the best parameters of a classifier with scikit-learn, through joblib.
 
     pip install './clients/python[joblib]' scikit-learn
     python3 hyper_parameters.py
 
-If a process is killed, for example because memory is short, loky ends the search with TerminatedWorkerError, which does not
-say which call it was. fantail raises an ItemError with the signal, the standard error of the process, and its cause.
+If a process is killed, for example because memory is short, loky ends the search with TerminatedWorkerError, which does
+not say which call has failed. fantail raises an ItemError with the signal, the standard error of the process, and its
+cause.
 """
 import fantail.joblib
 import joblib

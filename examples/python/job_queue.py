@@ -5,7 +5,7 @@ it is known. The queue ends although one job never ends by itself and one job ki
     python3 job_queue.py
 
 With ProcessPoolExecutor, the job "crash" breaks the executor and all other jobs with it, and the job "stuck" keeps the
-program from ending. Here each of the two fails alone.
+program from ending. Here only these two jobs fail.
 """
 import concurrent.futures
 import os

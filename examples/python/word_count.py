@@ -3,8 +3,8 @@
 
     python3 word_count.py FILE...    prints the ten most frequent words
 
-imap_unordered reads the files only a little ahead of the counts. So the files may be larger than the memory, which
-multiprocessing.Pool.imap_unordered does not promise: it reads its iterable as fast as it can.
+imap_unordered reads the files only a little ahead of the counts. So the files may be larger than the memory.
+multiprocessing.Pool.imap_unordered does not promise this, because it reads its iterable as fast as it can.
 """
 import collections
 import fileinput

@@ -1,4 +1,4 @@
-/* Counts the primes in {"start": a, "stop": b}, stop excluded, by a segmented sieve of the odd numbers. */
+/* Counts the primes in {"start": a, "stop": b}, stop excluded, with a segmented sieve of the odd numbers. */
 #include "fantail_task.h"
 
 enum {
