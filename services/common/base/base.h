@@ -34,15 +34,15 @@ static inline uint64_t time_limit_ns(double seconds)
     return ns == 0 && seconds > 0 ? 1 : ns;
 }
 
-/* Call it at a bug in our own code. Prints the file, the line and the message, and aborts. Do not use BUG() for
- * anything that a user or a peer can cause. */
+/* Reports a bug in our own code: prints the file, the line and the message, and aborts. Do not use BUG() for anything
+ * that a user or a peer can cause. */
 #define BUG(...) fantail_bug(__FILE__, __LINE__, __VA_ARGS__)
 _Noreturn void fantail_bug(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* Prints "program: message" on stderr and exits with `status`. Only a main.c may call it, and only at start-up. */
 _Noreturn void die(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* Allocation that cannot fail: if memory runs out, the program ends with BUG(), because a service without free memory
+/* These functions never return NULL. If memory runs out, the program ends with BUG(): without free memory, a service
  * could not even answer with an error. If a peer controls the size, first check it against limits.h. */
 MUST_CHECK void *xmalloc(size_t size);
 MUST_CHECK void *xcalloc(size_t count, size_t size);

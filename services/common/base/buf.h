@@ -15,8 +15,8 @@ struct buf {
     size_t cap; /* the largest len; 0: no cap */
 };
 
-/* Copies the next bytes of `from` to dst: those from *at on, at most `cap` bytes. Moves *at after them. Returns how
- * many bytes were copied. */
+/* Copies at most `cap` bytes of `from`, beginning at the offset *at, to dst. Returns how many bytes were copied, and
+ * increases *at by that number. */
 static inline size_t bytes_copy_next(char *dst, size_t cap, const char *from, size_t len, size_t *at)
 {
     size_t n = len - *at < cap ? len - *at : cap;
@@ -36,10 +36,10 @@ MUST_CHECK bool buf_reserve(struct buf *b, size_t extra);
 /* Returns how many bytes buf_reserve() would allocate for `extra` more bytes; 0: none. For memory_has_room(). */
 size_t buf_growth(const struct buf *b, size_t extra);
 /* Call it before adding `extra` bytes to a buffer that may become long. If b is already long, allocates memory for
- * `guess` bytes in all, up to 4 MiB, because growing step by step would copy the bytes twice. `guess` is the expected
- * final length; 0: unknown. */
+ * `guess` bytes in all, but at most 4 MiB. Otherwise b would grow step by step, and the bytes would be copied twice.
+ * `guess` is the expected final length; 0: unknown. */
 void buf_expect(struct buf *b, size_t extra, size_t guess);
-/* Frees most of the unused memory of b if there is much of it. */
+/* If b has much unused memory, frees most of that memory. */
 void buf_trim(struct buf *b);
 /* The functions below append. If the bytes would exceed the cap, these functions append nothing and return false. */
 bool buf_add(struct buf *b, const void *data, size_t len);

@@ -1,5 +1,5 @@
-/* Computes how many processors this process may keep busy: at least 1, limited by its control group's quota and its
- * affinity. */
+/* Computes how many processors this process may keep busy. The number is limited by the quota of its control group and
+ * by its affinity, and is at least 1. */
 #ifndef FANTAIL_COMMON_BASE_CPU_QUOTA_H
 #define FANTAIL_COMMON_BASE_CPU_QUOTA_H
 

@@ -1,6 +1,6 @@
 /*
- * A binary heap of nodes that are members of other structs: the node with the smallest key is the first. Setting,
- * changing and removing a key cost O(log n); the order of nodes with equal keys is arbitrary, but the same in every
+ * A binary heap whose nodes are members of other structs. The first node is the one with the smallest key. Setting,
+ * changing and removing a key cost O(log n). The order of nodes with equal keys is arbitrary, but the same in every
  * run. The heap owns its array; the nodes belong to the structs that embed them.
  */
 #ifndef FANTAIL_COMMON_BASE_HEAP_H

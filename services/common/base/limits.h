@@ -1,5 +1,5 @@
 /*
- * The caps and defaults of fantail, with their units. A cap protects the service from a peer or a job; a default
+ * The caps and defaults of fantail, with their units. A cap protects the service from a peer or a job. A default
  * applies if the user sets no other value. If a constant is the default of an option, the comment of the constant names
  * the option. The option's row in the code then uses the constant (TEXT_OF). A default that only one option needs is
  * written in that row, not here. docs/options.md lists all defaults.
@@ -28,9 +28,9 @@
 #define LIMIT_CLOSE_IDLE_MS    300   /* how long a drain waits for peers to close idle connections */
 #define LIMIT_CONNECTION_BYTES                                                                                         \
     (128 * KIB) /* a connection's head, read buffer and write buffer together; zeroed at each request */
-#define LIMIT_WORKER_CONNECTION_BYTES (64 * KIB) /* the same on a worker; enough for a head of the largest size */
+#define LIMIT_WORKER_CONNECTION_BYTES (64 * KIB) /* a worker's limit for these; enough for the largest head */
 #define LIMIT_IDLE_MEMORY_MS          1000 /* the memory of an idle connection is returned to the kernel after this time */
-#define LIMIT_PULL_BYTES              (256 * KIB) /* room that one call of an answer's pull() gets */
+#define LIMIT_PULL_BYTES              (256 * KIB) /* room that one call to an answer's pull() gets */
 #define LIMIT_PEM_BYTES               (1 * MIB)   /* size of a file with certificates or a key */
 #define LIMIT_TLS_LOG_LINES           20 /* failed handshakes logged in a minute; further ones are only counted */
 
@@ -91,8 +91,8 @@
 /* Traces, both services. */
 #define LIMIT_TRACE_QUEUE_BYTES (8 * MIB) /* spans that wait for the collector; spans beyond this are dropped */
 
-/* Signals that ask a program to end, for all programs. Some programs, such as timeout(1), signal a process and then its
- * group, so one request may arrive twice. Within this time, a second signal of the same kind counts as the same
+/* For all programs: signals that ask a program to end. Some programs, such as timeout(1), signal a process and then its
+ * group, so one request may arrive twice. A second signal of the same kind within this time counts as the same
  * request. */
 #define SAME_SIGNAL_MS 500
 
@@ -100,7 +100,7 @@
 #define LIMIT_ANSWER_BYTES       (64 * MIB)
 #define DEFAULT_ERROR_TAIL_BYTES (2 * KIB)   /* the end of stderr that becomes part of an error; error_output_bytes */
 #define LIMIT_ERROR_TAIL_BYTES   (256 * KIB) /* the largest error_output_bytes of a task.json */
-#define LIMIT_ERROR_TEXT_BYTES   (480 * KIB) /* such an end in JSON. Two of them fit into LIMIT_OTHER_LINE_BYTES */
+#define LIMIT_ERROR_TEXT_BYTES   (480 * KIB) /* stderr's end as JSON; two of them fit into LIMIT_OTHER_LINE_BYTES */
 
 /* A worker. */
 #define LIMIT_WORKER_CHUNKS       64 /* chunks of one task on a worker; one more is answered with 429; --max-chunks */

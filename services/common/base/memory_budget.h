@@ -10,12 +10,12 @@
 #include "common/base/base.h"
 
 struct memory_budget {
-    size_t most;  /* 0: no bound */
+    size_t most;  /* 0: no limit */
     size_t floor; /* bytes that each user may hold even if nothing is left */
     size_t used;
 };
 
-/* Returns how many bytes one user may hold now, if `cap` is the most that one user may ever hold. If m is NULL, returns
+/* Returns how many bytes one user may hold now. `cap` is the most that this user may ever hold. If m is NULL, returns
  * cap. */
 static inline size_t memory_budget_share(const struct memory_budget *m, size_t cap)
 {

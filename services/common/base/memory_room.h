@@ -4,8 +4,7 @@
  * block for one job, for example for a part of a long item. If this function returns false, the job ends with an error,
  * and other jobs continue.
  *
- * Only the thread of the event loop may call these functions, except memory_has_room_in_thread(): another thread calls
- * that.
+ * Only the thread of the event loop may call these functions. Other threads call memory_has_room_in_thread().
  *
  * The answer considers only the limits that make an allocation fail (ulimit -v, ulimit -d). It does not consider a
  * container's memory limit: the kernel kills a process that exceeds that limit.
@@ -22,14 +21,15 @@
 
 /* Returns whether `bytes` can be allocated now while leaving the reserve free. The call takes about a microsecond. */
 MUST_CHECK bool memory_has_room(size_t bytes);
-/* Like memory_has_room(), for any thread. It does not first free the memory that waits to be given back. */
+/* Like memory_has_room(), for any thread. But it does not first free the blocks that wait to be given back to the
+ * kernel. */
 MUST_CHECK bool memory_has_room_in_thread(size_t bytes);
 /* Returns whether at least half of the reserve is free. For blocks that are small, but whose number a peer controls:
  * for example, the memory of a connection. If this function returns false, the service must refuse the next such block,
- * so that small allocations for what it already holds still succeed. */
+ * so that small allocations for its present work still succeed. */
 MUST_CHECK bool memory_has_reserve(void);
-/* Returns how many blocks of `bytes` a service may hold at once, if they may take half of the memory that is free now.
- * Returns `wanted` if that many fit, and never less than `least`. */
+/* Returns how many blocks of `bytes` bytes fit in half of the memory that is free now. Returns at most `wanted`, and
+ * never less than `least`. */
 unsigned memory_blocks_that_fit(unsigned wanted, unsigned least, size_t bytes);
 
 /* Returns whether `bytes` can be allocated. By default this function asks the kernel; a test sets another function. */

@@ -25,7 +25,7 @@ static inline uint32_t random_below(struct random_source *r, uint32_t n)
     return (uint32_t)(((random_u64(r) >> 32) * n) >> 32);
 }
 
-/* Returns a number of at least 0 and less than 1. */
+/* Returns a number that is at least 0 and less than 1. */
 static inline double random_unit(struct random_source *r)
 {
     return (double)(random_u64(r) >> 11) * 0x1p-53;

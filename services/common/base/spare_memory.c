@@ -12,7 +12,7 @@
 /* A waiting block stores this struct in its first bytes. */
 struct waiting {
     struct waiting *next;
-    size_t left; /* bytes of the block that were not given back to the kernel yet */
+    size_t left; /* bytes of the block that have not been given back to the kernel */
 };
 
 static bool waits_for_steps;

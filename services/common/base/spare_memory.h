@@ -10,8 +10,8 @@
 #include "common/base/base.h"
 
 /* A block of at least this size has a memory mapping of its own, so realloc() moves its pages and does not copy them.
- * Smaller blocks stay on the heap: buffers of a MiB are allocated and freed all the time, for items and answers, and on
- * the heap an allocation causes no page faults. */
+ * Smaller blocks stay on the heap, where an allocation causes no page faults. Buffers of a MiB for items and answers
+ * are allocated and freed all the time. */
 #define SPARE_MEMORY_LARGE_BYTES ((size_t)4 << 20)
 /* Bytes that one spare_memory_step() gives back to the kernel. This takes about 0.4 ms. */
 #define SPARE_MEMORY_STEP_BYTES ((size_t)2 << 20)

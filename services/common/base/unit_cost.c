@@ -10,7 +10,7 @@
 #define LEAST_NS       5000.0
 #define MOST_NS        1000000.0
 
-/* The prior is two measurements: units without bytes, and bytes without units. */
+/* The prior acts like two measurements: one of units without bytes, and one of bytes without units. */
 void unit_cost_init(struct unit_cost *c, uint64_t unit_ns, uint64_t cpu_ns)
 {
     *c = (struct unit_cost){.cpu_ns = cpu_ns, .unit_ns = (double)unit_ns};

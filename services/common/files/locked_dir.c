@@ -10,8 +10,8 @@
 
 #include "common/files/remove_tree.h"
 
-#define MAKE_ATTEMPTS                                                                                                  \
-    100 /* attempts to make a directory; one fails if another program removes the directory before it is locked */
+#define MAKE_ATTEMPTS 100 /* attempts to make a directory; another program may remove a directory before it is locked  \
+                           */
 
 const char *temporary_base(void)
 {

@@ -12,7 +12,7 @@
 #include "common/base/base.h"
 
 struct locked_dir {
-    char *path; /* NULL: there is none */
+    char *path; /* NULL: there is no directory */
     int lock_fd;
 };
 

@@ -11,8 +11,8 @@
 
 /* Raises the soft limit to the hard limit. Returns the limit that is in force afterwards. */
 uint64_t open_files_raise(void);
-/* Raises the limit. Returns false if it is still lower than OPEN_FILES_LEAST, with a sentence in err. Call it before
- * anything else opens a file or a socket. */
+/* Raises the limit. If the limit is still lower than OPEN_FILES_LEAST, returns false, with a sentence in err. Call this
+ * function before any other code opens a file or a socket. */
 #define OPEN_FILES_LEAST 80
 MUST_CHECK bool open_files_suffice(char *err, size_t err_size);
 /* Sets the limit that this process had before open_files_raise(). This function does nothing but make system calls, so

@@ -203,9 +203,9 @@ void call_resume(struct http_call *call)
     watch_silence(c, silence_end_ms(call));
     CURLcode code = libcurl.easy_pause(call->easy, CURLPAUSE_CONT);
     /* Inside libcurl.easy_pause(), curl passes the bytes that it has held to the callbacks. If a callback refuses these
-     * bytes, curl ignores this. */
+     * bytes, curl ignores the refusal. */
     bool refused =
-        code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT; /* the last code: there is no connection yet */
+        code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT; /* the second code: there is no connection yet */
     if (refused && call->state == CALL_RUNNING) call_end_by_code(call, code);
 }
 
@@ -227,13 +227,14 @@ static void destroy(struct http_client *c)
     client_loop_close(c);
 }
 
-/* curl makes all connections of the calls that were added to it in one go. So it gets a few calls at a time. */
+/* When calls have been added to curl, it makes the connections of all of them in one go. So only a few calls are added
+ * at a time. */
 static bool may_begin(const struct http_client *c)
 {
     return c->calls[CALL_NEW].first && c->added < ADDED_AT_ONCE;
 }
 
-/* Begins new calls. Returns false if there is no more time for this in this turn. */
+/* Begins new calls. Returns false if this turn has no more time for new calls. */
 static bool begin_some(struct http_client *c)
 {
     while (may_begin(c)) {

@@ -1,7 +1,7 @@
 /*
- * An HTTP/1.1 client inside a libuv loop. libcurl (its multi interface with socket actions) makes all connections, and
- * sends and reads the requests of https. Our own code sends and reads the requests of plain http, on connections that
- * it keeps.
+ * An HTTP/1.1 client inside a libuv loop. libcurl (its multi interface with socket actions) makes all connections
+ * except those to socket files. For https, libcurl also sends the requests and reads the answers. For plain http, our
+ * own code does this, on connections that it keeps.
  *
  * If a kept connection dies before the first byte of the answer, the client repeats a GET or HEAD without a body. It
  * repeats no other request: the call ends with HTTP_CALL_LOST, and the caller decides whether to repeat the request.
@@ -24,7 +24,7 @@ struct http_call;
 enum http_call_outcome {
     HTTP_CALL_OK,            /* a whole answer, whatever its status */
     HTTP_CALL_NOT_CONNECTED, /* there is no connection: the request was certainly not delivered */
-    HTTP_CALL_LOST,          /* after bytes of the request were sent, the connection died or the answer broke HTTP */
+    HTTP_CALL_LOST,          /* bytes were sent, and then the connection died or the answer was invalid HTTP */
     HTTP_CALL_TIMED_OUT,     /* no connection was made in time, or nothing was received for too long */
     HTTP_CALL_REFUSED_BY_US, /* on_body returned false */
 };
@@ -39,8 +39,8 @@ struct http_call_result {
      * HTTP_CALL_NOT_CONNECTED. The faults:
      *     of the peer's certificate: wrong_name, expired, not_yet_valid, unknown_authority, revoked, wrong_purpose,
      *                                not_trusted
-     *     of ours:                   client_certificate_refused (also when there is none and the peer demands one),
-     *                                no_authorities (there are none to trust)
+     *     of ours:                   client_certificate_refused (also if we have none and the peer demands one),
+     *                                no_authorities (we trust no authority)
      *     of the handshake:          not_tls, handshake_failed */
     const char *tls_fault;
 };
@@ -55,7 +55,7 @@ struct http_call_options {
     const char *const *headers; /* "Name: value" lines, NULL-ended; copied */
     /* The body has `body_bytes` bytes. read() writes up to `cap` of them to `dst` and returns their number. It must
      * not return 0 while bytes are missing, unless it cancels the call. A small body is read before there is a
-     * connection, so a call of read() does not mean that anything was sent. */
+     * connection, so a call to read() does not mean that anything was sent. */
     int64_t body_bytes; /* 0: none */
     size_t (*read)(void *data, char *dst, size_t cap);
     /* The expected length of the answer's body, so that a short answer gets a small buffer; 0: unknown. Any answer may
@@ -68,7 +68,7 @@ struct http_call_options {
     void (*on_end)(void *data, const struct http_call_result *result);
     void *data;
     uint64_t connect_timeout_ms; /* 0: 2000 */
-    uint64_t silence_timeout_ms; /* ends a call that neither receives nor sends bytes for this long; 0: none */
+    uint64_t silence_timeout_ms; /* ends a call that neither receives nor sends bytes for this long; 0: no limit */
 };
 
 struct tls_store;
@@ -78,12 +78,12 @@ struct http_client_options {
     uint64_t max_connection_age_ms;  /* older connections are not reused, so that a load balancer can choose a new peer;
                                         0: no limit */
     size_t receive_bytes;            /* size of curl's receive buffer; 0: 64 KiB */
-    /* All calls go to socket files, which need no libcurl. If false, libcurl is loaded at once: if it is missing, a
-     * program should end when it starts, and not later. */
+    /* All calls go to socket files, which need no libcurl. If false, libcurl is loaded at once, so that a program
+     * without libcurl ends when it starts, and not later. */
     bool only_socket_files;
     /* Holds our certificate, and the authorities that https trusts instead of those of the system. A call uses the
-     * content of the store at the time when the call starts. NULL: no certificate, and the system's authorities.
-     * Borrowed; must outlive the client. */
+     * content that the store has when the call starts. NULL: no certificate, and the system's authorities. Borrowed;
+     * must outlive the client. */
     struct tls_store *tls;
 };
 

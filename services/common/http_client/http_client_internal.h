@@ -131,7 +131,7 @@ struct http_wire {
     bool is_kept; /* the wire is on both lists of kept wires */
     struct list_link postponed_link;
     int postponed;      /* events that wait for a later turn; the wire is then on client->postponed; 0: none */
-    int watched_before; /* the events to watch again from then on; 0: the watch has not ended */
+    int watched_before; /* the events to watch again in that turn; 0: the watch has not ended */
     int fd;
     int watched; /* the events that libuv watches */
     char *address;
@@ -162,7 +162,8 @@ struct http_client {
     bool callback_ran; /* a callback of a call has run since the step before sleep began */
     bool due;          /* curl asked for a timer of 0 ms */
     unsigned added;    /* calls that curl was given and has not run yet; may include cancelled calls */
-    /* When the client's time for socket events, and its time for new calls, is over in this turn; 0: none was used. */
+    /* The ends of the client's time in this turn for socket events, and for new calls; 0: none of that time was
+     * used. */
     uint64_t events_end_ns, calls_end_ns;
     struct client_socket **sockets; /* indexed by descriptor */
     size_t sockets_count;
@@ -216,7 +217,7 @@ MUST_CHECK struct http_wire *wire_take(struct http_call *call);
 void wire_keep(struct http_wire *w);
 void wire_close(struct http_wire *w);
 void wire_watch(struct http_wire *w, int events);
-/* Serves the wires that were left to this turn. */
+/* Serves the wires that were postponed to this turn. */
 void client_serve_postponed(struct http_client *c);
 void client_wires_init(struct http_client *c);
 /* Closes the kept wires. */

@@ -16,7 +16,7 @@
 #include "common/net/unix_address.h"
 #include "common/observe/log.h"
 
-/* A refusal is logged only if the refusal before it was at least this long ago. */
+/* A refusal is logged only if the previous refusal was at least this long ago. */
 enum { MEMORY_LOG_MS = 60000 };
 
 static const char *const state_names[] = {
@@ -140,7 +140,7 @@ bool http_connection_free_memory(struct http_connection *c)
     if (MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CONNECTION_SUSPENDED)->suspended) return false;
     if ((uintptr_t)memory % (uintptr_t)getpagesize() != 0) return false;
     size_t size = c->server->options.connection_bytes;
-    if (mincore(memory, size, pages) < 0) return false; /* a part of it is not mapped */
+    if (mincore(memory, size, pages) < 0) return false; /* a part of the memory is not mapped */
     if (is_zero(memory, size)) madvise(memory, size, MADV_DONTNEED);
     return true;
 }

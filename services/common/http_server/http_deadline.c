@@ -4,7 +4,7 @@
 #include "common/http_server/http_server_internal.h"
 
 #define FREE_MEMORY_NS  (5 * NS_PER_MS)
-#define MEMORY_SHORT_MS 30000 /* memory counts as short for this time after a connection was refused for it */
+#define MEMORY_SHORT_MS 30000 /* how long memory counts as short after a refusal for lack of memory */
 
 static uint64_t ms_since(uint64_t now_ms, uint64_t then_ms)
 {
@@ -74,8 +74,8 @@ static bool holds_idle_memory(const struct http_connection *c, uint64_t now_ms)
 
 /* Checks each connection, and returns the memory of idle connections to the kernel. Returning the memory of one
  * connection takes about 30 us. To keep the loop responsive, a sweep returns memory only for FREE_MEMORY_NS; another
- * sweep soon continues. One walk does both, because most of its time is spent on loading the connections from
- * memory. */
+ * sweep soon continues. One walk over the connections does both, because most of the walk's time is spent on loading
+ * the connections from memory. */
 static void sweep_all(struct http_server *s, uint64_t now_ms)
 {
     enum { SOON_MS = 50 };

@@ -12,8 +12,8 @@
 #define RESUME_GATHER_FROM 1000
 #define RESUME_GAP_NS      (40 * RESUME_LOOK_NS)
 /* If a turn has lasted for STEPS_NS, an exchange that was already served in this turn is parked until the next turn.
- * Resuming the exchange costs a walk over all suspended connections, so each of them adds STEPS_LOOKS_NS to the
- * limit. */
+ * Resuming the exchange costs a walk over all suspended connections, so each suspended connection adds STEPS_LOOKS_NS
+ * to the limit. */
 #define STEPS_NS       (100 * NS_PER_US)
 #define STEPS_LOOKS_NS (8 * RESUME_LOOK_NS)
 

@@ -44,9 +44,9 @@ static void probe(struct http_connection *c)
 
 /* Makes the library read the end of the connection. The library reads again only after an event of the socket. If the
  * FIN came together with a request, the event of the FIN is already over, so shutdown() causes another one. Bytes that
- * the peer sent before its FIN can still be read. The event also comes back to http_peer_on_event(). So shutdown() is
- * called again only after the connection has moved bytes: the library may keep a connection that it has closed for a
- * second, and all this time each event would cause the next one. */
+ * the peer sent before its FIN can still be read. The event also comes back to http_peer_on_event(). The library may
+ * keep a closed connection for up to a second, and in that time each event would cause the next one. So shutdown() is
+ * called again only after the connection has moved bytes. */
 static void read_end(struct http_connection *c)
 {
     if (c->ended_in_turn && c->moved_in_turn < c->ended_in_turn) return;
@@ -66,7 +66,7 @@ void http_peer_check(struct http_connection *c)
     http_exchange_wake(x);
 }
 
-/* The library must run between two calls of this function, because read_end() causes another event for this function.
+/* The library must run between two calls to this function, because read_end() causes another event for this function.
  * So one call handles one batch of events. If more events wait, the descriptor stays readable, and the next turn
  * handles them. */
 void http_peer_on_event(uv_poll_t *poll, int status, int events)

@@ -15,7 +15,7 @@
  * loop or from http_server_stop().
  *
  * Every answer tells proxies not to store it (Cache-Control), unless the route sets this header. A streamed answer also
- * tells proxies to pass on each piece without delay.
+ * tells proxies to forward each piece without delay.
  *
  * A client that only shuts down its sending side (printf | nc) still gets its answer. But such a client counts as gone
  * if it shuts down its sending side after the answer has begun, or if it speaks HTTP/1.0.
@@ -58,8 +58,8 @@ struct http_exchange_ops {
     void (*closed)(struct http_exchange *x, enum http_closed how);
 };
 
-/* `path` is a template: "/v1/tasks/{task}". If a path matches, but not with this method, the answer is 405 with Allow.
- * HEAD is answered like GET, without the body. */
+/* `path` is a template: "/v1/tasks/{task}". If the path of a request matches but no route has the request's method, the
+ * answer is 405 with Allow. HEAD is answered like GET, without the body. */
 struct http_route {
     const char *method;
     const char *path;
@@ -68,13 +68,13 @@ struct http_route {
 
 struct http_server_options {
     const char *host; /* a numeric address ("::" for both families) or unix:PATH; NULL: 127.0.0.1 */
-    /* The options of the program that set the host and the port, without "--", for the message if the server cannot
-     * listen. NULL: the message names no option. */
+    /* The names of the program's options for the host and the port, without "--". If the server cannot listen, the
+     * message names the option. NULL: it names no option. */
     const char *host_option, *port_option;
     uint16_t port;                   /* the port of a numeric address; 0: any free port, see http_server_port() */
     const struct http_route *routes; /* ends with a {0} entry; borrowed */
-    /* The routes of another server of this program, or NULL, and the end of the sentence for a path that only that
-     * server has: "there is nothing at /metrics ...". Both are borrowed. */
+    /* The routes of another server of this program, or NULL. If only that server has the path of a request,
+     * `other_hint` is the end of the sentence "there is nothing at /metrics ...". Both are borrowed. */
     const struct http_route *other_routes;
     const char *other_hint;
     void *data;                /* passed to every handle() */
@@ -98,8 +98,8 @@ struct http_server_options {
      * or answers the request and returns false. NULL: all requests are admitted. */
     bool (*admit)(void *admit_data, struct http_exchange *x);
     void *admit_data;
-    /* Names of request headers, NULL-ended. Each answer repeats the values that the request has. An answer to a head
-     * that is incomplete or malformed does not. NULL: none. */
+    /* Names of request headers, NULL-ended. Each answer repeats the values of these headers, except an answer to an
+     * incomplete or malformed head. NULL: none. */
     const char *const *repeated_headers;
     /* A header line of the answer that http_server_close_idle() sends, with its CRLF. It marks an answer that belongs
      * to no request. NULL: none. */

@@ -42,7 +42,7 @@
  *      |                                      |
  *      +--refused, or too slow--> CUT <-------+
  *
- * From every state the connection ends when its peer closes.
+ * In every state, the connection ends when its peer closes.
  */
 enum http_connection_state {
     HTTP_CONNECTION_OPEN,

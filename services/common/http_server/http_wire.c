@@ -121,16 +121,16 @@ static void note_head(struct http_connection *c)
         c->head_began_ms = uv_now(c->server->loop);
 }
 
-/* The library puts the first bytes of a connection at the start of the connection's memory. It does the same with the
- * first bytes of a later request, unless they follow bytes that it has not parsed yet. */
+/* The library puts the first bytes of a connection at the start of the connection's memory. The first bytes of a later
+ * request are put there too, unless they follow bytes that the library has not parsed yet. */
 static void note_memory(struct http_connection *c, char *data)
 {
     if (!c->first_data) c->first_data = data;
     if (c->framing.state == HTTP_FRAMING_START && data == c->first_data) c->memory = data;
 }
 
-/* Looks for the Origin of a refused head in the bytes after the fault: in those that were read and in those that are in
- * the socket now. */
+/* Looks for the Origin of a refused head in the bytes after the fault. Some of these bytes were read already, and
+ * others are still in the socket. */
 static void find_origin(struct http_connection *c, const char *rest, size_t len)
 {
     struct buf all = {0};

@@ -43,8 +43,8 @@ struct busy_poller {
     uint64_t *found, *in_vain, *given_up;
 };
 
-/* If limit_us is -1, uses the default: 100, or 0 if the processor time of this process is limited. The poller polls
- * after all steps of a turn that do work (turn.h). */
+/* If limit_us is -1, uses the default: 100, or 0 if the processor time of this process is limited. In a turn, the
+ * poller polls after all steps that do work (turn.h). */
 void busy_poller_start(struct busy_poller *p, uv_loop_t *loop, int64_t limit_us);
 /* Does nothing when p was not started. */
 void busy_poller_stop(struct busy_poller *p);

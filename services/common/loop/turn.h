@@ -85,7 +85,7 @@ void turn_stay_awake(struct turn_step *step, bool awake);
 /* While any step keeps the loop alive, uv_run() does not return, even if there are no other handles. */
 void turn_keep_loop(struct turn_step *step, bool keep);
 
-/* Returns the name of the place of a step that is awake; NULL: no step is. */
+/* Returns the name of the place of a step that is awake; NULL: no step is awake. */
 const char *turn_awake_step(const struct turn *t);
 
 /* Returns the name of the place, such as "after poll: server". */

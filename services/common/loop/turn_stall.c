@@ -13,7 +13,7 @@
 
 /* After a sleep of this length, the loop is not busy. */
 #define REAL_SLEEP_NS NS_PER_MS
-#define SHOWN_MAX     4 /* the largest number of descriptors in a line of the log */
+#define SHOWN_MAX     4 /* the largest number of descriptors in a log line */
 
 enum turn_cause stall_cause(int timeout_ms, bool awake, uint64_t slept_ns)
 {

@@ -1,11 +1,12 @@
 /*
- * Finds an event loop that turns without progress. A descriptor that stays ready while nobody reads or writes it wakes
- * the loop again at once, and a step that stays awake without work does the same. Such a loop uses a whole processor.
+ * Detects an event loop that runs without progress. A descriptor that stays ready while nothing reads or writes it
+ * wakes the loop again at once. A step that stays awake without work keeps the loop from sleeping. Such a loop uses a
+ * whole processor.
  *
- * A turn is stalled if the loop did not sleep before it, no timer ended, and nothing was done in it (progress.h). From
- * STALL_TURNS such turns in a row on, each of them is counted in fantail_loop_stalled_turns_total. A line of the log
- * then names the step that keeps the loop awake, or the descriptors that are ready. There is at most one such line in
- * STALL_LOG_S. Owner: the service.
+ * A turn is stalled if the loop did not sleep before the turn, no timer expired, and nothing was done in the turn
+ * (progress.h). A turn is counted in fantail_loop_stalled_turns_total if it and the STALL_TURNS - 1 turns before it
+ * were stalled. A log line then names the step that keeps the loop awake, or the descriptors that are ready. At most
+ * one such line is written per STALL_LOG_S. Owner: the service.
  */
 #ifndef FANTAIL_COMMON_LOOP_TURN_STALL_H
 #define FANTAIL_COMMON_LOOP_TURN_STALL_H
@@ -42,7 +43,7 @@ struct turn_stall {
     int timeout_ms;
     bool awake;
     uint64_t slept_ns;    /* total time that the loop had slept before this turn */
-    uint64_t log_from_ns; /* no line of the log before this time */
+    uint64_t log_from_ns; /* no log line before this time */
     uint64_t *stalled;
 };
 
