@@ -10,7 +10,7 @@ static void add_halted(struct buf *line, const struct exec_record *r)
     buf_addf(line, "{\"value\":{\"index\":%llu,\"halted\":true}}\n", (unsigned long long)r->index);
 }
 
-/* Returns the exit status that a shell would see; -1: the command was killed by its limit. */
+/* Returns the exit status that a shell would see; -1: the command was killed because of a limit. */
 static int exit_of(struct run_outcome outcome)
 {
     switch (outcome.end) {

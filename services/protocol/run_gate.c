@@ -1,6 +1,6 @@
 #include "protocol/run_gate.h"
 
-#define POLL_NS        (200 * NS_PER_MS) /* how often the load and the free memory are looked at */
+#define POLL_NS        (200 * NS_PER_MS) /* how often the load and the free memory are checked */
 #define LONG_WAIT_NS   NS_PER_S          /* a change of `turns` ends a wait earlier */
 #define YIELD_PAUSE_NS NS_PER_S          /* least time between two commands that are killed because memory is short */
 #define CLASSES_OF_TWO 8                 /* classes of times from one power of two to the next */
@@ -56,7 +56,7 @@ uint64_t run_gate_deadline_ns(const struct run_gate *g, uint64_t started_ns)
 
 /* ---- starts ---- */
 
-/* Returns whether an item before this one waits too. Items that wait start in their order. */
+/* Returns whether an item with a lower index waits, too. Waiting items start in the order of their indexes. */
 static bool is_another_first(const struct run_gate *g, unsigned seat, bool (*is_alive)(void *, unsigned), void *arg)
 {
     for (unsigned i = 0; i < g->seats_count; i++) {
@@ -83,7 +83,7 @@ static bool is_slot_used(const struct run_gate *g, uint32_t slot, bool (*is_aliv
     return false;
 }
 
-/* Returns the slot of a command that starts. If the number of running commands has a limit, there are more seats than
+/* Returns a slot for a command that starts. If the number of running commands has a limit, there are more seats than
  * slots. */
 static uint32_t choose_slot(const struct run_gate *g, unsigned seat, bool (*is_alive)(void *, unsigned), void *arg)
 {
@@ -170,8 +170,8 @@ void run_gate_note_end(struct run_gate *g, unsigned seat, enum run_gate_end end,
     if (must_halt(g)) run_gate_halt(g, g->rules.halt_cuts ? RUN_GATE_CUT : RUN_GATE_CLOSED);
 }
 
-/* Returns whether other commands run, and all of them have started before this one. The youngest command has done the
- * least work. */
+/* Returns whether this command is the youngest of several running commands. The youngest command has done the least
+ * work. */
 static bool is_youngest(const struct run_gate *g, unsigned seat, bool (*is_alive)(void *, unsigned), void *arg)
 {
     bool others = false;

@@ -1,10 +1,11 @@
 /*
- * The gate of a run of `fantail map -- COMMAND`: a file that the client makes, and that all its host processes map into
- * their memory. It says when the next command may start, how long a command may take, and whether the run is halted. So
- * the rules hold for all processes together, and a decision needs no message. hosts/runs/gate.h locks and maps the
- * file.
+ * The gate of a run of `fantail map -- COMMAND` is a file. The client makes the file, and all host processes of the run
+ * map it into their memory. The gate says when the next command may start, how long a command may take, and whether the
+ * run is halted. So the rules apply to all processes together, and a decision needs no message. hosts/runs/gate.h locks
+ * and maps the file.
  *
- * This file decides and does no I/O. Each function needs the lock of the gate, unless its comment says otherwise.
+ * This module makes the decisions and does no I/O. Call each function with the gate locked, unless the comment of the
+ * function says otherwise.
  */
 #ifndef FANTAIL_PROTOCOL_RUN_GATE_H
 #define FANTAIL_PROTOCOL_RUN_GATE_H
@@ -12,8 +13,8 @@
 #include "common/base/base.h"
 
 #define RUN_GATE_VERSION 2
-#define RUN_GATE_TIMES   512 /* classes of run times; a class is at most 1/8 longer than the class before it */
-#define RUN_GATE_LEAST   3   /* runs that must have succeeded before their median limits the time of others */
+#define RUN_GATE_TIMES   512 /* classes of run times; neighbouring classes differ by at most 1/8 */
+#define RUN_GATE_LEAST   3   /* commands that must succeed before the median of their times limits the others */
 
 /* OPEN -> CLOSED or CUT; CLOSED -> CUT. */
 enum run_gate_state {
@@ -27,18 +28,18 @@ enum run_gate_state {
 enum run_gate_why { RUN_GATE_NEVER, RUN_GATE_FAILED, RUN_GATE_SUCCEEDED, RUN_GATE_DONE, RUN_GATE_WHY_COUNT };
 extern const char *const run_gate_why_words[RUN_GATE_WHY_COUNT];
 
-/* These do not change during a run. 0 means that there is no such rule. */
+/* The rules of a run. They do not change during the run. 0: there is no such rule. */
 struct run_gate_rules {
-    uint64_t spacing_ns;     /* least time between two starts */
-    uint64_t timeout_ns;     /* longest time of a command */
-    double timeout_factor;   /* the same, as a multiple of the median of the commands that have succeeded */
-    double max_load;         /* a command starts only while fewer processes run on the machine or wait for its disks */
-    uint64_t min_free_bytes; /* a command starts only while this much memory is free. Below half of it, one is killed */
+    uint64_t spacing_ns;     /* least time between the starts of two commands */
+    uint64_t timeout_ns;     /* time limit of a command */
+    double timeout_factor;   /* time limit as a multiple of the median time of the commands that have succeeded */
+    double max_load;         /* a command starts only while fewer processes than this run or wait for a disk */
+    uint64_t min_free_bytes; /* a command starts only while this much memory is free; below half of it, one is killed */
     enum run_gate_why halt_why;
     bool halt_cuts;       /* a halt kills the running commands */
-    double halt_count;    /* a halt after this many */
-    double halt_fraction; /* a halt after this fraction of all items. Has effect when `total` is known */
-    uint32_t attempts;    /* attempts at an item; only the last one counts as failed */
+    double halt_count;    /* the run halts after this many (halt_why) */
+    double halt_fraction; /* the run halts after this fraction of all items, if `total` is known */
+    uint32_t attempts;    /* attempts at an item; only a failure of the last one is counted */
     uint32_t retried;     /* bits of enum item_error: the errors after which there is another attempt */
     bool limits_running;  /* `running_max` has effect */
 };
@@ -53,9 +54,9 @@ enum run_gate_seat_state {
 
 struct run_gate_seat {
     enum run_gate_seat_state state;
-    uint64_t index;      /* of the item that waits or runs */
-    uint64_t started_ns; /* if it runs */
-    uint32_t slot;       /* if it runs: from 1 on. No two running commands have the same */
+    uint64_t index;      /* index of the item that waits or runs */
+    uint64_t started_ns; /* if the item runs: when its command started */
+    uint32_t slot;       /* if the item runs: its slot, from 1 on; no two running commands have the same slot */
 };
 
 struct run_gate {
@@ -67,26 +68,26 @@ struct run_gate {
     uint32_t running_max; /* the client may change it */
     uint64_t total;       /* number of items; 0: not known */
     uint64_t next_start_ns;
-    uint64_t next_yield_ns; /* before that time no command is killed because memory is short */
+    uint64_t next_yield_ns; /* before this time, no command is killed because memory is short */
     uint64_t done, failed;
     uint64_t times_count;
-    uint32_t times[RUN_GATE_TIMES]; /* how many commands that succeeded took how long */
+    uint32_t times[RUN_GATE_TIMES]; /* for each class of run times: number of commands that have succeeded */
     struct run_gate_seat seats[];
 };
 
-/* Returns the size of a gate with that many seats. */
+/* Returns the size of a gate with this many seats. */
 static inline size_t run_gate_size(unsigned seats)
 {
     return sizeof(struct run_gate) + seats * sizeof(struct run_gate_seat);
 }
 
-/* Changes `turns`. Without the lock: the client calls it too, and has no lock. */
+/* Changes `turns`. Needs no lock, because the client calls this function, too, and has no lock. */
 static inline void run_gate_turn(struct run_gate *g)
 {
     __atomic_add_fetch(&g->turns, 1, __ATOMIC_SEQ_CST);
 }
 
-/* What the host process knows of the machine. */
+/* What the host process knows about the machine. */
 struct run_gate_machine {
     double load;
     uint64_t free_bytes;
@@ -94,10 +95,10 @@ struct run_gate_machine {
 
 enum run_gate_answer { RUN_GATE_GO, RUN_GATE_WAIT, RUN_GATE_HALTED };
 
-/* Returns whether the rules need run_gate_ask() and run_gate_note_end(). Without the lock. */
+/* Returns whether the rules require calls to run_gate_ask() and run_gate_note_end(). Needs no lock. */
 bool run_gate_has_rules(const struct run_gate *g);
-/* Asks whether the item of this seat, which waits, may start now. If so, the seat is running. After RUN_GATE_WAIT, asks
- * again when `turns` has changed or after *wait_ns. `is_alive(arg, seat)` says whether a seat has a process. */
+/* Asks whether the item of this seat may start now. If it may, marks the seat as running. After RUN_GATE_WAIT, ask
+ * again when `turns` has changed or *wait_ns has passed. `is_alive(arg, seat)` returns whether a seat has a process. */
 enum run_gate_answer run_gate_ask(struct run_gate *g, unsigned seat, uint64_t now, const struct run_gate_machine *m,
                                   bool (*is_alive)(void *arg, unsigned seat), void *arg, uint64_t *wait_ns);
 
@@ -105,15 +106,15 @@ enum run_gate_answer run_gate_ask(struct run_gate *g, unsigned seat, uint64_t no
 enum run_gate_end {
     RUN_GATE_END_SUCCEEDED,
     RUN_GATE_END_FAILED,
-    RUN_GATE_END_AGAIN, /* it is run again, so it is not done */
+    RUN_GATE_END_AGAIN, /* the command is run again, so its item is not done */
 };
-/* Notes the end of the command of this seat, and halts the run if the rules say so. */
+/* Records how the command of this seat ended, and halts the run if the rules say so. */
 void run_gate_note_end(struct run_gate *g, unsigned seat, enum run_gate_end end, uint64_t now);
 
-/* Returns when a command that started at that time must end; 0: never. */
+/* Returns when a command that started at started_ns must end; 0: never. */
 uint64_t run_gate_deadline_ns(const struct run_gate *g, uint64_t started_ns);
-/* Returns whether the command of this seat must be killed because memory is short. Then no other command must be killed
- * for a while, because it takes time until the memory of this one is free. */
+/* Returns whether the command of this seat must be killed because memory is short. After it has returned true, it
+ * returns false for a while, because the memory of the killed command needs time to become free. */
 bool run_gate_must_yield(struct run_gate *g, unsigned seat, uint64_t now, const struct run_gate_machine *m,
                          bool (*is_alive)(void *arg, unsigned seat), void *arg);
 

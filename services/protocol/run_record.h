@@ -1,23 +1,23 @@
 /*
- * The record of a command that has ended: the value of an item of `fantail map -- COMMAND`, if the run needs more than
- * the output. fantail-host-exec writes it (--record), and the client reads it. Its members:
+ * The record of a command that has ended. If a run of `fantail map -- COMMAND` needs more than the output, the value of
+ * each item is a record. fantail-host-exec writes the records (--record), and the client reads them. The members:
  *
- *     {"index":0,"halted":true}     the run is halted, so the command did not run, or it was killed
+ *     {"index":0,"halted":true}     the run was halted, so the command did not start or was killed
  *
  *     {"index":0,"slot":1,"attempt":1,"worker":"local-1","start_us":...,"took_us":...,"exit":0,"signal":0,
  *      "peak_bytes":...,"sent":0,"received":6,"command":"...","output":...,"error":{...}}
  *
- * start_us is the time since 1970. "exit" is -1 if the command was killed by its limit. "sent" and "received" are the
- * bytes of standard input and standard output. "command" is the command line, as a string of common/json/byte_text.h.
- * "output" is missing if the output is not what was asked for. "error" is the error object of a command that failed for
- * good; it is missing if the command has succeeded.
+ * start_us is the time since 1970, in microseconds. "exit" is -1 if the command was killed because of a limit. "sent"
+ * and "received" are the bytes of standard input and standard output. "command" is the command line, as a string of
+ * common/json/byte_text.h. "output" is missing if the output does not have the requested form. "error" is the error
+ * object of a command that failed for good; it is missing if the command has succeeded.
  */
 #ifndef FANTAIL_PROTOCOL_RUN_RECORD_H
 #define FANTAIL_PROTOCOL_RUN_RECORD_H
 
 #include "common/base/base.h"
 
-/* The members of numbers, in their order. */
+/* The members that are numbers, in the order of the record. */
 enum run_record_number {
     RUN_RECORD_SLOT,
     RUN_RECORD_ATTEMPT,

@@ -10,8 +10,7 @@
 
 #include "common/files/remove_tree.h"
 
-#define MAKE_ATTEMPTS 100 /* attempts to make a directory; another program may remove a directory before it is locked  \
-                           */
+#define MAKE_ATTEMPTS 100 /* attempts to make a directory; a sweep may remove one before it is locked */
 
 const char *temporary_base(void)
 {

@@ -1,11 +1,11 @@
-/* Keeps the last bytes of a stream, such as the output of a process that an error may have to show. Pure. */
+/* Keeps the last bytes of a stream, such as the output of a process, which an error may quote. Pure. */
 #ifndef FANTAIL_COMMON_JSON_BYTE_TAIL_H
 #define FANTAIL_COMMON_JSON_BYTE_TAIL_H
 
 #include "common/base/buf.h"
 
 struct byte_tail {
-    struct buf bytes; /* may have more than `most` bytes, so that few bytes are moved */
+    struct buf bytes; /* may have more than `most` bytes, so that bytes are moved less often */
     size_t most;
 };
 

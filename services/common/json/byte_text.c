@@ -33,7 +33,7 @@ char *byte_text_write(char *to, const char *data, size_t len)
     return to;
 }
 
-/* Returns the length of the bytes as the inside of a string. */
+/* Returns how long the bytes are when they are written as the content of a JSON string. */
 static size_t written_length(const char *data, size_t len)
 {
     size_t n = 0;

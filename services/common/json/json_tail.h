@@ -4,8 +4,8 @@
 
 #include "common/base/buf.h"
 
-/* Appends a JSON string as buf_add_json_string() does. If it would take more than max_bytes, appends only the end of
- * the text. */
+/* Appends a JSON string as buf_add_json_string() does. If the string would take more than max_bytes, appends only the
+ * end of the text. */
 void json_tail_add(struct buf *b, const char *text, size_t len, size_t max_bytes);
 
 #endif

@@ -33,8 +33,8 @@ struct curl_library {
 };
 extern struct curl_library libcurl;
 
-/* Loads the library, unless it is loaded. Does not call libcurl.global_init(). Returns NULL, or why it cannot be
- * loaded. The text is valid until the next call. Not for several threads at once. */
+/* Loads the library, unless it is loaded. Does not call libcurl.global_init(). Returns NULL, or the reason why the
+ * library cannot be loaded. The reason is valid until the next call. Not thread-safe. */
 MUST_CHECK const char *curl_library_load(void);
 
 #endif

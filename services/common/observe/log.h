@@ -27,7 +27,7 @@ enum log_kind { LOG_KIND_END, LOG_KIND_STR, LOG_KIND_U64, LOG_KIND_I64, LOG_KIND
 struct log_field {
     const char *name; /* a literal that needs no escaping */
     enum log_kind kind;
-    bool is_said; /* the message has it too, see LOG_SAID() */
+    bool is_said; /* the message contains the value too, see LOG_SAID() */
     union {
         struct {
             const char *data;
@@ -49,7 +49,7 @@ struct log_field {
 #define LOG_BOOL(n, v)      ((struct log_field){.name = (n), .kind = LOG_KIND_BOOL, .as.boolean = (v)})
 /* The value is in nanoseconds; it is written as milliseconds with a fraction. */
 #define LOG_MS(n, ns) ((struct log_field){.name = (n), .kind = LOG_KIND_MS, .as.u64 = (uint64_t)(ns)})
-/* A field whose value the message has too. A plain line leaves it out. */
+/* A field whose value is also in the message. A plain line omits the field. */
 #define LOG_SAID(field) log_said(field)
 /* Ends the list of fields. The macros below add it. */
 #define LOG_END ((struct log_field){.kind = LOG_KIND_END})

@@ -8,7 +8,7 @@
 #define EXPOSED_HEADERS                                                                                                \
     "Accept-Encoding, Allow, Fantail-Job, Retry-After, WWW-Authenticate, traceresponse, Location, "                    \
     "Preference-Applied, ETag"
-#define PREFLIGHT_AGE_S "7200" /* after this time a browser asks again; browsers allow no longer time */
+#define PREFLIGHT_AGE_S "7200" /* after this time a browser asks again; browsers limit this time */
 
 /* Returns the next entry of the list at *at, without the spaces around it. Moves *at past the comma after the entry;
  * sets *at to NULL after the last entry. */

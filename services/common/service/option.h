@@ -132,9 +132,10 @@ MUST_CHECK bool option_parse(const struct option_spec *spec, void *config, int a
  * `name` may be NULL. */
 int option_complain(const struct option_spec *spec, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* Finds the name that a user probably meant, if called for each name. *distance is OPTION_DISTANCE_FAR before the first
- * call. Returns true if `name` is similar to the first `len` bytes of `typed`, and more similar than all names before.
- * Two names are similar if at most two letters are wrong, missing, surplus or swapped; in a short name, at most one. */
+/* To find the name that a user probably meant, call this function for each name. *distance is OPTION_DISTANCE_FAR
+ * before the first call. Returns true if `name` is similar to the first `len` bytes of `typed`, and more similar than
+ * all names before. Two names are similar if at most two letters are wrong, missing, surplus or swapped; in a short
+ * name, at most one. */
 #define OPTION_DISTANCE_FAR 3
 MUST_CHECK bool option_is_nearer(const char *typed, size_t len, const char *name, unsigned *distance);
 

@@ -233,9 +233,9 @@ int service_run(struct service *s)
     return 0;
 }
 
-/* libuv restores the default action of a signal when its handle is closed, and this action would end a program that has
- * ended well. So from now on these signals are ignored. They are blocked meanwhile, and ignoring a signal discards it
- * if it is pending. */
+/* When the handle of a signal is closed, libuv restores the signal's default action. A later signal would then kill a
+ * program that has already finished successfully. So from now on these signals are ignored. They are blocked meanwhile,
+ * and ignoring a signal discards it if it is pending. */
 static void ignore_signals(struct service *s)
 {
     sigset_t all, before;

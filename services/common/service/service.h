@@ -64,7 +64,7 @@ struct service_hooks {
     unsigned max_connections;
     size_t connection_bytes;             /* see struct http_server_options */
     const char *const *repeated_headers; /* see struct http_server_options */
-    const char *unasked_header;          /* the same */
+    const char *unasked_header;          /* see struct http_server_options */
     const char *own_access_path;         /* a path that needs no token, because its handler checks access; NULL: none */
 };
 
@@ -100,15 +100,15 @@ struct secret_kind {
     const char *form; /* what a secret of this kind looks like, for a message */
 };
 
-/* The subcommand `write-secret VARIABLE FILE ...`, whose name is argv[0]. It writes secrets from environment variables
- * into files, because some platforms provide secrets only as variables. The secrets are tokens, or of the kind `other`,
- * which may be NULL. Returns the exit status. */
+/* Runs the subcommand `write-secret VARIABLE FILE ...`; argv[0] is the name of the subcommand. It writes secrets from
+ * environment variables into files, because some platforms provide secrets only as variables. A secret is a token, or
+ * is of the kind `other`. `other` may be NULL. Returns the exit status. */
 MUST_CHECK int service_write_secrets(const struct option_spec *spec, const struct secret_kind *other, int argc,
                                      char **argv);
 
-/* The subcommand `healthcheck`: sends GET /readyz to the service with this config on this machine. It uses the admin
- * port, or the public port if there is no admin port. Returns the exit status: 0 if the service is ready; otherwise 1,
- * after printing the reason on standard error. Blocks for up to 2 s. */
+/* Runs the subcommand `healthcheck`: sends GET /readyz to the service that has this config and runs on this machine. It
+ * uses the admin port, or the public port if there is no admin port. Returns the exit status: 0 if the service is
+ * ready; otherwise 1, after printing the reason on standard error. Blocks for up to 2 s. */
 MUST_CHECK int service_healthcheck(const struct service_config *config);
 
 #endif

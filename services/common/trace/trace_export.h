@@ -24,8 +24,8 @@ struct trace_export;
 
 /* Calls trace_config_read() with getenv(). */
 MUST_CHECK bool trace_export_configure(struct trace_config *config, char *err, size_t err_size);
-/* Takes over `config`. Returns NULL if tracing is off, but registers the counters in any case. `service` (such as
- * "fantail-worker") and `instance` become attributes of the resource. */
+/* Takes ownership of `config`. Returns NULL if tracing is off, but registers the counters in any case. `service` (such
+ * as "fantail-worker") and `instance` become attributes of the resource. */
 MUST_CHECK struct trace_export *trace_export_new(uv_loop_t *loop, struct trace_config *config, const char *service,
                                                  const char *instance);
 /* Tries to send the remaining spans for up to TRACE_CLOSE_MS, and then frees t. The loop must keep running until then.

@@ -1,7 +1,7 @@
 /*
  * The trace of a request, and our span in it. The context of the trace is read from the request's headers, and written
- * to the headers of the requests that we send for this request. If there is no exporter, there is no span of ours: the
- * caller's context is passed on unchanged.
+ * to the headers of the requests that we send for this request. If there is no exporter, this service has no span, and
+ * forwards the caller's context unchanged.
  */
 #ifndef FANTAIL_COMMON_TRACE_TRACE_SCOPE_H
 #define FANTAIL_COMMON_TRACE_TRACE_SCOPE_H
@@ -22,8 +22,8 @@ struct trace_scope {
 
 /* `export` may be NULL. */
 void trace_scope_begin(struct trace_scope *s, struct trace_export *export, const struct http_exchange *x);
-/* Like trace_scope_begin(), for work that goes on after its request. `traceparent` and `state` are headers that were
- * kept; NULL: none. */
+/* Like trace_scope_begin(), for work that goes on after its request. `traceparent` and `state` are the stored values of
+ * the request's headers; NULL: none. */
 void trace_scope_resume(struct trace_scope *s, struct trace_export *export, const char *traceparent, const char *state);
 void trace_scope_release(struct trace_scope *s);
 
