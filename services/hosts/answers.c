@@ -40,8 +40,8 @@ static void write_whole(struct answers *a)
     a->written = whole;
 }
 
-/* Call it after a period in which no answer was complete. In the first such period asks for a flush, in the next one
- * says that all answers are written. */
+/* Call it after a period in which no answer was completed. After the first such period, it asks for a flush. After the
+ * next one, it says that all answers are written. */
 static void say_flushed(struct answers *a)
 {
     if (a->flushed_said || !atomic_load(&a->is_serving)) return;
@@ -89,9 +89,9 @@ static void start_helper(struct answers *a)
     pthread_attr_setstacksize(&attributes, HELPER_STACK_BYTES);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     /*
-     * Ignores a failed start of the helper, because without the helper, answers are merely written later. Waits until
-     * the helper has started, because the task may fork: a lock that a starting thread holds would stay locked for ever
-     * in the forked process.
+     * If the helper cannot be started, answers are only written later, so the failure is ignored. Waits until the
+     * helper has started, because the task may fork: a lock that a starting thread holds would stay locked for ever in
+     * the forked process.
      */
     pthread_mutex_lock(&a->lock);
     if (pthread_create(&thread, &attributes, run_helper, a) == 0)
@@ -101,8 +101,8 @@ static void start_helper(struct answers *a)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* The caller has the lock. The promise of LINE_FLUSHED concerns only the answer of the present item, so it is fulfilled
- * when an answer is written. */
+/* The caller holds the lock. LINE_FLUSHED promises only that the answer of the present item will be written. So the
+ * promise is fulfilled when an answer is written. */
 static void flush(struct answers *a)
 {
     write_whole(a);

@@ -1,9 +1,9 @@
 /*
  * Buffers the answers that a host has not written yet. The host writes the buffered answers together, when it has no
  * more items or when many bytes are buffered. If an item takes a long time, a helper thread writes the answers to the
- * items before it. So a finished answer does not wait for the next item. Then the thread writes LINE_FLUSHED
- * (line_io.h), so the worker can tell which item hangs. The thread starts when several items have arrived together, and
- * sleeps while the buffer is empty.
+ * items before it. So a finished answer does not wait for the next item. The thread then also writes LINE_FLUSHED
+ * (line_io.h), so that the worker can tell which item hangs. The thread starts when several items have arrived
+ * together, and sleeps while the buffer is empty.
  *
  * Before the thread writes LINE_FLUSHED, it asks the host to flush after the present item. Then it waits for a period,
  * and writes the line only if no answer was completed meanwhile. So the host sees the request before it completes the
@@ -31,7 +31,7 @@ struct answers {
     atomic_bool is_serving; /* the host runs items, and does not wait for more */
     bool helper_asleep;
     bool flush_asked;  /* the helper has asked for a flush after the present item */
-    bool flushed_said; /* after that, it has written LINE_FLUSHED */
+    bool flushed_said; /* after that request, the helper has written LINE_FLUSHED */
     bool has_helper;
 };
 
@@ -54,7 +54,7 @@ static inline size_t answers_add(struct answers *a, size_t size)
     return whole;
 }
 
-/* Call it before an item runs, unless it is the only one that has arrived and the buffer is empty. */
+/* Call it before an item runs, unless that item is the only one that has arrived and the buffer is empty. */
 static inline void answers_before_item(struct answers *a)
 {
     if (atomic_load_explicit(&a->needs_host, memory_order_relaxed)) answers_attend(a);

@@ -2,7 +2,7 @@
  * fantail-host-exec: runs a command once for every item. exec_item.h and exec_template.h describe how the command gets
  * the item. exec_answer.h describes how the output becomes an answer. line_io.h describes the protocol. The environment
  * of the command has the job's common value in FANTAIL_COMMON, as JSON, and the span of the item in TRACEPARENT and
- * TRACESTATE, which OpenTelemetry defines. With --row it also has the index of the item in FANTAIL_INDEX.
+ * TRACESTATE, which OpenTelemetry defines. With --row, the environment also has the index of the item in FANTAIL_INDEX.
  */
 #include <errno.h>
 #include <signal.h>
@@ -32,7 +32,7 @@ struct exec_host {
     struct runner runner;
     struct buf line, text;
     int attempts_fd;  /* -1: an item has one attempt */
-    unsigned attempt; /* at the current item, from 1 on */
+    unsigned attempt; /* number of the attempt at the current item, from 1 on */
 };
 
 /* Reads the item into h->row. On failure returns false, with an answer in h->line. */
@@ -58,7 +58,7 @@ static void set_number(const char *name, uint64_t number)
     setenv(name, text, 1);
 }
 
-/* The arguments may have the slot, so they are known only when the command starts. */
+/* The arguments may contain the slot, so they are known only when the command starts. */
 static void build_arguments(struct exec_host *h)
 {
     if (h->options.row) set_number("FANTAIL_INDEX", h->row.index);
@@ -84,7 +84,7 @@ static void add_command_line(const struct exec_host *h, struct buf *text)
     }
 }
 
-/* The command line is the output. */
+/* For --dry-run: makes the command line the output. */
 static void show_command(struct exec_host *h)
 {
     buf_clear(&h->runner.out);
@@ -97,7 +97,8 @@ static bool has_succeeded(struct run_outcome outcome)
     return outcome.end == RUN_EXITED && outcome.code == 0;
 }
 
-/* Returns whether the coordinator will send the item again, because it has failed and has attempts left. */
+/* Returns whether the coordinator will send the item again: the command has failed with an error that is retried, and
+ * the item has attempts left. */
 static bool is_retried(const struct exec_host *h, struct run_outcome outcome)
 {
     if (h->attempts_fd < 0 || has_succeeded(outcome)) return false;
@@ -131,7 +132,7 @@ static struct run_outcome run(struct exec_host *h, const char *input, size_t len
     return outcome;
 }
 
-/* Returns the outcome of a command with its output tagged. */
+/* Tags the output of a command. Returns the outcome, which changes if the tagged output is too long. */
 static struct run_outcome tag_output(struct exec_host *h, struct run_outcome outcome)
 {
     buf_clear(&h->text);

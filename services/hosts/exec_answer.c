@@ -104,7 +104,7 @@ static bool add_text(struct buf *json, enum exec_output output, const char *text
     return true;
 }
 
-/* Adds what the command wrote. */
+/* Adds the ends of stderr and stdout. */
 static void add_written(struct buf *json, const struct runner *r)
 {
     size_t len, out = r->out.len < r->err.most ? r->out.len : r->err.most;

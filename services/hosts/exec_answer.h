@@ -1,7 +1,7 @@
 /*
  * Makes the answer line from the output of a command and the way the command ended. Does not handle processes.
  *
- * Unless it is raw, the output must be UTF-8. A byte order mark at the start of the output is dropped. If the output is
+ * Unless the output is raw, it must be UTF-8. A byte order mark at the start of the output is dropped. If the output is
  * not valid UTF-8, or is text with a NUL byte, the item fails with bad_output. So a value never contains replacement
  * characters for invalid bytes.
  */
@@ -29,12 +29,12 @@ MUST_CHECK bool exec_output_parse(const char *word, enum exec_output *output);
 /* Appends the answer line for a run of `program`, with a newline. */
 void exec_answer(struct buf *line, enum exec_output output, const struct runner *r, const char *program,
                  struct run_outcome outcome);
-/* Appends the output as a JSON value. If it is not what is asked for, returns false with a sentence in `cause`. Then
- * the end of `json` may have changed. */
+/* Appends the output as a JSON value. If the output does not have the requested form, returns false, with a sentence in
+ * `cause`. In this case a part of a value may have been appended to `json`. */
 MUST_CHECK bool exec_output_add(struct buf *json, enum exec_output output, const struct buf *out, char *cause);
 /* Returns the error of a run that did not succeed. */
 enum item_error exec_error_of(struct run_outcome outcome);
-/* Appends the error object of such a run. */
+/* Appends the error object of a run that did not succeed. */
 void exec_error_add(struct buf *json, const struct runner *r, const char *program, struct run_outcome outcome);
 /* Appends {"error":{"name":...,"cause":...}} and a newline. */
 void exec_answer_error(struct buf *line, const char *name, const char *cause);

@@ -26,7 +26,7 @@ static bool reap_ended(void)
 }
 
 /* Sends SIGKILL to the children that the kernel lists. A list that does not fit is cut, and the rest is read in the
- * next round. Returns how many have been killed. */
+ * next round. Returns how many children were killed. */
 static unsigned kill_children(void)
 {
     char path[64], list[LIST_BYTES];

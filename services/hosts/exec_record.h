@@ -8,9 +8,9 @@ struct exec_record {
     uint64_t index;
     unsigned slot, attempt;
     size_t sent;
-    const char *program;         /* of the command, for messages */
+    const char *program;         /* the program of the command, for messages */
     const struct buf *command;   /* the command line */
-    const struct runner *runner; /* has run the command */
+    const struct runner *runner; /* the runner that has run the command */
     struct run_outcome outcome;
 };
 

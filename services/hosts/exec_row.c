@@ -72,7 +72,7 @@ bool exec_row_parse(struct exec_row *r, const char *json, size_t len, const char
     r->index = strtoull(at, &number_end, 10);
     at = number_end;
     if (*at != ',') return false;
-    *why = r->raw ? "a value has a character above U+00FF, which is no byte"
+    *why = r->raw ? "a value has a character above U+00FF, which is not a byte"
                   : "a value has half of a surrogate pair (\\ud800 to \\udfff), which UTF-8 cannot express";
     while (at < end) {
         const char *start = at + 1;

@@ -1,6 +1,6 @@
 /*
- * A row: the item of a command of `fantail map`, as the JSON array [index, value, ...]. The values become arguments in
- * the same way as an item (exec_item.h).
+ * A row is an item that `fantail map` sends to a command: the JSON array [index, value, ...]. The values become
+ * arguments in the same way as an item (exec_item.h).
  */
 #ifndef FANTAIL_HOSTS_EXEC_ROW_H
 #define FANTAIL_HOSTS_EXEC_ROW_H
@@ -22,8 +22,8 @@ struct exec_row {
     struct buf text;
 };
 
-/* Reads the row, which is valid JSON. Returns false with a static sentence in *why if it is not such an
- * array, or if a value cannot be text. */
+/* Reads the row, which is valid JSON. If the row is not such an array, or a value cannot be text, returns false, with a
+ * static sentence in *why. */
 MUST_CHECK bool exec_row_parse(struct exec_row *r, const char *json, size_t len, const char **why);
 /* Makes a row of one value from an item. Returns false if the item cannot be text. */
 MUST_CHECK bool exec_row_set(struct exec_row *r, const char *json, size_t len);

@@ -210,8 +210,8 @@ static bool is_killed(const struct exec_run *run)
     return run->too_long || run->timed_out || run->halted || run->yielded;
 }
 
-/* Kills the command if it has run for too long, or if the gate says so. Returns how many milliseconds to wait before
- * the next call; -1: any time. */
+/* Kills the command if it has run for too long, or if the gate says so. Returns after how many milliseconds to call
+ * this function again; -1: no call is needed. */
 static int check_limits(const struct runner *r, struct exec_run *run)
 {
     uint64_t now = now_ns(), next_ns = UINT64_MAX;

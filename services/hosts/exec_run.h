@@ -46,8 +46,8 @@ struct runner {
     struct gate *gate; /* borrowed; may end a command; NULL: none */
 };
 
-/* Searches PATH for `program`, as a shell does. `error_bytes`: how many bytes of stderr are kept. Returns false, with
- * errno, if a descriptor cannot be opened. */
+/* Searches PATH for `program`, as a shell does. `error_bytes`: how many bytes of stderr are kept. If a descriptor
+ * cannot be opened, returns false and sets errno. */
 MUST_CHECK bool runner_init(struct runner *r, const char *program, uint64_t timeout_ms, size_t error_bytes);
 void runner_release(struct runner *r);
 

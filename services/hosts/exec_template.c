@@ -1,12 +1,13 @@
 #include "hosts/exec_template.h"
 
-/* Returns whether the placeholder stands for a value, or a part of it. */
+/* Returns whether the placeholder stands for a value or a part of a value. */
 static bool is_of_value(enum exec_place place)
 {
     return place != PLACE_NONE && place != PLACE_NUMBER && place != PLACE_SLOT;
 }
 
-/* Reads the rest of a placeholder after "{" and its number. Returns its end, or NULL if it is none. */
+/* Reads the rest of a placeholder after "{" and its number. Returns the end of the placeholder, or NULL if the text is
+ * not a placeholder. */
 static const char *read_kind(const char *at, enum exec_place *place)
 {
     static const struct {
@@ -110,7 +111,7 @@ static size_t name_start(const char *text, size_t len)
     return slash ? (size_t)(slash + 1 - text) : 0;
 }
 
-/* Returns the length without the extension: the last dot of the file name, and all after it. */
+/* Returns the length of the text without the extension, which begins at the last dot of the file name. */
 static size_t stem_len(const char *text, size_t len)
 {
     size_t name = name_start(text, len);
@@ -118,7 +119,8 @@ static size_t stem_len(const char *text, size_t len)
     return dot ? (size_t)(dot - text) : len;
 }
 
-/* Adds the folder as dirname(1) does: "." if there is none. Slashes at the end are not counted. */
+/* Adds the folder of the path, as dirname(1) prints it: "." if the path names no folder. Slashes at the end of the path
+ * are ignored. */
 static void add_folder(struct buf *b, const char *text, size_t len)
 {
     size_t end = len;

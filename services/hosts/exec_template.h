@@ -5,10 +5,10 @@
  *     {.}     without extension      {/.}    its file name without extension
  *     {//}    its folder             {#}     the number of the row, from 1 on
  *     {%}     the number of the slot, from 1 on
- *     {2}, {2.}, {2/}, {2//}, {2/.}  the same for the second value. If there is no second value, this is plain text
+ *     {2}, {2.}, {2/}, {2//}, {2/.}  the same forms for the second value; plain text if there is no second value
  *
- * Without a number, a placeholder stands for all values. If it is a whole argument, each value becomes an argument.
- * Within an argument, the values are joined with spaces. The rules for names are those of GNU parallel.
+ * Without a number, a placeholder stands for all values. If such a placeholder is a whole argument, each value becomes
+ * an argument. Within an argument, the values are joined with spaces. The rules for names are those of GNU parallel.
  */
 #ifndef FANTAIL_HOSTS_EXEC_TEMPLATE_H
 #define FANTAIL_HOSTS_EXEC_TEMPLATE_H
@@ -29,13 +29,13 @@ enum exec_place {
 /* A piece of an argument: plain text, or a placeholder. */
 struct exec_part {
     enum exec_place place;
-    size_t column;    /* from 1 on; 0: all values */
-    const char *text; /* as in the command; borrowed */
+    size_t column;    /* number of the value, from 1 on; 0: all values */
+    const char *text; /* the text in the command; borrowed */
     size_t len;
 };
 
 struct exec_word {
-    size_t first, count; /* its parts */
+    size_t first, count; /* index of its first part; number of its parts */
 };
 
 struct exec_template {
@@ -44,7 +44,7 @@ struct exec_template {
     struct exec_word *words; /* one for each argument, and one more for the values that are appended */
     struct exec_part *parts;
     size_t parts_count, parts_alloc;
-    size_t least_column; /* of all placeholders for values; SIZE_MAX: there are none */
+    size_t least_column; /* the least column of all placeholders for values; SIZE_MAX: there are none */
     bool has_number;     /* there is a {#} or a {%} */
     bool append;
 };
@@ -67,12 +67,12 @@ struct exec_markers {
 /* `append`: if no argument has a placeholder, the values become the last arguments. */
 void exec_template_init(struct exec_template *t, char **argv, const struct exec_markers *m, bool append);
 void exec_template_release(struct exec_template *t);
-/* Returns whether the values of the row are for the arguments; if not, the item is for stdin. */
+/* Returns whether the values of the row go into the arguments. If not, the item goes to stdin. */
 bool exec_template_takes(const struct exec_template *t, const struct exec_row *row);
 
 /* Appends the words with the values of the row, joined with spaces. */
 void exec_template_join(const struct exec_template *t, const struct exec_row *row, struct buf *text);
-/* Fills *args for a row. Its values must not contain a NUL. */
+/* Fills *args for a row. The values of the row must not contain a NUL. */
 void exec_args_build(struct exec_args *args, const struct exec_template *t, const struct exec_row *row);
 void exec_args_release(struct exec_args *args);
 

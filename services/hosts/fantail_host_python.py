@@ -10,7 +10,7 @@ If MODULE:FUNCTION is a class whose instances can be called, this program makes 
 
 --batch N                the function gets a list of up to N items, and returns a list with one value for each of them
 --concurrency N          the function is an async function, and up to N items run at the same time; see below
---setup MODULE:FUNCTION  this function is called once, without arguments, before the other one is loaded
+--setup MODULE:FUNCTION  this function is called once, without arguments, before the other function is loaded
 --folder PATH            the task's folder; default: the working directory
 
 The task's folder is the first entry of sys.path. So the task's modules take precedence over libraries of the same name,
@@ -23,9 +23,9 @@ When the function is loaded, this program writes the line #ready to stdout. Each
 item, except control lines, which begin with '#' and get no answer. Each item gets one line on stdout, in the same order:
 {"value":...} or {"error":{...}}. The main thread writes answers together, when it has no more items or when many characters
 are buffered. If an item takes a long time, a helper thread writes the answers to the items before it. So a finished answer
-does not wait for the next item. Then the helper thread writes the line #flushed. It means that all finished answers are
-written, and that the answer of the present item will be written before the next item begins. So the worker knows which item
-runs.
+does not wait for the next item. Then the helper thread writes the line #flushed. This line means that all finished
+answers are written, and that the answer of the present item will be written before the next item begins. So the worker knows
+which item runs.
 
 With --concurrency, an item is the line {"id":N,"item":...}, and its answer has the same id. Each item is an asyncio task in the
 one event loop of this program, and begins when its line is read. The worker never sends more than N items that have no answer
@@ -61,7 +61,7 @@ TRACEBACK_BYTES = 2048
 CO_COROUTINE, CO_ASYNC_GENERATOR = 0x80, 0x200  # copied from the module inspect, whose import is slow
 WATCH_S = 0.3  # an item that blocks the event loop for about this time is named
 BATCH_WAIT_MS = 1  # how long a batch that is not full waits for the next item
-LOG_CHARACTERS = 16384  # a longer printed line becomes several #log lines. These take up to 64 KiB, which the worker shows whole
+LOG_CHARACTERS = 16384  # a longer printed line becomes several #log lines of up to 64 KiB, which the worker does not divide
 CAUSE_CHARACTERS = 65536  # the worker refuses an error of more than 1 MiB; a character takes up to 12 bytes
 
 
@@ -129,7 +129,8 @@ class Answers:
                 idle = 0
 
     def _say_flushed(self):
-        """If the main thread appends an answer after the check below, it sees the request and flushes."""
+        """Asks the main thread to flush after the present item. If no answer is unwritten, also writes #flushed. If the main
+        thread appends an answer after the check below, the main thread sees the request and flushes."""
         with self.lock:
             self.flush_asked = self.needs_main = True
             if self.lines:
@@ -366,8 +367,8 @@ def describe(error):
 
 
 def report_load_failure(error):
-    """Writes the traceback without the frames of this program. The place, or the task's folder if no code of the task is at
-    fault, is at the end of the last line. So the last line alone is enough to find the mistake."""
+    """Writes the traceback without the frames of this program. The last line ends with the place in the task's code, or with
+    the task's folder if no code of the task is at fault. So the last line alone is enough to find the mistake."""
     frames = error.__traceback__
     while frames:
         file = frames.tb_frame.f_code.co_filename
@@ -386,8 +387,8 @@ EXTRAS = ("common", "traceparent", "tracestate")
 
 
 class TaskFinder:
-    """Finds the task's modules whose names are also names of built-in modules. Without it, the interpreter would look for
-    a built-in module first."""
+    """Finds the task's modules whose names are also names of built-in modules. Without this finder, the
+    interpreter would look for a built-in module first."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -596,7 +597,7 @@ def as_list(values):
 
 
 def answer_of(value):
-    """Returns the answer line for one value of a batch. An exception in the place of a value is the error of its item."""
+    """Returns the answer line for one value of a batch. If the value is an exception, it is the error of its item."""
     if isinstance(value, BaseException):
         return describe(value)
     try:
@@ -672,7 +673,7 @@ class Prints:
         *lines, rest = (self.begun.pop(item_id, "") + text).split("\n")
         for line in lines:
             self.say(item_id, line)
-        if len(rest) > LOG_CHARACTERS:  # not all of the rest is kept, so that a line without end takes bounded time and memory
+        if len(rest) > LOG_CHARACTERS:  # not all of the rest is kept, so that an endless line takes limited time and memory
             whole = (len(rest) - 1) // LOG_CHARACTERS * LOG_CHARACTERS
             self.say(item_id, rest[:whole])
             rest = rest[whole:]
@@ -713,7 +714,7 @@ class Coroutines:
         self.wake_watch.acquire()
 
     def watch(self):
-        """Runs in a thread of its own. Asks the loop again and again for a sign of life, and names the item that blocks it."""
+        """Runs in a thread of its own. Repeatedly checks that the loop runs, and names the item that blocks the loop."""
         while True:
             blocked = None
             self.has_turned = False
@@ -738,7 +739,7 @@ class Coroutines:
         self.answers.flush()
 
     def running_id(self):
-        """Returns the id of the item whose code runs now; None if it is not known. Called by the other thread."""
+        """Returns the id of the item whose code runs now; None if it is not known. Called by the thread of watch()."""
         task = self.asyncio.current_task(self.loop)
         if hasattr(task, "get_context"):  # Python 3.12; also finds the item of a task that an item has started
             return task.get_context().get(self.current_id)
@@ -775,7 +776,7 @@ class Coroutines:
         self.extras = wanted_extras(self.function)
 
     def is_coroutine_function(self, function):
-        """Also sees the async function in a functools.partial, or in the wrapper that a decorator has made of it."""
+        """Also recognises an async function in a functools.partial or in a decorator's wrapper."""
         while function is not None:
             called = getattr(type(function), "__call__", None)
             if any(map(self.inspect.iscoroutinefunction, (function, called))):

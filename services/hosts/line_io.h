@@ -11,9 +11,10 @@
  * When a host program has loaded its task, it writes the line "#ready". Only after this line does the host program get
  * items.
  *
- * A host program that buffers answers may write the line "#flushed" while an item runs. It means that the answers of
- * all finished items are written, and that the answer of this item will be written before the next item begins. So the
- * worker knows which item runs. Without this line, the worker must assume that there are answers in the buffer.
+ * A host program that buffers answers may write the line "#flushed" while an item runs. This line means that the
+ * answers of all finished items are written, and that the answer of the running item will be written before the next
+ * item begins. So the worker knows which item runs. Without this line, the worker must assume that there are answers in
+ * the buffer.
  *
  * Other control lines are ignored. If the last line has no newline, it was cut off and is not an item.
  */
@@ -53,7 +54,7 @@ bool write_all(int fd, const char *data, size_t len);
 
 /* Moves stdin and stdout to other descriptors, which a child process does not inherit. Descriptor 0 becomes /dev/null,
  * and descriptor 1 becomes stderr. So a task cannot read items, and its output cannot mix with the answers. On failure
- * returns false, with errno. */
+ * returns false and sets errno. */
 MUST_CHECK bool claim_stdio(int *items_fd, int *answers_fd);
 
 /* Sets *line to the next whole line that was read, with a NUL in place of its newline. The line is borrowed until

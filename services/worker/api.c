@@ -1,4 +1,4 @@
-/* The worker's routes, the headers of every answer, and the handlers except the one of POST /v1/tasks/{task}. */
+/* The worker's routes, the headers of every answer, and the handlers of all routes except POST /v1/tasks/{task}. */
 #include "protocol/protocol.h"
 #include "worker/worker.h"
 

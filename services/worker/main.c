@@ -23,7 +23,7 @@ static const struct option_row rows[] = {
     OPTION_INT("processes", struct worker_config, processes, "0", 0, LIMIT_TASK_PROCESSES,
                "number of processes of each task that does not set its own; 0: one per available processor"),
     OPTION_INT("slots", struct worker_config, slots, "0", 0, LIMIT_TASK_PROCESSES,
-               "limit on the processes of all tasks together that run items at the same time; 0: no limit"),
+               "limit on how many processes, of all tasks together, run items at the same time; 0: no limit"),
     OPTION_PATH("hosts-dir", struct worker_config, hosts_dir, NULL,
                 "directory of the host programs; default: the directory of this program"),
     OPTION_PATH("scratch-dir", struct worker_config, scratch_dir, NULL,
@@ -32,15 +32,15 @@ static const struct option_row rows[] = {
     OPTION_STRING("worker-id", struct worker_config, worker_id, NULL,
                   "name in answers and logs; default: made from the host name and the process id"),
     OPTION_INT("max-chunks", struct worker_config, max_chunks, TEXT_OF(LIMIT_WORKER_CHUNKS), 1, 65536,
-               "chunks of one task held at once; more are answered 429. The limit is at least 4 per process"),
+               "chunks of one task held at once; one more is answered with 429. The limit is at least 4 per process"),
     OPTION_BOOL("watch", struct worker_config, watch, NULL,
                 "read new tasks, and read a task again 0.3 s after the last change of a file in its folder; SIGHUP "
                 "always reads all tasks again"),
     OPTION_CHOICE(
         "task-output", struct worker_config, task_output, "log", task_outputs,
         "how lines that tasks print are written to standard error. log: as log lines, at a limited rate; plain: "
-        "unchanged, after the task's name; whole: as plain, but while standard error takes no more, the tasks wait, so "
-        "no line is dropped; bare: as whole, without the task's name"),
+        "unchanged, with the task's name before each line; whole: like plain, but while standard error takes no more, "
+        "the tasks wait, so no line is dropped; bare: like whole, without the task's name"),
     OPTION_HEADING("Registration with coordinators"),
     OPTION_STRING("register", struct worker_config, registration.coordinators, NULL,
                   "register with these coordinators, so that their configuration need not name this worker: "
@@ -126,7 +126,7 @@ static int check(const struct worker_config *config)
     return 0;
 }
 
-/* Each answer names the request that it belongs to, also an answer that the server gives before request_handle(). */
+/* Each answer names the request that it belongs to, even if the server answers before it calls request_handle(). */
 static const char *const repeated_headers[] = {HEADER_CHUNK, HEADER_ATTEMPT, NULL};
 
 static int serve(uv_loop_t *loop, const struct worker_config *config, struct trace_config *tracing)

@@ -32,7 +32,7 @@ struct requests {
     size_t held_bytes;          /* item bytes of all requests */
     uv_timer_t gather;          /* runs while answers wait for more answers to be sent with them */
     uv_timer_t heads;           /* runs while the head of an answer waits for the first value */
-    struct turn_step pump_step; /* is awake while answers wait to be handed over to a next stage */
+    struct turn_step pump_step; /* is awake while answers wait to be handed over to the next stage */
 };
 
 void requests_init(struct requests *set, uv_loop_t *loop);

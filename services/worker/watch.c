@@ -21,7 +21,7 @@ struct watched_task {
     struct watched_task *next;
     char *name;
     bool changed;      /* since the last report */
-    unsigned reports;  /* without a quiet time between them */
+    unsigned reports;  /* number of reports without a quiet time between them */
     uint64_t event_ns; /* when the last change came */
 };
 
@@ -273,8 +273,8 @@ static void watch_tree(struct watch *w, const char *path, const char *task, unsi
 }
 
 /* Watches for the creation and the replacement of a directory of tasks. If folders above it are missing, watches for
- * the creation of the highest of these. For a relative path, this does not look above the working directory. If that
- * directory may not be searched, it cannot be watched either. */
+ * the creation of the highest of these. For a relative path, this function does not look above the working directory. A
+ * working directory that may not be searched cannot be watched either. */
 static void watch_above(struct watch *w, const char *dir)
 {
     struct stat st;

@@ -1,7 +1,7 @@
 /*
  * The option --watch: detects changes of the tasks. Watches the directories of tasks, and all folders below them, as
  * far as WATCH_DEPTH and WATCH_FOLDERS_MAX allow. If a file of a task is a symbolic link, the file that it names is
- * watched too. A directory of tasks may be missing: it is watched as soon as it exists, and it may be replaced. When
+ * watched too. A directory of tasks may be missing; it is watched as soon as it exists. It may also be replaced. When
  * nothing has changed for WATCH_SETTLE_MS, or changes have kept coming for WATCH_SETTLE_MAX_MS, changed() is called
  * with the names of the changed tasks.
  *
@@ -42,7 +42,7 @@ struct watch_hooks {
 
 /* `dirs` has paths separated by colons. `dirs` and `hooks` are borrowed. */
 struct watch *watch_start(uv_loop_t *loop, const char *dirs, const struct watch_hooks *hooks, void *data);
-/* NULL is fine. No hook is called any more. The memory is freed when the loop has closed the handles. */
+/* NULL is fine. No hook is called after this call. The memory is freed when the loop has closed the handles. */
 void watch_stop(struct watch *w);
 
 #endif

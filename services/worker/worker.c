@@ -81,7 +81,7 @@ static void register_metrics(struct worker *w)
     metric_counters("fantail_chunks_total", "Chunks that ended.", "result", result_names, RESULT_COUNT, w->results);
     metric_gauge_fn("fantail_items_queued", "Items that wait for a process.", NULL, queued_items, w);
     metric_gauge_fn("fantail_chunks_in_flight", "Chunks that are running.", NULL, open_chunks, w);
-    metric_gauge_fn("fantail_registered_coordinators", "Coordinators at which this worker is registered.", NULL,
+    metric_gauge_fn("fantail_registered_coordinators", "Coordinators with which this worker is registered.", NULL,
                     registered_coordinators, w);
     metric_gauge_fn("fantail_task_protection", "Whether ECS protects this worker from scale-in.", NULL,
                     task_is_protected, w);

@@ -42,7 +42,7 @@ struct worker {
     uv_loop_t *loop;
     struct service *service;
     const struct worker_config *config;
-    struct trace_export *trace; /* NULL: traces are passed on but not recorded */
+    struct trace_export *trace; /* NULL: traces are forwarded but not recorded */
     char *hosts_dir;
     char id[WORKER_ID_SIZE];
     struct locked_dir scratch; /* the directory for temporary files of the processes */
@@ -61,7 +61,7 @@ struct worker {
     bool draining, cut;
 
     struct requests requests;
-    struct spare_memory_plan memory; /* when to return memory that requests have left */
+    struct spare_memory_plan memory; /* when to return the memory of ended requests to the kernel */
     uv_timer_t memory_timer;         /* runs while memory.is_due */
     struct unit_cost chunk_cost;     /* processor time that a chunk costs our event loop */
 
@@ -98,7 +98,7 @@ void worker_release(struct worker *w);
 
 /* Returns the pool of a task; NULL if the worker does not have the task, or its description is broken. */
 struct pool *worker_pool(struct worker *w, const char *task);
-/* Returns how many processes a task may have. `t` NULL: returns the number for a task that does not set one. */
+/* Returns how many processes a task may have. If `t` is NULL, returns the number for a task that does not set one. */
 unsigned worker_slots(const struct worker *w, const struct task *t);
 uint64_t worker_queued(const struct worker *w);
 /* Call it when a request was accepted (change is 1) or has ended (-1). */

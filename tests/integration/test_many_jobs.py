@@ -146,7 +146,7 @@ class ManyWaiting(FantailTest):
     def test_all_are_answered_when_their_items_end(self):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if hard < 2 * self.JOBS:
-            self.skipTest(f"the hard limit of open files is {hard}")
+            self.skipTest(f"the hard limit on open files is {hard}")
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
         gate = self.gate()
@@ -202,7 +202,7 @@ class OpenFiles(FantailTest):
         fleet = ft.Fleet(self, coordinator, [worker])
         for program in (worker, coordinator):
             self.assertEqual(fleet.metric(program, "process_max_fds"), 1024)
-            line = next(line for line in program.log_lines() if line["msg"].startswith("the limit of open files"))
+            line = next(line for line in program.log_lines() if line["msg"].startswith("the limit on open files"))
             self.assertEqual((line["open_files"], line["connections"]), (1024, 704))
         self.assertEqual(fleet.job({"task": "limit", "items": [0]}).json["results"], [256])
 
@@ -214,7 +214,7 @@ class OpenFiles(FantailTest):
                 ended = subprocess.run(["sh", "-c", f'ulimit -n {limit}; exec "$0" "$@"', os.path.join(ft.BIN, program),
                                         *arguments, "--port", "0", "--admin-port", "0"], capture_output=True, timeout=60)
                 self.assertEqual(ended.returncode, 1, ended)
-                self.assertIn(b"the limit of open files is %d, and a service needs at least 80" % limit, ended.stderr)
+                self.assertIn(b"the limit on open files is %d, and a service needs at least 80" % limit, ended.stderr)
 
     def test_a_service_with_just_enough_open_files_runs_jobs(self):
         def low():

@@ -23,7 +23,7 @@ bool open_files_suffice(char *err, size_t err_size)
 {
     uint64_t limit = open_files_raise();
     if (limit == 0 || limit >= OPEN_FILES_LEAST) return true;
-    snprintf(err, err_size, "the limit of open files is %llu, and a service needs at least %d; raise it (ulimit -n)",
+    snprintf(err, err_size, "the limit on open files is %llu, and a service needs at least %d; raise it (ulimit -n)",
              (unsigned long long)limit, OPEN_FILES_LEAST);
     return false;
 }

@@ -99,7 +99,7 @@ static void connection_closed(struct http_connection *c)
         c->prev->next = c->next;
     else
         c->server->connections = c->next;
-    /* At the limit of connections the daemon stops accepting. The daemon accepts again only in its next run. */
+    /* When the limit on connections is reached, the daemon stops accepting. It accepts again only in its next run. */
     if (!c->server->stopping) http_server_want_turn(c->server);
     if (!c->server->stopping && c->lingers) http_linger_start(c->server, c->fd);
     http_wire_remove(c);

@@ -71,7 +71,7 @@ void metrics_register_process(const char *service)
     metric_gauge_fn("process_resident_memory_bytes", "Resident memory.", NULL, resident_bytes, NULL);
     metric_gauge_fn("process_virtual_memory_bytes", "Virtual memory.", NULL, virtual_bytes, NULL);
     metric_gauge_fn("process_open_fds", "Open file descriptors.", NULL, open_fds, NULL);
-    metric_gauge_fn("process_max_fds", "Limit of open file descriptors.", NULL, max_fds, NULL);
+    metric_gauge_fn("process_max_fds", "Limit on open file descriptors.", NULL, max_fds, NULL);
     metric_gauge_fn("process_start_time_seconds", "Start of the process, seconds since the epoch.", NULL, start_time,
                     &started);
     struct buf labels = {0};

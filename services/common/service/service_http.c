@@ -202,7 +202,7 @@ void service_http_reload(struct service_http *h)
 
 enum { CONNECTIONS_LEAST = 16 };
 
-/* Returns how many connections the public port accepts. If the limit of open files or of memory is low, this is less
+/* Returns how many connections the public port accepts. If the limit on open files or on memory is low, this is less
  * than wanted, so that jobs can still open files and have memory. */
 static unsigned connections_of(const struct service_hooks *hooks)
 {
@@ -212,7 +212,7 @@ static unsigned connections_of(const struct service_hooks *hooks)
     size_t bytes = hooks->connection_bytes ? hooks->connection_bytes : LIMIT_CONNECTION_BYTES;
     unsigned fit = memory_blocks_that_fit(by_files, CONNECTIONS_LEAST, bytes);
     if (by_files < wanted)
-        log_warn("the limit of open files is too low for this number of connections; raise it (ulimit -n)",
+        log_warn("the limit on open files is too low for this number of connections; raise it (ulimit -n)",
                  LOG_U64("open_files", limit), LOG_U64("max_connections", wanted), LOG_U64("connections", by_files));
     if (fit < by_files)
         log_warn("the memory limit is too low for this number of connections; raise it (ulimit -v)",

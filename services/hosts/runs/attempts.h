@@ -8,12 +8,12 @@
 
 #include "common/base/base.h"
 
-/* Opens the file "<path of the gate>.attempts", and makes it if it is not there. Returns a descriptor; -1, with errno,
- * on failure. */
+/* Opens the file "<path of the gate>.attempts". Creates the file if it does not exist. Returns a descriptor. On failure
+ * returns -1 and sets errno. */
 MUST_CHECK int attempts_open(const char *gate);
 /* Returns how many runs of the item have failed. */
 unsigned attempts_failed(int fd, uint64_t index);
-/* Notes one more. */
+/* Counts one more failed run of the item. */
 void attempts_note_failure(int fd, uint64_t index);
 
 #endif

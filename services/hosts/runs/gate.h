@@ -1,7 +1,7 @@
 /*
- * The gate of a run (protocol/run_gate.h), as a host process uses it. A process has a seat of the gate as long as it
- * lives. The numbers of the seats are the numbers of the slots that users see. A lock on a byte of the file marks a
- * seat as taken, so the kernel frees the seat of a process that is killed.
+ * The gate of a run (protocol/run_gate.h), as a host process uses it. A process has a seat of the gate as long as the
+ * process lives. Unless the number of running commands is limited, the slot that users see is the number of the seat
+ * plus 1. A lock on a byte of the file marks a seat as taken, so the kernel frees the seat of a process that is killed.
  */
 #ifndef FANTAIL_HOSTS_RUNS_GATE_H
 #define FANTAIL_HOSTS_RUNS_GATE_H
@@ -15,15 +15,15 @@ struct gate {
     bool has_rules;
 };
 
-/* What the gate wants of a running command. */
+/* What the gate demands of a running command. */
 enum gate_order { GATE_GO_ON, GATE_TIMED_OUT, GATE_CUT, GATE_YIELD };
 
-/* Maps the file and takes a free seat. If all seats are taken, waits for one: the process that this one replaces may
- * not have ended yet. Returns false, with errno, if the file is no gate. */
+/* Maps the file and takes a free seat. If all seats are taken, waits until one is free: the process that this process
+ * replaces may not have ended yet. If the file is not a gate, returns false and sets errno. */
 MUST_CHECK bool gate_open(struct gate *g, const char *path);
 void gate_close(struct gate *g);
 
-/* Waits until the item may start. Returns false if the run is halted. Then the item must not run. */
+/* Waits until the item may start. Returns false if the run is halted; the item must then not run. */
 MUST_CHECK bool gate_enter(struct gate *g, uint64_t index);
 /* Returns the slot of the command, from 1 on. Call it after gate_enter() has returned true. */
 unsigned gate_slot(const struct gate *g);

@@ -4,7 +4,7 @@
 
 #include "protocol/run_gate.h"
 
-/* Reads only what the rules need. What cannot be read holds nothing back. */
+/* Reads only the values that the rules need. A value that cannot be read delays no command. */
 struct run_gate_machine machine_state_read(const struct run_gate_rules *rules);
 
 #endif

@@ -12,7 +12,8 @@ static size_t plain_length(const char *text, size_t len)
     return n;
 }
 
-/* Within single quotes every character stands for itself, except a single quote. That one is put in double quotes. */
+/* Within single quotes every character stands for itself, except a single quote. A single quote is put in double
+ * quotes. */
 void shell_quote_add(struct buf *out, const char *text, size_t len)
 {
     if (len > 0 && plain_length(text, len) == len) {

@@ -53,7 +53,7 @@ static bool begins_blank(struct chunk *c, const char *line, size_t len)
 }
 
 /* Checks a long line while it arrives, because checking the complete line at once would block the loop. Returns false
- * when it is not JSON. */
+ * when the line is not JSON. */
 static bool scan_line(struct chunk *c, const char *line, size_t len, bool whole, size_t *at, const char **reason)
 {
     size_t used;

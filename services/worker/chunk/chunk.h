@@ -91,7 +91,7 @@ struct chunk *chunk_ref(struct chunk *c);
 void chunk_unref(struct chunk *c);
 
 struct chunk_fault {
-    uint64_t item;      /* index of the item at fault */
+    uint64_t item;      /* index of the invalid item */
     size_t offset;      /* offset of the wrong byte among the item bytes */
     const char *reason; /* a static phrase */
 };

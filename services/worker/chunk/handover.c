@@ -19,8 +19,8 @@ static void answer_without_memory(struct handover *h)
     chunk_add_settled(h->to, line, (size_t)len);
 }
 
-/* Returns whether the whole value was handed over. The room for all of a value is made before its first part is added,
- * because an item that was begun cannot be taken back. */
+/* Returns whether the whole value was handed over. Memory for the whole value is reserved before the first part of the
+ * value is added, because an item that was begun cannot be taken back. */
 static bool add_value(struct handover *h, const struct answer_line *a, size_t most)
 {
     if (h->passed == 0 && !chunk_reserve(h->to, a->body_len + 1)) {

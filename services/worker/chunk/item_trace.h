@@ -1,7 +1,7 @@
 /*
  * Chooses the items of a chunk that get a span of their own: the first ITEM_TRACE_FAILED that failed, and the first
  * ITEM_TRACE_OTHERS that did not fail. So a million items do not make a million spans. The span of the request counts
- * the items without a span. A pure module, apart from the clock that it is given.
+ * the items without a span. A pure module, except that it calls the clock that its owner passes.
  *
  * The time of an item begins when its process begins the item, and ends when the answer is read. Quick items are
  * answered in batches: the items of a batch have the same start and end, and `together` is their number.

@@ -29,8 +29,8 @@ void line_queue_add(struct line_queue *q, const char *lines, size_t len);
 struct buf *line_queue_room(struct line_queue *q, size_t len);
 /* Counts bytes that were appended to the block that line_queue_room() returned. */
 void line_queue_added(struct line_queue *q, size_t len);
-/* Adds one line: the bytes of `line` from offset `from` to the end. If the line is long, takes over the memory of
- * `line`. `line` becomes empty. */
+/* Adds one line: the bytes of `line` from offset `from` to the end. If the line is long, takes ownership of the memory
+ * of `line`. `line` becomes empty. */
 void line_queue_take(struct line_queue *q, struct buf *line, size_t from);
 /* Moves all lines of `from` to the end of q. `from` becomes empty. */
 void line_queue_move(struct line_queue *q, struct line_queue *from);

@@ -21,8 +21,8 @@ struct slot_user {
     struct slot_cap *cap; /* NULL: there is no cap */
     struct list_link link;
     unsigned used;
-    bool waits;   /* it is in line */
-    bool offered; /* it may take one slot, although others wait */
+    bool waits;   /* the user is in line */
+    bool offered; /* the user may take one slot, although others wait */
     void (*offer)(struct slot_user *u);
 };
 
@@ -30,12 +30,12 @@ void slot_cap_init(struct slot_cap *cap, unsigned max);
 /* Returns how many slots are free. UINT_MAX: there is no cap. */
 unsigned slot_cap_free(const struct slot_cap *cap);
 
-/* `offer` is called when the user may take a slot. It must take a slot if it needs one. */
+/* `offer` is called when the user may take a slot. If the user needs one, `offer` must take it. */
 void slot_user_init(struct slot_user *u, struct slot_cap *cap, void (*offer)(struct slot_user *u));
 void slot_user_release(struct slot_user *u);
-/* Says how many slots the user has in use. */
+/* Sets how many slots the user has in use. */
 void slot_user_set(struct slot_user *u, unsigned used);
-/* Returns whether the user may take one more slot now. If it may not, it waits in line. */
+/* Returns whether the user may take one more slot now. If not, puts the user in line. */
 MUST_CHECK bool slot_user_may_take(struct slot_user *u);
 /* Returns whether the user may give more items to a process that has a slot. While a user with fewer slots waits, such
  * a process gets no more items, so that its slot becomes free. */

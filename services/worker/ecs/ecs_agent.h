@@ -15,7 +15,7 @@ struct ecs_agent;
 /* Returns NULL outside ECS, or if protection_s is 0. The functions below accept NULL. *failures counts failed
  * requests. */
 MUST_CHECK struct ecs_agent *ecs_agent_start(uv_loop_t *loop, double protection_s, double idle_s, uint64_t *failures);
-/* Call it when the worker gets its first chunk, and when it has no chunk any more. */
+/* Call it when the worker gets its first chunk, and when it has no more chunks. */
 void ecs_agent_work(struct ecs_agent *a, bool working);
 /* Releases the protection for good. */
 void ecs_agent_leave(struct ecs_agent *a);

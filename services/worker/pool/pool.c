@@ -126,7 +126,7 @@ void pool_add_process(struct pool *p, struct process *process)
     p->count++;
 }
 
-/* Returns whether a process that is loading is to be killed, because no chunk has waited for it for too long. */
+/* Returns whether to kill a process that is loading, because it is too long since a chunk waited for it. */
 static bool is_unwanted(const struct process *process, uint64_t now)
 {
     uint64_t since = ((const struct pool *)process->pool)->unwanted_ns;

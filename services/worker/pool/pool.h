@@ -9,9 +9,9 @@
  * probe is a process that gets no item until it has lived for POOL_PROBE_NS. The probe shows whether the items or the
  * task are at fault.
  *
- * When the last open chunk of the task ends, a process may still be loading. It continues for POOL_UNWANTED_NS, or for
- * as long as it has loaded until then if that is longer. Then it is killed. So chunks that follow one another share one
- * loading.
+ * When the last open chunk of the task ends, a process may still be loading. It may continue for the longer of two
+ * times: POOL_UNWANTED_NS, or the time that it has been loading so far. Then it is killed. So consecutive chunks need
+ * the task to be loaded only once.
  *
  * The worker owns the pools. Chunks belong to their requests; the pool holds a reference to each chunk that it was
  * given.
@@ -30,7 +30,7 @@
 #define POOL_BROKEN_MIN_NS (200 * NS_PER_MS)
 #define POOL_BROKEN_MAX_NS (10 * NS_PER_S)
 #define POOL_UNWANTED_NS   (10 * NS_PER_S) /* how long a process goes on loading while no chunk is open, see above */
-#define POOL_BROKEN_SAY_NS (60 * NS_PER_S) /* if a task stays broken for the same reason, it is logged this often */
+#define POOL_BROKEN_SAY_NS (60 * NS_PER_S) /* how often the log repeats that a task is broken for the same reason */
 
 /* Why a process ended. */
 enum pool_loss {
@@ -65,7 +65,7 @@ struct pool {
     unsigned deaths; /* deaths in a row without an answer */
     uint64_t broken_until_ns, broken_for_ns;
     struct buf broken_line; /* the answer of every item while the task is broken */
-    uint64_t failed_ms;     /* loop time when waiting items last got this answer and some were left */
+    uint64_t failed_ms;     /* loop time when waiting items last got this answer and some items were left */
     uint64_t failed_starts; /* starts that failed since the last answer */
     uint64_t said_ns;       /* when the log last said that the task cannot start */
     struct buf starts;      /* what processes print at their start, see tail.h */
@@ -83,7 +83,7 @@ void pool_close(struct pool *p, uv_close_cb closed);
 void pool_submit(struct pool *p, struct chunk *c);
 /* Gives the processes as many items as they can take. Call it after items have arrived or answers were pulled. */
 void pool_feed(struct pool *p);
-/* Abandons the chunk. Its items are dropped, and processes that run one of them are killed soon. Drops the
+/* Abandons the chunk. Its items are dropped, and processes that run one of its items are killed soon. Drops the
  * reference. */
 void pool_cancel(struct pool *p, struct chunk *c);
 /* Like pool_cancel(), but for a chunk that chunk_end() has ended. The answers in the chunk can still be pulled. */
@@ -104,9 +104,10 @@ void pool_replace(struct pool *p, struct task *task, unsigned size);
 /* Returns how many items the pool can run at the same time. Each process has room for one item, for one batch, or for
  * the number of items that the task runs at the same time. */
 unsigned pool_slots(const struct pool *p);
-/* Returns how many more items could run now, also on processes that may still be started. */
+/* Returns how many more items could run now, including on processes that may still be started. */
 unsigned pool_free_slots(const struct pool *p);
-/* The same, without the slots for which items wait already, and without those that the worker's cap forbids. */
+/* Like pool_free_slots(), but without the slots for which items already wait, and without those that the worker's cap
+ * forbids. */
 unsigned pool_may_start(const struct pool *p);
 /* Returns how many processes are starting. They do not take items yet. */
 unsigned pool_starting(const struct pool *p);

@@ -59,7 +59,7 @@ static void give_back(struct pool *p, struct process *process, struct run *r, ui
 
 /* Takes back the runs of a process that answers in any order. If the item at fault is not known, each item is a
  * suspect, unless the process was killed for a chunk that has ended. A culprit that was within its time limit is the
- * only suspect: it has blocked the process, but may need just that time. */
+ * only suspect, but it is not charged yet: it has blocked the process, but it may simply need that much time. */
 static void take_back_all(struct pool *p, struct process *process, const struct fault *f)
 {
     struct window *w = &process->window;

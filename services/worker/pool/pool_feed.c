@@ -3,7 +3,7 @@
 
 /* Returns how many items of the chunk this process may take at most, so that the other processes get items too. But a
  * run always has enough items to be worth its cost. A process that takes batches gets a whole batch, unless there are
- * too few items for a batch on each process. */
+ * too few items to give every process one. */
 static uint64_t fair_share(const struct pool *p, const struct process *process, const struct chunk *c)
 {
     uint64_t available = chunk_available(c), share = (available + 2 * p->size - 1) / (2 * p->size);
@@ -14,9 +14,9 @@ static uint64_t fair_share(const struct pool *p, const struct process *process, 
     return share > least ? share : least;
 }
 
-/* Returns how many items the process may hold while `queued` items wait. The fewer items wait, the fewer are given
- * before their process is idle. Otherwise one process would still have items when the others have none left. Items that
- * are quick enough to form a run together may be held in any case. */
+/* Returns how many items the process may hold while `queued` items wait. The fewer items wait, the fewer a process may
+ * hold. Otherwise one process would still have items when the other processes have none left. Items that are quick
+ * enough to form a run together may be held in any case. */
 static uint64_t fair_hold(const struct pool *p, const struct process *process, uint64_t queued)
 {
     uint64_t share = (queued + 2 * p->size - 1) / (2 * p->size), least = window_min_run(&process->window);

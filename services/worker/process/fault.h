@@ -13,13 +13,13 @@ struct fault {
     enum item_error name;
     int signal;     /* 0: none */
     int exit_code;  /* -1: none */
-    bool in_answer; /* the answer of the current item is at fault, so no other item can be */
+    bool in_answer; /* the answer of the current item is invalid, so no other item can be at fault */
     char cause[1024];
     size_t own; /* bytes of `cause` before the quoted output of the task; only these may be logged */
 };
 
 void fault_set(struct fault *f, enum item_error name, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Adds the beginning of `line`, the line at fault, to the cause. */
+/* Adds the beginning of `line`, the invalid line, to the cause. */
 void fault_quote(struct fault *f, const char *line, size_t len);
 /* Puts the command and its folder before the cause. `command` ends with NULL. Long texts are cut off. */
 void fault_name_command(struct fault *f, const char *const *command, const char *folder);

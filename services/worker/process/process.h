@@ -85,8 +85,8 @@ struct process_pipe {
     bool waits; /* for stdin: the pipe is full, and libuv waits for room */
 };
 
-/* The first run that is not completely written. A process may answer items that it has not read: then the run ends
- * before it is completely written. So what is needed to write the rest is kept here. */
+/* The first run that is not completely written. A process may answer items that it has not read. The run then ends
+ * before it is completely written. So this struct keeps what is needed to write the rest. */
 struct process_writing {
     struct chunk *chunk;   /* a reference; NULL: all runs are written */
     const struct run *run; /* valid until item `last` is answered */
@@ -132,7 +132,7 @@ struct process {
     uint64_t grace_until_ns; /* in ENDING: when the process is killed, with grace_cause as the reason */
     const char *grace_cause;
     struct tail tail;
-    struct output_waiter held; /* waits while standard error takes no lines; the process is not read meanwhile */
+    struct output_waiter held; /* waits while standard error takes no lines; meanwhile stdout and stderr are not read */
     size_t readable;           /* how many bytes of stdout may be read now */
     struct cpu_wait cpu_wait;
     struct {

@@ -1,6 +1,6 @@
 /*
- * The items of a process that answers in any order, one by one: their time limits, and the items of abandoned chunks.
- * Such an item is cancelled alone. If the process does not answer the item soon after that, it is killed.
+ * For a process that answers in any order: cancels single items that have exceeded their time limit or belong to an
+ * abandoned chunk. If the process does not answer such an item soon after that, the process is killed.
  */
 #include "common/observe/log.h"
 #include "worker/process/process_internal.h"

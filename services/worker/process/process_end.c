@@ -8,8 +8,8 @@
 #include "common/observe/log.h"
 
 /* How long a process may take to exit before it is killed. */
-#define RETIRE_GRACE_NS (2 * NS_PER_S)    /* a retired process: from when we close its stdin */
-#define CLOSED_GRACE_NS (300 * NS_PER_MS) /* any other process: from when it closes a pipe */
+#define RETIRE_GRACE_NS (2 * NS_PER_S)    /* a retired process: after we have closed its stdin */
+#define CLOSED_GRACE_NS (300 * NS_PER_MS) /* any other process: after it has closed a pipe */
 
 void process_expect_end(struct process *p, const char *cause)
 {

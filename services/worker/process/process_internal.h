@@ -66,7 +66,7 @@ void process_write_outbox(struct process *p);
 
 /* ---- process_cancel.c ---- */
 
-/* Lets process_cancel_due() look at the run when it is due. */
+/* Makes process_cancel_due() check the run when the run is due. */
 void process_watch_run(struct process *p, const struct run *r);
 /* Gives each item this much more time. */
 void process_prolong(struct process *p, uint64_t ns);

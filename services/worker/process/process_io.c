@@ -11,8 +11,8 @@
 
 #define READ_BYTES       (256 * KIB)
 #define LONG_TURN_BYTES  (1 * MIB)  /* bytes to read in one turn of the loop if the lines of the process are long */
-#define SHORT_TURN_BYTES (64 * KIB) /* the same if the lines are short; counting and copying them takes 0.1 ms */
-#define READ_SLACK_BYTES (4 * KIB)  /* a read may bring this much less than its room although more has come */
+#define SHORT_TURN_BYTES (64 * KIB) /* bytes to read in a turn if lines are short; copying them takes 0.1 ms */
+#define READ_SLACK_BYTES (4 * KIB)  /* a read may return this much less than its room although more bytes have come */
 #define STDERR_READS     4
 #define STDERR_BYTES     (16 * KIB)
 
@@ -20,7 +20,7 @@
 
 static char read_buffer[READ_BYTES];
 
-/* Kills the process. `line` is the beginning of the line at fault; other lines may follow. */
+/* Kills the process. `line` is the beginning of the invalid line; other lines may follow. */
 static void fault_from_intake(struct process *p, const struct intake *in, const char *line, size_t len)
 {
     const char *newline = memchr(line, '\n', len);
@@ -44,8 +44,8 @@ static void log_strays(struct process *p)
     buf_clear(strays);
 }
 
-/* Kills the process if its output is at fault. Returns false when the process is lost. `line` has `rest` bytes: either
- * an unfinished line, or the line at fault and the bytes after it. */
+/* Kills the process if its output is invalid. Returns false when the process is lost. `line` has `rest` bytes: either
+ * an unfinished line, or the invalid line and the bytes after it. */
 static bool check_output(struct process *p, const struct intake *in, const char *line, size_t rest)
 {
     log_strays(p);
@@ -301,7 +301,8 @@ static void on_gate_open(struct output_waiter *w, uint64_t waited_ns)
     process_check_time(p, now_ns());
 }
 
-/* Returns whether the process must not be read now. If so, it is read again when the lines are written. */
+/* Returns whether the output of the process must not be read now. If so, reading continues when the lines are
+ * written. */
 static bool is_held(struct process *p)
 {
     if (!p->env->gate) return false;

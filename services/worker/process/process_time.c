@@ -4,7 +4,7 @@
 
 #define ABANDONED_NS    (100 * NS_PER_MS) /* how long an item may still run after its chunk was abandoned */
 #define MEMORY_CHECK_NS (50 * NS_PER_MS)
-#define HELD_MS         50 /* time between two looks at a process that is not read, see output_gate.h */
+#define HELD_MS         50 /* time between two checks of a process whose output is not read, see output_gate.h */
 
 /* Returns the run whose time limit applies. While a run is unconfirmed, its last item may still be running. */
 static const struct run *timed_run(const struct process *p)
@@ -76,7 +76,8 @@ static bool over_memory(struct process *p)
     return true;
 }
 
-/* Returns whether the time of the item stands still, because standard error does not take its lines. */
+/* Returns whether the time of the item is not counted, because standard error does not take the lines of the
+ * process. */
 static bool is_held(const struct process *p)
 {
     const struct run *r = timed_run(p);

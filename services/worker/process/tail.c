@@ -113,7 +113,7 @@ void tail_start_end(struct tail *t, bool ready, const struct tail_origin *from, 
     if (!t->starts) return;
     if (ready) {
         log_held(t, from, now);
-        buf_clear(t->starts); /* if another process cannot start later, that is new */
+        buf_clear(t->starts); /* so that the output of a later failed start is shown */
     }
     t->starts = NULL;
     buf_release(&t->printed);

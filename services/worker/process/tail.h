@@ -1,10 +1,10 @@
 /*
- * The stderr of a process. The lines of stderr go to the log, at a bounded rate. The last bytes of stderr are kept, and
+ * The stderr of a process. The lines of stderr go to the log, at a limited rate. The last bytes of stderr are kept, and
  * become part of the error if the process dies. The process embeds its tail.
  *
- * If a task cannot be loaded, each of its processes prints the same. So while a process starts, its output is held as
- * long as it repeats what another process of the task has printed at its start. The held lines are logged when the
- * process is ready or prints something else. They are dropped when the process is lost.
+ * If a task cannot be loaded, each of its processes prints the same text. So while a process starts, its output is held
+ * as long as this output repeats what another process of the task has printed at its start. The held lines are logged
+ * when the process is ready or prints something else. They are dropped when the process is lost.
  */
 #ifndef FANTAIL_WORKER_PROCESS_TAIL_H
 #define FANTAIL_WORKER_PROCESS_TAIL_H
@@ -19,12 +19,12 @@
 #define TAIL_LINES_BURST 50
 #define TAIL_START_BYTES (16 * KIB) /* longer output of a start is logged even if it repeats other output */
 
-/* The values of --task-output. Except in TAIL_LOG, the lines are no log lines, and their rate is not bounded. */
+/* The values of --task-output. Except in TAIL_LOG, the lines are not log lines, and their rate is not limited. */
 enum tail_form {
     TAIL_LOG,
     TAIL_PLAIN, /* after the name of the task; lines are dropped while standard error takes none */
     TAIL_WHOLE, /* after the name of the task; no line is dropped (output_gate.h) */
-    TAIL_BARE,  /* the same without the name */
+    TAIL_BARE,  /* like TAIL_WHOLE, but without the name */
     TAIL_FORM_COUNT
 };
 
@@ -46,7 +46,7 @@ struct tail {
     uint64_t refilled_ns;
     uint64_t suppressed;
     bool started;
-    struct buf *starts; /* what processes of the task print at their start; NULL: this process does not start */
+    struct buf *starts; /* what processes of the task print at their start; NULL: this process is not starting */
     struct buf printed; /* all output of this start */
     bool is_new;        /* the output differs from `starts` or is the first, so it is logged when it comes */
 };
@@ -58,7 +58,7 @@ void tail_add(struct tail *t, const char *data, size_t len, const struct tail_or
  * kept. */
 void tail_add_line(struct tail *t, const char *line, size_t len, const struct tail_origin *from, uint64_t now);
 /* Call it when the process begins to start. `starts` belongs to the task, begins empty, and is borrowed until the next
- * call of tail_start_end(). */
+ * call to tail_start_end(). */
 void tail_start(struct tail *t, struct buf *starts);
 /* Ends the start, if it has not ended. `ready`: the process is ready, so held lines are logged. */
 void tail_start_end(struct tail *t, bool ready, const struct tail_origin *from, uint64_t now);

@@ -32,10 +32,10 @@
 #define WINDOW_TARGET_NS      (20 * NS_PER_MS) /* work that a process may hold */
 #define WINDOW_MAX_ITEMS      4096
 #define WINDOW_MAX_BYTES      (2 * MIB)  /* limit for items, and for expected answers; one item is always allowed */
-#define WINDOW_BATCH_BYTES    (32 * MIB) /* the same for items if the process works on several together */
+#define WINDOW_BATCH_BYTES    (32 * MIB) /* limit for items if the process works on several together */
 #define WINDOW_STRAY_BYTES    (16 * KIB) /* stray lines of one read that are kept for the log */
 #define WINDOW_RUN_NS         (100 * NS_PER_US) /* least work in a run when items are shared among processes */
-#define WINDOW_CHECKED_RUN_NS (2 * NS_PER_MS)   /* the same for a checked window, whose process pauses after each run */
+#define WINDOW_CHECKED_RUN_NS (2 * NS_PER_MS)   /* least work in a checked run; the process pauses after it */
 
 /* The form of the lines of a process. */
 enum window_form {
@@ -43,7 +43,7 @@ enum window_form {
     FORM_CHECKED,       /* envelopes, from a program that may write surplus lines */
     FORM_CHECKED_VALUE, /* values, from a program that may write surplus lines */
     FORM_NUMBERED,      /* envelopes with ids: see numbered.h */
-    FORM_ANY_ORDER,     /* the same, in any order */
+    FORM_ANY_ORDER,     /* envelopes with ids, in any order */
 };
 
 struct window {
@@ -80,9 +80,9 @@ struct window {
     struct buf strays; /* for windows with ids: lines that are not answers, for the log; the owner clears it */
 };
 
-/* `together` is how many items the process works on together. In FORM_ANY_ORDER, the window has room for just as many.
- * In other forms it has room for at least twice as many, so that the next items wait at the process when it has
- * answered these. */
+/* `together` is how many items the process works on together. In FORM_ANY_ORDER, the window has room for exactly that
+ * many items. In other forms, the window has room for at least twice as many, so that the next items already wait at
+ * the process when it has answered the present ones. */
 void window_init(struct window *w, enum window_form form, unsigned together);
 void window_release(struct window *w);
 
@@ -99,7 +99,7 @@ void window_push(struct window *w, struct run *r, uint64_t now);
 struct run *window_pop(struct window *w);
 /* Returns the run of the item with this id, for FORM_ANY_ORDER; NULL: no such item is in the window. */
 struct run *window_find(struct window *w, uint64_t id);
-/* Returns whether the window takes one run at a time, and answers must be confirmed. */
+/* Returns whether the window takes only one run at a time and its answers must be confirmed. */
 static inline bool window_is_checked(const struct window *w)
 {
     return w->form == FORM_CHECKED || w->form == FORM_CHECKED_VALUE;

@@ -81,8 +81,8 @@ void window_add_value(struct reading *rd, struct line_queue *to, const char *bod
 
 /* ---- answers by their order ---- */
 
-/* Returns where to look for the byte at fault: at the start of the character at which the scan of the value stopped.
- * All bytes before it are valid. */
+/* Returns where to look for the invalid byte: at the start of the character at which the scan of the value stopped. All
+ * bytes before it are valid. */
 static size_t fault_offset(const struct window *w, const char *line)
 {
     size_t at = w->scan.state == VALUE_SCAN_IDLE ? 0 : w->scan.end;
@@ -229,7 +229,7 @@ static struct intake read_lines(struct window *w, const char *data, size_t len, 
     struct intake in = {0};
     struct reading rd = {.w = w, .progress = progress, .now = now, .memory = memory, .batch = data};
     if (w->head && now > w->head_since_ns) rd.slot_ns = work_ns(w, now - w->head_since_ns) * busy_slots(w);
-    /* The bytes at these pointers are not read after the memory has been taken over. */
+    /* After a queue has taken ownership of the memory, the bytes at these pointers are not read. */
     const char *at = data, *end = data + len;
     while (at + w->seen < end) {
         const char *newline = memchr(at + w->seen, '\n', (size_t)(end - at) - w->seen);

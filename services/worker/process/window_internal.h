@@ -18,9 +18,9 @@ struct reading {
     struct window *w;
     void (*progress)(struct chunk *c);
     uint64_t now;
-    struct buf *memory;      /* the buffer of the one line that is read, whose memory may be taken over; NULL: none */
+    struct buf *memory;      /* the buffer of the one line that is read; its memory may be taken; NULL: none */
     const char *batch;       /* FORM_TRUSTED: the first line that is not settled */
-    struct line_queue lines; /* answers that are not settled: for FORM_NUMBERED, or if the memory was taken over */
+    struct line_queue lines; /* answers that are not settled: for FORM_NUMBERED, or if the memory was taken */
     uint64_t n, failed;      /* how many answers are not settled, and how many of them are errors */
     uint64_t answers;        /* how many are settled */
     uint64_t slot_ns;        /* time since the last answers that is not yet charged to a chunk */
@@ -37,8 +37,8 @@ static inline bool window_was_scanned(const struct window *w)
     return w->scan.state != VALUE_SCAN_IDLE;
 }
 
-/* Adds the answer line of a value. If the value arrived in memory of its own, the line is written around it, and the
- * memory is taken over. */
+/* Adds the answer line of a value. If the value arrived in memory of its own, the line is written around the value, and
+ * the queue takes ownership of the memory. */
 void window_add_value(struct reading *rd, struct line_queue *to, const char *body, size_t len);
 /* Counts one more answer of the first run; `end` is the end of its line. */
 void window_count_answer(struct reading *rd, bool failed, const char *end);
@@ -47,7 +47,7 @@ void window_count_answer(struct reading *rd, bool failed, const char *end);
 
 /* Reads a line with an id. The answers come in the order of the items. */
 void window_read_numbered(struct reading *rd, const char *line, size_t len);
-/* The same for answers in any order. */
+/* Like window_read_numbered(), for answers in any order. */
 void window_read_any_order(struct reading *rd, const char *line, size_t len);
 
 #endif

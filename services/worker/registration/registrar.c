@@ -76,7 +76,7 @@ bool registrar_start(struct registrar **out, uv_loop_t *loop, const struct regis
                      const struct registrar_facts *facts, char *err, size_t err_size)
 {
     uint64_t *results[REGISTERING_COUNT];
-    metric_counters("fantail_registrations_total", "Registrations at coordinators, by result.", "result",
+    metric_counters("fantail_registrations_total", "Registrations with coordinators, by result.", "result",
                     registering_names, REGISTERING_COUNT, results);
     *out = NULL;
     if (!config->coordinators) return true;

@@ -3,7 +3,8 @@
  * after the worker starts, and stops when the worker ends. This does not depend on name servers.
  *
  * Every request is a complete registration, so a restarted coordinator knows the worker after the next request. The
- * coordinator says how often to send requests. On SIGTERM the worker says goodbye, before it drains.
+ * coordinator says how often to send requests. On SIGTERM the worker deregisters before it drains: it sends a goodbye,
+ * which is a request with `leaving`.
  *
  * A request contains the first token of the token file. If a coordinator rejects that token, the next token is tried.
  * While tokens are being replaced, some coordinators know only the old token and others only the new one.
@@ -44,13 +45,13 @@ MUST_CHECK int registrar_check(const struct option_spec *spec, const struct regi
  * failure returns false, with a sentence in err. */
 MUST_CHECK bool registrar_start(struct registrar **r, uv_loop_t *loop, const struct registrar_config *config,
                                 const struct registrar_facts *facts, char *err, size_t err_size);
-/* Returns the number of coordinators at which this worker is registered now. */
+/* Returns the number of coordinators with which this worker is registered now. */
 unsigned registrar_held(const struct registrar *r);
 /* Sends a registration to each coordinator now, because the tasks have changed. */
 void registrar_renew(struct registrar *r);
 /* Reads tokens and certificates again. */
 void registrar_reload(struct registrar *r);
-/* Says goodbye to each coordinator, and sends nothing after that. */
+/* Sends a goodbye to each coordinator, and sends nothing after that. */
 void registrar_leave(struct registrar *r);
 /* Returns true if all goodbyes have ended, or have taken too long. */
 bool registrar_left(const struct registrar *r);

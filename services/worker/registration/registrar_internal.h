@@ -1,7 +1,7 @@
 /*
  * Declarations shared by the files of the registrar. Private to registrar*.c:
  *     registrar.c          the coordinators, and the start and end of the registrar
- *     registrar_contact.c  the registrations at one coordinator
+ *     registrar_contact.c  the registrations with one coordinator
  *     registrar_options.c  the options and the files that they name
  */
 #ifndef FANTAIL_WORKER_REGISTRATION_REGISTRAR_INTERNAL_H
@@ -22,7 +22,7 @@ enum registering { REGISTERING_OK, REGISTERING_REFUSED, REGISTERING_FAILED, REGI
 /*
  *     NEW --> HELD <--> LOST       how the last request ended; NEW: none has ended
  *      +----------------^
- *     HELD, LOST --the goodbye is said, or cannot be said--> LEFT
+ *     HELD, LOST --the goodbye is sent, or cannot be sent--> LEFT
  */
 enum contact_state { CONTACT_NEW, CONTACT_HELD, CONTACT_LOST, CONTACT_LEFT, CONTACT_STATE_COUNT };
 

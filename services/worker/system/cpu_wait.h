@@ -1,6 +1,7 @@
 /*
- * How long a process was ready to run, but waited for a processor, as Linux counts it in /proc/PID/schedstat. If more
- * processes are ready than there are processors, an item holds its slot for much longer than its work takes.
+ * Measures how long a process was ready to run but waited for a processor, as Linux counts this time in
+ * /proc/PID/schedstat. If more processes are ready than there are processors, an item holds its slot for much longer
+ * than its work takes.
  */
 #ifndef FANTAIL_WORKER_SYSTEM_CPU_WAIT_H
 #define FANTAIL_WORKER_SYSTEM_CPU_WAIT_H
@@ -18,16 +19,16 @@ struct cpu_wait {
     uint64_t waited_before_ns; /* waited_ns at the cpu_wait_sleeps() before that one */
 };
 
-/* Opens the file. Without it, nothing is counted. pid 0: this process. */
+/* Opens the file. If this fails, nothing is counted. pid 0: this process. */
 void cpu_wait_init(struct cpu_wait *c, pid_t pid);
 void cpu_wait_release(struct cpu_wait *c);
 /* Updates ran_ns and waited_ns, at most once per millisecond. */
 void cpu_wait_read(struct cpu_wait *c, uint64_t now_ns);
 /* Call it before this process sleeps. After the sleep, waited_ns - waited_before_ns is how long this process has waited
- * for a processor since the call before this one. An event that it finds now may have happened at any time since then.
- * The time since this call would not be enough: when this process wakes another one by a write, the kernel may run the
- * other process first. This process then waits in the middle of a turn, before the call, and finds the answer of the
- * other process right after the call. */
+ * for a processor since the previous call. An event that the process finds after the sleep may have happened at any
+ * time since the previous call. The wait since the latest call would not be enough: when this process wakes another one
+ * by a write, the kernel may run the other process first. This process then waits in the middle of a turn, before the
+ * latest call, and finds the answer of the other process right after that call. */
 void cpu_wait_sleeps(struct cpu_wait *c, uint64_t now_ns);
 
 #endif

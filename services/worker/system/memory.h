@@ -1,5 +1,5 @@
 /*
- * Reads the memory of processes from /proc and from the control group. Knows nothing of tasks.
+ * Reads the memory of processes from /proc and from the control group. Knows nothing about tasks.
  */
 #ifndef FANTAIL_WORKER_SYSTEM_MEMORY_H
 #define FANTAIL_WORKER_SYSTEM_MEMORY_H

@@ -16,7 +16,8 @@ static void on_timer(uv_timer_t *timer)
     while (g->first && output_gate_is_open()) {
         struct output_waiter *w = g->first;
         output_gate_leave(g, w);
-        w->resume(w, now_ns() - w->since_ns); /* it may close the gate and wait again, after the other ones */
+        /* The waiter may close the gate and wait again, after the other waiters. */
+        w->resume(w, now_ns() - w->since_ns);
     }
     if (!g->first) uv_timer_stop(timer);
 }

@@ -1,7 +1,7 @@
 /*
- * Stops the reading of task processes while standard error of the worker takes no more lines. So a slow reader of
- * standard error slows the tasks down, no line is dropped, and what waits is bounded. Used with --task-output whole and
- * bare.
+ * Stops reading from task processes while the worker's standard error accepts no more lines. So a slow reader of
+ * standard error slows the tasks down, no line is dropped, and the amount of waiting output is limited. Used with
+ * --task-output whole and bare.
  */
 #ifndef FANTAIL_WORKER_SYSTEM_OUTPUT_GATE_H
 #define FANTAIL_WORKER_SYSTEM_OUTPUT_GATE_H
@@ -23,9 +23,9 @@ struct output_gate {
     struct output_waiter *first, **last; /* a queue */
 };
 
-/* Lets more lines wait in the log. */
+/* Allows more lines to wait in the log. */
 void output_gate_init(struct output_gate *g, uv_loop_t *loop);
-/* Closes the handle. Nothing may wait any more. */
+/* Closes the handle. No waiter may be left. */
 void output_gate_close(struct output_gate *g);
 /* Writes the lines that wait in the log. Returns whether none is left. */
 bool output_gate_is_open(void);

@@ -9,8 +9,8 @@
 
 #include "common/files/locked_dir.h"
 
-/* Creates the worker's own directory, in the directory `given` or, if that is NULL, in $TMPDIR or /tmp. There it first
- * removes the directories of killed workers. If it fails, *d is empty. */
+/* Creates the worker's own directory, in the directory `given` or, if that is NULL, in $TMPDIR or /tmp. Before that,
+ * removes the directories of killed workers there. On failure, *d is empty. */
 void scratch_make(struct locked_dir *d, const char *given);
 
 /* Makes a directory for a process in `base`. The name of the directory is the token of the process. Returns its path;

@@ -2,7 +2,7 @@
  * Starts one task process. The process has a process group of its own, cannot gain privileges, and dies with the
  * worker. The kernel's out-of-memory killer kills it before the worker. It inherits only stdin, stdout and stderr,
  * which are pipes or sockets. It is started by vfork(). So the start is fast even if the worker is large, and a failed
- * execve() is reported before spawn() returns. Knows nothing of tasks.
+ * execve() is reported before spawn() returns. Knows nothing about tasks.
  */
 #ifndef FANTAIL_WORKER_SYSTEM_SPAWN_H
 #define FANTAIL_WORKER_SYSTEM_SPAWN_H

@@ -26,8 +26,8 @@ struct words {
 
 void words_add(struct words *w, const char *word);
 
-/* Sets the path and the command line of the task, which must be complete otherwise. If a program that the task needs
- * cannot be run, sets t->error. */
+/* Sets the path and the command line of the task. All other fields of the task must already be set. If a program that
+ * the task needs cannot be run, sets t->error. */
 void task_build_command(struct task *t, const struct command_options *o, const char *hosts_dir);
 /* Fills t from task.json at `path`. t->cwd must be set. If something is wrong, sets t->error. */
 void task_read_json(struct task *t, const char *path, const char *hosts_dir);

@@ -40,7 +40,7 @@ Test(open_files, a_limit_that_is_too_low_for_a_service_is_named)
     low.rlim_cur = low.rlim_max = 79;
     cr_assert_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
     cr_assert_not(open_files_suffice(err, sizeof err));
-    cr_assert_str_eq(err, "the limit of open files is 79, and a service needs at least 80; raise it (ulimit -n)");
+    cr_assert_str_eq(err, "the limit on open files is 79, and a service needs at least 80; raise it (ulimit -n)");
 }
 
 Test(open_files, a_low_limit_leaves_room_for_other_files)
