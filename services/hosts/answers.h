@@ -60,7 +60,7 @@ static inline void answers_before_item(struct answers *a)
     if (atomic_load_explicit(&a->needs_host, memory_order_relaxed)) answers_attend(a);
 }
 
-/* Says whether the host runs items now. */
+/* Sets whether the host runs items now. */
 static inline void answers_set_serving(struct answers *a, bool is_serving)
 {
     atomic_store_explicit(&a->is_serving, is_serving, memory_order_relaxed);

@@ -24,7 +24,7 @@ enum { KEEP_BYTES = 4 * MIB }; /* a buffer that has grown larger for one item is
 struct exec_host {
     struct exec_options options;
     struct exec_template template;
-    struct exec_template tag; /* of tag_words */
+    struct exec_template tag; /* the template of tag_words */
     char *tag_words[2];       /* NULL-ended */
     struct gate gate;
     struct exec_row row;

@@ -16,7 +16,7 @@ struct exec_options {
     char **command;      /* NULL-ended; not empty */
 };
 
-/* Reads the options. Ends the program with a message if they are wrong, and after --help and --version. */
+/* Reads the options. Ends the program with a message if the options are invalid, and after --help and --version. */
 void exec_options_read(struct exec_options *o, int argc, char **argv);
 
 #endif

@@ -28,7 +28,7 @@ struct run_outcome {
 
 /* What the last command has used. */
 struct run_usage {
-    int64_t start_us; /* since 1970 */
+    int64_t start_us; /* microseconds since 1970 */
     int64_t took_us;
     int64_t peak_bytes; /* the largest resident set of one of its processes; 0: not known */
 };

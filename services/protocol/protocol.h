@@ -34,8 +34,8 @@
 #define TASK_NAME_SIZE     129 /* size of a task's name with its NUL */
 #define TASK_NAME_RULE     "a task's name has up to 128 letters (A to Z, a to z), digits, '.', '_' and '-'"
 
-/* Returns whether this is a valid task name by TASK_NAME_RULE. A name also must not begin with '.', because it becomes
- * a part of paths. */
+/* Returns whether this is a valid task name by TASK_NAME_RULE. Also, a name must not begin with '.', because the name
+ * becomes a part of paths. */
 bool is_task_name(const char *name, size_t len);
 
 /* Why an item has no value. item_error_name() returns the names used in the protocol. */

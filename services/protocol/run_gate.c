@@ -3,7 +3,7 @@
 #define POLL_NS        (200 * NS_PER_MS) /* how often the load and the free memory are checked */
 #define LONG_WAIT_NS   NS_PER_S          /* a change of `turns` ends a wait earlier */
 #define YIELD_PAUSE_NS NS_PER_S          /* least time between two commands that are killed because memory is short */
-#define CLASSES_OF_TWO 8                 /* classes of times from one power of two to the next */
+#define CLASSES_OF_TWO 8                 /* number of classes of times from one power of two to the next */
 
 const char *const run_gate_why_words[] = {"never", "fail", "success", "done"};
 static_assert(ARRAY_SIZE(run_gate_why_words) == RUN_GATE_WHY_COUNT, "a word for each");

@@ -1,6 +1,7 @@
 /*
- * Scans the value of an answer line while the line arrives: V of {"value":V}. A value may have up to LIMIT_ANSWER_BYTES
- * bytes. Scanning such a value only at the end of its line would block the loop. A pure module. A zeroed scan is idle.
+ * Scans the value of an answer line, V of {"value":V}, while the line arrives. A value may have up to
+ * LIMIT_ANSWER_BYTES bytes. Scanning such a value only at the end of its line would block the loop. A pure module. A
+ * zeroed scan is idle.
  */
 #ifndef FANTAIL_PROTOCOL_VALUE_SCAN_H
 #define FANTAIL_PROTOCOL_VALUE_SCAN_H

@@ -16,7 +16,7 @@ struct stage {
     struct pool *pool;
     struct chunk *chunk;
     /* For pipelines. */
-    struct handover handover; /* to the next stage */
+    struct handover handover; /* hands answers over to the next stage */
     bool pumps;               /* more answers must be handed over, in later turns of the loop */
 };
 
@@ -24,7 +24,7 @@ enum request_state {
     REQUEST_READING_HEADER,
     REQUEST_READING_ITEMS,
     REQUEST_ANSWERING, /* the head of the answer waits for the first value */
-    REQUEST_STREAMING, /* the head was sent, or is about to be */
+    REQUEST_STREAMING, /* the head was sent, or is about to be sent */
     REQUEST_REFUSED,   /* answered with a problem; the rest of its body is dropped */
     REQUEST_CLOSED,    /* its exchange has ended */
     REQUEST_STATE_COUNT

@@ -20,7 +20,7 @@ struct watched {
 struct watched_task {
     struct watched_task *next;
     char *name;
-    bool changed;      /* since the last report */
+    bool changed;      /* changed since the last report */
     unsigned reports;  /* number of reports without a quiet time between them */
     uint64_t event_ns; /* when the last change came */
 };
@@ -34,7 +34,7 @@ struct watch {
     uint64_t first_ns; /* the time of the first unreported change; 0: none */
     struct watched *folders;
     unsigned count;
-    uint64_t identity; /* of the directories of tasks; it changes when one of them is replaced */
+    uint64_t identity; /* identifies the directories of tasks; changes when one of them is replaced */
     bool is_missing;   /* a directory of tasks does not exist */
     bool above_seen;   /* since the last report, something has changed above a directory of tasks */
     struct watched_task *tasks;
@@ -67,8 +67,8 @@ static bool is_code(const char *name, const struct stat *st)
     return S_ISREG(st->st_mode) && (st->st_mode & S_IXUSR);
 }
 
-/* Returns when the file was last changed, as now_ns() counts. Programs can set the time of modification, but not this
- * time. If the file has just been removed, st->st_ctim is 0, and the time is now. */
+/* Returns when the file was last changed, on the clock of now_ns(). Programs can set the time of modification, but not
+ * this time. If the file has just been removed, st->st_ctim is 0, and the result is the present time. */
 static uint64_t changed_at(const struct stat *st)
 {
     struct timespec now;
@@ -330,7 +330,7 @@ static void on_settled(uv_timer_t *timer)
     watch_all(w); /* called before the old watches end, so that no change is missed */
     unwatch(before);
     const char **names = take_names(w);
-    /* A directory that has come and gone since the last report may have been read meanwhile. */
+    /* A directory that was created and removed again since the last report may have been read in between. */
     bool replaced = w->identity != identity || (w->is_missing && w->above_seen);
     w->above_seen = false;
     if (replaced || names[0]) w->hooks->changed(w->data, replaced ? NULL : names);

@@ -207,7 +207,7 @@ static void read_changed(struct worker *w, const char *const *names)
     for (; *names; names++) log_info("a task has changed and was read again", LOG_STR("task", *names));
 }
 
-/* Without names, the former tasks count as changed. Tasks that are new are read in any case. */
+/* Without names, all former tasks count as changed. New tasks are read in any case. */
 static void on_changed(void *data, const char *const *names)
 {
     struct worker *w = data;
@@ -238,7 +238,7 @@ void worker_look_for_tasks(struct worker *w)
     struct task_set found;
     char err[500] = "";
     if (!w->watch || w->draining) return;
-    /* read_changed() reports an unreadable directory with a higher level. */
+    /* read_changed() logs an unreadable directory at a higher level. */
     if (!task_set_load(&found, &w->tasks, w->config->tasks, w->hosts_dir, err, sizeof err))
         log_debug("some tasks could not be read", LOG_STR("error", err));
     const char **names = xcalloc(found.count + 1, sizeof *names);

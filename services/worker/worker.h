@@ -85,7 +85,7 @@ MUST_CHECK bool worker_init(struct worker *w, uv_loop_t *loop, const struct work
 void worker_look_for_tasks(struct worker *w);
 /* Call it when the worker is ready. On failure returns false, with a sentence in err. */
 MUST_CHECK bool worker_register(struct worker *w, char *err, size_t err_size);
-/* The hooks of the service. Their data is the worker. */
+/* The hooks of the service. `data` is the worker. */
 void worker_leave(void *data);
 void worker_drain(void *data);
 bool worker_idle(void *data);

@@ -8,7 +8,7 @@
 #include "common/base/base.h"
 
 struct random_source {
-    uint64_t state; /* at first the seed */
+    uint64_t state; /* initially the seed */
 };
 
 static inline uint64_t random_u64(struct random_source *r)

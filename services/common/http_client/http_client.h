@@ -93,8 +93,8 @@ MUST_CHECK struct http_client *http_client_new(uv_loop_t *loop, const struct htt
 void http_client_free(struct http_client *c);
 
 MUST_CHECK struct http_call *http_call_start(struct http_client *c, const struct http_call_options *options);
-/* Returns how many calls were started but have not begun yet. In each turn of the loop, the client begins only as many
- * calls as take a few milliseconds. A caller that starts many calls should wait while this number is high. */
+/* Returns how many calls were started but have not begun yet. In each turn of the loop, the client spends only a few
+ * milliseconds on beginning calls. A caller that starts many calls should wait while this number is high. */
 size_t http_client_calls_to_begin(const struct http_client *c);
 /* Ends the call now, without calling on_end. Closes the call's connection, so the peer sees a hang-up. */
 void http_call_cancel(struct http_call *call);

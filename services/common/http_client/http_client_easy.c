@@ -80,7 +80,7 @@ static void free_lines(struct http_call *call)
 
 void call_drop_easy(struct http_call *call)
 {
-    if (!call->easy) return; /* then the handle's options do not refer to any memory either */
+    if (!call->easy) return; /* without a handle, there is no memory that its options refer to */
     libcurl.easy_cleanup(call->easy);
     free_lines(call);
     libcurl.url_cleanup(call->url);

@@ -162,8 +162,7 @@ struct http_client {
     bool callback_ran; /* a callback of a call has run since the step before sleep began */
     bool due;          /* curl asked for a timer of 0 ms */
     unsigned added;    /* calls that curl was given and has not run yet; may include cancelled calls */
-    /* The ends of the client's time in this turn for socket events, and for new calls; 0: none of that time was
-     * used. */
+    /* When the client's time for socket events, and its time for new calls, ends in this turn; 0: it has not begun. */
     uint64_t events_end_ns, calls_end_ns;
     struct client_socket **sockets; /* indexed by descriptor */
     size_t sockets_count;

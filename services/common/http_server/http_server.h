@@ -81,7 +81,7 @@ struct http_server_options {
     size_t max_body_bytes;     /* 0: LIMIT_BODY_BYTES */
     const char *too_long_hint; /* what a client with a longer body can do, "; ..."; NULL: nothing; borrowed */
     unsigned max_connections;  /* 0: LIMIT_CONNECTIONS */
-    size_t connection_bytes;   /* memory of a connection; 0: LIMIT_CONNECTION_BYTES, which is the most */
+    size_t connection_bytes;   /* memory of a connection; 0: LIMIT_CONNECTION_BYTES, the maximum */
     bool reuse_port;
     struct tls_store *tls;      /* NULL: http; otherwise https with the certificates of this store; borrowed */
     uint64_t header_timeout_ms; /* a head that takes longer is answered with 408; 0: LIMIT_HEADER_MS */
@@ -135,7 +135,7 @@ MUST_CHECK bool http_server_close_idle(struct http_server *s);
 void http_server_stop(struct http_server *s);
 
 /* The request. Strings are borrowed until closed(). The decoded path and query are text: valid UTF-8 without NUL bytes.
- * A request with another path or query is answered with 400 before its route is called. */
+ * A request whose path or query is not text is answered with 400 before its route is called. */
 const char *http_exchange_method(const struct http_exchange *x);
 const char *http_exchange_path(const struct http_exchange *x);
 /* Returns the part of the path that matched {name} of the template, percent-decoded. */

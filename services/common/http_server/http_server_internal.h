@@ -112,7 +112,7 @@ struct http_connection {
     bool used;                   /* a request has come, so the connection may be idle for the keep-alive time */
     bool lingers;                /* the last answer was sent before the request's body was read */
     struct http_framing framing; /* checks the bytes that were received */
-    uint64_t heads, answered;    /* how many requests the library has begun, and has ended; `framing` may be ahead */
+    uint64_t heads, answered;    /* how many requests the library has begun and ended; `framing` may be ahead */
     uint64_t since_ms;           /* when the server began to wait for the next head, or for more of the body */
     uint64_t head_began_ms;      /* when the first byte of the next head came; 0: it has not come yet */
     void *first_data;            /* where the library put the first bytes */

@@ -6,8 +6,8 @@
  *
  * The library reads through our function pull(), for three reasons. The library's log does not name a connection, but
  * pull() knows which connection was read last. pull() detects a client that speaks plain HTTP to this port, and sends
- * an answer that this client can read. And pull() suspends a connection whose handshake waits for bytes, or for a later
- * turn of the loop; otherwise the library would try to read all the time.
+ * an answer that this client can read. pull() also suspends a connection whose handshake waits for bytes or for a later
+ * turn of the loop. Otherwise the library would try to read all the time.
  */
 #include <errno.h>
 #include <gnutls/x509.h>
@@ -46,8 +46,8 @@ static const char *const flow_names[] = {
 static_assert(ARRAY_SIZE(flow_names) == HTTP_TLS_FLOW_COUNT, "every flow has a name");
 
 /* A handshake takes up to several milliseconds of processor time. If a turn has lasted for HANDSHAKES_NS, no further
- * handshake is continued in it. A turn resumes at most UNPARK_MAX parked handshakes, so that a turn with thousands of
- * them does not only resume and park them. */
+ * handshake is continued in it. A turn resumes at most UNPARK_MAX parked handshakes, because otherwise a turn with
+ * thousands of them might only resume and park them. */
 #define HANDSHAKES_NS (2 * NS_PER_MS)
 #define UNPARK_MAX    16
 

@@ -46,7 +46,8 @@ static void add_address(struct buf *to, int fd, int (*ask)(int, struct sockaddr 
         buf_addf(to, " %s:%u", text, ntohs(is_v6 ? v6->sin6_port : v4->sin_port));
 }
 
-/* Adds the number of a descriptor, what it is, and the addresses of a socket: its own and that of its peer. */
+/* Adds the number of a descriptor and what it refers to. For a socket, also adds its own address and the address of its
+ * peer. */
 static void add_descriptor(struct buf *to, int fd)
 {
     char path[64], what[128];

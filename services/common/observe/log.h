@@ -17,7 +17,7 @@
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR, LOG_LEVEL_COUNT };
 
-/* "debug", "info", ..., ended by NULL: the choices of the option log-level. */
+/* "debug", "info", ..., NULL: the choices of the option log-level. */
 extern const char *const log_level_names[LOG_LEVEL_COUNT + 1];
 /* Lines below this level are not written. Set it with log_set_level(). */
 extern enum log_level log_threshold;

@@ -1,4 +1,4 @@
-/* UUIDv7 (RFC 9562, section 5.7). UUIDs of this version sort by the time of their creation. */
+/* UUIDv7 (RFC 9562, section 5.7). UUIDs of this version sort by creation time. */
 #ifndef FANTAIL_COMMON_OBSERVE_UUID_H
 #define FANTAIL_COMMON_OBSERVE_UUID_H
 

@@ -17,7 +17,7 @@ struct parse {
     char **argv;
     int at;       /* the argument that is being read */
     int operands; /* number of operands found so far; they are at argv[1..operands] */
-    char letter;  /* of the option that is being read, if the user gave its letter; 0: the user gave its name */
+    char letter;  /* letter of the option that is being read; 0: the user gave the name of the option */
     bool failed, help, version, print_config;
 };
 

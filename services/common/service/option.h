@@ -48,7 +48,7 @@ struct option_row {
     const char *value;          /* the name of the value in --help; NULL: a name that depends on the type */
     char letter;                /* 'q' for -q; 0: none */
     bool no_env;                /* has no environment variable FANTAIL_... */
-    bool hidden;                /* not in --help */
+    bool hidden;                /* --help does not show the option */
     bool required;
     const char *needs; /* name of another option, without which this option would have no effect; NULL: none */
     bool once;         /* giving the option twice is an error, because one text holds several values */

@@ -26,8 +26,8 @@ struct token_file {
 /* Reads the file, and registers the counters of its reloads. Returns true if there is no file to read. On failure it
  * returns false, with a sentence in err. */
 MUST_CHECK bool token_file_open(struct token_file *f, const char *option, const char *path, char *err, size_t err_size);
-/* From now on the file is read again when it changes. changed(data) is called after each reading that succeeds.
- * `changed` may be NULL. */
+/* From now on the file is read again when it changes. changed(data) is called after each successful read. `changed` may
+ * be NULL. */
 void token_file_watch(struct token_file *f, uv_loop_t *loop, void (*changed)(void *data), void *data);
 /* Reads the file again now, even if it has not changed. */
 void token_file_reload(struct token_file *f);

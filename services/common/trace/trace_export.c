@@ -138,7 +138,7 @@ static void on_timer(uv_timer_t *timer)
 
 static void set_timer(struct trace_export *t, uint64_t ms)
 {
-    if (t->state == CLOSING) return; /* while closing, the timer must fire at the deadline of the closing */
+    if (t->state == CLOSING) return; /* while closing, the timer must fire at the deadline for closing */
     uv_update_time(t->loop);
     uv_timer_start(&t->timer, on_timer, ms, 0);
     t->timer_runs = true;

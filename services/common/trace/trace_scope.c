@@ -1,6 +1,6 @@
 #include "common/trace/trace_scope.h"
 
-/* The standard allows only these bytes in a tracestate. It becomes a part of texts that must be UTF-8. */
+/* The standard allows only these bytes in a tracestate. The tracestate becomes a part of texts that must be UTF-8. */
 static bool is_printable_ascii(const char *text)
 {
     while (*text == '\t' || (*text >= ' ' && *text <= '~')) text++;

@@ -29,7 +29,8 @@ MUST_CHECK bool gate_enter(struct gate *g, uint64_t index);
 unsigned gate_slot(const struct gate *g);
 /* Call it when the command has ended, after gate_enter() has returned true. */
 void gate_leave(struct gate *g, enum run_gate_end end);
-/* Says what to do with the running command. Sets *next_ns to the time for the next call; UINT64_MAX: none is needed. */
+/* Returns what to do with the running command. Sets *next_ns to the time for the next call; UINT64_MAX: none is
+ * needed. */
 enum gate_order gate_look(struct gate *g, uint64_t now, uint64_t *next_ns);
 
 #endif

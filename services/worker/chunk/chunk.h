@@ -33,7 +33,7 @@ struct chunk {
     unsigned refs;
     bool check_items; /* validate the JSON of each item, because the items do not come from a coordinator */
     bool whole;       /* the upload is complete */
-    bool draining;    /* no more runs are made of the items; processes still get the runs that were made before */
+    bool draining;    /* no new runs are made; processes still get the runs that were made before */
     bool ended;       /* the end line is in `out`, or the chunk was abandoned; further answers are dropped */
 
     struct buf items;
@@ -51,12 +51,12 @@ struct chunk {
     struct line_queue out;
     size_t held;            /* answer bytes in `out` and in runs */
     struct chunk_cost cost; /* cost of the items so far; chunk_ns is the value that was last reported */
-    uint64_t (*chunk_ns)(const struct chunk *c); /* what a chunk costs the worker itself; NULL: not known */
+    uint64_t (*chunk_ns)(const struct chunk *c); /* time that a chunk costs the worker itself; NULL: not known */
     bool says_cost;                              /* the end line, and some lines before it, report the cost */
     bool says_starting;                          /* the output gets lines with the number of starting processes */
     /* For pipelines: the number in the latest chunk_say_starting(). The owner reads it and sets it to 0. */
     uint64_t starting;
-    uint64_t starting_said_ns; /* for the pool: the time of its last call of chunk_say_starting() */
+    uint64_t starting_said_ns; /* for the pool: when it last called chunk_say_starting() */
     uint64_t cost_said_ns;     /* the slot time in the last line that reported the cost */
     uint64_t succeeded;        /* counts of answers, for metrics */
     uint64_t failed;
@@ -112,8 +112,8 @@ uint64_t chunk_available(const struct chunk *c);
 /* Returns the bisect_limit of the run that chunk_take() would return next, or 0. */
 uint64_t chunk_bisect_limit(const struct chunk *c);
 /* Returns the next run for a process: a waiting run, or a new run of items that are not yet in a run. It has at most
- * max_items items and at most max_bytes bytes. A single item may be larger than max_bytes. Returns NULL when there is
- * no such run. */
+ * max_items items and at most max_bytes bytes. A single item may be larger than max_bytes. Returns NULL when no run is
+ * available. */
 struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes);
 
 /* Returns the first answer line that is ready, with its newline. It is borrowed until the next call. Returns NULL when

@@ -116,8 +116,8 @@ const char *line_queue_first_line(const struct line_queue *q, size_t *len)
     return at;
 }
 
-/* When the queue becomes empty, keeps its last block, because this block is likely to be filled again. A large block is
- * freed, though. */
+/* When the queue becomes empty, keeps its last block, because this block is likely to be filled again. But a large
+ * block is freed. */
 void line_queue_skip(struct line_queue *q, size_t len)
 {
     struct line_block *b = q->first;

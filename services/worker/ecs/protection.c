@@ -55,7 +55,7 @@ enum protection_request protection_next(struct protection *p, uint64_t now_ns, u
     return request;
 }
 
-/* Returns a random time between half and all of a limit. The limit doubles with each failure. */
+/* Returns a random time between half of a limit and the whole limit. The limit doubles with each failure. */
 static uint64_t retry_delay(struct protection *p)
 {
     uint64_t most = PROTECTION_RETRY_NS;

@@ -5,8 +5,8 @@
  * apart. A failed request is retried, after longer and longer pauses. A pure module: events and the time go in,
  * requests come out.
  *
- * A request without an answer may or may not have been carried out. After such a request for protection, the protection
- * must still be released, but the worker counts as not protected.
+ * A request without an answer may or may not have been carried out. After an unanswered request for protection, the
+ * protection must still be released, but the worker counts as not protected.
  */
 #ifndef FANTAIL_WORKER_ECS_PROTECTION_H
 #define FANTAIL_WORKER_ECS_PROTECTION_H
@@ -32,7 +32,7 @@ struct protection {
     bool working, leaving;
     enum protection_request asking; /* the request that has no answer yet */
     uint64_t asked_ns, idle_since_ns;
-    uint64_t certain_until_ns;  /* the worker is certainly protected until this time; 0: it is not */
+    uint64_t certain_until_ns;  /* the worker is certainly protected until this time; 0: not protected */
     uint64_t possible_until_ns; /* the worker may be protected until this time */
     uint64_t retry_ns;
     unsigned failures; /* failures in a row */
@@ -44,8 +44,8 @@ void protection_work(struct protection *p, bool working, uint64_t now_ns);
 /* Call it when the worker ends. Protection is released immediately, with one attempt, and is not requested again. */
 void protection_leave(struct protection *p);
 
-/* Returns the request to send now. Call protection_answered() with its result. If it returns PROTECTION_NONE, call
- * protection_next() again at *next_ns; UINT64_MAX: only after the next event. */
+/* Returns the request to send now. Call protection_answered() with its result. If this function returns
+ * PROTECTION_NONE, call it again at *next_ns; UINT64_MAX: only after the next event. */
 MUST_CHECK enum protection_request protection_next(struct protection *p, uint64_t now_ns, uint64_t *next_ns);
 void protection_answered(struct protection *p, enum protection_answer answer, uint64_t now_ns);
 

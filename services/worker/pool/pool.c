@@ -126,7 +126,8 @@ void pool_add_process(struct pool *p, struct process *process)
     p->count++;
 }
 
-/* Returns whether to kill a process that is loading, because it is too long since a chunk waited for it. */
+/* Returns whether to kill a process that is loading, because too much time has passed since a chunk waited for the
+ * process. */
 static bool is_unwanted(const struct process *process, uint64_t now)
 {
     uint64_t since = ((const struct pool *)process->pool)->unwanted_ns;

@@ -96,9 +96,9 @@ void pool_drain(struct pool *p);
 void pool_cut(struct pool *p);
 /* Sets another description of the task. Processes of the former description end when they have answered their items. */
 void pool_reload(struct pool *p, struct task *task, unsigned size);
-/* Like pool_reload(), but without a pause: if processes of the task can say that they are ready, the former processes
- * serve until a process of the new description is ready. If that process ends before it is ready, the former processes
- * continue. */
+/* Like pool_reload(), but without a pause. If processes of the task can report that they are ready, the former
+ * processes serve until a process of the new description is ready. If that process ends before it is ready, the former
+ * processes continue. */
 void pool_replace(struct pool *p, struct task *task, unsigned size);
 
 /* Returns how many items the pool can run at the same time. Each process has room for one item, for one batch, or for

@@ -27,7 +27,7 @@ bool pool_fail_waiting(struct pool *p)
     return left > 0;
 }
 
-/* `again`: the last line about this task gave the same reason. */
+/* `again`: the last log line about this task gave the same reason. */
 static void log_broken(struct pool *p, const struct fault *f, bool again, uint64_t now)
 {
     if (again && now - p->said_ns < POOL_BROKEN_SAY_NS) return;

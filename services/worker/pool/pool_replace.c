@@ -48,7 +48,7 @@ void pool_drop_candidate(struct pool *p)
     struct fault f;
     p->candidate = NULL;
     if (!candidate) return;
-    fault_set(&f, ITEM_CANCELLED, "the process is not needed any more");
+    fault_set(&f, ITEM_CANCELLED, "the process is no longer needed");
     process_kill(candidate, &f);
 }
 

@@ -8,7 +8,8 @@
  *
  *     STARTING --it is ready-------> RUNNING --process_retire()--> RETIRING
  *                                       |                             |
- *             it closed stdin or stdout |                             | the same, or it has answered all it was given
+ *             it closed stdin or stdout |                             | it closed stdin or stdout, or has answered all
+ * items
  *                                       +----------> ENDING <---------+
  *
  *     STARTING --process_retire(), or it closed stdout--> ENDING
@@ -17,9 +18,9 @@
  *     STARTING --its program cannot be started-------------------------------------------------> GONE
  *     GONE --its handles are closed--> freed
  *
- * A process of a host program says when it has loaded its task. Other programs may do so too ("ready" of task.json).
- * Until then such a process is STARTING, gets no item, and has a time limit of its own. Other processes are ready
- * immediately.
+ * A process of a host program reports when it has loaded its task. Other programs may report this, too ("ready" of
+ * task.json). Until this report, such a process is STARTING, gets no item, and has a time limit of its own. A process
+ * that makes no such report is ready immediately.
  *
  * hooks->lost() is called once for each process that ran: when it is killed, or when its last output has been read.
  * After that the process gives no more answers, and the pool takes the runs that are left in its window. process_kill()
@@ -49,7 +50,7 @@ struct process_hooks {
     void (*progress)(struct chunk *c);                /* called when the chunk has more answers */
 };
 
-#define PROCESS_STARTING_NS     (200 * NS_PER_MS) /* time between two calls of hooks->starting() */
+#define PROCESS_STARTING_NS     (200 * NS_PER_MS) /* time between two calls to hooks->starting() */
 #define PROCESS_CANCEL_GRACE_NS (2 * NS_PER_S)    /* how soon a process must answer an item that it has to cancel */
 #define PROCESS_PREAMBLE        2 /* values whose control lines may precede a run: the common value, the trace */
 
@@ -154,9 +155,9 @@ MUST_CHECK bool process_has_memory(const struct process *p, const struct run *r)
 void process_flush(struct process *p);
 /* Lets the process answer the items that it was given, and then end: its stdin is closed after the last item. */
 void process_retire(struct process *p);
-/* Ends the process now. hooks->lost() is called before this returns. */
+/* Ends the process now. hooks->lost() is called before this function returns. */
 void process_kill(struct process *p, const struct fault *f);
-/* Call it when the chunk was abandoned. If the process runs items of the chunk, they are ended soon. */
+/* Call it when the chunk was abandoned. If the process runs items of the chunk, these items are stopped soon. */
 void process_check_chunk(struct process *p, const struct chunk *c, uint64_t now);
 
 #endif

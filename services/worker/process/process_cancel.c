@@ -52,7 +52,7 @@ static void cancel(struct process *p, struct run *r, uint64_t now)
 }
 
 /* The process may have said which item blocks it. If the process has answered other items since it was told to cancel
- * this one, it is not stuck as a whole. So this item is at fault. */
+ * this item, the process as a whole is not stuck. So this item is at fault. */
 static void kill_disobedient(struct process *p, const struct run *r)
 {
     struct fault f;

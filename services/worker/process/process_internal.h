@@ -53,7 +53,7 @@ void process_stop_waiting_for_room(struct process *p);
 /* Closes stdin if the process is retired and no longer needs it. */
 void process_close_input(struct process *p);
 /* If the common value or the trace of the chunk differs from what the process has, sets the control lines that must
- * precede its items; else NULL. */
+ * precede its items; else sets NULL. */
 void process_choose_preamble(struct process *p, const struct chunk *c, struct common_value *lines[PROCESS_PREAMBLE]);
 
 /* ---- process_outbox.c ---- */

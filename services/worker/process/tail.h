@@ -22,8 +22,8 @@
 /* The values of --task-output. Except in TAIL_LOG, the lines are not log lines, and their rate is not limited. */
 enum tail_form {
     TAIL_LOG,
-    TAIL_PLAIN, /* after the name of the task; lines are dropped while standard error takes none */
-    TAIL_WHOLE, /* after the name of the task; no line is dropped (output_gate.h) */
+    TAIL_PLAIN, /* with the task's name before each line; lines are dropped while standard error takes none */
+    TAIL_WHOLE, /* like TAIL_PLAIN, but no line is dropped (output_gate.h) */
     TAIL_BARE,  /* like TAIL_WHOLE, but without the name */
     TAIL_FORM_COUNT
 };
@@ -48,7 +48,7 @@ struct tail {
     bool started;
     struct buf *starts; /* what processes of the task print at their start; NULL: this process is not starting */
     struct buf printed; /* all output of this start */
-    bool is_new;        /* the output differs from `starts` or is the first, so it is logged when it comes */
+    bool is_new;        /* the output differs from `starts` or is the first, so it is logged immediately */
 };
 
 /* `kept_bytes`: how many of the last bytes are kept. */
@@ -57,8 +57,8 @@ void tail_add(struct tail *t, const char *data, size_t len, const struct tail_or
 /* Like tail_add(), for one whole line with its newline, which did not come from stderr. An unfinished line of stderr is
  * kept. */
 void tail_add_line(struct tail *t, const char *line, size_t len, const struct tail_origin *from, uint64_t now);
-/* Call it when the process begins to start. `starts` belongs to the task, begins empty, and is borrowed until the next
- * call to tail_start_end(). */
+/* Call it when the process is started. `starts` belongs to the task, begins empty, and is borrowed until the next call
+ * to tail_start_end(). */
 void tail_start(struct tail *t, struct buf *starts);
 /* Ends the start, if it has not ended. `ready`: the process is ready, so held lines are logged. */
 void tail_start_end(struct tail *t, bool ready, const struct tail_origin *from, uint64_t now);

@@ -66,11 +66,11 @@ struct window {
     /* Since the last answers: how long the process and the worker waited for a processor, and how long the process ran.
      * The owner sets them before window_intake(). */
     uint64_t waited_ns, ran_ns;
-    uint64_t given, answered; /* items in the life of the process */
+    uint64_t given, answered; /* total numbers of items since the process started */
     size_t seen;              /* bytes of the unfinished line that were searched for a newline */
     struct value_scan scan;   /* the value of the unfinished line, if the line is long */
-    bool framed;              /* window_frame() has changed that line into an envelope */
-    uint64_t scan_id;         /* for windows with ids: the id in that line */
+    bool framed;              /* window_frame() has changed the unfinished line into an envelope */
+    uint64_t scan_id;         /* for windows with ids: the id in the unfinished line */
 
     struct run *unconfirmed; /* for checked windows, see above */
     /* For checked windows: answers of the unconfirmed run or, if there is none, of the first run. */
@@ -111,7 +111,7 @@ static inline bool window_has_ids(const struct window *w)
 /* Returns the index of the current item in its chunk. There must be a run. */
 uint64_t window_index(const struct window *w);
 
-/* Passes the answers of the unconfirmed run to its chunk. There must be such a run. */
+/* Passes the answers of the unconfirmed run to its chunk. There must be an unconfirmed run. */
 void window_confirm(struct window *w, uint64_t now, void (*progress)(struct chunk *c));
 /* Drops the kept answers of a process that was lost. Returns the unconfirmed run, or NULL. */
 struct run *window_take_unconfirmed(struct window *w);
@@ -127,7 +127,7 @@ struct intake {
 /* Reads lines of the process. progress() is called for each chunk that has more answers. */
 struct intake window_intake(struct window *w, const char *data, size_t len, uint64_t now,
                             void (*progress)(struct chunk *c));
-/* The four functions below are for a long line. Its answer keeps the memory of the line, so the line is not copied. */
+/* The four functions below are for a long line. The answer keeps the memory of the line, so the line is not copied. */
 
 /* Inserts {"value": at the start of a long line that is a bare value, so that the line becomes an envelope. Does
  * nothing if this was done already, or if the lines of the process are envelopes. Returns how many bytes were inserted.

@@ -13,7 +13,7 @@ void window_learn(struct window *w, uint64_t answers, size_t bytes, uint64_t now
 /* Takes a run out of the window. The caller counts its items. */
 void window_unlink(struct window *w, struct run *r);
 
-/* The state of one call of window_intake(). */
+/* The state of one call to window_intake(). */
 struct reading {
     struct window *w;
     void (*progress)(struct chunk *c);
@@ -22,7 +22,7 @@ struct reading {
     const char *batch;       /* FORM_TRUSTED: the first line that is not settled */
     struct line_queue lines; /* answers that are not settled: for FORM_NUMBERED, or if the memory was taken */
     uint64_t n, failed;      /* how many answers are not settled, and how many of them are errors */
-    uint64_t answers;        /* how many are settled */
+    uint64_t answers;        /* how many answers are settled */
     uint64_t slot_ns;        /* time since the last answers that is not yet charged to a chunk */
 };
 

@@ -10,7 +10,7 @@
  * With TLS: https://, dns+https:// and balancer+https://. The certificate must be for the name in the option.
  *
  * An address stays known when the name server no longer lists it, because a draining coordinator is not listed. The
- * owner drops such an address when it no longer answers.
+ * owner drops an address that no longer answers.
  */
 #ifndef FANTAIL_WORKER_REGISTRATION_COORDINATORS_H
 #define FANTAIL_WORKER_REGISTRATION_COORDINATORS_H

@@ -39,7 +39,8 @@ struct registrar_facts {
 
 struct registrar;
 
-/* Checks the options. Returns 0 if they are right. Otherwise prints a message that names the option, and returns 2. */
+/* Checks the options. Returns 0 if the options are valid. Otherwise prints a message that names the option, and returns
+ * 2. */
 MUST_CHECK int registrar_check(const struct option_spec *spec, const struct registrar_config *config, const char *host);
 /* Registers now, and then periodically. Without --register, sets *r to NULL, which the functions below accept. On
  * failure returns false, with a sentence in err. */

@@ -15,8 +15,8 @@ struct cpu_wait {
     int fd_plus_1;              /* 0: the file is not open */
     uint64_t ran_ns, waited_ns; /* total since the start of the process */
     uint64_t read_at_ns;
-    uint64_t waited_slept_ns;  /* waited_ns at the last cpu_wait_sleeps() */
-    uint64_t waited_before_ns; /* waited_ns at the cpu_wait_sleeps() before that one */
+    uint64_t waited_slept_ns;  /* waited_ns at the last call to cpu_wait_sleeps() */
+    uint64_t waited_before_ns; /* waited_ns at the call before that one */
 };
 
 /* Opens the file. If this fails, nothing is counted. pid 0: this process. */

@@ -27,7 +27,7 @@ struct output_gate {
 void output_gate_init(struct output_gate *g, uv_loop_t *loop);
 /* Closes the handle. No waiter may be left. */
 void output_gate_close(struct output_gate *g);
-/* Writes the lines that wait in the log. Returns whether none is left. */
+/* Writes the lines that wait in the log. Returns whether no line is left. */
 bool output_gate_is_open(void);
 /* Calls w->resume() once, when the gate is open. */
 void output_gate_wait(struct output_gate *g, struct output_waiter *w);

@@ -1,8 +1,8 @@
 /*
  * A task as its directory describes it: by <dir>/<name>/task.json, or by an executable <dir>/<name> or
- * <dir>/<name>/<name> (mode exec). A task that cannot be read is kept, with the reason in `error`, so that clients who
- * name it get the reason. Tasks are shared by reference. Reading a task again makes a new struct task. The former
- * struct lives as long as its processes.
+ * <dir>/<name>/<name> (mode exec). A task that cannot be read is kept, with the reason in `error`, so that a client
+ * that names the task gets the reason. Tasks are shared by reference. Reading a task again makes a new struct task. The
+ * former struct lives as long as its processes.
  */
 #ifndef FANTAIL_WORKER_TASK_TASK_H
 #define FANTAIL_WORKER_TASK_TASK_H
@@ -30,7 +30,7 @@ struct task {
     uint64_t start_timeout_ns;      /* 0: none */
     uint64_t memory_bytes;          /* 0: unlimited */
     uint64_t max_items_per_process; /* 0: unlimited */
-    size_t error_bytes;             /* the end of stderr (mode exec: and of stdout) that an error has */
+    size_t error_bytes;             /* how many of the last bytes of stderr (mode exec: also of stdout) an error has */
     unsigned batch;                 /* items that a process may work on together; at least 1 */
     unsigned concurrency;           /* items that a process runs at once, answered in any order; 0: one after another */
     enum idempotency idempotent;
