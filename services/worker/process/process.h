@@ -8,8 +8,7 @@
  *
  *     STARTING --it is ready-------> RUNNING --process_retire()--> RETIRING
  *                                       |                             |
- *             it closed stdin or stdout |                             | it closed stdin or stdout, or has answered all
- * items
+ *             it closed stdin or stdout |                             | it closed one of them, or answered all items
  *                                       +----------> ENDING <---------+
  *
  *     STARTING --process_retire(), or it closed stdout--> ENDING
