@@ -121,7 +121,7 @@ void task_run_in(struct task *t, const char *cwd)
     if (t->error || t->has_cwd) return;
     free(t->cwd);
     t->cwd = xstrdup(cwd);
-    if (t->mode == TASK_PYTHON) return; /* its host has the folder as an option */
+    if (t->mode == TASK_PYTHON) return; /* the host of Python tasks gets the folder as an option */
     const char **word = t->argv + (t->command - t->argv);
     bool is_program_of_path = t->mode != TASK_NATIVE && !strchr(*word, '/');
     for (word += is_program_of_path; *word; word++) name_by_path(t, word);

@@ -19,7 +19,7 @@ struct task {
     char *error; /* why the task cannot run; NULL: it can */
     enum task_mode mode;
     char *description;              /* may be NULL */
-    char *folder;                   /* has the files of the task */
+    char *folder;                   /* the folder with the files of the task */
     char *cwd;                      /* the folder in which the processes run */
     char *path;                     /* the program to start */
     const char **argv;              /* NULL-ended */
@@ -74,7 +74,7 @@ MUST_CHECK struct task *task_load(const char *dir, const char *name, const char 
 /* Makes the processes of the task run in the folder `cwd`, unless its task.json says where they run. Each word of the
  * command that names a file in the task's folder becomes the absolute path of this file. */
 void task_run_in(struct task *t, const char *cwd);
-/* Does the same for each task of the set. */
+/* Calls task_run_in() for each task of the set. */
 void task_set_run_in(const struct task_set *set, const char *cwd);
 struct task *task_ref(struct task *t);
 void task_unref(struct task *t);

@@ -160,7 +160,7 @@ static void read_own_tmpdir(struct field_context *c, const cJSON *v)
 static void read_cwd(struct field_context *c, const cJSON *v)
 {
     c->task->has_cwd = true;
-    if (cJSON_IsString(v) && strcmp(v->valuestring, ".") == 0) return; /* the task's folder, as it is already */
+    if (cJSON_IsString(v) && strcmp(v->valuestring, ".") == 0) return; /* the task's folder, which is the default */
     if (!cJSON_IsString(v) || v->valuestring[0] != '/')
         task_fail(c->task, "\"cwd\" must be an absolute path, or \".\" for the task's folder");
     else
