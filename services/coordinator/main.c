@@ -17,8 +17,8 @@ static const struct option_row rows[] = {
         "where the workers are: static://host:port,host:port (or unix:PATH), http://balancer:port, dns://name:port or "
         "register://; with TLS static+https://, https://, dns+https:// or register+https://NAME"),
     OPTION_BOOL("register-workers", S, fleet.register_workers, NULL,
-                "also use workers that register themselves, with a token of "
-                "--worker-token-file; always on with register://"),
+                "also use workers that register themselves with a token of --worker-token-file; "
+                "always on with register://"),
     OPTION_PATH(
         "worker-ca", S, fleet.ca, NULL,
         "authorities (PEM) that must have signed the workers' certificates, instead of the system's authorities",
@@ -56,7 +56,7 @@ static const struct option_row rows[] = {
                  "limit for the total size of the temporary files of all jobs; 0: no limit"),
     OPTION_INT(
         "max-unanswered-errors", S, jobs.max_unanswered_errors, TEXT_OF(LIMIT_UNANSWERED_ERRORS), 0, 1e12,
-        "number of errors of unanswered items that one answer lists one by one; further ones are listed as runs"),
+        "number of errors of unanswered items that one answer lists one by one; the other errors are listed as runs"),
     OPTION_SECONDS("heartbeat-s", S, jobs.heartbeat_s, TEXT_OF(DEFAULT_HEARTBEAT_S), 0.1, 3600,
                    "send a heartbeat after this time without output, so that proxies keep the connection"),
     OPTION_STRING("cors-origin", S, service.cors_origins, NULL,

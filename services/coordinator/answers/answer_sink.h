@@ -2,8 +2,8 @@
  * The interface through which a job stores its answers. An answer is a line in canonical form (answer_reader.h), with
  * its newline and the index of its item. Answers are added in any order. answer_buffer.h implements the interface.
  *
- * The functions return false when the answers cannot be stored (the disk is full). Then the job cannot go on. A second
- * answer to the same item is dropped, and the function returns true.
+ * The functions return false when the answers cannot be stored (the disk is full). Then the job cannot continue. A
+ * second answer to the same item is dropped, and the function returns true.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_SINK_H
 #define FANTAIL_COORDINATOR_ANSWERS_ANSWER_SINK_H

@@ -27,7 +27,7 @@ enum collector_order { COLLECT_INPUT_ORDER, COLLECT_COMPLETION_ORDER };
 enum collector_status {
     COLLECTOR_OK,
     COLLECTOR_DUPLICATE,    /* some of these indexes were added before; nothing is added */
-    COLLECTOR_SPILL_FAILED, /* the spill cannot be written or read (disk full), so the job cannot go on */
+    COLLECTOR_SPILL_FAILED, /* the spill cannot be written or read (disk full), so the job cannot continue */
 };
 
 /* Stores the runs that exceed the memory cap. `write` and `read` return false on failure. The offsets given to `write`

@@ -11,7 +11,7 @@
 #define SEGMENT_SHORT_BYTES ((size_t)4 * 1024)
 #define SPILL_STEP_SEGMENTS 256 /* one call writes at most this many segments to the spill */
 /* Segments in the spill are joined up to this size. A pass begins when there are more than COMPACT_FROM_N of them, and
- * twice as many as after the last pass. */
+ * at least twice as many as after the last pass. */
 #define COMPACT_BYTES  ((size_t)16 * 1024)
 #define COMPACT_FROM_N ((size_t)512)
 #define COMPACT_GROWTH ((size_t)4)
@@ -229,8 +229,8 @@ static enum collector_status compact(struct collector *c, size_t n)
 }
 
 /* Spills the last runs in input order, but not the run that is read next. It spills a little more than it must, so that
- * a full collector does not write with every answer. It does not spill much more, because a long write blocks the
- * loop. */
+ * a full collector does not write to the spill for every answer. It does not spill much more, because a long write
+ * blocks the loop. */
 static enum collector_status spill_input_order(struct collector *c)
 {
     size_t cap = memory_budget_share(c->config.shared, c->config.memory_cap);

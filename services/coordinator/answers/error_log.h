@@ -23,7 +23,7 @@ struct error_log {
     struct buf last_line;
     uint64_t read_at;           /* offset in the log of the record that is read next */
     bool in_record;             /* `record` and `line` belong to the record at read_at */
-    struct error_record record; /* those items of the record at read_at that were not read yet */
+    struct error_record record; /* the items of the record at read_at that were not read yet */
     struct buf line;
 };
 

@@ -11,8 +11,8 @@
 
 /* Appends {"error":{...}} as a line. `line` is an ANSWER_ERROR. Its members are copied unchanged, including unknown
  * members, and the missing members are added. There are three exceptions. `attempts` (all attempts at the item) and
- * `worker` (the name of the worker that answered; NULL: unknown) replace the members with these names. A `name` that is
- * not a non-empty string counts as missing. */
+ * `worker` (the name of the worker that answered; NULL: unknown) are written instead of the members of these names. A
+ * `name` that is not a non-empty string counts as missing. */
 void item_error_write(struct buf *out, const struct answer_line *line, unsigned attempts, const char *worker);
 
 /* Appends the error line of an item that ended without an answer from a worker. `cause` is a sentence or a phrase.

@@ -52,8 +52,9 @@ struct segment *segments_after(const struct segments *t, uint64_t index);
 
 /*
  * Records. In completion order, the answers of many chunks arrive interleaved. So a segment has the lines of many runs
- * of items, one after the other, each after a header with its indexes and its length. One segment for each run would
- * need more memory than the lines of the run, and would be too small to be written to the disk.
+ * of items, one run after the other. The lines of each run follow a header with the indexes of the items and the length
+ * of the lines. One segment for each run would need more memory than the lines of the run, and would be too small to be
+ * written to the disk.
  */
 /* Returns whether the lines of items first .. first + n - 1 can be appended to the last record. If so, adds them to its
  * header; the caller then appends the lines. */

@@ -10,7 +10,7 @@
 #include "common/json/json_walk.h"
 
 /* A number that is read in steps: its sign, its digits, and the power of ten of its first nonzero digit. The offsets
- * count from the start of its text. */
+ * count from the start of the text of the number. */
 struct decimal {
     size_t read; /* how many bytes were read; the text's length if all were read */
     bool negative, in_exponent, exponent_negative;

@@ -84,7 +84,7 @@ static bool takes_registrations(struct http_exchange *x, struct coordinator *c)
     return false;
 }
 
-/* A worker that reaches coordinators through a balancer learns here which of them it has reached. */
+/* A worker that reaches coordinators through a balancer learns here which coordinator it has reached. */
 void api_show_workers(struct http_exchange *x, void *data)
 {
     struct coordinator *c = data;

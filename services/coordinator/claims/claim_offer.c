@@ -39,7 +39,7 @@ bool claim_leaves_slots(uint64_t slots, uint64_t demand)
 struct known {
     bool is_unserved;
     uint64_t slots;  /* 0: not known */
-    uint64_t demand; /* of the jobs of the task, and of all pipelines that contain it */
+    uint64_t demand; /* of the jobs of the task, and of all pipelines that contain the task */
 };
 
 static void note_own(struct known *k, const struct sched_task_stats *stats)

@@ -1,7 +1,7 @@
 /*
  * Finds out which durable jobs a coordinator should run, as far as this depends on its own workers. The coordinator
- * tells the job store two lists of tasks (store.h, STORE_CLAIM): the tasks that its workers have, and those of them for
- * which slots are left. The lists of all coordinators decide which coordinator runs a job. Pure.
+ * tells the job store two lists of tasks (store.h, STORE_CLAIM): the tasks that its workers have, and the tasks among
+ * them for which slots are left. The lists of all coordinators decide which coordinator runs a job. Pure.
  */
 #ifndef FANTAIL_COORDINATOR_CLAIMS_CLAIM_OFFER_H
 #define FANTAIL_COORDINATOR_CLAIMS_CLAIM_OFFER_H

@@ -34,7 +34,7 @@ struct attempt_call {
     bool ended;         /* the end line was read; `end` is how the chunk ended */
     enum chunk_end end;
     const char *fault; /* what is wrong with the answer; NULL: nothing yet */
-    bool dropping;     /* there was no memory for the answer, so its rest is dropped; the job fails or waits */
+    bool dropping;     /* there was no memory for the answer, so the rest of it is dropped; the job fails or waits */
     bool cut_for_room; /* the job waits for memory, so this attempt ends */
     unsigned number;   /* Fantail-Attempt */
     char chunk[CHUNK_NAME_SIZE];

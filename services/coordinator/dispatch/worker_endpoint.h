@@ -20,11 +20,11 @@ struct worker_endpoint {
 };
 
 MUST_CHECK struct worker_endpoint *worker_endpoint_new(struct dispatcher *d, struct endpoint *at);
-/* Cancels the probe. Running attempts go on; their endpoint becomes NULL. */
+/* Cancels the probe. Running attempts continue; their endpoint becomes NULL. */
 void worker_endpoint_free(struct worker_endpoint *e);
 
 /* Asks the endpoint whether it is ready, then which tasks it has, and reports the result with sched_endpoint_probed().
- * So if another worker has taken over the address, it gets no chunk of a task that it lacks. */
+ * So if another worker has taken over the address, that worker gets no chunk of a task that it does not have. */
 void worker_endpoint_probe(struct worker_endpoint *e);
 /* Call it when a worker has registered again at this address. `other`: a different worker has the address now, so the
  * scheduler's view of the endpoint's health is out of date. `tasks`: the ETag of the worker's tasks; "": not known. */

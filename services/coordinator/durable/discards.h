@@ -1,7 +1,7 @@
 /*
- * Removes unaccepted jobs and their items from the store. If the store is away, the removal is tried again later,
- * because requests with the Idempotency-Key of the job are refused as long as the job is RECEIVING. An accepted job is
- * never removed.
+ * Removes unaccepted jobs and their items from the store. If the store is away, the removal is tried again later. Until
+ * the job is removed, it is RECEIVING, and requests with its Idempotency-Key are refused. An accepted job is never
+ * removed.
  */
 #ifndef FANTAIL_COORDINATOR_DURABLE_DISCARDS_H
 #define FANTAIL_COORDINATOR_DURABLE_DISCARDS_H

@@ -79,7 +79,7 @@ static size_t coming_jobs(const struct durable *d)
     return n;
 }
 
-/* Returns how many durable jobs may run here. They leave half of max_jobs to synchronous jobs. */
+/* Returns how many durable jobs may run here. Durable jobs leave half of max_jobs to synchronous jobs. */
 static size_t most_runs(const struct durable *d)
 {
     size_t jobs = (size_t)d->jobs->config->max_jobs, half = jobs - jobs / 2;
@@ -278,7 +278,7 @@ void durable_begin_soon(struct durable *d)
     d->has_loaded = true;
 }
 
-/* Its life. */
+/* Start and end. */
 
 void durable_start(struct durable *d, uv_loop_t *loop)
 {

@@ -69,7 +69,7 @@ struct durable {
     char holder[64];             /* name of this coordinator in the store */
     uv_timer_t timer;            /* claims, sweeps, and ticks the runs */
     struct turn_step begin_step; /* begins the runs that were loaded by their claim */
-    bool has_loaded;             /* there are such runs */
+    bool has_loaded;             /* there are runs that were loaded by their claim and have not begun */
     bool is_quick;               /* the timer fires often, because a run has work soon */
     /* Set while claims, or sweeps, fail. */
     struct lasting_fault claim_fault, sweep_fault;
@@ -106,7 +106,8 @@ void durable_begin_soon(struct durable *d);
 
 /* Returns which other coordinators should run the job instead of this one. Only for the code of durable_run.h. */
 enum store_yield durable_yield_of(const struct durable_run *r);
-/* Hands the job back for a coordinator that durable_yield_of() names. Call it when the store says that there is one. */
+/* Hands the job back for a coordinator that durable_yield_of() names. Call it when the store says that such a
+ * coordinator exists. */
 void durable_yield(struct durable_run *r);
 
 /* Call it when a run of this coordinator has begun or ceased to wait. Only for the code of durable_run.h. */

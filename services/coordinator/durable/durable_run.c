@@ -218,7 +218,7 @@ static void on_finished(void *keeper)
 const struct job_keeper_ops run_keeper_ops = {on_items_taken, on_answers_came,      is_behind,
                                               lacks_memory,   durable_note_waiting, on_finished};
 
-/* Its end. */
+/* The end of a run. */
 
 void durable_run_cancel(struct durable_run *r)
 {

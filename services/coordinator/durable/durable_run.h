@@ -54,7 +54,7 @@ struct durable_run {
     char failure[300];                                       /* why the job cannot continue; "": it can */
     char store_error[sizeof((struct store_call *)0)->error]; /* the last failure of the store; "": none yet */
 
-    /* Its items: run_items.c. */
+    /* The items of the run: run_items.c. */
     bool generated;
     bool at_most_once; /* items are recorded as sent before they are sent */
     /* No worker has described the job's tasks yet, so it is not known whether at_most_once must be true. Until then it
@@ -84,7 +84,7 @@ struct durable_run {
     bool all_ready; /* the scheduler knows that no more items follow */
     struct run_call reading, marking;
 
-    /* Its answers: run_record.c. */
+    /* The answers of the run: run_record.c. */
     struct recorder recorder;
     uint64_t collected_ns;  /* when the first unrecorded answer arrived; 0: there is none */
     uint64_t recorded_ns;   /* when answers were last recorded */
@@ -98,13 +98,13 @@ struct durable_run {
     bool settling;               /* state ENDING: the error rest_error is being added for items that were not sent */
     enum item_error rest_error;
 
-    /* Its reduction: run_reduce.c. */
+    /* The reduction of the run: run_reduce.c. */
     enum job_reduce reduce;
     struct run_reduction *reduction; /* NULL: no reduction is under way */
     bool reduced;                    /* `result` is final */
     char *result;                    /* NULL: none */
 
-    /* Its lease: run_lease.c. */
+    /* The lease of the run: run_lease.c. */
     struct store_call *renewing;
     uint64_t renewing_ns; /* when `renewing` was started */
     uint64_t renewed_ns;  /* when the last successful renewal was started */
@@ -121,9 +121,9 @@ struct durable_run {
 
 /* Starts a run of the job that `claim` has found. Takes ownership of the job and the blocks of the call. */
 void durable_run_new(struct durable *d, struct store_call *claim);
-/* Call it when this coordinator has claimed the job again while the run goes on. If no other coordinator had the job in
- * between, the run keeps the job with the new fence, and no item runs twice. Otherwise returns false: the run has lost
- * the job, or the job has ended and was redriven. */
+/* Call it when this coordinator has claimed the job again while the run is still active. If no other coordinator had
+ * the job in the meantime, the run keeps the job with the new fence, and no item runs twice. Otherwise returns false:
+ * the run has lost the job, or the job has ended and was redriven. */
 MUST_CHECK bool durable_run_claimed_again(struct durable_run *r, const struct stored_job *found);
 /* Does the work that is due. Returns whether the next tick must come soon. */
 bool durable_run_tick(struct durable_run *r, uint64_t now_ns);
@@ -174,7 +174,7 @@ extern const struct job_keeper_ops run_keeper_ops;
 /* If the run is LOADING and knows its blocks, does more of the work that is left before the job begins. */
 void run_begin_go_on(struct durable_run *r);
 
-/* Renews the lease if that is due. While this coordinator has no lease, the run sends no new items. */
+/* Renews the lease if a renewal is due. While this coordinator has no lease, the run sends no new items. */
 void run_lease_keep(struct durable_run *r, uint64_t now_ns);
 
 /* Finds out whether the items must not run twice. Call it when r->job has started. */
@@ -194,7 +194,7 @@ void run_items_note_unsent(struct durable_run *r);
 /* Begins to add this error for each item that the scheduler does not know. Call it when the job has ended and the
  * reason is known. */
 void run_items_settle_rest(struct durable_run *r, enum item_error error);
-/* Adds some of these errors. Clears r->settling when all are added. */
+/* Adds some of the errors that run_items_settle_rest() has begun to add. Clears r->settling when all are added. */
 void run_items_settle_some(struct durable_run *r);
 
 /* Returns whether the values must be reduced before the end of the job is recorded. */

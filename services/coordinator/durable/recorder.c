@@ -95,7 +95,7 @@ static enum item_error error_of(const char *line, size_t len)
     return ITEM_TASK_ERROR;
 }
 
-/* Returns whether the line is an error of the coordinator that says that the item was not sent. */
+/* Returns whether the line is an error that the coordinator wrote for an item that was not sent. */
 static bool says_unsent(const char *line, size_t len)
 {
     struct answer_line answer = answer_line_parse(line, len, false);

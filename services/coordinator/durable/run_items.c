@@ -194,7 +194,7 @@ static void fail(struct durable_run *r, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(r->failure, sizeof r->failure, fmt, args);
     va_end(args);
-    log_error("a durable job cannot go on", LOG_STR("job", r->stored.id), LOG_STR("error", r->failure));
+    log_error("a durable job cannot continue", LOG_STR("job", r->stored.id), LOG_STR("error", r->failure));
     job_cancel(r->job, SCHED_FAILED, r->failure);
 }
 
@@ -206,7 +206,7 @@ static bool is_all_missing(const struct durable_run *r, uint64_t first, uint64_t
     return range->first + range->n >= first + n;
 }
 
-/* Makes ready those items of the block that have no answer yet. */
+/* Makes the unanswered items of the block ready. */
 static void take_block(struct durable_run *r, uint64_t first, uint64_t n, struct buf *lines)
 {
     uint64_t at = first, counted;
@@ -342,7 +342,7 @@ void run_items_begin(struct durable_run *r)
     if (r->generated) source->generated = &r->job->spec;
 }
 
-/* The items may run twice, so those that are staged need not be recorded as sent. */
+/* The items may run twice, so the staged items need not be recorded as sent. */
 static void unstage(struct durable_run *r)
 {
     uint64_t n = r->staged.left;

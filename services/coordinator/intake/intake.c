@@ -76,7 +76,7 @@ static void count_memory(struct job_intake *t)
     t->counted = held;
 }
 
-/* Its end. */
+/* The end of an intake. */
 
 static struct store_call *new_call(struct job_intake *t, enum store_op op, void (*done)(struct store_call *call))
 {

@@ -14,7 +14,7 @@
  * too, the outcome is unknown. The answer is then 503, and a request with the same Idempotency-Key finds the job if it
  * exists.
  *
- * Owner: its exchange and its open calls to the store. The intake is freed when all of these are over.
+ * Owner: its exchange and its open calls to the store. The intake is freed when the exchange and these calls are over.
  */
 #ifndef FANTAIL_COORDINATOR_INTAKE_INTAKE_H
 #define FANTAIL_COORDINATOR_INTAKE_INTAKE_H

@@ -1,7 +1,7 @@
 /*
  * The options of a job, from the job object and from the query. This module checks the options, and sets the defaults
- * of those that are not given. It does not know which tasks exist. It does not see the items, because the splitter
- * removes them first. Pure.
+ * of the options that are not given. It does not know which tasks exist. It does not see the items, because the
+ * splitter removes them first. Pure.
  *
  * Order of calls: jobspec_init(), then jobspec_read_query() for each query parameter, jobspec_read_options() with the
  * splitter's options, jobspec_finish(). At the first fault a function returns false, and the error says what is wrong.
@@ -109,8 +109,8 @@ MUST_CHECK bool jobspec_finish(struct jobspec *spec, bool have_items, struct job
  * tolerances and deadline_s. null sets the default. Other fields are errors. `json` ends with a NUL. `spec` must be
  * initialised. */
 MUST_CHECK bool jobspec_read_changes(struct jobspec *spec, const char *json, size_t len, struct jobspec_error *err);
-/* Appends a JSON object with those changeable options that were read since spec->seen was 0. jobspec_read_changes() can
- * read the object. It contains no null. */
+/* Appends a JSON object with the changeable options that were read since spec->seen was 0. jobspec_read_changes() can
+ * read the object. The object contains no null. */
 void jobspec_write_changes(const struct jobspec *spec, struct buf *out);
 /* Appends a JSON object with all options that may change. The object is for people: jobspec_read_changes() cannot read
  * it. */

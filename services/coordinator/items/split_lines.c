@@ -97,7 +97,7 @@ static enum split_status scan_part(struct splitter *s, const char *p, size_t len
     }
     while (at < len && split_is_space(p[at])) at++;
     if (at == len) return SPLIT_OK;
-    return fail_item(s, SPLIT_BAD, offset + at, "nothing was expected after the value in its line");
+    return fail_item(s, SPLIT_BAD, offset + at, "nothing was expected after the value on its line");
 }
 
 /* Call it at the end of a line. Returns SPLIT_OK if the value in the line is whole, or if the line is blank. */

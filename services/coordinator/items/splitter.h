@@ -74,7 +74,7 @@ struct splitter {
     uint8_t line;         /* enum line_state */
     uint8_t mark_len;     /* LINE_MARK: bytes of a byte order mark so far */
     uint8_t rest_len;     /* text: number of bytes that cannot be decoded before the next byte arrives */
-    char rest[4];         /* text: these bytes */
+    char rest[4];         /* text: the bytes that cannot be decoded yet */
     uint64_t line_offset; /* offset of the first byte of the item */
     uint64_t line_bytes;  /* bytes of the item so far */
     /* For lines: the probable size of a long line. First this is the size of the body, later the size of the last long
@@ -89,7 +89,7 @@ struct splitter {
 void splitter_init(struct splitter *s, enum split_format format, unsigned max_depth);
 /* For lines: the first line is a JSON object with options. Call it before anything is fed. */
 void splitter_expect_options(struct splitter *s);
-/* Tells the splitter how many bytes the body will have. This only saves copies. */
+/* Tells the splitter how many bytes the body will have. The splitter uses this size only to avoid copies. */
 void splitter_expect(struct splitter *s, size_t body_bytes);
 /* May be called on a zeroed or released splitter. */
 void splitter_release(struct splitter *s);

@@ -108,8 +108,8 @@ void job_cancel(struct job *j, enum sched_status status, const char *reason)
     if (j->phase.sched) note_cancel(j);
 }
 
-/* A document is always in input order, because its values have no index. It would gain nothing from another order,
- * because it is sent when the last item has ended. */
+/* A document is always in input order, because its values have no index. Another order would gain nothing, because the
+ * document is sent when the last item has ended. */
 static enum collector_order answers_order(const struct job *j)
 {
     bool document = j->submission.exchange && !reader_takes_lines(j->submission.exchange);

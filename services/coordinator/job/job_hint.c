@@ -31,10 +31,10 @@ const char *job_likeness_hint(enum job_likeness likeness, bool failed)
 {
     if (likeness == LIKE_NOTHING || (likeness != LIKE_JOB && !failed)) return NULL;
     if (likeness == LIKE_ITEMS)
-        return "the whole array is one item: send each of its values on a line of its own, or send it as the items of "
-               "a job object as application/json";
-    return "the only item looks like a job object: send that object as application/json, and give each option, "
-           "including the task, either in the object or in the query";
+        return "the whole array is one item: send each of its values on its own line, or send the array as the items "
+               "of a job object, with the Content-Type application/json";
+    return "the only item looks like a job object: send that object with the Content-Type application/json, and give "
+           "each option, including the task, either in the object or in the query";
 }
 
 const char *job_hint(const struct job *j)

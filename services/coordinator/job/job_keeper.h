@@ -1,8 +1,7 @@
 /*
  * A job that has no client has a keeper, which supplies the items and takes the answers. The job calls the ops of the
- * keeper. The keeper outlives the job. The keeper also counts the answers and the end of the job in the metrics,
- * because only the keeper knows whether the job itself has ended: a keeper may also stop a job that continues
- * elsewhere.
+ * keeper. The keeper outlives the job. The keeper also counts the answers and the end of the job in the metrics. Only
+ * the keeper knows whether the job itself has ended, because a keeper may also stop a job that continues elsewhere.
  */
 #ifndef FANTAIL_COORDINATOR_JOB_JOB_KEEPER_H
 #define FANTAIL_COORDINATOR_JOB_JOB_KEEPER_H

@@ -58,8 +58,8 @@ static void read_query(void *data, const char *name, const char *value)
     if (r->ok) r->ok = jobspec_read_query(r->spec, name, value, r->err);
 }
 
-/* The query is checked before the body is read, because a misspelt parameter may change how the body is read: without
- * `task`, lines are read as a job object. */
+/* The query is checked before the body is read, because a misspelt parameter may change how the body is read. For
+ * example, without `task`, lines are read as a job object. */
 static bool check_query(struct http_exchange *x)
 {
     struct jobspec spec = {0};

@@ -177,7 +177,7 @@ void phase_release(struct phase *p)
 
 /* For the dispatcher. */
 
-/* Returns how many bytes a cut may have. For a small cut, the kernel is not asked how much memory is free: most chunks
+/* Returns how many bytes a cut may have. For a small cut, does not ask the kernel how much memory is free. Most chunks
  * are small, and asking costs a tenth of the time of a chunk. */
 static size_t room_for_cut(const struct phase *p, size_t max_items, size_t max_bytes)
 {

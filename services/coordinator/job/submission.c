@@ -72,8 +72,8 @@ static void take_spec(struct job *j, struct jobspec *spec)
     *spec = (struct jobspec){0};
 }
 
-/* Call it when options have arrived after the job has started. Applies them to the job. If one of them can no longer be
- * changed, refuses the job. */
+/* Call it when options have arrived after the job has started. Applies these options to the job. If one of these
+ * options can no longer be changed, refuses the job. */
 static void take_late_options(struct job *j, struct jobspec *late)
 {
     const char *pointer = jobspec_changed_too_late(&j->spec, late);

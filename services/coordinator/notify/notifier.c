@@ -222,7 +222,7 @@ static void on_timer(uv_timer_t *timer)
     if (now - n->taken_ns >= TAKE_GAP_NS) take(n);
 }
 
-/* Its options. */
+/* Options. */
 
 static bool read_keys(struct notifier *n, char *err, size_t err_size)
 {
@@ -286,7 +286,7 @@ int notifier_check(struct notifier *n, const struct option_spec *spec, bool has_
     return fault;
 }
 
-/* Its life. */
+/* Start and end. */
 
 void notifier_register_metrics(struct notifier *n)
 {

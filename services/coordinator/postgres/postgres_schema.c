@@ -1,7 +1,7 @@
 /*
  * The schema. To make a new version, add an entry at the end of `versions`; never change an earlier entry. A
  * coordinator that finds an older version applies the missing entries in one transaction, while it holds an advisory
- * lock. Coordinators of this version and of the previous version can use the database at the same time: each version
+ * lock. Coordinators of this version and of the previous version can use the database at the same time. Each version
  * names the oldest version whose coordinators can still use its schema.
  *
  * Columns that change often are in no index. So PostgreSQL can write the new row into the same page (a HOT update) if

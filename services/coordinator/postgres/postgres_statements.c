@@ -4,7 +4,7 @@
 #include "coordinator/postgres/postgres_internal.h"
 
 #define NOW_MS "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-/* The time when the statement started. It is the same everywhere in one statement. */
+/* The time when the statement started. This time is the same everywhere in one statement. */
 #define STATEMENT_MS "(extract(epoch FROM statement_timestamp()) * 1000)::bigint"
 /* The columns of a job, in the order in which read_job_row() reads them. */
 #define JOB_COLUMNS                                                                                                    \

@@ -128,8 +128,8 @@ static void settle_doubt(struct writer *w)
     run_batch(w, &b);
 }
 
-/* Call it while there is no connection. After DOUBT_NS, ends the calls in doubt that come from clients and those that
- * were abandoned. If `all` is true, ends all calls in doubt now. */
+/* Call it while there is no connection. After DOUBT_NS, ends the calls in doubt that come from clients or were
+ * abandoned. If `all` is true, ends all calls in doubt now. */
 static void refuse_doubt(struct writer *w, bool all)
 {
     struct list refused;

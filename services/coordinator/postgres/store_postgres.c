@@ -180,7 +180,7 @@ static void run_reader(void *arg)
     store_side_end(side);
 }
 
-/* Its life. */
+/* Start and end. */
 
 static void release_link(struct postgres_link *k)
 {

@@ -26,7 +26,7 @@ static bool follows(const struct answer_span *s, const struct answer_span *befor
            before->line + before->n == s->line;
 }
 
-/* Appends a span. If its answers directly follow those of the last span, makes the last span longer instead. */
+/* Appends a span. If its answers directly follow the answers of the last span, makes the last span longer instead. */
 static void append(struct index_run *r, const struct answer_span *s)
 {
     if (r->n > 0 && follows(s, &r->spans[r->n - 1]))

@@ -28,7 +28,7 @@ struct block_fold {
     struct reduction reduction;
     struct answer_index index;
     struct block_cache cache;
-    bool has_ranges;   /* all ranges were added; the index keeps those that fit */
+    bool has_ranges;   /* all ranges were added; the index keeps the ranges that fit */
     uint64_t position; /* the item whose value is folded next */
     unsigned spans;    /* number of spans that were folded so far */
 };

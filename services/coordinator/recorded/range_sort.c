@@ -43,7 +43,7 @@ static void end_pass(struct range_sort *s)
     s->width *= 2;
 }
 
-/* Merges at most `most` ranges of the pair of pieces. Returns how many. */
+/* Merges at most `most` ranges of the pair of pieces. Returns how many ranges it has merged. */
 static size_t merge(struct range_sort *s, size_t most)
 {
     const struct range_list *l = s->list;

@@ -1,6 +1,6 @@
 /*
- * Sorts a list of ranges in slices. A job can have millions of ranges, and sorting them in one go takes longer than a
- * turn of the loop may take. Pure.
+ * Sorts a list of ranges in slices. A job can have millions of ranges, and sorting all of them at once takes longer
+ * than a turn of the loop may take. Pure.
  */
 #ifndef FANTAIL_COORDINATOR_RECORDED_RANGE_SORT_H
 #define FANTAIL_COORDINATOR_RECORDED_RANGE_SORT_H
@@ -18,7 +18,7 @@ struct range_sort {
     size_t left, right; /* how many ranges of the pair's two pieces were merged */
 };
 
-/* Begins to sort the list. It is borrowed, and must not be used until it is sorted. */
+/* Begins to sort the list. The list is borrowed, and must not be used until it is sorted. */
 void range_sort_begin(struct range_sort *s, struct range_list *list);
 /* Continues for about as long as moving `most` ranges takes. Returns true when the list is sorted, and touching and
  * overlapping ranges are joined, as after range_list_sort(). */

@@ -132,7 +132,7 @@ void results_plan(struct results_reader *r)
 }
 
 /* If the cache lacks the block of `s`, reads the block, unless that would drop blocks that are needed earlier. Returns
- * whether to go on with the next span. */
+ * whether to continue with the next span. */
 static bool read_if_missing(struct results_reader *r, const struct answer_span *s)
 {
     const struct cached_block *b = block_cache_find(&r->cache, s->block);
@@ -236,7 +236,7 @@ static ssize_t on_pull(struct http_exchange *x, char *dst, size_t cap)
     return r->state == STREAM_TAIL && !r->pending.len ? HTTP_PULL_END : HTTP_PULL_WAIT;
 }
 
-/* Its life. */
+/* The life of a reader. */
 
 void results_open(struct results_reader *r)
 {

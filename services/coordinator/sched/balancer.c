@@ -196,7 +196,7 @@ static struct sched_lane *pick_warm(struct sched_job *job, const struct sched_ch
     for (struct list_link *at = list_next(&t->warm, NULL); at && looked_at < PICK_DRAWS;
          at = list_next(&t->warm, at), looked_at++) {
         struct sched_lane *l = CONTAINER_OF(at, struct sched_lane, warm_link);
-        bool is_idle = l->endpoint->attempts.n == 0; /* it runs no other task's chunk either */
+        bool is_idle = l->endpoint->attempts.n == 0; /* also counts the chunks of other tasks */
         if (is_idle && chunker_slowness(l) < SLOW && fits(job, chunk, l, 1)) return l;
     }
     return NULL;

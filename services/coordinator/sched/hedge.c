@@ -16,8 +16,8 @@
 /*
  * When a job has nothing left to send, a chunk that has been silent for too long gets a second attempt at its
  * unanswered suffix. The items sent twice in this way are limited to max_extra_percent of the job's items. While the
- * job still has something to send, a chunk is sent twice only if its worker seems dead, which means that the worker was
- * silent for much longer. Such a second attempt takes a retry token. The first answer of each item is used.
+ * job still has something to send, a chunk is sent twice only if its worker seems dead. A worker seems dead after a
+ * much longer silence. In this case the second attempt takes a retry token. The first answer of each item is used.
  *
  * While a worker starts processes for a chunk, the chunk is not late. But if another worker has running processes and
  * room, the chunk is also sent to that worker. None of the chunk's items has begun, so this second attempt costs

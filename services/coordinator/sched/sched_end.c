@@ -1,6 +1,7 @@
 /*
- * Ends jobs. A job that ends early may have many chunks. They are settled in slices, a few in each run of the
- * scheduler, and in the order of their items, so that equal errors of adjacent items are reported together.
+ * Ends jobs. A job that ends early may have many chunks. The chunks are settled in slices, a few in each run of the
+ * scheduler. They are settled in the order of their items, so that equal errors of adjacent items are reported
+ * together.
  */
 #include <inttypes.h>
 

@@ -142,7 +142,7 @@ static const struct sched_endpoint_task *find_known(const struct sched_endpoint 
     return NULL;
 }
 
-/* A pipeline needs all of its tasks. It has as many slots as its task with the fewest slots. */
+/* A pipeline needs all of its tasks. A pipeline has as many slots as its task with the fewest slots. */
 static void apply_known_tasks(struct sched_lane *l)
 {
     const struct sched_endpoint *e = l->endpoint;

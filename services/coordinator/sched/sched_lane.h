@@ -21,7 +21,7 @@ struct sched_lane {
     struct list_link endpoint_link, task_link;
     uint32_t open_index, available_index; /* indexes in the task's arrays; UINT32_MAX: not in the array */
     struct list_link warm_link;
-    bool is_warm;             /* on the list of its task, see balancer.c */
+    bool is_warm;             /* the lane is on the list `warm` of its task, see balancer.c */
     bool lacks;               /* the endpoint does not have the task */
     bool gone;                /* the lane is being freed */
     bool full;                /* gets no chunks for a short time: after a 429, or by lane_hold() */

@@ -84,8 +84,8 @@ void job_timer_fired(struct sched_job *job)
     } else {
         job_arm_timer(job);
         uint64_t again = s->now_ns + NS_PER_S < job->p.deadline_ns ? s->now_ns + NS_PER_S : job->p.deadline_ns;
-        /* The job has waited too long, but it does not end while an attempt may be answered. So it is checked again
-         * later. */
+        /* The job has waited too long, but it does not end while an attempt may still be answered. So it is checked
+         * again later. */
         if (too_long && job->timer.node.key <= s->now_ns) timer_set(s, &job->timer, again);
     }
 }

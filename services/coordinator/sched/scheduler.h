@@ -30,7 +30,7 @@
  *   job       from sched_job_add() until job_finished() returns;
  *   chunk     from cut() or slice() until release() returns;
  *   attempt   from send() until the shell reports sched_attempt_ended(), or cut_off() returns;
- *   endpoint  from sched_endpoint_add() until sched_endpoint_remove() returns. Its running attempts go on and are
+ *   endpoint  from sched_endpoint_add() until sched_endpoint_remove() returns. Its running attempts continue and are
  *             reported as before; their ->endpoint is then NULL.
  * Ops may call only the scheduler's accessors, because accessors change nothing.
  */
@@ -154,7 +154,7 @@ struct sched_attempt {
     uint64_t cost_items, cost_ns; /* the cost that its worker reported last */
     double seen_ns;               /* slot time of its answered items, as the scheduler measured it */
     double charged_ns;            /* slot time charged to its job until its cost is known */
-    uint64_t progress_ns;         /* when the last answer or report of starting processes came; else started_ns */
+    uint64_t progress_ns;         /* when the last answer or report of starting processes arrived; else started_ns */
     uint64_t starting_since_ns;   /* first report of starting processes since the last answer; 0: none */
     uint64_t starting_until_ns;   /* because of such a report, the attempt is not late before this time */
     const char *refusal;          /* see sched_attempt_refused(); NULL: nothing was reported */
@@ -352,11 +352,11 @@ void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurren
 /* While a job is paused, no more chunks are cut from its items. Chunks that were cut before are still sent, and sent
  * again after a failure. So all items before the first uncut item are settled in the end. */
 void sched_job_pause(struct sched_job *job, bool paused);
-/* From now on, nothing of the job is sent, not even chunks that were cut before. Attempts in flight go on. */
+/* From now on, nothing of the job is sent, not even chunks that were cut before. Attempts in flight continue. */
 void sched_job_hold(struct sched_job *job);
 /* Says how many items will be offered later. They count as demand, and the job waits for a worker as if they were
- * offered. `undescribed`: they will not be offered before a worker has described the job's task, so the job waits even
- * if there is an endpoint that might have the task. */
+ * offered. `undescribed`: the items will not be offered before a worker has described the job's task, so the job waits
+ * even if there is an endpoint that might have the task. */
 void sched_job_expect(struct sched_job *job, uint64_t items, bool undescribed);
 /* The functions below set the parameters of the same names. */
 void sched_job_set_idempotency(struct sched_job *job, bool idempotent, bool hedge_enabled);

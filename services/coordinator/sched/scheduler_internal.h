@@ -46,7 +46,7 @@ struct sched_endpoint {
     unsigned failures; /* consecutive failures */
     unsigned pauses, ejections;
     uint64_t failed_ns; /* when the endpoint last failed; failures of attempts that began earlier are not counted */
-    bool isolated;      /* an item runs alone here, see blame.c */
+    bool isolated;      /* an item runs alone on this endpoint, see blame.c */
     uint32_t poison_suspects; /* attempts of chunks that are poison suspects, see blame.c */
     bool has_answered;        /* the endpoint has answered since its last failure */
 };

@@ -128,7 +128,7 @@ void sqlite_reserve_look(struct sqlite_db *d)
     d->added_bytes = 0;
     if (d->reserve != SQLITE_RESERVE_USED || now_ns() - d->reserve_ns < LOOK_AGAIN_NS) return;
     d->reserve_ns = now_ns();
-    d->untidy = true; /* a removal that had no room goes on */
+    d->untidy = true; /* a removal that had no room continues */
     if (d->room_bytes < (RESERVE_LOGS + 2) * log_bytes(d)) return;
     d->reserve = make(d);
     d->room_bytes = room(d);

@@ -33,7 +33,7 @@
  *
  * Notices: if a job has a `notify` URL, the end of the job must be reported to that URL. The transaction that ends the
  * job also stores a notice, however the job ends. The notice stays until STORE_REMOVE_NOTICE, even if its job is
- * removed. The job, if it is still there, keeps the outcome.
+ * removed. If the job is still in the store, it keeps the outcome.
  */
 #ifndef FANTAIL_COORDINATOR_STORE_STORE_H
 #define FANTAIL_COORDINATOR_STORE_STORE_H
@@ -187,16 +187,16 @@ enum store_op {
     STORE_ADD_JOB,   /* `job` is new, in state RECEIVING. If its key exists, ends as STORE_EXISTS and fills `found` */
     STORE_ADD_BLOCK, /* adds `block` to the job. A block of answers also sets `counts` and `errors`; other blocks do
                         not change them. `again`: an earlier run of this call may have added the block. If there is a
-                        block of the same kind with the same ranges and a number above `after`, it is this block, and is
-                        not added a second time */
+                        block of the same kind with the same ranges and a number above `after`, the earlier run has
+                        added it, and it is not added a second time */
     STORE_ACCEPT, /* the whole body was read. Sets options, task, labels, priority, items and key_digest, and makes the
                      job PENDING. Fills `found`. CONFLICT if the job does not have item_blocks blocks in the store */
     STORE_CLAIM,  /* announces `serves` and `opens`. Then, unless `only_announces`, claims the job of highest priority
                      that no coordinator runs and that this coordinator may run; among jobs of equal priority, the
                      oldest. Fills `found`. The first claim after ACCEPT or REDRIVE sets started_ms to now_ms. May fill
                      `whole`. `more`: there may be another job to claim */
-    STORE_RENEW,  /* extends the lease; `found` says whether a client wants to cancel the job, and `wanted_elsewhere`
-                     whether another coordinator should run it */
+    STORE_RENEW,  /* extends the lease. `found` says whether a client wants to cancel the job, and `wanted_elsewhere`
+                     says whether another coordinator should run it */
     STORE_HAND_BACK,   /* ends the lease, and makes the job PENDING */
     STORE_END,         /* ends the job with `state`, `reason`, `result`, `counts` and `errors`, and ends the lease. If
                           `block` has ranges, it is a block of answers, which is added first, like ADD_BLOCK. Fills

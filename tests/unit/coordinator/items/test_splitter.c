@@ -232,7 +232,7 @@ Test(splitter, faults_are_told_with_their_place_and_pointer)
     expect_fault(SPLIT_JOB, "{\"a\":1,}", 7, "", "a name in quotes was expected");
     expect_fault(SPLIT_JOB, "{\"a\" 1}", 5, "/a", "a colon was expected");
     expect_fault(SPLIT_NDJSON, "1\n2\n[3\n", 6, "/items/2", "the text ends too early");
-    expect_fault(SPLIT_NDJSON, "1\n 2 3\n", 5, "/items/1", "nothing was expected after the value in its line");
+    expect_fault(SPLIT_NDJSON, "1\n 2 3\n", 5, "/items/1", "nothing was expected after the value on its line");
     expect_fault(SPLIT_NDJSON, "[1,\n2]\n", 3, "/items/0", "the text ends too early");
     expect_fault(SPLIT_TEXT, "ab\nc\xFF\n", 4, "/items/1", "the text is not valid UTF-8");
     expect_fault(SPLIT_TEXT, "a\xE3\x81", 1, "/items/0", "the text is not valid UTF-8");
