@@ -144,8 +144,8 @@ static struct segment *add_segment(struct collector *c, uint64_t first)
     return seg;
 }
 
-/* For input order: joins the segment with the next one, if both are in memory. The bytes of the smaller one are copied,
- * so each byte is copied only a few times. Without these joins, each item that is answered late would leave two
+/* For input order: joins the segment with the next one, if both are in memory. The bytes of the smaller segment are
+ * copied, so each byte is copied only a few times. Without these joins, each item that is answered late would leave two
  * segments, however small the segments are. */
 static void join_next(struct collector *c, struct segment *seg)
 {

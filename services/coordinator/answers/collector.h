@@ -66,7 +66,8 @@ void collector_free_buried(struct collector **buried);
 
 /* Returns whether a large run is being written to the spill. */
 bool collector_spills(const struct collector *c);
-/* Writes the next part of the large run. Call it once in each turn of the loop while collector_spills(). */
+/* Writes the next part of the large run. Call it once in each turn of the loop while collector_spills() returns
+ * true. */
 MUST_CHECK enum collector_status collector_step(struct collector *c);
 
 /* Adds n lines, each with its newline. They are the answers of items first .. first + n - 1. */

@@ -21,8 +21,8 @@ void fold_release(struct fold *f)
     error_log_release(&f->errors);
 }
 
-/* The line of a value costs at most this many bytes of the budget. The bytes that a reduction reads are charged in
- * addition. */
+/* The line of a value costs at most this many bytes of the budget. The bytes that a reduction reads are also
+ * charged. */
 enum { LINE_COST_BYTES = 64 };
 
 /* Folds one line, or a part of a long line. Returns whether the whole line was folded. A line that stands for many

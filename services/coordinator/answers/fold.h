@@ -12,7 +12,7 @@
 enum fold_status {
     FOLD_OK,
     FOLD_MORE,          /* more answers have arrived than were folded in this call */
-    FOLD_NO_MEMORY,     /* there is no memory for the result; returned once, later calls return FOLD_NOT_REDUCIBLE */
+    FOLD_NO_MEMORY,     /* there is no memory for the result; returned once; later calls return FOLD_NOT_REDUCIBLE */
     FOLD_NOT_REDUCIBLE, /* a value does not fit the reduction */
     FOLD_SOURCE_FAILED, /* the answers cannot be read back */
     FOLD_DISK_FAILED,   /* the errors cannot be stored */

@@ -27,7 +27,8 @@ struct segment {
     uint64_t gone_items; /* how many items at the front were consumed */
     size_t gone_bytes;
     uint64_t offset;
-    /* Completion order, unless `repeated` is set or the segment has one large run: `bytes` has records. */
+    /* has_records: `bytes` has records. This is so in completion order, unless `repeated` is set or the segment has one
+     * large run. */
     bool has_records, tail_is_open; /* more lines may join the last record */
     size_t tail;                    /* where the last record begins */
     struct record now;              /* what is left of the record that is being read; now.n is 0: none */

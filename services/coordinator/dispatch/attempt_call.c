@@ -153,7 +153,7 @@ static bool on_body(void *data, const char *bytes, size_t len)
         call->dropping = true;
         call->cut_for_room = phase_lacks_memory(call->phase);
     }
-    /* The lack of memory is not a fault of the worker. If the job fails, its end cuts off this attempt. */
+    /* The lack of memory is not a fault of the worker. If the job fails, the end of the job cuts off this attempt. */
     if (call->dropping) return !call->cut_for_room;
     if (!answer_reader_feed(&call->reader, bytes, len) && !call->fault) call->fault = call->reader.fault;
     return !call->fault;
@@ -366,7 +366,7 @@ static void make_headers(struct request_headers *h, const struct attempt_call *c
     h->lines[h->n] = NULL;
 }
 
-/* Returns the probable length of the answer. Before the first chunk of the job is answered, this is the length of the
+/* Returns the probable length of the answer. Before the first chunk of the job is answered, returns the length of the
  * items. */
 static uint64_t likely_answer_bytes(const struct attempt_call *call)
 {

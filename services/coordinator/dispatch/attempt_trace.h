@@ -26,7 +26,7 @@ struct attempt_trace {
 /* Begins the span. Call it before the request is made, even if there is no trace. `address` may be NULL. */
 void attempt_trace_begin(struct attempt_trace *t, const struct phase *p, const struct sched_attempt *a, const char *url,
                          const char *address);
-/* Writes pointers to the headers for the worker to `headers` and returns their number. The headers are borrowed from t
+/* Stores pointers to the headers for the worker in `headers`, and returns their number. The headers are borrowed from t
  * and h. The caller must release h. */
 size_t attempt_trace_headers(const struct attempt_trace *t, const struct phase *p, struct trace_headers *h,
                              const char **headers);

@@ -208,8 +208,8 @@ void run_reduce_release(struct durable_run *r);
 void run_record_collected(struct durable_run *r);
 /* Records the collected answers. In state ENDING, records the end of the job when no answer is left to record. */
 void run_record_flush(struct durable_run *r);
-/* Returns the counts of the answers that were recorded or are being recorded, and of the items that were sent again
- * until now. */
+/* Returns the counts of the answers that were recorded or are being recorded, and of the items that were sent again so
+ * far. */
 struct stored_counts run_record_counts(const struct durable_run *r);
 bool run_record_is_behind(const struct durable_run *r);
 /* Call it when there is no memory for an answer. The run rests for a while and then tries again. Returns false if the

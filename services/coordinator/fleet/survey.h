@@ -26,7 +26,7 @@ struct survey_question;
 struct survey {
     struct http_client *client;
     struct connect_error
-        *connect_error;        /* learns why a worker cannot be reached; NULL: nobody wants to know; borrowed */
+        *connect_error;        /* records why a worker cannot be reached; NULL: this is not recorded; borrowed */
     const char *authorization; /* a header line to send; NULL: none; borrowed; it may change between requests */
     struct catalog catalog;
     bool rejects_token; /* the last worker without a usable answer rejected our token */

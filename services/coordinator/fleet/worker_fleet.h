@@ -38,8 +38,8 @@ struct worker_fleet {
 };
 
 /* Checks the options and reads the tokens, before anything starts. Returns 0, or the exit status after a message that
- * names the option. All of `f` but config must be zeroed. `open`: other machines can connect to this coordinator, and
- * --insecure was not given. */
+ * names the option. All members of `f` except config must be zeroed. `open`: other machines can connect to this
+ * coordinator, and --insecure was not given. */
 MUST_CHECK int worker_fleet_check(struct worker_fleet *f, const struct option_spec *spec, bool open);
 /* Returns whether workers may register themselves. The option --workers must have been checked. */
 bool worker_fleet_takes_registrations(const struct worker_fleet_config *config);

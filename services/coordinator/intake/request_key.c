@@ -2,7 +2,7 @@
 
 #include <gnutls/crypto.h>
 
-/* Writes the key that the header means. Returns false if the header is not valid. A key in quotes is a string of
+/* Decodes the key in the header. Returns false if the header is not valid. A key in quotes is a string of
  * RFC 8941, section 3.3.3. */
 static bool decode(const char *header, char key[REQUEST_KEY_BYTES + 1])
 {

@@ -9,9 +9,9 @@
 #include "coordinator/items/spool.h"
 
 struct item_source_ops {
-    /* Moves the next items as one line each into `lines`, which must be empty. It moves at most max_items, and at most
-     * max_bytes unless the first item alone is larger. Returns how many items it moved; 0 when there are none. Sets
-     * *first to the index of the first item. */
+    /* Moves the next items into `lines`, one line for each item. `lines` must be empty. Moves at most max_items, and at
+     * most max_bytes unless the first item alone is larger. Returns how many items it moved; 0 when there are none.
+     * Sets *first to the index of the first item. */
     uint64_t (*cut)(void *source, uint64_t max_items, size_t max_bytes, uint64_t *first, struct buf *lines);
     /* Skips the next items, at most max_items. Returns how many items it skipped. Sets *first to the index of the first
      * skipped item. */

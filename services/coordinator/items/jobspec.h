@@ -3,9 +3,10 @@
  * of the options that are not given. It does not know which tasks exist. It does not see the items, because the
  * splitter removes them first. Pure.
  *
- * Order of calls: jobspec_init(), then jobspec_read_query() for each query parameter, jobspec_read_options() with the
- * splitter's options, jobspec_finish(). At the first fault a function returns false, and the error says what is wrong.
- * Whole numbers beyond 2^53 - 1 are refused. `common` keeps the bytes that the client sent, except line breaks.
+ * Order of calls: jobspec_init(), then jobspec_read_query() for each query parameter, then jobspec_read_options() with
+ * the splitter's options, then jobspec_finish(). At the first fault a function returns false, and the error says what
+ * is wrong. Whole numbers beyond 2^53 - 1 are refused. `common` keeps the bytes that the client sent, except line
+ * breaks.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_JOBSPEC_H
 #define FANTAIL_COORDINATOR_ITEMS_JOBSPEC_H

@@ -14,7 +14,7 @@
  *     SPLIT_TEXT     each line is one string item; an empty line is the item ""; a '\r' before the '\n' is dropped
  *
  * The splitter knows only the member "items" of a job; jobspec.h reads the options. A body of lines may have its
- * options in the first line, as a JSON object (splitter_expect_options()).
+ * options on the first line, as a JSON object (splitter_expect_options()).
  *
  * The body is UTF-8. A byte order mark at its start is skipped. A byte order mark before a later line is an error, and
  * so is a NUL byte in a line of text. These checks find UTF-16 files and joined files, which would otherwise give wrong

@@ -13,7 +13,7 @@ struct job_keeper_ops {
     void (*items_taken)(void *keeper);
     /* Called when answers were added to the sink. May be called from inside an action of the scheduler. */
     void (*answers_came)(void *keeper);
-    /* Returns whether many answers wait in the sink. While this is true, no new items are sent. */
+    /* Returns whether many answers wait in the sink. While the result is true, no new items are sent. */
     bool (*is_behind)(void *keeper);
     /* Called when there is no memory for an answer. If it returns true, the job waits for memory, and is_behind() is
      * true for a while. Otherwise the job fails. */

@@ -47,7 +47,8 @@ size_t phase_cut(struct phase *p, struct sched_chunk *chunk, size_t max_items, s
 uint64_t phase_drop(struct phase *p, uint64_t max_items, uint64_t *first);
 void phase_finished(struct phase *p, const struct sched_outcome *outcome);
 void phase_waiting(struct phase *p, enum sched_waiting why);
-/* Translates a reason of the scheduler into the reason that clients get. Borrowed from the job until the next call. */
+/* Translates a reason of the scheduler into the reason that clients get. The text is borrowed from the job until the
+ * next call. */
 const char *phase_reason(struct phase *p, const char *reason);
 /* Adds n answers: lines in canonical form for the items from `first` on. */
 void phase_add_values(struct phase *p, uint64_t first, uint64_t n, const char *lines, size_t len);

@@ -104,7 +104,7 @@ static bool insert_job(struct postgres_db *d, const struct stored_job *j)
     return has_row(&q);
 }
 
-/* Removes a job with this key if its coordinator ended during the upload. */
+/* Removes a job with this key if the coordinator of the job ended during the upload. */
 static bool drop_abandoned(struct postgres_db *d, const char *key)
 {
     struct postgres_query q = postgres_query(d, PG_DROP_ABANDONED);

@@ -13,7 +13,7 @@
 
 #define CONNECT_NS (5 * NS_PER_S)  /* time limit for connecting, for each host of the URL */
 #define ANSWER_NS  (12 * NS_PER_S) /* time limit for a statement; longer than the statement_timeout of the server */
-#define CLOSING_NS (2 * NS_PER_S)  /* time limit for both, from the moment when the store begins to close */
+#define CLOSING_NS (2 * NS_PER_S)  /* time limit for connecting and for a statement once the store is closing */
 enum { SLICE_MS = 50, VERSION_LEAST = 140000 };
 
 /* If a coordinator stops in the middle of a transaction, the locks on its jobs must be released before its leases
@@ -158,7 +158,7 @@ static bool send_all(struct postgres_db *d, uint64_t deadline_ns)
     return left == 0;
 }
 
-/* Waits for the next result. Returns false if it does not arrive. */
+/* Waits for the next result. Returns false if the result does not arrive. */
 static bool wait_for_result(struct postgres_db *d, uint64_t deadline_ns, bool *in_time)
 {
     while (PQisBusy(d->conn)) {

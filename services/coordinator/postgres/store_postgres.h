@@ -17,7 +17,7 @@ struct postgres_source {
     const char *file; /* NULL: there is no file */
 };
 
-/* Returns whether the text begins like a URL of PostgreSQL. */
+/* Returns whether the text begins like a PostgreSQL URL. */
 bool postgres_is_url(const char *text);
 /* If libpq does not understand the URL, or the file cannot be read, returns false and writes a sentence that does not
  * quote the URL. */

@@ -283,7 +283,7 @@ struct scheduler_ops {
     /* Frees chunk->payload. The chunk is settled, and is freed after this call. */
     void (*release)(void *ctx, struct sched_chunk *chunk);
 
-    /* Sends items [from, to) of attempt->chunk to attempt->endpoint. The shell reports a failure by a later event. */
+    /* Sends items [from, to) of attempt->chunk to attempt->endpoint. The shell reports a failure in a later event. */
     void (*send)(void *ctx, struct sched_attempt *attempt);
     /* Returns whether the shell can begin another attempt soon. If not, the scheduler asks again in its next run, which
      * follows immediately. May be NULL. */
@@ -386,8 +386,8 @@ struct sched_endpoint_task {
     const char *name; /* borrowed for the call */
     unsigned slots;   /* 0: not known */
 };
-/* Sets all tasks of the worker. Chunks of other tasks are not sent to the worker. Before the first call, the endpoint
- * counts as having every task. A balancer always counts as having every task. */
+/* Sets the complete list of the worker's tasks. Chunks of other tasks are not sent to the worker. Before the first
+ * call, the endpoint counts as having every task. A balancer always counts as having every task. */
 void sched_endpoint_set_tasks(struct scheduler *s, struct sched_endpoint *e, const struct sched_endpoint_task *tasks,
                               size_t n, uint64_t now_ns);
 /* Call it when the endpoint has a new worker. If the endpoint gets no chunks because of earlier failures, it is probed

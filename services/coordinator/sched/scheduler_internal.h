@@ -149,14 +149,14 @@ void chunk_close_retries(struct sched_chunk *chunk);
 void chunk_starve(struct sched_chunk *chunk);
 /* Gives the new chunks their payloads. Returns false if some are left for the next run. */
 bool chunks_run_slices(struct scheduler *s);
-/* Reports and releases settled chunks. Stops when *steps, which counts down, is 0. */
+/* Reports and releases settled chunks. Counts *steps down, and stops when *steps is 0. */
 void chunks_run_settled(struct scheduler *s, unsigned *steps);
 void chunk_free(struct sched_chunk *chunk);
 
 /* sched_span.c */
 /* Adds item `at` of the parent, which has index `first`, to the chunk's spans. Call it before chunk->count grows. */
 void spans_add(struct sched_chunk *chunk, uint64_t first, uint32_t at);
-/* Copies the spans of items [at, end) of `from` to the chunk, which has none yet. */
+/* Copies the spans of items [at, end) of `from` to the chunk, which has no spans yet. */
 void spans_copy(struct sched_chunk *chunk, const struct sched_chunk *from, uint32_t at, uint32_t end);
 /* Removes the spans of the items that the chunk no longer has. */
 void spans_cut(struct sched_chunk *chunk);
@@ -237,7 +237,7 @@ struct sched_lane *balancer_pick_running(struct sched_job *job, const struct sch
 struct sched_task *task_get(struct scheduler *s, const char *name);
 /* Frees the task, which must have no jobs left. */
 void task_free(struct sched_task *t);
-/* Returns whether there are endpoints, but no endpoint has the task. */
+/* Returns true if there are endpoints, but no endpoint has the task. */
 bool task_is_nowhere(const struct sched_task *t);
 
 /* endpoint_health.c */
@@ -264,7 +264,7 @@ void item_cost_add(struct sched_item_cost *c, double items, double ns);
 /* Call it when a whole chunk of `items` items has used `ns` of slot time. */
 void item_cost_add_chunk(struct sched_item_cost *c, double items, double ns);
 double item_cost_mean_ns(const struct sched_item_cost *c); /* 0: not known */
-/* Returns what one more item adds to a chunk's cost. Until that can be estimated well, returns the mean cost of an
+/* Returns what one more item adds to a chunk's cost. Until this cost can be estimated well, returns the mean cost of an
  * item. */
 double item_cost_marginal_ns(const struct sched_item_cost *c);
 bool item_cost_is_sure(const struct sched_item_cost *c);

@@ -37,7 +37,7 @@ MUST_CHECK bool block_lines_encode(struct block_codec *c, const struct buf *line
 enum block_decoded { BLOCK_DECODED, BLOCK_DAMAGED, BLOCK_NO_MEMORY };
 
 /* The first function fills b->ranges. The second one appends to `lines`, which must have no cap. If the bytes are
- * damaged, they set *why to the fault. On failure they change nothing else. */
+ * damaged, both functions set *why to the fault. On failure, they change nothing else. */
 MUST_CHECK bool block_ranges_decode(const void *bytes, size_t len, struct block *b, const char **why);
 MUST_CHECK enum block_decoded block_lines_decode(struct block_codec *c, const void *bytes, size_t len,
                                                  struct buf *lines, const char **why);

@@ -92,7 +92,7 @@ struct sqlite_db {
     enum sqlite_reserve reserve;
     uint64_t reserve_ns;  /* when the reserve was used, or when making it again was last tried */
     uint64_t room_bytes;  /* free bytes of the disk at BEGIN */
-    uint64_t added_bytes; /* bytes of jobs and blocks that were added since */
+    uint64_t added_bytes; /* bytes of jobs and blocks that were added since BEGIN */
     int rc;               /* the first failure of this transaction, or SQLITE_OK */
     int system_error;     /* errno of that failure, or 0 */
     char error[200];      /* the message of that failure */
@@ -178,10 +178,10 @@ enum store_status sqlite_why_not(struct sqlite_db *d, struct store_call *c, bool
 bool sqlite_has_room(struct sqlite_db *d, struct store_call *c, size_t bytes);
 
 /* The functions below are for the connection that writes. */
-/* Makes the reserve, or finds the one that is there. */
+/* Makes the reserve, or finds the existing one. */
 void sqlite_reserve_start(struct sqlite_db *d);
 /* Call it after a transaction has failed. If the disk was full and there is a reserve, uses the reserve and returns
- * true: then try again. */
+ * true. The caller then tries the transaction again. */
 MUST_CHECK bool sqlite_reserve_use(struct sqlite_db *d);
 /* Call it at the start of a transaction. Measures the room of the disk, and makes the reserve again if there is room.
  */

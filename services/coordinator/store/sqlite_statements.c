@@ -11,8 +11,8 @@
 #define JOB_COLUMNS                                                                                                    \
     "id, state, task, labels, priority, items, succeeded, failed, cancelled, errors, reason, redrives, cancel_wanted," \
     " created_ms, started_ms, ended_ms, key, key_digest, fence, retried, hedged, changes, seq"
-/* Whether the workers have the tasks of the job. ?6 is `serves`. Names of tasks have no characters that JSON escapes. A
- * pipeline is compared task by task. */
+/* Whether the workers have the tasks of the job. ?6 is `serves`. Names of tasks have no characters that JSON escapes.
+ * The tasks of a pipeline are compared one by one. */
 #define IS_SERVED                                                                                                      \
     "CASE WHEN instr(task, ',') = 0 THEN instr(?6, '\"' || task || '\"') > 0"                                          \
     " ELSE instr(?6, '\"!' || task || '\"') = 0 AND NOT EXISTS (SELECT 1"                                              \

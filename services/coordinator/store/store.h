@@ -176,7 +176,7 @@ void block_release(struct block *b);
 /* Figures of the whole store. */
 struct store_stats {
     uint64_t pending; /* pending jobs; STORE_STATS_JOBS: at least this many */
-    int64_t waits_ms; /* how long ago the oldest pending job that was never claimed was added; 0: there is none */
+    int64_t waits_ms; /* age of the oldest pending job that was never claimed; 0: there is none */
     uint64_t bytes;   /* size of the store */
 };
 #define STORE_STATS_JOBS   100000 /* READ_STATS counts at most this many jobs */

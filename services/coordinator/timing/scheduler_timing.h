@@ -32,11 +32,11 @@ void scheduler_timing_stop(struct scheduler_timing *t);
 
 /* Call it after an event of the scheduler. The scheduler then acts before the loop sleeps. */
 void scheduler_timing_want(struct scheduler_timing *t);
-/* Runs the scheduler now. For callers that cannot wait for the scheduler's next step in the turn. What takes long is
- * done in later steps. */
+/* Runs the scheduler now. The function is for callers that cannot wait for the scheduler's next step in the turn. What
+ * takes long is done in later steps. */
 void scheduler_timing_run(struct scheduler_timing *t);
-/* Runs the scheduler until it has nothing left to do now. For the end of the program: all jobs must have been
- * cancelled. */
+/* Runs the scheduler until it has nothing left to do now. The function is for the end of the program, when all jobs
+ * have been cancelled. */
 void scheduler_timing_finish(struct scheduler_timing *t);
 
 #endif
