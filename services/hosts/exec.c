@@ -30,6 +30,7 @@ struct exec_host {
     struct exec_row row;
     struct exec_args args;
     struct runner runner;
+    struct result_files files; /* with --results */
     struct buf line, text;
     int attempts_fd;  /* -1: an item has one attempt */
     unsigned attempt; /* number of the attempt at the current item, from 1 on */
@@ -113,6 +114,26 @@ static void leave(struct exec_host *h, struct run_outcome outcome)
     if (h->gate.shared) gate_leave(&h->gate, end);
 }
 
+/* Makes the files of the command. */
+static bool open_files(struct exec_host *h)
+{
+    struct result_files *f = h->runner.files;
+    if (!f) return true;
+    result_files_begin(f, h->row.index + 1);
+    for (size_t i = 0; i < h->row.count; i++)
+        result_files_enter(f, i + 1, exec_row_text(&h->row, i), h->row.values[i].len);
+    return result_files_open(f);
+}
+
+static struct run_outcome run_once(struct exec_host *h, const char *input, size_t len)
+{
+    if (!open_files(h)) return (struct run_outcome){RUN_UNSAVED, errno};
+    struct run_outcome outcome = runner_run(&h->runner, h->args.argv, input, len);
+    if (h->runner.files && !result_files_end(h->runner.files, exec_record_status(outcome)))
+        outcome = (struct run_outcome){RUN_UNSAVED, errno};
+    return outcome;
+}
+
 /* Runs the command when the gate is open. A command that was killed because memory is short runs again later. */
 static struct run_outcome run(struct exec_host *h, const char *input, size_t len)
 {
@@ -126,7 +147,7 @@ static struct run_outcome run(struct exec_host *h, const char *input, size_t len
     do {
         if (!enter(h)) return (struct run_outcome){RUN_HALTED, 0};
         build_arguments(h);
-        outcome = runner_run(&h->runner, h->args.argv, input, len);
+        outcome = run_once(h, input, len);
         leave(h, outcome);
     } while (outcome.end == RUN_YIELDED);
     return outcome;
@@ -168,7 +189,8 @@ static void answer(struct exec_host *h, const char *item, size_t len)
 {
     const char *input = NULL;
     size_t input_len = 0;
-    bool is_read = h->options.text || h->options.row || exec_template_takes(&h->template, &h->row);
+    bool is_read =
+        h->options.text || h->options.row || h->options.results || exec_template_takes(&h->template, &h->row);
     if (is_read && !read_row(h, item, len)) return;
     bool in_args = exec_template_takes(&h->template, &h->row);
     if (in_args && has_nul(&h->row)) {
@@ -253,6 +275,8 @@ static void prepare(struct exec_host *h)
     h->tag_words[0] = o->tag;
     exec_template_init(&h->tag, h->tag_words, &markers, false);
     h->runner.nice = o->nice;
+    result_files_init(&h->files, o->results);
+    if (o->results) h->runner.files = &h->files;
     h->row.raw = o->raw;
     open_gate(h);
 }
@@ -270,6 +294,7 @@ int main(int argc, char **argv)
     if (!write_all(answers_fd, LINE_READY, sizeof LINE_READY - 1)) return 0;
     serve(&h, items_fd, answers_fd);
     gate_close(&h.gate);
+    result_files_release(&h.files);
     runner_release(&h.runner);
     exec_args_release(&h.args);
     exec_template_release(&h.template);

@@ -137,6 +137,7 @@ enum item_error exec_error_of(struct run_outcome outcome)
     case RUN_HALTED:
     case RUN_YIELDED: return ITEM_CANCELLED;
     case RUN_EXITED:
+    case RUN_UNSAVED:
     case RUN_NOT_STARTED: break;
     }
     return ITEM_TASK_ERROR;
@@ -161,6 +162,9 @@ static void write_cause(const struct run_outcome *outcome, char *cause)
     case RUN_TOO_LONG: say_too_long(cause); return;
     case RUN_HALTED:
     case RUN_YIELDED: snprintf(cause, EXEC_CAUSE_SIZE, "the run was halted"); return;
+    case RUN_UNSAVED:
+        snprintf(cause, EXEC_CAUSE_SIZE, "cannot write the files of --results: %s", strerror(outcome->code));
+        return;
     case RUN_NOT_STARTED: break;
     }
     BUG("the cause of a program that was not started is longer");

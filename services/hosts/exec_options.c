@@ -24,6 +24,7 @@ static const char help[] =
     "  --error-bytes N an error has the last N bytes of stdout and of stderr; the default is 2048\n"
     "  --nice N        add N to the niceness of the command\n"
     "  --gate FILE     the gate of a run of fantail map, which says when a command may start\n"
+    "  --results DIR   also write what the command prints to files in a folder for each item\n"
     "  --dry-run       the output is the command line, and the command does not run\n";
 
 static uint64_t parse_timeout(const char *word)
@@ -70,6 +71,7 @@ static void read_option(struct exec_options *o, int letter, char *value)
     case 'p': o->placeholder = parse_placeholder(value); break;
     case 'g': o->gate = value; break;
     case 'T': o->tag = value; break;
+    case 'f': o->results = value; break;
     case 'n': o->nice = parse_nice(value); break;
     case 'e': o->error_bytes = parse_error_bytes(value); break;
     case 's': o->timeout_ms = parse_timeout(value); break;
@@ -95,6 +97,7 @@ static void make_raw(struct exec_options *o)
     for (char **word = o->command; *word; word++) decode(*word);
     if (o->placeholder) decode(o->placeholder);
     if (o->tag) decode(o->tag);
+    if (o->results) decode(o->results);
 }
 
 void exec_options_read(struct exec_options *o, int argc, char **argv)
@@ -106,6 +109,7 @@ void exec_options_read(struct exec_options *o, int argc, char **argv)
         {"row", no_argument, NULL, 'r'},
         {"output", required_argument, NULL, 'o'},
         {"tag", required_argument, NULL, 'T'},
+        {"results", required_argument, NULL, 'f'},
         {"timeout", required_argument, NULL, 's'},
         {"error-bytes", required_argument, NULL, 'e'},
         {"nice", required_argument, NULL, 'n'},

@@ -20,6 +20,7 @@ static int exit_of(struct run_outcome outcome)
     case RUN_TIMED_OUT:
     case RUN_TOO_LONG:
     case RUN_HALTED:
+    case RUN_UNSAVED:
     case RUN_YIELDED: break;
     }
     return -1;
@@ -28,7 +29,13 @@ static int exit_of(struct run_outcome outcome)
 static int signal_of(struct run_outcome outcome)
 {
     if (outcome.end == RUN_SIGNALLED) return outcome.code;
-    return exit_of(outcome) < 0 ? SIGKILL : 0;
+    return exit_of(outcome) < 0 && outcome.end != RUN_UNSAVED ? SIGKILL : 0;
+}
+
+int exec_record_status(struct run_outcome outcome)
+{
+    int number = signal_of(outcome);
+    return number ? 128 + number : exit_of(outcome);
 }
 
 static void add_numbers(struct buf *line, const struct exec_record *r)

@@ -179,6 +179,7 @@ static bool read_stdout(struct runner *r, struct exec_run *run)
     }
     size_t room = r->out.alloc - r->out.len;
     ssize_t n = read(run->out_fd, r->out.data + r->out.len, room);
+    if (n > 0 && r->files) result_files_write(r->files, RESULT_STDOUT, r->out.data + r->out.len, (size_t)n);
     if (n > 0) r->out.len += (size_t)n;
     if (n == 0) {
         close(run->out_fd);
@@ -194,6 +195,7 @@ static bool read_stderr(struct runner *r, struct exec_run *run)
     ssize_t n = read(r->stderr_read, piece, sizeof piece);
     if (n <= 0) return false;
     byte_tail_add(&r->err, piece, (size_t)n);
+    if (r->files) result_files_write(r->files, RESULT_STDERR, piece, (size_t)n);
     write_all(STDERR_FILENO, piece, (size_t)n);
     run->stderr_in_line = piece[n - 1] != '\n';
     return n == sizeof piece;

@@ -10,6 +10,7 @@
 #include "common/json/byte_tail.h"
 #include "common/base/limits.h"
 #include "hosts/runs/gate.h"
+#include "hosts/runs/result_files.h"
 
 enum run_end {
     RUN_EXITED,      /* code: exit status */
@@ -19,6 +20,7 @@ enum run_end {
     RUN_TOO_LONG, /* more than LIMIT_ANSWER_BYTES on stdout */
     RUN_HALTED,   /* the run of the client is halted: the command was killed, or did not start */
     RUN_YIELDED,  /* killed because memory is short; it must run again */
+    RUN_UNSAVED,  /* code: errno; the files of --results could not be written */
 };
 
 struct run_outcome {
@@ -43,7 +45,8 @@ struct runner {
     uint64_t timeout_ms; /* 0: none */
     int nice;            /* added to the niceness of a command */
     struct run_usage usage;
-    struct gate *gate; /* borrowed; may end a command; NULL: none */
+    struct gate *gate;          /* borrowed; may end a command; NULL: none */
+    struct result_files *files; /* borrowed; open while a command runs; NULL: none */
 };
 
 /* Searches PATH for `program`, as a shell does. `error_bytes`: how many bytes of stderr are kept. If a descriptor

@@ -41,6 +41,11 @@ static void add_host_options(const struct command_task *t, const char *gate, str
         separate(json);
         add_text(t, json, t->tag);
     }
+    if (t->results) {
+        add_word(json, "--results");
+        separate(json);
+        add_text(t, json, t->results);
+    }
     if (t->dry_run) add_word(json, "--dry-run");
     snprintf(number, sizeof number, "%d", t->nice);
     if (t->nice) add_option(json, "--nice", number);

@@ -17,6 +17,7 @@ struct command_task {
     bool raw;                /* words, items and outputs are any bytes, as strings of common/json/byte_text.h */
     bool records;            /* the values are records (protocol/run_record.h) */
     bool dry_run;            /* the command lines are the results, and nothing runs */
+    const char *results;     /* folder for the files of each item; NULL: none */
     const char *tag;         /* before each line of the output, with placeholders; NULL: none */
     int nice;                /* added to the niceness */
     struct run_gate_rules rules;

@@ -2,19 +2,8 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <sys/stat.h>
 
-/* Makes the folder and its parent folders. */
-static bool make_folders(char *path)
-{
-    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        bool ok = mkdir(path, 0700) == 0 || errno == EEXIST;
-        *slash = '/';
-        if (!ok) return false;
-    }
-    return mkdir(path, 0700) == 0 || errno == EEXIST;
-}
+#include "cli/base/make_folders.h"
 
 bool state_file_path(const char *name, char *path, size_t path_size, char *err, size_t err_size)
 {
@@ -32,7 +21,7 @@ bool state_file_path(const char *name, char *path, size_t path_size, char *err, 
         snprintf(err, err_size, "the path of the user's state folder is too long");
         return false;
     }
-    if (make_folders(folder)) return true;
+    if (make_folders(folder, 0700)) return true;
     snprintf(err, err_size, "cannot create the folder %.200s: %s", folder, strerror(errno));
     return false;
 }

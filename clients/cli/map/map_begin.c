@@ -5,6 +5,7 @@
 #include "cli/base/exit_status.h"
 #include "cli/base/interrupt.h"
 #include "cli/map/map_internal.h"
+#include "cli/runs/results_dir.h"
 
 static void init(struct map_run *run, struct map_options *o)
 {
@@ -42,6 +43,7 @@ static bool start_private_fleet(struct map_run *run, const struct map_options *o
         .raw = o->raw,
         .records = o->records,
         .dry_run = o->dry_run,
+        .results = o->results,
         .tag = o->tagstring,
         .nice = (int)o->nice,
         .rules = o->rules,
@@ -73,6 +75,16 @@ static bool open_joblog(struct map_run *run, struct map_options *o)
     return false;
 }
 
+static bool make_results_dir(struct map_run *run, const struct map_options *o)
+{
+    char err[512];
+    if (!o->results || results_dir_make(o->results, o->raw, err, sizeof err)) return true;
+    map_options_complain("results", err);
+    map_run_move(run, MAP_STOPPED);
+    run->status = EXIT_USAGE;
+    return false;
+}
+
 /* Begins the run. The fleet is started first, so that its processes start while the rest is set up. */
 bool map_begin(struct map_run *run, struct map_options *o)
 {
@@ -80,7 +92,7 @@ bool map_begin(struct map_run *run, struct map_options *o)
     bool good;
     run->options = o;
     interrupt_init();
-    if (!open_joblog(run, o)) return false;
+    if (!open_joblog(run, o) || !make_results_dir(run, o)) return false;
     if (o->client.url)
         good = target_init(&run->target, &o->client, err, sizeof(err));
     else

@@ -150,6 +150,7 @@ static int check_log(struct map_options *o)
     const char *given = o->joblog ? "joblog" : o->raw ? "raw" : "halt";
     if (o->records && o->reduce) return complain_of_both(given, "--reduce");
     if (o->joblog && o->dry_run) return complain_of_both("joblog", "--dry-run");
+    if (o->results && o->dry_run) return complain_of_both("results", "--dry-run");
     return EXIT_OK;
 }
 
@@ -168,9 +169,11 @@ static const char *for_command(const struct map_options *o)
         bool given;
         const char *name;
     } options[] = {
-        {o->delay, "delay"}, {o->rate, "rate"},     {o->load, "load"},           {o->memfree, "memfree"},
-        {o->nice, "nice"},   {o->tag, "tag"},       {o->tagstring, "tagstring"}, {o->dry_run, "dry-run"},
-        {o->raw, "raw"},     {o->joblog, "joblog"}, {o->resume, "resume"},       {o->resume_failed, "resume-failed"},
+        {o->delay, "delay"},         {o->rate, "rate"},       {o->load, "load"},
+        {o->memfree, "memfree"},     {o->nice, "nice"},       {o->tag, "tag"},
+        {o->tagstring, "tagstring"}, {o->dry_run, "dry-run"}, {o->raw, "raw"},
+        {o->joblog, "joblog"},       {o->resume, "resume"},   {o->resume_failed, "resume-failed"},
+        {o->results, "results"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(options); i++)
         if (options[i].given) return options[i].name;
