@@ -153,6 +153,7 @@ class FantailTest(unittest.TestCase):
         env["ASAN_OPTIONS"] = "detect_leaks=1:abort_on_error=0:handle_abort=1:detect_stack_use_after_return=0"
         env["UBSAN_OPTIONS"] = "print_stacktrace=1"
         env["XDG_STATE_HOME"] = os.path.join(self.folder, "state")  # `fantail local` keeps durable jobs there
+        env["NO_COLOR"] = "1"  # tests compare what a terminal shows
         env["PATH"] = BIN + os.pathsep + env.get("PATH", "/usr/bin:/bin")
         env.update(more)
         return {name: value for name, value in env.items() if value is not None}

@@ -34,11 +34,11 @@ class Screen:
 
 
 class Progress(CliTest):
-    def start_map(self, *arguments, columns=80, stdin=None):
+    def start_map(self, *arguments, columns=80, stdin=None, **env):
         """Starts the program with its standard error on a terminal."""
         self.screen = Screen(self, columns)
         self.process = subprocess.Popen([FANTAIL, "map", *arguments], stdin=stdin, stdout=subprocess.DEVNULL, cwd=self.folder,
-                                        stderr=self.screen.slave, env=self.environment())
+                                        stderr=self.screen.slave, env=self.environment(**env))
         os.close(self.screen.slave)
         self.addCleanup(self.process.wait)
         self.addCleanup(self.process.kill)
@@ -49,9 +49,9 @@ class Progress(CliTest):
             file.write(numbers(count))
         return path
 
-    def run_map(self, *arguments, columns=80):
+    def run_map(self, *arguments, **more):
         """Returns the exit status and the text that the terminal got."""
-        self.start_map(*arguments, columns=columns)
+        self.start_map(*arguments, **more)
         wait_until(lambda: self.screen.read() is not None and self.process.poll() is not None, "the end")
         return self.process.returncode, self.screen.read().replace("\r\n", "\n")
 
@@ -66,6 +66,25 @@ class Progress(CliTest):
                 drawn = self.lines_drawn(text)
                 self.assertTrue([line for line in drawn if re.match(rf"{COUNTS}  [\d,]+ failed", line)], text)
                 self.assertLess(max(map(len, drawn)), columns)
+
+    def test_failures_are_red_unless_colours_are_not_wanted(self):
+        arguments = ("-a", self.items(3000), "-P", "4", "--", "false")
+        _, text = self.run_map(*arguments, NO_COLOR=None, TERM="xterm")
+        self.assertRegex(text, rf"{COUNTS}  \x1b\[31m[\d,]+ failed\x1b\[0m")
+        self.assertIn("fantail: \x1b[31m3,000 of 3,000 items failed\x1b[0m (3000 task_error)", text)
+        arguments = ("--", "false", ":::", "a")
+        for env in ({"NO_COLOR": "1", "TERM": "xterm"}, {"NO_COLOR": None, "TERM": "dumb"}, {"NO_COLOR": None, "TERM": None}):
+            self.assertNotIn("\x1b[31m", self.run_map(*arguments, **env)[1])
+        ended = self.cli("map", "--bar", *arguments, NO_COLOR=None, TERM="xterm")
+        self.assertNotIn(b"\x1b[31m", ended.err)
+
+    def test_bar_and_eta_show_the_line_in_any_case(self):
+        for option in ("--bar", "--eta"):
+            ended = self.cli("map", option, "-a", self.items(3000), "--", "true")
+            self.assertTrue(self.lines_drawn(ended.err.decode()), ended)
+            ended = self.cli("map", option, "--progress", "never", "--", "true")
+            self.assertEqual((ended.status, ended.err.decode()),
+                             (2, f"fantail map: {option}: cannot be given together with --progress never\n"))
 
     def test_messages_scroll_above_the_line(self):
         script = '[ "$1" -lt 400 ] || exit 1; sleep 0.005'

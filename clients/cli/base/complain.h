@@ -11,4 +11,7 @@ void complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* Like complain(), for a text of any length. */
 void complain_text(const char *text);
 
+/* The same. The first `len` bytes tell of a failure; if standard error has colours, they have that of failures. */
+void complain_failure(const char *text, size_t len);
+
 #endif

@@ -184,8 +184,9 @@ static void complain_of_count(const struct failures *f, uint64_t total, bool ans
     count_add(&line, total);
     buf_add_str(&line, answered ? " answered items" : " items");
     buf_add_str(&line, some_failed ? " failed" : " were cancelled");
+    size_t failure = some_failed ? line.len : 0;
     failures_add_details(f, listed, &line);
-    complain_text(buf_cstr(&line));
+    complain_failure(buf_cstr(&line), failure);
     buf_release(&line);
 }
 

@@ -180,6 +180,15 @@ static const char *for_command(const struct map_options *o)
     return NULL;
 }
 
+/* The progress line has a bar and the time left anyway, so the two options of GNU parallel mean the same. */
+static int check_progress(struct map_options *o)
+{
+    if (!o->bar && !o->eta) return EXIT_OK;
+    if (o->progress == MAP_PROGRESS_NEVER) return complain_of_both(o->bar ? "bar" : "eta", "--progress never");
+    o->progress = MAP_PROGRESS_ALWAYS;
+    return EXIT_OK;
+}
+
 int map_control_check(struct map_options *o)
 {
     const char *alone = o->command ? NULL : for_command(o);
@@ -191,6 +200,7 @@ int map_control_check(struct map_options *o)
     if (!status) status = check_tag(o);
     if (!status) status = check_halt(o);
     if (!status) status = check_log(o);
+    if (!status) status = check_progress(o);
     if (!status && o->keep_order && o->order != MAP_ORDER_INPUT)
         status = complain_of_both("keep-order", "--order completion");
     return status;

@@ -155,6 +155,8 @@ static const struct option_row rows[] = {
     OPTION_CHOICE("progress", S, progress, "auto", progress_words,
                   "show a progress line on standard error; auto: only if that is a terminal and standard output is not",
                   .no_env = true),
+    OPTION_BOOL("bar", S, bar, NULL, "the same as --progress always", .no_env = true),
+    OPTION_BOOL("eta", S, eta, NULL, "the same as --progress always", .no_env = true),
     OPTION_BOOL("quiet", S, quiet, NULL, "do not report failed items on standard error", .letter = 'q', .no_env = true),
     OPTION_ROWS_END};
 #undef S

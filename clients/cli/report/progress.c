@@ -1,5 +1,6 @@
 #include "cli/report/progress.h"
 
+#include "cli/base/color.h"
 #include "cli/base/complain.h"
 #include "cli/base/count.h"
 #include "cli/base/status_line.h"
@@ -35,6 +36,7 @@ void progress_draw(struct progress *p, struct progress_state *s, uint64_t now)
     measure(p, s->done, now);
     p->drawn_ns = now;
     s->rate = p->rate;
+    s->colored = color_is_on();
     s->seconds = seconds_since(p->started_ns, now);
     /* The last column stays free, because a character there makes some terminals begin a new line. */
     progress_line_add(&line, s, status_line_columns() - 1);

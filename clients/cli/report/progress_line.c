@@ -1,5 +1,6 @@
 #include "cli/report/progress_line.h"
 
+#include "cli/base/color.h"
 #include "cli/base/count.h"
 
 #define GAP "  "
@@ -81,10 +82,11 @@ static void set_bar(struct fields *f, const struct progress_state *s, size_t roo
 static size_t fit(struct fields *f, size_t columns)
 {
     size_t used = 0;
+    if (columns < FIELD_BYTES) f->text[DONE][columns] = '\0';
     for (size_t i = 0; i < ARRAY_SIZE(by_importance); i++) {
         char *text = f->text[by_importance[i]];
         size_t len = strlen(text), gap = used ? sizeof GAP - 1 : 0;
-        bool fits = used + gap + len <= columns || by_importance[i] == DONE;
+        bool fits = used + gap + len <= columns;
         if (!fits) *text = '\0';
         if (*text) used += gap + len;
     }
@@ -105,9 +107,11 @@ void progress_line_add(struct buf *line, const struct progress_state *s, size_t 
     if (has_part(s)) set_bar(&f, s, room, &text);
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         if (!f.text[i][0]) continue;
+        bool colored = i == FAILED && s->colored;
         if (line->len > start) buf_add_str(line, GAP);
+        if (colored) buf_add_str(line, COLOR_FAILURE);
         buf_add_str(line, f.text[i]);
+        if (colored) buf_add_str(line, COLOR_END);
     }
-    if (line->len - start > columns) line->len = start + columns;
     buf_release(&text);
 }

@@ -15,9 +15,10 @@ struct progress_state {
     const char *note;   /* a note such as "waiting for a worker"; NULL: none */
     double rate;        /* items per second */
     double seconds;     /* the time that has passed */
+    bool colored;       /* the number of failed items has the colour of failures */
 };
 
-/* Appends the line, which has at most `columns` characters. */
+/* Appends the line, which takes at most `columns` columns. */
 void progress_line_add(struct buf *line, const struct progress_state *s, size_t columns);
 
 #endif

@@ -30,6 +30,17 @@ Test(progress_line, a_narrow_terminal_loses_what_matters_least)
     expect(&half, 5, "30,00");
 }
 
+Test(progress_line, a_colour_takes_no_columns)
+{
+    struct progress_state s = half;
+    s.colored = true;
+    expect(&s, 48, "30,000/60,000  \033[31m12,345 failed\033[0m  50%  ETA 0:24");
+    expect(&s, 30, "30,000/60,000  \033[31m12,345 failed\033[0m");
+    expect(&s, 14, "30,000/60,000");
+    s.failed = 0;
+    expect(&s, 30, "30,000/60,000  50%  ETA 0:24");
+}
+
 Test(progress_line, no_line_is_wider_than_the_terminal)
 {
     struct progress_state s = {.done = UINT64_MAX / 2,
