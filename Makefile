@@ -2,6 +2,8 @@
 
 VERSION   := 0.1.0
 PREFIX    ?= /usr/local
+# Debian's zsh reads the completions of packages from a folder of their own.
+ZSH_FOLDER ?= $(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 SANITIZE  ?=
 comma     := ,
 BUILD     ?= build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
@@ -52,8 +54,10 @@ TESTED_LIBS    := $(LIBCOORDINATOR) $(LIBWORKER) $(LIBCLI) $(LIBHOSTS) $(LIBCOMM
 include $(sort $(wildcard services/hosts/rules.mk examples/rules.mk tests/*/rules.mk bench/rules.mk scripts/rules.mk))
 
 PROGRAMS := $(BIN)/fantail-coordinator $(BIN)/fantail-worker $(BIN)/fantail
+# Manual pages and completions of shells. The program writes them from its tables of options.
+MANUAL := $(BUILD)/share/written
 .PHONY: all
-all: $(PROGRAMS) $(HOSTS) $(EXAMPLES)
+all: $(PROGRAMS) $(HOSTS) $(EXAMPLES) $(MANUAL)
 
 # This file changes only if the compiler or its flags change. In that case everything is rebuilt.
 FLAGS_STAMP := $(BUILD)/flags
@@ -101,6 +105,12 @@ $(BIN)/fantail: $(CLI) $(LIBLIGHT)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^
 
+$(MANUAL): $(BIN)/fantail
+	$(call say,MAN,$(@D))
+	$(Q)rm -rf $(@D)
+	$(Q)$(BIN)/fantail write-manual $(@D)
+	@touch $@
+
 # ---- Targets to run by hand ---------------------------------------------------------------------------------------
 .PHONY: help demo test check fuzz sim bench install wheel clean
 
@@ -139,6 +149,9 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include
 	install -m 755 $(wildcard $(BIN)/*) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(wildcard services/hosts/fantail_task.h) $(DESTDIR)$(PREFIX)/include
+	cd $(BUILD)/share && find . -type f ! -name written ! -path './zsh/*' -exec install -D -m 644 {} \
+	    $(DESTDIR)$(abspath $(PREFIX))/share/{} \;
+	install -D -m 644 $(BUILD)/share/zsh/site-functions/_fantail $(DESTDIR)$(PREFIX)/share/zsh/$(ZSH_FOLDER)/_fantail
 	cd $(BUILD)/tasks && find . -type f -exec sh -c 'install -D -m "$$(test -x "$$1" && echo 755 || echo 644)" "$$1" "$$2/$$1"' \
 	    sh {} $(DESTDIR)$(abspath $(PREFIX))/share/fantail/tasks \;
 
@@ -148,4 +161,4 @@ wheel: all
 clean:
 	rm -rf build build-*
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

@@ -83,7 +83,7 @@ static const struct option_row rows[] = {
                .value = "PID", .no_env = true, .needs = "exit-with-parent"),
     OPTION_ROWS_END};
 
-static const struct option_spec spec = {
+const struct option_spec local_option_spec = {
     .program = "fantail local",
     .usage = "[--tasks DIR] [--workers N] [--processes P] [--port PORT]",
     .about = "Runs a coordinator and workers on this machine until Ctrl-C. Once every service is ready, it prints the\n"
@@ -172,19 +172,20 @@ static const char *choose_store(const struct local_config *config, char *out, si
 static int check(const struct local_config *config)
 {
     const char *fault = listen_address_fault(config->host);
-    if (fault) return option_complain(&spec, "host", "'%s' %s", config->host, fault);
+    if (fault) return option_complain(&local_option_spec, "host", "'%s' %s", config->host, fault);
     if (!config->token_file && !config->insecure && !is_loopback(config->host))
-        return option_complain(&spec, "host",
+        return option_complain(&local_option_spec, "host",
                                "other machines can reach %s and run tasks here. Require a token with --token-file, or "
                                "allow it with --insecure",
                                config->host);
     if (config->task_cwd && !directory_exists(config->task_cwd))
-        return option_complain(&spec, "task-cwd", "%s is not a directory", config->task_cwd);
+        return option_complain(&local_option_spec, "task-cwd", "%s is not a directory", config->task_cwd);
     int64_t first = config->admin_port, last = first + config->workers;
     if (last > UINT16_MAX)
-        return option_complain(&spec, "admin-port", "no ports are left after %d for the workers", (int)first);
+        return option_complain(&local_option_spec, "admin-port", "no ports are left after %d for the workers",
+                               (int)first);
     if (first > 0 && config->port >= first && config->port <= last && !unix_address_path(config->host))
-        return option_complain(&spec, "admin-port",
+        return option_complain(&local_option_spec, "admin-port",
                                "the admin ports of the coordinator and the workers are %d to %d, and --port is %d",
                                (int)first, (int)last, (int)config->port);
     return 0;
@@ -194,10 +195,11 @@ int command_local(int argc, char **argv)
 {
     struct local_config config = {0};
     struct option_result result;
-    if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
+    if (!option_parse(&local_option_spec, &config, argc, argv, &result)) return result.exit_status;
     const char *tasks = tasks_dir_find(config.tasks);
     if (!tasks)
-        return option_complain(&spec, "tasks", "%s is not a directory", config.tasks ? config.tasks : "./tasks");
+        return option_complain(&local_option_spec, "tasks", "%s is not a directory",
+                               config.tasks ? config.tasks : "./tasks");
     int fault = check(&config);
     if (fault) return fault;
     if (!config.tasks) complain("serves the tasks in %s; to serve another folder, use --tasks", tasks);

@@ -45,7 +45,7 @@ static const struct option_row rows[] = {
     TARGET_OPTION_ROWS(struct submit_config, client),
     OPTION_ROWS_END};
 
-static const struct option_spec spec = {
+const struct option_spec submit_option_spec = {
     .program = "fantail submit",
     .usage = "-f job.json [option...]",
     .about =
@@ -77,7 +77,8 @@ static bool read_all(const char *path, struct buf *text)
         text->len += fread(text->data + text->len, 1, 256u << 10, file);
     }
     bool good = file && !ferror(file);
-    if (!good && !interrupt_signal()) option_complain(&spec, "file", "cannot read %s: %s", path, strerror(errno));
+    if (!good && !interrupt_signal())
+        option_complain(&submit_option_spec, "file", "cannot read %s: %s", path, strerror(errno));
     if (file && !standard) fclose(file);
     if (good && !text->len) complain("%s is empty; a job object was expected", standard ? "standard input" : path);
     return good && text->len;
@@ -189,10 +190,10 @@ static int check(const struct submit_config *config)
     const struct detach_options *d = &config->detached;
     const char *alone = d->json ? "json" : d->key ? "idempotency-key" : d->labels.count ? "label" : NULL;
     if (config->detach && config->ndjson)
-        return option_complain(&spec, "ndjson",
+        return option_complain(&submit_option_spec, "ndjson",
                                "and --detach exclude each other; `fantail results --json` prints lines");
-    if (!config->detach && alone) return option_complain(&spec, alone, "is for --detach only");
-    return config->detach ? detach_options_check(&spec, d) : EXIT_OK;
+    if (!config->detach && alone) return option_complain(&submit_option_spec, alone, "is for --detach only");
+    return config->detach ? detach_options_check(&submit_option_spec, d) : EXIT_OK;
 }
 
 int command_submit(int argc, char **argv)
@@ -204,9 +205,9 @@ int command_submit(int argc, char **argv)
     struct buf job = {0};
     char err[256];
     int status;
-    if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
+    if (!option_parse(&submit_option_spec, &config, argc, argv, &result)) return result.exit_status;
     if ((status = check(&config)) != EXIT_OK) return status;
-    if ((status = target_config_check(&spec, &config.client)) != EXIT_OK) return status;
+    if ((status = target_config_check(&submit_option_spec, &config.client)) != EXIT_OK) return status;
     status = EXIT_JOB_FAILED;
     interrupt_init();
     connection_init(&connection, &target);
@@ -214,7 +215,7 @@ int command_submit(int argc, char **argv)
     if (!read_all(config.file, &job))
         status = interrupt_signal() ? EXIT_JOB_FAILED : EXIT_USAGE;
     else if (config.detach)
-        status = detach_job(&spec, &config.client, &config.detached, config.file, &job);
+        status = detach_job(&submit_option_spec, &config.client, &config.detached, config.file, &job);
     else if (!target_init(&target, &config.client, err, sizeof(err)))
         complain("%s", err);
     else

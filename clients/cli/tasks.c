@@ -17,7 +17,7 @@ static const struct option_row rows[] = {
     OPTION_BOOL("json", struct tasks_config, json, NULL, "print the service's answer unchanged"),
     TARGET_OPTION_ROWS(struct tasks_config, client), OPTION_ROWS_END};
 
-static const struct option_spec spec = {
+const struct option_spec tasks_option_spec = {
     .program = "fantail tasks",
     .usage = "[--url URL] [--json]",
     .about = "Lists the tasks of a coordinator's workers, one per line: name, mode, description.",
@@ -67,8 +67,8 @@ int command_tasks(int argc, char **argv)
     struct option_result result;
     struct target target = {0};
     struct connection c = {.fd = -1};
-    if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
-    int status = target_config_check(&spec, &config.client);
+    if (!option_parse(&tasks_option_spec, &config, argc, argv, &result)) return result.exit_status;
+    int status = target_config_check(&tasks_option_spec, &config.client);
     if (status) return status;
     status = simple_request(&target, &c, &config.client, "GET", PATH_TASKS, "Accept: " TYPE_JSON "\r\n");
     if (!status && c.status != 200) status = refusal_complain(&c);

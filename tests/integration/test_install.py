@@ -46,9 +46,19 @@ class ExampleTasks(FantailTest):
         self.write_program("build/tasks/rev/rev.sh")
         self.write_program("build/tasks/alone")
         self.write_program("build/bin/fantail")
+        written = ("man/man1/fantail.1", "bash-completion/completions/fantail", "zsh/site-functions/_fantail",
+                   "fish/vendor_completions.d/fantail.fish")
+        for name in (*written, "written"):
+            self.write_program("build/share", name)
         write_file(self.path("build/tasks/rev/task.json"), '{"command": ["./rev.sh"]}')
         self.make("-C", ft.ROOT, "-o", "all", f"BUILD={self.path('build')}", f"DESTDIR={self.path('root')}", "install")
         self.assert_modes(self.path("root/usr/local/share/fantail/tasks"))
+        for name in written:
+            self.assertEqual(os.stat(self.path("root/usr/local/share", name)).st_mode & 0o777, 0o644, name)
+        self.assertFalse(os.path.exists(self.path("root/usr/local/share/written")))
+        self.make("-C", ft.ROOT, "-o", "all", f"BUILD={self.path('build')}", f"DESTDIR={self.path('deb')}", "PREFIX=/usr",
+                  "install")
+        self.assertTrue(os.path.exists(self.path("deb/usr/share/zsh/vendor-completions/_fantail")))
 
     def test_the_commands_for_the_python_package_can_be_pasted(self):
         with open(os.path.join(ft.ROOT, "docs", "python.md"), encoding="utf-8") as page:

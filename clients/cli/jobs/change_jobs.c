@@ -14,7 +14,7 @@ struct change_config {
 static const struct option_row rows[] = {JOB_JSON_OPTION_ROW(struct change_config, json),
                                          TARGET_OPTION_ROWS(struct change_config, client), OPTION_ROWS_END};
 
-static const struct option_spec cancel_spec = {
+const struct option_spec cancel_option_spec = {
     .program = "fantail cancel",
     .usage = "ID... [--json] [--url URL]",
     .about =
@@ -28,7 +28,7 @@ static const struct option_spec cancel_spec = {
     .operands = OPTION_OPERANDS_ANYWHERE,
 };
 
-static const struct option_spec redrive_spec = {
+const struct option_spec redrive_option_spec = {
     .program = "fantail redrive",
     .usage = "ID... [--json] [--url URL]",
     .about = "Runs the failed and cancelled items of ended jobs again. The id and the good results stay as they are.\n"
@@ -104,10 +104,10 @@ static int run(const struct option_spec *spec, int argc, char **argv,
 
 int command_cancel(int argc, char **argv)
 {
-    return run(&cancel_spec, argc, argv, cancel);
+    return run(&cancel_option_spec, argc, argv, cancel);
 }
 
 int command_redrive(int argc, char **argv)
 {
-    return run(&redrive_spec, argc, argv, redrive);
+    return run(&redrive_option_spec, argc, argv, redrive);
 }

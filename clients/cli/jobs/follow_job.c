@@ -16,7 +16,7 @@ static const struct option_row rows[] = {
     RECONNECT_OPTION_ROW(struct follow_config, reconnect_s), TARGET_OPTION_ROWS(struct follow_config, client),
     OPTION_ROWS_END};
 
-static const struct option_spec spec = {
+const struct option_spec events_option_spec = {
     .program = "fantail events",
     .usage = "ID [--json] [--url URL]",
     .about =
@@ -46,11 +46,12 @@ int command_events(int argc, char **argv)
 {
     struct follow_config config = {0};
     struct option_result result;
-    if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
+    if (!option_parse(&events_option_spec, &config, argc, argv, &result)) return result.exit_status;
     if (result.first_operand + 1 < argc)
-        return option_complain(&spec, NULL, "give one job; %s is a second one", argv[result.first_operand + 1]);
+        return option_complain(&events_option_spec, NULL, "give one job; %s is a second one",
+                               argv[result.first_operand + 1]);
     const struct each_job each = {
-        .spec = &spec,
+        .spec = &events_option_spec,
         .client = &config.client,
         .reconnect_s = config.reconnect_s,
         .words = argv + result.first_operand,

@@ -13,6 +13,8 @@
 #ifndef FANTAIL_CLI_JOBS_JOBS_H
 #define FANTAIL_CLI_JOBS_JOBS_H
 
+#include "common/service/option.h"
+
 int command_jobs(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_wait(int argc, char **argv);
@@ -21,5 +23,8 @@ int command_results(int argc, char **argv);
 int command_change(int argc, char **argv);
 int command_cancel(int argc, char **argv);
 int command_redrive(int argc, char **argv);
+
+extern const struct option_spec jobs_option_spec, status_option_spec, wait_option_spec, events_option_spec,
+    results_option_spec, change_option_spec, cancel_option_spec, redrive_option_spec;
 
 #endif

@@ -31,7 +31,7 @@ static const struct option_row rows[] = {
     OPTION_ROWS_END};
 #undef S
 
-static const struct option_spec spec = {
+const struct option_spec jobs_option_spec = {
     .program = "fantail jobs",
     .usage = "[--status STATUS] [--task TASK] [--label LABEL] [--limit N | --all] [--json] [--url URL]",
     .about = "Lists the durable jobs of a job store, the newest first. Without a filter, also lists the jobs that the\n"
@@ -54,8 +54,9 @@ static int complain_of_status(const char *word, size_t len)
     struct buf known = {0};
     for (size_t i = 0; i < REMOTE_STATUS_COUNT; i++)
         buf_addf(&known, "%s%s", i == 0 ? "" : i + 1 < REMOTE_STATUS_COUNT ? ", " : " and ", remote_status_words[i]);
-    int status = option_complain(&spec, "status", "\"%.*s\" is not the status of a job; the statuses are %s", (int)len,
-                                 word, buf_cstr(&known));
+    int status =
+        option_complain(&jobs_option_spec, "status", "\"%.*s\" is not the status of a job; the statuses are %s",
+                        (int)len, word, buf_cstr(&known));
     buf_release(&known);
     return status;
 }
@@ -112,11 +113,11 @@ int command_jobs(int argc, char **argv)
     struct list_config config = {0};
     struct option_result result;
     struct job_service service;
-    if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
+    if (!option_parse(&jobs_option_spec, &config, argc, argv, &result)) return result.exit_status;
     int status = check_statuses(config.status);
     if (status) return status;
     interrupt_init();
-    status = job_service_init(&service, &spec, &config.client, 0);
+    status = job_service_init(&service, &jobs_option_spec, &config.client, 0);
     if (!status) status = list(&service, &config);
     job_service_release(&service);
     if (interrupt_signal()) interrupt_die_of(interrupt_signal());

@@ -41,7 +41,7 @@ static const struct option_row rows[] = {
     OPTION_ROWS_END};
 #undef S
 
-static const struct option_spec spec = {
+const struct option_spec results_option_spec = {
     .program = "fantail results",
     .usage = "ID [--from N] [--only values|errors] [--errors FILE] [--json] [--url URL]",
     .about =
@@ -69,7 +69,7 @@ static int finish(struct results_stream *r, const struct results_config *config,
     }
     r->failures.quiet = r->failures.quiet || !r->ended;
     if (failures_finish(&r->failures, r->total, false)) return status;
-    option_complain(&spec, "errors", "cannot write all of %s", config->errors);
+    option_complain(&results_option_spec, "errors", "cannot write all of %s", config->errors);
     return EXIT_JOB_FAILED;
 }
 
@@ -108,7 +108,7 @@ static int run(struct results_stream *r)
 static int read_all(struct job_service *s, const struct results_config *config, char *const *word, bool *closed)
 {
     struct job_id id;
-    int status = job_ids_find(s, &spec, word, 1, &id);
+    int status = job_ids_find(s, &results_option_spec, word, 1, &id);
     if (status) return status;
     struct results_stream stream = {
         .service = s,
@@ -120,7 +120,7 @@ static int read_all(struct job_service *s, const struct results_config *config, 
     };
     bool are_printed = config->json || config->only == RESULTS_ERRORS;
     if (!failures_init(&stream.failures, config->errors, config->quiet || are_printed))
-        return option_complain(&spec, "errors", "cannot write %s: %s", config->errors, strerror(errno));
+        return option_complain(&results_option_spec, "errors", "cannot write %s: %s", config->errors, strerror(errno));
     output_init(&stream.output, STDOUT_FILENO);
     status = finish(&stream, config, run(&stream));
     *closed = stream.output.closed;
@@ -134,13 +134,14 @@ int command_results(int argc, char **argv)
     struct option_result result;
     struct job_service service;
     bool closed = false;
-    if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
+    if (!option_parse(&results_option_spec, &config, argc, argv, &result)) return result.exit_status;
     if (result.first_operand == argc)
-        return option_complain(&spec, NULL, "the id of a job is missing; `fantail jobs` lists the ids");
+        return option_complain(&results_option_spec, NULL, "the id of a job is missing; `fantail jobs` lists the ids");
     if (result.first_operand + 1 < argc)
-        return option_complain(&spec, NULL, "give one job; %s is a second one", argv[result.first_operand + 1]);
+        return option_complain(&results_option_spec, NULL, "give one job; %s is a second one",
+                               argv[result.first_operand + 1]);
     interrupt_init();
-    int status = job_service_init(&service, &spec, &config.client, config.reconnect_s);
+    int status = job_service_init(&service, &results_option_spec, &config.client, config.reconnect_s);
     if (!status) status = read_all(&service, &config, argv + result.first_operand, &closed);
     job_service_release(&service);
     if (interrupt_signal()) interrupt_die_of(interrupt_signal());

@@ -50,7 +50,7 @@ static const struct option_row rows[] = {
     OPTION_ROWS_END};
 #undef S
 
-static const struct option_spec spec = {
+const struct option_spec change_option_spec = {
     .program = "fantail change",
     .usage = "ID... OPTION... [--json] [--url URL]",
     .about =
@@ -75,7 +75,8 @@ static int add_member(struct buf *patch, size_t i, const char *value)
     double number = strtod(value, &end);
     bool is_number = *value && strspn(value, "0123456789.eE+-") == strlen(value) && *end == '\0';
     if (!is_number || number < 0 || number > changes[i].max || (changes[i].whole && number != floor(number)))
-        return option_complain(&spec, changes[i].option, "must be a %s from 0 to %.0f, or the word default, not \"%s\"",
+        return option_complain(&change_option_spec, changes[i].option,
+                               "must be a %s from 0 to %.0f, or the word default, not \"%s\"",
                                changes[i].whole ? "whole number" : "number", changes[i].max, value);
     buf_addf(patch, changes[i].whole ? "%.0f" : "%.17g", number);
     return EXIT_OK;
@@ -89,7 +90,7 @@ static int write_patch(struct set_config *config)
         if (status) return status;
     }
     if (config->patch.len == 1)
-        return option_complain(&spec, NULL, "say what to change, for example --max-concurrency 8");
+        return option_complain(&change_option_spec, NULL, "say what to change, for example --max-concurrency 8");
     buf_add_char(&config->patch, '}');
     return EXIT_OK;
 }
@@ -122,9 +123,9 @@ int command_change(int argc, char **argv)
 {
     struct set_config config = {0};
     struct option_result result;
-    if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
+    if (!option_parse(&change_option_spec, &config, argc, argv, &result)) return result.exit_status;
     const struct each_job each = {
-        .spec = &spec,
+        .spec = &change_option_spec,
         .client = &config.client,
         .reconnect_s = config.reconnect_s,
         .words = argv + result.first_operand,

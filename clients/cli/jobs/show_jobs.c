@@ -13,7 +13,7 @@ struct show_config {
 static const struct option_row rows[] = {JOB_JSON_OPTION_ROW(struct show_config, json),
                                          TARGET_OPTION_ROWS(struct show_config, client), OPTION_ROWS_END};
 
-static const struct option_spec spec = {
+const struct option_spec status_option_spec = {
     .program = "fantail status",
     .usage = "ID... [--json] [--url URL]",
     .about = "Shows the status of jobs: how many items are done, which errors occurred, and when the job began and\n"
@@ -45,9 +45,9 @@ int command_status(int argc, char **argv)
 {
     struct show_config config = {0};
     struct option_result result;
-    if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
+    if (!option_parse(&status_option_spec, &config, argc, argv, &result)) return result.exit_status;
     const struct each_job each = {
-        .spec = &spec,
+        .spec = &status_option_spec,
         .client = &config.client,
         .words = argv + result.first_operand,
         .handle = show,

@@ -21,7 +21,7 @@ static const struct option_row rows[] = {
     RECONNECT_OPTION_ROW(S, reconnect_s), JOB_JSON_OPTION_ROW(S, json), TARGET_OPTION_ROWS(S, client), OPTION_ROWS_END};
 #undef S
 
-static const struct option_spec spec = {
+const struct option_spec wait_option_spec = {
     .program = "fantail wait",
     .usage = "ID... [--timeout-s S] [--json] [--url URL]",
     .about =
@@ -84,10 +84,10 @@ int command_wait(int argc, char **argv)
 {
     struct wait_config config = {0};
     struct option_result result;
-    if (!option_parse(&spec, &config, argc, argv, &result)) return result.exit_status;
+    if (!option_parse(&wait_option_spec, &config, argc, argv, &result)) return result.exit_status;
     if (config.timeout_s > 0) config.deadline_ns = now_ns() + (uint64_t)(config.timeout_s * 1e9);
     const struct each_job each = {
-        .spec = &spec,
+        .spec = &wait_option_spec,
         .client = &config.client,
         .reconnect_s = config.reconnect_s,
         .words = argv + result.first_operand,

@@ -8,6 +8,7 @@
 #include "cli/options/common_option.h"
 #include "common/base/base.h"
 #include "common/base/buf.h"
+#include "common/service/option.h"
 #include "protocol/run_gate.h"
 
 enum map_order { MAP_ORDER_INPUT, MAP_ORDER_COMPLETION };
@@ -46,6 +47,7 @@ struct map_options {
     struct input_source source;
 };
 
+extern const struct option_spec map_option_spec;
 /* Prints "fantail map: --OPTION: TEXT" on standard error. Returns EXIT_USAGE. */
 int map_options_complain(const char *option, const char *text);
 /* Returns false if the program should end now, with the exit status *status. If it returns true, the caller calls

@@ -12,7 +12,6 @@
 #include "cli/options/map_options.h"
 #include "common/service/option.h"
 
-extern const struct option_spec map_option_spec;
 /* The words of --order, indexed by enum map_order; NULL-ended. */
 extern const char *const map_orders[];
 

@@ -15,7 +15,7 @@ struct option_env_name option_env_name(const struct option_row *row)
     return env;
 }
 
-static const char *value_word(const struct option_row *row)
+const char *option_value_word(const struct option_row *row)
 {
     static const char *const words[] = {
         [OPTION_TYPE_INT] = "N",       [OPTION_TYPE_BYTES] = "BYTES", [OPTION_TYPE_PORT] = "PORT",
@@ -30,7 +30,7 @@ static void print_head(const struct option_row *row)
     printf("  ");
     if (row->letter) printf("-%c, ", row->letter);
     printf("--%s", row->name);
-    if (row->type != OPTION_TYPE_BOOL) printf(" %s", value_word(row));
+    if (row->type != OPTION_TYPE_BOOL) printf(" %s", option_value_word(row));
     putchar('\n');
 }
 

@@ -1,5 +1,4 @@
-/* Prints a table of options, for --help and --print-config. Private to option*.c. option_print.c also has
- * option_is_nearer(). */
+/* Prints a table of options, for --help and --print-config. option_print.c also has option_is_nearer(). */
 #ifndef FANTAIL_COMMON_SERVICE_OPTION_PRINT_H
 #define FANTAIL_COMMON_SERVICE_OPTION_PRINT_H
 
@@ -13,6 +12,8 @@ struct option_env_name {
 
 /* Returns the name of the option's environment variable: FANTAIL_DRAIN_S for "drain-s". */
 struct option_env_name option_env_name(const struct option_row *row);
+/* Returns the word that stands for the value in texts, such as N or PATH; NULL if the option has no value. */
+const char *option_value_word(const struct option_row *row);
 void option_print_help(const struct option_spec *spec);
 /* Prints lines of the form "name = value # source". sources[i] is the source of the value of rows[i]. */
 void option_print_config(const struct option_spec *spec, const void *config, const enum option_source *sources);

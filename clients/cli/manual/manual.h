@@ -1,0 +1,34 @@
+/*
+ * The manual of `fantail`: manual pages, and the completion of three shells. All of it is made from the tables of
+ * options and the texts that --help prints.
+ */
+#ifndef FANTAIL_CLI_MANUAL_MANUAL_H
+#define FANTAIL_CLI_MANUAL_MANUAL_H
+
+#include <stdio.h>
+
+#include "common/service/option.h"
+
+/* A command of the program. */
+struct manual_command {
+    const char *name, *help;
+    const struct option_spec *spec;
+};
+
+/* The program: its own texts are in `spec`, which has no options. */
+struct manual {
+    const struct option_spec *spec;
+    const struct manual_command *commands;
+    size_t count;
+};
+
+/* Writes the page fantail(1), which lists the commands. */
+void manual_write_main_page(FILE *out, const struct manual *m);
+/* Writes the page of the command, such as fantail-map(1). */
+void manual_write_page(FILE *out, const struct manual *m, const struct manual_command *c);
+
+/* Writes the completion of the shell. Returns false if it is not one of manual_shells. */
+MUST_CHECK bool manual_write_completion(FILE *out, const struct manual *m, const char *shell);
+extern const char *const manual_shells[]; /* NULL-ended */
+
+#endif
