@@ -27,6 +27,14 @@ static bool kept_connection_died(const struct http_call *call, CURLcode code, lo
     }
 }
 
+/* Returns what a code means. A plain call has codes of its own, and needs no libcurl: the library may not be loaded. */
+static const char *text_of(const struct http_call *call, CURLcode code)
+{
+    if (code == CURLE_OK) return "answered";
+    if (!call->is_plain) return libcurl.easy_strerror(code);
+    return code == CURLE_OPERATION_TIMEDOUT ? "the time limit has passed" : "the connection failed";
+}
+
 struct http_call_result call_classify_end(struct http_call *call, CURLcode code)
 {
     long sent = 0;
@@ -41,7 +49,7 @@ struct http_call_result call_classify_end(struct http_call *call, CURLcode code)
         r.reason = "the connection was lost after the request was sent, before the answer";
         return r;
     }
-    if (!call->error[0]) r.reason = code == CURLE_OK ? "answered" : libcurl.easy_strerror(code);
+    if (!call->error[0]) r.reason = text_of(call, code);
     if (code == CURLE_OK)
         r.outcome = HTTP_CALL_OK;
     else if (call->refused) {
