@@ -4,11 +4,12 @@
 #include "coordinator/intake/intake_internal.h"
 #include "coordinator/job/job_tasks.h"
 
-/* The store keeps the URL of `notify` apart from the options. So a coordinator of an older version, which does not know
- * `notify`, can still run the job. */
+/* A coordinator of an older version must be able to run the job, so parameters that it does not know are left out: the
+ * store keeps the URL of `notify` apart from the options, and `first_line` says only how the body was to be read. */
 static void write_query(void *out, const char *name, const char *value)
 {
-    if (strcmp(name, "notify.url") != 0) stored_options_add_query(out, name, value);
+    if (strcmp(name, "notify.url") == 0 || strcmp(name, "first_line") == 0) return;
+    stored_options_add_query(out, name, value);
 }
 
 static void write_trace(struct buf *out, const struct trace_scope *trace)

@@ -77,6 +77,26 @@ Test(intake, a_job_is_answered_202_only_after_its_commit)
     intake_over(&b, 1);
 }
 
+Test(intake, a_parameter_that_older_coordinators_do_not_know_is_not_stored)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async",
+                              .content_type = "application/x-ndjson",
+                              .query_task = "echo",
+                              .query = {"first_line", "options", "tolerated_failure_count", "3"}};
+    intake_start(&b);
+    post_body(&b, &x, "{\"common\":5}\n1\n2\n");
+    fake_store_run(b.store);
+    cr_assert_eq(x.status, 202, "%s", buf_cstr(&x.answer));
+    struct fake_job *j = b.store->jobs[0];
+    cr_assert_eq(j->job.items, 2);
+    cr_assert_null(strstr(j->job.options, "first_line"), "%s", j->job.options);
+    cr_assert_not_null(strstr(j->job.options, "tolerated_failure_count"), "%s", j->job.options);
+    cr_assert_not_null(strstr(j->job.options, "common"), "%s", j->job.options);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    intake_over(&b, 1);
+}
+
 Test(intake, all_calls_of_a_small_job_are_started_together)
 {
     struct bench b;
