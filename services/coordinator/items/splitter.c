@@ -45,8 +45,8 @@ static enum split_status end_options(struct splitter *s)
     s->options_open = false;
     while (at < line.len && split_is_space(line.data[at])) at++;
     bool is_object = at < line.len && line.data[at] == '{';
-    if (!is_object) return split_fail(s, SPLIT_BAD, at, "an object with options was expected");
-    if (!json_valid(line.data, line.len, &offset, &why)) return split_fail(s, SPLIT_BAD, offset, why);
+    if (!is_object) return split_fail(s, SPLIT_BAD, s->mark_bytes + at, "an object with options was expected");
+    if (!json_valid(line.data, line.len, &offset, &why)) return split_fail(s, SPLIT_BAD, s->mark_bytes + offset, why);
     s->partial = s->options;
     s->options = line;
     buf_clear(&s->partial);
@@ -85,7 +85,7 @@ static enum split_status begin(struct splitter *s, const char *data, size_t len)
     size_t mark = encoding_mark_bytes(encoding);
     s->begun = true;
     if (encoding_is_wide(encoding)) return split_fail(s, SPLIT_BAD, 0, encoding_fault(encoding));
-    s->offset = mark;
+    s->offset = s->mark_bytes = mark;
     return feed(s, data + mark, len - mark);
 }
 

@@ -65,7 +65,8 @@ struct splitter {
     bool begun;       /* the encoding is known */
     uint8_t head_len; /* until the encoding is known: how many bytes are in `head` */
     char head[ENCODING_BYTES];
-    uint64_t offset; /* offset of the first byte of the piece being fed */
+    uint64_t offset;   /* offset of the first byte of the piece being fed */
+    size_t mark_bytes; /* length of the byte order mark */
     struct json_scan scan;
     struct buf partial; /* the part of an unfinished item, name or option value that was checked */
     bool options_open;  /* the first line, which has the options, is not whole */

@@ -57,6 +57,8 @@ Test(splitter_options, a_first_line_that_is_no_object_is_a_fault)
     expect_fault("[1]\n1\n", 0);
     expect_fault("{\"a\":}\n1\n", 5);
     expect_fault("{\"a\":1", 6);
+    expect_fault("\xef\xbb\xbf 3\n1\n", 4);
+    expect_fault("\xef\xbb\xbf{\"a\":}\n1\n", 8);
 }
 
 Test(splitter_options, the_fault_of_an_item_is_located_in_the_body)
