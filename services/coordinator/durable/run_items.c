@@ -279,11 +279,11 @@ static bool find_block(struct durable_run *r, uint64_t item)
     return false;
 }
 
-/* Makes all items of a small job ready. */
+/* Makes all items of a small job ready. If the coordinator makes the items itself, the store has no blocks of them. */
 static void ready_whole(struct durable_run *r)
 {
     if (!r->whole || is_stopping(r)) return;
-    for (uint64_t next; (next = next_missing(r)) != UINT64_MAX && find_block(r, next);) {
+    for (uint64_t next; !r->generated && (next = next_missing(r)) != UINT64_MAX && find_block(r, next);) {
         const struct item_block *b = &r->blocks[r->block_at++];
         for (size_t i = 0; i < r->whole_count; i++)
             if (r->whole[i].number == b->number) take_block(r, b->first, b->n, &r->whole[i].lines);
@@ -301,7 +301,8 @@ static bool has_enough_in_flight(const struct durable_run *r)
     if (bytes < FLIGHT_BYTES) return false;
     uint64_t chunk_bytes = item_bytes > DEFAULT_MAX_CHUNK_BYTES ? item_bytes : DEFAULT_MAX_CHUNK_BYTES;
     bool is_known = sched_task_stats(r->durable->jobs->turn->scheduler, r->stored.task, &stats);
-    return !is_known || bytes >= SLOT_CHUNKS * stats.slots * chunk_bytes;
+    /* One worker may hold all items in flight. If it is stuck, idle workers must still get items. */
+    return !is_known || (stats.idle == 0 && bytes >= SLOT_CHUNKS * stats.slots * chunk_bytes);
 }
 
 static void read_ahead(struct durable_run *r)

@@ -70,6 +70,7 @@ static struct sched_task_stats stats_of(const struct sched_task *t)
         .demand_slots = t->demand_slots,
         .slots = (uint64_t)(t->slots + 0.5),
         .endpoints = t->usable,
+        .idle = t->warm.n,
         .full = t->full,
     };
 }

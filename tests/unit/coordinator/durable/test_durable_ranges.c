@@ -43,6 +43,26 @@ Test(durable_ranges, the_scheduler_gets_only_some_of_many_ranges_at_a_time)
     bench_over(&b);
 }
 
+Test(durable_ranges, a_small_job_may_have_more_ranges_than_the_memory_for_items_takes)
+{
+    struct bench b;
+    enum { COUNT = 600 };
+    bench_start(&b, 4);
+    b.store->gives_whole = true;
+    b.replica.stage.jobs.item_memory.most = 1;
+    struct fake_job *j = harness_add_job(
+        b.store, "a", HARNESS_OPTIONS("{\"range\":{\"start\":0,\"stop\":600}}", "false", "null"), COUNT);
+    struct block answered = {.kind = BLOCK_VALUES, .range_count = COUNT / 2};
+    answered.ranges = xcalloc(COUNT / 2, sizeof *answered.ranges);
+    for (uint64_t i = 0; i < COUNT / 2; i++) answered.ranges[i] = (struct block_range){2 * i, 1, false};
+    for (uint64_t i = 0; i < COUNT / 2; i++) buf_add_str(&answered.lines, "{\"value\":1}\n");
+    fake_store_add_block(b.store, j, &answered);
+    j->job.counts.succeeded = COUNT / 2;
+    bench_work(&b, 8000);
+    harness_expect_end(j, STORED_SUCCEEDED, COUNT);
+    bench_over(&b);
+}
+
 Test(durable_ranges, a_cancelled_job_of_many_ranges_gets_all_its_errors)
 {
     struct bench b;

@@ -1,11 +1,11 @@
 /* Endpoints that fail, are full, drain, refuse the token, come and go. */
 #include "unit/coordinator/sched/scheduler_harness.h"
 
-static uint64_t full_lanes(const struct shell *sh, const char *task)
+static struct sched_task_stats stats_of(const struct shell *sh, const char *task)
 {
     struct sched_task_stats stats;
     cr_assert(sched_task_stats(sh->s, task, &stats));
-    return stats.full;
+    return stats;
 }
 
 Test(scheduler_endpoints, a_full_worker_gets_a_smaller_window_and_a_pause)
@@ -21,12 +21,12 @@ Test(scheduler_endpoints, a_full_worker_gets_a_smaller_window_and_a_pause)
     unsigned before = sh.out_n;
     end(&sh, sh.out[before - 1], SCHED_END_BUSY);
     run(&sh);
-    cr_assert_eq(full_lanes(&sh, "a"), 1);
+    cr_assert_eq(stats_of(&sh, "a").full, 1);
     cr_assert_eq(sched_endpoint_state(e), ENDPOINT_OPEN);
     cr_assert_eq(sh.out_n, before - 1);
     complete(&sh, sh.out[0], 1);
     run(&sh);
-    cr_assert_eq(full_lanes(&sh, "a"), 0);
+    cr_assert_eq(stats_of(&sh, "a").full, 0);
     for (unsigned i = 0; i < 6; i++) complete(&sh, sh.out[0], 0);
     run(&sh);
     cr_assert_leq(sh.out_n, before * 3 / 4);
@@ -56,8 +56,10 @@ Test(scheduler_endpoints, small_jobs_go_to_the_idle_worker_that_has_answered_las
     job_of(&sh, 1);
     run(&sh);
     const struct sched_endpoint *first = sh.out[0]->endpoint;
+    cr_assert_eq(stats_of(&sh, "").idle, 0);
     complete(&sh, sh.out[0], 1);
     run(&sh);
+    cr_assert_eq(stats_of(&sh, "").idle, 1);
     cr_assert_geq(jobs_at(&sh, first, 8), 7, "the worker that has answered is not preferred");
     cr_assert_lt(jobs_at(&sh, first, 500), 400, "only one worker is ever used");
     shell_over(&sh);
