@@ -56,7 +56,8 @@ static void on_claimed(struct store_call *call)
     bool is_slow = now_ns() - call->started_ns > CLAIM_GAP_NS, more = status == STORE_OK && call->more;
     d->claiming--;
     d->lacks_slots = status == STORE_NOT_FOUND && strcmp(call->opens, "[]") == 0 && strcmp(call->serves, "[]") != 0;
-    if (status == STORE_OK || status == STORE_NOT_FOUND) {
+    d->claim_failed = status != STORE_OK && status != STORE_NOT_FOUND;
+    if (!d->claim_failed) {
         uint64_t lasted_ns = lasting_fault_ended(&d->claim_fault, now_ns());
         if (lasted_ns) log_info("the coordinator looks for durable jobs again", LOG_MS("outage_ms", lasted_ns));
     } else {
@@ -131,7 +132,7 @@ static struct store_call *claim_call(struct durable *d, void (*done)(struct stor
     buf_release(&opens);
     call->others = takes_unserved(d, &view);
     call->only_announces = only_announces;
-    call->wants_whole = true;
+    call->wants_whole = !d->claim_failed; /* a job that is claimed without its blocks fails alone if they are damaged */
     call->holder = d->holder;
     call->lease_ms = LEASE_MS;
     call->knows = JOBSPEC_LEVEL;

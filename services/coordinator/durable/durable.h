@@ -60,6 +60,7 @@ struct durable {
     uint64_t yielded_ns;
     bool wants_claim;            /* a job was accepted since the last claim was started */
     bool lacks_slots;            /* the last claim found no job, and no slots were left */
+    bool claim_failed;           /* the last claim failed, perhaps because a block of the job cannot be read */
     bool draining;               /* no more jobs are claimed */
     bool cutting;                /* calls that fail are not started again */
     bool sweeping;               /* a sweep is not done */

@@ -40,6 +40,7 @@ struct fake_store {
     bool away;          /* every call ends as AWAY and changes nothing */
     bool held;          /* with a loop: no call ends until the test calls fake_store_release_calls() */
     bool gives_whole;   /* CLAIM and READ_JOB return all blocks of a small job */
+    bool whole_fails;   /* a CLAIM that wants all blocks of a small job ends as AWAY, as if a block cannot be read */
     size_t page_blocks; /* blocks that one READ_RANGES returns; 0: STORE_RANGES_BLOCKS */
     struct fake_fault faults[STORE_OP_COUNT];
 

@@ -177,6 +177,7 @@ static enum store_status claim(struct fake_store *s, struct store_call *c, struc
         if (may_claim(s, c, s->jobs[i]) && (!best || s->jobs[i]->job.priority > best->job.priority)) best = s->jobs[i];
     }
     if (!best) return STORE_NOT_FOUND;
+    if (s->whole_fails && c->wants_whole) return STORE_AWAY;
     best->job.fence++;
     best->job.state = STORED_RUNNING;
     if (!best->job.started_ms) best->job.started_ms = s->now_ms;

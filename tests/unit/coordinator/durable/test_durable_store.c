@@ -18,6 +18,16 @@ Test(durable_store, a_claim_that_fails_is_tried_again)
     bench_over(&b);
 }
 
+Test(durable_store, a_job_is_claimed_although_its_blocks_cannot_be_read_with_it)
+{
+    struct bench b;
+    struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 10, 10);
+    b.store->whole_fails = true;
+    bench_work(&b, 8000);
+    harness_expect_end(j, STORED_SUCCEEDED, 10);
+    bench_over(&b);
+}
+
 Test(durable_store, a_claim_whose_reply_is_lost_is_repeated_when_the_lease_has_ended)
 {
     struct bench b;
