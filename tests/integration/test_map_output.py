@@ -64,6 +64,27 @@ class Output(CliTest):
         self.assertEqual(collections.Counter(text.decode().splitlines()),
                          collections.Counter({line: 20 for line in lines.splitlines()}))
 
+    def test_memory_is_limited_while_standard_error_is_not_read(self):
+        """The item writes to a full standard error in one thread, and takes memory in another."""
+        path = os.path.join(self.folder, "pid")
+        tasks = self.tasks(hungry={
+            "json": {"mode": "python", "command": ["task:run"], "memory_bytes": 200_000_000, "env": {"PID_FILE": path}},
+            "files": {"task.py": "import os\nimport threading\nimport time\n\n\n"
+                                 "def fill():\n    os.write(2, b'line\\n' * (4 << 20))\n\n\n"
+                                 "def run(item):\n    threading.Thread(target=fill, daemon=True).start()\n"
+                                 "    with open(os.environ['PID_FILE'], 'w') as out:\n        print(os.getpid(), file=out)\n"
+                                 "    time.sleep(1)\n    taken = bytearray(400_000_000)\n"
+                                 "    time.sleep(1000)\n    return len(taken)\n"}})
+        process = subprocess.Popen([FANTAIL, "map", "hungry", "--tasks", tasks, "--max-attempts", "1", ":::", "1"],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=self.environment())
+        with process:
+            wait_until(lambda: os.path.exists(path) and os.path.getsize(path), "the item")
+            with open(path, encoding="ascii") as text:
+                pid = int(text.read())
+            wait_until(lambda: not os.path.exists(f"/proc/{pid}"), "the end of the process that took too much memory", 60)
+            self.assertIn(b"out_of_memory", process.stderr.read())
+            self.assertEqual(process.wait(60), 1)
+
     def test_a_signal_ends_the_wait_for_a_reader_that_has_stopped(self):
         """Standard error is a full non-blocking pipe, such as a program with an event loop may pass on."""
         reader, writer = os.pipe()

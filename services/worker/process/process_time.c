@@ -92,7 +92,7 @@ static void on_timer(uv_timer_t *timer)
     /* The pipe is read first, because the answer may be in it already. */
     if (p->out.open) process_on_readable(&p->out.poll, 0, UV_READABLE);
     if (is_held(p)) {
-        uv_timer_start(timer, on_timer, HELD_MS, 0);
+        if (!over_memory(p)) uv_timer_start(timer, on_timer, HELD_MS, 0);
         return;
     }
     process_try_confirm(p, now);
