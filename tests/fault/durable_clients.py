@@ -28,7 +28,8 @@ class Client(threading.Thread):
         self.port, self.key, self.task, self.items, self.timeout_s = port, name, task, items, timeout_s
         self.answers = items if answers is None else answers
         self.id, self.problem, self.over = None, None, threading.Event()
-        self.read = self.cuts = self.lost_submissions = self.refusals = 0
+        self.read = self.cuts = 0
+        self.refusals, self.lost_submissions = [], []  # why a request failed and was sent again
         self.start()
 
     def run(self):
@@ -47,21 +48,21 @@ class Client(threading.Thread):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout_s)
         try:
             do(connection)
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as e:
             if self.id:
                 self.cuts += 1
             else:
-                self.lost_submissions += 1
+                self.lost_submissions.append(repr(e))
             self.over.wait(0.2)
         finally:
             connection.close()
 
     def refuse(self, response, allowed):
-        """Counts an answer after which the client sends its request again."""
+        """Notes an answer after which the client sends its request again."""
         body = response.read()
         if response.status not in allowed:
             raise Wrong(f"{response.status} {body[:500]!r}")
-        self.refusals += 1
+        self.refusals.append(f"{response.status} {body[:200]!r}")
         self.over.wait(0.2)
 
     def submit(self, connection):

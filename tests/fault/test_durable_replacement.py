@@ -137,7 +137,7 @@ class Replacement(replicas.ReplicasTest):
         self.assertEqual([n for n, count in self.runs(runs).items() if count > 1], [], "items that ran twice")
 
     def check_jobs(self, clients, runs):
-        self.assertEqual([c.key for c in clients if c.refusals or c.lost_submissions], [], "a request failed")
+        self.assertEqual([(c.key, c.refusals, c.lost_submissions) for c in clients if c.refusals or c.lost_submissions], [])
         for client in clients:
             self.assert_each_once(client.id, len(client.items))
         self.assertEqual(len(self.runs(runs)), LONG)

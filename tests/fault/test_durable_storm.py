@@ -143,7 +143,7 @@ class DurableStorm(replicas.ReplicasTest):
         for client in clients:
             client.join()
         say(f"all jobs took {time.monotonic() - begun:.0f} s; their clients were cut {sum(c.cuts for c in clients)} times,"
-            f" and refused {sum(c.refusals for c in clients)} times")
+            f" and refused {sum(len(c.refusals) for c in clients)} times")
         self.assertEqual([c.problem for c in clients if c.problem], [])
         self.assertEqual(self.sql("SELECT count(*) FROM fantail.job"), str(self.JOBS))
         for client in clients:

@@ -243,7 +243,8 @@ def start_pool(test, upstream_ports):
     folder = pool_folder(test, upstream_ports)
     os.makedirs(folder)
     place = Place(folder, test.free_port(), 0, "documented")
-    checks = "    option httpchk GET /readyz\n    default-server check inter 200ms fall 1 rise 1\n"
+    # On a busy machine an answer to a check may take longer than the pause between two checks.
+    checks = "    option httpchk GET /readyz\n    timeout check 10s\n    default-server check inter 200ms fall 1 rise 1\n"
     servers = "".join(f"    server coordinator{i} 127.0.0.1:{port}\n" for i, port in enumerate(upstream_ports))
     block = replace(documented("haproxy", place.upstream), (r"^    server .*\n", checks + servers))
     return run(test, "haproxy", place, haproxy_with(place, block), None)
