@@ -1,4 +1,5 @@
-"""Fetches a page with aiohttp, and returns its size. The benchmark `fetch` runs this in fantail, and in a plain event loop."""
+"""Fetches a page with aiohttp, and returns its size. The benchmark `fetch` runs this function in fantail, and in a
+plain event loop."""
 import aiohttp
 
 

@@ -1,8 +1,8 @@
 """Compares the Python package with the libraries that run Python functions in processes: multiprocessing.Pool,
 ProcessPoolExecutor, joblib with loky, and Dask. Every figure comes from its own process (python_calls.py).
 
-joblib, Dask and numpy come from PyPI, like the other peers. Without them, their lines are missing and arrays are byte
-arrays.
+joblib, Dask and numpy come from PyPI, like the other peers. Without joblib or Dask, their lines are missing. Without
+numpy, arrays are byte arrays.
 """
 import json
 import os
@@ -13,8 +13,8 @@ import peers
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TIMEOUT_S = 600
-# The name, what is compared, its unit, the libraries beside ours, the library that sets the target, and the limit of our value
-# divided by the value of that library. "least": larger values are better.
+# The name, what is compared, its unit, the other libraries, the library that sets the target, and the limit of our
+# value divided by the value of that library. "least": larger values are better.
 COMPARED = (
     ("map", "a tiny function over ints", "calls/s", ("pool", "futures", "joblib"), "pool", "least", 0.7),
     ("one", "one call at a time, p50", "us", ("futures", "pool", "dask"), "futures", "most", 1),

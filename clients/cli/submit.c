@@ -105,7 +105,7 @@ static void print_lines(struct connection *c, struct output *out, int *status)
     output_flush(out);
 }
 
-/* Returns whether an answer is coming that cannot be a stream of results, because no coordinator has sent it. */
+/* Returns whether the answer that is coming cannot be a stream of results, because no coordinator has sent it. */
 static bool is_strange(const struct connection *c, bool ndjson)
 {
     return ndjson && c->status == 200 && !connection_has_type(c, TYPE_NDJSON);

@@ -41,7 +41,7 @@ exec $user $bin/postgres -D $data -c "listen_addresses=*" -c unix_socket_directo
 
 
 def postgres_image(network):
-    """Returns postgres:17, if the engine has it, or else builds the image in its place."""
+    """Returns postgres:17 if the engine has this image. Otherwise builds and returns the image that takes its place."""
     if subprocess.run(["docker", "image", "inspect", "postgres:17"], capture_output=True).returncode == 0:
         return "postgres:17"
     with tempfile.TemporaryDirectory() as folder:
@@ -53,7 +53,8 @@ def postgres_image(network):
 
 
 def make_files(folder):
-    """Runs the commands that stand in the comment at the top of compose.store.yaml. Returns the variables that name the two files."""
+    """Runs the commands in the comment at the top of compose.store.yaml. Returns the variables that name the two
+    files."""
     with open(ROOT + "/deploy/compose.store.yaml", encoding="utf-8") as file:
         lines = [line.removeprefix("#").strip() for line in file if line.startswith("#   ")]
     commands = lines[:next(i for i, line in enumerate(lines) if "compose" in line)]

@@ -1,6 +1,6 @@
-"""Two versions share one database during a rolling update: an older version, whose database schema is older, and this one.
-The older version is built from the history of the repository. FANTAIL_OLDER_BIN names a folder that already has its
-programs."""
+"""Two versions share one database during a rolling update: an older version, which has an older database schema, and
+this version. The older version is built from the history of the repository. FANTAIL_OLDER_BIN names a folder that
+already has its programs."""
 import os
 import shutil
 import signal

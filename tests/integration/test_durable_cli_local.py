@@ -18,7 +18,7 @@ class Surviving(LocalTest):
     def setUp(self):
         super().setUp()
         self.gate_path, self.runs = os.path.join(self.folder, "gate"), os.path.join(self.folder, "runs")
-        # Items below 3 are answered immediately, all other items when the gate is open.
+        # Items below 3 are answered immediately. All other items are answered when the gate is open.
         script = f'read n; echo $n >> {self.runs}; [ "$n" -lt 3 ] || until [ -e {self.gate_path} ]; do sleep 0.05; done; echo $n'
         self.task_folder = self.tasks(gated={"mode": "exec", "command": ["sh", "-c", script]})
         self.port = self.free_port()

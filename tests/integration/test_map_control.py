@@ -130,7 +130,7 @@ class Starts(Control):
     def test_a_file_says_how_many_run_and_may_change(self):
         jobs = os.path.join(self.folder, "jobs")
         write_file(jobs, "1\n")
-        # Item b waits until two items run. It writes "2" into the file itself.
+        # Item b writes "2" into the file, and then waits until two items run.
         script = ('mkdir "run.$FANTAIL_SLOT" || exit 9; [ $1 = b ] && echo 2 > jobs; '
                   'while [ $1 = b ] && [ "$(ls -d run.* | wc -l)" -lt 2 ]; do sleep 0.01; done; '
                   'sleep 0.1; rmdir "run.$FANTAIL_SLOT"; echo "$1$FANTAIL_SLOT"')
@@ -161,7 +161,7 @@ class Starts(Control):
 
 
 class Words(Control):
-    """What a command sees, and what stands before its output."""
+    """What a command sees, and what is printed before its output."""
 
     def test_each_running_command_has_a_slot_of_its_own(self):
         script = 'mkdir "s.$1" || exit 9; sleep 0.01; rmdir "s.$1"; echo "$1 $FANTAIL_SLOT"'

@@ -259,7 +259,7 @@ class AsyncTasks(FantailTest):
         self.assertEqual(fleet.metric(fleet.workers[0], "fantail_process_restarts_total"), 0)
 
     def begun(self):
-        """Returns the items that have begun, once for each time."""
+        """Returns the items that have begun. An item that has begun twice is listed twice."""
         path = os.path.join(self.folder_of_tasks, "many", "begun")
         if not os.path.exists(path):
             return []

@@ -140,7 +140,7 @@ class Pools(ft.FantailTest):
 
 
 class Types(ft.FantailTest):
-    """Type checkers find nothing in the package, and nothing in a program that uses it."""
+    """Type checkers find no errors in the package, and none in a program that uses it."""
 
     EXAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "python_types.py")
 

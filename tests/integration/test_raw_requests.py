@@ -323,7 +323,7 @@ class RawRequests(SharedFleetTest):
 
 
 class Tls(FantailTest):
-    """The same reader checks the bytes that come through TLS."""
+    """The reader of raw bytes also checks the bytes that come through TLS."""
 
     def test_malformed_requests_are_refused_and_good_ones_served(self):
         folder = os.path.join(self.folder, "certificates")

@@ -10,7 +10,7 @@ import fantail_testing as ft
 from fantail_testing import JSON, NDJSON, TEXT, FantailTest, SharedFleetTest
 
 MARK = b"\xef\xbb\xbf"
-# (The name in the answer, the codec, the byte order mark).
+# Each entry has the name in the answer, the codec and the byte order mark.
 WIDE = (("UTF-16 (little endian)", "utf-16-le", b"\xff\xfe"), ("UTF-16 (big endian)", "utf-16-be", b"\xfe\xff"),
         ("UTF-32 (little endian)", "utf-32-le", b"\xff\xfe\0\0"), ("UTF-32 (big endian)", "utf-32-be", b"\0\0\xfe\xff"))
 

@@ -84,7 +84,7 @@ class Dying(FantailTest):
 
 
 class HangingUp(FantailTest):
-    """A client that closes its connection stops its work."""
+    """When a client closes its connection, the work for this client stops."""
 
     BURN = {"task": "misbehave", "items": [{"do": "burn"}] * 6}
 

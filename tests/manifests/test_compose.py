@@ -127,7 +127,7 @@ class Store(unittest.TestCase):
 @unittest.skipUnless(YAML, NO_YAML)
 @unittest.skipUnless(COMPOSE, NO_COMPOSE)
 class Merged(unittest.TestCase):
-    """Compose merges the files. This needs no engine and no image."""
+    """Compose merges the files. These tests need no engine and no image."""
 
     def merged(self, overlays):
         files = [word for name in ("compose.yaml", *overlays) for word in ("-f", f"{ROOT}/deploy/{name}")]

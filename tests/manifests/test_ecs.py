@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The CloudFormation template: its rules, and that its values fit together."""
+"""The CloudFormation template: its rules, and whether its values fit together."""
 import json
 import os
 import re

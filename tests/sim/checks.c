@@ -19,7 +19,7 @@ static void check_share(struct sim_world *w, const struct sched_job *job)
         sim_broken(w, "the scheduler counts a load of %.3f for a job, its attempts have %.3f", job->load, load);
 }
 
-/* The load and the items in flight of a lane are those of the unanswered items of its attempts. */
+/* The load of a lane, and its items in flight, are the sums over the unanswered items of its attempts. */
 static void check_lane(struct sim_world *w, const struct sched_lane *l)
 {
     const struct list *all = &l->endpoint->attempts;

@@ -365,7 +365,7 @@ static void costly_chunks(void)
     fewer.spread = SPREAD_CONSTANT;
     fewer.latency_s = 0.0001;
     show_judge(name, "1,984 of 10 ms on 1,984 slots: seconds", show_run(&fewer).makespan_s, 0.04, true);
-    /* If one run sent all 8,000 chunks, this would take 0.062 s, but nobody else would be served for 40 ms. */
+    /* If one run sent all 8,000 chunks, the job would take 0.062 s, but nobody else would be served for 40 ms. */
     show_judge(name, "8e3 of 10 ms on 8000 slots: seconds", show_run(&longer).makespan_s, 0.075, true);
 }
 

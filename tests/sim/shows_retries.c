@@ -1,7 +1,7 @@
 /* Shows of items that fail, and of items that are sent again because they failed. */
 #include "sim/shows.h"
 
-/* Items that fail, and items that are sent again because they failed, must not need a request each. */
+/* Items that fail, and items that are sent again because they failed, must not each need a separate request. */
 void show_failing(void)
 {
     const char *name = "failing";

@@ -135,7 +135,7 @@ void call_unlink(struct sim_call *call)
     call_unref(call);
 }
 
-/* Ends the call on the worker. What the worker has already sent still arrives before this end. */
+/* Ends the call on the worker. The bytes that the worker has already sent still arrive before the end. */
 void call_end(struct sim_world *w, struct sim_call *call, enum sched_end how)
 {
     /* This comes before call_unlink(), which may drop the last reference. */

@@ -10,8 +10,8 @@
 
 /* Draws the line, in place of the former one. `text` has no newline and fits into the terminal. */
 void status_line_show(const char *text, size_t len);
-/* Erases the line until status_line_restore(). Use the two around a write to standard output that the same terminal
- * shows. */
+/* Erases the line until status_line_restore(). If the same terminal shows standard output, call these two functions
+ * around each write to standard output. */
 void status_line_hide(void);
 void status_line_restore(void);
 /* Erases the line and forgets it. */

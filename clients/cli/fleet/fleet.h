@@ -51,8 +51,7 @@ MUST_CHECK struct fleet *fleet_start(const struct fleet_options *options, char *
 size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms);
 #define FLEET_MAX_POLL_FDS (2 * (FLEET_MAX_WORKERS + 1))
 /* With `relays`: reads what the services and tasks have written to standard error, and adds it to the lines that wait
- * (status_line_flush()). What a task prints before it answers arrives here before the answer arrives. Does not
- * block. */
+ * (status_line_flush()). If a task prints before it answers, its output arrives here first. Does not block. */
 void fleet_read_output(struct fleet *f);
 /* Like fleet_read_output(), and also writes all these lines to standard error. Blocks if the reader of standard error
  * is slow. After a signal that asks the program to end, does not block. */

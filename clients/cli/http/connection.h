@@ -22,7 +22,7 @@
 /* A value for answer_max: enough for the answer to an item, for the rest of its line, and for the lines before it. */
 #define CONNECTION_LINE_BYTES (LIMIT_ANSWER_BYTES + 16 * MIB)
 
-/* A coordinator sends something every 15 s. If nothing came for this time, a command gives the connection up, unless
+/* A coordinator sends something every 15 s. If nothing came for this time, a command gives up the connection, unless
  * the coordinator may still be working on a job. */
 #define CONNECTION_SILENCE_S 90
 /* If no answer has come after this time, a command that waits for a job says that it still waits. */

@@ -15,7 +15,7 @@
 #define FIRST_TARGET (64u << 10)
 #define LAST_TARGET  (2u << 20)
 #define READ_BYTES   (256u << 10)
-#define ROWS_BYTES   (64u << 10) /* the same for rows, which need much room */
+#define ROWS_BYTES   (64u << 10) /* like READ_BYTES, for rows, which need much room */
 #define LINE_CAP     (LIMIT_ITEM_BYTES + 1024)
 #define SHOWN_BYTES  200u /* the bytes that are kept of a line longer than LINE_CAP */
 

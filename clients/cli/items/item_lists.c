@@ -90,7 +90,7 @@ static void add_value(const struct item_lists *l, struct json_slice value, struc
         if (out->data[i] == '\n' || out->data[i] == '\r') out->data[i] = ' ';
 }
 
-/* Advances the last group. If it was at its end, it starts again, and the group before it advances. */
+/* Advances the last group. If the group was at its end, it starts again, and the previous group advances. */
 static void advance(struct item_lists *l)
 {
     l->index++;

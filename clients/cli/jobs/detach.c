@@ -201,7 +201,7 @@ static bool send_piece(struct job_service *s, struct input_source *source, char 
     return false;
 }
 
-/* Returns how many bytes the source has left, if it is a file that is not empty; otherwise -1. */
+/* Returns how many bytes are left in the source, or -1 if the source is not a file or has no bytes left. */
 static int64_t input_length(const struct input_source *source)
 {
     struct stat st;

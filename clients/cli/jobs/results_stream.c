@@ -67,7 +67,7 @@ static void add_end(struct results_stream *r, const struct result_line *line)
     buf_release(&why);
 }
 
-/* Returns whether the line is a start line, but not the first one. After a cut, the continued stream has another
+/* Returns whether the line is a start line other than the first one. After a cut, the continued stream has another
  * start line. */
 static bool is_repeated_start(struct results_stream *r, const char *line, size_t len)
 {

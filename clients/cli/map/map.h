@@ -4,8 +4,8 @@
 
 #include "cli/options/map_options.h"
 
-/* Returns the exit status. If a signal has asked the program to end, this function does not return: it ends the program
- * by that signal. */
+/* Returns the exit status. If a signal has asked the program to end, this function does not return: it kills the
+ * program with that signal. */
 int map_items(struct map_options *options);
 
 #endif

@@ -45,8 +45,8 @@
 #include "cli/runs/joblog.h"
 
 #define MAP_JOBS         16 /* maximum number of running jobs */
-#define MAP_JOBS_SLOW    2  /* the same, while the running jobs have work for MAP_WORK_S seconds */
-#define MAP_JOBS_CAREFUL 2  /* the same, if items must not run twice */
+#define MAP_JOBS_SLOW    2  /* maximum number while the running jobs have work for MAP_WORK_S seconds */
+#define MAP_JOBS_CAREFUL 2  /* maximum number if items must not run twice */
 #define MAP_WORK_S       5
 #define MAP_JOB_BYTES    (8u << 20)  /* maximum input bytes in all running jobs; a single larger batch is allowed */
 #define MAP_TAIL_BYTES   (16u << 20) /* maximum size of a held tail, see enum map_tail */

@@ -24,8 +24,8 @@ struct map_options {
     const char *replace; /* NULL: {} */
     const char *errors, *given_common, *reduce, *tasks;
     const char *jobs, *timeout, *retry_on, *delay_retry; /* NULL: not given */
-    const char *delay, *rate, *load, *tagstring;         /* the same; for a command */
-    const char *halt, *joblog, *results;                 /* the same */
+    const char *delay, *rate, *load, *tagstring;         /* for a command; NULL: not given */
+    const char *halt, *joblog, *results;                 /* for a command; NULL: not given */
     bool tag, dry_run, raw, resume, resume_failed;       /* for a command */
     int64_t chunk_size, max_concurrency, max_attempts, retries, workers, processes, memfree, nice;
     int64_t tolerated_failure_count;   /* -1: no limit */

@@ -51,7 +51,7 @@ MUST_CHECK int job_service_read_job(struct job_service *s, const char *id, uint6
 MUST_CHECK int job_service_answered_job(struct job_service *s, struct remote_job *j);
 
 /* Call it when a try has failed; `why` is the reason. Waits before the next try and returns true. If the service was
- * away for too long, complains and returns false. After a signal to end, returns false without a complaint. */
+ * unavailable for too long, complains and returns false. After a signal to end, returns false without a complaint. */
 MUST_CHECK bool job_service_try_again(struct job_service *s, const char *why);
 /* Like job_service_try_again(), for a stream that has ended too early. `stream` is its name, such as "the stream of
  * results", and `missing` names the missing part. After a status other than 200, 429 and 503, does not try again. */

@@ -41,7 +41,7 @@ struct remote_job {
 MUST_CHECK bool remote_job_read(struct remote_job *j, const char *text, size_t len);
 bool remote_job_has_ended(const struct remote_job *j);
 /* Returns why a job waits, in words such as "no worker has the task". `name` is the name of the reason. A name that
- * this program does not know is returned as it is, cut to a static buffer. */
+ * this program does not know is returned in a static buffer, cut to the size of the buffer. */
 const char *remote_waiting_words(const char *name, size_t len);
 /* Returns how many items have a value or have failed. A cancelled item is not done. */
 uint64_t remote_job_done(const struct remote_job *j);

@@ -1,6 +1,6 @@
 /*
- * The text of the progress line. The counts come first. What does not fit into the terminal is left out, the least
- * important first: the bar, the time that has passed, the rate, the percentage, the time left. Pure.
+ * The text of the progress line. The counts come first. Fields that do not fit into the terminal are left out, the
+ * least important first: the bar, the time that has passed, the rate, the percentage, the time left. Pure.
  */
 #ifndef FANTAIL_CLI_REPORT_PROGRESS_LINE_H
 #define FANTAIL_CLI_REPORT_PROGRESS_LINE_H

@@ -1,7 +1,7 @@
 /*
- * Passes on what other processes write to their standard error. Each of them has a pipe of its own, so only whole lines
- * reach ours, and no line is mixed with another one. The lines of each process keep their order. A line that is longer
- * than RELAY_LINE_BYTES is passed on as several lines.
+ * Passes on what other processes write to their standard error. Each of these processes has its own pipe, so only whole
+ * lines reach our standard error, and no two lines are mixed. The lines of each process keep their order. A line that
+ * is longer than RELAY_LINE_BYTES is passed on as several lines.
  */
 #ifndef FANTAIL_CLI_REPORT_RELAY_H
 #define FANTAIL_CLI_REPORT_RELAY_H

@@ -7,9 +7,9 @@ from typing import Optional
 
 
 def limit_threads(variables: "dict[str, str]", pickled: Optional[bytes]) -> None:
-    """Sets the environment variables by which libraries such as BLAS choose how many threads they start. The libraries
-    read them when they are imported, so this module imports none of them. Then calls an initializer, if its pickle is
-    given."""
+    """Sets the environment variables by which libraries such as BLAS choose how many threads they start. A library
+    reads the variables when it is imported, so this module imports none of these libraries. Then calls an initializer,
+    if its pickle is given."""
     os.environ.update(variables)
     if pickled is not None:
         initializer, arguments = pickle.loads(pickled)

@@ -1,4 +1,4 @@
-"""How many items a map completes in a second now."""
+"""How many items per second a map completes at present."""
 from __future__ import annotations
 
 WINDOW_S = 1.0

@@ -159,8 +159,8 @@ Test(http_framing, a_malformed_request_line_is_a_fault)
     check_all(bad, ARRAY_SIZE(bad));
 }
 
-/* The characters that RFC 3986 does not allow anywhere in a URI are refused. All others are accepted, and so are bytes
- * from 0x80 on. */
+/* The characters that RFC 3986 does not allow anywhere in a URI are refused. All other characters are accepted, and so
+ * are bytes from 0x80 on. */
 Test(http_framing, a_target_has_only_the_characters_of_a_uri)
 {
     for (int c = 0x21; c <= 0xFF; c++) {

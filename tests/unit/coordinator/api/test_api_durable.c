@@ -258,8 +258,8 @@ Test(api_durable, a_client_that_waited_long_enough_gets_202)
     }
 }
 
-/* If the only item looks like a job object, each answer has the hint. If it looks like an array of items, an answer has
- * the hint only if the item has failed. */
+/* If the only item looks like a job object, each answer has the hint. If the only item looks like an array of items, an
+ * answer has the hint only if the item has failed. */
 Test(api_durable, a_client_that_waits_gets_the_hint_about_its_only_item)
 {
     for (unsigned how = 0; how < 4; how++) {

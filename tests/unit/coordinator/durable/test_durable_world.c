@@ -284,8 +284,8 @@ static void clients(struct world *w)
 
 /* The functions below check the rules that hold at the end of a world. */
 
-/* Notes the answer of an item. The item must not have one yet: a block whose reply was lost must be in the store only
- * once. */
+/* Notes the answer of an item. The item must not have an answer yet, because a block whose reply was lost must be in
+ * the store only once. */
 static void note_answer(struct recorded *all, uint64_t index, const char *line, size_t len)
 {
     cr_assert_null(all->lines[index], "item %d has two answers", (int)index);

@@ -1,4 +1,4 @@
-/* The client of a durable job goes away before it has an answer. */
+/* The client of a durable job disconnects before it has an answer. */
 #include "unit/coordinator/intake/intake_harness.h"
 
 Test(intake, a_client_that_goes_during_the_upload_leaves_no_job)

@@ -5,7 +5,7 @@
 #include "common/base/random.h"
 #include "unit/leaks.h"
 
-/* Sorts one copy of the list in slices and another copy at once, and compares the two copies. Returns the number of
+/* Sorts one copy of the list in slices and another copy all at once, and compares the two copies. Returns the number of
  * slices. */
 static unsigned expect_sorted(const struct range_list *l, size_t most)
 {

@@ -1,4 +1,4 @@
-/* Streams of stored results when the store is away or broken, and at a drain. */
+/* Streams of stored results when the store is unavailable or broken, and during a drain. */
 #include "unit/coordinator/results/results_harness.h"
 
 Test(results_faults, while_the_store_is_away_the_stream_waits_and_then_goes_on)

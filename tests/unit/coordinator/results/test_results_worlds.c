@@ -1,5 +1,5 @@
-/* The stream of stored results in random worlds: blocks come in any order while a client reads, the store is away at
- * times, and the job may be redriven. Each item must be sent once, in order, with its answer. */
+/* The stream of stored results in random worlds: blocks come in any order while a client reads, the store is sometimes
+ * unavailable, and the job may be redriven. Each item must be sent once, in order, with its answer. */
 #include "common/base/random.h"
 #include "common/observe/log.h"
 #include "coordinator/results/results_internal.h"

@@ -209,7 +209,7 @@ Test(store_open, a_damaged_file_is_refused_and_not_changed)
     assert_no_leaks();
 }
 
-/* Root may write to any file, so root becomes another user for the time of the test. */
+/* Root may write to any file, so root becomes another user for the duration of the test. */
 Test(store_open, a_file_that_may_not_be_written_is_refused)
 {
     enum { NOBODY = 65534 };

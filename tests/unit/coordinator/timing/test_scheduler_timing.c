@@ -1,5 +1,5 @@
-/* When the scheduler runs. What a run leaves is done in later steps of the loop, so that other parts of the loop have
- * their turns. */
+/* When the scheduler runs. The work that a run leaves over is done in later steps of the loop, so that other parts of
+ * the loop get their turns. */
 #include "coordinator/timing/scheduler_timing.h"
 
 #include <criterion/criterion.h>
