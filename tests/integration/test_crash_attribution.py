@@ -75,7 +75,7 @@ int fantail_task(const struct fantail_item *item, struct fantail_reply *reply)
 }
 """
 
-ITEM_S = 2
+ITEM_S = 5  # on a busy machine, a process may wait seconds for a processor
 
 
 class CrashAttribution(FantailTest):
