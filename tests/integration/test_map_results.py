@@ -1,4 +1,4 @@
-"""`fantail map --results`: what each command prints, in files that are laid out as those of GNU parallel."""
+"""`fantail map --results`: what each command prints, in files with the layout of GNU parallel."""
 import os
 
 from fantail_testing import main, write_file

@@ -11,7 +11,8 @@ void complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* Like complain(), for a text of any length. */
 void complain_text(const char *text);
 
-/* The same. The first `len` bytes tell of a failure; if standard error has colours, they have that of failures. */
+/* Like complain_text(), for a text whose first `len` bytes describe a failure. If standard error has colours, these
+ * bytes get the colour of failures. */
 void complain_failure(const char *text, size_t len);
 
 #endif

@@ -6,8 +6,8 @@
 
 #include "common/base/base.h"
 
-/* Makes the folder, unless it is there, and the missing folders above it. `path` is the same after the call. Returns
- * false, with errno, on failure. A file with this name counts as a folder that is there. */
+/* Makes the folder and its parent folders, as far as they do not exist yet. After the call, `path` is unchanged.
+ * Returns false, with errno, on failure. A file with this name counts as an existing folder. */
 MUST_CHECK bool make_folders(char *path, mode_t mode);
 
 #endif

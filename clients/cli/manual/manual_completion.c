@@ -6,7 +6,7 @@ const char *const manual_shells[] = {"bash", "zsh", "fish", NULL};
 
 enum { HELP_CHARACTERS = 70 };
 
-/* For each option that a user can type: calls `write`. */
+/* Calls `write` for each option that a user can type. */
 static void for_options(FILE *out, const struct manual_command *c,
                         void (*write)(FILE *out, const struct manual_command *c, const struct option_row *row))
 {

@@ -4,7 +4,8 @@
 #include "cli/manual/manual.h"
 #include "common/service/option_print.h"
 
-/* Writes the text so that it appears unchanged. Without the escapes, some characters would become others. */
+/* Writes the text with escapes, so that the page shows it unchanged. Without escapes, man would replace some
+ * characters. */
 static void put(FILE *out, const char *text, size_t len)
 {
     static const struct {
@@ -40,7 +41,7 @@ static bool begins_with(const char *text, const char *word)
     return strncmp(text, word, strlen(word)) == 0;
 }
 
-/* Writes the heading that a line begins. Returns how many bytes of the line are the heading. */
+/* If the line begins with a heading, writes the heading. Returns how many bytes of the line are the heading. */
 static size_t put_heading(FILE *out, const char *line)
 {
     static const struct {

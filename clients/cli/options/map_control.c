@@ -180,7 +180,7 @@ static const char *for_command(const struct map_options *o)
     return NULL;
 }
 
-/* The progress line has a bar and the time left anyway, so the two options of GNU parallel mean the same. */
+/* The progress line always has a bar and the time left, so these two options of GNU parallel have the same effect. */
 static int check_progress(struct map_options *o)
 {
     if (!o->bar && !o->eta) return EXIT_OK;

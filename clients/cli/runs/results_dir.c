@@ -6,7 +6,7 @@
 #include "cli/base/make_folders.h"
 #include "common/json/encoding.h"
 
-/* Returns whether GNU parallel would not take the path for that of a folder. */
+/* Returns whether GNU parallel would treat the path as something other than a folder. */
 static bool has_other_form(const char *path)
 {
     static const char *const ends[] = {".csv", ".tsv", ".json"};
