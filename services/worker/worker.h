@@ -101,7 +101,7 @@ struct pool *worker_pool(struct worker *w, const char *task);
 /* Returns how many processes a task may have. If `t` is NULL, returns the number for a task that does not set one. */
 unsigned worker_slots(const struct worker *w, const struct task *t);
 uint64_t worker_queued(const struct worker *w);
-/* Call it when a request was accepted (change is 1) or has ended (-1). */
+/* Call it when a request has been accepted (change is 1) or has ended (-1). */
 void worker_count_request(struct worker *w, int change);
 /* Returns how many items run now. */
 unsigned worker_busy(const struct worker *w);

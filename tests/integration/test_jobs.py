@@ -310,7 +310,7 @@ class Carrying(SharedFleetTest):
 
 
 class Streaming(FantailTest):
-    """When the lines of a stream come, and what they contain."""
+    """When the lines of a stream arrive, and what they contain."""
 
     def test_first_results_come_before_the_last_item_is_done(self):
         fleet = self.fleet()

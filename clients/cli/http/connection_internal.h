@@ -20,7 +20,7 @@ void connection_answer_begin(struct connection *c);
 /* If the next bytes are known to belong to the body, returns where in c->answer to read them, and sets *room to how
  * many fit. Returns NULL if the next byte may be framing. */
 char *connection_answer_room(struct connection *c, size_t *room);
-/* Call it after `len` bytes were read into the room of connection_answer_room(). */
+/* Call it after `len` bytes have been read into the room of connection_answer_room(). */
 void connection_answer_added(struct connection *c, size_t len);
 /* Reads the heads and framing in c->raw. Returns false if they are not HTTP. Moves c to CONNECTION_READING once the
  * head is complete, and to CONNECTION_DONE at the end of the answer. */

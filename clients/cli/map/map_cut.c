@@ -119,8 +119,8 @@ static void lost(struct map_run *run, struct map_job *j, enum outage_cause cause
     connection_close(&j->http);
     if (cause != OUTAGE_FULL) report_outage(run);
     if (cause == OUTAGE_UNREACHED && !is_connecting(run)) {
-        /* The lookup may take a long time. A signal during the lookup kills this program, and unwritten results would
-         * be lost. */
+        /* The lookup may take a long time, and a signal during the lookup kills this program. So the results are
+         * written first. */
         output_flush(&run->output);
         target_look_up_again(&run->target);
     }

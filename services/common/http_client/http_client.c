@@ -202,7 +202,7 @@ void call_resume(struct http_call *call)
     call->heard_ms = uv_now(c->loop);
     watch_silence(c, silence_end_ms(call));
     CURLcode code = libcurl.easy_pause(call->easy, CURLPAUSE_CONT);
-    /* Inside libcurl.easy_pause(), curl passes the bytes that it has held to the callbacks. If a callback refuses these
+    /* libcurl.easy_pause() calls the callbacks with the bytes that curl has held back. If a callback refuses these
      * bytes, curl ignores the refusal. */
     bool refused =
         code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT; /* the second code: there is no connection yet */

@@ -232,7 +232,7 @@ void call_free(struct http_call *call);
 void call_prepare(struct http_call *call, const struct http_call_options *options);
 /* Reads a small body. Call it right before adding the call to curl. Returns false when read() cancelled the call. */
 MUST_CHECK bool call_load(struct http_call *call);
-/* Frees the memory for this request. Call it after the call was removed from curl. */
+/* Frees the memory for this request. Call it after the call has been removed from curl. */
 void call_clear(struct http_call *call);
 
 /* http_client_pool.c */
@@ -257,7 +257,7 @@ void client_handle_closed(struct http_client *c);
 void client_keep_loop(struct http_client *c, bool keep);
 /* Makes the loop run client_settle(), and curl if its timer is due, before the next sleep. */
 void client_kick(struct http_client *c);
-/* Returns whether more wires may be served in this turn. */
+/* Returns whether events of more wires may be handled in this turn. */
 MUST_CHECK bool client_has_time_for_events(struct http_client *c);
 /* Returns whether more calls may begin or be reaped in this turn. If not, call client_kick(). */
 MUST_CHECK bool client_has_time_for_calls(struct http_client *c);

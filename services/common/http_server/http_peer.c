@@ -66,9 +66,8 @@ void http_peer_check(struct http_connection *c)
     http_exchange_wake(x);
 }
 
-/* The library must run between two calls to this function, because read_end() causes another event for this function.
- * So one call handles one batch of events. If more events wait, the descriptor stays readable, and the next turn
- * handles them. */
+/* read_end() causes an event that calls this function again, and the library must run before that. So one call handles
+ * one batch of events. If more events wait, the descriptor stays readable, and the next turn handles them. */
 void http_peer_on_event(uv_poll_t *poll, int status, int events)
 {
     struct http_server *s = poll->data;

@@ -40,7 +40,7 @@ size_t encoding_mark_bytes(enum encoding e);
 /* Returns the length of the longest prefix of `data` that is text: valid UTF-8 without a NUL byte. `data` may be NULL
  * if `len` is 0. */
 size_t encoding_text_length(const char *data, size_t len);
-/* Ends the string before its first byte that is not valid UTF-8. Call it after the string was cut to the size of a
+/* Ends the string before its first byte that is not valid UTF-8. Call it after the string has been cut to the size of a
  * buffer, because the cut may have split a character. */
 void encoding_drop_cut(char *text);
 /* Returns whether `data` begins with the byte order mark of UTF-8. */

@@ -64,7 +64,7 @@ bool records_extend(struct segment *seg, uint64_t first, uint64_t n, size_t len)
 void records_shift(struct segment *seg);
 /* Returns the run that is read next. */
 struct record records_next(struct segment *seg);
-/* Call it when n items with `len` bytes were read. Returns whether the segment has been read completely. */
+/* Call it when n items with `len` bytes have been read. Returns whether the segment has been read completely. */
 bool records_consume(struct segment *seg, uint64_t n, size_t len);
 
 #endif

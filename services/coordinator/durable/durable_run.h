@@ -204,7 +204,7 @@ void run_reduce_go_on(struct durable_run *r);
 /* Gives up a reduction that is under way. */
 void run_reduce_release(struct durable_run *r);
 
-/* Call it after answers were added. Records the collected answers if there are enough of them. */
+/* Call it after answers have been added. Records the collected answers if there are enough of them. */
 void run_record_collected(struct durable_run *r);
 /* Records the collected answers. In state ENDING, records the end of the job when no answer is left to record. */
 void run_record_flush(struct durable_run *r);

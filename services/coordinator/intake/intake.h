@@ -9,10 +9,10 @@
  *    |            |                                         DISCARDING (the job is removed) -------------------->|
  *    +------------+--> a problem ------------------------------------------------------------------------------->+
  *
- * If the ACCEPT call fails, its transaction may still have been committed, if only the reply was lost. DISCARD removes
- * the job only if it is still RECEIVING, so the reply to DISCARD shows whether the job was accepted. If DISCARD fails
- * too, the outcome is unknown. The answer is then 503, and a request with the same Idempotency-Key finds the job if it
- * exists.
+ * If the ACCEPT call fails, its transaction may still have been committed: perhaps only the reply was lost. DISCARD
+ * removes the job only if it is still RECEIVING, so the reply to DISCARD shows whether the job was accepted. If DISCARD
+ * fails too, the outcome is unknown. The answer is then 503, and a request with the same Idempotency-Key finds the job
+ * if it exists.
  *
  * Owner: its exchange and its open calls to the store. The intake is freed when the exchange and these calls are over.
  */

@@ -59,7 +59,7 @@ void job_tell_waiting(struct job *j);
 
 /* If the reader of the job is slow and the temporary files have reached half of their limit, pauses the job: no new
  * items are sent. Resumes the job when the reader has caught up. Without the pause, the job would fail when the limit
- * is reached. Call it when answers were added or read, but not from inside an action of the scheduler. */
+ * is reached. Call it when answers have been added or read, but not from inside an action of the scheduler. */
 void job_pause_or_resume(struct job *j);
 
 /* job_hint.c */

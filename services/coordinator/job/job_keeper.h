@@ -43,7 +43,7 @@ MUST_CHECK struct job *job_new_kept(struct jobs *jobs, const char *id, struct jo
                                     const struct job_keeper *keeper);
 /* Call it when the result of is_behind() may have changed, but not from inside an action of the scheduler. */
 void job_keeper_changed(struct job *j);
-/* Call it after `finished` was called, but not from inside an action of the scheduler. Frees the job. */
+/* Call it after `finished` has been called, but not from inside an action of the scheduler. Frees the job. */
 void job_let_go(struct job *j);
 
 #endif

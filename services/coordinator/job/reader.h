@@ -57,7 +57,7 @@ struct reader {
 MUST_CHECK struct reader *reader_new(struct job *j, struct http_exchange *x);
 /* Returns whether the client of the exchange asks for a stream of lines instead of a document. */
 bool reader_takes_lines(const struct http_exchange *x);
-/* Call it when the exchange is over, or was answered without the reader. NULL is fine. */
+/* Call it when the exchange is over, or has been answered without the reader. NULL is fine. */
 void reader_free(struct reader *r);
 
 /* Call it when the job has started and its answers are in `source`. */

@@ -29,7 +29,7 @@ static inline struct postgres_store *postgres_store_of(struct store_threads *t)
 
 /* If there is no connection and the next attempt is due, connects. Returns whether there is a connection. */
 MUST_CHECK bool postgres_ensure_connected(struct postgres_link *k);
-/* Call it when the connection was just lost. */
+/* Call it when the connection has just been lost. */
 void postgres_note_loss(struct postgres_link *k);
 /* Passes the news of the connection to the thread of the loop. */
 void postgres_publish(struct postgres_db *d);

@@ -39,7 +39,7 @@ void block_fold_init(struct block_fold *f, enum job_reduce kind, size_t max_span
 void block_fold_release(struct block_fold *f);
 /* Returns false if the ranges of the block overlap. */
 MUST_CHECK bool block_fold_add_ranges(struct block_fold *f, const struct block *b);
-/* Call it when the ranges of all blocks were added. */
+/* Call it when the ranges of all blocks have been added. */
 void block_fold_has_ranges(struct block_fold *f);
 /* Adds a block and takes ownership of its lines. */
 void block_fold_add(struct block_fold *f, struct block *b);

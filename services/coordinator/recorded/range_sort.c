@@ -31,7 +31,7 @@ static void sort_piece(struct range_sort *s)
     s->width = PIECE;
 }
 
-/* Call it when all pairs of pieces were merged. */
+/* Call it when all pairs of pieces have been merged. */
 static void end_pass(struct range_sort *s)
 {
     struct range_list *l = s->list;

@@ -51,7 +51,7 @@ struct job_watch {
 };
 
 void job_watches_start(struct job_watches *l, uv_loop_t *loop);
-/* Call it when answers of this job were recorded, or when its state has changed. */
+/* Call it when answers of this job have been recorded, or when its state has changed. */
 void job_watches_poke(struct job_watches *l, const char *id);
 /* Call it before job_watches_poke(), when the job of this call has ended and the call has all its blocks. */
 void job_watches_give(struct job_watches *l, const struct store_call *read);

@@ -6,8 +6,8 @@
 #include "coordinator/results/results_internal.h"
 #include "coordinator/results/store_problem.h"
 
-/* The shortest and the longest time after which a reader that has read everything asks again. The time grows while no
- * new answers arrive. */
+/* A reader that has read all answers so far asks the store for more after a pause. These are the shortest and the
+ * longest pause. The pause grows while no new answers arrive. */
 #define ASK_GAP_LEAST_NS (200 * NS_PER_MS)
 #define ASK_GAP_MOST_NS  (1000 * NS_PER_MS)
 /* The bytes of blocks in memory: the limit for one reader, and for all readers together. A reader may hold two blocks
@@ -253,7 +253,7 @@ size_t results_cache_cap(const struct results_reader *r)
     return share < CACHE_BYTES ? share : CACHE_BYTES;
 }
 
-/* Call it when the store no longer has a block: the job was removed, or a redrive has removed its errors. */
+/* Call it when the store no longer has a block: the job has been removed, or a redrive has removed its errors. */
 static void miss_block(struct results_reader *r, uint64_t number)
 {
     if (r->writer.in_line)

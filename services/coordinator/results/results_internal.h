@@ -83,7 +83,7 @@ struct results_reader {
 /* results_reader.c */
 
 void results_move(struct results_reader *r, enum results_state to);
-/* Call it when the state of the job was read from the store. Begins the stream. */
+/* Call it when the state of the job has been read from the store. Begins the stream. */
 void results_open(struct results_reader *r);
 /* Starts again with the answer of the first item. */
 void results_rewind(struct results_reader *r);

@@ -61,7 +61,7 @@ double lane_window(const struct sched_lane *l);
 unsigned lane_workers(const struct sched_lane *l);
 /* Call it after a change of the lane's slots, or of its endpoint's state. */
 void lane_recount(struct sched_lane *l);
-/* Call it when a whole chunk was answered. Widens the window. */
+/* Call it when a whole chunk has been answered. Widens the window. */
 void lane_widen(struct sched_lane *l);
 /* Call it when the endpoint answered that it does not have the task. */
 void lane_task_unknown(struct sched_lane *l);
@@ -76,7 +76,7 @@ bool lane_runs(const struct sched_lane *l);
 /* Call it when a chunk of the lane was also sent to another endpoint. If the lane is silent, it gets no chunks for a
  * short time, or until it answers. */
 void lane_hold(struct sched_lane *l);
-/* Call it when a whole chunk was answered, or when the timer fires. The lane is then no longer full. */
+/* Call it when a whole chunk has been answered, or when the timer fires. The lane is then no longer full. */
 void lane_full_is_over(struct sched_lane *l);
 
 #endif

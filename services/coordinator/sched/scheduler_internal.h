@@ -176,7 +176,7 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_lane
                                     double weight);
 /* Call it when the attempt's endpoint is being removed. */
 void attempt_orphan(struct sched_attempt *a);
-/* Makes the next run cut the attempt off. */
+/* The next scheduler_run() will cut the attempt off. */
 void attempt_cut(struct sched_attempt *a);
 void attempt_free(struct sched_attempt *a);
 void attempts_run_cuts(struct scheduler *s);
@@ -253,7 +253,7 @@ void endpoint_move(struct sched_endpoint *e, enum sched_endpoint_state to, enum 
 void endpoint_gone(struct sched_endpoint *e);
 /* Call it when the attempt brought an answer. */
 void endpoint_succeeded(struct sched_endpoint *e, const struct sched_attempt *a);
-/* Call it when the attempt has ended, after it was removed from its lists. `how` is the way in which it ended. */
+/* Call it when the attempt has ended, after it has been removed from its lists. `how` is the way in which it ended. */
 void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enum sched_end how,
                     uint64_t retry_after_ms);
 void endpoint_timer_fired(struct sched_endpoint *e);
@@ -275,7 +275,7 @@ double chunker_slowness(const struct sched_lane *l); /* 1: as fast as the mean *
 /* Returns the share of the lane's window that one item takes, if its chunk has `items` items. */
 double chunker_weight(const struct sched_job *job, const struct sched_lane *l, uint32_t items);
 uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l);
-/* Call it when n of the attempt's items were answered. `left` items were unanswered before. */
+/* Call it when n of the attempt's items have been answered. `left` items were unanswered before. */
 void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n);
 /* Call it when the attempt has ended and all of its items are answered. */
 void chunker_observe_whole(const struct sched_attempt *a);
@@ -283,7 +283,7 @@ void chunker_advance(struct sched_lane *l, uint64_t now_ns);
 /* Returns whether the job must wait for answers before it sends more, because its chunks must still grow. */
 bool chunker_ramp_is_full(struct sched_job *job);
 void chunker_ramp_timer_fired(struct sched_job *job);
-/* Call it when the attempt's answers were kept. Larger chunks may then be sent. */
+/* Call it when the attempt's answers have been kept. Larger chunks may then be sent. */
 void chunker_grow(const struct sched_attempt *a);
 
 /* retry.c */
@@ -339,7 +339,7 @@ void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const 
 uint64_t hedge_run(struct scheduler *s);
 /* Call it when the job's items in flight, or its items left to send, have changed. */
 void hedge_update(struct sched_job *job);
-/* Call it when `items` items of the job were sent for the first time. */
+/* Call it when `items` items of the job have been sent for the first time. */
 void hedge_first_attempt(struct sched_job *job, uint32_t items);
 /* Call it when an answer to the attempt has arrived. */
 void hedge_observe(const struct sched_attempt *a);

@@ -81,7 +81,7 @@ void pool_close(struct pool *p, uv_close_cb closed);
 
 /* Takes a reference to the chunk. Call pool_feed() when its items have arrived. */
 void pool_submit(struct pool *p, struct chunk *c);
-/* Gives the processes as many items as they can take. Call it after items have arrived or answers were pulled. */
+/* Gives the processes as many items as they can take. Call it after items have arrived or answers have been pulled. */
 void pool_feed(struct pool *p);
 /* Abandons the chunk. Its items are dropped, and processes that run one of its items are killed soon. Drops the
  * reference. */

@@ -156,7 +156,7 @@ void process_flush(struct process *p);
 void process_retire(struct process *p);
 /* Ends the process now. hooks->lost() is called before this function returns. */
 void process_kill(struct process *p, const struct fault *f);
-/* Call it when the chunk was abandoned. If the process runs items of the chunk, these items are stopped soon. */
+/* Call it when the chunk has been abandoned. If the process runs items of the chunk, these items are stopped soon. */
 void process_check_chunk(struct process *p, const struct chunk *c, uint64_t now);
 
 #endif

@@ -29,7 +29,7 @@ static const char *arguments(char **argv, const struct exec_markers *m, bool app
 
 #define WORDS(...) ((char *[]){__VA_ARGS__, NULL})
 
-/* What GNU parallel makes of these names: {.}, {/}, {//} and {/.}. */
+/* Each case is a name, and what GNU parallel puts in place of {.}, {/}, {//} and {/.} for this name. */
 Test(exec_template, names_are_cut_as_gnu_parallel_cuts_them)
 {
     static const char *const cases[][2] = {

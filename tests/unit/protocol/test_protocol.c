@@ -157,8 +157,8 @@ Test(protocol, values_are_held_to_the_json_test_suite)
     assert_no_leak();
 }
 
-/* A fast reader reads lines in the form that our workers write. A line with a space before it is read by the general
- * reader. */
+/* A fast reader reads lines in the form that our workers write. The general reader reads lines that begin with a
+ * space. */
 Test(protocol, an_end_is_read_alike_by_both_readers)
 {
     static const char *const lines[] = {

@@ -1,4 +1,4 @@
-/* How many further tries are made, and for how long. */
+/* How many times a request is retried, and for how long. */
 #include <criterion/criterion.h>
 
 #include "cli/remote/request_retry.h"

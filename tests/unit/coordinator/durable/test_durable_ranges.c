@@ -10,7 +10,7 @@ static struct fake_job *add_job_of_many_ranges(struct bench *b)
         b->store, "a", HARNESS_OPTIONS("{\"range\":{\"start\":0,\"stop\":40000}}", "false", "null"), 2 * RANGES);
     struct block answered = {.kind = BLOCK_VALUES, .range_count = RANGES};
     answered.ranges = xcalloc(RANGES, sizeof *answered.ranges);
-    /* In completion order, the ranges of a block are in any order. */
+    /* Answers are recorded in the order in which they complete, so the ranges of a block may be in any order. */
     for (uint64_t i = 0; i < RANGES; i++) answered.ranges[i] = (struct block_range){2 * (i * 7919 % RANGES), 1, false};
     for (uint64_t i = 0; i < RANGES; i++) buf_add_str(&answered.lines, "{\"value\":1}\n");
     fake_store_add_block(b->store, j, &answered);

@@ -32,7 +32,7 @@ struct shell {
     enum sched_waiting waiting;
 };
 
-/* If the only job has gaps, RUN_GAP indexes are missing after each run of run_items items. */
+/* If run_items is not 0, the test has only one job, and RUN_GAP indexes are missing after every run_items items. */
 #define RUN_GAP 5
 static inline uint64_t shell_next(struct shell *sh, uint64_t most, uint64_t *first)
 {
