@@ -114,7 +114,7 @@ static void leave(struct exec_host *h, struct run_outcome outcome)
     if (h->gate.shared) gate_leave(&h->gate, end);
 }
 
-/* Makes the files of the command. */
+/* Makes the files of --results for the command. */
 static bool open_files(struct exec_host *h)
 {
     struct result_files *f = h->runner.files;

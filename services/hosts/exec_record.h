@@ -14,7 +14,8 @@ struct exec_record {
     struct run_outcome outcome;
 };
 
-/* Returns the exit status of the command as a shell shows it: 128 and the number of the signal if it was killed. */
+/* Returns the exit status of the command as a shell shows it. If a signal killed the command, the status is 128 plus
+ * the number of the signal. */
 int exec_record_status(struct run_outcome outcome);
 /* Appends the answer line with the record. */
 void exec_record_add(struct buf *line, enum exec_output output, const struct exec_record *r);

@@ -1,22 +1,21 @@
 /*
- * The files of --results: what each command has written, laid out as GNU parallel does. For the values "a" and "b/c",
- * which are in the columns 1 and 2:
+ * Writes the files of --results: the output of each command, laid out as by GNU parallel. For the values "a" and "b/c"
+ * of the columns 1 and 2, these are:
  *
- *     DIR/1/a/2/b\_c/stdout, stderr    what the command has written, while it runs
+ *     DIR/1/a/2/b\_c/stdout, stderr   the output of the command, written while it runs
  *     DIR/1/a/2/b\_c/seq              the number of the item, from 1 on
  *     DIR/1/a/2/b\_c/exitval          the exit status as a shell shows it; empty while the command runs
  *
- * In the names, "\", "/", a tab and a NUL of the value are "\\", "\_", "\t" and "\0". A name that would be empty, "."
- * or
- * ".." has "\" before it. A name that is too long is cut, and "\~" and the number of the item follow.
+ * In the names, "\", "/", a tab and a NUL of the value are "\\", "\_", "\t" and "\0". If a name would be empty, "." or
+ * "..", it gets a "\" in front. A name that is too long is cut, and "\~" and the number of the item are added.
  *
- * Each command makes new files. If a folder has files of an earlier command, they are removed. So two commands with the
- * same values do not write into one file.
+ * Each command makes new files, and removes those of an earlier command in its folder. So two commands with the same
+ * values do not write to the same file.
  *
  *     result_files_begin(), result_files_enter() for each value, result_files_open(), result_files_write(),
  *     result_files_end()
  *
- * After an error, the other calls do nothing, and result_files_end() reports the error.
+ * After an error, further calls do nothing, and result_files_end() reports the error.
  */
 #ifndef FANTAIL_HOSTS_RUNS_RESULT_FILES_H
 #define FANTAIL_HOSTS_RUNS_RESULT_FILES_H
@@ -38,12 +37,12 @@ void result_files_init(struct result_files *f, const char *dir);
 void result_files_release(struct result_files *f);
 
 void result_files_begin(struct result_files *f, uint64_t seq);
-/* Goes into the folder of a value, and makes it if it does not exist. `column` counts from 1. */
+/* Enters the folder of a value, which is created if it does not exist. `column` counts from 1. */
 void result_files_enter(struct result_files *f, size_t column, const char *value, size_t len);
-/* Makes the files. Returns false, with errno, if this or an earlier call has failed. Then no file is open. */
+/* Makes the files. If this call or an earlier one has failed, returns false and sets errno; no file is then open. */
 MUST_CHECK bool result_files_open(struct result_files *f);
 void result_files_write(struct result_files *f, enum result_file which, const char *data, size_t len);
-/* Writes the exit status, and closes the files. Returns false, with errno, if something could not be written. */
+/* Writes the exit status, and closes the files. If something could not be written, returns false and sets errno. */
 MUST_CHECK bool result_files_end(struct result_files *f, int exit_status);
 
 #endif
