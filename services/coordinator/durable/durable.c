@@ -132,7 +132,9 @@ static struct store_call *claim_call(struct durable *d, void (*done)(struct stor
     buf_release(&opens);
     call->others = takes_unserved(d, &view);
     call->only_announces = only_announces;
-    call->wants_whole = !d->claim_failed; /* a job that is claimed without its blocks fails alone if they are damaged */
+    /* If a block is damaged, a claim with blocks fails. A claim without blocks succeeds, and then only this job
+     * fails. */
+    call->wants_whole = !d->claim_failed;
     call->holder = d->holder;
     call->lease_ms = LEASE_MS;
     call->knows = JOBSPEC_LEVEL;

@@ -279,7 +279,7 @@ static bool find_block(struct durable_run *r, uint64_t item)
     return false;
 }
 
-/* Makes all items of a small job ready. If the coordinator makes the items itself, the store has no blocks of them. */
+/* Makes all items of a small job ready. If the coordinator generates the items, the store has no blocks of items. */
 static void ready_whole(struct durable_run *r)
 {
     if (!r->whole || is_stopping(r)) return;
@@ -301,7 +301,7 @@ static bool has_enough_in_flight(const struct durable_run *r)
     if (bytes < FLIGHT_BYTES) return false;
     uint64_t chunk_bytes = item_bytes > DEFAULT_MAX_CHUNK_BYTES ? item_bytes : DEFAULT_MAX_CHUNK_BYTES;
     bool is_known = sched_task_stats(r->durable->jobs->turn->scheduler, r->stored.task, &stats);
-    /* One worker may hold all items in flight. If it is stuck, idle workers must still get items. */
+    /* One worker may hold all items in flight. If that worker is stuck, idle workers must still get items. */
     return !is_known || (stats.idle == 0 && bytes >= SLOT_CHUNKS * stats.slots * chunk_bytes);
 }
 

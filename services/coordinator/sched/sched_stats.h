@@ -30,7 +30,7 @@ struct sched_task_stats {
     uint64_t queued_items, in_flight_items, demand_slots;
     uint64_t slots;     /* slots of its open endpoints */
     uint32_t endpoints; /* open endpoints that have the task */
-    uint64_t idle;      /* of these: endpoints that have answered and have no item of the task now */
+    uint64_t idle;      /* open endpoints that have answered the task and have no item of the task now */
     uint64_t full;      /* endpoints that get none of its chunks for a short time: they answered 429, or are silent */
 };
 /* Returns false when no job has named the task recently. */
