@@ -81,7 +81,7 @@ static const struct list_parameter parameters[] = {
      "commas",
      read_status},
     {"task", "must be the name of a task", read_task},
-    {"label", "must be a label of 1 to 64 bytes, without commas and control characters", read_label},
+    {"label", "must be a label of 1 to 64 bytes, without commas or control characters", read_label},
     {"created_after", a_time, read_created_after},
     {"created_before", a_time, read_created_before},
     {"limit", "must be a whole number from 1 to " TEXT_OF(STORE_LIST_MAX), read_limit},

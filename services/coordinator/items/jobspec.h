@@ -28,7 +28,7 @@ enum retry_jitter { JITTER_NONE, JITTER_FULL, JITTER_COUNT };
 #define JOB_LABEL_BYTES 64 /* maximum size of one label */
 #define JOB_URL_BYTES   2048
 
-/* Returns whether the text can be a label of a job: 1 to JOB_LABEL_BYTES bytes without control characters and commas. A
+/* Returns whether the text can be a label of a job: 1 to JOB_LABEL_BYTES bytes without control characters or commas. A
  * comma separates labels in the query. */
 bool job_label_is_valid(const char *text, size_t len);
 

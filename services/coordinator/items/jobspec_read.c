@@ -55,8 +55,8 @@ static bool fail_type(const struct field *f, struct jobspec_error *err)
     case FIELD_RAW: return jobspec_fail(err, 400, f->name, "%s must be JSON", f->name);
     case FIELD_LABELS:
         return jobspec_fail(err, 400, f->name,
-                            "%s must be an array of at most %d strings of 1 to %d bytes, without commas and control "
-                            "characters; in the query they are joined with commas, without brackets and quotes",
+                            "%s must be an array of at most %d strings of 1 to %d bytes, without commas or control "
+                            "characters; in the query they are joined with commas, without brackets or quotes",
                             f->name, JOB_LABELS_MAX, JOB_LABEL_BYTES);
     case FIELD_URL:
         return jobspec_fail(err, 400, f->name, "%s must be a URL of at most %d ASCII characters", f->name,
@@ -65,7 +65,7 @@ static bool fail_type(const struct field *f, struct jobspec_error *err)
     }
     return jobspec_fail(err, 400, f->name,
                         "%s must be an array of these: %s; in the query they are joined with commas, without brackets "
-                        "and quotes",
+                        "or quotes",
                         f->name, describe_errors(words, sizeof words));
 }
 
