@@ -62,9 +62,11 @@ static const struct option_row rows[] = {
                   "killed and fails as timed_out. For a command, S may also be a percentage, such as 300%, of the "
                   "median time of the commands that have succeeded, once there are at least " TEXT_OF(RUN_GATE_LEAST),
                   .value = "S", .no_env = true),
-    OPTION_SECONDS("item-timeout-s", S, item_timeout_s, "-1", -1, LIMIT_TIME_S,
-                   "seconds an item may run; 0: no limit; -1: the service's default, or no limit with a command",
-                   .value = "S"),
+    OPTION_SECONDS(
+        "item-timeout-s", S, item_timeout_s, "-1", -1, LIMIT_TIME_S,
+        "seconds an item may run; 0: no limit; -1: the limit of the task or of the service (60 unless set), or no "
+        "limit with a command",
+        .value = "S"),
     OPTION_SECONDS("deadline-s", S, deadline_s, "0", 0, LIMIT_TIME_S, "seconds the whole run may take; 0: no limit",
                    .value = "S"),
     OPTION_HEADING("When items fail"),
@@ -81,7 +83,7 @@ static const struct option_row rows[] = {
                   .value = "S", .no_env = true),
     OPTION_INT("max-attempts", S, max_attempts, "0", 0, LIMIT_ATTEMPTS,
                "attempts per item after a crash, a timeout or a lost worker. Any other failure is final, such as an "
-               "exception or a non-zero exit status. 0: the service's default, or 1 with a command",
+               "exception or a non-zero exit status. 0: the number of the service (3 unless set), or 1 with a command",
                .value = "N"),
     OPTION_STRING(
         "halt", S, halt, NULL,
