@@ -86,7 +86,7 @@ def durable_s(port, task, path):
 
 
 def plain_s(port, task, path):
-    """Runs the same job without a store. Its answers are streamed to a client that discards them."""
+    """Runs the same job without a store. The answers of the job are streamed to a client that discards them."""
     begun = time.perf_counter()
     subprocess.run(["curl", "-sSN", "-o", os.devnull, "-H", "Content-Type: application/x-ndjson", "-H",
                     "Accept: application/x-ndjson", "-H", "Expect:", "-T", path, "-X", "POST",
@@ -202,8 +202,8 @@ class Submitter:
 
 
 def submit_many(port, count, wait=False):
-    """Submits `count` jobs of one item on several parallel connections. Returns the seconds until all of them are accepted;
-    with `wait`, until all of them are answered."""
+    """Submits `count` jobs of one item on several parallel connections. Returns the seconds until all jobs are accepted; with
+    `wait`, until all jobs are answered."""
     clients = [Submitter(port, wait) for _ in range(min(SMALL_CLIENTS, count))]
     begun, left = time.perf_counter(), count
     with selectors.DefaultSelector() as selector:

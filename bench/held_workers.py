@@ -1,4 +1,4 @@
-"""Workers that accept chunks and hold the answers back, so that a coordinator has thousands of chunks in flight at the
+"""Workers that accept chunks and withhold the answers. So a coordinator can have thousands of chunks in flight at the
 same time. All of them run in one thread of this program. They support only the HTTP that a coordinator needs."""
 import asyncio
 import json

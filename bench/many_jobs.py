@@ -26,7 +26,7 @@ class Answered(io.BytesIO):
 
 
 class Client:
-    """One connection with one job. It sends the last byte of the body only in go()."""
+    """One connection with one job. The last byte of the request body is sent only by go()."""
 
     def __init__(self, port, number):
         self.first = number * ITEMS

@@ -91,8 +91,8 @@ class ManyWorkers:
             return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
 
     def job(self, job):
-        """Runs a job. Returns its duration in seconds, its number of chunks, and the processor time of the
-        coordinator."""
+        """Runs a job. Returns the duration of the job in seconds, the number of its chunks, and the processor time that
+        the coordinator spent on it."""
         chunks, cpu_s, start = self.chunks(), self.cpu_s(), time.perf_counter()
         result = json.loads(self.request(self.public, "POST", "/v1/jobs", json.dumps(job)))
         seconds = time.perf_counter() - start

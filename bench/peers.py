@@ -50,7 +50,8 @@ def environment_fault():
 
 @functools.cache
 def package_fault(name):
-    """Installs the packages of a queue, if they are not installed yet. Returns None, or why they cannot be used."""
+    """Installs the packages of a queue, if they are not installed yet. Returns None, or why the packages cannot be
+    used."""
     why = environment_fault()
     if not why and failure_of([python(), "-c", f"import {name}"]):
         why = failure_of([python(), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1", "--timeout",
@@ -70,7 +71,7 @@ def end(process):
 
 
 def spawn(stack, folder, name, command):
-    """Starts a process that ends with the stack. Its output goes to a file."""
+    """Starts a process that is ended when `stack` is closed. The output of the process goes to a file."""
     with open(os.path.join(folder, name + ".log"), "wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
     stack.callback(end, process)
