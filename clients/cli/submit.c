@@ -111,7 +111,7 @@ static bool is_strange(const struct connection *c, bool ndjson)
     return ndjson && c->status == 200 && !connection_has_type(c, TYPE_NDJSON);
 }
 
-/* Waits until a byte can be sent or received. Says once if no answer has come for a while. */
+/* Waits until a byte can be sent or received. If no answer has arrived for a while, says so once. */
 static void wait_for_bytes(struct connection *c, bool *said)
 {
     struct pollfd fds[2] = {{.fd = c->fd, .events = connection_events(c)}, {.fd = interrupt_fd(), .events = POLLIN}};
@@ -125,8 +125,9 @@ static void wait_for_bytes(struct connection *c, bool *said)
 
 enum { NO_END = -1, NOT_WRITTEN = -2 };
 
-/* Returns the exit status of the job; NO_END if its end line has not come; NOT_WRITTEN, after a message, if the results
- * cannot be written. If their reader is gone, this program ends by SIGPIPE, as other programs in a pipe do. */
+/* Returns the exit status of the job; NO_END if its end line has not arrived; NOT_WRITTEN, after a message, if the
+ * results cannot be written. If the reader of the results is gone, this program ends by SIGPIPE, as other programs in a
+ * pipe do. */
 static int follow(struct connection *c, bool ndjson)
 {
     struct output out;

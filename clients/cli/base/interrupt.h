@@ -23,7 +23,8 @@ int interrupt_fd(void);
 void interrupt_clear(void);
 /* Returns the first signal that asked the program to end, or 0. */
 int interrupt_signal(void);
-/* Returns how many signals have asked the program to end. From 2 on, the program should end immediately. */
+/* Returns how many signals have asked the program to end. If the number is 2 or more, the program should end
+ * immediately. */
 int interrupt_count(void);
 /* Kills this program with the given signal, so that the parent process sees which signal ended it. */
 _Noreturn void interrupt_die_of(int signal);

@@ -6,7 +6,7 @@
 
 #include "common/base/base.h"
 
-/* Makes the folder and its parent folders, as far as they do not exist yet. After the call, `path` is unchanged.
+/* Makes the folder and its parent folders, except those that already exist. After the call, `path` is unchanged.
  * Returns false, with errno, on failure. A file with this name counts as an existing folder. */
 MUST_CHECK bool make_folders(char *path, mode_t mode);
 

@@ -10,7 +10,8 @@
 /* Occupies the standard descriptors that the caller has closed, so that no opened file gets their numbers. Writes to a
  * closed standard output still fail. */
 void standard_descriptors_open(void);
-/* Returns whether standard output is open for writing. Returns false if the caller of this program has closed it. */
+/* Returns whether standard output is open for writing. Returns false if the caller of this program has closed standard
+ * output. */
 bool standard_output_is_open(void);
 /* Writes what stdio holds. Returns false if this or an earlier write has failed. */
 bool standard_output_flush(void);

@@ -102,7 +102,7 @@ static bool is_file(void)
 }
 
 /* A write of at most PIPE_BUF bytes does not block if the pipe has room. A file is always writable. A longer line is
- * written in pieces. But if the status line must be drawn after the line, the line is written as a whole. */
+ * written in pieces, unless the status line must be drawn after it. Then the line is written as a whole. */
 static size_t piece(bool file)
 {
     if (file || waiting.len <= PIPE_BUF) return waiting.len;

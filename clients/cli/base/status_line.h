@@ -18,11 +18,11 @@ void status_line_restore(void);
 void status_line_end(void);
 /* Writes whole lines to standard error, above the status line, after the lines that wait. */
 void status_line_write(const char *lines, size_t len);
-/* Adds whole lines to those that wait for status_line_flush(). The caller limits how many wait. */
+/* Adds whole lines to those that wait for status_line_flush(). The caller limits how many lines may wait. */
 void status_line_queue(const char *lines, size_t len);
-/* Returns how many bytes wait. */
+/* Returns how many bytes wait for status_line_flush(). */
 size_t status_line_waiting(void);
-/* Writes the lines that wait, as long as standard error takes them without blocking. */
+/* Writes as many of the waiting lines as standard error takes without blocking. */
 void status_line_flush(void);
 /* Returns the columns of the terminal, or 100 if standard error is not a terminal. */
 size_t status_line_columns(void);

@@ -51,7 +51,8 @@ MUST_CHECK struct fleet *fleet_start(const struct fleet_options *options, char *
 size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms);
 #define FLEET_MAX_POLL_FDS (2 * (FLEET_MAX_WORKERS + 1))
 /* With `relays`: reads what the services and tasks have written to standard error, and adds it to the lines that wait
- * (status_line_flush()). If a task prints before it answers, its output arrives here first. Does not block. */
+ * (status_line_flush()). If a task prints before it answers, the output can be read here before the answer arrives.
+ * Does not block. */
 void fleet_read_output(struct fleet *f);
 /* Like fleet_read_output(), and also writes all these lines to standard error. Blocks if the reader of standard error
  * is slow. After a signal that asks the program to end, does not block. */
@@ -68,13 +69,13 @@ bool fleet_is_ready(const struct fleet *f);
 /* Returns the address of the coordinator: http://127.0.0.1:PORT or unix:PATH. It is borrowed. */
 const char *fleet_url(const struct fleet *f);
 
-/* Makes every service read its tasks, tokens and certificates again. A service that is still starting reads them again
- * once it is ready. */
+/* Makes every service read its tasks, tokens and certificates again. A service that is still starting reads these files
+ * again once it is ready. */
 void fleet_reload(struct fleet *f);
 
 /* Asks every service to end and waits. If a second signal asks this program to end (interrupt_count()), kills the
- * services that still run, and returns false. If no signal has come before the call, the first one has this effect.
- * Frees f. NULL is fine. */
+ * services that still run, and returns false. If no signal has asked before the call, one signal is enough. Frees f.
+ * NULL is fine. */
 MUST_CHECK bool fleet_stop(struct fleet *f);
 /* Kills every service and all its descendants, and waits for their end. Writes the rest of their output. Frees f. NULL
  * is fine. */

@@ -30,8 +30,8 @@ static bool is_utf8(const char *text)
 }
 
 /* Returns the path of the current directory, or NULL if it cannot be determined. task.json cannot hold a path that is
- * not UTF-8. If the current directory has such a path, returns the path of a symbolic link to it, in the run's
- * directory. */
+ * not UTF-8. Instead of such a path, returns the path of a symbolic link to the current directory. The link is in the
+ * run's directory. */
 static char *working_dir(const struct private_fleet *p)
 {
     char *cwd = get_current_dir_name();
@@ -67,7 +67,7 @@ static bool write_task(const struct private_fleet *p, const struct command_task 
     return good;
 }
 
-/* Creates a tasks directory with the task of the command, and the gate of its processes. */
+/* Creates a tasks directory with the task of the command, and the file of the gate for the processes of the task. */
 static bool write_command(struct private_fleet *p, const struct private_fleet_options *o, char *err, size_t err_size)
 {
     p->tasks_dir = path_below(p, "tasks");
@@ -82,7 +82,8 @@ static bool write_command(struct private_fleet *p, const struct private_fleet_op
     return good;
 }
 
-/* Creates the temporary directory. Its path must be UTF-8, because JSON and messages will contain the path. */
+/* Creates the temporary directory. The path of the temporary directory must be UTF-8, because JSON and messages will
+ * contain the path. */
 static bool make_dir(struct private_fleet *p, char *err, size_t err_size)
 {
     if (!run_dir_make(&p->dir, RUN_DIR_MAP, SIZE_MAX, err, err_size)) return false;

@@ -87,7 +87,7 @@ static void set_socket_options(int fd)
         setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(options[i].value));
 }
 
-/* Tries to connect to c->address. If that fails, tries the addresses after it. */
+/* Tries to connect to c->address. If that fails, tries the addresses after c->address. */
 static void connect_next(struct connection *c, int error)
 {
     for (; c->address; c->address = c->address->ai_next) {
@@ -281,7 +281,7 @@ static void send_all(struct connection *c)
 }
 
 /* Most of a long answer is read directly into c->answer. The framing bytes after a chunk are read into c->raw in the
- * same call. Body bytes in c->raw would have to be copied. So during a long chunk, at most FRAMING bytes are read into
+ * same call. Body bytes in c->raw must be copied later. So during a long chunk, at most FRAMING bytes are read into
  * c->raw: enough for the next chunk's length. */
 static ssize_t receive_some(struct connection *c)
 {
@@ -337,7 +337,7 @@ void connection_step(struct connection *c)
     if (c->state == CONNECTION_SENDING) {
         struct pollfd fd = {.fd = c->fd, .events = POLLIN};
         send_all(c);
-        /* An answer that comes before the whole body was sent is a refusal. The rest of the body is not sent. */
+        /* An answer that arrives before the whole body has been sent is a refusal. The rest of the body is not sent. */
         if (c->state == CONNECTION_SENDING && poll(&fd, 1, 0) > 0 && (fd.revents & ~POLLOUT)) {
             receive(c);
             if (c->state != CONNECTION_SENDING) c->close_after = true;

@@ -19,13 +19,14 @@
 #include "common/base/buf.h"
 #include "common/base/limits.h"
 
-/* A value for answer_max: enough for the answer to an item, for the rest of its line, and for the lines before it. */
+/* A value for answer_max. It is enough for a line with the largest answer to an item, and for the lines before that
+ * line. */
 #define CONNECTION_LINE_BYTES (LIMIT_ANSWER_BYTES + 16 * MIB)
 
-/* A coordinator sends something every 15 s. If nothing came for this time, a command gives up the connection, unless
- * the coordinator may still be working on a job. */
+/* A coordinator sends something every 15 s. If nothing has arrived for this time, a command gives up the connection,
+ * unless the coordinator may still be working on a job. */
 #define CONNECTION_SILENCE_S 90
-/* If no answer has come after this time, a command that waits for a job says that it still waits. */
+/* If no answer has arrived after this time, a command that waits for a job says that it is still waiting. */
 #define CONNECTION_QUIET_S 10
 
 enum connection_state {
@@ -98,12 +99,12 @@ void connection_give_piece(struct connection *c, const char *data, size_t len);
 short connection_events(const struct connection *c);
 void connection_step(struct connection *c);
 
-/* Blocks until the request has ended. Returns false if the connection broke, or if nothing came for `silence_ms`. The
- * whole answer is held in memory. */
+/* Blocks until the request has ended. Returns false if the connection broke, or if nothing arrived for `silence_ms`.
+ * The whole answer is held in memory. */
 MUST_CHECK bool connection_run(struct connection *c, int silence_ms);
 
-/* Returns whether the answer has this media type. Only a coordinator answers with the media types that a coordinator
- * promises. */
+/* Returns whether the answer has this media type. If the type is one of the protocol's own media types, the answer
+ * comes from a coordinator. */
 bool connection_has_type(const struct connection *c, const char *type);
 /* Tells the user that the service at `url` has sent nothing for CONNECTION_QUIET_S. */
 void connection_say_quiet(const char *url);

@@ -14,7 +14,8 @@ enum framing {
 };
 
 #define ANSWER_CAP ((size_t)1 << 31)
-/* The maximum number of interim answers and trailers. Without a limit, a service could send them for ever. */
+/* The maximum number of interim answers and trailers. Without this limit, a service could send interim answers or
+ * trailers for ever. */
 #define EXTRAS_MAX 64
 
 void connection_answer_begin(struct connection *c)
@@ -205,8 +206,8 @@ bool connection_answer_decode(struct connection *c)
         if (!read_element(c)) return false;
         if (c->raw_at == before) break;
     }
-    /* The remaining bytes are the start of a line. They move to the front, and the rest of the line is read after
-     * them. */
+    /* The remaining bytes are the start of a line. Move them to the front of the buffer, so that the rest of the line
+     * can be read after them. */
     c->raw_len -= c->raw_at;
     memmove(c->raw, c->raw + c->raw_at, c->raw_len);
     c->raw_at = 0;

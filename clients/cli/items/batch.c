@@ -12,7 +12,8 @@ void batch_reserve(struct batch *b, size_t extra)
     b->data = xrealloc(b->data, b->alloc);
 }
 
-/* Returns the length of the line without its newline. There are `left` bytes at `line`. */
+/* Returns the length of the line without its newline. `left` is the number of bytes from `line` to the end of the data.
+ */
 static size_t line_length(const char *line, size_t left)
 {
     const char *newline = memchr(line, '\n', left);

@@ -44,7 +44,8 @@ uint64_t batch_count(const struct batch *b, bool skip_blank);
  * last search: item *at begins at *offset. The search starts at *offset, or at the beginning of the batch if the item
  * is before *at. Then *at and *offset become the place of the item. */
 size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
-/* Returns the line of item `index` without its newline. It is borrowed, and empty if the batch has fewer items. */
+/* Returns the line of item `index` without its newline. The line is borrowed. The line is empty if the batch has no
+ * item with this index. */
 struct json_slice batch_item(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
 /* Returns the end of the longest piece that begins at `from` and has at most max_bytes bytes. The piece has whole lines
  * only, and at least one item, so a long item may make the piece longer than max_bytes. Adds the number of items in the
@@ -62,12 +63,12 @@ struct bad_item {
     char reason[320];
 };
 
-/* Finds the first bad item. The search starts with item `index`, which is at `offset`. Returns false if no item is
- * bad. */
+/* Finds the first bad item. The search starts with item `index`, which is at `offset`. Returns false if no bad item is
+ * found. */
 MUST_CHECK bool batch_find_bad(const struct batch *b, enum input_form form, uint64_t index, size_t offset,
                                struct bad_item *bad);
-/* Returns whether the line at `offset` begins with a byte order mark. A service would skip the mark at the start of a
- * body. */
+/* Returns whether the line at `offset` begins with a byte order mark. A service would skip a byte order mark at the
+ * start of a body. */
 bool batch_has_mark_at(const struct batch *b, size_t offset);
 
 #endif

@@ -80,7 +80,7 @@ static __m128i equals(__m128i bytes, char c)
 }
 #endif
 
-/* Adds what it finds in the `len` bytes at p to *counts; also reads p[-1]. `len` is a multiple of 16. All input goes
+/* Adds the counts for the `len` bytes at p to *counts. Also reads p[-1]. `len` is a multiple of 16. All input goes
  * through this function, so it must be fast. */
 static void count_blocks(const char *p, size_t len, struct line_counts *counts)
 {
@@ -105,8 +105,8 @@ static void count_blocks(const char *p, size_t len, struct line_counts *counts)
 #endif
 }
 
-/* Like count_blocks(), for any len. memchr() skips pieces that neither have nor follow a newline. If lines are long,
- * most pieces are of this kind. */
+/* Like count_blocks(), for any len. memchr() skips pieces that neither have nor follow a newline. In input with long
+ * lines, most pieces are skipped. */
 static void count_bytes(const char *p, size_t len, struct line_counts *counts)
 {
     enum { STEP = 4096 };
@@ -129,7 +129,8 @@ static struct line_counts count_lines(char before, const char *data, size_t len)
     return counts;
 }
 
-/* Call it when `filling` is the beginning of a line that is too long. Its first SHOWN_BYTES become a batch. */
+/* Call it when `filling` is the beginning of a line that is too long. The first SHOWN_BYTES of the line become a batch.
+ */
 static void give_up_line(struct input *in)
 {
     struct batch *b = &in->filling;
@@ -231,8 +232,8 @@ static ssize_t read_bytes(struct input *in)
     return n > 0 ? (ssize_t)input_encode_nulls(nulls, (size_t)n, &in->in_text, b->data + b->len) : n;
 }
 
-/* Call it when n more bytes have come at the start of the input, which is at `start`. Returns how many bytes have come
- * so far, without the byte order mark. Returns 0 while more bytes are needed to determine the encoding. */
+/* Call it when n more bytes have been read at the start of the input, which is at `start`. Returns how many bytes have
+ * been read so far, without the byte order mark. Returns 0 while more bytes are needed to determine the encoding. */
 static ssize_t begin(struct input *in, char *start, ssize_t n)
 {
     in->head += n > 0 ? (size_t)n : 0;
@@ -247,7 +248,7 @@ static ssize_t begin(struct input *in, char *start, ssize_t n)
 }
 
 /* Reads bytes and writes them as rows after the data of `filling`, without changing filling.len. Returns the number of
- * bytes of the rows. *over: the input has ended. */
+ * bytes of the rows. *over becomes true if the input has ended. */
 static ssize_t read_rows(struct input *in, bool *over)
 {
     static char raw[ROWS_BYTES + ENCODING_BYTES];
@@ -315,7 +316,7 @@ int input_timeout_ms(const struct input *in, uint64_t now)
     return due > now ? (int)((due - now) / NS_PER_MS) + 1 : 0;
 }
 
-/* Sets the number of the batch's first line. This line is the next line of the input. */
+/* Sets the number of the batch's first line. The first line of the batch is the next line of the input. */
 static void number_lines(struct input *in, struct batch *b)
 {
     if (in->form == INPUT_NULLS || in->form == INPUT_NULL_ROWS || in->source->has_lists || in->source->skip) return;

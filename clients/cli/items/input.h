@@ -47,15 +47,15 @@ struct input {
 /* Borrows the source until input_release(). */
 void input_init(struct input *in, struct input_source *source, enum input_form form);
 void input_release(struct input *in);
-/* Returns whether more bytes should be read. If so, poll the descriptor for input. */
+/* Returns whether more bytes should be read. If more bytes should be read, poll the descriptor for input. */
 bool input_wants_bytes(const struct input *in);
-/* Calls read() once. If that failed, in->error is set. */
+/* Calls read() once. If read() fails, sets in->error. */
 void input_read(struct input *in, uint64_t now);
 /* Returns whether a batch should be cut now. `idle`: no job is running, so it is useless to wait for more lines. */
 bool input_has_batch(const struct input *in, bool idle, uint64_t now);
 /* Returns in how many milliseconds input_has_batch() may become true without more input; -1: never. */
 int input_timeout_ms(const struct input *in, uint64_t now);
-/* From now on, a batch that input_cut_some() cuts has at most max_bytes bytes, or one item. */
+/* From now on, a batch that input_cut_some() cuts has at most max_bytes bytes, unless it is a single larger item. */
 void input_limit_batches(struct input *in, size_t max_bytes);
 /* Moves the whole lines into *b. The next batch reuses the former memory of *b. */
 void input_cut(struct input *in, struct batch *b);

@@ -196,7 +196,7 @@ static int open_lists(struct lists_reading *r)
     return status;
 }
 
-/* Returns whether there is exactly one list and this list is a file. Sets *path to its path. */
+/* Returns whether there is exactly one list and this list is a file. If so, sets *path to the path of the file. */
 static bool is_one_file(const struct item_arguments *a, const char **path)
 {
     bool listed = a->lists && a->lists[0];

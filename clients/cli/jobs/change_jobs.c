@@ -19,7 +19,7 @@ const struct option_spec cancel_option_spec = {
     .usage = "ID... [--json] [--url URL]",
     .about =
         "Cancels jobs. A running job ends as cancelled: its processes end within 2 s, and its results are\n"
-        "kept. `fantail redrive` runs its other items. A job that has ended is not changed. The first characters of\n"
+        "kept. `fantail redrive` runs the other items. A job that has ended is not changed. The first characters of\n"
         "an ID are enough if no other ID begins with them.",
     .epilogue =
         "Exit status: 0 the jobs are cancelled or had already ended, 2 wrong usage, 3 a job is not known, or the\n"

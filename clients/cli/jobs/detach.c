@@ -85,7 +85,7 @@ static int complain_without_store(const struct job_service *s)
 }
 
 /* A coordinator without a store would run the job while this program is connected. So this program first asks whether
- * there is a store. Without a store, no item runs. */
+ * there is a store. If there is no store, this program sends no job, so no item runs. */
 static int check_store(struct job_service *s)
 {
     struct buf scope = {0};
@@ -101,8 +101,8 @@ static int check_store(struct job_service *s)
     return status;
 }
 
-/* Call it if the answer is a stream. Then the job was not stored, and it runs only while this program is connected.
- * Closes the connection, which cancels the job. */
+/* Call it if the answer is a stream. A stream means that the job is not stored and runs only while this program is
+ * connected. So this function closes the connection, which cancels the job. */
 static int give_up(struct job_service *s)
 {
     connection_close(&s->http);
@@ -201,7 +201,7 @@ static bool send_piece(struct job_service *s, struct input_source *source, char 
     return false;
 }
 
-/* Returns how many bytes are left in the source, or -1 if the source is not a file or has no bytes left. */
+/* Returns how many bytes are left in the source, or -1 if the source is not a file or no bytes are left. */
 static int64_t input_length(const struct input_source *source)
 {
     struct stat st;

@@ -28,7 +28,7 @@ static void end_event(struct event_stream *e)
         fail(e, "the service sent an event that is not about a job; check --url");
         return;
     }
-    /* Only a new event restarts the time limit. If each connection brings the same event again, this program gives
+    /* Only a new event restarts the time limit. If each new connection only repeats the last event, this program gives
      * up. */
     if (strcmp(e->event_id, e->last_id) != 0) request_retry_reset(&e->service->retry);
     snprintf(e->last_id, sizeof(e->last_id), "%s", e->event_id);

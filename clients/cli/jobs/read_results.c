@@ -83,7 +83,7 @@ static int choose(struct results_stream *r)
     return status;
 }
 
-/* Prints the reduced value of a job that has ended. A job that has failed may have none. */
+/* Prints the reduced value of a job that has ended. A failed job may have no reduced value. */
 static int print_reduced(struct results_stream *r)
 {
     struct remote_job job;

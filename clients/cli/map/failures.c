@@ -10,7 +10,7 @@
 #include "common/base/buf.h"
 #include "common/json/json_scan.h"
 
-/* How much of an error a message shows. The --errors file has all of it. */
+/* How much of an error a message shows. The --errors file has the whole error. */
 enum { NAME_BYTES = 200, CAUSE_BYTES = 1000, OUTPUT_BYTES = 500 };
 
 /* Returns whether the path, such as /dev/stderr, leads to the same file as the descriptor. */

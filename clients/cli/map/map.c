@@ -14,8 +14,8 @@
 #include "cli/options/jobs_file.h"
 #include "common/base/limits.h"
 
-/* The coordinator reports a task that has been loading for half a second. If the task still loads this long after the
- * report, the run tells the user. */
+/* The coordinator reports a task that has been loading for half a second. If the task is still loading this long after
+ * the report, the run tells the user. */
 #define LOADING_NS (3 * NS_PER_S / 2)
 
 enum { POLL_INTERRUPT, POLL_STDOUT, POLL_STDERR, POLL_STDIN, POLL_CARE, POLL_OTHERS };
@@ -88,8 +88,8 @@ static void turn_fleet(struct map_run *run)
         map_run_fail(run, "%s", err);
 }
 
-/* --max-concurrency limits the whole run, but the service applies the limit to each job. So a run with this option has
- * one job at a time. */
+/* --max-concurrency limits the whole run, but the service applies the limit to each job. So a run with
+ * --max-concurrency has only one job at a time. */
 static unsigned jobs_max(const struct map_run *run, uint64_t now)
 {
     if (run->options->max_concurrency > 0 || care_is_new(&run->care, now)) return 1;
@@ -102,8 +102,8 @@ static double pace(const struct map_run *run, uint64_t now)
     return run->began_ns && now > run->began_ns ? (double)run->done / (double)(now - run->began_ns) : 0;
 }
 
-/* Returns whether the running jobs have work for MAP_WORK_S at the present rate. If so, more jobs would only reduce the
- * share of other clients, because the service divides the fleet among jobs. */
+/* Returns whether the running jobs have work for MAP_WORK_S at the present rate. When they have that much work, more
+ * jobs would only reduce the share of other clients, because the service divides the fleet among jobs. */
 static bool has_work_enough(const struct map_run *run, uint64_t now)
 {
     if (run->count < MAP_JOBS_SLOW) return false;
@@ -242,7 +242,8 @@ static void write_results(struct map_run *run)
     if (shares_terminal) status_line_restore();
 }
 
-/* With --jobs FILE: follows the number in the file. If no number can be read, nothing changes. */
+/* With --jobs FILE: follows the number in the file. If no number can be read from the file, the current number stays in
+ * effect. */
 static void follow_jobs_file(struct map_run *run, uint64_t now)
 {
     unsigned n = 0;

@@ -71,7 +71,7 @@ static bool has_surplus(struct map_run *run, struct map_job *j)
     return last >= j->end.offset;
 }
 
-/* Returns true if the batch is known to have as many items as answers. Does not search for the items. */
+/* Returns true if it is known without a search for the items that the batch has as many items as answers. */
 static bool has_as_many_answers(const struct map_run *run, const struct map_job *j)
 {
     bool lines_are_items = !(run->input.skip_blank && j->batch.indented), is_last = j->end.offset == j->batch.len;

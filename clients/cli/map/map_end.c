@@ -29,7 +29,7 @@ uint64_t map_end_total(const struct map_run *run, bool *sure)
     return (uint64_t)((double)in->lines * (double)in->file_size / (double)in->bytes);
 }
 
-/* If a task cannot run at all, each item fails, which may take long for many items. */
+/* If a task cannot run at all, every item fails. With many items, this may take a long time. */
 static void say_how_to_end_early(const struct map_run *run)
 {
     const struct failures *f = &run->failures;
@@ -38,7 +38,7 @@ static void say_how_to_end_early(const struct map_run *run)
         complain("--tolerated-failure-count 0 ends a run at the first failed item");
 }
 
-/* The coordinator's hint is about the only item of a job. The hint applies only if the whole input has just one item.
+/* The coordinator gives a hint if a job has only one item. The hint applies only if the whole input has just one item.
  * The last job of a longer input may also have only one item. */
 static void say_hint(struct map_run *run)
 {

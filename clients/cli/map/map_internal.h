@@ -191,7 +191,7 @@ void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now);
 /* Prints the part of the answer that has come. May end, retry or fail the job. `oldest` means that every earlier job is
  * answered. */
 void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now);
-/* Handles a job whose connection was cut before its end line came. */
+/* Handles a job whose connection was cut before the end line of the job arrived. */
 void map_cut_handle(struct map_run *run, struct map_job *j, uint64_t now);
 /* Handles an answer with status 200 that is not a stream of results. If no coordinator has answered yet, the URL is
  * wrong, and the run fails. */
@@ -209,7 +209,8 @@ void map_cut_check_time(struct map_run *run, uint64_t now);
 uint64_t map_cut_due_ns(const struct map_run *run);
 /* Stops the run because the service refused the job. The message has the text of the answer. */
 void map_job_fail_refused(struct map_run *run, const struct map_job *j);
-/* Returns whether the batch has items after the running attempt. If that attempt ends at a bad item, returns false. */
+/* Returns whether the batch has items after the running attempt. If the running attempt ends at a bad item, returns
+ * false. */
 bool map_job_has_more(const struct map_run *run, struct map_job *j);
 /* Returns whether the job is at a bad item that must fail now. */
 bool map_job_may_skip(const struct map_run *run, const struct map_job *j, bool oldest);
@@ -218,7 +219,7 @@ short map_job_events(const struct map_run *run, const struct map_job *j, bool ol
 
 /* Prints every complete line of the answer that has come, but not a tail that is held. May stop the run. */
 void map_answers_print(struct map_run *run, struct map_job *j);
-/* Returns whether a coordinator could have sent the line. If not, stops the run. */
+/* Returns whether a coordinator could have sent the line. If no coordinator could have sent it, stops the run. */
 MUST_CHECK bool map_answers_check_line(struct map_run *run, const struct result_line *r);
 /* Adds the item to the failures. `error` is the error object. */
 void map_answers_add_failure(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice error);
@@ -229,7 +230,7 @@ void map_record_add(struct map_run *run, struct map_job *j, uint64_t in_batch, s
 int64_t map_record_time_us(void);
 /* Prints one line with the value or the error of an item. */
 void map_answers_print_line(struct map_run *run, struct map_job *j, const struct result_line *r);
-/* Decides whether a held tail is printed. Returns true if it must be printed now. */
+/* Decides whether a held tail is printed. Returns true if the tail must be printed now. */
 MUST_CHECK bool map_drain_look(struct map_job *j);
 /* Prints the answers in a held tail. `once`: items must not run twice, so cancelled items that may have run fail. After
  * this call, the other cancelled items still have no answer. */
@@ -242,7 +243,7 @@ void map_answers_add_lost_item(struct map_run *run, struct map_job *j, uint64_t 
 /* Returns the number of all items; 0: not known. *sure becomes false if the number is estimated from the size of the
  * input file. */
 uint64_t map_end_total(const struct map_run *run, bool *sure);
-/* Like map_run_fail(), for a failure of the --errors file. The message says that the program cannot do `what`. `error`
+/* Like map_run_fail(), for a failure of the --errors file. The message is that this program cannot do `what`. `error`
  * is an errno; 0: none. */
 void map_end_fail_errors_file(struct map_run *run, const char *what, int error);
 /* Writes the last messages. Returns the exit status. */

@@ -118,9 +118,10 @@ static bool find_named_item(struct map_run *run, struct map_job *j)
     return named;
 }
 
-/* The service may have refused the body because of one bad item. If so, this program sends the items before the bad
- * item again. From then on it checks the items of this job before it sends them, so that one refusal suffices for all
- * bad items. If an item passes this check and the service rejects it, the problem document names the item. */
+/* The service may have refused the body because of one bad item. In this case, this program sends the items before the
+ * bad item again. From then on, this program checks the items of this job before it sends them, so that one refusal
+ * suffices for all bad items. If an item passes this check and the service rejects it, the problem document names the
+ * item. */
 static bool was_bad_item(struct map_run *run, struct map_job *j, uint64_t now)
 {
     size_t from = batch_seek(&j->batch, run->input.skip_blank, j->base, &j->seek_index, &j->seek_offset);
@@ -153,8 +154,8 @@ static void fail_too_large(struct map_job *j, size_t from, size_t len)
     buf_release(&reason);
 }
 
-/* A proxy or the coordinator may accept only smaller requests. If so, sends at most half as much at once from now on.
- * No item has run, because the length of the body was in the head of the request. */
+/* A proxy or the coordinator may accept only smaller requests. After such a refusal, sends at most half as much at
+ * once. No item has run, because the length of the body was in the head of the request. */
 static bool was_too_large(struct map_run *run, struct map_job *j, uint64_t now)
 {
     if (run->options->reduce || j->http.status != 413 || j->http.job_was_accepted) return false;

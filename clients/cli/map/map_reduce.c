@@ -37,7 +37,7 @@ void map_reduce_release(struct map_reduce *r)
     *r = (struct map_reduce){0};
 }
 
-/* Keeps the lines for another attempt. Drops all of them once they have more than MAP_JOB_BYTES. */
+/* Keeps the lines for another attempt. Drops all kept lines once they have more than MAP_JOB_BYTES. */
 static void keep_for_another(struct map_reduce *r, const char *data, size_t len)
 {
     struct batch *sent = &r->sent;
@@ -79,7 +79,7 @@ static void leave_out(struct map_run *run, struct map_job *j)
     map_answers_add_bad_item(run, j);
 }
 
-/* Sends the next lines of the batch. If the next line is bad, leaves it out. */
+/* Sends the next lines of the batch. If the next line is a bad item, leaves this line out. */
 static void send_lines(struct map_run *run, struct map_job *j)
 {
     struct map_reduce *r = &run->reduction;

@@ -4,7 +4,7 @@
  * coordinator accepts is not sent, and only that item fails. The service does not know the items that were not sent. So
  * the indices in its answer are translated to indices of the input.
  *
- * If the coordinator is lost, the whole job is sent again. For this, the lines are kept, unless they have more than
+ * If the coordinator is lost, the whole job is sent again. So the sent lines are kept, unless they have more than
  * MAP_JOB_BYTES.
  */
 #ifndef FANTAIL_CLI_MAP_MAP_REDUCE_H

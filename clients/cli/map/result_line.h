@@ -30,8 +30,8 @@ struct result_line {
 /* RESULT_CUT_*: the item had no answer when its job was cancelled. UNSENT: it was not sent to a worker. SENT: it was
  * sent, so it may have run. */
 enum result_cut { RESULT_NOT_CUT, RESULT_CUT_UNSENT, RESULT_CUT_SENT };
-/* Returns whether the line is the error of an item that had no answer when its job was cancelled. If it is, also tells
- * whether the item may have run. */
+/* Returns whether the line is the error of an item that had no answer when its job was cancelled. For such a line, also
+ * returns whether the item may have run. */
 enum result_cut result_line_cut(const struct result_line *r);
 
 /* Reads any line. `len` does not count the newline. */
@@ -54,7 +54,7 @@ static inline bool result_line_read_value(const char *line, size_t len, uint64_t
     return true;
 }
 
-/* Reads any line. Is fast if the line has the usual form. */
+/* Reads any line. This is fast if the line has the usual form. */
 static inline struct result_line result_line_read(const char *line, size_t len)
 {
     uint64_t index;

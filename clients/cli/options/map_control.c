@@ -11,7 +11,7 @@
 #define DEFAULT_ERRORS "crashed,worker_lost,timed_out"
 #define DURATION       "must be a number of seconds, or a number with s, m, h or d"
 
-/* The least number of processes with --jobs FILE, because the number in the file may grow. */
+/* The minimum number of processes with --jobs FILE, because the number in the file may grow. */
 #define JOBS_FILE_PROCESSES 64
 
 static int complain_of_both(const char *option, const char *other)
@@ -84,8 +84,8 @@ static int check_retries(struct map_options *o)
     return EXIT_OK;
 }
 
-/* The gate counts the time of a command from its start. The limit of a job also counts the time in which a process
- * waits for the gate. */
+/* The gate counts the time of a command from its start. The time limit of a job also includes the time that a process
+ * spends waiting for the gate. */
 static int check_timeout(struct map_options *o)
 {
     double seconds, percent;
@@ -162,7 +162,7 @@ static int check_tag(struct map_options *o)
     return EXIT_OK;
 }
 
-/* Returns an option that was given although it is for a command only; NULL: there is none. */
+/* Returns an option that was given although it applies only to commands; NULL: there is no such option. */
 static const char *for_command(const struct map_options *o)
 {
     const struct {

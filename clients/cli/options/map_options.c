@@ -153,8 +153,8 @@ static int check_private(const struct map_options *o, char **argv, int argc)
                            limits ? ". --max-concurrency limits how many items run there at once" : "");
 }
 
-/* Complains about options for the connection to a fleet if there is none. The variables of these options may be set for
- * other commands, so the variables are ignored. */
+/* If there is no connection to a fleet, complains about the options for this connection. The variables of these options
+ * may be set for other commands, so the variables are ignored. */
 static int check_remote(const struct map_options *o, char **argv, int argc)
 {
     static const char *const names[] = {"--token-file", "--cacert", "--cert", "--key"};

@@ -10,7 +10,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Reads a decimal number from 0 on. Returns its end; NULL if there is none. */
+/* Reads a decimal number from 0 on. Returns the end of the number; NULL if the text has no number. */
 static const char *read_number(const char *text, double *number)
 {
     char *end;
@@ -134,7 +134,8 @@ bool option_read_halt(const char *text, struct run_gate_rules *rules)
     return true;
 }
 
-/* Returns the error with this name. Returns ITEM_CANCELLED if no item is run again after an error with this name. */
+/* Returns the error with this name. Returns ITEM_CANCELLED if items are never run again after an error with this name.
+ */
 static enum item_error error_of(const char *name, size_t len)
 {
     unsigned i = 0;

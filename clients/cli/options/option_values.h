@@ -19,9 +19,9 @@ MUST_CHECK bool option_read_jobs(const char *text, unsigned processors, unsigned
 
 /* Reads a percentage above 0, such as 150%. */
 MUST_CHECK bool option_read_percent(const char *text, double *out);
-/* Reads N, N/s, N/m or N/h. The result is the time from one to the next, in seconds. */
+/* Reads N, N/s, N/m or N/h. The result is the time from one event to the next, in seconds. */
 MUST_CHECK bool option_read_rate(const char *text, double *spacing_s);
-/* Reads a number of running processes above 0: N, or N% of the processors. 0 means nearly 0. */
+/* Reads a number of running processes above 0: N, or N% of the processors. The text 0 gives a value just above 0. */
 MUST_CHECK bool option_read_load(const char *text, unsigned processors, double *out);
 
 /* Reads WHEN,WHY=N as in --halt: WHEN is now or soon, WHY is fail, success or done, and N may be a percentage. Also

@@ -1,8 +1,8 @@
 /*
  * How `fantail map` handles items that must not run twice. The jobs of a lost coordinator may be sent again only if
  * their items may run twice. The list of tasks (GET /v1/tasks) tells whether the items of a task may run twice. A run
- * asks for the list when it begins, because later the coordinator that knows the tasks may be gone. If there was no
- * answer, the run asks again after a loss.
+ * asks for the list when it begins, because later the coordinator that knows the tasks may be gone. If this request
+ * gets no answer, the run asks again after a loss.
  *
  * If items must not run twice, the run sends no job after a loss until it gets the list of tasks again. Otherwise each
  * job that is sent while a proxy has no coordinator would be in doubt.

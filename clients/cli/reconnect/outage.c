@@ -2,12 +2,12 @@
 
 #include "cli/http/retry_wait.h"
 
-/* Limits for the tries of a lost job until a coordinator has accepted a job of this run. They are low, because the URL
- * may be wrong. */
+/* While no coordinator has accepted a job of this run, these limits apply to the retries of a lost job. The limits are
+ * low, because the URL may be wrong. */
 #define EARLY_TRIES 5
 #define EARLY_NS    (3 * NS_PER_S)
-/* A job without new answers may just have long items. While coordinators accept its jobs, the run gives up only after
- * the connection of a job was lost this many times without a new answer in between. */
+/* A job without new answers may just have long items. While coordinators accept the jobs of a run, the run gives up
+ * only after the connection of a job has been lost this many times without a new answer in between. */
 #define CUTS_MIN 5
 /* If the service is full, the run tries again for at least this long. */
 #define FULL_NS (60 * NS_PER_S)

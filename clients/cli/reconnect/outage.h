@@ -3,8 +3,8 @@
  * job fails. It ends with the next new answer of any job. Pure.
  *
  * The run gives up when no coordinator has accepted a job for limit_ns. It also gives up when coordinators accept a job
- * but are lost again and again, and no new answer has come for limit_ns. The time in which a coordinator works on a job
- * does not count, because an item may take a long time.
+ * but are lost again and again, and no new answer has come for limit_ns. Time that a coordinator spends on a job does
+ * not count, because an item may take a long time.
  */
 #ifndef FANTAIL_CLI_RECONNECT_OUTAGE_H
 #define FANTAIL_CLI_RECONNECT_OUTAGE_H

@@ -39,8 +39,8 @@ struct job_request {
 MUST_CHECK int job_service_init(struct job_service *s, const struct option_spec *spec,
                                 const struct target_config *config, double reconnect_s);
 void job_service_release(struct job_service *s);
-/* Makes a request. If no answer has come, complains and returns false. After a signal to end, returns false without a
- * complaint. Otherwise s->http has an answer of any status. */
+/* Makes a request. If no answer arrives, complains and returns false. After a signal to end, returns false without a
+ * complaint. Otherwise s->http has the answer, whatever its status. */
 MUST_CHECK bool job_service_ask(struct job_service *s, const struct job_request *request);
 /* Like job_service_ask(), for a GET. Returns EXIT_OK if the answer is 200. Otherwise complains and returns
  * EXIT_JOB_FAILED. */
@@ -54,7 +54,8 @@ MUST_CHECK int job_service_answered_job(struct job_service *s, struct remote_job
  * unavailable for too long, complains and returns false. After a signal to end, returns false without a complaint. */
 MUST_CHECK bool job_service_try_again(struct job_service *s, const char *why);
 /* Like job_service_try_again(), for a stream that has ended too early. `stream` is its name, such as "the stream of
- * results", and `missing` names the missing part. After a status other than 200, 429 and 503, does not try again. */
+ * results", and `missing` names the missing part. If the service has answered with a status other than 200, 429 and
+ * 503, does not try again. */
 MUST_CHECK bool job_service_may_go_on(struct job_service *s, const char *stream, const char *missing);
 /* Waits; returns early after a signal to end. */
 void job_service_pause(uint64_t ms);

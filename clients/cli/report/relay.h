@@ -20,8 +20,8 @@ struct relay {
 void relay_release(struct relay *r);
 /* Returns whether the pipes may be read now. */
 bool relay_has_room(void);
-/* Reads what is in the pipe, as long as relay_has_room(). The pipe must be non-blocking. Returns false at the end of
- * the pipe. */
+/* Reads what is in the pipe, while relay_has_room() returns true. The pipe must be non-blocking. Returns false at the
+ * end of the pipe. */
 MUST_CHECK bool relay_read(struct relay *r, int fd);
 /* Call it after the end of the pipe. Passes on the unfinished line. */
 void relay_end(struct relay *r);

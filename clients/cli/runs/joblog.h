@@ -23,9 +23,9 @@ struct joblog {
 /* Which items of the log a run leaves out. */
 enum joblog_resume { JOBLOG_NEW, JOBLOG_RESUME, JOBLOG_RESUME_FAILED };
 
-/* Opens the log. JOBLOG_NEW empties the log, unless `append` is set. JOBLOG_RESUME adds to *done the items that the log
- * has. JOBLOG_RESUME_FAILED adds only those that have succeeded. Both remove an incomplete last line, which a killed
- * run has left. On failure returns false and writes a sentence to err. */
+/* Opens the log. JOBLOG_NEW empties the log, unless `append` is set. JOBLOG_RESUME adds the items of the log to *done.
+ * JOBLOG_RESUME_FAILED adds only the items that have succeeded. Both modes remove an incomplete last line, which a
+ * killed run has left. On failure returns false and writes a sentence to err. */
 MUST_CHECK bool joblog_open(struct joblog *l, const char *path, enum joblog_resume resume, bool append,
                             struct done_set *done, char *err, size_t err_size);
 /* Adds a line for a command that has ended. */

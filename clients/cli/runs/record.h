@@ -14,7 +14,7 @@ struct run_record {
     struct json_slice error;           /* empty: the command has succeeded */
 };
 
-/* The value is valid JSON. Returns false if it is not a record. The slices are borrowed from it. */
+/* The value is valid JSON. Returns false if the value is not a record. The slices of *r are borrowed from the value. */
 MUST_CHECK bool run_record_read(struct json_slice value, struct run_record *r);
 /* Appends the error object with all its members (docs/protocol.md). */
 void run_record_add_error(const struct run_record *r, struct buf *json);

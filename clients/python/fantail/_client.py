@@ -94,8 +94,8 @@ class Client(RemoteClient):
     def jobs(self, *, status: Optional[str] = None, task: Optional[str] = None, label: Optional[str] = None,
              created_after: Optional[str] = None, created_before: Optional[str] = None) -> Iterator[JobStatus]:
         """Yields the durable jobs, newest first. status: one or several statuses, separated by commas. created_after,
-        created_before: an RFC 3339 time or a date. Without a job store, yields the jobs that this coordinator runs.
-        Then no filter can be used."""
+        created_before: an RFC 3339 time or a date. Without a job store, yields the jobs that this coordinator runs. No
+        filter can be used without a job store."""
         filters = filters_of(status=status, task=task, label=label, created_after=created_after,
                              created_before=created_before)
         cursor = None
@@ -151,7 +151,7 @@ class Client(RemoteClient):
 
 
 class Job:
-    """A durable job. It goes on when this program ends."""
+    """A durable job. The job goes on when this program ends."""
 
     def __init__(self, client: Client, id: str) -> None:
         self._client = client
@@ -181,7 +181,7 @@ class Job:
         return self._client._call(wait_plan(self._client._place, self.id, timeout))  # type: ignore[no-any-return]
 
     def cancel(self) -> JobStatus:
-        """Cancels the job: its processes end within 2 s. Until then, the status may be "running"; wait() returns the final
+        """Cancels the job: its processes end within 2 s. While they end, the status may be "running"; wait() returns the final
         status. Changes nothing if the job has ended."""
         return self._client._call(cancel_plan(self._client._place, self.id))  # type: ignore[no-any-return]
 

@@ -56,7 +56,7 @@ class Wire:
             self._unsent = memoryview(b"")
 
     def receive(self) -> Optional[bytes]:
-        """Returns bytes that have come; None if there are none now."""
+        """Returns bytes that have arrived; None if there are no bytes now."""
         self._used_at = time.monotonic()
         try:
             data = self._socket.recv(_READ_BYTES)

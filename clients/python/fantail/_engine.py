@@ -297,7 +297,7 @@ class Engine:
 
     def _lost(self, work: Work) -> None:
         """Sends the unit of work again after a pause, because the coordinator was lost or is restarting. After several
-        losses, fails the unit."""
+        losses, the unit fails."""
         work.losses += 1
         if work.losses > self._fleet.most_losses:
             error = ItemError("coordinator_lost", "the coordinator was lost several times before the answer",
@@ -340,7 +340,7 @@ class Engine:
 
     def _failed(self, work: Work, error: BaseException) -> None:
         """If the calls of a batch failed together, runs the calls again in smaller units, to find the call that causes
-        the failure. Otherwise fails the unit of work."""
+        the failure. Any other unit of work fails."""
         if isinstance(error, ItemError):
             error.attempts += work.attempts - 1
         may_split = not isinstance(error, (FleetError, Refused, NotFantail)) and getattr(error, "name", "") not in NEVER_SPLIT

@@ -152,7 +152,8 @@ class WaitTimeout(FantailError, TimeoutError):
 
 
 class RemoteTraceback(Exception):
-    """The traceback of a worker's process, as text. It is the cause of the exception that a call raised."""
+    """The traceback of a worker's process, as text. If a call raises an exception, this traceback is the `__cause__` of
+    the exception."""
 
     def __init__(self, tb: str) -> None:
         super().__init__(tb)

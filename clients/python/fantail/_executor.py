@@ -151,8 +151,8 @@ class Executor(concurrent.futures.Executor):
     max_tasks_per_child  a process is replaced after this number of calls (for map: this number of chunks)
     item_timeout_s       a call that runs longer fails with an ItemError named "timed_out"
 
-    A call whose process dies fails with an ItemError. The other calls are answered. If a call of a map kills its
-    process, other calls of the same map may run more than once.
+    A call whose process dies fails with an ItemError. The other calls complete. If a call of a map kills its process,
+    other calls of the same map may run more than once.
     """
 
     def __init__(self, max_workers: Optional[int] = None, url: "Optional[Union[str, Client]]" = None, *, initializer: Optional[Callable[..., object]] = None,
@@ -218,7 +218,7 @@ class Executor(concurrent.futures.Executor):
             self._engine.join()
 
     def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
-        """After Ctrl-C, running calls are ended."""
+        """After Ctrl-C, ends the running calls."""
         if kind is not None and not issubclass(kind, Exception):
             self._engine.terminate()
         self.shutdown(wait=True)

@@ -34,7 +34,8 @@ def find_program() -> str:
     if given:
         raise ProgramsNotFound(f"FANTAIL_BIN is {given}, but there is no program {given}/fantail. Set it to the folder "
                                "that `make` has built (build/bin), or unset it to search PATH")
-    # The command `fantail` of this package may also be on PATH. It only starts the program, and has no services beside it.
+    # The command `fantail` of this package may also be on PATH. That command only starts the program, and has no services
+    # beside it.
     for folder in os.get_exec_path():
         found = os.path.realpath(os.path.join(folder, "fantail"))
         if os.access(found, os.X_OK) and os.access(os.path.join(os.path.dirname(found), "fantail-worker"), os.X_OK):
@@ -98,8 +99,8 @@ class Fleet:
         """Returns None: in a private fleet, read_answer() turns each refusal into the error of the call."""
 
     def start(self) -> int:
-        """Returns a descriptor. Reading it gives a line when the fleet is ready, and the end of the file when the fleet
-        has ended."""
+        """Returns a descriptor. When the fleet is ready, a line can be read from the descriptor. When the fleet has
+        ended, the descriptor is at its end of file."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("FANTAIL_")}
         env["TMPDIR"] = env.get("TMPDIR", tempfile.gettempdir())
         try:

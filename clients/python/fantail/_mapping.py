@@ -33,8 +33,8 @@ class _Batch(Work):
 
 
 class Mapping(Source):
-    """A map. If its calls are a sequence, the engine takes batches when it has room. If the calls come from an
-    iterator, the thread that reads the results also reads the iterator, at most `window` batches ahead of the
+    """A map. If the calls of the map are a sequence, the engine takes batches when it has room. If the calls come from
+    an iterator, the thread that reads the results also reads the iterator, at most `window` batches ahead of the
     results."""
 
     def __init__(self, engine: Engine, function: Function, form: int, *, calls: Optional[Sequence[Any]] = None,

@@ -1,4 +1,4 @@
-"""Turns functions, arguments and exceptions into bytes. Uses pickle where its result can be read in another process,
+"""Turns functions, arguments and exceptions into bytes. Uses pickle if another process can read the result of pickle,
 and otherwise cloudpickle."""
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ collector = threading.local()  # `stored` is the list to which shared objects ar
 
 @contextlib.contextmanager
 def collected() -> "Iterator[list[Any]]":
-    """Yields a list, which gets the shared objects that are pickled inside the `with` block. Their files are needed
-    until the calls have ended."""
+    """Yields a list, which gets the shared objects that are pickled inside the `with` block. The files of these objects
+    are needed until the calls have ended."""
     outer = getattr(collector, "stored", None)
     found: list[Any] = []
     collector.stored = found
@@ -32,8 +32,8 @@ def collected() -> "Iterator[list[Any]]":
 
 def dumps(value: Any, buffers: "Optional[list[pickle.PickleBuffer]]" = None) -> bytes:
     """Returns the pickle of the value. An object of __main__ is sent by cloudpickle, because pickle sends only its
-    name, which no other process can find. `buffers` gets the large parts of the value, such as the data of arrays.
-    These parts are then not copied into the pickle."""
+    name, which no other process can find. `buffers` gets the large parts of the value, such as the data of arrays. With
+    `buffers`, the large parts are not copied into the pickle."""
     callback = None if buffers is None else buffers.append
     try:
         data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL, buffer_callback=callback)

@@ -214,7 +214,7 @@ class Pool:
     # ---- the end ----
 
     def close(self) -> None:
-        """Accepts no more calls. The calls that were accepted are still answered."""
+        """Accepts no more calls. The calls that were accepted still complete."""
         self._is_open = False
         self._engine.close()
 

@@ -143,7 +143,8 @@ def function_of(data: bytes) -> Any:
     if found is not None:
         return found
     function = pickle.loads(data)
-    # A call may change a callable object, so each batch gets a new copy of the object. A plain function is kept.
+    # A call may change a callable object, so each batch gets a new copy of the object. A plain function is kept for
+    # later batches.
     if type(function) in (type(dumps), type(len), type):
         if len(functions) >= KEPT_FUNCTIONS:
             functions.clear()

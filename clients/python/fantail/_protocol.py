@@ -17,9 +17,9 @@ from ._errors import ItemError
 MAX_ITEM_BYTES = 48 << 20  # base64 makes it 64 MiB, the limit of an item
 
 TASK = "python-call"
-# The fleet runs a call again if its worker is lost, because the call did not cause the loss. It does not run a call
-# again after a crash. Instead, this package runs the calls of the batch one by one, to find the call that caused the
-# crash.
+# The fleet runs a call again if its worker is lost, because the call did not cause the loss. The fleet does not run a
+# call again after a crash. Instead, this package runs the calls of the batch one by one, to find the call that caused
+# the crash.
 _OPTIONS = "retry.on=worker_lost&retry.max_attempts=3&hedge.enabled=false"
 
 
@@ -45,7 +45,7 @@ class HttpReader:
         self._body: list[bytes] = []
 
     def feed(self, data: bytes) -> Optional[HttpAnswer]:
-        """Returns the answer once it is complete. After that the reader is ready for the next answer."""
+        """Returns the answer once it is complete. After a complete answer, the reader is ready for the next one."""
         self._body.append(self._reader.feed(data))
         if not self._reader.is_done:
             return None

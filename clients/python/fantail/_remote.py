@@ -97,7 +97,7 @@ class RemoteClient:
 
 
 def gather(run: Run, items: Iterator[Any]) -> bool:
-    """Reads items for at most GATHER_S, as long as the run wants items. Returns whether there are no more items."""
+    """Reads items for at most GATHER_S, while the run wants items. Returns whether there are no more items."""
     end = time.monotonic() + GATHER_S
     try:
         while run.wants_items:

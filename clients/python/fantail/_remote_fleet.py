@@ -1,5 +1,5 @@
-"""Functions on a fleet that others operate: its task `python-call` runs them. The fleet has the same interface as the
-private fleet of _fleet.py."""
+"""Functions on a fleet that others operate: the task `python-call` of that fleet runs the functions. The fleet has the
+same interface as the private fleet of _fleet.py."""
 from __future__ import annotations
 
 import os

@@ -10,8 +10,7 @@ LARGEST = 1 << 18
 
 
 class BatchSize:
-    """Measures calls and aims at batches that run for TARGET_S. TARGET_S is much longer than the transport of a batch
-    takes.
+    """Measures calls and aims at batches that run for TARGET_S. TARGET_S is much longer than the time to send a batch.
 
     The first batches have one call, so slow calls never wait in a batch.
     """

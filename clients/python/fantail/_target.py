@@ -16,7 +16,7 @@ CONNECT_S = 15.0
 
 
 class Proxy:
-    """A proxy for https. The TLS connection goes through it to the coordinator (CONNECT)."""
+    """A proxy for https. The TLS connection to the coordinator goes through the proxy (CONNECT)."""
 
     def __init__(self, url: str) -> None:
         parts = urllib.parse.urlsplit(url if "//" in url else f"http://{url}")

@@ -162,7 +162,7 @@ class Client(RemoteClient):
 
 
 class Job:
-    """A durable job, like fantail.Job. It goes on when this program ends."""
+    """A durable job, like fantail.Job. The job goes on when this program ends."""
 
     def __init__(self, client: Client, id: str) -> None:
         self._client = client
@@ -191,5 +191,5 @@ class Job:
         return await self._client._call(cancel_plan(self._client._place, self.id))  # type: ignore[no-any-return]
 
     async def redrive(self) -> JobStatus:
-        """Runs again the items that failed or were cancelled. Raises a Refused (409) if that is not possible."""
+        """Runs again the items that failed or were cancelled. Raises a Refused (409) if the job cannot be redriven."""
         return await self._client._call(redrive_plan(self._client._place, self.id))  # type: ignore[no-any-return]

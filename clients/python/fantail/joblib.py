@@ -90,7 +90,7 @@ class Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
     def configure(  # pyright: ignore[reportIncompatibleMethodOverride]
             self, n_jobs: int = 1, parallel: Any = None, prefer: Any = None, require: Any = None,
             initializer: Optional[Callable[..., object]] = None, initargs: "Sequence[Any]" = (), **_options: Any) -> int:
-        """Ignores the other options, which say how joblib's own backends keep arrays in files."""
+        """Ignores `_options`, which say how joblib's own backends keep arrays in files."""
         if initializer is not None:
             self._initializer = initializer, initargs
         count = self.effective_n_jobs(n_jobs)
@@ -121,7 +121,7 @@ class Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
             raise RuntimeError("the call was cancelled, because this Parallel object was ended") from None
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
-        """Ends the calls that run. The executor stays usable."""
+        """Cancels the running calls. The executor stays usable."""
         for future in list(self._futures):
             future.cancel()
 

@@ -1,7 +1,7 @@
 """Checks arguments: texts, numbers, lists and mappings. A wrong argument raises a TypeError that names the argument.
 
-Python iterates over the characters of a string and over the keys of a mapping. Where several values are expected, both are
-usually a mistake: labels="nightly" would be seven labels. So both are refused.
+Python iterates over the characters of a string and over the keys of a mapping. Where several values are expected, a string or
+a mapping is usually a mistake: labels="nightly" would be seven labels. So strings and mappings are refused.
 """
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def mapping_of(name: str, value: Any, expected: str = "a mapping such as a dict"
 
 
 def switch_of(name: str, value: Any) -> dict[Any, Any]:
-    """Returns the options of something that can also be switched on and off."""
+    """Returns the options of a feature that can also be switched on and off with a bool."""
     if isinstance(value, bool):
         return {"enabled": value}
     return mapping_of(name, value, "a bool, or a mapping such as a dict")

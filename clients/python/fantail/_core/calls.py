@@ -43,7 +43,7 @@ Plan = Generator[Ask, Answered, T]
 
 
 class CallRun(Run):
-    """`result` is the result of the plan, when the run is over."""
+    """When the run is over, `result` is the result of the plan."""
 
     def __init__(self, plan: "Plan[Any]", fields: Mapping[str, str], url: str, prefix: str, reconnect_s: float,
                  is_known: bool, now: float) -> None:
@@ -248,7 +248,7 @@ class Page(NamedTuple):
 
 
 def jobs_plan(place: Place, filters: Mapping[str, Any], cursor: Optional[str]) -> "Plan[Page]":
-    """A filter of None is not used."""
+    """A filter whose value is None is not used."""
     query = urlencode([(name, value) for name, value in (*filters.items(), ("cursor", cursor)) if value is not None])
     reply = yield Ask("GET", "/v1/jobs" + (f"?{query}" if query else ""))
     document = reply.answer.document()

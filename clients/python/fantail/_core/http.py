@@ -39,7 +39,7 @@ class AnswerReader:
         self._in_trailers = False
 
     def feed(self, data: bytes) -> bytes:
-        """Returns the part of the body that has come."""
+        """Returns the part of the body that is in `data`."""
         if self.head is not None and not self._is_chunked and not self._bytes:
             return self._take_plain(data)
         self._bytes += data

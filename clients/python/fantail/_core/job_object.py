@@ -60,7 +60,7 @@ class JobHead:
     """The job object up to its items."""
 
     def __init__(self, task: Tasks, common: Any, options: Mapping[str, Any]) -> None:
-        """An option of None is left out."""
+        """An option whose value is None is left out."""
         self.tasks = task_names(task)
         self._options = {name: value for name, value in options.items() if value is not None}
         self._common = b"" if common is None else b',"common":' + named_to_json("common", common)

@@ -27,7 +27,7 @@ _decoder = json.JSONDecoder(parse_int=_long_int)
 
 
 class BrokenLine(Exception):
-    """A line that no coordinator sends."""
+    """A line that a coordinator never sends."""
 
 
 class LineReader:

@@ -24,7 +24,7 @@ class JobState(enum.Enum):
 
 
 class Cut(Exception):
-    """The coordinator sent an answer that no coordinator sends."""
+    """The service sent an answer that a coordinator never sends."""
 
 
 class MapJob:
@@ -37,7 +37,7 @@ class MapJob:
         self.is_answered = bytearray(len(items))
         self.left = len(items)
         # Items that the coordinator has cancelled, and whether they were sent to a worker. Only the end line tells
-        # whether the coordinator drains. So these errors are held back until the end line has come.
+        # whether the coordinator drains. So the errors of cancelled items are held back until the end line has arrived.
         self.cancelled: dict[int, tuple[ItemError, bool]] = {}
         self.is_drained = False
         self.state = JobState.WAITING
@@ -122,7 +122,7 @@ class Attempt(Exchange):
                 self._settle(place, failed)
 
     def _place(self, index: Any) -> int:
-        """Returns the position in the job of an item of this attempt."""
+        """Returns the position, within the job, of an item of this attempt."""
         if isinstance(index, int) and 0 <= index < len(self._places):
             place = self._places[index]
             if not self.job.is_answered[place] and place not in self.job.cancelled:

@@ -1,10 +1,11 @@
 """One map. The items are cut into batches, and each batch is one job, so an endless iterable needs only a limited
-amount of memory. Two jobs run at once, so that the workers always have work. If these two have little work, more jobs
-run.
+amount of memory. Two jobs run at once, so that the workers always have work. If these two jobs have little work, more
+jobs run.
 
 The prefix rule of docs/protocol.md: if the coordinator of a job is lost, the items without an answer are sent again to
-the same URL. If these items must not run twice, they fail as coordinator_lost. Then no job is sent before the list of
-tasks (GET /v1/tasks) has come. Otherwise each job that a proxy without a coordinator gets would be in doubt.
+the same URL. If these items must not run twice, they fail as coordinator_lost. After such a loss, no job is sent before
+the list of tasks (GET /v1/tasks) has arrived. Without this rule, each job that a proxy without a coordinator gets would
+be in doubt.
 """
 from __future__ import annotations
 
@@ -248,7 +249,7 @@ class MapRun(Run):
             self.error = stranger(self._url, why)
 
     def note_fault(self, why: str) -> None:
-        """The coordinator has sent a line that no coordinator sends."""
+        """The service has sent a line that a coordinator never sends."""
         self.error = stranger(self._url, why)
 
     def _lost(self, attempt: Attempt, cause: Cause, may_have_run: bool, why: FantailError, now: float,
@@ -271,13 +272,13 @@ class MapRun(Run):
         self._decide(job)
 
     def _learn(self, now: float) -> None:
-        """Uses what the list of tasks has said."""
+        """Applies what the list of tasks says to the jobs that wait for it."""
         self.error = self.error or self.tasks.error
         for job in list(self._jobs):
             self._decide(job)
 
     def _decide(self, job: MapJob) -> None:
-        """Decides about a job that was lost, as soon as it is known whether its items may run twice."""
+        """Decides what happens to a lost job, as soon as it is known whether the items of the job may run twice."""
         if job.state != JobState.IN_DOUBT or self.tasks.twice == Twice.UNKNOWN:
             return
         cancelled, job.cancelled = job.cancelled, {}

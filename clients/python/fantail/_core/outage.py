@@ -2,8 +2,8 @@
 It ends with the next new answer.
 
 The client gives up when no coordinator has accepted a request for limit_s. It also gives up when coordinators accept
-requests but are lost again and again, and no new answer has come for limit_s. The time in which a coordinator works on
-a job does not count, because an item may take a long time.
+requests but are lost again and again, and no new answer has arrived for limit_s. Time that a coordinator spends on a
+job does not count, because an item may take a long time.
 """
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Optional
 
 from .._errors import FantailError
 
-# Until a coordinator has answered, the URL may be wrong, so the limits are low.
+# These limits apply before a coordinator has answered. The limits are low, because the URL may be wrong.
 _EARLY_TRIES = 5
 _EARLY_S = 3.0
 _CUTS = 5  # a job without new answers may just have long items

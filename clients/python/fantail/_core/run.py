@@ -26,7 +26,7 @@ class Exchange:
         self._last_at = now
 
     def received(self, data: bytes, now: float) -> None:
-        """Handles bytes that have come. May end the exchange."""
+        """Handles received bytes. May end the exchange."""
         self._last_at = now
         had_head = self._reader.head is not None
         try:
@@ -65,11 +65,11 @@ class Exchange:
         self._last_at = max(self._last_at, now)
 
     def silent_at(self) -> float:
-        """Returns when the connection counts as lost, if no byte comes."""
+        """Returns the time at which the connection counts as lost if no byte arrives before then."""
         return self._last_at + SILENCE_S
 
     def wants_data(self) -> bool:
-        """Returns whether the client should read. If not, the service keeps the answers."""
+        """Returns whether the client should read. While the client does not read, the service keeps the answers."""
         return True
 
     # ---- a subclass implements these; `now` is the time of the event ----
@@ -129,7 +129,7 @@ class Run:
         raise NotImplementedError
 
     def wake_at(self) -> Optional[float]:
-        """Returns when to call next_exchange() again although nothing has come; None: never."""
+        """Returns when to call next_exchange() again even if nothing has arrived; None: never."""
         return None
 
     def take(self) -> list[Any]:
