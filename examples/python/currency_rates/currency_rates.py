@@ -5,11 +5,11 @@
 
 The server needs 0.2 s for each of the 870 rates. One after another, they would take three minutes. But a fetch only waits, so
 one process of the task `rate` (tasks/rate) has up to 100 fetches in flight: its function is an `async def` function, and its
-task.json says "concurrency": 100. This program is a coroutine too: it reads the rates as they come.
+task.json says "concurrency": 100. This program is a coroutine too: it reads the rates as they arrive.
 
 The server never answers GBP/CHF, and has no rate for XAU. With asyncio.gather() in one program, the first exception
 would be raised and the other results lost, and a fetch without an answer would wait for ever. Here only the fetch of
-GBP/CHF is cancelled, after its time limit of 5 s. Each error belongs to its own pair.
+GBP/CHF is cancelled, after its time limit of 5 s. Each error is reported for the pair that caused it.
 
 The rates come from a server that this program starts, so that no network is needed.
 """
