@@ -40,7 +40,7 @@ unused: $(UNUSED_PROGRAMS:%=$(UNUSED)/%.dropped)
 
 SOURCES := $(sort $(shell find services clients examples tests bench -name '*.[ch]'))
 
-# Compiles each header alone. This fails if a header needs another header before it.
+# Compiles each header alone. The compilation fails if a header needs another header to be included before it.
 HEADERS := $(filter services/%.h clients/%.h,$(SOURCES))
 headers: $(HEADERS:%.h=$(BUILD)/headers/%.ok)
 	@echo "$(words $(HEADERS)) headers compile alone"
