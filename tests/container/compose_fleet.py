@@ -21,8 +21,8 @@ class Fleet:
         self.command = [*COMPOSE, "-p", PROJECT, "-f", ROOT + "/deploy/compose.yaml"] + \
             (["-f", f"{ROOT}/deploy/{override}"] if override else [])
         self.env = dict(os.environ, FANTAIL_PORT=PORT, **dict(env))
-        # Held during each Compose command, and while a container is removed. Compose lists the containers and then
-        # inspects each of them, so no container may be removed in between.
+        # This lock is held during each Compose command, and while a container is removed. Compose lists the containers
+        # and then inspects each of them, so no container may be removed in between.
         self.lock = threading.Lock()
 
     def compose(self, *arguments):

@@ -1,8 +1,8 @@
 """Runs the fleet of deploy/compose.yaml with the job store of deploy/compose.store.yaml. A durable job outlives each
 coordinator and the container of the database, and its results are read through HAProxy.
 
-The image postgres:17 is in a registry, which may not be reachable. Without this image, an image with Debian's PostgreSQL
-takes its place. This image reads the same variable and has its data in the same folder.
+The image postgres:17 is in a registry, which may not be reachable. Without this image, the test uses an image with Debian's
+PostgreSQL. That image reads the same variable and has its data in the same folder.
 """
 import json
 import os
@@ -41,7 +41,8 @@ exec $user $bin/postgres -D $data -c "listen_addresses=*" -c unix_socket_directo
 
 
 def postgres_image(network):
-    """Returns postgres:17 if the engine has this image. Otherwise builds and returns the image that takes its place."""
+    """Returns postgres:17 if the engine has this image. If the engine does not have it, builds and returns an image
+    with Debian's PostgreSQL."""
     if subprocess.run(["docker", "image", "inspect", "postgres:17"], capture_output=True).returncode == 0:
         return "postgres:17"
     with tempfile.TemporaryDirectory() as folder:

@@ -47,7 +47,7 @@ def healthy(container):
 
 
 def stop(container, limit_s):
-    """Runs docker stop. Returns how long this took, and the exit status of the container."""
+    """Runs docker stop. Returns how long docker stop took, and the exit status of the container."""
     begun = time.monotonic()
     run("docker", "stop", "-t", str(limit_s), container)
     return time.monotonic() - begun, inspect(container, ".State.ExitCode")

@@ -1,6 +1,6 @@
-"""Runs the task definitions of deploy/ecs/fantail.yaml as containers, with the rights that they have on Fargate. First runs
-the container that writes the secrets, then the service with the same volume. HAProxy replaces both load balancers. The test
-reads metrics from standard output, not from CloudWatch.
+"""Runs the task definitions of deploy/ecs/fantail.yaml as containers, with the rights that they have on Fargate. The test
+first runs the container that writes the secrets, and then the service with the same volume. HAProxy replaces both load
+balancers. The test reads metrics from standard output, not from CloudWatch.
 """
 import json
 import re
@@ -10,7 +10,7 @@ from engine import PROJECT, ROOT, check, failures, run, say, wait_for
 
 sys.path.append(ROOT + "/tests/manifests")
 TOKENS = {"CLIENT_TOKENS": "aB3" * 16, "WORKER_TOKENS": "cD4" * 16}
-# No server listens here. The job store is then unavailable, and synchronous jobs are not affected.
+# No server listens here. So the job store is unavailable, which does not affect synchronous jobs.
 SECRETS = {**TOKENS, "JOB_STORE_URL": "postgresql://fantail:secret@127.0.0.1:9/jobs"}
 # The values that CloudFormation would supply for the references in the template.
 NAMES = {"AWS::StackName": "fantail", "Cluster": "fantail-made", "WorkerBalancer.DNSName": "balancer", "CoordinatorImage": "fantail-coordinator",
@@ -18,7 +18,8 @@ NAMES = {"AWS::StackName": "fantail", "Cluster": "fantail-made", "WorkerBalancer
 
 
 def resolved(value):
-    """Resolves a value of the template. Each `If` becomes its first value, as in a stack that makes its own cluster."""
+    """Resolves a value of the template. Each `If` becomes its first value, as in a stack that creates its own
+    cluster."""
     if isinstance(value, str):
         return value
     [(function, argument)] = value.items()

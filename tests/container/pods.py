@@ -62,7 +62,7 @@ def quantity(text):
 
 
 class Pods:
-    """The rendered Deployments. They can be started as containers."""
+    """The rendered Deployments, whose pods can be started as containers."""
 
     def __init__(self, objects, network, secrets, folder):
         self.objects, self.network, self.secrets, self.folder = objects, network, secrets, folder
@@ -136,8 +136,8 @@ class Pods:
             return False
 
     def demand(self):
-        """Returns the demand that the coordinator reports at /autoscale. The coordinator must have been started
-        last."""
+        """Returns the demand that the coordinator reports at /autoscale. Call it only if the pod that was started last
+        is the coordinator."""
         with urllib.request.urlopen(f"http://{self.address(self.started[-1])}:9080/autoscale", timeout=10) as answer:
             return json.load(answer)["demand"]
 
