@@ -236,9 +236,9 @@ def unasked(names):
 
 
 def late_refusals(status, names):
-    """Returns a behaviour that answers correctly. But at the second chunk of each connection, it first sends a second
-    answer to the previous chunk. This answer refuses the previous chunk. `names` is a list: one function for each such
-    refusal, and the last one for all later refusals too."""
+    """Returns a behaviour that answers correctly. But at the second chunk of each connection, the behaviour first sends
+    a second answer to the previous chunk, which refuses that chunk. `names` is a list of functions: one for each of
+    these refusals. The last function is also used for all later refusals."""
     def behave(request):
         before = [r for r in request.fake.requests if r.connection is request.connection and r is not request]
         if before:
@@ -313,8 +313,8 @@ class FakeWorker:
                     connection.shutdown(socket.SHUT_RDWR)
 
     def deliveries(self):
-        """Returns how often each (chunk, attempt) was received. If a count is above 1, something repeated the request
-        silently."""
+        """Returns how often each (chunk, attempt) was received. If a count is above 1, a client or proxy has silently
+        repeated the request."""
         with self.lock:
             return collections.Counter((r.chunk, r.attempt) for r in self.requests)
 

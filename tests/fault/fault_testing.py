@@ -13,8 +13,8 @@ import fantail_testing as ft  # noqa: E402
 from fake_worker import FakeWorker  # noqa: E402
 from fantail_testing import FantailTest  # noqa: E402
 
-# `make fault` sets FANTAIL_SLOW_TESTS. The tests then run at full size and check durations, so the machine must be
-# idle.
+# `make fault` sets FANTAIL_SLOW_TESTS. If it is set, the tests run at full size and check durations, so the machine
+# must be idle.
 SLOW = bool(os.environ.get("FANTAIL_SLOW_TESTS"))
 SLOW_REASON = "slow, and measures durations; `make fault` runs it"
 
@@ -28,8 +28,8 @@ def say(text):
 
 
 def sleep_items(count, seconds):
-    """Returns items for the task sleep, which take about `seconds` each. All items differ, so that each answer shows
-    its item."""
+    """Returns items for the task sleep, which take about `seconds` each. All items differ, so that each answer shows to
+    which item it belongs."""
     return [round(seconds + i * 1e-9, 9) for i in range(count)]
 
 
@@ -99,7 +99,7 @@ class Supervisor:
             self.problem = e
 
     def turn(self):
-        """Called every 20 ms; for subclasses."""
+        """Called every 20 ms. Subclasses may override it."""
 
     @staticmethod
     def _serves(worker):

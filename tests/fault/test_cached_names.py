@@ -23,8 +23,8 @@ REASON = None
 CACHE_S = 30
 WORKERS, COORDINATORS, BALANCER = "workers.test", "coordinators.test", "balancer.test"
 TOKEN = "workers-0123456789abcdef"
-# This limit is well below CACHE_S, so a program that meets it has not waited for the cache to expire. It is several
-# times as long as an idle machine needs.
+# This limit is well below CACHE_S, so a program that meets it has not waited for the cache to expire. The limit is
+# several times as long as an idle machine needs.
 LIMIT_S = 12
 
 

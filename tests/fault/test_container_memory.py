@@ -1,9 +1,9 @@
-"""A container reaches its memory limit. The kernel then kills all processes of the container together, because a kubelet sets
-memory.oom.group.
+"""A container reaches its memory limit. In a cluster, the kernel kills all processes of the container together, because a
+kubelet sets memory.oom.group.
 
 A container is a control group (version 2). If control groups can limit memory on this machine, `memory.max` and
-`memory.oom.group` work as in a cluster. Otherwise this test watches the memory of the group, and at the limit kills the group
-with `cgroup.kill`, which also sends SIGKILL to all processes together.
+`memory.oom.group` work as in a cluster. If they cannot, this test watches the memory of the group. At the limit, it kills the
+group with `cgroup.kill`, which also sends SIGKILL to all processes together.
 """
 import os
 import threading

@@ -139,8 +139,8 @@ class Uneven(FaultTest):
         fleet = ft.Fleet(self, self.coordinator([*good, fake]), good)
         seconds, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})
         self.assert_all_right(lines, items)
-        # The slow worker must not get a quarter of the items. It gets a share in proportion to its speed, and some items
-        # before its speed is known.
+        # The slow worker must not get a quarter of the items. The slow worker gets a share in proportion to its speed, and
+        # some items before its speed is known.
         self.assertLess(sum(fake.item_deliveries().values()), seconds / each_s + 60)
 
     def test_a_black_hole_is_ejected(self):

@@ -1,5 +1,5 @@
-"""Hostile surroundings: an OTLP collector and an ECS agent that lie, a shared port, a clock that jumps. They must not
-affect jobs."""
+"""Hostile surroundings: an OTLP collector and an ECS agent that lie, a shared port, a clock that jumps. These
+surroundings must not affect jobs."""
 import contextlib
 import glob
 import os
@@ -104,8 +104,8 @@ class Lies(FantailTest):
         return liar
 
     def check_that_work_goes_on(self, fleet, liar):
-        """Runs jobs until the lying server has got two requests. Checks the results of the jobs, and that the memory of the
-        services has hardly grown."""
+        """Runs jobs until the lying server has received two requests. Checks the results of the jobs, and that the memory of
+        the services has hardly grown."""
         programs = [fleet.coordinator, *fleet.workers]
         self.assertEqual(fleet.job({"task": "square", "items": list(range(100))}).json["counts"]["succeeded"], 100)
         before = [resident_kib(p.pid) for p in programs]

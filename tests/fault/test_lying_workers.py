@@ -1,5 +1,5 @@
 """Workers that refuse requests, give false answers, close connections or do not answer. If there is also a good worker,
-the job succeeds. Otherwise the job fails and gives the reason."""
+the job succeeds. Without a good worker, the job fails and gives the reason."""
 import collections
 import time
 
@@ -123,7 +123,7 @@ class Alone(FaultTest):
         return fake, document
 
     def test_a_status_that_the_coordinator_does_not_expect(self):
-        """The cause is what the worker says."""
+        """The cause of the error is the text that the worker sends."""
         _, document = self.assert_lost(fw.bad_request, "the worker answered with status 400: as told")
         self.assertEqual({e["error"]["attempts"] for e in document["errors"]}, {2})
 
@@ -299,7 +299,8 @@ class RetryStorm(FaultTest):
         self.assertIn(answer.json["status"], ("timed_out", "partial"))
         requests = [r for fake in fakes for r in fake.requests]
         first = sum(1 for r in requests if r.attempt == 1)
-        # When the budget is spent, a few more retries are allowed. The ejection of the workers limits these retries.
+        # When the retry budget is spent, a few more retries are allowed. The ejection of the workers limits these
+        # retries.
         self.assertLessEqual(len(requests), 1.2 * first + 3 + 6, f"{first} of them first attempts")
 
 
