@@ -1,4 +1,5 @@
-"""`fantail map` connects to a name. The coordinator of this name is replaced by a coordinator at another address."""
+"""`fantail map` connects to a host name. The coordinator behind this name is replaced by a coordinator at another
+address."""
 import os
 import subprocess
 import tempfile

@@ -24,7 +24,7 @@ def run(item):
 
 
 class Storm(threading.Thread):
-    """Kills a service every 0.3 s, and starts it again on its ports. The other services run meanwhile."""
+    """Kills a service every 0.3 s, and starts it again on its ports. Meanwhile, the other services keep running."""
 
     def __init__(self, test, services):
         super().__init__(daemon=True)
