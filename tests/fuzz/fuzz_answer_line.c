@@ -1,5 +1,5 @@
-/* Fuzzes the readers of answer lines and of whole chunk answers. They must not read after the end of the input, and
- * must give the same result however the input is cut into pieces. */
+/* Fuzzes the readers of answer lines and of whole chunk answers. The readers must not read after the end of the input,
+ * and must give the same result however the input is cut into pieces. */
 #include "common/json/json_scan.h"
 #include "coordinator/answers/answer_reader.h"
 

@@ -1,6 +1,6 @@
-/* Fuzzes the reader of raw HTTP. It must not read or write outside of a piece, and must give the same result however
- * the input is cut into pieces. When the bytes that it forwards are read again, they must be forwarded unchanged and
- * have the same number of messages. */
+/* Fuzzes the reader of raw HTTP. The reader must not access bytes outside of a piece, and must give the same result
+ * however the input is cut into pieces. If the forwarded bytes are read again, they must be forwarded unchanged, with
+ * the same number of messages. */
 #include "common/http_server/http_framing.h"
 
 #include <string.h>

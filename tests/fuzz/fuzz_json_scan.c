@@ -1,5 +1,5 @@
-/* Fuzzes the JSON scanner. It must give the same result for the whole input and for the input in pieces, and the fast
- * functions must agree with it. */
+/* Fuzzes the JSON scanner. The scanner must give the same result for the whole input and for the input in pieces, and
+ * the fast functions must agree with the scanner. */
 #include "common/json/json_scan.h"
 #include "fuzz/fuzz_pieces.h"
 
