@@ -5,7 +5,7 @@ import threading
 
 
 def _copy(source, sink):
-    """Copies bytes until one of the two sockets ends, and then ends both sockets."""
+    """Copies bytes until one of the two connections ends, and then ends both connections."""
     with contextlib.suppress(OSError):
         while data := source.recv(1 << 16):
             sink.sendall(data)
@@ -68,7 +68,8 @@ class Balancer(_Server):
 
 
 class ConnectProxy(_Server):
-    """Opens tunnels (CONNECT). `asked` has the request lines. With a `status` other than 200, refuses."""
+    """Opens tunnels (CONNECT). `asked` has the request lines. If `status` is not 200, refuses each request with this
+    status."""
 
     def __init__(self, test, status=200):
         self.asked = []

@@ -20,7 +20,8 @@ class Authority:
                 "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign")
 
     def issue(self, name, hosts=("localhost", "127.0.0.1"), use="serverAuth,clientAuth", ended=False, days=1):
-        """Makes a certificate and its key, and returns their paths. `ended`: the certificate expired yesterday."""
+        """Makes a certificate and its key, and returns their paths. If `ended` is true, the certificate expired
+        yesterday."""
         cert, key = (os.path.join(self.folder, f"{name}.{end}") for end in ("crt", "key"))
         request = os.path.join(self.folder, f"{name}.csr")
         names = ",".join(("IP:" if h.replace(".", "").isdigit() or ":" in h else "DNS:") + h for h in hosts)

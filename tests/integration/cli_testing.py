@@ -42,7 +42,7 @@ class CliTest(FantailTest):
 
 
 class FakeTest(CliTest):
-    """Adds .fake, a fake coordinator. All commands get its address."""
+    """Adds .fake, a fake coordinator. All commands get the address of this coordinator."""
 
     def setUp(self):
         super().setUp()

@@ -6,9 +6,9 @@
             self.assertEqual(fleet.job({"task": "square", "items": [2]}).json["results"], [4])
 
 Each test has its own folder and its own time limit. Every program runs in its own process group, on ports that belong to the
-test until the test ends (ports.py). The output of the programs is in the folder. After a test, the programs get SIGTERM and
-must end with status 0. If there is a sanitizer report, a process that remains, or an unexpected end, the test fails and shows
-what the program printed.
+test until the test ends (ports.py). The output of the programs is in the test's folder. After a test, the programs get SIGTERM
+and must end with status 0. If there is a sanitizer report, a process that remains, or an unexpected end, the test fails and
+shows what the program printed.
 """
 import contextlib
 import ctypes
@@ -101,7 +101,7 @@ class Fleet:
         return sum(self.metric(w, "fantail_worker_slots", state="busy") for w in self.workers if w.alive())
 
     def burning(self):
-        """Returns the task processes that have used more processor time than their start needs."""
+        """Returns the task processes that burn: they have used more processor time than a process needs to start."""
         return [pid for pid in self.task_processes() if cpu_seconds([pid]) > BURNING_S]
 
     def wait_until_burning(self, least=1, limit_s=LIMIT_S):
@@ -171,8 +171,8 @@ class FantailTest(unittest.TestCase):
         return started
 
     def free_port(self):
-        """Returns a port that no other program gets before the end of the test. Programs of the test can listen on it
-        one after another."""
+        """Returns a port that no other program gets before the end of the test. Programs of the test can listen on this
+        port one after another."""
         self._ports.append(HeldPort())
         return self._ports[-1].number
 
@@ -226,8 +226,8 @@ class FantailTest(unittest.TestCase):
         problems = []
         for program in reversed(self._programs):
             if program.alive():
-                # When a program ends, its leak check stops the threads of the program. If a SIGCONT came then, the leak
-                # check would wait for ever.
+                # When a program ends, its leak check stops the threads of the program. If a SIGCONT arrived during the
+                # leak check, the check would wait for ever.
                 if program.is_stopped:
                     program.send_signal(signal.SIGCONT)
                 if not program.asked_to_end:

@@ -87,9 +87,9 @@ class Hosts(unittest.TestCase):
         return data.splitlines()
 
     def assert_says_when_all_answers_are_written(self, command):
-        """Gives the host quick items, one that takes 0.3 s (300), and one that stops the whole host (-2). During the item that
-        takes 0.3 s the host must say that all answers are written. Then it must write the answer of this item before the
-        next one begins."""
+        """Gives the host quick items, one that takes 0.3 s (300), and one that stops the whole host (-2). During the item of
+        0.3 s, the host must say that all answers have been written. The host must then write the answer to this item before
+        the next item begins."""
         process = self.start(command)
         process.stdin.write(b"1\n2\n300\n-2\n5\n")
         process.stdin.flush()

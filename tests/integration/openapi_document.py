@@ -1,6 +1,6 @@
-"""Shared by the tests of GET /openapi.json. This module reads the document. It also makes a virtual environment in the
-build folder, with the packages from PyPI that check the document. If the packages cannot be installed, the tests that
-need them are skipped."""
+"""Shared by the tests of GET /openapi.json. This module reads the document. This module also makes a virtual
+environment in the build folder, with the packages from PyPI that check the document. If the packages cannot be
+installed, the tests that need them are skipped."""
 import fcntl
 import json
 import os

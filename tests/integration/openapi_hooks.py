@@ -1,7 +1,7 @@
 """Hooks of schemathesis (SCHEMATHESIS_HOOKS) for test_openapi_requests.py: rules for requests that OpenAPI cannot
 express, and limits for the duration of jobs.
 
-A request that should be refused is sent as it was generated, apart from the port in a registration.
+If a request should be refused, it is sent as it was generated, apart from the port in a registration.
 """
 import itertools
 import json
@@ -132,7 +132,7 @@ def prepare_job(case):
     if "Idempotency-Key" in headers:  # a second job with the same key is refused
         headers["Idempotency-Key"] = f"key-{os.getpid()}-{next(numbers)}"
     if isinstance(case.body, dict):
-        # An option may be either in the object or in the query, but not in both. A schema cannot express this.
+        # An option may be either in the object or in the query, but not in both. A schema cannot express this rule.
         query = {name: value for name, value in query.items() if name == "progress_s"}
         tame_options(case.body, case)
     else:
@@ -162,8 +162,8 @@ def before_call(context, case, kwargs):
         if isinstance(case.body.get("port"), int):
             case.body["port"] = WORKER_PORT
         if is_positive(case):
-            # A registration has at most 2048 bytes, and no \u0000 anywhere. A schema cannot express this for unknown
-            # members.
+            # A registration has at most 2048 bytes, and no \u0000 anywhere. A schema cannot express these rules for
+            # unknown members.
             case.body = {name: value for name, value in case.body.items() if name in MEMBERS} | {"later": [1]}
             if "address" in case.body:
                 case.body["address"] = "127.0.0.1"

@@ -33,8 +33,8 @@ def have(name):
 
 @contextlib.contextmanager
 def in_system_path():
-    """Within the `with` block, PATH includes /usr/sbin. Servers are installed there, but many users do not have it in
-    PATH."""
+    """Within the `with` block, PATH includes /usr/sbin. Servers are installed in /usr/sbin, but many users do not have
+    this folder in PATH."""
     path = os.environ.get("PATH", "")
     os.environ["PATH"] = path + ":/usr/local/sbin:/usr/sbin"
     try:

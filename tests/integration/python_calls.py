@@ -143,7 +143,8 @@ def get_kept(_=None):
 
 
 def fork_and_return(x):
-    """Forks a child, which also returns from this function. The child must not send an answer in place of its parent."""
+    """Forks a child, which also returns from this function. The child must not send an answer, because only its parent may
+    answer."""
     child = os.fork()
     if child:
         os.waitpid(child, 0)

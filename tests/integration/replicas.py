@@ -31,8 +31,8 @@ def read_ranges(data):
 
 
 class TestServer(postgres.Server):
-    """A database server of the test. It ends after the programs of the test, and before the folder of the test is
-    removed."""
+    """A database server of the test. The server ends after the programs of the test, and before the folder of the test
+    is removed."""
 
     def __init__(self, test, primary=None):
         super().__init__(primary)
@@ -83,7 +83,8 @@ class ReplicasTest(FantailTest):
         return self.coordinators[-1]
 
     def start_again(self, coordinator):
-        """Starts a coordinator that has ended, on the same ports. Does not wait until its store is ready."""
+        """Starts a coordinator that has ended again on the same ports. Does not wait until the store of the coordinator
+        is ready."""
         wait_until(lambda: not is_listened_on(coordinator.port), f"the end of what listens on {coordinator.port}")
         started = self.start("fantail-coordinator", *coordinator.argv[1:], ready=True)
         self.coordinators[self.coordinators.index(coordinator)] = started

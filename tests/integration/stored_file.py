@@ -8,8 +8,8 @@ import tempfile
 
 
 def read_number(path, sql):
-    """Runs the statement on a copy of the file, and returns the number that is the only value of its result. Returns 0
-    if there is no file, if the file changed while it was copied, or if the value is null."""
+    """Runs the statement on a copy of the file. The result of the statement must be a single number, which is returned.
+    Returns 0 if there is no file, if the file changed while it was copied, or if the value is null."""
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(OSError, sqlite3.DatabaseError):
         copy = os.path.join(folder, "copy.db")
         shutil.copy(path, copy)

@@ -1,4 +1,4 @@
-"""The answer to each kind of bad input. Afterwards, the service must work as before."""
+"""The answer to each kind of bad input. After each bad input, the service must work as before."""
 import gzip
 import json
 import os
@@ -412,7 +412,8 @@ class LargeBodies(SharedFleetTest):
         return {"tasks": keeper.tasks(echo=dict(ECHO))}
 
     def body(self, fault_at, fault):
-        """Returns a job object whose item `fault_at` is `fault`. If `fault` is None, the body ends at this item."""
+        """Returns a job object whose item `fault_at` is `fault`. If `fault` is None, the body ends in place of item
+        `fault_at`."""
         block = self.ITEM * 1000
         yield b'{"task":"echo","items":['
         for first in range(0, self.ITEMS, 1000):

@@ -47,7 +47,7 @@ class Pages(FantailTest):
 
 
 class Missing(FantailTest):
-    """The output names what is missing, and the other queues are still measured."""
+    """If a queue cannot be measured, the output names what is missing, and the other queues are still measured."""
 
     def start(self, redis, package_fault):
         with contextlib.ExitStack() as stack:

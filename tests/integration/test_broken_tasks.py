@@ -1,4 +1,4 @@
-"""Jobs whose task no worker can run, and that were accepted before the coordinator knew this. The client gets the reason."""
+"""Jobs that were accepted before the coordinator knew that no worker can run their task. The client gets the reason."""
 import json
 import os
 import signal
@@ -8,8 +8,8 @@ import fantail_testing as ft
 from fantail_testing import FantailTest, request, wait_until, write_file
 
 FAULT = "must be one of"
-# Each of these names appears twice in the reason. So if the reason is cut at a fixed size, a character of three bytes is cut
-# in another place for each name.
+# Each of these task names appears twice in the reason. So if the reason is cut at a fixed size, the cut falls on a different
+# byte of a three-byte character for each name.
 LONG = ("long", "long1", "long12")
 
 

@@ -157,8 +157,8 @@ class PrivateFleet(CliTest):
         self.assertEqual(self.cli("map", "--", "sh", "-c", "echo $1", "sh", "{}", stdin="1\n").err, b"")
 
     def test_what_a_killed_run_left_behind_is_removed_by_the_next_one(self):
-        """Each kind of command removes the folder of a killed run. It keeps the folder of another program. It also
-        keeps the folder of a running command, even if the folder's times are old."""
+        """Each kind of command removes the folder of a killed run. The command keeps the folder of another program. The
+        command also keeps the folder of a running command, even if the folder's times are old."""
         tmp = os.path.join(self.folder, "killed")
         os.mkdir(tmp)
         another = os.path.join(tmp, "fantail-mine")

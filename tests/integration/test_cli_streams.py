@@ -1,5 +1,5 @@
-"""The standard descriptors of the command line: closed, full, or a terminal. Also what the command line says about its
-input."""
+"""The standard descriptors of the command line: closed, full, or a terminal. The file also tests what the command line
+says about its input."""
 import os
 import subprocess
 
@@ -52,7 +52,7 @@ class StandardOutput(LocalTest):
 
 
 class Advice(CliTest):
-    """Messages about what the user may not expect."""
+    """Messages about things that may surprise the user."""
 
     def test_a_terminal_as_input_is_named(self):
         for options, said in ((), b"fantail: reading the items from the terminal, one on each line; Ctrl-D ends them\n"), (

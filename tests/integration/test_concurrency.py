@@ -78,7 +78,7 @@ class Concurrency(FantailTest):
         return self.fleet(tasks=tasks, worker_arguments=worker_arguments)
 
     def noted(self, word):
-        """Returns the notes with this first word, each as a list of words."""
+        """Returns the notes that begin with this word, each as a list of words."""
         if not os.path.exists(self.notes):
             return []
         with open(self.notes, encoding="ascii") as lines:

@@ -1,4 +1,5 @@
-"""A process dies or hangs while answers are still in its buffers. Only the item that caused this may fail."""
+"""A process dies or hangs while answers are still in its buffers. Only the item that caused the crash or the hang may
+fail."""
 import collections
 import os
 import subprocess
@@ -130,7 +131,8 @@ class CrashAttribution(FantailTest):
         self.assertGreater(again[50], 1)
 
     def hang(self, json, files, items=100):
-        """Runs a task that hangs at item 50. Checks that only this item fails. Returns how often its time limit passed."""
+        """Runs a task that hangs at item 50. Checks that only this item fails. Returns how often the item reached its time
+        limit."""
         task = {"processes": 1, "item_timeout_s": ITEM_S, **json}
         tasks = self.tasks(hangs={"json": task, "files": files})
         if task["mode"] == "native":

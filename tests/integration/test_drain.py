@@ -171,8 +171,8 @@ class Kept(Drain):
             program = self.program_of(kind, fleet)
             idle = self.kept_connection(program)
             self.assertEqual(program.stop(), 0, kind)
-            # When a service ends, it sends 503 on each idle connection. A client that sends a request at that moment
-            # gets the 503 as its answer.
+            # When a service ends, it sends 503 on each idle connection. If a client sends a request just before it
+            # receives this 503, the client takes the 503 as its answer.
             answer = self.read_to_end(idle.sock)
             self.assertTrue(answer.startswith(b"HTTP/1.1 503 "), answer)
             self.assertIn(b"\r\nConnection: close\r\n", answer)
@@ -276,8 +276,8 @@ class Slow(Drain):
             program.send_signal(signal.SIGTERM)
             wait_until(lambda: "draining" in [line["msg"] for line in program.log_lines()], "the drain")
             # When a container ends, the bytes that are still in the kernel are lost, so the service must wait until
-            # they were sent. Half a second is enough to notice a service that does not wait. On a busy machine, this
-            # check may miss such a service, but it never fails for a service that waits.
+            # these bytes have been sent. Half a second is enough to notice a service that does not wait. On a busy
+            # machine, this check may miss such a service, but it never fails for a service that waits.
             time.sleep(0.5)
             self.assertNotIn("drained", [line["msg"] for line in program.log_lines()])
             response = http.client.HTTPResponse(s)

@@ -108,7 +108,7 @@ def running(coordinator):
 
 
 def failing_task(folder):
-    """Returns a task like held_task(), but the item "fail" fails."""
+    """Returns a task like held_task(), except that the item "fail" fails."""
     script = f"read i; [ $i != '\"fail\"' ] || exit 1; until [ -e {folder}/go-$i ]; do sleep 0.05; done; echo $i"
     return {"mode": "exec", "command": ["sh", "-c", script], "item_timeout_s": 3600}
 

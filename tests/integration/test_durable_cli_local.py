@@ -1,5 +1,5 @@
-"""Durable jobs of a `fantail local`. They continue after its services have ended. Their items can come from standard
-input. The jobs are kept in a folder."""
+"""Durable jobs of a `fantail local`. The jobs continue after the services of `fantail local` have ended. The items of a
+job can come from standard input. The jobs are kept in a folder."""
 import json
 import os
 import re

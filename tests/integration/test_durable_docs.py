@@ -11,8 +11,8 @@ END = "end of the step"  # a line that the shell prints after each command
 
 
 def steps(page):
-    """Returns [(command, the expected lines of its output)] for the code blocks of a page. Blocks of type sh should
-    print nothing."""
+    """Returns [(command, the expected lines of its output)] for the code blocks of a page. The commands in blocks of
+    type sh should print nothing."""
     with open(os.path.join(ft.ROOT, "docs", page), encoding="utf-8") as source:
         blocks = re.findall(r"^```(sh|console)\n(.*?)^```", source.read(), re.M | re.S)
     found = []

@@ -10,7 +10,7 @@ from fantail_testing import JSON, main, wait_until
 
 STORED = {"Content-Type": JSON, "Prefer": "respond-async"}
 JOB = '{"task":"square","items":[3]}'
-# Item 0 gives its answer when the folder "gate" exists. Item 1 gives none.
+# Item 0 gives its answer when the folder "gate" exists. Item 1 gives no answer.
 LONG_ANSWER = """
 import os, time
 def run(item):
@@ -115,7 +115,7 @@ class SmallDisk(ft.FantailTest):
         return self.ask("POST", "/v1/jobs", json.dumps({"task": "echo", "items": [os.urandom(size // 2).hex()]}))
 
     def run_jobs(self, size, most=10 ** 6):
-        """Runs jobs until one is refused. Returns the ids of those that ended."""
+        """Runs jobs until one is refused. Returns the ids of the jobs that ended."""
         ids = []
         while len(ids) < most and (answer := self.submit(size)).status == 202:
             ids.append(answer.json["id"])

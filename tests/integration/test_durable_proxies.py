@@ -26,13 +26,13 @@ class Behind(Client):
 
 
 def next_result(follower):
-    """Returns the next line with a value. Returns the end line if there is none."""
+    """Returns the next line with a value. If there is no such line, returns the end line."""
     return next(line for line in iter(follower.line, None) if line["type"] in ("result", "end"))
 
 
 class FollowTest(test_proxies.ProxyTest):
-    """A coordinator with a job store and one worker, and a proxy in front of it. A heartbeat a second is too little to
-    fill the buffer of a proxy while a test waits. So a line that a proxy holds back makes the test fail."""
+    """A coordinator with a job store and one worker, and a proxy in front of it. One heartbeat per second is not enough
+    to fill the buffer of a proxy while a test waits. So a line that a proxy holds back makes the test fail."""
 
     heartbeat_s = 1
 

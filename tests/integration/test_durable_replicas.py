@@ -40,7 +40,7 @@ class TakeOvers(ReplicasTest):
         first = self.owner()
         self.coordinators[first].send_signal(signal.SIGTERM)
         self.assertEqual(self.coordinators[first].wait(), 0)
-        # The coordinator hands the job back before the coordinator ends, so the job does not wait until its lease
+        # The coordinator hands the job back before it ends, so the job need not wait until the lease of the job
         # expires.
         self.assertNotEqual(self.owner(), first)
         self.assert_all_right(job_id, 1 - first)
@@ -73,7 +73,7 @@ class TakeOvers(ReplicasTest):
         self.assertEqual(self.submit(job, 1, **{"Idempotency-Key": "one"}), first)
 
     def send_until_accepted(self, at, key, start):
-        """Sends a job as soon as all threads have come to `start`. Returns the id of the job."""
+        """Sends a job as soon as all threads have reached the barrier `start`. Returns the id of the job."""
         start.wait(60)
         for _ in range(60):
             answer = self.post({"task": "counts", "items": [1]}, at, **{"Idempotency-Key": key})

@@ -90,7 +90,8 @@ class Follower:
 
 
 def held_task(folder):
-    """Returns a task whose item i ends when release() makes a file for this item. The values are the items."""
+    """Returns a task whose item i ends when release() makes a file for this item. The value of each item is the item
+    itself."""
     script = f"read i; until [ -e {folder}/go-$i ]; do sleep 0.05; done; echo $i"
     return {"mode": "exec", "command": ["sh", "-c", script], "item_timeout_s": 3600}
 
@@ -441,7 +442,7 @@ class Following(DurableTest):
         job = client.submit({"task": "held", "range": {"stop": 200}})
         self.release(*range(200))
         client.end(job)
-        # The kernel may buffer the whole answer before the DELETE. Then the end line says succeeded.
+        # If the kernel has buffered the whole answer before the DELETE, the end line says succeeded.
         follower = Follower(client, job)
         self.assertEqual(client.ask("DELETE", f"/{job}").status, 204)
         lines = follower.lines()

@@ -89,7 +89,8 @@ class DurableTest(FantailTest):
 
 class Ends(DurableTest):
     def kill_and_start_again(self):
-        """Kills the coordinator and starts it again. Returns how many answers had been recorded when it was killed."""
+        """Kills the coordinator and starts it again. Returns how many answers had been recorded when the coordinator
+        was killed."""
         self.coordinator_program.kill()
         recorded = self.recorded()
         self.start_coordinator()

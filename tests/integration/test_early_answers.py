@@ -1,13 +1,13 @@
-"""Programs that answer items before they have read them. Such an answer is wrong. It must not harm the worker, and the
-later items must be answered."""
+"""Programs that answer items before they have read them. An early answer is wrong. An early answer must not harm the
+worker, and the later items must be answered."""
 import json
 
 import fantail_testing as ft
 from fantail_testing import FantailTest
 
 # Answers short items with 1 as it reads them. When the first long item arrives, the program waits until the pipe is
-# full. It then answers the next EARLY items, although it has read only the beginning of the first one. After that it
-# answers each item that it reads. With ids, only the first answer to an item counts.
+# full. The program then answers the next EARLY items, although it has read only the beginning of the first of them.
+# From then on, the program answers each item that it reads. With ids, only the first answer to an item counts.
 PROGRAM = r'''
 import array, fcntl, os, sys, termios, time
 mode, early = sys.argv[1], int(sys.argv[2])
@@ -42,7 +42,7 @@ while True:
 '''
 
 
-# How many long items are answered early, and the bytes of a long item. An item of the larger size does not fit in a pipe.
+# How many long items are answered early, and the bytes of a long item. An item of 1,500,000 bytes does not fit in a pipe.
 CASES = ((1, 1500000), (2, 1500000), (2, 400000), (4, 400000))
 
 

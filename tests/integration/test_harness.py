@@ -50,7 +50,7 @@ class Ports(FantailTest):
         return None
 
     def only(self, port):
-        """Returns a socket to which the kernel can assign only this port."""
+        """Returns a socket for which the kernel can choose only this port."""
         s = socket.socket()
         self.addCleanup(s.close)
         try:
@@ -65,7 +65,7 @@ class Ports(FantailTest):
         self.addCleanup(listener.close)
         self.assertEqual(self.error_of(lambda: self.only(port).bind(("127.0.0.1", 0))), errno.EADDRINUSE)
         self.assertEqual(self.error_of(lambda: self.only(port).connect(listener.getsockname())), errno.EADDRNOTAVAIL)
-        # The same port is available at another address, because it is held only at 127.0.0.1.
+        # The same port is available at another address, because the test holds the port only at 127.0.0.1.
         self.assertIsNone(self.error_of(lambda: self.only(port).bind(("127.77.77.77", 0))))
 
     def test_the_ports_of_a_killed_worker_are_its_own_until_it_comes_back(self):

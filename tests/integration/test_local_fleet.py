@@ -333,8 +333,8 @@ while not os.path.exists({go!r}):
                     if "has changed and was read again" in line and f'task="{task}"' in line])
 
     def write_until_noticed(self, name, text, task="work"):
-        """A change that comes while an item runs, or just after the item, may come from the task itself. So the file is
-        written again until the change is noticed."""
+        """The worker may ignore a change during an item or just after it, because the task itself may have made the
+        change. So this function writes the file again until the change is noticed."""
         before = self.changes(task)
         wait_until(lambda: self.write(name, text, task) or self.changes(task) > before, f"the change of {name}")
 

@@ -1,4 +1,5 @@
-"""The manual pages, and the completions of shells. Both are made from the tables of options."""
+"""The manual pages, and the completions of shells. The pages and the completions are made from the tables of
+options."""
 import glob
 import os
 import re

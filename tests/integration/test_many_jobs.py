@@ -1,4 +1,4 @@
-"""Many jobs at once: their total memory is limited, and all of them end correctly. Many workers: a job has few
+"""Many jobs at once: their total memory is limited, and all of them end correctly. With many workers, a job has few
 chunks."""
 import http.client
 import json
@@ -77,7 +77,7 @@ class SlowReaders(FantailTest):
             most = max(most, ft.metric_sum(text, "fantail_answer_memory_bytes"))
             return ft.metric_sum(text, "fantail_jobs_total", status="succeeded") == self.JOBS
         wait_until(all_ended, "the end of all jobs", 120)
-        # Each job may hold its share, 16 KiB more, and the answers that are being sent.
+        # Each job may hold its share of the memory, 16 KiB more, and the answers that are being sent.
         self.assertLess(most, total + self.JOBS * (16 + 96) * KIB)
         expected = [value_of(i) for i in range(self.ITEMS)]
         for s, accept in zip(unread, kinds):

@@ -1,4 +1,5 @@
-"""How many items of `fantail map` run, for how long, and how often. GNU parallel has most of these options too."""
+"""How many items of `fantail map` run, for how long, and how often. GNU parallel also has most of the tested
+options."""
 import os
 import signal
 import subprocess

@@ -23,7 +23,7 @@ class StockNginx(CliTest):
         self.url = f"http://127.0.0.1:{proxies.start(self, 'nginx', fleet.coordinator.port)}"
 
     def items(self, *more):
-        """Returns about 8 MiB of items, so many that a batch grows above 1 MiB, with `more` in the middle."""
+        """Returns about 8 MiB of items, with `more` in the middle. With this much input, a batch grows above 1 MiB."""
         items = [json.dumps(f"{i:x>999}") for i in range(8 * MIB // 1000)]
         return items[:4000] + list(more) + items[4000:]
 

@@ -32,7 +32,7 @@ for line in sys.stdin:
 
 
 class Run:
-    """A running `fantail map`. A thread writes its input. Its output goes to files."""
+    """A running `fantail map`. A thread writes the input of the command. The output of the command goes to files."""
 
     def __init__(self, test, *arguments, items, name="map"):
         self.out_path, self.err_path = (os.path.join(test.folder, f"{name}.{kind}") for kind in ("stdout", "stderr"))
@@ -80,8 +80,8 @@ class Reconnects(CliTest):
 
     STOP = 3000
     # If items must not run twice, `fantail map` puts work for about 0.25 s into each job. Without a pause in each item,
-    # a fast machine could send the whole input in one job. Then the command could not know whether the items after STOP
-    # ran.
+    # a fast machine could send the whole input in one job. With the whole input in one job, the command could not know
+    # whether the items after STOP had run.
     PAUSE = 0.001
 
     def setUp(self):
@@ -164,7 +164,7 @@ class Reconnects(CliTest):
 
     @proxies.needs("haproxy")
     def test_a_rolling_replacement_of_the_coordinators_loses_nothing(self):
-        """The drain is shorter than the job, so the coordinator that drains ends the job early."""
+        """The job takes longer than the time limit of the drain, so the draining coordinator ends the job early."""
         workers = self.workers()
         for order in ("input", "completion"):
             with self.subTest(order):

@@ -33,8 +33,8 @@ def run(item):
 
 
 def limit_memory(program):
-    """Limits the program to its current address space and SPARE more bytes. A sanitizer has already reserved its own
-    address space."""
+    """Limits the address space of the program to its current size and SPARE more bytes. The current size includes the
+    address space that a sanitizer has reserved."""
     with open(f"/proc/{program.pid}/status", encoding="ascii") as status:
         size = int(re.search(r"^VmSize:\s+(\d+) kB", status.read(), re.M)[1]) << 10
     resource.prlimit(program.pid, resource.RLIMIT_AS, (size + SPARE, resource.RLIM_INFINITY))

@@ -15,8 +15,8 @@ ID = "0195f2c4-0000-7000-8000-000000000001"
 DURABLE = {"Prefer": "respond-async"}
 JOB_CALLS = ("GET", "/v1/jobs/{id}"), ("DELETE", "/v1/jobs/{id}"), ("GET", "/v1/jobs/{id}/results"), \
     ("GET", "/v1/jobs/{id}/events"), ("POST", "/v1/jobs/{id}/redrive")
-# Statuses that no test in this file causes, each with what would cause it. test_api_durable.c causes the statuses of
-# the store.
+# Statuses that no test in this file causes. For each status, the text says what would cause it. test_api_durable.c
+# causes the statuses of the store.
 ELSEWHERE = {
     **{(method, path, 500): "the store must be damaged while it is open" for method, path in (
         ("GET", "/v1/jobs"), ("POST", "/v1/jobs"), ("GET", "/v1/jobs/{id}"), ("GET", "/v1/jobs/{id}/results"),
@@ -79,7 +79,7 @@ class Problems(FantailTest):
     # Statuses that every call can have.
 
     def see_bad_requests(self):
-        """Sends to each call request heads that no call accepts."""
+        """Sends each call some request heads that no call accepts."""
         coordinator = self.new_coordinator([self.plain], "--token-file", self.tokens, "--worker-token-file", self.tokens,
                                            "--register-workers", "--max-body-bytes", "2000", "--upload-pause-s", "0.5")
         for (method, path), operation in self.operations.items():

@@ -18,7 +18,7 @@ from openapi_document import python_of
 
 TOKEN = "a-token-for-schemathesis"
 OPTIONS = os.environ.get("FANTAIL_SCHEMATHESIS", "-n 8 --seed 1")
-# The run must have seen at least these answers. So a run whose requests were all refused does not pass.
+# The run must have seen at least these answers. So if all requests of a run were refused, the run does not pass.
 ANSWERS = ("POST /v1/jobs 200 application/json", "POST /v1/jobs 200 application/x-ndjson", "POST /v1/jobs 202 application/json",
            "GET /v1/jobs 200 application/json", "GET /v1/jobs/{id} 200 application/json", "POST /v1/workers 200 application/json",
            "GET /v1/jobs/{id}/results 200 application/x-ndjson", "POST /v1/jobs 400 application/problem+json",
@@ -82,7 +82,8 @@ class Requests(FantailTest):
 
     @unittest.skipUnless(postgres.programs(), postgres.REASON)
     def test_no_answer_differs_from_the_document_with_postgresql(self):
-        """Only the store differs, so the test leaves out the requests that are refused before the store is asked."""
+        """Only the store differs from the test with SQLite, so this test leaves out requests that are refused before
+        the store is used."""
         server = replicas.TestServer(self)
         server.start()
         coordinator = self.start_fleet(server.database())

@@ -13,7 +13,7 @@ from fantail_testing import FantailTest, wait_until
 
 CAT = {"command": ["cat"], "envelope": False}
 # A new worker may bring a new task. The first job of the task must succeed within this time after the worker is ready.
-# The limit is what the coordinator promises; an idle machine needs only some milliseconds.
+# The coordinator promises this limit. An idle machine needs only some milliseconds.
 FIRST_JOB_S = 6
 
 
@@ -179,7 +179,8 @@ class Pools(FantailTest):
         self.assertEqual(self.listed(fleet)["new"]["workers"], 1)
 
     def delete_a(self):
-        """Returns a fleet whose workers have just lost the task a. The coordinator does not know that yet."""
+        """Returns a fleet whose workers have just lost the task a. The coordinator does not know yet that they have
+        lost it."""
         folder = self.task_folder("tasks", a=CAT, b=CAT)
         workers = [self.worker(tasks=folder) for _ in range(2)]
         fleet = ft.Fleet(self, self.coordinator(workers), workers)
@@ -295,7 +296,7 @@ class Hedges(FantailTest):
         with fleet.stream(job("unsaid")) as unsaid, fleet.stream(job("no")) as no:
             wait_until(lambda: all(10 in self.runs(task) for task in ("unsaid", "no")), "the stragglers")
             # The straggler of the job "yes" ends only after it was hedged. The stragglers of the other two jobs began
-            # earlier, so by then they are late, too.
+            # earlier, so by that time they are late, too.
             counts = fleet.job(job("yes")).json["counts"]
             self.assertEqual(counts["succeeded"], 11)
             self.assertGreaterEqual(counts["hedged"], 1)  # on a busy machine, other items may be hedged, too

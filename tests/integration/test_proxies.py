@@ -71,7 +71,7 @@ class ProxyTest(SharedFleetTest):
     # Requests through the proxy.
 
     def url(self, path):
-        """Returns the address for a request through this proxy. A forward proxy gets an absolute address."""
+        """Returns the address for a request through this proxy. If it is a forward proxy, the address is absolute."""
         return path
 
     def ask(self, method, path, body=None, **headers):
@@ -177,7 +177,7 @@ class SlowUploads:
 
 class Uploads(SlowUploads):
     def test_a_long_upload_with_a_length_or_in_chunks_is_whole(self):
-        """The upload is longer than what any proxy buffers in memory. tests/fault/test_behind_proxies.py has more
+        """The upload is longer than what any proxy buffers in memory. tests/fault/test_behind_proxies.py uploads more
         bytes."""
         count = self.upload_bytes // len(LONG_LINE)
         for headers in {}, {"Content_Length": str(count * len(LONG_LINE))}:
@@ -299,7 +299,7 @@ class ForwardProxy:
 
 
 class StockSquid(ForwardProxy, Answers, HangUps, SlowUploads, ProxyTest):
-    """Version 5.7 cuts a long upload if the service reads it more slowly than it arrives."""
+    """Squid 5.7 cuts a long upload if the service reads the upload more slowly than the client sends it."""
 
 
 class SilentNginx(SilentHangUps, ProxyTest):

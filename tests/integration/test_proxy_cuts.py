@@ -1,5 +1,5 @@
-"""What clients see of a proxy that cuts a quiet stream or a paused upload. The timeouts of the proxies are short here; their
-packages set longer ones (docs/proxies.md)."""
+"""What clients see if a proxy cuts a quiet stream or a paused upload. In these tests, the timeouts of the proxies are short;
+the packages of the proxies set longer timeouts (docs/proxies.md)."""
 import contextlib
 import http.client
 import json
@@ -19,7 +19,8 @@ class CutTest(test_proxies.ProxyTest):
 
 
 class Heartbeats:
-    """The coordinator sends a heartbeat more often than the proxy cuts quiet streams."""
+    """The pause between two heartbeats of the coordinator is shorter than the pause after which the proxy cuts a
+    stream."""
 
     heartbeat_s = 0.5
 

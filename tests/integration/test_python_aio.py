@@ -32,7 +32,7 @@ def run(item):
 
 
 def run(test):
-    """Makes a test of a coroutine function."""
+    """Turns a coroutine function into a test."""
     def wrapper(self):
         asyncio.run(test(self))
     wrapper.__name__ = test.__name__

@@ -31,10 +31,10 @@ WRONG = {  # what an argument with this name refuses
     "retry": (TEXT, NUMBER, True, LIST, [("a", 1)]),
     "hedge": (TEXT, NUMBER, LIST),
     "kwds": (TEXT, NUMBER, None, LIST, [("a", 1)]),
-    # As in concurrent.futures and multiprocessing, these may be strings and mappings.
+    # These two arguments may be strings and mappings, as in concurrent.futures and multiprocessing.
     "iterable": (NUMBER, None),
     "iterables": (NUMBER, None),
-    # These take one text. A list would be sent as the text of the list.
+    # These take one text. If a list were accepted, str() of the list would be sent.
     "status": (NUMBER, LIST), "label": (NUMBER, LIST), "created_after": (NUMBER, LIST), "created_before": (NUMBER, LIST),
     "reduce": (NUMBER, LIST), "notify": (NUMBER, DICT), "idempotency_key": (NUMBER, BYTES), "id": (NUMBER, None),
 }
@@ -49,7 +49,8 @@ GIVEN = {"task": "square", "items": [1], "func": calls.square, "fn": calls.squar
 
 
 def called(function, **arguments):
-    """Calls a function with these arguments and with the other arguments that it needs. Waits for its first result."""
+    """Calls a function with these arguments and with the other arguments that it needs. Waits for the first result of
+    the call."""
     parameters = inspect.signature(function).parameters
     needed = [name for name, p in parameters.items() if p.kind == p.VAR_POSITIONAL or p.default is p.empty]
     positional = [arguments.pop(name, GIVEN.get(name)) for name in needed]
@@ -63,7 +64,7 @@ def called(function, **arguments):
 
 class Arguments(ft.FantailTest):
     def functions(self):
-        """Yields (name, function) for all that a program can call."""
+        """Yields (name, function) for all functions of the package that a program can call."""
         executor, pool = fantail.Executor(1), fantail.Pool(1)
         self.addCleanup(pool.terminate)
         self.addCleanup(executor.shutdown)

@@ -201,7 +201,8 @@ class Fleets(ft.FantailTest):
         self.assertEqual(list(client.map("scale", range(4), common={"by": 10})), [0, 10, 20, 30])
 
     def test_the_first_values_come_before_the_last_item_is_read(self):
-        """While an iterable is read, the thread cannot take values. So here the iterable pauses again and again."""
+        """While the thread waits for the next item of an iterable, it cannot take values. So this iterable keeps giving
+        items until a value arrives."""
         gate, got = os.path.join(self.folder, "open"), []
         fleet = self.fleet(tasks=self.tasks(wait=python_task("wait")))
         until_a_value = itertools.takewhile(lambda _: not got, itertools.repeat("/"))

@@ -34,7 +34,7 @@ class Real(ft.FantailTest):
         self.client = fantail.Client(f"http://127.0.0.1:{self.fleet_used.port}")
 
     def paths(self, count):
-        """Returns the paths of files. The last one does not exist."""
+        """Returns the paths of `count` files. The last file does not exist."""
         paths = [os.path.join(self.folder, f"file-{n}") for n in range(count)]
         for n, path in enumerate(paths[:-1]):
             ft.write_file(path, str(n))

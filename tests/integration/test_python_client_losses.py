@@ -103,7 +103,7 @@ class Played(ft.FantailTest):
                 self.assertEqual(self.map(url, [1, 2]), [1, 4])
 
     def test_a_value_that_python_does_not_read_by_itself(self):
-        """Python refuses to read an integer of more than 4300 digits, and deep nesting."""
+        """Python refuses to parse an integer of more than 4300 digits, and deeply nested JSON."""
         deep = b'{"type":"result","index":1,"value":%s}\n' % (b"[" * 100000 + b"]" * 100000)
         url, _ = serve(self, [START, b'{"type":"result","index":0,"value":1%s}\n' % (b"0" * 5000), deep, value(2, 3), END])
         got = self.map(url, [1, 2, 3])

@@ -302,7 +302,7 @@ UTC = dt.timezone.utc
 
 def numpy_python():
     """Returns a Python that has numpy: python3, or that of a virtual environment in the build folder. Returns None if
-    there is none."""
+    neither of them has numpy."""
     folder = os.path.join(BUILD, "numpy-python")
     python = os.path.join(folder, "bin", "python3")
     for candidate in "python3", python:

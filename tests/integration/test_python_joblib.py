@@ -73,7 +73,7 @@ class Joblib(ft.FantailTest):
             self.assertEqual(text.count(old), 1, old)
             text = text.replace(old, new)
         ft.write_file(os.path.join(self.folder, "test_parallel_fantail.py"), text)
-        # The tests start other programs, which must know the backend too.
+        # The tests start other Python programs, which must know the backend too.
         ft.write_file(os.path.join(self.folder, "sitecustomize.py"), "import fantail.joblib\nfantail.joblib.register()\n")
         ended = self.run_python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", f"not ({' or '.join(EXCLUDED)})",
                                 "test_parallel_fantail.py")

@@ -1,4 +1,5 @@
-"""Python tasks that load once in each process: "setup" and classes. And the interpreter that runs a task."""
+"""Python tasks that load once in each process: "setup" and classes. The file also tests which interpreter runs a
+task."""
 import json
 import os
 import subprocess

@@ -50,8 +50,8 @@ GROUPS = ("ExecutorTest", "WaitTests", "AsCompletedTests", "ExecutorShutdownTest
 
 
 def parts_of_cpython():
-    """Returns the classes of CPython's tests. Before Python 3.12, they are in one module; since then, they are in a
-    package."""
+    """Returns the classes of CPython's tests. Before Python 3.12, these tests are in one module; since 3.12, they are
+    in a package."""
     try:
         from test import test_concurrent_futures as suite
         if not hasattr(suite, "__path__"):
@@ -64,7 +64,7 @@ def parts_of_cpython():
 
 
 def run_cases(test, cases, excluded, least):
-    """Runs all tests of the classes except the excluded ones. There must be more than `least` tests."""
+    """Runs all tests of the classes except the excluded ones. Fails unless there are more than `least` tests."""
     suite = unittest.TestSuite()
     for case in cases:
         suite.addTest(unittest.TestSuite(
@@ -89,7 +89,7 @@ class ConcurrentFutures(ft.FantailTest):
 
             def create_event(self):
                 """Returns an event for which the executor's processes can wait. Some versions of CPython's tests need
-                it."""
+                this method."""
                 return calls.FileEvent(next(paths))
 
             def setUp(self):
@@ -105,8 +105,8 @@ class ConcurrentFutures(ft.FantailTest):
 
 
 def called_in_pools(group):
-    """Returns the methods that tests of the class give to a pool. They are bound to this class, which other processes can
-    import, and not to a class that is derived from it."""
+    """Returns the methods that tests of the class give to a pool. The methods are bound to this class, which other processes
+    can import, and not to a class that is derived from it."""
     return {name: staticmethod(getattr(group, name)) for name in vars(group) if name.startswith("_test_")}
 
 

@@ -1,5 +1,5 @@
-"""The Python package as a source distribution and as a wheel with the programs inside. Both are built and installed into
-clean virtual environments. Needs PyPI for the tools that build them, and for cloudpickle."""
+"""The Python package as a source distribution and as a wheel with the programs inside. Both packages are built and installed
+into clean virtual environments. Needs PyPI for the tools that build them, and for cloudpickle."""
 import filecmp
 import os
 import re
@@ -27,8 +27,8 @@ class Package(ft.FantailTest):
     TIME_LIMIT_S = 600
 
     def venv(self, name, *install, skip=False):
-        """Makes a virtual environment, installs packages into it, and returns its folder of programs. The environment of
-        its programs has no folder with fantail's programs."""
+        """Makes a virtual environment, installs packages into it, and returns its folder of programs. In the virtual
+        environment, PATH has no folder with fantail's programs."""
         folder = os.path.join(self.folder, name)
         bin_folder = os.path.join(folder, "bin")
         steps = [[sys.executable, "-m", "venv", folder]]
@@ -95,7 +95,8 @@ class Package(ft.FantailTest):
                          [path for path in before if "__pycache__" not in path])
 
     def check_sdist(self, sdist, version):
-        """A package without programs says so, and its own command is not mistaken for the program."""
+        """A package without programs reports that the programs are missing. The command `fantail` of the package is not
+        mistaken for the program."""
         bin_folder = self.venv("of-sdist", sdist)
         env = {"PATH": bin_folder}
         self.assertEqual(self.output_of(f"{bin_folder}/python", "-c", "import fantail; print(fantail.__version__)"),

@@ -1,4 +1,4 @@
-"""Bytes that break the rules of RFC 9112, on all four ports. The service answers them with an error, closes the
+"""Bytes that break the rules of RFC 9112, on all four ports. The service answers such bytes with an error, closes the
 connection, and does not serve later bytes as a request. Odd requests that the rules allow are served, and so is the
 next request."""
 import contextlib
@@ -205,7 +205,8 @@ TRAILERS = [
     ("too many", CHUNKED + b"0\r\n" + b"A: b\r\n" * 300 + b"\r\n", 431),
 ]
 
-# Requests that are odd but well-formed: (what, bytes, status). SMUGGLED follows each of them and is served.
+# Requests that are odd but well-formed: (what, bytes, status). The request SMUGGLED follows each odd request and is
+# served.
 ODD = [
     ("an empty line first", b"\r\n" + GET + b"\r\n", 200),
     ("no space after the colon", b"GET /livez HTTP/1.1\r\nHost:x\r\n\r\n", 200),
@@ -232,7 +233,7 @@ def statuses(received):
 
 
 class RawRequests(SharedFleetTest):
-    """Each case on the main and the admin port of a coordinator and of a worker."""
+    """Runs each case on the main and the admin port of a coordinator and of a worker."""
 
     TIME_LIMIT_S = 240
     fleet_options = {}

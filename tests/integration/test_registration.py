@@ -69,7 +69,7 @@ class Registration(FantailTest):
         print(f"\nready after {ready - began:.3f} s; its first item was answered {time.monotonic() - ready:.3f} s later")
 
     def test_addresses_of_an_old_dns_answer_do_not_matter(self):
-        """No program listens at the addresses that the coordinator is given, as with an outdated DNS answer."""
+        """The coordinator gets addresses at which no program listens, as from an outdated DNS answer."""
         dead = self.free_port()
         for workers in (f"dns://localhost:{dead}", f"static://127.0.0.1:{dead}"):
             coordinator = self.registering_coordinator("--register-workers", workers=workers)

@@ -85,8 +85,8 @@ class Registration(FantailTest):
         self.assertEqual(self.registered(coordinator), 0)
 
     def test_a_worker_registers_over_https_and_gets_work_over_https(self):
-        """The coordinator connects to the worker's address. It expects the name of register+https:// in the certificate
-        of the worker."""
+        """The coordinator connects to the worker's address. The coordinator expects the host name from
+        register+https:// in the certificate of the worker."""
         for scheme in ("https", "dns+https", "balancer+https"):
             coordinator = self.https_coordinator()
             worker = self.registering(coordinator, scheme=scheme)
@@ -148,7 +148,7 @@ class Registration(FantailTest):
         self.assert_refused(coordinator, worker, "426")
 
     def test_a_new_certificate_is_used_without_a_restart(self):
-        """The coordinator's certificate has expired; then its files are replaced."""
+        """The coordinator's certificate has expired. Then the test replaces the files of the certificate."""
         cert, key = (os.path.join(self.folder, name) for name in ("cert", "key"))
 
         def put(name):

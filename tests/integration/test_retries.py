@@ -1,4 +1,5 @@
-"""Items that fail are sent again together, keep their places, and are ended together."""
+"""Items that fail are sent again together, keep their places in the results, and get their errors together when the job
+ends."""
 import os
 
 import fantail_testing as ft

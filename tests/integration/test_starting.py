@@ -1,5 +1,5 @@
-"""Processes that need time before they can take items. Loading has its own time limit, and does not count as time of an
-item."""
+"""Processes that need time before they can take items. Loading has its own time limit, and does not count towards the
+time of an item."""
 import json
 import os
 import re
@@ -7,7 +7,8 @@ import re
 import fantail_testing as ft
 from fantail_testing import FantailTest, wait_until
 
-# LOADS is the path of a file or a number of seconds. The task loads until the file exists, or for the given time.
+# LOADS is the path of a file or a number of seconds. The task loads until the file exists, or for this number of
+# seconds.
 MODULE = """
 import os, time
 print("loading the model")
@@ -23,8 +24,8 @@ def work(item):
     return item
 """
 
-# Like MODULE. The first process that gets the item "end" ends when the file LOADS.end exists. The process after it loads
-# until the file LOADS.again exists.
+# Like MODULE. The first process that gets the item "end" ends when the file LOADS.end exists. The next process loads until the
+# file LOADS.again exists.
 ENDING_MODULE = """
 import os, time
 loads = os.environ["LOADS"]

@@ -1,5 +1,5 @@
-"""Faults of a PostgreSQL server with durable jobs. Each fault is shown in the metrics and in the log. Durable jobs
-wait, nothing is lost, and all other work continues."""
+"""Faults of a PostgreSQL server with durable jobs. Each fault is shown in the metrics and in the log. During each
+fault, durable jobs wait, nothing is lost, and all other work continues."""
 import os
 import shutil
 import signal
@@ -173,7 +173,8 @@ class Failover(BadDaysTest):
         return standby
 
     def replace_server(self, standby):
-        """Stops the primary, and starts the standby at the address of the primary. The standby is still read-only."""
+        """Stops the primary, and starts the standby at the address of the primary. The standby is not promoted: it is
+        still read-only."""
         self.server.stop(signal.SIGQUIT)
         standby.move_to(self.server)
         self.server = standby
@@ -247,7 +248,8 @@ class Slow(BadDaysTest):
 @unittest.skipUnless(shutil.which("openssl"), "openssl is missing")
 class Tls(BadDaysTest):
     def install(self, authority, hosts):
-        """Installs a certificate of this authority. The server uses it for new connections after the next reload."""
+        """Installs a certificate of this authority. After the next reload, the server uses this certificate for new
+        connections."""
         cert, key = authority.issue("server", hosts)
         for source, name in ((cert, "server.crt"), (key, "server.key")):
             path = os.path.join(self.server.data, name)

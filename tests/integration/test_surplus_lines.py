@@ -1,13 +1,13 @@
-"""Stream programs that print too many lines, or omit an answer. No item may get the value of another item, neither of
-the same job nor of another client's job."""
+"""Stream programs that print too many lines, or omit an answer. No item may get the value of another item, whether of
+the same job or of another client's job."""
 import threading
 
 import fantail_testing as ft
 from fantail_testing import FantailTest, in_time, with_more_time
 
-# Answers {"value": item} and flushes each line. The item also determines what else the program prints. With "before",
-# the program prints a surplus line, and after that the true answer. If this is the last item, the number of lines is
-# right even before the true answer comes.
+# Answers {"value": item} and flushes each line. The item determines what else the program prints. With "before", the
+# program prints a surplus line, and after that the true answer. With "before" in the last item, the number of lines is
+# already right before the true answer is printed.
 PROGRAM = """
 import json, sys, time
 mode = sys.argv[1]
@@ -140,8 +140,8 @@ class SurplusLines(FantailTest):
             items[i]["print"] = what
         for i, what in (10, "bad"), (11, "nothing"), (12, "nothing"), (300, "nothing"), (301, "bad"):
             items[i]["print"] = what
-        # The worker notices an omitted answer at the next answer, or by the time limit if the process has no more
-        # items.
+        # The worker notices an omitted answer when the next answer arrives. If the process has no more items, the
+        # worker notices it by the time limit.
         def attempt(limit_s):
             answer = fleet.job({"task": "prints", "items": items, "retry": {"max_attempts": 1},
                                 "item_timeout_s": limit_s}).json

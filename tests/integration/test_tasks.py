@@ -34,7 +34,8 @@ def run(item):
     raise ValueError(item)
 """
 
-# A stream program in Python. It answers "good" items. `sys.argv[1]` says what it does with all other items.
+# A stream program in Python. The program answers "good" items. `sys.argv[1]` says what the program does with all other
+# items.
 STREAM = """
 import os, sys, time
 mode = sys.argv[1]
@@ -86,7 +87,7 @@ def make_tasks(keeper):
 
 
 class ItemTime(FantailTest):
-    """The time limit of one item. Both the job and the task can set it."""
+    """The time limit of one item. Both the job and the task can set this limit."""
 
     def test_the_shorter_limit_of_job_and_task_counts(self):
         sleep = {"mode": "exec", "command": ["sleep", "{}"]}
@@ -219,7 +220,8 @@ class Misbehaving(SharedFleetTest):
             ft.in_time([i for i, e in errors.items() if e["name"] == "timed_out"] == [10], "the other items")
             self.assertEqual(document["results"], [None if n == 10 else n + 1 for n in range(1000)])
             self.assertEqual((errors[10]["name"], errors[10]["attempts"]), ("timed_out", 1))
-            # The hanging item has only one attempt: in each attempt, other items wait until its time limit has passed.
+            # The hanging item has only one attempt, because in each attempt other items would wait until the time limit
+            # of this item has passed.
             self.assertEqual(self.shared.metric(worker, "fantail_process_restarts_total", reason="timed_out"), killed + 1)
         with_more_time(attempt)
 

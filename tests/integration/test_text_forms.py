@@ -1,6 +1,6 @@
 """Every form in which text can come: byte order marks, UTF-16 and UTF-32, other names of the same media types, bytes
-that are not UTF-8, binary output. Each form is read with its intended meaning, or refused with the cause. No form is
-read as a wrong value. docs/protocol.md has the table."""
+that are not UTF-8, binary output. Each form is read with its intended meaning, or refused with the cause. No form may
+be read as a wrong value. docs/protocol.md has the table."""
 import base64
 import json
 import os
@@ -10,7 +10,7 @@ import fantail_testing as ft
 from fantail_testing import JSON, NDJSON, TEXT, FantailTest, SharedFleetTest
 
 MARK = b"\xef\xbb\xbf"
-# Each entry has the name in the answer, the codec and the byte order mark.
+# Each entry has the name of the encoding in the answer, the codec and the byte order mark.
 WIDE = (("UTF-16 (little endian)", "utf-16-le", b"\xff\xfe"), ("UTF-16 (big endian)", "utf-16-be", b"\xfe\xff"),
         ("UTF-32 (little endian)", "utf-32-le", b"\xff\xfe\0\0"), ("UTF-32 (big endian)", "utf-32-be", b"\0\0\xfe\xff"))
 
@@ -280,7 +280,7 @@ int fantail_task(const struct fantail_item *item, struct fantail_reply *reply) {
                 self.assertIn("not valid UTF-8", causes[6])
 
     def test_a_command_that_cannot_run_is_named_with_its_folder(self):
-        """Each cause names the command and the folder. `said` is in the cause or in standard error."""
+        """Each cause names the command and the folder. The text `said` is in the cause or in standard error."""
         scripts = {"crlf": "#!/bin/sh\r\necho 1\r\n", "lost": "#!/opt/none/python -u\n",
                    "kills.py": "import os\nos.kill(os.getpid(), 11)\n"}
         cases = [("exec", "exec", ["./none"], "No such file"), ("stream", "stream", ["./none"], "No such file"),

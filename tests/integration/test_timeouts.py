@@ -1,4 +1,4 @@
-"""The time limits of a service for its clients: between two requests, and during a body."""
+"""The time limits that a service sets for its clients: between two requests, and during a body."""
 import socket
 import time
 

@@ -332,7 +332,7 @@ class Workers(Tls):
         log must have the reason, too."""
         with fleet.stream({"task": "square", "items": [1, 2]}) as stream:
             lines = stream.rest()
-        # The first line has no detail if the coordinator has not tried an address before.
+        # If the coordinator has not tried an address before, the first waiting line has no detail.
         waiting = [line["detail"] for line in lines if line["type"] == "waiting" and "detail" in line]
         self.assertRegex(waiting[0], fault)
         errors = [line["error"] for line in lines if line["type"] == "error"]
@@ -388,8 +388,8 @@ class Workers(Tls):
         worker = self.worker()
         fleet = ft.Fleet(self, self.coordinator(f"https://localhost:{worker.port}", "--worker-ca", good.ca,
                                                 "--worker-wait-s", 2), [worker])
-        # A reset may cut off the worker's answer. If the coordinator then cannot recognise plain HTTP, the fault is
-        # handshake_failed.
+        # A reset may cut off the worker's answer. If too little of the answer is left to recognise plain HTTP, the
+        # fault is handshake_failed.
         self.assert_unreachable(fleet, "TLS (not_tls|handshake_failed)")
 
     def test_http_to_a_worker_that_speaks_tls(self):
@@ -406,8 +406,8 @@ class Workers(Tls):
 
 
 class Mount:
-    """A folder like a Secret that Kubernetes mounts. Its files are links into ..data. ..data is also a link, and is
-    replaced atomically."""
+    """A folder like a Secret that Kubernetes mounts. The files in this folder are links into ..data. ..data is also a
+    link, and is replaced atomically."""
 
     def __init__(self, folder):
         self.folder, self.version = folder, 0

@@ -40,7 +40,7 @@ class Span:
 
 class Collector(http.server.ThreadingHTTPServer):
     """Plays a collector: waits until `release` is set, and then answers a POST with the status and headers that
-    answer(count) returns. `count` is the number of earlier requests."""
+    answer(count) returns. `count` is the number of requests that this collector got before."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -129,7 +129,7 @@ class TracingTest(FantailTest):
         return Fleet(self, coordinator, started)
 
     def spans(self, collector, fleet, job_spans=1):
-        """Returns all spans. First waits until the spans of the jobs have come, and stops all services, so that they
+        """Returns all spans. First waits until the spans of the jobs have arrived, and stops all services, so that they
         send their remaining spans."""
         wait_until(lambda: len(collector.found(service="fantail-coordinator", kind=SERVER)) >= job_spans,
                    "the job's span")
@@ -235,7 +235,7 @@ class Spans(TracingTest):
         again = [s for s in attempts if s["fantail.chunk"] == lost["fantail.chunk"] and s is not lost]
         self.assertTrue(lost.failed)
         self.assertEqual((lost["error.type"], lost["fantail.attempt"]), ("lost", 1))
-        # The chunk may have been sent to the dead worker again before it was sent to the other worker.
+        # Before the chunk was sent to the other worker, it may have been sent to the dead worker again.
         whole = [s for s in again if s["fantail.result"] == "complete"]
         self.assertEqual(len(whole), 1, attempts)
         self.assertGreater(whole[0]["fantail.attempt"], 1)

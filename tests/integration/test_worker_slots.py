@@ -9,7 +9,7 @@ from answers import metric_sum, metrics
 from fantail_testing import FantailTest, wait_until
 
 # An item that is a text runs until the file DIR/go-TASK-TEXT exists. An item that is a number runs for a short time.
-# The answer is the number of items of all tasks that run.
+# The answer is the number of running items of all tasks.
 MODULE = """
 import os, time
 folder, task = os.environ["DIR"], os.environ["TASK"]
@@ -83,7 +83,7 @@ class Slots(FantailTest):
                 self.assertEqual(running(), 1, "the long chunk has ended")
 
     def test_each_kind_of_process_returns_its_slot(self):
-        """Processes without ids keep answers until they are confirmed, and some processes end."""
+        """Processes without ids keep answers until these are confirmed. Some processes end."""
         cat = {"mode": "stream", "command": ["sh", "-c", "while read -r x; do echo \"{\\\"value\\\":$x}\"; done"]}
         fleet = self.fleet(processes=2, worker_arguments=("--slots", 1), tasks=self.tasks(
             stream=cat, bounded={**cat, "max_items_per_process": 3},

@@ -1,4 +1,4 @@
-"""Workers that die, drain, get full or lose their clients; and the HTTP interface of the worker."""
+"""Workers that die, drain, become full or lose their clients. Also tests the HTTP interface of the worker."""
 import contextlib
 import json
 import os
@@ -197,7 +197,8 @@ class WorkerHttp(SharedFleetTest):
         answer = self.post("sleep", b"0.3\n0.2\n", headers={"Fantail-Cost": "lines"})
         cost = answer.lines[-1]["cost"]
         self.assertEqual(cost["items"], 2)
-        # On a busy machine the worker may notice the start of an item late. But both items count, not only one.
+        # On a busy machine the worker may notice the start of an item late. But the cost must include both items, not
+        # only one.
         self.assertGreater(cost["slot_s"], 0.3)
         self.assertGreater(cost["chunk_s"], 0)
         self.assertTrue(any(list(line) == ["cost"] and line["cost"]["slot_s"] > 0.1 for line in answer.lines[:-1]), answer.lines)
@@ -355,7 +356,7 @@ class FullAndDraining(FantailTest):
             received += piece
         lines = [json.loads(line) for line in received.split(b"\r\n") if line.startswith(b"{")
                  for line in line.splitlines()]
-        # After the answer, the connection ends. There is no second answer, such as a 503.
+        # After the answer, the connection ends. The worker must not send a second answer, such as a 503.
         self.assertTrue(any("end" in line for line in lines), received)
         lines = lines[:1 + next(i for i, line in enumerate(lines) if "end" in line)]
         self.assertEqual(lines[-1]["end"], "draining", received)

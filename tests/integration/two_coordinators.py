@@ -34,9 +34,9 @@ class TwoCoordinators(ft.FantailTest):
         self.url = Balancer(self, [c.port for c in self.coordinators]).url
 
     def kill_one_later(self, single=False):
-        """Begins to wait for the item STOP. Then kills a coordinator that runs a job, and opens the gate. `single`: first
-        waits until only the job with the item STOP runs. If items may run twice, other jobs may wait for this item too,
-        because a process has several items."""
+        """Starts a thread that waits for the item STOP, kills a coordinator that runs a job, and opens the gate. With
+        `single`, the thread first waits until only the job with the item STOP runs. If items may run twice, other jobs may
+        also have to wait for the item STOP, because a process has several items."""
         self.killed, self.failure = None, None
         killer = threading.Thread(target=self._kill, args=(single,), daemon=True)
         killer.start()

@@ -3,8 +3,9 @@
 A test does not check how fast something is, because everything is slow on a busy machine; bench/ measures speed. A test
 waits for a condition, with a limit that is reached only if something is broken (wait_until). If work must still run
 while the test checks something, the work ends only when the test opens a gate (Gate). A time limit of the product, such
-as the limit for an item, may be too short on a busy machine. For such a limit, the test says what must have happened in
-time (in_time), and repeats the attempt with a longer limit (with_more_time).
+as the limit for an item, may be too short on a busy machine. If a test depends on such a limit, the test says what must
+have happened in time (in_time). If it has not happened, the test repeats the attempt with a longer limit
+(with_more_time).
 """
 import os
 import time
@@ -29,15 +30,15 @@ class TooLittleTime(AssertionError):
 
 
 def in_time(holds, what):
-    """If `holds` is false, ends this attempt of with_more_time(), so that the next attempt gets a longer limit. Use it
-    only where a slow machine is the only possible cause."""
+    """If `holds` is false, ends this attempt of with_more_time(), so that the next attempt gets a longer limit. Use
+    in_time() only where a slow machine is the only possible cause."""
     if not holds:
         raise TooLittleTime(f"not in time: {what}")
 
 
 def with_more_time(attempt, limits=(1, 4, 16)):
-    """Calls attempt(limit) with longer and longer limits until attempt() does not raise TooLittleTime. Any other
-    exception fails the test immediately."""
+    """Calls attempt(limit) with longer and longer limits until attempt() does not raise TooLittleTime. If attempt()
+    raises another exception, the test fails immediately."""
     for limit in limits[:-1]:
         try:
             return attempt(limit)
