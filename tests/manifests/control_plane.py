@@ -1,7 +1,7 @@
 """A Kubernetes control plane without nodes: etcd, kube-apiserver and the controllers, on loopback and in their own folder.
 
-It validates, sets defaults, stores objects and does rollouts like a cluster, but runs no containers. `Ready` reports
-each pod as running, so that rollouts end. build-control-plane builds the programs.
+The control plane validates, sets defaults, stores objects and does rollouts like a cluster, but runs no containers.
+`Ready` reports each pod as running, so that rollouts end. build-control-plane builds the programs.
 """
 import contextlib
 import json
@@ -126,7 +126,7 @@ class Ready(threading.Thread):
         while not self.over.wait(0.3):
             for pod in json.loads(self.plane.ask(self.pods))["items"]:
                 if pod["status"]["phase"] == "Pending":
-                    # Without the time, a Deployment with minReadySeconds never counts the pod as available.
+                    # Without lastTransitionTime, a Deployment with minReadySeconds never counts the pod as available.
                     condition = {"type": "Ready", "status": "True", "lastTransitionTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
                     ready = {"status": {"phase": "Running", "conditions": [condition]}}
                     with contextlib.suppress(urllib.error.HTTPError):  # the pod was deleted

@@ -3,9 +3,9 @@
     KUSTOMIZE, why = manifest_tools.kustomize()
     @unittest.skipUnless(KUSTOMIZE, why)
 
-Each function returns (the command or True, None), or (None, the reason why the tool is missing). Without a network or
-without the package manager that has the tool, the tests that need it are skipped with that reason. Nothing is installed
-on the machine.
+Each function returns (the command or True, None), or (None, the reason why the tool is missing). If the network or the
+package manager that has a tool is missing, the tests that need this tool are skipped with this reason. Nothing is
+installed on the machine.
 """
 import contextlib
 import fcntl
@@ -79,8 +79,8 @@ def python_environment():
 
 @functools.cache
 def promtool():
-    """Finds promtool on this machine, or unpacks it from the Debian package. Installing the package would start a
-    server."""
+    """Finds promtool on this machine, or unpacks it from the Debian package. The package is not installed, because its
+    installation would start a server."""
     own = os.path.join(TOOLS, "promtool")
     found = shutil.which("promtool") or (own if os.path.exists(own) else None)
     if found:
@@ -90,7 +90,7 @@ def promtool():
     with one_at_a_time(), tempfile.TemporaryDirectory(dir=TOOLS) as folder:
         if os.path.exists(own):
             return own, None
-        # If apt runs as root, it switches to its own user by default. That user cannot write to this folder.
+        # If apt runs as root, it switches to its own user by default. The user of apt cannot write to this folder.
         why = fetch(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "prometheus"], 60, cwd=folder)
         # In later releases of Debian, promtool is a separate package.
         fetch(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "promtool"], 60, cwd=folder)
@@ -149,8 +149,8 @@ def program_options(program):
 
 
 def start_and_end(program, **variables):
-    """Starts a service with these environment variables, and ends it when it listens. Returns its exit status and its log. A
-    service that refuses a variable ends by itself, and its exit status is not 0."""
+    """Starts a service with these environment variables, and ends it when it listens. Returns the exit status and the log of
+    the service. A service that refuses a variable ends by itself, and its exit status is not 0."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("FANTAIL_")} | variables
     ready, told = os.pipe()
     with tempfile.TemporaryFile("w+") as log:

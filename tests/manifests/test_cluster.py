@@ -14,7 +14,7 @@ from manifest_tools import ROOT
 from test_manifests import KUSTOMIZE, NO_KUSTOMIZE, NO_YAML, YAML
 
 PROGRAMS, NO_PROGRAMS = control_plane.programs()
-# Kinds of other projects. The control plane accepts objects of these kinds unchecked.
+# Kinds of other projects. The control plane accepts objects of these kinds without checks.
 KINDS = {"keda.sh/v1alpha1": ("ScaledObject",), "monitoring.coreos.com/v1": ("PodMonitor", "PrometheusRule"),
          "cert-manager.io/v1": ("Issuer", "Certificate")}
 # Stubs of commands that need running containers, a registry or a person. All other `kubectl` commands run the real

@@ -162,7 +162,8 @@ class WalkThrough(TemplateTest):
 @unittest.skipUnless(YAML, NO_YAML)
 class Access(TemplateTest):
     def secrets_of(self, name):
-        """Returns {variable: (the resource or the parameter with the secret, the option that reads its file)}."""
+        """Returns {variable: (the resource or the parameter with the secret, the option that reads the file of the
+        secret)}."""
         if name == "worker":
             return {"WORKER_TOKENS": ("WorkerTokens", "FANTAIL_TOKEN_FILE")}
         return {"CLIENT_TOKENS": ("ClientTokens", "FANTAIL_TOKEN_FILE"),
@@ -177,8 +178,8 @@ class Access(TemplateTest):
         return "aB3" * (rule["PasswordLength"] // 3)
 
     def before(self, name):
-        """Returns the second container of the service's task definition. It runs before the service's own container
-        starts."""
+        """Returns the second container of the service's task definition. The second container runs before the service's
+        own container starts."""
         [task] = [r["Properties"] for r in self.resources.values() if r["Type"] == "AWS::ECS::TaskDefinition"
                   and r["Properties"]["ContainerDefinitions"][0]["Name"] == name]
         [_, first] = task["ContainerDefinitions"]

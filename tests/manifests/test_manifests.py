@@ -27,7 +27,7 @@ VERSION = os.environ.get("KUBERNETES_VERSION", "1.34")
 BASES = ("base", "overlays/dev", "overlays/production", "overlays/scale-to-zero", "overlays/pools-keda",
          "overlays/pools-hpa")
 COMPONENTS = ("keda", "network-policy", "monitoring", "ingress", "cert-manager", "tls")
-# Kinds of other projects. The schemas of Kubernetes do not have these kinds.
+# Kinds of other projects. The schemas of Kubernetes do not describe these kinds.
 CUSTOM = {"ScaledObject", "PodMonitor", "PrometheusRule", "Issuer", "Certificate"}
 
 
@@ -129,7 +129,7 @@ class Kubernetes(unittest.TestCase):
 
     @unittest.skipUnless(SCHEMAS, NO_SCHEMAS)
     def test_no_object_has_a_field_that_kubernetes_does_not_know(self):
-        # Most objects are the same in every combination, so check each different object once.
+        # Most objects are the same in every combination, so each different object is checked only once.
         different = {json.dumps(o, sort_keys=True): (name, o) for name, objects in self.rendered.items() for o in objects}
         for name, o in different.values():
             if o["kind"] not in CUSTOM:
@@ -151,8 +151,8 @@ class Kubernetes(unittest.TestCase):
 
     def test_workers_find_coordinators_through_a_name_that_a_cache_cannot_make_old(self):
         """Workers use the name of a Service with one address, and the name of a Service with the addresses of all pods.
-        The address of the first Service never changes, so a worker finds coordinators even while a cache has an old
-        answer for the name of the second."""
+        The one address of the first Service never changes. So a worker finds coordinators even while a cache has an old
+        answer for the name of the second Service."""
         for objects, worker in self.each("Deployment"):
             if worker["metadata"]["labels"]["app.kubernetes.io/component"] != "worker":
                 continue
