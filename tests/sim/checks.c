@@ -2,8 +2,8 @@
 
 #include "sim/world.h"
 
-/* The functions below check the invariants that hold between two events, and those that hold at the end of a simulated
- * run. */
+/* The functions below check the invariants that hold between two events, and the invariants that hold at the end of a
+ * simulated run. */
 /* The load of a job is the sum of the weights of the unanswered items of its attempts. */
 static void check_share(struct sim_world *w, const struct sched_job *job)
 {
@@ -19,7 +19,7 @@ static void check_share(struct sim_world *w, const struct sched_job *job)
         sim_broken(w, "the scheduler counts a load of %.3f for a job, its attempts have %.3f", job->load, load);
 }
 
-/* The load of a lane, and its items in flight, are the sums over the unanswered items of its attempts. */
+/* The load and the items in flight of a lane are sums over the unanswered items of the lane's attempts. */
 static void check_lane(struct sim_world *w, const struct sched_lane *l)
 {
     const struct list *all = &l->endpoint->attempts;
@@ -45,7 +45,7 @@ static void check_endpoint(struct sim_world *w, const struct sched_endpoint *e)
         check_lane(w, CONTAINER_OF(at, struct sched_lane, endpoint_link));
 }
 
-/* The item counts of a task are the sums over its jobs, and its count of full lanes is right. */
+/* The item counts of a task are the sums over the jobs of the task, and the task's count of full lanes is right. */
 static void check_task(struct sim_world *w, const struct sched_task *t)
 {
     uint64_t pending = 0, backoff = 0, in_flight = 0, uncut = 0;
@@ -73,8 +73,9 @@ static bool works(const struct sched_attempt *a)
     return a && !a->lingers && !a->dead;
 }
 
-/* A chunk may have two attempts. When all its items are answered, an attempt that has not answered all of its own items
- * is cut off. After a job has ended, several runs of the scheduler may be needed to cut off its attempts. */
+/* A chunk may have two attempts. When all items of the chunk are answered, an attempt that has not answered all of its
+ * own items is cut off. After a job has ended, the scheduler may need several runs to cut off the attempts of the job.
+ */
 static void check_losers(struct sim_world *w, const struct sched_job *job)
 {
     const struct list *flying = &job->lists[CHUNK_IN_FLIGHT];
@@ -102,8 +103,8 @@ static void check_waiting(struct sim_world *w, const struct sched_job *job)
         sim_broken(w, "a job counts %zu waiting bytes, its chunks have %zu", job->wait_bytes, bytes);
 }
 
-/* A chunk stays in backoff for at most its delay. If the retry budget is used up, a chunk may stay for the interval at
- * which retries are still allowed. */
+/* A chunk stays in backoff for at most its delay. If the retry budget is used up, a chunk may also stay for the
+ * interval between the retries that are still allowed. */
 static void check_backoff(struct sim_world *w, const struct sched_job *job)
 {
     const struct list *backoff = &job->lists[CHUNK_BACKOFF];

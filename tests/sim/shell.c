@@ -3,8 +3,8 @@
 #include "sim/world.h"
 
 /*
- * Plays the coordinator for the scheduler. It records the state of every item independently of the scheduler, and
- * checks each event when it happens. checks.c checks the whole state.
+ * Plays the coordinator for the scheduler. This file records the state of every item independently of the scheduler,
+ * and checks each event when the event happens. checks.c checks the whole state.
  */
 enum { GAP = 3 }; /* in scenarios with runs, how many indexes are missing after each run of items */
 
@@ -24,7 +24,7 @@ static uint64_t item_of(const struct sim_job *job, uint64_t index)
     return index - index / (run + GAP) * GAP;
 }
 
-/* Returns how many items from the next uncut item on have consecutive indexes. */
+/* Returns how many items have consecutive indexes, from the next uncut item on. */
 static uint64_t run_left(const struct sim_job *job)
 {
     uint64_t run = job->w->sc->run, left = job->offered - job->cut;

@@ -81,7 +81,8 @@ static void stragglers(void)
         sc.params.hedge_enabled = false;
         struct sim_result off = show_run(&sc);
         if (!on.ok || !off.ok) return;
-        /* The ideal time includes the work of the stragglers, but assumes that the longest item is not a straggler. */
+        /* The ideal time includes the work of the stragglers, but is computed as if the longest item were not a
+         * straggler. */
         ratio = fmax(ratio, on.makespan_s / (on.ideal_s + on.work_s * 0.09 / 8000));
         better += off.makespan_s / on.makespan_s / SEEDS_LARGE;
         hedged = fmax(hedged, 100.0 * (double)on.counts.hedged / 1e6);
@@ -213,7 +214,8 @@ static void small_beside_big(void)
     show_judge(sc.name, "10 items beside 1e6 of 10 ms / alone", r.small_job_s / alone.makespan_s, 3, true);
 }
 
-/* Returns the longest time of three jobs of 50 short items, while 18 items of 8 s of another task fill the workers. */
+/* Three jobs have 50 short items each, while 18 items of another task fill the workers for 8 s. Returns the time of the
+ * slowest of these jobs. */
 static double short_beside_long(double others_s)
 {
     double worst_s = 0;
@@ -348,7 +350,8 @@ static void many_workers(void)
     show_judge(name, "the same, but workers do not report costs", r.ideal_s / r.makespan_s, 0.85, false);
 }
 
-/* The scheduler must count what a chunk costs its worker, but only until this cost is a small part of the chunk. */
+/* The scheduler must count the cost of a chunk for its worker, and make chunks larger only until this cost is a small
+ * part of the chunk. */
 static void costly_chunks(void)
 {
     const char *name = "costly chunks";
@@ -380,7 +383,7 @@ static void far_workers(void)
     show_judge(sc.name, "chunks", (double)r.requests, 1500, true);
 }
 
-/* A worker that loads processes must not count as dead, however long it loads them. */
+/* A worker whose processes are loading must not count as dead, however long they load. */
 static void loading(void)
 {
     struct sim_scenario sc = show_fleet("loading", 10, 4, 20, 0.001);

@@ -1,4 +1,4 @@
-/* What the files of shows share. */
+/* Declarations that the shows*.c files share. */
 #ifndef FANTAIL_SIM_SHOWS_H
 #define FANTAIL_SIM_SHOWS_H
 
@@ -6,9 +6,9 @@
 
 /* Returns a scenario without faults: workers with this number of slots, and one job of log-normal items. */
 struct sim_scenario show_fleet(const char *name, unsigned workers, unsigned slots, uint64_t items, double item_s);
-/* Runs the scenario. A broken invariant counts as missed. */
+/* Runs the scenario. A broken invariant counts as a missed figure. */
 struct sim_result show_run(const struct sim_scenario *sc);
-/* Prints a measured figure and the required one, and counts it if it is missed. */
+/* Prints a measured figure and the required figure. If the required figure is missed, counts it. */
 void show_judge(const char *name, const char *what, double is, double limit, bool at_most);
 
 /* shows_retries.c */

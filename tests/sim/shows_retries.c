@@ -1,4 +1,4 @@
-/* Shows of items that fail, and of items that are sent again because they failed. */
+/* Large scenarios with items that fail, and with items that are sent again because they failed. */
 #include "sim/shows.h"
 
 /* Items that fail, and items that are sent again because they failed, must not each need a separate request. */
@@ -26,7 +26,7 @@ void show_failing(void)
     show_judge(name, "2e5 of 1 ms, 30 % are sent again: makespan / ideal", r.makespan_s / (1.3 * r.ideal_s), 1.9, true);
 }
 
-/* The items that wait to be sent again, their chunks and their bookkeeping have limits. */
+/* The number of items that wait to be sent again is limited, and so are their chunks and their bookkeeping. */
 void show_backoff(void)
 {
     struct sim_scenario sc = show_fleet("backoff", 10, 8, 400000, 0.001);

@@ -138,7 +138,7 @@ void call_unlink(struct sim_call *call)
 /* Ends the call on the worker. The bytes that the worker has already sent still arrive before the end. */
 void call_end(struct sim_world *w, struct sim_call *call, enum sched_end how)
 {
-    /* This comes before call_unlink(), which may drop the last reference. */
+    /* call_at() comes before call_unlink(), which may drop the last reference. */
     call_at(w, network_latency(w), EV_END, call, (uint32_t)how);
     call_unlink(call);
     call->ended = true;
@@ -195,7 +195,7 @@ static bool has_free_slot(const struct sim_world *w, const struct sim_worker *wo
     return false;
 }
 
-/* Lets free slots start items, one item of each call in turn. */
+/* Starts items in the free slots, one item of each call in turn. */
 void worker_fill_slots(struct sim_world *w, struct sim_worker *worker)
 {
     unsigned in_vain = 0;
@@ -225,8 +225,8 @@ static bool is_full(const struct sim_world *w, const struct sim_worker *worker, 
     return others || worker->held[task] >= w->sc->chunk_limit;
 }
 
-/* The loop of the worker reads one chunk after another. Returns true if the loop must first read this chunk.
- * The chunk then arrives again when the loop has read it. */
+/* The loop of the worker reads one chunk after another. Returns true if the loop has not read this chunk yet. In this
+ * case, the chunk arrives again when the loop has read it. */
 static bool loop_is_busy(struct sim_world *w, struct sim_call *call)
 {
     struct sim_worker *worker = call->worker;

@@ -85,7 +85,7 @@ static double cpu_seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Returns when the scheduler runs again after a run that has left work for the next run. Events may come before that
+/* A run of the scheduler may leave work for the next run. Returns the time of the next run. Events may come before this
  * time. */
 static uint64_t next_run_ns(const struct sim_world *w)
 {
@@ -116,7 +116,7 @@ static bool is_shells(enum sim_event_kind kind)
            kind == EV_OFFER || kind == EV_CANCEL || kind == EV_PROBED;
 }
 
-/* Takes the next event that is due now and that is for the coordinator. Returns false if there is none. */
+/* Takes the next event that is due now and that is for the coordinator. Returns false if there is no such event. */
 static bool shells_event_now(struct sim_world *w, struct sim_event *ev)
 {
     if (w->stop || w->events_n == 0 || w->events[0].at_ns > w->now_ns) return false;

@@ -161,7 +161,7 @@ struct sim_job {
     struct sched_outcome outcome;
 };
 
-/* The owner data of a chunk: the place of its items. */
+/* The payload of a chunk: which items the chunk has. */
 struct sim_payload {
     uint64_t first;
     uint32_t count;
@@ -229,7 +229,8 @@ struct sim_event {
 void sim_at(struct sim_world *w, double delay_s, enum sim_event_kind kind, void *what, uint32_t a, uint32_t b);
 void sim_broken(struct sim_world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void sim_trace(struct sim_world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Adds processor time to this turn of the coordinator. Requests of this turn are sent when this time has passed. */
+/* Adds processor time to this turn of the coordinator. The requests of this turn are sent only after this processor
+ * time. */
 void sim_spend(struct sim_world *w, double seconds);
 uint64_t sim_hash(uint64_t a, uint64_t b, uint64_t c);
 double sim_unit(uint64_t hash);
@@ -250,7 +251,7 @@ void workers_event(struct sim_world *w, const struct sim_event *ev);
 void call_new(struct sim_world *w, struct sched_attempt *a);
 void call_hang_up(struct sim_world *w, struct sim_call *call);
 void call_unref(struct sim_call *call);
-/* Returns the number of item i of the call in the records. */
+/* Returns the number that item i of the call has in the records. */
 uint64_t call_item(const struct sim_call *call, uint32_t i);
 /* The shell calls this when it has finished with the call. */
 void call_forget(struct sim_world *w, struct sim_call *call);
@@ -262,7 +263,7 @@ double item_seconds(const struct sim_job *job, uint64_t index);
 void worker_probe(struct sim_world *w, struct sim_worker *worker);
 
 /* payload.c: the items of chunks. */
-/* Returns the number of item i of the payload in the records. */
+/* Returns the number that item i of the payload has in the records. */
 uint64_t payload_item(const struct sim_payload *payload, uint32_t i);
 /* Ops of the scheduler. */
 size_t payload_slice(void *ctx, struct sched_chunk *whole, uint32_t at, uint32_t end, struct sched_chunk *part);
