@@ -1,8 +1,8 @@
 """The jobs of a soak: each kind is a function that posts one job to a coordinator and checks the answer.
 
-A kind gets a Client and returns nothing. It raises AssertionError if an answer is wrong. The Client counts the accepted
-jobs. If the client received the header Fantail-Job, the job was certainly accepted. If the client gave up before it
-received the head of the answer, the job may have been accepted.
+The function of a kind gets a Client and returns nothing. The function raises AssertionError if an answer is wrong. The
+Client counts the accepted jobs. If the client received the header Fantail-Job, the job was certainly accepted. If the
+client gave up before it received the head of the answer, the job may have been accepted.
 """
 import http.client
 import json
@@ -106,7 +106,7 @@ def uploaded(client):
 
 
 def crashing(client):
-    """Posts items. Some of them fail, and some crash their process."""
+    """Posts items. Some items fail, and some crash their process."""
     items = [{"do": "error"}, 1, {"do": "crash"}, 2]
     status, end, _ = client.outcome({"task": "misbehave", "items": items, "retry": {"max_attempts": 1}},
                                     client.random.choice(FORMS))
