@@ -86,7 +86,7 @@ Test(child_service, a_reserved_port_is_for_the_service_alone)
     cr_assert(child_service_reserve_port(&b));
     cr_assert_neq(a.port, b.port);
     cr_assert_not(child_service_port_is_taken(a.port));
-    /* A service binds its port in this way. */
+    /* The next lines bind the port in the same way as a service. */
     address.sin_port = htons(a.port);
     cr_assert_eq(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
     cr_assert_eq(bind(listener, (struct sockaddr *)&address, sizeof address), 0);

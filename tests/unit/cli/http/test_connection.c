@@ -173,7 +173,7 @@ Test(connection, a_media_type_is_compared_without_its_parameters)
     }
 }
 
-/* Sends the three pieces, and checks that the sent bytes contain the text. */
+/* Sends the three pieces, and checks that the sent bytes contain `wanted`. */
 static void expect_upload(const char *const pieces[3], int64_t length, const char *wanted)
 {
     struct peer p;

@@ -1,4 +1,4 @@
-/* Batches: finding items and bad items in them. */
+/* Batches: finding an item, and finding bad items. */
 #include <criterion/criterion.h>
 
 #include "cli/items/batch.h"

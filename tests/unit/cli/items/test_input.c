@@ -5,7 +5,8 @@
 
 #include "cli/items/input.h"
 
-/* Reads a file of `count` lines of `len` bytes, with an empty line after each. Returns how many lines were counted. */
+/* Reads a file of `count` lines of `len` bytes, with an empty line after each. Returns how many lines the input has
+ * counted. */
 static uint64_t lines_read(size_t len, size_t count, enum input_form form)
 {
     struct input in;
@@ -37,7 +38,8 @@ Test(input, lines_of_any_length_are_counted)
     cr_assert_eq(lines_read(3000000, 3, INPUT_JSON), 3);
 }
 
-/* The functions look at a long line in pieces. The blank line may begin at the end of a piece or after it. */
+/* The functions that count lines process a long line in pieces. The blank line may begin at the end of a piece or after
+ * it. */
 Test(input, a_blank_line_after_a_line_of_any_length_is_noticed)
 {
     static char text[4200];

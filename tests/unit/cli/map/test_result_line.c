@@ -1,4 +1,4 @@
-/* Result lines: both ways of reading them, and lines that no coordinator writes. */
+/* Result lines: the fast and the slow way of reading a line, and lines that no coordinator writes. */
 #include <criterion/criterion.h>
 
 #include "cli/map/result_line.h"
