@@ -1,6 +1,6 @@
 /*
- * A clock that moves only when the test moves it: for now_ns(), and for the timers of libuv. It replaces
- * clock_gettime() in the test's own program.
+ * A clock that moves only when the test moves it: for now_ns(), and for the timers of libuv. The fake clock replaces
+ * clock_gettime() in the program of the test.
  */
 #ifndef FANTAIL_TEST_FAKE_CLOCK_H
 #define FANTAIL_TEST_FAKE_CLOCK_H

@@ -1,6 +1,6 @@
 /* A port of 127.0.0.1 that belongs to this test until its process ends. A socket is bound to the port and never
  * listens, so connections are refused. A server of the test can listen on the port if the server sets SO_REUSEADDR. The
- * kernel gives the port to no other program. Otherwise another program could answer where a test expects a refusal. */
+ * kernel gives the port to no other program. So no other program can answer where a test expects a refusal. */
 #ifndef FANTAIL_TEST_HELD_PORT_H
 #define FANTAIL_TEST_HELD_PORT_H
 

@@ -12,7 +12,8 @@
  * ASan reports every access after their end. Returns the number of files. */
 size_t json_suite_each(void (*fn)(const char *name, char verdict, const char *data, size_t len));
 
-/* Call this at the end of a test. It fails if memory was leaked. Only builds with a leak detector notice that. */
+/* Call this at the end of a test. The test fails if memory has leaked, but only builds with a leak detector notice a
+ * leak. */
 void assert_no_leak(void);
 
 #endif

@@ -44,8 +44,8 @@ static inline void moves_add_member(struct buf *moves, const char *line, const c
     buf_add(moves, at, strcspn(at, "\""));
 }
 
-/* Returns the state changes in the log lines with this message, such as "new>running running>ended". The caller
- * releases the buffer. */
+/* Returns the state changes in the log lines with this message, as a text such as "new>running running>ended". The
+ * caller releases the buffer. */
 static inline struct buf moves_of(const char *message)
 {
     struct buf moves = {0};

@@ -136,7 +136,8 @@ Test(protocol, error_names_go_there_and_back)
         int len = snprintf(line, sizeof line, "{\"error\":{\"name\":\"%s\"}}", item_error_name((enum item_error)i));
         struct answer_line a = answer_line_parse(line, (size_t)len, true);
         cr_assert_eq(a.kind, ANSWER_ERROR);
-        /* An item whose task reports the error "cancelled" has failed, because its job was not cancelled. */
+        /* If a task reports the error "cancelled" for an item, the item has failed, because its job was not cancelled.
+         */
         cr_assert_eq((int)a.error, i < ITEM_CANCELLED ? i : ITEM_TASK_ERROR);
     }
 }

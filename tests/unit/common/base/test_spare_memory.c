@@ -103,7 +103,7 @@ static long faults(void)
 }
 #endif
 
-/* A page that is copied causes a page fault at its new address. A page that the kernel moves causes none. */
+/* A page that is copied causes a page fault at its new address. A page that the kernel moves causes no page fault. */
 Test(spare_memory, a_large_buffer_grows_without_copies)
 {
 #ifdef __SANITIZE_ADDRESS__

@@ -1,7 +1,8 @@
 /*
  * Runs the client and a test server in the same loop, so that the test determines the order of events. The path of a
- * request determines what the server does, see answer(). If a URL has a user name, curl makes the whole request. To
- * test both ways, each test is built into two programs, and one of them sets URL_USER to a user name.
+ * request determines what the server does, see answer(). If a URL has a user name, curl makes the whole request. Each
+ * test is built into two programs, and one of them sets URL_USER to a user name. So the tests cover requests by our
+ * code and by curl.
  */
 #ifndef FANTAIL_TEST_HTTP_CLIENT_HARNESS_H
 #define FANTAIL_TEST_HTTP_CLIENT_HARNESS_H

@@ -77,8 +77,8 @@ Test(http_client, a_connection_that_the_peer_closed_is_not_used_again)
     tear_down();
 }
 
-/* If the client did not close the connection, its descriptor would stay open until the next call to the same
- * address. */
+/* If the client did not close the connection, the descriptor of the connection would stay open until the next call to
+ * the same address. */
 Test(http_client, a_kept_connection_that_the_peer_closes_is_closed_at_once)
 {
     if (BY_CURL) cr_skip_test("curl closes such a connection only when it next searches for a connection");
@@ -158,8 +158,8 @@ static void pass_ms(uint64_t ms)
     for (uint64_t end = uv_now(&loop) + ms; uv_now(&loop) < end;) uv_run(&loop, UV_RUN_ONCE);
 }
 
-/* With the first options the connection is idle for too long. With the second options the connection is too old. curl
- * counts only whole seconds. */
+/* With the first options the connection is idle for too long. With the second options the connection has existed for
+ * too long. curl counts only whole seconds. */
 Test(http_client, an_old_connection_is_not_used_again)
 {
     static const struct http_client_options options[] = {{.max_idle_connection_ms = 5}, {.max_connection_age_ms = 5}};

@@ -46,7 +46,7 @@ Test(http_client, long_answers_are_read_in_turns_and_others_in_between)
 }
 
 /* A peer can send many bytes that do not belong to the body. If these bytes did not count towards the limit of a turn,
- * the call would read in one turn as long as bytes arrive. */
+ * the call would keep reading in the same turn for as long as bytes arrived. */
 Test(http_client, the_lines_between_chunks_count_for_a_turn_as_well)
 {
     enum { CHUNKS = 1024, EXTENSION = 2048 };
@@ -171,8 +171,8 @@ static size_t give_slowly(void *data, char *dst, size_t cap)
     return n;
 }
 
-/* Beginning a call may take long. Each of these calls takes a millisecond, and the client begins calls for about 4 ms
- * of a turn. On a slow machine, it begins fewer. */
+/* Beginning a call may take a long time. Here each call takes a millisecond to begin, and the client begins calls for
+ * about 4 ms of a turn. On a slow machine, the client begins fewer calls in a turn. */
 Test(http_client, many_new_calls_begin_in_several_turns)
 {
     enum { COUNT = 40, MOST = 12 };
@@ -199,7 +199,7 @@ Test(http_client, many_new_calls_begin_in_several_turns)
     tear_down();
 }
 
-/* The first of the wires that wait for a later turn are still watched. */
+/* Postponed wires wait for a later turn. Checks that the first of the postponed wires are still watched. */
 static void check_postponed(void)
 {
     size_t i = 0;

@@ -8,7 +8,7 @@
 static char folder[] = "/tmp/fantail-test-XXXXXX";
 static struct sockaddr_un name = {.sun_family = AF_UNIX};
 
-/* Makes a socket that connections can be made to, but whose program never reads: like that of a stopped worker. */
+/* Makes a socket like that of a stopped worker: it accepts connections, but no program reads from them. */
 static int make_silent_socket(void)
 {
     cr_assert_not_null(mkdtemp(folder));

@@ -23,7 +23,7 @@ static uv_loop_t loop;
 static struct http_server *server;
 static const char *listens_at; /* the socket file of the server; NULL: the server has a port of 127.0.0.1 */
 
-/* What the routes below have recorded, and settings of their behaviour. */
+/* What the routes below have recorded, and settings for the behaviour of the routes. */
 static struct {
     struct http_exchange *held; /* the exchange of a route that answers later */
     unsigned bodies, ends, closes, dones;
@@ -240,7 +240,8 @@ static inline int client(void)
     return fd;
 }
 
-/* Sends all bytes, and runs the loop meanwhile. Stops without an error if the server closes the connection first. */
+/* Sends all bytes, and runs the loop meanwhile. If the server closes the connection before all bytes are sent, stops
+ * without an error. */
 static inline void say_bytes(int fd, const char *data, size_t len)
 {
     while (len > 0) {

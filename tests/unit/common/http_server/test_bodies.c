@@ -112,8 +112,8 @@ Test(http_server, a_long_body_has_one_slow_step_in_a_turn)
     stop();
 }
 
-/* After a short read, the library assumes that the socket is empty. Here http_framing removes many of the bytes that
- * were read, so the library sees short reads. */
+/* After a short read, the library assumes that the socket is empty. In this test, http_framing removes many of the
+ * bytes that were read, so the library sees short reads. */
 Test(http_server, a_body_of_chunks_with_long_extensions_arrives_whole)
 {
     enum { CHUNKS = 300, CHUNK_BYTES = 1000, EXTENSION_BYTES = 200 };

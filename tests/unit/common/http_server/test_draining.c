@@ -77,7 +77,7 @@ Test(http_server, whoever_was_connecting_when_listening_stops_is_served)
     int late = client_under_way(http_server_port(server));
     TURN_UNTIL(http_server_stop_listening(server));
     assert_hears(waiting, "hello");
-    /* The connection `late` was not accepted, so its next use fails. */
+    /* The server has not accepted the connection `late`, so the next use of this connection fails. */
     struct pollfd p = {.fd = late, .events = POLLOUT};
     TURN_UNTIL(poll(&p, 1, 0) > 0);
     if (filters_are_permitted()) cr_assert_eq(error_of(late), ECONNREFUSED);

@@ -141,8 +141,8 @@ Test(http_server, a_client_on_a_file_that_reads_its_answer_does_not_wake_the_ser
     stop_on_file();
 }
 
-/* The buffer of the socket has too little room for these answers. After the first answer, the library no longer watches
- * whether the socket is writable. */
+/* The answers of this test are too long for the buffer of the socket. After the first answer, the library no longer
+ * watches whether the socket is writable. */
 Test(http_server, a_long_answer_on_a_file_goes_on_when_its_client_reads_on)
 {
     enum { LEN = 4 * MIB };

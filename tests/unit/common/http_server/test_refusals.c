@@ -36,7 +36,7 @@ Test(http_server, without_a_body_the_connection_of_one_who_is_not_admitted_is_ke
     stop();
 }
 
-/* Sends this many bytes after the refusal; the server must read them all. */
+/* Sends `len` bytes after the refusal. The server must read all of these bytes. */
 static void send_on(int fd, size_t len)
 {
     static const char zeros[64 * KIB];

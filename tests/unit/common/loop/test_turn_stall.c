@@ -1,5 +1,5 @@
-/* Turns without progress: what counts as such a turn, and which descriptor or step the log names. The tests that use a
- * loop run it for a fixed number of turns, so they do not depend on speed. */
+/* Turns without progress: what counts as a turn without progress, and which descriptor or step the log names. The tests
+ * that use a loop run it for a fixed number of turns, so they do not depend on speed. */
 #include <criterion/criterion.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -34,7 +34,7 @@ Test(turn_stall, a_turn_after_a_sleep_or_by_a_timer_is_not_stalled)
                      i);
 }
 
-/* Ends n turns with this cause and no progress. Returns whether the last of them was stalled. */
+/* Ends n turns with this cause and no progress. Returns whether the last turn was stalled. */
 static bool end_turns(struct stall *s, unsigned n, enum turn_cause cause)
 {
     bool stalled = false;

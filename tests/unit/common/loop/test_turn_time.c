@@ -36,8 +36,8 @@ static double run_timer(uv_timer_cb callback, uint64_t wait_ms)
     turn_time_start(&times, &loop);
     uint64_t begin = now_ns();
     uv_timer_init(&loop, &timer);
-    /* The first measured turn begins after the first poll. This timer fires before that poll, so `callback` runs in a
-     * measured turn. */
+    /* The first measured turn begins after the first poll. This timer fires before the first poll, so `callback` runs
+     * in a measured turn. */
     uv_timer_start(&timer, nothing, 0, 0);
     uv_run(&loop, UV_RUN_DEFAULT);
     uv_timer_start(&timer, callback, wait_ms, 0);

@@ -55,7 +55,7 @@ Test(trace_queue, spans_gather_in_batches_that_leave_in_their_order)
     assert_no_leaks();
 }
 
-/* A closed batch may be in the middle of being sent, so a later span must not change the batch. */
+/* A closed batch may already be partly sent, so a later span must not change the batch. */
 Test(trace_queue, a_closed_batch_takes_no_more_and_is_closed_once)
 {
     struct trace_queue q = {.batch_spans = 5, .queue_spans = 10};

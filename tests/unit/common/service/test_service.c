@@ -1,4 +1,5 @@
-/* The start and the end of a service. The service runs in a child process, which calls it as a main() would. */
+/* The start and the end of a service. The service runs in a child process, which calls the function of the service as a
+ * main() would. */
 #include "common/service/service.h"
 
 #include <arpa/inet.h>

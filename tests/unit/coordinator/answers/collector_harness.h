@@ -63,7 +63,7 @@ static inline enum collector_status add(struct collector *c, uint64_t first, siz
     return collector_add(c, first, n, lines, len);
 }
 
-/* Takes the next answers that are ready, `most` at most, and checks that each line belongs to its index. Returns the
+/* Takes at most `most` of the next answers that are ready, and checks that each line belongs to its index. Returns the
  * number of items. */
 static inline uint64_t take(struct collector *c, unsigned char *seen, size_t most)
 {

@@ -102,7 +102,7 @@ static void shuffle_through(enum collector_order order, size_t cap)
         else if (random % 2)
             out += take(c, seen, 1 + (random >> 12) % 20);
         if (cap && order == COLLECT_INPUT_ORDER)
-            /* In addition to the cap, this allows 150 bytes for each of 1,000 spilled runs of items. */
+            /* The limit allows 150 bytes for each of 1,000 spilled runs of items, in addition to the cap. */
             cr_assert_leq(collector_memory_bytes(c), cap + 150 * 1000);
     }
     if (cap && order == COLLECT_INPUT_ORDER) cr_assert_gt(spill.writes, 0);

@@ -1,5 +1,5 @@
-/* The collector takes ownership of the memory of a large line. It spills the line in parts, and maps the spilled line
- * to read it. */
+/* The collector takes ownership of the memory of a large line. The collector spills a large line in parts, and maps the
+ * spilled line to read it. */
 #include "unit/coordinator/answers/collector_harness.h"
 
 static char *spill_map(void *ctx, uint64_t offset, size_t len)
@@ -16,7 +16,7 @@ static void spill_unmap(void *ctx, uint64_t offset, char *bytes, size_t len)
     spill->maps--;
 }
 
-/* Empties the spill. No mapping of its bytes may be left. */
+/* Empties the spill. No mapping of the spilled bytes may be left. */
 static void spill_empty(void *ctx)
 {
     struct spill *spill = ctx;

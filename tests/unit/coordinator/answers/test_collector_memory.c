@@ -38,15 +38,15 @@ Test(collector_memory, runs_are_joined_when_their_gaps_are_filled)
         if (i < ITEMS && i % 2 == 0) cr_assert_eq(add(c, i, 1), COLLECTOR_OK);
         if (i > LATER && (i - LATER) % 2 == 1) cr_assert_eq(add(c, i - LATER, 1), COLLECTOR_OK);
     }
-    /* The lines have 600,000 bytes. One segment for each would need more than 30 MB. */
+    /* The lines have 600,000 bytes. With one segment for each line, the collector would need more than 30 MB. */
     cr_assert_lt(collector_memory_bytes(c), 3000000);
     cr_assert_eq(add(c, 0, 1), COLLECTOR_OK);
     cr_assert_eq(drain(c, NULL), ITEMS);
     assert_empty_and_free(c);
 }
 
-/* The first item takes long. Many chunks are answered in turn, one item at a time, and there is memory for only a few
- * answers. Meanwhile every 100th item stays unanswered, as if it was tried again. */
+/* The first item takes a long time. Many chunks are answered in turn, one item at a time, and there is memory for only
+ * a few answers. Every 100th item stays unanswered for a while, as if it were tried again. */
 Test(collector_memory, small_runs_in_the_spill_are_joined)
 {
     enum { CHUNKS = 100, ITEMS = 1000, LATE = 100, LATER = 2 * LATE };
@@ -59,7 +59,7 @@ Test(collector_memory, small_runs_in_the_spill_are_joined)
             if (i >= LATER && i % LATE == 0 && first + i > LATER)
                 cr_assert_eq(add(c, first + i - LATER, 1), COLLECTOR_OK);
         }
-        /* One run for each item would need more than 13 MB. */
+        /* With one run for each item, the collector would need more than 13 MB. */
         cr_assert_lt(collector_memory_bytes(c), 2000000);
     }
     cr_assert_gt(collector_spilled_bytes(c), 500000);

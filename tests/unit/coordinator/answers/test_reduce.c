@@ -3,8 +3,8 @@
 #include "coordinator/answers/reduce.h"
 #include "unit/leaks.h"
 
-/* Adds a value in steps of `step` bytes, and returns the number of steps. At each step the value is at another
- * address. */
+/* Adds a value in steps of `step` bytes, and returns the number of steps. The value is at a different address in each
+ * step. */
 static unsigned add(struct reduction *r, uint64_t index, const char *value, size_t len, size_t step)
 {
     for (unsigned n = 1;; n++) {
@@ -121,7 +121,7 @@ Test(reduce, a_value_of_the_wrong_kind_is_named)
 
 enum { LONG_BYTES = 40000, STEP_BYTES = 1000 };
 
-/* A value of at most LONG_BYTES: `open`, then `middle` as often as it fits, then `close`. */
+/* Returns a value of at most LONG_BYTES: `open`, then `middle` as often as it fits, then `close`. */
 static struct buf long_value(const char *open, const char *middle, const char *close)
 {
     struct buf value = {0};
@@ -161,8 +161,8 @@ Test(reduce, long_numbers_are_added_as_if_they_were_short)
     buf_add_str(&ones, "0.1");
     for (int i = 0; i < 2000; i++) buf_add_char(&ones, '0');
     expect(REDUCE_SUM, VALUES(buf_cstr(&ones), "0.2"), "0.30000000000000004");
-    /* 2^53 + 1 is in the middle between two doubles. The digits after it decide the rounding, however far away they
-     * are. */
+    /* 2^53 + 1 is in the middle between two doubles. The digits after this number decide the rounding, however far away
+     * they are. */
     buf_add_str(&tie, "9007199254740993.");
     for (int i = 0; i < 2000; i++) buf_add_char(&tie, '0');
     buf_add(&above, tie.data, tie.len);

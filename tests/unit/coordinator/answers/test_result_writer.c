@@ -97,7 +97,7 @@ Test(result_writer, a_line_of_many_items_says_how_many)
 
 Test(result_writer, the_end_of_the_only_line_is_not_searched)
 {
-    /* If the writer searched for the end of the line, it would cut the line off at this newline. */
+    /* If the writer searched for the end of the line, it would cut the line off at the newline in the value. */
     static const char line[] = "{\"value\":\"a\nb\"}\n";
     struct result_writer w;
     char out[200];

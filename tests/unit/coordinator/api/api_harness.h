@@ -55,7 +55,7 @@ static inline void desk_over(struct desk *d)
     assert_no_leaks();
 }
 
-/* Lets this time pass for the only watch of the desk, and runs its next turn. */
+/* Lets `after_ns` pass for the only watch of the desk, and runs the next turn of this watch. */
 static inline void tick(struct desk *d, uint64_t after_ns)
 {
     struct list_link *first = list_next(&d->c.watches.all, NULL);

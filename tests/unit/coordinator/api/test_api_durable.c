@@ -237,7 +237,7 @@ Test(api_durable, a_client_that_waits_gets_the_results)
     desk_over(&d);
 }
 
-/* In every case the job has already been committed. */
+/* In every case of this test, the job has already been committed. */
 Test(api_durable, a_client_that_waited_long_enough_gets_202)
 {
     for (unsigned how = 0; how < 4; how++) {

@@ -1,4 +1,4 @@
-/* The events of a durable job: which are sent, how a client resumes, and when the stream ends. */
+/* The events of a durable job: which events are sent, how a client resumes, and when the stream ends. */
 #include "coordinator/api/api_events.h"
 
 #include "unit/coordinator/api/api_harness.h"

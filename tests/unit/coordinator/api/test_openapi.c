@@ -133,8 +133,8 @@ static void check_type(const struct field *f, const cJSON *schema)
     }
 }
 
-/* If the document has a default, it must be that of jobspec_init(). An option that is a single number or true or false
- * must have a default, except the members of `range` and `spans`. */
+/* A default in the document must be the default that jobspec_init() sets. An option must have a default if it is a
+ * number or a boolean, except the members of `range` and `spans`. */
 static void check_default(const struct field *f, const cJSON *schema)
 {
     const cJSON *is = get(schema, "default");

@@ -1,4 +1,5 @@
-/* Which tasks a coordinator offers to run. This depends on the slots of its workers and on the needs of its jobs. */
+/* Which tasks a coordinator offers to run. The offer depends on the slots of the coordinator's workers and on the needs
+ * of its jobs. */
 #include "coordinator/claims/claim_offer.h"
 
 #include "unit/coordinator/sched/scheduler_harness.h"

@@ -54,7 +54,7 @@ Test(answer_names, an_answer_is_taken_only_for_the_attempt_that_it_names)
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) check_naming(&cases[i], i);
 }
 
-/* An answer that refuses a chunk, with the names that it has, and how the attempt ends. */
+/* An answer that refuses a chunk: its status, the names of chunk and attempt in it, and how the attempt ends. */
 struct refusal {
     int status;
     const char *chunk, *attempt; /* "": as in the request; NULL: the header is missing */

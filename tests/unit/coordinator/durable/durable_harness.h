@@ -48,7 +48,7 @@ static inline void replica_describe(struct replica *r, const char *tasks)
 
 #define HARNESS_TASKS "{\"tasks\":[{\"name\":\"echo\"}]}"
 
-/* `tasks`: the tasks of its workers; NULL: none is known yet. */
+/* `tasks` is the list of the tasks of the replica's workers; NULL: no task is known yet. */
 static inline void replica_start_with(struct replica *r, struct store *store, const char *tasks)
 {
     stage_init(&r->stage);

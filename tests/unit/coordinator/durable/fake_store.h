@@ -2,7 +2,7 @@
  * A job store in memory, for tests. It follows the rules of store.h. A test can carry out the calls step by step, or
  * let the loop do it. A test can also make calls fail, lose the replies of calls that took effect, and move the clock.
  *
- * Owner: the test. Free it with fake_store_free(), or with store_close(), which also frees it.
+ * Owner: the test. Free the store with fake_store_free(), or with store_close(), which also frees it.
  */
 #ifndef FANTAIL_TEST_FAKE_STORE_H
 #define FANTAIL_TEST_FAKE_STORE_H
@@ -34,7 +34,7 @@ struct fake_told {
 
 struct fake_store {
     struct store store;
-    /* The test may change these at any time. */
+    /* The test may change these members at any time. */
     int64_t now_ms;     /* the clock of the database */
     uint64_t delay_ms;  /* with a loop: time from the start of a call to its end */
     bool away;          /* every call ends as AWAY and changes nothing */
@@ -44,7 +44,7 @@ struct fake_store {
     size_t page_blocks; /* blocks that one READ_RANGES returns; 0: STORE_RANGES_BLOCKS */
     struct fake_fault faults[STORE_OP_COUNT];
 
-    /* The test may read these. */
+    /* The test may read these members. */
     unsigned calls[STORE_OP_COUNT]; /* calls that were carried out */
     struct fake_job **jobs;         /* oldest first */
     size_t job_count;
@@ -80,8 +80,8 @@ struct store_call *fake_store_call(enum store_op op, const char *id);
 /* Returns the job with this id, or NULL if there is none. */
 struct fake_job *fake_store_find(struct fake_store *s, const char *id);
 
-/* The functions below change the store directly, without a call. They are for tests of code that only reads the
- * store. */
+/* The functions below change the store directly, without a call. These functions are for tests of code that only reads
+ * the store. */
 
 /* Adds a job in this state, created at s->now_ms. */
 struct fake_job *fake_store_add_job(struct fake_store *s, const char *id, enum stored_state state, uint64_t items);
@@ -90,7 +90,8 @@ void fake_store_set_options(struct fake_job *j, const char *options);
 /* Adds a block with one range. Each of the n lines is the format applied to the item's index, with a newline. */
 void fake_store_add_lines(struct fake_store *s, struct fake_job *j, enum block_kind kind, uint64_t first, uint64_t n,
                           const char *format);
-/* Adds a block of many ranges, and becomes the owner of its ranges and lines. Returns the number of the block. */
+/* Adds a block of many ranges, and becomes the owner of the block's ranges and lines. Returns the number of the block.
+ */
 uint64_t fake_store_add_block(struct fake_store *s, struct fake_job *j, struct block *b);
 
 #endif

@@ -28,7 +28,7 @@ static struct block copy_block(const struct block *b, bool with_lines)
     return copy;
 }
 
-/* The operations. Each returns the status of the call. */
+/* The operations. Each function returns the status of the call. */
 
 static enum store_status fill_found(struct store_call *c, const struct fake_job *j, enum store_status status)
 {
@@ -60,7 +60,7 @@ static bool is_same_block(const struct block *a, const struct block *b)
     return true;
 }
 
-/* If this call is repeated, returns the block that an earlier try has added, or NULL if there is none. */
+/* If this call is repeated, returns the block that an earlier try has added. Returns NULL if there is no such block. */
 static const struct block *find_added(const struct store_call *c, const struct fake_job *j)
 {
     for (size_t i = 0; c->again && i < j->block_count; i++)

@@ -18,7 +18,7 @@ static void group_pass(struct group *g, uint64_t ms)
     }
 }
 
-/* Moves the clock, and answers what the replica with this number has sent. */
+/* Moves the clock, and answers the items that replica number `who` has sent. */
 static void group_work(struct group *g, unsigned who, uint64_t ms)
 {
     for (uint64_t i = 0; i < ms; i += 10) {
@@ -34,8 +34,8 @@ static void add_worker(struct group *g, unsigned who, unsigned slots)
     stage_add_slots(&g->replicas[who].stage, slots);
 }
 
-/* Starts coordinators whose workers have these numbers of slots; 0: no worker. Returns when each of them has told the
- * store what its workers have. */
+/* Starts coordinators whose workers have these numbers of slots; 0: no worker. Returns after each coordinator has told
+ * the store what its workers have. */
 static void group_start(struct group *g, unsigned first, unsigned second)
 {
     const unsigned slots[REPLICAS] = {first, second};

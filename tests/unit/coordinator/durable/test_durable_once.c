@@ -75,7 +75,7 @@ Test(durable_once, a_task_that_forbids_a_second_run_by_now_is_believed)
     bench_over(&b);
 }
 
-/* An endpoint counts as usable until an attempt has failed. But nothing is sent, so no attempt can fail. */
+/* An endpoint counts as usable until an attempt has failed. In this test nothing is sent, so no attempt can fail. */
 Test(durable_once, a_job_says_that_it_waits_for_a_worker_that_describes_its_task)
 {
     struct bench b;

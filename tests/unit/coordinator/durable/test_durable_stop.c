@@ -62,7 +62,8 @@ Test(durable_cancel, a_job_is_claimed_after_its_cancellation)
     bench_over(&b);
 }
 
-/* Adds a job that is to be cancelled before it runs again. Every second item already has its answer. */
+/* Adds a job whose cancellation has been requested, so it must not run again. Every second item already has its answer.
+ */
 static struct fake_job *add_job_of_many_ranges(struct bench *b, unsigned items)
 {
     struct fake_job *j = harness_add_plain(b->store, "a", items, 512);

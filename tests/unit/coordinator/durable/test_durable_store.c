@@ -302,7 +302,8 @@ Test(durable_store, a_block_that_arrives_after_the_decision_to_fail_is_settled)
     struct bench b;
     struct fake_job *j =
         bench_start_job(&b, 1, HARNESS_WITH("{\"tolerated_failure_count\":0,\"chunk_size\":1}"), 30, 10);
-    /* Carries out store calls one by one until the first block has been read. The other blocks are not read yet. */
+    /* Carries out store calls one by one until the first block has been read. At that point, the other blocks have not
+     * been read. */
     replica_turn(&b.replica);
     while (b.store->calls[STORE_READ_BLOCK] < 1) cr_assert(fake_store_step(b.store));
     replica_turn(&b.replica);

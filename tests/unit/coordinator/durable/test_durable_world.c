@@ -179,8 +179,8 @@ static void describe_tasks(struct node *n)
     replica_describe(&n->replica, tasks);
 }
 
-/* Kills the coordinator. Some of its calls that are on the way still reach the store, and the other calls are lost. The
- * coordinator gets no more replies. */
+/* Kills the coordinator. Some calls of the killed coordinator are on the way and still reach the store. The other calls
+ * are lost. The coordinator gets no more replies. */
 static void node_kill(struct node *n)
 {
     for (size_t i = draw(n->world, (unsigned)n->to.n + 1); i > 0; i--) {
@@ -236,7 +236,7 @@ static void node_step(struct node *n)
 
 /* Clients. */
 
-/* When this job was accepted, it was not known that the items of its task must not run twice. */
+/* The job was accepted before it was known that the items of its task must not run twice. */
 #define LATE "{\"query\":{\"task\":\"once\"},\"options\":null,\"have_items\":true,\"idempotent\":null}"
 
 static void add_job(struct world *w)
@@ -282,7 +282,7 @@ static void clients(struct world *w)
     if (w->jobs > 0 && draw(w, 300) == 0) client_calls(w, STORE_REDRIVE);
 }
 
-/* The functions below check the rules that hold at the end of a world. */
+/* The functions below check the rules that hold at the end of a simulated world. */
 
 /* Notes the answer of an item. The item must not have an answer yet, because a block whose reply was lost must be in
  * the store only once. */

@@ -191,8 +191,8 @@ Test(recorder, answers_that_are_not_taken_are_settled_but_not_counted)
     over(&r);
 }
 
-/* While the store is unavailable, the answers of the items in flight may need much memory. Blocks must still stay
- * small, because a reader of results keeps whole blocks in memory. */
+/* While the store is unavailable, the answers of the items in flight may need much memory. Blocks must stay small even
+ * then, because a reader of results keeps whole blocks in memory. */
 Test(recorder, long_answers_become_several_blocks)
 {
     enum { LINE = 700 * 1024, BLOCK_MOST = 2 * 1024 * 1024 };

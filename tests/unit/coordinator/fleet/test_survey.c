@@ -1,4 +1,4 @@
-/* The survey: when it asks each worker for its tasks, and when it answers a question of a job. */
+/* The survey: when it asks each worker for the worker's tasks, and when it answers the question of a job. */
 #include "coordinator/fleet/survey.h"
 
 #include "protocol/protocol.h"
@@ -313,7 +313,7 @@ Test(survey, a_question_that_is_dropped_is_not_answered_and_without_workers_ther
     fleet_over(&f);
 }
 
-/* Each answer may begin a job. */
+/* Each answer to a question may begin a job. */
 Test(survey, many_questions_are_answered_in_several_turns_of_the_loop)
 {
     enum { QUESTIONS = 500, MOST = 50 };

@@ -112,7 +112,7 @@ Test(intake, all_calls_of_a_small_job_are_started_together)
     intake_over(&b, 1);
 }
 
-/* A hint about an item that failed can only be in a later answer. */
+/* The 202 answer comes before any item can fail, so only a later answer can have a hint about a failed item. */
 Test(intake, an_only_item_that_looks_like_a_job_object_gets_a_hint)
 {
     static const struct {
@@ -249,7 +249,7 @@ Test(intake, a_store_that_fails_refuses_the_job_and_keeps_none_of_it)
     intake_over(&b, 0);
 }
 
-/* After these failures it is certain that the store has committed nothing, so the answer names the cause. */
+/* After one of these failures, the store has certainly committed nothing, so the answer names the cause. */
 Test(intake, a_store_that_cannot_be_used_at_all_is_told_as_such)
 {
     static const enum store_status failures[] = {STORE_BROKEN, STORE_UNFIT, STORE_FULL};

@@ -62,7 +62,7 @@ Test(intake_key, the_same_bytes_in_another_format_are_another_job)
     intake_over(&b, 1);
 }
 
-/* Begins to post a job with the key k1. Its first items are in the store. */
+/* Begins to post a job with the key k1. The first items of the job are in the store. */
 static void begin_long(struct bench *b, struct http_exchange *x)
 {
     struct buf body = {0};

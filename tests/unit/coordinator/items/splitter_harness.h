@@ -1,4 +1,4 @@
-/* Feeds bodies to the splitter in its tests. */
+/* Functions for the tests of the splitter: they feed bodies to the splitter. */
 #ifndef FANTAIL_TESTS_UNIT_COORDINATOR_ITEMS_SPLITTER_HARNESS_H
 #define FANTAIL_TESTS_UNIT_COORDINATOR_ITEMS_SPLITTER_HARNESS_H
 

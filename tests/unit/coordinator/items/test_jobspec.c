@@ -6,7 +6,7 @@
 #include "protocol/protocol.h"
 #include "unit/json_suite.h"
 
-/* Reads a whole job object. have_items: whether the body has items, which the splitter would know. */
+/* Reads a whole job object. have_items: whether the body has items (normally, the splitter finds this out). */
 static bool read_job(struct jobspec *spec, const char *json, bool have_items, struct jobspec_error *err)
 {
     jobspec_init(spec);

@@ -73,7 +73,8 @@ Test(splitter, lines_of_json_are_items_whatever_ends_them)
     assert_no_leak();
 }
 
-/* The code that reads long lines in pieces differs from the code for short lines. Both must find the same items. */
+/* The code that reads long lines in pieces differs from the code for short lines. The two parts of the code must find
+ * the same items. */
 Test(splitter, long_lines_are_the_same_items_whatever_the_pieces_and_the_guess)
 {
     static const char *const shapes[][2] = {{"\"%s\"\n", "\"%s\"\n"},
@@ -134,8 +135,8 @@ Test(splitter, a_long_line_that_is_no_json_is_refused_at_its_place)
     buf_release(&body);
 }
 
-/* Feeds the start of a line, without its newline. The splitter must find the fault before the line ends. If it found
- * faults only at the end of a long line, all other requests would have to wait. */
+/* Feeds the start of a line, without its newline. The splitter must find the fault before the line ends. If the
+ * splitter found faults only at the end of a long line, all other requests would have to wait. */
 static void expect_fault_before_the_end(enum split_format format, const char *start, uint64_t offset)
 {
     for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
@@ -333,7 +334,7 @@ Test(splitter, nesting_is_limited_per_item)
     assert_no_leak();
 }
 
-/* One string item of len bytes, quotes included. */
+/* Feeds one string item of `len` bytes, including the quotes. */
 static enum split_status feed_long_item(enum split_format format, size_t len)
 {
     struct splitter s;

@@ -3,7 +3,7 @@
 #include "unit/coordinator/items/splitter_harness.h"
 #include "unit/json_suite.h"
 
-/* Checks whether this format accepts the body, and which item it finds, for each size of pieces. */
+/* Checks, for each size of pieces, whether the splitter accepts the body in this format, and which item it finds. */
 static void check_body(const char *name, enum split_format format, const struct buf *body, bool accepted,
                        const char *item, size_t item_len)
 {
@@ -39,7 +39,7 @@ static void check_case(const char *name, char verdict, const char *data, size_t 
     buf_add_str(&body, "{\"items\":[");
     buf_add(&body, data, len);
     buf_add_str(&body, "]}");
-    /* A case with only white space makes an empty array, which is valid. */
+    /* A case with only white space gives an empty array, which is valid. So such a case is left out here. */
     if (begin < end) check_body(name, SPLIT_JOB, &body, valid, item.data, item.len);
 
     /* The splitter skips a byte order mark at the start of a body. */

@@ -136,7 +136,7 @@ static inline void stage_init(struct stage *s)
 }
 
 /* Adds the address of a worker. A job asks this address for its tasks, and the scheduler may send to it. The clock
- * stands still from now on. Otherwise a job that comes too late would ask a second time. */
+ * stands still from now on. If the clock moved, a later job would ask the address a second time. */
 static inline void stage_has_worker(struct stage *s)
 {
     fake_clock_start();

@@ -1,4 +1,4 @@
-/* How answers are sent: as they come, to slow clients, and to several clients. */
+/* How answers are sent: as they arrive, to slow clients, and to several clients. */
 #include "unit/coordinator/job/job_harness.h"
 
 #define STREAM "application/x-ndjson"
@@ -211,7 +211,7 @@ Test(reader, answers_that_no_disk_takes_fail_the_job)
     stage_over(&s);
 }
 
-/* A store that keeps the answers after they were read. */
+/* A store that keeps the answers even after they have been read. */
 struct store {
     struct buf lines;
     uint64_t n;

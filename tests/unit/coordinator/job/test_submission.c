@@ -268,7 +268,8 @@ Test(submission, an_item_that_succeeds_gets_a_hint_only_if_it_is_a_whole_job_obj
     expect_hint("{\"task\":\"echo\",\"items\":[1]}\n2\n", false);
 }
 
-/* Returns the status of a job of this many items whose answer is a document; 0: it was not refused. */
+/* Submits a job of `stop` items whose answer is a document. Returns the status of the refusal; 0: the job was not
+ * refused. */
 static int document_of(int64_t max_spill_bytes, const char *stop)
 {
     struct stage s;

@@ -79,7 +79,7 @@ static void tell(struct shop *s, const char *serves, const char *opens)
     tell_as(s, serves, opens, 1);
 }
 
-/* Returns whether the coordinator that runs the job learns that another one should run it. */
+/* Returns whether the coordinator that runs the job learns that another coordinator should run it. */
 static bool is_wanted(struct shop *s, uint64_t fence, enum store_yield to)
 {
     struct store_call *c = shop_call(s, STORE_RENEW, shop_id(1));
@@ -136,8 +136,8 @@ static long rows_read(const struct shop *s)
                     "", "");
 }
 
-/* A job that must not be claimed is not read. It may wait for a task that no worker has, or for a coordinator that has
- * slots left. */
+/* A claim does not read the jobs that it must leave. Such a job waits for a task that no worker has, or for a
+ * coordinator that has slots left. */
 Test(postgres_claims, a_claim_does_not_read_the_many_jobs_that_it_must_leave)
 {
     struct shop s, other;

@@ -1,4 +1,4 @@
-/* What only PostgreSQL has: several coordinators with one database, and connections that are lost. */
+/* Cases that only PostgreSQL has: several coordinators with one database, and lost connections. */
 #include "unit/coordinator/postgres/cutting_proxy.h"
 #include "unit/coordinator/store/store_harness.h"
 
@@ -29,7 +29,7 @@ static void wait_for(const struct shop *s, const char *sql, long wanted)
     cr_assert_eq(ask(s, sql), wanted, "%s", sql);
 }
 
-/* Opens the store of `s` so that it reaches its server only through the proxy. */
+/* Opens the store of `s` with a URL that leads to the proxy, so the store reaches its server only through the proxy. */
 static void open_through(struct shop *s, struct cutting_proxy *p)
 {
     char port[16];
@@ -76,7 +76,7 @@ Test(store_postgres, one_coordinator_at_a_time_has_a_job)
     assert_no_leaks();
 }
 
-/* After a failover, the new server may lack the last commits of the old server. Then the database may give out the same
+/* After a failover, the new server may lack the last commits of the old server. So the database may give out the same
  * fence a second time. */
 Test(store_postgres, a_fence_of_a_lost_claim_is_no_lease)
 {

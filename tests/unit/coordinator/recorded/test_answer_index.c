@@ -1,5 +1,5 @@
-/* The index of answers: lookups, overlaps, limits, and random worlds. The worlds are compared with a model, an array of
- * all items. */
+/* The index of answers: lookups, overlaps, limits, and random worlds. Each random world is compared with a model, which
+ * is an array of all items. */
 #include <criterion/criterion.h>
 
 #include "common/base/random.h"

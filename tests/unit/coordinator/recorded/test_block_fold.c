@@ -8,7 +8,7 @@
 
 enum { BLOCKS = 40, ITEMS = 400 };
 
-/* Blocks as a store has them: each has the answers of some ranges, in any order. */
+/* Blocks as a store has them: each block has the answers of some ranges, in any order. */
 struct shelf {
     struct block blocks[BLOCKS];
     size_t count;

@@ -40,7 +40,8 @@ static inline void desk_over(struct desk *d)
     assert_no_leaks();
 }
 
-/* Alternates store calls and pulls of the answer until neither makes progress. Returns whether the answer has ended. */
+/* Alternates between store calls and pulls of the answer until neither makes progress. Returns whether the answer has
+ * ended. */
 static inline bool settle_one(struct desk *d, struct http_exchange *x, size_t cap)
 {
     bool ended = false;

@@ -146,7 +146,7 @@ Test(results_document, a_client_that_asks_for_lines_gets_lines)
     desk_over(&d);
 }
 
-/* A document that was sent in part can no longer be corrected, so the answer is cut off. */
+/* When a part of a document has been sent, the document can no longer be corrected, so the answer is cut off. */
 Test(results_document, a_job_that_is_removed_or_redriven_meanwhile_cuts_the_document)
 {
     for (unsigned redriven = 0; redriven < 2; redriven++) {

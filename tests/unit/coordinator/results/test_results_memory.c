@@ -47,7 +47,7 @@ Test(results_memory, a_large_job_is_read_with_little_memory_and_each_block_about
 }
 
 /* The blocks look like those of workers with four slots: each block has a piece of each of four chunks. So a reader
- * needs each block four times. Not all blocks fit into the memory of a reader. */
+ * that sends the items in order needs each block four times. Not all blocks fit into the memory of a reader. */
 Test(results_memory, blocks_that_are_needed_again_soon_are_kept)
 {
     enum { BLOCKS = 12, CHUNKS = 4, PIECE = 256, ITEMS = BLOCKS * CHUNKS * PIECE };
@@ -71,7 +71,8 @@ Test(results_memory, blocks_that_are_needed_again_soon_are_kept)
     desk_over(&d);
 }
 
-/* The index of the reader forgets the highest items. To send these items, the reader reads all ranges again. */
+/* If there are too many ranges, the index of the reader forgets the highest items. To send these items, the reader
+ * reads all ranges again. */
 Test(results_memory, a_job_with_more_ranges_than_the_index_may_have_is_read_whole)
 {
     enum { ITEMS = 250000 };

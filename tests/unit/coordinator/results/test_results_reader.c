@@ -1,4 +1,4 @@
-/* The stream of stored results: its lines, its place in the job, and jobs that still run. */
+/* The stream of stored results: its lines, where in the job it starts, and jobs that are still running. */
 #include "unit/coordinator/results/results_harness.h"
 
 Test(results_reader, answers_of_many_blocks_are_in_the_order_of_their_items)
@@ -287,7 +287,7 @@ Test(results_reader, a_job_that_is_removed_before_its_blocks_are_read_too)
     desk_over(&d);
 }
 
-/* The old errors are gone, and the new answers are sent. */
+/* After the redrive, the old errors are gone, and the new answers are sent. */
 Test(results_reader, a_job_that_is_redriven_meanwhile_is_read_on)
 {
     struct desk d;

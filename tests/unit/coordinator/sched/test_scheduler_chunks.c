@@ -167,7 +167,7 @@ Test(scheduler_chunks, while_chunks_grow_no_more_of_them_are_in_flight)
     end_crowd(&sh, job);
 }
 
-/* The first item of a chunk takes long if its process has slept. */
+/* The first item of a chunk takes a long time if the process has slept before. */
 Test(scheduler_chunks, items_of_small_chunks_are_not_taken_for_long_ones)
 {
     struct shell sh;
@@ -196,8 +196,9 @@ Test(scheduler_chunks, on_a_crowded_machine_the_number_of_small_chunks_grows_slo
     end_crowd(&sh, job);
 }
 
-/* 10 s of work for 2,000 slots is 5 ms for each slot. Chunks of 2.5 ms of work would be 4,000 chunks, and small chunks
- * at the end would add more. The coordinator needs 50 us for each chunk, which is 200 ms for 4,000 chunks. */
+/* The job has 10 s of work for 2,000 slots, which is 5 ms for each slot. With 2.5 ms of work in each chunk, there would
+ * be 4,000 chunks, and small chunks at the end would add more. The coordinator needs 50 us for each chunk, which is 200
+ * ms for 4,000 chunks. */
 Test(scheduler_chunks, a_job_with_little_work_uses_some_of_the_slots)
 {
     struct shell sh;

@@ -33,7 +33,7 @@ Test(scheduler_endpoints, a_full_worker_gets_a_smaller_window_and_a_pause)
     shell_over(&sh);
 }
 
-/* Runs jobs of one item one after the other. Returns how many of them were sent to the endpoint. */
+/* Runs jobs of one item one after the other. Returns how many of these jobs were sent to the endpoint. */
 static unsigned jobs_at(struct shell *sh, const struct sched_endpoint *e, unsigned jobs)
 {
     unsigned n = 0;

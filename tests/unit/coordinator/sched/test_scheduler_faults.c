@@ -1,7 +1,7 @@
 /* Attempts that end early: which items are sent again, where, when and how often. */
 #include "unit/coordinator/sched/scheduler_harness.h"
 
-/* Starts a job of one chunk on two workers. Returns the attempt that was sent to one of them. */
+/* Starts a job of one chunk on two workers. Returns the attempt that was sent to one of the workers. */
 static struct sched_attempt *one_chunk(struct shell *sh, struct sched_job_params *p, uint32_t items)
 {
     shell_init(sh);
@@ -144,8 +144,8 @@ Test(scheduler_faults, what_must_not_run_twice_may_be_sent_again_when_it_was_not
     shell_over(&sh);
 }
 
-/* Cancels a job of 100 items when one of its chunks was handed back and others are in flight. Returns how many items
- * may have run. */
+/* Cancels a job of 100 items when one of its chunks has been handed back and others are in flight. Returns how many
+ * items may have run. */
 static uint64_t sent_when_cancelled(bool idempotent, uint32_t *in_flight)
 {
     struct shell sh;
@@ -269,8 +269,8 @@ static void play(struct shell *sh, const struct sched_endpoint *bad)
     }
 }
 
-/* The scheduler keeps a worker free for an item that must run alone. The item waits behind other items, which must not
- * go to the only other worker. */
+/* The scheduler keeps a worker free for an item that must run alone. This item waits behind other items, and those must
+ * not go to the only other worker. */
 Test(scheduler_faults, a_worker_that_is_kept_free_is_not_kept_free_for_ever)
 {
     struct shell sh;

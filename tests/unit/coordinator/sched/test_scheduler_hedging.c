@@ -64,8 +64,8 @@ static struct sched_attempt *sent_elsewhere(struct shell *sh, const struct sched
 }
 
 /* Runs a job of many items of 10 ms on two workers, one of which never answers an item. The answers of a stream keep
- * the order of the items. So no item may stay at the silent worker for long, even while the job has more items to send.
- * Returns how many items the silent worker got. */
+ * the order of the items. Because later answers wait for earlier items, no item may stay at the silent worker for long,
+ * even while the job has more items to send. Returns how many items the silent worker got. */
 static unsigned run_beside(struct shell *sh, struct sched_endpoint *stuck, bool says_starting)
 {
     unsigned sent = 0;
@@ -217,8 +217,8 @@ Test(scheduler_hedging, a_large_job_leaves_no_hedges_to_the_small_jobs_after_it)
     shell_over(&sh);
 }
 
-/* Sends a chunk of two items to two workers, and waits until the scheduler has given up the second attempt. That
- * attempt is cut off in the next run. Returns the first attempt. */
+/* Sends a chunk of two items to two workers, and waits until the scheduler has given up the second attempt. The next
+ * run will cut off the second attempt. Returns the first attempt. */
 static struct sched_attempt *with_a_second_attempt_given_up(struct shell *sh)
 {
     struct sched_job_params p = params();

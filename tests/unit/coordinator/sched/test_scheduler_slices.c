@@ -1,5 +1,5 @@
-/* No run of the scheduler takes long. The work that a run leaves over is done in the next runs, and the scheduler asks
- * the shell for these runs at once. */
+/* No run of the scheduler takes long. If a run cannot finish all work, the next runs do the rest, and the scheduler
+ * asks the shell for these runs at once. */
 #include "unit/coordinator/sched/scheduler_harness.h"
 
 enum { OPS = 50 };
@@ -68,7 +68,7 @@ Test(scheduler_slices, nothing_is_sent_while_the_shell_has_enough_calls_to_begin
     shell_over(&sh);
 }
 
-/* Sends attempts until `n` are out. */
+/* Runs the scheduler until it has sent `n` attempts. */
 static void fill_to(struct shell *sh, unsigned n)
 {
     for (unsigned turn = 0; sh->out_n < n; turn++) {
@@ -164,7 +164,7 @@ static void run_until_quiet(struct shell *sh)
     }
 }
 
-/* The only worker is full, and has room again, very often. */
+/* The only worker becomes full and has room again, many times. */
 Test(scheduler_slices, a_429_of_the_only_worker_is_nothing_to_all_its_jobs)
 {
     enum { JOBS = 600 };
@@ -185,7 +185,7 @@ Test(scheduler_slices, a_429_of_the_only_worker_is_nothing_to_all_its_jobs)
     shell_over(&sh);
 }
 
-/* Changes so many jobs that one run cannot update all of them. None of them has anything to send. */
+/* Changes so many jobs that one run cannot update all of them. None of these jobs has anything to send. */
 static void change_many_jobs(struct shell *sh, struct sched_job **jobs, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) sched_job_pause(jobs[i], true);

@@ -47,7 +47,7 @@ Test(scheduler_tasks, a_job_goes_only_where_its_task_is)
     shell_over(&sh);
 }
 
-/* Runs a job of one item to its end. Returns the endpoint that it was sent to. */
+/* Runs a job of one item to its end. Returns the endpoint to which the item was sent. */
 static const struct sched_endpoint *run_one(struct shell *sh, const char *task)
 {
     unsigned before = sh->out_n;

@@ -1,7 +1,7 @@
 /*
  * A file system for SQLite that can fail, and that can show the files after a power cut. It passes each operation on to
  * the real file system. For each file it records the synced content, and the writes since the last sync. After a power
- * cut a file has its synced content. Each write since the last sync may be there, be missing, or be there in part.
+ * cut a file has its synced content. Each write since the last sync may be complete, missing, or partly there.
  *
  * A process has only one such file system. The callback of power_vfs_watch() runs on the thread that uses the file.
  */
@@ -23,9 +23,10 @@ struct power_vfs_counts {
 struct power_vfs_counts power_vfs_counts(void);
 
 /* Calls `before` before each write, sync, truncation and deletion, with the number of the operation from 0 on. If
- * `before` is NULL, stops these calls. */
+ * `before` is NULL, no function is called any more. */
 void power_vfs_watch(void (*before)(unsigned number, void *data), void *data);
-/* Writes the files to `folder` as they would be after a power cut now. Only the callback may call this function. */
+/* Writes the files to `folder` as they would be after a power cut now. Only the callback of power_vfs_watch() may call
+ * this function. */
 void power_vfs_cut(const char *folder, unsigned seed);
 
 /* Counts the operations from now on, and makes operation `number` fail with `rc`. If `for_good` is set, all later

@@ -47,7 +47,7 @@ static inline void shop_open(struct shop *s)
     cr_assert(s->store, "%s", err);
 }
 
-/* Expects that the file at s->path is refused with a message that has this part. */
+/* Expects that the store refuses the file at s->path with a message that contains `part`. */
 static inline void shop_refused(struct shop *s, const char *part)
 {
     char err[300] = "";
@@ -168,7 +168,7 @@ static inline enum store_status shop_do(struct shop *s, enum store_op op, const 
     return status;
 }
 
-/* Returns the id with the number n. Larger numbers are newer ids. */
+/* Returns the id with the number n. A larger number gives a newer id. */
 static inline const char *shop_id(unsigned n)
 {
     static char ids[8][STORE_ID_SIZE];
@@ -270,7 +270,7 @@ static inline enum stored_state shop_state(struct shop *s, const char *id)
     return state;
 }
 
-/* Reads the ranges of all blocks with a larger number; the caller frees the call. */
+/* Reads the ranges of all blocks whose number is larger than `after`. The caller frees the call. */
 static inline struct store_call *shop_ranges(struct shop *s, const char *id, uint64_t after)
 {
     struct store_call *c = shop_call(s, STORE_READ_RANGES, id);

@@ -113,7 +113,8 @@ Test(block_codec, every_flipped_bit_and_every_cut_is_noticed)
             why = NULL;
             bool ok = part == 0 ? block_ranges_decode(data, bytes[0].len, &back, &why)
                                 : block_lines_decode(&c, data, bytes[1].len, &lines, &why) == BLOCK_DECODED;
-            /* If a changed bit of a zstd header has no meaning, the lines are decoded, and they must be right. */
+            /* If a changed bit in the zstd header has no meaning, the lines can still be decoded, and they must be
+             * right. */
             if (ok) cr_assert(part == 1 && lines.len == b.lines.len && !memcmp(lines.data, b.lines.data, lines.len));
             if (!ok) cr_assert_not_null(why);
             buf_clear(&lines);
@@ -133,7 +134,8 @@ Test(block_codec, every_flipped_bit_and_every_cut_is_noticed)
     assert_no_leaks();
 }
 
-/* Checks that ranges which the encoder would not write are refused, although their checksum is right. */
+/* Checks that the decoder refuses ranges that the encoder would never write, although the checksum of the ranges is
+ * right. */
 static void assert_refused(const char *bytes, size_t len)
 {
     const char *why;

@@ -199,7 +199,7 @@ STORE_TEST(store, a_pending_job_is_cancelled_at_once_and_a_running_one_is_asked_
     store_call_free(c);
 }
 
-/* Returns the count of this error in the object `errors`; 0: it has no such member. */
+/* Returns the count of this error in the object `errors`; 0: the object has no such member. */
 static uint64_t error_count(const char *errors, const char *error)
 {
     struct json_walk walk;
@@ -210,7 +210,8 @@ static uint64_t error_count(const char *errors, const char *error)
     return 0;
 }
 
-/* Cancels a job, and expects these counts in its errors: `failed` for "crashed", and `cancelled` for "cancelled". */
+/* Cancels a job, and expects that its errors have the count `failed` for "crashed" and the count `cancelled` for
+ * "cancelled". */
 static void expect_cancelled_errors(struct shop *s, const char *id, unsigned failed, unsigned cancelled)
 {
     struct store_call *c = shop_call(s, STORE_WANT_CANCEL, id);

@@ -23,7 +23,7 @@ static void let_go(sqlite3 *other)
     sqlite3_close(other);
 }
 
-/* Starts the calls while the lock is held, and waits until all are done. */
+/* Starts the calls while the test holds the lock, and waits until all calls are done. */
 static void run_together(struct shop *s, struct store_call **calls, unsigned n)
 {
     sqlite3 *other = hold(s);
@@ -53,7 +53,7 @@ Test(store_batch, a_thousand_calls_take_few_commits)
     assert_no_leaks();
 }
 
-/* The pauses give the writer time to commit the first call alone, which it must not do. */
+/* The pauses give the writer time to commit the first call alone. The writer must not use this time for a commit. */
 Test(store_batch, calls_that_are_started_together_take_one_commit)
 {
     enum { ROUNDS = 20 };

@@ -29,7 +29,7 @@ static struct store_call *offer(struct shop *s, const char *serves, const char *
     return c;
 }
 
-/* Claims a job. Returns its number; 0: there is none to claim. */
+/* Claims a job. Returns the number of the job; 0: there is no job to claim. */
 static unsigned claim(struct shop *s, const char *serves, const char *opens, bool others)
 {
     struct store_call *c = offer(s, serves, opens, others);
@@ -68,7 +68,8 @@ STORE_TEST(store_claims, the_first_of_all_tasks_that_may_be_claimed_is_claimed)
         cr_assert_eq(claim(s, "[\"a\",\"b\",\"c\"]", "[\"c\"]", false), order[i], "%zu", i);
 }
 
-/* Jobs that must not be claimed. There are so many of them that reading each one at each claim would take too long. */
+/* The number of jobs that must not be claimed. With so many jobs, it would take too long to read each of them at each
+ * claim. */
 enum { OTHER_JOBS = 20000 };
 
 static atomic_ulong steps;

@@ -1,7 +1,7 @@
 /*
  * Power cuts and failing disks. The workload is a few jobs, each of which goes through the same steps. After every
- * fault, the store must have each step of a job that was reported as done. It may also have the whole next step, and
- * nothing else.
+ * fault, the store must have each step of a job that was reported as done. The store may also have the whole next step,
+ * but nothing else.
  */
 #include <sqlite3.h>
 #include <stdatomic.h>
@@ -38,8 +38,8 @@ static struct store_call *call_for(struct shop *s, unsigned job, enum step step)
     }
 }
 
-/* Returns how many steps of the job are in the store, which was opened again. Opening removes a job that is still
- * receiving. Checks that no step is there in part. */
+/* Call it when the store has been opened again, which removes a job that is still receiving. Returns how many steps of
+ * the job are in the store. Checks that no step is in the store only in part. */
 static unsigned steps_shown(struct shop *s, unsigned job)
 {
     struct store_call *c = shop_read(s, shop_id(job));
@@ -86,7 +86,8 @@ struct cuts {
     unsigned reported[CUTS][JOBS];
 };
 
-/* A write has many pages, and any part of them may be on the disk. So each cut is made in several ways. */
+/* A write has many pages, and after a power cut any of them may be on the disk. So each power cut is made in several
+ * ways. */
 static void cut(unsigned number, void *data)
 {
     enum { WAYS = 4 };
@@ -151,7 +152,7 @@ Test(store_crash, after_a_power_cut_everything_is_there_that_was_reported, .time
 
 /* ---- Failing disks -------------------------------------------------------------------------------------------- */
 
-/* Runs all steps of all jobs. If a step fails, it is tried again. Returns how many calls failed. */
+/* Runs all steps of all jobs. Tries each failed step again. Returns how many calls failed. */
 static unsigned run_stubbornly(struct shop *s, enum store_status wanted)
 {
     unsigned failed = 0;

@@ -92,7 +92,7 @@ static void limit_names(unsigned n)
     cr_assert_eq(mount("none", small_disk, "tmpfs", MS_REMOUNT, options), 0);
 }
 
-/* Without the right to mount, skips the test. */
+/* If this process has no right to mount, skips the test. */
 static void mount_small_disk(const struct shop *s)
 {
     snprintf(small_disk, sizeof small_disk, "%s", s->folder);
@@ -106,7 +106,7 @@ static void lift_names(void)
     limit_names(100);
 }
 
-/* SQLite cannot make its journal, and only says that it cannot open a file. */
+/* SQLite cannot create its journal, but reports only that it cannot open a file. */
 Test(store_full_disk, a_store_on_a_disk_without_room_for_one_more_file_is_opened_when_there_is_room, .timeout = 60)
 {
     for (unsigned names = 2; names <= 4; names++) {

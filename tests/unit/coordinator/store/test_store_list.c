@@ -1,4 +1,4 @@
-/* The list of jobs in the store: filters, order and pages. Also the figures of the store. */
+/* The list of jobs in the store: filters, order and pages. The file also tests the figures of the store. */
 #include "unit/coordinator/store/store_harness.h"
 
 /* Writes the numbers of the listed ids, such as "5 3 1". Frees the call. */

@@ -48,7 +48,7 @@ Test(store_lock, a_second_process_is_refused_until_the_first_one_is_killed)
 }
 
 /* The link `link.db` refers to the link `also.db`, and `also.db` refers to `jobs.db`, which does not exist at first.
- * There is also a link to the folder. */
+ * There is also a link to the folder of these files. */
 Test(store_lock, a_symbolic_link_is_another_name_of_the_same_store)
 {
     char link_path[200], also[200], folder_link[200];

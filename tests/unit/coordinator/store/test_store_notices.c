@@ -118,7 +118,7 @@ static void assert_delivery(struct shop *s, const char *job, bool is_open, unsig
     store_call_free(c);
 }
 
-/* Takes the notice of the job and settles it; `failure` "": it was delivered. */
+/* Takes the notice of the job and settles this notice. If `failure` is "", the notice was delivered. */
 static void attempt(struct shop *s, enum store_op op, const char *failure)
 {
     struct store_call *taken = take(s, 60000), *c = shop_call(s, op, NULL);

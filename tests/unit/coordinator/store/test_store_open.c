@@ -1,4 +1,4 @@
-/* Opens stores in each state in which a process may leave them, and files that the store must refuse. */
+/* Opens stores in each state in which a process may leave a store, and opens files that the store must refuse. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -34,7 +34,7 @@ static struct buf content_of(const char *path)
     return content;
 }
 
-/* Like shop_refused(). The file must also stay as it is. */
+/* Like shop_refused(). The refused file must also stay unchanged. */
 static void assert_refused_unchanged(struct shop *s, const char *part)
 {
     struct buf before = content_of(s->path);
@@ -256,8 +256,8 @@ Test(store_open, a_damaged_block_is_told_and_the_rest_can_be_read)
     assert_no_leaks();
 }
 
-/* SQLite would continue to use the moved file. A restart would lose all writes that were reported as done, and a reader
- * would wait for ever for answers that cannot be written. */
+/* SQLite would continue to use the moved file. Then a restart would lose all writes to this file that were reported as
+ * done. A reader would wait for ever for answers that cannot be written. */
 Test(store_open, a_file_that_was_moved_away_is_neither_written_nor_read)
 {
     static const enum store_op reads[] = {STORE_READ_JOB, STORE_LIST_JOBS, STORE_READ_RANGES, STORE_READ_BLOCK};

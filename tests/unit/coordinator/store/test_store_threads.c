@@ -5,7 +5,7 @@
 
 static unsigned threads_allowed;
 
-/* Replaces this function of libuv. */
+/* Replaces the function uv_thread_create() of libuv. */
 int uv_thread_create(uv_thread_t *id, uv_thread_cb entry, void *arg)
 {
     int (*create)(uv_thread_t *, uv_thread_cb, void *) = dlsym(RTLD_NEXT, "uv_thread_create");

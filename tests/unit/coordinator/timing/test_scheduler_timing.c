@@ -1,4 +1,4 @@
-/* When the scheduler runs. The work that a run leaves over is done in later steps of the loop, so that other parts of
+/* When the scheduler runs. Work that one run does not finish is done in later steps of the loop, so that other parts of
  * the loop get their turns. */
 #include "coordinator/timing/scheduler_timing.h"
 
@@ -45,7 +45,7 @@ static void count_turn(void *data)
     s->runs_of_turn = 0;
 }
 
-/* Makes JOBS jobs. Each run of the scheduler can end only one of them. */
+/* Makes JOBS jobs. Each run of the scheduler can end only one of these jobs. */
 static void stage_init(struct stage *s, struct sched_job **jobs)
 {
     static const struct scheduler_ops ops = {.drop = drop, .settle_error = settle_error, .job_finished = finished};

@@ -1,4 +1,4 @@
-/* Words for a shell, and tags before lines. */
+/* The quoting of words for a shell, and tags before lines. */
 #include <criterion/criterion.h>
 #include <sys/resource.h>
 

@@ -96,7 +96,7 @@ Test(chunk, broken_json_is_refused_with_its_item_and_offset)
     assert_no_leaks();
 }
 
-/* Adds a line in parts of `part` bytes. Returns whether it is accepted. */
+/* Adds a line in parts of `part` bytes. Returns whether the line is accepted. */
 static bool add_in_parts(struct chunk *c, const char *line, size_t len, size_t part)
 {
     for (size_t at = 0; at < len; at += part) {

@@ -1,4 +1,4 @@
-/* The cap on the processes that run items: the tasks that wait get free slots in turn. */
+/* The cap on the number of processes that run items: waiting tasks take turns to get free slots. */
 #include <criterion/criterion.h>
 
 #include "worker/chunk/slot_cap.h"

@@ -16,7 +16,8 @@ static void begin(void)
     protection_init(&p, LASTS, IDLE, 7);
 }
 
-/* Checks that no request is due now. Returns the time at which the next request is due if nothing happens before. */
+/* Checks that no request is due now. Returns the time at which the next request is due if nothing else happens before
+ * then. */
 static uint64_t quiet(uint64_t now)
 {
     uint64_t next = 0;

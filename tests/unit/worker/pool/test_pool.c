@@ -18,8 +18,8 @@ Test(pool, items_are_answered_in_order_by_several_processes)
     stop();
 }
 
-/* Lets each process answer an item, and sets what its window has learned from the items: each took item_ns, and `limit`
- * of them may be held. */
+/* Lets each process answer an item, and sets what the window of the process has learned: each item took item_ns, and
+ * the process may hold `limit` items. */
 static void warm(uint64_t item_ns, uint64_t limit)
 {
     struct chunk *c = submit("1\n2\n");
@@ -197,7 +197,7 @@ Test(pool, what_a_process_has_started_dies_with_it_even_in_another_session)
     c = submit("\"crash\"\n");
     answers(c);
     finish(c);
-    /* The loop has no other handles, so it would not run and would not handle SIGCHLD. */
+    /* The loop has no other handles, so uv_run() would return at once, without handling SIGCHLD. */
     while (kill(pid, 0) == 0) {
         reaper_poll(&reaper);
         usleep(1000);

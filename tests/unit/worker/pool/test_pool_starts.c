@@ -31,7 +31,7 @@ Test(pool, the_items_of_a_program_that_exits_at_once_fail_after_a_few_starts)
 
 static int log_ends[2];
 
-/* Like start(), for a program that says when it is ready. Its output is logged to a pipe. */
+/* Like start(), for a program that says when it is ready. The log is written to a pipe. */
 static void start_logged(const char *script, unsigned size)
 {
     start(script, size);
@@ -57,7 +57,7 @@ static void stop_logged(void)
     close(log_ends[1]);
 }
 
-/* Submits items until this number of starts has failed. */
+/* Submits items until as many starts of processes have failed. */
 static void fail_starts(uint64_t starts)
 {
     while (pool.failed_starts < starts) {

@@ -168,7 +168,7 @@ static const char *take_long_line_in(struct window *w, const char *text, bool in
     return memory;
 }
 
-/* A long answer keeps the memory in which it was read. This must hold in each form, and also after earlier lines of the
+/* Checks that a long answer keeps the memory in which it was read, in each form, and also after earlier lines of the
  * chunk. */
 static void take_long_answers(size_t form, bool in_parts, bool after_others)
 {

@@ -29,7 +29,8 @@ Test(coordinators, tls_is_used_if_one_url_uses_it)
     cr_assert(coordinators_use_tls("http://a:1,balancer+https://a:1"));
 }
 
-/* The answer of a coordinator must contain numeric addresses, so that the answer cannot make a worker look up names. */
+/* The addresses in the answer of a coordinator must be numeric, so that the answer cannot make a worker look up names.
+ */
 Test(coordinators, only_a_numeric_address_with_a_port_is_an_address)
 {
     static const char *const good[] = {"10.0.0.7:8080", "127.0.0.1:1", "[::1]:8080", "[fd00::7]:65535"};

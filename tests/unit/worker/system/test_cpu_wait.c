@@ -41,8 +41,8 @@ Test(cpu_wait, two_busy_processes_on_one_processor_wait_for_each_other, .timeout
     cpu_wait_release(&its);
 }
 
-/* An answer that the loop finds now may have arrived during the previous turn. This process may have waited for a
- * processor in that turn, too. */
+/* An answer that the loop finds now may have arrived during the previous turn. This process may also have waited for a
+ * processor during the previous turn. */
 Test(cpu_wait, the_wait_of_the_turn_before_is_kept_until_the_next_sleep)
 {
     struct cpu_wait c = {.waited_ns = 7};
