@@ -1,7 +1,7 @@
 /*
  * bare_pool WORKERS sleep ITEMS SECONDS | bare_pool WORKERS primes SPANS STOP: a pool of forked processes, each of
- * which gets one item after another over a socket pair. It does only what any pool must do for an item. The start of
- * the processes is not measured.
+ * which gets one item after another over a socket pair. The pool does only what any pool must do for an item. The time
+ * to start the processes is not measured.
  */
 #include <poll.h>
 #include <sys/socket.h>

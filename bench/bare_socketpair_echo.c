@@ -1,6 +1,6 @@
 /*
  * bare_socketpair_echo ITEMS BYTES: sends items over a Unix socket pair to a child that sends them back. As many items
- * are in flight as the socket buffers hold. It does only what is needed to move data to a process and back.
+ * are in flight as the socket buffers hold. The program does only what is needed to move data to a process and back.
  */
 #include <fcntl.h>
 #include <poll.h>

@@ -1,7 +1,7 @@
 /*
  * bare_spawn_loop RUNS AT_ONCE INPUT COMMAND [ARGUMENTS]: runs a command RUNS times with posix_spawn. Each run gets
  * INPUT on standard input, and its output is read. AT_ONCE processes of this program each run one command at a time.
- * They do only what is needed to run commands.
+ * These processes do only what is needed to run commands.
  */
 #include <fcntl.h>
 #include <spawn.h>

@@ -230,7 +230,7 @@ def unended(port):
 
 
 def submit_and_end(port, count):
-    """Submits `count` jobs. Returns the seconds until all of them have ended."""
+    """Submits `count` jobs. Returns the seconds until all these jobs have ended."""
     begun = time.perf_counter()
     submit_many(port, count)
     while unended(port):

@@ -1,5 +1,5 @@
-"""Compares many concurrent jobs with few concurrent jobs. Each job has its own connection. Also measures many clients
-that do not read."""
+"""Compares many concurrent jobs with few concurrent jobs. Each job has its own connection. This benchmark also measures
+many clients that do not read their answers."""
 import contextlib
 import http.client
 import io
