@@ -91,7 +91,7 @@ static int status_code(const char *status, size_t len)
     return EXIT_JOB_FAILED;
 }
 
-/* Prints the complete lines that have come. The end line sets *status. */
+/* Prints the complete lines that have arrived. The end line sets *status. */
 static void print_lines(struct connection *c, struct output *out, int *status)
 {
     const char *at = c->answer.data + c->answer_at, *end = c->answer.data + c->answer.len, *newline;

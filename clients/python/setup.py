@@ -1,5 +1,5 @@
-"""Adds to pyproject.toml: if fantail/_bin has the programs of fantail, the wheel contains them. The wheel is then for one
-platform, but for every version of Python, because it has no extension module. scripts/wheel makes such a wheel."""
+"""Adds to pyproject.toml: if fantail/_bin has the programs of fantail, the wheel contains them. A wheel with programs is for
+one platform, but for every version of Python, because it has no extension module. scripts/wheel makes this kind of wheel."""
 import os
 
 from setuptools import Distribution, setup

@@ -270,7 +270,8 @@ static void send_all(struct connection *c)
         if (n < 0 && errno == EINTR) continue;
         if (n < 0 && errno == EAGAIN) return;
         if (n < 0) {
-            /* The service may have answered before it closed the connection. That answer gives the reason. */
+            /* The service may have answered before it closed the connection. The answer gives the reason for the close.
+             */
             connection_move(c, CONNECTION_WAITING);
             c->uploading = false;
             return;

@@ -11,8 +11,8 @@ const char *refusal_of_proxy(const struct connection *c);
 void refusal_add_text(const struct connection *c, struct buf *text);
 /* Complains with the status and the reason. Returns EXIT_JOB_FAILED. */
 int refusal_complain(const struct connection *c);
-/* Like refusal_complain(), for a request whose body was read from `file`; "-": standard input. If the body is wrong,
- * the message names the file. */
+/* Like refusal_complain(), for a request whose body was read from `file`. If `file` is "-", the body was read from
+ * standard input. If the body is wrong, the message names the file. */
 int refusal_complain_of_file(const struct connection *c, const char *file);
 
 #endif

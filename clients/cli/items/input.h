@@ -61,7 +61,7 @@ void input_limit_batches(struct input *in, size_t max_bytes);
 void input_cut(struct input *in, struct batch *b);
 /* Like input_cut(), but *b gets at most items_max items. An items_max of 0 sets no limit. */
 void input_cut_some(struct input *in, struct batch *b, uint64_t items_max);
-/* Returns whether every batch was cut and no more input can come. */
+/* Returns whether every batch has been cut and there is no more input. */
 bool input_is_empty(const struct input *in);
 
 /* Encodes bytes of INPUT_NULLS as JSON strings, one per line. `out` has room for INPUT_NULLS_ROOM(len) bytes. Returns

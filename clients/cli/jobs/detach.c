@@ -210,7 +210,8 @@ static int64_t input_length(const struct input_source *source)
     return at >= 0 && at < st.st_size ? st.st_size - at : -1;
 }
 
-/* Returns whether an answer has come. If not, complains, unless a signal asks the program to end. */
+/* Returns whether an answer has arrived. If no answer has arrived, complains, unless a signal asks the program to end.
+ */
 static bool upload(struct job_service *s, struct input_source *source, const char *path, const char *headers)
 {
     struct connection *c = &s->http;

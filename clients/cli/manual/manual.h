@@ -1,6 +1,6 @@
 /*
- * The manual of `fantail`: manual pages, and the completion of three shells. All of it is made from the tables of
- * options and the texts that --help prints.
+ * The manual of `fantail`: manual pages, and the completion of three shells. The whole manual is made from the tables
+ * of options and the texts that --help prints.
  */
 #ifndef FANTAIL_CLI_MANUAL_MANUAL_H
 #define FANTAIL_CLI_MANUAL_MANUAL_H

@@ -212,7 +212,7 @@ static void read_input(struct map_run *run, uint64_t now)
     if (fault) map_run_fail(run, "cannot read the items: %s. iconv or a similar program can convert them", fault);
 }
 
-/* The oldest job comes first, so that one pass prints all answers that have come, in input order. */
+/* The oldest job comes first, so that one pass prints all answers that have arrived, in input order. */
 static void step_jobs(struct map_run *run, const struct pollfd *fds, uint64_t now)
 {
     bool oldest = true;

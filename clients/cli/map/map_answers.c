@@ -107,8 +107,8 @@ static bool is_string_form(enum input_form form)
     return form == INPUT_NULLS || form == INPUT_TEXT_ROWS || form == INPUT_NULL_ROWS;
 }
 
-/* The --errors file gets the item as text, because the item need not be valid JSON. In that text, bytes that are not
- * UTF-8 are replaced, so the item is also written in base64. */
+/* The --errors file gets the item as text, because the item need not be valid JSON. In this text form, bytes that are
+ * not UTF-8 are replaced, so the item is also written in base64. */
 void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
 {
     const struct bad_item *bad = &j->bad;

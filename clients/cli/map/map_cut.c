@@ -201,7 +201,8 @@ void map_cut_decide(struct map_run *run, struct map_job *j, uint64_t now)
     map_job_move(j, MAP_JOB_BACKOFF);
 }
 
-/* Returns when to tell the user that nothing has come from the URL, not even the list of tasks. UINT64_MAX: never. */
+/* Returns when to tell the user that nothing has arrived from the URL, not even the list of tasks. UINT64_MAX: never.
+ */
 static uint64_t quiet_ns(const struct map_run *run)
 {
     const struct care *care = &run->care;

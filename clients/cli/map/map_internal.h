@@ -78,7 +78,7 @@ enum map_job_state {
 };
 
 /* The tail of an answer: its lines from the first cancelled item on. Only the end line tells whether the coordinator
- * drains. So the tail is not printed before the end line has come. */
+ * drains. So the tail is not printed before the end line has arrived. */
 enum map_tail {
     MAP_TAIL_NONE,
     MAP_TAIL_HELD,
@@ -188,8 +188,8 @@ void map_job_move(struct map_job *j, enum map_job_state to);
 void map_job_start(struct map_run *run, struct map_job *j, uint64_t now);
 /* With --reduce: begins the only job of the run. map_reduce_feed() sends its body in pieces. */
 void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now);
-/* Prints the part of the answer that has come. May end, retry or fail the job. `oldest` means that every earlier job is
- * answered. */
+/* Prints the part of the answer that has arrived. May end, retry or fail the job. `oldest` means that every earlier job
+ * is answered. */
 void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now);
 /* Handles a job whose connection was cut before the end line of the job arrived. */
 void map_cut_handle(struct map_run *run, struct map_job *j, uint64_t now);
@@ -217,7 +217,7 @@ bool map_job_may_skip(const struct map_run *run, const struct map_job *j, bool o
 /* Returns the events to poll the job's connection for. */
 short map_job_events(const struct map_run *run, const struct map_job *j, bool oldest);
 
-/* Prints every complete line of the answer that has come, but not a tail that is held. May stop the run. */
+/* Prints every complete line that has arrived, but not a held tail. May stop the run. */
 void map_answers_print(struct map_run *run, struct map_job *j);
 /* Returns whether a coordinator could have sent the line. If no coordinator could have sent it, stops the run. */
 MUST_CHECK bool map_answers_check_line(struct map_run *run, const struct result_line *r);

@@ -50,8 +50,8 @@ struct map_options {
 extern const struct option_spec map_option_spec;
 /* Prints "fantail map: --OPTION: TEXT" on standard error. Returns EXIT_USAGE. */
 int map_options_complain(const char *option, const char *text);
-/* Returns false if the program should end now, with the exit status *status. If it returns true, the caller calls
- * map_options_release(). Strings are borrowed from argv and the environment. Changes argv. */
+/* Returns false if the program should end now, with the exit status *status. If this function returns true, the caller
+ * calls map_options_release(). Strings are borrowed from argv and the environment. Changes argv. */
 MUST_CHECK bool map_options_read(struct map_options *o, int argc, char **argv, int *status);
 void map_options_release(struct map_options *o);
 /* Sets *path to the path and query of the request that submits a job. deadline_s is the number of seconds left; 0: no

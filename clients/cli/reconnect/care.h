@@ -4,8 +4,8 @@
  * asks for the list when it begins, because later the coordinator that knows the tasks may be gone. If this request
  * gets no answer, the run asks again after a loss.
  *
- * If items must not run twice, the run sends no job after a loss until it gets the list of tasks again. Otherwise each
- * job that is sent while a proxy has no coordinator would be in doubt.
+ * If items must not run twice, the run sends no job after a loss until it gets the list of tasks again. Without this
+ * rule, each job that is sent while a proxy has no coordinator would be in doubt.
  */
 #ifndef FANTAIL_CLI_RECONNECT_CARE_H
 #define FANTAIL_CLI_RECONNECT_CARE_H
@@ -47,8 +47,8 @@ void care_note_loss(struct care *c, uint64_t now);
 /* Handles the received bytes of the answer, and sends the next request when it is due. */
 void care_step(struct care *c, struct outage *o, uint64_t now);
 
-/* Returns whether the run should begin with a single small job, because the list of tasks will soon come for the first
- * time. */
+/* Returns whether the run should begin with a single small job, because the list of tasks will soon arrive for the
+ * first time. */
 bool care_is_new(const struct care *c, uint64_t now);
 /* Returns how many items the next job may have; 0: no limit. `pace` is the items per nanosecond so far. */
 uint64_t care_items_max(const struct care *c, double pace, uint64_t now);

@@ -1,10 +1,10 @@
 /*
  * Decides how long a run of `fantail map` tries to reach a coordinator again. An outage begins when the connection of a
- * job fails. It ends with the next new answer of any job. Pure.
+ * job fails. The outage ends with the next new answer of any job. Pure.
  *
- * The run gives up when no coordinator has accepted a job for limit_ns. It also gives up when coordinators accept a job
- * but are lost again and again, and no new answer has come for limit_ns. Time that a coordinator spends on a job does
- * not count, because an item may take a long time.
+ * The run gives up when no coordinator has accepted a job for limit_ns. The run also gives up when coordinators accept
+ * a job but are lost again and again, and no new answer has arrived for limit_ns. Time that a coordinator spends on a
+ * job does not count, because an item may take a long time.
  */
 #ifndef FANTAIL_CLI_RECONNECT_OUTAGE_H
 #define FANTAIL_CLI_RECONNECT_OUTAGE_H

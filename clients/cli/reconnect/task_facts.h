@@ -1,4 +1,5 @@
-/* The facts that a run of `fantail map` needs about its tasks. They come from the answer to GET /v1/tasks. Pure. */
+/* The facts that a run of `fantail map` needs about its tasks. These facts come from the answer to GET /v1/tasks. Pure.
+ */
 #ifndef FANTAIL_CLI_RECONNECT_TASK_FACTS_H
 #define FANTAIL_CLI_RECONNECT_TASK_FACTS_H
 

@@ -60,7 +60,7 @@ MUST_CHECK bool job_service_may_go_on(struct job_service *s, const char *stream,
 /* Waits; returns early after a signal to end. */
 void job_service_pause(uint64_t ms);
 /* Polls the connection once, and reads or writes as many bytes as possible without blocking. A coordinator sends
- * something every 15 s. If nothing came for CONNECTION_SILENCE_S, closes the connection and returns false. */
+ * something every 15 s. If nothing has arrived for CONNECTION_SILENCE_S, closes the connection and returns false. */
 MUST_CHECK bool job_service_step(struct job_service *s);
 
 #endif

@@ -103,7 +103,8 @@ class Engine:
         self._wake()
 
     def cancel(self, work: Work) -> None:
-        """Stops the process that runs this unit of work. The engine then calls neither finish() nor fail()."""
+        """Stops the process that runs this unit of work. The engine calls neither finish() nor fail() for this unit of
+        work."""
         with self._lock:
             self._unwanted.add(work)
         self._wake()

@@ -1,8 +1,8 @@
 """The private fleet of this process: a coordinator and a worker with one task, `python-call`.
 
-All files are in a folder that only this user can enter. This process locks the folder. If this process is killed, the
-lock is released, and the next fleet removes the folder. The programs end when the thread that has started them ends.
-"""
+All files of the fleet are in a folder that only this user can enter. This process locks the folder. If this process is
+killed, the lock is released, and the next fleet removes the folder. The programs end when the thread that has started
+them ends. """
 from __future__ import annotations
 
 import contextlib
@@ -25,7 +25,7 @@ _END_S = 10
 
 
 def find_program() -> str:
-    """Returns the path of the program `fantail`. The other programs are in the same folder."""
+    """Returns the path of the program `fantail`. The other programs of fantail are in the same folder."""
     beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_bin")
     given = os.environ.get("FANTAIL_BIN")
     path = os.path.join(os.path.abspath(given or beside), "fantail")

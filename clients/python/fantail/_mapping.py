@@ -112,7 +112,7 @@ class Mapping(Source):
     # ---- the reader ----
 
     def feed(self) -> None:
-        """Reads the iterator as far as the window allows."""
+        """Reads from the iterator until the window is full."""
         while self._iterator is not None and not self._is_exhausted and self._made - self._read < self._window:
             calls, error = self._gather(self._size.next(None, self._engine.slots))
             if calls:

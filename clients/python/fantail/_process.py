@@ -13,8 +13,8 @@ calls without a result, and its values are (kind, text, pickle of the exception 
 
 In a private fleet, large calls and large answers are in files, and a path takes the place of their pickle.
 
-This file is started often and imports little. It does not import the package fantail, because calls may not need it.
-"""
+This file is started often and imports little. This file does not import the package fantail, because calls may not need
+the package. """
 from __future__ import annotations
 
 import binascii

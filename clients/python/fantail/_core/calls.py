@@ -1,6 +1,6 @@
 """All requests that have one short answer.
 
-A plan is a generator. It yields requests (Ask), gets their answers, and returns the result of the call. A CallRun
+A plan is a generator. A plan yields requests (Ask), gets their answers, and returns the result of the call. A CallRun
 carries out a plan: it sends a request again after a loss, if the request may be repeated.
 """
 from __future__ import annotations

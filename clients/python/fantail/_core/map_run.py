@@ -164,7 +164,7 @@ class MapRun(Run):
         return None
 
     def _may_begin_job(self) -> bool:
-        """The first jobs may be small, because the items come slowly or the list of tasks has not come. So a further
+        """The first jobs may be small, because the items come slowly or the list of tasks has not arrived. So a further
         job begins when it has as many items as are under way, which doubles the number under way. The users of a fleet
         share the workers job by job, so no job begins without need."""
         if len(self._jobs) < min(USUAL_JOBS, self._most_jobs):

@@ -1,9 +1,9 @@
-"""Decides how long a client tries to reach a coordinator again. An outage begins when the connection of a request fails.
-It ends with the next new answer.
+"""Decides how long a client tries to reach a coordinator again. An outage begins when the connection of a request fails. The
+outage ends with the next new answer.
 
-The client gives up when no coordinator has accepted a request for limit_s. It also gives up when coordinators accept
-requests but are lost again and again, and no new answer has arrived for limit_s. Time that a coordinator spends on a
-job does not count, because an item may take a long time.
+The client gives up when no coordinator has accepted a request for limit_s. The client also gives up when coordinators
+accept requests but are lost again and again, and no new answer has arrived for limit_s. Time that a coordinator spends
+on a job does not count, because an item may take a long time.
 """
 from __future__ import annotations
 
