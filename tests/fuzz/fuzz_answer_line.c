@@ -1,4 +1,4 @@
-/* Fuzzes the readers of answer lines and of whole chunk answers. The readers must not read after the end of the input,
+/* Fuzzes the readers of answer lines and of whole chunk answers. The readers must not go beyond the end of the input,
  * and must give the same result however the input is cut into pieces. */
 #include "common/json/json_scan.h"
 #include "coordinator/answers/answer_reader.h"

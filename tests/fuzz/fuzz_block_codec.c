@@ -1,5 +1,5 @@
-/* Fuzzes the decoder of blocks of the job store. It must not read after the end of the input. If the input can be
- * decoded, the ranges are encoded and decoded again, and must not have changed. */
+/* Fuzzes the decoder of blocks of the job store. The decoder must not read after the end of the input. If the input can
+ * be decoded, the ranges are encoded and decoded again, and must not have changed. */
 #include "common/base/limits.h"
 #include "coordinator/store/block_codec.h"
 

@@ -1,5 +1,5 @@
-/* Fuzzes the reader of HTTP answers. It must not read outside of a piece, and must report the same parts of the answer
- * however the input is cut into pieces. */
+/* Fuzzes the reader of HTTP answers. The reader must not read outside of a piece, and must report the same parts of the
+ * answer however the input is cut into pieces. */
 #include "common/http_client/http_answer.h"
 
 #include <string.h>

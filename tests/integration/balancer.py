@@ -48,8 +48,8 @@ class _Server:
 
 
 class Balancer(_Server):
-    """Passes each connection to the next one of `ports` that accepts it. If none of them accepts it, closes the
-    connection."""
+    """Passes each connection to the next one of `ports` that accepts it. If no port accepts the connection, closes
+    it."""
 
     def __init__(self, test, ports):
         self.ports = list(ports)

@@ -193,7 +193,8 @@ class PrivateFleet(CliTest):
         self.assertIn("63 61 66 e9 0a", " ".join(json.loads(ended.lines[0]).split()), ended)
 
     def test_no_other_user_reaches_it(self):
-        """The services of the fleet have no port. Their sockets are in a directory that only this user can enter."""
+        """The services of the fleet have no port. The sockets of the services are in a directory that only this user
+        can enter."""
         with tempfile.TemporaryDirectory(prefix="fantail-test-tmp-") as tmp:
             process = subprocess.Popen([FANTAIL, "map", "square", "--tasks", EXAMPLE_TASKS], stdin=subprocess.PIPE,
                                        stdout=subprocess.PIPE, env=self.environment(TMPDIR=tmp))

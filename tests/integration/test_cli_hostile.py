@@ -1,4 +1,5 @@
-"""A service whose answers never end, and texts with control sequences for a terminal."""
+"""The command line with a service whose answers never end, and with texts that have control sequences for a
+terminal."""
 import contextlib
 import os
 import socket
@@ -15,7 +16,7 @@ LEAST = 100 << 20  # more than the longest line that is allowed
 
 
 class EndlessService:
-    """Answers each request with `head`, and then with `piece` again and again. `sent` counts the bytes."""
+    """Answers each request with `head`, and then sends `piece` again and again. `sent` counts the bytes."""
 
     def __init__(self, test, head, piece):
         self.head, self.piece, self.sent = head, piece, 0

@@ -254,8 +254,8 @@ class Pools(FantailTest):
             self.assertEqual(stream.line_of("result")["value"], 2)
 
 
-# Each run of an item appends the item to a log. The first run of an item above 9 then waits for the gate. All other
-# runs answer.
+# Each run of an item appends the item to a log. After this, the first run of an item above 9 waits for the gate. All
+# other runs answer.
 APPEND = """import os, time
 def run(item):
     with open(%(log)r, "a") as log:

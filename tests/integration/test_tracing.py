@@ -184,7 +184,7 @@ class Spans(TracingTest):
             above = by_id.get(span.parent)
             if above:
                 # Both services use the clock of this machine. But each service reads the clock once for many spans, so
-                # times may differ.
+                # the times of the two services may differ a little.
                 self.assertLess(above.start, span.start + max(50_000_000, took_ns), (above, span))
         self.check_logs(fleet, job, attempts, chunks)
 

@@ -1,6 +1,7 @@
 /*
- * A job store in memory, for tests. It follows the rules of store.h. A test can carry out the calls step by step, or
- * let the loop do it. A test can also make calls fail, lose the replies of calls that took effect, and move the clock.
+ * A job store in memory, for tests. The fake store follows the rules of store.h. A test can carry out the calls step by
+ * step, or let the loop do it. A test can also make calls fail, lose the replies of calls that took effect, and move
+ * the clock.
  *
  * Owner: the test. Free the store with fake_store_free(), or with store_close(), which also frees it.
  */
@@ -87,7 +88,7 @@ struct fake_job *fake_store_find(struct fake_store *s, const char *id);
 struct fake_job *fake_store_add_job(struct fake_store *s, const char *id, enum stored_state state, uint64_t items);
 /* Replaces the options that the job was submitted with. */
 void fake_store_set_options(struct fake_job *j, const char *options);
-/* Adds a block with one range. Each of the n lines is the format applied to the item's index, with a newline. */
+/* Adds a block with one range. For each of the n lines, applies the format to the item's index and adds a newline. */
 void fake_store_add_lines(struct fake_store *s, struct fake_job *j, enum block_kind kind, uint64_t first, uint64_t n,
                           const char *format);
 /* Adds a block of many ranges, and becomes the owner of the block's ranges and lines. Returns the number of the block.

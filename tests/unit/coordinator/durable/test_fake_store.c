@@ -1,4 +1,4 @@
-/* The store in memory follows the rules of store.h, as far as tests depend on them. */
+/* The store in memory follows those rules of store.h on which tests depend. */
 #include <criterion/criterion.h>
 
 #include "unit/coordinator/durable/fake_store.h"

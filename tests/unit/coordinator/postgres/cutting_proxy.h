@@ -1,6 +1,6 @@
 /*
- * A proxy between the store and its server. The proxy runs on its own thread. It can cut a connection at a commit:
- * before the server has received the commit, or before the store has received the reply.
+ * A proxy between the store and its server. The proxy runs on its own thread. The proxy can cut a connection at a
+ * commit: before the server has received the commit, or before the store has received the reply.
  */
 #ifndef FANTAIL_TEST_CUTTING_PROXY_H
 #define FANTAIL_TEST_CUTTING_PROXY_H

@@ -114,7 +114,7 @@ static inline struct fake_job *desk_with_job(struct desk *d, enum stored_state s
     return add_job(d, state, items);
 }
 
-/* Requests the stream, and reads it until there is no more progress. Returns whether the stream has ended. */
+/* Requests the stream, and reads it until no more bytes arrive. Returns whether the stream has ended. */
 static inline bool read_stream(struct desk *d)
 {
     results_reader_handle(&d->x, &d->watches);

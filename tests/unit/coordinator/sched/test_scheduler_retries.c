@@ -1,4 +1,5 @@
-/* Items that failed and are sent again: which of them are sent together, when, how often, and how many may wait. */
+/* Items that failed and are sent again: which items are sent together, when and how often they are sent, and how many
+ * may wait. */
 #include "unit/coordinator/sched/scheduler_harness.h"
 
 static struct sched_job_params retrying(uint32_t on, double interval_s)

@@ -154,8 +154,8 @@ void power_vfs_cut(const char *folder, unsigned seed)
 
 /* ---- The file system ------------------------------------------------------------------------------------------ */
 
-/* Begins an operation that changes a file. If the operation may proceed, returns SQLITE_OK with the lock held.
- * Otherwise returns the error of the operation. */
+/* Begins an operation that changes a file. If the operation may proceed, returns SQLITE_OK with the lock held. If the
+ * operation must fail, returns its error. */
 static int begin(unsigned *count)
 {
     pthread_mutex_lock(&power.lock);

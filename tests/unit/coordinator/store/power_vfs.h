@@ -1,7 +1,8 @@
 /*
- * A file system for SQLite that can fail, and that can show the files after a power cut. It passes each operation on to
- * the real file system. For each file it records the synced content, and the writes since the last sync. After a power
- * cut a file has its synced content. Each write since the last sync may be complete, missing, or partly there.
+ * A file system for SQLite that can fail, and that can show the files after a power cut. This file system passes each
+ * operation on to the real file system. For each file, it records the synced content and the writes since the last
+ * sync. After a power cut, a file has its synced content. Each write since the last sync may be complete, missing, or
+ * partly there.
  *
  * A process has only one such file system. The callback of power_vfs_watch() runs on the thread that uses the file.
  */

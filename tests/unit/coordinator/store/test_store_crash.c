@@ -177,8 +177,8 @@ static void fail_at_each_operation(int rc, bool for_good, enum store_status want
     bool has_failed = true;
     unsigned failed_calls = 0;
     power_vfs_install();
-    /* It is enough to fail every second operation, because the operations of a run repeat. Each run uses a new
-     * store. */
+    /* The operations of a run repeat, so it is enough to make every second operation fail. Each run uses a new store.
+     */
     for (unsigned number = 0; has_failed; number += 2) {
         struct shop s;
         shop_init(&s);
