@@ -1,4 +1,5 @@
-/* The exit statuses of every `fantail` command. Scripts rely on them, because docs/ and --help document them. */
+/* The exit statuses of every `fantail` command. Scripts rely on these statuses, because docs/ and --help document them.
+ */
 #ifndef FANTAIL_CLI_BASE_EXIT_STATUS_H
 #define FANTAIL_CLI_BASE_EXIT_STATUS_H
 

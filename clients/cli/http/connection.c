@@ -282,8 +282,8 @@ static void send_all(struct connection *c)
 }
 
 /* Most of a long answer is read directly into c->answer. The framing bytes after a chunk are read into c->raw in the
- * same call. Body bytes in c->raw must be copied later. So during a long chunk, at most FRAMING bytes are read into
- * c->raw: enough for the next chunk's length. */
+ * same call. Body bytes in c->raw must be copied to c->answer later. So during a long chunk, at most FRAMING bytes are
+ * read into c->raw: enough for the next chunk's length. */
 static ssize_t receive_some(struct connection *c)
 {
     enum { LONG_CHUNK = 16 * 1024, FRAMING = 1024 };

@@ -48,7 +48,7 @@ bool input_wants_bytes(const struct input *in)
     return !in->ended && !in->filling.too_long && (in->cut == 0 || in->filling.len < in->target);
 }
 
-/* What count_lines() finds in bytes of the input. */
+/* What count_lines() finds in a piece of the input. */
 struct line_counts {
     uint64_t newlines; /* all newlines */
     uint64_t empty;    /* newlines right after another newline: each ends an empty line */
@@ -119,7 +119,7 @@ static void count_bytes(const char *p, size_t len, struct line_counts *counts)
     }
 }
 
-/* `before` is the byte before the data. At the start of the input it is a newline. */
+/* `before` is the byte before the data. At the start of the input, `before` is a newline. */
 static struct line_counts count_lines(char before, const char *data, size_t len)
 {
     struct line_counts counts = {0};

@@ -51,7 +51,7 @@ static char *add_bytes(const struct row_encoder *e, char *to, const char *data, 
     return e->raw ? byte_text_write(to, data, len) : (char *)mempcpy(to, data, len);
 }
 
-/* Any bytes: only the separator has a meaning. */
+/* Encodes any bytes: only the separator has a meaning. */
 static size_t add_raw(struct row_encoder *e, const char *data, size_t len, char *out)
 {
     char separator = e->form == INPUT_TEXT_ROWS ? '\n' : '\0', *to = out;

@@ -63,7 +63,7 @@ static int read_until_end(struct job_service *s, const char *id, const struct wa
         if (left == 0) break;
         s->retry.limit_s = (double)left < config->reconnect_s ? (double)left : config->reconnect_s;
         status = job_service_read_job(s, id, left < WAIT_PIECE_S ? left : WAIT_PIECE_S, j);
-        /* While a coordinator drains, it answers immediately. */
+        /* A draining coordinator answers immediately, even if the job has not ended. */
         if (!status && !remote_job_has_ended(j) && now_ns() - began < NS_PER_S) job_service_pause(500);
     }
     return status;

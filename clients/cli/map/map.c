@@ -49,7 +49,7 @@ static bool is_starting(const struct map_run *run)
 }
 
 /* Tells the user once why there are no results yet. If there is a progress line, it shows the reason anyway. The
- * service does not say when the task has loaded, so the message does not claim that the task still loads. */
+ * service does not say when the task has loaded, so the message does not claim that the task is still loading. */
 static void say_loading(struct map_run *run, uint64_t now)
 {
     if (run->loading_is_said) return;
@@ -253,7 +253,7 @@ static void follow_jobs_file(struct map_run *run, uint64_t now)
         gate_file_set_running(&run->private_fleet.gate, n);
 }
 
-/* Tells the gate how many items there are, for --halt with a percentage. Learns whether the run is halted. */
+/* Tells the gate how many items there are, for --halt with a percentage. Checks whether the gate has halted the run. */
 static void follow_gate(struct map_run *run)
 {
     struct run_gate *gate = run->private_fleet.gate.shared;

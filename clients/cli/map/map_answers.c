@@ -187,8 +187,8 @@ static void wait_for_worker(struct map_run *run, const struct result_line *r)
     run->note = "waiting for a worker";
 }
 
-/* Notes that the item has an answer. In completion order, the item must not have an answer yet. In input order, it must
- * be the first item without an answer. Otherwise stops the run. */
+/* Notes that the item has an answer. With MAP_ORDER_COMPLETION, the item must not have an answer yet. With
+ * MAP_ORDER_INPUT, the item must be the first one without an answer. If this rule is broken, stops the run. */
 static bool note_answer(struct map_run *run, struct map_job *j, uint64_t index)
 {
     if (run->options->reduce) return true;

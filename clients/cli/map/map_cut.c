@@ -3,11 +3,11 @@
 #include "cli/map/map_internal.h"
 #include "protocol/protocol.h"
 
-/* If a connection is still being made when --reconnect-s has passed, it gets this much more time. */
+/* If a connection is still being made when --reconnect-s has passed, the connection gets this much more time. */
 #define CONNECT_NS (2 * NS_PER_S)
 
 /* Returns whether the answer comes from a coordinator that has run no item of the job. The status alone does not show
- * this: a proxy may give the same status after it has sent the job to a coordinator. */
+ * that no item has run: a proxy may give the same status after it has sent the job to a coordinator. */
 static bool ran_nothing(const struct connection *c)
 {
     return connection_has_type(c, TYPE_PROBLEM) && !c->job_was_accepted;
@@ -29,7 +29,7 @@ static void give_up(struct map_run *run, const struct map_job *j, enum outage_ca
         map_run_fail(run, "no coordinator has answered for %g s (--reconnect-s): %s", limit_s, run->lost_why);
 }
 
-/* Tells the user about the outage, once in each outage. */
+/* Tells the user about the outage, but only once in each outage. */
 static void report_outage(struct map_run *run)
 {
     run->note = "waiting for a coordinator";

@@ -11,7 +11,7 @@
  * one job, then the bad item fails, then the items after it are sent as another job.
  *
  * A proxy may limit the size of a request. After an answer with status 413, the batch is sent in smaller pieces, one
- * after another, and later batches are smaller (input.h). An item fails if it is too large even as the only one of a
+ * after another, and later batches are smaller (input.h). An item fails if it is too large even as the only item of a
  * request.
  *
  * Items of a lost job may have run. If they must not run twice (care.h), the run fails them and does not send them

@@ -22,7 +22,7 @@ static void print_raw(struct map_run *run, struct json_slice output)
     if (len != SIZE_MAX) output_bytes(&run->output, run->text.data, len);
 }
 
-/* Notes an item that did not run, or did not run to its end, because the run is halted. Prints nothing. */
+/* Notes an item that did not run, or did not run to its end, because the run was halted. Prints nothing. */
 static void add_halted(struct map_run *run, struct map_job *j)
 {
     run->halted = true;

@@ -1,8 +1,8 @@
 /*
  * `fantail map --reduce`: the whole input is one job, whose body is sent while standard input is still read. Each line
  * is checked before it is sent, because a large body could not be sent again after a refusal. A line that no
- * coordinator accepts is not sent, and only that item fails. The service does not know the items that were not sent. So
- * the indices in its answer are translated to indices of the input.
+ * coordinator accepts is not sent, and only that item fails. The service does not count the items that were not sent.
+ * So the indices in the service's answer are translated to indices of the input.
  *
  * If the coordinator is lost, the whole job is sent again. So the sent lines are kept, unless they have more than
  * MAP_JOB_BYTES.

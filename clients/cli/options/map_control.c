@@ -50,8 +50,8 @@ static int check_jobs(struct map_options *o)
     if (o->jobs && o->processes) return complain_of_both("jobs", "--processes");
     if (o->jobs && option_read_jobs(o->jobs, cpu_quota(), LIMIT_TASK_PROCESSES, &n)) {
         o->processes = n;
-        /* While an item runs, the worker already has the next items, and these may come from several chunks. A user who
-         * asks for one item at a time expects the items in order. */
+        /* While an item runs, the worker already has the next items, and these may come from several chunks. But a user
+         * who asks for one item at a time expects the items to run in order. */
         if (n == 1 && o->max_concurrency == 0) o->max_concurrency = 1;
     } else if (o->jobs && !read_jobs_file(o)) {
         return map_options_complain("jobs", "must be a number of processes up to " TEXT_OF(
@@ -118,7 +118,7 @@ static int check_starts(struct map_options *o)
     return EXIT_OK;
 }
 
-/* The failures of a task are counted by this program, which cannot hold back the items that were sent. */
+/* For a task, this program counts the failures, and it cannot hold back items that have already been sent. */
 static int check_task_halt(struct map_options *o, const struct run_gate_rules *rules)
 {
     if (rules->halt_why != RUN_GATE_FAILED || !rules->halt_cuts || rules->halt_count <= 0)

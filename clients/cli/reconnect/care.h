@@ -42,7 +42,8 @@ void care_init(struct care *c, const struct target *target, const char *task, bo
 void care_release(struct care *c);
 /* Asks for the list of tasks. Does nothing while a request runs. */
 void care_ask(struct care *c, uint64_t now);
-/* Closes the gate, unless the items may run twice, and asks for the list of tasks. */
+/* Does nothing if the items may run twice. Otherwise forbids further jobs until the list of tasks arrives, and asks for
+ * the list. */
 void care_note_loss(struct care *c, uint64_t now);
 /* Handles the received bytes of the answer, and sends the next request when it is due. */
 void care_step(struct care *c, struct outage *o, uint64_t now);

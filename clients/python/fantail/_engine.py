@@ -340,7 +340,7 @@ class Engine:
             self._queue.appendleft(work)
 
     def _failed(self, work: Work, error: BaseException) -> None:
-        """If the calls of a batch failed together, runs the calls again in smaller units, to find the call that causes
+        """If the calls of a batch failed together, runs the calls again in smaller units, to find the call that caused
         the failure. Any other unit of work fails."""
         if isinstance(error, ItemError):
             error.attempts += work.attempts - 1

@@ -109,8 +109,8 @@ class Answer:
         return self.head.has_type(PROBLEM)
 
     def ran_nothing(self) -> bool:
-        """Returns whether the answer comes from a coordinator that has run no item. The status alone does not show
-        this: a proxy may give the same status after it has sent the job to a coordinator."""
+        """Returns whether the answer comes from a coordinator that has run no item. The status alone does not show that
+        no item has run: a proxy may give the same status after it has sent the job to a coordinator."""
         return self.is_problem() and "fantail-job" not in self.head.fields
 
     def retry_after_s(self) -> Optional[float]:

@@ -1,8 +1,8 @@
 """Asks for the list of tasks, which says whether the items of a map may run twice.
 
-A map asks when it begins, because later the coordinator that knows the tasks may be gone. This request also shows
-whether the URL and the token are right, before an item is sent. If the list has not described the tasks, the map asks
-again after a loss.
+A map asks for the list when it begins, because later the coordinator that knows the tasks may be gone. This request
+also shows whether the URL and the token are right, before an item is sent. If this list does not describe the tasks of
+the map, the map asks again after a loss.
 """
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TaskList:
         return self.is_asked and not self._is_closed
 
     def note_loss(self, now: float) -> None:
-        """Closes the gate, unless the items may run twice."""
+        """If it is not known that the items may run twice, forbids further jobs until the list of tasks arrives."""
         if self.twice != Twice.MAY and not self._is_closed:
             self._is_closed = True
             self._closed_at = self._retry_at = now
