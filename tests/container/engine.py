@@ -1,4 +1,4 @@
-"""Shared by all container tests: runs commands, makes checks, and prints their results."""
+"""Shared by all container tests: functions that run commands, make checks, and print the results."""
 import os
 import subprocess
 import time

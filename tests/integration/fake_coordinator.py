@@ -24,8 +24,8 @@ class FakeJob:
         self.document, self.answers = document, answers
 
     def lines(self, start, only):
-        """Returns the lines of the job's results. In `answers`, None is an error, and (n, error) is one error line for n
-        items."""
+        """Returns the lines of the job's results. In `answers`, None stands for an error, and (n, error) stands for one error
+        line for n items."""
         index = 0
         for answer in self.answers:
             count = answer[0] if isinstance(answer, tuple) else 1

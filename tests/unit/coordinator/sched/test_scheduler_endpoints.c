@@ -1,4 +1,4 @@
-/* Endpoints that fail, are full, drain, refuse the token, come and go. */
+/* Endpoints that fail, are full, drain, refuse the token, appear or disappear. */
 #include "unit/coordinator/sched/scheduler_harness.h"
 
 static struct sched_task_stats stats_of(const struct shell *sh, const char *task)

@@ -1,4 +1,4 @@
-/* What the end of stderr says about the end of a process. */
+/* What the last lines on stderr say about why a process ended. */
 #include <criterion/criterion.h>
 
 #include "worker/process/fault.h"
