@@ -20,7 +20,8 @@ struct answer_buffer {
  * written to a file in dir. `shared` (may be NULL) and `dir` are borrowed. */
 void answer_buffer_init(struct answer_buffer *b, enum collector_order order, size_t memory_cap,
                         struct memory_budget *shared, struct spill_dir *dir);
-/* Releases the buffer. Its answers are freed in slices, see collector_bury(). Releasing a zeroed buffer is fine. */
+/* Releases the buffer. The answers of the buffer are freed in slices: see collector_bury(). Releasing a zeroed buffer
+ * is fine. */
 void answer_buffer_release(struct answer_buffer *b, struct collector **buried);
 /* Returns whether a long answer is being written to the file. */
 bool answer_buffer_spills(const struct answer_buffer *b);

@@ -2,8 +2,8 @@
  * Parses the answer of one attempt, which arrives in pieces, and reports its lines through callbacks. Consecutive value
  * lines are reported in one call. Each error line and the end line are reported in a call of their own. Lines are
  * reported in canonical form, {"value":V} or {"error":{...}} without other members, even if the worker wrote them
- * differently. A long value is scanned while it arrives, so the time of a call depends only on the size of its piece.
- * Pure: bytes in, calls out.
+ * differently. A long value is scanned while it arrives, so the time that a call takes depends only on the size of its
+ * piece. Pure: the reader gets bytes and calls the ops.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_READER_H
 #define FANTAIL_COORDINATOR_ANSWERS_ANSWER_READER_H
@@ -41,7 +41,7 @@ struct answer_reader {
 void answer_reader_init(struct answer_reader *r, const struct answer_reader_ops *ops, void *data);
 void answer_reader_release(struct answer_reader *r);
 /* Returns an upper limit for the memory that answer_reader_feed() can need for `len` bytes, including a copy of the
- * line. Returns 0 if the line is not long. The result is for memory_has_room(). */
+ * line. Returns 0 if the line is not long. Pass the result to memory_has_room(). */
 size_t answer_reader_growth(const struct answer_reader *r, size_t len);
 /* Returns false when the bytes are not a valid answer to a chunk; r->fault says why. The lines reported before the
  * fault are valid. */

@@ -2,8 +2,8 @@
  * The interface through which a job stores its answers. An answer is a line in canonical form (answer_reader.h), with
  * its newline and the index of its item. Answers are added in any order. answer_buffer.h implements the interface.
  *
- * The functions return false when the answers cannot be stored (the disk is full). Then the job cannot continue. A
- * second answer to the same item is dropped, and the function returns true.
+ * If the answers cannot be stored (the disk is full), the functions return false, and the job cannot continue. A second
+ * answer to the same item is dropped, and the function returns true.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_SINK_H
 #define FANTAIL_COORDINATOR_ANSWERS_ANSWER_SINK_H
@@ -22,7 +22,7 @@ struct answer_sink_ops {
     void (*explain)(void *sink, char *out, size_t out_size);
 };
 
-/* A handle that borrows the sink. It may be copied freely. */
+/* A handle that borrows the sink. The handle may be copied freely. */
 struct answer_sink {
     const struct answer_sink_ops *ops;
     void *sink;

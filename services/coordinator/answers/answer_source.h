@@ -27,7 +27,7 @@ struct answer_source_ops {
     uint64_t (*unread_bytes)(const void *source);
 };
 
-/* A handle that borrows the source. It may be copied freely. A zeroed handle means that there is no source. */
+/* A handle that borrows the source. The handle may be copied freely. A zeroed handle means that there is no source. */
 struct answer_source {
     const struct answer_source_ops *ops;
     void *source;

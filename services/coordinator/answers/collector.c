@@ -28,7 +28,7 @@ static bool free_queue(struct collector *c, size_t *most)
     return true;
 }
 
-/* Frees at most `most` segments. Returns true when the whole collector is freed. */
+/* Frees at most `most` segments. Returns true when the whole collector has been freed. */
 static bool free_some(struct collector *c, size_t most)
 {
     if (!free_queue(c, &most) || !free_tree(c, &c->held, &most) || !free_tree(c, &c->spilled, &most) ||
@@ -54,8 +54,8 @@ void collector_free_buried(struct collector **buried)
     if (c && free_some(c, COLLECTOR_SLICE_RUNS)) *buried = next;
 }
 
-/* If at least half of the segment is consumed, moves the rest to the front. This moves no more bytes than were
- * consumed. */
+/* If at least half of the segment has been consumed, moves the rest to the front. So at most as many bytes are moved as
+ * were consumed. */
 static void drop_consumed(struct segment *seg)
 {
     if (seg->gone_bytes == 0 || seg->gone_bytes < seg->len - seg->gone_bytes) return;
@@ -275,7 +275,8 @@ bool collector_peek(struct collector *c, struct answer_run *run, enum collector_
     return true;
 }
 
-/* Call it when n items of a segment without records were read. Returns whether the segment has been read completely. */
+/* Call it when n items of a segment without records have been read. Returns whether the segment has been read
+ * completely. */
 static bool consume_items(struct collector *c, struct segment *seg, size_t n, size_t len)
 {
     if (n > seg->n - seg->gone_items || (!seg->repeated && len > seg->len - seg->gone_bytes))

@@ -1,7 +1,7 @@
 /*
- * Holds the answers of one job until its reader consumes them. Lines are added with their indexes, in any order. They
- * are read in input order, or in the order in which they were added. Pure: it does no I/O itself; the caller passes the
- * functions for spilling.
+ * Holds the answers of one job until its reader consumes them. Lines are added with their indexes, in any order. The
+ * lines are read in input order, or in the order in which they were added. Pure: the collector does no I/O itself; the
+ * caller passes the functions for spilling.
  *
  * Owner: the job. collector_add() copies the lines. collector_take() may take ownership of their memory. A run that
  * collector_peek() returns is borrowed until the next call on the same collector.
@@ -31,11 +31,11 @@ enum collector_status {
 };
 
 /* Stores the runs that exceed the memory cap. `write` and `read` return false on failure. The offsets given to `write`
- * increase. They start at 0 again when everything in the spill has been read back. */
+ * increase. When everything in the spill has been read back, the offsets start at 0 again. */
 struct collector_spill {
     bool (*write)(void *ctx, uint64_t offset, const char *bytes, size_t len);
     bool (*read)(void *ctx, uint64_t offset, char *bytes, size_t len);
-    /* `map` maps bytes of the spill, so that they are read from the disk only when they are used. It returns NULL on
+    /* `map` maps bytes of the spill, so that they are read from the disk only when they are used. `map` returns NULL on
      * failure. `map` and `unmap` may be NULL; then a large run is read in one piece. */
     char *(*map)(void *ctx, uint64_t offset, size_t len);
     void (*unmap)(void *ctx, uint64_t offset, char *bytes, size_t len);
@@ -70,7 +70,7 @@ bool collector_spills(const struct collector *c);
  * true. */
 MUST_CHECK enum collector_status collector_step(struct collector *c);
 
-/* Adds n lines, each with its newline. They are the answers of items first .. first + n - 1. */
+/* Adds n lines, each with its newline. The lines are the answers of items first .. first + n - 1. */
 MUST_CHECK enum collector_status collector_add(struct collector *c, uint64_t first, size_t n, const char *bytes,
                                                size_t len);
 /* Adds a few large lines without copying them. The collector may take ownership of the memory of `lines`; `lines` is

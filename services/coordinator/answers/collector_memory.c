@@ -10,8 +10,8 @@
 #define SEGMENTS_PER_SHARE  ((size_t)4)
 #define SEGMENT_SHORT_BYTES ((size_t)4 * 1024)
 #define SPILL_STEP_SEGMENTS 256 /* one call writes at most this many segments to the spill */
-/* Segments in the spill are joined up to this size. A pass begins when there are more than COMPACT_FROM_N of them, and
- * at least twice as many as after the last pass. */
+/* Segments in the spill are joined up to this size. A pass that joins them begins when the spill has more than
+ * COMPACT_FROM_N segments, and at least twice as many as after the last pass. */
 #define COMPACT_BYTES  ((size_t)16 * 1024)
 #define COMPACT_FROM_N ((size_t)512)
 #define COMPACT_GROWTH ((size_t)4)
@@ -40,14 +40,14 @@ static void empty_spill_if_unused(struct collector *c)
     if (c->config.spill.empty) c->config.spill.empty(c->config.spill.ctx);
 }
 
-/* Call it when `len` bytes in the spill are not needed any more. */
+/* Call it when `len` bytes in the spill are no longer needed. */
 static void leave_spill(struct collector *c, size_t len)
 {
     c->spilled_bytes -= len;
     empty_spill_if_unused(c);
 }
 
-/* Call it when the segment that is being written stays in memory. */
+/* Stops the write of a segment to the spill, if such a write is under way. */
 static void stop_spilling(struct collector *c)
 {
     if (!c->spilling) return;
@@ -147,10 +147,10 @@ static size_t held_bytes(const struct collector *c)
 
 /* Compaction. In the spill, each segment needs memory for its bookkeeping. If the memory is short, or if many items are
  * answered late, segments of a few bytes are spilled. So from time to time, a pass reads small segments that follow one
- * another, and writes them again as one segment. Their old bytes stay in the file until the spill is empty. So a
- * segment is written again only if it becomes at least COMPACT_GROWTH times as large. */
+ * another, and writes them again as one segment. The old bytes of these segments stay in the file until the spill is
+ * empty. So a segment is written again only if it becomes at least COMPACT_GROWTH times as large. */
 
-/* A group of segments in the spill that follow one another. */
+/* A group of adjacent segments that are all in the spill. */
 struct group {
     struct segment *last;
     size_t len, n; /* n counts the segments */
@@ -228,8 +228,8 @@ static enum collector_status compact(struct collector *c, size_t n)
     return COLLECTOR_OK;
 }
 
-/* Spills the last runs in input order, but not the run that is read next. It spills a little more than it must, so that
- * a full collector does not write to the spill for every answer. It does not spill much more, because a long write
+/* Spills the last runs in input order, but not the run that is read next. Spills a little more than necessary;
+ * otherwise a full collector would write to the spill for every answer. Does not spill much more, because a long write
  * blocks the loop. */
 static enum collector_status spill_input_order(struct collector *c)
 {
@@ -254,8 +254,8 @@ static void begin_spilling(struct collector *c, struct segment *seg)
     c->written = 0;
 }
 
-/* Spills the last run of the queue if that run is long enough to be worth a write. The runs before it fit within the
- * cap or are spilled. */
+/* Spills the last run of the queue if that run is long enough to be worth a write. The runs before the last run fit
+ * within the cap, or are spilled already. */
 static enum collector_status spill_queue_end(struct collector *c)
 {
     struct segment *seg = c->spilling ? c->spilling : c->queue_last;

@@ -21,12 +21,13 @@ void fold_release(struct fold *f)
     error_log_release(&f->errors);
 }
 
-/* The line of a value costs at most this many bytes of the budget. The bytes that a reduction reads are also
- * charged. */
+/* The line of a value costs at most this many bytes of the budget. The bytes that a reduction reads are also charged to
+ * the budget. */
 enum { LINE_COST_BYTES = 64 };
 
 /* Folds one line, or a part of a long line. Returns whether the whole line was folded. A line that stands for many
- * items is always an error line. Only the scheduler makes such lines, when it settles items. */
+ * items is always an error line. Only the scheduler makes lines that stand for many items, when it settles the
+ * items. */
 static bool fold_line(struct fold *f, const struct answer_run *line, size_t *budget)
 {
     struct answer_line parsed = answer_line_parse(line->bytes, line->len - 1, false);

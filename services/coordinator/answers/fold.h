@@ -28,15 +28,15 @@ struct fold {
 void fold_init(struct fold *f, enum job_reduce kind, const struct answer_source *from, struct spill_dir *dir);
 /* Releasing a zeroed fold is fine. */
 void fold_release(struct fold *f);
-/* Folds answers that have arrived since the last call. It stops after about max_bytes of answers, so that it does not
- * block the loop for long. If the values cannot be reduced, or if there is no memory for the result, it still stores
- * the errors. */
+/* Folds answers that have arrived since the last call. Stops after about max_bytes of answers, because a longer call
+ * would block the loop. If the values cannot be reduced, or if there is no memory for the result, the function still
+ * stores the errors. */
 MUST_CHECK enum fold_status fold_advance(struct fold *f, uint64_t max_bytes);
 /* Writes one sentence that says why the fold failed. */
 void fold_explain(const struct fold *f, enum fold_status status, char *out, size_t out_size);
 /* Returns a source of the errors. Only one reader can use the source, because reading an error removes the error. */
 struct answer_source fold_source(struct fold *f);
-/* Returns the result of the reduction, which is borrowed from the fold. Call it when all answers are folded. */
+/* Returns the result of the reduction, which is borrowed from the fold. Call it when all answers have been folded. */
 struct json_slice fold_result(struct fold *f);
 
 #endif

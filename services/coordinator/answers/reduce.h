@@ -1,6 +1,6 @@
 /*
- * The built-in reducers. They combine the values of a job, in input order, into one JSON value. A long value is added
- * in parts. Pure.
+ * The built-in reducers. A reducer combines the values of a job, in input order, into one JSON value. A long value is
+ * added in parts. Pure.
  *
  *   sum      exact while the values are integers of at most 25 digits, else a double (Neumaier's compensated sum)
  *   count    the number of values

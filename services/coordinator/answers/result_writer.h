@@ -29,12 +29,12 @@ struct result_writer {
     bool failed; /* on_error returned false */
 
     /* For RESULTS_NDJSON and RESULTS_ERRORS. If `runs` is set, the line of each run is written only once, with the
-     * number of its items. Otherwise, only lines of unanswered items are written once, and only when alone_left is used
-     * up. */
+     * number of its items. If `runs` is not set, the line of a run is written once only if it is the error of
+     * unanswered items and alone_left is used up. */
     bool runs;
     uint64_t alone_left; /* how many errors of unanswered items may still be written one by one */
 
-    /* If this is above 1, the line stands for this many items, and its member "count" has this number. Not used in
+    /* If `count` is above 1, the line stands for `count` items, and has a member "count" with this number. Not used in
      * RESULTS_JSON. */
     uint64_t count;
 
@@ -65,8 +65,8 @@ struct result_written {
  * its address may differ. The last line is not searched for its end, because the line may be long. */
 struct result_written result_writer_write(struct result_writer *w, uint64_t first, uint64_t n, const char *lines,
                                           size_t len, char *dst, size_t cap);
-/* Writes a run of answers in the same way. A line that stands for all items of the run is written for each item, or
- * once: see w->runs. The result counts items instead of lines. */
+/* Writes a run of answers, like result_writer_write(). A line that stands for all items of the run is written for each
+ * item, or once: see w->runs. The result counts items instead of lines. */
 struct result_written result_writer_write_run(struct result_writer *w, const struct answer_run *run, char *dst,
                                               size_t cap);
 

@@ -27,8 +27,8 @@ struct segment {
     uint64_t gone_items; /* how many items at the front were consumed */
     size_t gone_bytes;
     uint64_t offset;
-    /* has_records: `bytes` has records. This is so in completion order, unless `repeated` is set or the segment has one
-     * large run. */
+    /* has_records: `bytes` has records. A segment has records in completion order, unless `repeated` is set or the
+     * segment has one large run. */
     bool has_records, tail_is_open; /* more lines may join the last record */
     size_t tail;                    /* where the last record begins */
     struct record now;              /* what is left of the record that is being read; now.n is 0: none */
@@ -57,8 +57,8 @@ struct segment *segments_after(const struct segments *t, uint64_t index);
  * of the lines. One segment for each run would need more memory than the lines of the run, and would be too small to be
  * written to the disk.
  */
-/* Returns whether the lines of items first .. first + n - 1 can be appended to the last record. If so, adds them to its
- * header; the caller then appends the lines. */
+/* Returns whether the lines of items first .. first + n - 1 can be appended to the last record. If so, adds the items
+ * to the header of that record; the caller then appends the lines. */
 bool records_extend(struct segment *seg, uint64_t first, uint64_t n, size_t len);
 /* Call it when the first gone_bytes of seg->bytes have been removed, and before gone_bytes is set to 0. */
 void records_shift(struct segment *seg);

@@ -20,7 +20,8 @@ struct decimal {
 };
 
 void decimal_init(struct decimal *d);
-/* Reads at most *budget bytes, and lowers *budget by their number. Returns whether the number is read completely. */
+/* Reads at most *budget bytes, and lowers *budget by their number. Returns whether the number has been read
+ * completely. */
 bool decimal_read(struct decimal *d, struct json_slice number, size_t *budget);
 /* Returns the double that is nearest to the number. Call it only after decimal_read() has returned true. */
 double decimal_to_double(const struct decimal *d, struct json_slice number);
@@ -28,7 +29,7 @@ double decimal_to_double(const struct decimal *d, struct json_slice number);
 struct value_compare {
     int order; /* the result: a negative number, 0 or a positive number */
     struct decimal a, b;
-    /* Positions in the two texts. For strings, also the decoded bytes of an escaped character. */
+    /* Positions in the two texts. For strings, a position also has the decoded bytes of an escaped character. */
     struct compare_place {
         size_t at;
         bool begun;
