@@ -1,5 +1,5 @@
 /*
- * A request that waits for the job store. The client may hang up while a call is open. The call still takes effect, and
+ * A request that waits for the job store. If the client hangs up while a call is open, the call still takes effect, and
  * the errand lives until the call is done.
  */
 #ifndef FANTAIL_COORDINATOR_API_ERRAND_H
@@ -44,7 +44,7 @@ struct errand {
     enum job_likeness likeness;
 };
 
-/* Accepts the exchange and returns its errand, which is about the job `id`. If `id` is "", the errand is about no
+/* Accepts the exchange and returns its errand, which is about the job `id`. If `id` is "", the errand is not about a
  * single job. */
 struct errand *errand_for(struct http_exchange *x, struct coordinator *c, const char *id);
 /* Accepts the exchange and returns its errand. If no stored job can have the id in the path, answers 404 and returns
@@ -59,10 +59,10 @@ void errand_start(struct errand *e, struct store_call *call);
 void errand_free_when_over(struct errand *e);
 /* Asks the store for the job until the job has ended, `deadline_ns` has passed, the coordinator drains, or the store
  * has failed. Then calls `over` with the last READ_JOB call. If the client is gone, `over` is not called. Once the job
- * has been read (e->known), STORE_AWAY is not a failure: the errand asks again. For a job that was just accepted, the
- * errand does not ask immediately, because the job has not ended, and a call would delay its run. */
+ * has been read (e->known), STORE_AWAY is not a failure: the errand asks again. If the job has just been accepted, the
+ * errand does not ask immediately, because the job has not ended, and a call would delay the run of the job. */
 void errand_wait(struct errand *e, uint64_t deadline_ns, void (*over)(struct errand *e, const struct store_call *call));
-/* Returns whether the call has found a job that clients can see. They cannot see a job while its items are being
+/* Returns whether the call has found a job that clients can see. Clients cannot see a job while its items are being
  * uploaded. */
 bool errand_has_job(const struct store_call *call);
 /* Answers with the document of the job. */

@@ -21,7 +21,7 @@ struct job_list {
     bool is_whole;  /* everything was written to `out` */
 };
 
-/* Begins the answer: `before` and then the list. */
+/* Begins the answer, which is the text in `before` and then the list. */
 void job_list_begin(struct job_list *l, struct jobs *jobs, struct buf *before);
 /* Writes more of the answer. Returns what http_exchange_ops.pull returns. */
 ssize_t job_list_pull(struct job_list *l, char *dst, size_t cap);
