@@ -131,8 +131,8 @@ struct offer {
     struct buf *serves, *opens;
 };
 
-/* Adds the slots and the demand of one task of the scheduler to the tasks of the catalog. So the caller visits each of
- * the scheduler's tasks only once. There may be hundreds. */
+/* Adds the slots and the demand of one task of the scheduler to the tasks of the catalog. The caller visits each task
+ * of the scheduler only once, because there may be hundreds. */
 static void note_known(void *data, const struct sched_task_stats *stats)
 {
     struct offer *o = data;

@@ -18,13 +18,13 @@ struct claim_view {
     uint64_t leaving; /* the demand of a job that is not to be counted */
 };
 
-/* Returns whether jobs that want `demand` slots leave some of `slots`. If `slots` is 0, the number of slots is not
- * known, and one slot is assumed. */
+/* Returns whether some of `slots` slots stay free if jobs use `demand` slots. If `slots` is 0, the number of slots is
+ * not known, and one slot is assumed. */
 bool claim_leaves_slots(uint64_t slots, uint64_t demand);
 /* Returns whether the workers have these tasks: a task, or the comma-separated tasks of a pipeline. A task counts only
  * if a worker that has it can be reached. */
 bool claim_serves(const struct claim_view *v, const char *tasks);
-/* Returns whether the workers also have slots left for each of these tasks. */
+/* Returns whether the workers have these tasks, and have slots left for each of them. */
 bool claim_opens(const struct claim_view *v, const char *tasks);
 /* Writes the two lists as JSON arrays. An entry "!a,b" says that no worker has all tasks of the pipeline a,b. */
 void claim_offer_write(const struct claim_view *v, struct buf *serves, struct buf *opens);
