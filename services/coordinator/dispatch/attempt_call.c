@@ -153,7 +153,8 @@ static bool on_body(void *data, const char *bytes, size_t len)
         call->dropping = true;
         call->cut_for_room = phase_lacks_memory(call->phase);
     }
-    /* The lack of memory is not a fault of the worker. If the job fails, the end of the job cuts off this attempt. */
+    /* If memory is lacking here, this is not a fault of the worker. If the job fails, the end of the job cuts off this
+     * attempt. */
     if (call->dropping) return !call->cut_for_room;
     if (!answer_reader_feed(&call->reader, bytes, len) && !call->fault) call->fault = call->reader.fault;
     return !call->fault;
@@ -215,8 +216,8 @@ static void on_head(void *data, struct http_call *http, int status)
 static enum sched_end classify_end(const struct attempt_call *call, const struct http_call_result *r)
 {
     if (call->fault) return SCHED_END_PROTOCOL;
-    /* A worker that answers 401, 403 or 507 does not read the body, so the call may end with a lost connection. Even
-     * then the status decides. */
+    /* A worker that answers 401, 403 or 507 does not read the body, so the call may end with a lost connection. The
+     * status decides even if the connection is lost. */
     if (call->status == 401 || call->status == 403)
         return worker_fleet_has_newer_token(call->dispatcher->fleet, call->token_age) ? SCHED_END_OLD_TOKEN
                                                                                       : SCHED_END_REFUSED;
@@ -366,8 +367,8 @@ static void make_headers(struct request_headers *h, const struct attempt_call *c
     h->lines[h->n] = NULL;
 }
 
-/* Returns the probable length of the answer. Before the first chunk of the job is answered, returns the length of the
- * items. */
+/* Returns the probable length of the answer. Before the first chunk of the job has been answered, returns the length of
+ * the items. */
 static uint64_t likely_answer_bytes(const struct attempt_call *call)
 {
     return call->phase->answer_bytes ? call->phase->answer_bytes : call->items_len;

@@ -18,8 +18,8 @@ struct attempt_trace {
     struct trace_context context;
     uint64_t started_ns;
     unsigned attempt;
-    /* Where the chunk was sent; NULL: no span is recorded. These are copies, because the endpoint may be removed before
-     * the attempt ends. */
+    /* Where the chunk was sent; NULL: no span is recorded. The strings are copies, because the endpoint may be removed
+     * before the attempt ends. */
     char *url, *address;
 };
 

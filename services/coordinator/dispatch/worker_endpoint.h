@@ -32,8 +32,8 @@ void worker_endpoint_registered(struct worker_endpoint *e, bool other, const cha
 /* Call it when an answer from the worker with this id has arrived. If the id differs from the last id, the worker is
  * asked for its tasks. */
 void worker_endpoint_heard(struct worker_endpoint *e, uint64_t worker_id);
-/* Call it when an answer to a chunk has arrived. `named`: the answer names its chunk. A worker of an older version,
- * which names no answer, may have replaced the worker. */
+/* Call it when an answer to a chunk has arrived. `named`: the answer names its chunk. If the answer does not, a worker
+ * of an older version may have replaced the worker. */
 void worker_endpoint_names_answers(struct worker_endpoint *e, bool named);
 bool worker_endpoint_is_balancer(const struct worker_endpoint *e);
 /* Call it when the endpoint answered that it does not have a task, or cannot run the task. Asks the endpoint again
