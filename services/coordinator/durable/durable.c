@@ -132,8 +132,8 @@ static struct store_call *claim_call(struct durable *d, void (*done)(struct stor
     buf_release(&opens);
     call->others = takes_unserved(d, &view);
     call->only_announces = only_announces;
-    /* If a block is damaged, a claim with blocks fails. A claim without blocks succeeds, and then only this job
-     * fails. */
+    /* If a block is damaged, a claim with blocks fails. A claim without blocks still succeeds, and only the job with
+     * the damaged block fails. */
     call->wants_whole = !d->claim_failed;
     call->holder = d->holder;
     call->lease_ms = LEASE_MS;

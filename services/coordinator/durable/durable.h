@@ -35,8 +35,8 @@ struct durable {
     struct store *store;
     struct jobs *jobs;
     const struct notify_hosts *notify_hosts; /* the hosts that a job may notify; NULL: none */
-    /* Called when answers of a job were recorded, when the job began or ceased to wait, or when it has ended. Waiting
-     * requests then ask the store. */
+    /* Called when answers of a job have been recorded, when the job has begun or ceased to wait, or when the job has
+     * ended. The requests that wait for the job then ask the store. */
     void (*changed)(void *data, const char *id);
     /* Called before `changed` if a job has ended and all its answers are in one small block. `end` is then like a
      * READ_JOB call with `whole`, but its job has no `notify` and no `delivery`. `end` is borrowed. The callback may be
@@ -44,7 +44,7 @@ struct durable {
     void (*ended_whole)(void *data, const struct store_call *end);
     /* Called when a job has ended. The callback may be NULL. */
     void (*ended)(void *data);
-    /* Called when a job was accepted and its client waits for the end of the job. Takes ownership of the exchange.
+    /* Called when a job has been accepted and its client waits for the end of the job. Takes ownership of the exchange.
      * `job` and `wanted` are borrowed. `likeness` is for the hint in the answer. */
     void (*wait)(void *data, struct http_exchange *x, const struct stored_job *job, const struct preferences *wanted,
                  enum job_likeness likeness);
@@ -72,7 +72,7 @@ struct durable {
     struct turn_step begin_step; /* begins the runs that were loaded by their claim */
     bool has_loaded;             /* there are runs that were loaded by their claim and have not begun */
     bool is_quick;               /* the timer fires often, because a run has work soon */
-    /* Set while claims, or sweeps, fail. */
+    /* claim_fault is set while claims fail, and sweep_fault is set while sweeps fail. */
     struct lasting_fault claim_fault, sweep_fault;
     struct durable_metrics metrics;
 };
@@ -102,13 +102,13 @@ uint64_t durable_age_ns(const struct stored_job *job, int64_t until_ms);
 
 /* Ticks the runs soon. Only for the code of durable_run.h. */
 void durable_tick_soon(struct durable *d);
-/* Begins the runs that are loaded, later in this turn of the loop. Only for the code of durable_run.h. */
+/* Makes the runs that have been loaded begin later in this turn of the loop. Only for the code of durable_run.h. */
 void durable_begin_soon(struct durable *d);
 
 /* Returns which other coordinators should run the job instead of this one. Only for the code of durable_run.h. */
 enum store_yield durable_yield_of(const struct durable_run *r);
-/* Hands the job back for a coordinator that durable_yield_of() names. Call it when the store says that such a
- * coordinator exists. */
+/* Call it when the store says that there is a coordinator of the kind that durable_yield_of() names. Hands the job back
+ * for that coordinator. */
 void durable_yield(struct durable_run *r);
 
 /* Call it when a run of this coordinator has begun or ceased to wait. Only for the code of durable_run.h. */
@@ -123,14 +123,14 @@ void durable_cancel(struct durable *d, const char *id);
 const char *durable_lacks_room(const struct durable *d, const char *id);
 
 /* Call it when a client has cancelled the job while it was pending, so that no coordinator reports its end. Counts the
- * end in the metrics. */
+ * end of the job in the metrics. */
 void durable_was_cancelled(struct durable *d, const struct stored_job *job);
 
 /* If the job runs here, applies the changed options in `now`. */
 void durable_change(struct durable *d, const struct stored_job *now);
 
-/* Sets *live if the job runs here, otherwise returns false. The strings in `live` are borrowed until the next turn of
- * the loop. */
+/* If the job runs here, sets *live and returns true. If not, returns false. The strings in `live` are borrowed until
+ * the next turn of the loop. */
 MUST_CHECK bool durable_live_of(const struct durable *d, const char *id, struct durable_live *live);
 
 #endif

@@ -66,8 +66,8 @@ bool run_call_is_outdated(const struct durable_run *r, const struct store_call *
     return call->status == STORE_FENCED && call->job.fence < r->stored.fence;
 }
 
-/* Returns whether a drain must stop waiting for the store. This is so if the store is broken, or if the lease has
- * expired and another coordinator may have claimed the job. Items without a recorded answer then run again. */
+/* Returns whether a drain must stop waiting for the store. The drain must stop if the store is broken, or if the lease
+ * has expired and another coordinator may have claimed the job. Items without a recorded answer then run again. */
 static bool is_given_up(const struct durable_run *r, enum store_status status)
 {
     bool is_hopeless = status == STORE_UNFIT || status == STORE_BROKEN;

@@ -57,8 +57,8 @@ struct durable_run {
     /* The items of the run: run_items.c. */
     bool generated;
     bool at_most_once; /* items are recorded as sent before they are sent */
-    /* No worker has described the job's tasks yet, so it is not known whether at_most_once must be true. Until then it
-     * is true, and no item is sent. */
+    /* No worker has described the job's tasks yet, so it is not known whether at_most_once must be true. Until a worker
+     * describes them, at_most_once is true, and no item is sent. */
     bool undescribed;
     struct range_list answered, sent;
     struct range_sort sort;    /* LOADING: sorts `answered` when its blocks are known */
@@ -90,7 +90,7 @@ struct durable_run {
     uint64_t recorded_ns;   /* when answers were last recorded */
     size_t writing_bytes;   /* bytes of the lines of the call `writing` */
     size_t counted_answers; /* bytes of the answers above, as counted in jobs->answer_memory */
-    /* The part of the counts that is already in fantail_items_total, of this or another coordinator. */
+    /* The part of the counts that this or another coordinator has already added to fantail_items_total. */
     struct stored_counts reported;
     struct run_call writing;
     enum stored_state end_state; /* set when the scheduler has ended the job */
@@ -108,8 +108,8 @@ struct durable_run {
     struct store_call *renewing;
     uint64_t renewing_ns; /* when `renewing` was started */
     uint64_t renewed_ns;  /* when the last successful renewal was started */
-    /* starved_ns: when memory for an answer was lacking for the first time since answers were last recorded; 0: never.
-     * rests_until_ns: when `rests` ends. */
+    /* starved_ns: the first time after the last recording of answers at which there was no memory for an answer; 0:
+     * there was always memory. rests_until_ns: when `rests` ends. */
     uint64_t starved_ns, rests_until_ns;
     bool rests;      /* no items are sent for a while, because there was no memory for an answer */
     bool has_lapsed; /* the lease was not renewed in time; the job may still be ours */
@@ -122,8 +122,8 @@ struct durable_run {
 /* Starts a run of the job that `claim` has found. Takes ownership of the job and the blocks of the call. */
 void durable_run_new(struct durable *d, struct store_call *claim);
 /* Call it when this coordinator has claimed the job again while the run is still active. If no other coordinator had
- * the job in the meantime, the run keeps the job with the new fence, and no item runs twice. Otherwise returns false:
- * the run has lost the job, or the job has ended and was redriven. */
+ * the job in the meantime, the run keeps the job with the new fence, and no item runs twice. If the run has lost the
+ * job, or if the job has ended and was redriven, returns false. */
 MUST_CHECK bool durable_run_claimed_again(struct durable_run *r, const struct stored_job *found);
 /* Does the work that is due. Returns whether the next tick must come soon. */
 bool durable_run_tick(struct durable_run *r, uint64_t now_ns);
@@ -151,12 +151,13 @@ enum { AGAIN_MS = 500 };
 void durable_run_move(struct durable_run *r, enum durable_run_state to);
 /* Starts the call, or starts it again. */
 void run_call_start(struct durable_run *r, struct run_call *c);
-/* Call it in the callback `done` of the call. Returns true if the call has succeeded. Otherwise the call is started
- * again later, or the job is lost. The caller frees a call that has succeeded. */
+/* Call it in the callback `done` of the call. Returns true if the call has succeeded. If the call has failed, it is
+ * started again later, or the run loses the job. The caller frees a call that has succeeded. */
 MUST_CHECK bool run_call_succeeded(struct durable_run *r, struct run_call *c);
 /* Frees the call. */
 void run_call_free(struct run_call *c);
-/* Sets why the job ended early. The text is copied. If it is too long, it is cut between two characters. */
+/* Sets the reason why the job has ended early. The text is copied. If it is too long, it is cut between two
+ * characters. */
 void run_set_end_reason(struct durable_run *r, const char *reason);
 /* Creates a call to the store for this run. */
 MUST_CHECK struct store_call *run_call_new(struct durable_run *r, enum store_op op,
@@ -171,7 +172,7 @@ void durable_run_leave(struct durable_run *r, const char *reason);
 /* How the job reports to its run. */
 extern const struct job_keeper_ops run_keeper_ops;
 
-/* If the run is LOADING and knows its blocks, does more of the work that is left before the job begins. */
+/* If the run is LOADING and knows its blocks, continues the work that must be done before the job begins. */
 void run_begin_go_on(struct durable_run *r);
 
 /* Renews the lease if a renewal is due. While this coordinator has no lease, the run sends no new items. */
@@ -184,8 +185,8 @@ void run_items_begin(struct durable_run *r);
 void run_items_prepare(struct durable_run *r);
 /* If the scheduler has few items, makes more items ready. Do not call it from inside an action of the scheduler. */
 void run_items_supply(struct durable_run *r);
-/* Like run_items_supply(), but may be called from inside an action of the scheduler. It only starts the store calls
- * that get more items. */
+/* Like run_items_supply(), but may be called from inside an action of the scheduler. The function only starts the store
+ * calls that get more items. */
 void run_items_taken(struct durable_run *r);
 void run_items_release(struct durable_run *r);
 /* Call it before the job is handed back. From then on, the run collects the items that were recorded as sent but were
@@ -199,7 +200,7 @@ void run_items_settle_some(struct durable_run *r);
 
 /* Returns whether the values must be reduced before the end of the job is recorded. */
 bool run_reduce_is_due(const struct durable_run *r);
-/* Reduces more of the values. Calls run_record_flush() when all are reduced. */
+/* Reduces more of the values. When all values have been reduced, calls run_record_flush(). */
 void run_reduce_go_on(struct durable_run *r);
 /* Gives up a reduction that is under way. */
 void run_reduce_release(struct durable_run *r);

@@ -35,12 +35,12 @@ struct recorder {
 
 /* Releasing a zeroed recorder is fine. */
 void recorder_release(struct recorder *r);
-/* Starts from the counts of a job that was claimed. */
+/* Sets the recorder's counts to those of a job that has been claimed. */
 void recorder_resume(struct recorder *r, const struct stored_job *job);
 struct answer_sink recorder_sink(struct recorder *r);
-/* Returns how many bytes of answers were not taken yet. */
+/* Returns how many bytes of answers have not been taken yet. */
 size_t recorder_bytes(const struct recorder *r);
-/* Returns the counts including the answers that were not taken yet. */
+/* Returns the counts including the answers that have not been taken yet. */
 struct stored_counts recorder_settled(const struct recorder *r);
 /* Moves the next block to `out`, which must be zeroed. Returns false when there is none. */
 MUST_CHECK bool recorder_take(struct recorder *r, struct block *out);

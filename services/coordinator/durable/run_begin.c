@@ -103,7 +103,7 @@ static void begin(struct durable_run *r)
     run_items_supply(r);
 }
 
-/* Sorts more of the answered ranges. Begins to run the job when all are sorted. */
+/* Sorts more of the answered ranges. When all ranges are sorted, begins to run the job. */
 static void sort_and_begin(struct durable_run *r)
 {
     bool sorted = range_sort_step(&r->sort, SORT_RANGES);

@@ -15,7 +15,8 @@ enum { READ_AHEAD_BYTES = 4 * 1024 * 1024 };
  * full chunks for each slot. A worker takes up to 64 chunks of quick items, and the coordinator holds the items of all
  * these chunks. */
 enum { FLIGHT_BYTES = 6 * 1024 * 1024, SLOT_CHUNKS = 2 };
-/* A range counts as this many bytes, because the scheduler needs time for each range when the job ends. */
+/* Each range of items that the run holds counts as this many further bytes. This limits the number of ranges, because
+ * the scheduler needs time for each of them when the job ends. */
 enum { RANGE_BYTES = 256 };
 /* Items of a task that is not idempotent are recorded as sent before they are sent. If the coordinator dies after that,
  * it is unknown whether these items ran. So at most this many items are recorded at a time. */
@@ -198,7 +199,8 @@ static void fail(struct durable_run *r, const char *fmt, ...)
     job_cancel(r->job, SCHED_FAILED, r->failure);
 }
 
-/* Returns whether all items of the block are missing, so that its lines need not be copied. */
+/* Returns whether no item of the block has an answer or has been made ready before. If so, the lines of the block need
+ * not be copied. */
 static bool is_all_missing(const struct durable_run *r, uint64_t first, uint64_t n)
 {
     if (next_missing(r) != first) return false;
@@ -362,7 +364,8 @@ static void learn_tasks(struct durable_run *r)
     if (!r->undescribed && !must_not_run_twice(r)) unstage(r);
 }
 
-/* Makes as many ranges ready as the scheduler may have. A job that was redriven can have a million ranges. */
+/* Makes ranges of generated items ready until the run holds READ_AHEAD_BYTES. A redriven job can have a million
+ * ranges. */
 static void ready_generated(struct durable_run *r)
 {
     while (next_missing(r) != UINT64_MAX && holds_less(r, READ_AHEAD_BYTES)) {
@@ -390,7 +393,7 @@ void run_items_supply(struct durable_run *r)
     phase_no_more_items(&r->job->phase);
 }
 
-/* Takes the next items that were not passed to the scheduler. */
+/* Takes the next items that have not been passed to the scheduler. */
 static bool take_rest(struct durable_run *r, uint64_t *first, uint64_t *n)
 {
     struct item_source staged = stored_items_source(&r->staged), items = stored_items_source(&r->items);
@@ -429,8 +432,8 @@ void run_items_settle_rest(struct durable_run *r, enum item_error error)
     struct item_source items = stored_items_source(&r->items);
     r->rest_error = error;
     r->settling = true;
-    /* These few items are recorded as sent but were not sent. Their errors are added now, because this coordinator may
-     * be gone later. */
+    /* With at_most_once, the items that are left in this source are few, and are recorded as sent but were not sent.
+     * Their errors are added now, because this coordinator may be gone later. */
     while (r->at_most_once && (n = item_source_drop(&items, UINT64_MAX, &first)) > 0)
         add_error(r, first, n, error, cause_of_rest(r));
     add_error(r, r->marked.first, r->marked.n, error, cause_of_rest(r));

@@ -74,8 +74,8 @@ static void renew(struct durable_run *r, uint64_t now)
     store_start(r->durable->store, r->renewing);
 }
 
-/* When the lease has expired, a drain no longer waits for open calls. The calls fail, and then the drain gives up the
- * run. */
+/* When the lease has expired, a drain no longer waits for open calls. The abandoned calls fail, and the drain then
+ * gives up the run. */
 static void abandon_calls(struct durable_run *r, uint64_t now)
 {
     struct store_call *calls[] = {r->reading.call, r->marking.call, r->writing.call, r->renewing};

@@ -4,14 +4,14 @@
 #include "coordinator/durable/durable_run.h"
 
 /* Answers are recorded when they reach BLOCK_BYTES, or when the first one has waited for FIRST_WAIT_MS. In a busy run,
- * this wait is WAIT_MS. */
+ * the first answer waits for WAIT_MS instead. */
 enum { BLOCK_BYTES = 1024 * 1024, FIRST_WAIT_MS = 20, WAIT_MS = 200 };
 /* No new items are sent while this many bytes wait for the store. The limit is lower if the answers of other jobs fill
  * the memory for answers. */
 enum { BEHIND_BYTES = 8 * 1024 * 1024 };
 
-/* If there is no memory for an answer, the job rests for REST_MS and then tries again. The job fails after
- * STARVED_MS. */
+/* If there is no memory for an answer, the job rests for REST_MS and then tries again. If there is still no memory
+ * after STARVED_MS, the job fails. */
 enum { REST_MS = 1000, STARVED_MS = 60000 };
 
 static size_t held_bytes(const struct durable_run *r)

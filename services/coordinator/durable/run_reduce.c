@@ -50,8 +50,8 @@ static void fail(struct durable_run *r, const char *why)
     finish(r, (struct json_slice){0});
 }
 
-/* Returns true if the call has succeeded and the reduction is still under way. Otherwise the call is freed, or is
- * started again later. */
+/* Returns true if the call has succeeded and the reduction is still under way. In all other cases, the call is freed or
+ * is started again later. */
 static bool check_reply(struct durable_run *r, const struct store_call *call)
 {
     bool is_damaged = call->status == STORE_BROKEN;
