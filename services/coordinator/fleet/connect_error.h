@@ -12,7 +12,7 @@ struct connect_error {
     char reason[512]; /* "" when nothing is wrong */
 };
 
-/* Call it when a call to e ended with this result. */
+/* Call it when an HTTP call to e has ended with this result. */
 void connect_error_note(struct connect_error *c, const struct endpoint *e, const struct http_call_result *result);
 /* Writes the sentence. If the reason is known, appends ": " and the reason. */
 void connect_error_explain(const struct connect_error *c, const char *sentence, char *out, size_t out_size);

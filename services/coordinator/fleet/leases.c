@@ -49,7 +49,7 @@ static struct lease *add(struct leases *l, const char *address)
     return one;
 }
 
-/* Ends the lease of the worker on the address. The address is then barred. */
+/* Ends a lease, and bars the address that the worker held. */
 static void let_go(struct leases *l, struct lease *one)
 {
     if (one->barred) return;

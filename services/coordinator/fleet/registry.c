@@ -24,9 +24,9 @@ void registry_register_metrics(struct registry *r, struct endpoints *endpoints)
     metric_counters("fantail_worker_registrations_total",
                     "Requests of workers to register or to deregister, by result.", "result", verdict_names,
                     REGISTRY_VERDICT_COUNT, r->verdicts);
-    r->expired = metric_counter("fantail_worker_leases_ended_total", "Registrations of workers that ended, by reason.",
+    r->expired = metric_counter("fantail_worker_leases_ended_total", "Ended registrations of workers, by reason.",
                                 "reason=\"expired\"");
-    r->goodbyes = metric_counter("fantail_worker_leases_ended_total", "Registrations of workers that ended, by reason.",
+    r->goodbyes = metric_counter("fantail_worker_leases_ended_total", "Ended registrations of workers, by reason.",
                                  "reason=\"goodbye\"");
 }
 

@@ -70,8 +70,8 @@ static struct survey_question *next_question(const struct survey *s, const struc
     return question_at(list_next(&s->questions, q ? &q->link : NULL));
 }
 
-/* Moves questions that are over to s->over, the oldest first. Each answer may begin a job, so only some are answered in
- * one turn of the loop. */
+/* Moves questions that are over to s->over, the oldest first. The answer to a question may begin a job, so only some
+ * questions are answered in one turn of the loop. */
 static void collect_over(struct survey *s, uint64_t now)
 {
     for (struct survey_question *q = next_question(s, NULL), *next; q && s->over.n < ANSWERED_AT_ONCE; q = next) {
@@ -246,7 +246,7 @@ static uint64_t next_ns(const struct survey *s)
 {
     const struct heap_node *first = s->asking < ASKING_MAX ? heap_first(&s->due) : NULL;
     uint64_t next = first ? first->key : UINT64_MAX;
-    /* All questions have the same time limit, so the oldest one ends first. */
+    /* All questions have the same time limit, so the oldest question reaches its limit first. */
     const struct survey_question *q = next_question(s, NULL);
     uint64_t end = q ? q->asked_ns + QUESTION_MS * NS_PER_MS : UINT64_MAX;
     if (s->goes_on) return 0;

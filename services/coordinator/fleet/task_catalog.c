@@ -300,7 +300,7 @@ static void add_string(struct buf *out, const char *before, const char *text)
     buf_add_json_string(out, text, strlen(text));
 }
 
-/* Writes why workers cannot run the task. The task's own "error" is written only when no worker can run it. */
+/* Writes why workers cannot run the task. The task's own "error" is written only when no worker can run the task. */
 static void write_broken(struct buf *out, const struct catalog *c, const struct catalog_task *t)
 {
     if (!t->runs) add_string(out, ",\"error\":", t->error);

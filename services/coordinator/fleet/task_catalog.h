@@ -1,8 +1,9 @@
 /*
  * Records which tasks the workers have: the last answer of each worker (survey.h), and totals over all workers. If
  * workers disagree about a task, the most cautious answer counts. The tasks of a worker that cannot be reached stay in
- * the catalog. The tasks of a worker that has left are remembered for a week. So a job can wait while a pool has no
- * workers. For the same purpose, tasks that the operator expects are in the catalog from the start. Pure: no I/O.
+ * the catalog. The tasks of a worker that has left are remembered for a week. So a job can wait while the pool of its
+ * task has no workers. Tasks that the operator expects are in the catalog from the start, for the same reason. Pure: no
+ * I/O.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_TASK_CATALOG_H
 #define FANTAIL_COORDINATOR_FLEET_TASK_CATALOG_H
@@ -51,8 +52,8 @@ struct catalog {
 
 void catalog_init(struct catalog *c, bool balancer);
 void catalog_release(struct catalog *c);
-/* Checks a list for catalog_expect(). Returns false, with the start and the length of the first entry that is not the
- * name of a task. */
+/* Checks a list for catalog_expect(). If an entry is not the name of a task, returns false, and sets *fault and *len to
+ * the start and the length of the first such entry. */
 MUST_CHECK bool catalog_check_expected(const char *names, const char **fault, size_t *len);
 /* Adds tasks that the catalog lists even before a worker reports them. `names` is a comma-separated list; NULL:
  * none. */

@@ -12,7 +12,7 @@ bool worker_fleet_takes_registrations(const struct worker_fleet_config *config)
     return config->register_workers || endpoints_mode(config->workers) == ENDPOINTS_REGISTERED;
 }
 
-/* Anyone who can register a worker gets the items of all users. So a token is needed. */
+/* Anyone who can register a worker gets the items of all users. So registration requires a token. */
 static int check_registration(const struct worker_fleet_config *config, const struct option_spec *spec, bool open)
 {
     if (!worker_fleet_takes_registrations(config)) return 0;
