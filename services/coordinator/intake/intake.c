@@ -138,7 +138,7 @@ static void refuse_failed(struct job_intake *t)
     refuse(t, t->failed_status, NULL, "the job store did not accept the job: %s", t->error);
 }
 
-/* Call it when a call to the store has failed. Once ACCEPT was started, only its result decides whether the job is
+/* Call it when a call to the store has failed. Once ACCEPT has been started, only its result decides whether the job is
  * refused. */
 static void note_failure(struct job_intake *t, const struct store_call *call)
 {
@@ -184,7 +184,7 @@ static void add_job(struct job_intake *t)
     store_start(t->durable->store, call);
 }
 
-/* Moves the items that were split so far into a block. */
+/* Makes a block of the items that have been split so far. */
 static void add_block(struct job_intake *t)
 {
     uint64_t n = t->splitter.items_in_buf;
@@ -212,8 +212,8 @@ static void add_block(struct job_intake *t)
 
 /* The acceptance. */
 
-/* If the client waits for the end of the job, d->wait() takes ownership of the exchange. The intake then no longer has
- * an exchange. */
+/* If the client waits for the end of the job, d->wait() takes ownership of the exchange, and the intake no longer has
+ * one. */
 static void answer_accepted(struct job_intake *t, const struct stored_job *job)
 {
     struct durable *d = t->durable;
@@ -253,7 +253,8 @@ static void on_existing_read(struct store_call *call)
     free_when_over(t);
 }
 
-/* The other request may have been accepted, or have failed, while this one was received. */
+/* While this request was being received, the other request with the same key may have been accepted, or may have
+ * failed. */
 static void read_existing(struct job_intake *t)
 {
     struct store_call *call = store_call_new(STORE_READ_JOB, on_existing_read, t);
@@ -281,7 +282,7 @@ static void on_discarded(struct store_call *call)
     free_when_over(t);
 }
 
-/* The job may have been accepted although the reply to ACCEPT was lost. The result of DISCARD shows whether it was
+/* The job may have been accepted although the reply to ACCEPT was lost. The result of DISCARD shows whether the job was
  * accepted. */
 static void discard(struct job_intake *t)
 {
