@@ -78,8 +78,9 @@ struct jobspec {
     uint64_t seen; /* private: bit i is set when field i of the table was given */
 };
 
-/* The highest level of options that this version can run. If an older version must not ignore a new option of durable
- * jobs, the option gets the next level as its `needs` in jobspec_fields.c. */
+/* The highest level of options that this version can run. Some new options of durable jobs must not be ignored by older
+ * versions. For such an option, raise this level by one, and set the option's `needs` in jobspec_fields.c to the new
+ * level. */
 #define JOBSPEC_LEVEL 1u
 
 struct jobspec_error {
