@@ -29,7 +29,7 @@ MUST_CHECK bool spill_file_read(struct spill_file *f, uint64_t offset, char *byt
 MUST_CHECK char *spill_file_map(struct spill_file *f, uint64_t offset, size_t len);
 void spill_file_unmap(uint64_t offset, char *bytes, size_t len);
 
-/* Returns a few words that say why the file failed. The text is borrowed until the next call. */
+/* Returns a few words that say why the write or read failed. The text is borrowed until the next call. */
 const char *spill_file_why(const struct spill_file *f);
 
 #endif
