@@ -36,8 +36,8 @@
     "SELECT seq, priority, id FROM job INDEXED BY job_lease WHERE state = 'running' AND lease_until_ms <= ?4"          \
     " AND needs <= ?5 AND " MAY_CLAIM
 #define CLAIMABLE "(SELECT seq, priority, id FROM (" FIRST_PENDING ") UNION ALL " ABANDONED ")"
-/* Of the jobs that ended by ?1, selects the ?2 jobs that ended first. All three statements of a sweep use this
- * selection. */
+/* Selects at most ?2 of the jobs that ended at the time ?1 or before, the earliest first. All three statements of a
+ * sweep use this selection. */
 #define SWEPT "(SELECT seq FROM job WHERE ended_ms <= ?1 ORDER BY ended_ms, seq LIMIT ?2)"
 
 static const char *const sql_texts[] = {
