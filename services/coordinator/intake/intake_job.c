@@ -1,4 +1,4 @@
-/* Fills in the ACCEPT call of a job whose body was read. Also decides whether there is memory for the body. */
+/* Fills in the ACCEPT call of a job whose body has been read. Also decides whether there is memory for the body. */
 #include "common/base/memory_room.h"
 #include "coordinator/durable/stored_options.h"
 #include "coordinator/intake/intake_internal.h"
