@@ -20,7 +20,7 @@ struct item_source_ops {
     uint64_t (*item_bytes)(const void *source);
 };
 
-/* A handle that borrows the source. It may be copied freely. */
+/* A handle that borrows the source. The handle may be copied freely. */
 struct item_source {
     const struct item_source_ops *ops;
     void *source;
@@ -42,8 +42,8 @@ static inline uint64_t item_source_item_bytes(const struct item_source *s)
     return s->ops->item_bytes(s->source);
 }
 
-/* The items of a range or of spans. They are generated when they are cut. All members but `spec` must be zeroed; `spec`
- * is borrowed. */
+/* The items of a range or of spans. The items are generated when they are cut. All members but `spec` must be zeroed;
+ * `spec` is borrowed. */
 struct generated_items {
     const struct jobspec *spec;
     uint64_t next; /* index of the next item */

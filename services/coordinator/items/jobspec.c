@@ -124,7 +124,7 @@ static char *put_item(const struct jobspec *spec, uint64_t index, char *p)
 
 bool jobspec_write_items(const struct jobspec *spec, uint64_t first, uint64_t count, struct buf *out)
 {
-    /* ROOM: no generated item has more bytes. BATCH: memory is reserved for this many items at a time. */
+    /* A generated item has at most ROOM bytes. Memory is reserved for BATCH items at a time. */
     enum { ROOM = 64, BATCH = 1024 };
     if (spec->source != SOURCE_RANGE && spec->source != SOURCE_SPANS) BUG("these items are not generated");
     if (first > spec->generated_count || count > spec->generated_count - first) BUG("no such items");

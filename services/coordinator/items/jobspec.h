@@ -95,16 +95,16 @@ unsigned jobspec_needs(const struct jobspec *spec);
 /* Releasing a zeroed or released spec is fine. */
 void jobspec_release(struct jobspec *spec);
 
-/* Reads one query parameter. The names are the same as in the job object. A nested name has a dot
- * ("retry.max_attempts"). Several tasks are separated by commas ("task=fetch,parse"). An unknown name is an error.
+/* Reads one query parameter. Query parameters have the same names as the members of the job object. A nested name has a
+ * dot ("retry.max_attempts"). Several tasks are separated by commas ("task=fetch,parse"). An unknown name is an error.
  * The name and the value must be text: valid UTF-8 without NUL bytes. */
 MUST_CHECK bool jobspec_read_query(struct jobspec *spec, const char *name, const char *value,
                                    struct jobspec_error *err);
 /* Reads the job object without its items, as JSON text. A field that is in both the job object and the query is an
  * error. */
 MUST_CHECK bool jobspec_read_options(struct jobspec *spec, const char *json, size_t len, struct jobspec_error *err);
-/* Call it when the query and all options were read. `have_items` says whether the body has items. Checks that there is
- * a task and exactly one source of items, and sets source and generated_count. */
+/* Call it when the query and all options have been read. `have_items` says whether the body has items. Checks that
+ * there is a task and exactly one source of items, and sets source and generated_count. */
 MUST_CHECK bool jobspec_finish(struct jobspec *spec, bool have_items, struct jobspec_error *err);
 
 /* Reads a merge patch (RFC 7396) of the options that may change while a job runs: max_concurrency, priority, the

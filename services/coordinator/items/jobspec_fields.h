@@ -45,7 +45,7 @@ bool jobspec_given(const struct jobspec *spec, const char *name);
 bool jobspec_is_group(const char *name);
 
 /* Reads an array of at most JOB_LABELS_MAX labels, and sets *labels to its text on one line. Returns false if `array`
- * is not such an array. */
+ * is not an array of valid labels, or has too many. */
 bool jobspec_read_labels(struct json_slice array, char **labels);
 
 /* Sets the status, the pointer (the name with slashes instead of dots) and the sentence. Returns false. */

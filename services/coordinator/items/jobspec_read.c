@@ -232,7 +232,7 @@ static bool fail_unknown(struct jobspec_error *err, const char *name)
     return jobspec_fail(err, 400, name, "a job has no field \"%.64s\"", name);
 }
 
-/* Writes "<group>.<name>". Writes "?" if no field can have this name. */
+/* Writes "<group>.<name>", or "?" if no field can have this name. */
 static void full_name(char out[NAME_SIZE], const char *group, const struct buf *name)
 {
     bool odd = name->len == 0 || name->len + strlen(group) + 2 > NAME_SIZE || memchr(name->data, 0, name->len) ||
@@ -291,7 +291,7 @@ static bool read_object(struct jobspec *spec, const char *group, struct json_sli
         point_at(err, group, &text);
     }
     buf_release(&text);
-    /* Without this check, an empty object would count as a missing one. */
+    /* Without this check, an empty object would be treated like a missing object. */
     if (empty && strcmp(group, "range") == 0) return jobspec_fail(err, 400, group, "range needs a stop");
     if (empty && strcmp(group, "spans") == 0) return jobspec_fail(err, 400, group, "spans needs a stop and a size");
     if (empty && strcmp(group, "notify") == 0) return jobspec_fail(err, 400, group, "notify needs a url");

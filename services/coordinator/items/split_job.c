@@ -7,8 +7,8 @@
 
 #define MAX_MEMBERS 64
 
-/* The next expected part of the body. White space may come before it, except in the three states IN_NAME, IN_VALUE and
- * IN_ITEM. */
+/* The next expected part of the body. White space may come before this part, except in the three states IN_NAME,
+ * IN_VALUE and IN_ITEM. */
 enum split_state {
     OPEN,        /* { */
     FIRST_NAME,  /* a name or } */
@@ -160,9 +160,9 @@ static inline size_t small_copy(char *dst, const char *src, size_t len, size_t r
     return len;
 }
 
-/* Reads scalars that are each followed by a comma. Most of the splitter's time is spent in this loop. Returns where the
- * loop stopped: before an item that is not a scalar (state ITEM), or after an item that no comma follows (state
- * AFTER_ITEM). */
+/* Reads scalars while each of them is followed by a comma. Most of the splitter's time is spent in this loop. Returns
+ * where the loop stopped: before an item that is not a scalar (state ITEM), or after an item that no comma follows
+ * (state AFTER_ITEM). */
 static const char *read_scalars(struct splitter *s, const char *p, const char *end)
 {
     if (*p == '{' || *p == '[') return p;
@@ -220,8 +220,8 @@ static enum split_status read_mark(struct splitter *s, char c, uint64_t offset)
     }
 }
 
-/* Reads one punctuation mark, or begins a name, an option or an item. `p` must not be at white space. *used is 1 after
- * a mark, else 0. */
+/* Reads one punctuation mark, or begins a name, an option or an item. `p` must not be at white space. If a mark was
+ * read, sets *used to 1, otherwise to 0. */
 static enum split_status read_token(struct splitter *s, const char *p, uint64_t offset, size_t *used)
 {
     *used = 0;

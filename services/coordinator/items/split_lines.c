@@ -5,7 +5,7 @@
 
 #define NUL_FAULT "there is a NUL byte, which text cannot have (is this UTF-16, or do the items end with NUL?)"
 
-/* How far an unfinished line was read. */
+/* How much of an unfinished line has been read. */
 enum line_state {
     LINE_BLANK, /* only white space so far */
     LINE_MARK,  /* the first bytes may be the start of a byte order mark */
@@ -40,7 +40,7 @@ static void emit_partial(struct splitter *s)
     if (len >= SPLIT_HANDED_OVER_BYTES) s->line_hint = len + 2;
 }
 
-/* Reads bytes at the start of a line as long as these match a byte order mark. Returns how many bytes it used. */
+/* Skips the bytes of a byte order mark at the start of a line. Returns how many bytes were skipped. */
 static size_t read_mark(struct splitter *s, const char *p, size_t len)
 {
     static const char mark[] = "\xEF\xBB\xBF";
@@ -371,7 +371,7 @@ enum split_status split_lines_feed(struct splitter *s, const char *data, size_t 
         status = end_line(s, s->offset + part);
         p = lf + 1;
     }
-    /* The functions called below count offsets from the first byte that they are given. */
+    /* The functions that are called below count offsets from the first byte that is passed to them. */
     uint64_t skipped = (uint64_t)(p - data);
     s->offset += skipped;
     if (status == SPLIT_OK && p < end) {

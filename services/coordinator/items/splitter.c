@@ -53,7 +53,7 @@ static enum split_status end_options(struct splitter *s)
     return SPLIT_OK;
 }
 
-/* Reads the part of the first line that is in data. Sets *used to its length, with the newline. */
+/* Reads the part of the first line that is in data. Sets *used to the length of this part, including the newline. */
 static enum split_status feed_options(struct splitter *s, const char *data, size_t len, size_t *used)
 {
     const char *newline = memchr(data, '\n', len);
@@ -146,7 +146,7 @@ enum split_status split_fail(struct splitter *s, enum split_status status, uint6
 void append_in_one_line(struct buf *out, const char *json, size_t len)
 {
     const char *end = json + len;
-    /* The caps were checked before, so the calls below cannot fail. */
+    /* The caps have been checked already, so the calls below cannot fail. */
     while (json < end) {
         if (*json == '\n' || *json == '\r') {
             json++;

@@ -1,13 +1,13 @@
 /*
- * Splits a request body into items as its bytes arrive, in pieces of any size. It follows RFC 8259 strictly. It builds
- * no tree: it checks an item and copies its bytes. Pure: no I/O, no time.
+ * Splits a request body into items as its bytes arrive, in pieces of any size. The splitter follows RFC 8259 strictly.
+ * It builds no tree: it checks an item and copies the bytes of the item. Pure: no I/O, no time.
  *
- * Every whole item is appended to `items` as one line of JSON that ends in '\n'. The line has the client's bytes, but
- * without white space around the item and without line breaks between its tokens. Each byte is read only once, when it
- * arrives. So the time of a call depends on the size of its piece, and not on the size of the item. The caller may take
- * lines from the front of `items` at any time, and must then lower `items_in_buf`. The caller limits the memory by the
- * size of the pieces: a call appends only the items that end in its piece. Besides these items, the splitter holds one
- * unfinished item (LIMIT_ITEM_BYTES) and the options (LIMIT_OPTIONS_BYTES).
+ * Every whole item is appended to `items` as one line of JSON that ends in '\n'. The line has the bytes that the client
+ * sent, but without white space around the item and without line breaks between the tokens of the item. Each byte is
+ * read only once, when it arrives. So the time that a call takes depends on the size of its piece, and not on the size
+ * of the item. The caller may take lines from the front of `items` at any time, and must then lower `items_in_buf`. The
+ * caller limits the memory by the size of the pieces: a call appends only the items that end in its piece. Besides
+ * these items, the splitter holds one unfinished item (LIMIT_ITEM_BYTES) and the options (LIMIT_OPTIONS_BYTES).
  *
  *     SPLIT_JOB      one JSON object: the elements of its "items" array are the items, the other members are options
  *     SPLIT_NDJSON   one JSON value per line, which ends in "\n" or "\r\n"; blank lines are skipped
@@ -16,9 +16,9 @@
  * The splitter knows only the member "items" of a job; jobspec.h reads the options. A body of lines may have its
  * options on the first line, as a JSON object (splitter_expect_options()).
  *
- * The body is UTF-8. A byte order mark at its start is skipped. A byte order mark before a later line is an error, and
- * so is a NUL byte in a line of text. These checks find UTF-16 files and joined files, which would otherwise give wrong
- * items.
+ * The body is UTF-8. A byte order mark at the start of the body is skipped. A byte order mark before a later line is an
+ * error, and so is a NUL byte in a line of text. These two checks detect files in UTF-16 and files that were joined.
+ * Without the checks, such files would give wrong items.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_SPLITTER_H
 #define FANTAIL_COORDINATOR_ITEMS_SPLITTER_H
@@ -78,8 +78,8 @@ struct splitter {
     char rest[4];         /* text: the bytes that cannot be decoded yet */
     uint64_t line_offset; /* offset of the first byte of the item */
     uint64_t line_bytes;  /* bytes of the item so far */
-    /* For lines: the probable size of a long line. First this is the size of the body, later the size of the last long
-     * line. 0: unknown. */
+    /* For lines: the probable size of a long line. Before the first long line, the hint is the size of the body; later
+     * it is the size of the last long line. 0: unknown. */
     size_t line_hint;
     struct buf name;  /* SPLIT_JOB: the decoded name of the member being read */
     struct buf names; /* SPLIT_JOB: the names so far, each after its length */
