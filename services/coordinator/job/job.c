@@ -23,7 +23,7 @@ void job_move(struct job *j, enum job_state to)
     j->state = to;
 }
 
-/* Bytes of answers that are folded in one turn of the loop. Folding them takes about 5 ms. */
+/* How many bytes of answers are folded in one turn of the loop. Folding this many bytes takes about 5 ms. */
 enum { FOLD_BYTES = 512 * 1024 };
 
 /* The life of a job. */
@@ -108,8 +108,8 @@ void job_cancel(struct job *j, enum sched_status status, const char *reason)
     if (j->phase.sched) note_cancel(j);
 }
 
-/* A document is always in input order, because its values have no index. Another order would gain nothing, because the
- * document is sent when the last item has ended. */
+/* A document is always in input order, because its values have no index. Completion order would gain nothing, because
+ * the document is not sent before the last item has ended. */
 static enum collector_order answers_order(const struct job *j)
 {
     bool document = j->submission.exchange && !reader_takes_lines(j->submission.exchange);
@@ -223,8 +223,8 @@ bool job_has_all_answers(const struct job *j)
     return j->state == JOB_ENDED && !j->folds_more;
 }
 
-/* Folds some answers. Many answers may become readable at the same time, for example after a slow first item. They are
- * then folded in several turns of the loop. */
+/* Folds some answers. Many answers may become readable at the same time, for example after a slow first item. So many
+ * answers are folded in several turns of the loop. */
 static void fold_answers(struct job *j)
 {
     char why[sizeof j->failure];

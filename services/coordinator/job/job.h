@@ -10,7 +10,7 @@
  *    |        |
  *    +--------+---> REFUSED (the request was wrong)
  *
- * If the request turns out to be wrong while the job runs, the job is cancelled. It stays RUNNING until the
+ * If the request turns out to be wrong while the job runs, the job is cancelled. The job stays RUNNING until the
  * cancellation is done.
  */
 #ifndef FANTAIL_COORDINATOR_JOB_JOB_H
@@ -60,7 +60,8 @@ struct job {
     bool cancel_is_noted;      /* the job is on jobs->cancels */
     struct list_link cancel_link;
     enum sched_waiting waiting;
-    /* The last reason that workers gave why they cannot run the job's tasks. NULL: they can, or it is not known. */
+    /* The last reason that workers gave why they cannot run the job's tasks. NULL: the workers can run the tasks, or it
+     * is not known whether they can. */
     char *task_fault;
     uint64_t starting; /* how many task processes are starting on the worker that last reported such a number */
     bool paused; /* the job is on jobs->paused: no new items are sent until its reader has caught up (job_pause.c) */

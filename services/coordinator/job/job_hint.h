@@ -9,7 +9,7 @@
 #include "coordinator/items/splitter.h"
 
 /* What the only item of an NDJSON body looks like: LIKE_SOURCE has "items", "range" or "spans"; LIKE_JOB also has
- * "task"; LIKE_ITEMS is an array, like the value of "items". LIKE_NOTHING also stands for all other bodies. */
+ * "task"; LIKE_ITEMS is an array, like the value of "items". All other bodies are LIKE_NOTHING. */
 enum job_likeness { LIKE_NOTHING, LIKE_SOURCE, LIKE_JOB, LIKE_ITEMS };
 
 /* Looks at the items that the splitter holds. Call it before the first item is taken from the splitter. */

@@ -31,16 +31,16 @@ const char *job_pointer_member(struct buf *b, const char *pointer);
 bool job_has_all_answers(const struct job *j);
 /* Folds some of the answers that have arrived. Call it while j->folds_more is set. */
 void job_fold_more(struct job *j);
-/* Call it when answers were stored. If a long answer must be written to the disk, it is written in later turns of the
- * loop. */
+/* Call it when answers have been stored. If a long answer must be written to the disk, this is done in later turns of
+ * the loop. */
 void job_spill_later(struct job *j);
 /* Writes the next part of a long answer to the disk. Call it while j->spills_more is set. */
 void job_spill_more(struct job *j);
 /* Returns whether the job has a built-in reduction. The readers of such a job get the result of the reduction and the
  * errors. */
 bool job_is_reduced(const struct job *j);
-/* Call it at the end of the body, and also when the job has started. If both have happened, gives the answers to the
- * readers. */
+/* If the body has ended and the job has started, gives the answers to the readers. Call it after each of these two
+ * events. */
 void job_open_answers(struct job *j);
 void job_answers_came(struct job *j);
 /* Makes the job fail because a sink could not store its answers. */
@@ -65,7 +65,7 @@ void job_pause_or_resume(struct job *j);
 /* job_hint.c */
 
 /* Returns a hint about what the client may have meant, or about a preference that was ignored. The hint belongs at the
- * end of the answer. Returns NULL when there is none. The text is static. */
+ * end of the answer. Returns NULL when there is no hint. The text is static. */
 const char *job_hint(const struct job *j);
 
 /* task_check.c */

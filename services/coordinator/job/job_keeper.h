@@ -9,14 +9,14 @@
 #include "coordinator/job/job.h"
 
 struct job_keeper_ops {
-    /* Called when items were taken from the source. May be called from inside an action of the scheduler. */
+    /* Called when items have been taken from the source. May be called from inside an action of the scheduler. */
     void (*items_taken)(void *keeper);
-    /* Called when answers were added to the sink. May be called from inside an action of the scheduler. */
+    /* Called when answers have been added to the sink. May be called from inside an action of the scheduler. */
     void (*answers_came)(void *keeper);
-    /* Returns whether many answers wait in the sink. While the result is true, no new items are sent. */
+    /* Returns whether many answers wait in the sink. While is_behind() returns true, no new items are sent. */
     bool (*is_behind)(void *keeper);
-    /* Called when there is no memory for an answer. If it returns true, the job waits for memory, and is_behind() is
-     * true for a while. Otherwise the job fails. */
+    /* Called when there is no memory for an answer. If lacks_memory() returns true, the job waits for memory, and
+     * is_behind() returns true for a while. If it returns false, the job fails. */
     bool (*lacks_memory)(void *keeper);
     /* Called when the job begins to wait, waits for something else, or continues; job->waiting says what it waits for.
      * It is called from inside an action of the scheduler. */

@@ -2,16 +2,17 @@
 #include "coordinator/job/job_internal.h"
 #include "coordinator/job/job_keeper.h"
 
-/* Returns whether the answers are read while the job runs. The answers are read later if they are sent as one document
- * at the end, or if the body has not arrived completely. The job must not pause for answers that are read later. */
+/* Returns whether the answers are read while the job runs. The answers are read only later if they are sent as one
+ * document at the end of the job, or if the body has not arrived completely. The job must not pause for answers that
+ * are read later. */
 static bool is_read_meanwhile(const struct job *j)
 {
     const struct reader *r = j->submission.reader;
     return j->readable && (job_is_reduced(j) || (r && r->ndjson));
 }
 
-/* Returns whether the temporary files of all jobs have reached half of their limit. The other half is for the answers
- * of items in flight, and for jobs that must not pause. */
+/* Returns whether the temporary files of all jobs have reached half of their limit. The other half of the limit is for
+ * the answers of items in flight, and for jobs that must not pause. */
 static bool spill_is_scarce(const struct spill_dir *d)
 {
     return d->max_bytes > 0 && d->used_bytes > d->max_bytes / 2;

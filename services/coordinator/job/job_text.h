@@ -1,6 +1,6 @@
 /*
- * Writes what documents and streams say about a job besides its results: its status, counts and times. The functions
- * append to `out` and do not affect the run of the job.
+ * Writes the parts of documents and streams that are not results: the status, the counts and the times of a job. The
+ * functions append to `out` and do not affect the run of the job.
  */
 #ifndef FANTAIL_COORDINATOR_JOB_JOB_TEXT_H
 #define FANTAIL_COORDINATOR_JOB_JOB_TEXT_H
@@ -11,7 +11,7 @@
 struct job;
 
 /* The result of a reduced job may be long, so its bytes are not written to `out`: the caller must send them before
- * out->data[at]. These bytes are borrowed from the job. */
+ * out->data[at]. The bytes of the result are borrowed from the job. */
 struct job_result {
     struct json_slice value; /* empty: there is no result */
     size_t at;

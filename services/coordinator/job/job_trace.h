@@ -10,8 +10,8 @@
 void job_trace_begin(struct trace_scope *trace, struct trace_export *export, struct http_exchange *x);
 /* Exports the span of a job that is over, and releases the scope. */
 void job_trace_end(struct job *j);
-/* Exports the span of a request that does not have a job of its own, and releases the scope. A released scope is fine.
- * status 0: the request has no answer of its own. `job_id` may be NULL. */
+/* Exports the span of a request that does not have a job of its own, and releases the scope. The scope may already be
+ * released. status 0: the request has no answer of its own. `job_id` may be NULL. */
 void job_trace_end_request(struct trace_scope *trace, int status, const char *job_id);
 /* Exports the span of a request that was answered before it became a job. */
 void job_trace_refused(struct trace_export *export, struct http_exchange *x);

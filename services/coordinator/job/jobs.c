@@ -110,9 +110,9 @@ void jobs_register_metrics(struct jobs *t)
     m->items_succeeded = metric_counter(items, items_help, "outcome=\"succeeded\"");
     m->items_failed = metric_counter(items, items_help, "outcome=\"failed\"");
     m->items_cancelled = metric_counter(items, items_help, "outcome=\"cancelled\"");
-    metric_gauge_fn("fantail_answer_memory_bytes", "Answers of all jobs in memory.", NULL, read_used,
+    metric_gauge_fn("fantail_answer_memory_bytes", "Bytes of all answers that are in memory.", NULL, read_used,
                     &t->answer_memory);
-    metric_gauge_fn("fantail_item_memory_bytes", "Items of all jobs that are not sent yet.", NULL, read_used,
+    metric_gauge_fn("fantail_item_memory_bytes", "Bytes of the unsent items of all jobs.", NULL, read_used,
                     &t->item_memory);
     m->job_seconds =
         metric_histogram("fantail_job_duration_seconds", "Time from the POST of a job to its outcome.", NULL);
@@ -200,7 +200,7 @@ void jobs_walk_end(struct jobs_cursor *c)
     *c = (struct jobs_cursor){0};
 }
 
-/* If a walk has come to the job, moves the walk to the next job. */
+/* If the current job of a walk is this job, moves the walk to the next job. */
 static void leave_walks(struct jobs *t, struct job *j)
 {
     for (struct list_link *at = list_next(&t->cursors, NULL); at; at = list_next(&t->cursors, at)) {

@@ -88,19 +88,19 @@ struct jobs_cursor {
 void jobs_walk_begin(struct jobs_cursor *c, struct jobs *t);
 /* Returns the next job; NULL at the end. */
 struct job *jobs_walk_next(struct jobs_cursor *c);
-/* Call it when the walk is over. Until then, the cursor must not be moved in memory. */
+/* Call it when the walk is over. Until this call, the cursor must not be moved in memory. */
 void jobs_walk_end(struct jobs_cursor *c);
 /* Cancels every running job in the next scheduler_run(), because the coordinator drains. Jobs with a keeper are not
  * cancelled. */
 void jobs_drain_all(struct jobs *t);
-/* For a job whose upload can pause: returns how many bytes of unsent items it may hold, `cap` at most. If the job holds
- * more, its upload pauses. Jobs of this kind may fill only half of the budget. The other half is for jobs whose upload
- * cannot pause. */
+/* For a job whose upload can pause: returns how many bytes of unsent items the job may hold, `cap` at most. If the job
+ * holds more, its upload pauses. Jobs whose upload can pause may fill only half of the budget. The other half is for
+ * jobs whose upload cannot pause. */
 size_t jobs_item_share(const struct jobs *t, size_t cap);
-/* For a job whose upload cannot pause and that holds `held` bytes of items: returns whether it may hold `growth` more
- * bytes. */
+/* For a job whose upload cannot pause and that holds `held` bytes of items: returns whether the job may hold `growth`
+ * more bytes. */
 bool jobs_have_item_room(const struct jobs *t, size_t held, size_t growth);
-/* Counts items that were settled, in fantail_items_total. */
+/* Adds items that have been settled to fantail_items_total. */
 void jobs_count_items(struct jobs *t, uint64_t succeeded, uint64_t failed, uint64_t cancelled);
 /* Counts the end of a job, in fantail_jobs_total and fantail_job_duration_seconds. */
 void jobs_count_end(struct jobs *t, enum sched_status status, uint64_t took_ns);

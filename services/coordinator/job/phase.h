@@ -32,8 +32,8 @@ void phase_offer(struct phase *p, uint64_t items, uint64_t bytes);
 void phase_no_more_items(struct phase *p);
 /* Applies options that may change while the phase runs. */
 void phase_update(struct phase *p);
-/* If workers have described the job's tasks since the start, applies what they say. Call it when workers have reported
- * tasks. */
+/* If workers have described the job's tasks since the start, applies these descriptions. Call it when workers have
+ * reported tasks. */
 void phase_learn_tasks(struct phase *p);
 /* Returns the strictest idempotency of the job's tasks, as far as it is known. */
 enum idempotency phase_idempotency(const struct phase *p);
@@ -58,7 +58,7 @@ void phase_take_value(struct phase *p, uint64_t index, struct buf *line);
 void phase_add_error(struct phase *p, uint64_t first, uint64_t n, const char *line, size_t len);
 
 /* Call it when there is no memory for an answer. Returns true if the job waits for memory; the attempt must then end.
- * Otherwise the job fails. */
+ * Returns false if the job fails. */
 MUST_CHECK bool phase_lacks_memory(struct phase *p);
 
 /* The functions below return the parts that are sent with an attempt. */

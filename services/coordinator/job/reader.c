@@ -9,8 +9,8 @@
 
 /* If the answers of a document are no larger than this, the document is sent in one piece with a Content-Length. */
 enum { WHOLE_DOCUMENT_BYTES = 64 * 1024, ERRORS_MEMORY_BYTES = 1024 * 1024 };
-/* If no other line is ready after this time, the start line is sent alone, so that the client knows the job's id. The
- * answer of a job that ends earlier is sent in one piece. */
+/* If no other line is ready after this time, the start line is sent alone, so that the client knows the job's id. If
+ * the job ends before this time, its answer is sent in one piece. */
 #define START_ALONE_NS (NS_PER_S / 5)
 
 static const char *const state_names[] = {
@@ -121,7 +121,8 @@ static ssize_t pull_answers(struct reader *r, char *dst, size_t cap, bool *dry)
     return failed ? -1 : (ssize_t)total;
 }
 
-/* Call it when all answers of the job are written. The errors that were found among the answers are written next. */
+/* Call it when all answers of the job have been written. The errors that were found among the answers are written
+ * next. */
 static void turn_to_errors(struct reader *r)
 {
     if (job_is_reduced(r->job)) return; /* the only lines of a reduced job are errors */
@@ -221,8 +222,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Each output makes the heartbeat due later. Outputs are frequent, so the wheel is set to the new time only when the
- * old time has come. */
+/* Each output makes the heartbeat due later. Outputs are frequent, so the time on the wheel is changed only when the
+ * old time has been reached. */
 static void set_due(struct reader *r)
 {
     uint64_t due_ns = earlier(heartbeat_ns(r), earlier(progress_ns(r), start_alone_ns(r)));
@@ -275,7 +276,7 @@ void reader_wake(struct reader *r)
 /* The end. */
 
 /* Sends a small document in one piece. A document can turn out to be large while it is written, because one line may
- * stand for millions of items. Such a document is streamed. */
+ * stand for millions of items. A document that turns out to be large is streamed. */
 static void answer_whole(struct reader *r)
 {
     enum { HEAD_AND_TAIL_BYTES = 1024 };

@@ -142,8 +142,8 @@ static uint64_t upload_share(const struct submission *s)
     return jobs_item_share(s->job->jobs, LIMIT_UNDISPATCHED_BYTES);
 }
 
-/* Returns whether the budget of all jobs has room for `growth` more bytes of this job. A running job may always grow if
- * its upload can pause, because the upload pauses when the job holds too much. The upload cannot pause in the middle of
+/* Returns whether the budget of all jobs has room for `growth` more bytes of this job. A running job whose upload can
+ * pause may always grow, because its upload pauses when the job holds too much. An upload cannot pause in the middle of
  * a long item, because the job needs the rest of that item. */
 static bool is_within_share(const struct job *j, size_t growth)
 {

@@ -40,7 +40,7 @@ void submission_handle(struct http_exchange *x, struct jobs *jobs);
 void submission_refuse(struct submission *s, int status, const char *members, const char *detail);
 /* Call it when the spool has become smaller. A paused upload may then continue. */
 void submission_drained(struct submission *s);
-/* Call it when the job has ended. The rest of a paused upload is then read and dropped. */
+/* Call it when the job has ended. If the upload is paused, the rest of the upload is then read and dropped. */
 void submission_job_ended(struct submission *s);
 void submission_release(struct submission *s);
 

@@ -86,7 +86,7 @@ void job_check_tasks_again(struct job *j)
     if (!j->question) job_tell_waiting(j);
 }
 
-/* Call it when some workers cannot run the task. Adds to the reason that the other workers could not be reached. */
+/* Call it when some workers cannot run the task. Adds a note to the reason: the other workers could not be reached. */
 static void add_unreached(struct job *j)
 {
     struct buf text = {0};
