@@ -1,6 +1,7 @@
 /*
- * The secrets that sign notices (HMAC-SHA256), and the signatures. While secrets are rotated, there may be several: a
- * notice then has one signature for each secret. Owner: the struct that embeds it. A zeroed struct has no secret.
+ * The secrets that sign notices (HMAC-SHA256), and the signatures. While secrets are rotated, there may be several
+ * secrets. A notice then has one signature for each of them. Owner: the struct that embeds it. A zeroed struct has no
+ * secret.
  */
 #ifndef FANTAIL_COORDINATOR_NOTIFY_NOTICE_KEYS_H
 #define FANTAIL_COORDINATOR_NOTIFY_NOTICE_KEYS_H

@@ -247,7 +247,7 @@ static struct tls_files tls_files_of(const struct notifier_config *config)
     return (struct tls_files){.path = {[TLS_CA] = config->ca}};
 }
 
-/* Without a host for https, nobody would notice that the authorities are never used. */
+/* If no host is allowed for https, the CA certificates are never used. Without this check, nobody would notice that. */
 static int check_ca(const struct notifier *n, const struct option_spec *spec)
 {
     struct tls_files files = tls_files_of(n->config);
