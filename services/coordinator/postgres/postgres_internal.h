@@ -1,6 +1,6 @@
 /*
- * What the files of the PostgreSQL back end share. A connection (struct postgres_db) is used by one thread. Its
- * statements are prepared when they are first used.
+ * What the files of the PostgreSQL back end share. A connection (struct postgres_db) is used by one thread. The
+ * statements of a connection are prepared when they are first used.
  *
  * The example below shows how a statement is run. Bind the parameters of a statement in order. The connection keeps the
  * first failure of a transaction. After a failure, all later statements of the transaction do nothing.
@@ -132,7 +132,7 @@ void postgres_bind_int(struct postgres_query *q, int64_t n);
 /* The bytes are borrowed until postgres_end(). NULL binds NULL. */
 void postgres_bind_text(struct postgres_query *q, const char *text);
 void postgres_bind_bytes(struct postgres_query *q, const struct buf *bytes);
-/* Runs the statement. Returns whether its result has at least one row. */
+/* Runs the statement. Returns whether the result has at least one row. */
 bool postgres_run(struct postgres_query *q);
 void postgres_end(struct postgres_query *q);
 int postgres_rows(const struct postgres_query *q);
@@ -182,8 +182,8 @@ enum store_status postgres_add_block(struct postgres_db *d, struct store_call *c
 enum store_status postgres_read_ranges(struct postgres_db *d, struct store_call *c);
 enum store_status postgres_read_block(struct postgres_db *d, struct store_call *c);
 
-/* The first function binds the id, the fence and the holder. The second one binds these, and then the counts and
- * errors. */
+/* The first function binds the id, the fence and the holder. The second function binds the same parameters, and then
+ * the counts and errors. */
 void postgres_bind_lease(struct postgres_query *q, const struct stored_job *j);
 void postgres_bind_progress(struct postgres_query *q, const struct stored_job *j);
 /* Call it when a statement found no job to change. Returns the reason: NOT_FOUND, CONFLICT with c->found, or (only if

@@ -3,8 +3,8 @@
 
 #include "coordinator/postgres/postgres_internal.h"
 
-/* The first column after JOB_COLUMNS. Depending on the statement, it contains the time or the options. The URL of
- * `notify` follows the options. */
+/* The first column after JOB_COLUMNS. Depending on the statement, this column contains the time or the options. The URL
+ * of `notify` follows the options. */
 enum { COLUMN_AFTER = 22 };
 
 static void read_job_row(const struct postgres_query *q, int row, struct stored_job *j)

@@ -60,7 +60,8 @@ static const struct {
      " PRIMARY KEY (job, number)"
      ") WITH (autovacuum_vacuum_scale_factor = 0.05, toast.autovacuum_vacuum_scale_factor = 0.05);"
      "ALTER TABLE fantail.block ALTER COLUMN lines SET STORAGE EXTERNAL;"
-     /* The blocks to remove: all blocks of a job, or its error, sent and unsent blocks up to a number. */
+     /* The blocks to remove: all blocks of a job, or only the blocks of errors, sent and unsent items up to a block
+      * number. */
      "CREATE TABLE fantail.dropped (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, job bigint NOT NULL,"
      " everything boolean NOT NULL, up_to bigint);"
      /* The coordinators, and the number of the last transaction of each. */
@@ -97,7 +98,8 @@ static const struct {
      "CREATE TRIGGER job_end AFTER UPDATE OF ended_ms ON fantail.job FOR EACH ROW"
      " WHEN (OLD.ended_ms IS NULL AND NEW.ended_ms IS NOT NULL AND NEW.notify IS NOT NULL)"
      " EXECUTE FUNCTION fantail.add_notice();"
-     /* An older coordinator looks only at the first pending job. If it must not claim that job, it claims no job. */
+     /* A coordinator of an older version looks only at the first pending job. If that coordinator must not claim this
+      * job, it claims no job. */
      "CREATE FUNCTION fantail.check_claim() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN"
      " IF NEW.knows < NEW.needs THEN RETURN NULL; END IF; NEW.knows := 0; RETURN NEW; END';"
      "CREATE TRIGGER job_claim BEFORE UPDATE OF fence ON fantail.job FOR EACH ROW WHEN (NEW.needs > 0)"
@@ -105,7 +107,7 @@ static const struct {
      1},
     {"ALTER TABLE fantail.request ADD COLUMN result text;", 1},
     {"ALTER TABLE fantail.notice ADD COLUMN failure text;"
-     /* The outcome of the notice of the last end. */
+     /* The outcome of the notice about the last end of the job. */
      "ALTER TABLE fantail.job ADD COLUMN notice_attempts integer NOT NULL DEFAULT 0;"
      "ALTER TABLE fantail.job ADD COLUMN notice_failure text;"
      "ALTER TABLE fantail.job ADD COLUMN notice_ended_ms bigint;",
@@ -116,7 +118,8 @@ static const struct {
      1},
     /* The pending jobs by task, for PG_CLAIM. A name of a pipeline has at most 2063 bytes, so it fits into an index. */
     {"CREATE INDEX job_task ON fantail.job (task COLLATE \"C\", needs, priority DESC, id) WHERE state = 'pending';", 1},
-    /* The level that each coordinator knows, see store.h. The coordinator reports the level together with its tasks. */
+    /* The level of options that each coordinator knows: see store.h. A coordinator reports its level together with its
+     * tasks. */
     {"ALTER TABLE fantail.coordinator ADD COLUMN knows integer NOT NULL DEFAULT 0;", 1},
 };
 enum { KNOWN = ARRAY_SIZE(versions) };

@@ -15,7 +15,8 @@
  * use a fence a second time, so the holder is compared too. */
 #define MINE          " WHERE job.id = $1 AND job.fence = $2 AND job.holder = $3 AND job.state = 'running'"
 #define ADD_BLOCK(at) " INSERT INTO fantail.block (job, kind, ranges, lines) SELECT seq, " at " FROM j RETURNING number"
-/* True if the job's coordinator has not updated seen_ms for 60 s. Its uploads then count as ended. */
+/* True if the job's coordinator has not updated seen_ms for 60 s. The uploads of that coordinator then count as
+ * ended. */
 #define GONE                                                                                                           \
     "NOT EXISTS (SELECT 1 FROM fantail.coordinator AS c WHERE c.id = job.holder AND c.seen_ms > " NOW_MS " - 60000)"
 /* Whether the list of a coordinator, `serves` or `opens`, has all tasks of the job. */
@@ -68,9 +69,9 @@ static const struct {
     /* Finds the first pending job and the first running job whose lease has expired, and claims the one that comes
      * first by priority and then by id. Skips jobs that another coordinator is claiming, jobs whose `needs` is above
      * the `knows` of this coordinator, and jobs that this coordinator may not claim. There may be very many pending
-     * jobs of the last kind, so the statement does not read them. `kind` finds each pair of a task and `needs` among
-     * the pending jobs with one lookup in the index job_task. `f` reads only the first jobs of each pair that may be
-     * claimed. */
+     * jobs that this coordinator may not claim, so the statement does not read them. `kind` finds the pairs of a task
+     * and `needs` that pending jobs have, with one lookup in the index job_task for each pair. For each pair that may
+     * be claimed, `f` reads only the first jobs. */
     [PG_CLAIM] =
         {"WITH RECURSIVE announced AS (UPDATE fantail.coordinator SET serves = $4::jsonb, opens = $5::jsonb, knows = $3"
          " WHERE id = $1 AND $4::text IS NOT NULL"
@@ -189,8 +190,9 @@ static const struct {
     [PG_REGISTER] = {"INSERT INTO fantail.coordinator AS c (id, name, batch, seen_ms) VALUES ($1, $2, 0, " NOW_MS ")"
                      " ON CONFLICT (id) DO UPDATE SET seen_ms = excluded.seen_ms RETURNING batch"},
     /* Removes dropped blocks of up to 256 entries of `dropped`: up to 16 blocks of each entry, and up to 1024 blocks
-     * and 16 MiB of lines in all. So one step removes many small jobs, which have few blocks each. A step does not take
-     * longer if the jobs are large. Coordinators that run this statement at the same time take different entries. */
+     * and 16 MiB of lines in all. So one step removes many small jobs, which have few blocks each. A step takes no more
+     * time for large jobs than for small jobs. Coordinators that run this statement at the same time take different
+     * entries. */
     [PG_TIDY] = {"WITH d AS (SELECT * FROM fantail.dropped ORDER BY seq LIMIT 256 FOR UPDATE SKIP LOCKED),"
                  " s AS (SELECT d.seq, i.place, row_number() OVER w AS nth, sum(i.bytes) OVER w AS bytes_so_far"
                  " FROM d CROSS JOIN LATERAL (SELECT ctid AS place, number, pg_column_size(lines) AS bytes"
@@ -199,7 +201,7 @@ static const struct {
                  " AS i WINDOW w AS (ORDER BY d.seq, i.number)),"
                  " b AS (SELECT seq, place, nth = 1 OR (nth <= 1024 AND bytes_so_far <= 16777216) AS goes FROM s),"
                  " x AS (DELETE FROM fantail.block WHERE ctid = ANY (ARRAY(SELECT place FROM b WHERE goes))),"
-                 /* An entry is removed if all its blocks are removed. */
+                 /* An entry is removed when all of its blocks are removed. */
                  " n AS (SELECT seq, count(*) < 16 AND bool_and(goes) AS all_go FROM b GROUP BY seq),"
                  " e AS (DELETE FROM fantail.dropped WHERE seq = ANY (ARRAY("
                  "SELECT d.seq FROM d LEFT JOIN n ON n.seq = d.seq WHERE coalesce(n.all_go, true))))"
@@ -228,7 +230,8 @@ void postgres_forgive(struct postgres_db *d)
     d->failed = d->lost = false;
 }
 
-/* The sentences for clients. They do not contain the detail, because the detail may name the host and the user. */
+/* The sentences for clients. These sentences do not contain the detail, because the detail may name the host and the
+ * user. */
 static const char *sentence_of(enum postgres_state state)
 {
     static const char *const sentences[] = {

@@ -1,16 +1,16 @@
 /*
  * The writer of the PostgreSQL back end, with its own thread and its own connection.
  *
- * It takes the calls that wait, carries them out in one transaction, commits, and only then reports them. If a
+ * The writer takes the calls that wait, carries them out in one transaction, commits, and only then reports them. If a
  * statement fails, the writer rolls back and runs each call in its own transaction, so that only the faulty call fails.
  *
- * If the connection is lost before the commit, nothing has changed. The writer immediately connects again and tries
- * once more. If the second try fails too, the calls end as STORE_AWAY. If the connection is lost during the commit, it
- * is unknown whether the database has committed. Then the calls are in doubt, and wait until there is a connection.
- * Meanwhile all other calls end as STORE_AWAY. Each transaction writes its number to the row of this coordinator. After
- * the writer has connected again, the number in that row shows whether the transaction was committed. If it was not
- * committed, the calls are carried out again. So no call takes effect twice, and no call is reported as done unless it
- * took effect.
+ * If the connection is lost before the commit, nothing has changed. The writer immediately connects again and tries the
+ * transaction once more. If the second attempt fails too, the calls end as STORE_AWAY. If the connection is lost during
+ * the commit, it is unknown whether the database has committed. The calls of that transaction are then in doubt, and
+ * wait until there is a connection. While there are calls in doubt, all other calls end as STORE_AWAY. Each transaction
+ * writes its number to the row of this coordinator. After the writer has connected again, the number in that row shows
+ * whether the transaction was committed. If the transaction was not committed, its calls are carried out again. So no
+ * call takes effect twice, and no call is reported as done unless it took effect.
  */
 #include "coordinator/postgres/postgres_threads.h"
 
@@ -18,8 +18,8 @@
 #define TIDY_WAIT_NS  (20 * NS_PER_MS)  /* time between two steps of a removal while no call waits */
 #define TIDY_EVERY_NS (100 * NS_PER_MS) /* time between two steps of a removal while calls wait */
 /* After this time, a client's call in doubt ends as STORE_AWAY. The calls of a job's run wait until there is a
- * connection: if the run recorded its answers again, the database could have them twice. A drain abandons these calls
- * when the lease has expired, because the run then records nothing more. */
+ * connection: if the run recorded its answers again, the database could contain these answers twice. When the lease of
+ * the job has expired, a drain abandons the calls of the run, because the run then records nothing more. */
 #define DOUBT_NS (5 * NS_PER_S)
 
 struct writer {

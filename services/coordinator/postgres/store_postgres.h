@@ -2,8 +2,8 @@
  * The PostgreSQL back end of the job store: many coordinators share one database (PostgreSQL 14 or later).
  *
  * Opening the store does not wait for a connection: the threads of the store connect later. So the database may be
- * unreachable at the start, or at any later time. While it is unreachable, calls end as STORE_AWAY, and the log and the
- * metrics show the state. Leases use the clock of the database.
+ * unreachable at the start, or at any later time. While the database is unreachable, calls end as STORE_AWAY, and the
+ * log and the metrics show the state. Leases use the clock of the database.
  */
 #ifndef FANTAIL_COORDINATOR_POSTGRES_STORE_POSTGRES_H
 #define FANTAIL_COORDINATOR_POSTGRES_STORE_POSTGRES_H
