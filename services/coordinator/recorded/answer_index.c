@@ -26,7 +26,8 @@ static bool follows(const struct answer_span *s, const struct answer_span *befor
            before->line + before->n == s->line;
 }
 
-/* Appends a span. If its answers directly follow the answers of the last span, makes the last span longer instead. */
+/* Appends a span. If the answers of this span directly follow the answers of the last span, makes the last span longer
+ * instead. */
 static void append(struct index_run *r, const struct answer_span *s)
 {
     if (r->n > 0 && follows(s, &r->spans[r->n - 1]))
@@ -75,7 +76,8 @@ static struct merge_side begin_side(const struct index_run *r)
     return m;
 }
 
-/* Removes the items below `index` from the head of a side. If the head is then empty, takes the next span. */
+/* Removes the items below `index` from the head of a side. If this leaves the head empty, takes the next span as the
+ * head. */
 static void pass(struct merge_side *m, uint64_t index)
 {
     if (end_of(&m->head) <= index)

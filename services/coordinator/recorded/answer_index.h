@@ -50,10 +50,10 @@ struct answer_index {
 void answer_index_init(struct answer_index *ix, size_t max_spans);
 /* Releasing a zeroed index is fine. */
 void answer_index_release(struct answer_index *ix);
-/* Forgets everything. After this, the index keeps only answers of items from `floor` on. */
+/* Forgets everything. From then on, the index keeps only the answers of item `floor` and later items. */
 void answer_index_clear(struct answer_index *ix, uint64_t floor);
 /* Adds the ranges of a block. Blocks without answers are ignored. If the ranges of the block overlap or exceed 2^64,
- * the block is damaged. The function then adds nothing and returns false. */
+ * the block is damaged, and the function adds nothing and returns false. */
 MUST_CHECK bool answer_index_add(struct answer_index *ix, const struct block *b);
 /* Frees the spans of items below `index`. These items must not be looked up any more. */
 void answer_index_drop_below(struct answer_index *ix, uint64_t index);

@@ -71,7 +71,7 @@ static void mark_lines(struct cached_block *b)
     }
 }
 
-/* Returns the bytes of the blocks without a known next item. */
+/* Returns the size in bytes of all blocks that have no known next item. */
 static size_t spare_bytes(const struct block_cache *c)
 {
     size_t bytes = 0;

@@ -1,10 +1,10 @@
 /*
  * The blocks of answers that a reader holds. Workers answer several chunks at the same time, so the answers of one
- * chunk are spread over several blocks. A reader needs the same blocks again for each of these chunks. If not all
- * blocks fit, the cache first drops the block whose next use is the furthest in the future. The idea is from L. A.
- * Belady, "A study of replacement algorithms for a virtual-storage computer", 1966. Belady's algorithm must know the
- * future reads; here, the index of the answers shows them. The cache also finds lines in a block. Pure. Owner: the
- * struct that embeds it.
+ * chunk are spread over several blocks. So for several chunks, a reader needs the same blocks again. If not all blocks
+ * fit, the cache first drops the block whose next use is the furthest in the future. The idea is from L. A. Belady, "A
+ * study of replacement algorithms for a virtual-storage computer", 1966. Belady's algorithm must know the future reads;
+ * here, the index of the answers shows them. The cache also finds lines in a block. Pure. Owner: the struct that embeds
+ * it.
  */
 #ifndef FANTAIL_COORDINATOR_RECORDED_BLOCK_CACHE_H
 #define FANTAIL_COORDINATOR_RECORDED_BLOCK_CACHE_H

@@ -1,5 +1,6 @@
 /*
- * A list of ranges of item indexes. It is used to find the items of a job that have no recorded answer yet. Pure.
+ * A list of ranges of item indexes. Such lists are used to find the items of a job that have no recorded answer yet.
+ * Pure.
  */
 #ifndef FANTAIL_COORDINATOR_RECORDED_RANGE_LIST_H
 #define FANTAIL_COORDINATOR_RECORDED_RANGE_LIST_H
