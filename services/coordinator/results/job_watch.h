@@ -31,10 +31,10 @@ struct job_watches {
 
 /* The functions may add watches and remove their own watch. They must not remove other watches. */
 struct job_watch_ops {
-    /* Called when answers of the job were recorded, or when its state has changed. */
+    /* Called when answers of the job have been recorded, or when its state has changed. */
     void (*poke)(void *owner);
     /* Called when the job has ended. `read` is like a READ_JOB call that has all blocks of the job, and is borrowed.
-     * NULL: the watch is only poked. */
+     * If `give` is NULL, the watch is only poked. */
     void (*give)(void *owner, const struct store_call *read);
     /* Called about ten times a second. */
     void (*tick)(void *owner, uint64_t now_ns);
@@ -53,7 +53,7 @@ struct job_watch {
 void job_watches_start(struct job_watches *l, uv_loop_t *loop);
 /* Call it when answers of this job have been recorded, or when its state has changed. */
 void job_watches_poke(struct job_watches *l, const char *id);
-/* Call it before job_watches_poke(), when the job of this call has ended and the call has all its blocks. */
+/* Call it before job_watches_poke(), if the job of the call `read` has ended and the call has all blocks of the job. */
 void job_watches_give(struct job_watches *l, const struct store_call *read);
 void job_watches_drain(struct job_watches *l);
 /* Closes the timer. The loop must keep running until the timer is closed. All watches must have been removed. */

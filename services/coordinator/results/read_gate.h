@@ -29,7 +29,7 @@ bool read_gate_is_scarce(const struct read_gate *g);
 /* Returns true if the reader may read a block now. Otherwise puts the reader in the queue. A queued reader must try
  * again when read_gate_leave() returns its place, or when there is room. */
 MUST_CHECK bool read_gate_enter(struct read_gate *g, struct read_gate_place *p);
-/* Call it when a block has arrived. Removes the reader that has waited longest from the queue, and returns its place.
+/* Call it when a block has arrived. Takes the reader that has waited longest out of the queue, and returns its place.
  * Returns NULL if no reader waits, or if there is still no room. */
 MUST_CHECK struct read_gate_place *read_gate_leave(struct read_gate *g);
 /* Removes the reader from the queue, if it is there. */

@@ -131,7 +131,7 @@ static void refuse(struct results_reader *r, const struct store_call *call, bool
         store_problem_answer(r->exchange, call);
 }
 
-/* Returns whether a redrive has removed the errors of the job. The index must then be read again. */
+/* Returns whether a redrive has removed the errors of the job. If so, the index must be read again. */
 static bool was_redriven(const struct results_reader *r, const struct stored_job *now)
 {
     return r->state == STREAM_OPEN && now->redrives != r->job.redrives;
@@ -201,8 +201,8 @@ static bool add_ranges(struct results_reader *r, const struct store_call *call)
     return true;
 }
 
-/* Call it when all ranges in the store were read. If the job had ended before the ranges were read, there are no more
- * answers, unless the job was redriven in the meantime. So the state of an ended job is read once more. */
+/* Call it when all ranges in the store have been read. If the job had ended before the ranges were read, there are no
+ * more answers, unless the job was redriven in the meantime. So the state of an ended job is read once more. */
 static void handle_last_ranges(struct results_reader *r, bool something_came)
 {
     const struct stored_counts *n = &r->job.counts;

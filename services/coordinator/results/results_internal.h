@@ -102,8 +102,8 @@ bool results_are_dry(const struct results_reader *r);
 
 /* Writes the part before the first answer. */
 void results_begin(struct results_reader *r);
-/* Call it when all answers of this part were written. Writes the text after them. Returns whether this was the last
- * part. */
+/* Call it when all answers of this part have been written. Writes the text that follows the answers. Returns whether
+ * this was the last part. */
 MUST_CHECK bool results_end_part(struct results_reader *r);
 /* If the job now waits for a different reason, writes a line. Returns whether a line was written. */
 MUST_CHECK bool results_add_waiting(struct results_reader *r);
@@ -134,7 +134,7 @@ void results_detach_calls(struct results_reader *r);
 
 /* Reads the query parameters. If a parameter is wrong, answers the request and returns false. */
 MUST_CHECK bool results_read_query(struct http_exchange *x, struct results_query *query);
-/* Reads the options of a job as it was returned by READ_JOB. */
+/* Reads the options of a job that READ_JOB has returned. */
 struct results_options results_read_options(const struct stored_job *job);
 
 #endif

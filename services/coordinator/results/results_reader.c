@@ -83,7 +83,7 @@ static void pass(struct results_reader *r, uint64_t items, size_t bytes)
     if (++r->spans_read % DROP_AFTER_SPANS == 0) answer_index_drop_below(&r->index, r->position);
 }
 
-/* Sets r->span to the next answers that the client wants. Returns false if no such answer can be given now. */
+/* Sets r->span to the next answers that the client wants. Returns false if no answer can be given now. */
 static bool begin_span(struct results_reader *r)
 {
     for (unsigned skipped = 0; !r->span.n; skipped++) {
@@ -149,8 +149,8 @@ static bool read_if_missing(struct results_reader *r, const struct answer_span *
     return false;
 }
 
-/* Starts to read the next needed block that the cache does not have. The more spans it checks, the longer it waits
- * before it checks again, so that the average time per span stays small. */
+/* Starts to read the next needed block that the cache does not have. The more spans the function checks, the longer it
+ * waits before the next check. So the average time per span stays small. */
 static void read_ahead(struct results_reader *r)
 {
     if (r->reading || (int)(r->spans_read - r->ahead_at_span) < 0) return;
