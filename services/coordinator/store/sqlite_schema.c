@@ -54,7 +54,8 @@ static const char *const versions[] = {
     " lines BLOB NOT NULL"
     ") STRICT;"
     "CREATE INDEX block_job ON block (job);"
-    /* The blocks to remove: all blocks of a job, or its error, sent and unsent blocks up to a number. */
+    /* The blocks to remove: all blocks of a job, or only the blocks of errors, sent and unsent items up to a block
+     * number. */
     "CREATE TABLE dropped (seq INTEGER PRIMARY KEY, job INTEGER NOT NULL, everything INTEGER NOT NULL, up_to INTEGER)"
     " STRICT;",
     "ALTER TABLE job ADD COLUMN changes TEXT;",
@@ -86,7 +87,7 @@ static const char *const versions[] = {
     " END;",
     "ALTER TABLE request ADD COLUMN result TEXT;",
     "ALTER TABLE notice ADD COLUMN failure TEXT;"
-    /* The outcome of the notice of the last end. */
+    /* The outcome of the notice about the last end of the job. */
     "ALTER TABLE job ADD COLUMN notice_attempts INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE job ADD COLUMN notice_failure TEXT;"
     "ALTER TABLE job ADD COLUMN notice_ended_ms INTEGER;",
