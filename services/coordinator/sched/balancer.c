@@ -9,11 +9,12 @@
 #define PICK_COLD  32 /* one choice in this many is made as if no lane had answered yet; see pick_warm() */
 
 /*
- * Chooses the endpoint. Among idle endpoints, prefers the one that has answered the task last: its processes run, its
- * connection is open and its memory is in the caches. Otherwise draws two random endpoints with room for the task, and
- * takes the one with less load per slot ("power of two choices"). A lane is in its task's array `open` while its
- * endpoint takes attempts and has the task, and while the lane is not full (sched_lane.c). An open lane that may have
- * room is also in the array `available`. So the cost of a choice does not depend on the number of workers.
+ * Chooses the endpoint. Among idle endpoints, prefers the one that has most recently answered items of the task: its
+ * processes are running, its connection is open and its memory is in the caches. In all other cases, draws two random
+ * endpoints with room for the task, and takes the one with less load per slot ("power of two choices"). A lane is in
+ * its task's array `open` while its endpoint takes attempts and has the task, and while the lane is not full
+ * (sched_lane.c). An open lane that may have room is also in the array `available`. So the cost of a choice does not
+ * depend on the number of workers.
  */
 static void array_put(struct sched_lane **array, uint32_t *n, struct sched_lane *l, uint32_t *place)
 {
@@ -52,8 +53,8 @@ static bool is_available(const struct sched_lane *l)
     return l->in_flight == 0 || (!l->window_full && l->load < lane_window(l) * ROUNDING);
 }
 
-/* A worker that answers each item at once with an error would always be the last one that has answered. So a lane whose
- * last answer was an error is not warm. */
+/* A worker that answers each item at once with an error would always be the worker that answered most recently. So a
+ * lane whose last answer was an error is not warm. */
 static bool is_warm(const struct sched_lane *l)
 {
     const struct sched_endpoint *e = l->endpoint;
@@ -186,8 +187,9 @@ static struct sched_lane *better(struct sched_lane *a, struct sched_lane *b)
     return !a || load_of(b) < load_of(a) ? b : a;
 }
 
-/* Returns the lane of an idle endpoint that has answered last; NULL: choose another lane. Two coordinators may prefer
- * the same worker, and each of them would keep preferring this worker. So now and then the choice is random. */
+/* Returns the lane of the idle endpoint that has answered most recently; NULL: choose another lane. Two coordinators
+ * may prefer the same worker, and each of them would keep preferring this worker. So now and then the choice is
+ * random. */
 static struct sched_lane *pick_warm(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;
@@ -254,8 +256,8 @@ bool isolation_is_idle(const struct scheduler *s)
     return s->isolating && s->isolating->attempts.n == 0;
 }
 
-/* Chooses an endpoint on which the chunk will run alone. From now on the endpoint gets no other chunks, so that it
- * becomes idle. If it is already idle, returns its lane. */
+/* Chooses an endpoint on which the chunk will run alone. From now on this endpoint gets no other chunks, and so becomes
+ * idle. If the endpoint is already idle, returns its lane. */
 static struct sched_lane *isolation_begin(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;

@@ -11,7 +11,7 @@
 #define CHUNKS_PER_WINDOW 4               /* minimum number of adaptive chunks in a worker's window */
 #define CHUNK_GROWTH      8               /* a chunk may be this many times as large as the largest answered chunk */
 #define CHUNK_ITEMS_MAX   (1u << 22)
-/* If a worker states a larger cost, this value is used instead. */
+/* If a worker states that a chunk costs more than this, this value is used instead. */
 #define WORKER_COST_MOST_NS (1.0 * NS_PER_MS)
 #define WORKER_COSTS_MEANT  16 /* each stated cost moves the mean by 1/16 of the difference */
 
@@ -73,8 +73,8 @@ void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n)
     double used = (l->clock - a->clock) * left;
     a->clock = l->clock;
     if (n == 0) return;
-    /* At a job's end, mostly long items are still in flight. If they were measured, the mean would rise, and late items
-     * would be noticed later. */
+    /* At a job's end, mostly long items are still in flight. If the slot time of these long items were measured, the
+     * mean would rise, and late items would be noticed later. */
     if (job->was_at_tail && job->seen.items >= TAIL_ITEMS_KNOWN) return;
     item_cost_add(&job->seen, n, used);
     a->seen_ns += used;
@@ -126,7 +126,7 @@ static double even_end_ns(double left_ns, double cost_ns)
 
 /* Returns the minimum slot time that a chunk should have even if slots are idle. The coordinator's overhead always
  * counts, because the coordinator sends one chunk after the other. The workers' overhead counts too, because workers
- * may share processors. But it counts only until it is a small part of a chunk's time. */
+ * may share processors. But the workers' overhead counts only until it is a small part of a chunk's time. */
 static double worth_ns(const struct sched_job *job, double left_ns, double worker_cost_ns)
 {
     double cost_ns = job->s->chunk_cost_ns, whole_ns = cost_ns + worker_cost_ns;
@@ -135,8 +135,8 @@ static double worth_ns(const struct sched_job *job, double left_ns, double worke
 }
 
 /* Returns the minimum number of items that a chunk should have, rounded up. (If 1.6 were rounded down, chunks of one
- * item would never grow.) If slots would otherwise be idle, the number is smaller, as long as smaller chunks save more
- * time than they cost. */
+ * item would never grow.) If slots would otherwise be idle, the number is smaller, provided that smaller chunks save
+ * more time than they cost. */
 static double least_items_with(const struct sched_job *job, double slots, double worker_cost_ns, double item_ns)
 {
     if (item_ns <= 0) return 0;
@@ -152,15 +152,15 @@ static double least_items(const struct sched_job *job, const struct sched_lane *
 }
 
 /* Returns how many items per slot may wait at a worker, besides the item that runs. Enough items must wait to keep the
- * slots busy during a round trip. At most half a fair share of the remaining work may wait, so that all slots end
- * together (guided self-scheduling). */
+ * slots busy during a round trip. At most half a fair share of the remaining work may wait, because all slots should
+ * finish at about the same time (guided self-scheduling). */
 static double ahead(const struct sched_job *job, const struct sched_lane *l)
 {
     double item_ns = item_cost_marginal_ns(cost_of(job)) * chunker_slowness(l);
     double items = item_ns > 0 ? (double)AHEAD_NS / item_ns : 1;
     double least = least_items(job, l, item_ns), slots = lane_window(l) / lane_workers(l);
-    /* Answers arrive in order. A long item delays the answers after it, although the slots of those items are free
-     * again. So the window must have room for whole chunks. */
+    /* Answers arrive in order. A long item delays the answers of the items after it, although the slots of those items
+     * are free again. So the window must have room for whole chunks. */
     items = fmax(items, CHUNKS_AHEAD * least / slots);
     if (!job_is_whole(job)) return items;
     double share = (double)(job->uncut + job->pending_items) / (2 * slots_of(job, l));
@@ -218,8 +218,9 @@ uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l)
     return (uint32_t)fmin(items, CHUNK_ITEMS_MAX);
 }
 
-/* Returns whether the job's chunks must still grow before they are large enough. Until then the cost of an item is
- * uncertain: a process that has slept takes longer for its first item, so the items of a small chunk seem long. */
+/* Returns whether the job's chunks must still grow before they are large enough. Until the chunks are large enough, the
+ * cost of an item is uncertain: a process that has slept takes longer for its first item, so the items of a small chunk
+ * seem long. */
 static bool still_grows(const struct sched_job *job)
 {
     double item_ns = item_cost_marginal_ns(cost_of(job)), slots = usable_slots(job, fmax(job->task->slots, 1));
@@ -227,8 +228,8 @@ static bool still_grows(const struct sched_job *job)
 }
 
 /* While chunks still grow, only job->ramp chunks may be in flight, because one chunk for each slot could be thousands
- * of chunks. If items are long, this limit must not leave slots idle. So the limit doubles whenever no larger chunk was
- * answered for some time. On a crowded machine answers take longer, so the limit doubles less often. */
+ * of chunks. If items are long, this limit must not leave slots idle. So the limit doubles whenever no larger chunk has
+ * been answered for some time. On a crowded machine answers take longer, so the limit doubles less often. */
 bool chunker_ramp_is_full(struct sched_job *job)
 {
     if (job->p.chunk_size > 0 || job->lists[CHUNK_IN_FLIGHT].n < job->ramp) return false;
@@ -246,9 +247,9 @@ void chunker_ramp_timer_fired(struct sched_job *job)
     job_changed(job);
 }
 
-/* Call it when the attempt `a` has brought answers. If it has answered more items than any chunk before, larger chunks
- * may be sent. Once CHUNK_GROWTH items of one chunk are answered, fewer chunks in flight suffice to find the right
- * size. */
+/* Call it when the attempt `a` has brought answers. If the attempt has answered more items than any chunk before,
+ * larger chunks may be sent. Once CHUNK_GROWTH items of one chunk have been answered, fewer chunks in flight suffice to
+ * find the right size. */
 void chunker_grow(const struct sched_attempt *a)
 {
     struct sched_job *job = a->chunk->job;

@@ -15,8 +15,8 @@
 
 /*
  * One endpoint's health. A failure puts the endpoint on probation: the endpoint gets one attempt at a time until it
- * answers. After most kinds of failure, the endpoint is paused before the probation. The pauses grow, up to a limit.
- * scheduler.h shows the states.
+ * answers. After most kinds of failure, the endpoint is paused before the probation. Each further pause is longer, up
+ * to a limit. scheduler.h shows the states.
  */
 static const char *const state_names[] = {
     [ENDPOINT_OPEN] = "open",
@@ -149,7 +149,7 @@ static void eject(struct sched_endpoint *e)
                   s->now_ns + (eject_ns < EJECT_MAX_NS ? eject_ns : EJECT_MAX_NS));
 }
 
-/* Call it when the endpoint gave an answer that shows only that the endpoint runs. */
+/* Call it when the endpoint has given an answer that shows only that the endpoint is running. */
 static void works(struct sched_endpoint *e)
 {
     if (e->has_answered) return;
@@ -163,7 +163,7 @@ static void stop_trusting(struct sched_endpoint *e)
     e->has_answered = false;
 }
 
-/* A balancer stands for many workers. Only several consecutive failures say something about all of its workers. */
+/* A balancer stands for many workers, so only several consecutive failures say something about all of them. */
 static void balancer_failed(struct sched_endpoint *e, enum sched_end how, uint64_t least_ns)
 {
     if (how != SCHED_END_NOT_CONNECTED && e->failures < BALANCER_PATIENCE) return;

@@ -4,8 +4,8 @@
  * Chooses which job of a task sends next, by start-time fair queueing of slot time (Goyal, Vin, Cheng: "Start-time Fair
  * Queueing", 1996). The virtual time of a job grows by the slot time that the job gets, divided by the job's priority.
  * The job with the least virtual time sends first. A new job, or a job that had nothing to send, starts at its task's
- * virtual time. So a job gets no credit for time in which it sent nothing. Jobs that can send are in a heap, so that a
- * choice costs O(log n).
+ * virtual time. So a job gets no credit for the time during which it sent nothing. Jobs that can send are in a heap, so
+ * that a choice costs O(log n).
  */
 #define VTIME_PER_NS 64.0 /* at priority 1; with a factor of 1, the time of cheap items could round to 0 */
 
@@ -14,7 +14,7 @@ bool fairness_may_cut(struct sched_job *job)
     if (job->uncut == 0 || job->paused || job->wait_bytes > RETRY_WAIT_BYTES ||
         (job->p.max_concurrency > 0 && job->in_flight_items >= job->p.max_concurrency))
         return false;
-    /* Chunks of a fixed size wait until they are full. */
+    /* If the job has a fixed chunk size, a chunk is not sent before it is full. */
     if (job->p.chunk_size > 0 && !job_is_whole(job) && job->uncut < job->p.chunk_size) return false;
     return !chunker_ramp_is_full(job);
 }

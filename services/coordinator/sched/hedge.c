@@ -17,7 +17,7 @@
  * When a job has nothing left to send, a chunk that has been silent for too long gets a second attempt at its
  * unanswered suffix. The items sent twice in this way are limited to max_extra_percent of the job's items. While the
  * job still has something to send, a chunk is sent twice only if its worker seems dead. A worker seems dead after a
- * much longer silence. In this case the second attempt takes a retry token. The first answer of each item is used.
+ * much longer silence. If it does, the second attempt takes a retry token. The first answer of each item is used.
  *
  * While a worker starts processes for a chunk, the chunk is not late. But if another worker has running processes and
  * room, the chunk is also sent to that worker. None of the chunk's items has begun, so this second attempt costs
@@ -51,8 +51,9 @@ static bool within_extra(const struct sched_job *job, uint32_t items)
     return within_share(job, items) || (is_only_one && job->s->hedge_tokens >= 1);
 }
 
-/* Many small jobs could together hedge all their items, one item each. So they share one budget of tokens. Each item of
- * such a job adds max_extra_percent of a token. A larger job stays within its own share, so it adds no tokens. */
+/* Many small jobs could together hedge all their items, one item each. So small jobs share one budget of tokens. Each
+ * item of such a job adds max_extra_percent of a token. A larger job stays within its own share, so it adds no
+ * tokens. */
 void hedge_first_attempt(struct sched_job *job, uint32_t items)
 {
     struct scheduler *s = job->s;
@@ -117,8 +118,8 @@ static uint64_t move_at(const struct sched_chunk *chunk)
     return a->starting_since_ns + STARTING_PATIENCE_NS;
 }
 
-/* Sends the chunk a second time, to a worker whose processes already run. Returns when to try again if there is no such
- * worker. */
+/* Sends the chunk a second time, to a worker whose processes are already running. If there is no such worker, returns
+ * when to try again. */
 static uint64_t move_elsewhere(struct sched_chunk *chunk)
 {
     struct sched_job *job = chunk->job;
@@ -142,8 +143,8 @@ static void count_hedged(struct sched_job *job, uint32_t items)
 }
 
 /* Sends the chunk a second time. If the chunk's first worker seems dead and the retry budget allows it, the second
- * attempt is a rescue, which counts as a retry. Otherwise it is a hedge. Returns false if the chunk cannot be sent
- * now. */
+ * attempt is a rescue, which counts as a retry. In all other cases, the second attempt is a hedge. Returns false if the
+ * chunk cannot be sent now. */
 static bool send_twice(struct sched_chunk *chunk, bool tail)
 {
     struct sched_job *job = chunk->job;
@@ -179,7 +180,7 @@ static uint64_t give_up_hedge(struct sched_chunk *chunk)
     return job->s->now_ns;
 }
 
-/* Checks the job's chunks in flight. Returns when to check them again. */
+/* Checks the job's chunks in flight, and returns when to check them again. */
 static uint64_t scan(struct sched_job *job)
 {
     struct scheduler *s = job->s;
@@ -202,9 +203,9 @@ static uint64_t scan(struct sched_job *job)
     return next == SCHED_NEVER || next > soonest ? next : soonest;
 }
 
-/* Returns when to scan the job again. This is at most DEAD_MIN_NS from now, because scan() cannot foresee two events.
- * An attempt that starts after the scan may be the first to be late. A second attempt may end before the first one, for
- * example because a worker refuses it. */
+/* Returns when to scan the job again. The next scan is at most DEAD_MIN_NS from now, because scan() cannot foresee two
+ * events. An attempt that starts after the scan may be the first to be late. A second attempt may end before the first
+ * one, for example because a worker refuses it. */
 static uint64_t next_scan(struct sched_job *job)
 {
     uint64_t next = scan(job), most = job->s->now_ns + DEAD_MIN_NS;

@@ -5,8 +5,9 @@
 /*
  * Decides whether and when failed items are sent again. A budget limits the cost of workers' faults: the retries of a
  * job, and the retries of all jobs together, may be only a share of the first attempts. When the budget is used up, a
- * job makes one retry every BUDGET_TRICKLE_NS. This is safe, because max_attempts limits the attempts of each chunk. A
- * retry for an error that the task itself reported takes no token: max_attempts and the delays limit such retries.
+ * job makes one retry every BUDGET_TRICKLE_NS. These extra retries are safe, because max_attempts limits the attempts
+ * of each chunk. A retry for an error that the task itself reported takes no token: max_attempts and the delays limit
+ * such retries.
  */
 void retry_first_attempt(struct sched_job *job)
 {
@@ -40,7 +41,8 @@ bool retry_take_token(struct sched_job *job)
     return true;
 }
 
-/* True if the endpoint has reported that it is ready, and no endpoint has failed recently after such a report. */
+/* Returns whether the endpoint has reported that it is ready, and no endpoint has recently failed after such a
+ * report. */
 static bool is_trusted(const struct sched_endpoint *e)
 {
     return e->probe_ok && e->s->failed_after_ready == 0;
@@ -65,8 +67,8 @@ void retry_return_probation(struct sched_job *job)
     job->s->tokens = fmin(job->s->tokens + 1, BUDGET_ALL_MAX);
 }
 
-/* Returns how long to wait before the chunk is sent again. With full jitter, this is a random part of the delay, so
- * that chunks that failed together are not sent again together. */
+/* Returns how long to wait before the chunk is sent again. With full jitter, this time is a random part of the delay:
+ * chunks that failed together should not be sent again together. */
 static uint64_t backoff_ns(struct sched_chunk *chunk)
 {
     const struct sched_retry *r = &chunk->job->p.retry;
@@ -93,8 +95,9 @@ size_t retry_wait_bytes(const struct sched_chunk *chunk)
     return chunk->bytes + (size_t)spans_count(chunk) * RETRY_RUN_BYTES;
 }
 
-/* Returns whether an item that fails now may join the chunk, whose items failed before. The delay of all items in the
- * chunk then begins again. So items join only for a short time, which is at most as long as the delay. */
+/* Returns whether an item that fails now may join the chunk, whose items failed before. When an item joins, the delay
+ * of all items in the chunk begins again. So items join only for a short time, which is at most as long as the
+ * delay. */
 static bool may_join(const struct sched_chunk *chunk, const struct sched_endpoint *e, unsigned attempts,
                      const char *cause)
 {
@@ -258,8 +261,8 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
     BUG("an attempt of a chunk with unanswered items has ended as %s", sched_end_name(how));
 }
 
-/* An item that was lost for the first time is never given up, because another item may have caused the loss. The item
- * then runs alone on a worker, even if its own errors have used up its attempts. */
+/* An item that was lost for the first time is never given up, because another item may have caused the loss. Instead,
+ * such an item runs alone on a worker, even if its own errors have used up its attempts. */
 static unsigned losses_allowed(const struct sched_chunk *chunk)
 {
     unsigned most = chunk->job->p.retry.max_attempts, least = most < 2 ? most : 2;

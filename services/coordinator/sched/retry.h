@@ -8,7 +8,7 @@
 #include "common/base/limits.h"
 
 #define RETRY_WAIT_BYTES (32 * MIB) /* a job cuts no items while more than this waits to be sent again */
-/* Besides its bytes, each waiting run of consecutive items counts as this many bytes. */
+/* Each waiting run of consecutive items counts as this many bytes, in addition to its own bytes. */
 #define RETRY_RUN_BYTES KIB
 /* Failed items of a chunk are gathered for at most this time, and then retried together. */
 #define RETRY_GATHER_NS    (50 * NS_PER_MS)
@@ -18,7 +18,7 @@
 #define BUDGET_ALL_MIN     100.0
 #define BUDGET_ALL_MAX     1000.0
 #define BUDGET_TRICKLE_NS  (100 * NS_PER_MS) /* time between two retries of a job whose budget is used up */
-/* If the budget of a job is used up: the time between two of its attempts to endpoints on probation. */
+/* The time between two attempts of a job to endpoints on probation, when the retry budget of the job is used up. */
 #define PROBATION_TRICKLE_NS (30 * NS_PER_S)
 
 #endif

@@ -38,8 +38,8 @@ static void count_send(struct sched_attempt *a)
     chunk->sends++;
 }
 
-/* Call it when an attempt was added to the lane or removed from it. The change affects the endpoint's other lanes only
- * if all lanes share one limit of the endpoint. */
+/* Call it when an attempt has been added to the lane or removed from it. The change affects the endpoint's other lanes
+ * only if all lanes share one limit of the endpoint. */
 static void attempts_changed(struct sched_lane *l)
 {
     struct sched_endpoint *e = l->endpoint;
@@ -161,8 +161,8 @@ void attempt_cut(struct sched_attempt *a)
     list_push_back(&s->cuts, &a->queue);
 }
 
-/* Call it when this attempt is the only one left, and its chunk is not answered. If the attempt was to be cut off
- * because it was late, it continues instead. */
+/* Call it when this attempt is the only one left of its chunk, and the chunk has not been answered. If a late attempt
+ * was about to be cut off, it continues instead. */
 static void keep_alive(struct sched_attempt *a)
 {
     if (!a->dead) return;
@@ -201,8 +201,8 @@ void attempts_run_lingering(struct scheduler *s)
     }
 }
 
-/* Call it when n more of the attempt's items are answered, with values or with an error. Updates load, speed and
- * health. */
+/* Call it when n more of the attempt's items have been answered, with values or with an error. Updates the load and the
+ * speed of the lane, and the health of the endpoint. */
 static void progress(struct sched_attempt *a, uint32_t n, bool measures, bool are_values)
 {
     struct scheduler *s = a->chunk->job->s;

@@ -141,7 +141,7 @@ void chunk_answered(struct sched_chunk *chunk, uint32_t items)
     chunk->answered += items;
 }
 
-/* Estimates the size in bytes of this number of the chunk's items, as a share of the size of the chunk. */
+/* Estimates how many bytes `items` items of the chunk have, as a share of the size of the chunk. */
 static size_t bytes_of(const struct sched_chunk *chunk, uint32_t items)
 {
     return (size_t)((double)chunk->bytes * items / chunk->count);
@@ -258,7 +258,7 @@ static void add_failure(struct failed_run *run, struct sched_job *job, uint64_t 
 /* Reports the errors of the items that the chunk has given up. Stops when *steps is 0. */
 static void report_given_up(struct sched_chunk *chunk, struct failed_run *run, unsigned *steps)
 {
-    /* Items that must not run twice can have run only if their chunk was in flight when the job ended. */
+    /* If items must not run twice, they can have run only if their chunk was in flight when the job ended. */
     bool sent = chunk->job->p.idempotent ? chunk->sends > 0 : chunk->cut_off;
     struct sched_failure why = {chunk->given_up_as, chunk->erred + chunk->charged, chunk->cause, sent};
     while (chunk->given_up > 0 && *steps > 0) {

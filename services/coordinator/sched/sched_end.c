@@ -1,6 +1,6 @@
 /*
  * Ends jobs. A job that ends early may have many chunks. The chunks are settled in slices, a few in each run of the
- * scheduler. They are settled in the order of their items, so that equal errors of adjacent items are reported
+ * scheduler. Chunks are settled in the order of their items, because equal errors of adjacent items are then reported
  * together.
  */
 #include <inttypes.h>
@@ -95,8 +95,8 @@ static bool settle_uncut(struct sched_job *job, unsigned *steps)
     return true;
 }
 
-/* Settles all items of an ended job that are not settled yet. Its attempts must be cut off. Returns false if this run
- * has no step left. */
+/* Settles all items of an ended job that are not settled yet. The attempts of the job must have been cut off. Returns
+ * false if this run has no step left. */
 static bool settle_rest(struct sched_job *job, unsigned *steps)
 {
     while (job_has_chunks(job))
@@ -120,7 +120,7 @@ static void finish(struct sched_job *job)
     job_free(job);
 }
 
-/* A job that ends with many attempts or chunks takes several runs. In between, other jobs have their turns. */
+/* A job that ends with many attempts or chunks takes several runs. Between these runs, other jobs have their turns. */
 void jobs_run_ending(struct scheduler *s, unsigned *steps)
 {
     run_begin_part(s);

@@ -93,7 +93,7 @@ static inline bool job_has_ended(const struct sched_job *job)
 {
     return job->state >= SCHED_JOB_ENDED;
 }
-/* Returns whether all items of the job were offered, and the job has not ended early. */
+/* Returns whether all items of the job have been offered and the job has not ended early. */
 static inline bool job_is_whole(const struct sched_job *job)
 {
     return job->state == SCHED_JOB_WHOLE;

@@ -79,9 +79,9 @@ static void set_full(struct sched_lane *l, bool full, uint64_t until_ns)
     lane_recount(l);
 }
 
-/* Halves the scale. The endpoint then gets no chunk of the task until it has answered a chunk of the task or the pause
- * is over. Retry-After is in whole seconds, but a slot is usually free much sooner. So Retry-After can only shorten the
- * pause. */
+/* Halves the scale. After that, the endpoint gets no chunk of the task until it has answered a chunk of the task or the
+ * pause is over. Retry-After is in whole seconds, but a slot is usually free much sooner. So a Retry-After header can
+ * only shorten the pause. */
 void lane_busy(struct sched_lane *l, const struct sched_attempt *a, uint64_t retry_after_ms)
 {
     struct scheduler *s = l->task->s;
@@ -238,8 +238,8 @@ void lanes_free(struct sched_endpoint *e)
     free_known_tasks(e);
 }
 
-/* Raises the scale after an answered chunk. After a whole window of answered chunks, the window has grown by one slot.
- * The scale grows by at least WINDOW_SCALE_STEP for each chunk. */
+/* Raises the scale after an answered chunk. When a whole window of chunks has been answered, the window has grown by
+ * one slot. The scale grows by at least WINDOW_SCALE_STEP for each chunk. */
 void lane_widen(struct sched_lane *l)
 {
     l->scale = fmin(l->scale + fmax(1 / (l->slots * (double)(l->attempts_n + 1)), WINDOW_SCALE_STEP), 1);

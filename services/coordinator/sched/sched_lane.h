@@ -67,14 +67,14 @@ void lane_widen(struct sched_lane *l);
 void lane_task_unknown(struct sched_lane *l);
 /* Call it when the endpoint answered 429 to the attempt. */
 void lane_busy(struct sched_lane *l, const struct sched_attempt *a, uint64_t retry_after_ms);
-/* Call it when the endpoint answered items, with values or with an error. */
+/* Call it when the endpoint has answered items, with values or with an error. */
 void lane_answered(struct sched_lane *l, bool well);
 /* Call it when the endpoint reports that processes of the task are starting. */
 void lane_starting(struct sched_lane *l);
 /* Returns whether the processes of the task at the endpoint have been running for a while. */
 bool lane_runs(const struct sched_lane *l);
-/* Call it when a chunk of the lane was also sent to another endpoint. If the lane is silent, it gets no chunks for a
- * short time, or until it answers. */
+/* Call it when a chunk of the lane has also been sent to another endpoint. If the lane is silent, it gets no chunks for
+ * a short time, or until it answers. */
 void lane_hold(struct sched_lane *l);
 /* Call it when a whole chunk has been answered, or when the timer fires. The lane is then no longer full. */
 void lane_full_is_over(struct sched_lane *l);

@@ -56,8 +56,8 @@ static bool wants_worker(const struct sched_job *job)
            job->in_flight_items > 0;
 }
 
-/* Returns whether the oldest chunk in flight may still be answered. The first answer may take a long time. So it is
- * enough that the chunk's attempt has run for a short time without being refused. */
+/* Returns whether the oldest chunk in flight may still be answered. The first answer may take a long time. So the chunk
+ * has hope if its attempt has run for a short time without being refused. */
 static bool has_hope(const struct sched_job *job)
 {
     const struct scheduler *s = job->s;
@@ -84,8 +84,8 @@ void job_timer_fired(struct sched_job *job)
     } else {
         job_arm_timer(job);
         uint64_t again = s->now_ns + NS_PER_S < job->p.deadline_ns ? s->now_ns + NS_PER_S : job->p.deadline_ns;
-        /* The job has waited too long, but it does not end while an attempt may still be answered. So it is checked
-         * again later. */
+        /* The job has waited too long, but it does not end while an attempt may still be answered. So the job is
+         * checked again later. */
         if (too_long && job->timer.node.key <= s->now_ns) timer_set(s, &job->timer, again);
     }
 }

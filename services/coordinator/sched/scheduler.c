@@ -198,8 +198,8 @@ static bool dispatch_task(struct sched_task *t)
 }
 
 /* Sends the chunks that can be sent. Cutting large chunks and starting many calls takes time that other work may need.
- * So dispatch() stops and returns true when CUT_RUN_BYTES were cut in this run, when enough attempts were sent, or when
- * the shell has enough calls to begin. The task that was interrupted comes last in the next run. */
+ * So dispatch() stops and returns true when CUT_RUN_BYTES have been cut in this run, when enough attempts have been
+ * sent, or when the shell has enough calls to begin. The task that was interrupted comes last in the next run. */
 static bool dispatch(struct scheduler *s)
 {
     s->cut_bytes = 0;
@@ -235,14 +235,15 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     bool late = s->changed.n > 0; /* jobs that are updated only after dispatch() send their chunks in the next run */
     bool more = dispatch(s);
     /* The endpoint that was kept free is idle, but the chunk that must run alone could not use it. So the endpoint is
-     * opened to all chunks: otherwise they might wait for ever. */
+     * opened to all chunks. Otherwise the other chunks might wait for ever. */
     if (!more && isolation_is_idle(s)) {
         isolation_end(s);
         more = dispatch(s);
     }
     uint64_t next = hedge_run(s);
     jobs_run_changed(s);
-    /* After some time, an endpoint on probation may get an attempt without a token. So the scheduler runs regularly. */
+    /* After some time, an endpoint on probation may get an attempt without a token. So the scheduler runs regularly
+     * while an endpoint is on probation. */
     if (s->stats.endpoints[ENDPOINT_PROBATION] > 0 && s->now_ns + PROBATION_LOOK_NS < next)
         next = s->now_ns + PROBATION_LOOK_NS;
     struct list_link *linger = list_next(&s->lingering, NULL);

@@ -75,7 +75,8 @@ enum sched_endpoint_state {
 };
 const char *sched_endpoint_state_name(enum sched_endpoint_state state);
 
-/* A timer of a chunk, an endpoint, a lane, a job or the scheduler itself. Only the scheduler uses it. */
+/* A timer of a chunk, an endpoint, a lane, a job or the scheduler itself. Only the scheduler uses timers of this
+ * type. */
 enum sched_timer_kind { TIMER_CHUNK, TIMER_ENDPOINT, TIMER_LANE, TIMER_JOB, TIMER_RAMP };
 struct sched_timer {
     struct heap_node node; /* its key is the instant, ns; the timer is set while the node is in the heap */
@@ -89,9 +90,9 @@ struct sched_span {
     uint32_t parent_at; /* its place in the chunk that the items were taken from */
 };
 
-/* Items of one job that are sent together, in the order of their indexes. Their indexes are consecutive, unless the
- * chunk retries failed items. Between failed items there may have been items that did not fail. The shell reads count
- * and payload, and asks sched_chunk_run() for the indexes. */
+/* Items of one job that are sent together, in the order of their indexes. The indexes of the items are consecutive,
+ * unless the chunk retries failed items. Between failed items there may have been items that did not fail. The shell
+ * reads count and payload, and asks sched_chunk_run() for the indexes. */
 struct sched_chunk {
     struct sched_job *job;
     uint64_t first;    /* index of its first item in the job */
@@ -168,8 +169,8 @@ struct sched_attempt {
     bool paid;           /* the attempt on probation took a token */
 };
 
-/* How an attempt ended. The answers before its end are valid. "Free" means that the end does not count towards
- * max_attempts. */
+/* How an attempt ended. The answers that arrived before the end of the attempt are valid. "Free" means that the end
+ * does not count towards max_attempts. */
 enum sched_end {
     SCHED_END_COMPLETE,      /* end line "complete" */
     SCHED_END_DRAINING,      /* end line "draining": the items are handed back, free */
@@ -247,7 +248,7 @@ struct sched_job_params {
 /* Sets the defaults of the job object in docs/protocol.md. */
 void sched_job_params_init(struct sched_job_params *p);
 
-/* The causes that a job reports when it has waited too long for a worker. They are compared by address. */
+/* The causes that a job reports when it has waited too long for a worker. The causes are compared by address. */
 extern const char sched_cause_no_workers[];
 extern const char sched_cause_no_task[];
 extern const char sched_cause_token[];
@@ -285,13 +286,13 @@ struct scheduler_ops {
 
     /* Sends items [from, to) of attempt->chunk to attempt->endpoint. The shell reports a failure in a later event. */
     void (*send)(void *ctx, struct sched_attempt *attempt);
-    /* Returns whether the shell can begin another attempt soon. If not, the scheduler asks again in its next run, which
-     * follows immediately. May be NULL. */
+    /* Returns whether the shell can begin another attempt soon. If the shell cannot, the scheduler asks again in its
+     * next run, which follows immediately. May be NULL. */
     bool (*may_send)(void *ctx);
-    /* Aborts the attempt. The shell must report nothing more about it. */
+    /* Aborts the attempt. The shell must report nothing more about this attempt. */
     void (*cut_off)(void *ctx, struct sched_attempt *attempt, const char *why);
 
-    /* Called when these items have ended without an answer line. The shell must add error lines in their place. */
+    /* Called when these items have ended without an answer line. The shell must add an error line for each of them. */
     void (*settle_error)(void *ctx, struct sched_job *job, uint64_t first, uint64_t count,
                          const struct sched_failure *why);
     void (*job_finished)(void *ctx, struct sched_job *job, const struct sched_outcome *outcome);
@@ -345,18 +346,18 @@ struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_para
 void sched_job_offer(struct sched_job *job, uint64_t items, uint64_t bytes);
 void sched_job_no_more_items(struct sched_job *job);
 /* Ends the job. Running attempts are cut off, and all items that are not settled yet are settled as cancelled. `status`
- * is CANCELLED or FAILED. `reason` must outlive job_finished(). A second call is ignored. */
+ * is CANCELLED or FAILED. `reason` must outlive job_finished(). A second call for the job is ignored. */
 void sched_job_cancel(struct sched_job *job, enum sched_status status, const char *reason);
 /* The next functions change a running job. */
 void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurrency);
 /* While a job is paused, no more chunks are cut from its items. Chunks that were cut before are still sent, and sent
- * again after a failure. So all items before the first uncut item are settled in the end. */
+ * again after a failure. So in the end, all items before the first uncut item are settled. */
 void sched_job_pause(struct sched_job *job, bool paused);
-/* From now on, nothing of the job is sent, not even chunks that were cut before. Attempts in flight continue. */
+/* From now on, no chunk of the job is sent, not even one that was cut before. Attempts in flight continue. */
 void sched_job_hold(struct sched_job *job);
-/* Says how many items will be offered later. They count as demand, and the job waits for a worker as if they were
- * offered. `undescribed`: the items will not be offered before a worker has described the job's task, so the job waits
- * even if there is an endpoint that might have the task. */
+/* Says how many items will be offered later. These items count as demand, and the job waits for a worker as if the
+ * items had been offered. `undescribed`: the items will not be offered before a worker has described the job's task, so
+ * the job waits even if there is an endpoint that might have the task. */
 void sched_job_expect(struct sched_job *job, uint64_t items, bool undescribed);
 /* The functions below set the parameters of the same names. */
 void sched_job_set_idempotency(struct sched_job *job, bool idempotent, bool hedge_enabled);
@@ -375,7 +376,8 @@ uint64_t sched_job_demand_slots(const struct sched_job *job);
 uint64_t sched_job_eta_ns(const struct sched_job *job);
 
 /* Endpoints. */
-/* Adds an endpoint. `balancer`: the endpoint may stand for many workers. `slots_hint`: its slots, 0 when unknown. */
+/* Adds an endpoint. `balancer`: the endpoint may stand for many workers. `slots_hint`: the number of its slots; 0:
+ * unknown. */
 struct sched_endpoint *sched_endpoint_add(struct scheduler *s, void *owner, bool balancer, unsigned slots_hint,
                                           uint64_t now_ns);
 void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e);
@@ -395,9 +397,9 @@ void sched_endpoint_set_tasks(struct scheduler *s, struct sched_endpoint *e, con
 void sched_endpoint_probe_now(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns);
 /* Reports the result of the op probe(). */
 void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool ready, uint64_t now_ns);
-/* Returns whether the endpoint has rejected our token. Returns false again when the endpoint has accepted the token, or
- * has failed in another way. For a balancer, returns whether it has failed several times in a row, and rejected our
- * token the last time. */
+/* Returns whether the endpoint has rejected our token. Once the endpoint has accepted the token, or has failed in
+ * another way, returns false again. For a balancer, returns whether it has failed several times in a row, and rejected
+ * our token the last time. */
 bool sched_endpoint_rejects_token(const struct sched_endpoint *e);
 void *sched_endpoint_owner(const struct sched_endpoint *e);
 enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);
@@ -407,7 +409,7 @@ enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);
  * that the worker has for the task. */
 void sched_attempt_learned(struct sched_attempt *a, uint64_t worker_id, unsigned slots, uint64_t now_ns);
 /* Reports that no item of the attempt can run yet, because its worker is still starting processes of the task. Call it
- * every second until they have started. */
+ * every second until the processes have started. */
 void sched_attempt_starting(struct sched_attempt *a, uint64_t now_ns);
 /* Reports the cost of the attempt so far, as its worker states it. `items` items of the attempt took `slot_ns` of slot
  * time in all. A chunk costs the worker `chunk_ns` of processor time besides its items (0: not stated). `items` and
@@ -419,8 +421,8 @@ struct sched_accept {
     uint32_t keep; /* lines after them that are new */
     uint32_t at;   /* place of the first new line's item in the chunk, for sched_chunk_run() */
 };
-/* Reports that n more items were answered with a value. The shell must drop the first `drop` lines and add the next
- * `keep` lines to the collector. */
+/* Reports that n more items have been answered with a value. The shell must drop the first `drop` lines and add the
+ * next `keep` lines to the collector. */
 MUST_CHECK struct sched_accept sched_attempt_answered(struct sched_attempt *a, uint32_t n, uint64_t now_ns);
 
 enum sched_verdict {
@@ -437,10 +439,10 @@ struct sched_item_verdict {
 MUST_CHECK struct sched_item_verdict sched_attempt_item_error(struct sched_attempt *a, enum item_error error,
                                                               uint64_t now_ns);
 /* Reports why the worker refused the items, as one phrase. If the attempt ends with SCHED_END_BAD_STATUS, this phrase
- * is the cause of the items' failure. The scheduler keeps a copy. */
+ * is the cause of the items' failure. The scheduler keeps a copy of the phrase. */
 void sched_attempt_refused(struct sched_attempt *a, const char *why);
-/* Reports that the attempt is over. `a` must not be used afterwards. SCHED_END_COMPLETE with items unanswered counts as
- * SCHED_END_PROTOCOL. Any other end with all items answered counts as complete. */
+/* Reports that the attempt is over. `a` must not be used afterwards. If items are unanswered, SCHED_END_COMPLETE counts
+ * as SCHED_END_PROTOCOL. If all items are answered, any other end counts as SCHED_END_COMPLETE. */
 void sched_attempt_ended(struct sched_attempt *a, enum sched_end how, uint64_t retry_after_ms, uint64_t now_ns);
 
 #endif

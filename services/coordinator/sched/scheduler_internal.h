@@ -107,7 +107,7 @@ struct scheduler {
     double chunk_cost_ns;        /* processor time that a chunk costs the coordinator */
     double worker_chunk_cost_ns; /* processor time that a chunk costs a worker, the mean of what workers state */
     /* How many endpoints failed after they had reported that they were ready. An answer of an endpoint on probation
-     * resets this to 0. */
+     * resets this number to 0. */
     unsigned failed_after_ready;
     uint64_t pending_items, backoff_items, uncut_items;
     size_t worker_table_bytes;
@@ -121,7 +121,7 @@ struct scheduler {
 /* Call it when a part of the run begins. The number of ops in each part is limited. */
 void run_begin_part(struct scheduler *s);
 void run_count_op(struct scheduler *s);
-/* Returns whether this part of the run may call more ops. If not, the next run continues. */
+/* Returns whether this part of the run may call more ops. If not, the next run continues the work. */
 bool run_has_room(const struct scheduler *s);
 /* Returns whether the shell can begin another attempt soon. */
 bool shell_may_send(const struct scheduler *s);
@@ -134,8 +134,8 @@ struct sched_chunk *sched_chunk_new(struct sched_job *job, uint64_t first, uint3
 void chunk_move(struct sched_chunk *chunk, enum sched_chunk_state to, bool at_front);
 /* Makes a chunk of items [at, end). The new chunk is not on a list yet, and gets its payload in the next run. */
 struct sched_chunk *chunk_slice(struct sched_chunk *chunk, uint32_t at, uint32_t end);
-/* Adds item `at` of the chunk's parent, which comes after the chunk's last item. The chunk is not on a list, or in
- * CHUNK_BACKOFF. */
+/* Adds item `at` of the chunk's parent, which comes after the chunk's last item. The chunk must be in CHUNK_BACKOFF, or
+ * must not be on a list. */
 void chunk_join(struct sched_chunk *chunk, uint32_t at);
 void chunk_answered(struct sched_chunk *chunk, uint32_t items);
 uint32_t chunk_left(const struct sched_chunk *chunk);
@@ -147,7 +147,7 @@ struct sched_chunk *chunk_split(struct sched_chunk *chunk, uint32_t at);
 void chunk_close_retries(struct sched_chunk *chunk);
 /* Call it when the retry budget has no token for the chunk, which stays in CHUNK_BACKOFF. */
 void chunk_starve(struct sched_chunk *chunk);
-/* Gives the new chunks their payloads. Returns false if some are left for the next run. */
+/* Gives the new chunks their payloads. If some chunks are left for the next run, returns false. */
 bool chunks_run_slices(struct scheduler *s);
 /* Reports and releases settled chunks. Counts *steps down, and stops when *steps is 0. */
 void chunks_run_settled(struct scheduler *s, unsigned *steps);
@@ -210,7 +210,7 @@ void fairness_correct(struct sched_job *job, double charged_ns, double cost_ns);
 bool fairness_may_cut(struct sched_job *job);
 /* Call it when the items that the job can send have changed. */
 void fairness_update(struct sched_job *job);
-/* Call it when the job found no room. fairness_next() skips the job until fairness_unblock_all(). */
+/* Call it when there is no room for a chunk of the job. fairness_next() skips the job until fairness_unblock_all(). */
 void fairness_block(struct sched_job *job);
 void fairness_unblock_all(struct sched_task *t);
 void fairness_forget(struct sched_job *job);
@@ -229,11 +229,11 @@ void isolation_end(struct scheduler *s);
 bool isolation_is_idle(const struct scheduler *s);
 /* Returns a lane for a copy of the attempt's suffix. */
 struct sched_lane *balancer_pick_hedge(struct sched_job *job, const struct sched_attempt *late, bool seems_dead);
-/* Returns a lane whose processes run, for a copy of an attempt that waits for processes to start. */
+/* Returns a lane whose processes are running, for a copy of an attempt that waits for processes to start. */
 struct sched_lane *balancer_pick_running(struct sched_job *job, const struct sched_attempt *starting);
 
 /* sched_task.c */
-/* Returns the task with this name. Makes the task if there is none. */
+/* Returns the task with this name. If there is no such task, makes it. */
 struct sched_task *task_get(struct scheduler *s, const char *name);
 /* Frees the task, which must have no jobs left. */
 void task_free(struct sched_task *t);
@@ -246,14 +246,15 @@ bool task_is_nowhere(const struct sched_task *t);
 uint64_t pause_length(struct scheduler *s, unsigned *pauses);
 /* Returns whether the endpoint is in state OPEN or PROBATION. */
 bool endpoint_takes_attempts(const struct sched_endpoint *e);
-/* Changes e->state. No other function changes it. The state ends at `until_ns`; SCHED_NEVER: an event ends it. */
+/* Changes e->state. No other function changes e->state. The state ends at `until_ns`; SCHED_NEVER: an event ends the
+ * state. */
 void endpoint_move(struct sched_endpoint *e, enum sched_endpoint_state to, enum sched_endpoint_state before,
                    uint64_t until_ns);
 /* Call it when the endpoint has left the scheduler's arrays. */
 void endpoint_gone(struct sched_endpoint *e);
-/* Call it when the attempt brought an answer. */
+/* Call it when the attempt has brought an answer. */
 void endpoint_succeeded(struct sched_endpoint *e, const struct sched_attempt *a);
-/* Call it when the attempt has ended, after it has been removed from its lists. `how` is the way in which it ended. */
+/* Call it when the attempt has ended and has been removed from its lists. `how` says how the attempt ended. */
 void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enum sched_end how,
                     uint64_t retry_after_ms);
 void endpoint_timer_fired(struct sched_endpoint *e);
@@ -272,12 +273,12 @@ bool item_cost_is_sure(const struct sched_item_cost *c);
 /* chunker.c */
 double chunker_item_ns(const struct sched_job *job); /* slot time; 0: not known */
 double chunker_slowness(const struct sched_lane *l); /* 1: as fast as the mean */
-/* Returns the share of the lane's window that one item takes, if its chunk has `items` items. */
+/* Returns which share of the lane's window one item of a chunk of `items` items takes. */
 double chunker_weight(const struct sched_job *job, const struct sched_lane *l, uint32_t items);
 uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l);
-/* Call it when n of the attempt's items have been answered. `left` items were unanswered before. */
+/* Call it when n of the attempt's items have been answered. Before these answers, `left` items were unanswered. */
 void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n);
-/* Call it when the attempt has ended and all of its items are answered. */
+/* Call it when the attempt has ended and all of its items have been answered. */
 void chunker_observe_whole(const struct sched_attempt *a);
 void chunker_advance(struct sched_lane *l, uint64_t now_ns);
 /* Returns whether the job must wait for answers before it sends more, because its chunks must still grow. */
@@ -298,13 +299,13 @@ void retry_item(struct sched_chunk *chunk, struct sched_endpoint *e, unsigned at
 /* Returns how much the chunk counts in job->wait_bytes. */
 size_t retry_wait_bytes(const struct sched_chunk *chunk);
 void retry_first_attempt(struct sched_job *job);
-/* Returns whether a retry may be sent now. Takes a token if there is one. Without a token, allows a retry every
+/* Returns whether a retry may be sent now. Takes a token if there is one. If there is none, allows a retry every
  * BUDGET_TRICKLE_NS. */
 bool retry_take_token(struct sched_job *job);
 /* Returns whether the job may now send an attempt to this endpoint, which is on probation. */
 bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e);
 /* Call it when an attempt to an endpoint on probation starts. Returns whether the attempt took a token. Give the token
- * back when the endpoint answers or could not be reached. */
+ * back when the endpoint has answered or could not be reached. */
 bool retry_take_probation(struct sched_job *job, const struct sched_endpoint *e);
 void retry_return_probation(struct sched_job *job);
 /* Decides what happens to the chunk after its attempt has failed. No other attempt of the chunk may be running. */
