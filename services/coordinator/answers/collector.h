@@ -39,7 +39,7 @@ struct collector_spill {
      * failure. `map` and `unmap` may be NULL; then a large run is read in one piece. */
     char *(*map)(void *ctx, uint64_t offset, size_t len);
     void (*unmap)(void *ctx, uint64_t offset, char *bytes, size_t len);
-    void (*empty)(void *ctx); /* called when everything was read back; may be NULL */
+    void (*empty)(void *ctx); /* called when everything has been read back; may be NULL */
     void *ctx;
 };
 
