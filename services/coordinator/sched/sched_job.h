@@ -98,8 +98,8 @@ static inline bool job_is_whole(const struct sched_job *job)
 {
     return job->state == SCHED_JOB_WHOLE;
 }
-/* Call it when items were added, moved or removed. The figures that depend on the items are updated in this run or one
- * of the next runs. */
+/* Call it when items have been added, moved or removed. The figures that depend on the items are updated in this run or
+ * one of the next runs. */
 void job_changed(struct sched_job *job);
 void jobs_run_changed(struct scheduler *s);
 bool job_has_chunks(const struct sched_job *job);

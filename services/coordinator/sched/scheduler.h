@@ -365,7 +365,7 @@ void sched_job_set_priority(struct sched_job *job, unsigned priority);
 void sched_job_set_tolerance(struct sched_job *job, uint64_t count, double percentage);
 void sched_job_set_deadline(struct sched_job *job, uint64_t deadline_ns);
 void *sched_job_owner(const struct sched_job *job);
-/* Returns whether an item of the job may be sent again after it was delivered. */
+/* Returns whether an item of the job may be sent again after it has been delivered. */
 bool sched_job_may_run_twice(const struct sched_job *job);
 struct sched_counts sched_job_counts(const struct sched_job *job);
 /* Returns how many items of the job are in flight. */
