@@ -22,8 +22,8 @@ struct emf_config {
     const char *cluster, *service;
 };
 
-/* Returns NULL if the options are valid. Otherwise returns what is wrong, and sets *option to the wrong option.
- * ready_fd is the value of --ready-fd. */
+/* Returns NULL if the options are valid. If an option is wrong, returns what is wrong with it, and sets *option to this
+ * option. ready_fd is the value of --ready-fd. */
 MUST_CHECK const char *emf_check(const struct emf_config *config, int ready_fd, const char **option);
 
 /* Returns NULL unless --emf is given. `config` and `from` are borrowed. */

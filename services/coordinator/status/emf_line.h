@@ -23,16 +23,16 @@ struct emf_demand {
     uint64_t jobs_running;
 };
 
-/* Returns whether CloudWatch accepts the text as a dimension's value. It must have 1 to 255 printable ASCII characters.
- * At least one must not be blank, and the first must not be a colon. */
+/* Returns whether CloudWatch accepts the text as a dimension's value. Such a value has 1 to 255 printable ASCII
+ * characters. At least one character must not be blank, and the first character must not be a colon. */
 MUST_CHECK bool emf_dimension_ok(const char *text);
 
 /* Appends the line with its newline. emf_dimension_ok() must be true for `cluster` and `service`. */
 void emf_write_line(struct buf *out, const char *cluster, const char *service, uint64_t unix_ms,
                     const struct emf_demand *demand);
 
-/* Returns the timestamp for a line that is written now: the last multiple of the period. It is the same for all
- * coordinators. */
+/* Returns the timestamp for a line that is written now: the last multiple of the period. The timestamp is the same for
+ * all coordinators. */
 uint64_t emf_tick(uint64_t unix_ms, uint64_t period_ms);
 
 #endif

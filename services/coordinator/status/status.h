@@ -33,13 +33,14 @@ struct status {
 };
 
 struct status status_now(const struct status_source *from);
-/* Returns false when no worker has the task and no job names it. The jobs of a pipeline count for each of its tasks. */
+/* Returns false when no worker has the task and no job names the task. The jobs of a pipeline count for each of its
+ * tasks. */
 MUST_CHECK bool status_of_task(const struct status_source *from, const char *task, struct status_demand *demand);
-/* Registers the gauges and counters of /metrics. Their values are read when /metrics is answered. `from` must live
- * until metrics_release(). */
+/* Registers the gauges and counters of /metrics. The values of these metrics are read when /metrics is answered. `from`
+ * must live until metrics_release(). */
 void status_register_metrics(const struct status_source *from);
 
-/* The reason of a durable job whose coordinator cannot use the job store now. */
+/* The reason why a durable job waits if its coordinator cannot use the job store now. */
 #define WAITING_FOR_STORE "store"
 
 /* What a job waits for. Strings are borrowed. */
@@ -68,7 +69,7 @@ void status_write_job(struct buf *out, const struct status_job *job);
 void status_write_waiting(struct buf *out, const struct status_waiting *waiting);
 /* Appends the member "counts":{...}. */
 void status_write_counts(struct buf *out, const struct sched_counts *counts);
-/* Appends the member "stats":{...}. Its items_per_s counts the succeeded and the failed items. */
+/* Appends the member "stats":{...}. The member items_per_s of `stats` counts the succeeded and the failed items. */
 void status_write_stats(struct buf *out, const struct sched_counts *counts, double elapsed_s);
 /* Appends the document of /autoscale. */
 void status_write_demand(struct buf *out, const struct status_demand *demand);
