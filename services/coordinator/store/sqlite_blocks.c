@@ -92,8 +92,8 @@ enum store_status sqlite_read_ranges(struct sqlite_db *d, struct store_call *c)
     return is_there ? STORE_OK : store_no_job(c);
 }
 
-/* Reads one block with its lines. Returns false if the job is not small, or if the block is damaged. The calls that
- * read blocks one by one report the damage. */
+/* Reads one block with its lines. Returns false if the job is not small, or if the block is damaged. A damaged block is
+ * reported by the calls that read blocks one by one. */
 static bool read_small_block(struct sqlite_query *q, struct store_call *c, struct block *b)
 {
     const void *bytes;

@@ -6,7 +6,7 @@
 #include "coordinator/store/sqlite_internal.h"
 
 #define BUSY_MS 3000 /* how long to wait while another process has the file locked */
-/* The size of the page cache. Changed pages that do not fit are written to the log before the commit. */
+/* The size of the page cache. Changed pages that do not fit into the cache are written to the log before the commit. */
 #define CACHE_KIB    4096
 #define LOGS_KEPT    4         /* after a copy of the log, its file is cut if it is longer than LOGS_KEPT * log_pages */
 #define BEYOND_BYTES (4 * MIB) /* room beyond the limit, so that jobs of a full store can end and be removed */
@@ -31,8 +31,8 @@ bool sqlite_db_open(struct sqlite_db *d, const char *path, char *err, size_t err
 {
     *d = (struct sqlite_db){.path = path, .log_pages = sqlite_reserve_log_pages(path)};
     char settings[400];
-    /* Debian's SQLite overwrites removed rows with zeros (secure_delete). With FAST, SQLite overwrites them only where
-     * no extra write is needed. */
+    /* Debian's SQLite overwrites removed rows with zeros (secure_delete). With secure_delete = FAST, SQLite overwrites
+     * removed rows only where this needs no extra write. */
     snprintf(settings, sizeof settings,
              "PRAGMA synchronous = FULL; PRAGMA cache_size = -%d; PRAGMA wal_autocheckpoint = %u;"
              "PRAGMA journal_size_limit = %u; PRAGMA secure_delete = FAST; PRAGMA temp_store = MEMORY;"

@@ -1,6 +1,6 @@
 /*
  * Checks, locks or makes the file of a store before SQLite opens it. These functions never write to a file that is not
- * fantail's. They make a new file under another name and then rename it, so the file at the path is always complete.
+ * fantail's. A new file is made under another name and then renamed, so the file at the path is always complete.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -213,7 +213,7 @@ bool sqlite_file_prepare(const char *path, int *lock_fd, char *err, size_t err_s
     bool is_new;
     *lock_fd = -1;
     if (!check_path(path, &is_new, err, err_size) || !lock_file(path, lock_fd, err, err_size)) return false;
-    /* Checks again, because another process may have made the file before this process had the lock. */
+    /* Checks the file again, because another process may have made the file before this process had the lock. */
     if (check_file(path, &is_new, err, err_size) && (!is_new || make_file(path, err, err_size))) return true;
     close(*lock_fd);
     *lock_fd = -1;

@@ -173,7 +173,8 @@ void sqlite_bind_progress(struct sqlite_query *q, const struct stored_job *j);
 /* Call it when a statement found no job to change. Returns the reason: NOT_FOUND, CONFLICT with c->found, or (only if
  * `is_fenced`) FENCED. `wanted` is for the message: the states in which the job could be changed. */
 enum store_status sqlite_why_not(struct sqlite_db *d, struct store_call *c, bool is_fenced, const char *wanted);
-/* Returns whether `bytes` more bytes fit into the store's limit, and on the disk. If they do not fit, refuses the call.
+/* Returns whether `bytes` more bytes fit into the store's limit, and on the disk. If the bytes do not fit, refuses the
+ * call.
  */
 bool sqlite_has_room(struct sqlite_db *d, struct store_call *c, size_t bytes);
 
@@ -183,7 +184,8 @@ void sqlite_reserve_start(struct sqlite_db *d);
 /* Call it after a transaction has failed. If the disk was full and there is a reserve, uses the reserve and returns
  * true. The caller then tries the transaction again. */
 MUST_CHECK bool sqlite_reserve_use(struct sqlite_db *d);
-/* Call it at the start of a transaction. Measures the room of the disk, and makes the reserve again if there is room.
+/* Call it at the start of a transaction. Measures the free room on the disk. If there is enough room, makes the reserve
+ * again.
  */
 void sqlite_reserve_look(struct sqlite_db *d);
 /* Returns whether a transaction may add this many bytes of jobs and blocks. */
@@ -194,7 +196,8 @@ unsigned sqlite_reserve_log_pages(const char *path);
 
 /* Begins a transaction. Returns false if that fails. */
 MUST_CHECK bool sqlite_begin(struct sqlite_db *d);
-/* Commits the transaction, or rolls it back if a statement has failed. Returns whether it was committed. */
+/* Commits the transaction, or rolls it back if a statement has failed. Returns whether the transaction was
+ * committed. */
 MUST_CHECK bool sqlite_finish(struct sqlite_db *d);
 
 /* Does one step: removes a few dropped blocks, or, if no call waits (is_idle), gives a few free pages back to the file
@@ -206,9 +209,9 @@ void sqlite_tidy(struct sqlite_db *d, bool is_idle);
  * or the file may not grow; otherwise to 0. */
 void sqlite_set_errno(sqlite3 *db);
 
-/* sqlite_log_file.c: returns the name of the file system (VFS) for the store. Its base, unix-excl, locks the file for
- * this process. So the index of the log is in the memory of the process, and not in a mapped file (-shm). If someone
- * truncated a mapped file, SIGBUS would end the process. */
+/* sqlite_log_file.c: returns the name of the file system (VFS) for the store. The base of this file system, unix-excl,
+ * locks the file for this process. So the index of the log is in the memory of the process, and not in a mapped file
+ * (-shm). If someone truncated a mapped file, SIGBUS would end the process. */
 const char *sqlite_log_file_vfs(void);
 
 /* If the functions below fail because the disk is full, they set errno to ENOSPC. */

@@ -123,7 +123,7 @@ static void set_options(struct sqlite_db *d, int64_t seq, const char *options)
     sqlite_end(&q);
 }
 
-/* Call it when a job was not added because its key or its id exists already. */
+/* Call it when a job has not been added because its key or its id already exists. */
 static enum store_status explain_duplicate(struct sqlite_db *d, struct store_call *c)
 {
     if (c->job.key) {

@@ -6,7 +6,8 @@
 #include "common/observe/utc_time.h"
 #include "coordinator/store/sqlite_internal.h"
 
-/* The ids of the first jobs of one state. One more id than the limit shows whether there are more jobs. */
+/* The ids of the first jobs of one state. The struct has room for one id more than the limit, because the additional id
+ * shows whether there are more jobs. */
 struct ids {
     char id[STORE_LIST_MAX + 1][STORE_ID_SIZE];
     unsigned n, next;
@@ -29,7 +30,7 @@ static void read_ids(struct sqlite_db *d, const struct store_filter *f, enum sto
     sqlite_end(&q);
 }
 
-/* Takes and returns the newest id that was not taken yet. Returns NULL at the end. */
+/* Takes and returns the newest id that has not been taken yet. Returns NULL at the end. */
 static const char *take_newest(struct ids *all)
 {
     struct ids *newest = NULL;

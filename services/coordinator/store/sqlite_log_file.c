@@ -40,7 +40,7 @@ static sqlite3_file *real_of(sqlite3_file *f)
     return log_of(f)->real;
 }
 
-/* Writes the collected bytes. After a failure they are dropped: the transaction fails, so nobody reads them. */
+/* Writes the collected bytes. After a failure the bytes are dropped: the transaction fails, so nobody reads them. */
 static int flush(sqlite3_file *f)
 {
     struct log_file *l = log_of(f);

@@ -1,8 +1,8 @@
 /*
- * The reserve of a store, the file PATH.reserve. Its bytes are allocated, but stay unused until the disk is full. Then
- * the file is cut to 0 bytes. The room that becomes free is enough to copy the log into the database file, and to write
- * the ends and the removals of jobs to the log. Meanwhile jobs and blocks are refused, because they would use up this
- * room. When the disk has room again, the reserve is made again.
+ * The reserve of a store, the file PATH.reserve. The bytes of the reserve are allocated, but stay unused until the disk
+ * is full. When the disk is full, the file is cut to 0 bytes. The room that becomes free is enough to copy the log into
+ * the database file, and to write the ends and the removals of jobs to the log. While the disk is full, new jobs and
+ * blocks are refused, because they would use up this room. When the disk has room again, the reserve is made again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -53,8 +53,8 @@ static uint64_t room(const struct sqlite_db *d)
     return statvfs(d->path, &v) == 0 ? (uint64_t)v.f_bavail * v.f_frsize : UINT64_MAX;
 }
 
-/* Opens or makes the file. Sets *size to its size. Returns -1 if the path has another kind of file, or if no file can
- * be made. */
+/* Opens or makes the file of the reserve. Sets *size to the size of this file. Returns -1 if the path has another kind
+ * of file, or if no file can be made. */
 static int open_reserve(const struct sqlite_db *d, uint64_t *size)
 {
     static const char zeros[ZERO_BYTES];
@@ -116,7 +116,7 @@ bool sqlite_reserve_use(struct sqlite_db *d)
     d->reserve = SQLITE_RESERVE_USED;
     d->reserve_ns = now_ns();
     if (!ok) return false;
-    /* Once the log is copied, the next transactions overwrite it, and so need little room. */
+    /* Once the log has been copied, the next transactions overwrite the log, and so need little room. */
     d->rc = SQLITE_OK;
     sqlite_run(d, SQL_CHECKPOINT);
     return true;
@@ -137,8 +137,8 @@ void sqlite_reserve_look(struct sqlite_db *d)
 bool sqlite_reserve_allows(struct sqlite_db *d, size_t bytes)
 {
     if (d->reserve == SQLITE_RESERVE_USED) return false;
-    /* The bytes are written to the log first, and then to the database file. The earlier part of the log must fit into
-     * the file too. */
+    /* The bytes are written to the log first, and then to the database file. The earlier part of the log must also fit
+     * into the database file. */
     uint64_t added = d->added_bytes + bytes;
     if (d->room_bytes / 2 < added || d->room_bytes - 2 * added < log_bytes(d)) return false;
     d->added_bytes = added;

@@ -1,7 +1,7 @@
 /*
- * The schema. PRAGMA user_version holds its version. To make a new version, add an entry at the end of `versions`;
- * never change an earlier entry. When a file of an older version is opened, the missing entries are applied in one
- * transaction.
+ * The schema. PRAGMA user_version holds the version of the schema. To make a new version, add an entry at the end of
+ * `versions`; never change an earlier entry. When a file of an older version is opened, the missing entries are applied
+ * in one transaction.
  *
  * The options of a job are in a separate table, because they may take megabytes, and SQLite writes a whole row when one
  * of its columns changes. The lines of a block are in the last column, so SQLite can read the other columns without the

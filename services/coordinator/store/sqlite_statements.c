@@ -21,8 +21,8 @@
 /* There is no other coordinator, so `opens` does not matter. ?7 is `others`. */
 #define MAY_CLAIM "(?6 IS NULL OR ?7 OR " IS_SERVED ")"
 /* The first pending job of each task whose jobs may be claimed. There may be very many pending jobs that must not be
- * claimed, so the statement does not read them. `tasks` finds each different task of the pending jobs with one lookup
- * in the index. */
+ * claimed, so the statement does not read them. `tasks` finds the different tasks of the pending jobs, with one lookup
+ * in the index for each task. */
 #define PENDING_OF "job INDEXED BY job_task WHERE state = 'pending'"
 #define TASKS                                                                                                          \
     "WITH RECURSIVE tasks (task) AS (SELECT min(task) FROM " PENDING_OF                                                \
@@ -30,8 +30,9 @@
 #define FIRST_PENDING                                                                                                  \
     TASKS "SELECT seq, priority, id FROM job WHERE seq IN (SELECT (SELECT seq FROM " PENDING_OF                        \
           " AND task = tasks.task AND needs <= ?5 ORDER BY priority DESC, id LIMIT 1) FROM tasks WHERE " MAY_CLAIM ")"
-/* ABANDONED selects the jobs whose lease had expired by ?4. CLAIMABLE also selects the pending jobs above. Both select
- * only jobs that may be claimed. INDEXED BY names the index, because otherwise SQLite would choose another index. */
+/* ABANDONED selects the jobs whose lease had expired by the time ?4. CLAIMABLE also selects the pending jobs above.
+ * Both select only jobs that may be claimed. INDEXED BY names the index, because otherwise SQLite would choose another
+ * index. */
 #define ABANDONED                                                                                                      \
     "SELECT seq, priority, id FROM job INDEXED BY job_lease WHERE state = 'running' AND lease_until_ms <= ?4"          \
     " AND needs <= ?5 AND " MAY_CLAIM
@@ -123,7 +124,7 @@ static const char *const sql_texts[] = {
                        " FROM job j CROSS JOIN block b ON b.job = j.seq WHERE j.seq = ?1"
                        " AND NOT (b.kind IN ('errors', 'sent', 'unsent') AND b.number <= j.dropped_to)"
                        " ORDER BY b.number LIMIT ?3",
-    /* Whether any job is pending, or has a lease that had expired by ?1. */
+    /* Whether there is a job that is pending, or whose lease had expired by the time ?1. */
     [SQL_MORE_PENDING] = "SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_pending WHERE state = 'pending')"
                          " OR EXISTS (SELECT 1 FROM job INDEXED BY job_lease WHERE state = 'running'"
                          " AND lease_until_ms <= ?1)",
@@ -159,8 +160,8 @@ static int last_errno(sqlite3_file *file)
     return error;
 }
 
-/* Returns the errno of the last failed statement. SQLite itself may lose it, because after a failed write it makes
- * other calls before it reads errno. So the errno is also read from the files of the database and of its log. */
+/* Returns the errno of the last failed statement. SQLite itself may lose this errno, because after a failed write it
+ * makes other calls before it reads errno. So the errno is also read from the files of the database and of its log. */
 static int system_error_of(sqlite3 *db)
 {
     static const int pointers[] = {SQLITE_FCNTL_FILE_POINTER, SQLITE_FCNTL_JOURNAL_POINTER};
@@ -283,7 +284,7 @@ static enum store_status status_of(int rc, int system_error)
 }
 
 /* Returns false if the disk or the quota has no room for one more file. When SQLite cannot make its log or its journal,
- * it tries to open an existing one, so the errno only says that no such file exists. */
+ * it tries to open an existing file instead. The errno then only says that there is no such file. */
 static bool has_room_for_file(sqlite3 *db)
 {
     char name[PATH_MAX];
@@ -313,8 +314,8 @@ enum store_status sqlite_failure(const struct sqlite_db *d, struct store_call *c
 }
 
 /* Returns whether the file is still at its path. SQLite would go on using a file that was removed or replaced. Writes
- * to it would be lost, and a job that is read from it would seem to run for ever, because its end could not be
- * recorded. */
+ * to such a file would be lost. A job that is read from such a file would seem to run for ever, because the end of the
+ * job could not be recorded. */
 static bool is_in_place(struct sqlite_db *d)
 {
     int has_moved = 0;

@@ -116,7 +116,7 @@ static bool choose_blocks(struct sqlite_query *entry, struct step *s)
     return all;
 }
 
-/* Removes dropped blocks. Returns whether there were any. */
+/* Removes dropped blocks. Returns whether there were any dropped blocks. */
 static bool remove_blocks(struct sqlite_db *d)
 {
     struct step s = {0};
@@ -135,7 +135,7 @@ static bool remove_blocks(struct sqlite_db *d)
     return any;
 }
 
-/* Gives some free pages back to the file system. Returns false if no more can be given back. */
+/* Gives some free pages back to the file system. Returns false if no more pages can be given back. */
 static bool shrink(struct sqlite_db *d)
 {
     d->rc = SQLITE_OK;

@@ -1,6 +1,6 @@
 /*
- * The job store keeps durable jobs: jobs that outlive the connection of their client. It keeps each job's options, its
- * items and its answers. This interface is the same for every database.
+ * The job store keeps durable jobs: jobs that outlive the connection of their client. The store keeps the options, the
+ * items and the answers of each job. This interface is the same for every database.
  *
  * All calls are asynchronous. store_start() returns immediately. The store calls `done` later, on the thread of the
  * event loop, never from inside store_start(). A writing call is done when its transaction is committed. Calls that
@@ -33,7 +33,7 @@
  *
  * Notices: if a job has a `notify` URL, the end of the job must be reported to that URL. The transaction that ends the
  * job also stores a notice, however the job ends. The notice stays until STORE_REMOVE_NOTICE, even if its job is
- * removed. If the job is still in the store, it keeps the outcome.
+ * removed. If the job is still in the store, the outcome of the notice is kept with the job.
  */
 #ifndef FANTAIL_COORDINATOR_STORE_STORE_H
 #define FANTAIL_COORDINATOR_STORE_STORE_H
@@ -103,10 +103,11 @@ struct stored_job {
     char *options; /* JSON text with all options that a new run needs; only CLAIM, CHANGE and READ_JOB return it */
     char *labels;  /* JSON array of strings; NULL: none */
     char *changes; /* JSON object: options that were changed after the submission; NULL: none */
-    /* The URL to which the end of the job is reported; NULL: none. For ACCEPT; CHANGE and READ_JOB return it. */
+    /* The URL to which the end of the job is reported; NULL: none. ACCEPT sets the URL; CHANGE and READ_JOB return
+     * it. */
     char *notify;
     struct stored_delivery delivery; /* only READ_JOB returns it */
-    /* Only for ACCEPT: a coordinator may claim the job only if the `knows` of its STORE_CLAIM is at least this. */
+    /* Only for ACCEPT: a coordinator may claim the job only if the `knows` of its STORE_CLAIM is at least `needs`. */
     unsigned needs;
     int priority;
     uint64_t items;       /* known from ACCEPT on */
@@ -129,7 +130,8 @@ void stored_job_release(struct stored_job *j);
 
 /* The end of a job, which is to be reported to a URL. */
 struct stored_notice {
-    /* The id is the same at each attempt. If the job is redriven and ends again, that end has another id. */
+    /* The id of a notice is the same at each attempt to send it. If the job is redriven and ends again, the notice of
+     * that end has another id. */
     char id[STORE_NOTICE_SIZE];
     unsigned attempts; /* how often the notice was taken */
     char *url;         /* owned */
@@ -189,12 +191,13 @@ enum store_op {
                         not change them. `again`: an earlier run of this call may have added the block. If there is a
                         block of the same kind with the same ranges and a number above `after`, the earlier run has
                         added it, and it is not added a second time */
-    STORE_ACCEPT, /* the whole body was read. Sets options, task, labels, priority, items and key_digest, and makes the
-                     job PENDING. Fills `found`. CONFLICT if the job does not have item_blocks blocks in the store */
-    STORE_CLAIM,  /* announces `serves` and `opens`. Then, unless `only_announces`, claims the job of highest priority
-                     that no coordinator runs and that this coordinator may run; among jobs of equal priority, the
-                     oldest. Fills `found`. The first claim after ACCEPT or REDRIVE sets started_ms to now_ms. May fill
-                     `whole`. `more`: there may be another job to claim */
+    STORE_ACCEPT, /* the whole body has been read. Sets options, task, labels, priority, items and key_digest, and makes
+                     the job PENDING. Fills `found`. CONFLICT if the job does not have item_blocks blocks in the
+                     store */
+    STORE_CLAIM,  /* announces `serves` and `opens`. Then, unless `only_announces` is set, claims the job of highest
+                     priority that no coordinator runs and that this coordinator may run; among jobs of equal
+                     priority, the oldest. Fills `found`. The first claim after ACCEPT or REDRIVE sets started_ms to
+                     now_ms. May fill `whole`. `more`: there may be another job to claim */
     STORE_RENEW,  /* extends the lease. `found` says whether a client wants to cancel the job, and `wanted_elsewhere`
                      says whether another coordinator should run it */
     STORE_HAND_BACK,   /* ends the lease, and makes the job PENDING */
@@ -204,8 +207,8 @@ enum store_op {
     STORE_WANT_CANCEL, /* sets cancel_wanted; fills `found`. A PENDING job ends as CANCELLED immediately: its items
                           without an answer are counted as cancelled in `counts` and `errors`, and have no block */
     STORE_CHANGE,      /* merges job.changes into the changes of a PENDING or RUNNING job. job.changes must contain no
-                          null. If it has a member "priority", sets the priority too. Fills `found` and its options.
-                          Repeating the call has no further effect */
+                          null. If job.changes has a member "priority", sets the priority too. Fills `found` and its
+                          options. Repeating the call has no further effect */
     STORE_REDRIVE, /* if an ended job has items without a value, makes the job PENDING again and drops its result and
                       all its blocks except items and values. Fills `found` */
     STORE_REMOVE,  /* removes an ended job with all its blocks */
@@ -286,7 +289,8 @@ struct store_call {
     char notice_failure[200];          /* DELAY_NOTICE, REMOVE_NOTICE: a sentence; "": the notice was delivered */
     int64_t ttl_ms;                    /* SWEEP */
     struct store_filter filter;
-    /* The caller may set this while the call runs. The call then no longer waits to learn whether it took effect. */
+    /* The caller may set `abandoned` while the call runs. The call then no longer waits to learn whether it took
+     * effect. */
     atomic_bool abandoned;
 
     /* The result. */
@@ -314,7 +318,7 @@ struct store_call {
 struct store_call *store_call_new(enum store_op op, void (*done)(struct store_call *call), void *data);
 /* NULL is fine. */
 void store_call_free(struct store_call *call);
-/* Clears the result of the call. A back end must do this before it carries out the call. */
+/* Clears the result of the call. A back end must clear the result before it carries out the call. */
 void store_call_clear(struct store_call *call);
 /* Drops the blocks of the result. */
 void store_call_drop_blocks(struct store_call *call);
@@ -350,7 +354,7 @@ MUST_CHECK bool store_sqlite_check(const char *path, char *err, size_t err_size)
 /* Opens the file of sqlite:PATH, or makes it if there is none. Returns NULL and one sentence if the threads cannot be
  * started or if the file cannot be used: it is damaged, is not fantail's, has a newer schema, or is open in another
  * process (the sentence names its pid). If only the disk is full, returns a store that opens the file when there is
- * room. Until then, calls end as STORE_FULL. `max_bytes` limits the size of the file; 0: no limit. */
+ * room. Until the file is open, calls end as STORE_FULL. `max_bytes` limits the size of the file; 0: no limit. */
 MUST_CHECK struct store *store_sqlite_open(struct uv_loop_s *loop, const char *path, uint64_t max_bytes, char *err,
                                            size_t err_size);
 
@@ -362,8 +366,8 @@ static inline void store_start(struct store *s, struct store_call *call)
 }
 
 /* Calls that are started between store_hold() and store_let_go() share a transaction: the store gets all of them in
- * store_let_go(). Otherwise, the store could begin to commit the first call while the caller still prepares the next
- * one. Both functions must be called from the same callback. */
+ * store_let_go(). Without store_hold(), the store could begin to commit the first call while the caller still prepares
+ * the next one. Both functions must be called from the same callback. */
 static inline void store_hold(struct store *s)
 {
     if (s->ops->hold) s->ops->hold(s, true);
@@ -374,7 +378,7 @@ static inline void store_let_go(struct store *s)
     if (s->ops->hold) s->ops->hold(s, false);
 }
 
-/* Carries out the calls that were started before, then calls `closed`. A call that is started later, for example by the
+/* Carries out the calls that have been started, then calls `closed`. A call that is started later, for example by the
  * `done` of another call, ends as STORE_AWAY. */
 static inline void store_close(struct store *s, void (*closed)(void *data), void *data)
 {

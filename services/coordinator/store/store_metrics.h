@@ -26,7 +26,8 @@ struct store_metrics {
 void store_register_metrics(struct store_metrics *m);
 /* Counts a call that is done. */
 void store_metrics_count(struct store_metrics *m, const struct store_call *call);
-/* Call it often. If it is time to do so, reads the figures of the store. Does nothing if the store has no metrics. */
+/* Call it often. If the next reading is due, reads the figures of the store. Does nothing if the store has no
+ * metrics. */
 void store_metrics_tick(struct store *s, uint64_t now_ns);
 
 #endif

@@ -6,8 +6,8 @@
  * A call that is refused (for example with STORE_CONFLICT) has changed nothing, so the other calls are committed.
  *
  * When the disk is full, the writer uses the reserve (sqlite_reserve.c) and tries again. If the disk is full when the
- * store is opened, the reader may work nevertheless, and the writer begins when there is room. Until then, it refuses
- * its calls.
+ * store is opened, the reader may work nevertheless, and the writer begins when there is room. Until there is room, the
+ * writer refuses its calls.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -238,8 +238,8 @@ static void show_state(struct store_threads *t)
     if (t->base.metrics) *t->base.metrics->waits_for_room = s->waits || s->shown == SQLITE_RESERVE_USED;
 }
 
-/* With a slash, SQLite interprets the path neither as a URI nor as ":memory:". The path has no symbolic links, so that
- * all coordinators use the same names for the lock and the log of a file. */
+/* Because the path has a slash, SQLite interprets it neither as a URI nor as ":memory:". The path has no symbolic
+ * links, so that all coordinators use the same names for the lock and the log of a file. */
 static char *unique_path(const char *path)
 {
     size_t size = strlen(path) + 3;

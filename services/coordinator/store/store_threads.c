@@ -168,7 +168,8 @@ static void queue(struct store_threads *t, struct store_call *c)
     uv_async_send(&t->async);
 }
 
-/* Wakes the threads that have calls. Call it without the lock: a thread that is woken takes the lock immediately. */
+/* Wakes the threads that have calls. Call it without holding the lock: a thread that is woken takes the lock
+ * immediately. */
 static void wake(struct store_threads *t, bool for_writer, bool for_reader)
 {
     if (for_writer) uv_cond_signal(&t->writer.wake);

@@ -35,8 +35,8 @@ struct store_threads {
     struct store_side writer, reader;
     /* Called on the thread of the loop after store_threads_poke(). May be NULL. */
     void (*poked)(struct store_threads *t);
-    /* Called on the thread of the loop when both threads have ended and the handles in the loop are closed. Must call
-     * store_threads_release() and free the back end. */
+    /* Called on the thread of the loop when both threads have ended and the handles in the loop are closed. This
+     * function must call store_threads_release() and free the back end. */
     void (*freed)(struct store_threads *t);
     void (*closed)(void *data);
     void *closed_data;
@@ -72,13 +72,13 @@ struct store_call *store_call_of(struct list_link *k);
 /* Waits for calls, but at most for `wait_ns`, and takes as many calls as one transaction may contain. Returns false if
  * there are no calls. Does not wait if the store is closing. */
 MUST_CHECK bool store_side_take(struct store_side *side, struct store_batch *b, uint64_t wait_ns);
-/* Returns the call after `k`. If there is none, also takes the calls that were started since the batch was taken. So
- * the calls that a request starts one after the other share a transaction. Once JOIN_NS have passed since the batch was
- * taken, takes no more calls. Otherwise, with a slow database, there might always be one more call, and the transaction
- * would never end. */
+/* Returns the call after `k`. If there is no such call, also takes the calls that were started since the batch was
+ * taken. So the calls that a request starts one after the other share a transaction. Once JOIN_NS have passed since the
+ * batch was taken, takes no more calls. Without this limit, a slow database might always leave time for one more call,
+ * and the transaction would never end. */
 struct list_link *store_side_next(struct store_side *side, struct store_batch *b, struct list_link *k);
 bool store_side_is_closing(struct store_side *side);
-/* Call it before the calls of a transaction that was committed are reported. */
+/* Call it when a transaction has been committed, before its calls are reported. */
 void store_note_commit(struct list *calls);
 /* Hands finished calls back to the thread of the loop. That thread runs the `done` callback of each call. */
 void store_side_report(struct store_side *side, struct list *calls);
