@@ -39,8 +39,9 @@ void scheduler_timing_want(struct scheduler_timing *t)
     turn_stay_awake(&t->before_sleep, true);
 }
 
-/* An op may itself cause an event, for example if a send fails. So the scheduler runs a second time if it is wanted. It
- * does not keep running until nothing is left to do, because other parts of the loop must have their turns. */
+/* An op may itself cause an event, for example if a send fails. So if there was another event meanwhile, the scheduler
+ * runs a second time. The scheduler does not keep running until nothing is left to do, because other parts of the loop
+ * must have their turns. */
 enum { RUNS_IN_A_ROW = 2 };
 
 /* If the scheduler has left something to its next run, it runs at its next step. A timer of 0 ms would not work,

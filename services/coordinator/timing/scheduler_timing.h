@@ -1,8 +1,8 @@
 /*
  * Decides when the scheduler runs. After one or more events, the scheduler runs once, at the next of its steps in a
- * turn of the loop (turn.h). It also runs at the time that scheduler_run() returned. If a run has left something to the
- * next run, the next run is at the scheduler's next step, after other parts of the loop. Owner: the coordinator. The
- * folders job and dispatch call scheduler_timing_want() after an event.
+ * turn of the loop (turn.h). The scheduler also runs at the time that the last scheduler_run() returned. If a run has
+ * left something to the next run, the next run is at the scheduler's next step, after other parts of the loop. Owner:
+ * the coordinator. The folders job and dispatch call scheduler_timing_want() after an event.
  */
 #ifndef FANTAIL_COORDINATOR_TIMING_SCHEDULER_TIMING_H
 #define FANTAIL_COORDINATOR_TIMING_SCHEDULER_TIMING_H
@@ -32,8 +32,8 @@ void scheduler_timing_stop(struct scheduler_timing *t);
 
 /* Call it after an event of the scheduler. The scheduler then acts before the loop sleeps. */
 void scheduler_timing_want(struct scheduler_timing *t);
-/* Runs the scheduler now. The function is for callers that cannot wait for the scheduler's next step in the turn. What
- * takes long is done in later steps. */
+/* Runs the scheduler now. The function is for callers that cannot wait for the scheduler's next step in the turn. Work
+ * that takes long is done in later steps of the loop. */
 void scheduler_timing_run(struct scheduler_timing *t);
 /* Runs the scheduler until it has nothing left to do now. The function is for the end of the program, when all jobs
  * have been cancelled. */

@@ -1,8 +1,8 @@
 /*
- * A timer wheel. Its nodes are members of other structs, and each node has the instant at which it is due. Setting and
- * removing an instant cost O(1). wheel_run() looks only at the slots whose ticks have passed, so nodes that are due
- * much later cost almost nothing. wheel_run() finds a node at most one tick after its instant. The wheel owns no node
- * and reads no clock.
+ * A timer wheel. The nodes of a wheel are members of other structs, and each node has the instant at which it is due.
+ * Setting and removing an instant cost O(1). wheel_run() looks only at the slots whose ticks have passed, so nodes that
+ * are due much later cost almost nothing. wheel_run() finds a node at most one tick after its instant. The wheel owns
+ * no node and reads no clock.
  */
 #ifndef FANTAIL_COORDINATOR_TIMING_WHEEL_H
 #define FANTAIL_COORDINATOR_TIMING_WHEEL_H
