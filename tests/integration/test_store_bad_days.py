@@ -80,7 +80,7 @@ class Refusals(BadDaysTest):
         job_id = self.run_job()
         coordinator = self.coordinators[0]
         begins = ("cannot look for durable jobs", "a durable job waits for the job store")
-        ends = ("the coordinator looks for durable jobs again", "a durable job goes on after it waited for the job store")
+        ends = ("the coordinator looks for durable jobs again", "a durable job continues after waiting for the job store")
         self.server.stop(signal.SIGKILL)
 
         def counts(messages):

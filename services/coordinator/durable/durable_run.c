@@ -92,7 +92,7 @@ static void note_success(struct durable_run *r, struct run_call *c)
     c->failed = STORE_OK;
     uint64_t lasted_ns = lasting_fault_ended(&c->fault, now_ns());
     if (lasted_ns)
-        log_info("a durable job goes on after it waited for the job store", LOG_STR("job", r->stored.id),
+        log_info("a durable job continues after waiting for the job store", LOG_STR("job", r->stored.id),
                  LOG_MS("outage_ms", lasted_ns));
 }
 

@@ -1,6 +1,6 @@
 /*
- * One durable job while this coordinator runs it. The run begins with the claim. It is over when the end of the job is
- * recorded, the job is handed back, or the lease is lost. Owner: durable.c.
+ * One durable job while this coordinator runs it. The run begins with the claim. The run is over when the end of the
+ * job has been recorded, the job has been handed back, or the lease is lost. Owner: durable.c.
  *
  *             its blocks are known          the scheduler has ended it        END or HAND_BACK is done
  *   LOADING ----------------------> RUNNING --------------------------> ENDING ------------------------> OVER --> freed
@@ -8,8 +8,8 @@
  *      +-----------------------------------------------------------------+  +------------------------------+
  *        its options cannot be read, or it is handed back                           the lease is lost
  *
- * If a call fails because the store is away or full, it is started again until it succeeds. Until then the job pauses,
- * and nothing is lost.
+ * If a call fails because the store is away or full, it is started again until it succeeds. Until the call succeeds,
+ * the job pauses, and nothing is lost.
  */
 #ifndef FANTAIL_COORDINATOR_DURABLE_DURABLE_RUN_H
 #define FANTAIL_COORDINATOR_DURABLE_DURABLE_RUN_H
@@ -195,7 +195,8 @@ void run_items_note_unsent(struct durable_run *r);
 /* Begins to add this error for each item that the scheduler does not know. Call it when the job has ended and the
  * reason is known. */
 void run_items_settle_rest(struct durable_run *r, enum item_error error);
-/* Adds some of the errors that run_items_settle_rest() has begun to add. Clears r->settling when all are added. */
+/* Adds some of the errors that run_items_settle_rest() has begun to add. Clears r->settling when all errors have been
+ * added. */
 void run_items_settle_some(struct durable_run *r);
 
 /* Returns whether the values must be reduced before the end of the job is recorded. */

@@ -1,8 +1,8 @@
 /*
- * Collects the answers of a durable job into blocks for the store. It is the answer sink of the job's phase. Values and
- * errors go into separate blocks, because a redrive removes the blocks of errors. The recorder counts the answers of
- * the blocks that were taken, so that the counts in the store always match the blocks of the job. A block is full when
- * the next line would make the block longer than LIMIT_RECORDED_BYTES. Pure.
+ * Collects the answers of a durable job into blocks for the store. The recorder is the answer sink of the job's phase.
+ * Values and errors go into separate blocks, because a redrive removes the blocks of errors. The recorder counts the
+ * answers of the blocks that were taken, so that the counts in the store always match the blocks of the job. A block is
+ * full when the next line would make the block longer than LIMIT_RECORDED_BYTES. Pure.
  */
 #ifndef FANTAIL_COORDINATOR_DURABLE_RECORDER_H
 #define FANTAIL_COORDINATOR_DURABLE_RECORDER_H

@@ -27,8 +27,8 @@ static void shorten_deadline(struct jobspec *spec, const struct stored_job *job,
     if (spec->deadline_s < 1e-3) spec->deadline_s = 1e-3;
 }
 
-/* Applies the changes to the options in `spec`. If `runs` is true, `spec` has the options of the running job. Otherwise
- * `spec` was just read from the store. */
+/* Applies the changes to the options in `spec`. If `runs` is true, `spec` has the options of the running job. If `runs`
+ * is false, `spec` has just been read from the store. */
 static void apply_changes(struct durable_run *r, struct jobspec *spec, bool runs)
 {
     double deadline_s = spec->deadline_s;

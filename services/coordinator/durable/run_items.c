@@ -44,7 +44,7 @@ static void add_error(struct durable_run *r, uint64_t first, uint64_t n, enum it
     buf_release(&line);
 }
 
-/* Items that were recorded as sent and have no answer must not run again. They get an error. */
+/* Items that were recorded as sent and have no answer must not run again. Such items get an error. */
 static void settle_sent(struct durable_run *r)
 {
     struct range_list unknown = {0};

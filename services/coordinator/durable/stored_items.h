@@ -23,10 +23,10 @@ struct stored_items {
 
 /* Releasing a zeroed or released source is fine. */
 void stored_items_release(struct stored_items *s);
-/* Makes items first .. first + n - 1 ready. Their lines are generated. */
+/* Makes items first .. first + n - 1 ready. The lines of these items are generated. */
 void stored_items_ready(struct stored_items *s, uint64_t first, uint64_t n);
-/* Makes items first .. first + n - 1 ready. Their lines are in `lines`. Takes ownership of the memory of `lines`, and
- * leaves `lines` empty. */
+/* Makes items first .. first + n - 1 ready. The lines of these items are in `lines`. Takes ownership of the memory of
+ * `lines`, and leaves `lines` empty. */
 void stored_items_ready_lines(struct stored_items *s, uint64_t first, uint64_t n, struct buf *lines);
 /* Returns how many ranges are ready. */
 size_t stored_items_ranges(const struct stored_items *s);
