@@ -74,7 +74,7 @@ static bool read_lines(struct answer_reader *r, const char *bytes, size_t len)
     return !r->fault;
 }
 
-/* Reads the whole line in r->partial. Its value was scanned while the line arrived. */
+/* Reads the whole line in r->partial. The value of the line was scanned while the line arrived. */
 static bool read_scanned(struct answer_reader *r)
 {
     struct buf *b = &r->partial;

@@ -20,8 +20,8 @@ struct answer_source_ops {
     /* Returns true and sets *run to the next run. Returns false when there is no run yet, or when the run cannot be
      * read (then *failed is true). */
     bool (*peek)(void *source, struct answer_run *run, bool *failed);
-    /* Call it when the first n items of the run from the last peek have been read. Their lines have len bytes in all;
-     * `len` is ignored for a repeated run. */
+    /* Call it when the first n items of the run from the last peek have been read. The lines of these items have len
+     * bytes in all; `len` is ignored for a repeated run. */
     void (*consume)(void *source, size_t n, size_t len);
     /* Returns the size of the unread answers in bytes, including their bookkeeping. */
     uint64_t (*unread_bytes)(const void *source);

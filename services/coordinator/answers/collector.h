@@ -83,8 +83,8 @@ MUST_CHECK enum collector_status collector_add_repeated(struct collector *c, uin
 /* Returns true and sets *run to the next run. Returns false when there is no run yet, or when the spill cannot be read;
  * *status says which. */
 MUST_CHECK bool collector_peek(struct collector *c, struct answer_run *run, enum collector_status *status);
-/* Call it when the first n items of the run from the last peek have been read. Their lines have len bytes in all; `len`
- * is ignored for a repeated run. */
+/* Call it when the first n items of the run from the last peek have been read. The lines of these items have len bytes
+ * in all; `len` is ignored for a repeated run. */
 void collector_consume(struct collector *c, size_t n, size_t len);
 
 size_t collector_memory_bytes(const struct collector *c); /* bytes of answers in memory, including their bookkeeping */

@@ -31,8 +31,8 @@ struct error_log {
 void error_log_init(struct error_log *l, struct spill_dir *dir, size_t memory_cap);
 /* Releasing a zeroed log is fine. */
 void error_log_release(struct error_log *l);
-/* Adds the line of n items. The line is in canonical form, ends with a newline and is copied. Returns false when it
- * cannot be stored; l->log.file.error says why. */
+/* Adds the line of n items. The line is in canonical form, ends with a newline and is copied. Returns false when the
+ * line cannot be stored; l->log.file.error says why. */
 MUST_CHECK bool error_log_add(struct error_log *l, uint64_t first, uint64_t n, const char *line, size_t len);
 /* Only one reader can use the source, because reading a line removes the line. */
 struct answer_source error_log_source(struct error_log *l);

@@ -1,6 +1,6 @@
 /*
- * Applies the built-in reduction of a job to its answers. It folds the values into one value, and stores the errors for
- * the reader. Owner: the job.
+ * Applies the built-in reduction of a job to its answers. A fold turns the values into one value, and stores the errors
+ * for the reader. Owner: the job.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_FOLD_H
 #define FANTAIL_COORDINATOR_ANSWERS_FOLD_H

@@ -123,7 +123,7 @@ struct result_written result_writer_write(struct result_writer *w, uint64_t firs
     return done;
 }
 
-/* Writes one line that stands for all the items of a run. These items are consumed together. */
+/* Writes one line that stands for all the items of a run. The items of the run are consumed together. */
 static struct result_written write_once(struct result_writer *w, const struct answer_run *run, char *dst, size_t cap)
 {
     if (!w->in_line) w->count = run->n;

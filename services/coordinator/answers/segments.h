@@ -1,5 +1,5 @@
 /*
- * Segments: answer lines of consecutive items. They are ordered by first index in a treap (a binary search tree
+ * Segments: answer lines of consecutive items. Segments are ordered by first index in a treap (a binary search tree
  * balanced by random priorities), so finding one of n segments costs O(log n). In completion order, a segment has the
  * lines of several runs of items instead. Private to the collector.
  */
