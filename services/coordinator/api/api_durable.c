@@ -144,7 +144,8 @@ static void on_redriven(struct errand *e, struct store_call *call)
     }
 }
 
-/* Returns whether the job is synchronous. Such a job is not in the store, and only its client gets its results. */
+/* Returns whether the job is synchronous. A synchronous job is not in the store, and only its client gets its
+ * results. */
 static bool is_synchronous(const struct coordinator *c, const char *id)
 {
     const struct job *j = jobs_find(&c->jobs, id);

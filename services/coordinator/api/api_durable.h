@@ -15,8 +15,8 @@ void api_change_durable(struct http_exchange *x, struct coordinator *c);
 /* GET /v1/jobs: api_durable_list.c */
 void api_list_durable(struct http_exchange *x, struct coordinator *c);
 
-/* The functions below are handlers of routes; their data is the struct coordinator. They answer 404 if the coordinator
- * has no store. */
+/* The functions below are handlers of routes; their data is the struct coordinator. If the coordinator has no store,
+ * these handlers answer 404. */
 
 /* POST /v1/jobs/{id}/redrive */
 void api_redrive_job(struct http_exchange *x, void *coordinator);

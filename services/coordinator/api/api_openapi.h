@@ -10,7 +10,7 @@
 /* The text of the document; NUL-terminated. */
 extern const char openapi_document[];
 
-/* The handler of the route. It does not need the coordinator. */
+/* The handler of the route. The handler does not need the struct coordinator. */
 void api_show_openapi(struct http_exchange *x, void *coordinator);
 
 #endif
