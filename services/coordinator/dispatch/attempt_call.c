@@ -186,7 +186,8 @@ static bool is_answer_of_this(struct attempt_call *call, struct http_call *http)
     const char *chunk = http_call_header(http, HEADER_CHUNK), *attempt = http_call_header(http, HEADER_ATTEMPT);
     struct sched_endpoint *at = call->attempt->endpoint;
     bool named = chunk && attempt;
-    /* This is the last message of a worker that drains. The worker has not read the request. */
+    /* A 503 with the chunk CHUNK_NONE is the last message of a worker that drains. The worker has not read the
+     * request. */
     if (call->status == 503 && chunk && strcmp(chunk, CHUNK_NONE) == 0) return true;
     if (named && (strcmp(chunk, call->chunk) != 0 || strtoul(attempt, NULL, 10) != call->number))
         call->fault = "the answer is for another chunk or attempt";

@@ -1,7 +1,7 @@
 /*
- * Carries out the decisions of the scheduler. It turns the scheduler's actions into HTTP calls to the workers
- * (attempt_call.h), and the results of these calls into events. It also tells the scheduler which endpoints the fleet
- * has. It passes answers on to the job.
+ * Carries out the decisions of the scheduler. The dispatcher turns the scheduler's actions into HTTP calls to the
+ * workers (attempt_call.h), and the results of these calls into events. The dispatcher also tells the scheduler which
+ * endpoints the fleet has. It passes answers on to the job.
  */
 #ifndef FANTAIL_COORDINATOR_DISPATCH_DISPATCHER_H
 #define FANTAIL_COORDINATOR_DISPATCH_DISPATCHER_H
