@@ -15,7 +15,7 @@
  * on it. After a worker has deregistered, a name server may still list its address for a while. So the address is
  * barred for LEASES_BAR_S: the answers of a name server do not add it, but a new registration does.
  *
- * This module calls its owner for each address that is added or removed. It does not know what is sent to the
+ * This module calls its owner for each address that is added or removed. The module does not know what is sent to the
  * addresses.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_ENDPOINTS_H

@@ -71,7 +71,7 @@ void survey_compare(struct survey *s, struct survey_worker *w, const char *etag)
  * there is no worker to ask. */
 struct survey_question *survey_question_new(struct survey *s, bool (*enough)(void *data),
                                             void (*answered)(void *data, bool ok), void *data);
-/* Drops a question that was not answered yet, so that its answered() is never called. O(1). */
+/* Drops a question that has not been answered yet. The answered() of this question is then never called. O(1). */
 void survey_question_drop(struct survey *s, struct survey_question *q);
 
 #endif

@@ -60,7 +60,7 @@ void worker_fleet_reload(struct worker_fleet *f);
 /* Ends every request, and calls the op `removed` for every address. The loop must keep running until the handles are
  * closed. */
 void worker_fleet_stop(struct worker_fleet *f);
-/* Call it after worker_fleet_stop(), when nothing uses the fleet any more. */
+/* Call it after worker_fleet_stop(), when nothing uses the fleet any longer. */
 void worker_fleet_release(struct worker_fleet *f);
 
 #endif
