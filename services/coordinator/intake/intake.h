@@ -1,7 +1,7 @@
 /*
- * Receives a durable job: a POST with "Prefer: respond-async" or "Prefer: wait=N". Its items go to the store in blocks
- * while the body arrives. The answer 202 is sent after the job is committed, so that an accepted job is never lost. If
- * the client waits for the end of the job, durable->wait takes ownership of the exchange after the commit.
+ * Receives a durable job: a POST with "Prefer: respond-async" or "Prefer: wait=N". The items of the job go to the store
+ * in blocks while the body arrives. The answer 202 is sent after the job is committed, so that an accepted job is never
+ * lost. If the client waits for the end of the job, durable->wait takes ownership of the exchange after the commit.
  *
  *   OPEN ----> ASKING (a worker is asked which tasks there are) ----> STORING (the last calls are open) ----> ANSWERED
  *    |            |                                                      | the acceptance has failed             ^
@@ -26,7 +26,8 @@
 #include "coordinator/items/splitter.h"
 #include "coordinator/items/jobspec.h"
 
-/* Returns true if the request has no Idempotency-Key or a valid one. Otherwise answers the request with 400. */
+/* Returns true if the request has no Idempotency-Key or a valid one. If the key is not valid, answers the request with
+ * 400 and returns false. */
 bool intake_check_key(struct http_exchange *x);
 /* Handles a POST /v1/jobs that asks for a durable job: answers or accepts the request. */
 void intake_handle(struct http_exchange *x, struct durable *d);
