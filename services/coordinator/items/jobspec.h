@@ -1,7 +1,7 @@
 /*
  * The options of a job, from the job object and from the query. This module checks the options, and sets the defaults
- * of the options that are not given. It does not know which tasks exist. It does not see the items, because the
- * splitter removes them first. Pure.
+ * of the options that are not given. The module does not know which tasks exist, and does not see the items, because
+ * the splitter removes them first. Pure.
  *
  * Order of calls: jobspec_init(), then jobspec_read_query() for each query parameter, then jobspec_read_options() with
  * the splitter's options, then jobspec_finish(). At the first fault a function returns false, and the error says what

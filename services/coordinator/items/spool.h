@@ -20,8 +20,8 @@ void spool_release(struct spool *s);
 /* Takes ownership of the memory of `lines`, and leaves `lines` empty. `lines` must have `items` whole lines, each with
  * its newline. */
 void spool_take(struct spool *s, struct buf *lines, uint64_t items);
-/* Moves the next items into `out`, which must be empty. It moves at most max_items, and at most max_bytes unless the
- * first item alone is larger. Returns how many items it moved; 0 when the spool is empty. */
+/* Moves the next items into `out`, which must be empty. The function moves at most max_items, and at most max_bytes
+ * unless the first item alone is larger. Returns how many items it moved; 0 when the spool is empty. */
 uint64_t spool_cut(struct spool *s, uint64_t max_items, size_t max_bytes, struct buf *out);
 /* Frees the next items, at most max_items. Returns how many items it freed; 0 when the spool is empty. */
 uint64_t spool_drop(struct spool *s, uint64_t max_items);
