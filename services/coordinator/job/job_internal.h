@@ -75,7 +75,7 @@ const char *job_hint(const struct job *j);
 void job_check_tasks(struct job *j);
 /* Call it when the job waits because no worker can run its tasks. Asks the workers why. If the workers confirm that
  * they cannot run the tasks, and if no item was answered and the job has no keeper, the job ends as if it had been
- * refused. Otherwise calls job_tell_waiting(), with the reason in j->task_fault. */
+ * refused. In all other cases, calls job_tell_waiting(), with the reason in j->task_fault. */
 void job_check_tasks_again(struct job *j);
 /* Translates a reason of the scheduler into the reason that clients get. If no worker can run the tasks, clients get
  * the reason that the workers give. The text is static, or borrowed from the job until the next call. NULL gives

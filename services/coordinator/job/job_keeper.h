@@ -19,9 +19,9 @@ struct job_keeper_ops {
      * is_behind() returns true for a while. If it returns false, the job fails. */
     bool (*lacks_memory)(void *keeper);
     /* Called when the job begins to wait, waits for something else, or continues; job->waiting says what it waits for.
-     * It is called from inside an action of the scheduler. */
+     * The call comes from inside an action of the scheduler. */
     void (*waiting_changed)(void *keeper);
-    /* Called when the scheduler has reported the end of the job; job->outcome is set. It is called from inside an
+    /* Called when the scheduler has reported the end of the job; job->outcome is set. The call comes from inside an
      * action of the scheduler. The job lives until job_let_go(). */
     void (*finished)(void *keeper);
 };

@@ -24,7 +24,7 @@ struct phase {
     bool knows_tasks;      /* workers have described the job's tasks */
 };
 
-/* Starts the run that job->spec describes. Its answers are added to the sink `answers`. */
+/* Starts the run that job->spec describes. The answers of the run are added to the sink `answers`. */
 void phase_start(struct phase *p, struct job *job, struct answer_sink answers);
 /* Tells the scheduler that items have arrived. Does nothing before phase_start(): that function itself counts the items
  * that are in the spool. */
