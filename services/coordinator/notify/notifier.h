@@ -60,8 +60,8 @@ struct notifier {
 /* Checks the options and reads the secrets. Returns 0, or the exit status after a message. */
 MUST_CHECK int notifier_check(struct notifier *n, const struct option_spec *spec, bool has_store);
 void notifier_register_metrics(struct notifier *n);
-/* Does nothing if no host is allowed. The store is borrowed. If a file cannot be read any more, returns false and
- * writes a sentence to err. */
+/* Does nothing if no host is allowed. The store is borrowed. If a file can no longer be read, returns false and writes
+ * a sentence to err. */
 MUST_CHECK bool notifier_start(struct notifier *n, uv_loop_t *loop, struct store *store, char *err, size_t err_size);
 /* Call it when a job has ended. Takes the notice of the job at once, instead of waiting for the timer. */
 void notifier_poke(struct notifier *n);
