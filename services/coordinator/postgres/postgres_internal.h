@@ -106,8 +106,8 @@ MUST_CHECK bool postgres_connect(struct postgres_db *d);
 void postgres_disconnect(struct postgres_db *d);
 /* Waits for the result of the query that was sent. Returns NULL if the connection was lost. */
 PGresult *postgres_await(struct postgres_db *d);
-/* Runs one or several statements without parameters. Does not count them as a transaction in d->batch. Returns the last
- * result, or NULL. */
+/* Runs one or several statements without parameters. Does not count the statements as a transaction in d->batch.
+ * Returns the last result, or NULL. */
 PGresult *postgres_execute(struct postgres_db *d, const char *text);
 /* Writes the state of the connection to d->news, with a detail for the log. */
 void postgres_report(struct postgres_db *d, enum postgres_state state, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -4,7 +4,7 @@
 #include "coordinator/postgres/postgres_internal.h"
 
 #define NOW_MS "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-/* The time when the statement started. This time is the same everywhere in one statement. */
+/* The time when the statement started, which is the same everywhere in one statement. */
 #define STATEMENT_MS "(extract(epoch FROM statement_timestamp()) * 1000)::bigint"
 /* The columns of a job, in the order in which read_job_row() reads them. */
 #define JOB_COLUMNS                                                                                                    \
@@ -363,8 +363,8 @@ bool postgres_run(struct postgres_query *q)
     char name[16];
     if (d->failed || !prepare(d, q->sql)) return false;
     name_of(q->sql, name);
-    /* These pointers are set only now: the query may have been copied, and earlier pointers would point into the first
-     * copy. */
+    /* The pointers to the numbers are set only now: the query may have been copied, and earlier pointers would point
+     * into the first copy. */
     for (int i = 0; i < q->n; i++)
         if (q->numbers[i][0]) q->values[i] = q->numbers[i];
     q->result = await_result(
