@@ -55,7 +55,7 @@ void answer_index_clear(struct answer_index *ix, uint64_t floor);
 /* Adds the ranges of a block. Blocks without answers are ignored. If the ranges of the block overlap or exceed 2^64,
  * the block is damaged, and the function adds nothing and returns false. */
 MUST_CHECK bool answer_index_add(struct answer_index *ix, const struct block *b);
-/* Frees the spans of items below `index`. These items must not be looked up any more. */
+/* Frees the spans of items below `index`. Items below `index` must no longer be looked up. */
 void answer_index_drop_below(struct answer_index *ix, uint64_t index);
 /* Finds the first item at or after `index` whose answer is known, and sets *span to a span that begins with this item.
  * Returns false if there is no such item. */

@@ -1,7 +1,7 @@
 /*
  * Reduces the recorded values of a job, in the order of its items, to one value. The fold says which blocks of the
- * store it needs, and holds only a few blocks, however large the job is. It uses the reducers of synchronous jobs
- * (reduce.h), so the results are the same. Pure. Owner: the struct that embeds it.
+ * store it needs, and holds only a few blocks, however large the job is. The fold uses the reducers of synchronous jobs
+ * (reduce.h), so both kinds of jobs get the same results. Pure. Owner: the struct that embeds it.
  *
  *     for (;;) switch (block_fold_step(&f, budget)) {
  *     case BLOCK_FOLD_RANGES: read the ranges of all blocks, block_fold_add_ranges() for each, block_fold_has_ranges()
