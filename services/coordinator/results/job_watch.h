@@ -29,7 +29,7 @@ struct job_watches {
     uv_timer_t timer; /* runs while there are watches */
 };
 
-/* The functions may add watches and remove their own watch. They must not remove other watches. */
+/* These ops may add watches and remove their own watch. They must not remove other watches. */
 struct job_watch_ops {
     /* Called when answers of the job have been recorded, or when its state has changed. */
     void (*poke)(void *owner);

@@ -26,8 +26,8 @@ bool read_gate_has_room(const struct read_gate *g);
 /* Returns whether readers wait because other readers hold too many blocks. If so, each reader should drop the blocks
  * that it does not need now. */
 bool read_gate_is_scarce(const struct read_gate *g);
-/* Returns true if the reader may read a block now. Otherwise puts the reader in the queue. A queued reader must try
- * again when read_gate_leave() returns its place, or when there is room. */
+/* Returns true if the reader may read a block now. If it may not, puts the reader in the queue and returns false. A
+ * queued reader must try again when read_gate_leave() returns its place, or when there is room. */
 MUST_CHECK bool read_gate_enter(struct read_gate *g, struct read_gate_place *p);
 /* Call it when a block has arrived. Takes the reader that has waited longest out of the queue, and returns its place.
  * Returns NULL if no reader waits, or if there is still no room. */

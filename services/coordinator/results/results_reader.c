@@ -31,8 +31,8 @@ void results_move(struct results_reader *r, enum results_state to)
 
 /* The functions below find the next answers. */
 
-/* Returns a span for the items from `position` up to `end`. These items have no answer, because the job ended before
- * they were sent. */
+/* Returns a span for the items from `position` up to `end`. The items of such a span have no answer, because the job
+ * ended before they were sent. */
 static struct answer_span make_missing(struct results_reader *r, uint64_t end)
 {
     if (!r->missing.len)
