@@ -9,7 +9,7 @@
  * that has lost two workers is a poison suspect. Such a chunk is halved, and each half that loses another worker is
  * halved again. So a poison item of a chunk of n items is alone after log2(n) steps. A worker gets only one suspect at
  * a time, so that no item is blamed for a crash that an item of another chunk caused. If one more lost worker would
- * make an item fail for good, this item runs alone on a worker.
+ * make an item fail permanently, this item runs alone on a worker.
  */
 bool blame_is_poison_suspect(const struct sched_chunk *chunk)
 {

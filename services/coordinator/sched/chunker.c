@@ -20,10 +20,10 @@
  * an item holds a slot. Workers may report the slot time in their answers; otherwise it is estimated. Each lane has a
  * clock, which runs at the rate at which one item in flight is served: min(1, slots / items in flight). The slot time
  * that an attempt uses between two answers is the number of its unanswered items times the advance of the clock. This
- * estimate includes round trips, queues and the delay of a busy coordinator. If chunks were so small that the
- * coordinator could not keep all slots busy, the estimate would count the coordinator's own delay as work. Chunks would
- * then stay small, and small chunks would keep the coordinator busy. So chunks are always large enough for the
- * coordinator to keep all slots busy.
+ * estimate of the slot time includes round trips, queues and the delay of a busy coordinator. If chunks were so small
+ * that the coordinator could not keep all slots busy, the estimate would count the coordinator's own delay as work.
+ * Chunks would then stay small, and small chunks would keep the coordinator busy. So chunks are always large enough for
+ * the coordinator to keep all slots busy.
  */
 static const struct sched_item_cost *cost_of(const struct sched_job *job)
 {

@@ -96,8 +96,7 @@ size_t retry_wait_bytes(const struct sched_chunk *chunk)
 }
 
 /* Returns whether an item that fails now may join the chunk, whose items failed before. When an item joins, the delay
- * of all items in the chunk begins again. So items join only for a short time, which is at most as long as the
- * delay. */
+ * of all items in the chunk begins again. So items join only for a short time, which is at most the delay. */
 static bool may_join(const struct sched_chunk *chunk, const struct sched_endpoint *e, unsigned attempts,
                      const char *cause)
 {

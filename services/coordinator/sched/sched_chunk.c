@@ -227,7 +227,7 @@ bool chunks_run_slices(struct scheduler *s)
     return true;
 }
 
-/* Consecutive items that ended with the same error. They are reported together. */
+/* Consecutive items that ended with the same error. Such items are reported together. */
 struct failed_run {
     struct sched_job *job;
     uint64_t first, n;

@@ -341,7 +341,7 @@ uint64_t sched_chunk_index(const struct sched_chunk *chunk, uint32_t at);
 
 /* Jobs. */
 struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_params *params, uint64_t now_ns);
-/* Call it when `items` more items can be cut. They have `bytes` bytes in all; for generated items an estimate is
+/* Call it when `items` more items can be cut. The items have `bytes` bytes in all; for generated items an estimate is
  * enough. */
 void sched_job_offer(struct sched_job *job, uint64_t items, uint64_t bytes);
 void sched_job_no_more_items(struct sched_job *job);

@@ -296,7 +296,7 @@ bool retry_item_again(const struct sched_job *job, enum item_error error, uint32
 /* Takes the first unanswered item out of the chunk. The item is sent again later, if possible to an endpoint other than
  * `e`. `attempts` attempts were charged to the item. */
 void retry_item(struct sched_chunk *chunk, struct sched_endpoint *e, unsigned attempts, enum item_error error);
-/* Returns how much the chunk counts in job->wait_bytes. */
+/* Returns how many bytes the chunk adds to job->wait_bytes. */
 size_t retry_wait_bytes(const struct sched_chunk *chunk);
 void retry_first_attempt(struct sched_job *job);
 /* Returns whether a retry may be sent now. Takes a token if there is one. If there is none, allows a retry every
@@ -310,7 +310,8 @@ bool retry_take_probation(struct sched_job *job, const struct sched_endpoint *e)
 void retry_return_probation(struct sched_job *job);
 /* Decides what happens to the chunk after its attempt has failed. No other attempt of the chunk may be running. */
 void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how);
-/* Call it when an attempt has failed and another attempt of the chunk still runs. Only counts the failure. */
+/* Call it when an attempt has failed and another attempt of the chunk still runs. The function only counts the
+ * failure. */
 void retry_count_other(struct sched_chunk *chunk, const struct sched_attempt *a, enum sched_end how);
 void retry_backoff(struct sched_chunk *chunk);
 /* Returns whether `more` further failures would use up the item's attempts. The attempts are used up when the item has
@@ -324,8 +325,8 @@ void retry_count_items(struct sched_chunk *chunk);
 /* blame.c */
 /* Returns whether two workers have vanished while they had the chunk. */
 bool blame_is_poison_suspect(const struct sched_chunk *chunk);
-/* Returns whether the chunk is a single item that would fail for good if it lost one more worker. Such an item must run
- * alone on a worker. */
+/* Returns whether the chunk is a single item that would fail permanently if it lost one more worker. Such an item must
+ * run alone on a worker. */
 bool blame_needs_isolation(const struct sched_chunk *chunk);
 /* Returns whether the chunk may join the chunks that the endpoint already has. */
 bool blame_allows(const struct sched_chunk *chunk, const struct sched_lane *l);
