@@ -38,8 +38,8 @@ static uint64_t period_ms(const struct emf *e)
     return (uint64_t)e->config->period_s * 1000;
 }
 
-/* Adds the demand of a task that has no slots. It counts even if other tasks have slots, because each pool of workers
- * scales up from zero independently of the other pools. */
+/* Adds the demand of a task that has no slots. This demand counts even if other tasks have slots, because each pool of
+ * workers scales up from zero independently of the other pools. */
 static void add_unserved(void *data, const struct sched_task_stats *stats)
 {
     uint64_t *unserved_slots = data;
