@@ -135,7 +135,7 @@ static void refuse_all(struct store_batch *b)
 
 static enum opened open_all(struct sqlite_store *s, char *err, size_t err_size);
 
-/* Tries to open the file until this succeeds or the store is closing. Meanwhile, refuses calls. */
+/* Tries to open the file until this succeeds or the store is closing. Refuses calls in the meantime. */
 static void open_later(struct store_side *side, struct sqlite_store *s)
 {
     uint64_t tried_ns = now_ns();
@@ -228,7 +228,7 @@ static void show_state(struct store_threads *t)
     enum sqlite_reserve before = s->shown;
     s->shown = (enum sqlite_reserve)atomic_load(&s->reserve);
     if (s->shown != before)
-        log_debug("the reserve of the job store changes", LOG_STR("from", sqlite_reserve_name(before)),
+        log_debug("the state of the reserve of the job store has changed", LOG_STR("from", sqlite_reserve_name(before)),
                   LOG_STR("to", sqlite_reserve_name(s->shown)));
     if (s->shown != before && s->shown == SQLITE_RESERVE_USED)
         log_error("the disk of the job store is full: new durable jobs are refused, and running ones wait",
