@@ -5,8 +5,9 @@ static void on_timer(uv_timer_t *timer)
     scheduler_timing_run(timer->data);
 }
 
-/* The scheduler runs before the server's step, so that the answers of workers reach clients in this turn. It runs again
- * after the server's step, for the jobs that arrived in the server's step, and once more before the loop sleeps. */
+/* The scheduler runs before the server's step, so that the answers of workers reach clients in this turn. The scheduler
+ * runs again after the server's step, for the jobs that arrived in the server's step, and once more before the loop
+ * sleeps. */
 static void run_if_wanted(void *data)
 {
     struct scheduler_timing *t = data;
