@@ -35,7 +35,7 @@ enum collector_status {
 struct collector_spill {
     bool (*write)(void *ctx, uint64_t offset, const char *bytes, size_t len);
     bool (*read)(void *ctx, uint64_t offset, char *bytes, size_t len);
-    /* `map` maps bytes of the spill, so that they are read from the disk only when they are used. `map` returns NULL on
+    /* `map` maps bytes of the spill: the bytes are read from the disk only when they are used. `map` returns NULL on
      * failure. `map` and `unmap` may be NULL; then a large run is read in one piece. */
     char *(*map)(void *ctx, uint64_t offset, size_t len);
     void (*unmap)(void *ctx, uint64_t offset, char *bytes, size_t len);
