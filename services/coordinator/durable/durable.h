@@ -122,8 +122,8 @@ void durable_cancel(struct durable *d, const char *id);
  * NULL. The text is borrowed until the next turn of the loop. */
 const char *durable_lacks_room(const struct durable *d, const char *id);
 
-/* Call it when a client has cancelled the job while it was pending, so that no coordinator reports its end. Counts the
- * end of the job in the metrics. */
+/* Call it when a client has cancelled a pending job. No coordinator reports the end of such a job. Counts the end of
+ * the job in the metrics. */
 void durable_was_cancelled(struct durable *d, const struct stored_job *job);
 
 /* If the job runs here, applies the changed options in `now`. */

@@ -144,7 +144,7 @@ void run_items_note_unsent(struct durable_run *r)
     if (r->at_most_once) r->recorder.unsent = &r->unsent;
 }
 
-/* Returns whether this coordinator stops running the job, so that no more items are needed. */
+/* Returns whether this coordinator stops running the job. If so, no more items are needed. */
 static bool is_stopping(const struct durable_run *r)
 {
     return r->drain_ns > 0 || r->handing_back || r->cancelling || r->failure[0];

@@ -33,7 +33,7 @@ void stored_options_change(struct jobspec *spec, const char *changes);
 void stored_options_read_trace(const char *text, struct buf *traceparent, struct buf *tracestate);
 
 /* Reads the text into a zeroed spec. If the text cannot be read, returns false and writes a sentence to err. Release
- * the spec in both cases. */
+ * the spec even if the function has failed. */
 MUST_CHECK bool stored_options_read(const char *text, struct jobspec *spec, enum idempotency *idempotent, char *err,
                                     size_t err_size);
 
