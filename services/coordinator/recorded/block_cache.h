@@ -41,10 +41,10 @@ bool block_cache_note(struct block_cache *c, uint64_t number, uint64_t item);
 /* Returns whether a block of average size, needed for `item`, would fit without dropping a block that is needed
  * earlier. */
 bool block_cache_has_room(const struct block_cache *c, uint64_t item, size_t cap);
-/* Adds a block and takes ownership of its lines. `item` is the first item whose answer is needed from the block. Until
- * all blocks fit within `cap`, drops the block that will be needed last. Never drops the block `keep` or the block that
- * is needed next, so that answers can be read alternately from two blocks of any size. Blocks without a known next item
- * may take at most `spare` bytes. */
+/* Adds a block and takes ownership of its lines. `item` is the first item whose answer is needed from the block. Drops
+ * the block that will be needed last, and repeats this until all blocks fit within `cap`. Never drops the block `keep`
+ * or the block that is needed next, so that answers can be read alternately from two blocks of any size. Blocks without
+ * a known next item may take at most `spare` bytes. */
 void block_cache_add(struct block_cache *c, struct block *b, uint64_t item, uint64_t keep, size_t cap, size_t spare);
 /* Finds the bytes of n lines from `line` on: they begin at *from and end before *to. Returns false if the block does
  * not have these lines. */
