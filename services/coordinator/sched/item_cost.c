@@ -2,7 +2,8 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
-/* Above this many items and 1 s of slot time, item_cost_add() halves its sums, so that newer items count more. */
+/* When its sums exceed this many items and 1 s of slot time, item_cost_add() halves the sums. So newer items count
+ * more. */
 #define ITEMS_REMEMBERED 1024
 
 /*

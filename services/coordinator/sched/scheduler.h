@@ -30,8 +30,8 @@
  *   job       from sched_job_add() until job_finished() returns;
  *   chunk     from cut() or slice() until release() returns;
  *   attempt   from send() until the shell reports sched_attempt_ended(), or cut_off() returns;
- *   endpoint  from sched_endpoint_add() until sched_endpoint_remove() returns. Its running attempts continue and are
- *             reported as before; their ->endpoint is then NULL.
+ *   endpoint  from sched_endpoint_add() until sched_endpoint_remove() returns. The running attempts of the
+ *             endpoint continue and are reported as before; their ->endpoint is then NULL.
  * Ops may call only the scheduler's accessors, because accessors change nothing.
  */
 #ifndef FANTAIL_COORDINATOR_SCHED_SCHEDULER_H
