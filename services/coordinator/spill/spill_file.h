@@ -23,8 +23,8 @@ MUST_CHECK bool spill_file_write(struct spill_file *f, uint64_t offset, const ch
 /* Reads exactly len bytes that were written before. */
 MUST_CHECK bool spill_file_read(struct spill_file *f, uint64_t offset, char *bytes, size_t len);
 
-/* Maps bytes that were written before, so that they are read from the disk only when they are used. The bytes must not
- * be changed. The mapped bytes are valid until spill_file_unmap(), spill_file_empty() or spill_file_release(). Returns
+/* Maps bytes that were written before: the bytes are read from the disk only when they are used. The bytes must not be
+ * changed. The mapped bytes are valid until spill_file_unmap(), spill_file_empty() or spill_file_release(). Returns
  * NULL on failure. */
 MUST_CHECK char *spill_file_map(struct spill_file *f, uint64_t offset, size_t len);
 void spill_file_unmap(uint64_t offset, char *bytes, size_t len);
