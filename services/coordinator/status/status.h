@@ -1,6 +1,6 @@
 /*
- * The current figures of this coordinator. The job list, /autoscale, /metrics and --emf all use these figures, so that
- * they agree. Pure, except for the registration of metrics.
+ * The current figures of this coordinator. The job list, /autoscale, /metrics and --emf all use these figures, and so
+ * agree with one another. Pure, except for the registration of metrics.
  */
 #ifndef FANTAIL_COORDINATOR_STATUS_STATUS_H
 #define FANTAIL_COORDINATOR_STATUS_STATUS_H
