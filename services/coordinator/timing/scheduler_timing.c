@@ -45,8 +45,9 @@ void scheduler_timing_want(struct scheduler_timing *t)
  * must have their turns. */
 enum { RUNS_IN_A_ROW = 2 };
 
-/* If the scheduler has left something to its next run, it runs at its next step. A timer of 0 ms would not work,
- * because libuv fires all timers that are due before it does anything else, even those that were started meanwhile. */
+/* If a run has left something to the next run, the scheduler runs again at its next step. A timer of 0 ms would not
+ * work, because libuv fires all timers that are due before it does anything else, even those that were started
+ * meanwhile. */
 void scheduler_timing_run(struct scheduler_timing *t)
 {
     uint64_t deadline, now;
