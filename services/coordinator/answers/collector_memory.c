@@ -10,7 +10,7 @@
 #define SEGMENTS_PER_SHARE  ((size_t)4)
 #define SEGMENT_SHORT_BYTES ((size_t)4 * 1024)
 #define SPILL_STEP_SEGMENTS 256 /* one call writes at most this many segments to the spill */
-/* Segments in the spill are joined up to this size. A pass that joins them begins when the spill has more than
+/* Segments in the spill are joined up to this size. A pass that joins segments begins when the spill has more than
  * COMPACT_FROM_N segments, and at least twice as many as after the last pass. */
 #define COMPACT_BYTES  ((size_t)16 * 1024)
 #define COMPACT_FROM_N ((size_t)512)
