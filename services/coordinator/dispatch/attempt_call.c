@@ -153,7 +153,7 @@ static bool on_body(void *data, const char *bytes, size_t len)
         call->dropping = true;
         call->cut_for_room = phase_lacks_memory(call->phase);
     }
-    /* If memory is lacking here, this is not a fault of the worker. If the job fails, the end of the job cuts off this
+    /* A lack of memory in the coordinator is not the worker's fault. If the job fails, the end of the job cuts off this
      * attempt. */
     if (call->dropping) return !call->cut_for_room;
     if (!answer_reader_feed(&call->reader, bytes, len) && !call->fault) call->fault = call->reader.fault;

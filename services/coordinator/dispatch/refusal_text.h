@@ -10,7 +10,8 @@
 #define REFUSAL_BODY_BYTES (16 * 1024) /* a longer body is not read */
 #define REFUSAL_TEXT_SIZE  320         /* size of the phrase with its NUL; a longer sentence is cut */
 
-/* `body` is the body of the answer. If it is a problem (application/problem+json), the phrase contains its "detail". */
+/* `body` is the body of the answer. If the body is a problem (application/problem+json), the phrase contains the
+ * "detail" of the problem. */
 void refusal_text_write(char text[REFUSAL_TEXT_SIZE], int status, const struct buf *body);
 
 #endif

@@ -36,7 +36,7 @@ void worker_endpoint_heard(struct worker_endpoint *e, uint64_t worker_id);
  * of an older version may have replaced the worker. */
 void worker_endpoint_names_answers(struct worker_endpoint *e, bool named);
 bool worker_endpoint_is_balancer(const struct worker_endpoint *e);
-/* Call it when the endpoint answered that it does not have a task, or cannot run the task. Asks the endpoint again
+/* Call it when the endpoint has answered that it does not have a task, or cannot run the task. Asks the endpoint again
  * which tasks it has. */
 void worker_endpoint_lacks_task(struct worker_endpoint *e);
 /* Logs when the endpoint begins to reject our token, and when it accepts the token again. */
