@@ -62,7 +62,7 @@ void catalog_expect(struct catalog *c, const char *names);
 /* Reads a worker's answer: {"tasks":[{"name":...,...},...]}. If the text has another form, changes nothing and returns
  * false. */
 MUST_CHECK bool catalog_worker_said(struct catalog *c, struct catalog_worker *w, const char *text, size_t len);
-/* Call it with true when the worker answered that nothing has changed, and with false when it did not answer. */
+/* Call it with true when the worker has answered that nothing has changed, and with false when it has not answered. */
 void catalog_worker_reached(struct catalog *c, struct catalog_worker *w, bool reached);
 void catalog_worker_left(struct catalog *c, struct catalog_worker *w, uint64_t now);
 
