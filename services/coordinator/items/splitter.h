@@ -99,7 +99,7 @@ void splitter_release(struct splitter *s);
  * later call fails in the same way. */
 MUST_CHECK enum split_status splitter_feed(struct splitter *s, const char *data, size_t len);
 /* Returns an upper limit for the memory that splitter_feed() can need for `len` bytes, or that splitter_finish() can
- * need. The result is for memory_has_room(). */
+ * need. Pass the result to memory_has_room(). */
 size_t splitter_growth(const struct splitter *s, size_t len);
 /* Returns the memory that the splitter holds. */
 size_t splitter_held(const struct splitter *s);
