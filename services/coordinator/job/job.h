@@ -71,8 +71,8 @@ struct job {
     bool disk_failed;  /* the job failed because answers could not be stored on the disk or read back */
 };
 
-/* Ends the job early: in the next scheduler_run(), or when the job starts. `reason` must be a literal, or live as long
- * as the job. If the job is cancelled again, the first reason counts. */
+/* Ends the job early: in the next scheduler_run(), or when the job starts. `reason` must be a literal, or stay valid
+ * until the job is freed. If the job is cancelled again, the first reason counts. */
 void job_cancel(struct job *j, enum sched_status status, const char *reason);
 /* Returns what the job waits for. The strings in the result are borrowed from the job and the fleet. */
 struct status_waiting job_waits_for(const struct job *j);
