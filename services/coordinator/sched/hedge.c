@@ -52,7 +52,7 @@ static bool within_extra(const struct sched_job *job, uint32_t items)
 }
 
 /* Many small jobs could together hedge all their items, one item each. So small jobs share one budget of tokens. Each
- * item of such a job adds max_extra_percent of a token. A larger job stays within its own share, so it adds no
+ * item of a small job adds max_extra_percent of a token. A larger job stays within its own share, so it adds no
  * tokens. */
 void hedge_first_attempt(struct sched_job *job, uint32_t items)
 {

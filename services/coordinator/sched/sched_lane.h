@@ -63,9 +63,9 @@ unsigned lane_workers(const struct sched_lane *l);
 void lane_recount(struct sched_lane *l);
 /* Call it when a whole chunk has been answered. Widens the window. */
 void lane_widen(struct sched_lane *l);
-/* Call it when the endpoint answered that it does not have the task. */
+/* Call it when the endpoint has answered that it does not have the task. */
 void lane_task_unknown(struct sched_lane *l);
-/* Call it when the endpoint answered 429 to the attempt. */
+/* Call it when the endpoint has answered 429 to the attempt. */
 void lane_busy(struct sched_lane *l, const struct sched_attempt *a, uint64_t retry_after_ms);
 /* Call it when the endpoint has answered items, with values or with an error. */
 void lane_answered(struct sched_lane *l, bool well);

@@ -1,4 +1,4 @@
-/* The indexes of the items of a chunk that is not consecutive. */
+/* The indexes of the items of a chunk, if these indexes are not consecutive. */
 #include "coordinator/sched/scheduler_internal.h"
 
 /* Returns the number of the span that has item `at` of the chunk. */

@@ -160,7 +160,7 @@ void spans_add(struct sched_chunk *chunk, uint64_t first, uint32_t at);
 void spans_copy(struct sched_chunk *chunk, const struct sched_chunk *from, uint32_t at, uint32_t end);
 /* Removes the spans of the items that the chunk no longer has. */
 void spans_cut(struct sched_chunk *chunk);
-/* Returns the place of item `at` in the chunk's parent, and sets *n to how many items follow one another from there on.
+/* Returns the place of item `at` in the chunk's parent, and sets *n to the number of consecutive items from there on.
  */
 uint32_t spans_parent_run(const struct sched_chunk *chunk, uint32_t at, uint32_t *n);
 /* Returns how many runs of consecutive items the chunk has. */
