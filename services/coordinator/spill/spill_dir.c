@@ -6,7 +6,7 @@
 
 #include "common/base/limits.h"
 
-/* The bytes that one step frees. A file system needs about 2 ms to free them. */
+/* How many bytes one step frees. A file system needs about 2 ms to free this many bytes. */
 #define STEP_BYTES (16 * (uint64_t)MIB)
 
 struct spill_rest {

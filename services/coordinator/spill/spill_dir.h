@@ -18,7 +18,8 @@ struct spill_dir {
     struct spill_rest *rests; /* files that are being removed */
 };
 
-/* Checks that temporary files can be made in the directory `path`. Returns 0, or the errno that says why not. */
+/* Checks that temporary files can be made in the directory `path`. Returns 0 if files can be made, otherwise the errno
+ * that says why not. */
 MUST_CHECK int spill_dir_check(const char *path);
 /* Closes all files that are still being removed, without freeing their space in steps. */
 void spill_dir_release(struct spill_dir *d);
