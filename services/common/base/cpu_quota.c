@@ -20,8 +20,8 @@ static size_t read_text(const char *path, char *dst, size_t size)
     return n;
 }
 
-/* Returns the smallest quota of our control group and the groups above it. Inside a container, the container's group is
- * the root. */
+/* Returns the smallest quota of our control group and the groups above it. Inside a container, the root of the
+ * hierarchy is the container's own group. */
 static unsigned v2_quota(void)
 {
     char group[1024] = "", path[1200], text[64];

@@ -2,7 +2,7 @@
  * The caps and defaults of fantail, with their units. A cap protects the service from a peer or a job. A default
  * applies if the user sets no other value. If a constant is the default of an option, the comment of the constant names
  * the option. The option's row in the code then uses the constant (TEXT_OF). A default that only one option needs is
- * written in that row, not here. docs/options.md lists all defaults.
+ * written in the row of that option, not here. docs/options.md lists all defaults.
  */
 #ifndef FANTAIL_COMMON_BASE_LIMITS_H
 #define FANTAIL_COMMON_BASE_LIMITS_H
@@ -50,7 +50,7 @@
 #define LIMIT_OPTIONS_BYTES (4 * MIB)          /* the job object without its items, but with `common` */
 
 /* Options of a job. The command line, the coordinator, the workers and task.json have the same limits. So a job that
- * one of them accepts is not refused by the next. */
+ * one of these programs accepts is not refused by the next one. */
 #define LIMIT_TIME_S             31622400                        /* 366 days: item_timeout_s, deadline_s */
 #define LIMIT_CHUNK_ITEMS        1000000000                      /* chunk_size */
 #define LIMIT_CONCURRENCY        1000000000                      /* max_concurrency */

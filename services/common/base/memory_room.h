@@ -6,8 +6,8 @@
  *
  * Only the thread of the event loop may call these functions. Other threads call memory_has_room_in_thread().
  *
- * The answer considers only the limits that make an allocation fail (ulimit -v, ulimit -d). It does not consider a
- * container's memory limit: the kernel kills a process that exceeds that limit.
+ * The answer considers only the limits that make an allocation fail (ulimit -v, ulimit -d). A container's memory limit
+ * is not considered, because it makes no allocation fail: the kernel kills a process that exceeds that limit.
  */
 #ifndef FANTAIL_COMMON_BASE_MEMORY_ROOM_H
 #define FANTAIL_COMMON_BASE_MEMORY_ROOM_H
@@ -21,11 +21,11 @@
 
 /* Returns whether `bytes` can be allocated now while leaving the reserve free. The call takes about a microsecond. */
 MUST_CHECK bool memory_has_room(size_t bytes);
-/* Like memory_has_room(), for any thread. But it does not first free the blocks that wait to be given back to the
- * kernel. */
+/* Like memory_has_room(), for any thread. But this function does not first free the blocks that wait to be given back
+ * to the kernel. */
 MUST_CHECK bool memory_has_room_in_thread(size_t bytes);
-/* Returns whether at least half of the reserve is free. For blocks that are small, but whose number a peer controls:
- * for example, the memory of a connection. If this function returns false, the service must refuse the next such block,
+/* Returns whether at least half of the reserve is free. Use it for small blocks whose number a peer controls, for
+ * example for the memory of a connection. If this function returns false, the service must refuse the next such block,
  * so that small allocations for its present work still succeed. */
 MUST_CHECK bool memory_has_reserve(void);
 /* Returns how many blocks of `bytes` bytes fit in half of the memory that is free now. Returns at most `wanted`, and

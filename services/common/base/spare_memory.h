@@ -37,8 +37,8 @@ void spare_memory_free_waiting(void);
 void spare_memory_return(size_t keep_bytes);
 
 /* Decides when a service returns free heap memory to the kernel. While the service works, it returns memory now and
- * then, and keeps some for the next work. When it has been idle for a while, it returns almost all. A zeroed plan has
- * nothing to return. */
+ * then, and keeps some for the next work. When the service has been idle for a while, it returns almost all free
+ * memory. A zeroed plan has nothing to return. */
 struct spare_memory_plan {
     bool is_due;          /* work has ended since the idle service last returned memory */
     uint64_t freed_ns;    /* when work last ended */
@@ -47,8 +47,8 @@ struct spare_memory_plan {
 #define SPARE_MEMORY_GAP_NS (5 * NS_PER_S) /* the time between two returns, and how long a service must be idle */
 /* Call it when a piece of work has ended. */
 void spare_memory_work_ended(struct spare_memory_plan *p, uint64_t now_ns);
-/* Returns memory if it is time. Call it at least once a second while p->is_due. `idle`: there is no work
- * now. Returns whether it returned memory. */
+/* Returns memory to the kernel if a return is due. Call it at least once a second while p->is_due. `idle`: there is no
+ * work now. The result says whether memory was returned. */
 bool spare_memory_tick(struct spare_memory_plan *p, bool idle, uint64_t now_ns);
 
 #endif

@@ -4,8 +4,8 @@
  * measurements. Pure.
  *
  * A thread that works only on units calls unit_cost_add() once for each unit. A thread that also does other work while
- * there are no units calls unit_cost_begin() and unit_cost_end() instead. These calls count only the time in which
- * units are open. Units that are open at the same time share that time evenly.
+ * there are no units calls unit_cost_begin() and unit_cost_end() instead. These calls count only the time during which
+ * at least one unit is open. Units that are open at the same time share that time evenly.
  */
 #ifndef FANTAIL_COMMON_BASE_UNIT_COST_H
 #define FANTAIL_COMMON_BASE_UNIT_COST_H

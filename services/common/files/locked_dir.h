@@ -4,7 +4,7 @@
  * to no running process, and the next program that calls locked_dirs_sweep() removes it.
  *
  * The owner first makes the directory and then locks it. If another program's locked_dirs_sweep() removes the directory
- * in between, the owner makes another directory.
+ * before it is locked, the owner makes another directory.
  */
 #ifndef FANTAIL_COMMON_FILES_LOCKED_DIR_H
 #define FANTAIL_COMMON_FILES_LOCKED_DIR_H

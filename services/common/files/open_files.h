@@ -1,8 +1,8 @@
 /*
  * Sets how many files, sockets and pipes this process may have open (RLIMIT_NOFILE). Systems give a process a low soft
  * limit, often 1024, because programs that use select(2) break if they have more descriptors. A service does not use
- * select(2), so it raises the soft limit to the hard limit. It restores the old soft limit for the programs that it
- * starts.
+ * select(2), so it raises the soft limit to the hard limit. For the programs that the service starts, it restores the
+ * old soft limit.
  */
 #ifndef FANTAIL_COMMON_FILES_OPEN_FILES_H
 #define FANTAIL_COMMON_FILES_OPEN_FILES_H
@@ -18,8 +18,8 @@ MUST_CHECK bool open_files_suffice(char *err, size_t err_size);
 /* Sets the limit that this process had before open_files_raise(). This function does nothing but make system calls, so
  * it may be called between vfork() and execve(). */
 void open_files_restore(void);
-/* Returns how many connections a server may have, if it wants `wanted` and the limit is `limit`. It leaves a part of
- * the limit for other descriptors, such as temporary files and the connections to workers. */
+/* Returns how many connections a server may have, if it wants `wanted` and the limit is `limit`. A part of the limit is
+ * left for other descriptors, such as temporary files and the connections to workers. */
 unsigned open_files_connections(uint64_t limit, unsigned wanted);
 
 #endif

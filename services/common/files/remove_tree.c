@@ -38,8 +38,8 @@ static bool remove_one(int parent, const char *name)
     return unlinkat(parent, name, 0) == 0 || unlinkat(parent, name, AT_REMOVEDIR) == 0;
 }
 
-/* A directory can be read and moved only if its owner may read, write and search it. A task may have removed these
- * rights. */
+/* A directory can be read and moved only if its owner may read, write and search it. A task may have taken these rights
+ * away. */
 static void give_rights(int parent, const char *name)
 {
     if (fchmodat(parent, name, S_IRWXU, AT_SYMLINK_NOFOLLOW) != 0) {
@@ -62,7 +62,8 @@ static bool is_dot(const char *name)
     return name[0] == '.' && (name[1] == 0 || (name[1] == '.' && name[2] == 0));
 }
 
-/* Removes the contents of a subdirectory of the top directory. Moves up what it cannot remove. */
+/* Removes the contents of a subdirectory of the top directory. Entries that cannot be removed are moved up into the top
+ * directory. */
 static void empty_dir(struct tree_removal *r, const char *name)
 {
     DIR *d = read_dir(r, r->top, name);

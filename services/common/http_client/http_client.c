@@ -3,7 +3,8 @@
 #include "common/http_client/http_client_internal.h"
 #include "common/observe/log.h"
 
-/* Maximum number of spare calls. Each takes about 8 KiB. Creating a call takes as long as sending a request. */
+/* Maximum number of spare calls. Each spare call takes about 8 KiB. Creating a call takes as long as sending a
+ * request. */
 #define SPARE_CALLS   1024
 #define ADDED_AT_ONCE 8 /* calls that are added to curl before it makes their connections */
 
@@ -175,7 +176,7 @@ static void on_silence(uv_timer_t *timer)
     client_settle(c);
 }
 
-/* Postponed work: it has to wait until curl is not busy. */
+/* Work that was postponed because curl was busy. */
 
 static void begin(struct http_call *call)
 {
@@ -227,8 +228,8 @@ static void destroy(struct http_client *c)
     client_loop_close(c);
 }
 
-/* When calls have been added to curl, it makes the connections of all of them in one go. So only a few calls are added
- * at a time. */
+/* When calls have been added to curl, curl makes the connections for all of them without a pause. So only a few calls
+ * are added at a time. */
 static bool may_begin(const struct http_client *c)
 {
     return c->calls[CALL_NEW].first && c->added < ADDED_AT_ONCE;

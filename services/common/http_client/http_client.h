@@ -1,11 +1,11 @@
 /*
  * An HTTP/1.1 client inside a libuv loop. libcurl (its multi interface with socket actions) makes all connections
  * except those to socket files. For https, libcurl also sends the requests and reads the answers. For plain http, our
- * own code does this, on connections that it keeps.
+ * own code sends the requests and reads the answers, on connections that it keeps.
  *
- * If a kept connection dies before the first byte of the answer, the client repeats a GET or HEAD without a body. It
- * repeats no other request: the call ends with HTTP_CALL_LOST, and the caller decides whether to repeat the request.
- * Requests are never queued inside curl.
+ * If a kept connection dies before the first byte of the answer, the client repeats a GET or HEAD without a body. The
+ * client repeats no other request: the call ends with HTTP_CALL_LOST, and the caller decides whether to repeat the
+ * request. Requests are never queued inside curl.
  *
  * Single-threaded. Callbacks run from the loop, never inside http_call_start(). on_end is called exactly once, unless
  * the call was cancelled. After on_end or a cancel the pointer to the call is invalid.
@@ -53,17 +53,17 @@ struct http_call_options {
     const char *connect_to;
     bool new_connection;        /* do not use a kept connection */
     const char *const *headers; /* "Name: value" lines, NULL-ended; copied */
-    /* The body has `body_bytes` bytes. read() writes up to `cap` of them to `dst` and returns their number. It must
-     * not return 0 while bytes are missing, unless it cancels the call. A small body is read before there is a
+    /* The body has `body_bytes` bytes. read() writes up to `cap` of them to `dst` and returns their number. While bytes
+     * are missing, read() must not return 0, unless it cancels the call. A small body is read before there is a
      * connection, so a call to read() does not mean that anything was sent. */
     int64_t body_bytes; /* 0: none */
     size_t (*read)(void *data, char *dst, size_t cap);
-    /* The expected length of the answer's body, so that a short answer gets a small buffer; 0: unknown. Any answer may
-     * be longer. */
+    /* The expected length of the answer's body, so that a short answer gets a small buffer; 0: unknown. The answer may
+     * be longer than expected. */
     uint64_t answer_bytes;
-    /* Called when the status and headers have come; http_call_header() works from now on. May be NULL. */
+    /* Called when the status and headers have arrived; http_call_header() works from now on. May be NULL. */
     void (*on_head)(void *data, struct http_call *call, int status);
-    /* Gets a piece of the answer's body. If it returns false, the call ends with HTTP_CALL_REFUSED_BY_US. */
+    /* Gets a piece of the answer's body. If on_body() returns false, the call ends with HTTP_CALL_REFUSED_BY_US. */
     bool (*on_body)(void *data, const char *bytes, size_t len);
     void (*on_end)(void *data, const struct http_call_result *result);
     void *data;
@@ -82,8 +82,8 @@ struct http_client_options {
      * without libcurl ends when it starts, and not later. */
     bool only_socket_files;
     /* Holds our certificate, and the authorities that https trusts instead of those of the system. A call uses the
-     * content that the store has when the call starts. NULL: no certificate, and the system's authorities. Borrowed;
-     * must outlive the client. */
+     * certificates that the store has when the call starts. NULL: we have no certificate, and trust the system's
+     * authorities. Borrowed; must outlive the client. */
     struct tls_store *tls;
 };
 

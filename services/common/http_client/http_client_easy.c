@@ -193,7 +193,8 @@ static void set_connect_to(struct http_call *call, const char *address, const ch
 }
 
 /* Parses the URL here, because curl would parse it, build it again, and copy it. If the handle's last call had the same
- * URL, its parsed form is used again. If the URL cannot be parsed, curl gets its text, and then ends the call. */
+ * URL, the parsed URL is used again. If the URL cannot be parsed, curl gets the text of the URL, and then ends the
+ * call. */
 static void set_url(struct http_call *call, const char *text)
 {
     libcurl.easy_setopt(call->easy, CURLOPT_URL, text);

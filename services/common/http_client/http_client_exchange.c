@@ -1,5 +1,5 @@
-/* Runs a call on a wire: sends the request, reads the answer. Unless its comment says otherwise, a function returns
- * false if the call has ended or was cancelled; the call must then not be used again. */
+/* Runs a call on a wire: sends the request, reads the answer. Unless the comment of a function says otherwise, the
+ * function returns false if the call has ended or was cancelled; the call must then not be used again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -171,8 +171,8 @@ static bool push(struct http_call *call)
     return true;
 }
 
-/* If a kept wire took no byte, its peer is gone, and the request may go to another wire. Otherwise the peer may have
- * answered before it stopped reading, so the answer is read to its end. */
+/* If not even one byte could be sent on a kept wire, its peer is gone, and the request may be sent on another wire. In
+ * all other cases, the peer may have answered before it stopped reading, so the answer is read to its end. */
 static bool sending_failed(struct http_call *call)
 {
     if (call->reused && call->sent_bytes == 0) {

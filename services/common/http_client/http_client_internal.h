@@ -49,8 +49,8 @@ enum call_state {
  *                                  ^                   |                                |
  *                                  +---TURN_BYTES read-+--------------------------------+
  *
- * Each new call begins in SHORT. A call on plain http becomes READY instead of HELD: our own code reads its socket, so
- * there is no transfer of curl to pause.
+ * Each new call begins in SHORT. A call on plain http becomes READY instead of HELD: our own code reads the socket of
+ * such a call, so there is no transfer of curl to pause.
  */
 enum call_flow {
     CALL_FLOW_SHORT, /* read as soon as its socket is readable */
@@ -100,7 +100,7 @@ struct http_call {
     char reason[CURL_ERROR_SIZE + 64]; /* the text of `error`, and the name of the TLS fault if there is one */
 
     /* The fields below are for requests of plain http, which we write ourselves. For these requests, curl only makes
-     * the connections, except those to socket files. */
+     * the connections. Connections to socket files are made without curl. */
     bool is_plain;
     struct http_wire *wire; /* NULL: the call has no connection yet */
     bool reused;            /* the wire was used by an earlier call */
@@ -162,7 +162,8 @@ struct http_client {
     bool callback_ran; /* a callback of a call has run since the step before sleep began */
     bool due;          /* curl asked for a timer of 0 ms */
     unsigned added;    /* calls that curl was given and has not run yet; may include cancelled calls */
-    /* When the client's time for socket events, and its time for new calls, ends in this turn; 0: it has not begun. */
+    /* When the client must stop handling socket events, and stop beginning new calls, in this turn; 0: it has not
+     * started. */
     uint64_t events_end_ns, calls_end_ns;
     struct client_socket **sockets; /* indexed by descriptor */
     size_t sockets_count;
@@ -209,7 +210,8 @@ void exchange_on_events(struct http_call *call, int events);
 void exchange_read_turn(struct http_call *call);
 
 /* http_client_wire.c */
-/* Takes ownership of the descriptor. Returns NULL if libuv does not accept it; the caller then still owns it. */
+/* Takes ownership of the descriptor. Returns NULL if libuv does not accept the descriptor; the caller then still owns
+ * the descriptor. */
 MUST_CHECK struct http_wire *wire_new(struct http_call *call, int fd);
 /* Returns a kept wire to the address of the call; NULL: there is none. */
 MUST_CHECK struct http_wire *wire_take(struct http_call *call);
@@ -237,7 +239,7 @@ void call_clear(struct http_call *call);
 
 /* http_client_pool.c */
 void call_set_pool(struct http_call *call, const struct http_call_options *options);
-/* Closes all kept connections. Free all easy handles before you call it. */
+/* Closes all kept connections. Free all easy handles before you call this function. */
 void client_pools_release(struct http_client *c);
 
 /* http_client_end.c */
@@ -266,7 +268,8 @@ void client_drive(struct http_client *c, curl_socket_t fd, int mask);
 int client_on_curl_timer(CURLM *multi, long timeout_ms, void *client);
 
 /* http_client_curl.c */
-/* Loads libcurl and makes c->multi, unless they are there. If the library cannot be loaded, the program ends. */
+/* Loads libcurl and makes c->multi, unless this has been done already. If the library cannot be loaded, the program
+ * ends. */
 void client_need_curl(struct http_client *c);
 void client_curl_release(struct http_client *c);
 

@@ -2,9 +2,9 @@
 
 /* After this many rounds, the remaining rounds wait until the other parts of the loop have run. */
 #define MAX_ROUNDS 8
-/* In each turn, the client serves wires for about this long, and begins new calls for about this long. The rest waits
- * for the next turn, so that a thousand workers that answer together, or a thousand new connections, do not make one
- * long turn. */
+/* In each turn, the client serves wires for about this long, and begins new calls for about this long. Further work
+ * waits for the next turn, so that a thousand workers that answer together, or a thousand new connections, do not make
+ * one long turn. */
 #define TURN_NS (4 * NS_PER_MS)
 
 static bool has_time(uint64_t *end_ns)
@@ -63,10 +63,10 @@ int client_on_curl_timer(CURLM *multi, long timeout_ms, void *client)
 }
 
 /* Makes the loop send the new calls before it sleeps. The step after the poll sends the calls that this turn's events
- * started. The step before sleep sends the calls that were started after that step. A callback that runs in the step
- * before sleep may give work to another part of the program, whose own step has already run. So after such a callback
- * the loop does not sleep. Without such a callback the loop may sleep even right after it sent a call, because the peer
- * often needs this processor to answer. */
+ * started. The step before sleep sends the calls that were started since the step after the poll. A callback that runs
+ * in the step before sleep may give work to another part of the program, whose own step has already run. So after such
+ * a callback the loop does not sleep. Without such a callback the loop may sleep even right after it sent a call,
+ * because the peer often needs this processor to answer. */
 void client_kick(struct http_client *c)
 {
     if (c->kicked || c->freed) return;

@@ -1,7 +1,7 @@
 /*
  * Writes the requests for URLs of plain http, because libcurl is slow at this: it writes header lines character by
- * character, and searches its connections for each request. This would take longer than the rest of a small request.
- * libcurl still makes the connections.
+ * character, and searches its connections for each request. For a small request, these two steps would take longer than
+ * all others. libcurl still makes the connections.
  */
 #include <ctype.h>
 #include <strings.h>

@@ -1,6 +1,6 @@
 /*
- * Watches curl's sockets in the loop. Starting and ending a watch costs system calls, so a pooled connection stays
- * watched between two requests. An event between two requests means that the peer closed the connection.
+ * Watches curl's sockets in the loop. To start or end a watch costs system calls, so a pooled connection stays watched
+ * between two requests. An event between two requests means that the peer closed the connection.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -16,9 +16,9 @@ struct client_socket {
     int fd;
     int wanted;  /* the events that curl asked for: UV_READABLE, UV_WRITABLE */
     int watched; /* the events that libuv watches */
-    /* If both are true, the connection works, and curl will call client_close_socket() to close it. curl 7.88 does not
-     * call that function for sockets that never connected and sockets of its resolver. For such sockets,
-     * CURL_POLL_REMOVE marks the end. */
+    /* If opened_here and connected are both true, the connection works, and curl will call client_close_socket() to
+     * close it. curl 7.88 does not call that function for sockets that never connected and sockets of its resolver. For
+     * these two kinds of sockets, CURL_POLL_REMOVE marks the end. */
     bool opened_here, connected;
     bool dead;
     struct http_call *call; /* the call that uses the socket now; NULL: none */

@@ -1,7 +1,7 @@
 /*
  * Connections of plain http. libcurl makes a connection and hands over the socket. From then on the connection is a
  * wire. Either a call uses a wire, or the wire is kept for the next call to its address. A kept wire stays watched: an
- * event means that the peer closed it, or sent bytes that nobody asked for. In both cases the wire is closed.
+ * event means that the peer closed it, or sent bytes that nobody asked for. After any event, a kept wire is closed.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -23,9 +23,9 @@ static void serve(struct http_wire *w, int events)
         wire_close(w);
 }
 
-/* Postpones the events of the wire to a later turn. Until then libuv reports its events again in each turn, which costs
- * less than ending the watch and starting it again. But if libuv finds more than a thousand events, it polls again and
- * again in the same turn. So only some of the wires that wait are watched. */
+/* Postpones the events of the wire to a later turn. Until that turn, libuv reports the events of the wire again in each
+ * turn, which costs less than to end the watch and start it again. But if libuv finds more than a thousand events, it
+ * polls again and again in the same turn. So only some of the wires that wait are watched. */
 static void postpone(struct http_wire *w, int events)
 {
     struct http_client *c = w->client;
