@@ -99,7 +99,8 @@ static void connection_closed(struct http_connection *c)
         c->prev->next = c->next;
     else
         c->server->connections = c->next;
-    /* When the limit on connections is reached, the daemon stops accepting. It accepts again only in its next run. */
+    /* When the limit on connections is reached, the daemon stops accepting. The daemon accepts again only in its next
+     * run. */
     if (!c->server->stopping) http_server_want_turn(c->server);
     if (!c->server->stopping && c->lingers) http_linger_start(c->server, c->fd);
     http_wire_remove(c);
@@ -128,8 +129,8 @@ static bool is_zero(const char *data, size_t len)
 
 /* Between requests the library keeps all memory of a connection, and fills that memory with zeros. A page that was
  * returned to the kernel reads as zeros too, so nothing changes for the library. This function does not return memory
- * with other content. It skips a suspended connection, because the library may have closed such a connection and freed
- * its memory already. */
+ * with other content. A suspended connection is skipped, because the library may have closed such a connection and
+ * freed its memory already. */
 bool http_connection_free_memory(struct http_connection *c)
 {
     const struct http_framing *f = &c->framing;
@@ -201,7 +202,7 @@ void http_connection_refuse(struct http_connection *c, int status, const char *d
     http_connection_cut(c);
 }
 
-/* The library has already mapped the memory of this connection. It frees this memory in the same turn. */
+/* The library has already mapped the memory of this connection. The library frees the memory in the same turn. */
 static void refuse_for_memory(struct http_connection *c)
 {
     struct http_server *s = c->server;

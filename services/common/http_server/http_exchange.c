@@ -7,13 +7,13 @@
  * RESUME_LOOK_NS, because its memory is in no processor cache. With thousands of suspended connections, the walk takes
  * longer than the rest of an answer. */
 #define RESUME_LOOK_NS 100
-/* From this many suspended connections on, resumes are batched: after a batch, the next batch waits RESUME_GAP_NS for
- * each suspended connection. */
+/* If at least this many connections are suspended, they are resumed in batches. The pause between two batches is
+ * RESUME_GAP_NS times the number of suspended connections. */
 #define RESUME_GATHER_FROM 1000
 #define RESUME_GAP_NS      (40 * RESUME_LOOK_NS)
-/* If a turn has lasted for STEPS_NS, an exchange that was already served in this turn is parked until the next turn.
- * Resuming the exchange costs a walk over all suspended connections, so each suspended connection adds STEPS_LOOKS_NS
- * to the limit. */
+/* When a turn has lasted for a limit, an exchange that was already served in this turn is parked until the next turn.
+ * The limit is STEPS_NS, plus STEPS_LOOKS_NS for each suspended connection, because resuming the exchange costs a walk
+ * over all suspended connections. */
 #define STEPS_NS       (100 * NS_PER_US)
 #define STEPS_LOOKS_NS (8 * RESUME_LOOK_NS)
 
@@ -110,7 +110,7 @@ void http_exchange_suspend(struct http_exchange *x)
         http_peer_check(x->connection);
 }
 
-/* Asks for a turn of the server at a time when woken exchanges may be resumed. */
+/* Asks for a turn of the server, at the earliest time at which woken exchanges may be resumed. */
 static void want_resume(struct http_server *s)
 {
     uint64_t now_ns = uv_hrtime();
@@ -149,7 +149,7 @@ void http_exchange_resume_woken(struct http_server *s)
     }
 }
 
-/* Once a turn has lasted long, an exchange that was already served in this turn waits for the next turn, so that short
+/* When a turn has lasted long, an exchange that was already served in this turn waits for the next turn, so that short
  * requests can finish. */
 bool http_exchange_park(struct http_exchange *x)
 {

@@ -14,8 +14,8 @@
  *
  * Obsolete forms are faults too: folded lines, a bare LF or CR as the end of a line, spaces around a chunk's size or
  * its extensions. The reader allows one empty line before a request (RFC 9112, 2.2). In a request's target it allows
- * the bytes of a URI (RFC 3986). It also allows bytes from 0x80 on, and brackets in the path and the query, because
- * clients send them without percent escapes.
+ * the bytes of a URI (RFC 3986). Brackets in the path and the query, and bytes of 0x80 or more, are allowed too,
+ * because clients send them without percent escapes.
  */
 #ifndef FANTAIL_COMMON_HTTP_SERVER_HTTP_FRAMING_H
 #define FANTAIL_COMMON_HTTP_SERVER_HTTP_FRAMING_H
@@ -89,11 +89,11 @@ struct http_framing {
  * or those before the fault, or those up to the end of the connection's last request. Sets *whole to the number of
  * these bytes that belong to complete messages. */
 size_t http_framing_feed(struct http_framing *f, char *data, size_t len, size_t *whole);
-/* Returns true if a part of a head has come, but not the end of the head. */
+/* Returns true if a part of a head has arrived, but not the end of the head. */
 bool http_framing_in_head(const struct http_framing *f);
 /* Returns the Origin of the last head, or NULL. The Origin is borrowed from f until more bytes are read. */
 const char *http_framing_origin(const struct http_framing *f);
-/* Looks for the Origin in the bytes after a fault. This is the only use of these bytes. */
+/* Looks for the Origin in the bytes after a fault. These bytes are used for nothing else. */
 void http_framing_find_origin(struct http_framing *f, const char *rest, size_t len);
 static inline bool http_framing_is_faulty(const struct http_framing *f)
 {

@@ -18,8 +18,8 @@ void http_framing_field(struct http_framing *f, unsigned char c);
 void http_framing_name(struct http_framing *f, unsigned char c);
 void http_framing_value_start(struct http_framing *f, unsigned char c);
 void http_framing_value(struct http_framing *f, unsigned char c);
-/* For each byte of a host with an optional port: returns whether the byte may come now. f->word holds the bytes before
- * it, and f->host_part is 0 at the first byte. */
+/* Call it for each byte of a host with an optional port. Returns whether the byte may follow the bytes before it.
+ * f->word holds the bytes before it, and f->host_part is 0 at the first byte. */
 bool http_framing_fits_host(struct http_framing *f, unsigned char c);
 /* Returns whether the host may end now. */
 bool http_framing_host_is_whole(const struct http_framing *f);

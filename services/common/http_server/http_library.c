@@ -2,7 +2,8 @@
  * Replaces the error answers of libmicrohttpd. For a few errors, the library sends its own answers, in HTML. An example
  * is a head whose query arguments, cookies or trailers fill the memory of the connection. Before the library answers,
  * it writes a line to its log. The line does not name the connection, but the error is on the connection that the
- * library last read from or called us for. When the library logs the line, the server sends its own answer first.
+ * library last read from or passed to one of our callbacks. When the library logs the line, the server sends its own
+ * answer first.
  */
 #include "common/http_server/http_server_internal.h"
 

@@ -63,8 +63,8 @@ static int listen_on_port(const struct http_server_options *o, const char *host,
     return fd;
 }
 
-/* Returns whether the file is the socket of a killed process. Such a file stays behind, and the kernel refuses
- * connections to it. Only such a file may be replaced. */
+/* Returns whether the file is the socket of a killed process. The file of a killed process stays behind, and the kernel
+ * refuses connections to it. Only a file that is left behind in this way may be replaced. */
 static bool is_abandoned(const struct sockaddr_un *address, socklen_t len)
 {
     struct stat file;
@@ -104,7 +104,7 @@ int http_listen(const struct http_server_options *o, char *err, size_t err_size)
 /* Closing a listening socket resets the connections that wait to be accepted. Their peers may have sent a request, and
  * cannot know whether it was read. So before the socket is closed, a socket filter makes the kernel drop SYNs. A peer
  * that gets no answer retransmits its SYN, and is refused once the socket is closed. If the kernel does not allow the
- * filter, a few peers see a reset. For a Unix-domain socket it is enough to remove its file. */
+ * filter, a few peers see a reset. For a Unix-domain socket, it is enough to remove the socket's file. */
 void http_listen_refuse_new(int fd, const char *host)
 {
     enum { FLAGS_AT = 13, SYN = 0x02 }; /* the data that the filter sees begins with the TCP header */

@@ -5,7 +5,8 @@
  * to any data. So, before an answer has begun, the server sends an interim answer, which HTTP/1.1 allows until the
  * final answer begins. If a reset comes back, epoll reports EPOLLHUP.
  *
- * No interim answer is possible after the answer has begun, or in HTTP/1.0. In both cases a FIN counts as a hang-up.
+ * No interim answer is possible after the answer has begun, or in HTTP/1.0. If no interim answer is possible, a FIN
+ * counts as a hang-up.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -43,10 +44,10 @@ static void probe(struct http_connection *c)
 }
 
 /* Makes the library read the end of the connection. The library reads again only after an event of the socket. If the
- * FIN came together with a request, the event of the FIN is already over, so shutdown() causes another one. Bytes that
- * the peer sent before its FIN can still be read. The event also comes back to http_peer_on_event(). The library may
- * keep a closed connection for up to a second, and in that time each event would cause the next one. So shutdown() is
- * called again only after the connection has moved bytes. */
+ * FIN came together with a request, the event of the FIN has already been consumed, so shutdown() causes another event.
+ * Bytes that the peer sent before its FIN can still be read. The new event is also reported to http_peer_on_event().
+ * The library may keep a closed connection for up to a second, and during that second each event would cause the next
+ * one. So shutdown() is called again only after the connection has moved bytes. */
 static void read_end(struct http_connection *c)
 {
     if (c->ended_in_turn && c->moved_in_turn < c->ended_in_turn) return;
@@ -66,8 +67,9 @@ void http_peer_check(struct http_connection *c)
     http_exchange_wake(x);
 }
 
-/* read_end() causes an event that calls this function again, and the library must run before that. So one call handles
- * one batch of events. If more events wait, the descriptor stays readable, and the next turn handles them. */
+/* read_end() causes an event for which this function is called again, and the library must run before that call. So
+ * each call handles only one batch of events. If more events wait, the descriptor stays readable, and the next turn
+ * handles them. */
 void http_peer_on_event(uv_poll_t *poll, int status, int events)
 {
     struct http_server *s = poll->data;

@@ -1,9 +1,9 @@
 /*
  * Finds connections that keep the daemon busy without moving bytes. The library reports that it wants to run again, but
  * does not report for which connection. So when the daemon has wanted to run again in many successive turns, all
- * connections are checked. A connection is suspect if the event that it waits for has come, but the connection has not
- * received, sent or handed over any bytes in all these turns. The event may have come just before the check. So a
- * connection is closed only if a second check, after the same number of turns, finds no progress either. Idle and
+ * connections are checked. A connection is suspect if the event that it waits for has occurred, but the connection has
+ * not received, sent or handed over any bytes in any of these turns. The event may have occurred just before the check.
+ * So a connection is closed only if a second check, after the same number of turns, finds no progress either. Idle and
  * suspended connections are never suspect: the socket of an idle connection is not ready, and a suspended connection
  * does not wait for its socket.
  */

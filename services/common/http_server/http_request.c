@@ -162,7 +162,7 @@ struct query_fault {
 static enum MHD_Result decode_argument(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
 {
     struct query_fault *f = cls;
-    /* The strings are in the connection's memory. We may change them until the request ends. */
+    /* The name and the value are in the connection's memory. We may change this memory until the request ends. */
     f->name = name;
     f->name_fault = http_text_decode((char *)(uintptr_t)name);
     f->value_fault = value ? http_text_decode((char *)(uintptr_t)value) : NULL;

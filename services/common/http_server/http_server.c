@@ -6,8 +6,8 @@
 
 #include "common/http_server/http_listen.h"
 
-/* How often the daemon may run in one turn: often enough to read a request, answer it and end a stream, but not so
- * often that the rest of the loop waits long. */
+/* How many times the daemon may run in one turn: enough to read a request, answer it and end a stream, but not so many
+ * that the rest of the loop waits long. */
 #define RUNS_PER_TURN 8
 
 /* Paths and queries are decoded in http_routes.c and http_request.c, not by the library. */
@@ -39,8 +39,8 @@ static struct MHD_Daemon *start_daemon(struct http_server *s)
 }
 
 /* After the end of a request, the library may watch the socket for room to send. The library's edge-triggered epoll set
- * then immediately reports that there is room. This event would wake the loop without need, so one more run consumes
- * it. */
+ * then immediately reports that there is room. This event would wake the loop for nothing, so the daemon runs once more
+ * to consume the event. */
 static bool wants_run(struct http_server *s)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms = 1;

@@ -1,18 +1,18 @@
 /*
  * An HTTP/1.1 server inside a libuv loop: libmicrohttpd in external epoll mode, with its epoll descriptor in the loop.
- * It has routes, and streams request bodies and answers with backpressure. It checks framing strictly, and limits how
- * long heads and bodies may take. It notices a hang-up even while an exchange is suspended. Every error is answered
- * with application/problem+json.
+ * The server has routes, and streams request bodies and answers with backpressure. It checks framing strictly, and
+ * limits how long heads and bodies may take. The server notices a hang-up even while an exchange is suspended. Every
+ * error is answered with application/problem+json.
  *
  * The server does not know what a job or a task is. It is single-threaded: call every function on the loop's thread.
  *
- * One request and its answer is a `struct http_exchange`. Its life:
+ * A `struct http_exchange` is one request together with its answer. Its life:
  *     route's handle()  ->  body()*  ->  body_end()  ->  [answer sent]  ->  closed()
- * handle() runs when the headers are in. Before it returns, handle() must answer or call http_exchange_accept(). If the
- * route answers before the body is complete, the server reads and drops the rest of the body, and then sends the
- * answer. Once an exchange is answered, body() and body_end() are no longer called. closed() is called last, exactly
- * once for an accepted exchange; after it, the pointer to the exchange is invalid. The server calls closed() from the
- * loop or from http_server_stop().
+ * handle() runs when the headers have arrived. Before it returns, handle() must answer or call http_exchange_accept().
+ * If the route answers before the body is complete, the server reads and drops the rest of the body, and then sends the
+ * answer. Once an exchange has been answered, body() and body_end() are no longer called. closed() is called last,
+ * exactly once for an accepted exchange; after it, the pointer to the exchange is invalid. The server calls closed()
+ * from the loop or from http_server_stop().
  *
  * Every answer tells proxies not to store it (Cache-Control), unless the route sets this header. A streamed answer also
  * tells proxies to forward each piece without delay.
@@ -42,8 +42,8 @@ enum http_closed {
 enum { HTTP_PULL_WAIT = 0, HTTP_PULL_END = -1, HTTP_PULL_ABORT = -2 };
 
 struct http_exchange_ops {
-    /* A piece of the body. Returns how many bytes were used. If these are fewer than `len`, the upload is suspended
-     * until http_exchange_wake(). NULL: the body is read and dropped. */
+    /* A piece of the body. Returns how many bytes body() has used. If body() has used fewer than `len` bytes, the
+     * upload is suspended until http_exchange_wake(). NULL: the body is read and dropped. */
     size_t (*body)(struct http_exchange *x, const char *data, size_t len);
     /* The body is complete. Answer now or later. */
     void (*body_end)(struct http_exchange *x);
@@ -69,11 +69,11 @@ struct http_route {
 struct http_server_options {
     const char *host; /* a numeric address ("::" for both families) or unix:PATH; NULL: 127.0.0.1 */
     /* The names of the program's options for the host and the port, without "--". If the server cannot listen, the
-     * message names the option. NULL: it names no option. */
+     * message names the option. NULL: the message names no option. */
     const char *host_option, *port_option;
     uint16_t port;                   /* the port of a numeric address; 0: any free port, see http_server_port() */
     const struct http_route *routes; /* ends with a {0} entry; borrowed */
-    /* The routes of another server of this program, or NULL. If only that server has the path of a request,
+    /* The routes of another server of this program, or NULL. If only the other server has the path of a request,
      * `other_hint` is the end of the sentence "there is nothing at /metrics ...". Both are borrowed. */
     const struct http_route *other_routes;
     const char *other_hint;
@@ -90,9 +90,9 @@ struct http_server_options {
      * open, idle connections are closed after header_timeout_ms. */
     uint64_t keepalive_timeout_ms;
     /* Called for every request after its headers have arrived and before they are checked. Also called for a request
-     * that is refused earlier. Must call http_headers_add() for each header that every answer has. `origin` is the
-     * request's Origin; NULL: there is none, or it has not arrived yet. A route must not set these headers again. NULL:
-     * there are no such headers. */
+     * that is refused earlier. add_headers() must call http_headers_add() for each header that every answer has.
+     * `origin` is the request's Origin; NULL: there is none, or it has not arrived yet. A route must not set these
+     * headers again. NULL: there are no such headers. */
     void (*add_headers)(void *admit_data, const char *origin, struct buf *headers);
     /* Called for every request after its headers were checked and before its route is looked up. Either returns true,
      * or answers the request and returns false. NULL: all requests are admitted. */
@@ -101,8 +101,8 @@ struct http_server_options {
     /* Names of request headers, NULL-ended. Each answer repeats the values of these headers, except an answer to an
      * incomplete or malformed head. NULL: none. */
     const char *const *repeated_headers;
-    /* A header line of the answer that http_server_close_idle() sends, with its CRLF. It marks an answer that belongs
-     * to no request. NULL: none. */
+    /* A header line of the answer that http_server_close_idle() sends, with its CRLF. The header marks an answer that
+     * belongs to no request. NULL: none. */
     const char *unasked_header;
     /* Called for every finished exchange, for metrics and the log; may be NULL. `route` is the template of the route;
      * "" if no route matched. */
@@ -116,18 +116,20 @@ MUST_CHECK struct http_server *http_server_start(uv_loop_t *loop, const struct h
 uint16_t http_server_port(const struct http_server *s); /* 0 for unix:PATH */
 /* From now on every answer carries "Connection: close". */
 void http_server_drain(struct http_server *s);
-/* Stops accepting connections; open exchanges continue. First it refuses new connections. Then it accepts the
- * connections that were just being established. Then it closes the listening socket. So no client loses an established
- * connection. This takes at least LIMIT_ARRIVE_MS, so call this function again until it returns true. */
+/* Stops accepting connections; open exchanges continue. First the server refuses new connections. Then it accepts the
+ * connections that were just being established. Then the server closes the listening socket. So no client loses an
+ * established connection. These steps take at least LIMIT_ARRIVE_MS, so call this function again until it returns
+ * true. */
 MUST_CHECK bool http_server_stop_listening(struct http_server *s);
 unsigned http_server_open_exchanges(const struct http_server *s);
-/* For a drain: returns whether the kernel still has bytes of answers that peers have not received. Closed connections
- * count too. If the container's network ended now, these bytes would be lost. */
+/* For a drain: returns whether the kernel still has bytes of answers that peers have not received. Answers on
+ * connections that are already closed count too. If the container's network ended now, the unreceived bytes would be
+ * lost. */
 bool http_server_has_unsent(const struct http_server *s);
-/* Closes the connections that have no open exchange, in a way that loses no request. On each of them it sends an
- * unsolicited answer (503, Connection: close) and then shuts down the sending side. Bytes that still arrive are read
- * and dropped. A peer that has just sent a request takes the 503 as its answer, and knows that the request was not
- * read. After the drain, call this function repeatedly until it returns true: then all peers have closed, or
+/* Closes the connections that have no open exchange, in a way that loses no request. On each idle connection the server
+ * sends an unsolicited answer (503, Connection: close) and then shuts down the sending side. Bytes that still arrive
+ * are read and dropped. A peer that has just sent a request takes the 503 as its answer, and knows that the request was
+ * not read. After the drain, call this function repeatedly until it returns true: then all peers have closed, or
  * LIMIT_CLOSE_IDLE_MS has passed. */
 MUST_CHECK bool http_server_close_idle(struct http_server *s);
 /* Ends all open exchanges (closed() with HTTP_CLOSED_SHUTDOWN) and frees the server. The loop must keep running until
@@ -149,8 +151,8 @@ void http_exchange_each_query(struct http_exchange *x, void (*fn)(void *data, co
 /* Returns the value of a header, or NULL if the request does not have the header. The case of `name` does not
  * matter. */
 const char *http_exchange_header(const struct http_exchange *x, const char *name);
-/* Returns how often the request has this header. Appends the values to `joined`, separated by commas; appends nothing
- * if they would exceed the cap. `joined` may be NULL. */
+/* Returns how many times the request has this header. Appends the values to `joined`, separated by commas; appends
+ * nothing if the values would exceed the cap. `joined` may be NULL. */
 unsigned http_exchange_header_all(const struct http_exchange *x, const char *name, struct buf *joined);
 /* Writes the numeric address of the peer, without the port. Returns false if the peer has no such address (a socket
  * file), or has hung up. */
@@ -170,8 +172,8 @@ void *http_exchange_data(const struct http_exchange *x);
 
 /* Adds a header to `headers`, the headers of an answer. */
 void http_headers_add(struct buf *headers, const char *name, const char *value);
-/* To answer, first set the headers, then call one of the http_answer functions below, once. The value of a header is
- * copied. If a header is set again, the new value replaces the old one. */
+/* To answer, first set the headers, and then call one of the http_answer functions below exactly once. The value of a
+ * header is copied. If a header is set again, the new value replaces the old one. */
 void http_exchange_set_header(struct http_exchange *x, const char *name, const char *value);
 void http_answer(struct http_exchange *x, int status, const char *content_type, const char *body, size_t len);
 #define HTTP_ETAG_SIZE 24
@@ -179,8 +181,8 @@ void http_answer(struct http_exchange *x, int status, const char *content_type, 
 void http_etag_write(char *etag, size_t size, const char *body, size_t len);
 /* Answers 200 with the body and its ETag. If the client already has this body (If-None-Match), answers 304. */
 void http_answer_tagged(struct http_exchange *x, const char *content_type, const char *body, size_t len);
-/* Answers with the bytes that pull() of the accepted ops returns. The head is sent together with the first bytes. An
- * answer that is complete by then has a Content-Length and is sent in one piece. */
+/* Answers with the bytes that pull() returns (see the ops of http_exchange_accept()). The head is sent together with
+ * the first bytes. An answer that is complete by then has a Content-Length and is sent in one piece. */
 void http_answer_stream(struct http_exchange *x, int status, const char *content_type);
 /* Sends the head of a streamed answer now, before there are bytes of the body. Does nothing if the head was already
  * sent. */
@@ -189,8 +191,8 @@ void http_exchange_send_head(struct http_exchange *x);
  * NULL, or further JSON members such as "\"pointer\":\"/items\",\"offset\":17". */
 void http_answer_problem(struct http_exchange *x, int status, const char *members, const char *detail_fmt, ...)
     PRINTF_LIKE(4, 5);
-/* For a call without query parameters: if the request has one, answers with 400 and returns false. hint(name) returns a
- * text about what the client may have meant by that parameter, or NULL. `hint` may be NULL. */
+/* For a call without query parameters: if the request has a query parameter, answers with 400 and returns false.
+ * hint(name) returns a text about what the client may have meant by that parameter, or NULL. `hint` may be NULL. */
 MUST_CHECK bool http_check_no_query(struct http_exchange *x, const char *(*hint)(const char *name));
 /* Like http_check_no_query(), for a call whose only query parameter is `known`. */
 MUST_CHECK bool http_check_query(struct http_exchange *x, const char *known, const char *(*hint)(const char *name));
@@ -202,8 +204,8 @@ bool http_exchange_answered(const struct http_exchange *x);
 /* Returns the status of the answer; 0: there is no answer yet. */
 int http_exchange_status(const struct http_exchange *x);
 
-/* Call it when body() can use more bytes, or pull() has more bytes. The call is cheap, and may be made at any time and
- * more than once. */
+/* Call it when body() can use more bytes, or pull() has more bytes. The function is cheap, and may be called at any
+ * time and more than once. */
 void http_exchange_wake(struct http_exchange *x);
 
 #endif

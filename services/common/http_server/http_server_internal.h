@@ -267,7 +267,7 @@ struct http_server {
 
 /* http_server.c */
 void http_server_want_turn(struct http_server *s);
-/* Call it when one of s->open_handles is closed. Frees s when the last one is closed. */
+/* Call it when one of s->open_handles has been closed. Frees s when the last of these handles has been closed. */
 void http_server_handle_closed(struct http_server *s);
 
 /* http_connection.c */
@@ -290,12 +290,12 @@ bool http_connection_free_memory(struct http_connection *c);
 void http_connection_reject(struct http_connection *c, int status, const char *detail);
 /* Like http_server_close_idle(), for one connection. */
 void http_connection_close_idle(struct http_connection *c);
-/* Returns whether the kernel still has bytes that were sent on this socket and not received by the peer. */
+/* Returns whether the kernel still has bytes that were sent on this socket and that the peer has not received. */
 bool http_connection_has_unsent(int fd);
 void http_connection_free_unsent(struct http_server *s);
 
 /* http_wire.c */
-/* Returns false when the library's calls do not reach our functions. */
+/* Returns false when the library's calls to recv() and send() do not reach our functions. */
 MUST_CHECK bool http_wire_works(void);
 /* Call these before and after each run of the daemon. */
 void http_wire_enter(struct http_server *s);
@@ -307,12 +307,14 @@ void http_wire_answered(struct http_connection *c);
 
 /* http_progress.c */
 void http_progress_start(void);
-/* Call it after each turn. From time to time it ends connections that keep the daemon busy without moving bytes. */
+/* Call it after each turn. From time to time, this function ends connections that keep the daemon busy without moving
+ * bytes. */
 void http_progress_after_turn(struct http_server *s, bool more);
 
 /* http_peer.c */
-/* Ends the exchange of a suspended connection if the peer has closed. To find this out, it may first probe the peer.
- * After a FIN between two requests, makes the library read the end of the connection. */
+/* Ends the exchange of a suspended connection if the peer has closed. To find out whether the peer has closed, this
+ * function may first probe the peer. After a FIN between two requests, makes the library read the end of the
+ * connection. */
 void http_peer_check(struct http_connection *c);
 void http_peer_on_event(uv_poll_t *poll, int status, int events);
 
@@ -336,8 +338,8 @@ void http_exchange_suspend(struct http_exchange *x);
 /* If this turn has lasted long and x was already served in it, makes x wait for the server's next turn and returns
  * true. Otherwise returns false. */
 bool http_exchange_park(struct http_exchange *x);
-/* Resumes the woken exchanges. If many are suspended and a batch was resumed a moment ago, only asks for another turn
- * soon. */
+/* Resumes the woken exchanges. But if many exchanges are suspended and a batch was resumed a moment ago, this function
+ * only asks for another turn soon. */
 void http_exchange_resume_woken(struct http_server *s);
 /* Resumes the exchanges that were parked in the last turn. Call it at the beginning of a turn. */
 void http_exchange_unpark(struct http_server *s);
@@ -357,7 +359,7 @@ void http_tls_continue(struct http_connection *c);
 /* Continues some of the handshakes that were parked. Call it at the beginning of a turn. */
 void http_tls_unpark(struct http_server *s);
 void http_tls_closed(struct http_connection *c);
-/* Call it when the connection is refused before its handshake. The failure of the handshake is then not reported. */
+/* Call it when the connection is refused before its handshake, so that the failure of the handshake is not reported. */
 void http_tls_refused(struct http_connection *c);
 /* Call it when the library has given up a handshake. Reports the reason to the log, and to the peer if possible. */
 void http_tls_handshake_failed(struct http_server *s);
@@ -376,8 +378,8 @@ void http_library_log(void *cls, const char *format, va_list args);
 /* http_request.c: checks the head. On a fault, answers x with an error and returns false. */
 MUST_CHECK bool http_request_check(struct http_exchange *x);
 size_t http_percent_decode(char *s);
-/* Decodes in place. Returns what is wrong if the result is not text, such as "is not valid UTF-8"; NULL: nothing is
- * wrong. */
+/* Decodes in place. If the result is not text, returns what is wrong with it, such as "is not valid UTF-8"; NULL:
+ * nothing is wrong. */
 const char *http_text_decode(char *s);
 /* Decodes the query. If a name or a value is not text, answers with 400 and returns false. */
 MUST_CHECK bool http_request_read_query(struct http_exchange *x);
@@ -389,7 +391,7 @@ const char *http_request_path(const char *url);
 MUST_CHECK bool http_route_find(struct http_exchange *x);
 
 /* http_problem.c */
-/* Returns the detail text for a status that the server itself answers with. */
+/* Returns the detail text for an error that the server reports by itself, without a route. */
 const char *http_problem_detail(int status);
 /* Answers with 413 and the length of the body. */
 void http_answer_body_too_long(struct http_exchange *x);

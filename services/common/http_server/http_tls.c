@@ -7,7 +7,7 @@
  * The library reads through our function pull(), for three reasons. The library's log does not name a connection, but
  * pull() knows which connection was read last. pull() detects a client that speaks plain HTTP to this port, and sends
  * an answer that this client can read. pull() also suspends a connection whose handshake waits for bytes or for a later
- * turn of the loop. Otherwise the library would try to read all the time.
+ * turn of the loop. Without the suspension, the library would try to read all the time.
  */
 #include <errno.h>
 #include <gnutls/x509.h>
@@ -45,9 +45,9 @@ static const char *const flow_names[] = {
 };
 static_assert(ARRAY_SIZE(flow_names) == HTTP_TLS_FLOW_COUNT, "every flow has a name");
 
-/* A handshake takes up to several milliseconds of processor time. If a turn has lasted for HANDSHAKES_NS, no further
- * handshake is continued in it. A turn resumes at most UNPARK_MAX parked handshakes, because otherwise a turn with
- * thousands of them might only resume and park them. */
+/* A handshake takes up to several milliseconds of processor time. When a turn has lasted for HANDSHAKES_NS, the
+ * remaining handshakes wait for a later turn. A turn resumes at most UNPARK_MAX parked handshakes, because otherwise a
+ * turn with thousands of them might only resume and park them. */
 #define HANDSHAKES_NS (2 * NS_PER_MS)
 #define UNPARK_MAX    16
 

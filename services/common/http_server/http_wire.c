@@ -1,8 +1,8 @@
 /*
  * The library reads and writes its sockets with recv(), send(), sendmsg(), gnutls_record_recv() and
  * gnutls_record_send(). This file defines functions with these names, and the dynamic linker resolves the library's
- * calls to them. So these functions see every byte before the library does, without extra system calls. They forward
- * calls for other descriptors, and all calls outside the daemon's turns, unchanged.
+ * calls to them. So these functions see every byte before the library does, without extra system calls. Calls for other
+ * descriptors, and all calls outside the daemon's turns, are forwarded unchanged.
  *
  * The http_framing of a connection reads its bytes. If the bytes have a fault, the library does not get them: the
  * client gets our answer, and the library sees the end of the connection. If earlier requests of the connection are not
@@ -10,8 +10,8 @@
  *
  * The library also watches each socket for room to send, even if it has nothing to send. On a Unix-domain socket, each
  * read by the peer makes room, and so each answer would wake this service once more. So this file also defines
- * epoll_ctl(). Our epoll_ctl() watches a socket for room only before its first send, and after a send that found too
- * little room, until a later send succeeds.
+ * epoll_ctl(). Our epoll_ctl() watches a socket for room only at two times: before the first send, and from a send that
+ * found too little room until a send that succeeds.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -24,7 +24,7 @@
 #include "common/loop/progress.h"
 
 /* These declarations set the symbol names of our functions. The system headers may define inline functions with these
- * names; they are not used here. */
+ * names; those functions are not used here. */
 ssize_t http_wire_recv(int fd, void *data, size_t size, int flags) __asm__("recv");
 ssize_t http_wire_send(int fd, const void *data, size_t size, int flags) __asm__("send");
 ssize_t http_wire_sendmsg(int fd, const struct msghdr *message, int flags) __asm__("sendmsg");
@@ -129,8 +129,8 @@ static void note_memory(struct http_connection *c, char *data)
     if (c->framing.state == HTTP_FRAMING_START && data == c->first_data) c->memory = data;
 }
 
-/* Looks for the Origin of a refused head in the bytes after the fault. Some of these bytes were read already, and
- * others are still in the socket. */
+/* Looks for the Origin of a refused head in the bytes after the fault. Some of the bytes after the fault were read
+ * already, and others are still in the socket. */
 static void find_origin(struct http_connection *c, const char *rest, size_t len)
 {
     struct buf all = {0};
