@@ -14,7 +14,7 @@
 char *byte_text_write(char *to, const char *data, size_t len);
 /* Appends the bytes as a JSON string. Returns false if the string would exceed the cap of the buffer. */
 MUST_CHECK bool byte_text_add(struct buf *json, const char *data, size_t len);
-/* `text` is the decoded string, in UTF-8. Converts it back to the bytes, in place. Returns the number of bytes;
+/* `text` is the decoded string, in UTF-8. Converts the string back to the bytes, in place. Returns the number of bytes;
  * SIZE_MAX if a character of the text does not stand for a byte. */
 MUST_CHECK size_t byte_text_to_bytes(char *text, size_t len);
 

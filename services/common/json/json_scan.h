@@ -1,5 +1,5 @@
 /*
- * An incremental, strict RFC 8259 scanner. It validates bytes as they come, in pieces of any size, and finds where a
+ * An incremental, strict RFC 8259 scanner. It validates bytes as they arrive, in pieces of any size, and finds where a
  * value ends. It builds no tree and copies nothing. It also rejects invalid UTF-8 (RFC 3629: no overlong forms, no
  * encoded surrogates) and unescaped control characters. It does not check number ranges, duplicate names or lone \u
  * surrogates. A pure module: no I/O, no allocation.
@@ -12,8 +12,8 @@
 
 enum json_scan_status {
     JSON_SCAN_MORE, /* all bytes are consumed, and the value is not complete yet */
-    /* A value ended after *used bytes. A number at top level ends only with json_scan_finish(), or when a byte comes
-     * that does not belong to the number. The scanner does not consume that byte. */
+    /* A value ended after *used bytes. A number at top level ends only with json_scan_finish(), or at a byte that does
+     * not belong to the number. The scanner does not consume the byte after a number. */
     JSON_SCAN_WHOLE,
     JSON_SCAN_ERROR, /* s->error is the reason; *used is the offset of the wrong byte in this piece */
 };
@@ -30,8 +30,8 @@ struct json_scan {
     const char *error;                                /* a static phrase: "a comma or ] was expected" */
 };
 
-/* Prepares s for one value. Call it again for each further value. max_depth is at most LIMIT_JSON_DEPTH. The call is
- * cheap, because it does not clear the depth bits. */
+/* Prepares s for one value. Call it again for each further value. max_depth is at most LIMIT_JSON_DEPTH.
+ * json_scan_init() is cheap, because it does not clear the depth bits. */
 void json_scan_init(struct json_scan *s, unsigned max_depth);
 /* Skips leading white space, and reads up to the end of one value. Always sets *used. */
 MUST_CHECK enum json_scan_status json_scan_feed(struct json_scan *s, const char *data, size_t len, size_t *used);
@@ -41,8 +41,8 @@ MUST_CHECK enum json_scan_status json_scan_finish(struct json_scan *s);
 /* Returns true if `data` is one complete value, with optional white space around it. Otherwise sets *offset to the
  * position of the fault and *error to the reason. The function is fast for short lines. */
 MUST_CHECK bool json_valid(const char *data, size_t len, size_t *offset, const char **error);
-/* Returns the length of the valid value at the start of `data`. Returns 0 if there is none, or if `data` begins with
- * white space. */
+/* Returns the length of the valid value at the start of `data`. Returns 0 if there is no valid value there, or if
+ * `data` begins with white space. */
 size_t json_value_length(const char *data, size_t len);
 /* Returns the length of the longest prefix of `data` that can be put into a JSON string unchanged. The byte after this
  * prefix is a quote, a backslash, a control character, or the start of a character that is not valid UTF-8 or is cut

@@ -7,8 +7,8 @@
 #include "common/observe/metrics.h"
 
 #define DEFAULT_LIMIT_US 100
-/* The measured time of a sleep is too long by about this much, because the processor wakes up and handles the first
- * events before the clock is read. */
+/* The measured time of a sleep is too long by about this much, because the clock is read only after the processor has
+ * woken up and the first events were handled. */
 #define WAKING_NS (50 * NS_PER_US)
 /* If a yield lasted this long, another process has long work to do. */
 #define LONG_YIELD_NS  NS_PER_MS
@@ -54,9 +54,9 @@ bool busy_poll_yielded(struct busy_poll *b, uint64_t away_ns, uint64_t now_ns)
     return false;
 }
 
-/* Polls until there are events or the time is over. Does not handle the events: the loop's own poll follows and finds
- * them immediately. Does not see descriptors that are newly watched, because the loop's own poll adds them. Returns the
- * counter for the result of this poll. */
+/* Polls until there are events or the time is up. Does not handle the events: the loop's own poll follows and finds
+ * them immediately. Does not see descriptors that the program has just begun to watch, because only the loop's own poll
+ * adds them to the set. Returns the counter for the result of this poll. */
 static uint64_t *poll_events(struct busy_poller *p, int fd, uint64_t begun, uint64_t budget_ns)
 {
     struct pollfd events = {.fd = fd, .events = POLLIN};

@@ -14,7 +14,8 @@
 
 struct busy_poll {
     uint64_t limit_ns; /* the longest poll; 0: never polls */
-    /* Rises by 1 after a wait that was short enough for a poll. Falls by BUSY_POLL_PRICE after a longer wait. */
+    /* The score rises by 1 after a wait that was short enough for a poll, and falls by BUSY_POLL_PRICE after a longer
+     * wait. */
     unsigned score;
     uint64_t pause_until_ns; /* no polling before this time */
     uint64_t pause_ns;       /* the length of the last pause; gets shorter with every poll that finds an event */
@@ -27,12 +28,12 @@ struct busy_poll {
 
 /* Returns how long to poll before sleeping; 0: do not poll. */
 uint64_t busy_poll_budget(const struct busy_poll *b, uint64_t now_ns);
-/* Call one of these two when the loop has waited waited_ns for an event: the first if the loop polled, the second if it
- * slept. For a sleep, waited_ns includes the time to wake up. */
+/* When the loop has waited waited_ns for an event, call busy_poll_polled() if the loop polled, or busy_poll_slept() if
+ * it slept. For a sleep, waited_ns includes the time to wake up. */
 void busy_poll_polled(struct busy_poll *b, uint64_t waited_ns);
 void busy_poll_slept(struct busy_poll *b, uint64_t waited_ns);
-/* Call it when another process had the processor for away_ns between two polls. Returns false if the loop should now
- * sleep, because that process has long work to do. */
+/* Call it when another process has had the processor for away_ns between two polls. If that process seems to have long
+ * work to do, returns false: the loop should now sleep. */
 MUST_CHECK bool busy_poll_yielded(struct busy_poll *b, uint64_t away_ns, uint64_t now_ns);
 
 struct busy_poller {

@@ -7,7 +7,7 @@
  *                    reductions         reduces a part of the answers that arrived together (turn_stay_awake())
  *                    pipelines          a worker passes answers on to the next task of a pipeline
  *                    freed memory       gives part of a large freed block back to the kernel (turn_stay_awake())
- *     before sleep   scheduler          acts on events that came after its last run
+ *     before sleep   scheduler          acts on events that occurred after its last run
  *                    client             sends the calls that were started since its last run
  *                    server             runs again if this was requested since its last run
  *                    log                writes the lines of this turn
@@ -23,9 +23,9 @@
  *                                       have got their answers
  *                    scheduler again    acts on the jobs that the server read, and on the durable jobs
  *
- * The order keeps latency low. An answer of a worker is passed on to the client in the turn in which the answer came. A
- * request is sent in the turn in which the scheduler decided to send it. If several steps have the same place, the
- * newest runs first.
+ * The order keeps latency low. An answer of a worker is passed on to the client in the turn in which the answer
+ * arrived. A request is sent in the turn in which the scheduler decided to send it. If several steps have the same
+ * place, the newest runs first.
  *
  * A loop has one struct turn. The turn is created when the first step is added, and closed when the last step is
  * removed. The loop must keep running until the turn's handles are closed. The memory of a step belongs to the caller
@@ -76,7 +76,7 @@ struct turn_step {
     bool awake, keeps_loop;
 };
 
-/* Calls run(data) in every turn. At an idle place, calls it only while the step is awake. */
+/* Calls run(data) in every turn. If the step is at an idle place, calls run(data) only while the step is awake. */
 void turn_add(uv_loop_t *loop, struct turn_step *step, enum turn_place place, void (*run)(void *data), void *data);
 /* Removes the step. turn_remove() and the two functions below do nothing if the step is not added. */
 void turn_remove(struct turn_step *step);

@@ -59,7 +59,7 @@ static void add_descriptor(struct buf *to, int fd)
     add_address(to, fd, getpeername);
 }
 
-/* Asks the loop's epoll set, which is level-triggered, so asking changes nothing. */
+/* Asks the loop's epoll set which descriptors are ready. The set is level-triggered, so the query changes nothing. */
 static void add_ready(struct buf *to, uv_loop_t *loop)
 {
     struct epoll_event ready[SHOWN_MAX];

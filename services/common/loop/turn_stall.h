@@ -1,7 +1,7 @@
 /*
  * Detects an event loop that runs without progress. A descriptor that stays ready while nothing reads or writes it
- * wakes the loop again at once. A step that stays awake without work keeps the loop from sleeping. Such a loop uses a
- * whole processor.
+ * wakes the loop again at once. A step that stays awake without work keeps the loop from sleeping. A loop that runs
+ * without progress uses a whole processor.
  *
  * A turn is stalled if the loop did not sleep before the turn, no timer expired, and nothing was done in the turn
  * (progress.h). A turn is counted in fantail_loop_stalled_turns_total if it and the STALL_TURNS - 1 turns before it

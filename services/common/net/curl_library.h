@@ -25,7 +25,7 @@
     X(url) X(url_cleanup) X(url_set)
 /* clang-format on */
 
-/* libcurl.easy_init is curl_easy_init(), and so on. All are NULL until curl_library_load() has succeeded. */
+/* The member easy_init is curl_easy_init(), and so on. All members are NULL until curl_library_load() has succeeded. */
 struct curl_library {
 #define X(name) __typeof__(&curl_##name) name;
     CURL_LIBRARY_FUNCTIONS(X)
@@ -33,8 +33,8 @@ struct curl_library {
 };
 extern struct curl_library libcurl;
 
-/* Loads the library, unless it is loaded. Does not call libcurl.global_init(). Returns NULL, or the reason why the
- * library cannot be loaded. The reason is valid until the next call. Not thread-safe. */
+/* Loads the library, unless it is already loaded. Does not call libcurl.global_init(). Returns NULL, or the reason why
+ * the library cannot be loaded. The reason is valid until the next call. Not thread-safe. */
 MUST_CHECK const char *curl_library_load(void);
 
 #endif

@@ -36,10 +36,10 @@ struct file_watch {
 void file_watch_init(struct file_watch *w, const char *const *paths, size_t count);
 /* Call it right before reading the files, so that a change during the reading is detected too. */
 void file_watch_reading(struct file_watch *w);
-/* Returns whether the files have changed since the last file_watch_reading(). Other changes may still follow. */
+/* Returns whether the files have changed since the last file_watch_reading(). The files may still be changing. */
 bool file_watch_differs(const struct file_watch *w);
 /* From now on the loop calls changed(data) after a change. changed() must call file_watch_reading() and then read the
- * files. The watch does not keep the loop alive. Does nothing without a path. */
+ * files. The watch does not keep the loop alive. If the watch has no paths, does nothing. */
 void file_watch_start(struct file_watch *w, uv_loop_t *loop, void (*changed)(void *data), void *data);
 /* A zeroed watch is fine. The loop must keep running until the timer is closed. */
 void file_watch_stop(struct file_watch *w);

@@ -1,8 +1,8 @@
 /*
  * Reads the headers Content-Type and Accept. A pure module.
  *
- * A form may have several names. NDJSON, for example, is also called JSON Lines. Its names begin with application/ or
- * text/, and "x-" may follow. Case is ignored. Parameters other than q and charset are ignored.
+ * A form may have several names. NDJSON, for example, is also called JSON Lines. The names of a form begin with
+ * application/ or text/, and "x-" may follow. Case is ignored. Parameters other than q and charset are ignored.
  */
 #ifndef FANTAIL_COMMON_NET_MEDIA_TYPE_H
 #define FANTAIL_COMMON_NET_MEDIA_TYPE_H
@@ -20,7 +20,7 @@ enum media_form {
 
 /* Returns the form that a Content-Type header names. The header may be NULL. */
 enum media_form media_type_form(const char *content_type);
-/* Returns whether a Content-Type header names exactly this type. Returns false without a header (NULL). */
+/* Returns whether a Content-Type header names exactly this type. If there is no header (NULL), returns false. */
 bool media_type_is(const char *content_type, const char *type);
 
 #define MEDIA_CHARSET_SIZE 64
@@ -28,8 +28,8 @@ bool media_type_is(const char *content_type, const char *type);
  * us-ascii. Otherwise writes the name of the charset to `charset`; a long name is cut off. */
 bool media_type_is_utf8(const char *content_type, char charset[MEDIA_CHARSET_SIZE]);
 
-/* Returns true if an Accept header names this form, and does not name `other` with a higher q. Wildcards name neither.
- * Returns false without a header (NULL). */
+/* Returns true if an Accept header names this form, and does not name `other` with a higher q. Wildcards name neither
+ * form. If there is no header (NULL), returns false. */
 bool media_type_prefers(const char *accept, enum media_form form, enum media_form other);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Addresses of the form unix:PATH: Unix-domain sockets in the file system. Between two programs on one machine, such a
- * socket needs a third of the processor time per byte that loopback TCP needs. A Unix-domain socket needs no port, and
- * only a user who may write to its file can connect.
+ * Addresses of the form unix:PATH: Unix-domain sockets in the file system. Between two programs on one machine, a
+ * Unix-domain socket needs a third of the processor time that loopback TCP needs per byte. A Unix-domain socket needs
+ * no port, and only a user who may write to its file can connect.
  */
 #ifndef FANTAIL_COMMON_NET_UNIX_ADDRESS_H
 #define FANTAIL_COMMON_NET_UNIX_ADDRESS_H
@@ -11,7 +11,7 @@
 
 #include "common/base/base.h"
 
-/* The longest path, in bytes. It is the kernel's limit. */
+/* The longest path that the kernel accepts, in bytes. */
 #define UNIX_PATH_BYTES (sizeof((struct sockaddr_un *)NULL)->sun_path - 1)
 
 /* Returns the path of an address of the form unix:PATH, or NULL for any other address. The address may be NULL. */

@@ -25,7 +25,7 @@ static inline bool lasting_fault_seen(struct lasting_fault *f, uint64_t now_ns)
     return true;
 }
 
-/* Call it for each success. Returns how long the fault that ends now has lasted; 0: there was no fault. */
+/* Call it for each success, which ends the fault. Returns how long the fault has lasted; 0: there was no fault. */
 static inline uint64_t lasting_fault_ended(struct lasting_fault *f, uint64_t now_ns)
 {
     uint64_t lasted_ns = f->since_ns ? now_ns - f->since_ns + (now_ns == f->since_ns) : 0;

@@ -183,8 +183,8 @@ static size_t writable_piece(const struct buf *b)
     return end ? (size_t)(end - b->data) + 1 : most;
 }
 
-/* Other processes may share the descriptor, so it must not become non-blocking. Instead, poll() checks it before each
- * write. */
+/* Other processes may share the descriptor, so it must not become non-blocking. Instead, poll() checks before each
+ * write whether the descriptor accepts bytes. */
 static bool is_writable(int timeout_ms)
 {
     if (!out.fd_known) {

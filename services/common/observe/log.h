@@ -7,8 +7,8 @@
  * After log_set_plain(true), each line is a text for people instead: "worker: warn: a message: name=value ...".
  *
  * A line below the level costs one comparison; its fields are not evaluated. Logging never blocks. If standard error
- * does not accept a line immediately, the line waits in a bounded buffer. Lines that do not fit into this buffer are
- * dropped, counted and reported later. Global state, single-threaded. Do not log bodies or secrets.
+ * does not accept a line immediately, the line waits in a buffer of limited size. Lines that do not fit into this
+ * buffer are dropped, counted and reported later. Global state, single-threaded. Do not log bodies or secrets.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_LOG_H
 #define FANTAIL_COMMON_OBSERVE_LOG_H
@@ -51,7 +51,7 @@ struct log_field {
 #define LOG_MS(n, ns) ((struct log_field){.name = (n), .kind = LOG_KIND_MS, .as.u64 = (uint64_t)(ns)})
 /* A field whose value is also in the message. A plain line omits the field. */
 #define LOG_SAID(field) log_said(field)
-/* Ends the list of fields. The macros below add it. */
+/* Ends the list of fields. The macros below add LOG_END. */
 #define LOG_END ((struct log_field){.kind = LOG_KIND_END})
 
 static inline struct log_field log_said(struct log_field field)
@@ -73,19 +73,20 @@ static inline struct log_field log_said(struct log_field field)
 /* Writes the fields before LOG_END; the first field is msg. Use the macros instead of this function. */
 void log_write(enum log_level level, const struct log_field *fields);
 
-/* Writes the text as a line of its own, whatever log_threshold is, after `prefix` and a colon; `prefix` may be NULL.
+/* Whatever log_threshold is, writes the text as a line of its own, after `prefix` and a colon; `prefix` may be NULL.
  * Use it to pass on the output of another program. On a terminal, the text replaces an unfinished line, such as a
- * progress line. There, control characters of the text are written as \xNN. */
+ * progress line. On a terminal, control characters of the text are written as \xNN. */
 void log_plain(const char *prefix, const char *text, size_t len);
-/* Sets how many bytes of lines may wait; further lines are dropped. */
+/* Sets how many bytes of log lines may wait to be written; further lines are dropped. */
 void log_set_room(size_t bytes);
-/* Returns how many bytes of lines wait. */
+/* Returns how many bytes of log lines wait to be written. */
 size_t log_waiting(void);
 
 void log_set_level(enum log_level level);
 /* If true, each later line is written as text for people, without its time. */
 void log_set_plain(bool plain);
-/* For tests: sets the descriptor that lines are written to, which is 2 by default. Its flags are not changed. */
+/* For tests: sets the descriptor that lines are written to, which is 2 by default. The flags of the descriptor are not
+ * changed. */
 void log_set_fd(int fd);
 /* Adds "service":name to every later line; NULL adds nothing. `name` is borrowed. */
 void log_set_service(const char *name);
@@ -94,8 +95,8 @@ void log_set_service(const char *name);
 void log_set_deferred(bool deferred);
 /* Writes the waiting lines, without blocking. A service calls it in every loop turn. */
 void log_flush(void);
-/* Writes the waiting lines before the program ends. Before each write, waits up to timeout_ms until standard error
- * accepts bytes. */
+/* Writes the waiting lines before the program ends. Before each write, waits at most timeout_ms for standard error to
+ * accept bytes. */
 void log_flush_wait(int timeout_ms);
 
 #endif

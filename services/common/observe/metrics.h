@@ -26,7 +26,8 @@ void metric_gauge_fn(const char *name, const char *help, const char *labels, dou
 void metric_counter_fn(const char *name, const char *help, const char *labels, double (*fn)(void *data), void *data);
 
 /* Registers a gauge with one label whose set of values changes. metrics_render() calls each(), which calls
- * metric_emit() for every value of the label. metric_emit() escapes the value. There must be only a few values. */
+ * metric_emit() for every value of the label. metric_emit() escapes the value. The label must have only a few
+ * values. */
 struct metric_emitter;
 void metric_gauge_each(const char *name, const char *help, const char *label,
                        void (*each)(void *data, struct metric_emitter *to), void *data);

@@ -22,7 +22,7 @@ static const char *lookup(const struct variable_reader *r, const char *name)
 }
 
 /* Returns the value of the first variable, or of the second one if the first is not set. Sets *name to the name of the
- * variable that it chose. */
+ * variable whose value was chosen. */
 static const char *lookup_either(const struct variable_reader *r, const char *first, const char *second,
                                  const char **name)
 {

@@ -35,8 +35,8 @@ MUST_CHECK bool trace_config_read(struct trace_config *c, const char *(*get)(con
                                   size_t err_size);
 void trace_config_release(struct trace_config *c);
 
-/* Writes the service's resource attributes for otlp_begin(). Writes our own value for service.name, service.version or
- * service.instance.id if the user has not given one. */
+/* Writes the service's resource attributes for otlp_begin(). If the user has not given a value for service.name,
+ * service.version or service.instance.id, writes our own value. */
 void trace_config_resource(const struct trace_config *c, const char *service, const char *instance, struct buf *out);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * W3C Trace Context: the header `traceparent`. It tells the next service the ids of a span, and whether its trace is
- * recorded. A pure module: randomness is an argument, and nothing is allocated.
+ * W3C Trace Context: the header `traceparent`. The header tells the next service the ids of a span, and whether the
+ * trace of the span is recorded. A pure module: randomness is an argument, and nothing is allocated.
  *
  * This module does not read `tracestate`. Services pass `tracestate` on unchanged, or drop it if `traceparent` is
  * invalid.
@@ -22,8 +22,8 @@ struct trace_context {
     uint8_t flags;
 };
 
-/* Reads a traceparent header. Returns false if the header is invalid by the standard. If its version is unknown, reads
- * the fields of version 00. */
+/* Reads a traceparent header. Returns false if the header is invalid according to the standard. If the version of the
+ * header is unknown, reads the fields of version 00. */
 MUST_CHECK bool trace_context_parse(struct trace_context *t, const char *header);
 /* Writes version 00, with the flags of that version. */
 void trace_context_format(const struct trace_context *t, char out[TRACEPARENT_SIZE]);
@@ -38,7 +38,8 @@ uint64_t trace_random_next(struct trace_random *r);
 
 /* Decides whether a trace is recorded (OTEL_TRACES_SAMPLER). */
 struct trace_sampler {
-    /* The caller's decision is used. `ratio` then applies only to traces that begin in this service. */
+    /* If true, the caller decides whether its trace is recorded, and `ratio` applies only to traces that begin in this
+     * service. */
     bool follows_parent;
     double ratio; /* the share of traces that is recorded, 0 to 1 */
 };

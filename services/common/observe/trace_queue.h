@@ -30,7 +30,7 @@ bool trace_queue_is_due(const struct trace_queue *q);
 /* Completes the first batch, so that no more spans are added to it, and returns it. Returns NULL if there is none. The
  * batch remains the first one until it is dropped. */
 const struct trace_batch *trace_queue_close_first(struct trace_queue *q);
-/* Removes the first batch, even if it was not sent. Returns how many spans it had. */
+/* Removes the first batch, even if it was not sent. Returns how many spans the batch had. */
 unsigned trace_queue_drop_first(struct trace_queue *q);
 void trace_queue_release(struct trace_queue *q);
 

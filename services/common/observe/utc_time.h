@@ -9,9 +9,10 @@
 int64_t utc_time_now(void);
 /* Appends the time with its milliseconds, without quotes. */
 void utc_time_write(struct buf *out, int64_t ms);
-/* Reads a time of RFC 3339 with any offset. Also reads a date, which stands for its first millisecond in UTC. Digits
- * after the milliseconds are ignored. The '+' of an offset may also be a space, because a '+' in a URL's query is
- * decoded to a space. A time before 1970 is negative. Returns false if the text is not such a time. */
+/* Reads a time of RFC 3339 with any offset. Also reads a date without a time, which stands for the first millisecond of
+ * that day in UTC. Digits after the milliseconds are ignored. The '+' of an offset may also be a space, because a '+'
+ * in a URL's query is decoded to a space. A time before 1970 is negative. Returns false if the text is neither a time
+ * nor a date. */
 MUST_CHECK bool utc_time_parse(const char *text, int64_t *ms);
 
 #endif

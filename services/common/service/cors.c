@@ -95,7 +95,7 @@ bool cors_answer_preflight(const char *origins, struct http_exchange *x)
         !allows(origins, http_exchange_header(x, "Origin")))
         return false;
     /* All request headers are allowed. This is safe: no header that the services read gives a page more rights than its
-     * origin has. "*" would not include Authorization. */
+     * origin has. The answer names each header, because "*" would not include Authorization. */
     const char *headers = http_exchange_header(x, "Access-Control-Request-Headers");
     if (headers) http_exchange_set_header(x, "Access-Control-Allow-Headers", headers);
     http_exchange_set_header(x, "Access-Control-Allow-Methods", ALLOWED_METHODS);

@@ -1,8 +1,8 @@
 /*
  * Cross-origin resource sharing (CORS, the Fetch standard): decides which web pages may use the public port, by their
  * origin. Before most requests of a page, a browser asks whether the page may send the request (a preflight, with the
- * method OPTIONS). The browser shows an answer to the page only if headers of the answer allow this. Without the option
- * --cors-origin, no page of another origin can use the port.
+ * method OPTIONS). The browser shows an answer to the page only if headers of the answer allow this page to read it.
+ * Without the option --cors-origin, no page of another origin can use the port.
  *
  * `origins` is the text of --cors-origin: origins separated by commas, or "*". NULL: none.
  */

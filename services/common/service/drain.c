@@ -28,7 +28,7 @@ static void begin_closing(struct drain *d)
     if (d->hooks->stop) d->hooks->stop(d->hooks->data);
     log_info("closed");
     service_http_stop(d->http);
-    /* From here on only the program's own handles keep the loop alive. */
+    /* From now on, only the program's own handles keep the loop alive. */
     uv_timer_start(&d->timer, on_close_late, DRAIN_CLOSE_MS, 0);
     uv_unref((uv_handle_t *)&d->timer);
 }
@@ -55,7 +55,8 @@ static void begin_cutting(struct drain *d)
     if (d->hooks->cut) d->hooks->cut(d->hooks->data);
 }
 
-/* Checks whether DRAINING, CUTTING or CLOSING_IDLE is over. A state may already be over at its first check. */
+/* Checks whether the present state is over: DRAINING, CUTTING or CLOSING_IDLE. A state may already be over at its first
+ * check. */
 static void on_check(uv_timer_t *timer)
 {
     struct drain *d = timer->data;

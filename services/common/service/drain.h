@@ -41,13 +41,13 @@ struct drain {
 
 void drain_init(struct drain *d, uv_loop_t *loop, const struct service_config *config,
                 const struct service_hooks *hooks, struct service_http *http);
-/* Moves from RUNNING to DELAYING. In other states it has no effect. */
+/* Moves from RUNNING to DELAYING. In any other state, this function does nothing. */
 void drain_begin(struct drain *d);
 /* Call it when hooks->idle may now return true. */
 void drain_poke(struct drain *d);
 /* Stops the timer that limits CLOSING. Call it when the loop has ended. */
 void drain_stop(struct drain *d);
-/* Closes the timer. The loop must run once more after this. */
+/* Closes the timer. After this call, the loop must run once more. */
 void drain_close(struct drain *d);
 
 #endif

@@ -386,7 +386,7 @@ static void read_environment(struct parse *p)
     }
 }
 
-/* Returns whether the option was given; a bool must also be true. */
+/* Returns whether the option was given. A boolean option counts as given only if its value is true. */
 static bool is_given(const struct parse *p, const struct option_row *row)
 {
     if (p->sources[row - p->spec->rows] == OPTION_FROM_DEFAULT) return false;

@@ -16,9 +16,9 @@
 #include "common/service/drain.h"
 #include "common/service/service_http.h"
 
-/* If SIGHUP comes during this gap after a reload, one more reload follows at the end of the gap, however often the
- * signal came. The gap is longer by RELOAD_SHARE times the duration of the reload. So reloads take only a part of the
- * loop's time. */
+/* A reload is followed by a gap without reloads. If SIGHUP arrives during the gap, once or several times, one more
+ * reload follows at the end of the gap. The gap lasts for RELOAD_GAP_MS plus RELOAD_SHARE times the duration of the
+ * reload. So reloads take only a small part of the loop's time. */
 #define RELOAD_GAP_MS 500
 #define RELOAD_SHARE  10
 
@@ -180,8 +180,8 @@ static void start_handles(struct service *s)
     turn_add(s->loop, &s->memory_step, TURN_IDLE_FREED_MEMORY, free_memory, s);
 }
 
-/* Writes to --ready-fd. If the reader of the pipe is gone, the service continues. But with --exit-with-parent the start
- * fails, because then the reader is the parent. */
+/* Writes to --ready-fd. If the reader of the pipe is gone, the service continues. But with --exit-with-parent the
+ * reader is the parent, so the start fails. */
 static bool write_ready(struct service *s, char *err, size_t err_size)
 {
     int fd = (int)s->config->ready_fd;

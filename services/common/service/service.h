@@ -20,11 +20,11 @@
  *     CLOSING_IDLE  idle connections are closed (http_server_close_idle())
  *     CLOSING       closes the public server, calls hooks->stop, closes the admin server and the log
  *
- * At a second signal, the service calls hooks->abort and then ends the process with status 1. At SIGHUP, it reads
- * tokens and certificates again, and then calls hooks->reload. SIGPIPE and SIGXFSZ are ignored.
+ * At a second signal, the service calls hooks->abort and then ends the process with status 1. At SIGHUP, the service
+ * reads tokens and certificates again, and then calls hooks->reload. SIGPIPE and SIGXFSZ are ignored.
  *
  * If there is a token file, every request to the public server except health requests needs one of its tokens
- * (access.h). Requests to the admin server need no token, because probes and scrapers have none. The admin server
+ * (access.h). Requests to the admin server need no token, because probes and scrapers have no token. The admin server
  * reveals no secrets and changes nothing.
  *
  * This code does not know what a job or a task is, and needs no HTTP client.
@@ -43,7 +43,7 @@
 struct service;
 
 /* Sets the level, the format and the name of the service for the log, and ignores SIGPIPE and SIGXFSZ. service_start()
- * does this too. Call this function first if the program logs or writes anything before service_start(). */
+ * does this too. If the program logs or writes anything before service_start(), it must call this function first. */
 void service_prepare(const struct service_config *config, const char *name);
 
 /* All members except name and routes may be NULL or 0. */
@@ -87,8 +87,8 @@ void service_free(struct service *s);
 void service_set_ready(struct service *s, bool ready, const char *reason);
 /* Begins the shutdown, as SIGTERM does. */
 void service_shutdown(struct service *s);
-/* Call it when hooks->idle may now return true. The hook is then called in the next turn of the loop; without this
- * call, within 20 ms. */
+/* Call it when hooks->idle may now return true. After this call, hooks->idle is called in the next turn of the loop.
+ * Without this call, it is called within 20 ms. */
 void service_poke(struct service *s);
 
 uint16_t service_port(const struct service *s);
@@ -100,15 +100,15 @@ struct secret_kind {
     const char *form; /* what a secret of this kind looks like, for a message */
 };
 
-/* Runs the subcommand `write-secret VARIABLE FILE ...`; argv[0] is the name of the subcommand. It writes secrets from
- * environment variables into files, because some platforms provide secrets only as variables. A secret is a token, or
- * is of the kind `other`. `other` may be NULL. Returns the exit status. */
+/* Runs the subcommand `write-secret VARIABLE FILE ...`; argv[0] is the name of the subcommand. The subcommand writes
+ * secrets from environment variables into files, because some platforms provide secrets only as variables. A secret is
+ * a token, or is of the kind `other`. `other` may be NULL. Returns the exit status. */
 MUST_CHECK int service_write_secrets(const struct option_spec *spec, const struct secret_kind *other, int argc,
                                      char **argv);
 
-/* Runs the subcommand `healthcheck`: sends GET /readyz to the service that has this config and runs on this machine. It
- * uses the admin port, or the public port if there is no admin port. Returns the exit status: 0 if the service is
- * ready; otherwise 1, after printing the reason on standard error. Blocks for up to 2 s. */
+/* Runs the subcommand `healthcheck`: sends GET /readyz to the service that has this config and runs on this machine.
+ * The request goes to the admin port, or to the public port if there is no admin port. Returns the exit status: 0 if
+ * the service is ready; otherwise 1, after printing the reason on standard error. Blocks for up to 2 s. */
 MUST_CHECK int service_healthcheck(const struct service_config *config);
 
 #endif

@@ -11,7 +11,7 @@ static int check_address(const struct option_spec *spec, const char *option, con
     return fault ? option_complain(spec, option, "'%s' %s", host, fault) : 0;
 }
 
-/* Returns whether both servers would listen in the same place. */
+/* Returns whether both servers would listen on the same address and port. */
 static bool have_one_place(const struct service_config *config)
 {
     bool same_host = strcmp(config->host, config->admin_host) == 0;

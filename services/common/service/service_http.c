@@ -7,8 +7,8 @@
 
 #define METRICS_BYTES (16 * 1024 * 1024)
 
-/* The state for the health routes. They read this global struct, because handle() of a route gets the program's own
- * data. A process has at most one service. */
+/* The state for the health routes. The health routes read this global struct, because handle() of a route gets the
+ * program's own data. A process has at most one service. */
 static struct {
     bool ready;
     char reason[128];
@@ -32,7 +32,8 @@ void service_http_set_ready(struct service_http *h, bool ready, const char *reas
     snprintf(health.reason, sizeof health.reason, "%s", reason ? reason : "");
 }
 
-/* The health checks ignore the query: some probes add one, such as ?verbose, and must not get 400 for it. */
+/* The health checks ignore the query: some probes add a query, such as ?verbose, and must not be answered with 400
+ * because of it. */
 static void handle_live(struct http_exchange *x, void *data)
 {
     http_answer(x, 200, "text/plain", "ok\n", 3);
@@ -202,8 +203,8 @@ void service_http_reload(struct service_http *h)
 
 enum { CONNECTIONS_LEAST = 16 };
 
-/* Returns how many connections the public port accepts. If the limit on open files or on memory is low, this is less
- * than wanted, so that jobs can still open files and have memory. */
+/* Returns how many connections the public port accepts. If the limit on open files or on memory is low, fewer
+ * connections than wanted are accepted, so that jobs can still open files and have memory. */
 static unsigned connections_of(const struct service_hooks *hooks)
 {
     unsigned wanted = hooks->max_connections ? hooks->max_connections : LIMIT_CONNECTIONS;

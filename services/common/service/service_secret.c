@@ -1,6 +1,6 @@
 /* The subcommand `write-secret`. Services read secrets from files, but some platforms pass secrets to a container only
- * as environment variables. On such a platform, another container first runs `write-secret`, which writes the secrets
- * into a shared volume. So the environment of the service itself has no secrets. */
+ * as environment variables. If only variables are available, another container first runs `write-secret`, which writes
+ * the secrets into a shared volume. So the environment of the service itself has no secrets. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,7 +1,7 @@
 /*
- * The tokens of one file. The file is read again when it changes (file_watch.h) and when the owner asks for that. If
- * the new content is not valid, the old tokens stay in use and an error is logged. The metrics show each token by its
- * fingerprint.
+ * The tokens of one file. The file is read again when it changes (file_watch.h), and when the owner asks for another
+ * read. If the new content is not valid, the old tokens stay in use and an error is logged. The metrics show each token
+ * by its fingerprint.
  *
  * Owner: the struct that embeds it. A zeroed struct has no tokens, and may be released.
  */
@@ -32,7 +32,7 @@ void token_file_watch(struct token_file *f, uv_loop_t *loop, void (*changed)(voi
 /* Reads the file again now, even if it has not changed. */
 void token_file_reload(struct token_file *f);
 /* Reads the file again if it has changed since it was last read. Call it when a peer rejects our token, because the
- * file may have a new one. */
+ * file may have a new token. */
 void token_file_refresh(struct token_file *f);
 /* Stops watching the file. The loop must keep running until the handle is closed. The tokens stay in memory. */
 void token_file_stop(struct token_file *f);

@@ -158,8 +158,8 @@ static size_t read_body(void *data, char *dst, size_t cap)
     return bytes_copy_next(dst, cap, body->data, body->len, &t->sent);
 }
 
-/* Bytes beyond the cap are dropped. So an answer that is too long cannot be parsed, and counts as one without rejected
- * spans. */
+/* Bytes beyond the cap are dropped. So an answer that is too long cannot be parsed, and is treated as if no spans were
+ * rejected. */
 static bool on_answer(void *data, const char *bytes, size_t len)
 {
     struct trace_export *t = data;
@@ -258,7 +258,7 @@ static void send_first(struct trace_export *t)
     set_timer(t, t->config.timeout_ms);
 }
 
-/* Sends the next batch, now or when its delay is over. No request may be running. */
+/* Sends the next batch, now or when its delay is over. Call it only while no request is running. */
 static void go_on(struct trace_export *t)
 {
     if (t->state == CLOSING) {

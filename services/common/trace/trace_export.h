@@ -1,7 +1,8 @@
 /*
- * Sends finished spans to an OTLP/HTTP collector, in batches. This costs the service little: adding a span only appends
- * it to a bounded queue. If the queue is full, new spans are dropped, and fantail_spans_total counts them. The log gets
- * one line when the collector becomes unreachable, and one more when spans are delivered again.
+ * Sends finished spans to an OTLP/HTTP collector, in batches. Adding a span costs the service little, because the span
+ * is only appended to a queue of limited size. If the queue is full, new spans are dropped, and fantail_spans_total
+ * counts them. The log gets one line when the collector becomes unreachable, and one more when spans are delivered
+ * again.
  *
  *     IDLE ----- a batch is full, or its delay is over -----> SENDING ----- 2xx, or refused for good --+
  *      ^                                                        ^  |                                   |
@@ -10,7 +11,7 @@
  *      +------------------------------------------------------ WAITING (Retry-After, else backoff)     |
  *      +-----------------------------------------------------------------------------------------------+
  *
- * Owns its HTTP client and timer. Single-threaded. It does not know what a span means.
+ * The exporter owns its HTTP client and timer. Single-threaded. The exporter does not know what a span means.
  */
 #ifndef FANTAIL_COMMON_TRACE_TRACE_EXPORT_H
 #define FANTAIL_COMMON_TRACE_TRACE_EXPORT_H
@@ -28,8 +29,8 @@ MUST_CHECK bool trace_export_configure(struct trace_config *config, char *err, s
  * as "fantail-worker") and `instance` become attributes of the resource. */
 MUST_CHECK struct trace_export *trace_export_new(uv_loop_t *loop, struct trace_config *config, const char *service,
                                                  const char *instance);
-/* Tries to send the remaining spans for up to TRACE_CLOSE_MS, and then frees t. The loop must keep running until then.
- * NULL is fine. */
+/* Tries to send the remaining spans for up to TRACE_CLOSE_MS, and then frees t. The loop must keep running until t is
+ * freed. NULL is fine. */
 void trace_export_close(struct trace_export *t);
 #define TRACE_CLOSE_MS 2000
 

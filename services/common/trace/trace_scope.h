@@ -1,7 +1,7 @@
 /*
  * The trace of a request, and our span in it. The context of the trace is read from the request's headers, and written
- * to the headers of the requests that we send for this request. If there is no exporter, this service has no span, and
- * forwards the caller's context unchanged.
+ * to the headers of the further requests that we send to serve this request. If there is no exporter, this service has
+ * no span, and forwards the caller's context unchanged.
  */
 #ifndef FANTAIL_COMMON_TRACE_TRACE_SCOPE_H
 #define FANTAIL_COMMON_TRACE_TRACE_SCOPE_H
@@ -29,12 +29,13 @@ void trace_scope_release(struct trace_scope *s);
 
 /* Returns whether our span must be recorded when it ends. */
 bool trace_scope_records(const struct trace_scope *s);
-/* Creates the context for a child of our span. If there is no exporter, copies the caller's context to *child. Call it
- * only if s->known. */
+/* Creates the context for a child of our span. If there is no exporter, copies the caller's context to *child. Call
+ * this function only if s->known is true. */
 void trace_scope_child(const struct trace_scope *s, struct trace_context *child);
-/* Returns our span with its ids and times; the span ends now. The caller sets the other members. */
+/* Returns our span with its ids and times. The end time is now. The caller sets the span's other members. */
 struct span trace_scope_span(const struct trace_scope *s, enum span_kind kind, const char *name);
-/* Returns a child of our span that began at start_ns and ends now. The caller sets the other members. */
+/* Returns a child of our span. The child's start time is start_ns, and its end time is now. The caller sets the child's
+ * other members. */
 struct span trace_scope_span_below(const struct trace_scope *s, const struct trace_context *context,
                                    enum span_kind kind, const char *name, uint64_t start_ns);
 
