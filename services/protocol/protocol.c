@@ -75,7 +75,8 @@ static bool read_error(struct json_slice object, struct answer_line *answer)
     answer->error = ITEM_TASK_ERROR;
     while (json_walk_next(&w, &name, &value)) {
         if (!json_string_is(name, "name")) continue;
-        /* A worker cannot report the errors from ITEM_CANCELLED on. Only the coordinator reports these. */
+        /* A worker cannot report ITEM_CANCELLED and the errors after it in the enum. Only the coordinator reports these
+         * errors. */
         for (size_t i = 0; i < ITEM_CANCELLED; i++) {
             if (json_string_is(value, item_error_names[i])) answer->error = (enum item_error)i;
         }
@@ -170,7 +171,7 @@ static bool read_frame(const char *line, size_t len, struct frame *frame)
     return frame->kinds == 1 || (frame->kinds == 0 && (frame->cost.data || frame->starting.data));
 }
 
-/* Accepts any valid form of the frame. It is slow, because it scans the whole line. */
+/* Accepts any valid form of the frame. This parser is slow, because it scans the whole line. */
 static struct answer_line parse_slowly(const char *line, size_t len)
 {
     struct answer_line answer = {.kind = ANSWER_BAD};
@@ -220,8 +221,8 @@ static bool eat_count(const char **at, const char *end, uint64_t *count)
     return eat_digits(at, end, 1, 18, count) && (*start != '0' || *at == start + 1);
 }
 
-/* There are at most six digits before the point, so the result is the same as that of read_seconds(), which uses a
- * double. */
+/* Gives the same result as read_seconds(), which uses a double, because there are at most six digits before the
+ * point. */
 static bool eat_seconds(const char **at, const char *end, uint64_t *ns)
 {
     const char *start = *at;

@@ -34,11 +34,11 @@
 #define TASK_NAME_SIZE     129 /* size of a task's name with its NUL */
 #define TASK_NAME_RULE     "a task's name has up to 128 letters (A to Z, a to z), digits, '.', '_' and '-'"
 
-/* Returns whether this is a valid task name by TASK_NAME_RULE. Also, a name must not begin with '.', because the name
+/* Returns whether this is a valid task name by TASK_NAME_RULE. A valid name must also not begin with '.', because it
  * becomes a part of paths. */
 bool is_task_name(const char *name, size_t len);
 
-/* Why an item has no value. item_error_name() returns the names used in the protocol. */
+/* The reasons why an item has no value. item_error_name() returns the names that the protocol uses. */
 enum item_error {
     ITEM_TASK_ERROR, /* the task reported the error */
     ITEM_CRASHED,
@@ -62,7 +62,7 @@ enum idempotency {
     IDEMPOTENCY_COUNT
 };
 
-/* Returns the stricter of two values, which come from two tasks or from two answers about one task. */
+/* Returns the stricter of two values. The values come from two tasks, or from two answers about one task. */
 enum idempotency idempotency_of_both(enum idempotency a, enum idempotency b);
 /* Returns the value in JSON: "null", "false" or "true". */
 const char *idempotency_json(enum idempotency i);
@@ -85,7 +85,7 @@ struct chunk_cost {
 };
 
 /*
- * One line of a chunk's answer, or of the output of a process. It has one of these forms:
+ * One line of a chunk's answer, or of the output of a process. The line has one of these forms:
  *     {"value":V}
  *     {"error":{...}}
  *     {"end":"complete","done":N,"cost":{...}}
@@ -104,8 +104,8 @@ struct answer_line {
 };
 
 /* Reads one line (without its newline). If `strict` is true, also validates the JSON of V; otherwise checks only the
- * frame, which is enough for bytes that are already validated. For a line with a value, allocates no memory. Parsing a
- * line with an error may take longer and may allocate memory. */
+ * frame, which is enough for bytes that are already validated. Parsing a line with a value allocates no memory. Parsing
+ * a line with an error may take longer and may allocate memory. */
 struct answer_line answer_line_parse(const char *line, size_t len, bool strict);
 
 #endif

@@ -56,7 +56,7 @@ uint64_t run_gate_deadline_ns(const struct run_gate *g, uint64_t started_ns)
 
 /* ---- starts ---- */
 
-/* Returns whether an item with a lower index waits, too. Waiting items start in the order of their indexes. */
+/* Returns whether another item, with a lower index, also waits. Waiting items start in the order of their indexes. */
 static bool is_another_first(const struct run_gate *g, unsigned seat, bool (*is_alive)(void *, unsigned), void *arg)
 {
     for (unsigned i = 0; i < g->seats_count; i++) {
@@ -83,8 +83,8 @@ static bool is_slot_used(const struct run_gate *g, uint32_t slot, bool (*is_aliv
     return false;
 }
 
-/* Returns a slot for a command that starts. If the number of running commands has a limit, there are more seats than
- * slots. */
+/* Returns a slot for a command that starts. If the number of running commands is limited, there are fewer slots than
+ * seats. */
 static uint32_t choose_slot(const struct run_gate *g, unsigned seat, bool (*is_alive)(void *, unsigned), void *arg)
 {
     uint32_t slot = 1;

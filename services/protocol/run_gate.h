@@ -1,8 +1,8 @@
 /*
  * The gate of a run of `fantail map -- COMMAND` is a file. The client makes the file, and all host processes of the run
  * map it into their memory. The gate says when the next command may start, how long a command may take, and whether the
- * run is halted. So the rules apply to all processes together, and a decision needs no message. hosts/runs/gate.h locks
- * and maps the file.
+ * run is halted. So the rules apply to all processes together, and a process can make a decision without sending a
+ * message. hosts/runs/gate.h locks and maps the file.
  *
  * This module makes the decisions and does no I/O. Call each function with the gate locked, unless the comment of the
  * function says otherwise.
@@ -24,11 +24,11 @@ enum run_gate_state {
     RUN_GATE_STATE_COUNT
 };
 
-/* What is counted to halt a run. */
+/* Which commands are counted to decide whether the run is halted. */
 enum run_gate_why { RUN_GATE_NEVER, RUN_GATE_FAILED, RUN_GATE_SUCCEEDED, RUN_GATE_DONE, RUN_GATE_WHY_COUNT };
 extern const char *const run_gate_why_words[RUN_GATE_WHY_COUNT];
 
-/* The rules of a run. They do not change during the run. 0: there is no such rule. */
+/* The rules of a run. The rules do not change during the run. 0: there is no such rule. */
 struct run_gate_rules {
     uint64_t spacing_ns;     /* least time between the starts of two commands */
     uint64_t timeout_ns;     /* time limit of a command */
@@ -81,7 +81,7 @@ static inline size_t run_gate_size(unsigned seats)
     return sizeof(struct run_gate) + seats * sizeof(struct run_gate_seat);
 }
 
-/* Changes `turns`. Needs no lock, because the client calls this function, too, and has no lock. */
+/* Changes `turns`. No lock is needed, because the client also calls this function, and has no lock. */
 static inline void run_gate_turn(struct run_gate *g)
 {
     __atomic_add_fetch(&g->turns, 1, __ATOMIC_SEQ_CST);
@@ -95,7 +95,7 @@ struct run_gate_machine {
 
 enum run_gate_answer { RUN_GATE_GO, RUN_GATE_WAIT, RUN_GATE_HALTED };
 
-/* Returns whether the rules require calls to run_gate_ask() and run_gate_note_end(). Needs no lock. */
+/* Returns whether the rules require calls to run_gate_ask() and run_gate_note_end(). This function needs no lock. */
 bool run_gate_has_rules(const struct run_gate *g);
 /* Asks whether the item of this seat may start now. If it may, marks the seat as running. After RUN_GATE_WAIT, ask
  * again when `turns` has changed or *wait_ns has passed. `is_alive(arg, seat)` returns whether a seat has a process. */
@@ -108,17 +108,17 @@ enum run_gate_end {
     RUN_GATE_END_FAILED,
     RUN_GATE_END_AGAIN, /* the command is run again, so its item is not done */
 };
-/* Records how the command of this seat ended, and halts the run if the rules say so. */
+/* Records how the command of this seat ended, and halts the run if the rules demand this. */
 void run_gate_note_end(struct run_gate *g, unsigned seat, enum run_gate_end end, uint64_t now);
 
 /* Returns when a command that started at started_ns must end; 0: never. */
 uint64_t run_gate_deadline_ns(const struct run_gate *g, uint64_t started_ns);
-/* Returns whether the command of this seat must be killed because memory is short. After it has returned true, it
- * returns false for a while, because the memory of the killed command needs time to become free. */
+/* Returns whether the command of this seat must be killed because memory is short. After a result of true, the results
+ * are false for a while, because the memory of the killed command needs time to become free. */
 bool run_gate_must_yield(struct run_gate *g, unsigned seat, uint64_t now, const struct run_gate_machine *m,
                          bool (*is_alive)(void *arg, unsigned seat), void *arg);
 
-/* Halts the run. Call it without the lock only if no host process has begun. */
+/* Halts the run. This function may be called without the lock only while no host process has begun. */
 void run_gate_halt(struct run_gate *g, enum run_gate_state to);
 
 #endif

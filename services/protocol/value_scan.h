@@ -1,14 +1,14 @@
 /*
  * Scans the value of an answer line, V of {"value":V}, while the line arrives. A value may have up to
- * LIMIT_ANSWER_BYTES bytes. Scanning such a value only at the end of its line would block the loop. A pure module. A
- * zeroed scan is idle.
+ * LIMIT_ANSWER_BYTES bytes. If a long value were scanned only when its line is complete, the scan would block the loop.
+ * A pure module. A zeroed scan is idle.
  */
 #ifndef FANTAIL_PROTOCOL_VALUE_SCAN_H
 #define FANTAIL_PROTOCOL_VALUE_SCAN_H
 
 #include "common/json/json_scan.h"
 
-/* A line that does not have the form {"value":V} is not scanned while it arrives, so it is limited to this many
+/* A line that does not have the form {"value":V} is not scanned while it arrives, so this line may have only this many
  * bytes. */
 #define LIMIT_OTHER_LINE_BYTES (1 * MIB)
 
