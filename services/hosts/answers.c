@@ -40,8 +40,8 @@ static void write_whole(struct answers *a)
     a->written = whole;
 }
 
-/* Call it after a period in which no answer was completed. After the first such period, it asks for a flush. After the
- * next one, it says that all answers are written. */
+/* Call it after a period in which no answer was completed. After the first period without an answer, say_flushed() asks
+ * for a flush. After the second period, say_flushed() says that all answers are written. */
 static void say_flushed(struct answers *a)
 {
     if (a->flushed_said || !atomic_load(&a->is_serving)) return;
@@ -89,9 +89,9 @@ static void start_helper(struct answers *a)
     pthread_attr_setstacksize(&attributes, HELPER_STACK_BYTES);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     /*
-     * If the helper cannot be started, answers are only written later, so the failure is ignored. Waits until the
-     * helper has started, because the task may fork: a lock that a starting thread holds would stay locked for ever in
-     * the forked process.
+     * If the helper cannot be started, the failure is ignored, because its only effect is that answers are written
+     * later. Waits until the helper has started, because the task may fork: a lock that a starting thread holds would
+     * stay locked for ever in the forked process.
      */
     pthread_mutex_lock(&a->lock);
     if (pthread_create(&thread, &attributes, run_helper, a) == 0)
@@ -101,8 +101,8 @@ static void start_helper(struct answers *a)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* The caller holds the lock. LINE_FLUSHED promises only that the answer of the present item will be written. So the
- * promise is fulfilled when an answer is written. */
+/* The caller holds the lock. LINE_FLUSHED promises only that the answer of the present item will be written. So once an
+ * answer has been written, the promise is fulfilled. */
 static void flush(struct answers *a)
 {
     write_whole(a);
@@ -136,7 +136,7 @@ void answers_flush(struct answers *a)
 void answers_rescue(struct answers *a)
 {
     /* If the helper holds the lock, it will release the lock soon. If the crashed code holds the lock, nobody will
-     * release it. */
+     * release the lock. */
     for (int tries = 0; pthread_mutex_trylock(&a->lock) != 0; tries++) {
         if (tries == 1000) return;
         usleep(1000);

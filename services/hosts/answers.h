@@ -1,13 +1,13 @@
 /*
  * Buffers the answers that a host has not written yet. The host writes the buffered answers together, when it has no
  * more items or when many bytes are buffered. If an item takes a long time, a helper thread writes the answers to the
- * items before it. So a finished answer does not wait for the next item. The thread then also writes LINE_FLUSHED
- * (line_io.h), so that the worker can tell which item hangs. The thread starts when several items have arrived
- * together, and sleeps while the buffer is empty.
+ * items before it. So a finished answer does not wait for the next item. After writing these answers, the helper thread
+ * also writes LINE_FLUSHED (line_io.h), so that the worker can tell which item hangs. The helper thread starts when
+ * several items have arrived together, and sleeps while the buffer is empty.
  *
- * Before the thread writes LINE_FLUSHED, it asks the host to flush after the present item. Then it waits for a period,
- * and writes the line only if no answer was completed meanwhile. So the host sees the request before it completes the
- * present item.
+ * Before the helper thread writes LINE_FLUSHED, it asks the host to flush after the present item. Then the thread waits
+ * for a period, and writes the line only if no answer was completed during this period. So the host sees the request
+ * before it completes the present item.
  *
  * The host builds the next answer in the same buffer, after the complete answers. Building an answer needs no lock.
  */
@@ -46,7 +46,7 @@ void answers_flush(struct answers *a);
 /* Like answers_flush(), for the signal handler of a crashing process. Writes nothing if the lock stays locked. */
 void answers_rescue(struct answers *a);
 
-/* Call it when the answer that is being built is complete. This answer has `size` bytes. */
+/* Call it when the answer that is being built is complete and has `size` bytes. */
 static inline size_t answers_add(struct answers *a, size_t size)
 {
     size_t whole = atomic_load_explicit(&a->whole, memory_order_relaxed) + size;

@@ -76,7 +76,7 @@ static bool enter(struct exec_host *h)
     return true;
 }
 
-/* Adds the command line as a shell would read it. */
+/* Adds the command line, quoted for a shell. */
 static void add_command_line(const struct exec_host *h, struct buf *text)
 {
     for (char **word = h->args.argv; word && *word; word++) {
@@ -85,7 +85,7 @@ static void add_command_line(const struct exec_host *h, struct buf *text)
     }
 }
 
-/* For --dry-run: makes the command line the output. */
+/* For --dry-run: the output is the command line itself. */
 static void show_command(struct exec_host *h)
 {
     buf_clear(&h->runner.out);
@@ -153,7 +153,7 @@ static struct run_outcome run(struct exec_host *h, const char *input, size_t len
     return outcome;
 }
 
-/* Tags the output of a command. Returns the outcome, which changes if the tagged output is too long. */
+/* Tags the output of a command. Returns the given outcome, or RUN_TOO_LONG if the tagged output is too long. */
 static struct run_outcome tag_output(struct exec_host *h, struct run_outcome outcome)
 {
     buf_clear(&h->text);
@@ -162,7 +162,7 @@ static struct run_outcome tag_output(struct exec_host *h, struct run_outcome out
     return (struct run_outcome){RUN_TOO_LONG, 0};
 }
 
-/* Returns the name of the program that the command started or tried to start. It may come from the item. */
+/* Returns the name of the program that the command started or tried to start. This name may be a part of the item. */
 static const char *program_of(const struct exec_host *h)
 {
     return h->args.argv ? h->args.argv[0] : h->options.command[0];

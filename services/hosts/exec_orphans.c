@@ -25,8 +25,8 @@ static bool reap_ended(void)
     return pid == 0;
 }
 
-/* Sends SIGKILL to the children that the kernel lists. A list that does not fit is cut, and the rest is read in the
- * next round. Returns how many children were killed. */
+/* Sends SIGKILL to the children that the kernel lists. If the list is too long for the buffer, the rest of the list is
+ * read in the next round. Returns how many children were killed. */
 static unsigned kill_children(void)
 {
     char path[64], list[LIST_BYTES];
@@ -38,7 +38,7 @@ static unsigned kill_children(void)
     if (len <= 0) return 0;
     list[len] = '\0';
     unsigned killed = 0;
-    /* The kernel writes a space after each number, so a number without it is cut. */
+    /* The kernel writes a space after each number, so a number without a space after it is incomplete. */
     for (char *at = list, *end; *at; at = end + 1) {
         long pid = strtol(at, &end, 10);
         if (end == at || *end != ' ') break;

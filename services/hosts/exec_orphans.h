@@ -1,7 +1,7 @@
 /*
  * Kills the processes that a command leaves running when it ends. This process is a subreaper: it becomes the parent of
- * each descendant whose own parent has died, even after setsid(). A process that this program may not kill, such as one
- * with another user id, lives on.
+ * each descendant whose own parent has died, even after setsid(). If this program has no permission to kill a process,
+ * for example because of another user id, that process lives on.
  */
 #ifndef FANTAIL_HOSTS_EXEC_ORPHANS_H
 #define FANTAIL_HOSTS_EXEC_ORPHANS_H

@@ -20,7 +20,7 @@ static const char *skip_string(const char *at, const char *end)
     return at < end ? at + 1 : end;
 }
 
-/* Returns the end of the element at `at`: its comma, or `end`. */
+/* Returns the end of the element at `at`: the comma after the element, or `end`. */
 static const char *element_end(const char *at, const char *end)
 {
     for (int depth = 0; at < end;) {

@@ -169,7 +169,7 @@ static void kill_run(struct exec_run *run, bool *why)
     kill(run->pid, SIGKILL);
 }
 
-/* Calls read() once for stdout. Returns false if no more can be read now. At the end of stdout, closes out_fd. */
+/* Calls read() once for stdout. Returns false if stdout has no more bytes now. At the end of stdout, closes out_fd. */
 static bool read_stdout(struct runner *r, struct exec_run *run)
 {
     if (!buf_reserve(&r->out, READ_BYTES)) {
@@ -201,7 +201,8 @@ static bool read_stderr(struct runner *r, struct exec_run *run)
     return n == sizeof piece;
 }
 
-/* Ends the last line of the command. Otherwise the next command would continue it. */
+/* Ends the last line that the command has written to stderr, because otherwise the next command would continue this
+ * line. */
 static void end_stderr_line(const struct exec_run *run)
 {
     if (run->stderr_in_line) write_all(STDERR_FILENO, "\n", 1);
@@ -212,8 +213,8 @@ static bool is_killed(const struct exec_run *run)
     return run->too_long || run->timed_out || run->halted || run->yielded;
 }
 
-/* Kills the command if it has run for too long, or if the gate says so. Returns after how many milliseconds to call
- * this function again; -1: no call is needed. */
+/* Kills the command if it has run for too long, or if the gate demands this. Returns after how many milliseconds to
+ * call this function again; -1: no call is needed. */
 static int check_limits(const struct runner *r, struct exec_run *run)
 {
     uint64_t now = now_ns(), next_ns = UINT64_MAX;

@@ -28,7 +28,7 @@ struct run_outcome {
     int code;
 };
 
-/* What the last command has used. */
+/* The resources that the last command has used. */
 struct run_usage {
     int64_t start_us; /* microseconds since 1970 */
     int64_t took_us;

@@ -7,8 +7,9 @@
  *     {%}     the number of the slot, from 1 on
  *     {2}, {2.}, {2/}, {2//}, {2/.}  the same forms for the second value; plain text if there is no second value
  *
- * Without a number, a placeholder stands for all values. If such a placeholder is a whole argument, each value becomes
- * an argument. Within an argument, the values are joined with spaces. The rules for names are those of GNU parallel.
+ * Without a number, a placeholder stands for all values. If a placeholder without a number is a whole argument, each
+ * value becomes an argument. If the placeholder is only a part of an argument, the values are joined with spaces. The
+ * rules for names are those of GNU parallel.
  */
 #ifndef FANTAIL_HOSTS_EXEC_TEMPLATE_H
 #define FANTAIL_HOSTS_EXEC_TEMPLATE_H
@@ -67,7 +68,7 @@ struct exec_markers {
 /* `append`: if no argument has a placeholder, the values become the last arguments. */
 void exec_template_init(struct exec_template *t, char **argv, const struct exec_markers *m, bool append);
 void exec_template_release(struct exec_template *t);
-/* Returns whether the values of the row go into the arguments. If not, the item goes to stdin. */
+/* Returns whether the values of the row go into the arguments. If they do not, the item goes to stdin. */
 bool exec_template_takes(const struct exec_template *t, const struct exec_row *row);
 
 /* Appends the words with the values of the row, joined with spaces. */

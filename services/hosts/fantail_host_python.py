@@ -13,8 +13,8 @@ If MODULE:FUNCTION is a class whose instances can be called, this program makes 
 --setup MODULE:FUNCTION  this function is called once, without arguments, before the other function is loaded
 --folder PATH            the task's folder; default: the working directory
 
-The task's folder is the first entry of sys.path. So the task's modules take precedence over libraries of the same name,
-even over those that this program uses itself. This program continues to use the libraries.
+The task's folder is the first entry of sys.path. So the task's modules take precedence over libraries of the same name, even
+over those that this program uses itself. But this program itself continues to use the libraries.
 
 If the function cannot be loaded, this program writes the traceback to standard error and ends with status 1. Without an
 argument of the form MODULE:FUNCTION it ends with status 2.
@@ -23,9 +23,9 @@ When the function is loaded, this program writes the line #ready to stdout. Each
 item, except control lines, which begin with '#' and get no answer. Each item gets one line on stdout, in the same order:
 {"value":...} or {"error":{...}}. The main thread writes answers together, when it has no more items or when many characters
 are buffered. If an item takes a long time, a helper thread writes the answers to the items before it. So a finished answer
-does not wait for the next item. Then the helper thread writes the line #flushed. This line means that all finished
-answers are written, and that the answer of the present item will be written before the next item begins. So the worker knows
-which item runs.
+does not wait for the next item. After writing these answers, the helper thread writes the line #flushed. This line means that
+all finished answers are written, and that the answer of the present item will be written before the next item begins. So the
+worker knows which item runs.
 
 With --concurrency, an item is the line {"id":N,"item":...}, and its answer has the same id. Each item is an asyncio task in the
 one event loop of this program, and begins when its line is read. The worker never sends more than N items that have no answer
@@ -36,8 +36,9 @@ and of MODULE:FUNCTION are loaded while the loop runs, and the function of --set
 """
 import sys
 
-# The modules that the interpreter imports before it runs a program, and three that nearly all libraries need. A module of
-# the task does not replace them. This line stands before the other imports, because these import more built-in modules.
+# The modules that the interpreter imports before it runs a program, and three modules that nearly all libraries need. A module
+# of the task does not replace these modules. The set is made before the other imports, because they import more built-in
+# modules.
 OF_INTERPRETER = frozenset(sys.builtin_module_names) & frozenset(sys.modules) | {
     "__main__", "_collections_abc", "_sitebuiltins", "abc", "codecs", "encodings", "genericpath", "importlib", "io", "os",
     "posixpath", "site", "stat", "types", "warnings", "zipimport"}
@@ -250,7 +251,8 @@ def to_json(value):
 
 
 def plain_key(key):
-    """Returns a key of a dict as a string. If json supports the type of the key, json makes the same string."""
+    """Returns a key of a dict as a string. If the module json supports the type of the key, the string is the same as the one
+    that json would make."""
     if key is None or isinstance(key, (bool, int, float)):
         return key if isinstance(key, str) else encode_other(key)
     converted = scalar(key)
@@ -311,7 +313,8 @@ decoder = json.JSONDecoder()
 
 
 def decode(line):
-    """Decodes one item. Tries the scanner first, which is several times faster than json.loads() and usually enough."""
+    """Decodes one item. Tries the scanner first, because the scanner is several times faster than json.loads() and usually
+    sufficient."""
     try:
         value, end = decoder.scan_once(line, 0)
         if end == len(line):
@@ -341,7 +344,7 @@ def place_of(error, frames):
 
 
 def as_text(error, frames):
-    """Returns the error as text, and its traceback with these frames."""
+    """Returns the text of the error, and its traceback with only the given frames."""
     try:
         cause = "".join(traceback.format_exception_only(type(error), error)).strip()
         return cause, "".join(traceback.format_exception(type(error), error, frames))
@@ -410,7 +413,7 @@ def library_module(name):
 
 
 def wanted_extras(function):
-    """Returns the keyword arguments that the function takes besides the item. Their values are still None."""
+    """Returns the keyword arguments that the function takes besides the item. The values of these arguments are still None."""
     code = getattr(function, "__code__", None)
     if code:
         names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
@@ -439,7 +442,7 @@ def apply_control(line, extras):
 
 def prefer_task_modules(folder):
     """Removes each module from sys.modules if the task has a module of the same name. So the next import gets the task's
-    module. This program keeps using the modules that it has imported."""
+    module. This program itself keeps using the modules that it has already imported."""
     finder = TaskFinder(folder)
     shadowed = {name for name in finder.names if name in sys.modules and finder.find_spec(name)}
     for name in list(sys.modules):
@@ -479,7 +482,7 @@ def enter_folder(folder):
 
 
 def is_async(function):
-    """Returns whether this is an async function, or an object that is called as one."""
+    """Returns whether this is an async function, or an object that can be called like an async function."""
     code = getattr(function, "__code__", None) or getattr(getattr(type(function), "__call__", None), "__code__", None)
     return bool(getattr(code, "co_flags", 0) & (CO_COROUTINE | CO_ASYNC_GENERATOR))
 
@@ -590,14 +593,15 @@ def batch_fault(values, count):
 
 
 def as_list(values):
-    """Returns the values of a list, a tuple, an array or a generator as a list. Returns any other value unchanged."""
+    """Converts a list, a tuple, an array or a generator to a list of its values. Returns any other value unchanged."""
     if isinstance(values, (str, bytes, bytearray, set, frozenset)) or hasattr(values, "keys") or is_table(values):
         return values
     return list(values) if hasattr(values, "__iter__") else values
 
 
 def answer_of(value):
-    """Returns the answer line for one value of a batch. If the value is an exception, it is the error of its item."""
+    """Returns the answer line for one value of a batch. If the value is an exception, the exception is the error of the
+    item."""
     if isinstance(value, BaseException):
         return describe(value)
     try:
@@ -656,8 +660,8 @@ def serve_batches(function, most, items_fd, answers):
 
 
 class Prints:
-    """Takes the place of sys.stdout or sys.stderr. `say` gets each line that an item prints, and the item's id. Other output
-    goes to the stream."""
+    """Takes the place of sys.stdout or sys.stderr. `say` gets each line that an item prints, and the item's id. Output that no
+    item has printed goes to the stream."""
 
     def __init__(self, stream, current_id, say):
         self.stream, self.current_id, self.say = stream, current_id, say
@@ -849,8 +853,8 @@ def claim_stdio():
 
 
 def write_lines_of_c():
-    """Makes C code of the task, such as an extension that calls printf(), write each line at once. Otherwise the C library
-    would keep the lines until the process ends, because standard output is a pipe."""
+    """Makes C code of the task, such as an extension that calls printf(), write each line at once. Without this
+    function, the C library would keep the lines until the process ends, because standard output is a pipe."""
     try:
         import ctypes
     except ImportError:  # some builds of Python do not have it

@@ -19,8 +19,8 @@
  * answer.
  *
  * If the JSON value has another type or is out of range, a get function returns false and does not change its output
- * parameter. But fantail_get_string() may have written a part of the text. Each reply function replaces the earlier
- * reply. If a reply function returns an int, fantail_task() should return this int.
+ * parameter. The exception is fantail_get_string(), which may have written a part of the text. Each reply function
+ * replaces the earlier reply. If a reply function returns an int, fantail_task() should return this int.
  */
 #ifndef FANTAIL_TASK_H
 #define FANTAIL_TASK_H
@@ -57,8 +57,8 @@ struct fantail_reply {
     bool failed; /* `data` is an error message */
 };
 
-/* You write this function. If it returns 0, the reply is the value of the item, or null if there was no reply. If it
- * returns another number, the item fails; call fantail_reply_error() to give the reason. */
+/* You write this function. If fantail_task() returns 0, the reply is the value of the item, or null if there was no
+ * reply. If fantail_task() returns another number, the item fails; call fantail_reply_error() to give the reason. */
 int fantail_task(const struct fantail_item *item, struct fantail_reply *reply);
 
 /* ---- Reading the item ---- */
@@ -198,9 +198,9 @@ static inline const char *fantail_skip_space(const char *at, const char *end)
     return at;
 }
 
-/* Finds a member of an object. The other functions accept the member as an item. The first character of its JSON shows
- * its type: '{', '[', '"', 't', 'f', 'n', a digit or a minus. The name is compared byte by byte; escapes in names are
- * not decoded. Returns false if the item is not an object or has no such member. */
+/* Finds a member of an object. The member can be passed to the other functions like an item. The first character of its
+ * JSON shows its type: '{', '[', '"', 't', 'f', 'n', a digit or a minus. The name is compared byte by byte; escapes in
+ * names are not decoded. Returns false if the item is not an object or has no such member. */
 static inline bool fantail_get_member(const struct fantail_item *item, const char *name, struct fantail_item *member)
 {
     const char *at = item->json, *end = at + item->len;
@@ -238,7 +238,7 @@ static inline bool fantail_get_member_number(const struct fantail_item *item, co
 
 /* ---- Replying ---- */
 
-/* Lets you build a value in place. Returns a pointer to which you may write up to `extra` bytes. Then call
+/* Lets you build a value in place. Returns a pointer to which you may write up to `extra` bytes. After writing, call
  * fantail_reply_wrote() with the number of bytes that you have written. The complete reply must be JSON without
  * newlines. The pointer is valid until the next call for this reply. */
 static inline char *fantail_reply_room(struct fantail_reply *reply, size_t extra)
@@ -337,8 +337,8 @@ fantail_reply_error(struct fantail_reply *reply, const char *format, ...)
     return 1;
 }
 
-/* Replies with a number. The number gets 15 to 17 digits: as few as are needed to read the same double back. For NaN
- * and infinities the item fails, because JSON does not have them. */
+/* Replies with a number. The number gets 15 to 17 digits: the fewest that are needed to read the same double back. For
+ * NaN and infinities the item fails, because JSON does not have them. */
 static inline int fantail_reply_number(struct fantail_reply *reply, double value)
 {
     enum { NUMBER_BYTES = 32 };

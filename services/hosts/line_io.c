@@ -19,7 +19,8 @@ static void make_room(struct line_reader *r)
         *r = (struct line_reader){0};
     }
     if (r->start > 0) {
-        /* The buffer now holds only a part of one line. This line moves at most once, because it then begins at 0. */
+        /* The buffer now holds only a part of one line. After this move the line begins at 0, so it does not move
+         * again. */
         memmove(r->data, r->data + r->start, r->end - r->start);
         r->end -= r->start;
         r->scanned -= r->start;

@@ -3,7 +3,7 @@
  * long.
  *
  * The protocol: each line on stdin is the JSON of one item. Each item gets one line on stdout, in the same order. A
- * line that begins with '#' is a control line. It applies to the items after it, and gets no answer:
+ * line that begins with '#' is a control line. A control line applies to the items after it, and gets no answer:
  *
  *     #common JSON          the common value
  *     #traceparent VALUE    the span that the items belong to; "#tracestate VALUE" may follow
@@ -13,8 +13,8 @@
  *
  * A host program that buffers answers may write the line "#flushed" while an item runs. This line means that the
  * answers of all finished items are written, and that the answer of the running item will be written before the next
- * item begins. So the worker knows which item runs. Without this line, the worker must assume that there are answers in
- * the buffer.
+ * item begins. So the worker knows which item runs. Without the line "#flushed", the worker must assume that there are
+ * answers in the buffer.
  *
  * Other control lines are ignored. If the last line has no newline, it was cut off and is not an item.
  */
@@ -74,7 +74,7 @@ static inline bool line_reader_next(struct line_reader *r, char **line, size_t *
     return true;
 }
 
-/* Returns whether all bytes that were read so far are used. If so, the caller must wait for more. */
+/* Returns whether all bytes that were read so far have been used. If so, the caller must wait for more bytes. */
 static inline bool line_reader_is_empty(const struct line_reader *r)
 {
     return r->start == r->end;

@@ -151,8 +151,8 @@ static void catch_crashes(void)
     for (size_t i = 0; i < ARRAY_SIZE(signals); i++) sigaction(signals[i], &action, NULL);
 }
 
-/* Runs in a process that the task has forked. Such a process has copies of our pipes and of unwritten answers. The
- * process must not use these copies. */
+/* Runs in a process that the task has forked. The forked process has copies of our pipes and of unwritten answers, and
+ * must not use these copies. */
 static void isolate_child(void)
 {
     host.is_child = true;

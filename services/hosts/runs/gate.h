@@ -1,7 +1,7 @@
 /*
- * The gate of a run (protocol/run_gate.h), as a host process uses it. A process has a seat of the gate as long as the
- * process lives. Unless the number of running commands is limited, the slot that users see is the number of the seat
- * plus 1. A lock on a byte of the file marks a seat as taken, so the kernel frees the seat of a process that is killed.
+ * The gate of a run (protocol/run_gate.h), as a host process uses it. Each process has a seat of the gate during its
+ * whole life. Unless the number of running commands is limited, the slot that users see is the number of the seat plus
+ * 1. A lock on a byte of the file marks a seat as taken, so the kernel frees the seat of a process that is killed.
  */
 #ifndef FANTAIL_HOSTS_RUNS_GATE_H
 #define FANTAIL_HOSTS_RUNS_GATE_H

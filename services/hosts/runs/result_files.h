@@ -1,13 +1,13 @@
 /*
- * Writes the files of --results: the output of each command, laid out as by GNU parallel. For the values "a" and "b/c"
- * of the columns 1 and 2, these are:
+ * Writes the files of --results: the output of each command, with the folders and names that GNU parallel would use.
+ * For the values "a" and "b/c" of the columns 1 and 2, these are:
  *
  *     DIR/1/a/2/b\_c/stdout, stderr   the output of the command, written while it runs
  *     DIR/1/a/2/b\_c/seq              the number of the item, from 1 on
  *     DIR/1/a/2/b\_c/exitval          the exit status as a shell shows it; empty while the command runs
  *
  * In the names, "\", "/", a tab and a NUL of the value are "\\", "\_", "\t" and "\0". If a name would be empty, "." or
- * "..", it gets a "\" in front. A name that is too long is cut, and "\~" and the number of the item are added.
+ * "..", a "\" is put in front of it. If a name is too long, its end is replaced by "\~" and the number of the item.
  *
  * Each command makes new files, and removes those of an earlier command in its folder. So two commands with the same
  * values do not write to the same file.
