@@ -3,7 +3,7 @@
  *
  * A run is consecutive items that are given to one process together (run.h). The runs of a chunk form a list, ordered
  * by index. The answers of the first run go straight to the output (`out`). The answers of a later run are held until
- * that run is the first one.
+ * that run has become the first one.
  *
  *     items without a run --chunk_take--> GIVEN --run_answer (all)--> freed
  *                                          ^ |
@@ -11,8 +11,8 @@
  *                                          | v
  *                                        WAITING
  *
- * Items stay where the upload put them until the chunk is freed; runs name them by offset. A pure module: no I/O, no
- * clock. The caller of chunk_new() owns one reference, and each GIVEN run holds one.
+ * Until the chunk is freed, items stay where the upload put them; runs refer to items by their offset. A pure module:
+ * no I/O, no clock. The caller of chunk_new() owns one reference, and each GIVEN run holds one more.
  */
 #ifndef FANTAIL_WORKER_CHUNK_CHUNK_H
 #define FANTAIL_WORKER_CHUNK_CHUNK_H
@@ -54,7 +54,7 @@ struct chunk {
     uint64_t (*chunk_ns)(const struct chunk *c); /* time that a chunk costs the worker itself; NULL: not known */
     bool says_cost;                              /* the end line, and some lines before it, report the cost */
     bool says_starting;                          /* the output gets lines with the number of starting processes */
-    /* For pipelines: the number in the latest chunk_say_starting(). The owner reads it and sets it to 0. */
+    /* For pipelines: the number in the latest chunk_say_starting(). The owner reads this number and sets it to 0. */
     uint64_t starting;
     uint64_t starting_said_ns; /* for the pool: when it last called chunk_say_starting() */
     uint64_t cost_said_ns;     /* the slot time in the last line that reported the cost */
@@ -96,44 +96,46 @@ struct chunk_fault {
     const char *reason; /* a static phrase */
 };
 
-/* Adds bytes of the upload. Blank lines are dropped. Returns false when an item is refused. After that, no more bytes
- * may be added. */
+/* Adds bytes of the upload. Blank lines are dropped. Returns false when an item is refused. After an item has been
+ * refused, no more bytes may be added. */
 MUST_CHECK bool chunk_add(struct chunk *c, const char *data, size_t len, struct chunk_fault *fault);
-/* Makes room for `len` more bytes. Returns false if there is no memory for them; then they must not be added. */
+/* Makes room for `len` more bytes. If there is no memory for these bytes, returns false; the bytes must then not be
+ * added. */
 MUST_CHECK bool chunk_reserve(struct chunk *c, size_t len);
 /* Call it at the end of the upload. A last line without a newline is an item too. Returns false when an item is
  * refused. */
 MUST_CHECK bool chunk_finish(struct chunk *c, struct chunk_fault *fault);
-/* For pipelines: adds an item that is answered already. Its answer is `line`, with a newline. */
+/* For pipelines: adds an item that has already been answered. The answer is `line`, with a newline. */
 void chunk_add_settled(struct chunk *c, const char *line, size_t len);
 
 /* Returns how many items could be given to processes now. */
 uint64_t chunk_available(const struct chunk *c);
 /* Returns the bisect_limit of the run that chunk_take() would return next, or 0. */
 uint64_t chunk_bisect_limit(const struct chunk *c);
-/* Returns the next run for a process: a waiting run, or a new run of items that are not yet in a run. It has at most
- * max_items items and at most max_bytes bytes. A single item may be larger than max_bytes. Returns NULL when no run is
- * available. */
+/* Returns the next run for a process: a waiting run, or a new run of items that are not yet in a run. The run has at
+ * most max_items items and at most max_bytes bytes. A single item may be larger than max_bytes. Returns NULL when no
+ * run is available. */
 struct run *chunk_take(struct chunk *c, uint64_t max_items, size_t max_bytes);
 
-/* Returns the first answer line that is ready, with its newline. It is borrowed until the next call. Returns NULL when
- * there is none. */
+/* Returns the first answer line that is ready, with its newline. The line is borrowed until the next call. Returns NULL
+ * when there is none. */
 const char *chunk_first_line(const struct chunk *c, size_t *len);
 /* Drops the first `len` answer bytes, after they have been used. `len` must not be more than chunk_first_line() has
  * returned. */
 void chunk_skip(struct chunk *c, size_t len);
-/* Moves up to `cap` answer bytes to `dst`. Returns 0 when none are ready yet, -1 after the end line. */
+/* Moves up to `cap` answer bytes to `dst`. Returns 0 when no answer bytes are ready yet, and -1 after the end line. */
 ssize_t chunk_pull(struct chunk *c, char *dst, size_t cap);
 /* Moves the whole answer with its memory to *answer, and returns true. Does nothing and returns false if the answer is
  * short, has not ended, or was pulled in part. */
 MUST_CHECK bool chunk_take_whole(struct chunk *c, struct buf *answer);
 
-/* Adds the cost of more items, which used slot_ns of slot time in total. Call it before their answers are added. */
+/* Adds the cost of further items, which used slot_ns of slot time in total. Call it before the answers of these items
+ * are added. */
 void chunk_add_cost(struct chunk *c, uint64_t items, uint64_t slot_ns);
-/* Call it when no item of the chunk can run yet, because this many processes of its task are starting. Adds a line if
- * says_starting is set. */
+/* Call it when no item of the chunk can run yet, because this many processes of its task are starting. If says_starting
+ * is set, adds a line with this number. */
 void chunk_say_starting(struct chunk *c, uint64_t processes);
-/* Adds the end line if nothing is left to do. Call it after setting `draining`. */
+/* Adds the end line if nothing is left to do. Call chunk_settle() after setting `draining`. */
 void chunk_settle(struct chunk *c);
 /* Ends the chunk now, before all items have answers. Drops the WAITING runs now, and the answers of GIVEN runs when
  * they arrive. */

@@ -11,7 +11,7 @@
 
 /* Adds a new waiting run at the end of the chunk's list. */
 struct run *run_append(struct chunk *c, uint64_t first, uint64_t count, size_t offset, size_t len);
-/* Keeps the first items in r: as many as both limits allow, but at least one. Moves the other items to a new waiting
+/* Keeps as many of the first items in r as both limits allow, but at least one. Moves the other items to a new waiting
  * run after r. */
 void run_split(struct run *r, uint64_t max_items, size_t max_bytes);
 /* Adds answer bytes to the chunk's output if the run is the first one, else to the run. */
@@ -28,7 +28,7 @@ void run_free(struct run *r);
 
 /* ---- chunk.c ---- */
 
-/* Measures the next items from `offset` on: as many as both limits allow, but at least one. Returns the size of these
+/* Measures as many of the items from `offset` on as both limits allow, but at least one. Returns the size of these
  * items in bytes, and sets *items to their number. */
 size_t chunk_measure(const struct chunk *c, size_t offset, size_t len, uint64_t max_items, size_t max_bytes,
                      uint64_t *items);

@@ -20,7 +20,7 @@ static void answer_without_memory(struct handover *h)
 }
 
 /* Returns whether the whole value was handed over. Memory for the whole value is reserved before the first part of the
- * value is added, because an item that was begun cannot be taken back. */
+ * value is added, because an item that was added in part cannot be taken back. */
 static bool add_value(struct handover *h, const struct answer_line *a, size_t most)
 {
     if (h->passed == 0 && !chunk_reserve(h->to, a->body_len + 1)) {

@@ -13,8 +13,8 @@ struct handover {
     size_t passed;           /* how many bytes of the first value of `from` were already added to `to` */
 };
 
-/* Hands over about max_bytes. After the last answer, also hands over the end line of `from`. Returns whether answers
- * are left. */
+/* Hands over about max_bytes of answers. After the last answer, also hands over the end line of `from`. Returns whether
+ * `from` has more answers. */
 bool handover_step(struct handover *h, size_t max_bytes);
 
 #endif

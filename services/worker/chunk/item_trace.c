@@ -38,8 +38,8 @@ void item_trace_answers(struct item_trace *t, uint64_t first, uint64_t since_ns,
     t->failed_seen = failed_total;
 }
 
-/* In a large chunk, the lines of most batches are not parsed. The last line may be long, so it is not searched for its
- * newline: it ends at `end`. */
+/* In a large chunk, most batches get no spans, so their lines are not parsed. The last line may be long, so it is not
+ * searched for its newline: it ends at `end`. */
 void item_trace_lines(struct item_trace *t, const char *lines, size_t len)
 {
     const char *at = lines, *end = lines + len;

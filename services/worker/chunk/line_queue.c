@@ -33,7 +33,7 @@ void line_queue_release(struct line_queue *q)
     q->len = 0;
 }
 
-/* After its long line, a block has a little room for the short line that often follows. */
+/* A block with a long line has a little room after this line, for the short line that often follows. */
 static bool fits(const struct line_block *b, size_t len)
 {
     size_t room = b->long_end ? b->lines.alloc : LINE_QUEUE_BLOCK_BYTES;
@@ -116,8 +116,8 @@ const char *line_queue_first_line(const struct line_queue *q, size_t *len)
     return at;
 }
 
-/* When the queue becomes empty, keeps its last block, because this block is likely to be filled again. But a large
- * block is freed. */
+/* When the queue becomes empty, keeps its last block, unless this block is large, because a small block is likely to be
+ * filled again. */
 void line_queue_skip(struct line_queue *q, size_t len)
 {
     struct line_block *b = q->first;

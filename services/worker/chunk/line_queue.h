@@ -1,7 +1,8 @@
 /*
- * A queue of whole lines, in blocks. Lines are added at the end and read from the front. A long line keeps the memory
- * in which it arrived, as a block of its own. So a long line is not copied when it is added or when its queue is moved,
- * and the time of a call does not depend on the length of the queue. A line is never split between two blocks.
+ * A queue of whole lines, in blocks. Lines are added at the end and read from the front. A long line stays in the
+ * memory in which it arrived, and this memory becomes a block of its own. So a long line is not copied when it is added
+ * or when its queue is moved, and the time of a call does not depend on the length of the queue. A line is never split
+ * between two blocks.
  *
  * A pure module. A zeroed queue is empty.
  */
@@ -35,14 +36,15 @@ void line_queue_take(struct line_queue *q, struct buf *line, size_t from);
 /* Moves all lines of `from` to the end of q. `from` becomes empty. */
 void line_queue_move(struct line_queue *q, struct line_queue *from);
 
-/* Returns the bytes of the first block that were not skipped. They are borrowed until the next call that changes q.
- * *len is 0 when the queue is empty. */
+/* Returns the bytes of the first block that were not skipped. The bytes are borrowed until the next call that changes
+ * q. *len is 0 when the queue is empty. */
 const char *line_queue_peek(const struct line_queue *q, size_t *len);
 /* Returns the first line, with its newline. Searches at most LINE_QUEUE_BLOCK_BYTES for the newline. */
 const char *line_queue_first_line(const struct line_queue *q, size_t *len);
-/* Drops the first `len` bytes. `len` must not be more than line_queue_peek() shows. */
+/* Drops the first `len` bytes. `len` must not be more than the *len of line_queue_peek(). */
 void line_queue_skip(struct line_queue *q, size_t len);
-/* If the queue is one block of which nothing was skipped, moves the block's bytes to `lines` and returns true. */
+/* If the queue has only one block, and no bytes of this block were skipped, moves the block's bytes to `lines` and
+ * returns true. */
 MUST_CHECK bool line_queue_detach(struct line_queue *q, struct buf *lines);
 /* Calls `read` with the bytes of each block. */
 void line_queue_each(const struct line_queue *q, void (*read)(void *data, const char *lines, size_t len), void *data);

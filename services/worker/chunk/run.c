@@ -106,8 +106,8 @@ void run_join_completed(struct run *r)
     join_previous(r);
 }
 
-/* Takes a GIVEN run from its process. The run may be done or not. `answered`: the last answer of the run has just been
- * added. */
+/* Takes a GIVEN run from its process. The run may be completely answered or not. `answered`: the last answer of the run
+ * has just been added. */
 static void take_back(struct run *r, bool answered)
 {
     struct chunk *c = r->chunk;

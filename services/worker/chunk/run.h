@@ -27,8 +27,8 @@ struct run {
     uint64_t since_ns;     /* when its process began the first unanswered item */
     size_t offset, len;    /* bytes of its items, including newlines */
     uint64_t
-        /* If not 0: one of the items is at fault, but it is not known which one. A process then gets at most this many
-         * of the items, and no other run at the same time. */
+        /* If not 0: one of the items is at fault, but it is not known which one. For this reason, a process gets at
+         * most this many of the items, and no other run at the same time. */
         bisect_limit;
     /* The members below are for processes that answer in any order. */
     struct hash_link by_id;    /* its hash is the id of the item in its process */

@@ -30,15 +30,15 @@ void slot_cap_init(struct slot_cap *cap, unsigned max);
 /* Returns how many slots are free. UINT_MAX: there is no cap. */
 unsigned slot_cap_free(const struct slot_cap *cap);
 
-/* `offer` is called when the user may take a slot. If the user needs one, `offer` must take it. */
+/* `offer` is called when the user may take a slot. If the user needs a slot, `offer` must take it. */
 void slot_user_init(struct slot_user *u, struct slot_cap *cap, void (*offer)(struct slot_user *u));
 void slot_user_release(struct slot_user *u);
 /* Sets how many slots the user has in use. */
 void slot_user_set(struct slot_user *u, unsigned used);
-/* Returns whether the user may take one more slot now. If not, puts the user in line. */
+/* Returns whether the user may take one more slot now. If the user may not, puts the user in line. */
 MUST_CHECK bool slot_user_may_take(struct slot_user *u);
-/* Returns whether the user may give more items to a process that has a slot. While a user with fewer slots waits, such
- * a process gets no more items, so that its slot becomes free. */
+/* Returns whether the user may give more items to a process that has a slot. While a user with fewer slots waits, a
+ * process that has a slot gets no more items, so that its slot becomes free. */
 bool slot_user_may_keep(const struct slot_user *u);
 /* Offers the free slots to the users in line. Call it when slots may have become free. */
 void slot_cap_offer(struct slot_cap *cap);
