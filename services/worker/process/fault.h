@@ -26,7 +26,7 @@ void fault_name_command(struct fault *f, const char *const *command, const char 
 /* Fills f from the status that waitpid() returned. `answered` says whether the process has ever answered an item. */
 void fault_from_exit(struct fault *f, int status, bool answered);
 /* Returns whether the end of stderr says that memory ran out. At the limit RLIMIT_DATA, allocations fail, but the
- * kernel does not kill the process. Most runtimes report this on stderr before they end. */
+ * kernel does not kill the process. Most runtimes report a failed allocation on stderr before they end. */
 MUST_CHECK bool fault_says_out_of_memory(const char *stderr_tail, size_t len);
 /* Appends the answer line, with its newline. */
 void fault_add_line(struct buf *b, const struct fault *f, const char *stderr_tail, size_t tail_len,

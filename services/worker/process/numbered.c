@@ -59,7 +59,7 @@ const char *numbered_read_id(const char *at, const char *end, uint64_t *id)
 }
 
 /* Reads the start of a line whose members are in the usual order, the id first. Returns where the value begins, or
- * NULL. If it returns NULL, `a` may hold the id. */
+ * NULL. If the result is NULL, `a` may hold the id. */
 static const char *read_usual_start(const char *line, const char *end, struct numbered_line *a)
 {
     const char *at = expect(expect(expect(line, end, "{"), end, "\"id\""), end, ":");
@@ -80,7 +80,7 @@ bool numbered_find_value(const char *line, size_t len, uint64_t *id, size_t *off
     return true;
 }
 
-/* Reads a line whose members are in the usual order. If it returns false, `a` may have the id. */
+/* Reads a line whose members are in the usual order. If the result is false, `a` may hold the id. */
 static bool parse_usual(const char *line, const char *end, struct numbered_line *a)
 {
     const char *at = read_usual_start(line, end, a);

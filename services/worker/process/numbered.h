@@ -1,7 +1,7 @@
 /*
  * The line protocol with ids ("ids": true in task.json). An item is written as {"id":N,"item":...}; its answer is
- * {"id":N,"value":...} or {"id":N,"error":{...}}. So surplus and missing lines are recognised. The items of a process
- * have the ids 1, 2, 3 and so on. A pure module.
+ * {"id":N,"value":...} or {"id":N,"error":{...}}. With the ids, surplus and missing lines are recognised. The items of
+ * a process have the ids 1, 2, 3 and so on. A pure module.
  */
 #ifndef FANTAIL_WORKER_PROCESS_NUMBERED_H
 #define FANTAIL_WORKER_PROCESS_NUMBERED_H

@@ -1,10 +1,10 @@
 /*
  * One warm process of a task. This module writes runs of items to it, reads its answers and its stderr, and watches its
- * time and memory. It kills the process when necessary, and finds out why it ended. The pool decides which process gets
- * which run.
+ * time and memory. When necessary, this module kills the process, and it finds out why the process ended. The pool
+ * decides which process gets which run.
  *
  * The current item of a process is the first item that it has not answered (window.h). A process that answers in any
- * order has no current item. It can be told to cancel an item, and must then answer this item soon.
+ * order has no current item. Such a process can be told to cancel an item, and must then answer this item soon.
  *
  *     STARTING --it is ready-------> RUNNING --process_retire()--> RETIRING
  *                                       |                             |
@@ -17,13 +17,13 @@
  *     STARTING --its program cannot be started-------------------------------------------------> GONE
  *     GONE --its handles are closed--> freed
  *
- * A process of a host program reports when it has loaded its task. Other programs may report this, too ("ready" of
- * task.json). Until this report, such a process is STARTING, gets no item, and has a time limit of its own. A process
- * that makes no such report is ready immediately.
+ * A process of a host program reports when it has loaded its task. Other programs may also report that they are ready
+ * ("ready" of task.json). Until this report, the process is STARTING, gets no item, and has a time limit of its own. A
+ * process that does not report that it is ready counts as ready immediately.
  *
  * hooks->lost() is called once for each process that ran: when it is killed, or when its last output has been read.
- * After that the process gives no more answers, and the pool takes the runs that are left in its window. process_kill()
- * may also be called in EXITED; then the next state is GONE. The struct frees itself.
+ * After hooks->lost() was called, the process gives no more answers, and the pool takes the runs that are left in its
+ * window. If process_kill() is called in EXITED, the next state is GONE. The struct frees itself.
  */
 #ifndef FANTAIL_WORKER_PROCESS_PROCESS_H
 #define FANTAIL_WORKER_PROCESS_PROCESS_H
@@ -85,8 +85,8 @@ struct process_pipe {
     bool waits; /* for stdin: the pipe is full, and libuv waits for room */
 };
 
-/* The first run that is not completely written. A process may answer items that it has not read. The run then ends
- * before it is completely written. So this struct keeps what is needed to write the rest. */
+/* The first run that is not completely written. A process may answer items that it has not read, so a run may end
+ * before it is completely written. For this case, this struct keeps what is needed to write the rest. */
 struct process_writing {
     struct chunk *chunk;   /* a reference; NULL: all runs are written */
     const struct run *run; /* valid until item `last` is answered */
@@ -140,7 +140,7 @@ struct process {
     } counted;
 };
 
-/* Starts a process. Returns NULL, with a fault, when it cannot be started. */
+/* Starts a process. If the process cannot be started, returns NULL, with the reason in *f. */
 MUST_CHECK struct process *process_start(const struct process_env *env, struct task *task,
                                          const struct process_hooks *hooks, void *pool, uint64_t now, struct fault *f);
 /* Returns how many more items the process may be given now. */

@@ -1,11 +1,12 @@
 /*
  * For a process that answers in any order: cancels single items that have exceeded their time limit or belong to an
- * abandoned chunk. If the process does not answer such an item soon after that, the process is killed.
+ * abandoned chunk. If the process does not answer a cancelled item soon, the process is killed.
  */
 #include "common/observe/log.h"
 #include "worker/process/process_internal.h"
 
-/* Returns when the item must be cancelled, or when the process must have obeyed; UINT64_MAX: never. */
+/* Returns the time at which the item must be cancelled or, if the process was told to cancel it, the deadline for its
+ * answer; UINT64_MAX: never. */
 static uint64_t due_of(const struct run *r)
 {
     const struct chunk *c = r->chunk;
@@ -52,7 +53,7 @@ static void cancel(struct process *p, struct run *r, uint64_t now)
 }
 
 /* The process may have said which item blocks it. If the process has answered other items since it was told to cancel
- * this item, the process as a whole is not stuck. So this item is at fault. */
+ * this item, the process as a whole is not stuck, so this item is at fault. */
 static void kill_disobedient(struct process *p, const struct run *r)
 {
     struct fault f;

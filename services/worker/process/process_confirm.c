@@ -15,8 +15,8 @@
 #define RECHECK_SPIN_NS (50 * NS_PER_US) /* after an answer, checks repeat without a pause for this long */
 #define RECHECK_MAX_NS  (20 * NS_PER_MS)
 /* If the kernel does not show whether a process waits for input, the process must have written nothing for twice the
- * time of an item, within these limits. If its last line was a surplus line, the real answer comes about one item's
- * time later. */
+ * time of an item, within these limits. If the last line was a surplus line, the real answer follows after about the
+ * time of one item. */
 #define SILENCE_MIN_NS (2 * NS_PER_MS)
 #define SILENCE_MAX_NS (1 * NS_PER_S)
 
@@ -95,7 +95,8 @@ bool process_try_confirm(struct process *p, uint64_t now)
 {
     if (process_is_lost(p) || !p->window.unconfirmed) return true;
     if (!awaits_input(p, now)) return false;
-    /* Everything that the process has written so far is in the pipe now. A further line would be a surplus line. */
+    /* Everything that the process has written so far is in the pipe now. If the pipe holds a further line, that line is
+     * a surplus line. */
     if (p->out.open) process_read_rest(p, true);
     if (process_is_lost(p) || !p->window.unconfirmed) return true;
     window_confirm(&p->window, now, p->hooks->progress);
@@ -105,7 +106,7 @@ bool process_try_confirm(struct process *p, uint64_t now)
 
 void process_confirm(struct process *p, uint64_t now)
 {
-    /* After an answer the process usually waits for input again within microseconds. A timer would fire only after a
-     * millisecond. */
+    /* After an answer the process usually waits for input again within microseconds. So the check is repeated here,
+     * because a timer would fire only after a millisecond. */
     while (!process_try_confirm(p, now) && now_ns() < now + RECHECK_SPIN_NS) sched_yield();
 }

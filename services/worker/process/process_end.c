@@ -28,7 +28,7 @@ static void on_pipe_closed(uv_handle_t *handle)
     process_release(p);
 }
 
-/* uv_close() of a poll handle does not close the descriptor. We may close the descriptor once libuv no longer watches
+/* uv_close() of a poll handle does not close the descriptor. Once libuv no longer watches the descriptor, we may close
  * it. */
 void process_close_pipe(struct process_pipe *pipe)
 {
@@ -90,7 +90,8 @@ static bool says_out_of_memory(const struct tail *t)
     return fault_says_out_of_memory(kept, len);
 }
 
-/* Sets f->name to ITEM_OUT_OF_MEMORY if the process ended for lack of memory. The exit status does not show this. */
+/* Sets f->name to ITEM_OUT_OF_MEMORY if the process ended for lack of memory. The exit status does not show whether
+ * memory ran out. */
 static void detect_out_of_memory(const struct process *p, struct fault *f, const struct rusage *usage)
 {
     static uint64_t known_kills;
@@ -102,7 +103,7 @@ static void detect_out_of_memory(const struct process *p, struct fault *f, const
     known_kills = kills;
 }
 
-/* For a process that was reaped: reads the rest of its output, and finds out why it ended. */
+/* For a process that was reaped: reads the rest of its output, and finds out why the process ended. */
 static void lose_exited(struct process *p, int status, const struct rusage *usage)
 {
     process_read_rest(p, true);

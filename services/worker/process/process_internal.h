@@ -13,7 +13,7 @@
 #define PROCESS_STAYED     "the process did not exit after its stdin was closed"
 
 void process_move(struct process *p, enum process_state to);
-/* Returns whether hooks->lost() was called. If so, the process gets no more runs, its output is not read, and its
+/* Returns whether hooks->lost() was called. A process that is lost gets no more runs, its output is not read, and its
  * answers are not confirmed. */
 static inline bool process_is_lost(const struct process *p)
 {
@@ -43,17 +43,17 @@ void process_check_time(struct process *p, uint64_t now);
 void process_begin_run(struct process *p, const struct run *r);
 /* Writes no more of the current run. */
 void process_end_writing(struct process *p);
-/* Writes as much as the stdin pipe has room for, and the rest later, when the pipe has room again. */
+/* Writes as many bytes as the stdin pipe has room for. The rest is written later, when the pipe has room again. */
 void process_write_runs(struct process *p);
 
-/* Call it when a write to stdin has failed; errno says why. Returns false if the write should be tried again at once.
- * Otherwise either the write is tried when the pipe has room again, or the process has closed its stdin. */
+/* Call it when a write to stdin has failed; errno says why. Returns false if the caller should try the write again at
+ * once. Returns true if the write is repeated when the pipe has room again, or if the process has closed its stdin. */
 MUST_CHECK bool process_write_stopped(struct process *p);
 void process_stop_waiting_for_room(struct process *p);
-/* Closes stdin if the process is retired and no longer needs it. */
+/* If the process is retired and no longer needs its stdin, closes stdin. */
 void process_close_input(struct process *p);
-/* If the common value or the trace of the chunk differs from what the process has, sets the control lines that must
- * precede its items; else sets NULL. */
+/* If the common value or the trace of the chunk differs from what the process has, sets `lines` to the control lines
+ * that must precede the items of the chunk; else sets NULL. */
 void process_choose_preamble(struct process *p, const struct chunk *c, struct common_value *lines[PROCESS_PREAMBLE]);
 
 /* ---- process_outbox.c ---- */
@@ -61,23 +61,24 @@ void process_choose_preamble(struct process *p, const struct chunk *c, struct co
 void process_post_run(struct process *p, const struct run *r);
 void process_post_cancel(struct process *p, const struct run *r);
 bool process_outbox_is_empty(const struct process *p);
-/* Writes as much as the stdin pipe has room for, and the rest later. */
+/* Writes as many bytes as the stdin pipe has room for. The rest is written later. */
 void process_write_outbox(struct process *p);
 
 /* ---- process_cancel.c ---- */
 
 /* Makes process_cancel_due() check the run when the run is due. */
 void process_watch_run(struct process *p, const struct run *r);
-/* Gives each item this much more time. */
+/* Makes the time limit of each item longer by `ns`. */
 void process_prolong(struct process *p, uint64_t ns);
-/* Cancels the items that are due. If the process did not cancel an item in time, kills it and returns true. */
+/* Cancels the items that are due. If the process has not cancelled an item in time, kills the process and returns
+ * true. */
 bool process_cancel_due(struct process *p, uint64_t now);
 
 /* Moves the process to ENDING. If the process does not exit within its grace time (process_end.c), it is killed for
- * this cause. Later calls have no effect. */
+ * this cause. Further calls have no effect. */
 void process_expect_end(struct process *p, const char *cause);
 
-/* Confirms the unconfirmed run if the process waits for input and has written no more lines. May kill the process. */
+/* If the process waits for input and has written no more lines, confirms the unconfirmed run. May kill the process. */
 void process_confirm(struct process *p, uint64_t now);
 /* Like process_confirm(), but checks only once. Returns true if nothing is left to confirm or the process is lost. */
 bool process_try_confirm(struct process *p, uint64_t now);
@@ -85,12 +86,12 @@ bool process_try_confirm(struct process *p, uint64_t now);
 uint64_t process_confirm_delay(const struct process *p, uint64_t now);
 
 void process_on_exit(struct reaped *child, int status, const struct rusage *usage);
-/* Closes the pipe. Does nothing if it is closed already. */
+/* Closes the pipe. Does nothing if the pipe is closed already. */
 void process_close_pipe(struct process_pipe *pipe);
 /* Frees the process if it is GONE and its handles are closed. */
 void process_release(struct process *p);
 /* Reads the bytes that are in the stderr pipe. If `answers` is true, also reads the answers that are in the stdout
- * pipe. Does not wait for more. */
+ * pipe. Does not wait for more bytes. */
 void process_read_rest(struct process *p, bool answers);
 
 #endif

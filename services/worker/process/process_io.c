@@ -145,15 +145,16 @@ static bool has_long_lines(const struct process *p)
     return p->partial.len >= READ_BYTES / 4 || p->long_line;
 }
 
-/* Returns whether the process may write a long line now, because its last line was long. Without memory for such a
- * line, a short line is expected. */
+/* Returns whether the process may write a long line now, because its last line was long. If there is no memory for a
+ * long line, a short line is expected. */
 static bool expects_long_line(struct process *p)
 {
     if (p->long_line && !memory_has_room(p->long_line + 2 * READ_BYTES)) p->long_line = 0;
     return p->long_line;
 }
 
-/* Returns whether there is memory for more of the long line and for a copy of it. If not, kills the process. */
+/* Returns whether there is memory for more of the long line and for a copy of this line. If there is too little memory,
+ * kills the process. */
 static bool has_room(struct process *p)
 {
     size_t growth = buf_growth(&p->partial, READ_BYTES);
@@ -231,7 +232,8 @@ static bool read_output(struct process *p, size_t most)
 
 /* ---- stderr ---- */
 
-/* Returns the origin of a line that an item has written. If its chunk was abandoned, the item is not named. */
+/* Returns the origin of a line that an item has written. If the chunk of the item was abandoned, the item is not
+ * named. */
 static struct tail_origin origin_of(const struct process *p, const struct chunk *c, uint64_t index)
 {
     struct tail_origin from = process_origin(p);
@@ -279,7 +281,7 @@ static void read_stderr(struct process *p)
 }
 
 /* A client may kill this worker as soon as it has the last answer. So the output that the task printed before an answer
- * is shown first, and the answer is sent afterwards. */
+ * is shown before the answer is sent. */
 static void show_output(struct process *p)
 {
     if (p->env->output == TAIL_LOG) return;
@@ -301,8 +303,8 @@ static void on_gate_open(struct output_waiter *w, uint64_t waited_ns)
     process_check_time(p, now_ns());
 }
 
-/* Returns whether the output of the process must not be read now. If so, reading continues when the lines are
- * written. */
+/* Returns whether the output of the process must not be read now, because log lines wait to be written. When these
+ * lines have been written, reading continues. */
 static bool is_held(struct process *p)
 {
     if (!p->env->gate) return false;
@@ -321,8 +323,8 @@ static size_t bytes_in(int pipe_fd)
     return ioctl(pipe_fd, FIONREAD, &bytes) == 0 ? (size_t)bytes : 0;
 }
 
-/* Returns whether answers may be read now, and sets p->readable. With a gate, these are the answers that are in the
- * pipe now. What the task printed before them is read first, and must be written first. */
+/* Returns whether answers may be read now, and sets p->readable. If there is an output gate, only the answers that are
+ * in the pipe now may be read. What the task printed before these answers is read first, and must be written first. */
 static bool may_read_answers(struct process *p)
 {
     p->readable = SIZE_MAX;
@@ -372,6 +374,7 @@ void process_read_rest(struct process *p, bool answers)
 {
     p->readable = SIZE_MAX;
     if (p->err.open) read_stderr(p);
-    /* The limit is needed because a descendant may never stop writing. An enlarged pipe holds fewer bytes than this. */
+    /* The limit is needed because a descendant may never stop writing. Even an enlarged pipe holds fewer bytes than the
+     * limit. */
     if (answers && p->out.open) read_output(p, 3 * PROCESS_PIPE_BYTES);
 }

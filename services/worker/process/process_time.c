@@ -89,7 +89,7 @@ static void on_timer(uv_timer_t *timer)
     struct process *p = timer->data;
     uint64_t now = now_ns();
     if (process_is_lost(p)) return;
-    /* The pipe is read first, because the answer may be in it already. */
+    /* The pipe is read first, because the answer may already be in the pipe. */
     if (p->out.open) process_on_readable(&p->out.poll, 0, UV_READABLE);
     if (is_held(p)) {
         if (!over_memory(p)) uv_timer_start(timer, on_timer, HELD_MS, 0);
@@ -101,8 +101,8 @@ static void on_timer(uv_timer_t *timer)
     process_check_time(p, now);
 }
 
-/* Never moves a running timer to a later time, because on_timer() checks the time limits again. So quick items need no
- * timer calls. */
+/* Never moves a running timer to a later time: on_timer() checks the time limits again, so quick items need no timer
+ * calls. */
 void process_check_time(struct process *p, uint64_t now)
 {
     if (process_is_lost(p)) return;

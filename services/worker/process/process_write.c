@@ -12,7 +12,8 @@
 
 static void on_writable(uv_poll_t *poll, int status, int events);
 
-/* Waits until the stdin pipe has room. Returns false if the pipe was enlarged instead, so that it has room now. */
+/* Makes libuv wait for room in the stdin pipe. But if the pipe can be enlarged, enlarges it and returns false, because
+ * the pipe has room now. */
 static bool wait_for_room(struct process *p)
 {
     if (!p->in.enlarged) {
@@ -131,7 +132,7 @@ void process_choose_preamble(struct process *p, const struct chunk *c, struct co
 void process_begin_run(struct process *p, const struct run *r)
 {
     const struct window *w = &p->window;
-    /* The process may have answered runs that were not written. These are skipped. */
+    /* The process may have answered runs before they were written. These runs are skipped. */
     if (r == w->head) p->next_item = w->answered - r->answered + 1;
     p->writing = (struct process_writing){.chunk = chunk_ref(r->chunk),
                                           .run = r,
@@ -152,8 +153,8 @@ static void begin_next_run(struct process *p)
     if (next) process_begin_run(p, next);
 }
 
-/* While a run is unconfirmed, only the first byte of the next run is written. Once the process has read this byte, it
- * has finished all earlier items. The process cannot begin an item of which it has only one byte. */
+/* While a run is unconfirmed, only the first byte of the next run is written. When the process has read this byte, it
+ * has finished all earlier items. One byte is not enough to begin an item. */
 static int first_byte(const struct process *p, struct iovec *iov)
 {
     iov->iov_len = 1;
