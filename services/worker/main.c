@@ -126,7 +126,8 @@ static int check(const struct worker_config *config)
     return 0;
 }
 
-/* Each answer names the request that it belongs to, even if the server answers before it calls request_handle(). */
+/* Each answer names the chunk and the attempt of its request, even if the server answers before it calls
+ * request_handle(). */
 static const char *const repeated_headers[] = {HEADER_CHUNK, HEADER_ATTEMPT, NULL};
 
 static int serve(uv_loop_t *loop, const struct worker_config *config, struct trace_config *tracing)
@@ -148,7 +149,7 @@ static int serve(uv_loop_t *loop, const struct worker_config *config, struct tra
         .reload = worker_reload,
         .repeated_headers = repeated_headers,
         .unasked_header = HEADER_CHUNK ": " CHUNK_NONE "\r\n",
-        /* This is enough for one item of the largest size and a header line. */
+        /* This limit leaves room for one item of the largest size and a header line. */
         .max_body_bytes = LIMIT_ITEM_BYTES + LIMIT_OPTIONS_BYTES + 1 * MIB,
         .connection_bytes = LIMIT_WORKER_CONNECTION_BYTES,
     };

@@ -1,7 +1,8 @@
 /*
- * Protects this worker's ECS task from scale-in while the worker has chunks. protection.h decides when to request what.
- * This module sends the requests to the agent that ECS runs in each task (ECS_AGENT_URI), runs the timer and writes the
- * log. If the agent fails or is slow, the task is not protected, but chunks never wait for the agent.
+ * Protects this worker's ECS task from scale-in while the worker has chunks. protection.h decides which request to
+ * send, and when. This module sends the requests to the agent that ECS runs in each task (ECS_AGENT_URI), runs the
+ * timer and writes the log. If the agent fails or is slow, the task is not protected, but chunks never wait for the
+ * agent.
  */
 #ifndef FANTAIL_WORKER_ECS_ECS_AGENT_H
 #define FANTAIL_WORKER_ECS_ECS_AGENT_H
@@ -12,8 +13,8 @@
 
 struct ecs_agent;
 
-/* Returns NULL outside ECS, or if protection_s is 0. The functions below accept NULL. *failures counts failed
- * requests. */
+/* If the worker does not run in ECS, or protection_s is 0, returns NULL. The functions below accept NULL. *failures
+ * counts failed requests. */
 MUST_CHECK struct ecs_agent *ecs_agent_start(uv_loop_t *loop, double protection_s, double idle_s, uint64_t *failures);
 /* Call it when the worker gets its first chunk, and when it has no more chunks. */
 void ecs_agent_work(struct ecs_agent *a, bool working);

@@ -21,12 +21,12 @@ static uint64_t later(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-/* Returns the request that should be made, and sets *from_ns to the earliest time for it. */
+/* Returns the request that should be made, and sets *from_ns to the earliest time for this request. */
 static enum protection_request wanted(const struct protection *p, uint64_t now_ns, uint64_t *from_ns)
 {
     *from_ns = 0;
     if (p->working && !p->leaving) {
-        /* The protection is renewed after a third of its time. The rest of the time is for retries. */
+        /* The protection is renewed after a third of its duration. The other two thirds are left for retries. */
         if (protection_certain(p, now_ns)) *from_ns = p->certain_until_ns - p->lasts_ns + p->lasts_ns / 3;
         return PROTECTION_ON;
     }
@@ -72,8 +72,8 @@ void protection_answered(struct protection *p, enum protection_answer answer, ui
     if (answer == PROTECTION_DONE) {
         p->failures = 0;
         p->retry_ns = 0;
-        /* The protection began between the request and the answer. So it lasts at least until lasts_ns after the
-         * request, and at most until lasts_ns after the answer. */
+        /* The protection began between the request and the answer. So the protection lasts until some time between two
+         * instants: lasts_ns after the request, and lasts_ns after the answer. */
         p->certain_until_ns = on ? p->asked_ns + p->lasts_ns : 0;
         p->possible_until_ns = on ? now_ns + p->lasts_ns : 0;
         return;
@@ -82,7 +82,7 @@ void protection_answered(struct protection *p, enum protection_answer answer, ui
     p->retry_ns = now_ns + retry_delay(p);
     if (answer == PROTECTION_UNKNOWN) {
         if (on) p->possible_until_ns = now_ns + p->lasts_ns;
-        /* The agent may have released the protection. */
+        /* The request had no answer, so the agent may have released the protection. */
         if (!on) p->certain_until_ns = 0;
     }
     if (!on && p->leaving) p->possible_until_ns = 0;

@@ -1,9 +1,9 @@
 /*
  * Decides when to request protection from scale-in, and when to release it. Protection is requested as soon as there is
- * work, and renewed long before it expires. It is released only after some time without work, so that a pause between
- * two chunks does not matter. There is at most one request at a time. Two requests begin at least PROTECTION_PACE_NS
- * apart. A failed request is retried, after longer and longer pauses. A pure module: events and the time go in,
- * requests come out.
+ * work, and renewed long before it expires. The protection is released only after some time without work, so that a
+ * pause between two chunks does not matter. There is at most one request at a time. Two requests begin at least
+ * PROTECTION_PACE_NS apart. A failed request is retried, after longer and longer pauses. A pure module: its arguments
+ * are events and the time, and its results are requests.
  *
  * A request without an answer may or may not have been carried out. After an unanswered request for protection, the
  * protection must still be released, but the worker counts as not protected.
@@ -41,11 +41,12 @@ struct protection {
 void protection_init(struct protection *p, uint64_t lasts_ns, uint64_t idle_ns, uint64_t random);
 /* Call it when work begins or ends. */
 void protection_work(struct protection *p, bool working, uint64_t now_ns);
-/* Call it when the worker ends. Protection is released immediately, with one attempt, and is not requested again. */
+/* Call it when the worker ends. The protection is released immediately, with only one attempt, and is not requested
+ * again. */
 void protection_leave(struct protection *p);
 
-/* Returns the request to send now. Call protection_answered() with its result. If this function returns
- * PROTECTION_NONE, call it again at *next_ns; UINT64_MAX: only after the next event. */
+/* Returns the request to send now. When the request has ended, call protection_answered() with its result. If this
+ * function returns PROTECTION_NONE, call it again at *next_ns; UINT64_MAX: only after the next event. */
 MUST_CHECK enum protection_request protection_next(struct protection *p, uint64_t now_ns, uint64_t *next_ns);
 void protection_answered(struct protection *p, enum protection_answer answer, uint64_t now_ns);
 

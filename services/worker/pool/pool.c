@@ -30,7 +30,7 @@ void pool_on_timer(uv_timer_t *timer)
             pool_wake_at(p, until); /* the timer fired a little too early */
             return;
         }
-        /* The probe got no item and has survived. So the items killed the earlier processes. */
+        /* The probe got no item and has survived. So the earlier processes were killed by their items. */
         p->probe = NULL;
         p->deaths = 0;
     }
@@ -66,7 +66,7 @@ unsigned pool_busy_processes(const struct pool *p)
     return busy;
 }
 
-/* Returns how many slots of the process are in use. A process that gets no more items uses all its slots. */
+/* Returns how many slots of the process are in use. A process that gets no more items counts as using all its slots. */
 static unsigned used_slots(const struct process *process)
 {
     const struct window *w = &process->window;
@@ -126,8 +126,7 @@ void pool_add_process(struct pool *p, struct process *process)
     p->count++;
 }
 
-/* Returns whether to kill a process that is loading, because too much time has passed since a chunk waited for the
- * process. */
+/* Returns whether a loading process must be killed, because the last chunk that waited for it ended too long ago. */
 static bool is_unwanted(const struct process *process, uint64_t now)
 {
     uint64_t since = ((const struct pool *)process->pool)->unwanted_ns;

@@ -1,7 +1,7 @@
 /*
  * The processes of one task. A process is started when there is work for it, and stays warm. Jobs and their chunks
- * share the processes round-robin, run by run (turns.h). A process that dies is replaced, and only its current item is
- * charged.
+ * share the processes round-robin, run by run (turns.h). A process that dies is replaced, and only the item that it was
+ * running is charged.
  *
  * A task is broken if its processes cannot start, or die while they have no item. While a task is broken, its items
  * fail immediately, with the cause. After a pause, a process is started again; the pause doubles each time, up to
@@ -9,9 +9,9 @@
  * probe is a process that gets no item until it has lived for POOL_PROBE_NS. The probe shows whether the items or the
  * task are at fault.
  *
- * When the last open chunk of the task ends, a process may still be loading. It may continue for the longer of two
- * times: POOL_UNWANTED_NS, or the time that it has been loading so far. Then it is killed. So consecutive chunks need
- * the task to be loaded only once.
+ * When the last open chunk of the task ends, a process may still be loading. The process may continue to load for the
+ * longer of two times: POOL_UNWANTED_NS, or the time that it has already been loading. After this time the process is
+ * killed. So the task is loaded only once for consecutive chunks.
  *
  * The worker owns the pools. Chunks belong to their requests; the pool holds a reference to each chunk that it was
  * given.
@@ -79,7 +79,7 @@ void pool_init(struct pool *p, const struct process_env *env, struct task *task,
 /* Kills the processes of the pool. closed() is called with the handle of the pool's timer, and may free the struct. */
 void pool_close(struct pool *p, uv_close_cb closed);
 
-/* Takes a reference to the chunk. Call pool_feed() when its items have arrived. */
+/* Takes a reference to the chunk. Call pool_feed() when items of the chunk have arrived. */
 void pool_submit(struct pool *p, struct chunk *c);
 /* Gives the processes as many items as they can take. Call it after items have arrived or answers have been pulled. */
 void pool_feed(struct pool *p);
@@ -88,7 +88,7 @@ void pool_feed(struct pool *p);
 void pool_cancel(struct pool *p, struct chunk *c);
 /* Like pool_cancel(), but for a chunk that chunk_end() has ended. The answers in the chunk can still be pulled. */
 void pool_forget(struct pool *p, struct chunk *c, uint64_t now);
-/* Begins a drain. Items that were not given to a process yet are handed back. */
+/* Begins a drain. Items that have not been given to a process yet are handed back to the client. */
 void pool_drain(struct pool *p);
 /* Ends a drain that takes too long. From now on, no process gets items. If the task is not idempotent, running items
  * must not run again, so they are answered with worker_lost. The caller may hand back all other items (chunk_end(),
@@ -97,8 +97,8 @@ void pool_cut(struct pool *p);
 /* Sets another description of the task. Processes of the former description end when they have answered their items. */
 void pool_reload(struct pool *p, struct task *task, unsigned size);
 /* Like pool_reload(), but without a pause. If processes of the task can report that they are ready, the former
- * processes serve until a process of the new description is ready. If that process ends before it is ready, the former
- * processes continue. */
+ * processes serve until a process of the new description is ready. If the new process ends before it is ready, the
+ * former processes continue. */
 void pool_replace(struct pool *p, struct task *task, unsigned size);
 
 /* Returns how many items the pool can run at the same time. Each process has room for one item, for one batch, or for
@@ -106,10 +106,10 @@ void pool_replace(struct pool *p, struct task *task, unsigned size);
 unsigned pool_slots(const struct pool *p);
 /* Returns how many more items could run now, including on processes that may still be started. */
 unsigned pool_free_slots(const struct pool *p);
-/* Like pool_free_slots(), but without the slots for which items already wait, and without those that the worker's cap
+/* Like pool_free_slots(), but does not count slots for which items already wait, and slots that the worker's cap
  * forbids. */
 unsigned pool_may_start(const struct pool *p);
-/* Returns how many processes are starting. They do not take items yet. */
+/* Returns how many processes are starting. Starting processes do not take items yet. */
 unsigned pool_starting(const struct pool *p);
 /* Returns when the task was last busy: a process was starting, ran an item, or was about to end. Returns `now` if the
  * task is busy now, and 0 if it was never busy. */

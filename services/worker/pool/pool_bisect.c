@@ -2,13 +2,13 @@
 #include "common/observe/log.h"
 #include "worker/pool/pool_internal.h"
 
-/* If a process is lost and it is not known which item is at fault, the items are run again in this many parts. If a
+/* If a process is lost and it is not known which item is at fault, its items are run again in this many parts. If a
  * process is lost again while it has one of these parts, that part is divided again, until the item at fault is alone.
  */
 #define BISECT_PARTS 8
 
-/* Returns how many of these items run together from now on. After a time-out they run one at a time. Each further
- * time-out would cost the time limit of an item, which is more than many single items cost. */
+/* Returns how many of these items run together from now on. After a time-out, the items run one at a time, because each
+ * further time-out would cost the whole time limit of an item, which is more than many single items cost. */
 static uint64_t part_of(uint64_t items, const struct fault *f)
 {
     return f->name == ITEM_TIMED_OUT || items < BISECT_PARTS ? 1 : items / BISECT_PARTS;
@@ -16,8 +16,8 @@ static uint64_t part_of(uint64_t items, const struct fault *f)
 
 /* Returns the bisect_limit for the unanswered items of a lost process. The process may have had unwritten answers in a
  * buffer. So if several items are unanswered, it is not known which one is at fault. (The host of mode exec has no
- * buffer.) 0: the current item is at fault. Also 0 if no item is at fault, because the process was killed for a chunk
- * that has ended. */
+ * buffer.) 0: the current item is at fault. The result is also 0 if the process was killed for a chunk that has ended,
+ * because then no item is at fault. */
 static uint64_t bisect_limit_after(const struct process *process, const struct fault *f)
 {
     const struct window *w = &process->window;
@@ -31,7 +31,7 @@ static void charge(struct pool *p, struct process *process, struct run *r, uint6
 {
     struct buf line = {0};
     struct chunk *c = r->chunk;
-    /* If other items ran at the same time, it is not known which of them wrote the end of stderr. */
+    /* If other items ran at the same time, it is not known which item wrote the end of stderr. */
     size_t len;
     const char *output = byte_tail_get(&process->tail.kept, &len);
     fault_add_line(&line, f, output, process->culprit ? 0 : len, p->env->worker_id);
@@ -58,8 +58,9 @@ static void give_back(struct pool *p, struct process *process, struct run *r, ui
 }
 
 /* Takes back the runs of a process that answers in any order. If the item at fault is not known, each item is a
- * suspect, unless the process was killed for a chunk that has ended. A culprit that was within its time limit is the
- * only suspect, but it is not charged yet: it has blocked the process, but it may simply need that much time. */
+ * suspect, unless the process was killed for a chunk that has ended. If an item has blocked the process, but has not
+ * exceeded its own time limit, this item is the only suspect. But it is not charged yet, because it may simply need
+ * that much time. */
 static void take_back_all(struct pool *p, struct process *process, const struct fault *f)
 {
     struct window *w = &process->window;

@@ -1,9 +1,9 @@
-/* A task that is broken: its processes cannot start, or die while they have no item. */
+/* What the pool does while its task is broken: the task's processes cannot start, or die while they have no item. */
 #include "common/observe/log.h"
 #include "worker/pool/pool_internal.h"
 
 #define BROKEN_BATCH 1000 /* maximum number of items that are answered in one batch while the task is broken */
-/* pool_fail_waiting() answers waiting items with about this many bytes. This takes a millisecond or two. */
+/* pool_fail_waiting() answers waiting items with about this many bytes, which takes a millisecond or two. */
 #define BROKEN_TURN_BYTES ((size_t)2 * MIB)
 
 bool pool_fail_waiting(struct pool *p)

@@ -2,8 +2,8 @@
 #include "worker/pool/pool_internal.h"
 
 /* Returns how many items of the chunk this process may take at most, so that the other processes get items too. But a
- * run always has enough items to be worth its cost. A process that takes batches gets a whole batch, unless there are
- * too few items to give every process one. */
+ * run always has enough items to justify the cost of a run. A process that takes batches gets a whole batch, unless
+ * there are too few items to give every process one. */
 static uint64_t fair_share(const struct pool *p, const struct process *process, const struct chunk *c)
 {
     uint64_t available = chunk_available(c), share = (available + 2 * p->size - 1) / (2 * p->size);
@@ -15,8 +15,8 @@ static uint64_t fair_share(const struct pool *p, const struct process *process, 
 }
 
 /* Returns how many items the process may hold while `queued` items wait. The fewer items wait, the fewer a process may
- * hold. Otherwise one process would still have items when the other processes have none left. Items that are quick
- * enough to form a run together may be held in any case. */
+ * hold. Without this rule, one process could still have items when the other processes have none left. But a process
+ * may always hold as many items as one run should have. */
 static uint64_t fair_hold(const struct pool *p, const struct process *process, uint64_t queued)
 {
     uint64_t share = (queued + 2 * p->size - 1) / (2 * p->size), least = window_min_run(&process->window);
@@ -24,7 +24,7 @@ static uint64_t fair_hold(const struct pool *p, const struct process *process, u
     return share > least ? share : least;
 }
 
-/* Returns whether a process of the pool has no items, or could still be started. */
+/* Returns whether a process of the pool has no items, or another process can be started. */
 static bool has_idle(const struct pool *p)
 {
     for (const struct process *process = p->processes; process; process = process->next)
@@ -41,7 +41,8 @@ static struct chunk *bisecting_chunk(const struct pool *p)
     return NULL;
 }
 
-/* If the process is idle, gives it a run with a bisect_limit. A busy process gets no run until it is idle. */
+/* If the process is idle, gives it a run with a bisect_limit. A busy process gets such a run only when it has become
+ * idle. */
 static void feed_bisecting(struct process *process, struct chunk *c, uint64_t now)
 {
     if (process->window.head || process_room(process, now) == 0) return;
@@ -68,7 +69,7 @@ static void give_one(struct pool *p, struct process *process, struct chunk *c, u
     pool_progress(c);
 }
 
-/* If the process is idle, gives it some of the items of which one is at fault. */
+/* If the process is idle, gives it some of the items among which one is at fault. */
 static void give_suspects(struct pool *p, struct process *process, struct chunk *c, uint64_t now)
 {
     uint64_t limit = UINT64_MAX;
@@ -185,7 +186,7 @@ static bool has_work(const struct pool *p)
     return false;
 }
 
-/* Returns whether the process may get items now, so that no more processes run items than the worker's cap allows. */
+/* Returns whether the process may get items now without exceeding the worker's cap on processes that run items. */
 static bool may_feed(struct pool *p, const struct process *process)
 {
     if (!p->slots.cap) return true;
@@ -208,7 +209,7 @@ static void feed_all(struct pool *p, uint64_t now)
         if (!start_one(p, now) || p->probe || !may_feed(p, p->processes)) break;
         if (!feed_process(p, p->processes, now)) return;
     }
-    /* When items are slow and fewer items than processes are left, the items wait until a process is idle. */
+    /* When items are slow and there are fewer waiting items than processes, the items wait until a process is idle. */
     bool few = pool_queued(p) < p->size;
     for (struct process *process = p->processes; process; process = process->next) {
         if (process == p->probe || (few && process->window.item_ns > NS_PER_MS && process->window.head)) continue;
@@ -234,8 +235,8 @@ void pool_say_starting(struct pool *p, uint64_t now)
 }
 
 /* Fails items that wait, because the task is broken. Returns false if more items wait for a later turn of the loop.
- * Many requests may call pool_feed() in one turn. So items are failed at most once per value of uv_now(), which changes
- * once or twice in a turn. */
+ * Many requests may call pool_feed() in one turn. So fail_some() fails items at most once for each value of uv_now(),
+ * which changes once or twice in a turn. */
 static bool fail_some(struct pool *p)
 {
     uint64_t turn_ms = uv_now(p->timer.loop);

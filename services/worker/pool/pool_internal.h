@@ -20,7 +20,8 @@ extern const struct process_hooks pool_hooks;
 void pool_add_process(struct pool *p, struct process *process);
 /* Returns how many processes have items. */
 unsigned pool_busy_processes(const struct pool *p);
-/* Sets the timer of the pool to fire at at_ns. The timer feeds the processes, and ends the probe's time. */
+/* Sets the timer of the pool to fire at at_ns. When the timer fires, it feeds the processes, and ends the probe if the
+ * probe has lived long enough. */
 void pool_wake_at(struct pool *p, uint64_t at_ns);
 void pool_on_timer(uv_timer_t *timer);
 /* Sets the task, and lets the processes of the former task end. Call pool_feed() afterwards. */
@@ -28,7 +29,7 @@ void pool_set_task(struct pool *p, struct task *task, unsigned size);
 
 /* ---- pool_feed.c ---- */
 
-/* If processes are starting, says so to each chunk that waits and has no running item. */
+/* If processes are starting, calls chunk_say_starting() for each chunk that waits and has no running item. */
 void pool_say_starting(struct pool *p, uint64_t now);
 
 /* ---- pool_broken.c ---- */
@@ -38,7 +39,8 @@ void pool_set_broken(struct pool *p, const struct fault *f, const struct process
 /* Answers items that wait with the reason why the task is broken. Returns false if more items wait: they are answered
  * in a later turn of the loop. */
 MUST_CHECK bool pool_fail_waiting(struct pool *p);
-/* Call it when a process has answered an item, or when the task has changed. The next pause is short again. */
+/* Call it when a process has answered an item, or when the task has changed. After this call, the next pause is short
+ * again. */
 void pool_forget_failures(struct pool *p);
 
 /* ---- pool_replace.c ---- */
