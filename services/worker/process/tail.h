@@ -2,9 +2,9 @@
  * The stderr of a process. The lines of stderr go to the log, at a limited rate. The last bytes of stderr are kept, and
  * become part of the error if the process dies. The process embeds its tail.
  *
- * If a task cannot be loaded, each of its processes prints the same text. So while a process starts, its output is held
- * as long as this output repeats what another process of the task has printed at its start. The held lines are logged
- * when the process is ready or prints something else. They are dropped when the process is lost.
+ * If a task cannot be loaded, each of its processes prints the same text. So while the output of a starting process
+ * only repeats what another process of the task has printed at its own start, this output is held. The held lines are
+ * logged when the process is ready or prints something else. If the process is lost, the held lines are dropped.
  */
 #ifndef FANTAIL_WORKER_PROCESS_TAIL_H
 #define FANTAIL_WORKER_PROCESS_TAIL_H
@@ -54,15 +54,15 @@ struct tail {
 /* `kept_bytes`: how many of the last bytes are kept. */
 void tail_init(struct tail *t, size_t kept_bytes);
 void tail_add(struct tail *t, const char *data, size_t len, const struct tail_origin *from, uint64_t now);
-/* Like tail_add(), for one whole line with its newline, which did not come from stderr. An unfinished line of stderr is
- * kept. */
+/* Like tail_add(), for one whole line with its newline, which did not come from stderr. If stderr has an unfinished
+ * line, that line is kept. */
 void tail_add_line(struct tail *t, const char *line, size_t len, const struct tail_origin *from, uint64_t now);
 /* Call it when the process is started. `starts` belongs to the task, begins empty, and is borrowed until the next call
  * to tail_start_end(). */
 void tail_start(struct tail *t, struct buf *starts);
-/* Ends the start, if it has not ended. `ready`: the process is ready, so held lines are logged. */
+/* Ends the start, if it has not ended yet. `ready`: the process is ready, so held lines are logged. */
 void tail_start_end(struct tail *t, bool ready, const struct tail_origin *from, uint64_t now);
-/* Shows the line that has not ended, because the process waits for items. Does nothing in TAIL_LOG. */
+/* Shows the unfinished line, because the process waits for items. Does nothing in TAIL_LOG. */
 void tail_pause(struct tail *t, const struct tail_origin *from, uint64_t now);
 /* Logs the unfinished line of a process that has ended. */
 void tail_end(struct tail *t, const struct tail_origin *from, uint64_t now);

@@ -31,8 +31,8 @@ void window_release(struct window *w)
 static uint64_t expected_ns(const struct window *w, uint64_t now)
 {
     uint64_t running = w->items && now > w->head_since_ns ? now - w->head_since_ns : 0;
-    /* Several items may be answered in one batch. So an item counts as slow only after WINDOW_TARGET_NS, the time that
-     * a full window should take. */
+    /* Several items may be answered in one batch. So an item counts as slow only after WINDOW_TARGET_NS, which is the
+     * time that the items of a full window should take. */
     return running > WINDOW_TARGET_NS ? running : w->item_ns;
 }
 
@@ -64,7 +64,8 @@ size_t window_room_bytes(const struct window *w)
     size_t max = max_bytes(w);
     size_t left = w->bytes < max ? max - w->bytes : 0;
     if (window_is_checked(w)) return left;
-    /* A run gets at most half of the bytes, so that the process has a second run when it has finished this one. */
+    /* A run gets at most half of the bytes. Otherwise the process would have no second run when it has finished this
+     * one. */
     return left < max / 2 ? left : max / 2;
 }
 

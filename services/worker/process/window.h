@@ -1,24 +1,27 @@
 /*
- * The window of one process: the runs that it was given and has not answered. The window decides how many more items
- * the process may get, and reads its answers.
+ * The window of one process: the runs that the process was given and has not answered. The window decides how many more
+ * items the process may get, and reads the answers of the process.
  *
  * The current item of the process is the first unanswered item of the first run. If the process dies or hangs, the
- * current item is charged: it is answered with the error. But the process may have answered this item in a buffer that
- * was lost. So if more than one item is unanswered, no item is charged, and the pool runs the unanswered items again,
- * in smaller parts. If an item takes a long time, a host program reports that it has written all finished answers
- * (LINE_FLUSHED in hosts/line_io.h). Then the current item is charged, because no answer was in a buffer.
+ * current item is charged: it is answered with the error. But the answer of this item may have been in a buffer that
+ * was lost with the process. So if more than one item is unanswered, no item is charged, and the pool runs the
+ * unanswered items again, in smaller parts. If an item takes a long time, a host program reports that it has written
+ * all finished answers (LINE_FLUSHED in hosts/line_io.h). If the process dies or hangs after this report, the current
+ * item is charged, because no answer was left in a buffer.
  *
- * The limit of items doubles while items are quick, and falls to one when they are slow. The limit aims at
- * WINDOW_TARGET_NS of work. A slow sample replaces the estimated time of an item immediately. A quick sample moves the
- * estimate only halfway to the sample.
+ * The limit on the number of items doubles while items are quick, and falls to one when items are slow. The limit aims
+ * at WINDOW_TARGET_NS of work. A slow sample replaces the estimated time of an item immediately. A quick sample moves
+ * the estimate only halfway to the sample.
  *
  * Answers without ids belong to items by their order alone. After one surplus line, each answer would go to the wrong
  * item, perhaps to an item of another client. So a `checked` window takes one run at a time and keeps the answers until
- * they are confirmed. They are confirmed when the process waits for input and has written no more lines. Until then the
- * run is `unconfirmed`. If a surplus line comes before that, all kept answers are dropped.
+ * they are confirmed. The answers are confirmed when the process waits for input and has written no more lines. A run
+ * whose answers are not confirmed yet is `unconfirmed`. If a surplus line arrives before the answers are confirmed, all
+ * kept answers are dropped.
  *
- * A window in FORM_ANY_ORDER holds runs of one item each. Its process runs them all at the same time, and answers them
- * in any order. There is no current item: the items have time limits of their own, and process_cancel.c watches them.
+ * A window in FORM_ANY_ORDER holds runs of one item each. The process runs all these items at the same time, and
+ * answers them in any order. There is no current item: each item has a time limit of its own, and process_cancel.c
+ * watches these limits.
  *
  * A pure module: the time is an argument. The process embeds its window. window.c decides what may be given,
  * window_intake.c reads lines, and window_ids.c reads answers with ids.
@@ -64,7 +67,7 @@ struct window {
     uint64_t head_since_ns; /* when the current item began */
     bool flushed;           /* a host has said since the last answers that all finished answers are written */
     /* Since the last answers: how long the process and the worker waited for a processor, and how long the process ran.
-     * The owner sets them before window_intake(). */
+     * The owner sets these times before window_intake(). */
     uint64_t waited_ns, ran_ns;
     uint64_t given, answered; /* total numbers of items since the process started */
     size_t seen;              /* bytes of the unfinished line that were searched for a newline */
@@ -81,8 +84,8 @@ struct window {
 };
 
 /* `together` is how many items the process works on together. In FORM_ANY_ORDER, the window has room for exactly that
- * many items. In other forms, the window has room for at least twice as many, so that the next items already wait at
- * the process when it has answered the present ones. */
+ * many items. In other forms, the window has room for at least twice as many items. So when the process has answered
+ * the present items, the next items are already there. */
 void window_init(struct window *w, enum window_form form, unsigned together);
 void window_release(struct window *w);
 
@@ -92,7 +95,8 @@ uint64_t window_room(struct window *w, uint64_t now);
 size_t window_room_bytes(const struct window *w);
 /* Returns the least number of items that a run should have. */
 uint64_t window_min_run(const struct window *w);
-/* In FORM_ANY_ORDER, the run has one item, whose id is the number of items that the process was given before, plus 1.
+/* Adds a run. In FORM_ANY_ORDER, the run has one item. The id of this item is 1 plus the number of items that the
+ * process was given before.
  */
 void window_push(struct window *w, struct run *r, uint64_t now);
 /* Removes the first run, answered or not, and returns it. Returns NULL when there is none. */
@@ -130,7 +134,8 @@ struct intake window_intake(struct window *w, const char *data, size_t len, uint
 /* The four functions below are for a long line. The answer keeps the memory of the line, so the line is not copied. */
 
 /* Inserts {"value": at the start of a long line that is a bare value, so that the line becomes an envelope. Does
- * nothing if this was done already, or if the lines of the process are envelopes. Returns how many bytes were inserted.
+ * nothing if the line was already framed, or if the lines of the process are envelopes. Returns how many bytes were
+ * inserted.
  */
 size_t window_frame(struct window *w, struct buf *line);
 /* Returns how many bytes window_frame() has put before the line. */

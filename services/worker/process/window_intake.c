@@ -6,8 +6,8 @@
 #include "common/json/json_scan.h"
 #include "worker/process/numbered.h"
 
-/* Call it when the first `done` items of the first run are answered. If these are all its items, removes the run and
- * returns true. */
+/* Call it when the first `done` items of the first run have been answered. If all items of the run have been answered,
+ * removes the run and returns true. */
 static bool pop_answered(struct window *w, struct run *r, uint64_t done)
 {
     if (done < r->count) return false;
@@ -28,7 +28,7 @@ static void settle(struct reading *rd, const char *end)
     if (n == 0) return;
     rd->n = rd->failed = 0;
     rd->answers += n;
-    /* The first run that is answered now is charged with the time since the last answers. */
+    /* The time since the last answers is charged to the first run that is answered now. */
     chunk_add_cost(r->chunk, n, rd->slot_ns);
     rd->slot_ns = 0;
     w->flushed = false;
@@ -82,7 +82,7 @@ void window_add_value(struct reading *rd, struct line_queue *to, const char *bod
 /* ---- answers by their order ---- */
 
 /* Returns where to look for the invalid byte: at the start of the character at which the scan of the value stopped. All
- * bytes before it are valid. */
+ * bytes before this character are valid. */
 static size_t fault_offset(const struct window *w, const char *line)
 {
     size_t at = w->scan.state == VALUE_SCAN_IDLE ? 0 : w->scan.end;
@@ -209,7 +209,7 @@ static bool is_flushed_line(const struct window *w, const char *line, size_t len
     return w->form == FORM_TRUSTED && len == sizeof flushed - 1 && memcmp(line, flushed, len) == 0;
 }
 
-/* The time in which the process waited for a processor is not work. If this time counted as work, items would seem long
+/* Time that the process spent waiting for a processor is not work. If this time counted as work, items would seem long
  * on a crowded machine, so chunks would be small, and small chunks crowd the machine even more. */
 static uint64_t work_ns(const struct window *w, uint64_t passed_ns)
 {
@@ -229,7 +229,7 @@ static struct intake read_lines(struct window *w, const char *data, size_t len, 
     struct intake in = {0};
     struct reading rd = {.w = w, .progress = progress, .now = now, .memory = memory, .batch = data};
     if (w->head && now > w->head_since_ns) rd.slot_ns = work_ns(w, now - w->head_since_ns) * busy_slots(w);
-    /* After a queue has taken ownership of the memory, the bytes at these pointers are not read. */
+    /* When a queue has taken ownership of the memory, the bytes at these pointers are no longer read. */
     const char *at = data, *end = data + len;
     while (at + w->seen < end) {
         const char *newline = memchr(at + w->seen, '\n', (size_t)(end - at) - w->seen);

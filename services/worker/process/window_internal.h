@@ -10,7 +10,7 @@
 /* Updates the estimates and the limit after reading this many answers with this many bytes in all. */
 void window_learn(struct window *w, uint64_t answers, size_t bytes, uint64_t now);
 
-/* Takes a run out of the window. The caller counts its items. */
+/* Takes a run out of the window. The caller must update the counts of items. */
 void window_unlink(struct window *w, struct run *r);
 
 /* The state of one call to window_intake(). */
@@ -37,10 +37,10 @@ static inline bool window_was_scanned(const struct window *w)
     return w->scan.state != VALUE_SCAN_IDLE;
 }
 
-/* Adds the answer line of a value. If the value arrived in memory of its own, the line is written around the value, and
- * the queue takes ownership of the memory. */
+/* Adds the answer line of a value. If the value arrived in memory of its own, the rest of the line is written around
+ * the value, and the queue takes ownership of this memory. */
 void window_add_value(struct reading *rd, struct line_queue *to, const char *body, size_t len);
-/* Counts one more answer of the first run; `end` is the end of its line. */
+/* Counts one more answer of the first run; `end` is the end of the answer's line. */
 void window_count_answer(struct reading *rd, bool failed, const char *end);
 
 /* ---- window_ids.c ---- */
