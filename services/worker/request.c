@@ -46,7 +46,7 @@ static void on_deadline_closed(uv_handle_t *handle)
 static void end_early(struct request *r, enum chunk_end how)
 {
     uint64_t now = now_ns();
-    /* Ends the last stage first, so that answers of an earlier stage do not become items of a later stage. */
+    /* Ends the last stage first, because answers of an earlier stage must not become items of a later stage. */
     for (unsigned i = r->count; i-- > 0;) {
         chunk_end(r->stages[i].chunk, how);
         pool_forget(r->stages[i].pool, r->stages[i].chunk, now);
@@ -166,8 +166,8 @@ static const struct http_exchange_ops ops = {.body = request_on_body,
 
 /* ---- admission ---- */
 
-/* Returns whether there is no room for a chunk. Each task has a limit of its own, so that chunks of one task do not
- * keep out chunks of another task. */
+/* Returns whether there is no room for a chunk. Each task has a limit of its own, because otherwise chunks of one task
+ * could take all the room of another task. */
 static bool is_full(const struct worker *w, const struct pool *pool)
 {
     unsigned n = 0;

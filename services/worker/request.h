@@ -38,7 +38,7 @@ struct requests {
 void requests_init(struct requests *set, uv_loop_t *loop);
 /* Closes the timers. Call it when all requests have ended. */
 void requests_close(struct requests *set);
-/* Ends all requests now. Hands back all items without an answer, even those that were started. */
+/* Ends all requests now. Hands back all items that have no answer, even those that have been started. */
 void requests_cut(struct requests *set);
 
 /* Handles the route; `data` is the worker. */

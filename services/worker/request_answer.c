@@ -50,8 +50,8 @@ static void on_gathered(uv_timer_t *timer)
         if (r->gathers) send_answers(r);
 }
 
-/* A send of few answers costs the worker, the coordinator and its client about as much as a send of many. So an answer
- * that comes soon after the last send waits a little for more answers, unless it is the last answer or many answers are
+/* Sending few answers costs the worker, the coordinator and its client about as much as sending many. So an answer that
+ * follows soon after the last send waits a little for more answers, unless it is the last answer or many answers are
  * waiting. */
 static void gather_answers(struct request *r)
 {
@@ -74,7 +74,7 @@ void request_on_progress(struct chunk *c)
         pump(s);
 }
 
-/* Records that the head of the answer is sent. It is sent together with the bytes that were just pulled. */
+/* Records that the head of the answer is sent. The head is sent together with the bytes that were just pulled. */
 static void note_head(struct request *r)
 {
     if (r->state == REQUEST_ANSWERING) request_move(r, REQUEST_STREAMING);
@@ -101,7 +101,7 @@ bool request_on_whole(struct http_exchange *x, struct buf *answer)
 }
 
 /* The head of an answer is sent together with the first value, which saves a packet. If the first value takes a long
- * time, the head is sent alone, because the coordinator needs the number of slots in it. */
+ * time, the head is sent alone, because the coordinator needs the number of slots, which the head contains. */
 static void on_heads(uv_timer_t *timer)
 {
     const struct requests *set = timer->data;

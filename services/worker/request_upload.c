@@ -79,7 +79,7 @@ static bool apply_header(struct request *r)
     return ok;
 }
 
-/* Reads the header line of a body. Returns how many bytes of data belong to it. */
+/* Reads the header line of a body. Returns how many bytes of data belong to the header line. */
 static size_t read_header(struct request *r, const char *data, size_t len)
 {
     const char *newline = memchr(data, '\n', len);
@@ -122,7 +122,7 @@ static size_t growth_of(const struct request *r, size_t len)
     return r->state == REQUEST_READING_HEADER ? items + buf_growth(&r->header, len) + r->header.len + len : items;
 }
 
-/* Returns whether there is memory for the next `len` bytes. If not, refuses the request. */
+/* Returns whether there is memory for the next `len` bytes. If there is not, refuses the request. */
 static bool has_room(struct request *r, size_t len)
 {
     if (memory_has_room(growth_of(r, len))) return true;

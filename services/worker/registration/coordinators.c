@@ -106,7 +106,7 @@ static void report(struct coordinator_name *n, const struct addrinfo *addresses)
     }
 }
 
-/* When a name server fails or returns no address, the known addresses are kept as long as they answer. */
+/* If a name server fails or returns no address, each known address is kept until its coordinator no longer answers. */
 static void on_resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *addresses)
 {
     struct coordinator_name *n = lookup->data;

@@ -7,10 +7,11 @@
  *                           coordinator answers. So the owner finds a new coordinator even before a name server lists
  *                           that coordinator
  *
- * With TLS: https://, dns+https:// and balancer+https://. The certificate must be for the name in the option.
+ * With TLS: https://, dns+https:// and balancer+https://. The coordinator's certificate must be valid for the name in
+ * the option.
  *
- * An address stays known when the name server no longer lists it, because a draining coordinator is not listed. The
- * owner drops an address that no longer answers.
+ * An address that the name server no longer lists stays known, because a draining coordinator is not listed. The owner
+ * drops an address that no longer answers.
  */
 #ifndef FANTAIL_WORKER_REGISTRATION_COORDINATORS_H
 #define FANTAIL_WORKER_REGISTRATION_COORDINATORS_H
@@ -41,8 +42,8 @@ MUST_CHECK bool coordinators_check(const char *text, char *err, size_t err_size)
 bool coordinators_use_tls(const char *text);
 /* Returns whether the text is a numeric address with a port: "10.0.0.7:8080" or "[fd00::7]:8080". */
 bool coordinators_is_address(const char *text);
-/* The text must have passed coordinators_check(). Calls found() for the coordinators in the text, and balancer() for
- * the balancers. */
+/* Calls found() for the coordinators in the text, and balancer() for the balancers. The text must already have passed
+ * coordinators_check(). */
 void coordinators_start(struct coordinators *c, uv_loop_t *loop, const char *text, const struct coordinators_ops *ops,
                         void *data);
 /* The loop must keep running until the handles are closed. A zeroed struct is fine. */

@@ -1,10 +1,10 @@
 /*
  * Registers this worker with its coordinators, and renews the registrations. So a coordinator begins to send work soon
- * after the worker starts, and stops when the worker ends. This does not depend on name servers.
+ * after the worker starts, and stops when the worker ends, without depending on name servers.
  *
  * Every request is a complete registration, so a restarted coordinator knows the worker after the next request. The
- * coordinator says how often to send requests. On SIGTERM the worker deregisters before it drains: it sends a goodbye,
- * which is a request with `leaving`.
+ * coordinator's answer says how often the worker should send requests. On SIGTERM the worker deregisters before it
+ * drains: it sends a goodbye, which is a request with `leaving`.
  *
  * A request contains the first token of the token file. If a coordinator rejects that token, the next token is tried.
  * While tokens are being replaced, some coordinators know only the old token and others only the new one.
@@ -42,8 +42,8 @@ struct registrar;
 /* Checks the options. Returns 0 if the options are valid. Otherwise prints a message that names the option, and returns
  * 2. */
 MUST_CHECK int registrar_check(const struct option_spec *spec, const struct registrar_config *config, const char *host);
-/* Registers now, and then periodically. Without --register, sets *r to NULL, which the functions below accept. On
- * failure returns false, with a sentence in err. */
+/* Registers now, and then periodically. If --register is not given, sets *r to NULL, which the functions below accept.
+ * On failure returns false, with a sentence in err. */
 MUST_CHECK bool registrar_start(struct registrar **r, uv_loop_t *loop, const struct registrar_config *config,
                                 const struct registrar_facts *facts, char *err, size_t err_size);
 /* Returns the number of coordinators with which this worker is registered now. */
@@ -52,7 +52,7 @@ unsigned registrar_held(const struct registrar *r);
 void registrar_renew(struct registrar *r);
 /* Reads tokens and certificates again. */
 void registrar_reload(struct registrar *r);
-/* Sends a goodbye to each coordinator, and sends nothing after that. */
+/* Sends a goodbye to each coordinator, and nothing after the goodbye. */
 void registrar_leave(struct registrar *r);
 /* Returns true if all goodbyes have ended, or have taken too long. */
 bool registrar_left(const struct registrar *r);

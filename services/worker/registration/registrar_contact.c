@@ -70,7 +70,7 @@ static void on_timer(uv_timer_t *timer)
     contact_ask(timer->data);
 }
 
-/* Starts the timer with 80 to 100 % of the time, so that workers that started together do not keep registering
+/* Starts the timer with 80 to 100 % of the time, because otherwise workers that started together would always register
  * together. */
 static void contact_wait(struct contact *c, double ms)
 {

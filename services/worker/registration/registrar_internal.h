@@ -65,7 +65,8 @@ struct registrar {
 
 extern const char *const registering_names[REGISTERING_COUNT];
 
-/* Sends a registration, or a goodbye if the worker is leaving. No call may be running. */
+/* Sends a registration, or a goodbye if the worker is leaving. Call it only while no call of this contact is
+ * running. */
 void contact_ask(struct contact *c);
 /* Cancels the running call, and sends nothing more. */
 void contact_stop(struct contact *c);
@@ -75,7 +76,8 @@ void contact_close(struct contact *c);
 void contact_look(struct contact *c);
 /* Adds the coordinator at this address. Returns true if the coordinator was not known. */
 bool registrar_found(struct registrar *r, const char *url, const char *connect_to);
-/* Calls contact_look() for every balancer. Call it when a coordinator has gone, because new ones may have come. */
+/* Calls contact_look() for every balancer. Call it when a coordinator is gone, because a new coordinator may have taken
+ * its place. */
 void registrar_look(struct registrar *r);
 
 /* Reads the certificates and tokens. On failure returns false, with a sentence in err. */
