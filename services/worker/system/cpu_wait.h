@@ -19,16 +19,16 @@ struct cpu_wait {
     uint64_t waited_before_ns; /* waited_ns at the call before that one */
 };
 
-/* Opens the file. If this fails, nothing is counted. pid 0: this process. */
+/* Opens the file. If the file cannot be opened, nothing is counted. pid 0: this process. */
 void cpu_wait_init(struct cpu_wait *c, pid_t pid);
 void cpu_wait_release(struct cpu_wait *c);
 /* Updates ran_ns and waited_ns, at most once per millisecond. */
 void cpu_wait_read(struct cpu_wait *c, uint64_t now_ns);
 /* Call it before this process sleeps. After the sleep, waited_ns - waited_before_ns is how long this process has waited
  * for a processor since the previous call. An event that the process finds after the sleep may have happened at any
- * time since the previous call. The wait since the latest call would not be enough: when this process wakes another one
- * by a write, the kernel may run the other process first. This process then waits in the middle of a turn, before the
- * latest call, and finds the answer of the other process right after that call. */
+ * time since the previous call. It would not be enough to count the wait since the latest call: when this process wakes
+ * another process by a write, the kernel may run the other process first. If so, this process waits in the middle of a
+ * turn, before the latest call, and finds the answer of the other process right after the latest call. */
 void cpu_wait_sleeps(struct cpu_wait *c, uint64_t now_ns);
 
 #endif

@@ -35,7 +35,7 @@ static uint64_t token_of(pid_t pid)
     return 0;
 }
 
-/* The kernel's list contains the children that we started and the adopted children. */
+/* The kernel's list contains both the children that we started and the adopted children. */
 void descendants_kill(descendant_may_live *may_live, void *data)
 {
     static char list[64 * 1024];

@@ -1,7 +1,7 @@
 /*
  * Kills the descendants that a task process leaves behind. The worker is a subreaper: when a process dies, the
  * processes that it started become children of the worker, even after setsid(). The token in a child's environment
- * (FANTAIL_PROCESS) shows which task process started it. Single-threaded.
+ * (FANTAIL_PROCESS) shows which task process started the child. Single-threaded.
  */
 #ifndef FANTAIL_WORKER_SYSTEM_DESCENDANTS_H
 #define FANTAIL_WORKER_SYSTEM_DESCENDANTS_H

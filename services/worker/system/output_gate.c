@@ -7,7 +7,7 @@
  * each newline makes the output 100 times longer. */
 #define ROOM_BYTES (64 * MIB)
 /* Standard error may be shared with other programs, and polling it in the loop would make it non-blocking for them too.
- * So a timer tries again. */
+ * So a timer checks again whether standard error accepts lines. */
 #define RETRY_MS 2
 
 static void on_timer(uv_timer_t *timer)
@@ -16,7 +16,7 @@ static void on_timer(uv_timer_t *timer)
     while (g->first && output_gate_is_open()) {
         struct output_waiter *w = g->first;
         output_gate_leave(g, w);
-        /* The waiter may close the gate and wait again, after the other waiters. */
+        /* After resume(), the gate may be closed again. The waiter then waits again, behind the other waiters. */
         w->resume(w, now_ns() - w->since_ns);
     }
     if (!g->first) uv_timer_stop(timer);

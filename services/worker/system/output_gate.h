@@ -23,15 +23,15 @@ struct output_gate {
     struct output_waiter *first, **last; /* a queue */
 };
 
-/* Allows more lines to wait in the log. */
+/* Raises the limit on the log lines that may wait to be written. */
 void output_gate_init(struct output_gate *g, uv_loop_t *loop);
-/* Closes the handle. No waiter may be left. */
+/* Closes the handle. Call it only when nothing waits at the gate. */
 void output_gate_close(struct output_gate *g);
-/* Writes the lines that wait in the log. Returns whether no line is left. */
+/* Writes the log lines that wait to be written. Returns whether all of them were written. */
 bool output_gate_is_open(void);
 /* Calls w->resume() once, when the gate is open. */
 void output_gate_wait(struct output_gate *g, struct output_waiter *w);
-/* After this call, w does not wait. */
+/* Makes w stop waiting. */
 void output_gate_leave(struct output_gate *g, struct output_waiter *w);
 
 #endif

@@ -68,8 +68,8 @@ bool reaper_poll(struct reaper *r)
         if (!left || info.si_pid == 0) break;
         any = true;
         struct reaped *c = forget(r, info.si_pid);
-        /* The process group is killed before wait4() reaps the child. Until then, no other group can have the same
-         * id. */
+        /* The process group is killed before wait4() reaps the child, because until the child is reaped, no other group
+         * can have the same id. */
         if (c) kill(-info.si_pid, SIGKILL);
         int status = 0;
         struct rusage usage = {0};

@@ -9,12 +9,12 @@
 
 #include "common/files/locked_dir.h"
 
-/* Creates the worker's own directory, in the directory `given` or, if that is NULL, in $TMPDIR or /tmp. Before that,
- * removes the directories of killed workers there. On failure, *d is empty. */
+/* Creates the worker's own directory, in the directory `given` or, if that is NULL, in $TMPDIR or /tmp. First removes
+ * the directories that killed workers have left in the same place. On failure, *d is empty. */
 void scratch_make(struct locked_dir *d, const char *given);
 
-/* Makes a directory for a process in `base`. The name of the directory is the token of the process. Returns its path;
- * NULL if it cannot be made, or if `base` is NULL. */
+/* Makes a directory for a process in `base`. The name of the directory is the token of the process. Returns the path of
+ * the directory; NULL if the directory cannot be made, or if `base` is NULL. */
 MUST_CHECK char *scratch_make_inner(const char *base, uint64_t token);
 /* Removes the directory. If the directory is not empty, another thread removes it. Takes ownership of the path, which
  * may be NULL. */

@@ -169,7 +169,7 @@ bool spawn(const struct spawn_plan *plan, struct spawned *s, char why[SPAWN_WHY_
     int score = own_oom_score() + plan->oom_score_adj;
     snprintf(c.oom_score, sizeof c.oom_score, "%d", score > 1000 ? 1000 : score);
     pid_t pid = start_child(&c);
-    /* If execve() failed, the child has ended, and the reaper reaps it like an adopted child. */
+    /* If execve() has failed, the child has ended, and the reaper reaps this child like an adopted child. */
     if (c.error == ENOEXEC) pid = start_script(&c);
     if (c.error) {
         write_why(why, &c);

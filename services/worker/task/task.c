@@ -75,8 +75,8 @@ char *path_join(const char *dir, const char *name)
 }
 
 /* Returns the path of the program that the first word of a command names. A path is relative to the task's directory. A
- * word without "/" is looked up in that directory first, then in PATH. The path need not exist. If it does not, the
- * error is reported when the program is started. */
+ * word without "/" is looked up in that directory first, then in PATH. The path need not exist. If it does not exist,
+ * the error is reported when the program is started. */
 char *find_program(const char *word, const char *cwd)
 {
     if (word[0] == '/') return xstrdup(word);
@@ -103,7 +103,7 @@ static bool is_regular_file(const char *path)
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* Makes the word an absolute path if it names a file in the task's folder. */
+/* If the word names a file in the task's folder, replaces the word by the absolute path of the file. */
 static void name_by_path(const struct task *t, const char **word)
 {
     if ((*word)[0] == '/') return;

@@ -2,7 +2,7 @@
  * A task as its directory describes it: by <dir>/<name>/task.json, or by an executable <dir>/<name> or
  * <dir>/<name>/<name> (mode exec). A task that cannot be read is kept, with the reason in `error`, so that a client
  * that names the task gets the reason. Tasks are shared by reference. Reading a task again makes a new struct task. The
- * former struct lives as long as its processes.
+ * former struct lives until its last process has gone.
  */
 #ifndef FANTAIL_WORKER_TASK_TASK_H
 #define FANTAIL_WORKER_TASK_TASK_H
@@ -62,7 +62,7 @@ struct task_set {
 
 /* Reads the tasks in `dirs`, a colon-separated list of paths. If two tasks have the same name, the first one is used.
  * hosts_dir is the directory of the host programs. If a directory cannot be read, returns false, with a sentence in
- * err; then the set holds the tasks of the other directories. Skips each task that `known` contains and that has no
+ * err; the set then holds the tasks of the other directories. Skips each task that `known` contains and that has no
  * error there. `known` may be NULL. */
 MUST_CHECK bool task_set_load(struct task_set *set, const struct task_set *known, const char *dirs,
                               const char *hosts_dir, char *err, size_t err_size);
@@ -71,8 +71,8 @@ struct task *task_set_find(const struct task_set *set, const char *name);
 
 /* Reads the task `name` in `dir`. Never returns NULL: if the task cannot be read, task->error is set. */
 MUST_CHECK struct task *task_load(const char *dir, const char *name, const char *hosts_dir);
-/* Makes the processes of the task run in the folder `cwd`, unless its task.json says where they run. Each word of the
- * command that names a file in the task's folder becomes the absolute path of this file. */
+/* Makes the processes of the task run in the folder `cwd`, unless the task's task.json says where they run. Each word
+ * of the command that names a file in the task's folder becomes the absolute path of this file. */
 void task_run_in(struct task *t, const char *cwd);
 /* Calls task_run_in() for each task of the set. */
 void task_set_run_in(const struct task_set *set, const char *cwd);

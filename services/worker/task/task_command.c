@@ -31,8 +31,8 @@ static void add_host(struct task *t, struct words *w, const char *hosts_dir, con
     words_add(w, t->path);
 }
 
-/* Sets t->error if the host program cannot be run. A missing host is not a fault of the task.json: an image may have
- * only some of the hosts. */
+/* Sets t->error if the host program cannot be run. If the host program is missing, task.json is not at fault: an image
+ * may have only some of the host programs. */
 static void check_host(struct task *t)
 {
     if (access(t->path, X_OK) == 0) return;
