@@ -67,8 +67,9 @@ static bool is_code(const char *name, const struct stat *st)
     return S_ISREG(st->st_mode) && (st->st_mode & S_IXUSR);
 }
 
-/* Returns when the file was last changed, on the clock of now_ns(). Programs can set the time of modification, but not
- * this time. If the file has just been removed, st->st_ctim is 0, and the result is the present time. */
+/* Returns when the file was last changed, on the clock of now_ns(). The time is taken from st_ctim, because programs
+ * can set the time of modification, but not st_ctim. If the file has just been removed, st->st_ctim is 0, and the
+ * result is the present time. */
 static uint64_t changed_at(const struct stat *st)
 {
     struct timespec now;
@@ -91,7 +92,8 @@ static bool counts(const struct watched *f, const char *name)
 
 /* ---- what has changed ---- */
 
-/* Forgets the reported tasks that have not changed for WATCH_QUIET_NS. Their reports would be counted from 0 anyway. */
+/* Forgets the reported tasks that have not changed for WATCH_QUIET_NS. The reports of these tasks would be counted from
+ * 0 anyway. */
 static void forget_quiet(struct watch *w, uint64_t now)
 {
     for (struct watched_task **at = &w->tasks; *at;) {
@@ -272,9 +274,9 @@ static void watch_tree(struct watch *w, const char *path, const char *task, unsi
     closedir(d);
 }
 
-/* Watches for the creation and the replacement of a directory of tasks. If folders above it are missing, watches for
- * the creation of the highest of these. For a relative path, this function does not look above the working directory. A
- * working directory that may not be searched cannot be watched either. */
+/* Watches for the creation and the replacement of a directory of tasks. If folders above the directory are missing,
+ * watches for the creation of the highest missing folder. For a relative path, this function does not look above the
+ * working directory. A working directory that this process has no right to search cannot be watched either. */
 static void watch_above(struct watch *w, const char *dir)
 {
     struct stat st;
@@ -330,7 +332,7 @@ static void on_settled(uv_timer_t *timer)
     watch_all(w); /* called before the old watches end, so that no change is missed */
     unwatch(before);
     const char **names = take_names(w);
-    /* A directory that was created and removed again since the last report may have been read in between. */
+    /* A missing directory may have been created, read and removed again since the last report. */
     bool replaced = w->identity != identity || (w->is_missing && w->above_seen);
     w->above_seen = false;
     if (replaced || names[0]) w->hooks->changed(w->data, replaced ? NULL : names);

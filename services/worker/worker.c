@@ -137,7 +137,8 @@ struct pool *worker_pool(struct worker *w, const char *name)
     return t && !t->error ? find_pool(w, name) : NULL;
 }
 
-/* Makes the worker use the task. If `gently` is true, the former processes serve until a new process is ready. */
+/* Makes the worker use the task. If `gently` is true, the task's former processes serve until a new process is
+ * ready. */
 static void adopt_task(struct worker *w, struct task *t, bool gently)
 {
     if (t->error) {
@@ -164,7 +165,8 @@ static bool is_among(const char *const *names, const char *name)
 }
 
 /* Returns whether the former description of a task stays in use. `names` are the tasks that have changed. If the new
- * description of a changed task cannot be read, for example because a file is half written, the former one stays. */
+ * description of a changed task cannot be read, for example because a file is half written, the former description
+ * stays in use. */
 static bool stays(const struct task *now, const struct task *former, const char *const *names)
 {
     if (!names || !former) return false;
@@ -176,7 +178,7 @@ static bool stays(const struct task *now, const struct task *former, const char 
 }
 
 /* Reads all tasks. `names` are the tasks that have changed; NULL: any task may have changed. The pool of a removed task
- * is kept, without processes, because requests may still use it. */
+ * is kept, without processes, because requests may still use the pool. */
 static bool load_tasks(struct worker *w, const char *const *names, char *err, size_t err_size)
 {
     struct task_set set;
@@ -207,7 +209,7 @@ static void read_changed(struct worker *w, const char *const *names)
     for (; *names; names++) log_info("a task has changed and was read again", LOG_STR("task", *names));
 }
 
-/* Without names, all former tasks count as changed. New tasks are read in any case. */
+/* If `names` is NULL, all former tasks count as changed. New tasks are read in any case. */
 static void on_changed(void *data, const char *const *names)
 {
     struct worker *w = data;
@@ -222,7 +224,7 @@ static void on_changed(void *data, const char *const *names)
     free(all);
 }
 
-/* A task that has just been busy may still write a little, for example when it cleans up after an item. */
+/* For this time after it was busy, a task may still write files, for example while it cleans up after an item. */
 #define LATE_WRITE_NS (100 * NS_PER_MS)
 
 static bool writes_itself(void *data, const char *task, uint64_t at_ns)
@@ -417,8 +419,9 @@ void worker_stop(void *data)
     w->ecs_agent = NULL;
     registrar_stop(w->registrar);
     w->registrar = NULL;
-    /* Waits until the task processes have ended. Only then does the reaper find the processes that they left running.
-     * All task processes were sent SIGKILL, but on a busy machine the kernel needs a while to end them. */
+    /* Waits until the task processes have ended, because only then can the reaper find the processes that they have
+     * left running. All task processes were sent SIGKILL, but on a busy machine the kernel needs a while to end
+     * them. */
     for (int i = 0; i < 5000 && reaper_poll(&w->reaper); i++) usleep(1000);
     reaper_close(&w->reaper);
     requests_close(&w->requests);

@@ -1,6 +1,6 @@
 /*
- * The worker as a whole: its tasks, one pool for each, and the requests it is answering. This struct connects the parts
- * of the worker.
+ * The worker as a whole: its tasks, one pool for each task, and the requests that the worker is answering. This struct
+ * connects the parts of the worker.
  */
 #ifndef FANTAIL_WORKER_WORKER_H
 #define FANTAIL_WORKER_WORKER_H
@@ -96,9 +96,10 @@ void worker_reload(void *data);
 /* Call it after the loop has ended. */
 void worker_release(struct worker *w);
 
-/* Returns the pool of a task; NULL if the worker does not have the task, or its description is broken. */
+/* Returns the pool of a task; NULL if the worker does not have the task, or cannot read the task's description. */
 struct pool *worker_pool(struct worker *w, const char *task);
-/* Returns how many processes a task may have. If `t` is NULL, returns the number for a task that does not set one. */
+/* Returns how many processes a task may have. If `t` is NULL, returns the number for a task that does not set a number
+ * itself. */
 unsigned worker_slots(const struct worker *w, const struct task *t);
 uint64_t worker_queued(const struct worker *w);
 /* Call it when a request has been accepted (change is 1) or has ended (-1). */
