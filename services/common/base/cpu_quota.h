@@ -6,7 +6,8 @@
 #include "common/base/base.h"
 
 unsigned cpu_quota(void);
-/* Returns whether a control group limits our processor time. If so, polling uses up time that work could use. */
+/* Returns whether a control group limits our processor time. If our time is limited, polling uses up time that work
+ * could use. */
 bool cpu_is_metered(void);
 
 #endif

@@ -13,10 +13,10 @@
  * Smaller blocks stay on the heap, where an allocation causes no page faults. Buffers of a MiB for items and answers
  * are allocated and freed all the time. */
 #define SPARE_MEMORY_LARGE_BYTES ((size_t)4 << 20)
-/* Bytes that one spare_memory_step() gives back to the kernel. This takes about 0.4 ms. */
+/* Bytes that one spare_memory_step() gives back to the kernel, which takes about 0.4 ms. */
 #define SPARE_MEMORY_STEP_BYTES ((size_t)2 << 20)
 
-/* Call it once at the start of a service. From then on the service must call spare_memory_step(). */
+/* Call it once at the start of a service. After this call, the service must call spare_memory_step(). */
 void spare_memory_start(void);
 /* Frees all waiting blocks. After this call, spare_memory_free() frees a block immediately. */
 void spare_memory_stop(void);

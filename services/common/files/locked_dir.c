@@ -70,8 +70,8 @@ void locked_dir_remove(struct locked_dir *d)
     *d = (struct locked_dir){.lock_fd = -1};
 }
 
-/* Returns whether a direct subdirectory of `dir` is locked. If so, the owner of the subdirectory still runs, although
- * the owner of `dir` has ended. */
+/* Returns whether a direct subdirectory of `dir` is locked. A lock shows that the owner of the subdirectory still runs,
+ * although the owner of `dir` has ended. */
 static bool has_living_inside(int dir)
 {
     bool living = false;

@@ -1,6 +1,6 @@
 /*
- * Reads a whole file that an operator or a task names, such as task.json, a token file or a certificate. It never
- * blocks: it rejects a FIFO or a device, and stops reading a file that is larger than the cap.
+ * Reads a whole file that an operator or a task names, such as task.json, a token file or a certificate. The read never
+ * blocks: a FIFO or a device is rejected, and only a part of a file that is larger than the cap is read.
  */
 #ifndef FANTAIL_COMMON_FILES_REGULAR_FILE_H
 #define FANTAIL_COMMON_FILES_REGULAR_FILE_H
@@ -9,7 +9,7 @@
 
 /* Appends the content of the file to `text`, and then a NUL that is not counted in text->len. `text` must have a cap.
  * Returns false, with the reason in `why`, if the path cannot be opened, is not a regular file, or has more bytes than
- * the cap allows. If it returns false, `text` may hold a part of the file. */
+ * the cap allows. After a failure, `text` may hold a part of the file. */
 MUST_CHECK bool regular_file_read(const char *path, struct buf *text, char *why, size_t why_size);
 
 #endif

@@ -3,8 +3,8 @@
 #include "common/http_client/http_client_internal.h"
 #include "common/loop/progress.h"
 
-/* Records that bytes arrived, or that curl wants bytes to send. Also records that a callback of the call may be about
- * to run. */
+/* Records that bytes arrived, or that curl wants bytes to send. heard() also records that a callback of the call may be
+ * about to run. */
 static void heard(struct http_call *call)
 {
     call->heard_ms = uv_now(call->client->loop);
@@ -89,7 +89,7 @@ size_t call_on_read(char *dst, size_t size, size_t count, void *data)
     return call_is_over(call) ? CURL_READFUNC_ABORT : len;
 }
 
-/* curl repeats a request whose reused connection died before the answer. This callback stops the repetition, unless the
+/* curl repeats a request whose reused connection died before the answer. call_on_sending() prevents this, unless the
  * request may be repeated. */
 int call_on_sending(void *data, char *peer_ip, char *own_ip, int peer_port, int own_port)
 {

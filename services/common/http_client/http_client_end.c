@@ -27,8 +27,8 @@ static bool kept_connection_died(const struct http_call *call, CURLcode code, lo
     }
 }
 
-/* Returns what a code means. A call of plain http does not need libcurl, so the library may not be loaded. Such a call
- * has codes of its own. */
+/* Returns the meaning of a result code. A call of plain http has codes of its own: it does not need libcurl, so the
+ * library may not be loaded. */
 static const char *text_of(const struct http_call *call, CURLcode code)
 {
     if (code == CURLE_OK) return "answered";

@@ -261,7 +261,7 @@ void client_keep_loop(struct http_client *c, bool keep);
 void client_kick(struct http_client *c);
 /* Returns whether events of more wires may be handled in this turn. */
 MUST_CHECK bool client_has_time_for_events(struct http_client *c);
-/* Returns whether more calls may begin or be reaped in this turn. If not, call client_kick(). */
+/* Returns whether more calls may begin or be reaped in this turn. If the result is false, call client_kick(). */
 MUST_CHECK bool client_has_time_for_calls(struct http_client *c);
 /* Lets curl handle events of a socket, or its timers if `fd` is CURL_SOCKET_TIMEOUT. */
 void client_drive(struct http_client *c, curl_socket_t fd, int mask);

@@ -1,6 +1,6 @@
 #include "common/http_client/http_client_internal.h"
 
-/* After this many rounds, the remaining rounds wait until the other parts of the loop have run. */
+/* After this many rounds in a row, the remaining rounds wait until the other parts of the loop have run. */
 #define MAX_ROUNDS 8
 /* In each turn, the client serves wires for about this long, and begins new calls for about this long. Further work
  * waits for the next turn, so that a thousand workers that answer together, or a thousand new connections, do not make

@@ -74,8 +74,8 @@ static bool holds_idle_memory(const struct http_connection *c, uint64_t now_ms)
 
 /* Checks each connection, and returns the memory of idle connections to the kernel. Returning the memory of one
  * connection takes about 30 us. To keep the loop responsive, a sweep returns memory only for FREE_MEMORY_NS; another
- * sweep soon continues. One walk over the connections does both, because most of the walk's time is spent on loading
- * the connections from memory. */
+ * sweep soon continues. The checks and the returns share one walk over the connections, because most of the walk's time
+ * is spent on loading the connections from memory. */
 static void sweep_all(struct http_server *s, uint64_t now_ms)
 {
     enum { SOON_MS = 50 };

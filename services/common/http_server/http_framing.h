@@ -1,8 +1,8 @@
 /*
  * Reads the bytes of one connection before the HTTP library does, and finds the first byte that breaks the rules of RFC
  * 9112. If a proxy and a server disagree about where a request ends, an attacker can smuggle a second request past the
- * proxy (RFC 9112, 11.2). So this reader is stricter than every version of the library. It passes on only bytes that
- * have a single meaning.
+ * proxy (RFC 9112, 11.2). So this reader is stricter than every version of the library. The reader passes on only bytes
+ * that have a single meaning.
  *
  * The reader knows where each part of a message begins and ends: head, body with a length, chunks, trailers. The only
  * part of a message that it stores is the Origin, because even the answer to a faulty head may have to name the Origin

@@ -2,8 +2,9 @@
  * Keeps a socket open after the answer to a request whose body was not read. Closing a socket with unread bytes makes
  * the kernel send a reset. The reset can overtake the answer, and the client then sees a lost connection instead of the
  * answer. So a second descriptor keeps the socket open for a while after libmicrohttpd has closed its own descriptor.
- * The server reads and drops a part of the body. The rest stays in the kernel's buffer, and when this buffer is full,
- * the client cannot send more. The server closes the second descriptor when the client closes the connection.
+ * The server reads and drops a part of the body. The rest of the body stays in the kernel's buffer, and when this
+ * buffer is full, the client cannot send more. The server closes the second descriptor when the client closes the
+ * connection.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -74,7 +74,7 @@ struct http_server_options {
     uint16_t port;                   /* the port of a numeric address; 0: any free port, see http_server_port() */
     const struct http_route *routes; /* ends with a {0} entry; borrowed */
     /* The routes of another server of this program, or NULL. If only the other server has the path of a request,
-     * `other_hint` is the end of the sentence "there is nothing at /metrics ...". Both are borrowed. */
+     * `other_hint` is the end of the sentence "there is nothing at /metrics ...". Both options are borrowed. */
     const struct http_route *other_routes;
     const char *other_hint;
     void *data;                /* passed to every handle() */

@@ -17,7 +17,7 @@
  *     http_tls.c         the sessions of https
  *
  * libmicrohttpd calls us only inside MHD_run() and MHD_stop_daemon(). Only server_turn() calls MHD_run(). Our other
- * functions never run the daemon. They ask for a turn with http_server_want_turn().
+ * functions never run the daemon. Instead, they ask for a turn with http_server_want_turn().
  */
 #ifndef FANTAIL_COMMON_HTTP_SERVER_HTTP_SERVER_INTERNAL_H
 #define FANTAIL_COMMON_HTTP_SERVER_HTTP_SERVER_INTERNAL_H

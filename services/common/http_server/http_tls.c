@@ -1,8 +1,8 @@
 /*
  * TLS of the server's connections. libmicrohttpd makes the sessions and moves the bytes. This file gives each new
- * session the current credentials, because the library itself would use one certificate for as long as it runs. It also
- * verifies the client's certificate, and reports failures to the peer and to the log. Bytes that the server writes
- * without the library also pass through the session.
+ * session the current credentials, because the library itself would use one certificate for as long as it runs. This
+ * file also verifies the client's certificate, and reports failures to the peer and to the log. Bytes that the server
+ * writes without the library also pass through the session.
  *
  * The library reads through our function pull(), for three reasons. The library's log does not name a connection, but
  * pull() knows which connection was read last. pull() detects a client that speaks plain HTTP to this port, and sends

@@ -122,7 +122,7 @@ static void note_head(struct http_connection *c)
 }
 
 /* The library puts the first bytes of a connection at the start of the connection's memory. The first bytes of a later
- * request are put there too, unless they follow bytes that the library has not parsed yet. */
+ * request are put at the same place, unless they follow bytes that the library has not parsed yet. */
 static void note_memory(struct http_connection *c, char *data)
 {
     if (!c->first_data) c->first_data = data;

@@ -14,7 +14,7 @@ void byte_tail_init(struct byte_tail *t, size_t most);
 void byte_tail_release(struct byte_tail *t);
 void byte_tail_clear(struct byte_tail *t);
 void byte_tail_add(struct byte_tail *t, const char *data, size_t len);
-/* Returns the kept bytes, and sets *len. They are borrowed until the next call. */
+/* Returns the kept bytes, and sets *len. The bytes are borrowed until the next call. */
 const char *byte_tail_get(const struct byte_tail *t, size_t *len);
 
 #endif

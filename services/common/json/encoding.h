@@ -1,8 +1,8 @@
 /*
  * Detects the encoding of a text from its first bytes. Everything that fantail reads must be UTF-8. A byte order mark
  * at the beginning is not a part of the text. This module also recognises UTF-16 and UTF-32, so that the error can name
- * the encoding of a refused text. It recognises them by their byte order mark. Without a byte order mark, it recognises
- * them by the zero bytes in the first character, if that character is ASCII. Pure.
+ * the encoding of a refused text. UTF-16 and UTF-32 are recognised by their byte order mark. Without a byte order mark,
+ * they are recognised by the zero bytes in the first character, if that character is ASCII. Pure.
  */
 #ifndef FANTAIL_COMMON_JSON_ENCODING_H
 #define FANTAIL_COMMON_JSON_ENCODING_H

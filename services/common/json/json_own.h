@@ -15,8 +15,8 @@
 MUST_CHECK bool json_own_check(const char *text, size_t len, size_t *offset, const char **error);
 /* Checks only the names of one object, not its values. Returns true for a value that is not an object. */
 MUST_CHECK bool json_own_check_names(const char *text, size_t len, size_t *offset, const char **error);
-/* Returns NULL if a valid JSON string can be decoded without changing its text. Otherwise returns the reason, as a
- * static sentence. */
+/* Returns NULL if a valid JSON string can be decoded without changing its text. If the text would change, returns the
+ * reason, as a static sentence. */
 const char *json_string_fault(struct json_slice string);
 
 #endif

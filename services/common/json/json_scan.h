@@ -1,8 +1,8 @@
 /*
- * An incremental, strict RFC 8259 scanner. It validates bytes as they arrive, in pieces of any size, and finds where a
- * value ends. It builds no tree and copies nothing. It also rejects invalid UTF-8 (RFC 3629: no overlong forms, no
- * encoded surrogates) and unescaped control characters. It does not check number ranges, duplicate names or lone \u
- * surrogates. A pure module: no I/O, no allocation.
+ * An incremental, strict RFC 8259 scanner. The scanner validates bytes as they arrive, in pieces of any size, and finds
+ * where a value ends. The scanner builds no tree and copies nothing. It also rejects invalid UTF-8 (RFC 3629: no
+ * overlong forms, no encoded surrogates) and unescaped control characters. It does not check number ranges, duplicate
+ * names or lone \u surrogates. A pure module: no I/O, no allocation.
  */
 #ifndef FANTAIL_COMMON_JSON_JSON_SCAN_H
 #define FANTAIL_COMMON_JSON_JSON_SCAN_H

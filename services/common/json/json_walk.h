@@ -20,7 +20,8 @@ struct json_walk {
 
 /* The text must be valid (json_valid()). Returns false when the value is neither an object nor an array. */
 MUST_CHECK bool json_walk_init(struct json_walk *w, const char *text, size_t len);
-/* Like json_walk_init(), for a text that may be invalid. Also returns false if the text is invalid. */
+/* Like json_walk_init(), for a text that may be invalid. If the text is invalid, json_walk_init_checked() returns false
+ * too. */
 MUST_CHECK bool json_walk_init_checked(struct json_walk *w, const char *text, size_t len);
 /* Reads the next member or element; returns false after the last one. *name is the JSON string with its quotes, as it
  * was written. For an element of an array *name is empty. `name` and `value` may be NULL. */

@@ -25,7 +25,7 @@ bool media_type_is(const char *content_type, const char *type);
 
 #define MEDIA_CHARSET_SIZE 64
 /* Returns true if text with this Content-Type header is UTF-8: the header has no charset, or the charset is utf-8 or
- * us-ascii. Otherwise writes the name of the charset to `charset`; a long name is cut off. */
+ * us-ascii. If the header has another charset, writes the name of this charset to `charset`; a long name is cut off. */
 bool media_type_is_utf8(const char *content_type, char charset[MEDIA_CHARSET_SIZE]);
 
 /* Returns true if an Accept header names this form, and does not name `other` with a higher q. Wildcards name neither

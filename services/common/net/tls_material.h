@@ -2,8 +2,8 @@
  * Reads certificates from files, checks them, and reads them again when the files change. A `struct tls_store` holds
  * the files of a server or of a client. A server has its own certificate and the authorities of its clients. A client
  * has its own certificate and the authorities of its servers. A `struct tls_material` holds what was read from the
- * files. It is never changed: when the files change, a new one is made. A connection keeps the material with which it
- * began, even if the store already has newer material.
+ * files. This struct is never changed: when the files change, a new one is made. A connection keeps the material with
+ * which it began, even if the store already has newer material.
  *
  * The files are read again when they have changed (file_watch.h). If the new files cannot be used, the old material
  * stays in use and an error is logged.

@@ -62,8 +62,8 @@ static void trim(const char **text, size_t *len)
     while (*len && ((*text)[*len - 1] == ' ' || (*text)[*len - 1] == '\t')) --*len;
 }
 
-/* Calls fn for every pair. Returns false when the list is malformed. If it returns false, fn may already have been
- * called for some of the pairs. */
+/* Calls fn for every pair. Returns false when the list is malformed. Before the fault is found, fn may already have
+ * been called for some of the pairs. */
 static bool each_pair(const char *list, void (*fn)(void *data, const char *key, const char *value), void *data)
 {
     bool ok = true;

@@ -43,8 +43,8 @@ static void complain_of_given(struct parse *p, const struct option_row *row, con
     p->failed = true;
 }
 
-/* The functions that read values. Each of them writes the field, or returns false if the text is not a valid value for
- * the row. */
+/* The functions that read values. Each of these functions writes the field, or returns false if the text is not a valid
+ * value for the row. */
 
 static bool read_bool(const char *text, bool *out)
 {

@@ -1,6 +1,6 @@
 /*
- * Command-line options from one table. A row has the option's name, type, default, bounds and help. It also names the
- * field of a config struct that gets the value. `--drain-s 30` or `--drain-s=30` overrides FANTAIL_DRAIN_S, which
+ * Command-line options from one table. A row has the option's name, type, default, bounds and help. The row also names
+ * the field of a config struct that gets the value. `--drain-s 30` or `--drain-s=30` overrides FANTAIL_DRAIN_S, which
  * overrides the default. Every program also has --help, --version and --print-config.
  *
  *     static const struct option_row rows[] = {
@@ -123,9 +123,9 @@ struct option_result {
     int first_operand; /* index of the first operand in argv; argc if there is none */
 };
 
-/* Skips argv[0]; "--" ends the options. Returns false if the program should end with r->exit_status. In this case the
- * function has printed the output of --help, --version or --print-config on standard output, or an error message on
- * standard error. The error message names the option or argument that is wrong. */
+/* Skips argv[0]; "--" ends the options. Returns false if the program should end with r->exit_status. Before it returns
+ * false, the function has printed the output of --help, --version or --print-config on standard output, or an error
+ * message on standard error. The error message names the option or argument that is wrong. */
 MUST_CHECK bool option_parse(const struct option_spec *spec, void *config, int argc, char **argv,
                              struct option_result *r);
 /* Prints "program: --name: message" on standard error and returns 2. Use it for checks that concern several options.

@@ -78,8 +78,8 @@ MUST_CHECK struct service *service_start(uv_loop_t *loop, const struct service_c
                                          const struct service_hooks *hooks, char *err, size_t err_size);
 /* Runs the loop until the shutdown is over. Returns the exit status. */
 MUST_CHECK int service_run(struct service *s);
-/* Frees the service. From then on the process ignores SIGTERM, SIGINT and SIGHUP. Call it after service_run(). NULL is
- * fine. */
+/* Frees the service. After this call, the process ignores SIGTERM, SIGINT and SIGHUP. Call it after service_run(). NULL
+ * is fine. */
 void service_free(struct service *s);
 
 /* Sets the answer of /readyz. If `ready` is false, `reason` must be given; it is copied. After a signal the answer is

@@ -1,7 +1,7 @@
 /*
- * The two servers of a service. Both answer health requests. The public server also has the routes of the service, and
- * the admin server has the metrics. This module counts the requests of the public server, and measures how long they
- * take. Private to service*.c.
+ * The two servers of a service. Both servers answer health requests. The public server also has the routes of the
+ * service, and the admin server has the metrics. This module counts the requests of the public server, and measures how
+ * long they take. Private to service*.c.
  */
 #ifndef FANTAIL_COMMON_SERVICE_SERVICE_HTTP_H
 #define FANTAIL_COMMON_SERVICE_SERVICE_HTTP_H

@@ -43,7 +43,8 @@ static bool write_file(const char *path, const char *text)
     return false;
 }
 
-/* Returns whether the text is a secret. If it is not, writes the reason to err, without quoting the text. */
+/* Returns whether the text is a secret. If the text is not a secret, writes the reason to err, without quoting the
+ * text. */
 static bool is_secret(const char *text, const struct secret_kind *other, char *err, size_t err_size)
 {
     struct tokens tokens;
