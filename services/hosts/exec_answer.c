@@ -55,7 +55,7 @@ static size_t without_newline(const char *text, size_t len)
     return len > 0 && text[len - 1] == '\r' ? len - 1 : len;
 }
 
-/* Returns whether the output is text. If it is not, writes the cause. */
+/* Returns whether the output is text. If the output is not text, writes the reason to `cause`. */
 static bool is_text(const char *text, size_t len, char *cause)
 {
     size_t at = encoding_text_length(text, len);

@@ -1,7 +1,7 @@
 /*
- * Runs one command from start to end: provides its stdin, reads its stdout, and copies its stderr to our stderr. Also
- * keeps the last bytes of stderr. The run ends when the command ends, even if descendants of the command still print
- * something. These descendants are killed (exec_orphans.h). If this process dies, the kernel kills the command
+ * Runs one command from start to end: provides its stdin, reads its stdout, and copies its stderr to our stderr. The
+ * last bytes of stderr are kept too. The run ends when the command ends, even if descendants of the command still print
+ * something. Descendants that still run are killed (exec_orphans.h). If this process dies, the kernel kills the command
  * (PR_SET_PDEATHSIG).
  */
 #ifndef FANTAIL_HOSTS_EXEC_RUN_H

@@ -23,7 +23,7 @@ When the function is loaded, this program writes the line #ready to stdout. Each
 item, except control lines, which begin with '#' and get no answer. Each item gets one line on stdout, in the same order:
 {"value":...} or {"error":{...}}. The main thread writes answers together, when it has no more items or when many characters
 are buffered. If an item takes a long time, a helper thread writes the answers to the items before it. So a finished answer
-does not wait for the next item. After writing these answers, the helper thread writes the line #flushed. This line means that
+does not wait for the next item. After writing these answers, the helper thread writes the line #flushed. #flushed means that
 all finished answers are written, and that the answer of the present item will be written before the next item begins. So the
 worker knows which item runs.
 
@@ -502,7 +502,8 @@ def load(name, folder):
 
 
 def made_from(target):
-    """If the task is a class whose instances can be called, returns an instance. Otherwise returns the task's function."""
+    """If the task is a class whose instances can be called, returns an instance. In all other cases, returns the task
+    itself."""
     is_called = isinstance(target, type) and any("__call__" in vars(base) for base in target.__mro__)
     return target() if is_called else target
 
@@ -865,8 +866,8 @@ def write_lines_of_c():
 
 def isolate_child(items_fd, answers):
     """Runs in a process that the task has forked. This process has copies of our pipes and of unwritten answers, and must not
-    use them. Its copy of the lock may stay locked for ever, because the thread that would release the lock does not exist in
-    this process."""
+    use them. The forked process's copy of the lock may stay locked for ever, because the thread that would release the lock
+    does not exist in this process."""
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, items_fd, inheritable=False)
     os.dup2(null, answers.fd, inheritable=False)

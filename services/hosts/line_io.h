@@ -11,7 +11,7 @@
  * When a host program has loaded its task, it writes the line "#ready". Only after this line does the host program get
  * items.
  *
- * A host program that buffers answers may write the line "#flushed" while an item runs. This line means that the
+ * A host program that buffers answers may write the line "#flushed" while an item runs. "#flushed" means that the
  * answers of all finished items are written, and that the answer of the running item will be written before the next
  * item begins. So the worker knows which item runs. Without the line "#flushed", the worker must assume that there are
  * answers in the buffer.

@@ -121,7 +121,7 @@ static bool read_seconds(struct json_slice number, uint64_t *ns)
     return true;
 }
 
-/* Reads a cost. If it is invalid, sets *cost to zero and returns false. */
+/* Reads a cost. If the cost is invalid, sets *cost to zero and returns false. */
 static bool read_cost(struct json_slice object, struct chunk_cost *cost)
 {
     struct json_walk w;

@@ -97,8 +97,9 @@ enum run_gate_answer { RUN_GATE_GO, RUN_GATE_WAIT, RUN_GATE_HALTED };
 
 /* Returns whether the rules require calls to run_gate_ask() and run_gate_note_end(). This function needs no lock. */
 bool run_gate_has_rules(const struct run_gate *g);
-/* Asks whether the item of this seat may start now. If it may, marks the seat as running. After RUN_GATE_WAIT, ask
- * again when `turns` has changed or *wait_ns has passed. `is_alive(arg, seat)` returns whether a seat has a process. */
+/* Asks whether the item of this seat may start now. If the item may start, marks the seat as running. After
+ * RUN_GATE_WAIT, ask again when `turns` has changed or *wait_ns has passed. `is_alive(arg, seat)` returns whether a
+ * seat has a process. */
 enum run_gate_answer run_gate_ask(struct run_gate *g, unsigned seat, uint64_t now, const struct run_gate_machine *m,
                                   bool (*is_alive)(void *arg, unsigned seat), void *arg, uint64_t *wait_ns);
 

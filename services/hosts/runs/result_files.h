@@ -42,7 +42,8 @@ void result_files_enter(struct result_files *f, size_t column, const char *value
 /* Makes the files. If this call or an earlier one has failed, returns false and sets errno; no file is then open. */
 MUST_CHECK bool result_files_open(struct result_files *f);
 void result_files_write(struct result_files *f, enum result_file which, const char *data, size_t len);
-/* Writes the exit status, and closes the files. If something could not be written, returns false and sets errno. */
+/* Writes the exit status, and closes the files. If any of the files could not be written completely, returns false and
+ * sets errno. */
 MUST_CHECK bool result_files_end(struct result_files *f, int exit_status);
 
 #endif
