@@ -226,7 +226,8 @@ static bool is_text(const char *name)
     return encoding_text_length(name, strlen(name)) == strlen(name);
 }
 
-/* Returns true if the request can be accepted. Otherwise answers the request with a problem and returns false. */
+/* Returns true if the request can be accepted. If the request cannot be accepted, answers it with a problem and returns
+ * false. */
 static bool admit(struct worker *w, struct http_exchange *x, bool *has_header, uint64_t *deadline_ms)
 {
     const char *task = http_exchange_param(x, "task"), *type = http_exchange_header(x, "Content-Type");

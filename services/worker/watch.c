@@ -7,7 +7,7 @@
 #include "common/base/buf.h"
 #include "common/observe/log.h"
 
-/* One folder. */
+/* A folder that is watched. */
 struct watched {
     uv_fs_event_t event;
     struct watch *watch;

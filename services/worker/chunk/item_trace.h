@@ -38,7 +38,7 @@ struct item_trace {
 struct item_trace *item_trace_new(uint64_t (*clock)(void));
 void item_trace_free(struct item_trace *t);
 
-/* Begins to record n answers of the items from `first` on. Their process began these items at since_ns. failed_total is
+/* Begins to record n answers of the items from `first` on. The process began these items at since_ns. failed_total is
  * the number of failed items of the chunk, including the failed ones among these n items. */
 void item_trace_answers(struct item_trace *t, uint64_t first, uint64_t since_ns, uint64_t n, uint64_t failed_total);
 /* Records these answers. May be called several times, each time with whole lines. */

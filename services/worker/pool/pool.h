@@ -83,8 +83,8 @@ void pool_close(struct pool *p, uv_close_cb closed);
 void pool_submit(struct pool *p, struct chunk *c);
 /* Gives the processes as many items as they can take. Call it after items have arrived or answers have been pulled. */
 void pool_feed(struct pool *p);
-/* Abandons the chunk. Its items are dropped, and processes that run one of its items are killed soon. Drops the
- * reference. */
+/* Abandons the chunk. The items of the chunk are dropped, and processes that run one of these items are killed soon.
+ * Drops the reference. */
 void pool_cancel(struct pool *p, struct chunk *c);
 /* Like pool_cancel(), but for a chunk that chunk_end() has ended. The answers in the chunk can still be pulled. */
 void pool_forget(struct pool *p, struct chunk *c, uint64_t now);

@@ -1,7 +1,7 @@
 /*
- * One warm process of a task. This module writes runs of items to it, reads its answers and its stderr, and watches its
- * time and memory. When necessary, this module kills the process, and it finds out why the process ended. The pool
- * decides which process gets which run.
+ * One warm process of a task. This module writes runs of items to the process, reads its answers and its stderr, and
+ * watches its time and memory. When necessary, this module kills the process, and it finds out why the process ended.
+ * The pool decides which process gets which run.
  *
  * The current item of a process is the first item that it has not answered (window.h). A process that answers in any
  * order has no current item. Such a process can be told to cancel an item, and must then answer this item soon.

@@ -1,4 +1,4 @@
-/* The timer of a process. It checks the time limit of the current item and the memory of the process. */
+/* The timer of a process. The timer checks the time limit of the current item and the memory of the process. */
 #include "worker/process/process_internal.h"
 #include "worker/system/memory.h"
 

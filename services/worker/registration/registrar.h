@@ -39,8 +39,8 @@ struct registrar_facts {
 
 struct registrar;
 
-/* Checks the options. Returns 0 if the options are valid. Otherwise prints a message that names the option, and returns
- * 2. */
+/* Checks the options. If the options are valid, returns 0. If an option is invalid, prints a message that names the
+ * option, and returns 2. */
 MUST_CHECK int registrar_check(const struct option_spec *spec, const struct registrar_config *config, const char *host);
 /* Registers now, and then periodically. If --register is not given, sets *r to NULL, which the functions below accept.
  * On failure returns false, with a sentence in err. */

@@ -1,8 +1,8 @@
 /*
  * Starts one task process. The process has a process group of its own, cannot gain privileges, and dies with the
  * worker. The kernel's out-of-memory killer kills the process before it kills the worker. The process inherits only
- * stdin, stdout and stderr, which are pipes or sockets. It is started by vfork(), so the start is fast even if the
- * worker is large, and a failed execve() is reported before spawn() returns. This module knows nothing about tasks.
+ * stdin, stdout and stderr, which are pipes or sockets. The process is started by vfork(), so the start is fast even if
+ * the worker is large, and a failed execve() is reported before spawn() returns. This module knows nothing about tasks.
  */
 #ifndef FANTAIL_WORKER_SYSTEM_SPAWN_H
 #define FANTAIL_WORKER_SYSTEM_SPAWN_H

@@ -1,7 +1,7 @@
 /*
- * The environment of a task process. It begins as a copy of the worker's environment. The variables of task.json
- * replace the worker's variables with the same name. The variables that fantail sets come last; docs/protocol.md lists
- * them. Lists end with NULL.
+ * The environment of a task process. The environment begins as a copy of the worker's environment. The variables of
+ * task.json replace the worker's variables with the same name. The variables that fantail sets come last;
+ * docs/protocol.md lists them. Lists end with NULL.
  */
 #ifndef FANTAIL_WORKER_TASK_ENVIRONMENT_H
 #define FANTAIL_WORKER_TASK_ENVIRONMENT_H
