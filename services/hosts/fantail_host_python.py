@@ -130,8 +130,8 @@ class Answers:
                 idle = 0
 
     def _say_flushed(self):
-        """Asks the main thread to flush after the present item. If no answer is unwritten, also writes #flushed. If the main
-        thread appends an answer after the check below, the main thread sees the request and flushes."""
+        """Asks the main thread to flush after the present item. If there are no unwritten answers, also writes #flushed. If
+        the main thread appends an answer after the check below, it sees the request and flushes."""
         with self.lock:
             self.flush_asked = self.needs_main = True
             if self.lines:
@@ -349,7 +349,7 @@ def as_text(error, frames):
         cause = "".join(traceback.format_exception_only(type(error), error)).strip()
         return cause, "".join(traceback.format_exception(type(error), error, frames))
     except Exception:
-        # From Python 3.13 on, formatting imports library modules. This may fail if the task has a module of the same name.
+        # From Python 3.13 on, formatting imports library modules. The task may have a module of the same name, which may fail.
         cause = f"{type(error).__name__}: {error}"
         return cause, cause + "\n"
 

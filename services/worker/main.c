@@ -31,8 +31,9 @@ static const struct option_row rows[] = {
                 .value = "DIR"),
     OPTION_STRING("worker-id", struct worker_config, worker_id, NULL,
                   "name in answers and logs; default: made from the host name and the process id"),
-    OPTION_INT("max-chunks", struct worker_config, max_chunks, TEXT_OF(LIMIT_WORKER_CHUNKS), 1, 65536,
-               "chunks of one task held at once; one more is answered with 429. The limit is at least 4 per process"),
+    OPTION_INT(
+        "max-chunks", struct worker_config, max_chunks, TEXT_OF(LIMIT_WORKER_CHUNKS), 1, 65536,
+        "limit on chunks of one task held at once, at least 4 per process; a further chunk is answered with 429"),
     OPTION_BOOL("watch", struct worker_config, watch, NULL,
                 "read new tasks, and read a task again 0.3 s after the last change of a file in its folder; SIGHUP "
                 "always reads all tasks again"),

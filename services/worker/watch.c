@@ -140,7 +140,7 @@ static bool note_change(struct watch *w, const char *name, uint64_t now)
     if (now - t->event_ns >= WATCH_QUIET_NS) t->reports = 0;
     t->event_ns = now;
     if (t->reports == WATCH_REPORTS_MAX) {
-        log_warn("the files of a task keep changing: further changes are ignored until none has come for a minute",
+        log_warn("the files of a task keep changing: changes are ignored until the files stay unchanged for a minute",
                  LOG_STR("task", name));
         t->reports++;
     }

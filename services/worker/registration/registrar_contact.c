@@ -129,7 +129,7 @@ static void contact_found(struct contact *c)
     struct buf address = {0};
     bool named = json_string_decode(answer_member(c, "coordinator"), &address);
     if (!named || !coordinators_is_address(buf_cstr(&address))) {
-        contact_fault(c, "a coordinator behind a balancer does not say its address", buf_cstr(&c->answer));
+        contact_fault(c, "a coordinator behind a balancer does not state its address", buf_cstr(&c->answer));
     } else {
         c->known_n = registrar_found(c->registrar, c->url, buf_cstr(&address)) ? 0 : c->known_n + 1;
         c->fault[0] = '\0';
