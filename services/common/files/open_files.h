@@ -9,7 +9,7 @@
 
 #include "common/base/base.h"
 
-/* Raises the soft limit to the hard limit. Returns the limit that is in force afterwards. */
+/* Raises the soft limit to the hard limit. Returns the soft limit after the attempt; 0: unknown. */
 uint64_t open_files_raise(void);
 /* Raises the limit. If the limit is still lower than OPEN_FILES_LEAST, returns false, with a sentence in err. Call this
  * function before any other code opens a file or a socket. */

@@ -78,8 +78,8 @@ struct http_client_options {
     uint64_t max_connection_age_ms;  /* older connections are not reused, so that a load balancer can choose a new peer;
                                         0: no limit */
     size_t receive_bytes;            /* size of curl's receive buffer; 0: 64 KiB */
-    /* All calls go to socket files, which need no libcurl. If false, libcurl is loaded at once, so that a program
-     * without libcurl ends when it starts, and not later. */
+    /* All calls go to socket files, which need no libcurl. If false, libcurl is loaded when the client is made, so that
+     * a program without libcurl ends at its start, and not later. */
     bool only_socket_files;
     /* Holds our certificate, and the authorities that https trusts instead of those of the system. A call uses the
      * certificates that the store has when the call starts. NULL: we have no certificate, and trust the system's

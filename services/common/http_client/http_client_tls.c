@@ -64,7 +64,7 @@ const char *call_tls_fault(struct http_call *call, CURLcode code)
     }
 }
 
-/* Gives curl the bytes of a file instead of its name, so that curl uses exactly the bytes that were checked. curl
+/* Gives curl the content of a file instead of its name, so that curl uses exactly the bytes that were checked. curl
  * compares these bytes when it searches for a connection to reuse. So after a change of the file, a call gets a
  * connection that was made with the new bytes. */
 static void set_blob(CURL *easy, CURLoption option, const struct buf *pem)

@@ -182,7 +182,7 @@ void http_etag_write(char *etag, size_t size, const char *body, size_t len);
 /* Answers 200 with the body and its ETag. If the client already has this body (If-None-Match), answers 304. */
 void http_answer_tagged(struct http_exchange *x, const char *content_type, const char *body, size_t len);
 /* Answers with the bytes that pull() returns (see the ops of http_exchange_accept()). The head is sent together with
- * the first bytes. An answer that is complete by then has a Content-Length and is sent in one piece. */
+ * the first bytes. If the whole answer is complete at this time, it has a Content-Length and is sent in one piece. */
 void http_answer_stream(struct http_exchange *x, int status, const char *content_type);
 /* Sends the head of a streamed answer now, before there are bytes of the body. Does nothing if the head was already
  * sent. */

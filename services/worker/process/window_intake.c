@@ -90,7 +90,7 @@ static size_t fault_offset(const struct window *w, const char *line)
     return at > 0 && (unsigned char)line[at - 1] >= 0xC0 ? at - 1 : at;
 }
 
-/* Returns the reason why a line could not be parsed: the encoding, if it is wrong; else `otherwise`. */
+/* Returns the reason why a line could not be parsed: a wrong encoding, or else the text `otherwise`. */
 static const char *line_fault(const struct window *w, const char *line, size_t len, const char *otherwise)
 {
     size_t frame = window_frame_bytes(w);

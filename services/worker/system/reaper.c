@@ -37,8 +37,7 @@ void reaper_add(struct reaper *r, struct reaped *child)
     r->children = child;
 }
 
-/* An adopted child may live as long as the task process that started it. When that process has ended, the adopted child
- * is killed. */
+/* Returns whether an adopted child may live on: it is killed when the task process that started it has ended. */
 static bool may_live(void *data, pid_t pid, uint64_t token)
 {
     const struct reaper *r = data;
