@@ -1,5 +1,6 @@
 /*
- * Makes the answer line from the output of a command and the way the command ended. Does not handle processes.
+ * Makes the answer line from the output of a command and from the way in which the command ended. Does not handle
+ * processes.
  *
  * Unless the output is raw, it must be UTF-8. A byte order mark at the start of the output is dropped. If the output is
  * not valid UTF-8, or is text with a NUL byte, the item fails with bad_output. So a value never contains replacement

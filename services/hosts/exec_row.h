@@ -22,8 +22,8 @@ struct exec_row {
     struct buf text;
 };
 
-/* Reads the row, which is valid JSON. If the row is not such an array, or a value cannot be text, returns false, with a
- * static sentence in *why. */
+/* Reads the row, which is valid JSON. If the row is not an array of this form, or a value cannot be text, returns
+ * false, with a static sentence in *why. */
 MUST_CHECK bool exec_row_parse(struct exec_row *r, const char *json, size_t len, const char **why);
 /* Makes a row of one value from an item. Returns false if the item cannot be text. */
 MUST_CHECK bool exec_row_set(struct exec_row *r, const char *json, size_t len);

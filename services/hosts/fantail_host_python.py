@@ -17,7 +17,7 @@ The task's folder is the first entry of sys.path. So the task's modules take pre
 over those that this program uses itself. But this program itself continues to use the libraries.
 
 If the function cannot be loaded, this program writes the traceback to standard error and ends with status 1. Without an
-argument of the form MODULE:FUNCTION it ends with status 2.
+argument of the form MODULE:FUNCTION, this program ends with status 2.
 
 When the function is loaded, this program writes the line #ready to stdout. Each line that it then reads from stdin is one
 item, except control lines, which begin with '#' and get no answer. Each item gets one line on stdout, in the same order:

@@ -2,8 +2,8 @@
  * fantail-host-native PATH.so: calls fantail_task() of a shared object for every item. Tasks include fantail_task.h.
  * line_io.h describes the protocol.
  *
- * Several answers are written together (answers.h). If the task crashes, the host still writes the answers from before
- * the crash, so that the worker can tell which item crashed the task.
+ * Several answers are written together (answers.h). If the task crashes, the host still writes the answers that were
+ * complete before the crash, so that the worker can tell which item crashed the task.
  */
 #include <dlfcn.h>
 #include <errno.h>

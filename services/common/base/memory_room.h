@@ -25,8 +25,8 @@ MUST_CHECK bool memory_has_room(size_t bytes);
  * to the kernel. */
 MUST_CHECK bool memory_has_room_in_thread(size_t bytes);
 /* Returns whether at least half of the reserve is free. Use it for small blocks whose number a peer controls, for
- * example for the memory of a connection. If this function returns false, the service must refuse the next such block,
- * so that small allocations for its present work still succeed. */
+ * example for the memory of a connection. If this function returns false, the service must refuse the next block of
+ * this kind, so that small allocations for its present work still succeed. */
 MUST_CHECK bool memory_has_reserve(void);
 /* Returns how many blocks of `bytes` bytes fit in half of the memory that is free now. Returns at most `wanted`, and
  * never less than `least`. */

@@ -1,7 +1,7 @@
 /*
- * Estimates the processor time of one unit of work (a chunk), without the time that its bytes cost: cpu = unit * n +
- * byte * bytes. The estimate fits the latest measurements by least squares, with a prior that dominates until there are
- * enough measurements. Pure.
+ * Estimates the processor time of one unit of work (a chunk), not counting the time that its bytes cost: cpu = unit * n
+ * + byte * bytes. The estimate fits the latest measurements by least squares, with a prior that dominates until there
+ * are enough measurements. Pure.
  *
  * A thread that works only on units calls unit_cost_add() once for each unit. A thread that also does other work while
  * there are no units calls unit_cost_begin() and unit_cost_end() instead. These calls count only the time during which

@@ -17,8 +17,8 @@ struct client_socket {
     int wanted;  /* the events that curl asked for: UV_READABLE, UV_WRITABLE */
     int watched; /* the events that libuv watches */
     /* If opened_here and connected are both true, the connection works, and curl will call client_close_socket() to
-     * close it. curl 7.88 does not call that function for sockets that never connected and sockets of its resolver. For
-     * these two kinds of sockets, CURL_POLL_REMOVE marks the end. */
+     * close it. For sockets that never connected, and for sockets of its resolver, curl 7.88 does not call that
+     * function. The end of these sockets is marked only by CURL_POLL_REMOVE. */
     bool opened_here, connected;
     bool dead;
     struct http_call *call; /* the call that uses the socket now; NULL: none */

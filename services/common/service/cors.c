@@ -4,7 +4,7 @@
 #include <strings.h>
 
 #define ALLOWED_METHODS "GET, HEAD, POST, PATCH, DELETE"
-/* The headers of an answer that a page may read, in addition to those that it may always read. */
+/* The answer headers that a page may read, in addition to those that browsers always let a page read. */
 #define EXPOSED_HEADERS                                                                                                \
     "Accept-Encoding, Allow, Fantail-Job, Retry-After, WWW-Authenticate, traceresponse, Location, "                    \
     "Preference-Applied, ETag"

@@ -235,8 +235,8 @@ int service_run(struct service *s)
 
 /* When the handle of a signal is closed, libuv restores the signal's default action. A later signal would then kill a
  * program that has already finished successfully. So from now on these signals are ignored. These signals are blocked
- * while their actions change. If a signal arrives during this time, it is pending, and is discarded as soon as its
- * action is to be ignored. */
+ * while their actions change. If a signal arrives during this time, it is pending, and is discarded as soon as it is
+ * set to be ignored. */
 static void ignore_signals(struct service *s)
 {
     sigset_t all, before;

@@ -20,7 +20,8 @@ MUST_CHECK struct ecs_agent *ecs_agent_start(uv_loop_t *loop, double protection_
 void ecs_agent_work(struct ecs_agent *a, bool working);
 /* Releases the protection for good. */
 void ecs_agent_leave(struct ecs_agent *a);
-/* Call it after ecs_agent_leave(). Returns true if the protection is released, or if its release has taken too long. */
+/* Call it after ecs_agent_leave(). Returns true if the protection has been released, or if its release has taken too
+ * long. */
 bool ecs_agent_left(const struct ecs_agent *a);
 bool ecs_agent_protected(const struct ecs_agent *a);
 /* The agent is freed when the loop has closed its handles. */

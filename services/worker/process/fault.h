@@ -19,7 +19,7 @@ struct fault {
 };
 
 void fault_set(struct fault *f, enum item_error name, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Adds the beginning of `line`, the invalid line, to the cause. */
+/* Adds the beginning of the invalid line `line` to the cause. */
 void fault_quote(struct fault *f, const char *line, size_t len);
 /* Puts the command and its folder before the cause. `command` ends with NULL. Long texts are cut off. */
 void fault_name_command(struct fault *f, const char *const *command, const char *folder);

@@ -11,7 +11,7 @@
 
 /* Appends the items, given as whole lines, in the form with ids. */
 void numbered_add_items(struct buf *b, const char *items, size_t len, uint64_t first_id);
-/* For a long item, which is not copied: the bytes before the item and the bytes after it. */
+/* The bytes before and after a long item. The item itself is not copied. */
 #define NUMBERED_AFTER "}\n"
 void numbered_add_before(struct buf *b, uint64_t id);
 /* Returns how many bytes of the line are the item itself. The line ends in a newline, perhaps with a CR before it. */

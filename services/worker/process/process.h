@@ -122,7 +122,7 @@ struct process {
     size_t long_line;    /* length of the last line, if the line was long; else 0 */
     struct buf numbered; /* for the form with ids: the run being written, with its ids */
     uint64_t next_item;  /* the number of the next item to write, from 1 on; in the form with ids it is the id */
-    /* For a process that answers in any order, which does not use `writing`. */
+    /* The next members are for a process that answers in any order. Such a process does not use `writing`. */
     struct buf outbox; /* the lines to write */
     size_t outbox_written;
     uint64_t due_ns;           /* no item is due before this instant (process_cancel.c) */

@@ -145,7 +145,7 @@ void process_begin_run(struct process *p, const struct run *r)
     process_choose_preamble(p, r->chunk, p->preamble);
 }
 
-/* Begins to write the run after the present one, if there is one. */
+/* If there is a run after the present one, begins to write that run. */
 static void begin_next_run(struct process *p)
 {
     const struct run *next = p->window.answered >= p->writing.last ? p->window.head : p->writing.run->next_given;

@@ -26,7 +26,7 @@ struct reading {
     uint64_t slot_ns;        /* time since the last answers that is not yet charged to a chunk */
 };
 
-/* The answer line of a value is WINDOW_OPEN, the value, WINDOW_CLOSE. */
+/* The answer line of a value consists of WINDOW_OPEN, the value and WINDOW_CLOSE. */
 #define WINDOW_OPEN  "{\"value\":"
 #define WINDOW_CLOSE "}\n"
 enum { WINDOW_OPEN_BYTES = sizeof WINDOW_OPEN - 1, WINDOW_CLOSE_BYTES = sizeof WINDOW_CLOSE - 1 };
