@@ -273,6 +273,19 @@ class AsyncTasks(FantailTest):
         self.assertEqual(fleet.metric(fleet.workers[0], "fantail_process_restarts_total", reason="timed_out"), 1)
         self.assertEqual(self.begun().count("1000"), 1)
 
+    def test_an_item_that_blocks_the_loop_is_charged_although_another_job_has_ended(self):
+        """The process does not cancel the items of the job that has ended, because the item of the other job blocks it."""
+        fleet = self.fleet_of("blocks")
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(self.job(fleet, [1000], item_timeout_s=2)))
+        thread.start()
+        wait_until(lambda: self.begun() == ["1000"], "the item that blocks the process")
+        stream = fleet.stream({"task": "many", "items": [0] * 3})
+        wait_until(lambda: fleet.busy_slots() == 4, "four items in the process")
+        stream.close()
+        thread.join()
+        self.assertEqual([e["error"]["name"] for e in answers[0]["errors"]], ["timed_out"])
+
     def test_an_item_that_blocks_the_loop_within_its_time_limit_costs_no_item(self):
         fleet = self.fleet_of("blocks")
         answers = []

@@ -52,17 +52,26 @@ static void cancel(struct process *p, struct run *r, uint64_t now)
     buf_release(&line);
 }
 
-/* The process may have said which item blocks it. If the process has answered other items since it was told to cancel
- * this item, the process as a whole is not stuck, so this item is at fault. */
+/* Returns the item that is at fault if the process did not cancel the item r; NULL: not known. The process may have
+ * said which item blocks it. If the process has answered other items since it was told to cancel r, the process as a
+ * whole is not stuck, so r is at fault. */
+static const struct run *find_culprit(struct process *p, const struct run *r)
+{
+    const struct run *blocks = window_find(&p->window, p->window.blocked_id);
+    return blocks ? blocks : p->window.heard_ns > r->cancelled_ns ? r : NULL;
+}
+
+/* The fault becomes the error of the culprit, whose chunk may run although the chunk of r has ended. */
 static void kill_disobedient(struct process *p, const struct run *r)
 {
     struct fault f;
-    if (r->chunk->ended)
-        fault_set(&f, ITEM_CANCELLED, "the process did not cancel the item");
-    else
+    p->culprit = find_culprit(p, r);
+    if (!r->chunk->ended)
         fault_set(&f, ITEM_TIMED_OUT, "no answer within %g s, and the process did not cancel the item", limit_s(r));
-    const struct run *blocks = window_find(&p->window, p->window.blocked_id);
-    p->culprit = blocks ? blocks : p->window.heard_ns > r->cancelled_ns ? r : NULL;
+    else if (p->culprit && !p->culprit->chunk->ended)
+        fault_set(&f, ITEM_TIMED_OUT, "no answer within %g s, and the item blocked its process", limit_s(p->culprit));
+    else
+        fault_set(&f, ITEM_CANCELLED, "the process did not cancel the item");
     process_kill(p, &f);
 }
 
