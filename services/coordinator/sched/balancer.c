@@ -4,6 +4,7 @@
 
 #define ROUNDING   0.999 /* tolerance for sums of weights, which are fractions */
 #define SLOW       2.0   /* an endpoint is slow if its items take this many times the mean; see too_slow() */
+#define SLOWER     1.2   /* the same for a preferred lane: of a few lanes, a slow one raises the mean */
 #define PICK_DRAWS 8
 #define PICK_SCAN  64
 #define PICK_COLD  32 /* one choice in this many is made as if no lane had answered yet; see pick_warm() */
@@ -199,7 +200,7 @@ static struct sched_lane *pick_warm(struct sched_job *job, const struct sched_ch
          at = list_next(&t->warm, at), looked_at++) {
         struct sched_lane *l = CONTAINER_OF(at, struct sched_lane, warm_link);
         bool is_idle = l->endpoint->attempts.n == 0; /* also counts the chunks of other tasks */
-        if (is_idle && chunker_slowness(l) < SLOW && fits(job, chunk, l, 1)) return l;
+        if (is_idle && chunker_slowness(l) < SLOWER && fits(job, chunk, l, 1)) return l;
     }
     return NULL;
 }

@@ -65,6 +65,39 @@ Test(scheduler_endpoints, small_jobs_go_to_the_idle_worker_that_has_answered_las
     shell_over(&sh);
 }
 
+/* Runs a job of two chunks, each with one item. Returns whether the slow worker got one of them. */
+static bool slow_gets_one(struct shell *sh, const struct sched_endpoint *slow)
+{
+    struct sched_job_params p;
+    sched_job_params_init(&p);
+    p.chunk_size = 1;
+    job_with(sh, &p, 2);
+    run(sh);
+    cr_assert_eq(sh->out_n, 2);
+    struct sched_attempt *a = sh->out[0], *b = sh->out[1];
+    bool has_one = a->endpoint == slow || b->endpoint == slow;
+    struct sched_attempt *last = a->endpoint == slow ? a : b;
+    run_at(sh, sh->now + 15 * MS);
+    complete(sh, last == a ? b : a, 1);
+    run_at(sh, sh->now + (has_one ? 185 : 0) * MS);
+    complete(sh, last, 1);
+    run(sh);
+    return has_one;
+}
+
+/* A slow worker is the last one to answer. */
+Test(scheduler_endpoints, a_slow_worker_is_not_preferred)
+{
+    struct shell sh;
+    unsigned n = 0;
+    shell_init(&sh);
+    const struct sched_endpoint *slow = worker(&sh, 1);
+    for (unsigned i = 0; i < 3; i++) worker(&sh, 1);
+    for (unsigned i = 0; i < 100; i++) n += slow_gets_one(&sh, slow);
+    cr_assert_lt(n, 10, "the slow worker was in %u of 100 jobs", n);
+    shell_over(&sh);
+}
+
 Test(scheduler_endpoints, a_worker_whose_last_answer_was_an_error_is_not_preferred)
 {
     struct shell sh;
