@@ -70,6 +70,16 @@ class Joblog(LogTest):
         self.parallel("--joblog", "theirs", "sh", "-c", "'[ {} != b ]'", ":::", "a", "b", status=1)
         self.assertEqual(self.map("--joblog", "theirs", "--resume-failed", "--", "echo", ":::", *"abc").lines, ["b", "c"])
 
+    def test_a_line_is_not_appended_to_an_unfinished_one(self):
+        self.map("--joblog", "log", "--", "true", ":::", "a", "b")
+        with open(self.path("log"), "ab") as log:
+            log.write(b"235")
+        self.map("--joblog", "+log", "--", "true", ":::", "c")
+        self.assertEqual([line["Seq"] for line in self.log()], ["1", "2", "1"])
+        write_file(self.path("torn"), "23")
+        self.map("--joblog", "+torn", "--", "true", ":::", "c")
+        self.assertEqual([line["Seq"] for line in self.log("torn")], ["1"])
+
     def test_a_plus_appends_and_a_new_run_begins_a_new_log(self):
         for name, count in (("log", 1), ("+log", 2), ("log", 1)):
             self.map("--joblog", name, "--", "true", ":::", "a")

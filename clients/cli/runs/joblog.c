@@ -84,6 +84,21 @@ static bool read_log(int fd, const char *path, enum joblog_resume resume, struct
     return false;
 }
 
+/* Removes an unfinished last line, so that the next line does not continue it. */
+static bool cut_torn_line(int fd, const char *path, char *err, size_t err_size)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0) return fail(err, err_size, "read", path);
+    if (!S_ISREG(st.st_mode) || st.st_size == 0) return true;
+    size_t len = (size_t)st.st_size;
+    char *data = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (data == MAP_FAILED) return fail(err, err_size, "read", path);
+    const char *last = memrchr(data, '\n', len);
+    size_t whole = last ? (size_t)(last + 1 - data) : 0;
+    munmap(data, len);
+    return whole == len || ftruncate(fd, (off_t)whole) == 0 || fail(err, err_size, "shorten", path);
+}
+
 bool joblog_open(struct joblog *l, const char *path, enum joblog_resume resume, bool append, struct done_set *done,
                  char *err, size_t err_size)
 {
@@ -93,6 +108,7 @@ bool joblog_open(struct joblog *l, const char *path, enum joblog_resume resume, 
     if (l->fd < 0) return fail(err, err_size, "open", path);
     if (resume != JOBLOG_NEW && !read_log(l->fd, path, resume, done, &whole, err, err_size)) return false;
     if (resume != JOBLOG_NEW && ftruncate(l->fd, (off_t)whole) != 0) return fail(err, err_size, "shorten", path);
+    if (resume == JOBLOG_NEW && append && !cut_torn_line(l->fd, path, err, err_size)) return false;
     if (lseek(l->fd, 0, SEEK_END) <= 0) buf_add_str(&l->lines, HEADER);
     return true;
 }
