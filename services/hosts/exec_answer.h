@@ -31,7 +31,7 @@ MUST_CHECK bool exec_output_parse(const char *word, enum exec_output *output);
 void exec_answer(struct buf *line, enum exec_output output, const struct runner *r, const char *program,
                  struct run_outcome outcome);
 /* Appends the output as a JSON value. If the output does not have the requested form, returns false, with a sentence in
- * `cause`. A part of a value may have been appended to `json` before the result is false. */
+ * `cause`. If the result is false, a part of a value may already have been appended to `json`. */
 MUST_CHECK bool exec_output_add(struct buf *json, enum exec_output output, const struct buf *out, char *cause);
 /* Returns the error of a run that did not succeed. */
 enum item_error exec_error_of(struct run_outcome outcome);

@@ -221,8 +221,8 @@ static bool eat_count(const char **at, const char *end, uint64_t *count)
     return eat_digits(at, end, 1, 18, count) && (*start != '0' || *at == start + 1);
 }
 
-/* Gives the same result as read_seconds(), which uses a double, because there are at most six digits before the
- * point. */
+/* There are at most six digits before the point. For this reason, the result is the same as that of read_seconds(),
+ * which uses a double. */
 static bool eat_seconds(const char **at, const char *end, uint64_t *ns)
 {
     const char *start = *at;

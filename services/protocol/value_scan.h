@@ -8,7 +8,7 @@
 
 #include "common/json/json_scan.h"
 
-/* A line that does not have the form {"value":V} is not scanned while it arrives, so this line may have only this many
+/* A line that does not have the form {"value":V} is not scanned while it arrives, so it may have at most this many
  * bytes. */
 #define LIMIT_OTHER_LINE_BYTES (1 * MIB)
 

@@ -25,8 +25,8 @@ bool http_answer_ends_here(const struct http_answer *a)
 
 /* Lines. */
 
-/* Reads a line: sets *line to the line without its end, and returns true. If these bytes contain no line end, stores
- * them and returns false. */
+/* Reads a line: sets *line to the line without its end, and returns true. If the bytes at *at contain no line end,
+ * stores them and returns false. */
 static bool read_line(struct http_answer *a, const char **at, size_t *left, const char **line, size_t *len)
 {
     const char *end = memchr(*at, '\n', *left);

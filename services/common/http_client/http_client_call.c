@@ -89,8 +89,8 @@ size_t call_on_read(char *dst, size_t size, size_t count, void *data)
     return call_is_over(call) ? CURL_READFUNC_ABORT : len;
 }
 
-/* curl repeats a request whose reused connection died before the answer. call_on_sending() prevents this, unless the
- * request may be repeated. */
+/* curl repeats a request whose reused connection died before the answer. call_on_sending() prevents the repetition,
+ * unless the request may be repeated. */
 int call_on_sending(void *data, char *peer_ip, char *own_ip, int peer_port, int own_port)
 {
     struct http_call *call = data;

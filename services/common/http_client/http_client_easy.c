@@ -130,8 +130,8 @@ static void set_headers(struct http_call *call, const struct http_call_options *
         has_type = has_type || strncasecmp(*line, "content-type:", 13) == 0;
         add_line(&call->headers, &tail, *line);
     }
-    /* Without these lines curl would wait a second for "100 Continue", and send every body with the Content-Type of
-     * form data. Nobody needs an Accept line. */
+    /* Without these header lines, curl would wait a second for "100 Continue", and send every body with the
+     * Content-Type of form data. Nobody needs an Accept line. */
     add_line(&call->headers, &tail, "Expect:");
     add_line(&call->headers, &tail, "Accept:");
     if (!has_type) add_line(&call->headers, &tail, "Content-Type:");

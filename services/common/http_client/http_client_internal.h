@@ -99,8 +99,8 @@ struct http_call {
     char error[CURL_ERROR_SIZE];
     char reason[CURL_ERROR_SIZE + 64]; /* the text of `error`, and the name of the TLS fault if there is one */
 
-    /* The fields below are for requests of plain http, which we write ourselves. For these requests, curl only makes
-     * the connections. Connections to socket files are made without curl. */
+    /* The fields below are for requests of plain http, which we write ourselves. For requests of plain http, curl only
+     * makes the connections. Connections to socket files are made without curl. */
     bool is_plain;
     struct http_wire *wire; /* NULL: the call has no connection yet */
     bool reused;            /* the wire was used by an earlier call */
@@ -122,7 +122,7 @@ struct call_list {
     size_t count;
 };
 
-/* A connection of plain http. Either a call uses it, or it is kept for the next call. */
+/* A connection of plain http. Either a call uses the connection, or it is kept for the next call. */
 struct http_wire {
     uv_poll_t poll;
     struct http_client *client;

@@ -64,9 +64,9 @@ int client_on_curl_timer(CURLM *multi, long timeout_ms, void *client)
 
 /* Makes the loop send the new calls before it sleeps. The step after the poll sends the calls that this turn's events
  * started. The step before sleep sends the calls that were started since the step after the poll. A callback that runs
- * in the step before sleep may give work to another part of the program, whose own step has already run. So after such
- * a callback the loop does not sleep. Without such a callback the loop may sleep even right after it sent a call,
- * because the peer often needs this processor to answer. */
+ * in the step before sleep may give work to another part of the program, whose own step has already run. So after a
+ * callback in the step before sleep, the loop does not sleep. If no callback has run, the loop may sleep even right
+ * after it has sent a call, because the peer often needs this processor to answer. */
 void client_kick(struct http_client *c)
 {
     if (c->kicked || c->freed) return;

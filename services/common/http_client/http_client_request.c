@@ -1,7 +1,7 @@
 /*
  * Writes the requests for URLs of plain http, because libcurl is slow at this: it writes header lines character by
- * character, and searches its connections for each request. For a small request, these two steps would take longer than
- * all others. libcurl still makes the connections.
+ * character, and searches its connections for each request. For a small request, the header lines and the search would
+ * take longer than everything else. libcurl still makes the connections.
  */
 #include <ctype.h>
 #include <strings.h>

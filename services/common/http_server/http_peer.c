@@ -1,9 +1,9 @@
 /*
- * Finds out whether the peer of a suspended connection is still there. The server does not read from such a connection,
- * but epoll reports a FIN. A FIN may come from a client that closed its socket, or from a client that only shut down
- * its sending side and still waits for the answer. If the client closed its socket, its kernel sends a reset in reply
- * to any data. So, before an answer has begun, the server sends an interim answer, which HTTP/1.1 allows until the
- * final answer begins. If a reset comes back, epoll reports EPOLLHUP.
+ * Finds out whether the peer of a suspended connection is still there. The server does not read from a suspended
+ * connection, but epoll reports a FIN. A FIN may come from a client that closed its socket, or from a client that only
+ * shut down its sending side and still waits for the answer. If the client closed its socket, its kernel sends a reset
+ * in reply to any data. So, before an answer has begun, the server sends an interim answer, which HTTP/1.1 allows until
+ * the final answer begins. If a reset comes back, epoll reports EPOLLHUP.
  *
  * No interim answer is possible after the answer has begun, or in HTTP/1.0. If no interim answer is possible, a FIN
  * counts as a hang-up.

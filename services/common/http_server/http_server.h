@@ -17,8 +17,8 @@
  * Every answer tells proxies not to store it (Cache-Control), unless the route sets this header. A streamed answer also
  * tells proxies to forward each piece without delay.
  *
- * A client that only shuts down its sending side (printf | nc) still gets its answer. But such a client counts as gone
- * if it shuts down its sending side after the answer has begun, or if it speaks HTTP/1.0.
+ * A client that only shuts down its sending side (printf | nc) still gets its answer. But a client that shuts down its
+ * sending side counts as gone if the answer has already begun, or if the client speaks HTTP/1.0.
  */
 #ifndef FANTAIL_COMMON_HTTP_SERVER_HTTP_SERVER_H
 #define FANTAIL_COMMON_HTTP_SERVER_HTTP_SERVER_H
@@ -116,8 +116,8 @@ MUST_CHECK struct http_server *http_server_start(uv_loop_t *loop, const struct h
 uint16_t http_server_port(const struct http_server *s); /* 0 for unix:PATH */
 /* From now on every answer carries "Connection: close". */
 void http_server_drain(struct http_server *s);
-/* Stops accepting connections; open exchanges continue. First the server refuses new connections. Then it accepts the
- * connections that were just being established. Then the server closes the listening socket. So no client loses an
+/* Stops accepting connections; open exchanges continue. First the server refuses new connections. Then the server
+ * accepts the connections that were just being established, and closes the listening socket. So no client loses an
  * established connection. These steps take at least LIMIT_ARRIVE_MS, so call this function again until it returns
  * true. */
 MUST_CHECK bool http_server_stop_listening(struct http_server *s);

@@ -112,7 +112,8 @@ static const char *begin_number(struct json_scan *s, const char *p, const char *
         s->state = AFTER;
         return q;
     }
-    /* The number continues in the next piece, or is malformed. Reading byte by byte shows which of the two is true. */
+    /* The number continues in the next piece, or is malformed. Reading byte by byte shows whether the number continues
+     * or is malformed. */
     s->state = *p == '-' ? MINUS : *p == '0' ? ZERO : INT;
     return p + 1;
 }

@@ -5,8 +5,8 @@
  *
  * A turn is stalled if the loop did not sleep before the turn, no timer expired, and nothing was done in the turn
  * (progress.h). A turn is counted in fantail_loop_stalled_turns_total if it and the STALL_TURNS - 1 turns before it
- * were stalled. A log line then names the step that keeps the loop awake, or the descriptors that are ready. At most
- * one such line is written per STALL_LOG_S. Owner: the service.
+ * were stalled. When a turn is counted, a log line names the step that keeps the loop awake, or the descriptors that
+ * are ready. At most one log line about stalled turns is written per STALL_LOG_S. Owner: the service.
  */
 #ifndef FANTAIL_COMMON_LOOP_TURN_STALL_H
 #define FANTAIL_COMMON_LOOP_TURN_STALL_H

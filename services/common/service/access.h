@@ -1,7 +1,7 @@
 /*
  * Checks the tokens of requests. A request must send one of the tokens of a file ("Authorization: Bearer TOKEN", RFC
  * 6750). A request without a valid token is answered with 401 and the reason, before its body is read. If there is no
- * file, every request is admitted. Private to service*.c, except access_classify().
+ * token file, every request is admitted. Private to service*.c, except access_classify().
  */
 #ifndef FANTAIL_COMMON_SERVICE_ACCESS_H
 #define FANTAIL_COMMON_SERVICE_ACCESS_H

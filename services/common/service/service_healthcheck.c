@@ -19,7 +19,7 @@ union address {
     struct sockaddr_un local;
 };
 
-/* Makes the address to connect to. If the service listens on all addresses, this is a loopback address. Returns the
+/* Makes the address to connect to. If the service listens on all addresses, makes a loopback address. Returns the
  * length, or 0 when `host` is not an address. */
 static socklen_t make_address(union address *a, const char *host, uint16_t port)
 {

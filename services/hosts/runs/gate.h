@@ -18,8 +18,8 @@ struct gate {
 /* What the gate demands of a running command. */
 enum gate_order { GATE_GO_ON, GATE_TIMED_OUT, GATE_CUT, GATE_YIELD };
 
-/* Maps the file and takes a free seat. If all seats are taken, waits until one is free: the process that this process
- * replaces may not have ended yet. If the file is not a gate, returns false and sets errno. */
+/* Maps the file and takes a free seat. If all seats are taken, waits for a free seat, because the process that this
+ * process replaces may not have ended yet. If the file is not a gate, returns false and sets errno. */
 MUST_CHECK bool gate_open(struct gate *g, const char *path);
 void gate_close(struct gate *g);
 

@@ -2,8 +2,9 @@
 #include "common/observe/log.h"
 #include "worker/pool/pool_internal.h"
 
-/* If a process is lost and it is not known which item is at fault, its items are run again in this many parts. If a
- * process is lost again while it has one of these parts, that part is divided again, until the item at fault is alone.
+/* If a process is lost and it is not known which item is at fault, the items of the process are run again in this many
+ * parts. If a process is lost again while it has one of these parts, that part is divided again, until the item at
+ * fault is alone.
  */
 #define BISECT_PARTS 8
 

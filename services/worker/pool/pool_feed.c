@@ -14,9 +14,9 @@ static uint64_t fair_share(const struct pool *p, const struct process *process, 
     return share > least ? share : least;
 }
 
-/* Returns how many items the process may hold while `queued` items wait. The fewer items wait, the fewer a process may
- * hold. Without this rule, one process could still have items when the other processes have none left. But a process
- * may always hold as many items as one run should have. */
+/* Returns how many items the process may hold while `queued` items wait. The fewer items are waiting, the fewer items a
+ * process may hold. Without this rule, one process could still have items when the other processes have none left. But
+ * a process may always hold as many items as one run should have. */
 static uint64_t fair_hold(const struct pool *p, const struct process *process, uint64_t queued)
 {
     uint64_t share = (queued + 2 * p->size - 1) / (2 * p->size), least = window_min_run(&process->window);
@@ -160,7 +160,7 @@ static bool feed_process(struct pool *p, struct process *process, uint64_t now)
     }
 }
 
-/* Starts a process. If that fails, marks the task as broken and returns false. */
+/* Starts a process. If the start fails, marks the task as broken and returns false. */
 static bool start_one(struct pool *p, uint64_t now)
 {
     struct fault f;

@@ -86,7 +86,7 @@ struct process_pipe {
 };
 
 /* The first run that is not completely written. A process may answer items that it has not read, so a run may end
- * before it is completely written. For this case, this struct keeps what is needed to write the rest. */
+ * before it is completely written. This struct keeps what is needed to write the rest of such a run. */
 struct process_writing {
     struct chunk *chunk;   /* a reference; NULL: all runs are written */
     const struct run *run; /* valid until item `last` is answered */
@@ -148,7 +148,7 @@ uint64_t process_room(struct process *p, uint64_t now);
 /* Gives the process a run, which must fit in its room. May kill the process. If the process answers in any order, the
  * run must have one item, and is written by process_flush(). */
 void process_give(struct process *p, struct run *r, uint64_t now);
-/* Returns whether there is memory for the copy of the run's item that a process needs if it answers in any order. */
+/* A process that answers in any order needs a copy of the run's item. Returns whether there is memory for this copy. */
 MUST_CHECK bool process_has_memory(const struct process *p, const struct run *r);
 /* Writes the runs that process_give() has not written. */
 void process_flush(struct process *p);

@@ -79,8 +79,8 @@ static uint64_t count_wait(struct process *p, uint64_t now)
     return now;
 }
 
-/* Reads the output of a process that has not yet reported that it is ready. Output before this report is logged like
- * stderr. Consumes only whole lines, and returns how many bytes it consumed. */
+/* Reads the output of a process that has not yet reported that it is ready. Output that a process writes before it
+ * reports that it is ready is logged like stderr. Consumes only whole lines, and returns how many bytes it consumed. */
 static size_t read_start(struct process *p, const char *data, size_t len)
 {
     static const char ready[] = "#ready";
@@ -145,8 +145,8 @@ static bool has_long_lines(const struct process *p)
     return p->partial.len >= READ_BYTES / 4 || p->long_line;
 }
 
-/* Returns whether the process may write a long line now, because its last line was long. If there is no memory for a
- * long line, a short line is expected. */
+/* Returns whether a long line must be expected now, because the last line of the process was long. If there is no
+ * memory for a long line, a short line is expected. */
 static bool expects_long_line(struct process *p)
 {
     if (p->long_line && !memory_has_room(p->long_line + 2 * READ_BYTES)) p->long_line = 0;

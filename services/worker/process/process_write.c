@@ -52,7 +52,7 @@ static bool writes_long_item(const struct process *p)
 }
 
 /* Sets `parts` to the bytes to write for the current run. In the form with ids, the items are in p->numbered. But a
- * long item is not copied there: p->numbered has only the bytes before the item, and `after` follows the item. */
+ * long item is not copied: p->numbered has only the bytes before the item, and `after` follows the item. */
 static void find_parts(const struct process *p, struct iovec parts[PROCESS_IOV])
 {
     static char after[] = NUMBERED_AFTER;

@@ -3,9 +3,9 @@
  *
  *   http://host:8080        one coordinator; each new connection resolves its name
  *   dns://name:8080         every address of the name, resolved again every few seconds
- *   balancer://name:8080    a balancer of coordinators. The owner sends requests through it regularly, to see which
- *                           coordinator answers. So the owner finds a new coordinator even before a name server lists
- *                           that coordinator
+ *   balancer://name:8080    a balancer of coordinators. The owner regularly sends requests through the balancer, to see
+ *                           which coordinator answers. So the owner finds a new coordinator even before a name server
+ *                           lists that coordinator
  *
  * With TLS: https://, dns+https:// and balancer+https://. The coordinator's certificate must be valid for the name in
  * the option.

@@ -7,7 +7,8 @@
 #include "common/files/remove_tree.h"
 #include "common/observe/log.h"
 
-/* Short, because programs make sockets below these directories, and the path of a socket has at most 107 bytes. */
+/* The prefixes are short, because programs make sockets below these directories, and a socket path has at most 107
+ * bytes. */
 #define PREFIX       "fantail-w-"
 #define PREFIX_GIVEN "w"
 

@@ -62,8 +62,8 @@ struct task_set {
 
 /* Reads the tasks in `dirs`, a colon-separated list of paths. If two tasks have the same name, the first one is used.
  * hosts_dir is the directory of the host programs. If a directory cannot be read, returns false, with a sentence in
- * err; the set then holds the tasks of the other directories. Skips each task that `known` contains and that has no
- * error there. `known` may be NULL. */
+ * err; the set then holds the tasks of the other directories. Skips each task that `known` contains without an error.
+ * `known` may be NULL. */
 MUST_CHECK bool task_set_load(struct task_set *set, const struct task_set *known, const char *dirs,
                               const char *hosts_dir, char *err, size_t err_size);
 void task_set_release(struct task_set *set);

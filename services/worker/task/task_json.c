@@ -336,7 +336,7 @@ static bool read_text(struct task *t, const char *path, struct buf *text)
     return true;
 }
 
-/* Puts the path of task.json before the reason, if the reason does not contain it. */
+/* If the reason does not contain the path of task.json, puts the path before the reason. */
 static void name_file(struct task *t, const char *path)
 {
     if (strstr(t->error, path)) return;
