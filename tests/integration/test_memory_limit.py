@@ -33,7 +33,7 @@ def run(item):
 
 
 def limit_memory(program):
-    """Limits the address space of the program to its current size and SPARE more bytes. The current size includes the
+    """Limits the address space of the program to its current size plus SPARE bytes. The current size includes the
     address space that a sanitizer has reserved."""
     with open(f"/proc/{program.pid}/status", encoding="ascii") as status:
         size = int(re.search(r"^VmSize:\s+(\d+) kB", status.read(), re.M)[1]) << 10

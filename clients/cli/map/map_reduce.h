@@ -1,6 +1,6 @@
 /*
- * `fantail map --reduce`: the whole input is one job, whose body is sent while standard input is still read. Each line
- * is checked before it is sent, because a large body could not be sent again after a refusal. A line that no
+ * `fantail map --reduce`: the whole input is one job, whose body is sent while standard input is still being read.
+ * Each line is checked before it is sent, because a large body could not be sent again after a refusal. A line that no
  * coordinator accepts is not sent, and only that item fails. The service does not count the items that were not sent.
  * So the indices in the service's answer are translated to indices of the input.
  *

@@ -5,7 +5,7 @@
 #define REPEATED_BYTES      256 /* a longer header is not repeated in the answer */
 /* When the library resumes a connection, it walks all suspended connections. Each connection costs up to
  * RESUME_LOOK_NS, because its memory is in no processor cache. With thousands of suspended connections, the walk takes
- * longer than the rest of an answer. */
+ * longer than all other work for an answer. */
 #define RESUME_LOOK_NS 100
 /* If at least this many connections are suspended, they are resumed in batches. The pause between two batches is
  * RESUME_GAP_NS times the number of suspended connections. */

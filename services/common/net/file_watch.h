@@ -1,6 +1,6 @@
 /*
  * Notices when files change. Kubernetes replaces a mounted Secret by changing a symbolic link; other tools overwrite
- * one file after another. So the files are checked every few seconds by their paths. A change is reported once the
+ * one file after another. So every few seconds, the files are looked up by their paths. A change is reported once the
  * files differ from those that the owner last read, and have stopped changing.
  *
  * This module does not know what the files contain. Single-threaded.

@@ -164,7 +164,7 @@ static void on_tick(void *owner, uint64_t now)
     http_exchange_wake(w->exchange);
 }
 
-/* Ends the stream. When the client connects again, it gets the further events from another coordinator, or from this
+/* Ends the stream. When the client connects again, it gets the later events from another coordinator, or from this
  * coordinator after its restart. */
 static void on_drain(void *owner)
 {

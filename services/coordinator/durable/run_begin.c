@@ -1,5 +1,5 @@
-/* The beginning of a run: reads from the store which items are answered or sent, then reads the options, and starts the
- * job. Also applies the options that are changed later. */
+/* The beginning of a run: finds in the store which items have been answered or sent, then reads the options, and starts
+ * the job. Also applies the options that are changed later. */
 #include "common/observe/log.h"
 #include "coordinator/durable/durable_run.h"
 #include "coordinator/durable/stored_options.h"

@@ -207,7 +207,7 @@ static size_t write_span(struct results_reader *r, char *dst, size_t cap)
     return n.bytes;
 }
 
-/* Fills dst with answers and control lines, until dst is full or no next answer is known. */
+/* Fills dst with answers and control lines, until dst is full or the next answer is not known. */
 static size_t pull_lines(struct results_reader *r, char *dst, size_t cap)
 {
     size_t total = 0;

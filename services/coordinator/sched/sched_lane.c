@@ -28,8 +28,8 @@ unsigned lane_workers(const struct sched_lane *l)
 }
 
 /* Updates the task's sums of usable lanes and their slots. What the task's jobs wait for depends only on whether the
- * sums are 0, so the jobs are updated only when that changes. While a lane serves the task, changes of `usable` do not
- * count, because a single worker often becomes full and then not full again. */
+ * sums are 0, so the jobs are updated only when that changes. While any lane serves the task, changes to `usable` do
+ * not count. A fleet of one worker often becomes full and then has free slots again. */
 void lane_recount(struct sched_lane *l)
 {
     const struct sched_endpoint *e = l->endpoint;

@@ -19,7 +19,7 @@ _RESULT = re.compile(r'\{"type":"result","index":(\d+),')
 
 
 def _long_int(text: str) -> int:
-    """int() refuses texts of more than 4300 digits."""
+    """int() refuses strings of more than 4300 digits."""
     return int(text) if len(text) < 4000 else int(decimal.Decimal(text))
 
 

@@ -1,4 +1,4 @@
-/* A connection that keeps the daemon busy without moving bytes is ended. */
+/* A connection that keeps the daemon busy without transferring bytes is closed. */
 #include "common/http_server/http_server_internal.h"
 #include "common/observe/metrics.h"
 #include "unit/common/http_server/http_server_harness.h"

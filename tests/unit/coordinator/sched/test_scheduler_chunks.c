@@ -167,7 +167,7 @@ Test(scheduler_chunks, while_chunks_grow_no_more_of_them_are_in_flight)
     end_crowd(&sh, job);
 }
 
-/* The first item of a chunk takes a long time if the process has slept before. */
+/* The first item of a chunk takes a long time if the process was asleep just before it. */
 Test(scheduler_chunks, items_of_small_chunks_are_not_taken_for_long_ones)
 {
     struct shell sh;

@@ -144,8 +144,8 @@ static const struct {
     {FORM_NUMBERED, "{\"id\": 1, \"value\" : ", " }\n"},
 };
 
-/* Gives the window a long line, as the worker reads it. If `in_parts` is set, the window also looks at the line before
- * it is complete. Returns the memory of the line. */
+/* Gives the window a long line, as the worker reads it. If `in_parts` is set, the window also looks at the line while
+ * the line is incomplete. Returns the memory of the line. */
 static const char *take_long_line_in(struct window *w, const char *text, bool in_parts)
 {
     struct buf line = {0};
