@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""A pool of processes computes the Fibonacci numbers, and one of the processes is killed in the middle.
+"""A pool of processes computes the Fibonacci numbers, and one of the processes is killed while it computes.
 
     python3 fibonacci.py 30        prints F(0) to F(29)
-    python3 fibonacci.py 30 13     the process that computes F(13) is killed, as the kernel does when memory is short
+    python3 fibonacci.py 30 13     kills the process that computes F(13), as the kernel does when memory is short
 
 With multiprocessing.Pool the second command never ends: the pool starts a new process, and waits for ever for the
 answer of the killed process. With concurrent.futures.ProcessPoolExecutor the second command ends with

@@ -194,7 +194,7 @@ class FormatCheck(Tree):
 
 
 class Comments(unittest.TestCase):
-    """Functions and files that comments of the C tree name must exist."""
+    """Functions and files that are named in comments of the C tree must exist."""
     OF_LIBC = {"execvp"}
 
     def test_each_function_and_file_that_a_comment_names_is_there(self):

@@ -59,8 +59,8 @@ class Watch:
 
 class Drain(FantailTest):
     def start_both(self, *arguments, processes=2, **options):
-        """Starts a fleet for each kind of service, so that a test ends only one program of a fleet. Returns
-        {"coordinator": fleet, "worker": fleet}."""
+        """Starts two fleets, so that a test can end the coordinator of one and a worker of the other, and nothing else.
+        Returns {"coordinator": fleet, "worker": fleet}."""
         return {"coordinator": self.fleet(coordinator_arguments=arguments, processes=processes, **options),
                 "worker": self.fleet(worker_arguments=arguments, processes=processes, **options)}
 

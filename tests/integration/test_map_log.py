@@ -120,7 +120,7 @@ class Resume(LogTest):
         self.assertEqual(self.map("--joblog", "log", "--resume-failed", "--", "echo", "x", ":::", *"abcd").lines, ["x b"])
 
     def done(self):
-        """Returns the items of the whole lines of the log."""
+        """Returns the indexes of the items that have a complete line in the log."""
         lines = self.read("log").split(b"\n")[1:-1] if os.path.exists(self.path("log")) else []
         return {int(line.split(b"\t")[0]) - 1 for line in lines}
 

@@ -8,7 +8,7 @@
 
 #include "common/base/base.h"
 
-/* Draws the line, in place of the former one. `text` has no newline and fits into the terminal. */
+/* Draws the line in place of the previous one. `text` has no newline and fits into the terminal. */
 void status_line_show(const char *text, size_t len);
 /* Erases the line until status_line_restore(). If the same terminal shows standard output, call these two functions
  * around each write to standard output. */

@@ -232,8 +232,9 @@ static ssize_t read_bytes(struct input *in)
     return n > 0 ? (ssize_t)input_encode_nulls(nulls, (size_t)n, &in->in_text, b->data + b->len) : n;
 }
 
-/* Call it when n more bytes have been read at the start of the input, which is at `start`. Returns how many bytes have
- * been read so far, without the byte order mark. Returns 0 while more bytes are needed to determine the encoding. */
+/* Call it when n more bytes of the beginning of the input have been read. `start` points to the first byte of the
+ * input. Returns how many bytes have been read so far, without the byte order mark. Returns 0 while more bytes are
+ * needed to determine the encoding. */
 static ssize_t begin(struct input *in, char *start, ssize_t n)
 {
     in->head += n > 0 ? (size_t)n : 0;

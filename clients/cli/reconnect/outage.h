@@ -1,6 +1,6 @@
 /*
- * Decides how long a run of `fantail map` tries to reach a coordinator again. An outage begins when the connection of a
- * job fails. The outage ends with the next new answer of any job. Pure.
+ * Decides how long a run of `fantail map` keeps trying to reconnect to a coordinator. An outage begins when the
+ * connection of a job fails. The outage ends with the next new answer of any job. Pure.
  *
  * The run gives up when no coordinator has accepted a job for limit_ns. The run also gives up when coordinators accept
  * a job but are lost again and again, and no new answer has arrived for limit_ns. Time that a coordinator spends on a

@@ -57,7 +57,7 @@ class Work:
         raise NotImplementedError
 
     def fail(self, error: BaseException) -> None:
-        """Called if no call of the unit has a result. Each call fails with `error`."""
+        """Makes each call of the unit fail with `error`. None of the calls has a result yet."""
         raise NotImplementedError
 
     def payload(self, versions: "Optional[tuple[str, str]]") -> bytes:

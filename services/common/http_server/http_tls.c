@@ -137,7 +137,7 @@ static int refuse(struct http_connection *c, enum http_tls_fault fault, gnutls_a
     return GNUTLS_E_CERTIFICATE_ERROR;
 }
 
-/* GnuTLS calls this function inside the handshake. GnuTLS is configured to request a certificate, not to require one:
+/* GnuTLS calls this function during the handshake. GnuTLS is configured to request a certificate, not to require one:
  * if a certificate were required, GnuTLS would close the connection without an alert. */
 static int verify_client(gnutls_session_t session)
 {

@@ -5,7 +5,7 @@
 
 #include "common/base/buf.h"
 
-/* Returns the time of the real clock. Pure modules get the time as an argument. */
+/* Returns the time of the wall clock. Pure modules get the time as an argument. */
 int64_t utc_time_now(void);
 /* Appends the time with its milliseconds, without quotes. */
 void utc_time_write(struct buf *out, int64_t ms);

@@ -11,7 +11,7 @@ struct stored_job;
 
 /* Call it when the job is accepted. If the job ends within wanted->wait_s, answers with its results, like a synchronous
  * job. If the job does not end in this time, answers 202 with the document of the job. `job` and `wanted` are copied.
- * `likeness` is for the hint in the answer. */
+ * `likeness` says what the only item looks like (job_hint.h). It selects the hint in the answer. */
 void api_wait_for_accepted(struct http_exchange *x, struct coordinator *c, const struct stored_job *job,
                            const struct preferences *wanted, enum job_likeness likeness);
 

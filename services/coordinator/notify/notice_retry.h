@@ -26,7 +26,7 @@ struct notice_pauses {
     double s[NOTICE_PAUSES_MAX];
     unsigned n;
 };
-/* Reads numbers of seconds, separated by commas. Returns false and a sentence at the first fault. */
+/* Reads numbers of seconds, separated by commas. At the first fault, returns false, with a sentence in err. */
 MUST_CHECK bool notice_pauses_parse(struct notice_pauses *p, const char *text, char *err, size_t err_size);
 /* Returns how long to wait after this attempt; the first attempt is 1. `jitter`, from 0 to 1, makes the pause longer by
  * up to a fifth, so that notices that failed together are not sent together again. Returns -1 after the last attempt.

@@ -20,8 +20,8 @@ struct range_sort {
 
 /* Begins to sort the list. The list is borrowed, and must not be used until it is sorted. */
 void range_sort_begin(struct range_sort *s, struct range_list *list);
-/* Continues the sort, for about the time that it takes to move `most` ranges. Returns true when the list is sorted, and
- * touching and overlapping ranges have been joined, as after range_list_sort(). */
+/* Continues the sort, for about the time that it takes to move `most` ranges. Returns true when the list is sorted and
+ * all ranges that touch or overlap have been joined, as after range_list_sort(). */
 MUST_CHECK bool range_sort_step(struct range_sort *s, size_t most);
 /* Gives up sorting. Releasing a zeroed struct is fine. */
 void range_sort_release(struct range_sort *s);

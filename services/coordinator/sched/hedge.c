@@ -16,8 +16,8 @@
 /*
  * When a job has nothing left to send, a chunk that has been silent for too long gets a second attempt at its
  * unanswered suffix. The items sent twice in this way are limited to max_extra_percent of the job's items. While the
- * job still has something to send, a chunk is sent twice only if its worker seems dead. A worker seems dead after a
- * much longer silence. If it does, the second attempt takes a retry token. The first answer of each item is used.
+ * job still has something to send, a chunk is sent twice only if its worker seems dead, that is, after a much longer
+ * silence. This second attempt takes a retry token. The first answer of each item is used.
  *
  * While a worker starts processes for a chunk, the chunk is not late. But if another worker has running processes and
  * room, the chunk is also sent to that worker. None of the chunk's items has begun, so this second attempt costs
@@ -51,9 +51,9 @@ static bool within_extra(const struct sched_job *job, uint32_t items)
     return within_share(job, items) || (is_only_one && job->s->hedge_tokens >= 1);
 }
 
-/* Many small jobs could together hedge all their items, one item each. So small jobs share one budget of tokens. Each
- * item of a small job adds max_extra_percent of a token. A larger job stays within its own share, so it adds no
- * tokens. */
+/* Without a common limit, many jobs of one item each could hedge all their items. So small jobs share one budget of
+ * tokens. Each item of a small job adds max_extra_percent of a token. A larger job stays within its own share, so it
+ * adds no tokens. */
 void hedge_first_attempt(struct sched_job *job, uint32_t items)
 {
     struct scheduler *s = job->s;

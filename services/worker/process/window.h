@@ -128,7 +128,7 @@ struct intake {
     bool surplus;      /* the fault is that no item was left to answer */
 };
 
-/* Reads lines of the process. progress() is called for each chunk that has more answers. */
+/* Reads lines that the process has written. progress() is called for each chunk that has more answers. */
 struct intake window_intake(struct window *w, const char *data, size_t len, uint64_t now,
                             void (*progress)(struct chunk *c));
 /* The four functions below are for a long line. The answer keeps the memory of the line, so the line is not copied. */
