@@ -235,9 +235,11 @@ static void write_fish(FILE *out, const struct manual *m)
     for (size_t i = 0; i < m->count; i++) for_options(out, m->commands + i, put_fish_option);
 }
 
+typedef void write_completion(FILE *out, const struct manual *m);
+
 bool manual_write_completion(FILE *out, const struct manual *m, const char *shell)
 {
-    static void (*const writers[])(FILE * out, const struct manual *m) = {write_bash, write_zsh, write_fish};
+    static write_completion *const writers[] = {write_bash, write_zsh, write_fish};
     static_assert(ARRAY_SIZE(writers) + 1 == ARRAY_SIZE(manual_shells), "a writer for each shell");
     for (size_t i = 0; manual_shells[i]; i++) {
         if (strcmp(shell, manual_shells[i]) != 0) continue;

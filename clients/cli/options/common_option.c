@@ -25,11 +25,9 @@ static int read_file(const struct option_spec *spec, const char *path, struct bu
 {
     FILE *file = fopen(path, "re");
     if (!file) return option_complain(spec, OPTION, "cannot read %s: %s", path, strerror(errno));
-    size_t n = 1;
-    while (n > 0 && text->len <= LIMIT_OPTIONS_BYTES) {
+    while (!feof(file) && !ferror(file) && text->len <= LIMIT_OPTIONS_BYTES) {
         if (!buf_reserve(text, 64 * KIB)) BUG("a buffer without a cap is full");
-        n = fread(text->data + text->len, 1, 64 * KIB, file);
-        text->len += n;
+        text->len += fread(text->data + text->len, 1, 64 * KIB, file);
     }
     int error = ferror(file) ? errno : 0;
     fclose(file);

@@ -115,8 +115,11 @@ void sqlite_read_whole(struct sqlite_db *d, int64_t seq, struct store_call *c)
     sqlite_bind_int(&q, 2, STORE_WHOLE_BYTES);
     sqlite_bind_int(&q, 3, STORE_WHOLE_BLOCKS + 1);
     while (is_small && sqlite_row(&q)) {
-        is_small = c->block_count < STORE_WHOLE_BLOCKS && read_small_block(&q, c, &c->blocks[c->block_count++]);
-        if (is_small) bytes += c->blocks[c->block_count - 1].lines.len;
+        is_small = c->block_count < STORE_WHOLE_BLOCKS;
+        if (!is_small) break;
+        struct block *b = &c->blocks[c->block_count++];
+        is_small = read_small_block(&q, c, b);
+        bytes += b->lines.len;
         is_small = is_small && bytes <= STORE_WHOLE_BYTES;
     }
     c->whole = sqlite_end(&q) && is_small;
