@@ -550,6 +550,16 @@ def blocks_of_lines(fd):
             yield lines
 
 
+def flush_prints(prints=(sys.stdout, sys.stderr)):
+    """Writes what the task has printed without a newline, so that it comes before the answer. Otherwise it would be lost if
+    this process is killed at the end of a run. A task may have replaced or closed the streams."""
+    for stream in prints:
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            pass
+
+
 def serve(function, items_fd, answers):
     extras = wanted_extras(function)
     answer = answers.lines.append
@@ -576,6 +586,7 @@ def serve(function, items_fd, answers):
             answer(text)
             size += len(text)
             if size > FLUSH_CHARS or not left:
+                flush_prints()
                 answers.flush()
                 size = 0
             elif answers.needs_main:
@@ -642,6 +653,7 @@ def serve_batches(function, most, items_fd, answers):
     def run():
         if batch:
             answers.lines.extend(run_batch(function, batch, extras, answers))
+            flush_prints()
             answers.flush()
             batch.clear()
 

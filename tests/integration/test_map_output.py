@@ -142,11 +142,12 @@ class Output(CliTest):
             self.assertEqual(json.loads(file.read())["error"]["cause"], "ValueError: one\n" + "\u20ac" * 50000)
 
     def test_what_a_task_printed_without_a_newline_is_shown(self):
-        tasks = self.tasks(prints={"json": {"mode": "python", "command": "prints:run"},
-                                   "files": {"prints.py": "def run(item):\n    print('half', end='')\n    return item\n"}})
-        ended = self.cli("map", "prints", "--tasks", tasks, stdin="7\n")
-        self.assertEqual((ended.status, ended.out), (0, b"7\n"))
-        self.assertIn(b"prints: half", ended.err.splitlines())
+        for stream in "stdout", "stderr":
+            code = f"import sys\ndef run(item):\n    print('half', end='', file=sys.{stream})\n    return item\n"
+            tasks = self.tasks(prints={"json": {"mode": "python", "command": "prints:run"}, "files": {"prints.py": code}})
+            ended = self.cli("map", "prints", "--tasks", tasks, stdin="7\n", PYTHONUNBUFFERED="")
+            self.assertEqual((ended.status, ended.out), (0, b"7\n"))
+            self.assertIn(b"prints: half", ended.err.splitlines())
 
     def test_a_long_line_of_a_task_is_not_cut(self):
         tasks = self.tasks(prints={"json": {"mode": "python", "command": "prints:run"},
