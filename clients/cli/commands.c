@@ -4,43 +4,23 @@
 #include "cli/jobs/jobs.h"
 #include "cli/options/map_options.h"
 
-static const struct manual_command texts[] = {
-    {"map", "run a task or any command on each item of the input", &map_option_spec},
-    {"local", "run a coordinator and workers on this machine", &local_option_spec},
-    {"submit", "send the job in a JSON file and print the answer; or, with --detach, the job's id",
-     &submit_option_spec},
-    {"jobs", "list the durable jobs", &jobs_option_spec},
-    {"status", "show what is known about a durable job", &status_option_spec},
-    {"wait", "wait until durable jobs have ended", &wait_option_spec},
-    {"events", "follow the status and the progress of a durable job", &events_option_spec},
-    {"results", "print the results of a durable job, even while it runs", &results_option_spec},
-    {"change", "change the priority or the limits of durable jobs, even while they run", &change_option_spec},
-    {"cancel", "cancel durable jobs", &cancel_option_spec},
-    {"redrive", "run the failed items of a durable job again", &redrive_option_spec},
-    {"tasks", "list the tasks of the workers", &tasks_option_spec},
-    {"completion", "print the completion of bash, zsh or fish", &completion_option_spec},
+static const struct manual_command commands[] = {
+    {"map", "run a task or any command on each item of the input", &map_option_spec, command_map},
+    {"local", "run a coordinator and workers on this machine", &local_option_spec, command_local},
+    {"submit", "send the job in a JSON file and print the answer; or, with --detach, the job's id", &submit_option_spec,
+     command_submit},
+    {"jobs", "list the durable jobs", &jobs_option_spec, command_jobs},
+    {"status", "show what is known about a durable job", &status_option_spec, command_status},
+    {"wait", "wait until durable jobs have ended", &wait_option_spec, command_wait},
+    {"events", "follow the status and the progress of a durable job", &events_option_spec, command_events},
+    {"results", "print the results of a durable job, even while it runs", &results_option_spec, command_results},
+    {"change", "change the priority or the limits of durable jobs, even while they run", &change_option_spec,
+     command_change},
+    {"cancel", "cancel durable jobs", &cancel_option_spec, command_cancel},
+    {"redrive", "run the failed items of a durable job again", &redrive_option_spec, command_redrive},
+    {"tasks", "list the tasks of the workers", &tasks_option_spec, command_tasks},
+    {"completion", "print the completion of bash, zsh or fish", &completion_option_spec, command_completion},
 };
-
-static const struct {
-    const char *name;
-    command_run *run;
-} functions[] = {
-    {"map", command_map},
-    {"local", command_local},
-    {"submit", command_submit},
-    {"jobs", command_jobs},
-    {"status", command_status},
-    {"wait", command_wait},
-    {"events", command_events},
-    {"results", command_results},
-    {"change", command_change},
-    {"cancel", command_cancel},
-    {"redrive", command_redrive},
-    {"tasks", command_tasks},
-    {"completion", command_completion},
-    {"write-manual", command_write_manual}, /* not for users */
-};
-static_assert(ARRAY_SIZE(functions) == ARRAY_SIZE(texts) + 1, "a text for each command, except write-manual");
 
 static const struct option_row no_rows[] = {OPTION_ROWS_END};
 
@@ -65,11 +45,11 @@ static const struct option_spec spec = {
     .rows = no_rows,
 };
 
-const struct manual commands_manual = {.spec = &spec, .commands = texts, .count = ARRAY_SIZE(texts)};
+const struct manual commands_manual = {.spec = &spec, .commands = commands, .count = ARRAY_SIZE(commands)};
 
 command_run *commands_find(const char *name)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(functions); i++)
-        if (strcmp(functions[i].name, name) == 0) return functions[i].run;
-    return NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        if (strcmp(commands[i].name, name) == 0) return commands[i].run;
+    return strcmp(name, "write-manual") == 0 ? command_write_manual : NULL; /* not for users */
 }

@@ -4,9 +4,7 @@
 
 #include "cli/manual/manual.h"
 
-typedef int command_run(int argc, char **argv);
-
-/* Returns the function of the command; NULL if there is no such command. */
+/* Returns the function of the command; NULL if no command has this name. */
 command_run *commands_find(const char *name);
 /* The commands in the order of the help, with their texts. */
 extern const struct manual commands_manual;

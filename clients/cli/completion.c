@@ -37,8 +37,7 @@ int command_completion(int argc, char **argv)
         return option_complain(&completion_option_spec, NULL, "give one shell: bash, zsh or fish");
     const char *shell = argv[result.first_operand];
     if (manual_write_completion(stdout, &commands_manual, shell)) return EXIT_OK;
-    return option_complain(&completion_option_spec, NULL, "there is no completion for %s, only for bash, zsh and fish",
-                           shell);
+    return option_complain(&completion_option_spec, NULL, "%s is not supported; choose bash, zsh or fish", shell);
 }
 
 /* ---- the files ---- */
@@ -93,7 +92,7 @@ static bool write_completions(const char *dir)
         struct file f;
         if (open_file(&f, dir, files[i].folder, files[i].name) &&
             !manual_write_completion(f.out, &commands_manual, files[i].shell))
-            BUG("there is no completion for %s", files[i].shell);
+            BUG("no completion for %s", files[i].shell);
         good = close_file(&f);
     }
     return good;
@@ -101,9 +100,9 @@ static bool write_completions(const char *dir)
 
 int command_write_manual(int argc, char **argv)
 {
-    if (argc != 2) {
+    if (argc != 2 || argv[1][0] == '-') {
         complain("usage: fantail write-manual DIR");
         return EXIT_USAGE;
     }
-    return write_pages(argv[1]) && write_completions(argv[1]) ? EXIT_OK : EXIT_USAGE;
+    return write_pages(argv[1]) && write_completions(argv[1]) ? EXIT_OK : EXIT_JOB_FAILED;
 }

@@ -102,12 +102,14 @@ class Manual(CliTest):
 
     def test_wrong_usage_is_refused(self):
         for arguments, why in ((["completion"], "give one shell: bash, zsh or fish"),
-                               (["completion", "tcsh"], "there is no completion for tcsh, only for bash, zsh and fish")):
+                               (["completion", "tcsh"], "tcsh is not supported; choose bash, zsh or fish")):
             ended = self.cli(*arguments)
             self.assertEqual((ended.status, ended.err.decode()), (2, f"fantail completion: {why}\n"))
         self.assertEqual(self.cli("write-manual").status, 2)
+        self.assertEqual(self.cli("help", "write-manual", cwd=self.folder).status, 2)
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "--help")))
         write_file(os.path.join(self.folder, "file"), "")
-        self.assertEqual(self.cli("write-manual", "file").status, 2)
+        self.assertEqual(self.cli("write-manual", "file").status, 3)
 
     def test_the_build_has_written_the_manual(self):
         for path in ("man/man1/fantail-map.1", "bash-completion/completions/fantail", "zsh/site-functions/_fantail",

@@ -85,7 +85,7 @@ static int complain_without_store(const struct job_service *s)
 }
 
 /* A coordinator without a store would run the job while this program is connected. So this program first asks whether
- * there is a store. If there is no store, this program sends no job, so no item runs. */
+ * there is a store. Without a store, this program does not send the job, so no item runs. */
 static int check_store(struct job_service *s)
 {
     struct buf scope = {0};

@@ -9,10 +9,13 @@
 
 #include "common/service/option.h"
 
+typedef int command_run(int argc, char **argv);
+
 /* A command of the program. */
 struct manual_command {
     const char *name, *help;
     const struct option_spec *spec;
+    command_run *run; /* the manual does not use it */
 };
 
 /* The program: its own texts are in `spec`, which has no options. */
