@@ -14,6 +14,12 @@ static inline void post(struct bench *b, struct http_exchange *x)
     intake_handle(x, &b->replica.durable);
 }
 
+/* Adds lines of items until the body has this many MiB. */
+static inline void add_items(struct buf *body, size_t mib)
+{
+    while (body->len < mib * 1024 * 1024) buf_add_str(body, "\"0123456789\"\n");
+}
+
 static inline void post_body(struct bench *b, struct http_exchange *x, const char *body)
 {
     post(b, x);
