@@ -16,6 +16,7 @@
 #include "hosts/exec_template.h"
 #include "hosts/line_io.h"
 #include "hosts/runs/attempts.h"
+#include "hosts/runs/line_pipe.h"
 #include "hosts/runs/shell_quote.h"
 #include "hosts/runs/tag_lines.h"
 
@@ -31,7 +32,7 @@ struct exec_host {
     struct exec_args args;
     struct runner runner;
     struct result_files files; /* with --results */
-    struct buf line, text;
+    struct buf line, text, tag_text;
     int attempts_fd;  /* -1: an item has one attempt */
     unsigned attempt; /* number of the attempt at the current item, from 1 on */
 };
@@ -127,6 +128,10 @@ static bool open_files(struct exec_host *h)
 
 static struct run_outcome run_once(struct exec_host *h, const char *input, size_t len)
 {
+    if (h->runner.lines_tag) {
+        buf_clear(&h->tag_text);
+        exec_template_join(&h->tag, &h->row, &h->tag_text);
+    }
     if (!open_files(h)) return (struct run_outcome){RUN_UNSAVED, errno};
     struct run_outcome outcome = runner_run(&h->runner, h->args.argv, input, len);
     if (h->runner.files && !result_files_end(h->runner.files, exec_record_status(outcome)))
@@ -203,7 +208,7 @@ static void answer(struct exec_host *h, const char *item, size_t len)
         input_len = h->options.text ? value->len : value->json_len;
     }
     struct run_outcome outcome = run(h, input, input_len);
-    if (h->options.tag && outcome.end != RUN_HALTED) outcome = tag_output(h, outcome);
+    if (h->options.tag && !h->options.lines && outcome.end != RUN_HALTED) outcome = tag_output(h, outcome);
     if (h->options.record && !is_retried(h, outcome))
         add_record(h, outcome, input_len);
     else
@@ -275,6 +280,9 @@ static void prepare(struct exec_host *h)
     h->tag_words[0] = o->tag;
     exec_template_init(&h->tag, h->tag_words, &markers, false);
     h->runner.nice = o->nice;
+    if (o->lines) h->runner.lines_fd = line_pipe_open(o->lines);
+    if (o->lines && h->runner.lines_fd < 0) die(1, "cannot open the pipe %s: %s", o->lines, strerror(errno));
+    if (o->lines && o->tag) h->runner.lines_tag = &h->tag_text;
     result_files_init(&h->files, o->results);
     if (o->results) h->runner.files = &h->files;
     h->row.raw = o->raw;
@@ -302,5 +310,6 @@ int main(int argc, char **argv)
     exec_row_release(&h.row);
     buf_release(&h.line);
     buf_release(&h.text);
+    buf_release(&h.tag_text);
     return 0;
 }

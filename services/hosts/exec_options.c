@@ -24,6 +24,7 @@ static const char help[] =
     "  --error-bytes N an error has the last N bytes of stdout and of stderr; the default is 2048\n"
     "  --nice N        add N to the niceness of the command\n"
     "  --gate FILE     the gate of a run of fantail map, which says when a command may start\n"
+    "  --lines PIPE    write each line of the output to this named pipe as it comes\n"
     "  --results DIR   also write what the command prints to files in a folder for each item\n"
     "  --dry-run       the output is the command line, and the command does not run\n";
 
@@ -72,6 +73,7 @@ static void read_option(struct exec_options *o, int letter, char *value)
     case 'g': o->gate = value; break;
     case 'T': o->tag = value; break;
     case 'f': o->results = value; break;
+    case 'l': o->lines = value; break;
     case 'n': o->nice = parse_nice(value); break;
     case 'e': o->error_bytes = parse_error_bytes(value); break;
     case 's': o->timeout_ms = parse_timeout(value); break;
@@ -110,6 +112,7 @@ void exec_options_read(struct exec_options *o, int argc, char **argv)
         {"output", required_argument, NULL, 'o'},
         {"tag", required_argument, NULL, 'T'},
         {"results", required_argument, NULL, 'f'},
+        {"lines", required_argument, NULL, 'l'},
         {"timeout", required_argument, NULL, 's'},
         {"error-bytes", required_argument, NULL, 'e'},
         {"nice", required_argument, NULL, 'n'},

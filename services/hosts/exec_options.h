@@ -8,6 +8,7 @@ struct exec_options {
     bool text, append, row, dry_run, record, raw;
     char *placeholder; /* NULL: {} */
     const char *gate;  /* path of the run's gate; NULL: none */
+    const char *lines; /* named pipe for the lines of the output; NULL: none */
     char *results;     /* folder for what each command writes; NULL: none */
     char *tag;         /* with placeholders; stands before each line of the output; NULL: none */
     int nice;          /* added to the niceness of the command */

@@ -50,7 +50,7 @@ static void add_numbers(struct buf *line, const struct exec_record *r)
         [RUN_RECORD_SIGNAL] = signal_of(r->outcome),
         [RUN_RECORD_PEAK_BYTES] = u->peak_bytes,
         [RUN_RECORD_SENT] = (int64_t)r->sent,
-        [RUN_RECORD_RECEIVED] = (int64_t)r->runner->out.len,
+        [RUN_RECORD_RECEIVED] = (int64_t)(r->runner->dropped + r->runner->out.len),
     };
     static_assert(ARRAY_SIZE(numbers) == RUN_RECORD_NUMBER_COUNT, "all numbers are written");
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
@@ -70,6 +70,10 @@ static void add_output(struct buf *line, enum exec_output output, const struct e
 {
     char cause[EXEC_CAUSE_SIZE];
     size_t start = line->len;
+    if (r->runner->lines_fd >= 0) {
+        buf_add_str(line, ",\"output\":\"\"");
+        return;
+    }
     buf_add_str(line, ",\"output\":");
     if (exec_output_add(line, output, &r->runner->out, cause)) return;
     line->len = start;

@@ -16,10 +16,13 @@
 
 #include "hosts/exec_orphans.h"
 #include "hosts/line_io.h"
+#include "hosts/runs/line_pipe.h"
+#include "hosts/runs/tag_lines.h"
 
 enum {
     PIPE_BYTES = 4 * KIB, /* an empty pipe of any capacity accepts this many bytes in one write */
     READ_BYTES = 64 * KIB,
+    PASSED_BYTES = 1 * MIB, /* of lines that were passed on and stay in memory */
     STDERR_BYTES = 4 * KIB,
     CHILD_STACK_BYTES = 64 * KIB,
     OUTPUT_BYTES = LIMIT_ANSWER_BYTES,
@@ -69,7 +72,7 @@ static void find_program(struct runner *r, const char *program)
 
 bool runner_init(struct runner *r, const char *program, uint64_t timeout_ms, size_t error_bytes)
 {
-    *r = (struct runner){.timeout_ms = timeout_ms, .stderr_read = -1, .stderr_write = -1};
+    *r = (struct runner){.timeout_ms = timeout_ms, .stderr_read = -1, .stderr_write = -1, .lines_fd = -1};
     int pipe_fds[2];
     r->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (r->null_fd < 0 || pipe2(pipe_fds, O_CLOEXEC) != 0) return false;
@@ -169,18 +172,58 @@ static void kill_run(struct exec_run *run, bool *why)
     kill(run->pid, SIGKILL);
 }
 
+/* Passes on the bytes of `out` before `end`. */
+static void pass_on(struct runner *r, size_t end)
+{
+    struct buf tagged = {0};
+    const char *lines = r->out.data + r->passed;
+    size_t len = end - r->passed;
+    r->passed = end;
+    if (r->lines_tag) {
+        buf_add(&tagged, lines, len);
+        if (!tag_lines(&tagged, r->lines_tag->data, r->lines_tag->len)) BUG("a buffer without a cap is full");
+        lines = tagged.data;
+        len = tagged.len;
+    }
+    line_pipe_write(r->lines_fd, lines, len);
+    buf_release(&tagged);
+}
+
+/* Passes on the whole lines of which the last `n` bytes of `out` are a part. The end of them stays in `out` for the
+ * error of a command that fails. */
+static void pass_on_lines(struct runner *r, size_t n)
+{
+    const char *newline = memrchr(r->out.data + r->out.len - n, '\n', n);
+    if (!newline) return;
+    pass_on(r, (size_t)(newline + 1 - r->out.data));
+    if (r->passed < PASSED_BYTES + r->err.most) return;
+    size_t surplus = r->passed - r->err.most;
+    buf_drop_front(&r->out, surplus);
+    r->passed -= surplus;
+    r->dropped += surplus;
+}
+
+/* Passes on the last line if it has no newline, and ends it. After a line that is too long, nothing is passed on. */
+static void pass_on_rest(struct runner *r, const struct exec_run *run)
+{
+    if (r->lines_fd < 0 || run->too_long || r->passed >= r->out.len) return;
+    if (buf_add_char(&r->out, '\n')) pass_on(r, r->out.len);
+    r->out.len--;
+}
+
 /* Calls read() once for stdout. Returns false if stdout has no more bytes now. At the end of stdout, closes out_fd. */
 static bool read_stdout(struct runner *r, struct exec_run *run)
 {
     if (!buf_reserve(&r->out, READ_BYTES)) {
         if (!run->too_long) kill_run(run, &run->too_long);
-        r->out.len = 0;
+        r->out.len = r->passed = 0;
         return true;
     }
     size_t room = r->out.alloc - r->out.len;
     ssize_t n = read(run->out_fd, r->out.data + r->out.len, room);
     if (n > 0 && r->files) result_files_write(r->files, RESULT_STDOUT, r->out.data + r->out.len, (size_t)n);
     if (n > 0) r->out.len += (size_t)n;
+    if (n > 0 && r->lines_fd >= 0 && !run->too_long) pass_on_lines(r, (size_t)n);
     if (n == 0) {
         close(run->out_fd);
         run->out_fd = -1;
@@ -255,6 +298,7 @@ static void wait_for_end(struct runner *r, struct exec_run *run)
     while (run->out_fd >= 0 && read_stdout(r, run)) continue;
     for (int pieces = 0; pieces < LAST_STDERR_PIECES && read_stderr(r, run); pieces++) continue;
     end_stderr_line(run);
+    pass_on_rest(r, run);
 }
 
 static int64_t time_of_day_us(void)
@@ -268,6 +312,7 @@ struct run_outcome runner_run(struct runner *r, char **argv, const char *input, 
 {
     struct exec_run run = {.out_fd = -1};
     buf_clear(&r->out);
+    r->passed = r->dropped = 0;
     byte_tail_clear(&r->err);
     if (!r->path) find_program(r, argv[0]);
     uint64_t began_ns = now_ns();

@@ -45,8 +45,12 @@ struct runner {
     uint64_t timeout_ms; /* 0: none */
     int nice;            /* added to the niceness of a command */
     struct run_usage usage;
-    struct gate *gate;          /* borrowed; may end a command; NULL: none */
-    struct result_files *files; /* borrowed; open while a command runs; NULL: none */
+    struct gate *gate;           /* borrowed; may end a command; NULL: none */
+    int lines_fd;                /* each line of stdout is passed on to it as it comes (line_pipe.h); -1: none */
+    const struct buf *lines_tag; /* borrowed; stands before each of these lines, with a tab; NULL: nothing */
+    size_t passed;               /* bytes of `out` that were passed on */
+    size_t dropped;              /* bytes of stdout that were passed on and are no longer in `out` */
+    struct result_files *files;  /* borrowed; open while a command runs; NULL: none */
 };
 
 /* Searches PATH for `program`, as a shell does. `error_bytes`: how many bytes of stderr are kept. If a descriptor

@@ -9,8 +9,9 @@
  *
  * start_us is the time since 1970, in microseconds. "exit" is -1 if the command was killed because of a limit. "sent"
  * and "received" are the bytes of standard input and standard output. "command" is the command line, as a string of
- * common/json/byte_text.h. "output" is missing if the output does not have the requested form. "error" is the error
- * object of a command that failed for good; it is missing if the command has succeeded.
+ * common/json/byte_text.h. "output" is missing if the output does not have the requested form. It is empty if its lines
+ * were passed on as they came. "error" is the error object of a command that failed for good; it is missing if the
+ * command has succeeded.
  */
 #ifndef FANTAIL_PROTOCOL_RUN_RECORD_H
 #define FANTAIL_PROTOCOL_RUN_RECORD_H

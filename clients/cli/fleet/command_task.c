@@ -29,11 +29,12 @@ static void add_option(struct buf *json, const char *option, const char *value)
     add_word(json, value);
 }
 
-static void add_host_options(const struct command_task *t, const char *gate, struct buf *json)
+static void add_host_options(const struct command_task *t, const struct command_files *files, struct buf *json)
 {
     char number[16];
     buf_add_str(json, ",\"host_options\":[");
-    add_option(json, "--gate", gate);
+    add_option(json, "--gate", files->gate);
+    if (t->passes_lines) add_option(json, "--lines", files->lines);
     if (t->records) add_word(json, "--record");
     if (t->raw) add_word(json, "--raw");
     if (t->tag) {
@@ -52,7 +53,8 @@ static void add_host_options(const struct command_task *t, const char *gate, str
     buf_add_char(json, ']');
 }
 
-void command_task_describe(const struct command_task *t, const char *gate, const char *cwd, struct buf *json)
+void command_task_describe(const struct command_task *t, const struct command_files *files, const char *cwd,
+                           struct buf *json)
 {
     buf_add_str(json, "{\"mode\":\"exec\",\"command\":[");
     for (char *const *word = t->words; *word; word++) {
@@ -64,7 +66,7 @@ void command_task_describe(const struct command_task *t, const char *gate, const
              t->values_are_text ? "text" : "auto");
     buf_add_str(json, ",\"own_tmpdir\":false");
     buf_addf(json, ",\"error_output_bytes\":%u", LIMIT_ERROR_TAIL_BYTES);
-    add_host_options(t, gate, json);
+    add_host_options(t, files, json);
     if (t->placeholder) {
         buf_add_str(json, ",\"placeholder\":");
         add_text(t, json, t->placeholder);

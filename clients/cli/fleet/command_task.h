@@ -16,6 +16,7 @@ struct command_task {
     bool item_to_stdin;      /* whether the command gets the item on standard input; if not, as an argument */
     bool raw;                /* words, items and outputs are any bytes, as strings of common/json/byte_text.h */
     bool records;            /* the values are records (protocol/run_record.h) */
+    bool passes_lines;       /* each line of the output is passed on as it comes (private_fleet.h) */
     bool dry_run;            /* the command lines are the results, and nothing runs */
     const char *results;     /* folder for the files of each item; NULL: none */
     const char *tag;         /* before each line of the output, with placeholders; NULL: none */
@@ -24,7 +25,14 @@ struct command_task {
     unsigned running_max; /* with rules.limits_running: commands that may run at once */
 };
 
+/* The files of a run that its processes use. */
+struct command_files {
+    const char *gate;
+    const char *lines; /* named pipe for the lines of the output */
+};
+
 /* Appends the task.json. cwd is the folder in which the command runs; NULL: the folder of the task. */
-void command_task_describe(const struct command_task *t, const char *gate, const char *cwd, struct buf *json);
+void command_task_describe(const struct command_task *t, const struct command_files *files, const char *cwd,
+                           struct buf *json);
 
 #endif

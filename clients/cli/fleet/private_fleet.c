@@ -54,12 +54,12 @@ static bool write_file(const char *path, const struct buf *text, char *err, size
 }
 
 /* Writes the task.json of the command. The command runs in this program's current directory. */
-static bool write_task(const struct private_fleet *p, const struct command_task *t, const char *gate, char *err,
-                       size_t err_size)
+static bool write_task(const struct private_fleet *p, const struct command_task *t, const struct command_files *files,
+                       char *err, size_t err_size)
 {
     struct buf json = {0};
     char *cwd = working_dir(p), *file = path_below(p, "tasks/" COMMAND_TASK_NAME "/task.json");
-    command_task_describe(t, gate, cwd, &json);
+    command_task_describe(t, files, cwd, &json);
     bool good = write_file(file, &json, err, err_size);
     buf_release(&json);
     free(file);
@@ -67,18 +67,29 @@ static bool write_task(const struct private_fleet *p, const struct command_task 
     return good;
 }
 
+/* The pipe is open for writing too, so that it never ends. */
+static bool make_lines_pipe(struct private_fleet *p, const char *path)
+{
+    if (mkfifo(path, 0600) == 0) p->lines_fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    return p->lines_fd >= 0;
+}
+
 /* Creates a tasks directory with the task of the command, and the file of the gate for the processes of the task. */
 static bool write_command(struct private_fleet *p, const struct private_fleet_options *o, char *err, size_t err_size)
 {
     p->tasks_dir = path_below(p, "tasks");
     char *task = path_below(p, "tasks/" COMMAND_TASK_NAME), *gate = path_below(p, "gate");
+    char *lines = path_below(p, "lines");
+    const struct command_files files = {gate, lines};
     bool good = (mkdir(p->tasks_dir, 0700) == 0 && mkdir(task, 0700) == 0) || fail(err, err_size, "create", task);
     unsigned seats = o->workers * o->processes;
     good = good && (gate_file_make(&p->gate, gate, &o->command->rules, seats, o->command->running_max) ||
                     fail(err, err_size, "create", gate));
-    good = good && write_task(p, o->command, gate, err, err_size);
+    if (o->command->passes_lines) good = good && (make_lines_pipe(p, lines) || fail(err, err_size, "create", lines));
+    good = good && write_task(p, o->command, &files, err, err_size);
     free(task);
     free(gate);
+    free(lines);
     return good;
 }
 
@@ -94,7 +105,7 @@ static bool make_dir(struct private_fleet *p, char *err, size_t err_size)
 
 bool private_fleet_start(struct private_fleet *p, const struct private_fleet_options *o, char *err, size_t err_size)
 {
-    *p = (struct private_fleet){0};
+    *p = (struct private_fleet){.lines_fd = -1};
     if (!make_dir(p, err, err_size)) return false;
     if (o->command && !write_command(p, o, err, err_size)) return false;
     char *cwd = o->command ? NULL : working_dir(p);
@@ -121,6 +132,8 @@ void private_fleet_end(struct private_fleet *p)
     fleet_kill(p->fleet);
     p->fleet = NULL;
     gate_file_release(&p->gate);
+    if (p->lines_fd >= 0) close(p->lines_fd);
+    p->lines_fd = -1;
     locked_dir_remove(&p->dir);
     free(p->tasks_dir);
     p->tasks_dir = NULL;

@@ -21,12 +21,14 @@ struct private_fleet {
     struct locked_dir dir;
     char *tasks_dir;       /* tasks directory of the command; NULL: none */
     struct gate_file gate; /* of the command */
+    int lines_fd;          /* named pipe with the lines that the command prints, if they are passed on; -1: none */
 };
 
 /* Starts the processes and does not wait for them. On failure returns false and writes a sentence to err. */
 MUST_CHECK bool private_fleet_start(struct private_fleet *p, const struct private_fleet_options *o, char *err,
                                     size_t err_size);
-/* Kills all processes of the fleet and removes the directory. A zeroed struct is fine. */
+/* Kills all processes of the fleet and removes the directory. In a struct that was not started, lines_fd
+ * must be -1. */
 void private_fleet_end(struct private_fleet *p);
 
 #endif

@@ -18,7 +18,10 @@
  * the report, the run tells the user. */
 #define LOADING_NS (3 * NS_PER_S / 2)
 
-enum { POLL_INTERRUPT, POLL_STDOUT, POLL_STDERR, POLL_STDIN, POLL_CARE, POLL_OTHERS };
+/* How much of the lines of commands one turn reads. It is not less than what their pipe holds. */
+enum { LINES_BYTES = 1 << 20 };
+
+enum { POLL_INTERRUPT, POLL_STDOUT, POLL_STDERR, POLL_STDIN, POLL_CARE, POLL_LINES, POLL_OTHERS };
 
 void map_run_move(struct map_run *run, enum map_run_state to)
 {
@@ -264,6 +267,20 @@ static void follow_gate(struct map_run *run)
     run->halted = run->halted || gate->state != RUN_GATE_OPEN;
 }
 
+/* With --line-buffer: prints the lines that the commands have printed. A command has passed on its lines before its
+ * answer comes. So this function, called after the answers were read, prints all lines of the answered items. */
+static void read_lines(struct map_run *run)
+{
+    static char data[64 << 10];
+    int fd = run->private_fleet.lines_fd;
+    for (size_t sum = 0; fd >= 0 && sum < LINES_BYTES && !output_failed(&run->output);) {
+        ssize_t n = read(fd, data, sizeof data);
+        if (n <= 0) return;
+        output_bytes(&run->output, data, (size_t)n);
+        sum += (size_t)n;
+    }
+}
+
 static void turn(struct map_run *run)
 {
     static struct pollfd fds[POLL_OTHERS + FLEET_MAX_POLL_FDS + MAP_JOBS];
@@ -277,6 +294,7 @@ static void turn(struct map_run *run)
                                       .events = POLLIN};
     short care_events = connection_events(&run->care.http);
     fds[POLL_CARE] = (struct pollfd){.fd = care_events ? run->care.http.fd : -1, .events = care_events};
+    fds[POLL_LINES] = (struct pollfd){.fd = run->private_fleet.lines_fd, .events = POLLIN};
     size_t n = POLL_OTHERS;
     if (f) n += fleet_poll_fds(f, fds + n, &timeout_ms);
     struct pollfd *jobs = fds + n;
@@ -297,6 +315,7 @@ static void turn(struct map_run *run)
     follow_jobs_file(run, now);
     follow_gate(run);
     if (n && polled) step_jobs(run, jobs, now);
+    read_lines(run);
     map_cut_check_time(run, now);
     if (n && fds[POLL_STDIN].fd >= 0 && fds[POLL_STDIN].revents) read_input(run, now);
     if (run->options->reduce)
@@ -318,7 +337,7 @@ static bool is_over(const struct map_run *run)
 
 int map_items(struct map_options *options)
 {
-    static struct map_run run = {.joblog = {.fd = -1}};
+    static struct map_run run = {.joblog = {.fd = -1}, .private_fleet = {.lines_fd = -1}};
     if (map_begin(&run, options))
         while (!is_over(&run)) turn(&run);
     if (run.private_fleet.fleet) fleet_write_output(run.private_fleet.fleet);

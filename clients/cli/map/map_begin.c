@@ -44,6 +44,7 @@ static bool start_private_fleet(struct map_run *run, const struct map_options *o
         .records = o->records,
         .dry_run = o->dry_run,
         .results = o->results,
+        .passes_lines = o->line_buffer,
         .tag = o->tagstring,
         .nice = (int)o->nice,
         .rules = o->rules,

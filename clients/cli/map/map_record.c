@@ -22,6 +22,14 @@ static void print_raw(struct map_run *run, struct json_slice output)
     if (len != SIZE_MAX) output_bytes(&run->output, run->text.data, len);
 }
 
+static void print_output(struct map_run *run, const struct run_record *r)
+{
+    if (run->options->raw)
+        print_raw(run, r->output);
+    else if (!r->error.len)
+        map_answers_print_value(run, r->output);
+}
+
 /* Notes an item that did not run, or did not run to its end, because the run was halted. Prints nothing. */
 static void add_halted(struct map_run *run, struct map_job *j)
 {
@@ -51,10 +59,7 @@ void map_record_add(struct map_run *run, struct map_job *j, uint64_t in_batch, s
         add_halted(run, j);
         return;
     }
-    if (run->options->raw)
-        print_raw(run, r.output);
-    else if (!r.error.len)
-        map_answers_print_value(run, r.output);
+    if (!run->options->line_buffer) print_output(run, &r);
     joblog_add(&run->joblog, &r);
     if (r.error.len) {
         add_failed(run, j, in_batch, &r);

@@ -146,8 +146,8 @@ static int check_log(struct map_options *o)
     if (o->resume && o->resume_failed) return complain_of_both("resume", "--resume-failed");
     if (resume && !o->joblog) return map_options_complain(resume, "needs --joblog FILE, the log of the earlier run");
     if (o->raw && o->json) return complain_of_both("raw", "--json");
-    o->records = o->joblog || o->raw || o->rules.halt_why;
-    const char *given = o->joblog ? "joblog" : o->raw ? "raw" : "halt";
+    o->records = o->joblog || o->raw || o->rules.halt_why || o->line_buffer;
+    const char *given = o->joblog ? "joblog" : o->raw ? "raw" : o->line_buffer ? "line-buffer" : "halt";
     if (o->records && o->reduce) return complain_of_both(given, "--reduce");
     if (o->joblog && o->dry_run) return complain_of_both("joblog", "--dry-run");
     if (o->results && o->dry_run) return complain_of_both("results", "--dry-run");
@@ -169,15 +169,38 @@ static const char *for_command(const struct map_options *o)
         bool given;
         const char *name;
     } options[] = {
-        {o->delay, "delay"},         {o->rate, "rate"},       {o->load, "load"},
-        {o->memfree, "memfree"},     {o->nice, "nice"},       {o->tag, "tag"},
-        {o->tagstring, "tagstring"}, {o->dry_run, "dry-run"}, {o->raw, "raw"},
-        {o->joblog, "joblog"},       {o->resume, "resume"},   {o->resume_failed, "resume-failed"},
+        {o->delay, "delay"},
+        {o->rate, "rate"},
+        {o->load, "load"},
+        {o->memfree, "memfree"},
+        {o->nice, "nice"},
+        {o->tag, "tag"},
+        {o->tagstring, "tagstring"},
+        {o->dry_run, "dry-run"},
+        {o->raw, "raw"},
+        {o->joblog, "joblog"},
+        {o->resume, "resume"},
+        {o->resume_failed, "resume-failed"},
         {o->results, "results"},
+        {o->line_buffer, "line-buffer"},
+        {o->lb, "lb"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(options); i++)
         if (options[i].given) return options[i].name;
     return NULL;
+}
+
+/* Lines of several commands are printed as they come, so no result waits for another one. */
+static int check_lines(struct map_options *o)
+{
+    o->line_buffer = o->line_buffer || o->lb;
+    if (!o->line_buffer) return EXIT_OK;
+    const char *other = o->keep_order ? "--keep-order" : o->json ? "--json" : NULL;
+    if (other) return complain_of_both("line-buffer", other);
+    o->line_buffer = !o->dry_run;
+    o->skip_failed = true; /* nothing else is printed */
+    o->order = MAP_ORDER_COMPLETION;
+    return EXIT_OK;
 }
 
 /* The progress line always has a bar and the time left, so these two options of GNU parallel have the same effect. */
@@ -199,6 +222,7 @@ int map_control_check(struct map_options *o)
     if (!status) status = check_starts(o);
     if (!status) status = check_tag(o);
     if (!status) status = check_halt(o);
+    if (!status) status = check_lines(o);
     if (!status) status = check_log(o);
     if (!status) status = check_progress(o);
     if (!status && o->keep_order && o->order != MAP_ORDER_INPUT)

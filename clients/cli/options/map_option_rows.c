@@ -140,6 +140,10 @@ static const struct option_row rows[] = {
     OPTION_STRING("tagstring", S, tagstring, NULL,
                   "like --tag, with this text instead of the item; it may have placeholders", .value = "TEXT",
                   .no_env = true),
+    OPTION_BOOL("line-buffer", S, line_buffer, NULL,
+                "print each line of a command as soon as it comes, between the lines of other commands",
+                .no_env = true),
+    OPTION_BOOL("lb", S, lb, NULL, "the same", .no_env = true),
     OPTION_PATH("joblog", S, joblog, NULL,
                 "write a line for each command that has ended, with its times and its exit status. After +, the lines "
                 "are appended",

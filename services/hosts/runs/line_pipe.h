@@ -1,0 +1,16 @@
+/*
+ * The pipe of --line-buffer: a named pipe into which all processes of a run write the lines of their commands, as they
+ * come. `fantail map` reads them and prints them. A lock on the pipe keeps lines whole, also those that are longer than
+ * what one write() takes at once. If the reader is slow, a writer waits.
+ */
+#ifndef FANTAIL_HOSTS_RUNS_LINE_PIPE_H
+#define FANTAIL_HOSTS_RUNS_LINE_PIPE_H
+
+#include "common/base/base.h"
+
+/* Opens the pipe for writing. Returns -1, with errno, on failure. */
+MUST_CHECK int line_pipe_open(const char *path);
+/* Writes whole lines, and no bytes of another process between them. If the reader has gone, does nothing. */
+void line_pipe_write(int fd, const char *lines, size_t len);
+
+#endif
