@@ -279,6 +279,7 @@ static void prepare(struct exec_host *h)
     exec_template_init(&h->template, o->command, &markers, o->append);
     h->tag_words[0] = o->tag;
     exec_template_init(&h->tag, h->tag_words, &markers, false);
+    h->template.blanks = h->tag.blanks = o->blanks;
     h->runner.nice = o->nice;
     if (o->lines) h->runner.lines_fd = line_pipe_open(o->lines);
     if (o->lines && h->runner.lines_fd < 0) die(1, "cannot open the pipe %s: %s", o->lines, strerror(errno));

@@ -13,6 +13,7 @@ static const char help[] =
     "  --append        if no argument has {}, add the item as the last argument\n"
     "  --row           each item is an array [index, value, ...]; the arguments may have {.} {/} {//} {/.} {#} {%} "
     "{1}\n"
+    "  --blanks        a placeholder for a value that the row lacks is empty, instead of plain text\n"
     "  --placeholder S this text stands for the item in the arguments, instead of {}\n"
     "  --output HOW    read stdout as json, as text (one string), as lines (an array of strings), or as\n"
     "                  auto (json if it is valid, else text; this is the default)\n"
@@ -66,6 +67,7 @@ static void read_option(struct exec_options *o, int letter, char *value)
     case 't': o->text = true; break;
     case 'a': o->append = true; break;
     case 'r': o->row = true; break;
+    case 'B': o->blanks = true; break;
     case 'd': o->dry_run = true; break;
     case 'R': o->record = true; break;
     case 'b': o->raw = true; break;
@@ -109,6 +111,7 @@ void exec_options_read(struct exec_options *o, int argc, char **argv)
         {"append", no_argument, NULL, 'a'},
         {"placeholder", required_argument, NULL, 'p'},
         {"row", no_argument, NULL, 'r'},
+        {"blanks", no_argument, NULL, 'B'},
         {"output", required_argument, NULL, 'o'},
         {"tag", required_argument, NULL, 'T'},
         {"results", required_argument, NULL, 'f'},

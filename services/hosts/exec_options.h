@@ -5,7 +5,7 @@
 #include "hosts/exec_answer.h"
 
 struct exec_options {
-    bool text, append, row, dry_run, record, raw;
+    bool text, append, row, blanks, dry_run, record, raw;
     char *placeholder; /* NULL: {} */
     const char *gate;  /* path of the run's gate; NULL: none */
     const char *lines; /* named pipe for the lines of the output; NULL: none */

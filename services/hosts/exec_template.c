@@ -100,9 +100,21 @@ void exec_template_release(struct exec_template *t)
     *t = (struct exec_template){0};
 }
 
+/* Returns whether a placeholder stands for a value of the row. */
+static bool has_value_place(const struct exec_template *t, const struct exec_row *row)
+{
+    return t->blanks ? t->least_column != SIZE_MAX : t->least_column <= row->count;
+}
+
+/* Returns how many words the arguments come from. */
+static size_t words_count(const struct exec_template *t, const struct exec_row *row)
+{
+    return t->argc + (t->append && !t->has_number && !has_value_place(t, row));
+}
+
 bool exec_template_takes(const struct exec_template *t, const struct exec_row *row)
 {
-    return t->append || t->least_column <= row->count;
+    return t->append || has_value_place(t, row);
 }
 
 static size_t name_start(const char *text, size_t len)
@@ -151,19 +163,23 @@ static void add_column(struct buf *b, enum exec_place place, const struct exec_r
     add_value(b, place, exec_row_text(row, i), row->values[i].len);
 }
 
-static bool is_plain(const struct exec_part *p, const struct exec_row *row)
+static bool is_plain(const struct exec_template *t, const struct exec_part *p, const struct exec_row *row)
 {
-    return p->place == PLACE_NONE || p->column > row->count || (p->place == PLACE_SLOT && row->slot == 0);
+    bool lacks = p->column > row->count && !t->blanks;
+    return p->place == PLACE_NONE || lacks || (p->place == PLACE_SLOT && row->slot == 0);
 }
 
-static void add_part_text(struct buf *b, const struct exec_part *p, const struct exec_row *row)
+static void add_part_text(struct buf *b, const struct exec_template *t, const struct exec_part *p,
+                          const struct exec_row *row)
 {
-    if (is_plain(p, row)) {
+    if (is_plain(t, p, row)) {
         buf_add(b, p->text, p->len);
     } else if (p->place == PLACE_NUMBER) {
         buf_add_u64(b, row->index + 1);
     } else if (p->place == PLACE_SLOT) {
         buf_add_u64(b, row->slot);
+    } else if (p->column > row->count) {
+        return;
     } else if (p->column) {
         add_column(b, p->place, row, p->column - 1);
     } else {
@@ -201,7 +217,7 @@ static void add_word(struct exec_args *args, const struct exec_template *t, size
     const struct exec_word *w = &t->words[word];
     const struct exec_part *parts = t->parts + w->first;
     bool plain = true;
-    for (size_t i = 0; i < w->count; i++) plain = plain && is_plain(&parts[i], row);
+    for (size_t i = 0; i < w->count; i++) plain = plain && is_plain(t, &parts[i], row);
     if (plain) {
         begin_argument(args, SIZE_MAX);
         args->argv[args->count - 1] = t->argv[word];
@@ -209,18 +225,17 @@ static void add_word(struct exec_args *args, const struct exec_template *t, size
         add_each(args, parts, row);
     } else {
         begin_argument(args, args->text.len);
-        for (size_t i = 0; i < w->count; i++) add_part_text(&args->text, &parts[i], row);
+        for (size_t i = 0; i < w->count; i++) add_part_text(&args->text, t, &parts[i], row);
         buf_add_char(&args->text, '\0');
     }
 }
 
 void exec_template_join(const struct exec_template *t, const struct exec_row *row, struct buf *text)
 {
-    bool has_place = t->has_number || t->least_column <= row->count;
-    for (size_t word = 0; word < t->argc + (t->append && !has_place); word++) {
+    for (size_t word = 0; word < words_count(t, row); word++) {
         const struct exec_word *w = &t->words[word];
         if (word > 0) buf_add_char(text, ' ');
-        for (size_t i = 0; i < w->count; i++) add_part_text(text, &t->parts[w->first + i], row);
+        for (size_t i = 0; i < w->count; i++) add_part_text(text, t, &t->parts[w->first + i], row);
     }
 }
 
@@ -228,8 +243,7 @@ void exec_args_build(struct exec_args *args, const struct exec_template *t, cons
 {
     args->count = 0;
     buf_clear(&args->text);
-    bool has_place = t->has_number || t->least_column <= row->count;
-    for (size_t i = 0; i < t->argc + (t->append && !has_place); i++) add_word(args, t, i, row);
+    for (size_t i = 0; i < words_count(t, row); i++) add_word(args, t, i, row);
     /* args->text is now complete, so its memory no longer moves. */
     for (size_t i = 0; i < args->count; i++)
         if (args->offsets[i] != SIZE_MAX) args->argv[i] = args->text.data + args->offsets[i];

@@ -5,7 +5,8 @@
  *     {.}     without extension      {/.}    its file name without extension
  *     {//}    its folder             {#}     the number of the row, from 1 on
  *     {%}     the number of the slot, from 1 on
- *     {2}, {2.}, {2/}, {2//}, {2/.}  the same forms for the second value; plain text if there is no second value
+ *     {2}, {2.}, {2/}, {2//}, {2/.}  the same forms for the second value; if there is none, plain text, or with
+ *                                    `blanks` an empty text
  *
  * Without a number, a placeholder stands for all values. If a placeholder without a number is a whole argument, each
  * value becomes an argument. If the placeholder is only a part of an argument, the values are joined with spaces. The
@@ -48,6 +49,7 @@ struct exec_template {
     size_t least_column; /* the least column of all placeholders for values; SIZE_MAX: there are none */
     bool has_number;     /* there is a {#} or a {%} */
     bool append;
+    bool blanks; /* a placeholder for a value that the row lacks is empty. The caller may set it */
 };
 
 /* The arguments for one row. The struct owns the arguments, and is reused for the next row. */

@@ -29,7 +29,9 @@ void input_init(struct input *in, struct input_source *source, enum input_form f
                          .skip_blank = form == INPUT_JSON || form == INPUT_JSON_ROWS,
                          .target = FIRST_TARGET,
                          .last_was_newline = true};
-    if (source->has_lists) {
+    if (source->has_records) {
+        source->records.maker.skip = source->skip;
+    } else if (source->has_lists) {
         source->lists.skip = source->skip;
         in->items = item_lists_items(&source->lists);
     }
@@ -301,6 +303,7 @@ void input_read(struct input *in, uint64_t now)
     size_t kept = n > 0 && in->dropping ? drop_line(in, (size_t)n) : (size_t)(n > 0 ? n : 0);
     if (kept) bytes_came(in, kept);
     if (over) end_came(in);
+    if (in->source->has_records) in->bytes = in->source->records.bytes;
 }
 
 bool input_has_batch(const struct input *in, bool idle, uint64_t now)
@@ -320,7 +323,8 @@ int input_timeout_ms(const struct input *in, uint64_t now)
 /* Sets the number of the batch's first line. The first line of the batch is the next line of the input. */
 static void number_lines(struct input *in, struct batch *b)
 {
-    if (in->form == INPUT_NULLS || in->form == INPUT_NULL_ROWS || in->source->has_lists || in->source->skip) return;
+    const struct input_source *s = in->source;
+    if (in->form == INPUT_NULLS || in->form == INPUT_NULL_ROWS || s->has_lists || s->has_records || s->skip) return;
     b->first_line = in->lines_cut + 1;
     in->lines_cut += b->newlines;
 }

@@ -12,12 +12,12 @@
 
 #define READ_BYTES (256u << 10)
 
-static const struct separator {
+static const struct list_word {
     const char *word;
     bool files, linked;
 } separators[] = {{":::", false, false}, {":::+", false, true}, {"::::", true, false}, {"::::+", true, true}};
 
-static const struct separator *separator_of(const char *word)
+static const struct list_word *separator_of(const char *word)
 {
     for (size_t i = 0; i < ARRAY_SIZE(separators); i++)
         if (strcmp(separators[i].word, word) == 0) return &separators[i];
@@ -37,7 +37,7 @@ struct lists_reading {
     const struct option_spec *spec;
     struct input_source *source;
     uint64_t bytes;               /* of all files */
-    const struct separator *word; /* of the current list; NULL: -a */
+    const struct list_word *word; /* of the current list; NULL: -a */
     const char *path;             /* of the current list; NULL: its values are arguments */
 };
 
@@ -69,7 +69,10 @@ static int check_value(const struct lists_reading *r, size_t number, struct json
     char why[320];
     size_t at;
     const char *error;
+    struct record_reader *records = &r->source->records.reader;
     if (value.len > LIMIT_ITEM_BYTES) return refuse(r, number, "is longer than an item may be");
+    if (r->given->records && record_reader_cut(records, value.data, value.len) == RECORD_FAULT)
+        return refuse(r, number, records->why);
     if (r->given->raw) return EXIT_OK;
     if (r->given->text) {
         at = encoding_text_length(value.data, value.len);
@@ -143,6 +146,8 @@ static int add_file_text(struct lists_reading *r, const struct buf *text)
 static int add_file(struct lists_reading *r, const char *path, bool linked)
 {
     r->path = path;
+    if (r->given->records && r->given->records->csv)
+        return option_complain(r->spec, "csv", "a file of CSV cannot be combined with other lists");
     int status = begin_list(r, linked);
     if (status) return status;
     int fd = open_file(r, path);
@@ -180,19 +185,23 @@ static int check_not_empty(const struct lists_reading *r)
     return EXIT_OK;
 }
 
+static int open_null(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static int open_lists(struct lists_reading *r)
 {
     const struct item_arguments *a = r->given;
     struct input_source *s = r->source;
     int status = EXIT_OK;
-    *s = (struct input_source){.fd = open("/dev/null", O_RDONLY | O_CLOEXEC), .owns_fd = true, .has_lists = true};
+    s->fd = open_null();
+    s->owns_fd = s->has_lists = true;
     s->raw = s->lists.raw = a->raw;
     s->lists.text = a->text;
     s->lists.rows = a->rows;
     for (unsigned i = 0; i < a->files.count && !status; i++) status = add_file(r, a->files.words[i], false);
     for (char **at = a->lists; at && *at && !status;) at = add_arguments(r, at, &status);
-    if (!status) status = check_not_empty(r);
-    if (status) input_source_release(s);
     return status;
 }
 
@@ -205,14 +214,57 @@ static bool is_one_file(const struct item_arguments *a, const char **path)
     return a->files.count == 0 && separator_of(a->lists[0])->files && *path && !separator_of(*path) && !a->lists[2];
 }
 
+static int open_records(const struct lists_reading *r)
+{
+    char err[320];
+    if (!record_source_init(&r->source->records, r->given->records, err, sizeof err))
+        return option_complain(r->spec, r->given->records->separator ? "colsep" : "csv", "%s", err);
+    r->source->has_records = true;
+    r->source->ready_fd = open_null();
+    return EXIT_OK;
+}
+
+/* The names of columns become the names of members of a task's items, so they must differ. */
+static int check_names(const struct lists_reading *r)
+{
+    const struct header_names *h = &r->source->records.names;
+    size_t repeated = header_names_repeated(h);
+    if (r->given->rows || repeated == h->names.count) return EXIT_OK;
+    struct json_slice name = record_value(&h->names, repeated);
+    return option_complain(r->spec, "header", "two columns have the name \"%.*s\"", (int)name.len, name.data);
+}
+
+static int read_header(const struct lists_reading *r)
+{
+    struct record_source *records = &r->source->records;
+    bool good = r->source->has_lists ? record_source_take_header(records, &r->source->lists)
+                                     : record_source_read_header(records, r->source->fd);
+    if (good) return check_names(r);
+    return option_complain(r->spec, "header", "%s", records->fault[0] ? records->fault : strerror(errno));
+}
+
+/* Opens the source of bytes or of lists. */
+static int open_source(struct lists_reading *r)
+{
+    const struct item_arguments *a = r->given;
+    struct input_source *s = r->source;
+    const char *path;
+    if (!a->files.count && !(a->lists && a->lists[0])) return EXIT_OK;
+    if (!is_one_file(a, &path)) return open_lists(r);
+    r->word = a->files.count ? NULL : separator_of(a->lists[0]);
+    s->fd = open_file(r, path);
+    s->owns_fd = s->fd >= 0;
+    return s->fd >= 0 ? EXIT_OK : EXIT_USAGE;
+}
+
 int item_arguments_open(const struct item_arguments *a, const struct option_spec *spec, struct input_source *source)
 {
     struct lists_reading r = {.given = a, .spec = spec, .source = source};
     *source = (struct input_source){.fd = STDIN_FILENO, .raw = a->raw};
-    if (!a->files.count && !(a->lists && a->lists[0])) return EXIT_OK;
-    const char *path;
-    if (!is_one_file(a, &path)) return open_lists(&r);
-    r.word = a->files.count ? NULL : separator_of(a->lists[0]);
-    *source = (struct input_source){.fd = open_file(&r, path), .owns_fd = true, .raw = a->raw};
-    return source->fd >= 0 ? EXIT_OK : EXIT_USAGE;
+    int status = a->records ? open_records(&r) : EXIT_OK;
+    if (!status) status = open_source(&r);
+    if (!status && a->records && a->records->header) status = read_header(&r);
+    if (!status && source->has_lists) status = check_not_empty(&r);
+    if (status) input_source_release(source);
+    return status;
 }

@@ -18,18 +18,20 @@
 #define ITEM_ARGUMENTS_BYTES (256u << 20)
 
 struct item_arguments {
-    struct option_words files; /* of -a */
-    char **lists;              /* from the first `:::` or the like on, NULL-ended; may be NULL */
-    bool text;                 /* the values are text; if not, JSON */
-    bool nulls;                /* in files, each value ends with a NUL byte */
-    bool raw;                  /* the values are any bytes, which become strings of common/json/byte_text.h */
-    bool rows;                 /* the items are for a command, see item_lists.h */
+    struct option_words files;         /* of -a */
+    char **lists;                      /* from the first `:::` or the like on, NULL-ended; may be NULL */
+    bool text;                         /* the values are text; if not, JSON */
+    bool nulls;                        /* in files, each value ends with a NUL byte */
+    bool raw;                          /* the values are any bytes, which become strings of common/json/byte_text.h */
+    bool rows;                         /* the items are for a command, see item_lists.h */
+    const struct record_plan *records; /* NULL: each line or combination of values is an item */
 };
 
 /* Returns the index of the first `:::` or the like; argc: there is none. */
 int item_arguments_find(int argc, char *const *argv);
-/* Opens the source of the items: standard input if there are no lists. Returns EXIT_OK, and the caller releases the
- * source. Otherwise complains in the name of `spec` and returns EXIT_USAGE. */
+/* Opens the source of the items: standard input if there are no lists. With records that have a header, reads the
+ * header. Returns EXIT_OK, and the caller releases the source. Otherwise complains in the name of `spec` and returns
+ * EXIT_USAGE. */
 MUST_CHECK int item_arguments_open(const struct item_arguments *a, const struct option_spec *spec,
                                    struct input_source *source);
 

@@ -103,6 +103,20 @@ static void advance(struct item_lists *l)
     }
 }
 
+bool item_lists_values(struct item_lists *l, struct json_slice values[ITEM_LISTS_MAX])
+{
+    if (l->index >= item_lists_items(l)) return false;
+    for (unsigned i = 0; i < l->count; i++) values[i] = l->lists[i].values[l->at[i]];
+    advance(l);
+    return true;
+}
+
+void item_lists_drop_first(struct item_lists *l, unsigned i)
+{
+    struct item_list *list = &l->lists[i];
+    memmove(list->values, list->values + 1, --list->count * sizeof *list->values);
+}
+
 bool item_lists_next(struct item_lists *l, struct buf *out)
 {
     while (l->skip && done_set_has(l->skip, l->index)) advance(l);
@@ -119,12 +133,12 @@ bool item_lists_next(struct item_lists *l, struct buf *out)
     return true;
 }
 
-struct json_slice item_lists_row_values(const struct item_lists *l, struct json_slice row, struct buf *out)
+struct json_slice item_lists_row_values(bool several, struct json_slice row, struct buf *out)
 {
     const char *comma = row.len ? memchr(row.data, ',', row.len) : NULL;
     if (!comma || row.data[row.len - 1] != ']') return row;
     size_t at = (size_t)(comma + 1 - row.data);
-    if (l->count <= 1) return (struct json_slice){row.data + at, row.len - 1 - at};
+    if (!several) return (struct json_slice){row.data + at, row.len - 1 - at};
     buf_clear(out);
     buf_add_char(out, '[');
     buf_add(out, row.data + at, row.len - at);

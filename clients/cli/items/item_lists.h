@@ -47,8 +47,14 @@ uint64_t item_lists_items(const struct item_lists *l);
 /* Appends the next item and a newline. Leaves out items of `skip`. Returns false after the last item. */
 MUST_CHECK bool item_lists_next(struct item_lists *l, struct buf *out);
 
-/* Returns the values of a row in the form that the user sees: the value itself if there is only one, otherwise an array
- * of the values. The result is a part of the row, or is in *out. */
-struct json_slice item_lists_row_values(const struct item_lists *l, struct json_slice row, struct buf *out);
+/* Sets values[0] to values[l->count - 1] to those of the next item. Does not regard `skip`. Returns false after the
+ * last item. */
+MUST_CHECK bool item_lists_values(struct item_lists *l, struct json_slice values[ITEM_LISTS_MAX]);
+/* Drops the first value of list `i`, which has one. */
+void item_lists_drop_first(struct item_lists *l, unsigned i);
+
+/* Returns the values of a row in the form that the user sees: the only value or, if rows may have several, an array of
+ * the values. The result is a part of the row, or is in *out. */
+struct json_slice item_lists_row_values(bool several, struct json_slice row, struct buf *out);
 
 #endif

@@ -184,13 +184,17 @@ int detach_job(const struct option_spec *spec, const struct target_config *clien
 static bool send_piece(struct job_service *s, struct input_source *source, char *piece)
 {
     struct connection *c = &s->http;
-    struct pollfd fds[3] = {{.fd = source->fd, .events = POLLIN},
+    struct pollfd fds[3] = {{.fd = input_source_poll_fd(source), .events = POLLIN},
                             {.fd = c->fd, .events = connection_events(c)},
                             {.fd = interrupt_fd(), .events = POLLIN}};
     if (poll(fds, 3, -1) <= 0) return true;
     if (fds[1].revents) connection_step(c);
     if (!fds[0].revents || !connection_wants_piece(c)) return true;
     ssize_t n = input_source_read(source, piece, PIECE_BYTES);
+    if (n == 0 && input_source_fault(source)) {
+        complain("%s, so the job was not stored", input_source_fault(source));
+        return false;
+    }
     if (n == 0 && c->upload_left > 0) {
         complain("the input became shorter while it was read, so the job was not stored");
         return false;
@@ -205,7 +209,7 @@ static bool send_piece(struct job_service *s, struct input_source *source, char 
 static int64_t input_length(const struct input_source *source)
 {
     struct stat st;
-    if (fstat(source->fd, &st) != 0 || !S_ISREG(st.st_mode)) return -1;
+    if (source->has_records || fstat(source->fd, &st) != 0 || !S_ISREG(st.st_mode)) return -1;
     off_t at = lseek(source->fd, 0, SEEK_CUR);
     return at >= 0 && at < st.st_size ? st.st_size - at : -1;
 }

@@ -211,6 +211,8 @@ static void read_input(struct map_run *run, uint64_t now)
     struct input *in = &run->input;
     input_read(in, now);
     if (in->error) map_run_fail(run, "cannot read the items: %s", strerror(in->error));
+    /* A reduction of a part of the input would be wrong. */
+    if (run->options->reduce && input_source_fault(in->source)) map_run_fail(run, "%s", input_source_fault(in->source));
     const char *fault = encoding_fault(in->encoding);
     if (fault) map_run_fail(run, "cannot read the items: %s. iconv or a similar program can convert them", fault);
 }
@@ -290,8 +292,9 @@ static void turn(struct map_run *run)
     fds[POLL_INTERRUPT] = (struct pollfd){.fd = interrupt_fd(), .events = POLLIN};
     fds[POLL_STDOUT] = (struct pollfd){.fd = run->output.fd};
     fds[POLL_STDERR] = (struct pollfd){.fd = status_line_waiting() ? STDERR_FILENO : -1, .events = POLLOUT};
-    fds[POLL_STDIN] = (struct pollfd){.fd = !run->halted && input_wants_bytes(&run->input) ? run->input.source->fd : -1,
-                                      .events = POLLIN};
+    fds[POLL_STDIN] = (struct pollfd){
+        .fd = !run->halted && input_wants_bytes(&run->input) ? input_source_poll_fd(run->input.source) : -1,
+        .events = POLLIN};
     short care_events = connection_events(&run->care.http);
     fds[POLL_CARE] = (struct pollfd){.fd = care_events ? run->care.http.fd : -1, .events = care_events};
     fds[POLL_LINES] = (struct pollfd){.fd = run->private_fleet.lines_fd, .events = POLLIN};
@@ -341,6 +344,8 @@ int map_items(struct map_options *options)
     if (map_begin(&run, options))
         while (!is_over(&run)) turn(&run);
     if (run.private_fleet.fleet) fleet_write_output(run.private_fleet.fleet);
+    const char *fault = input_source_fault(&options->source);
+    if (fault && !interrupt_signal() && !run.halted) map_run_fail(&run, "%s", fault);
     int status = map_end_finish(&run);
     bool closed = run.output.closed;
     map_begin_undo(&run);

@@ -44,7 +44,7 @@ static uint64_t line_of(struct map_run *run, struct map_job *j, uint64_t in_batc
 static struct json_slice shown_item(struct map_run *run, struct json_slice line)
 {
     if (!run->options->sends_rows) return line;
-    return item_lists_row_values(&run->options->source.lists, line, &run->text);
+    return item_lists_row_values(input_source_has_several(&run->options->source), line, &run->text);
 }
 
 /* Returns the index of the item in the input. The row of a command's item contains the index, because earlier items may

@@ -22,6 +22,7 @@ static const struct option_row rows[] = {
                 .no_env = true),
     OPTION_BOOL("json", S, json, NULL, "with a command: items are JSON, and results are printed as JSON",
                 .no_env = true),
+    RECORD_OPTION_ROWS(S, record),
     OPTION_CHOICE("order", S, order, "input", map_orders,
                   "order of the results: as in the input, or as the items complete", .no_env = true),
     OPTION_BOOL("keep-order", S, keep_order, NULL, "the same as --order input", .letter = 'k', .no_env = true),
@@ -170,8 +171,7 @@ static const struct option_row rows[] = {
 /* Options of xargs and GNU parallel. */
 static const struct option_foreign foreign[] = {
     {"--max-procs", "the number of processes is -j N (--jobs N)"},
-    {"-n", "each line is one item, and the command is run once for each line"},
-    {"-L", "each line is one item, and the command is run once for each line"},
+    {"-L", "the number of lines that become the arguments of one command is -n N"},
     {0}};
 
 const struct option_spec map_option_spec = {
@@ -202,7 +202,10 @@ const struct option_spec map_option_spec = {
         "After :::, each argument is an item, and standard input is not read. ::: may be given several times: then\n"
         "the items are all combinations, and the last list changes fastest. After :::+, the values are linked to\n"
         "those of the list before, one by one, up to the end of the shorter list. :::: and ::::+ do the same with the\n"
-        "lines of files. With several lists, a task gets an array of values.",
+        "lines of files. With several lists, a task gets an array of values.\n"
+        "\n"
+        "With --colsep or --csv, a line has several values, {1}, {2} and so on. With --header :, the first line names\n"
+        "them, and {NAME} is the value of the column NAME.",
     .epilogue =
         "For a failed item, null is printed, so that result N belongs to item N. The first few failed items are\n"
         "reported on standard error. If there are more, the last line counts them by the name of their error.\n"
@@ -213,6 +216,7 @@ const struct option_spec map_option_spec = {
         "  seq 5 | fantail map -- expr 2 +\n"
         "  fantail map -- gzip -k ::: *.log\n"
         "  fantail map -- convert {1} -resize {2} {1}-{2}.png ::: a.jpg b.jpg ::: 200 400\n"
+        "  fantail map --csv --header : -a people.csv -- mail -s 'Hello {name}' {address}\n"
         "  ls *.wav | fantail map --errors bad.ndjson -- ffmpeg -v error -y -i {} {.}.mp3\n"
         "  find . -name '*.log' -print0 | fantail map -0 -P 4 -- gzip\n"
         "  fantail map -j 200% --retries 3 --timeout 1m --joblog log --resume -a urls -- curl -sSfO\n"

@@ -89,6 +89,18 @@ static int check_detach(const struct map_options *o)
     return EXIT_OK;
 }
 
+static struct record_context record_context_of(const struct map_options *o)
+{
+    return (struct record_context){
+        .command = o->command,
+        .text = o->text,
+        .json = o->json,
+        .nulls = o->null,
+        .raw = o->raw,
+        .to_stdin = o->to_stdin,
+    };
+}
+
 static int check(struct map_options *o)
 {
     int status = check_detach(o);
@@ -99,7 +111,10 @@ static int check(struct map_options *o)
                                o->reduce);
     if (o->given_common) status = common_option_read(&o->common, &map_option_spec, o->given_common, o->command);
     if (status) return status;
-    return o->command ? check_command(o) : check_task(o);
+    status = o->command ? check_command(o) : check_task(o);
+    if (status) return status;
+    const struct record_context context = record_context_of(o);
+    return record_options_check(&o->record, &map_option_spec, &context);
 }
 
 static int find_separator(int argc, char **argv)
@@ -178,15 +193,32 @@ static char **take_command(char **argv, int options_end, int lists)
     return argv + options_end;
 }
 
+/* Sets the form of the bytes that the source gives. */
+static void set_form(struct map_options *o)
+{
+    if (o->source.has_lists || o->source.has_records)
+        o->form = INPUT_JSON;
+    else if (o->null)
+        o->form = o->command ? INPUT_NULL_ROWS : INPUT_NULLS;
+    else if (o->text)
+        o->form = o->command ? INPUT_TEXT_ROWS : INPUT_TEXT;
+    else
+        o->form = o->command ? INPUT_JSON_ROWS : INPUT_JSON;
+}
+
 static int open_source(struct map_options *o, char **lists)
 {
+    const struct record_context context = record_context_of(o);
+    struct record_plan plan;
+    record_options_plan(&o->record, &context, &plan);
     const struct item_arguments given = {
         .files = o->arg_files,
         .lists = lists,
-        .text = o->text || o->null,
+        .text = plan.values != ITEM_VALUES_JSON,
         .nulls = o->null,
         .raw = o->raw,
         .rows = o->command != NULL,
+        .records = record_options_given(&o->record) ? &plan : NULL,
     };
     int status = item_arguments_open(&given, &map_option_spec, &o->source);
     if (status) return status;
@@ -195,17 +227,13 @@ static int open_source(struct map_options *o, char **lists)
         return option_complain(&map_option_spec, "stdin", "is for one value, but an item of several lists has several");
     }
     o->sends_rows = o->command != NULL;
-    if (o->source.has_lists)
-        o->form = INPUT_JSON;
-    else if (o->null)
-        o->form = o->command ? INPUT_NULL_ROWS : INPUT_NULLS;
-    else if (o->text)
-        o->form = o->command ? INPUT_TEXT_ROWS : INPUT_TEXT;
-    else
-        o->form = o->command ? INPUT_JSON_ROWS : INPUT_JSON;
+    set_form(o);
     if (!o->source.has_lists && isatty(o->source.fd) && !o->quiet)
         complain("reading the items from the terminal, one on each line; Ctrl-D ends them");
-    if (o->command && !o->quiet) command_warn_of_code(o->command, o->replace, o->source.lists.count);
+    size_t columns = o->source.has_records ? SIZE_MAX : o->source.lists.count;
+    if (o->command && o->source.has_records)
+        record_words_number(&o->words, &o->source.records.names, &o->command, &o->tagstring);
+    if (o->command && !o->quiet) command_warn_of_code(o->command, o->replace, columns);
     o->sends_text = o->form == INPUT_TEXT; /* texts with newlines are sent as JSON */
     return EXIT_OK;
 }
@@ -246,4 +274,5 @@ void map_options_release(struct map_options *o)
 {
     input_source_release(&o->source);
     common_option_release(&o->common);
+    record_words_release(&o->words);
 }

@@ -6,6 +6,7 @@
 #include "cli/items/batch.h"
 #include "cli/items/input_source.h"
 #include "cli/options/common_option.h"
+#include "cli/options/record_options.h"
 #include "common/base/base.h"
 #include "common/base/buf.h"
 #include "common/service/option.h"
@@ -37,11 +38,13 @@ struct map_options {
     struct run_gate_rules rules;       /* for a command */
     bool records;                      /* the values are records of commands (protocol/run_record.h) */
 
-    const char *task;     /* NULL in command mode */
-    char **command;       /* NULL-terminated; NULL: none */
-    bool values_are_text; /* print JSON strings without quotes and escapes */
-    bool sends_text;      /* whether the body of a job has lines of text; if not, lines of JSON */
-    bool sends_rows;      /* whether the items are rows (item_lists.h), for a command */
+    const char *task;             /* NULL in command mode */
+    char **command;               /* NULL-terminated; NULL: none */
+    struct record_options record; /* how lines become items */
+    struct record_words words;    /* the command, changed for these options */
+    bool values_are_text;         /* print JSON strings without quotes and escapes */
+    bool sends_text;              /* whether the body of a job has lines of text; if not, lines of JSON */
+    bool sends_rows;              /* whether the items are rows (item_lists.h), for a command */
     struct common_option common;
     enum input_form form; /* of the bytes that the source gives */
     struct input_source source;

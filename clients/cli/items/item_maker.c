@@ -1,0 +1,120 @@
+#include "cli/items/item_maker.h"
+
+#include "common/json/byte_text.h"
+
+void item_maker_release(struct item_maker *m)
+{
+    buf_release(&m->held);
+    free(m->ends);
+    *m = (struct item_maker){0};
+}
+
+static bool is_grouped(const struct item_maker *m)
+{
+    return m->group_max || m->length_max;
+}
+
+static void add_value(const struct item_maker *m, struct json_slice value, struct buf *out)
+{
+    switch (m->values) {
+    case ITEM_VALUES_TEXT: buf_add_json_string(out, value.data, value.len); break;
+    case ITEM_VALUES_RAW:
+        if (!byte_text_add(out, value.data, value.len)) BUG("a buffer without a cap is full");
+        break;
+    case ITEM_VALUES_JSON:
+        /* A newline between tokens becomes a space, because an item is one line. */
+        for (size_t i = 0; i < value.len; i++)
+            buf_add_char(out, value.data[i] == '\n' || value.data[i] == '\r' ? ' ' : value.data[i]);
+        break;
+    }
+}
+
+/* Adds the record as a value of JSON; for a row, as its values. */
+static void add_record(const struct item_maker *m, const struct input_record *r, struct buf *out)
+{
+    bool object = m->names && !m->rows, array = !m->rows && !object && (m->columns || r->count > 1);
+    if (object || array) buf_add_char(out, object ? '{' : '[');
+    for (size_t i = 0; i < r->count; i++) {
+        if (i > 0) buf_add_char(out, ',');
+        if (object) {
+            struct json_slice name = record_value(&m->names->names, i);
+            buf_add_json_string(out, name.data, name.len);
+            buf_add_char(out, ':');
+        }
+        add_value(m, record_value(r, i), out);
+    }
+    if (object || array) buf_add_char(out, object ? '}' : ']');
+}
+
+/* Returns how many bytes the value has when a shell reads it. */
+static size_t quoted_length(struct json_slice value)
+{
+    size_t len = value.len + 2;
+    for (const char *at = value.data, *end = at + value.len; (at = memchr(at, '\'', (size_t)(end - at))); at++)
+        len += 6;
+    return len;
+}
+
+static size_t length_of(const struct line_length *l, const struct input_record *r)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        struct json_slice value = record_value(r, i);
+        sum += l->each + l->times * (l->quoted ? quoted_length(value) : value.len);
+    }
+    return sum;
+}
+
+/* Appends the item of the held records from `from` up to `to`. */
+static void add_item(struct item_maker *m, size_t from, size_t to, struct buf *out)
+{
+    uint64_t index = m->index++;
+    size_t start = from ? m->ends[from - 1] + 1 : 0; /* after the comma */
+    if (m->skip && done_set_has(m->skip, index)) return;
+    bool array = m->rows || is_grouped(m);
+    if (array) buf_add_char(out, '[');
+    if (m->rows) {
+        buf_add_u64(out, index);
+        buf_add_char(out, ',');
+    }
+    buf_add(out, m->held.data + start, m->ends[to - 1] - start);
+    buf_add_str(out, array ? "]\n" : "\n");
+}
+
+/* Appends the held records as items of up to `each` records. */
+static void add_items(struct item_maker *m, size_t each, struct buf *out)
+{
+    for (size_t from = 0, to; from < m->count; from = to) {
+        to = from + each < m->count ? from + each : m->count;
+        add_item(m, from, to, out);
+    }
+    buf_clear(&m->held);
+    m->count = m->held_length = 0;
+}
+
+static void hold(struct item_maker *m, const struct input_record *r, size_t length)
+{
+    if (m->count == m->alloc) {
+        m->alloc = m->alloc ? 2 * m->alloc : 16;
+        m->ends = xrealloc(m->ends, m->alloc * sizeof *m->ends);
+    }
+    if (m->count > 0) buf_add_char(&m->held, ',');
+    add_record(m, r, &m->held);
+    m->ends[m->count++] = m->held.len;
+    m->held_length += length;
+}
+
+void item_maker_add(struct item_maker *m, const struct input_record *r, struct buf *out)
+{
+    size_t length = m->length_max ? length_of(&m->length, r) : 0;
+    bool fits = m->length.fixed + m->held_length + length <= m->length_max;
+    if (m->length_max && m->count > 0 && !fits) add_items(m, m->count, out);
+    hold(m, r, length);
+    if (!is_grouped(m) || m->count == m->group_max) add_items(m, m->count, out);
+}
+
+void item_maker_end(struct item_maker *m, struct buf *out)
+{
+    size_t shares = m->shares ? m->shares : 1;
+    add_items(m, (m->count + shares - 1) / shares, out);
+}

@@ -1,0 +1,52 @@
+/*
+ * Makes items from records, as lines of JSON. Pure.
+ *
+ *                         an item of a task                 an item of a command (item_lists.h)
+ *     one value           "a"                               [0,"a"]
+ *     columns             ["a","b"]                         [0,"a","b"]
+ *     columns with names  {"x":"a","y":"b"}                 [0,"a","b"]
+ *     grouped             an array of the items above       [0,"a","b","c","d"]
+ */
+#ifndef FANTAIL_CLI_ITEMS_ITEM_MAKER_H
+#define FANTAIL_CLI_ITEMS_ITEM_MAKER_H
+
+#include "cli/items/done_set.h"
+#include "cli/records/header_names.h"
+
+enum item_values {
+    ITEM_VALUES_TEXT,
+    ITEM_VALUES_RAW, /* any bytes, which become strings of common/json/byte_text.h */
+    ITEM_VALUES_JSON,
+};
+
+/* How long a command line becomes: `fixed` bytes, and for each value `each` bytes and `times` its length. */
+struct line_length {
+    size_t fixed, each, times;
+    bool quoted; /* the values are quoted for a shell */
+};
+
+struct item_maker {
+    enum item_values values;
+    bool rows;                        /* for a command */
+    bool columns;                     /* an item of a task is an array, even if the record has one value */
+    const struct header_names *names; /* NULL: none; borrowed */
+    /* A group has at most this many records; 0: no limit. Without a group_max and a length_max, each record is an item.
+     */
+    size_t group_max;
+    size_t length_max; /* of the command line of a group; 0: no limit. A group has at least one record */
+    struct line_length length;
+    size_t shares; /* the records of the last group are shared evenly among this many items; 0: they are not */
+    const struct done_set *skip; /* of these indexes there are no items; borrowed; NULL: none */
+    uint64_t index;              /* of the next item */
+    struct buf held;             /* the records of the present group, as JSON, with commas between them */
+    size_t *ends;                /* where each of them ends */
+    size_t count, alloc, held_length;
+};
+
+void item_maker_release(struct item_maker *m);
+/* Adds a record, whose values are valid. Appends the items that are complete to *out, each with a newline. */
+void item_maker_add(struct item_maker *m, const struct input_record *r, struct buf *out);
+/* Appends the last items. */
+void item_maker_end(struct item_maker *m, struct buf *out);
+
+#endif

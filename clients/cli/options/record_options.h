@@ -1,0 +1,54 @@
+/*
+ * The options of `fantail map` that say how lines of the input become items: columns, CSV, and several lines for one
+ * item. Also the changes that they make to the command.
+ */
+#ifndef FANTAIL_CLI_OPTIONS_RECORD_OPTIONS_H
+#define FANTAIL_CLI_OPTIONS_RECORD_OPTIONS_H
+
+#include "cli/items/record_source.h"
+#include "common/service/option.h"
+
+/* Embedded in the options of a command. */
+struct record_options {
+    const char *colsep, *header;
+    bool csv;
+};
+
+#define RECORD_OPTION_ROWS(S, f)                                                                                       \
+    OPTION_STRING("colsep", S, f.colsep, NULL,                                                                         \
+                  "cut each line or value into columns at this regular expression, such as , or \\t or ' +'. {1} is "  \
+                  "the first column; a task gets an array",                                                            \
+                  .value = "SEP", .letter = 'C', .no_env = true),                                                      \
+        OPTION_STRING("header", S, f.header, NULL,                                                                     \
+                      "the first line, or the first value of each list, has the names of the columns. For a command, " \
+                      "{NAME} is the column NAME; a task gets an object. Without --colsep, tabs separate the columns", \
+                      .value = ":", .no_env = true),                                                                   \
+        OPTION_BOOL("csv", S, f.csv, NULL,                                                                             \
+                    "the input is CSV (RFC 4180), whose values may contain newlines. The separator is --colsep, or a " \
+                    "comma",                                                                                           \
+                    .no_env = true)
+
+/* The words of a command that were changed. A zeroed struct has none. */
+struct record_words {
+    char **words; /* NULL-ended; NULL: none */
+    char *tag;
+};
+
+/* Returns whether items are made from records. */
+bool record_options_given(const struct record_options *o);
+/* What else was given on the command line. */
+struct record_context {
+    bool command, text, json, nulls, raw, to_stdin;
+};
+
+/* Checks the options. Returns EXIT_OK, or EXIT_USAGE after a message in the name of `spec`. */
+MUST_CHECK int record_options_check(const struct record_options *o, const struct option_spec *spec,
+                                    const struct record_context *c);
+/* Sets *p to what the options say. */
+void record_options_plan(const struct record_options *o, const struct record_context *c, struct record_plan *p);
+
+/* Replaces the names of columns in the words of the command and in the tag, which may be NULL. */
+void record_words_number(struct record_words *w, const struct header_names *names, char ***words, const char **tag);
+void record_words_release(struct record_words *w);
+
+#endif

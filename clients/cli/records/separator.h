@@ -1,0 +1,26 @@
+/*
+ * The separator of columns: a regular expression (POSIX, extended), in which \t \n \r \f \d \D \s \S \w \W stand for
+ * the same as in Perl. A separator without special characters is searched as plain bytes. Pure.
+ */
+#ifndef FANTAIL_CLI_RECORDS_SEPARATOR_H
+#define FANTAIL_CLI_RECORDS_SEPARATOR_H
+
+#include <regex.h>
+
+#include "cli/records/record.h"
+
+struct separator {
+    struct buf plain; /* the bytes of a plain separator */
+    bool is_regex;
+    bool trims; /* white space around each column is left out. The caller sets it */
+    regex_t regex;
+};
+
+/* Returns false with a sentence in `err` if the pattern is wrong, or if it matches the empty text. */
+MUST_CHECK bool separator_init(struct separator *s, const char *pattern, char *err, size_t err_size);
+/* A zeroed struct can be released too. */
+void separator_release(struct separator *s);
+/* Appends the columns of the line to the record, at least one. */
+void separator_cut(const struct separator *s, const char *line, size_t len, struct input_record *r);
+
+#endif
