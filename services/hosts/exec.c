@@ -80,6 +80,10 @@ static bool enter(struct exec_host *h)
 /* Adds the command line, quoted for a shell. */
 static void add_command_line(const struct exec_host *h, struct buf *text)
 {
+    if (h->options.shell && h->args.argv) {
+        buf_add_str(text, h->args.argv[2]); /* after the shell and -c */
+        return;
+    }
     for (char **word = h->args.argv; word && *word; word++) {
         if (word != h->args.argv) buf_add_char(text, ' ');
         shell_quote_add(text, *word, strlen(*word));
@@ -280,6 +284,9 @@ static void prepare(struct exec_host *h)
     h->tag_words[0] = o->tag;
     exec_template_init(&h->tag, h->tag_words, &markers, false);
     h->template.blanks = h->tag.blanks = o->blanks;
+    h->template.repeats = o->repeat;
+    h->template.shell = o->shell;
+    h->template.quotes = o->shell != NULL;
     h->runner.nice = o->nice;
     if (o->lines) h->runner.lines_fd = line_pipe_open(o->lines);
     if (o->lines && h->runner.lines_fd < 0) die(1, "cannot open the pipe %s: %s", o->lines, strerror(errno));
@@ -297,7 +304,8 @@ int main(int argc, char **argv)
     exec_options_read(&h.options, argc, argv);
     signal(SIGPIPE, SIG_IGN);
     const struct exec_options *o = &h.options;
-    if (!claim_stdio(&items_fd, &answers_fd) || !runner_init(&h.runner, o->command[0], o->timeout_ms, o->error_bytes))
+    if (!claim_stdio(&items_fd, &answers_fd) ||
+        !runner_init(&h.runner, o->shell ? o->shell : o->command[0], o->timeout_ms, o->error_bytes))
         die(1, "cannot set up: %s", strerror(errno));
     prepare(&h);
     if (!write_all(answers_fd, LINE_READY, sizeof LINE_READY - 1)) return 0;

@@ -14,6 +14,8 @@ static const char help[] =
     "  --row           each item is an array [index, value, ...]; the arguments may have {.} {/} {//} {/.} {#} {%} "
     "{1}\n"
     "  --blanks        a placeholder for a value that the row lacks is empty, instead of plain text\n"
+    "  --repeat        an argument with a placeholder for all values is repeated for each value\n"
+    "  --shell PATH    run the words, joined with spaces, with this shell; the values are quoted\n"
     "  --placeholder S this text stands for the item in the arguments, instead of {}\n"
     "  --output HOW    read stdout as json, as text (one string), as lines (an array of strings), or as\n"
     "                  auto (json if it is valid, else text; this is the default)\n"
@@ -67,6 +69,8 @@ static void read_option(struct exec_options *o, int letter, char *value)
     case 't': o->text = true; break;
     case 'a': o->append = true; break;
     case 'r': o->row = true; break;
+    case 'x': o->repeat = true; break;
+    case 'S': o->shell = value; break;
     case 'B': o->blanks = true; break;
     case 'd': o->dry_run = true; break;
     case 'R': o->record = true; break;
@@ -111,6 +115,8 @@ void exec_options_read(struct exec_options *o, int argc, char **argv)
         {"append", no_argument, NULL, 'a'},
         {"placeholder", required_argument, NULL, 'p'},
         {"row", no_argument, NULL, 'r'},
+        {"repeat", no_argument, NULL, 'x'},
+        {"shell", required_argument, NULL, 'S'},
         {"blanks", no_argument, NULL, 'B'},
         {"output", required_argument, NULL, 'o'},
         {"tag", required_argument, NULL, 'T'},

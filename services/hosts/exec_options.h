@@ -5,8 +5,9 @@
 #include "hosts/exec_answer.h"
 
 struct exec_options {
-    bool text, append, row, blanks, dry_run, record, raw;
+    bool text, append, row, blanks, repeat, dry_run, record, raw;
     char *placeholder; /* NULL: {} */
+    char *shell;       /* runs the words, joined with spaces; NULL: there is no shell */
     const char *gate;  /* path of the run's gate; NULL: none */
     const char *lines; /* named pipe for the lines of the output; NULL: none */
     char *results;     /* folder for what each command writes; NULL: none */

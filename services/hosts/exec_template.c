@@ -1,5 +1,7 @@
 #include "hosts/exec_template.h"
 
+#include "hosts/runs/shell_quote.h"
+
 /* Returns whether the placeholder stands for a value or a part of a value. */
 static bool is_of_value(enum exec_place place)
 {
@@ -158,9 +160,13 @@ static void add_value(struct buf *b, enum exec_place place, const char *text, si
     }
 }
 
-static void add_column(struct buf *b, enum exec_place place, const struct exec_row *row, size_t i)
+static void add_column(struct buf *b, const struct exec_template *t, enum exec_place place, const struct exec_row *row,
+                       size_t i)
 {
-    add_value(b, place, exec_row_text(row, i), row->values[i].len);
+    struct buf plain = {0};
+    add_value(t->quotes ? &plain : b, place, exec_row_text(row, i), row->values[i].len);
+    if (t->quotes) shell_quote_add(b, buf_cstr(&plain), plain.len);
+    buf_release(&plain);
 }
 
 static bool is_plain(const struct exec_template *t, const struct exec_part *p, const struct exec_row *row)
@@ -169,9 +175,11 @@ static bool is_plain(const struct exec_template *t, const struct exec_part *p, c
     return p->place == PLACE_NONE || lacks || (p->place == PLACE_SLOT && row->slot == 0);
 }
 
+/* `only`: the value for which a placeholder for all values stands, if it is not SIZE_MAX. */
 static void add_part_text(struct buf *b, const struct exec_template *t, const struct exec_part *p,
-                          const struct exec_row *row)
+                          const struct exec_row *row, size_t only)
 {
+    size_t first = only == SIZE_MAX ? 0 : only, end = only == SIZE_MAX ? row->count : only + 1;
     if (is_plain(t, p, row)) {
         buf_add(b, p->text, p->len);
     } else if (p->place == PLACE_NUMBER) {
@@ -181,13 +189,30 @@ static void add_part_text(struct buf *b, const struct exec_template *t, const st
     } else if (p->column > row->count) {
         return;
     } else if (p->column) {
-        add_column(b, p->place, row, p->column - 1);
+        add_column(b, t, p->place, row, p->column - 1);
     } else {
-        for (size_t i = 0; i < row->count; i++) {
-            if (i > 0) buf_add_char(b, ' ');
-            add_column(b, p->place, row, i);
+        for (size_t i = first; i < end; i++) {
+            if (i > first) buf_add_char(b, ' ');
+            add_column(b, t, p->place, row, i);
         }
     }
+}
+
+static void add_word_text(struct buf *b, const struct exec_template *t, const struct exec_word *w,
+                          const struct exec_row *row, size_t only)
+{
+    for (size_t i = 0; i < w->count; i++) add_part_text(b, t, &t->parts[w->first + i], row, only);
+}
+
+/* Returns whether the word is repeated for each value. A word that is only such a placeholder always is. */
+static bool is_repeated(const struct exec_template *t, const struct exec_word *w)
+{
+    bool has_all = false;
+    for (size_t i = 0; i < w->count; i++) {
+        const struct exec_part *p = &t->parts[w->first + i];
+        has_all = has_all || (p->column == 0 && is_of_value(p->place));
+    }
+    return has_all && (t->repeats || w->count == 1);
 }
 
 /* Begins an argument at `offset` of args->text. SIZE_MAX: the argument of the template is used unchanged. */
@@ -202,31 +227,32 @@ static void begin_argument(struct exec_args *args, size_t offset)
     args->offsets[args->count++] = offset;
 }
 
-/* Adds an argument for each value. */
-static void add_each(struct exec_args *args, const struct exec_part *p, const struct exec_row *row)
+static void add_argument(struct exec_args *args, const struct exec_template *t, const struct exec_word *w,
+                         const struct exec_row *row, size_t only)
 {
-    for (size_t i = 0; i < row->count; i++) {
-        begin_argument(args, args->text.len);
-        add_column(&args->text, p->place, row, i);
-        buf_add_char(&args->text, '\0');
-    }
+    begin_argument(args, args->text.len);
+    add_word_text(&args->text, t, w, row, only);
+    buf_add_char(&args->text, '\0');
+}
+
+/* Adds an argument that is used unchanged. */
+static void add_plain(struct exec_args *args, char *text)
+{
+    begin_argument(args, SIZE_MAX);
+    args->argv[args->count - 1] = text;
 }
 
 static void add_word(struct exec_args *args, const struct exec_template *t, size_t word, const struct exec_row *row)
 {
     const struct exec_word *w = &t->words[word];
-    const struct exec_part *parts = t->parts + w->first;
     bool plain = true;
-    for (size_t i = 0; i < w->count; i++) plain = plain && is_plain(t, &parts[i], row);
+    for (size_t i = 0; i < w->count; i++) plain = plain && is_plain(t, &t->parts[w->first + i], row);
     if (plain) {
-        begin_argument(args, SIZE_MAX);
-        args->argv[args->count - 1] = t->argv[word];
-    } else if (w->count == 1 && parts->column == 0 && is_of_value(parts->place)) {
-        add_each(args, parts, row);
+        add_plain(args, t->argv[word]);
+    } else if (is_repeated(t, w)) {
+        for (size_t i = 0; i < row->count; i++) add_argument(args, t, w, row, i);
     } else {
-        begin_argument(args, args->text.len);
-        for (size_t i = 0; i < w->count; i++) add_part_text(&args->text, t, &parts[i], row);
-        buf_add_char(&args->text, '\0');
+        add_argument(args, t, w, row, SIZE_MAX);
     }
 }
 
@@ -234,16 +260,35 @@ void exec_template_join(const struct exec_template *t, const struct exec_row *ro
 {
     for (size_t word = 0; word < words_count(t, row); word++) {
         const struct exec_word *w = &t->words[word];
+        bool repeated = is_repeated(t, w) && row->count > 0;
         if (word > 0) buf_add_char(text, ' ');
-        for (size_t i = 0; i < w->count; i++) add_part_text(text, t, &t->parts[w->first + i], row);
+        if (!repeated) add_word_text(text, t, w, row, SIZE_MAX);
+        for (size_t i = 0; repeated && i < row->count; i++) {
+            if (i > 0) buf_add_char(text, ' ');
+            add_word_text(text, t, w, row, i);
+        }
     }
+}
+
+/* The arguments of the shell that runs the words. */
+static void add_code(struct exec_args *args, const struct exec_template *t, const struct exec_row *row)
+{
+    static char option[] = "-c";
+    add_plain(args, t->shell);
+    add_plain(args, option);
+    begin_argument(args, 0);
+    exec_template_join(t, row, &args->text);
+    buf_add_char(&args->text, '\0');
 }
 
 void exec_args_build(struct exec_args *args, const struct exec_template *t, const struct exec_row *row)
 {
     args->count = 0;
     buf_clear(&args->text);
-    for (size_t i = 0; i < words_count(t, row); i++) add_word(args, t, i, row);
+    if (t->shell)
+        add_code(args, t, row);
+    else
+        for (size_t i = 0; i < words_count(t, row); i++) add_word(args, t, i, row);
     /* args->text is now complete, so its memory no longer moves. */
     for (size_t i = 0; i < args->count; i++)
         if (args->offsets[i] != SIZE_MAX) args->argv[i] = args->text.data + args->offsets[i];

@@ -49,7 +49,11 @@ struct exec_template {
     size_t least_column; /* the least column of all placeholders for values; SIZE_MAX: there are none */
     bool has_number;     /* there is a {#} or a {%} */
     bool append;
-    bool blanks; /* a placeholder for a value that the row lacks is empty. The caller may set it */
+    /* The caller may set the fields below. */
+    bool repeats; /* a word with a placeholder for all values is repeated for each value */
+    bool quotes;  /* values are quoted for a shell */
+    char *shell;  /* runs the words, joined with spaces; NULL: there is no shell; borrowed */
+    bool blanks;  /* a placeholder for a value that the row lacks is empty */
 };
 
 /* The arguments for one row. The struct owns the arguments, and is reused for the next row. */
@@ -73,7 +77,7 @@ void exec_template_release(struct exec_template *t);
 /* Returns whether the values of the row go into the arguments. If they do not, the item goes to stdin. */
 bool exec_template_takes(const struct exec_template *t, const struct exec_row *row);
 
-/* Appends the words with the values of the row, joined with spaces. */
+/* Appends the words with the values of the row, joined with spaces. The values are quoted if `quotes` is set. */
 void exec_template_join(const struct exec_template *t, const struct exec_row *row, struct buf *text);
 /* Fills *args for a row. The values of the row must not contain a NUL. */
 void exec_args_build(struct exec_args *args, const struct exec_template *t, const struct exec_row *row);

@@ -70,7 +70,7 @@ class Words(CliTest):
                                   (["map", "square", "--worker", "3"], "did you mean --workers?"),
                                   (["map", "square", "-z", "4"], "see fantail map --help"),
                                   (["map", "--max-procs", "4", "--", "wc"], "the number of processes is -j N (--jobs N)"),
-                                  (["map", "-n", "1", "--", "wc"], "each line is one item"),
+                                  (["map", "-L", "1", "--", "wc"], "of one command is -n N"),
                                   (["map", "wc", "-l"], "-l: unknown option; a command and its arguments come after --"),
                                   (["map", "--", "wc -l"], "one argument with spaces. Write the words as separate"),
                                   (["map", "--", "wc -l < {}"], "one argument. For shell syntax write `fantail map -- sh -c")):

@@ -47,6 +47,8 @@ static void add_host_options(const struct command_task *t, const struct command_
         separate(json);
         add_text(t, json, t->results);
     }
+    if (t->shell) add_option(json, "--shell", t->shell);
+    if (t->repeats) add_word(json, "--repeat");
     if (t->blanks) add_word(json, "--blanks");
     if (t->dry_run) add_word(json, "--dry-run");
     snprintf(number, sizeof number, "%d", t->nice);

@@ -11,6 +11,8 @@ struct command_task {
     char *const *words;      /* NULL-terminated */
     bool items_are_text;     /* whether the items are text; if not, they are JSON */
     bool items_are_rows;     /* whether the items are rows (item_lists.h) */
+    bool repeats;            /* a word with a placeholder for all values is repeated for each value */
+    const char *shell;       /* runs the words, joined with spaces; NULL: there is no shell */
     bool blanks;             /* a placeholder for a value that the row lacks is empty; if not, it is plain text */
     const char *placeholder; /* stands for the item; NULL: {} */
     bool values_are_text;    /* whether the output is text; if not, it is JSON where possible */

@@ -46,25 +46,6 @@ static void add_record(const struct item_maker *m, const struct input_record *r,
     if (object || array) buf_add_char(out, object ? '}' : ']');
 }
 
-/* Returns how many bytes the value has when a shell reads it. */
-static size_t quoted_length(struct json_slice value)
-{
-    size_t len = value.len + 2;
-    for (const char *at = value.data, *end = at + value.len; (at = memchr(at, '\'', (size_t)(end - at))); at++)
-        len += 6;
-    return len;
-}
-
-static size_t length_of(const struct line_length *l, const struct input_record *r)
-{
-    size_t sum = 0;
-    for (size_t i = 0; i < r->count; i++) {
-        struct json_slice value = record_value(r, i);
-        sum += l->each + l->times * (l->quoted ? quoted_length(value) : value.len);
-    }
-    return sum;
-}
-
 /* Appends the item of the held records from `from` up to `to`. */
 static void add_item(struct item_maker *m, size_t from, size_t to, struct buf *out)
 {
@@ -106,7 +87,7 @@ static void hold(struct item_maker *m, const struct input_record *r, size_t leng
 
 void item_maker_add(struct item_maker *m, const struct input_record *r, struct buf *out)
 {
-    size_t length = m->length_max ? length_of(&m->length, r) : 0;
+    size_t length = m->length_max ? line_length_of(&m->length, r) : 0;
     bool fits = m->length.fixed + m->held_length + length <= m->length_max;
     if (m->length_max && m->count > 0 && !fits) add_items(m, m->count, out);
     hold(m, r, length);

@@ -11,18 +11,13 @@
 #define FANTAIL_CLI_ITEMS_ITEM_MAKER_H
 
 #include "cli/items/done_set.h"
+#include "cli/items/line_length.h"
 #include "cli/records/header_names.h"
 
 enum item_values {
     ITEM_VALUES_TEXT,
     ITEM_VALUES_RAW, /* any bytes, which become strings of common/json/byte_text.h */
     ITEM_VALUES_JSON,
-};
-
-/* How long a command line becomes: `fixed` bytes, and for each value `each` bytes and `times` its length. */
-struct line_length {
-    size_t fixed, each, times;
-    bool quoted; /* the values are quoted for a shell */
 };
 
 struct item_maker {

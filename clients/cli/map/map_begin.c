@@ -37,6 +37,8 @@ static bool start_private_fleet(struct map_run *run, const struct map_options *o
         .words = o->command,
         .items_are_text = o->text,
         .items_are_rows = o->sends_rows,
+        .repeats = record_options_repeat(&o->record),
+        .shell = o->shell_path,
         .blanks = o->source.has_records,
         .placeholder = o->replace,
         .values_are_text = o->values_are_text,

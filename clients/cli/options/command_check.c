@@ -44,10 +44,10 @@ static int check_program(const struct option_spec *spec, const char *name)
     return status;
 }
 
-int command_check(const struct option_spec *spec, char *const *command, bool raw)
+int command_check(const struct option_spec *spec, char *const *command, const char *shell, bool raw)
 {
     int status = raw ? EXIT_OK : check_words(spec, command);
-    return status ? status : check_program(spec, command[0]);
+    return status ? status : check_program(spec, shell ? shell : command[0]);
 }
 
 static bool has_placeholder(const char *text, const char *replace, size_t lists)

@@ -7,9 +7,10 @@
 
 #include "common/service/option.h"
 
-/* Checks that the words of the command are UTF-8, unless it is raw, and that its program can be started. Returns
- * EXIT_OK, or complains and returns EXIT_USAGE. `command` has at least one word, and NULL after its last one. */
-MUST_CHECK int command_check(const struct option_spec *spec, char *const *command, bool raw);
+/* Checks that the words of the command are UTF-8, unless it is raw. Checks that its program can be started, or the
+ * shell if it is not NULL. Returns EXIT_OK, or complains and returns EXIT_USAGE. `command` has at least one word, and
+ * NULL after its last one. */
+MUST_CHECK int command_check(const struct option_spec *spec, char *const *command, const char *shell, bool raw);
 
 /* Prints a warning if the command is shell code with a placeholder in it, such as sh -c 'wc {}'. `replace`: the
  * placeholder for the item; NULL: {}. `lists`: how many lists of values the items are made from; 0: there is none. */

@@ -124,6 +124,10 @@ static const struct option_row rows[] = {
     OPTION_STRING("replace", S, replace, NULL,
                   "the placeholder for the item in the arguments of the command, instead of {}", .value = "TEXT",
                   .letter = 'I', .no_env = true),
+    OPTION_BOOL("shell", S, shell, NULL,
+                "the words of the command, joined with spaces, are run by $SHELL or /bin/sh. The items are quoted for "
+                "the shell, so do not write quotes around {}",
+                .no_env = true),
     OPTION_BOOL("stdin", S, to_stdin, NULL, "the command gets the item on standard input", .no_env = true),
     OPTION_STRING("delay", S, delay, NULL, "least time between the starts of two commands: seconds, or as in --timeout",
                   .value = "S", .no_env = true),
@@ -205,7 +209,8 @@ const struct option_spec map_option_spec = {
         "lines of files. With several lists, a task gets an array of values.\n"
         "\n"
         "With --colsep or --csv, a line has several values, {1}, {2} and so on. With --header :, the first line names\n"
-        "them, and {NAME} is the value of the column NAME.",
+        "them, and {NAME} is the value of the column NAME. With -n N, the values of N lines are the arguments of one\n"
+        "command; with -X, those of as many lines as fit. With --shell, the command is shell code.",
     .epilogue =
         "For a failed item, null is printed, so that result N belongs to item N. The first few failed items are\n"
         "reported on standard error. If there are more, the last line counts them by the name of their error.\n"
@@ -216,6 +221,8 @@ const struct option_spec map_option_spec = {
         "  seq 5 | fantail map -- expr 2 +\n"
         "  fantail map -- gzip -k ::: *.log\n"
         "  fantail map -- convert {1} -resize {2} {1}-{2}.png ::: a.jpg b.jpg ::: 200 400\n"
+        "  find . -name '*.log' -print0 | fantail map -0 -j 4 -X -- gzip\n"
+        "  fantail map --shell -- 'zcat {} | sort -u > {.}.sorted' ::: *.gz\n"
         "  fantail map --csv --header : -a people.csv -- mail -s 'Hello {name}' {address}\n"
         "  ls *.wav | fantail map --errors bad.ndjson -- ffmpeg -v error -y -i {} {.}.mp3\n"
         "  find . -name '*.log' -print0 | fantail map -0 -P 4 -- gzip\n"

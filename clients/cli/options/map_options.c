@@ -17,6 +17,12 @@ int map_options_complain(const char *option, const char *text)
     return option_complain(&map_option_spec, option, "%s", text);
 }
 
+static const char *find_shell(void)
+{
+    const char *given = getenv("SHELL");
+    return given && *given ? given : "/bin/sh";
+}
+
 static int check_command(struct map_options *o)
 {
     if (o->task)
@@ -35,7 +41,8 @@ static int check_command(struct map_options *o)
     if (o->reduce && strcmp(o->reduce, "sum") == 0 && !o->json)
         return option_complain(&map_option_spec, "reduce",
                                "a sum needs numbers, but the output of a command is text; --json reads it as JSON");
-    return command_check(&map_option_spec, o->command, o->raw);
+    if (o->shell) o->shell_path = find_shell();
+    return command_check(&map_option_spec, o->command, o->shell_path, o->raw);
 }
 
 static int check_task(struct map_options *o)
@@ -89,10 +96,21 @@ static int check_detach(const struct map_options *o)
     return EXIT_OK;
 }
 
+/* Returns how many commands may run at once. */
+static size_t slots_of(const struct map_options *o)
+{
+    size_t slots = (size_t)(o->processes * o->workers);
+    bool is_less = o->max_concurrency > 0 && (size_t)o->max_concurrency < slots;
+    return is_less ? (size_t)o->max_concurrency : slots;
+}
+
 static struct record_context record_context_of(const struct map_options *o)
 {
     return (struct record_context){
         .command = o->command,
+        .marker = o->replace,
+        .slots = slots_of(o),
+        .shell = o->shell,
         .text = o->text,
         .json = o->json,
         .nulls = o->null,
@@ -233,7 +251,8 @@ static int open_source(struct map_options *o, char **lists)
     size_t columns = o->source.has_records ? SIZE_MAX : o->source.lists.count;
     if (o->command && o->source.has_records)
         record_words_number(&o->words, &o->source.records.names, &o->command, &o->tagstring);
-    if (o->command && !o->quiet) command_warn_of_code(o->command, o->replace, columns);
+    if (o->shell) record_words_cut(&o->words, &o->command);
+    if (o->command && !o->shell && !o->quiet) command_warn_of_code(o->command, o->replace, columns);
     o->sends_text = o->form == INPUT_TEXT; /* texts with newlines are sent as JSON */
     return EXIT_OK;
 }

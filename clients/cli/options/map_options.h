@@ -24,10 +24,10 @@ struct map_options {
     int order, progress;
     const char *replace; /* NULL: {} */
     const char *errors, *given_common, *reduce, *tasks;
-    const char *jobs, *timeout, *retry_on, *delay_retry; /* NULL: not given */
-    const char *delay, *rate, *load, *tagstring;         /* for a command; NULL: not given */
-    const char *halt, *joblog, *results;                 /* for a command; NULL: not given */
-    bool tag, dry_run, raw, resume, resume_failed;       /* for a command */
+    const char *jobs, *timeout, *retry_on, *delay_retry;  /* NULL: not given */
+    const char *delay, *rate, *load, *tagstring;          /* for a command; NULL: not given */
+    const char *halt, *joblog, *results;                  /* for a command; NULL: not given */
+    bool tag, shell, dry_run, raw, resume, resume_failed; /* for a command */
     int64_t chunk_size, max_concurrency, max_attempts, retries, workers, processes, memfree, nice;
     int64_t tolerated_failure_count;   /* -1: no limit */
     double item_timeout_s, deadline_s; /* item_timeout_s below 0: not given */
@@ -42,6 +42,7 @@ struct map_options {
     char **command;               /* NULL-terminated; NULL: none */
     struct record_options record; /* how lines become items */
     struct record_words words;    /* the command, changed for these options */
+    const char *shell_path;       /* runs the command; NULL: it runs without a shell */
     bool values_are_text;         /* print JSON strings without quotes and escapes */
     bool sends_text;              /* whether the body of a job has lines of text; if not, lines of JSON */
     bool sends_rows;              /* whether the items are rows (item_lists.h), for a command */

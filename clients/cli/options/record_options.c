@@ -2,9 +2,25 @@
 
 #include "cli/base/exit_status.h"
 
-bool record_options_given(const struct record_options *o)
+static bool has_columns(const struct record_options *o)
 {
     return o->colsep || o->csv || (o->header && strcmp(o->header, "0") != 0);
+}
+
+static bool is_grouped(const struct record_options *o)
+{
+    return o->group || o->group_words || o->many || o->many_words;
+}
+
+bool record_options_given(const struct record_options *o)
+{
+    return has_columns(o) || is_grouped(o);
+}
+
+/* As in GNU parallel, -N implies -X unless -m is given. */
+bool record_options_repeat(const struct record_options *o)
+{
+    return o->many_words || (o->group_words && !o->many);
 }
 
 /* Returns whether the values are text, whatever the items are without these options. */
@@ -22,10 +38,9 @@ static bool is_header(const char *text)
     return false;
 }
 
-int record_options_check(const struct record_options *o, const struct option_spec *spec, const struct record_context *c)
+static int check_columns(const struct record_options *o, const struct option_spec *spec, const struct record_context *c)
 {
     const char *columns = o->csv ? "csv" : o->colsep ? "colsep" : "header";
-    if (!record_options_given(o)) return EXIT_OK;
     if (o->colsep && !*o->colsep) return option_complain(spec, "colsep", "must not be empty");
     if (o->header && !is_header(o->header))
         return option_complain(spec, "header",
@@ -33,9 +48,44 @@ int record_options_check(const struct record_options *o, const struct option_spe
     if (o->csv && c->nulls) return option_complain(spec, "csv", "cannot be given together with --null");
     if (makes_text(o) && c->json)
         return option_complain(spec, columns, "makes values of text, so it cannot be given together with --json");
-    if (c->to_stdin && !(o->header && !makes_text(o)))
+    if (c->to_stdin && makes_text(o))
         return option_complain(spec, "stdin", "is for one value, but with --%s an item has several", columns);
     return EXIT_OK;
+}
+
+static int check_groups(const struct record_options *o, const struct option_spec *spec, const struct record_context *c)
+{
+    const char *of_command = o->group_words  ? "max-replace-args"
+                             : o->many       ? "many"
+                             : o->many_words ? "many-words"
+                             : o->max_chars  ? "max-chars"
+                                             : NULL;
+    if (of_command && !c->command) return option_complain(spec, of_command, "is for a command (after --) only");
+    if (o->max_chars && !is_grouped(o))
+        return option_complain(spec, "max-chars", "has no effect without -m, -X, -n or -N");
+    if (o->group && o->group_words)
+        return option_complain(spec, "max-replace-args", "cannot be given together with -n");
+    if (o->many && o->many_words) return option_complain(spec, "many", "cannot be given together with -X");
+    if (c->to_stdin && is_grouped(o))
+        return option_complain(spec, "stdin", "is for one value, but with -n, -N, -m or -X an item has several");
+    return EXIT_OK;
+}
+
+int record_options_check(const struct record_options *o, const struct option_spec *spec, const struct record_context *c)
+{
+    int status = check_columns(o, spec, c);
+    return status ? status : check_groups(o, spec, c);
+}
+
+/* The length of a command line counts only if a command gets several records. */
+static void plan_groups(const struct record_options *o, const struct record_context *c, struct record_plan *p)
+{
+    p->group_max = (size_t)(o->group ? o->group : o->group_words);
+    if (!is_grouped(o) || !c->command) return;
+    p->length_max = o->max_chars ? (size_t)o->max_chars : RECORD_LINE_BYTES;
+    line_length_measure(&p->length, c->command, c->marker, record_options_repeat(o));
+    p->length.quoted = c->shell;
+    if (o->many || o->many_words) p->shares = c->slots;
 }
 
 void record_options_plan(const struct record_options *o, const struct record_context *c, struct record_plan *p)
@@ -48,12 +98,13 @@ void record_options_plan(const struct record_options *o, const struct record_con
         .csv = o->csv,
         .nulls = c->nulls,
         .header = header,
-        .rows = c->command,
+        .rows = c->command != NULL,
         .values = c->raw    ? ITEM_VALUES_RAW
                   : is_text ? ITEM_VALUES_TEXT
                             : ITEM_VALUES_JSON,
     };
-    if (header && is_text && !p->separator && !p->csv) p->separator = "\t";
+    if (header && is_text && !p->separator && !p->csv && !c->to_stdin) p->separator = "\t";
+    plan_groups(o, c, p);
 }
 
 void record_words_number(struct record_words *w, const struct header_names *names, char ***words, const char **tag)
@@ -70,10 +121,37 @@ void record_words_number(struct record_words *w, const struct header_names *name
     if (w->tag) *tag = w->tag;
 }
 
-void record_words_release(struct record_words *w)
+static void set_words(struct record_words *w, char **words)
 {
     for (char **word = w->words; word && *word; word++) free(*word);
     free(w->words);
+    w->words = words;
+}
+
+void record_words_cut(struct record_words *w, char ***words)
+{
+    struct buf line = {0};
+    for (char **word = *words; *word; word++) {
+        if (word != *words) buf_add_char(&line, ' ');
+        buf_add_str(&line, *word);
+    }
+    size_t spaces = 0, count = 0;
+    for (const char *at = buf_cstr(&line); (at = strchr(at, ' ')); at++) spaces++;
+    char **cut = xcalloc(spaces + 2, sizeof *cut);
+    const char *at = buf_cstr(&line), *end = at + strspn(at, " "); /* the first word must not be empty */
+    for (end = strchrnul(end, ' ');; end = strchrnul(at, ' ')) {
+        cut[count++] = xstrndup(at, (size_t)(end - at));
+        if (!*end) break;
+        at = end + 1;
+    }
+    buf_release(&line);
+    set_words(w, cut);
+    *words = w->words;
+}
+
+void record_words_release(struct record_words *w)
+{
+    set_words(w, NULL);
     free(w->tag);
     *w = (struct record_words){0};
 }

@@ -11,8 +11,12 @@
 /* Embedded in the options of a command. */
 struct record_options {
     const char *colsep, *header;
-    bool csv;
+    bool csv, many, many_words;
+    int64_t group, group_words, max_chars; /* 0: not given */
 };
+
+#define RECORD_LINE_BYTES 131072 /* the largest argument that the kernel accepts, and the default of xargs */
+#define RECORD_GROUP_MAX  1000000
 
 #define RECORD_OPTION_ROWS(S, f)                                                                                       \
     OPTION_STRING("colsep", S, f.colsep, NULL,                                                                         \
@@ -26,7 +30,23 @@ struct record_options {
         OPTION_BOOL("csv", S, f.csv, NULL,                                                                             \
                     "the input is CSV (RFC 4180), whose values may contain newlines. The separator is --colsep, or a " \
                     "comma",                                                                                           \
-                    .no_env = true)
+                    .no_env = true),                                                                                   \
+        OPTION_INT("max-args", S, f.group, "0", 0, RECORD_GROUP_MAX,                                                   \
+                   "this many lines or values are one item: the arguments of one command, or an array for a task. 0: " \
+                   "one",                                                                                              \
+                   .value = "N", .letter = 'n', .no_env = true),                                                       \
+        OPTION_INT("max-replace-args", S, f.group_words, "0", 0, RECORD_GROUP_MAX,                                     \
+                   "the same for a command, and a word with {} is repeated for each of them", .value = "N",            \
+                   .letter = 'N', .no_env = true),                                                                     \
+        OPTION_BOOL("many", S, f.many, NULL,                                                                           \
+                    "each command gets as many lines or values as fit into its command line. The last ones are "       \
+                    "shared evenly among the commands that may run at once",                                           \
+                    .letter = 'm', .no_env = true),                                                                    \
+        OPTION_BOOL("many-words", S, f.many_words, NULL, "the same, and a word with {} is repeated for each of them",  \
+                    .letter = 'X', .no_env = true),                                                                    \
+        OPTION_INT("max-chars", S, f.max_chars, "0", 0, RECORD_LINE_BYTES,                                             \
+                   "with -m, -X, -n or -N: the largest length of a command line, in bytes. 0: 131072", .value = "N",   \
+                   .letter = 's', .no_env = true)
 
 /* The words of a command that were changed. A zeroed struct has none. */
 struct record_words {
@@ -36,9 +56,14 @@ struct record_words {
 
 /* Returns whether items are made from records. */
 bool record_options_given(const struct record_options *o);
+/* Returns whether a word of the command with {} is repeated for each value. */
+bool record_options_repeat(const struct record_options *o);
 /* What else was given on the command line. */
 struct record_context {
-    bool command, text, json, nulls, raw, to_stdin;
+    bool text, json, nulls, raw, to_stdin, shell;
+    char *const *command; /* NULL: a task */
+    const char *marker;   /* the placeholder for the item; NULL: {} */
+    size_t slots;         /* how many commands may run at once */
 };
 
 /* Checks the options. Returns EXIT_OK, or EXIT_USAGE after a message in the name of `spec`. */
@@ -49,6 +74,9 @@ void record_options_plan(const struct record_options *o, const struct record_con
 
 /* Replaces the names of columns in the words of the command and in the tag, which may be NULL. */
 void record_words_number(struct record_words *w, const struct header_names *names, char ***words, const char **tag);
+/* Joins the words with spaces, and cuts the result at each space. So a placeholder in shell code is a word, with the
+ * text around it. */
+void record_words_cut(struct record_words *w, char ***words);
 void record_words_release(struct record_words *w);
 
 #endif

@@ -6,8 +6,10 @@
 
 static const struct exec_markers all = {.value = "{}"};
 
-/* Returns the arguments of the command for the row, joined with "|". The result is valid until the next call. */
-static const char *arguments(char **argv, const struct exec_markers *m, bool append, const char *row)
+/* Returns the arguments of the command for the row, joined with "|". The fields of `more` that the caller of
+ * exec_template_init() may set are used. The result is valid until the next call. */
+static const char *arguments_of(const struct exec_template *more, char **argv, const struct exec_markers *m,
+                                bool append, const char *row)
 {
     static char joined[1000];
     struct exec_template t;
@@ -16,6 +18,10 @@ static const char *arguments(char **argv, const struct exec_markers *m, bool app
     const char *why;
     cr_assert(exec_row_parse(&r, row, strlen(row), &why), "%s", row);
     exec_template_init(&t, argv, m, append);
+    t.repeats = more->repeats;
+    t.quotes = more->quotes;
+    t.shell = more->shell;
+    t.blanks = more->blanks;
     exec_args_build(&args, &t, &r);
     joined[0] = '\0';
     size_t len = 0;
@@ -25,6 +31,11 @@ static const char *arguments(char **argv, const struct exec_markers *m, bool app
     exec_args_release(&args);
     exec_row_release(&r);
     return joined;
+}
+
+static const char *arguments(char **argv, const struct exec_markers *m, bool append, const char *row)
+{
+    return arguments_of(&(struct exec_template){0}, argv, m, append, row);
 }
 
 #define WORDS(...) ((char *[]){__VA_ARGS__, NULL})
@@ -106,5 +117,37 @@ Test(exec_template, a_row_is_an_array_of_an_index_and_values)
     cr_assert_str_eq(exec_row_text(&r, 2), "[\"\\\\\"]");
     cr_assert_str_eq(exec_row_text(&r, 3), "null");
     exec_row_release(&r);
+    assert_no_leaks();
+}
+
+Test(exec_template, a_value_that_the_row_lacks_may_be_empty)
+{
+    const struct exec_template blanks = {.blanks = true};
+    cr_assert_str_eq(arguments_of(&blanks, WORDS("p", "{2}", "x{2.}{1}"), &all, true, "[0,\"a\"]"), "p||xa");
+    cr_assert_str_eq(arguments_of(&blanks, WORDS("p"), &all, true, "[0,\"a\"]"), "p|a");
+    assert_no_leaks();
+}
+
+Test(exec_template, a_word_may_be_repeated_for_each_value)
+{
+    const struct exec_template repeats = {.repeats = true};
+    const char *row = "[0,\"a.c\",\"b\"]";
+    cr_assert_str_eq(arguments_of(&repeats, WORDS("p", "x{}-{1}-{.}", "{}", "{2}"), &all, true, row),
+                     "p|xa.c-a.c-a|xb-a.c-b|a.c|b|b");
+    assert_no_leaks();
+}
+
+Test(exec_template, a_shell_gets_the_words_with_quoted_values)
+{
+    static char sh[] = "/bin/sh";
+    struct exec_template shell = {.shell = sh, .quotes = true};
+    const char *row = "[0,\"a b\",\"it's\"]";
+    cr_assert_str_eq(arguments_of(&shell, WORDS("echo", "{1}", "x{}", "", "|", "wc"), &all, true, row),
+                     "/bin/sh|-c|echo 'a b' x'a b' 'it'\"'\"'s'  | wc");
+    cr_assert_str_eq(arguments_of(&shell, WORDS("echo"), &all, true, row), "/bin/sh|-c|echo 'a b' 'it'\"'\"'s'");
+    cr_assert_str_eq(arguments_of(&shell, WORDS("echo", "$HOME"), &all, false, row), "/bin/sh|-c|echo $HOME");
+    shell.repeats = true;
+    cr_assert_str_eq(arguments_of(&shell, WORDS("echo", "x{}y"), &all, true, row),
+                     "/bin/sh|-c|echo x'a b'y x'it'\"'\"'s'y");
     assert_no_leaks();
 }

@@ -1,0 +1,67 @@
+#include "cli/items/line_length.h"
+
+/* Returns the length of a placeholder for all values at `at`; 0: there is none. */
+static size_t place_length(const char *at, const char *marker)
+{
+    static const char *const others[] = {"{.}", "{/}", "{//}", "{/.}"};
+    if (strncmp(at, marker, strlen(marker)) == 0) return strlen(marker);
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+        if (strncmp(at, others[i], strlen(others[i])) == 0) return strlen(others[i]);
+    return 0;
+}
+
+/* Returns the greatest length of a number for which {#} or {%} at `at` stands; 0: there is no such placeholder. */
+static size_t number_length(const char *at)
+{
+    static const char greatest[] = "18446744073709551615";
+    return strncmp(at, "{#}", 3) == 0 || strncmp(at, "{%}", 3) == 0 ? sizeof greatest - 1 : 0;
+}
+
+/* Returns how many placeholders for all values the word has. Sets *rest to the length of its other text. */
+static size_t count_places(const char *word, const char *marker, size_t *rest)
+{
+    size_t count = 0, n;
+    *rest = 0;
+    for (const char *at = word; *at; at += n ? n : 1) {
+        n = place_length(at, marker);
+        count += n > 0;
+        if (n > 0) continue;
+        size_t number = number_length(at);
+        n = number ? 3 : 1;
+        *rest += number ? number : 1;
+    }
+    return count;
+}
+
+/* Each word is followed by a space or its end. */
+void line_length_measure(struct line_length *l, char *const *words, const char *marker, bool repeats)
+{
+    *l = (struct line_length){0};
+    for (char *const *word = words; *word; word++) {
+        size_t rest, places = count_places(*word, marker ? marker : "{}", &rest);
+        bool is_repeated = places > 0 && repeats;
+        if (!is_repeated) l->fixed += rest + (rest > 0 || places == 0);
+        l->each += is_repeated ? rest + 1 : places;
+        l->times += places;
+    }
+    if (l->times == 0) l->each = l->times = 1; /* the values are appended, or have numbers */
+}
+
+/* Returns how many bytes the value has when a shell reads it. */
+static size_t quoted_length(struct json_slice value)
+{
+    size_t len = value.len + 2;
+    for (const char *at = value.data, *end = at + value.len; (at = memchr(at, '\'', (size_t)(end - at))); at++)
+        len += 6;
+    return len;
+}
+
+size_t line_length_of(const struct line_length *l, const struct input_record *r)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        struct json_slice value = record_value(r, i);
+        sum += l->each + l->times * (l->quoted ? quoted_length(value) : value.len);
+    }
+    return sum;
+}

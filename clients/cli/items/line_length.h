@@ -1,0 +1,22 @@
+/*
+ * How long the command line of an item becomes. It is measured on the command, before there are values. A placeholder
+ * such as {/} counts as long as the whole value. Pure.
+ */
+#ifndef FANTAIL_CLI_ITEMS_LINE_LENGTH_H
+#define FANTAIL_CLI_ITEMS_LINE_LENGTH_H
+
+#include "cli/records/record.h"
+
+/* `fixed` bytes, and for each value `each` bytes and `times` its length. */
+struct line_length {
+    size_t fixed, each, times;
+    bool quoted; /* the values are quoted for a shell. The caller sets it */
+};
+
+/* `words` is NULL-ended. `marker` is the placeholder for the item; NULL: {}. `repeats`: a word with a placeholder is
+ * repeated for each value; if not, the values stand in one word. */
+void line_length_measure(struct line_length *l, char *const *words, const char *marker, bool repeats);
+/* Returns how many bytes the values of the record add to the line. */
+size_t line_length_of(const struct line_length *l, const struct input_record *r);
+
+#endif
