@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 
-from cli_testing import FANTAIL, CliTest
+from cli_testing import FANTAIL, CliTest, LocalTest
 from fantail_testing import have, main, write_file
 
 SHOW = ("--", "printf", "<%s>")
@@ -47,6 +47,7 @@ class Columns(CliTest):
         self.assert_map(["--header", ":", *SHOW, "{y}{x.}", ":::", "x", "a.b", "c", ":::", "y", "1"], ["<1a>", "<1c>"])
         self.assert_map(["echo", "--text", "--header", ":", ":::", "x", "a", ":::+", "y", "1"], ['{"x":"a","y":"1"}'])
         self.assert_map(["echo", "--header", ":"], ['{"x":1}', '{"x":[2]}'], stdin="x\n1\n\n[2]\n")
+        self.assert_map(["echo", "--header", ":", ":::", "x", "[1]", "2"], ['{"x":[1]}', '{"x":2}'])
         self.assert_map(["--header", ":", *SHOW, "{x}"], [], stdin="")
         self.assert_map(["--header", ":", *SHOW, "{x}"], [], stdin="x")
 
@@ -98,10 +99,12 @@ class Columns(CliTest):
                 (["--csv", "--json", *SHOW], "--csv: makes values of text, so it cannot be given together with --json"),
                 (["-C", ",", "--stdin", *SHOW], "--stdin: is for one value, but with --colsep an item has several"),
                 (["--csv", *SHOW, ":::", "a", 'b"c'], "value 2 of list 1 (:::) a quote is only allowed around a value"),
-                (["--header", ":", "--csv", *SHOW, ":::", '"a'], "value 1 of list 1 (:::) the closing quote is missing"),
                 (["--header", ":", *SHOW, ":::", "a", ":::", "b", "c"], "list 1 of 2 has no values")):
             self.assert_refused(arguments, message)
         self.assert_refused(["--header", ":", "--csv", *SHOW], "--header: line 1: the closing quote is missing", stdin='"a\n')
+        self.assert_refused(["--header", ":", "--csv", *SHOW], "--header: line 1: the header has more than 10000 names",
+                            stdin="," * 10000)
+        self.assert_refused(["--header", ":", "--csv", *SHOW, ":::", '"a'], "--header: the first value of list 1: the closing quote")
         self.assert_refused(["echo", "--header", ":", "--csv"], '--header: two columns have the name "a"', stdin="a,b,a\n")
 
     def test_failed_items_are_told_with_all_their_columns(self):
@@ -148,6 +151,20 @@ class Columns(CliTest):
                 asked = subprocess.run(["parallel", "--will-cite", "-k", *options], stdin=subprocess.DEVNULL, capture_output=True,
                                        env=self.environment(), check=True)
                 self.assert_map([*options[:at], "--", *options[at:]], asked.stdout.decode().splitlines())
+
+
+class Detached(LocalTest):
+    def test_the_records_become_the_items_of_a_durable_job(self):
+        port = self.free_port()
+        url = f"http://127.0.0.1:{port}"
+        self.local("--port", port)
+        ended = self.cli("map", "echo", "--csv", "--header", ":", "--detach", "--url", url, stdin='x,y\n1,"a\nb"\n')
+        self.assertEqual(ended.status, 0, ended)
+        self.assertEqual(self.cli("results", ended.lines[0], "--url", url).lines, ['{"x":"1","y":"a\\nb"}'])
+        ended = self.cli("map", "echo", "--csv", "--detach", "--url", url, stdin='a\n"b\n')
+        self.assertEqual((ended.status, ended.out), (3, b""), ended)
+        self.assertIn(b"line 2: the closing quote is missing, so the job was not stored", ended.err)
+        self.assertEqual(len(self.cli("jobs", "--json", "--url", url).lines), 1)
 
 
 if __name__ == "__main__":

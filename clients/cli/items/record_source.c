@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "common/base/limits.h"
 #include "common/json/encoding.h"
 #include "common/json/json_scan.h"
 
@@ -128,8 +129,11 @@ static enum record_step check_values(struct record_source *s, const struct input
 static enum record_step take(struct record_source *s, const struct input_record *r)
 {
     enum record_step step = check_values(s, r);
-    if (step == RECORD_WHOLE) item_maker_add(&s->maker, r, &s->lines);
-    return step;
+    if (step != RECORD_WHOLE) return step;
+    item_maker_add(&s->maker, r, &s->lines);
+    if (s->maker.held.len <= LIMIT_ITEM_BYTES) return RECORD_WHOLE;
+    return record_reader_fail(&s->reader, "the item of this line and those before it is longer than %u MiB",
+                              LIMIT_ITEM_BYTES >> 20);
 }
 
 static void make_items(struct record_source *s)
@@ -195,6 +199,13 @@ ssize_t record_source_read(struct record_source *s, int fd, struct item_lists *l
     return -1;
 }
 
+static enum record_step take_names(struct record_source *s)
+{
+    header_names_add(&s->names, &s->reader.record);
+    if (s->names.names.count <= HEADER_NAMES_MAX) return RECORD_WHOLE;
+    return record_reader_fail(&s->reader, "the header has more than %d names", HEADER_NAMES_MAX);
+}
+
 bool record_source_read_header(struct record_source *s, int fd)
 {
     enum record_step step;
@@ -203,7 +214,7 @@ bool record_source_read_header(struct record_source *s, int fd)
         if (poll(&wait, 1, -1) < 0 || fill(s, fd) || errno == EINTR || errno == EAGAIN) continue;
         return false;
     }
-    if (step == RECORD_WHOLE) header_names_add(&s->names, &s->reader.record);
+    if (step == RECORD_WHOLE) step = take_names(s);
     if (step == RECORD_FAULT) note_fault(s);
     return s->fault[0] == '\0';
 }
@@ -213,12 +224,11 @@ bool record_source_take_header(struct record_source *s, struct item_lists *lists
     for (unsigned i = 0; i < lists->count; i++) {
         struct item_list *list = &lists->lists[i];
         if (list->count == 0) continue;
-        s->reader.number = 1;
-        if (record_reader_cut(&s->reader, list->values[0].data, list->values[0].len) == RECORD_FAULT) {
+        enum record_step step = record_reader_cut(&s->reader, list->values[0].data, list->values[0].len);
+        if (step == RECORD_FAULT || take_names(s) == RECORD_FAULT) {
             snprintf(s->fault, sizeof s->fault, "the first value of list %u: %s", i + 1, s->reader.why);
             return false;
         }
-        header_names_add(&s->names, &s->reader.record);
         item_lists_drop_first(lists, i);
     }
     return true;

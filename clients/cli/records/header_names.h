@@ -4,6 +4,8 @@
 
 #include "cli/records/record.h"
 
+#define HEADER_NAMES_MAX 10000 /* the caller refuses a header that has more */
+
 /* A zeroed struct has no names. */
 struct header_names {
     struct input_record names;

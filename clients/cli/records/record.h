@@ -5,6 +5,8 @@
 #include "common/base/buf.h"
 #include "common/json/json_walk.h"
 
+#define RECORD_VALUES_MAX 1000000 /* readers stop soon after a record has more */
+
 struct record_value {
     size_t offset, len; /* in `text` of the record */
 };

@@ -27,9 +27,16 @@ static enum record_step check_length(struct record_reader *r, size_t len)
     return record_reader_fail(r, "longer than %u MiB", LIMIT_ITEM_BYTES >> 20);
 }
 
+static enum record_step check_count(struct record_reader *r)
+{
+    if (r->record.count <= RECORD_VALUES_MAX) return RECORD_MORE;
+    return record_reader_fail(r, "more than %d values", RECORD_VALUES_MAX);
+}
+
 /* Checks the complete record. */
 static enum record_step check(struct record_reader *r)
 {
+    if (check_count(r)) return RECORD_FAULT;
     const struct buf *text = &r->record.text;
     size_t good = r->raw ? text->len : encoding_text_length(text->data, text->len);
     if (good == text->len) return RECORD_WHOLE;
@@ -89,7 +96,7 @@ static enum record_step read_csv(struct record_reader *r, const char **data, siz
     r->is_read = step == RECORD_WHOLE;
     r->number = r->csv.first_line;
     if (step == RECORD_WHOLE) return check_length(r, r->record.text.len) ? RECORD_FAULT : check(r);
-    if (step == RECORD_MORE) return check_length(r, r->record.text.len);
+    if (step == RECORD_MORE) return check_length(r, r->record.text.len) ? RECORD_FAULT : check_count(r);
     r->number = data ? r->csv.newlines + 1 : r->csv.quote_line;
     return record_reader_fail(r, "%s", why);
 }

@@ -2,7 +2,8 @@
  * Cuts the bytes of the input into records: lines, texts that end with a NUL byte, or CSV. With a separator, a line or
  * a text has one value for each column; without it, one value. Pure.
  *
- * The bytes are UTF-8, unless `raw` is set. A record of at most LIMIT_ITEM_BYTES is accepted.
+ * The bytes are UTF-8, unless `raw` is set. A record may have LIMIT_ITEM_BYTES, and
+ * RECORD_VALUES_MAX values.
  */
 #ifndef FANTAIL_CLI_RECORDS_RECORD_READER_H
 #define FANTAIL_CLI_RECORDS_RECORD_READER_H

@@ -137,7 +137,9 @@ static const char *find(const struct separator *s, const char *line, size_t at, 
 void separator_cut(const struct separator *s, const char *line, size_t len, struct input_record *r)
 {
     size_t at = 0, match_len;
-    for (const char *found; (found = find(s, line, at, len, &match_len)); at = (size_t)(found - line) + match_len)
+    for (const char *found; (found = find(s, line, at, len, &match_len)); at = (size_t)(found - line) + match_len) {
+        if (r->count == RECORD_VALUES_MAX) break;
         add_column(s, r, line + at, (size_t)(found - line) - at);
+    }
     add_column(s, r, line + at, len - at);
 }

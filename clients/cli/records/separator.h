@@ -20,7 +20,7 @@ struct separator {
 MUST_CHECK bool separator_init(struct separator *s, const char *pattern, char *err, size_t err_size);
 /* A zeroed struct can be released too. */
 void separator_release(struct separator *s);
-/* Appends the columns of the line to the record, at least one. */
+/* Appends the columns of the line to the record, at least one. Stops after RECORD_VALUES_MAX columns. */
 void separator_cut(const struct separator *s, const char *line, size_t len, struct input_record *r);
 
 #endif

@@ -77,6 +77,33 @@ Test(record_reader, bytes_that_are_no_text_are_a_fault_unless_any_bytes_are_allo
     assert_no_leaks();
 }
 
+Test(record_reader, a_record_has_no_more_values_than_memory_is_meant_for)
+{
+    size_t len = RECORD_VALUES_MAX + 10;
+    char *commas = malloc(len), err[100];
+    struct separator comma;
+    cr_assert(separator_init(&comma, ",", err, sizeof err));
+    memset(commas, ',', len);
+    commas[RECORD_VALUES_MAX - 1] = '\n';
+    struct record_reader csv = {.form = RECORD_CSV, .csv.separator = ','}, lines = {.separator = &comma};
+    const char *data = commas;
+    size_t left = len;
+    cr_assert_eq(record_reader_read(&csv, &data, &left), RECORD_WHOLE);
+    cr_assert_eq(csv.record.count, RECORD_VALUES_MAX);
+    memset(commas, ',', len);
+    data = commas;
+    left = len;
+    cr_assert_eq(record_reader_read(&csv, &data, &left), RECORD_FAULT);
+    cr_assert_str_eq(csv.why, "more than 1000000 values");
+    cr_assert_eq(record_reader_cut(&lines, commas, len), RECORD_FAULT);
+    cr_assert_str_eq(lines.why, "more than 1000000 values");
+    free(commas);
+    record_reader_release(&csv);
+    record_reader_release(&lines);
+    separator_release(&comma);
+    assert_no_leaks();
+}
+
 Test(record_reader, the_text_of_a_value_is_one_record)
 {
     struct record_reader r = {.form = RECORD_CSV, .csv.separator = ','};
