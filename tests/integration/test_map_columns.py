@@ -48,6 +48,7 @@ class Columns(CliTest):
         self.assert_map(["echo", "--text", "--header", ":", ":::", "x", "a", ":::+", "y", "1"], ['{"x":"a","y":"1"}'])
         self.assert_map(["echo", "--header", ":"], ['{"x":1}', '{"x":[2]}'], stdin="x\n1\n\n[2]\n")
         self.assert_map(["echo", "--header", ":", ":::", "x", "[1]", "2"], ['{"x":[1]}', '{"x":2}'])
+        self.assert_map(["echo", "--header", ":", ":::", "x", "1", ":::", "", "2"], ['{"x":1,"":2}'])
         self.assert_map(["--header", ":", *SHOW, "{x}"], [], stdin="")
         self.assert_map(["--header", ":", *SHOW, "{x}"], [], stdin="x")
 
@@ -105,7 +106,7 @@ class Columns(CliTest):
         self.assert_refused(["--header", ":", "--csv", *SHOW], "--header: line 1: the header has more than 10000 names",
                             stdin="," * 10000)
         self.assert_refused(["--header", ":", "--csv", *SHOW, ":::", '"a'], "--header: the first value of list 1: the closing quote")
-        self.assert_refused(["echo", "--header", ":", "--csv"], '--header: two columns have the name "a"', stdin="a,b,a\n")
+        self.assert_refused(["echo", "--header", ":", "--csv"], '--header: column 3 has the name of an earlier column', stdin="a,b,a\n")
 
     def test_failed_items_are_told_with_all_their_columns(self):
         self.assert_map(["-C", ",", "--errors", "failed", "--", "false"], ["null"], status=1, err=["item 0: task_error"],

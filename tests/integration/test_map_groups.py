@@ -61,7 +61,7 @@ class Groups(Grouped):
     def test_a_group_that_is_too_long_is_a_fault(self):
         ended = self.cli("map", "echo", "--text", "-n", "10", stdin=b"\n".join([b"x" * (10 << 20)] * 8))
         self.assertEqual((ended.status, ended.out), (3, b""), ended)
-        self.assertIn(b"line 7: the item of this line and those before it is longer than 64 MiB", ended.err)
+        self.assertIn(b"line 7: with the lines before it, this line makes an item of more than 64 MiB", ended.err)
 
     def test_the_groups_keep_their_numbers_when_a_run_goes_on(self):
         arguments = ["--joblog", "log", "--resume", "-j", "1", "-n", "2", "--", "sh", "-c", 'echo "$FANTAIL_INDEX $*"; test "$1" != 3', "sh"]

@@ -1,7 +1,6 @@
 /*
  * Where the items of a run come from: a file descriptor, or lists of values. The combinations of the lists are made
- * while they are read. Every source is read as bytes. The bytes of lists and of records
- * are lines of JSON.
+ * while they are read. Every source is read as bytes. The bytes of lists and of records are lines of JSON.
  */
 #ifndef FANTAIL_CLI_ITEMS_INPUT_SOURCE_H
 #define FANTAIL_CLI_ITEMS_INPUT_SOURCE_H

@@ -231,8 +231,7 @@ static int check_names(const struct lists_reading *r)
     const struct header_names *h = &r->source->records.names;
     size_t repeated = header_names_repeated(h);
     if (r->given->rows || repeated == h->names.count) return EXIT_OK;
-    struct json_slice name = record_value(&h->names, repeated);
-    return option_complain(r->spec, "header", "two columns have the name \"%.*s\"", (int)name.len, name.data);
+    return option_complain(r->spec, "header", "column %zu has the name of an earlier column", repeated + 1);
 }
 
 static int read_header(const struct lists_reading *r)

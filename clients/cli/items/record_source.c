@@ -132,7 +132,7 @@ static enum record_step take(struct record_source *s, const struct input_record 
     if (step != RECORD_WHOLE) return step;
     item_maker_add(&s->maker, r, &s->lines);
     if (s->maker.held.len <= LIMIT_ITEM_BYTES) return RECORD_WHOLE;
-    return record_reader_fail(&s->reader, "the item of this line and those before it is longer than %u MiB",
+    return record_reader_fail(&s->reader, "with the lines before it, this line makes an item of more than %u MiB",
                               LIMIT_ITEM_BYTES >> 20);
 }
 

@@ -41,7 +41,8 @@ static enum record_step check(struct record_reader *r)
     size_t good = r->raw ? text->len : encoding_text_length(text->data, text->len);
     if (good == text->len) return RECORD_WHOLE;
     if (text->data[good]) return record_reader_fail(r, "not valid UTF-8");
-    return record_reader_fail(r, "has a NUL byte. If the items end with NUL bytes, give -0");
+    return record_reader_fail(r, "has a NUL byte%s",
+                              r->form == RECORD_CSV ? "" : ". If the items end with NUL bytes, give -0");
 }
 
 static bool is_blank(const char *data, size_t len)
@@ -55,7 +56,6 @@ static enum record_step cut(struct record_reader *r, const char *line, size_t le
 {
     if (check_length(r, len)) return RECORD_FAULT;
     if (r->form == RECORD_LINES && !r->raw && len > 0 && line[len - 1] == '\r') len--;
-    if (r->skip_blank && is_blank(line, len)) return RECORD_MORE;
     record_clear(&r->record);
     if (r->separator)
         separator_cut(r->separator, line, len, &r->record);
@@ -64,12 +64,17 @@ static enum record_step cut(struct record_reader *r, const char *line, size_t le
     return check(r);
 }
 
+static enum record_step cut_unless_blank(struct record_reader *r, const char *line, size_t len)
+{
+    return r->skip_blank && is_blank(line, len) ? RECORD_MORE : cut(r, line, len);
+}
+
 static enum record_step cut_line(struct record_reader *r, const char *data, size_t len)
 {
     r->number = ++r->lines;
-    if (!r->line.len) return cut(r, data, len);
+    if (!r->line.len) return cut_unless_blank(r, data, len);
     if (len) buf_add(&r->line, data, len);
-    enum record_step step = cut(r, r->line.data, r->line.len);
+    enum record_step step = cut_unless_blank(r, r->line.data, r->line.len);
     buf_clear(&r->line);
     return step;
 }

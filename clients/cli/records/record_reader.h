@@ -2,8 +2,7 @@
  * Cuts the bytes of the input into records: lines, texts that end with a NUL byte, or CSV. With a separator, a line or
  * a text has one value for each column; without it, one value. Pure.
  *
- * The bytes are UTF-8, unless `raw` is set. A record may have LIMIT_ITEM_BYTES, and
- * RECORD_VALUES_MAX values.
+ * The bytes are UTF-8, unless `raw` is set. A record has at most LIMIT_ITEM_BYTES and RECORD_VALUES_MAX values.
  */
 #ifndef FANTAIL_CLI_RECORDS_RECORD_READER_H
 #define FANTAIL_CLI_RECORDS_RECORD_READER_H
@@ -16,7 +15,7 @@ enum record_form { RECORD_LINES, RECORD_NULLS, RECORD_CSV };
 struct record_reader {
     enum record_form form;
     bool raw;                          /* the records are any bytes */
-    bool skip_blank;                   /* a line of only white space is no record */
+    bool skip_blank;                   /* a line of the input with only white space is no record */
     const struct separator *separator; /* not for CSV; borrowed; NULL: none */
     struct csv_reader csv;             /* the caller sets its separator */
     struct input_record record;        /* the last one, valid until the next call */
@@ -32,7 +31,7 @@ void record_reader_release(struct record_reader *r);
 enum record_step record_reader_read(struct record_reader *r, const char **data, size_t *len);
 /* Ends the last record, after the last byte. RECORD_MORE: there is none. */
 enum record_step record_reader_end(struct record_reader *r);
-/* Reads a record from the whole text of a value, instead of from the input. */
+/* Reads a record from the whole text of a value, instead of from the input. Never returns RECORD_MORE. */
 enum record_step record_reader_cut(struct record_reader *r, const char *text, size_t len);
 /* Sets r->why. Returns RECORD_FAULT. */
 enum record_step record_reader_fail(struct record_reader *r, const char *fmt, ...) PRINTF_LIKE(2, 3);

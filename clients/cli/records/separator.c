@@ -23,15 +23,16 @@ static const struct escape *escape_of(char letter)
     return NULL;
 }
 
-/* Appends the escape sequence "\LETTER" as POSIX writes it. */
+/* Appends the escape sequence "\LETTER" as POSIX writes it. Inside of brackets POSIX has no escape sequences; there a
+ * character with a meaning is written as [.LETTER.]. */
 static bool add_escape(struct buf *out, char letter, bool inside)
 {
     const struct escape *e = escape_of(letter);
     const char *text = e ? inside ? e->inside : e->outside : NULL;
     if (text) return buf_add_str(out, text);
     if (e || !letter) return false;
-    if (!inside) buf_add_char(out, '\\');
-    return buf_add_char(out, letter);
+    if (inside) return strchr("[]^-", letter) ? buf_addf(out, "[.%c.]", letter) : buf_add_char(out, letter);
+    return buf_add_char(out, '\\') && buf_add_char(out, letter);
 }
 
 /* Appends the pattern as POSIX writes it. Returns false if it cannot be written so. */
@@ -74,11 +75,12 @@ static bool compile(struct separator *s, const char *pattern, char *err, size_t 
 {
     struct buf text = {0};
     regmatch_t match;
-    int error = translate(pattern, &text) ? regcomp(&s->regex, buf_cstr(&text), REG_EXTENDED) : REG_EESCAPE;
+    bool good = translate(pattern, &text);
+    int error = good ? regcomp(&s->regex, buf_cstr(&text), REG_EXTENDED) : REG_EESCAPE;
     buf_release(&text);
     if (error) {
-        char why[200];
-        regerror(error, NULL, why, sizeof why);
+        char why[200] = "a \\ stands before a character, and \\D, \\S and \\W stand outside of brackets";
+        if (good) regerror(error, NULL, why, sizeof why);
         snprintf(err, err_size, "\"%s\" is not a regular expression: %s", pattern, why);
         return false;
     }

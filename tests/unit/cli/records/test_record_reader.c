@@ -104,6 +104,17 @@ Test(record_reader, a_record_has_no_more_values_than_memory_is_meant_for)
     assert_no_leaks();
 }
 
+Test(record_reader, the_text_of_a_value_is_a_record_even_if_it_is_blank)
+{
+    struct record_reader r = {.skip_blank = true};
+    cr_assert_eq(record_reader_cut(&r, "a", 1), RECORD_WHOLE);
+    cr_assert_eq(record_reader_cut(&r, "", 0), RECORD_WHOLE);
+    cr_assert_eq(r.record.count, 1);
+    cr_assert_eq(record_value(&r.record, 0).len, 0);
+    record_reader_release(&r);
+    assert_no_leaks();
+}
+
 Test(record_reader, the_text_of_a_value_is_one_record)
 {
     struct record_reader r = {.form = RECORD_CSV, .csv.separator = ','};

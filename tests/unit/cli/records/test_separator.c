@@ -43,6 +43,10 @@ Test(separator, a_regular_expression_separates)
     cr_assert_str_eq(columns(",\\s*", "a, b,c", false), "[a][b][c]");
     cr_assert_str_eq(columns("[\\t;]", "a\tb;c\\d", false), "[a][b][c\\d]");
     cr_assert_str_eq(columns("[]]", "a]b", false), "[a][b]");
+    cr_assert_str_eq(columns("[a\\]]", "xay]z", false), "[x][y][z]");
+    cr_assert_str_eq(columns("[\\^a]", "x^y", false), "[x][y]");
+    cr_assert_str_eq(columns("[a\\-z]", "b-c", false), "[b][c]");
+    cr_assert_str_eq(columns("[\\[:\\\\]", "b[c:d\\e", false), "[b][c][d][e]");
     cr_assert_str_eq(columns("[^]\\w]", "a b]c", false), "[a][b]c]");
     cr_assert_str_eq(columns("\\(|\\)", "a(b)c", false), "[a][b][c]");
     cr_assert_str_eq(columns(" +", "a   b c", false), "[a][b][c]");
@@ -61,8 +65,11 @@ Test(separator, a_wrong_pattern_is_refused_with_its_reason)
 {
     static const char *const cases[][2] = {
         {"(", "\"(\" is not a regular expression: Unmatched ( or \\("},
-        {"a\\", "\"a\\\" is not a regular expression: Trailing backslash"},
-        {"[\\D]", "\"[\\D]\" is not a regular expression: Trailing backslash"},
+        {"a\\",
+         "\"a\\\" is not a regular expression: a \\ stands before a character, and \\D, \\S and \\W stand outside "
+         "of brackets"},
+        {"[\\D]", "\"[\\D]\" is not a regular expression: a \\ stands before a character, and \\D, \\S and \\W stand "
+                  "outside of brackets"},
         {"|", "\"|\" matches the empty text, so it separates nothing. For the character | write \\|"},
         {"x*", "\"x*\" matches the empty text, so it separates nothing"},
     };
