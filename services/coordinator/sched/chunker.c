@@ -9,7 +9,10 @@
 #define RAMP_NS           (2 * NS_PER_MS) /* minimum time before job->ramp is doubled again */
 #define CHUNKS_AHEAD      2.0             /* chunks of minimum size that may wait at a worker whose slots are busy */
 #define CHUNKS_PER_WINDOW 4               /* minimum number of adaptive chunks in a worker's window */
-#define CHUNK_GROWTH      8               /* a chunk may be this many times as large as the largest answered chunk */
+#define LONG_ITEM_NS      (1.0 * NS_PER_MS)
+#define LONG_PER_WINDOW   3    /* minimum number of adaptive chunks of long items in a window */
+#define LONG_ITEMS_SHARE  0.03 /* above this share of the coordinator's time, chunks of long items become longer */
+#define CHUNK_GROWTH      8    /* a chunk may be this many times as large as the largest answered chunk */
 #define CHUNK_ITEMS_MAX   (1u << 22)
 /* If a worker states that a chunk costs more than this, this value is used instead. */
 #define WORKER_COST_MOST_NS (1.0 * NS_PER_MS)
@@ -197,12 +200,24 @@ static double larger_to_try(const struct sched_job *job, const struct sched_lane
     return fmin(2.0 * job->largest_answered, most);
 }
 
+/* Returns how much of a window one chunk may fill. A chunk of long items has few bytes, so it is sent and read at once.
+ * So fewer such chunks are enough, if the fleet is so large that chunks would cost much otherwise. When the job ends
+ * soon, chunks stay short, so that all slots end together. */
+static double part_of_window(const struct sched_job *job, const struct sched_lane *l, double window, double item_ns)
+{
+    double part = window / CHUNKS_PER_WINDOW, left = (double)(job->uncut + job->pending_items);
+    bool ends_soon = job_is_whole(job) && left * item_ns < 4 * slots_of(job, l) * (double)AHEAD_NS;
+    if (item_ns < LONG_ITEM_NS || ends_soon) return part;
+    double cheap = slots_of(job, l) * job->s->chunk_cost_ns / LONG_ITEMS_SHARE / item_ns;
+    return fmin(fmax(part, cheap), window / LONG_PER_WINDOW);
+}
+
 static double adaptive_items(const struct sched_job *job, const struct sched_lane *l)
 {
     const struct sched_item_cost *cost = cost_of(job);
     double item_ns = fmax(item_cost_marginal_ns(cost) * chunker_slowness(l), 1);
     double window = lane_window(l) * (1 + ahead(job, l)) / lane_workers(l);
-    double items = fmin((double)job->s->config.chunk_target_ns / item_ns, window / CHUNKS_PER_WINDOW);
+    double items = fmin((double)job->s->config.chunk_target_ns / item_ns, part_of_window(job, l, window, item_ns));
     /* Sending `common` takes about a nanosecond per byte. That time must stay below a twentieth of the chunk's time. */
     double amortised = fmin(20.0 * (double)job->p.common_bytes / item_ns, window);
     items = fmax(items, fmax(amortised, least_items(job, l, item_ns)));

@@ -196,6 +196,36 @@ Test(scheduler_chunks, on_a_crowded_machine_the_number_of_small_chunks_grows_slo
     end_crowd(&sh, job);
 }
 
+/* Returns how many items a chunk has once chunks have grown, if workers with eight slots report that an item takes
+ * item_ns. */
+static uint32_t grown_chunk(unsigned workers, uint64_t item_ns)
+{
+    struct shell sh;
+    shell_init(&sh);
+    for (unsigned i = 0; i < workers; i++) worker(&sh, 8);
+    job_of(&sh, 100000000);
+    run(&sh);
+    for (unsigned i = 0; i < 20 * workers + 30; i++) {
+        struct sched_attempt *first = sh.out[0];
+        uint64_t items = items_of(first);
+        sh.now += items * item_ns / 8 / workers;
+        sched_attempt_cost(first, (uint32_t)items, items * item_ns, 0);
+        complete(&sh, first, 0);
+        run(&sh);
+    }
+    uint32_t last = items_of(sh.out[sh.out_n - 1]);
+    shell_over(&sh);
+    return last;
+}
+
+/* 40 ms of work wait for each slot. With items of 10 ms, 40 items fill the window. */
+Test(scheduler_chunks, in_a_large_fleet_three_chunks_of_long_items_fill_a_window)
+{
+    uint32_t small = grown_chunk(1, 10 * MS), large = grown_chunk(100, 10 * MS);
+    cr_assert(small >= 9 && small <= 10, "%u", small);
+    cr_assert(large >= 12 && large <= 14, "%u", large);
+}
+
 /* The job has 10 s of work for 2,000 slots, which is 5 ms for each slot. With 2.5 ms of work in each chunk, there would
  * be 4,000 chunks, and small chunks at the end would add more. The coordinator needs 50 us for each chunk, which is 200
  * ms for 4,000 chunks. */
