@@ -65,12 +65,13 @@ static bool check_output(struct process *p, const struct intake *in, const char 
 }
 
 /* Sets waited_ns and ran_ns of the window. waited_ns is the time that the process waited for a processor since the last
- * answers, plus the time that the worker waited while the new answers may already have been in the pipe. Returns `now`.
- */
+ * answers, plus the time that the worker waited while the new answers may already have been in the pipe. While the
+ * process hardly waits, its file is read rarely, and its waits are subtracted from the answers at which it is read.
+ * Returns `now`. */
 static uint64_t count_wait(struct process *p, uint64_t now)
 {
     struct cpu_wait none = {0}, *its = &p->cpu_wait, *ours = p->env->our_wait ? p->env->our_wait : &none;
-    cpu_wait_read(its, now);
+    cpu_wait_look(its, now);
     cpu_wait_read(ours, now);
     p->window.waited_ns = its->waited_ns - p->counted.waited_ns + ours->waited_ns - ours->waited_before_ns;
     p->window.ran_ns = its->ran_ns - p->counted.ran_ns;

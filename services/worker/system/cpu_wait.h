@@ -10,11 +10,15 @@
 
 #include "common/base/base.h"
 
+#define CPU_WAIT_LEAST_NS NS_PER_MS /* least time between two reads of the file; a read takes a microsecond or two */
+#define CPU_WAIT_PAUSE_NS (32 * NS_PER_MS) /* the longest pause of cpu_wait_look() */
+
 /* Embedded in its owner. A zeroed struct counts nothing, and may be released. */
 struct cpu_wait {
     int fd_plus_1;              /* 0: the file is not open */
     uint64_t ran_ns, waited_ns; /* total since the start of the process */
     uint64_t read_at_ns;
+    uint64_t pause_ns;         /* minimum time between two reads by cpu_wait_look(); 0: CPU_WAIT_LEAST_NS */
     uint64_t waited_slept_ns;  /* waited_ns at the last call to cpu_wait_sleeps() */
     uint64_t waited_before_ns; /* waited_ns at the call before that one */
 };
@@ -24,6 +28,12 @@ void cpu_wait_init(struct cpu_wait *c, pid_t pid);
 void cpu_wait_release(struct cpu_wait *c);
 /* Updates ran_ns and waited_ns, at most once per millisecond. */
 void cpu_wait_read(struct cpu_wait *c, uint64_t now_ns);
+/* Like cpu_wait_read(), but reads the file more rarely while the process hardly waits for a processor: after each such
+ * read the pause doubles, up to CPU_WAIT_PAUSE_NS. */
+void cpu_wait_look(struct cpu_wait *c, uint64_t now_ns);
+/* Returns the next pause of cpu_wait_look(). The process has waited for waited_ns since the read before, passed_ns ago.
+ * After a long time without a read the pause is short again, because the machine may be crowded now. Pure. */
+uint64_t cpu_wait_next_pause(uint64_t pause_ns, uint64_t passed_ns, uint64_t waited_ns);
 /* Call it before this process sleeps. After the sleep, waited_ns - waited_before_ns is how long this process has waited
  * for a processor since the previous call. An event that the process finds after the sleep may have happened at any
  * time since the previous call. It would not be enough to count the wait since the latest call: when this process wakes

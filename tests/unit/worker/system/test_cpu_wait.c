@@ -64,3 +64,38 @@ Test(cpu_wait, without_a_file_nothing_is_counted)
     cr_assert(c.waited_ns == 0 && c.ran_ns == 0 && c.waited_before_ns == 0);
     cpu_wait_release(&c);
 }
+
+/* A read costs a twentieth of what the worker spends on an item of some milliseconds. */
+Test(cpu_wait, a_process_that_hardly_waits_is_looked_at_rarely)
+{
+    uint64_t pause = 0;
+    for (unsigned i = 0; i < 5; i++) pause = cpu_wait_next_pause(pause, 10 * NS_PER_MS, NS_PER_MS);
+    cr_assert_eq(pause, CPU_WAIT_PAUSE_NS);
+    cr_assert_eq(cpu_wait_next_pause(pause, 40 * NS_PER_MS, NS_PER_MS), CPU_WAIT_PAUSE_NS);
+}
+
+Test(cpu_wait, a_process_that_waits_is_looked_at_each_time)
+{
+    cr_assert_eq(cpu_wait_next_pause(CPU_WAIT_PAUSE_NS, 40 * NS_PER_MS, 6 * NS_PER_MS), CPU_WAIT_LEAST_NS);
+}
+
+/* When a job begins, the machine may be crowded, whatever was found before. */
+Test(cpu_wait, a_process_that_was_idle_is_looked_at_each_time)
+{
+    cr_assert_eq(cpu_wait_next_pause(CPU_WAIT_PAUSE_NS, NS_PER_S, 0), CPU_WAIT_LEAST_NS);
+}
+
+Test(cpu_wait, a_look_within_the_pause_reads_nothing)
+{
+    struct cpu_wait c;
+    cpu_wait_init(&c, 0);
+    if (!c.fd_plus_1) cr_skip("this kernel does not count how long a process waits for a processor");
+    cpu_wait_look(&c, NS_PER_S);
+    cr_assert_eq(c.read_at_ns, NS_PER_S);
+    c.pause_ns = CPU_WAIT_PAUSE_NS;
+    cpu_wait_look(&c, NS_PER_S + CPU_WAIT_PAUSE_NS - 1);
+    cr_assert_eq(c.read_at_ns, NS_PER_S);
+    cpu_wait_look(&c, NS_PER_S + CPU_WAIT_PAUSE_NS);
+    cr_assert_eq(c.read_at_ns, NS_PER_S + CPU_WAIT_PAUSE_NS);
+    cpu_wait_release(&c);
+}
