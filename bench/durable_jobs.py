@@ -402,7 +402,7 @@ def queues(report, build, tasks, folder):
 
 
 def bulk_body(out, size):
-    """Writes the given number of bytes to a pipe, as items of 4 KiB that compress to about half."""
+    """Writes the given number of bytes to a pipe, as items of 4 KiB that compress to about half their size."""
     block = b"".join(b'"%s"\n' % os.urandom(2046).hex().encode() for _ in range(4096))
     with contextlib.suppress(BrokenPipeError), out:
         for _ in range(size // len(block)):

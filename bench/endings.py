@@ -192,7 +192,8 @@ def wait_for(condition):
 
 
 def unread(report, build, tasks):
-    """Measures the memory for clients that do not read their streams, before and after they disconnect."""
+    """Measures the coordinator's memory for clients that do not read their streams, before and after these clients
+    disconnect."""
     body = json.dumps({"task": "square", "range": {"stop": UNREAD_ITEMS}}).encode()
     head = (f"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\nAccept: {NDJSON}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n").encode()

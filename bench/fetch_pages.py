@@ -23,7 +23,8 @@ TIMEOUT_S = 120
 # ---- The server -----------------------------------------------------------------------------------------------------
 
 class Page(asyncio.Protocol):
-    """Answers each GET with a page. It does not parse requests: it only finds the end of each request's head."""
+    """Answers each GET with a page. The server does not parse requests: it only finds the end of each request's
+    head."""
 
     ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % PAGE_BYTES + b"x" * PAGE_BYTES
 

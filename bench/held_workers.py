@@ -1,6 +1,6 @@
 """Workers that accept chunks and withhold the answers. So a coordinator can have thousands of chunks in flight at the
-same time. All these workers run in one thread of this program. They support only the parts of HTTP that a coordinator
-needs."""
+same time. All these workers run in one thread of this program. These workers support only the parts of HTTP that a
+coordinator needs."""
 import asyncio
 import json
 import os

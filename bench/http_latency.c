@@ -1,7 +1,7 @@
 /*
- * http_latency PORT PATH BODY COUNT: sends COUNT POST requests to 127.0.0.1, one after another on one connection. It
- * waits for each complete answer and prints the median and the 99th percentile. It first sends COUNT / 10 more requests
- * as a warm-up.
+ * http_latency PORT PATH BODY COUNT: sends COUNT POST requests to 127.0.0.1, one after another on one connection. The
+ * program waits for each complete answer and prints the median and the 99th percentile. Before the measurement, the
+ * program sends COUNT / 10 more requests as a warm-up.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -19,7 +19,7 @@ UNREAD_JOBS, UNREAD_ITEMS = 2_000, 16_000  # about 700 KB of answers for each jo
 
 
 class Answered(io.BytesIO):
-    """The received bytes of a connection, in the form of a socket for http.client."""
+    """Gives http.client the received bytes of a connection, as if this object were the socket."""
 
     def makefile(self, *_):
         return self
@@ -57,7 +57,8 @@ class Client:
 
 
 def wave(port, first, count, all_here):
-    """Runs `count` concurrent jobs. Calls all_here() when the coordinator has all jobs and none can have ended yet."""
+    """Runs `count` concurrent jobs. Calls all_here() when the coordinator has all jobs and no job can have ended
+    yet."""
     clients = [Client(port, first + i) for i in range(count)]
     all_here(count)
     with selectors.DefaultSelector() as selector:

@@ -72,7 +72,7 @@ def result_of(job):
 
 
 class Procrastinate:
-    """This queue keeps no results, so the client waits until all jobs of the queue have ended."""
+    """procrastinate keeps no results, so the client waits until all jobs of the queue have ended."""
 
     def __init__(self, url):
         import procrastinate

@@ -30,7 +30,7 @@ NO_REDIS = "Redis is missing (package redis-server)"
 # ---- The environment ----------------------------------------------------------------------------------------------
 
 def failure_of(command):
-    """Runs a command. Returns None, or the reason why it failed."""
+    """Runs a command. Returns None, or the reason why the command failed."""
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               timeout=INSTALL_TIMEOUT_S)

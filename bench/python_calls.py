@@ -147,7 +147,7 @@ LIBRARIES = {"fantail": Fantail, "pool": Pool, "futures": Futures, "joblib": Job
 
 
 def seconds_of(library, function, items):
-    """Returns the time of a map, after the processes have run something."""
+    """Returns the time that a map takes. The processes have run other calls before it."""
     library.map(square, range(100))
     begun = time.perf_counter()
     results = library.map(function, items)

@@ -1,8 +1,8 @@
 """Compares the Python package with the libraries that run Python functions in processes: multiprocessing.Pool,
 ProcessPoolExecutor, joblib with loky, and Dask. Every figure comes from its own process (python_calls.py).
 
-joblib, Dask and numpy come from PyPI, like the other peers. Without joblib or Dask, their lines are missing. Without
-numpy, arrays are byte arrays.
+joblib, Dask and numpy come from PyPI, like the other peers. If joblib or Dask is not installed, the report has no lines
+for it. Without numpy, the arrays are byte arrays.
 """
 import json
 import os
@@ -13,8 +13,8 @@ import peers
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TIMEOUT_S = 600
-# The name, what is compared, its unit, the other libraries, the library that sets the target, and the limit of our
-# value divided by the value of that library. "least": larger values are better.
+# Each row has the name of the measure, what is measured, the unit, the other libraries, the library that sets the
+# target, "least" (larger values are better) or "most", and the limit for our value divided by that library's value.
 COMPARED = (
     ("map", "a tiny function over ints", "calls/s", ("pool", "futures", "joblib"), "pool", "least", 0.7),
     ("one", "one call at a time, p50", "us", ("futures", "pool", "dask"), "futures", "most", 1),

@@ -40,7 +40,7 @@ def has_no_job(coordinator):
 
 
 class Counter:
-    """Adds a line to the report for each step: how many turns above 20 ms it had."""
+    """For each step, adds a line to the report: how many turns of the loop took longer than 20 ms."""
 
     def __init__(self, report, coordinator):
         self.report, self.coordinator, self.before = report, coordinator, long_turns(coordinator)

@@ -105,7 +105,8 @@ static void print_lines(struct connection *c, struct output *out, int *status)
     output_flush(out);
 }
 
-/* Returns whether the answer that is coming cannot be a stream of results, because no coordinator has sent it. */
+/* Returns true if a stream of results was requested, but the answer that is arriving is not a stream from a
+ * coordinator. */
 static bool is_strange(const struct connection *c, bool ndjson)
 {
     return ndjson && c->status == 200 && !connection_has_type(c, TYPE_NDJSON);
@@ -125,9 +126,9 @@ static void wait_for_bytes(struct connection *c, bool *said)
 
 enum { NO_END = -1, NOT_WRITTEN = -2 };
 
-/* Returns the exit status of the job; NO_END if its end line has not arrived; NOT_WRITTEN, after a message, if the
- * results cannot be written. If the reader of the results is gone, this program ends by SIGPIPE, as other programs in a
- * pipe do. */
+/* Returns the exit status of the job. Returns NO_END if the job's end line has not arrived. If the results cannot be
+ * written, writes a message and returns NOT_WRITTEN. If the reader of the results is gone, this program ends by
+ * SIGPIPE, as other programs in a pipe do. */
 static int follow(struct connection *c, bool ndjson)
 {
     struct output out;
@@ -185,7 +186,7 @@ static int submit(struct connection *c, const struct submit_config *config, stru
     return status == NO_END ? EXIT_JOB_FAILED : status;
 }
 
-/* Complains if an option that needs --detach is given without it, or if --ndjson is given with it. */
+/* Complains if --detach is missing but another option needs it, or if --detach and --ndjson are both given. */
 static int check(const struct submit_config *config)
 {
     const struct detach_options *d = &config->detached;

@@ -10,7 +10,7 @@
 #include "common/base/base.h"
 
 void interrupt_init(void);
-/* After this call, SIGHUP asks for a reload, as in any service. A SIGHUP after the terminal of this program was closed
+/* After this call, SIGHUP asks for a reload, as in any service. If the terminal of this program has been closed, SIGHUP
  * still asks the program to end. If SIGHUP was ignored at the start, as under nohup, every SIGHUP asks for a reload. */
 void interrupt_reload_on_hangup(void);
 /* Returns true if a reload was requested since the last call. */

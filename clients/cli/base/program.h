@@ -1,4 +1,4 @@
-/* Finds out whether a program can be started on this machine. It searches for the program in the way a shell does. */
+/* Finds out whether a program can be started on this machine. Searches for the program in the same way as a shell. */
 #ifndef FANTAIL_CLI_BASE_PROGRAM_H
 #define FANTAIL_CLI_BASE_PROGRAM_H
 

@@ -19,8 +19,8 @@ static struct buf shown; /* the status line; empty if none is shown */
 static bool is_hidden;
 static struct buf waiting; /* whole lines; the first one may be written in part */
 
-/* If the reader has gone, drops the text and reports no error. Waits while the reader is slow. After a signal that asks
- * the program to end, does not wait. */
+/* Writes the text to standard error. If the reader has gone, drops the text and reports no error. Waits while the
+ * reader is slow. After a signal that asks the program to end, does not wait. */
 static void write_out(const struct buf *b)
 {
     for (size_t at = 0; at < b->len;) {
@@ -101,8 +101,9 @@ static bool is_file(void)
     return fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* A write of at most PIPE_BUF bytes does not block if the pipe has room. A file is always writable. A longer line is
- * written in pieces, unless the status line must be drawn after it. Then the line is written as a whole. */
+/* A write of at most PIPE_BUF bytes does not block if the pipe has room. A write to a file never waits for a reader. A
+ * line of more than PIPE_BUF bytes is written in pieces, unless the status line must be drawn after the line. In that
+ * case the line is written as a whole. */
 static size_t piece(bool file)
 {
     if (file || waiting.len <= PIPE_BUF) return waiting.len;

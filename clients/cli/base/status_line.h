@@ -1,7 +1,7 @@
 /*
  * Standard error of the command line: messages, and below them the status line, such as the progress of a run. A
  * message is written above the status line: one write erases the line, adds the message and draws the line again. So
- * the line is never missing, and never mixed with a message. Global state.
+ * the status line is never missing, and never mixed with a message. Global state.
  */
 #ifndef FANTAIL_CLI_BASE_STATUS_LINE_H
 #define FANTAIL_CLI_BASE_STATUS_LINE_H
@@ -10,8 +10,8 @@
 
 /* Draws the line in place of the previous one. `text` has no newline and fits into the terminal. */
 void status_line_show(const char *text, size_t len);
-/* Erases the line until status_line_restore(). If the same terminal shows standard output, call these two functions
- * around each write to standard output. */
+/* Hides the line until status_line_restore() is called. If the same terminal shows standard output, call these two
+ * functions around each write to standard output. */
 void status_line_hide(void);
 void status_line_restore(void);
 /* Erases the line and forgets it. */
@@ -22,7 +22,7 @@ void status_line_write(const char *lines, size_t len);
 void status_line_queue(const char *lines, size_t len);
 /* Returns how many bytes wait for status_line_flush(). */
 size_t status_line_waiting(void);
-/* Writes as many of the waiting lines as standard error takes without blocking. */
+/* Writes as many of the waiting lines as standard error accepts without blocking. */
 void status_line_flush(void);
 /* Returns the columns of the terminal, or 100 if standard error is not a terminal. */
 size_t status_line_columns(void);

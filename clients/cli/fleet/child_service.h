@@ -20,7 +20,7 @@ struct child_service {
     enum child_state state;
     pid_t pid;       /* 0: none */
     int ready_fd;    /* our end of the pipe; -1: none */
-    int stderr_fd;   /* becomes standard error of the process; -1: the process has ours. Borrowed */
+    int stderr_fd;   /* becomes standard error of the process; -1: the process inherits ours. Borrowed */
     int reserved_fd; /* keeps `port` reserved; -1: none */
     uint16_t port;   /* the port on which the service listens or will listen; 0: none */
     uint64_t started_ns;

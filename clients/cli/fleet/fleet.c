@@ -14,8 +14,9 @@
 #define RESTART_MAX_MS      5000
 #define STEADY_MS           10000 /* a service that ran longer is restarted immediately, as after its first failure */
 #define STARTS_BEFORE_READY 3     /* attempts to start a service that has never been ready */
-/* With a job store, services may fail for this long after the start of the fleet. The services of an earlier fleet that
- * was killed may still be draining, and the coordinator of that fleet keeps the job store locked until it ends. */
+/* With a job store, failures of services are tolerated for this long after the start of the fleet. The services of an
+ * earlier fleet that was killed may still be draining, and the coordinator of that fleet keeps the job store locked
+ * until it ends. */
 #define STORE_PATIENCE_MS 10000
 
 bool fleet_fail(struct fleet *f, const char *fmt, ...)

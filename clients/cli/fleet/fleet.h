@@ -4,9 +4,10 @@
  *
  * The programs of the services are in the directory of this program. Each service writes to an inherited descriptor
  * when it is ready (--ready-fd). The fleet has a directory that no other user can enter. The workers listen on socket
- * files in that directory. The coordinator listens there too, unless the options name another socket or a port. With
- * port 0, this module chooses a port and keeps it reserved while the fleet lives, so a restarted coordinator has the
- * same address. The services end when this process ends, even if it is killed (--exit-with-parent).
+ * files in that directory. The coordinator also listens on a socket file in that directory, unless the options name
+ * another socket or a port. With port 0, this module chooses a port and keeps it reserved while the fleet lives, so a
+ * restarted coordinator has the same address. The services end when this process ends, even if it is killed
+ * (--exit-with-parent).
  *
  * The owner calls fleet_poll_fds(), poll() and fleet_turn() in a loop. SIGCHLD must interrupt the poll() (interrupt.h).
  */
@@ -51,8 +52,8 @@ MUST_CHECK struct fleet *fleet_start(const struct fleet_options *options, char *
 size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms);
 #define FLEET_MAX_POLL_FDS (2 * (FLEET_MAX_WORKERS + 1))
 /* With `relays`: reads what the services and tasks have written to standard error, and adds it to the lines that wait
- * (status_line_flush()). If a task prints before it answers, the output can be read here before the answer arrives.
- * Does not block. */
+ * (status_line_flush()). If a task prints before it answers, this function can read the output before the answer
+ * arrives. Does not block. */
 void fleet_read_output(struct fleet *f);
 /* Like fleet_read_output(), and also writes all these lines to standard error. Blocks if the reader of standard error
  * is slow. After a signal that asks the program to end, does not block. */
@@ -74,8 +75,8 @@ const char *fleet_url(const struct fleet *f);
 void fleet_reload(struct fleet *f);
 
 /* Asks every service to end and waits. If a second signal asks this program to end (interrupt_count()), kills the
- * services that still run, and returns false. If no signal has asked before the call, one signal is enough. Frees f.
- * NULL is fine. */
+ * services that still run, and returns false. If no signal asked the program to end before this call, one signal is
+ * enough to kill them. Frees f. NULL is fine. */
 MUST_CHECK bool fleet_stop(struct fleet *f);
 /* Kills every service and all its descendants, and waits for their end. Writes the rest of their output. Frees f. NULL
  * is fine. */

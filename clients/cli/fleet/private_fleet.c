@@ -30,8 +30,8 @@ static bool is_utf8(const char *text)
 }
 
 /* Returns the path of the current directory, or NULL if it cannot be determined. task.json cannot hold a path that is
- * not UTF-8. Instead of such a path, returns the path of a symbolic link to the current directory. The link is in the
- * run's directory. */
+ * not UTF-8. If the path of the current directory is not UTF-8, returns the path of a symbolic link to this directory
+ * instead. The link is in the run's directory. */
 static char *working_dir(const struct private_fleet *p)
 {
     char *cwd = get_current_dir_name();

@@ -14,7 +14,8 @@ bool directory_exists(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* Returns the path of a directory, given relative to the directory of this program; NULL if it does not exist. */
+/* `path` is relative to the directory of this program. Returns the absolute path of that directory; NULL if the
+ * directory does not exist. */
 static const char *beside_program(const char *path)
 {
     static char full[PATH_MAX];

@@ -209,8 +209,8 @@ void connection_upload(struct connection *c, const char *method, const char *pat
         add_first(c);
         return;
     }
-    /* The empty line that ends the head is not added here: each piece begins with a CRLF, and the CRLF of the first
-     * piece completes the empty line. */
+    /* The empty line that ends the head is not added here, because each piece begins with a CRLF: the CRLF of the first
+     * piece is this empty line. */
     buf_add_str(&c->head, "Transfer-Encoding: chunked\r\n");
     if (first_len(c)) buf_addf(&c->head, "\r\n%zx\r\n", first_len(c));
     add_first(c);

@@ -19,7 +19,7 @@
 #include "common/base/buf.h"
 #include "common/base/limits.h"
 
-/* A value for answer_max. It is enough for a line with the largest answer to an item, and for the lines before that
+/* A value for answer_max: enough bytes for a line with the largest answer to an item, and for the lines before that
  * line. */
 #define CONNECTION_LINE_BYTES (LIMIT_ANSWER_BYTES + 16 * MIB)
 
@@ -91,8 +91,9 @@ void connection_upload(struct connection *c, const char *method, const char *pat
                        int64_t length);
 /* Returns whether the connection accepts the next piece. */
 bool connection_wants_piece(const struct connection *c);
-/* Sends a piece, which is borrowed until the connection accepts the next one. A len of 0 ends the body. If the length
- * of the body is known, the body must not be shorter. Bytes beyond this length are left out. */
+/* Sends a piece, which is borrowed until the connection accepts the next one. A len of 0 ends the body. If
+ * connection_upload() was given a length, the pieces must have at least this many bytes. Bytes beyond this length are
+ * left out. */
 void connection_give_piece(struct connection *c, const char *data, size_t len);
 
 /* Returns the events to poll c->fd for; 0: none. */

@@ -25,8 +25,8 @@ void connection_answer_added(struct connection *c, size_t len);
 /* Reads the heads and framing in c->raw. Returns false if they are not HTTP. Moves c to CONNECTION_READING once the
  * head is complete, and to CONNECTION_DONE at the end of the answer. */
 MUST_CHECK bool connection_answer_decode(struct connection *c);
-/* Call it when the peer has closed the connection. If the answer has neither a length nor chunks, the close is the end
- * of the answer: moves c to CONNECTION_DONE and returns true. */
+/* Call it when the peer has closed the connection. If the answer has neither a length nor chunks, the close ends the
+ * answer. In this case, moves c to CONNECTION_DONE and returns true. */
 MUST_CHECK bool connection_answer_ended_by_close(struct connection *c);
 
 #endif

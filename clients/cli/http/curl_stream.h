@@ -12,8 +12,8 @@
 
 struct curl_stream;
 
-/* Connects. Blocks until the connection is made or has failed. *fd becomes the socket to poll. On failure it returns
- * NULL and writes a sentence to err. */
+/* Connects. Blocks until the connection has been made or has failed. *fd becomes the socket to poll. On failure it
+ * returns NULL and writes a sentence to err. */
 MUST_CHECK struct curl_stream *curl_stream_open(const struct target *t, int *fd, char *err, size_t err_size);
 /* The next two functions are like read() and write() on a non-blocking socket: they return -1 with EAGAIN if they would
  * block. After EAGAIN, repeat a write with the same bytes. Read until EAGAIN before polling, because the library may

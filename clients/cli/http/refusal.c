@@ -8,7 +8,7 @@
 #define FROM_PROXY "the answer probably comes from a proxy in front of the coordinator"
 
 /* Returns whether the JSON pointer tells the user more than the text. If the text names the field, the pointer adds
- * nothing. A user who gave the field as an argument has never seen the document that the pointer refers to. */
+ * nothing, because a user who gave the field as an argument has never seen the JSON document. */
 static bool says_more(const char *pointer, const char *text)
 {
     const char *slash = strrchr(pointer, '/'), *last = slash ? slash + 1 : pointer;

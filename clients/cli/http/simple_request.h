@@ -1,4 +1,4 @@
-/* Makes one request without a body and waits for its answer. `fantail tasks` needs only this. */
+/* Makes one request without a body and waits for its answer. `fantail tasks` needs only this kind of request. */
 #ifndef FANTAIL_CLI_HTTP_SIMPLE_REQUEST_H
 #define FANTAIL_CLI_HTTP_SIMPLE_REQUEST_H
 

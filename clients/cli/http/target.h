@@ -51,7 +51,7 @@ MUST_CHECK bool target_init(struct target *t, const struct target_config *config
  * addresses stay as they are. The lookup blocks. No connection to the target may be in CONNECTION_CONNECTING. */
 void target_look_up_again(struct target *t);
 /* Returns the token to send; NULL: none. Reads the token file again if it has changed, because tokens may be replaced
- * during a long run. If the file cannot be read or has no token, the former token is returned. The string is borrowed
+ * during a long run. If the file cannot be read or has no token, the previous token is returned. The string is borrowed
  * until the next call. */
 const char *target_token(const struct target *t);
 void target_release(struct target *t);

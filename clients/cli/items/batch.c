@@ -121,7 +121,7 @@ static bool is_bad_string(const char *line, size_t len, struct bad_item *bad)
     return false;
 }
 
-/* Returns a hint about a line that is not JSON: what the user may have meant. `at`: where the fault is. */
+/* Returns a hint about a line that is not JSON: what the user probably meant. `at` is the position of the fault. */
 static const char *json_hint(const char *line, size_t len, size_t at)
 {
     char first = len ? line[0] : '\0';

@@ -14,7 +14,8 @@ enum input_form {
     INPUT_JSON,  /* one JSON value per line; blank lines are not items */
     INPUT_TEXT,  /* one text per line */
     INPUT_NULLS, /* each text ends with a NUL byte; batches hold them as JSON strings, one per line */
-    /* The forms above, for a command. Batches hold the items as rows of one value (row_encoder.h). */
+    /* The same three forms for a run that maps a command. Batches hold the items as rows of one value
+     * (row_encoder.h). */
     INPUT_JSON_ROWS,
     INPUT_TEXT_ROWS,
     INPUT_NULL_ROWS,
@@ -42,7 +43,7 @@ void batch_reserve(struct batch *b, size_t extra);
 uint64_t batch_count(const struct batch *b, bool skip_blank);
 /* Returns the offset of item `index`, or b->len if the batch has fewer items. *at and *offset are the result of the
  * last search: item *at begins at *offset. The search starts at *offset, or at the beginning of the batch if the item
- * is before *at. After the search, *at and *offset are the place of the item. */
+ * is before *at. The search sets *at and *offset to the item that it finds. */
 size_t batch_seek(const struct batch *b, bool skip_blank, uint64_t index, uint64_t *at, size_t *offset);
 /* Returns the line of item `index` without its newline. The line is borrowed. The line is empty if the batch has no
  * item with this index. */

@@ -1,4 +1,4 @@
-/* The items that an earlier run has done, by their index. Pure. */
+/* The indexes of the items that an earlier run has done. Pure. */
 #ifndef FANTAIL_CLI_ITEMS_DONE_SET_H
 #define FANTAIL_CLI_ITEMS_DONE_SET_H
 

@@ -107,8 +107,8 @@ static void count_blocks(const char *p, size_t len, struct line_counts *counts)
 #endif
 }
 
-/* Like count_blocks(), for any len. memchr() skips pieces that neither have nor follow a newline. In input with long
- * lines, most pieces are skipped. */
+/* Like count_blocks(), for any len. memchr() finds the next newline, so pieces without a newline, and not directly
+ * after one, are skipped. In input with long lines, most pieces are skipped. */
 static void count_bytes(const char *p, size_t len, struct line_counts *counts)
 {
     enum { STEP = 4096 };

@@ -4,8 +4,8 @@
  * INPUT_QUIET_MS, the lines read so far become a batch. A batch has whole lines only, so it can be as large as the
  * largest line (LIMIT_ITEM_BYTES). If a line is longer, only its beginning is kept, as a batch with too_long set.
  *
- * The input is UTF-8. A byte order mark at its start is dropped, except with INPUT_NULLS and INPUT_NULL_ROWS,
- * where each byte belongs to an item.
+ * The input is UTF-8. A byte order mark at the start of the input is dropped, except with INPUT_NULLS and
+ * INPUT_NULL_ROWS, where each byte belongs to an item.
  */
 #ifndef FANTAIL_CLI_ITEMS_INPUT_H
 #define FANTAIL_CLI_ITEMS_INPUT_H
@@ -51,13 +51,14 @@ void input_release(struct input *in);
 bool input_wants_bytes(const struct input *in);
 /* Calls read() once. If read() fails, sets in->error. */
 void input_read(struct input *in, uint64_t now);
-/* Returns whether a batch should be cut now. `idle`: no job is running, so it is useless to wait for more lines. */
+/* Returns whether a batch should be cut now. `idle`: no job is running, so there is no reason to wait for more
+ * lines. */
 bool input_has_batch(const struct input *in, bool idle, uint64_t now);
 /* Returns in how many milliseconds input_has_batch() may become true without more input; -1: never. */
 int input_timeout_ms(const struct input *in, uint64_t now);
-/* From now on, a batch that input_cut_some() cuts has at most max_bytes bytes, unless it is a single larger item. */
+/* From now on, each batch that input_cut_some() cuts has at most max_bytes bytes, unless a single item is larger. */
 void input_limit_batches(struct input *in, size_t max_bytes);
-/* Moves the whole lines into *b. The next batch reuses the former memory of *b. */
+/* Moves the whole lines into *b. The next batch reuses the memory that *b had before the call. */
 void input_cut(struct input *in, struct batch *b);
 /* Like input_cut(), but *b gets at most items_max items. An items_max of 0 sets no limit. */
 void input_cut_some(struct input *in, struct batch *b, uint64_t items_max);
@@ -65,8 +66,8 @@ void input_cut_some(struct input *in, struct batch *b, uint64_t items_max);
 bool input_is_empty(const struct input *in);
 
 /* Encodes bytes of INPUT_NULLS as JSON strings, one per line. `out` has room for INPUT_NULLS_ROOM(len) bytes. Returns
- * the number of bytes written. Bytes that are not valid UTF-8 are copied unchanged. The result is then not valid JSON,
- * so the item is rejected instead of changed. */
+ * the number of bytes written. Bytes that are not valid UTF-8 are copied unchanged. An item with such bytes is not
+ * valid JSON, so it is rejected instead of changed. */
 size_t input_encode_nulls(const char *data, size_t len, bool *in_text, char *out);
 #define INPUT_NULLS_ROOM(len) (6 * (len))
 

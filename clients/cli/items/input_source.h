@@ -1,6 +1,7 @@
 /*
- * Where the items of a run come from: a file descriptor, or lists of values. The combinations of the lists are made
- * while they are read. Every source is read as bytes. The bytes of lists and of records are lines of JSON.
+ * Where the items of a run come from: a file descriptor, or lists of values. The combinations of the lists are not
+ * stored: each one is made when it is read. Every source is read as bytes. The bytes of lists and of records are lines
+ * of JSON.
  */
 #ifndef FANTAIL_CLI_ITEMS_INPUT_SOURCE_H
 #define FANTAIL_CLI_ITEMS_INPUT_SOURCE_H

@@ -175,7 +175,7 @@ static char **add_arguments(struct lists_reading *r, char **at, int *status)
     return at;
 }
 
-/* An empty list among several is most likely a mistake, such as a pattern that no file matches. */
+/* If one of several lists is empty, this is most likely a mistake, such as a pattern that no file matches. */
 static int check_not_empty(const struct lists_reading *r)
 {
     const struct item_lists *l = &r->source->lists;

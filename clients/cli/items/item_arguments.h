@@ -7,7 +7,7 @@
  *
  * All arguments after the first of these words are values, files or further words of this kind. A single file is read
  * while the run goes on, like standard input. Several lists are first read into memory, up to ITEM_ARGUMENTS_BYTES of
- * files, because the combinations need the values more than once.
+ * files, because each value is used in more than one combination.
  */
 #ifndef FANTAIL_CLI_ITEMS_ITEM_ARGUMENTS_H
 #define FANTAIL_CLI_ITEMS_ITEM_ARGUMENTS_H
@@ -29,8 +29,8 @@ struct item_arguments {
 
 /* Returns the index of the first `:::` or the like; argc: there is none. */
 int item_arguments_find(int argc, char *const *argv);
-/* Opens the source of the items: standard input if there are no lists. With records that have a header, reads the
- * header. Returns EXIT_OK, and the caller releases the source. Otherwise complains in the name of `spec` and returns
+/* Opens the source of the items: standard input if there are no lists. If the records have a header, reads the header.
+ * Returns EXIT_OK, and the caller releases the source. Otherwise complains, for the command of `spec`, and returns
  * EXIT_USAGE. */
 MUST_CHECK int item_arguments_open(const struct item_arguments *a, const struct option_spec *spec,
                                    struct input_source *source);

@@ -42,7 +42,7 @@ void item_lists_add_parts(struct item_lists *l, const char *data, size_t len, ch
     }
 }
 
-/* Returns the index of the first list after `first` that is not linked to it. */
+/* Returns the index of the first list after the list `first` that is not linked to the list before it. */
 static unsigned group_end(const struct item_lists *l, unsigned first)
 {
     unsigned end = first + 1;
@@ -90,7 +90,8 @@ static void add_value(const struct item_lists *l, struct json_slice value, struc
         if (out->data[i] == '\n' || out->data[i] == '\r') out->data[i] = ' ';
 }
 
-/* Advances the last group. If the group was at its end, it starts again, and the previous group advances. */
+/* Advances the last group of linked lists. If this group was at its end, it starts again, and the group before it
+ * advances. */
 static void advance(struct item_lists *l)
 {
     l->index++;

@@ -39,10 +39,10 @@ MUST_CHECK bool item_lists_begin(struct item_lists *l, bool linked);
 /* Adds a value to the last list. Borrows the bytes until item_lists_release(). */
 void item_lists_add(struct item_lists *l, const char *data, size_t len);
 /* Splits the text into parts that end with `separator`, and adds each part to the last list. The last part may lack the
- * separator. With JSON, parts of only white space are left out. With text lines, a carriage return before the newline
- * is left out. */
+ * separator. With JSON, parts that have only white space are left out. With text lines, a carriage return before the
+ * newline is left out. */
 void item_lists_add_parts(struct item_lists *l, const char *data, size_t len, char separator);
-/* Returns the number of all items; UINT64_MAX: that many or more. */
+/* Returns the number of all items; UINT64_MAX if there are UINT64_MAX items or more. */
 uint64_t item_lists_items(const struct item_lists *l);
 /* Appends the next item and a newline. Leaves out items of `skip`. Returns false after the last item. */
 MUST_CHECK bool item_lists_next(struct item_lists *l, struct buf *out);

@@ -89,7 +89,7 @@ static size_t add_text(struct row_encoder *e, const char *data, size_t len, char
     return (size_t)(to - out);
 }
 
-/* Blank lines stay, so that the lines can be counted. */
+/* Copies lines of JSON. Blank lines are kept, so that the lines can be counted. */
 static size_t add_json(struct row_encoder *e, const char *data, size_t len, char *out)
 {
     char *to = out;

@@ -2,8 +2,9 @@
  * Encodes the items of a command as rows (item_lists.h), one on each line. Each row has one value: the line "a b"
  * becomes [0,"a b"]. Pure.
  *
- * Bytes that an item must not have are copied unchanged: bytes that are not UTF-8, and NUL bytes in lines of text. The
- * row is then not valid JSON, so the item is rejected instead of changed. Lines of JSON are copied without a check.
+ * Bytes that an item must not have are copied unchanged: bytes that are not UTF-8, and NUL bytes in lines of text. A
+ * row with such bytes is not valid JSON, so its item is rejected instead of changed. Lines of JSON are copied without a
+ * check.
  */
 #ifndef FANTAIL_CLI_ITEMS_ROW_ENCODER_H
 #define FANTAIL_CLI_ITEMS_ROW_ENCODER_H

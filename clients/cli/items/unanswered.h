@@ -1,7 +1,7 @@
 /*
  * Records which items of a batch have no answer yet, for a job whose answers come in the order of completion. After the
- * connection was cut, removes the lines of the answered items from the batch, so that the rest is the body of the next
- * attempt. Pure.
+ * connection has been cut, removes the lines of the answered items from the batch, so that the rest is the body of the
+ * next attempt. Pure.
  */
 #ifndef FANTAIL_CLI_ITEMS_UNANSWERED_H
 #define FANTAIL_CLI_ITEMS_UNANSWERED_H
@@ -17,9 +17,9 @@ struct unanswered {
 };
 
 void unanswered_release(struct unanswered *u);
-/* Begins with a new batch. */
+/* Forgets the answers to the previous batch, because a new batch begins. */
 void unanswered_clear(struct unanswered *u);
-/* Begins an attempt with `count` items. None of them has an answer. */
+/* Begins an attempt with `count` items, of which none has an answer yet. */
 void unanswered_begin(struct unanswered *u, uint64_t count);
 /* Marks an item of the attempt as answered. Returns false if the item already had an answer, or if the attempt has no
  * item with this index. */

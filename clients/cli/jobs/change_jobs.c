@@ -19,8 +19,8 @@ const struct option_spec cancel_option_spec = {
     .usage = "ID... [--json] [--url URL]",
     .about =
         "Cancels jobs. A running job ends as cancelled: its processes end within 2 s, and its results are\n"
-        "kept. `fantail redrive` runs the other items. A job that has ended is not changed. The first characters of\n"
-        "an ID are enough if no other ID begins with them.",
+        "kept. `fantail redrive` then runs the failed and cancelled items. A job that has ended is not changed. The\n"
+        "first characters of an ID are enough if no other ID begins with them.",
     .epilogue =
         "Exit status: 0 the jobs are cancelled or had already ended, 2 wrong usage, 3 a job is not known, or the\n"
         "service refused or could not be reached.",

@@ -205,7 +205,7 @@ static bool send_piece(struct job_service *s, struct input_source *source, char 
     return false;
 }
 
-/* Returns how many bytes are left in the source, or -1 if the source is not a file or no bytes are left. */
+/* Returns how many bytes are left in the source. Returns -1 if the source is not a file, or if no bytes are left. */
 static int64_t input_length(const struct input_source *source)
 {
     struct stat st;

@@ -26,7 +26,7 @@ MUST_CHECK int detach_options_check(const struct option_spec *spec, const struct
 MUST_CHECK int detach_job(const struct option_spec *spec, const struct target_config *client,
                           const struct detach_options *o, const char *file, const struct buf *job);
 
-/* A body of lines of items. */
+/* A request body that consists of lines, one item on each line. */
 struct detach_body {
     struct input_source *source;
     const char *type;             /* its media type */

@@ -28,8 +28,8 @@ static void end_event(struct event_stream *e)
         fail(e, "the service sent an event that is not about a job; check --url");
         return;
     }
-    /* Only a new event restarts the time limit. If each new connection only repeats the last event, this program gives
-     * up. */
+    /* Only a new event restarts the time limit for connecting again. So if each new connection only repeats the last
+     * event, this program gives up in the end. */
     if (strcmp(e->event_id, e->last_id) != 0) request_retry_reset(&e->service->retry);
     snprintf(e->last_id, sizeof(e->last_id), "%s", e->event_id);
     if (!e->take(&job, e->data) || remote_job_has_ended(&job)) stop(e, remote_job_exit_status(&job));

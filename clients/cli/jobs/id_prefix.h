@@ -11,8 +11,8 @@
 bool id_prefix_is_valid(const char *word);
 bool id_prefix_is_whole(const char *word);
 bool id_prefix_matches(const char *prefix, const char *id);
-/* Returns true if an id with the prefix cannot come after this id in a list. A list begins with the newest id, which is
- * the largest one. */
+/* Returns true if no id that comes after this id in a list can have the prefix. A list begins with the newest id, which
+ * is the largest one. */
 bool id_prefix_is_passed(const char *prefix, const char *id);
 /* Returns how many characters are enough to tell the two ids apart; at least ID_PREFIX_SHOWN. */
 size_t id_prefix_length(const char *id, const char *other);

@@ -66,7 +66,7 @@ static void make_path(struct job_pages *p, size_t limit, struct buf *path)
 }
 
 /* A coordinator without a job store refuses all query parameters. So this function asks again without parameters, to
- * learn whether the parameters were wrong or the store is missing. */
+ * find out whether the parameters were wrong or the coordinator has no store. */
 static int was_refused(struct job_pages *p)
 {
     struct buf why = {0};

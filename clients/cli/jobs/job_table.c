@@ -49,7 +49,7 @@ void job_age_add(struct buf *out, int64_t ms)
     } units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
     int64_t s = ms < 0 ? 0 : ms / 1000;
     size_t i = 0;
-    /* Uses the largest unit that fits into the age at least twice, because 90 min is more precise than 1 h. */
+    /* Uses the largest unit of which the age has at least two. For example, 90 min is more precise than 1 h. */
     while (i + 1 < ARRAY_SIZE(units) && s < 2 * units[i].seconds) i++;
     buf_addf(out, "%lld %s", (long long)(s / units[i].seconds), units[i].unit);
 }

@@ -67,8 +67,8 @@ static void add_end(struct results_stream *r, const struct result_line *line)
     buf_release(&why);
 }
 
-/* Returns whether the line is a start line other than the first one. A stream that continues after a cut begins with
- * another start line. */
+/* Returns whether the line is a start line, but not the first start line. A stream that continues after a cut begins
+ * with another start line. */
 static bool is_repeated_start(struct results_stream *r, const char *line, size_t len)
 {
     static const char start[] = "{\"type\":\"start\"";

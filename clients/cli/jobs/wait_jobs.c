@@ -29,7 +29,8 @@ const struct option_spec wait_option_spec = {
         "other ID begins with them. The jobs go on if this command is interrupted.",
     .epilogue = "Exit status: 0 the job succeeded, 1 items failed, 2 wrong usage, 3 the job failed, was cancelled,\n"
                 "passed its deadline or is not known, or the service could not be reached, 4 the job has not ended\n"
-                "after --timeout-s. With several jobs, the worst status counts, in the order 2, 3, 4, 1, 0.",
+                "after --timeout-s. With several jobs, the exit status is that of the worst job: 2 is the worst,\n"
+                "then 3, 4, 1 and 0.",
     .rows = rows,
     .operands = OPTION_OPERANDS_ANYWHERE,
 };
@@ -41,7 +42,7 @@ static uint64_t left_s(const struct wait_config *config, uint64_t now)
     return config->deadline_ns > now ? (config->deadline_ns - now + NS_PER_S - 1) / NS_PER_S : 0;
 }
 
-/* Says what the job waits for, if that has changed since the last call. */
+/* Tells the user what the job waits for, if the reason has changed since the last call. */
 static void say_waiting(const struct remote_job *j, const char **said)
 {
     const char *words = j->waiting.len ? remote_waiting_words(j->waiting.data, j->waiting.len) : NULL;

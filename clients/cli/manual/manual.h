@@ -18,7 +18,7 @@ struct manual_command {
     command_run *run; /* the manual does not use it */
 };
 
-/* The program: its own texts are in `spec`, which has no options. */
+/* The program. Its own texts are in `spec`; this spec has no options. */
 struct manual {
     const struct option_spec *spec;
     const struct manual_command *commands;
@@ -30,7 +30,7 @@ void manual_write_main_page(FILE *out, const struct manual *m);
 /* Writes the page of the command, such as fantail-map(1). */
 void manual_write_page(FILE *out, const struct manual *m, const struct manual_command *c);
 
-/* Writes the completion of the shell. Returns false if it is not one of manual_shells. */
+/* Writes the completion of the shell. Returns false if the shell is not one of manual_shells. */
 MUST_CHECK bool manual_write_completion(FILE *out, const struct manual *m, const char *shell);
 extern const char *const manual_shells[]; /* NULL-ended */
 

@@ -20,7 +20,7 @@ static bool takes_path(const struct option_row *row)
            (row->value && (strcmp(row->value, "FILE") == 0 || strcmp(row->value, "DIR") == 0));
 }
 
-/* Returns how much of the help is shown beside the option: its first part, if that is short. */
+/* Returns how many bytes of the help are shown beside the option: the first part of the help, if this part is short. */
 static size_t help_length(const char *help)
 {
     const char *sentence = strstr(help, ". ");

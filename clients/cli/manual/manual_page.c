@@ -55,7 +55,7 @@ static size_t put_heading(FILE *out, const char *line)
     return 0;
 }
 
-/* Writes a text of --help. Lines that begin with a space keep their form; an empty line ends a paragraph. */
+/* Writes a text of --help. Lines that begin with a space are not wrapped or joined. An empty line ends a paragraph. */
 static void put_paragraphs(FILE *out, const char *text)
 {
     bool keeps_form = false, pending = false, is_first = true; /* of a section */

@@ -45,7 +45,7 @@ void error_counts_add(struct error_counts *c, const char *error, size_t len)
     buf_release(&text);
 }
 
-/* Adds one number to the list. */
+/* Appends the count of one name to the list, unless the count is 0. */
 static void write_count(struct buf *out, uint64_t n, const char *name, bool *is_first)
 {
     if (n == 0) return;

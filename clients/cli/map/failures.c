@@ -10,7 +10,7 @@
 #include "common/base/buf.h"
 #include "common/json/json_scan.h"
 
-/* How much of an error a message shows. The --errors file has the whole error. */
+/* A message shows at most this many bytes of each part of an error. The --errors file has the whole error. */
 enum { NAME_BYTES = 200, CAUSE_BYTES = 1000, OUTPUT_BYTES = 500 };
 
 /* Returns whether the path, such as /dev/stderr, leads to the same file as the descriptor. */
@@ -54,14 +54,14 @@ static void keep_last_line(struct buf *text)
     if (newline) buf_drop_front(text, (size_t)(newline + 1 - text->data));
 }
 
-/* Reads a member, which may be missing. */
+/* Reads a member of the error. If the member is missing, the text is empty. */
 static void read_text(const char *error, size_t len, const char *name, struct buf *text)
 {
     if (!json_member_read(error, len, name, text)) buf_clear(text);
 }
 
-/* Adds the text on one line, between `before` and `after`. Cuts it after `most` bytes, at the start of a character.
- * An empty text adds nothing. */
+/* Adds the text on one line, between `before` and `after`. Cuts the text after at most `most` bytes, at the start of a
+ * character. An empty text adds nothing. */
 static void add_part(struct buf *line, const char *before, const struct buf *text, size_t most, const char *after)
 {
     size_t len = text ? text->len : 0;

@@ -33,15 +33,15 @@ static inline bool failures_reports(const struct failures *f)
 
 /* `path` may be NULL. Returns false, with errno, if the file cannot be created. */
 MUST_CHECK bool failures_init(struct failures *f, const char *path, bool quiet);
-/* Adds an item. `line` is the number of its line in the input, from 1 on; 0: not known. If the item was cancelled, the
- * caller adds 1 to `cancelled`. `error` is the error object. `item` is the line of the item: text if `text` is true,
- * else JSON. item_len is 0 if the item's line is not known. */
+/* Adds an item. `line` is the number of the item's line in the input, counted from 1; 0: not known. If the item was
+ * cancelled, the caller adds 1 to `cancelled`. `error` is the error object. `item` is the line of the item: text if
+ * `text` is true, else JSON. item_len is 0 if the item's line is not known. */
 void failures_add(struct failures *f, uint64_t index, uint64_t line, const char *error, size_t error_len,
                   const char *item, size_t item_len, bool text);
 /* Appends what follows the number of failed items in a message: the names of their errors, how many were cancelled, and
  * how to list them. `listed`: the --errors file has the failed items. */
 void failures_add_details(const struct failures *f, bool listed, struct buf *line);
-/* Closes the file. Returns false if it could not be written. */
+/* Closes the file. Returns false if the file could not be written. */
 MUST_CHECK bool failures_close(struct failures *f);
 /* Closes the file. Writes to standard error how many of the `total` items failed and how many were cancelled. If not
  * every failure was reported, also writes how many items failed with each error.

@@ -45,14 +45,15 @@ void map_run_fail(struct map_run *run, const char *fmt, ...)
     run->status = EXIT_JOB_FAILED;
 }
 
-/* Returns whether the run waits because a task loads. */
+/* Returns whether the run waits for a task that is still loading. */
 static bool is_starting(const struct map_run *run)
 {
     return run->note && run->note == run->starting_note;
 }
 
-/* Tells the user once why there are no results yet. If there is a progress line, it shows the reason anyway. The
- * service does not say when the task has loaded, so the message does not claim that the task is still loading. */
+/* Tells the user once why there are no results yet. Writes no message if there is a progress line, because it shows the
+ * reason. The service does not say when the task has loaded, so the message does not claim that the task is still
+ * loading. */
 static void say_loading(struct map_run *run, uint64_t now)
 {
     if (run->loading_is_said) return;
@@ -105,8 +106,8 @@ static double pace(const struct map_run *run, uint64_t now)
     return run->began_ns && now > run->began_ns ? (double)run->done / (double)(now - run->began_ns) : 0;
 }
 
-/* Returns whether the running jobs have work for MAP_WORK_S at the present rate. When they have that much work, more
- * jobs would only reduce the share of other clients, because the service divides the fleet among jobs. */
+/* Returns whether the running jobs have work for MAP_WORK_S at the present rate. Once the jobs have that much work,
+ * more jobs would only reduce the share of other clients, because the service divides the fleet among jobs. */
 static bool has_work_enough(const struct map_run *run, uint64_t now)
 {
     if (run->count < MAP_JOBS_SLOW) return false;
@@ -137,8 +138,8 @@ struct map_job *map_run_use_idle(struct map_run *run)
     unanswered_clear(&j->unanswered);
     j->count = 0;
     j->end_seen = j->ends_at_bad = false;
-    /* If the service refused a job because of a bad item, the items that have already run would run a second time. So
-     * items that must run only once are checked before they are sent. */
+    /* If the service refused a job because of a bad item, this program would send the job's other items again, although
+     * some may have run. So items that must run only once are checked before they are sent. */
     j->checks_items = run->care.twice == CARE_RUNS_ONCE;
     return j;
 }
@@ -247,8 +248,8 @@ static void write_results(struct map_run *run)
     if (shares_terminal) status_line_restore();
 }
 
-/* With --jobs FILE: follows the number in the file. If no number can be read from the file, the current number stays in
- * effect. */
+/* With --jobs FILE: adopts the number in the file whenever it changes. If no number can be read from the file, the
+ * current number stays in effect. */
 static void follow_jobs_file(struct map_run *run, uint64_t now)
 {
     unsigned n = 0;

@@ -4,7 +4,8 @@
 #include "cli/map/result_line.h"
 #include "common/json/json_walk.h"
 
-/* The error name of an item that this program did not send. The error names of the service are in protocol.h. */
+/* The error name of an item that this program did not send, because no coordinator would accept it. The error names of
+ * the service are in protocol.h. */
 #define BAD_ITEM_NAME "bad_item"
 
 /* The error name of an item that may have run on a coordinator that was lost. */
@@ -131,7 +132,7 @@ void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
     buf_release(&own);
 }
 
-/* Returns why the item may not run twice. */
+/* Returns the reason why the item must not run twice. */
 static const char *why_once(const struct map_options *o)
 {
     if (o->command && o->max_attempts == 1) return "a command runs only once for an item";
@@ -158,7 +159,7 @@ void map_answers_add_lost_item(struct map_run *run, struct map_job *j, uint64_t 
 static void add_end(struct map_run *run, struct map_job *j, const struct result_line *r)
 {
     j->end_seen = true;
-    /* With --reduce there is no line for each item, so the items are counted here. */
+    /* With --reduce the answer has no line for each item, so the end line gives the number of items that are done. */
     if (run->options->reduce) run->done = r->total + run->reduction.left_out_count;
     buf_clear(&run->hint);
     if (r->hint.len && !json_string_decode(r->hint, &run->hint)) buf_clear(&run->hint);
@@ -188,7 +189,8 @@ static void wait_for_worker(struct map_run *run, const struct result_line *r)
 }
 
 /* Notes that the item has an answer. With MAP_ORDER_COMPLETION, the item must not have an answer yet. With
- * MAP_ORDER_INPUT, the item must be the first one without an answer. If this rule is broken, stops the run. */
+ * MAP_ORDER_INPUT, the item must be the first one without an answer. Stops the run if the item breaks the rule of its
+ * order. */
 static bool note_answer(struct map_run *run, struct map_job *j, uint64_t index)
 {
     if (run->options->reduce) return true;
@@ -264,7 +266,7 @@ static bool begins_tail(struct map_job *j, const struct result_line *r)
     return j->tail == MAP_TAIL_HELD;
 }
 
-/* Prints a line that does not have the usual form. Returns false if the line begins a tail. */
+/* Prints a line of the answer that does not have the usual form. Returns false if the line begins a tail. */
 static bool print_unusual_line(struct map_run *run, struct map_job *j, const char *line, size_t len)
 {
     struct result_line r = result_line_read_slowly(line, len);

@@ -1,4 +1,4 @@
-/* The beginning of a run, and the release of all that it has. */
+/* The beginning of a run, and the release of everything that the run owns. */
 #include <errno.h>
 #include <unistd.h>
 

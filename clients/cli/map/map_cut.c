@@ -3,7 +3,7 @@
 #include "cli/map/map_internal.h"
 #include "protocol/protocol.h"
 
-/* If a connection is still being made when --reconnect-s has passed, the connection gets this much more time. */
+/* If a connection is still being made when the time of --reconnect-s is up, the run waits this much longer for it. */
 #define CONNECT_NS (2 * NS_PER_S)
 
 /* Returns whether the answer comes from a coordinator that has run no item of the job. The status alone does not show
@@ -71,7 +71,8 @@ static bool has_surplus(struct map_run *run, struct map_job *j)
     return last >= j->end.offset;
 }
 
-/* Returns true if it is known without a search for the items that the batch has as many items as answers. */
+/* Returns true if the number of lines alone shows that the batch has as many items as answers. Does not search the
+ * batch for items. */
 static bool has_as_many_answers(const struct map_run *run, const struct map_job *j)
 {
     bool lines_are_items = !(run->input.skip_blank && j->batch.indented), is_last = j->end.offset == j->batch.len;
@@ -120,7 +121,7 @@ static void lost(struct map_run *run, struct map_job *j, enum outage_cause cause
     if (cause != OUTAGE_FULL) report_outage(run);
     if (cause == OUTAGE_UNREACHED && !is_connecting(run)) {
         /* The lookup may take a long time, and a signal during the lookup kills this program. So the results are
-         * written first. */
+         * written before the lookup. */
         output_flush(&run->output);
         target_look_up_again(&run->target);
     }

@@ -1,6 +1,6 @@
 #include "cli/map/map_internal.h"
 
-/* The unsent items that were read since the last answer. */
+/* The items that were cancelled before they were sent to a worker, and whose errors were read since the last answer. */
 struct unsent {
     uint64_t count;
     struct result_line first;
@@ -29,8 +29,8 @@ bool map_drain_look(struct map_job *j)
     return !drains;
 }
 
-/* Prints the errors of items that have not run. Call it before an answer to a later item is printed. With
- * MAP_ORDER_INPUT, these items cannot be sent again, because their results would come after that answer. */
+/* Prints the errors of items that have not run. Call this function before an answer to a later item is printed. With
+ * MAP_ORDER_INPUT, the unsent items cannot be sent again, because their results would come after that answer. */
 static void fail_unsent(struct map_run *run, struct map_job *j, struct unsent *unsent)
 {
     unsent->first.count = unsent->count;

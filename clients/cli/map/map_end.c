@@ -29,7 +29,8 @@ uint64_t map_end_total(const struct map_run *run, bool *sure)
     return (uint64_t)((double)in->lines * (double)in->file_size / (double)in->bytes);
 }
 
-/* If a task cannot run at all, every item fails. With many items, this may take a long time. */
+/* If a task cannot run at all, every item fails. If there are many items, it may take a long time until all have
+ * failed. */
 static void say_how_to_end_early(const struct map_run *run)
 {
     const struct failures *f = &run->failures;

@@ -8,7 +8,7 @@
  * The prefix rule: with `--order input`, the answers received so far are always the answers to the first items of the
  * job. If the job's connection is cut, the items without an answer are sent again as a new job. With `--order
  * completion`, unanswered.h keeps track of these items. If a bad item is refused, the items before it are sent again as
- * one job, then the bad item fails, then the items after it are sent as another job.
+ * one job. Then the bad item fails, and the items after it are sent as another job.
  *
  * A proxy may limit the size of a request. After an answer with status 413, the batch is sent in smaller pieces, one
  * after another, and later batches are smaller (input.h). An item fails if it is too large even as the only item of a
@@ -53,7 +53,7 @@
 #define MAP_HELD_BYTES   (4u << 20)  /* maximum answer bytes that are held for a job that is not the oldest */
 
 /*
- * A job. Only map_job_move() changes its state:
+ * A job. Only map_job_move() changes the state of a job:
  *
  *   FREE, BACKOFF, AT_BAD  -- map_job_start() ----------------> RUNNING, or AT_BAD if the next item is bad
  *   RUNNING                -- the service is full or lost ----> BACKOFF
@@ -86,7 +86,7 @@ enum map_tail {
     MAP_TAIL_PRINTED  /* the coordinator does not drain, or the tail is longer than MAP_TAIL_BYTES */
 };
 
-/* The first item after an attempt. */
+/* Where an attempt ends: the place of the first item after the attempt. */
 struct map_end {
     uint64_t index; /* after the last item of the batch: job.count */
     size_t offset;
@@ -114,7 +114,7 @@ struct map_job {
     size_t seek_offset;
 };
 
-/* A run. Only map_run_move() changes its state, and only forward; states may be skipped. */
+/* A run. Only map_run_move() changes the state of a run. The state only moves forward, and may skip states. */
 enum map_run_state {
     MAP_STARTING, /* the private fleet is not ready */
     MAP_READY,    /* the coordinator's address is known */
@@ -176,12 +176,12 @@ static inline bool map_run_can_ask(const struct map_run *run)
 void map_run_move(struct map_run *run, enum map_run_state to);
 /* Stops the run with EXIT_JOB_FAILED and a message. Does nothing if the run has already stopped. */
 void map_run_fail(struct map_run *run, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Adds an idle job to the running ones. The caller sets its batch and starts it. */
+/* Adds an idle job to the running jobs. The caller sets the job's batch and starts the job. */
 struct map_job *map_run_use_idle(struct map_run *run);
 
 /* Starts the fleet, and sets up the run. Returns false if the run has stopped. */
 MUST_CHECK bool map_begin(struct map_run *run, struct map_options *o);
-/* Ends the fleet, and releases all that the run has. */
+/* Ends the fleet, and releases everything that the run owns. */
 void map_begin_undo(struct map_run *run);
 void map_job_move(struct map_job *j, enum map_job_state to);
 /* Sends the batch of j, from its first unanswered item. */
@@ -189,15 +189,15 @@ void map_job_start(struct map_run *run, struct map_job *j, uint64_t now);
 /* With --reduce: begins the only job of the run. map_reduce_feed() sends its body in pieces. */
 void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now);
 /* Prints the part of the answer that has arrived. May end, retry or fail the job. `oldest` means that every earlier job
- * is answered. */
+ * has been answered. */
 void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now);
 /* Handles a job whose connection was cut before the end line of the job arrived. */
 void map_cut_handle(struct map_run *run, struct map_job *j, uint64_t now);
 /* Handles an answer with status 200 that is not a stream of results. If no coordinator has answered yet, the URL is
  * wrong, and the run fails. */
 void map_cut_handle_stranger(struct map_run *run, struct map_job *j, uint64_t now);
-/* Handles an answer that asks to send the job later, or an answer of a proxy that has lost the coordinator. For any
- * other answer, returns false and does nothing. */
+/* Handles an answer that asks this program to send the job later, or an answer of a proxy that has lost the
+ * coordinator. For any other answer, returns false and does nothing. */
 MUST_CHECK bool map_cut_handle_refusal(struct map_run *run, struct map_job *j, uint64_t now);
 /* Call it when the job has ended. Unless each item has exactly one answer, stops the run and returns false. */
 MUST_CHECK bool map_cut_check_whole(struct map_run *run, struct map_job *j);
@@ -219,7 +219,7 @@ short map_job_events(const struct map_run *run, const struct map_job *j, bool ol
 
 /* Prints every complete line that has arrived, but not a held tail. May stop the run. */
 void map_answers_print(struct map_run *run, struct map_job *j);
-/* Returns whether a coordinator could have sent the line. If no coordinator could have sent it, stops the run. */
+/* Returns whether a coordinator could have sent the line. If no coordinator could have sent the line, stops the run. */
 MUST_CHECK bool map_answers_check_line(struct map_run *run, const struct result_line *r);
 /* Adds the item to the failures. `error` is the error object. */
 void map_answers_add_failure(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice error);
@@ -232,8 +232,8 @@ int64_t map_record_time_us(void);
 void map_answers_print_line(struct map_run *run, struct map_job *j, const struct result_line *r);
 /* Decides whether a held tail is printed. Returns true if the tail must be printed now. */
 MUST_CHECK bool map_drain_look(struct map_job *j);
-/* Prints the answers in a held tail. `once`: items must not run twice, so cancelled items that may have run fail. After
- * this call, the other cancelled items still have no answer. */
+/* Prints the answers in a held tail. `once`: items must not run twice, so each cancelled item that may already have run
+ * is reported as failed. After this call, the other cancelled items still have no answer. */
 void map_drain_settle(struct map_run *run, struct map_job *j, bool once);
 /* Reports the item j->bad as failed without sending it. */
 void map_answers_add_bad_item(struct map_run *run, struct map_job *j);
@@ -243,8 +243,8 @@ void map_answers_add_lost_item(struct map_run *run, struct map_job *j, uint64_t 
 /* Returns the number of all items; 0: not known. *sure becomes false if the number is estimated from the size of the
  * input file. */
 uint64_t map_end_total(const struct map_run *run, bool *sure);
-/* Like map_run_fail(), for a failure of the --errors file. The message is that this program cannot do `what`. `error`
- * is an errno; 0: none. */
+/* Like map_run_fail(), for a failure of the --errors file. The message says "cannot", followed by `what`. `error` is an
+ * errno; 0: none. */
 void map_end_fail_errors_file(struct map_run *run, const char *what, int error);
 /* Writes the last messages. Returns the exit status. */
 int map_end_finish(struct map_run *run);

@@ -41,7 +41,7 @@ static double time_left_s(const struct map_run *run, uint64_t now)
 }
 
 /* Sets the end of the next attempt: the end of the batch, the end of the largest piece that may be sent at once, or the
- * first bad item. */
+ * first bad item, whichever comes first. */
 static void find_end(struct map_run *run, struct map_job *j, size_t from)
 {
     size_t max_bytes = run->input.batch_max;
@@ -154,8 +154,9 @@ static void fail_too_large(struct map_job *j, size_t from, size_t len)
     buf_release(&reason);
 }
 
-/* A proxy or the coordinator may accept only smaller requests. After such a refusal, sends at most half as much at
- * once. No item has run, because the length of the body was in the head of the request. */
+/* A proxy or the coordinator may refuse a request because the request is too large. After this refusal, this program
+ * sends at most half as many bytes at once. No item of the refused request has run, because the head of the request
+ * already gave the length of the body. */
 static bool was_too_large(struct map_run *run, struct map_job *j, uint64_t now)
 {
     if (run->options->reduce || j->http.status != 413 || j->http.job_was_accepted) return false;

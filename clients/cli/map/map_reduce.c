@@ -98,7 +98,7 @@ static void send_lines(struct map_run *run, struct map_job *j)
     }
 }
 
-/* Sends again the lines that an earlier attempt has sent. */
+/* Resends the lines that an earlier attempt has sent. */
 static void send_again(struct map_reduce *r, struct map_job *j)
 {
     connection_give_piece(&j->http, r->sent.data + r->sent_again, r->sent.len - r->sent_again);

@@ -36,7 +36,7 @@ struct map_reduce {
 /* `keep` becomes the member `keeps`. Returns false and sets errno if the file cannot be created. */
 MUST_CHECK bool map_reduce_init(struct map_reduce *r, bool keep);
 void map_reduce_release(struct map_reduce *r);
-/* Begins the job if needed. Sends as much of the input read so far as the connection accepts. */
+/* Begins the job if needed. Sends the input that has been read, as far as the connection accepts it. */
 void map_reduce_feed(struct map_run *run, uint64_t now);
 /* Returns why the job cannot be sent again, or NULL if it can. */
 const char *map_reduce_obstacle(const struct map_run *run);

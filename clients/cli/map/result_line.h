@@ -27,8 +27,8 @@ struct result_line {
     bool draining;          /* END: the job ended because its coordinator drains */
 };
 
-/* RESULT_CUT_*: the item had no answer when its job was cancelled. UNSENT: it was not sent to a worker. SENT: it was
- * sent, so it may have run. */
+/* RESULT_CUT_*: the item had no answer when its job was cancelled. RESULT_CUT_UNSENT: the item was not sent to a
+ * worker. RESULT_CUT_SENT: the item was sent to a worker, so it may have run. */
 enum result_cut { RESULT_NOT_CUT, RESULT_CUT_UNSENT, RESULT_CUT_SENT };
 /* Returns whether the line is the error of an item that had no answer when its job was cancelled. For such a line, also
  * returns whether the item may have run. */
@@ -54,7 +54,7 @@ static inline bool result_line_read_value(const char *line, size_t len, uint64_t
     return true;
 }
 
-/* Reads any line. This is fast if the line has the usual form. */
+/* Reads any line. This function is fast if the line has the usual form. */
 static inline struct result_line result_line_read(const char *line, size_t len)
 {
     uint64_t index;

@@ -32,7 +32,8 @@ static const char *hint_of_one_word(const char *name)
                              : "";
 }
 
-/* Checks that the program can be started. If it could not be started, every item would fail with the same error. */
+/* Checks that the program can be started. Without this check, every item would fail with the same error if the program
+ * could not be started. */
 static int check_program(const struct option_spec *spec, const char *name)
 {
     const char *why;

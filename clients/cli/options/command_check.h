@@ -1,15 +1,15 @@
 /*
- * Checks the command of `fantail map -- COMMAND` before any item is sent, and gives hints about common mistakes: a
- * whole command line given as one word, and shell code into which items are put.
+ * Checks the command of `fantail map -- COMMAND` before any item is sent. Gives hints about two common mistakes: a
+ * whole command line that is given as one word, and shell code with placeholders for items.
  */
 #ifndef FANTAIL_CLI_OPTIONS_COMMAND_CHECK_H
 #define FANTAIL_CLI_OPTIONS_COMMAND_CHECK_H
 
 #include "common/service/option.h"
 
-/* Checks that the words of the command are UTF-8, unless it is raw. Checks that its program can be started, or the
- * shell if it is not NULL. Returns EXIT_OK, or complains and returns EXIT_USAGE. `command` has at least one word, and
- * NULL after its last one. */
+/* Checks that the program of the command can be started, or the shell if `shell` is not NULL. Unless `raw` is set, also
+ * checks that the words of the command are UTF-8. Returns EXIT_OK, or complains and returns EXIT_USAGE. `command` has
+ * at least one word, and NULL after its last word. */
 MUST_CHECK int command_check(const struct option_spec *spec, char *const *command, const char *shell, bool raw);
 
 /* Prints a warning if the command is shell code with a placeholder in it, such as sh -c 'wc {}'. `replace`: the

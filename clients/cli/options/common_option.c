@@ -45,7 +45,7 @@ static int check(const struct option_spec *spec, const struct buf *json, bool fo
 {
     size_t offset;
     const char *error;
-    /* If the file is longer, only its beginning was read. */
+    /* If the file has more bytes than this limit, only its beginning was read. */
     if (json->len > LIMIT_OPTIONS_BYTES - LINE_BYTES)
         return option_complain(spec, OPTION, "the value has more than %u bytes", LIMIT_OPTIONS_BYTES - LINE_BYTES);
     if (!json_valid(json->data, json->len, &offset, &error))

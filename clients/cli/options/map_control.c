@@ -69,8 +69,7 @@ static int check_retries(struct map_options *o)
     o->retry_delay_s = -1;
     if (o->retries && o->max_attempts) return complain_of_both("retries", "--max-attempts");
     if (o->retries) o->max_attempts = o->retries;
-    /* A command can have side effects. So it runs once for each item, as with xargs, if the user does not ask for more.
-     */
+    /* A command can have side effects. So by default, a command runs only once for each item, as with xargs. */
     if (o->command && o->max_attempts == 0) o->max_attempts = 1;
     const char *alone = o->retry_on ? "retry-on" : o->delay_retry ? "delay-retry" : NULL;
     if (alone && o->max_attempts == 1)
@@ -204,7 +203,8 @@ static int check_lines(struct map_options *o)
     return EXIT_OK;
 }
 
-/* The progress line always has a bar and the time left, so these two options of GNU parallel have the same effect. */
+/* The progress line always has a bar and the time left, so the options --bar and --eta of GNU parallel both just show
+ * this line. */
 static int check_progress(struct map_options *o)
 {
     if (!o->bar && !o->eta) return EXIT_OK;

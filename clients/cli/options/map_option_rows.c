@@ -94,7 +94,7 @@ static const struct option_row rows[] = {
     OPTION_SECONDS(
         "reconnect-s", S, reconnect_s, "300", 0, 1e9,
         "if the coordinator is lost, the items without an answer are sent to the URL again. The run ends with "
-        "status 3 after this many seconds in which no coordinator answers. 0: immediately. If a task has "
+        "status 3 if no coordinator answers for this many seconds. 0: immediately. If a task has "
         "\"idempotent\": false, its items that may already have run are not sent again; they fail as "
         "coordinator_lost",
         .value = "S"),
@@ -213,7 +213,7 @@ const struct option_spec map_option_spec = {
         "command; with -X, those of as many lines as fit. With --shell, the command is shell code.",
     .epilogue =
         "For a failed item, null is printed, so that result N belongs to item N. The first few failed items are\n"
-        "reported on standard error. If there are more, the last line counts them by the name of their error.\n"
+        "reported on standard error. If more items failed, the last line counts them by the name of their error.\n"
         "\n"
         "Examples:\n"
         "  seq 1000000 | fantail map square | tail -1\n"
@@ -232,8 +232,8 @@ const struct option_spec map_option_spec = {
         "\n"
         "Exit status: 0 every item succeeded, 1 items failed, 2 wrong usage, 3 the job failed, the job was refused\n"
         "(for example, there is no such task), its connection was cut, or the service could not be reached. Ctrl-C\n"
-        "cancels the job, and its work on the fleet stops. A last line then says how many items were answered. The\n"
-        "exit status is that of the signal, 130 in a shell.",
+        "cancels the job, and its work on the fleet stops. After Ctrl-C, a last line says how many items were\n"
+        "answered. The exit status is that of the signal, 130 in a shell.",
     .rows = rows,
     .operands = OPTION_OPERANDS_ANYWHERE,
     .foreign = foreign,

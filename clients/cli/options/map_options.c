@@ -186,8 +186,8 @@ static int check_private(const struct map_options *o, char **argv, int argc)
                            limits ? ". --max-concurrency limits how many items run there at once" : "");
 }
 
-/* If there is no connection to a fleet, complains about the options for this connection. The variables of these options
- * may be set for other commands, so the variables are ignored. */
+/* Without a URL, complains if an option is given that applies only to a connection to a fleet. The environment
+ * variables of these options may be set for other commands, so the variables are ignored. */
 static int check_remote(const struct map_options *o, char **argv, int argc)
 {
     static const char *const names[] = {"--token-file", "--cacert", "--cert", "--key"};

@@ -10,7 +10,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Reads a decimal number from 0 on. Returns the end of the number; NULL if the text has no number. */
+/* Reads a decimal number that is at least 0. Returns the end of the number; NULL if the text has no number. */
 static const char *read_number(const char *text, double *number)
 {
     char *end;

@@ -7,7 +7,7 @@
 
 #include "protocol/run_gate.h"
 
-/* Reads a number of seconds from 0 on. The number may end with s, m, h or d, as in 1.5m. */
+/* Reads a number of seconds that is at least 0. The number may end with s, m, h or d, as in 1.5m. */
 MUST_CHECK bool option_read_duration(const char *text, double *out);
 
 /* The number of processes for -j 0. */

@@ -51,7 +51,7 @@ static void answered(struct care *c)
     move(c, CARE_IDLE);
 }
 
-/* Tries again later if the run needs the list of tasks. */
+/* Handles a request that got no list of tasks. If the run needs the list, asks again later. */
 static void not_answered(struct care *c, struct outage *o, uint64_t now)
 {
     connection_close(&c->http);
@@ -59,7 +59,7 @@ static void not_answered(struct care *c, struct outage *o, uint64_t now)
     move(c, c->gate_closed ? CARE_WAITING : CARE_IDLE);
 }
 
-/* Returns whether a later try may get a different answer. */
+/* Returns whether the same request may get a different answer later. */
 static bool is_for_now(int status)
 {
     return status == 429 || status == 500 || (status >= 502 && status <= 504);

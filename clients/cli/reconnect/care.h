@@ -1,7 +1,7 @@
 /*
  * How `fantail map` handles items that must not run twice. The jobs of a lost coordinator may be sent again only if
  * their items may run twice. The list of tasks (GET /v1/tasks) tells whether the items of a task may run twice. A run
- * asks for the list when it begins, because later the coordinator that knows the tasks may be gone. If this request
+ * asks for the list when it begins, because the coordinator that knows the tasks may be gone later. If this request
  * gets no answer, the run asks again after a loss.
  *
  * If items must not run twice, the run sends no job after a loss until it gets the list of tasks again. Without this
@@ -36,8 +36,8 @@ struct care {
     struct connection http;
 };
 
-/* `task` has the names of the tasks with commas between them; NULL with a command. `once`: the options forbid that an
- * item runs twice, even if its task allows it. If `limits_jobs` is false, jobs have their usual size. */
+/* `task` has the names of the tasks with commas between them; NULL with a command. `once`: the options forbid running
+ * an item twice, even if the item's task allows this. If `limits_jobs` is false, jobs have their usual size. */
 void care_init(struct care *c, const struct target *target, const char *task, bool once, bool limits_jobs);
 void care_release(struct care *c);
 /* Asks for the list of tasks. Does nothing while a request runs. */
@@ -48,10 +48,10 @@ void care_note_loss(struct care *c, uint64_t now);
 /* Handles the received bytes of the answer, and sends the next request when it is due. */
 void care_step(struct care *c, struct outage *o, uint64_t now);
 
-/* Returns whether the run should begin with a single small job, because the list of tasks will soon arrive for the
- * first time. */
+/* Returns true if the list of tasks will soon arrive for the first time. Until then, the run should have only a single
+ * small job. */
 bool care_is_new(const struct care *c, uint64_t now);
-/* Returns how many items the next job may have; 0: no limit. `pace` is the items per nanosecond so far. */
+/* Returns how many items the next job may have; 0: no limit. `pace` is the number of items per nanosecond so far. */
 uint64_t care_items_max(const struct care *c, double pace, uint64_t now);
 
 #endif

@@ -6,8 +6,8 @@
  * low, because the URL may be wrong. */
 #define EARLY_TRIES 5
 #define EARLY_NS    (3 * NS_PER_S)
-/* A job without new answers may just have long items. While coordinators accept the jobs of a run, the run gives up
- * only after the connection of a job has been lost this many times without a new answer in between. */
+/* A job without new answers may just have items that take a long time. While coordinators accept the jobs of a run, the
+ * run gives up only after one job has lost its connection this many times in a row, without a new answer. */
 #define CUTS_MIN 5
 /* If the service is full, the run tries again for at least this long. */
 #define FULL_NS (60 * NS_PER_S)
@@ -46,7 +46,7 @@ static uint64_t wait_ns(struct outage *o, unsigned failures, double retry_after_
     return retry_wait_asked_ns(retry_after_s) + outage_backoff_ns(o, 0);
 }
 
-/* For a run in which no coordinator has accepted a job yet: returns whether the job may be tried again. */
+/* Call it while no coordinator has accepted a job of this run. Returns whether the job may be tried again. */
 static bool may_try_early(enum outage_cause cause, const struct outage_tries *tries)
 {
     return tries->failures <= (cause == OUTAGE_UNREACHED && tries->failures == 1 ? 0 : EARLY_TRIES);

@@ -36,8 +36,8 @@ struct outage {
 void outage_init(struct outage *o, double limit_s, uint64_t seed);
 void outage_note_accepted(struct outage *o);
 void outage_note_answer(struct outage *o);
-/* Notes that the connection of a job failed. Returns false if the run should give up. Otherwise sets *retry_ns, the
- * instant of the next try. retry_after_s is from the answer; -1: none. */
+/* Notes that the connection of a job failed. Returns false if the run should give up. Otherwise sets *retry_ns to the
+ * instant of the next try. retry_after_s is from the answer; -1: the answer has none. */
 MUST_CHECK bool outage_note_failure(struct outage *o, enum outage_cause cause, struct outage_tries *tries,
                                     double retry_after_s, uint64_t now, uint64_t *retry_ns);
 /* Returns how long the run waits for a list of tasks. */

@@ -12,8 +12,8 @@ static enum idempotency idempotency_from(struct json_slice value)
     return value.data[0] == 't' ? IDEMPOTENCY_YES : value.data[0] == 'f' ? IDEMPOTENCY_NO : IDEMPOTENCY_UNSAID;
 }
 
-/* Adds what one entry of the list says. Returns false if the entry is about another task, or does not come from a
- * worker. */
+/* Adds the facts from one entry of the list of tasks. Returns false if the entry is about another task, or does not
+ * come from a worker. */
 static bool read_entry(struct task_facts *facts, struct json_slice entry, const char *name, size_t len)
 {
     struct json_walk walk;

@@ -59,7 +59,8 @@ bool job_service_try_again(struct job_service *s, const char *why)
         return false;
     }
     if (first) complain("%s; trying again for %.0f s", why, s->retry.limit_s);
-    /* Many commands may have lost the same coordinator. With jitter they do not all connect again at the same time. */
+    /* Many commands may have lost the same coordinator. With jitter, these commands do not all connect again at the
+     * same time. */
     job_service_pause(wait_ms + (uint64_t)(random_unit(&s->random) * 0.5 * (double)wait_ms));
     return !interrupt_signal();
 }

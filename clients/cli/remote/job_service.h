@@ -34,8 +34,8 @@ struct job_request {
     bool stops_at_stream; /* return when the head of an answer with status 200 has come; its body is not needed */
 };
 
-/* Call interrupt_init() first. `spec` is NULL if the options of `config` are already checked. Returns 0, or complains
- * and returns an exit status. Call job_service_release() after success and after failure. */
+/* Call interrupt_init() first. `spec` is NULL if the options of `config` have already been checked. Returns 0, or
+ * complains and returns an exit status. Call job_service_release() after success and after failure. */
 MUST_CHECK int job_service_init(struct job_service *s, const struct option_spec *spec,
                                 const struct target_config *config, double reconnect_s);
 void job_service_release(struct job_service *s);

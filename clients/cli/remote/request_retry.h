@@ -1,6 +1,6 @@
 /*
- * Decides how long and how often to repeat a request about a job of the store while a coordinator restarts. `fantail
- * map` has limits of its own (reconnect/outage.h). Pure: the time is an argument.
+ * Decides how long and how often to repeat a request about a durable job while a coordinator restarts. `fantail map`
+ * has limits of its own (reconnect/outage.h). Pure: the time is an argument.
  */
 #ifndef FANTAIL_CLI_REMOTE_REQUEST_RETRY_H
 #define FANTAIL_CLI_REMOTE_REQUEST_RETRY_H
@@ -14,8 +14,8 @@ struct request_retry {
     unsigned tries;    /* consecutive failures */
 };
 
-/* Call it when a try failed. `asked_s` is how long the service asked to wait, or -1. Returns false if the caller should
- * give up. Otherwise *wait_ms becomes the wait before the next try. */
+/* Call it when a try has failed. `asked_s` is how many seconds the service asked this program to wait, or -1. Returns
+ * false if the caller should give up. Otherwise *wait_ms becomes the wait before the next try. */
 MUST_CHECK bool request_retry_allowed(struct request_retry *p, double asked_s, uint64_t now, uint64_t *wait_ms);
 /* Call it when there was progress. */
 void request_retry_reset(struct request_retry *p);

@@ -4,8 +4,8 @@
 #include "cli/base/count.h"
 
 #define GAP "  "
-/* If the estimate of the time left is longer than this, hardly any item was answered lately, so the time is not
- * shown. */
+/* If the estimate of the time left is longer than this, hardly any item has been answered lately. In that case the time
+ * left is not shown. */
 #define TIME_LEFT_MAX_S (1000 * 3600.0)
 
 enum { FIELD_BYTES = 96, BAR_CELLS = 24, BAR_LEAST_CELLS = 8 };
@@ -13,7 +13,8 @@ enum { FIELD_BYTES = 96, BAR_CELLS = 24, BAR_LEAST_CELLS = 8 };
 /* The fields in the order in which they are shown. */
 enum field_name { DONE, FAILED, PERCENT, BAR, RATE, TIME, TIME_LEFT, NOTE, FIELD_COUNT };
 
-/* The same fields, the most important first. The bar is not among them: it gets the room that is left. */
+/* The same fields, the most important first. The bar is not in this list, because it gets the room that the other
+ * fields leave. */
 static const enum field_name by_importance[] = {DONE, FAILED, NOTE, TIME_LEFT, PERCENT, RATE, TIME};
 static_assert(ARRAY_SIZE(by_importance) == FIELD_COUNT - 1, "each field but the bar");
 
@@ -50,7 +51,7 @@ static double part_done(const struct progress_state *s)
     return (double)s->done / (double)s->total;
 }
 
-/* While the run waits, the rate falls towards 0, so the time left cannot be computed from it. */
+/* While the run waits, the rate falls towards 0, so the rate cannot be used to compute the time left. */
 static bool has_time_left(const struct progress_state *s)
 {
     return !s->note && s->total > s->done && s->rate * TIME_LEFT_MAX_S > (double)(s->total - s->done);

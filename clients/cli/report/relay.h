@@ -20,10 +20,10 @@ struct relay {
 void relay_release(struct relay *r);
 /* Returns whether the pipes may be read now. */
 bool relay_has_room(void);
-/* Reads what is in the pipe, while relay_has_room() returns true. The pipe must be non-blocking. Returns false at the
- * end of the pipe. */
+/* Reads from the pipe until it is empty or relay_has_room() returns false. The pipe must be non-blocking. Returns false
+ * at the end of the pipe. */
 MUST_CHECK bool relay_read(struct relay *r, int fd);
-/* Call it after the end of the pipe. Passes on the unfinished line. */
+/* Passes on the unfinished line. Call this function when the process has ended and relay_read() has read everything. */
 void relay_end(struct relay *r);
 
 #endif

@@ -11,12 +11,12 @@
 #define HEADER                                                                                                         \
     "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\tIndex\tWorker\tAttempts\tPeak\n"
 
-/* The columns Exitval and Signal count from 0. */
+/* The index of the column Exitval, and the number of columns before the command. The first column has the index 0. */
 enum { COLUMN_EXIT = 6, COLUMNS_BEFORE_COMMAND = 8 };
 
 /* ---- reading ---- */
 
-/* Returns the start of column n of the line; NULL if it has fewer. */
+/* Returns the start of column n of the line. Returns NULL if the line has no column n. */
 static const char *column(const char *line, const char *end, unsigned n)
 {
     const char *at = line;
@@ -33,7 +33,8 @@ static bool has_succeeded(const char *line, const char *end)
     return status && end - status >= 4 && memcmp(status, "0\t0\t", 4) == 0;
 }
 
-/* Adds the item of a line. Returns false if the line is not a line of a log. */
+/* Adds the item of a line to `done`, unless the item must run again. Returns false if the line is not a line of a
+ * log. */
 static bool read_line(const char *line, const char *end, enum joblog_resume resume, struct done_set *done)
 {
     char *after;
@@ -44,8 +45,8 @@ static bool read_line(const char *line, const char *end, enum joblog_resume resu
     return done_set_add(done, seq - 1);
 }
 
-/* Reads all whole lines. Returns the number of the first bad line; 0: all are good. *whole is the length of the whole
- * lines. */
+/* Reads all complete lines. Returns the number of the first bad line, or 0 if all lines are good. *whole becomes the
+ * length of the complete lines. */
 static uint64_t read_lines(const char *data, size_t len, enum joblog_resume resume, struct done_set *done,
                            size_t *whole)
 {
@@ -66,7 +67,7 @@ static bool fail(char *err, size_t err_size, const char *what, const char *path)
     return false;
 }
 
-/* Reads the log that an earlier run has left. *whole is the length of its whole lines. */
+/* Reads the log that an earlier run has left. *whole becomes the length of the log's complete lines. */
 static bool read_log(int fd, const char *path, enum joblog_resume resume, struct done_set *done, size_t *whole,
                      char *err, size_t err_size)
 {

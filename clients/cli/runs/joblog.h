@@ -4,8 +4,8 @@
  *     Seq Host Starttime JobRuntime Send Receive Exitval Signal Command Index Worker Attempts Peak
  *
  * The columns are separated by tabs. Seq counts from 1 and Index from 0. Host is always ":", this machine. Peak is the
- * peak memory in bytes. A newline in a command is written as a NUL byte. The command may contain tabs; the columns
- * after it are the last four.
+ * peak memory in bytes. A newline in a command is written as a NUL byte. The command may contain tabs, so a reader must
+ * find the last four columns from the end of the line.
  *
  * A line is written after the result of its item. So if the log has an item, the result of that item was printed.
  */
@@ -20,7 +20,7 @@ struct joblog {
     struct buf lines, text;
 };
 
-/* Which items of the log a run leaves out. */
+/* Whether a run continues an earlier run, and which items of the log the run then leaves out. */
 enum joblog_resume { JOBLOG_NEW, JOBLOG_RESUME, JOBLOG_RESUME_FAILED };
 
 /* Opens the log. JOBLOG_NEW empties the log, unless `append` is set. JOBLOG_RESUME adds the items of the log to *done.
@@ -32,7 +32,7 @@ MUST_CHECK bool joblog_open(struct joblog *l, const char *path, enum joblog_resu
 void joblog_add(struct joblog *l, const struct run_record *r);
 /* Adds a line for an item without a record: the command has not ended, or its process has died. */
 void joblog_add_lost(struct joblog *l, uint64_t index, int64_t now_us);
-/* Writes the lines. Call it after the results are written. Returns false, with errno, on failure. */
+/* Writes the lines. Call it after the results have been written. Returns false, with errno, on failure. */
 MUST_CHECK bool joblog_flush(struct joblog *l);
 /* Does not write the lines. A zeroed struct with an fd of -1 is fine. */
 void joblog_close(struct joblog *l);

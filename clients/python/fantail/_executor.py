@@ -110,7 +110,7 @@ def read_chunksize(value: Optional[SupportsIndex]) -> Optional[int]:
 
 def make_engine(url: "Optional[Union[str, Client]]", processes: Optional[int], initializer: Optional[Callable[..., object]], initargs: Iterable[Any],
                 calls_per_process: Optional[int], timeout_s: Optional[float], finish_at_exit: bool) -> Engine:
-    """The caller has checked the numbers."""
+    """Makes the engine of an executor or a pool. The caller has checked the numbers among the arguments."""
     if initializer is not None and not callable(initializer):
         raise TypeError(f"initializer must be a callable, not {initializer!r}")
     arguments = tuple(values_of("initargs", initargs))
@@ -141,8 +141,9 @@ def function_for(function: Callable[..., Any]) -> Function:
 
 
 class Executor(concurrent.futures.Executor):
-    """Runs calls on a private fleet on this machine. The fleet starts immediately, and ends with this object or its
-    process. With url, runs calls on a fleet whose operator has installed the task `python-call`.
+    """Runs calls on a private fleet on this machine. The fleet starts immediately. The fleet ends when this object is
+    shut down or deleted, or when this process ends. With url, runs calls on a fleet whose operator has installed the
+    task `python-call`.
 
     max_workers          number of processes; the default is the number of processors that this process may use. With
                          url: the number of calls that run at the same time; the default is what the fleet can run

@@ -34,8 +34,8 @@ def find_program() -> str:
     if given:
         raise ProgramsNotFound(f"FANTAIL_BIN is {given}, but there is no program {given}/fantail. Set it to the folder "
                                "that `make` has built (build/bin), or unset it to search PATH")
-    # The command `fantail` of this package may also be on PATH. That command only starts the program, and has no services
-    # beside it.
+    # The command `fantail` of this package may also be on PATH. That command only starts the program `fantail`, and its
+    # folder does not contain the services.
     for folder in os.get_exec_path():
         found = os.path.realpath(os.path.join(folder, "fantail"))
         if os.access(found, os.X_OK) and os.access(os.path.join(os.path.dirname(found), "fantail-worker"), os.X_OK):

@@ -214,18 +214,18 @@ class Pool:
     # ---- the end ----
 
     def close(self) -> None:
-        """Accepts no more calls. The calls that were accepted still complete."""
+        """Accepts no more calls. The calls that have been accepted still run to their end."""
         self._is_open = False
         self._engine.close()
 
     def terminate(self) -> None:
-        """Ends all processes. Calls without a result fail."""
+        """Ends all processes. The calls that have no result yet fail."""
         self._is_open = False
         self._engine.terminate()
         self._engine.join()
 
     def join(self) -> None:
-        """Waits until the processes have ended, after close() or terminate()."""
+        """Waits until the processes have ended. Call close() or terminate() first."""
         if self._is_open:
             raise ValueError("Pool is still running")
         self._engine.join()

@@ -13,8 +13,8 @@ calls without a result, and its values are (kind, text, pickle of the exception 
 
 In a private fleet, large calls and large answers are in files, and a path takes the place of their pickle.
 
-This file is started often and imports little. This file does not import the package fantail, because calls may not need
-the package. """
+This file is started often, so it imports little. This file does not import the package fantail, because calls may not
+need the package. """
 from __future__ import annotations
 
 import binascii
@@ -69,8 +69,9 @@ def load_cloud() -> Any:
 
 
 def write_object(path: str, data: bytes, buffers: Iterable[pickle.PickleBuffer]) -> int:
-    """Writes a pickle and its buffers into a new file, and returns its size. The file has two numbers of 8 bytes (the size of
-    the pickle, and how many buffers there are), the offset and the size of each buffer, the pickle, and the buffers."""
+    """Writes a pickle and its buffers into a new file, and returns its size. The file has, in this order: two numbers
+    of 8 bytes (the size of the pickle, and the number of buffers), the offset and the size of each buffer, the pickle,
+    and the buffers."""
     views = [buffer.raw() for buffer in buffers]
     at = 16 + 16 * len(views) + len(data)
     numbers = [len(data), len(views)]
@@ -92,8 +93,8 @@ def write_object(path: str, data: bytes, buffers: Iterable[pickle.PickleBuffer])
 
 
 def read_object(view: memoryview) -> Any:
-    """Rebuilds the object from the content of a file that write_object() has written. The buffers of the object stay
-    parts of the view."""
+    """Rebuilds the object from the content of a file that write_object() has written. The buffers of the object are not
+    copied: they stay parts of the view."""
     numbers = view[:16].cast("Q")
     places = view[16:16 + 16 * numbers[1]].cast("Q")
     at = 16 + places.nbytes
@@ -206,7 +207,8 @@ def run_calls(function: Any, form: int, calls: list[Any]) -> tuple[list[Any], di
 
 
 def packed(answer: tuple[Any, ...]) -> bytes:
-    """Returns the pickle of the answer, or of the path of a file that has it."""
+    """Returns the pickle of the answer. If the answer is large, writes it to a file and returns the pickle of the
+    file's path."""
     if state["folder"] is None:
         return dumps(answer)
     buffers: list[pickle.PickleBuffer] = []
@@ -223,7 +225,7 @@ def packed(answer: tuple[Any, ...]) -> bytes:
 
 
 def pickled(results: list[Any], failures: dict[int, Failure], started: float) -> bytes:
-    """Returns the answer. A result that cannot be pickled becomes a failure, and the other results stay."""
+    """Returns the answer. A result that cannot be pickled becomes a failure, and the other results are kept."""
     seconds = time.perf_counter() - started
     try:
         return packed((results, failures, seconds))

@@ -60,7 +60,7 @@ _VALUE = b'"results":["'
 
 
 def read_answer(answer: HttpAnswer) -> Union[bytes, ItemError]:
-    """Returns the payload of the item's value, or its error."""
+    """Returns the payload of the item's value, or the error of the item."""
     at = answer.body.find(_VALUE) if answer.status == 200 else -1
     if at >= 0:
         at += len(_VALUE)

@@ -32,8 +32,8 @@ class Proxy:
         return request_bytes("CONNECT", authority, {"Host": authority, **self._fields})
 
     def read(self, answer: bytes) -> bool:
-        """Returns whether the tunnel is ready, from the bytes that the proxy has sent. Raises an Unreachable if the
-        proxy refuses."""
+        """Reads the bytes that the proxy has sent, and returns whether the tunnel is ready. Raises an Unreachable if
+        the proxy refuses the connection."""
         reader = AnswerReader()
         reader.feed(answer)
         if reader.head and not 200 <= reader.head.status < 300:

@@ -61,7 +61,7 @@ class Work:
         raise NotImplementedError
 
     def payload(self, versions: "Optional[tuple[str, str]]") -> bytes:
-        """versions: None for a private fleet, which can read files."""
+        """versions: None for a private fleet. Only a private fleet can read the files of this process."""
         buffers: "Optional[list[pickle.PickleBuffer]]" = [] if versions is None else None
         data = self._pickled(buffers)
         size = len(data) + sum(buffer.raw().nbytes for buffer in buffers or ())

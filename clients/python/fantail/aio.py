@@ -146,7 +146,8 @@ class Client(RemoteClient):
         return run.result
 
     def _longest_wait_s(self) -> float:
-        """A waiting request occupies one of MOST_CALLS places. If other requests need the place, the wait is short."""
+        """A request that waits for a job occupies one of MOST_CALLS places. While all places are taken, each wait is
+        short."""
         return BUSY_WAIT_S if self._calls.locked() else WAIT_S
 
     async def _take_wire(self) -> Wire:

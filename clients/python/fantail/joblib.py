@@ -35,7 +35,7 @@ _kept: "Optional[tuple[Any, Executor]]" = None  # the latest executor, and its o
 
 
 def register() -> None:
-    """Makes the backend known to joblib by the name "fantail"."""
+    """Makes the backend known to joblib under the name "fantail"."""
     register_parallel_backend("fantail", Backend)
 
 
@@ -126,7 +126,7 @@ class Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
             future.cancel()
 
     def terminate(self) -> None:
-        """The executor stays for the next call."""
+        """Keeps the executor for the next call of Parallel."""
         self._arrays = Arrays()
         self.reset_batch_stats()
 

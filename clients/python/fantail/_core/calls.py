@@ -43,7 +43,7 @@ Plan = Generator[Ask, Answered, T]
 
 
 class CallRun(Run):
-    """When the run is over, `result` is the result of the plan."""
+    """When the run has ended, `result` is the result of the plan."""
 
     def __init__(self, plan: "Plan[Any]", fields: Mapping[str, str], url: str, prefix: str, reconnect_s: float,
                  is_known: bool, now: float) -> None:
@@ -198,7 +198,7 @@ def submit_plan(place: Place, body: bytes, key: Optional[str]) -> "Plan[JobStatu
     quoted = '"%s"' % (key or secrets.token_hex(16)).replace("\\", "\\\\").replace('"', '\\"')
     fields = {"Content-Type": JSON, "Accept": f"{NDJSON}, {JSON};q=0.5", "Prefer": "respond-async",
               "Idempotency-Key": quoted}
-    # 409: an earlier try with this key may still be arriving.
+    # A 409 can mean that an earlier try with this key is still arriving.
     reply = yield Ask("POST", "/v1/jobs", fields, body, repeats_at=(*LATER, *LOST_BY_PROXY, 409), stops_at_stream=True)
     answer = reply.answer
     if answer.status == 404:
@@ -216,7 +216,7 @@ def status_plan(place: Place, job_id: str) -> "Plan[JobStatus]":
 
 def wait_plan(place: Place, job_id: str, timeout_s: Optional[float],
               longest_s: Callable[[], float] = lambda: WAIT_S) -> "Plan[JobStatus]":
-    """longest_s: returns the longest time of one request."""
+    """longest_s() returns the longest time in seconds that one request may wait for the job."""
     left = optional(number_of, "timeout", timeout_s)
     while True:
         wait_s = longest_s() if left is None else max(0.0, min(longest_s(), left))

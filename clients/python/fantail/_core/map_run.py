@@ -92,7 +92,7 @@ class MapRun(Run):
         self._end_if_over()
 
     def _is_careful(self) -> bool:
-        """Returns whether jobs must be small, so that a loss leaves only few items in doubt."""
+        """Returns whether jobs must be small, so that a loss leaves only a few items in doubt."""
         return self.tasks.twice == Twice.ONCE or not self.tasks.is_asked
 
     def _most_items(self) -> int:
@@ -164,9 +164,10 @@ class MapRun(Run):
         return None
 
     def _may_begin_job(self) -> bool:
-        """The first jobs may be small, because the items come slowly or the list of tasks has not arrived. So a further
-        job begins when it has as many items as are under way, which doubles the number under way. The users of a fleet
-        share the workers job by job, so no job begins without need."""
+        """The first jobs may be small, because the items come slowly or the list of tasks has not arrived. So when as
+        many items have been read as are under way, a further job begins with the items that have been read. This
+        doubles the number of items under way. A fleet divides its workers among jobs, not among users, so a map begins
+        no job without need."""
         if len(self._jobs) < min(USUAL_JOBS, self._most_jobs):
             return True
         if len(self._jobs) >= self._most_jobs or self._is_careful():
@@ -272,7 +273,7 @@ class MapRun(Run):
         self._decide(job)
 
     def _learn(self, now: float) -> None:
-        """Applies what the list of tasks says to the jobs that wait for it."""
+        """For each lost job that waits for the list of tasks, acts on what is known from the list."""
         self.error = self.error or self.tasks.error
         for job in list(self._jobs):
             self._decide(job)
@@ -313,8 +314,8 @@ class MapRun(Run):
         self._end(job)
 
     def _end(self, job: MapJob) -> None:
-        """If the results are ordered, a job that has ended keeps its place until the earlier jobs have ended. So only
-        few results wait."""
+        """If the results are ordered, a job that has ended keeps its place until the earlier jobs have ended. So only a
+        few results wait for earlier ones."""
         job.state = JobState.ENDED
         if not self._ordered:
             self._jobs.remove(job)

@@ -1,5 +1,5 @@
-"""Decides how long a client tries to reach a coordinator again. An outage begins when the connection of a request fails. The
-outage ends with the next new answer.
+"""Decides how long a client keeps trying to reconnect to a coordinator. An outage begins when the connection of a
+request fails. The outage ends with the next new answer.
 
 The client gives up when no coordinator has accepted a request for limit_s. The client also gives up when coordinators
 accept requests but are lost again and again, and no new answer has arrived for limit_s. Time that a coordinator spends
@@ -80,7 +80,7 @@ class Outage:
 
 
 def given_up(why: FantailError, outage: Outage) -> FantailError:
-    """Adds to the text of the last failure how long the client has tried."""
+    """Returns the last failure, with a text that also says how long the client has tried."""
     if not outage.accepted or not outage.limit_s:
         return why
     return type(why)(f"no coordinator has answered for {outage.limit_s:g} s (reconnect_s): {why}")

@@ -5,7 +5,7 @@ WINDOW_S = 1.0
 
 
 class Pace:
-    """Measures one second after another, so that a slow start is soon forgotten."""
+    """Measures each second separately, so that a slow start soon no longer counts."""
 
     def __init__(self, now: float) -> None:
         self.per_s = 0.0

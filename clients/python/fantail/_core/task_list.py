@@ -1,6 +1,6 @@
 """Asks for the list of tasks, which says whether the items of a map may run twice.
 
-A map asks for the list when it begins, because later the coordinator that knows the tasks may be gone. This request
+A map asks for the list when it begins, because the coordinator that knows the tasks may be gone later. This request
 also shows whether the URL and the token are right, before an item is sent. If this list does not describe the tasks of
 the map, the map asks again after a loss.
 """
@@ -19,7 +19,7 @@ from .run import Exchange, WholeExchange
 class TaskList:
     def __init__(self, tasks: Sequence[str], fields: Mapping[str, str], url: str, prefix: str, outage: Outage,
                  facts: Optional[Facts], once: bool) -> None:
-        """once: the options forbid that an item runs twice, even if its task allows it."""
+        """once: the options forbid running an item twice, even if the item's task allows this."""
         self.twice = Twice.UNKNOWN
         self.slots = 0
         self.facts: Optional[Facts] = None
@@ -48,7 +48,7 @@ class TaskList:
         return self.is_asked and not self._is_closed
 
     def note_loss(self, now: float) -> None:
-        """If it is not known that the items may run twice, forbids further jobs until the list of tasks arrives."""
+        """Unless it is known that the items may run twice, forbids further jobs until the list of tasks arrives."""
         if self.twice != Twice.MAY and not self._is_closed:
             self._is_closed = True
             self._closed_at = self._retry_at = now
