@@ -2,7 +2,7 @@
 HOST_OBJECTS := $(call objects,$(wildcard services/hosts/*.c services/hosts/runs/*.c))
 .PHONY: layers house unused headers format format-check tidy
 
-# Checks the includes by the rules in scripts/layers.conf.
+# Checks the includes against the rules in scripts/layers.conf.
 layers:
 	@scripts/layers
 

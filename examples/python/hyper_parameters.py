@@ -5,8 +5,8 @@
     python3 hyper_parameters.py
 
 If a process is killed, for example because memory is short, loky ends the search with TerminatedWorkerError, which does
-not say which call has failed. fantail raises an ItemError with the signal, the standard error of the process, and its
-cause.
+not say which call has failed. fantail raises an ItemError that has the cause, the signal and the standard error of the
+process.
 """
 import fantail.joblib
 import joblib

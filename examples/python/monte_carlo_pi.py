@@ -5,7 +5,8 @@
     python3 monte_carlo_pi.py 7      the process of call 7 is killed
 
 An estimate does not need every call, so this program simply leaves out the calls without a result. With
-multiprocessing.Pool the second command never ends. With ProcessPoolExecutor it ends with BrokenProcessPool and no estimate.
+multiprocessing.Pool the second command never ends. With ProcessPoolExecutor the second command ends with BrokenProcessPool and
+prints no estimate.
 """
 import os
 import random

@@ -3,9 +3,9 @@
 
     python3 currency_rates.py
 
-The server needs 0.2 s for each of the 870 rates. One after another, they would take three minutes. But a fetch only waits, so
-one process of the task `rate` (tasks/rate) has up to 100 fetches in flight: its function is an `async def` function, and its
-task.json says "concurrency": 100. This program is a coroutine too: it reads the rates as they arrive.
+The server needs 0.2 s for each of the 870 rates. Fetched one after another, the rates would take three minutes. But a fetch
+only waits, so one process of the task `rate` (tasks/rate) has up to 100 fetches in flight: its function is an `async def`
+function, and its task.json says "concurrency": 100. This program is a coroutine too: it reads the rates as they arrive.
 
 The server never answers GBP/CHF, and has no rate for XAU. With asyncio.gather() in one program, the first exception
 would be raised and the other results lost, and a fetch without an answer would wait for ever. Here only the fetch of
@@ -50,7 +50,7 @@ async def answer(reader, writer):
 
 @contextlib.asynccontextmanager
 async def local_fleet(tasks):
-    """`fantail local` on a free port. A program in production uses the URL of a fleet that runs already."""
+    """Runs `fantail local` on a free port. A program in production uses the URL of a fleet that is already running."""
     program = shutil.which("fantail", path=os.environ.get("FANTAIL_BIN")) or "fantail"
     process = await asyncio.create_subprocess_exec(program, "local", "--port", "0", "--tasks", tasks, stdout=asyncio.subprocess.PIPE)
     try:

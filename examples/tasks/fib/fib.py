@@ -1,4 +1,4 @@
-"""Computes a Fibonacci number in the slow way: the usual CPU-bound example for process pools."""
+"""Computes a Fibonacci number by plain recursion, which is slow: the usual CPU-bound example for process pools."""
 
 
 def fib(n):

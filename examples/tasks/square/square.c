@@ -1,4 +1,4 @@
-/* The square of an integer. */
+/* Computes the square of an integer. */
 #include "fantail_task.h"
 
 int fantail_task(const struct fantail_item *item, struct fantail_reply *reply)

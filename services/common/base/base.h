@@ -18,7 +18,7 @@
 #define TEXT_OF_(text)          #text
 #define MUST_CHECK              __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, first) __attribute__((format(printf, fmt, first)))
-/* Versions 14 and 19 of clang-format disagree about this line. */
+/* Versions 14 and 19 of clang-format would format this line differently. */
 /* clang-format off */
 #define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 /* clang-format on */
@@ -39,11 +39,13 @@ static inline uint64_t time_limit_ns(double seconds)
 #define BUG(...) fantail_bug(__FILE__, __LINE__, __VA_ARGS__)
 _Noreturn void fantail_bug(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* Prints "program: message" on stderr and exits with `status`. Only a main.c may call it, and only at start-up. */
+/* Prints "program: message" on stderr and exits with `status`. Only a main.c may call die(), and only while the program
+ * starts. */
 _Noreturn void die(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* These functions never return NULL. If memory runs out, the program ends with BUG(): without free memory, a service
- * could not even answer with an error. If a peer controls the size, first check it against limits.h. */
+/* The allocation functions below never return NULL. If memory runs out, the program ends with BUG(): without free
+ * memory, a service could not even answer with an error. If a peer controls the size, first check it against
+ * limits.h. */
 MUST_CHECK void *xmalloc(size_t size);
 MUST_CHECK void *xcalloc(size_t count, size_t size);
 MUST_CHECK void *xrealloc(void *ptr, size_t size);

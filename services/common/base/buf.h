@@ -1,7 +1,7 @@
 /*
  * A growable array of bytes with a cap (ideas: curl's dynbuf, git's strbuf). A zeroed struct is a valid empty buffer
  * without a cap. The bytes are not NUL-terminated unless buf_cstr() is called.
- * Owner: the struct that embeds it; buf_release() may be called on a zeroed or released buffer.
+ * The struct that embeds a buffer owns it. buf_release() may be called on a zeroed or released buffer.
  */
 #ifndef FANTAIL_COMMON_BASE_BUF_H
 #define FANTAIL_COMMON_BASE_BUF_H
@@ -36,8 +36,8 @@ MUST_CHECK bool buf_reserve(struct buf *b, size_t extra);
 /* Returns how many bytes buf_reserve() would allocate for `extra` more bytes; 0: none. For memory_has_room(). */
 size_t buf_growth(const struct buf *b, size_t extra);
 /* Call it before adding `extra` bytes to a buffer that may become long. If b is already long, allocates memory for
- * `guess` bytes in all, but at most 4 MiB. Without this call, b would grow step by step, and the bytes would be copied
- * twice. `guess` is the expected final length; 0: unknown. */
+ * `guess` bytes in all, but at most 4 MiB. Without this call, b would grow step by step, and each byte would be copied
+ * about twice. `guess` is the expected final length; 0: unknown. */
 void buf_expect(struct buf *b, size_t extra, size_t guess);
 /* If b has much unused memory, frees most of that memory. */
 void buf_trim(struct buf *b);

@@ -1,8 +1,8 @@
 /*
  * The caps and defaults of fantail, with their units. A cap protects the service from a peer or a job. A default
  * applies if the user sets no other value. If a constant is the default of an option, the comment of the constant names
- * the option. The option's row in the code then uses the constant (TEXT_OF). A default that only one option needs is
- * written in the row of that option, not here. docs/options.md lists all defaults.
+ * the option. The code that defines this option gets its default from the constant (TEXT_OF). A default that only one
+ * option needs is written where the option is defined, not here. docs/options.md lists all defaults.
  */
 #ifndef FANTAIL_COMMON_BASE_LIMITS_H
 #define FANTAIL_COMMON_BASE_LIMITS_H
@@ -28,7 +28,7 @@
 #define LIMIT_CLOSE_IDLE_MS    300   /* how long a drain waits for peers to close idle connections */
 #define LIMIT_CONNECTION_BYTES                                                                                         \
     (128 * KIB) /* a connection's head, read buffer and write buffer together; zeroed at each request */
-#define LIMIT_WORKER_CONNECTION_BYTES (64 * KIB) /* a worker's limit for these; enough for the largest head */
+#define LIMIT_WORKER_CONNECTION_BYTES (64 * KIB) /* memory of a worker's connection; enough for the largest head */
 #define LIMIT_IDLE_MEMORY_MS          1000 /* the memory of an idle connection is returned to the kernel after this time */
 #define LIMIT_PULL_BYTES              (256 * KIB) /* room that one call to an answer's pull() gets */
 #define LIMIT_PEM_BYTES               (1 * MIB)   /* size of a file with certificates or a key */

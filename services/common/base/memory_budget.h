@@ -1,8 +1,8 @@
 /*
- * A memory limit that many users share, such as the jobs of a coordinator. Each user may hold as many bytes as are left
- * of the limit, but no more than its own cap. So if there are few users, each may hold a lot. If there are many users,
- * each may hold less. A user may always hold `floor` bytes, because a user with no memory could not continue. `used` is
- * the number of bytes that all users hold together. Pure.
+ * A memory limit that many users share, such as the jobs of a coordinator. The part of the limit that no user holds is
+ * left. Each user may hold as many bytes as are left, but not more than the user's own cap. So while few bytes are
+ * held, each user may hold many bytes. A user may always hold `floor` bytes, because a user with no memory could not
+ * continue. `used` is the number of bytes that all users hold together. Pure.
  */
 #ifndef FANTAIL_COMMON_BASE_MEMORY_BUDGET_H
 #define FANTAIL_COMMON_BASE_MEMORY_BUDGET_H

@@ -4,9 +4,9 @@
 
 #include "common/base/spare_memory.h"
 
-/* Asks the kernel for address space instead of calling malloc(), because freeing a large block would change how
- * malloc() treats later large blocks. If the kernel has no address space, malloc() may still have enough freed
- * memory. */
+/* First asks the kernel for address space, because allocating and freeing a large block with malloc() would change how
+ * malloc() treats later large blocks. If the kernel has no address space left, malloc() may still have enough freed
+ * memory, so malloc() is tried too. */
 static bool probe_kernel(size_t bytes)
 {
     void *space = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -32,7 +32,7 @@ bool memory_has_room_in_thread(size_t bytes)
     return bytes <= SIZE_MAX / 2 && memory_probe(bytes + MEMORY_RESERVE_BYTES);
 }
 
-/* Like memory_probe(). But if there is no room, gives freed memory back to the kernel and probes again. */
+/* Like memory_probe(). If there is no room, gives freed memory back to the kernel and probes again. */
 static bool probe(size_t bytes)
 {
     if (memory_probe(bytes)) return true;

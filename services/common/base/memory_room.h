@@ -4,10 +4,10 @@
  * block for one job, for example for a part of a long item. If this function returns false, the job ends with an error,
  * and other jobs continue.
  *
- * Only the thread of the event loop may call these functions. Other threads call memory_has_room_in_thread().
+ * Any thread may call memory_has_room_in_thread(). Only the thread of the event loop may call the other functions.
  *
  * The answer considers only the limits that make an allocation fail (ulimit -v, ulimit -d). A container's memory limit
- * is not considered, because it makes no allocation fail: the kernel kills a process that exceeds that limit.
+ * is not considered, because no allocation fails when this limit is exceeded: the kernel kills the process instead.
  */
 #ifndef FANTAIL_COMMON_BASE_MEMORY_ROOM_H
 #define FANTAIL_COMMON_BASE_MEMORY_ROOM_H
@@ -16,13 +16,13 @@
 
 /* Bytes that must stay free for small allocations after a large one. */
 #define MEMORY_RESERVE_BYTES ((size_t)16 << 20)
-/* memory_has_room() always returns true for an allocation smaller than this. */
+/* For an allocation of fewer bytes than this constant, memory_has_room() always returns true. */
 #define MEMORY_SMALL_BYTES ((size_t)64 << 10)
 
 /* Returns whether `bytes` can be allocated now while leaving the reserve free. The call takes about a microsecond. */
 MUST_CHECK bool memory_has_room(size_t bytes);
-/* Like memory_has_room(), for any thread. But this function does not first free the blocks that wait to be given back
- * to the kernel. */
+/* Like memory_has_room(), but any thread may call this function, and it does not free the blocks that wait to be given
+ * back to the kernel. */
 MUST_CHECK bool memory_has_room_in_thread(size_t bytes);
 /* Returns whether at least half of the reserve is free. Use it for small blocks whose number a peer controls, for
  * example for the memory of a connection. If this function returns false, the service must refuse the next block of

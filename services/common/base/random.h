@@ -1,6 +1,6 @@
 /*
  * Seeded randomness for jitter and choices: splitmix64 (Steele, Lea, Flood 2014). A seed gives the same numbers on
- * every machine, so a simulation can be repeated from its seed. Do not use it for secrets.
+ * every machine, so a simulation can be repeated from its seed. Do not use these numbers for secrets.
  */
 #ifndef FANTAIL_COMMON_BASE_RANDOM_H
 #define FANTAIL_COMMON_BASE_RANDOM_H

@@ -55,8 +55,8 @@ static void free_first(void)
     free(w);
 }
 
-/* Gives the whole pages between the offsets `from` and w->left of the block back to the kernel, except the page that
- * holds `w`. */
+/* Gives the block's whole pages between the offsets `from` and w->left back to the kernel, except the page that holds
+ * `w`. */
 static void give_back(struct waiting *w, size_t from)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), base = (uintptr_t)w;
@@ -90,7 +90,7 @@ void spare_memory_work_ended(struct spare_memory_plan *p, uint64_t now_ns)
     p->freed_ns = now_ns;
 }
 
-/* Memory is not returned each time work ends, because other work usually reuses it soon. */
+/* Memory is not returned each time a piece of work ends, because the next work usually reuses the memory soon. */
 bool spare_memory_tick(struct spare_memory_plan *p, bool idle, uint64_t now_ns)
 {
     if (!p->is_due) return false;

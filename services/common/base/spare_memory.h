@@ -26,7 +26,8 @@ void spare_memory_stop(void);
 void spare_memory_free(void *block);
 /* Returns whether a block waits for spare_memory_step(). */
 bool spare_memory_waits(void);
-/* Gives the next slice back to the kernel. Call it once in each turn of the loop while spare_memory_waits(). */
+/* Gives the next slice back to the kernel. Call it once in each turn of the loop while spare_memory_waits() returns
+ * true. */
 void spare_memory_step(void);
 /* Frees all waiting blocks now. Call it when memory is short. */
 void spare_memory_free_waiting(void);

@@ -4,7 +4,7 @@
 
 /* Removes the code of the program and its libraries from this process's memory. If removed code is called again, a page
  * fault reads 64 KiB of it from the page cache. Call this function when everything has started. Most of the code that
- * is in memory at this time was needed only to initialise libraries, above all TLS, and will not run again. */
+ * the start brought into memory was needed only to initialise libraries, above all TLS, and will not run again. */
 void start_memory_release(void);
 
 #endif

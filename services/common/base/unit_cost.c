@@ -55,8 +55,8 @@ uint64_t unit_cost_measure(struct unit_cost *c, uint64_t cpu_ns)
     c->cpu_ns = cpu_ns;
     c->n = c->bytes = 0;
     double determinant = c->nn * c->bb - c->nb * c->nb;
-    /* When all units had about the same size, the fit cannot separate units from bytes, so the cost of a byte is taken
-     * from the prior. */
+    /* If all units moved about the same number of bytes, the fit cannot separate the cost of a unit from the cost of
+     * the bytes. In that case the cost of a byte is taken from the prior. */
     bool alike = determinant < 0.01 * c->nn * c->bb;
     double unit = alike ? (c->ny - PRIOR_BYTE_NS * c->nb) / c->nn : (c->ny * c->bb - c->by * c->nb) / determinant;
     c->unit_ns = clamp(unit, LEAST_NS, MOST_NS);

@@ -20,7 +20,7 @@ struct unit_cost {
     double unit_ns;            /* processor time of one unit, ns */
 };
 
-/* unit_ns is the prior for a unit, and the result until there is a measurement. */
+/* unit_ns is the prior for the cost of a unit. It is also the result while there is no measurement. */
 void unit_cost_init(struct unit_cost *c, uint64_t unit_ns, uint64_t cpu_ns);
 /* Call it when a unit is done. The unit moved `bytes` bytes. If this function returns true, enough units are done: call
  * unit_cost_measure(). */

@@ -25,8 +25,8 @@ void locked_dir_remove(struct locked_dir *d);
  * contains a locked directory. */
 void locked_dirs_sweep(const char *base, const char *prefix);
 
-/* Returns $TMPDIR, or /tmp. The path is absolute, because programs in other folders use it. The path is borrowed until
- * the next call. */
+/* Returns $TMPDIR, or /tmp. The path is absolute, because programs that run in other folders use it. The path is
+ * borrowed until the next call. */
 const char *temporary_base(void);
 
 #endif

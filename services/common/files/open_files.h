@@ -15,11 +15,11 @@ uint64_t open_files_raise(void);
  * function before any other code opens a file or a socket. */
 #define OPEN_FILES_LEAST 80
 MUST_CHECK bool open_files_suffice(char *err, size_t err_size);
-/* Sets the limit that this process had before open_files_raise(). This function does nothing but make system calls, so
- * it may be called between vfork() and execve(). */
+/* Restores the soft limit that this process had before open_files_raise(). This function does nothing but make system
+ * calls, so it may be called between vfork() and execve(). */
 void open_files_restore(void);
-/* Returns how many connections a server may have, if it wants `wanted` and the limit is `limit`. A part of the limit is
- * left for other descriptors, such as temporary files and the connections to workers. */
+/* Returns how many connections a server may have, if it wants `wanted` connections and may have `limit` open files. A
+ * part of the limit is left for other descriptors, such as temporary files and the connections to workers. */
 unsigned open_files_connections(uint64_t limit, unsigned wanted);
 
 #endif

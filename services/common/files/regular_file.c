@@ -20,8 +20,8 @@ static const char *kind_name(mode_t mode)
 }
 
 /* The type is checked twice. The check before opening is needed because opening a device may have an effect. The check
- * after opening is needed because the path may name another file than at the first check. O_NONBLOCK is needed because
- * a FIFO may have replaced the file in the meantime. */
+ * after opening is needed because the path may by then name another file than before. O_NONBLOCK is needed because a
+ * FIFO may have replaced the file in the meantime. */
 static int open_regular(const char *path, struct stat *st)
 {
     if (stat(path, st) != 0) return -1;

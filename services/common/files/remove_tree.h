@@ -8,7 +8,7 @@
 #include "common/base/base.h"
 
 /* Removes a directory with its contents, except contents on other file systems. Removes symbolic links without
- * following them. What cannot be removed stays. */
+ * following them. Contents that cannot be removed stay. */
 void remove_tree(const char *path);
 
 #endif

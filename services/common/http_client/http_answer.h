@@ -4,7 +4,7 @@
  * no I/O.
  *
  * The reader is stricter than the RFC demands of a client, so that an answer has only one meaning. The following are
- * faults: folded lines, a NUL, two different lengths, a length beside a transfer coding, and codings other than
+ * faults: folded lines, a NUL, two different lengths, a length together with a transfer coding, and codings other than
  * chunked. A bare LF is accepted as the end of a line.
  *
  * Embedded in its owner. A zeroed struct may be released.
@@ -27,10 +27,10 @@ enum http_answer_part {
 enum http_answer_state {
     HTTP_ANSWER_AT_STATUS, /* before a status line */
     HTTP_ANSWER_AT_FIELD,
-    HTTP_ANSWER_IN_BODY, /* `left` bytes of the body have yet to come */
+    HTTP_ANSWER_IN_BODY, /* `left` bytes of the body have not arrived yet */
     HTTP_ANSWER_IN_BODY_TO_CLOSE,
     HTTP_ANSWER_AT_CHUNK_SIZE,
-    HTTP_ANSWER_IN_CHUNK,     /* `left` bytes of the chunk have yet to come */
+    HTTP_ANSWER_IN_CHUNK,     /* `left` bytes of the chunk have not arrived yet */
     HTTP_ANSWER_AT_CHUNK_END, /* at the line end after a chunk */
     HTTP_ANSWER_AT_TRAILER,
     HTTP_ANSWER_AT_END,
@@ -44,7 +44,7 @@ struct http_answer {
     int status;
     uint64_t left, length;
     size_t head_bytes;
-    struct buf line;   /* the beginning of a line whose end has not come yet */
+    struct buf line;   /* the beginning of a line whose end has not arrived yet */
     bool line_is_used; /* the last returned part is stored in `line` */
     const char *fault; /* a static phrase; NULL: there is no fault */
 };

@@ -31,7 +31,7 @@ enum http_call_outcome {
 
 struct http_call_result {
     enum http_call_outcome outcome;
-    int status;         /* 0 when no status line came */
+    int status;         /* 0 if no status line has arrived */
     bool sent_body;     /* at least one byte of the request was sent */
     bool closes;        /* the answer has Connection: close */
     const char *reason; /* one sentence that says how the call ended; borrowed until on_end returns */
@@ -53,9 +53,9 @@ struct http_call_options {
     const char *connect_to;
     bool new_connection;        /* do not use a kept connection */
     const char *const *headers; /* "Name: value" lines, NULL-ended; copied */
-    /* The body has `body_bytes` bytes. read() writes up to `cap` of them to `dst` and returns their number. While bytes
-     * are missing, read() must not return 0, unless it cancels the call. A small body is read before there is a
-     * connection, so a call to read() does not mean that anything was sent. */
+    /* The body has `body_bytes` bytes. read() writes up to `cap` of them to `dst` and returns their number. Until it
+     * has written all `body_bytes`, read() must not return 0, unless it cancels the call. A small body is read before
+     * there is a connection, so a call to read() does not mean that anything was sent. */
     int64_t body_bytes; /* 0: none */
     size_t (*read)(void *data, char *dst, size_t cap);
     /* The expected length of the answer's body, so that a short answer gets a small buffer; 0: unknown. The answer may
@@ -78,12 +78,12 @@ struct http_client_options {
     uint64_t max_connection_age_ms;  /* older connections are not reused, so that a load balancer can choose a new peer;
                                         0: no limit */
     size_t receive_bytes;            /* size of curl's receive buffer; 0: 64 KiB */
-    /* All calls go to socket files, which need no libcurl. If false, libcurl is loaded when the client is made, so that
-     * a program without libcurl ends at its start, and not later. */
+    /* All calls go to socket files, which need no libcurl. If false, libcurl is loaded when the client is made. So if
+     * the machine has no libcurl, the program ends when it starts, and not later. */
     bool only_socket_files;
-    /* Holds our certificate, and the authorities that https trusts instead of those of the system. A call uses the
-     * certificates that the store has when the call starts. NULL: we have no certificate, and trust the system's
-     * authorities. Borrowed; must outlive the client. */
+    /* Holds our certificate, and the authorities that are trusted for https instead of the system's authorities. A call
+     * uses the certificates that the store has when the call starts. NULL: we have no certificate, and trust the
+     * system's authorities. Borrowed; must outlive the client. */
     struct tls_store *tls;
 };
 
@@ -93,8 +93,9 @@ MUST_CHECK struct http_client *http_client_new(uv_loop_t *loop, const struct htt
 void http_client_free(struct http_client *c);
 
 MUST_CHECK struct http_call *http_call_start(struct http_client *c, const struct http_call_options *options);
-/* Returns how many calls were started but have not begun yet. In each turn of the loop, the client spends only a few
- * milliseconds on beginning calls. A caller that starts many calls should wait while this number is high. */
+/* Returns how many calls http_call_start() has accepted but the client has not begun yet. In each turn of the loop, the
+ * client spends only a few milliseconds on beginning calls. A caller that starts many calls should wait while this
+ * number is high. */
 size_t http_client_calls_to_begin(const struct http_client *c);
 /* Ends the call now, without calling on_end. Closes the call's connection, so the peer sees a hang-up. */
 void http_call_cancel(struct http_call *call);

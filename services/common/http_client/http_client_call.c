@@ -69,8 +69,8 @@ bool call_on_piece(struct http_call *call, const char *bytes, size_t len)
         return false;
     }
     if (call_is_over(call)) return false;
-    /* For a call on a wire, the bytes are counted where they are read, because chunk lines and trailers take time as
-     * well. */
+    /* For a call on a wire, the bytes are counted where they are read from the socket, because reading chunk lines and
+     * trailers takes time as well. */
     if (!call->is_plain) call_count_bytes(call, len);
     return true;
 }

@@ -131,7 +131,7 @@ static void set_headers(struct http_call *call, const struct http_call_options *
         add_line(&call->headers, &tail, *line);
     }
     /* Without these header lines, curl would wait a second for "100 Continue", and send every body with the
-     * Content-Type of form data. Nobody needs an Accept line. */
+     * Content-Type of form data. The Accept line is removed because no receiver needs it. */
     add_line(&call->headers, &tail, "Expect:");
     add_line(&call->headers, &tail, "Accept:");
     if (!has_type) add_line(&call->headers, &tail, "Content-Type:");
@@ -192,9 +192,9 @@ static void set_connect_to(struct http_call *call, const char *address, const ch
     libcurl.easy_setopt(call->easy, CURLOPT_CONNECT_TO, call->connect_to);
 }
 
-/* Parses the URL here, because curl would parse it, build it again, and copy it. If the handle's last call had the same
- * URL, the parsed URL is used again. If the URL cannot be parsed, curl gets the text of the URL, and then ends the
- * call. */
+/* Gives curl the parsed URL. Without it, curl would parse the URL, build the text of the URL again, and copy this text.
+ * If the handle's last call had the same URL, the parsed URL is used again. If the URL cannot be parsed, curl gets the
+ * text of the URL, and then ends the call. */
 static void set_url(struct http_call *call, const char *text)
 {
     libcurl.easy_setopt(call->easy, CURLOPT_URL, text);

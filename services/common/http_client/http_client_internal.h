@@ -25,7 +25,7 @@
 #include "common/net/curl_library.h"
 
 /*
- * Each call is on one list of the client, the list of its state.
+ * The client has a list of calls for each state. Each call is on the list for the call's state.
  *
  *     SPARE --http_call_start()--> NEW --curl is free--> RUNNING --curl is done, or silence--> ENDED --> SPARE
  *                                   |                       |
@@ -122,7 +122,7 @@ struct call_list {
     size_t count;
 };
 
-/* A connection of plain http. Either a call uses the connection, or it is kept for the next call. */
+/* A connection of plain http. Either a call uses the connection, or the connection is kept for the next call. */
 struct http_wire {
     uv_poll_t poll;
     struct http_client *client;
@@ -152,7 +152,7 @@ struct http_client {
     char *room;                               /* buffer for the bytes of one recv(); NULL: not allocated yet */
     struct call_list calls[CALL_STATE_COUNT];
     uint64_t started; /* number of calls so far */
-    unsigned busy;    /* above 0 inside curl and client_settle(): calls then change state later, in client_settle() */
+    unsigned busy;    /* above 0 in curl and client_settle(): state changes of calls wait for client_settle() */
     bool freed;
 
     uv_timer_t curl_timer, silence_timer;
@@ -161,9 +161,9 @@ struct http_client {
     bool kicked;       /* the step long_answers is awake, so that the loop does not sleep */
     bool callback_ran; /* a callback of a call has run since the step before sleep began */
     bool due;          /* curl asked for a timer of 0 ms */
-    unsigned added;    /* calls that curl was given and has not run yet; may include cancelled calls */
-    /* When the client must stop handling socket events, and stop beginning new calls, in this turn; 0: it has not
-     * started. */
+    unsigned added;    /* calls that were added to curl and that it has not run yet; may include cancelled ones */
+    /* The times at which the client must stop handling socket events, and beginning new calls, in this turn. 0: the
+     * client has not begun to do so in this turn. */
     uint64_t events_end_ns, calls_end_ns;
     struct client_socket **sockets; /* indexed by descriptor */
     size_t sockets_count;

@@ -1,6 +1,7 @@
 #include "common/http_client/http_client_internal.h"
 
-/* After this many rounds in a row, the remaining rounds wait until the other parts of the loop have run. */
+/* run_kicks() does at most this many rounds in a row. The remaining rounds wait until the other parts of the loop have
+ * run. */
 #define MAX_ROUNDS 8
 /* In each turn, the client serves wires for about this long, and begins new calls for about this long. Further work
  * waits for the next turn, so that a thousand workers that answer together, or a thousand new connections, do not make
@@ -79,7 +80,8 @@ void client_keep_loop(struct http_client *c, bool keep)
     turn_keep_loop(&c->after_poll, keep);
 }
 
-/* If curl asks for no run (!c->due), it has no new calls: they have begun, or were cancelled. */
+/* If curl does not ask for a run (!c->due), curl has no new calls: each call that was added has begun, or was
+ * cancelled. */
 static void run_kicks(struct http_client *c)
 {
     for (int round = 0; round < MAX_ROUNDS && c->kicked && !c->freed; round++) {

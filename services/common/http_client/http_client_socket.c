@@ -1,6 +1,6 @@
 /*
- * Watches curl's sockets in the loop. To start or end a watch costs system calls, so a pooled connection stays watched
- * between two requests. An event between two requests means that the peer closed the connection.
+ * Watches curl's sockets in the loop. Starting or ending a watch costs system calls, so a pooled connection stays
+ * watched between two requests. An event between two requests means that the peer closed the connection.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -105,8 +105,8 @@ curl_socket_t client_open_socket(void *client, curlsocktype purpose, struct curl
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
     if (fd < 0) return CURL_SOCKET_BAD;
     if (address->family == AF_UNIX) unix_address_widen(fd);
-    /* If `sockets` still has an entry for this descriptor, curl closed that socket without calling us. curl mistakes
-     * the new socket for the old one, and will not tell us again which events to wait for. */
+    /* If `sockets` still has an entry for this descriptor, curl closed the socket of that entry without calling us.
+     * curl mistakes the new socket for the old one, and will not tell us again which events to wait for. */
     const struct client_socket *stale = socket_find(c, fd);
     int wanted = stale ? stale->wanted : 0;
     socket_bury(c, fd);

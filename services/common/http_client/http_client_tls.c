@@ -43,7 +43,7 @@ static bool refuses_us(const char *text)
 }
 
 /* With TLS 1.3 a server checks our certificate after our side of the handshake has ended. If the server refuses the
- * certificate, its alert comes instead of the answer, and curl reports a receive error or a send error. */
+ * certificate, its alert arrives instead of the answer, and curl reports a receive error or a send error. */
 static bool may_be_late_refusal(const struct http_call *call, CURLcode code)
 {
     return call->status == 0 && (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR || code == CURLE_GOT_NOTHING);

@@ -25,8 +25,8 @@ static void serve(struct http_wire *w, int events)
 }
 
 /* Postpones the events of the wire to a later turn. Until that turn, libuv reports the events of the wire again in each
- * turn, which costs less than to end the watch and start it again. But if libuv finds more than a thousand events, it
- * polls again and again in the same turn. So only some of the wires that wait for a later turn are watched. */
+ * turn, which costs less than ending the watch and starting it again. But if libuv finds more than a thousand events,
+ * it polls again and again in the same turn. So only some of the wires that wait for a later turn are watched. */
 static void postpone(struct http_wire *w, int events)
 {
     struct http_client *c = w->client;

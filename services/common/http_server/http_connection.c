@@ -128,9 +128,9 @@ static bool is_zero(const char *data, size_t len)
 }
 
 /* Between requests the library keeps all memory of a connection, and fills that memory with zeros. A page that was
- * returned to the kernel reads as zeros too, so nothing changes for the library. If the memory has other content than
- * zeros, this function does not return it. A suspended connection is skipped, because the library may have closed such
- * a connection and freed its memory already. */
+ * returned to the kernel reads as zeros too, so nothing changes for the library. If the memory contains anything but
+ * zeros, this function does not return the memory. A suspended connection is skipped, because the library may have
+ * closed such a connection and freed its memory already. */
 bool http_connection_free_memory(struct http_connection *c)
 {
     const struct http_framing *f = &c->framing;

@@ -29,7 +29,7 @@ static void sweep_head(struct http_connection *c, uint64_t now_ms)
         if (ms_since(now_ms, c->head_began_ms) >= o->header_timeout_ms)
             http_connection_refuse(c, 408, "the request's head took too long");
     } else if (!c->used) {
-        if (waited >= o->header_timeout_ms) http_connection_refuse(c, 408, "no request has come");
+        if (waited >= o->header_timeout_ms) http_connection_refuse(c, 408, "no request has arrived");
     } else if (waited >= keepalive_ms(c->server, now_ms)) {
         http_connection_cut(c);
     }

@@ -11,9 +11,9 @@
  * RESUME_GAP_NS times the number of suspended connections. */
 #define RESUME_GATHER_FROM 1000
 #define RESUME_GAP_NS      (40 * RESUME_LOOK_NS)
-/* When a turn has lasted for a limit, an exchange that was already served in this turn is parked until the next turn.
- * The limit is STEPS_NS, plus STEPS_LOOKS_NS for each suspended connection, because resuming the exchange costs a walk
- * over all suspended connections. */
+/* When a turn has lasted for a certain time, an exchange that was already served in this turn is parked until the next
+ * turn. This time is STEPS_NS, plus STEPS_LOOKS_NS for each suspended connection, because resuming the exchange costs a
+ * walk over all suspended connections. */
 #define STEPS_NS       (100 * NS_PER_US)
 #define STEPS_LOOKS_NS (8 * RESUME_LOOK_NS)
 

@@ -4,8 +4,8 @@
  * proxy (RFC 9112, 11.2). So this reader is stricter than every version of the library. The reader passes on only bytes
  * that have a single meaning.
  *
- * The reader knows where each part of a message begins and ends: head, body with a length, chunks, trailers. The only
- * part of a message that it stores is the Origin, because even the answer to a faulty head may have to name the Origin
+ * The reader knows where each part of a message begins and ends: head, body with a length, chunks, trailers. The reader
+ * stores only one part of a message, the Origin, because even the answer to a faulty head may have to name the Origin
  * (CORS). The reader allocates nothing and does no I/O. The bytes may come in pieces of any size; the result is the
  * same.
  *
@@ -28,7 +28,7 @@ enum http_framing_state {
     HTTP_FRAMING_METHOD,
     HTTP_FRAMING_TARGET,
     HTTP_FRAMING_VERSION,
-    HTTP_FRAMING_LINE_END, /* a CR has come, and its LF must follow */
+    HTTP_FRAMING_LINE_END, /* a CR has been read, and its LF must follow */
     HTTP_FRAMING_FIELD, /* at the first byte of a field line, or of the empty line that ends the head or the trailers */
     HTTP_FRAMING_NAME,
     HTTP_FRAMING_VALUE_START, /* in the white space after the colon */
@@ -64,7 +64,7 @@ enum http_framing_field {
 /* Embedded in its owner. A zeroed struct is ready for a new connection. */
 struct http_framing {
     uint8_t state, field;
-    uint8_t seen[HTTP_FIELD_COUNT]; /* how often each field came */
+    uint8_t seen[HTTP_FIELD_COUNT]; /* how often each field has occurred */
     uint8_t target_part, host_part;
     uint8_t escape_left; /* number of hexadecimal digits that must follow in a percent escape of the target */
     uint8_t digits;      /* number of digits so far in a length or in a chunk's size */
@@ -72,14 +72,14 @@ struct http_framing {
     uint16_t fields_n;
     bool is_http_1_0, is_options;
     bool trailers;                /* the field lines are trailers */
-    bool empty_line;              /* the empty line before this request has come */
-    bool value_ended;             /* in Host: only white space may follow; in an extension: the '=' has come */
+    bool empty_line;              /* the empty line before this request has been read */
+    bool value_ended;             /* in Host: only white space may follow; in an extension: the '=' was read */
     bool closes, stays;           /* the Connection field has the option "close"; the option "keep-alive" */
     bool origin_whole;            /* `origin` holds the complete value of the Origin field */
     char word[HTTP_FRAMING_WORD]; /* the first bytes of the method, target, version, name or value that is being read */
     char origin[HTTP_FRAMING_ORIGIN];
     uint32_t head_bytes, target_bytes, line_bytes, extension_bytes;
-    uint64_t left;            /* bytes of this body or chunk that have yet to come */
+    uint64_t left;            /* bytes of this body or chunk that have not arrived yet */
     uint64_t heads, messages; /* number of complete heads; number of complete messages */
     int status;               /* status of the answer to a request with this fault */
     const char *fault;        /* a static phrase; NULL: there is no fault */
@@ -93,7 +93,7 @@ size_t http_framing_feed(struct http_framing *f, char *data, size_t len, size_t 
 bool http_framing_in_head(const struct http_framing *f);
 /* Returns the Origin of the last head, or NULL. The Origin is borrowed from f until more bytes are read. */
 const char *http_framing_origin(const struct http_framing *f);
-/* Looks for the Origin in the bytes after a fault. These bytes are used for nothing else. */
+/* Looks for the Origin in the bytes after a fault. The bytes after a fault are used for nothing else. */
 void http_framing_find_origin(struct http_framing *f, const char *rest, size_t len);
 static inline bool http_framing_is_faulty(const struct http_framing *f)
 {

@@ -43,11 +43,11 @@ static void probe(struct http_connection *c)
     peer_move(c, http_connection_send(c, interim, sizeof interim - 1) ? HTTP_PEER_PROBED : HTTP_PEER_GONE);
 }
 
-/* Makes the library read the end of the connection. The library reads again only after an event of the socket. If the
- * FIN came together with a request, the event of the FIN has already been consumed, so shutdown() causes another event.
- * Bytes that the peer sent before its FIN can still be read. The new event is also reported to http_peer_on_event().
- * The library may keep a closed connection for up to a second, and during that second each event would cause the next
- * one. So shutdown() is called again only after the connection has moved bytes. */
+/* Makes the library read the end of the connection. The library reads again only after an event on the socket. If the
+ * FIN arrived together with a request, the event of the FIN has already been consumed, so shutdown() causes another
+ * event. Bytes that the peer sent before its FIN can still be read. The new event is also reported to
+ * http_peer_on_event(). The library may keep a closed connection for up to a second, and during that second each event
+ * would cause another event. So shutdown() is called again only after the connection has moved bytes. */
 static void read_end(struct http_connection *c)
 {
     if (c->ended_in_turn && c->moved_in_turn < c->ended_in_turn) return;

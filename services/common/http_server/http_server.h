@@ -1,18 +1,19 @@
 /*
  * An HTTP/1.1 server inside a libuv loop: libmicrohttpd in external epoll mode, with its epoll descriptor in the loop.
- * The server has routes, and streams request bodies and answers with backpressure. It checks framing strictly, and
- * limits how long heads and bodies may take. The server notices a hang-up even while an exchange is suspended. Every
- * error is answered with application/problem+json.
+ * The server has routes, and streams request bodies and answers with backpressure. The server checks framing strictly,
+ * and limits how long heads and bodies may take. The server notices a hang-up even while an exchange is suspended.
+ * Every error is answered with application/problem+json.
  *
- * The server does not know what a job or a task is. It is single-threaded: call every function on the loop's thread.
+ * The server does not know what a job or a task is. The server is single-threaded: call every function on the loop's
+ * thread.
  *
  * A `struct http_exchange` is one request together with its answer. Its life:
  *     route's handle()  ->  body()*  ->  body_end()  ->  [answer sent]  ->  closed()
  * handle() runs when the headers have arrived. Before it returns, handle() must answer or call http_exchange_accept().
  * If the route answers before the body is complete, the server reads and drops the rest of the body, and then sends the
  * answer. Once an exchange has been answered, body() and body_end() are no longer called. closed() is called last,
- * exactly once for an accepted exchange; after it, the pointer to the exchange is invalid. The server calls closed()
- * from the loop or from http_server_stop().
+ * exactly once for an accepted exchange. After closed(), the pointer to the exchange is invalid. The server calls
+ * closed() from the loop or from http_server_stop().
  *
  * Every answer tells proxies not to store it (Cache-Control), unless the route sets this header. A streamed answer also
  * tells proxies to forward each piece without delay.
@@ -90,16 +91,16 @@ struct http_server_options {
      * open, idle connections are closed after header_timeout_ms. */
     uint64_t keepalive_timeout_ms;
     /* Called for every request after its headers have arrived and before they are checked. Also called for a request
-     * that is refused earlier. add_headers() must call http_headers_add() for each header that every answer has.
-     * `origin` is the request's Origin; NULL: there is none, or it has not arrived yet. A route must not set these
-     * headers again. NULL: there are no such headers. */
+     * that is refused before the library has passed on its headers. add_headers() must call http_headers_add() for each
+     * header that every answer has. `origin` is the request's Origin; NULL: there is none, or it has not arrived yet. A
+     * route must not set these headers again. NULL: there are no such headers. */
     void (*add_headers)(void *admit_data, const char *origin, struct buf *headers);
     /* Called for every request after its headers were checked and before its route is looked up. Either returns true,
      * or answers the request and returns false. NULL: all requests are admitted. */
     bool (*admit)(void *admit_data, struct http_exchange *x);
     void *admit_data;
-    /* Names of request headers, NULL-ended. Each answer repeats the values of these headers, except an answer to an
-     * incomplete or malformed head. NULL: none. */
+    /* Names of request headers; the list ends with NULL. Each answer repeats the values of these headers, except an
+     * answer to an incomplete or malformed head. NULL: none. */
     const char *const *repeated_headers;
     /* A header line of the answer that http_server_close_idle() sends, with its CRLF. The header marks an answer that
      * belongs to no request. NULL: none. */

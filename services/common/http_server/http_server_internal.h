@@ -90,7 +90,7 @@ enum http_tls_state {
  */
 enum http_tls_flow {
     HTTP_TLS_RUNS,
-    HTTP_TLS_WAITS,  /* suspended until bytes of the handshake come */
+    HTTP_TLS_WAITS,  /* suspended until bytes of the handshake arrive */
     HTTP_TLS_PARKED, /* suspended until a later turn */
     HTTP_TLS_FLOW_COUNT
 };
@@ -109,12 +109,12 @@ struct http_connection {
     int fd;
     enum http_connection_state state;
     enum http_peer peer;
-    bool used;                   /* a request has come, so the connection may be idle for the keep-alive time */
+    bool used;                   /* a request has arrived, so the connection may be idle for the keep-alive time */
     bool lingers;                /* the last answer was sent before the request's body was read */
     struct http_framing framing; /* checks the bytes that were received */
     uint64_t heads, answered;    /* how many requests the library has begun and ended; `framing` may be ahead */
     uint64_t since_ms;           /* when the server began to wait for the next head, or for more of the body */
-    uint64_t head_began_ms;      /* when the first byte of the next head came; 0: it has not come yet */
+    uint64_t head_began_ms;      /* when the first byte of the next head arrived; 0: it has not arrived yet */
     void *first_data;            /* where the library put the first bytes */
     void *memory;                /* where the library will put the next head; NULL: unknown */
     struct epoll_event
@@ -251,7 +251,7 @@ struct http_server {
     size_t by_fd_size;
     struct http_connection *current; /* the connection that the library last read from or called us for; NULL: it
                                         is gone */
-    uint64_t memory_short_ms;        /* when a connection was last refused because memory is short; 0: never */
+    uint64_t memory_short_ms;        /* when a connection was last refused because memory was short; 0: never */
     uint64_t busy_turns;             /* number of turns since the daemon last finished its work */
     uint64_t progress_check_ms;      /* when http_progress.c last checked the connections */
     struct http_linger *lingering;   /* closed connections whose sockets are kept open */
@@ -260,7 +260,7 @@ struct http_server {
     struct http_exchange *free_exchanges;
     unsigned free_count, open_exchanges;
     uint64_t arrive_end_ms;     /* when the draining server stops accepting; 0: the server does not drain */
-    uint64_t close_idle_end_ms; /* the deadline for peers to close idle connections; 0: they were not asked to */
+    uint64_t close_idle_end_ms; /* the deadline for peers to close idle connections; 0: no peer was asked to */
     char *scratch;              /* HTTP_SCRATCH_BYTES, for the first piece of a streamed answer */
     struct http_tls tls;
 };

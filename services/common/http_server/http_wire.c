@@ -4,14 +4,14 @@
  * calls to them. So these functions see every byte before the library does, without extra system calls. Calls for other
  * descriptors, and all calls outside the daemon's turns, are forwarded unchanged.
  *
- * The http_framing of a connection reads its bytes. If the bytes have a fault, the library does not get them: the
- * client gets our answer, and the library sees the end of the connection. If earlier requests of the connection are not
- * answered yet, our answer waits until they are.
+ * Each connection has an http_framing, which checks the bytes that the connection receives. If the bytes have a fault,
+ * the library does not get them: the client gets our answer, and the library sees the end of the connection. If earlier
+ * requests of the connection are not answered yet, our answer waits until they are.
  *
  * The library also watches each socket for room to send, even if it has nothing to send. On a Unix-domain socket, each
  * read by the peer makes room, and so each answer would wake this service once more. So this file also defines
- * epoll_ctl(). Our epoll_ctl() watches a socket for room only at two times: before the first send, and from a send that
- * found too little room until a send that succeeds.
+ * epoll_ctl(). Our epoll_ctl() watches a socket for room only at two times: before the first send, and between a send
+ * that found too little room and the next send that succeeds.
  */
 #include <dlfcn.h>
 #include <errno.h>

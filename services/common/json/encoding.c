@@ -32,8 +32,8 @@ bool encoding_needs_more(const char *data, size_t len)
     return len == 1 ? first != '\n' : data[1] == 0;
 }
 
-/* Returns the encoding of a text of at least two bytes. One of the first two bytes must be zero, or both must be a byte
- * order mark of UTF-16. */
+/* Returns the encoding of a text of at least two bytes. One of the first two bytes must be zero, or the two bytes must
+ * be the byte order mark of UTF-16. */
 static enum encoding wide_encoding(const unsigned char *b, size_t len)
 {
     bool zeros = len >= 4 && b[2] == 0 && b[3] == 0;

@@ -1,8 +1,8 @@
 /*
  * An incremental, strict RFC 8259 scanner. The scanner validates bytes as they arrive, in pieces of any size, and finds
- * where a value ends. The scanner builds no tree and copies nothing. It also rejects invalid UTF-8 (RFC 3629: no
- * overlong forms, no encoded surrogates) and unescaped control characters. It does not check number ranges, duplicate
- * names or lone \u surrogates. A pure module: no I/O, no allocation.
+ * where a value ends. The scanner builds no tree and copies nothing. The scanner also rejects invalid UTF-8 (RFC 3629:
+ * no overlong forms, no encoded surrogates) and unescaped control characters. The scanner does not check number ranges,
+ * duplicate names or lone \u surrogates. A pure module: no I/O, no allocation.
  */
 #ifndef FANTAIL_COMMON_JSON_JSON_SCAN_H
 #define FANTAIL_COMMON_JSON_JSON_SCAN_H
@@ -38,8 +38,8 @@ MUST_CHECK enum json_scan_status json_scan_feed(struct json_scan *s, const char 
 /* Call it when all bytes have been fed. Returns JSON_SCAN_WHOLE or JSON_SCAN_ERROR. */
 MUST_CHECK enum json_scan_status json_scan_finish(struct json_scan *s);
 
-/* Returns true if `data` is one complete value, with optional white space around it. Otherwise sets *offset to the
- * position of the fault and *error to the reason. The function is fast for short lines. */
+/* Returns true if `data` is one complete value, with optional white space around it. If `data` is not such a value,
+ * sets *offset to the position of the fault and *error to the reason. The function is fast for short lines. */
 MUST_CHECK bool json_valid(const char *data, size_t len, size_t *offset, const char **error);
 /* Returns the length of the valid value at the start of `data`. Returns 0 if there is no valid value there, or if
  * `data` begins with white space. */

@@ -13,8 +13,8 @@ void json_tail_add(struct buf *b, const char *text, size_t len, size_t max_bytes
         size_t size = b->len - before;
         if (size <= max_bytes || len == 0) return;
         b->len = before;
-        /* A control character takes six bytes. So this estimate may be too large, and the loop then repeats with less
-         * text. */
+        /* Estimates how much text fits. The estimate is too large if the kept text has many control characters, which
+         * take six bytes each. In that case the loop repeats with less text. */
         size_t keep = (size_t)((double)len * (double)max_bytes / (double)size * 0.9);
         text += len - keep;
         len = keep;

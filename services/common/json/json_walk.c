@@ -85,7 +85,8 @@ static size_t utf8_encode(uint32_t c, char out[4])
     return 4;
 }
 
-/* Decodes the \u escape at p, or the surrogate pair that begins there. Returns the place after it. */
+/* Decodes the \u escape at p, or the surrogate pair that begins there. Returns a pointer to the byte after the escape
+ * or the pair. */
 static const char *read_unicode_escape(const char *p, const char *end, uint32_t *c)
 {
     *c = hex4(p + 2);

@@ -8,7 +8,7 @@
 
 #define DEFAULT_LIMIT_US 100
 /* The measured time of a sleep is too long by about this much, because the clock is read only after the processor has
- * woken up and the first events were handled. */
+ * woken up and the first events have been handled. */
 #define WAKING_NS (50 * NS_PER_US)
 /* If a yield lasted this long, another process has long work to do. */
 #define LONG_YIELD_NS  NS_PER_MS

@@ -1,8 +1,9 @@
 /*
  * Polls for the next event before the loop sleeps. A sleeping processor takes tens of microseconds to wake up, which is
- * most of the latency of a small request. So if recent events came quickly, the loop first polls for a while, and
- * yields the processor between two polls. Polling helps only while no other process has long work to do, because such a
- * process keeps the processor after a yield. So if a yield lasts long, polling pauses for a while.
+ * most of the latency of a small request. So if recent events came soon after the loop began to wait, the loop polls
+ * for a while before it sleeps, and yields the processor between two polls. Polling helps only while no other process
+ * has long work to do, because a process with long work keeps the processor after a yield. So if a yield lasts long,
+ * polling pauses for a while.
  *
  * The busy_poll_* functions decide whether to poll, and are pure. The busy_poller_* functions do the polling, as steps
  * of an event loop.
@@ -47,7 +48,7 @@ struct busy_poller {
 /* If limit_us is -1, uses the default: 100, or 0 if the processor time of this process is limited. In a turn, the
  * poller polls after all steps that do work (turn.h). */
 void busy_poller_start(struct busy_poller *p, uv_loop_t *loop, int64_t limit_us);
-/* Does nothing when p was not started. */
+/* Does nothing if p was not started. */
 void busy_poller_stop(struct busy_poller *p);
 
 #endif

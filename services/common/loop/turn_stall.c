@@ -11,7 +11,7 @@
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
 
-/* After a sleep of this length, the loop is not busy. */
+/* If the loop has slept for at least this time, the loop is not busy. */
 #define REAL_SLEEP_NS NS_PER_MS
 #define SHOWN_MAX     4 /* the largest number of descriptors in a log line */
 

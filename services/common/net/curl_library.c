@@ -4,7 +4,8 @@
 
 struct curl_library libcurl;
 
-/* The name on all systems, and that of Debian's build with GnuTLS, which has the same functions. */
+/* The file names of libcurl: the usual name, and the name of Debian's build with GnuTLS, which has the same
+ * functions. */
 static const char *const names[] = {"libcurl.so.4", "libcurl-gnutls.so.4"};
 
 const char *curl_library_load(void)

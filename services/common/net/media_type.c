@@ -101,7 +101,7 @@ bool media_type_is_utf8(const char *content_type, char charset[MEDIA_CHARSET_SIZ
     return false;
 }
 
-/* Returns the value of q in one entry, whose parameters begin at `s`. Without a q it returns 1. */
+/* Returns the value of q in one entry, whose parameters begin at `s`. If the entry has no q, returns 1. */
 static double read_q(const char *s, const char *end)
 {
     size_t len;

@@ -8,7 +8,7 @@
  * The files are read again when they have changed (file_watch.h). If the new files cannot be used, the old material
  * stays in use and an error is logged.
  *
- * This module does not know sockets or HTTP. Single-threaded.
+ * This module does not depend on sockets or HTTP. Single-threaded.
  */
 #ifndef FANTAIL_COMMON_NET_TLS_MATERIAL_H
 #define FANTAIL_COMMON_NET_TLS_MATERIAL_H

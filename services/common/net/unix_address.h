@@ -1,7 +1,7 @@
 /*
  * Addresses of the form unix:PATH: Unix-domain sockets in the file system. Between two programs on one machine, a
- * Unix-domain socket needs a third of the processor time that loopback TCP needs per byte. A Unix-domain socket needs
- * no port, and only a user who may write to its file can connect.
+ * Unix-domain socket needs only a third as much processor time per byte as loopback TCP. A Unix-domain socket needs no
+ * port, and only a user who may write to its file can connect.
  */
 #ifndef FANTAIL_COMMON_NET_UNIX_ADDRESS_H
 #define FANTAIL_COMMON_NET_UNIX_ADDRESS_H

@@ -36,7 +36,7 @@ static const struct {
 };
 
 struct metric_histogram {
-    /* The count of each bucket alone, not cumulative. The last bucket is +Inf. */
+    /* counts[i] counts only the values in bucket i, so the counts are not cumulative. The last bucket is +Inf. */
     uint64_t counts[ARRAY_SIZE(bounds) + 1];
     uint64_t sum_ns;
 };
