@@ -1,6 +1,6 @@
 /*
  * The coordinator owns one instance of each part of the service, and connects the parts. main.c makes one coordinator.
- * Only the handlers of api/ use this struct; the other parts do not know it.
+ * Only the handlers of api/ use this struct; the other parts do not depend on the struct.
  */
 #ifndef FANTAIL_COORDINATOR_COORDINATOR_H
 #define FANTAIL_COORDINATOR_COORDINATOR_H
@@ -56,8 +56,8 @@ struct coordinator {
 };
 
 bool coordinator_has_store(const struct coordinator_config *config);
-/* Checks the options of the job store. If one is wrong, returns false, sets *option and writes a sentence to err. The
- * sentence never quotes a part of a URL that may be a password. */
+/* Checks the options of the job store. If one of the options is wrong, returns false, sets *option to the name of this
+ * option and writes a sentence to err. The sentence never quotes a part of a URL that may be a password. */
 MUST_CHECK bool coordinator_check_store(const struct coordinator_config *config, const char **option, char *err,
                                         size_t err_size);
 /* Starts the service and its parts, and begins to look for workers. Takes ownership of `tracing`. Returns 0. On

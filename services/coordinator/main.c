@@ -1,4 +1,4 @@
-/* fantail-coordinator: its options, startup and shutdown. The rest is in coordinator.h. */
+/* fantail-coordinator: its options, startup and shutdown. coordinator.h describes the rest of the service. */
 #include "coordinator/coordinator.h"
 
 #include "common/base/limits.h"

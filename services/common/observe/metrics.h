@@ -5,7 +5,7 @@
  *     uint64_t *jobs = metric_counter("fantail_jobs_total", "Jobs that ended.", "status=\"succeeded\"");
  *     *jobs += 1;
  *
- * A series has the value 0 from its registration on. So at start-up, register all values that a label can have. A peer
+ * As soon as a series is registered, its value is 0. So at start-up, register all values that a label can have. A peer
  * must never be able to choose a label value. If the same name and labels are registered again, the same pointer is
  * returned. Pointers live until metrics_release(). Global state, single-threaded. Code that runs for each item must do
  * no more than add to counters; all other calls cost too much.

@@ -77,6 +77,6 @@ void metrics_register_process(const char *service)
     struct buf labels = {0};
     metric_add_label(&labels, "version", FANTAIL_VERSION);
     metric_add_label(&labels, "service", service);
-    *metric_gauge("fantail_build_info", "Always 1; the labels say what runs.", buf_cstr(&labels)) = 1;
+    *metric_gauge("fantail_build_info", "Always 1; the labels name the program and version.", buf_cstr(&labels)) = 1;
     buf_release(&labels);
 }

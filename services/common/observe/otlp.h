@@ -1,7 +1,7 @@
 /*
- * Writes spans as the JSON of OTLP/HTTP: an ExportTraceServiceRequest in the JSON mapping of opentelemetry-proto, with
- * ids in hexadecimal, 64-bit integers as strings and enums as numbers. To write a request, call otlp_begin(), add spans
- * with commas between them, and call otlp_end(). A pure module.
+ * Writes spans as the JSON of OTLP/HTTP: an ExportTraceServiceRequest in the JSON mapping of opentelemetry-proto. In
+ * this mapping, ids are hexadecimal, 64-bit integers are strings, and enums are numbers. To write a request, call
+ * otlp_begin(), add spans with commas between them, and call otlp_end(). A pure module.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_OTLP_H
 #define FANTAIL_COMMON_OBSERVE_OTLP_H

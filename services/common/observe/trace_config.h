@@ -1,7 +1,7 @@
 /*
  * Reads OpenTelemetry's environment variables. docs/observing.md lists the supported variables. Tracing is off unless
  * an endpoint is given. As the standard requires, an invalid value is ignored, and the caller gets a note. Only an
- * invalid endpoint or invalid headers are an error. A pure module: getenv() is an argument.
+ * invalid endpoint and invalid headers are errors. A pure module: getenv() is an argument.
  */
 #ifndef FANTAIL_COMMON_OBSERVE_TRACE_CONFIG_H
 #define FANTAIL_COMMON_OBSERVE_TRACE_CONFIG_H
@@ -29,7 +29,7 @@ struct trace_config {
     unsigned note_count;
 };
 
-/* `get` is getenv() or a similar function. On failure it returns false, and there is nothing to release. err then has a
+/* `get` is getenv() or a similar function. On failure it returns false, there is nothing to release, and err has a
  * sentence that begins with the variable's name. */
 MUST_CHECK bool trace_config_read(struct trace_config *c, const char *(*get)(const char *name), char *err,
                                   size_t err_size);

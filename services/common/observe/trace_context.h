@@ -38,8 +38,8 @@ uint64_t trace_random_next(struct trace_random *r);
 
 /* Decides whether a trace is recorded (OTEL_TRACES_SAMPLER). */
 struct trace_sampler {
-    /* If true, the caller decides whether its trace is recorded, and `ratio` applies only to traces that begin in this
-     * service. */
+    /* If follows_parent is true, the caller decides whether the trace of its request is recorded, and `ratio` applies
+     * only to traces that begin in this service. */
     bool follows_parent;
     double ratio; /* the share of traces that is recorded, 0 to 1 */
 };

@@ -27,8 +27,8 @@ struct trace_queue {
 MUST_CHECK bool trace_queue_add(struct trace_queue *q, const struct span *s, uint64_t unix_offset_ns);
 /* Returns whether the first batch can be sent without waiting for more spans. */
 bool trace_queue_is_due(const struct trace_queue *q);
-/* Completes the first batch, so that no more spans are added to it, and returns it. Returns NULL if there is none. The
- * batch remains the first one until it is dropped. */
+/* Completes the first batch, so that no more spans are added to it, and returns the batch. Returns NULL if there is no
+ * batch. The batch remains the first one until it is dropped. */
 const struct trace_batch *trace_queue_close_first(struct trace_queue *q);
 /* Removes the first batch, even if it was not sent. Returns how many spans the batch had. */
 unsigned trace_queue_drop_first(struct trace_queue *q);

@@ -27,7 +27,7 @@ void access_show_tokens(const struct access *a, struct metric_emitter *to);
 void access_stop(struct access *a);
 /* A zeroed struct is fine. */
 void access_release(struct access *a);
-/* Returns true if the request may proceed. Otherwise answers with 401 and returns false. */
+/* Returns true if the request may proceed. If the request may not proceed, answers with 401 and returns false. */
 MUST_CHECK bool access_admit(struct access *a, struct http_exchange *x);
 
 /* Checks an Authorization header, which is NULL when there is none. Pure. */

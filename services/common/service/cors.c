@@ -94,8 +94,8 @@ bool cors_answer_preflight(const char *origins, struct http_exchange *x)
     if (!http_exchange_header(x, "Access-Control-Request-Method") ||
         !allows(origins, http_exchange_header(x, "Origin")))
         return false;
-    /* All request headers are allowed. It is safe to allow all of them, because no header that the services read gives
-     * a page more rights than its origin has. The answer names each header, because "*" would not include
+    /* All request headers are allowed. It is safe to allow all request headers, because the services read no header
+     * that gives a page more rights than its origin has. The answer names each header, because "*" would not include
      * Authorization. */
     const char *headers = http_exchange_header(x, "Access-Control-Request-Headers");
     if (headers) http_exchange_set_header(x, "Access-Control-Allow-Headers", headers);

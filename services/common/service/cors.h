@@ -15,8 +15,8 @@
 MUST_CHECK bool cors_check(const char *origins, char *err, size_t err_size);
 /* Adds the CORS headers that every answer must have. `asked` is the Origin header of the request, or NULL. */
 void cors_add_headers(const char *origins, const char *asked, struct buf *headers);
-/* Answers x and returns true if x is a preflight. A preflight needs no token, because browsers cannot send one with
- * it. */
+/* Answers x and returns true if x is a preflight. A preflight needs no token, because browsers send preflights without
+ * a token. */
 MUST_CHECK bool cors_answer_preflight(const char *origins, struct http_exchange *x);
 
 #endif

@@ -33,7 +33,7 @@ int option_complain(const struct option_spec *spec, const char *name, const char
     return 2;
 }
 
-/* Complains about an option that was given on the command line, and names it as the user has written it. */
+/* Complains about an option that was given on the command line, and names the option as the user wrote it. */
 static void complain_of_given(struct parse *p, const struct option_row *row, const char *text)
 {
     if (p->letter)
@@ -338,7 +338,7 @@ static void read_operand(struct parse *p)
     p->argv[++p->operands] = operand;
 }
 
-/* Moves the operands from argv[1..operands] to the places before argv[end], after the options. */
+/* Moves the operands from argv[1..operands] to the end of the arguments. The last operand becomes argv[end - 1]. */
 static void operands_last(struct parse *p, int end)
 {
     for (int i = 0; i < p->operands; i++) {

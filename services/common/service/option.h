@@ -98,7 +98,7 @@ enum option_operands {
     OPTION_OPERANDS_STOP,     /* parsing ends at the first operand (subcommands) */
 };
 
-/* An option of other programs that users may expect. */
+/* An option that other programs have, and that users may therefore try. */
 struct option_foreign {
     const char *given;  /* with its dashes: "-j"; NULL ends a table */
     const char *advice; /* what to type instead */
@@ -114,7 +114,7 @@ struct option_spec {
     /* With OPTION_OPERANDS_NONE: what to type instead of an operand, for the message; may be NULL. */
     const char *operand_advice;
     const struct option_foreign *foreign; /* for the message about an unknown option; may be NULL */
-    /* For the message about an unknown option that follows an operand, and that is not in `foreign`; may be NULL. */
+    /* What the error message advises if an unknown option follows an operand and is not in `foreign`; may be NULL. */
     const char *late_option_advice;
 };
 
@@ -128,8 +128,8 @@ struct option_result {
  * message on standard error. The error message names the option or argument that is wrong. */
 MUST_CHECK bool option_parse(const struct option_spec *spec, void *config, int argc, char **argv,
                              struct option_result *r);
-/* Prints "program: --name: message" on standard error and returns 2. Use it for checks that concern several options.
- * `name` may be NULL. */
+/* Prints "program: --name: message" on standard error and returns 2. Use this function for checks that concern several
+ * options. `name` may be NULL. */
 int option_complain(const struct option_spec *spec, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* To find the name that a user probably meant, call this function for each name. *distance is OPTION_DISTANCE_FAR

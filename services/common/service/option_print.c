@@ -78,7 +78,8 @@ static void print_body(const struct option_row *row)
     putchar('\n');
 }
 
-/* Prints that all options can be set in the environment, or the list of those that can. */
+/* Prints how options are set in the environment. If only some of the options can be set there, lists their
+ * variables. */
 static void print_env(const struct option_spec *spec)
 {
     unsigned with = 0, without = 0;

@@ -180,8 +180,8 @@ static void start_handles(struct service *s)
     turn_add(s->loop, &s->memory_step, TURN_IDLE_FREED_MEMORY, free_memory, s);
 }
 
-/* Writes to --ready-fd. If the reader of the pipe is gone, the service continues. But with --exit-with-parent the
- * reader is the parent, so the start fails. */
+/* Writes to --ready-fd. If nobody reads the pipe any longer, the service continues. But with --exit-with-parent the
+ * reader of the pipe is the parent, so a failed write makes the start fail. */
 static bool write_ready(struct service *s, char *err, size_t err_size)
 {
     int fd = (int)s->config->ready_fd;
@@ -233,10 +233,10 @@ int service_run(struct service *s)
     return 0;
 }
 
-/* When the handle of a signal is closed, libuv restores the signal's default action. A later signal would then kill a
- * program that has already finished successfully. So from now on these signals are ignored. These signals are blocked
- * while their actions change. If a signal arrives during this time, it is pending, and is discarded as soon as it is
- * set to be ignored. */
+/* When the handle of a signal is closed, libuv restores the signal's default action. With the default action, a later
+ * signal would kill a program that has already finished successfully. So from now on these signals are ignored. These
+ * signals are blocked while their actions change. A signal that arrives while it is blocked stays pending, and is
+ * discarded as soon as its action is SIG_IGN. */
 static void ignore_signals(struct service *s)
 {
     sigset_t all, before;

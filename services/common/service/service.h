@@ -9,8 +9,8 @@
  *     status = service_run(s)                returns after the shutdown
  *     service_free(s)
  *
- * Both servers answer GET /livez and /healthz (with 200 as long as the loop runs) and GET /readyz (with 200, or with
- * 503 and the reason). The admin server also answers /metrics and hooks->admin_routes (/autoscale).
+ * Both servers answer GET /livez and /healthz (with 200 while the loop runs) and GET /readyz (with 200, or with 503 and
+ * the reason). The admin server also answers /metrics and hooks->admin_routes (/autoscale).
  *
  * Shutdown, on SIGTERM or SIGINT:
  *     DELAYING      not ready, but still accepts requests for shutdown_delay_s; answers have Connection: close
@@ -27,7 +27,7 @@
  * (access.h). Requests to the admin server need no token, because probes and scrapers have no token. The admin server
  * reveals no secrets and changes nothing.
  *
- * This code does not know what a job or a task is, and needs no HTTP client.
+ * This code does not depend on jobs or tasks, and needs no HTTP client.
  */
 #ifndef FANTAIL_COMMON_SERVICE_SERVICE_H
 #define FANTAIL_COMMON_SERVICE_SERVICE_H
@@ -87,8 +87,8 @@ void service_free(struct service *s);
 void service_set_ready(struct service *s, bool ready, const char *reason);
 /* Begins the shutdown, as SIGTERM does. */
 void service_shutdown(struct service *s);
-/* Call it when hooks->idle may now return true. After this call, hooks->idle is called in the next turn of the loop.
- * Without this call, it is called within 20 ms. */
+/* Call it when hooks->idle may now return true. service_poke() makes the next turn of the loop call hooks->idle.
+ * Without service_poke(), up to 20 ms pass before the next call of hooks->idle. */
 void service_poke(struct service *s);
 
 uint16_t service_port(const struct service *s);
@@ -108,7 +108,8 @@ MUST_CHECK int service_write_secrets(const struct option_spec *spec, const struc
 
 /* Runs the subcommand `healthcheck`: sends GET /readyz to the service that has this config and runs on this machine.
  * The request goes to the admin port, or to the public port if there is no admin port. Returns the exit status: 0 if
- * the service is ready; otherwise 1, after printing the reason on standard error. Blocks for up to 2 s. */
+ * the service is ready, and 1 if it is not ready. In the second case, prints the reason on standard error. Blocks for
+ * up to 2 s. */
 MUST_CHECK int service_healthcheck(const struct service_config *config);
 
 #endif

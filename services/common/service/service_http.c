@@ -7,8 +7,8 @@
 
 #define METRICS_BYTES (16 * 1024 * 1024)
 
-/* The state for the health routes. The health routes read this global struct, because handle() of a route gets the
- * program's own data. A process has at most one service. */
+/* The state for the health routes. The health routes read this global struct, because handle() of a route gets a
+ * pointer to the program's own data and not to the service. A process has at most one service. */
 static struct {
     bool ready;
     char reason[128];
@@ -203,8 +203,8 @@ void service_http_reload(struct service_http *h)
 
 enum { CONNECTIONS_LEAST = 16 };
 
-/* Returns how many connections the public port accepts. If the limit on open files or on memory is low, fewer
- * connections than wanted are accepted, so that jobs can still open files and have memory. */
+/* Returns how many connections the public port accepts. If the limit on open files or the limit on memory is low, the
+ * port accepts fewer connections than hooks->max_connections asks for, because jobs need files and memory too. */
 static unsigned connections_of(const struct service_hooks *hooks)
 {
     unsigned wanted = hooks->max_connections ? hooks->max_connections : LIMIT_CONNECTIONS;

@@ -9,7 +9,7 @@
 #include "common/service/option.h"
 #include "common/service/tls_options.h"
 
-/* Embedded in each service's config struct. The rows of SERVICE_OPTION_ROWS fill it. */
+/* Embedded in each service's config struct. The options in SERVICE_OPTION_ROWS set the members of this struct. */
 struct service_config {
     const char *host;
     int64_t port; /* 0: any free port */

@@ -21,7 +21,7 @@ static bool write_all(int fd, const char *text, size_t len)
     return fsync(fd) == 0;
 }
 
-/* Writes the file atomically. Only this user can read the file. */
+/* Writes the file atomically. Only the user of this process can read the file. */
 static bool write_file(const char *path, const char *text)
 {
     char fresh[4096];

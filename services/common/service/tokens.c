@@ -93,8 +93,8 @@ bool tokens_has(const struct tokens *t, const char *token, size_t len)
     for (size_t i = 0; i < t->count; i++) {
         unsigned char differs = 0;
         for (size_t at = 0; at < sizeof asked; at++) differs |= (unsigned char)(asked[at] ^ t->list[i][at]);
-        /* The expression is 1 if `differs` is 0, otherwise 0. The expression needs no branch, so its duration reveals
-         * nothing. */
+        /* The expression is 1 if `differs` is 0, and 0 if not. The expression has no branch, so the time that it takes
+         * does not depend on the tokens. */
         known |= (unsigned char)(((unsigned)differs - 1u) >> 31);
     }
     explicit_bzero(asked, sizeof asked);

@@ -258,7 +258,8 @@ static void send_first(struct trace_export *t)
     set_timer(t, t->config.timeout_ms);
 }
 
-/* Sends the next batch, now or when its delay is over. Call it only while no request is running. */
+/* Sends the next batch now if the batch is due. If not, sets the timer that sends the batch. Call it only while no
+ * request is running. */
 static void go_on(struct trace_export *t)
 {
     if (t->state == CLOSING) {

@@ -11,7 +11,7 @@
  *      +------------------------------------------------------ WAITING (Retry-After, else backoff)     |
  *      +-----------------------------------------------------------------------------------------------+
  *
- * The exporter owns its HTTP client and timer. Single-threaded. The exporter does not know what a span means.
+ * The exporter owns its HTTP client and timer. Single-threaded. The exporter does not depend on what a span means.
  */
 #ifndef FANTAIL_COMMON_TRACE_TRACE_EXPORT_H
 #define FANTAIL_COMMON_TRACE_TRACE_EXPORT_H

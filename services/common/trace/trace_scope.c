@@ -21,7 +21,7 @@ static bool read_parent(struct trace_scope *s, const struct http_exchange *x)
     return true;
 }
 
-/* Begins our span. Call it when the parent is known. */
+/* Begins our span. Set s->parent before the call, if there is a parent. */
 static void begin(struct trace_scope *s, struct trace_export *export)
 {
     s->export = export;

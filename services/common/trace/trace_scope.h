@@ -22,8 +22,8 @@ struct trace_scope {
 
 /* `export` may be NULL. */
 void trace_scope_begin(struct trace_scope *s, struct trace_export *export, const struct http_exchange *x);
-/* Like trace_scope_begin(), for work that goes on after its request. `traceparent` and `state` are the stored values of
- * the request's headers; NULL: none. */
+/* Like trace_scope_begin(), for work that continues after its request has been answered. `traceparent` and `state` are
+ * the stored values of the request's headers; NULL: none. */
 void trace_scope_resume(struct trace_scope *s, struct trace_export *export, const char *traceparent, const char *state);
 void trace_scope_release(struct trace_scope *s);
 

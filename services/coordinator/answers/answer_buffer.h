@@ -1,5 +1,5 @@
 /*
- * Stores the answers of a job until the one reader of the job reads them. Up to a cap, the answers are in memory
+ * Stores the answers of a job until they are read. The job has only one reader. Up to a cap, the answers are in memory
  * (collector.h). The other answers are in a temporary file. Reading an answer removes it, so each answer can be read
  * only once.
  */

@@ -54,8 +54,8 @@ void collector_free_buried(struct collector **buried)
     if (c && free_some(c, COLLECTOR_SLICE_RUNS)) *buried = next;
 }
 
-/* If at least half of the segment has been consumed, moves the rest to the front. So at most as many bytes are moved as
- * were consumed. */
+/* If at least half of the segment has been consumed, moves the rest to the front. So a move never copies more bytes
+ * than were consumed. */
 static void drop_consumed(struct segment *seg)
 {
     if (seg->gone_bytes == 0 || seg->gone_bytes < seg->len - seg->gone_bytes) return;
@@ -145,8 +145,8 @@ static struct segment *add_segment(struct collector *c, uint64_t first)
 }
 
 /* For input order: joins the segment with the next one, if both are in memory. The bytes of the smaller segment are
- * copied, so each byte is copied only a few times. Without these joins, each item that is answered late would leave two
- * segments, however small the segments are. */
+ * copied, so each byte is copied only a few times. Without these joins, each item that is answered late would leave a
+ * segment before it and a segment after it, however small these segments are. */
 static void join_next(struct collector *c, struct segment *seg)
 {
     struct segment *next = c->held.n > 1 ? segments_after(&c->held, seg->first) : NULL;
@@ -188,7 +188,8 @@ static void drop_spare(struct collector *c)
     c->spare = NULL;
 }
 
-/* Records that the answers to items first .. first + n - 1 are in a segment now. Spills if memory exceeds the cap. */
+/* Records that the answers to items first .. first + n - 1 are in a segment now. If the memory of the collector exceeds
+ * the cap, writes answers to the spill. */
 static enum collector_status note_added(struct collector *c, uint64_t first, uint64_t n)
 {
     if (!in_input_order(c)) note_range(c, first, n);

@@ -8,8 +8,8 @@
  *
  * Invariants: an index is added only once. Adding an index again returns COLLECTOR_DUPLICATE and changes nothing. The
  * indexes of a run are consecutive. In input order, a run begins at the index where the previous run ended. The
- * functions that return byte counts take O(1). Adding costs one copy, and also a search among the runs if the lines do
- * not continue the last run. Runs whose items follow one another are joined while they are small.
+ * functions that return byte counts take O(1). Adding costs one copy. If the lines do not continue the last run, adding
+ * also costs a search among the runs. Small runs whose items follow one another are joined.
  *
  * The collector does not parse the lines: the caller says how many lines the bytes hold.
  */
@@ -36,7 +36,7 @@ struct collector_spill {
     bool (*write)(void *ctx, uint64_t offset, const char *bytes, size_t len);
     bool (*read)(void *ctx, uint64_t offset, char *bytes, size_t len);
     /* `map` maps bytes of the spill: the bytes are read from the disk only when they are used. `map` returns NULL on
-     * failure. `map` and `unmap` may be NULL; then a large run is read in one piece. */
+     * failure. `map` and `unmap` may be NULL. Without them, a large run is read in one piece. */
     char *(*map)(void *ctx, uint64_t offset, size_t len);
     void (*unmap)(void *ctx, uint64_t offset, char *bytes, size_t len);
     void (*empty)(void *ctx); /* called when everything has been read back; may be NULL */
@@ -53,15 +53,15 @@ struct collector_config {
 
 struct collector *collector_new(const struct collector_config *config);
 /* Frees the collector in slices, because freeing a hundred thousand runs takes long. NULL is fine. *buried is a list of
- * collectors, NULL at first. The spill of the collector may be released earlier, because only its `unmap` is still
- * called. */
+ * collectors, NULL at first. The spill may be released before the collector is freed, because only the spill's `unmap`
+ * is still called. */
 void collector_bury(struct collector **buried, struct collector *c);
 /* Frees the next slice of the collectors on the list. Call it once in each turn of the loop while *buried is set. */
 void collector_free_buried(struct collector **buried);
 
-/* A run that is larger than this is written to the spill in parts, one in each collector_step(). */
+/* A run that is larger than this is written to the spill in parts. Each collector_step() writes one part. */
 #define COLLECTOR_SLICE_BYTES ((size_t)1 << 20)
-/* How many runs one slice frees. Freeing them takes less than a millisecond. */
+/* How many runs one slice frees. Freeing this many runs takes less than a millisecond. */
 #define COLLECTOR_SLICE_RUNS ((size_t)2000)
 
 /* Returns whether a large run is being written to the spill. */

@@ -145,10 +145,10 @@ static size_t held_bytes(const struct collector *c)
     return c->memory_bytes - c->spilled.n * sizeof(struct segment);
 }
 
-/* Compaction. In the spill, each segment needs memory for its bookkeeping. If the memory is short, or if many items are
- * answered late, segments of a few bytes are spilled. So from time to time, a pass reads small segments that follow one
- * another, and writes them again as one segment. The old bytes of these segments stay in the file until the spill is
- * empty. So a segment is written again only if it becomes at least COMPACT_GROWTH times as large. */
+/* Compaction. Each segment in the spill still needs memory for its bookkeeping. If the memory is short, or if many
+ * items are answered late, segments of a few bytes are spilled. So from time to time, a pass reads small segments that
+ * follow one another, and writes them again as one segment. The old bytes of these segments stay in the file until the
+ * spill is empty. So a segment is written again only if it becomes at least COMPACT_GROWTH times as large. */
 
 /* A group of adjacent segments that are all in the spill. */
 struct group {
@@ -184,8 +184,8 @@ static bool read_group(struct collector *c, struct segment *seg, const struct gr
     return true;
 }
 
-/* Joins the segment with the small segments after it. Decreases *n by the number of these small segments. Returns false
- * if the spill cannot be read or written; then nothing is joined. */
+/* Joins the segment with the small segments after it. Decreases *n by the number of these small segments. If the spill
+ * cannot be read or written, returns false and joins nothing. */
 static bool join_spilled(struct collector *c, struct segment *seg, size_t *n)
 {
     char bytes[COMPACT_BYTES];
@@ -254,8 +254,8 @@ static void begin_spilling(struct collector *c, struct segment *seg)
     c->written = 0;
 }
 
-/* Spills the last run of the queue if that run is long enough to be worth a write. The runs before the last run fit
- * within the cap, or are spilled already. */
+/* Spills the last run of the queue if that run is long enough to be worth a write. The runs before the last run need no
+ * write: they fit within the cap, or are in the spill already. */
 static enum collector_status spill_queue_end(struct collector *c)
 {
     struct segment *seg = c->spilling ? c->spilling : c->queue_last;
@@ -264,8 +264,8 @@ static enum collector_status spill_queue_end(struct collector *c)
         return COLLECTOR_OK;
     }
     if (!spill(c, seg)) return COLLECTOR_SPILL_FAILED;
-    /* While this segment was written, more segments were added after it. If the next segment is large, its write begins
-     * now. */
+    /* While this segment was being written, more segments were added after it. If the segment after it is large, the
+     * write of that segment begins now. */
     if (!c->spilling && seg->next && seg->next->len > COLLECTOR_SLICE_BYTES) begin_spilling(c, seg->next);
     return COLLECTOR_OK;
 }

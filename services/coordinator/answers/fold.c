@@ -21,8 +21,8 @@ void fold_release(struct fold *f)
     error_log_release(&f->errors);
 }
 
-/* The line of a value costs at most this many bytes of the budget. The bytes that a reduction reads are also charged to
- * the budget. */
+/* For the line of a value, at most this many bytes are charged to the budget. In addition, the reduction charges the
+ * bytes that it reads. */
 enum { LINE_COST_BYTES = 64 };
 
 /* Folds one line, or a part of a long line. Returns whether the whole line was folded. A line that stands for many
@@ -37,7 +37,8 @@ static bool fold_line(struct fold *f, const struct answer_run *line, size_t *bud
     return reduction_add(&f->reduction, line->first, parsed.body, parsed.body_len, budget);
 }
 
-/* Returns the first line of a run. The last line of a run is not searched, because it may be long. */
+/* Returns the first line of a run. If the run has only one line, the end of that line is not searched for, because the
+ * line may be long. */
 static struct answer_run first_line(const struct answer_run *run)
 {
     if (run->repeated || run->n == 1) return *run;

@@ -10,9 +10,10 @@
 #include "protocol/protocol.h"
 
 /* Appends {"error":{...}} as a line. `line` is an ANSWER_ERROR. The members of the error are copied unchanged,
- * including unknown members, and the missing members are added. There are three exceptions. `attempts` (all attempts at
- * the item) and `worker` (the name of the worker that answered; NULL: unknown) are written instead of the members of
- * these names. A `name` that is empty or not a string counts as missing. */
+ * including unknown members, and the missing members are added. There are three exceptions. The error's own members
+ * `attempts` and `worker` are replaced by the arguments: `attempts` is the number of all attempts at the item, and
+ * `worker` is the name of the worker that answered (NULL: unknown). A `name` that is empty or not a string counts as
+ * missing. */
 void item_error_write(struct buf *out, const struct answer_line *line, unsigned attempts, const char *worker);
 
 /* Appends the error line of an item that ended without an answer from a worker. `cause` is a sentence or a phrase.

@@ -42,7 +42,7 @@ static bool is_number(const char *v)
     return *v == '-' || (*v >= '0' && *v <= '9');
 }
 
-/* Reads a JSON integer of at most 25 digits. The sum of LIMIT_ITEMS such integers fits in 127 bits. */
+/* Reads a JSON integer of at most 25 digits. The sum of LIMIT_ITEMS integers of 25 digits fits in 127 bits. */
 static bool read_integer(const char *v, size_t len, __int128 *n)
 {
     bool negative = *v == '-';

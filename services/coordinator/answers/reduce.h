@@ -34,10 +34,10 @@ struct reduction {
 /* `kind` is one of sum, count, min, max and concat. */
 void reduction_init(struct reduction *r, enum job_reduce kind, size_t max_bytes);
 void reduction_release(struct reduction *r);
-/* Adds one value, or a part of it. The value is valid JSON without white space around it. Looks at about *budget bytes,
- * and lowers *budget by the number of these bytes. Returns whether the whole value was added. If not, call it again
- * with the same value, whose address may differ. If r->lacks_memory is set, call it again only when there may be more
- * memory. The value is ignored once r->error is set. */
+/* Adds one value, or a part of it. The value is valid JSON without white space around it. Reads about *budget bytes,
+ * and lowers *budget by the number of bytes that it has read. Returns whether the whole value was added. If the result
+ * is false, call this function again with the same value, whose address may differ. If r->lacks_memory is set, call it
+ * again only when there may be more memory. The value is ignored once r->error is set. */
 MUST_CHECK bool reduction_add(struct reduction *r, uint64_t index, const char *value, size_t len, size_t *budget);
 /* Frees the result, and sets r->error to `why`. Further values are ignored. */
 void reduction_give_up(struct reduction *r, const char *why);

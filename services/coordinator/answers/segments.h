@@ -1,7 +1,7 @@
 /*
- * Segments: answer lines of consecutive items. Segments are ordered by first index in a treap (a binary search tree
- * balanced by random priorities), so finding one of n segments costs O(log n). In completion order, a segment has the
- * lines of several runs of items instead. Private to the collector.
+ * Segments of answer lines. In input order, a segment has the lines of consecutive items. Segments are ordered by first
+ * index in a treap (a binary search tree balanced by random priorities), so finding one of n segments costs O(log n).
+ * In completion order, a segment has the lines of several runs of items. Private to the collector.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_SEGMENTS_H
 #define FANTAIL_COORDINATOR_ANSWERS_SEGMENTS_H
@@ -27,8 +27,8 @@ struct segment {
     uint64_t gone_items; /* how many items at the front were consumed */
     size_t gone_bytes;
     uint64_t offset;
-    /* has_records: `bytes` has records. A segment has records in completion order, unless `repeated` is set or the
-     * segment has one large run. */
+    /* has_records: `bytes` has records. In completion order, each segment has records, except a segment with `repeated`
+     * set and a segment that has one large run. */
     bool has_records, tail_is_open; /* more lines may join the last record */
     size_t tail;                    /* where the last record begins */
     struct record now;              /* what is left of the record that is being read; now.n is 0: none */
@@ -54,8 +54,8 @@ struct segment *segments_after(const struct segments *t, uint64_t index);
 /*
  * Records. In completion order, the answers of many chunks arrive interleaved. So a segment has the lines of many runs
  * of items, one run after the other. The lines of each run follow a header with the indexes of the items and the length
- * of the lines. One segment for each run would need more memory than the lines of the run, and would be too small to be
- * written to the disk.
+ * of the lines. If each run had a segment of its own, the segment would need more memory than the lines of the run, and
+ * would be too small to be written to the disk.
  */
 /* Returns whether the lines of items first .. first + n - 1 can be appended to the last record. If so, adds the items
  * to the header of that record; the caller then appends the lines. */

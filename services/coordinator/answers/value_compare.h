@@ -20,8 +20,8 @@ struct decimal {
 };
 
 void decimal_init(struct decimal *d);
-/* Reads at most *budget bytes, and lowers *budget by their number. Returns whether the number has been read
- * completely. */
+/* Reads at most *budget bytes, and lowers *budget by the number of bytes that it has read. Returns whether the number
+ * has been read completely. */
 bool decimal_read(struct decimal *d, struct json_slice number, size_t *budget);
 /* Returns the double that is nearest to the number. Call it only after decimal_read() has returned true. */
 double decimal_to_double(const struct decimal *d, struct json_slice number);
@@ -43,8 +43,9 @@ struct value_compare {
 void value_compare_init(struct value_compare *c);
 void value_compare_release(struct value_compare *c);
 /* Compares two valid JSON numbers, or two valid JSON strings, and reads about *budget bytes of each. Lowers *budget.
- * Returns whether c->order is known. If not, call it again with the same values, whose addresses may differ. The order
- * of numbers is exact for exponents of up to 10^17. In a string, a lone surrogate is compared as U+FFFD. */
+ * Returns whether c->order is known. If c->order is not known yet, call this function again with the same values, whose
+ * addresses may differ. The order of numbers is exact for exponents of up to 10^17. In a string, a lone surrogate is
+ * compared as U+FFFD. */
 bool value_compare_step(struct value_compare *c, struct json_slice a, struct json_slice b, size_t *budget);
 
 #endif

@@ -74,8 +74,8 @@ static void on_removed(struct errand *e, struct store_call *call)
         answer_failure(e, call);
 }
 
-/* The store has noted that the job is to be cancelled. A full store may have had room for this note, but not for the
- * end of the job. */
+/* The store has recorded that the job is to be cancelled. A full store may have had room for this record, but not for
+ * the end of the job. */
 static void answer_cancelled(struct errand *e, const struct stored_job *job)
 {
     const char *full = durable_lacks_room(&e->coordinator->durable, e->id);

@@ -54,7 +54,7 @@ static bool is_for_store(const struct http_exchange *x, const struct coordinator
     return c->store && (!j || j->keeper);
 }
 
-/* Returns the job of the request. If there is none, answers 404 and returns NULL. */
+/* Returns the job of the request. If the job does not exist, answers 404 and returns NULL. */
 static struct job *find_job(struct http_exchange *x, struct coordinator *c)
 {
     const char *id = http_exchange_param(x, "id");

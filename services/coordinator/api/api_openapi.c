@@ -11,7 +11,7 @@ __asm__(".section .rodata\n"
         ".previous\n");
 
 /* The document changes only with the version of the coordinator. A cache must still ask each time (no-cache), because
- * the next request may reach another version. */
+ * the next request may reach a coordinator of another version. */
 void api_show_openapi(struct http_exchange *x, void *coordinator)
 {
     if (!http_check_no_query(x, NULL)) return;

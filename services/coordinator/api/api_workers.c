@@ -26,8 +26,8 @@ static void refuse(struct http_exchange *x, struct registry *r, int status, cons
     http_answer_problem(x, status, NULL, "%s", why);
 }
 
-/* If the coordinator has a worker token file, admits only requests with one of its tokens. A client's token is not
- * enough. */
+/* If the coordinator has a worker token file, admits only requests with one of its tokens. A token that only admits
+ * clients is refused. */
 static bool admit(struct http_exchange *x, struct worker_fleet *f)
 {
     if (!f->config->token_file) return true;
@@ -84,7 +84,7 @@ static bool takes_registrations(struct http_exchange *x, struct coordinator *c)
     return false;
 }
 
-/* A worker that reaches coordinators through a balancer learns here which coordinator it has reached. */
+/* The answer tells a worker that reaches coordinators through a balancer which of the coordinators it has reached. */
 void api_show_workers(struct http_exchange *x, void *data)
 {
     struct coordinator *c = data;

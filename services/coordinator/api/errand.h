@@ -17,7 +17,7 @@ struct errand {
     struct coordinator *coordinator;
     struct http_exchange *exchange; /* NULL: the client has disconnected, or the exchange is over */
     struct store_call *call;        /* the open call to the store; NULL: none */
-    /* Called when a call is done. The call is freed afterwards. `e->exchange` may be NULL. */
+    /* Called when a call to the store is done. The call is freed after this callback. `e->exchange` may be NULL. */
     void (*done)(struct errand *e, struct store_call *call);
     char id[STORE_ID_SIZE]; /* id of the job; "": none */
 
@@ -60,7 +60,8 @@ void errand_free_when_over(struct errand *e);
 /* Asks the store for the job until the job has ended, `deadline_ns` has passed, the coordinator drains, or the store
  * has failed. Then calls `over` with the last READ_JOB call. If the client is gone, `over` is not called. Once the job
  * has been read (e->known), STORE_AWAY is not a failure: the errand asks again. If the job has just been accepted, the
- * errand does not ask immediately, because the job has not ended, and a call would delay the run of the job. */
+ * errand does not ask immediately, because the job has not ended yet, and a call to the store would delay the start of
+ * the job. */
 void errand_wait(struct errand *e, uint64_t deadline_ns, void (*over)(struct errand *e, const struct store_call *call));
 /* Returns whether the call has found a job that clients can see. Clients cannot see a job while its items are being
  * uploaded. */

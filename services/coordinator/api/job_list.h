@@ -1,7 +1,7 @@
 /*
  * Writes the list of the jobs of this coordinator that are not durable. A coordinator can have ten thousand jobs, so
- * the list is written as fast as the client reads it, a few jobs at a time. A job that begins or ends meanwhile may be
- * in the list or not.
+ * the list is written as fast as the client reads it, a few jobs at a time. If a job begins or ends while the list is
+ * being written, the list may or may not contain the job.
  */
 #ifndef FANTAIL_COORDINATOR_API_JOB_LIST_H
 #define FANTAIL_COORDINATOR_API_JOB_LIST_H

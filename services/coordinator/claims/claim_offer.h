@@ -1,7 +1,7 @@
 /*
- * Finds out which durable jobs a coordinator should run, as far as this depends on its own workers. The coordinator
- * tells the job store two lists of tasks (store.h, STORE_CLAIM): the tasks that its workers have, and the tasks among
- * them for which slots are left. The lists of all coordinators decide which coordinator runs a job. Pure.
+ * Finds out which durable jobs a coordinator can run on its own workers. The coordinator tells the job store two lists
+ * of tasks (store.h, STORE_CLAIM): the tasks that its workers have, and the tasks for which its workers have free
+ * slots. The lists of all coordinators decide which coordinator runs a job. Pure.
  */
 #ifndef FANTAIL_COORDINATOR_CLAIMS_CLAIM_OFFER_H
 #define FANTAIL_COORDINATOR_CLAIMS_CLAIM_OFFER_H
@@ -14,7 +14,7 @@
 struct claim_view {
     struct catalog *catalog;
     const struct scheduler *scheduler;
-    uint64_t coming;  /* jobs whose demand the scheduler does not know yet. Each counts as a demand of one slot */
+    uint64_t coming;  /* jobs whose demand the scheduler does not know yet; each of these jobs counts as one slot */
     uint64_t leaving; /* the demand of a job that is not to be counted */
 };
 

@@ -68,7 +68,8 @@ static size_t cut_lines(const char *lines, size_t len, uint32_t n)
     return lines_cut(lines, len, n, SIZE_MAX, &counted);
 }
 
-/* Adds the values that are kept, one run of consecutive items after the other. */
+/* The scheduler has decided which values are kept. Passes these values to the phase, one run of consecutive items at a
+ * time. */
 static void add_values(struct attempt_call *call, const struct sched_accept *accept, const char *lines, size_t len)
 {
     for (uint32_t done = 0, n; done < accept->keep; done += n) {
@@ -167,7 +168,7 @@ static unsigned header_number(struct http_call *http, const char *name)
     return n > 1000000 ? 1000000 : (unsigned)n;
 }
 
-/* Returns whether an answer without names can only be the answer to this attempt. */
+/* Returns whether an answer that names neither a chunk nor an attempt is accepted as the answer to this attempt. */
 static bool may_be_nameless(struct attempt_call *call, bool kept_connection)
 {
     struct sched_endpoint *at = call->attempt->endpoint;
@@ -178,9 +179,9 @@ static bool may_be_nameless(struct attempt_call *call, bool kept_connection)
 }
 
 /* Returns whether the answer belongs to this attempt. A worker names the chunk and the attempt in the headers of its
- * answer. An unsolicited response can follow the answer to an earlier request on the same connection. Whatever its
- * status, such a response does not show whether the worker runs this chunk. Workers of older versions do not name the
- * chunk, so each of their connections is used only once. */
+ * answer. An unsolicited response can follow the answer to an earlier request on the same connection. An unsolicited
+ * response does not show whether the worker runs this chunk, whatever status it has. Workers of older versions do not
+ * name the chunk, so each of their connections is used only once. */
 static bool is_answer_of_this(struct attempt_call *call, struct http_call *http)
 {
     const char *chunk = http_call_header(http, HEADER_CHUNK), *attempt = http_call_header(http, HEADER_ATTEMPT);
@@ -217,8 +218,8 @@ static void on_head(void *data, struct http_call *http, int status)
 static enum sched_end classify_end(const struct attempt_call *call, const struct http_call_result *r)
 {
     if (call->fault) return SCHED_END_PROTOCOL;
-    /* A worker that answers 401, 403 or 507 does not read the body, so the call may end with a lost connection. The
-     * status decides even if the connection is lost. */
+    /* A worker that answers 401, 403 or 507 does not read the body, so the call may end with a lost connection. Even if
+     * the connection is lost, these statuses decide the result of the attempt. */
     if (call->status == 401 || call->status == 403)
         return worker_fleet_has_newer_token(call->dispatcher->fleet, call->token_age) ? SCHED_END_OLD_TOKEN
                                                                                       : SCHED_END_REFUSED;
@@ -336,7 +337,8 @@ static size_t read_body(void *data, char *dst, size_t cap)
     return n + bytes_copy_next(dst + n, cap - n, call->items, call->items_len, &call->items_at);
 }
 
-/* The header lines of the request, and the buffers of those lines that are formatted for this request. */
+/* The header lines of the request. Lines that differ from request to request are formatted into the buffers `chunk`,
+ * `attempt` and `deadline`. */
 struct request_headers {
     const char *lines[8 + TRACE_HEADERS_MAX]; /* ends with NULL */
     size_t n;

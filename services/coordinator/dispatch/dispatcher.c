@@ -9,8 +9,8 @@
 #include "coordinator/items/payload.h"
 #include "coordinator/job/job.h"
 
-/* While this many calls wait to begin, no further attempts are sent. So the chunk of a small job does not wait for the
- * connections of a thousand other chunks. */
+/* While this many HTTP calls are waiting to begin, no further attempts are sent. So the chunk of a small job does not
+ * wait for the connections of a thousand other chunks. */
 enum { CALLS_TO_BEGIN_MAX = 64 };
 
 /* The scheduler's actions. */

@@ -1,7 +1,7 @@
 /*
  * Carries out the decisions of the scheduler. The dispatcher turns the scheduler's actions into HTTP calls to the
  * workers (attempt_call.h), and the results of these calls into events. The dispatcher also tells the scheduler which
- * endpoints the fleet has. It passes answers on to the job.
+ * endpoints the fleet has. The dispatcher passes the workers' answers on to the job.
  */
 #ifndef FANTAIL_COORDINATOR_DISPATCH_DISPATCHER_H
 #define FANTAIL_COORDINATOR_DISPATCH_DISPATCHER_H
@@ -27,8 +27,8 @@ void dispatcher_register_metrics(struct dispatcher *d);
  * take its items. */
 void dispatcher_start(struct dispatcher *d, struct worker_fleet *fleet, struct scheduler_timing *turn,
                       double worker_wait_s);
-/* Call it when an attempt that transferred this many bytes has ended. From time to time it measures how much CPU time
- * of this thread a chunk takes, and tells the scheduler. */
+/* Call it when an attempt that transferred this many bytes has ended. From time to time this function measures how much
+ * CPU time of this thread a chunk takes, and reports the result to the scheduler. */
 void dispatcher_count_chunk(struct dispatcher *d, uint64_t bytes);
 /* Call it after the fleet has stopped and after the last scheduler_run(). */
 void dispatcher_release(struct dispatcher *d);

@@ -16,7 +16,7 @@ struct worker_endpoint {
     struct http_call *probe;      /* NULL: no probe runs */
     bool awaits_tasks;  /* a probe found the worker ready; the scheduler learns this with the worker's tasks */
     uint64_t worker_id; /* hash of the last Fantail-Worker header; 0: none yet */
-    bool names_answers; /* the last answer named its chunk. If not, each chunk gets a new connection */
+    bool names_answers; /* the last answer named its chunk. If this is false, each chunk gets a new connection */
 };
 
 MUST_CHECK struct worker_endpoint *worker_endpoint_new(struct dispatcher *d, struct endpoint *at);
@@ -32,8 +32,8 @@ void worker_endpoint_registered(struct worker_endpoint *e, bool other, const cha
 /* Call it when an answer from the worker with this id has arrived. If the id differs from the last id, the worker is
  * asked for its tasks. */
 void worker_endpoint_heard(struct worker_endpoint *e, uint64_t worker_id);
-/* Call it when an answer to a chunk has arrived. `named`: the answer names its chunk. If the answer does not, a worker
- * of an older version may have replaced the worker. */
+/* Call it when an answer to a chunk has arrived. `named`: the answer names its chunk. If an answer does not name its
+ * chunk, a worker of an older version may have replaced the worker. */
 void worker_endpoint_names_answers(struct worker_endpoint *e, bool named);
 bool worker_endpoint_is_balancer(const struct worker_endpoint *e);
 /* Call it when the endpoint has answered that it does not have a task, or cannot run the task. Asks the endpoint again

@@ -3,8 +3,8 @@
 #include "common/observe/log.h"
 
 #define AGAIN_NS (500 * NS_PER_MS)
-/* At most this many jobs wait for another attempt to remove them. If the store is away for so long that more jobs wait,
- * the jobs beyond this number stay in the store. */
+/* At most this many jobs wait for another attempt to remove them. If the store is away for long and more jobs must be
+ * removed, the additional jobs stay in the store. */
 enum { DISCARDS_MAX = 1000 };
 
 static void on_discarded(struct store_call *call)

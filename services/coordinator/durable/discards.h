@@ -12,7 +12,7 @@
 void discards_add(struct durable *d, const char *id);
 /* Retries the failed removals that are due. */
 void discards_tick(struct durable *d, uint64_t now);
-/* Forgets the failed removals. The jobs are removed when the store is opened again. */
+/* Forgets the failed removals. The jobs whose removal has failed are removed when the store is opened again. */
 void discards_drop(struct durable *d);
 
 #endif

@@ -10,10 +10,11 @@
 #include "coordinator/store/store_metrics.h"
 
 enum { QUICK_MS = 10, SLOW_MS = 250 };
-/* One in UNSERVED_PART runs may wait for a task that no worker has. The other runs are for jobs that can run now. */
+/* At most 1/UNSERVED_PART of the runs may wait for a task that no worker has. The other runs are for jobs that can run
+ * now. */
 enum { CLAIMS_MAX = 16, RUNS_MAX = 256, UNSERVED_PART = 4 };
-/* In each period of CLAIM_GAP_NS, at most this many jobs are left to coordinators that have free slots, because these
- * slots may soon be taken. */
+/* In each period of CLAIM_GAP_NS, this coordinator leaves at most this many jobs to coordinators that have free slots,
+ * because these slots may soon be taken. */
 enum { YIELDS_MAX = 8 };
 #define CLAIM_GAP_NS (2 * NS_PER_S) /* how often the store is asked for pending and abandoned jobs */
 #define SWEEP_GAP_S  60             /* the longest time between two sweeps for old jobs */
@@ -37,7 +38,7 @@ static struct durable_run *find_run(const struct durable *d, const char *id)
 static void claim(struct durable *d);
 
 /* Takes a job that a claim has found. The job may already run here: if the store did not renew the lease in time, this
- * coordinator can claim the job again. */
+ * coordinator may have claimed its own job again. */
 static void take_claimed(struct durable *d, struct store_call *claimed)
 {
     struct durable_run *r = find_run(d, claimed->found.id);
@@ -80,7 +81,7 @@ static size_t coming_jobs(const struct durable *d)
     return n;
 }
 
-/* Returns how many durable jobs may run here. Durable jobs leave half of max_jobs to synchronous jobs. */
+/* Returns how many durable jobs may run here. Half of max_jobs is reserved for synchronous jobs. */
 static size_t most_runs(const struct durable *d)
 {
     size_t jobs = (size_t)d->jobs->config->max_jobs, half = jobs - jobs / 2;
@@ -266,8 +267,8 @@ void durable_tick_soon(struct durable *d)
     uv_timer_start(&d->timer, on_timer, QUICK_MS, QUICK_MS);
 }
 
-/* If a claim has loaded a whole job, the job begins here, and not when the claim is done. So the answer 202 to its
- * client is sent first. */
+/* If a claim has loaded a whole job, this function begins the job later in the same turn of the loop. If the job began
+ * as soon as the claim was done, the answer 202 to its client would be delayed. */
 static void begin_loaded(void *durable)
 {
     struct durable *d = durable;

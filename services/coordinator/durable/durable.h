@@ -36,16 +36,17 @@ struct durable {
     struct jobs *jobs;
     const struct notify_hosts *notify_hosts; /* the hosts that a job may notify; NULL: none */
     /* Called when answers of a job have been recorded, when the job has begun or ceased to wait, or when the job has
-     * ended. The requests that wait for the job then ask the store. */
+     * ended. The callback makes the requests that wait for the job ask the store. */
     void (*changed)(void *data, const char *id);
-    /* Called before `changed` if a job has ended and all its answers are in one small block. `end` is then like a
-     * READ_JOB call with `whole`, but its job has no `notify` and no `delivery`. `end` is borrowed. The callback may be
-     * NULL. */
+    /* Called before `changed` if a job has ended and all its answers are in one small block. `end` has the results of a
+     * READ_JOB call with `whole`, except that the job in `end` has no `notify` and no `delivery`. `end` is borrowed.
+     * The callback may be NULL. */
     void (*ended_whole)(void *data, const struct store_call *end);
     /* Called when a job has ended. The callback may be NULL. */
     void (*ended)(void *data);
     /* Called when a job has been accepted and its client waits for the end of the job. Takes ownership of the exchange.
-     * `job` and `wanted` are borrowed. `likeness` is for the hint in the answer. */
+     * `job` and `wanted` are borrowed. `likeness` says what the only item looks like (job_hint.h), and selects the hint
+     * in the answer. */
     void (*wait)(void *data, struct http_exchange *x, const struct stored_job *job, const struct preferences *wanted,
                  enum job_likeness likeness);
     void *data;
@@ -82,21 +83,21 @@ void durable_register_metrics(struct durable *d);
 /* Hands all jobs back, so that other coordinators, or this coordinator after its next start, can run them. Claims no
  * more jobs. */
 void durable_drain(struct durable *d);
-/* Hands all jobs back without waiting any longer for items in flight. If the store is away, a job stays as it is in the
- * store. When the lease of that job expires, a coordinator claims the job again. */
+/* Hands all jobs back without waiting any longer for items in flight. If the store is away, the jobs cannot be handed
+ * back. When the lease of a job that was not handed back expires, a coordinator claims the job again. */
 void durable_cut(struct durable *d);
 /* Returns whether there are no runs and no open claims. */
 bool durable_is_idle(const struct durable *d);
-/* Closes the timer and ends the step of the turn. The loop must keep running until both are closed. Close the store
- * only after this call. */
+/* Closes the timer, and removes the step that begins loaded runs in each turn of the loop. The loop must keep running
+ * until the timer is closed. Close the store only after this call. */
 void durable_stop(struct durable *d);
 /* Frees the runs that ended after durable_stop(). Call it when the store is closed. */
 void durable_release(struct durable *d);
 
-/* Returns the scheduler's status for this end of a job. */
+/* Translates the state of an ended job into the scheduler's status. */
 enum sched_status durable_status_of(enum stored_state end);
 
-/* Returns the time from the creation of the job until `until_ms`. For a redriven job, the time counts from the first
+/* Returns the time from the creation of the job until `until_ms`. For a redriven job, returns the time from the first
  * claim after the redrive. Before that claim, returns 0. */
 uint64_t durable_age_ns(const struct stored_job *job, int64_t until_ms);
 
@@ -107,8 +108,8 @@ void durable_begin_soon(struct durable *d);
 
 /* Returns which other coordinators should run the job instead of this one. Only for the code of durable_run.h. */
 enum store_yield durable_yield_of(const struct durable_run *r);
-/* Call it when the store says that there is a coordinator of the kind that durable_yield_of() names. Hands the job back
- * for that coordinator. */
+/* Call it when the store has found another coordinator that durable_yield_of() allows. Hands the job back, so that the
+ * other coordinator can claim the job. */
 void durable_yield(struct durable_run *r);
 
 /* Call it when a run of this coordinator has begun or ceased to wait. Only for the code of durable_run.h. */
@@ -118,15 +119,15 @@ void durable_note_waiting(void *durable_run);
 void durable_claim_soon(struct durable *d);
 /* Cancels the job if it runs here. */
 void durable_cancel(struct durable *d, const char *id);
-/* Returns why the end of the job cannot be recorded now, if the job runs here and the store is full. Otherwise returns
- * NULL. The text is borrowed until the next turn of the loop. */
+/* If the job runs here, but its end cannot be recorded now because the store is full, returns a text that says so. In
+ * all other cases, returns NULL. The text is borrowed until the next turn of the loop. */
 const char *durable_lacks_room(const struct durable *d, const char *id);
 
-/* Call it when a client has cancelled a pending job. No coordinator reports the end of such a job. Counts the end of
- * the job in the metrics. */
+/* Call it when a client has cancelled a pending job. A job that was cancelled while it was pending has no run that
+ * reports its end. So this function counts the end of the job in the metrics. */
 void durable_was_cancelled(struct durable *d, const struct stored_job *job);
 
-/* If the job runs here, applies the changed options in `now`. */
+/* If the job runs here, applies the changed options that are in `now`. */
 void durable_change(struct durable *d, const struct stored_job *now);
 
 /* If the job runs here, sets *live and returns true. If not, returns false. The strings in `live` are borrowed until

@@ -3,7 +3,7 @@
 #include "common/json/encoding.h"
 #include "common/observe/log.h"
 
-/* How long a drain waits for items in flight that may run again. */
+/* How long a drain waits for items in flight, if these items may run a second time. */
 enum { DRAIN_MS = 2000 };
 
 static const char *const state_names[] = {
@@ -67,14 +67,15 @@ bool run_call_is_outdated(const struct durable_run *r, const struct store_call *
 }
 
 /* Returns whether a drain must stop waiting for the store. The drain must stop if the store is broken, or if the lease
- * has expired and another coordinator may have claimed the job. Items without a recorded answer then run again. */
+ * has expired and another coordinator may have claimed the job. Items without a recorded answer run again after the
+ * next claim of the job. */
 static bool is_given_up(const struct durable_run *r, enum store_status status)
 {
     bool is_hopeless = status == STORE_UNFIT || status == STORE_BROKEN;
     return r->drain_ns && (is_hopeless || now_ns() - r->renewed_ns >= LEASE_MS * NS_PER_MS);
 }
 
-/* Call it when the call has failed and will be started again. */
+/* Notes that the store call `c` has failed and will be started again. */
 static void note_failure(struct durable_run *r, struct run_call *c)
 {
     bool waited = c->failed != STORE_OK;
@@ -134,8 +135,8 @@ bool run_call_succeeded(struct durable_run *r, struct run_call *c)
     return false;
 }
 
-/* Returns whether the job waits because the workers reject the token. While the task is not described, nothing is sent,
- * so only the survey knows of the rejection. */
+/* Returns whether the job waits because the workers reject the token. While no worker has described the task, the run
+ * sends no items, so only the survey notices the rejection. */
 static bool is_refused(const struct durable_run *r)
 {
     return r->undescribed && r->durable->jobs->fleet->survey.rejects_token;
@@ -190,8 +191,8 @@ static bool lacks_memory(void *keeper)
     return run_record_lacks_memory(keeper);
 }
 
-/* Returns the error of the items that were never sent before their job ended. The scheduler gives the same error to the
- * items that it knows. */
+/* Returns the error for the items that had not been sent when their job ended. Items that were already in the scheduler
+ * get the same error from the scheduler. */
 static enum item_error rest_error(const struct sched_outcome *outcome)
 {
     if (outcome->no_workers) return ITEM_WORKER_LOST;

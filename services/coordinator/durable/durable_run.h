@@ -8,8 +8,8 @@
  *      +-----------------------------------------------------------------+  +------------------------------+
  *        its options cannot be read, or it is handed back                           the lease is lost
  *
- * If a call fails because the store is away or full, it is started again until it succeeds. Until the call succeeds,
- * the job pauses, and nothing is lost.
+ * If a call to the store fails because the store is away or full, the call is repeated until it succeeds. The job
+ * pauses while the call is being repeated, and nothing is lost.
  */
 #ifndef FANTAIL_COORDINATOR_DURABLE_DURABLE_RUN_H
 #define FANTAIL_COORDINATOR_DURABLE_DURABLE_RUN_H
@@ -108,8 +108,8 @@ struct durable_run {
     struct store_call *renewing;
     uint64_t renewing_ns; /* when `renewing` was started */
     uint64_t renewed_ns;  /* when the last successful renewal was started */
-    /* starved_ns: the first time after the last recording of answers at which there was no memory for an answer; 0:
-     * there was always memory. rests_until_ns: when `rests` ends. */
+    /* starved_ns: the first time since the last recording of answers at which there was no memory for an answer; 0:
+     * since then there has been memory for every answer. rests_until_ns: when `rests` ends. */
     uint64_t starved_ns, rests_until_ns;
     bool rests;      /* no items are sent for a while, because there was no memory for an answer */
     bool has_lapsed; /* the lease was not renewed in time; the job may still be ours */
@@ -130,8 +130,8 @@ bool durable_run_tick(struct durable_run *r, uint64_t now_ns);
 void durable_run_cancel(struct durable_run *r);
 /* Applies the options that were changed after the submission; NULL: no options were changed. */
 void durable_run_change(struct durable_run *r, const char *changes);
-/* Stops sending items. Hands the job back when the items in flight are answered, or after DRAIN_MS. If the items must
- * not run twice, waits for the items in flight until durable_cut(). */
+/* Stops sending items. Hands the job back when the items in flight have been answered, or after DRAIN_MS. If the items
+ * must not run twice, waits for the items in flight until durable_cut(). */
 void durable_run_drain(struct durable_run *r);
 /* Hands the job back immediately. */
 void durable_run_hand_back(struct durable_run *r);
@@ -156,7 +156,7 @@ void run_call_start(struct durable_run *r, struct run_call *c);
 MUST_CHECK bool run_call_succeeded(struct durable_run *r, struct run_call *c);
 /* Frees the call. */
 void run_call_free(struct run_call *c);
-/* Sets the reason why the job has ended early. The text is copied. If it is too long, it is cut between two
+/* Sets the reason why the job has ended early. The text is copied. A reason that is too long is cut between two
  * characters. */
 void run_set_end_reason(struct durable_run *r, const char *reason);
 /* Creates a call to the store for this run. */
@@ -214,8 +214,8 @@ void run_record_flush(struct durable_run *r);
  * far. */
 struct stored_counts run_record_counts(const struct durable_run *r);
 bool run_record_is_behind(const struct durable_run *r);
-/* Call it when there is no memory for an answer. The run rests for a while and then tries again. Returns false if the
- * run has tried for too long; then the job must fail. */
+/* Call it when there is no memory for an answer. The run rests for a while and then tries again. If the run has tried
+ * for too long, returns false, and the caller must make the job fail. */
 MUST_CHECK bool run_record_lacks_memory(struct durable_run *r);
 void run_record_end_rest(struct durable_run *r, uint64_t now_ns);
 void run_record_release(struct durable_run *r);

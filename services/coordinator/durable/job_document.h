@@ -8,8 +8,8 @@
 #include "coordinator/status/status.h"
 #include "coordinator/store/store.h"
 
-/* Facts about a running job that the store does not have. The counts of answers are not here: the store has them, they
- * match the recorded answers, and all coordinators can read them. */
+/* Facts about a running job that the store does not have. The counts of answers are not among these facts, because the
+ * store has them. The counts in the store match the recorded answers, and every coordinator can read them. */
 struct durable_live {
     uint64_t retried, hedged;
     uint64_t eta_ns; /* 0: not known */
@@ -25,8 +25,8 @@ void job_document_write_end_line(struct buf *out, const struct stored_job *job, 
 /* Appends {"type":"end",...} for a job that was removed from the store before all its answers were read. */
 void job_document_write_removed_line(struct buf *out, const struct stored_job *job, int64_t now_ms);
 /* The first function appends the beginning of the document of a synchronous job: up to its results, or up to its errors
- * if the job is reduced. `hint` may be NULL. The second one appends the rest of the document, after those results or
- * errors. */
+ * if the job is reduced. `hint` may be NULL. The second function appends the rest of the document, which follows the
+ * results or errors. */
 void job_document_write_head(struct buf *out, const struct stored_job *job, bool is_reduced, const char *hint);
 void job_document_write_tail(struct buf *out, const struct stored_job *job, int64_t now_ms);
 /* Appends {"type":"result","value":...}, if the job has a result. */

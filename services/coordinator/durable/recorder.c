@@ -76,9 +76,9 @@ static bool take(void *sink, uint64_t index, struct buf *line)
     return true;
 }
 
-/* Returns the error of the line. Only the coordinator makes ITEM_CANCELLED and the errors after it in the enum. These
- * errors name no worker. If a task uses one of these names, its error names a worker. A task's error with one of these
- * names counts as a task_error, as in the scheduler. */
+/* Returns the error of the line. Only the coordinator makes ITEM_CANCELLED and the errors after ITEM_CANCELLED in the
+ * enum. An error that the coordinator makes names no worker. If a task's error has one of these names, the error names
+ * a worker, and counts as a task_error, as in the scheduler. */
 static enum item_error error_of(const char *line, size_t len)
 {
     struct answer_line answer = answer_line_parse(line, len, false);

@@ -28,8 +28,8 @@ struct recorder {
     uint64_t error_counts[ITEM_ERROR_COUNT];
     enum item_error last_error; /* the error of the last line in `errors` */
     bool closed;                /* answers are dropped */
-    /* While closed, the items whose error says that they were not sent are added to this list. Borrowed. NULL: these
-     * errors are dropped too. */
+    /* While the recorder is closed, it drops all answers. If a dropped answer is an error that says that the item was
+     * not sent, the item is added to this list. Borrowed. NULL: there is no list. */
     struct range_list *unsent;
 };
 
@@ -42,7 +42,7 @@ struct answer_sink recorder_sink(struct recorder *r);
 size_t recorder_bytes(const struct recorder *r);
 /* Returns the counts including the answers that have not been taken yet. */
 struct stored_counts recorder_settled(const struct recorder *r);
-/* Moves the next block to `out`, which must be zeroed. Returns false when there is none. */
+/* Moves the next block to `out`, which must be zeroed. Returns false when there is no block. */
 MUST_CHECK bool recorder_take(struct recorder *r, struct block *out);
 /* Returns the counts of errors by name as a JSON object, or NULL when there are none. The caller frees it. */
 MUST_CHECK char *recorder_errors_json(const struct recorder *r);

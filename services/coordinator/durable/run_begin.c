@@ -33,7 +33,7 @@ static void apply_changes(struct durable_run *r, struct jobspec *spec, bool runs
 {
     double deadline_s = spec->deadline_s;
     stored_options_change(spec, r->stored.changes);
-    /* If the deadline is unchanged, it was already shortened when the job was claimed. */
+    /* If the deadline of a running job is unchanged, it was already shortened when the job was claimed. */
     bool is_new = spec->deadline_s != deadline_s;
     if (!runs || is_new) shorten_deadline(spec, &r->stored, r->claimed_ms);
 }

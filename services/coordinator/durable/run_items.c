@@ -44,7 +44,7 @@ static void add_error(struct durable_run *r, uint64_t first, uint64_t n, enum it
     buf_release(&line);
 }
 
-/* Items that were recorded as sent and have no answer must not run again. Such items get an error. */
+/* Items that were recorded as sent and have no answer must not run again. So these items get an error. */
 static void settle_sent(struct durable_run *r)
 {
     struct range_list unknown = {0};
@@ -144,7 +144,8 @@ void run_items_note_unsent(struct durable_run *r)
     if (r->at_most_once) r->recorder.unsent = &r->unsent;
 }
 
-/* Returns whether this coordinator stops running the job. If so, no more items are needed. */
+/* Returns whether this coordinator is about to stop running the job. A run that is about to stop needs no more
+ * items. */
 static bool is_stopping(const struct durable_run *r)
 {
     return r->drain_ns > 0 || r->handing_back || r->cancelling || r->failure[0];
@@ -199,8 +200,8 @@ static void fail(struct durable_run *r, const char *fmt, ...)
     job_cancel(r->job, SCHED_FAILED, r->failure);
 }
 
-/* Returns whether no item of the block has an answer or has been made ready before. If so, the lines of the block need
- * not be copied. */
+/* Returns whether no item of the block has an answer or has been made ready before. If the result is true, the lines of
+ * the block need not be copied. */
 static bool is_all_missing(const struct durable_run *r, uint64_t first, uint64_t n)
 {
     if (next_missing(r) != first) return false;
@@ -432,8 +433,9 @@ void run_items_settle_rest(struct durable_run *r, enum item_error error)
     struct item_source items = stored_items_source(&r->items);
     r->rest_error = error;
     r->settling = true;
-    /* With at_most_once, the items that are left in this source are few, and are recorded as sent but were not sent.
-     * Their errors are added now, because this coordinator may be gone later. */
+    /* With at_most_once, few items are left in this source: those that are recorded as sent but were not sent. This
+     * coordinator may end before it has added the errors of all other items, so the errors of these few items are added
+     * first. */
     while (r->at_most_once && (n = item_source_drop(&items, UINT64_MAX, &first)) > 0)
         add_error(r, first, n, error, cause_of_rest(r));
     add_error(r, r->marked.first, r->marked.n, error, cause_of_rest(r));

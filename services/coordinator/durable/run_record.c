@@ -130,8 +130,8 @@ static void report_end(struct durable_run *r)
              LOG_STR("span_id", trace ? trace_scope_span_id(trace, &trace->context, span_id) : NULL));
 }
 
-/* If the last block has all answers of the job, gives the job and the block to the clients that wait. These clients
- * then need not read the job from the store. */
+/* If the last block has all answers of the job, gives the job and the block to the clients that wait. So these clients
+ * need not read the job from the store. */
 static void give_whole(const struct durable_run *r, struct store_call *end)
 {
     uint64_t answers = 0;
@@ -205,8 +205,8 @@ static void write_block(struct durable_run *r, struct block *b)
     run_call_start(r, &r->writing);
 }
 
-/* Records which of the items that were recorded as sent have not been sent. These items can run after the next
- * claim. */
+/* Some items were recorded as sent but have not been sent. Records which items these are. Items that are recorded as
+ * unsent can run after the next claim. */
 static void write_unsent(struct durable_run *r)
 {
     struct block b = {.kind = BLOCK_UNSENT, .range_count = r->unsent.count};

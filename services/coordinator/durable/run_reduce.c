@@ -1,16 +1,17 @@
-/* Reduces the recorded values of a durable run before its end is recorded. If this coordinator dies or drains
- * meanwhile, the run after the next claim finds all items answered, and reduces their values again. */
+/* Reduces the recorded values of a durable run before its end is recorded. If this coordinator dies or drains during
+ * the reduction, the run after the next claim finds that all items are answered, and starts the reduction from the
+ * beginning. */
 #include "common/base/limits.h"
 #include "common/base/memory_room.h"
 #include "common/observe/log.h"
 #include "coordinator/durable/durable_run.h"
 #include "coordinator/recorded/block_fold.h"
 
-/* At most this many runs reduce at the same time, because each holds a few blocks in memory. */
+/* At most this many runs reduce at the same time, because each of these runs holds a few blocks in memory. */
 enum { REDUCING_MAX = 8 };
 /* One step folds about this many bytes of values, so that other requests are not delayed. */
 enum { STEP_BYTES = 1024 * 1024 };
-/* The fold keeps at most this many spans in memory. Each takes 40 bytes. */
+/* The fold keeps at most this many spans in memory. Each span takes 40 bytes. */
 enum { INDEX_SPANS = 100 * 1000 };
 
 struct run_reduction {

@@ -1,6 +1,7 @@
 /*
  * The text in which the store keeps the options of a durable job. The text contains the query parameters and the job
- * object as the client wrote them. So the same rules apply when the options are read again. Pure.
+ * object as the client wrote them. So when the options are read again, they are checked by the same rules as in the
+ * request. Pure.
  *
  *   {"query":{"task":"square","priority":"3"},"options":{...},"have_items":true,"idempotent":null,
  *    "trace":{"traceparent":"00-...","tracestate":"..."}}

@@ -25,8 +25,8 @@ static const struct prefix prefixes[] = {
     {"register+https://", ENDPOINTS_REGISTERED, "https"},
 };
 
-/* Returns the length of the "host:port" or "[v6]:port" at the start of text, up to a comma or the end. Returns 0 when
- * there is none. */
+/* Returns the length of the "host:port" or "[v6]:port" at the start of text, up to a comma or the end. Returns 0 if the
+ * text does not begin with such an address. */
 static size_t host_port_length(const char *text)
 {
     size_t len = strcspn(text, ",");
@@ -309,8 +309,8 @@ void endpoints_update(struct endpoints *e, const struct addrinfo *addresses)
     free(found);
 }
 
-/* If the name server fails or times out, the known addresses stay. If it answers "no such name", all addresses of the
- * name are removed. */
+/* If the name server fails or times out, the known addresses stay. If the name server answers "no such name", all
+ * addresses of the name are removed. */
 static void resolved(uv_getaddrinfo_t *lookup, int status, struct addrinfo *found)
 {
     struct endpoints *e = lookup->data;

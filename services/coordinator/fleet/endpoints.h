@@ -13,10 +13,11 @@
  * Unless the option names a load balancer, workers that register themselves (registry.h) are added, too. So the set
  * contains an address if the option lists the address, if the option's name resolves to it, or if a worker has a lease
  * on it. After a worker has deregistered, a name server may still list its address for a while. So the address is
- * barred for LEASES_BAR_S: the answers of a name server do not add it, but a new registration does.
+ * barred for LEASES_BAR_S: in this period, the answers of a name server do not add the address, but a new registration
+ * does.
  *
- * This module calls its owner for each address that is added or removed. The module does not know what is sent to the
- * addresses.
+ * This module calls its owner for each address that is added or removed. The module does not depend on what is sent to
+ * the addresses.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_ENDPOINTS_H
 #define FANTAIL_COORDINATOR_FLEET_ENDPOINTS_H
@@ -79,8 +80,9 @@ void endpoints_stop(struct endpoints *e);
  * changed. If the worker has a lease now, sets *terms. */
 MUST_CHECK enum lease_verdict endpoints_register(struct endpoints *e, const struct registration *r, uint64_t now_ns,
                                                  struct lease_terms *terms);
-/* Ends one lease that has expired, and removes its address if nothing else lists the address. Returns false when no
- * lease has expired. Call it every LEASES_TICK_MS until it returns false. */
+/* Ends one lease that has expired. Removes the address of this lease, unless the option lists the address or the
+ * option's name resolves to it. Returns false when no lease has expired. Call it every LEASES_TICK_MS until it returns
+ * false. */
 MUST_CHECK bool endpoints_end_lease(struct endpoints *e, uint64_t now_ns, struct registration *ended);
 
 /* For DNS mode. `addresses` are all addresses that the name has now; NULL: the name has none. Adds the new addresses in

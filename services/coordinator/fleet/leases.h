@@ -1,8 +1,8 @@
 /*
  * Records which workers have registered themselves, and how long each of them counts as alive. A worker holds a lease
  * on its address, and renews it by registering again. A lease that is not renewed expires. A worker that deregisters
- * ends its lease immediately. The address of the worker is then barred for a while, because a name server may still
- * list the address.
+ * ends its lease immediately. After a worker has deregistered, its address is barred for a while, because a name server
+ * may still list the address.
  *
  * While this process was stopped (SIGSTOP, a stalled machine), it read no renewals. So all leases are extended by the
  * length of the stop.

@@ -49,7 +49,7 @@ static bool split(struct body *b, const char *text, size_t len, char *err, size_
     return true;
 }
 
-/* Returns whether the text is printable ASCII. Only such text may be written to logs and answers. */
+/* Returns whether the text is printable ASCII. Only printable ASCII may be written to logs and answers. */
 static bool is_plain(const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++)
@@ -111,7 +111,7 @@ static const char *v6_fault(const struct in6_addr *a)
     return translated_fault(a);
 }
 
-/* Writes the address in canonical form. Returns NULL if the address is acceptable, otherwise what is wrong with it. An
+/* Writes the address in canonical form. Returns what is wrong with the address; NULL if the address is acceptable. An
  * IPv4-mapped IPv6 address is treated as an IPv4 address. */
 static const char *normalise(const char *text, char *out, size_t size, bool *is_v6)
 {

@@ -64,7 +64,7 @@ static struct survey_question *question_at(struct list_link *at)
     return at ? CONTAINER_OF(at, struct survey_question, link) : NULL;
 }
 
-/* Returns the question after q, or the oldest one if q is NULL. Returns NULL at the end. */
+/* Returns the question after q, or the oldest one if q is NULL. Returns NULL if q is the newest question. */
 static struct survey_question *next_question(const struct survey *s, const struct survey_question *q)
 {
     return question_at(list_next(&s->questions, q ? &q->link : NULL));
@@ -99,9 +99,10 @@ static void uncount(struct survey *s, const struct survey_worker *w)
     for (struct survey_question *q = next_question(s, NULL); q; q = next_question(s, q)) q->left -= waits_for(q, w);
 }
 
-/* Returns the maximum age of a request whose answer is still new enough for a new question. If each question sent new
- * requests, many questions about unknown tasks would send many requests to each of many workers. A single worker is
- * always asked again, because a script may add a task and use it within a millisecond. */
+/* Returns the maximum age of a request whose answer is still new enough for a new question. If each question sent a new
+ * request to each worker, clients that ask about unknown tasks could cause very many requests. If the fleet has only
+ * one worker, the worker is always asked again, because a script may add a task and use the task within a
+ * millisecond. */
 static uint64_t fresh_ns(const struct survey *s)
 {
     uint64_t others = s->workers > 0 ? s->workers - 1 : 0;
@@ -143,8 +144,8 @@ static double jitter(struct survey *s, double least, double most)
     return least + (most - least) * random_unit(&s->random);
 }
 
-/* Returns when to ask next. The first time is a random point in the period, so that workers that were added at the same
- * time are not asked at the same time. */
+/* Returns when to ask this worker next. The first time is a random point in the period, so that workers that were added
+ * at the same time are not asked at the same time. */
 static uint64_t next_time_ns(struct survey_worker *w, bool first)
 {
     struct survey *s = w->survey;

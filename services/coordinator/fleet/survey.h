@@ -1,11 +1,12 @@
 /*
  * Asks the workers which tasks they have, and keeps the catalog up to date. A worker is asked when it is added, when
- * the owner calls survey_ask(), when a question needs its answer (survey_question_new()), and otherwise every half
- * minute. The regular requests to different workers are spread over the half minute. A worker that did not answer is
- * asked again sooner. The number of workers asked at the same time is limited.
+ * the owner calls survey_ask(), and when a question needs its answer (survey_question_new()). In addition, a worker
+ * that has not been asked for about half a minute is asked again. The regular requests to different workers are spread
+ * over the half minute. A worker that did not answer is asked again sooner. The number of workers asked at the same
+ * time is limited.
  *
- * Owner: the fleet. The survey does its work in callbacks of the loop. Its functions never call the owner's callbacks
- * directly, but functions such as survey_add() may start requests.
+ * Owner: the fleet. The survey does its work in callbacks of the loop. The functions of this header never call the
+ * owner's callbacks directly, but some of them, such as survey_add(), may start requests.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_SURVEY_H
 #define FANTAIL_COORDINATOR_FLEET_SURVEY_H
@@ -51,13 +52,13 @@ void survey_stop(struct survey *s);
 /* Workers. */
 
 /* Called with the tasks that a worker reported. `has` is borrowed for the call; NULL: the request failed, and the
- * worker is not asked again at once. worker_id is a hash of the Fantail-Worker header; 0: there was none. */
+ * worker is not asked again immediately. worker_id is a hash of the Fantail-Worker header; 0: there was none. */
 typedef void survey_said(void *owner, const struct task_list *has, uint64_t worker_id);
 
 /* Adds a worker. `at` is borrowed until survey_remove(). `said` may be NULL. */
 struct survey_worker *survey_add(struct survey *s, const struct endpoint *at, survey_said *said, void *owner);
 void survey_remove(struct survey *s, struct survey_worker *w);
-/* Asks the worker once more, but only when `after_ms` have passed since the last request to it. */
+/* Asks the worker once more as soon as `after_ms` have passed since the last request to the worker. */
 void survey_ask(struct survey *s, struct survey_worker *w, uint64_t after_ms);
 /* Call it when a worker says that its tasks have this ETag. If the catalog has another ETag, asks the worker. "": the
  * worker did not send an ETag. */
@@ -66,12 +67,13 @@ void survey_compare(struct survey *s, struct survey_worker *w, const char *etag)
 /* Questions. */
 
 /* Asks all workers, except those that were asked recently: in the last second, or in the last n milliseconds if the
- * fleet has n < 1000 workers. Calls answered(data, ok) when all have answered, as soon as enough(data) is true after an
- * answer, or after three seconds. `ok` is false when no worker can be reached. `enough` may be NULL. Returns NULL when
- * there is no worker to ask. */
+ * fleet has n < 1000 workers. Calls answered(data, ok) when all the workers have answered, when enough(data) is true
+ * after an answer, or when three seconds have passed, whichever comes first. `ok` is false when no worker can be
+ * reached. `enough` may be NULL. Returns NULL when there is no worker to ask. */
 struct survey_question *survey_question_new(struct survey *s, bool (*enough)(void *data),
                                             void (*answered)(void *data, bool ok), void *data);
-/* Drops a question that has not been answered yet. The answered() of this question is then never called. O(1). */
+/* Drops a question that has not been answered yet. After this call, the answered() of this question is never called.
+ * O(1). */
 void survey_question_drop(struct survey *s, struct survey_question *q);
 
 #endif

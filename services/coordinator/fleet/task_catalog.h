@@ -2,8 +2,8 @@
  * Records which tasks the workers have: the last answer of each worker (survey.h), and totals over all workers. If
  * workers disagree about a task, the most cautious answer counts. The tasks of a worker that cannot be reached stay in
  * the catalog. The tasks of a worker that has left are remembered for a week. So a job can wait while the pool of its
- * task has no workers. Tasks that the operator expects are in the catalog from the start, for the same reason. Pure: no
- * I/O.
+ * task has no workers. From the start, the catalog has the tasks that the operator expects. So jobs with these tasks
+ * can wait for the first worker. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_TASK_CATALOG_H
 #define FANTAIL_COORDINATOR_FLEET_TASK_CATALOG_H
@@ -14,7 +14,7 @@
 /* One worker in the catalog. A zeroed struct is a worker that has not answered yet. */
 struct catalog_worker {
     const struct task_list *has; /* NULL: not known */
-    bool reached;                /* the worker answered when it was asked last */
+    bool reached;                /* the worker answered the last request */
 };
 
 /* A task, over all workers. */
@@ -37,7 +37,7 @@ struct catalog_task {
 
 struct catalog {
     bool balancer; /* one address stands for many workers, so their number is not known */
-    /* How many workers have reported their tasks, and how many of these answered when they were asked last. */
+    /* How many workers have reported their tasks, and how many of these workers answered the last request. */
     unsigned workers, reached;
     uint64_t news; /* how many different lists of tasks workers have reported so far */
 
@@ -69,7 +69,7 @@ void catalog_worker_left(struct catalog *c, struct catalog_worker *w, uint64_t n
 /* Returns the task, or NULL when the task is unknown. The task is borrowed until a worker is added, answers or
  * leaves. */
 const struct catalog_task *catalog_find(struct catalog *c, const char *name);
-/* Returns all tasks, sorted by name. The array is borrowed for as long as the result of catalog_find(). */
+/* Returns all tasks, sorted by name. The array is borrowed until a worker is added, answers or leaves. */
 const struct catalog_task *catalog_tasks(struct catalog *c, size_t *count);
 /* Appends "square, primes and wordcount", or "none". */
 void catalog_list_names(struct catalog *c, struct buf *out);

@@ -22,7 +22,7 @@ struct task_list {
 
     /* For the catalog: workers with the same tasks share one list. */
     struct list_link link;
-    unsigned workers, reached; /* workers that have this list; how many of these answered when they were asked last */
+    unsigned workers, reached; /* workers that have this list; how many of these workers answered the last request */
     uint64_t left_ns;          /* if no worker has this list: when its last worker left */
 };
 

@@ -1,7 +1,7 @@
 /*
  * What the coordinator knows about its workers: where they are, which tasks they have, which tokens and certificates
- * the coordinator uses for them, and why no worker can be reached. This module does not know jobs or chunks. Owner: the
- * coordinator.
+ * the coordinator uses for them, and why no worker can be reached. This module does not depend on jobs or chunks.
+ * Owner: the coordinator.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_WORKER_FLEET_H
 #define FANTAIL_COORDINATOR_FLEET_WORKER_FLEET_H
@@ -51,8 +51,7 @@ MUST_CHECK bool worker_fleet_start(struct worker_fleet *f, uv_loop_t *loop, char
 MUST_CHECK bool worker_fleet_find_workers(struct worker_fleet *f, const struct endpoints_ops *ops, void *data,
                                           char *err, size_t err_size);
 /* Call it when a worker has rejected the token of a request that was sent when token_age was `age`. Reads the token
- * file again if it has changed. Returns true if there is a newer token. The request may then be sent again with the new
- * token. */
+ * file again if it has changed. Returns true if there is a newer token, with which the request may be sent again. */
 MUST_CHECK bool worker_fleet_has_newer_token(struct worker_fleet *f, uint64_t age);
 /* Reads tokens and certificates again. A running request keeps the token and the certificates with which it was
  * sent. */

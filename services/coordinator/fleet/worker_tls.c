@@ -13,8 +13,8 @@ static struct tls_files files_of(const struct worker_fleet_config *config)
         .path = {[TLS_CERT] = config->client_cert, [TLS_KEY] = config->client_key, [TLS_CA] = config->ca}};
 }
 
-/* Certificates without https in --workers are an error. Without this error, nobody would notice that workers are
- * reached without TLS and the certificates are never used. */
+/* Certificates without https in --workers are an error. Without this error, nobody would notice that the coordinator
+ * calls the workers without TLS and never uses the certificates. */
 int worker_tls_check(const struct option_spec *spec, const struct worker_fleet_config *config)
 {
     struct tls_files files = files_of(config);

@@ -8,7 +8,8 @@
 /* Checks the options, before anything starts. Returns 0, or 2 after a message that names the option. The option
  * --workers must have been checked before. */
 MUST_CHECK int worker_tls_check(const struct option_spec *spec, const struct worker_fleet_config *config);
-/* Fills the store and keeps the store up to date. On failure, returns false and writes a sentence to err. */
+/* Reads the certificates into the certificate store `store`, and keeps the certificate store up to date. On failure,
+ * returns false and writes a sentence to err. */
 MUST_CHECK bool worker_tls_start(struct tls_store *store, const struct worker_fleet_config *config, uv_loop_t *loop,
                                  char *err, size_t err_size);
 

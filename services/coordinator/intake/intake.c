@@ -253,7 +253,7 @@ static void on_existing_read(struct store_call *call)
     free_when_over(t);
 }
 
-/* While this request was being received, the other request with the same key may have been accepted, or may have
+/* While this request was being received, the earlier request with the same key may have been accepted, or may have
  * failed. */
 static void read_existing(struct job_intake *t)
 {

@@ -1,7 +1,8 @@
 /*
  * Receives a durable job: a POST with "Prefer: respond-async" or "Prefer: wait=N". The items of the job go to the store
- * in blocks while the body arrives. The answer 202 is sent after the job is committed, so that an accepted job is never
- * lost. If the client waits for the end of the job, durable->wait takes ownership of the exchange after the commit.
+ * in blocks while the body arrives. The answer 202 is sent after the job has been committed, so that an accepted job is
+ * never lost. If the client waits for the end of the job, durable->wait takes ownership of the exchange after the
+ * commit.
  *
  *   OPEN ----> ASKING (a worker is asked which tasks there are) ----> STORING (the last calls are open) ----> ANSWERED
  *    |            |                                                      | the acceptance has failed             ^
@@ -11,8 +12,8 @@
  *
  * If the ACCEPT call fails, its transaction may still have been committed: perhaps only the reply was lost. DISCARD
  * removes the job only if it is still RECEIVING, so the reply to DISCARD shows whether the job was accepted. If DISCARD
- * fails too, the outcome is unknown. The answer is then 503, and a request with the same Idempotency-Key finds the job
- * if it exists.
+ * fails too, the client gets the answer 503, because it is unknown whether the job was accepted. A later request with
+ * the same Idempotency-Key finds the job if the job was accepted.
  *
  * Owner: its exchange and its open calls to the store. The intake is freed when the exchange and these calls are over.
  */

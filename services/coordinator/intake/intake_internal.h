@@ -9,8 +9,8 @@
 
 /* Finds out the format of the body. If the request cannot be accepted, answers it and returns false. */
 MUST_CHECK bool intake_admit(struct http_exchange *x, const struct durable *d, enum split_format *format);
-/* Reads the options from the request and from the part of the body that was split so far. Returns false if an option is
- * wrong, or if the operator does not allow the host of the notice. */
+/* Reads the options from the request and from the part of the body that has been split so far. Returns false if an
+ * option is wrong, or if the operator does not allow the host of the notice. */
 MUST_CHECK bool intake_read_spec(struct http_exchange *x, const struct durable *d, const struct splitter *splitter,
                                  bool have_items, struct jobspec *spec, struct jobspec_error *err);
 /* Returns whether the items of the job are generated from a range or from spans. */

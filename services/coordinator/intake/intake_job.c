@@ -5,8 +5,8 @@
 #include "coordinator/job/job_tasks.h"
 
 /* A coordinator of an older version must be able to run the job, so parameters that it does not know are left out. The
- * store keeps the URL of `notify` apart from the options. `first_line` only says how to read the body, which has
- * already been read. */
+ * store keeps the URL of `notify` apart from the options. `first_line` is left out, because it only says how to read
+ * the body, and the body has already been read. */
 static void write_query(void *out, const char *name, const char *value)
 {
     if (strcmp(name, "notify.url") == 0 || strcmp(name, "first_line") == 0) return;

@@ -19,7 +19,7 @@ struct request_key {
 
 /* Returns whether the header has a key of 1 to REQUEST_KEY_BYTES printable ASCII characters. If the header begins with
  * a quote, it must be a string of RFC 8941: in quotes, with \ before each quote and each backslash of the key. The
- * draft RFC of the header requires such a string, but many clients send the key without quotes. */
+ * draft RFC of the header requires a string of RFC 8941, but many clients send the key without quotes. */
 bool request_key_is_valid(const char *header);
 /* Reads the key, which must be valid, and the query of the request. `format` is the body's format. Does nothing without
  * a key. */

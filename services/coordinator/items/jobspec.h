@@ -1,7 +1,7 @@
 /*
  * The options of a job, from the job object and from the query. This module checks the options, and sets the defaults
- * of the options that are not given. The module does not know which tasks exist, and does not see the items, because
- * the splitter removes them first. Pure.
+ * of the options that are not given. The module does not check whether the tasks exist, and does not see the items,
+ * because the splitter removes the items first. Pure.
  *
  * Order of calls: jobspec_init(), then jobspec_read_query() for each query parameter, then jobspec_read_options() with
  * the splitter's options, then jobspec_finish(). At the first fault a function returns false, and the error says what
@@ -119,7 +119,8 @@ void jobspec_write_changes(const struct jobspec *spec, struct buf *out);
 void jobspec_write_changeable(const struct jobspec *spec, struct buf *out);
 
 /* A job was started with the options `early`; `late` also has the options that arrived later. Returns the JSON pointer
- * of the first option that differs in `late` but can no longer be changed. Returns NULL when there is none. */
+ * of the first option that differs in `late` but can no longer be changed. Returns NULL when there is no such
+ * option. */
 const char *jobspec_changed_too_late(const struct jobspec *early, const struct jobspec *late);
 
 /* For RANGE and SPANS: appends the items first .. first + count - 1 as one line each. Returns false when the lines

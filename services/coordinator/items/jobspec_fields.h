@@ -48,7 +48,8 @@ bool jobspec_is_group(const char *name);
  * is not an array of valid labels, or has too many. */
 bool jobspec_read_labels(struct json_slice array, char **labels);
 
-/* Sets the status, the pointer (the name with slashes instead of dots) and the sentence. Returns false. */
+/* Sets the status, the JSON pointer (the name with slashes instead of dots) and the sentence of the error. Returns
+ * false. */
 bool jobspec_fail(struct jobspec_error *err, int status, const char *name, const char *fmt, ...) PRINTF_LIKE(4, 5);
 
 #endif

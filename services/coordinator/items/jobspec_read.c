@@ -172,7 +172,8 @@ static bool read_url(struct json_slice v, char **out)
 }
 
 /* Stores the text on one line, because it becomes part of the first line of every chunk. Nearly every text is already
- * on one line. Such a text is copied in one piece, because copying 4 MiB byte by byte is slow. */
+ * on one line. A text that is already on one line is copied in one piece, because copying 4 MiB byte by byte is
+ * slow. */
 static void read_raw(struct jobspec *spec, struct json_slice v)
 {
     bool in_one_line = !memchr(v.data, '\n', v.len) && !memchr(v.data, '\r', v.len);
@@ -291,7 +292,7 @@ static bool read_object(struct jobspec *spec, const char *group, struct json_sli
         point_at(err, group, &text);
     }
     buf_release(&text);
-    /* Without this check, an empty object would be treated like a missing object. */
+    /* Without this check, an empty object as `range` or `spans` would be treated like a missing member. */
     if (empty && strcmp(group, "range") == 0) return jobspec_fail(err, 400, group, "range needs a stop");
     if (empty && strcmp(group, "spans") == 0) return jobspec_fail(err, 400, group, "spans needs a stop and a size");
     if (empty && strcmp(group, "notify") == 0) return jobspec_fail(err, 400, group, "notify needs a url");

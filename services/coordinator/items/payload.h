@@ -1,7 +1,7 @@
 /*
- * The items of a chunk, as the lines that are sent to a worker. A payload with a large part of the lines of another
- * payload shares the bytes of that payload. A payload with only a few of the lines has a copy of these lines. So a
- * payload of a few items does not keep the bytes of a whole chunk in memory. Pure: no I/O.
+ * The items of a chunk, as the lines that are sent to a worker. A payload may have a part of the lines of another
+ * payload. If the part is large, the two payloads share the bytes of the lines. If the part is small, its lines are
+ * copied. So a payload of a few items does not keep the bytes of a whole chunk in memory. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_PAYLOAD_H
 #define FANTAIL_COORDINATOR_ITEMS_PAYLOAD_H

@@ -220,7 +220,7 @@ static enum split_status read_mark(struct splitter *s, char c, uint64_t offset)
     }
 }
 
-/* Reads one punctuation mark, or begins a name, an option or an item. `p` must not be at white space. If a mark was
+/* Reads one punctuation mark, or begins a name, an option or an item. `p` must not point to white space. If a mark was
  * read, sets *used to 1, otherwise to 0. */
 static enum split_status read_token(struct splitter *s, const char *p, uint64_t offset, size_t *used)
 {

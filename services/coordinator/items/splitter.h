@@ -1,6 +1,6 @@
 /*
  * Splits a request body into items as its bytes arrive, in pieces of any size. The splitter follows RFC 8259 strictly.
- * It builds no tree: it checks an item and copies the bytes of the item. Pure: no I/O, no time.
+ * The splitter builds no tree: it checks an item and copies the bytes of the item. Pure: no I/O, no time.
  *
  * Every whole item is appended to `items` as one line of JSON that ends in '\n'. The line has the bytes that the client
  * sent, but without white space around the item and without line breaks between the tokens of the item. Each byte is
@@ -18,7 +18,7 @@
  *
  * The body is UTF-8. A byte order mark at the start of the body is skipped. A byte order mark before a later line is an
  * error, and so is a NUL byte in a line of text. These two checks detect files in UTF-16 and files that were joined.
- * Without the checks, such files would give wrong items.
+ * Without these two checks, files in UTF-16 and joined files would give wrong items.
  */
 #ifndef FANTAIL_COORDINATOR_ITEMS_SPLITTER_H
 #define FANTAIL_COORDINATOR_ITEMS_SPLITTER_H
@@ -88,15 +88,15 @@ struct splitter {
 
 /* max_depth limits the nesting of an item and of the options; 0: LIMIT_JSON_DEPTH. */
 void splitter_init(struct splitter *s, enum split_format format, unsigned max_depth);
-/* For lines: the first line is a JSON object with options. Call it before anything is fed. */
+/* For lines: the first line is a JSON object with options. Call it before the first call of splitter_feed(). */
 void splitter_expect_options(struct splitter *s);
 /* Tells the splitter how many bytes the body will have. The splitter uses this size only to avoid copies. */
 void splitter_expect(struct splitter *s, size_t body_bytes);
 /* May be called on a zeroed or released splitter. */
 void splitter_release(struct splitter *s);
 
-/* Reads all of data, or fails. After a failure, s->error says why. The items before the fault are in s->items. Every
- * later call fails in the same way. */
+/* Reads all of data, or fails. After a failure, s->error says why, the items before the fault are in s->items, and
+ * every later call fails in the same way. */
 MUST_CHECK enum split_status splitter_feed(struct splitter *s, const char *data, size_t len);
 /* Returns an upper limit for the memory that splitter_feed() can need for `len` bytes, or that splitter_finish() can
  * need. Pass the result to memory_has_room(). */

@@ -178,7 +178,7 @@ const char *job_pointer_member(struct buf *b, const char *pointer)
 
 /* The readers of a job. */
 
-/* Returns the next reader, or the first one when r is NULL. Returns NULL at the end. */
+/* Returns the next reader, or the first one when r is NULL. Returns NULL if r is the last reader. */
 static struct reader *next_reader(const struct job *j, const struct reader *r)
 {
     struct list_link *next = list_next(&j->readers, r ? &r->link : NULL);

@@ -1,7 +1,7 @@
 /*
- * Recognises an NDJSON body whose only item is in fact a job object, or an array of all items. A hint then says how to
- * send the items. The job is not refused, because the item may be meant as it is: a task may take an array, or an
- * object with members such as `task` and `items`.
+ * Recognises an NDJSON body whose only item is in fact a job object, or an array of all items. If a job has such a
+ * body, a hint says how to send the items. The job is not refused, because the item may be meant as it is: a task may
+ * take an array, or an object with members such as `task` and `items`.
  */
 #ifndef FANTAIL_COORDINATOR_JOB_JOB_HINT_H
 #define FANTAIL_COORDINATOR_JOB_JOB_HINT_H

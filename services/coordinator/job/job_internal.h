@@ -36,11 +36,11 @@ void job_fold_more(struct job *j);
 void job_spill_later(struct job *j);
 /* Writes the next part of a long answer to the disk. Call it while j->spills_more is set. */
 void job_spill_more(struct job *j);
-/* Returns whether the job has a built-in reduction. The readers of such a job get the result of the reduction and the
- * errors. */
+/* Returns whether the job has a built-in reduction. The readers of a job with a built-in reduction get the result of
+ * the reduction and the errors. */
 bool job_is_reduced(const struct job *j);
-/* If the body has ended and the job has started, gives the answers to the readers. Call it after each of these two
- * events. */
+/* If the body has ended and the job has started, gives the answers to the readers. Call it when the body has ended, and
+ * call it when the job has started. */
 void job_open_answers(struct job *j);
 void job_answers_came(struct job *j);
 /* Makes the job fail because a sink could not store its answers. */

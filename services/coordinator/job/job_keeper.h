@@ -1,7 +1,8 @@
 /*
  * A job that has no client has a keeper, which supplies the items and takes the answers. The job calls the ops of the
  * keeper. The keeper outlives the job. The keeper also counts the answers and the end of the job in the metrics. Only
- * the keeper knows whether the job itself has ended, because a keeper may also stop a job that continues elsewhere.
+ * the keeper knows whether the job itself has ended, because the keeper may also stop a job that continues on another
+ * coordinator.
  */
 #ifndef FANTAIL_COORDINATOR_JOB_JOB_KEEPER_H
 #define FANTAIL_COORDINATOR_JOB_JOB_KEEPER_H
@@ -16,7 +17,7 @@ struct job_keeper_ops {
     /* Returns whether many answers wait in the sink. While is_behind() returns true, no new items are sent. */
     bool (*is_behind)(void *keeper);
     /* Called when there is no memory for an answer. If lacks_memory() returns true, the job waits for memory, and
-     * is_behind() returns true for a while. If it returns false, the job fails. */
+     * is_behind() returns true for a while. If lacks_memory() returns false, the job fails. */
     bool (*lacks_memory)(void *keeper);
     /* Called when the job begins to wait, waits for something else, or continues; job->waiting says what it waits for.
      * The call comes from inside an action of the scheduler. */

@@ -2,8 +2,8 @@
 #include "coordinator/job/job_internal.h"
 #include "coordinator/job/job_keeper.h"
 
-/* Returns whether the answers are read while the job runs. The answers are read only later if they are sent as one
- * document at the end of the job, or if the body has not arrived completely. The job must not pause for answers that
+/* Returns whether the answers are read while the job runs. If the answers are sent as one document at the end of the
+ * job, or if the body has not arrived completely, the answers are read later. The job must not pause for answers that
  * are read later. */
 static bool is_read_meanwhile(const struct job *j)
 {

@@ -8,9 +8,9 @@
 #include "coordinator/fleet/task_catalog.h"
 #include "coordinator/items/jobspec.h"
 
-/* Returns 0 if the workers have all tasks of the job and can run them, 404 if there is a task that no worker has, and
- * 422 if there is a task that no worker can run. For 404 and 422, writes a sentence to *detail, which must be empty.
- * `detail` may be NULL. */
+/* Returns 0 if the workers have all tasks of the job and can run them. Returns 404 if there is a task that no worker
+ * has. Returns 422 if there is a task that no worker can run. For 404 and 422, writes a sentence to *detail, which must
+ * be empty. `detail` may be NULL. */
 int job_tasks_fault(struct catalog *c, const struct jobspec *spec, struct buf *detail);
 /* Returns whether workers have described all tasks of the job. Before that, the idempotency of the tasks is not
  * known. */

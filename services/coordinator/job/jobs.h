@@ -76,7 +76,7 @@ void jobs_release(struct jobs *t);
 
 /* Returns the job; NULL when there is none. O(1). */
 struct job *jobs_find(const struct jobs *t, const char *id);
-/* Returns the next older job, or the newest job when j is NULL. Returns NULL at the end. */
+/* Returns the next older job, or the newest job when j is NULL. Returns NULL if j is the oldest job. */
 struct job *jobs_next(const struct jobs *t, const struct job *j);
 /* A walk over the jobs from the newest to the oldest, during which jobs may be added and removed. A zeroed cursor is at
  * the end. */
@@ -93,7 +93,7 @@ void jobs_walk_end(struct jobs_cursor *c);
 /* Cancels every running job in the next scheduler_run(), because the coordinator drains. Jobs with a keeper are not
  * cancelled. */
 void jobs_drain_all(struct jobs *t);
-/* For a job whose upload can pause: returns how many bytes of unsent items the job may hold, `cap` at most. If the job
+/* For a job whose upload can pause: returns how many bytes of unsent items the job may hold, at most `cap`. If the job
  * holds more, its upload pauses. Jobs whose upload can pause may fill only half of the budget. The other half is for
  * jobs whose upload cannot pause. */
 size_t jobs_item_share(const struct jobs *t, size_t cap);

@@ -177,8 +177,8 @@ void phase_release(struct phase *p)
 
 /* For the dispatcher. */
 
-/* Returns how many bytes a cut may have. For a small cut, does not ask the kernel how much memory is free, because most
- * chunks are small, and the question would take a tenth of the time of such a chunk. */
+/* Returns how many bytes a cut may have. For a small cut, does not ask the kernel how much memory is free. Most chunks
+ * are small, and the system call would take a tenth of the time that a small chunk takes. */
 static size_t room_for_cut(const struct phase *p, size_t max_items, size_t max_bytes)
 {
     if (max_bytes <= MEMORY_SMALL_BYTES) return max_bytes;

@@ -57,8 +57,8 @@ void phase_take_value(struct phase *p, uint64_t index, struct buf *line);
 /* Adds the line {"error":{...}} for each of n items. */
 void phase_add_error(struct phase *p, uint64_t first, uint64_t n, const char *line, size_t len);
 
-/* Call it when there is no memory for an answer. Returns true if the job waits for memory; the attempt must then end.
- * Returns false if the job fails. */
+/* Call it when there is no memory for an answer. If the job waits for memory, returns true, and the caller must end the
+ * attempt. If the job fails, returns false. */
 MUST_CHECK bool phase_lacks_memory(struct phase *p);
 
 /* The functions below return the parts that are sent with an attempt. */

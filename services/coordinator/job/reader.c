@@ -87,7 +87,7 @@ static size_t copy_pending(struct reader *r, char *dst, size_t cap)
     return n;
 }
 
-/* Begins a part of the answer. `from` has its lines. */
+/* Begins a part of the answer. `from` has the lines of this part. */
 static void begin_part(struct reader *r, const struct answer_source *from, enum result_format format)
 {
     r->source = *from;
@@ -222,8 +222,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Each output makes the heartbeat due later. Outputs are frequent, so the time on the wheel is changed only when the
- * old time has been reached. */
+/* Each output postpones the next heartbeat. Outputs are frequent, so the time on the wheel is changed only when the old
+ * time has been reached. */
 static void set_due(struct reader *r)
 {
     uint64_t due_ns = earlier(heartbeat_ns(r), earlier(progress_ns(r), start_alone_ns(r)));

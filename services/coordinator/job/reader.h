@@ -52,8 +52,8 @@ struct reader {
     struct wheel_node due; /* on jobs->readers until the job has ended */
 };
 
-/* Makes a reader for an exchange whose body is whole. The Accept header of the exchange selects the format of the
- * answer. */
+/* Makes a reader for an exchange whose request body has arrived completely. The Accept header of the exchange selects
+ * the format of the answer. */
 MUST_CHECK struct reader *reader_new(struct job *j, struct http_exchange *x);
 /* Returns whether the client of the exchange asks for a stream of lines instead of a document. */
 bool reader_takes_lines(const struct http_exchange *x);

@@ -88,7 +88,7 @@ static void take_late_options(struct job *j, struct jobspec *late)
     phase_update(&j->phase);
 }
 
-/* Starts the job before its body is whole, if many items and enough options have arrived. */
+/* Starts the job before its whole body has arrived, if many items and enough options have arrived. */
 static void start_early(struct job *j)
 {
     struct jobspec_error err;
@@ -97,7 +97,8 @@ static void start_early(struct job *j)
         bool enough = read_spec(&j->submission, &spec, &err) && jobspec_finish(&spec, true, &err);
         if (enough) take_spec(j, &spec);
         jobspec_release(&spec);
-        /* More options may follow in a job object, but not after a first line with options. */
+        /* In a body that is a job object, more options may follow the items. In a body with its options on the first
+         * line, no more options can follow. */
         if (!enough && j->submission.splitter.format != SPLIT_JOB) refuse_spec(j, &err);
         if (!enough) return;
     }
@@ -128,7 +129,7 @@ static void start_or_refuse(struct job *j)
                    "with more than %u bytes of items, \"task\" must come before \"items\"", LIMIT_UNSTARTED_BYTES);
 }
 
-/* Updates the memory that the budget of all jobs counts for the items of this job. */
+/* Tells the budget of all jobs how much memory the items of this job use now. */
 static void count_items(struct submission *s)
 {
     size_t held = (size_t)s->spool.bytes + splitter_held(&s->splitter);

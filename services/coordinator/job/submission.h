@@ -38,9 +38,9 @@ void submission_handle(struct http_exchange *x, struct jobs *jobs);
 /* Call it when the request is wrong. Answers the request with the problem, unless the exchange is already answered or
  * over. `members` may be NULL. */
 void submission_refuse(struct submission *s, int status, const char *members, const char *detail);
-/* Call it when the spool has become smaller. A paused upload may then continue. */
+/* Call it when the spool has become smaller. If the upload is paused, this function may resume it. */
 void submission_drained(struct submission *s);
-/* Call it when the job has ended. If the upload is paused, the rest of the upload is then read and dropped. */
+/* Call it when the job has ended. After this call, the rest of a paused upload is read and dropped. */
 void submission_job_ended(struct submission *s);
 void submission_release(struct submission *s);
 

@@ -12,7 +12,7 @@ static bool tasks_are_there(void *data)
     return find_fault(data, NULL) == 0;
 }
 
-/* Refuses the job. If the answer has already begun, the job fails instead. */
+/* If the answer has not begun, refuses the job. If the answer has begun, makes the job fail. */
 static void refuse(struct job *j, int status, const char *detail)
 {
     struct buf members = {0};
@@ -86,7 +86,8 @@ void job_check_tasks_again(struct job *j)
     if (!j->question) job_tell_waiting(j);
 }
 
-/* Call it when some workers cannot run the task. Adds a note to the reason: the other workers could not be reached. */
+/* Call it when some workers cannot run the task and the other workers could not be reached. Adds to the reason that the
+ * other workers could not be reached. */
 static void add_unreached(struct job *j)
 {
     struct buf text = {0};

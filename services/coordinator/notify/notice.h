@@ -1,5 +1,5 @@
 /*
- * The text of a notice of the end of a durable job, as Standard Webhooks describes it
+ * Writes the text of a notice, which reports that a durable job has ended. The format is that of Standard Webhooks
  * (https://www.standardwebhooks.com). Pure.
  */
 #ifndef FANTAIL_COORDINATOR_NOTIFY_NOTICE_H

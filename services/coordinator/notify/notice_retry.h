@@ -1,6 +1,6 @@
 /*
- * Decides whether a notice is sent again, and how long the pause before the next attempt is. Follows Standard Webhooks
- * (https://www.standardwebhooks.com). Pure.
+ * Decides whether a notice is sent again, and how long the notifier waits before the next attempt. Follows Standard
+ * Webhooks (https://www.standardwebhooks.com). Pure.
  */
 #ifndef FANTAIL_COORDINATOR_NOTIFY_NOTICE_RETRY_H
 #define FANTAIL_COORDINATOR_NOTIFY_NOTICE_RETRY_H

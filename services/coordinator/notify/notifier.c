@@ -247,7 +247,8 @@ static struct tls_files tls_files_of(const struct notifier_config *config)
     return (struct tls_files){.path = {[TLS_CA] = config->ca}};
 }
 
-/* If no host is allowed for https, the CA certificates are never used. Without this check, nobody would notice that. */
+/* If no host is allowed for https, the CA certificates are never used. Without this check, nobody would notice that the
+ * CA certificates are not used. */
 static int check_ca(const struct notifier *n, const struct option_spec *spec)
 {
     struct tls_files files = tls_files_of(n->config);

@@ -63,15 +63,15 @@ void notifier_register_metrics(struct notifier *n);
 /* Does nothing if no host is allowed. The store is borrowed. If a file can no longer be read, returns false and writes
  * a sentence to err. */
 MUST_CHECK bool notifier_start(struct notifier *n, uv_loop_t *loop, struct store *store, char *err, size_t err_size);
-/* Call it when a job has ended. Takes the notice of the job at once, instead of waiting for the timer. */
+/* Call it when a job has ended. Takes the notice of the job immediately, instead of waiting for the timer. */
 void notifier_poke(struct notifier *n);
 void notifier_reload(struct notifier *n);
 /* Takes no more notices. */
 void notifier_drain(struct notifier *n);
 /* Returns true if no notice is being sent. */
 bool notifier_is_idle(const struct notifier *n);
-/* Cancels the open requests. The notices of these requests are sent again later. The loop must keep running until the
- * handles are closed. Close the store only after this call. */
+/* Cancels the open requests. The notices in the cancelled requests are sent again later. The loop must keep running
+ * until the handles are closed. Close the store only after this call. */
 void notifier_stop(struct notifier *n);
 /* Call it after the loop has ended. */
 void notifier_release(struct notifier *n);

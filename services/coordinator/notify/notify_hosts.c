@@ -44,7 +44,7 @@ static bool read_authority(struct notify_target *t, const char *text, size_t len
     return n == len || (text[n] == ':' && read_port(text + n + 1, len - n - 1, &t->port));
 }
 
-/* Returns the text after the scheme. Without a scheme, `t` gets https. */
+/* Returns the text after the scheme. If the text has no scheme, sets the scheme of `t` to https. */
 static const char *skip_scheme(struct notify_target *t, const char *text)
 {
     static const char http[] = "http://", https[] = "https://";
@@ -88,7 +88,8 @@ bool notify_hosts_parse(struct notify_hosts *h, const char *text, char *err, siz
     return true;
 }
 
-/* Refuses a URL with a backslash or a user name, because programs do not agree on which host such a URL names. */
+/* Refuses a URL with a backslash or a user name, because some programs would take another part of the URL for the
+ * host. */
 bool notify_target_parse(struct notify_target *t, const char *url, char *err, size_t err_size)
 {
     *t = (struct notify_target){0};

@@ -25,10 +25,11 @@ struct notify_hosts {
     size_t count;
 };
 
-/* Reads a list of hosts, separated by commas. `text` NULL: no host. Returns false and a sentence at the first fault. */
+/* Reads a list of hosts, separated by commas. `text` NULL: no host. At the first fault, returns false, with a sentence
+ * in err. */
 MUST_CHECK bool notify_hosts_parse(struct notify_hosts *h, const char *text, char *err, size_t err_size);
-/* Reads the notify URL of a job. Returns false and a sentence if it is not an absolute http or https URL, or has a user
- * name or a fragment. */
+/* Reads the notify URL of a job. If the URL is not an absolute http or https URL, or has a user name or a fragment,
+ * returns false, with a sentence in err. */
 MUST_CHECK bool notify_target_parse(struct notify_target *t, const char *url, char *err, size_t err_size);
 bool notify_hosts_allow(const struct notify_hosts *h, const struct notify_target *t);
 void notify_hosts_release(struct notify_hosts *h);

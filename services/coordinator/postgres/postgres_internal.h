@@ -117,7 +117,7 @@ enum postgres_state postgres_state_of(const char *sqlstate);
 
 /* postgres_source.c */
 
-/* Returns the URL, which the caller frees. On failure returns NULL and a sentence. */
+/* Returns the URL, which the caller frees. On failure, returns NULL, with a sentence in err. */
 MUST_CHECK char *postgres_source_read(const struct postgres_source *source, char *err, size_t err_size);
 /* Returns how many hosts the URL names. */
 unsigned postgres_source_hosts(const char *url);
@@ -154,7 +154,8 @@ enum postgres_outcome {
 MUST_CHECK enum postgres_outcome postgres_finish(struct postgres_db *d);
 /* Forgets the failure of the previous transaction. Call it before a single statement outside a transaction. */
 void postgres_forgive(struct postgres_db *d);
-/* Writes the message of the transaction's first failure to `call->error`. Returns the status for this failure. */
+/* Writes the message of the transaction's first failure to `call->error`. Returns the status that the call gets because
+ * of this failure. */
 enum store_status postgres_failure(const struct postgres_db *d, struct store_call *call);
 /* Marks the connection as lost. */
 void postgres_lose(struct postgres_db *d, enum postgres_state state, const char *detail);

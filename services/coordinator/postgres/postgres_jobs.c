@@ -3,8 +3,8 @@
 
 #include "coordinator/postgres/postgres_internal.h"
 
-/* The first column after JOB_COLUMNS. Depending on the statement, this column contains the time or the options. The URL
- * of `notify` follows the options. */
+/* The first column after JOB_COLUMNS. Depending on the statement, this column contains the current time of the database
+ * or the options of the job. The URL of `notify` follows the options. */
 enum { COLUMN_AFTER = 22 };
 
 static void read_job_row(const struct postgres_query *q, int row, struct stored_job *j)
@@ -164,7 +164,8 @@ static void announce(struct postgres_db *d, const struct store_call *c)
 
 enum store_status postgres_claim(struct postgres_db *d, struct store_call *c)
 {
-    /* PG_CLAIM also announces, because each statement to a slow server delays the renewals of leases. */
+    /* PG_CLAIM itself also announces the tasks of this coordinator. A separate statement would delay the renewals of
+     * leases if the server is slow. */
     if (c->only_announces) announce(d, c);
     if (c->only_announces) return store_refuse(c, STORE_NOT_FOUND, "no job was asked for");
     struct postgres_query q = postgres_query(d, PG_CLAIM);

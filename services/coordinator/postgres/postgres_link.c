@@ -63,8 +63,8 @@ static const char *find_sqlstate(const char *message)
     return NULL;
 }
 
-/* `step` is the last step that the connection reached. A failure of TLS has no SQLSTATE, so such a failure is
- * recognised by this step. */
+/* `step` is the last step that the connection reached. A failure of TLS has no SQLSTATE, so a failure of TLS is
+ * recognised by `step`. */
 static void report_failed_connection(struct postgres_db *d, bool in_time, ConnStatusType step)
 {
     const char *message = PQerrorMessage(d->conn), *code = find_sqlstate(message);
@@ -222,9 +222,9 @@ static bool begin_session(struct postgres_db *d)
 }
 
 /* Call it when this server lacks transactions whose commits were reported: a failover went to a server that had not
- * received all commits. This coordinator then has answers of its running jobs that the database lacks. Ends the leases
- * of the running jobs of this coordinator. The next runs of these jobs then continue from the answers in the
- * database. */
+ * received all commits. After the failover, this coordinator has answers of its running jobs that the database lacks.
+ * Ends the leases of the running jobs of this coordinator. So the next runs of these jobs continue from the answers in
+ * the database. */
 static bool let_go(struct postgres_db *d)
 {
     struct postgres_query q = postgres_query(d, PG_LET_GO);

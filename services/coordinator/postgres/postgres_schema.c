@@ -60,8 +60,8 @@ static const struct {
      " PRIMARY KEY (job, number)"
      ") WITH (autovacuum_vacuum_scale_factor = 0.05, toast.autovacuum_vacuum_scale_factor = 0.05);"
      "ALTER TABLE fantail.block ALTER COLUMN lines SET STORAGE EXTERNAL;"
-     /* The blocks to remove: all blocks of a job, or only the blocks of errors, sent and unsent items up to a block
-      * number. */
+     /* The blocks to remove: all blocks of a job, or only some kinds of blocks up to a block number. These kinds are
+      * errors, sent items and unsent items. */
      "CREATE TABLE fantail.dropped (seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, job bigint NOT NULL,"
      " everything boolean NOT NULL, up_to bigint);"
      /* The coordinators, and the number of the last transaction of each. */
@@ -70,7 +70,8 @@ static const struct {
      1},
     {"ALTER TABLE fantail.job ADD COLUMN changes text;", 1},
     {"ALTER TABLE fantail.job ADD COLUMN notify text;"
-     /* See store.h. Only the trigger job_claim reads `knows`: a claim sets it to the value of the coordinator. */
+     /* See store.h. A claim sets `knows` of the job to the `knows` of the coordinator. Only the trigger job_claim reads
+      * `knows` of the job. */
      "ALTER TABLE fantail.job ADD COLUMN needs integer NOT NULL DEFAULT 0;"
      "ALTER TABLE fantail.job ADD COLUMN knows integer NOT NULL DEFAULT 0;"
      "CREATE TABLE fantail.notice ("
@@ -116,7 +117,8 @@ static const struct {
     {"ALTER TABLE fantail.coordinator ADD COLUMN serves jsonb NOT NULL DEFAULT '[]',"
      " ADD COLUMN opens jsonb NOT NULL DEFAULT '[]';",
      1},
-    /* The pending jobs by task, for PG_CLAIM. A name of a pipeline has at most 2063 bytes, so it fits into an index. */
+    /* The pending jobs by task, for PG_CLAIM. The name of a pipeline has at most 2063 bytes, so the name fits into an
+     * index. */
     {"CREATE INDEX job_task ON fantail.job (task COLLATE \"C\", needs, priority DESC, id) WHERE state = 'pending';", 1},
     /* The level of options that each coordinator knows: see store.h. A coordinator reports its level together with its
      * tasks. */

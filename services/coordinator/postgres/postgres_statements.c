@@ -15,8 +15,8 @@
  * use a fence a second time, so the holder is compared too. */
 #define MINE          " WHERE job.id = $1 AND job.fence = $2 AND job.holder = $3 AND job.state = 'running'"
 #define ADD_BLOCK(at) " INSERT INTO fantail.block (job, kind, ranges, lines) SELECT seq, " at " FROM j RETURNING number"
-/* True if the job's coordinator has not updated seen_ms for 60 s. The uploads of that coordinator then count as
- * ended. */
+/* True if the job's coordinator has not updated seen_ms for 60 s. After these 60 s, the uploads to that coordinator
+ * count as ended. */
 #define GONE                                                                                                           \
     "NOT EXISTS (SELECT 1 FROM fantail.coordinator AS c WHERE c.id = job.holder AND c.seen_ms > " NOW_MS " - 60000)"
 /* Whether the list of a coordinator, `serves` or `opens`, has all tasks of the job. */
@@ -201,7 +201,7 @@ static const struct {
                  " AS i WINDOW w AS (ORDER BY d.seq, i.number)),"
                  " b AS (SELECT seq, place, nth = 1 OR (nth <= 1024 AND bytes_so_far <= 16777216) AS goes FROM s),"
                  " x AS (DELETE FROM fantail.block WHERE ctid = ANY (ARRAY(SELECT place FROM b WHERE goes))),"
-                 /* An entry is removed when all of its blocks are removed. */
+                 /* An entry is removed when all of its blocks have been removed. */
                  " n AS (SELECT seq, count(*) < 16 AND bool_and(goes) AS all_go FROM b GROUP BY seq),"
                  " e AS (DELETE FROM fantail.dropped WHERE seq = ANY (ARRAY("
                  "SELECT d.seq FROM d LEFT JOIN n ON n.seq = d.seq WHERE coalesce(n.all_go, true))))"

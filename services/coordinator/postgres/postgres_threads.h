@@ -31,7 +31,7 @@ static inline struct postgres_store *postgres_store_of(struct store_threads *t)
 MUST_CHECK bool postgres_ensure_connected(struct postgres_link *k);
 /* Call it when the connection has just been lost. */
 void postgres_note_loss(struct postgres_link *k);
-/* Passes the news of the connection to the thread of the loop. */
+/* Reports the last change of the connection's state to the thread of the loop. */
 void postgres_publish(struct postgres_db *d);
 /* Runs the function of the call's operation. */
 void postgres_carry_out(struct postgres_db *d, struct store_call *c);
