@@ -54,7 +54,8 @@ static inline size_t answers_add(struct answers *a, size_t size)
     return whole;
 }
 
-/* Call it before an item runs, unless that item is the only one that has arrived and the buffer is empty. */
+/* Call it before an item runs. This call is not needed if that item is the only one that has arrived and the buffer is
+ * empty. */
 static inline void answers_before_item(struct answers *a)
 {
     if (atomic_load_explicit(&a->needs_host, memory_order_relaxed)) answers_attend(a);

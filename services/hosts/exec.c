@@ -1,8 +1,9 @@
 /*
  * fantail-host-exec: runs a command once for every item. exec_item.h and exec_template.h describe how the command gets
- * the item. exec_answer.h describes how the output becomes an answer. line_io.h describes the protocol. The environment
- * of the command has the job's common value in FANTAIL_COMMON, as JSON, and the span of the item in TRACEPARENT and
- * TRACESTATE, which OpenTelemetry defines. With --row, the environment also has the index of the item in FANTAIL_INDEX.
+ * the item. exec_answer.h describes how the output becomes an answer. line_io.h describes the protocol. In the
+ * environment of the command, FANTAIL_COMMON has the job's common value as JSON. The variables TRACEPARENT and
+ * TRACESTATE, which OpenTelemetry defines, have the span of the item. With --row, the environment also has the index of
+ * the item in FANTAIL_INDEX.
  */
 #include <errno.h>
 #include <signal.h>
@@ -143,7 +144,7 @@ static struct run_outcome run_once(struct exec_host *h, const char *input, size_
     return outcome;
 }
 
-/* Runs the command when the gate is open. A command that was killed because memory is short runs again later. */
+/* Runs the command when the gate is open. A command that was killed because memory was short runs again later. */
 static struct run_outcome run(struct exec_host *h, const char *input, size_t len)
 {
     struct run_outcome outcome;

@@ -33,8 +33,8 @@ void exec_answer_error(struct buf *line, const char *name, const char *cause)
     buf_add_str(line, "}}\n");
 }
 
-/* Adds the output if it is a JSON value; otherwise returns false. Replaces newlines by spaces; both are white space in
- * JSON. */
+/* Adds the output if it is a JSON value; otherwise returns false. Replaces newlines with spaces. Both are white space
+ * in JSON. */
 static bool add_json(struct buf *line, const char *text, size_t len)
 {
     const char *why;
@@ -104,7 +104,7 @@ static bool add_text(struct buf *json, enum exec_output output, const char *text
     return true;
 }
 
-/* Adds the ends of stderr and stdout. */
+/* Adds the last bytes of stderr and of stdout. */
 static void add_written(struct buf *json, const struct runner *r)
 {
     size_t len, out = r->out.len < r->err.most ? r->out.len : r->err.most;

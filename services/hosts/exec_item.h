@@ -1,8 +1,8 @@
 /*
  * Turns an item into the text that a command gets.
  *
- * In arguments, a JSON string is written without its quotes and escapes. On stdin, a JSON string is written in this way
- * only with --text. Any other value is written as JSON.
+ * In arguments, a JSON string is written without its quotes and escapes. On stdin, a JSON string is written without its
+ * quotes and escapes only with --text. Any other value is written as JSON.
  */
 #ifndef FANTAIL_HOSTS_EXEC_ITEM_H
 #define FANTAIL_HOSTS_EXEC_ITEM_H

@@ -9,8 +9,8 @@
 /* Call it before the first command starts. */
 void exec_orphans_adopt(void);
 
-/* Kills and reaps every child of this process, and their descendants. Call it only when no command runs. Does nothing
- * if the kernel does not list children (CONFIG_PROC_CHILDREN). */
+/* Kills and reaps every child of this process, and all descendants of these children. Call it only when no command
+ * runs. Does nothing if the kernel does not list children (CONFIG_PROC_CHILDREN). */
 void exec_orphans_kill(void);
 
 #endif

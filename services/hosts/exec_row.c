@@ -38,7 +38,7 @@ static bool is_space(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-/* Turns the text from `offset` on into bytes. */
+/* Replaces the byte text from `offset` on with the bytes that it stands for. */
 static bool make_raw(struct exec_row *r, size_t offset)
 {
     size_t len = byte_text_to_bytes(r->text.data + offset, r->text.len - offset);

@@ -244,7 +244,7 @@ static bool read_stderr(struct runner *r, struct exec_run *run)
     return n == sizeof piece;
 }
 
-/* Ends the last line that the command has written to stderr, because otherwise the next command would continue this
+/* Ends the last line that the command has written to stderr, so that the output of the next command begins on a new
  * line. */
 static void end_stderr_line(const struct exec_run *run)
 {
@@ -256,8 +256,8 @@ static bool is_killed(const struct exec_run *run)
     return run->too_long || run->timed_out || run->halted || run->yielded;
 }
 
-/* Kills the command if it has run for too long, or if the gate demands this. Returns after how many milliseconds to
- * call this function again; -1: no call is needed. */
+/* Kills the command if it has run for too long, or if the gate demands this. Returns the number of milliseconds after
+ * which this function must be called again; -1: no call is needed. */
 static int check_limits(const struct runner *r, struct exec_run *run)
 {
     uint64_t now = now_ns(), next_ns = UINT64_MAX;

@@ -74,7 +74,7 @@ struct exec_markers {
 /* `append`: if no argument has a placeholder, the values become the last arguments. */
 void exec_template_init(struct exec_template *t, char **argv, const struct exec_markers *m, bool append);
 void exec_template_release(struct exec_template *t);
-/* Returns whether the values of the row go into the arguments. If they do not, the item goes to stdin. */
+/* Returns whether the values of the row go into the arguments. If the result is false, the item goes to stdin. */
 bool exec_template_takes(const struct exec_template *t, const struct exec_row *row);
 
 /* Appends the words with the values of the row, joined with spaces. The values are quoted if `quotes` is set. */

@@ -19,13 +19,13 @@ over those that this program uses itself. But this program itself continues to u
 If the function cannot be loaded, this program writes the traceback to standard error and ends with status 1. Without an
 argument of the form MODULE:FUNCTION, this program ends with status 2.
 
-When the function is loaded, this program writes the line #ready to stdout. Each line that it then reads from stdin is one
-item, except control lines, which begin with '#' and get no answer. Each item gets one line on stdout, in the same order:
-{"value":...} or {"error":{...}}. The main thread writes answers together, when it has no more items or when many characters
-are buffered. If an item takes a long time, a helper thread writes the answers to the items before it. So a finished answer
-does not wait for the next item. After writing these answers, the helper thread writes the line #flushed. #flushed means that
-all finished answers are written, and that the answer of the present item will be written before the next item begins. So the
-worker knows which item runs.
+When the function is loaded, this program writes the line #ready to stdout. After that, each line on stdin is one item, except
+control lines, which begin with '#' and get no answer. Each item gets one line on stdout, in the same order: {"value":...} or
+{"error":{...}}. The main thread writes answers together, when it has no more items or when many characters are buffered. If an
+item takes a long time, a helper thread writes the answers to the items before it. So a finished answer does not wait for the
+next item. After writing these answers, the helper thread writes the line #flushed. #flushed means that all finished answers
+are written, and that the answer of the present item will be written before the next item begins. So the worker knows which
+item runs.
 
 With --concurrency, an item is the line {"id":N,"item":...}, and its answer has the same id. Each item is an asyncio task in the
 one event loop of this program, and begins when its line is read. The worker never sends more than N items that have no answer
@@ -84,7 +84,7 @@ class Answers:
             self._write_lines()
 
     def _write_lines(self):
-        # The main thread may append lines meanwhile. So only the lines that are written here are removed.
+        # The main thread may append lines during this call. So this function removes only the lines that it writes.
         count = len(self.lines)
         if not count:
             return
@@ -102,8 +102,8 @@ class Answers:
             os._exit(0)
 
     def attend(self):
-        """Does what the helper has asked for, and wakes or starts the helper. Call it before an item runs, if needs_main is
-        set, unless the item is the only one that has arrived and there are no unwritten answers."""
+        """Does what the helper has asked for, and wakes or starts the helper. If needs_main is set, call it before an item
+        runs. This call is not needed if the item is the only one that has arrived and there are no unwritten answers."""
         with self.lock:
             self._write_lines()
             self.needs_main = self.flush_asked
@@ -154,7 +154,7 @@ def refuse(value, why="cannot be expressed in JSON"):
 
 
 def of_library(module, name):
-    """Returns a class of a library, or () if the library is not imported, because then no value can have that class."""
+    """Returns a class of a library. If the library is not imported, no value can have that class, so returns ()."""
     found = getattr(sys.modules.get(module), name, None)
     return found if isinstance(found, type) else ()
 
@@ -349,7 +349,8 @@ def as_text(error, frames):
         cause = "".join(traceback.format_exception_only(type(error), error)).strip()
         return cause, "".join(traceback.format_exception(type(error), error, frames))
     except Exception:
-        # From Python 3.13 on, formatting imports library modules. The task may have a module of the same name, which may fail.
+        # From Python 3.13 on, formatting imports library modules. The task may have a module of the same name, and importing
+        # that module may fail.
         cause = f"{type(error).__name__}: {error}"
         return cause, cause + "\n"
 
@@ -528,8 +529,8 @@ def load_task(name, setup, folder):
 
 
 def read_lines(fd, parts):
-    """Calls read() once. Returns the whole lines that have arrived, which may be none, or None at the end of the input. `parts`
-    keeps the unfinished line."""
+    """Calls read() once. Returns a list of the whole lines that have arrived. The list may be empty. At the end of the input,
+    returns None. `parts` keeps the unfinished line."""
     block = os.read(fd, READ_BYTES)
     if not block:
         return None
@@ -551,8 +552,8 @@ def blocks_of_lines(fd):
 
 
 def flush_prints(prints=(sys.stdout, sys.stderr)):
-    """Writes what the task has printed without a newline, so that it comes before the answer. Otherwise it would be lost if
-    this process is killed at the end of a run. A task may have replaced or closed the streams."""
+    """Writes what the task has printed without a newline, so that it comes before the answer. Without this function, that text
+    would be lost if this process were killed at the end of a run. A task may have replaced or closed the streams."""
     for stream in prints:
         try:
             stream.flush()
@@ -624,7 +625,7 @@ def answer_of(value):
 
 def run_batch(function, lines, extras, answers):
     """Returns the answer lines of a batch. If the function raises an exception, each half of the batch runs again, until the
-    item at fault is alone. Items are decoded again too, because the function may have changed them."""
+    item at fault is alone. The items of each half are decoded again, because the function may have changed them."""
     try:
         items = [decode(line) for line in lines]
         values = as_list(function(items, **extras))
@@ -866,8 +867,8 @@ def claim_stdio():
 
 
 def write_lines_of_c():
-    """Makes C code of the task, such as an extension that calls printf(), write each line at once. Without this
-    function, the C library would keep the lines until the process ends, because standard output is a pipe."""
+    """Makes C code of the task, such as an extension that calls printf(), write each line immediately. Without this function,
+    the C library would keep the lines until the process ends, because standard output is a pipe."""
     try:
         import ctypes
     except ImportError:  # some builds of Python do not have it
@@ -878,8 +879,8 @@ def write_lines_of_c():
 
 def isolate_child(items_fd, answers):
     """Runs in a process that the task has forked. This process has copies of our pipes and of unwritten answers, and must not
-    use them. The forked process's copy of the lock may stay locked for ever, because the thread that would release the lock
-    does not exist in this process."""
+    use these copies. The forked process's copy of the lock may stay locked for ever, because the thread that would release the
+    lock does not exist in this process."""
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, items_fd, inheritable=False)
     os.dup2(null, answers.fd, inheritable=False)

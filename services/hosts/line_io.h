@@ -8,13 +8,13 @@
  *     #common JSON          the common value
  *     #traceparent VALUE    the span that the items belong to; "#tracestate VALUE" may follow
  *
- * When a host program has loaded its task, it writes the line "#ready". Only after this line does the host program get
- * items.
+ * When a host program has loaded its task, it writes the line "#ready". The host program gets items only after it has
+ * written this line.
  *
  * A host program that buffers answers may write the line "#flushed" while an item runs. "#flushed" means that the
  * answers of all finished items are written, and that the answer of the running item will be written before the next
- * item begins. So the worker knows which item runs. Without the line "#flushed", the worker must assume that there are
- * answers in the buffer.
+ * item begins. So the worker knows which item is running. Without the line "#flushed", the worker must assume that
+ * there are answers in the buffer.
  *
  * Other control lines are ignored. If the last line has no newline, it was cut off and is not an item.
  */
@@ -74,7 +74,8 @@ static inline bool line_reader_next(struct line_reader *r, char **line, size_t *
     return true;
 }
 
-/* Returns whether all bytes that were read so far have been used. If so, the caller must wait for more bytes. */
+/* Returns whether all bytes that were read so far have been used. If the result is true, the caller must wait for more
+ * bytes. */
 static inline bool line_reader_is_empty(const struct line_reader *r)
 {
     return r->start == r->end;

@@ -56,8 +56,8 @@ static void start_answer(struct host *h)
     fantail_reply_clear(&h->reply);
 }
 
-/* Escapes text for a JSON string. Each byte becomes at most six bytes. Non-ASCII bytes are copied unchanged; the worker
- * checks that they are UTF-8. */
+/* Escapes text for a JSON string. Escaping makes at most six bytes of each byte. Non-ASCII bytes are copied unchanged;
+ * the worker checks that they are UTF-8. */
 static size_t escape(char *dst, const char *src, size_t len)
 {
     char *at = dst;

@@ -75,8 +75,8 @@ static bool read_error(struct json_slice object, struct answer_line *answer)
     answer->error = ITEM_TASK_ERROR;
     while (json_walk_next(&w, &name, &value)) {
         if (!json_string_is(name, "name")) continue;
-        /* A worker cannot report ITEM_CANCELLED and the errors after it in the enum. Only the coordinator reports these
-         * errors. */
+        /* A worker cannot report ITEM_CANCELLED or any of the errors after it in the enum. Only the coordinator reports
+         * these errors. */
         for (size_t i = 0; i < ITEM_CANCELLED; i++) {
             if (json_string_is(value, item_error_names[i])) answer->error = (enum item_error)i;
         }
@@ -221,8 +221,8 @@ static bool eat_count(const char **at, const char *end, uint64_t *count)
     return eat_digits(at, end, 1, 18, count) && (*start != '0' || *at == start + 1);
 }
 
-/* There are at most six digits before the point. For this reason, the result is the same as that of read_seconds(),
- * which uses a double. */
+/* There are at most six digits before the point. A double is precise enough for such numbers, so read_seconds() would
+ * return the same result. */
 static bool eat_seconds(const char **at, const char *end, uint64_t *ns)
 {
     const char *start = *at;

@@ -103,9 +103,9 @@ struct answer_line {
     struct chunk_cost cost; /* for ANSWER_COST, and for ANSWER_END with a cost; otherwise items is 0 */
 };
 
-/* Reads one line (without its newline). If `strict` is true, also validates the JSON of V; otherwise checks only the
- * frame, which is enough for bytes that are already validated. Parsing a line with a value allocates no memory. Parsing
- * a line with an error may take longer and may allocate memory. */
+/* Reads one line (without its newline). If `strict` is true, also validates the JSON of V. If `strict` is false, checks
+ * only the frame. This is enough for bytes that have been validated before. Parsing a line with a value allocates no
+ * memory. Parsing a line with an error may take longer and may allocate memory. */
 struct answer_line answer_line_parse(const char *line, size_t len, bool strict);
 
 #endif

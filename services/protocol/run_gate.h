@@ -81,7 +81,7 @@ static inline size_t run_gate_size(unsigned seats)
     return sizeof(struct run_gate) + seats * sizeof(struct run_gate_seat);
 }
 
-/* Changes `turns`. No lock is needed, because the client also calls this function, and has no lock. */
+/* Changes `turns`. This function works without the lock, so the client, which has no lock, can call it too. */
 static inline void run_gate_turn(struct run_gate *g)
 {
     __atomic_add_fetch(&g->turns, 1, __ATOMIC_SEQ_CST);
@@ -114,8 +114,8 @@ void run_gate_note_end(struct run_gate *g, unsigned seat, enum run_gate_end end,
 
 /* Returns when a command that started at started_ns must end; 0: never. */
 uint64_t run_gate_deadline_ns(const struct run_gate *g, uint64_t started_ns);
-/* Returns whether the command of this seat must be killed because memory is short. After a result of true, the results
- * are false for a while, because the memory of the killed command needs time to become free. */
+/* Returns whether the command of this seat must be killed because memory is short. After this function has returned
+ * true, it returns false for a while, because the memory of the killed command needs time to become free. */
 bool run_gate_must_yield(struct run_gate *g, unsigned seat, uint64_t now, const struct run_gate_machine *m,
                          bool (*is_alive)(void *arg, unsigned seat), void *arg);
 

@@ -1,6 +1,7 @@
 /*
- * The record of a command that has ended. If a run of `fantail map -- COMMAND` needs more than the output, the value of
- * each item is a record. fantail-host-exec writes the records (--record), and the client reads them. The members:
+ * The record of a command that has ended. If a run of `fantail map -- COMMAND` needs more than the output of the
+ * commands, the value of each item is a record. fantail-host-exec writes the records (--record), and the client reads
+ * them. The members:
  *
  *     {"index":0,"halted":true}     the run was halted, so the command did not start or was killed
  *

@@ -60,7 +60,7 @@ void worker_write_etag(void *worker, char *etag, size_t size)
     buf_release(&b);
 }
 
-/* Answers GET /v1/tasks. Coordinators send this request from time to time. A coordinator that already has the current
+/* Answers GET /v1/tasks. Coordinators send GET /v1/tasks from time to time. A coordinator that already has the current
  * document gets 304. */
 static void list_tasks(struct http_exchange *x, void *data)
 {

@@ -1,25 +1,26 @@
 /*
  * The writer of the PostgreSQL back end, with its own thread and its own connection.
  *
- * The writer takes the calls that wait, carries them out in one transaction, commits, and only then reports them. If a
+ * The writer takes the waiting calls, carries them out in one transaction, commits, and only then reports them. If a
  * statement fails, the writer rolls back and runs each call in its own transaction, so that only the faulty call fails.
  *
  * If the connection is lost before the commit, nothing has changed. The writer immediately connects again and tries the
- * transaction once more. If the second attempt fails too, the calls end as STORE_AWAY. If the connection is lost during
- * the commit, it is unknown whether the database has committed. The calls of that transaction are then in doubt, and
- * wait until there is a connection. While there are calls in doubt, all other calls end as STORE_AWAY. Each transaction
- * writes its number to the row of this coordinator. After the writer has connected again, the number in that row shows
- * whether the transaction was committed. If the transaction was not committed, its calls are carried out again. So no
- * call takes effect twice, and no call is reported as done unless it took effect.
+ * transaction once more. If the second attempt at the transaction fails too, its calls end as STORE_AWAY. If the
+ * connection is lost during the commit, it is unknown whether the database has committed. In that case, the calls of
+ * the transaction are in doubt, and wait until there is a connection. While there are calls in doubt, all other calls
+ * end as STORE_AWAY. Each transaction writes its number to the row of this coordinator. After the writer has connected
+ * again, the number in that row shows whether the transaction was committed. If the transaction was not committed, its
+ * calls are carried out again. So no call takes effect twice, and no call is reported as done unless it took effect.
  */
 #include "coordinator/postgres/postgres_threads.h"
 
 #define BEAT_NS       (5 * NS_PER_S)    /* time between two heartbeats of the writer */
 #define TIDY_WAIT_NS  (20 * NS_PER_MS)  /* time between two steps of a removal while no call waits */
 #define TIDY_EVERY_NS (100 * NS_PER_MS) /* time between two steps of a removal while calls wait */
-/* After this time, a client's call in doubt ends as STORE_AWAY. The calls of a job's run wait until there is a
- * connection: if the run recorded its answers again, the database could contain these answers twice. When the lease of
- * the job has expired, a drain abandons the calls of the run, because the run then records nothing more. */
+/* A client's call that has been in doubt for this long ends as STORE_AWAY. The calls of a job's run stay in doubt until
+ * there is a connection. If such a run recorded its answers again, the database could contain these answers twice. When
+ * the lease of a job has expired, its run records nothing more. So a coordinator that drains abandons the calls of that
+ * run. */
 #define DOUBT_NS (5 * NS_PER_S)
 
 struct writer {
@@ -128,8 +129,8 @@ static void settle_doubt(struct writer *w)
     run_batch(w, &b);
 }
 
-/* Call it while there is no connection. After DOUBT_NS, ends the calls in doubt that come from clients or were
- * abandoned. If `all` is true, ends all calls in doubt now. */
+/* Call it while there is no connection. If the calls have been in doubt for DOUBT_NS, ends those that come from clients
+ * or have been abandoned. If `all` is true, ends all calls in doubt now. */
 static void refuse_doubt(struct writer *w, bool all)
 {
     struct list refused;
@@ -159,7 +160,7 @@ static uint64_t wait_of(const struct writer *w)
     return w->beat_ns + BEAT_NS > now ? w->beat_ns + BEAT_NS - now : 1;
 }
 
-/* Does the other work of the writer: sends the heartbeat of this coordinator, and removes blocks of removed jobs. */
+/* Does the writer's work other than calls: sends this coordinator's heartbeat, and removes blocks of removed jobs. */
 static void work_aside(struct writer *w, bool is_idle)
 {
     struct postgres_db *d = &w->link->db;

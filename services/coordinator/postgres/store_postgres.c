@@ -51,8 +51,9 @@ void postgres_register_metrics(struct postgres_metrics *m)
     for (unsigned i = 0; i < POSTGRES_STATE_COUNT; i++) {
         struct buf labels = {0};
         metric_add_label(&labels, "state", state_names[i]);
-        m->states[i] =
-            metric_gauge("fantail_store_state", "1 for the state of the job store in PostgreSQL.", buf_cstr(&labels));
+        m->states[i] = metric_gauge("fantail_store_state",
+                                    "1 for the current state of the job store in PostgreSQL, 0 for all other states.",
+                                    buf_cstr(&labels));
         buf_release(&labels);
     }
 }
@@ -123,7 +124,7 @@ void postgres_carry_out(struct postgres_db *d, struct store_call *c)
     c->status = calls[c->op](d, c);
 }
 
-/* The reader. A reading call is one statement, which needs no transaction. */
+/* The reader. Each reading call runs one statement, which needs no transaction. */
 
 static void read_once(struct postgres_link *k, struct store_call *c)
 {
@@ -149,7 +150,7 @@ static void read_call(struct postgres_link *k, struct store_call *c)
     if (k->db.lost) postgres_note_loss(k);
 }
 
-/* Returns how long the reader waits for calls. Without a connection, this is the time until the next attempt to
+/* Returns how long the reader waits for calls. If there is no connection, returns the time until the next attempt to
  * connect. */
 static uint64_t reader_wait(const struct postgres_link *k)
 {

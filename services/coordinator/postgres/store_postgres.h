@@ -43,8 +43,8 @@ struct postgres_metrics {
 };
 void postgres_register_metrics(struct postgres_metrics *m);
 
-/* Opens the store. `metrics` is borrowed; NULL: none. If the threads of the store cannot be started, returns NULL and
- * one sentence.
+/* Opens the store. `metrics` is borrowed; NULL: none. If the threads of the store cannot be started, returns NULL, with
+ * a sentence in err.
  */
 MUST_CHECK struct store *store_postgres_open(struct uv_loop_s *loop, const struct postgres_source *source,
                                              struct postgres_metrics *metrics, char *err, size_t err_size);

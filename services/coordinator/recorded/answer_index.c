@@ -56,7 +56,7 @@ static void release_run(struct index_run *r)
     *r = (struct index_run){0};
 }
 
-/* One side of a merge. `head` is the rest of the next span of the run. */
+/* One side of a merge. `head` is the part of the run's next span that has not been merged yet. */
 struct merge_side {
     const struct index_run *run;
     size_t at;
@@ -76,7 +76,7 @@ static struct merge_side begin_side(const struct index_run *r)
     return m;
 }
 
-/* Removes the items below `index` from the head of a side. If this leaves the head empty, takes the next span as the
+/* Removes the items below `index` from the head of a side. If no item is left in the head, takes the next span as the
  * head. */
 static void pass(struct merge_side *m, uint64_t index)
 {
@@ -96,8 +96,9 @@ static void write_until(struct index_run *out, struct merge_side *m, uint64_t in
 }
 
 /* Call it while neither side is at its end. Where the heads overlap, the later block wins. Writes the head that begins
- * first: all of it if it belongs to the later block, otherwise up to the beginning of the other head. If both begin at
- * the same item, writes nothing, and only removes the overlap from the head of the earlier block. */
+ * first. If this head belongs to the later block, writes all of it. If this head belongs to the earlier block, writes
+ * only the part before the other head. If both heads begin at the same item, writes nothing, and only removes the
+ * overlap from the head of the earlier block. */
 static void merge_step(struct index_run *out, struct merge_side *a, struct merge_side *b)
 {
     struct merge_side *early = a->head.first <= b->head.first ? a : b, *late = early == a ? b : a;
@@ -195,7 +196,8 @@ static void sort(struct answer_span *spans, size_t n)
     if (i < n) qsort(spans, n, sizeof *spans, by_first);
 }
 
-/* Converts ranges to spans. The lines in the block have the order of the ranges. Returns false if a range is wrong. */
+/* Converts ranges to spans. The lines in the block are in the same order as the ranges. Returns false if a range is
+ * wrong. */
 static bool read_block_ranges(const struct block *b, struct answer_span *spans, size_t *n)
 {
     uint64_t line = 0;

@@ -7,9 +7,9 @@
  * a new array. Arrays of similar length are merged. The idea is from J. L. Bentley and J. B. Saxe, "Decomposable
  * searching problems", 1980.
  *
- * The index may be limited. If it has too many ranges, it forgets the answers of the items with the highest indexes.
- * `horizon` is the first item whose answer the index may have forgotten. To read on from `horizon`, call
- * answer_index_clear() and add all blocks again.
+ * The number of ranges in the index may be limited. If the index has too many ranges, it forgets the answers of the
+ * items with the highest indexes. `horizon` is the first item whose answer the index may have forgotten. To read on
+ * from `horizon`, call answer_index_clear() and add all blocks again.
  *
  * In the store, each item has one answer. But the index of a reader may still have an answer that a redrive has removed
  * from the store. So if two blocks have an answer of the same item, the answer of the later block is used.
@@ -50,7 +50,7 @@ struct answer_index {
 void answer_index_init(struct answer_index *ix, size_t max_spans);
 /* Releasing a zeroed index is fine. */
 void answer_index_release(struct answer_index *ix);
-/* Forgets everything. From then on, the index keeps only the answers of item `floor` and later items. */
+/* Forgets everything. After this call, the index keeps only the answers of item `floor` and later items. */
 void answer_index_clear(struct answer_index *ix, uint64_t floor);
 /* Adds the ranges of a block. Blocks without answers are ignored. If the ranges of the block overlap or exceed 2^64,
  * the block is damaged, and the function adds nothing and returns false. */

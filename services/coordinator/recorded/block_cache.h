@@ -1,10 +1,10 @@
 /*
  * The blocks of answers that a reader holds. Workers answer several chunks at the same time, so the answers of one
- * chunk are spread over several blocks. So for several chunks, a reader needs the same blocks again. If not all blocks
- * fit, the cache first drops the block whose next use is the furthest in the future. The idea is from L. A. Belady, "A
- * study of replacement algorithms for a virtual-storage computer", 1966. Belady's algorithm must know the future reads;
- * here, the index of the answers shows them. The cache also finds lines in a block. Pure. Owner: the struct that embeds
- * it.
+ * chunk are spread over several blocks. So a reader needs the same block again for each of these chunks. If not all
+ * blocks fit, the cache first drops the block whose next use is the furthest in the future. The idea is from L. A.
+ * Belady, "A study of replacement algorithms for a virtual-storage computer", 1966. Belady's algorithm must know the
+ * future reads; here, the index of the answers shows them. The cache also finds lines in a block. Pure. Owner: the
+ * struct that embeds it.
  */
 #ifndef FANTAIL_COORDINATOR_RECORDED_BLOCK_CACHE_H
 #define FANTAIL_COORDINATOR_RECORDED_BLOCK_CACHE_H
@@ -38,8 +38,8 @@ void block_cache_plan(struct block_cache *c);
 /* Notes that the answer of `item` will be read from the block. If several items are noted for a block after
  * block_cache_plan(), only the lowest is kept. Returns false if the block is not in the cache. */
 bool block_cache_note(struct block_cache *c, uint64_t number, uint64_t item);
-/* Returns whether a block of average size, needed for `item`, would fit without dropping a block that is needed
- * earlier. */
+/* Returns whether a block of average size that is needed for `item` would fit in the cache without dropping a block
+ * that is needed sooner. */
 bool block_cache_has_room(const struct block_cache *c, uint64_t item, size_t cap);
 /* Adds a block and takes ownership of its lines. `item` is the first item whose answer is needed from the block. Drops
  * the block that will be needed last, and repeats this until all blocks fit within `cap`. Never drops the block `keep`

@@ -92,7 +92,7 @@ static enum block_fold_state fold_span(struct block_fold *f, const struct answer
     return BLOCK_FOLD_MORE;
 }
 
-/* Call it when the index has forgotten the answers that follow. */
+/* Call it when the index has forgotten the answers of the next items. */
 static enum block_fold_state want_ranges(struct block_fold *f)
 {
     if (f->position < f->index.horizon) f->position = f->index.horizon;

@@ -33,7 +33,7 @@ struct block_fold {
     unsigned spans;    /* number of spans that were folded so far */
 };
 
-/* `max_spans` limits the index (0: no limit), and `max_bytes` limits the result. */
+/* `max_spans` is the highest number of spans in the index (0: no limit). `max_bytes` limits the size of the result. */
 void block_fold_init(struct block_fold *f, enum job_reduce kind, size_t max_spans, size_t max_bytes);
 /* Releasing a zeroed fold is fine. */
 void block_fold_release(struct block_fold *f);

@@ -1,7 +1,7 @@
 /*
- * Tells waiting requests when to ask the store about their jobs. A request asks immediately when this coordinator has
- * recorded something for its job. The request also asks regularly, because other coordinators may record answers too.
- * Owner of the list: the coordinator. Owner of a watch: the request that waits.
+ * Tells waiting requests when to ask the store about their jobs. A request asks the store immediately when this
+ * coordinator has recorded something for the request's job. The request also asks the store regularly, because other
+ * coordinators may record answers too. Owner of the list: the coordinator. Owner of a watch: the request that waits.
  */
 #ifndef FANTAIL_COORDINATOR_RESULTS_JOB_WATCH_H
 #define FANTAIL_COORDINATOR_RESULTS_JOB_WATCH_H
@@ -29,12 +29,12 @@ struct job_watches {
     uv_timer_t timer; /* runs while there are watches */
 };
 
-/* These ops may add watches and remove their own watch. They must not remove other watches. */
+/* An op of a watch may add watches, and may remove its own watch. It must not remove other watches. */
 struct job_watch_ops {
     /* Called when answers of the job have been recorded, or when its state has changed. */
     void (*poke)(void *owner);
-    /* Called when the job has ended. `read` is like a READ_JOB call that has all blocks of the job, and is borrowed.
-     * If `give` is NULL, the watch is only poked. */
+    /* Called when the job has ended. `read` has the results of a READ_JOB call, with all blocks of the job. `read` is
+     * borrowed. If `give` is NULL, only poke() is called at the end of the job. */
     void (*give)(void *owner, const struct store_call *read);
     /* Called about ten times a second. */
     void (*tick)(void *owner, uint64_t now_ns);
@@ -53,7 +53,8 @@ struct job_watch {
 void job_watches_start(struct job_watches *l, uv_loop_t *loop);
 /* Call it when answers of this job have been recorded, or when its state has changed. */
 void job_watches_poke(struct job_watches *l, const char *id);
-/* Call it before job_watches_poke(), if the job of the call `read` has ended and the call has all blocks of the job. */
+/* If the job of the call `read` has ended, and the call has all blocks of the job, call this function before
+ * job_watches_poke(). */
 void job_watches_give(struct job_watches *l, const struct store_call *read);
 void job_watches_drain(struct job_watches *l);
 /* Closes the timer. The loop must keep running until the timer is closed. All watches must have been removed. */

@@ -2,8 +2,8 @@
 
 #include "common/base/limits.h"
 
-/* Maximum number of blocks that are read at the same time. A larger number would hardly be faster, because a store
- * reads only one or a few blocks at the same time. */
+/* Maximum number of blocks that are read at the same time. A larger number would hardly make reading faster, because a
+ * store reads only one block or a few blocks at a time. */
 enum { OPEN_MAX = 8 };
 /* While the readers hold blocks of this many bytes, no further block is read. */
 #define HELD_BYTES ((size_t)256 * MIB)

@@ -6,8 +6,8 @@
 #include "coordinator/results/results_internal.h"
 #include "coordinator/results/store_problem.h"
 
-/* A reader that has read all answers so far asks the store for more after a pause. These are the shortest and the
- * longest pause. The pause grows while no new answers arrive. */
+/* When a reader has read all recorded answers, it pauses before it asks the store for more. These are the shortest and
+ * the longest pause. The pause grows while no new answers arrive. */
 #define ASK_GAP_LEAST_NS (200 * NS_PER_MS)
 #define ASK_GAP_MOST_NS  (1000 * NS_PER_MS)
 /* The bytes of blocks in memory: the limit for one reader, and for all readers together. A reader may hold two blocks
@@ -287,7 +287,7 @@ static void on_block(struct store_call *call)
     store_call_free(call);
 }
 
-/* The call has read the job and its blocks at the same time, so the state of the job need not be read once more. */
+/* The call has read the job and its blocks at the same time, so the reader need not read the state of the job again. */
 void results_take_whole(struct results_reader *r, const struct store_call *read)
 {
     stored_job_copy(&r->job, &read->found);

@@ -23,7 +23,7 @@ struct results_query {
     uint64_t progress_ns; /* time between two progress lines; 0: none */
 };
 
-/* The options of the job that its results depend on. */
+/* The job's options that affect its results. */
 struct results_options {
     bool runs; /* errors are listed as runs */
     bool is_reduced;
@@ -119,7 +119,7 @@ void results_take_whole(struct results_reader *r, const struct store_call *read)
 /* Asks for more ranges, if the store is known to have more. */
 void results_ask_more(struct results_reader *r);
 /* Reads a block, unless this reader is already reading one. `item` is the first item whose answer is needed from the
- * block. If there is no room for the block, the exchange is woken when there is room. */
+ * block. If there is no room for the block now, the exchange is woken later, when there is room. */
 void results_read_block(struct results_reader *r, uint64_t number, uint64_t item);
 /* Drops all blocks that this reader holds. The reader reads them again when it needs them. */
 void results_drop_blocks(struct results_reader *r);

@@ -1,4 +1,4 @@
-/* Reads the query parameters of a request for results, and those options of a job that its results depend on. */
+/* Reads the query parameters of a request for results, and the job's options that affect its results. */
 #include "coordinator/durable/stored_options.h"
 #include "coordinator/results/results_internal.h"
 

@@ -31,7 +31,7 @@ void results_move(struct results_reader *r, enum results_state to)
 
 /* The functions below find the next answers. */
 
-/* Returns a span for the items from `position` up to `end`. The items of such a span have no answer, because the job
+/* Returns a span for the items from `position` up to `end`. The items of this span have no answer, because the job
  * ended before they were sent. */
 static struct answer_span make_missing(struct results_reader *r, uint64_t end)
 {
@@ -131,8 +131,8 @@ void results_plan(struct results_reader *r)
     each_next_span(r, note_span);
 }
 
-/* If the cache lacks the block of `s`, reads the block, unless that would drop blocks that are needed earlier. Returns
- * whether to continue with the next span. */
+/* If the block of `s` is not in the cache, reads the block, unless this would drop blocks that are needed sooner.
+ * Returns whether to continue with the next span. */
 static bool read_if_missing(struct results_reader *r, const struct answer_span *s)
 {
     const struct cached_block *b = block_cache_find(&r->cache, s->block);

@@ -6,7 +6,7 @@
 
 struct http_exchange;
 
-/* `call` must be done with a status other than STORE_OK. */
+/* `call` must be done, and must not have the status STORE_OK. */
 void store_problem_answer(struct http_exchange *x, const struct store_call *call);
 /* Answers 404: the store has no such job. */
 void store_problem_no_job(struct http_exchange *x, const char *id);

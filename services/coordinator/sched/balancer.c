@@ -10,12 +10,12 @@
 #define PICK_COLD  32 /* one choice in this many is made as if no lane had answered yet; see pick_warm() */
 
 /*
- * Chooses the endpoint. Among idle endpoints, prefers the one that has most recently answered items of the task: its
- * processes are running, its connection is open and its memory is in the caches. In all other cases, draws two random
- * endpoints with room for the task, and takes the one with less load per slot ("power of two choices"). A lane is in
- * its task's array `open` while its endpoint takes attempts and has the task, and while the lane is not full
- * (sched_lane.c). An open lane that may have room is also in the array `available`. So the cost of a choice does not
- * depend on the number of workers.
+ * Chooses the endpoint. Among idle endpoints, prefers the endpoint that has most recently answered items of the task.
+ * The processes of this endpoint are running, its connection is open and its memory is in the caches. In all other
+ * cases, draws two random endpoints with room for the task, and takes the one with less load per slot ("power of two
+ * choices"). A lane is in its task's array `open` while its endpoint takes attempts and has the task, and while the
+ * lane is not full (sched_lane.c). An open lane that may have room is also in the array `available`. So the cost of a
+ * choice does not depend on the number of workers.
  */
 static void array_put(struct sched_lane **array, uint32_t *n, struct sched_lane *l, uint32_t *place)
 {
@@ -257,8 +257,8 @@ bool isolation_is_idle(const struct scheduler *s)
     return s->isolating && s->isolating->attempts.n == 0;
 }
 
-/* Chooses an endpoint on which the chunk will run alone. From now on this endpoint gets no other chunks, and so becomes
- * idle. If the endpoint is already idle, returns its lane. */
+/* Chooses an endpoint on which the chunk will run alone. After this choice, the endpoint gets no other chunks, and so
+ * becomes idle. If the endpoint is already idle, returns its lane. */
 static struct sched_lane *isolation_begin(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;
@@ -299,9 +299,9 @@ static struct sched_lane *draw_free(struct sched_job *job, const struct sched_at
     return best;
 }
 
-/* Draws a lane, even one whose window is full: while the job has more to send, the windows of all lanes are usually
- * full. The chunk must not wait for room, because the answers of later items may have to wait for the answers of this
- * chunk. */
+/* Draws a lane. The window of this lane may be full: while the job has more to send, the windows of all lanes are
+ * usually full. The chunk must not wait for room, because the answers of later items may have to wait for the answers
+ * of this chunk. */
 static struct sched_lane *draw_full(struct sched_job *job, const struct sched_attempt *late, bool must_run)
 {
     struct sched_task *t = job->task;

@@ -6,7 +6,7 @@
 
 /*
  * Finds the item that crashed a worker. When a worker vanishes, any item that the worker had may be the cause. A chunk
- * that has lost two workers is a poison suspect. Such a chunk is halved, and each half that loses another worker is
+ * that has lost two workers is a poison suspect. A poison suspect is halved, and each half that loses another worker is
  * halved again. So a poison item of a chunk of n items is alone after log2(n) steps. A worker gets only one suspect at
  * a time, so that no item is blamed for a crash that an item of another chunk caused. If one more lost worker would
  * make an item fail permanently, this item runs alone on a worker.
@@ -21,8 +21,8 @@ bool blame_allows(const struct sched_chunk *chunk, const struct sched_lane *l)
     return !chunk || !blame_is_poison_suspect(chunk) || l->endpoint->poison_suspects < lane_workers(l);
 }
 
-/* Counts a lost worker. If the worker had answered at least half of the attempt's items, the remaining items count as
- * lost for the first time. */
+/* Counts a lost worker. If the worker had answered at least half of the attempt's items, earlier losses of the
+ * remaining items no longer count. */
 void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a)
 {
     chunk->failures++;
@@ -32,8 +32,8 @@ void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a)
     chunk->charged = much ? 1 : chunk->charged + 1;
 }
 
-/* After a chunk has lost HALVE_AFTER_LOST workers, it is halved to find the item that crashes workers. From then on, a
- * lost worker is charged only to an item that was alone in the attempt. */
+/* After a chunk has lost HALVE_AFTER_LOST workers, it is halved to find the item that crashes workers. After the first
+ * halving, a lost worker is charged only to an item that was alone in the attempt. */
 unsigned blame_charged(const struct sched_chunk *chunk)
 {
     unsigned halvings = chunk->lost > HALVE_AFTER_LOST ? chunk->lost - HALVE_AFTER_LOST : 0;

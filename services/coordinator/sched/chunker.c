@@ -14,19 +14,19 @@
 #define LONG_ITEMS_SHARE  0.03 /* above this share of the coordinator's time, chunks of long items become longer */
 #define CHUNK_GROWTH      8    /* a chunk may be this many times as large as the largest answered chunk */
 #define CHUNK_ITEMS_MAX   (1u << 22)
-/* If a worker states that a chunk costs more than this, this value is used instead. */
+/* The highest cost of a chunk that is accepted from a worker. If a worker states a higher cost, this value is used. */
 #define WORKER_COST_MOST_NS (1.0 * NS_PER_MS)
 #define WORKER_COSTS_MEANT  16 /* each stated cost moves the mean by 1/16 of the difference */
 
 /*
  * Decides how many items a chunk has, and estimates how much work an item is. Work is measured as slot time: how long
- * an item holds a slot. Workers may report the slot time in their answers; otherwise it is estimated. Each lane has a
- * clock, which runs at the rate at which one item in flight is served: min(1, slots / items in flight). The slot time
- * that an attempt uses between two answers is the number of its unanswered items times the advance of the clock. This
- * estimate of the slot time includes round trips, queues and the delay of a busy coordinator. If chunks were so small
- * that the coordinator could not keep all slots busy, the estimate would count the coordinator's own delay as work.
- * Chunks would then stay small, and small chunks would keep the coordinator busy. So chunks are always large enough for
- * the coordinator to keep all slots busy.
+ * an item holds a slot. Workers may report the slot time in their answers. If a worker does not report it, the slot
+ * time is estimated. Each lane has a clock. The rate of the clock is the rate at which one item in flight is served:
+ * min(1, slots / items in flight). The slot time that an attempt uses between two answers is the number of its
+ * unanswered items times the advance of the clock. This estimate of the slot time includes round trips, queues and the
+ * delay of a busy coordinator. If chunks were so small that the coordinator could not keep all slots busy, the estimate
+ * would count the coordinator's own delay as work. This wrong estimate would keep the chunks small, and the small
+ * chunks would keep the coordinator busy. So chunks are always large enough for the coordinator to keep all slots busy.
  */
 static const struct sched_item_cost *cost_of(const struct sched_job *job)
 {
@@ -77,7 +77,7 @@ void chunker_observe(struct sched_attempt *a, uint32_t left, uint32_t n)
     a->clock = l->clock;
     if (n == 0) return;
     /* At a job's end, mostly long items are still in flight. If the slot time of these long items were measured, the
-     * mean would rise, and late items would be noticed later. */
+     * mean slot time would rise, and late items would be noticed later. */
     if (job->was_at_tail && job->seen.items >= TAIL_ITEMS_KNOWN) return;
     item_cost_add(&job->seen, n, used);
     a->seen_ns += used;
@@ -110,17 +110,17 @@ static double slots_of(const struct sched_job *job, const struct sched_lane *l)
     return usable_slots(job, fmax(job->task->slots, l->slots));
 }
 
-/* Returns the minimum slot time that a chunk should have. The overhead of a chunk must be a small part of that time.
- * The coordinator must also be able to keep all slots busy with chunks of that length. */
+/* Returns the minimum slot time that a chunk should have. The overhead of a chunk must be a small part of its slot
+ * time. The coordinator must also be able to keep all slots busy with chunks of the minimum slot time. */
 static double least_ns(const struct sched_job *job, double slots, double worker_cost_ns)
 {
     double cost_ns = job->s->chunk_cost_ns;
     return fmax((cost_ns + worker_cost_ns) / CHUNK_COST_SHARE, slots * cost_ns / COORDINATOR_SHARE);
 }
 
-/* Returns the slot time of the next chunk if there are more slots than chunks, and chunk i begins at time i c, where c
- * is the cost of a chunk. All chunks end together, at time T, if chunk i takes T - i c. The sum of these times is the
- * work that is left, W = T^2 / (2 c). So the next chunk could take T = sqrt(2 W c). The function returns half of T,
+/* Returns the slot time of the next chunk for the case that there are more slots than chunks. If a chunk costs c, then
+ * chunk i begins at time i c. All chunks end together, at time T, if chunk i takes T - i c. The sum of these times is
+ * the work that is left, W = T^2 / (2 c). So the next chunk could take T = sqrt(2 W c). The function returns half of T,
  * because the cost of items is only an estimate. */
 static double even_end_ns(double left_ns, double cost_ns)
 {
@@ -128,8 +128,9 @@ static double even_end_ns(double left_ns, double cost_ns)
 }
 
 /* Returns the minimum slot time that a chunk should have even if slots are idle. The coordinator's overhead always
- * counts, because the coordinator sends one chunk after the other. The workers' overhead counts too, because workers
- * may share processors. But the workers' overhead counts only until it is a small part of a chunk's time. */
+ * counts, because the coordinator sends the chunks one after another. The workers' overhead counts too, because workers
+ * may share processors. But the workers' overhead does not make chunks longer once it is a small part of a chunk's
+ * time. */
 static double worth_ns(const struct sched_job *job, double left_ns, double worker_cost_ns)
 {
     double cost_ns = job->s->chunk_cost_ns, whole_ns = cost_ns + worker_cost_ns;
@@ -138,8 +139,8 @@ static double worth_ns(const struct sched_job *job, double left_ns, double worke
 }
 
 /* Returns the minimum number of items that a chunk should have, rounded up. (If 1.6 were rounded down, chunks of one
- * item would never grow.) If slots would otherwise be idle, the number is smaller, provided that smaller chunks save
- * more time than they cost. */
+ * item would never grow.) If chunks of this size would leave slots idle, the number is smaller, but only if smaller
+ * chunks save more time than they cost. */
 static double least_items_with(const struct sched_job *job, double slots, double worker_cost_ns, double item_ns)
 {
     if (item_ns <= 0) return 0;
@@ -192,7 +193,7 @@ static uint64_t concurrency_room(const struct sched_job *job)
 }
 
 /* Chunks of a single size do not show how much one more item costs. Returns the size of a larger chunk to try: twice
- * the largest answered chunk, unless that would take too long. */
+ * the size of the largest answered chunk, unless a chunk of this size would take too long. */
 static double larger_to_try(const struct sched_job *job, const struct sched_lane *l, double item_ns)
 {
     double most = CHUNK_FIXED_MOST_NS / item_ns;
@@ -218,7 +219,8 @@ static double adaptive_items(const struct sched_job *job, const struct sched_lan
     double item_ns = fmax(item_cost_marginal_ns(cost) * chunker_slowness(l), 1);
     double window = lane_window(l) * (1 + ahead(job, l)) / lane_workers(l);
     double items = fmin((double)job->s->config.chunk_target_ns / item_ns, part_of_window(job, l, window, item_ns));
-    /* Sending `common` takes about a nanosecond per byte. That time must stay below a twentieth of the chunk's time. */
+    /* Sending `common` takes about a nanosecond per byte. Sending `common` must take less than a twentieth of the
+     * chunk's time. */
     double amortised = fmin(20.0 * (double)job->p.common_bytes / item_ns, window);
     items = fmax(items, fmax(amortised, least_items(job, l, item_ns)));
     if (!item_cost_is_sure(cost)) items = fmax(items, larger_to_try(job, l, item_ns));
@@ -233,9 +235,9 @@ uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l)
     return (uint32_t)fmin(items, CHUNK_ITEMS_MAX);
 }
 
-/* Returns whether the job's chunks must still grow before they are large enough. Until the chunks are large enough, the
- * cost of an item is uncertain: a process that has slept takes longer for its first item, so the items of a small chunk
- * seem long. */
+/* Returns whether the job's chunks must still grow before they are large enough. While chunks are small, the cost of an
+ * item is uncertain. A process that was asleep takes longer for its first item, so the items of a small chunk seem
+ * long. */
 static bool still_grows(const struct sched_job *job)
 {
     double item_ns = item_cost_marginal_ns(cost_of(job)), slots = usable_slots(job, fmax(job->task->slots, 1));
@@ -243,8 +245,9 @@ static bool still_grows(const struct sched_job *job)
 }
 
 /* While chunks still grow, only job->ramp chunks may be in flight, because one chunk for each slot could be thousands
- * of chunks. If items are long, this limit must not leave slots idle. So the limit doubles whenever no larger chunk has
- * been answered for some time. On a crowded machine answers take longer, so the limit doubles less often. */
+ * of chunks. If items are long, this limit must not leave slots idle. So if the size of the largest answered chunk has
+ * not grown for some time, the limit doubles. On a crowded machine answers take longer, so the limit doubles less
+ * often. */
 bool chunker_ramp_is_full(struct sched_job *job)
 {
     if (job->p.chunk_size > 0 || job->lists[CHUNK_IN_FLIGHT].n < job->ramp) return false;
@@ -262,7 +265,7 @@ void chunker_ramp_timer_fired(struct sched_job *job)
     job_changed(job);
 }
 
-/* Call it when the attempt `a` has brought answers. If the attempt has answered more items than any chunk before,
+/* Call it when answers of the attempt `a` have arrived. If the attempt has answered more items than any chunk before,
  * larger chunks may be sent. Once CHUNK_GROWTH items of one chunk have been answered, fewer chunks in flight suffice to
  * find the right size. */
 void chunker_grow(const struct sched_attempt *a)

@@ -173,8 +173,8 @@ static void balancer_failed(struct sched_endpoint *e, enum sched_end how, uint64
 
 static void worker_failed(struct sched_endpoint *e, enum sched_end how, uint64_t least_ns)
 {
-    /* If an item may have crashed the worker, the worker's report that it was ready may still have been right. So the
-     * failure does not count against such reports. */
+    /* If an item may have crashed the worker, the worker's report that it was ready may still have been right. So after
+     * such a failure, workers that report that they are ready are still trusted. */
     if (e->probe_ok && how != SCHED_END_LOST && how != SCHED_END_SILENT) e->s->failed_after_ready++;
     stop_trusting(e);
     if (how == SCHED_END_REFUSED)
@@ -192,7 +192,7 @@ static void failed(struct sched_endpoint *e, const struct sched_attempt *a, enum
     if (a->started_ns < e->failed_ns) return; /* the same incident: the attempt began before the last failure */
     e->failed_ns = e->s->now_ns + 1;
     /* A worker that could not be reached, or answered 503, 401 or 403, may be away or full for a while. So such a
-     * failure does not count towards ejecting the worker. For a balancer, every failure counts. */
+     * failure does not count towards ejecting the worker. For a balancer, failures of every kind are counted. */
     if (e->balancer || (how != SCHED_END_NOT_CONNECTED && how != SCHED_END_UNAVAILABLE && how != SCHED_END_REFUSED))
         e->failures++;
     if (!endpoint_takes_attempts(e)) return;

@@ -19,9 +19,9 @@
  * job still has something to send, a chunk is sent twice only if its worker seems dead, that is, after a much longer
  * silence. This second attempt takes a retry token. The first answer of each item is used.
  *
- * While a worker starts processes for a chunk, the chunk is not late. But if another worker has running processes and
- * room, the chunk is also sent to that worker. None of the chunk's items has begun, so this second attempt costs
- * nothing and takes no token.
+ * While a worker starts processes for a chunk, the chunk does not count as late. But if another worker has running
+ * processes and room, the chunk is also sent to that worker. None of the chunk's items has begun, so this second
+ * attempt costs nothing and takes no token.
  */
 static bool can_hedge(const struct sched_job *job)
 {
@@ -44,7 +44,7 @@ static bool within_share(const struct sched_job *job, uint32_t items)
     return (double)(job->counts.hedged - job->moved_items + items) <= share(job);
 }
 
-/* A job whose share is less than one item may still hedge one item, which takes a token. */
+/* A job whose share is less than one item may still hedge one item. This hedge takes a token. */
 static bool within_extra(const struct sched_job *job, uint32_t items)
 {
     bool is_only_one = job->counts.hedged == job->moved_items && items == 1 && share(job) > 0;
@@ -61,7 +61,7 @@ void hedge_first_attempt(struct sched_job *job, uint32_t items)
     s->hedge_tokens = fmin(s->hedge_tokens + job->p.hedge_max_extra_percent / 100 * items, HEDGE_TOKENS_MAX);
 }
 
-/* Returns the expected wait for the next answer, from the mean time of an item. */
+/* Computes the expected wait for the next answer from the mean time of an item. */
 static double expected_wait_ns(const struct sched_job *job, const struct sched_lane *l)
 {
     double queue = l ? fmax(1, (double)l->in_flight / l->slots) : 1;
@@ -108,7 +108,7 @@ static uint64_t due_at(const struct sched_chunk *chunk, bool tail)
     return tail && chunk->lost == 0 ? late_at(chunk->job, chunk->attempt, patience(chunk->job)) : dead_at(chunk);
 }
 
-/* Returns the time from which the chunk may also be sent to a worker whose processes already run. */
+/* Returns the time from which the chunk may also be sent to a worker whose processes are already running. */
 static uint64_t move_at(const struct sched_chunk *chunk)
 {
     const struct sched_attempt *a = chunk->attempt;

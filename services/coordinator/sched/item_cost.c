@@ -2,16 +2,16 @@
 
 #include "coordinator/sched/scheduler_internal.h"
 
-/* When its sums exceed this many items and 1 s of slot time, item_cost_add() halves the sums. So newer items count
- * more. */
+/* When the sums of an estimate exceed this many items and 1 s of slot time, item_cost_add() halves the sums. So newer
+ * items have more weight. */
 #define ITEMS_REMEMBERED 1024
 
 /*
  * Estimates the cost of an item from the slot time of whole chunks: slot time = fixed + items * marginal. A line of
  * this form is fitted by least squares to the chunks that were answered recently. The fixed part (a round trip, a
- * wake-up, waiting for a processor) is the same for one item and for a thousand items, so it must not decide the size
- * of a chunk. If all chunks have about the same size, the fit cannot separate the two parts. The mean is then used as
- * the marginal cost, and larger chunks are tried.
+ * wake-up, waiting for a processor) is the same for one item and for a thousand items, so it must not count as cost of
+ * the items. If all chunks have about the same size, the fit cannot separate the two parts. In that case, the mean is
+ * used as the marginal cost, and larger chunks are tried.
  */
 #define CHUNKS_REMEMBERED 64.0        /* at this many chunks, the sums of the fit are halved: newer chunks count more */
 #define CHUNKS_NEEDED     4.0         /* the fit is used from this many chunks on */

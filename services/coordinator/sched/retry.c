@@ -3,11 +3,11 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
- * Decides whether and when failed items are sent again. A budget limits the cost of workers' faults: the retries of a
- * job, and the retries of all jobs together, may be only a share of the first attempts. When the budget is used up, a
- * job makes one retry every BUDGET_TRICKLE_NS. These extra retries are safe, because max_attempts limits the attempts
- * of each chunk. A retry for an error that the task itself reported takes no token: max_attempts and the delays limit
- * such retries.
+ * Decides whether and when failed items are sent again. A budget limits the cost of workers' faults. The number of
+ * retries may be only a fraction of the number of first attempts, both for each job and for all jobs together. When the
+ * budget is used up, a job makes one retry every BUDGET_TRICKLE_NS. These extra retries are safe, because max_attempts
+ * limits the attempts of each chunk. A retry for an error that the task itself reported takes no token: max_attempts
+ * and the delays limit such retries.
  */
 void retry_first_attempt(struct sched_job *job)
 {
@@ -72,7 +72,8 @@ void retry_return_probation(struct sched_job *job)
 static uint64_t backoff_ns(struct sched_chunk *chunk)
 {
     const struct sched_retry *r = &chunk->job->p.retry;
-    /* Sending one half of a chunk is not a retry, so only the failures of a single item lengthen the delay. */
+    /* Sending one half of a halved chunk is not a retry. So for halved chunks, only the failures of a single item
+     * lengthen the delay. */
     unsigned failures = chunk->origin > 1 && chunk->lost > 0 ? chunk->failures_alone : chunk->erred + chunk->charged;
     double power = failures > 0 ? failures - 1 : 0;
     double delay = fmin(r->interval_s * pow(r->backoff_rate, power), r->max_delay_s);
@@ -95,8 +96,9 @@ size_t retry_wait_bytes(const struct sched_chunk *chunk)
     return chunk->bytes + (size_t)spans_count(chunk) * RETRY_RUN_BYTES;
 }
 
-/* Returns whether an item that fails now may join the chunk, whose items failed before. When an item joins, the delay
- * of all items in the chunk begins again. So items join only for a short time, which is at most the delay. */
+/* Returns whether an item that fails now may join this chunk of items that failed earlier. When an item joins, the
+ * delay of all items in the chunk begins again. So items may join only for a short time after the chunk was made. This
+ * time is at most the delay. */
 static bool may_join(const struct sched_chunk *chunk, const struct sched_endpoint *e, unsigned attempts,
                      const char *cause)
 {
@@ -177,7 +179,7 @@ bool retry_item_again(const struct sched_job *job, enum item_error error, uint32
     return retry_is_on(job, error) && job->p.idempotent && attempts < job->p.retry.max_attempts;
 }
 
-/* Returns the error of the items that have no answer after an attempt that ended as `how`. */
+/* Returns the error for the items that are still unanswered after an attempt that ended as `how`. */
 static enum item_error error_of(enum sched_end how)
 {
     return how == SCHED_END_NO_MEMORY ? ITEM_OUT_OF_MEMORY : ITEM_WORKER_LOST;
@@ -247,8 +249,8 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
         return;
     case SCHED_END_PROTOCOL: worker_failed(chunk, how, "the worker's answer broke the protocol"); return;
     case SCHED_END_TASK_UNKNOWN:
-        /* A worker's lane is closed, so the chunk can be handed back. A balancer's lane stays open, because it is
-         * unknown which worker lacks the task. */
+        /* If the endpoint is a worker, its lane is closed, so the chunk can be handed back. If the endpoint is a
+         * balancer, its lane stays open, because it is unknown which worker lacks the task. */
         if (is_balancer(a))
             worker_failed(chunk, how, "the worker does not have the task");
         else
@@ -261,7 +263,7 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
 }
 
 /* An item that was lost for the first time is never given up, because another item may have caused the loss. Instead,
- * such an item runs alone on a worker, even if its own errors have used up its attempts. */
+ * the item runs alone on a worker, even if its own errors have used up its attempts. */
 static unsigned losses_allowed(const struct sched_chunk *chunk)
 {
     unsigned most = chunk->job->p.retry.max_attempts, least = most < 2 ? most : 2;

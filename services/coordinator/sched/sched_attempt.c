@@ -161,8 +161,8 @@ void attempt_cut(struct sched_attempt *a)
     list_push_back(&s->cuts, &a->queue);
 }
 
-/* Call it when this attempt is the only one left of its chunk, and the chunk has not been answered. If a late attempt
- * was about to be cut off, it continues instead. */
+/* Call it when this attempt is the only remaining attempt of its chunk, and the chunk has not been answered. If a late
+ * attempt was about to be cut off, it continues instead. */
 static void keep_alive(struct sched_attempt *a)
 {
     if (!a->dead) return;

@@ -227,7 +227,7 @@ bool chunks_run_slices(struct scheduler *s)
     return true;
 }
 
-/* Consecutive items that ended with the same error. Such items are reported together. */
+/* Consecutive items that ended with the same error, and so are reported together. */
 struct failed_run {
     struct sched_job *job;
     uint64_t first, n;
@@ -255,10 +255,10 @@ static void add_failure(struct failed_run *run, struct sched_job *job, uint64_t 
     run->n += n;
 }
 
-/* Reports the errors of the items that the chunk has given up. Stops when *steps is 0. */
+/* Reports the errors of those items of the chunk that have been given up. Stops when *steps is 0. */
 static void report_given_up(struct sched_chunk *chunk, struct failed_run *run, unsigned *steps)
 {
-    /* If items must not run twice, they can have run only if their chunk was in flight when the job ended. */
+    /* The items of a task that is not idempotent can have run only if their chunk was in flight when the job ended. */
     bool sent = chunk->job->p.idempotent ? chunk->sends > 0 : chunk->cut_off;
     struct sched_failure why = {chunk->given_up_as, chunk->erred + chunk->charged, chunk->cause, sent};
     while (chunk->given_up > 0 && *steps > 0) {

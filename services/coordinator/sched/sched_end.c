@@ -1,7 +1,6 @@
 /*
  * Ends jobs. A job that ends early may have many chunks. The chunks are settled in slices, a few in each run of the
- * scheduler. Chunks are settled in the order of their items, because equal errors of adjacent items are then reported
- * together.
+ * scheduler. Chunks are settled in the order of their items, so equal errors of adjacent items are reported together.
  */
 #include <inttypes.h>
 

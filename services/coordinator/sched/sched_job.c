@@ -116,7 +116,8 @@ void job_end(struct sched_job *job, enum sched_status status, enum item_error re
     job->status = status;
     job->rest = rest;
     job->reason = reason;
-    /* The next run may end before it reaches this job. Until then, no more items of the job may be sent. */
+    /* The next run of the scheduler may end before it reaches this job. Until a run reaches the job, none of its items
+     * may be sent. */
     fairness_update(job);
     hedge_update(job);
     job_check_end(job);
@@ -147,8 +148,8 @@ void job_check_tolerance(struct sched_job *job)
     uint64_t failed = job->counts.failed;
     double percent = job->p.tolerated_failure_percentage;
     bool too_many = failed > job->p.tolerated_failure_count;
-    /* A percentage needs the final total, which is known when all items have arrived. If the percentage is 0, the total
-     * does not matter. */
+    /* A limit in percent needs the final number of items, which is known only when all items have arrived. If the limit
+     * is 0 percent, the number of items does not matter. */
     if (job_is_whole(job) || percent <= 0) too_many |= (double)failed * 100 > percent * (double)job->counts.total;
     if (failed > 0 && too_many) job_end(job, SCHED_FAILED, ITEM_CANCELLED, "more items failed than the job tolerates");
 }

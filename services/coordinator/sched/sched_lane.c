@@ -13,9 +13,10 @@
 
 /*
  * A lane: the slots of one task at one endpoint, and the window of the task there. The window is slots * scale. Workers
- * report their slots. Until a worker has reported its slots, a few slots are assumed, and this number is doubled after
- * each answer. A 429 halves the scale, and answers raise it again step by step. A 429 also makes the lane `full` for a
- * short time. The endpoint's other lanes are not affected, because a worker limits the chunks of each task separately.
+ * report their slots. Until a worker has reported its slots, a few slots are assumed. The assumed number is doubled
+ * after each answer. A 429 halves the scale, and answers raise it again step by step. A 429 also makes the lane `full`
+ * for a short time. The endpoint's other lanes are not affected, because a worker limits the chunks of each task
+ * separately.
  */
 double lane_window(const struct sched_lane *l)
 {
@@ -79,9 +80,9 @@ static void set_full(struct sched_lane *l, bool full, uint64_t until_ns)
     lane_recount(l);
 }
 
-/* Halves the scale. After that, the endpoint gets no chunk of the task until it has answered a chunk of the task or the
- * pause is over. Retry-After is in whole seconds, but a slot is usually free much sooner. So a Retry-After header can
- * only shorten the pause. */
+/* Halves the scale. The endpoint gets no further chunk of the task until it has answered a chunk of the task, or until
+ * the pause is over. Retry-After is in whole seconds, but a slot is usually free much sooner. So a Retry-After header
+ * can only shorten the pause. */
 void lane_busy(struct sched_lane *l, const struct sched_attempt *a, uint64_t retry_after_ms)
 {
     struct scheduler *s = l->task->s;
@@ -124,7 +125,7 @@ bool lane_runs(const struct sched_lane *l)
 }
 
 /* Pauses the lane if it is silent. A chunk that is sent after the pause shows whether the lane answers again. If the
- * lane does not answer, that chunk may delay the answers of other chunks, so each further pause is longer. The lane of
+ * lane does not answer, this chunk may delay the answers of other chunks. So each further pause is longer. The lane of
  * a balancer is not paused, because a balancer stands for many workers. */
 void lane_hold(struct sched_lane *l)
 {
@@ -134,7 +135,7 @@ void lane_hold(struct sched_lane *l)
     l->holds++;
 }
 
-/* Returns what the endpoint reported about one task; NULL when it does not have the task. */
+/* Returns what the endpoint has reported about one task. NULL: the endpoint does not have the task. */
 static const struct sched_endpoint_task *find_known(const struct sched_endpoint *e, const char *name, size_t len)
 {
     for (size_t i = 0; i < e->tasks_n; i++)
@@ -142,7 +143,8 @@ static const struct sched_endpoint_task *find_known(const struct sched_endpoint 
     return NULL;
 }
 
-/* A pipeline needs all of its tasks. A pipeline has as many slots as its task with the fewest slots. */
+/* The lane of a pipeline can be used only if the endpoint has all tasks of the pipeline. A pipeline has as many slots
+ * as its task with the fewest slots. */
 static void apply_known_tasks(struct sched_lane *l)
 {
     const struct sched_endpoint *e = l->endpoint;
@@ -246,7 +248,8 @@ void lane_widen(struct sched_lane *l)
     if (!l->slots_known) l->slots = fmin(l->slots * 2, SLOTS_UNKNOWN_MAX);
 }
 
-/* Returns the entry of a worker in the lane's table, or the free entry that it would take. */
+/* Returns the entry of a worker in the lane's table. If the worker has no entry, returns the free entry that the worker
+ * would take. */
 static struct sched_worker *find_worker(struct sched_worker *table, uint32_t alloc, uint64_t id)
 {
     uint32_t i = (uint32_t)(id * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (alloc - 1);

@@ -76,7 +76,7 @@ bool lane_runs(const struct sched_lane *l);
 /* Call it when a chunk of the lane has also been sent to another endpoint. If the lane is silent, it gets no chunks for
  * a short time, or until it answers. */
 void lane_hold(struct sched_lane *l);
-/* Call it when a whole chunk has been answered, or when the timer fires. The lane is then no longer full. */
+/* Ends the state `full` of the lane. Call it when a whole chunk has been answered, or when the timer fires. */
 void lane_full_is_over(struct sched_lane *l);
 
 #endif

@@ -56,8 +56,8 @@ static bool wants_worker(const struct sched_job *job)
            job->in_flight_items > 0;
 }
 
-/* Returns whether the oldest chunk in flight may still be answered. The first answer may take a long time. So the chunk
- * has hope if its attempt has run for a short time without being refused. */
+/* Returns whether the oldest chunk in flight may still be answered. The first answer may take a long time. So if the
+ * chunk's attempt has run for a short time without being refused, an answer is still expected. */
 static bool has_hope(const struct sched_job *job)
 {
     const struct scheduler *s = job->s;

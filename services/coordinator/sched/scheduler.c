@@ -199,7 +199,7 @@ static bool dispatch_task(struct sched_task *t)
 
 /* Sends the chunks that can be sent. Cutting large chunks and starting many calls takes time that other work may need.
  * So dispatch() stops and returns true when CUT_RUN_BYTES have been cut in this run, when enough attempts have been
- * sent, or when the shell has enough calls to begin. The task that was interrupted comes last in the next run. */
+ * sent, or when the shell cannot begin another call soon. The task that was interrupted comes last in the next run. */
 static bool dispatch(struct scheduler *s)
 {
     s->cut_bytes = 0;
@@ -214,7 +214,7 @@ static bool dispatch(struct scheduler *s)
     return false;
 }
 
-/* Returns whether this run has left something to the next run, besides chunks to be sent. */
+/* Returns whether this run has left work for the next run, other than chunks to be sent. */
 static bool is_behind(const struct scheduler *s)
 {
     return s->cuts.n > 0 || s->settled.n > 0 || s->ending.n > 0 || s->changed.n > 0;
@@ -235,7 +235,7 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     bool late = s->changed.n > 0; /* jobs that are updated only after dispatch() send their chunks in the next run */
     bool more = dispatch(s);
     /* The endpoint that was kept free is idle, but the chunk that must run alone could not use it. So the endpoint is
-     * opened to all chunks. Otherwise the other chunks might wait for ever. */
+     * opened to all chunks. If it stayed reserved, the other chunks might wait for ever. */
     if (!more && isolation_is_idle(s)) {
         isolation_end(s);
         more = dispatch(s);

@@ -20,18 +20,18 @@
  *                                              failed, or lost   v one chunk in BACKOFF
  *                                              (lost twice: in two halves)
  *
- * A chunk is always on the list of its state. Only chunk_move() (sched_chunk.c) moves it. A chunk in flight has one
- * attempt, or two when it is hedged. Each attempt sends a suffix of the chunk. The items of the suffix are answered in
- * order. The attempt with the furthest answer determines the answered prefix of the chunk. An answer to an item inside
- * that prefix is a duplicate and is dropped.
+ * A chunk is always on the list of its state. Only chunk_move() (sched_chunk.c) moves a chunk to another list. A chunk
+ * in flight has one attempt, or two when it is hedged. Each attempt sends a suffix of the chunk. The items of the
+ * suffix are answered in order. The attempt with the furthest answer determines the answered prefix of the chunk. An
+ * answer to an item inside that prefix is a duplicate and is dropped.
  *
- * Ownership: the scheduler owns jobs, chunks, attempts and endpoints. The shell owns what their void * members point
- * to.
+ * Ownership: the scheduler owns jobs, chunks, attempts and endpoints. The shell owns what the void * members of these
+ * objects point to.
  *   job       from sched_job_add() until job_finished() returns;
  *   chunk     from cut() or slice() until release() returns;
  *   attempt   from send() until the shell reports sched_attempt_ended(), or cut_off() returns;
  *   endpoint  from sched_endpoint_add() until sched_endpoint_remove() returns. The running attempts of the
- *             endpoint continue and are reported as before; their ->endpoint is then NULL.
+ *             endpoint continue and are reported as before, but their member `endpoint` is set to NULL.
  * Ops may call only the scheduler's accessors, because accessors change nothing.
  */
 #ifndef FANTAIL_COORDINATOR_SCHED_SCHEDULER_H
@@ -169,8 +169,8 @@ struct sched_attempt {
     bool paid;           /* the attempt on probation took a token */
 };
 
-/* How an attempt ended. The answers that arrived before the end of the attempt are valid. "Free" means that the end
- * does not count towards max_attempts. */
+/* How an attempt ended. The answers that arrived before the end of the attempt are valid. "Free" means that an attempt
+ * with this end does not count towards max_attempts. */
 enum sched_end {
     SCHED_END_COMPLETE,      /* end line "complete" */
     SCHED_END_DRAINING,      /* end line "draining": the items are handed back, free */
@@ -270,21 +270,22 @@ struct sched_outcome {
 };
 
 struct scheduler_ops {
-    /* Moves items from the front of the job's items into chunk->payload, and sets chunk->first. Moves at least one
-     * item, at most max_items, and at most max_bytes unless the first item alone is longer. The indexes of the moved
-     * items are consecutive. There may be a gap between the items of two cuts. Returns the number of items moved, and
-     * sets *bytes to their size. */
+    /* Moves items from the front of the job's items into chunk->payload, and sets chunk->first. Moves at least one item
+     * and at most max_items items. The moved items have at most max_bytes bytes, unless the first item alone has more.
+     * The indexes of the moved items are consecutive. There may be a gap between the items of two cuts. Returns the
+     * number of items moved, and sets *bytes to their size. */
     size_t (*cut)(void *ctx, struct sched_chunk *chunk, size_t max_items, size_t max_bytes, size_t *bytes);
     /* Like cut(), but removes the items and makes no chunk, because the items will not be sent. */
     uint64_t (*drop)(void *ctx, struct sched_job *job, uint64_t max_items, uint64_t *first);
     /* Adds items [at, end) of whole->payload to the end of part->payload, which is NULL at first. Must not change the
      * items of `whole`. If `whole` was halved, whole->count no longer includes these items, but whole->payload still
-     * has them. Returns how many bytes it had to read. */
+     * has them. Returns how many bytes the op had to read. */
     size_t (*slice)(void *ctx, struct sched_chunk *whole, uint32_t at, uint32_t end, struct sched_chunk *part);
     /* Frees chunk->payload. The chunk is settled, and is freed after this call. */
     void (*release)(void *ctx, struct sched_chunk *chunk);
 
-    /* Sends items [from, to) of attempt->chunk to attempt->endpoint. The shell reports a failure in a later event. */
+    /* Sends items [from, to) of attempt->chunk to attempt->endpoint. The shell reports a failed send in a later
+     * event. */
     void (*send)(void *ctx, struct sched_attempt *attempt);
     /* Returns whether the shell can begin another attempt soon. If the shell cannot, the scheduler asks again in its
      * next run, which follows immediately. May be NULL. */
@@ -292,7 +293,7 @@ struct scheduler_ops {
     /* Aborts the attempt. The shell must report nothing more about this attempt. */
     void (*cut_off)(void *ctx, struct sched_attempt *attempt, const char *why);
 
-    /* Called when these items have ended without an answer line. The shell must add an error line for each of them. */
+    /* Called when items have ended without an answer line. The shell must add an error line for each of these items. */
     void (*settle_error)(void *ctx, struct sched_job *job, uint64_t first, uint64_t count,
                          const struct sched_failure *why);
     void (*job_finished)(void *ctx, struct sched_job *job, const struct sched_outcome *outcome);
@@ -301,7 +302,7 @@ struct scheduler_ops {
 
     /* Asks a failed endpoint whether it is ready, and reports the result with sched_endpoint_probed(). The op sends GET
      * /readyz. If the endpoint has rejected our token, the op sends a request that needs a token. The op may be NULL.
-     * Without this op, the endpoint is tried with a chunk when its pause is over and the budget allows an attempt. */
+     * If the op is NULL, the endpoint is tried with a chunk when its pause is over and the budget allows an attempt. */
     void (*probe)(void *ctx, struct sched_endpoint *endpoint);
 
     /* Called at each change of state, for debugging. May be NULL. */
@@ -325,7 +326,7 @@ struct scheduler_config {
 void scheduler_config_init(struct scheduler_config *config);
 
 struct scheduler *scheduler_new(const struct scheduler_config *config, const struct scheduler_ops *ops, void *ctx);
-/* Frees everything. The only op that it calls is release(), for the chunks that still exist. */
+/* Frees everything. This function calls no op except release(), for the chunks that still exist. */
 void scheduler_free(struct scheduler *s);
 /* Acts on the events since the last call, and on the timers that are due. Returns the time by which to call it again;
  * SCHED_NEVER: only after the next event. More frequent calls are harmless. */
@@ -353,10 +354,10 @@ void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurren
 /* While a job is paused, no more chunks are cut from its items. Chunks that were cut before are still sent, and sent
  * again after a failure. So in the end, all items before the first uncut item are settled. */
 void sched_job_pause(struct sched_job *job, bool paused);
-/* From now on, no chunk of the job is sent, not even one that was cut before. Attempts in flight continue. */
+/* After this call, no chunk of the job is sent, not even a chunk that was cut before. Attempts in flight continue. */
 void sched_job_hold(struct sched_job *job);
 /* Says how many items will be offered later. These items count as demand, and the job waits for a worker as if the
- * items had been offered. `undescribed`: the items will not be offered before a worker has described the job's task, so
+ * items had been offered. `undescribed`: the items will be offered only when a worker has described the job's task. So
  * the job waits even if there is an endpoint that might have the task. */
 void sched_job_expect(struct sched_job *job, uint64_t items, bool undescribed);
 /* The functions below set the parameters of the same names. */
@@ -376,8 +377,8 @@ uint64_t sched_job_demand_slots(const struct sched_job *job);
 uint64_t sched_job_eta_ns(const struct sched_job *job);
 
 /* Endpoints. */
-/* Adds an endpoint. `balancer`: the endpoint may stand for many workers. `slots_hint`: the number of its slots; 0:
- * unknown. */
+/* Adds an endpoint. `balancer`: the endpoint may stand for many workers. `slots_hint`: the number of the endpoint's
+ * slots; 0: unknown. */
 struct sched_endpoint *sched_endpoint_add(struct scheduler *s, void *owner, bool balancer, unsigned slots_hint,
                                           uint64_t now_ns);
 void sched_endpoint_remove(struct scheduler *s, struct sched_endpoint *e);
@@ -388,8 +389,8 @@ struct sched_endpoint_task {
     const char *name; /* borrowed for the call */
     unsigned slots;   /* 0: not known */
 };
-/* Sets the complete list of the worker's tasks. Chunks of other tasks are not sent to the worker. Before the first
- * call, the endpoint counts as having every task. A balancer always counts as having every task. */
+/* Sets the complete list of the worker's tasks. Chunks of other tasks are not sent to the worker. Until this list is
+ * set, the endpoint counts as having every task. A balancer always counts as having every task. */
 void sched_endpoint_set_tasks(struct scheduler *s, struct sched_endpoint *e, const struct sched_endpoint_task *tasks,
                               size_t n, uint64_t now_ns);
 /* Call it when the endpoint has a new worker. If the endpoint gets no chunks because of earlier failures, it is probed
@@ -398,8 +399,8 @@ void sched_endpoint_probe_now(struct scheduler *s, struct sched_endpoint *e, uin
 /* Reports the result of the op probe(). */
 void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool ready, uint64_t now_ns);
 /* Returns whether the endpoint has rejected our token. Once the endpoint has accepted the token, or has failed in
- * another way, returns false again. For a balancer, returns whether it has failed several times in a row, and rejected
- * our token the last time. */
+ * another way, returns false again. For a balancer, returns whether the balancer has failed several times in a row, and
+ * rejected our token in the last failure. */
 bool sched_endpoint_rejects_token(const struct sched_endpoint *e);
 void *sched_endpoint_owner(const struct sched_endpoint *e);
 enum sched_endpoint_state sched_endpoint_state(const struct sched_endpoint *e);

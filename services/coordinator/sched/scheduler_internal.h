@@ -121,7 +121,7 @@ struct scheduler {
 /* Call it when a part of the run begins. The number of ops in each part is limited. */
 void run_begin_part(struct scheduler *s);
 void run_count_op(struct scheduler *s);
-/* Returns whether this part of the run may call more ops. If not, the next run continues the work. */
+/* Returns whether this part of the run may call more ops. If the result is false, the next run continues the work. */
 bool run_has_room(const struct scheduler *s);
 /* Returns whether the shell can begin another attempt soon. */
 bool shell_may_send(const struct scheduler *s);
@@ -134,12 +134,12 @@ struct sched_chunk *sched_chunk_new(struct sched_job *job, uint64_t first, uint3
 void chunk_move(struct sched_chunk *chunk, enum sched_chunk_state to, bool at_front);
 /* Makes a chunk of items [at, end). The new chunk is not on a list yet, and gets its payload in the next run. */
 struct sched_chunk *chunk_slice(struct sched_chunk *chunk, uint32_t at, uint32_t end);
-/* Adds item `at` of the chunk's parent, which comes after the chunk's last item. The chunk must be in CHUNK_BACKOFF, or
- * must not be on a list. */
+/* Adds item `at` of the chunk's parent. This item must come after the chunk's last item. The chunk must be in
+ * CHUNK_BACKOFF, or must not be on a list. */
 void chunk_join(struct sched_chunk *chunk, uint32_t at);
 void chunk_answered(struct sched_chunk *chunk, uint32_t items);
 uint32_t chunk_left(const struct sched_chunk *chunk);
-/* Ends the chunk's unanswered items with an error. The chunk is then settled. */
+/* Ends the chunk's unanswered items with an error, and so settles the chunk. */
 void chunk_give_up(struct sched_chunk *chunk, enum item_error error, const char *cause);
 /* Keeps the items before `at`. Returns the remaining items as a chunk that is not on a list yet. */
 struct sched_chunk *chunk_split(struct sched_chunk *chunk, uint32_t at);
@@ -187,8 +187,8 @@ void attempts_run_lingering(struct scheduler *s);
 void jobs_run_ending(struct scheduler *s, unsigned *steps);
 
 /* sched_wait.c */
-/* Call it when the task's jobs may begin or stop waiting for a worker, or wait for another reason. Walks all these
- * jobs. */
+/* Call it when the task's jobs may begin or stop waiting for a worker, or when the reason why they wait may have
+ * changed. Walks all these jobs. */
 void task_serving_changed(struct sched_task *t);
 void job_timer_fired(struct sched_job *job);
 void job_arm_timer(struct sched_job *job);
@@ -216,7 +216,7 @@ void fairness_unblock_all(struct sched_task *t);
 void fairness_forget(struct sched_job *job);
 
 /* balancer.c */
-/* Call it after any change of state, load or window. */
+/* Call it after any change of the endpoint's state, or of the lane's load or window. */
 void balancer_update(struct sched_lane *l);
 /* Calls balancer_update() for all lanes of the endpoint. */
 void balancer_update_all(struct sched_endpoint *e);
@@ -252,7 +252,7 @@ void endpoint_move(struct sched_endpoint *e, enum sched_endpoint_state to, enum 
                    uint64_t until_ns);
 /* Call it when the endpoint has left the scheduler's arrays. */
 void endpoint_gone(struct sched_endpoint *e);
-/* Call it when the attempt has brought an answer. */
+/* Call it when an answer of the attempt has arrived. */
 void endpoint_succeeded(struct sched_endpoint *e, const struct sched_attempt *a);
 /* Call it when the attempt has ended and has been removed from its lists. `how` says how the attempt ended. */
 void endpoint_ended(struct sched_endpoint *e, const struct sched_attempt *a, enum sched_end how,
@@ -273,7 +273,7 @@ bool item_cost_is_sure(const struct sched_item_cost *c);
 /* chunker.c */
 double chunker_item_ns(const struct sched_job *job); /* slot time; 0: not known */
 double chunker_slowness(const struct sched_lane *l); /* 1: as fast as the mean */
-/* Returns which share of the lane's window one item of a chunk of `items` items takes. */
+/* Returns the share of the lane's window that is taken by one item of a chunk of `items` items. */
 double chunker_weight(const struct sched_job *job, const struct sched_lane *l, uint32_t items);
 uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l);
 /* Call it when n of the attempt's items have been answered. Before these answers, `left` items were unanswered. */
@@ -284,7 +284,7 @@ void chunker_advance(struct sched_lane *l, uint64_t now_ns);
 /* Returns whether the job must wait for answers before it sends more, because its chunks must still grow. */
 bool chunker_ramp_is_full(struct sched_job *job);
 void chunker_ramp_timer_fired(struct sched_job *job);
-/* Call it when the attempt's answers have been kept. Larger chunks may then be sent. */
+/* Call it when the attempt's answers have been accepted. After this call, larger chunks may be sent. */
 void chunker_grow(const struct sched_attempt *a);
 
 /* retry.c */
@@ -299,13 +299,13 @@ void retry_item(struct sched_chunk *chunk, struct sched_endpoint *e, unsigned at
 /* Returns how many bytes the chunk adds to job->wait_bytes. */
 size_t retry_wait_bytes(const struct sched_chunk *chunk);
 void retry_first_attempt(struct sched_job *job);
-/* Returns whether a retry may be sent now. Takes a token if there is one. If there is none, allows a retry every
+/* Returns whether a retry may be sent now. Takes a token if there is one. If there is no token, allows a retry every
  * BUDGET_TRICKLE_NS. */
 bool retry_take_token(struct sched_job *job);
 /* Returns whether the job may now send an attempt to this endpoint, which is on probation. */
 bool retry_may_try(const struct sched_job *job, const struct sched_endpoint *e);
-/* Call it when an attempt to an endpoint on probation starts. Returns whether the attempt took a token. Give the token
- * back when the endpoint has answered or could not be reached. */
+/* Call it when an attempt to an endpoint on probation starts. Returns whether the attempt took a token. If the attempt
+ * took a token, give the token back when the endpoint has answered or could not be reached. */
 bool retry_take_probation(struct sched_job *job, const struct sched_endpoint *e);
 void retry_return_probation(struct sched_job *job);
 /* Decides what happens to the chunk after its attempt has failed. No other attempt of the chunk may be running. */
@@ -325,8 +325,8 @@ void retry_count_items(struct sched_chunk *chunk);
 /* blame.c */
 /* Returns whether two workers have vanished while they had the chunk. */
 bool blame_is_poison_suspect(const struct sched_chunk *chunk);
-/* Returns whether the chunk is a single item that would fail permanently if it lost one more worker. Such an item must
- * run alone on a worker. */
+/* Returns whether the chunk is a single item that would fail permanently if it lost one more worker. If the result is
+ * true, this item must run alone on a worker. */
 bool blame_needs_isolation(const struct sched_chunk *chunk);
 /* Returns whether the chunk may join the chunks that the endpoint already has. */
 bool blame_allows(const struct sched_chunk *chunk, const struct sched_lane *l);

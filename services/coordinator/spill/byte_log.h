@@ -20,7 +20,7 @@ struct byte_log {
 void byte_log_init(struct byte_log *l, struct spill_dir *dir, size_t memory_cap);
 /* Releasing a zeroed log is fine. */
 void byte_log_release(struct byte_log *l);
-/* Returns false when the bytes cannot be written; l->file.error says why. After that, the log must not be used any
+/* Returns false when the bytes cannot be written; l->file.error says why. After a failure, the log must not be used any
  * more. */
 MUST_CHECK bool byte_log_append(struct byte_log *l, const void *data, size_t len);
 uint64_t byte_log_length(const struct byte_log *l);

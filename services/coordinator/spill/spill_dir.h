@@ -21,9 +21,9 @@ struct spill_dir {
 /* Checks that temporary files can be made in the directory `path`. Returns 0 if files can be made, otherwise the errno
  * that says why not. */
 MUST_CHECK int spill_dir_check(const char *path);
-/* Closes all files that are still being removed, without freeing their space in steps. */
+/* Closes all files that are still being removed. The space of each file is freed in one step. */
 void spill_dir_release(struct spill_dir *d);
-/* Reserves bytes for a file. If the files would then exceed the limit, reserves nothing and returns false. */
+/* Reserves bytes for a file. If all files together would exceed the limit, reserves nothing and returns false. */
 MUST_CHECK bool spill_dir_take(struct spill_dir *d, uint64_t bytes);
 /* Takes ownership of a file, and removes it. The bytes of the file must have been reserved with spill_dir_take(). */
 void spill_dir_remove(struct spill_dir *d, int fd, uint64_t bytes);

@@ -1,6 +1,6 @@
 /*
  * An unlinked temporary file for bytes that do not fit in memory. The file is created at the first write. The kernel
- * removes it when the process ends.
+ * removes the file when the process ends.
  */
 #ifndef FANTAIL_COORDINATOR_SPILL_SPILL_FILE_H
 #define FANTAIL_COORDINATOR_SPILL_SPILL_FILE_H
@@ -16,7 +16,7 @@ struct spill_file {
 
 void spill_file_init(struct spill_file *f, struct spill_dir *dir);
 void spill_file_release(struct spill_file *f);
-/* Empties the file, and frees its space if it is large. The bytes are lost; the file can be used again. */
+/* Empties the file. If the file is large, also frees its space. The bytes are lost; the file can be used again. */
 void spill_file_empty(struct spill_file *f);
 /* Returns false when the bytes cannot be written; f->error says why. Later writes fail too. */
 MUST_CHECK bool spill_file_write(struct spill_file *f, uint64_t offset, const char *bytes, size_t len);

@@ -39,7 +39,7 @@ static uint64_t period_ms(const struct emf *e)
 }
 
 /* Adds the demand of a task that has no slots. This demand counts even if other tasks have slots, because each pool of
- * workers scales up from zero independently of the other pools. */
+ * workers scales up from zero on its own. */
 static void add_unserved(void *data, const struct sched_task_stats *stats)
 {
     uint64_t *unserved_slots = data;

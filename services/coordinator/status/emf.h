@@ -1,11 +1,11 @@
 /*
  * The option --emf: every few seconds, writes a line in CloudWatch's embedded metric format (emf_line.h) to standard
  * output. The log driver of the container sends the line to CloudWatch. All coordinators write at the same instants of
- * the wall clock. So each coordinator writes the same number of lines in each minute. The sum of a metric over a
- * minute, divided by the number of lines of one coordinator, is then the metric's sum over all coordinators.
+ * the wall clock. So each coordinator writes the same number of lines in each minute. If the sum of a metric over a
+ * minute is divided by the number of lines of one coordinator, the result is the metric's sum over all coordinators.
  *
- * If standard output cannot take a whole line immediately, the line is dropped. The next line has newer figures. So the
- * coordinator never waits for a log.
+ * If standard output cannot accept a whole line immediately, the line is dropped. The next line has newer figures. So
+ * the coordinator never waits until its output is read.
  */
 #ifndef FANTAIL_COORDINATOR_STATUS_EMF_H
 #define FANTAIL_COORDINATOR_STATUS_EMF_H

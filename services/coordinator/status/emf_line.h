@@ -9,8 +9,8 @@
 #include "common/base/base.h"
 #include "common/base/buf.h"
 
-/* The longest value of a dimension. A line with two such values has at most EMF_LINE_BYTES, so one write to a pipe can
- * write the whole line. */
+/* The maximum length of a dimension's value. A line with two values of this length has at most EMF_LINE_BYTES, so one
+ * write to a pipe can write the whole line. */
 #define EMF_DIMENSION_BYTES 255
 #define EMF_LINE_BYTES      4096
 
@@ -23,7 +23,7 @@ struct emf_demand {
     uint64_t jobs_running;
 };
 
-/* Returns whether CloudWatch accepts the text as a dimension's value. Such a value has 1 to 255 printable ASCII
+/* Returns whether CloudWatch accepts the text as a dimension's value. A valid value has 1 to 255 printable ASCII
  * characters. At least one character must not be blank, and the first character must not be a colon. */
 MUST_CHECK bool emf_dimension_ok(const char *text);
 

@@ -26,7 +26,8 @@ struct task_sum {
     bool found, has_slots;
 };
 
-/* Returns whether `task` is in a comma-separated list. The scheduler uses such a list as the name of a pipeline. */
+/* Returns whether `task` is in a comma-separated list. In the scheduler, the name of a pipeline is a comma-separated
+ * list of its tasks. */
 static bool is_among(const char *list, const char *task)
 {
     size_t len = strlen(task);
@@ -49,8 +50,8 @@ static void add_stats(void *data, const struct sched_task_stats *stats)
     sum->demand.full_endpoints = stats->full;
 }
 
-/* The scheduler knows the slots of the tasks that jobs have named. For other tasks, the catalog has the slots that
- * workers reported. */
+/* The scheduler knows the slots of the tasks that jobs have named. For tasks that no job has named, the catalog has the
+ * slots that workers reported. */
 bool status_of_task(const struct status_source *from, const char *task, struct status_demand *demand)
 {
     struct task_sum sum = {.task = task};

@@ -9,7 +9,8 @@
 #include "coordinator/fleet/task_catalog.h"
 #include "coordinator/sched/scheduler.h"
 
-/* Where the figures come from. All pointers are borrowed, and must outlive every user. */
+/* Where the figures come from. All pointers are borrowed. The structs that they point to must outlive every user of
+ * this struct. */
 struct status_source {
     const struct scheduler *scheduler;
     const unsigned *jobs_running;

@@ -29,15 +29,15 @@ void block_codec_release(struct block_codec *c);
 /* Empties a buffer of encoded bytes, and keeps its memory for the next block unless the buffer is large. */
 void block_bytes_clear(struct buf *b);
 
-/* These functions append to `out`, which must have no cap. If there is no memory, the second function returns false and
- * appends nothing: one line of a block may have 64 MiB. */
+/* These functions append to `out`, which must have no cap. One line of a block may have 64 MiB, so there may be too
+ * little memory for the lines. In that case, block_lines_encode() returns false and appends nothing. */
 void block_ranges_encode(const struct block *b, struct buf *out);
 MUST_CHECK bool block_lines_encode(struct block_codec *c, const struct buf *lines, struct buf *out);
 
 enum block_decoded { BLOCK_DECODED, BLOCK_DAMAGED, BLOCK_NO_MEMORY };
 
-/* The first function fills b->ranges. The second function appends to `lines`, which must have no cap. If the bytes are
- * damaged, both functions set *why to the fault. On failure, the functions change nothing else. */
+/* block_ranges_decode() fills b->ranges. block_lines_decode() appends to `lines`, which must have no cap. If the bytes
+ * are damaged, both functions set *why to the fault. On failure, the functions change nothing else. */
 MUST_CHECK bool block_ranges_decode(const void *bytes, size_t len, struct block *b, const char **why);
 MUST_CHECK enum block_decoded block_lines_decode(struct block_codec *c, const void *bytes, size_t len,
                                                  struct buf *lines, const char **why);

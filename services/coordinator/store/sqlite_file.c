@@ -117,7 +117,8 @@ static bool check_folder(const char *path, char *err, size_t err_size)
 /* Sets *is_new if the store has yet to be made. */
 static bool check_path(const char *path, bool *is_new, char *err, size_t err_size)
 {
-    /* The limit is below PATH_MAX, because the names of the lock and of the log are longer than the path. */
+    /* The longest allowed path is shorter than PATH_MAX, because the names of the lock and of the log are longer than
+     * the path. */
     if (strlen(path) > PATH_MAX - 16) return refuse(err, err_size, "the path of the job store is too long");
     return check_folder(path, err, err_size) && check_file(path, is_new, err, err_size);
 }
@@ -165,7 +166,7 @@ static bool sync_folder(const char *path)
     return ok;
 }
 
-/* Makes a store at `name`, which no other process uses. */
+/* Makes a store at the path `name`. No other process uses this path. */
 static bool fill_new(const char *name, char *err, size_t err_size)
 {
     sqlite3 *db = NULL;
@@ -183,8 +184,8 @@ static bool fill_new(const char *name, char *err, size_t err_size)
     return ok;
 }
 
-/* Refuses a write-ahead log without its database file. Such a log is left from a removed store, and SQLite would copy
- * its pages into the new file. */
+/* Refuses a write-ahead log without its database file. A log without a database file is left over from a removed store,
+ * and SQLite would copy its pages into the new file. */
 static bool check_no_log(const char *path, char *err, size_t err_size)
 {
     char name[PATH_MAX];

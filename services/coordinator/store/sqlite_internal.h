@@ -103,7 +103,8 @@ struct sqlite_db {
 /* Opens the connection. `path` must contain a slash, so that SQLite does not interpret it as a URI or ":memory:". On
  * failure closes the connection and returns false with a sentence in `err`. */
 MUST_CHECK bool sqlite_db_open(struct sqlite_db *d, const char *path, char *err, size_t err_size);
-/* Looks for damage: in the whole file if it has at most `whole_bytes`, otherwise only in the table of jobs. */
+/* Looks for damage. If the file has at most `whole_bytes` bytes, checks the whole file. If the file is larger, checks
+ * only the table of jobs. */
 MUST_CHECK bool sqlite_db_check(struct sqlite_db *d, uint64_t whole_bytes, char *err, size_t err_size);
 /* Limits the size of the file; 0: no limit. */
 MUST_CHECK bool sqlite_db_limit(struct sqlite_db *d, uint64_t max_bytes, char *err, size_t err_size);
@@ -132,7 +133,8 @@ int64_t sqlite_number(struct sqlite_db *d, enum sql sql);
 MUST_CHECK char *sqlite_text(const struct sqlite_query *q, int column);
 void sqlite_column_block(struct sqlite_query *q, int column, const void **bytes, size_t *len);
 
-/* Writes the message of the transaction's first failure to `call->error`. Returns the status for this failure. */
+/* Writes the message of the transaction's first failure to `call->error`. Returns the status for the first failure of
+ * the transaction. */
 enum store_status sqlite_failure(const struct sqlite_db *d, struct store_call *call);
 
 /* Each function carries out one call within a transaction. If a statement fails, the returned status has no meaning. */
@@ -159,7 +161,7 @@ enum store_status sqlite_delay_notice(struct sqlite_db *d, struct store_call *c)
 enum store_status sqlite_remove_notice(struct sqlite_db *d, struct store_call *c);
 /* Fills c->whole and c->blocks if the job with this number is small. */
 void sqlite_read_whole(struct sqlite_db *d, int64_t seq, struct store_call *c);
-/* Fills in the URL of `notify` and the delivery of its notice. */
+/* Fills in the notify URL of the job, and the delivery of the job's notice. */
 void sqlite_read_notice(struct sqlite_db *d, int64_t seq, struct stored_job *j);
 
 /* Fills j from the first columns, which are the same in all statements about jobs. */
@@ -171,7 +173,8 @@ void sqlite_set_result(struct sqlite_db *d, int64_t seq, const char *result);
 /* Binds id, counts and errors to ?1 .. ?7. */
 void sqlite_bind_progress(struct sqlite_query *q, const struct stored_job *j);
 /* Call it when a statement found no job to change. Returns the reason: NOT_FOUND, CONFLICT with c->found, or (only if
- * `is_fenced`) FENCED. `wanted` is for the message: the states in which the job could be changed. */
+ * `is_fenced`) FENCED. `wanted` names the states in which the job could be changed. It becomes a part of the error
+ * message. */
 enum store_status sqlite_why_not(struct sqlite_db *d, struct store_call *c, bool is_fenced, const char *wanted);
 /* Returns whether `bytes` more bytes fit into the store's limit, and on the disk. If the bytes do not fit, refuses the
  * call.
@@ -182,7 +185,7 @@ bool sqlite_has_room(struct sqlite_db *d, struct store_call *c, size_t bytes);
 /* Makes the reserve, or finds the existing one. */
 void sqlite_reserve_start(struct sqlite_db *d);
 /* Call it after a transaction has failed. If the disk was full and there is a reserve, uses the reserve and returns
- * true. The caller then tries the transaction again. */
+ * true. If the result is true, the caller tries the transaction again. */
 MUST_CHECK bool sqlite_reserve_use(struct sqlite_db *d);
 /* Call it at the start of a transaction. Measures the free room on the disk. If there is enough room, makes the reserve
  * again.
@@ -194,7 +197,7 @@ const char *sqlite_reserve_name(enum sqlite_reserve state);
 /* Returns how many pages the log of the store at this path should have. */
 unsigned sqlite_reserve_log_pages(const char *path);
 
-/* Begins a transaction. Returns false if that fails. */
+/* Begins a transaction. Returns false if the transaction cannot be begun. */
 MUST_CHECK bool sqlite_begin(struct sqlite_db *d);
 /* Commits the transaction, or rolls it back if a statement has failed. Returns whether the transaction was
  * committed. */
@@ -205,8 +208,8 @@ MUST_CHECK bool sqlite_finish(struct sqlite_db *d);
  */
 void sqlite_tidy(struct sqlite_db *d, bool is_idle);
 
-/* Sets errno to ENOSPC, EDQUOT or EFBIG if the last call to SQLite failed because the disk is full, a quota is used up
- * or the file may not grow; otherwise to 0. */
+/* If the last call to SQLite failed because the disk is full, a quota is used up or the file may not grow, sets errno
+ * to ENOSPC, EDQUOT or EFBIG. In all other cases, sets errno to 0. */
 void sqlite_set_errno(sqlite3 *db);
 
 /* sqlite_log_file.c: returns the name of the file system (VFS) for the store. The base of this file system, unix-excl,

@@ -1,10 +1,10 @@
 /*
  * A file system for SQLite that writes the log in few large pieces. SQLite writes each page of a transaction with two
  * calls, one for the head of 24 bytes and one for the page. Each of these writes costs the kernel about 5 us, because
- * it begins and ends within a page of the cache. A small job changes about 20 pages until it has ended. So this file
- * system collects writes that follow each other, and writes them when SQLite syncs or reads the log, or when the buffer
- * is full. SQLite syncs the log at each commit, so a committed page is never only in the buffer. Everything else is
- * passed on to the file system with the name BASE.
+ * the write begins and ends in the middle of a page of the page cache. In its whole life, a small job changes about 20
+ * pages. So this file system collects consecutive writes in a buffer. It writes the buffer when SQLite syncs or reads
+ * the log, or when the buffer is full. SQLite syncs the log at each commit, so a committed page is never only in the
+ * buffer. All other calls are passed on to the file system with the name BASE.
  */
 #include <uv.h>
 
@@ -40,7 +40,8 @@ static sqlite3_file *real_of(sqlite3_file *f)
     return log_of(f)->real;
 }
 
-/* Writes the collected bytes. After a failure the bytes are dropped: the transaction fails, so nobody reads them. */
+/* Writes the collected bytes. If the write fails, the collected bytes are dropped: the transaction fails too, so nobody
+ * reads these bytes. */
 static int flush(sqlite3_file *f)
 {
     struct log_file *l = log_of(f);
@@ -141,7 +142,7 @@ static const sqlite3_io_methods methods = {
     .xDeviceCharacteristics = log_characteristics,
 };
 
-/* Files other than the log are opened as files of the base. */
+/* Files other than the log are opened with the file system BASE. */
 static int log_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *f, int flags, int *out_flags)
 {
     sqlite3_vfs *base = vfs->pAppData;

@@ -1,8 +1,9 @@
 /*
  * The reserve of a store, the file PATH.reserve. The bytes of the reserve are allocated, but stay unused until the disk
  * is full. When the disk is full, the file is cut to 0 bytes. The room that becomes free is enough to copy the log into
- * the database file, and to write the ends and the removals of jobs to the log. While the disk is full, new jobs and
- * blocks are refused, because they would use up this room. When the disk has room again, the reserve is made again.
+ * the database file. It is also enough to write to the log which jobs have ended or have been removed. While the disk
+ * is full, new jobs and blocks are refused, because they would use up this room. When the disk has room again, the
+ * reserve is made again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -79,7 +80,7 @@ static bool means_no_room(int error)
     return error == ENOSPC || error == EDQUOT;
 }
 
-/* Makes the file if it is not there. */
+/* Makes the file if it does not exist. */
 static enum sqlite_reserve make(const struct sqlite_db *d)
 {
     uint64_t size, wanted = RESERVE_LOGS * log_bytes(d);
@@ -98,8 +99,8 @@ void sqlite_reserve_start(struct sqlite_db *d)
     d->reserve_ns = now_ns();
 }
 
-/* Returns whether the disk was full when the transaction failed. SQLite loses the errno of most writes. SQLITE_FULL
- * also means that --store-max-bytes is reached. */
+/* Returns whether the disk was full when the transaction failed. SQLite loses the errno of most writes. SQLITE_FULL can
+ * also mean that the limit --store-max-bytes has been reached. */
 static bool was_full(const struct sqlite_db *d)
 {
     bool may_be = (d->rc & 0xff) == SQLITE_FULL && room(d) < log_bytes(d);
@@ -137,8 +138,8 @@ void sqlite_reserve_look(struct sqlite_db *d)
 bool sqlite_reserve_allows(struct sqlite_db *d, size_t bytes)
 {
     if (d->reserve == SQLITE_RESERVE_USED) return false;
-    /* The bytes are written to the log first, and then to the database file. The earlier part of the log must also fit
-     * into the database file. */
+    /* The bytes are written to the log first, and then to the database file. There must also be room in the database
+     * file for the part of the log that was written earlier. */
     uint64_t added = d->added_bytes + bytes;
     if (d->room_bytes / 2 < added || d->room_bytes - 2 * added < log_bytes(d)) return false;
     d->added_bytes = added;

@@ -3,8 +3,8 @@
  * `versions`; never change an earlier entry. When a file of an older version is opened, the missing entries are applied
  * in one transaction.
  *
- * The options of a job are in a separate table, because they may take megabytes, and SQLite writes a whole row when one
- * of its columns changes. The lines of a block are in the last column, so SQLite can read the other columns without the
+ * When one column of a row changes, SQLite writes the whole row. The options of a job may take megabytes, so they are
+ * in a separate table. The lines of a block are in the last column, so SQLite can read the other columns without the
  * lines.
  */
 #include <errno.h>
@@ -54,8 +54,8 @@ static const char *const versions[] = {
     " lines BLOB NOT NULL"
     ") STRICT;"
     "CREATE INDEX block_job ON block (job);"
-    /* The blocks to remove: all blocks of a job, or only the blocks of errors, sent and unsent items up to a block
-     * number. */
+    /* The blocks to remove. For each job, these are either all blocks, or only the blocks of errors, of sent items and
+     * of unsent items up to a block number. */
     "CREATE TABLE dropped (seq INTEGER PRIMARY KEY, job INTEGER NOT NULL, everything INTEGER NOT NULL, up_to INTEGER)"
     " STRICT;",
     "ALTER TABLE job ADD COLUMN changes TEXT;",
@@ -93,8 +93,8 @@ static const char *const versions[] = {
     "ALTER TABLE job ADD COLUMN notice_ended_ms INTEGER;",
 };
 
-/* An index that an older file lacks needs no new version, because even a fantail that does not know the index keeps it
- * up to date. */
+/* An additional index needs no new version of the schema: an older fantail does not know the index, but SQLite keeps
+ * the index up to date nevertheless. */
 #define INDEXES "CREATE INDEX IF NOT EXISTS job_task ON job (task, priority DESC, id) WHERE state = 'pending';"
 
 /* Makes the missing indexes. Drops the jobs that were being uploaded, and makes the running jobs pending. The blocks of

@@ -21,7 +21,7 @@
 /* There is no other coordinator, so `opens` does not matter. ?7 is `others`. */
 #define MAY_CLAIM "(?6 IS NULL OR ?7 OR " IS_SERVED ")"
 /* The first pending job of each task whose jobs may be claimed. There may be very many pending jobs that must not be
- * claimed, so the statement does not read them. `tasks` finds the different tasks of the pending jobs, with one lookup
+ * claimed, so the statement does not read them. `tasks` finds the distinct tasks of the pending jobs, with one lookup
  * in the index for each task. */
 #define PENDING_OF "job INDEXED BY job_task WHERE state = 'pending'"
 #define TASKS                                                                                                          \
@@ -30,9 +30,9 @@
 #define FIRST_PENDING                                                                                                  \
     TASKS "SELECT seq, priority, id FROM job WHERE seq IN (SELECT (SELECT seq FROM " PENDING_OF                        \
           " AND task = tasks.task AND needs <= ?5 ORDER BY priority DESC, id LIMIT 1) FROM tasks WHERE " MAY_CLAIM ")"
-/* ABANDONED selects the jobs whose lease had expired by the time ?4. CLAIMABLE also selects the pending jobs above.
- * Both select only jobs that may be claimed. INDEXED BY names the index, because otherwise SQLite would choose another
- * index. */
+/* ABANDONED selects the jobs whose lease had expired by the time ?4. CLAIMABLE also selects the jobs of FIRST_PENDING.
+ * ABANDONED and CLAIMABLE select only jobs that may be claimed. INDEXED BY names the index, because otherwise SQLite
+ * would choose another index. */
 #define ABANDONED                                                                                                      \
     "SELECT seq, priority, id FROM job INDEXED BY job_lease WHERE state = 'running' AND lease_until_ms <= ?4"          \
     " AND needs <= ?5 AND " MAY_CLAIM
@@ -152,7 +152,7 @@ static bool means_full(int system_error)
     return system_error == ENOSPC || system_error == EDQUOT || system_error == EFBIG;
 }
 
-/* Returns the errno of the last failed call about the file, or 0. */
+/* Returns the errno of the last failed call on the file, or 0. */
 static int last_errno(sqlite3_file *file)
 {
     int error = 0;
@@ -213,7 +213,7 @@ void sqlite_bind_text(struct sqlite_query *q, int at, const char *text)
 
 void sqlite_bind_bytes(struct sqlite_query *q, int at, const struct buf *bytes)
 {
-    /* A NULL pointer would bind NULL. */
+    /* If the pointer were NULL, SQLite would bind NULL, and not an empty blob. */
     const char *data = bytes->len > 0 ? bytes->data : "";
     if (q->st) check_bound(q, sqlite3_bind_blob64(q->st, at, data, bytes->len, SQLITE_STATIC));
 }
@@ -284,7 +284,7 @@ static enum store_status status_of(int rc, int system_error)
 }
 
 /* Returns false if the disk or the quota has no room for one more file. When SQLite cannot make its log or its journal,
- * it tries to open an existing file instead. The errno then only says that there is no such file. */
+ * it tries to open an existing file instead. The errno of this second failure only says that there is no such file. */
 static bool has_room_for_file(sqlite3 *db)
 {
     char name[PATH_MAX];
@@ -342,7 +342,7 @@ bool sqlite_begin(struct sqlite_db *d)
 bool sqlite_finish(struct sqlite_db *d)
 {
     if (sqlite_run(d, SQL_COMMIT)) return true;
-    /* After some failures SQLite has rolled the transaction back already. */
+    /* After some failures, SQLite itself has already rolled back the transaction. */
     int rc = d->rc;
     d->rc = SQLITE_OK;
     char error[sizeof d->error];

@@ -1,8 +1,8 @@
 /*
- * Removes jobs and blocks. A removed job disappears immediately, but its blocks are only noted in the table `dropped`,
- * because removing 10 GB takes a long time. The writer removes dropped blocks in small steps: between two transactions
- * (at most one step in 100 ms), and while no call waits. While no call waits, the writer also gives free pages back to
- * the file system.
+ * Removes jobs and blocks. A removed job disappears immediately. Removing 10 GB of blocks takes a long time, so the
+ * blocks of the job are only noted in the table `dropped`. The writer removes dropped blocks in small steps: between
+ * two transactions (at most one step in 100 ms), and while no call waits. While no call waits, the writer also gives
+ * free pages back to the file system.
  */
 #include "common/base/limits.h"
 #include "common/observe/utc_time.h"

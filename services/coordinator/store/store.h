@@ -10,10 +10,10 @@
  * Writing calls take effect in the order in which they were started. A reading call sees the effect of every writing
  * call that was done before the reading call was started.
  *
- * Leases: one coordinator runs a job at a time. STORE_CLAIM gives that coordinator a lease with a fencing token, which
- * grows with each claim. Each writing call for the running job states the token. If another coordinator has claimed the
- * job in the meantime, the call changes nothing and ends as STORE_FENCED. Times come from the clock of the database.
- * The idea is from M. Kleppmann, "How to do distributed locking", 2016.
+ * Leases: one coordinator runs a job at a time. STORE_CLAIM gives a coordinator a lease on the job, with a fencing
+ * token that grows with each claim. Each writing call for the running job states the token. If another coordinator has
+ * claimed the job in the meantime, the call changes nothing and ends as STORE_FENCED. Times come from the clock of the
+ * database. The idea is from M. Kleppmann, "How to do distributed locking", 2016.
  *
  *                       ADD_JOB           ACCEPT            CLAIM            END
  *                     ----------> RECEIVING ------> PENDING ------> RUNNING ----> SUCCEEDED, PARTIAL, FAILED,
@@ -23,10 +23,11 @@
  *                                   (gone)             has expired                     v         v
  *                                                                                    (gone)    PENDING
  *
- * Which coordinator may claim a job: each coordinator announces to the store the tasks that its workers have
- * (`serves`), and those of them for which it has slots left (`opens`). The store forgets an announcement when it has
- * not heard from the coordinator for STORE_ANNOUNCED_MS. If a coordinator does not know the options of a job, its
- * announcement does not count for this job. A coordinator that knows the options of a job may claim it in these cases:
+ * Which coordinator may claim a job: each coordinator announces two lists of tasks to the store. `serves` has the tasks
+ * that its workers have. `opens` has those tasks of `serves` for which the coordinator has slots left. The store
+ * forgets an announcement when it has not heard from the coordinator for STORE_ANNOUNCED_MS. If a coordinator does not
+ * know all options of a job, its announcement does not count for this job. A coordinator that knows the options of a
+ * job may claim it in these cases:
  *   - it has slots left for all tasks of the job;
  *   - its workers have all tasks of the job, and no other coordinator has slots left for them;
  *   - no coordinator has workers with the tasks of the job, and the claim allows `others`.
@@ -56,7 +57,7 @@ struct uv_loop_s; /* uv_loop_t; pure modules include this header, so it does not
 #define STORE_NOTICE_SIZE   64    /* the id of a notice with its NUL */
 #define STORE_ANNOUNCED_MS  10000 /* how long a coordinator counts as alive; see above */
 
-/* The state of a job in the store. In STORED_SUCCEEDED and every state after it, the job has ended. */
+/* The state of a job in the store. In STORED_SUCCEEDED and in all later states of this enum, the job has ended. */
 enum stored_state {
     STORED_RECEIVING, /* its items are still being uploaded; clients cannot see the job */
     STORED_PENDING,
@@ -86,7 +87,7 @@ struct stored_counts {
     uint64_t retried, hedged;
 };
 
-/* The delivery of the notice of a job's last end. */
+/* The delivery of the notice about the last end of a job. */
 struct stored_delivery {
     bool is_open; /* an attempt is under way, or the next one will come */
     unsigned attempts;
@@ -94,8 +95,8 @@ struct stored_delivery {
     int64_t ended_ms; /* when the notice was delivered or given up; 0: not yet */
 };
 
-/* One job, without its items and answers. The strings are owned by the struct. Times are milliseconds since 1970;
- * 0: not yet. */
+/* One job, without its items and answers. The strings are owned by the struct. Times are milliseconds since 1970. 0
+ * means that the event has not happened yet. */
 struct stored_job {
     char id[STORE_ID_SIZE];
     enum stored_state state;
@@ -190,14 +191,14 @@ enum store_op {
     STORE_ADD_BLOCK, /* adds `block` to the job. A block of answers also sets `counts` and `errors`; other blocks do
                         not change them. `again`: an earlier run of this call may have added the block. If there is a
                         block of the same kind with the same ranges and a number above `after`, the earlier run has
-                        added it, and it is not added a second time */
+                        added `block`, and this call does not add it again */
     STORE_ACCEPT, /* the whole body has been read. Sets options, task, labels, priority, items and key_digest, and makes
                      the job PENDING. Fills `found`. CONFLICT if the job does not have item_blocks blocks in the
                      store */
-    STORE_CLAIM,  /* announces `serves` and `opens`. Then, unless `only_announces` is set, claims the job of highest
-                     priority that no coordinator runs and that this coordinator may run; among jobs of equal
-                     priority, the oldest. Fills `found`. The first claim after ACCEPT or REDRIVE sets started_ms to
-                     now_ms. May fill `whole`. `more`: there may be another job to claim */
+    STORE_CLAIM,  /* announces `serves` and `opens`. If `only_announces` is not set, also claims a job that no
+                     coordinator runs and that this coordinator may run: the job with the highest priority, and among
+                     jobs of equal priority the oldest. Fills `found`. The first claim after ACCEPT or REDRIVE sets
+                     started_ms to now_ms. May fill `whole`. `more`: there may be another job to claim */
     STORE_RENEW,  /* extends the lease. `found` says whether a client wants to cancel the job, and `wanted_elsewhere`
                      says whether another coordinator should run it */
     STORE_HAND_BACK,   /* ends the lease, and makes the job PENDING */
@@ -219,8 +220,8 @@ enum store_op {
                             lease_ms */
     STORE_DELAY_NOTICE,  /* if the notice `notice_id` was taken `attempts` times, makes it due after lease_ms, and keeps
                             notice_failure */
-    STORE_REMOVE_NOTICE, /* if the notice `notice_id` was taken `attempts` times, removes it. If it is about the last
-                            end of its job, the job keeps notice_failure */
+    STORE_REMOVE_NOTICE, /* if the notice `notice_id` was taken `attempts` times, removes it. If the notice is
+                            about the last end of its job, the job keeps notice_failure */
     /* Reading calls. */
     STORE_READ_JOB,    /* fills `found`, even with a RECEIVING job. If the job has ended, may fill `whole` */
     STORE_LIST_JOBS,   /* fills `list`, newest first */
@@ -231,7 +232,7 @@ enum store_op {
     STORE_OP_COUNT
 };
 
-/* To which other coordinators a run would give its job. */
+/* The other coordinators to which a run would hand its job over. */
 enum store_yield {
     YIELD_NO,
     YIELD_TO_SERVING, /* to a coordinator whose workers have the tasks of the job */
@@ -289,7 +290,7 @@ struct store_call {
     char notice_failure[200];          /* DELAY_NOTICE, REMOVE_NOTICE: a sentence; "": the notice was delivered */
     int64_t ttl_ms;                    /* SWEEP */
     struct store_filter filter;
-    /* The caller may set `abandoned` while the call runs. The call then no longer waits to learn whether it took
+    /* The caller may set `abandoned` while the call runs. An abandoned call no longer waits to learn whether it took
      * effect. */
     atomic_bool abandoned;
 
@@ -347,14 +348,16 @@ enum store_status store_block_damaged(struct store_call *call, uint64_t number, 
 /* For back ends, when the job of a call is not in the store: like store_refuse(), with STORE_NOT_FOUND. */
 enum store_status store_no_job(struct store_call *call);
 
-/* Checks that PATH of sqlite:PATH can be a store: its folder exists and can be written, and the file, if there is one,
- * is fantail's. Changes nothing. If PATH cannot be a store, returns false with a sentence in err. */
+/* Checks that PATH of sqlite:PATH can be a store. The folder of PATH must exist and must be writable. If there is a
+ * file at PATH, it must be fantail's. Changes nothing. If PATH cannot be a store, returns false with a sentence in
+ * err. */
 MUST_CHECK bool store_sqlite_check(const char *path, char *err, size_t err_size);
 
-/* Opens the file of sqlite:PATH, or makes it if there is none. Returns NULL and one sentence if the threads cannot be
- * started or if the file cannot be used: it is damaged, is not fantail's, has a newer schema, or is open in another
- * process (the sentence names its pid). If only the disk is full, returns a store that opens the file when there is
- * room. Until the file is open, calls end as STORE_FULL. `max_bytes` limits the size of the file; 0: no limit. */
+/* Opens the file of sqlite:PATH, or makes it if there is none. If the threads cannot be started or the file cannot be
+ * used, returns NULL, with a sentence in err. The file cannot be used if it is damaged, is not fantail's, has a newer
+ * schema, or is open in another process (the sentence names the pid of this process). A full disk alone is no failure:
+ * the returned store opens the file when there is room. Until the file is open, calls end as STORE_FULL. `max_bytes`
+ * limits the size of the file; 0: no limit. */
 MUST_CHECK struct store *store_sqlite_open(struct uv_loop_s *loop, const char *path, uint64_t max_bytes, char *err,
                                            size_t err_size);
 
@@ -366,8 +369,8 @@ static inline void store_start(struct store *s, struct store_call *call)
 }
 
 /* Calls that are started between store_hold() and store_let_go() share a transaction: the store gets all of them in
- * store_let_go(). Without store_hold(), the store could begin to commit the first call while the caller still prepares
- * the next one. Both functions must be called from the same callback. */
+ * store_let_go(). Without store_hold(), the store could begin to commit the first call while the caller is still
+ * preparing the next one. Call store_hold() and store_let_go() from the same callback. */
 static inline void store_hold(struct store *s)
 {
     if (s->ops->hold) s->ops->hold(s, true);

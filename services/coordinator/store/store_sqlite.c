@@ -1,13 +1,12 @@
 /*
  * The SQLite back end of the store. The writing thread and the reading thread have one connection each.
  *
- * The writer takes the calls that wait, carries them out in one transaction, commits, and only then reports them. If a
+ * The writer takes the waiting calls, carries them out in one transaction, commits, and only then reports them. If a
  * statement fails, the writer rolls back and runs each call in its own transaction, so that only the faulty call fails.
  * A call that is refused (for example with STORE_CONFLICT) has changed nothing, so the other calls are committed.
  *
  * When the disk is full, the writer uses the reserve (sqlite_reserve.c) and tries again. If the disk is full when the
- * store is opened, the reader may work nevertheless, and the writer begins when there is room. Until there is room, the
- * writer refuses its calls.
+ * store is opened, the reader may still be able to work. The writer refuses its calls until there is room.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -112,7 +111,7 @@ static void run_batch(struct store_side *side, struct sqlite_db *d, struct store
         store_note_commit(&b->calls);
         return;
     }
-    /* If another process has the file locked, the calls are not tried one by one, because each call would wait for the
+    /* If another process has locked the file, the calls are not tried one by one, because each call would wait for the
      * lock again. */
     bool is_busy = (d->rc & 0xff) == SQLITE_BUSY;
     for (struct list_link *k = list_next(&b->calls, NULL); k; k = list_next(&b->calls, k)) {
@@ -135,7 +134,8 @@ static void refuse_all(struct store_batch *b)
 
 static enum opened open_all(struct sqlite_store *s, char *err, size_t err_size);
 
-/* Tries to open the file until this succeeds or the store is closing. Refuses calls in the meantime. */
+/* Tries to open the file again and again, until the file is open or the store is closing. Refuses calls in the
+ * meantime. */
 static void open_later(struct store_side *side, struct sqlite_store *s)
 {
     uint64_t tried_ns = now_ns();
@@ -275,7 +275,7 @@ static bool means_full(int error)
     return error == ENOSPC || error == EDQUOT || error == EFBIG;
 }
 
-/* Opens both connections. If the disk is full, the reader can be used nevertheless. */
+/* Opens both connections. The reader's connection can be used even if the disk is full. */
 static bool open_connections(struct sqlite_store *s, char *err, size_t err_size)
 {
     struct sqlite_db *writer = &s->writer, *reader = &s->reader;
@@ -289,7 +289,7 @@ static bool open_connections(struct sqlite_store *s, char *err, size_t err_size)
     return true;
 }
 
-/* Makes the store ready for the writer. If the disk is full, tries it with the reserve. */
+/* Makes the store ready for the writer. If the disk is full, uses the reserve and tries again. */
 static bool recover(struct sqlite_store *s, char *err, size_t err_size)
 {
     struct sqlite_db *d = &s->writer;
@@ -314,8 +314,8 @@ static void close_all(struct sqlite_store *s)
     s->lock_fd = -1;
 }
 
-/* Opens what is not open yet. If this fails because the disk is full, a quota is used up or the file may not grow, sets
- * errno to ENOSPC, EDQUOT or EFBIG. Otherwise sets errno to 0. */
+/* Opens those parts of the store that are not open yet. If a part cannot be opened because the disk is full, a quota is
+ * used up or the file may not grow, sets errno to ENOSPC, EDQUOT or EFBIG. In all other cases, sets errno to 0. */
 static enum opened open_all(struct sqlite_store *s, char *err, size_t err_size)
 {
     errno = 0;

@@ -134,7 +134,8 @@ static void on_async(uv_async_t *async)
     size_t n = t->done.n;
     uv_mutex_unlock(&t->lock);
     if (t->poked) t->poked(t);
-    /* Reports only these n calls. A call that is done later wakes the loop again. */
+    /* Reports only the n calls that were done when the count was taken. A call that is done later wakes the loop
+     * again. */
     for (struct store_call *c; n > 0 && (c = next_done(t)); n--) {
         store_finish(&t->base, c);
         progress_note();

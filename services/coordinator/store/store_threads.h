@@ -9,7 +9,8 @@
  *
  * A back end embeds struct store_threads, whose first member is its struct store, and provides the two functions that
  * the threads run. Each function takes calls with store_side_take() until store_side_take() returns false and the store
- * is closing. Then the function closes its connection. The last step of the function is store_side_end().
+ * is closing. After the last batch, the function closes its connection. As its last step, the function calls
+ * store_side_end().
  */
 #ifndef FANTAIL_COORDINATOR_STORE_STORE_THREADS_H
 #define FANTAIL_COORDINATOR_STORE_STORE_THREADS_H
@@ -50,9 +51,9 @@ struct store_threads {
 
 /* Makes the lock and the queues. */
 void store_threads_init(struct store_threads *t);
-/* Starts the threads. If a thread cannot be started, returns false; then no thread runs, and `freed` is called when the
- * handles in the loop are closed. If this function was never called, `freed` is not called: call
- * store_threads_release() yourself. */
+/* Starts the threads. If a thread cannot be started, returns false. After this failure, no thread runs, and `freed` is
+ * called when the handles in the loop are closed. If store_threads_start() was never called, `freed` is not called:
+ * call store_threads_release() yourself. */
 MUST_CHECK bool store_threads_start(struct store_threads *t, uv_loop_t *loop, void (*run_writer)(void *side),
                                     void (*run_reader)(void *side));
 /* Writes a sentence about the failure of store_threads_start(). */
@@ -72,10 +73,10 @@ struct store_call *store_call_of(struct list_link *k);
 /* Waits for calls, but at most for `wait_ns`, and takes as many calls as one transaction may contain. Returns false if
  * there are no calls. Does not wait if the store is closing. */
 MUST_CHECK bool store_side_take(struct store_side *side, struct store_batch *b, uint64_t wait_ns);
-/* Returns the call after `k`. If there is no such call, also takes the calls that were started since the batch was
- * taken. So the calls that a request starts one after the other share a transaction. Once JOIN_NS have passed since the
- * batch was taken, takes no more calls. Without this limit, a slow database might always leave time for one more call,
- * and the transaction would never end. */
+/* Returns the call after `k`. If `k` is the last call of the batch, first adds the calls that were started since the
+ * batch was taken. So the calls that a request starts one after another share a transaction. When JOIN_NS have passed
+ * since the batch was taken, adds no more calls. Without this limit, a slow database might always leave time for one
+ * more call, and the transaction would never end. */
 struct list_link *store_side_next(struct store_side *side, struct store_batch *b, struct list_link *k);
 bool store_side_is_closing(struct store_side *side);
 /* Call it when a transaction has been committed, before its calls are reported. */

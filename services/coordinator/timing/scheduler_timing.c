@@ -40,14 +40,14 @@ void scheduler_timing_want(struct scheduler_timing *t)
     turn_stay_awake(&t->before_sleep, true);
 }
 
-/* An op may itself cause an event, for example if a send fails. So if there was another event meanwhile, the scheduler
- * runs a second time. The scheduler does not keep running until nothing is left to do, because other parts of the loop
- * must have their turns. */
+/* An op may itself cause an event, for example if a send fails. So if an event has occurred during a run, the scheduler
+ * runs a second time. After the second run, other parts of the loop have their turns, even if the scheduler has more to
+ * do. */
 enum { RUNS_IN_A_ROW = 2 };
 
-/* If a run has left something to the next run, the scheduler runs again at its next step. A timer of 0 ms would not
- * work, because libuv fires all timers that are due before it does anything else, even those that were started
- * meanwhile. */
+/* If a run has left work for the next run, the scheduler runs again at its next step. A timer of 0 ms would not work.
+ * libuv first fires all timers that are due, even those that were started meanwhile, and only then does its other
+ * work. */
 void scheduler_timing_run(struct scheduler_timing *t)
 {
     uint64_t deadline, now;

@@ -1,8 +1,8 @@
 /*
  * Decides when the scheduler runs. After one or more events, the scheduler runs once, at the next of its steps in a
  * turn of the loop (turn.h). The scheduler also runs at the time that the last scheduler_run() returned. If a run has
- * left something to the next run, the next run is at the scheduler's next step, after other parts of the loop. Owner:
- * the coordinator. The folders job and dispatch call scheduler_timing_want() after an event.
+ * left work for the next run, the next run is at the scheduler's next step, after other parts of the loop. Owner: the
+ * coordinator. The folders job and dispatch call scheduler_timing_want() after an event.
  */
 #ifndef FANTAIL_COORDINATOR_TIMING_SCHEDULER_TIMING_H
 #define FANTAIL_COORDINATOR_TIMING_SCHEDULER_TIMING_H
@@ -14,7 +14,7 @@
 
 struct scheduler_timing {
     struct scheduler *scheduler; /* set it before the first event */
-    /* Called before each run. The function may report events that occurred while the scheduler called its ops. */
+    /* Called before each run. before_run() may report events that occurred while the scheduler called its ops. */
     void (*before_run)(void *data);
     void *data;
 
@@ -26,14 +26,14 @@ struct scheduler_timing {
 
 /* Set `before_run` and `data` before this call. */
 void scheduler_timing_start(struct scheduler_timing *t, uv_loop_t *loop);
-/* From now on the scheduler runs only when scheduler_timing_run() is called. The loop must keep running until the timer
- * is closed. */
+/* After this call, the scheduler runs only when scheduler_timing_run() is called. The loop must keep running until the
+ * timer is closed. */
 void scheduler_timing_stop(struct scheduler_timing *t);
 
-/* Call it after an event of the scheduler. The scheduler then acts before the loop sleeps. */
+/* Call it after an event of the scheduler. The scheduler will act on the event before the loop sleeps. */
 void scheduler_timing_want(struct scheduler_timing *t);
-/* Runs the scheduler now. The function is for callers that cannot wait for the scheduler's next step in the turn. Work
- * that takes long is done in later steps of the loop. */
+/* Runs the scheduler now. Call it only if the scheduler's next step in the turn would be too late. Work that takes long
+ * is done in later steps of the loop. */
 void scheduler_timing_run(struct scheduler_timing *t);
 /* Runs the scheduler until it has nothing left to do now. The function is for the end of the program, when all jobs
  * have been cancelled. */

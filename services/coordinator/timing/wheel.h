@@ -1,6 +1,6 @@
 /*
  * A timer wheel. The nodes of a wheel are members of other structs, and each node has the instant at which it is due.
- * Setting and removing an instant cost O(1). wheel_run() looks only at the slots whose ticks have passed, so nodes that
+ * Setting or removing an instant costs O(1). wheel_run() looks only at the slots whose ticks have passed, so nodes that
  * are due much later cost almost nothing. wheel_run() finds a node at most one tick after its instant. The wheel owns
  * no node and reads no clock.
  */

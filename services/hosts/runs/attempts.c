@@ -27,7 +27,7 @@ unsigned attempts_failed(int fd, uint64_t index)
 void attempts_note_failure(int fd, uint64_t index)
 {
     uint16_t failed = (uint16_t)(attempts_failed(fd, index) + 1);
-    /* If the disk is full, the failure is not counted. The item may then run again more times than requested, up to the
-     * limit of the coordinator. */
+    /* If the disk is full, the failure is not counted. So the item may run more often than requested, up to the limit
+     * of the coordinator. */
     if (pwrite(fd, &failed, sizeof failed, offset_of(index)) < 0) return;
 }

@@ -98,7 +98,7 @@ static uint32_t turns(const struct gate *g)
     return __atomic_load_n(&g->shared->turns, __ATOMIC_SEQ_CST);
 }
 
-/* Wakes the processes that wait, if the number of turns has changed. */
+/* If the number of turns has changed, wakes the waiting processes. */
 static void wake(const struct gate *g, uint32_t before)
 {
     if (turns(g) != before) syscall(SYS_futex, &g->shared->turns, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);

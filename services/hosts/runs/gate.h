@@ -1,7 +1,7 @@
 /*
- * The gate of a run (protocol/run_gate.h), as a host process uses it. Each process has a seat of the gate during its
- * whole life. Unless the number of running commands is limited, the slot that users see is the number of the seat plus
- * 1. A lock on a byte of the file marks a seat as taken, so the kernel frees the seat of a process that is killed.
+ * The gate of a run (protocol/run_gate.h), as a host process uses it. Each process keeps one seat of the gate during
+ * its whole life. Unless the number of running commands is limited, the slot that users see is the number of the seat
+ * plus 1. A lock on a byte of the file marks a seat as taken, so the kernel frees the seat of a process that is killed.
  */
 #ifndef FANTAIL_HOSTS_RUNS_GATE_H
 #define FANTAIL_HOSTS_RUNS_GATE_H
@@ -23,7 +23,7 @@ enum gate_order { GATE_GO_ON, GATE_TIMED_OUT, GATE_CUT, GATE_YIELD };
 MUST_CHECK bool gate_open(struct gate *g, const char *path);
 void gate_close(struct gate *g);
 
-/* Waits until the item may start. Returns false if the run is halted; the item must then not run. */
+/* Waits until the item may start. If the run is halted, returns false, and the item must not run. */
 MUST_CHECK bool gate_enter(struct gate *g, uint64_t index);
 /* Returns the slot of the command, from 1 on. Call it after gate_enter() has returned true. */
 unsigned gate_slot(const struct gate *g);

@@ -4,7 +4,7 @@
 
 #include "protocol/run_gate.h"
 
-/* Reads only the values that the rules need. If a value cannot be read, it does not delay any command. */
+/* Reads only the values that the rules need. A value that cannot be read does not delay any command. */
 struct run_gate_machine machine_state_read(const struct run_gate_rules *rules);
 
 #endif

@@ -99,7 +99,7 @@ void result_files_enter(struct result_files *f, size_t column, const char *value
 
 /* ---- files ---- */
 
-/* Makes a file that no other command writes. If another command with the same values has made the file at the same
+/* Makes a file to which no other command writes. If another command with the same values has made the file at the same
  * time, this command removes the other command's file and tries again. */
 static int make_file(struct result_files *f, const char *name)
 {

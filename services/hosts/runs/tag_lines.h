@@ -4,8 +4,8 @@
 
 #include "common/base/buf.h"
 
-/* Writes the tag and a tab before each line. The last line may lack its newline. An empty text gets no tag. Returns
- * false if the text would exceed its cap; the text is then empty. */
+/* Writes the tag and a tab before each line. The last line may lack its newline. An empty text gets no tag. If the text
+ * would exceed its cap, empties the text and returns false. */
 MUST_CHECK bool tag_lines(struct buf *text, const char *tag, size_t len);
 
 #endif

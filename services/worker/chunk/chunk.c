@@ -10,7 +10,7 @@ struct chunk *chunk_new(bool check_items, size_t size_hint)
 {
     struct chunk *c = xcalloc(1, sizeof *c);
     *c = (struct chunk){.refs = 1, .check_items = check_items, .name = ""};
-    /* Room for one byte more than announced, because the last line may lack its newline. */
+    /* Reserves one byte more than the client announced, because the last line may lack its newline. */
     if (size_hint && !buf_reserve(&c->items, size_hint + 1)) BUG("an item buffer without a cap refused %zu", size_hint);
     return c;
 }

@@ -1,9 +1,10 @@
 /*
- * The bookkeeping of one chunk: its items as they arrive, the runs they are cut into, and its answers in order.
+ * The bookkeeping of one chunk: its items as they arrive, the runs into which the items are cut, and the answers in
+ * order.
  *
- * A run is consecutive items that are given to one process together (run.h). The runs of a chunk form a list, ordered
- * by index. The answers of the first run go straight to the output (`out`). The answers of a later run are held until
- * that run has become the first one.
+ * A run consists of consecutive items that are given to one process together (run.h). The runs of a chunk form a list,
+ * ordered by index. The answers of the first run go straight to the output (`out`). The answers of a later run are held
+ * until that run has become the first one.
  *
  *     items without a run --chunk_take--> GIVEN --run_answer (all)--> freed
  *                                          ^ |
@@ -54,7 +55,8 @@ struct chunk {
     uint64_t (*chunk_ns)(const struct chunk *c); /* time that a chunk costs the worker itself; NULL: not known */
     bool says_cost;                              /* the end line, and some lines before it, report the cost */
     bool says_starting;                          /* the output gets lines with the number of starting processes */
-    /* For pipelines: the number in the latest chunk_say_starting(). The owner reads this number and sets it to 0. */
+    /* For pipelines: the number of processes that was passed to the latest chunk_say_starting(). The owner reads this
+     * number and sets it to 0. */
     uint64_t starting;
     uint64_t starting_said_ns; /* for the pool: when it last called chunk_say_starting() */
     uint64_t cost_said_ns;     /* the slot time in the last line that reported the cost */
@@ -99,7 +101,7 @@ struct chunk_fault {
 /* Adds bytes of the upload. Blank lines are dropped. Returns false when an item is refused. After an item has been
  * refused, no more bytes may be added. */
 MUST_CHECK bool chunk_add(struct chunk *c, const char *data, size_t len, struct chunk_fault *fault);
-/* Makes room for `len` more bytes. If there is no memory for these bytes, returns false; the bytes must then not be
+/* Makes room for `len` more bytes. If there is no memory for these bytes, returns false, and the bytes must not be
  * added. */
 MUST_CHECK bool chunk_reserve(struct chunk *c, size_t len);
 /* Call it at the end of the upload. A last line without a newline is an item too. Returns false when an item is
@@ -132,8 +134,8 @@ MUST_CHECK bool chunk_take_whole(struct chunk *c, struct buf *answer);
 /* Adds the cost of further items, which used slot_ns of slot time in total. Call it before the answers of these items
  * are added. */
 void chunk_add_cost(struct chunk *c, uint64_t items, uint64_t slot_ns);
-/* Call it when no item of the chunk can run yet, because this many processes of its task are starting. If says_starting
- * is set, adds a line with this number. */
+/* Call it while no item of the chunk can run, because the processes of its task are still starting. `processes` is the
+ * number of processes that are starting. If says_starting is set, adds a line with this number. */
 void chunk_say_starting(struct chunk *c, uint64_t processes);
 /* Adds the end line if nothing is left to do. Call chunk_settle() after setting `draining`. */
 void chunk_settle(struct chunk *c);

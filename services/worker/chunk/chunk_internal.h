@@ -11,13 +11,13 @@
 
 /* Adds a new waiting run at the end of the chunk's list. */
 struct run *run_append(struct chunk *c, uint64_t first, uint64_t count, size_t offset, size_t len);
-/* Keeps as many of the first items in r as both limits allow, but at least one. Moves the other items to a new waiting
- * run after r. */
+/* Keeps the first items of r, up to both limits, but at least one item. Moves the other items to a new waiting run
+ * after r. */
 void run_split(struct run *r, uint64_t max_items, size_t max_bytes);
 /* Adds answer bytes to the chunk's output if the run is the first one, else to the run. */
 void run_add_answers(struct run *r, const char *lines, size_t len);
-/* Joins the run with its neighbours if all are completed. So the list stays short if many runs are answered before an
- * earlier one. May free the run. */
+/* Joins the run with those of its neighbours that are completed too. So the list stays short even if many runs are
+ * answered before an earlier run. May free the run. */
 void run_join_completed(struct run *r);
 /* Puts a run into its chunk's list after the run `after`; NULL: at the front. */
 void run_link(struct run *r, struct run *after);
@@ -28,8 +28,8 @@ void run_free(struct run *r);
 
 /* ---- chunk.c ---- */
 
-/* Measures as many of the items from `offset` on as both limits allow, but at least one. Returns the size of these
- * items in bytes, and sets *items to their number. */
+/* Measures the items from `offset` on, up to both limits, but at least one item. Returns the size of these items in
+ * bytes, and sets *items to their number. */
 size_t chunk_measure(const struct chunk *c, size_t offset, size_t len, uint64_t max_items, size_t max_bytes,
                      uint64_t *items);
 /* Removes all completed runs at the front of the list, and moves their answers to the output. */

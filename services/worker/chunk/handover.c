@@ -8,7 +8,7 @@ static void add(struct chunk *to, const char *data, size_t len)
     if (!chunk_add(to, data, len, &fault)) BUG("a value of a task was refused: %s", fault.reason);
 }
 
-/* Answers the item whose value the next task cannot get. */
+/* Answers an item with an error, because there is no memory to hand its value over to the next task. */
 static void answer_without_memory(struct handover *h)
 {
     char line[200];

@@ -116,8 +116,8 @@ const char *line_queue_first_line(const struct line_queue *q, size_t *len)
     return at;
 }
 
-/* When the queue becomes empty, keeps its last block, unless this block is large, because a small block is likely to be
- * filled again. */
+/* When the queue becomes empty, a small last block is kept, because it is likely to be filled again. A large last block
+ * is freed. */
 void line_queue_skip(struct line_queue *q, size_t len)
 {
     struct line_block *b = q->first;

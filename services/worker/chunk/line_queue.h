@@ -1,7 +1,7 @@
 /*
  * A queue of whole lines, in blocks. Lines are added at the end and read from the front. A long line stays in the
  * memory in which it arrived, and this memory becomes a block of its own. So a long line is not copied when it is added
- * or when its queue is moved, and the time of a call does not depend on the length of the queue. A line is never split
+ * or when its queue is moved. The time of a call does not depend on the length of the queue. A line is never split
  * between two blocks.
  *
  * A pure module. A zeroed queue is empty.

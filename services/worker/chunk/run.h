@@ -1,6 +1,6 @@
 /*
- * A run: consecutive items of one chunk that are given to one process together. chunk_take() makes runs, and chunk.h
- * has a diagram of their states. While a process has the run, the run holds a reference to its chunk.
+ * A run consists of consecutive items of one chunk that are given to one process together. chunk_take() makes runs, and
+ * chunk.h has a diagram of their states. While a process has the run, the run holds a reference to its chunk.
  *
  * The items of a run are answered in order. The answers of a chunk's first run go straight to the chunk's output; any
  * other run holds its answers until it is the first run. A process that answers in any order gets runs of one item
@@ -27,8 +27,8 @@ struct run {
     uint64_t since_ns;     /* when its process began the first unanswered item */
     size_t offset, len;    /* bytes of its items, including newlines */
     uint64_t
-        /* If not 0: one of the items is at fault, but it is not known which one. For this reason, a process gets at
-         * most this many of the items, and no other run at the same time. */
+        /* If not 0: one of the items is at fault, but it is not known which one. So a process gets at most bisect_limit
+         * of the items, and no other run at the same time. */
         bisect_limit;
     /* The members below are for processes that answer in any order. */
     struct hash_link by_id;    /* its hash is the id of the item in its process */

@@ -50,8 +50,8 @@ bool slot_user_may_take(struct slot_user *u)
     return false;
 }
 
-/* Returns the user that gets the next free slot: the one with the fewest slots. If several users have equally few
- * slots, the one among them that has waited longest. NULL: no user waits. */
+/* Returns the user that gets the next free slot: the one with the fewest slots. If several users have the fewest slots,
+ * returns the one that has waited longest. NULL: no user waits. */
 static struct slot_user *first_in_line(const struct slot_cap *cap)
 {
     struct slot_user *first = NULL;

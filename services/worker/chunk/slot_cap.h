@@ -2,8 +2,8 @@
  * The cap on the number of processes that run items at the same time, over all tasks of a worker. Each task has a user
  * of the cap. A user takes a slot before an idle process gets items, and returns it when the process has no items. If
  * no slot is free, the users wait in line, and each free slot is offered to the user with the fewest slots. So a task
- * whose items do not run waits only until one slot is free, however many items the other tasks have. Pure. Owner: the
- * worker.
+ * that has no running items waits only until one slot is free, however many items the other tasks have. Pure. Owner:
+ * the worker.
  */
 #ifndef FANTAIL_WORKER_CHUNK_SLOT_CAP_H
 #define FANTAIL_WORKER_CHUNK_SLOT_CAP_H

@@ -45,8 +45,8 @@ static bool add_reason(const cJSON *root, const char *member, const char *code, 
     return true;
 }
 
-/* Returns whether the agent carried out the request. Only the body of the answer shows this, because some failures have
- * status 200. */
+/* Returns whether the agent carried out the request. Only the body of the answer shows whether the request has failed,
+ * because some failures have status 200. */
 static bool was_done(const struct ecs_agent *a, int status, struct buf *why)
 {
     cJSON *root = cJSON_ParseWithLength(a->answer.data, a->answer.len);

@@ -90,24 +90,26 @@ void pool_cancel(struct pool *p, struct chunk *c);
 void pool_forget(struct pool *p, struct chunk *c, uint64_t now);
 /* Begins a drain. Items that have not been given to a process yet are handed back to the client. */
 void pool_drain(struct pool *p);
-/* Ends a drain that takes too long. From now on, no process gets items. If the task is not idempotent, running items
- * must not run again, so they are answered with worker_lost. The caller may hand back all other items (chunk_end(),
- * pool_forget()). */
+/* Ends a drain that takes too long. After this call, no process gets items. If the task is not idempotent, running
+ * items must not run again, so they are answered with worker_lost. The caller may hand back all other items
+ * (chunk_end(), pool_forget()). */
 void pool_cut(struct pool *p);
-/* Sets another description of the task. Processes of the former description end when they have answered their items. */
+/* Sets another description of the task. Processes of the previous description end when they have answered their
+ * items. */
 void pool_reload(struct pool *p, struct task *task, unsigned size);
-/* Like pool_reload(), but without a pause. If processes of the task can report that they are ready, the former
- * processes serve until a process of the new description is ready. If the new process ends before it is ready, the
- * former processes continue. */
+/* Like pool_reload(), but the task stays available. If processes of the task can report that they are ready, the
+ * previous processes serve until a process of the new description is ready. If the new process ends before it is ready,
+ * the previous processes continue. */
 void pool_replace(struct pool *p, struct task *task, unsigned size);
 
 /* Returns how many items the pool can run at the same time. Each process has room for one item, for one batch, or for
  * the number of items that the task runs at the same time. */
 unsigned pool_slots(const struct pool *p);
-/* Returns how many more items could run now, including on processes that may still be started. */
+/* Returns how many more items could run now. Items that could run on processes that may still be started are
+ * included. */
 unsigned pool_free_slots(const struct pool *p);
-/* Like pool_free_slots(), but does not count slots for which items already wait, and slots that the worker's cap
- * forbids. */
+/* Like pool_free_slots(), but does not count slots for which items already wait, or slots that the worker's cap does
+ * not allow. */
 unsigned pool_may_start(const struct pool *p);
 /* Returns how many processes are starting. Starting processes do not take items yet. */
 unsigned pool_starting(const struct pool *p);

@@ -18,7 +18,7 @@ static uint64_t part_of(uint64_t items, const struct fault *f)
 /* Returns the bisect_limit for the unanswered items of a lost process. The process may have had unwritten answers in a
  * buffer. So if several items are unanswered, it is not known which one is at fault. (The host of mode exec has no
  * buffer.) 0: the current item is at fault. The result is also 0 if the process was killed because of a chunk that had
- * already ended. No item is at fault then. */
+ * already ended. In this case, no item is at fault. */
 static uint64_t bisect_limit_after(const struct process *process, const struct fault *f)
 {
     const struct window *w = &process->window;
@@ -60,8 +60,8 @@ static void give_back(struct pool *p, struct process *process, struct run *r, ui
 
 /* Takes back the runs of a process that answers in any order. If the item at fault is not known, each item is a
  * suspect, unless the process was killed because of a chunk that had already ended. If an item has blocked the
- * process, but has not exceeded its own time limit, this item is the only suspect. But it is not charged yet, because
- * it may simply need that much time. */
+ * process, but has not exceeded its own time limit, this item is the only suspect. But this item is not charged yet,
+ * because it may simply need that much time. */
 static void take_back_all(struct pool *p, struct process *process, const struct fault *f)
 {
     struct window *w = &process->window;

@@ -41,7 +41,7 @@ static struct chunk *bisecting_chunk(const struct pool *p)
     return NULL;
 }
 
-/* If the process is idle, gives it a run with a bisect_limit. A busy process gets such a run only when it has become
+/* If the process is idle, gives it a run with a bisect_limit. A busy process does not get such a run until it is
  * idle. */
 static void feed_bisecting(struct process *process, struct chunk *c, uint64_t now)
 {
@@ -69,7 +69,7 @@ static void give_one(struct pool *p, struct process *process, struct chunk *c, u
     pool_progress(c);
 }
 
-/* If the process is idle, gives it some of the items among which one is at fault. */
+/* If the process is idle, gives it some of the suspects. One of the suspects is the item at fault. */
 static void give_suspects(struct pool *p, struct process *process, struct chunk *c, uint64_t now)
 {
     uint64_t limit = UINT64_MAX;
@@ -209,7 +209,8 @@ static void feed_all(struct pool *p, uint64_t now)
         if (!start_one(p, now) || p->probe || !may_feed(p, p->processes)) break;
         if (!feed_process(p, p->processes, now)) return;
     }
-    /* When items are slow and there are fewer waiting items than processes, the items wait until a process is idle. */
+    /* If items are slow and fewer items are waiting than there are processes, the items wait until a process is
+     * idle. */
     bool few = pool_queued(p) < p->size;
     for (struct process *process = p->processes; process; process = process->next) {
         if (process == p->probe || (few && process->window.item_ns > NS_PER_MS && process->window.head)) continue;

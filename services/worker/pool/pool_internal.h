@@ -24,7 +24,7 @@ unsigned pool_busy_processes(const struct pool *p);
  * probe has lived long enough. */
 void pool_wake_at(struct pool *p, uint64_t at_ns);
 void pool_on_timer(uv_timer_t *timer);
-/* Sets the task, and lets the processes of the former task end. Call pool_feed() afterwards. */
+/* Sets the task, and lets the processes of the previous task end. Call pool_feed() afterwards. */
 void pool_set_task(struct pool *p, struct task *task, unsigned size);
 
 /* ---- pool_feed.c ---- */

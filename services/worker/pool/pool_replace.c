@@ -1,7 +1,7 @@
 /*
  * Replaces a task whose files have changed. A process of the new description is started first: the candidate. The
- * processes of the former description serve until the candidate is ready. If the candidate ends before it is ready, the
- * former processes continue, because the new files may be incomplete or wrong.
+ * processes of the previous description serve until the candidate is ready. If the candidate ends before it is ready,
+ * the previous processes continue, because the new files may be incomplete or wrong.
  */
 #include "common/observe/log.h"
 #include "worker/pool/pool_internal.h"

@@ -1,10 +1,11 @@
 /*
  * One warm process of a task. This module writes runs of items to the process, reads its answers and its stderr, and
- * watches its time and memory. When necessary, this module kills the process, and it finds out why the process ended.
- * The pool decides which process gets which run.
+ * watches its time and memory. When necessary, this module kills the process. When the process has ended, this module
+ * finds out why it ended. The pool decides which process gets which run.
  *
  * The current item of a process is the first item that it has not answered (window.h). A process that answers in any
- * order has no current item. Such a process can be told to cancel an item, and must then answer this item soon.
+ * order has no current item. But a process that answers in any order can be told to cancel an item. The process must
+ * then answer this item soon.
  *
  *     STARTING --it is ready-------> RUNNING --process_retire()--> RETIRING
  *                                       |                             |
@@ -18,8 +19,8 @@
  *     GONE --its handles are closed--> freed
  *
  * A process of a host program reports when it has loaded its task. Other programs may also report that they are ready
- * ("ready" of task.json). Until this report, the process is STARTING, gets no item, and has a time limit of its own. A
- * process that does not report that it is ready counts as ready immediately.
+ * ("ready" of task.json). Until such a process has reported that it is ready, it is STARTING, gets no item, and has a
+ * time limit of its own. A process that does not report that it is ready counts as ready immediately.
  *
  * hooks->lost() is called once for each process that ran: when it is killed, or when its last output has been read.
  * After hooks->lost() was called, the process gives no more answers, and the pool takes the runs that are left in its
@@ -86,7 +87,7 @@ struct process_pipe {
 };
 
 /* The first run that is not completely written. A process may answer items that it has not read, so a run may end
- * before it is completely written. This struct keeps what is needed to write the rest of such a run. */
+ * before it is completely written. This struct keeps what is needed to write the rest of a run that has ended. */
 struct process_writing {
     struct chunk *chunk;   /* a reference; NULL: all runs are written */
     const struct run *run; /* valid until item `last` is answered */
@@ -122,7 +123,7 @@ struct process {
     size_t long_line;    /* length of the last line, if the line was long; else 0 */
     struct buf numbered; /* for the form with ids: the run being written, with its ids */
     uint64_t next_item;  /* the number of the next item to write, from 1 on; in the form with ids it is the id */
-    /* The next members are for a process that answers in any order. Such a process does not use `writing`. */
+    /* The next members are for a process that answers in any order. That process does not use `writing`. */
     struct buf outbox; /* the lines to write */
     size_t outbox_written;
     uint64_t due_ns;           /* no item is due before this instant (process_cancel.c) */

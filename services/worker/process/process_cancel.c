@@ -5,8 +5,8 @@
 #include "common/observe/log.h"
 #include "worker/process/process_internal.h"
 
-/* Returns the time at which the item must be cancelled or, if the process was told to cancel it, the deadline for its
- * answer; UINT64_MAX: never. */
+/* Returns the time at which the item must be cancelled. If the process has been told to cancel the item, returns the
+ * deadline for its answer. UINT64_MAX: never. */
 static uint64_t due_of(const struct run *r)
 {
     const struct chunk *c = r->chunk;
@@ -61,7 +61,8 @@ static const struct run *find_culprit(struct process *p, const struct run *r)
     return blocks ? blocks : p->window.heard_ns > r->cancelled_ns ? r : NULL;
 }
 
-/* The fault becomes the error of the culprit, whose chunk may run although the chunk of r has ended. */
+/* The fault becomes the error of the culprit. The culprit's chunk may still be running, even if the chunk of r has
+ * ended. */
 static void kill_disobedient(struct process *p, const struct run *r)
 {
     struct fault f;

@@ -1,7 +1,7 @@
 /*
  * Confirms the answers of a program without ids, once the process waits for input again. A program whose last line was
- * a surplus line does not wait for input: it still works on the real answer. docs/protocol.md describes this in
- * "Programs without ids".
+ * a surplus line does not wait for input, because it is still working on the real answer. docs/protocol.md describes
+ * this in "Programs without ids".
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -14,9 +14,9 @@
 #define RECHECK_MIN_NS  (NS_PER_MS / 2)  /* least time between two checks of whether the process waits for input */
 #define RECHECK_SPIN_NS (50 * NS_PER_US) /* after an answer, checks repeat without a pause for this long */
 #define RECHECK_MAX_NS  (20 * NS_PER_MS)
-/* If the kernel does not show whether a process waits for input, the process must have written nothing for twice the
- * time of an item, within these limits. If the last line was a surplus line, the real answer follows after about the
- * time of one item. */
+/* If the kernel does not show whether a process waits for input, its answers are confirmed when the process has written
+ * nothing for a while. This while is twice the time of an item, but at least SILENCE_MIN_NS and at most SILENCE_MAX_NS.
+ * If the last line was a surplus line, the real answer follows after about the time of one item. */
 #define SILENCE_MIN_NS (2 * NS_PER_MS)
 #define SILENCE_MAX_NS (1 * NS_PER_S)
 
@@ -106,7 +106,7 @@ bool process_try_confirm(struct process *p, uint64_t now)
 
 void process_confirm(struct process *p, uint64_t now)
 {
-    /* After an answer the process usually waits for input again within microseconds. So the check is repeated here,
-     * because a timer would fire only after a millisecond. */
+    /* After an answer the process usually waits for input again within microseconds. A timer would fire only after a
+     * millisecond, so the check is repeated here without a timer. */
     while (!process_try_confirm(p, now) && now_ns() < now + RECHECK_SPIN_NS) sched_yield();
 }

@@ -43,17 +43,18 @@ void process_check_time(struct process *p, uint64_t now);
 void process_begin_run(struct process *p, const struct run *r);
 /* Writes no more of the current run. */
 void process_end_writing(struct process *p);
-/* Writes as many bytes as the stdin pipe has room for. The rest is written later, when the pipe has room again. */
+/* Writes bytes until the stdin pipe is full. The rest is written later, when the pipe has room again. */
 void process_write_runs(struct process *p);
 
 /* Call it when a write to stdin has failed; errno says why. Returns false if the caller should try the write again at
- * once. Returns true if the write is repeated when the pipe has room again, or if the process has closed its stdin. */
+ * once. Returns true if the write will be repeated when the pipe has room again, or if the process has closed its
+ * stdin. */
 MUST_CHECK bool process_write_stopped(struct process *p);
 void process_stop_waiting_for_room(struct process *p);
 /* If the process is retired and no longer needs its stdin, closes stdin. */
 void process_close_input(struct process *p);
-/* If the common value or the trace of the chunk differs from what the process has, sets `lines` to the control lines
- * that must precede the items of the chunk; else sets NULL. */
+/* If the common value or the trace of the chunk differs from the one that the process has, sets `lines` to the control
+ * lines that must precede the items of the chunk. If they are the same, sets `lines` to NULL. */
 void process_choose_preamble(struct process *p, const struct chunk *c, struct common_value *lines[PROCESS_PREAMBLE]);
 
 /* ---- process_outbox.c ---- */
@@ -61,7 +62,7 @@ void process_choose_preamble(struct process *p, const struct chunk *c, struct co
 void process_post_run(struct process *p, const struct run *r);
 void process_post_cancel(struct process *p, const struct run *r);
 bool process_outbox_is_empty(const struct process *p);
-/* Writes as many bytes as the stdin pipe has room for. The rest is written later. */
+/* Writes bytes until the stdin pipe is full. The rest is written later. */
 void process_write_outbox(struct process *p);
 
 /* ---- process_cancel.c ---- */

@@ -64,10 +64,10 @@ static bool check_output(struct process *p, const struct intake *in, const char 
     return true;
 }
 
-/* Sets waited_ns and ran_ns of the window. waited_ns is the time that the process waited for a processor since the last
- * answers, plus the time that the worker waited while the new answers may already have been in the pipe. While the
- * process hardly waits, its file is read rarely, and its waits are subtracted from the answers at which it is read.
- * Returns `now`. */
+/* Sets waited_ns and ran_ns of the window. waited_ns is the time that the process has waited for a processor since the
+ * last answers. It also includes the time that the worker has waited for a processor while the new answers may already
+ * have been in the pipe. While the process hardly waits, its file is read rarely. The waits in between are subtracted
+ * from the answers that are there at the next read. Returns `now`. */
 static uint64_t count_wait(struct process *p, uint64_t now)
 {
     struct cpu_wait none = {0}, *its = &p->cpu_wait, *ours = p->env->our_wait ? p->env->our_wait : &none;

@@ -76,8 +76,7 @@ static bool over_memory(struct process *p)
     return true;
 }
 
-/* Returns whether the time of the item is not counted, because standard error does not take the lines of the
- * process. */
+/* Returns whether the item's time limit is suspended, because standard error accepts no more lines of the process. */
 static bool is_held(const struct process *p)
 {
     const struct run *r = timed_run(p);

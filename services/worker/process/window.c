@@ -64,7 +64,8 @@ size_t window_room_bytes(const struct window *w)
     size_t max = max_bytes(w);
     size_t left = w->bytes < max ? max - w->bytes : 0;
     if (window_is_checked(w)) return left;
-    /* A run gets at most half of the bytes. So when the process has finished one run, it already has a second one. */
+    /* A run gets at most half of the bytes that the window may hold. So when the process has finished one run, it
+     * already has a second one. */
     return left < max / 2 ? left : max / 2;
 }
 

@@ -13,11 +13,11 @@
  * at WINDOW_TARGET_NS of work. A slow sample replaces the estimated time of an item immediately. A quick sample moves
  * the estimate only halfway to the sample.
  *
- * Answers without ids belong to items by their order alone. After one surplus line, each answer would go to the wrong
- * item, perhaps to an item of another client. So a `checked` window takes one run at a time and keeps the answers until
- * they are confirmed. The answers are confirmed when the process waits for input and has written no more lines. A run
- * whose answers are not confirmed yet is `unconfirmed`. If a surplus line arrives before the answers are confirmed, all
- * kept answers are dropped.
+ * Answers without ids are matched to items by their order alone. After one surplus line, each answer would go to the
+ * wrong item, perhaps to an item of another client. So a `checked` window takes one run at a time and keeps the answers
+ * until they are confirmed. The answers are confirmed when the process waits for input and has written no more lines. A
+ * run whose answers are not confirmed yet is `unconfirmed`. If a surplus line arrives before the answers are confirmed,
+ * all kept answers are dropped.
  *
  * A window in FORM_ANY_ORDER holds runs of one item each. The process runs all these items at the same time, and
  * answers them in any order. There is no current item: each item has a time limit of its own, and process_cancel.c
@@ -85,7 +85,7 @@ struct window {
 
 /* `together` is how many items the process works on together. In FORM_ANY_ORDER, the window has room for exactly that
  * many items. In other forms, the window has room for at least twice as many items. So when the process has answered
- * the present items, the next items are already there. */
+ * the present items, it already has the next items. */
 void window_init(struct window *w, enum window_form form, unsigned together);
 void window_release(struct window *w);
 
