@@ -115,14 +115,16 @@ void request_wake_uploads(struct requests *set)
     }
 }
 
-/* Returns how much memory the next `len` bytes of the body may need. The common value of a header is copied. */
+/* Returns how much memory the next `len` bytes of the body may need. A header line needs memory twice, because its
+ * common value is copied. */
 static size_t growth_of(const struct request *r, size_t len)
 {
     size_t items = buf_growth(&r->stages[0].chunk->items, len);
     return r->state == REQUEST_READING_HEADER ? items + buf_growth(&r->header, len) + r->header.len + len : items;
 }
 
-/* Returns whether there is memory for the next `len` bytes. If there is not, refuses the request. */
+/* Returns whether there is enough memory for the next `len` bytes. If there is not enough memory, refuses the
+ * request. */
 static bool has_room(struct request *r, size_t len)
 {
     if (memory_has_room(growth_of(r, len))) return true;

@@ -92,8 +92,8 @@ static bool counts(const struct watched *f, const char *name)
 
 /* ---- what has changed ---- */
 
-/* Forgets the reported tasks that have not changed for WATCH_QUIET_NS. The reports of these tasks would be counted from
- * 0 anyway. */
+/* Forgets the reported tasks that have not changed for WATCH_QUIET_NS. No information is lost, because after a pause of
+ * this length the reports of a task are counted from 0 anyway. */
 static void forget_quiet(struct watch *w, uint64_t now)
 {
     for (struct watched_task **at = &w->tasks; *at;) {

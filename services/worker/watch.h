@@ -5,7 +5,7 @@
  * may also be replaced. When nothing has changed for WATCH_SETTLE_MS, or changes have kept coming for
  * WATCH_SETTLE_MAX_MS, changed() is called with the names of the changed tasks.
  *
- * Every regular file and every folder counts, with two exceptions. Names that begin with '.' or '_' are ignored,
+ * A change to any regular file or folder counts, with two exceptions. Names that begin with '.' or '_' are ignored,
  * because they belong to editors and caches. A file that is not code does not count if the task itself may have written
  * it; writes_itself() decides whether this is so. Code is task.json, a file that can be executed, and a file with the
  * extension of a program.
@@ -13,7 +13,8 @@
  * A task that changes its own files must not be reported for ever. So after WATCH_REPORTS_MAX reports of a task, its
  * changes are ignored. When none of the task's files has changed for WATCH_QUIET_NS, the reports of the task are
  * counted from 0 again. If more than WATCH_NAMES_MAX names in a directory of tasks change within WATCH_QUIET_NS, the
- * directory is probably not meant for tasks, so changes of further names are ignored for this time.
+ * directory is probably not meant for tasks. Changes of further names are then ignored until some of the names have
+ * been quiet for WATCH_QUIET_NS.
  */
 #ifndef FANTAIL_WORKER_WATCH_H
 #define FANTAIL_WORKER_WATCH_H

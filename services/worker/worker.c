@@ -224,7 +224,7 @@ static void on_changed(void *data, const char *const *names)
     free(all);
 }
 
-/* For this time after it was busy, a task may still write files, for example while it cleans up after an item. */
+/* A task may still write files for this long after it was busy, for example while it cleans up after an item. */
 #define LATE_WRITE_NS (100 * NS_PER_MS)
 
 static bool writes_itself(void *data, const char *task, uint64_t at_ns)
@@ -240,7 +240,7 @@ void worker_look_for_tasks(struct worker *w)
     struct task_set found;
     char err[500] = "";
     if (!w->watch || w->draining) return;
-    /* read_changed() logs an unreadable directory at a higher level. */
+    /* read_changed() reports an unreadable directory at a higher log level. */
     if (!task_set_load(&found, &w->tasks, w->config->tasks, w->hosts_dir, err, sizeof err))
         log_debug("some tasks could not be read", LOG_STR("error", err));
     const char **names = xcalloc(found.count + 1, sizeof *names);
@@ -419,9 +419,9 @@ void worker_stop(void *data)
     w->ecs_agent = NULL;
     registrar_stop(w->registrar);
     w->registrar = NULL;
-    /* Waits until the task processes have ended, because only then can the reaper find the processes that they have
-     * left running. All task processes were sent SIGKILL, but on a busy machine the kernel needs a while to end
-     * them. */
+    /* Waits until the task processes have ended. Before a task process has ended, the reaper cannot find the processes
+     * that this task process leaves running. SIGKILL has been sent to all task processes, but on a busy machine the
+     * kernel needs a while to end them. */
     for (int i = 0; i < 5000 && reaper_poll(&w->reaper); i++) usleep(1000);
     reaper_close(&w->reaper);
     requests_close(&w->requests);

@@ -2,7 +2,7 @@
 coordinator and the container of the database, and its results are read through HAProxy.
 
 The image postgres:17 is in a registry, which may not be reachable. Without this image, the test uses an image with Debian's
-PostgreSQL. That image reads the same variable and has its data in the same folder.
+PostgreSQL. Like postgres:17, that image reads POSTGRES_PASSWORD_FILE and keeps its data in /var/lib/postgresql/data.
 """
 import json
 import os

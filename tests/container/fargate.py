@@ -10,7 +10,7 @@ from engine import PROJECT, ROOT, check, failures, run, say, wait_for
 
 sys.path.append(ROOT + "/tests/manifests")
 TOKENS = {"CLIENT_TOKENS": "aB3" * 16, "WORKER_TOKENS": "cD4" * 16}
-# No server listens here. So the job store is unavailable, which does not affect synchronous jobs.
+# No server listens at the address of the job store. So the store is unavailable, which does not affect synchronous jobs.
 SECRETS = {**TOKENS, "JOB_STORE_URL": "postgresql://fantail:secret@127.0.0.1:9/jobs"}
 # The values that CloudFormation would supply for the references in the template.
 NAMES = {"AWS::StackName": "fantail", "Cluster": "fantail-made", "WorkerBalancer.DNSName": "balancer", "CoordinatorImage": "fantail-coordinator",
@@ -18,8 +18,8 @@ NAMES = {"AWS::StackName": "fantail", "Cluster": "fantail-made", "WorkerBalancer
 
 
 def resolved(value):
-    """Resolves a value of the template. Each `If` becomes its first value, as in a stack that creates its own
-    cluster."""
+    """Resolves a value of the template. Replaces each `If` with its first value, which is the value for a stack that creates
+    its own cluster."""
     if isinstance(value, str):
         return value
     [(function, argument)] = value.items()

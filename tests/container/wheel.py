@@ -1,5 +1,5 @@
 """Installs the wheel of the Python package in clean containers of Debian, which have no compiler and no other part of fantail.
-Runs the example of the README and `fantail map`, and checks that the uninstall leaves nothing.
+Runs the example of the README and `fantail map`, and checks that no file is left after the packages have been uninstalled.
 
 The wheel is built on this machine, with tools from PyPI, so a container with an older glibc cannot use it.
 """
@@ -33,7 +33,8 @@ find /venv | grep -v __pycache__ | sort | diff /before - && echo nothing is left
 
 
 def build(folder):
-    """Puts the wheels, a task and the example into the folder. Returns None, or the reason why this is not possible."""
+    """Puts the wheels, a task and the example into the folder. Returns None if this has worked, or the reason why the tools
+    for the build cannot be installed."""
     venv, dist = os.path.join(folder, "venv"), os.path.join(folder, "dist")
     python = os.path.join(venv, "bin", "python")
     for step in ([sys.executable, "-m", "venv", venv],

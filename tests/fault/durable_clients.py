@@ -17,7 +17,7 @@ READ_BYTES = 65536
 
 
 class Wrong(Exception):
-    """Raised for an answer that is wrong even when connections are cut and programs are killed."""
+    """Raised for a wrong answer that cannot be explained by cut connections or killed programs."""
 
 
 class Client(threading.Thread):

@@ -64,7 +64,8 @@ class Request:
         self.send(b"0\r\n\r\n")
 
     def answer(self, items=None, names=None):
-        """Answers like a correct worker. `items` replaces the values, `names` the headers that name the chunk."""
+        """Answers like a correct worker. If `items` is given, answers with the values of these items. If `names` is given, it
+        replaces the headers that name the chunk."""
         self.head(names=names)
         self.send_chunk(self.values(self.items if items is None else items) + self.end_line())
         self.finish()
@@ -81,7 +82,7 @@ class Request:
         self.close()
 
     def close(self):
-        # The descriptor stays open until its reader is also closed.
+        # The descriptor stays open until both the reader and the connection are closed.
         self.reader.close()
         self.connection.close()
 
@@ -236,9 +237,9 @@ def unasked(names):
 
 
 def late_refusals(status, names):
-    """Returns a behaviour that answers correctly. But at the second chunk of each connection, the behaviour first sends
-    a second answer to the previous chunk, which refuses that chunk. `names` is a list of functions: one for each of
-    these refusals. The last function is also used for all later refusals."""
+    """Returns a behaviour that answers correctly. But at the second chunk of each connection, the behaviour first sends a
+    second answer to the previous chunk. This second answer refuses the previous chunk. `names` is a list of functions: one for
+    each of these refusals. The last function is also used for all later refusals."""
     def behave(request):
         before = [r for r in request.fake.requests if r.connection is request.connection and r is not request]
         if before:

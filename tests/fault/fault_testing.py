@@ -13,7 +13,7 @@ import fantail_testing as ft  # noqa: E402
 from fake_worker import FakeWorker  # noqa: E402
 from fantail_testing import FantailTest  # noqa: E402
 
-# `make fault` sets FANTAIL_SLOW_TESTS. If it is set, the tests run at full size and check durations, so the machine
+# `make fault` sets FANTAIL_SLOW_TESTS. If this variable is set, the tests run at full size and check durations, so the machine
 # must be idle.
 SLOW = bool(os.environ.get("FANTAIL_SLOW_TESTS"))
 SLOW_REASON = "slow, and measures durations; `make fault` runs it"

@@ -39,7 +39,7 @@ def enter():
 
 
 class Host:
-    """Another host, with a link to this host. A command that begins with the words of inside() runs on the other
+    """Another host, with a link to this host. A command that begins with the words that inside() returns runs on the other
     host."""
 
     def __init__(self, number):

@@ -69,7 +69,7 @@ class Replacement(replicas.ReplicasTest):
         return Client(port, f"job-{number}", "stored", items, [2 * n for n in items])
 
     def start_map(self, port):
-        """Starts `fantail map` with input that arrives until the end of the replacement, so that jobs begin and end all
+        """Starts `fantail map`. Its input keeps arriving until both coordinators have been replaced, so jobs begin and end all
         the time."""
         self.out, self.err = (open(os.path.join(self.folder, f"map.{end}"), "w+b") for end in ("out", "err"))
         self.addCleanup(self.out.close)

@@ -119,7 +119,7 @@ class Lies(FantailTest):
             self.assertLess(resident_kib(program.pid) - kib, self.GROWTH_KIB, program.name)
 
     def check_idle(self, fleet):
-        """Waits for a second in which the services use less than a fifth of a processor."""
+        """Waits until the services have used less than a fifth of a processor for one second."""
         pids = [p.pid for p in [fleet.coordinator, *fleet.workers]]
 
         def is_idle():

@@ -101,7 +101,7 @@ class BesideAGoodWorker(FaultTest):
 
 
 class Alone(FaultTest):
-    """Without a good worker, the items fail with a name and a cause, and the job ends."""
+    """Without a good worker, each item gets an error with a name and a cause, and the job ends."""
 
     def run_alone(self, behaviour, *arguments, items=2, **job):
         fake = self.fake(behaviour)

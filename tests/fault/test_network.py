@@ -97,8 +97,8 @@ class Names(FaultTest):
         fleet = self.named_fleet(20 if SLOW else 5)
 
         def attempt(count):
-            """By chance or on a busy machine, one worker may get more items for a while. In longer runs, the workers'
-            shares are more equal."""
+            """By chance or on a busy machine, one worker may get more items than the other workers for a while. In longer
+            runs, the workers' shares are more equal."""
             items = sleep_items(count * len(fleet.workers), 0.01)
             before = [fleet.metric(w, "fantail_items_total") for w in fleet.workers]
             _, lines = self.timed_stream(fleet, {"task": "sleep", "items": items})

@@ -5,7 +5,7 @@
 
 #include "common/base/base.h"
 
-/* A small random number generator: each seed always gives the same sequence. */
+/* A simple generator of random numbers: each seed always gives the same sequence. */
 static inline uint32_t fuzz_next(uint32_t *state)
 {
     *state = *state * 1664525u + 1013904223u;

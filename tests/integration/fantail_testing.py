@@ -30,8 +30,8 @@ from ports import HeldPort, is_listened_on
 from programs import Program, command_line, cpu_seconds, descendants, read_stat, runs  # noqa: F401
 from waiting import LIMIT_S, Gate, in_time, wait_until, with_more_time  # noqa: F401
 
-# Programs inherit ignored signals. A background job or nohup ignores these two signals, so they are set to their
-# defaults.
+# Programs inherit ignored signals. In a background job or under nohup, these two signals are ignored, so this process sets
+# them to their defaults.
 for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, signal.SIG_DFL)
@@ -101,11 +101,11 @@ class Fleet:
         return sum(self.metric(w, "fantail_worker_slots", state="busy") for w in self.workers if w.alive())
 
     def burning(self):
-        """Returns the task processes that burn: they have used more processor time than a process needs to start."""
+        """Returns the task processes that have used more processor time than a process needs to start."""
         return [pid for pid in self.task_processes() if cpu_seconds([pid]) > BURNING_S]
 
     def wait_until_burning(self, least=1, limit_s=LIMIT_S):
-        """Waits until at least `least` processes burn, and returns the burning processes. Use a short limit_s only
+        """Waits until burning() returns at least `least` processes, and returns these processes. Use a short limit_s only
         within an attempt of with_more_time()."""
         end = time.monotonic() + limit_s
         while len(burning := self.burning()) < least:
@@ -198,7 +198,8 @@ class FantailTest(unittest.TestCase):
         return Fleet(self, self.coordinator(started, *coordinator_arguments, before_exec=before_exec), started)
 
     def tasks(self, **tasks):
-        """Makes a tasks folder. Give name={"json": {...}, "files": {name: (text, mode)}} or name={...task.json...}."""
+        """Makes a tasks folder. Each argument is name={"json": {...}, "files": {name: (text, mode)}} or
+        name={...task.json...}."""
         folder = os.path.join(self.folder, "tasks")
         for name, task in tasks.items():
             path = os.path.join(folder, name)

@@ -77,7 +77,7 @@ class Hosts(unittest.TestCase):
         return [json.loads(line) for line in lines if not line.startswith(b"#")]
 
     def lines_before_an_end(self, process, enough):
-        """Reads lines from a host whose stdin stays open, until there are enough."""
+        """Reads lines from a host whose stdin stays open, until enough(lines) is true."""
         data, end = b"", time.monotonic() + TIMEOUT_S
         while not enough(data.splitlines()) or not data.endswith(b"\n"):
             self.assertTrue(select.select([process.stdout], [], [], end - time.monotonic())[0], data)

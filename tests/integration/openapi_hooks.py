@@ -20,7 +20,7 @@ numbers = itertools.count()
 statuses = {}  # the status of each answer, by the id of the case
 
 
-# OpenAPI 3.1 has no schema for the lines of a media type.
+# OpenAPI 3.1 cannot give a schema for the lines of an NDJSON body, so the bodies are made here.
 json_values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8"), max_size=20),
                            lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=5), v, max_size=3), max_leaves=5)
 schemathesis.openapi.media_type(NDJSON, st.lists(json_values, max_size=20).map(
@@ -179,8 +179,8 @@ def before_call(context, case, kwargs):
 
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
-    """Ignores the report that a job still exists after a DELETE with the answer 202: such a DELETE only cancels the job.
-    After the answer 204, the job must not exist."""
+    """Ignores the report that a job still exists after a DELETE that was answered with 202: this DELETE only cancels the job.
+    After a DELETE that was answered with 204, the job must not exist."""
     return not (type(failure).__name__ == "UseAfterFree" and statuses.get(failure.deleted_case_id) == 202)
 
 

@@ -20,9 +20,9 @@ START = {"type": "start", "id": "0195"}
 
 def serve(test, *answers, idempotent=None, tasks_status=200):
     """Serves until the end of the test. Each answer is for one POST, and the last answer is also for all later POSTs. An
-    answer is a list of lines, or a status with a content type, or a function that gets the body and returns a list or a status
-    of this kind. A line of type bytes is sent unchanged. Returns the URL and the bodies of the requests. The only task is
-    `x`."""
+    answer is a list of lines, or a status with a content type, or a function that gets the body and returns one of these two.
+    A line of type bytes is sent unchanged. Returns the URL of the server, and the list to which the server adds the body of
+    each POST. The only task is `x`."""
     bodies = []
 
     class Handler(http.server.BaseHTTPRequestHandler):

@@ -214,8 +214,8 @@ def end(process):
 
 
 def start(test, name, upstream_port, kind="stock", add_cleanup=None, cut_s=None):
-    """Starts a proxy, and returns its port. The proxy ends with the test. If add_cleanup is given, the proxy ends with
-    the cleanups that add_cleanup registers. For cut_s see Place."""
+    """Starts a proxy, and returns its port. The proxy ends with the test. If add_cleanup is given, it is called instead of
+    test.addCleanup() to register the end of the proxy. For cut_s see Place."""
     folder = os.path.join(test.folder, f"{name}-{upstream_port}-{kind}")
     os.makedirs(folder)
     place = Place(folder, test.free_port(), upstream_port, kind, cut_s)

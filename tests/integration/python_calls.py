@@ -27,7 +27,8 @@ class Point:
 
 
 class Block:
-    """Has data that pickle need not copy, like an array of numpy. Notes in a file which process has unpickled it."""
+    """Has data that pickle need not copy, like an array of numpy. The id of each process that unpickles a Block is added to a
+    file."""
 
     def __init__(self, data, path):
         self.data, self.path = data, path

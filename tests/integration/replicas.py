@@ -83,8 +83,8 @@ class ReplicasTest(FantailTest):
         return self.coordinators[-1]
 
     def start_again(self, coordinator):
-        """Starts a coordinator that has ended again on the same ports. Does not wait until the store of the coordinator
-        is ready."""
+        """Restarts a coordinator that has ended, on the same ports. Does not wait until the store of the coordinator is
+        ready."""
         wait_until(lambda: not is_listened_on(coordinator.port), f"the end of what listens on {coordinator.port}")
         started = self.start("fantail-coordinator", *coordinator.argv[1:], ready=True)
         self.coordinators[self.coordinators.index(coordinator)] = started

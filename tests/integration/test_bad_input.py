@@ -449,7 +449,7 @@ class LargeBodies(SharedFleetTest):
 
 
 class DiskFull(FantailTest):
-    """Without disk space for temporary files, the job fails with a clear error, and the service goes on."""
+    """Without disk space for temporary files, the job fails with a clear error, and the service keeps working."""
 
     def check(self, spill_dir, before_exec=None):
         fleet = self.fleet(tasks=self.tasks(echo=dict(ECHO)), processes=1, before_exec=before_exec, coordinator_arguments=(

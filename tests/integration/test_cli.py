@@ -99,8 +99,8 @@ class Words(CliTest):
 
 class Size(FantailTest):
     def test_the_program_starts_without_the_libraries_of_the_services(self):
-        """curl and its libraries would add 1.6 MiB to each `fantail local` and to each `fantail map`. These libraries
-        are loaded only for an https:// URL."""
+        """curl and its libraries would add 1.6 MiB of memory to each `fantail local` and to each `fantail map`. These
+        libraries are loaded only for an https:// URL."""
         linked = subprocess.run(["ldd", FANTAIL], capture_output=True, text=True, check=True).stdout
         self.assertIn("libc.so", linked)
         for library in ("gnutls", "curl", "microhttpd", "libuv", "cjson"):

@@ -10,7 +10,7 @@ JOB = '{"task":"square","items":[1,2,3]}'
 
 
 class StandardOutput(LocalTest):
-    """Results that cannot be written are an error of every command."""
+    """Every command fails if its results cannot be written."""
 
     def run_to(self, output, *arguments):
         """Runs a command with `output`, such as ">&-". Returns the status and standard error."""

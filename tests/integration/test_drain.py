@@ -53,7 +53,7 @@ class Watch:
         return next((ended for _, ended, s, _, _ in self.seen if s == status), float("inf"))
 
     def last(self, status):
-        """Returns the time of sending the last request that got this status, or minus infinity if there was none."""
+        """Returns when the last request that got this status was sent, or minus infinity if no request got this status."""
         return max((begun for begun, _, s, _, _ in self.seen if s == status), default=float("-inf"))
 
 
@@ -276,8 +276,8 @@ class Slow(Drain):
             program.send_signal(signal.SIGTERM)
             wait_until(lambda: "draining" in [line["msg"] for line in program.log_lines()], "the drain")
             # When a container ends, the bytes that are still in the kernel are lost, so the service must wait until
-            # these bytes have been sent. Half a second is enough to notice a service that does not wait. On a busy
-            # machine, this check may miss such a service, but it never fails for a service that waits.
+            # these bytes have been sent. Half a second is enough to notice a service that does not wait. On a busy machine,
+            # this check may miss a service that does not wait, but the check never fails for a service that waits.
             time.sleep(0.5)
             self.assertNotIn("drained", [line["msg"] for line in program.log_lines()])
             response = http.client.HTTPResponse(s)

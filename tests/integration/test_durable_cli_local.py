@@ -13,7 +13,7 @@ from ports import is_listened_on
 
 
 class Surviving(LocalTest):
-    """Commands and jobs continue after the services of their fleet were killed."""
+    """Commands and jobs continue after the services of their fleet have been killed."""
 
     def setUp(self):
         super().setUp()

@@ -1,4 +1,4 @@
-"""Durable jobs are followed through real proxies: each event and each line arrives as soon as without a proxy."""
+"""Durable jobs are followed through real proxies: no event and no line is delayed by a proxy."""
 import contextlib
 import http.client
 import json
@@ -59,7 +59,7 @@ class FollowTest(test_proxies.ProxyTest):
         return stream
 
     def wait_until_alone(self):
-        """Waits until the coordinator knows that nobody follows a job any more."""
+        """Waits until the coordinator knows that no client follows a job any more."""
         wait_until(lambda: metric_sum(metrics(self.shared.coordinator), "fantail_http_requests_in_flight") == 0,
                    "the end of the request")
 
@@ -68,7 +68,7 @@ class FollowTest(test_proxies.ProxyTest):
 
 
 class Following:
-    """A test opens the gate of an item only after the line or the event of the item before it has arrived."""
+    """A test opens the gate of an item only after the line or the event of the previous item has arrived."""
 
     def test_each_line_arrives_before_the_next_item_is_answered(self):
         job = self.submit()

@@ -33,7 +33,7 @@ class DurableTest(FantailTest):
         return self.tasks(counts={"json": task, "files": {"counts.py": COUNTS}})
 
     def start_coordinator(self, *arguments):
-        """Starts the coordinator. Each start uses the same ports."""
+        """Starts the coordinator. The coordinator uses the same ports after each start."""
         if not self.ports:
             self.ports = self.free_port(), self.free_port()
         self.coordinator_program = self.start(

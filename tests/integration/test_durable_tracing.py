@@ -1,4 +1,5 @@
-"""The traces of durable jobs: from the request that was accepted to the run, which may be later and elsewhere."""
+"""The traces of durable jobs. A trace goes from the accepted request to the run, which may be later and on another
+coordinator."""
 import json
 import os
 

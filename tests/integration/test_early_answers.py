@@ -1,13 +1,13 @@
-"""Programs that answer items before they have read them. An early answer is wrong. An early answer must not harm the
+"""Programs that answer an item before they have read the item. An early answer is wrong. An early answer must not harm the
 worker, and the later items must be answered."""
 import json
 
 import fantail_testing as ft
 from fantail_testing import FantailTest
 
-# Answers short items with 1 as it reads them. When the first long item arrives, the program waits until the pipe is
-# full. The program then answers the next EARLY items, although it has read only the beginning of the first of them.
-# From then on, the program answers each item that it reads. With ids, only the first answer to an item counts.
+# The program reads each short item, and answers it with 1. When the first long item arrives, the program waits until the pipe
+# is full. The program then answers the next EARLY items, although it has read only the beginning of the first of them. From
+# then on, the program answers each item that it reads. With ids, only the first answer to an item counts.
 PROGRAM = r'''
 import array, fcntl, os, sys, termios, time
 mode, early = sys.argv[1], int(sys.argv[2])
@@ -48,7 +48,7 @@ CASES = ((1, 1500000), (2, 1500000), (2, 400000), (4, 400000))
 
 class EarlyAnswers(FantailTest):
     def run_early(self, mode, early, size):
-        """Returns the answers to 2000 short items and then 10 long ones, which do not fit in a pipe together."""
+        """Returns the answers to 2000 short items and then 10 long items. The long items together do not fit in a pipe."""
         task = {"mode": "stream", "command": ["python3", "./task.py", mode, str(early)], "ids": mode == "ids",
                 "envelope": mode != "values", "item_timeout_s": 2}
         worker = self.worker(processes=1, tasks=self.tasks(t={"json": task, "files": {"task.py": PROGRAM}}))

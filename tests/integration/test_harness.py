@@ -79,7 +79,8 @@ class Ports(FantailTest):
             self.assertEqual(ft.request(worker.port, "GET", "/livez").status, 200)
 
     def test_a_worker_is_started_again_only_when_nothing_listens_on_its_port_any_more(self):
-        """This process acts as a task process that was just started and still has the sockets of its killed worker."""
+        """This process acts like a task process that has just been started, and that still has the sockets of its killed
+        worker."""
         port = self.free_port()
         listener = socket.socket()
         self.addCleanup(listener.close)

@@ -515,7 +515,7 @@ class Outcomes(SharedFleetTest):
 
 
 class RunningJobs(FantailTest):
-    """Running jobs in the answers to other requests."""
+    """Running jobs, as other requests see them: lists, cancellation, and the limit on the number of jobs."""
 
     def test_running_jobs_are_listed_and_can_be_cancelled(self):
         fleet = self.fleet()

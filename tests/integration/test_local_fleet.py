@@ -107,7 +107,7 @@ class Failures(LocalTest):
         return program
 
     def errors(self, source, items, *options):
-        """Runs `fantail map`, in which items fail. Returns the lines of standard error."""
+        """Runs a `fantail map` in which items fail. Returns the lines of standard error."""
         program = self.start_map(source, items, *options)
         wait_until(lambda: not program.alive(), "the end", 120)
         self.assertEqual(program.process.wait(), 1, program.describe())

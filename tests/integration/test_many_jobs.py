@@ -1,5 +1,5 @@
-"""Many jobs run at the same time: their total memory is limited, and all jobs end correctly. With many workers, a job
-has few chunks."""
+"""Many jobs run at the same time: their total memory is limited, and all jobs end correctly. A job has few chunks even on many
+workers."""
 import http.client
 import json
 import os

@@ -86,7 +86,8 @@ class Output(CliTest):
             self.assertEqual(process.wait(60), 1)
 
     def test_a_signal_ends_the_wait_for_a_reader_that_has_stopped(self):
-        """Standard error is a full non-blocking pipe. A program with an event loop may pass on such a pipe."""
+        """Standard error is a full non-blocking pipe. A program with an event loop may give its children a non-blocking
+        pipe."""
         reader, writer = os.pipe()
         self.addCleanup(os.close, reader)
         os.set_blocking(writer, False)

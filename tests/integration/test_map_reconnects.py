@@ -90,7 +90,7 @@ class Reconnects(CliTest):
 
     def workers(self, count=1, pause=0, **task):
         program = TASK.format(runs=self.runs_path, stop=self.STOP, gate=self.gate_path, pause=pause)
-        # Python's input buffer does no harm, because a worker sends more items only after it has the answers.
+        # Python's input buffer does no harm, because a worker sends more items only after the earlier items are answered.
         tasks = self.tasks(noted={"json": {"mode": "stream", "command": ["python3", "-u", "noted.py"],
                                            "item_timeout_s": 900, **task}, "files": {"noted.py": program}})
         return [self.worker(tasks=tasks) for _ in range(count)]
@@ -229,8 +229,8 @@ class Reconnects(CliTest):
 
     @staticmethod
     def status_of(port):
-        """Returns the status of the answer, or None if there was no answer. HAProxy sends no answer if a kept
-        connection to its server was lost."""
+        """Returns the status of the answer, or None if there was no answer. HAProxy sends no answer if a connection that it
+        has kept open to the coordinator is lost."""
         with contextlib.suppress(OSError, http.client.HTTPException):
             return ft.request(port, "GET", "/v1/tasks").status
 

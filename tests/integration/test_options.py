@@ -1,4 +1,4 @@
-"""Options that are wrong end a program with status 2 and a message that names the option, before anything listens."""
+"""If an option is wrong, the program ends with status 2 and a message that names the option, before the program listens."""
 import os
 import subprocess
 

@@ -1,5 +1,5 @@
-"""Jobs of several tasks: the value of each item is the item of the next task, and a failure in any task is a failure of
-that item."""
+"""Jobs of several tasks: the value of each item becomes the item of the next task, and if an item fails in any task, the
+original item has failed."""
 import json
 import signal
 

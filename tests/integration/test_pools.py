@@ -1,5 +1,5 @@
-"""Workers with different tasks: the items of a task go to the workers that have it, and each pool scales by its own
-demand."""
+"""Workers with different tasks: the items of a task go only to workers that have the task, and each pool scales with the
+demand for its own tasks."""
 import json
 import os
 import shutil
@@ -179,8 +179,8 @@ class Pools(FantailTest):
         self.assertEqual(self.listed(fleet)["new"]["workers"], 1)
 
     def delete_a(self):
-        """Returns a fleet whose workers have just lost the task a. The coordinator does not know yet that they have
-        lost it."""
+        """Returns a fleet whose workers have just lost the task a. The coordinator does not know yet that the workers have
+        lost the task."""
         folder = self.task_folder("tasks", a=CAT, b=CAT)
         workers = [self.worker(tasks=folder) for _ in range(2)]
         fleet = ft.Fleet(self, self.coordinator(workers), workers)
@@ -254,8 +254,8 @@ class Pools(FantailTest):
             self.assertEqual(stream.line_of("result")["value"], 2)
 
 
-# Each run of an item appends the item to a log. After this, the first run of an item above 9 waits for the gate. All
-# other runs answer.
+# Each run of an item appends the item to a log. The first run of an item above 9 then waits for the gate. All other runs
+# answer immediately.
 APPEND = """import os, time
 def run(item):
     with open(%(log)r, "a") as log:
@@ -295,8 +295,8 @@ class Hedges(FantailTest):
                     "hedge": {"enabled": True, "max_extra_percent": 100}}
         with fleet.stream(job("unsaid")) as unsaid, fleet.stream(job("no")) as no:
             wait_until(lambda: all(10 in self.runs(task) for task in ("unsaid", "no")), "the stragglers")
-            # The straggler of the job "yes" ends only after it was hedged. The stragglers of the other two jobs began
-            # earlier, so by that time they are late, too.
+            # The straggler of the job "yes" ends only after it has been hedged. The stragglers of the other two jobs began
+            # earlier. So when this straggler is late, they are late, too.
             counts = fleet.job(job("yes")).json["counts"]
             self.assertEqual(counts["succeeded"], 11)
             self.assertGreaterEqual(counts["hedged"], 1)  # on a busy machine, other items may be hedged, too

@@ -1,4 +1,4 @@
-"""Clients behind real proxies get the same answers as without a proxy."""
+"""Clients behind real proxies get the same answers as clients without a proxy."""
 import contextlib
 import json
 import os
@@ -71,7 +71,7 @@ class ProxyTest(SharedFleetTest):
     # Requests through the proxy.
 
     def url(self, path):
-        """Returns the address for a request through this proxy. If it is a forward proxy, the address is absolute."""
+        """Returns the address for a request through this proxy. For a forward proxy, the address is absolute."""
         return path
 
     def ask(self, method, path, body=None, **headers):

@@ -51,7 +51,7 @@ class Silence:
         wait_until(lambda: not self.jobs(), "the end of the job")
 
     def test_map_goes_on_after_a_cut_without_a_wrong_or_a_missing_answer(self):
-        """The items of the task `step` may run again after a loss."""
+        """`fantail map` may run items of the task `step` again after the connection has been lost."""
         err = os.path.join(self.folder, "map.stderr")
         with open(err, "wb") as to:
             command = [FANTAIL, "map", "step", "--url", f"http://127.0.0.1:{self.port}"]

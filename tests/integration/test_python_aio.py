@@ -44,7 +44,7 @@ async def values_of(results):
 
 
 async def until(condition, what):
-    """Like wait_until(), while the event loop runs."""
+    """Like wait_until(), but the event loop keeps running meanwhile."""
     await asyncio.get_running_loop().run_in_executor(None, wait_until, condition, what)
 
 

@@ -31,7 +31,7 @@ WRONG = {  # what an argument with this name refuses
     "retry": (TEXT, NUMBER, True, LIST, [("a", 1)]),
     "hedge": (TEXT, NUMBER, LIST),
     "kwds": (TEXT, NUMBER, None, LIST, [("a", 1)]),
-    # These two arguments may be strings and mappings, as in concurrent.futures and multiprocessing.
+    # Each of these two arguments may be a string or a mapping, as in concurrent.futures and multiprocessing.
     "iterable": (NUMBER, None),
     "iterables": (NUMBER, None),
     # These take one text. If a list were accepted, str() of the list would be sent.

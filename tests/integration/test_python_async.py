@@ -274,7 +274,8 @@ class AsyncTasks(FantailTest):
         self.assertEqual(self.begun().count("1000"), 1)
 
     def test_an_item_that_blocks_the_loop_is_charged_although_another_job_has_ended(self):
-        """The process does not cancel the items of the job that has ended, because the item of the other job blocks it."""
+        """The process does not cancel the items of the job that has ended, because the item of the other job blocks the
+        process."""
         fleet = self.fleet_of("blocks")
         answers = []
         thread = threading.Thread(target=lambda: answers.append(self.job(fleet, [1000], item_timeout_s=2)))

@@ -42,7 +42,7 @@ def url_of(program):
 
 
 class Like:
-    """Has the only method of numpy's arrays and numbers that the package uses."""
+    """Has the one method of numpy's arrays and numbers that the package uses."""
 
     def __init__(self, plain):
         self.plain = plain
@@ -201,8 +201,8 @@ class Fleets(ft.FantailTest):
         self.assertEqual(list(client.map("scale", range(4), common={"by": 10})), [0, 10, 20, 30])
 
     def test_the_first_values_come_before_the_last_item_is_read(self):
-        """While the thread waits for the next item of an iterable, it cannot take values. So this iterable keeps giving
-        items until a value arrives."""
+        """While the thread waits for the next item of an iterable, the thread cannot take values. So this iterable keeps
+        giving items until a value arrives."""
         gate, got = os.path.join(self.folder, "open"), []
         fleet = self.fleet(tasks=self.tasks(wait=python_task("wait")))
         until_a_value = itertools.takewhile(lambda _: not got, itertools.repeat("/"))

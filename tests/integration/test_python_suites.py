@@ -64,7 +64,7 @@ def parts_of_cpython():
 
 
 def run_cases(test, cases, excluded, least):
-    """Runs all tests of the classes except the excluded ones. Fails unless there are more than `least` tests."""
+    """Runs all tests of the classes except those that `excluded` names. Fails unless there are more than `least` tests."""
     suite = unittest.TestSuite()
     for case in cases:
         suite.addTest(unittest.TestSuite(
@@ -122,7 +122,7 @@ class Pools(ft.FantailTest):
             self.skipTest(f"the tests of CPython are missing (package libpython3.N-testsuite): {error}")
 
         class Ours:
-            """Stands for the module multiprocessing in the tests."""
+            """Replaces the module multiprocessing in the tests."""
             Pool = fantail.Pool
             pool = SimpleNamespace(RemoteTraceback=RemoteTraceback)
 

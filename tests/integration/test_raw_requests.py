@@ -18,7 +18,7 @@ CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 SMUGGLED = b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"
 HIDDEN = b"Content-Length: %d\r\n\r\n" % len(SMUGGLED)
 
-# (what, bytes, status). SMUGGLED follows in each case.
+# (what, bytes, status). In each case, the bytes are followed by SMUGGLED.
 REQUEST_LINES = [
     ("no target", b"GET\r\nHost: x\r\n\r\n", 400),
     ("no version", b"GET /livez\r\nHost: x\r\n\r\n", 400),

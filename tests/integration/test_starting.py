@@ -144,7 +144,7 @@ class Starting(FantailTest):
         self.assertEqual([slots(state) for state in ("starting", "busy", "idle")], [0, 0, 1])
 
     def test_the_progress_line_of_map_shows_it_before_the_first_answer_and_after_it(self):
-        """The process ends in the middle of the job, so that another one must load."""
+        """The process ends in the middle of the job, so another process must load."""
         go = os.path.join(self.folder, "go")
         task = self.python(loads=go)
         task["files"]["loads.py"] = ENDING_MODULE

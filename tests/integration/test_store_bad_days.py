@@ -1,4 +1,4 @@
-"""Faults of a PostgreSQL server with durable jobs. Each fault is shown in the metrics and in the log. During each
+"""Faults of a PostgreSQL server that stores durable jobs. Each fault is shown in the metrics and in the log. During each
 fault, durable jobs wait, nothing is lost, and all other work continues."""
 import os
 import shutil
@@ -22,7 +22,7 @@ class BadDaysTest(replicas.ReplicasTest):
         self.admin_url = self.url  # the URL that the test uses; coordinators may get another URL
 
     def run_job(self, items=ITEMS):
-        """Submits a job, and returns its id when some of its answers are recorded."""
+        """Submits a job, and returns its id when some of its answers have been recorded."""
         job_id = self.submit({"task": "counts", "items": list(range(items))})
         self.wait_for_some(items // 10)
         return job_id
@@ -123,8 +123,8 @@ class Refusals(BadDaysTest):
         self.assert_goes_on(job_id)
 
     def test_a_newer_schema_that_only_readers_have_seen_ends_no_job(self):
-        """The connection that writes was made before the schema changed. So the coordinator can claim jobs, but cannot
-        read their blocks."""
+        """The coordinator's connection for writes was opened before the schema changed, but its connections for reads are
+        opened afterwards. So the coordinator can claim jobs, but cannot read their blocks."""
         self.start_all(1)
         self.assert_all_right(self.run_job(20), 0, 20)
         known = self.sql("SELECT version, oldest FROM fantail.schema_version").split("|")

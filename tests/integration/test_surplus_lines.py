@@ -6,8 +6,8 @@ import fantail_testing as ft
 from fantail_testing import FantailTest, in_time, with_more_time
 
 # Answers {"value": item} and flushes each line. The item determines what else the program prints. With "before", the
-# program prints a surplus line, and after that the true answer. With "before" in the last item, the number of lines is
-# already right before the true answer is printed.
+# program prints a surplus line, and after that the true answer. With "before" in the last item, the number of lines is already
+# correct while the true answer is still missing.
 PROGRAM = """
 import json, sys, time
 mode = sys.argv[1]
@@ -140,8 +140,8 @@ class SurplusLines(FantailTest):
             items[i]["print"] = what
         for i, what in (10, "bad"), (11, "nothing"), (12, "nothing"), (300, "nothing"), (301, "bad"):
             items[i]["print"] = what
-        # The worker notices an omitted answer when the next answer arrives. If the process has no more items, the
-        # worker notices it by the time limit.
+        # The worker notices an omitted answer when the next answer arrives. If the process has no more items, the worker
+        # notices the omitted answer only when the time limit has passed.
         def attempt(limit_s):
             answer = fleet.job({"task": "prints", "items": items, "retry": {"max_attempts": 1},
                                 "item_timeout_s": limit_s}).json

@@ -8,7 +8,7 @@ import time
 import fantail_testing as ft
 from fantail_testing import FantailTest, SharedFleetTest, wait_until, with_more_time
 
-# A Python task. The item says what happens to the process of the task.
+# A Python task. The item determines what happens to the process of the task.
 DOES_AS_TOLD = """
 import os, signal, sys, time
 
@@ -220,8 +220,8 @@ class Misbehaving(SharedFleetTest):
             ft.in_time([i for i, e in errors.items() if e["name"] == "timed_out"] == [10], "the other items")
             self.assertEqual(document["results"], [None if n == 10 else n + 1 for n in range(1000)])
             self.assertEqual((errors[10]["name"], errors[10]["attempts"]), ("timed_out", 1))
-            # The hanging item has only one attempt, because in each attempt other items would wait until the time limit
-            # of this item has passed.
+            # Each attempt of the hanging item makes other items wait until the time limit of the hanging item has passed. So
+            # the hanging item has only one attempt.
             self.assertEqual(self.shared.metric(worker, "fantail_process_restarts_total", reason="timed_out"), killed + 1)
         with_more_time(attempt)
 

@@ -1,6 +1,6 @@
-"""Every form in which text can come: byte order marks, UTF-16 and UTF-32, other names of the same media types, bytes
-that are not UTF-8, binary output. Each form is read with its intended meaning, or refused with the cause. No form may
-be read as a wrong value. docs/protocol.md has the table."""
+"""Every form in which text can arrive: byte order marks, UTF-16 and UTF-32, other names of the same media types, bytes that
+are not UTF-8, binary output. Each form is read with its intended meaning, or refused with the cause. No form may be read as a
+wrong value. docs/protocol.md has the table."""
 import base64
 import json
 import os

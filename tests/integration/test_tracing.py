@@ -129,7 +129,7 @@ class TracingTest(FantailTest):
         return Fleet(self, coordinator, started)
 
     def spans(self, collector, fleet, job_spans=1):
-        """Returns all spans. First waits until the spans of the jobs have arrived, and stops all services, so that they
+        """Returns all spans. First waits until the spans of the jobs have arrived. Then stops all services, which makes them
         send their remaining spans."""
         wait_until(lambda: len(collector.found(service="fantail-coordinator", kind=SERVER)) >= job_spans,
                    "the job's span")

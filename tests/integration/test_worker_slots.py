@@ -1,4 +1,4 @@
-"""A worker with --slots: a cap on the items of all its tasks that run at the same time."""
+"""A worker with --slots: a cap on the number of items that run at the same time, for all its tasks together."""
 import contextlib
 import http.client
 import json
@@ -83,7 +83,7 @@ class Slots(FantailTest):
                 self.assertEqual(running(), 1, "the long chunk has ended")
 
     def test_each_kind_of_process_returns_its_slot(self):
-        """Processes without ids keep answers until these are confirmed. Some processes end."""
+        """If a process has no ids, its answers are kept until they are confirmed. Some processes end during the test."""
         cat = {"mode": "stream", "command": ["sh", "-c", "while read -r x; do echo \"{\\\"value\\\":$x}\"; done"]}
         fleet = self.fleet(processes=2, worker_arguments=("--slots", 1), tasks=self.tasks(
             stream=cat, bounded={**cat, "max_items_per_process": 3},

@@ -197,7 +197,7 @@ class WorkerHttp(SharedFleetTest):
         answer = self.post("sleep", b"0.3\n0.2\n", headers={"Fantail-Cost": "lines"})
         cost = answer.lines[-1]["cost"]
         self.assertEqual(cost["items"], 2)
-        # On a busy machine the worker may notice the start of an item late. But the cost must include both items, not
+        # On a busy machine the worker may notice the start of an item late. Even then, the cost must include both items, not
         # only one.
         self.assertGreater(cost["slot_s"], 0.3)
         self.assertGreater(cost["chunk_s"], 0)

@@ -67,7 +67,8 @@ class TwoCoordinators(ft.FantailTest):
         self.assertIsNotNone(self.killed)
 
     def assert_failed_once(self, got):
-        """Checks that no item ran twice, and that each failed item may have run when its coordinator was killed."""
+        """Checks that no item ran twice, and that the failed items are those that may have been running when their coordinator
+        was killed."""
         failed = [n for n, item in enumerate(got) if not isinstance(item, int)]
         self.assertIn(STOP, failed)
         self.assertEqual({(got[n].name, got[n].index) for n in failed}, {("coordinator_lost", n) for n in failed})

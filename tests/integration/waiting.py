@@ -4,8 +4,8 @@ A test does not check how fast something is, because everything is slow on a bus
 waits for a condition, with a limit that is reached only if something is broken (wait_until). If work must still run
 while the test checks something, the work ends only when the test opens a gate (Gate). A time limit of the product, such
 as the limit for an item, may be too short on a busy machine. If a test depends on such a limit, the test says what must
-have happened in time (in_time). If it has not happened, the test repeats the attempt with a longer limit
-(with_more_time).
+have happened in time (in_time). If the required event has not happened in time, the test repeats the attempt with a longer
+limit (with_more_time).
 """
 import os
 import time
@@ -30,8 +30,8 @@ class TooLittleTime(AssertionError):
 
 
 def in_time(holds, what):
-    """If `holds` is false, ends this attempt of with_more_time(), so that the next attempt gets a longer limit. Use
-    in_time() only where a slow machine is the only possible cause."""
+    """If `holds` is false, ends this attempt of with_more_time(), so that the next attempt gets a longer limit. Use in_time()
+    only where `holds` can be false only because the machine is slow."""
     if not holds:
         raise TooLittleTime(f"not in time: {what}")
 

@@ -3,9 +3,9 @@
     KUSTOMIZE, why = manifest_tools.kustomize()
     @unittest.skipUnless(KUSTOMIZE, why)
 
-Each function returns (the command or True, None), or (None, the reason why the tool is missing). If the network or the
-package manager that has a tool is missing, the tests that need this tool are skipped with this reason. Nothing is
-installed on the machine.
+Each function returns (the command or True, None), or (None, the reason why the tool is missing). A tool may be missing because
+there is no network, or because the machine has no package manager that offers the tool. The tests that need the tool are then
+skipped with this reason. Nothing is installed on the machine.
 """
 import contextlib
 import fcntl
@@ -36,7 +36,8 @@ def one_at_a_time():
 
 
 def fetch(command, timeout_s, cwd=None, env=None):
-    """Runs a command. Returns None, or the last line of its output if it failed."""
+    """Runs a command. Returns None if the command has succeeded, or else a reason, such as the last line of the command's
+    output."""
     try:
         done = subprocess.run(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=timeout_s)
@@ -55,7 +56,7 @@ def importable(module):
 @functools.cache
 def python_packages(*modules):
     """Returns whether the modules can be imported, from this machine or from PyPI."""
-    # The folder is at the end of the path, so that modules of the machine are preferred.
+    # The folder is at the end of sys.path, so modules that the machine already has take precedence.
     if PYTHON_FOLDER not in sys.path:
         sys.path.append(PYTHON_FOLDER)
     missing = [m for m in modules if not importable(m)]

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The time limits of the compose fleet fit together, like those of Kubernetes and ECS. The files that add tokens and a job
-store fit the fleet."""
+"""The time limits of the compose fleet fit together, like those of Kubernetes and ECS. The files that add tokens or a job
+store match the fleet."""
 import os
 import re
 import subprocess
@@ -76,7 +76,8 @@ class Store(unittest.TestCase):
         cls.coordinator, cls.postgres = (cls.store["services"][name] for name in ("coordinator", "postgres"))
 
     def secret_file(self, service, option):
-        """Returns the file of this machine whose content the service reads at the path in this option."""
+        """In the container, the service reads the file that this option names. Returns the file of this machine with the same
+        content."""
         name = service["environment"][option].removeprefix("/run/secrets/")
         self.assertEqual(service["secrets"], [name])
         variable, path = re.fullmatch(r"\$\{(\w+):-\./(.*)\}", self.store["secrets"][name]["file"]).groups()

@@ -103,8 +103,8 @@ static void check_waiting(struct sim_world *w, const struct sched_job *job)
         sim_broken(w, "a job counts %zu waiting bytes, its chunks have %zu", job->wait_bytes, bytes);
 }
 
-/* A chunk stays in backoff for at most its delay. If the retry budget is used up, a chunk may also stay for the
- * interval between the retries that are still allowed. */
+/* A chunk stays in backoff for at most its delay. If the retry budget is used up, a chunk may also stay in backoff for
+ * the interval between the retries that are still allowed. */
 static void check_backoff(struct sim_world *w, const struct sched_job *job)
 {
     const struct list *backoff = &job->lists[CHUNK_BACKOFF];

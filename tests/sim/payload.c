@@ -1,4 +1,4 @@
-/* The items of the chunks, as their numbers in the records of shell.c. */
+/* Which items a chunk has: the numbers of the items in the records of shell.c. */
 #include "sim/world.h"
 
 uint64_t payload_item(const struct sim_payload *payload, uint32_t i)

@@ -350,8 +350,8 @@ static void many_workers(void)
     show_judge(name, "the same, but workers do not report costs", r.ideal_s / r.makespan_s, 0.85, false);
 }
 
-/* The scheduler must count the cost of a chunk for its worker, and make chunks larger only until this cost is a small
- * part of the chunk. */
+/* The scheduler must count what each chunk costs its worker. The scheduler must stop making chunks larger when this
+ * cost is a small part of the chunk. */
 static void costly_chunks(void)
 {
     const char *name = "costly chunks";

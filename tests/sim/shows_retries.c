@@ -1,7 +1,7 @@
 /* Large scenarios with items that fail, and with items that are sent again because they failed. */
 #include "sim/shows.h"
 
-/* Items that fail, and items that are sent again because they failed, must not each need a separate request. */
+/* Items that fail must share requests, and so must items that are sent again because they failed. */
 void show_failing(void)
 {
     const char *name = "failing";
@@ -26,7 +26,8 @@ void show_failing(void)
     show_judge(name, "2e5 of 1 ms, 30 % are sent again: makespan / ideal", r.makespan_s / (1.3 * r.ideal_s), 1.9, true);
 }
 
-/* The number of items that wait to be sent again is limited, and so are their chunks and their bookkeeping. */
+/* Items that wait to be sent again are limited in three ways: by their number, by their chunks, and by their
+ * bookkeeping. */
 void show_backoff(void)
 {
     struct sim_scenario sc = show_fleet("backoff", 10, 8, 400000, 0.001);

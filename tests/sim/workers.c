@@ -138,7 +138,7 @@ void call_unlink(struct sim_call *call)
 /* Ends the call on the worker. The bytes that the worker has already sent still arrive before the end. */
 void call_end(struct sim_world *w, struct sim_call *call, enum sched_end how)
 {
-    /* call_at() comes before call_unlink(), which may drop the last reference. */
+    /* call_at() must be called first, because call_unlink() may drop the last reference. */
     call_at(w, network_latency(w), EV_END, call, (uint32_t)how);
     call_unlink(call);
     call->ended = true;
@@ -225,8 +225,8 @@ static bool is_full(const struct sim_world *w, const struct sim_worker *worker, 
     return others || worker->held[task] >= w->sc->chunk_limit;
 }
 
-/* The loop of the worker reads one chunk after another. Returns true if the loop has not read this chunk yet. In this
- * case, the chunk arrives again when the loop has read it. */
+/* The loop of the worker reads one chunk after another. Returns true if the loop has not read this chunk yet. If so,
+ * the chunk arrives again when the loop has read the chunk. */
 static bool loop_is_busy(struct sim_world *w, struct sim_call *call)
 {
     struct sim_worker *worker = call->worker;

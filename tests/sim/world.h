@@ -1,9 +1,9 @@
 /*
  * A simulated world around the scheduler: a virtual clock, a network with delays, and workers that run items on slots,
- * with all faults that a scenario sets. One seed determines everything. world.c has the clock and the events. shell.c
- * plays the coordinator and records the state of the items. workers.c plays the workers and the network, and lives.c
- * decides when workers join and vanish. checks.c has the invariants. scenarios.c and shows.c define the scenarios.
- * main.c runs the seeds.
+ * with all faults that a scenario sets. One seed determines a whole simulated run. world.c has the clock and the
+ * events. shell.c plays the coordinator and records the state of the items. workers.c plays the workers and the
+ * network, and lives.c decides when workers join and vanish. checks.c has the invariants. scenarios.c and shows.c
+ * define the scenarios. main.c runs the seeds.
  */
 #ifndef FANTAIL_SIM_WORLD_H
 #define FANTAIL_SIM_WORLD_H
@@ -229,8 +229,8 @@ struct sim_event {
 void sim_at(struct sim_world *w, double delay_s, enum sim_event_kind kind, void *what, uint32_t a, uint32_t b);
 void sim_broken(struct sim_world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void sim_trace(struct sim_world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Adds processor time to this turn of the coordinator. The requests of this turn are sent only after this processor
- * time. */
+/* Adds processor time to this turn of the coordinator. The requests of this turn are sent only when this processor time
+ * has passed. */
 void sim_spend(struct sim_world *w, double seconds);
 uint64_t sim_hash(uint64_t a, uint64_t b, uint64_t c);
 double sim_unit(uint64_t hash);

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 /* Calls fn for each file, with verdict 'y', 'n' or 'i'. The bytes have an allocation of exactly their size, so that
- * ASan reports every access after their end. Returns the number of files. */
+ * ASan reports every access past their end. Returns the number of files. */
 size_t json_suite_each(void (*fn)(const char *name, char verdict, const char *data, size_t len));
 
 /* Call this at the end of a test. The test fails if memory has leaked, but only builds with a leak detector notice a

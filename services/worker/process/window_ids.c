@@ -31,7 +31,7 @@ static bool add_answer(struct reading *rd, const struct numbered_line *a)
     return true;
 }
 
-/* Reads a line with an id, whose value may have been scanned while it arrived. */
+/* Reads a line with an id. The value in the line may have been scanned while the line arrived. */
 static struct numbered_line parse_numbered(struct window *w, const char *line, size_t len)
 {
     struct numbered_line a = {.kind = NUMBERED_VALUE, .id = w->scan_id};

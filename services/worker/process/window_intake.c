@@ -110,7 +110,7 @@ static const char *envelope_fault(const struct window *w, const char *line, size
     return line_fault(w, line, len, "the output is not valid JSON of the form {\"value\":...} or {\"error\":{...}}");
 }
 
-/* Reads an envelope, whose value may have been scanned while it arrived. */
+/* Reads an envelope. The value in the envelope may have been scanned while the line arrived. */
 static struct answer_line parse_envelope(struct window *w, const char *line, size_t len)
 {
     struct answer_line a = {.kind = ANSWER_VALUE};
@@ -149,7 +149,7 @@ static const char *read_value(struct reading *rd, const char *line, size_t len)
 
 /* ---- lines ---- */
 
-/* Begins to scan the value of a long line, if the line has one. */
+/* Begins to scan the value of a long line, if the line has a value. */
 static void begin_scan(struct window *w, const char *line, size_t len)
 {
     size_t at = w->form == FORM_CHECKED_VALUE ? window_frame_bytes(w) : WINDOW_OPEN_BYTES;
@@ -210,7 +210,7 @@ static bool is_flushed_line(const struct window *w, const char *line, size_t len
 }
 
 /* Time that the process spent waiting for a processor is not work. If this time counted as work, items would seem long
- * on a crowded machine, so chunks would be small, and small chunks crowd the machine even more. */
+ * on a crowded machine, so chunks would be made smaller. Small chunks would crowd the machine even more. */
 static uint64_t work_ns(const struct window *w, uint64_t passed_ns)
 {
     uint64_t least = w->ran_ns < passed_ns ? w->ran_ns : passed_ns;
@@ -229,7 +229,7 @@ static struct intake read_lines(struct window *w, const char *data, size_t len, 
     struct intake in = {0};
     struct reading rd = {.w = w, .progress = progress, .now = now, .memory = memory, .batch = data};
     if (w->head && now > w->head_since_ns) rd.slot_ns = work_ns(w, now - w->head_since_ns) * busy_slots(w);
-    /* When a queue has taken ownership of the memory, the bytes at these pointers are no longer read. */
+    /* Once a queue has taken ownership of the memory, the bytes between `at` and `end` are no longer read. */
     const char *at = data, *end = data + len;
     while (at + w->seen < end) {
         const char *newline = memchr(at + w->seen, '\n', (size_t)(end - at) - w->seen);

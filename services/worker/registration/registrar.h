@@ -9,7 +9,7 @@
  * A request contains the first token of the token file. If a coordinator rejects that token, the next token is tried.
  * While tokens are being replaced, some coordinators know only the old token and others only the new one.
  *
- * Owner: the worker. Chunks do not depend on registration.
+ * Owner: the worker. A worker accepts chunks whether or not it is registered.
  */
 #ifndef FANTAIL_WORKER_REGISTRATION_REGISTRAR_H
 #define FANTAIL_WORKER_REGISTRATION_REGISTRAR_H

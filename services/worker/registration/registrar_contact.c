@@ -70,8 +70,8 @@ static void on_timer(uv_timer_t *timer)
     contact_ask(timer->data);
 }
 
-/* Starts the timer with 80 to 100 % of the time, because otherwise workers that started together would always register
- * together. */
+/* Starts the timer with a random time between 80 and 100 % of `ms`, because otherwise workers that started together
+ * would always register together. */
 static void contact_wait(struct contact *c, double ms)
 {
     uv_update_time(c->registrar->loop);

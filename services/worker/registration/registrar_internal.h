@@ -72,7 +72,8 @@ void contact_ask(struct contact *c);
 void contact_stop(struct contact *c);
 /* Cancels the running call, and frees the contact when its timer is closed. */
 void contact_close(struct contact *c);
-/* For a balancer: sends several requests within a second, because there may be unknown coordinators. */
+/* For a balancer: sends several requests within a second, because there may be unknown coordinators behind the
+ * balancer. */
 void contact_look(struct contact *c);
 /* Adds the coordinator at this address. Returns true if the coordinator was not known. */
 bool registrar_found(struct registrar *r, const char *url, const char *connect_to);

@@ -36,10 +36,10 @@ void cpu_wait_look(struct cpu_wait *c, uint64_t now_ns);
 uint64_t cpu_wait_next_pause(uint64_t pause_ns, uint64_t passed_ns, uint64_t waited_ns);
 /* Call it before this process sleeps. After the sleep, waited_ns - waited_before_ns is how long this process has waited
  * for a processor since the previous call. An event that the process finds after the sleep may have happened at any
- * time since the previous call. It would not be enough to count the wait since the latest call: when this process wakes
- * another process by a write, the kernel may run the other process first. If the other process runs first, this process
- * waits in the middle of a turn, before the latest call, and finds the answer of the other process right after the
- * latest call. */
+ * time since the previous call. To count only the wait since the latest call would not be enough. When this process
+ * wakes another process by a write, the kernel may run the other process first. If the other process runs first, this
+ * process waits in the middle of a turn, before the latest call, and finds the answer of the other process right after
+ * the latest call. */
 void cpu_wait_sleeps(struct cpu_wait *c, uint64_t now_ns);
 
 #endif

@@ -22,7 +22,8 @@ static size_t read_proc(const char *path, char *dst, size_t size)
     return len;
 }
 
-/* Returns the token in the environment with which the process was started; 0 if it has no token of this worker. */
+/* Returns the token in the environment with which the process was started; 0 if this environment has no token of this
+ * worker. */
 static uint64_t token_of(pid_t pid)
 {
     static char env[64 * 1024];

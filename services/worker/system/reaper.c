@@ -37,7 +37,8 @@ void reaper_add(struct reaper *r, struct reaped *child)
     r->children = child;
 }
 
-/* Returns whether an adopted child may live on: it is killed when the task process that started it has ended. */
+/* Returns whether an adopted child may live on. An adopted child is killed when the task process that started this
+ * child has ended. */
 static bool may_live(void *data, pid_t pid, uint64_t token)
 {
     const struct reaper *r = data;
@@ -67,8 +68,8 @@ bool reaper_poll(struct reaper *r)
         if (!left || info.si_pid == 0) break;
         any = true;
         struct reaped *c = forget(r, info.si_pid);
-        /* The process group is killed before wait4() reaps the child, because until the child is reaped, no other group
-         * can have the same id. */
+        /* The process group is killed before wait4() reaps the child, because no other group can have the same id
+         * before the child has been reaped. */
         if (c) kill(-info.si_pid, SIGKILL);
         int status = 0;
         struct rusage usage = {0};

@@ -110,7 +110,7 @@ static pid_t start_child(struct child *c)
     return pid;
 }
 
-/* Runs a script without "#!" with the shell, as shells do. */
+/* Like a shell, runs a script that does not begin with "#!" as a shell script. */
 static pid_t start_script(struct child *c)
 {
     size_t n = 0;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* fantail sets these variables, so values that the worker inherited are dropped. */
+/* fantail sets these variables, so the worker drops values of these variables that it has inherited. */
 static const char *const ours[] = {"FANTAIL_TASK",   "FANTAIL_TASK_FOLDER", "FANTAIL_PROCESS",
                                    "FANTAIL_WORKER", "TRACEPARENT",         "TRACESTATE"};
 

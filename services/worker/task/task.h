@@ -2,7 +2,7 @@
  * A task as its directory describes it: by <dir>/<name>/task.json, or by an executable <dir>/<name> or
  * <dir>/<name>/<name> (mode exec). A task that cannot be read is kept, with the reason in `error`, so that a client
  * that names the task gets the reason. Tasks are shared by reference. Reading a task again makes a new struct task. The
- * former struct lives until its last process has gone.
+ * former struct lives until the last process that uses it has ended.
  */
 #ifndef FANTAIL_WORKER_TASK_TASK_H
 #define FANTAIL_WORKER_TASK_TASK_H

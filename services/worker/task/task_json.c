@@ -295,7 +295,7 @@ static void read_field(struct field_context *c, const cJSON *v)
 /* ---- the file ---- */
 
 /* Sets t->error if "command" is a command line as in a shell, such as the string "wc -c". If "command" is a string, the
- * string may only be the name of the program. */
+ * string must be the name of the program, without arguments. */
 static void check_one_string(struct task *t, const cJSON *command)
 {
     if (!command || !cJSON_IsString(command) || !strchr(command->valuestring, ' ')) return;

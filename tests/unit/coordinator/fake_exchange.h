@@ -182,7 +182,7 @@ static inline void exchange_send_text(struct http_exchange *x, const char *text)
     cr_assert_eq(exchange_send(x, text, strlen(text)), strlen(text));
 }
 
-/* Sends lines until they have at least `bytes` bytes. Returns how many bytes were accepted. */
+/* Sends lines that together have at least `bytes` bytes. Returns how many bytes were accepted. */
 static inline size_t exchange_send_lines(struct http_exchange *x, size_t bytes)
 {
     struct buf body = {0};

@@ -210,7 +210,8 @@ Test(watch, only_so_many_names_are_remembered_and_their_changes_still_count)
     cr_assert_eq(names, WATCH_NAMES_MAX - 1);
 }
 
-/* This can happen if root has started the program as another user in a folder that only root may search. */
+/* The program has no right to search its working directory if, for example, root has started it as another user in a
+ * folder that only root may search. */
 Test(watch, a_path_below_a_folder_that_may_not_be_searched_is_passed_over)
 {
     static const struct watch_hooks hooks = {.changed = on_changed, .writes_itself = on_writes_itself};

@@ -1,4 +1,4 @@
-/* The items that an earlier run has done. */
+/* The set of items that an earlier run has finished. */
 #include <criterion/criterion.h>
 
 #include "cli/items/done_set.h"

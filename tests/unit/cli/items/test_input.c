@@ -38,8 +38,8 @@ Test(input, lines_of_any_length_are_counted)
     cr_assert_eq(lines_read(3000000, 3, INPUT_JSON), 3);
 }
 
-/* The functions that count lines process a long line in pieces. The blank line may begin at the end of a piece or after
- * it. */
+/* The functions that count lines process a long line in pieces. The blank line may begin at the end of one piece or at
+ * the start of the next piece. */
 Test(input, a_blank_line_after_a_line_of_any_length_is_noticed)
 {
     static char text[4200];

@@ -1,4 +1,4 @@
-/* Large blocks go back to the kernel in slices. The tests count resident pages with mincore(), so they need no
+/* Large blocks are returned to the kernel in slices. The tests count resident pages with mincore(), so they need no
  * clock. */
 #include <criterion/criterion.h>
 #include <malloc.h>

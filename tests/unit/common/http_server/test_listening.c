@@ -113,8 +113,8 @@ Test(http_server, serves_on_a_file_as_on_a_port)
     stop_on_file();
 }
 
-/* Sends a request that the route answers later. The library suspends the connection until the answer, and then adds the
- * socket to its epoll set again. */
+/* Sends a request that the route answers later. The library suspends the connection until the route answers, and then
+ * adds the socket to its epoll set again. */
 static void ask_and_wait(int fd)
 {
     unsigned before = saw.ends;

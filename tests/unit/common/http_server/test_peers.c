@@ -218,7 +218,7 @@ Test(http_server, a_connection_that_its_client_has_half_closed_ends_after_the_la
 }
 
 /* The clients cause more events than one call of epoll_wait() reports. When the server shuts down the receiving side of
- * a connection, there is another event for its client. */
+ * a connection, there is another event for the client of this connection. */
 Test(http_server, many_clients_that_leave_together_do_not_hold_up_the_others)
 {
     enum { CLIENTS = 200 };

@@ -46,8 +46,8 @@ static void read_unchecked(struct http_connection *c)
     c->framing.left = UINT64_MAX;
 }
 
-/* With a chunk line that is too long, older versions of the library use the processor without a pause, and
- * http_progress ends the connection with 400. Newer versions answer 413 themselves. */
+/* If a chunk line is too long, older versions of the library keep the processor busy, so http_progress ends the
+ * connection with 400. Newer versions of the library answer 413. */
 Test(http_server, a_chunk_line_that_does_not_fit_into_the_buffer_keeps_no_daemon_busy)
 {
     static char extension[300000];

@@ -1,4 +1,4 @@
-/* Any bytes as JSON strings. */
+/* Encodes any bytes as JSON strings. */
 #include <criterion/criterion.h>
 
 #include "common/json/byte_text.h"

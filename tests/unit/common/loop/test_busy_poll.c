@@ -1,5 +1,5 @@
-/* Polling for events before the loop sleeps. The decision to poll is tested with invented times, and the polling
- * itself in a real loop. */
+/* Polling for events before the loop sleeps. The decision to poll is tested with invented times, and the polling itself
+ * is tested in a real loop. */
 #include <criterion/criterion.h>
 #include <unistd.h>
 

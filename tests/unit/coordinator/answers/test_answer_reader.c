@@ -124,8 +124,8 @@ static void add_times(struct buf *b, const char *text, unsigned times)
     while (times--) buf_add_str(b, text);
 }
 
-/* Feeds the bytes in pieces. Returns how many bytes the reader took before it refused a piece. If it refused no piece,
- * returns the number of all bytes. */
+/* Feeds the bytes in pieces. Returns how many bytes the reader took before it refused a piece. If the reader refused no
+ * piece, returns the number of all bytes. */
 static size_t feed_in_pieces(struct answer_reader *r, const struct buf *bytes, size_t piece)
 {
     for (size_t at = 0; at < bytes->len; at += piece) {

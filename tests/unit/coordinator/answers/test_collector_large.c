@@ -77,7 +77,7 @@ static struct collector *collector_with_maps(enum collector_order order, struct 
                                                               .ctx = spill}});
 }
 
-/* Adds one line of LARGE_BYTES. The letter that fills the line depends on its index. */
+/* Adds one line of LARGE_BYTES. The letter that fills the line depends on the index of the line. */
 static void add_large(struct collector *c, uint64_t index)
 {
     struct buf line = {0};

@@ -69,7 +69,7 @@ Test(collector_memory, small_runs_in_the_spill_are_joined)
     assert_empty_and_free(c);
 }
 
-/* The memory of a job with many small runs becomes short, because other jobs need it. */
+/* A job with many small runs gets less memory, because other jobs need the memory. */
 Test(collector_memory, one_call_spills_few_runs)
 {
     static struct spill spill;
@@ -90,7 +90,7 @@ Test(collector_memory, one_call_spills_few_runs)
     assert_no_leaks();
 }
 
-/* A pass that joins runs of the spill can fail in the same ways as other calls. */
+/* The collector joins runs of the spill. This can fail in the same ways as any other use of the spill. */
 Test(collector_memory, runs_that_cannot_be_joined_are_an_error)
 {
     static struct spill spill;

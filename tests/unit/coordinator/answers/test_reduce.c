@@ -161,8 +161,8 @@ Test(reduce, long_numbers_are_added_as_if_they_were_short)
     buf_add_str(&ones, "0.1");
     for (int i = 0; i < 2000; i++) buf_add_char(&ones, '0');
     expect(REDUCE_SUM, VALUES(buf_cstr(&ones), "0.2"), "0.30000000000000004");
-    /* 2^53 + 1 is in the middle between two doubles. The digits after this number decide the rounding, however far away
-     * they are. */
+    /* 2^53 + 1 is halfway between two doubles. The digits after this number decide how it is rounded, however many
+     * zeros come before them. */
     buf_add_str(&tie, "9007199254740993.");
     for (int i = 0; i < 2000; i++) buf_add_char(&tie, '0');
     buf_add(&above, tie.data, tie.len);

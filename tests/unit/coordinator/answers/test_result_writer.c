@@ -108,7 +108,8 @@ Test(result_writer, the_end_of_the_only_line_is_not_searched)
     cr_assert_eq(n.lines, 1);
 }
 
-/* Writes a run of 5 items from 7 on with `room` bytes per call, and compares the whole output. */
+/* Writes a run of 5 items, of which the first has the index 7, with `room` bytes per call. Compares the whole
+ * output. */
 static void expect_run(struct result_writer w, const char *line, size_t room, const char *wanted)
 {
     struct answer_run run = {.first = 7, .n = 5, .bytes = line, .len = strlen(line), .repeated = true};

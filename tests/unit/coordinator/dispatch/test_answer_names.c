@@ -1,4 +1,4 @@
-/* The names of the chunk and the attempt in an answer: to which attempt an answer belongs. */
+/* An answer has the names of its chunk and its attempt. These names decide to which attempt the answer belongs. */
 #include "unit/coordinator/dispatch/post.h"
 
 /* The names of the chunk and the attempt in an answer, and whether the call used a kept connection. */

@@ -219,8 +219,8 @@ Test(dispatcher, a_worker_that_rejects_the_token_is_probed_with_a_call_that_need
     post_over(&p);
 }
 
-/* Ends the first attempt without a connection, and answers the probe that follows. After the probe, the dispatcher asks
- * the worker for its tasks. */
+/* Ends the first attempt as if no connection had been possible, and answers the probe that follows. After the probe,
+ * the dispatcher asks the worker for its tasks. */
 static void come_back(struct post *p, struct http_call *call)
 {
     call_end(call, HTTP_CALL_NOT_CONNECTED, 0, false);
@@ -269,8 +269,8 @@ static void expect_asked(struct post *p, unsigned calls_before, const char *task
     scheduler_timing_run(&p->turn);
 }
 
-/* Posts a job, and answers the first item. Because the job has an answer, it waits when its task is gone. Returns the
- * call of the second item. */
+/* Posts a job, and answers the first item. Because the job has an answer, the job waits when no worker has its task any
+ * more. Returns the call of the second item. */
 static struct http_call *post_answered_job(struct post *p)
 {
     struct http_call *call = post_job(p, "{\"task\":\"echo\",\"items\":[1,2],\"chunk_size\":1,\"max_concurrency\":1}");

@@ -1,5 +1,5 @@
-/* The functions that the files of the fake store share. fake_store.c keeps its jobs, and fake_store_acts.c has its
- * operations. */
+/* The functions that the files of the fake store share. fake_store.c keeps the jobs of the fake store, and
+ * fake_store_acts.c has the operations. */
 #ifndef FANTAIL_TEST_FAKE_STORE_INTERNAL_H
 #define FANTAIL_TEST_FAKE_STORE_INTERNAL_H
 

@@ -34,8 +34,8 @@ static void add_worker(struct group *g, unsigned who, unsigned slots)
     stage_add_slots(&g->replicas[who].stage, slots);
 }
 
-/* Starts coordinators whose workers have these numbers of slots; 0: no worker. Returns after each coordinator has told
- * the store what its workers have. */
+/* Starts coordinators whose workers have these numbers of slots; 0: no worker. Returns when each coordinator has told
+ * the store which tasks and slots its workers have. */
 static void group_start(struct group *g, unsigned first, unsigned second)
 {
     const unsigned slots[REPLICAS] = {first, second};
@@ -171,7 +171,8 @@ Test(durable_claims, idle_jobs_of_a_busy_coordinator_go_to_one_that_gets_slots)
     group_over(&g);
 }
 
-/* While an item waits to be sent again, nothing is in flight, but the job is the only one of this coordinator. */
+/* While an item waits to be sent again, nothing is in flight. The job still stays at this coordinator, because this
+ * coordinator has no other job. */
 Test(durable_claims, a_job_stays_if_it_is_the_only_one)
 {
     struct group g;

@@ -1,4 +1,4 @@
-/* Items that must not run twice, with a coordinator that learns late that they must not, or that drains. */
+/* Items that must not run twice. The coordinator learns only later that they must not run twice, or it drains. */
 #include "coordinator/sched/sched_stats.h"
 #include "unit/coordinator/durable/durable_harness.h"
 

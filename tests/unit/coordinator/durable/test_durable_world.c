@@ -1,8 +1,8 @@
 /*
  * Random worlds: three coordinators share a store. The coordinators are killed, are drained, and sleep until their
- * leases have expired. Some have no workers, and all learn late which tasks their workers have. Calls to the store are
- * slow, fail, or take effect and lose their replies. Jobs arrive, are cancelled and are redriven. In the end each job
- * has ended, and each item has one answer.
+ * leases have expired. Some coordinators have no workers, and all coordinators learn late which tasks their workers
+ * have. Calls to the store are slow, fail, or take effect and lose their replies. Jobs arrive, are cancelled and are
+ * redriven. In the end each job has ended, and each item has one answer.
  *
  * The environment variable WORLD_SEEDS sets the number of worlds, and WORLD_SEED sets the seed of the first world.
  */

@@ -64,7 +64,8 @@ Test(leases, an_owner_that_was_stopped_gives_up_nobody)
     cr_assert_eq(come(&l, "a", "10.0.0.1:1", 1), LEASE_NEW);
     cr_assert_eq(come(&l, "b", "10.0.0.2:1", 1), LEASE_NEW);
     cr_assert_eq(pass(&l, 1, 2 * SECOND), 0);
-    /* The process was stopped for an hour. When it continues, either the tick or a renewal comes first. */
+    /* The process was stopped for an hour. When the process continues, either the tick or a renewal is handled
+     * first. */
     cr_assert_eq(pass(&l, 3602 * SECOND, 3604 * SECOND), 0);
     cr_assert_eq(come(&l, "a", "10.0.0.1:1", 3604 * SECOND), LEASE_RENEWED);
     cr_assert_eq(come(&l, "a", "10.0.0.1:1", 7204 * SECOND), LEASE_RENEWED);

@@ -85,7 +85,7 @@ static struct survey_question *question(struct fleet *f)
     return survey_question_new(&f->survey, f->wants ? wants_is_there : NULL, question_answered, f);
 }
 
-/* Lets timers fire until the number of calls is reached. */
+/* Lets timers fire until n calls have been made. */
 static void run_until_calls(struct fleet *f, unsigned n)
 {
     while (fake_calls_n < n) uv_run(&f->loop, UV_RUN_ONCE);

@@ -1,4 +1,4 @@
-/* Requests with an Idempotency-Key make one job. */
+/* Requests with the same Idempotency-Key make only one job. */
 #include "coordinator/intake/request_key.h"
 #include "unit/coordinator/intake/intake_harness.h"
 

@@ -136,7 +136,8 @@ Test(splitter, a_long_line_that_is_no_json_is_refused_at_its_place)
 }
 
 /* Feeds the start of a line, without its newline. The splitter must find the fault before the line ends. If the
- * splitter found faults only at the end of a long line, all other requests would have to wait. */
+ * splitter searched a long line for faults only at the end of the line, all other requests would have to wait for this
+ * search. */
 static void expect_fault_before_the_end(enum split_format format, const char *start, uint64_t offset)
 {
     for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {

@@ -39,7 +39,8 @@ static void check_case(const char *name, char verdict, const char *data, size_t 
     buf_add_str(&body, "{\"items\":[");
     buf_add(&body, data, len);
     buf_add_str(&body, "]}");
-    /* A case with only white space gives an empty array, which is valid. So such a case is left out here. */
+    /* A case with only white space gives an empty array, which is valid. So cases with only white space are left out
+     * here. */
     if (begin < end) check_body(name, SPLIT_JOB, &body, valid, item.data, item.len);
 
     /* The splitter skips a byte order mark at the start of a body. */

@@ -135,8 +135,9 @@ static inline void stage_init(struct stage *s)
     jobs_init(&s->jobs, &s->loop);
 }
 
-/* Adds the address of a worker. A job asks this address for its tasks, and the scheduler may send to it. The clock
- * stands still from now on. If the clock moved, a later job would ask the address a second time. */
+/* Adds the address of a worker. A job asks this address for the worker's tasks, and the scheduler may send items to
+ * this address. The clock stands still from now on. If the clock moved, a later job would ask the address a second
+ * time. */
 static inline void stage_has_worker(struct stage *s)
 {
     fake_clock_start();

@@ -1,5 +1,5 @@
-/* Freed memory goes back to the kernel at the right times. The test replaces functions of the heap with functions that
- * only count their calls. */
+/* Freed memory is returned to the kernel at the right times. The test replaces functions of the heap with functions
+ * that only count their calls. */
 #include <malloc.h>
 
 #include "unit/coordinator/job/job_harness.h"

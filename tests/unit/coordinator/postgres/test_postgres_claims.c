@@ -1,5 +1,5 @@
-/* Several coordinators with one database: what each of them has told the database decides which of them claims a
- * job. */
+/* Several coordinators with one database: which coordinator claims a job depends on what each coordinator has told the
+ * database. */
 #include "unit/coordinator/store/store_harness.h"
 
 /* Three coordinators. */
@@ -136,8 +136,8 @@ static long rows_read(const struct shop *s)
                     "", "");
 }
 
-/* A claim does not read the jobs that it must leave. Such a job waits for a task that no worker has, or for a
- * coordinator that has slots left. */
+/* A claim does not read the jobs that it must not take. A job that must not be taken waits for a task that no worker
+ * has, or for a coordinator that has slots left. */
 Test(postgres_claims, a_claim_does_not_read_the_many_jobs_that_it_must_leave)
 {
     struct shop s, other;
@@ -177,7 +177,7 @@ Test(postgres_claims, a_coordinator_that_is_silent_keeps_no_job_from_others)
     trio_over(&t);
 }
 
-/* While a fleet is updated, the coordinators of the older version must not claim all jobs. */
+/* While a fleet is being updated, the coordinators of the older version must not claim all jobs. */
 Test(postgres_claims, a_coordinator_keeps_no_job_from_others_that_it_must_not_claim)
 {
     struct trio t;

@@ -285,7 +285,8 @@ Test(store_postgres, the_blocks_of_removed_jobs_disappear_in_steps)
     assert_no_leaks();
 }
 
-/* From now on, the table `step` gets a row for each statement that removes entries of `dropped` or blocks. */
+/* From now on, the table `step` gets a row for each statement that removes blocks, or entries of the table
+ * `dropped`. */
 static void note_steps(const struct shop *s)
 {
     ask(s, "CREATE TABLE fantail.step (entries bigint, bytes bigint)");

@@ -1,5 +1,5 @@
-/* The results of an ended job as the answer to a synchronous job: one document, or lines if the client asks for them.
- */
+/* The results of an ended job, in the form of the answer to a synchronous job: one document, or lines if the client
+ * asks for lines. */
 #include "coordinator/durable/stored_options.h"
 #include "unit/coordinator/results/results_harness.h"
 
@@ -146,7 +146,8 @@ Test(results_document, a_client_that_asks_for_lines_gets_lines)
     desk_over(&d);
 }
 
-/* When a part of a document has been sent, the document can no longer be corrected, so the answer is cut off. */
+/* Once a part of a document has been sent, the document cannot be corrected any more. So if the job is removed or
+ * redriven meanwhile, the answer is cut off. */
 Test(results_document, a_job_that_is_removed_or_redriven_meanwhile_cuts_the_document)
 {
     for (unsigned redriven = 0; redriven < 2; redriven++) {

@@ -1,4 +1,4 @@
-/* Many readers of stored results: they read a few blocks at a time. */
+/* Many readers of stored results: only a few blocks are read at a time. */
 #include "common/base/limits.h"
 #include "common/base/memory_room.h"
 #include "unit/coordinator/results/results_harness.h"

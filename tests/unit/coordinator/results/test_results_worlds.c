@@ -94,7 +94,7 @@ static void end_job(struct world *w)
     w->job->job.ended_ms = w->store->now_ms;
 }
 
-/* Redrives the job. The redriven job runs at once. */
+/* Redrives the job. The redriven job starts immediately. */
 static void redrive(struct world *w)
 {
     if (!stored_state_is_end(w->job->job.state) || !w->job->job.counts.failed || w->job->job.redrives == 2) return;

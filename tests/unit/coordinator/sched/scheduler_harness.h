@@ -1,6 +1,6 @@
 /*
- * The environment of the scheduler in its tests, controlled by the test: sent attempts are in an array, and the clock
- * moves only when the test moves it. Only the tests of the scheduler include this file.
+ * In the tests of the scheduler, the test controls the environment of the scheduler. Sent attempts are in an array, and
+ * the clock moves only when the test moves it. Only the tests of the scheduler include this file.
  */
 #ifndef FANTAIL_TEST_SCHEDULER_HARNESS_H
 #define FANTAIL_TEST_SCHEDULER_HARNESS_H

@@ -115,7 +115,7 @@ Test(retry_table, a_hand_back_is_free_and_not_bounded_by_max_attempts)
         struct shell sh;
         fail_attempts(&sh, ends[i], false, 0);
         cr_assert_gt(sh.sends, ATTEMPTS, "%s: sent %u times", sched_end_name(ends[i]), sh.sends);
-        /* The job may give up only after no worker has taken items for a long time. */
+        /* The job may give up only if no worker has taken items for a long time. */
         cr_assert(sh.sends == MANY || sh.now >= 60 * NS_PER_S, "%s: %u sends, %.3f s", sched_end_name(ends[i]),
                   sh.sends, (double)sh.now / 1e9);
         cr_assert_eq(sh.last_error_attempts, 0, "%s: charged", sched_end_name(ends[i]));

@@ -1,4 +1,4 @@
-/* Jobs are sent to workers, share them and end. */
+/* Jobs are sent to workers, share the workers, and end. */
 #include "unit/coordinator/sched/scheduler_harness.h"
 
 Test(scheduler, one_item_is_sent_in_the_run_that_follows_its_offer)

@@ -48,7 +48,8 @@ Test(scheduler_budget, when_everything_answers_503_requests_stay_within_the_budg
     shell_over(&sh);
 }
 
-/* The budget protects the fleet from failures of its workers. Only max_attempts limits retries that a job asks for. */
+/* The budget protects the fleet from failures of its workers. Retries that a job asks for are limited only by
+ * max_attempts. */
 Test(scheduler_budget, errors_that_the_job_wants_tried_again_are_tried_max_attempts_times_each)
 {
     struct shell sh;

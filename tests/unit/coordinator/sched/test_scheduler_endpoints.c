@@ -33,7 +33,7 @@ Test(scheduler_endpoints, a_full_worker_gets_a_smaller_window_and_a_pause)
     shell_over(&sh);
 }
 
-/* Runs jobs of one item one after the other. Returns how many of these jobs were sent to the endpoint. */
+/* Runs jobs of one item each, one job after another. Returns how many of these jobs were sent to the endpoint. */
 static unsigned jobs_at(struct shell *sh, const struct sched_endpoint *e, unsigned jobs)
 {
     unsigned n = 0;
@@ -65,7 +65,7 @@ Test(scheduler_endpoints, small_jobs_go_to_the_idle_worker_that_has_answered_las
     shell_over(&sh);
 }
 
-/* Runs a job of two chunks, each with one item. Returns whether the slow worker got one of them. */
+/* Runs a job of two chunks, each with one item. Returns whether the slow worker got one of the chunks. */
 static bool slow_gets_one(struct shell *sh, const struct sched_endpoint *slow)
 {
     struct sched_job_params p;

@@ -1,5 +1,5 @@
 /* No run of the scheduler takes long. If a run cannot finish all work, the next runs do the rest, and the scheduler
- * asks the shell for these runs at once. */
+ * asks the shell to make these runs immediately. */
 #include "unit/coordinator/sched/scheduler_harness.h"
 
 enum { OPS = 50 };

@@ -1,4 +1,4 @@
-/* The limit of all temporary files together, and the removal of large ones in steps. */
+/* The limit on the total size of all temporary files, and the removal of large files in steps. */
 #include <criterion/criterion.h>
 #include <errno.h>
 

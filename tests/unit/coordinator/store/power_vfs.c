@@ -80,7 +80,7 @@ static struct record *open_record(const char *path)
     r->path = xstrdup(path);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     char bytes[4096];
-    /* The loop may wait for the disk, which is harmless because it runs only in tests.
+    /* This read may wait for the disk while the lock is held. This is harmless, because this code runs only in tests.
      * NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection) */
     for (ssize_t got; fd >= 0 && (got = read(fd, bytes, sizeof bytes)) > 0;) buf_add(&r->synced, bytes, (size_t)got);
     if (fd >= 0) close(fd);

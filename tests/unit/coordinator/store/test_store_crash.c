@@ -38,8 +38,8 @@ static struct store_call *call_for(struct shop *s, unsigned job, enum step step)
     }
 }
 
-/* Call it when the store has been opened again, which removes a job that is still receiving. Returns how many steps of
- * the job are in the store. Checks that no step is in the store only in part. */
+/* Call it when the store has been opened again. When a store is opened, it removes each job that was still being
+ * received. Returns how many steps of the job are in the store. Checks that no step is in the store only in part. */
 static unsigned steps_shown(struct shop *s, unsigned job)
 {
     struct store_call *c = shop_read(s, shop_id(job));
@@ -86,8 +86,8 @@ struct cuts {
     unsigned reported[CUTS][JOBS];
 };
 
-/* A write has many pages, and after a power cut any of them may be on the disk. So each power cut is made in several
- * ways. */
+/* A write has many pages, and after a power cut any of them may be on the disk. So each power cut is simulated in
+ * several ways. */
 static void cut(unsigned number, void *data)
 {
     enum { WAYS = 4 };
@@ -177,8 +177,8 @@ static void fail_at_each_operation(int rc, bool for_good, enum store_status want
     bool has_failed = true;
     unsigned failed_calls = 0;
     power_vfs_install();
-    /* The operations of a run repeat, so it is enough to make every second operation fail. Each run uses a new store.
-     */
+    /* A run repeats the same operations for several jobs, so it is enough to make every second operation fail. Each run
+     * uses a new store. */
     for (unsigned number = 0; has_failed; number += 2) {
         struct shop s;
         shop_init(&s);

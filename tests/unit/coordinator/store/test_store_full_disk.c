@@ -1,4 +1,4 @@
-/* Opens and writes stores on a disk that is full, and goes on when there is room again. */
+/* Opens stores on a full disk, writes to them, and continues when the disk has room again. */
 #include <sched.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -15,7 +15,7 @@ static void limit_files(rlim_t bytes)
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &(struct rlimit){bytes, RLIM_INFINITY}), 0);
 }
 
-/* `read` is the status that a read must have until there is room. */
+/* `read` is the status that a read must have while the disk is full. */
 static void expect_open_later(struct shop *s, enum store_status read, void (*make_room)(void))
 {
     struct store_call *c = shop_new_job(s, shop_id(9), NULL);

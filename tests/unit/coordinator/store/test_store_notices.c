@@ -1,4 +1,4 @@
-/* Notices: the ends of jobs that must be POSTed to a URL. */
+/* Notices: when a job has ended, its end must be POSTed to a URL. */
 #include "unit/coordinator/store/store_harness.h"
 
 static void submit_with_notify(struct shop *s, const char *id)

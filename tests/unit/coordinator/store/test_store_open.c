@@ -256,8 +256,8 @@ Test(store_open, a_damaged_block_is_told_and_the_rest_can_be_read)
     assert_no_leaks();
 }
 
-/* SQLite would continue to use the moved file. Then a restart would lose all writes to this file that were reported as
- * done. A reader would wait for ever for answers that cannot be written. */
+/* Without a check, SQLite would continue to use the moved file. After a restart, all writes to the moved file that were
+ * reported as done would be lost. A reader would wait for ever for answers that cannot be written. */
 Test(store_open, a_file_that_was_moved_away_is_neither_written_nor_read)
 {
     static const enum store_op reads[] = {STORE_READ_JOB, STORE_LIST_JOBS, STORE_READ_RANGES, STORE_READ_BLOCK};

@@ -1,4 +1,4 @@
-/* Who gets which items, and what a crash, a hang, a cancel and a drain do to them. */
+/* Which process gets which items, and what happens to the items after a crash, a hang, a cancel and a drain. */
 #include "unit/worker/pool/pool_harness.h"
 
 Test(pool, items_are_answered_in_order_by_several_processes)
@@ -98,8 +98,8 @@ Test(pool, each_of_many_crashing_items_is_charged_and_no_other)
     stop();
 }
 
-/* Runs three items, of which the second one hangs. Returns whether the first and the third item got values within the
- * time limit. */
+/* Runs three items. The second item hangs. Returns whether the first and the third item got values within the time
+ * limit. */
 static bool end_a_hanging_item(uint64_t item_timeout_ns)
 {
     struct chunk_fault fault;
@@ -197,7 +197,7 @@ Test(pool, what_a_process_has_started_dies_with_it_even_in_another_session)
     c = submit("\"crash\"\n");
     answers(c);
     finish(c);
-    /* The loop has no other handles, so uv_run() would return at once, without handling SIGCHLD. */
+    /* The loop has no other handles, so uv_run() would return immediately, without handling SIGCHLD. */
     while (kill(pid, 0) == 0) {
         reaper_poll(&reaper);
         usleep(1000);

@@ -57,7 +57,7 @@ static void stop_logged(void)
     close(log_ends[1]);
 }
 
-/* Submits items until as many starts of processes have failed. */
+/* Submits items until this number of process starts have failed. */
 static void fail_starts(uint64_t starts)
 {
     while (pool.failed_starts < starts) {

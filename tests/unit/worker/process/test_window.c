@@ -168,8 +168,8 @@ static const char *take_long_line_in(struct window *w, const char *text, bool in
     return memory;
 }
 
-/* Checks that a long answer keeps the memory in which it was read, in each form, and also after earlier lines of the
- * chunk. */
+/* Checks that the bytes of a long answer stay in the memory into which they were read. This holds in each form, and
+ * also after earlier lines of the chunk. */
 static void take_long_answers(size_t form, bool in_parts, bool after_others)
 {
     enum { LEN = 100000 };

@@ -18,7 +18,7 @@ static struct intake take_in(const char *text, uint64_t now)
     return window_intake(&w, text, strlen(text), now, on_progress);
 }
 
-/* Begins with a window of `together` items, and gives the window as many items of `body` as it takes. */
+/* Begins with a window of `together` items, and gives the window as many items of `body` as the window accepts. */
 static void begin(unsigned together, const char *body)
 {
     struct chunk_fault fault;
