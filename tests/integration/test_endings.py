@@ -142,6 +142,25 @@ class Endings(FantailTest):
         document = self.limited_fleet().job({"task": "square", "items": ["x"] * items}).json
         self.assertEqual([error["index"] for error in document["errors"]], list(range(items)))
 
+    def test_equal_errors_of_items_that_ran_share_an_entry_if_runs_are_asked_for(self):
+        fleet = self.fleet(tasks=self.tasks(fails={"json": {"mode": "python", "command": "m:work"}, "files": {
+            "m.py": "def work(item):\n    if item >= 0:\n        return item\n    raise ValueError(f'no {item}')\n"}}))
+        job = {"task": "fails", "items": [-1] * 500 + [1] + [-2] * 300, "errors": "runs", "chunk_size": 1000}
+        for order in ("input", "completion"):
+            lines = fleet.job({**job, "order": order}, ft.NDJSON).lines
+            self.assert_shared_entries([line for line in lines if line["type"] == "error"], order)
+            self.assertEqual([line["index"] for line in lines if line["type"] == "result"], [500])
+            self.assertEqual(lines[-1]["counts"]["failed"], 800)
+        self.assert_shared_entries(fleet.job(job).json["errors"], "input")
+
+    def assert_shared_entries(self, errors, order):
+        told = [(index, error["error"]["cause"]) for error in errors
+                for index in range(error["index"], error["index"] + error.get("count", 1))]
+        self.assertEqual(told if order == "input" else sorted(told),
+                         [(index, "ValueError: no -1" if index < 500 else "ValueError: no -2")
+                          for index in range(801) if index != 500])
+        self.assertLess(len(errors), 100)
+
     def test_the_results_of_a_document_are_limited_without_a_limit_of_temporary_files(self):
         answer = self.limited_fleet("--max-spill-bytes", "0").job({"task": "square", "range": {"stop": ITEMS}})
         self.assert_problem(answer, 400, "/range", ("application/x-ndjson", "reduce"))

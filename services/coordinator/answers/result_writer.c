@@ -7,6 +7,7 @@ static const char ndjson_error[] = "{\"type\":\"error\",\"index\":";
 static const char errors_index[] = "{\"index\":";
 static const char canonical_value[] = "{\"value\":";
 enum { CANONICAL_VALUE_LEN = sizeof canonical_value - 1 };
+enum { EQUAL_BYTES = 256 * 1024 }; /* one entry covers at most this many bytes of equal lines */
 
 static void set_index(struct result_writer *w, uint64_t index)
 {
@@ -16,6 +17,10 @@ static void set_index(struct result_writer *w, uint64_t index)
 
 static void count_up(struct result_writer *w)
 {
+    if (w->count > 1) {
+        set_index(w, w->index + w->count);
+        return;
+    }
     w->index++;
     size_t at = w->digits_len;
     while (at > 0 && w->digits[at - 1] == '9') w->digits[--at] = '0';
@@ -27,7 +32,7 @@ static void count_up(struct result_writer *w)
 
 void result_writer_init(struct result_writer *w, enum result_format format)
 {
-    *w = (struct result_writer){.format = format, .alone_left = UINT64_MAX};
+    *w = (struct result_writer){.format = format, .alone_left = UINT64_MAX, .count = 1};
     set_index(w, 0);
 }
 
@@ -84,6 +89,22 @@ static bool is_value_line(const char *line, size_t len)
     return len > CANONICAL_VALUE_LEN && memcmp(line, canonical_value, CANONICAL_VALUE_LEN) == 0;
 }
 
+/* Returns how many of the n lines at the start of `lines` are equal to the first one, which has len bytes. */
+static uint64_t equal_lines(const char *lines, size_t all_len, uint64_t n, size_t len)
+{
+    uint64_t equal = 1;
+    size_t most = all_len < EQUAL_BYTES ? all_len : EQUAL_BYTES;
+    while (equal < n && len <= most - equal * len && memcmp(lines, lines + equal * len, len) == 0) equal++;
+    return equal;
+}
+
+/* Returns how many items the entry of the first of n lines covers. */
+static uint64_t count_of_entry(const struct result_writer *w, const char *lines, size_t all_len, uint64_t n, size_t len)
+{
+    bool may_join = w->runs && w->format != RESULTS_JSON && !is_value_line(lines, len);
+    return may_join ? equal_lines(lines, all_len, n, len) : 1;
+}
+
 static void begin(struct result_writer *w, const char *line, size_t len)
 {
     w->prefix_len = w->prefix_at = w->body_at = 0;
@@ -108,6 +129,7 @@ struct result_written result_writer_write(struct result_writer *w, uint64_t firs
             line_len = len - done.line_bytes;
             const char *newline = n - done.lines > 1 ? memchr(line, '\n', line_len) : NULL;
             if (newline) line_len = (size_t)(newline + 1 - line);
+            if (n > 1) w->count = count_of_entry(w, line, len - done.line_bytes, n - done.lines, line_len);
             begin(w, line, line_len);
         }
         done.bytes += bytes_copy_next(dst + done.bytes, cap - done.bytes, w->prefix, w->prefix_len, &w->prefix_at);
@@ -116,8 +138,8 @@ struct result_written result_writer_write(struct result_writer *w, uint64_t firs
         if (w->body_at < w->body_len || w->prefix_at < w->prefix_len) break;
         w->in_line = false;
         w->written_lines++;
-        done.lines++;
-        done.line_bytes += line_len;
+        done.lines += w->count;
+        done.line_bytes += line_len * (size_t)w->count;
         count_up(w);
     }
     return done;
@@ -128,7 +150,7 @@ static struct result_written write_once(struct result_writer *w, const struct an
 {
     if (!w->in_line) w->count = run->n;
     struct result_written n = result_writer_write(w, run->first, 1, run->bytes, run->len, dst, cap);
-    if (n.lines) n.lines = w->count; /* the run may have grown since the line was begun */
+    if (n.lines) n.line_bytes = run->len;
     return n;
 }
 

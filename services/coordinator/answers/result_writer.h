@@ -28,14 +28,15 @@ struct result_writer {
     void *data;
     bool failed; /* on_error returned false */
 
-    /* For RESULTS_NDJSON and RESULTS_ERRORS. If `runs` is set, the line of each run is written only once, with the
-     * number of its items. If `runs` is not set, the line of a run is written once for each item. There is one
-     * exception: when alone_left is used up, the error of unanswered items is written only once. */
+    /* For RESULTS_NDJSON and RESULTS_ERRORS. If `runs` is set, equal error lines of consecutive items are written only
+     * once, with the number of the items. The lines must be in one run. If `runs` is not set, the line of a run is
+     * written once for each item. There is one exception: when alone_left is used up, the error of unanswered items is
+     * written only once. */
     bool runs;
     uint64_t alone_left; /* how many errors of unanswered items may still be written one by one */
 
-    /* If `count` is above 1, the line stands for `count` items, and has a member "count" with this number. Not used in
-     * RESULTS_JSON. */
+    /* If `count` is above 1, the line stands for `count` items, and has a member "count" with this number. In
+     * RESULTS_JSON, `count` is 1. */
     uint64_t count;
 
     /* Private: the line being written. */
@@ -53,7 +54,8 @@ struct result_writer {
 /* Sets alone_left to UINT64_MAX. */
 void result_writer_init(struct result_writer *w, enum result_format format);
 
-/* The result of one call. A line is counted when its last byte has been written. */
+/* The result of one call. A line is counted when its last byte has been written. If several lines become one entry, all
+ * of them are counted. */
 struct result_written {
     size_t bytes; /* bytes written to dst */
     uint64_t lines;

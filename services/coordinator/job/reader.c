@@ -9,6 +9,9 @@
 
 /* If the answers of a document are no larger than this, the document is sent in one piece with a Content-Length. */
 enum { WHOLE_DOCUMENT_BYTES = 64 * 1024, ERRORS_MEMORY_BYTES = 1024 * 1024 };
+/* One pull reads little more than this many bytes of answers. A short entry can stand for many equal errors, so the
+ * room in the send buffer does not limit how many answers a pull reads. */
+enum { READ_BYTES = 1024 * 1024 };
 /* If no other line is ready after this time, the start line is sent alone, so that the client knows the job's id. If
  * the job ends before this time, its answer is sent in one piece. */
 #define START_ALONE_NS (NS_PER_S / 5)
@@ -98,15 +101,22 @@ static void begin_part(struct reader *r, const struct answer_source *from, enum 
     r->writer.data = r;
 }
 
-/* Fills dst with answers, and with control lines between them, until dst is full or no answer is left. Sets *dry to
- * true if no answer is left. Returns -1 when the disk failed. */
+/* Returns whether this pull may read more answers. A pull that has written nothing goes on, because it must not return
+ * 0 bytes while answers are left. */
+static bool may_read(const struct reader *r, size_t written)
+{
+    return written == 0 || r->read_bytes < READ_BYTES;
+}
+
+/* Fills dst with answers, and with control lines between them, until dst is full, no answer is left, or this pull has
+ * read enough. Sets *dry to true if no answer is left. Returns -1 when the disk failed. */
 static ssize_t pull_answers(struct reader *r, char *dst, size_t cap, bool *dry)
 {
     struct answer_run run;
     bool failed = false;
     size_t total = 0;
     *dry = false;
-    while (total < cap) {
+    while (total < cap && may_read(r, total)) {
         if (r->ndjson && !r->writer.in_line && r->pending.len) total += copy_pending(r, dst + total, cap - total);
         if (total == cap) break;
         if (!answer_source_peek(&r->source, &run, &failed)) {
@@ -116,6 +126,7 @@ static ssize_t pull_answers(struct reader *r, char *dst, size_t cap, bool *dry)
         struct result_written n = result_writer_write_run(&r->writer, &run, dst + total, cap - total);
         total += n.bytes;
         if (n.lines) answer_source_consume(&r->source, n.lines, n.line_bytes);
+        r->read_bytes += n.line_bytes;
         if (r->writer.failed) return -1;
     }
     return failed ? -1 : (ssize_t)total;
@@ -168,7 +179,8 @@ static ssize_t pull_document(struct reader *r, char *dst, size_t cap)
 {
     size_t total = copy_pending(r, dst, cap);
     if (!job_has_all_answers(r->job)) return total ? (ssize_t)total : HTTP_PULL_WAIT;
-    while (total < cap && r->state != READER_DONE) {
+    r->read_bytes = 0;
+    while (total < cap && r->state != READER_DONE && may_read(r, total)) {
         ssize_t n = step_document(r, dst + total, cap - total);
         if (n < 0) return HTTP_PULL_ABORT;
         total += (size_t)n;
@@ -180,6 +192,7 @@ static ssize_t pull_document(struct reader *r, char *dst, size_t cap)
 static ssize_t pull_stream(struct reader *r, char *dst, size_t cap)
 {
     bool dry;
+    r->read_bytes = 0;
     ssize_t total = pull_answers(r, dst, cap, &dry);
     if (total < 0) return HTTP_PULL_ABORT;
     if (dry && !r->pending.len && job_has_all_answers(r->job) && r->state == READER_OPEN) {

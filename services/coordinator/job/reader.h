@@ -44,6 +44,7 @@ struct reader {
     bool ndjson;
     struct answer_source source; /* zeroed until the answers can be read */
     struct result_writer writer;
+    size_t read_bytes;       /* bytes of answers that this pull has read */
     struct error_log errors; /* JSON: the errors found among the results */
     struct buf pending; /* what is sent before the next result: control lines, or the head or tail of the document */
     size_t pending_at;

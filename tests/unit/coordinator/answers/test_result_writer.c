@@ -168,3 +168,74 @@ Test(result_writer, the_limit_is_for_errors_of_unanswered_items_and_not_for_resu
     buf_release(&kept);
     assert_no_leaks();
 }
+
+#define CRASHED "{\"error\":{\"name\":\"crashed\"}}\n"
+#define VALUE   "{\"value\":1}\n"
+
+/* Writes the lines, of which the first has the index 98, as one run with `room` bytes per call. Compares the whole
+ * output. */
+static void expect_lines(enum result_format format, bool runs, const char *text, uint64_t n, size_t room,
+                         const char *wanted)
+{
+    struct answer_run run = {.first = 98, .n = n, .bytes = text, .len = strlen(text)};
+    struct buf out = {0}, kept = {0};
+    struct result_writer w;
+    result_writer_init(&w, format);
+    w.runs = runs;
+    w.on_error = keep_error;
+    w.data = &kept;
+    while (run.n > 0) {
+        cr_assert(buf_reserve(&out, room));
+        struct result_written done = result_writer_write_run(&w, &run, out.data + out.len, room);
+        cr_assert(done.bytes > 0 && done.bytes <= room && done.lines <= run.n && done.line_bytes <= run.len);
+        out.len += done.bytes;
+        run.first += done.lines;
+        run.n -= done.lines;
+        run.bytes += done.line_bytes;
+        run.len -= done.line_bytes;
+    }
+    cr_assert_eq(run.len, 0);
+    cr_assert_str_eq(buf_cstr(&out), wanted);
+    buf_release(&out);
+    buf_release(&kept);
+}
+
+Test(result_writer, equal_error_lines_that_follow_one_another_are_one_entry)
+{
+    for (size_t room = 1; room < 400; room++) {
+        expect_lines(RESULTS_NDJSON, true, CRASHED CRASHED CRASHED VALUE VALUE CRASHED CANCELLED CRASHED CRASHED, 9,
+                     room,
+                     "{\"type\":\"error\",\"index\":98,\"count\":3,\"error\":{\"name\":\"crashed\"}}\n"
+                     "{\"type\":\"result\",\"index\":101,\"value\":1}\n"
+                     "{\"type\":\"result\",\"index\":102,\"value\":1}\n"
+                     "{\"type\":\"error\",\"index\":103,\"error\":{\"name\":\"crashed\"}}\n"
+                     "{\"type\":\"error\",\"index\":104,\"error\":{\"name\":\"cancelled\"}}\n"
+                     "{\"type\":\"error\",\"index\":105,\"count\":2,\"error\":{\"name\":\"crashed\"}}\n");
+        expect_lines(RESULTS_ERRORS, true, CRASHED CRASHED CANCELLED, 3, room,
+                     "{\"index\":98,\"count\":2,\"error\":{\"name\":\"crashed\"}},"
+                     "{\"index\":100,\"error\":{\"name\":\"cancelled\"}}");
+        expect_lines(RESULTS_ERRORS, false, CRASHED CRASHED, 2, room,
+                     "{\"index\":98,\"error\":{\"name\":\"crashed\"}},{\"index\":99,\"error\":{\"name\":\"crashed\"}}");
+        expect_lines(RESULTS_JSON, true, CRASHED CRASHED VALUE, 3, room, "null,null,1");
+    }
+    assert_no_leaks();
+}
+
+Test(result_writer, one_entry_covers_a_limited_number_of_bytes)
+{
+    enum { LINES = 20000 };
+    struct buf text = {0};
+    struct result_writer w;
+    char out[256];
+    for (int i = 0; i < LINES; i++) buf_add_str(&text, CRASHED);
+    struct answer_run run = {.first = 0, .n = LINES, .bytes = text.data, .len = text.len};
+    result_writer_init(&w, RESULTS_NDJSON);
+    w.runs = true;
+    struct result_written done = result_writer_write_run(&w, &run, out, sizeof out / 4);
+    cr_assert_eq(done.lines, 0, "the first entry does not fit into the room");
+    done = result_writer_write_run(&w, &run, out, sizeof out / 4);
+    cr_assert(done.lines > 1000 && done.line_bytes <= 256 * 1024);
+    cr_assert_eq(done.line_bytes, done.lines * strlen(CRASHED));
+    buf_release(&text);
+    assert_no_leaks();
+}

@@ -122,6 +122,25 @@ Test(results_document, runs_of_errors_are_null_for_each_item_and_one_error)
     desk_over(&d);
 }
 
+Test(results_document, equal_errors_that_were_recorded_singly_are_one_error)
+{
+    struct desk d;
+    struct fake_job *j = desk_with_job(&d, STORED_PARTIAL, 3);
+    struct block b = {.kind = BLOCK_ERRORS, .range_count = 1};
+    b.ranges = xcalloc(1, sizeof *b.ranges);
+    b.ranges[0] = (struct block_range){.first = 0, .n = 3};
+    buf_add_str(&b.lines, ERROR "\n" ERROR "\n" ERROR "\n");
+    fake_store_add_block(d.store, j, &b);
+    j->job.counts.failed = 3;
+    fake_store_set_options(j, OPTIONS_RUNS);
+    results_reader_answer(&d.x, &d.watches, ID, NULL, LIKE_NOTHING);
+    cr_assert(settle(&d));
+    assert_document(&d, HEAD("partial"),
+                    "\"results\":[null,null,null],\"errors\":[{\"index\":0,\"count\":3,\"error\":{\"name\":"
+                    "\"task_error\"}}]");
+    desk_over(&d);
+}
+
 Test(results_document, items_of_a_job_that_ended_before_it_ran_are_cancelled)
 {
     struct desk d;
