@@ -18,12 +18,18 @@ def add(x: int, y: int = 0) -> int:
     return x + y
 
 
+async def fetch(url: str) -> bytes:
+    return url.encode()
+
+
 def executors() -> None:
     with fantail.Executor(2, item_timeout_s=1.5, initializer=print, initargs=("begin",)) as executor:
         future: concurrent.futures.Future[int] = executor.submit(length, "text")
         number: int = future.result(timeout=3)
         numbers: Iterator[int] = executor.map(length, ["a", "b"], buffersize=3, return_exceptions=True)
-        print(number, list(numbers))
+        page: bytes = executor.submit(fetch, "url").result()
+        pages: list[bytes] = list(executor.map(fetch, ["url"]))
+        print(number, list(numbers), page, pages)
     with fantail.Executor(url=fantail.Client("https://localhost", token="0123456789abcdef")) as remote:
         print(remote.submit(add, 1, y=2).result())
 

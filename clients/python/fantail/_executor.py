@@ -8,7 +8,8 @@ import pickle
 import time
 import weakref
 from concurrent.futures._base import CANCELLED, CANCELLED_AND_NOTIFIED, FINISHED
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Iterator, Optional, SupportsIndex, TypeVar, Union
+from typing import (TYPE_CHECKING, Any, Callable, Coroutine, Iterable, Iterator, Optional, SupportsIndex, TypeVar, Union,
+                    overload)
 
 from ._core.arguments import number_of, optional, values_of, whole_of
 from ._engine import Engine
@@ -152,6 +153,8 @@ class Executor(concurrent.futures.Executor):
     max_tasks_per_child  a process is replaced after this number of calls (for map: this number of chunks)
     item_timeout_s       a call that runs longer fails with an ItemError named "timed_out"
 
+    A function may be an `async def` function. A process runs the coroutines of a batch at the same time.
+
     A call whose process dies fails with an ItemError. The other calls complete. If a call of a map kills its process,
     other calls of the same map may run more than once.
     """
@@ -166,7 +169,13 @@ class Executor(concurrent.futures.Executor):
         self._finalizer = weakref.finalize(self, self._engine.close)
         self._finalizer.atexit = False
 
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "concurrent.futures.Future[T]":
+    @overload
+    def submit(self, fn: Callable[..., Coroutine[Any, Any, T]], /, *args: Any, **kwargs: Any) -> "concurrent.futures.Future[T]": ...
+
+    @overload
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "concurrent.futures.Future[T]": ...
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "concurrent.futures.Future[Any]":
         with collected() as stored:
             data = dumps_named([(args, kwargs)], f"an argument of {name_of(fn)}")
         return self._submit(function_for(fn), data, stored)
@@ -181,9 +190,19 @@ class Executor(concurrent.futures.Executor):
         engine.add(call)
         return future
 
+    @overload
+    def map(self, fn: Callable[..., Coroutine[Any, Any, T]], *iterables: Iterable[Any], timeout: Optional[float] = None,
+            chunksize: Optional[int] = None, buffersize: Optional[int] = None,
+            return_exceptions: bool = False) -> Iterator[T]: ...
+
+    @overload
     def map(self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: Optional[float] = None,
             chunksize: Optional[int] = None, buffersize: Optional[int] = None,
-            return_exceptions: bool = False) -> Iterator[T]:
+            return_exceptions: bool = False) -> Iterator[T]: ...
+
+    def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], timeout: Optional[float] = None,
+            chunksize: Optional[int] = None, buffersize: Optional[int] = None,
+            return_exceptions: bool = False) -> Iterator[Any]:
         """As in concurrent.futures. Without chunksize, the best size of a batch is measured.
 
         buffersize: the iterables are read lazily, at most this number of batches ahead of the results.

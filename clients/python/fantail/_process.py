@@ -36,8 +36,11 @@ KEPT_OBJECTS = 32
 LARGE_BYTES = 1 << 18  # calls and answers that are larger go through files
 ALIGNMENT = 64  # as numpy aligns its arrays
 PROTOCOL = 5
+BATCH_S = 0.05  # the batches of a map without a chunk size take about this time
+MOST_AT_ONCE = 256  # coroutines of a batch, if its map has no chunk size
 
-state: dict[str, Any] = {"is_child": False, "broken": None, "cloud": None, "versions": None, "folder": None, "files": 0}
+state: dict[str, Any] = {"is_child": False, "broken": None, "cloud": None, "versions": None, "folder": None, "files": 0,
+                         "loop": None}
 functions: dict[bytes, Any] = {}
 objects: dict[str, Any] = {}
 attached: dict[str, bytes] = {}
@@ -206,6 +209,39 @@ def run_calls(function: Any, form: int, calls: list[Any]) -> tuple[list[Any], di
     return results, failures
 
 
+def is_coroutine(value: Any) -> bool:
+    kind = type(value)
+    return hasattr(kind, "__await__") and hasattr(kind, "send")
+
+
+def event_loop() -> Any:
+    """Returns the event loop of all coroutines. The initializer and the calls may keep connections that belong to it."""
+    if state["loop"] is None:
+        import asyncio
+        state["loop"] = asyncio.new_event_loop()
+    return state["loop"]
+
+
+def run_coroutines(results: list[Any], failures: dict[int, Failure]) -> None:
+    """Runs the coroutines among the results at the same time, and puts their results and failures in their places."""
+    from asyncio import gather
+
+    async def run(index: int) -> None:
+        coroutine, results[index] = results[index], None
+        try:
+            results[index] = await coroutine
+        except BaseException as error:
+            if not state["is_child"]:
+                failures[index] = failure_of(error)
+        if state["is_child"]:
+            os._exit(0)  # the coroutine has called fork(), and has ended in the child too
+
+    async def run_all() -> None:
+        await gather(*(run(index) for index, result in enumerate(results) if is_coroutine(result)))
+
+    event_loop().run_until_complete(run_all())
+
+
 def packed(answer: tuple[Any, ...]) -> bytes:
     """Returns the pickle of the answer. If the answer is large, writes it to a file and returns the pickle of the
     file's path."""
@@ -224,9 +260,25 @@ def packed(answer: tuple[Any, ...]) -> bytes:
     return dumps(answer) if buffers else data
 
 
-def pickled(results: list[Any], failures: dict[int, Failure], started: float) -> bytes:
-    """Returns the answer. A result that cannot be pickled becomes a failure, and the other results are kept."""
+def answer_of(function: Any, form: int, calls: list[Any], started: float, used: float) -> bytes:
+    """Runs the calls and returns the answer. started, used: the time and the processor time at the begin."""
+    results, failures = run_calls(function, form, calls)
     seconds = time.perf_counter() - started
+    if not any(map(is_coroutine, results[:1])):
+        try:
+            return packed((results, failures, seconds))
+        except BaseException:  # one of the results may be a coroutine
+            pass
+    if any(map(is_coroutine, results)):
+        run_coroutines(results, failures)
+        # Coroutines mostly wait, and they wait at the same time. So the size of the next batches follows from the
+        # processor time.
+        seconds = max(time.process_time() - used, BATCH_S * len(calls) / MOST_AT_ONCE)
+    return pickled(results, failures, seconds)
+
+
+def pickled(results: list[Any], failures: dict[int, Failure], seconds: float) -> bytes:
+    """Returns the answer. A result that cannot be pickled becomes a failure, and the other results are kept."""
     try:
         return packed((results, failures, seconds))
     except BaseException:
@@ -254,7 +306,7 @@ def misfit(theirs: Optional[tuple[str, str]]) -> str:
 
 def answer_to(item: bytes) -> bytes:
     function_data, form, calls_data, versions, sent = pickle.loads(binascii.a2b_base64(item))
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     if versions != state["versions"] and misfit(versions):
         return pickle.dumps((None, {0: ("versions_differ", misfit(versions), None, "")}, 0.0), PROTOCOL)
     if state["broken"]:
@@ -271,8 +323,7 @@ def answer_to(item: bytes) -> bytes:
         return pickle.dumps((None, {0: failure_of(error, kind)}, 0.0), PROTOCOL)
     finally:
         attached.clear()
-    results, failures = run_calls(function, form, calls)
-    return pickled(results, failures, started)
+    return answer_of(function, form, calls, started, used)
 
 
 def lines_of(fd: int) -> Iterator[bytes]:
@@ -342,7 +393,9 @@ def prepare(path: str) -> None:
         return
     try:
         function, arguments = pickle.loads(start["initializer"])
-        function(*arguments)
+        result = function(*arguments)
+        if is_coroutine(result):
+            event_loop().run_until_complete(result)
     except BaseException as error:
         kind, text, data, trace = failure_of(error)
         state["broken"] = "initializer", text, data, trace

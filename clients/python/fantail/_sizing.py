@@ -3,14 +3,15 @@ from __future__ import annotations
 
 from typing import Optional
 
-TARGET_S = 0.05
+from ._process import BATCH_S
+
 TARGET_BYTES = 4 << 20
 GROWTH = 16
 LARGEST = 1 << 18
 
 
 class BatchSize:
-    """Measures calls and aims at batches that run for TARGET_S. TARGET_S is much longer than the time to send a batch.
+    """Measures calls and aims at batches that run for BATCH_S. BATCH_S is much longer than the time to send a batch.
 
     The first batches have one call, so slow calls never wait in a batch.
     """
@@ -31,6 +32,6 @@ class BatchSize:
     def measured(self, calls: int, seconds: float, size_bytes: int) -> None:
         """Call it after a batch. seconds is the time that the batch took in its process. size_bytes is the size of the
         batch's request or of its answer, whichever is larger."""
-        by_time = TARGET_S * calls / max(seconds, 1e-9)
+        by_time = BATCH_S * calls / max(seconds, 1e-9)
         by_bytes = TARGET_BYTES * calls / max(size_bytes, 1)
         self._size = max(1, int(min(by_time, by_bytes, self._size * GROWTH, LARGEST)))
