@@ -301,9 +301,6 @@ static bool read_object(struct jobspec *spec, const char *group, struct json_sli
 
 bool jobspec_read_options(struct jobspec *spec, const char *json, size_t len, struct jobspec_error *err)
 {
-    size_t offset;
-    const char *why;
-    if (!json_valid(json, len, &offset, &why)) return jobspec_fail(err, 400, "", "the options are not JSON: %s", why);
     while (len && (*json == ' ' || *json == '\n' || *json == '\r' || *json == '\t')) {
         json++;
         len--;

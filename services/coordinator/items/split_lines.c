@@ -5,14 +5,6 @@
 
 #define NUL_FAULT "there is a NUL byte, which text cannot have (is this UTF-16, or do the items end with NUL?)"
 
-/* How much of an unfinished line has been read. */
-enum line_state {
-    LINE_BLANK, /* only white space so far */
-    LINE_MARK,  /* the first bytes may be the start of a byte order mark */
-    LINE_VALUE,
-    LINE_AFTER, /* the value is whole, and only white space may follow */
-};
-
 static enum split_status fail_item(struct splitter *s, enum split_status status, uint64_t offset, const char *phrase)
 {
     snprintf(s->error.pointer, sizeof(s->error.pointer), "/items/%llu", (unsigned long long)s->item_count);

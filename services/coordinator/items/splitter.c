@@ -36,17 +36,44 @@ void splitter_release(struct splitter *s)
     buf_release(&s->names);
 }
 
-/* Call it when the first line is whole, in s->partial. */
-static enum split_status end_options(struct splitter *s)
+static size_t skip_space(const char *p, size_t len)
+{
+    size_t at = 0;
+    while (at < len && split_is_space(p[at])) at++;
+    return at;
+}
+
+static enum split_status fail_no_options(struct splitter *s, uint64_t offset)
+{
+    return split_fail(s, SPLIT_BAD, offset, "an object with options was expected");
+}
+
+/* Scans the next bytes of the first line, without its newline. Each byte is scanned once, when it arrives. `offset` is
+ * the offset of the first byte in the whole body. */
+static enum split_status scan_options(struct splitter *s, const char *p, size_t len, uint64_t offset)
+{
+    size_t at = 0, used = 0;
+    if (s->line != LINE_VALUE) at = skip_space(p, len);
+    if (at == len) return SPLIT_OK;
+    if (s->line == LINE_AFTER)
+        return split_fail(s, SPLIT_BAD, offset + at, "nothing was expected after the options on their line");
+    if (s->line == LINE_BLANK && p[at] != '{') return fail_no_options(s, offset + at);
+    if (s->line == LINE_BLANK) json_scan_init(&s->scan, s->max_depth);
+    enum json_scan_status status = json_scan_feed(&s->scan, p + at, len - at, &used);
+    if (status == JSON_SCAN_ERROR) return split_fail(s, SPLIT_BAD, offset + at + used, s->scan.error);
+    s->line = status == JSON_SCAN_WHOLE ? LINE_AFTER : LINE_VALUE;
+    return s->line == LINE_AFTER ? scan_options(s, p + at + used, len - at - used, offset + at + used) : SPLIT_OK;
+}
+
+/* Call it when the first line is whole, in s->partial. `offset` is the offset of its newline. */
+static enum split_status end_options(struct splitter *s, uint64_t offset)
 {
     struct buf line = s->partial;
-    size_t at = 0, offset;
-    const char *why;
+    if (s->line == LINE_BLANK) return fail_no_options(s, offset);
+    if (s->line == LINE_VALUE && json_scan_finish(&s->scan) != JSON_SCAN_WHOLE)
+        return split_fail(s, SPLIT_BAD, offset, s->scan.error);
     s->options_open = false;
-    while (at < line.len && split_is_space(line.data[at])) at++;
-    bool is_object = at < line.len && line.data[at] == '{';
-    if (!is_object) return split_fail(s, SPLIT_BAD, s->mark_bytes + at, "an object with options was expected");
-    if (!json_valid(line.data, line.len, &offset, &why)) return split_fail(s, SPLIT_BAD, s->mark_bytes + offset, why);
+    s->line = LINE_BLANK;
     s->partial = s->options;
     s->options = line;
     buf_clear(&s->partial);
@@ -58,11 +85,13 @@ static enum split_status feed_options(struct splitter *s, const char *data, size
 {
     const char *newline = memchr(data, '\n', len);
     size_t n = newline ? (size_t)(newline - data) : len;
+    uint64_t offset = s->offset;
     *used = newline ? n + 1 : n;
     s->offset += *used;
     if (!split_hold(s, data, n, LIMIT_OPTIONS_BYTES))
-        return split_fail(s, SPLIT_OPTIONS_TOO_LARGE, s->offset - *used, "the line of options is too large");
-    return newline ? end_options(s) : SPLIT_OK;
+        return split_fail(s, SPLIT_OPTIONS_TOO_LARGE, offset, "the line of options is too large");
+    enum split_status status = scan_options(s, data, n, offset);
+    return newline && status == SPLIT_OK ? end_options(s, offset + n) : status;
 }
 
 static enum split_status feed(struct splitter *s, const char *data, size_t len)
@@ -128,7 +157,7 @@ bool splitter_is_empty(const struct splitter *s)
 enum split_status splitter_finish(struct splitter *s)
 {
     if (s->error.status == SPLIT_OK && !s->begun) (void)begin(s, s->head, s->head_len);
-    if (s->error.status == SPLIT_OK && s->options_open) (void)end_options(s);
+    if (s->error.status == SPLIT_OK && s->options_open) (void)end_options(s, s->offset);
     if (s->error.status != SPLIT_OK) return s->error.status;
     enum split_status status = s->format == SPLIT_JOB ? split_job_finish(s) : split_lines_finish(s);
     if (status == SPLIT_OK) s->items_ended = true;

@@ -6,6 +6,14 @@
 
 #define SPLIT_HANDED_OVER_BYTES ((size_t)64 * KIB)
 
+/* How much of an unfinished line has been read. */
+enum line_state {
+    LINE_BLANK, /* only white space so far */
+    LINE_MARK,  /* the first bytes may be the start of a byte order mark */
+    LINE_VALUE,
+    LINE_AFTER, /* the value is whole, and only white space may follow */
+};
+
 enum split_status split_lines_feed(struct splitter *s, const char *data, size_t len);
 enum split_status split_lines_finish(struct splitter *s);
 

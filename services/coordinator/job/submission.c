@@ -88,18 +88,22 @@ static void take_late_options(struct job *j, struct jobspec *late)
     phase_update(&j->phase);
 }
 
-/* Starts the job before its whole body has arrived, if many items and enough options have arrived. */
+/* Starts the job before its whole body has arrived, if many items and enough options have arrived. Reading options can
+ * take milliseconds, so they are read again only after more of them have arrived. */
 static void start_early(struct job *j)
 {
+    struct submission *s = &j->submission;
     struct jobspec_error err;
-    if (j->submission.splitter.has_options) {
+    if (s->splitter.has_options) {
         struct jobspec spec;
-        bool enough = read_spec(&j->submission, &spec, &err) && jobspec_finish(&spec, true, &err);
+        if (s->read_options_bytes == s->splitter.options.len) return;
+        s->read_options_bytes = s->splitter.options.len;
+        bool enough = read_spec(s, &spec, &err) && jobspec_finish(&spec, true, &err);
         if (enough) take_spec(j, &spec);
         jobspec_release(&spec);
         /* In a body that is a job object, more options may follow the items. In a body with its options on the first
          * line, no more options can follow. */
-        if (!enough && j->submission.splitter.format != SPLIT_JOB) refuse_spec(j, &err);
+        if (!enough && s->splitter.format != SPLIT_JOB) refuse_spec(j, &err);
         if (!enough) return;
     }
     job_check_tasks(j);
@@ -233,11 +237,20 @@ static bool refuse_large_document(struct job *j)
     return true;
 }
 
+/* Returns whether all options were read before the body ended. A body of lines has no options after its items. */
+static bool options_are_known(const struct job *j)
+{
+    return j->submission.splitter.format != SPLIT_JOB && j->state != JOB_NEW;
+}
+
 static void finish_options(struct job *j)
 {
     struct jobspec_error err;
     struct jobspec spec = {0};
-    if (!read_spec(&j->submission, &spec, &err) || !jobspec_finish(&spec, j->submission.splitter.items_seen, &err)) {
+    if (options_are_known(j)) {
+        if (j->state == JOB_RUNNING) phase_no_more_items(&j->phase);
+    } else if (!read_spec(&j->submission, &spec, &err) ||
+               !jobspec_finish(&spec, j->submission.splitter.items_seen, &err)) {
         refuse_spec(j, &err);
     } else if (j->state == JOB_RUNNING) {
         take_late_options(j, &spec);

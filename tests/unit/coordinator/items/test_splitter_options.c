@@ -57,8 +57,27 @@ Test(splitter_options, a_first_line_that_is_no_object_is_a_fault)
     expect_fault("[1]\n1\n", 0);
     expect_fault("{\"a\":}\n1\n", 5);
     expect_fault("{\"a\":1", 6);
+    expect_fault("{\"a\":1\n1\n", 6);
+    expect_fault("{\"a\":1} {}\n1\n", 8);
     expect_fault("\xef\xbb\xbf 3\n1\n", 4);
     expect_fault("\xef\xbb\xbf{\"a\":}\n1\n", 8);
+}
+
+/* So the end of a long line needs no second look at its bytes. */
+Test(splitter_options, a_fault_in_the_first_line_is_found_before_the_line_ends)
+{
+    static const char *const faults[][2] = {{"{\"a\":1, ", "}"}, {" ", "3"}, {"{\"a\":1}", " x"}};
+    static const uint64_t offsets[] = {8, 1, 8};
+    for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
+        struct splitter s;
+        splitter_init(&s, SPLIT_NDJSON, 0);
+        splitter_expect_options(&s);
+        cr_assert_eq(splitter_feed(&s, faults[i][0], strlen(faults[i][0])), SPLIT_OK);
+        cr_assert_eq(splitter_feed(&s, faults[i][1], strlen(faults[i][1])), SPLIT_BAD, "%s", faults[i][1]);
+        cr_assert_eq(s.error.offset, offsets[i], "%llu", (unsigned long long)s.error.offset);
+        splitter_release(&s);
+    }
+    assert_no_leaks();
 }
 
 Test(splitter_options, the_fault_of_an_item_is_located_in_the_body)
