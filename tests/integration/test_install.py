@@ -1,4 +1,4 @@
-"""The files of the example tasks that `make` copies, and the files that `make install` installs."""
+"""The files of the example tasks that `make` copies, the files that `make install` installs, and the files of the images."""
 import os
 import re
 import shutil
@@ -80,6 +80,30 @@ class ExampleTasks(FantailTest):
         if ended.returncode == 128:
             self.skipTest(f"this is not a working tree of git: {ended.stderr.strip()}")
         self.assertEqual(ended.stdout.split(), left)
+
+
+class Images(FantailTest):
+    """The root directory that deploy/image/rootfs makes for an image without a Linux distribution."""
+
+    def test_the_root_has_each_library_that_its_programs_need(self):
+        root = os.path.join(self.folder, "root")
+        programs = [os.path.join(ft.BIN, name) for name in ("fantail-coordinator", "fantail-worker", "fantail-host-exec")]
+        made = subprocess.run(["sh", "deploy/image/rootfs", root, *programs], cwd=ft.ROOT, capture_output=True, text=True)
+        if "ca-certificates.crt" in made.stderr:
+            self.skipTest("the package ca-certificates is missing")
+        self.assertEqual((made.returncode, made.stderr), (0, ""))
+        files = {name: os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names}
+        needed = {name for path in files.values() for name in self.needed(path)}
+        with open(os.path.join(ft.ROOT, "services/common/net/curl_library.c"), encoding="ascii") as source:
+            needed.add(re.search(r'names\[\] = \{"([^"]+)"', source.read()).group(1))  # loaded with dlopen()
+        self.assertIn("libuv.so.1", needed)
+        self.assertEqual(needed - files.keys(), set())
+
+    @staticmethod
+    def needed(path):
+        """Returns the names of the libraries that the loader needs for this file."""
+        headers = subprocess.run(["readelf", "-d", path], capture_output=True, text=True).stdout
+        return re.findall(r"\(NEEDED\).*\[(.*)\]", headers)
 
 
 if __name__ == "__main__":
