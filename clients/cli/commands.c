@@ -3,9 +3,12 @@
 #include "cli/cli.h"
 #include "cli/jobs/jobs.h"
 #include "cli/options/map_options.h"
+#include "cli/parallel/parallel_options.h"
 
 static const struct manual_command commands[] = {
     {"map", "run a task or any command on each item of the input", &map_option_spec, command_map},
+    {"parallel", "run a shell command for each line or value, with the options of GNU parallel", &parallel_option_spec,
+     command_parallel},
     {"local", "run a coordinator and workers on this machine", &local_option_spec, command_local},
     {"submit", "send the job in a JSON file and print the answer; or, with --detach, the job's id", &submit_option_spec,
      command_submit},

@@ -34,8 +34,9 @@ static int detach(struct map_options *o)
 int command_map(int argc, char **argv)
 {
     static struct map_options options;
+    static const struct map_manner manner = {0};
     int status;
-    if (!map_options_read(&options, argc, argv, &status)) return status;
+    if (!map_options_read(&options, &manner, argc, argv, &status)) return status;
     if (!standard_output_is_open()) {
         map_options_release(&options);
         complain("standard output is closed, so the results would be lost. `> /dev/null` drops them");

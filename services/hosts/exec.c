@@ -66,6 +66,10 @@ static void build_arguments(struct exec_host *h)
 {
     if (h->options.row) set_number("FANTAIL_INDEX", h->row.index);
     if (h->row.slot) set_number("FANTAIL_SLOT", h->row.slot);
+    if (h->options.parallel_variables) {
+        set_number("PARALLEL_SEQ", h->row.index + 1);
+        set_number("PARALLEL_JOBSLOT", h->row.slot);
+    }
     exec_args_build(&h->args, &h->template, &h->row);
 }
 
@@ -287,7 +291,8 @@ static void prepare(struct exec_host *h)
     h->template.blanks = h->tag.blanks = o->blanks;
     h->template.repeats = o->repeat;
     h->template.shell = o->shell;
-    h->template.quotes = o->shell != NULL;
+    h->template.quotes = o->shell != NULL && !o->code;
+    h->template.ignores = o->ignore_item;
     h->runner.nice = o->nice;
     if (o->lines) h->runner.lines_fd = line_pipe_open(o->lines);
     if (o->lines && h->runner.lines_fd < 0) die(1, "cannot open the pipe %s: %s", o->lines, strerror(errno));

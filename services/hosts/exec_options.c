@@ -16,6 +16,9 @@ static const char help[] =
     "  --blanks        a placeholder for a value that the row lacks is empty, instead of plain text\n"
     "  --repeat        an argument with a placeholder for all values is repeated for each value\n"
     "  --shell PATH    run the words, joined with spaces, with this shell; the values are quoted\n"
+    "  --code          with --shell: the values are not quoted\n"
+    "  --ignore-item   the command does not get the item\n"
+    "  --parallel-variables  PARALLEL_SEQ and PARALLEL_JOBSLOT are the number of the item and that of the slot\n"
     "  --placeholder S this text stands for the item in the arguments, instead of {}\n"
     "  --output HOW    read stdout as json, as text (one string), as lines (an array of strings), or as\n"
     "                  auto (json if it is valid, else text; this is the default)\n"
@@ -72,6 +75,9 @@ static void read_option(struct exec_options *o, int letter, char *value)
     case 'x': o->repeat = true; break;
     case 'S': o->shell = value; break;
     case 'B': o->blanks = true; break;
+    case 'c': o->code = true; break;
+    case 'i': o->ignore_item = true; break;
+    case 'V': o->parallel_variables = true; break;
     case 'd': o->dry_run = true; break;
     case 'R': o->record = true; break;
     case 'b': o->raw = true; break;
@@ -118,6 +124,9 @@ void exec_options_read(struct exec_options *o, int argc, char **argv)
         {"repeat", no_argument, NULL, 'x'},
         {"shell", required_argument, NULL, 'S'},
         {"blanks", no_argument, NULL, 'B'},
+        {"code", no_argument, NULL, 'c'},
+        {"ignore-item", no_argument, NULL, 'i'},
+        {"parallel-variables", no_argument, NULL, 'V'},
         {"output", required_argument, NULL, 'o'},
         {"tag", required_argument, NULL, 'T'},
         {"results", required_argument, NULL, 'f'},

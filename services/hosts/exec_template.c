@@ -111,7 +111,7 @@ static bool has_value_place(const struct exec_template *t, const struct exec_row
 /* Returns how many words the arguments come from. */
 static size_t words_count(const struct exec_template *t, const struct exec_row *row)
 {
-    return t->argc + (t->append && !t->has_number && !has_value_place(t, row));
+    return t->argc + (t->append && !t->ignores && !t->has_number && !has_value_place(t, row));
 }
 
 bool exec_template_takes(const struct exec_template *t, const struct exec_row *row)

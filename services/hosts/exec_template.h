@@ -54,6 +54,7 @@ struct exec_template {
     bool quotes;  /* values are quoted for a shell */
     char *shell;  /* runs the words, joined with spaces; NULL: there is no shell; borrowed */
     bool blanks;  /* a placeholder for a value that the row lacks is empty */
+    bool ignores; /* without a placeholder, the values do not go anywhere */
 };
 
 /* The arguments for one row. The struct owns the arguments, and is reused for the next row. */

@@ -7,7 +7,7 @@ import fantail_testing as ft
 from fantail_testing import FantailTest, write_file
 
 SERVICES = ("fantail-coordinator", "fantail-worker")
-COMMANDS = ("map", "local", "submit", "tasks", "jobs", "status", "wait", "results", "cancel", "redrive")
+COMMANDS = ("map", "parallel", "local", "submit", "tasks", "jobs", "status", "wait", "results", "cancel", "redrive")
 # Options of curl, docker, aws, grep, ld and Criterion.
 FOREIGN_OPTIONS = {"--data-binary", "--target", "--platform", "--parameter-overrides", "--line-buffered", "--gc-sections",
                    "--debug"}
@@ -91,6 +91,8 @@ class Docs(FantailTest):
                               *(self.options_of("fantail", command) for command in COMMANDS))
         options |= {"--version", *self.options_of("fantail-host-exec")} | FOREIGN_OPTIONS
         for page in pages():
+            if page == os.path.join("docs", "parallel.md"):
+                continue  # test_parallel.py checks its tables
             self.assertEqual(sorted(set(re.findall(r"`(--[a-z][a-z-]*)", read(page))) - options), [], page)
 
     def metrics(self):

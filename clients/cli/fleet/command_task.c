@@ -51,6 +51,9 @@ static void add_host_options(const struct command_task *t, const struct command_
     if (t->repeats) add_word(json, "--repeat");
     if (t->blanks) add_word(json, "--blanks");
     if (t->dry_run) add_word(json, "--dry-run");
+    if (t->is_code) add_word(json, "--code");
+    if (t->ignores_items) add_word(json, "--ignore-item");
+    if (t->sets_variables) add_word(json, "--parallel-variables");
     snprintf(number, sizeof number, "%d", t->nice);
     if (t->nice) add_option(json, "--nice", number);
     buf_add_char(json, ']');

@@ -24,6 +24,10 @@ struct command_task {
     const char *results;     /* folder for the files of each item; NULL: none */
     const char *tag;         /* before each line of the output, with placeholders; NULL: none */
     int nice;                /* added to the niceness */
+    bool is_code;            /* the values are not quoted for the shell */
+    bool ignores_items;      /* the command does not get the item */
+    bool sets_variables;     /* the command has the variables PARALLEL_SEQ and PARALLEL_JOBSLOT */
+    const char *folder;      /* in which the command runs; NULL: the current one */
     struct run_gate_rules rules;
     unsigned running_max; /* with rules.limits_running: commands that may run at once */
 };

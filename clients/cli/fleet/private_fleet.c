@@ -29,12 +29,12 @@ static bool is_utf8(const char *text)
     return at == len;
 }
 
-/* Returns the path of the current directory, or NULL if it cannot be determined. task.json cannot hold a path that is
- * not UTF-8. If the path of the current directory is not UTF-8, returns the path of a symbolic link to this directory
- * instead. The link is in the run's directory. */
-static char *working_dir(const struct private_fleet *p)
+/* Returns the path of `folder`, or of the current directory if it is NULL; NULL if the path cannot be determined.
+ * task.json cannot hold a path that is not UTF-8. If the path is not UTF-8, returns the path of a symbolic link to this
+ * directory instead. The link is in the run's directory. */
+static char *working_dir(const struct private_fleet *p, const char *folder)
 {
-    char *cwd = get_current_dir_name();
+    char *cwd = folder ? realpath(folder, NULL) : get_current_dir_name();
     if (!cwd || is_utf8(cwd)) return cwd;
     char *link = path_below(p, "cwd");
     bool linked = symlink(cwd, link) == 0;
@@ -53,12 +53,12 @@ static bool write_file(const char *path, const struct buf *text, char *err, size
     return good;
 }
 
-/* Writes the task.json of the command. The command runs in this program's current directory. */
+/* Writes the task.json of the command. */
 static bool write_task(const struct private_fleet *p, const struct command_task *t, const struct command_files *files,
                        char *err, size_t err_size)
 {
     struct buf json = {0};
-    char *cwd = working_dir(p), *file = path_below(p, "tasks/" COMMAND_TASK_NAME "/task.json");
+    char *cwd = working_dir(p, t->folder), *file = path_below(p, "tasks/" COMMAND_TASK_NAME "/task.json");
     command_task_describe(t, files, cwd, &json);
     bool good = write_file(file, &json, err, err_size);
     buf_release(&json);
@@ -108,7 +108,7 @@ bool private_fleet_start(struct private_fleet *p, const struct private_fleet_opt
     *p = (struct private_fleet){.lines_fd = -1};
     if (!make_dir(p, err, err_size)) return false;
     if (o->command && !write_command(p, o, err, err_size)) return false;
-    char *cwd = o->command ? NULL : working_dir(p);
+    char *cwd = o->command ? NULL : working_dir(p, NULL);
     struct fleet_options options = {
         .tasks_dir = o->command ? p->tasks_dir : o->tasks_dir,
         .task_cwd = cwd,

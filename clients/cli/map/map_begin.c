@@ -50,6 +50,10 @@ static bool start_private_fleet(struct map_run *run, const struct map_options *o
         .passes_lines = o->line_buffer,
         .tag = o->tagstring,
         .nice = (int)o->nice,
+        .is_code = o->manner.is_code,
+        .ignores_items = o->manner.ignores_items,
+        .sets_variables = o->manner.is_parallel,
+        .folder = o->manner.folder,
         .rules = o->rules,
         .running_max = o->running_max,
     };

@@ -91,6 +91,23 @@ static bool say_end(struct map_run *run)
     return good;
 }
 
+/* GNU parallel's exit status: the number of failed items, up to 101. */
+static int count_status(uint64_t failed)
+{
+    return failed < 101 ? (int)failed : 101;
+}
+
+/* GNU parallel's exit status of a run that --halt has halted. */
+static int halted_status(const struct map_run *run)
+{
+    const struct run_gate_rules *rules = &run->options->rules;
+    bool is_sure;
+    uint64_t total = map_end_total(run, &is_sure), failed = run->failures.count;
+    if (rules->halt_why == RUN_GATE_SUCCEEDED) return 0;
+    if (rules->halt_fraction > 0) return total ? (int)((failed * 100 + total - 1) / total) : 0;
+    return rules->halt_count <= 1 ? run->first_status : count_status(failed);
+}
+
 /* The end of a run that --halt has halted. If failures were counted, the run has failed. */
 static int end_halted(const struct map_run *run)
 {
@@ -99,6 +116,7 @@ static int end_halted(const struct map_run *run)
     if (!run->options->quiet)
         complain("halted after %llu item%s (--halt %s)", (unsigned long long)answered, answered == 1 ? "" : "s",
                  run->options->halt);
+    if (run->options->manner.is_parallel) return halted_status(run);
     if (why == RUN_GATE_FAILED) return EXIT_JOB_FAILED;
     return why == RUN_GATE_DONE && run->failures.count ? EXIT_ITEMS_FAILED : EXIT_OK;
 }
@@ -118,5 +136,6 @@ int map_end_finish(struct map_run *run)
     if (run->halted) return end_halted(run);
     say_how_to_end_early(run);
     say_hint(run);
+    if (run->options->manner.is_parallel) return count_status(failed);
     return failed ? EXIT_ITEMS_FAILED : EXIT_OK;
 }

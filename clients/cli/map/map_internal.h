@@ -159,6 +159,8 @@ struct map_run {
     uint64_t done;               /* items that have an answer */
     uint64_t unrun;              /* how many of these did not run, because the run is halted */
     bool halted;                 /* no more items are sent */
+    bool counted_first;          /* `first_status` is set */
+    int first_status;            /* for GNU parallel's exit status: that of the first item that --halt counts */
     struct joblog joblog;        /* with --joblog */
     struct done_set done_before; /* with --resume: the items that the log has */
     struct buf hint;             /* the coordinator's hint about the last job; empty: none */

@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include "cli/base/exit_status.h"
+#include "cli/base/status_line.h"
 #include "cli/map/result_line.h"
 #include "cli/runs/joblog.h"
 #include "common/json/byte_text.h"
@@ -13,13 +15,20 @@ int64_t map_record_time_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+/* Sets run->text to the bytes of a string of common/json/byte_text.h. */
+static void decode(struct map_run *run, struct json_slice string)
+{
+    buf_clear(&run->text);
+    if (!string.len || !json_string_decode(string, &run->text)) return;
+    size_t len = byte_text_to_bytes(run->text.data, run->text.len);
+    run->text.len = len == SIZE_MAX ? 0 : len;
+}
+
 /* Prints the bytes that the command has printed, and nothing else. */
 static void print_raw(struct map_run *run, struct json_slice output)
 {
-    buf_clear(&run->text);
-    if (!output.len || !json_string_decode(output, &run->text)) return;
-    size_t len = byte_text_to_bytes(run->text.data, run->text.len);
-    if (len != SIZE_MAX) output_bytes(&run->output, run->text.data, len);
+    decode(run, output);
+    output_bytes(&run->output, run->text.data, run->text.len);
 }
 
 static void print_output(struct map_run *run, const struct run_record *r)
@@ -47,6 +56,24 @@ static void add_failed(struct map_run *run, struct map_job *j, uint64_t in_batch
     buf_release(&error);
 }
 
+/* Notes the exit status of the first item for which the run may be halted. Prints the command line if the user asked
+ * for it. */
+static void add_for_parallel(struct map_run *run, const struct run_record *r)
+{
+    const struct map_options *o = run->options;
+    bool counts = o->rules.halt_why == RUN_GATE_DONE || r->error.len > 0;
+    int signal = (int)r->numbers[RUN_RECORD_SIGNAL], code = (int)r->numbers[RUN_RECORD_EXIT];
+    if (counts && !run->counted_first) run->first_status = (code ? code : signal ? EXIT_BY_SIGNAL + signal : 0) & 255;
+    run->counted_first = run->counted_first || counts;
+    if (!o->manner.prints_commands && !o->manner.reports_commands) return;
+    decode(run, r->command);
+    buf_add_char(&run->text, '\n');
+    if (o->manner.prints_commands)
+        output_bytes(&run->output, run->text.data, run->text.len);
+    else
+        status_line_write(run->text.data, run->text.len);
+}
+
 void map_record_add(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice value)
 {
     struct run_record r;
@@ -59,7 +86,8 @@ void map_record_add(struct map_run *run, struct map_job *j, uint64_t in_batch, s
         add_halted(run, j);
         return;
     }
-    if (!run->options->line_buffer) print_output(run, &r);
+    if (run->options->manner.is_parallel) add_for_parallel(run, &r);
+    if (!run->options->line_buffer && !run->options->manner.hides_output) print_output(run, &r);
     joblog_add(&run->joblog, &r);
     if (r.error.len) {
         add_failed(run, j, in_batch, &r);

@@ -41,7 +41,7 @@ static int check_command(struct map_options *o)
     if (o->reduce && strcmp(o->reduce, "sum") == 0 && !o->json)
         return option_complain(&map_option_spec, "reduce",
                                "a sum needs numbers, but the output of a command is text; --json reads it as JSON");
-    if (o->shell) o->shell_path = find_shell();
+    if (o->shell) o->shell_path = o->manner.shell ? o->manner.shell : find_shell();
     return command_check(&map_option_spec, o->command, o->shell_path, o->raw);
 }
 
@@ -109,7 +109,7 @@ static struct record_context record_context_of(const struct map_options *o)
     return (struct record_context){
         .command = o->command,
         .marker = o->replace,
-        .slots = slots_of(o),
+        .slots = o->manner.fills ? 1 : slots_of(o),
         .shell = o->shell,
         .text = o->text,
         .json = o->json,
@@ -257,10 +257,10 @@ static int open_source(struct map_options *o, char **lists)
     return EXIT_OK;
 }
 
-bool map_options_read(struct map_options *o, int argc, char **argv, int *status)
+bool map_options_read(struct map_options *o, const struct map_manner *manner, int argc, char **argv, int *status)
 {
     struct option_result result;
-    *o = (struct map_options){0};
+    *o = (struct map_options){.manner = *manner};
     int lists = item_arguments_find(argc, argv), options_end = find_separator(lists, argv);
     *status = EXIT_USAGE;
     if (!option_parse(&map_option_spec, o, options_end, argv, &result)) {

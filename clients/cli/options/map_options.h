@@ -6,6 +6,7 @@
 #include "cli/items/batch.h"
 #include "cli/items/input_source.h"
 #include "cli/options/common_option.h"
+#include "cli/options/map_manner.h"
 #include "cli/options/record_options.h"
 #include "common/base/base.h"
 #include "common/base/buf.h"
@@ -16,6 +17,7 @@ enum map_order { MAP_ORDER_INPUT, MAP_ORDER_COMPLETION };
 enum map_progress { MAP_PROGRESS_AUTO, MAP_PROGRESS_ALWAYS, MAP_PROGRESS_NEVER };
 
 struct map_options {
+    struct map_manner manner;
     struct target_config client;
     bool text, json, null, to_stdin, skip_failed, quiet, hedge, detach, keep_order, bar, eta, line_buffer, lb;
     struct option_words arg_files;
@@ -55,8 +57,9 @@ extern const struct option_spec map_option_spec;
 /* Prints "fantail map: --OPTION: TEXT" on standard error. Returns EXIT_USAGE. */
 int map_options_complain(const char *option, const char *text);
 /* Returns false if the program should end now, with the exit status *status. If this function returns true, the caller
- * calls map_options_release(). Strings are borrowed from argv and the environment. Changes argv. */
-MUST_CHECK bool map_options_read(struct map_options *o, int argc, char **argv, int *status);
+ * calls map_options_release(). Strings are borrowed from argv, the manner and the environment. Changes argv. */
+MUST_CHECK bool map_options_read(struct map_options *o, const struct map_manner *manner, int argc, char **argv,
+                                 int *status);
 void map_options_release(struct map_options *o);
 /* Sets *path to the path and query of the request that submits a job. deadline_s is the number of seconds left; 0: no
  * deadline. */

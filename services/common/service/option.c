@@ -254,13 +254,20 @@ static void read_given(struct parse *p, const struct option_row *row, const char
     }
 }
 
-/* Complains about an option that the table does not have. `given` is the option with its dashes. Returns false if there
- * is no advice for this option. */
-static bool advise(struct parse *p, const char *given, size_t len)
+/* Returns the advice for an option of another program; NULL: there is none. */
+static const char *foreign_advice(const struct option_spec *spec, const char *given, size_t len)
 {
-    const char *advice = p->operands ? p->spec->late_option_advice : NULL;
-    for (const struct option_foreign *f = p->spec->foreign; f && f->given; f++)
-        if (strlen(f->given) == len && memcmp(f->given, given, len) == 0) advice = f->advice;
+    for (const struct option_foreign *f = spec->foreign; f && f->given; f++)
+        if (strlen(f->given) == len && memcmp(f->given, given, len) == 0) return f->advice;
+    return NULL;
+}
+
+/* Complains about an option that the table does not have. `given` is the option with its dashes. `guess`: another
+ * option may be meant. Returns false if there is no advice for this option. */
+static bool advise(struct parse *p, const char *given, size_t len, bool guess)
+{
+    const char *advice = foreign_advice(p->spec, given, len);
+    if (!advice && p->operands && !guess) advice = p->spec->late_option_advice;
     if (!advice) return false;
     option_complain(p->spec, NULL, "%.*s: unknown option; %s", (int)len, given, advice);
     return p->failed = true;
@@ -274,7 +281,7 @@ static void complain_of_unknown(struct parse *p, const char *name, size_t len)
     for (const struct option_row *row = p->spec->rows; row->type != OPTION_TYPE_END; row++)
         if (row->type != OPTION_TYPE_HEADING && !row->hidden && option_is_nearer(name, len, row->name, &distance))
             meant = row->name;
-    if (!meant && advise(p, name - 2, len + 2)) return;
+    if (advise(p, name - 2, len + 2, meant != NULL)) return;
     fprintf(stderr, "%s: --%.*s: unknown option; ", p->spec->program, (int)len, name);
     if (meant) fprintf(stderr, "did you mean --%s? Otherwise ", meant);
     fprintf(stderr, "see %s --help\n", p->spec->program);
@@ -311,7 +318,7 @@ static void read_letters(struct parse *p, const char *letters)
             break;
         } else if (*letters == 'h') {
             p->help = true;
-        } else if (advise(p, given, sizeof given)) {
+        } else if (advise(p, given, sizeof given, false)) {
             break; /* the rest may be the value of an option of another program */
         } else {
             option_complain(p->spec, NULL, "-%c: unknown option; see %s --help", *letters, p->spec->program);

@@ -1,0 +1,19 @@
+/* How a run of `fantail parallel` differs from one of `fantail map`. */
+#ifndef FANTAIL_CLI_OPTIONS_MAP_MANNER_H
+#define FANTAIL_CLI_OPTIONS_MAP_MANNER_H
+
+#include <stdbool.h>
+
+/* What `fantail parallel` needs and no option of `fantail map` says. A zeroed struct changes nothing. */
+struct map_manner {
+    bool is_parallel;   /* the exit status and the variables of commands are those of GNU parallel */
+    bool is_code;       /* the values are not quoted for the shell */
+    bool ignores_items; /* the command does not get the item */
+    bool fills;         /* with many or many_words: the last lines are not shared evenly */
+    bool prints_commands, reports_commands; /* before the output, on standard output or on standard error */
+    bool hides_output;                      /* the output is not printed */
+    const char *shell;                      /* for --shell; NULL: $SHELL or /bin/sh */
+    const char *folder;                     /* in which the command runs; NULL: the current one */
+};
+
+#endif

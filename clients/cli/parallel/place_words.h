@@ -1,0 +1,22 @@
+/* The placeholders of a command as the user writes them: some may have been given another text. Pure. */
+#ifndef FANTAIL_CLI_PARALLEL_PLACE_WORDS_H
+#define FANTAIL_CLI_PARALLEL_PLACE_WORDS_H
+
+#include "common/base/base.h"
+
+#define PLACE_WORDS_FORMS 6
+
+struct place_words {
+    const char *value; /* stands for {}, and is not changed */
+    struct {
+        const char *given, *standard;
+    } forms[PLACE_WORDS_FORMS];
+};
+
+/* Returns the text with each given placeholder replaced by the standard one. The caller frees it. */
+char *place_words_standard(const struct place_words *p, const char *text);
+/* Returns whether the first word of the standard shell code has a placeholder, so that the values are code, as in GNU
+ * parallel. `named`: {NAME} is a placeholder too. */
+bool place_words_begin_code(const struct place_words *p, const char *code, bool named);
+
+#endif

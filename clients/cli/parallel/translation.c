@@ -1,0 +1,215 @@
+#include "cli/parallel/translation.h"
+
+#include <stdarg.h>
+
+#include "cli/parallel/place_words.h"
+#include "common/base/buf.h"
+
+enum { ARGUMENTS_STEP = 32 };
+
+static void add(struct translation *t, char *word)
+{
+    if (t->argc % ARGUMENTS_STEP == 0)
+        t->argv = xrealloc(t->argv, (size_t)(t->argc + ARGUMENTS_STEP + 1) * sizeof *t->argv);
+    t->argv[t->argc++] = word;
+    t->argv[t->argc] = NULL;
+}
+
+static void add_word(struct translation *t, const char *word)
+{
+    add(t, xstrdup(word));
+}
+
+/* Adds --NAME=VALUE. Adds nothing if the value is NULL. */
+static void add_option(struct translation *t, const char *name, const char *value)
+{
+    char *word;
+    if (!value) return;
+    if (asprintf(&word, "--%s=%s", name, value) < 0) BUG("out of memory for an argument");
+    add(t, word);
+}
+
+static void add_switch(struct translation *t, const char *name, bool given)
+{
+    if (given) add_option(t, name, "true");
+}
+
+static bool refuse(struct translation *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static bool refuse(struct translation *t, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(t->why, sizeof t->why, fmt, args);
+    va_end(args);
+    return false;
+}
+
+static bool is_zero(const char *number)
+{
+    return number && *number && number[strspn(number, "0")] == '\0';
+}
+
+/* -n, -N and -L mean the same: in GNU parallel, each of them implies -X. */
+static void add_groups(struct translation *t, const struct parallel_options *o)
+{
+    const char *count = o->max_replace_args ? o->max_replace_args : o->max_args ? o->max_args : o->max_lines;
+    bool many = o->many || o->fills;
+    if (is_zero(count)) {
+        t->manner.ignores_items = true;
+        return;
+    }
+    add_option(t, "max-replace-args", count);
+    add_option(t, "max-chars", o->max_chars);
+    add_switch(t, "many", many);
+    add_switch(t, "many-words", !many && (o->many_words || (o->max_chars && !count)));
+    t->manner.fills = o->fills;
+}
+
+static bool add_input(struct translation *t, const struct parallel_options *o)
+{
+    const char *end = o->delimiter;
+    bool is_nul = end && (strcmp(end, "\\0") == 0 || strcmp(end, "\\x00") == 0);
+    if (end && !is_nul && strcmp(end, "\\n") != 0 && strcmp(end, "\n") != 0)
+        return refuse(t, "--delimiter: must be \\0 or \\n. `tr` can change the input: tr '%.20s' '\\n'", end);
+    for (unsigned i = 0; i < o->arg_files.count; i++) add_option(t, "arg-file", o->arg_files.words[i]);
+    add_switch(t, "null", o->null || is_nul);
+    add_option(t, "colsep", o->colsep);
+    add_switch(t, "csv", o->csv);
+    add_option(t, "header", o->header);
+    add_groups(t, o);
+    return true;
+}
+
+/* With -k, lines are printed in the order of the values, so nearly all of them would have to wait. */
+static void add_output(struct translation *t, const struct parallel_options *o, const char *tagstring)
+{
+    bool keeps_order = o->keep_order && !o->no_keep_order;
+    add_word(t, "--raw");
+    add_word(t, "--quiet");
+    add_option(t, "order", keeps_order ? "input" : "completion");
+    add_switch(t, "line-buffer", (o->line_buffer || o->ungroup) && !keeps_order && !o->results);
+    add_switch(t, "tag", o->tag && !tagstring);
+    add_option(t, "tagstring", tagstring);
+    add_switch(t, "dry-run", o->dry_run);
+    add_option(t, "results", o->results);
+    add_option(t, "joblog", o->joblog);
+    add_switch(t, "resume", o->resume);
+    add_switch(t, "resume-failed", o->resume_failed);
+    add_option(t, "progress", o->bar || o->eta || o->progress ? "always" : NULL);
+    t->manner.hides_output = o->results != NULL; /* as GNU parallel does */
+    t->manner.prints_commands = o->prints_commands && !o->dry_run;
+    t->manner.reports_commands = o->reports_commands && !o->dry_run;
+}
+
+static void add_control(struct translation *t, const struct parallel_options *o)
+{
+    add_option(t, "jobs", o->jobs);
+    add_option(t, "timeout", o->timeout);
+    add_option(t, "retries", o->retries);
+    add_option(t, "halt", o->halt);
+    add_option(t, "delay", o->delay);
+    add_option(t, "load", o->load);
+    add_option(t, "memfree", o->memfree);
+    add_option(t, "nice", o->nice);
+    t->manner.folder = o->work_folder;
+}
+
+/* Returns what the word means if it stands before values: ":::", ":::+", "::::" or "::::+"; NULL: it is another word.
+ */
+static const char *separator_of(const struct parallel_options *o, const char *word)
+{
+    const struct {
+        const char *given, *plain, *linked;
+    } separators[] = {
+        {o->arg_sep ? o->arg_sep : ":::", ":::", ":::+"},
+        {o->arg_file_sep ? o->arg_file_sep : "::::", "::::", "::::+"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(separators); i++) {
+        size_t len = strlen(separators[i].given);
+        if (strncmp(word, separators[i].given, len) != 0) continue;
+        if (word[len] == '\0') return separators[i].plain;
+        if (strcmp(word + len, "+") == 0) return separators[i].linked;
+    }
+    return NULL;
+}
+
+static const char *replaced(const char *given, const char *standard)
+{
+    return given ? given : standard;
+}
+
+static struct place_words places_of(const struct parallel_options *o)
+{
+    return (struct place_words){
+        .value = replaced(o->replace, "{}"),
+        .forms = {{replaced(o->no_extension, "{.}"), "{.}"},
+                  {replaced(o->name_no_extension, "{/.}"), "{/.}"},
+                  {replaced(o->folder_name, "{//}"), "{//}"},
+                  {replaced(o->name, "{/}"), "{/}"},
+                  {replaced(o->number, "{#}"), "{#}"},
+                  {replaced(o->slot, "{%}"), "{%}"}},
+    };
+}
+
+static void add_command(struct translation *t, const struct parallel_options *o, char *const *words, size_t count,
+                        const struct place_words *places)
+{
+    struct buf code = {0};
+    add_option(t, "replace", o->replace);
+    if (!o->quote) add_word(t, "--shell");
+    add_word(t, "--");
+    for (size_t i = 0; i < count; i++) {
+        char *word = place_words_standard(places, words[i]);
+        if (o->quote) {
+            add(t, word);
+            continue;
+        }
+        if (i > 0) buf_add_char(&code, ' ');
+        buf_add_str(&code, word);
+        free(word);
+    }
+    if (count == 0) buf_add_str(&code, places->value);
+    if (code.len > 0) {
+        t->manner.is_code = place_words_begin_code(places, buf_cstr(&code), o->header != NULL);
+        add_word(t, buf_cstr(&code));
+    }
+    buf_release(&code);
+}
+
+static bool check_perl(struct translation *t, char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strstr(words[i], "{="))
+            return refuse(
+                t, "{= =}: there is no Perl here. Do the change in the command, such as with sed or ${name%%.*}");
+    return true;
+}
+
+bool translation_make(struct translation *t, const struct parallel_options *o, char *const *operands)
+{
+    struct place_words places = places_of(o);
+    size_t words = 0;
+    *t = (struct translation){.manner = {.is_parallel = true}};
+    while (operands[words] && !separator_of(o, operands[words])) words++;
+    if (!check_perl(t, operands, words)) return false;
+    if (o->quote && words == 0) return refuse(t, "--quote: needs a command");
+    char *tagstring = o->tagstring ? place_words_standard(&places, o->tagstring) : NULL;
+    add_word(t, "parallel");
+    bool good = add_input(t, o);
+    add_output(t, o, tagstring);
+    free(tagstring);
+    add_control(t, o);
+    add_command(t, o, operands, words, &places);
+    for (char *const *at = operands + words; *at; at++) {
+        const char *separator = separator_of(o, *at);
+        add_word(t, separator ? separator : *at);
+    }
+    return good;
+}
+
+void translation_release(struct translation *t)
+{
+    for (int i = 0; i < t->argc; i++) free(t->argv[i]);
+    free(t->argv);
+    *t = (struct translation){0};
+}

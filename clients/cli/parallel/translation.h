@@ -1,0 +1,24 @@
+/*
+ * Translates the command line of GNU parallel to that of `fantail map`. What no option of `fantail map` says is in the
+ * manner. Pure.
+ */
+#ifndef FANTAIL_CLI_PARALLEL_TRANSLATION_H
+#define FANTAIL_CLI_PARALLEL_TRANSLATION_H
+
+#include "cli/options/map_manner.h"
+#include "cli/parallel/parallel_options.h"
+
+/* A zeroed struct can be released. */
+struct translation {
+    char **argv; /* of `fantail map`, NULL-ended; owned */
+    int argc;
+    struct map_manner manner; /* without its shell */
+    char why[160];            /* what is wrong with the command line; empty: nothing */
+};
+
+/* `operands`: the command, and from the first ::: or the like on the values; NULL-ended. Borrows nothing but the
+ * folder of the manner. Returns false with a sentence in t->why if `fantail map` cannot do this. */
+MUST_CHECK bool translation_make(struct translation *t, const struct parallel_options *o, char *const *operands);
+void translation_release(struct translation *t);
+
+#endif

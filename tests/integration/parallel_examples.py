@@ -1,0 +1,379 @@
+"""Examples of GNU parallel's manual (man parallel, parallel_tutorial, parallel_examples) that run commands, and what
+`fantail parallel` does with them. test_parallel.py runs each example under both programs.
+
+Some examples are shortened: smaller numbers, shorter pauses, and programs that every machine has. SAME has those that
+give the same output, exit status and files. DIFFERENT has the others with a reason. `python3 parallel_examples.py` prints
+them as the table of docs/parallel.md."""
+
+# The files of the tutorial.
+FILES = {
+    "abc-file": "A\nB\nC\n",
+    "def-file": "D\nE\nF\n",
+    "abc0-file": "A\0B\0C\0",
+    "abc_-file": "A_B_C_",
+    "tsv-file.tsv": "f1\tf2\nA\tB\nC\tD\n",
+    "num8": "".join(f"{n}\n" for n in range(1, 9)),
+    "num30000": "".join(f"{n}\n" for n in range(1, 30001)),
+}
+
+
+def lines(text):
+    return [line for line in text.splitlines() if line]
+
+
+TUTORIAL = r"""
+parallel echo ::: A B C
+parallel -a abc-file echo
+cat abc-file | parallel echo
+parallel echo ::: A B C ::: D E F
+parallel -a abc-file -a def-file echo
+cat abc-file | parallel -a - -a def-file echo
+cat abc-file | parallel echo :::: - def-file
+parallel echo ::: A B C :::: def-file
+parallel --link echo ::: A B C ::: D E F
+parallel --link echo ::: A B C D E ::: F G
+parallel echo :::: abc-file :::+ G H I :::: def-file
+parallel echo :::: abc-file ::: G H I ::::+ def-file
+parallel echo ::: A B C D E :::+ F G
+parallel --arg-sep ,, echo ,, A B C :::: def-file
+parallel --arg-file-sep // echo ::: A B C // def-file
+parallel -d _ echo :::: abc_-file
+parallel -d '\0' echo :::: abc0-file
+parallel -0 echo :::: abc0-file
+parallel -E stop echo ::: A B stop C D
+(echo 1; echo; echo 2) | parallel --no-run-if-empty echo
+parallel ::: ls 'echo foo' pwd
+my_func() { echo in my_func $1; }; export -f my_func; parallel my_func ::: 1 2 3
+parallel echo ::: A/B.C
+parallel echo {} ::: A/B.C
+parallel echo {.} ::: A/B.C
+parallel echo {/} ::: A/B.C
+parallel echo {//} ::: A/B.C
+parallel echo {/.} ::: A/B.C
+parallel echo {#} ::: A B C
+parallel -j 2 'sleep 0.5; echo {%}' ::: A B | sort -u
+parallel -I ,, echo ,, ::: A/B.C
+parallel --extensionreplace ,, echo ,, ::: A/B.C
+parallel --basenamereplace ,, echo ,, ::: A/B.C
+parallel --dirnamereplace ,, echo ,, ::: A/B.C
+parallel --basenameextensionreplace ,, echo ,, ::: A/B.C
+parallel --seqreplace ,, echo ,, ::: A B C
+parallel -j2 --slotreplace ,, 'sleep 0.5; echo ,,' ::: A B | sort -u
+parallel echo {1} and {2} ::: A B ::: C D
+parallel echo /={1/} //={1//} /.={1/.} .={1.} ::: A/B.C D/E.F
+parallel echo 1={1} 2={2} 3={3} -1={-1} -2={-2} -3={-3} ::: A B ::: C D ::: E F
+parallel --colsep '\t' echo 1={1} 2={2} :::: tsv-file.tsv
+parallel --header : echo f1={f1} f2={f2} ::: f1 A B ::: f2 C D
+parallel --header : --colsep '\t' echo f1={f1} f2={f2} :::: tsv-file.tsv
+parallel --plus echo {} ::: dir/sub/file.ex1.ex2.ex3
+parallel --plus echo {+/}/{/} ::: dir/sub/file.ex1.ex2.ex3
+parallel --plus echo {.}.{+.} ::: dir/sub/file.ex1.ex2.ex3
+parallel --plus echo {+/}/{/.}.{+.} ::: dir/sub/file.ex1.ex2.ex3
+parallel --plus echo {..}.{+..} ::: dir/sub/file.ex1.ex2.ex3
+parallel --plus echo {+/}/{/..}.{+..} ::: dir/sub/file.ex1.ex2.ex3
+parallel --plus echo {...}.{+...} ::: dir/sub/file.ex1.ex2.ex3
+parallel --plus echo {+/}/{/...}.{+...} ::: dir/sub/file.ex1.ex2.ex3
+parallel --plus echo Job {#} of {##} ::: {1..5}
+parallel --plus echo {:-myval} ::: ""
+parallel --plus echo {:2} ::: abcAaAdef
+parallel --plus echo {:2:3} ::: abcAaAdef
+parallel --plus echo {#bc} {#abc} ::: abcAaAdef
+parallel --plus echo {%de} {%def} ::: abcAaAdef
+parallel --plus echo {/def/ghi} ::: abcAaAdef
+parallel --plus echo {^a} {^^a} ::: abcAaAdef
+parallel --plus echo '{,A}' '{,,A}' ::: AbcAaAdef
+cat num30000 | parallel --xargs echo | wc -l
+cat num30000 | parallel --xargs -s 10000 echo | wc -l
+cat num30000 | parallel --jobs 4 -m echo | wc -l
+parallel --jobs 4 -m echo ::: 1 2 3 4 5 6 7 8 9 10
+parallel --jobs 4 -m echo pre-{}-post ::: A B C D E F G
+parallel --jobs 4 -X echo pre-{}-post ::: A B C D E F G
+parallel -N3 echo ::: A B C D E F G H
+parallel -N3 echo 1={1} 2={2} 3={3} ::: A B C D E F G H
+parallel -N0 echo foo ::: 1 2 3
+parallel perl -e 'print "@ARGV\n"' ::: This wont work
+parallel -q perl -e 'print "@ARGV\n"' ::: This works
+parallel perl -e \''print "@ARGV\n"'\' ::: This works, too
+parallel perl\ -e\ \'print\ \"@ARGV\\n\"\' ::: This also works
+parallel --trim r echo pre-{}-post ::: ' A '
+parallel --trim l echo pre-{}-post ::: ' A '
+parallel --trim lr echo pre-{}-post ::: ' A '
+parallel --tag echo foo-{} ::: A B C
+parallel --tagstring {}-bar echo foo-{} ::: A B C
+parallel --dryrun echo {} ::: A B C
+parallel --verbose echo {} ::: A B C
+parallel -j2 'printf "%s-start\n%s" {} {}; sleep 0.{};printf "%s\n" -middle;echo {}-end' ::: 4 2 1
+parallel -j2 --ungroup 'printf "%s-start\n" {}; sleep 0.{};echo {}-end' ::: 4 2 1
+parallel -j2 --linebuffer 'printf "%s-start\n%s" {} {}; sleep 0.{};printf "%s\n" -middle;echo {}-end' ::: 4 2 1
+parallel -j2 -k 'printf "%s-start\n%s" {} {}; sleep 0.{};printf "%s\n" -middle;echo {}-end' ::: 4 2 1
+parallel --results outdir echo ::: A B C
+parallel --header : --results outdir echo ::: f1 A B ::: f2 C D
+parallel -N0 -j64 sleep 0.1 :::: num8
+parallel -N0 --jobs 200% sleep 0.1 :::: num8
+parallel -N0 --jobs 0 sleep 0.1 :::: num8
+echo 50% > my_jobs; parallel -N0 --jobs my_jobs sleep 0.1 :::: num8
+parallel --shuf echo ::: 1 2 3 ::: a b c ::: A B C
+parallel --delay 0.2 echo Starting {} ::: 1 2 3
+parallel -j4 --timeout 2 sleep {}\; echo {} ::: 0.2 0.4 30 40
+parallel -j4 --timeout 300% sleep {}\; echo {} ::: 2.1 2.2 2.3 2.4 60
+parallel --eta sleep ::: 0.1 0.3 0.2
+parallel --progress sleep ::: 0.1 0.3 0.2
+parallel --bar sleep ::: 0.1 0.3 0.2
+parallel --joblog log exit ::: 1 2 3 0; cut -f1,2,7-9 log; rm log
+parallel --joblog log exit ::: 1 2 3 0; parallel --resume --joblog log exit ::: 1 2 3 0 0 0; cut -f1,2,7-9 log; rm log
+parallel --joblog log exit ::: 1 2 3 0; parallel --resume-failed --joblog log exit ::: 1 2 3 0 0 0; cut -f1,2,7-9 log; rm log
+parallel -j2 --halt soon,fail=1 echo {}\; exit {} ::: 0 0 1
+parallel -j1 --halt now,fail=1 echo {}\; exit {} ::: 0 0 1 2 3
+parallel -j1 --halt soon,fail=20% echo {}\; exit {} ::: 0 1 2 3 4 5 6 7 8 9
+parallel -j1 --halt now,success=1 echo {}\; exit {} ::: 1 2 3 0 4 5 6
+parallel -k --retries 3 'echo tried {} >>runs; echo completed {}; exit {}' ::: 1 2 0; sort runs; rm runs
+"""
+
+EXAMPLES = r"""
+touch {a,b}.html; find . -name '*.html' | parallel gzip -n --best
+echo FOO BAR > "a b"; find . -type f -name 'a*b' -print0 | parallel -q0 perl -i -pe 's/FOO BAR/FUBAR/g'
+touch {a,b}.html; parallel gzip -n --best ::: *.html
+touch {1,2}.wav; parallel cp {} {.}.mp3 ::: *.wav
+touch {1,2}.log; mkdir destdir; ls | grep -E '\.log$' | parallel mv {} destdir
+touch {1,2}.log; mkdir destdir; ls | grep -E '\.log$' | parallel -m mv {} destdir
+touch {1,2}.log; mkdir destdir; printf '%s\0' *.log | parallel -0 -m mv {} destdir
+touch pict{00..19}.jpg; seq -w 0 9 | parallel rm pict0{}.jpg
+touch pict{00..19}.jpg; seq -w 00 19 | perl -pe 's/(.*)/pict$1.jpg/' | parallel -m rm
+touch pict{00..19}.jpg; seq -w 00 19 | parallel -X rm pict{}.jpg
+touch {1,2}.jpg; ls *.jpg | parallel cp {} thumb_{}
+mkdir foo; touch foo/bar.jpg; find . -name '*.jpg' | parallel cp {} {}_thumb.jpg
+mkdir foo; touch foo/bar.jpg; find . -name '*.jpg' | parallel cp {} {.}_thumb.jpg
+echo a | gzip -n > a.gz; parallel zcat {} ">"{.} ::: *.gz
+echo a | gzip -n > a.gz; parallel "zcat {} >{.}" ::: *.gz
+mkdir one two; touch one/{1,2}; ls -d one two | parallel 'echo -n {}" "; ls {}|wc -l'
+mkdir one two; touch one/{1,2}; ls -d one two | parallel '(echo -n {}" "; ls {}|wc -l) >{}.dir'
+find . | parallel 'a={}; name=${a##*/};' 'upper=$(echo "$name" | tr "[:lower:]" "[:upper:]");' 'echo "$name - $upper"'
+touch A1 B1; ls A1 B1 | parallel 'mv {} "$(echo {} | tr "[:upper:]" "[:lower:]")"'
+printf '%s\n' x y > urlfile; cat urlfile | parallel "test {} = x 2>/dev/null || grep -n {} urlfile"
+mkdir m; echo a > m/1; echo b > m/2; find m -type f | parallel -m rm {} '&&' touch {}
+echo x > x; printf '%s\n' x y z > file_list; cat file_list | parallel 'if [ ! -e {} ] ; then echo {}; fi'
+touch 00:05; parallel [ -f {1}:{2} ] "||" echo {1}:{2} does not exist ::: {00..01} ::: {00..15..5}
+doit() { echo Doing it for $1; sleep 0.1; echo Done with $1; }; export -f doit; parallel doit ::: 1 2 3
+doubleit() { echo Doing it for $1 $2; echo Done with $1 $2; }; export -f doubleit; parallel doubleit ::: 1 2 3 ::: a b
+tester() { if (eval "$@") >&/dev/null; then echo OK "$@"; else echo FAIL "$@"; fi; }; export -f tester; parallel tester exit ::: 1 0 2 0
+mkdir d; touch d/x; tar -C d -cf a.tar x; rm -r d; parallel 'mkdir {.}; cd {.}; tar xf ../{}' ::: *.tar; rm a.tar
+echo a | gzip -n > a.gz; parallel "zcat {} | cat >{.}.bz2 && rm {}" ::: *.gz
+mkdir sounddir mydir; touch sounddir/{1,2}.wav; find sounddir -type f -name '*.wav' | parallel cp {} mydir/{/.}.mp3
+mkdir d; touch d/x; tar -C d -czf a.tar.gz x; rm -r d; parallel --plus 'mkdir {..}; tar -C {..} -xf {}' ::: *.tar.gz; rm a.tar.gz
+parallel --plus echo {%_demo} ::: mycode_demo keep_demo_here
+parallel --plus echo {#demo_} ::: demo_mycode keep_demo_here
+parallel --plus echo {/demo_/} ::: demo_mycode remove_demo_here
+getit() { num=$2; echo wget https://www.example.com/path/to/${1}_${num}.jpg; }; export -f getit; parallel getit ::: $(seq 3) ::: $(seq -w 12)
+url='http://x/?q={1}&r={2}'; parallel -j0 -q echo "$url" -O {1}_{2}.jpg ::: {0..2} ::: {0..3}
+parallel eval echo {}_{0..3}.jpg line{}.jpg ::: {0..2}
+parallel --header : echo x{X}y{Y}z{Z} \> x{X}y{Y}z{Z} ::: X {1..2} ::: Y {01..03} ::: Z {1..2}
+mkdir d; touch d/{1,2}; tar czf foo.tgz d; tar tf foo.tgz | parallel echo; rm foo.tgz
+printf '%s\n' a.x b.y > list; cat list | parallel "echo {} scale {.}.jpg ; cat <list" | sort
+printf '%s\n' a b > xlist; printf '%s\n' c d > ylist; parallel echo {1} {2} :::: xlist ylist | sort
+parallel echo {1} {2} ::: red green blue ::: S M L XL XXL | sort
+echo a > A; echo b > B; parallel --tag 'diff {1} {2} | wc -l' ::: A B ::: A B | sort -nk3
+parallel --header : echo {colour} {size} ::: colour red green blue ::: size S M L XL XXL
+printf 'Name\tE-mail address\nA B\ta@x\n' > addressbook.tsv; cat addressbook.tsv | parallel --colsep '\t' --header : echo {Name} {E-mail address}
+parallel --plus echo {choose_k} ::: A B C D ::: A B C D
+parallel --plus echo {uniq} ::: A B C ::: A B C ::: A B C
+printf '%s\n' aardvark babble cab dab > in.txt; parallel echo {1} - {2} ::::+ <(head -n -1 in.txt) <(tail -n +2 in.txt)
+a=(aardvark babble cab dab); parallel echo {1} - {2} ::: "${a[@]::${#a[@]}-1}" :::+ "${a[@]:1}"
+echo a > A; echo b > B; parallel --results diffcount "diff -U 0 {1} {2} | tail -n +3 |grep -v '^@'|wc -l" ::: A B ::: A B
+seq -w 0 99 | parallel touch pict{}.jpg
+seq -w 0 99 | parallel -X touch pict{}.jpg
+ARR=("My brother's 12\" records are worth <\$\$\$>"'!' Foo Bar); parallel echo ::: ${ARR[@]}
+ARR=("My brother's 12\" records are worth <\$\$\$>"'!' Foo Bar); parallel echo ::: "${ARR[@]}"
+VAR="My brother's 12\" records are worth <\$\$\$>"; parallel -q echo "$VAR" ::: '!'
+export VAR="My brother's 12\" records are worth <\$\$\$>"; parallel echo '"$VAR"' ::: '!'
+VAR="My 12\" records are worth <\$\$\$>"; parallel echo "'$VAR'" ::: '!'
+export VAR="My brother's 12\""; myfunc() { echo "$VAR" "$1"; }; export -f myfunc; parallel myfunc ::: '!'
+cat abc-file | parallel -k echo {} append_string
+seq 0 9 | parallel -k echo {}0000000-{}9999999
+echo STRING > s; find . -name 's' -type f | parallel -k -j150% -n 1000 -m grep -H -n STRING {}
+touch foo.es.ext; ls *.es.* | perl -pe 'print; s/\.es//' | parallel -N2 cp {1} {2}
+parallel -k echo ::: 0 1 ::: 0 1 ::: 0 1 ::: 0 1 ::: 0 1 ::: 0 1
+parallel --link -a <(seq 6) -a <(seq 6 -1 1) echo
+parallel --link echo :::: <(seq 6) <(seq 6 -1 1)
+touch {a,b}.x; find . -name '*.x' -type f | sort | parallel cp {} {#}.png
+printf 'foo\tbar\nbaz \t quux\n' > table_file.tsv; parallel -a table_file.tsv --colsep '\t' echo -o {2} -i {1}
+printf 'foo\tbar\nbaz \t quux\n' > table_file.tsv; parallel -a table_file.tsv --trim n --colsep '\t' echo -o {2}x -i {1}x
+seq 10 | parallel -n0 echo my_args
+printf '%s\n' 'echo 1' 'echo "a b" | wc -w' 'false' > jobs_to_run; parallel -j 100 < jobs_to_run
+seq 5 > a; seq 3 7 > b; printf '%s\n' a b | parallel -Xj1 sort -m {} ';' rm {}
+printf '%s\n' 'echo my_command my_arg' > jobqueue; cat jobqueue | parallel
+parallel --tag --line-buffer echo ::: a b
+parallel sh -c '"echo $0"' ::: This is a good idea
+"""
+
+MANUAL = r"""
+(echo file1; echo file2) | parallel echo gzip
+parallel --arg-sep ,, echo gzip {} ,, file1 file2
+parallel ::: "echo gzip file1" "echo gzip file2"
+parallel echo {1} {2} {3} ::: 6 7 ::: 4 5 ::: 1 2 3
+parallel echo {1} {2} {3} :::: <(seq 6 7) <(seq 4 5) :::: <(seq 1 3)
+parallel -a <(seq 6 7) echo {1} {2} {3} :::: <(seq 4 5) :::: <(seq 1 3)
+parallel -a <(seq 6 7) -a <(seq 4 5) echo {1} {2} {3} ::: 1 2 3
+seq 6 7 | parallel -a - -a <(seq 4 5) echo {1} {2} {3} ::: 1 2 3
+seq 4 5 | parallel echo {1} {2} {3} :::: <(seq 6 7) - ::: 1 2 3
+parallel echo ::: a b c :::+ 1 2 3 ::: X Y :::+ 11 22
+parallel --colsep '-' echo {4} {3} {2} {1} ::: A-B C-D ::: e-f g-h
+echo '"1 big, 2 small","2""x4"" plank",12.34' | parallel --colsep ',' echo {1} of {2} at {3}
+parallel -j4 -k sleep 0.{}\; echo {} ::: 2 1 4 3
+parallel -j0 --lb 'echo {};sleep 0.{};echo {}' ::: 1 3 2 4
+parallel -j0 -k --lb 'echo {};sleep 0.{};echo {}' ::: 1 3 2 4
+parallel --link echo {1} {2} ::: 1 2 3 ::: a b c
+parallel --link echo {1} {2} {3} ::: 1 2 ::: I II III ::: a b c d e f g
+head -3 /etc/passwd | tr ':' '\n' | parallel -N7 echo {1} {6}
+parallel --header : --results foo echo {a} {b} ::: a I II ::: b III IIII
+parallel --results foo echo {1} {2} ::: I II ::: III IIII
+parallel --joblog log -j1 'exit {}' ::: 2 1 0; parallel --resume --joblog log -j1 'exit {}' ::: 2 1 0 3; cut -f1,7-9 log; rm log
+parallel -k 'echo $PARALLEL_SEQ {}' ::: a b c
+parallel 'exit {}' ::: 0 1 2 3
+parallel false ::: {1..105}
+parallel -j1 --halt 2 'exit {}' ::: 0 7 0
+parallel --trim rl 'echo {}x' ::: ' a ' 'b  '
+parallel -L2 echo :::: abc-file
+"""
+
+PERL = "there is no Perl"
+LIMITS = "a command line has up to 131,072 bytes, in GNU parallel half of that"
+TERMINAL = "a command cannot use the terminal"
+PIPE = "`--pipe` is not there yet"
+SAVED = "`--results` writes the files"
+
+# Why the others differ.
+DIFFERENT = {reason: lines(examples) for reason, examples in {
+    PERL: r"""
+parallel echo '{= s:\.[^.]+$::;s:\.[^.]+$::; =}' ::: foo.tar.gz
+parallel echo Job {#} of {= '$_=total_jobs()' =} ::: {1..5}
+parallel echo {} shell quoted is {= '$_=Q($_)' =} ::: '*/!#$'
+parallel echo {= 'if($_==3) { skip() }' =} ::: {1..5}
+parallel echo {= 'if($arg[1]==$arg[2]) { skip() }' =} ::: {1..3} ::: {1..3}
+parallel --parens ,,,, echo ',, s:\.[^.]+$::;s:\.[^.]+$::; ,,' ::: foo.tar.gz
+parallel --rpl '.. s:\.[^.]+$::;s:\.[^.]+$::;' echo '..' ::: foo.tar.gz
+parallel --rpl '{..} s:\.[^.]+$::;s:\.[^.]+$::;' echo '{..}' ::: foo.tar.gz
+parallel --rpl '{%(.+?)} s/$$1$//;' echo {%.tar.gz}.zip ::: foo.tar.gz
+parallel --rpl '{/(.+?)/(.*?)} s/$$1/$$2/;' echo {/tar.gz/zip} ::: foo.tar.gz
+parallel echo '{=2 s:\.[^.]+$::;s:\.[^.]+$::; =} {1}' ::: bar ::: foo.tar.gz
+touch ab cd; parallel 'mkdir -p dir{=s/(.).*/$1/=}; mv {} dir{=s/(.).*/$1/=}' ::: ab cd
+touch log.1 log.2; seq 2 -1 1 | parallel -j1 mv log.{} log.'{= $_++ =}'
+parallel -k echo {1}'{=3 $_=$_%2?":":" "=}'{2}{3} ::: {0..2} ::: {0..5} ::: {0..9}
+seq 10 | parallel echo {} + 1 is {= '$_++' =}
+parallel --filter '{1} < {2}+1' echo ::: {1..3} ::: {1..3}
+""",
+    TERMINAL: r"""
+echo y | parallel --interactive echo ::: 1
+parallel --tty echo ::: 1 2 3
+""",
+    PIPE: r"""
+cat num8 | parallel --pipe wc -l
+cat num8 | parallel --pipe -N3 cat
+parallel --pipe-part -a num8 --block 1M wc -l
+cat num8 | parallel --pipe --round-robin -j2 wc -l | wc -l
+""",
+    SAVED: r"""
+parallel --files echo ::: A B C | wc -l
+parallel --tmpdir . --files echo ::: A B C | wc -l
+""",
+    "`--resume-failed`, with the command, does the same": r"""
+parallel --joblog log exit ::: 1 0; parallel --retry-failed --joblog log; cut -f1,7-9 log; rm log
+""",
+    "`printf '%q'` of bash quotes a text": r"""
+parallel --shellquote ::: 'a b' 'c*'
+""",
+    "`FANTAIL_SLOT` and `PARALLEL_JOBSLOT` have the number of the slot, from 1 on": r"""
+seq 3 | parallel -j1 --process-slot-var=name echo '$name' {}
+""",
+    "the number of jobs is given with `-j`": r"""
+parallel --use-cpus-instead-of-cores -N0 sleep 0.1 :::: num8
+""",
+    "a command is ended with SIGKILL": r"""
+echo | parallel --termseq INT,200,TERM,100,KILL,25 -u --timeout 1 'trap "echo Got INT; exit" INT; sleep 3 & wait'
+""",
+    LIMITS: r"""
+cat num30000 | parallel --xargs echo | wc -l
+cat num30000 | parallel --jobs 4 -m echo | wc -l
+""",
+    "GNU parallel does not find a name with a space": r"""
+printf 'Name\tE-mail address\nA B\ta@x\n' > addressbook.tsv; cat addressbook.tsv | parallel --colsep '\t' --header : echo {Name} {E-mail address}
+""",
+    "`--link` is not there yet": r"""
+parallel --link echo ::: A B C ::: D E F
+parallel --link echo ::: A B C D E ::: F G
+parallel --link -a <(seq 6) -a <(seq 6 -1 1) echo
+parallel --link echo :::: <(seq 6) <(seq 6 -1 1)
+parallel --link echo {1} {2} ::: 1 2 3 ::: a b c
+parallel --link echo {1} {2} {3} ::: 1 2 ::: I II III ::: a b c d e f g
+""",
+    "`-d` has only `\\0` and `\\n`": r"""
+parallel -d _ echo :::: abc_-file
+""",
+    "`-E` is not there yet": r"""
+parallel -E stop echo ::: A B stop C D
+""",
+    "`--no-run-if-empty` is not there yet": r"""
+(echo 1; echo; echo 2) | parallel --no-run-if-empty echo
+""",
+    "`{-1}` is not there yet": r"""
+parallel echo 1={1} 2={2} 3={3} -1={-1} -2={-2} -3={-3} ::: A B ::: C D ::: E F
+""",
+    "`--plus` is not there yet": r"""
+parallel --plus echo {} ::: dir/sub/file.ex1.ex2.ex3
+parallel --plus echo {+/}/{/} ::: dir/sub/file.ex1.ex2.ex3
+parallel --plus echo {.}.{+.} ::: dir/sub/file.ex1.ex2.ex3
+parallel --plus echo {+/}/{/.}.{+.} ::: dir/sub/file.ex1.ex2.ex3
+parallel --plus echo {..}.{+..} ::: dir/sub/file.ex1.ex2.ex3
+parallel --plus echo {+/}/{/..}.{+..} ::: dir/sub/file.ex1.ex2.ex3
+parallel --plus echo {...}.{+...} ::: dir/sub/file.ex1.ex2.ex3
+parallel --plus echo {+/}/{/...}.{+...} ::: dir/sub/file.ex1.ex2.ex3
+parallel --plus echo Job {#} of {##} ::: {1..5}
+parallel --plus echo {:-myval} ::: ""
+parallel --plus echo {:2} ::: abcAaAdef
+parallel --plus echo {:2:3} ::: abcAaAdef
+parallel --plus echo {#bc} {#abc} ::: abcAaAdef
+parallel --plus echo {%de} {%def} ::: abcAaAdef
+parallel --plus echo {/def/ghi} ::: abcAaAdef
+parallel --plus echo {^a} {^^a} ::: abcAaAdef
+parallel --plus echo '{,A}' '{,,A}' ::: AbcAaAdef
+mkdir d; touch d/x; tar -C d -czf a.tar.gz x; rm -r d; parallel --plus 'mkdir {..}; tar -C {..} -xf {}' ::: *.tar.gz; rm a.tar.gz
+parallel --plus echo {%_demo} ::: mycode_demo keep_demo_here
+parallel --plus echo {#demo_} ::: demo_mycode keep_demo_here
+parallel --plus echo {/demo_/} ::: demo_mycode remove_demo_here
+parallel --plus echo {choose_k} ::: A B C D ::: A B C D
+parallel --plus echo {uniq} ::: A B C ::: A B C ::: A B C
+""",
+    "a quoted value is counted with its quotes": r"""
+cat num30000 | parallel --xargs -s 10000 echo | wc -l
+""",
+    "`--trim` is not there yet": r"""
+parallel --trim r echo pre-{}-post ::: ' A '
+parallel --trim l echo pre-{}-post ::: ' A '
+parallel --trim lr echo pre-{}-post ::: ' A '
+printf 'foo\tbar\nbaz \t quux\n' > table_file.tsv; parallel -a table_file.tsv --trim n --colsep '\t' echo -o {2}x -i {1}x
+parallel --trim rl 'echo {}x' ::: ' a ' 'b  '
+""",
+    "the folders have the numbers of the lists": r"""
+parallel --header : --results outdir echo ::: f1 A B ::: f2 C D
+parallel --header : --results foo echo {a} {b} ::: a I II ::: b III IIII
+""",
+    "`--shuf` is not there yet": r"""
+parallel --shuf echo ::: 1 2 3 ::: a b c ::: A B C
+""",
+}.items()}
+
+
+def reasons():
+    """Returns {example: why it differs}."""
+    return {example: reason for reason, examples in DIFFERENT.items() for example in examples}
+
+
+SAME = [example for example in lines(TUTORIAL) + lines(EXAMPLES) + lines(MANUAL) if example not in reasons()]
+
+
+def table():
+    """Returns the rows of the table in docs/parallel.md."""
+    return ["| `{}` | {} |".format(example.replace("|", "\\|"), reason) for example, reason in reasons().items()]
+
+
+if __name__ == "__main__":
+    print("\n".join(table()))

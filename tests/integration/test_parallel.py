@@ -1,0 +1,191 @@
+"""`fantail parallel`: the examples of GNU parallel's manual, run under both programs; its options and exit statuses."""
+import os
+import re
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import fantail_testing as ft
+import parallel_examples as examples
+from cli_testing import FANTAIL, CliTest
+from fantail_testing import have, main
+
+WRAPPER = f'#!/bin/bash\nexec {FANTAIL} parallel "$@"\n'
+ANSWER_S = 300
+
+
+class Result:
+    """What an example has done. The order of lines is not promised, so they are sorted."""
+
+    def __init__(self, ended, folder):
+        self.status, self.err = ended.returncode, ended.stderr
+        self.lines = sorted(ended.stdout.replace(folder.encode(), b"FOLDER").splitlines())
+        self.files = {}
+        for place, _, names in os.walk(folder):
+            self.files[os.path.relpath(place, folder)] = None
+            for name in names:
+                if name == "exitval":  # --results of GNU parallel has no such file
+                    continue
+                with open(os.path.join(place, name), "rb") as file:
+                    self.files[os.path.relpath(os.path.join(place, name), folder)] = file.read()
+
+    def __eq__(self, other):
+        return (self.status, self.lines, self.files) == (other.status, other.lines, other.files)
+
+    def __repr__(self):
+        return f"status {self.status}, lines {self.lines[:20]}, files {sorted(self.files)}, stderr {self.err[-500:]}"
+
+
+class Examples(CliTest):
+    def setUp(self):
+        super().setUp()
+        if not have("parallel"):
+            self.skipTest("GNU parallel is not installed")
+        self.home, self.bin = os.path.join(self.folder, "home"), os.path.join(self.folder, "bin")
+        os.makedirs(os.path.join(self.home, ".parallel"))
+        os.makedirs(self.bin)
+        with open(os.path.join(self.home, ".parallel", "will-cite"), "w", encoding="utf-8"):
+            pass
+        with open(os.path.join(self.bin, "parallel"), "w", encoding="utf-8") as file:
+            file.write(WRAPPER)
+        os.chmod(os.path.join(self.bin, "parallel"), 0o755)
+
+    def run_one(self, number, example, ours):
+        folder = os.path.join(self.folder, f"{number}-{'fantail' if ours else 'gnu'}")
+        os.makedirs(folder)
+        for name, text in examples.FILES.items():
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        script = folder + ".sh"
+        with open(script, "w", encoding="utf-8") as file:
+            file.write(example + "\n")
+        path = os.environ["PATH"]
+        environment = self.environment(HOME=self.home, LC_ALL="C.UTF-8", PATH=f"{self.bin}:{path}" if ours else path)
+        ended = subprocess.run(["bash", script], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+                               capture_output=True, timeout=ANSWER_S, check=False)
+        result = Result(ended, folder)
+        shutil.rmtree(folder)
+        return result
+
+    def run_both(self, number, example):
+        return example, self.run_one(number, example, False), self.run_one(number, example, True)
+
+    def run_all(self, chosen):
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(self.run_both, range(len(chosen)), chosen))
+
+    def test_the_examples_of_the_manual_do_the_same(self):
+        self.assertGreater(len(examples.SAME), 60)
+        for example, theirs, ours in self.run_all(examples.SAME):
+            self.assertNotRegex(ours.err, rb"Sanitizer|runtime error:|BUG at", example)
+            with self.subTest(example):
+                self.assertEqual(theirs, ours)
+
+    def test_an_example_with_a_reason_differs(self):
+        for example, theirs, ours in self.run_all(list(examples.reasons())):
+            self.assertNotRegex(ours.err, rb"Sanitizer|runtime error:|BUG at", example)
+            with self.subTest(example):
+                self.assertNotEqual(theirs, ours)
+
+
+class Documented(CliTest):
+    def read_page(self):
+        with open(os.path.join(ft.ROOT, "docs", "parallel.md"), encoding="utf-8") as file:
+            return file.read()
+
+    def section(self, heading):
+        [part] = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", self.read_page(), re.M | re.S)
+        return part
+
+    def options_of(self, part):
+        """Returns the options in the first cells of the tables."""
+        cells = [line.split("|")[1] for line in part.splitlines() if line.startswith("| `")]
+        return [option for cell in cells for option in re.findall(r"`(-[^ `]+)", cell)]
+
+    def test_the_table_has_the_examples_that_differ(self):
+        rows = [line for line in self.section("Examples that differ").splitlines() if line.startswith("| `")]
+        self.assertEqual(rows, examples.table())
+
+    def test_the_tables_have_every_option_of_the_help(self):
+        text = self.cli("parallel", "--help").out.decode()
+        names = re.findall(r"^  (?:(-\w), )?(--[A-Za-z0-9-]+)", text, re.M)
+        known = {name for pair in names for name in pair if name} - {"--help", "--version", "--print-config", "-h"}
+        listed = self.options_of(self.section("Options"))
+        self.assertEqual(sorted(set(listed)), sorted(listed))
+        self.assertEqual(sorted(known - set(listed)), [])
+        self.assertEqual(sorted(name for name in set(listed) - known if not self.is_option(name)), [])
+
+    def is_option(self, name):
+        """Returns whether the program knows the option, as another name or a letter of one."""
+        return b"unknown option" not in self.cli("parallel", name, "1", "--help").err
+
+    def test_an_option_that_is_not_there_is_refused_with_advice(self):
+        for name in self.options_of(self.section("Options that are not there")):
+            ended = self.cli("parallel", name, "x", "echo")
+            self.assertEqual((ended.status, ended.out), (2, b""), name)
+            self.assertRegex(ended.err.decode(), rf"\Afantail parallel: {re.escape(name)}: unknown option; (?!see|did)", name)
+
+
+class Parallel(CliTest):
+    def assert_parallel(self, arguments, lines, status=0, **more):
+        ended = self.cli("parallel", *arguments, **more)
+        self.assertEqual((ended.status, sorted(ended.lines)), (status, sorted(lines)), ended)
+        return ended
+
+    def test_the_exit_status_is_the_number_of_failed_commands(self):
+        self.assert_parallel(["exit", ":::", 0, 1, 2], [], 2)
+        self.assert_parallel(["false", ":::", *range(100)], [], 100)
+        self.assert_parallel(["false", ":::", *range(101)], [], 101)
+        self.assert_parallel(["false", ":::", *range(105)], [], 101)
+
+    def test_the_exit_status_of_a_halted_run(self):
+        run = ["-j1", "--halt"]
+        self.assert_parallel([*run, "now,fail=1", "exit", ":::", 0, 7, 0], [], 7)
+        self.assert_parallel([*run, "soon,fail=1", "kill -9 $$;", ":::", 0], [], 137)
+        self.assert_parallel([*run, "now,fail=2", "exit", ":::", 7, 7, 0], [], 2)
+        self.assert_parallel([*run, "now,success=1", "exit", ":::", 7, 0, 1], [], 0)
+        self.assert_parallel([*run, "now,done=1", "exit", ":::", 7, 0, 1], [], 7)
+        self.assert_parallel([*run, "soon,fail=40%", "exit", ":::", 7, 7, 1, 1, 1], [], 40)
+
+    def test_values_are_quoted_unless_they_are_the_command(self):
+        hostile = ["a b", "it's", "$HOME", "; echo bad", "*", '"']
+        self.assert_parallel(["printf '%s\\n'", ":::", *hostile], hostile)
+        self.assert_parallel([":::", "echo a; echo b", "echo c"], ["a", "b", "c"])
+        self.assert_parallel(["{1} {2}", ":::", "echo a;", ":::", "echo b"], ["a", "b"])
+        self.assert_parallel(["x={}; echo $x", ":::", "echo a"], ["echo a"])
+
+    def test_the_output_is_unchanged_and_only_that(self):
+        ended = self.cli("parallel", "-k", "printf '%s' {}; exit 3", ":::", "a", "", "b\n")
+        self.assertEqual((ended.status, ended.out, ended.err), (3, b"ab\n", b""), ended)
+
+    def test_commands_are_printed(self):
+        self.assert_parallel(["-k", "-v", "echo", ":::", "a b"], ["a b", "echo 'a b'"])
+        ended = self.assert_parallel(["-t", "echo", ":::", "a b"], ["a b"])
+        self.assertEqual(ended.err, b"echo 'a b'\n")
+
+    def test_a_folder_for_the_commands(self):
+        os.mkdir(os.path.join(self.folder, "sub"))
+        self.assert_parallel(["--wd", "sub", "basename $PWD #", ":::", 1], ["sub"])
+        ended = self.cli("parallel", "--wd", "none", "pwd", ":::", 1)
+        self.assertEqual((ended.status, ended.err), (2, b"fantail parallel: --workdir: none is not a folder\n"))
+
+    def test_the_shell_is_the_one_that_has_started_the_program(self):
+        run = 'exec "$0" parallel "echo \\$0 #" ::: 1'
+        for shell in ("bash", "dash"):
+            ended = subprocess.run([shell, "-c", f"{run.replace('exec ', '')}; exit $?", FANTAIL], capture_output=True,
+                                   env=self.environment(), check=True)
+            self.assertEqual(os.path.basename(ended.stdout.strip()).decode(), shell)
+        self.assert_parallel(["echo $0 #", ":::", 1], ["/bin/sh"], PARALLEL_SHELL="/bin/sh")
+
+    def test_what_cannot_be_done_is_refused(self):
+        for arguments, message in (
+                (["echo {= $_++ =}"], "{= =}: there is no Perl here. Do the change in the command, such as with sed or "
+                                      "${name%.*}"),
+                (["-q"], "--quote: needs a command"),
+                (["--jobz", "2"], "--jobz: unknown option; did you mean --jobs? Otherwise see fantail parallel --help")):
+            ended = self.cli("parallel", *arguments)
+            self.assertEqual((ended.status, ended.err.decode()), (2, f"fantail parallel: {message}\n"), arguments)
+
+
+if __name__ == "__main__":
+    main()

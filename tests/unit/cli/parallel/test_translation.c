@@ -1,0 +1,135 @@
+/* The command line of GNU parallel as that of `fantail map`. */
+#include <criterion/criterion.h>
+
+#include "cli/parallel/place_words.h"
+#include "cli/parallel/translation.h"
+#include "unit/leaks.h"
+
+#define WORDS(...) ((char *[]){__VA_ARGS__, NULL})
+
+static const char *joined(const struct translation *t)
+{
+    static char text[1000];
+    text[0] = '\0';
+    size_t len = 0;
+    for (int i = 0; i < t->argc; i++) len += (size_t)snprintf(text + len, sizeof text - len, "[%s]", t->argv[i]);
+    return text;
+}
+
+static void assert_translated(const struct parallel_options *o, char **operands, const char *wanted)
+{
+    struct translation t;
+    cr_assert(translation_make(&t, o, operands));
+    cr_assert_str_eq(joined(&t), wanted);
+    translation_release(&t);
+}
+
+#define START "[parallel]"
+#define PLAIN "[--raw][--quiet][--order=completion]"
+
+Test(translation, the_words_are_one_piece_of_shell_code)
+{
+    const struct parallel_options o = {0};
+    assert_translated(&o, WORDS("echo", "a  b", ":::", "1", ":::+", "2"),
+                      START PLAIN "[--shell][--][echo a  b][:::][1][:::+][2]");
+    assert_translated(&o, WORDS(":::", "ls"), START PLAIN "[--shell][--][{}][:::][ls]");
+    assert_translated(&o, WORDS(NULL), START PLAIN "[--shell][--][{}]");
+    assert_no_leaks();
+}
+
+Test(translation, quoted_words_are_arguments)
+{
+    const struct parallel_options o = {.quote = true, .replace = ",", .number = "N"};
+    assert_translated(&o, WORDS("echo", "a  N"), START PLAIN "[--replace=,][--][echo][a  {#}]");
+    assert_no_leaks();
+}
+
+Test(translation, other_words_may_stand_before_values)
+{
+    const struct parallel_options o = {.arg_sep = ",,", .arg_file_sep = "//"};
+    assert_translated(&o, WORDS("x", ",,", "a", ",,+", "b", "//", "f", "//+", "g"),
+                      START PLAIN "[--shell][--][x][:::][a][:::+][b][::::][f][::::+][g]");
+    assert_no_leaks();
+}
+
+Test(translation, options_with_the_same_meaning)
+{
+    const struct parallel_options input = {.arg_files = {.words = {"f", "g"}, .count = 2},
+                                           .delimiter = "\\0",
+                                           .colsep = ",",
+                                           .header = ":",
+                                           .max_args = "2"};
+    assert_translated(&input, WORDS("x"),
+                      START
+                      "[--arg-file=f][--arg-file=g][--null=true][--colsep=,][--header=:][--max-replace-args=2]" PLAIN
+                      "[--shell][--][x]");
+    const struct parallel_options output = {
+        .keep_order = true, .line_buffer = true, .tagstring = "T", .no_extension = "T", .joblog = "l", .resume = true};
+    assert_translated(&output, WORDS("x"),
+                      START
+                      "[--raw][--quiet][--order=input][--tagstring={.}][--joblog=l][--resume=true][--shell][--][x]");
+    const struct parallel_options control = {.jobs = "2", .timeout = "3", .retries = "4", .halt = "2", .nice = "5"};
+    assert_translated(&control, WORDS("x"),
+                      START PLAIN "[--jobs=2][--timeout=3][--retries=4][--halt=2][--nice=5][--shell][--][x]");
+    assert_no_leaks();
+}
+
+Test(translation, as_many_values_as_fit)
+{
+    const struct parallel_options chars = {.max_chars = "9"}, both = {.max_chars = "9", .max_replace_args = "2"};
+    const struct parallel_options fills = {.fills = true}, none = {.max_args = "0"};
+    struct translation t;
+    assert_translated(&chars, WORDS("x"), START "[--max-chars=9][--many-words=true]" PLAIN "[--shell][--][x]");
+    assert_translated(&both, WORDS("x"), START "[--max-replace-args=2][--max-chars=9]" PLAIN "[--shell][--][x]");
+    cr_assert(translation_make(&t, &fills, WORDS("x")));
+    cr_assert(t.manner.fills);
+    cr_assert_str_eq(joined(&t), START "[--many=true]" PLAIN "[--shell][--][x]");
+    translation_release(&t);
+    cr_assert(translation_make(&t, &none, WORDS("x")));
+    cr_assert(t.manner.ignores_items);
+    cr_assert_str_eq(joined(&t), START PLAIN "[--shell][--][x]");
+    translation_release(&t);
+    assert_no_leaks();
+}
+
+Test(translation, values_are_code_if_the_command_begins_with_one)
+{
+    static const struct {
+        const char *code, *header;
+        bool is_code;
+    } cases[] = {
+        {"{}", NULL, true},       {"{} x", NULL, true},  {"my_{2/.} x", NULL, true}, {"{-1}", NULL, true},
+        {"echo {}", NULL, false}, {"x={}", NULL, false}, {"a\t{}", NULL, false},     {"{x}", NULL, false},
+        {"{x}", ":", true},       {"{a;}", NULL, false}, {"{#}", NULL, true},        {"{2x}", NULL, false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const struct parallel_options o = {.header = cases[i].header};
+        struct translation t;
+        cr_assert(translation_make(&t, &o, WORDS((char *)(uintptr_t)cases[i].code)));
+        cr_assert_eq(t.manner.is_code, cases[i].is_code, "%s", cases[i].code);
+        translation_release(&t);
+    }
+    assert_no_leaks();
+}
+
+Test(translation, what_cannot_be_done_is_refused)
+{
+    const struct parallel_options plain = {0}, end = {.delimiter = "_"}, quote = {.quote = true};
+    const struct {
+        const struct parallel_options *options;
+        char **operands;
+        const char *why;
+    } cases[] = {
+        {&plain, WORDS("echo", "{= $_++ =}"),
+         "{= =}: there is no Perl here. Do the change in the command, such as with sed or ${name%.*}"},
+        {&end, WORDS("x"), "--delimiter: must be \\0 or \\n. `tr` can change the input: tr '_' '\\n'"},
+        {&quote, WORDS(":::", "x"), "--quote: needs a command"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct translation t;
+        cr_assert_not(translation_make(&t, cases[i].options, cases[i].operands));
+        cr_assert_str_eq(t.why, cases[i].why);
+        translation_release(&t);
+    }
+    assert_no_leaks();
+}
