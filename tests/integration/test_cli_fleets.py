@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import termios
@@ -346,7 +347,28 @@ class Local(CliTest):
         with self.local() as (_, url):
             ended = self.cli("local", "--tasks", EXAMPLE_TASKS, "--port", url.rsplit(":", 1)[1])
             self.assertEqual(ended.status, 3, ended)
-            self.assertIn(b"is in use", ended.err)
+            self.assertIn(b"fantail: --port: cannot listen on 127.0.0.1:", ended.err)
+            self.assertIn(b"Address already in use; --port 0 chooses a free port", ended.err)
+
+    def test_an_address_that_cannot_work_ends_it_before_a_service_starts(self):
+        """No restart can help, even with a job store, whose fleet tolerates failed starts for a while."""
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            store = "sqlite:" + os.path.join(self.folder, "jobs.db")
+            for options, said in (
+                    (("--admin-port", port), f"--admin-port: cannot listen on 127.0.0.1:{port}: Address already in use; "
+                                             "--admin-port 0 chooses a free port"),
+                    (("--admin-port", port - 1), f"--admin-port: cannot listen on 127.0.0.1:{port}: Address already in use; "
+                                                 "--admin-port 0 chooses a free port"),
+                    (("--host", "192.0.2.1", "--insecure"), "--host: cannot listen on 192.0.2.1: Cannot assign requested "
+                                                            "address"),
+                    (("--host", f"unix:{self.folder}/no/socket"), f"--host: cannot listen on {self.folder}/no/socket: No "
+                                                                  "such file or directory")):
+                with self.subTest(options=options):
+                    ended = self.cli("local", "--tasks", EXAMPLE_TASKS, "--port", 0, "--store", store, *options)
+                    self.assertEqual((ended.status, ended.err.decode()), (3, f"fantail: {said}\n"))
 
 
 if __name__ == "__main__":

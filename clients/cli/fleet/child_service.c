@@ -54,19 +54,6 @@ bool child_service_reserve_port(struct child_service *s)
     return true;
 }
 
-bool child_service_port_is_taken(uint16_t port)
-{
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int one = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return false;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)); /* ignores old connections in TIME_WAIT */
-    bool taken = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 && errno == EADDRINUSE;
-    close(fd);
-    return taken;
-}
-
 static int spawn(struct child_service *s, int ready_fd, char *const argv[], char *const envp[])
 {
     posix_spawn_file_actions_t actions;

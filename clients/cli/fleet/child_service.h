@@ -37,8 +37,6 @@ void child_service_release(struct child_service *s);
 
 /* Reserves a free port on 127.0.0.1 for the service. On failure it returns false and sets errno. */
 MUST_CHECK bool child_service_reserve_port(struct child_service *s);
-/* Returns whether another process listens on this port on 127.0.0.1. */
-bool child_service_port_is_taken(uint16_t port);
 /* Starts argv[0]. Returns 0 or an errno. */
 MUST_CHECK int child_service_start(struct child_service *s, char *const argv[], char *const envp[], uint64_t now);
 /* Reads the ready pipe without blocking. Returns true if the service has just become ready. */

@@ -9,6 +9,7 @@
 #include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
 #include "cli/fleet/fleet_internal.h"
+#include "cli/fleet/listen_check.h"
 
 #define RESTART_MIN_MS      100
 #define RESTART_MAX_MS      5000
@@ -47,8 +48,6 @@ static bool choose_address(struct fleet *f, const struct fleet_options *o)
             fleet_add_socket(f, &address, 0);
     } else if (o->port != 0) {
         p->port = o->port;
-        if (child_service_port_is_taken(o->port))
-            return fleet_fail(f, "port %u is in use; --port 0 chooses a free one", (unsigned)o->port);
     } else if (!child_service_reserve_port(p)) {
         return fleet_fail(f, "cannot reserve a port of 127.0.0.1: %s", strerror(errno));
     }
@@ -57,6 +56,27 @@ static bool choose_address(struct fleet *f, const struct fleet_options *o)
     snprintf(f->url, sizeof(f->url), "%s", buf_cstr(&address));
     buf_release(&address);
     return fits || fleet_fail(f, "the path is too long for a socket: %s", o->host);
+}
+
+/* Returns whether a service can listen at `host`. If it cannot, no restart can help. */
+static bool can_listen(struct fleet *f, const char *host, uint16_t port, const char *port_option)
+{
+    int error = listen_check(host, port);
+    const char *path = unix_address_path(host);
+    if (!error) return true;
+    if (path || error == EADDRNOTAVAIL)
+        return fleet_fail(f, "--host: cannot listen on %s: %s", path ? path : host, strerror(error));
+    return fleet_fail(f, "--%s: cannot listen on %s:%u: %s; --%s 0 chooses a free port", port_option, host,
+                      (unsigned)port, strerror(error), port_option);
+}
+
+/* Checks every address that the options name. */
+static bool can_listen_everywhere(struct fleet *f, const struct fleet_options *o)
+{
+    if (o->host && !can_listen(f, o->host, f->services[0].process.port, "port")) return false;
+    for (size_t i = 0; o->admin_port > 0 && i < f->count; i++)
+        if (!can_listen(f, "127.0.0.1", (uint16_t)(o->admin_port + (int64_t)i), "admin-port")) return false;
+    return true;
 }
 
 static bool start_all(struct fleet *f, const struct fleet_options *o)
@@ -68,7 +88,7 @@ static bool start_all(struct fleet *f, const struct fleet_options *o)
     if (!run_dir_make(&f->sockets, RUN_DIR_FLEET, UNIX_PATH_BYTES - strlen(FLEET_LONGEST_SOCKET_NAME), f->error,
                       sizeof(f->error)))
         return false;
-    if (!choose_address(f, o) || (o->relays && !fleet_output_open(f))) return false;
+    if (!choose_address(f, o) || !can_listen_everywhere(f, o) || (o->relays && !fleet_output_open(f))) return false;
     fleet_set_arguments(f, o);
     for (size_t i = 0; i < f->count; i++)
         if (!start_service(f, &f->services[i])) return false;

@@ -1,13 +1,16 @@
 /* A service as a child process; a shell command plays the service. */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/fleet/child_service.h"
+#include "cli/fleet/listen_check.h"
 
 static void start(struct child_service *s, char *script)
 {
@@ -85,14 +88,36 @@ Test(child_service, a_reserved_port_is_for_the_service_alone)
     cr_assert(child_service_reserve_port(&a));
     cr_assert(child_service_reserve_port(&b));
     cr_assert_neq(a.port, b.port);
-    cr_assert_not(child_service_port_is_taken(a.port));
+    cr_assert_eq(listen_check("127.0.0.1", a.port), 0);
     /* The next lines bind the port in the same way as a service. */
     address.sin_port = htons(a.port);
     cr_assert_eq(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
     cr_assert_eq(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
     cr_assert_eq(listen(listener, 1), 0);
-    cr_assert(child_service_port_is_taken(a.port));
+    cr_assert_eq(listen_check("127.0.0.1", a.port), EADDRINUSE);
     close(listener);
     child_service_release(&a);
     child_service_release(&b);
+}
+
+Test(child_service, an_address_is_checked_without_a_trace)
+{
+    char folder[] = "/tmp/fantail-test-XXXXXX", host[64];
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(host, sizeof host, "unix:%s/socket", folder);
+    const char *path = host + strlen("unix:");
+    cr_assert_eq(listen_check(host, 0), 0);
+    cr_assert_neq(access(path, F_OK), 0);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    memcpy(address.sun_path, path, strlen(path));
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    cr_assert_eq(listen(listener, 1), 0);
+    cr_assert_eq(listen_check(host, 0), EADDRINUSE);
+    close(listener);
+    cr_assert_eq(listen_check(host, 0), 0, "a killed process has left the file behind");
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(rmdir(folder), 0);
+    cr_assert_eq(listen_check(host, 0), ENOENT);
+    cr_assert_eq(listen_check("192.0.2.1", 0), EADDRNOTAVAIL);
 }
