@@ -120,6 +120,24 @@ class BrokenTasks(FantailTest):
             job = wait_until(lambda p=path: (job := request(coordinator.port, "GET", p).json)["ended_at"] and job, "the end")
             self.assertRegex(job["reason"], "unknown field \"\u20ac+$")
 
+    def test_an_error_has_standard_error_only_if_the_process_ended(self):
+        source = """
+import os, sys
+def run(item):
+    print("before", item, file=sys.stderr)
+    if item == 1:
+        raise ValueError("no")
+    os._exit(3)
+"""
+        fleet = self.fleet(tasks=self.tasks(work={"json": {"mode": "python", "command": "work:run", "processes": 1},
+                                                  "files": {"work.py": source}}))
+        raised, ended = (e["error"] for e in fleet.job({"task": "work", "items": [1, 2], "chunk_size": 1,
+                                                         "retry": {"max_attempts": 1}}).json["errors"])
+        self.assertEqual((raised["name"], raised["stderr"]), ("task_error", ""))
+        self.assertIn("ValueError: no", raised["traceback"])
+        self.assertEqual(ended["name"], "crashed")
+        self.assertTrue(ended["stderr"].endswith("before 2\n"), ended)
+
 
 if __name__ == "__main__":
     ft.main()

@@ -38,7 +38,7 @@ class ItemError(FantailError):
     cause      one sentence
     signal     the number of the signal that killed the process, or None
     exit_code  the exit status of the process, or None
-    stderr     the end of the standard error of the process
+    stderr     the end of the standard error, if the process died or was killed; otherwise empty
     attempts   how many times the call was tried
     worker     the id of the worker, or None
     index      Client only: the position of the item in the iterable or the job, from 0. Otherwise None
