@@ -11,15 +11,16 @@ static void add_bad(struct reading *rd, const char *cause)
     line_queue_add(&rd->lines, line, (size_t)len);
 }
 
-/* Adds the answer line to rd->lines. Returns whether the answer is an error. */
-static bool add_answer(struct reading *rd, const struct numbered_line *a)
+/* Adds the answer line to rd->lines. Returns whether the answer is an error. `line` is the line of the process. */
+static bool add_answer(struct reading *rd, const struct numbered_line *a, const char *line, size_t len)
 {
     if (a->kind == NUMBERED_VALUE) {
         window_add_value(rd, &rd->lines, a->body, a->body_len);
         return false;
     }
     if (a->kind == NUMBERED_BAD) {
-        add_bad(rd, "the output is not valid JSON, or does not have exactly one of value and error");
+        add_bad(rd, window_line_fault(rd->w, line, len,
+                                      "the output is not valid JSON, or does not have exactly one of value and error"));
         return true;
     }
     struct buf *block = line_queue_room(&rd->lines, WINDOW_OPEN_BYTES + a->body_len + WINDOW_CLOSE_BYTES);
@@ -56,7 +57,7 @@ void window_read_numbered(struct reading *rd, const char *line, size_t len)
         add_bad(rd, "the process answered the next item and not this item");
         window_count_answer(rd, true, end);
     }
-    window_count_answer(rd, add_answer(rd, &a), end);
+    window_count_answer(rd, add_answer(rd, &a, line, len), end);
 }
 
 /* ---- in any order ---- */
@@ -123,6 +124,6 @@ void window_read_any_order(struct reading *rd, const char *line, size_t len)
         line_queue_add(&rd->lines, r->verdict, strlen(r->verdict));
         settle_one(rd, r, true);
     } else {
-        settle_one(rd, r, add_answer(rd, &a));
+        settle_one(rd, r, add_answer(rd, &a, line, len));
     }
 }

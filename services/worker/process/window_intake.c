@@ -90,8 +90,7 @@ static size_t fault_offset(const struct window *w, const char *line)
     return at > 0 && (unsigned char)line[at - 1] >= 0xC0 ? at - 1 : at;
 }
 
-/* Returns the reason why a line could not be parsed: a wrong encoding, or else the text `otherwise`. */
-static const char *line_fault(const struct window *w, const char *line, size_t len, const char *otherwise)
+const char *window_line_fault(const struct window *w, const char *line, size_t len, const char *otherwise)
 {
     size_t frame = window_frame_bytes(w);
     if (has_utf8_mark(line + frame, len - frame)) return "the output begins with a byte order mark";
@@ -107,7 +106,8 @@ static const char *line_fault(const struct window *w, const char *line, size_t l
 
 static const char *envelope_fault(const struct window *w, const char *line, size_t len)
 {
-    return line_fault(w, line, len, "the output is not valid JSON of the form {\"value\":...} or {\"error\":{...}}");
+    return window_line_fault(w, line, len,
+                             "the output is not valid JSON of the form {\"value\":...} or {\"error\":{...}}");
 }
 
 /* Reads an envelope. The value in the envelope may have been scanned while the line arrived. */
@@ -141,7 +141,7 @@ static const char *read_value(struct reading *rd, const char *line, size_t len)
     if (w->framed && !window_was_scanned(w)) value_scan_begin(&w->scan, WINDOW_OPEN_BYTES);
     bool valid = window_was_scanned(w) ? value_scan_finish(&w->scan, line, len, "", &body, &body_len)
                                        : json_valid(line, len, &offset, &reason);
-    if (!valid) return line_fault(w, line, len, "the output is not valid JSON");
+    if (!valid) return window_line_fault(w, line, len, "the output is not valid JSON");
     window_add_value(rd, &rd->w->kept, body, body_len);
     window_count_answer(rd, false, end);
     return NULL;
@@ -185,10 +185,10 @@ const char *window_look(struct window *w, const char *line, size_t len)
     value_scan_feed(&w->scan, line, len);
     if (window_has_ids(w)) return NULL;
     if (w->scan.state == VALUE_SCAN_BAD && w->form == FORM_CHECKED_VALUE)
-        return line_fault(w, line, len, "the output is not valid JSON");
+        return window_line_fault(w, line, len, "the output is not valid JSON");
     if (w->scan.state == VALUE_SCAN_BAD) return envelope_fault(w, line, len);
     if (window_was_scanned(w) || len <= LIMIT_OTHER_LINE_BYTES) return NULL;
-    return line_fault(w, line, len, "the answer has no value, and is larger than 1 MiB");
+    return window_line_fault(w, line, len, "the answer has no value, and is larger than 1 MiB");
 }
 
 static const char *read_line(struct reading *rd, const char *line, size_t len)

@@ -37,6 +37,9 @@ static inline bool window_was_scanned(const struct window *w)
     return w->scan.state != VALUE_SCAN_IDLE;
 }
 
+/* Returns the reason why a line could not be parsed: a wrong encoding, or else the text `otherwise`. The result is a
+ * static phrase without quotation marks. */
+const char *window_line_fault(const struct window *w, const char *line, size_t len, const char *otherwise);
 /* Adds the answer line of a value. If the value arrived in memory of its own, the rest of the line is written around
  * the value, and the queue takes ownership of this memory. */
 void window_add_value(struct reading *rd, struct line_queue *to, const char *body, size_t len);

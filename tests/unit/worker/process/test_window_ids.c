@@ -108,6 +108,23 @@ Test(window_ids, an_answer_that_is_not_valid_fails_its_item_alone)
     end();
 }
 
+Test(window_ids, the_cause_of_bad_output_names_a_wrong_encoding)
+{
+    static const char bad[] =
+        "{\"id\":1,\"value\":\"caf\xe9\"}\n{\"id\":2,\"value\":\"a\0b\"}\n{\"id\":3,\"value\":no}\n";
+    static const char *const causes[] = {
+        "the output is not valid UTF-8", "the output has NUL bytes",
+        "the output is not valid JSON, or does not have exactly one of value and error"};
+    begin(3, "1\n2\n3\n");
+    window_intake(&w, bad, sizeof bad - 1, 1, on_progress);
+    char got[1000];
+    got[chunk_pull(chunk, got, sizeof got - 1)] = '\0';
+    const char *at = got;
+    for (size_t i = 0; i < ARRAY_SIZE(causes) && at; i++) at = strstr(at, causes[i]);
+    cr_assert_not_null(at, "%s", got);
+    end();
+}
+
 Test(window_ids, an_item_with_a_verdict_gets_it_whatever_the_process_answers)
 {
     begin(2, "1\n2\n");
