@@ -60,8 +60,9 @@ class Joblog(LogTest):
         script = 'case $1 in kill) kill -11 $$;; sleep) sleep 1000;; lost) kill -9 $PPID; sleep 1000;; esac'
         self.map("-q", "--joblog", "log", "--timeout", "1", "--", "sh", "-c", script, "sh", ":::", "kill", "sleep", "lost", "ok",
                  status=1)
-        self.assertEqual([(line["Exitval"], line["Signal"]) for line in self.log()],
-                         [("0", "11"), ("-1", "9"), ("-1", "0"), ("0", "0")])
+        self.assertEqual([(line["Exitval"], line["Signal"], line["Attempts"], line["Worker"]) for line in self.log()],
+                         [("0", "11", "1", "local-1"), ("-1", "9", "1", "local-1"), ("0", "9", "1", "local-1"),
+                          ("0", "0", "1", "local-1")])
 
     def test_gnu_parallel_reads_our_log_and_we_read_its(self):
         self.map("-q", "--joblog", "ours", "--", "sh", "-c", "[ $1 != b ]", "sh", ":::", "a", "b", status=1)

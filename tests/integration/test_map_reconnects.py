@@ -273,7 +273,8 @@ class Reconnects(CliTest):
         path = os.path.join(self.folder, "items")
         ft.write_file(path, "".join(f"{n}\n" for n in range(60)))
         with open(path, "rb") as items:
-            process = subprocess.Popen([FANTAIL, "map", "-P", "2", "--", "sh", "-c", script, "sh"], stdin=items,
+            command = ["-P", "2", "--joblog", "log", "--", "sh", "-c", script, "sh"]
+            process = subprocess.Popen([FANTAIL, "map", *command], stdin=items,
                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment(),
                                        cwd=self.folder)
         self.addCleanup(process.kill)
@@ -287,6 +288,11 @@ class Reconnects(CliTest):
         self.assertIn(b"coordinator_lost", ended.err)
         self.assertIn(b"a command runs only once for an item", ended.err)
         self.assertEqual(len(ended.lines), 60)
+        self.assertEqual(set(self.runs().values()), {1})
+        with open(path, "rb") as items:
+            again = subprocess.run([FANTAIL, "map", "--resume", *command], stdin=items, capture_output=True, timeout=60,
+                                   env=self.environment(), cwd=self.folder, check=False)
+        self.assertEqual((again.returncode, again.stdout), (0, b""), again)  # every item is in the log
         self.assertEqual(set(self.runs().values()), {1})
 
     def reduction(self, workers, items, end, *arguments, name):

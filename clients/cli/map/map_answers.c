@@ -83,10 +83,16 @@ void map_answers_add_failure(struct map_run *run, struct map_job *j, uint64_t in
     add_failure(run, j, in_batch, error, shown_item(run, item), run->options->sends_text);
 }
 
+/* Call it before add_failure(), which counts the item. */
+static void log_lost(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice error)
+{
+    joblog_add_lost(&run->joblog, index_of(run, j, in_batch), error, map_record_time_us());
+}
+
 static void add_failed_item(struct map_run *run, struct map_job *j, const struct result_line *r)
 {
     uint64_t in_batch = j->base + r->index;
-    struct json_slice item = {0};
+    struct json_slice item = {0}, error = {r->body, r->len};
     run->note = NULL;
     if (run->options->reduce) {
         in_batch = map_reduce_index(&run->reduction, r->index);
@@ -97,9 +103,8 @@ static void add_failed_item(struct map_run *run, struct map_job *j, const struct
     if (result_line_cut(r) != RESULT_NOT_CUT)
         run->failures.cancelled++;
     else
-        joblog_add_lost(&run->joblog, index_of(run, j, in_batch), map_record_time_us());
-    add_failure(run, j, in_batch, (struct json_slice){r->body, r->len}, shown_item(run, item),
-                run->options->sends_text);
+        log_lost(run, j, in_batch, error);
+    add_failure(run, j, in_batch, error, shown_item(run, item), run->options->sends_text);
 }
 
 /* Returns whether batches hold each text as a JSON string. */
@@ -126,7 +131,7 @@ void map_answers_add_bad_item(struct map_run *run, struct map_job *j)
     buf_add_json_string(&error, bad->reason, strlen(bad->reason));
     buf_add_str(&error, ",\"signal\":null,\"exit_code\":null,\"stderr\":\"\",\"attempts\":0,\"worker\":null}");
     j->ends_at_bad = false;
-    joblog_add_lost(&run->joblog, index_of(run, j, bad->index), map_record_time_us());
+    log_lost(run, j, bad->index, (struct json_slice){error.data, error.len});
     add_failure(run, j, bad->index, (struct json_slice){error.data, error.len}, item, true);
     buf_release(&error);
     buf_release(&own);
@@ -150,6 +155,7 @@ void map_answers_add_lost_item(struct map_run *run, struct map_job *j, uint64_t 
     buf_add_str(&error, "{\"name\":\"" LOST_ITEM_NAME "\",\"cause\":");
     buf_add_json_string(&error, cause.data, cause.len);
     buf_add_str(&error, ",\"signal\":null,\"exit_code\":null,\"stderr\":\"\",\"attempts\":1,\"worker\":null}");
+    log_lost(run, j, in_batch, (struct json_slice){error.data, error.len});
     add_failure(run, j, in_batch, (struct json_slice){error.data, error.len}, shown_item(run, item),
                 run->options->sends_text);
     buf_release(&error);

@@ -144,9 +144,12 @@ void joblog_add(struct joblog *l, const struct run_record *r)
     buf_addf(&l->lines, "\t%lld\t%lld\n", (long long)n[RUN_RECORD_ATTEMPT], (long long)n[RUN_RECORD_PEAK_BYTES]);
 }
 
-void joblog_add_lost(struct joblog *l, uint64_t index, int64_t now_us)
+void joblog_add_lost(struct joblog *l, uint64_t index, struct json_slice error, int64_t now_us)
 {
-    const struct run_record r = {.index = index, .numbers = {[RUN_RECORD_START_US] = now_us, [RUN_RECORD_EXIT] = -1}};
+    struct run_record r;
+    if (l->fd < 0) return;
+    run_record_of_error(&r, index, error);
+    r.numbers[RUN_RECORD_START_US] = now_us;
     joblog_add(l, &r);
 }
 

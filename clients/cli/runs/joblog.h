@@ -30,8 +30,9 @@ MUST_CHECK bool joblog_open(struct joblog *l, const char *path, enum joblog_resu
                             struct done_set *done, char *err, size_t err_size);
 /* Adds a line for a command that has ended. */
 void joblog_add(struct joblog *l, const struct run_record *r);
-/* Adds a line for an item without a record: the command has not ended, or its process has died. */
-void joblog_add_lost(struct joblog *l, uint64_t index, int64_t now_us);
+/* Adds a line for an item without a record: the command has not ended, or its process has died. `error` is the error
+ * object of the item. */
+void joblog_add_lost(struct joblog *l, uint64_t index, struct json_slice error, int64_t now_us);
 /* Writes the lines. Call it after the results have been written. Returns false, with errno, on failure. */
 MUST_CHECK bool joblog_flush(struct joblog *l);
 /* Does not write the lines. A zeroed struct with an fd of -1 is fine. */

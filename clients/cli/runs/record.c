@@ -25,6 +25,27 @@ bool run_record_read(struct json_slice value, struct run_record *r)
     return r->halted || (r->command.len > 0 && (r->output.len > 0 || r->error.len > 0));
 }
 
+void run_record_of_error(struct run_record *r, uint64_t index, struct json_slice error)
+{
+    struct json_walk walk;
+    struct json_slice name, value;
+    bool has_exit = false;
+    *r = (struct run_record){.index = index};
+    if (!json_walk_init(&walk, error.data, error.len)) BUG("an error of an item is not an object");
+    while (json_walk_next(&walk, &name, &value)) {
+        int64_t number = strtoll(value.data, NULL, 10);
+        bool known = value.data[0] >= '0' && value.data[0] <= '9';
+        if (json_string_is(name, "worker")) r->worker = value;
+        if (known && json_string_is(name, "attempts")) r->numbers[RUN_RECORD_ATTEMPT] = number;
+        if (known && json_string_is(name, "signal")) r->numbers[RUN_RECORD_SIGNAL] = number;
+        if (known && json_string_is(name, "exit_code")) r->numbers[RUN_RECORD_EXIT] = number;
+        has_exit = has_exit || (known && number != 0 && json_string_is(name, "exit_code"));
+    }
+    /* As in GNU parallel, the exit code is 0 if a signal has killed the command. 0 without a signal would mean that the
+     * item has succeeded. */
+    if (!has_exit && !r->numbers[RUN_RECORD_SIGNAL]) r->numbers[RUN_RECORD_EXIT] = -1;
+}
+
 void run_record_add_error(const struct run_record *r, struct buf *json)
 {
     struct json_walk walk;

@@ -62,3 +62,29 @@ Test(record, the_error_gets_the_members_that_it_lacks)
     assert_error("{\"name\":\"crashed\",\"signal\":9}",
                  "{\"name\":\"crashed\",\"signal\":9,\"exit_code\":null,\"attempts\":2,\"worker\":\"w\"}");
 }
+
+Test(record, an_item_without_a_record_has_the_numbers_of_its_error)
+{
+    static const struct {
+        const char *error;
+        int64_t attempts, exit, signal;
+        const char *worker;
+    } cases[] = {
+        {"{\"name\":\"crashed\",\"signal\":9,\"exit_code\":null,\"attempts\":2,\"worker\":\"w\"}", 2, 0, 9, "\"w\""},
+        {"{\"name\":\"crashed\",\"signal\":null,\"exit_code\":3,\"attempts\":1,\"worker\":\"w\"}", 1, 3, 0, "\"w\""},
+        {"{\"name\":\"crashed\",\"signal\":null,\"exit_code\":0,\"attempts\":1,\"worker\":\"w\"}", 1, -1, 0, "\"w\""},
+        {"{\"name\":\"coordinator_lost\",\"signal\":null,\"exit_code\":null,\"attempts\":1,\"worker\":null}", 1, -1, 0,
+         "null"},
+        {"{\"name\":\"own\",\"signal\":\"x\",\"exit_code\":[]}", 0, -1, 0, ""},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct run_record r;
+        run_record_of_error(&r, 7, (struct json_slice){cases[i].error, strlen(cases[i].error)});
+        cr_assert_eq(r.index, 7);
+        cr_assert_eq(r.numbers[RUN_RECORD_ATTEMPT], cases[i].attempts, "%s", cases[i].error);
+        cr_assert_eq(r.numbers[RUN_RECORD_EXIT], cases[i].exit, "%s", cases[i].error);
+        cr_assert_eq(r.numbers[RUN_RECORD_SIGNAL], cases[i].signal, "%s", cases[i].error);
+        cr_assert_eq(r.worker.len, strlen(cases[i].worker));
+        cr_assert_eq(strncmp(r.worker.data ? r.worker.data : "", cases[i].worker, r.worker.len), 0);
+    }
+}
