@@ -221,11 +221,17 @@ class WorkerHttp(SharedFleetTest):
         self.assertEqual(lines[1]["error"]["name"], "task_error")
         self.assertEqual(lines[2:], [{"value": 9}, {"end": "complete", "done": 3}])
 
-    def test_a_line_that_is_no_json_is_refused_or_fails_alone(self):
-        answer = self.post("square", b"1\n{bad\n3\n")
-        self.assertIn(answer.status, (200, 400), answer)
-        if answer.status == 400:
-            self.assert_problem(answer, 400)
+    def test_a_line_that_is_no_json_is_refused(self):
+        problem = self.assert_problem(self.post("square", b"1\n{bad\n3\n"), 400, words=["item 1 is not valid JSON"])
+        self.assertEqual((problem["item"], problem["offset"]), (1, 3))
+
+    def test_the_type_of_the_coordinator_means_that_the_items_are_checked(self):
+        """So the worker passes a line that is not JSON to the task. But an item must not become a control line."""
+        answer = self.post("square", b"{}\n1\n{bad\n3\n", CHUNK)
+        lines = [json.loads(line) for line in answer.body.splitlines()]
+        self.assertEqual((answer.status, lines[1]["error"]["name"]), (200, "task_error"))
+        self.assertEqual([lines[0], *lines[2:]], [{"value": 1}, {"value": 9}, {"end": "complete", "done": 3}])
+        self.assertEqual(self.assert_problem(self.post("square", b"{}\n1\n#cancel 1\n3\n", CHUNK), 400)["item"], 1)
 
     def test_an_unknown_task_is_404(self):
         self.assert_problem(self.post("sqare", b"1\n"), 404, words=["sqare"])
