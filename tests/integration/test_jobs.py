@@ -289,6 +289,10 @@ class Carrying(SharedFleetTest):
             for items in b"", b"\n3\n":
                 answer = self.shared.job(line + items, None, NDJSON, "?task=echo&first_line=options")
                 self.assertEqual(self.assert_problem(answer, status).get("pointer", ""), pointer, (line[:30], answer))
+        answer = self.shared.job(b'{"items":[1]}\n3\n', None, NDJSON, "?task=echo&first_line=options")
+        self.assert_problem(answer, 400, "/items", words=["items belong in the lines after it"])
+        answer = self.shared.job(b"3\n", None, NDJSON, "?task=echo&items=1")
+        self.assert_problem(answer, 400, "/items", words=["items belong in the body, not in the query"])
         answer = self.shared.job(b'{"task":"echo","items":[1]}', None, JSON, "?first_line=options")
         self.assert_problem(answer, 400, "/first_line")
 

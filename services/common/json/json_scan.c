@@ -137,7 +137,7 @@ static const char *read_value(struct json_scan *s, const char *p, const char *en
     switch ((unsigned char)*p) {
     case 0xEF: return fail(s, p, "a value was expected, not a byte order mark or other text");
     case 0xFE:
-    case 0xFF:
+    case 0xFF: return fail(s, p, "a value was expected, not a byte that is never in UTF-8");
     case 0: return fail(s, p, "a value in UTF-8 was expected, not UTF-16 or UTF-32");
     default: return fail(s, p, closes ? "a value or ] was expected" : "a value was expected");
     }

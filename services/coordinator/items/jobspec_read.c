@@ -223,12 +223,16 @@ static bool read_field(struct jobspec *spec, const struct field *f, struct json_
     return true;
 }
 
-static bool fail_unknown(struct jobspec_error *err, const char *name)
+/* `in_query`: the field is in the query. Otherwise it is in an object of options. If that object has items, it is the
+ * first line of a body of lines: the items of a job object never come here. */
+static bool fail_unknown(struct jobspec_error *err, const char *name, bool in_query)
 {
     if (strcmp(name, "input") == 0 || strncmp(name, "input.", 6) == 0)
         return jobspec_fail(err, 400, "input", "input is not available yet: send items, range or spans");
     if (strcmp(name, "items") == 0)
-        return jobspec_fail(err, 400, "items", "items belong in the body, not in the query");
+        return jobspec_fail(err, 400, "items",
+                            in_query ? "items belong in the body, not in the query"
+                                     : "the first line has only options: items belong in the lines after it");
     if (strcmp(name, "?") == 0) return jobspec_fail(err, 400, name, "a job has no such field");
     return jobspec_fail(err, 400, name, "a job has no field \"%.64s\"", name);
 }
@@ -269,7 +273,7 @@ static bool read_member(struct jobspec *spec, const char *group, const struct bu
     if (is_group && v.data[0] == '{') return read_object(spec, full, v, err);
     if (f && !f->query_only) return read_field(spec, f, v, err);
     if (is_group) return jobspec_fail(err, 400, full, "%s must be an object", full);
-    fail_unknown(err, full);
+    fail_unknown(err, full, false);
     point_at(err, group, name);
     return false;
 }
@@ -343,7 +347,7 @@ bool jobspec_read_query(struct jobspec *spec, const char *name, const char *valu
     const struct field *f = jobspec_field(name);
     if (!f && jobspec_is_group(name))
         return jobspec_fail(err, 400, name, "%s is an object: give each member separately, with a dot", name);
-    if (!f) return fail_unknown(err, name);
+    if (!f) return fail_unknown(err, name, true);
     struct buf json = {0};
     query_to_json(f, value, &json);
     size_t offset, begin = strspn(value, " \t\r\n");

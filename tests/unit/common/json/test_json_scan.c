@@ -78,6 +78,8 @@ Test(json_scan, says_what_was_expected_and_where)
     expect_fault("nul", 3, "the text ends too early");
     expect_fault("nule", 3, "a word that is not true, false or null");
     expect_fault("NaN", 0, "a value was expected");
+    expect_fault("\xFF", 0, "a value was expected, not a byte that is never in UTF-8");
+    expect_fault("[\xFE]", 1, "a value was expected, not a byte that is never in UTF-8");
     expect_fault("1 2", 2, "nothing was expected after the value");
 }
 
