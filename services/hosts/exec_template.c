@@ -36,11 +36,12 @@ static const char *read_place(const char *at, const struct exec_markers *m, stru
     *p = (struct exec_part){.place = PLACE_VALUE, .text = at};
     if (strncmp(at, m->value, marker_len) == 0) return at + marker_len;
     if (m->only_value || *at != '{') return NULL;
-    const char *digits = ++at;
+    p->from_end = *++at == '-';
+    const char *digits = at += p->from_end;
     for (; *at >= '0' && *at <= '9' && p->column < 10000; at++) p->column = p->column * 10 + (size_t)(*at - '0');
     bool numbered = at > digits;
     const char *end = read_kind(at, &p->place);
-    if (!end || (numbered && p->column == 0)) return NULL;
+    if (!end || (numbered && p->column == 0) || (p->from_end && !numbered)) return NULL;
     if (!is_of_value(p->place) && numbered) return NULL;
     return p->place == PLACE_VALUE && !numbered ? NULL : end; /* {} is plain text if another marker stands for it */
 }
@@ -189,7 +190,7 @@ static void add_part_text(struct buf *b, const struct exec_template *t, const st
     } else if (p->column > row->count) {
         return;
     } else if (p->column) {
-        add_column(b, t, p->place, row, p->column - 1);
+        add_column(b, t, p->place, row, p->from_end ? row->count - p->column : p->column - 1);
     } else {
         for (size_t i = first; i < end; i++) {
             if (i > first) buf_add_char(b, ' ');

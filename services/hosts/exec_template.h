@@ -7,6 +7,7 @@
  *     {%}     the number of the slot, from 1 on
  *     {2}, {2.}, {2/}, {2//}, {2/.}  the same forms for the second value; if there is none, plain text, or with
  *                                    `blanks` an empty text
+ *     {-1}, {-1.}, ...               the same forms for the last value, {-2} the one before it
  *
  * Without a number, a placeholder stands for all values. If a placeholder without a number is a whole argument, each
  * value becomes an argument. If the placeholder is only a part of an argument, the values are joined with spaces. The
@@ -32,6 +33,7 @@ enum exec_place {
 struct exec_part {
     enum exec_place place;
     size_t column;    /* number of the value, from 1 on; 0: all values */
+    bool from_end;    /* `column` counts from the last value */
     const char *text; /* the text in the command; borrowed */
     size_t len;
 };

@@ -297,26 +297,6 @@ cat num30000 | parallel --jobs 4 -m echo | wc -l
     "GNU parallel does not find a name with a space": r"""
 printf 'Name\tE-mail address\nA B\ta@x\n' > addressbook.tsv; cat addressbook.tsv | parallel --colsep '\t' --header : echo {Name} {E-mail address}
 """,
-    "`--link` is not there yet": r"""
-parallel --link echo ::: A B C ::: D E F
-parallel --link echo ::: A B C D E ::: F G
-parallel --link -a <(seq 6) -a <(seq 6 -1 1) echo
-parallel --link echo :::: <(seq 6) <(seq 6 -1 1)
-parallel --link echo {1} {2} ::: 1 2 3 ::: a b c
-parallel --link echo {1} {2} {3} ::: 1 2 ::: I II III ::: a b c d e f g
-""",
-    "`-d` has only `\\0` and `\\n`": r"""
-parallel -d _ echo :::: abc_-file
-""",
-    "`-E` is not there yet": r"""
-parallel -E stop echo ::: A B stop C D
-""",
-    "`--no-run-if-empty` is not there yet": r"""
-(echo 1; echo; echo 2) | parallel --no-run-if-empty echo
-""",
-    "`{-1}` is not there yet": r"""
-parallel echo 1={1} 2={2} 3={3} -1={-1} -2={-2} -3={-3} ::: A B ::: C D ::: E F
-""",
     "`--plus` is not there yet": r"""
 parallel --plus echo {} ::: dir/sub/file.ex1.ex2.ex3
 parallel --plus echo {+/}/{/} ::: dir/sub/file.ex1.ex2.ex3
@@ -341,16 +321,6 @@ parallel --plus echo {#demo_} ::: demo_mycode keep_demo_here
 parallel --plus echo {/demo_/} ::: demo_mycode remove_demo_here
 parallel --plus echo {choose_k} ::: A B C D ::: A B C D
 parallel --plus echo {uniq} ::: A B C ::: A B C ::: A B C
-""",
-    "a quoted value is counted with its quotes": r"""
-cat num30000 | parallel --xargs -s 10000 echo | wc -l
-""",
-    "`--trim` is not there yet": r"""
-parallel --trim r echo pre-{}-post ::: ' A '
-parallel --trim l echo pre-{}-post ::: ' A '
-parallel --trim lr echo pre-{}-post ::: ' A '
-printf 'foo\tbar\nbaz \t quux\n' > table_file.tsv; parallel -a table_file.tsv --trim n --colsep '\t' echo -o {2}x -i {1}x
-parallel --trim rl 'echo {}x' ::: ' a ' 'b  '
 """,
     "the folders have the numbers of the lists": r"""
 parallel --header : --results outdir echo ::: f1 A B ::: f2 C D

@@ -26,6 +26,41 @@ class Grouped(CliTest):
         return asked.stdout.decode().splitlines()
 
 
+class Values(Grouped):
+    def test_an_item_may_end_with_any_byte(self):
+        show = ["--", "printf", "<%s>"]
+        self.assert_map(["-d", ",", *show], ["<a", "b>", "<c>", "<>", "<d", ">"], stdin="a\nb,c,,d\n")
+        self.assert_map(["-d", "\\x1f", "-n", "2", *show], ["<a><b>", "<c>"], stdin="a\x1fb\x1fc")
+        self.assert_map(["-d", "\\n", *show], ["<a>"], stdin="a\n")
+        self.assert_map(["-d", "_", "-a", "-", *show, ":::", 1, 2], ["<a><1>", "<a><2>"], stdin="a_")
+        self.assert_map(["echo", "-d", "_"], ['"a\\n"', '"b"'], stdin="a\n_b")
+
+    def test_the_input_ends_at_a_line_and_blank_lines_are_left_out(self):
+        show = ["--", "printf", "<%s>"]
+        self.assert_map(["-E", "x", *show], ["<a>", "<>"], stdin="a\n\nx\nb\n")
+        self.assert_map(["-E", "x", "-r", "-C", ",", *show], ["<a><b>"], stdin=" \na,b\nx\nc\n")
+        self.assert_map(["-E", "x", "-r", *show, ":::", "a", "", "x", "b", ":::", 1, "x"], ["<a><1>"])
+
+    def test_space_is_trimmed(self):
+        for trim, value in (("l", "a "), ("r", " a"), ("lr", "a"), ("rl", "a"), ("n", " a ")):
+            self.assert_map(["--trim", trim, "--", "printf", "<%s>"], [f"<{value}>"], stdin=" a \n")
+            self.assert_map(["--trim", trim, "-C", ",", "--", "printf", "<%s>", "{1}"], [f"<{value}>"], stdin=" a ,b\n")
+
+    def test_shorter_lists_begin_again(self):
+        self.assert_map(["--link", "--", "echo", "{-1}{1}", ":::", "a", "b", "c", ":::", 1, 2], ["1a", "2b", "1c"])
+
+    def test_wrong_values_are_refused(self):
+        for arguments, message in (
+                (["-d", "ab", "--", "echo"], "--delimiter: must be one byte, such as , or \\t or \\x1f"),
+                (["-d", ",", "-0", "--", "echo"], "--delimiter: cannot be given together with --null"),
+                (["-d", ",", "--json", "--", "echo"], "--delimiter: cannot be given together with --json"),
+                (["--trim", "x", "--", "echo"], "--trim: must be l, r, lr or n"),
+                (["--trim", "l", "--csv", "--", "echo"], "--trim: cannot be given together with --csv"),
+                (["echo", "-E", "x"], "--eof: is for values that are text. Give --text")):
+            ended = self.cli("map", *arguments)
+            self.assertEqual((ended.status, ended.err.decode()), (2, f"fantail map: {message}\n"), arguments)
+
+
 class Groups(Grouped):
     def test_several_lines_are_the_arguments_of_one_command(self):
         show = ["--", "printf", "<%s>"]

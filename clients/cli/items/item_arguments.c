@@ -89,6 +89,7 @@ static int check_value(const struct lists_reading *r, size_t number, struct json
 static int check_list(const struct lists_reading *r)
 {
     const struct item_list *list = &r->source->lists.lists[r->source->lists.count - 1];
+    item_lists_filter(&r->source->lists, r->given->end, r->given->skip_blank);
     bool named = r->given->records && r->given->records->header; /* the name was read by record_source */
     int status = EXIT_OK;
     for (size_t i = named; i < list->count && !status; i++) status = check_value(r, i + 1, list->values[i]);
@@ -140,7 +141,7 @@ static int add_file_text(struct lists_reading *r, const struct buf *text)
     if (encoding_fault(e)) return refuse_file(r, r->path, encoding_fault(e));
     size_t mark = encoding_mark_bytes(e);
     if (text->len > mark)
-        item_lists_add_parts(lists, text->data + mark, text->len - mark, r->given->nulls ? '\0' : '\n');
+        item_lists_add_parts(lists, text->data + mark, text->len - mark, r->given->nulls ? r->given->delimiter : '\n');
     return check_list(r);
 }
 
@@ -201,6 +202,7 @@ static int open_lists(struct lists_reading *r)
     s->raw = s->lists.raw = a->raw;
     s->lists.text = a->text;
     s->lists.rows = a->rows;
+    s->lists.wraps = a->wraps;
     for (unsigned i = 0; i < a->files.count && !status; i++) status = add_file(r, a->files.words[i], false);
     for (char **at = a->lists; at && *at && !status;) at = add_arguments(r, at, &status);
     return status;
@@ -260,7 +262,7 @@ static int open_source(struct lists_reading *r)
 int item_arguments_open(const struct item_arguments *a, const struct option_spec *spec, struct input_source *source)
 {
     struct lists_reading r = {.given = a, .spec = spec, .source = source};
-    *source = (struct input_source){.fd = STDIN_FILENO, .raw = a->raw};
+    *source = (struct input_source){.fd = STDIN_FILENO, .raw = a->raw, .delimiter = a->delimiter};
     int status = a->records ? open_records(&r) : EXIT_OK;
     if (!status) status = open_source(&r);
     if (!status && a->records && a->records->header) status = read_header(&r);

@@ -18,10 +18,14 @@
 #define ITEM_ARGUMENTS_BYTES (256u << 20)
 
 struct item_arguments {
-    struct option_words files;         /* of -a */
-    char **lists;                      /* from the first `:::` or the like on, NULL-ended; may be NULL */
-    bool text;                         /* the values are text; if not, JSON */
-    bool nulls;                        /* in files, each value ends with a NUL byte */
+    struct option_words files; /* of -a */
+    char **lists;              /* from the first `:::` or the like on, NULL-ended; may be NULL */
+    bool text;                 /* the values are text; if not, JSON */
+    bool nulls;                /* in files, each value ends with a NUL byte, or with `delimiter` */
+    char delimiter;
+    bool wraps;                        /* all lists are linked, see item_lists.h */
+    const char *end;                   /* each list ends before this value; NULL: there is no such value */
+    bool skip_blank;                   /* values with only white space are left out */
     bool raw;                          /* the values are any bytes, which become strings of common/json/byte_text.h */
     bool rows;                         /* the items are for a command, see item_lists.h */
     const struct record_plan *records; /* NULL: each line or combination of values is an item */

@@ -11,7 +11,7 @@ void item_lists_release(struct item_lists *l)
 bool item_lists_begin(struct item_lists *l, bool linked)
 {
     if (l->count == ITEM_LISTS_MAX) return false;
-    l->lists[l->count] = (struct item_list){.linked = linked && l->count > 0};
+    l->lists[l->count] = (struct item_list){.linked = (linked || l->wraps) && l->count > 0};
     l->count++;
     return true;
 }
@@ -42,6 +42,18 @@ void item_lists_add_parts(struct item_lists *l, const char *data, size_t len, ch
     }
 }
 
+void item_lists_filter(struct item_lists *l, const char *end, bool skip_blank)
+{
+    struct item_list *list = &l->lists[l->count - 1];
+    size_t kept = 0, len = end ? strlen(end) : 0;
+    for (size_t i = 0; i < list->count; i++) {
+        struct json_slice value = list->values[i];
+        if (end && value.len == len && memcmp(value.data, end, len) == 0) break;
+        if (!skip_blank || !is_blank(value.data, value.len)) list->values[kept++] = value;
+    }
+    list->count = kept;
+}
+
 /* Returns the index of the first list after the list `first` that is not linked to the list before it. */
 static unsigned group_end(const struct item_lists *l, unsigned first)
 {
@@ -57,12 +69,22 @@ static unsigned group_start(const struct item_lists *l, unsigned i)
     return i;
 }
 
+/* Returns the length of the shortest list of a group; with `wraps`, of the longest one, but 0 if a list is empty. */
 static size_t group_count(const struct item_lists *l, unsigned first)
 {
-    size_t count = l->lists[first].count;
-    for (unsigned i = first + 1; i < group_end(l, first); i++)
-        if (l->lists[i].count < count) count = l->lists[i].count;
-    return count;
+    size_t least = l->lists[first].count, most = least;
+    for (unsigned i = first + 1; i < group_end(l, first); i++) {
+        size_t count = l->lists[i].count;
+        least = count < least ? count : least;
+        most = count > most ? count : most;
+    }
+    return l->wraps && least > 0 ? most : least;
+}
+
+static struct json_slice value_of(const struct item_lists *l, unsigned i)
+{
+    const struct item_list *list = &l->lists[i];
+    return list->values[l->wraps ? l->at[i] % list->count : l->at[i]];
 }
 
 uint64_t item_lists_items(const struct item_lists *l)
@@ -107,7 +129,7 @@ static void advance(struct item_lists *l)
 bool item_lists_values(struct item_lists *l, struct json_slice values[ITEM_LISTS_MAX])
 {
     if (l->index >= item_lists_items(l)) return false;
-    for (unsigned i = 0; i < l->count; i++) values[i] = l->lists[i].values[l->at[i]];
+    for (unsigned i = 0; i < l->count; i++) values[i] = value_of(l, i);
     advance(l);
     return true;
 }
@@ -127,7 +149,7 @@ bool item_lists_next(struct item_lists *l, struct buf *out)
     if (l->rows) buf_add_u64(out, l->index);
     for (unsigned i = 0; i < l->count; i++) {
         if (l->rows || i > 0) buf_add_char(out, ',');
-        add_value(l, l->lists[i].values[l->at[i]], out);
+        add_value(l, value_of(l, i), out);
     }
     buf_add_str(out, array ? "]\n" : "\n");
     advance(l);

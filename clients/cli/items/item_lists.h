@@ -1,7 +1,8 @@
 /*
  * Lists of values that make the items of a run: the values after ::: and the lines of files. Each item has one value of
  * each list. The items are all combinations, and the last list changes fastest. A linked list advances together with
- * the list before it. Linked lists end with the shortest of them. Pure.
+ * the list before it. Linked lists end with the shortest of them. With `wraps`, all lists are linked, and a list that
+ * is shorter than the longest one begins again. Pure.
  *
  * An item is written as one line of JSON. With one list the item is the value itself. With several lists it is the
  * array of the values. With `rows` it is the array [index, value, ...] for a command, where the index counts from 0.
@@ -28,6 +29,7 @@ struct item_lists {
     bool text; /* the values are text; if not, they are valid JSON */
     bool raw;  /* the values are any bytes */
     bool rows;
+    bool wraps;
     const struct done_set *skip; /* items with these indexes are left out; borrowed; NULL: none */
     size_t at[ITEM_LISTS_MAX];   /* for each list, the place of the next item's value */
     uint64_t index;              /* of the next item */
@@ -42,6 +44,9 @@ void item_lists_add(struct item_lists *l, const char *data, size_t len);
  * separator. With JSON, parts that have only white space are left out. With text lines, a carriage return before the
  * newline is left out. */
 void item_lists_add_parts(struct item_lists *l, const char *data, size_t len, char separator);
+/* Cuts the last list before its first value that is `end`; NULL: there is no such value. With `skip_blank`, drops the
+ * values that have only white space. */
+void item_lists_filter(struct item_lists *l, const char *end, bool skip_blank);
 /* Returns the number of all items; UINT64_MAX if there are UINT64_MAX items or more. */
 uint64_t item_lists_items(const struct item_lists *l);
 /* Appends the next item and a newline. Leaves out items of `skip`. Returns false after the last item. */

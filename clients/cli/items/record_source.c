@@ -27,7 +27,11 @@ bool record_source_init(struct record_source *s, const struct record_plan *p, ch
                            : p->nulls ? RECORD_NULLS
                                       : RECORD_LINES,
                    .raw = p->values == ITEM_VALUES_RAW,
-                   .skip_blank = p->values == ITEM_VALUES_JSON},
+                   .delimiter = p->delimiter,
+                   .trims_left = p->trims_left,
+                   .trims_right = p->trims_right,
+                   .skip_blank = p->skip_blank || p->values == ITEM_VALUES_JSON},
+        .end = p->end,
         .maker = {.values = p->values,
                   .rows = p->rows,
                   .columns = p->csv || p->separator,
@@ -39,7 +43,8 @@ bool record_source_init(struct record_source *s, const struct record_plan *p, ch
     };
     bool good = !p->separator || separator_init(&s->separator, p->separator, err, err_size);
     if (good && p->csv) good = set_csv_separator(s, err, err_size);
-    s->separator.trims = p->trims;
+    s->separator.trims_left = p->trims_left;
+    s->separator.trims_right = p->trims_right;
     if (p->separator && !p->csv) s->reader.separator = &s->separator;
     if (!good) record_source_release(s);
     return good;
@@ -136,10 +141,22 @@ static enum record_step take(struct record_source *s, const struct input_record 
                               LIMIT_ITEM_BYTES >> 20);
 }
 
+/* Returns whether the record is the line before which the input ends. */
+static bool is_end(const struct record_source *s)
+{
+    if (!s->end || s->reader.record.count != 1) return false;
+    struct json_slice value = record_value(&s->reader.record, 0);
+    return value.len == strlen(s->end) && memcmp(value.data, s->end, value.len) == 0;
+}
+
 static void make_items(struct record_source *s)
 {
     enum record_step step;
-    while ((step = next_record(s)) == RECORD_WHOLE && (step = take(s, &s->reader.record)) == RECORD_WHOLE) continue;
+    while ((step = next_record(s)) == RECORD_WHOLE && !is_end(s)) {
+        step = take(s, &s->reader.record);
+        if (step != RECORD_WHOLE) break;
+    }
+    s->ended = s->ended || step == RECORD_WHOLE;
     if (step == RECORD_FAULT) note_fault(s);
     if (s->finished || !s->ended) return;
     item_maker_end(&s->maker, &s->lines);

@@ -13,10 +13,13 @@
 
 /* What the options say about records. */
 struct record_plan {
-    const char *separator; /* of columns, see separator.h; NULL: there are no columns, or the separator of CSV */
-    bool trims;            /* white space around columns is left out */
+    const char *separator;        /* of columns, see separator.h; NULL: there are no columns, or the separator of CSV */
+    bool trims_left, trims_right; /* white space at the ends of values is left out */
+    bool skip_blank;              /* a line with only white space is no record */
+    const char *end;              /* the input ends before this line; NULL: there is no such line */
     bool csv;
-    bool nulls;  /* records end with NUL bytes */
+    bool nulls; /* records end with NUL bytes, or with `delimiter` */
+    char delimiter;
     bool header; /* the first record has the names of the columns */
     bool rows;   /* the items are for a command */
     enum item_values values;
@@ -30,6 +33,7 @@ struct record_source {
     struct separator separator;
     struct header_names names;
     struct item_maker maker;
+    const char *end;              /* the input ends before this line; NULL: there is no such line */
     struct input_record combined; /* the values of all lists */
     bool begun;                   /* the encoding is known */
     bool ended;                   /* the descriptor has no more bytes */

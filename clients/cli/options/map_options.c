@@ -86,6 +86,7 @@ static int check_detach(const struct map_options *o)
         return option_complain(&map_option_spec, "detach",
                                "needs a running fleet. Give `--url http://localhost:8080` or set FANTAIL_URL.");
     if (o->null) return option_complain(&map_option_spec, "null", "cannot be used with --detach");
+    if (o->record.delimiter) return option_complain(&map_option_spec, "delimiter", "cannot be used with --detach");
     const char *output = o->errors ? "errors" : o->skip_failed ? "skip-failed" : NULL;
     if (output)
         return option_complain(&map_option_spec, output,
@@ -132,7 +133,9 @@ static int check(struct map_options *o)
     status = o->command ? check_command(o) : check_task(o);
     if (status) return status;
     const struct record_context context = record_context_of(o);
-    return record_options_check(&o->record, &map_option_spec, &context);
+    status = record_options_check(&o->record, &map_option_spec, &context);
+    o->null = o->null || record_options_ends_otherwise(&o->record);
+    return status;
 }
 
 static int find_separator(int argc, char **argv)
@@ -234,6 +237,10 @@ static int open_source(struct map_options *o, char **lists)
         .lists = lists,
         .text = plan.values != ITEM_VALUES_JSON,
         .nulls = o->null,
+        .delimiter = record_options_ends_otherwise(&o->record) ? o->record.delimiter_byte : '\0',
+        .wraps = o->record.link,
+        .end = o->record.end,
+        .skip_blank = o->record.skip_blank,
         .raw = o->raw,
         .rows = o->command != NULL,
         .records = record_options_given(&o->record) ? &plan : NULL,

@@ -14,7 +14,7 @@ static bool is_grouped(const struct record_options *o)
 
 bool record_options_given(const struct record_options *o)
 {
-    return has_columns(o) || is_grouped(o);
+    return has_columns(o) || is_grouped(o) || o->trim || o->end || o->skip_blank;
 }
 
 /* As in GNU parallel, -N implies -X unless -m is given. */
@@ -71,9 +71,57 @@ static int check_groups(const struct record_options *o, const struct option_spec
     return EXIT_OK;
 }
 
-int record_options_check(const struct record_options *o, const struct option_spec *spec, const struct record_context *c)
+/* Reads one character, or an escape sequence of C. */
+static bool read_byte(const char *text, char *byte)
 {
-    int status = check_columns(o, spec, c);
+    static const char letters[] = "0ntrfva\\", bytes[] = "\0\n\t\r\f\v\a\\";
+    char *end;
+    *byte = *text;
+    if (*text != '\\') return *text && !text[1];
+    const char *letter = text[1] && !text[2] ? strchr(letters, text[1]) : NULL;
+    if (letter) {
+        *byte = bytes[letter - letters];
+        return true;
+    }
+    bool hex = text[1] == 'x', octal = text[1] >= '0' && text[1] <= '7';
+    unsigned long number = strtoul(text + 1 + hex, &end, hex ? 16 : 8);
+    *byte = (char)number;
+    return (hex || octal) && text[1 + hex] && *end == '\0' && number < 256;
+}
+
+static bool is_trim(const char *text)
+{
+    static const char *const known[] = {"n", "l", "r", "lr", "rl"};
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+        if (strcmp(text, known[i]) == 0) return true;
+    return false;
+}
+
+bool record_options_ends_otherwise(const struct record_options *o)
+{
+    return o->delimiter && o->delimiter_byte != '\n';
+}
+
+/* Checks the options that say what a value is. */
+static int check_values(struct record_options *o, const struct option_spec *spec, const struct record_context *c)
+{
+    const char *of_text = o->trim ? "trim" : o->end ? "eof" : NULL;
+    if (!of_text && o->skip_blank) of_text = "no-run-if-empty";
+    if (of_text && !makes_text(o) && !c->text && !c->nulls && !o->delimiter)
+        return option_complain(spec, of_text, "is for values that are text. Give --text");
+    if (o->delimiter && !read_byte(o->delimiter, &o->delimiter_byte))
+        return option_complain(spec, "delimiter", "must be one byte, such as , or \\t or \\x1f");
+    const char *other = o->csv ? "csv" : c->nulls ? "null" : c->json ? "json" : NULL;
+    if (o->delimiter && other) return option_complain(spec, "delimiter", "cannot be given together with --%s", other);
+    if (o->trim && !is_trim(o->trim)) return option_complain(spec, "trim", "must be l, r, lr or n");
+    if (o->trim && o->csv) return option_complain(spec, "trim", "cannot be given together with --csv");
+    return EXIT_OK;
+}
+
+int record_options_check(struct record_options *o, const struct option_spec *spec, const struct record_context *c)
+{
+    int status = check_values(o, spec, c);
+    if (!status) status = check_columns(o, spec, c);
     return status ? status : check_groups(o, spec, c);
 }
 
@@ -90,13 +138,18 @@ static void plan_groups(const struct record_options *o, const struct record_cont
 
 void record_options_plan(const struct record_options *o, const struct record_context *c, struct record_plan *p)
 {
-    bool is_text = makes_text(o) || c->text || c->nulls;
+    bool is_text = makes_text(o) || c->text || c->nulls || record_options_ends_otherwise(o);
     bool header = o->header && strcmp(o->header, "0") != 0;
+    const char *trim = o->trim ? o->trim : o->colsep ? "lr" : "n";
     *p = (struct record_plan){
         .separator = o->colsep,
-        .trims = o->colsep && !o->csv,
+        .trims_left = !o->csv && strchr(trim, 'l'),
+        .trims_right = !o->csv && strchr(trim, 'r'),
         .csv = o->csv,
-        .nulls = c->nulls,
+        .nulls = c->nulls || record_options_ends_otherwise(o),
+        .delimiter = o->delimiter_byte,
+        .skip_blank = o->skip_blank,
+        .end = o->end,
         .header = header,
         .rows = c->command != NULL,
         .values = c->raw    ? ITEM_VALUES_RAW

@@ -10,8 +10,9 @@
 
 /* Embedded in the options of a command. */
 struct record_options {
-    const char *colsep, *header;
-    bool csv, many, many_words;
+    const char *colsep, *header, *delimiter, *trim, *end;
+    bool csv, many, many_words, link, skip_blank;
+    char delimiter_byte; /* ends each value if the values end with NUL bytes; record_options_check() sets it */
     int64_t group, group_words, max_chars; /* 0: not given */
 };
 
@@ -31,6 +32,22 @@ struct record_options {
                     "the input is CSV (RFC 4180), whose values may contain newlines. The separator is --colsep, or a " \
                     "comma",                                                                                           \
                     .no_env = true),                                                                                   \
+        OPTION_BOOL("link", S, f.link, NULL,                                                                           \
+                    "all lists of values are linked, as with :::+, but a list that is shorter than the longest one "   \
+                    "begins again",                                                                                    \
+                    .no_env = true),                                                                                   \
+        OPTION_STRING("delimiter", S, f.delimiter, NULL,                                                               \
+                      "each item is text that ends with this byte instead of a newline: one character, or \\0, \\n, "  \
+                      "\\t, \\x1f and the like",                                                                       \
+                      .value = "BYTE", .letter = 'd', .no_env = true),                                                 \
+        OPTION_STRING("trim", S, f.trim, NULL,                                                                         \
+                      "leave out the white space at the left end of each value (l), at the right end (r), at both "    \
+                      "ends (lr) or nowhere (n). With --colsep the default is lr",                                     \
+                      .value = "lr", .no_env = true),                                                                  \
+        OPTION_STRING("eof", S, f.end, NULL, "the input ends before this line or value", .value = "TEXT",              \
+                      .letter = 'E', .no_env = true),                                                                  \
+        OPTION_BOOL("no-run-if-empty", S, f.skip_blank, NULL, "leave out lines and values that have only white space", \
+                    .letter = 'r', .no_env = true),                                                                    \
         OPTION_INT("max-args", S, f.group, "0", 0, RECORD_GROUP_MAX,                                                   \
                    "this many lines or values are one item: the arguments of one command, or an array for a task. 0: " \
                    "one",                                                                                              \
@@ -67,8 +84,10 @@ struct record_context {
 };
 
 /* Checks the options. Returns EXIT_OK, or EXIT_USAGE after a message in the name of `spec`. */
-MUST_CHECK int record_options_check(const struct record_options *o, const struct option_spec *spec,
+MUST_CHECK int record_options_check(struct record_options *o, const struct option_spec *spec,
                                     const struct record_context *c);
+/* Returns whether the values end with a byte other than a newline. Call it after record_options_check(). */
+bool record_options_ends_otherwise(const struct record_options *o);
 /* Sets *p to what the options say. */
 void record_options_plan(const struct record_options *o, const struct record_context *c, struct record_plan *p);
 

@@ -65,19 +65,19 @@ static void add_groups(struct translation *t, const struct parallel_options *o)
     t->manner.fills = o->fills;
 }
 
-static bool add_input(struct translation *t, const struct parallel_options *o)
+static void add_input(struct translation *t, const struct parallel_options *o)
 {
-    const char *end = o->delimiter;
-    bool is_nul = end && (strcmp(end, "\\0") == 0 || strcmp(end, "\\x00") == 0);
-    if (end && !is_nul && strcmp(end, "\\n") != 0 && strcmp(end, "\n") != 0)
-        return refuse(t, "--delimiter: must be \\0 or \\n. `tr` can change the input: tr '%.20s' '\\n'", end);
     for (unsigned i = 0; i < o->arg_files.count; i++) add_option(t, "arg-file", o->arg_files.words[i]);
-    add_switch(t, "null", o->null || is_nul);
+    add_switch(t, "null", o->null);
+    add_option(t, "delimiter", o->null ? NULL : o->delimiter);
+    add_option(t, "eof", o->end);
+    add_switch(t, "no-run-if-empty", o->skip_blank);
+    add_switch(t, "link", o->link);
+    add_option(t, "trim", o->trim);
     add_option(t, "colsep", o->colsep);
     add_switch(t, "csv", o->csv);
     add_option(t, "header", o->header);
     add_groups(t, o);
-    return true;
 }
 
 /* With -k, lines are printed in the order of the values, so nearly all of them would have to wait. */
@@ -195,7 +195,7 @@ bool translation_make(struct translation *t, const struct parallel_options *o, c
     if (o->quote && words == 0) return refuse(t, "--quote: needs a command");
     char *tagstring = o->tagstring ? place_words_standard(&places, o->tagstring) : NULL;
     add_word(t, "parallel");
-    bool good = add_input(t, o);
+    add_input(t, o);
     add_output(t, o, tagstring);
     free(tagstring);
     add_control(t, o);
@@ -204,7 +204,7 @@ bool translation_make(struct translation *t, const struct parallel_options *o, c
         const char *separator = separator_of(o, *at);
         add_word(t, separator ? separator : *at);
     }
-    return good;
+    return true;
 }
 
 void translation_release(struct translation *t)

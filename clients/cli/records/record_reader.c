@@ -60,7 +60,7 @@ static enum record_step cut(struct record_reader *r, const char *line, size_t le
     if (r->separator)
         separator_cut(r->separator, line, len, &r->record);
     else
-        record_add(&r->record, line, len);
+        separator_add_trimmed(&r->record, line, len, r->trims_left, r->trims_right);
     return check(r);
 }
 
@@ -81,7 +81,7 @@ static enum record_step cut_line(struct record_reader *r, const char *data, size
 
 static enum record_step read_line(struct record_reader *r, const char **data, size_t *len)
 {
-    const char *end = memchr(*data, r->form == RECORD_NULLS ? '\0' : '\n', *len), *line = *data;
+    const char *end = memchr(*data, r->form == RECORD_NULLS ? r->delimiter : '\n', *len), *line = *data;
     size_t n = end ? (size_t)(end - *data) : *len;
     *data += n + (end != NULL);
     *len -= n + (end != NULL);

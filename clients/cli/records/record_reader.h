@@ -15,6 +15,8 @@ enum record_form { RECORD_LINES, RECORD_NULLS, RECORD_CSV };
 struct record_reader {
     enum record_form form;
     bool raw;                          /* the records are any bytes */
+    char delimiter;                    /* ends each record of RECORD_NULLS */
+    bool trims_left, trims_right;      /* without a separator: white space at the ends of the value is left out */
     bool skip_blank;                   /* a line of the input with only white space is no record */
     const struct separator *separator; /* not for CSV; borrowed; NULL: none */
     struct csv_reader csv;             /* the caller sets its separator */

@@ -113,12 +113,17 @@ static bool is_space(char c)
     return c && strchr(" \t\r\n\f\v", c);
 }
 
-static void add_column(const struct separator *s, struct input_record *r, const char *data, size_t len)
+void separator_add_trimmed(struct input_record *r, const char *data, size_t len, bool left, bool right)
 {
     const char *end = data + len;
-    while (s->trims && end > data && is_space(end[-1])) end--;
-    while (s->trims && end > data && is_space(*data)) data++;
+    while (right && end > data && is_space(end[-1])) end--;
+    while (left && end > data && is_space(*data)) data++;
     record_add(r, data, (size_t)(end - data));
+}
+
+static void add_column(const struct separator *s, struct input_record *r, const char *data, size_t len)
+{
+    separator_add_trimmed(r, data, len, s->trims_left, s->trims_right);
 }
 
 /* Returns the next separator at or after `at`, and sets *match_len. Returns NULL if there is none. */

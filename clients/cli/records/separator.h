@@ -12,7 +12,7 @@
 struct separator {
     struct buf plain; /* the bytes of a plain separator */
     bool is_regex;
-    bool trims; /* white space around each column is left out. The caller sets it */
+    bool trims_left, trims_right; /* white space around each column is left out. The caller sets it */
     regex_t regex;
 };
 
@@ -20,6 +20,8 @@ struct separator {
 MUST_CHECK bool separator_init(struct separator *s, const char *pattern, char *err, size_t err_size);
 /* A zeroed struct can be released too. */
 void separator_release(struct separator *s);
+/* Appends one value without the white space at its ends. */
+void separator_add_trimmed(struct input_record *r, const char *data, size_t len, bool left, bool right);
 /* Appends the columns of the line to the record, at least one. Stops after RECORD_VALUES_MAX columns. */
 void separator_cut(const struct separator *s, const char *line, size_t len, struct input_record *r);
 

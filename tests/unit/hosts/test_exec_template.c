@@ -77,6 +77,15 @@ Test(exec_template, values_have_numbers)
                      "p|{99999999999999999999}|{1#}");
 }
 
+Test(exec_template, values_are_counted_from_the_end)
+{
+    const struct exec_template blanks = {.blanks = true};
+    cr_expect_str_eq(arguments(WORDS("{-1}{-2.}", "{-3}", "{-0}", "{-}", "{-#}"), &all, false, "[0,\"a.b\",\"c\"]"),
+                     "ca|{-3}|{-0}|{-}|{-#}");
+    cr_expect_str_eq(arguments_of(&blanks, WORDS("<{-3}>", "{-1}"), &all, false, "[0,\"a\",\"c\"]"), "<>|c");
+    cr_expect_str_eq(arguments(WORDS("{-2}"), &all, true, "[0,\"a\"]"), "{-2}|a");
+}
+
 Test(exec_template, without_a_number_a_placeholder_stands_for_all_values)
 {
     const char *row = "[0,\"a/b.c\",\"d e\"]";

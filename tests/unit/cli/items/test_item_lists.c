@@ -51,6 +51,29 @@ Test(item_lists, linked_lists_advance_together_and_the_shortest_ends_them)
     assert_items(&l, 4, "[0,1,3,6,9]\n[1,1,4,7,0]\n[2,2,3,6,9]\n[3,2,4,7,0]\n");
 }
 
+Test(item_lists, shorter_lists_begin_again)
+{
+    struct item_lists l = {.rows = true, .wraps = true};
+    add_letters(&l, "12", false);
+    add_letters(&l, "3", false);
+    add_letters(&l, "456", true);
+    assert_items(&l, 3, "[0,1,3,4]\n[1,2,3,5]\n[2,1,3,6]\n");
+    struct item_lists empty = {.wraps = true};
+    add_letters(&empty, "12", false);
+    add_letters(&empty, "", false);
+    assert_items(&empty, 0, "");
+}
+
+Test(item_lists, a_list_ends_at_a_value_and_blank_values_are_dropped)
+{
+    struct item_lists l = {0};
+    add_letters(&l, "1 2e3", false);
+    item_lists_filter(&l, "e", true);
+    add_letters(&l, "4 5", false);
+    item_lists_filter(&l, "e", false);
+    assert_items(&l, 6, "[1,4]\n[1, ]\n[1,5]\n[2,4]\n[2, ]\n[2,5]\n");
+}
+
 Test(item_lists, an_empty_list_gives_no_items)
 {
     struct item_lists l = {0};

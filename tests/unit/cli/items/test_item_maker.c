@@ -68,7 +68,9 @@ Test(item_maker, a_group_fits_into_the_command_line)
     cr_assert_str_eq(items_of(m, "aaa\nbbb\nc\n0123456789\nd\n"),
                      "[0,\"aaa\",\"bbb\"]\n[1,\"c\"]\n[2,\"0123456789\"]\n[3,\"d\"]\n");
     m.length.quoted = true;
-    cr_assert_str_eq(items_of(m, "a\nb\nc\n"), "[0,\"a\",\"b\"]\n[1,\"c\"]\n");
+    cr_assert_str_eq(items_of(m, "*\n?\n~\n"), "[0,\"*\",\"?\"]\n[1,\"~\"]\n");
+    cr_assert_str_eq(items_of(m, "a\nb\nc\nd\ne\n"), "[0,\"a\",\"b\",\"c\",\"d\"]\n[1,\"e\"]\n",
+                     "a value that needs no quotes is counted without them");
     assert_no_leaks();
 }
 

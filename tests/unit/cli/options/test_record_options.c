@@ -47,6 +47,25 @@ Test(record_options, names_are_numbered_before_the_words_are_cut)
     assert_no_leaks();
 }
 
+Test(record_options, a_value_may_end_with_any_byte)
+{
+    static const struct option_spec spec = {.program = "test"};
+    static const struct {
+        const char *text;
+        int byte; /* -1: refused */
+    } cases[] = {{",", ','},     {"\\0", 0},     {"\\n", '\n'},   {"\\t", '\t'}, {"\\x1f", 0x1f},
+                 {"\\101", 'A'}, {"\\\\", '\\'}, {"\\xff", 0xff}, {"", -1},      {"ab", -1},
+                 {"\\", -1},     {"\\q", -1},    {"\\x", -1},     {"\\400", -1}, {"\\x1g", -1}};
+    const struct record_context context = {.text = true};
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct record_options o = {.delimiter = cases[i].text};
+        bool good = record_options_check(&o, &spec, &context) == 0;
+        cr_assert_eq(good, cases[i].byte >= 0, "%s", cases[i].text);
+        if (good) cr_assert_eq((unsigned char)o.delimiter_byte, cases[i].byte, "%s", cases[i].text);
+        if (good) cr_assert_eq(record_options_ends_otherwise(&o), cases[i].byte != '\n');
+    }
+}
+
 Test(record_options, the_plan_says_how_many_records_make_an_item)
 {
     char *words[] = {"echo", "{}", NULL};
@@ -57,7 +76,7 @@ Test(record_options, the_plan_says_how_many_records_make_an_item)
     record_options_plan(&(struct record_options){.many = true, .max_chars = 99}, &c, &p);
     cr_assert(p.group_max == 0 && p.length_max == 99 && p.shares == 4);
     record_options_plan(&(struct record_options){.colsep = ","}, &c, &p);
-    cr_assert(p.group_max == 0 && p.length_max == 0 && p.trims && !p.header);
+    cr_assert(p.group_max == 0 && p.length_max == 0 && p.trims_left && p.trims_right && !p.header);
     record_options_plan(&(struct record_options){.group = 3}, &(struct record_context){0}, &p);
     cr_assert(p.group_max == 3 && p.length_max == 0 && !p.rows && p.values == ITEM_VALUES_JSON);
 }

@@ -59,10 +59,10 @@ Test(translation, options_with_the_same_meaning)
                                            .colsep = ",",
                                            .header = ":",
                                            .max_args = "2"};
-    assert_translated(&input, WORDS("x"),
-                      START
-                      "[--arg-file=f][--arg-file=g][--null=true][--colsep=,][--header=:][--max-replace-args=2]" PLAIN
-                      "[--shell][--][x]");
+    assert_translated(
+        &input, WORDS("x"),
+        START "[--arg-file=f][--arg-file=g][--delimiter=\\0][--colsep=,][--header=:][--max-replace-args=2]" PLAIN
+              "[--shell][--][x]");
     const struct parallel_options output = {
         .keep_order = true, .line_buffer = true, .tagstring = "T", .no_extension = "T", .joblog = "l", .resume = true};
     assert_translated(&output, WORDS("x"),
@@ -114,7 +114,7 @@ Test(translation, values_are_code_if_the_command_begins_with_one)
 
 Test(translation, what_cannot_be_done_is_refused)
 {
-    const struct parallel_options plain = {0}, end = {.delimiter = "_"}, quote = {.quote = true};
+    const struct parallel_options plain = {0}, quote = {.quote = true};
     const struct {
         const struct parallel_options *options;
         char **operands;
@@ -122,7 +122,6 @@ Test(translation, what_cannot_be_done_is_refused)
     } cases[] = {
         {&plain, WORDS("echo", "{= $_++ =}"),
          "{= =}: there is no Perl here. Do the change in the command, such as with sed or ${name%.*}"},
-        {&end, WORDS("x"), "--delimiter: must be \\0 or \\n. `tr` can change the input: tr '_' '\\n'"},
         {&quote, WORDS(":::", "x"), "--quote: needs a command"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

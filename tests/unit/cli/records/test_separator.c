@@ -12,7 +12,7 @@ static const char *columns(const char *pattern, const char *line, bool trims)
     struct input_record r = {0};
     struct buf out = {0};
     cr_assert(separator_init(&s, pattern, err, sizeof err), "%s: %s", pattern, err);
-    s.trims = trims;
+    s.trims_left = s.trims_right = trims;
     separator_cut(&s, line, strlen(line), &r);
     for (size_t i = 0; i < r.count; i++) {
         struct json_slice value = record_value(&r, i);
