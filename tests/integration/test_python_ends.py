@@ -207,14 +207,3 @@ class Programs(EndsTest):
                 print(type(error).__name__)
         """, FANTAIL_BIN=self.folder)
         self.assertEqual(out, "FleetError\n")
-
-
-class Examples(EndsTest):
-    def test_fibonacci(self):
-        program = os.path.join(ft.ROOT, "examples/python/fibonacci.py")
-        env = {**self.environment(), "FANTAIL_BIN": ft.BIN, "PYTHONPATH": os.pathsep.join(sys.path + [calls.PACKAGE])}
-        ended = subprocess.run([sys.executable, program, "30", "13"], env=env, capture_output=True, text=True, check=True,
-                               stdin=subprocess.DEVNULL)
-        lines = ended.stdout.splitlines()
-        self.assertEqual((len(lines), lines[10], lines[29]), (30, "F(10) = 55", "F(29) = 514229"))
-        self.assertEqual(lines[13], "F(13) = crashed: killed by signal 9 (Killed)")

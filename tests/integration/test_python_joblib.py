@@ -17,6 +17,7 @@ import textwrap
 
 import fantail_testing as ft
 import python_calls as calls
+from example_pages import ExamplesTest
 
 EXCLUDED = ("test_error_capture", "test_auto_memmap_on_arrays_from_generator", "test_memmapping_leaks")
 PACKAGES = ("joblib==1.6.0", "scikit-learn", "pytest", "cloudpickle")  # the changes below fit this version of joblib
@@ -37,7 +38,7 @@ HEAD = """
 """
 
 
-class Joblib(ft.FantailTest):
+class Joblib(ExamplesTest):
     TIME_LIMIT_S = 900
 
     @classmethod
@@ -96,9 +97,11 @@ class Joblib(ft.FantailTest):
         """)
         self.assertEqual((best, same), ("1 0.1", "True"))
 
-    def test_the_example_finds_the_parameters(self):
-        ended = self.run_python(os.path.join(ft.ROOT, "examples", "python", "hyper_parameters.py"))
-        self.assertEqual((ended.returncode, ended.stdout), (0, "C=1 gamma=0.1: 0.98\n"), ended.stderr)
+    def test_the_example_and_the_same_with_loky(self):
+        self.check_page(self.python, "hyper_parameters")
+        lines = self.output_of_example(self.python, "hyper_parameters", "with_loky.py", "kill")
+        self.assertEqual((len(lines), lines[1]), (2, "C=1 gamma=0.1: 0.98"))
+        self.assertIn("TerminatedWorkerError", lines[0])
 
     def test_a_killed_process_fails_one_call_and_the_next_parallel_works(self):
         lines = self.output_of("""

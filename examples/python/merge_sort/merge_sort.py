@@ -3,10 +3,6 @@
 
     python3 merge_sort.py            sorts
     python3 merge_sort.py kill       the process that sorts the third part is killed, and the part is sorted again
-
-With multiprocessing.Pool the second command never ends. With ProcessPoolExecutor the second command ends with
-BrokenProcessPool, and all parts are lost. With fantail only the third part has no result, so the program sorts only this part
-again.
 """
 import functools
 import heapq

@@ -4,9 +4,7 @@
     python3 monte_carlo_pi.py        2,000,000 points in 200 calls
     python3 monte_carlo_pi.py 7      the process of call 7 is killed
 
-An estimate does not need every call, so this program simply leaves out the calls without a result. With
-multiprocessing.Pool the second command never ends. With ProcessPoolExecutor the second command ends with BrokenProcessPool and
-prints no estimate.
+An estimate does not need every call, so this program simply leaves out the calls without a result.
 """
 import os
 import random

@@ -3,11 +3,6 @@
 
     python3 fibonacci.py 30        prints F(0) to F(29)
     python3 fibonacci.py 30 13     kills the process that computes F(13), as the kernel does when memory is short
-
-With multiprocessing.Pool the second command never ends: the pool starts a new process, and waits for ever for the
-answer of the killed process. With concurrent.futures.ProcessPoolExecutor the second command ends with
-BrokenProcessPool, and all numbers that were not known yet are lost. With fantail.Pool, the second command prints 29
-numbers and says what happened to F(13).
 """
 import os
 import signal

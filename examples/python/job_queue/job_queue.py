@@ -3,15 +3,14 @@
 it is known. The queue ends although one job never ends by itself and one job kills its process.
 
     python3 job_queue.py
-
-With ProcessPoolExecutor, the job "crash" breaks the executor and all other jobs with it, and the job "stuck" keeps the
-program from ending. Here only these two jobs fail.
 """
 import concurrent.futures
 import os
 import time
 
 import fantail
+
+NAMES = ["mail", "stuck", "report", "crash", "backup", "invoice"]
 
 
 def job(name):
@@ -24,9 +23,8 @@ def job(name):
 
 
 def main():
-    names = ["mail", "stuck", "report", "crash", "backup", "invoice"]
     with fantail.Executor(item_timeout_s=2) as executor:
-        futures = {executor.submit(job, name): name for name in names}
+        futures = {executor.submit(job, name): name for name in NAMES}
         for future in concurrent.futures.as_completed(futures):
             error = future.exception()
             print(f"{futures[future]}: {error.name if isinstance(error, fantail.ItemError) else future.result()}")
