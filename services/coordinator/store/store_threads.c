@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "common/base/limits.h"
 #include "common/loop/progress.h"
@@ -72,6 +74,22 @@ void store_note_commit(struct list *calls)
     if (first) store_call_of(first)->is_first_of_commit = true;
 }
 
+/* Notes that the thread of the loop must look at the finished calls. If the result is true, the caller calls
+ * wake_loop() when it has released the lock. */
+static bool note_wake(struct store_threads *t)
+{
+    bool was_woken = t->is_woken;
+    t->is_woken = true;
+    return !was_woken;
+}
+
+/* uv_async_send() is not used, because it can delay the loop: when the loop has been woken, it calls sched_yield()
+ * until the thread that woke it has run on. */
+static void wake_loop(struct store_threads *t)
+{
+    if (eventfd_write(t->wake_fd, 1) != 0) BUG("eventfd: %s", strerror(errno));
+}
+
 void store_side_report(struct store_side *side, struct list *calls)
 {
     struct store_threads *t = side->threads;
@@ -80,13 +98,17 @@ void store_side_report(struct store_side *side, struct list *calls)
         list_remove(calls, k);
         list_push_back(&t->done, k);
     }
+    bool wakes = note_wake(t);
     uv_mutex_unlock(&t->lock);
-    uv_async_send(&t->async);
+    if (wakes) wake_loop(t);
 }
 
 void store_threads_poke(struct store_threads *t)
 {
-    uv_async_send(&t->async);
+    uv_mutex_lock(&t->lock);
+    bool wakes = note_wake(t);
+    uv_mutex_unlock(&t->lock);
+    if (wakes) wake_loop(t);
 }
 
 void store_side_end(struct store_side *side)
@@ -96,8 +118,9 @@ void store_side_end(struct store_side *side)
     side->has_ended = true;
     uv_cond_signal(&t->writer.wake);
     uv_cond_signal(&t->reader.wake);
+    bool wakes = note_wake(t);
     uv_mutex_unlock(&t->lock);
-    uv_async_send(&t->async);
+    if (wakes) wake_loop(t);
 }
 
 void store_side_wait_for(struct store_side *side, struct store_side *other)
@@ -109,13 +132,13 @@ void store_side_wait_for(struct store_side *side, struct store_side *other)
 
 /* The next functions run on the thread of the loop. */
 
-static void on_async_closed(uv_handle_t *handle)
+static void on_poll_closed(uv_handle_t *handle)
 {
     struct store_threads *t = handle->data;
     void (*closed)(void *data) = t->closed;
     void *data = t->closed_data;
     t->freed(t);
-    closed(data);
+    if (closed) closed(data);
 }
 
 static struct store_call *next_done(struct store_threads *t)
@@ -127,10 +150,15 @@ static struct store_call *next_done(struct store_threads *t)
     return k ? store_call_of(k) : NULL;
 }
 
-static void on_async(uv_async_t *async)
+static void on_wake(uv_poll_t *poll, int status, int events)
 {
-    struct store_threads *t = async->data;
+    struct store_threads *t = poll->data;
+    eventfd_t woken;
+    (void)status;
+    (void)events;
+    if (eventfd_read(t->wake_fd, &woken) != 0) return;
     uv_mutex_lock(&t->lock);
+    t->is_woken = false;
     size_t n = t->done.n;
     uv_mutex_unlock(&t->lock);
     if (t->poked) t->poked(t);
@@ -146,7 +174,7 @@ static void on_async(uv_async_t *async)
     if (!is_over) return;
     uv_thread_join(&t->writer.thread);
     uv_thread_join(&t->reader.thread);
-    uv_close((uv_handle_t *)&t->async, on_async_closed);
+    uv_close((uv_handle_t *)&t->poll, on_poll_closed);
 }
 
 static bool is_reading(enum store_op op)
@@ -166,7 +194,7 @@ static void queue(struct store_threads *t, struct store_call *c)
     c->status = STORE_AWAY;
     snprintf(c->error, sizeof c->error, "the store is closing");
     list_push_back(&t->done, &c->link);
-    uv_async_send(&t->async);
+    if (note_wake(t)) wake_loop(t);
 }
 
 /* Wakes the threads that have calls. Call it without holding the lock: a thread that is woken takes the lock
@@ -231,17 +259,12 @@ static void init_side(struct store_side *side, struct store_threads *t)
 void store_threads_init(struct store_threads *t)
 {
     t->base.ops = &ops;
+    t->wake_fd = -1;
     uv_mutex_init(&t->lock);
     list_init(&t->done);
     list_init(&t->held);
     init_side(&t->writer, t);
     init_side(&t->reader, t);
-}
-
-static void on_failed_closed(uv_handle_t *handle)
-{
-    struct store_threads *t = handle->data;
-    t->freed(t);
 }
 
 /* Call it when the reader, or both threads, could not be started. */
@@ -252,15 +275,23 @@ static void end_failed(struct store_threads *t, bool has_writer)
     uv_cond_signal(&t->writer.wake);
     uv_mutex_unlock(&t->lock);
     if (has_writer) uv_thread_join(&t->writer.thread);
-    uv_close((uv_handle_t *)&t->async, on_failed_closed);
+    uv_close((uv_handle_t *)&t->poll, on_poll_closed);
+}
+
+static bool start_poll(struct store_threads *t, uv_loop_t *loop)
+{
+    t->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (t->wake_fd < 0 || uv_poll_init(loop, &t->poll, t->wake_fd) != 0) return false;
+    t->poll.data = t;
+    uv_poll_start(&t->poll, UV_READABLE, on_wake);
+    return true;
 }
 
 /* Blocks all signals while it starts the threads, because only the thread of the loop may get signals. */
 bool store_threads_start(struct store_threads *t, uv_loop_t *loop, void (*run_writer)(void *side),
                          void (*run_reader)(void *side))
 {
-    if (uv_async_init(loop, &t->async, on_async) != 0) return false;
-    t->async.data = t;
+    if (!start_poll(t, loop)) return false;
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -282,4 +313,5 @@ void store_threads_release(struct store_threads *t)
     uv_cond_destroy(&t->writer.wake);
     uv_cond_destroy(&t->reader.wake);
     uv_mutex_destroy(&t->lock);
+    if (t->wake_fd >= 0) close(t->wake_fd);
 }

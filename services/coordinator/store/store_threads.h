@@ -32,7 +32,8 @@ struct store_side {
 
 struct store_threads {
     struct store base;
-    uv_async_t async;
+    int wake_fd; /* an eventfd; it becomes readable when the thread of the loop has something to do */
+    uv_poll_t poll;
     struct store_side writer, reader;
     /* Called on the thread of the loop after store_threads_poke(). May be NULL. */
     void (*poked)(struct store_threads *t);
@@ -47,6 +48,7 @@ struct store_threads {
     uv_mutex_t lock;
     struct list done; /* finished calls, which the thread of the loop must still report */
     bool is_closing;
+    bool is_woken; /* the thread of the loop has been woken, and has not begun to look */
 };
 
 /* Makes the lock and the queues. */
