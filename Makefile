@@ -112,7 +112,7 @@ $(MANUAL): $(BIN)/fantail
 	@touch $@
 
 # ---- Targets to run by hand ---------------------------------------------------------------------------------------
-.PHONY: help demo test check fuzz sim bench install wheel clean
+.PHONY: help demo test check fuzz sim bench install uninstall wheel clean
 
 help:
 	@echo 'make             builds the programs into build/bin and the example tasks into build/tasks'
@@ -131,7 +131,7 @@ help:
 	@echo 'make unused      lists functions that no program uses; make headers: checks that each header compiles alone'
 	@echo 'make tidy        runs clang-tidy; make format: runs clang-format -i; make format-check: only reports changes'
 	@echo 'make compile_commands.json    makes the file for clangd and other editors'
-	@echo 'make install     installs into $$DESTDIR$$PREFIX (/usr/local)'
+	@echo 'make install     installs into $$DESTDIR$$PREFIX (/usr/local); make uninstall: removes what it has installed'
 	@echo 'make wheel       builds the Python package into $(BUILD)/dist: an sdist, and a wheel with the programs'
 	@echo 'make clean       removes the builds'
 	@echo 'settings: SANITIZE=address,undefined  CC=clang  V=1 (show commands)  BUILD=dir'
@@ -146,14 +146,11 @@ check:
 	@tests/run $(if $(TEST),--match '$(TEST)',--only layers$(comma)format-check$(comma)headers$(comma)unit)
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include
-	install -m 755 $(wildcard $(BIN)/*) $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(wildcard services/hosts/fantail_task.h) $(DESTDIR)$(PREFIX)/include
-	cd $(BUILD)/share && find . -type f ! -name written ! -path './zsh/*' -exec install -D -m 644 {} \
-	    $(DESTDIR)$(abspath $(PREFIX))/share/{} \;
-	install -D -m 644 $(BUILD)/share/zsh/site-functions/_fantail $(DESTDIR)$(PREFIX)/share/zsh/$(ZSH_FOLDER)/_fantail
-	cd $(BUILD)/tasks && find . -type f -exec sh -c 'install -D -m "$$(test -x "$$1" && echo 755 || echo 644)" "$$1" "$$2/$$1"' \
-	    sh {} $(DESTDIR)$(abspath $(PREFIX))/share/fantail/tasks \;
+	$(call say,INSTALL,$(DESTDIR)$(abspath $(PREFIX)))
+	$(Q)scripts/install $(BUILD) $(DESTDIR)$(abspath $(PREFIX)) $(ZSH_FOLDER)
+
+uninstall:
+	$(Q)scripts/install --remove $(DESTDIR)$(abspath $(PREFIX))
 
 wheel: all
 	@scripts/wheel $(BIN) $(BUILD)/dist

@@ -42,23 +42,57 @@ class ExampleTasks(FantailTest):
         self.make("all")
         self.assert_modes(self.path("build/tasks"))
 
-    def test_installed_programs_can_still_be_executed(self):
-        self.write_program("build/tasks/rev/rev.sh")
-        self.write_program("build/tasks/alone")
-        self.write_program("build/bin/fantail")
-        written = ("man/man1/fantail.1", "bash-completion/completions/fantail", "zsh/site-functions/_fantail",
-                   "fish/vendor_completions.d/fantail.fish")
-        for name in (*written, "written"):
-            self.write_program("build/share", name)
+    WRITTEN = ("man/man1/fantail.1", "bash-completion/completions/fantail", "zsh/site-functions/_fantail",
+               "fish/vendor_completions.d/fantail.fish")
+
+    def write_build(self):
+        """Writes what a build leaves that can be installed, and what must not be installed."""
+        for name in ("tasks/rev/rev.sh", "tasks/alone", "bin/fantail", *("share/" + name for name in (*self.WRITTEN, "written")),
+                     "tasks/misbehave/misbehave.py", "tasks/rev/__pycache__/rev.cpython-311.pyc"):
+            self.write_program("build", name)
         write_file(self.path("build/tasks/rev/task.json"), '{"command": ["./rev.sh"]}')
-        self.make("-C", ft.ROOT, "-o", "all", f"BUILD={self.path('build')}", f"DESTDIR={self.path('root')}", "install")
+
+    def make_installed(self, target, root, *arguments):
+        self.make("-C", ft.ROOT, "-o", "all", f"BUILD={self.path('build')}", f"DESTDIR={self.path(root)}", *arguments, target)
+
+    def files(self, root):
+        """Returns the paths of all files below the folder."""
+        return {os.path.relpath(os.path.join(folder, name), self.path(root))
+                for folder, _, names in os.walk(self.path(root)) for name in names}
+
+    def test_installed_programs_can_still_be_executed(self):
+        self.write_build()
+        self.make_installed("install", "root")
         self.assert_modes(self.path("root/usr/local/share/fantail/tasks"))
-        for name in written:
+        for name in self.WRITTEN:
             self.assertEqual(os.stat(self.path("root/usr/local/share", name)).st_mode & 0o777, 0o644, name)
-        self.assertFalse(os.path.exists(self.path("root/usr/local/share/written")))
-        self.make("-C", ft.ROOT, "-o", "all", f"BUILD={self.path('build')}", f"DESTDIR={self.path('deb')}", "PREFIX=/usr",
-                  "install")
+        share = {"share/" + name for name in self.WRITTEN}
+        tasks = {"share/fantail/tasks/" + name for name in ("rev/rev.sh", "rev/task.json", "alone")}
+        self.assertEqual(self.files("root/usr/local"), {"bin/fantail", "include/fantail_task.h", "share/fantail/installed",
+                                                        *share, *tasks})
+        self.make_installed("install", "deb", "PREFIX=/usr")
         self.assertTrue(os.path.exists(self.path("deb/usr/share/zsh/vendor-completions/_fantail")))
+
+    def test_an_uninstall_removes_just_what_every_install_has_put_there(self):
+        self.write_build()
+        others = ["root/usr/local/bin/other", "root/usr/local/share/man/man1/other.1"]
+        for name in others:
+            self.write_program(name)
+        self.make_installed("install", "root")
+        shutil.rmtree(self.path("build/tasks/rev"))  # a later version has other files
+        self.make_installed("install", "root")
+        shutil.rmtree(self.path("build"))
+        self.make_installed("uninstall", "root")
+        self.assertEqual(self.files("root"), {os.path.relpath(name, "root") for name in others})
+        self.assertFalse(os.path.exists(self.path("root/usr/local/share/fantail")))
+
+    def test_an_uninstall_keeps_the_tasks_of_the_user(self):
+        self.write_build()
+        self.make_installed("install", "root")
+        own = "usr/local/share/fantail/tasks/own/task.json"
+        self.write_program("root", own)
+        self.make_installed("uninstall", "root")
+        self.assertEqual(self.files("root"), {own})
 
     def test_the_commands_for_the_python_package_can_be_pasted(self):
         with open(os.path.join(ft.ROOT, "docs", "python.md"), encoding="utf-8") as page:
