@@ -68,6 +68,7 @@ class Words(CliTest):
                                   (["submit", "job.json"], "give the file of the job with -f"),
                                   (["mpa"], "did you mean `fantail map`?"), (["help", "redriv"], "did you mean `fantail redrive`?"),
                                   (["map", "square", "--worker", "3"], "did you mean --workers?"),
+                                  (["map", "square", "--retry", "3"], "did you mean --retries or --retry-on?"),
                                   (["map", "square", "-z", "4"], "see fantail map --help"),
                                   (["map", "--max-procs", "4", "--", "wc"], "the number of processes is -j N (--jobs N)"),
                                   (["map", "-L", "1", "--", "wc"], "of one command is -n N"),

@@ -15,9 +15,10 @@ struct parse {
     enum option_source *sources; /* where the value of each row comes from */
     int argc;
     char **argv;
-    int at;       /* the argument that is being read */
-    int operands; /* number of operands found so far; they are at argv[1..operands] */
-    char letter;  /* letter of the option that is being read; 0: the user gave the name of the option */
+    int at;         /* the argument that is being read */
+    int operands;   /* number of operands found so far; they are at argv[1..operands] */
+    int unknown_at; /* the last unknown option, whose value may be the next argument; 0: none */
+    char letter;    /* letter of the option that is being read; 0: the user gave the name of the option */
     bool failed, help, version, print_config;
 };
 
@@ -273,18 +274,17 @@ static bool advise(struct parse *p, const char *given, size_t len, bool guess)
     return p->failed = true;
 }
 
-/* If the table has an option with a similar name, suggests that option. */
+/* If the table has options with similar names, suggests these options. */
 static void complain_of_unknown(struct parse *p, const char *name, size_t len)
 {
-    const char *meant = NULL;
-    unsigned distance = OPTION_DISTANCE_FAR;
-    for (const struct option_row *row = p->spec->rows; row->type != OPTION_TYPE_END; row++)
-        if (row->type != OPTION_TYPE_HEADING && !row->hidden && option_is_nearer(name, len, row->name, &distance))
-            meant = row->name;
-    if (advise(p, name - 2, len + 2, meant != NULL)) return;
-    fprintf(stderr, "%s: --%.*s: unknown option; ", p->spec->program, (int)len, name);
-    if (meant) fprintf(stderr, "did you mean --%s? Otherwise ", meant);
-    fprintf(stderr, "see %s --help\n", p->spec->program);
+    struct buf meant = {0};
+    option_guess(p->spec, name, len, &meant);
+    if (!advise(p, name - 2, len + 2, meant.len > 0))
+        option_complain(p->spec, NULL, "--%.*s: unknown option; %s%s%ssee %s --help", (int)len, name,
+                        meant.len ? "did you mean " : "", buf_cstr(&meant), meant.len ? "? Otherwise " : "",
+                        p->spec->program);
+    buf_release(&meant);
+    p->unknown_at = name[len] ? 0 : p->at;
     p->failed = true;
 }
 
@@ -322,6 +322,7 @@ static void read_letters(struct parse *p, const char *letters)
             break; /* the rest may be the value of an option of another program */
         } else {
             option_complain(p->spec, NULL, "-%c: unknown option; see %s --help", *letters, p->spec->program);
+            p->unknown_at = p->at;
             p->failed = true;
         }
     }
@@ -333,6 +334,7 @@ static void read_letters(struct parse *p, const char *letters)
 static void read_operand(struct parse *p)
 {
     if (p->spec->operands == OPTION_OPERANDS_NONE) {
+        if (p->unknown_at && p->unknown_at == p->at - 1) return; /* the unknown option has been reported */
         const char *advice = p->spec->operand_advice;
         option_complain(p->spec, NULL, "unexpected argument \"%s\"; %s%ssee %s --help", p->argv[p->at],
                         advice ? advice : "", advice ? "; " : "", p->spec->program);

@@ -155,6 +155,37 @@ bool option_is_nearer(const char *typed, size_t len, const char *name, unsigned 
     return true;
 }
 
+/* Returns whether `typed` is the beginning of `name`, or whether the two differ only in their last letters, as retry
+ * and retries do. */
+static bool is_form_of(const char *typed, size_t len, const char *name)
+{
+    enum { BEGINNING = 3, STEM = 4, ENDING = 3 };
+    size_t same = 0;
+    while (same < len && name[same] == typed[same]) same++;
+    if (same == len) return len >= BEGINNING;
+    return same >= STEM && len - same <= ENDING && strlen(name) - same <= ENDING;
+}
+
+static bool is_shown(const struct option_row *row)
+{
+    return row->type != OPTION_TYPE_HEADING && !row->hidden;
+}
+
+void option_guess(const struct option_spec *spec, const char *typed, size_t len, struct buf *out)
+{
+    enum { MOST = 3 };
+    const char *names[MOST + 1];
+    size_t count = 0;
+    unsigned distance = OPTION_DISTANCE_FAR;
+    for (const struct option_row *row = spec->rows; row->type != OPTION_TYPE_END; row++)
+        if (is_shown(row) && option_is_nearer(typed, len, row->name, &distance)) names[0] = row->name, count = 1;
+    for (const struct option_row *row = spec->rows; distance == OPTION_DISTANCE_FAR && row->type != OPTION_TYPE_END;
+         row++)
+        if (is_shown(row) && count <= MOST && is_form_of(typed, len, row->name)) names[count++] = row->name;
+    for (size_t i = 0; count <= MOST && i < count; i++)
+        buf_addf(out, "%s--%s", i == 0 ? "" : i + 1 == count ? " or " : ", ", names[i]);
+}
+
 static void print_words(const struct option_words *w)
 {
     for (unsigned i = 0; i < w->count; i++) printf("%s\"%s\"", i ? " " : "", w->words[i]);

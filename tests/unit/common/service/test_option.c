@@ -1,4 +1,4 @@
-#include "common/service/option.h"
+#include "common/service/option_print.h"
 
 #include <stdarg.h>
 
@@ -169,6 +169,43 @@ Test(option, a_mistyped_option_is_answered_with_the_option_that_was_meant, .init
     forget();
     assert_said(cr_get_redirected_stderr(), "prog: --cuont: unknown option; did you mean --count? Otherwise see prog "
                                             "--help\n");
+    finish();
+}
+
+Test(option, options_with_the_same_beginning_are_suggested, .init = cr_redirect_stderr)
+{
+    static const struct option_row of_retries[] = {OPTION_BOOL("retries", struct config, loud, NULL, "x"),
+                                                   OPTION_BOOL("retry-on", struct config, loud, NULL, "x"),
+                                                   OPTION_BOOL("retain", struct config, loud, NULL, "x"),
+                                                   OPTION_BOOL("max-concurrency", struct config, loud, NULL, "x"),
+                                                   OPTION_BOOL("other", struct config, loud, NULL, "x"),
+                                                   OPTION_ROWS_END};
+    static const char *const guesses[][2] = {{"retry", "--retries or --retry-on"},
+                                             {"ret", "--retries, --retry-on or --retain"},
+                                             {"retres", "--retries"},
+                                             {"max-conc", "--max-concurrency"},
+                                             {"re", ""},
+                                             {"max-attempts", ""},
+                                             {"", ""}};
+    spec.rows = of_retries;
+    for (size_t i = 0; i < ARRAY_SIZE(guesses); i++) {
+        struct buf meant = {0};
+        option_guess(&spec, guesses[i][0], strlen(guesses[i][0]), &meant);
+        cr_expect_str_eq(buf_cstr(&meant), guesses[i][1], "%s: %s", guesses[i][0], buf_cstr(&meant));
+        buf_release(&meant);
+    }
+    finish();
+}
+
+Test(option, the_value_of_an_unknown_option_is_not_reported_too, .init = cr_redirect_stderr)
+{
+    cr_assert(!parse("--nope", "3", "-x", "4", NULL) && r.exit_status == 2);
+    forget();
+    fflush(stderr);
+    char text[400];
+    text[fread(text, 1, sizeof text - 1, cr_get_redirected_stderr())] = '\0';
+    cr_assert_str_eq(text, "prog: --nope: unknown option; see prog --help\n"
+                           "prog: -x: unknown option; see prog --help\n");
     finish();
 }
 
