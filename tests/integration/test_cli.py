@@ -73,6 +73,11 @@ class Words(CliTest):
                                   (["map", "--max-procs", "4", "--", "wc"], "the number of processes is -j N (--jobs N)"),
                                   (["map", "-L", "1", "--", "wc"], "of one command is -n N"),
                                   (["map", "wc", "-l"], "-l: unknown option; a command and its arguments come after --"),
+                                  (["map", "wc -l {}", ":::", "a"], "wc -l {} is not the name of a task. To run a command: "
+                                                                    "`fantail map -- wc -l {}`"),
+                                  (["map", "./task"], "`fantail map -- ./task`"),
+                                  (["map", "wc -l < {}"], "`fantail map --shell -- 'wc -l < {}'`"),
+                                  (["map", "awk '{print $1}'"], "`fantail map --shell -- COMMAND`"),
                                   (["map", "--", "wc -l"], "one argument with spaces. Write the words as separate"),
                                   (["map", "--", "wc -l < {}"], "one argument. For shell syntax write `fantail map -- sh -c")):
             with self.subTest(arguments):

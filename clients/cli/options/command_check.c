@@ -51,6 +51,20 @@ int command_check(const struct option_spec *spec, char *const *command, const ch
     return status ? status : check_program(spec, shell ? shell : command[0]);
 }
 
+int command_check_task(const struct option_spec *spec, const char *task)
+{
+    static const char shell_signs[] = "<>|&;$*`\"'\\";
+    if (!strpbrk(task, " {}/") && !strpbrk(task, shell_signs)) return EXIT_OK;
+    bool quotable = !strchr(task, '\'');
+    if (strpbrk(task, shell_signs))
+        return option_complain(spec, NULL,
+                               "%s is not the name of a task. To run it as shell code: `fantail map --shell "
+                               "-- %s%s%s`",
+                               task, quotable ? "'" : "", quotable ? task : "COMMAND", quotable ? "'" : "");
+    return option_complain(spec, NULL, "%s is not the name of a task. To run a command: `fantail map -- %s`", task,
+                           task);
+}
+
 static bool has_placeholder(const char *text, const char *replace, size_t lists)
 {
     static const char *const others[] = {"{.}", "{/}", "{//}", "{/.}"};

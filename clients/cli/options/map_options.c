@@ -51,6 +51,8 @@ static int check_task(struct map_options *o)
         return option_complain(&map_option_spec, NULL,
                                "the task is missing. Example: `fantail map square < numbers.txt`; see "
                                "fantail map --help");
+    int status = command_check_task(&map_option_spec, o->task);
+    if (status) return status;
     if (o->to_stdin) return option_complain(&map_option_spec, "stdin", "is for a command (after --) only");
     if (o->replace) return option_complain(&map_option_spec, "replace", "is for a command (after --) only");
     if (o->json)
