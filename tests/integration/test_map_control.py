@@ -200,6 +200,15 @@ class Words(Control):
         self.assertEqual(self.map("--nice", "7", "--", "sh", "-c", "nice", "sh", ":::", "x", "y"), [str(wanted)] * 2)
 
 
+class Variables(Control):
+    def test_an_option_wins_over_the_variable_of_another_option_for_the_same_thing(self):
+        self.assertEqual(self.map("--retries", 3, "--", "./flaky", 3, ":::", "a", FANTAIL_MAX_ATTEMPTS="1"), ["a"])
+        self.assertEqual(self.map("--timeout", "1m", "sleep", stdin="0.01\n", FANTAIL_ITEM_TIMEOUT_S="0.000001"), ["0.01"])
+        self.assertEqual(self.map("--halt", "now,fail=9", "square", stdin="2\n", FANTAIL_TOLERATED_FAILURE_COUNT="0"), ["4"])
+        url = f"http://127.0.0.1:{self.fleet().coordinator.port}"
+        self.assertEqual(self.map("-j", 2, "square", "--url", url, stdin="2\n", FANTAIL_MAX_CONCURRENCY="1"), ["4"])
+
+
 class WrongValues(Control):
     def test_a_wrong_value_is_refused_by_name(self):
         fleet = ["square", "--url", "http://127.0.0.1:1"]

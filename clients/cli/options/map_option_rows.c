@@ -57,12 +57,12 @@ static const struct option_row rows[] = {
         "items that may run at once: a number, N% of the processors, +N or -N: that many more or fewer than "
         "processors; 0: " TEXT_OF(OPTION_JOBS_ALL) ". With 1, the items run one after another in their order. With a "
                                                    "URL: only a number, as --max-concurrency",
-        .value = "N", .letter = 'j', .no_env = true),
+        .value = "N", .letter = 'j', .no_env = true, .overrides = "max-concurrency"),
     OPTION_STRING("timeout", S, timeout, NULL,
                   "time that an item may run: seconds, or a number with s, m, h or d. An item that takes longer is "
                   "killed and fails as timed_out. For a command, S may also be a percentage, such as 300%, of the "
                   "median time of the commands that have succeeded, once there are at least " TEXT_OF(RUN_GATE_LEAST),
-                  .value = "S", .no_env = true),
+                  .value = "S", .no_env = true, .overrides = "item-timeout-s"),
     OPTION_SECONDS(
         "item-timeout-s", S, item_timeout_s, "-1", -1, LIMIT_TIME_S,
         "seconds an item may run; 0: no limit; -1: the limit of the task or of the service (60 unless set), or no "
@@ -73,7 +73,7 @@ static const struct option_row rows[] = {
     OPTION_HEADING("When items fail"),
     OPTION_INT("retries", S, retries, "0", 0, LIMIT_ATTEMPTS,
                "attempts per item after any failure, including a non-zero exit status. 0: see --max-attempts",
-               .value = "N", .no_env = true),
+               .value = "N", .no_env = true, .overrides = "max-attempts"),
     OPTION_STRING("retry-on", S, retry_on, NULL,
                   "with --retries or --max-attempts: try again only after these errors, such as task_error,timed_out. "
                   "task_error includes a non-zero exit status, and crashed includes the end by a signal",
@@ -90,7 +90,7 @@ static const struct option_row rows[] = {
         "halt", S, halt, NULL,
         "end the run after N failed items: now,fail=N kills the running items, and soon,fail=N lets them end first. "
         "For a command, also success=N, done=N, and N% of all items, which counts once their number is known",
-        .value = "WHEN,WHY", .no_env = true),
+        .value = "WHEN,WHY", .no_env = true, .overrides = "tolerated-failure-count"),
     OPTION_SECONDS(
         "reconnect-s", S, reconnect_s, "300", 0, 1e9,
         "if the coordinator is lost, the items without an answer are sent to the URL again. The run ends with "

@@ -380,12 +380,22 @@ static int read_arguments(struct parse *p)
     return (p->at < p->argc ? p->at : p->argc) - p->operands;
 }
 
+static bool is_overridden(const struct parse *p, const struct option_row *row)
+{
+    for (const struct option_row *by = p->spec->rows; by->type != OPTION_TYPE_END; by++)
+        if (by->overrides && strcmp(by->overrides, row->name) == 0 &&
+            p->sources[by - p->spec->rows] == OPTION_FROM_FLAG)
+            return true;
+    return false;
+}
+
 static void read_environment(struct parse *p)
 {
     for (const struct option_row *row = p->spec->rows; row->type != OPTION_TYPE_END; row++) {
         enum option_source *source = &p->sources[row - p->spec->rows];
         if (row->type == OPTION_TYPE_HEADING) continue;
-        const char *text = row->no_env || *source == OPTION_FROM_FLAG ? NULL : getenv(option_env_name(row).text);
+        bool is_read = !row->no_env && *source != OPTION_FROM_FLAG && !is_overridden(p, row);
+        const char *text = is_read ? getenv(option_env_name(row).text) : NULL;
         /* An empty variable counts as unset, because a Kubernetes manifest can empty a variable but not remove it. */
         if (text && *text) set(p, row, OPTION_FROM_ENV, text);
         if (row->required && *source == OPTION_FROM_DEFAULT && !p->failed) {

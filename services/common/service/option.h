@@ -51,7 +51,10 @@ struct option_row {
     bool hidden;                /* --help does not show the option */
     bool required;
     const char *needs; /* name of another option, without which this option would have no effect; NULL: none */
-    bool once;         /* giving the option twice is an error, because one text holds several values */
+    /* Name of another option that this option excludes; NULL: none. If this option is on the command line, the
+     * environment variable of the other one is ignored. The caller refuses both on the command line. */
+    const char *overrides;
+    bool once; /* giving the option twice is an error, because one text holds several values */
 };
 
 /* The offset of a field. Compilation fails if the field does not have the type that the option writes. */

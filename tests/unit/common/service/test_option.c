@@ -172,6 +172,27 @@ Test(option, a_mistyped_option_is_answered_with_the_option_that_was_meant, .init
     finish();
 }
 
+Test(option, an_option_on_the_command_line_wins_over_the_variable_of_the_option_that_it_excludes)
+{
+    static const struct option_row of_times[] = {
+        OPTION_INT("count", struct config, count, "7", 1, 64, "x"),
+        OPTION_STRING("name", struct config, name, NULL, "x", .overrides = "count"), OPTION_ROWS_END};
+    spec.rows = of_times;
+    setenv("FANTAIL_COUNT", "9", 1);
+    cr_assert(parse("--name", "a", NULL));
+    cr_expect_eq(c.count, 7);
+    forget();
+    cr_assert(parse("--name", "a", "--count", "8", NULL));
+    cr_expect_eq(c.count, 8, "the caller refuses both");
+    forget();
+    setenv("FANTAIL_NAME", "b", 1);
+    cr_assert(parse(NULL));
+    cr_expect_eq(c.count, 9, "two variables");
+    unsetenv("FANTAIL_COUNT");
+    unsetenv("FANTAIL_NAME");
+    finish();
+}
+
 Test(option, options_with_the_same_beginning_are_suggested, .init = cr_redirect_stderr)
 {
     static const struct option_row of_retries[] = {OPTION_BOOL("retries", struct config, loud, NULL, "x"),
