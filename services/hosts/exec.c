@@ -3,7 +3,8 @@
  * the item. exec_answer.h describes how the output becomes an answer. line_io.h describes the protocol. In the
  * environment of the command, FANTAIL_COMMON has the job's common value as JSON. The variables TRACEPARENT and
  * TRACESTATE, which OpenTelemetry defines, have the span of the item. With --row, the environment also has the index of
- * the item in FANTAIL_INDEX.
+ * the item in FANTAIL_INDEX. With --blocks, an item names a part of a file, which the command gets on its stdin
+ * (runs/block_feed.h).
  */
 #include <errno.h>
 #include <signal.h>
@@ -33,7 +34,8 @@ struct exec_host {
     struct exec_args args;
     struct runner runner;
     struct result_files files; /* with --results */
-    struct buf line, text, tag_text;
+    struct feed_block block;   /* with --blocks */
+    struct buf line, text, tag_text, path;
     int attempts_fd;  /* -1: an item has one attempt */
     unsigned attempt; /* number of the attempt at the current item, from 1 on */
 };
@@ -45,6 +47,33 @@ static bool read_row(struct exec_host *h, const char *item, size_t len)
     bool good = h->options.row ? exec_row_parse(&h->row, item, len, &why) : exec_row_set(&h->row, item, len);
     if (!good) exec_answer_error(&h->line, "task_error", why);
     return good;
+}
+
+static uint64_t number_of(const struct exec_row *row, size_t i)
+{
+    return strtoull(exec_row_text(row, i), NULL, 10);
+}
+
+/* The values of the row name a block. Afterwards the row has no values for the arguments. On failure returns false,
+ * with an answer in h->line. */
+static bool take_block(struct exec_host *h)
+{
+    struct exec_row *row = &h->row;
+    if (row->count < 2 || row->count > 3) {
+        exec_answer_error(&h->line, "task_error", "the item is not a block [index, offset, bytes]");
+        return false;
+    }
+    buf_clear(&h->path);
+    buf_add_str(&h->path, h->options.blocks);
+    if (row->count == 3) buf_addf(&h->path, "/%s", exec_row_text(row, 2));
+    h->block = (struct feed_block){
+        .path = buf_cstr(&h->path),
+        .offset = number_of(row, 0),
+        .bytes = number_of(row, 1),
+        .whole = row->count == 3,
+    };
+    row->count = 0;
+    return true;
 }
 
 static bool has_nul(const struct exec_row *row)
@@ -129,27 +158,30 @@ static bool open_files(struct exec_host *h)
 {
     struct result_files *f = h->runner.files;
     if (!f) return true;
+    char number[24];
     result_files_begin(f, h->row.index + 1);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)h->row.index + 1);
+    if (h->options.blocks) result_files_enter(f, 1, number, strlen(number));
     for (size_t i = 0; i < h->row.count; i++)
         result_files_enter(f, i + 1, exec_row_text(&h->row, i), h->row.values[i].len);
     return result_files_open(f);
 }
 
-static struct run_outcome run_once(struct exec_host *h, const char *input, size_t len)
+static struct run_outcome run_once(struct exec_host *h, const struct run_input *input)
 {
     if (h->runner.lines_tag) {
         buf_clear(&h->tag_text);
         exec_template_join(&h->tag, &h->row, &h->tag_text);
     }
     if (!open_files(h)) return (struct run_outcome){RUN_UNSAVED, errno};
-    struct run_outcome outcome = runner_run(&h->runner, h->args.argv, input, len);
+    struct run_outcome outcome = runner_run(&h->runner, h->args.argv, input);
     if (h->runner.files && !result_files_end(h->runner.files, exec_record_status(outcome)))
         outcome = (struct run_outcome){RUN_UNSAVED, errno};
     return outcome;
 }
 
 /* Runs the command when the gate is open. A command that was killed because memory was short runs again later. */
-static struct run_outcome run(struct exec_host *h, const char *input, size_t len)
+static struct run_outcome run(struct exec_host *h, const struct run_input *input)
 {
     struct run_outcome outcome;
     h->attempt = 1 + (h->attempts_fd >= 0 ? attempts_failed(h->attempts_fd, h->row.index) : 0);
@@ -161,7 +193,7 @@ static struct run_outcome run(struct exec_host *h, const char *input, size_t len
     do {
         if (!enter(h)) return (struct run_outcome){RUN_HALTED, 0};
         build_arguments(h);
-        outcome = run_once(h, input, len);
+        outcome = run_once(h, input);
         leave(h, outcome);
     } while (outcome.end == RUN_YIELDED);
     return outcome;
@@ -199,27 +231,36 @@ static void add_record(struct exec_host *h, struct run_outcome outcome, size_t s
     exec_record_add(&h->line, h->options.output, &record);
 }
 
+/* Sets what the command gets from the item on its stdin. */
+static void set_input(const struct exec_host *h, const char *item, size_t len, struct run_input *input)
+{
+    const struct exec_value whole = {item, len, 0, 0}, *value = h->row.count ? h->row.values : &whole;
+    *input = (struct run_input){0};
+    if (h->options.blocks) {
+        input->block = &h->block;
+        input->len = h->block.bytes;
+    } else if (!exec_template_takes(&h->template, &h->row)) {
+        input->text = h->options.text ? exec_row_text(&h->row, 0) : value->json;
+        input->len = h->options.text ? value->len : value->json_len;
+    }
+}
+
 static void answer(struct exec_host *h, const char *item, size_t len)
 {
-    const char *input = NULL;
-    size_t input_len = 0;
+    struct run_input input;
     bool is_read =
         h->options.text || h->options.row || h->options.results || exec_template_takes(&h->template, &h->row);
     if (is_read && !read_row(h, item, len)) return;
-    bool in_args = exec_template_takes(&h->template, &h->row);
-    if (in_args && has_nul(&h->row)) {
+    if (h->options.blocks && !take_block(h)) return;
+    if (exec_template_takes(&h->template, &h->row) && has_nul(&h->row)) {
         exec_answer_error(&h->line, "task_error", "the item has a NUL character, which an argument cannot have");
         return;
     }
-    const struct exec_value whole = {item, len, 0, 0}, *value = h->row.count ? h->row.values : &whole;
-    if (!in_args) {
-        input = h->options.text ? exec_row_text(&h->row, 0) : value->json;
-        input_len = h->options.text ? value->len : value->json_len;
-    }
-    struct run_outcome outcome = run(h, input, input_len);
+    set_input(h, item, len, &input);
+    struct run_outcome outcome = run(h, &input);
     if (h->options.tag && !h->options.lines && outcome.end != RUN_HALTED) outcome = tag_output(h, outcome);
     if (h->options.record && !is_retried(h, outcome))
-        add_record(h, outcome, input_len);
+        add_record(h, outcome, input.len);
     else
         exec_answer(&h->line, h->options.output, &h->runner, program_of(h), outcome);
     if (is_retried(h, outcome)) attempts_note_failure(h->attempts_fd, h->row.index);
@@ -326,5 +367,6 @@ int main(int argc, char **argv)
     buf_release(&h.line);
     buf_release(&h.text);
     buf_release(&h.tag_text);
+    buf_release(&h.path);
     return 0;
 }

@@ -138,6 +138,7 @@ enum item_error exec_error_of(struct run_outcome outcome)
     case RUN_YIELDED: return ITEM_CANCELLED;
     case RUN_EXITED:
     case RUN_UNSAVED:
+    case RUN_UNFED:
     case RUN_NOT_STARTED: break;
     }
     return ITEM_TASK_ERROR;
@@ -153,6 +154,12 @@ static char *why_not_started(const struct runner *r, const char *program, int er
     return cause;
 }
 
+static void say_unfed(int error, char *cause)
+{
+    const char *why = error ? strerror(error) : "the file has become shorter while it was read";
+    snprintf(cause, EXEC_CAUSE_SIZE, "cannot read the block for the command: %s", why);
+}
+
 static void write_cause(const struct run_outcome *outcome, char *cause)
 {
     switch (outcome->end) {
@@ -165,6 +172,7 @@ static void write_cause(const struct run_outcome *outcome, char *cause)
     case RUN_UNSAVED:
         snprintf(cause, EXEC_CAUSE_SIZE, "cannot write the files of --results: %s", strerror(outcome->code));
         return;
+    case RUN_UNFED: say_unfed(outcome->code, cause); return;
     case RUN_NOT_STARTED: break;
     }
     BUG("the cause of a program that was not started is longer");

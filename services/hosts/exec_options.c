@@ -31,6 +31,8 @@ static const char help[] =
     "  --nice N        add N to the niceness of the command\n"
     "  --gate FILE     the gate of a run of fantail map, which says when a command may start\n"
     "  --lines PIPE    write each line of the output to this named pipe as it comes\n"
+    "  --blocks PATH   with --row: each row is [index, offset, bytes], a part of this file, or [index, offset, bytes,\n"
+    "                  name], a whole file in this folder. It is the stdin of the command\n"
     "  --results DIR   also write what the command prints to files in a folder for each item\n"
     "  --dry-run       the output is the command line, and the command does not run\n";
 
@@ -86,6 +88,7 @@ static void read_option(struct exec_options *o, int letter, char *value)
     case 'T': o->tag = value; break;
     case 'f': o->results = value; break;
     case 'l': o->lines = value; break;
+    case 'k': o->blocks = value; break;
     case 'n': o->nice = parse_nice(value); break;
     case 'e': o->error_bytes = parse_error_bytes(value); break;
     case 's': o->timeout_ms = parse_timeout(value); break;
@@ -131,6 +134,7 @@ void exec_options_read(struct exec_options *o, int argc, char **argv)
         {"tag", required_argument, NULL, 'T'},
         {"results", required_argument, NULL, 'f'},
         {"lines", required_argument, NULL, 'l'},
+        {"blocks", required_argument, NULL, 'k'},
         {"timeout", required_argument, NULL, 's'},
         {"error-bytes", required_argument, NULL, 'e'},
         {"nice", required_argument, NULL, 'n'},
@@ -145,6 +149,7 @@ void exec_options_read(struct exec_options *o, int argc, char **argv)
     *o = (struct exec_options){.error_bytes = DEFAULT_ERROR_TAIL_BYTES};
     for (int letter; (letter = getopt_long(argc, argv, "+", known, NULL)) != -1;) read_option(o, letter, optarg);
     if (optind == argc) die(2, "the command is missing; see --help");
+    if (o->blocks && !o->row) die(2, "--blocks needs --row");
     o->command = argv + optind;
     if (o->raw) make_raw(o);
 }

@@ -9,6 +9,7 @@ struct exec_options {
     char *placeholder; /* NULL: {} */
     char *shell;       /* runs the words, joined with spaces; NULL: there is no shell */
     const char *gate;  /* path of the run's gate; NULL: none */
+    const char *blocks; /* where the blocks of the items are; NULL: the items are not blocks */
     const char *lines; /* named pipe for the lines of the output; NULL: none */
     char *results;     /* folder for what each command writes; NULL: none */
     char *tag;         /* with placeholders; stands before each line of the output; NULL: none */

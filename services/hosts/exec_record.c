@@ -21,6 +21,7 @@ static int exit_of(struct run_outcome outcome)
     case RUN_TOO_LONG:
     case RUN_HALTED:
     case RUN_UNSAVED:
+    case RUN_UNFED:
     case RUN_YIELDED: break;
     }
     return -1;
@@ -29,7 +30,8 @@ static int exit_of(struct run_outcome outcome)
 static int signal_of(struct run_outcome outcome)
 {
     if (outcome.end == RUN_SIGNALLED) return outcome.code;
-    return exit_of(outcome) < 0 && outcome.end != RUN_UNSAVED ? SIGKILL : 0;
+    bool killed = exit_of(outcome) < 0 && outcome.end != RUN_UNSAVED && outcome.end != RUN_UNFED;
+    return killed ? SIGKILL : 0;
 }
 
 int exec_record_status(struct run_outcome outcome)

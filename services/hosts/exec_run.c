@@ -43,7 +43,8 @@ struct exec_run {
     pid_t pid;
     int pid_fd, out_fd;
     uint64_t deadline_ns; /* 0: none */
-    bool too_long, timed_out, halted, yielded;
+    struct block_feed feed;
+    bool too_long, timed_out, halted, yielded, unfed;
     bool stderr_in_line; /* the last byte on stderr is not a newline */
 };
 
@@ -123,7 +124,7 @@ static int become_program(void *arg)
 
 /* Returns a descriptor from which the command reads the item. Before the command starts, writes a small item to a pipe,
  * and a large item to a memory file (memfd). */
-static int open_input(const struct runner *r, const char *input, size_t len)
+static int open_text(const struct runner *r, const char *input, size_t len)
 {
     if (!input) return fcntl(r->null_fd, F_DUPFD_CLOEXEC, 3);
     if (len <= PIPE_BYTES) {
@@ -141,10 +142,18 @@ static int open_input(const struct runner *r, const char *input, size_t len)
     return fd;
 }
 
-static int launch(struct runner *r, struct exec_run *run, char **argv, const char *input, size_t len)
+static int open_input(const struct runner *r, struct exec_run *run, const struct run_input *input)
+{
+    if (!input->block) return open_text(r, input->text, input->len);
+    int fd = block_feed_open(&run->feed, input->block, r->gate ? r->gate->shared->seats_count : 1);
+    run->unfed = fd < 0;
+    return fd;
+}
+
+static int launch(struct runner *r, struct exec_run *run, char **argv, const struct run_input *input)
 {
     static char stack[CHILD_STACK_BYTES] __attribute__((aligned(16)));
-    int out[2] = {-1, -1}, error = 0, in = open_input(r, input, len);
+    int out[2] = {-1, -1}, error = 0, in = open_input(r, run, input);
     if (in < 0 || pipe2(out, O_CLOEXEC) != 0) {
         error = errno;
         if (in >= 0) close(in);
@@ -253,7 +262,7 @@ static void end_stderr_line(const struct exec_run *run)
 
 static bool is_killed(const struct exec_run *run)
 {
-    return run->too_long || run->timed_out || run->halted || run->yielded;
+    return run->too_long || run->timed_out || run->halted || run->yielded || run->unfed;
 }
 
 /* Kills the command if it has run for too long, or if the gate demands this. Returns the number of milliseconds after
@@ -277,7 +286,23 @@ static int check_limits(const struct runner *r, struct exec_run *run)
     return left_ms < INT_MAX ? (int)left_ms : INT_MAX;
 }
 
-/* Reads the output of the command until the command has ended. */
+static void feed(struct exec_run *run, bool has_room)
+{
+    if (block_feed_step(&run->feed, has_room, now_ns())) return;
+    if (!is_killed(run)) kill_run(run, &run->unfed);
+}
+
+/* Like poll(). Also ends when the feed is due. */
+static int wait_for_event(const struct exec_run *run, struct pollfd *fds, size_t count, int timeout_ms)
+{
+    if (run->feed.state != FEED_PAUSING) return poll(fds, count, timeout_ms);
+    uint64_t now = now_ns(), left = run->feed.due_ns > now ? run->feed.due_ns - now : 0;
+    if (timeout_ms >= 0 && left > (uint64_t)timeout_ms * NS_PER_MS) left = (uint64_t)timeout_ms * NS_PER_MS;
+    struct timespec timeout = {.tv_nsec = (long)left};
+    return ppoll(fds, count, &timeout, NULL);
+}
+
+/* Feeds the command, and reads its output, until the command has ended. */
 static void wait_for_end(struct runner *r, struct exec_run *run)
 {
     for (bool ended = false; !ended;) {
@@ -285,8 +310,10 @@ static void wait_for_end(struct runner *r, struct exec_run *run)
             {.fd = run->pid_fd, .events = POLLIN},
             {.fd = run->out_fd, .events = POLLIN},
             {.fd = r->stderr_read, .events = POLLIN},
+            {.fd = block_feed_poll_fd(&run->feed), .events = POLLOUT},
         };
-        int n = poll(fds, ARRAY_SIZE(fds), check_limits(r, run));
+        int n = wait_for_event(run, fds, ARRAY_SIZE(fds), check_limits(r, run));
+        if (run->feed.state == FEED_PAUSING || run->feed.state == FEED_WAITING) feed(run, n > 0 && fds[3].revents);
         if (n <= 0) continue;
         ended = fds[0].revents != 0;
         if (fds[1].revents) read_stdout(r, run);
@@ -308,20 +335,26 @@ static int64_t time_of_day_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-struct run_outcome runner_run(struct runner *r, char **argv, const char *input, size_t input_len)
+struct run_outcome runner_run(struct runner *r, char **argv, const struct run_input *input)
 {
-    struct exec_run run = {.out_fd = -1};
+    struct exec_run run = {.out_fd = -1, .feed = {.from = -1, .to = -1}};
     buf_clear(&r->out);
     r->passed = r->dropped = 0;
     byte_tail_clear(&r->err);
     if (!r->path) find_program(r, argv[0]);
     uint64_t began_ns = now_ns();
     r->usage = (struct run_usage){.start_us = time_of_day_us()};
-    int error = r->path ? launch(r, &run, argv, input, input_len) : ENOENT;
-    if (error) return (struct run_outcome){RUN_NOT_STARTED, error};
+    int error = r->path ? launch(r, &run, argv, input) : ENOENT;
+    if (error) {
+        struct run_outcome failed = {run.unfed ? RUN_UNFED : RUN_NOT_STARTED, run.unfed ? run.feed.error : error};
+        block_feed_close(&run.feed);
+        return failed;
+    }
 
     if (r->timeout_ms) run.deadline_ns = now_ns() + r->timeout_ms * NS_PER_MS;
     wait_for_end(r, &run);
+    int feed_error = run.feed.error;
+    block_feed_close(&run.feed);
     if (run.out_fd >= 0) close(run.out_fd);
     close(run.pid_fd);
     int status = 0;
@@ -335,6 +368,7 @@ struct run_outcome runner_run(struct runner *r, char **argv, const char *input, 
     if (run.timed_out) return (struct run_outcome){RUN_TIMED_OUT, 0};
     if (run.halted) return (struct run_outcome){RUN_HALTED, 0};
     if (run.yielded) return (struct run_outcome){RUN_YIELDED, 0};
+    if (run.unfed) return (struct run_outcome){RUN_UNFED, feed_error};
     if (WIFSIGNALED(status)) return (struct run_outcome){RUN_SIGNALLED, WTERMSIG(status)};
     return (struct run_outcome){RUN_EXITED, WEXITSTATUS(status)};
 }

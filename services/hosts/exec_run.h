@@ -9,6 +9,7 @@
 
 #include "common/json/byte_tail.h"
 #include "common/base/limits.h"
+#include "hosts/runs/block_feed.h"
 #include "hosts/runs/gate.h"
 #include "hosts/runs/result_files.h"
 
@@ -21,6 +22,7 @@ enum run_end {
     RUN_HALTED,   /* the run of the client is halted: the command was killed, or did not start */
     RUN_YIELDED,  /* killed because memory is short; it must run again */
     RUN_UNSAVED,  /* code: errno; the files of --results could not be written */
+    RUN_UNFED,    /* code: errno; the block for its stdin could not be read. 0: the file is shorter than it was */
 };
 
 struct run_outcome {
@@ -58,7 +60,14 @@ struct runner {
 MUST_CHECK bool runner_init(struct runner *r, const char *program, uint64_t timeout_ms, size_t error_bytes);
 void runner_release(struct runner *r);
 
-/* Runs argv; argv[-1] must be writable. If input is NULL, stdin is /dev/null. */
-struct run_outcome runner_run(struct runner *r, char **argv, const char *input, size_t input_len);
+/* What a command reads from its stdin. */
+struct run_input {
+    const char *text; /* borrowed; NULL: nothing */
+    size_t len;
+    const struct feed_block *block; /* if it is not NULL, the command gets this block instead of the text */
+};
+
+/* Runs argv; argv[-1] must be writable. */
+struct run_outcome runner_run(struct runner *r, char **argv, const struct run_input *input);
 
 #endif
