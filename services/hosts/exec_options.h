@@ -6,14 +6,14 @@
 
 struct exec_options {
     bool text, append, row, blanks, repeat, dry_run, record, raw, code, ignore_item, parallel_variables;
-    char *placeholder; /* NULL: {} */
-    char *shell;       /* runs the words, joined with spaces; NULL: there is no shell */
-    const char *gate;  /* path of the run's gate; NULL: none */
+    char *placeholder;  /* NULL: {} */
+    char *shell;        /* runs the words, joined with spaces; NULL: there is no shell */
+    const char *gate;   /* path of the run's gate; NULL: none */
     const char *blocks; /* where the blocks of the items are; NULL: the items are not blocks */
-    const char *lines; /* named pipe for the lines of the output; NULL: none */
-    char *results;     /* folder for what each command writes; NULL: none */
-    char *tag;         /* with placeholders; stands before each line of the output; NULL: none */
-    int nice;          /* added to the niceness of the command */
+    const char *lines;  /* named pipe for the lines of the output; NULL: none */
+    char *results;      /* folder for what each command writes; NULL: none */
+    char *tag;          /* with placeholders; stands before each line of the output; NULL: none */
+    int nice;           /* added to the niceness of the command */
     enum exec_output output;
     uint64_t timeout_ms; /* 0: none */
     size_t error_bytes;  /* how many bytes of the output an error has */

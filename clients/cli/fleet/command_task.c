@@ -47,6 +47,7 @@ static void add_host_options(const struct command_task *t, const struct command_
         separate(json);
         add_text(t, json, t->results);
     }
+    if (t->blocks) add_option(json, "--blocks", t->blocks);
     if (t->shell) add_option(json, "--shell", t->shell);
     if (t->repeats) add_word(json, "--repeat");
     if (t->blanks) add_word(json, "--blanks");
@@ -68,7 +69,7 @@ void command_task_describe(const struct command_task *t, const struct command_fi
         add_text(t, json, *word);
     }
     buf_addf(json, "],\"input\":\"%s\",\"append\":%s,\"row\":%s,\"output\":\"%s\"", t->items_are_text ? "text" : "json",
-             t->item_to_stdin ? "false" : "true", t->items_are_rows ? "true" : "false",
+             t->item_to_stdin || t->blocks ? "false" : "true", t->items_are_rows ? "true" : "false",
              t->values_are_text ? "text" : "auto");
     buf_add_str(json, ",\"own_tmpdir\":false");
     buf_addf(json, ",\"error_output_bytes\":%u", LIMIT_ERROR_TAIL_BYTES);

@@ -16,6 +16,7 @@ struct command_task {
     bool blanks;             /* a placeholder for a value that the row lacks is empty; if not, it is plain text */
     const char *placeholder; /* stands for the item; NULL: {} */
     bool values_are_text;    /* whether the output is text; if not, it is JSON where possible */
+    const char *blocks;      /* the items are blocks, which are found here (block_source.h); NULL: they are not */
     bool item_to_stdin;      /* whether the command gets the item on standard input; if not, as an argument */
     bool raw;                /* words, items and outputs are any bytes, as strings of common/json/byte_text.h */
     bool records;            /* the values are records (protocol/run_record.h) */

@@ -303,14 +303,14 @@ void input_read(struct input *in, uint64_t now)
     size_t kept = n > 0 && in->dropping ? drop_line(in, (size_t)n) : (size_t)(n > 0 ? n : 0);
     if (kept) bytes_came(in, kept);
     if (over) end_came(in);
-    if (in->source->has_records) in->bytes = in->source->records.bytes;
+    if (in->source->has_records || in->source->has_blocks) in->bytes = input_source_bytes(in->source);
 }
 
 bool input_has_batch(const struct input *in, bool idle, uint64_t now)
 {
     if (in->cut == 0) return false;
-    return idle || in->ended || in->filling.too_long || in->filling.len >= in->target ||
-           now - in->read_ns >= INPUT_QUIET_MS * NS_PER_MS;
+    return idle || in->ended || in->filling.too_long || input_source_is_eager(in->source) ||
+           in->filling.len >= in->target || now - in->read_ns >= INPUT_QUIET_MS * NS_PER_MS;
 }
 
 int input_timeout_ms(const struct input *in, uint64_t now)
@@ -324,7 +324,9 @@ int input_timeout_ms(const struct input *in, uint64_t now)
 static void number_lines(struct input *in, struct batch *b)
 {
     const struct input_source *s = in->source;
-    if (in->form == INPUT_NULLS || in->form == INPUT_NULL_ROWS || s->has_lists || s->has_records || s->skip) return;
+    if (in->form == INPUT_NULLS || in->form == INPUT_NULL_ROWS || s->has_lists || s->has_records || s->has_blocks ||
+        s->skip)
+        return;
     b->first_line = in->lines_cut + 1;
     in->lines_cut += b->newlines;
 }

@@ -1,6 +1,10 @@
 #include "cli/items/input_source.h"
 
+#include <errno.h>
 #include <unistd.h>
+
+/* How many blocks one read makes at most. To find the end of a block in a file takes a moment. */
+#define BLOCKS_AT_ONCE 64
 
 void input_source_release(struct input_source *s)
 {
@@ -8,23 +12,39 @@ void input_source_release(struct input_source *s)
     for (size_t i = 0; i < ARRAY_SIZE(s->texts); i++) buf_release(&s->texts[i]);
     buf_release(&s->lines);
     record_source_release(&s->records);
-    if (s->has_records) close(s->ready_fd);
+    block_source_release(&s->blocks);
+    if (s->has_records || s->has_blocks) close(s->ready_fd);
     if (s->owns_fd) close(s->fd);
     *s = (struct input_source){.fd = -1};
 }
 
+/* While all places have blocks, there is nothing to poll: the answer to a block makes a place free. */
+static int block_poll_fd(const struct input_source *s)
+{
+    if (s->used < s->lines.len || s->blocks_ended) return s->ready_fd;
+    if (!block_source_has_place(&s->blocks)) return -1;
+    return s->blocks.is_file || s->blocks.stream.ended ? s->ready_fd : s->fd;
+}
+
 int input_source_poll_fd(const struct input_source *s)
 {
+    if (s->has_blocks) return block_poll_fd(s);
     return s->has_records && record_source_has_more(&s->records) ? s->ready_fd : s->fd;
 }
 
-bool input_source_has_several(const struct input_source *s)
+bool input_source_is_eager(const struct input_source *s)
 {
-    return s->has_records || s->lists.count > 1;
+    return s->has_blocks && !s->blocks.is_file;
+}
+
+uint64_t input_source_bytes(const struct input_source *s)
+{
+    return s->has_blocks ? block_source_bytes(&s->blocks) : s->records.bytes;
 }
 
 const char *input_source_fault(const struct input_source *s)
 {
+    if (s->has_blocks) return block_source_fault(&s->blocks);
     return s->records.fault[0] ? s->records.fault : NULL;
 }
 
@@ -39,8 +59,75 @@ static ssize_t read_bytes(struct input_source *s, char *data, size_t max)
     return n;
 }
 
+/* Returns the value that begins after the given number of commas. */
+static const char *value_after(struct json_slice row, unsigned commas)
+{
+    const char *at = row.data, *end = row.data + row.len;
+    for (; at && commas > 0; commas--) {
+        at = memchr(at, ',', (size_t)(end - at));
+        if (at) at++;
+    }
+    return at;
+}
+
+void input_source_free_block(struct input_source *s, struct json_slice row)
+{
+    const char *offset = row.len ? value_after(row, 1) : NULL;
+    if (offset) block_source_free(&s->blocks, strtoull(offset, NULL, 10));
+}
+
+/* The number of a descriptor means nothing to the user. */
+static struct json_slice shown_block(struct json_slice row, struct buf *out)
+{
+    const char *from = value_after(row, 1), *file = value_after(row, 3), *end = row.data + row.len - 1;
+    if (!from) return row;
+    if (file) end = file - 1;
+    buf_clear(out);
+    buf_add_char(out, '[');
+    buf_add(out, from, (size_t)(end - from));
+    buf_add_char(out, ']');
+    return (struct json_slice){out->data, out->len};
+}
+
+struct json_slice input_source_shown(const struct input_source *s, struct json_slice row, struct buf *out)
+{
+    if (s->has_blocks && row.len) return shown_block(row, out);
+    return item_lists_row_values(s->has_records || s->lists.count > 1, row, out);
+}
+
+static void add_block(struct input_source *s, const struct input_block *b)
+{
+    uint64_t index = s->block_index++;
+    if (s->skip && done_set_has(s->skip, index)) {
+        block_source_free(&s->blocks, b->offset);
+        return;
+    }
+    buf_addf(&s->lines, "[%llu,%llu,%llu", (unsigned long long)index, (unsigned long long)b->offset,
+             (unsigned long long)b->bytes);
+    if (b->fd >= 0) buf_addf(&s->lines, ",%d", b->fd);
+    buf_add_str(&s->lines, "]\n");
+}
+
+static ssize_t read_blocks(struct input_source *s, char *data, size_t max)
+{
+    struct input_block b;
+    enum block_step step = BLOCK_CUT;
+    if (s->used == s->lines.len) {
+        buf_clear(&s->lines);
+        s->used = 0;
+        for (unsigned i = 0; i < BLOCKS_AT_ONCE && (step = block_source_next(&s->blocks, &b)) == BLOCK_CUT; i++)
+            add_block(s, &b);
+        s->blocks_ended = step == BLOCK_END;
+    }
+    if (s->lines.len > 0) return (ssize_t)bytes_copy_next(data, max, s->lines.data, s->lines.len, &s->used);
+    if (s->blocks_ended) return 0;
+    errno = EAGAIN;
+    return -1;
+}
+
 ssize_t input_source_read(struct input_source *s, char *data, size_t max)
 {
+    if (s->has_blocks) return read_blocks(s, data, max);
     if (s->has_records) return record_source_read(&s->records, s->fd, s->has_lists ? &s->lists : NULL, data, max);
     if (!s->has_lists) return read_bytes(s, data, max);
     buf_drop_front(&s->lines, s->used);

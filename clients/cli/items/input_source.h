@@ -1,13 +1,17 @@
 /*
  * Where the items of a run come from: a file descriptor, or lists of values. The combinations of the lists are not
- * stored: each one is made when it is read. Every source is read as bytes. The bytes of lists and of records are lines
- * of JSON.
+ * stored: each one is made when it is read. Every source is read as bytes. The bytes of lists, of records and of blocks
+ * are lines of JSON.
+ *
+ * The row of a block is [index, offset, bytes], or [index, offset, bytes, number of a descriptor] if the block is in a
+ * file of its own.
  */
 #ifndef FANTAIL_CLI_ITEMS_INPUT_SOURCE_H
 #define FANTAIL_CLI_ITEMS_INPUT_SOURCE_H
 
 #include <sys/types.h>
 
+#include "cli/blocks/block_source.h"
 #include "cli/items/item_lists.h"
 #include "cli/items/record_source.h"
 
@@ -20,8 +24,12 @@ struct input_source {
     const struct done_set *skip; /* rows with these indexes are left out; borrowed; NULL: none */
     struct item_lists lists;
     bool has_records;
-    struct record_source records;     /* makes the items from the descriptor or the lists */
-    int ready_fd;                     /* with records, a descriptor that is always readable */
+    struct record_source records; /* makes the items from the descriptor or the lists */
+    bool has_blocks;
+    struct block_source blocks; /* cuts the bytes of the descriptor into blocks, which are the items */
+    uint64_t block_index;       /* of the next block */
+    bool blocks_ended;
+    int ready_fd;                     /* with records and blocks, a descriptor that is always readable */
     struct buf texts[ITEM_LISTS_MAX]; /* the bytes of the lists that came from files */
     struct buf lines;                 /* lines of items, of which `used` bytes were read */
     size_t used;
@@ -31,10 +39,16 @@ struct input_source {
 void input_source_release(struct input_source *s);
 /* Returns the descriptor to poll for input. */
 int input_source_poll_fd(const struct input_source *s);
-/* Returns whether an item may have several values. */
-bool input_source_has_several(const struct input_source *s);
 /* Returns what is wrong with the input, with the place of the fault. The input has ended there. NULL: nothing. */
 const char *input_source_fault(const struct input_source *s);
+/* Returns whether each read gives all items that there are now, so that it is of no use to wait for more. */
+bool input_source_is_eager(const struct input_source *s);
+/* Returns how many bytes of the descriptor were read for the items so far. Only with records and blocks. */
+uint64_t input_source_bytes(const struct input_source *s);
+/* The item with this row has its answer, so its block is no longer needed. */
+void input_source_free_block(struct input_source *s, struct json_slice row);
+/* Returns the values of a row in the form that the user sees. The result is a part of the row, or is in *out. */
+struct json_slice input_source_shown(const struct input_source *s, struct json_slice row, struct buf *out);
 /* Like read(). */
 ssize_t input_source_read(struct input_source *s, char *data, size_t max);
 

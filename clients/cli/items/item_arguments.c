@@ -259,12 +259,25 @@ static int open_source(struct lists_reading *r)
     return s->fd >= 0 ? EXIT_OK : EXIT_USAGE;
 }
 
+static int open_blocks(const struct lists_reading *r)
+{
+    const char *why, *option = r->given->blocks->part ? "pipepart" : "pipe";
+    struct input_source *s = r->source;
+    if (s->has_lists) return option_complain(r->spec, option, "takes one file (-a FILE), and no values after :::");
+    if (!block_source_init(&s->blocks, s->fd, r->given->blocks, &why))
+        return option_complain(r->spec, option, "%s", why);
+    s->has_blocks = true;
+    s->ready_fd = open_null();
+    return EXIT_OK;
+}
+
 int item_arguments_open(const struct item_arguments *a, const struct option_spec *spec, struct input_source *source)
 {
     struct lists_reading r = {.given = a, .spec = spec, .source = source};
     *source = (struct input_source){.fd = STDIN_FILENO, .raw = a->raw, .delimiter = a->delimiter};
     int status = a->records ? open_records(&r) : EXIT_OK;
     if (!status) status = open_source(&r);
+    if (!status && a->blocks) status = open_blocks(&r);
     if (!status && a->records && a->records->header) status = read_header(&r);
     if (!status && source->has_lists) status = check_not_empty(&r);
     if (status) input_source_release(source);

@@ -28,6 +28,7 @@ struct item_arguments {
     bool skip_blank;                   /* values with only white space are left out */
     bool raw;                          /* the values are any bytes, which become strings of common/json/byte_text.h */
     bool rows;                         /* the items are for a command, see item_lists.h */
+    const struct block_plan *blocks;   /* not NULL: the input is cut into blocks, which are the items */
     const struct record_plan *records; /* NULL: each line or combination of values is an item */
 };
 

@@ -45,7 +45,7 @@ static uint64_t line_of(struct map_run *run, struct map_job *j, uint64_t in_batc
 static struct json_slice shown_item(struct map_run *run, struct json_slice line)
 {
     if (!run->options->sends_rows) return line;
-    return item_lists_row_values(input_source_has_several(&run->options->source), line, &run->text);
+    return input_source_shown(&run->options->source, line, &run->text);
 }
 
 /* Returns the index of the item in the input. The row of a command's item contains the index, because earlier items may
@@ -60,6 +60,16 @@ static uint64_t index_of(struct map_run *run, struct map_job *j, uint64_t in_bat
     return in_order ? run->done : j->first + unanswered_place(&j->unanswered, in_batch);
 }
 
+void map_answers_count(struct map_run *run, struct map_job *j, uint64_t in_batch)
+{
+    struct input_source *source = run->input.source;
+    if (source->has_blocks && !run->options->reduce)
+        input_source_free_block(
+            source, batch_item(&j->batch, run->input.skip_blank, in_batch, &j->seek_index, &j->seek_offset));
+    j->answered++;
+    run->done++;
+}
+
 /* `error` is the error object. `item` is the item's line, for the --errors file; `item` may be empty. */
 static void add_failure(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice error,
                         struct json_slice item, bool text)
@@ -68,8 +78,7 @@ static void add_failure(struct map_run *run, struct map_job *j, uint64_t in_batc
     uint64_t line = failures_reports(&run->failures) ? line_of(run, j, in_batch) : 0;
     failures_add(&run->failures, index, line, error.data, error.len, item.data, item.len, text);
     if (!run->options->skip_failed && !run->options->reduce && !run->options->raw) output_line(&run->output, "null", 4);
-    j->answered++;
-    run->done++;
+    map_answers_count(run, j, in_batch);
     int64_t tolerated = run->options->tolerated_failure_count;
     if (tolerated >= 0 && failures_failed(&run->failures) > (uint64_t)tolerated)
         map_run_fail(run, "more items have failed than --tolerated-failure-count allows (%lld)", (long long)tolerated);
@@ -252,8 +261,7 @@ static inline void add_value(struct map_run *run, struct map_job *j, uint64_t in
     }
     map_answers_print_value(run, value);
     run->note = NULL;
-    j->answered++;
-    run->done++;
+    map_answers_count(run, j, j->base + index);
 }
 
 void map_answers_print_line(struct map_run *run, struct map_job *j, const struct result_line *r)

@@ -33,13 +33,16 @@ static void init(struct map_run *run, struct map_options *o)
 
 static bool start_private_fleet(struct map_run *run, const struct map_options *o, char *err, size_t err_size)
 {
+    struct buf blocks = {0};
+    if (o->source.has_blocks) block_source_add_path(&o->source.blocks, &blocks);
     const struct command_task command = {
         .words = o->command,
         .items_are_text = o->text,
         .items_are_rows = o->sends_rows,
         .repeats = record_options_repeat(&o->record),
         .shell = o->shell_path,
-        .blanks = o->source.has_records,
+        .blanks = o->source.has_records || o->source.has_blocks,
+        .blocks = o->source.has_blocks ? buf_cstr(&blocks) : NULL,
         .placeholder = o->replace,
         .values_are_text = o->values_are_text,
         .item_to_stdin = o->to_stdin,
@@ -63,7 +66,9 @@ static bool start_private_fleet(struct map_run *run, const struct map_options *o
         .workers = (unsigned)o->workers,
         .processes = (unsigned)o->processes,
     };
-    return private_fleet_start(&run->private_fleet, &options, err, err_size);
+    bool good = private_fleet_start(&run->private_fleet, &options, err, err_size);
+    buf_release(&blocks);
+    return good;
 }
 
 static bool open_joblog(struct map_run *run, struct map_options *o)

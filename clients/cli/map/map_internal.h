@@ -225,6 +225,8 @@ void map_answers_print(struct map_run *run, struct map_job *j);
 MUST_CHECK bool map_answers_check_line(struct map_run *run, const struct result_line *r);
 /* Adds the item to the failures. `error` is the error object. */
 void map_answers_add_failure(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice error);
+/* Counts an item that has its answer. */
+void map_answers_count(struct map_run *run, struct map_job *j, uint64_t in_batch);
 void map_answers_print_value(struct map_run *run, struct json_slice value);
 /* Handles the record of a command, which is the value of an item. */
 void map_record_add(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice value);

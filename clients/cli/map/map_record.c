@@ -40,12 +40,11 @@ static void print_output(struct map_run *run, const struct run_record *r)
 }
 
 /* Notes an item that did not run, or did not run to its end, because the run was halted. Prints nothing. */
-static void add_halted(struct map_run *run, struct map_job *j)
+static void add_halted(struct map_run *run, struct map_job *j, uint64_t in_batch)
 {
     run->halted = true;
     run->unrun++;
-    j->answered++;
-    run->done++;
+    map_answers_count(run, j, in_batch);
 }
 
 static void add_failed(struct map_run *run, struct map_job *j, uint64_t in_batch, const struct run_record *r)
@@ -83,7 +82,7 @@ void map_record_add(struct map_run *run, struct map_job *j, uint64_t in_batch, s
     }
     run->note = NULL;
     if (r.halted) {
-        add_halted(run, j);
+        add_halted(run, j, in_batch);
         return;
     }
     if (run->options->manner.is_parallel) add_for_parallel(run, &r);
@@ -93,6 +92,5 @@ void map_record_add(struct map_run *run, struct map_job *j, uint64_t in_batch, s
         add_failed(run, j, in_batch, &r);
         return;
     }
-    j->answered++;
-    run->done++;
+    map_answers_count(run, j, in_batch);
 }

@@ -184,6 +184,7 @@ static const char *for_command(const struct map_options *o)
         {o->results, "results"},
         {o->line_buffer, "line-buffer"},
         {o->lb, "lb"},
+        {block_options_any(&o->block), block_options_any(&o->block)},
     };
     for (size_t i = 0; i < ARRAY_SIZE(options); i++)
         if (options[i].given) return options[i].name;

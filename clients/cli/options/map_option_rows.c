@@ -23,6 +23,7 @@ static const struct option_row rows[] = {
     OPTION_BOOL("json", S, json, NULL, "with a command: items are JSON, and results are printed as JSON",
                 .no_env = true),
     RECORD_OPTION_ROWS(S, record),
+    BLOCK_OPTION_ROWS(S, block),
     OPTION_CHOICE("order", S, order, "input", map_orders,
                   "order of the results: as in the input, or as the items complete", .no_env = true),
     OPTION_BOOL("keep-order", S, keep_order, NULL, "the same as --order input", .letter = 'k', .no_env = true),
@@ -174,6 +175,8 @@ static const struct option_row rows[] = {
 
 /* Options of xargs and GNU parallel. */
 static const struct option_foreign foreign[] = {
+    {"--pipe-part", "to cut a file into blocks, use --pipepart -a FILE"},
+    {"--spreadstdin", "to cut standard input into blocks, use --pipe"},
     {"--max-procs", "the number of processes is -j N (--jobs N)"},
     {"-L", "the number of lines that become the arguments of one command is -n N"},
     {0}};
@@ -210,7 +213,9 @@ const struct option_spec map_option_spec = {
         "\n"
         "With --colsep or --csv, a line has several values, {1}, {2} and so on. With --header :, the first line names\n"
         "them, and {NAME} is the value of the column NAME. With -n N, the values of N lines are the arguments of one\n"
-        "command; with -X, those of as many lines as fit. With --shell, the command is shell code.",
+        "command; with -X, those of as many lines as fit. With --shell, the command is shell code. With --pipe, the "
+        "input\n"
+        "is cut into blocks of whole lines, and each command gets a block on its standard input.",
     .epilogue =
         "For a failed item, null is printed, so that result N belongs to item N. The first few failed items are\n"
         "reported on standard error. If more items failed, the last line counts them by the name of their error.\n"
@@ -220,6 +225,7 @@ const struct option_spec map_option_spec = {
         "  seq 5 | fantail map square,square\n"
         "  seq 5 | fantail map -- expr 2 +\n"
         "  fantail map -- gzip -k ::: *.log\n"
+        "  zcat huge.gz | fantail map --pipe --block 10M -- grep -c error\n"
         "  fantail map -- convert {1} -resize {2} {1}-{2}.png ::: a.jpg b.jpg ::: 200 400\n"
         "  find . -name '*.log' -print0 | fantail map -0 -j 4 -X -- gzip\n"
         "  fantail map --shell -- 'zcat {} | sort -u > {.}.sorted' ::: *.gz\n"

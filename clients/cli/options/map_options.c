@@ -122,7 +122,27 @@ static struct record_context record_context_of(const struct map_options *o)
     };
 }
 
-static int check(struct map_options *o)
+/* Returns an option that says how the input becomes items, and is not about blocks; NULL: there is none. */
+static const char *other_input_option(const struct map_options *o)
+{
+    if (o->to_stdin) return "stdin";
+    if (o->null) return "null";
+    return record_options_name(&o->record);
+}
+
+static int check_blocks(struct map_options *o, bool lists)
+{
+    const struct block_context context = {
+        .other = other_input_option(o),
+        .reduce = o->reduce != NULL,
+        .files = o->arg_files.count,
+        .lists = lists,
+        .slots = (unsigned)slots_of(o),
+    };
+    return block_options_check(&o->block, &map_option_spec, &context);
+}
+
+static int check(struct map_options *o, bool lists)
 {
     int status = check_detach(o);
     if (!status) status = map_control_check(o);
@@ -136,6 +156,7 @@ static int check(struct map_options *o)
     if (status) return status;
     const struct record_context context = record_context_of(o);
     status = record_options_check(&o->record, &map_option_spec, &context);
+    if (!status) status = check_blocks(o, lists);
     o->null = o->null || record_options_ends_otherwise(&o->record);
     return status;
 }
@@ -219,7 +240,7 @@ static char **take_command(char **argv, int options_end, int lists)
 /* Sets the form of the bytes that the source gives. */
 static void set_form(struct map_options *o)
 {
-    if (o->source.has_lists || o->source.has_records)
+    if (o->source.has_lists || o->source.has_records || o->source.has_blocks)
         o->form = INPUT_JSON;
     else if (o->null)
         o->form = o->command ? INPUT_NULL_ROWS : INPUT_NULLS;
@@ -245,7 +266,8 @@ static int open_source(struct map_options *o, char **lists)
         .skip_blank = o->record.skip_blank,
         .raw = o->raw,
         .rows = o->command != NULL,
-        .records = record_options_given(&o->record) ? &plan : NULL,
+        .blocks = block_options_given(&o->block) ? &o->block.plan : NULL,
+        .records = !block_options_given(&o->block) && record_options_given(&o->record) ? &plan : NULL,
     };
     int status = item_arguments_open(&given, &map_option_spec, &o->source);
     if (status) return status;
@@ -255,13 +277,14 @@ static int open_source(struct map_options *o, char **lists)
     }
     o->sends_rows = o->command != NULL;
     set_form(o);
-    if (!o->source.has_lists && isatty(o->source.fd) && !o->quiet)
+    if (!o->source.has_lists && !o->source.has_blocks && isatty(o->source.fd) && !o->quiet)
         complain("reading the items from the terminal, one on each line; Ctrl-D ends them");
     size_t columns = o->source.has_records ? SIZE_MAX : o->source.lists.count;
     if (o->command && o->source.has_records)
         record_words_number(&o->words, &o->source.records.names, &o->command, &o->tagstring);
     if (o->shell) record_words_cut(&o->words, &o->command);
-    if (o->command && !o->shell && !o->quiet) command_warn_of_code(o->command, o->replace, columns);
+    if (o->command && !o->shell && !o->source.has_blocks && !o->quiet)
+        command_warn_of_code(o->command, o->replace, columns);
     o->sends_text = o->form == INPUT_TEXT; /* texts with newlines are sent as JSON */
     return EXIT_OK;
 }
@@ -292,7 +315,7 @@ bool map_options_read(struct map_options *o, const struct map_manner *manner, in
     if (is_command) o->client.url = NULL;
     *status = check_private(o, argv, options_end);
     if (*status == EXIT_OK) *status = check_remote(o, argv, options_end);
-    if (*status == EXIT_OK) *status = check(o);
+    if (*status == EXIT_OK) *status = check(o, lists < argc);
     if (*status == EXIT_OK) *status = open_source(o, argv + lists);
     if (*status != EXIT_OK) common_option_release(&o->common);
     return *status == EXIT_OK;

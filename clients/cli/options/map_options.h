@@ -5,6 +5,7 @@
 #include "cli/http/target.h"
 #include "cli/items/batch.h"
 #include "cli/items/input_source.h"
+#include "cli/options/block_options.h"
 #include "cli/options/common_option.h"
 #include "cli/options/map_manner.h"
 #include "cli/options/record_options.h"
@@ -43,6 +44,7 @@ struct map_options {
     const char *task;             /* NULL in command mode */
     char **command;               /* NULL-terminated; NULL: none */
     struct record_options record; /* how lines become items */
+    struct block_options block;   /* how the input is cut into blocks */
     struct record_words words;    /* the command, changed for these options */
     const char *shell_path;       /* runs the command; NULL: it runs without a shell */
     bool values_are_text;         /* print JSON strings without quotes and escapes */

@@ -17,6 +17,29 @@ bool record_options_given(const struct record_options *o)
     return has_columns(o) || is_grouped(o) || o->trim || o->end || o->skip_blank;
 }
 
+const char *record_options_name(const struct record_options *o)
+{
+    const struct {
+        bool given;
+        const char *name;
+    } options[] = {
+        {o->colsep, "colsep"},
+        {o->csv, "csv"},
+        {o->header, "header"},
+        {o->delimiter, "delimiter"},
+        {o->trim, "trim"},
+        {o->end, "eof"},
+        {o->link, "link"},
+        {o->group, "max-args"},
+        {o->many, "many"},
+        {o->group_words, "max-replace-args"},
+        {o->many_words, "many-words"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+        if (options[i].given) return options[i].name;
+    return NULL;
+}
+
 /* As in GNU parallel, -N implies -X unless -m is given. */
 bool record_options_repeat(const struct record_options *o)
 {

@@ -73,6 +73,8 @@ struct record_words {
 
 /* Returns whether items are made from records. */
 bool record_options_given(const struct record_options *o);
+/* Returns the name of an option that was given; NULL: none. */
+const char *record_options_name(const struct record_options *o);
 /* Returns whether a word of the command with {} is repeated for each value. */
 bool record_options_repeat(const struct record_options *o);
 /* What else was given on the command line. */

@@ -1,0 +1,29 @@
+/*
+ * Cuts a file into blocks by the rule of block_cut.h, without reading all of it: only the bytes before the end of each
+ * block are searched for the end of a record. Or cuts it into a given number of blocks; then each block ends with the
+ * record in which its share of the file ends.
+ */
+#ifndef FANTAIL_CLI_BLOCKS_BLOCK_FILE_H
+#define FANTAIL_CLI_BLOCKS_BLOCK_FILE_H
+
+#include "cli/blocks/input_block.h"
+#include "cli/blocks/block_cut.h"
+#include "common/base/buf.h"
+
+struct block_file {
+    int fd; /* borrowed */
+    struct record_ends ends;
+    uint64_t at, size; /* the next block begins at `at`; the file ends at `size` */
+    uint64_t max;      /* length of a block, unless `shares` is set */
+    uint64_t shares;   /* the rest of the file becomes at most so many blocks of about the same length; 0: no limit */
+    struct buf window; /* the bytes that are searched */
+    char fault[BLOCK_FAULT_SIZE];
+};
+
+/* Cuts the file from its current offset up to its present end, and sets the offset to this end. Returns false if the
+ * file cannot seek. */
+MUST_CHECK bool block_file_init(struct block_file *f, int fd, const struct record_ends *ends);
+void block_file_release(struct block_file *f);
+enum block_step block_file_next(struct block_file *f, struct input_block *b);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * The blocks of a run, which come from a file or from a stream. A file that can seek is cut in place (block_file.h),
+ * also if it is standard input. The bytes of anything else are kept in memory (block_stream.h).
+ */
+#ifndef FANTAIL_CLI_BLOCKS_BLOCK_SOURCE_H
+#define FANTAIL_CLI_BLOCKS_BLOCK_SOURCE_H
+
+#include "cli/blocks/block_file.h"
+#include "cli/blocks/block_stream.h"
+
+#define BLOCK_WAITING_BYTES (512u << 20) /* of blocks that are read ahead, unless 2 blocks have more */
+
+/* What the options say. */
+struct block_plan {
+    struct record_ends ends;
+    int64_t size;   /* of a block; below 0: each command gets -size blocks of the file */
+    unsigned slots; /* how many commands may run at once */
+    bool part;      /* the input must be a file */
+};
+
+struct block_source {
+    bool is_file;
+    struct block_file file;
+    struct block_stream stream;
+};
+
+/* Borrows the descriptor. On failure returns false with a static sentence in *why. */
+MUST_CHECK bool block_source_init(struct block_source *s, int fd, const struct block_plan *p, const char **why);
+void block_source_release(struct block_source *s);
+enum block_step block_source_next(struct block_source *s, struct input_block *b);
+/* Returns whether block_source_next() could go on, if the input has bytes. */
+bool block_source_has_place(const struct block_source *s);
+/* The block at this offset has its answer. */
+void block_source_free(struct block_source *s, uint64_t offset);
+/* Returns how many bytes of the input the blocks so far have. */
+uint64_t block_source_bytes(const struct block_source *s);
+/* Returns what is wrong with the input; NULL: nothing. */
+const char *block_source_fault(const struct block_source *s);
+/* Appends where other processes of this user find the blocks: the path of the file or, with a stream, of the folder in
+ * which the name of a block is the number of its descriptor. */
+void block_source_add_path(const struct block_source *s, struct buf *path);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * Cuts a stream into blocks (block_cut.h). Each block is in a file in memory (memfd), which becomes the standard input
+ * of a command. A block stays in its file until block_stream_free(), so that a command can get it again. There are at
+ * most `places` files, and each is used again. So if all have blocks, the stream is not read.
+ */
+#ifndef FANTAIL_CLI_BLOCKS_BLOCK_STREAM_H
+#define FANTAIL_CLI_BLOCKS_BLOCK_STREAM_H
+
+#include "cli/blocks/input_block.h"
+#include "cli/blocks/block_cut.h"
+#include "common/base/buf.h"
+
+#define BLOCK_STREAM_BYTES (1u << 30) /* the largest --block of a stream */
+#define BLOCK_RECORD_BYTES (2u << 30) /* the largest record, which may be longer than a block */
+
+enum block_place_state { PLACE_FREE, PLACE_FILLING, PLACE_FULL, PLACE_STATE_COUNT };
+
+struct block_place {
+    enum block_place_state state;
+    int fd;
+    char *data; /* the mapped file */
+    size_t len, room;
+    uint64_t offset; /* of the block in the stream */
+};
+
+struct block_stream {
+    int fd; /* borrowed */
+    struct block_cut cut;
+    struct block_place *places;
+    unsigned count, places_max;
+    struct block_place *filling; /* NULL: none */
+    struct buf rest;             /* bytes after the last block, until there is a place for them */
+    bool ended;
+    uint64_t offset; /* of the next block */
+    char fault[BLOCK_FAULT_SIZE];
+};
+
+/* s->fd, s->cut and s->places_max are set by the caller. */
+void block_stream_init(struct block_stream *s);
+void block_stream_release(struct block_stream *s);
+/* Calls read() at most once. Returns BLOCK_MORE with errno EAGAIN if no place is free, or if there is no whole block
+ * yet. */
+enum block_step block_stream_next(struct block_stream *s, struct input_block *b);
+/* Returns whether block_stream_next() could go on, if the stream has bytes. */
+bool block_stream_has_place(const struct block_stream *s);
+/* The block at this offset is no longer needed. Does nothing if there is none. */
+void block_stream_free(struct block_stream *s, uint64_t offset);
+
+#endif

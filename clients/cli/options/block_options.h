@@ -1,0 +1,52 @@
+/* The options of `fantail map` that cut the input into blocks, each of which is the standard input of a command. */
+#ifndef FANTAIL_CLI_OPTIONS_BLOCK_OPTIONS_H
+#define FANTAIL_CLI_OPTIONS_BLOCK_OPTIONS_H
+
+#include "cli/blocks/block_source.h"
+#include "common/service/option.h"
+
+/* Embedded in the options of a command. */
+struct block_options {
+    bool pipe, pipepart;
+    const char *block, *recstart, *recend; /* NULL: not given */
+    struct block_plan plan;                /* set by block_options_check() */
+};
+
+#define BLOCK_OPTION_ROWS(S, f)                                                                                        \
+    OPTION_BOOL("pipe", S, f.pipe, NULL,                                                                               \
+                "cut the input into blocks at ends of lines. Each command gets a block on its standard input",         \
+                .no_env = true),                                                                                       \
+        OPTION_BOOL("pipepart", S, f.pipepart, NULL,                                                                   \
+                    "the same for the file of -a, which is not copied: the blocks are read from their places in it",   \
+                    .no_env = true),                                                                                   \
+        OPTION_STRING("block", S, f.block, NULL,                                                                       \
+                      "with --pipe and --pipepart: the largest size of a block. With --pipepart, -N: N blocks for "    \
+                      "each of the commands that may run at once. The default is 1M",                                  \
+                      .value = "BYTES", .no_env = true),                                                               \
+        OPTION_STRING("recstart", S, f.recstart, NULL,                                                                 \
+                      "with --pipe and --pipepart: cut before this text. \\n is a newline", .value = "TEXT",           \
+                      .no_env = true),                                                                                 \
+        OPTION_STRING("recend", S, f.recend, NULL,                                                                     \
+                      "with --pipe and --pipepart: cut after this text; together with --recstart, where both meet. "   \
+                      "An empty text: cut anywhere. The default is \\n, or an empty text with --recstart",             \
+                      .value = "TEXT", .no_env = true)
+
+/* Returns whether the input is cut into blocks. */
+bool block_options_given(const struct block_options *o);
+/* Returns the name of an option that was given; NULL: none. */
+const char *block_options_any(const struct block_options *o);
+/* What else was given on the command line. */
+struct block_context {
+    const char *other; /* an option that says how the input becomes items; NULL: none */
+    bool reduce;
+    size_t files;   /* of -a */
+    bool lists;     /* there are words such as ::: */
+    unsigned slots; /* how many commands may run at once */
+};
+
+/* Checks the options of a command, and sets the plan. Returns EXIT_OK, or EXIT_USAGE after a message in the name of
+ * `spec`. */
+MUST_CHECK int block_options_check(struct block_options *o, const struct option_spec *spec,
+                                   const struct block_context *c);
+
+#endif

@@ -1,0 +1,209 @@
+/* Blocks of a stream and of a file: where they are cut, and that both are cut at the same places. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli/blocks/block_source.h"
+#include "unit/leaks.h"
+
+static struct block_plan plan_of(const char *start, const char *end, int64_t size)
+{
+    struct block_plan p = {.size = size, .slots = 2};
+    cr_assert(record_ends_init(&p.ends, start, end));
+    return p;
+}
+
+static int file_of(const char *data, size_t len)
+{
+    int fd = memfd_create("input", MFD_CLOEXEC);
+    cr_assert_eq(write(fd, data, len), (ssize_t)len);
+    cr_assert_eq(lseek(fd, 0, SEEK_SET), 0);
+    return fd;
+}
+
+/* Adds the lengths of the blocks of the file, each with a space. */
+static void add_file_cuts(const struct block_plan *p, const char *data, size_t len, struct buf *out)
+{
+    struct block_source s;
+    struct input_block b;
+    const char *why;
+    uint64_t offset = 0;
+    int fd = file_of(data, len);
+    cr_assert(block_source_init(&s, fd, p, &why));
+    cr_assert(s.is_file);
+    for (; block_source_next(&s, &b) == BLOCK_CUT; offset += b.bytes) {
+        cr_assert_eq(b.offset, offset);
+        cr_assert_eq(b.fd, -1);
+        buf_addf(out, "%d ", (int)b.bytes);
+    }
+    cr_assert_null(block_source_fault(&s));
+    cr_assert_eq(offset, len);
+    block_source_release(&s);
+    close(fd);
+}
+
+static void check_block(const struct input_block *b, const char *data)
+{
+    struct stat st;
+    char *text = xcalloc(b->bytes + 1, 1);
+    cr_assert_eq(fstat(b->fd, &st), 0);
+    cr_assert_eq((uint64_t)st.st_size, b->bytes);
+    cr_assert_eq(pread(b->fd, text, b->bytes, 0), (ssize_t)b->bytes);
+    cr_assert_arr_eq(text, data + b->offset, b->bytes);
+    free(text);
+}
+
+/* The same for a stream whose bytes come in pieces of `piece` bytes. Each block is freed at once. */
+static void add_stream_cuts(const struct block_plan *p, const char *data, size_t len, size_t piece, struct buf *out)
+{
+    struct block_source s;
+    struct input_block b;
+    const char *why;
+    enum block_step step;
+    int fds[2];
+    cr_assert_eq(pipe2(fds, O_NONBLOCK), 0);
+    cr_assert(block_source_init(&s, fds[0], p, &why));
+    cr_assert_not(s.is_file);
+    for (size_t at = 0; (step = block_source_next(&s, &b)) != BLOCK_END;) {
+        if (step == BLOCK_CUT) {
+            check_block(&b, data);
+            buf_addf(out, "%d ", (int)b.bytes);
+            block_source_free(&s, b.offset);
+        } else if (at < len) {
+            size_t n = len - at < piece ? len - at : piece;
+            cr_assert_eq(write(fds[1], data + at, n), (ssize_t)n);
+            at += n;
+        } else if (fds[1] >= 0) {
+            close(fds[1]);
+            fds[1] = -1;
+        }
+    }
+    cr_assert_null(block_source_fault(&s));
+    cr_assert_eq(block_source_bytes(&s), len);
+    block_source_release(&s);
+    close(fds[0]);
+}
+
+static const char *cuts_of(const char *start, const char *end, int64_t size, const char *text)
+{
+    static char cuts[400];
+    struct block_plan p = plan_of(start, end, size);
+    struct buf file = {0}, stream = {0};
+    add_file_cuts(&p, text, strlen(text), &file);
+    for (size_t piece = 1; piece < 8; piece += 3) {
+        buf_clear(&stream);
+        add_stream_cuts(&p, text, strlen(text), piece, &stream);
+        cr_assert_str_eq(buf_cstr(&stream), buf_cstr(&file));
+    }
+    snprintf(cuts, sizeof cuts, "%s", buf_cstr(&file));
+    buf_release(&file);
+    buf_release(&stream);
+    return cuts;
+}
+
+Test(block_source, a_block_has_as_many_records_as_fit)
+{
+    cr_assert_str_eq(cuts_of(NULL, NULL, 6, "ab\ncd\nef\ng"), "6 4 ");
+    cr_assert_str_eq(cuts_of(NULL, NULL, 5, "ab\ncd\nef\ng"), "3 3 4 ");
+    cr_assert_str_eq(cuts_of(NULL, NULL, 100, "ab\ncd\nef\ng"), "10 ");
+    cr_assert_str_eq(cuts_of(NULL, NULL, 5, ""), "");
+    cr_assert_str_eq(cuts_of(NULL, NULL, 1, "\n\n\n"), "1 1 1 ");
+}
+
+Test(block_source, a_record_longer_than_a_block_is_a_block)
+{
+    cr_assert_str_eq(cuts_of(NULL, NULL, 4, "a\nlonger line\nb\nc\nlast line"), "2 12 4 9 ");
+    cr_assert_str_eq(cuts_of(NULL, "END", 2, "aENDbbENDc"), "4 5 1 ");
+}
+
+Test(block_source, a_start_begins_the_next_block)
+{
+    cr_assert_str_eq(cuts_of(">", NULL, 7, ">a\nb\n>c\n>d\ne\nf\ng\n"), "5 3 9 ");
+    cr_assert_str_eq(cuts_of("S", "E", 5, "SxESyEEESxE"), "3 5 3 ");
+    cr_assert_str_eq(cuts_of(NULL, "", 4, "abcdefghij"), "4 4 2 ");
+}
+
+Test(block_source, a_file_and_a_stream_are_cut_at_the_same_places)
+{
+    static const struct {
+        const char *start, *end;
+    } forms[] = {{NULL, NULL}, {"ab", NULL}, {"a", "b"}, {NULL, "aba"}, {"b\\n", "\\n"}, {NULL, ""}};
+    static char text[40000];
+    unsigned seed = 1;
+    for (size_t i = 0; i < sizeof text; i++) text[i] = "ab\n."[(seed = seed * 1103515245 + 12345) >> 16 & 3];
+    /* Longer than the windows in which a file is searched. */
+    memset(text + 3000, 'x', 30000);
+    for (size_t f = 0; f < ARRAY_SIZE(forms); f++) {
+        static const int64_t sizes[] = {1, 7, 100, 9000, 39000};
+        for (size_t i = f == 0 ? 0 : 1; i < ARRAY_SIZE(sizes); i++) {
+            struct block_plan p = plan_of(forms[f].start, forms[f].end, sizes[i]);
+            struct buf file = {0}, stream = {0};
+            add_file_cuts(&p, text, sizeof text, &file);
+            add_stream_cuts(&p, text, sizeof text, 4000, &stream);
+            cr_assert_str_eq(buf_cstr(&stream), buf_cstr(&file), "form %zu, size %zu", f, i);
+            buf_release(&file);
+            buf_release(&stream);
+        }
+    }
+}
+
+Test(block_source, a_negative_size_is_a_number_of_blocks_for_each_command)
+{
+    struct buf out = {0};
+    struct block_plan p = plan_of(NULL, "", -2);
+    add_file_cuts(&p, "0123456789", 10, &out);
+    cr_assert_str_eq(buf_cstr(&out), "3 3 2 2 ");
+    buf_release(&out);
+    struct block_source s;
+    const char *why;
+    int fds[2];
+    cr_assert_eq(pipe(fds), 0);
+    cr_assert_not(block_source_init(&s, fds[0], &p, &why));
+    close(fds[0]);
+    close(fds[1]);
+}
+
+Test(block_source, a_stream_is_read_only_while_there_is_a_place)
+{
+    struct block_source s;
+    struct input_block b, first;
+    struct block_plan p = plan_of(NULL, NULL, BLOCK_STREAM_BYTES);
+    const char *why;
+    int fds[2];
+    cr_assert_eq(pipe2(fds, O_NONBLOCK), 0);
+    cr_assert(block_source_init(&s, fds[0], &p, &why));
+    cr_assert_eq(s.stream.places_max, 4, "one for each command, and two");
+    s.stream.cut.max = 2;
+    cr_assert_eq(write(fds[1], "a\nb\nc\nd\ne\nf\n", 12), 12);
+    cr_assert_eq(block_source_next(&s, &first), BLOCK_CUT);
+    for (int i = 0; i < 3; i++) cr_assert_eq(block_source_next(&s, &b), BLOCK_CUT);
+    cr_assert_not(block_source_has_place(&s));
+    cr_assert_eq(block_source_next(&s, &b), BLOCK_MORE);
+    block_source_free(&s, first.offset);
+    cr_assert(block_source_has_place(&s));
+    cr_assert_eq(block_source_next(&s, &b), BLOCK_CUT);
+    cr_assert_eq(b.offset, 8);
+    check_block(&b, "a\nb\nc\nd\ne\nf\n");
+    block_source_release(&s);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+Test(block_source, a_file_that_has_become_shorter_is_a_fault)
+{
+    struct block_source s;
+    struct input_block b;
+    struct block_plan p = plan_of(NULL, NULL, 4);
+    const char *why;
+    int fd = file_of("a\nb\nc\nd\ne\nf\n", 12);
+    cr_assert(block_source_init(&s, fd, &p, &why));
+    cr_assert_eq(block_source_next(&s, &b), BLOCK_CUT);
+    cr_assert_eq(ftruncate(fd, 5), 0);
+    cr_assert_eq(block_source_next(&s, &b), BLOCK_END);
+    cr_assert(strstr(block_source_fault(&s), "become shorter"));
+    block_source_release(&s);
+    close(fd);
+}
