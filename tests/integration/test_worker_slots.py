@@ -74,6 +74,25 @@ class Slots(FantailTest):
         self.assertEqual([line["status"] for line in lines if line["type"] == "end"], ["succeeded"] * 4)
         self.assertLessEqual({line["value"] for line in lines if line["type"] == "result"}, {1, 2})
 
+    def test_a_job_goes_to_a_worker_with_a_free_slot_and_not_to_one_that_is_full_of_another_task(self):
+        """The items of a fill the slots of two of the three workers. Then each job of another task succeeds."""
+        others = [f"b{n}" for n in range(8)]
+        gate = self.gate()
+        tasks = self.tasks(long=gate.task, **{name: {"command": ["cat"], "envelope": False} for name in others})
+        workers = [self.worker("--slots", 2, processes=4, tasks=tasks) for _ in range(2)]
+        ports = [self.free_port(), self.free_port()]
+        urls = ",".join(f"127.0.0.1:{port}" for port in [worker.port for worker in workers] + ports[:1])
+        coordinator = self.coordinator(f"static://{urls}")
+        fleet = ft.Fleet(self, coordinator, workers)
+        with fleet.stream({"task": "long", "items": [1, 2, 3, 4], "item_timeout_s": 0}) as long:
+            wait_until(lambda: fleet.busy_slots() == 4, "two full workers")
+            self.worker("--slots", 2, processes=4, tasks=tasks, port=ports[0], admin_port=ports[1])
+            wait_until(lambda: {task["workers"] for task in fleet.request("GET", "/v1/tasks").json["tasks"]} == {3}, "the worker")
+            for name in others:
+                self.assertEqual(fleet.job({"task": name, "items": [1, 2]}).json["results"], [1, 2])
+            gate.open()
+            self.assertEqual(long.rest()[-1]["counts"]["succeeded"], 4)
+
     def test_a_process_with_many_short_items_gives_its_slot_to_another_task(self):
         worker = self.worker("--slots", 1, processes=1)
         running = lambda: metric_sum(metrics(worker), "fantail_chunks_in_flight")

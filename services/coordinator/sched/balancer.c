@@ -7,15 +7,17 @@
 #define SLOWER     1.2   /* the same for a preferred lane: of a few lanes, a slow one raises the mean */
 #define PICK_DRAWS 8
 #define PICK_SCAN  64
+#define PICK_MORE  16 /* instead of PICK_SCAN, if a crowded lane fits */
 #define PICK_COLD  32 /* one choice in this many is made as if no lane had answered yet; see pick_warm() */
 
 /*
  * Chooses the endpoint. Among idle endpoints, prefers the endpoint that has most recently answered items of the task.
  * The processes of this endpoint are running, its connection is open and its memory is in the caches. In all other
  * cases, draws two random endpoints with room for the task, and takes the one with less load per slot ("power of two
- * choices"). A lane is in its task's array `open` while its endpoint takes attempts and has the task, and while the
- * lane is not full (sched_lane.c). An open lane that may have room is also in the array `available`. So the cost of a
- * choice does not depend on the number of workers.
+ * choices"). A worker that is busy with other tasks is chosen only if no other drawn worker fits. A lane is in its
+ * task's array `open` while its endpoint takes attempts and has the task, and while the lane is not full
+ * (sched_lane.c). An open lane that may have room is also in the array `available`. So the cost of a choice does not
+ * depend on the number of workers.
  */
 static void array_put(struct sched_lane **array, uint32_t *n, struct sched_lane *l, uint32_t *place)
 {
@@ -205,30 +207,44 @@ static struct sched_lane *pick_warm(struct sched_job *job, const struct sched_ch
     return NULL;
 }
 
-/* Draws lanes at random until two of them fit the chunk, and returns the less loaded of the two. If no drawn lane fits,
- * checks up to PICK_SCAN lanes and returns the first that fits. */
+/* Returns whether the items of other tasks use as many slots of the worker as one task has. The tasks of a worker may
+ * share its slots (--slots), and always share its processors. So items of this task may have to wait there. */
+static bool is_crowded(const struct sched_lane *l)
+{
+    return !l->endpoint->balancer && l->endpoint->busy - l->busy >= ROUNDING;
+}
+
+/* Draws lanes at random until two of them fit the chunk and are not crowded, and returns the less loaded of the two. If
+ * no drawn lane is of this kind, checks more lanes and returns the first that fits and is not crowded. If there is none
+ * of this kind either, returns a crowded lane that fits. */
 static struct sched_lane *pick_available(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;
     struct random_source *random = &job->s->random;
-    struct sched_lane *best = pick_warm(job, chunk);
+    struct sched_lane *best = pick_warm(job, chunk), *crowded = NULL;
     unsigned found = 0;
     if (best) return best;
     for (unsigned i = 0; i < PICK_DRAWS && t->available_n > 0 && found < 2; i++) {
         struct sched_lane *l = t->available[random_below(random, t->available_n)];
         if (!fits(job, chunk, l, 1)) continue;
+        if (is_crowded(l)) {
+            crowded = better(crowded, l);
+            continue;
+        }
         best = better(best, l);
         found++;
     }
-    if (found > 0 || t->available_n == 0) return best;
+    if (found > 0 || t->available_n == 0) return best ? best : crowded;
     uint32_t start = random_below(random, t->available_n);
-    for (uint32_t i = 0, n = 0; i < t->available_n && n < PICK_SCAN; n++) {
+    for (uint32_t i = 0, n = 0; i < t->available_n && n < (crowded ? PICK_MORE : PICK_SCAN); n++) {
         struct sched_lane *l = t->available[(start + i) % t->available_n];
-        if (fits(job, chunk, l, 1)) return l;
+        bool is_fit = fits(job, chunk, l, 1);
+        if (is_fit && !is_crowded(l)) return l;
+        if (is_fit) crowded = l;
         if (l->available_index != UINT32_MAX) /* otherwise another lane has moved to index i */
             i++;
     }
-    return NULL;
+    return crowded;
 }
 
 /* Call it when no lane has room. If the job has less than its share in flight, it may exceed a window that other jobs

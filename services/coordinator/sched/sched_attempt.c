@@ -77,6 +77,7 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_lane
     l->load += weight * items;
     chunk->job->load += weight * items;
     l->in_flight += items;
+    lane_count_busy(l);
     l->attempts_n++;
     list_push_back(&e->attempts, &a->link);
     if (a->is_hedge)
@@ -101,6 +102,7 @@ static void leave(struct sched_attempt *a, uint32_t items)
     l->in_flight -= items;
     l->window_full = false;
     if (l->in_flight == 0) l->load = 0;
+    lane_count_busy(l);
     a->chunk->job->load -= a->weight * items;
 }
 

@@ -28,6 +28,14 @@ unsigned lane_workers(const struct sched_lane *l)
     return l->workers_n > 0 ? l->workers_n : 1;
 }
 
+/* The items that have no slot yet use no slot, so a lane uses at most all of its slots. */
+void lane_count_busy(struct sched_lane *l)
+{
+    double busy = fmin((double)l->in_flight / fmax(l->slots, 1), 1);
+    l->endpoint->busy += busy - l->busy;
+    l->busy = busy;
+}
+
 /* Updates the task's sums of usable lanes and their slots. What the task's jobs wait for depends only on whether the
  * sums are 0, so the jobs are updated only when that changes. While any lane serves the task, changes to `usable` do
  * not count. A fleet of one worker often becomes full and then has free slots again. */

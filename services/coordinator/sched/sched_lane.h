@@ -35,6 +35,7 @@ struct sched_lane {
     bool slots_known, counted_usable, counted_serving;
     double scale;                 /* a 429 halves this */
     double load;                  /* sum of the weights of the items in flight; the window is full at slots * scale */
+    double busy;                  /* the part of the slots that the items in flight use */
     bool window_full;             /* a chunk found no room, and no item has ended since then */
     uint64_t in_flight;           /* items in flight */
     size_t attempts_n;            /* attempts that run */
@@ -59,6 +60,8 @@ void lane_free(struct sched_lane *l);
 void lanes_free(struct sched_endpoint *e);
 double lane_window(const struct sched_lane *l);
 unsigned lane_workers(const struct sched_lane *l);
+/* Call it when the items in flight have changed. */
+void lane_count_busy(struct sched_lane *l);
 /* Call it after a change of the lane's slots, or of its endpoint's state. */
 void lane_recount(struct sched_lane *l);
 /* Call it when a whole chunk has been answered. Widens the window. */

@@ -37,6 +37,7 @@ struct sched_endpoint {
     uint32_t index;                          /* index in s->endpoints; UINT32_MAX: removed */
     struct list attempts;                    /* attempts of all tasks */
     struct list lanes;
+    double busy;                       /* sum of `busy` of its lanes */
     unsigned slots_hint;               /* 0: unknown */
     struct sched_endpoint_task *tasks; /* the worker's tasks, if tasks_known */
     size_t tasks_n;

@@ -79,6 +79,29 @@ Test(scheduler_tasks, a_worker_that_runs_another_task_is_not_preferred)
     shell_over(&sh);
 }
 
+/* The tasks of a worker may share its slots. */
+Test(scheduler_tasks, a_worker_whose_slots_other_tasks_use_gets_a_chunk_only_if_no_other_worker_fits)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *busy[3];
+    for (unsigned i = 0; i < 3; i++) has(&sh, busy[i] = worker(&sh, 4), "a", "b");
+    struct sched_job *of_a = job_of_task(&sh, "a", 12);
+    run(&sh);
+    for (unsigned i = 0; i < 3; i++) cr_assert_eq(out_at(&sh, of_a, busy[i]), 4);
+    struct sched_endpoint *idle = worker(&sh, 4);
+    has(&sh, idle, "a", "b");
+    for (unsigned i = 0; i < 50; i++) cr_assert_eq(run_one(&sh, "b"), idle);
+    struct sched_job *of_b = job_of_task(&sh, "b", 20);
+    run(&sh);
+    cr_assert_gt(out_at(&sh, of_b, idle), 0);
+    for (unsigned i = 0; i < 3; i++) cr_assert_gt(out_at(&sh, of_b, busy[i]), 0, "the worker gets nothing at all");
+    sched_job_cancel(of_a, SCHED_CANCELLED, "enough");
+    sched_job_cancel(of_b, SCHED_CANCELLED, "enough");
+    run(&sh);
+    shell_over(&sh);
+}
+
 Test(scheduler_tasks, many_chunks_of_one_task_take_no_room_from_another)
 {
     struct shell sh;
