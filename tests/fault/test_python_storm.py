@@ -1,9 +1,9 @@
-"""fantail.Client of the Python package, while coordinators and workers are killed all the time."""
+"""The Python package, while coordinators, workers and processes are killed or replaced all the time."""
 import random
 import threading
 
 import fantail_testing as ft
-import python_calls  # noqa: F401 (adds the package to sys.path)
+import python_calls
 from balancer import Balancer
 from fault_testing import SLOW, FaultTest, say
 from test_python_executor import WHY_NOT, setUpModule  # noqa: F401
@@ -13,6 +13,7 @@ if not WHY_NOT:
 
 ITEMS = 20000 if SLOW else 2000
 PAUSE_S = 0.3
+CALLS, PER_CHILD = (100000, 1000) if SLOW else (5000, 100)
 
 TASK = """
 import time
@@ -67,6 +68,16 @@ class Storms(FaultTest):
         self.assertEqual(got, [2 * n for n in range(ITEMS)])
         self.assertGreater(storm.kills, 0)
         say(f"{ITEMS} items while services were killed {storm.kills} times")
+
+
+class Replacements(FaultTest):
+    def test_no_call_is_lost_while_processes_are_replaced_and_killed(self):
+        with fantail.Executor(2, max_tasks_per_child=PER_CHILD) as executor:
+            found = list(executor.map(python_calls.die_at_thousands, range(CALLS), return_exceptions=True))
+        killers = [n for n in range(CALLS) if n % 1000 == 500]
+        self.assertEqual([n for n, value in enumerate(found) if isinstance(value, fantail.ItemError)], killers)
+        self.assertEqual([value for value in found if isinstance(value, int)], [n for n in range(CALLS) if n % 1000 != 500])
+        say(f"{CALLS} calls, and a new process after each {PER_CHILD} of them")
 
 
 if __name__ == "__main__":

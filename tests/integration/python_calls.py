@@ -64,6 +64,18 @@ class Unpicklable(Exception):
         raise TypeError("not this one")
 
 
+def die_at_thousands(n):
+    if n % 1000 == 500:
+        os._exit(3)
+    return n
+
+
+def log_and_square(n):
+    import logging
+    logging.getLogger("fantail.test").debug("in the lock of logging")
+    return n * n
+
+
 def square(x):
     return x * x
 

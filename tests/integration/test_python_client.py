@@ -8,7 +8,10 @@ import os
 import pathlib
 import pickle
 import socket
+import sys
 import threading
+import types
+from unittest import mock
 
 import fantail_testing as ft
 import python_calls as calls  # noqa: F401 (adds the package to sys.path)
@@ -55,6 +58,21 @@ class Like:
 class Point:
     x: int
     y: int
+
+
+class Bar:
+    """Has what the package uses of tqdm.tqdm."""
+    made = []
+
+    def __init__(self, **options):
+        self.options, self.count, self.is_closed = options, 0, False
+        self.made.append(self)
+
+    def update(self, count=1):
+        self.count += count
+
+    def close(self):
+        self.is_closed = True
 
 
 class Maps(ft.SharedFleetTest):
@@ -176,6 +194,15 @@ class Maps(ft.SharedFleetTest):
             self.assertEqual(list(self.client.map("square", [1, 2, 3], progress=True)), [1, 4, 9])
         self.assertIn("square", said.getvalue())
         self.assertIn("3/3", said.getvalue())
+
+    def test_the_bar_of_tqdm_is_used_if_it_is_installed(self):
+        module = types.ModuleType("tqdm")
+        module.tqdm = Bar
+        Bar.made.clear()
+        with mock.patch.dict(sys.modules, {"tqdm": module}):
+            self.assertEqual(list(self.client.map("square", [1, 2, 3], progress=True)), [1, 4, 9])
+        [bar] = Bar.made
+        self.assertEqual((bar.options, bar.count, bar.is_closed), ({"total": 3, "desc": "square"}, 3, True))
 
     def test_the_tasks_of_the_fleet_are_listed(self):
         [square] = [task for task in self.client.tasks() if task.name == "square"]

@@ -1,8 +1,10 @@
 """fantail.Executor of the Python package: results, errors and crashes."""
+import asyncio
 import concurrent.futures
 import datetime
 import decimal
 import functools
+import logging
 import os
 import sys
 import threading
@@ -250,6 +252,38 @@ class Processes(ExecutorTest):
         executor = self.executor(1, max_tasks_per_child=2)
         pids = [executor.submit(calls.pid).result() for _ in range(6)]
         self.assertEqual(len(set(pids)), 3, pids)
+
+    def test_threads_of_the_parent_that_hold_locks_do_no_harm(self):
+        lock, is_over = threading.Lock(), threading.Event()
+
+        def hold():
+            while not is_over.is_set():
+                with lock:
+                    logging.getLogger("fantail.test").debug("in the lock of logging")
+        threads = [threading.Thread(target=hold) for _ in range(10)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(3):
+                with fantail.Executor(2) as executor:
+                    self.assertEqual(list(executor.map(calls.log_and_square, range(100))), [n * n for n in range(100)])
+        finally:
+            is_over.set()
+            for thread in threads:
+                thread.join()
+
+    def test_an_event_loop_may_run_calls_and_cancel_them(self):
+        async def main():
+            loop = asyncio.get_running_loop()
+            found = await asyncio.gather(*(loop.run_in_executor(executor, calls.square, n) for n in range(20)))
+            self.assertEqual(found, [n * n for n in range(20)])
+            endless = loop.run_in_executor(executor, calls.say_pid_and_sleep, self.path("pid"))
+            pid = await loop.run_in_executor(None, read_number, self.path("pid"))
+            endless.cancel()
+            await loop.run_in_executor(None, wait_until, lambda: not runs(pid), "the end of the process")
+            self.assertEqual(await loop.run_in_executor(executor, calls.square, 5), 25)
+        executor = self.executor(1)
+        asyncio.run(main())
 
     def test_no_more_calls_after_shutdown(self):
         executor = self.executor()

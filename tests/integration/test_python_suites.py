@@ -43,6 +43,7 @@ from test_python_executor import WHY_NOT, setUpModule  # noqa: F401
 EXCLUDED = {"test_interpreter_shutdown", "test_submit_after_interpreter_shutdown", "test_hang_gh83386",
             "test_max_workers_negative", "test_cancel_futures", "test_hang_gh94440"}
 MYPY, PYRIGHT = "mypy==2.4.1", "pyright==1.1.414"  # newer versions may find more
+OLDEST_OF_MYPY, NEWEST = "3.10", "3.14"  # mypy knows no Python 3.9; test_python_versions.py runs it
 EXCLUDED_OF_POOL = {"test_make_pool", "test_pool_worker_lifetime", "test_resource_warning", "test_map_unplicklable",
                     "test_unpickleable_result", "test_imap_handle_iterable_exception", "test_worker_finalization_via_atexit_handler_of_multiprocessing"}
 GROUPS_OF_POOL = ("_TestPool", "_TestPoolWorkerErrors", "_TestPoolWorkerLifetime")
@@ -160,9 +161,11 @@ class Types(ft.FantailTest):
 
     def test_mypy_finds_nothing(self):
         folder = self.venv_with(MYPY)
-        ended = self.run_in_package(f"{folder}/python", "-m", "mypy", "--strict", "--config-file", "pyproject.toml", "--cache-dir",
-                                    os.path.join(self.folder, "cache"), "fantail", self.EXAMPLES)
-        self.assertEqual(ended.returncode, 0, ended.stdout + ended.stderr)
+        for version in OLDEST_OF_MYPY, NEWEST:
+            ended = self.run_in_package(f"{folder}/python", "-m", "mypy", "--strict", "--python-version", version, "--config-file",
+                                        "pyproject.toml", "--cache-dir", os.path.join(self.folder, "cache"), "fantail",
+                                        self.EXAMPLES)
+            self.assertEqual(ended.returncode, 0, f"Python {version}: {ended.stdout}{ended.stderr}")
 
     def test_pyright_finds_nothing(self):
         folder = self.venv_with(PYRIGHT)
