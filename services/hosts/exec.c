@@ -161,9 +161,10 @@ static bool open_files(struct exec_host *h)
     char number[24];
     result_files_begin(f, h->row.index + 1);
     snprintf(number, sizeof number, "%llu", (unsigned long long)h->row.index + 1);
-    if (h->options.blocks) result_files_enter(f, 1, number, strlen(number));
+    if (h->options.blocks) result_files_enter(f, 1, NULL, number, strlen(number));
     for (size_t i = 0; i < h->row.count; i++)
-        result_files_enter(f, i + 1, exec_row_text(&h->row, i), h->row.values[i].len);
+        result_files_enter(f, i + 1, i < h->options.columns_count ? h->options.columns[i] : NULL,
+                           exec_row_text(&h->row, i), h->row.values[i].len);
     return result_files_open(f);
 }
 
@@ -325,11 +326,12 @@ static void open_gate(struct exec_host *h)
 static void prepare(struct exec_host *h)
 {
     const struct exec_options *o = &h->options;
-    const struct exec_markers markers = {o->placeholder ? o->placeholder : "{}", !o->row};
+    const struct exec_markers markers = {o->placeholder ? o->placeholder : "{}", !o->row, o->plus};
     exec_template_init(&h->template, o->command, &markers, o->append);
     h->tag_words[0] = o->tag;
     exec_template_init(&h->tag, h->tag_words, &markers, false);
     h->template.blanks = h->tag.blanks = o->blanks;
+    h->template.total = h->tag.total = o->total;
     h->template.repeats = o->repeat;
     h->template.shell = o->shell;
     h->template.quotes = o->shell != NULL && !o->code;
@@ -364,6 +366,7 @@ int main(int argc, char **argv)
     exec_template_release(&h.template);
     exec_template_release(&h.tag);
     exec_row_release(&h.row);
+    free(h.options.columns);
     buf_release(&h.line);
     buf_release(&h.text);
     buf_release(&h.tag_text);

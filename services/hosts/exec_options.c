@@ -16,6 +16,9 @@ static const char help[] =
     "  --blanks        a placeholder for a value that the row lacks is empty, instead of plain text\n"
     "  --repeat        an argument with a placeholder for all values is repeated for each value\n"
     "  --shell PATH    run the words, joined with spaces, with this shell; the values are quoted\n"
+    "  --plus          there are more placeholders, such as {..} and {%.txt}\n"
+    "  --total N       the number of all rows, for {##}\n"
+    "  --column NAME   with --results: the folder for the next column, instead of its number\n"
     "  --code          with --shell: the values are not quoted\n"
     "  --ignore-item   the command does not get the item\n"
     "  --parallel-variables  PARALLEL_SEQ and PARALLEL_JOBSLOT are the number of the item and that of the slot\n"
@@ -62,6 +65,12 @@ static int parse_nice(const char *word)
     return (int)n;
 }
 
+static void add_column(struct exec_options *o, char *name)
+{
+    o->columns = xrealloc(o->columns, (o->columns_count + 1) * sizeof *o->columns);
+    o->columns[o->columns_count++] = name;
+}
+
 static char *parse_placeholder(char *word)
 {
     if (!*word) die(2, "--placeholder must not be empty");
@@ -78,6 +87,9 @@ static void read_option(struct exec_options *o, int letter, char *value)
     case 'S': o->shell = value; break;
     case 'B': o->blanks = true; break;
     case 'c': o->code = true; break;
+    case 'P': o->plus = true; break;
+    case 'N': o->total = strtoull(value, NULL, 10); break;
+    case 'C': add_column(o, value); break;
     case 'i': o->ignore_item = true; break;
     case 'V': o->parallel_variables = true; break;
     case 'd': o->dry_run = true; break;
@@ -115,6 +127,7 @@ static void make_raw(struct exec_options *o)
     if (o->placeholder) decode(o->placeholder);
     if (o->tag) decode(o->tag);
     if (o->results) decode(o->results);
+    for (size_t i = 0; i < o->columns_count; i++) decode(o->columns[i]);
 }
 
 void exec_options_read(struct exec_options *o, int argc, char **argv)
@@ -128,6 +141,9 @@ void exec_options_read(struct exec_options *o, int argc, char **argv)
         {"shell", required_argument, NULL, 'S'},
         {"blanks", no_argument, NULL, 'B'},
         {"code", no_argument, NULL, 'c'},
+        {"plus", no_argument, NULL, 'P'},
+        {"total", required_argument, NULL, 'N'},
+        {"column", required_argument, NULL, 'C'},
         {"ignore-item", no_argument, NULL, 'i'},
         {"parallel-variables", no_argument, NULL, 'V'},
         {"output", required_argument, NULL, 'o'},

@@ -5,7 +5,10 @@
 #include "hosts/exec_answer.h"
 
 struct exec_options {
-    bool text, append, row, blanks, repeat, dry_run, record, raw, code, ignore_item, parallel_variables;
+    bool text, append, row, blanks, repeat, dry_run, record, raw, code, ignore_item, parallel_variables, plus;
+    uint64_t total;
+    char **columns; /* names of the columns, for the folders of --results */
+    size_t columns_count;
     char *placeholder;  /* NULL: {} */
     char *shell;        /* runs the words, joined with spaces; NULL: there is no shell */
     const char *gate;   /* path of the run's gate; NULL: none */

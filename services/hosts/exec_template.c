@@ -5,28 +5,47 @@
 /* Returns whether the placeholder stands for a value or a part of a value. */
 static bool is_of_value(enum exec_place place)
 {
-    return place != PLACE_NONE && place != PLACE_NUMBER && place != PLACE_SLOT;
+    return place != PLACE_NONE && place != PLACE_NUMBER && place != PLACE_SLOT && place != PLACE_TOTAL;
+}
+
+static const struct place_kind {
+    const char *text;
+    enum exec_place place;
+    unsigned extensions;
+} kinds[] =
+    {
+        {"}", PLACE_VALUE, 0},    {".}", PLACE_NO_EXTENSION, 1},       {"/}", PLACE_NAME, 0},
+        {"//}", PLACE_FOLDER, 0}, {"/.}", PLACE_NAME_NO_EXTENSION, 1}, {"#}", PLACE_NUMBER, 0},
+        {"%}", PLACE_SLOT, 0},
+},
+  plus_kinds[] = {
+      {"..}", PLACE_NO_EXTENSION, 2},        {"...}", PLACE_NO_EXTENSION, 3}, {"/..}", PLACE_NAME_NO_EXTENSION, 2},
+      {"/...}", PLACE_NAME_NO_EXTENSION, 3}, {"+.}", PLACE_EXTENSION, 1},     {"+..}", PLACE_EXTENSION, 2},
+      {"+...}", PLACE_EXTENSION, 3},         {"+/}", PLACE_PARENT, 0},        {"##}", PLACE_TOTAL, 0},
+};
+
+static const struct place_kind *find_kind(const struct place_kind *of, size_t count, const char *at)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strncmp(at, of[i].text, strlen(of[i].text)) == 0) return &of[i];
+    return NULL;
 }
 
 /* Reads the rest of a placeholder after "{" and its number. Returns the end of the placeholder, or NULL if the text is
  * not a placeholder. */
-static const char *read_kind(const char *at, enum exec_place *place)
+static const char *read_kind(const char *at, bool plus, struct exec_part *p)
 {
-    static const struct {
-        const char *text;
-        enum exec_place place;
-    } kinds[] = {
-        {"}", PLACE_VALUE},    {".}", PLACE_NO_EXTENSION},       {"/}", PLACE_NAME},
-        {"//}", PLACE_FOLDER}, {"/.}", PLACE_NAME_NO_EXTENSION}, {"#}", PLACE_NUMBER},
-        {"%}", PLACE_SLOT},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        size_t len = strlen(kinds[i].text);
-        if (strncmp(at, kinds[i].text, len) != 0) continue;
-        *place = kinds[i].place;
-        return at + len;
+    const char *end = NULL;
+    const struct place_kind *kind = find_kind(kinds, ARRAY_SIZE(kinds), at);
+    if (!kind && plus) kind = find_kind(plus_kinds, ARRAY_SIZE(plus_kinds), at);
+    if (kind) {
+        p->place = kind->place;
+        p->extensions = kind->extensions;
+        return at + strlen(kind->text);
     }
-    return NULL;
+    if (plus) p->edit = value_edit_parse(at, &end);
+    p->place = PLACE_EDITED;
+    return p->edit ? end : NULL;
 }
 
 /* Returns the end of the placeholder at `at`, or NULL if there is none. */
@@ -40,8 +59,9 @@ static const char *read_place(const char *at, const struct exec_markers *m, stru
     const char *digits = at += p->from_end;
     for (; *at >= '0' && *at <= '9' && p->column < 10000; at++) p->column = p->column * 10 + (size_t)(*at - '0');
     bool numbered = at > digits;
-    const char *end = read_kind(at, &p->place);
-    if (!end || (numbered && p->column == 0) || (p->from_end && !numbered)) return NULL;
+    if ((numbered && p->column == 0) || (p->from_end && !numbered)) return NULL;
+    const char *end = read_kind(at, m->plus, p);
+    if (!end) return NULL;
     if (!is_of_value(p->place) && numbered) return NULL;
     return p->place == PLACE_VALUE && !numbered ? NULL : end; /* {} is plain text if another marker stands for it */
 }
@@ -98,6 +118,7 @@ void exec_template_init(struct exec_template *t, char **argv, const struct exec_
 
 void exec_template_release(struct exec_template *t)
 {
+    for (size_t i = 0; i < t->parts_count; i++) value_edit_free(t->parts[i].edit);
     free(t->words);
     free(t->parts);
     *t = (struct exec_template){0};
@@ -126,12 +147,31 @@ static size_t name_start(const char *text, size_t len)
     return slash ? (size_t)(slash + 1 - text) : 0;
 }
 
-/* Returns the length of the text without the extension, which begins at the last dot of the file name. */
-static size_t stem_len(const char *text, size_t len)
+/* Returns the length of the text without its last extensions. An extension begins at a dot of the file name. If there
+ * are fewer extensions, all of the text remains. */
+static size_t stem_len(const char *text, size_t len, unsigned extensions)
+{
+    size_t name = name_start(text, len), end = len;
+    for (; extensions > 0; extensions--) {
+        const char *dot = end > name ? memrchr(text + name, '.', end - name) : NULL;
+        if (!dot) return len;
+        end = (size_t)(dot - text);
+    }
+    return end;
+}
+
+/* Adds the folder of the path without the slash before the name. */
+static void add_parent(struct buf *b, const char *text, size_t len)
 {
     size_t name = name_start(text, len);
-    const char *dot = len > name ? memrchr(text + name, '.', len - name) : NULL;
-    return dot ? (size_t)(dot - text) : len;
+    if (name > 0) buf_add(b, text, name - 1);
+}
+
+/* Adds the last extensions without their first dot. */
+static void add_extension(struct buf *b, const char *text, size_t len, unsigned extensions)
+{
+    size_t stem = stem_len(text, len, extensions);
+    if (stem < len) buf_add(b, text + stem + 1, len - stem - 1);
 }
 
 /* Adds the folder of the path, as dirname(1) prints it: "." if the path names no folder. Slashes at the end of the path
@@ -146,26 +186,30 @@ static void add_folder(struct buf *b, const char *text, size_t len)
     buf_add(b, end ? text : ".", end ? end : 1);
 }
 
-static void add_value(struct buf *b, enum exec_place place, const char *text, size_t len)
+static void add_value(struct buf *b, const struct exec_part *p, const char *text, size_t len)
 {
-    size_t name = name_start(text, len);
-    switch (place) {
+    size_t name = name_start(text, len), stem = stem_len(text, len, p->extensions);
+    switch (p->place) {
     case PLACE_VALUE: buf_add(b, text, len); break;
-    case PLACE_NO_EXTENSION: buf_add(b, text, stem_len(text, len)); break;
+    case PLACE_NO_EXTENSION: buf_add(b, text, stem); break;
     case PLACE_NAME: buf_add(b, text + name, len - name); break;
     case PLACE_FOLDER: add_folder(b, text, len); break;
-    case PLACE_NAME_NO_EXTENSION: buf_add(b, text + name, stem_len(text, len) - name); break;
+    case PLACE_NAME_NO_EXTENSION: buf_add(b, text + name, stem - name); break;
+    case PLACE_EXTENSION: add_extension(b, text, len, p->extensions); break;
+    case PLACE_PARENT: add_parent(b, text, len); break;
+    case PLACE_EDITED: value_edit_apply(p->edit, text, len, b); break;
     case PLACE_NONE:
     case PLACE_NUMBER:
-    case PLACE_SLOT: break;
+    case PLACE_SLOT:
+    case PLACE_TOTAL: break;
     }
 }
 
-static void add_column(struct buf *b, const struct exec_template *t, enum exec_place place, const struct exec_row *row,
-                       size_t i)
+static void add_column(struct buf *b, const struct exec_template *t, const struct exec_part *p,
+                       const struct exec_row *row, size_t i)
 {
     struct buf plain = {0};
-    add_value(t->quotes ? &plain : b, place, exec_row_text(row, i), row->values[i].len);
+    add_value(t->quotes ? &plain : b, p, exec_row_text(row, i), row->values[i].len);
     if (t->quotes) shell_quote_add(b, buf_cstr(&plain), plain.len);
     buf_release(&plain);
 }
@@ -185,16 +229,18 @@ static void add_part_text(struct buf *b, const struct exec_template *t, const st
         buf_add(b, p->text, p->len);
     } else if (p->place == PLACE_NUMBER) {
         buf_add_u64(b, row->index + 1);
+    } else if (p->place == PLACE_TOTAL) {
+        buf_add_u64(b, t->total);
     } else if (p->place == PLACE_SLOT) {
         buf_add_u64(b, row->slot);
     } else if (p->column > row->count) {
         return;
     } else if (p->column) {
-        add_column(b, t, p->place, row, p->from_end ? row->count - p->column : p->column - 1);
+        add_column(b, t, p, row, p->from_end ? row->count - p->column : p->column - 1);
     } else {
         for (size_t i = first; i < end; i++) {
             if (i > first) buf_add_char(b, ' ');
-            add_column(b, t, p->place, row, i);
+            add_column(b, t, p, row, i);
         }
     }
 }

@@ -9,6 +9,12 @@
  *                                    `blanks` an empty text
  *     {-1}, {-1.}, ...               the same forms for the last value, {-2} the one before it
  *
+ * With `plus` there are also these placeholders, and those of value_edit.h:
+ *
+ *     {+/}    its folder, empty if there is none      {+.}, {+..}, {+...}  its last extension, or its last two or three
+ *     {..}, {...}, {/..}, {/...}                      as {.} and {/.}, without two or three extensions
+ *     {##}    the number of all rows
+ *
  * Without a number, a placeholder stands for all values. If a placeholder without a number is a whole argument, each
  * value becomes an argument. If the placeholder is only a part of an argument, the values are joined with spaces. The
  * rules for names are those of GNU parallel.
@@ -16,25 +22,32 @@
 #ifndef FANTAIL_HOSTS_EXEC_TEMPLATE_H
 #define FANTAIL_HOSTS_EXEC_TEMPLATE_H
 
+#include "hosts/runs/value_edit.h"
 #include "hosts/exec_row.h"
 
 enum exec_place {
     PLACE_NONE, /* plain text */
     PLACE_VALUE,
     PLACE_NO_EXTENSION,
+    PLACE_EXTENSION,
+    PLACE_PARENT, /* {+/} */
     PLACE_NAME,
     PLACE_FOLDER,
     PLACE_NAME_NO_EXTENSION,
     PLACE_NUMBER,
     PLACE_SLOT,
+    PLACE_TOTAL,
+    PLACE_EDITED,
 };
 
 /* A piece of an argument: plain text, or a placeholder. */
 struct exec_part {
     enum exec_place place;
-    size_t column;    /* number of the value, from 1 on; 0: all values */
-    bool from_end;    /* `column` counts from the last value */
-    const char *text; /* the text in the command; borrowed */
+    size_t column;           /* number of the value, from 1 on; 0: all values */
+    bool from_end;           /* `column` counts from the last value */
+    unsigned extensions;     /* how many extensions the value loses, or which of them are its place */
+    struct value_edit *edit; /* with PLACE_EDITED; owned by the template */
+    const char *text;        /* the text in the command; borrowed */
     size_t len;
 };
 
@@ -52,11 +65,12 @@ struct exec_template {
     bool has_number;     /* there is a {#} or a {%} */
     bool append;
     /* The caller may set the fields below. */
-    bool repeats; /* a word with a placeholder for all values is repeated for each value */
-    bool quotes;  /* values are quoted for a shell */
-    char *shell;  /* runs the words, joined with spaces; NULL: there is no shell; borrowed */
-    bool blanks;  /* a placeholder for a value that the row lacks is empty */
-    bool ignores; /* without a placeholder, the values do not go anywhere */
+    bool repeats;   /* a word with a placeholder for all values is repeated for each value */
+    bool quotes;    /* values are quoted for a shell */
+    char *shell;    /* runs the words, joined with spaces; NULL: there is no shell; borrowed */
+    bool blanks;    /* a placeholder for a value that the row lacks is empty */
+    uint64_t total; /* for {##} */
+    bool ignores;   /* without a placeholder, the values do not go anywhere */
 };
 
 /* The arguments for one row. The struct owns the arguments, and is reused for the next row. */
@@ -72,6 +86,7 @@ struct exec_args {
 struct exec_markers {
     const char *value; /* stands for {} */
     bool only_value;   /* there are no other placeholders */
+    bool plus;
 };
 
 /* `append`: if no argument has a placeholder, the values become the last arguments. */

@@ -275,6 +275,10 @@ cat num8 | parallel --pipe --round-robin -j2 wc -l | wc -l
 parallel --files echo ::: A B C | wc -l
 parallel --tmpdir . --files echo ::: A B C | wc -l
 """,
+    "`{choose_k}` and `{uniq}` are not there": r"""
+parallel --plus echo {choose_k} ::: A B C D ::: A B C D
+parallel --plus echo {uniq} ::: A B C ::: A B C ::: A B C
+""",
     "`--resume-failed`, with the command, does the same": r"""
 parallel --joblog log exit ::: 1 0; parallel --retry-failed --joblog log; cut -f1,7-9 log; rm log
 """,
@@ -296,38 +300,6 @@ cat num30000 | parallel --jobs 4 -m echo | wc -l
 """,
     "GNU parallel does not find a name with a space": r"""
 printf 'Name\tE-mail address\nA B\ta@x\n' > addressbook.tsv; cat addressbook.tsv | parallel --colsep '\t' --header : echo {Name} {E-mail address}
-""",
-    "`--plus` is not there yet": r"""
-parallel --plus echo {} ::: dir/sub/file.ex1.ex2.ex3
-parallel --plus echo {+/}/{/} ::: dir/sub/file.ex1.ex2.ex3
-parallel --plus echo {.}.{+.} ::: dir/sub/file.ex1.ex2.ex3
-parallel --plus echo {+/}/{/.}.{+.} ::: dir/sub/file.ex1.ex2.ex3
-parallel --plus echo {..}.{+..} ::: dir/sub/file.ex1.ex2.ex3
-parallel --plus echo {+/}/{/..}.{+..} ::: dir/sub/file.ex1.ex2.ex3
-parallel --plus echo {...}.{+...} ::: dir/sub/file.ex1.ex2.ex3
-parallel --plus echo {+/}/{/...}.{+...} ::: dir/sub/file.ex1.ex2.ex3
-parallel --plus echo Job {#} of {##} ::: {1..5}
-parallel --plus echo {:-myval} ::: ""
-parallel --plus echo {:2} ::: abcAaAdef
-parallel --plus echo {:2:3} ::: abcAaAdef
-parallel --plus echo {#bc} {#abc} ::: abcAaAdef
-parallel --plus echo {%de} {%def} ::: abcAaAdef
-parallel --plus echo {/def/ghi} ::: abcAaAdef
-parallel --plus echo {^a} {^^a} ::: abcAaAdef
-parallel --plus echo '{,A}' '{,,A}' ::: AbcAaAdef
-mkdir d; touch d/x; tar -C d -czf a.tar.gz x; rm -r d; parallel --plus 'mkdir {..}; tar -C {..} -xf {}' ::: *.tar.gz; rm a.tar.gz
-parallel --plus echo {%_demo} ::: mycode_demo keep_demo_here
-parallel --plus echo {#demo_} ::: demo_mycode keep_demo_here
-parallel --plus echo {/demo_/} ::: demo_mycode remove_demo_here
-parallel --plus echo {choose_k} ::: A B C D ::: A B C D
-parallel --plus echo {uniq} ::: A B C ::: A B C ::: A B C
-""",
-    "the folders have the numbers of the lists": r"""
-parallel --header : --results outdir echo ::: f1 A B ::: f2 C D
-parallel --header : --results foo echo {a} {b} ::: a I II ::: b III IIII
-""",
-    "`--shuf` is not there yet": r"""
-parallel --shuf echo ::: 1 2 3 ::: a b c ::: A B C
 """,
 }.items()}
 

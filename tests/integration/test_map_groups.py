@@ -49,11 +49,34 @@ class Values(Grouped):
     def test_shorter_lists_begin_again(self):
         self.assert_map(["--link", "--", "echo", "{-1}{1}", ":::", "a", "b", "c", ":::", 1, 2], ["1a", "2b", "1c"])
 
+    def test_a_random_order_has_each_item_once(self):
+        for arguments, stdin in ((["--shuf"], HUNDRED), (["--shuf", "-a", "-"], HUNDRED), (["--shuf", "-r"], HUNDRED)):
+            ended = self.cli("map", "-j", "1", *arguments, "--", "echo", stdin=stdin)
+            self.assertEqual((ended.status, sorted(ended.lines)), (0, sorted(HUNDRED.split())), ended)
+            self.assertNotEqual(ended.lines, HUNDRED.split())
+        ended = self.cli("map", "--shuf", "--header", ":", "--", "echo", "{x}{y}", ":::", "x", 1, 2, ":::", "y", 3, 4)
+        self.assertEqual((ended.status, sorted(ended.lines)), (0, ["13", "14", "23", "24"]), ended)
+
+    def test_more_placeholders(self):
+        self.assert_map(["--plus", "--", "echo", "{..} {+/} {1/a/X} {#}/{##}", ":::", "d/a.b.c"], ["d/a d d/X.b.c 1/1"])
+        self.assert_map(["--plus", "--shell", "--", "echo {%b}.", ":::", "* b"], ["* ."])
+        self.assert_map(["--plus", "--tagstring", "{+.}", "--", "echo", ":::", "a.b"], ["b\ta.b"])
+        self.assert_map(["--", "echo", "{..}", ":::", "a.b"], ["{..} a.b"])
+
+    def test_folders_of_results_have_the_names_of_the_columns(self):
+        self.assert_map(["--results", "out", "--header", ":", "--", "echo", "{x}", ":::", "x", 1, ":::", "y/z", 2], ["1"])
+        with open(os.path.join(self.folder, "out", "x", "1", "y\\_z", "2", "stdout"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), "1\n")
+
     def test_wrong_values_are_refused(self):
         for arguments, message in (
                 (["-d", "ab", "--", "echo"], "--delimiter: must be one byte, such as , or \\t or \\x1f"),
                 (["-d", ",", "-0", "--", "echo"], "--delimiter: cannot be given together with --null"),
                 (["-d", ",", "--json", "--", "echo"], "--delimiter: cannot be given together with --json"),
+                (["--shuf", "--csv", "--", "echo"], "--shuf: cannot be given together with --csv"),
+                (["--shuf", "--resume", "--joblog", "l", "--", "echo"], "--shuf: cannot be given together with --resume"),
+                (["--plus", "--", "echo", "{##}"], "--plus: the number of items, {##}, is known only for several lists or "
+                                                "after :::, and without columns and groups"),
                 (["--trim", "x", "--", "echo"], "--trim: must be l, r, lr or n"),
                 (["--trim", "l", "--csv", "--", "echo"], "--trim: cannot be given together with --csv"),
                 (["echo", "-E", "x"], "--eof: is for values that are text. Give --text")):

@@ -31,7 +31,7 @@ static void add_option(struct buf *json, const char *option, const char *value)
 
 static void add_host_options(const struct command_task *t, const struct command_files *files, struct buf *json)
 {
-    char number[16];
+    char number[16], total[24];
     buf_add_str(json, ",\"host_options\":[");
     add_option(json, "--gate", files->gate);
     if (t->passes_lines) add_option(json, "--lines", files->lines);
@@ -52,6 +52,14 @@ static void add_host_options(const struct command_task *t, const struct command_
     if (t->repeats) add_word(json, "--repeat");
     if (t->blanks) add_word(json, "--blanks");
     if (t->dry_run) add_word(json, "--dry-run");
+    if (t->plus) add_word(json, "--plus");
+    snprintf(total, sizeof total, "%llu", (unsigned long long)t->total);
+    if (t->total) add_option(json, "--total", total);
+    for (char *const *name = t->columns; t->results && name && *name; name++) {
+        add_word(json, "--column");
+        separate(json);
+        add_text(t, json, *name);
+    }
     if (t->is_code) add_word(json, "--code");
     if (t->ignores_items) add_word(json, "--ignore-item");
     if (t->sets_variables) add_word(json, "--parallel-variables");

@@ -28,6 +28,9 @@ struct command_task {
     bool is_code;            /* the values are not quoted for the shell */
     bool ignores_items;      /* the command does not get the item */
     bool sets_variables;     /* the command has the variables PARALLEL_SEQ and PARALLEL_JOBSLOT */
+    bool plus;               /* there are the placeholders of --plus */
+    uint64_t total;          /* the number of all items, for {##}; 0: it is not used */
+    char *const *columns;    /* NULL-ended names of the columns, for the folders of `results`; NULL: they have none */
     const char *folder;      /* in which the command runs; NULL: the current one */
     struct run_gate_rules rules;
     unsigned running_max; /* with rules.limits_running: commands that may run at once */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -203,6 +204,8 @@ static int open_lists(struct lists_reading *r)
     s->lists.text = a->text;
     s->lists.rows = a->rows;
     s->lists.wraps = a->wraps;
+    bool given = a->files.count || (a->lists && a->lists[0]);
+    if (!given) status = add_file(r, "-", false);
     for (unsigned i = 0; i < a->files.count && !status; i++) status = add_file(r, a->files.words[i], false);
     for (char **at = a->lists; at && *at && !status;) at = add_arguments(r, at, &status);
     return status;
@@ -251,8 +254,9 @@ static int open_source(struct lists_reading *r)
     const struct item_arguments *a = r->given;
     struct input_source *s = r->source;
     const char *path;
-    if (!a->files.count && !(a->lists && a->lists[0])) return EXIT_OK;
-    if (!is_one_file(a, &path)) return open_lists(r);
+    bool given = a->files.count || (a->lists && a->lists[0]);
+    if (!given && !a->shuffles) return EXIT_OK;
+    if (!given || a->shuffles || !is_one_file(a, &path)) return open_lists(r);
     r->word = a->files.count ? NULL : separator_of(a->lists[0]);
     s->fd = open_file(r, path);
     s->owns_fd = s->fd >= 0;
@@ -271,6 +275,15 @@ static int open_blocks(const struct lists_reading *r)
     return EXIT_OK;
 }
 
+static int shuffle(const struct lists_reading *r)
+{
+    uint64_t seed = 0;
+    if (!r->given->shuffles) return EXIT_OK;
+    if (getrandom(&seed, sizeof seed, 0) < 0) seed = now_ns();
+    if (item_lists_shuffle(&r->source->lists, seed)) return EXIT_OK;
+    return option_complain(r->spec, "shuf", "there are more than " TEXT_OF(ITEM_LISTS_SHUFFLED_MAX) " items");
+}
+
 int item_arguments_open(const struct item_arguments *a, const struct option_spec *spec, struct input_source *source)
 {
     struct lists_reading r = {.given = a, .spec = spec, .source = source};
@@ -280,6 +293,7 @@ int item_arguments_open(const struct item_arguments *a, const struct option_spec
     if (!status && a->blocks) status = open_blocks(&r);
     if (!status && a->records && a->records->header) status = read_header(&r);
     if (!status && source->has_lists) status = check_not_empty(&r);
+    if (!status) status = shuffle(&r);
     if (status) input_source_release(source);
     return status;
 }

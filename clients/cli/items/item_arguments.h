@@ -25,6 +25,7 @@ struct item_arguments {
     char delimiter;
     bool wraps;                        /* all lists are linked, see item_lists.h */
     const char *end;                   /* each list ends before this value; NULL: there is no such value */
+    bool shuffles;                     /* the items come in a random order. The whole input is read first */
     bool skip_blank;                   /* values with only white space are left out */
     bool raw;                          /* the values are any bytes, which become strings of common/json/byte_text.h */
     bool rows;                         /* the items are for a command, see item_lists.h */

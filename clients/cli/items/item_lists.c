@@ -5,6 +5,7 @@
 void item_lists_release(struct item_lists *l)
 {
     for (unsigned i = 0; i < l->count; i++) free(l->lists[i].values);
+    free(l->order);
     *l = (struct item_lists){0};
 }
 
@@ -112,11 +113,54 @@ static void add_value(const struct item_lists *l, struct json_slice value, struc
         if (out->data[i] == '\n' || out->data[i] == '\r') out->data[i] = ' ';
 }
 
+/* Goes to the combination of the shuffled order that the index stands for. */
+static void seek(struct item_lists *l)
+{
+    if (l->index >= item_lists_items(l)) return;
+    size_t number = l->order[l->index];
+    for (unsigned end = l->count; end > 0;) {
+        unsigned first = group_start(l, end - 1);
+        size_t count = group_count(l, first);
+        for (unsigned i = first; i < end; i++) l->at[i] = number % count;
+        number /= count;
+        end = first;
+    }
+}
+
+/* The generator splitmix64. */
+static uint64_t next_random(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+bool item_lists_shuffle(struct item_lists *l, uint64_t seed)
+{
+    uint64_t items = item_lists_items(l);
+    if (items > ITEM_LISTS_SHUFFLED_MAX) return false;
+    l->order = xcalloc(items + 1, sizeof *l->order);
+    for (uint32_t i = 0; i < items; i++) l->order[i] = i;
+    for (uint64_t i = items; i > 1; i--) {
+        uint64_t other = next_random(&seed) % i;
+        uint32_t swapped = l->order[i - 1];
+        l->order[i - 1] = l->order[other];
+        l->order[other] = swapped;
+    }
+    seek(l);
+    return true;
+}
+
 /* Advances the last group of linked lists. If this group was at its end, it starts again, and the group before it
  * advances. */
 static void advance(struct item_lists *l)
 {
     l->index++;
+    if (l->order) {
+        seek(l);
+        return;
+    }
     for (unsigned end = l->count; end > 0;) {
         unsigned first = group_start(l, end - 1);
         bool wraps = l->at[first] + 1 == group_count(l, first);

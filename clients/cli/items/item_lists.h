@@ -14,7 +14,8 @@
 #include "common/base/buf.h"
 #include "common/json/json_walk.h"
 
-#define ITEM_LISTS_MAX 32
+#define ITEM_LISTS_MAX          32
+#define ITEM_LISTS_SHUFFLED_MAX 10000000
 
 struct item_list {
     struct json_slice *values; /* the bytes are borrowed */
@@ -33,6 +34,7 @@ struct item_lists {
     const struct done_set *skip; /* items with these indexes are left out; borrowed; NULL: none */
     size_t at[ITEM_LISTS_MAX];   /* for each list, the place of the next item's value */
     uint64_t index;              /* of the next item */
+    uint32_t *order;             /* for each index, the number of the combination; NULL: the index itself */
 };
 
 void item_lists_release(struct item_lists *l);
@@ -47,6 +49,9 @@ void item_lists_add_parts(struct item_lists *l, const char *data, size_t len, ch
 /* Cuts the last list before its first value that is `end`; NULL: there is no such value. With `skip_blank`, drops the
  * values that have only white space. */
 void item_lists_filter(struct item_lists *l, const char *end, bool skip_blank);
+/* Puts the items in a random order. Call it after the last list was added and before the first item is read. Returns
+ * false if there are more than ITEM_LISTS_SHUFFLED_MAX items. */
+MUST_CHECK bool item_lists_shuffle(struct item_lists *l, uint64_t seed);
 /* Returns the number of all items; UINT64_MAX if there are UINT64_MAX items or more. */
 uint64_t item_lists_items(const struct item_lists *l);
 /* Appends the next item and a newline. Leaves out items of `skip`. Returns false after the last item. */

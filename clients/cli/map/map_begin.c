@@ -57,6 +57,9 @@ static bool start_private_fleet(struct map_run *run, const struct map_options *o
         .ignores_items = o->manner.ignores_items,
         .sets_variables = o->manner.is_parallel,
         .folder = o->manner.folder,
+        .plus = o->plus,
+        .total = o->total,
+        .columns = o->columns,
         .rules = o->rules,
         .running_max = o->running_max,
     };

@@ -178,6 +178,7 @@ static const char *for_command(const struct map_options *o)
         {o->dry_run, "dry-run"},
         {o->raw, "raw"},
         {o->shell, "shell"},
+        {o->plus, "plus"},
         {o->joblog, "joblog"},
         {o->resume, "resume"},
         {o->resume_failed, "resume-failed"},

@@ -125,6 +125,13 @@ static const struct option_row rows[] = {
     OPTION_STRING("replace", S, replace, NULL,
                   "the placeholder for the item in the arguments of the command, instead of {}", .value = "TEXT",
                   .letter = 'I', .no_env = true),
+    OPTION_BOOL(
+        "plus",
+        S, plus, NULL,
+        "more placeholders: {..} is {.} without two extensions, {+.} the extension, {+/} the folder, {%.txt} the "
+        "item without .txt at the end, {/a/b} with b instead of a, {##} the number of all items, and others of "
+        "GNU parallel's --plus",
+        .no_env = true),
     OPTION_BOOL("shell", S, shell, NULL,
                 "the words of the command, joined with spaces, are run by $SHELL or /bin/sh. The items are quoted for "
                 "the shell, so do not write quotes around {}",

@@ -114,6 +114,7 @@ static struct record_context record_context_of(const struct map_options *o)
         .marker = o->replace,
         .slots = o->manner.fills ? 1 : slots_of(o),
         .shell = o->shell,
+        .resumes = o->resume || o->resume_failed,
         .text = o->text,
         .json = o->json,
         .nulls = o->null,
@@ -250,6 +251,32 @@ static void set_form(struct map_options *o)
         o->form = o->command ? INPUT_JSON_ROWS : INPUT_JSON;
 }
 
+/* Reads the number of all items, if a placeholder stands for it. */
+static int read_total(struct map_options *o)
+{
+    bool needed = o->tagstring && strstr(o->tagstring, "{##}");
+    for (char **word = o->command; word && *word; word++) needed = needed || strstr(*word, "{##}");
+    if (!o->plus || !needed) return EXIT_OK;
+    bool known = o->source.has_lists && !record_options_given(&o->record);
+    if (known) o->total = item_lists_items(&o->source.lists);
+    if (known) return EXIT_OK;
+    input_source_release(&o->source);
+    return option_complain(&map_option_spec, "plus",
+                           "the number of items, {##}, is known only for several lists or after :::, and without "
+                           "columns and groups");
+}
+
+static void read_columns(struct map_options *o)
+{
+    const struct input_record *names = &o->source.records.names.names;
+    if (!o->source.has_records || !names->count) return;
+    o->columns = xcalloc(names->count + 1, sizeof *o->columns);
+    for (size_t i = 0; i < names->count; i++) {
+        struct json_slice name = record_value(names, i);
+        o->columns[i] = xstrndup(name.data, name.len);
+    }
+}
+
 static int open_source(struct map_options *o, char **lists)
 {
     const struct record_context context = record_context_of(o);
@@ -264,6 +291,7 @@ static int open_source(struct map_options *o, char **lists)
         .wraps = o->record.link,
         .end = o->record.end,
         .skip_blank = o->record.skip_blank,
+        .shuffles = o->record.shuf,
         .raw = o->raw,
         .rows = o->command != NULL,
         .blocks = block_options_given(&o->block) ? &o->block.plan : NULL,
@@ -275,6 +303,8 @@ static int open_source(struct map_options *o, char **lists)
         input_source_release(&o->source);
         return option_complain(&map_option_spec, "stdin", "is for one value, but an item of several lists has several");
     }
+    status = read_total(o);
+    if (status) return status;
     o->sends_rows = o->command != NULL;
     set_form(o);
     if (!o->source.has_lists && !o->source.has_blocks && isatty(o->source.fd) && !o->quiet)
@@ -283,6 +313,7 @@ static int open_source(struct map_options *o, char **lists)
     if (o->command && o->source.has_records)
         record_words_number(&o->words, &o->source.records.names, &o->command, &o->tagstring);
     if (o->shell) record_words_cut(&o->words, &o->command);
+    if (o->results) read_columns(o);
     if (o->command && !o->shell && !o->source.has_blocks && !o->quiet)
         command_warn_of_code(o->command, o->replace, columns);
     o->sends_text = o->form == INPUT_TEXT; /* texts with newlines are sent as JSON */
@@ -326,4 +357,6 @@ void map_options_release(struct map_options *o)
     input_source_release(&o->source);
     common_option_release(&o->common);
     record_words_release(&o->words);
+    for (char **name = o->columns; name && *name; name++) free(*name);
+    free(o->columns);
 }

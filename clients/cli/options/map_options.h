@@ -30,6 +30,7 @@ struct map_options {
     const char *jobs, *timeout, *retry_on, *delay_retry;  /* NULL: not given */
     const char *delay, *rate, *load, *tagstring;          /* for a command; NULL: not given */
     const char *halt, *joblog, *results;                  /* for a command; NULL: not given */
+    bool plus;                                            /* for a command */
     bool tag, shell, dry_run, raw, resume, resume_failed; /* for a command */
     int64_t chunk_size, max_concurrency, max_attempts, retries, workers, processes, memfree, nice;
     int64_t tolerated_failure_count;   /* -1: no limit */
@@ -46,6 +47,8 @@ struct map_options {
     struct record_options record; /* how lines become items */
     struct block_options block;   /* how the input is cut into blocks */
     struct record_words words;    /* the command, changed for these options */
+    uint64_t total;               /* the number of all items; 0: no placeholder needs it */
+    char **columns;               /* NULL-ended names of the columns; NULL: they have none */
     const char *shell_path;       /* runs the command; NULL: it runs without a shell */
     bool values_are_text;         /* print JSON strings without quotes and escapes */
     bool sends_text;              /* whether the body of a job has lines of text; if not, lines of JSON */

@@ -137,6 +137,8 @@ static int check_values(struct record_options *o, const struct option_spec *spec
     const char *other = o->csv ? "csv" : c->nulls ? "null" : c->json ? "json" : NULL;
     if (o->delimiter && other) return option_complain(spec, "delimiter", "cannot be given together with --%s", other);
     if (o->trim && !is_trim(o->trim)) return option_complain(spec, "trim", "must be l, r, lr or n");
+    if (o->shuf && o->csv) return option_complain(spec, "shuf", "cannot be given together with --csv");
+    if (o->shuf && c->resumes) return option_complain(spec, "shuf", "cannot be given together with --resume");
     if (o->trim && o->csv) return option_complain(spec, "trim", "cannot be given together with --csv");
     return EXIT_OK;
 }

@@ -11,7 +11,7 @@
 /* Embedded in the options of a command. */
 struct record_options {
     const char *colsep, *header, *delimiter, *trim, *end;
-    bool csv, many, many_words, link, skip_blank;
+    bool csv, many, many_words, link, skip_blank, shuf;
     char delimiter_byte; /* ends each value if the values end with NUL bytes; record_options_check() sets it */
     int64_t group, group_words, max_chars; /* 0: not given */
 };
@@ -35,6 +35,9 @@ struct record_options {
         OPTION_BOOL("link", S, f.link, NULL,                                                                           \
                     "all lists of values are linked, as with :::+, but a list that is shorter than the longest one "   \
                     "begins again",                                                                                    \
+                    .no_env = true),                                                                                   \
+        OPTION_BOOL("shuf", S, f.shuf, NULL,                                                                           \
+                    "run the items in a random order. All of the input is read first, at most 256 MiB",                \
                     .no_env = true),                                                                                   \
         OPTION_STRING("delimiter", S, f.delimiter, NULL,                                                               \
                       "each item is text that ends with this byte instead of a newline: one character, or \\0, \\n, "  \
@@ -79,7 +82,7 @@ const char *record_options_name(const struct record_options *o);
 bool record_options_repeat(const struct record_options *o);
 /* What else was given on the command line. */
 struct record_context {
-    bool text, json, nulls, raw, to_stdin, shell;
+    bool text, json, nulls, raw, to_stdin, shell, resumes;
     char *const *command; /* NULL: a task */
     const char *marker;   /* the placeholder for the item; NULL: {} */
     size_t slots;         /* how many commands may run at once */

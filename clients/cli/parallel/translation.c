@@ -73,6 +73,7 @@ static void add_input(struct translation *t, const struct parallel_options *o)
     add_option(t, "eof", o->end);
     add_switch(t, "no-run-if-empty", o->skip_blank);
     add_switch(t, "link", o->link);
+    add_switch(t, "shuf", o->shuf);
     add_option(t, "trim", o->trim);
     add_option(t, "colsep", o->colsep);
     add_switch(t, "csv", o->csv);
@@ -156,6 +157,7 @@ static void add_command(struct translation *t, const struct parallel_options *o,
 {
     struct buf code = {0};
     add_option(t, "replace", o->replace);
+    add_switch(t, "plus", o->plus);
     if (!o->quote) add_word(t, "--shell");
     add_word(t, "--");
     for (size_t i = 0; i < count; i++) {
@@ -170,19 +172,21 @@ static void add_command(struct translation *t, const struct parallel_options *o,
     }
     if (count == 0) buf_add_str(&code, places->value);
     if (code.len > 0) {
-        t->manner.is_code = place_words_begin_code(places, buf_cstr(&code), o->header != NULL);
+        t->manner.is_code = place_words_begin_code(places, buf_cstr(&code), o->header || o->plus);
         add_word(t, buf_cstr(&code));
     }
     buf_release(&code);
 }
 
-static bool check_perl(struct translation *t, char *const *words, size_t count)
+/* Checks that the text has no placeholder that is not there. */
+static bool check_places(struct translation *t, bool plus, const char *text)
 {
-    for (size_t i = 0; i < count; i++)
-        if (strstr(words[i], "{="))
-            return refuse(
-                t, "{= =}: there is no Perl here. Do the change in the command, such as with sed or ${name%%.*}");
-    return true;
+    static const char *const others[] = {"choose_k}", "uniq}",      "{0#}",   "{0%}",  "{slot}",
+                                         "{host}",    "{sshlogin}", "{hgrp}", "{agrp}"};
+    for (size_t i = 0; plus && i < ARRAY_SIZE(others); i++)
+        if (strstr(text, others[i])) return refuse(t, "--plus: the placeholder %s is not there", others[i]);
+    if (!strstr(text, "{=")) return true;
+    return refuse(t, "{= =}: there is no Perl here. Do the change in the command, such as with sed or ${name%%.*}");
 }
 
 bool translation_make(struct translation *t, const struct parallel_options *o, char *const *operands)
@@ -191,7 +195,9 @@ bool translation_make(struct translation *t, const struct parallel_options *o, c
     size_t words = 0;
     *t = (struct translation){.manner = {.is_parallel = true}};
     while (operands[words] && !separator_of(o, operands[words])) words++;
-    if (!check_perl(t, operands, words)) return false;
+    for (size_t i = 0; i < words; i++)
+        if (!check_places(t, o->plus, operands[i])) return false;
+    if (o->tagstring && !check_places(t, o->plus, o->tagstring)) return false;
     if (o->quote && words == 0) return refuse(t, "--quote: needs a command");
     char *tagstring = o->tagstring ? place_words_standard(&places, o->tagstring) : NULL;
     add_word(t, "parallel");

@@ -88,11 +88,12 @@ void result_files_begin(struct result_files *f, uint64_t seq)
     if (f->folder < 0) fail(f);
 }
 
-void result_files_enter(struct result_files *f, size_t column, const char *value, size_t len)
+void result_files_enter(struct result_files *f, size_t column, const char *name, const char *value, size_t len)
 {
     char number[24];
     snprintf(number, sizeof number, "%zu", column);
-    go_into(f, number);
+    if (name) set_name(f, name, strlen(name));
+    go_into(f, name ? f->name.data : number);
     set_name(f, value, len);
     go_into(f, f->name.data);
 }

@@ -37,8 +37,9 @@ void result_files_init(struct result_files *f, const char *dir);
 void result_files_release(struct result_files *f);
 
 void result_files_begin(struct result_files *f, uint64_t seq);
-/* Enters the folder of a value. If the folder does not exist, creates it. `column` counts from 1. */
-void result_files_enter(struct result_files *f, size_t column, const char *value, size_t len);
+/* Enters the folder of a value. If the folder does not exist, creates it. `column` counts from 1. `name` is the name of
+ * the column; NULL: it has none, so its number is used. */
+void result_files_enter(struct result_files *f, size_t column, const char *name, const char *value, size_t len);
 /* Makes the files. If this call or an earlier one has failed, returns false, sets errno and leaves no file open. */
 MUST_CHECK bool result_files_open(struct result_files *f);
 void result_files_write(struct result_files *f, enum result_file which, const char *data, size_t len);

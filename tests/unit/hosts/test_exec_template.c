@@ -22,6 +22,7 @@ static const char *arguments_of(const struct exec_template *more, char **argv, c
     t.quotes = more->quotes;
     t.shell = more->shell;
     t.blanks = more->blanks;
+    t.total = more->total;
     exec_args_build(&args, &t, &r);
     joined[0] = '\0';
     size_t len = 0;
@@ -84,6 +85,21 @@ Test(exec_template, values_are_counted_from_the_end)
                      "ca|{-3}|{-0}|{-}|{-#}");
     cr_expect_str_eq(arguments_of(&blanks, WORDS("<{-3}>", "{-1}"), &all, false, "[0,\"a\",\"c\"]"), "<>|c");
     cr_expect_str_eq(arguments(WORDS("{-2}"), &all, true, "[0,\"a\"]"), "{-2}|a");
+}
+
+Test(exec_template, there_are_more_placeholders_with_plus)
+{
+    const struct exec_markers plus = {.value = "{}", .plus = true};
+    const struct exec_template total = {.total = 7};
+    const char *row = "[0,\"d/s/f.a.b.c\",\"f\"]";
+    cr_expect_str_eq(arguments(WORDS("{1..}", "{1...}", "{1/..}", "{1/...}", "{1+.}", "{1+..}", "{1+...}", "{1+/}"),
+                               &plus, false, row),
+                     "d/s/f.a|d/s/f|f.a|f|c|b.c|a.b.c|d/s");
+    cr_expect_str_eq(arguments(WORDS("{2..}", "{2+.}", "x{2+/}"), &plus, false, row), "f||x");
+    cr_expect_str_eq(arguments(WORDS("{1%.c}{-1^f}", "{2%(}"), &plus, false, row), "d/s/f.a.bF|{2%(}");
+    cr_expect_str_eq(arguments(WORDS("{..}", "{+.}", "{%.c}"), &all, false, row), "{..}|{+.}|{%.c}");
+    cr_expect_str_eq(arguments_of(&total, WORDS("{#}/{##}"), &plus, true, row), "1/7");
+    assert_no_leaks();
 }
 
 Test(exec_template, without_a_number_a_placeholder_stands_for_all_values)

@@ -74,6 +74,34 @@ Test(item_lists, a_list_ends_at_a_value_and_blank_values_are_dropped)
     assert_items(&l, 6, "[1,4]\n[1, ]\n[1,5]\n[2,4]\n[2, ]\n[2,5]\n");
 }
 
+Test(item_lists, a_shuffled_order_has_each_combination_once)
+{
+    struct item_lists l = {.rows = true};
+    struct buf out = {0};
+    unsigned seen[12] = {0}, moved = 0;
+    add_letters(&l, "012", false);
+    add_letters(&l, "0123", false);
+    add_letters(&l, "abcde", true);
+    cr_assert(item_lists_shuffle(&l, 42));
+    for (unsigned i = 0; i < 12; i++) {
+        buf_clear(&out);
+        cr_assert(item_lists_next(&l, &out));
+        unsigned index, a, b;
+        char c;
+        cr_assert_eq(sscanf(buf_cstr(&out), "[%u,%u,%u,%c]", &index, &a, &b, &c), 4);
+        cr_assert_eq(index, i);
+        cr_assert_eq(c, (char)('a' + b));
+        moved += a * 4 + b != i;
+        seen[a * 4 + b]++;
+    }
+    for (unsigned i = 0; i < 12; i++) cr_assert_eq(seen[i], 1);
+    cr_assert_gt(moved, 0);
+    cr_assert_not(item_lists_next(&l, &out));
+    buf_release(&out);
+    item_lists_release(&l);
+    assert_no_leaks();
+}
+
 Test(item_lists, an_empty_list_gives_no_items)
 {
     struct item_lists l = {0};

@@ -114,7 +114,8 @@ Test(translation, values_are_code_if_the_command_begins_with_one)
 
 Test(translation, what_cannot_be_done_is_refused)
 {
-    const struct parallel_options plain = {0}, quote = {.quote = true};
+    const struct parallel_options plain = {0}, plus = {.plus = true}, tag = {.tagstring = "{= 1 =}"},
+                                  quote = {.quote = true};
     const struct {
         const struct parallel_options *options;
         char **operands;
@@ -122,6 +123,9 @@ Test(translation, what_cannot_be_done_is_refused)
     } cases[] = {
         {&plain, WORDS("echo", "{= $_++ =}"),
          "{= =}: there is no Perl here. Do the change in the command, such as with sed or ${name%.*}"},
+        {&tag, WORDS("echo"),
+         "{= =}: there is no Perl here. Do the change in the command, such as with sed or ${name%.*}"},
+        {&plus, WORDS("echo {1uniq}"), "--plus: the placeholder uniq} is not there"},
         {&quote, WORDS(":::", "x"), "--quote: needs a command"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
