@@ -177,5 +177,23 @@ class Run(FantailTest):
             self.assertIn("nothing", ended.stderr)
 
 
+class Mutations(FantailTest):
+    """The lists of broken rules, of tests/sim/mutations and tests/durable/mutations."""
+
+    @staticmethod
+    def load(name):
+        loader = importlib.machinery.SourceFileLoader(f"{name}_mutations", os.path.join(ft.ROOT, "tests", name, "mutations"))
+        module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+        loader.exec_module(module)
+        return module
+
+    def test_each_mutation_has_a_place_in_the_source(self):
+        sim, durable = self.load("sim"), self.load("durable")
+        for folder, mutations in ((sim.SOURCE, sim.MUTATIONS), (ft.ROOT, durable.MUTATIONS)):
+            for name, file, old, *_ in mutations:
+                with self.subTest(name), open(os.path.join(folder, file), encoding="utf-8") as source:
+                    self.assertEqual(source.read().count(old), 1)
+
+
 if __name__ == "__main__":
     ft.main()

@@ -40,6 +40,8 @@
 /* Selects at most ?2 of the jobs that ended at the time ?1 or before, the earliest first. All three statements of a
  * sweep use this selection. */
 #define SWEPT "(SELECT seq FROM job WHERE ended_ms <= ?1 ORDER BY ended_ms, seq LIMIT ?2)"
+/* Whether a redrive has dropped the block b of the job j. */
+#define IS_DROPPED "(b.kind IN ('errors', 'sent', 'unsent') AND b.number <= j.dropped_to)"
 
 static const char *const sql_texts[] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -117,13 +119,11 @@ static const char *const sql_texts[] = {
                  " ORDER BY id DESC LIMIT ?7",
     [SQL_READ_RANGES] = "SELECT b.number, b.kind, b.ranges FROM job j CROSS JOIN block b ON b.job = j.seq"
                         " WHERE j.id = ?1 AND b.number > ?2"
-                        " AND NOT (b.kind IN ('errors', 'sent', 'unsent') AND b.number <= j.dropped_to)"
-                        " ORDER BY b.number LIMIT ?3",
+                        " AND NOT " IS_DROPPED " ORDER BY b.number LIMIT ?3",
     [SQL_READ_LINES] = "SELECT b.lines FROM block b JOIN job j ON j.seq = b.job WHERE b.number = ?1 AND j.id = ?2",
     [SQL_READ_WHOLE] = "SELECT b.number, b.kind, b.ranges, CASE WHEN length(b.lines) <= ?2 THEN b.lines END"
                        " FROM job j CROSS JOIN block b ON b.job = j.seq WHERE j.seq = ?1"
-                       " AND NOT (b.kind IN ('errors', 'sent', 'unsent') AND b.number <= j.dropped_to)"
-                       " ORDER BY b.number LIMIT ?3",
+                       " AND NOT " IS_DROPPED " ORDER BY b.number LIMIT ?3",
     /* Whether there is a job that is pending, or whose lease had expired by the time ?1. */
     [SQL_MORE_PENDING] = "SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_pending WHERE state = 'pending')"
                          " OR EXISTS (SELECT 1 FROM job INDEXED BY job_lease WHERE state = 'running'"
