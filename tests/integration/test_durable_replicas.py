@@ -5,6 +5,7 @@ import threading
 import time
 
 from fantail_testing import main, metric_sum, metrics, request, wait_until
+from programs import descendants
 from replicas import ITEMS, TAKE_OVER_S, ReplicasTest
 
 
@@ -64,6 +65,17 @@ class TakeOvers(ReplicasTest):
         other = 1 - self.wait_for_owner()
         answer = request(self.coordinators[other].port, "DELETE", f"/v1/jobs/{job_id}")
         self.assertEqual(answer.status, 202, answer)
+        wait_until(lambda: self.job(job_id, other)["status"] == "cancelled", "the end of the job")
+
+    def test_the_processes_of_a_job_that_is_cancelled_elsewhere_are_ended(self):
+        self.start_all(2, pause_s=600)
+        job_id = self.submit({"task": "counts", "items": list(range(ITEMS))})
+        other = 1 - self.wait_for_owner()
+        [worker] = self.workers
+        wait_until(lambda: metric_sum(metrics(worker), "fantail_worker_slots", state="busy") == 2, "items that run")
+        busy = set(descendants(worker.pid))
+        self.assertEqual(request(self.coordinators[other].port, "DELETE", f"/v1/jobs/{job_id}").status, 202)
+        wait_until(lambda: not busy & set(descendants(worker.pid)), "the end of the processes")
         wait_until(lambda: self.job(job_id, other)["status"] == "cancelled", "the end of the job")
 
     def test_one_key_makes_one_job_on_all_coordinators(self):
