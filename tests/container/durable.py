@@ -1,5 +1,6 @@
 """Runs the fleet of deploy/compose.yaml with the job store of deploy/compose.store.yaml. A durable job outlives each
-coordinator and the container of the database, and its results are read through HAProxy.
+coordinator and the container of the database, and its results are read through HAProxy. Then durable_fleet.py runs many
+jobs.
 
 The image postgres:17 is in a registry, which may not be reachable. Without this image, the test uses an image with Debian's
 PostgreSQL. Like postgres:17, that image reads POSTGRES_PASSWORD_FILE and keeps its data in /var/lib/postgresql/data.
@@ -9,6 +10,7 @@ import os
 import subprocess
 import tempfile
 
+import durable_fleet
 from compose_fleet import PORT, Fleet
 from engine import ROOT, check, failures, run, say, wait_for
 
@@ -87,6 +89,10 @@ def show(network="host"):
             fleet.wait("coordinator", 2)
             fleet.wait("worker", 1)
             one_job(fleet, image)
+            fleet.up(2, 2)
+            fleet.wait("worker", 2)
+            durable_fleet.replace_all(fleet, 2)
+            durable_fleet.survive(fleet, 2)
         finally:
             if failures:
                 print(fleet.compose("logs", "--no-color", "--tail", "60")[-12000:])

@@ -7,9 +7,12 @@ continue reading, it requests the results after its last line.
 
 The lines must contain the value of each item once, in order, and then one end line with the right counts. A cut connection is
 not a problem, and neither is a status that is in TRIES_AGAIN.
+
+Curl(port, id, values) follows the results of a job that another client has submitted, with the program curl.
 """
 import http.client
 import json
+import subprocess
 import threading
 
 TRIES_AGAIN = (502, 503, 504)
@@ -109,3 +112,28 @@ class Client(threading.Thread):
         counts = {name: line["counts"].get(name) for name in wanted}
         if line["status"] != "succeeded" or counts != wanted or self.read != n:
             raise Wrong(f"the end after {self.read} of {n} items: {line}")
+
+
+class Curl(Client):
+    """Follows the results of a job with curl. If the stream is cut, a new curl reads the rest."""
+
+    def __init__(self, port, job_id, items):
+        self.runs = 0
+        super().__init__(port, "curl", None, items)
+        self.id = job_id
+
+    def try_to(self, do):
+        if not self.id:  # the constructor sets the id after it has started this thread
+            return
+        url = f"http://127.0.0.1:{self.port}/v1/jobs/{self.id}/results?from={self.read}"
+        curl = subprocess.Popen(["curl", "-sSN", "--fail-with-body", url], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.runs += 1
+        for line in curl.stdout:
+            if not line.endswith(b"\n"):
+                break
+            self.take(json.loads(line))
+        said = curl.stderr.read()
+        curl.stdout.close()
+        curl.stderr.close()
+        if curl.wait() not in ((0,) if self.over.is_set() else (18,)):  # 18: the answer is incomplete
+            raise Wrong(f"curl ended with {curl.returncode}: {said!r}")

@@ -1,6 +1,5 @@
 """Replaces both coordinators one after the other, as a rolling update does, while clients of every kind are active."""
 import collections
-import json
 import os
 import signal
 import subprocess
@@ -9,7 +8,7 @@ import threading
 import fantail_testing as ft
 import proxies
 import replicas
-from durable_clients import Client, Wrong
+from durable_clients import Client, Curl
 from fantail_testing import wait_until
 from fault_testing import SLOW, say
 
@@ -18,31 +17,6 @@ JOBS, ITEMS = (20, 5000) if SLOW else (6, 800)
 LONG = 10 * ITEMS  # number of items of the job that curl follows
 MAPPED = 20000 if SLOW else 2000
 PAUSE_S = 0.002
-
-
-class Curl(Client):
-    """Follows the results of a job with curl. If the stream is cut, a new curl reads the rest."""
-
-    def __init__(self, port, job_id, items):
-        self.runs = 0
-        super().__init__(port, "curl", None, items)
-        self.id = job_id
-
-    def try_to(self, do):
-        if not self.id:  # the constructor sets the id after it has started this thread
-            return
-        url = f"http://127.0.0.1:{self.port}/v1/jobs/{self.id}/results?from={self.read}"
-        curl = subprocess.Popen(["curl", "-sSN", "--fail-with-body", url], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.runs += 1
-        for line in curl.stdout:
-            if not line.endswith(b"\n"):
-                break
-            self.take(json.loads(line))
-        said = curl.stderr.read()
-        curl.stdout.close()
-        curl.stderr.close()
-        if curl.wait() not in ((0,) if self.over.is_set() else (18,)):  # 18: the answer is incomplete
-            raise Wrong(f"curl ended with {curl.returncode}: {said!r}")
 
 
 @proxies.needs("haproxy")

@@ -1,0 +1,156 @@
+"""Many durable jobs through HAProxy, while the containers of their fleet are replaced, killed, paused and restarted.
+
+The clients retry as docs/protocol.md says, and check that each item has one answer, in order, with the right value.
+"""
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+
+from compose_fleet import PORT
+from engine import ROOT, check, run, say, wait_for
+
+for folder in ("integration", "fault"):
+    sys.path.append(os.path.join(ROOT, "tests", folder))
+import manifest_tools  # noqa: E402 (compose_fleet has added its folder to the path)
+from durable_clients import Client, Curl  # noqa: E402 (the lines above add its folder to the path)
+
+JOBS, ITEMS, MAPPED = 20, 200, 600
+ROUNDS = 2
+PAUSE_S = 12  # longer than a lease
+
+
+def items(count):
+    """Returns numbers of seconds that differ, so that a wrong answer is noticed."""
+    return [round(0.01 + i / 1e6, 6) for i in range(count)]
+
+
+def client(name, count=ITEMS):
+    return Client(int(PORT), name, "sleep", items(count), timeout_s=40)
+
+
+def check_clients(clients, what):
+    for one in clients:
+        one.join()
+    problems = [one.problem for one in clients if one.problem]
+    check(not problems, f"{what}: {len(clients) - len(problems)} of {len(clients)} jobs have each answer once, in order; "
+                        f"followers read on {sum(one.cuts for one in clients)} times {problems[:2]}")
+
+
+class Map(threading.Thread):
+    """Runs `fantail map`. Its input keeps arriving until `over` is set."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.over, self.lines = threading.Event(), []
+        program = os.path.join(manifest_tools.BIN, "fantail")
+        self.process = subprocess.Popen([program, "map", "sleep", "--url", f"http://127.0.0.1:{PORT}"],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.start()
+
+    def run(self):
+        reader = threading.Thread(target=lambda: self.lines.extend(self.process.stdout), daemon=True)
+        reader.start()
+        with self.process.stdin as stdin:
+            for item in items(MAPPED):
+                stdin.write(f"{item}\n")
+                stdin.flush()
+                self.over.wait(0.1)
+        reader.join()
+
+    def check(self):
+        self.over.set()
+        self.join()
+        said = self.process.stderr.read()
+        wrong = self.lines != [f"{item}\n" for item in items(MAPPED)]
+        check(self.process.wait() == 0 and not wrong and not said,
+              f"fantail map: exit {self.process.returncode}, {len(self.lines)} of {MAPPED} answers, in order: {not wrong} {said}")
+
+
+def replace_all(fleet, workers):
+    """Replaces both coordinators one after the other, as a rolling update does."""
+    has_program = os.access(os.path.join(manifest_tools.BIN, "fantail"), os.X_OK)
+    if not has_program:
+        say("        skipped: fantail map beside the replacement: run `make` first")
+    clients = [client("long", 3 * ITEMS)]
+    wait_for("the first job", lambda: clients[0].id)
+    curl = Curl(int(PORT), clients[0].id, clients[0].items)
+    mapping = Map() if has_program else None
+    for step, name in enumerate(fleet.containers("coordinator")):
+        clients += [client(f"rolling-{step}-{i}") for i in range(JOBS // 2)]
+        fleet.end(name, 130)
+        fleet.up(2, workers)
+        fleet.wait("coordinator", 2)
+    if mapping:
+        mapping.check()
+    check_clients(clients, "while both coordinators were replaced")
+    check_clients([curl], "curl")
+    refused = [text for one in clients for text in one.refusals + one.lost_submissions]
+    check(not refused, f"no submission failed {refused[:2]}")
+
+
+class Storm:
+    """Damages one container after the other."""
+
+    def __init__(self, fleet, coordinators, workers):
+        self.fleet, self.size = fleet, (coordinators, workers)
+        self.random = random.Random(1)
+
+    def one_of(self, service):
+        return self.random.choice(self.fleet.containers(service))
+
+    def up(self):
+        self.fleet.up(*self.size)
+        self.fleet.wait("coordinator", self.size[0])
+        self.fleet.wait("worker", self.size[1])
+
+    def kill(self, service):
+        name = self.one_of(service)
+        run("docker", "kill", name)
+        with self.fleet.lock:
+            run("docker", "rm", "-v", name)
+
+    def kill_coordinator(self):
+        self.kill("coordinator")
+
+    def kill_worker(self):
+        self.kill("worker")
+
+    def pause_coordinator(self):
+        """Pauses a coordinator until its leases have expired."""
+        name = self.one_of("coordinator")
+        run("docker", "pause", name)
+        time.sleep(PAUSE_S)
+        run("docker", "unpause", name)
+
+    def end_coordinator(self):
+        self.fleet.end(self.one_of("coordinator"), 130)
+
+    def restart_database(self):
+        """Ends PostgreSQL immediately, without a checkpoint."""
+        run("docker", "kill", "-s", "QUIT", self.one_of("postgres"))
+        time.sleep(1)
+
+    def rage(self):
+        kinds = [self.kill_coordinator, self.pause_coordinator, self.end_coordinator, self.kill_worker, self.restart_database]
+        for _ in range(ROUNDS):
+            for kind in self.random.sample(kinds, len(kinds)):
+                say(f"        {kind.__name__}")
+                kind()
+                self.up()
+
+
+def survive(fleet, workers):
+    """Keeps JOBS jobs running while containers are damaged."""
+    storm = Storm(fleet, 3, workers)
+    storm.up()
+    raging = threading.Thread(target=storm.rage, daemon=True)
+    raging.start()
+    clients = []
+    while raging.is_alive():
+        if sum(one.is_alive() for one in clients) < JOBS:
+            clients.append(client(f"storm-{len(clients)}"))
+        time.sleep(0.05)
+    check_clients(clients, "in the storm")
