@@ -83,8 +83,8 @@ static bool note_wake(struct store_threads *t)
     return !was_woken;
 }
 
-/* uv_async_send() is not used, because it can delay the loop: when the loop has been woken, it calls sched_yield()
- * until the thread that woke it has run on. */
+/* An uv_async_t could delay the loop: a loop that it has woken yields the processor until the thread that woke it has
+ * run on. */
 static void wake_loop(struct store_threads *t)
 {
     if (eventfd_write(t->wake_fd, 1) != 0) BUG("eventfd: %s", strerror(errno));
