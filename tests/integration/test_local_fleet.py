@@ -186,8 +186,8 @@ class Metrics(LocalTest):
 
     def test_there_are_none_unless_they_are_asked_for(self):
         program, _ = self.local()
-        self.assertEqual(program.stop(signal.SIGINT), 0)
         self.assertEqual(program.stderr(), "")
+        self.assertEqual(program.stop(signal.SIGINT), 0)
 
     def test_a_signal_that_comes_twice_at_once_does_not_cut_the_work(self):
         program, port = self.local()
@@ -206,6 +206,18 @@ class Metrics(LocalTest):
             program.send_signal(signal.SIGTERM)
             program.send_signal(signal.SIGINT)
             self.assertEqual(program.wait(), 1)
+            stream.close()
+
+    def test_a_wait_for_running_work_is_told_and_a_second_ctrl_c_ends_it(self):
+        program, port = self.local()
+        program.any_status = True
+        with Stream(port, b'{"task":"sleep","items":[0.1,600]}', {"Accept": "application/x-ndjson"}) as stream:
+            stream.line_of("result")
+            program.send_signal(signal.SIGINT)
+            wait_until(lambda: program.stderr() == "fantail: running work has up to 5 s to end; a second Ctrl-C or SIGTERM "
+                                                   "kills it now\n" or not program.alive(), "the message")
+            program.send_signal(signal.SIGINT)
+            self.assertEqual(program.wait(), 1, program.describe())
             stream.close()
 
     def test_a_port_without_ports_after_it_is_refused(self):

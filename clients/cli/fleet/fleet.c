@@ -105,6 +105,7 @@ struct fleet *fleet_start(const struct fleet_options *options, char *err, size_t
     for (size_t i = 0; i < f->count; i++) f->services[i].output_fd = -1;
     f->announce = options->announce;
     f->has_store = options->store;
+    f->drain_s = options->drain_s;
     f->started_ns = now_ns();
     fleet_set_environment(f, options->is_private);
     /* When a worker is killed, its processes become our children, so that we can find and kill them. */

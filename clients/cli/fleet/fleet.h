@@ -41,7 +41,8 @@ struct fleet_options {
     bool watch;         /* the workers notice changed task folders and read them again */
     bool relays;        /* this program passes on what the services write to standard error, see fleet_read_output() */
     bool shows_name;    /* only with `relays`: the name of a task stands before each line that the task prints */
-    bool announce;      /* report ended and restarted services, and the addresses of metrics, on standard error */
+    bool announce;      /* report on standard error: ended and restarted services, the addresses of metrics, and that
+                           fleet_stop() waits for work. Needs drain_s */
 };
 
 /* Starts every process and returns without waiting for them. On failure it returns NULL and writes a sentence to err.

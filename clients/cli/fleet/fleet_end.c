@@ -5,7 +5,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/base/complain.h"
 #include "cli/base/interrupt.h"
+#include "common/base/limits.h"
 
 static void signal_services(struct fleet *f, int number)
 {
@@ -64,17 +66,32 @@ static void fleet_free(struct fleet *f)
     free(f);
 }
 
+/* Says why the program has not ended yet. Returns for how many milliseconds this message need not be written yet, or
+ * -1: it was written or is not wanted. Before SAME_SIGNAL_MS have passed, an idle fleet has ended, and a repeated
+ * signal would have no effect. */
+static int say_that_work_runs(struct fleet *f, bool asked)
+{
+    if (!f->announce) return -1;
+    uint64_t now = now_ns(), due_ns = f->stopped_ns + SAME_SIGNAL_MS * NS_PER_MS;
+    if (now < due_ns) return (int)((due_ns - now) / NS_PER_MS) + 1;
+    complain("running work has up to %u s to end; %s kills it now", f->drain_s,
+             asked ? "a second Ctrl-C or SIGTERM" : "Ctrl-C or SIGTERM");
+    f->announce = false;
+    return -1;
+}
+
 bool fleet_stop(struct fleet *f)
 {
     if (!f) return true;
     signal_services(f, SIGTERM);
+    f->stopped_ns = now_ns();
     int asked = interrupt_count() > 0;
     while (count_running(f) && interrupt_count() <= asked) {
         struct pollfd fd = {.fd = interrupt_fd(), .events = POLLIN};
         pid_t pid;
         while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) note_end(f, pid);
         if (!count_running(f)) break;
-        poll(&fd, 1, -1);
+        poll(&fd, 1, say_that_work_runs(f, asked));
         interrupt_clear();
     }
     bool has_ended = !count_running(f);

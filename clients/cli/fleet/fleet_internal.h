@@ -42,7 +42,8 @@ struct fleet {
     char url[UNIX_PATH_BYTES + 8]; /* address of the coordinator */
     char **envp;                   /* owned array of borrowed strings */
     bool announce, has_store;
-    uint64_t started_ns;
+    uint64_t started_ns, stopped_ns;
+    unsigned drain_s;
     bool wrong_usage; /* a service has refused its options */
     char error[256];
 };
