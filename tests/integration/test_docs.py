@@ -86,6 +86,16 @@ class Docs(FantailTest):
             self.assertIn(f"{int(settle) / 1000:g} s", about)
         self.assertIn(f"at most {int(most) / 1000:g} s while changes keep coming", about)
 
+    def test_the_help_and_the_page_say_how_many_commands_may_run(self):
+        [most] = re.findall(r"^#define LIMIT_TASK_PROCESSES +(\d+)", read("services", "common", "base", "limits.h"), re.M)
+        [in_file] = re.findall(r"^#define OPTION_JOBS_FILE +(\d+)", read("clients", "cli", "options", "option_values.h"), re.M)
+        told = " ".join(self.help_of("fantail", "map").split())
+        self.assertIn(f"items that may run at once: a number up to {most},", told)
+        self.assertIn(f"the number may grow to {in_file}, or to its first value if that is larger", told)
+        page = " ".join(read("docs", "commands.md").split())
+        self.assertIn(f"the maximum is {most}.", page)
+        self.assertIn(f"It may grow to {in_file}, or to its first value if that is larger", page)
+
     def test_every_option_that_a_document_names_is_an_option(self):
         options = set().union(*(self.options_of(program) for program in SERVICES),
                               *(self.options_of("fantail", command) for command in COMMANDS))

@@ -11,9 +11,6 @@
 #define DEFAULT_ERRORS "crashed,worker_lost,timed_out"
 #define DURATION       "must be a number of seconds, or a number with s, m, h or d"
 
-/* The minimum number of processes with --jobs FILE, because the number in the file may grow. */
-#define JOBS_FILE_PROCESSES 64
-
 static int complain_of_both(const char *option, const char *other)
 {
     char text[80];
@@ -38,7 +35,7 @@ static bool read_jobs_file(struct map_options *o)
     if (!o->command || !jobs_file_read(o->jobs, LIMIT_TASK_PROCESSES, &o->running_max)) return false;
     o->jobs_file = o->jobs;
     o->rules.limits_running = true;
-    o->processes = o->running_max < JOBS_FILE_PROCESSES ? JOBS_FILE_PROCESSES : o->running_max;
+    o->processes = o->running_max < OPTION_JOBS_FILE ? OPTION_JOBS_FILE : o->running_max;
     return true;
 }
 

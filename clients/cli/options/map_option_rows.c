@@ -55,9 +55,19 @@ static const struct option_row rows[] = {
                "items that may run at once; 0: as many as the workers can run", .value = "N"),
     OPTION_STRING(
         "jobs", S, jobs, NULL,
-        "items that may run at once: a number, N% of the processors, +N or -N: that many more or fewer than "
-        "processors; 0: " TEXT_OF(OPTION_JOBS_ALL) ". With 1, the items run one after another in their order. With a "
-                                                   "URL: only a number, as --max-concurrency",
+        "items that may run at once: a number up to " TEXT_OF(
+            LIMIT_TASK_PROCESSES) ", N% of the processors, +N or -N: that many more or fewer than "
+                                  "processors; 0: " TEXT_OF(OPTION_JOBS_ALL) ". With 1, the items run one after "
+                                                                             "another in their order. For a command "
+                                                                             "also a file with such a number, which is "
+                                                                             "read again every second; the number may "
+                                                                             "grow to " TEXT_OF(
+                                                                                 OPTION_JOBS_FILE) ", or to its first "
+                                                                                                   "value if that is "
+                                                                                                   "larger. With a "
+                                                                                                   "URL: only a "
+                                                                                                   "number, as "
+                                                                                                   "--max-concurrency",
         .value = "N", .letter = 'j', .no_env = true, .overrides = "max-concurrency"),
     OPTION_STRING("timeout", S, timeout, NULL,
                   "time that an item may run: seconds, or a number with s, m, h or d. An item that takes longer is "

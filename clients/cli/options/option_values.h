@@ -12,6 +12,8 @@ MUST_CHECK bool option_read_duration(const char *text, double *out);
 
 /* The number of processes for -j 0. */
 #define OPTION_JOBS_ALL 256
+/* The minimum number of processes with --jobs FILE, because the number in the file may grow. */
+#define OPTION_JOBS_FILE 64
 
 /* Reads a number of processes: N, N% of the processors, or the number of processors +N or -N. The result is from 1 to
  * `max`. 0 means OPTION_JOBS_ALL. */
