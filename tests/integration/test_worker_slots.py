@@ -75,20 +75,19 @@ class Slots(FantailTest):
         self.assertLessEqual({line["value"] for line in lines if line["type"] == "result"}, {1, 2})
 
     def test_a_job_goes_to_a_worker_with_a_free_slot_and_not_to_one_that_is_full_of_another_task(self):
-        """The items of a fill the slots of two of the three workers. Then each job of another task succeeds."""
-        others = [f"b{n}" for n in range(8)]
+        """Two of the three workers have the task of the long items, which fill the slots of these workers."""
         gate = self.gate()
-        tasks = self.tasks(long=gate.task, **{name: {"command": ["cat"], "envelope": False} for name in others})
-        workers = [self.worker("--slots", 2, processes=4, tasks=tasks) for _ in range(2)]
-        ports = [self.free_port(), self.free_port()]
-        urls = ",".join(f"127.0.0.1:{port}" for port in [worker.port for worker in workers] + ports[:1])
-        coordinator = self.coordinator(f"static://{urls}")
-        fleet = ft.Fleet(self, coordinator, workers)
+        short = {f"short{n}": {"command": ["cat"], "envelope": False} for n in range(8)}
+        tasks, more = self.tasks(**short), os.path.join(self.folder, "more")
+        os.makedirs(os.path.join(more, "long"))
+        ft.write_file(os.path.join(more, "long", "task.json"), json.dumps(gate.task))
+        workers = [self.worker("--slots", 2, processes=4, tasks=folders) for folders in [f"{tasks}:{more}"] * 2 + [tasks]]
+        fleet = ft.Fleet(self, self.coordinator(workers), workers)
+        listed = lambda: {task["name"]: task["workers"] for task in fleet.request("GET", "/v1/tasks").json["tasks"]}
+        wait_until(lambda: listed() == {"long": 2, **{name: 3 for name in short}}, "all tasks")
         with fleet.stream({"task": "long", "items": [1, 2, 3, 4], "item_timeout_s": 0}) as long:
             wait_until(lambda: fleet.busy_slots() == 4, "two full workers")
-            self.worker("--slots", 2, processes=4, tasks=tasks, port=ports[0], admin_port=ports[1])
-            wait_until(lambda: {task["workers"] for task in fleet.request("GET", "/v1/tasks").json["tasks"]} == {3}, "the worker")
-            for name in others:
+            for name in short:
                 self.assertEqual(fleet.job({"task": name, "items": [1, 2]}).json["results"], [1, 2])
             gate.open()
             self.assertEqual(long.rest()[-1]["counts"]["succeeded"], 4)
