@@ -203,6 +203,23 @@ seq 5 > a; seq 3 7 > b; printf '%s\n' a b | parallel -Xj1 sort -m {} ';' rm {}
 printf '%s\n' 'echo my_command my_arg' > jobqueue; cat jobqueue | parallel
 parallel --tag --line-buffer echo ::: a b
 parallel sh -c '"echo $0"' ::: This is a good idea
+cat num30000 | parallel --pipe --recend '' -k gzip -n -9 > bigfile.gz; gunzip bigfile.gz
+seq 10 | sed 's/^/echo job /' | parallel --pipe --block 1M sh
+parallel --pipe-part -a num30000 --block 1M grep -F -n 77 | sort -un | tail -2
+parallel --pipe-part --block 1M -a num30000 -k grep 77 | tail -2
+"""
+
+BLOCKS = r"""
+cat num30000 | parallel --pipe wc -l
+cat num30000 | parallel --pipe --block 10k cat
+cat num8 | parallel --pipe --block 4 wc -l
+echo /foo, bar/, /baz, qux/, | parallel -kN1 --recend ', ' --pipe echo JOB{#}\;cat\;echo END
+echo /foo, bar/, /baz, qux/, | parallel -kN1 --recstart / --pipe echo JOB{#}\;cat\;echo END
+echo /foo, bar/, /baz, qux/, | parallel -kN1 --recend ', ' --recstart / --pipe echo JOB{#}\;cat\;echo END
+parallel --pipepart -a num30000 --block 3m wc
+parallel --pipepart --block 1M wc :::: num30000
+parallel --pipepart -a num30000 --block -1 -j2 cat | sort -n | md5sum
+printf '>a\nAC\nGT\n>b\nC\n' | parallel -k --pipe -N1 --recstart '>' 'read a; echo Name: "$a"; tr -d "\n"'
 """
 
 MANUAL = r"""
@@ -238,7 +255,6 @@ parallel -L2 echo :::: abc-file
 PERL = "there is no Perl"
 LIMITS = "a command line has up to 131,072 bytes, in GNU parallel half of that"
 TERMINAL = "a command cannot use the terminal"
-PIPE = "`--pipe` is not there yet"
 SAVED = "`--results` writes the files"
 
 # Why the others differ.
@@ -265,11 +281,29 @@ parallel --filter '{1} < {2}+1' echo ::: {1..3} ::: {1..3}
 echo y | parallel --interactive echo ::: 1
 parallel --tty echo ::: 1 2 3
 """,
-    PIPE: r"""
-cat num8 | parallel --pipe wc -l
-cat num8 | parallel --pipe -N3 cat
-parallel --pipe-part -a num8 --block 1M wc -l
-cat num8 | parallel --pipe --round-robin -j2 wc -l | wc -l
+    "a block has no more bytes than `--block`; GNU parallel adds what was left of the block before": r"""
+cat num30000 | parallel --pipe --block 64K wc
+""",
+    "a block is a file, for which wc makes narrower columns": r"""
+cat num30000 | parallel --pipe wc
+cat num30000 | parallel --pipe --block 2M wc
+""",
+    "`--pipe` has no number of records but `-N 1`": r"""
+cat num30000 | parallel --pipe -N7000 wc
+cat num30000 | parallel --pipe -L75 wc
+(echo %head1; echo %head2; seq 10) | parallel --header '(%.*\n)*' --pipe -N3 echo JOB{#}\;cat
+(echo %head1; echo %head2; seq 10) | parallel --header 2 --pipe -N3 echo JOB{#}\;cat
+echo -n HHHHAAABBBCCC | parallel --pipe --header .{4} --block 3 --recend '' 'echo start; cat; echo'
+""",
+    "a new command runs for each block": r"""
+cat num30000 | parallel --pipe -j2 --roundrobin wc
+cat num30000 | parallel --pipe --cat -j1 --block 1M wc {} | cut -c1-20
+cat num30000 | parallel --pipe -j2 --shard 1 wc
+""",
+    "the texts between records are plain, and stay": r"""
+echo foo,bar,_baz,__qux, | parallel -kN1 --regexp --recend ,_+ --pipe echo JOB{#}\;cat\;echo END
+echo foo,bar,_baz,__qux, | parallel -kN1 --rrs --regexp --recend ,_+ --pipe echo JOB{#}\;cat\;echo END
+printf '>a\nAC\nGT\n>b\nC\n' | parallel --pipe -N1 --recstart '>' --rrs 'read a; echo Name: "$a"; tr -d "\n"'
 """,
     SAVED: r"""
 parallel --files echo ::: A B C | wc -l
@@ -309,7 +343,7 @@ def reasons():
     return {example: reason for reason, examples in DIFFERENT.items() for example in examples}
 
 
-SAME = [example for example in lines(TUTORIAL) + lines(EXAMPLES) + lines(MANUAL) if example not in reasons()]
+SAME = [example for example in lines(TUTORIAL) + lines(BLOCKS) + lines(EXAMPLES) + lines(MANUAL) if example not in reasons()]
 
 
 def table():

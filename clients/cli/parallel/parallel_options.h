@@ -9,6 +9,8 @@ struct parallel_options {
     struct option_words arg_files;
     const char *arg_sep, *arg_file_sep, *delimiter, *colsep, *header, *trim, *end;
     const char *max_args, *max_replace_args, *max_lines, *max_chars;
+    bool pipe, pipe_part;
+    const char *block, *recstart, *recend;
     bool null, shuf, plus, link, skip_blank, csv, many, many_words, fills;
     const char *replace, *no_extension, *name, *folder_name, *name_no_extension, *number, *slot;
     bool replace_default, quote;

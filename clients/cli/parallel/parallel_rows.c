@@ -42,6 +42,16 @@ static const struct option_row rows[] = {
     SWITCH("xargs", fills, "the same as -m, but the last values are not shared among the commands"),
     TEXT("max-chars", max_chars, "N", "the largest length of a command line, in bytes", .letter = 's'),
     TEXT_ALIAS("maxchars", max_chars),
+    OPTION_HEADING("Blocks of a large input"),
+    SWITCH("pipe", pipe, "cut the input into blocks; each command gets a block on its standard input. -N 1: a record"),
+    SWITCH_ALIAS("spreadstdin", pipe),
+    SWITCH("pipepart", pipe_part, "the same for the file of -a, which is not copied"),
+    SWITCH_ALIAS("pipe-part", pipe_part),
+    TEXT("block", block, "BYTES", "the largest size of a block; with --pipepart, -N: N blocks for each command"),
+    TEXT_ALIAS("blocksize", block),
+    TEXT_ALIAS("block-size", block),
+    TEXT("recstart", recstart, "TEXT", "a record begins with this text"),
+    TEXT("recend", recend, "TEXT", "a record ends with this text, instead of a newline"),
     OPTION_HEADING("The command"),
     TEXT("replace", replace, "TEXT", "this text stands for {}", .letter = 'I'),
     SWITCH("replace-default", replace_default, "the same as -I {}", .letter = 'i'),
@@ -116,7 +126,7 @@ static const struct option_row rows[] = {
 
 #define HERE  "a command runs on this machine only. Tasks run on other machines: `fantail map TASK --url URL`"
 #define PERL  "there is no Perl here. Do the change in the command, such as with sed or ${name%.*}"
-#define PIPE  "a command gets values, not blocks of the input"
+#define PIPE  "--pipe gives each command a block on its standard input, and a new command runs for each block"
 #define SHOWN "the results and the log are files: --results DIR and --joblog FILE"
 
 static const struct option_foreign foreign[] = {
@@ -139,17 +149,17 @@ static const struct option_foreign foreign[] = {
     {"--rpl", PERL},
     {"--parens", PERL},
     {"--filter", PERL},
-    {"--pipe", PIPE},
-    {"--spreadstdin", PIPE},
-    {"--pipepart", PIPE},
-    {"--pipe-part", PIPE},
-    {"--block", PIPE},
-    {"--recstart", PIPE},
-    {"--recend", PIPE},
     {"--round-robin", PIPE},
     {"--cat", PIPE},
     {"--fifo", PIPE},
     {"--tee", PIPE},
+    {"--shard", PIPE},
+    {"--bin", PIPE},
+    {"--group-by", PIPE},
+    {"--block-timeout", PIPE},
+    {"--regexp", "--recstart and --recend are plain texts"},
+    {"--remove-rec-sep", "the texts of --recstart and --recend stay. The command can remove them"},
+    {"--rrs", "the texts of --recstart and --recend stay. The command can remove them"},
     {"--sqlmaster", SHOWN},
     {"--sql-master", SHOWN},
     {"--sqlworker", SHOWN},

@@ -49,6 +49,11 @@ static bool is_zero(const char *number)
     return number && *number && number[strspn(number, "0")] == '\0';
 }
 
+static bool is_piped(const struct parallel_options *o)
+{
+    return o->pipe || o->pipe_part;
+}
+
 /* -n, -N and -L mean the same: in GNU parallel, each of them implies -X. */
 static void add_groups(struct translation *t, const struct parallel_options *o)
 {
@@ -58,11 +63,22 @@ static void add_groups(struct translation *t, const struct parallel_options *o)
         t->manner.ignores_items = true;
         return;
     }
+    if (is_piped(o)) return;
     add_option(t, "max-replace-args", count);
     add_option(t, "max-chars", o->max_chars);
     add_switch(t, "many", many);
     add_switch(t, "many-words", !many && (o->many_words || (o->max_chars && !count)));
     t->manner.fills = o->fills;
+}
+
+/* -N 1 is a block for each record: a record that is longer than the size of a block is a block by itself. */
+static void add_blocks(struct translation *t, const struct parallel_options *o)
+{
+    add_switch(t, "pipe", o->pipe && !o->pipe_part);
+    add_switch(t, "pipepart", o->pipe_part);
+    add_option(t, "block", is_piped(o) && o->max_replace_args ? "1" : o->block);
+    add_option(t, "recstart", o->recstart);
+    add_option(t, "recend", o->recend);
 }
 
 static void add_input(struct translation *t, const struct parallel_options *o)
@@ -79,6 +95,7 @@ static void add_input(struct translation *t, const struct parallel_options *o)
     add_switch(t, "csv", o->csv);
     add_option(t, "header", o->header);
     add_groups(t, o);
+    add_blocks(t, o);
 }
 
 /* With -k, lines are printed in the order of the values, so nearly all of them would have to wait. */
@@ -189,6 +206,19 @@ static bool check_places(struct translation *t, bool plus, const char *text)
     return refuse(t, "{= =}: there is no Perl here. Do the change in the command, such as with sed or ${name%%.*}");
 }
 
+/* Checks the options that cannot be used with blocks. */
+static bool check_blocks(struct translation *t, const struct parallel_options *o, size_t words)
+{
+    if (!is_piped(o)) return true;
+    if (words == 0) return refuse(t, "--pipe: needs a command");
+    if (o->max_lines) return refuse(t, "-L: with --pipe, --block has the size of a block");
+    if (o->max_replace_args && strcmp(o->max_replace_args, "1") != 0)
+        return refuse(
+            t, "-N: with --pipe, N must be 1, a block for each record. Otherwise --block has the size of a block");
+    if (o->header) return refuse(t, "--header: with --pipe, a block is a part of the input and nothing more");
+    return true;
+}
+
 bool translation_make(struct translation *t, const struct parallel_options *o, char *const *operands)
 {
     struct place_words places = places_of(o);
@@ -198,6 +228,7 @@ bool translation_make(struct translation *t, const struct parallel_options *o, c
     for (size_t i = 0; i < words; i++)
         if (!check_places(t, o->plus, operands[i])) return false;
     if (o->tagstring && !check_places(t, o->plus, o->tagstring)) return false;
+    if (!check_blocks(t, o, words)) return false;
     if (o->quote && words == 0) return refuse(t, "--quote: needs a command");
     char *tagstring = o->tagstring ? place_words_standard(&places, o->tagstring) : NULL;
     add_word(t, "parallel");
