@@ -1,7 +1,7 @@
 /*
  * bare_mhd_echo: the smallest HTTP service that can be made with libmicrohttpd. The service answers a POST with the
- * body of the request. Prints its port and runs until the end of standard input. http_latency measures it in the same
- * way as a coordinator.
+ * body of the request. Prints its port and runs until the end of standard input. http_latency measures this service in
+ * the same way as it measures a coordinator.
  */
 #include <microhttpd.h>
 #include <netinet/in.h>

@@ -30,7 +30,7 @@ static inline int compare_u64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Sorts the durations and prints their median and 99th percentile. */
+/* Sorts the durations and prints their median, their 99th percentile and their number. */
 static inline void print_latencies(uint64_t *ns, size_t count)
 {
     qsort(ns, count, sizeof *ns, compare_u64);

@@ -330,8 +330,8 @@ def durable(report, build, tasks, folder):
 
 
 class Statements:
-    """Counts the statements that a coordinator sends to PostgreSQL, if strace is installed. Each statement is one
-    message of the kind Query (Q) or Bind (B), and messages are sent together only if they have the same statement."""
+    """Counts the statements that a coordinator sends to PostgreSQL, if strace is installed. Each statement has
+    one message of the kind Query (Q) or Bind (B), and this message is the first one in its call of sendto()."""
 
     def __init__(self, service):
         self.process = None
@@ -402,7 +402,7 @@ def queues(report, build, tasks, folder):
 
 
 def bulk_body(out, size):
-    """Writes the given number of bytes to a pipe, as items of 4 KiB that compress to about half their size."""
+    """Writes at most `size` bytes to a pipe, as items of about 4 KiB that compress to about half their size."""
     block = b"".join(b'"%s"\n' % os.urandom(2046).hex().encode() for _ in range(4096))
     with contextlib.suppress(BrokenPipeError), out:
         for _ in range(size // len(block)):

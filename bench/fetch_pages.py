@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Compares many HTTP fetches on one process of a task with `concurrency` with the same fetches in one event loop of aiohttp.
+"""Fetches many pages in one process of a task that has `concurrency`, and compares this with one event loop of aiohttp.
 
-    fetch_pages.py serve           a server on a free port, which prints its URL; ends when its standard input ends
+    fetch_pages.py serve           serves pages on a free port, and prints the URL; ends when standard input ends
     fetch_pages.py aiohttp URL     fetches the pages in this process, and prints the seconds that it took, as JSON
 
 aiohttp comes from PyPI, like the other peers.
@@ -46,8 +46,8 @@ async def serve():
 # ---- The two sides --------------------------------------------------------------------------------------------------
 
 async def fetch_all(url):
-    """The fetches in one event loop, IN_FLIGHT at the same time. The connections are opened beforehand, like those of
-    the task."""
+    """Fetches all pages in one event loop, IN_FLIGHT at the same time. Returns the seconds that this takes. The
+    connections are opened beforehand, like those of the task."""
     import fetch_page
     await fetch_page.connect()
     pages = iter(range(PAGES))

@@ -6,7 +6,7 @@ import json
 import os
 import threading
 
-SLOTS = 48  # a coordinator sends at most this many chunks of a task to one worker
+SLOTS = 48  # a coordinator has at most this many chunks of a task in flight at one worker
 
 
 class HeldWorkers:

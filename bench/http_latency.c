@@ -22,8 +22,8 @@ static int connect_to(long port)
     return fd;
 }
 
-/* Returns whether the answer is complete: it has as many bytes as Content-Length says, or its last chunk has arrived.
- */
+/* Returns whether the answer is complete: its body has as many bytes as Content-Length says, or its last chunk has
+ * arrived. */
 static bool is_whole(struct buf *answer)
 {
     const char *text = buf_cstr(answer), *body = strstr(text, "\r\n\r\n");

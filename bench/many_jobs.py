@@ -57,8 +57,8 @@ class Client:
 
 
 def wave(port, first, count, all_here):
-    """Runs `count` concurrent jobs. Calls all_here() when the coordinator has all jobs and no job can have ended
-    yet."""
+    """Runs `count` concurrent jobs. Calls all_here() when everything but the last byte of each job has been sent, so no
+    job can have ended yet."""
     clients = [Client(port, first + i) for i in range(count)]
     all_here(count)
     with selectors.DefaultSelector() as selector:

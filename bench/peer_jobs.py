@@ -2,7 +2,7 @@
 
     peer_jobs.py prepare QUEUE URL           makes the tables that the queue needs
     peer_jobs.py worker QUEUE URL            runs jobs until SIGTERM
-    peer_jobs.py client QUEUE URL COUNT      submits jobs one by one, and waits for their answers; prints the seconds
+    peer_jobs.py client QUEUE URL COUNT      submits each job with its own call, then waits for the answers; prints the seconds
 
 QUEUE is celery, rq or procrastinate. URL is the socket file of Redis, or the URL of a PostgreSQL database.
 """
@@ -122,5 +122,5 @@ def main():
 
 
 if __name__ == "__main__":
-    import peer_jobs  # the queues look up their tasks in a module with a name
+    import peer_jobs  # the queues find a task by the name of its module, which must not be __main__
     peer_jobs.main()

@@ -58,7 +58,7 @@ def mib():
 
 
 def arrays():
-    """Returns arrays of numpy if there is numpy, and otherwise byte arrays."""
+    """Returns NumPy arrays if NumPy is installed, and otherwise byte arrays."""
     try:
         import numpy
     except ImportError:

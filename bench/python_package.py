@@ -1,8 +1,8 @@
 """Compares the Python package with the libraries that run Python functions in processes: multiprocessing.Pool,
 ProcessPoolExecutor, joblib with loky, and Dask. Every figure comes from its own process (python_calls.py).
 
-joblib, Dask and numpy come from PyPI, like the other peers. If joblib or Dask is not installed, the report has no lines
-for it. Without numpy, the arrays are byte arrays.
+joblib, Dask and numpy come from PyPI, like the other peers. If Dask cannot be installed, the report has no lines for it.
+If joblib cannot be installed, the report has no lines for joblib and Dask. Without numpy, the arrays are byte arrays.
 """
 import json
 import os

@@ -1,5 +1,5 @@
-"""Lets thousands of chunks, or thousands of jobs, begin and end at the same time, and counts the turns of the coordinator's
-loop that take longer than 20 ms."""
+"""Makes thousands of chunks, or thousands of jobs, begin and end at the same time, and counts the turns of the
+coordinator's loop that take longer than 20 ms."""
 import contextlib
 import json
 import socket

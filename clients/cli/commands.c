@@ -20,9 +20,9 @@ static const struct manual_command commands[] = {
     {"change", "change the priority or the limits of durable jobs, even while they run", &change_option_spec,
      command_change},
     {"cancel", "cancel durable jobs", &cancel_option_spec, command_cancel},
-    {"redrive", "run the failed items of a durable job again", &redrive_option_spec, command_redrive},
+    {"redrive", "rerun the failed and cancelled items of durable jobs", &redrive_option_spec, command_redrive},
     {"tasks", "list the tasks of the workers", &tasks_option_spec, command_tasks},
-    {"completion", "print the completion of bash, zsh or fish", &completion_option_spec, command_completion},
+    {"completion", "print the completion for bash, zsh or fish", &completion_option_spec, command_completion},
 };
 
 static const struct option_row no_rows[] = {OPTION_ROWS_END};

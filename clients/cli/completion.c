@@ -1,4 +1,4 @@
-/* `fantail completion` prints the completion of a shell. `fantail write-manual` writes the files of the manual. */
+/* `fantail completion` prints the completion for a shell. `fantail write-manual` writes the files of the manual. */
 #include <errno.h>
 #include <limits.h>
 
@@ -17,7 +17,7 @@ static const struct option_row rows[] = {OPTION_ROWS_END};
 const struct option_spec completion_option_spec = {
     .program = "fantail completion",
     .usage = "bash|zsh|fish",
-    .about = "Prints the completion of a shell, for its options and commands.",
+    .about = "Prints the completion of fantail's commands and options for a shell.",
     .epilogue =
         "`make install` installs the completions of all three shells. Without it, put one of these lines into the\n"
         "file that your shell reads when it starts:\n"

@@ -7,7 +7,7 @@
 #define COLOR_FAILURE "\033[31m"
 #define COLOR_END     "\033[0m"
 
-/* Returns whether standard error may have colours: it is a terminal with colours, and NO_COLOR is not set. */
+/* Returns whether standard error may have colours: it is a terminal with colours, and NO_COLOR is unset or empty. */
 bool color_is_on(void);
 
 #endif

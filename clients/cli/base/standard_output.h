@@ -7,8 +7,8 @@
 
 #include "common/base/base.h"
 
-/* Occupies the standard descriptors that the caller has closed, so that no opened file gets their numbers. Writes to a
- * closed standard output still fail. */
+/* Occupies the standard descriptors that the caller of this program has closed, so that no opened file gets their
+ * numbers. Writes to a closed standard output still fail. */
 void standard_descriptors_open(void);
 /* Returns whether standard output is open for writing. Returns false if the caller of this program has closed standard
  * output. */

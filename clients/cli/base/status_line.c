@@ -13,11 +13,11 @@
 #define ERASE "\r\033[K"
 
 enum { COLUMNS_OTHERWISE = 100 };
-enum { SIGNAL_CHECK_MS = 100 }; /* a signal that comes just before poll() is noticed after this time */
+enum { SIGNAL_CHECK_MS = 100 }; /* a signal that comes just before poll() is noticed within this time */
 
 static struct buf shown; /* the status line; empty if none is shown */
 static bool is_hidden;
-static struct buf waiting; /* whole lines; the first one may be written in part */
+static struct buf waiting; /* whole lines; a part of the first one may already have been written */
 
 /* Writes the text to standard error. If the reader has gone, drops the text and reports no error. Waits while the
  * reader is slow. After a signal that asks the program to end, does not wait. */
@@ -101,9 +101,9 @@ static bool is_file(void)
     return fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* A write of at most PIPE_BUF bytes does not block if the pipe has room. A write to a file never waits for a reader. A
- * line of more than PIPE_BUF bytes is written in pieces, unless the status line must be drawn after the line. In that
- * case the line is written as a whole. */
+/* Returns how many of the waiting bytes to write at once. A write of at most PIPE_BUF bytes does not block if the pipe
+ * has room. A write to a file never waits for a reader. A line of more than PIPE_BUF bytes is written in pieces, unless
+ * the status line must be drawn after the line. In that case the line is written as a whole. */
 static size_t piece(bool file)
 {
     if (file || waiting.len <= PIPE_BUF) return waiting.len;

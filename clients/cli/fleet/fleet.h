@@ -48,8 +48,8 @@ struct fleet_options {
 /* Starts every process and returns without waiting for them. On failure it returns NULL and writes a sentence to err.
  * Strings are borrowed. */
 MUST_CHECK struct fleet *fleet_start(const struct fleet_options *options, char *err, size_t err_size);
-/* Writes at most FLEET_MAX_POLL_FDS entries to fds and returns how many. If a restart is due in less than *timeout_ms,
- * lowers *timeout_ms to the time until the restart. */
+/* Writes at most FLEET_MAX_POLL_FDS entries to fds and returns how many. If a restart is due before *timeout_ms has
+ * passed (negative: no limit), sets *timeout_ms to the time until the restart. */
 size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms);
 #define FLEET_MAX_POLL_FDS (2 * (FLEET_MAX_WORKERS + 1))
 /* With `relays`: reads what the services and tasks have written to standard error, and adds it to the lines that wait

@@ -104,8 +104,8 @@ void fleet_set_arguments(struct fleet *f, const struct fleet_options *o)
     set_coordinator(f, o);
 }
 
-/* A private fleet ignores the caller's FANTAIL_* variables. `fantail local` inherits everything except the variables
- * that name another fleet. */
+/* Returns whether the services inherit the variable. A private fleet ignores the caller's FANTAIL_* variables. The
+ * services of `fantail local` inherit all variables except those that are meant for another fleet. */
 static bool is_inherited(const char *variable, bool is_private)
 {
     static const char *const of_other_fleet[] = {"FANTAIL_URL=", "FANTAIL_TOKEN_FILE="};

@@ -43,8 +43,8 @@ static void kill_children(void)
     fclose(file);
 }
 
-/* The children of a killed process become our children, because this process is a subreaper. So this function kills all
- * children again until none are left. */
+/* The children of a killed process become our children, because this process is a subreaper. So this function
+ * repeatedly kills all children until none are left. */
 static void kill_descendants(void)
 {
     for (;;) {

@@ -23,7 +23,7 @@
 
 struct fleet_service {
     struct child_service process;
-    int output_fd; /* our end of the pipe that is its standard error; -1: it has our standard error */
+    int output_fd; /* our end of the pipe that is its standard error; -1: it writes to our standard error */
     struct relay relay;
     char *argv[FLEET_MAX_ARGUMENTS]; /* owned strings; ends with NULL */
     size_t argc;

@@ -14,7 +14,8 @@ static bool open_pipe(struct fleet_service *s)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0) return false;
-    /* If the write end had the number of a standard descriptor, the child would lose the write end. */
+    /* If the write end had the number of a standard descriptor or CHILD_READY_FD, the child would lose the write end.
+     */
     s->process.stderr_fd = fcntl(ends[1], F_DUPFD_CLOEXEC, CHILD_READY_FD + 1);
     close(ends[1]);
     s->output_fd = ends[0];

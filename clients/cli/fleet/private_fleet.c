@@ -74,7 +74,8 @@ static bool make_lines_pipe(struct private_fleet *p, const char *path)
     return p->lines_fd >= 0;
 }
 
-/* Creates a tasks directory with the task of the command, and the file of the gate for the processes of the task. */
+/* Creates a tasks directory that has the task of the command. Beside it, creates the gate file, and the pipe for lines
+ * if the command needs it. */
 static bool write_command(struct private_fleet *p, const struct private_fleet_options *o, char *err, size_t err_size)
 {
     p->tasks_dir = path_below(p, "tasks");

@@ -14,6 +14,6 @@ const char *tasks_dir_find(const char *given);
 bool tasks_dir_is_empty(const char *dir);
 
 #define TASKS_DIR_HELP                                                                                                 \
-    "a directory with one subdirectory per task; the default is ./tasks, or the example tasks if there is none"
+    "a directory with one subdirectory per task; the default is ./tasks if it exists, otherwise the example tasks"
 
 #endif

@@ -76,7 +76,7 @@ void connection_release(struct connection *c)
 
 static void set_socket_options(int fd)
 {
-    /* These options detect a dead host after about half a minute. */
+    /* Except for TCP_NODELAY, these options serve to detect a dead host within about half a minute. */
     static const struct {
         int level, name, value;
     } options[] = {

@@ -1,8 +1,8 @@
 /*
  * One HTTP/1.1 connection to the target: one request at a time, kept open between requests. Nothing blocks except
- * connecting with TLS. The owner polls c->fd for connection_events() and then calls connection_step(). The body of the
- * answer is collected in c->answer without its framing. The owner consumes bytes by increasing c->answer_at. To stop
- * the flow, the owner does not call connection_step().
+ * connecting with TLS, and connection_run(). The owner polls c->fd for connection_events() and then calls
+ * connection_step(). The body of the answer is collected in c->answer without its framing. The owner consumes bytes by
+ * increasing c->answer_at. To stop the flow, the owner does not call connection_step().
  *
  * Large answers are read directly into c->answer, so this program does not copy them.
  *
@@ -92,8 +92,8 @@ void connection_upload(struct connection *c, const char *method, const char *pat
 /* Returns whether the connection accepts the next piece. */
 bool connection_wants_piece(const struct connection *c);
 /* Sends a piece, which is borrowed until the connection accepts the next one. A len of 0 ends the body. If
- * connection_upload() was given a length, the pieces must have at least this many bytes. Bytes beyond this length are
- * left out. */
+ * connection_upload() was given a length, all pieces together must have at least this many bytes. Bytes beyond this
+ * length are left out. */
 void connection_give_piece(struct connection *c, const char *data, size_t len);
 
 /* Returns the events to poll c->fd for; 0: none. */

@@ -206,7 +206,7 @@ bool connection_answer_decode(struct connection *c)
         if (!read_element(c)) return false;
         if (c->raw_at == before) break;
     }
-    /* The remaining bytes are the start of a line. Move them to the front of the buffer, so that the rest of the line
+    /* The remaining bytes are the start of a line or of a head. Move them to the front of the buffer, so that the rest
      * can be read after them. */
     c->raw_len -= c->raw_at;
     memmove(c->raw, c->raw + c->raw_at, c->raw_len);

@@ -10,7 +10,7 @@
 #include "cli/http/connection.h"
 
 #define CONNECTION_RAW_BYTES    65536u       /* size of c->raw, into which heads and framing are read */
-#define CONNECTION_DIRECT_BYTES (256u << 10) /* maximum number of bytes that one read adds to the answer */
+#define CONNECTION_DIRECT_BYTES (256u << 10) /* maximum number of bytes that one read puts directly into c->answer */
 
 /* The only function that changes a state. */
 void connection_move(struct connection *c, enum connection_state to);
@@ -22,8 +22,9 @@ void connection_answer_begin(struct connection *c);
 char *connection_answer_room(struct connection *c, size_t *room);
 /* Call it after `len` bytes have been read into the room of connection_answer_room(). */
 void connection_answer_added(struct connection *c, size_t len);
-/* Reads the heads and framing in c->raw. Returns false if they are not HTTP. Moves c to CONNECTION_READING once the
- * head is complete, and to CONNECTION_DONE at the end of the answer. */
+/* Decodes the bytes in c->raw: reads heads and framing, and moves bytes of the body to c->answer. Returns false if the
+ * bytes are not HTTP, or if c->fault has another reason. Moves c to CONNECTION_READING once the head is complete, and
+ * to CONNECTION_DONE at the end of the answer. */
 MUST_CHECK bool connection_answer_decode(struct connection *c);
 /* Call it when the peer has closed the connection. If the answer has neither a length nor chunks, the close ends the
  * answer. In this case, moves c to CONNECTION_DONE and returns true. */

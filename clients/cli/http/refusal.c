@@ -20,14 +20,13 @@ const char *refusal_of_proxy(const struct connection *c)
 {
     if (connection_has_type(c, TYPE_PROBLEM)) return NULL;
     switch (c->status) {
-    case 408:
-        return FROM_PROXY ", which got the request too slowly. Raise the proxy's time limits, see docs/proxies.md";
+    case 408: return FROM_PROXY ". The proxy got the request too slowly. Raise its time limits, see docs/proxies.md";
     case 413:
-        return FROM_PROXY ", which accepts only smaller bodies. Raise the proxy's limit (nginx: client_max_body_size), "
+        return FROM_PROXY ". The proxy accepts only smaller bodies. Raise its limit (nginx: client_max_body_size), "
                           "see docs/proxies.md";
     case 502:
     case 503:
-    case 504: return FROM_PROXY ", which got no answer from the coordinator";
+    case 504: return FROM_PROXY ". The proxy got no answer from the coordinator";
     default: return NULL;
     }
 }

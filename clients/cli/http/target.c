@@ -125,7 +125,7 @@ static void free_text(struct target_token *t)
     t->text = NULL;
 }
 
-/* If the file has no token, leaves t->text as it is. */
+/* If the file cannot be read or has no token, returns false and leaves t->text as it is. */
 static bool read_token(struct target_token *t, char *err, size_t err_size)
 {
     struct tokens tokens;

@@ -102,8 +102,8 @@ static bool is_bad_text(const char *line, size_t len, struct bad_item *bad)
     return at < len;
 }
 
-/* Returns whether the item has a byte that is not UTF-8. The item is a JSON string that this program made from bytes of
- * the input, so nothing else can be wrong with it. The reported position counts these input bytes. */
+/* Returns whether the item has a NUL byte or a byte that is not UTF-8. The item is a JSON string that this program made
+ * from bytes of the input, so nothing else can be wrong with it. The reported position counts these input bytes. */
 static bool is_bad_string(const char *line, size_t len, struct bad_item *bad)
 {
     size_t byte = 0;

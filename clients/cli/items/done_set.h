@@ -4,7 +4,7 @@
 
 #include "common/base/base.h"
 
-#define DONE_SET_MAX 10000000000ull /* a larger index is not kept; the bits of all would take 1.2 GB */
+#define DONE_SET_MAX 10000000000ull /* this and larger indexes are not kept; the bits of all others take 1.25 GB */
 
 /* A zeroed struct is an empty set. */
 struct done_set {

@@ -107,8 +107,8 @@ static void count_blocks(const char *p, size_t len, struct line_counts *counts)
 #endif
 }
 
-/* Like count_blocks(), for any len. memchr() finds the next newline, so pieces without a newline, and not directly
- * after one, are skipped. In input with long lines, most pieces are skipped. */
+/* Like count_blocks(), for any len. A piece that has no newline and does not begin directly after one is skipped.
+ * memchr() finds such pieces quickly. In input with long lines, most pieces are skipped. */
 static void count_bytes(const char *p, size_t len, struct line_counts *counts)
 {
     enum { STEP = 4096 };
@@ -121,7 +121,7 @@ static void count_bytes(const char *p, size_t len, struct line_counts *counts)
     }
 }
 
-/* `before` is the byte before the data. At the start of the input, `before` is a newline. */
+/* `before` is a newline if the data begins a line, and otherwise any other byte. */
 static struct line_counts count_lines(char before, const char *data, size_t len)
 {
     struct line_counts counts = {0};
@@ -236,7 +236,7 @@ static ssize_t read_bytes(struct input *in)
 
 /* Call it when n more bytes of the beginning of the input have been read. `start` points to the first byte of the
  * input. Returns how many bytes have been read so far, without the byte order mark. Returns 0 while more bytes are
- * needed to determine the encoding. */
+ * needed to determine the encoding, and if the encoding is UTF-16 or UTF-32. */
 static ssize_t begin(struct input *in, char *start, ssize_t n)
 {
     in->head += n > 0 ? (size_t)n : 0;
@@ -251,7 +251,8 @@ static ssize_t begin(struct input *in, char *start, ssize_t n)
 }
 
 /* Reads bytes and writes them as rows after the data of `filling`, without changing filling.len. Returns the number of
- * bytes of the rows. *over becomes true if the input has ended. */
+ * bytes of the rows; -1: no bytes can be read now. *over becomes true if the input has ended or its encoding cannot be
+ * used. */
 static ssize_t read_rows(struct input *in, bool *over)
 {
     static char raw[ROWS_BYTES + ENCODING_BYTES];
@@ -320,7 +321,8 @@ int input_timeout_ms(const struct input *in, uint64_t now)
     return due > now ? (int)((due - now) / NS_PER_MS) + 1 : 0;
 }
 
-/* Sets the number of the batch's first line. The first line of the batch is the next line of the input. */
+/* If the lines of batches are lines of the input, sets the number of the batch's first line: this line is the next one
+ * of the input. */
 static void number_lines(struct input *in, struct batch *b)
 {
     const struct input_source *s = in->source;

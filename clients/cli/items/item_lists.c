@@ -55,7 +55,8 @@ void item_lists_filter(struct item_lists *l, const char *end, bool skip_blank)
     list->count = kept;
 }
 
-/* Returns the index of the first list after the list `first` that is not linked to the list before it. */
+/* Lists that are linked to the list before them form a group with it. Returns the index after the last list of the
+ * group that begins at `first`. */
 static unsigned group_end(const struct item_lists *l, unsigned first)
 {
     unsigned end = first + 1;
@@ -63,7 +64,7 @@ static unsigned group_end(const struct item_lists *l, unsigned first)
     return end;
 }
 
-/* Returns the index of the list to which list `i` is linked. */
+/* Returns the index of the first list of the group that has list `i`. */
 static unsigned group_start(const struct item_lists *l, unsigned i)
 {
     while (l->lists[i].linked) i--;

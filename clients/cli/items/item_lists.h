@@ -57,10 +57,10 @@ uint64_t item_lists_items(const struct item_lists *l);
 /* Appends the next item and a newline. Leaves out items of `skip`. Returns false after the last item. */
 MUST_CHECK bool item_lists_next(struct item_lists *l, struct buf *out);
 
-/* Sets values[0] to values[l->count - 1] to those of the next item. Does not regard `skip`. Returns false after the
- * last item. */
+/* Writes the values of the next item to the first l->count elements of `values`. Ignores `skip`. Returns false after
+ * the last item. */
 MUST_CHECK bool item_lists_values(struct item_lists *l, struct json_slice values[ITEM_LISTS_MAX]);
-/* Drops the first value of list `i`, which has one. */
+/* Drops the first value of list `i`. The list must not be empty. */
 void item_lists_drop_first(struct item_lists *l, unsigned i);
 
 /* Returns the values of a row in the form that the user sees: the only value or, if rows may have several, an array of

@@ -31,15 +31,15 @@ struct item_maker {
     size_t length_max; /* of the command line of a group; 0: no limit. A group has at least one record */
     struct line_length length;
     size_t shares; /* the records of the last group are shared evenly among this many items; 0: they are not */
-    const struct done_set *skip; /* of these indexes there are no items; borrowed; NULL: none */
+    const struct done_set *skip; /* items with these indexes are left out; borrowed; NULL: none */
     uint64_t index;              /* of the next item */
     struct buf held;             /* the records of the present group, as JSON, with commas between them */
-    size_t *ends;                /* where each of them ends */
+    size_t *ends;                /* where each of these records ends in `held` */
     size_t count, alloc, held_length;
 };
 
 void item_maker_release(struct item_maker *m);
-/* Adds a record, whose values are valid. Appends the items that are complete to *out, each with a newline. */
+/* Adds a record, whose values are valid. Appends the complete items to *out, each with a newline. */
 void item_maker_add(struct item_maker *m, const struct input_record *r, struct buf *out);
 /* Appends the last items. */
 void item_maker_end(struct item_maker *m, struct buf *out);

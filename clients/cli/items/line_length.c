@@ -1,6 +1,6 @@
 #include "cli/items/line_length.h"
 
-/* Returns the length of a placeholder for all values at `at`; 0: there is none. */
+/* If a placeholder for all values begins at `at`, returns the length of the placeholder; otherwise 0. */
 static size_t place_length(const char *at, const char *marker)
 {
     static const char *const others[] = {"{.}", "{/}", "{//}", "{/.}"};
@@ -10,7 +10,7 @@ static size_t place_length(const char *at, const char *marker)
     return 0;
 }
 
-/* Returns the greatest length of a number for which {#} or {%} at `at` stands; 0: there is no such placeholder. */
+/* If {#} or {%} begins at `at`, returns the greatest length of the number that replaces it; otherwise 0. */
 static size_t number_length(const char *at)
 {
     static const char greatest[] = "18446744073709551615";
@@ -33,7 +33,7 @@ static size_t count_places(const char *word, const char *marker, size_t *rest)
     return count;
 }
 
-/* Each word is followed by a space or its end. */
+/* Each word counts one byte more, for the space or the NUL byte after it. */
 void line_length_measure(struct line_length *l, char *const *words, const char *marker, bool repeats)
 {
     *l = (struct line_length){0};
@@ -58,7 +58,7 @@ static bool is_plain(struct json_slice value)
     return value.len > 0;
 }
 
-/* Returns how many bytes the value has when a shell reads it. */
+/* Returns how many bytes the value has at most when it is quoted for a shell. */
 static size_t quoted_length(struct json_slice value)
 {
     if (is_plain(value)) return value.len;

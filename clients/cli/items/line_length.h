@@ -1,6 +1,6 @@
 /*
- * How long the command line of an item becomes. It is measured on the command, before there are values. A placeholder
- * such as {/} counts as long as the whole value. Pure.
+ * The length of the command line of an item. The words of the command are measured before there are values. A
+ * placeholder such as {/} counts as long as the whole value. Pure.
  */
 #ifndef FANTAIL_CLI_ITEMS_LINE_LENGTH_H
 #define FANTAIL_CLI_ITEMS_LINE_LENGTH_H

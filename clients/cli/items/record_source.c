@@ -84,7 +84,8 @@ static bool begin(struct record_source *s)
     return true;
 }
 
-/* Reads more bytes. Returns false, with errno, if there is nothing to do yet. */
+/* Reads more bytes. Returns false, with errno, if reading fails, or if more bytes are needed to determine the encoding.
+ */
 static bool fill(struct record_source *s, int fd)
 {
     buf_drop_front(&s->raw, s->raw_used);
@@ -113,7 +114,7 @@ static enum record_step next_record(struct record_source *s)
     return record_reader_end(&s->reader);
 }
 
-/* Checks the values against the form of the items. */
+/* Checks the number of the values against the header, and whether values of JSON items are JSON. */
 static enum record_step check_values(struct record_source *s, const struct input_record *r)
 {
     size_t names = s->names.names.count, at;
@@ -163,7 +164,7 @@ static void make_items(struct record_source *s)
     s->finished = true;
 }
 
-/* Makes a record of the next values of the lists. Returns RECORD_MORE after the last one. */
+/* Makes a record of the next combination of the lists. Returns RECORD_MORE after the last combination. */
 static enum record_step combine(struct record_source *s, struct item_lists *lists)
 {
     struct json_slice values[ITEM_LISTS_MAX];

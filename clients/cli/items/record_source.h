@@ -13,7 +13,7 @@
 
 /* What the options say about records. */
 struct record_plan {
-    const char *separator;        /* of columns, see separator.h; NULL: there are no columns, or the separator of CSV */
+    const char *separator;        /* of columns, see separator.h; NULL: no columns, or with CSV a comma */
     bool trims_left, trims_right; /* white space at the ends of values is left out */
     bool skip_blank;              /* a line with only white space is no record */
     const char *end;              /* the input ends before this line; NULL: there is no such line */
@@ -34,7 +34,7 @@ struct record_source {
     struct header_names names;
     struct item_maker maker;
     const char *end;              /* the input ends before this line; NULL: there is no such line */
-    struct input_record combined; /* the values of all lists */
+    struct input_record combined; /* one combination of the lists */
     bool begun;                   /* the encoding is known */
     bool ended;                   /* the descriptor has no more bytes */
     bool finished;                /* all items were made, or there was a fault */
@@ -52,12 +52,12 @@ void record_source_release(struct record_source *s);
 /* Reads the names of the columns from the first record. Blocks. Returns false after a fault, or with `fault` empty and
  * errno if read() has failed. */
 MUST_CHECK bool record_source_read_header(struct record_source *s, int fd);
-/* The same for lists, whose first values have the names. */
+/* Like record_source_read_header(), for lists, whose first values have the names. Does not block. */
 MUST_CHECK bool record_source_take_header(struct record_source *s, struct item_lists *lists);
 /* Like read(), but the result is lines of items. If the bytes are not yet a whole item, fails with EAGAIN. After a
  * fault the input ends. `lists`: NULL: the records come from the descriptor. */
 ssize_t record_source_read(struct record_source *s, int fd, struct item_lists *lists, char *data, size_t max);
-/* Returns whether record_source_read() has something to give before more bytes come. */
+/* Returns whether record_source_read() may return items, or the end of the input, before more bytes come. */
 bool record_source_has_more(const struct record_source *s);
 
 #endif

@@ -44,7 +44,7 @@ static char *add_cr(struct row_encoder *e, char *to)
     return to;
 }
 
-/* Adds the bytes up to the end of the row. */
+/* Adds the bytes to the row, unless the row is left out. */
 static char *add_bytes(const struct row_encoder *e, char *to, const char *data, size_t len)
 {
     if (e->skipping) return to;

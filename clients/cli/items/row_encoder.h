@@ -27,7 +27,8 @@ struct row_encoder {
 
 /* Returns the number of bytes written to `out`. */
 size_t row_encoder_add(struct row_encoder *e, const char *data, size_t len, char *out);
-/* Ends the last row, if the row has not been ended yet. Writes at most 3 bytes, without a newline. */
+/* Ends the last row, if the row has not been ended yet. Writes at most 3 bytes, and returns their number without the
+ * newline. */
 size_t row_encoder_end(struct row_encoder *e, char *out);
 
 #endif

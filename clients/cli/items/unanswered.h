@@ -21,8 +21,8 @@ void unanswered_release(struct unanswered *u);
 void unanswered_clear(struct unanswered *u);
 /* Begins an attempt with `count` items, of which none has an answer yet. */
 void unanswered_begin(struct unanswered *u, uint64_t count);
-/* Marks an item of the attempt as answered. Returns false if the item already had an answer, or if the attempt has no
- * item with this index. */
+/* Marks an item of the attempt as answered. Returns false, and changes nothing, if the item already has an answer, or
+ * if the attempt has no item with this index. */
 MUST_CHECK bool unanswered_note(struct unanswered *u, uint64_t index);
 bool unanswered_has(const struct unanswered *u, uint64_t index);
 /* The first item of the attempt is item `base` of the batch. Removes the items before `base`, and the answered items of

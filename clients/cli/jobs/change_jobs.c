@@ -34,7 +34,7 @@ const struct option_spec redrive_option_spec = {
     .about = "Runs the failed and cancelled items of ended jobs again. The id and the good results stay as they are.\n"
              "The first characters of an ID are enough if no other ID begins with them.",
     .epilogue = "Exit status: 0 the jobs will run again, 2 wrong usage, 3 a job is not known, has not ended or has no\n"
-                "failed items, or the service refused or could not be reached.",
+                "failed or cancelled items, or the service refused or could not be reached.",
     .rows = rows,
     .operands = OPTION_OPERANDS_ANYWHERE,
 };
@@ -47,8 +47,8 @@ static void print_change(const struct change_config *config, const struct remote
         job_print_line(j->id, "%s", words);
 }
 
-/* Makes a request that must not be sent twice. Returns EXIT_OK if the answer is 202 with a job. If the answer is 409,
- * sets *conflict and writes no message; `conflict` may be NULL. */
+/* Makes a request that must not be sent twice. Returns EXIT_OK if the answer is 200 or 202 with a job. If `conflict` is
+ * not NULL, sets *conflict to whether the answer is 409, and writes no message about a 409. */
 static int change(struct job_service *s, const char *method, const char *path, struct remote_job *j, bool *conflict)
 {
     const struct job_request request = {.method = method, .path = path, .headers = "Accept: " TYPE_JSON "\r\n"};
@@ -59,7 +59,7 @@ static int change(struct job_service *s, const char *method, const char *path, s
     return job_service_answered_job(s, j);
 }
 
-/* Without only=cancel, a DELETE would remove a job that has ended, with its results. */
+/* Without only=cancel, a DELETE would remove a job that has ended, together with its results. */
 static int cancel(struct job_service *s, const char *id, void *data)
 {
     struct remote_job job = {0};

@@ -180,7 +180,8 @@ int detach_job(const struct option_spec *spec, const struct target_config *clien
     return status;
 }
 
-/* Waits for input or for an early answer. Returns false if the input cannot be read. */
+/* Waits for input or for an early answer, and sends the input as a piece of the body. If the input cannot be read to
+ * its end, complains and returns false. */
 static bool send_piece(struct job_service *s, struct input_source *source, char *piece)
 {
     struct connection *c = &s->http;
@@ -214,8 +215,8 @@ static int64_t input_length(const struct input_source *source)
     return at >= 0 && at < st.st_size ? st.st_size - at : -1;
 }
 
-/* Returns whether an answer has arrived. If no answer has arrived, complains, unless a signal asks the program to end.
- */
+/* Sends the items. Returns whether an answer has arrived. If no answer has arrived, complains, unless a signal asks the
+ * program to end. */
 static bool upload(struct job_service *s, struct input_source *source, const char *path, const char *headers)
 {
     struct connection *c = &s->http;

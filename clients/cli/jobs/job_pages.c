@@ -43,7 +43,8 @@ static bool read_members(struct job_pages *p, bool first)
     return jobs.len && add_jobs(p, jobs);
 }
 
-/* Returns false if the service sends no new job but names a next page. Following such pages could go on for ever. */
+/* Reads the page in the answer. Returns false if the answer is not a list of jobs, or if it has no new job but names a
+ * next page: following such pages could go on for ever. */
 static bool read_page(struct job_pages *p)
 {
     struct buf before = p->cursor;

@@ -22,8 +22,8 @@ struct job_table {
     char last_id[REMOTE_ID_SIZE]; /* the id in the last row so far */
 };
 
-/* Appends the rows of one page. Before the first page, appends the heading. Durable jobs are sorted by id. The columns
- * are as wide as on the earlier pages, or wider if a cell is longer. */
+/* Appends the rows of one page. Before the first page, appends the heading. The durable jobs must be sorted by id. The
+ * columns are as wide as on the earlier pages, or wider if a cell is longer. */
 void job_table_add(struct job_table *t, struct buf *out, const struct remote_job *jobs, size_t count, int64_t now_ms);
 /* Appends all known facts about one job, a line for each fact. */
 void job_facts_add(struct buf *out, const struct remote_job *j, int64_t now_ms);

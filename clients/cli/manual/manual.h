@@ -1,5 +1,5 @@
 /*
- * The manual of `fantail`: manual pages, and the completion of three shells. The whole manual is made from the tables
+ * The manual of `fantail`: manual pages, and the completions for three shells. The whole manual is made from the tables
  * of options and the texts that --help prints.
  */
 #ifndef FANTAIL_CLI_MANUAL_MANUAL_H
@@ -30,7 +30,7 @@ void manual_write_main_page(FILE *out, const struct manual *m);
 /* Writes the page of the command, such as fantail-map(1). */
 void manual_write_page(FILE *out, const struct manual *m, const struct manual_command *c);
 
-/* Writes the completion of the shell. Returns false if the shell is not one of manual_shells. */
+/* Writes the completion for the shell. Returns false if the shell is not one of manual_shells. */
 MUST_CHECK bool manual_write_completion(FILE *out, const struct manual *m, const char *shell);
 extern const char *const manual_shells[]; /* NULL-ended */
 

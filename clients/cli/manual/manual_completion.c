@@ -1,4 +1,4 @@
-/* The completion of bash, zsh and fish. */
+/* The completions for bash, zsh and fish. */
 #include "cli/manual/manual.h"
 #include "common/service/option_print.h"
 
@@ -20,7 +20,8 @@ static bool takes_path(const struct option_row *row)
            (row->value && (strcmp(row->value, "FILE") == 0 || strcmp(row->value, "DIR") == 0));
 }
 
-/* Returns how many bytes of the help are shown beside the option: the first part of the help, if this part is short. */
+/* Returns how many bytes of the help are shown beside the option: its first part, or only the beginning of this part if
+ * it is long. */
 static size_t help_length(const char *help)
 {
     const char *sentence = strstr(help, ". ");
@@ -32,7 +33,7 @@ static size_t help_length(const char *help)
     return len;
 }
 
-/* Writes the text in single quotes. A character of `special` gets a backslash. */
+/* Writes the text so that it can stand within single quotes. Each character of `special` gets a backslash. */
 static void put_quoted(FILE *out, const char *text, size_t len, const char *special)
 {
     for (size_t i = 0; i < len; i++) {

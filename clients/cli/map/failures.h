@@ -35,7 +35,7 @@ static inline bool failures_reports(const struct failures *f)
 MUST_CHECK bool failures_init(struct failures *f, const char *path, bool quiet);
 /* Adds an item. `line` is the number of the item's line in the input, counted from 1; 0: not known. If the item was
  * cancelled, the caller adds 1 to `cancelled`. `error` is the error object. `item` is the line of the item: text if
- * `text` is true, else JSON. item_len is 0 if the item's line is not known. */
+ * `text` is true, else JSON. If the item's line is not known, `item` is NULL and item_len is 0. */
 void failures_add(struct failures *f, uint64_t index, uint64_t line, const char *error, size_t error_len,
                   const char *item, size_t item_len, bool text);
 /* Appends what follows the number of failed items in a message: the names of their errors, how many were cancelled, and

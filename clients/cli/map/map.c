@@ -14,11 +14,12 @@
 #include "cli/options/jobs_file.h"
 #include "common/base/limits.h"
 
-/* The coordinator reports a task that has been loading for half a second. If the task is still loading this long after
- * the report, the run tells the user. */
+/* The coordinator reports a task that has been loading for half a second. If no answer has arrived this long after the
+ * report, the run tells the user. */
 #define LOADING_NS (3 * NS_PER_S / 2)
 
-/* How much of the lines of commands one turn reads. It is not less than what their pipe holds. */
+/* How many bytes of the lines of commands one turn reads at most. The pipe of these lines holds no more bytes than
+ * that. */
 enum { LINES_BYTES = 1 << 20 };
 
 enum { POLL_INTERRUPT, POLL_STDOUT, POLL_STDERR, POLL_STDIN, POLL_CARE, POLL_LINES, POLL_OTHERS };
@@ -45,15 +46,15 @@ void map_run_fail(struct map_run *run, const char *fmt, ...)
     run->status = EXIT_JOB_FAILED;
 }
 
-/* Returns whether the run waits for a task that is still loading. */
+/* Returns whether the coordinator has reported a loading task, and no answer has arrived since then. */
 static bool is_starting(const struct map_run *run)
 {
     return run->note && run->note == run->starting_note;
 }
 
-/* Tells the user once why there are no results yet. Writes no message if there is a progress line, because it shows the
- * reason. The service does not say when the task has loaded, so the message does not claim that the task is still
- * loading. */
+/* Tells the user once why there are no results yet. Writes no message if there is a progress line, because that line
+ * shows the reason. The service does not say when the task has loaded, so the message does not claim that the task is
+ * still loading. */
 static void say_loading(struct map_run *run, uint64_t now)
 {
     if (run->loading_is_said) return;
@@ -100,14 +101,15 @@ static unsigned jobs_max(const struct map_run *run, uint64_t now)
     return care_items_max(&run->care, 0, now) ? MAP_JOBS_CAREFUL : MAP_JOBS;
 }
 
-/* Returns the items per nanosecond so far. */
+/* Returns how many items have been answered per nanosecond so far. */
 static double pace(const struct map_run *run, uint64_t now)
 {
     return run->began_ns && now > run->began_ns ? (double)run->done / (double)(now - run->began_ns) : 0;
 }
 
-/* Returns whether the running jobs have work for MAP_WORK_S at the present rate. Once the jobs have that much work,
- * more jobs would only reduce the share of other clients, because the service divides the fleet among jobs. */
+/* Returns whether the running jobs have work for MAP_WORK_S at the present rate. If fewer than MAP_JOBS_SLOW jobs are
+ * running, returns false. Once the jobs have that much work, more jobs would only reduce the share of other clients,
+ * because the service divides the fleet among jobs. */
 static bool has_work_enough(const struct map_run *run, uint64_t now)
 {
     if (run->count < MAP_JOBS_SLOW) return false;

@@ -188,8 +188,8 @@ static void add_end(struct map_run *run, struct map_job *j, const struct result_
     buf_release(&why);
 }
 
-/* Sets the note of the progress line; the next answer removes it. If no progress line is shown, writes "waiting for a
- * worker" once. */
+/* Sets the note of the progress line; the next answer removes it. If the job waits for a worker and no progress line is
+ * shown, writes "waiting for a worker" once. */
 static void wait_for_worker(struct map_run *run, const struct result_line *r)
 {
     if (r->len == 8 && memcmp(r->body, "starting", 8) == 0) {
@@ -280,7 +280,8 @@ static bool begins_tail(struct map_job *j, const struct result_line *r)
     return j->tail == MAP_TAIL_HELD;
 }
 
-/* Prints a line of the answer that does not have the usual form. Returns false if the line begins a tail. */
+/* Prints a line of the answer that does not have the usual form. If the line begins a tail, prints nothing and returns
+ * false. */
 static bool print_unusual_line(struct map_run *run, struct map_job *j, const char *line, size_t len)
 {
     struct result_line r = result_line_read_slowly(line, len);

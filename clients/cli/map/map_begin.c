@@ -101,7 +101,7 @@ static bool make_results_dir(struct map_run *run, const struct map_options *o)
     return false;
 }
 
-/* Begins the run. The fleet is started first, so that its processes start while the rest is set up. */
+/* Begins the run. The fleet is started before most of the run is set up, so that its processes start meanwhile. */
 bool map_begin(struct map_run *run, struct map_options *o)
 {
     char err[512];

@@ -42,8 +42,8 @@ static void report_outage(struct map_run *run)
         complain("%s; trying again", run->lost_why);
 }
 
-/* Keeps only the unanswered items in the batch of the job. With MAP_ORDER_INPUT, the unanswered items are those from
- * j->answered on. */
+/* With MAP_ORDER_COMPLETION, removes the answered items from the batch of the job. With MAP_ORDER_INPUT, nothing needs
+ * to be removed: the unanswered items are those from j->answered on. */
 static void keep_unanswered(struct map_run *run, struct map_job *j)
 {
     if (run->options->order != MAP_ORDER_COMPLETION) return;
@@ -71,8 +71,8 @@ static bool has_surplus(struct map_run *run, struct map_job *j)
     return last >= j->end.offset;
 }
 
-/* Returns true if the number of lines alone shows that the batch has as many items as answers. Does not search the
- * batch for items. */
+/* Returns true if the number of lines alone shows that the batch has as many items as answers. So the batch need not be
+ * searched for items. */
 static bool has_as_many_answers(const struct map_run *run, const struct map_job *j)
 {
     bool lines_are_items = !(run->input.skip_blank && j->batch.indented), is_last = j->end.offset == j->batch.len;

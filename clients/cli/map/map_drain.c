@@ -1,6 +1,7 @@
 #include "cli/map/map_internal.h"
 
-/* The items that were cancelled before they were sent to a worker, and whose errors were read since the last answer. */
+/* Items that were cancelled before they were sent to a worker. Their errors were read after the last answer, and are
+ * not printed yet. */
 struct unsent {
     uint64_t count;
     struct result_line first;

@@ -157,7 +157,7 @@ struct map_run {
     uint64_t lines_begun;        /* the approximate number of items in all jobs begun */
     uint64_t items_begun;        /* the exact number of these items; counted in completion order only */
     uint64_t done;               /* items that have an answer */
-    uint64_t unrun;              /* how many of these did not run, because the run is halted */
+    uint64_t unrun;              /* how many of these did not run to their end, because the run is halted */
     bool halted;                 /* no more items are sent */
     bool counted_first;          /* `first_status` is set */
     int first_status;            /* for GNU parallel's exit status: that of the first item that --halt counts */
@@ -186,14 +186,15 @@ MUST_CHECK bool map_begin(struct map_run *run, struct map_options *o);
 /* Ends the fleet, and releases everything that the run owns. */
 void map_begin_undo(struct map_run *run);
 void map_job_move(struct map_job *j, enum map_job_state to);
-/* Sends the batch of j, from its first unanswered item. */
+/* Sends the batch of j, from its first unanswered item. If this item is known to be bad, moves j to MAP_JOB_AT_BAD
+ * instead. */
 void map_job_start(struct map_run *run, struct map_job *j, uint64_t now);
 /* With --reduce: begins the only job of the run. map_reduce_feed() sends its body in pieces. */
 void map_job_start_upload(struct map_run *run, struct map_job *j, uint64_t now);
-/* Prints the part of the answer that has arrived. May end, retry or fail the job. `oldest` means that every earlier job
- * has been answered. */
+/* Handles what has arrived on the connection of the job. With `--order input`, prints its answers only if the job is
+ * the oldest. May end, retry or fail the job. `oldest` means that every earlier job has been answered. */
 void map_job_step(struct map_run *run, struct map_job *j, bool oldest, bool readable, uint64_t now);
-/* Handles a job whose connection was cut before the end line of the job arrived. */
+/* Handles a job whose answer ended without an end line, or whose coordinator drains. */
 void map_cut_handle(struct map_run *run, struct map_job *j, uint64_t now);
 /* Handles an answer with status 200 that is not a stream of results. If no coordinator has answered yet, the URL is
  * wrong, and the run fails. */
@@ -205,7 +206,8 @@ MUST_CHECK bool map_cut_handle_refusal(struct map_run *run, struct map_job *j, u
 MUST_CHECK bool map_cut_check_whole(struct map_run *run, struct map_job *j);
 /* In MAP_JOB_IN_DOUBT: fails the items or sends them again, as soon as the run knows whether they may run twice. */
 void map_cut_decide(struct map_run *run, struct map_job *j, uint64_t now);
-/* Ends the run if it has waited too long for a coordinator. */
+/* Ends the run if it has waited too long for a coordinator. Tells the user if nothing has arrived from the URL for
+ * CONNECTION_QUIET_S. */
 void map_cut_check_time(struct map_run *run, uint64_t now);
 /* Returns the time at which map_cut_check_time() must be called next; UINT64_MAX: never. */
 uint64_t map_cut_due_ns(const struct map_run *run);
@@ -232,20 +234,21 @@ void map_answers_print_value(struct map_run *run, struct json_slice value);
 void map_record_add(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice value);
 /* Returns the time in microseconds since 1970. */
 int64_t map_record_time_us(void);
-/* Prints one line with the value or the error of an item. */
+/* Handles any line of an answer: prints a value, or null for a failed item, and notes everything else. */
 void map_answers_print_line(struct map_run *run, struct map_job *j, const struct result_line *r);
 /* Decides whether a held tail is printed. Returns true if the tail must be printed now. */
 MUST_CHECK bool map_drain_look(struct map_job *j);
-/* Prints the answers in a held tail. `once`: items must not run twice, so each cancelled item that may already have run
- * is reported as failed. After this call, the other cancelled items still have no answer. */
+/* Prints the answers in a held tail, unless all items of the tail will be sent again. `once`: items must not run twice,
+ * so each cancelled item that may already have run is reported as failed. Cancelled items that are not reported have no
+ * answer after this call. */
 void map_drain_settle(struct map_run *run, struct map_job *j, bool once);
 /* Reports the item j->bad as failed without sending it. */
 void map_answers_add_bad_item(struct map_run *run, struct map_job *j);
 /* Reports an item as failed because its coordinator was lost. */
 void map_answers_add_lost_item(struct map_run *run, struct map_job *j, uint64_t in_batch);
 
-/* Returns the number of all items; 0: not known. *sure becomes false if the number is estimated from the size of the
- * input file. */
+/* Returns the number of all items; 0: not known. *sure becomes false if the number is not known, or is estimated from
+ * the size of the input file. */
 uint64_t map_end_total(const struct map_run *run, bool *sure);
 /* Like map_run_fail(), for a failure of the --errors file. The message says "cannot", followed by `what`. `error` is an
  * errno; 0: none. */

@@ -141,7 +141,8 @@ static bool was_bad_item(struct map_run *run, struct map_job *j, uint64_t now)
     return true;
 }
 
-/* The only item of the attempt has `len` bytes, with its newline. */
+/* Moves the job to MAP_JOB_AT_BAD, because the only item of the attempt is too large. The item has `len` bytes, with
+ * its newline. */
 static void fail_too_large(struct map_job *j, size_t from, size_t len)
 {
     struct buf reason = {0};

@@ -16,7 +16,7 @@
 struct map_run;
 
 struct map_reduce {
-    size_t offset;       /* offset in the batch; the lines before it were sent */
+    size_t offset;       /* offset in the batch; the lines before it were sent or left out */
     uint64_t index;      /* the number of items of the input before `offset` */
     uint64_t next_index; /* the number of items of the input before the next batch */
     uint64_t *left_out;  /* indices of the bad items in the input */
@@ -44,7 +44,8 @@ const char *map_reduce_obstacle(const struct map_run *run);
 void map_reduce_restart(struct map_run *run, uint64_t now);
 /* Translates the service's index of an item to the index of the item in the input. */
 uint64_t map_reduce_index(const struct map_reduce *r, uint64_t index);
-/* Returns the line of item `index` of the input. The line is borrowed, and empty if it was not kept. */
+/* Returns the line of an item. `index` is the service's index of the item. The line is borrowed, and empty if it was
+ * not kept. */
 struct json_slice map_reduce_item(struct map_run *run, uint64_t index);
 
 #endif

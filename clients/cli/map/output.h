@@ -22,7 +22,7 @@ void output_init(struct output *o, int fd);
 void output_release(struct output *o);
 /* Writes the buffer. Returns early if a signal asks the program to end (interrupt.h). */
 void output_flush(struct output *o);
-/* output_line() calls this function if the line does not fit into the buffer. */
+/* output_line() calls this function if the line is long or does not fit into the buffer. */
 void output_big_line(struct output *o, const char *data, size_t len);
 
 /* Writes the bytes without a newline. */
