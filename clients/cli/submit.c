@@ -67,7 +67,8 @@ const struct option_spec submit_option_spec = {
     .operand_advice = "give the file of the job with -f, as in `fantail submit -f job.json`",
 };
 
-/* Complains and returns false if the text is empty. */
+/* Reads the whole file. If the file cannot be read or is empty, complains and returns false. After a signal to end, may
+ * return false without a complaint. */
 static bool read_all(const char *path, struct buf *text)
 {
     bool standard = strcmp(path, "-") == 0;

@@ -29,7 +29,7 @@ def owner(path):
         found = subprocess.run(["dpkg-query", "-S", name], text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         if found.returncode == 0:
             return found.stdout.split(":")[0].split(",")[0]
-    if path == "/etc/ssl/certs/ca-certificates.crt":  # not in dpkg's lists: its package makes it when it is installed
+    if path == "/etc/ssl/certs/ca-certificates.crt":  # not in dpkg's lists: the installation of the package makes it
         return "ca-certificates"
     sys.exit(f"sbom.py: no package owns {path}")
 

@@ -22,7 +22,8 @@ static int check_words(const struct option_spec *spec, char *const *command)
     return EXIT_OK;
 }
 
-/* Returns a hint for a user who gave a whole command line as one argument; "" if it does not look like one. */
+/* Returns a hint for a user who seems to have given a whole command line as one argument; "" if `name` does not look
+ * like a command line. */
 static const char *hint_of_one_word(const char *name)
 {
     if (strpbrk(name, "<>|&;$*`"))

@@ -18,7 +18,8 @@ MUST_CHECK int command_check(const struct option_spec *spec, char *const *comman
 MUST_CHECK int command_check_task(const struct option_spec *spec, const char *task);
 
 /* Prints a warning if the command is shell code with a placeholder in it, such as sh -c 'wc {}'. `replace`: the
- * placeholder for the item; NULL: {}. `lists`: how many lists of values the items are made from; 0: there is none. */
+ * placeholder for the item; NULL: {}. `lists`: {N} is a placeholder if N is at most this number: the number of lists
+ * of values, or SIZE_MAX if the input has columns; 0 counts as 1. */
 void command_warn_of_code(char *const *command, const char *replace, size_t lists);
 
 #endif

@@ -20,7 +20,7 @@ void common_option_release(struct common_option *v)
     buf_release(&v->first_line);
 }
 
-/* Reads all of the file, which may be a pipe. */
+/* Reads the file, which may be a pipe. Stops once it has read more than LIMIT_OPTIONS_BYTES, which is too much. */
 static int read_file(const struct option_spec *spec, const char *path, struct buf *text)
 {
     FILE *file = fopen(path, "re");
@@ -34,7 +34,8 @@ static int read_file(const struct option_spec *spec, const char *path, struct bu
     return error ? option_complain(spec, OPTION, "cannot read %s: %s", path, strerror(error)) : EXIT_OK;
 }
 
-/* In valid JSON, line breaks are only between tokens. */
+/* Replaces each line break with a space. In valid JSON, line breaks are only between tokens, so the value stays the
+ * same. */
 static void put_on_one_line(struct buf *json)
 {
     for (size_t i = 0; i < json->len; i++)
@@ -45,7 +46,7 @@ static int check(const struct option_spec *spec, const struct buf *json, bool fo
 {
     size_t offset;
     const char *error;
-    /* If the file has more bytes than this limit, only its beginning was read. */
+    /* The message does not say how long the value is, because only the beginning of a large file was read. */
     if (json->len > LIMIT_OPTIONS_BYTES - LINE_BYTES)
         return option_complain(spec, OPTION, "the value has more than %u bytes", LIMIT_OPTIONS_BYTES - LINE_BYTES);
     if (!json_valid(json->data, json->len, &offset, &error))

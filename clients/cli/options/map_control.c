@@ -29,7 +29,7 @@ static int check_remote_jobs(struct map_options *o)
     return EXIT_OK;
 }
 
-/* With --jobs FILE, there are more processes than commands that may run at once. The gate limits the commands. */
+/* With --jobs FILE, there may be more processes than commands that may run at once. So the gate limits the commands. */
 static bool read_jobs_file(struct map_options *o)
 {
     if (!o->command || !jobs_file_read(o->jobs, LIMIT_TASK_PROCESSES, &o->running_max)) return false;
@@ -47,8 +47,9 @@ static int check_jobs(struct map_options *o)
     if (o->jobs && o->processes) return complain_of_both("jobs", "--processes");
     if (o->jobs && option_read_jobs(o->jobs, cpu_quota(), LIMIT_TASK_PROCESSES, &n)) {
         o->processes = n;
-        /* While an item runs, the worker already has the next items, and these may come from several chunks. But a user
-         * who asks for one item at a time expects the items to run in order. */
+        /* Without this limit, the worker would get the next items while an item runs. The next items may belong to
+         * several chunks, and might not run in their order. But a user who asks for one item at a time expects the
+         * items to run in order. */
         if (n == 1 && o->max_concurrency == 0) o->max_concurrency = 1;
     } else if (o->jobs && !read_jobs_file(o)) {
         return map_options_complain("jobs", "must be a number of processes up to " TEXT_OF(
@@ -80,8 +81,8 @@ static int check_retries(struct map_options *o)
     return EXIT_OK;
 }
 
-/* The gate counts the time of a command from its start. The time limit of a job also includes the time that a process
- * spends waiting for the gate. */
+/* The time limit of a command is a rule of the gate, which counts the time from the start of the command. The time
+ * limit of a job would also include the time that a process spends waiting for the gate. */
 static int check_timeout(struct map_options *o)
 {
     double seconds, percent;
@@ -114,7 +115,8 @@ static int check_starts(struct map_options *o)
     return EXIT_OK;
 }
 
-/* For a task, this program counts the failures, and it cannot hold back items that have already been sent. */
+/* For a task, this program counts the failures, and it cannot hold back items that have already been sent. So only
+ * now,fail=N is possible. */
 static int check_task_halt(struct map_options *o, const struct run_gate_rules *rules)
 {
     if (rules->halt_why != RUN_GATE_FAILED || !rules->halt_cuts || rules->halt_count <= 0)
@@ -158,7 +160,7 @@ static int check_tag(struct map_options *o)
     return EXIT_OK;
 }
 
-/* Returns an option that was given although it applies only to commands; NULL: there is no such option. */
+/* Returns an option that was given although it applies only to commands; NULL: no such option was given. */
 static const char *for_command(const struct map_options *o)
 {
     const struct {
@@ -189,7 +191,8 @@ static const char *for_command(const struct map_options *o)
     return NULL;
 }
 
-/* Lines of several commands are printed as they come, so no result waits for another one. */
+/* With --line-buffer, the lines of all commands are printed as they come. So the results are taken in the order in
+ * which the commands end, and no result waits for another one. */
 static int check_lines(struct map_options *o)
 {
     o->line_buffer = o->line_buffer || o->lb;
@@ -197,7 +200,7 @@ static int check_lines(struct map_options *o)
     const char *other = o->keep_order ? "--keep-order" : o->json ? "--json" : NULL;
     if (other) return complain_of_both("line-buffer", other);
     o->line_buffer = !o->dry_run;
-    o->skip_failed = true; /* nothing else is printed */
+    o->skip_failed = true; /* no null for a failed command: only the lines are printed */
     o->order = MAP_ORDER_COMPLETION;
     return EXIT_OK;
 }

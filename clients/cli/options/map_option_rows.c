@@ -8,6 +8,17 @@
 const char *const map_orders[] = {"input", "completion", NULL};
 static const char *const progress_words[] = {"auto", "always", "never", NULL};
 
+#define MOST_JOBS         TEXT_OF(LIMIT_TASK_PROCESSES)
+#define ALL_JOBS          TEXT_OF(OPTION_JOBS_ALL)
+#define MOST_JOBS_OF_FILE TEXT_OF(OPTION_JOBS_FILE)
+#define JOBS_HELP                                                                                                      \
+    "items that may run at once: a number up to " MOST_JOBS                                                            \
+    "; N% of the processors; +N or -N: N more or N fewer than "                                                        \
+    "there are processors; 0: " ALL_JOBS                                                                               \
+    ". With 1, the items run one after another in their order. For a command also "                                    \
+    "a file with such a number, which is read again every second; the number may grow to " MOST_JOBS_OF_FILE           \
+    ", or to its first value if that is larger. With a URL: only a number, like --max-concurrency"
+
 #define S struct map_options
 static const struct option_row rows[] = {
     OPTION_HEADING("Items and results"),
@@ -53,22 +64,8 @@ static const struct option_row rows[] = {
                "items in one request to a worker; 0: chosen automatically", .value = "N"),
     OPTION_INT("max-concurrency", S, max_concurrency, "0", 0, LIMIT_CONCURRENCY,
                "items that may run at once; 0: as many as the workers can run", .value = "N"),
-    OPTION_STRING(
-        "jobs", S, jobs, NULL,
-        "items that may run at once: a number up to " TEXT_OF(
-            LIMIT_TASK_PROCESSES) ", N% of the processors, +N or -N: that many more or fewer than "
-                                  "processors; 0: " TEXT_OF(OPTION_JOBS_ALL) ". With 1, the items run one after "
-                                                                             "another in their order. For a command "
-                                                                             "also a file with such a number, which is "
-                                                                             "read again every second; the number may "
-                                                                             "grow to " TEXT_OF(
-                                                                                 OPTION_JOBS_FILE) ", or to its first "
-                                                                                                   "value if that is "
-                                                                                                   "larger. With a "
-                                                                                                   "URL: only a "
-                                                                                                   "number, as "
-                                                                                                   "--max-concurrency",
-        .value = "N", .letter = 'j', .no_env = true, .overrides = "max-concurrency"),
+    OPTION_STRING("jobs", S, jobs, NULL, JOBS_HELP, .value = "N", .letter = 'j', .no_env = true,
+                  .overrides = "max-concurrency"),
     OPTION_STRING("timeout", S, timeout, NULL,
                   "time that an item may run: seconds, or a number with s, m, h or d. An item that takes longer is "
                   "killed and fails as timed_out. For a command, S may also be a percentage, such as 300%, of the "
@@ -99,8 +96,9 @@ static const struct option_row rows[] = {
                .value = "N"),
     OPTION_STRING(
         "halt", S, halt, NULL,
-        "end the run after N failed items: now,fail=N kills the running items, and soon,fail=N lets them end first. "
-        "For a command, also success=N, done=N, and N% of all items, which counts once their number is known",
+        "end the run after N failed items: now,fail=N kills the running items. The other forms are for a command: "
+        "soon,fail=N lets the running items end first, WHY may be success=N or done=N, and N may be a percentage of "
+        "all items, which counts once their number is known",
         .value = "WHEN,WHY", .no_env = true, .overrides = "tolerated-failure-count"),
     OPTION_SECONDS(
         "reconnect-s", S, reconnect_s, "300", 0, 1e9,
@@ -166,7 +164,7 @@ static const struct option_row rows[] = {
     OPTION_BOOL("line-buffer", S, line_buffer, NULL,
                 "print each line of a command as soon as it comes, between the lines of other commands",
                 .no_env = true),
-    OPTION_BOOL("lb", S, lb, NULL, "the same", .no_env = true),
+    OPTION_BOOL("lb", S, lb, NULL, "the same as --line-buffer", .no_env = true),
     OPTION_PATH("joblog", S, joblog, NULL,
                 "write a line for each command that has ended, with its times and its exit status. After +, the lines "
                 "are appended",

@@ -229,7 +229,8 @@ static int check_remote(const struct map_options *o, char **argv, int argc)
     return EXIT_OK;
 }
 
-/* Returns the words between -- and the lists of values, with a NULL after them. The words move to the place of --. */
+/* Returns the words between -- and the lists of values, with a NULL after them. Moves each word one place forward, so
+ * that the first one replaces the --. */
 static char **take_command(char **argv, int options_end, int lists)
 {
     size_t words = (size_t)(lists - options_end - 1);
@@ -316,7 +317,7 @@ static int open_source(struct map_options *o, char **lists)
     if (o->results) read_columns(o);
     if (o->command && !o->shell && !o->source.has_blocks && !o->quiet)
         command_warn_of_code(o->command, o->replace, columns);
-    o->sends_text = o->form == INPUT_TEXT; /* texts with newlines are sent as JSON */
+    o->sends_text = o->form == INPUT_TEXT; /* texts that may have newlines are sent as JSON */
     return EXIT_OK;
 }
 

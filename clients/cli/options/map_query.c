@@ -2,7 +2,7 @@
 #include "cli/options/map_options_internal.h"
 #include "protocol/protocol.h"
 
-/* Writes all digits. If a short time were rounded to 0, the service would apply no limit. */
+/* Writes 15 significant digits, so that a short time does not become 0. For a time limit, 0 would mean: no limit. */
 static void add_seconds(struct buf *path, const char *name, double seconds)
 {
     char number[40];

@@ -10,7 +10,8 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Reads a decimal number that is at least 0. Returns the end of the number; NULL if the text has no number. */
+/* Reads a decimal number that is at least 0 and below 1e15. Returns the end of the number; NULL if the text does not
+ * begin with such a number. */
 static const char *read_number(const char *text, double *number)
 {
     char *end;
@@ -134,8 +135,8 @@ bool option_read_halt(const char *text, struct run_gate_rules *rules)
     return true;
 }
 
-/* Returns the error with this name. Returns ITEM_CANCELLED if items are never run again after an error with this name.
- */
+/* Returns the error with this name. Returns ITEM_CANCELLED if no error has this name, or if items are never run again
+ * after this error. */
 static enum item_error error_of(const char *name, size_t len)
 {
     unsigned i = 0;

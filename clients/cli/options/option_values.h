@@ -15,8 +15,8 @@ MUST_CHECK bool option_read_duration(const char *text, double *out);
 /* The minimum number of processes with --jobs FILE, because the number in the file may grow. */
 #define OPTION_JOBS_FILE 64
 
-/* Reads a number of processes: N, N% of the processors, or the number of processors +N or -N. The result is from 1 to
- * `max`. 0 means OPTION_JOBS_ALL. */
+/* Reads a number of processes: N, N% of the processors, or +N or -N, which is N more or N fewer than there are
+ * processors. The result is from 1 to `max`. 0 means OPTION_JOBS_ALL. */
 MUST_CHECK bool option_read_jobs(const char *text, unsigned processors, unsigned max, unsigned *out);
 
 /* Reads a percentage above 0, such as 150%. */
@@ -27,12 +27,12 @@ MUST_CHECK bool option_read_rate(const char *text, double *spacing_s);
 MUST_CHECK bool option_read_load(const char *text, unsigned processors, double *out);
 
 /* Reads WHEN,WHY=N as in --halt: WHEN is now or soon, WHY is fail, success or done, and N may be a percentage. Also
- * reads never, the short forms 0, 1, 2, -1, -2, and N%. Sets the members of *rules that begin with halt_. */
+ * reads never, the short forms 0, 1, 2, -1, -2, and N%. Sets the members of *rules whose names begin with halt_; never
+ * and 0 change no member. */
 MUST_CHECK bool option_read_halt(const char *text, struct run_gate_rules *rules);
 
-/* Reads the names of the errors after which an item may be run again. The names are separated by commas. The result has
- * bits of enum item_error.
- */
+/* Reads the names of the errors after which an item may be run again. The names are separated by commas. Bit number
+ * E of the result stands for the item_error E. */
 MUST_CHECK bool option_read_errors(const char *text, uint32_t *bits);
 
 #endif

@@ -46,13 +46,14 @@ bool record_options_repeat(const struct record_options *o)
     return o->many_words || (o->group_words && !o->many);
 }
 
-/* Returns whether the values are text, whatever the items are without these options. */
+/* Returns whether the options make the values text, even if the values would otherwise be JSON. */
 static bool makes_text(const struct record_options *o)
 {
     return o->colsep || o->csv;
 }
 
-/* GNU parallel takes any text here, and reads one line all the same. */
+/* Returns whether fantail accepts `text` as the value of --header. GNU parallel accepts any text, but it never reads
+ * more than one line as the header. */
 static bool is_header(const char *text)
 {
     static const char *const known[] = {":", ".*\\n", "1", "0"};
@@ -150,7 +151,8 @@ int record_options_check(struct record_options *o, const struct option_spec *spe
     return status ? status : check_groups(o, spec, c);
 }
 
-/* The length of a command line counts only if a command gets several records. */
+/* Plans how many records become one item. The length of a command line is limited only if a command may get several
+ * records. */
 static void plan_groups(const struct record_options *o, const struct record_context *c, struct record_plan *p)
 {
     p->group_max = (size_t)(o->group ? o->group : o->group_words);

@@ -1,6 +1,6 @@
 /*
  * The options of `fantail map` that say how lines of the input become items: columns, CSV, and several lines for one
- * item. Also the changes that they make to the command.
+ * item. Also makes the changes to the command that follow from these options.
  */
 #ifndef FANTAIL_CLI_OPTIONS_RECORD_OPTIONS_H
 #define FANTAIL_CLI_OPTIONS_RECORD_OPTIONS_H
@@ -56,19 +56,19 @@ struct record_options {
                    "one",                                                                                              \
                    .value = "N", .letter = 'n', .no_env = true),                                                       \
         OPTION_INT("max-replace-args", S, f.group_words, "0", 0, RECORD_GROUP_MAX,                                     \
-                   "the same for a command, and a word with {} is repeated for each of them", .value = "N",            \
+                   "like -n, but only for a command, and a word with {} is repeated for each value", .value = "N",     \
                    .letter = 'N', .no_env = true),                                                                     \
         OPTION_BOOL("many", S, f.many, NULL,                                                                           \
                     "each command gets as many lines or values as fit into its command line. The last ones are "       \
                     "shared evenly among the commands that may run at once",                                           \
                     .letter = 'm', .no_env = true),                                                                    \
-        OPTION_BOOL("many-words", S, f.many_words, NULL, "the same, and a word with {} is repeated for each of them",  \
+        OPTION_BOOL("many-words", S, f.many_words, NULL, "like -m, but a word with {} is repeated for each value",     \
                     .letter = 'X', .no_env = true),                                                                    \
         OPTION_INT("max-chars", S, f.max_chars, "0", 0, RECORD_LINE_BYTES,                                             \
                    "with -m, -X, -n or -N: the largest length of a command line, in bytes. 0: 131072", .value = "N",   \
                    .letter = 's', .no_env = true)
 
-/* The words of a command that were changed. A zeroed struct has none. */
+/* The words and the tag of a command after the options have changed them. A zeroed struct has none. */
 struct record_words {
     char **words; /* NULL-ended; NULL: none */
     char *tag;
@@ -78,9 +78,9 @@ struct record_words {
 bool record_options_given(const struct record_options *o);
 /* Returns the name of an option that was given; NULL: none. */
 const char *record_options_name(const struct record_options *o);
-/* Returns whether a word of the command with {} is repeated for each value. */
+/* Returns whether each word of the command that has {} is repeated for each value. */
 bool record_options_repeat(const struct record_options *o);
-/* What else was given on the command line. */
+/* What was given on the command line besides the options in struct record_options. */
 struct record_context {
     bool text, json, nulls, raw, to_stdin, shell, resumes;
     char *const *command; /* NULL: a task */
@@ -96,10 +96,10 @@ bool record_options_ends_otherwise(const struct record_options *o);
 /* Sets *p to what the options say. */
 void record_options_plan(const struct record_options *o, const struct record_context *c, struct record_plan *p);
 
-/* Replaces the names of columns in the words of the command and in the tag, which may be NULL. */
+/* Replaces the names of columns with their numbers, in the words of the command and in *tag. *tag may be NULL. */
 void record_words_number(struct record_words *w, const struct header_names *names, char ***words, const char **tag);
-/* Joins the words with spaces, and cuts the result at each space. So a placeholder in shell code is a word, with the
- * text around it. */
+/* Joins the words with spaces, and cuts the result at each space. So a placeholder in shell code becomes a word of its
+ * own, together with the text that touches it. */
 void record_words_cut(struct record_words *w, char ***words);
 void record_words_release(struct record_words *w);
 

@@ -48,8 +48,8 @@ void care_note_loss(struct care *c, uint64_t now);
 /* Handles the received bytes of the answer, and sends the next request when it is due. */
 void care_step(struct care *c, struct outage *o, uint64_t now);
 
-/* Returns true if the list of tasks will soon arrive for the first time. Until then, the run should have only a single
- * small job. */
+/* Returns whether the first list of tasks is still expected soon, in a run that limits its jobs. As long as this is
+ * true, the run should have only a single small job. */
 bool care_is_new(const struct care *c, uint64_t now);
 /* Returns how many items the next job may have; 0: no limit. `pace` is the number of items per nanosecond so far. */
 uint64_t care_items_max(const struct care *c, double pace, uint64_t now);

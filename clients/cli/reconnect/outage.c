@@ -2,8 +2,8 @@
 
 #include "cli/http/retry_wait.h"
 
-/* While no coordinator has accepted a job of this run, these limits apply to the retries of a lost job. The limits are
- * low, because the URL may be wrong. */
+/* While `accepted` is false, a lost job is tried again at most EARLY_TRIES times, and the run waits at most EARLY_NS
+ * for a list of tasks. The limits are low, because the URL may be wrong. */
 #define EARLY_TRIES 5
 #define EARLY_NS    (3 * NS_PER_S)
 /* A job without new answers may just have items that take a long time. While coordinators accept the jobs of a run, the
@@ -46,7 +46,7 @@ static uint64_t wait_ns(struct outage *o, unsigned failures, double retry_after_
     return retry_wait_asked_ns(retry_after_s) + outage_backoff_ns(o, 0);
 }
 
-/* Call it while no coordinator has accepted a job of this run. Returns whether the job may be tried again. */
+/* Call it while `accepted` is false. Returns whether the job may be tried again. */
 static bool may_try_early(enum outage_cause cause, const struct outage_tries *tries)
 {
     return tries->failures <= (cause == OUTAGE_UNREACHED && tries->failures == 1 ? 0 : EARLY_TRIES);

@@ -2,9 +2,9 @@
  * Decides how long a run of `fantail map` keeps trying to reconnect to a coordinator. An outage begins when the
  * connection of a job fails. The outage ends with the next new answer of any job. Pure.
  *
- * The run gives up when no coordinator has accepted a job for limit_ns. The run also gives up when coordinators accept
- * a job but are lost again and again, and no new answer has arrived for limit_ns. Time that a coordinator spends on a
- * job does not count, because an item may take a long time.
+ * The run gives up if no coordinator accepts a job within limit_ns after a failure. The run also gives up if
+ * coordinators accept a job but are lost again and again, and no new answer arrives within limit_ns. Time that a
+ * coordinator spends on a job does not count, because an item may take a long time.
  */
 #ifndef FANTAIL_CLI_RECONNECT_OUTAGE_H
 #define FANTAIL_CLI_RECONNECT_OUTAGE_H
@@ -36,7 +36,7 @@ struct outage {
 void outage_init(struct outage *o, double limit_s, uint64_t seed);
 void outage_note_accepted(struct outage *o);
 void outage_note_answer(struct outage *o);
-/* Notes that the connection of a job failed. Returns false if the run should give up. Otherwise sets *retry_ns to the
+/* Notes that a try to run a job has failed. Returns false if the run should give up. Otherwise sets *retry_ns to the
  * instant of the next try. retry_after_s is from the answer; -1: the answer has none. */
 MUST_CHECK bool outage_note_failure(struct outage *o, enum outage_cause cause, struct outage_tries *tries,
                                     double retry_after_s, uint64_t now, uint64_t *retry_ns);

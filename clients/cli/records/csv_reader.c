@@ -16,7 +16,7 @@ static size_t quoted_length(struct csv_reader *c, const char *data, size_t len)
     return n;
 }
 
-/* Drops a carriage return before the newline of a value without quotes. */
+/* Drops a carriage return at the end of the record, whose last value is not in quotes. */
 static void drop_return(struct input_record *r)
 {
     struct record_value *last = &r->values[r->count - 1];
@@ -57,7 +57,7 @@ static enum record_step after_quote(struct csv_reader *c, char byte, struct inpu
                       "within the value is written twice");
 }
 
-/* Handles the byte at which the run of plain bytes has ended. */
+/* Handles a byte that does more than extend the value. */
 static enum record_step at_special(struct csv_reader *c, char byte, struct input_record *r, const char **why)
 {
     if (c->state == CSV_QUOTE || c->state == CSV_RETURN) return after_quote(c, byte, r, why);

@@ -1,7 +1,7 @@
 /*
- * Reads CSV as RFC 4180 describes it. A value in quotes may contain separators, newlines and quotes, which are doubled.
- * A record ends with LF or CRLF. Empty lines are left out. Everything else is a fault: a quote within a value that has
- * none around it, text after the closing quote, and an end of the input within quotes. Pure.
+ * Reads CSV as RFC 4180 describes it. A value in quotes may contain separators, newlines and doubled quotes. A record
+ * ends with LF or CRLF. Empty lines are left out. There are three faults: a quote within a value that is not in quotes,
+ * text after the closing quote, and an end of the input within quotes. Pure.
  */
 #ifndef FANTAIL_CLI_RECORDS_CSV_READER_H
 #define FANTAIL_CLI_RECORDS_CSV_READER_H
@@ -22,7 +22,7 @@ struct csv_reader {
     enum csv_state state;
     bool has_quotes;     /* a value of the record has quotes */
     uint64_t newlines;   /* read so far */
-    uint64_t first_line; /* of the record, from 1 on */
+    uint64_t first_line; /* of the record, counted from 1 */
     uint64_t quote_line; /* of the last opening quote */
 };
 
@@ -32,11 +32,11 @@ enum record_step {
     RECORD_FAULT, /* the reader must not be used any more */
 };
 
-/* Reads bytes up to the end of the record, which it adds to *r. Moves *data and *len after the bytes that it has read.
- * After RECORD_FAULT, *why is a static sentence. */
+/* Reads bytes up to the end of the record, and appends the values of the record to *r. Moves *data and *len after the
+ * bytes that it has read. After RECORD_FAULT, *why is a static sentence. */
 enum record_step csv_reader_read(struct csv_reader *c, const char **data, size_t *len, struct input_record *r,
                                  const char **why);
-/* Ends the last record, after the last byte. RECORD_MORE: there is none. */
+/* Call it after the last byte. Ends the last record. RECORD_MORE: no record was left to end. */
 enum record_step csv_reader_end(struct csv_reader *c, struct input_record *r, const char **why);
 
 #endif

@@ -35,8 +35,8 @@ static size_t ending_length(const char *at)
     return 0;
 }
 
-/* If the text after a brace is a name and the end of a placeholder, appends the number of the column and this end.
- * Returns how many bytes of the text they are. */
+/* If the text begins with a name and the end of a placeholder, appends the number of the column and this end. Returns
+ * the length of the name and the end in the text; 0: the text does not begin so. */
 static size_t add_number(const struct header_names *h, const char *text, struct buf *out)
 {
     for (size_t i = 0; i < h->names.count; i++) {

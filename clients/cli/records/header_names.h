@@ -14,10 +14,11 @@ struct header_names {
 void header_names_release(struct header_names *h);
 /* Adds the values of the record as the names of the next columns. */
 void header_names_add(struct header_names *h, const struct input_record *r);
-/* Returns the place of the first name that an earlier column has too; the number of names: there is none. */
+/* Returns the index of the first name that an earlier column also has. If there is none, returns the number of names.
+ */
 size_t header_names_repeated(const struct header_names *h);
-/* Replaces {name}, {name.}, {name/}, {name//} and {name/.} by the same with the number of the column. Returns a new
- * string; NULL: the word has no such placeholder. */
+/* In the placeholders {name}, {name.}, {name/}, {name//} and {name/.}, replaces the name with the number of its column.
+ * Returns a new string; NULL: the word has no such placeholder. */
 MUST_CHECK char *header_names_number(const struct header_names *h, const char *word);
 
 #endif

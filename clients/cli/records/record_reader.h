@@ -2,7 +2,7 @@
  * Cuts the bytes of the input into records: lines, texts that end with a NUL byte, or CSV. With a separator, a line or
  * a text has one value for each column; without it, one value. Pure.
  *
- * The bytes are UTF-8, unless `raw` is set. A record has at most LIMIT_ITEM_BYTES and RECORD_VALUES_MAX values.
+ * The bytes are UTF-8, unless `raw` is set. A record has at most LIMIT_ITEM_BYTES bytes and RECORD_VALUES_MAX values.
  */
 #ifndef FANTAIL_CLI_RECORDS_RECORD_READER_H
 #define FANTAIL_CLI_RECORDS_RECORD_READER_H
@@ -24,14 +24,16 @@ struct record_reader {
     struct buf line;                   /* the beginning of a line */
     bool is_read;                      /* `record` is complete */
     uint64_t lines;                    /* lines or texts read so far, without those of CSV */
-    uint64_t number;                   /* of the line where `record` begins, from 1 on; for RECORD_NULLS, of the text */
-    char why[256];                     /* after RECORD_FAULT: what is wrong with the record, without its place */
+    /* The number of the line where `record` begins, counted from 1. For RECORD_NULLS, the number of the text. After a
+     * fault in CSV, the number of the line that has the fault. */
+    uint64_t number;
+    char why[256]; /* after RECORD_FAULT: what is wrong with the record, without its place */
 };
 
 void record_reader_release(struct record_reader *r);
 /* Reads bytes up to the end of a record. Moves *data and *len after the bytes that it has read. */
 enum record_step record_reader_read(struct record_reader *r, const char **data, size_t *len);
-/* Ends the last record, after the last byte. RECORD_MORE: there is none. */
+/* Call it after the last byte. Ends the last record. RECORD_MORE: no record was left to end. */
 enum record_step record_reader_end(struct record_reader *r);
 /* Reads a record from the whole text of a value, instead of from the input. Never returns RECORD_MORE. */
 enum record_step record_reader_cut(struct record_reader *r, const char *text, size_t len);

@@ -23,8 +23,8 @@ static const struct escape *escape_of(char letter)
     return NULL;
 }
 
-/* Appends the escape sequence "\LETTER" as POSIX writes it. Inside of brackets POSIX has no escape sequences; there a
- * character with a meaning is written as [.LETTER.]. */
+/* Appends the escape sequence "\LETTER" as POSIX writes it. Inside of brackets, POSIX has no escape sequences: a
+ * character that has a special meaning there is written as [.LETTER.]. Returns false if POSIX has no form for it. */
 static bool add_escape(struct buf *out, char letter, bool inside)
 {
     const struct escape *e = escape_of(letter);
@@ -35,7 +35,7 @@ static bool add_escape(struct buf *out, char letter, bool inside)
     return buf_add_char(out, '\\') && buf_add_char(out, letter);
 }
 
-/* Appends the pattern as POSIX writes it. Returns false if it cannot be written so. */
+/* Appends the pattern as POSIX writes it. Returns false if POSIX has no form for it. */
 static bool translate(const char *pattern, struct buf *out)
 {
     bool inside = false, first = false; /* `first`: a ] is a character of the brackets, not their end */
@@ -136,7 +136,7 @@ static const char *find(const struct separator *s, const char *line, size_t at, 
         if (regexec(&s->regex, line, 1, &match, REG_STARTEND | (at ? REG_NOTBOL : 0)) != 0) return NULL;
         *match_len = (size_t)(match.rm_eo - match.rm_so);
         if (*match_len) return line + match.rm_so;
-        at = (size_t)match.rm_eo + 1; /* an empty match, as of \b, separates nothing */
+        at = (size_t)match.rm_eo + 1; /* an empty match, such as that of \b, separates nothing */
     }
     return NULL;
 }

@@ -1,6 +1,6 @@
 /*
- * The separator of columns: a regular expression (POSIX, extended), in which \t \n \r \f \d \D \s \S \w \W stand for
- * the same as in Perl. A separator without special characters is searched as plain bytes. Pure.
+ * The separator of columns: a regular expression (POSIX, extended), in which \t \n \r \f \d \D \s \S \w \W mean what
+ * they mean in Perl. A separator without special characters is searched for as plain bytes. Pure.
  */
 #ifndef FANTAIL_CLI_RECORDS_SEPARATOR_H
 #define FANTAIL_CLI_RECORDS_SEPARATOR_H
@@ -22,7 +22,8 @@ MUST_CHECK bool separator_init(struct separator *s, const char *pattern, char *e
 void separator_release(struct separator *s);
 /* Appends one value without the white space at its ends. */
 void separator_add_trimmed(struct input_record *r, const char *data, size_t len, bool left, bool right);
-/* Appends the columns of the line to the record, at least one. Stops after RECORD_VALUES_MAX columns. */
+/* Appends the columns of the line to the record, at least one. After RECORD_VALUES_MAX columns, the rest of the line
+ * becomes one more column. */
 void separator_cut(const struct separator *s, const char *line, size_t len, struct input_record *r);
 
 #endif

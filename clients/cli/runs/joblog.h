@@ -24,8 +24,8 @@ struct joblog {
 enum joblog_resume { JOBLOG_NEW, JOBLOG_RESUME, JOBLOG_RESUME_FAILED };
 
 /* Opens the log. JOBLOG_NEW empties the log, unless `append` is set. JOBLOG_RESUME adds the items of the log to *done.
- * JOBLOG_RESUME_FAILED adds only the items that have succeeded. Both modes remove an incomplete last line, which a
- * killed run has left. On failure returns false and writes a sentence to err. */
+ * JOBLOG_RESUME_FAILED adds only the items that have succeeded. If the log is kept, an incomplete last line, which a
+ * killed run may have left, is removed. On failure returns false and writes a sentence to err. */
 MUST_CHECK bool joblog_open(struct joblog *l, const char *path, enum joblog_resume resume, bool append,
                             struct done_set *done, char *err, size_t err_size);
 /* Adds a line for a command that has ended. */
@@ -35,7 +35,7 @@ void joblog_add(struct joblog *l, const struct run_record *r);
 void joblog_add_lost(struct joblog *l, uint64_t index, struct json_slice error, int64_t now_us);
 /* Writes the lines. Call it after the results have been written. Returns false, with errno, on failure. */
 MUST_CHECK bool joblog_flush(struct joblog *l);
-/* Does not write the lines. A zeroed struct with an fd of -1 is fine. */
+/* Closes the log. Lines that have not been written are lost. Does nothing to a zeroed struct whose fd is -1. */
 void joblog_close(struct joblog *l);
 
 #endif

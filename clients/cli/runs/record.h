@@ -14,7 +14,7 @@ struct run_record {
     struct json_slice error;           /* empty: the command has succeeded */
 };
 
-/* The value is valid JSON. Returns false if the value is not a record. The slices of *r are borrowed from the value. */
+/* The value must be valid JSON. Returns false if it is not a record. The slices of *r are borrowed from the value. */
 MUST_CHECK bool run_record_read(struct json_slice value, struct run_record *r);
 /* Makes the record of an item that has an error and no record: its process has died, or the item was not answered. The
  * attempts, the exit code, the signal and the worker are those of the error object; an exit code that is not known is

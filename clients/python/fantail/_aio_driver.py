@@ -30,12 +30,12 @@ class Wire:
         return fresh and not self.reader.at_eof() and not self.writer.is_closing() and self.reader.exception() is None
 
     def close(self) -> None:
-        """Cancels the current request."""
+        """Closes the connection, which cancels its current request."""
         self.writer.transport.abort()
 
 
 async def dial(target: Target) -> Wire:
-    """Raises an Unreachable or a TlsError."""
+    """Connects to the target. Raises an Unreachable or a TlsError."""
     connecting = asyncio.ensure_future(_connect(target))
     try:
         # Before Python 3.12, wait_for() may lose a cancellation. wait() does not.

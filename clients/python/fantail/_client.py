@@ -34,9 +34,10 @@ class Client(RemoteClient):
         results. If the caller ends the iteration early, the remaining items are cancelled.
 
         task               the name of a task, or a list of names (a pipeline)
-        items              any values that JSON can express; also paths, dataclasses, numbers and arrays of numpy
+        items              any values that JSON can express; also paths, dataclasses, and numbers and arrays of NumPy
         common             a value that the task gets with every item
-        return_exceptions  an ItemError takes the place of the value of an item that failed. Otherwise it is raised
+        return_exceptions  True: an ItemError takes the place of the value of an item that failed. False: the ItemError
+                           is raised
         ordered            False: each value as soon as it is known
         progress           show a progress bar on standard error
 
@@ -94,8 +95,8 @@ class Client(RemoteClient):
     def jobs(self, *, status: Optional[str] = None, task: Optional[str] = None, label: Optional[str] = None,
              created_after: Optional[str] = None, created_before: Optional[str] = None) -> Iterator[JobStatus]:
         """Yields the durable jobs, newest first. status: one or several statuses, separated by commas. created_after,
-        created_before: an RFC 3339 time or a date. Without a job store, yields the jobs that this coordinator runs. No
-        filter can be used without a job store."""
+        created_before: an RFC 3339 time or a date. Without a job store, yields the jobs that the coordinator is running,
+        and no filter can be used."""
         filters = filters_of(status=status, task=task, label=label, created_after=created_after,
                              created_before=created_before)
         cursor = None
@@ -135,7 +136,7 @@ class Client(RemoteClient):
 
     def _take_wire(self) -> Wire:
         if self._owner != os.getpid():
-            self._set_up()  # the parent of a forked child uses its connections itself
+            self._set_up()  # this is a forked child, and the connections belong to its parent
         while self._wires:
             try:
                 wire = self._wires.pop()
@@ -186,6 +187,6 @@ class Job:
         return self._client._call(cancel_plan(self._client._place, self.id))  # type: ignore[no-any-return]
 
     def redrive(self) -> JobStatus:
-        """Runs again the items that failed or were cancelled. Raises a Refused (409) if the job has not ended, or if no
-        item has failed."""
+        """Runs again the items that failed or were cancelled. Raises a Refused (409) if the job has not ended, or if it
+        has no such item."""
         return self._client._call(redrive_plan(self._client._place, self.id))  # type: ignore[no-any-return]

@@ -1,7 +1,7 @@
 """A variant of cloudpickle that refuses an open file. cloudpickle itself would send a copy of the file's content, and
 the function would mistake the copy for the file.
 
-This file imports nothing of the package, because _process.py loads it without the package.
+This file imports nothing from the package, because _process.py loads it without the package.
 """
 from __future__ import annotations
 

@@ -51,8 +51,8 @@ class Wire:
         except self._blocked:
             pass
         except OSError:
-            # A coordinator that refuses a request may answer before it has read the whole request. So the caller reads
-            # the answer next.
+            # The error is ignored here, because the caller reads next. A coordinator that refuses a request may have
+            # answered before it closed the connection.
             self._unsent = memoryview(b"")
 
     def receive(self) -> Optional[bytes]:
@@ -81,7 +81,7 @@ class Wire:
         return False
 
     def close(self) -> None:
-        """Cancels the current request."""
+        """Closes the connection, which cancels its current request."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

@@ -1,8 +1,8 @@
 """The background thread of an executor or a pool. It starts the fleet, sends units of work to the fleet and passes on
 their results.
 
-    add(), cancel(), close(), terminate()  any thread
-    everything else                        the background thread, which alone uses the connections and the fleet
+    add(), cancel(), take_pending(), close(), terminate(), join()  any thread
+    everything else  the background thread, which alone uses the connections and the fleet
 
 Each unit of work that was sent has its own connection. A coordinator with several waiting jobs does not promise to
 start them in order. So the engine sends a unit only when a process is free for it, and the units begin in the order in
@@ -39,7 +39,7 @@ NEVER_SPLIT = ("coordinator_lost", "function_not_unpicklable", "versions_differ"
 
 
 class Source:
-    """A source that makes units of work when the engine has room for them."""
+    """Makes units of work when the engine has room for them."""
 
     def pull(self) -> Optional[Work]:
         """Returns the next unit of work; None if there are no more."""
@@ -103,14 +103,14 @@ class Engine:
         self._wake()
 
     def cancel(self, work: Work) -> None:
-        """Stops the process that runs this unit of work. The engine calls neither finish() nor fail() for this unit of
-        work."""
+        """Drops this unit of work, and stops the process that runs it. After that, the engine calls neither finish() nor
+        fail() for this unit of work."""
         with self._lock:
             self._unwanted.add(work)
         self._wake()
 
     def take_pending(self) -> "list[Union[Work, Source]]":
-        """Removes and returns the units of work that have not begun."""
+        """Removes and returns the units of work and the sources in the queue."""
         with self._lock:
             taken = list(self._queue)
             self._queue.clear()
@@ -353,7 +353,7 @@ class Engine:
 
     @staticmethod
     def _guard(call) -> None:  # type: ignore[no-untyped-def]
-        """Runs a callback of the user, which may raise any exception."""
+        """Calls finish() or fail(). They may run a callback of the user, which may raise any exception."""
         try:
             call()
         except BaseException:

@@ -28,7 +28,8 @@ class InitializerError(FleetError):
 
 
 class ItemError(FantailError):
-    """One call has no result: its process died, it took too long, or its result cannot be sent back.
+    """One call, or one item, has no result. For example, its process died, it took too long, or its result cannot be sent
+    back.
 
     name       the name of the error, as in docs/protocol.md: "crashed", "timed_out", "out_of_memory", "worker_lost".
                This package adds: "exited" (the function called sys.exit()), "result_not_picklable",
@@ -128,7 +129,8 @@ class JobNotFound(Refused):
 
 
 class NoJobStore(FantailError):
-    """The coordinator has no job store, so it cannot keep a job. No item has run."""
+    """The coordinator has no job store, so it cannot keep a job. No item has run, unless the message says that
+    the job was cancelled."""
 
 
 class JobFailed(FantailError):

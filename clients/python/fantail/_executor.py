@@ -88,7 +88,8 @@ def processors() -> int:
 
 
 def read_count(name: str, value: Optional[SupportsIndex], most: int) -> Optional[int]:
-    """Returns the value of the option with this name. Raises an exception if the value is wrong. None: not given."""
+    """Returns the value of the option with this name. Raises an exception if the value is wrong. None: the
+    option was not given."""
     count = optional(whole_of, name, value)
     if count is not None and not 1 <= count <= most:
         raise ValueError(f"{name} must be from 1 to {most}, not {count}")
@@ -147,7 +148,7 @@ class Executor(concurrent.futures.Executor):
     task `python-call`.
 
     max_workers          number of processes; the default is the number of processors that this process may use. With
-                         url: the number of calls that run at the same time; the default is what the fleet can run
+                         url: the number of calls that run at the same time; the default is as many as the fleet can run
     url                  the URL of the coordinator, or a Client with a token or certificates
     initializer          is called with initargs in each process before its first call
     max_tasks_per_child  a process is replaced after this number of calls (for map: this number of chunks)
@@ -203,7 +204,8 @@ class Executor(concurrent.futures.Executor):
     def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], timeout: Optional[float] = None,
             chunksize: Optional[int] = None, buffersize: Optional[int] = None,
             return_exceptions: bool = False) -> Iterator[Any]:
-        """As in concurrent.futures. Without chunksize, the best size of a batch is measured.
+        """As in concurrent.futures. Without chunksize, the best size of a batch is measured; with buffersize or
+        max_tasks_per_child, the size is then 1.
 
         buffersize: the iterables are read lazily, at most this number of batches ahead of the results.
         return_exceptions: an exception takes the place of the result of its call, and the other results follow.
@@ -238,7 +240,7 @@ class Executor(concurrent.futures.Executor):
             self._engine.join()
 
     def __exit__(self, kind: Any, value: Any, trace: Any) -> None:
-        """After Ctrl-C, ends the running calls."""
+        """Waits for the running calls. After Ctrl-C, ends them instead."""
         if kind is not None and not issubclass(kind, Exception):
             self._engine.terminate()
         self.shutdown(wait=True)

@@ -81,7 +81,7 @@ class Fleet:
             json.dump(task, file)
 
     def write_file(self, data: bytes) -> str:
-        """Keeps data in a file of the fleet, and returns its path."""
+        """Writes the data to a new file in the folder of the fleet, and returns the path of the file."""
         self._files += 1
         path = os.path.join(self.folder, f"data-{self._files}")
         with open(path, "wb") as file:
@@ -99,8 +99,8 @@ class Fleet:
         """Returns None: in a private fleet, read_answer() turns each refusal into the error of the call."""
 
     def start(self) -> int:
-        """Returns a descriptor. When the fleet is ready, a line can be read from the descriptor. When the fleet has
-        ended, the descriptor is at its end of file."""
+        """Starts the programs, and returns a descriptor. When the fleet is ready, a line can be read from the
+        descriptor. When the fleet has ended, the descriptor is at its end of file."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("FANTAIL_")}
         env["TMPDIR"] = env.get("TMPDIR", tempfile.gettempdir())
         try:
@@ -145,7 +145,7 @@ def _process_file() -> str:
 
 
 def _authkey() -> Optional[bytes]:
-    """The key that the proxies of a multiprocessing manager need; None if this program uses no manager."""
+    """Returns the key that the proxies of a multiprocessing manager need; None if this program uses no manager."""
     if "multiprocessing.managers" not in sys.modules:
         return None
     import multiprocessing
@@ -153,7 +153,7 @@ def _authkey() -> Optional[bytes]:
 
 
 def _interpreter_options() -> list[str]:
-    """The options of this interpreter, such as -O and -W. multiprocessing passes on the same options."""
+    """Returns the options of this interpreter, such as -O and -W. multiprocessing passes on the same options."""
     options: Callable[[], list[str]] = getattr(subprocess, "_args_from_interpreter_flags", list)
     return options()
 
@@ -163,7 +163,8 @@ def _fantail_variables() -> dict[str, str]:
 
 
 def parent_folder() -> Optional[str]:
-    """The path of a socket must be short, so /tmp is used if TMPDIR is long."""
+    """Returns the folder in which fleets make their folders; None: the usual folder for temporary files. The path of a
+    socket must be short, so /tmp is used if TMPDIR is long."""
     return "/tmp" if len(tempfile.gettempdir()) > 60 else None
 
 

@@ -136,7 +136,7 @@ class Mapping(Source):
         return calls, None
 
     def next_outcomes(self, deadline: Optional[float] = None) -> Optional[Outcomes]:
-        """The results of the next batch; None after the last one."""
+        """Returns the results of the next batch; None after the last one."""
         self.feed()
         with self._condition:
             while True:
@@ -159,8 +159,8 @@ class Mapping(Source):
             return self._done.pop(index)
 
     def all_results(self, return_exceptions: bool) -> list[Any]:
-        """Waits for the end of the map, and returns all results in the order of the calls. Raises the first
-        exception."""
+        """Call it when the map has ended. Returns all results in the order of the calls. Without `return_exceptions`,
+        raises the first exception."""
         results: list[Any] = []
         if self._source_error is not None:
             raise self._source_error

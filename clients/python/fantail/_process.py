@@ -34,7 +34,7 @@ READ_BYTES = 1 << 20
 KEPT_FUNCTIONS = 32
 KEPT_OBJECTS = 32
 LARGE_BYTES = 1 << 18  # calls and answers that are larger go through files
-ALIGNMENT = 64  # as numpy aligns its arrays
+ALIGNMENT = 64  # as NumPy aligns its arrays
 PROTOCOL = 5
 BATCH_S = 0.05  # the batches of a map without a chunk size take about this time
 MOST_AT_ONCE = 256  # coroutines of a batch, if its map has no chunk size
@@ -72,8 +72,8 @@ def load_cloud() -> Any:
 
 
 def write_object(path: str, data: bytes, buffers: Iterable[pickle.PickleBuffer]) -> int:
-    """Writes a pickle and its buffers into a new file, and returns its size. The file has, in this order: two numbers
-    of 8 bytes (the size of the pickle, and the number of buffers), the offset and the size of each buffer, the pickle,
+    """Writes a pickle and its buffers into a new file, and returns the size of the file. The file has, in this order: two
+    numbers of 8 bytes (the size of the pickle, and the number of buffers), the offset and the size of each buffer, the pickle,
     and the buffers."""
     views = [buffer.raw() for buffer in buffers]
     at = 16 + 16 * len(views) + len(data)
@@ -186,7 +186,7 @@ def failure_of(error: BaseException, kind: str = "raised") -> Failure:
 
 
 def run_calls(function: Any, form: int, calls: list[Any]) -> tuple[list[Any], dict[int, Failure]]:
-    """Returns (results, failures)."""
+    """Runs the calls, and returns (results, failures). A call that raises does not stop the calls after it."""
     results: list[Any] = []
     failures: dict[int, Failure] = {}
     rest = iter(calls)
@@ -295,7 +295,7 @@ def pickled(results: list[Any], failures: dict[int, Failure], seconds: float) ->
 
 
 def misfit(theirs: Optional[tuple[str, str]]) -> str:
-    """Says why this process may be unable to read objects of the client; "" if the versions fit. The minor version of
+    """Returns why this process may be unable to read objects of the client; "" if the versions fit. The minor version of
     Python must be the same, because functions are sent as bytecode."""
     (python, cloudpickle), other = state["versions"] or ("", ""), theirs or ("?", "?")
     if other[0] == python and other[1].split(".")[0] == cloudpickle.split(".")[0]:
@@ -402,7 +402,7 @@ def prepare(path: str) -> None:
 
 
 def make_objects_module() -> None:
-    """The pickle of a shared object refers to fantail_objects.load, see _shared.py."""
+    """Makes the module fantail_objects. The pickle of a shared object refers to its function `load`, see _shared.py."""
     module = sys.modules.setdefault("fantail_objects", type(sys)("fantail_objects"))
     load_object.__module__, load_object.__name__, load_object.__qualname__ = "fantail_objects", "load", "load"
     module.load = load_object  # type: ignore[attr-defined]

@@ -17,9 +17,9 @@ from ._errors import ItemError
 MAX_ITEM_BYTES = 48 << 20  # base64 makes it 64 MiB, the limit of an item
 
 TASK = "python-call"
-# The fleet runs a call again if its worker is lost, because the call did not cause the loss. The fleet does not run a
-# call again after a crash. Instead, this package runs the calls of the batch one by one, to find the call that caused
-# the crash.
+# The fleet runs a batch again if its worker is lost, because the batch did not cause the loss. The fleet does not run a
+# batch again after a crash. Instead, this package runs the calls of the batch in smaller batches, to find the call that
+# caused the crash.
 _OPTIONS = "retry.on=worker_lost&retry.max_attempts=3&hedge.enabled=false"
 
 

@@ -1,5 +1,5 @@
-"""Functions on a fleet that others operate: the task `python-call` of that fleet runs the functions. The fleet has the
-same interface as the private fleet of _fleet.py."""
+"""Functions on a fleet that others operate: the task `python-call` of that fleet runs the functions. RemoteFleet has
+the same interface as Fleet in _fleet.py."""
 from __future__ import annotations
 
 import os
@@ -22,7 +22,7 @@ class RemoteFleet:
     most_losses = 150  # with a wait of at most LONGEST_RETRY_S, about five minutes
 
     def __init__(self, where: Union[str, Client], most_calls: Optional[int]) -> None:
-        """most_calls: how many calls run at the same time; the default is what the fleet can run now."""
+        """most_calls: how many calls run at the same time; None: as many as the fleet can run now."""
         if not isinstance(where, (str, Client)):
             raise TypeError(f"url must be a URL or a fantail.Client, not {where!r}")
         self._client = Client(where) if isinstance(where, str) else where

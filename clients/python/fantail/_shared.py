@@ -1,8 +1,8 @@
 """Objects that each process of a fleet gets once, however many calls use them.
 
 An object is kept in a file of a folder that only this user can enter. The pickle of the object refers to the file, so
-the pickle is small. The processes of a private fleet map the file into their memory, and share its pages. A fleet with
-a URL cannot read the file, so the engine sends the content of the file to each process that asks for the object.
+the pickle is small. The processes of a private fleet map the file into their memory, and share its pages. The
+processes of a fleet with a URL cannot read the file. The engine sends its content to each process that asks for it.
 """
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _folder: "Optional[tuple[int, str, int]]" = None  # process, path, lock
 
 
 class Stored:
-    """An object in a file. The file is removed with this object."""
+    """An object in a file. The file is removed when this Stored is deleted."""
 
     def __init__(self, key: str, path: str) -> None:
         self.key = key
@@ -68,14 +68,14 @@ class Shared(Generic[T]):
 
 
 def shared(value: T) -> "Shared[T]":
-    """Keeps a large object for many calls. Give the handle to calls as an argument, or use it in a function: the call
-    gets the object. Each process reads the object once. All calls of a process get the same object, so no call may
-    change it."""
+    """Keeps a large object for many calls, and returns a handle. Pass the handle to calls as an argument, or use it in a
+    function: the call gets the object. Each process reads the object once. All calls of a process get the same object,
+    so no call may change it."""
     return Shared(value)
 
 
 def store(data: bytes, buffers: "Sequence[pickle.PickleBuffer]") -> Stored:
-    """Keeps a pickle and its buffers. Equal content is stored only once."""
+    """Writes a pickle and its buffers to a file. Equal content is stored only once."""
     digest = hashlib.blake2b(data, digest_size=16)
     for buffer in buffers:
         view = buffer.raw()
@@ -90,7 +90,7 @@ def store(data: bytes, buffers: "Sequence[pickle.PickleBuffer]") -> Stored:
 
 
 def store_for_once(data: bytes, buffers: "Sequence[pickle.PickleBuffer]") -> Stored:
-    """Keeps a pickle and its buffers for one unit of work."""
+    """Writes a pickle and its buffers to a file of their own, for one unit of work."""
     with _lock:
         return _written("", data, buffers)
 

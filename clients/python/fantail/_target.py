@@ -44,7 +44,7 @@ class Proxy:
 class Target:
     def __init__(self, url: Optional[str], token: Optional[str], token_file: Optional[str], ca: Optional[str],
                  cert: Optional[str], key: Optional[str], context: Optional[ssl.SSLContext]) -> None:
-        """An argument that is not given comes from the environment variables of the `fantail` command."""
+        """If url, token or token_file, or ca is not given, the environment variable of the `fantail` command is used."""
         url = url or os.environ.get("FANTAIL_URL")
         if not url:
             raise ValueError("the URL of the coordinator is missing; give url= or set FANTAIL_URL")
@@ -102,7 +102,7 @@ class Target:
 
     @property
     def address(self) -> "tuple[str, int]":
-        """What to connect to."""
+        """Returns the host and the port to connect to."""
         return (self.proxy.host, self.proxy.port) if self.proxy else (self.host, self.port)
 
     @property

@@ -31,7 +31,8 @@ class Function:
 
 
 class Work:
-    """Calls that are sent together. The engine calls begin(), and then exactly one of finish() and fail()."""
+    """Calls that are sent together. The engine calls begin() before it sends them. Later it calls finish() or fail(),
+    unless the unit was cancelled or split."""
 
     def __init__(self, function: Function, form: int, calls: Sequence[Any], data: Optional[bytes] = None) -> None:
         self.function = function
@@ -61,7 +62,7 @@ class Work:
         raise NotImplementedError
 
     def payload(self, versions: "Optional[tuple[str, str]]") -> bytes:
-        """versions: None for a private fleet. Only a private fleet can read the files of this process."""
+        """Returns what is sent. versions: None for a private fleet. Only a private fleet can read files of this process."""
         buffers: "Optional[list[pickle.PickleBuffer]]" = [] if versions is None else None
         data = self._pickled(buffers)
         size = len(data) + sum(buffer.raw().nbytes for buffer in buffers or ())
@@ -95,7 +96,7 @@ class Work:
         return self._file.path
 
     def attach(self, key: str) -> None:
-        """Sends this shared object with the calls, because their process does not have it."""
+        """From now on, sends this shared object with the calls, because their process does not have it."""
         for stored in self.function.stored + self.stored:
             if stored.key == key and key not in self._attached:
                 self._attached[key] = stored.content()

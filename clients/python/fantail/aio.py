@@ -146,8 +146,8 @@ class Client(RemoteClient):
         return run.result
 
     def _longest_wait_s(self) -> float:
-        """A request that waits for a job occupies one of MOST_CALLS places. While all places are taken, each wait is
-        short."""
+        """Returns how long one request may wait for a job. The request occupies one of MOST_CALLS places. While all
+        places are taken, each wait is short."""
         return BUSY_WAIT_S if self._calls.locked() else WAIT_S
 
     async def _take_wire(self) -> Wire:

@@ -5,7 +5,7 @@
 
     fantail.joblib.register()
     with joblib.parallel_config(backend="fantail", n_jobs=4):
-        ...   # joblib.Parallel, and everything of scikit-learn that has n_jobs
+        ...   # joblib.Parallel, and everything in scikit-learn that has n_jobs
 
 docs/python.md describes it.
 """
@@ -45,7 +45,7 @@ def _executor_for(n_jobs: Optional[int], url: "Optional[Union[str, Client]]", it
     what the calls need."""
     global _kept
     pickled = dumps_named((initializer, tuple(initargs)), "the initializer") if initializer else None
-    uses_managers = "multiprocessing.managers" in sys.modules  # processes need its key when they start
+    uses_managers = "multiprocessing.managers" in sys.modules  # processes need the key of managers when they start
     options = os.getpid(), uses_managers, n_jobs, url, item_timeout_s, tuple(variables.items()), pickled
     if _kept and _kept[0] == options and _kept[1]._engine.is_open:
         return _kept[1]
@@ -126,7 +126,7 @@ class Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
             future.cancel()
 
     def terminate(self) -> None:
-        """Keeps the executor for the next call of Parallel."""
+        """Forgets the arrays of this call, but keeps the executor for the next call of Parallel."""
         self._arrays = Arrays()
         self.reset_batch_stats()
 
@@ -134,8 +134,8 @@ class Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
 
 
 class Arrays:
-    """Sends large arrays of numpy once to each process while one Parallel call runs, as joblib's own backends do. The
-    arrays are recognised by their identity, so they must not change while the call runs."""
+    """Sends large NumPy arrays once to each process while one Parallel call runs, as joblib's own backends do. The
+    arrays are recognised by their identity, so they must not change while the Parallel call runs."""
 
     def __init__(self) -> None:
         self._stored: "dict[int, tuple[Any, Stored]]" = {}

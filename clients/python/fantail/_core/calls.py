@@ -36,7 +36,7 @@ class Ask(NamedTuple):
 class Answered(NamedTuple):
     answer: Answer
     now: float
-    tried_s: float  # the time since the first try
+    tried_s: float  # the time since the call began
 
 
 Plan = Generator[Ask, Answered, T]
@@ -147,7 +147,7 @@ class _Call(WholeExchange):
 # ---- plans --------------------------------------------------------------------------------------------------------
 
 class Place(NamedTuple):
-    """The facts that the errors of plans contain."""
+    """The facts on which the errors of plans depend."""
     url: str
     has_token: bool
 
@@ -248,7 +248,7 @@ class Page(NamedTuple):
 
 
 def jobs_plan(place: Place, filters: Mapping[str, Any], cursor: Optional[str]) -> "Plan[Page]":
-    """A filter whose value is None is not used."""
+    """Reads one page of the list of jobs. A filter whose value is None is not used."""
     query = urlencode([(name, value) for name, value in (*filters.items(), ("cursor", cursor)) if value is not None])
     reply = yield Ask("GET", "/v1/jobs" + (f"?{query}" if query else ""))
     document = reply.answer.document()

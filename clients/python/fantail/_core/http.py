@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Mapping, NamedTuple, Optional
 
 MAX_HEAD_BYTES = 1 << 16
-_MAX_LINE_BYTES = 1 << 12  # the line before a chunk, and a trailer
+_MAX_LINE_BYTES = 1 << 12  # of the line before a chunk, and of a trailer
 
 
 class BrokenAnswer(Exception):
@@ -34,7 +34,7 @@ class AnswerReader:
         self.is_done = False
         self.keep_alive = False
         self._bytes = bytearray()
-        self._left: Optional[int] = None  # bytes of the body, or of the current chunk; None: until the connection ends
+        self._left: Optional[int] = None  # bytes left of the body, or of the current chunk; None: until the connection ends
         self._is_chunked = False
         self._in_trailers = False
 

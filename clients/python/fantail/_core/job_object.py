@@ -17,7 +17,7 @@ Tasks = Union[str, Sequence[str]]
 def _plain(value: Any) -> Any:
     """Returns what is sent for an object that json does not know."""
     if hasattr(value, "tolist"):
-        return value.tolist()  # arrays and numbers of numpy
+        return value.tolist()  # arrays and numbers of NumPy
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

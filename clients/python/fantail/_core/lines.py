@@ -19,7 +19,7 @@ _RESULT = re.compile(r'\{"type":"result","index":(\d+),')
 
 
 def _long_int(text: str) -> int:
-    """int() refuses strings of more than 4300 digits."""
+    """Returns the number, however long it is. int() itself refuses strings of more than 4300 digits."""
     return int(text) if len(text) < 4000 else int(decimal.Decimal(text))
 
 
@@ -58,7 +58,7 @@ def _parse(block: bytes) -> list[dict[str, Any]]:
     except UnicodeDecodeError as error:
         raise BrokenLine(f"the answer is not UTF-8: {error}") from None
     try:
-        # A string of JSON has no newlines, so each newline ends a line. One call for all lines is fast.
+        # A JSON string cannot contain a newline character, so each one ends a line. One call for all lines is fast.
         lines: list[dict[str, Any]] = json.loads(f"[{text}]".replace("\n", ","))
     except (ValueError, RecursionError):
         lines = [_parse_line(line) for line in text.split("\n") if line.strip()]

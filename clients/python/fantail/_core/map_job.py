@@ -28,7 +28,7 @@ class Cut(Exception):
 
 
 class MapJob:
-    """`first` is the position of the first item in the iterable."""
+    """`first`: the position that the first item of the job has in the iterable of the map."""
 
     def __init__(self, first: int, items: list[bytes], size_bytes: int) -> None:
         self.first = first
@@ -36,8 +36,9 @@ class MapJob:
         self.items = items
         self.is_answered = bytearray(len(items))
         self.left = len(items)
-        # Items that the coordinator has cancelled, and whether they were sent to a worker. Only the end line tells
-        # whether the coordinator drains. So the errors of cancelled items are held back until the end line has arrived.
+        # Items that the coordinator has cancelled, and whether they were sent to a worker. If the coordinator is
+        # draining, these items may be sent to another coordinator. Only the end line says whether it is draining. So the
+        # errors of cancelled items are held back until the end line has arrived.
         self.cancelled: dict[int, tuple[ItemError, bool]] = {}
         self.is_drained = False
         self.state = JobState.WAITING

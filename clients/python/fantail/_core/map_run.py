@@ -30,7 +30,7 @@ JOBS_BYTES = 8 << 20  # items in all running jobs; a single larger item is allow
 BATCH_BYTES = 960 << 10  # many proxies refuse a request of more than 1 MiB
 HELD_BYTES = 1 << 20  # answers that wait until the earlier items have their answers
 UNTAKEN_BYTES = 1 << 18  # answers that the caller has not taken
-BAD_ITEM_BYTES = 256  # what an item counts that cannot be sent
+BAD_ITEM_BYTES = 256  # what is counted for an item that cannot be sent
 CAREFUL_ITEMS = 32  # of a job whose items must not run twice, while the number of slots is not known
 CAREFUL_S = 0.25  # the planned duration of such a job
 
@@ -57,7 +57,7 @@ class MapRun(Run):
         # Items that were read and are not in a job yet. A bad item has an error in place of its bytes.
         self._items: list[Union[bytes, ItemError]] = []
         self._items_bytes = 0
-        self._read = 0  # items that are in jobs
+        self._read = 0  # items that have been put into jobs
         self._is_exhausted = False
         self._source_error: Optional[BaseException] = None
         self._jobs: collections.deque[MapJob] = collections.deque()
@@ -164,10 +164,10 @@ class MapRun(Run):
         return None
 
     def _may_begin_job(self) -> bool:
-        """The first jobs may be small, because the items come slowly or the list of tasks has not arrived. So when as
-        many items have been read as are under way, a further job begins with the items that have been read. This
-        doubles the number of items under way. A fleet divides its workers among jobs, not among users, so a map begins
-        no job without need."""
+        """Returns whether a further job may begin with the items that have been read. The first jobs may be small,
+        because the items come slowly or the list of tasks has not arrived. So a further job may begin when as many
+        items have been read as are under way, which doubles the number of items under way. A fleet divides its workers
+        among jobs, not among users, so a map begins no job without need."""
         if len(self._jobs) < min(USUAL_JOBS, self._most_jobs):
             return True
         if len(self._jobs) >= self._most_jobs or self._is_careful():
@@ -207,7 +207,8 @@ class MapRun(Run):
         return any(job.state == JobState.RUNNING for job in self._jobs)
 
     def _pass_deadline(self) -> None:
-        """The coordinator of a running job ends the job at the deadline."""
+        """Ends the map if a job waits to be sent, or if no job is running. The coordinators of the running jobs end these
+        jobs at the deadline."""
         if not self._is_running() or any(job.state == JobState.WAITING for job in self._jobs):
             self.error = JobFailed("timed_out", "deadline_s has passed")
 
@@ -243,14 +244,14 @@ class MapRun(Run):
         self._lost(attempt, cause, was_sent, why, now)
 
     def attempt_broken(self, attempt: Attempt, why: str, now: float) -> None:
-        """The answer is not HTTP."""
+        """Call it when the answer is not HTTP."""
         if self._outage.accepted:
             self.attempt_lost(attempt, Unreachable(why), True, now)
         else:
             self.error = stranger(self._url, why)
 
     def note_fault(self, why: str) -> None:
-        """The service has sent a line that a coordinator never sends."""
+        """Call it when the service has sent a line that a coordinator never sends."""
         self.error = stranger(self._url, why)
 
     def _lost(self, attempt: Attempt, cause: Cause, may_have_run: bool, why: FantailError, now: float,
@@ -314,8 +315,8 @@ class MapRun(Run):
         self._end(job)
 
     def _end(self, job: MapJob) -> None:
-        """If the results are ordered, a job that has ended keeps its place until the earlier jobs have ended. So only a
-        few results wait for earlier ones."""
+        """If the results are ordered, a job that has ended counts as a running job until the earlier
+        jobs have ended. So only a few results wait for earlier ones."""
         job.state = JobState.ENDED
         if not self._ordered:
             self._jobs.remove(job)

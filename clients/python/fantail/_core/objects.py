@@ -28,7 +28,7 @@ class JobStatus:
     result        the reduced value of a job with reduce, or None
     labels        the labels of the job
     elapsed_s     how long the job has run, in seconds
-    eta_s         in how many seconds the job may end, or None
+    eta_s         the estimated time until the job ends, in seconds, or None
     waiting       the name of what the job waits for, such as "no_workers", or None
     created_at, started_at, ended_at  times in UTC, or None
     """

@@ -1,9 +1,9 @@
 """Decides how long a client keeps trying to reconnect to a coordinator. An outage begins when the connection of a
 request fails. The outage ends with the next new answer.
 
-The client gives up when no coordinator has accepted a request for limit_s. The client also gives up when coordinators
-accept requests but are lost again and again, and no new answer has arrived for limit_s. Time that a coordinator spends
-on a job does not count, because an item may take a long time.
+The client gives up if no coordinator accepts a request within limit_s after a failure. The client also gives up if
+coordinators accept requests but are lost again and again, and no new answer arrives within limit_s. Time that a
+coordinator spends on a job does not count, because an item may take a long time.
 """
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .._errors import FantailError
 # These limits apply before a coordinator has answered. The limits are low, because the URL may be wrong.
 _EARLY_TRIES = 5
 _EARLY_S = 3.0
-_CUTS = 5  # a job without new answers may just have long items
+_CUTS = 5  # cuts after which the client may give up: a job without new answers may just have long items
 _FULL_S = 60.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S, _LONGEST_ASKED_S = 0.05, 2.0, 10.0
 

@@ -5,7 +5,7 @@ WINDOW_S = 1.0
 
 
 class Pace:
-    """Measures each second separately, so that a slow start soon no longer counts."""
+    """Measures each second separately, so that a slow start does not count for long."""
 
     def __init__(self, now: float) -> None:
         self.per_s = 0.0

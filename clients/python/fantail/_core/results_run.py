@@ -1,4 +1,5 @@
-"""The results of one durable job. If the connection is cut, the next request begins with the next item."""
+"""The results of one durable job. If the connection is cut, the next request begins with the first item whose result
+has not arrived."""
 from __future__ import annotations
 
 from typing import Any, Mapping, Optional

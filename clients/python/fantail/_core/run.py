@@ -20,7 +20,7 @@ class Exchange:
 
     def __init__(self, request: bytes, now: float) -> None:
         self.request = request
-        self.is_over = False  # the client closes the connection, or keeps it if keep_alive is set
+        self.is_over = False  # True: the client closes the connection, or keeps it if keep_alive is set
         self.keep_alive = False
         self._reader = AnswerReader()
         self._last_at = now
@@ -46,7 +46,8 @@ class Exchange:
             self._finish(self._reader.keep_alive, now)
 
     def ended(self, why: FantailError, was_sent: bool, now: float) -> None:
-        """Call it when the connection could not be made, or has ended. was_sent: a part of the request was sent."""
+        """Call it when the connection could not be made, or has ended. was_sent: whether
+        a part of the request was sent."""
         if self.is_over:
             return
         if self._reader.end():
@@ -81,14 +82,14 @@ class Exchange:
         raise NotImplementedError
 
     def done(self, now: float) -> None:
-        """The answer is complete."""
+        """Called when the answer is complete."""
         raise NotImplementedError
 
     def lost(self, why: FantailError, was_sent: bool, now: float) -> None:
         raise NotImplementedError
 
     def broken(self, why: str, now: float) -> None:
-        """The peer does not speak HTTP."""
+        """Called when the peer does not speak HTTP, or sends too much."""
         raise NotImplementedError
 
 
@@ -125,7 +126,7 @@ class Run:
         self.is_over = False
 
     def next_exchange(self, now: float) -> Optional[Exchange]:
-        """Returns a request that should be sent now. Call it until it returns None."""
+        """Returns an exchange whose request should be sent now. Call it until it returns None."""
         raise NotImplementedError
 
     def wake_at(self) -> Optional[float]:
@@ -144,5 +145,6 @@ class Run:
         raise NotImplementedError
 
     def end_items(self, error: Optional[BaseException] = None) -> None:
-        """Call it when there are no more items. error: the exception that the iterator of the items has raised."""
+        """Call it when there are no more items. error: the exception that the iterator of the items has
+        raised; None: it has ended."""
         raise NotImplementedError

@@ -1,8 +1,8 @@
 """Asks for the list of tasks, which says whether the items of a map may run twice.
 
 A map asks for the list when it begins, because the coordinator that knows the tasks may be gone later. This request
-also shows whether the URL and the token are right, before an item is sent. If this list does not describe the tasks of
-the map, the map asks again after a loss.
+also shows whether the URL and the token are right, before an item is sent. If the list that arrives does not describe
+the tasks of the map, the map asks again after a loss.
 """
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TaskList:
         self._url = url
         self._outage = outage
         self.is_asked = False  # the first request was answered
-        self._is_closed = False  # no job may be sent until the list comes
+        self._is_closed = False  # no job may be sent until the list arrives
         self._closed_at = 0.0
         self._is_asking = False
         self._retry_at = 0.0
