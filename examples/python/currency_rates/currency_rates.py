@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Fetches the exchange rates of all pairs of 30 currencies from a slow server with coroutines, a hundred at the same time.
+"""Fetches the exchange rates of all pairs of 30 currencies from a slow server. Coroutines fetch 100 rates at the same time.
 
     python3 currency_rates.py
 
-One process of the task `rate` (tasks/rate) has up to 100 fetches in flight: its function is an `async def` function, and its
-task.json says "concurrency": 100. This program is a coroutine too: it reads the rates as they arrive.
+One process of the task `rate` (tasks/rate) has up to 100 fetches in flight: the function of the task is an `async def`
+function, and its task.json says "concurrency": 100. This program has a coroutine too, which reads the rates as they arrive.
 """
 import asyncio
 

@@ -8,7 +8,7 @@ enum {
 
 static const int64_t LARGEST = INT64_C(1000000000000);
 
-/* The odd primes up to small_limit, which grows to the square root of the largest `stop`. */
+/* The odd primes up to small_limit, which is at least the square root of the largest `stop` so far. */
 static uint32_t *small;
 static size_t small_count;
 static int64_t small_limit;

@@ -35,9 +35,9 @@ void buf_clear(struct buf *b);
 MUST_CHECK bool buf_reserve(struct buf *b, size_t extra);
 /* Returns how many bytes buf_reserve() would allocate for `extra` more bytes; 0: none. For memory_has_room(). */
 size_t buf_growth(const struct buf *b, size_t extra);
-/* Call it before adding `extra` bytes to a buffer that may become long. If b is already long, allocates memory for
- * `guess` bytes in all, but at most 4 MiB. Without this call, b would grow step by step, and each byte would be copied
- * about twice. `guess` is the expected final length; 0: unknown. */
+/* Call it before adding `extra` bytes to a buffer that may become long. If b will then be long, but shorter than
+ * `guess`, allocates memory for `guess` bytes in all, but at most 4 MiB. Without this call, b would grow step by step,
+ * and each byte would be copied about twice. `guess` is the expected final length; 0: unknown. */
 void buf_expect(struct buf *b, size_t extra, size_t guess);
 /* If b has much unused memory, frees most of that memory. */
 void buf_trim(struct buf *b);
@@ -56,7 +56,7 @@ void buf_drop_front(struct buf *b, size_t len);
 /* Returns the bytes with a NUL after them. The NUL is not counted in len. The result is borrowed until the next call
  * that changes b. */
 const char *buf_cstr(struct buf *b);
-/* Hands the memory to the caller, who must free() it, and leaves b empty. Returns NULL when b was empty. */
+/* Hands the memory to the caller, who must free() it, and leaves b empty. Returns NULL if b had no memory. */
 MUST_CHECK char *buf_detach(struct buf *b, size_t *len);
 
 #endif

@@ -35,7 +35,7 @@
 #define LIMIT_TLS_LOG_LINES           20 /* failed handshakes logged in a minute; further ones are only counted */
 
 #define LIMIT_LINGER_MS    2000      /* a client's time to read an answer if the request's body was not read whole */
-#define LIMIT_LINGER_BYTES (1 * MIB) /* bytes that are read and dropped of a body that the service did not read */
+#define LIMIT_LINGER_BYTES (1 * MIB) /* bytes of an unread body that are received and dropped after the answer */
 #define LIMIT_LINGERING    256       /* connections whose unread bodies are dropped at the same time */
 
 /* Access. */
@@ -49,8 +49,8 @@
 #define LIMIT_JSON_INTEGER  9007199254740992.0 /* 2^53; a double cannot hold every larger integer */
 #define LIMIT_OPTIONS_BYTES (4 * MIB)          /* the job object without its items, but with `common` */
 
-/* Options of a job. The command line, the coordinator, the workers and task.json have the same limits. So a job that
- * one of these programs accepts is not refused by the next one. */
+/* Options of a job. The command line, the coordinator, the workers and task.json have the same limits. So if one
+ * program accepts a job, the next one does not refuse it. */
 #define LIMIT_TIME_S             31622400                        /* 366 days: item_timeout_s, deadline_s */
 #define LIMIT_CHUNK_ITEMS        1000000000                      /* chunk_size */
 #define LIMIT_CONCURRENCY        1000000000                      /* max_concurrency */

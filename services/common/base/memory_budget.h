@@ -1,6 +1,6 @@
 /*
- * A memory limit that many users share, such as the jobs of a coordinator. The part of the limit that no user holds is
- * left. Each user may hold as many bytes as are left, but not more than the user's own cap. So while few bytes are
+ * A memory limit that many users share, such as the jobs of a coordinator. The bytes of the limit that no user holds
+ * are free. Each user may hold as many bytes as are free, but not more than the user's own cap. So while few bytes are
  * held, each user may hold many bytes. A user may always hold `floor` bytes, because a user with no memory could not
  * continue. `used` is the number of bytes that all users hold together. Pure.
  */

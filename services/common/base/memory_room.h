@@ -28,8 +28,8 @@ MUST_CHECK bool memory_has_room_in_thread(size_t bytes);
  * example for the memory of a connection. If this function returns false, the service must refuse the next block of
  * this kind, so that small allocations for its present work still succeed. */
 MUST_CHECK bool memory_has_reserve(void);
-/* Returns how many blocks of `bytes` bytes fit in half of the memory that is free now. Returns at most `wanted`, and
- * never less than `least`. */
+/* Returns about how many blocks of `bytes` bytes fit in half of the memory that is free now. Returns at least `least`,
+ * but never more than `wanted`. */
 unsigned memory_blocks_that_fit(unsigned wanted, unsigned least, size_t bytes);
 
 /* Returns whether `bytes` can be allocated. By default this function asks the kernel; a test sets another function. */

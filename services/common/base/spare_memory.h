@@ -10,10 +10,10 @@
 #include "common/base/base.h"
 
 /* A block of at least this size has a memory mapping of its own, so realloc() moves its pages and does not copy them.
- * Smaller blocks stay on the heap, where an allocation causes no page faults. Buffers of a MiB for items and answers
- * are allocated and freed all the time. */
+ * Smaller blocks stay on the heap, where an allocation seldom causes page faults. Buffers of a MiB for items and
+ * answers are allocated and freed all the time. */
 #define SPARE_MEMORY_LARGE_BYTES ((size_t)4 << 20)
-/* Bytes that one spare_memory_step() gives back to the kernel, which takes about 0.4 ms. */
+/* Bytes that one spare_memory_step() gives back to the kernel. A step takes about 0.4 ms. */
 #define SPARE_MEMORY_STEP_BYTES ((size_t)2 << 20)
 
 /* Call it once at the start of a service. After this call, the service must call spare_memory_step(). */

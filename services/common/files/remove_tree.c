@@ -7,8 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A path is limited to 4 KiB, and a process to a few open files. So this file neither builds paths nor recurses: it
- * moves the contents of each subdirectory up into the top directory, and removes them there. */
+/* The state of a removal. A path is limited to 4 KiB, and a process to a few open files. So a removal neither builds
+ * paths nor recurses: what cannot be removed from a subdirectory is moved up into the top directory, and removed
+ * there. */
 struct tree_removal {
     int top;
     dev_t device;

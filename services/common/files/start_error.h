@@ -1,6 +1,7 @@
 /*
  * Says why a program could not be started. For a script whose interpreter is missing, execve() fails with "No such file
- * or directory" although the script exists. For this error, the module names the first line of the script.
+ * or directory" although the script exists. In this case and similar ones, the reason quotes the first line of the
+ * script.
  */
 #ifndef FANTAIL_COMMON_FILES_START_ERROR_H
 #define FANTAIL_COMMON_FILES_START_ERROR_H

@@ -26,7 +26,7 @@ bool http_answer_ends_here(const struct http_answer *a)
 /* Lines. */
 
 /* Reads a line: sets *line to the line without its end, and returns true. If the bytes at *at contain no line end,
- * stores them and returns false. */
+ * stores them and returns false. If the line is too long, sets a->fault. */
 static bool read_line(struct http_answer *a, const char **at, size_t *left, const char **line, size_t *len)
 {
     const char *end = memchr(*at, '\n', *left);

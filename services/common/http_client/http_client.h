@@ -23,7 +23,7 @@ struct http_call;
 
 enum http_call_outcome {
     HTTP_CALL_OK,            /* a whole answer, whatever its status */
-    HTTP_CALL_NOT_CONNECTED, /* there is no connection: the request was certainly not delivered */
+    HTTP_CALL_NOT_CONNECTED, /* no connection, or it ended too early: the request was certainly not delivered */
     HTTP_CALL_LOST,          /* bytes were sent, and then the connection died or the answer was invalid HTTP */
     HTTP_CALL_TIMED_OUT,     /* no connection was made in time, or nothing was received for too long */
     HTTP_CALL_REFUSED_BY_US, /* on_body returned false */

@@ -34,8 +34,9 @@ static void set_once(struct http_call *call)
     libcurl.easy_setopt(easy, CURLOPT_HEADERDATA, call);
     libcurl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, call_on_write);
     libcurl.easy_setopt(easy, CURLOPT_WRITEDATA, call);
-    /* curl cannot repeat a body that it has begun to send, because SEEKFUNCTION is not set. call_on_sending() stops
-     * curl from repeating a small body. */
+    /* curl cannot repeat a body that it reads with READFUNCTION, because SEEKFUNCTION is not set. curl gets a small
+     * body as a whole (POSTFIELDS), and could repeat it. call_on_sending() prevents this unless call->may_repeat is
+     * set. */
     libcurl.easy_setopt(easy, CURLOPT_READFUNCTION, call_on_read);
     libcurl.easy_setopt(easy, CURLOPT_READDATA, call);
     libcurl.easy_setopt(easy, CURLOPT_PREREQFUNCTION, call_on_sending);
@@ -167,8 +168,8 @@ static void set_upload_buffer(struct http_call *call, int64_t body_bytes)
     call->upload_bytes = want;
 }
 
-/* curl 7.88 allocates this buffer for every request. Allocating a large block takes longer than the rest of a small
- * request. */
+/* curl 7.88 allocates this buffer for every request. Allocating a large block takes longer than all other work for a
+ * small request. */
 static void set_receive_buffer(struct http_call *call, uint64_t answer_bytes)
 {
     size_t most = call->client->options.receive_bytes ? call->client->options.receive_bytes : HTTP_CLIENT_RECEIVE_BYTES;

@@ -1,5 +1,5 @@
-/* Runs a call on a wire: sends the request, reads the answer. Unless the comment of a function says otherwise, the
- * function returns false if the call has ended or was cancelled. After that, the call must not be used again. */
+/* Runs a call on a wire: sends the request, reads the answer. Unless its comment says otherwise, a function with the
+ * result bool returns false if the call has ended or was cancelled. After that, the call must not be used again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>

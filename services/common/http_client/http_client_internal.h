@@ -2,7 +2,7 @@
  * Declarations shared by the files of the HTTP client. Private to http_client*.c:
  *     http_client.c          the interface; moves calls between their lists and reports their ends
  *     http_client_call.c     handles the parts of an answer
- *     http_client_curl.c     loads curl and starts it, when a call first needs it
+ *     http_client_curl.c     loads curl and starts it, when it is first needed
  *     http_client_easy.c     sets up curl's easy handles
  *     http_client_request.c  writes requests of plain http
  *     http_client_exchange.c sends requests of plain http, and reads their answers
@@ -35,9 +35,9 @@
  */
 enum call_state {
     CALL_SPARE,     /* unused; its easy handle waits for the next call */
-    CALL_NEW,       /* will be added to curl when curl is not busy */
+    CALL_NEW,       /* will begin when curl is not busy */
     CALL_RUNNING,   /* curl has the call, or the call has a wire */
-    CALL_CANCELLED, /* will be removed from curl when curl is not busy; until then its callbacks refuse all data */
+    CALL_CANCELLED, /* will be detached when curl is not busy; until then its callbacks refuse all data */
     CALL_ENDED,     /* removed from curl and its wire; on_end is running */
     CALL_STATE_COUNT
 };
@@ -50,7 +50,7 @@ enum call_state {
  *                                  +---TURN_BYTES read-+--------------------------------+
  *
  * Each new call begins in SHORT. A call on plain http becomes READY instead of HELD: our own code reads the socket of
- * such a call, so there is no transfer of curl to pause.
+ * such a call, so there is no curl transfer that must be paused.
  */
 enum call_flow {
     CALL_FLOW_SHORT, /* read as soon as its socket is readable */
@@ -84,7 +84,7 @@ struct http_call {
     int status;
     bool head_whole;    /* the answer's head has ended */
     bool closes;        /* the answer has Connection: close */
-    bool close_after;   /* CURLOPT_FORBID_REUSE is set */
+    bool close_after;   /* the connection must be closed when the call has ended */
     bool refused;       /* on_body returned false */
     bool may_repeat;    /* the request may be sent again: a GET or HEAD without a body */
     uint64_t heard_ms;  /* when bytes were last received or sent, uv_now() */
@@ -97,7 +97,7 @@ struct http_call {
     struct http_call *next_long;
     struct tls_material *material; /* the certificates that the easy handle uses; NULL: none */
     char error[CURL_ERROR_SIZE];
-    char reason[CURL_ERROR_SIZE + 64]; /* the text of `error`, and the name of the TLS fault if there is one */
+    char reason[CURL_ERROR_SIZE + 64]; /* the reason of the result, if it is composed of several texts */
 
     /* The fields below are for requests of plain http, which we write ourselves. For requests of plain http, curl only
      * makes the connections. Connections to socket files are made without curl. */
@@ -144,7 +144,7 @@ struct client_socket;
 struct http_client {
     uv_loop_t *loop;
     struct http_client_options options;
-    CURLM *multi;                             /* NULL: no call has needed curl yet */
+    CURLM *multi;                             /* NULL: curl has not been needed yet */
     CURLSH *pools[HTTP_CLIENT_POOLS];         /* kept connections; made when they are first used */
     struct list kept[HTTP_CLIENT_KEPT_LISTS]; /* kept wires by the hash of their address, the latest first */
     struct list kept_by_age;                  /* all kept wires, the oldest first */
@@ -158,7 +158,7 @@ struct http_client {
     uv_timer_t curl_timer, silence_timer;
     uint64_t silence_deadline_ms; /* when silence_timer fires; 0: it does not run */
     struct turn_step after_poll, long_answers, before_sleep;
-    bool kicked;       /* the step long_answers is awake, so that the loop does not sleep */
+    bool kicked;       /* client_kick() was called; the loop does not sleep until run_kicks() has run */
     bool callback_ran; /* a callback of a call has run since the step before sleep began */
     bool due;          /* curl asked for a timer of 0 ms */
     unsigned added;    /* calls that were added to curl and that it has not run yet; may include cancelled ones */
@@ -280,8 +280,8 @@ int client_close_socket(void *client, curl_socket_t fd);
 
 /* http_client_long.c */
 void call_move_flow(struct http_call *call, enum call_flow to);
-/* Counts bytes of the call's answer, and stops reading the answer when the call's turn is over. Call it only in a
- * callback of the call. */
+/* Counts bytes of the call's answer, and stops reading the answer when the call's turn is over. If curl reads the
+ * answer, call it only in a callback of the call. */
 void call_count_bytes(struct http_call *call, size_t len);
 /* Reads long answers for about LONG_ANSWERS_NS. */
 void client_read_long_answers(struct http_client *c);

@@ -88,7 +88,8 @@ static void on_socket_closed(uv_handle_t *handle)
     free(s);
 }
 
-/* Forgets a closed descriptor. Call it before the loop sleeps, so that the loop does not poll the descriptor. */
+/* Forgets a descriptor that is closed, or is about to be closed. Call it before the loop sleeps, so that the loop does
+ * not poll the descriptor. */
 static void socket_bury(struct http_client *c, int fd)
 {
     struct client_socket *s = socket_find(c, fd);

@@ -1,8 +1,8 @@
 /*
- * Connections of plain http. libcurl makes a connection and hands over the socket. After the handover, the connection
- * is called a wire. Either a call uses a wire, or the wire is kept for the next call to its address. A kept wire stays
- * watched: an event means that the peer closed it, or sent bytes that nobody asked for. After any event, a kept wire is
- * closed.
+ * Connections of plain http. libcurl makes each connection, except those to socket files, and hands over the socket.
+ * After that, the connection is called a wire. Either a call uses a wire, or the wire is kept for the next call to its
+ * address. A kept wire stays watched: an event means that the peer closed it, or sent bytes that nobody asked for.
+ * After any event, a kept wire is closed.
  */
 #include <errno.h>
 #include <sys/socket.h>

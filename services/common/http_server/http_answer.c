@@ -45,7 +45,8 @@ static ssize_t on_read(void *cls, uint64_t position, char *dst, size_t cap)
     return 0;
 }
 
-/* Prepares a large answer that is already complete. The answer will be sent from its own memory, without a copy. */
+/* If the answer is large and already complete, creates its response, and returns true. The answer will then be sent
+ * from its own memory, without a copy. */
 static bool begin_whole(struct http_exchange *x)
 {
     struct buf answer = {0};

@@ -86,8 +86,8 @@ void http_connection_free_unsent(struct http_server *s)
     }
 }
 
-/* Removes the descriptor from the epoll set explicitly. A child process that is being started may hold a copy of the
- * descriptor for a moment, and epoll would still report events of that copy. */
+/* Frees the connection. Closing the descriptor would not suffice to remove it from the epoll set: a child process that
+ * is being started may hold a copy of the descriptor for a moment, and epoll would still report events of that copy. */
 static void connection_closed(struct http_connection *c)
 {
     epoll_ctl(c->server->watch_fd, EPOLL_CTL_DEL, c->fd, NULL);
@@ -202,7 +202,8 @@ void http_connection_refuse(struct http_connection *c, int status, const char *d
     http_connection_cut(c);
 }
 
-/* The library has already mapped the memory of this connection. The library frees the memory in the same turn. */
+/* Refuses a new connection because memory is short. The library has already mapped the memory of the connection, and
+ * frees it in the same turn. */
 static void refuse_for_memory(struct http_connection *c)
 {
     struct http_server *s = c->server;

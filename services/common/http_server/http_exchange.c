@@ -7,8 +7,8 @@
  * RESUME_LOOK_NS, because its memory is in no processor cache. With thousands of suspended connections, the walk takes
  * longer than all other work for an answer. */
 #define RESUME_LOOK_NS 100
-/* If at least this many connections are suspended, they are resumed in batches. The pause between two batches is
- * RESUME_GAP_NS times the number of suspended connections. */
+/* If at least this many connections are suspended, those that are woken are resumed in batches. The pause between two
+ * batches is RESUME_GAP_NS times the number of suspended connections. */
 #define RESUME_GATHER_FROM 1000
 #define RESUME_GAP_NS      (40 * RESUME_LOOK_NS)
 /* When a turn has lasted for a certain time, an exchange that was already served in this turn is parked until the next
@@ -132,7 +132,7 @@ void http_exchange_wake(struct http_exchange *x)
     want_resume(s);
 }
 
-/* If many connections are suspended, resumes them in batches. */
+/* Resumes the woken exchanges: all at once, or in batches if many connections are suspended. */
 void http_exchange_resume_woken(struct http_server *s)
 {
     if (!s->woken) return;
@@ -223,9 +223,9 @@ static enum MHD_Result on_head(struct http_exchange *x, const char *url, const c
     c->since_ms = uv_now(c->server->loop);
     if (!http_tls_admits(c)) return MHD_NO; /* the peer was refused during the handshake */
     if (c->state == HTTP_CONNECTION_CLOSE_SENT) {
-        /* The peer got a 503 before it sent this request, and our side of the connection is shut down. So this answer
-         * does not reach the peer; its only purpose is to end the exchange. Further bytes from the peer are read and
-         * dropped. */
+        /* The server sent a 503 before it read this request, and our side of the connection is shut down. So this
+         * answer does not reach the peer; its only purpose is to end the exchange. Further bytes from the peer are read
+         * and dropped. */
         http_answer_problem(x, 503, NULL, "draining");
         return MHD_YES;
     }

@@ -138,7 +138,7 @@ const char *http_framing_origin(const struct http_framing *f)
     return f->origin_whole ? f->origin : NULL;
 }
 
-/* Returns whether the line is an Origin field, and stores the value of an Origin field. */
+/* If the line is an Origin field, stores its value and returns true. */
 static bool keep_origin(struct http_framing *f, const char *line, size_t len)
 {
     const char *name = watched[HTTP_FIELD_ORIGIN];

@@ -1,9 +1,9 @@
 /*
  * Replaces the error answers of libmicrohttpd. For a few errors, the library sends its own answers, in HTML. An example
- * is a head whose query arguments, cookies or trailers fill the memory of the connection. Before the library answers,
- * it writes a line to its log. The line does not name the connection, but the error is on the connection that the
- * library last read from or passed to one of our callbacks. When the library logs the line, the server sends its own
- * answer, before the library sends one.
+ * is a request whose query arguments, cookies or trailers fill the memory of the connection. Before the library
+ * answers, it writes a line to its log. The line does not name the connection, but the error is on the connection that
+ * the library last read from or passed to one of our callbacks. When the library logs the line, the server sends its
+ * own answer, before the library sends one.
  */
 #include "common/http_server/http_server_internal.h"
 

@@ -4,7 +4,7 @@
  * answer. So a second descriptor keeps the socket open for a while after libmicrohttpd has closed its own descriptor.
  * The server reads and drops a part of the body. The rest of the body stays in the kernel's buffer, and when this
  * buffer is full, the client cannot send more. The server closes the second descriptor when the client closes the
- * connection.
+ * connection, but at the latest after LIMIT_LINGER_MS.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 
 #include <strings.h>
 
-/* Returns the length of the segment at s, which ends before the next slash or at the end of the path. */
+/* Returns the length of the segment at s. A segment ends before the next slash or at the end of the path. */
 static size_t segment_length(const char *s)
 {
     return strcspn(s, "/");

@@ -16,7 +16,8 @@ static size_t leave_escaped(void *cls, struct MHD_Connection *mhd, char *s)
     return strlen(s);
 }
 
-/* TLS 1.2 and 1.3, without tickets: in a resumed session the client would not send its certificate again. */
+/* TLS 1.2 and 1.3. Session tickets are not enabled, because in a resumed session the client would not send its
+ * certificate again. */
 static const char tls_priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE";
 
 static struct MHD_Daemon *start_daemon(struct http_server *s)

@@ -88,7 +88,7 @@ struct http_server_options {
     uint64_t header_timeout_ms; /* a head that takes longer is answered with 408; 0: LIMIT_HEADER_MS */
     uint64_t upload_pause_ms;   /* a longer pause in a request's body is answered with 408; 0: LIMIT_UPLOAD_PAUSE_S */
     /* An idle connection is closed after this time; 0: LIMIT_KEEPALIVE_S. If three quarters of max_connections are
-     * open, idle connections are closed after header_timeout_ms. */
+     * open, or memory is short, idle connections are closed after header_timeout_ms, if that is shorter. */
     uint64_t keepalive_timeout_ms;
     /* Called for every request after its headers have arrived and before they are checked. Also called for a request
      * that is refused before the library has passed on its headers. add_headers() must call http_headers_add() for each

@@ -259,7 +259,7 @@ struct http_server {
     struct http_unsent_socket *unsent;
     struct http_exchange *free_exchanges;
     unsigned free_count, open_exchanges;
-    uint64_t arrive_end_ms;     /* when the draining server stops accepting; 0: the server does not drain */
+    uint64_t arrive_end_ms;     /* when the server stops accepting; 0: it was not asked to stop */
     uint64_t close_idle_end_ms; /* the deadline for peers to close idle connections; 0: no peer was asked to */
     char *scratch;              /* HTTP_SCRATCH_BYTES, for the first piece of a streamed answer */
     struct http_tls tls;

@@ -258,7 +258,8 @@ ssize_t http_wire_sendmsg(int fd, const struct msghdr *message, int flags)
     return note_sent(connection_at(fd), syscall(SYS_sendmsg, fd, message, flags), size);
 }
 
-/* Before its first send, the library waits for EPOLLOUT to learn that it may send. */
+/* Adds the socket to the library's epoll set, but watches it for room only while it is not known to have room. Before
+ * its first send, the library waits for EPOLLOUT to learn that it may send. */
 static int watch(struct http_connection *c, struct epoll_event event)
 {
     c->watch = event;

@@ -1,4 +1,4 @@
-/* Keeps the last bytes of a stream, such as the output of a process, which an error may quote. Pure. */
+/* Keeps the last bytes of a stream, such as the output of a process. An error may quote these bytes. Pure. */
 #ifndef FANTAIL_COMMON_JSON_BYTE_TAIL_H
 #define FANTAIL_COMMON_JSON_BYTE_TAIL_H
 

@@ -13,7 +13,8 @@
 /* Checks a valid JSON text, down to eight levels. On a fault, returns false and sets *offset to the position of the
  * name or string, and *error to a static sentence. */
 MUST_CHECK bool json_own_check(const char *text, size_t len, size_t *offset, const char **error);
-/* Checks only the names of one object, not its values. Returns true for a value that is not an object. */
+/* Checks only the names of one object, not its values. A text that is a string is checked as in json_own_check(). All
+ * other texts that are not objects are accepted. */
 MUST_CHECK bool json_own_check_names(const char *text, size_t len, size_t *offset, const char **error);
 /* Returns NULL if a valid JSON string can be decoded without changing its text. If the text would change, returns the
  * reason, as a static sentence. */

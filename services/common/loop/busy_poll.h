@@ -33,8 +33,8 @@ uint64_t busy_poll_budget(const struct busy_poll *b, uint64_t now_ns);
  * it slept. For a sleep, waited_ns includes the time to wake up. */
 void busy_poll_polled(struct busy_poll *b, uint64_t waited_ns);
 void busy_poll_slept(struct busy_poll *b, uint64_t waited_ns);
-/* Call it when another process has had the processor for away_ns between two polls. If that process seems to have long
- * work to do, returns false: the loop should now sleep. */
+/* Call it after each yield between two polls. The yield lasted away_ns. If another process seems to have long work to
+ * do, returns false: the loop should now sleep. */
 MUST_CHECK bool busy_poll_yielded(struct busy_poll *b, uint64_t away_ns, uint64_t now_ns);
 
 struct busy_poller {

@@ -1,12 +1,13 @@
 /*
- * Detects an event loop that runs without progress. A descriptor that stays ready while nothing reads or writes it
- * wakes the loop again at once. A step that stays awake without work keeps the loop from sleeping. A loop that runs
+ * Detects an event loop that runs without progress. If a descriptor stays ready, and nothing reads or writes it, it
+ * wakes the loop again and again. If a step stays awake without work, it keeps the loop from sleeping. A loop that runs
  * without progress uses a whole processor.
  *
  * A turn is stalled if the loop did not sleep before the turn, no timer expired, and nothing was done in the turn
  * (progress.h). A turn is counted in fantail_loop_stalled_turns_total if it and the STALL_TURNS - 1 turns before it
- * were stalled. When a turn is counted, a log line names the step that keeps the loop awake, or the descriptors that
- * are ready. At most one log line about stalled turns is written per STALL_LOG_S. Owner: the service.
+ * were stalled. Turns that a timer began without progress are ignored. When a turn is counted, a log line names the
+ * step that keeps the loop awake, or the descriptors that are ready. At most one log line about stalled turns is
+ * written per STALL_LOG_S. Owner: the service.
  */
 #ifndef FANTAIL_COMMON_LOOP_TURN_STALL_H
 #define FANTAIL_COMMON_LOOP_TURN_STALL_H
