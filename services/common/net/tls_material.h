@@ -28,7 +28,7 @@ struct tls_files {
     const char *path[TLS_FILE_COUNT];
 };
 
-/* How messages name these files. */
+/* How messages and metrics name these files. */
 struct tls_words {
     const char *option[TLS_FILE_COUNT]; /* without dashes */
     const char *use;                    /* label of the metrics: "server", "client" */
@@ -69,7 +69,7 @@ MUST_CHECK bool tls_store_init(struct tls_store *t, const struct tls_files *file
 void tls_store_watch(struct tls_store *t, uv_loop_t *loop);
 /* Reads the files again now, even if they have not changed. */
 void tls_store_reload(struct tls_store *t);
-/* Releasing a zeroed store is fine. The loop must keep running until the timer is closed. */
+/* Releasing a zeroed store is fine. The loop must keep running until the timer of the watch is closed. */
 void tls_store_release(struct tls_store *t);
 
 #endif

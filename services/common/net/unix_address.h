@@ -22,8 +22,8 @@ MUST_CHECK socklen_t unix_address_fill(struct sockaddr_un *a, const char *path);
  * means that too many connections wait for the listener. The call does not wait: a Unix-domain connection is made at
  * once or not at all. */
 MUST_CHECK int unix_address_connect(const char *path);
-/* Enlarges the send buffer of a connected socket, which saves wake-ups. An accepted socket does not inherit this size,
- * so each side calls this function for its own socket. */
+/* Enlarges the send buffer of a connected socket. A larger buffer saves wake-ups. An accepted socket does not inherit
+ * this size, so each side calls this function for its own socket. */
 void unix_address_widen(int fd);
 
 #endif

@@ -86,7 +86,7 @@ static void add_json(struct buf *b, enum log_level level, const struct log_field
     buf_add_str(b, "}\n");
 }
 
-/* The first field is the message. */
+/* Appends a line for people. The first field is the message. */
 static void add_text(struct buf *b, enum log_level level, const struct log_field *fields)
 {
     const char *message = fields->as.str.data;
@@ -173,8 +173,9 @@ void log_set_deferred(bool deferred)
     out.deferred = deferred;
 }
 
-/* Returns how many bytes to write in one call: whole lines up to PIPE_BUF bytes, or a piece of a longer line. A write
- * of at most PIPE_BUF bytes does not block if the pipe has room, and is not mixed with writes of other processes. */
+/* Returns how many bytes to write in one call: for a file, all bytes; otherwise whole lines, with at most PIPE_BUF
+ * bytes in all, or PIPE_BUF bytes of a longer line. A write of at most PIPE_BUF bytes does not block if the pipe has
+ * room, and is not mixed with writes of other processes. */
 static size_t writable_piece(const struct buf *b)
 {
     size_t most = out.fd_is_file || b->len < PIPE_BUF ? b->len : PIPE_BUF;

@@ -95,8 +95,8 @@ void log_set_service(const char *name);
 void log_set_deferred(bool deferred);
 /* Writes the waiting lines, without blocking. A service calls it in every loop turn. */
 void log_flush(void);
-/* Writes the waiting lines before the program ends. Before each write, waits at most timeout_ms for standard error to
- * accept bytes. */
+/* Writes the waiting lines. Call it before the program ends. Before each write, waits at most timeout_ms for standard
+ * error to accept bytes. */
 void log_flush_wait(int timeout_ms);
 
 #endif

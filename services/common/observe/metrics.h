@@ -5,10 +5,10 @@
  *     uint64_t *jobs = metric_counter("fantail_jobs_total", "Jobs that ended.", "status=\"succeeded\"");
  *     *jobs += 1;
  *
- * As soon as a series is registered, its value is 0. So at start-up, register all values that a label can have. A peer
- * must never be able to choose a label value. If the same name and labels are registered again, the same pointer is
- * returned. Pointers live until metrics_release(). Global state, single-threaded. Code that runs for each item must do
- * no more than add to counters; all other calls cost too much.
+ * A series is in the text as soon as it is registered, at first with the value 0. So at start-up, register a series for
+ * each value that a label can have. A peer must never be able to choose a label value. If the same name and labels are
+ * registered again, the same pointer is returned. Pointers live until metrics_release(). Global state, single-threaded.
+ * Code that runs for each item must do no more than add to counters; all other calls cost too much.
  *
  * `labels` is the text between the braces (`status="ok",task="square"`); NULL: none. metric_add_label() escapes values.
  * `help` and names are borrowed and must be literals; labels are copied.
@@ -45,7 +45,7 @@ void metric_observe_ns(struct metric_histogram *h, uint64_t duration_ns);
 /* Appends `name="value"`, after a comma if `labels` is not empty. */
 bool metric_add_label(struct buf *labels, const char *name, const char *value);
 
-/* Registers process_* and fantail_build_info{version}. `service` is "coordinator" or "worker". */
+/* Registers process_* and fantail_build_info{version,service}. `service` is "coordinator" or "worker". */
 void metrics_register_process(const char *service);
 
 /* Appends all metrics in order of registration. Returns false when `out` has reached its cap. */

@@ -104,7 +104,8 @@ static void put_random(uint8_t out[8], struct trace_random *r)
     memcpy(out, &n, sizeof n);
 }
 
-/* Uses the last eight bytes of the id, as other implementations do, so that all services record the same traces. */
+/* Returns whether the trace belongs to the share of traces that is recorded. Only the last eight bytes of the id decide
+ * this, as in other implementations, so that all services record the same traces. */
 static bool falls_within(const uint8_t trace_id[16], double ratio)
 {
     uint64_t n = 0;

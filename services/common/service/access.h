@@ -23,7 +23,8 @@ MUST_CHECK bool access_start(struct access *a, uv_loop_t *loop, const char *path
 void access_reload(struct access *a);
 /* Emits a sample with the value 1 for each token; its label is the token's fingerprint. */
 void access_show_tokens(const struct access *a, struct metric_emitter *to);
-/* Stops watching the file. A zeroed struct is fine. The loop must keep running until the handle is closed. */
+/* Stops watching the file. A zeroed struct is fine. The loop must keep running until the timer of the watch is
+ * closed. */
 void access_stop(struct access *a);
 /* A zeroed struct is fine. */
 void access_release(struct access *a);

@@ -1,8 +1,9 @@
 /*
- * Cross-origin resource sharing (CORS, the Fetch standard): decides which web pages may use the public port, by their
- * origin. Before most requests of a page, a browser asks whether the page may send the request (a preflight, with the
- * method OPTIONS). The browser shows an answer to the page only if headers of the answer allow this page to read it.
- * Without the option --cors-origin, no page of another origin can use the port.
+ * Cross-origin resource sharing (CORS, the Fetch standard): tells browsers which web pages may use the public port, by
+ * the origin of the page. Before most requests of a page, a browser asks whether the page may send the request (a
+ * preflight, with the method OPTIONS). The browser shows an answer to the page only if headers of the answer allow this
+ * page to read it. Without the option --cors-origin, no page of another origin can read an answer, or send a request
+ * that needs a preflight.
  *
  * `origins` is the text of --cors-origin: origins separated by commas, or "*". NULL: none.
  */
@@ -15,8 +16,8 @@
 MUST_CHECK bool cors_check(const char *origins, char *err, size_t err_size);
 /* Adds the CORS headers that every answer must have. `asked` is the Origin header of the request, or NULL. */
 void cors_add_headers(const char *origins, const char *asked, struct buf *headers);
-/* Answers x and returns true if x is a preflight. A preflight needs no token, because browsers send preflights without
- * a token. */
+/* If x is a preflight of a page whose origin is allowed, answers x and returns true. A preflight needs no token,
+ * because browsers send preflights without a token. */
 MUST_CHECK bool cors_answer_preflight(const char *origins, struct http_exchange *x);
 
 #endif

@@ -34,7 +34,8 @@ int option_complain(const struct option_spec *spec, const char *name, const char
     return 2;
 }
 
-/* Complains about an option that was given on the command line, and names the option as the user wrote it. */
+/* Complains about an option or its value. If the user gave the letter of the option, the message names the letter
+ * too. */
 static void complain_of_given(struct parse *p, const struct option_row *row, const char *text)
 {
     if (p->letter)
@@ -234,7 +235,7 @@ static const struct option_row *find_letter(const struct option_spec *spec, char
     return NULL;
 }
 
-/* The options that every program has. */
+/* Reads one of the options that every program has. Returns false if `name` is another option. */
 static bool read_common(struct parse *p, const char *name)
 {
     if (strcmp(name, "help") == 0) return p->help = true;
@@ -263,8 +264,8 @@ static const char *foreign_advice(const struct option_spec *spec, const char *gi
     return NULL;
 }
 
-/* Complains about an option that the table does not have. `given` is the option with its dashes. `guess`: another
- * option may be meant. Returns false if there is no advice for this option. */
+/* If there is advice for an option that the table does not have, complains with this advice and returns true. `given`
+ * is the option with its dashes. `guess`: the table has an option with a similar name. */
 static bool advise(struct parse *p, const char *given, size_t len, bool guess)
 {
     const char *advice = foreign_advice(p->spec, given, len);
@@ -274,7 +275,8 @@ static bool advise(struct parse *p, const char *given, size_t len, bool guess)
     return p->failed = true;
 }
 
-/* If the table has options with similar names, suggests these options. */
+/* Complains about an option that the table does not have. If there is no advice for it, suggests the options with
+ * similar names, if the table has such options. */
 static void complain_of_unknown(struct parse *p, const char *name, size_t len)
 {
     struct buf meant = {0};
@@ -330,7 +332,7 @@ static void read_letters(struct parse *p, const char *letters)
 }
 
 /* Moves the operand at p->at to the end of the operands at the front of argv. The order of the operands and of the
- * options does not change. */
+ * options does not change. If the program has no operands, complains instead. */
 static void read_operand(struct parse *p)
 {
     if (p->spec->operands == OPTION_OPERANDS_NONE) {
@@ -357,7 +359,7 @@ static void operands_last(struct parse *p, int end)
     }
 }
 
-/* Reads all arguments. Returns the index of the first operand. */
+/* Reads the options, and moves the operands behind them. Returns the index of the first operand. */
 static int read_arguments(struct parse *p)
 {
     for (p->at = 1; p->at < p->argc; p->at++) {

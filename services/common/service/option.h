@@ -126,16 +126,17 @@ struct option_result {
     int first_operand; /* index of the first operand in argv; argc if there is none */
 };
 
-/* Skips argv[0]; "--" ends the options. Returns false if the program should end with r->exit_status. Before it returns
- * false, the function has printed the output of --help, --version or --print-config on standard output, or an error
- * message on standard error. The error message names the option or argument that is wrong. */
+/* Reads the options from argv[1] on into *config; "--" ends the options. Returns false if the program should end with
+ * r->exit_status. Before it returns false, the function has printed the output of --help, --version or --print-config
+ * on standard output, or an error message on standard error. The error message names the option or argument that is
+ * wrong. */
 MUST_CHECK bool option_parse(const struct option_spec *spec, void *config, int argc, char **argv,
                              struct option_result *r);
 /* Prints "program: --name: message" on standard error and returns 2. Use this function for checks that concern several
  * options. `name` may be NULL. */
 int option_complain(const struct option_spec *spec, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* To find the name that a user probably meant, call this function for each name. *distance is OPTION_DISTANCE_FAR
+/* To find the name that a user probably meant, call this function for each name. Set *distance to OPTION_DISTANCE_FAR
  * before the first call. Returns true if `name` is similar to the first `len` bytes of `typed`, and more similar than
  * all names before. Two names are similar if at most two letters are wrong, missing, surplus or swapped; in a short
  * name, at most one. */

@@ -18,14 +18,14 @@
  *                   open, at the latest after drain_s
  *     CUTTING       only if the drain timed out: hooks->cut has ended the running work; the last answers are sent
  *     CLOSING_IDLE  idle connections are closed (http_server_close_idle())
- *     CLOSING       closes the public server, calls hooks->stop, closes the admin server and the log
+ *     CLOSING       closes the public server, calls hooks->stop, closes the admin server and writes the last log lines
  *
  * At a second signal, the service calls hooks->abort and then ends the process with status 1. At SIGHUP, the service
  * reads tokens and certificates again, and then calls hooks->reload. SIGPIPE and SIGXFSZ are ignored.
  *
- * If there is a token file, every request to the public server except health requests needs one of its tokens
- * (access.h). Requests to the admin server need no token, because probes and scrapers have no token. The admin server
- * reveals no secrets and changes nothing.
+ * If there is a token file, every request to the public server needs one of its tokens (access.h), except health
+ * requests, preflights (cors.h) and requests to hooks->own_access_path. Requests to the admin server need no token,
+ * because probes and scrapers have no token. The admin server reveals no secrets and changes nothing.
  *
  * This code does not depend on jobs or tasks, and needs no HTTP client.
  */
@@ -94,7 +94,7 @@ void service_poke(struct service *s);
 uint16_t service_port(const struct service *s);
 uint16_t service_admin_port(const struct service *s); /* 0 when there is no admin server */
 
-/* A kind of secret of one service, besides tokens. */
+/* A kind of secret that only one service has. Both services have tokens. */
 struct secret_kind {
     bool (*is_one)(const char *text);
     const char *form; /* what a secret of this kind looks like, for a message */
@@ -102,14 +102,14 @@ struct secret_kind {
 
 /* Runs the subcommand `write-secret VARIABLE FILE ...`; argv[0] is the name of the subcommand. The subcommand writes
  * secrets from environment variables into files, because some platforms provide secrets only as variables. A secret is
- * a token, or is of the kind `other`. `other` may be NULL. Returns the exit status. */
+ * the text of a token file, or is of the kind `other`. `other` may be NULL. Returns the exit status. */
 MUST_CHECK int service_write_secrets(const struct option_spec *spec, const struct secret_kind *other, int argc,
                                      char **argv);
 
 /* Runs the subcommand `healthcheck`: sends GET /readyz to the service that has this config and runs on this machine.
  * The request goes to the admin port, or to the public port if there is no admin port. Returns the exit status: 0 if
- * the service is ready, and 1 if it is not ready. In the second case, prints the reason on standard error. Blocks for
- * up to 2 s. */
+ * the service is ready, and 1 if it is not ready or cannot be asked. In the second case, prints the reason on standard
+ * error. Each system call blocks for up to 2 s. */
 MUST_CHECK int service_healthcheck(const struct service_config *config);
 
 #endif

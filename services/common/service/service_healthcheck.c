@@ -1,5 +1,5 @@
-/* A client for /readyz, for container images without a shell and curl. This client blocks, so a running service never
- * uses it. */
+/* A client for /readyz, for container images that have neither a shell nor curl. This client blocks, so a running
+ * service never uses it. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>

@@ -70,7 +70,8 @@ static void add_headers(void *data, const char *origin, struct buf *headers)
     cors_add_headers(h->cors_origins, origin, headers);
 }
 
-/* Admits health probes without a token: their answer shows only whether this service is ready. */
+/* Returns whether the request may proceed. If the request may not proceed, answers it. Health probes need no token,
+ * because their answer shows only whether this service is ready. */
 static bool admit(void *data, struct http_exchange *x)
 {
     struct service_http *h = data;

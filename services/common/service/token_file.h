@@ -1,7 +1,7 @@
 /*
  * The tokens of one file. The file is read again when it changes (file_watch.h), and when the owner asks for another
- * read. If the new content is not valid, the old tokens stay in use and an error is logged. The metrics show each token
- * by its fingerprint.
+ * read. If the new content is not valid, the old tokens stay in use and an error is logged. Logs and metrics show a
+ * token only by its fingerprint.
  *
  * Owner: the struct that embeds it. A zeroed struct has no tokens, and may be released.
  */
@@ -23,8 +23,8 @@ struct token_file {
     void *data;
 };
 
-/* Reads the file, and registers the counters of its reloads. Returns true if there is no file to read. On failure it
- * returns false, with a sentence in err. */
+/* Reads the file, and registers the counters of its reloads. If `path` is NULL, reads nothing and returns true. On
+ * failure it returns false, with a sentence in err. */
 MUST_CHECK bool token_file_open(struct token_file *f, const char *option, const char *path, char *err, size_t err_size);
 /* From now on the file is read again when it changes. changed(data) is called after each successful read. `changed` may
  * be NULL. */
@@ -34,7 +34,8 @@ void token_file_reload(struct token_file *f);
 /* Reads the file again if it has changed since it was last read. Call it when a peer rejects our token, because the
  * file may have a new token. */
 void token_file_refresh(struct token_file *f);
-/* Stops watching the file. The loop must keep running until the handle is closed. The tokens stay in memory. */
+/* Stops watching the file. The loop must keep running until the timer of the watch is closed. The tokens stay in
+ * memory. */
 void token_file_stop(struct token_file *f);
 void token_file_release(struct token_file *f);
 

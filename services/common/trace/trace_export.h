@@ -1,8 +1,7 @@
 /*
  * Sends finished spans to an OTLP/HTTP collector, in batches. Adding a span costs the service little, because the span
  * is only appended to a queue of limited size. If the queue is full, new spans are dropped, and fantail_spans_total
- * counts them. The log gets one line when the collector becomes unreachable, and one more when spans are delivered
- * again.
+ * counts them. The log gets one line when spans can no longer be delivered, and one more when they are delivered again.
  *
  *     IDLE ----- a batch is full, or its delay is over -----> SENDING ----- 2xx, or refused for good --+
  *      ^                                                        ^  |                                   |

@@ -1,6 +1,7 @@
 #include "common/trace/trace_scope.h"
 
-/* The standard allows only these bytes in a tracestate. The tracestate becomes a part of texts that must be UTF-8. */
+/* Returns whether the text has only bytes that the standard allows in a tracestate. Other bytes must be refused,
+ * because the tracestate becomes a part of texts that must be UTF-8. */
 static bool is_printable_ascii(const char *text)
 {
     while (*text == '\t' || (*text >= ' ' && *text <= '~')) text++;

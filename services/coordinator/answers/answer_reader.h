@@ -41,7 +41,7 @@ struct answer_reader {
 void answer_reader_init(struct answer_reader *r, const struct answer_reader_ops *ops, void *data);
 void answer_reader_release(struct answer_reader *r);
 /* Returns an upper limit for the memory that answer_reader_feed() can need for `len` bytes, including a copy of the
- * line. Returns 0 if the line is not long. Pass the result to memory_has_room(). */
+ * line. Returns 0 if the reader already has enough memory. Pass the result to memory_has_room(). */
 size_t answer_reader_growth(const struct answer_reader *r, size_t len);
 /* Returns false when the bytes are not a valid answer to a chunk; r->fault says why. The lines reported before the
  * fault are valid. */

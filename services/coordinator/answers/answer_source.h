@@ -1,6 +1,6 @@
 /*
- * The interface through which a reader gets the answers of a job. Each reader has a source of its own, with its own
- * read position. answer_buffer.h and error_log.h implement the interface.
+ * The interface through which a reader gets the answers of a job. answer_buffer.h and error_log.h implement the
+ * interface. In both of them, reading an answer removes it, so only one reader may use the source.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ANSWER_SOURCE_H
 #define FANTAIL_COORDINATOR_ANSWERS_ANSWER_SOURCE_H
@@ -20,8 +20,8 @@ struct answer_source_ops {
     /* Returns true and sets *run to the next run. Returns false when there is no run yet, or when the run cannot be
      * read (then *failed is true). */
     bool (*peek)(void *source, struct answer_run *run, bool *failed);
-    /* Call it when the first n items of the run from the last peek have been read. The lines of these items have len
-     * bytes in all; `len` is ignored for a repeated run. */
+    /* Call it when the reader has read the first n items of the run that peek() returned last. The lines of these items
+     * have len bytes in all; `len` is ignored for a repeated run. */
     void (*consume)(void *source, size_t n, size_t len);
     /* Returns the size of the unread answers in bytes, including their bookkeeping. */
     uint64_t (*unread_bytes)(const void *source);

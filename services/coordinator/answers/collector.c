@@ -144,9 +144,9 @@ static struct segment *add_segment(struct collector *c, uint64_t first)
     return seg;
 }
 
-/* For input order: joins the segment with the next one, if both are in memory. The bytes of the smaller segment are
- * copied, so each byte is copied only a few times. Without these joins, each item that is answered late would leave a
- * segment before it and a segment after it, however small these segments are. */
+/* For input order: if the next segment in memory follows directly and is not larger than this one, appends its bytes to
+ * this segment. So each byte is copied only a few times. Without these joins, each item that is answered late would
+ * leave a segment before it and a segment after it, however small these segments are. */
 static void join_next(struct collector *c, struct segment *seg)
 {
     struct segment *next = c->held.n > 1 ? segments_after(&c->held, seg->first) : NULL;

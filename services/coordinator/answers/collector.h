@@ -8,8 +8,8 @@
  *
  * Invariants: an index is added only once. Adding an index again returns COLLECTOR_DUPLICATE and changes nothing. The
  * indexes of a run are consecutive. In input order, a run begins at the index where the previous run ended. The
- * functions that return byte counts take O(1). Adding costs one copy. If the lines do not continue the last run, adding
- * also costs a search among the runs. Small runs whose items follow one another are joined.
+ * functions that return byte counts take O(1). Adding costs at most one copy, and a search among the runs. Small runs
+ * whose items follow one another are joined.
  *
  * The collector does not parse the lines: the caller says how many lines the bytes hold.
  */
@@ -30,8 +30,8 @@ enum collector_status {
     COLLECTOR_SPILL_FAILED, /* the spill cannot be written or read (disk full), so the job cannot continue */
 };
 
-/* Stores the runs that exceed the memory cap. `write` and `read` return false on failure. The offsets given to `write`
- * increase. When everything in the spill has been read back, the offsets start at 0 again. */
+/* Functions that store the runs for which the memory has no room. `write` and `read` return false on failure. The
+ * offsets given to `write` increase. When everything in the spill has been read back, the offsets start at 0 again. */
 struct collector_spill {
     bool (*write)(void *ctx, uint64_t offset, const char *bytes, size_t len);
     bool (*read)(void *ctx, uint64_t offset, char *bytes, size_t len);
@@ -53,8 +53,8 @@ struct collector_config {
 
 struct collector *collector_new(const struct collector_config *config);
 /* Frees the collector in slices, because freeing a hundred thousand runs takes long. NULL is fine. *buried is a list of
- * collectors, NULL at first. The spill may be released before the collector is freed, because only the spill's `unmap`
- * is still called. */
+ * collectors, NULL at first. The spill may be released before the collector is freed, but its `unmap` must still work.
+ * No other function of the spill is called any more. */
 void collector_bury(struct collector **buried, struct collector *c);
 /* Frees the next slice of the collectors on the list. Call it once in each turn of the loop while *buried is set. */
 void collector_free_buried(struct collector **buried);
@@ -73,8 +73,8 @@ MUST_CHECK enum collector_status collector_step(struct collector *c);
 /* Adds n lines, each with its newline. The lines are the answers of items first .. first + n - 1. */
 MUST_CHECK enum collector_status collector_add(struct collector *c, uint64_t first, size_t n, const char *bytes,
                                                size_t len);
-/* Adds a few large lines without copying them. The collector may take ownership of the memory of `lines`; `lines` is
- * then empty. */
+/* Adds a few lines. If they are large, the collector takes ownership of their memory instead of copying them; `lines`
+ * is then empty. */
 MUST_CHECK enum collector_status collector_take(struct collector *c, uint64_t first, size_t n, struct buf *lines);
 /* Adds the same line for each of n items. The line is stored once, so a million cancelled items need little memory. */
 MUST_CHECK enum collector_status collector_add_repeated(struct collector *c, uint64_t first, uint64_t n,
@@ -83,8 +83,8 @@ MUST_CHECK enum collector_status collector_add_repeated(struct collector *c, uin
 /* Returns true and sets *run to the next run. Returns false when there is no run yet, or when the spill cannot be read;
  * *status says which. */
 MUST_CHECK bool collector_peek(struct collector *c, struct answer_run *run, enum collector_status *status);
-/* Call it when the first n items of the run from the last peek have been read. The lines of these items have len bytes
- * in all; `len` is ignored for a repeated run. */
+/* Call it when the reader has read the first n items of the run that collector_peek() returned last. The lines of these
+ * items have len bytes in all; `len` is ignored for a repeated run. */
 void collector_consume(struct collector *c, size_t n, size_t len);
 
 size_t collector_memory_bytes(const struct collector *c); /* bytes of answers in memory, including their bookkeeping */

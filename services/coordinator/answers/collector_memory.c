@@ -163,7 +163,7 @@ static bool may_join(const struct collector *c, const struct group *g, const str
     return g->len + next->len <= limit && next->len <= g->len;
 }
 
-/* Returns the segments that should be joined with `seg`. */
+/* Returns the segments from `seg` on that should be joined. If no join is worth a write, returns `seg` alone. */
 static struct group find_group(const struct collector *c, struct segment *seg)
 {
     struct group g = {seg, seg->len, 1};
@@ -184,8 +184,8 @@ static bool read_group(struct collector *c, struct segment *seg, const struct gr
     return true;
 }
 
-/* Joins the segment with the small segments after it. Decreases *n by the number of these small segments. If the spill
- * cannot be read or written, returns false and joins nothing. */
+/* Joins the segment with the small segments after it. Decreases *n by the number of all segments that it joins, but not
+ * below 0. If the spill cannot be read or written, returns false and joins nothing. */
 static bool join_spilled(struct collector *c, struct segment *seg, size_t *n)
 {
     char bytes[COMPACT_BYTES];
@@ -264,8 +264,8 @@ static enum collector_status spill_queue_end(struct collector *c)
         return COLLECTOR_OK;
     }
     if (!spill(c, seg)) return COLLECTOR_SPILL_FAILED;
-    /* While this segment was being written, more segments were added after it. If the segment after it is large, the
-     * write of that segment begins now. */
+    /* While this segment was being written, more segments may have been added after it. If the next segment is large,
+     * its write begins now. */
     if (!c->spilling && seg->next && seg->next->len > COLLECTOR_SLICE_BYTES) begin_spilling(c, seg->next);
     return COLLECTOR_OK;
 }

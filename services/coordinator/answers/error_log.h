@@ -1,7 +1,7 @@
 /*
  * Keeps the error lines of a job until its reader asks for them. Up to a cap, the lines are in memory. The other lines
  * are in a temporary file. Consecutive items with the same line share one record. So a job whose items all fail in the
- * same way needs only one record. Owner: fold.h or the reader.
+ * same way needs only one record. Owner: the fold (fold.h) or the reader of the job.
  */
 #ifndef FANTAIL_COORDINATOR_ANSWERS_ERROR_LOG_H
 #define FANTAIL_COORDINATOR_ANSWERS_ERROR_LOG_H

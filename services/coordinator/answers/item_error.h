@@ -12,8 +12,8 @@
 /* Appends {"error":{...}} as a line. `line` is an ANSWER_ERROR. The members of the error are copied unchanged,
  * including unknown members, and the missing members are added. There are three exceptions. The error's own members
  * `attempts` and `worker` are replaced by the arguments: `attempts` is the number of all attempts at the item, and
- * `worker` is the name of the worker that answered (NULL: unknown). A `name` that is empty or not a string counts as
- * missing. */
+ * `worker` is the name of the worker that answered. If `worker` is NULL, the error's own `worker` is copied. A `name`
+ * that is empty or not a string counts as missing. */
 void item_error_write(struct buf *out, const struct answer_line *line, unsigned attempts, const char *worker);
 
 /* Appends the error line of an item that ended without an answer from a worker. `cause` is a sentence or a phrase.

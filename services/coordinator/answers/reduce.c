@@ -73,7 +73,8 @@ static void add_real(struct reduction *r, double x)
     r->has_real = true;
 }
 
-/* The functions below return whether the whole value was added. */
+/* The functions below that read a value within a budget return whether they have finished with it: the whole value was
+ * added, or r->error says why it cannot be added. */
 
 static bool add_long_number(struct reduction *r, struct json_slice value, size_t *budget)
 {
@@ -109,7 +110,8 @@ static bool has_memory(struct reduction *r, size_t n)
     return !r->lacks_memory && buf_reserve(&r->best, extra);
 }
 
-/* Appends the bytes of the value from r->copied to `end` to r->best. */
+/* Appends to r->best the bytes of the value that begin at r->copied and end before `end`, as far as the budget
+ * allows. */
 static bool copy(struct reduction *r, uint64_t index, struct json_slice value, size_t end, size_t *budget)
 {
     size_t left = end - r->copied, n = left < *budget ? left : *budget;

@@ -26,7 +26,7 @@ struct reduction {
     bool finished;     /* `best` is the whole result */
     /* The value that is being added. */
     enum reduction_phase { REDUCTION_BEGIN, REDUCTION_READ, REDUCTION_COMPARE, REDUCTION_BLANK, REDUCTION_COPY } phase;
-    size_t copied; /* how many bytes of the value are in `best`; before REDUCTION_COPY, how many blanks were skipped */
+    size_t copied; /* offset in the value of the next byte to copy; in REDUCTION_BLANK, of the next byte to look at */
     struct decimal number; /* sum: the value, if it is long */
     struct value_compare compare;
 };

@@ -49,7 +49,7 @@ static void add_count(struct result_writer *w)
         add_prefix(w, count, (size_t)snprintf(count, sizeof count, ",\"count\":%llu", (unsigned long long)w->count));
 }
 
-/* In NDJSON, two more members are written before the members of the line. */
+/* Begins a line of NDJSON. `type`, `index`, and a `count` above 1 are written before the members of the line. */
 static void begin_ndjson(struct result_writer *w, size_t len, bool is_value)
 {
     add_prefix(w, is_value ? ndjson_value : ndjson_error, is_value ? sizeof ndjson_value - 1 : sizeof ndjson_error - 1);
@@ -89,7 +89,8 @@ static bool is_value_line(const char *line, size_t len)
     return len > CANONICAL_VALUE_LEN && memcmp(line, canonical_value, CANONICAL_VALUE_LEN) == 0;
 }
 
-/* Returns how many of the n lines at the start of `lines` are equal to the first one, which has len bytes. */
+/* Returns how many of the n lines form one entry: the first line, which has len bytes, and the equal lines that follow
+ * it directly, as far as all of them fit into EQUAL_BYTES. */
 static uint64_t equal_lines(const char *lines, size_t all_len, uint64_t n, size_t len)
 {
     uint64_t equal = 1;
@@ -98,7 +99,7 @@ static uint64_t equal_lines(const char *lines, size_t all_len, uint64_t n, size_
     return equal;
 }
 
-/* Returns how many items the entry of the first of n lines covers. */
+/* Returns how many items the next entry covers. The entry begins with the first of the n lines, which has len bytes. */
 static uint64_t count_of_entry(const struct result_writer *w, const char *lines, size_t all_len, uint64_t n, size_t len)
 {
     bool may_join = w->runs && w->format != RESULTS_JSON && !is_value_line(lines, len);

@@ -28,10 +28,10 @@ struct result_writer {
     void *data;
     bool failed; /* on_error returned false */
 
-    /* For RESULTS_NDJSON and RESULTS_ERRORS. If `runs` is set, equal error lines of consecutive items are written only
-     * once, with the number of the items. The lines must be in one run. If `runs` is not set, the line of a run is
-     * written once for each item. There is one exception: when alone_left is used up, the error of unanswered items is
-     * written only once. */
+    /* For RESULTS_NDJSON and RESULTS_ERRORS. If `runs` is set, equal error lines of consecutive items of one run are
+     * written only once, with the number of the items. If `runs` is not set, a line that stands for several items is
+     * written once for each of them. There is one exception: when alone_left is used up, the error of unanswered items
+     * is written only once. */
     bool runs;
     uint64_t alone_left; /* how many errors of unanswered items may still be written one by one */
 
@@ -62,9 +62,9 @@ struct result_written {
     size_t line_bytes; /* the length of these lines */
 };
 
-/* Writes the n answer lines to dst, and stops when dst has cap bytes. The lines have len bytes in all. The first line
- * is the answer of item `first`. If the last call left a line unfinished, `lines` must begin with that line again; its
- * address may differ. The last line is not searched for its end, because the line may be long. */
+/* Writes the n answer lines to dst, and stops when it has written cap bytes. The lines have len bytes in all. The first
+ * line is the answer of item `first`. If the last call left a line unfinished, `lines` must begin with that line again;
+ * its address may differ. The last line is not searched for its end, because the line may be long. */
 struct result_written result_writer_write(struct result_writer *w, uint64_t first, uint64_t n, const char *lines,
                                           size_t len, char *dst, size_t cap);
 /* Writes a run of answers, like result_writer_write(). A line that stands for all items of the run is written for each

@@ -42,10 +42,10 @@ struct value_compare {
 /* Begins a comparison. Before the first comparison, the struct must be zeroed. */
 void value_compare_init(struct value_compare *c);
 void value_compare_release(struct value_compare *c);
-/* Compares two valid JSON numbers, or two valid JSON strings, and reads about *budget bytes of each. Lowers *budget.
- * Returns whether c->order is known. If c->order is not known yet, call this function again with the same values, whose
- * addresses may differ. The order of numbers is exact for exponents of up to 10^17. In a string, a lone surrogate is
- * compared as U+FFFD. */
+/* Compares two valid JSON numbers, or two valid JSON strings. Stops after about *budget bytes, and lowers *budget by
+ * what it has read. Returns whether c->order is known. If c->order is not known yet, call this function again with the
+ * same values, whose addresses may differ. The order of numbers is exact for exponents of up to 10^17. In a string, a
+ * lone surrogate is compared as U+FFFD. */
 bool value_compare_step(struct value_compare *c, struct json_slice a, struct json_slice b, size_t *budget);
 
 #endif

@@ -74,8 +74,8 @@ static void on_removed(struct errand *e, struct store_call *call)
         answer_failure(e, call);
 }
 
-/* The store has recorded that the job is to be cancelled. A full store may have had room for this record, but not for
- * the end of the job. */
+/* Answers 202 after the store has recorded that the job is to be cancelled. Answers 507 if the store is so full that it
+ * had room for this record, but not for the end of the job. */
 static void answer_cancelled(struct errand *e, const struct stored_job *job)
 {
     const char *full = durable_lacks_room(&e->coordinator->durable, e->id);
@@ -86,7 +86,7 @@ static void answer_cancelled(struct errand *e, const struct stored_job *job)
                             full);
 }
 
-/* A job that had already ended is removed, unless the client only wanted to cancel it. */
+/* If the job had already ended, removes it, unless the client only wanted to cancel it. */
 static void on_cancelled(struct errand *e, struct store_call *call)
 {
     if (errand_has_job(call)) {

@@ -6,7 +6,8 @@
 #include "coordinator/results/store_problem.h"
 #include "protocol/protocol.h"
 
-/* How often the store is asked for the job, and how often progress is sent. */
+/* ASK_GAP_NS: how often the store is asked for the job if nothing pokes the watch. PROGRESS_GAP_NS: the shortest time
+ * between two progress events. */
 #define ASK_GAP_NS      (500 * NS_PER_MS)
 #define PROGRESS_GAP_NS NS_PER_S
 enum { EVENT_ID_SIZE = 96 };
@@ -72,7 +73,8 @@ static void add_event(struct events_watch *w, const struct stored_job *j, const 
     if (is_end) end(w);
 }
 
-/* Answers 204 to a client that has seen the end of the job, so that the client does not connect again. */
+/* Begins the stream and returns true. If the client has already seen the end of the job, answers 204 and returns false.
+ * After 204, the client does not connect again. */
 static bool begin(struct events_watch *w, const struct stored_job *j, const char *id)
 {
     if (w->open) return true;

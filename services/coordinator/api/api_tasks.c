@@ -3,7 +3,8 @@
 #include "coordinator/coordinator.h"
 #include "protocol/protocol.h"
 
-/* A request for the list of tasks. The workers are asked each time, because their tasks may have changed. */
+/* A request for the list of tasks. A worker that has not answered just before is asked again, because its tasks may
+ * have changed. */
 struct task_listing {
     struct coordinator *coordinator;
     struct http_exchange *exchange;

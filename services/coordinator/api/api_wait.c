@@ -5,7 +5,7 @@
 #include "coordinator/results/results_reader.h"
 #include "coordinator/results/store_problem.h"
 
-/* The job has ended, so the client gets the answer that a synchronous job would have. */
+/* Call it when the job has ended. Gives its client the answer that a synchronous job would have. */
 static void give_to_reader(struct errand *e, const struct store_call *read)
 {
     struct http_exchange *x = e->exchange;
@@ -15,7 +15,8 @@ static void give_to_reader(struct errand *e, const struct store_call *read)
     results_reader_answer(x, &e->coordinator->watches, e->id, read, e->likeness);
 }
 
-/* The job is already committed, so the answer is 202 even if the store is away or broken now. */
+/* Answers when the wait is over. If the store is away or broken now, the answer is 202, because the job is already
+ * committed. */
 static void on_over(struct errand *e, const struct store_call *call)
 {
     bool is_there = errand_has_job(call);

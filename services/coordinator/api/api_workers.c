@@ -84,7 +84,7 @@ static bool takes_registrations(struct http_exchange *x, struct coordinator *c)
     return false;
 }
 
-/* The answer tells a worker that reaches coordinators through a balancer which of the coordinators it has reached. */
+/* A worker may reach several coordinators through a balancer. The answer tells it which coordinator it has reached. */
 void api_show_workers(struct http_exchange *x, void *data)
 {
     struct coordinator *c = data;
@@ -99,7 +99,8 @@ void api_show_workers(struct http_exchange *x, void *data)
     buf_release(&answer);
 }
 
-/* The media type is required. A browser lets a page of another origin send this type only after a CORS preflight. */
+/* The media type is required, because a browser lets a page of another origin send this type only after a CORS
+ * preflight. */
 void api_register_worker(struct http_exchange *x, void *data)
 {
     static const struct http_exchange_ops ops = {.body = on_body, .body_end = on_body_end, .closed = on_closed};

@@ -34,7 +34,7 @@ static void on_poke(void *owner)
     ask(owner);
 }
 
-/* The job has ended on this coordinator, and `read` has the results of the job. */
+/* Called when the job has ended on this coordinator. `read` has the results of the job. */
 static void on_give(void *owner, const struct store_call *read)
 {
     struct errand *e = owner;

@@ -12,7 +12,7 @@ void job_list_write_job(struct buf *out, const struct job *j)
     status_write_job(out, &status);
 }
 
-/* `curl URL?task=...` without a body sends a GET where the user meant a POST. */
+/* A user who runs `curl URL?task=...` without a body sends a GET, but means a POST. */
 const char *job_list_hint(const char *parameter)
 {
     if (!jobspec_field(parameter) && !jobspec_is_group(parameter)) return NULL;

@@ -15,7 +15,7 @@
 /* A zeroed list is empty. The owner of the list passes each pull of the streamed answer to job_list_pull(). */
 struct job_list {
     struct jobs_cursor cursor;
-    struct buf out; /* text that is not sent yet */
+    struct buf out; /* the part of the answer that is being sent */
     size_t sent;    /* how many bytes of `out` are sent */
     bool has_jobs;  /* at least one job was written */
     bool is_whole;  /* everything was written to `out` */
@@ -29,7 +29,7 @@ ssize_t job_list_pull(struct job_list *l, char *dst, size_t cap);
 void job_list_release(struct job_list *l);
 
 void job_list_write_job(struct buf *out, const struct job *j);
-/* Returns a hint for a client that used this query parameter. */
+/* Returns a hint for a client that used this query parameter; NULL: there is none. */
 const char *job_list_hint(const char *parameter);
 
 #endif

@@ -1,6 +1,7 @@
 #include "coordinator/claims/claim_offer.h"
 
-/* Returns the next name of a comma-separated list, and moves *at to the rest; false at the end. */
+/* Sets *name and *len to the next name of a comma-separated list, and moves *at to the rest. Returns false at the
+ * end. */
 static bool next_name(const char **at, const char **name, size_t *len)
 {
     if (!*at) return false;
@@ -123,7 +124,7 @@ static void add_name(struct buf *list, const char *prefix, const char *name)
     buf_addf(list, "%s\"%s%s\"", list->len > 1 ? "," : "", prefix, name);
 }
 
-/* All tasks of the catalog. */
+/* The offer while it is written: the tasks of the catalog, what is known of each, and the two lists. */
 struct offer {
     const struct claim_view *view;
     const struct catalog_task *tasks;
@@ -131,8 +132,8 @@ struct offer {
     struct buf *serves, *opens;
 };
 
-/* Adds the slots and the demand of one task of the scheduler to the tasks of the catalog. The caller visits each task
- * of the scheduler only once, because there may be hundreds. */
+/* Records the demand of one task or pipeline of the scheduler for its tasks in the catalog, and for a task also its
+ * slots. The caller visits each task of the scheduler only once, because there may be hundreds. */
 static void note_known(void *data, const struct sched_task_stats *stats)
 {
     struct offer *o = data;

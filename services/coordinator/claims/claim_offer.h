@@ -15,7 +15,7 @@ struct claim_view {
     struct catalog *catalog;
     const struct scheduler *scheduler;
     uint64_t coming;  /* jobs whose demand the scheduler does not know yet; each of these jobs counts as one slot */
-    uint64_t leaving; /* the demand of a job that is not to be counted */
+    uint64_t leaving; /* the demand of one job that may leave; it is not counted */
 };
 
 /* Returns whether some of `slots` slots stay free if jobs use `demand` slots. If `slots` is 0, the number of slots is

@@ -68,8 +68,7 @@ static size_t cut_lines(const char *lines, size_t len, uint32_t n)
     return lines_cut(lines, len, n, SIZE_MAX, &counted);
 }
 
-/* The scheduler has decided which values are kept. Passes these values to the phase, one run of consecutive items at a
- * time. */
+/* Passes to the phase the values that the scheduler keeps, one run of consecutive items at a time. */
 static void add_values(struct attempt_call *call, const struct sched_accept *accept, const char *lines, size_t len)
 {
     for (uint32_t done = 0, n; done < accept->keep; done += n) {
@@ -168,7 +167,8 @@ static unsigned header_number(struct http_call *http, const char *name)
     return n > 1000000 ? 1000000 : (unsigned)n;
 }
 
-/* Returns whether an answer that names neither a chunk nor an attempt is accepted as the answer to this attempt. */
+/* Returns whether an answer that does not name both its chunk and its attempt is accepted as the answer to this
+ * attempt. */
 static bool may_be_nameless(struct attempt_call *call, bool kept_connection)
 {
     struct sched_endpoint *at = call->attempt->endpoint;
@@ -337,8 +337,8 @@ static size_t read_body(void *data, char *dst, size_t cap)
     return n + bytes_copy_next(dst + n, cap - n, call->items, call->items_len, &call->items_at);
 }
 
-/* The header lines of the request. Lines that differ from request to request are formatted into the buffers `chunk`,
- * `attempt` and `deadline`. */
+/* The header lines of the request. Lines that differ from request to request are formatted into `chunk`, `attempt`,
+ * `deadline` and `trace`. */
 struct request_headers {
     const char *lines[8 + TRACE_HEADERS_MAX]; /* ends with NULL */
     size_t n;

@@ -20,7 +20,7 @@ struct worker_endpoint {
 };
 
 MUST_CHECK struct worker_endpoint *worker_endpoint_new(struct dispatcher *d, struct endpoint *at);
-/* Cancels the probe. Running attempts continue; their endpoint becomes NULL. */
+/* Frees the endpoint, and cancels its probe. Running attempts continue; their endpoint becomes NULL. */
 void worker_endpoint_free(struct worker_endpoint *e);
 
 /* Asks the endpoint whether it is ready, then which tasks it has, and reports the result with sched_endpoint_probed().
@@ -29,8 +29,8 @@ void worker_endpoint_probe(struct worker_endpoint *e);
 /* Call it when a worker has registered again at this address. `other`: a different worker has the address now, so the
  * scheduler's view of the endpoint's health is out of date. `tasks`: the ETag of the worker's tasks; "": not known. */
 void worker_endpoint_registered(struct worker_endpoint *e, bool other, const char *tasks);
-/* Call it when an answer from the worker with this id has arrived. If the id differs from the last id, the worker is
- * asked for its tasks. */
+/* Call it when an answer from the worker with this id has arrived. If another id was known before, asks the worker for
+ * its tasks. If the endpoint is a balancer, does nothing. */
 void worker_endpoint_heard(struct worker_endpoint *e, uint64_t worker_id);
 /* Call it when an answer to a chunk has arrived. `named`: the answer names its chunk. If an answer does not name its
  * chunk, a worker of an older version may have replaced the worker. */

@@ -25,7 +25,8 @@ static struct durable_run *next_run(const struct durable *d, const struct durabl
     return next ? CONTAINER_OF(next, struct durable_run, link) : NULL;
 }
 
-/* Skips a run that is over or lost, because its job may already have a new run. */
+/* Returns the run of the job; NULL: there is none. Skips a run that is over or lost, because its job may already have a
+ * new run. */
 static struct durable_run *find_run(const struct durable *d, const char *id)
 {
     struct durable_run *r = next_run(d, NULL);
@@ -217,8 +218,8 @@ static void on_swept(struct store_call *call)
     store_call_free(call);
 }
 
-/* If ended jobs are kept only for a short time, sweeps are more frequent, so that no ended job is kept much longer than
- * job_ttl_s. */
+/* Returns the time between two sweeps. If ended jobs are kept only for a short time, this time is shorter, so that no
+ * ended job is kept much longer than job_ttl_s. */
 static uint64_t sweep_gap_ns(const struct durable *d)
 {
     double gap_s = d->config->job_ttl_s / 4;

@@ -59,7 +59,7 @@ struct durable {
     unsigned reducing;     /* number of runs that are reducing their values */
     unsigned yields;       /* number of jobs left to other coordinators since yielded_ns */
     uint64_t yielded_ns;
-    bool wants_claim;            /* a job was accepted since the last claim was started */
+    bool wants_claim;            /* another claim must follow: a job became pending, or there was no room for one */
     bool lacks_slots;            /* the last claim found no job, and no slots were left */
     bool claim_failed;           /* the last claim failed, perhaps because a block of the job cannot be read */
     bool draining;               /* no more jobs are claimed */

@@ -68,7 +68,7 @@ bool run_call_is_outdated(const struct durable_run *r, const struct store_call *
 
 /* Returns whether a drain must stop waiting for the store. The drain must stop if the store is broken, or if the lease
  * has expired and another coordinator may have claimed the job. Items without a recorded answer run again after the
- * next claim of the job. */
+ * next claim of the job, unless they must not run twice. */
 static bool is_given_up(const struct durable_run *r, enum store_status status)
 {
     bool is_hopeless = status == STORE_UNFIT || status == STORE_BROKEN;
@@ -166,7 +166,7 @@ static bool start_again(struct durable_run *r, struct run_call *c, uint64_t now)
     return true;
 }
 
-/* The functions below are the ops of the job's keeper. */
+/* The ops of the job's keeper. */
 
 static void on_items_taken(void *keeper)
 {

@@ -63,8 +63,8 @@ struct durable_run {
     struct range_list answered, sent;
     struct range_sort sort;    /* LOADING: sorts `answered` when its blocks are known */
     struct range_list missing; /* items without an answer */
-    /* The blocks of a small job, which its claim has returned with their lines; NULL: there are none, or all were used.
-     * Only the blocks of items have lines. */
+    /* The blocks of a small job, which its claim has returned; NULL: there are none, or all were used. Only the blocks
+     * of items still have their lines. */
     struct block *whole;
     size_t whole_count;
     struct item_block *blocks; /* in index order */
@@ -152,7 +152,7 @@ void durable_run_move(struct durable_run *r, enum durable_run_state to);
 /* Starts the call, or starts it again. */
 void run_call_start(struct durable_run *r, struct run_call *c);
 /* Call it in the callback `done` of the call. Returns true if the call has succeeded. If the call has failed, it is
- * started again later, or the run loses the job. The caller frees a call that has succeeded. */
+ * started again later, or it is freed and the run ends. The caller frees a call that has succeeded. */
 MUST_CHECK bool run_call_succeeded(struct durable_run *r, struct run_call *c);
 /* Frees the call. */
 void run_call_free(struct run_call *c);
@@ -185,8 +185,8 @@ void run_items_begin(struct durable_run *r);
 void run_items_prepare(struct durable_run *r);
 /* If the scheduler has few items, makes more items ready. Do not call it from inside an action of the scheduler. */
 void run_items_supply(struct durable_run *r);
-/* Like run_items_supply(), but may be called from inside an action of the scheduler. The function only starts the store
- * calls that get more items. */
+/* Like run_items_supply(), but may be called from inside an action of the scheduler. The function makes no item ready
+ * itself. It only starts the store calls that read items, or record items as sent. */
 void run_items_taken(struct durable_run *r);
 void run_items_release(struct durable_run *r);
 /* Call it before the job is handed back. From then on, the run collects the items that were recorded as sent but were
@@ -208,7 +208,8 @@ void run_reduce_release(struct durable_run *r);
 
 /* Call it after answers have been added. Records the collected answers if there are enough of them. */
 void run_record_collected(struct durable_run *r);
-/* Records the collected answers. In state ENDING, records the end of the job when no answer is left to record. */
+/* Records the collected answers; in state RUNNING, only if they are due. In state ENDING, records the end of the job
+ * when no answer is left to record. */
 void run_record_flush(struct durable_run *r);
 /* Returns the counts of the answers that were recorded or are being recorded, and of the items that were sent again so
  * far. */

@@ -17,8 +17,8 @@ static struct sched_counts counts_before(const struct durable_run *r)
                                  .hedged = n.hedged};
 }
 
-/* The deadline of a job runs from its creation, by the clock of the database. The deadline of a redriven job runs from
- * its latest claim. */
+/* Shortens the deadline by the age of the job, because the deadline runs from the creation of the job, by the clock of
+ * the database. The deadline of a redriven job runs from its latest claim, so it is not shortened. */
 static void shorten_deadline(struct jobspec *spec, const struct stored_job *job, int64_t now_ms)
 {
     int64_t age_ms = job->redrives > 0 ? 0 : now_ms - job->created_ms;
@@ -64,7 +64,7 @@ static void give_up(struct durable_run *r)
     run_record_flush(r);
 }
 
-/* The job belongs to the trace of its submission. */
+/* Makes r->job. The job belongs to the trace of its submission. */
 static void make_job(struct durable_run *r, struct jobspec *spec)
 {
     struct buf traceparent = {0}, tracestate = {0};

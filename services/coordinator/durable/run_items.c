@@ -68,7 +68,7 @@ void run_items_prepare(struct durable_run *r)
     if (r->block_count > 1) qsort(r->blocks, r->block_count, sizeof *r->blocks, compare_blocks);
 }
 
-/* Counts the memory of the items in the budget of all jobs. */
+/* Charges the memory of the items to the budget that all jobs share. */
 static void count_memory(struct durable_run *r)
 {
     size_t held = (size_t)(r->items.spool.bytes + r->staged.spool.bytes) + r->marked_lines.len;
@@ -101,7 +101,8 @@ void run_items_release(struct durable_run *r)
 
 /* Makes items ready for the scheduler. */
 
-/* With at_most_once, all items go to `staged` first, including generated items. */
+/* Makes n items ready. `lines` is NULL for generated items. With at_most_once, all items go to `staged` first,
+ * including generated items. */
 static void make_ready(struct durable_run *r, uint64_t first, uint64_t n, struct buf *lines)
 {
     size_t bytes = lines ? lines->len : 16 * n; /* a generated item is about this long */
@@ -188,7 +189,7 @@ static void take_missing(struct durable_run *r, uint64_t n)
 
 static void fail(struct durable_run *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* Makes the job fail because the store lacks some of its items. */
+/* Makes the job fail because some of its items cannot be read from the store. */
 static void fail(struct durable_run *r, const char *fmt, ...)
 {
     va_list args;
@@ -272,7 +273,7 @@ static bool holds_less(const struct durable_run *r, size_t bytes)
     return held < jobs_item_share(r->durable->jobs, bytes);
 }
 
-/* Sets r->block_at to the block of this item. */
+/* Sets r->block_at to the block of this item. If the store has no such block, makes the job fail and returns false. */
 static bool find_block(struct durable_run *r, uint64_t item)
 {
     while (r->block_at < r->block_count && r->blocks[r->block_at].first + r->blocks[r->block_at].n <= item)
@@ -346,7 +347,8 @@ void run_items_begin(struct durable_run *r)
     if (r->generated) source->generated = &r->job->spec;
 }
 
-/* The items may run twice, so the staged items need not be recorded as sent. */
+/* Makes the staged items ready without recording them as sent. Call it when it has become known that the items may run
+ * twice. */
 static void unstage(struct durable_run *r)
 {
     uint64_t n = r->staged.left;
@@ -365,8 +367,8 @@ static void learn_tasks(struct durable_run *r)
     if (!r->undescribed && !must_not_run_twice(r)) unstage(r);
 }
 
-/* Makes ranges of generated items ready until the run holds READ_AHEAD_BYTES. A redriven job can have a million
- * ranges. */
+/* Makes ranges of generated items ready until the run holds READ_AHEAD_BYTES. Not all ranges are made ready at once,
+ * because a redriven job can have a million of them. */
 static void ready_generated(struct durable_run *r)
 {
     while (next_missing(r) != UINT64_MAX && holds_less(r, READ_AHEAD_BYTES)) {
@@ -394,7 +396,7 @@ void run_items_supply(struct durable_run *r)
     phase_no_more_items(&r->job->phase);
 }
 
-/* Takes the next items that have not been passed to the scheduler. */
+/* Takes the next items that the scheduler has not taken. Returns false if there are none. */
 static bool take_rest(struct durable_run *r, uint64_t *first, uint64_t *n)
 {
     struct item_source staged = stored_items_source(&r->staged), items = stored_items_source(&r->items);

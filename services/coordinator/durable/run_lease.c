@@ -51,8 +51,8 @@ static void on_renewed(struct store_call *call)
     if (elsewhere) durable_yield(r);
 }
 
-/* While this coordinator has no lease on the job, no new items are sent, because another coordinator may have claimed
- * the job. */
+/* Notices when the lease expires, and when it is renewed after that. While this coordinator has no lease on the job, no
+ * new items are sent, because another coordinator may have claimed the job. */
 static void watch_lease(struct durable_run *r, uint64_t now)
 {
     bool has_lapsed = now - r->renewed_ns >= LEASE_MS * NS_PER_MS;

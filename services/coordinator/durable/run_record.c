@@ -44,7 +44,7 @@ void run_record_end_rest(struct durable_run *r, uint64_t now)
     if (r->state == RUN_RUNNING) job_keeper_changed(r->job);
 }
 
-/* Counts the memory of the answers in the budget of all jobs. */
+/* Charges the memory of the answers to the budget that all jobs share. */
 static void count_memory(struct durable_run *r)
 {
     size_t held = held_bytes(r);
@@ -59,7 +59,8 @@ void run_record_release(struct durable_run *r)
     count_memory(r);
 }
 
-/* A run that has recorded nothing for a while records its answers soon. A busy run collects answers for longer. */
+/* Returns whether the collected answers must be recorded now. A run that has recorded nothing for a while records its
+ * answers soon. A busy run collects answers for longer. */
 static bool is_due(const struct durable_run *r)
 {
     uint64_t now = now_ns();
@@ -168,7 +169,8 @@ static void on_end(struct store_call *call)
     store_call_free(call);
 }
 
-/* The last block and the end of the job share a call, because a second call would wait for the disk again. */
+/* Records the end of the job, or hands the job back. The last block is recorded by the same call, because a second call
+ * would wait for the disk again. */
 static void write_end(struct durable_run *r, const struct block *last)
 {
     r->writing.call = run_call_new(r, r->handing_back ? STORE_HAND_BACK : STORE_END, on_end);
@@ -205,8 +207,8 @@ static void write_block(struct durable_run *r, struct block *b)
     run_call_start(r, &r->writing);
 }
 
-/* Some items were recorded as sent but have not been sent. Records which items these are. Items that are recorded as
- * unsent can run after the next claim. */
+/* Records which of the items that were recorded as sent have not been sent. Items that are recorded as unsent can run
+ * after the next claim. */
 static void write_unsent(struct durable_run *r)
 {
     struct block b = {.kind = BLOCK_UNSENT, .range_count = r->unsent.count};

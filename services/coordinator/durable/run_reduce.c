@@ -1,6 +1,6 @@
-/* Reduces the recorded values of a durable run before its end is recorded. If this coordinator dies or drains during
- * the reduction, the run after the next claim finds that all items are answered, and starts the reduction from the
- * beginning. */
+/* Reduces the recorded values of a durable run before the end of the job is recorded. If this coordinator dies or
+ * drains during the reduction, the run after the next claim finds that all items are answered, and starts the reduction
+ * from the beginning. */
 #include "common/base/limits.h"
 #include "common/base/memory_room.h"
 #include "common/observe/log.h"

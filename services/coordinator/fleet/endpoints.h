@@ -55,7 +55,7 @@ struct endpoints {
     unsigned count;
     const struct endpoints_ops *ops;
     void *data;
-    char *name, *port;  /* only in DNS mode; for register+https://, only `name` */
+    char *name, *port;  /* in DNS mode, both; for register+https://, only `name`; otherwise NULL */
     const char *scheme; /* "http" or "https" */
     uint64_t refresh_ms;
     uv_loop_t *loop;
@@ -64,7 +64,8 @@ struct endpoints {
     struct leases leases;
 };
 
-/* Reads the text and adds the addresses in it. If the text is wrong, returns false and writes a sentence to err. */
+/* Reads the text, and adds the addresses in it. In DNS mode, begins to look up the addresses instead. If the text is
+ * wrong, returns false and writes a sentence to err. */
 MUST_CHECK bool endpoints_start(struct endpoints *e, uv_loop_t *loop, const char *workers, uint64_t refresh_ms,
                                 const struct endpoints_ops *ops, void *data, char *err, size_t err_size);
 /* Checks the text as endpoints_start() does, and does nothing else. Call it before anything starts. */

@@ -5,7 +5,7 @@
 #include "coordinator/fleet/endpoints.h"
 
 /* Adds an endpoint. `leased`: a worker has registered at this address; otherwise the option --workers lists the
- * address. */
+ * address, or its name resolves to it. */
 void endpoint_add(struct endpoints *e, const char *url, const char *connect_to, bool leased);
 /* Removes the endpoint, and frees it. */
 void endpoint_drop(struct endpoints *e, struct endpoint *one);

@@ -2,7 +2,8 @@
 #include "common/base/buf.h"
 #include "coordinator/fleet/endpoints_internal.h"
 
-/* If the option has a name, the URL gets this name, because the worker's certificate is for the name. */
+/* Adds the address of a worker. If the option has a name, the URL gets this name, because the worker's certificate is
+ * for the name. */
 static void add(struct endpoints *e, const char *address)
 {
     struct buf url = {0};
@@ -25,8 +26,8 @@ static void hold(struct endpoints *e, const struct registration *r, bool other)
     if (e->ops->registered) e->ops->registered(e->data, one, other, r->tasks);
 }
 
-/* Call it when the lease on the address has ended. If the option lists the address, the endpoint stays, because the
- * option's list never changes. */
+/* Call it when the lease on the address has ended. The endpoint stays if the option lists the address, or if the
+ * option's name resolves to the address and the worker has not deregistered. */
 static void let_go(struct endpoints *e, const char *address)
 {
     struct endpoint *one = endpoint_find(e, address);

@@ -4,8 +4,8 @@
  * ends its lease immediately. After a worker has deregistered, its address is barred for a while, because a name server
  * may still list the address.
  *
- * While this process was stopped (SIGSTOP, a stalled machine), it read no renewals. So all leases are extended by the
- * length of the stop.
+ * While this process is stopped (SIGSTOP, a stalled machine), it reads no renewals. So after a stop, all leases are
+ * extended by the length of the stop.
  *
  * Pure: the time is an argument. Owner: the struct that embeds it. A zeroed struct is empty.
  */
@@ -19,7 +19,7 @@
 #define LEASES_RENEW_S    2      /* the shortest time between two registrations of a worker */
 #define LEASES_PER_S      50     /* renewals per second, over all workers */
 #define LEASES_BAR_S      120    /* how long an address is barred after its worker has deregistered */
-#define LEASES_MAX        100000 /* workers that may be registered at the same time */
+#define LEASES_MAX        100000 /* addresses that may have a lease or be barred at the same time */
 #define LEASE_ADDRESS_MAX 64     /* "10.0.0.7:8081" or "[fd00::7]:8081", with a NUL */
 #define LEASE_WORKER_MAX  128
 #define LEASE_TASKS_MAX   80
@@ -41,7 +41,7 @@ enum lease_verdict {
     LEASE_LEFT,         /* the worker has deregistered and had a lease */
     LEASE_UNKNOWN,      /* the worker has deregistered and had no lease; nothing has changed */
     LEASE_ELSEWHERE,    /* refused: a worker with this id holds another address */
-    LEASE_FULL,         /* refused: LEASES_MAX workers are registered */
+    LEASE_FULL,         /* refused: LEASES_MAX addresses have a lease or are barred */
     LEASE_VERDICT_COUNT
 };
 
@@ -72,7 +72,8 @@ struct lease_terms leases_terms(const struct leases *l);
 MUST_CHECK bool leases_take_ended(struct leases *l, uint64_t now_ns, struct registration *ended);
 /* Returns the address that the worker holds; NULL: it holds no address. The text is borrowed until the next change. */
 const char *leases_address_of(struct leases *l, const char *worker);
-/* Returns whether the worker at this address has deregistered, and no worker has registered there since. */
+/* Returns whether the address is barred: its worker has deregistered, the bar has not ended, and no worker has
+ * registered there since. */
 bool leases_bar(struct leases *l, const char *address);
 
 #endif

@@ -30,7 +30,8 @@ static struct json_slice *member_of(struct body *b, struct json_slice name)
     return NULL;
 }
 
-/* Members with other names are skipped, because a worker of a later version may send more members. */
+/* Finds the members of the body. Members with unknown names are skipped, because a worker of a later version may send
+ * more members. */
 static bool split(struct body *b, const char *text, size_t len, char *err, size_t err_size)
 {
     struct json_walk walk;
@@ -71,7 +72,7 @@ static bool read_text(struct json_slice value, const char *name, char *to, size_
     return good;
 }
 
-/* Returns 0 when the value is not a port. In JSON, 8081.0 is the same number as 8081. */
+/* Returns the port; 0: the value is not a port. In JSON, 8081.0 is the same number as 8081. */
 static unsigned port_of(struct json_slice value)
 {
     char text[32], *end;

@@ -3,9 +3,9 @@
  *
  * The worker has the address of the peer, unless the body names another address. The coordinator sends items and its
  * token to the address of the worker, so it does not accept every address. The address is numeric, so that nobody can
- * make the coordinator look up names. The address is never unspecified or multicast. The address is never link-local,
- * because a cloud offers services to its machines at link-local addresses. A loopback address is accepted only if the
- * peer also has a loopback address.
+ * make the coordinator look up names. The address is never unspecified, multicast or reserved. The address is never
+ * link-local, because a cloud offers services to its machines at link-local addresses. A loopback address is accepted
+ * only if the peer also has a loopback address.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_REGISTRATION_H
 #define FANTAIL_COORDINATOR_FLEET_REGISTRATION_H

@@ -81,7 +81,7 @@ static enum registry_verdict apply(struct registry *r, const struct registration
                  what->worker, leases_address_of(&r->endpoints->leases, what->worker));
         return REGISTRY_CONFLICT;
     case LEASE_FULL:
-        snprintf(err, err_size, "there are %d registered workers, and that is the limit", LEASES_MAX);
+        snprintf(err, err_size, "the limit of %d worker addresses is reached", LEASES_MAX);
         return REGISTRY_FULL;
     case LEASE_RENEWED:
     case LEASE_UNKNOWN:

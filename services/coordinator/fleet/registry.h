@@ -28,7 +28,7 @@ struct registry {
 
 void registry_register_metrics(struct registry *r, struct endpoints *endpoints);
 void registry_start(struct registry *r, uv_loop_t *loop);
-/* Stops the timer, so that no more leases expire. The loop must keep running until the handle is closed. */
+/* Stops the timer, so that no more leases expire. The loop must keep running until the timer is closed. */
 void registry_stop(struct registry *r);
 
 /* Handles the body of a request. `peer` is as in registration_read(). On success, returns REGISTRY_TAKEN and sets

@@ -93,7 +93,7 @@ static void answer_questions(struct survey *s)
     }
 }
 
-/* Call it when no question needs to wait for this worker any longer. */
+/* Subtracts this worker from the count of each question that waits for it. */
 static void uncount(struct survey *s, const struct survey_worker *w)
 {
     for (struct survey_question *q = next_question(s, NULL); q; q = next_question(s, q)) q->left -= waits_for(q, w);
