@@ -240,7 +240,9 @@ static bool refuse_large_document(struct job *j)
 /* Returns whether all options were read before the body ended. A body of lines has no options after its items. */
 static bool options_are_known(const struct job *j)
 {
-    return j->submission.splitter.format != SPLIT_JOB && j->state != JOB_NEW;
+    const struct splitter *s = &j->submission.splitter;
+    bool no_more = s->format != SPLIT_JOB || j->submission.read_options_bytes == s->options.len;
+    return j->state != JOB_NEW && no_more;
 }
 
 static void finish_options(struct job *j)
