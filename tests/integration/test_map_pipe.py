@@ -112,6 +112,27 @@ class Records(Pipe):
                                          set(theirs[i:i + 4] for i in range(0, len(theirs), 4)) - {b"abab", b"aba\n"})
 
 
+    def test_a_block_may_have_a_number_of_records(self):
+        stdin = "".join(f"{n}\n" for n in range(1, 9))
+        ended = self.pipe_map("-N", 3, "--tagstring", "{#}", "--", "cat", stdin=stdin)
+        self.assertEqual(ended.lines, [f"{(n + 2) // 3}\t{n}" for n in range(1, 9)])
+        self.assertEqual(self.pipe_map("-N", 3, "--raw", "--", "wc", "-l", stdin=stdin).out,
+                         self.parallel("-k", "--pipe", "-N", "3", "wc", "-l", stdin=stdin.encode()))
+        ended = self.pipe_map("-N", 1, "--recend", ";", "--", "cat", stdin="a;\nb;c")
+        self.assertEqual(ended.lines, ["a;", "", "b;", "c"])
+
+    def test_a_block_runs_while_the_stream_goes_on(self):
+        for options in (["-N", "2"], ["--block", "4"]):
+            run = subprocess.Popen([FANTAIL, "map", "--pipe", *options, "--", "cat"], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, env=self.environment(), cwd=self.folder)
+            self.addCleanup(run.kill)
+            for n in range(3):
+                run.stdin.write(b"%d\n%d\n" % (n, n))
+                run.stdin.flush()
+                self.assertEqual(run.stdout.readline() + run.stdout.readline(), b"%d\n%d\n" % (n, n))
+            self.assertEqual(run.communicate(timeout=60)[0], b"")
+
+
 class WithOtherOptions(Pipe):
     def test_a_block_is_read_again_for_another_attempt(self):
         script = 'n=$(wc -l); [ -e "ran.$1" ] || { touch "ran.$1"; exit 1; }; echo "$n"; rm "ran.$1"'
@@ -170,6 +191,7 @@ class Faults(Pipe):
                 (["--pipe", "--colsep", ",", "--", "cat"], b"--pipe: cannot be given together with --colsep"),
                 (["--pipe", "--stdin", "--", "cat"], b"--pipe: cannot be given together with --stdin"),
                 (["--pipe", "--reduce", "count", "--", "cat"], b"--pipe: cannot be given together with --reduce"),
+                (["--pipepart", "-a", "numbers", "-N", "2", "--", "cat"], b"--pipepart: does not count records"),
                 (["--pipepart", "--", "cat"], b"--pipepart: needs the file"),
                 (["--pipepart", "-a", "-", "--", "cat"], b"--pipepart: the input must be a file"),
                 (["--pipepart", "-a", "numbers", "-a", "numbers", "--", "cat"], b"--pipepart: takes one file"),

@@ -1,17 +1,46 @@
 #include "cli/blocks/block_cut.h"
 
+#define COUNTED_BYTES (64u << 10) /* how much is read at once to count records */
+
+/* Ends the block. The next one begins at the cut. */
+static size_t cut_at(struct block_cut *c, size_t cut)
+{
+    c->counted = c->from = 0;
+    return cut;
+}
+
+/* No cut is in the data. So the next one is at least where more bytes could make one. */
+static void skip_data(struct block_cut *c, size_t len)
+{
+    size_t ahead = record_ends_ahead(&c->ends);
+    if (len >= ahead && len - ahead + 1 > c->from) c->from = len - ahead + 1;
+}
+
+static size_t find_record(struct block_cut *c, const char *data, size_t len, bool ended)
+{
+    size_t cut;
+    while ((cut = record_ends_next(&c->ends, data, len, c->from ? c->from : 1))) {
+        c->from = cut + (c->ends.end_len ? c->ends.end_len : 1);
+        if (++c->counted == c->records) return cut_at(c, cut);
+    }
+    if (ended) return cut_at(c, len);
+    skip_data(c, len);
+    return 0;
+}
+
 /* The first record is longer than `max`. */
 static size_t find_after_max(struct block_cut *c, const char *data, size_t len, bool ended)
 {
-    size_t cut = record_ends_next(&c->ends, data, len, c->from), seen = len - record_ends_ahead(&c->ends) + 1;
+    size_t cut = record_ends_next(&c->ends, data, len, c->from);
     if (!cut && ended) cut = len;
-    if (!cut && seen > c->from) c->from = seen;
-    if (cut) c->from = 0;
-    return cut;
+    if (cut) return cut_at(c, cut);
+    skip_data(c, len);
+    return 0;
 }
 
 size_t block_cut_find(struct block_cut *c, const char *data, size_t len, bool ended)
 {
+    if (c->records) return find_record(c, data, len, ended);
     if (ended && len <= c->max) return len;
     if (!ended && len < c->max + record_ends_ahead(&c->ends)) return 0;
     if (c->from == 0) {
@@ -24,6 +53,6 @@ size_t block_cut_find(struct block_cut *c, const char *data, size_t len, bool en
 
 size_t block_cut_wants(const struct block_cut *c, size_t len)
 {
-    size_t least = c->max + record_ends_ahead(&c->ends);
+    size_t least = (c->records && c->max > COUNTED_BYTES ? COUNTED_BYTES : c->max) + record_ends_ahead(&c->ends);
     return len < least ? least : len + len / 2 + 1;
 }

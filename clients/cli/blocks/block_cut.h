@@ -1,7 +1,9 @@
 /*
  * Cuts a stream into blocks at ends of records (record_ends.h), while its bytes come. A block is as long as possible,
  * but at most `max` bytes. If its first record is longer than that, the block is this record. The last block ends with
- * the stream. So the blocks depend only on the bytes of the stream. Pure.
+ * the stream. So the blocks depend only on the bytes of the stream.
+ *
+ * With `records`, a block has this number of records instead, whatever its length. Pure.
  */
 #ifndef FANTAIL_CLI_BLOCKS_BLOCK_CUT_H
 #define FANTAIL_CLI_BLOCKS_BLOCK_CUT_H
@@ -10,8 +12,10 @@
 
 struct block_cut {
     struct record_ends ends;
-    size_t max;  /* above 0 */
-    size_t from; /* if the first record is longer than max: no cut is before this place; else 0 */
+    size_t max;       /* above 0 */
+    uint64_t records; /* 0: no number is given */
+    uint64_t counted; /* with `records`: the records of this block before `from` */
+    size_t from;      /* in a long record, and with `records`: the next cut is at least this place; else 0 */
 };
 
 /* The data begins where the block begins. Returns the length of the block; 0: more bytes are needed. `ended`: the

@@ -25,7 +25,7 @@ static unsigned places_of(const struct block_plan *p)
 bool block_source_init(struct block_source *s, int fd, const struct block_plan *p, const char **why)
 {
     *s = (struct block_source){0};
-    s->is_file = block_file_init(&s->file, fd, &p->ends) && can_open_again(fd);
+    s->is_file = !p->records && block_file_init(&s->file, fd, &p->ends) && can_open_again(fd);
     if (s->is_file) {
         s->file.max = p->size > 0 ? (uint64_t)p->size : 0;
         s->file.shares = p->size < 0 ? (uint64_t)-p->size * p->slots : 0;
@@ -36,7 +36,7 @@ bool block_source_init(struct block_source *s, int fd, const struct block_plan *
                          : "a block of a stream has at most 1 GiB";
     if (p->part || p->size < 0 || p->size > BLOCK_STREAM_BYTES) return false;
     s->stream.fd = fd;
-    s->stream.cut = (struct block_cut){.ends = p->ends, .max = (size_t)p->size};
+    s->stream.cut = (struct block_cut){.ends = p->ends, .max = (size_t)p->size, .records = p->records};
     s->stream.places_max = places_of(p);
     block_stream_init(&s->stream);
     return true;

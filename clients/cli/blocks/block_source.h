@@ -13,9 +13,10 @@
 /* What the options say. */
 struct block_plan {
     struct record_ends ends;
-    int64_t size;   /* of a block; below 0: each command gets -size blocks of the file */
-    unsigned slots; /* how many commands may run at once */
-    bool part;      /* the input must be a file */
+    int64_t size;     /* of a block; below 0: each command gets -size blocks of the file */
+    uint64_t records; /* of a block; 0: as many as fit */
+    unsigned slots;   /* how many commands may run at once */
+    bool part;        /* the input must be a file */
 };
 
 struct block_source {

@@ -115,25 +115,16 @@ static void end_block(struct block_stream *s, size_t len, struct input_block *b)
     s->filling = NULL;
 }
 
-static enum block_step more(const struct block_stream *s)
-{
-    if (s->fault[0]) return BLOCK_END;
-    errno = EAGAIN;
-    return BLOCK_MORE;
-}
-
 enum block_step block_stream_next(struct block_stream *s, struct input_block *b)
 {
     if (s->fault[0]) return BLOCK_END;
     if (s->ended && !s->filling && !s->rest.len) return BLOCK_END;
-    if (!s->filling && !begin(s)) return more(s);
+    if (!s->filling && !begin(s)) return s->fault[0] ? BLOCK_END : BLOCK_MORE;
+    if (s->needs_bytes && !fill(s)) return s->fault[0] ? BLOCK_END : BLOCK_MORE;
     struct block_place *p = s->filling;
     size_t len = block_cut_find(&s->cut, p->data, p->len, s->ended);
-    if (!len && !s->ended) {
-        if (!fill(s)) return more(s);
-        len = block_cut_find(&s->cut, p->data, p->len, s->ended);
-    }
-    if (!len) return s->ended ? BLOCK_END : more(s);
+    s->needs_bytes = !len && !s->ended;
+    if (!len) return s->ended ? BLOCK_END : BLOCK_MORE;
     end_block(s, len, b);
     return BLOCK_CUT;
 }

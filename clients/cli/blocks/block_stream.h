@@ -30,6 +30,7 @@ struct block_stream {
     unsigned count, places_max;
     struct block_place *filling; /* NULL: none */
     struct buf rest;             /* bytes after the last block, until there is a place for them */
+    bool needs_bytes;            /* without more bytes there is no block */
     bool ended;
     uint64_t offset; /* of the next block */
     char fault[BLOCK_FAULT_SIZE];
@@ -38,8 +39,8 @@ struct block_stream {
 /* s->fd, s->cut and s->places_max are set by the caller. */
 void block_stream_init(struct block_stream *s);
 void block_stream_release(struct block_stream *s);
-/* Calls read() at most once. Returns BLOCK_MORE with errno EAGAIN if no place is free, or if there is no whole block
- * yet. */
+/* Returns BLOCK_MORE if no place is free, or if there is no whole block yet. Calls read() once if needs_bytes is set.
+ * So if it is set, the caller waits until the stream is readable. */
 enum block_step block_stream_next(struct block_stream *s, struct input_block *b);
 /* Returns whether block_stream_next() could go on, if the stream has bytes. */
 bool block_stream_has_place(const struct block_stream *s);

@@ -23,7 +23,7 @@ static int block_poll_fd(const struct input_source *s)
 {
     if (s->used < s->lines.len || s->blocks_ended) return s->ready_fd;
     if (!block_source_has_place(&s->blocks)) return -1;
-    return s->blocks.is_file || s->blocks.stream.ended ? s->ready_fd : s->fd;
+    return !s->blocks.is_file && s->blocks.stream.needs_bytes ? s->fd : s->ready_fd;
 }
 
 int input_source_poll_fd(const struct input_source *s)

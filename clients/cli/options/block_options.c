@@ -28,6 +28,9 @@ static int check_input(const struct block_options *o, const struct option_spec *
     if (c->other) return option_complain(spec, given, "cannot be given together with --%s", c->other);
     if (o->pipe && c->reduce)
         return option_complain(spec, given, "cannot be given together with --reduce; --pipepart -a FILE can");
+    if (o->pipepart && c->records)
+        return option_complain(spec, given,
+                               "does not count records (-N), because it does not read the file. --pipe does");
     if (o->pipepart && c->files == 0 && !c->lists)
         return option_complain(spec, given, "needs the file: -a FILE. For standard input, use --pipe");
     return EXIT_OK;
@@ -38,6 +41,7 @@ static int set_plan(struct block_options *o, const struct option_spec *spec, con
     struct block_plan *p = &o->plan;
     p->slots = c->slots;
     p->part = o->pipepart;
+    p->records = (uint64_t)c->records;
     bool good = option_read_bytes(o->block ? o->block : BLOCK_DEFAULT, &p->size);
     if (!good || p->size == 0 || p->size < -BLOCKS_EACH_MAX)
         return option_complain(spec, "block", "must be a number of bytes above 0, such as 10M, or -N with --pipepart");

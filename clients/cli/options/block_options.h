@@ -38,6 +38,7 @@ const char *block_options_any(const struct block_options *o);
 /* What else was given on the command line. */
 struct block_context {
     const char *other; /* an option that says how the input becomes items; NULL: none */
+    int64_t records;   /* -N: of a block; 0: not given */
     bool reduce;
     size_t files;   /* of -a */
     bool lists;     /* there are words such as ::: */

@@ -56,8 +56,9 @@ struct record_options {
                    "one",                                                                                              \
                    .value = "N", .letter = 'n', .no_env = true),                                                       \
         OPTION_INT("max-replace-args", S, f.group_words, "0", 0, RECORD_GROUP_MAX,                                     \
-                   "like -n, but only for a command, and a word with {} is repeated for each value", .value = "N",     \
-                   .letter = 'N', .no_env = true),                                                                     \
+                   "like -n, but only for a command, and a word with {} is repeated for each value. With --pipe: the " \
+                   "records of a block",                                                                               \
+                   .value = "N", .letter = 'N', .no_env = true),                                                       \
         OPTION_BOOL("many", S, f.many, NULL,                                                                           \
                     "each command gets as many lines or values as fit into its command line. The last ones are "       \
                     "shared evenly among the commands that may run at once",                                           \
@@ -76,7 +77,7 @@ struct record_words {
 
 /* Returns whether items are made from records. */
 bool record_options_given(const struct record_options *o);
-/* Returns the name of an option that was given; NULL: none. */
+/* Returns the name of an option that was given and cannot be used with blocks; NULL: none. */
 const char *record_options_name(const struct record_options *o);
 /* Returns whether each word of the command that has {} is repeated for each value. */
 bool record_options_repeat(const struct record_options *o);
