@@ -2,7 +2,8 @@
 """Fetches many pages in one process of a task that has `concurrency`, and compares this with one event loop of aiohttp.
 
     fetch_pages.py serve           serves pages on a free port, and prints the URL; ends when standard input ends
-    fetch_pages.py aiohttp URL     fetches the pages in this process, and prints the seconds that it took, as JSON
+    fetch_pages.py FUNCTION URL    fetches the pages in this process, and prints the seconds that it took, as JSON. FUNCTION is
+                                   fetch or fetch_and_work
 
 aiohttp comes from PyPI, like the other peers.
 """
@@ -15,8 +16,11 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PAGES, IN_FLIGHT, PAGE_BYTES = 10_000, 500, 2_000
+IN_FLIGHT, PAGE_BYTES = 500, 2_000
+PAGES = {"fetch": 10_000, "fetch_and_work": 4_000}
+PROCESSES = {"fetch": 1, "fetch_and_work": 2}
 MOST = 1.3  # our time divided by the time of aiohttp
+LEAST = 1.5  # with work after each fetch, the time of aiohttp divided by our time on two processes
 TIMEOUT_S = 120
 
 
@@ -45,33 +49,52 @@ async def serve():
 
 # ---- The two sides --------------------------------------------------------------------------------------------------
 
-async def fetch_all(url):
+async def fetch_all(function, url):
     """Fetches all pages in one event loop, IN_FLIGHT at the same time. Returns the seconds that this takes. The
     connections are opened beforehand, like those of the task."""
     import fetch_page
     await fetch_page.connect()
-    pages = iter(range(PAGES))
+    fetch = getattr(fetch_page, function)
+    pages = iter(range(PAGES[function]))
     sizes = []
 
     async def some():
         for page in pages:
-            sizes.append(await fetch_page.fetch(url + str(page)))
+            sizes.append(await fetch(url + str(page)))
 
     await asyncio.gather(*(fetch_page.fetch(url) for _ in range(IN_FLIGHT)))
     begun = time.perf_counter()
     await asyncio.gather(*(some() for _ in range(IN_FLIGHT)))
     taken = time.perf_counter() - begun
     await fetch_page.session.close()
-    assert sizes == [PAGE_BYTES] * PAGES, "a wrong page"
+    assert sizes == [PAGE_BYTES] * PAGES[function], "a wrong page"
     return taken
 
 
-def write_task(folder, environment):
+def write_task(folder, function, environment):
     os.makedirs(os.path.join(folder, "fetch"))
     shutil.copy(os.path.join(HERE, "fetch_page.py"), os.path.join(folder, "fetch"))
     with open(os.path.join(folder, "fetch", "task.json"), "w", encoding="utf-8") as out:
-        json.dump({"mode": "python", "command": "fetch_page:fetch", "setup": "fetch_page:connect", "venv": environment, "processes": 1,
-                   "concurrency": IN_FLIGHT}, out)
+        json.dump({"mode": "python", "command": f"fetch_page:{function}", "setup": "fetch_page:connect", "venv": environment,
+                   "processes": PROCESSES[function], "concurrency": IN_FLIGHT}, out)
+
+
+def compare(report, folder, start_fleet, function, url):
+    """Returns the seconds that fantail takes, and those of aiohttp in one event loop."""
+    import peers
+    tasks, items = os.path.join(folder, function), os.path.join(folder, f"urls-{function}")
+    write_task(tasks, function, peers.ENVIRONMENT)
+    with open(items, "w", encoding="utf-8") as out:
+        out.writelines(json.dumps(url + str(page)) + "\n" for page in range(PAGES[function]))
+    with start_fleet(tasks, PROCESSES[function]) as fleet:
+        checked = os.path.join(folder, "sizes")
+        with open(checked, "wb") as out:
+            fleet.map("fetch", items, out)
+        with open(checked, encoding="utf-8") as sizes:
+            assert [int(size) for size in sizes] == [PAGE_BYTES] * PAGES[function], "a wrong page"
+        return report.alternate(
+            lambda: fleet.map("fetch", items),
+            lambda: json.loads(subprocess.check_output([peers.python(), __file__, function, url], timeout=TIMEOUT_S)))
 
 
 def fetch(report, folder, start_fleet):
@@ -83,31 +106,23 @@ def fetch(report, folder, start_fleet):
     server = subprocess.Popen([sys.executable, __file__, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         url = server.stdout.readline().decode().strip()
-        tasks, items = os.path.join(folder, "tasks"), os.path.join(folder, "urls")
-        write_task(tasks, peers.ENVIRONMENT)
-        with open(items, "w", encoding="utf-8") as out:
-            out.writelines(json.dumps(url + str(page)) + "\n" for page in range(PAGES))
-        with start_fleet(tasks, 1) as fleet:
-            checked = os.path.join(folder, "sizes")
-            with open(checked, "wb") as out:
-                fleet.map("fetch", items, out)
-            with open(checked, encoding="utf-8") as sizes:
-                assert [int(size) for size in sizes] == [PAGE_BYTES] * PAGES, "a wrong page"
-            ours, theirs = report.alternate(
-                lambda: fleet.map("fetch", items),
-                lambda: json.loads(subprocess.check_output([peers.python(), __file__, "aiohttp", url], timeout=TIMEOUT_S)))
+        ours, theirs = compare(report, folder, start_fleet, "fetch", url)
+        report.add("fetch", "fantail map fetch, 10,000 pages, 500 in flight", ours, "s")
+        report.add("fetch", "aiohttp in one event loop, 500 in flight", theirs, "s")
+        report.ratio("fetch", "ours / aiohttp (aim)", ours / theirs, most=MOST)
+        ours, theirs = compare(report, folder, start_fleet, "fetch_and_work", url)
+        report.add("fetch", "4,000 pages with 1 ms of work each, two processes", ours, "s")
+        report.add("fetch", "the same, aiohttp in one event loop", theirs, "s")
+        report.ratio("fetch", "with work: aiohttp / ours (aim)", theirs / ours, least=LEAST)
     finally:
         server.stdin.close()
         server.wait()
-    report.add("fetch", "fantail map fetch, 10,000 pages, 500 in flight", ours, "s")
-    report.add("fetch", "aiohttp in one event loop, 500 in flight", theirs, "s")
-    report.ratio("fetch", "ours / aiohttp (aim)", ours / theirs, most=MOST)
 
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["serve"]:
         asyncio.run(serve())
-    elif sys.argv[1:2] == ["aiohttp"] and len(sys.argv) == 3:
-        print(json.dumps(asyncio.run(fetch_all(sys.argv[2]))))
+    elif len(sys.argv) == 3 and sys.argv[1] in PAGES:
+        print(json.dumps(asyncio.run(fetch_all(*sys.argv[1:]))))
     else:
         sys.exit(__doc__)

@@ -8,6 +8,7 @@ LIBRARY  fantail    fantail.Executor, and fantail.Pool for `memory`
          futures    concurrent.futures.ProcessPoolExecutor
          joblib     joblib.Parallel with its backend loky
          dask       a Client of Dask with a local cluster of two processes
+         celery     Celery with two processes on Redis; the results come back through Redis, too
          serial     a loop in this process
 MEASURE  map        a square over range(1,000,000), without the start: items per second. futures sends each item alone, and
                     gets 20,000 items
@@ -132,6 +133,21 @@ class Dask:
         self.client.close()
 
 
+class Celery:
+    def __init__(self):
+        import python_celery
+        self.tasks = python_celery.Tasks(PROCESSES)
+
+    def map(self, function, items):
+        return self.tasks.map(function.__name__, items)
+
+    def one(self, function, item):
+        return self.map(function, [item])[0]
+
+    def close(self):
+        self.tasks.close()
+
+
 class Serial:
     def map(self, function, items):
         return list(map(function, items))
@@ -143,7 +159,8 @@ class Serial:
         pass
 
 
-LIBRARIES = {"fantail": Fantail, "pool": Pool, "futures": Futures, "joblib": Joblib, "dask": Dask, "serial": Serial}
+LIBRARIES = {"fantail": Fantail, "pool": Pool, "futures": Futures, "joblib": Joblib, "dask": Dask, "celery": Celery,
+             "serial": Serial}
 
 
 def seconds_of(library, function, items):

@@ -1,11 +1,13 @@
 """Compares the Python package with the libraries that run Python functions in processes: multiprocessing.Pool,
-ProcessPoolExecutor, joblib with loky, and Dask. Every figure comes from its own process (python_calls.py).
+ProcessPoolExecutor, joblib with loky, Dask, and Celery. Every figure comes from its own process (python_calls.py).
 
-joblib, Dask and numpy come from PyPI, like the other peers. If Dask cannot be installed, the report has no lines for it.
-If joblib cannot be installed, the report has no lines for joblib and Dask. Without numpy, the arrays are byte arrays.
+joblib, Dask, Celery and numpy come from PyPI, like the other peers. Celery also needs Redis. If Dask or Celery is missing,
+the report has no lines for it. If joblib cannot be installed, the report has no lines for joblib, Dask and Celery. Without
+numpy, the arrays are byte arrays.
 """
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -17,12 +19,12 @@ TIMEOUT_S = 600
 # target, "least" (larger values are better) or "most", and the limit for our value divided by that library's value.
 COMPARED = (
     ("map", "a tiny function over ints", "calls/s", ("pool", "futures", "joblib"), "pool", "least", 0.7),
-    ("one", "one call at a time, p50", "us", ("futures", "pool", "dask"), "futures", "most", 1),
+    ("one", "one call at a time, p50", "us", ("futures", "pool", "dask", "celery"), "futures", "most", 1),
     ("echo", "200 arrays of 1 MiB", "MB/s", ("pool", "futures", "joblib"), "pool", "least", 1),
     ("first", "import to first result", "ms", ("pool", "futures", "joblib"), "pool", "most", 1.5),
-    ("cpu", "64 calls that compute", "s", ("serial", "pool", "futures", "joblib"), None, None, None))
+    ("cpu", "64 calls that compute", "s", ("serial", "pool", "futures", "joblib", "celery"), None, None, None))
 NAMES = {"fantail": "fantail", "pool": "multiprocessing.Pool", "futures": "ProcessPoolExecutor", "joblib": "joblib, loky",
-         "dask": "Dask", "serial": "one process"}
+         "dask": "Dask", "celery": "Celery, Redis", "serial": "one process"}
 
 
 def measured(python, build, library, what):
@@ -35,9 +37,10 @@ def interpreter():
     """Returns the interpreter for all measures, and {library: why it is missing}."""
     why = peers.package_fault("joblib")
     if why:
-        return sys.executable, dict.fromkeys(("joblib", "dask"), why)
-    why = peers.package_fault("distributed")
-    return peers.python(), {"dask": why} if why else {}
+        return sys.executable, dict.fromkeys(("joblib", "dask", "celery"), why)
+    missing = {"dask": peers.package_fault("distributed"),
+               "celery": peers.package_fault("celery") if shutil.which("redis-server") else peers.NO_REDIS}
+    return peers.python(), {library: why for library, why in missing.items() if why}
 
 
 def python(report, build):

@@ -15,6 +15,7 @@ sys.path.append(os.path.join(ft.ROOT, "bench"))
 import durable_jobs  # noqa: E402 (after the path to it)
 import fetch_pages  # noqa: E402
 import peers  # noqa: E402
+import python_package  # noqa: E402
 
 
 class PythonCalls(FantailTest):
@@ -24,6 +25,12 @@ class PythonCalls(FantailTest):
                 out = subprocess.check_output([sys.executable, os.path.join(ft.ROOT, "bench", "python_calls.py"), library, what],
                                               env=self.environment(FANTAIL_BIN=ft.BIN))
                 self.assertGreater(json.loads(out)["value"], 0)
+
+
+    def test_without_redis_celery_is_missing_with_the_reason(self):
+        with mock.patch.object(peers, "package_fault", lambda name: None), \
+                mock.patch.object(python_package.shutil, "which", lambda name: None):
+            self.assertEqual(python_package.interpreter()[1], {"celery": peers.NO_REDIS})
 
 
 class Pages(FantailTest):
