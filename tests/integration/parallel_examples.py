@@ -51,14 +51,14 @@ parallel echo {/} ::: A/B.C
 parallel echo {//} ::: A/B.C
 parallel echo {/.} ::: A/B.C
 parallel echo {#} ::: A B C
-parallel -j 2 'sleep 0.5; echo {%}' ::: A B | sort -u
+parallel -j 2 'sleep 2; echo {%}' ::: A B | sort -u
 parallel -I ,, echo ,, ::: A/B.C
 parallel --extensionreplace ,, echo ,, ::: A/B.C
 parallel --basenamereplace ,, echo ,, ::: A/B.C
 parallel --dirnamereplace ,, echo ,, ::: A/B.C
 parallel --basenameextensionreplace ,, echo ,, ::: A/B.C
 parallel --seqreplace ,, echo ,, ::: A B C
-parallel -j2 --slotreplace ,, 'sleep 0.5; echo ,,' ::: A B | sort -u
+parallel -j2 --slotreplace ,, 'sleep 2; echo ,,' ::: A B | sort -u
 parallel echo {1} and {2} ::: A B ::: C D
 parallel echo /={1/} //={1//} /.={1/.} .={1.} ::: A/B.C D/E.F
 parallel echo 1={1} 2={2} 3={3} -1={-1} -2={-2} -3={-3} ::: A B ::: C D ::: E F

@@ -182,6 +182,8 @@ class Parallel(CliTest):
                 (["echo {= $_++ =}"], "{= =}: there is no Perl here. Do the change in the command, such as with sed or "
                                       "${name%.*}"),
                 (["-q"], "--quote: needs a command"),
+                (["--trim", "x", "echo"], "--trim: must be l, r, lr or n"),
+                (["--retries", "x", "echo"], '--retries: must be a whole number from 0 to 1000, not "x"'),
                 (["--jobz", "2"], "--jobz: unknown option; did you mean --jobs? Otherwise see fantail parallel --help")):
             ended = self.cli("parallel", *arguments)
             self.assertEqual((ended.status, ended.err.decode()), (2, f"fantail parallel: {message}\n"), arguments)

@@ -6,10 +6,11 @@
 
 /* What `fantail parallel` needs and no option of `fantail map` says. A zeroed struct changes nothing. */
 struct map_manner {
-    bool is_parallel;   /* the exit status and the variables of commands are those of GNU parallel */
-    bool is_code;       /* the values are not quoted for the shell */
-    bool ignores_items; /* the command does not get the item */
-    bool fills;         /* with many or many_words: the last lines are not shared evenly */
+    const char *program; /* the name of the command in messages; NULL: fantail map */
+    bool is_parallel;    /* the exit status and the variables of commands are those of GNU parallel */
+    bool is_code;        /* the values are not quoted for the shell */
+    bool ignores_items;  /* the command does not get the item */
+    bool fills;          /* with many or many_words: the last lines are not shared evenly */
     bool prints_commands, reports_commands; /* before the output, on standard output or on standard error */
     bool hides_output;                      /* the output is not printed */
     const char *shell;                      /* for --shell; NULL: $SHELL or /bin/sh */

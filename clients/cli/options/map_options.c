@@ -12,9 +12,20 @@
 #include "common/json/json_scan.h"
 #include "protocol/protocol.h"
 
+/* The options, with the name of the command that the user has typed. */
+static const struct option_spec *spec = &map_option_spec;
+
+static void set_program(const char *program)
+{
+    static struct option_spec named;
+    named = map_option_spec;
+    if (program) named.program = program;
+    spec = &named;
+}
+
 int map_options_complain(const char *option, const char *text)
 {
-    return option_complain(&map_option_spec, option, "%s", text);
+    return option_complain(spec, option, "%s", text);
 }
 
 static const char *find_shell(void)
@@ -25,44 +36,40 @@ static const char *find_shell(void)
 
 static int check_command(struct map_options *o)
 {
-    if (o->task)
-        return option_complain(&map_option_spec, NULL, "give either the task %s or a command after --, not both",
-                               o->task);
+    if (o->task) return option_complain(spec, NULL, "give either the task %s or a command after --, not both", o->task);
     if (!o->command[0])
-        return option_complain(&map_option_spec, NULL,
-                               "the command after -- is missing. Example: `fantail map -- wc -c`");
-    if (o->replace && !*o->replace) return option_complain(&map_option_spec, "replace", "must not be empty");
+        return option_complain(spec, NULL, "the command after -- is missing. Example: `fantail map -- wc -c`");
+    if (o->replace && !*o->replace) return option_complain(spec, "replace", "must not be empty");
     if (o->replace && !o->raw && o->replace[encoding_text_length(o->replace, strlen(o->replace))])
-        return option_complain(&map_option_spec, "replace", "is not valid UTF-8");
-    if (o->json && o->null) return option_complain(&map_option_spec, NULL, "--null and --json exclude each other");
+        return option_complain(spec, "replace", "is not valid UTF-8");
+    if (o->json && o->null) return option_complain(spec, NULL, "--null and --json exclude each other");
     o->text = !o->json;
     o->values_are_text = !o->json;
     if (o->item_timeout_s < 0) o->item_timeout_s = 0;
     if (o->reduce && strcmp(o->reduce, "sum") == 0 && !o->json)
-        return option_complain(&map_option_spec, "reduce",
+        return option_complain(spec, "reduce",
                                "a sum needs numbers, but the output of a command is text; --json reads it as JSON");
     if (o->shell) o->shell_path = o->manner.shell ? o->manner.shell : find_shell();
-    return command_check(&map_option_spec, o->command, o->shell_path, o->raw);
+    return command_check(spec, o->command, o->shell_path, o->raw);
 }
 
 static int check_task(struct map_options *o)
 {
     if (!o->task)
-        return option_complain(&map_option_spec, NULL,
+        return option_complain(spec, NULL,
                                "the task is missing. Example: `fantail map square < numbers.txt`; see "
                                "fantail map --help");
-    int status = command_check_task(&map_option_spec, o->task);
+    int status = command_check_task(spec, o->task);
     if (status) return status;
-    if (o->to_stdin) return option_complain(&map_option_spec, "stdin", "is for a command (after --) only");
-    if (o->replace) return option_complain(&map_option_spec, "replace", "is for a command (after --) only");
-    if (o->json)
-        return option_complain(&map_option_spec, "json", "is for a command (after --) only; a task gets JSON anyway");
-    if (o->client.url) return target_config_check(&map_option_spec, &o->client);
+    if (o->to_stdin) return option_complain(spec, "stdin", "is for a command (after --) only");
+    if (o->replace) return option_complain(spec, "replace", "is for a command (after --) only");
+    if (o->json) return option_complain(spec, "json", "is for a command (after --) only; a task gets JSON anyway");
+    if (o->client.url) return target_config_check(spec, &o->client);
     const char *given = o->tasks;
     o->tasks = tasks_dir_find(given);
     if (o->tasks) return EXIT_OK;
     return option_complain(
-        &map_option_spec, "tasks",
+        spec, "tasks",
         "%s is not a directory. Give the directory of the tasks with --tasks, or a fleet with --url or FANTAIL_URL",
         given ? given : "./tasks");
 }
@@ -78,24 +85,19 @@ static bool is_reducer(const char *name)
 /* Checks the options that need --detach, or that cannot be used with it. */
 static int check_detach(const struct map_options *o)
 {
-    if (!o->detach && o->labels.count) return option_complain(&map_option_spec, "label", "is for --detach only");
-    if (!o->detach && o->idempotency_key)
-        return option_complain(&map_option_spec, "idempotency-key", "is for --detach only");
+    if (!o->detach && o->labels.count) return option_complain(spec, "label", "is for --detach only");
+    if (!o->detach && o->idempotency_key) return option_complain(spec, "idempotency-key", "is for --detach only");
     if (!o->detach) return EXIT_OK;
-    if (o->command)
-        return option_complain(&map_option_spec, "detach", "is for a task; a command runs on this machine only");
+    if (o->command) return option_complain(spec, "detach", "is for a task; a command runs on this machine only");
     if (!o->client.url)
-        return option_complain(&map_option_spec, "detach",
+        return option_complain(spec, "detach",
                                "needs a running fleet. Give `--url http://localhost:8080` or set FANTAIL_URL.");
-    if (o->null) return option_complain(&map_option_spec, "null", "cannot be used with --detach");
-    if (o->record.delimiter) return option_complain(&map_option_spec, "delimiter", "cannot be used with --detach");
+    if (o->null) return option_complain(spec, "null", "cannot be used with --detach");
+    if (o->record.delimiter) return option_complain(spec, "delimiter", "cannot be used with --detach");
     const char *output = o->errors ? "errors" : o->skip_failed ? "skip-failed" : NULL;
-    if (output)
-        return option_complain(&map_option_spec, output,
-                               "cannot be used with --detach; `fantail results` has this option");
+    if (output) return option_complain(spec, output, "cannot be used with --detach; `fantail results` has this option");
     if (o->order != MAP_ORDER_INPUT)
-        return option_complain(&map_option_spec, "order",
-                               "cannot be used with --detach; `fantail results` keeps the input order");
+        return option_complain(spec, "order", "cannot be used with --detach; `fantail results` keeps the input order");
     return EXIT_OK;
 }
 
@@ -141,7 +143,7 @@ static int check_blocks(struct map_options *o, bool lists)
         .lists = lists,
         .slots = (unsigned)slots_of(o),
     };
-    return block_options_check(&o->block, &map_option_spec, &context);
+    return block_options_check(&o->block, spec, &context);
 }
 
 static int check(struct map_options *o, bool lists)
@@ -150,14 +152,13 @@ static int check(struct map_options *o, bool lists)
     if (!status) status = map_control_check(o);
     if (status) return status;
     if (o->reduce && !is_reducer(o->reduce))
-        return option_complain(&map_option_spec, "reduce", "\"%s\" is not one of sum, count, min, max, concat",
-                               o->reduce);
-    if (o->given_common) status = common_option_read(&o->common, &map_option_spec, o->given_common, o->command);
+        return option_complain(spec, "reduce", "\"%s\" is not one of sum, count, min, max, concat", o->reduce);
+    if (o->given_common) status = common_option_read(&o->common, spec, o->given_common, o->command);
     if (status) return status;
     status = o->command ? check_command(o) : check_task(o);
     if (status) return status;
     const struct record_context context = record_context_of(o);
-    status = record_options_check(&o->record, &map_option_spec, &context);
+    status = record_options_check(&o->record, spec, &context);
     if (!status) status = check_blocks(o, lists);
     o->null = o->null || record_options_ends_otherwise(&o->record);
     return status;
@@ -183,16 +184,16 @@ static void complain_of_extra(const char *task, const char *extra)
 {
     const char *why;
     if (program_can_run(task, &why) && !strchr(task, '/'))
-        option_complain(&map_option_spec, NULL, "unexpected argument %s. To run the command %s: `fantail map -- %s %s`",
-                        extra, task, task, extra);
+        option_complain(spec, NULL, "unexpected argument %s. To run the command %s: `fantail map -- %s %s`", extra,
+                        task, task, extra);
     else if (access(extra, F_OK) == 0)
         option_complain(
-            &map_option_spec, NULL,
+            spec, NULL,
             "unexpected argument %s. Items come on standard input or after `:::`: `fantail map %s < %s`. To "
             "run a command: `fantail map -- COMMAND`.",
             extra, task, extra);
     else
-        option_complain(&map_option_spec, NULL,
+        option_complain(spec, NULL,
                         "unexpected argument %s. Several tasks are joined with commas: `fantail map %s,%s`. Items come "
                         "on standard input or after `:::`: `fantail map %s < FILE`. To run a command: `fantail map -- "
                         "COMMAND`.",
@@ -209,8 +210,7 @@ static int check_private(const struct map_options *o, char **argv, int argc)
         if (has_option(argv, argc, names[i])) given = names[i];
     if (!given) return EXIT_OK;
     bool limits = strcmp(given, "--processes") == 0;
-    return option_complain(&map_option_spec, given + 2,
-                           "is for a private fleet, but --url or FANTAIL_URL names a running fleet%s",
+    return option_complain(spec, given + 2, "is for a private fleet, but --url or FANTAIL_URL names a running fleet%s",
                            limits ? ". --max-concurrency limits how many items run there at once" : "");
 }
 
@@ -222,7 +222,7 @@ static int check_remote(const struct map_options *o, char **argv, int argc)
     if (o->client.url) return EXIT_OK;
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         if (!has_option(argv, argc, names[i])) continue;
-        return option_complain(&map_option_spec, names[i] + 2,
+        return option_complain(spec, names[i] + 2,
                                o->command ? "is for a running fleet, but a command runs on this machine"
                                           : "is for a running fleet. Give the fleet with --url or "
                                             "FANTAIL_URL");
@@ -263,7 +263,7 @@ static int read_total(struct map_options *o)
     if (known) o->total = item_lists_items(&o->source.lists);
     if (known) return EXIT_OK;
     input_source_release(&o->source);
-    return option_complain(&map_option_spec, "plus",
+    return option_complain(spec, "plus",
                            "the number of items, {##}, is known only for several lists or after :::, and without "
                            "columns and groups");
 }
@@ -299,17 +299,17 @@ static int open_source(struct map_options *o, char **lists)
         .blocks = block_options_given(&o->block) ? &o->block.plan : NULL,
         .records = !block_options_given(&o->block) && record_options_given(&o->record) ? &plan : NULL,
     };
-    int status = item_arguments_open(&given, &map_option_spec, &o->source);
+    int status = item_arguments_open(&given, spec, &o->source);
     if (status) return status;
     if (o->to_stdin && o->source.lists.count > 1) {
         input_source_release(&o->source);
-        return option_complain(&map_option_spec, "stdin", "is for one value, but an item of several lists has several");
+        return option_complain(spec, "stdin", "is for one value, but an item of several lists has several");
     }
     status = read_total(o);
     if (status) return status;
     o->sends_rows = o->command != NULL;
     set_form(o);
-    if (!o->source.has_lists && !o->source.has_blocks && isatty(o->source.fd) && !o->quiet)
+    if (!o->source.has_lists && !o->source.has_blocks && isatty(o->source.fd) && (!o->quiet || o->manner.is_parallel))
         complain("reading the items from the terminal, one on each line; Ctrl-D ends them");
     size_t columns = o->source.has_records ? SIZE_MAX : o->source.lists.count;
     if (o->command && o->source.has_records)
@@ -326,9 +326,10 @@ bool map_options_read(struct map_options *o, const struct map_manner *manner, in
 {
     struct option_result result;
     *o = (struct map_options){.manner = *manner};
+    set_program(manner->program);
     int lists = item_arguments_find(argc, argv), options_end = find_separator(lists, argv);
     *status = EXIT_USAGE;
-    if (!option_parse(&map_option_spec, o, options_end, argv, &result)) {
+    if (!option_parse(spec, o, options_end, argv, &result)) {
         *status = result.exit_status;
         return false;
     }
@@ -340,7 +341,7 @@ bool map_options_read(struct map_options *o, const struct map_manner *manner, in
         return false;
     }
     if (is_command && has_option(argv, options_end, "--url")) {
-        option_complain(&map_option_spec, "url", "a command runs on this machine only; a fleet runs tasks");
+        option_complain(spec, "url", "a command runs on this machine only; a fleet runs tasks");
         return false;
     }
     if (is_command && o->client.url && !o->quiet)

@@ -9,8 +9,12 @@ enum { ARGUMENTS_STEP = 32 };
 
 static void add(struct translation *t, char *word)
 {
-    if (t->argc % ARGUMENTS_STEP == 0)
-        t->argv = xrealloc(t->argv, (size_t)(t->argc + ARGUMENTS_STEP + 1) * sizeof *t->argv);
+    if (t->argc % ARGUMENTS_STEP == 0) {
+        size_t room = (size_t)(t->argc + ARGUMENTS_STEP + 1);
+        t->argv = xrealloc(t->argv, room * sizeof *t->argv);
+        t->owned = xrealloc(t->owned, room * sizeof *t->owned);
+    }
+    t->owned[t->argc] = word;
     t->argv[t->argc++] = word;
     t->argv[t->argc] = NULL;
 }
@@ -223,7 +227,7 @@ bool translation_make(struct translation *t, const struct parallel_options *o, c
 {
     struct place_words places = places_of(o);
     size_t words = 0;
-    *t = (struct translation){.manner = {.is_parallel = true}};
+    *t = (struct translation){.manner = {.program = parallel_option_spec.program, .is_parallel = true}};
     while (operands[words] && !separator_of(o, operands[words])) words++;
     for (size_t i = 0; i < words; i++)
         if (!check_places(t, o->plus, operands[i])) return false;
@@ -246,7 +250,8 @@ bool translation_make(struct translation *t, const struct parallel_options *o, c
 
 void translation_release(struct translation *t)
 {
-    for (int i = 0; i < t->argc; i++) free(t->argv[i]);
+    for (int i = 0; i < t->argc; i++) free(t->owned[i]);
+    free(t->owned);
     free(t->argv);
     *t = (struct translation){0};
 }

@@ -10,7 +10,8 @@
 
 /* A zeroed struct can be released. */
 struct translation {
-    char **argv; /* of `fantail map`, NULL-ended; owned */
+    char **argv;  /* of `fantail map`, NULL-ended. The reader of the arguments may change this array */
+    char **owned; /* the same words, for their release */
     int argc;
     struct map_manner manner; /* without its shell */
     char why[160];            /* what is wrong with the command line; empty: nothing */
