@@ -1,6 +1,7 @@
 #include "worker/chunk/chunk.h"
 
 #include "common/base/memory_room.h"
+#include "common/json/encoding.h"
 #include "worker/chunk/chunk_internal.h"
 
 static const char *const end_names[] = {"complete", "draining", "deadline"};
@@ -68,6 +69,16 @@ static bool scan_line(struct chunk *c, const char *line, size_t len, bool whole,
     return status != JSON_SCAN_ERROR && (status == JSON_SCAN_MORE || c->line_scanned == len);
 }
 
+/* Reports the line, which begins at `line`, as not valid JSON at byte `at`. */
+static bool fail_line(const struct chunk *c, const char *line, size_t len, size_t at, const char *reason,
+                      struct chunk_fault *fault)
+{
+    const char *wide = encoding_is_wide(encoding_of(line, len)) ? encoding_fault(encoding_of(line, len)) : NULL;
+    *fault = (struct chunk_fault){
+        .item = c->received, .offset = (size_t)(line - c->items.data) + at, .reason = wide ? wide : reason};
+    return false;
+}
+
 /* A client must not be able to send a control line. So no item may begin with '#', even if the sender is trusted. */
 static bool item_ok(struct chunk *c, const char *line, size_t len, struct chunk_fault *fault)
 {
@@ -76,10 +87,7 @@ static bool item_ok(struct chunk *c, const char *line, size_t len, struct chunk_
     bool ok = line[0] != '#';
     if (c->check_items)
         ok = c->line_scanned ? scan_line(c, line, len, true, &at, &reason) : json_valid(line, len, &at, &reason);
-    if (!ok)
-        *fault =
-            (struct chunk_fault){.item = c->received, .offset = (size_t)(line - c->items.data) + at, .reason = reason};
-    return ok;
+    return ok || fail_line(c, line, len, at, reason, fault);
 }
 
 /* Looks at the new bytes of the unfinished line. */
@@ -88,9 +96,7 @@ static bool look_at_rest(struct chunk *c, struct chunk_fault *fault)
     const char *line = c->items.data + c->line_start, *reason;
     size_t len = c->items.len - c->line_start, at;
     if (begins_blank(c, line, len) || !c->check_items || len < LONG_LINE_BYTES) return true;
-    if (scan_line(c, line, len, false, &at, &reason)) return true;
-    *fault = (struct chunk_fault){.item = c->received, .offset = c->line_start + at, .reason = reason};
-    return false;
+    return scan_line(c, line, len, false, &at, &reason) || fail_line(c, line, len, at, reason, fault);
 }
 
 /* Counts the whole lines that have arrived. Blank lines are removed in place, so that the bytes of a run are
