@@ -124,7 +124,7 @@ ARG VERSION=0.1.0
 ARG SOURCE_DATE_EPOCH
 RUN rm /usr/share/sbom/*.json && /tmp/sbom.py --all fantail-worker-python-call "$VERSION" && rm /tmp/sbom.py
 USER 65532:65532
-RUN ["python3", "-c", "import fantail._process, cloudpickle"]
+RUN ["python3", "-c", "import fantail._serve_calls, cloudpickle"]
 LABEL org.opencontainers.image.title="fantail-worker-python-call" \
       org.opencontainers.image.description="fantail-worker that runs Python functions that clients send"
 

@@ -2,6 +2,7 @@
 import functools
 import json
 import os
+import subprocess
 import sys
 import time
 import types
@@ -114,6 +115,12 @@ class Shared(ft.SharedFleetTest):
 class Fleets(ft.FantailTest):
     def call_fleet(self, **options):
         return self.fleet(tasks=self.tasks(**{"python-call": call_task()}), **options)
+
+    def test_a_process_starts_without_warnings(self):
+        task = call_task()
+        ended = subprocess.run([task["command"][0], "-W", "error", *task["command"][1:]], stdin=subprocess.DEVNULL,
+                               capture_output=True, text=True, check=False, env=self.environment(**task["env"]))
+        self.assertEqual((ended.returncode, ended.stdout, ended.stderr), (0, "#ready\n", ""))
 
     def test_a_fleet_without_the_task_says_so(self):
         url = url_of(self.fleet())
