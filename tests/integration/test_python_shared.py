@@ -4,6 +4,7 @@ import gc
 import glob
 import os
 import pickle
+import random
 import subprocess
 import sys
 from unittest import mock
@@ -155,10 +156,33 @@ class LargeCalls(SharedTest):
 
 
 class OnAFleet(SharedTest):
-    def test_the_content_is_sent_once_to_each_process(self):
+    def start_fleet(self):
         task = call_task()
         task["env"]["PYTHONPATH"] += os.pathsep + os.path.dirname(calls.__file__)
-        fleet = self.fleet(tasks=self.tasks(**{"python-call": task}))
+        return self.fleet(tasks=self.tasks(**{"python-call": task}))
+
+    def test_a_large_object_arrives_in_pieces(self):
+        fleet = self.start_fleet()
+        executor = fantail.Executor(url=url_of(fleet.coordinator))
+        self.addCleanup(executor.shutdown)
+        data = random.Random(1).randbytes(1 << 20) * 70
+        handles = [fantail.shared(data), fantail.shared([1, 2, 3])]
+        results = list(executor.map(lambda n: (handles[0][n << 20:][:9], len(handles[0]), handles[1]), range(8), chunksize=1))
+        self.assertEqual(results, [(data[:9], len(data), [1, 2, 3])] * 8)
+        with self.assertRaisesRegex(fantail.ItemError, "at most"):
+            executor.submit(len, bytes(49 << 20)).result()
+
+    def test_a_lost_process_gets_the_pieces_again(self):
+        fleet = self.start_fleet()
+        executor = fantail.Executor(url=url_of(fleet.coordinator))
+        self.addCleanup(executor.shutdown)
+        handle = fantail.shared(bytes(40 << 20))
+        results = list(executor.map(lambda n: os._exit(3) if n % 3 == 0 else len(handle), range(9), chunksize=1,
+                                    return_exceptions=True))
+        self.assertEqual([getattr(result, "name", result) for result in results], ["crashed", 40 << 20, 40 << 20] * 3)
+
+    def test_the_content_is_sent_once_to_each_process(self):
+        fleet = self.start_fleet()
         sent = []
         work_payload = fantail._work.Work.payload
 
@@ -177,8 +201,6 @@ class OnAFleet(SharedTest):
         processes = {pid for _, pid in results}
         self.assertEqual(len(self.loads()), 2 * len(processes))  # the handle, and the function
         self.assertLess(sum(sent), (2 * len(processes) + 4) * SIZE)
-        with self.assertRaisesRegex(fantail.ItemError, "at most"):
-            executor.submit(len, fantail.shared(bytes(49 << 20))).result()
 
 
 if __name__ == "__main__":

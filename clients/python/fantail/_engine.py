@@ -322,7 +322,7 @@ class Engine:
             self._lost(work)
             return
         except Missing as missing:
-            self._attach(work, missing.key)
+            self._attach(work, missing)
             return
         except BaseException as error:
             self._failed(work, error)
@@ -330,9 +330,9 @@ class Engine:
         outcomes.size_bytes = max(outcomes.size_bytes, work.sent_bytes)
         self._guard(lambda: work.finish(outcomes))
 
-    def _attach(self, work: Work, key: str) -> None:
+    def _attach(self, work: Work, missing: Missing) -> None:
         try:
-            work.attach(key)
+            work.attach(missing.key, missing.offset)
         except Exception as error:
             self._failed(work, error)
             return

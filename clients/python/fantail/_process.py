@@ -1,15 +1,17 @@
 """Runs in a process of a worker. Reads calls from standard input and answers them.
 
-python _process.py START       in a private fleet. START is a file that the package has written: the pickle of a dict with
-                               `path` and `argv` for sys, `initializer`, `authkey` for multiprocessing, and
-                               `folder` for the files of answers
-python -m fantail._process     as the task `python-call` of a fleet that others use, too
+python _process.py START           in a private fleet. START is a file that the package has written: the pickle of a dict
+                                   with `path` and `argv` for sys, `initializer`, `authkey` for multiprocessing, and
+                                   `folder` for the files of answers
+python -m fantail._serve_calls     as the task `python-call` of a fleet that others use, too
 
 The lines have the format for a program with ids (docs/protocol.md). An item is the base64 of the pickle of (function,
 form, calls, versions, attached). `function` is a pickle. `calls` is the pickle of a list of calls. `versions` has the
-versions of Python and cloudpickle of the client; None in a private fleet. `attached` has shared objects, by their keys. The
-answer is the base64 of the pickle of (results, failures, seconds). `failures` is a dict: its keys are the indices of the
-calls without a result, and its values are (kind, text, pickle of the exception or None, traceback).
+versions of Python and cloudpickle of the client; None in a private fleet. `attached` has pieces of shared objects, by their
+keys: (size of the object, offset of the piece, piece).
+
+The answer is the base64 of the pickle of (results, failures, seconds). `failures` is a dict: its keys are the indices of
+the calls without a result, and its values are (kind, text, pickle of the exception or None, traceback).
 
 In a private fleet, large calls and large answers are in files, and a path takes the place of their pickle.
 
@@ -43,7 +45,7 @@ state: dict[str, Any] = {"is_child": False, "broken": None, "cloud": None, "vers
                          "loop": None}
 functions: dict[bytes, Any] = {}
 objects: dict[str, Any] = {}
-attached: dict[str, bytes] = {}
+incomplete: dict[str, Incomplete] = {}  # shared objects whose pieces arrive with the calls
 
 
 def dumps(value: Any, buffers: Optional[list[pickle.PickleBuffer]] = None) -> bytes:
@@ -118,8 +120,36 @@ def read_file(path: str) -> memoryview:
     return view
 
 
+class Incomplete:
+    """The content of a shared object of which some pieces may be missing."""
+
+    def __init__(self, size: int) -> None:
+        self.content = bytearray(size)
+        self.pieces: dict[int, int] = {}  # the size of each piece, by its offset
+
+    def add(self, offset: int, piece: bytes) -> None:
+        self.content[offset:offset + len(piece)] = piece
+        self.pieces[offset] = len(piece)
+
+    def missing(self) -> int:
+        """Returns the offset of the first missing piece. If all pieces are there, it is the size of the content."""
+        at = 0
+        while at in self.pieces:
+            at += self.pieces[at]
+        return at
+
+
+def add_pieces(attached: dict[str, tuple[int, int, bytes]]) -> None:
+    for key, (size, offset, piece) in attached.items():
+        if key in objects:
+            continue
+        if key not in incomplete and len(incomplete) >= KEPT_OBJECTS:
+            del incomplete[next(iter(incomplete))]
+        incomplete.setdefault(key, Incomplete(size)).add(offset, piece)
+
+
 class MissingObject(Exception):
-    """The client must send the shared object with this key."""
+    """The client must send a piece of a shared object. The arguments are the key and the offset of the piece."""
 
 
 def load_object(key: str, path: str) -> Any:
@@ -127,14 +157,16 @@ def load_object(key: str, path: str) -> Any:
     write_object() writes. The pages of a file are shared by all processes; a page that a call changes is copied."""
     if key in objects:
         return objects[key]
-    if key in attached:
-        view = memoryview(bytearray(attached[key]))
-    elif state["versions"] is None and os.path.exists(path):
+    if state["versions"] is None and os.path.exists(path):
         import mmap
         with open(path, "rb") as file:
             view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
     else:
-        raise MissingObject(key)
+        found = incomplete.get(key)
+        at = found.missing() if found else 0
+        if not found or at < len(found.content):
+            raise MissingObject(key, at)
+        view = memoryview(incomplete.pop(key).content)
     value = read_object(view)
     if len(objects) >= KEPT_OBJECTS:
         del objects[next(iter(objects))]
@@ -313,16 +345,14 @@ def answer_to(item: bytes) -> bytes:
         return pickle.dumps((None, {0: state["broken"]}, 0.0), PROTOCOL)
     kind = "function_not_unpicklable"
     try:
-        attached.update(sent)
+        add_pieces(sent)
         function = function_of(function_data)
         kind = "call_not_unpicklable"
         calls = read_object(read_file(calls_data)) if type(calls_data) is str else pickle.loads(calls_data)
     except MissingObject as missing:
-        return pickle.dumps((None, {0: ("missing_object", str(missing), None, "")}, 0.0), PROTOCOL)
+        return pickle.dumps((None, {0: ("missing_object", "%s %d" % missing.args, None, "")}, 0.0), PROTOCOL)
     except BaseException as error:
         return pickle.dumps((None, {0: failure_of(error, kind)}, 0.0), PROTOCOL)
-    finally:
-        attached.clear()
     return answer_of(function, form, calls, started, used)
 
 

@@ -2,7 +2,7 @@
 
 An object is kept in a file of a folder that only this user can enter. The pickle of the object refers to the file, so
 the pickle is small. The processes of a private fleet map the file into their memory, and share its pages. The
-processes of a fleet with a URL cannot read the file. The engine sends its content to each process that asks for it.
+processes of a fleet with a URL cannot read the file. The engine sends it in pieces to each process that asks for it.
 """
 from __future__ import annotations
 
@@ -38,12 +38,14 @@ class Stored:
     def __init__(self, key: str, path: str) -> None:
         self.key = key
         self.path = path
+        self.size = os.path.getsize(path)
         self._finalizer = weakref.finalize(self, _remove, path, os.getpid())
         self._finalizer.atexit = False  # _remove_folder() removes all files
 
-    def content(self) -> bytes:
+    def piece(self, offset: int, most: int) -> bytes:
         with open(self.path, "rb") as file:
-            return file.read()
+            file.seek(offset)
+            return file.read(most)
 
     def __reduce__(self) -> Any:
         found = getattr(collector, "stored", None)

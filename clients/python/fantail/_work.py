@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 
 ONE, STAR, FULL = 0, 1, 2  # as in _process.py
 
+PIECE_BYTES = 16 << 20
+MOST_SENDS = 1000  # of one piece, in the mean: a limit for a fleet of many processes, none of which has all pieces
+
 SPLIT_TO_ONE = 64  # calls; a larger batch is not split into single calls at once
 
 Outcome = tuple[bool, Any]  # (True, result) or (False, exception)
+Piece = tuple[int, int, bytes]  # size of the object, offset of the piece, piece
 
 
 class Function:
@@ -41,7 +45,8 @@ class Work:
         self.data = data  # the pickle of the calls, if it has been made
         self.stored: list[Stored] = []  # the shared objects that the calls need
         self._file: Optional[Stored] = None
-        self._attached: dict[str, bytes] = {}  # shared objects that are sent with the calls
+        self._attached: dict[str, Piece] = {}  # pieces of shared objects that are sent with the calls
+        self._sends = 0  # of pieces
         self.sent_bytes = 0
         self.attempts = 1
         self.losses = 0
@@ -95,11 +100,16 @@ class Work:
             return None
         return self._file.path
 
-    def attach(self, key: str) -> None:
-        """From now on, sends this shared object with the calls, because their process does not have it."""
+    def attach(self, key: str, offset: int) -> None:
+        """Sends this piece of a shared object with the calls, because their process does not have it. The next attempt may
+        run in another process, which keeps the piece, and asks for one that it does not have."""
         for stored in self.function.stored + self.stored:
-            if stored.key == key and key not in self._attached:
-                self._attached[key] = stored.content()
+            if stored.key == key and self._sends < MOST_SENDS * (1 + stored.size // PIECE_BYTES):
+                self._sends += 1
+                self._attached.pop(key, None)
+                while sum(len(piece) for _, _, piece in self._attached.values()) >= PIECE_BYTES:
+                    del self._attached[next(iter(self._attached))]
+                self._attached[key] = stored.size, offset, stored.piece(offset, PIECE_BYTES)
                 return
         raise ItemError("call_not_unpicklable", f"the shared object {key} is missing in the process")
 
@@ -113,11 +123,12 @@ class Work:
 
 
 class Missing(Exception):
-    """A process does not have the shared object with this key."""
+    """A process does not have a piece of the shared object with this key."""
 
-    def __init__(self, key: str) -> None:
-        super().__init__(key)
+    def __init__(self, key: str, offset: int) -> None:
+        super().__init__(key, offset)
         self.key = key
+        self.offset = offset
 
 
 class Outcomes:
@@ -200,7 +211,8 @@ def read_outcomes(payload: bytes, calls: int, may_be_file: bool) -> Outcomes:
 
 def _exception_of(kind: str, text: str, data: Optional[bytes], trace: str) -> BaseException:
     if kind == "missing_object":
-        return Missing(text)
+        key, offset = text.split()
+        return Missing(key, int(offset))
     error = _rebuilt(kind, text, data)
     if trace:
         error.__cause__ = RemoteTraceback(trace)
