@@ -450,6 +450,15 @@ class Following(DurableTest):
         self.assertIn(lines[-1]["status"], ("succeeded", "removed"))
         follower.close()
 
+    def test_a_long_common_value_reaches_the_task_and_the_other_options_are_kept(self):
+        task = {"json": {"mode": "python", "command": "m:work"}, "files": {"m.py": "def work(item, common):\n    return common[item]\n"}}
+        client = self.start_store([self.worker(tasks=self.tasks(pick=task))])
+        job = client.submit({"priority": 3, "common": [f"{i} \u20ac \\ \"" for i in range(50000)], "task": "pick",
+                             "items": [0, 49999], "tolerated_failure_count": 1})
+        self.assertEqual(client.results(job).values, ["0 \u20ac \\ \"", "49999 \u20ac \\ \""])
+        options = client.end(job)["options"]
+        self.assertEqual((options["priority"], options["tolerated_failure_count"]), (3, 1))
+
     def test_a_redrive_runs_only_what_failed_and_the_reader_follows_it(self):
         """Each run of an item is noted in a file. Odd items fail until the file `good` exists."""
         script = (f"read i; echo $i >> {self.folder}/runs; if [ $((i % 2)) = 1 ] && [ ! -e {self.folder}/good ]; "

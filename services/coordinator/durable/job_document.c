@@ -57,7 +57,7 @@ static void add_options(struct buf *out, const struct stored_job *job)
     struct jobspec spec = {0};
     enum idempotency idempotent;
     char err[256];
-    bool ok = job->options && stored_options_read(job->options, &spec, &idempotent, err, sizeof err);
+    bool ok = job->options && stored_options_read_facts(job->options, &spec, &idempotent, err, sizeof err);
     if (ok) {
         stored_options_change(&spec, job->changes);
         buf_add_str(out, ",\"options\":");

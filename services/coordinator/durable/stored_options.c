@@ -3,6 +3,11 @@
 #include "common/json/json_scan.h"
 #include "common/json/json_walk.h"
 
+/* A `common` of at least this many bytes counts as long. */
+enum { LONG_COMMON_BYTES = 64 * 1024 };
+enum { SPAN_DIGITS = 20, SPAN_BYTES = 2 * SPAN_DIGITS + 24 }; /* the longest member "common_span" */
+static const char span_name[] = ",\"common_span\":[";
+
 void stored_options_begin(struct buf *out)
 {
     buf_add_str(out, "{\"query\":{");
@@ -16,14 +21,17 @@ void stored_options_add_query(struct buf *out, const char *name, const char *val
     buf_add_json_string(out, value, strlen(value));
 }
 
-void stored_options_add_object(struct buf *out, const struct buf *options, bool have_items, enum idempotency idempotent)
+size_t stored_options_add_object(struct buf *out, const struct buf *options, bool have_items,
+                                 enum idempotency idempotent)
 {
     buf_add_str(out, "},\"options\":");
+    size_t at = out->len;
     if (options->len)
         buf_add(out, options->data, options->len);
     else
         buf_add_str(out, "null");
     buf_addf(out, ",\"have_items\":%s,\"idempotent\":%s", have_items ? "true" : "false", idempotency_json(idempotent));
+    return at;
 }
 
 void stored_options_add_trace(struct buf *out, const char *traceparent, const char *tracestate)
@@ -35,25 +43,69 @@ void stored_options_add_trace(struct buf *out, const char *traceparent, const ch
     buf_add_char(out, '}');
 }
 
-void stored_options_end(struct buf *out)
+void stored_options_end(struct buf *out, size_t common_at, size_t common_len)
 {
+    if (common_len >= LONG_COMMON_BYTES) buf_addf(out, "%s%zu,%zu]", span_name, common_at, common_len);
     buf_add_char(out, '}');
 }
 
-void stored_options_without(const struct buf *options, const char *member, struct buf *out)
+size_t stored_options_without(const struct buf *options, const char *member, const char *value, struct buf *out)
 {
     struct json_walk walk;
-    struct json_slice name, value;
-    if (options->len == 0 || !json_walk_init(&walk, options->data, options->len)) return;
+    struct json_slice name, v;
+    size_t at = 0;
+    if (options->len == 0 || !json_walk_init(&walk, options->data, options->len)) return 0;
     buf_add_char(out, '{');
-    while (json_walk_next(&walk, &name, &value)) {
+    while (json_walk_next(&walk, &name, &v)) {
         if (json_string_is(name, member)) continue;
         if (out->data[out->len - 1] != '{') buf_add_char(out, ',');
         buf_add(out, name.data, name.len);
         buf_add_char(out, ':');
-        buf_add(out, value.data, value.len);
+        if (v.data == value) at = out->len;
+        buf_add(out, v.data, v.len);
     }
     buf_add_char(out, '}');
+    return at;
+}
+
+/* Reads "AT,LEN]}" up to the end of the text. */
+static bool read_span(const char *p, size_t *at, size_t *len)
+{
+    char *end;
+    if (*p < '0' || *p > '9') return false;
+    *at = strtoull(p, &end, 10);
+    if (*end != ',' || end[1] < '0' || end[1] > '9') return false;
+    *len = strtoull(end + 1, &end, 10);
+    return strcmp(end, "]}") == 0;
+}
+
+/* Finds the value of `common` if the text says where it is. Only the end of the text is read. So a text that a client
+ * has put into its options is never taken for the member, because the options are followed by other members. */
+static bool find_common(const char *text, size_t text_len, struct json_slice *common)
+{
+    const char *member = strstr(text_len > SPAN_BYTES ? text + text_len - SPAN_BYTES : text, span_name);
+    size_t at, len;
+    if (!member || !read_span(member + sizeof span_name - 1, &at, &len)) return false;
+    size_t most = (size_t)(member - text);
+    if (at > most || len > most - at) return false;
+    *common = (struct json_slice){text + at, len};
+    return true;
+}
+
+/* Copies the text with `null` instead of a long `common`, and sets *common to the value that was left out. Without a
+ * long `common`, the length of *common is 0. */
+static void copy_short(const char *text, struct buf *out, struct json_slice *common)
+{
+    size_t len = strlen(text);
+    *common = (struct json_slice){NULL, 0};
+    if (find_common(text, len, common)) {
+        const char *after = common->data + common->len;
+        buf_add(out, text, (size_t)(common->data - text));
+        buf_add_str(out, "null");
+        buf_add(out, after, (size_t)(text + len - after));
+    } else {
+        buf_add(out, text, len);
+    }
 }
 
 static void read_headers(struct json_slice trace, struct buf *traceparent, struct buf *tracestate)
@@ -72,10 +124,14 @@ static void read_headers(struct json_slice trace, struct buf *traceparent, struc
 void stored_options_read_trace(const char *text, struct buf *traceparent, struct buf *tracestate)
 {
     struct json_walk walk;
-    struct json_slice name, value;
-    if (!text || !json_walk_init(&walk, text, strlen(text))) return;
-    while (json_walk_next(&walk, &name, &value))
+    struct json_slice name, value, common;
+    struct buf rest = {0};
+    if (!text) return;
+    copy_short(text, &rest, &common);
+    bool ok = json_walk_init(&walk, rest.data, rest.len);
+    while (ok && json_walk_next(&walk, &name, &value))
         if (json_string_is(name, "trace")) read_headers(value, traceparent, tracestate);
+    buf_release(&rest);
 }
 
 /* The results of a read in progress. */
@@ -127,8 +183,8 @@ static void explain(const struct jobspec_error *fault, const char *why, char *er
         snprintf(err, err_size, "the stored options cannot be read: %s", why);
 }
 
-bool stored_options_read(const char *text, struct jobspec *spec, enum idempotency *idempotent, char *err,
-                         size_t err_size)
+static bool read_text(const char *text, size_t len, struct jobspec *spec, enum idempotency *idempotent, char *err,
+                      size_t err_size)
 {
     struct options_reading r = {.spec = spec, .idempotent = idempotent};
     struct json_walk walk;
@@ -137,11 +193,45 @@ bool stored_options_read(const char *text, struct jobspec *spec, enum idempotenc
     const char *why = "they are not an object";
     *idempotent = IDEMPOTENCY_UNSAID;
     jobspec_init(spec);
-    bool ok = text && json_valid(text, strlen(text), &offset, &why) && json_walk_init(&walk, text, strlen(text));
+    bool ok = text && json_valid(text, len, &offset, &why) && json_walk_init(&walk, text, len);
     while (ok && json_walk_next(&walk, &name, &value)) ok = read_member(&r, name, value);
     ok = ok && jobspec_finish(spec, r.have_items, &r.fault);
     if (!ok) explain(&r.fault, why, err, err_size);
     return ok;
+}
+
+/* Reads the options, and the value of a long `common` too if with_common is true. */
+static bool read_options(const char *text, bool with_common, struct jobspec *spec, enum idempotency *idempotent,
+                         char *err, size_t err_size)
+{
+    struct buf rest = {0};
+    struct json_slice common = {NULL, 0};
+    size_t offset;
+    const char *why;
+    if (text) copy_short(text, &rest, &common);
+    bool ok = read_text(text ? buf_cstr(&rest) : NULL, rest.len, spec, idempotent, err, err_size);
+    if (ok && with_common && common.len) {
+        ok = json_valid(common.data, common.len, &offset, &why);
+        if (ok)
+            jobspec_set_common(spec, common.data, common.len);
+        else
+            explain(&(struct jobspec_error){0}, why, err, err_size);
+    }
+    spec->common_source = NULL;
+    buf_release(&rest);
+    return ok;
+}
+
+bool stored_options_read(const char *text, struct jobspec *spec, enum idempotency *idempotent, char *err,
+                         size_t err_size)
+{
+    return read_options(text, true, spec, idempotent, err, err_size);
+}
+
+bool stored_options_read_facts(const char *text, struct jobspec *spec, enum idempotency *idempotent, char *err,
+                               size_t err_size)
+{
+    return read_options(text, false, spec, idempotent, err, err_size);
 }
 
 void stored_options_change(struct jobspec *spec, const char *changes)

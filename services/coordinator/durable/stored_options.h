@@ -6,7 +6,10 @@
  *   {"query":{"task":"square","priority":"3"},"options":{...},"have_items":true,"idempotent":null,
  *    "trace":{"traceparent":"00-...","tracestate":"..."}}
  *
- * `trace` is there only if the job belongs to a trace.
+ * `trace` is there only if the job belongs to a trace. If `common` is long, the last member is "common_span":[AT,LEN].
+ * AT is the offset in the text at which the value of `common` begins, and LEN is its length. With this member, the
+ * other options are read without a look at the bytes of `common`: scanning 4 MiB can take longer than a turn of the
+ * loop may. Older versions ignore this member.
  */
 #ifndef FANTAIL_COORDINATOR_DURABLE_STORED_OPTIONS_H
 #define FANTAIL_COORDINATOR_DURABLE_STORED_OPTIONS_H
@@ -15,16 +18,19 @@
 #include "coordinator/items/jobspec.h"
 
 /* The five functions below write the text to `out`, in this order. `options` is the job object without its items, or
- * empty. stored_options_add_trace() may be left out; `tracestate` may be NULL. */
+ * empty. stored_options_add_object() returns the offset of this object in the text. stored_options_add_trace() may be
+ * left out; `tracestate` may be NULL. stored_options_end() gets the place of the value of `common` in the text;
+ * common_len is 0: the place is not known. */
 void stored_options_begin(struct buf *out);
 void stored_options_add_query(struct buf *out, const char *name, const char *value);
-void stored_options_add_object(struct buf *out, const struct buf *options, bool have_items,
-                               enum idempotency idempotent);
+size_t stored_options_add_object(struct buf *out, const struct buf *options, bool have_items,
+                                 enum idempotency idempotent);
 void stored_options_add_trace(struct buf *out, const char *traceparent, const char *tracestate);
-void stored_options_end(struct buf *out);
+void stored_options_end(struct buf *out, size_t common_at, size_t common_len);
 
-/* Appends the job object `options` without the member `member`. If `options` is empty, appends nothing. */
-void stored_options_without(const struct buf *options, const char *member, struct buf *out);
+/* Appends the job object `options` without the member `member`. If `options` is empty, appends nothing. `value` is the
+ * value of a member in `options`, or NULL. Returns the offset of this value in `out`. */
+size_t stored_options_without(const struct buf *options, const char *member, const char *value, struct buf *out);
 
 /* Sets the options that were changed after the submission: see jobspec_read_changes(). NULL: no options were
  * changed. */
@@ -37,5 +43,8 @@ void stored_options_read_trace(const char *text, struct buf *traceparent, struct
  * the spec even if the function has failed. */
 MUST_CHECK bool stored_options_read(const char *text, struct jobspec *spec, enum idempotency *idempotent, char *err,
                                     size_t err_size);
+/* Does the same, but if `common` is long, spec->common need not be the value of `common`. */
+MUST_CHECK bool stored_options_read_facts(const char *text, struct jobspec *spec, enum idempotency *idempotent,
+                                          char *err, size_t err_size);
 
 #endif

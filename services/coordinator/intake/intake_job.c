@@ -25,14 +25,14 @@ static char *write_options(struct http_exchange *x, const struct splitter *split
                            struct catalog *catalog, const struct trace_scope *trace)
 {
     struct buf out = {0}, rest = {0};
-    size_t len;
-    if (spec->notify_url) stored_options_without(&splitter->options, "notify", &rest);
+    const struct buf *options = spec->notify_url ? &rest : &splitter->options;
+    size_t len, common_at = spec->common_source ? (size_t)(spec->common_source - splitter->options.data) : 0;
+    if (spec->notify_url) common_at = stored_options_without(&splitter->options, "notify", spec->common_source, &rest);
     stored_options_begin(&out);
     http_exchange_each_query(x, write_query, &out);
-    stored_options_add_object(&out, spec->notify_url ? &rest : &splitter->options, splitter->items_seen,
-                              job_tasks_idempotency(catalog, spec));
+    common_at += stored_options_add_object(&out, options, splitter->items_seen, job_tasks_idempotency(catalog, spec));
     write_trace(&out, trace);
-    stored_options_end(&out);
+    stored_options_end(&out, common_at, spec->common_source ? spec->common_source_len : 0);
     buf_release(&rest);
     buf_cstr(&out);
     return buf_detach(&out, &len);

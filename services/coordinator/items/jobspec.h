@@ -75,6 +75,11 @@ struct jobspec {
     enum job_first_line first_line; /* only in the query: what the first line of a body of lines is */
     double progress_s;              /* only in the query: seconds from one progress line to the next; 0: none */
 
+    /* Where jobspec_read_options() found the value of `common` in its text. Borrowed from this text. NULL: there was
+     * none. */
+    const char *common_source;
+    size_t common_source_len;
+
     uint64_t seen; /* private: bit i is set when field i of the table was given */
 };
 
@@ -103,6 +108,8 @@ MUST_CHECK bool jobspec_read_query(struct jobspec *spec, const char *name, const
 /* Reads the job object without its items. The text must be valid JSON, as the splitter's options are: the options may
  * have 4 MiB, so they are not checked again. A field that is in both the job object and the query is an error. */
 MUST_CHECK bool jobspec_read_options(struct jobspec *spec, const char *json, size_t len, struct jobspec_error *err);
+/* Replaces `common` by a valid JSON text. */
+void jobspec_set_common(struct jobspec *spec, const char *json, size_t len);
 /* Call it when the query and all options have been read. `have_items` says whether the body has items. Checks that
  * there is a task and exactly one source of items, and sets source and generated_count. */
 MUST_CHECK bool jobspec_finish(struct jobspec *spec, bool have_items, struct jobspec_error *err);

@@ -174,15 +174,24 @@ static bool read_url(struct json_slice v, char **out)
 /* Stores the text on one line, because it becomes part of the first line of every chunk. Nearly every text is already
  * on one line. A text that is already on one line is copied in one piece, because copying 4 MiB byte by byte is
  * slow. */
-static void read_raw(struct jobspec *spec, struct json_slice v)
+void jobspec_set_common(struct jobspec *spec, const char *json, size_t len)
 {
-    bool in_one_line = !memchr(v.data, '\n', v.len) && !memchr(v.data, '\r', v.len);
-    spec->common = xmalloc(v.len + 1);
-    if (in_one_line) memcpy(spec->common, v.data, spec->common_len = v.len);
-    for (size_t i = 0; i < v.len && !in_one_line; i++) {
-        if (v.data[i] != '\n' && v.data[i] != '\r') spec->common[spec->common_len++] = v.data[i];
+    bool in_one_line = !memchr(json, '\n', len) && !memchr(json, '\r', len);
+    free(spec->common);
+    spec->common = xmalloc(len + 1);
+    spec->common_len = 0;
+    if (in_one_line) memcpy(spec->common, json, spec->common_len = len);
+    for (size_t i = 0; i < len && !in_one_line; i++) {
+        if (json[i] != '\n' && json[i] != '\r') spec->common[spec->common_len++] = json[i];
     }
     spec->common[spec->common_len] = 0;
+}
+
+static void read_raw(struct jobspec *spec, struct json_slice v)
+{
+    jobspec_set_common(spec, v.data, v.len);
+    spec->common_source = v.data;
+    spec->common_source_len = v.len;
 }
 
 static bool read_value(struct jobspec *spec, const struct field *f, struct json_slice v, struct jobspec_error *err)
@@ -361,6 +370,7 @@ bool jobspec_read_query(struct jobspec *spec, const char *name, const char *valu
         const char *text = json.data + begin;
         ok = read_field(spec, f, (struct json_slice){text, json_value_length(text, json.len - begin)}, err);
     }
+    spec->common_source = NULL; /* the text is freed */
     buf_release(&json);
     return ok;
 }

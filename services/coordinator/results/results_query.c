@@ -58,7 +58,7 @@ struct results_options results_read_options(const struct stored_job *job)
     struct jobspec spec = {0};
     enum idempotency idempotent;
     char err[256];
-    bool ok = job->options && stored_options_read(job->options, &spec, &idempotent, err, sizeof err);
+    bool ok = job->options && stored_options_read_facts(job->options, &spec, &idempotent, err, sizeof err);
     const struct results_options options = {.runs = ok && spec.errors == ERRORS_RUNS,
                                             .is_reduced = ok && spec.reduce != REDUCE_NONE};
     jobspec_release(&spec);

@@ -19,7 +19,7 @@ static void round_trip(const struct arg *args, size_t n, const char *options, bo
     stored_options_begin(&text);
     for (size_t i = 0; i < n; i++) stored_options_add_query(&text, args[i].name, args[i].value);
     stored_options_add_object(&text, &object, have_items, wanted);
-    stored_options_end(&text);
+    stored_options_end(&text, 0, 0);
     cr_assert(stored_options_read(buf_cstr(&text), spec, &got, err, sizeof err), "%s: %s", text.data, err);
     cr_assert_eq(got, wanted);
     buf_release(&text);
@@ -105,10 +105,94 @@ Test(stored_options, a_member_is_left_out)
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct buf options = {0}, out = {0};
         buf_add_str(&options, cases[i][0]);
-        stored_options_without(&options, "notify", &out);
+        stored_options_without(&options, "notify", NULL, &out);
         cr_assert_str_eq(buf_cstr(&out), cases[i][1]);
         buf_release(&options);
         buf_release(&out);
+    }
+    assert_no_leaks();
+}
+
+Test(stored_options, the_place_of_a_value_is_known_after_a_member_was_left_out)
+{
+    struct buf options = {0}, out = {0};
+    buf_add_str(&options, "{ \"notify\": 1, \"task\": \"a\", \"common\": [7] }");
+    size_t at = stored_options_without(&options, "notify", strchr(options.data, '['), &out);
+    cr_assert_eq(strncmp(buf_cstr(&out) + at, "[7]", 3), 0, "%zu in %s", at, out.data);
+    buf_release(&options);
+    buf_release(&out);
+    assert_no_leaks();
+}
+
+enum { LONG_BYTES = 200000 };
+
+/* Writes the text of a job with a long `common`, an array of 1. The text says where this value is. */
+static void write_long(struct buf *text)
+{
+    struct buf object = {0};
+    buf_add_str(&object, "{\"task\":\"a\",\"common\":[1");
+    size_t value_at = object.len - 2;
+    while (object.len < LONG_BYTES) buf_add_str(&object, ",1");
+    buf_add_char(&object, ']');
+    size_t value_len = object.len - value_at;
+    buf_add_str(&object, ",\"priority\":7}");
+    stored_options_begin(text);
+    size_t at = stored_options_add_object(text, &object, true, IDEMPOTENCY_YES);
+    stored_options_add_trace(text, "00-1-1-01", NULL);
+    stored_options_end(text, at + value_at, value_len);
+    buf_release(&object);
+}
+
+static bool read(struct buf *text, bool facts, struct jobspec *spec, char *err, size_t err_size)
+{
+    enum idempotency idempotent;
+    return (facts ? stored_options_read_facts : stored_options_read)(buf_cstr(text), spec, &idempotent, err, err_size);
+}
+
+Test(stored_options, a_long_common_is_not_looked_at_unless_it_is_wanted)
+{
+    struct buf text = {0}, parent = {0}, state = {0};
+    struct jobspec spec = {0};
+    char err[300];
+    write_long(&text);
+    cr_assert(read(&text, false, &spec, err, sizeof err), "%s", err);
+    cr_assert(spec.common_len > LONG_BYTES - 100 && strncmp(spec.common, "[1,1,", 5) == 0);
+    cr_assert_str_eq(spec.common + spec.common_len - 3, ",1]");
+    cr_assert_eq(spec.priority, 7);
+    jobspec_release(&spec);
+    text.data[text.len / 2] = 'x'; /* the value of `common` is damaged */
+    cr_assert(read(&text, true, &spec, err, sizeof err), "%s", err);
+    cr_assert(spec.priority == 7 && spec.source == SOURCE_ITEMS);
+    jobspec_release(&spec);
+    cr_assert(!read(&text, false, &spec, err, sizeof err));
+    cr_assert_not_null(strstr(err, "the stored options cannot be read"), "%s", err);
+    jobspec_release(&spec);
+    stored_options_read_trace(buf_cstr(&text), &parent, &state);
+    cr_assert_str_eq(buf_cstr(&parent), "00-1-1-01");
+    buf_release(&text);
+    buf_release(&parent);
+    buf_release(&state);
+    assert_no_leaks();
+}
+
+Test(stored_options, only_the_last_member_of_the_text_says_where_common_is)
+{
+    static const char *const texts[] = {
+        "{\"query\":{},\"options\":{\"task\":\"a\",\"common\":{\"x\":1,\"common_span\":[0,5]}},\"have_items\":true}",
+        "{\"query\":{\"task\":\"a\"},\"options\":null,\"have_items\":true,\"common_span\":[9,99]}",
+        "{\"query\":{\"task\":\"a\"},\"options\":null,\"have_items\":true,\"common_span\":[99999999999999999999,1]}",
+        "{\"query\":{\"task\":\"a\"},\"options\":null,\"have_items\":true,\"common_span\":[-1,1]}",
+        "{\"query\":{\"task\":\"a\"},\"options\":null,\"have_items\":true,\"common_span\":[1]}",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        struct buf text = {0};
+        struct jobspec spec = {0};
+        char err[300];
+        buf_add_str(&text, texts[i]);
+        cr_assert(read(&text, false, &spec, err, sizeof err), "%s: %s", texts[i], err);
+        cr_assert_str_eq(spec.tasks[0], "a");
+        jobspec_release(&spec);
+        buf_release(&text);
     }
     assert_no_leaks();
 }
@@ -123,7 +207,7 @@ static void expect_trace(const char *wanted_parent, const char *wanted_state)
     stored_options_begin(&text);
     stored_options_add_object(&text, &object, false, IDEMPOTENCY_UNSAID);
     if (wanted_parent) stored_options_add_trace(&text, wanted_parent, wanted_state);
-    stored_options_end(&text);
+    stored_options_end(&text, 0, 0);
     cr_assert(stored_options_read(buf_cstr(&text), &spec, &idempotent, err, sizeof err), "%s: %s", text.data, err);
     stored_options_read_trace(buf_cstr(&text), &parent, &state);
     cr_assert_str_eq(buf_cstr(&parent), wanted_parent ? wanted_parent : "");

@@ -1,4 +1,5 @@
 /* The answer to a POST of a durable job: 202 when the job is committed, otherwise a problem with the reason. */
+#include "coordinator/durable/stored_options.h"
 #include "unit/coordinator/intake/intake_harness.h"
 
 Test(intake, a_preference_is_found_among_others)
@@ -93,6 +94,36 @@ Test(intake, a_parameter_that_older_coordinators_do_not_know_is_not_stored)
     cr_assert_null(strstr(j->job.options, "first_line"), "%s", j->job.options);
     cr_assert_not_null(strstr(j->job.options, "tolerated_failure_count"), "%s", j->job.options);
     cr_assert_not_null(strstr(j->job.options, "common"), "%s", j->job.options);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    intake_over(&b, 1);
+}
+
+Test(intake, the_stored_options_say_where_a_long_common_is)
+{
+    struct bench b;
+    struct http_exchange x = {.prefer = "respond-async"};
+    struct buf body = {0};
+    struct jobspec spec = {0};
+    enum idempotency idempotent;
+    char err[300], *damaged;
+    buf_add_str(&body, "{\"task\":\"echo\",\"common\":\"");
+    while (body.len < 100000) buf_add_char(&body, 'c');
+    buf_add_str(&body, "\",\"items\":[1],\"priority\":3}");
+    intake_start(&b);
+    post_body(&b, &x, buf_cstr(&body));
+    fake_store_run(b.store);
+    cr_assert_eq(x.status, 202, "%s", buf_cstr(&x.answer));
+    const char *options = b.store->jobs[0]->job.options;
+    cr_assert(stored_options_read(options, &spec, &idempotent, err, sizeof err), "%s", err);
+    cr_assert(spec.common_len > 99900 && strspn(spec.common + 1, "c") == spec.common_len - 2);
+    jobspec_release(&spec);
+    damaged = xstrdup(options);
+    strstr(damaged, "cc")[1] = '"';
+    cr_assert(stored_options_read_facts(damaged, &spec, &idempotent, err, sizeof err), "%s", err);
+    cr_assert_eq(spec.priority, 3);
+    jobspec_release(&spec);
+    free(damaged);
+    buf_release(&body);
     exchange_close(&x, HTTP_CLOSED_DONE);
     intake_over(&b, 1);
 }
