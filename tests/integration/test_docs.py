@@ -90,7 +90,7 @@ class Docs(FantailTest):
         [most] = re.findall(r"^#define LIMIT_TASK_PROCESSES +(\d+)", read("services", "common", "base", "limits.h"), re.M)
         [in_file] = re.findall(r"^#define OPTION_JOBS_FILE +(\d+)", read("clients", "cli", "options", "option_values.h"), re.M)
         told = " ".join(self.help_of("fantail", "map").split())
-        self.assertIn(f"items that may run at once: a number up to {most},", told)
+        self.assertIn(f"items that may run at once: a number up to {most};", told)
         self.assertIn(f"the number may grow to {in_file}, or to its first value if that is larger", told)
         page = " ".join(read("docs", "commands.md").split())
         self.assertIn(f"the maximum is {most}.", page)
