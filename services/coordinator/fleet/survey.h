@@ -1,9 +1,8 @@
 /*
  * Asks the workers which tasks they have, and keeps the catalog up to date. A worker is asked when it is added, when
- * the owner calls survey_ask(), and when a question needs its answer (survey_question_new()). In addition, a worker
- * that has not been asked for about half a minute is asked again. The regular requests to different workers are spread
- * over the half minute. A worker that did not answer is asked again sooner. The number of workers asked at the same
- * time is limited.
+ * the owner calls survey_ask(), and when a question needs its answer (survey_question_new()). In addition, each worker
+ * is asked again about half a minute after the last request to it. These regular requests are spread over the half
+ * minute. A worker that did not answer is asked again sooner. The number of workers asked at the same time is limited.
  *
  * Owner: the fleet. The survey does its work in callbacks of the loop. The functions of this header never call the
  * owner's callbacks directly, but some of them, such as survey_add(), may start requests.
@@ -58,18 +57,19 @@ typedef void survey_said(void *owner, const struct task_list *has, uint64_t work
 /* Adds a worker. `at` is borrowed until survey_remove(). `said` may be NULL. */
 struct survey_worker *survey_add(struct survey *s, const struct endpoint *at, survey_said *said, void *owner);
 void survey_remove(struct survey *s, struct survey_worker *w);
-/* Asks the worker once more as soon as `after_ms` have passed since the last request to the worker. */
+/* Asks the worker again as soon as `after_ms` have passed since the last request to the worker. */
 void survey_ask(struct survey *s, struct survey_worker *w, uint64_t after_ms);
-/* Call it when a worker says that its tasks have this ETag. If the catalog has another ETag, asks the worker. "": the
- * worker did not send an ETag. */
+/* Call it when a worker says that its tasks have this ETag. If the last list of tasks from the worker had a different
+ * ETag, asks the worker for its tasks. "": the worker did not send an ETag. */
 void survey_compare(struct survey *s, struct survey_worker *w, const char *etag);
 
 /* Questions. */
 
-/* Asks all workers, except those that were asked recently: in the last second, or in the last n milliseconds if the
- * fleet has n < 1000 workers. Calls answered(data, ok) when all the workers have answered, when enough(data) is true
- * after an answer, or when three seconds have passed, whichever comes first. `ok` is false when no worker can be
- * reached. `enough` may be NULL. Returns NULL when there is no worker to ask. */
+/* Asks all workers, except those that have answered a recent request. A request is recent if it was sent in the last
+ * second, or in the last n milliseconds if the fleet has n < 1000 workers. Calls answered(data, ok) when all the
+ * workers have answered, when enough(data) is true after an answer, or when three seconds have passed, whichever comes
+ * first. `ok` is false when no worker can be reached. `enough` may be NULL. Returns NULL when there is no worker to
+ * ask. */
 struct survey_question *survey_question_new(struct survey *s, bool (*enough)(void *data),
                                             void (*answered)(void *data, bool ok), void *data);
 /* Drops a question that has not been answered yet. After this call, the answered() of this question is never called.

@@ -2,7 +2,8 @@
 
 #include "protocol/protocol.h"
 
-/* How long the catalog remembers the tasks of workers that have left. */
+/* When a worker leaves, the catalog forgets the lists of tasks that no worker has had for REMEMBER_NS. If more than
+ * REMEMBER_MAX lists without a worker remain, the catalog also forgets the oldest of them. */
 #define REMEMBER_NS  (7 * 24 * 3600 * NS_PER_S)
 #define REMEMBER_MAX 32
 
@@ -117,7 +118,8 @@ static void attach(struct catalog *c, struct catalog_worker *w, struct task_list
     count_reached(c, w, true);
 }
 
-/* If the catalog already has an equal list, returns that list and frees the new one. */
+/* If the catalog already has an equal list, returns that list and frees the new one. Otherwise adds the new list to the
+ * catalog and returns it. */
 static struct task_list *share(struct catalog *c, struct task_list *fresh)
 {
     for (struct task_list *l = next_list(c, NULL); l; l = next_list(c, l)) {
@@ -227,7 +229,8 @@ static void add_source(struct catalog *c, const struct source *from)
     }
 }
 
-/* Removes the tasks that no worker has now, except those that a worker could once run. */
+/* Completes `runs` of each task. Removes the tasks that no worker has now, except those that a worker could once
+ * run. */
 static void drop_empty(struct catalog *c)
 {
     size_t kept = 0;

@@ -1,9 +1,9 @@
 /*
  * Records which tasks the workers have: the last answer of each worker (survey.h), and totals over all workers. If
- * workers disagree about a task, the most cautious answer counts. The tasks of a worker that cannot be reached stay in
- * the catalog. The tasks of a worker that has left are remembered for a week. So a job can wait while the pool of its
- * task has no workers. From the start, the catalog has the tasks that the operator expects. So jobs with these tasks
- * can wait for the first worker. Pure: no I/O.
+ * workers disagree about the idempotency of a task, the most cautious answer counts. The tasks of a worker that cannot
+ * be reached stay in the catalog. The tasks of a worker that has left are remembered for about a week. So a job can
+ * wait while the pool of its task has no workers. From the start, the catalog has the tasks that the operator expects.
+ * So jobs with these tasks can wait for the first worker. Pure: no I/O.
  */
 #ifndef FANTAIL_COORDINATOR_FLEET_TASK_CATALOG_H
 #define FANTAIL_COORDINATOR_FLEET_TASK_CATALOG_H
@@ -71,7 +71,7 @@ void catalog_worker_left(struct catalog *c, struct catalog_worker *w, uint64_t n
 const struct catalog_task *catalog_find(struct catalog *c, const char *name);
 /* Returns all tasks, sorted by name. The array is borrowed until a worker is added, answers or leaves. */
 const struct catalog_task *catalog_tasks(struct catalog *c, size_t *count);
-/* Appends "square, primes and wordcount", or "none". */
+/* Appends the names of all tasks, such as "primes, square and wordcount", or "none". */
 void catalog_list_names(struct catalog *c, struct buf *out);
 /* Appends the document of GET /v1/tasks. */
 void catalog_write(struct catalog *c, struct buf *out);

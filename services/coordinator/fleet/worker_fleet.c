@@ -12,7 +12,8 @@ bool worker_fleet_takes_registrations(const struct worker_fleet_config *config)
     return config->register_workers || endpoints_mode(config->workers) == ENDPOINTS_REGISTERED;
 }
 
-/* Anyone who can register a worker gets the items of all users. So registration requires a token. */
+/* Anyone who can register a worker gets items of all users. So registration requires a token if other machines can
+ * connect. */
 static int check_registration(const struct worker_fleet_config *config, const struct option_spec *spec, bool open)
 {
     if (!worker_fleet_takes_registrations(config)) return 0;

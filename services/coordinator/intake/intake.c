@@ -68,7 +68,7 @@ static void move(struct job_intake *t, enum intake_state to)
     t->state = to;
 }
 
-/* Counts the memory of the upload in the budget of all jobs. */
+/* Charges the memory of the upload to the budget that all jobs share. */
 static void count_memory(struct job_intake *t)
 {
     size_t held = splitter_held(&t->splitter) + t->open_bytes;
@@ -85,7 +85,7 @@ static struct store_call *new_call(struct job_intake *t, enum store_op op, void 
     return call;
 }
 
-/* Removes a job that is not accepted, and its items, from the store. */
+/* If ADD_JOB was started but the job has not been accepted, removes the job and its items from the store. */
 static void remove_job(struct job_intake *t)
 {
     if (!t->added || t->settled || t->existing[0]) return;
@@ -184,7 +184,8 @@ static void add_job(struct job_intake *t)
     store_start(t->durable->store, call);
 }
 
-/* Makes a block of the items that have been split so far. */
+/* Stores the items that have been split so far as a block. If the key belongs to another job, drops the items
+ * instead. */
 static void add_block(struct job_intake *t)
 {
     uint64_t n = t->splitter.items_in_buf;
@@ -253,8 +254,8 @@ static void on_existing_read(struct store_call *call)
     free_when_over(t);
 }
 
-/* While this request was being received, the earlier request with the same key may have been accepted, or may have
- * failed. */
+/* Reads the state of the job that has the same key. While this request was being received, the earlier request may have
+ * been accepted, or may have failed. */
 static void read_existing(struct job_intake *t)
 {
     struct store_call *call = store_call_new(STORE_READ_JOB, on_existing_read, t);
@@ -340,8 +341,8 @@ static bool tasks_are_there(void *data)
     return job_tasks_fault(&t->durable->jobs->fleet->survey.catalog, &t->spec, NULL) == 0;
 }
 
-/* Called when the workers have answered. If no worker could answer, the job is accepted anyway and waits for a
- * worker. */
+/* Called when the question to the workers has been answered. If no worker can be reached (`ok` is false), the job is
+ * accepted anyway and waits for a worker. */
 static void workers_answered(void *data, bool ok)
 {
     struct job_intake *t = data;
@@ -377,7 +378,8 @@ static void refuse_body(struct job_intake *t)
     buf_release(&detail);
 }
 
-/* Blocks are shorter if the memory for items runs low. */
+/* Splits the next piece of the body, and stores the items as a block when there are enough of them. If the memory for
+ * items runs low, a smaller block is enough. */
 static size_t on_body(struct http_exchange *x, const char *data, size_t len)
 {
     struct job_intake *t = http_exchange_data(x);

@@ -35,7 +35,8 @@ void intake_handle(struct http_exchange *x, struct durable *d);
 
 /* Sets the headers of an answer about an accepted job: Preference-Applied and Fantail-Job. */
 void intake_set_headers(struct http_exchange *x, const char *id, const struct preferences *applied);
-/* Answers 202 with the document of an accepted job, and with a hint if the body looks like something else. */
+/* Answers 202 with the document of an accepted job. If `likeness` is LIKE_JOB, the document has a hint that the only
+ * item of the request looks like a job object. */
 void intake_answer_accepted(struct http_exchange *x, const struct stored_job *job, const struct preferences *applied,
                             enum job_likeness likeness);
 

@@ -15,8 +15,8 @@ MUST_CHECK bool intake_read_spec(struct http_exchange *x, const struct durable *
                                  bool have_items, struct jobspec *spec, struct jobspec_error *err);
 /* Returns whether the items of the job are generated from a range or from spans. */
 bool intake_makes_items(const struct jobspec *spec);
-/* Sets the task, options, labels and priority. If the items are generated, also sets their number. Takes the labels and
- * the URL of `notify` from `spec`. The job belongs to the trace of its request. */
+/* Sets the task, options, labels, notify, needs and priority of `job`. If the items are generated, also sets their
+ * number. Takes the labels and the URL of `notify` from `spec`. The job belongs to the trace of its request. */
 void intake_describe(struct stored_job *job, struct http_exchange *x, const struct splitter *splitter,
                      struct jobspec *spec, struct catalog *catalog, const struct trace_scope *trace);
 /* If the next `len` bytes of the job may need more memory than is left, returns why the job must be refused. Otherwise

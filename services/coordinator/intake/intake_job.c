@@ -4,9 +4,9 @@
 #include "coordinator/intake/intake_internal.h"
 #include "coordinator/job/job_tasks.h"
 
-/* A coordinator of an older version must be able to run the job, so parameters that it does not know are left out. The
- * store keeps the URL of `notify` apart from the options. `first_line` is left out, because it only says how to read
- * the body, and the body has already been read. */
+/* A coordinator of an older version must be able to run the job, but would refuse a parameter that it does not know. So
+ * the two parameters that the run does not need are left out. The store keeps the URL of `notify` apart from the
+ * options. `first_line` only says how to read the body, and the body has already been read. */
 static void write_query(void *out, const char *name, const char *value)
 {
     if (strcmp(name, "notify.url") == 0 || strcmp(name, "first_line") == 0) return;

@@ -18,11 +18,11 @@ struct request_key {
 };
 
 /* Returns whether the header has a key of 1 to REQUEST_KEY_BYTES printable ASCII characters. If the header begins with
- * a quote, it must be a string of RFC 8941: in quotes, with \ before each quote and each backslash of the key. The
- * draft RFC of the header requires a string of RFC 8941, but many clients send the key without quotes. */
+ * a quote, it must be a string of RFC 8941: in quotes, with \ before each quote and each backslash of the key. The IETF
+ * draft of the header requires a string of RFC 8941, but many clients send the key without quotes. */
 bool request_key_is_valid(const char *header);
-/* Reads the key, which must be valid, and the query of the request. `format` is the body's format. Does nothing without
- * a key. */
+/* Reads the key, which must be valid, and begins the digest with the query of the request and the format of the body.
+ * Does nothing without a key. */
 void request_key_begin(struct request_key *k, struct http_exchange *x, int format);
 /* Adds bytes of the body to the digest. */
 void request_key_add(struct request_key *k, const char *data, size_t len);

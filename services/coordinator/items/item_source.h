@@ -16,7 +16,7 @@ struct item_source_ops {
     /* Skips the next items, at most max_items. Returns how many items it skipped. Sets *first to the index of the first
      * skipped item. */
     uint64_t (*drop)(void *source, uint64_t max_items, uint64_t *first);
-    /* Returns the approximate average size of an item in bytes; 0 when there are no items. */
+    /* Returns the approximate size of an item in bytes: the average, or an upper limit. 0: not known. */
     uint64_t (*item_bytes)(const void *source);
 };
 
@@ -50,7 +50,7 @@ struct generated_items {
 };
 struct item_source generated_items_source(struct generated_items *g);
 
-/* Items that were put in a spool, with indexes from 0 on. All members but `spool` must be zeroed; `spool` is
+/* Items that were put in a spool. Their indexes are counted from 0. All members but `spool` must be zeroed; `spool` is
  * borrowed. */
 struct spooled_items {
     struct spool *spool;

@@ -34,7 +34,7 @@ void jobspec_release(struct jobspec *spec)
     *spec = (struct jobspec){0};
 }
 
-/* Every bound is below 2^53, so that the difference or the sum of two bounds stays below 2^54. */
+/* The absolute values of start, stop and step are below 2^53, so no sum or difference in this function overflows. */
 static uint64_t generated_count(const struct jobspec *spec)
 {
     int64_t way = spec->stop - spec->start, step = spec->step;

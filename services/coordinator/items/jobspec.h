@@ -121,8 +121,8 @@ MUST_CHECK bool jobspec_read_changes(struct jobspec *spec, const char *json, siz
 /* Appends a JSON object with the changeable options that were read since spec->seen was 0. jobspec_read_changes() can
  * read the object. The object contains no null. */
 void jobspec_write_changes(const struct jobspec *spec, struct buf *out);
-/* Appends a JSON object with all options that may change. The object is for people: jobspec_read_changes() cannot read
- * it. */
+/* Appends a JSON object with all options that may change. The object is for people: an option without a limit is
+ * null. */
 void jobspec_write_changeable(const struct jobspec *spec, struct buf *out);
 
 /* A job was started with the options `early`; `late` also has the options that arrived later. Returns the JSON pointer

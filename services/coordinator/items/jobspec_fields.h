@@ -29,7 +29,7 @@ struct field {
     unsigned needs;  /* a level, see JOBSPEC_LEVEL */
     size_t offset;
     double min, max;
-    const char *const *words; /* indexed by the value of the enum; NULL: this value has no word */
+    const char *const *words; /* indexed by the value of the enum; a NULL element: this value has no word */
     size_t word_count;
 };
 
@@ -44,8 +44,8 @@ bool jobspec_given(const struct jobspec *spec, const char *name);
 /* Returns whether there are fields called "<name>.something". */
 bool jobspec_is_group(const char *name);
 
-/* Reads an array of at most JOB_LABELS_MAX labels, and sets *labels to its text on one line. Returns false if `array`
- * is not an array of valid labels, or has too many. */
+/* Reads an array of at most JOB_LABELS_MAX labels, and sets *labels to its text on one line. If the array is empty,
+ * *labels does not change. Returns false if `array` is not an array of valid labels, or has too many. */
 bool jobspec_read_labels(struct json_slice array, char **labels);
 
 /* Sets the status, the JSON pointer (the name with slashes instead of dots) and the sentence of the error. Returns

@@ -305,7 +305,7 @@ static bool read_object(struct jobspec *spec, const char *group, struct json_sli
         point_at(err, group, &text);
     }
     buf_release(&text);
-    /* Without this check, an empty object as `range` or `spans` would be treated like a missing member. */
+    /* Without these checks, an empty object as `range`, `spans` or `notify` would be treated like a missing member. */
     if (empty && strcmp(group, "range") == 0) return jobspec_fail(err, 400, group, "range needs a stop");
     if (empty && strcmp(group, "spans") == 0) return jobspec_fail(err, 400, group, "spans needs a stop and a size");
     if (empty && strcmp(group, "notify") == 0) return jobspec_fail(err, 400, group, "notify needs a url");

@@ -161,8 +161,8 @@ static inline size_t small_copy(char *dst, const char *src, size_t len, size_t r
 }
 
 /* Reads scalars while each of them is followed by a comma. Most of the splitter's time is spent in this loop. Returns
- * where the loop stopped: before an item that is not a scalar (state ITEM), or after an item that no comma follows
- * (state AFTER_ITEM). */
+ * where the loop stopped: after an item that no comma follows (state AFTER_ITEM), or before anything that is not a
+ * whole scalar (state FIRST_ITEM or ITEM). */
 static const char *read_scalars(struct splitter *s, const char *p, const char *end)
 {
     if (*p == '{' || *p == '[') return p;

@@ -169,8 +169,8 @@ static void append_run(struct splitter *s, const char *run, const char *end, uin
     s->item_count += count;
 }
 
-/* Reads the whole lines of a piece. *rest is the start of the unfinished line. Nearly all lines can be copied unchanged
- * as items. Consecutive lines of this kind are copied together. */
+/* Reads the whole lines of a piece. Sets *rest to the start of the unfinished line. Nearly all lines can be copied
+ * unchanged as items. Consecutive lines of this kind are copied together. */
 static enum split_status read_json_lines(struct splitter *s, const char *data, size_t len, const char **rest)
 {
     const char *p = data, *end = data + len, *run = p;
@@ -281,7 +281,8 @@ static enum split_status add_text_part(struct splitter *s, const char *p, size_t
     return s->line_bytes > LIMIT_ITEM_BYTES ? fail_too_large(s, s->line_offset) : SPLIT_OK;
 }
 
-/* Completes the character in s->rest with bytes of p. Returns SPLIT_OK when s->rest is empty or p is used up. */
+/* Moves bytes of p to s->rest, one at a time, until the bytes in s->rest can be decoded or p is used up. Sets *taken to
+ * the number of bytes that were moved. */
 static enum split_status complete_rest(struct splitter *s, const char *p, size_t len, uint64_t offset, size_t *taken)
 {
     *taken = 0;

@@ -220,8 +220,8 @@ bool split_hold(struct splitter *s, const char *data, size_t len, size_t limit)
     return buf_add(&s->partial, data, len);
 }
 
-/* Returns the position after newline number max_lines, or after the last newline before end. Adds the number of
- * newlines before this position to *lines. */
+/* Returns the position after the last newline before `end`, but goes no further than the newline that makes *lines
+ * equal to max_lines. Adds the number of newlines before this position to *lines. */
 static const char *skip_lines(const char *p, const char *end, uint64_t max_lines, uint64_t *lines)
 {
     const char *after = p;

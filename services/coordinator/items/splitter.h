@@ -2,12 +2,13 @@
  * Splits a request body into items as its bytes arrive, in pieces of any size. The splitter follows RFC 8259 strictly.
  * The splitter builds no tree: it checks an item and copies the bytes of the item. Pure: no I/O, no time.
  *
- * Every whole item is appended to `items` as one line of JSON that ends in '\n'. The line has the bytes that the client
- * sent, but without white space around the item and without line breaks between the tokens of the item. Each byte is
- * read only once, when it arrives. So the time that a call takes depends on the size of its piece, and not on the size
- * of the item. The caller may take lines from the front of `items` at any time, and must then lower `items_in_buf`. The
- * caller limits the memory by the size of the pieces: a call appends only the items that end in its piece. Besides
- * these items, the splitter holds one unfinished item (LIMIT_ITEM_BYTES) and the options (LIMIT_OPTIONS_BYTES).
+ * Every whole item is appended to `items` as one line of JSON that ends in '\n'. The line of a JSON item has the bytes
+ * that the client sent, but without white space around the item and without line breaks between the tokens of the item.
+ * Each byte is read only once, when it arrives. So the time that a call takes depends on the size of its piece, and not
+ * on the size of the item. The caller may take lines from the front of `items` at any time, and must then lower
+ * `items_in_buf`. The caller limits the memory by the size of the pieces: a call appends only the items that end in its
+ * piece. Besides these items, the splitter holds one unfinished item (LIMIT_ITEM_BYTES) and the options
+ * (LIMIT_OPTIONS_BYTES).
  *
  *     SPLIT_JOB      one JSON object: the elements of its "items" array are the items, the other members are options
  *     SPLIT_NDJSON   one JSON value per line, which ends in "\n" or "\r\n"; blank lines are skipped
@@ -52,7 +53,7 @@ struct splitter {
     struct buf items;      /* whole items, one line each; the caller takes these lines */
     uint64_t items_in_buf; /* how many items are in `items` */
     uint64_t item_count;   /* items of the whole body so far */
-    bool items_seen;       /* SPLIT_JOB: the member "items" was read; otherwise always true */
+    bool items_seen;       /* SPLIT_JOB: the array "items" has begun; otherwise always true */
     bool items_ended;      /* the array "items" has ended, so item_count is final; options may still follow */
     bool has_options;      /* the body has options: SPLIT_JOB, or after splitter_expect_options() */
     struct buf options;    /* always a valid JSON object, with the options that are complete so far */

@@ -25,7 +25,7 @@ enum split_status split_job_finish(struct splitter *s);
 enum split_status split_fail(struct splitter *s, enum split_status status, uint64_t offset, const char *phrase);
 /* Appends valid JSON without its line breaks. Line breaks can only be between tokens. */
 void append_in_one_line(struct buf *out, const char *json, size_t len);
-/* Appends one item: valid JSON, without its newline. */
+/* Appends one item and a newline. `json` must be valid. */
 void split_emit(struct splitter *s, const char *json, size_t len);
 /* Appends the item in s->partial, which has no line breaks, and empties s->partial. If `items` is empty, an item of at
  * least SPLIT_HANDED_OVER_BYTES is not copied, because its memory is passed on. */

@@ -223,8 +223,8 @@ bool job_has_all_answers(const struct job *j)
     return j->state == JOB_ENDED && !j->folds_more;
 }
 
-/* Folds some answers. Many answers may become readable at the same time, for example after a slow first item. So many
- * answers are folded in several turns of the loop. */
+/* Folds about FOLD_BYTES of answers at most. Many answers may become readable at the same time, for example after a
+ * slow first item, so they are folded in several turns of the loop. */
 static void fold_answers(struct job *j)
 {
     char why[sizeof j->failure];
@@ -280,7 +280,8 @@ void job_open_answers(struct job *j)
     }
 }
 
-/* Without a reader, no answer is folded, because nobody could get the result. */
+/* Tells the keeper and the readers that answers have arrived. Without a reader, no answer is folded, because nobody
+ * could get the result. */
 void job_answers_came(struct job *j)
 {
     if (j->keeper) j->keeper->ops->answers_came(j->keeper->keeper);

@@ -10,8 +10,8 @@
  *    |        |
  *    +--------+---> REFUSED (the request was wrong)
  *
- * If the request turns out to be wrong while the job runs, the job is cancelled. The job stays RUNNING until the
- * cancellation is done.
+ * If the request is refused while the job runs, the job is cancelled. The job stays RUNNING until the cancellation is
+ * done.
  */
 #ifndef FANTAIL_COORDINATOR_JOB_JOB_H
 #define FANTAIL_COORDINATOR_JOB_JOB_H
@@ -60,10 +60,10 @@ struct job {
     bool cancel_is_noted;      /* the job is on jobs->cancels */
     struct list_link cancel_link;
     enum sched_waiting waiting;
-    /* The last reason that workers gave why they cannot run the job's tasks. NULL: the workers can run the tasks, or it
-     * is not known whether they can. */
+    /* Why no worker can run one of the job's tasks, by the last reports of the workers. NULL: the workers can run the
+     * tasks, or it is not known whether they can. */
     char *task_fault;
-    uint64_t starting; /* how many task processes are starting on the worker that last reported such a number */
+    uint64_t starting; /* how many task processes are starting on the worker that last reported this number */
     bool paused; /* the job is on jobs->paused: no new items are sent until its reader has caught up (job_pause.c) */
     struct list_link paused_link;
     struct sched_outcome outcome;

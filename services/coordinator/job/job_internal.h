@@ -21,8 +21,8 @@ void job_start(struct job *j);
  * freed. May free j. */
 void job_client_gone(struct job *j);
 
-/* Call it when the request is wrong. Answers the request with the problem, and cancels items that already run.
- * `members` may be NULL. */
+/* Refuses the job: answers the request with the problem, and cancels the job if it already runs. `members` may be
+ * NULL. */
 void job_refuse(struct job *j, int status, const char *members, const char *detail_fmt, ...) PRINTF_LIKE(4, 5);
 /* Clears b, writes "pointer":"..." to it and returns the text, which is borrowed from b. */
 const char *job_pointer_member(struct buf *b, const char *pointer);
@@ -45,7 +45,7 @@ void job_open_answers(struct job *j);
 void job_answers_came(struct job *j);
 /* Makes the job fail because a sink could not store its answers. */
 void job_fail_to_keep(struct job *j, const struct answer_sink *sink);
-/* Makes the job fail because its task is gone. */
+/* Makes the job fail because no worker can run one of its tasks. */
 void job_fail_for_task(struct job *j, const char *why);
 /* Makes the job fail because there is no memory for an answer. */
 void job_fail_for_memory(struct job *j);
@@ -59,7 +59,8 @@ void job_tell_waiting(struct job *j);
 
 /* If the reader of the job is slow and the temporary files have reached half of their limit, pauses the job: no new
  * items are sent. Resumes the job when the reader has caught up. Without the pause, the job would fail when the limit
- * is reached. Call it when answers have been added or read, but not from inside an action of the scheduler. */
+ * is reached. If the job has a keeper, is_behind() decides instead. Call it when answers have been added or read, but
+ * not from inside an action of the scheduler. */
 void job_pause_or_resume(struct job *j);
 
 /* job_hint.c */
@@ -70,12 +71,12 @@ const char *job_hint(const struct job *j);
 
 /* task_check.c */
 
-/* Call it when the options are known. Starts the job when its tasks are known to exist. Refuses the job when one of its
- * tasks does not exist. */
+/* Call it when the options are known. Starts the job if the workers can run its tasks, or if no worker can be reached.
+ * Refuses the job if no worker has, or can run, one of its tasks. */
 void job_check_tasks(struct job *j);
 /* Call it when the job waits because no worker can run its tasks. Asks the workers why. If the workers confirm that
- * they cannot run the tasks, and if no item was answered and the job has no keeper, the job ends as if it had been
- * refused. In all other cases, calls job_tell_waiting(), with the reason in j->task_fault. */
+ * they cannot run the tasks, no item has been answered and the job has a client, refuses the job, or makes it fail if
+ * its answer has begun. In all other cases, calls job_tell_waiting(), with the reason in j->task_fault. */
 void job_check_tasks_again(struct job *j);
 /* Translates a reason of the scheduler into the reason that clients get. If no worker can run the tasks, clients get
  * the reason that the workers give. The text is static, or borrowed from the job until the next call. NULL gives

@@ -1,7 +1,7 @@
 /*
  * A job that has no client has a keeper, which supplies the items and takes the answers. The job calls the ops of the
- * keeper. The keeper outlives the job. The keeper also counts the answers and the end of the job in the metrics. Only
- * the keeper knows whether the job itself has ended, because the keeper may also stop a job that continues on another
+ * keeper. The keeper outlives the job. The keeper also counts the settled items and the end of the job in the metrics,
+ * because only the keeper knows whether the job itself has ended: it may also stop a job that continues on another
  * coordinator.
  */
 #ifndef FANTAIL_COORDINATOR_JOB_JOB_KEEPER_H
@@ -42,7 +42,8 @@ struct job_keeper {
  * until job_let_go(). The keeper offers the items with phase_offer() and phase_no_more_items(). */
 MUST_CHECK struct job *job_new_kept(struct jobs *jobs, const char *id, struct jobspec *spec,
                                     const struct job_keeper *keeper);
-/* Call it when the result of is_behind() may have changed, but not from inside an action of the scheduler. */
+/* Pauses or resumes the job. Call it when the result of is_behind() may have changed, but not from inside an action of
+ * the scheduler. */
 void job_keeper_changed(struct job *j);
 /* Call it after `finished` has been called, but not from inside an action of the scheduler. Frees the job. */
 void job_let_go(struct job *j);

@@ -12,8 +12,8 @@
 struct preferences job_request_preferences(const struct http_exchange *x);
 /* Returns whether the request asks for a durable job. */
 bool job_request_prefers_durable(const struct http_exchange *x);
-/* Finds out the format of the body. If an option in the query is wrong, the body has an unknown format or charset, or
- * there is no memory for a job, answers the request and returns false. */
+/* Finds out the format of the body. If an option in the query is wrong, the Content-Type is unknown, its charset is not
+ * UTF-8, or there is no memory for a job, answers the request and returns false. */
 MUST_CHECK bool job_request_format(struct http_exchange *x, enum split_format *format);
 /* Initialises the splitter of the body. */
 void job_request_begin_body(const struct http_exchange *x, enum split_format format, struct splitter *s);

@@ -1,6 +1,6 @@
 #include "coordinator/job/job_tasks.h"
 
-/* Returns the first task that no worker has. */
+/* Returns the first task that is not in the catalog; NULL: there is none. */
 static const char *first_unknown(struct catalog *c, const struct jobspec *spec)
 {
     for (size_t i = 0; i < spec->task_count; i++)

@@ -12,7 +12,7 @@
  * has. Returns 422 if there is a task that no worker can run. For 404 and 422, writes a sentence to *detail, which must
  * be empty. `detail` may be NULL. */
 int job_tasks_fault(struct catalog *c, const struct jobspec *spec, struct buf *detail);
-/* Returns whether workers have described all tasks of the job. Before that, the idempotency of the tasks is not
+/* Returns whether workers have described all tasks of the job. If they have not, the idempotency of some tasks is not
  * known. */
 bool job_tasks_are_described(struct catalog *c, const struct jobspec *spec);
 /* Returns the strictest idempotency of the job's tasks. */

@@ -1,4 +1,5 @@
-/* The span of a job's request, and of the run of a durable job. docs/observing.md names this span and its attributes.
+/* The span of a job's request, and of the run of a durable job. docs/observing.md names these two spans and their
+ * attributes.
  */
 #ifndef FANTAIL_COORDINATOR_JOB_JOB_TRACE_H
 #define FANTAIL_COORDINATOR_JOB_JOB_TRACE_H
@@ -10,8 +11,8 @@
 void job_trace_begin(struct trace_scope *trace, struct trace_export *export, struct http_exchange *x);
 /* Exports the span of a job that is over, and releases the scope. */
 void job_trace_end(struct job *j);
-/* Exports the span of a request that does not have a job of its own, and releases the scope. The scope may already be
- * released. status 0: the request has no answer of its own. `job_id` may be NULL. */
+/* Exports the span of a request for a durable job, or of a request that was refused, and releases the scope. The scope
+ * may already be released. status 0: the span gets no HTTP status. `job_id` may be NULL. */
 void job_trace_end_request(struct trace_scope *trace, int status, const char *job_id);
 /* Exports the span of a request that was answered before it became a job. */
 void job_trace_refused(struct trace_export *export, struct http_exchange *x);

@@ -16,7 +16,8 @@ static void reader_due(struct wheel_node *node, uint64_t now)
     reader_tick(CONTAINER_OF(node, struct reader, due), now);
 }
 
-/* A job may have started before a worker described its tasks. */
+/* If workers have reported new lists of tasks, tells the jobs: a job may have started before a worker described its
+ * tasks. */
 static void learn_tasks(struct jobs *t)
 {
     uint64_t news = t->fleet->survey.catalog.news;
@@ -200,7 +201,7 @@ void jobs_walk_end(struct jobs_cursor *c)
     *c = (struct jobs_cursor){0};
 }
 
-/* If the current job of a walk is this job, moves the walk to the next job. */
+/* If a walk would return this job next, moves the walk to the job after it. */
 static void leave_walks(struct jobs *t, struct job *j)
 {
     for (struct list_link *at = list_next(&t->cursors, NULL); at; at = list_next(&t->cursors, at)) {

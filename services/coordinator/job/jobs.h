@@ -54,7 +54,7 @@ struct jobs {
     unsigned buckets_n;              /* number of buckets, a power of two */
     struct list by_age;              /* newest first */
     struct list cursors;             /* the walks that are under way */
-    struct spare_memory_plan memory; /* when to return memory that jobs have left */
+    struct spare_memory_plan memory; /* when to return the memory of ended jobs */
     struct list folds;               /* reductions that have more answers to fold */
     struct list spills;              /* jobs that have long answers to write to the disk */
     struct collector *buried;        /* answers of freed jobs, which are freed in slices */
@@ -69,7 +69,7 @@ struct jobs {
 
 void jobs_init(struct jobs *t, uv_loop_t *loop);
 void jobs_register_metrics(struct jobs *t);
-/* Stops progress lines and heartbeats. The loop must keep running until the timer is closed. */
+/* Stops progress lines, heartbeats and reductions. The loop must keep running until the timer is closed. */
 void jobs_stop(struct jobs *t);
 /* Call it when all jobs have been freed. */
 void jobs_release(struct jobs *t);

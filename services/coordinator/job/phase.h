@@ -17,7 +17,7 @@ struct phase {
     struct sched_job *sched; /* NULL before the start and after the end */
     struct buf chunk_header; /* the first line of every chunk */
     struct item_source items;
-    struct generated_items generated; /* `items` reads from one of these two */
+    struct generated_items generated; /* `items` reads from this, from `spooled`, or from the keeper's source */
     struct spooled_items spooled;
     struct answer_sink answers;
     uint64_t answer_bytes; /* the length of the answer to the last chunk */
@@ -50,7 +50,7 @@ void phase_waiting(struct phase *p, enum sched_waiting why);
 /* Translates a reason of the scheduler into the reason that clients get. The text is borrowed from the job until the
  * next call. */
 const char *phase_reason(struct phase *p, const char *reason);
-/* Adds n answers: lines in canonical form for the items from `first` on. */
+/* Adds the answers of n items, beginning with item `first`, as lines in canonical form. */
 void phase_add_values(struct phase *p, uint64_t first, uint64_t n, const char *lines, size_t len);
 /* Adds one answer. The sink may take ownership of the memory of `line`. */
 void phase_take_value(struct phase *p, uint64_t index, struct buf *line);
@@ -61,7 +61,7 @@ void phase_add_error(struct phase *p, uint64_t first, uint64_t n, const char *li
  * attempt. If the job fails, returns false. */
 MUST_CHECK bool phase_lacks_memory(struct phase *p);
 
-/* The functions below return the parts that are sent with an attempt. */
+/* The functions below return what the dispatcher needs to send an attempt. */
 const char *phase_task(const struct phase *p);
 /* Returns the time until the job's deadline; UINT64_MAX: the job has no deadline. */
 uint64_t phase_deadline_ms(const struct phase *p);

@@ -7,7 +7,8 @@
 #include "coordinator/job/job_text.h"
 #include "protocol/protocol.h"
 
-/* If the answers of a document are no larger than this, the document is sent in one piece with a Content-Length. */
+/* If a document is smaller than WHOLE_DOCUMENT_BYTES, it is sent in one piece with a Content-Length. The error log of a
+ * reader keeps at most ERRORS_MEMORY_BYTES in memory. */
 enum { WHOLE_DOCUMENT_BYTES = 64 * 1024, ERRORS_MEMORY_BYTES = 1024 * 1024 };
 /* One pull reads little more than this many bytes of answers. A short entry can stand for many equal errors, so the
  * room in the send buffer does not limit how many answers a pull reads. */

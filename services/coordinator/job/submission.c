@@ -121,8 +121,8 @@ static void take_items(struct submission *s)
     phase_offer(&s->job->phase, items, bytes);
 }
 
-/* A job that has not started may buffer only a limited number of item bytes. A job with more items must send its
- * options before the items. */
+/* Starts the job early if possible. A job that has not started may buffer only a limited number of item bytes, and is
+ * refused if it has more: a job with many items must send its options before the items. */
 static void start_or_refuse(struct job *j)
 {
     const struct submission *s = &j->submission;
@@ -157,7 +157,7 @@ static bool is_within_share(const struct job *j, size_t growth)
     return pauses || jobs_have_item_room(j->jobs, s->counted_bytes, growth);
 }
 
-/* Refuses the job if its next bytes may need more memory than is left. */
+/* If the next `len` bytes may need more memory than is left, refuses the job and returns false. */
 static bool has_room(struct job *j, size_t len)
 {
     size_t growth = splitter_growth(&j->submission.splitter, len);

@@ -36,8 +36,8 @@ struct submission {
 
 /* Handles POST /v1/jobs: answers the exchange, or accepts it and makes the job. */
 void submission_handle(struct http_exchange *x, struct jobs *jobs);
-/* Call it when the request is wrong. Answers the request with the problem, unless the exchange is already answered or
- * over. `members` may be NULL. */
+/* Refuses the request: answers it with the problem, unless the exchange is already answered or over. `members` may be
+ * NULL. */
 void submission_refuse(struct submission *s, int status, const char *members, const char *detail);
 /* Call it when the spool has become smaller. If the upload is paused, this function may resume it. */
 void submission_drained(struct submission *s);

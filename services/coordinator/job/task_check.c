@@ -23,7 +23,7 @@ static void refuse(struct job *j, int status, const char *detail)
     buf_release(&members);
 }
 
-/* If no worker could answer, the job starts anyway and waits for a worker. */
+/* If no worker can be reached (`ok` is false), the job starts anyway and waits for a worker. */
 static void workers_answered(void *data, bool ok)
 {
     struct job *j = data;
@@ -64,7 +64,8 @@ static int note_fault(struct job *j)
     return status;
 }
 
-/* A job with a keeper continues when a worker of this coordinator or of another one can run its tasks. */
+/* A job with a keeper is not refused: it continues when a worker of this coordinator or of another one can run its
+ * tasks. */
 static void workers_answered_again(void *data, bool ok)
 {
     struct job *j = data;

@@ -68,7 +68,7 @@ void notifier_poke(struct notifier *n);
 void notifier_reload(struct notifier *n);
 /* Takes no more notices. */
 void notifier_drain(struct notifier *n);
-/* Returns true if no notice is being sent. */
+/* Returns true if no notice is being taken or sent. */
 bool notifier_is_idle(const struct notifier *n);
 /* Cancels the open requests. The notices in the cancelled requests are sent again later. The loop must keep running
  * until the handles are closed. Close the store only after this call. */

@@ -21,8 +21,8 @@ static struct postgres_query begin_insert(struct postgres_db *d, const struct st
     return q;
 }
 
-/* The call `c` may have been run before. Returns the number of the block that the earlier run added, or 0 if there is
- * no such block. */
+/* For a call that may have been run before: returns the number of the block that the earlier run added, or 0 if there
+ * is no such block. */
 static uint64_t find_added(struct postgres_db *d, const struct store_call *c)
 {
     struct postgres_query q = postgres_query(d, PG_FIND_BLOCK);

@@ -76,7 +76,7 @@ struct postgres_db {
     struct buf ranges, lines; /* encoding buffers, kept for the next block */
 
     /* The transaction. */
-    bool failed, lost;         /* lost: the connection has ended, or was closed after a fault */
+    bool failed, lost;         /* lost: the connection has ended, or must be closed after a fault */
     enum store_status failure; /* status of the first failed statement */
     char error[200];           /* the message of this failure, for clients */
     uint64_t batch;            /* number of the last transaction that was begun */
@@ -188,7 +188,7 @@ enum store_status postgres_read_block(struct postgres_db *d, struct store_call *
 void postgres_bind_lease(struct postgres_query *q, const struct stored_job *j);
 void postgres_bind_progress(struct postgres_query *q, const struct stored_job *j);
 /* Call it when a statement found no job to change. Returns the reason: NOT_FOUND, CONFLICT with c->found, or (only if
- * `is_fenced`) FENCED. `wanted` is for the message: the states in which the job could be changed. */
+ * `is_fenced`) FENCED. `wanted` names the states in which the job could be changed. */
 enum store_status postgres_why_not(struct postgres_db *d, struct store_call *c, bool is_fenced, const char *wanted);
 
 /* Removes some dropped blocks. Returns whether more dropped blocks may remain. */

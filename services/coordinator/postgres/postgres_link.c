@@ -16,8 +16,8 @@
 #define CLOSING_NS (2 * NS_PER_S)  /* time limit for connecting and for a statement once the store is closing */
 enum { SLICE_MS = 50, VERSION_LEAST = 140000 };
 
-/* If a coordinator stops in the middle of a transaction, the locks on its jobs must be released before its leases
- * expire. */
+/* Sets up a session, and asks whether the server is read-only. The time limits are short: if a coordinator stops in the
+ * middle of a transaction, the locks on its jobs must be released before its leases expire. */
 static const char session[] = "SET statement_timeout = '10s'; SET lock_timeout = '5s';"
                               "SET idle_in_transaction_session_timeout = '4s'; SET client_min_messages = 'error';"
                               "SELECT set_config('synchronous_commit', 'on', false)"

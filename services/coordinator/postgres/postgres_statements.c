@@ -66,12 +66,12 @@ static const struct {
                    " r AS (INSERT INTO fantail.request (job, options) SELECT seq, $8 FROM j"
                    " ON CONFLICT (job) DO UPDATE SET options = excluded.options)"
                    " SELECT " JOB_COLUMNS " FROM j AS job"},
-    /* Finds the first pending job and the first running job whose lease has expired, and claims the one that comes
-     * first by priority and then by id. Skips jobs that another coordinator is claiming, jobs whose `needs` is above
-     * the `knows` of this coordinator, and jobs that this coordinator may not claim. There may be very many pending
-     * jobs that this coordinator may not claim, so the statement does not read them. `kind` finds the pairs of a task
-     * and `needs` that pending jobs have, with one lookup in the index job_task for each pair. For each pair that may
-     * be claimed, `f` reads only the first jobs. */
+    /* Announces the tasks of this coordinator. Finds the first pending job and the first running job whose lease has
+     * expired, and claims the one that comes first by priority and then by id. Skips jobs that another coordinator is
+     * claiming, jobs whose `needs` is above the `knows` of this coordinator, and jobs that this coordinator may not
+     * claim. There may be very many pending jobs that this coordinator may not claim, so the statement does not read
+     * them. `kind` finds the pairs of a task and `needs` that pending jobs have, with one lookup in the index job_task
+     * for each pair. For each pair that may be claimed, `f` reads only the first jobs. */
     [PG_CLAIM] =
         {"WITH RECURSIVE announced AS (UPDATE fantail.coordinator SET serves = $4::jsonb, opens = $5::jsonb, knows = $3"
          " WHERE id = $1 AND $4::text IS NOT NULL"
@@ -230,7 +230,7 @@ void postgres_forgive(struct postgres_db *d)
     d->failed = d->lost = false;
 }
 
-/* The sentences for clients. These sentences do not contain the detail, because the detail may name the host and the
+/* Returns the sentence for clients. It does not contain the detail, because the detail may name the host and the
  * user. */
 static const char *sentence_of(enum postgres_state state)
 {

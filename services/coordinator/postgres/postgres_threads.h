@@ -29,14 +29,14 @@ static inline struct postgres_store *postgres_store_of(struct store_threads *t)
 
 /* If there is no connection and the next attempt is due, connects. Returns whether there is a connection. */
 MUST_CHECK bool postgres_ensure_connected(struct postgres_link *k);
-/* Call it when the connection has just been lost. */
+/* Call it when the connection has just been lost. Reports the loss, and closes the connection. */
 void postgres_note_loss(struct postgres_link *k);
 /* Reports the last change of the connection's state to the thread of the loop. */
 void postgres_publish(struct postgres_db *d);
 /* Runs the function of the call's operation. */
 void postgres_carry_out(struct postgres_db *d, struct store_call *c);
 
-/* The thread of the writer; `side` is a struct store_side. postgres_writer.c. */
+/* The function of the writer's thread, in postgres_writer.c. `side` is a struct store_side. */
 void postgres_write(void *side);
 
 #endif

@@ -4,13 +4,14 @@
  * The writer takes the waiting calls, carries them out in one transaction, commits, and only then reports them. If a
  * statement fails, the writer rolls back and runs each call in its own transaction, so that only the faulty call fails.
  *
- * If the connection is lost before the commit, nothing has changed. The writer immediately connects again and tries the
- * transaction once more. If the second attempt at the transaction fails too, its calls end as STORE_AWAY. If the
- * connection is lost during the commit, it is unknown whether the database has committed. In that case, the calls of
- * the transaction are in doubt, and wait until there is a connection. While there are calls in doubt, all other calls
- * end as STORE_AWAY. Each transaction writes its number to the row of this coordinator. After the writer has connected
- * again, the number in that row shows whether the transaction was committed. If the transaction was not committed, its
- * calls are carried out again. So no call takes effect twice, and no call is reported as done unless it took effect.
+ * If the connection is lost before the commit, nothing has changed. The writer immediately reconnects and repeats the
+ * transaction. If it cannot connect, or loses the connection again, the calls of the transaction end as STORE_AWAY. If
+ * the connection is lost during the commit, it is unknown whether the database has committed. In that case, the calls
+ * of the transaction are in doubt, and wait until there is a connection. While there are calls in doubt, all other
+ * calls end as STORE_AWAY. Each transaction writes its number to the row of this coordinator. After the writer has
+ * connected again, the number in that row shows whether the transaction was committed. If the transaction was not
+ * committed, its calls are carried out again. So no call takes effect twice, and no call is reported as done unless it
+ * took effect.
  */
 #include "coordinator/postgres/postgres_threads.h"
 
@@ -18,9 +19,9 @@
 #define TIDY_WAIT_NS  (20 * NS_PER_MS)  /* time between two steps of a removal while no call waits */
 #define TIDY_EVERY_NS (100 * NS_PER_MS) /* time between two steps of a removal while calls wait */
 /* A client's call that has been in doubt for this long ends as STORE_AWAY. The calls of a job's run stay in doubt until
- * there is a connection. If such a run recorded its answers again, the database could contain these answers twice. When
- * the lease of a job has expired, its run records nothing more. So a coordinator that drains abandons the calls of that
- * run. */
+ * there is a connection. If they ended as STORE_AWAY, the run would record its answers again, and the database could
+ * contain these answers twice. When the lease of a job has expired, its run records nothing more. So a coordinator that
+ * drains abandons the calls of that run. */
 #define DOUBT_NS (5 * NS_PER_S)
 
 struct writer {

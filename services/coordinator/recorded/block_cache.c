@@ -99,7 +99,7 @@ void block_cache_add(struct block_cache *c, struct block *b, uint64_t item, uint
 static size_t find_line(const struct cached_block *b, uint64_t line)
 {
     if (line == 0) return 0;
-    /* The line begins after the newline of the previous line, which always exists. */
+    /* The line begins after the newline of the previous line. That newline always exists. */
     uint64_t mark = (line - 1) / LINES_OF_A_MARK;
     const char *at = b->lines.data + b->marks[mark];
     for (uint64_t skip = line - mark * LINES_OF_A_MARK; skip > 0; skip--)

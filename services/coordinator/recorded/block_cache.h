@@ -1,8 +1,8 @@
 /*
- * The blocks of answers that a reader holds. Workers answer several chunks at the same time, so the answers of one
- * chunk are spread over several blocks. So a reader needs the same block again for each of these chunks. If not all
- * blocks fit, the cache first drops the block whose next use is the furthest in the future. The idea is from L. A.
- * Belady, "A study of replacement algorithms for a virtual-storage computer", 1966. Belady's algorithm must know the
+ * The blocks of answers that a reader holds. Workers answer several chunks at the same time, so one block has answers
+ * of several chunks. A reader that reads in the order of the items needs this block again for each of these chunks. If
+ * not all blocks fit, the cache first drops the block whose next use is the furthest in the future. The idea is from L.
+ * A. Belady, "A study of replacement algorithms for a virtual-storage computer", 1966. Belady's algorithm must know the
  * future reads; here, the index of the answers shows them. The cache also finds lines in a block. Pure. Owner: the
  * struct that embeds it.
  */

@@ -37,7 +37,7 @@ struct block_fold {
 void block_fold_init(struct block_fold *f, enum job_reduce kind, size_t max_spans, size_t max_bytes);
 /* Releasing a zeroed fold is fine. */
 void block_fold_release(struct block_fold *f);
-/* Returns false if the ranges of the block overlap. */
+/* Returns false if the ranges of the block overlap or exceed 2^64. */
 MUST_CHECK bool block_fold_add_ranges(struct block_fold *f, const struct block *b);
 /* Call it when the ranges of all blocks have been added. */
 void block_fold_has_ranges(struct block_fold *f);

@@ -28,9 +28,9 @@ void range_list_order(struct range_list *l);
 void range_list_join(struct range_list *l);
 /* Adds the ranges of `more`. Both lists must be sorted, and stay sorted. O(n). */
 void range_list_merge(struct range_list *l, const struct range_list *more);
-/* Appends the ranges of 0 .. total - 1 that are not in `l` to `gaps`. `l` must be sorted. */
+/* Appends to `gaps` the ranges of the indexes from 0 to total - 1 that are not in `l`. `l` must be sorted. */
 void range_list_gaps(const struct range_list *l, uint64_t total, struct range_list *gaps);
-/* Appends the indexes that are both in a and in b to `both`. a and b must be sorted. */
+/* Appends to `both` the ranges of the indexes that are in a and also in b. a and b must be sorted. */
 void range_list_intersect(const struct range_list *a, const struct range_list *b, struct range_list *both);
 /* Removes a range from the list, which must be sorted. */
 void range_list_remove(struct range_list *l, uint64_t first, uint64_t n);

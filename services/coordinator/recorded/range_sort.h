@@ -15,7 +15,7 @@ struct range_sort {
     struct index_range *merged; /* owned; has room for all ranges */
     size_t width;       /* the list consists of sorted pieces of this many ranges; 0: not sorted in pieces yet */
     size_t begin;       /* the first range of the piece, or of the pair of pieces, that is being sorted */
-    size_t left, right; /* how many ranges of the pair's two pieces were merged */
+    size_t left, right; /* how many ranges of each piece of the pair were merged */
 };
 
 /* Begins to sort the list. The list is borrowed, and must not be used until it is sorted. */

@@ -1,7 +1,8 @@
 /*
- * Tells waiting requests when to ask the store about their jobs. A request asks the store immediately when this
- * coordinator has recorded something for the request's job. The request also asks the store regularly, because other
- * coordinators may record answers too. Owner of the list: the coordinator. Owner of a watch: the request that waits.
+ * Tells requests that wait for a job when to ask the store about the job. A request asks the store immediately when
+ * this coordinator has recorded something for the request's job. The request also asks the store regularly, because
+ * other coordinators may record answers too. Owner of the list: the coordinator. Owner of a watch: the request that
+ * waits.
  */
 #ifndef FANTAIL_COORDINATOR_RESULTS_JOB_WATCH_H
 #define FANTAIL_COORDINATOR_RESULTS_JOB_WATCH_H

@@ -79,7 +79,7 @@ static void ask_later(struct results_reader *r, bool something_came)
     r->ask_at_ns = now_ns() + r->ask_gap_ns;
 }
 
-/* Call it when the store is away. */
+/* Call it when the store is away. Delays the next call. */
 static void back_off(struct results_reader *r)
 {
     ask_later(r, false);
@@ -202,7 +202,7 @@ static bool add_ranges(struct results_reader *r, const struct store_call *call)
 }
 
 /* Call it when all ranges in the store have been read. If the job had ended before the ranges were read, there are no
- * more answers, unless the job was redriven in the meantime. So the state of an ended job is read once more. */
+ * more answers, unless the job was redriven in the meantime. So the state of an ended job is read again. */
 static void handle_last_ranges(struct results_reader *r, bool something_came)
 {
     const struct stored_counts *n = &r->job.counts;
@@ -304,8 +304,8 @@ void results_take_whole(struct results_reader *r, const struct store_call *read)
     count_blocks(r);
 }
 
-/* Returns whether this reader may read a block now. If there is no room for a block that is needed now, may drop the
- * blocks of this reader to make room. */
+/* Returns whether this reader may read a block now. If a block is needed now, but memory is short or the readers hold
+ * too many blocks, drops the blocks of this reader to make room. */
 static bool may_read(struct results_reader *r, bool is_needed_now)
 {
     struct read_gate *gate = &r->watch.list->gate;

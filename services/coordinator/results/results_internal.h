@@ -85,7 +85,7 @@ struct results_reader {
 void results_move(struct results_reader *r, enum results_state to);
 /* Call it when the state of the job has been read from the store. Begins the stream. */
 void results_open(struct results_reader *r);
-/* Starts again with the answer of the first item. */
+/* Starts again with the first item, and asks the store again. */
 void results_rewind(struct results_reader *r);
 /* Ends the stream without a last line, and logs why. */
 void results_cut(struct results_reader *r, const char *why);
@@ -116,7 +116,8 @@ void results_add_heartbeat(struct results_reader *r);
 void results_ask(struct results_reader *r);
 /* Copies an ended job and all its answers from a READ_JOB call, instead of asking for them. Begins the stream. */
 void results_take_whole(struct results_reader *r, const struct store_call *read);
-/* Asks for more ranges, if the store is known to have more. */
+/* Asks for more ranges if the store is known to have more. Otherwise, if something was recorded since the store was
+ * last asked, asks for the state of the job. */
 void results_ask_more(struct results_reader *r);
 /* Reads a block, unless this reader is already reading one. `item` is the first item whose answer is needed from the
  * block. If there is no room for the block now, the exchange is woken later, when there is room. */

@@ -24,12 +24,12 @@ struct job_watches;
 
 /* The handler of the route, whose path has the parameter `id`. `watches` is borrowed until the exchange is over. */
 void results_reader_handle(struct http_exchange *x, struct job_watches *watches);
-/* The exchange `x` asks for a job that has ended. Takes ownership of the exchange, and answers with the job's results,
- * as if the job were synchronous. The answer is one document, or lines if the client asks for them. If the job is
- * removed or redriven before the document is complete, the document is cut off. `read` is the READ_JOB call that has
- * found the job. If this call has all blocks of the job, the reader takes the job and the blocks from the call, and
- * need not read them again. `read` may be NULL. `likeness` says what the only item looks like (job_hint.h). It selects
- * the hint in the answer. */
+/* Call it when the exchange `x` asks for a job that has ended. Takes ownership of the exchange, and answers with the
+ * job's results, as if the job were synchronous. The answer is one document, or lines if the client asks for them. If
+ * the job is removed or redriven before the document is complete, the document is cut off. `read` is the READ_JOB call
+ * that has found the job. If this call has all blocks of the job, the reader takes the job and the blocks from the
+ * call, and need not read them again. `read` may be NULL. `likeness` says what the only item looks like (job_hint.h).
+ * It selects the hint in the answer. */
 void results_reader_answer(struct http_exchange *x, struct job_watches *watches, const char *id,
                            const struct store_call *read, enum job_likeness likeness);
 /* Returns whether results_reader_answer() may be called. That function must not be called for a document with more than

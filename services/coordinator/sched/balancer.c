@@ -4,7 +4,7 @@
 
 #define ROUNDING   0.999 /* tolerance for sums of weights, which are fractions */
 #define SLOW       2.0   /* an endpoint is slow if its items take this many times the mean; see too_slow() */
-#define SLOWER     1.2   /* the same for a preferred lane: of a few lanes, a slow one raises the mean */
+#define SLOWER     1.2   /* stricter limit for a warm lane: if there are few lanes, a slow lane raises the mean */
 #define PICK_DRAWS 8
 #define PICK_SCAN  64
 #define PICK_MORE  16 /* instead of PICK_SCAN, if a crowded lane fits */
@@ -214,9 +214,10 @@ static bool is_crowded(const struct sched_lane *l)
     return !l->endpoint->balancer && l->endpoint->busy - l->busy >= ROUNDING;
 }
 
-/* Draws lanes at random until two of them fit the chunk and are not crowded, and returns the less loaded of the two. If
- * no drawn lane is of this kind, checks more lanes and returns the first that fits and is not crowded. If there is none
- * of this kind either, returns a crowded lane that fits. */
+/* If pick_warm() finds a lane, returns it. Otherwise draws at most PICK_DRAWS lanes at random, until two of them fit
+ * the chunk and are not crowded, and returns the less loaded of the two. If no drawn lane fits and is not crowded,
+ * checks more lanes, and returns the first one that fits and is not crowded. If there is none, returns a crowded lane
+ * that fits. */
 static struct sched_lane *pick_available(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;

@@ -32,8 +32,9 @@ void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a)
     chunk->charged = much ? 1 : chunk->charged + 1;
 }
 
-/* After a chunk has lost HALVE_AFTER_LOST workers, it is halved to find the item that crashes workers. After the first
- * halving, a lost worker is charged only to an item that was alone in the attempt. */
+/* Returns how many failed attempts are charged to the items of the chunk. After a chunk has lost HALVE_AFTER_LOST
+ * workers, it is halved to find the item that crashes workers. After the first halving, a lost worker is charged only
+ * to an item that was alone in the attempt. */
 unsigned blame_charged(const struct sched_chunk *chunk)
 {
     unsigned halvings = chunk->lost > HALVE_AFTER_LOST ? chunk->lost - HALVE_AFTER_LOST : 0;

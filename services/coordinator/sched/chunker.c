@@ -118,10 +118,10 @@ static double least_ns(const struct sched_job *job, double slots, double worker_
     return fmax((cost_ns + worker_cost_ns) / CHUNK_COST_SHARE, slots * cost_ns / COORDINATOR_SHARE);
 }
 
-/* Returns the slot time of the next chunk for the case that there are more slots than chunks. If a chunk costs c, then
- * chunk i begins at time i c. All chunks end together, at time T, if chunk i takes T - i c. The sum of these times is
- * the work that is left, W = T^2 / (2 c). So the next chunk could take T = sqrt(2 W c). The function returns half of T,
- * because the cost of items is only an estimate. */
+/* Returns the slot time of the next chunk if there are more slots than chunks. If a chunk costs c, then chunk i begins
+ * at time i c. All chunks end together, at time T, if chunk i takes T - i c. The sum of these times is the work that is
+ * left, W = T^2 / (2 c). So the next chunk could take T = sqrt(2 W c). The function returns half of T, because the cost
+ * of items is only an estimate. */
 static double even_end_ns(double left_ns, double cost_ns)
 {
     return sqrt(2 * left_ns * cost_ns) / 2;
@@ -176,8 +176,8 @@ static double growth_limit(const struct sched_job *job)
     return fmax(1, (double)CHUNK_GROWTH * job->largest_answered);
 }
 
-/* While chunks still grow, a few chunks fill a window. If more small chunks fitted in a window, all of them would have
- * to end before larger chunks could be sent. */
+/* While chunks still grow, their items weigh more, so that a few chunks fill a window. If more small chunks fitted in a
+ * window, all of them would have to end before larger chunks could be sent. */
 double chunker_weight(const struct sched_job *job, const struct sched_lane *l, uint32_t items)
 {
     double weight = 1 / (1 + ahead(job, l));
@@ -201,9 +201,9 @@ static double larger_to_try(const struct sched_job *job, const struct sched_lane
     return fmin(2.0 * job->largest_answered, most);
 }
 
-/* Returns how much of a window one chunk may fill. A chunk of long items has few bytes, so it is sent and read at once.
- * So fewer such chunks are enough, if the fleet is so large that chunks would cost much otherwise. When the job ends
- * soon, chunks stay short, so that all slots end together. */
+/* Returns how much of a window one chunk may fill. A chunk of long items has few bytes, so it is sent and read quickly,
+ * and fewer and longer chunks suffice. They are used if the fleet is so large that short chunks would take too much of
+ * the coordinator's time. When the job ends soon, chunks stay short, so that all slots end together. */
 static double part_of_window(const struct sched_job *job, const struct sched_lane *l, double window, double item_ns)
 {
     double part = window / CHUNKS_PER_WINDOW, left = (double)(job->uncut + job->pending_items);

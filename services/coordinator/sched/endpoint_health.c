@@ -61,8 +61,8 @@ static bool counts_as_rejecting(const struct sched_endpoint *e)
     return is_member(e) && sched_endpoint_rejects_token(e);
 }
 
-/* Call it when s->rejecting_n has changed; `before` is the old value. Waiting jobs report whether the workers reject
- * the token. */
+/* Call it when s->rejecting_n has changed; `before` is the old value. Updates the waiting jobs, which report whether
+ * workers reject the token. */
 static void rejecting_changed(struct scheduler *s, uint32_t before)
 {
     if ((s->rejecting_n > 0) == (before > 0)) return;

@@ -15,7 +15,7 @@
 
 /*
  * When a job has nothing left to send, a chunk that has been silent for too long gets a second attempt at its
- * unanswered suffix. The items sent twice in this way are limited to max_extra_percent of the job's items. While the
+ * unanswered suffix. The items of these second attempts are limited to max_extra_percent of the job's items. While the
  * job still has something to send, a chunk is sent twice only if its worker seems dead, that is, after a much longer
  * silence. This second attempt takes a retry token. The first answer of each item is used.
  *
@@ -98,8 +98,9 @@ static uint64_t dead_at(const struct sched_chunk *chunk)
     return late_at(chunk->job, chunk->attempt, DEAD_PATIENCE) + DEAD_MIN_NS;
 }
 
-/* Returns when to send the chunk a second time. A chunk that may have crashed a worker is not sent to a second worker
- * unless its current worker seems dead. */
+/* Returns when to send the chunk a second time. A poison suspect, and a chunk that is at its last attempt after a
+ * failure, are never sent a second time. A chunk that has lost a worker is sent a second time only if its current
+ * worker seems dead. */
 static uint64_t due_at(const struct sched_chunk *chunk, bool tail)
 {
     unsigned failed = chunk->erred + chunk->charged;

@@ -203,7 +203,8 @@ static void worker_failed(struct sched_chunk *chunk, enum sched_end how, const c
     retry_backoff(chunk);
 }
 
-/* Returns false if the endpoint was removed: a removed endpoint gets no more chunks anyway. */
+/* Returns whether the attempt was sent to a balancer. Returns false if the endpoint was removed: a removed endpoint
+ * gets no more chunks anyway. */
 static bool is_balancer(const struct sched_attempt *a)
 {
     return a->endpoint && a->endpoint->balancer;
@@ -262,8 +263,9 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
     BUG("an attempt of a chunk with unanswered items has ended as %s", sched_end_name(how));
 }
 
-/* An item that was lost for the first time is never given up, because another item may have caused the loss. Instead,
- * the item runs alone on a worker, even if its own errors have used up its attempts. */
+/* Returns how many lost workers make an item fail. If the job allows retries, the first loss never does, because
+ * another item may have caused the loss. Instead, the item then runs alone on a worker, even if its own errors have
+ * used up its attempts. */
 static unsigned losses_allowed(const struct sched_chunk *chunk)
 {
     unsigned most = chunk->job->p.retry.max_attempts, least = most < 2 ? most : 2;
