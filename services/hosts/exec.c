@@ -54,8 +54,8 @@ static uint64_t number_of(const struct exec_row *row, size_t i)
     return strtoull(exec_row_text(row, i), NULL, 10);
 }
 
-/* The values of the row name a block. Afterwards the row has no values for the arguments. On failure returns false,
- * with an answer in h->line. */
+/* Sets h->block to the block that the values of the row name. Then removes the values, so that the arguments do not get
+ * them. On failure returns false, with an answer in h->line. */
 static bool take_block(struct exec_host *h)
 {
     struct exec_row *row = &h->row;
@@ -90,7 +90,8 @@ static void set_number(const char *name, uint64_t number)
     setenv(name, text, 1);
 }
 
-/* The arguments may contain the slot, so they are known only when the command starts. */
+/* Sets the variables and the arguments of the item. They may contain the slot, which is known only when the command
+ * starts. */
 static void build_arguments(struct exec_host *h)
 {
     if (h->options.row) set_number("FANTAIL_INDEX", h->row.index);
@@ -124,7 +125,7 @@ static void add_command_line(const struct exec_host *h, struct buf *text)
     }
 }
 
-/* For --dry-run: the output is the command line itself. */
+/* For --dry-run: makes the command line the output. */
 static void show_command(struct exec_host *h)
 {
     buf_clear(&h->runner.out);
@@ -209,7 +210,7 @@ static struct run_outcome tag_output(struct exec_host *h, struct run_outcome out
     return (struct run_outcome){RUN_TOO_LONG, 0};
 }
 
-/* Returns the name of the program that the command started or tried to start. This name may be a part of the item. */
+/* Returns the name of the command's program. The name may come from the item. */
 static const char *program_of(const struct exec_host *h)
 {
     return h->args.argv ? h->args.argv[0] : h->options.command[0];

@@ -18,10 +18,10 @@ static const char help[] =
     "  --shell PATH    run the words, joined with spaces, with this shell; the values are quoted\n"
     "  --plus          there are more placeholders, such as {..} and {%.txt}\n"
     "  --total N       the number of all rows, for {##}\n"
-    "  --column NAME   with --results: the folder for the next column, instead of its number\n"
+    "  --column NAME   with --results: the name of the next column's folder, instead of the column's number\n"
     "  --code          with --shell: the values are not quoted\n"
     "  --ignore-item   the command does not get the item\n"
-    "  --parallel-variables  PARALLEL_SEQ and PARALLEL_JOBSLOT are the number of the item and that of the slot\n"
+    "  --parallel-variables  set PARALLEL_SEQ to the number of the item, PARALLEL_JOBSLOT to that of the slot\n"
     "  --placeholder S this text stands for the item in the arguments, instead of {}\n"
     "  --output HOW    read stdout as json, as text (one string), as lines (an array of strings), or as\n"
     "                  auto (json if it is valid, else text; this is the default)\n"
@@ -35,7 +35,7 @@ static const char help[] =
     "  --gate FILE     the gate of a run of fantail map, which says when a command may start\n"
     "  --lines PIPE    write each line of the output to this named pipe as it comes\n"
     "  --blocks PATH   with --row: each row is [index, offset, bytes], a part of this file, or [index, offset, bytes,\n"
-    "                  name], a whole file in this folder. It is the stdin of the command\n"
+    "                  name], a whole file in this folder. The block is the stdin of the command\n"
     "  --results DIR   also write what the command prints to files in a folder for each item\n"
     "  --dry-run       the output is the command line, and the command does not run\n";
 

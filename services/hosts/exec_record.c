@@ -10,7 +10,8 @@ static void add_halted(struct buf *line, const struct exec_record *r)
     buf_addf(line, "{\"value\":{\"index\":%llu,\"halted\":true}}\n", (unsigned long long)r->index);
 }
 
-/* Returns the exit status that a shell would see; -1: the command was killed because of a limit. */
+/* Returns the exit status for the record: 0 if a signal killed the command, 127 if it could not be started, and -1 if
+ * it was killed because of a limit, or if its files or its block failed. */
 static int exit_of(struct run_outcome outcome)
 {
     switch (outcome.end) {

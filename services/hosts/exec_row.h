@@ -22,10 +22,10 @@ struct exec_row {
     struct buf text;
 };
 
-/* Reads the row, which is valid JSON. If the row is not an array of this form, or a value cannot be text, returns
- * false, with a static sentence in *why. */
+/* Reads the row, which is valid JSON. If the row is not an array of this form, or a value cannot be converted to text,
+ * returns false, with a static sentence in *why. */
 MUST_CHECK bool exec_row_parse(struct exec_row *r, const char *json, size_t len, const char **why);
-/* Makes a row of one value from an item. Returns false if the item cannot be text. */
+/* Makes a row of one value from an item. Returns false if the item cannot be converted to text. */
 MUST_CHECK bool exec_row_set(struct exec_row *r, const char *json, size_t len);
 void exec_row_release(struct exec_row *r);
 

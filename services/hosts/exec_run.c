@@ -198,8 +198,8 @@ static void pass_on(struct runner *r, size_t end)
     buf_release(&tagged);
 }
 
-/* Passes on the whole lines of which the last `n` bytes of `out` are a part. The end of them stays in `out` for the
- * error of a command that fails. */
+/* Passes on the lines that the last `n` bytes of `out` have completed. The last bytes of these lines stay in `out`, for
+ * the error if the command fails. */
 static void pass_on_lines(struct runner *r, size_t n)
 {
     const char *newline = memrchr(r->out.data + r->out.len - n, '\n', n);
@@ -212,7 +212,7 @@ static void pass_on_lines(struct runner *r, size_t n)
     r->dropped += surplus;
 }
 
-/* Passes on the last line if it has no newline, and ends it. After a line that is too long, nothing is passed on. */
+/* If the last line has no newline, passes it on with one. After a line that is too long, nothing is passed on. */
 static void pass_on_rest(struct runner *r, const struct exec_run *run)
 {
     if (r->lines_fd < 0 || run->too_long || r->passed >= r->out.len) return;

@@ -220,7 +220,7 @@ static bool is_plain(const struct exec_template *t, const struct exec_part *p, c
     return p->place == PLACE_NONE || lacks || (p->place == PLACE_SLOT && row->slot == 0);
 }
 
-/* `only`: the value for which a placeholder for all values stands, if it is not SIZE_MAX. */
+/* If `only` is not SIZE_MAX, a placeholder for all values stands only for the value with this index. */
 static void add_part_text(struct buf *b, const struct exec_template *t, const struct exec_part *p,
                           const struct exec_row *row, size_t only)
 {
@@ -251,7 +251,8 @@ static void add_word_text(struct buf *b, const struct exec_template *t, const st
     for (size_t i = 0; i < w->count; i++) add_part_text(b, t, &t->parts[w->first + i], row, only);
 }
 
-/* Returns whether the word is repeated for each value. A word that is only such a placeholder always is. */
+/* Returns whether the word is repeated for each value. A word that is only a placeholder for all values is always
+ * repeated. */
 static bool is_repeated(const struct exec_template *t, const struct exec_word *w)
 {
     bool has_all = false;
@@ -317,7 +318,7 @@ void exec_template_join(const struct exec_template *t, const struct exec_row *ro
     }
 }
 
-/* The arguments of the shell that runs the words. */
+/* Adds the arguments of the shell that runs the words. */
 static void add_code(struct exec_args *args, const struct exec_template *t, const struct exec_row *row)
 {
     static char option[] = "-c";

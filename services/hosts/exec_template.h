@@ -12,7 +12,7 @@
  * With `plus` there are also these placeholders, and those of value_edit.h:
  *
  *     {+/}    its folder, empty if there is none      {+.}, {+..}, {+...}  its last extension, or its last two or three
- *     {..}, {...}, {/..}, {/...}                      as {.} and {/.}, without two or three extensions
+ *     {..}, {...}, {/..}, {/...}                      like {.} and {/.}, without two or three extensions
  *     {##}    the number of all rows
  *
  * Without a number, a placeholder stands for all values. If a placeholder without a number is a whole argument, each
@@ -45,7 +45,7 @@ struct exec_part {
     enum exec_place place;
     size_t column;           /* number of the value, from 1 on; 0: all values */
     bool from_end;           /* `column` counts from the last value */
-    unsigned extensions;     /* how many extensions the value loses, or which of them are its place */
+    unsigned extensions;     /* how many of the last extensions are dropped, or with PLACE_EXTENSION kept */
     struct value_edit *edit; /* with PLACE_EDITED; owned by the template */
     const char *text;        /* the text in the command; borrowed */
     size_t len;
@@ -70,7 +70,7 @@ struct exec_template {
     char *shell;    /* runs the words, joined with spaces; NULL: there is no shell; borrowed */
     bool blanks;    /* a placeholder for a value that the row lacks is empty */
     uint64_t total; /* for {##} */
-    bool ignores;   /* without a placeholder, the values do not go anywhere */
+    bool ignores;   /* if there is no placeholder, the command does not get the values */
 };
 
 /* The arguments for one row. The struct owns the arguments, and is reused for the next row. */
@@ -82,9 +82,9 @@ struct exec_args {
     size_t *offsets; /* where each argument begins in `text`; SIZE_MAX: use the argument of the template */
 };
 
-/* The words that stand for placeholders. */
+/* Which placeholders a template may have. */
 struct exec_markers {
-    const char *value; /* stands for {} */
+    const char *value; /* the placeholder for the value: {}, or another text */
     bool only_value;   /* there are no other placeholders */
     bool plus;
 };

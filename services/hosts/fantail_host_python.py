@@ -160,7 +160,7 @@ def of_library(module, name):
 
 
 def from_numpy(value):
-    """Converts a scalar or an array."""
+    """Converts a NumPy scalar or array."""
     numpy, kind = sys.modules["numpy"], value.dtype.kind
     if kind in "Mm" and numpy.isnat(value).any():
         raise ValueError(NOT_A_TIME)
@@ -391,7 +391,7 @@ EXTRAS = ("common", "traceparent", "tracestate")
 
 
 class TaskFinder:
-    """Finds the task's modules whose names are also names of built-in modules. Without this finder, the
+    """Finds the task's modules, even those that have the name of a built-in module. Without this finder, the
     interpreter would look for a built-in module first."""
 
     def __init__(self, folder):
@@ -679,7 +679,7 @@ class Prints:
 
     def __init__(self, stream, current_id, say):
         self.stream, self.current_id, self.say = stream, current_id, say
-        self.begun = {}  # the unfinished lines by the ids of their items
+        self.begun = {}  # item id: the unfinished line of the item
 
     def __getattr__(self, name):
         return getattr(self.stream, name)
@@ -727,7 +727,7 @@ class Coroutines:
         self.current_id = contextvars.ContextVar("fantail_item", default=None)
         self.prints = [Prints(stream, self.current_id, self.log) for stream in (sys.stdout, sys.stderr)]
         sys.stdout, sys.stderr = self.prints
-        self.has_turned = False  # the loop has run since watch() has asked for it
+        self.has_turned = False  # the loop has run since watch() last asked it to
         self.wake_watch = _thread.allocate_lock()
         self.wake_watch.acquire()
 
@@ -823,7 +823,7 @@ class Coroutines:
         for line in lines:
             if line.startswith("#cancel "):
                 if line[8:] in self.tasks:
-                    self.loop.call_soon(self.tasks[line[8:]].cancel)  # not at once: answer() must have begun
+                    self.loop.call_soon(self.tasks[line[8:]].cancel)  # later, because answer() must have begun
             elif line.startswith("#"):
                 apply_control(line, self.extras)
             else:

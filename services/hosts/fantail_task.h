@@ -315,7 +315,7 @@ static inline int fantail_reply_string(struct fantail_reply *reply, const char *
     return 0;
 }
 
-/* Makes the item fail with this message. Only the first 1,000 bytes of the message are kept. Returns 1. */
+/* Makes the item fail with this message. A message of 1,000 bytes or more is cut. Returns 1. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
 #endif
@@ -337,8 +337,8 @@ fantail_reply_error(struct fantail_reply *reply, const char *format, ...)
     return 1;
 }
 
-/* Replies with a number. The number gets 15 to 17 digits: the fewest that are needed to read the same double back. For
- * NaN and infinities the item fails, because JSON does not have them. */
+/* Replies with a number. The number is rounded to 15, 16 or 17 digits: the fewest from which the same double can be
+ * read back. If the value is NaN or infinite, the item fails, because JSON has no such numbers. */
 static inline int fantail_reply_number(struct fantail_reply *reply, double value)
 {
     enum { NUMBER_BYTES = 32 };

@@ -38,7 +38,8 @@ struct line_common {
     char *traceparent, *tracestate; /* the values of the headers with these names */
 };
 
-/* Reads more bytes with one read(). Returns false at the end of the input. Lines returned earlier become invalid. */
+/* Reads more bytes with one read(). Returns false at the end of the input or on failure. Earlier lines become invalid.
+ */
 MUST_CHECK bool line_reader_fill(struct line_reader *r, int fd);
 void line_reader_release(struct line_reader *r);
 
@@ -46,7 +47,8 @@ void line_reader_release(struct line_reader *r);
 void line_read_control(struct line_common *common, const char *line, size_t len);
 void line_common_release(struct line_common *common);
 
-/* Writes all bytes, and blocks until they are written. Returns false if the reader has closed its end. */
+/* Writes all bytes, and blocks until they are written. Returns false on failure, for example if the reader has closed
+ * its end. */
 bool write_all(int fd, const char *data, size_t len);
 
 #define LINE_READY   "#ready\n" /* a host writes this line when it is ready for its first item */

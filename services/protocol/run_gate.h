@@ -33,13 +33,13 @@ struct run_gate_rules {
     uint64_t spacing_ns;     /* least time between the starts of two commands */
     uint64_t timeout_ns;     /* time limit of a command */
     double timeout_factor;   /* time limit as a multiple of the median time of the commands that have succeeded */
-    double max_load;         /* a command starts only while fewer processes than this run or wait for a disk */
+    double max_load;         /* a command starts only while fewer threads than this run or wait for a processor */
     uint64_t min_free_bytes; /* a command starts only while this much memory is free; below half of it, one is killed */
     enum run_gate_why halt_why;
     bool halt_cuts;       /* a halt kills the running commands */
-    double halt_count;    /* the run halts after this many (halt_why) */
+    double halt_count;    /* the run halts after this many commands of the kind `halt_why` */
     double halt_fraction; /* the run halts after this fraction of all items, if `total` is known */
-    uint32_t attempts;    /* attempts at an item; only a failure of the last one is counted */
+    uint32_t attempts;    /* attempts at an item; a failure counts only if no further attempt follows */
     uint32_t retried;     /* bits of enum item_error: the errors after which there is another attempt */
     bool limits_running;  /* `running_max` has effect */
 };

@@ -107,8 +107,8 @@ void job_settled(struct sched_job *job, uint64_t items, enum item_error error, b
 void job_end(struct sched_job *job, enum sched_status status, enum item_error rest, const char *reason);
 void job_check_end(struct sched_job *job);
 void job_check_tolerance(struct sched_job *job);
-/* Returns a copy of the phrase. The copy is valid until the job is freed. If the job has too many phrases, returns a
- * phrase that fits all of them. */
+/* Returns a copy of the phrase, which is valid until the job is freed. If the job already keeps JOB_REFUSALS_MAX other
+ * phrases, returns a general phrase instead. */
 const char *job_keep_refusal(struct sched_job *job, const char *why);
 void job_free(struct sched_job *job);
 

@@ -36,9 +36,10 @@ void lane_count_busy(struct sched_lane *l)
     l->busy = busy;
 }
 
-/* Updates the task's sums of usable lanes and their slots. What the task's jobs wait for depends only on whether the
- * sums are 0, so the jobs are updated only when that changes. While any lane serves the task, changes to `usable` do
- * not count. A fleet of one worker often becomes full and then has free slots again. */
+/* Updates the number of the task's lanes that are usable, the number of those that serve it, and the sum of the usable
+ * lanes' slots. What the task's jobs wait for depends only on whether the two numbers are 0, so the jobs are updated
+ * only when that changes. While any lane serves the task, changes to `usable` do not matter. So the jobs are not
+ * updated each time that the only worker of a fleet becomes full, or has free slots again. */
 void lane_recount(struct sched_lane *l)
 {
     const struct sched_endpoint *e = l->endpoint;
@@ -248,8 +249,9 @@ void lanes_free(struct sched_endpoint *e)
     free_known_tasks(e);
 }
 
-/* Raises the scale after an answered chunk. When a whole window of chunks has been answered, the window has grown by
- * one slot. The scale grows by at least WINDOW_SCALE_STEP for each chunk. */
+/* Raises the scale after an answered chunk. When a whole window of chunks has been answered, the window has grown by at
+ * least one slot. It never grows beyond the lane's slots. The scale grows by at least WINDOW_SCALE_STEP for each
+ * chunk. */
 void lane_widen(struct sched_lane *l)
 {
     l->scale = fmin(l->scale + fmax(1 / (l->slots * (double)(l->attempts_n + 1)), WINDOW_SCALE_STEP), 1);

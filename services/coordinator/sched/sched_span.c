@@ -1,7 +1,7 @@
-/* The indexes of the items of a chunk, if these indexes are not consecutive. */
+/* The indexes of the items of a chunk, which need not be consecutive. */
 #include "coordinator/sched/scheduler_internal.h"
 
-/* Returns the number of the span that has item `at` of the chunk. */
+/* Returns the position, in chunk->spans, of the span that has item `at` of the chunk. */
 static uint32_t span_of(const struct sched_chunk *chunk, uint32_t at)
 {
     uint32_t low = 0, high = chunk->spans_n;

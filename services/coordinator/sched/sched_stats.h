@@ -10,7 +10,7 @@ struct sched_stats {
     uint64_t in_flight_items;
     uint64_t demand_slots; /* slots that would be busy if there were enough slots */
     uint64_t in_flight_chunks;
-    uint64_t slots; /* slots of the open endpoints, for the task that has the most slots */
+    uint64_t slots; /* slots of the open endpoints that are not full, for the task that has the most slots */
     uint64_t endpoints[ENDPOINT_STATE_COUNT];
     uint64_t attempts_first, attempts_retry, attempts_free,
         attempts_hedge; /* attempts since the start; only retries use the budget */
@@ -28,9 +28,9 @@ struct sched_task_stats {
     const char *name;
     size_t jobs;
     uint64_t queued_items, in_flight_items, demand_slots;
-    uint64_t slots;     /* slots of its open endpoints */
-    uint32_t endpoints; /* open endpoints that have the task */
-    uint64_t idle;      /* open endpoints that have answered the task and have no item of the task now */
+    uint32_t endpoints; /* open endpoints that have the task and are not full */
+    uint64_t slots;     /* slots of these endpoints */
+    uint64_t idle;      /* endpoints whose last answer for the task was a value, and that have none of its items now */
     uint64_t full;      /* endpoints that get none of its chunks for a short time: they answered 429, or are silent */
 };
 /* Returns false when no job has named the task recently. */

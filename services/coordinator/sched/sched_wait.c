@@ -56,8 +56,8 @@ static bool wants_worker(const struct sched_job *job)
            job->in_flight_items > 0;
 }
 
-/* Returns whether the oldest chunk in flight may still be answered. The first answer may take a long time. So if the
- * chunk's attempt has run for a short time without being refused, an answer is still expected. */
+/* Returns whether the oldest chunk in flight may still be answered. The first answer may take a long time. So an answer
+ * is expected as soon as the chunk's attempt has run for a moment and was not refused. */
 static bool has_hope(const struct sched_job *job)
 {
     const struct scheduler *s = job->s;

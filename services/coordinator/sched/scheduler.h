@@ -75,7 +75,7 @@ enum sched_endpoint_state {
 };
 const char *sched_endpoint_state_name(enum sched_endpoint_state state);
 
-/* A timer of a chunk, an endpoint, a lane, a job or the scheduler itself. Only the scheduler uses timers of this
+/* A timer of a chunk, an endpoint or a lane, or one of the two timers of a job. Only the scheduler uses timers of this
  * type. */
 enum sched_timer_kind { TIMER_CHUNK, TIMER_ENDPOINT, TIMER_LANE, TIMER_JOB, TIMER_RAMP };
 struct sched_timer {
@@ -240,7 +240,7 @@ struct sched_job_params {
     bool hedge_enabled;
     double hedge_max_extra_percent;
     uint64_t tolerated_failure_count;    /* SCHED_NO_LIMIT: no limit is set */
-    double tolerated_failure_percentage; /* percentage of all items; 100: failed items never fail the job */
+    double tolerated_failure_percentage; /* percentage of all items; 100: no limit is set */
     uint64_t deadline_ns;                /* SCHED_NEVER: no deadline */
     bool idempotent;                     /* if false, a delivered item is never sent again, and never hedged */
     struct sched_counts before;          /* items that an earlier run of the job has settled */
@@ -326,7 +326,7 @@ struct scheduler_config {
 void scheduler_config_init(struct scheduler_config *config);
 
 struct scheduler *scheduler_new(const struct scheduler_config *config, const struct scheduler_ops *ops, void *ctx);
-/* Frees everything. This function calls no op except release(), for the chunks that still exist. */
+/* Frees everything. Calls only ops about the chunks that still exist: slice(), chunk_moved() and release(). */
 void scheduler_free(struct scheduler *s);
 /* Acts on the events since the last call, and on the timers that are due. Returns the time by which to call it again;
  * SCHED_NEVER: only after the next event. More frequent calls are harmless. */
@@ -371,7 +371,7 @@ bool sched_job_may_run_twice(const struct sched_job *job);
 struct sched_counts sched_job_counts(const struct sched_job *job);
 /* Returns how many items of the job are in flight. */
 uint64_t sched_job_in_flight(const struct sched_job *job);
-/* Returns how many slots the job would keep busy if there were enough slots. */
+/* Returns how many slots the job would keep busy if there were enough slots; see demand.c. */
 uint64_t sched_job_demand_slots(const struct sched_job *job);
 /* Returns the expected time until all items that are not settled yet are done. 0: not known yet. */
 uint64_t sched_job_eta_ns(const struct sched_job *job);
@@ -393,7 +393,7 @@ struct sched_endpoint_task {
  * set, the endpoint counts as having every task. A balancer always counts as having every task. */
 void sched_endpoint_set_tasks(struct scheduler *s, struct sched_endpoint *e, const struct sched_endpoint_task *tasks,
                               size_t n, uint64_t now_ns);
-/* Call it when the endpoint has a new worker. If the endpoint gets no chunks because of earlier failures, it is probed
+/* Call it when the endpoint has a new worker. If the endpoint gets no chunks because it failed or drained, it is probed
  * now. */
 void sched_endpoint_probe_now(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns);
 /* Reports the result of the op probe(). */
@@ -418,7 +418,7 @@ void sched_attempt_starting(struct sched_attempt *a, uint64_t now_ns);
 void sched_attempt_cost(struct sched_attempt *a, uint64_t items, uint64_t slot_ns, uint64_t chunk_ns);
 
 struct sched_accept {
-    uint32_t drop; /* lines at the front that are duplicates */
+    uint32_t drop; /* lines at the front that are duplicates; all lines if the job has ended */
     uint32_t keep; /* lines after them that are new */
     uint32_t at;   /* place of the first new line's item in the chunk, for sched_chunk_run() */
 };
@@ -429,7 +429,7 @@ MUST_CHECK struct sched_accept sched_attempt_answered(struct sched_attempt *a, u
 enum sched_verdict {
     SCHED_ITEM_FINAL,   /* add the error line to the collector, at .index, with .attempts */
     SCHED_ITEM_RETRIED, /* drop the line: the item will be sent again */
-    SCHED_ITEM_DROPPED, /* drop the line: it is a duplicate */
+    SCHED_ITEM_DROPPED, /* drop the line: it is a duplicate, or the job has ended */
 };
 struct sched_item_verdict {
     enum sched_verdict verdict;

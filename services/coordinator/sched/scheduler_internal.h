@@ -33,9 +33,9 @@ struct sched_endpoint {
     bool balancer;
     enum sched_endpoint_state state, before; /* `before` is the state that led to PROBING or PROBATION */
     bool probe_ok;                           /* a probe found it ready; it has not answered or failed since */
-    struct sched_timer timer;                /* fires at the end of a pause, ejection or drain */
-    uint32_t index;                          /* index in s->endpoints; UINT32_MAX: removed */
-    struct list attempts;                    /* attempts of all tasks */
+    struct sched_timer timer; /* fires when a pause, ejection or drain is over, or a probe takes too long */
+    uint32_t index;           /* index in s->endpoints; UINT32_MAX: removed */
+    struct list attempts;     /* attempts of all tasks */
     struct list lanes;
     double busy;                       /* sum of `busy` of its lanes */
     unsigned slots_hint;               /* 0: unknown */
@@ -155,7 +155,8 @@ void chunks_run_settled(struct scheduler *s, unsigned *steps);
 void chunk_free(struct sched_chunk *chunk);
 
 /* sched_span.c */
-/* Adds item `at` of the parent, which has index `first`, to the chunk's spans. Call it before chunk->count grows. */
+/* Adds item `at` of the parent to the chunk's spans. The index of this item is `first`. Call it before chunk->count
+ * grows. */
 void spans_add(struct sched_chunk *chunk, uint64_t first, uint32_t at);
 /* Copies the spans of items [at, end) of `from` to the chunk, which has no spans yet. */
 void spans_copy(struct sched_chunk *chunk, const struct sched_chunk *from, uint32_t at, uint32_t end);
@@ -177,7 +178,7 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_lane
                                     double weight);
 /* Call it when the attempt's endpoint is being removed. */
 void attempt_orphan(struct sched_attempt *a);
-/* The next scheduler_run() will cut the attempt off. */
+/* Marks the attempt to be cut off in one of the next runs. */
 void attempt_cut(struct sched_attempt *a);
 void attempt_free(struct sched_attempt *a);
 void attempts_run_cuts(struct scheduler *s);
@@ -188,8 +189,8 @@ void attempts_run_lingering(struct scheduler *s);
 void jobs_run_ending(struct scheduler *s, unsigned *steps);
 
 /* sched_wait.c */
-/* Call it when the task's jobs may begin or stop waiting for a worker, or when the reason why they wait may have
- * changed. Walks all these jobs. */
+/* Call it after a change because of which jobs of the task may have to wait for a worker, may no longer have to wait,
+ * or may wait for another reason. Walks all jobs of the task. */
 void task_serving_changed(struct sched_task *t);
 void job_timer_fired(struct sched_job *job);
 void job_arm_timer(struct sched_job *job);
@@ -274,7 +275,7 @@ bool item_cost_is_sure(const struct sched_item_cost *c);
 /* chunker.c */
 double chunker_item_ns(const struct sched_job *job); /* slot time; 0: not known */
 double chunker_slowness(const struct sched_lane *l); /* 1: as fast as the mean */
-/* Returns the share of the lane's window that is taken by one item of a chunk of `items` items. */
+/* Returns how much of the lane's window, in slots, one item of a chunk of `items` items takes. */
 double chunker_weight(const struct sched_job *job, const struct sched_lane *l, uint32_t items);
 uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l);
 /* Call it when n of the attempt's items have been answered. Before these answers, `left` items were unanswered. */

@@ -1,6 +1,6 @@
 /*
  * The directory of the temporary files, and the limit on the total size of these files. When a large file is closed,
- * its space is freed in steps, because freeing all of it in one step would block the loop for long. Owner: jobs.h.
+ * its space is freed in steps, because freeing all of it in one step would block the loop for too long. Owner: jobs.h.
  */
 #ifndef FANTAIL_COORDINATOR_SPILL_SPILL_DIR_H
 #define FANTAIL_COORDINATOR_SPILL_SPILL_DIR_H

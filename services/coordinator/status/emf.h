@@ -4,8 +4,8 @@
  * the wall clock. So each coordinator writes the same number of lines in each minute. If the sum of a metric over a
  * minute is divided by the number of lines of one coordinator, the result is the metric's sum over all coordinators.
  *
- * If standard output cannot accept a whole line immediately, the line is dropped. The next line has newer figures. So
- * the coordinator never waits until its output is read.
+ * If standard output cannot accept a whole line immediately, the line is dropped, because the coordinator must not
+ * wait for its output to be read. The next line has newer figures.
  */
 #ifndef FANTAIL_COORDINATOR_STATUS_EMF_H
 #define FANTAIL_COORDINATOR_STATUS_EMF_H

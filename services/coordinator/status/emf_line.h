@@ -1,7 +1,7 @@
 /*
  * Writes a line of the CloudWatch embedded metric format: JSON with the figures for autoscaling, which CloudWatch Logs
- * turns into metrics of the namespace `fantail`. The metrics cover only this coordinator: the demand on a fleet is the
- * sum over its coordinators. Pure.
+ * turns into metrics of the namespace `fantail`. The metrics cover only this coordinator, so the demand on a fleet is
+ * the sum over its coordinators. Pure.
  */
 #ifndef FANTAIL_COORDINATOR_STATUS_EMF_LINE_H
 #define FANTAIL_COORDINATOR_STATUS_EMF_LINE_H

@@ -71,7 +71,7 @@ static const struct status_series {
     size_t offset; /* offset of the series' figure, a uint64_t, in struct status */
 } series[] = {
     {"fantail_jobs_running", "Jobs that are running.", metric_gauge_fn, AT(jobs_running)},
-    {"fantail_items_queued", "Items that were offered and are not in flight.", metric_gauge_fn,
+    {"fantail_items_queued", "Items that wait to be sent, or to be sent again.", metric_gauge_fn,
      AT(demand.queued_items)},
     {"fantail_items_in_flight", "Items that were sent and are not answered.", metric_gauge_fn,
      AT(demand.in_flight_items)},
@@ -113,7 +113,7 @@ static const struct task_series {
     const char *name, *help;
     size_t offset; /* offset in struct status_demand */
 } task_series[] = {
-    {"fantail_task_queued_items", "Items of the task's jobs that were offered and are not in flight.",
+    {"fantail_task_queued_items", "Items of the task's jobs that wait to be sent, or to be sent again.",
      offsetof(struct status_demand, queued_items)},
     {"fantail_task_in_flight_items", "Items of the task's jobs that were sent and are not answered.",
      offsetof(struct status_demand, in_flight_items)},
@@ -121,7 +121,8 @@ static const struct task_series {
      offsetof(struct status_demand, demand_slots)},
     {"fantail_task_slots", "Slots of the task on the workers that can be reached.",
      offsetof(struct status_demand, slots)},
-    {"fantail_task_full_endpoints", "Endpoints that get no chunks of the task for a moment, because they answered 429.",
+    {"fantail_task_full_endpoints",
+     "Endpoints that get no chunks of the task for a moment, after a 429 or a long silence.",
      offsetof(struct status_demand, full_endpoints)},
 };
 

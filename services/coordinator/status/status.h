@@ -22,7 +22,7 @@ struct status_demand {
     uint64_t queued_items, in_flight_items;
     uint64_t demand_slots;   /* slots that would be busy if there were enough slots */
     uint64_t slots;          /* slots of the workers that can be reached */
-    uint64_t full_endpoints; /* for one task: how many endpoints get no chunks of the task for a moment, after a 429 */
+    uint64_t full_endpoints; /* for one task: how many endpoints get none of its chunks, after a 429 or a silence */
 };
 
 struct status {

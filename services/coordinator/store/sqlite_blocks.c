@@ -92,8 +92,8 @@ enum store_status sqlite_read_ranges(struct sqlite_db *d, struct store_call *c)
     return is_there ? STORE_OK : store_no_job(c);
 }
 
-/* Reads one block with its lines. Returns false if the job is not small, or if the block is damaged. A damaged block is
- * reported by the calls that read blocks one by one. */
+/* Reads one block with its lines. Returns false if the lines are too long for a small job, if the block is damaged, or
+ * if there is too little memory. The calls that read blocks one by one report the fault. */
 static bool read_small_block(struct sqlite_query *q, struct store_call *c, struct block *b)
 {
     const void *bytes;

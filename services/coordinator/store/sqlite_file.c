@@ -114,7 +114,7 @@ static bool check_folder(const char *path, char *err, size_t err_size)
     return ok;
 }
 
-/* Sets *is_new if the store has yet to be made. */
+/* Checks the path, its folder and its file. Sets *is_new to true if the store must still be made. */
 static bool check_path(const char *path, bool *is_new, char *err, size_t err_size)
 {
     /* The longest allowed path is shorter than PATH_MAX, because the names of the lock and of the log are longer than

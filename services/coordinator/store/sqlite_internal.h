@@ -137,7 +137,8 @@ void sqlite_column_block(struct sqlite_query *q, int column, const void **bytes,
  * the transaction. */
 enum store_status sqlite_failure(const struct sqlite_db *d, struct store_call *call);
 
-/* Each function carries out one call within a transaction. If a statement fails, the returned status has no meaning. */
+/* Each function below carries out one call within a transaction. If a statement fails, the returned status has no
+ * meaning. */
 enum store_status sqlite_add_job(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_accept(struct sqlite_db *d, struct store_call *c);
 enum store_status sqlite_claim(struct sqlite_db *d, struct store_call *c);
@@ -176,9 +177,8 @@ void sqlite_bind_progress(struct sqlite_query *q, const struct stored_job *j);
  * `is_fenced`) FENCED. `wanted` names the states in which the job could be changed. It becomes a part of the error
  * message. */
 enum store_status sqlite_why_not(struct sqlite_db *d, struct store_call *c, bool is_fenced, const char *wanted);
-/* Returns whether `bytes` more bytes fit into the store's limit, and on the disk. If the bytes do not fit, refuses the
- * call.
- */
+/* Returns whether the store's limit and the disk have room for `bytes` more bytes. If the result is false, the call has
+ * been refused. */
 bool sqlite_has_room(struct sqlite_db *d, struct store_call *c, size_t bytes);
 
 /* The functions below are for the connection that writes. */
@@ -187,11 +187,10 @@ void sqlite_reserve_start(struct sqlite_db *d);
 /* Call it after a transaction has failed. If the disk was full and there is a reserve, uses the reserve and returns
  * true. If the result is true, the caller tries the transaction again. */
 MUST_CHECK bool sqlite_reserve_use(struct sqlite_db *d);
-/* Call it at the start of a transaction. Measures the free room on the disk. If there is enough room, makes the reserve
- * again.
- */
+/* Call it at the start of a transaction. Measures the free room on the disk. If the reserve was used and there is
+ * enough room again, makes a new one. */
 void sqlite_reserve_look(struct sqlite_db *d);
-/* Returns whether a transaction may add this many bytes of jobs and blocks. */
+/* Returns whether the transaction may add this many more bytes of jobs and blocks. If it may, counts them. */
 MUST_CHECK bool sqlite_reserve_allows(struct sqlite_db *d, size_t bytes);
 const char *sqlite_reserve_name(enum sqlite_reserve state);
 /* Returns how many pages the log of the store at this path should have. */
@@ -204,8 +203,8 @@ MUST_CHECK bool sqlite_begin(struct sqlite_db *d);
 MUST_CHECK bool sqlite_finish(struct sqlite_db *d);
 
 /* Does one step: removes a few dropped blocks, or, if no call waits (is_idle), gives a few free pages back to the file
- * system. Call it again until d->untidy is false. After a failure, d->untidy is false until a call drops blocks again.
- */
+ * system. Call it again until d->untidy is false. After a failure for which the reserve is not used, d->untidy is false
+ * until a call drops blocks again. */
 void sqlite_tidy(struct sqlite_db *d, bool is_idle);
 
 /* If the last call to SQLite failed because the disk is full, a quota is used up or the file may not grow, sets errno
@@ -222,7 +221,7 @@ const char *sqlite_log_file_vfs(void);
 /* sqlite_file.c: returns an absolute path without symbolic links. The file need not exist. If the folder of the file
  * cannot be found, returns a path at which opening fails. `path` must have a slash. The caller frees the result. */
 MUST_CHECK char *sqlite_file_real_path(const char *path);
-/* Refuses a folder that cannot be written, and a file that is not fantail's. Changes nothing. */
+/* Refuses a folder that cannot be written to, and a file that is not fantail's. Changes nothing. */
 MUST_CHECK bool sqlite_file_check(const char *path, char *err, size_t err_size);
 /* Makes the same check as sqlite_file_check(), locks the store, and makes the file if there is none. */
 MUST_CHECK bool sqlite_file_prepare(const char *path, int *lock_fd, char *err, size_t err_size);

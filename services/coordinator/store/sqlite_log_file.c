@@ -13,7 +13,7 @@
 
 #define BASE "unix-excl"
 
-/* SQLite itself writes at most 64 KiB at once, and its file systems take no more than 128 KiB - 1. */
+/* SQLite itself writes at most 64 KiB in one call, and its file systems accept at most 128 KiB - 1. */
 enum { PIECE_BYTES = 64 * 1024 };
 
 struct log_file {

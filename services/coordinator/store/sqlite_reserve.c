@@ -80,7 +80,7 @@ static bool means_no_room(int error)
     return error == ENOSPC || error == EDQUOT;
 }
 
-/* Makes the file if it does not exist. */
+/* Makes the file if it does not exist, and allocates the bytes that it lacks. Returns the new state of the reserve. */
 static enum sqlite_reserve make(const struct sqlite_db *d)
 {
     uint64_t size, wanted = RESERVE_LOGS * log_bytes(d);

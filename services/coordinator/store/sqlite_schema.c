@@ -54,8 +54,8 @@ static const char *const versions[] = {
     " lines BLOB NOT NULL"
     ") STRICT;"
     "CREATE INDEX block_job ON block (job);"
-    /* The blocks to remove. For each job, these are either all blocks, or only the blocks of errors, of sent items and
-     * of unsent items up to a block number. */
+    /* The blocks to remove: all blocks of a job, or only its blocks of errors, of sent items and of unsent items whose
+     * number is at most `up_to`. */
     "CREATE TABLE dropped (seq INTEGER PRIMARY KEY, job INTEGER NOT NULL, everything INTEGER NOT NULL, up_to INTEGER)"
     " STRICT;",
     "ALTER TABLE job ADD COLUMN changes TEXT;",

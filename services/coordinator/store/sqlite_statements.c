@@ -30,9 +30,9 @@
 #define FIRST_PENDING                                                                                                  \
     TASKS "SELECT seq, priority, id FROM job WHERE seq IN (SELECT (SELECT seq FROM " PENDING_OF                        \
           " AND task = tasks.task AND needs <= ?5 ORDER BY priority DESC, id LIMIT 1) FROM tasks WHERE " MAY_CLAIM ")"
-/* ABANDONED selects the jobs whose lease had expired by the time ?4. CLAIMABLE also selects the jobs of FIRST_PENDING.
- * ABANDONED and CLAIMABLE select only jobs that may be claimed. INDEXED BY names the index, because otherwise SQLite
- * would choose another index. */
+/* ABANDONED selects the running jobs whose lease expires at ?4 or earlier. CLAIMABLE also selects the jobs of
+ * FIRST_PENDING. ABANDONED and CLAIMABLE select only jobs that may be claimed. INDEXED BY names the index, because
+ * otherwise SQLite would choose another index. */
 #define ABANDONED                                                                                                      \
     "SELECT seq, priority, id FROM job INDEXED BY job_lease WHERE state = 'running' AND lease_until_ms <= ?4"          \
     " AND needs <= ?5 AND " MAY_CLAIM
@@ -124,7 +124,7 @@ static const char *const sql_texts[] = {
     [SQL_READ_WHOLE] = "SELECT b.number, b.kind, b.ranges, CASE WHEN length(b.lines) <= ?2 THEN b.lines END"
                        " FROM job j CROSS JOIN block b ON b.job = j.seq WHERE j.seq = ?1"
                        " AND NOT " IS_DROPPED " ORDER BY b.number LIMIT ?3",
-    /* Whether there is a job that is pending, or whose lease had expired by the time ?1. */
+    /* Whether there is a pending job, or a running job whose lease expires at ?1 or earlier. */
     [SQL_MORE_PENDING] = "SELECT EXISTS (SELECT 1 FROM job INDEXED BY job_pending WHERE state = 'pending')"
                          " OR EXISTS (SELECT 1 FROM job INDEXED BY job_lease WHERE state = 'running'"
                          " AND lease_until_ms <= ?1)",

@@ -13,7 +13,7 @@
 #define STEP_BLOCKS 128       /* one step removes up to this many blocks */
 #define STEP_BYTES  (4 * MIB) /* a step adds no further block once its blocks have this many bytes of lines */
 #define SPARE_PAGES 256       /* this many free pages stay in the file, for the next blocks */
-#define MANY_PAGES  32768     /* with this many free pages, giving back a page takes long: a step gives back fewer */
+#define MANY_PAGES  32768     /* with this many free pages, giving back a page is slow: a step gives back fewer */
 
 /* Returns the number of the job in the row, or -1 if there is no row. Ends the query. */
 static int64_t read_seq_or_none(struct sqlite_query *q)

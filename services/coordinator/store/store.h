@@ -183,7 +183,7 @@ struct store_stats {
     uint64_t bytes;   /* size of the store */
 };
 #define STORE_STATS_JOBS   100000 /* READ_STATS counts at most this many jobs */
-#define STORE_STATS_OLDEST 1000   /* READ_STATS looks for the job that has waited longest among this many oldest jobs */
+#define STORE_STATS_OLDEST 1000   /* READ_STATS finds waits_ms among this many of the oldest pending jobs */
 
 enum store_op {
     /* Writing calls. */
@@ -223,7 +223,7 @@ enum store_op {
     STORE_REMOVE_NOTICE, /* if the notice `notice_id` was taken `attempts` times, removes it. If the notice is
                             about the last end of its job, the job keeps notice_failure */
     /* Reading calls. */
-    STORE_READ_JOB,    /* fills `found`, even with a RECEIVING job. If the job has ended, may fill `whole` */
+    STORE_READ_JOB,    /* fills `found`, even if the job is RECEIVING. If the job has ended, may fill `whole` */
     STORE_LIST_JOBS,   /* fills `list`, newest first */
     STORE_READ_RANGES, /* fills `blocks`, without lines, with the first blocks whose number is above block.number;
                           `more`: there are further blocks */
@@ -355,7 +355,7 @@ MUST_CHECK bool store_sqlite_check(const char *path, char *err, size_t err_size)
 
 /* Opens the file of sqlite:PATH, or makes it if there is none. If the threads cannot be started or the file cannot be
  * used, returns NULL, with a sentence in err. The file cannot be used if it is damaged, is not fantail's, has a newer
- * schema, or is open in another process (the sentence names the pid of this process). A full disk alone is no failure:
+ * schema, or is open in another process (the sentence names the pid of that process). A full disk alone is no failure:
  * the returned store opens the file when there is room. Until the file is open, calls end as STORE_FULL. `max_bytes`
  * limits the size of the file; 0: no limit. */
 MUST_CHECK struct store *store_sqlite_open(struct uv_loop_s *loop, const char *path, uint64_t max_bytes, char *err,

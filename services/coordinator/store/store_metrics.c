@@ -68,8 +68,8 @@ void store_register_metrics(struct store_metrics *m)
     m->commits =
         metric_counter("fantail_store_commits_total", "Transactions that were committed in the job store.", NULL);
     register_blocks(m);
-    m->waits_for_room = metric_gauge("fantail_store_waits_for_room",
-                                     "1 while the job store is not open because its disk is full.", NULL);
+    m->waits_for_room =
+        metric_gauge("fantail_store_waits_for_room", "1 while the disk of the job store is full.", NULL);
     m->pending = metric_gauge("fantail_store_pending_jobs", "Pending jobs in the job store.", NULL);
     m->oldest_s = metric_gauge("fantail_store_oldest_pending_seconds",
                                "Age of the oldest pending job that no coordinator has claimed yet.", NULL);

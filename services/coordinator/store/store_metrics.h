@@ -14,7 +14,7 @@ struct store_metrics {
     struct metric_histogram *seconds[STORE_OP_COUNT];
     uint64_t *commits;
     uint64_t *blocks[BLOCK_KIND_COUNT], *bytes[BLOCK_KIND_COUNT];
-    int64_t *waits_for_room; /* 1: the store could not be opened, because its disk is full */
+    int64_t *waits_for_room; /* 1: the disk of the store is full, so the store is not open or uses its reserve */
     int64_t *pending, *oldest_s, *size;
 
     /* Private. */

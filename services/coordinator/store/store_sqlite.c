@@ -23,7 +23,7 @@
 
 #define OPEN_AGAIN_NS NS_PER_S /* the time between two attempts to open a store whose disk is full */
 
-/* Which parts of a store are open. The disk of the store may be full. */
+/* Which parts of a store are open. If its disk is full when it is opened, some parts are opened later. */
 enum opened {
     OPENED_NOTHING,
     OPENED_FOR_READING, /* the jobs that were running when the store was last closed are not pending yet */
@@ -218,7 +218,8 @@ static void release(struct store_threads *t)
     free(s);
 }
 
-/* Called on the thread of the loop. Updates the metric, and logs that the store is open. */
+/* Called on the thread of the loop. Updates the metric, and logs that the store has been opened or that the state of
+ * its reserve has changed. */
 static void show_state(struct store_threads *t)
 {
     struct sqlite_store *s = store_of(t);
@@ -238,8 +239,9 @@ static void show_state(struct store_threads *t)
     if (t->base.metrics) *t->base.metrics->waits_for_room = s->waits || s->shown == SQLITE_RESERVE_USED;
 }
 
-/* Because the path has a slash, SQLite interprets it neither as a URI nor as ":memory:". The path has no symbolic
- * links, so that all coordinators use the same names for the lock and the log of a file. */
+/* Returns the path in a form that has a slash and no symbolic links; the caller frees it. Because of the slash, SQLite
+ * interprets the result neither as a URI nor as ":memory:". Because there are no symbolic links, all coordinators use
+ * the same names for the lock and the log of a file. */
 static char *unique_path(const char *path)
 {
     size_t size = strlen(path) + 3;

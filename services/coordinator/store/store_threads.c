@@ -74,8 +74,8 @@ void store_note_commit(struct list *calls)
     if (first) store_call_of(first)->is_first_of_commit = true;
 }
 
-/* Notes that the thread of the loop must look at the finished calls. If the result is true, the caller calls
- * wake_loop() when it has released the lock. */
+/* Notes that the thread of the loop must look at the finished calls. If the result is true, the caller must call
+ * wake_loop(), if possible after it has released the lock. */
 static bool note_wake(struct store_threads *t)
 {
     bool was_woken = t->is_woken;
@@ -83,8 +83,8 @@ static bool note_wake(struct store_threads *t)
     return !was_woken;
 }
 
-/* An uv_async_t could delay the loop: a loop that it has woken yields the processor until the thread that woke it has
- * run on. */
+/* Writes to an eventfd, because a uv_async_t could delay the loop: libuv makes a loop that it has woken yield the
+ * processor until the thread that woke it has run again and left libuv. */
 static void wake_loop(struct store_threads *t)
 {
     if (eventfd_write(t->wake_fd, 1) != 0) BUG("eventfd: %s", strerror(errno));
@@ -182,7 +182,8 @@ static bool is_reading(enum store_op op)
     return op >= STORE_READ_JOB;
 }
 
-/* Queues calls for the thread that carries them out. The caller holds the lock. */
+/* Queues the call for the thread that carries it out. If the store is closing, ends the call as STORE_AWAY instead. The
+ * caller holds the lock. */
 static void queue(struct store_threads *t, struct store_call *c)
 {
     struct store_side *side = is_reading(c->op) ? &t->reader : &t->writer;

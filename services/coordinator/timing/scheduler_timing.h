@@ -32,8 +32,8 @@ void scheduler_timing_stop(struct scheduler_timing *t);
 
 /* Call it after an event of the scheduler. The scheduler will act on the event before the loop sleeps. */
 void scheduler_timing_want(struct scheduler_timing *t);
-/* Runs the scheduler now. Call it only if the scheduler's next step in the turn would be too late. Work that takes long
- * is done in later steps of the loop. */
+/* Runs the scheduler now. Call it only if the scheduler's next step in the turn would be too late. Work that takes a
+ * long time is done in later steps of the loop. */
 void scheduler_timing_run(struct scheduler_timing *t);
 /* Runs the scheduler until it has nothing left to do now. The function is for the end of the program, when all jobs
  * have been cancelled. */

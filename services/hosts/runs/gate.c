@@ -12,7 +12,7 @@
 
 #include "hosts/runs/machine_state.h"
 
-#define LOOK_NS      (100 * NS_PER_MS) /* how often a rule that may change is checked while a command runs */
+#define LOOK_NS      (100 * NS_PER_MS) /* pause between two checks for a halt, a new time limit or low memory */
 #define SEAT_WAIT_US 2000              /* pause between two searches for a free seat */
 
 /* ---- locks: byte 0 is for the gate, byte 1 + n is for seat n ---- */

@@ -128,7 +128,7 @@ void chunk_skip(struct chunk *c, size_t len);
 /* Moves up to `cap` answer bytes to `dst`. Returns 0 when no answer bytes are ready yet, and -1 after the end line. */
 ssize_t chunk_pull(struct chunk *c, char *dst, size_t cap);
 /* Moves the whole answer with its memory to *answer, and returns true. Does nothing and returns false if the answer is
- * short, has not ended, or was pulled in part. */
+ * short, lies in several blocks of memory, has not ended, or was pulled in part. */
 MUST_CHECK bool chunk_take_whole(struct chunk *c, struct buf *answer);
 
 /* Adds the cost of further items, which used slot_ns of slot time in total. Call it before the answers of these items

@@ -108,7 +108,8 @@ void chunk_header_look(struct value_scan *scan, const char *line, size_t len)
 }
 
 /* Parses a line whose common value was scanned while the line arrived. Parses a copy of the line with null in place of
- * the value, so the value is not scanned again. Returns false if the value belongs to a nested object. */
+ * the value, so the value is not scanned again. Returns false if the line must be parsed as a whole, for example
+ * because the value belongs to a nested object. */
 static bool parse_rest(struct chunk_header *h, const struct value_scan *v, const char *line, size_t len)
 {
     if (v->state != VALUE_SCAN_WHOLE || len - (v->end - v->begin) > REST_BYTES) return false;

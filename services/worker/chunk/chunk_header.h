@@ -22,8 +22,8 @@ struct chunk_header {
 /* Scans the common value of a long line while the line arrives. `line` has len bytes so far, without its newline. For
  * the first call, `scan` must be zeroed. */
 void chunk_header_look(struct value_scan *scan, const char *line, size_t len);
-/* `scan` is NULL, or the scan that chunk_header_look() made of this line. On failure returns false, with a sentence in
- * err, and nothing has to be released. */
+/* Reads the header line. `scan` is NULL, or the scan that chunk_header_look() made of this line. On failure returns
+ * false, with a sentence in err, and nothing has to be released. */
 MUST_CHECK bool chunk_header_parse(struct chunk_header *h, struct value_scan *scan, const char *line, size_t len,
                                    char *err, size_t err_size);
 void chunk_header_release(struct chunk_header *h);

@@ -19,8 +19,9 @@ static void answer_without_memory(struct handover *h)
     chunk_add_settled(h->to, line, (size_t)len);
 }
 
-/* Returns whether the whole value was handed over. Memory for the whole value is reserved before the first part of the
- * value is added, because an item that was added in part cannot be taken back. */
+/* Returns whether nothing is left of the value: it was handed over completely, or its item got an error. Memory for the
+ * whole value is reserved before the first part of the value is added, because an item that was added in part cannot be
+ * taken back. */
 static bool add_value(struct handover *h, const struct answer_line *a, size_t most)
 {
     if (h->passed == 0 && !chunk_reserve(h->to, a->body_len + 1)) {
