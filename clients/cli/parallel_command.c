@@ -42,6 +42,7 @@ int command_parallel(int argc, char **argv)
     struct option_result result;
     struct translation t;
     if (!option_parse(&parallel_option_spec, &options, argc, argv, &result)) return result.exit_status;
+    if (options.citation) return EXIT_OK;
     int status = check(&options);
     if (status) return status;
     char *shell = find_shell();

@@ -158,6 +158,16 @@ class Parallel(CliTest):
         ended = self.cli("parallel", "-k", "printf '%s' {}; exit 3", ":::", "a", "", "b\n")
         self.assertEqual((ended.status, ended.out, ended.err), (3, b"ab\n", b""), ended)
 
+    def test_a_command_that_could_not_run_is_reported(self):
+        ended = self.assert_parallel(["echo"], ["b"], 1, stdin="a\0a\nb\n")
+        self.assertIn("the item has a NUL character, which an argument cannot have", ended.err.decode())
+        for code in ("exit 1", "kill -9 $$", "sleep 60"):
+            ended = self.assert_parallel(["--timeout", 1, f"{code} #", ":::", "x"], [], 1)
+            self.assertEqual(ended.err, b"", code)
+
+    def test_citation_runs_nothing(self):
+        self.assert_parallel(["--citation"], [], stdin="echo bad\n")
+
     def test_commands_are_printed(self):
         self.assert_parallel(["-k", "-v", "echo", ":::", "a b"], ["a b", "echo 'a b'"])
         ended = self.assert_parallel(["-t", "echo", ":::", "a b"], ["a b"])

@@ -9,6 +9,8 @@
 #include "cli/base/json_member.h"
 #include "common/base/buf.h"
 #include "common/json/json_scan.h"
+#include "common/json/json_walk.h"
+#include "protocol/protocol.h"
 
 /* A message shows at most this many bytes of each part of an error. The --errors file has the whole error. */
 enum { NAME_BYTES = 200, CAUSE_BYTES = 1000, OUTPUT_BYTES = 500 };
@@ -144,13 +146,28 @@ static void write_to_file(struct failures *f, uint64_t index, const char *error,
     buf_release(&line);
 }
 
+/* Returns whether the command has ended with an exit status, by a signal or because of --timeout. */
+static bool has_ended(const char *error, size_t len)
+{
+    struct json_walk walk;
+    struct json_slice name, value;
+    if (!json_walk_init(&walk, error, len)) return false;
+    while (json_walk_next(&walk, &name, &value)) {
+        bool number = json_string_is(name, "exit_code") || json_string_is(name, "signal");
+        if (number && value.data[0] != 'n') return true;
+        if (json_string_is(name, "name") && json_string_is(value, item_error_name(ITEM_TIMED_OUT))) return true;
+    }
+    return false;
+}
+
 void failures_add(struct failures *f, uint64_t index, uint64_t line, const char *error, size_t error_len,
                   const char *item, size_t item_len, bool text)
 {
     f->count++;
     if (!f->quiet) error_counts_add(&f->names, error, error_len);
     if (f->file) write_to_file(f, index, error, error_len, item, item_len, text);
-    if (!failures_reports(f)) return;
+    bool lost = f->reports_lost && f->reported < FAILURES_REPORTED_MAX && !has_ended(error, error_len);
+    if (!failures_reports(f) && !lost) return;
     f->reported++;
     report(index, line, error, error_len);
 }

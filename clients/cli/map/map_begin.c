@@ -122,7 +122,9 @@ bool map_begin(struct map_run *run, struct map_options *o)
         map_run_move(run, MAP_READY);
         care_ask(&run->care, now_ns());
     }
-    if (!failures_init(&run->failures, o->errors, o->quiet)) {
+    bool opened = failures_init(&run->failures, o->errors, o->quiet);
+    run->failures.reports_lost = o->manner.is_parallel;
+    if (!opened) {
         int error = errno;
         snprintf(err, sizeof err, "write %s", o->errors);
         map_end_fail_errors_file(run, err, error);

@@ -19,6 +19,7 @@ struct parallel_options {
     bool resume, resume_failed, bar, eta, progress;
     const char *jobs, *timeout, *retries, *halt, *delay, *load, *memfree, *nice, *work_folder;
     struct option_words variables; /* --env has no effect: a command has all variables of this program */
+    bool citation;                 /* run nothing */
     bool ignored;                  /* options without effect here */
 };
 

@@ -115,12 +115,13 @@ static const struct option_row rows[] = {
     TEXT("nice", nice, "N", "added to the niceness of each command"),
     OPTION_HEADING("Without effect"),
     SWITCH("will-cite", ignored, "as without it"),
-    SWITCH("citation", ignored, "as without it"),
+    SWITCH("citation", citation, "run nothing"),
     SWITCH("silent", ignored, "as without it"),
     SWITCH("gnu", ignored, "as without it"),
     SWITCH("plain", ignored, "as without it"),
     SWITCH_ALIAS("willcite", ignored),
     SWITCH_ALIAS("no-notice", ignored),
+    SWITCH_ALIAS("nn", ignored),
     OPTION_ROWS_END};
 #undef S
 

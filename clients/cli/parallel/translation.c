@@ -10,7 +10,7 @@ enum { ARGUMENTS_STEP = 32 };
 static void add(struct translation *t, char *word)
 {
     if (t->argc % ARGUMENTS_STEP == 0) {
-        size_t room = (size_t)(t->argc + ARGUMENTS_STEP + 1);
+        size_t room = (size_t)t->argc + ARGUMENTS_STEP + 1;
         t->argv = xrealloc(t->argv, room * sizeof *t->argv);
         t->owned = xrealloc(t->owned, room * sizeof *t->owned);
     }

@@ -12,6 +12,7 @@ struct value_edit {
     enum edit_case to;  /* EDIT_REPLACE: the match in this case, instead of `text` */
     size_t from, count; /* EDIT_PART */
     char *text;         /* EDIT_DEFAULT, EDIT_REPLACE */
+    char *plain;        /* EDIT_START, EDIT_END: the regular expression if it has no special characters */
     bool compiled;
     regex_t regex;
 };
@@ -43,6 +44,7 @@ void value_edit_free(struct value_edit *e)
     if (!e) return;
     if (e->compiled) regfree(&e->regex);
     free(e->text);
+    free(e->plain);
     free(e);
 }
 
@@ -103,6 +105,8 @@ struct value_edit *value_edit_parse(const char *at, const char **end)
     struct value_edit *e = edit_new(f->kind);
     e->greedy = f->greedy;
     e->to = f->to;
+    bool is_plain = strcspn(at, "[](){}.*+?^$|\\") >= (size_t)(pattern_end - at);
+    if (is_plain && f->kind != EDIT_REPLACE) e->plain = xstrndup(at, (size_t)(pattern_end - at));
     if (slash) e->text = xstrndup(slash + 1, (size_t)(close - slash - 1));
     if (compile(e, f, at, pattern_end)) return e;
     value_edit_free(e);
@@ -119,6 +123,8 @@ static bool matches(const struct value_edit *e, const char *text, size_t from, s
 static size_t start_length(const struct value_edit *e, const char *value, size_t len)
 {
     regmatch_t match;
+    size_t plain = e->plain ? strlen(e->plain) : 0;
+    if (plain) return plain <= len && memcmp(value, e->plain, plain) == 0 ? plain : 0;
     if (e->greedy) return matches(e, value, 0, len, &match) ? (size_t)match.rm_eo : 0;
     for (size_t n = 0; n <= len; n++)
         if (matches(e, value, 0, n, &match)) return n;
@@ -129,6 +135,8 @@ static size_t start_length(const struct value_edit *e, const char *value, size_t
 static size_t end_start(const struct value_edit *e, const char *value, size_t len)
 {
     regmatch_t match;
+    size_t plain = e->plain ? strlen(e->plain) : 0;
+    if (plain) return plain <= len && memcmp(value + len - plain, e->plain, plain) == 0 ? len - plain : len;
     if (e->greedy) return matches(e, value, 0, len, &match) ? (size_t)match.rm_so : len;
     for (size_t n = 0; n <= len; n++)
         if (matches(e, value + len - n, 0, n, &match)) return len - n;
