@@ -1,12 +1,14 @@
 """The Python package, while coordinators, workers and processes are killed or replaced all the time."""
 import random
 import threading
+import time
 
 import fantail_testing as ft
 import python_calls
 from balancer import Balancer
 from fault_testing import SLOW, FaultTest, say
 from test_python_executor import WHY_NOT, setUpModule  # noqa: F401
+from test_python_remote import call_task
 
 if not WHY_NOT:
     import fantail
@@ -49,25 +51,39 @@ class Storm(threading.Thread):
 
     def end(self):
         self._is_over.set()
-        self.join()
+        if self.ident is not None:  # it has been started
+            self.join()
 
 
 class Storms(FaultTest):
-    def test_a_map_has_each_value_in_order_while_services_are_killed(self):
-        tasks = self.tasks(double={"json": {"mode": "python", "command": "double:run"}, "files": {"double.py": TASK}})
-        workers = [self.worker(tasks=tasks) for _ in range(2)]
+    def start_storm(self, **tasks):
+        """Returns the URL of a fleet whose services are killed, and the storm that kills them."""
+        folder = self.tasks(**tasks)
+        workers = [self.worker(tasks=folder) for _ in range(2)]
         coordinators = [self.coordinator(workers) for _ in range(2)]
         balancer = Balancer(self, [c.port for c in coordinators])
         storm = Storm(self, workers + coordinators)
-        storm.start()
         self.addCleanup(storm.end)
-        client = fantail.Client(balancer.url)
-        got = list(client.map("double", range(ITEMS), retry={"max_attempts": 100}))
+        return balancer.url, storm
+
+    def check(self, storm, got):
         storm.end()
         self.assertIsNone(storm.failure)
         self.assertEqual(got, [2 * n for n in range(ITEMS)])
         self.assertGreater(storm.kills, 0)
         say(f"{ITEMS} items while services were killed {storm.kills} times")
+
+    def test_a_map_has_each_value_in_order_while_services_are_killed(self):
+        url, storm = self.start_storm(double={"json": {"mode": "python", "command": "double:run"}, "files": {"double.py": TASK}})
+        storm.start()
+        client = fantail.Client(url)
+        self.check(storm, list(client.map("double", range(ITEMS), retry={"max_attempts": 100})))
+
+    def test_an_executor_has_each_result_in_order_while_services_are_killed(self):
+        url, storm = self.start_storm(**{"python-call": call_task()})
+        with fantail.Executor(url=url) as executor:
+            storm.start()
+            self.check(storm, list(executor.map(lambda n: time.sleep(0.002) or 2 * n, range(ITEMS))))
 
 
 class Replacements(FaultTest):
