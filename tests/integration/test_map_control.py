@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-from cli_testing import CliTest
+from cli_testing import FANTAIL, CliTest
 from fantail_testing import command_line, descendants, have, main, wait_until, write_file
 
 # Counts its runs in the file "<item>.runs", and fails until run number $1.
@@ -38,6 +38,19 @@ class Control(CliTest):
     def runs(self, item):
         with open(os.path.join(self.folder, f"{item}.runs"), encoding="ascii") as file:
             return len(file.readlines())
+
+    def test_slow_input_fills_all_slots(self):
+        """Each line is sent when the command of the line before it runs, so each job has one item."""
+        script = 'touch "began.$1"; until [ -e go ]; do sleep 0.05; done; echo "$1"'
+        run = subprocess.Popen([FANTAIL, "map", "-j", "20", "--", "sh", "-c", script, "sh"], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, env=self.environment(), cwd=self.folder)
+        self.addCleanup(run.kill)
+        for n in range(20):
+            run.stdin.write(b"%d\n" % n)
+            run.stdin.flush()
+            wait_until(lambda n=n: os.path.exists(os.path.join(self.folder, f"began.{n}")), f"command {n}")
+        write_file(os.path.join(self.folder, "go"), "")
+        self.assertEqual(run.communicate(timeout=60)[0].decode().split(), [str(n) for n in range(20)])
 
     def parallel(self, *arguments, status=0):
         """Returns what GNU parallel prints with these arguments."""

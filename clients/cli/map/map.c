@@ -9,6 +9,7 @@
 #include "cli/base/exit_status.h"
 #include "cli/base/interrupt.h"
 #include "cli/base/status_line.h"
+#include "cli/fleet/machine.h"
 #include "cli/map/map.h"
 #include "cli/map/map_internal.h"
 #include "cli/options/jobs_file.h"
@@ -93,12 +94,24 @@ static void turn_fleet(struct map_run *run)
         map_run_fail(run, "%s", err);
 }
 
+/* Returns whether a private fleet has idle slots. If the input is slow, a job may have a single item, so it takes many
+ * jobs to fill the slots. No other client could use them. */
+static bool has_idle_slots(const struct map_run *run)
+{
+    const struct map_options *o = run->options;
+    if (o->client.url) return false;
+    unsigned workers = (unsigned)o->workers;
+    uint64_t slots = workers * (o->processes ? (uint64_t)o->processes : machine_share(workers));
+    return run->lines_begun - run->done < slots;
+}
+
 /* --max-concurrency limits the whole run, but the service applies the limit to each job. So a run with
  * --max-concurrency has only one job at a time. */
 static unsigned jobs_max(const struct map_run *run, uint64_t now)
 {
     if (run->options->max_concurrency > 0 || care_is_new(&run->care, now)) return 1;
-    return care_items_max(&run->care, 0, now) ? MAP_JOBS_CAREFUL : MAP_JOBS;
+    if (care_items_max(&run->care, 0, now)) return MAP_JOBS_CAREFUL;
+    return has_idle_slots(run) ? MAP_JOBS : MAP_JOBS_USUAL;
 }
 
 /* Returns how many items have been answered per nanosecond so far. */
@@ -112,7 +125,7 @@ static double pace(const struct map_run *run, uint64_t now)
  * because the service divides the fleet among jobs. */
 static bool has_work_enough(const struct map_run *run, uint64_t now)
 {
-    if (run->count < MAP_JOBS_SLOW) return false;
+    if (run->count < MAP_JOBS_SLOW || has_idle_slots(run)) return false;
     return (double)(run->lines_begun - run->done) > pace(run, now) * (double)(MAP_WORK_S * NS_PER_S);
 }
 

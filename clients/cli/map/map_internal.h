@@ -44,7 +44,8 @@
 #include "cli/items/unanswered.h"
 #include "cli/runs/joblog.h"
 
-#define MAP_JOBS         16 /* maximum number of running jobs */
+#define MAP_JOBS         64 /* maximum number of running jobs while a private fleet has idle slots */
+#define MAP_JOBS_USUAL   16 /* maximum number otherwise */
 #define MAP_JOBS_SLOW    2  /* maximum number while the running jobs have work for MAP_WORK_S seconds */
 #define MAP_JOBS_CAREFUL 2  /* maximum number if items must not run twice */
 #define MAP_WORK_S       5
