@@ -109,7 +109,13 @@ static void option_ended(struct splitter *s)
     if (s->options.len > 1) buf_add_char(&s->options, ',');
     buf_add_json_string(&s->options, s->name.len ? s->name.data : "", s->name.len);
     buf_add_char(&s->options, ':');
+    size_t at = s->options.len;
     append_in_one_line(&s->options, s->partial.data, s->partial.len);
+    size_t len = s->options.len - at;
+    if (len >= LONG_OPTION_BYTES && len > s->long_len) {
+        s->long_at = at;
+        s->long_len = len;
+    }
     buf_add_char(&s->options, '}');
     s->state = AFTER_VALUE;
 }

@@ -48,6 +48,8 @@ struct split_error {
     const char *hint;   /* a static phrase that says what to do; NULL: none */
 };
 
+#define LONG_OPTION_BYTES ((size_t)64 * KIB)
+
 struct splitter {
     /* The results. */
     struct buf items;      /* whole items, one line each; the caller takes these lines */
@@ -57,6 +59,9 @@ struct splitter {
     bool items_ended;      /* the array "items" has ended, so item_count is final; options may still follow */
     bool has_options;      /* the body has options: SPLIT_JOB, or after splitter_expect_options() */
     struct buf options;    /* always a valid JSON object, with the options that are complete so far */
+    /* SPLIT_JOB: the place in `options` of the longest value of LONG_OPTION_BYTES or more. long_len is 0: there is
+     * none. Because the value was scanned when it arrived, the options can be read without scanning it again. */
+    size_t long_at, long_len;
     struct split_error error;
 
     /* Private. */

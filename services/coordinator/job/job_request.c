@@ -113,14 +113,43 @@ bool job_request_format(struct http_exchange *x, enum split_format *format)
     return true;
 }
 
-bool job_request_options(struct http_exchange *x, const struct splitter *s, struct jobspec *spec,
+/* Reads the query, and the options if `options` is not NULL. */
+static bool read_options(struct http_exchange *x, const struct buf *options, struct jobspec *spec,
                          struct jobspec_error *err)
 {
     struct query_reader r = {spec, err, true};
     jobspec_init(spec);
     http_exchange_each_query(x, read_query, &r);
-    if (r.ok && s->has_options) r.ok = jobspec_read_options(spec, s->options.data, s->options.len, err);
-    return r.ok;
+    return r.ok && (!options || jobspec_read_options(spec, options->data, options->len, err));
+}
+
+/* Reads a copy of the options with `null` instead of their longest value, and then sets `common` to this value. Returns
+ * false if the value belongs to another option, or if the options have a fault. */
+static bool read_without_long_value(struct http_exchange *x, const struct splitter *s, struct jobspec *spec)
+{
+    struct jobspec_error err;
+    struct buf rest = {0};
+    const char *value = s->options.data + s->long_at, *after = value + s->long_len;
+    buf_add(&rest, s->options.data, s->long_at);
+    buf_add_str(&rest, "null");
+    buf_add(&rest, after, s->options.len - s->long_at - s->long_len);
+    bool ok = read_options(x, &rest, spec, &err) && spec->common_source == rest.data + s->long_at;
+    buf_release(&rest);
+    if (!ok) {
+        jobspec_release(spec);
+        return false;
+    }
+    jobspec_set_common(spec, value, s->long_len);
+    spec->common_source = value;
+    spec->common_source_len = s->long_len;
+    return true;
+}
+
+bool job_request_options(struct http_exchange *x, const struct splitter *s, struct jobspec *spec,
+                         struct jobspec_error *err)
+{
+    if (s->long_len > 0 && read_without_long_value(x, s, spec)) return true;
+    return read_options(x, s->has_options ? &s->options : NULL, spec, err);
 }
 
 int job_request_split_fault(const struct split_error *e, struct buf *members, struct buf *detail)

@@ -290,6 +290,26 @@ Test(splitter, other_encodings_are_named_in_pieces_of_any_size)
     assert_no_leak();
 }
 
+Test(splitter, the_place_of_the_longest_option_is_told)
+{
+    struct buf body = {0};
+    buf_add_str(&body, "{\"a\":[1], \"b\":\n [\n0");
+    while (body.len < LONG_OPTION_BYTES + 100) buf_add_str(&body, ",\n1");
+    buf_add_str(&body, "], \"c\":\"");
+    for (size_t i = 0; i < LONG_OPTION_BYTES; i++) buf_add_char(&body, 'c');
+    buf_add_str(&body, "\",\"items\":[1]}");
+    for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+        struct splitter s;
+        cr_assert_eq(split_into(&s, SPLIT_JOB, body.data, body.len, pieces[i]), SPLIT_OK);
+        const char *value = s.options.data + s.long_at;
+        cr_assert_eq(s.long_len, LONG_OPTION_BYTES + 2);
+        cr_assert(value[0] == '"' && value[s.long_len - 1] == '"' && value[-1] == ':');
+        splitter_release(&s);
+    }
+    buf_release(&body);
+    expect_options("{\"a\":[1]}", "{\"a\":[1]}");
+}
+
 Test(splitter, a_short_first_line_is_an_item_at_once)
 {
     static const enum split_format formats[] = {SPLIT_NDJSON, SPLIT_TEXT};

@@ -47,6 +47,56 @@ Test(submission, a_wrong_option_is_refused_before_anything_runs)
     stage_over(&s);
 }
 
+/* Posts a job whose option `name` has a long value. */
+static void post_long(struct stage *s, struct http_exchange *x, const char *begin, const char *end)
+{
+    struct buf body = {0};
+    buf_addf(&body, "{\"priority\":7,%s\"", begin);
+    while (body.len < 3 * LONG_OPTION_BYTES) buf_add_char(&body, 'c');
+    buf_addf(&body, "\"%s,\"task\":\"echo\",\"items\":[1]}", end);
+    stage_post_body(s, x, buf_cstr(&body));
+    buf_release(&body);
+}
+
+Test(submission, a_long_common_is_kept_as_it_was_sent)
+{
+    struct stage s;
+    struct http_exchange x = {0};
+    stage_init(&s);
+    stage_add_slots(&s, 2);
+    post_long(&s, &x, "\"common\":", "");
+    cr_assert_eq(x.status, 0, "%s", buf_cstr(&x.answer));
+    const struct jobspec *spec = &stage_job(&s)->spec;
+    cr_assert_eq(spec->priority, 7);
+    cr_assert(spec->common_len > 2 * LONG_OPTION_BYTES && strspn(spec->common + 1, "c") == spec->common_len - 2);
+    job_cancel(stage_job(&s), SCHED_CANCELLED, "enough");
+    stage_run(&s);
+    exchange_pull(&x, LIMIT_PULL_BYTES);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    stage_over(&s);
+}
+
+static void expect_long_fault(const char *begin, const char *end, const char *pointer)
+{
+    struct stage s;
+    struct http_exchange x = {0};
+    stage_init(&s);
+    post_long(&s, &x, begin, end);
+    cr_assert_eq(x.status, 400);
+    cr_assert_str_eq(buf_cstr(&x.members), pointer);
+    exchange_close(&x, HTTP_CLOSED_DONE);
+    stage_over(&s);
+}
+
+Test(submission, a_long_value_of_another_option_is_refused_with_its_own_fault)
+{
+    expect_long_fault("\"labels\":[", "]", "\"pointer\":\"/labels\"");
+    expect_long_fault("\"unknown\":", "", "\"pointer\":\"/unknown\"");
+    expect_long_fault("\"tolerated_failure_count\":", "", "\"pointer\":\"/tolerated_failure_count\"");
+    expect_long_fault("\"retry\":{\"common\":", "}", "\"pointer\":\"/retry/common\"");
+    expect_long_fault("\"common\":1,\"order\":", "", "\"pointer\":\"/order\"");
+}
+
 static void expect_late_option(const char *option, int status)
 {
     struct stage s;
