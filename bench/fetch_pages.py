@@ -2,8 +2,9 @@
 """Fetches many pages in one process of a task that has `concurrency`, and compares this with one event loop of aiohttp.
 
     fetch_pages.py serve           serves pages on a free port, and prints the URL; ends when standard input ends
-    fetch_pages.py FUNCTION URL    fetches the pages in this process, and prints the seconds that it took, as JSON. FUNCTION is
-                                   fetch or fetch_and_work
+    fetch_pages.py FUNCTION URL [executor]
+                                   fetches the pages in this process, or with fantail.Executor on two processes, and prints the
+                                   seconds that it took, as JSON. FUNCTION is fetch or fetch_and_work
 
 aiohttp comes from PyPI, like the other peers.
 """
@@ -71,6 +72,20 @@ async def fetch_all(function, url):
     return taken
 
 
+def fetch_all_with_executor(function, url):
+    """Does the same on two processes of a fantail.Executor. The processes have opened their sessions beforehand."""
+    sys.path.insert(0, os.path.join(os.path.dirname(HERE), "clients", "python"))
+    import fantail
+    import fetch_page
+    with fantail.Executor(2, initializer=fetch_page.connect) as executor:
+        list(executor.map(fetch_page.fetch, [url] * 2 * IN_FLIGHT, chunksize=IN_FLIGHT))
+        begun = time.perf_counter()
+        sizes = list(executor.map(getattr(fetch_page, function), [url + str(page) for page in range(PAGES[function])]))
+        taken = time.perf_counter() - begun
+    assert sizes == [PAGE_BYTES] * PAGES[function], "a wrong page"
+    return taken
+
+
 def write_task(folder, function, environment):
     os.makedirs(os.path.join(folder, "fetch"))
     shutil.copy(os.path.join(HERE, "fetch_page.py"), os.path.join(folder, "fetch"))
@@ -79,8 +94,8 @@ def write_task(folder, function, environment):
                    "processes": PROCESSES[function], "concurrency": IN_FLIGHT}, out)
 
 
-def compare(report, folder, start_fleet, function, url):
-    """Returns the seconds that fantail takes, and those of aiohttp in one event loop."""
+def compare(report, folder, start_fleet, programs, function, url):
+    """Returns the seconds that a task takes, those of an executor, and those of aiohttp in one event loop."""
     import peers
     tasks, items = os.path.join(folder, function), os.path.join(folder, f"urls-{function}")
     write_task(tasks, function, peers.ENVIRONMENT)
@@ -92,12 +107,15 @@ def compare(report, folder, start_fleet, function, url):
             fleet.map("fetch", items, out)
         with open(checked, encoding="utf-8") as sizes:
             assert [int(size) for size in sizes] == [PAGE_BYTES] * PAGES[function], "a wrong page"
+        other = [peers.python(), __file__, function, url]
+        environment = {**os.environ, "FANTAIL_BIN": programs}
         return report.alternate(
             lambda: fleet.map("fetch", items),
-            lambda: json.loads(subprocess.check_output([peers.python(), __file__, function, url], timeout=TIMEOUT_S)))
+            lambda: json.loads(subprocess.check_output([*other, "executor"], env=environment, timeout=TIMEOUT_S)),
+            lambda: json.loads(subprocess.check_output(other, timeout=TIMEOUT_S)))
 
 
-def fetch(report, folder, start_fleet):
+def fetch(report, folder, start_fleet, programs):
     import peers
     why = peers.package_fault("aiohttp")
     if why:
@@ -106,14 +124,18 @@ def fetch(report, folder, start_fleet):
     server = subprocess.Popen([sys.executable, __file__, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         url = server.stdout.readline().decode().strip()
-        ours, theirs = compare(report, folder, start_fleet, "fetch", url)
+        ours, executor, theirs = compare(report, folder, start_fleet, programs, "fetch", url)
         report.add("fetch", "fantail map fetch, 10,000 pages, 500 in flight", ours, "s")
+        report.add("fetch", "fantail.Executor, two processes", executor, "s")
         report.add("fetch", "aiohttp in one event loop, 500 in flight", theirs, "s")
         report.ratio("fetch", "ours / aiohttp (aim)", ours / theirs, most=MOST)
-        ours, theirs = compare(report, folder, start_fleet, "fetch_and_work", url)
+        report.ratio("fetch", "executor / aiohttp (aim)", executor / theirs, most=MOST)
+        ours, executor, theirs = compare(report, folder, start_fleet, programs, "fetch_and_work", url)
         report.add("fetch", "4,000 pages with 1 ms of work each, two processes", ours, "s")
-        report.add("fetch", "the same, aiohttp in one event loop", theirs, "s")
+        report.add("fetch", "fantail.Executor, two processes", executor, "s")
+        report.add("fetch", "aiohttp in one event loop", theirs, "s")
         report.ratio("fetch", "with work: aiohttp / ours (aim)", theirs / ours, least=LEAST)
+        report.ratio("fetch", "with work: aiohttp / executor (aim)", theirs / executor, least=LEAST)
     finally:
         server.stdin.close()
         server.wait()
@@ -122,6 +144,8 @@ def fetch(report, folder, start_fleet):
 if __name__ == "__main__":
     if sys.argv[1:] == ["serve"]:
         asyncio.run(serve())
+    elif len(sys.argv) == 4 and sys.argv[1] in PAGES and sys.argv[3] == "executor":
+        print(json.dumps(fetch_all_with_executor(*sys.argv[1:3])))
     elif len(sys.argv) == 3 and sys.argv[1] in PAGES:
         print(json.dumps(asyncio.run(fetch_all(*sys.argv[1:]))))
     else:

@@ -49,7 +49,7 @@ class Pages(FantailTest):
     def test_without_aiohttp_it_is_skipped_with_the_reason(self):
         with mock.patch.object(peers, "package_fault", lambda name: f"there is no {name}"), contextlib.redirect_stdout(
                 io.StringIO()) as out:
-            fetch_pages.fetch(None, self.folder, None)
+            fetch_pages.fetch(None, self.folder, None, None)
         self.assertEqual(out.getvalue(), "fetch     skipped: there is no aiohttp\n")
 
 
