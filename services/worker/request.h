@@ -29,7 +29,7 @@ struct request;
 struct requests {
     struct request *first, **tail; /* the requests, oldest first */
     unsigned open;
-    size_t held_bytes;          /* item bytes of all requests */
+    size_t held_bytes;          /* bytes of the bodies of all requests */
     uv_timer_t gather;          /* runs while answers wait for more answers to be sent with them */
     uv_timer_t heads;           /* runs while the head of an answer waits for the first value */
     struct turn_step pump_step; /* is awake while answers wait to be handed over to the next stage */

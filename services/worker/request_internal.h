@@ -87,10 +87,10 @@ void request_on_body_end(struct http_exchange *x);
 void request_begin_answer(struct request *r);
 /* The hook on_progress of a chunk: called when the output of the chunk has grown. */
 void request_on_progress(struct chunk *c);
-/* Returns the processor time that a chunk costs the worker's loop at present. This processor time is an estimate, which
- * includes the open chunks. */
+/* Returns the processor time that a chunk costs the worker's loop at present. This is an estimate that also takes the
+ * open chunks into account. */
 uint64_t request_chunk_ns(const struct chunk *c);
-/* The step of the loop turn that passes answers from stage to stage. `requests` is a struct requests. */
+/* The step of the loop turn that passes answers from stage to stage. `requests` points to a struct requests. */
 void request_pump(void *requests);
 ssize_t request_on_pull(struct http_exchange *x, char *dst, size_t cap);
 bool request_on_whole(struct http_exchange *x, struct buf *answer);

@@ -95,8 +95,8 @@ static size_t read_header(struct request *r, const char *data, size_t len)
     return len;
 }
 
-/* Returns whether the upload must wait. Uploads wait while the items of all requests together exceed a limit. The
- * oldest upload never waits, so no upload waits for ever. */
+/* Returns whether the upload must wait. Uploads wait while the bodies of all requests together have more bytes than a
+ * limit. The oldest upload never waits, so no upload waits for ever. */
 static bool must_wait(const struct request *r)
 {
     const struct requests *set = &r->worker->requests;

@@ -92,8 +92,8 @@ static bool counts(const struct watched *f, const char *name)
 
 /* ---- what has changed ---- */
 
-/* Forgets the reported tasks that have not changed for WATCH_QUIET_NS. No information is lost, because after a pause of
- * this length the reports of a task are counted from 0 anyway. */
+/* Forgets the tasks that have no unreported change and have not changed for WATCH_QUIET_NS. No information is lost,
+ * because after a pause of this length the reports of a task are counted from 0 anyway. */
 static void forget_quiet(struct watch *w, uint64_t now)
 {
     for (struct watched_task **at = &w->tasks; *at;) {
@@ -276,7 +276,7 @@ static void watch_tree(struct watch *w, const char *path, const char *task, unsi
 
 /* Watches for the creation and the replacement of a directory of tasks. If folders above the directory are missing,
  * watches for the creation of the highest missing folder. For a relative path, this function does not look above the
- * working directory. A working directory that this process has no right to search cannot be watched either. */
+ * working directory. If this process has no right to search the working directory, it cannot watch this directory. */
 static void watch_above(struct watch *w, const char *dir)
 {
     struct stat st;

@@ -178,7 +178,7 @@ static bool stays(const struct task *now, const struct task *former, const char 
 }
 
 /* Reads all tasks. `names` are the tasks that have changed; NULL: any task may have changed. The pool of a removed task
- * is kept, without processes, because requests may still use the pool. */
+ * is kept, because requests may still use it. Its processes end when they have answered their items. */
 static bool load_tasks(struct worker *w, const char *const *names, char *err, size_t err_size)
 {
     struct task_set set;

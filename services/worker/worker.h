@@ -104,7 +104,7 @@ unsigned worker_slots(const struct worker *w, const struct task *t);
 uint64_t worker_queued(const struct worker *w);
 /* Call it when a request has been accepted (change is 1) or has ended (-1). */
 void worker_count_request(struct worker *w, int change);
-/* Returns how many items run now. */
+/* Returns how many slots of all tasks are in use. */
 unsigned worker_busy(const struct worker *w);
 
 /* Writes the ETag of GET /v1/tasks. */

@@ -219,7 +219,7 @@ def slow(seconds):
 
 
 def answers_then_dies(request):
-    """Answers the first chunk of a connection correctly. At the next chunk, the worker dies without an answer."""
+    """Answers the first chunk of a connection correctly. At the next chunk, resets the connection, like a worker that dies."""
     if request.connection in request.fake.seen:
         request.reset()
         return
@@ -237,9 +237,9 @@ def unasked(names):
 
 
 def late_refusals(status, names):
-    """Returns a behaviour that answers correctly. But at the second chunk of each connection, the behaviour first sends a
-    second answer to the previous chunk. This second answer refuses the previous chunk. `names` is a list of functions: one for
-    each of these refusals. The last function is also used for all later refusals."""
+    """Returns a behaviour that answers correctly. But at each chunk after the first of a connection, it first sends a second
+    answer to the previous chunk. This second answer refuses the previous chunk. `names` is a list of functions, each of which
+    makes the headers of one of these refusals. The last function is also used for all later refusals."""
     def behave(request):
         before = [r for r in request.fake.requests if r.connection is request.connection and r is not request]
         if before:
@@ -251,8 +251,8 @@ def late_refusals(status, names):
 
 
 def last_message(request):
-    """At the second chunk of its first connection, sends what a worker sends on an idle connection when the worker
-    ends."""
+    """At the first chunk that comes through a connection that was used before, sends what a worker sends on an idle connection
+    when the worker ends."""
     if request.fake.seen or request.connection not in request.fake.chunk_connections[:-1]:
         request.answer()
         return

@@ -3,7 +3,7 @@ kubelet sets memory.oom.group.
 
 A container is a control group (version 2). If control groups can limit memory on this machine, `memory.max` and
 `memory.oom.group` work as in a cluster. If control groups cannot limit memory, this test watches the memory of the group. At
-the limit, the test kills the group with `cgroup.kill`, which also sends SIGKILL to all processes together.
+the limit, the test kills the group with `cgroup.kill`, which sends SIGKILL to all processes together, as the kernel does.
 """
 import os
 import threading

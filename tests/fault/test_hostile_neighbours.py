@@ -60,7 +60,7 @@ LIES = {
 
 
 class Liar:
-    """A server that answers as soon as a client has sent something, and that counts these clients in `asked`."""
+    """A server that answers a client as soon as the client has sent something. `asked` is the number of such clients."""
 
     def __init__(self, answer):
         self.answer, self.asked, self.stopping = answer, 0, False

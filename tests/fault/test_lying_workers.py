@@ -181,8 +181,7 @@ class Unasked(FaultTest):
     """An answer counts only for the attempt that its headers name."""
 
     def run_jobs(self, fake, count=30):
-        """Runs jobs of one item each, one after another, so that each request uses a connection that was used
-        before."""
+        """Runs jobs of one item each, one after another, so that later requests use a connection that was used before."""
         fleet = ft.Fleet(self, self.coordinator([fake]), [])
         results = []
         for i in range(count):

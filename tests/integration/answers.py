@@ -15,8 +15,8 @@ def is_start(line):
 
 
 class Answer:
-    """A whole HTTP answer. `json` is the body as JSON. `lines` are the objects of an NDJSON body, without the start
-    line and the waiting lines. Waiting lines occur only on a busy machine."""
+    """A whole HTTP answer. `json` is the body as JSON. `lines` are the objects of an NDJSON body, without the start line and
+    the waiting lines. On a busy machine, any stream may have waiting lines."""
 
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -50,7 +50,8 @@ class Answer:
 
 
 def request(port, method, path, body=None, headers=None, timeout_s=60):
-    """Sends a request on a new connection. The body is bytes, or an iterable of bytes, which are sent as chunks."""
+    """Sends a request on a new connection. The body is bytes, or an iterable of bytes objects, each of which is sent as a
+    chunk."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
     try:
         connection.request(method, path, body=body, headers=headers or {})

@@ -66,7 +66,7 @@ class FakeTest(CliTest):
 
 
 class PlayedTest(CliTest):
-    """A coordinator or a proxy, played by a small server (played_coordinator.py)."""
+    """Adds serve(), which starts a small server that plays a coordinator or a proxy (played_coordinator.py), and map()."""
 
     def serve(self, *answers, **options):
         return serve(self, *answers, **options)

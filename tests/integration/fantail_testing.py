@@ -30,8 +30,8 @@ from ports import HeldPort, is_listened_on
 from programs import Program, command_line, cpu_seconds, descendants, read_stat, runs  # noqa: F401
 from waiting import LIMIT_S, Gate, in_time, wait_until, with_more_time  # noqa: F401
 
-# Programs inherit ignored signals. In a background job or under nohup, these two signals are ignored, so this process sets
-# them to their defaults.
+# Programs inherit ignored signals. A background job may ignore SIGINT, and nohup ignores SIGHUP, so this process sets both
+# signals to their defaults.
 for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, signal.SIG_DFL)
@@ -97,7 +97,7 @@ class Fleet:
         return metric_sum(metrics(program), name, **labels)
 
     def busy_slots(self):
-        """Returns how many items run now on all running workers."""
+        """Returns how many slots are busy now on all running workers."""
         return sum(self.metric(w, "fantail_worker_slots", state="busy") for w in self.workers if w.alive())
 
     def burning(self):
@@ -198,8 +198,7 @@ class FantailTest(unittest.TestCase):
         return Fleet(self, self.coordinator(started, *coordinator_arguments, before_exec=before_exec), started)
 
     def tasks(self, **tasks):
-        """Makes a tasks folder. Each argument is name={"json": {...}, "files": {name: (text, mode)}} or
-        name={...task.json...}."""
+        """Makes a tasks folder. Each argument is name={"json": {...}, "files": {name: content}} or name={...task.json...}."""
         folder = os.path.join(self.folder, "tasks")
         for name, task in tasks.items():
             path = os.path.join(folder, name)

@@ -88,8 +88,8 @@ class Hosts(unittest.TestCase):
 
     def assert_says_when_all_answers_are_written(self, command):
         """Gives the host quick items, one that takes 0.3 s (300), and one that stops the whole host (-2). During the item of
-        0.3 s, the host must say that all answers have been written. The host must then write the answer to this item before
-        the next item begins."""
+        0.3 s, the host must say that all finished answers have been written. The host must then write the answer to this item
+        before the next item begins."""
         process = self.start(command)
         process.stdin.write(b"1\n2\n300\n-2\n5\n")
         process.stdin.flush()

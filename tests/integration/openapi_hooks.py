@@ -107,7 +107,7 @@ def short(label):
 
 
 def tame_options(options, case):
-    """Returns the members of a job object, with a short deadline and, in most requests, with a task that exists."""
+    """Changes the options of a job, so that it has a short deadline, few items and, in most requests, a task that exists."""
     if choice(case, 8):
         options["task"] = TASKS[choice(case, len(TASKS))]
     options["deadline_s"] = 0.5

@@ -4,11 +4,11 @@
     port = proxies.start(test, "nginx", coordinator.port, "documented")     the configuration of docs/proxies.md
     port = proxies.start(test, "nginx", coordinator.port, cut_s=5)          the stock configuration with short timeouts
 
-The stock configuration is the configuration that the package installs, with added lines that name the service. Only
-settings that depend on the machine are changed: the port to listen on, the paths of logs and temporary files, the user.
-In the documented configuration, the block of docs/proxies.md takes the place of the lines that name the service.
-Varnish and Squid have only the stock configuration. Envoy has no stock configuration, so the first example of its
-documentation is used, without optional settings.
+The stock configuration is the configuration that the package installs, with added lines that name the service. Only settings
+that depend on the machine are changed: the port to listen on, the paths of logs and temporary files, the user. In the
+documented configuration, the block of docs/proxies.md takes the place of the lines that name the service. The block for
+Varnish has options, which are added to its command line. Squid has only the stock configuration. Envoy has no stock
+configuration, so the first example of its documentation is used, without optional settings.
 """
 import contextlib
 import os

@@ -27,7 +27,7 @@ class Point:
 
 
 class Block:
-    """Has data that pickle need not copy, like an array of numpy. The id of each process that unpickles a Block is added to a
+    """Has data that pickle need not copy, as a NumPy array has. The id of each process that unpickles a Block is added to a
     file."""
 
     def __init__(self, data, path):

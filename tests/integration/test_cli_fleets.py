@@ -351,7 +351,8 @@ class Local(CliTest):
             self.assertIn(b"Address already in use; --port 0 chooses a free port", ended.err)
 
     def test_an_address_that_cannot_work_ends_it_before_a_service_starts(self):
-        """No restart can help, even with a job store, whose fleet tolerates failed starts for a while."""
+        """No restart can help, so the command ends immediately, even with a job store. After other failed starts, a fleet with
+        a job store keeps trying for a while."""
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()

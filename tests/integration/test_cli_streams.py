@@ -13,7 +13,7 @@ class StandardOutput(LocalTest):
     """Every command fails if its results cannot be written."""
 
     def run_to(self, output, *arguments):
-        """Runs a command with `output`, such as ">&-". Returns the status and standard error."""
+        """Runs a command with the redirection `output`, such as ">&-". Returns the status and standard error."""
         ended = subprocess.run(["sh", "-c", f'exec "$@" {output}', "sh", FANTAIL, *arguments], capture_output=True, text=True,
                                stdin=subprocess.DEVNULL, cwd=self.folder, env=self.environment(**self.env), timeout=60)
         return ended.returncode, ended.stderr

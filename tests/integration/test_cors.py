@@ -1,4 +1,5 @@
-"""In a browser, pages of other origins may do only what --cors-origin allows."""
+"""A browser lets a page of another origin read answers, and send requests that need a preflight, only if --cors-origin allows
+the origin."""
 import os
 import socket
 import subprocess

@@ -1,4 +1,4 @@
-"""`scripts/demo` as a new user sees it."""
+"""The demo, which `scripts/demo` builds and runs, as a new user sees it."""
 import os
 import subprocess
 

@@ -45,7 +45,7 @@ class FullDisk(ft.FantailTest):
         self.assertEqual(fleet.metric(coordinator, "fantail_store_waits_for_room"), 0)
 
     def test_a_running_job_says_that_it_waits_for_room_and_a_delete_says_so_too(self):
-        """Item 0 has a long answer that cannot be recorded, and item 1 waits for a file."""
+        """Item 0 has a long answer that cannot be recorded, and item 1 never ends."""
         gate = os.path.join(self.folder, "gate")
         source = LONG_ANSWER % {"gate": gate}
         tasks = self.tasks(long={"json": {"mode": "python", "command": ["long:run"]}, "files": {"long.py": source}})

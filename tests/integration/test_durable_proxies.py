@@ -15,7 +15,7 @@ STREAM_HEADERS = {"Accept-Encoding": "gzip, deflate"}  # as browsers send it
 
 
 class Behind(Client):
-    """Durable jobs of a coordinator, through a proxy in front of it."""
+    """Sends requests about durable jobs to a coordinator, through the proxy in front of it."""
 
     def __init__(self, test, port, address=lambda path: path):
         super().__init__(test, types.SimpleNamespace(port=port))

@@ -14,7 +14,7 @@ ENDED = ("succeeded", "partial", "failed", "cancelled", "timed_out")
 
 
 class Client:
-    """Durable jobs of a coordinator."""
+    """Sends requests about durable jobs to a coordinator."""
 
     def __init__(self, test, coordinator):
         self.test, self.coordinator = test, coordinator

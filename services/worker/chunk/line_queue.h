@@ -1,8 +1,8 @@
 /*
- * A queue of whole lines, in blocks. Lines are added at the end and read from the front. A long line stays in the
- * memory in which it arrived, and this memory becomes a block of its own. So a long line is not copied when it is added
- * or when its queue is moved. The time of a call does not depend on the length of the queue. A line is never split
- * between two blocks.
+ * A queue of whole lines, in blocks. Lines are added at the end and read from the front. A long line that
+ * line_queue_take() adds stays in the memory in which it arrived, and this memory becomes a block of its own. So such a
+ * line is not copied when it is added or when its queue is moved. Only line_queue_release() and line_queue_each() take
+ * longer for a longer queue. A line is never split between two blocks.
  *
  * A pure module. A zeroed queue is empty.
  */

@@ -91,7 +91,7 @@ static bool is_completed(const struct run *r)
     return r && r->state == RUN_WAITING && r->count == 0;
 }
 
-/* Moves the answers of a completed run to the run before it, if that run is completed too. */
+/* If the run r and the run before it are both completed, moves the answers of r to that run, and frees r. */
 static void join_previous(struct run *r)
 {
     if (!is_completed(r) || !is_completed(r->prev)) return;
@@ -106,8 +106,8 @@ void run_join_completed(struct run *r)
     join_previous(r);
 }
 
-/* Takes a GIVEN run from its process. The run may be completely answered or not. `answered`: the last answer of the run
- * has just been added. */
+/* Takes a GIVEN run from its process, whether or not all its items are answered. If the chunk has ended, frees the run;
+ * otherwise the run waits again. `answered`: the last answer of the run has just been added. */
 static void take_back(struct run *r, bool answered)
 {
     struct chunk *c = r->chunk;

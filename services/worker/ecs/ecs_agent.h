@@ -16,11 +16,11 @@ struct ecs_agent;
 /* If the worker does not run in ECS, or protection_s is 0, returns NULL. The functions below accept NULL. *failures
  * counts failed requests. */
 MUST_CHECK struct ecs_agent *ecs_agent_start(uv_loop_t *loop, double protection_s, double idle_s, uint64_t *failures);
-/* Call it when the worker gets its first chunk, and when it has no more chunks. */
+/* Call it when the worker begins to have open chunks, and when it has none any more. */
 void ecs_agent_work(struct ecs_agent *a, bool working);
 /* Releases the protection for good. */
 void ecs_agent_leave(struct ecs_agent *a);
-/* Call it after ecs_agent_leave(). Returns true if the protection has been released, or if its release has taken too
+/* Call it after ecs_agent_leave(). Returns true if the request to release the protection has ended, or has taken too
  * long. */
 bool ecs_agent_left(const struct ecs_agent *a);
 bool ecs_agent_protected(const struct ecs_agent *a);

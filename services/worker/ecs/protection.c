@@ -72,8 +72,8 @@ void protection_answered(struct protection *p, enum protection_answer answer, ui
     if (answer == PROTECTION_DONE) {
         p->failures = 0;
         p->retry_ns = 0;
-        /* The protection began between the request and the answer. So the protection lasts until some time between two
-         * instants: lasts_ns after the request, and lasts_ns after the answer. */
+        /* After a request for protection: the protection began between the request and the answer. So it lasts until
+         * some time between two instants: lasts_ns after the request, and lasts_ns after the answer. */
         p->certain_until_ns = on ? p->asked_ns + p->lasts_ns : 0;
         p->possible_until_ns = on ? now_ns + p->lasts_ns : 0;
         return;

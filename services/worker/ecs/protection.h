@@ -2,11 +2,11 @@
  * Decides when to request protection from scale-in, and when to release it. Protection is requested as soon as there is
  * work, and renewed long before it expires. The protection is released only after some time without work, so that a
  * pause between two chunks does not matter. There is at most one request at a time. Two requests begin at least
- * PROTECTION_PACE_NS apart. A failed request is retried, after longer and longer pauses. A pure module: its arguments
- * are events and the time, and its results are requests.
+ * PROTECTION_PACE_NS apart, except when the worker ends. A failed request is retried, after longer and longer pauses. A
+ * pure module: its arguments are events and the time, and its results are requests.
  *
  * A request without an answer may or may not have been carried out. After an unanswered request for protection, the
- * protection must still be released, but the worker counts as not protected.
+ * protection must still be released, but that request does not make the worker count as protected.
  */
 #ifndef FANTAIL_WORKER_ECS_PROTECTION_H
 #define FANTAIL_WORKER_ECS_PROTECTION_H

@@ -66,7 +66,8 @@ unsigned pool_busy_processes(const struct pool *p)
     return busy;
 }
 
-/* Returns how many slots of the process are in use. A process that gets no more items counts as using all its slots. */
+/* Returns how many slots of the process are in use. A process that has items counts as using all its slots, unless it
+ * answers in any order and may still get more items. */
 static unsigned used_slots(const struct process *process)
 {
     const struct window *w = &process->window;

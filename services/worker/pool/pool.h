@@ -69,7 +69,7 @@ struct pool {
     uint64_t failed_starts; /* starts that failed since the last answer */
     uint64_t said_ns;       /* when the log last said that the task cannot start */
     struct buf starts;      /* what processes print at their start, see tail.h */
-    uv_timer_t timer;       /* for the end of the probe's time, and for the end of a pause */
+    uv_timer_t timer;       /* for the end of a probe or a pause, and for fail_some() */
     uint64_t busy_until_ns; /* when a process last became ready, answered an item or ended */
     uint64_t losses[LOSS_COUNT];
     uint64_t *loss_counters[LOSS_COUNT];
@@ -83,12 +83,12 @@ void pool_close(struct pool *p, uv_close_cb closed);
 void pool_submit(struct pool *p, struct chunk *c);
 /* Gives the processes as many items as they can take. Call it after items have arrived or answers have been pulled. */
 void pool_feed(struct pool *p);
-/* Abandons the chunk. The items of the chunk are dropped, and processes that run one of these items are killed soon.
- * Drops the reference. */
+/* Abandons the chunk. The items of the chunk are dropped, and processes that run one of these items are soon told to
+ * cancel it, or killed. Drops the reference. */
 void pool_cancel(struct pool *p, struct chunk *c);
 /* Like pool_cancel(), but for a chunk that chunk_end() has ended. The answers in the chunk can still be pulled. */
 void pool_forget(struct pool *p, struct chunk *c, uint64_t now);
-/* Begins a drain. Items that have not been given to a process yet are handed back to the client. */
+/* Begins a drain. Items that were never given to a process are handed back to the client. */
 void pool_drain(struct pool *p);
 /* Ends a drain that takes too long. After this call, no process gets items. If the task is not idempotent, running
  * items must not run again, so they are answered with worker_lost. The caller may hand back all other items
@@ -111,7 +111,7 @@ unsigned pool_free_slots(const struct pool *p);
 /* Like pool_free_slots(), but does not count slots for which items already wait, or slots that the worker's cap does
  * not allow. */
 unsigned pool_may_start(const struct pool *p);
-/* Returns how many processes are starting. Starting processes do not take items yet. */
+/* Returns how many processes are starting. A process that is starting does not take items yet. */
 unsigned pool_starting(const struct pool *p);
 /* Returns when the task was last busy: a process was starting, ran an item, or was about to end. Returns `now` if the
  * task is busy now, and 0 if it was never busy. */

@@ -3,7 +3,7 @@
 #include "worker/pool/pool_internal.h"
 
 #define BROKEN_BATCH 1000 /* maximum number of items that are answered in one batch while the task is broken */
-/* pool_fail_waiting() answers waiting items with about this many bytes, which takes a millisecond or two. */
+/* One call to pool_fail_waiting() writes about this many bytes of answers, which takes a millisecond or two. */
 #define BROKEN_TURN_BYTES ((size_t)2 * MIB)
 
 bool pool_fail_waiting(struct pool *p)

@@ -1,9 +1,9 @@
 /* Gives the items of the chunks to the processes, and starts a process when there is work for it. */
 #include "worker/pool/pool_internal.h"
 
-/* Returns how many items of the chunk this process may take at most, so that the other processes get items too. But a
- * run always has enough items to justify the cost of a run. A process that takes batches gets a whole batch, unless
- * there are too few items to give every process one. */
+/* Returns the maximum number of items of the chunk that this process may take, so that the other processes get items
+ * too. But a run always has enough items to justify the cost of a run. A process that takes batches gets a whole batch,
+ * unless there are too few items to give every process a whole batch. */
 static uint64_t fair_share(const struct pool *p, const struct process *process, const struct chunk *c)
 {
     uint64_t available = chunk_available(c), share = (available + 2 * p->size - 1) / (2 * p->size);
@@ -82,7 +82,7 @@ static void give_suspects(struct pool *p, struct process *process, struct chunk 
 }
 
 #define LONG_START_NS NS_PER_S /* items do not wait for a process that has been starting for longer */
-#define TURN_SHARE    16       /* in one turn a chunk gets at most this part of the slots of a process */
+#define TURN_SHARE    16       /* a turn of a chunk has one item, plus one for every TURN_SHARE slots */
 
 /* Returns how many items this process may get now, so that all processes have about the same number. */
 static uint64_t even_room(const struct pool *p, struct process *process, uint64_t now)
@@ -235,9 +235,9 @@ void pool_say_starting(struct pool *p, uint64_t now)
     }
 }
 
-/* Fails items that wait, because the task is broken. Returns false if more items wait for a later turn of the loop.
- * Many requests may call pool_feed() in one turn. So fail_some() fails items at most once for each value of uv_now(),
- * which changes once or twice in a turn. */
+/* Fails waiting items, because the task is broken. Returns false if more items wait for a later turn of the loop. Many
+ * requests may call pool_feed() in one turn. So if a call has left items, further calls fail no items until uv_now()
+ * has changed. It changes once or twice in a turn. */
 static bool fail_some(struct pool *p)
 {
     uint64_t turn_ms = uv_now(p->timer.loop);

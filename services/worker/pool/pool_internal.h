@@ -8,7 +8,7 @@
 
 #include "worker/pool/pool.h"
 
-/* Calls the hook of the chunk's owner, because the chunk has more answers. */
+/* Call it when the chunk has more answers. Calls the hook of the chunk's owner. */
 static inline void pool_progress(struct chunk *c)
 {
     if (c->on_progress) c->on_progress(c);
@@ -36,7 +36,7 @@ void pool_say_starting(struct pool *p, uint64_t now);
 
 /* Marks the task as broken, and logs it. `process` is the process that died; NULL: no process could be started. */
 void pool_set_broken(struct pool *p, const struct fault *f, const struct process *process, uint64_t now);
-/* Answers items that wait with the reason why the task is broken. Returns false if more items wait: they are answered
+/* Answers waiting items. Each answer says why the task is broken. Returns false if more items wait: they are answered
  * in a later turn of the loop. */
 MUST_CHECK bool pool_fail_waiting(struct pool *p);
 /* Call it when a process has answered an item, or when the task has changed. After this call, the next pause is short

@@ -115,15 +115,16 @@ struct process {
 
     struct window window;
     struct process_writing writing;
-    /* The values that the process has read, and the values whose control lines precede the run being written (NULL:
-     * none). */
+    /* The common value and the trace that the process has once the run being written is written, and those of them
+     * whose control lines precede this run (NULL: none). */
     struct common_value *common, *trace;
     struct common_value *preamble[PROCESS_PREAMBLE];
     struct buf partial;  /* the beginning of an answer line */
     size_t long_line;    /* length of the last line, if the line was long; else 0 */
     struct buf numbered; /* for the form with ids: the run being written, with its ids */
     uint64_t next_item;  /* the number of the next item to write, from 1 on; in the form with ids it is the id */
-    /* The next members are for a process that answers in any order. That process does not use `writing`. */
+    /* The members up to `culprit` are for a process that answers in any order. Such a process does not use
+     * `writing`. */
     struct buf outbox; /* the lines to write */
     size_t outbox_written;
     uint64_t due_ns;           /* no item is due before this instant (process_cancel.c) */

@@ -52,9 +52,9 @@ static void cancel(struct process *p, struct run *r, uint64_t now)
     buf_release(&line);
 }
 
-/* Returns the item that is at fault if the process did not cancel the item r; NULL: not known. The process may have
- * said which item blocks it. If the process has answered other items since it was told to cancel r, the process as a
- * whole is not stuck, so r is at fault. */
+/* Call it when the process has not cancelled the item r in time. Returns the item that is at fault; NULL: not known.
+ * The process may have said which item blocks it. Otherwise, if the process has answered other items since it was told
+ * to cancel r, the process as a whole is not stuck, so r is at fault. */
 static const struct run *find_culprit(struct process *p, const struct run *r)
 {
     const struct run *blocks = window_find(&p->window, p->window.blocked_id);

@@ -15,8 +15,8 @@
 #define RECHECK_SPIN_NS (50 * NS_PER_US) /* after an answer, checks repeat without a pause for this long */
 #define RECHECK_MAX_NS  (20 * NS_PER_MS)
 /* If the kernel does not show whether a process waits for input, its answers are confirmed when the process has written
- * nothing for a while. This while is twice the time of an item, but at least SILENCE_MIN_NS and at most SILENCE_MAX_NS.
- * If the last line was a surplus line, the real answer follows after about the time of one item. */
+ * nothing for a while. This time of silence is twice the time of an item, but at least SILENCE_MIN_NS and at most
+ * SILENCE_MAX_NS. If the last line was a surplus line, the real answer follows after about the time of one item. */
 #define SILENCE_MIN_NS (2 * NS_PER_MS)
 #define SILENCE_MAX_NS (1 * NS_PER_S)
 
@@ -67,8 +67,8 @@ static bool is_silent(const struct window *w, uint64_t now)
     return now >= w->head_since_ns + silence;
 }
 
-/* Returns whether the process has finished all items that it was given. If another run is next, the process must have
- * read the first byte of that run, see first_byte() in process_write.c. */
+/* Returns whether the process has finished all items of the unconfirmed run. If another run is next, the process must
+ * have read the first byte of that run, see first_byte() in process_write.c. */
 static bool awaits_input(const struct process *p, uint64_t now)
 {
     const struct window *w = &p->window;
@@ -84,7 +84,7 @@ static bool awaits_input(const struct process *p, uint64_t now)
     return is_silent(w, now);
 }
 
-/* Usually the first or second check is enough. */
+/* The delay grows with the time that has passed, but usually the first or second check is enough. */
 uint64_t process_confirm_delay(const struct process *p, uint64_t now)
 {
     uint64_t passed = (now - p->window.head_since_ns) / 8;

@@ -20,7 +20,8 @@ static inline bool process_is_lost(const struct process *p)
     return p->state >= PROCESS_KILLED;
 }
 
-/* Returns whether the process has answered all items of the unconfirmed run before the run is completely written. */
+/* Returns whether the unconfirmed run is not completely written yet, although the process has answered all its items.
+ * False: there is no unconfirmed run, or it is completely written. */
 static inline bool process_writes_unconfirmed(const struct process *p)
 {
     return p->window.unconfirmed && p->writing.chunk && p->writing.run == p->window.unconfirmed;
@@ -37,7 +38,7 @@ void process_on_stderr(uv_poll_t *poll, int status, int events);
 void process_on_log(struct window *w, const struct run *r, const char *text, size_t len);
 /* Call it when the process has said that it is ready. */
 void process_become_ready(struct process *p, uint64_t now);
-/* Restarts the timer. Call it when an item may have a new time limit. */
+/* Starts the timer, or moves it to an earlier time. Call it when an item may have a new time limit. */
 void process_check_time(struct process *p, uint64_t now);
 /* Makes r the current run, which process_write_runs() writes. Call it only while no run is being written. */
 void process_begin_run(struct process *p, const struct run *r);
@@ -53,8 +54,8 @@ MUST_CHECK bool process_write_stopped(struct process *p);
 void process_stop_waiting_for_room(struct process *p);
 /* If the process is retired and no longer needs its stdin, closes stdin. */
 void process_close_input(struct process *p);
-/* If the common value or the trace of the chunk differs from the one that the process has, sets `lines` to the control
- * lines that must precede the items of the chunk. If they are the same, sets `lines` to NULL. */
+/* Chooses the control lines that must precede the items of the chunk: lines[0] for its common value, lines[1] for its
+ * trace. An element is NULL if the process already has this value. */
 void process_choose_preamble(struct process *p, const struct chunk *c, struct common_value *lines[PROCESS_PREAMBLE]);
 
 /* ---- process_outbox.c ---- */

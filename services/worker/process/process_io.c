@@ -66,8 +66,8 @@ static bool check_output(struct process *p, const struct intake *in, const char 
 
 /* Sets waited_ns and ran_ns of the window. waited_ns is the time that the process has waited for a processor since the
  * last answers. It also includes the time that the worker has waited for a processor while the new answers may already
- * have been in the pipe. While the process hardly waits, its file is read rarely. The waits in between are subtracted
- * from the answers that are there at the next read. Returns `now`. */
+ * have been in the pipe. While the process hardly waits, its wait is rarely read from /proc. Waits between two such
+ * reads are subtracted from the time of the answers that are there at the second one. Returns `now`. */
 static uint64_t count_wait(struct process *p, uint64_t now)
 {
     struct cpu_wait none = {0}, *its = &p->cpu_wait, *ours = p->env->our_wait ? p->env->our_wait : &none;
@@ -146,8 +146,8 @@ static bool has_long_lines(const struct process *p)
     return p->partial.len >= READ_BYTES / 4 || p->long_line;
 }
 
-/* Returns whether a long line must be expected now, because the last line of the process was long. If there is no
- * memory for a long line, a short line is expected. */
+/* Returns whether to expect a long line: the last line of the process was long, and there is memory for another long
+ * line. */
 static bool expects_long_line(struct process *p)
 {
     if (p->long_line && !memory_has_room(p->long_line + 2 * READ_BYTES)) p->long_line = 0;

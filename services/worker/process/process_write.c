@@ -99,7 +99,7 @@ static struct common_value *set_preamble(struct common_value **current, struct c
     return value ? value : none;
 }
 
-/* Writes the items of the run with their ids. */
+/* Sets p->numbered to the items of the run with their ids, or to the bytes before a long item. */
 static void number_items(struct process *p, const struct run *r)
 {
     buf_clear(&p->numbered);

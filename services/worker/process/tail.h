@@ -54,20 +54,20 @@ struct tail {
 /* `kept_bytes`: how many of the last bytes are kept. */
 void tail_init(struct tail *t, size_t kept_bytes);
 void tail_add(struct tail *t, const char *data, size_t len, const struct tail_origin *from, uint64_t now);
-/* Like tail_add(), for one whole line with its newline, which did not come from stderr. If stderr has an unfinished
- * line, that line is kept. */
+/* Like tail_add(), for a line that did not come from stderr. `line` must be one whole line, with its newline. If stderr
+ * has an unfinished line, that line is kept. */
 void tail_add_line(struct tail *t, const char *line, size_t len, const struct tail_origin *from, uint64_t now);
 /* Call it when the process is started. `starts` belongs to the task, begins empty, and is borrowed until the next call
  * to tail_start_end(). */
 void tail_start(struct tail *t, struct buf *starts);
 /* Ends the start, if it has not ended yet. `ready`: the process is ready, so held lines are logged. */
 void tail_start_end(struct tail *t, bool ready, const struct tail_origin *from, uint64_t now);
-/* Shows the unfinished line, because the process waits for items. Does nothing in TAIL_LOG. */
+/* Call it when the process waits for items. Shows the unfinished line; does nothing in TAIL_LOG. */
 void tail_pause(struct tail *t, const struct tail_origin *from, uint64_t now);
-/* Logs the unfinished line of a process that has ended. */
+/* Logs the unfinished line of a process that has ended, and the number of dropped lines. */
 void tail_end(struct tail *t, const struct tail_origin *from, uint64_t now);
 void tail_release(struct tail *t);
-/* Drops the kept bytes, because the process begins another item. */
+/* Call it when the process begins another item. Drops the kept bytes. */
 void tail_restart(struct tail *t);
 
 #endif

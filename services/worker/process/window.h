@@ -9,9 +9,9 @@
  * all finished answers (LINE_FLUSHED in hosts/line_io.h). If the process dies or hangs after this report, the current
  * item is charged, because no answer was left in a buffer.
  *
- * The limit on the number of items doubles while items are quick, and falls to one when items are slow. The limit aims
- * at WINDOW_TARGET_NS of work. A slow sample replaces the estimated time of an item immediately. A quick sample moves
- * the estimate only halfway to the sample.
+ * The limit on the number of items doubles while items are quick, and falls while items are slow. Its least value is 1,
+ * or twice `together` if `together` is more than 1. The limit aims at WINDOW_TARGET_NS of work. A slow sample replaces
+ * the estimated time of an item immediately. A quick sample moves the estimate only halfway to the sample.
  *
  * Answers without ids are matched to items by their order alone. After one surplus line, each answer would go to the
  * wrong item, perhaps to an item of another client. So a `checked` window takes one run at a time and keeps the answers
@@ -143,7 +143,7 @@ size_t window_frame_bytes(const struct window *w);
 /* Reads the part of a long line that has arrived, without its newline. `line` has len bytes so far. Scans the value of
  * the line. Returns NULL, or a static phrase that says why the line cannot become an answer. */
 const char *window_look(struct window *w, const char *line, size_t len);
-/* Like window_intake(), for one whole line in a buffer, whose memory may be taken. */
+/* Like window_intake(), for one whole line. The memory of the buffer may be taken. */
 struct intake window_intake_buf(struct window *w, struct buf *line, uint64_t now, void (*progress)(struct chunk *c));
 
 #endif

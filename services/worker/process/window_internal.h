@@ -20,10 +20,10 @@ struct reading {
     uint64_t now;
     struct buf *memory;      /* the buffer of the one line that is read; its memory may be taken; NULL: none */
     const char *batch;       /* FORM_TRUSTED: the first line that is not settled */
-    struct line_queue lines; /* answers that are not settled: for FORM_NUMBERED, or if the memory was taken */
+    struct line_queue lines; /* unsettled answers: for windows with ids, or if the memory was taken */
     uint64_t n, failed;      /* how many answers are not settled, and how many of them are errors */
     uint64_t answers;        /* how many answers are settled */
-    uint64_t slot_ns;        /* time since the last answers that is not yet charged to a chunk */
+    uint64_t slot_ns;        /* time since the last answers, for all busy slots; 0: charged to a chunk */
 };
 
 /* The answer line of a value consists of WINDOW_OPEN, the value and WINDOW_CLOSE. */
@@ -43,7 +43,8 @@ const char *window_line_fault(const struct window *w, const char *line, size_t l
 /* Adds the answer line of a value. If the value arrived in memory of its own, the rest of the line is written around
  * the value, and the queue takes ownership of this memory. */
 void window_add_value(struct reading *rd, struct line_queue *to, const char *body, size_t len);
-/* Counts one more answer of the first run; `end` is the end of the answer's line. */
+/* Counts one more answer of the first run. After the last answer of the run, settles the answers. `end` is the end of
+ * the answer's line. */
 void window_count_answer(struct reading *rd, bool failed, const char *end);
 
 /* ---- window_ids.c ---- */

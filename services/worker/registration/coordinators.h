@@ -11,7 +11,7 @@
  * the option.
  *
  * An address that the name server no longer lists stays known, because a draining coordinator is not listed. The owner
- * drops an address that no longer answers.
+ * drops such an address when it no longer answers.
  */
 #ifndef FANTAIL_WORKER_REGISTRATION_COORDINATORS_H
 #define FANTAIL_WORKER_REGISTRATION_COORDINATORS_H

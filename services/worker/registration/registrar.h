@@ -48,11 +48,12 @@ MUST_CHECK bool registrar_start(struct registrar **r, uv_loop_t *loop, const str
                                 const struct registrar_facts *facts, char *err, size_t err_size);
 /* Returns the number of coordinators with which this worker is registered now. */
 unsigned registrar_held(const struct registrar *r);
-/* Sends a registration to each coordinator now, because the tasks have changed. */
+/* Call it when the tasks have changed. Sends a registration to each coordinator with which this worker is
+ * registered. */
 void registrar_renew(struct registrar *r);
 /* Reads tokens and certificates again. */
 void registrar_reload(struct registrar *r);
-/* Sends a goodbye to each coordinator, and nothing after the goodbye. */
+/* Sends a goodbye to each coordinator with which this worker is or may be registered, and nothing after the goodbye. */
 void registrar_leave(struct registrar *r);
 /* Returns true if all goodbyes have ended, or have taken too long. */
 bool registrar_left(const struct registrar *r);

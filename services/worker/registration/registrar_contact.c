@@ -174,7 +174,7 @@ static void contact_refused(struct contact *c)
     contact_retry(c);
 }
 
-/* The answer is a problem document. */
+/* If there is an answer, it is a problem document. */
 static void contact_failed(struct contact *c, const struct http_call_result *r)
 {
     char why[sizeof c->fault];

@@ -22,7 +22,7 @@ enum registering { REGISTERING_OK, REGISTERING_REFUSED, REGISTERING_FAILED, REGI
 /*
  *     NEW --> HELD <--> LOST       how the last request ended; NEW: none has ended
  *      +----------------^
- *     HELD, LOST --the goodbye is sent, or cannot be sent--> LEFT
+ *     NEW, HELD, LOST --the goodbye has ended--> LEFT
  */
 enum contact_state { CONTACT_NEW, CONTACT_HELD, CONTACT_LOST, CONTACT_LEFT, CONTACT_STATE_COUNT };
 
@@ -72,13 +72,13 @@ void contact_ask(struct contact *c);
 void contact_stop(struct contact *c);
 /* Cancels the running call, and frees the contact when its timer is closed. */
 void contact_close(struct contact *c);
-/* For a balancer: sends several requests within a second, because there may be unknown coordinators behind the
+/* For a balancer: sends several requests within a second or two, because there may be unknown coordinators behind the
  * balancer. */
 void contact_look(struct contact *c);
 /* Adds the coordinator at this address. Returns true if the coordinator was not known. */
 bool registrar_found(struct registrar *r, const char *url, const char *connect_to);
-/* Calls contact_look() for every balancer. Call it when a coordinator is gone, because a new coordinator may have taken
- * its place. */
+/* Calls contact_look() for every balancer. Call it when a coordinator has been lost, because a new coordinator may have
+ * taken its place. */
 void registrar_look(struct registrar *r);
 
 /* Reads the certificates and tokens. On failure returns false, with a sentence in err. */

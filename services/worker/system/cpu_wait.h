@@ -31,15 +31,15 @@ void cpu_wait_read(struct cpu_wait *c, uint64_t now_ns);
 /* Like cpu_wait_read(), but reads the file more rarely while the process hardly waits for a processor: after each such
  * read the pause doubles, up to CPU_WAIT_PAUSE_NS. */
 void cpu_wait_look(struct cpu_wait *c, uint64_t now_ns);
-/* Returns the next pause of cpu_wait_look(). The process has waited for waited_ns since the read before, passed_ns ago.
- * After a long time without a read the pause is short again, because the machine may be crowded now. Pure. */
+/* Returns the next pause of cpu_wait_look(). The previous read was passed_ns ago; since then, the process has waited
+ * for waited_ns. After a long time without a read the pause is short again, because the machine may be crowded now.
+ * Pure. */
 uint64_t cpu_wait_next_pause(uint64_t pause_ns, uint64_t passed_ns, uint64_t waited_ns);
 /* Call it before this process sleeps. After the sleep, waited_ns - waited_before_ns is how long this process has waited
- * for a processor since the previous call. An event that the process finds after the sleep may have happened at any
- * time since the previous call. To count only the wait since the latest call would not be enough. When this process
- * wakes another process by a write, the kernel may run the other process first. If the other process runs first, this
- * process waits in the middle of a turn, before the latest call, and finds the answer of the other process right after
- * the latest call. */
+ * for a processor since the call before this one. An event that the process finds after the sleep may have happened at
+ * any time since that earlier call. The wait since this call alone would be too short: when this process wakes another
+ * process by a write, the kernel may run the other process first, and this process then waits in the middle of its
+ * turn. That wait is over before this call, but the answer of the other process is found only after it. */
 void cpu_wait_sleeps(struct cpu_wait *c, uint64_t now_ns);
 
 #endif

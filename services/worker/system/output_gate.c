@@ -4,10 +4,10 @@
 #include "common/observe/log.h"
 
 /* In one turn, each process may add up to 64 KiB of output. If this output consists only of newlines, the task's name
- * before each newline makes the output 100 times longer. */
+ * before each newline can make the output 100 times as long. */
 #define ROOM_BYTES (64 * MIB)
-/* Standard error may be shared with other programs. If the loop polled standard error, it would become non-blocking for
- * those programs too. So a timer checks again whether standard error accepts lines. */
+/* Standard error may be shared with other programs. Polling it in the loop would make it non-blocking for those
+ * programs too. So a timer checks again whether standard error accepts lines. */
 #define RETRY_MS 2
 
 static void on_timer(uv_timer_t *timer)

@@ -1,6 +1,7 @@
 /*
  * Reaps every child of the worker, including children that the worker adopted when their parent died. descendants.h
- * kills adopted children. Single-threaded; a program has only one reaper.
+ * kills an adopted child when the task process that started it has ended. Single-threaded; a program has only one
+ * reaper.
  */
 #ifndef FANTAIL_WORKER_SYSTEM_REAPER_H
 #define FANTAIL_WORKER_SYSTEM_REAPER_H

@@ -74,9 +74,9 @@ char *path_join(const char *dir, const char *name)
     return path;
 }
 
-/* Returns the path of the program that the first word of a command names. A path is relative to the task's directory. A
- * word without "/" is looked up in that directory first, then in PATH. The path need not exist. If it does not exist,
- * the error is reported when the program is started. */
+/* Returns the path of the program that the first word of a command names. A relative path is relative to `cwd`. A word
+ * without "/" is looked up in `cwd` first, then in PATH. The program need not exist. If it does not exist, the error is
+ * reported when the program is started. */
 char *find_program(const char *word, const char *cwd)
 {
     if (word[0] == '/') return xstrdup(word);

@@ -72,7 +72,8 @@ struct task *task_set_find(const struct task_set *set, const char *name);
 /* Reads the task `name` in `dir`. Never returns NULL: if the task cannot be read, task->error is set. */
 MUST_CHECK struct task *task_load(const char *dir, const char *name, const char *hosts_dir);
 /* Makes the processes of the task run in the folder `cwd`, unless the task's task.json says where they run. Each word
- * of the command that names a file in the task's folder becomes the absolute path of this file. */
+ * of the command that names a file in the task's folder becomes the absolute path of this file, except a program that
+ * is named without "/", and the words of a Python task. */
 void task_run_in(struct task *t, const char *cwd);
 /* Calls task_run_in() for each task of the set. */
 void task_set_run_in(const struct task_set *set, const char *cwd);
