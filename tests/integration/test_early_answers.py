@@ -5,9 +5,9 @@ import json
 import fantail_testing as ft
 from fantail_testing import FantailTest
 
-# The program reads each short item, and answers it with 1. When the first long item arrives, the program waits until the pipe
-# is full. The program then answers the next EARLY items, although it has read only the beginning of the first of them. From
-# then on, the program answers each item that it reads. With ids, only the first answer to an item counts.
+# The program reads each short item, and answers it with 1. When the first long item arrives, the program waits until its
+# input pipe is nearly full. The program then answers the next EARLY items, although it has read only the beginning of the
+# first of them. From then on, the program answers each item that it reads. With ids, only the first answer to an item counts.
 PROGRAM = r'''
 import array, fcntl, os, sys, termios, time
 mode, early = sys.argv[1], int(sys.argv[2])

@@ -46,7 +46,7 @@ class ExampleTasks(FantailTest):
                "fish/vendor_completions.d/fantail.fish")
 
     def write_build(self):
-        """Writes what a build leaves that can be installed, and what must not be installed."""
+        """Writes files as a build makes them: some that `make install` installs, and some that it must not install."""
         for name in ("tasks/rev/rev.sh", "tasks/alone", "bin/fantail", *("share/" + name for name in (*self.WRITTEN, "written")),
                      "tasks/misbehave/misbehave.py", "tasks/rev/__pycache__/rev.cpython-311.pyc"):
             self.write_program("build", name)

@@ -95,7 +95,7 @@ class Output(LocalTest):
 
 
 class Failures(LocalTest):
-    """What the user of `fantail map` sees if a task cannot be loaded, takes long to load, or fails."""
+    """What the user of `fantail map` sees if a task cannot be loaded, takes a long time to load, or fails."""
 
     def start_map(self, source, items, *options):
         """Starts `fantail map` with a task that has this Python module."""

@@ -1,5 +1,4 @@
-"""The manual pages, and the completions of shells. The pages and the completions are made from the tables of
-options."""
+"""The manual pages and the shell completions. Both are made from the tables of options."""
 import glob
 import os
 import re

@@ -17,7 +17,7 @@ class Columns(CliTest):
         self.assertEqual((ended.status, ended.lines), (status, lines), ended)
         for words in err:
             self.assertIn(words, ended.err.decode(), ended)
-        if not err:  # on a busy machine a task may take long to load, and the program says so
+        if not err:  # on a busy machine a task may take a long time to load, and the program says so
             self.assertRegex(ended.err, rb"\A(fantail: task echo takes a while to load\n)?\Z", ended)
         return ended
 

@@ -127,7 +127,7 @@ class Starts(Control):
     """When a command starts."""
 
     def starts(self, *arguments, items=4):
-        """Runs a few items on four processes, and returns when their commands have started."""
+        """Runs a few items on four processes, and returns the times at which their commands started."""
         lines = self.map("-j4", *arguments, "--", "sh", "-c", "date +%s.%N; sleep 0.1", "sh", ":::", *map(str, range(items)))
         return [float(line) for line in lines]
 

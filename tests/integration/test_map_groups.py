@@ -1,4 +1,4 @@
-"""`fantail map` with several lines for one command, -n -N -m -X -s, and with --shell."""
+"""`fantail map` with several lines for one command (-n, -N, -m, -X and -s), and with --shell."""
 import json
 import os
 import subprocess
@@ -15,7 +15,7 @@ class Grouped(CliTest):
     def assert_map(self, arguments, lines, status=0, **more):
         ended = self.cli("map", *arguments, **more)
         self.assertEqual((ended.status, ended.lines), (status, lines), ended)
-        # On a busy machine a task may take long to load, and the program says so.
+        # On a busy machine a task may take a long time to load, and the program says so.
         self.assertRegex(ended.err, rb"\A(fantail: task echo takes a while to load\n)?\Z", ended)
 
     def parallel(self, *arguments, stdin="", **env):

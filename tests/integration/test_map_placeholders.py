@@ -1,4 +1,4 @@
-"""The placeholders in a command of `fantail map`, and the index of an item in its environment."""
+"""The placeholders in a command of `fantail map`, and the index of the item in the environment of the command."""
 import json
 import os
 import subprocess

@@ -1,5 +1,5 @@
-"""`fantail map` against a fleet whose coordinator is lost, replaced or unavailable, and a task that must not run
-twice."""
+"""`fantail map` against a fleet whose coordinator is lost, replaced or unavailable. Some of the tests have a task whose items
+must not run twice."""
 import collections
 import contextlib
 import http.client
@@ -112,7 +112,7 @@ class Reconnects(CliTest):
         return collections.Counter()
 
     def failed(self):
-        """Returns the lines of the errors file by their index."""
+        """Returns {index of the item: its line of the errors file}."""
         with open(os.path.join(self.folder, "errors"), encoding="utf-8") as lines:
             return {error["index"]: error for error in map(json.loads, lines)}
 

@@ -26,7 +26,7 @@ class Results(LogTest):
             ("1/0", ("out 0\n", "err 0\n", "1", "0\n")), ("1/3", ("out 3\n", "err 3\n", "2", "3\n"))))
 
     def test_the_files_are_those_of_gnu_parallel(self):
-        # Versions of GNU parallel from 2023 on make other file names of these values.
+        # Since 2023, GNU parallel has made different file names from these values.
         special = ("d/e", "f\\g", "h\ti") if self.parallel("--version").split()[2] < b"2023" else ("d", "f", "h")
         lists = (":::", "a", "b c", *special, "\u00e9", ":::", "x", ".y")
         self.parallel("--results", "theirs", "sh", "-c", f"'{PRINTS}'", "sh", *lists)

@@ -1,4 +1,4 @@
-"""A limit for the memory of a service (ulimit -v). Only the job that needs too much memory fails, and all other jobs
+"""A limit on the memory of a service (ulimit -v). Only the job that needs too much memory fails, and all other jobs
 continue."""
 import contextlib
 import http.client

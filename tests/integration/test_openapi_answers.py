@@ -242,8 +242,8 @@ class Values(FantailTest):
             self.take_document("JobAnswer", request(port, "POST", "/v1/jobs", json.dumps(body)).json)
 
     def see_waiting(self, port):
-        """A job whose items wait. The job has progress lines and heartbeats, is in the lists, and is finally
-        cancelled."""
+        """A job whose item waits. The job has progress lines and heartbeats, is in the list of jobs, and is finally
+        cancelled. A second job is in the list of a coordinator without a store."""
         with self.stream_of(port, {"task": "gate", "items": [1]}, "?progress_s=2") as stream:
             lines = [stream.line_of("heartbeat"), stream.line_of("progress")]
             listed = self.take_document("StoredJobs", request(port, "GET", "/v1/jobs").json)

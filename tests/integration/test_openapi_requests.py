@@ -18,7 +18,7 @@ from openapi_document import python_of
 
 TOKEN = "a-token-for-schemathesis"
 OPTIONS = os.environ.get("FANTAIL_SCHEMATHESIS", "-n 8 --seed 1")
-# The run must have seen at least these answers. So if all requests of a run were refused, the run does not pass.
+# The run must have seen at least these answers. So a run whose requests were all refused does not pass.
 ANSWERS = ("POST /v1/jobs 200 application/json", "POST /v1/jobs 200 application/x-ndjson", "POST /v1/jobs 202 application/json",
            "GET /v1/jobs 200 application/json", "GET /v1/jobs/{id} 200 application/json", "POST /v1/workers 200 application/json",
            "GET /v1/jobs/{id}/results 200 application/x-ndjson", "POST /v1/jobs 400 application/problem+json",
@@ -63,7 +63,7 @@ class Requests(FantailTest):
                                 "--store", store)
 
     def assert_good_answers(self, coordinator, phases):
-        """Makes requests to the public port."""
+        """Makes requests to the public port, and checks that all of ANSWERS and at least one of CHANGES were seen."""
         answers = self.run_schemathesis(coordinator.port, coordinator.port, "--exclude-tag", "admin", "--phases", phases)
         self.assertEqual([answer for answer in ANSWERS if answer not in answers], [], answers)
         self.assertTrue(CHANGES & answers, answers)

@@ -363,7 +363,7 @@ class Lanes(FantailTest):
         return s
 
     def test_short_jobs_of_one_task_do_not_wait_for_long_items_of_another(self):
-        """All these jobs succeed before any of the long items has ended."""
+        """All jobs of the task `short` succeed before any of the long items has ended."""
         gate = self.gate()
         fleet = self.fleet(workers=3, processes=2, tasks=self.tasks(long=gate.task, short=CAT))
         with fleet.stream({"task": "long", "items": list(range(200)), "chunk_size": 1, "item_timeout_s": 3600}) as long:

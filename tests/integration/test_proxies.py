@@ -17,8 +17,8 @@ LONG_LINE = b'"' + b"x" * (64 * 1024 - 3) + b'"\n'
 
 
 class ProxyTest(SharedFleetTest):
-    """A coordinator with one worker, and a proxy in front of it. The classes with the tests come first, and then the
-    classes for each proxy."""
+    """A coordinator with one worker, and a proxy in front of the coordinator. In this file, the classes with the tests
+    come first, and then the classes for each proxy."""
 
     proxy = None  # a name that proxies.start() knows
     kind = "stock"

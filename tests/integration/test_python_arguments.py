@@ -85,7 +85,7 @@ class Arguments(ft.FantailTest):
                 elif name not in WRONG or parameter.kind == parameter.VAR_POSITIONAL:
                     continue
                 if where.endswith("submit") and name == "deadline_s":
-                    continue  # the service checks it, as the other options of a job
+                    continue  # the service checks it, like the other options of a job
                 for value in (FILTERS if where.endswith("jobs") else {}).get(name, WRONG[name]):
                     with self.subTest(f"{where}({name}={value!r})"):
                         self.assertRaisesRegex(TypeError, rf"^{name}\b.* must be .*, not ", called, function, **{name: value})

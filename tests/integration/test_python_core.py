@@ -55,7 +55,7 @@ class Maps(ft.FantailTest):
     now = 1000.0
 
     def run_of(self, items, idempotent=None, reconnect_s=300.0, listed=True, **options):
-        """Returns a map that has already received its list of tasks, and the first attempts of this map."""
+        """Returns a map of these items. If `listed` is set, the map has already received its list of tasks."""
         options = {"ordered": True, "deadline_s": None, **options}
         run = MapRun(JobHead("x", None, {}), {}, "http://x", "", reconnect_s=reconnect_s, most_jobs=MOST_JOBS, facts=None,
                      is_known=False, now=self.now, **options)
@@ -73,7 +73,7 @@ class Maps(ft.FantailTest):
                         % (len(body), body), self.now)
 
     def play(self, exchange, *lines):
-        """Sends lines of an answer whose body ends when the connection is closed."""
+        """Sends the head and lines of an answer whose body ends when the connection is closed."""
         data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
         exchange.received(HEAD + b"\r\n" + data, self.now)
 

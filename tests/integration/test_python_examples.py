@@ -74,7 +74,7 @@ class StandardLibrary(ExamplesTest):
     """The same programs with the standard library."""
 
     def check_hang(self, name, *arguments):
-        """Fails if the program ends, although one of its processes is killed."""
+        """Checks that the program hangs: it must not end within HANG_S, because one of its processes is killed."""
         process = self.start_example(sys.executable, name, "with_multiprocessing.py", *arguments)
         try:
             with self.assertRaises(subprocess.TimeoutExpired):

@@ -186,7 +186,7 @@ class Python(Hosts):
 
 
 class Conversions(Hosts):
-    """How the host converts values of Python functions that JSON cannot express: the table in docs/protocol.md."""
+    """How the host converts returned values that JSON cannot express: the table in docs/protocol.md."""
 
     PREAMBLE = """
 import array, collections, dataclasses, datetime as dt, decimal, enum, fractions, io, ipaddress, math, pathlib, types, uuid
@@ -301,8 +301,8 @@ UTC = dt.timezone.utc
 
 
 def numpy_python():
-    """Returns a Python that has numpy: python3, or the Python of a virtual environment in the build folder. Returns None if
-    neither of the two has numpy."""
+    """Returns a Python that has numpy: python3, or else the Python of a virtual environment in the build folder, which is made
+    if necessary. Returns None if numpy cannot be installed there."""
     folder = os.path.join(BUILD, "numpy-python")
     python = os.path.join(folder, "bin", "python3")
     for candidate in "python3", python:

@@ -19,7 +19,7 @@ if not WHY_NOT:
 
 
 def call_task():
-    """Returns the task.json of deploy/python-call, for the package of this tree and this interpreter."""
+    """Returns the task.json of deploy/python-call, changed to use this interpreter and the package of this tree."""
     with open(os.path.join(ft.ROOT, "deploy", "python-call", "task.json"), encoding="utf-8") as file:
         task = json.load(file)
     assert task["command"][0] == "python3"

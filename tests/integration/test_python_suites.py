@@ -10,7 +10,7 @@ Excluded from CPython's tests of concurrent.futures, with the reason:
     test_cancel_futures
         expects that a call has begun when submit() returns; test_python_executor.py has a test of cancel_futures
     test_hang_gh94440
-        starts its executor with a context of multiprocessing, which is about fork
+        starts its executor with a context of multiprocessing (fork or spawn), which fantail.Executor does not accept
 
 Excluded from CPython's tests of multiprocessing.Pool, with the reason:
 
@@ -18,9 +18,10 @@ Excluded from CPython's tests of multiprocessing.Pool, with the reason:
         use attributes that only the class of CPython has; test_python_pool.py has tests of wrong counts and of
         maxtasksperchild
     test_map_unplicklable
-        expects the exception of the object; ours is a NotPicklable that names the object, and that exception is its cause
+        expects the exception that the object raises; ours is a NotPicklable that names the object, and has that exception as
+        its cause
     test_unpickleable_result
-        expects an error for a lambda as a result, which fantail.Pool returns
+        expects an error if a call returns a lambda; fantail.Pool returns the lambda
     test_imap_handle_iterable_exception
         expects that the calls of an incomplete chunk are lost if the iterable raises; fantail.Pool runs them, and
         test_python_pool.py has the test

@@ -221,7 +221,7 @@ class Misbehaving(SharedFleetTest):
             self.assertEqual(document["results"], [None if n == 10 else n + 1 for n in range(1000)])
             self.assertEqual((errors[10]["name"], errors[10]["attempts"]), ("timed_out", 1))
             # Each attempt of the hanging item makes other items wait until the time limit of the hanging item has passed. So
-            # the hanging item has only one attempt.
+            # the job allows only one attempt.
             self.assertEqual(self.shared.metric(worker, "fantail_process_restarts_total", reason="timed_out"), killed + 1)
         with_more_time(attempt)
 

@@ -8,7 +8,7 @@ import fantail_testing as ft
 from answers import metric_sum, metrics
 from fantail_testing import FantailTest, wait_until
 
-# An item that is a text runs until the file DIR/go-TASK-TEXT exists. An item that is a number runs for a short time.
+# An item that is a string runs until the file DIR/go-TASK-ITEM exists. An item that is a number runs for a short time.
 # The answer is the number of running items of all tasks.
 MODULE = """
 import os, time
@@ -101,7 +101,8 @@ class Slots(FantailTest):
                 self.assertEqual(running(), 1, "the long chunk has ended")
 
     def test_each_kind_of_process_returns_its_slot(self):
-        """If a process has no ids, its answers are kept until they are confirmed. Some processes end during the test."""
+        """If the answers of a process have no ids, they are kept until they are confirmed. Some processes end during the
+        test."""
         cat = {"mode": "stream", "command": ["sh", "-c", "while read -r x; do echo \"{\\\"value\\\":$x}\"; done"]}
         fleet = self.fleet(processes=2, worker_arguments=("--slots", 1), tasks=self.tasks(
             stream=cat, bounded={**cat, "max_items_per_process": 3},

@@ -76,8 +76,7 @@ class Store(unittest.TestCase):
         cls.coordinator, cls.postgres = (cls.store["services"][name] for name in ("coordinator", "postgres"))
 
     def secret_file(self, service, option):
-        """In the container, the service reads the file that this option names. Returns the file of this machine with the same
-        content."""
+        """This option names a file in the container. Returns the file of this machine that Compose mounts there."""
         name = service["environment"][option].removeprefix("/run/secrets/")
         self.assertEqual(service["secrets"], [name])
         variable, path = re.fullmatch(r"\$\{(\w+):-\./(.*)\}", self.store["secrets"][name]["file"]).groups()
@@ -85,8 +84,8 @@ class Store(unittest.TestCase):
         return "deploy/" + path
 
     def make_files(self, folder):
-        """Runs the commands of the comment in an empty folder, up to the start of the fleet. Returns the URL and the
-        password that the containers get."""
+        """In an empty folder, runs the commands that the comment of compose.store.yaml has before the start of the fleet.
+        Returns the URL and the password that the containers get."""
         os.mkdir(folder + "/deploy")
         commands = [line.removeprefix("#").strip() for line in read("compose.store.yaml").splitlines() if line.startswith("#   ")]
         start = next(i for i, line in enumerate(commands) if "compose" in line)

@@ -73,7 +73,7 @@ class Metrics(unittest.TestCase):
 
     @unittest.skipUnless(YAML, NO_YAML)
     def test_dashboard_and_alerts_use_metrics_that_exist(self):
-        """Checks that these metrics exist even in a program that has done nothing yet."""
+        """The metrics must exist even in a program that has done nothing yet."""
         known = set()
         for name in ("coordinator", "worker"):
             with metrics_of(name) as metrics:

@@ -151,7 +151,7 @@ static void black_hole(void)
     show_judge(sc.name, "items failed", (double)r.counts.failed, 0, true);
 }
 
-/* Workers are killed (or stopped) at random, one every 200 ms. */
+/* Workers are killed (or stopped) at random, on average one every 200 ms. */
 static void kills(const char *name, double die_per_s, double freeze_per_s)
 {
     double failed = 0, worst = 0;
@@ -214,8 +214,8 @@ static void small_beside_big(void)
     show_judge(sc.name, "10 items beside 1e6 of 10 ms / alone", r.small_job_s / alone.makespan_s, 3, true);
 }
 
-/* Three jobs have 50 short items each, while 18 items of another task fill the workers for 8 s. Returns the time of the
- * slowest of these jobs. */
+/* Three jobs of one task have 50 short items each, while the workers also run 18 items of 8 s of another task. Returns
+ * the longest time of such a short job in 20 runs. */
 static double short_beside_long(double others_s)
 {
     double worst_s = 0;

@@ -26,8 +26,8 @@ void show_failing(void)
     show_judge(name, "2e5 of 1 ms, 30 % are sent again: makespan / ideal", r.makespan_s / (1.3 * r.ideal_s), 1.9, true);
 }
 
-/* Items that wait to be sent again are limited in three ways: by their number, by their chunks, and by their
- * bookkeeping. */
+/* RETRY_WAIT_BYTES limits the bytes of the items that wait to be sent again, and RETRY_RUN_BYTES is added for each run
+ * of consecutive items (retry.h). While the limit is reached, items must still be sent again. */
 void show_backoff(void)
 {
     struct sim_scenario sc = show_fleet("backoff", 10, 8, 400000, 0.001);

@@ -52,7 +52,7 @@ struct sim_scenario {
         answer_cost_s;   /* processor time of the coordinator for a turn of its loop, a request, and an event of an
                             answer; events that come during a turn wait for the next one */
     double chunk_cost_s; /* processor time of the worker's loop for a chunk */
-    double wake_s;       /* how much longer the first item of a chunk takes, because its process has slept */
+    double wake_s;       /* how much longer the first item of a chunk takes, because its process was asleep */
     bool tell_costs;     /* workers report the cost of their items, and the shell the cost of a chunk */
     double load_s;       /* how long the processes of a worker load, from its first chunk on */
     double worker_wait_s;
@@ -66,7 +66,7 @@ struct sim_scenario {
     unsigned jobs;
     uint64_t items; /* items of the first job; the other jobs have small_items each */
     uint64_t small_items;
-    double small_job_s; /* when the other jobs begin */
+    double small_job_s; /* the other jobs begin one after another, at intervals of small_job_s */
     enum sim_spread spread;
     double item_s, sigma;
     double small_item_s; /* item_s of the other jobs; 0: the same as the first job */
@@ -76,7 +76,7 @@ struct sim_scenario {
     uint64_t run;        /* > 0: indexes are missing after each run of this many items */
     struct sched_job_params params;
     double horizon_s;              /* the run must end within this simulated time */
-    unsigned most_ops, most_sends; /* limits of one run of the scheduler; 0: its default, none */
+    unsigned most_ops, most_sends; /* limits on one run of the scheduler; 0: the default, or no limit on sends */
     double next_run_s; /* if a run leaves something to the next run, that run comes at most this much later */
     bool check_items;  /* keep records of each item; false only in the largest runs */
     bool verbose;

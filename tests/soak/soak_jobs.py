@@ -18,7 +18,7 @@ TIMEOUT_S = 120
 
 
 class Client:
-    """One thread's connection to the coordinator, and its counts since the last clear()."""
+    """Posts the jobs of one thread, each on a new connection. Counts the jobs since the last clear()."""
 
     def __init__(self, port, seed):
         self.port, self.random = port, random.Random(seed)

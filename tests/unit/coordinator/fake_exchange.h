@@ -15,7 +15,7 @@ struct http_exchange {
     const char *id;                                 /* the part of the path that matched {id} */
     const char *query[8];                           /* further query parameters: a name, then its value */
     const char *prefer, *idempotency_key, *last_event_id, *traceparent, *tracestate;
-    unsigned more_keys; /* further headers Idempotency-Key */
+    unsigned more_keys; /* how many more Idempotency-Key headers the request has */
     const struct http_exchange_ops *ops;
     void *data;
     int status; /* of the answer; 0: none yet */

@@ -5,7 +5,7 @@
 #include "common/base/buf.h"
 #include "unit/json_suite.h"
 
-/* Each line has an allocation of exactly its size. */
+/* Returns the kind of the line. The line is read from an allocation of exactly its size. */
 static enum answer_kind kind_of(const char *line, bool strict)
 {
     size_t len = strlen(line);
@@ -158,8 +158,8 @@ Test(protocol, values_are_held_to_the_json_test_suite)
     assert_no_leak();
 }
 
-/* A fast reader reads lines in the form that our workers write. The general reader reads lines that begin with a
- * space. */
+/* A fast reader reads lines in the form that our workers write. With a space before it, the same line is read by the
+ * general reader. */
 Test(protocol, an_end_is_read_alike_by_both_readers)
 {
     static const char *const lines[] = {

@@ -1,4 +1,4 @@
-/* A connection to a peer that the test plays. The peer writes its answers in pieces. */
+/* Tests a connection. The test itself is the peer, and writes the answers in pieces. */
 #include <criterion/criterion.h>
 #include <poll.h>
 #include <stdlib.h>

@@ -18,7 +18,7 @@ static struct outage begun(double limit_s)
     return o;
 }
 
-/* Lets one job fail again and again until the run gives up. Returns the time at which the run gives up. */
+/* Reports failures of one job until the run gives up. Returns the time at which the run gives up. */
 static uint64_t give_up_ns(struct outage *o, enum outage_cause cause)
 {
     struct outage_tries tries = {0};

@@ -1,4 +1,4 @@
-/* Reads the facts about the tasks of a run from the list of tasks. */
+/* The facts about the tasks of a run, as they are read from the list of tasks. */
 #include <criterion/criterion.h>
 
 #include "cli/reconnect/task_facts.h"

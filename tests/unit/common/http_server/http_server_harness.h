@@ -171,7 +171,7 @@ static inline void on_done(void *data, const char *method, const char *route, in
     snprintf(saw.done_route, sizeof saw.done_route, "%s", route);
 }
 
-/* Accepts every request except POST /count. */
+/* Counts the requests in *data. Refuses each request to /count with 401, and accepts all others. */
 static inline bool admit(void *data, struct http_exchange *x)
 {
     unsigned *asked = data;

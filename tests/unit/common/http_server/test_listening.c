@@ -1,4 +1,4 @@
-/* Where a server listens (on ports and socket files), and the limit of its connections. */
+/* Where a server listens (on ports and socket files), and the limit on its connections. */
 #include "common/base/memory_room.h"
 #include "common/http_server/http_server_internal.h"
 #include "unit/common/http_server/http_server_harness.h"

@@ -115,7 +115,7 @@ static void bed_start(unsigned limit)
     uv_poll_init(&bed.loop, &bed.poll, bed.fds[0]);
 }
 
-/* Turns the loop. Returns the number of stalled turns, and sets *said to what was logged. */
+/* Runs the loop until it stops. Returns the number of stalled turns, and appends what was logged to *said. */
 static uint64_t bed_run(struct buf *said)
 {
     int log[2], err = dup(STDERR_FILENO);

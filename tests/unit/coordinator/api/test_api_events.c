@@ -13,7 +13,7 @@ static struct fake_job *begin(struct desk *d, enum stored_state state, const cha
     return j;
 }
 
-/* Time passes. Returns whether the stream has ended. */
+/* Moves the clock by `ms`, in steps of 100 ms. Returns whether the stream has ended. */
 static bool pass(struct desk *d, unsigned ms)
 {
     fake_store_run(d->store);

@@ -38,7 +38,7 @@ static inline void job_gone(void *data)
 {
 }
 
-/* `tasks` is the worker's list of tasks. */
+/* Starts a dispatcher for these workers. `tasks` is the worker's list of tasks. */
 static inline void post_init_with(struct post *p, const char *workers, const char *tasks)
 {
     char err[200];

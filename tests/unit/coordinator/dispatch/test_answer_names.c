@@ -1,7 +1,8 @@
 /* An answer has the names of its chunk and its attempt. These names decide to which attempt the answer belongs. */
 #include "unit/coordinator/dispatch/post.h"
 
-/* The names of the chunk and the attempt in an answer, and whether the call used a kept connection. */
+/* The names of the chunk and the attempt in an answer, whether the call used a kept connection, and what the dispatcher
+ * must do: accept the answer, and close the connection. */
 struct naming {
     const char *chunk, *attempt; /* "": as in the request; NULL: the header is missing */
     bool kept;
@@ -49,7 +50,7 @@ Test(answer_names, an_answer_is_taken_only_for_the_attempt_that_it_names)
         {.chunk = "", .kept = true, .closed = true},
         {.attempt = "", .kept = true, .closed = true},
         {.kept = true, .closed = true},
-        {.accepted = true, .closed = true}, /* after a new connection, the worker may be of an older version */
+        {.accepted = true, .closed = true}, /* on a new connection, the worker may be of an older version */
     };
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) check_naming(&cases[i], i);
 }

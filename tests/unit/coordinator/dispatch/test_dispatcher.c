@@ -257,7 +257,7 @@ Test(dispatcher, a_worker_that_comes_back_and_cannot_describe_its_tasks_gets_chu
     post_over(&p);
 }
 
-/* Waits until the dispatcher has asked the worker for its tasks once more, and answers with these tasks. */
+/* Waits until the dispatcher asks the worker for its tasks again, and answers with `tasks`. */
 static void expect_asked(struct post *p, unsigned calls_before, const char *tasks)
 {
     while (fake_calls_n == calls_before) uv_run(&p->loop, UV_RUN_ONCE);

@@ -16,7 +16,7 @@ struct replica {
     struct stage stage;
     struct durable_config config;
     struct durable durable;
-    unsigned given_whole;          /* for the test */
+    unsigned given_whole;          /* jobs that ended_whole() was called for, counted by a test */
     unsigned changes;              /* the number of calls of `changed` */
     enum job_likeness likeness;    /* of the last job whose client waits */
     struct http_exchange *waiting; /* the last exchange that waits for the end of its job */
@@ -40,7 +40,7 @@ static inline void replica_wait(void *data, struct http_exchange *x, const struc
     snprintf(r->waits_for, sizeof r->waits_for, "%s", job->id);
 }
 
-/* A worker describes its tasks. */
+/* Makes the replica's worker describe its tasks. */
 static inline void replica_describe(struct replica *r, const char *tasks)
 {
     cr_assert(catalog_worker_said(&r->stage.fleet.survey.catalog, &r->worker, tasks, strlen(tasks)));
@@ -48,7 +48,7 @@ static inline void replica_describe(struct replica *r, const char *tasks)
 
 #define HARNESS_TASKS "{\"tasks\":[{\"name\":\"echo\"}]}"
 
-/* `tasks` is the list of the tasks of the replica's workers; NULL: no task is known yet. */
+/* Starts a replica. `tasks` is the list of the tasks of the replica's workers; NULL: no task is known yet. */
 static inline void replica_start_with(struct replica *r, struct store *store, const char *tasks)
 {
     stage_init(&r->stage);

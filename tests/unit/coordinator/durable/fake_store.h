@@ -81,8 +81,8 @@ struct store_call *fake_store_call(enum store_op op, const char *id);
 /* Returns the job with this id, or NULL if there is none. */
 struct fake_job *fake_store_find(struct fake_store *s, const char *id);
 
-/* The functions below change the store directly, without a call. These functions are for tests of code that only reads
- * the store. */
+/* The functions below change the store directly, without a call. A test uses them to prepare the content of the
+ * store. */
 
 /* Adds a job in this state, created at s->now_ms. */
 struct fake_job *fake_store_add_job(struct fake_store *s, const char *id, enum stored_state state, uint64_t items);

@@ -108,7 +108,7 @@ Test(durable_lease, a_job_that_is_fenced_while_it_loads_is_dropped)
     bench_over(&b);
 }
 
-/* Because the store was slow or the process was stopped, the lease expires while the coordinator runs the job. */
+/* If the store is slow or the process was stopped, the lease can expire while the coordinator still runs the job. */
 Test(durable_lease, a_run_keeps_its_job_when_its_own_coordinator_claims_it_again)
 {
     struct bench b;

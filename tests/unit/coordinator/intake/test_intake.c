@@ -250,7 +250,7 @@ Test(intake, a_fault_after_some_blocks_removes_them)
     intake_over(&b, 0);
 }
 
-/* Sends a small job while calls of this kind fail, and returns the status of the answer. */
+/* Makes the next call of this kind fail, and sends a small job. Returns the status of the answer. */
 static int fail(struct bench *b, enum store_op op, enum store_status status, struct http_exchange *x)
 {
     *x = (struct http_exchange){.prefer = "respond-async"};

@@ -301,7 +301,7 @@ Test(intake_key, a_key_in_quotes_is_decoded)
     }
 }
 
-/* Fills `header` with a string of n quotes. */
+/* Fills `header` with a quoted string that has n escaped quotes. */
 static void make_quotes(char *header, size_t n)
 {
     *header++ = '"';

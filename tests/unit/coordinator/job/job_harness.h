@@ -178,7 +178,7 @@ static inline void stage_run(struct stage *s)
     scheduler_timing_run(&s->turn);
 }
 
-/* The newest job. */
+/* Returns the newest job. */
 static inline struct job *stage_job(struct stage *s)
 {
     return jobs_next(&s->jobs, NULL);
@@ -189,7 +189,7 @@ static inline void stage_post(struct stage *s, struct http_exchange *x)
     submission_handle(x, &s->jobs);
 }
 
-/* A complete request. */
+/* Posts a complete request, and runs the scheduler. */
 static inline void stage_post_body(struct stage *s, struct http_exchange *x, const char *body)
 {
     stage_post(s, x);

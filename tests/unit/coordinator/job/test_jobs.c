@@ -1,5 +1,6 @@
-/* Freed memory is returned to the kernel at the right times. The test replaces functions of the heap with functions
- * that only count their calls. */
+/* The set of jobs: when freed memory is returned to the kernel, what a running job learns, and walks over the jobs. The
+ * functions mallinfo2() and malloc_trim() of the heap are replaced: the test sets how much memory is free, and counts
+ * the calls that return it. */
 #include <malloc.h>
 
 #include "unit/coordinator/job/job_harness.h"

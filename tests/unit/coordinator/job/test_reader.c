@@ -15,7 +15,7 @@ static const char *after_start(struct http_exchange *x, const char *id)
     return text;
 }
 
-/* Items of a job, each of a few hundred bytes. */
+/* Adds a job object with n items of about 500 bytes each. */
 static void add_long_items(struct buf *body, unsigned n, const char *options)
 {
     buf_addf(body, "{\"task\":\"echo\",%s\"items\":[", options);

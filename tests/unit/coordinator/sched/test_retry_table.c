@@ -52,7 +52,7 @@ Test(retry_table, an_error_of_the_item_is_charged_and_bounded_by_max_attempts)
     }
 }
 
-/* Ends every attempt at a job's only item in this way, until the job has ended or many attempts have been made. */
+/* Ends every attempt at a job's only item as `how` says, until the job has ended or MANY attempts have been made. */
 static void fail_attempts(struct shell *sh, enum sched_end how, bool balancer, uint32_t on)
 {
     shell_init(sh);

@@ -6,7 +6,7 @@ static void answer_all(struct shell *sh, struct sched_attempt *a)
     complete(sh, a, 0);
 }
 
-/* The task answers each item of the attempt with an error. */
+/* Answers each item of the attempt with an error of its task. */
 static void fail_all(struct shell *sh, struct sched_attempt *a)
 {
     while (a->received < items_of(a))

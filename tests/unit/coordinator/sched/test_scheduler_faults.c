@@ -249,7 +249,7 @@ Test(scheduler_faults, passing_the_tolerance_ends_the_job)
     shell_over(&sh);
 }
 
-/* Lets items crash at `bad` and succeed at other endpoints, until the job has finished, or until no attempt is in
+/* Makes items crash at `bad` and succeed at other endpoints, until the job has finished, or until no attempt is in
  * flight and no timer is set. */
 static void play(struct shell *sh, const struct sched_endpoint *bad)
 {

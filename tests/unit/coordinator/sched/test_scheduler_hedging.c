@@ -31,7 +31,8 @@ Test(scheduler_hedging, a_late_item_is_sent_twice_the_first_answer_wins_and_the_
     shell_over(&sh);
 }
 
-/* A process takes longer to load than to run an item, so a worker that loads processes seems dead. */
+/* A process takes longer to load than to run an item. A worker that reports loading processes must not be treated as
+ * dead. */
 Test(scheduler_hedging, items_are_not_late_while_processes_are_starting_on_every_worker)
 {
     struct shell sh;

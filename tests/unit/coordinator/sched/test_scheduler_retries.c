@@ -232,7 +232,7 @@ Test(scheduler_retries, the_losses_of_halves_are_not_charged_to_an_item_that_fai
 
 enum { MANY = 100000 };
 
-/* Lets each item that is sent fail once. */
+/* Makes each sent item fail once, and answers it when it is sent again. */
 static void fail_all_once(struct shell *sh)
 {
     while (sh->out_n > 0) {

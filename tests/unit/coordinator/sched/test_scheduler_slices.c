@@ -77,7 +77,7 @@ static void fill_to(struct shell *sh, unsigned n)
     }
 }
 
-/* Returns an attempt of the job. */
+/* Runs the scheduler until it has sent an attempt of the job. Returns this attempt. */
 static struct sched_attempt *until_sent_of(struct shell *sh, const struct sched_job *job)
 {
     for (;;) {

@@ -233,7 +233,8 @@ Test(scheduler_tasks, a_job_whose_task_no_worker_has_waits_says_so_and_gives_up)
     shell_over(&sh);
 }
 
-/* Sends the items again and again, until no worker takes the items and the job reports that it is waiting. */
+/* Ends each attempt without an answer: as refused at the endpoint `rejecting`, and as not connected elsewhere. Stops
+ * when the job reports that it is waiting. */
 static void until_it_waits(struct shell *sh, const struct sched_endpoint *rejecting)
 {
     for (unsigned turns = 0; sh->waiting == SCHED_NOT_WAITING; turns++) {

@@ -23,7 +23,7 @@ struct power_vfs_counts {
 };
 struct power_vfs_counts power_vfs_counts(void);
 
-/* Calls `before` before each write, sync, truncation and deletion, with the number of the operation from 0 on. If
+/* Calls `before` before each write, sync, truncation and deletion, with the number of the operation, counted from 0. If
  * `before` is NULL, no function is called any more. */
 void power_vfs_watch(void (*before)(unsigned number, void *data), void *data);
 /* Writes the files to `folder` as they would be after a power cut now. Only the callback of power_vfs_watch() may call

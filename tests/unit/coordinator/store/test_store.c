@@ -252,7 +252,7 @@ static enum store_status change(struct shop *s, const char *id, const char *chan
     return status;
 }
 
-/* The changes without spaces. */
+/* Checks that the changes of the job contain both texts. Spaces in the changes are ignored. */
 static void assert_changes(const struct stored_job *j, const char *one, const char *other)
 {
     struct buf text = {0};

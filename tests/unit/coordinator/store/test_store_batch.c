@@ -222,7 +222,7 @@ static off_t size_of(const char *path)
     return stat(path, &st) == 0 ? st.st_size : -1;
 }
 
-/* A block of 1 MiB that cannot be compressed. */
+/* Returns a call that adds a block of 1 MiB. The block cannot be compressed. */
 static struct store_call *large_block(struct shop *s, const char *id, uint64_t fence, enum block_kind kind,
                                       unsigned first)
 {

@@ -167,7 +167,8 @@ static struct store_call *claim_whole(struct shop *s)
     return c;
 }
 
-/* Checks that the call has these blocks of the job. PostgreSQL returns no blocks with a claim. */
+/* Checks that the call has all blocks of the job, and that their number is `blocks`; 0: the call must have no blocks.
+ * PostgreSQL returns no blocks with a claim. */
 static void expect_whole(const struct shop *s, const struct store_call *c, size_t blocks)
 {
     cr_assert_eq(c->whole, s->kind != SHOP_POSTGRES && blocks > 0);

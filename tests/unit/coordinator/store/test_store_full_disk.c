@@ -15,7 +15,8 @@ static void limit_files(rlim_t bytes)
     cr_assert_eq(setrlimit(RLIMIT_FSIZE, &(struct rlimit){bytes, RLIM_INFINITY}), 0);
 }
 
-/* `read` is the status that a read must have while the disk is full. */
+/* Checks that the disk is too full to add a job, and that the job can be added after make_room(). `read` is the status
+ * that a read must have while the disk is full. */
 static void expect_open_later(struct shop *s, enum store_status read, void (*make_room)(void))
 {
     struct store_call *c = shop_new_job(s, shop_id(9), NULL);
@@ -92,7 +93,7 @@ static void limit_names(unsigned n)
     cr_assert_eq(mount("none", small_disk, "tmpfs", MS_REMOUNT, options), 0);
 }
 
-/* If this process has no right to mount, skips the test. */
+/* Mounts a small file system on the folder of the store. Skips the test if this process may not mount. */
 static void mount_small_disk(const struct shop *s)
 {
     snprintf(small_disk, sizeof small_disk, "%s", s->folder);

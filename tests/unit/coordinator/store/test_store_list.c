@@ -1,7 +1,8 @@
 /* The list of jobs in the store: filters, order and pages. The file also tests the figures of the store. */
 #include "unit/coordinator/store/store_harness.h"
 
-/* Writes the numbers of the listed ids, such as "5 3 1". Frees the call. */
+/* Runs the call, and compares the numbers of the listed ids with a text such as "5 3 1". `more`: whether there must be
+ * more jobs. Frees the call. */
 static void assert_list(struct shop *s, struct store_call *c, const char *wanted, bool more)
 {
     struct buf got = {0};

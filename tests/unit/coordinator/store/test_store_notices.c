@@ -36,7 +36,7 @@ static enum store_status settle(struct shop *s, enum store_op op, const char *id
     return status;
 }
 
-/* Takes the notice of the job and removes it. */
+/* Checks that the notice of the job is the only one that is due, and removes it. */
 static void assert_notice(struct shop *s, const char *job, unsigned redrives, enum stored_state state)
 {
     char id[STORE_NOTICE_SIZE];

@@ -78,7 +78,7 @@ Test(slot_cap, a_task_with_few_items_gets_the_next_free_slot)
     add(&u[1], 1);
     cr_assert_eq(u[1].running, 0);
     cr_assert_not(slot_user_may_keep(&u[0].slots));
-    end_one(&u[0]); /* it also waits, and began to wait earlier */
+    end_one(&u[0]); /* u[0] also waits, and began to wait earlier, but u[1] gets the slot */
     cr_assert_eq(u[1].running, 1);
     cr_assert_eq(u[0].running, MAX - 1);
     cr_assert(slot_user_may_keep(&u[0].slots));

@@ -144,8 +144,8 @@ static const struct {
     {FORM_NUMBERED, "{\"id\": 1, \"value\" : ", " }\n"},
 };
 
-/* Gives the window a long line, as the worker reads it. If `in_parts` is set, the window also looks at the line while
- * the line is incomplete. Returns the memory of the line. */
+/* Gives the window a long line in the way in which the worker reads one. If `in_parts` is set, the window also looks at
+ * the line while the line is incomplete. Returns the memory of the line. */
 static const char *take_long_line_in(struct window *w, const char *text, bool in_parts)
 {
     struct buf line = {0};
@@ -343,8 +343,8 @@ Test(window, with_ids_missing_answers_are_errors_and_surplus_lines_are_passed_ov
     assert_no_leaks();
 }
 
-/* Gives the window a long line, as the worker reads it: the window looks at the line while it arrives, and takes the
- * complete line. */
+/* Gives the window a long line in the way in which the worker reads one: the window first looks at the line several
+ * times while the line arrives, and then takes the complete line. */
 static struct intake take_long_line(struct window *w, const char *line, const char **early)
 {
     size_t len = strlen(line);

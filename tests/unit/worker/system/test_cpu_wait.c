@@ -65,7 +65,7 @@ Test(cpu_wait, without_a_file_nothing_is_counted)
     cpu_wait_release(&c);
 }
 
-/* A read costs a twentieth of what the worker spends on an item of some milliseconds. */
+/* Reading the wait costs a twentieth of what the worker spends on an item of some milliseconds, so it must be rare. */
 Test(cpu_wait, a_process_that_hardly_waits_is_looked_at_rarely)
 {
     uint64_t pause = 0;
