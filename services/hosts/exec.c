@@ -3,8 +3,8 @@
  * the item. exec_answer.h describes how the output becomes an answer. line_io.h describes the protocol. In the
  * environment of the command, FANTAIL_COMMON has the job's common value as JSON. The variables TRACEPARENT and
  * TRACESTATE, which OpenTelemetry defines, have the span of the item. With --row, the environment also has the index of
- * the item in FANTAIL_INDEX. With --blocks, an item names a part of a file, which the command gets on its stdin
- * (runs/block_feed.h).
+ * the item in FANTAIL_INDEX. With --blocks, an item names a block: a part of a file, or a whole file. The
+ * command gets the block on its stdin (runs/block_feed.h).
  */
 #include <errno.h>
 #include <signal.h>
@@ -54,8 +54,8 @@ static uint64_t number_of(const struct exec_row *row, size_t i)
     return strtoull(exec_row_text(row, i), NULL, 10);
 }
 
-/* Sets h->block to the block that the values of the row name. Then removes the values, so that the arguments do not get
- * them. On failure returns false, with an answer in h->line. */
+/* Sets h->block to the block that is named by the values in h->row. Then removes the values, so that they do not become
+ * arguments. On failure returns false, with an answer in h->line. */
 static bool take_block(struct exec_host *h)
 {
     struct exec_row *row = &h->row;
@@ -233,7 +233,8 @@ static void add_record(struct exec_host *h, struct run_outcome outcome, size_t s
     exec_record_add(&h->line, h->options.output, &record);
 }
 
-/* Sets what the command gets from the item on its stdin. */
+/* Sets *input to what the command reads from its stdin: the block, the item, or nothing if the arguments have the item.
+ */
 static void set_input(const struct exec_host *h, const char *item, size_t len, struct run_input *input)
 {
     const struct exec_value whole = {item, len, 0, 0}, *value = h->row.count ? h->row.values : &whole;

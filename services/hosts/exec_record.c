@@ -10,8 +10,9 @@ static void add_halted(struct buf *line, const struct exec_record *r)
     buf_addf(line, "{\"value\":{\"index\":%llu,\"halted\":true}}\n", (unsigned long long)r->index);
 }
 
-/* Returns the exit status for the record: 0 if a signal killed the command, 127 if it could not be started, and -1 if
- * it was killed because of a limit, or if its files or its block failed. */
+/* Returns the exit status for the record: 0 if a signal ended the command, 127 if the command could not be started, and
+ * -1 if fantail killed the command, if its files could not be written, or if its block could not be read. In all other
+ * cases, the command's own exit status. */
 static int exit_of(struct run_outcome outcome)
 {
     switch (outcome.end) {

@@ -292,7 +292,7 @@ static void feed(struct exec_run *run, bool has_room)
     if (!is_killed(run)) kill_run(run, &run->unfed);
 }
 
-/* Like poll(). Also ends when the feed is due. */
+/* Like poll(), but also returns when the feed is due. */
 static int wait_for_event(const struct exec_run *run, struct pollfd *fds, size_t count, int timeout_ms)
 {
     if (run->feed.state != FEED_PAUSING) return poll(fds, count, timeout_ms);

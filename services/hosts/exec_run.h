@@ -22,7 +22,7 @@ enum run_end {
     RUN_HALTED,   /* the run of the client is halted: the command was killed, or did not start */
     RUN_YIELDED,  /* killed because memory is short; it must run again */
     RUN_UNSAVED,  /* code: errno; the files of --results could not be written */
-    RUN_UNFED,    /* code: errno; the block for its stdin could not be read. 0: the file is shorter than it was */
+    RUN_UNFED,    /* code: errno; the block for its stdin could not be read. 0: the size of the file has changed */
 };
 
 struct run_outcome {

@@ -147,8 +147,8 @@ static size_t name_start(const char *text, size_t len)
     return slash ? (size_t)(slash + 1 - text) : 0;
 }
 
-/* Returns the length of the text without its last extensions. An extension begins at a dot of the file name. If there
- * are fewer extensions, all of the text remains. */
+/* Returns the length of the text without its last `extensions` extensions. An extension begins at a dot of the file
+ * name. If the name has fewer extensions, returns the length of the whole text. */
 static size_t stem_len(const char *text, size_t len, unsigned extensions)
 {
     size_t name = name_start(text, len), end = len;
@@ -160,7 +160,7 @@ static size_t stem_len(const char *text, size_t len, unsigned extensions)
     return end;
 }
 
-/* Adds the folder of the path without the slash before the name. */
+/* Adds the folder of the path, without the slash before the name. Adds nothing if the path has no folder. */
 static void add_parent(struct buf *b, const char *text, size_t len)
 {
     size_t name = name_start(text, len);

@@ -62,7 +62,7 @@ struct exec_template {
     struct exec_part *parts;
     size_t parts_count, parts_alloc;
     size_t least_column; /* the least column of all placeholders for values; SIZE_MAX: there are none */
-    bool has_number;     /* there is a {#} or a {%} */
+    bool has_number;     /* there is a {#}, a {%} or a {##} */
     bool append;
     /* The caller may set the fields below. */
     bool repeats;   /* a word with a placeholder for all values is repeated for each value */

@@ -56,8 +56,8 @@ def postgres_image(network):
 
 
 def make_files(folder):
-    """Runs those commands in the comment at the top of compose.store.yaml that make the two secret files. Returns the
-    variables that name these files."""
+    """Makes the two secret files with the commands in the comment at the top of compose.store.yaml. Returns the variables
+    that name these files."""
     with open(ROOT + "/deploy/compose.store.yaml", encoding="utf-8") as file:
         lines = [line.removeprefix("#").strip() for line in file if line.startswith("#   ")]
     commands = lines[:next(i for i, line in enumerate(lines) if "compose" in line)]

@@ -24,7 +24,7 @@ MAP = os.path.join(manifest_tools.BIN, "fantail")
 
 
 def items(count):
-    """Returns numbers of seconds that differ, so that a wrong answer is noticed."""
+    """Returns different numbers of seconds, so that a wrong answer is noticed."""
     return [round(0.01 + i / 1e6, 6) for i in range(count)]
 
 
@@ -42,7 +42,7 @@ def check_clients(clients, what):
 
 
 class Map(threading.Thread):
-    """Runs `fantail map`. Its input keeps arriving until `over` is set."""
+    """Runs `fantail map`. Until `over` is set, an item is written every 0.1 s. Then the rest of the items is written."""
 
     def __init__(self, count):
         super().__init__(daemon=True)
@@ -62,7 +62,7 @@ class Map(threading.Thread):
         reader.join()
 
     def check(self, quiet):
-        """If `quiet`, `fantail map` must not have lost a coordinator."""
+        """Checks the answers after the rest of the input. If `quiet` is set, `fantail map` must also have reported nothing."""
         self.over.set()
         self.join()
         said = self.process.stderr.read()
@@ -73,7 +73,7 @@ class Map(threading.Thread):
 
 
 def start_map(count):
-    """Returns None if the program is not built."""
+    """Starts `fantail map`, and returns a Map. If the program is not built, returns None."""
     if os.access(MAP, os.X_OK):
         return Map(count)
     say("        skipped: fantail map: run `make` first")

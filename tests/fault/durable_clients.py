@@ -8,7 +8,7 @@ continue reading, it requests the results after its last line.
 The lines must contain the value of each item once, in order, and then one end line with the right counts. A cut connection is
 not a problem, and neither is a status that is in TRIES_AGAIN.
 
-Curl(port, id, values) follows the results of a job that another client has submitted, with the program curl.
+Curl(port, id, values) uses the program curl to follow the results of a job that another client has submitted.
 """
 import http.client
 import json

@@ -57,7 +57,7 @@ class Storm(threading.Thread):
 
 class Storms(FaultTest):
     def start_storm(self, **tasks):
-        """Returns the URL of a fleet whose services are killed, and the storm that kills them."""
+        """Returns the URL of a fleet, and a storm that kills the services of the fleet once the storm is started."""
         folder = self.tasks(**tasks)
         workers = [self.worker(tasks=folder) for _ in range(2)]
         coordinators = [self.coordinator(workers) for _ in range(2)]

@@ -23,7 +23,7 @@ def page_of(name):
 
 
 def commands_of(name):
-    """Returns [(words of a command, lines that the page says it prints)]."""
+    """Returns a list of (words of a command, lines of its output on the page)."""
     found = []
     for block in re.findall(r"^```console\n(.*?)^```", page_of(name), re.M | re.S):
         for line in block.splitlines():

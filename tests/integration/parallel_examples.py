@@ -1,9 +1,9 @@
-"""Examples of GNU parallel's manual (man parallel, parallel_tutorial, parallel_examples) that run commands, and what
-`fantail parallel` does with them. test_parallel.py runs each example under both programs.
+"""Examples of GNU parallel's manual (man parallel, parallel_tutorial, parallel_examples) that run commands, and whether
+`fantail parallel` does the same. test_parallel.py runs each example under both programs.
 
 Some examples are shortened: smaller numbers, shorter pauses, and programs that every machine has. SAME has those that
-give the same output, exit status and files. DIFFERENT has the others with a reason. `python3 parallel_examples.py` prints
-them as the table of docs/parallel.md."""
+give the same output, exit status and files. DIFFERENT has the others, each with the reason why it differs. `python3
+parallel_examples.py` prints DIFFERENT as the table of docs/parallel.md."""
 
 # The files of the tutorial.
 FILES = {

@@ -369,7 +369,7 @@ class Local(CliTest):
                                                                   "such file or directory")):
                 with self.subTest(options=options):
                     ended = self.cli("local", "--tasks", EXAMPLE_TASKS, "--port", 0, "--store", store, *options)
-                    # Another program may use the port below.
+                    # Port `port - 1` may be taken by another program. Then the message names that port.
                     told = ended.err.decode().replace(f":{port - 1}:", f":{port}:")
                     self.assertEqual((ended.status, told), (3, f"fantail: {said}\n"))
 

@@ -178,7 +178,7 @@ class Run(FantailTest):
 
 
 class Mutations(FantailTest):
-    """The lists of broken rules in tests/sim/mutations and tests/durable/mutations."""
+    """Tests the lists of broken rules in tests/sim/mutations and tests/durable/mutations."""
 
     @staticmethod
     def load(name):

@@ -40,7 +40,7 @@ class Control(CliTest):
             return len(file.readlines())
 
     def test_slow_input_fills_all_slots(self):
-        """Each line is sent when the command of the line before it runs, so each job has one item."""
+        """Each line is written after the command of the previous line has begun, so each job has one item."""
         script = 'touch "began.$1"; until [ -e go ]; do sleep 0.05; done; echo "$1"'
         run = subprocess.Popen([FANTAIL, "map", "-j", "20", "--", "sh", "-c", script, "sh"], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, env=self.environment(), cwd=self.folder)

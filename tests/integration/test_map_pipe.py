@@ -1,4 +1,4 @@
-"""`fantail map --pipe` and `--pipepart`: the input is cut into blocks, and each command gets one on standard input."""
+"""`fantail map --pipe` and `--pipepart`: the input is cut into blocks, and each command gets one block on standard input."""
 import os
 import random
 import subprocess
@@ -17,7 +17,7 @@ class Pipe(LogTest):
         write_file(self.path("numbers"), NUMBERS)
 
     def pipe_map(self, *arguments, stdin=NUMBERS, **more):
-        """Standard input is a pipe, so the blocks are kept in memory."""
+        """Runs `fantail map --pipe`. Standard input is a pipe, so the blocks are kept in memory."""
         return self.map("--pipe", *arguments, stdin=stdin, **more)
 
     def part_map(self, *arguments, file="numbers", **more):
@@ -95,7 +95,7 @@ class Records(Pipe):
         self.assertEqual(self.both("--block", "9", "--recend", "", "--", "cat", stdin=text).lines, ["one;two;t", "hree;four", ";"])
 
     def test_the_records_are_those_of_gnu_parallel(self):
-        """GNU parallel cuts elsewhere, so each command sorts and counts what begins its records."""
+        """GNU parallel cuts between other records. So the test compares the joined blocks, and the set of their beginnings."""
         random.seed(7)
         lines = b"".join(b"ab" * random.randrange(100) + b"\n" for _ in range(3000))
         write_file(self.path("numbers"), lines)
@@ -229,7 +229,7 @@ class Faults(Pipe):
         self.assertEqual(run.communicate(timeout=60)[0].decode().splitlines(), ["12091", "7909"])
 
     def test_a_slow_command_keeps_the_stream_from_being_read(self):
-        """The memory of a run is limited: the blocks of commands that run, and a few that wait."""
+        """The memory of a run is limited: it holds the blocks of the running commands, and a few blocks that wait."""
         script = "until [ -e go ]; do sleep 0.02; done; wc -c"
         run = subprocess.Popen([FANTAIL, "map", "--pipe", "--block", "1M", "--recend", "", "-j", "2", "--", "sh", "-c", script],
                                env=self.environment(), cwd=self.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -116,7 +116,7 @@ class Documented(CliTest):
         self.assertEqual(sorted(name for name in set(listed) - known if not self.is_option(name)), [])
 
     def is_option(self, name):
-        """Returns whether the program knows the option, as another name or a letter of one."""
+        """Returns whether the program accepts the option, even if --help does not list this name."""
         return b"unknown option" not in self.cli("parallel", name, "1", "--help").err
 
     def test_an_option_that_is_not_there_is_refused_with_advice(self):

@@ -61,7 +61,7 @@ class Point:
 
 
 class Bar:
-    """Has what the package uses of tqdm.tqdm."""
+    """A progress bar that has the part of tqdm.tqdm that the package uses."""
     made = []
 
     def __init__(self, **options):

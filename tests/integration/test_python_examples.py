@@ -71,7 +71,7 @@ class Pages(ExamplesTest):
 
 
 class StandardLibrary(ExamplesTest):
-    """The same programs with the standard library."""
+    """The programs that use the standard library instead of fantail."""
 
     def check_hang(self, name, *arguments):
         """Checks that the program hangs: it must not end within HANG_S, because one of its processes is killed."""

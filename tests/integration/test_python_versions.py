@@ -1,5 +1,5 @@
-"""The Python package works with each version of Python that it promises and that is on PATH. cloudpickle is installed from PyPI
-into a virtual environment."""
+"""The Python package works with each version of Python that it promises to support and that is on PATH. cloudpickle is
+installed from PyPI into a virtual environment."""
 import ast
 import glob
 import os

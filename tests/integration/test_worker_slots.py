@@ -75,7 +75,7 @@ class Slots(FantailTest):
         self.assertLessEqual({line["value"] for line in lines if line["type"] == "result"}, {1, 2})
 
     def test_a_job_goes_to_a_worker_with_a_free_slot_and_not_to_one_that_is_full_of_another_task(self):
-        """Two of the three workers have the task of the long items, which fill the slots of these workers."""
+        """Two of the three workers have the task `long`. Its items fill the slots of these two workers."""
         gate = self.gate()
         short = {f"short{n}": {"command": ["cat"], "envelope": False} for n in range(8)}
         tasks, more = self.tasks(**short), os.path.join(self.folder, "more")

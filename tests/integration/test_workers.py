@@ -226,8 +226,8 @@ class WorkerHttp(SharedFleetTest):
         self.assertEqual((problem["item"], problem["offset"]), (1, 3))
 
     def test_the_type_of_the_coordinator_means_that_the_items_are_checked(self):
-        """The worker does not check the items again, so it passes a line that is not JSON to the task. But an item must not
-        become a control line."""
+        """The worker passes a line that is not JSON to the task. But it refuses a chunk if a line begins with `#`, because an
+        item must not become a control line."""
         answer = self.post("square", b"{}\n1\n{bad\n3\n", CHUNK)
         lines = [json.loads(line) for line in answer.body.splitlines()]
         self.assertEqual((answer.status, lines[1]["error"]["name"]), (200, "task_error"))

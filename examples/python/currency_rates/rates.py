@@ -45,7 +45,8 @@ async def serve():
 
 
 def print_rates(rates, name_of):
-    """Prints what is known about the pairs. An exception has the place of a rate that is not known; name_of() names it."""
+    """Prints three rates, the number of known rates, and why the others are not known. In `rates`, an exception stands in the
+    place of each rate that is not known. name_of() returns the name to print for an exception."""
     found = dict(zip(PAIRS, rates))
     for base, quote in (("EUR", "USD"), ("USD", "JPY"), ("CHF", "GBP")):
         rate = found[base, quote]

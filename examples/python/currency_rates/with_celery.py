@@ -20,9 +20,9 @@ import urllib.request
 import celery
 from rates import HERE, PAIRS, print_rates, rate_server, started
 
-QUIET_S = 10  # if no task ends for so long, the tasks that have not ended are given up
+QUIET_S = 10  # if no task ends for this long, the tasks that have not ended are given up
 
-# The programs that this program starts inherit the path.
+# The programs that this program starts inherit this variable, so all of them use the same socket.
 SOCKET = os.environ.setdefault("REDIS_SOCKET", os.path.join(tempfile.gettempdir(), f"rates-{os.getpid()}.socket"))
 broker = f"redis+socket://{SOCKET}"
 app = celery.Celery("with_celery", broker=broker, backend=broker)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A pool of processes computes the Fibonacci numbers. With a second argument, one of the processes is killed meanwhile.
+"""A pool of processes computes the Fibonacci numbers. With a second argument, one of the processes is killed.
 
     python3 fibonacci.py 30        prints F(0) to F(29)
     python3 fibonacci.py 30 13     kills the process that computes F(13), as the kernel does when memory is short

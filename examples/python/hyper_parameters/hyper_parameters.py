@@ -19,7 +19,7 @@ GRID = {"C": [0.1, 1, 10], "gamma": [0.01, 0.1, 1]}
 
 
 class Hungry(SVC):
-    """A classifier that needs too much memory with some parameters: the kernel kills its process."""
+    """With one pair of parameters, this classifier kills its process, as the kernel does when memory is short."""
 
     def fit(self, *arguments):
         if (self.C, self.gamma) == (10, 1):

@@ -2,7 +2,7 @@
 """Makes thumbnails of all images in a folder.
 
     pip install ./clients/python pillow
-    python3 thumbnails.py samples FOLDER                 paints four images, and a file that is no image, into FOLDER
+    python3 thumbnails.py samples FOLDER                 writes four images, and a file that is not an image, to FOLDER
     python3 thumbnails.py make FOLDER OUT                writes a JPEG file of at most 128 x 128 pixels into OUT for each image
     python3 thumbnails.py make FOLDER OUT --kill NAME    kills the process that reads the file NAME
 """
@@ -18,7 +18,7 @@ SAMPLES = 4
 
 
 def thumbnail(source, out, killer):
-    """Returns the size of the thumbnail."""
+    """Writes the thumbnail of an image to the folder `out`, and returns its size."""
     if os.path.basename(source) == killer:
         os.kill(os.getpid(), signal.SIGKILL)
     with Image.open(source) as image:
@@ -50,7 +50,7 @@ def read_arguments():
 def make_thumbnails(arguments):
     os.makedirs(arguments.out, exist_ok=True)
     names = sorted(os.listdir(arguments.folder))
-    # A decoder may use much memory or never end. So each call has a time limit, and a process is replaced after 100 images.
+    # A decoder may leak memory or never end. So each call has a time limit, and a process is replaced after 100 images.
     with fantail.Executor(item_timeout_s=60, max_tasks_per_child=100) as executor:
         sizes = executor.map(thumbnail, (os.path.join(arguments.folder, name) for name in names),
                              [arguments.out] * len(names), [arguments.kill] * len(names), return_exceptions=True)

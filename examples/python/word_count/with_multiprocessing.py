@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""word_count.py with multiprocessing.Pool. imap() reads its iterable as fast as it can, so files that are larger than the
-memory do not fit.
+"""word_count.py with multiprocessing.Pool. imap() reads its iterable as fast as it can, so all files must fit into the
+memory together.
 
     python3 with_multiprocessing.py FILE...               prints the ten most frequent words
     python3 with_multiprocessing.py --kill N FILE...      never ends

@@ -34,8 +34,7 @@ int option_complain(const struct option_spec *spec, const char *name, const char
     return 2;
 }
 
-/* Complains about an option or its value. If the user gave the letter of the option, the message names the letter
- * too. */
+/* Complains about an option or its value. If the user gave the option's letter, the message has this letter too. */
 static void complain_of_given(struct parse *p, const struct option_row *row, const char *text)
 {
     if (p->letter)
@@ -45,8 +44,7 @@ static void complain_of_given(struct parse *p, const struct option_row *row, con
     p->failed = true;
 }
 
-/* The functions that read values. Each of these functions writes the field, or returns false if the text is not a valid
- * value for the row. */
+/* The functions that read values. If the text is not a valid value for the row, they return false. */
 
 static bool read_bool(const char *text, bool *out)
 {
@@ -235,7 +233,7 @@ static const struct option_row *find_letter(const struct option_spec *spec, char
     return NULL;
 }
 
-/* Reads one of the options that every program has. Returns false if `name` is another option. */
+/* If `name` is an option that every program has, notes the option and returns true. */
 static bool read_common(struct parse *p, const char *name)
 {
     if (strcmp(name, "help") == 0) return p->help = true;
@@ -264,8 +262,8 @@ static const char *foreign_advice(const struct option_spec *spec, const char *gi
     return NULL;
 }
 
-/* If there is advice for an option that the table does not have, complains with this advice and returns true. `given`
- * is the option with its dashes. `guess`: the table has an option with a similar name. */
+/* If there is advice for an unknown option, complains with this advice and returns true. `given` is the option with its
+ * dashes. `guess`: the table has an option with a similar name, so late_option_advice is not used. */
 static bool advise(struct parse *p, const char *given, size_t len, bool guess)
 {
     const char *advice = foreign_advice(p->spec, given, len);
@@ -275,8 +273,8 @@ static bool advise(struct parse *p, const char *given, size_t len, bool guess)
     return p->failed = true;
 }
 
-/* Complains about an option that the table does not have. If there is no advice for it, suggests the options with
- * similar names, if the table has such options. */
+/* Complains about an option that the table does not have. The message has the advice for this option. If there is no
+ * advice, the message suggests the options whose names are similar. */
 static void complain_of_unknown(struct parse *p, const char *name, size_t len)
 {
     struct buf meant = {0};

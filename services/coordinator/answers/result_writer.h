@@ -28,10 +28,10 @@ struct result_writer {
     void *data;
     bool failed; /* on_error returned false */
 
-    /* For RESULTS_NDJSON and RESULTS_ERRORS. If `runs` is set, equal error lines of consecutive items of one run are
-     * written only once, with the number of the items. If `runs` is not set, a line that stands for several items is
-     * written once for each of them. There is one exception: when alone_left is used up, the error of unanswered items
-     * is written only once. */
+    /* For RESULTS_NDJSON and RESULTS_ERRORS. If `runs` is set, equal error lines of consecutive items of one run become
+     * one entry with the number of the items. If the lines have more than 256 KiB together, they become several
+     * entries. If `runs` is not set, a line that stands for several items is written once for each of them. There is
+     * one exception: when alone_left is used up, the error of unanswered items is written only once. */
     bool runs;
     uint64_t alone_left; /* how many errors of unanswered items may still be written one by one */
 

@@ -68,7 +68,7 @@ size_t stored_options_without(const struct buf *options, const char *member, con
     return at;
 }
 
-/* Reads "AT,LEN]}" up to the end of the text. */
+/* Reads "AT,LEN]}". Returns false if the text is different, or does not end there. */
 static bool read_span(const char *p, size_t *at, size_t *len)
 {
     char *end;
@@ -79,8 +79,8 @@ static bool read_span(const char *p, size_t *at, size_t *len)
     return strcmp(end, "]}") == 0;
 }
 
-/* Finds the value of `common` if the text says where it is. Only the end of the text is read. So a text that a client
- * has put into its options is never taken for the member, because the options are followed by other members. */
+/* Finds the value of `common` if the text says where it is. "common_span" counts only as the last member of the text.
+ * Other members follow the options, so nothing that a client has put into the options is mistaken for "common_span". */
 static bool find_common(const char *text, size_t text_len, struct json_slice *common)
 {
     const char *member = strstr(text_len > SPAN_BYTES ? text + text_len - SPAN_BYTES : text, span_name);

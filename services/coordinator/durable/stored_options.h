@@ -7,9 +7,9 @@
  *    "trace":{"traceparent":"00-...","tracestate":"..."}}
  *
  * `trace` is there only if the job belongs to a trace. If `common` is long, the last member is "common_span":[AT,LEN].
- * AT is the offset in the text at which the value of `common` begins, and LEN is its length. With this member, the
- * other options are read without a look at the bytes of `common`: scanning 4 MiB can take longer than a turn of the
- * loop may. Older versions ignore this member.
+ * AT is the offset in the text at which the value of `common` begins, and LEN is its length. Because of this member,
+ * the other options can be read without scanning the bytes of `common`. Scanning 4 MiB can take longer than a turn of
+ * the loop may take. Older versions ignore this member.
  */
 #ifndef FANTAIL_COORDINATOR_DURABLE_STORED_OPTIONS_H
 #define FANTAIL_COORDINATOR_DURABLE_STORED_OPTIONS_H
@@ -29,7 +29,7 @@ void stored_options_add_trace(struct buf *out, const char *traceparent, const ch
 void stored_options_end(struct buf *out, size_t common_at, size_t common_len);
 
 /* Appends the job object `options` without the member `member`. If `options` is empty, appends nothing. `value` is the
- * value of a member in `options`, or NULL. Returns the offset of this value in `out`. */
+ * value of a member in `options`, or NULL. Returns the offset of this value in `out`; 0: `out` does not have it. */
 size_t stored_options_without(const struct buf *options, const char *member, const char *value, struct buf *out);
 
 /* Sets the options that were changed after the submission: see jobspec_read_changes(). NULL: no options were
@@ -43,7 +43,7 @@ void stored_options_read_trace(const char *text, struct buf *traceparent, struct
  * the spec even if the function has failed. */
 MUST_CHECK bool stored_options_read(const char *text, struct jobspec *spec, enum idempotency *idempotent, char *err,
                                     size_t err_size);
-/* Does the same, but if `common` is long, spec->common need not be the value of `common`. */
+/* Does the same, but may leave out a long `common`. So the caller must not use spec->common. */
 MUST_CHECK bool stored_options_read_facts(const char *text, struct jobspec *spec, enum idempotency *idempotent,
                                           char *err, size_t err_size);
 

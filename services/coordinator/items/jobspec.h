@@ -108,7 +108,7 @@ MUST_CHECK bool jobspec_read_query(struct jobspec *spec, const char *name, const
 /* Reads the job object without its items. The text must be valid JSON, as the splitter's options are: the options may
  * have 4 MiB, so they are not checked again. A field that is in both the job object and the query is an error. */
 MUST_CHECK bool jobspec_read_options(struct jobspec *spec, const char *json, size_t len, struct jobspec_error *err);
-/* Replaces `common` by a valid JSON text. */
+/* Sets `common` to the text `json`, which must be valid JSON. */
 void jobspec_set_common(struct jobspec *spec, const char *json, size_t len);
 /* Call it when the query and all options have been read. `have_items` says whether the body has items. Checks that
  * there is a task and exactly one source of items, and sets source and generated_count. */

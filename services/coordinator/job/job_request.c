@@ -123,8 +123,8 @@ static bool read_options(struct http_exchange *x, const struct buf *options, str
     return r.ok && (!options || jobspec_read_options(spec, options->data, options->len, err));
 }
 
-/* Reads a copy of the options with `null` instead of their longest value, and then sets `common` to this value. Returns
- * false if the value belongs to another option, or if the options have a fault. */
+/* Reads the query, and a copy of the options in which `null` replaces their longest value. Then sets `common` to the
+ * longest value. Returns false if that value belongs to another option, or if the query or the options have a fault. */
 static bool read_without_long_value(struct http_exchange *x, const struct splitter *s, struct jobspec *spec)
 {
     struct jobspec_error err;

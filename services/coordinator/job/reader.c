@@ -10,7 +10,7 @@
 /* If a document is smaller than WHOLE_DOCUMENT_BYTES, it is sent in one piece with a Content-Length. The error log of a
  * reader keeps at most ERRORS_MEMORY_BYTES in memory. */
 enum { WHOLE_DOCUMENT_BYTES = 64 * 1024, ERRORS_MEMORY_BYTES = 1024 * 1024 };
-/* One pull reads little more than this many bytes of answers. A short entry can stand for many equal errors, so the
+/* A pull stops reading answers when it has read this many bytes. A short entry can stand for many equal errors, so the
  * room in the send buffer does not limit how many answers a pull reads. */
 enum { READ_BYTES = 1024 * 1024 };
 /* If no other line is ready after this time, the start line is sent alone, so that the client knows the job's id. If
@@ -109,8 +109,8 @@ static bool may_read(const struct reader *r, size_t written)
     return written == 0 || r->read_bytes < READ_BYTES;
 }
 
-/* Fills dst with answers, and with control lines between them, until dst is full, no answer is left, or this pull has
- * read enough. Sets *dry to true if no answer is left. Returns -1 when the disk failed. */
+/* Fills dst with answers, and with control lines between them, until dst is full, no answer can be read now, or this
+ * pull has read enough. Sets *dry to true if no answer can be read now. Returns -1 when the disk failed. */
 static ssize_t pull_answers(struct reader *r, char *dst, size_t cap, bool *dry)
 {
     struct answer_run run;

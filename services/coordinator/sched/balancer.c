@@ -14,8 +14,8 @@
  * Chooses the endpoint. Among idle endpoints, prefers the endpoint that has most recently answered items of the task.
  * The processes of this endpoint are running, its connection is open and its memory is in the caches. In all other
  * cases, draws two random endpoints with room for the task, and takes the one with less load per slot ("power of two
- * choices"). A worker that is busy with other tasks is chosen only if no other drawn worker fits. A lane is in its
- * task's array `open` while its endpoint takes attempts and has the task, and while the lane is not full
+ * choices"). A worker that is busy with other tasks is chosen only if no other worker that was checked fits. A lane is
+ * in its task's array `open` while its endpoint takes attempts and has the task, and while the lane is not full
  * (sched_lane.c). An open lane that may have room is also in the array `available`. So the cost of a choice does not
  * depend on the number of workers.
  */
@@ -217,7 +217,7 @@ static bool is_crowded(const struct sched_lane *l)
 /* If pick_warm() finds a lane, returns it. Otherwise draws at most PICK_DRAWS lanes at random, until two of them fit
  * the chunk and are not crowded, and returns the less loaded of the two. If no drawn lane fits and is not crowded,
  * checks more lanes, and returns the first one that fits and is not crowded. If there is none, returns a crowded lane
- * that fits. */
+ * that fits; NULL: no checked lane fits. */
 static struct sched_lane *pick_available(struct sched_job *job, const struct sched_chunk *chunk)
 {
     struct sched_task *t = job->task;

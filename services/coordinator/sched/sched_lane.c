@@ -28,7 +28,8 @@ unsigned lane_workers(const struct sched_lane *l)
     return l->workers_n > 0 ? l->workers_n : 1;
 }
 
-/* The items that have no slot yet use no slot, so a lane uses at most all of its slots. */
+/* If more items are in flight than the lane has slots, the surplus items wait and use no slot. So a lane never uses
+ * more than its slots. */
 void lane_count_busy(struct sched_lane *l)
 {
     double busy = fmin((double)l->in_flight / fmax(l->slots, 1), 1);
@@ -36,8 +37,8 @@ void lane_count_busy(struct sched_lane *l)
     l->busy = busy;
 }
 
-/* Updates the number of the task's lanes that are usable, the number of those that serve it, and the sum of the usable
- * lanes' slots. What the task's jobs wait for depends only on whether the two numbers are 0, so the jobs are updated
+/* Updates what the task counts: the lanes that are usable, the lanes that serve the task, and the slots of the usable
+ * lanes. What the task's jobs wait for depends only on whether the two numbers of lanes are 0, so the jobs are updated
  * only when that changes. While any lane serves the task, changes to `usable` do not matter. So the jobs are not
  * updated each time that the only worker of a fleet becomes full, or has free slots again. */
 void lane_recount(struct sched_lane *l)

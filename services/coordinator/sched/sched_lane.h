@@ -60,7 +60,7 @@ void lane_free(struct sched_lane *l);
 void lanes_free(struct sched_endpoint *e);
 double lane_window(const struct sched_lane *l);
 unsigned lane_workers(const struct sched_lane *l);
-/* Call it when the items in flight have changed. */
+/* Updates `busy`. Call it when the number of items in flight has changed. */
 void lane_count_busy(struct sched_lane *l);
 /* Call it after a change of the lane's slots, or of its endpoint's state. */
 void lane_recount(struct sched_lane *l);

@@ -178,7 +178,7 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_lane
                                     double weight);
 /* Call it when the attempt's endpoint is being removed. */
 void attempt_orphan(struct sched_attempt *a);
-/* Marks the attempt to be cut off in one of the next runs. */
+/* Marks the attempt, so that one of the next runs of the scheduler cuts it off. */
 void attempt_cut(struct sched_attempt *a);
 void attempt_free(struct sched_attempt *a);
 void attempts_run_cuts(struct scheduler *s);
@@ -189,8 +189,8 @@ void attempts_run_lingering(struct scheduler *s);
 void jobs_run_ending(struct scheduler *s, unsigned *steps);
 
 /* sched_wait.c */
-/* Call it after a change because of which jobs of the task may have to wait for a worker, may no longer have to wait,
- * or may wait for another reason. Walks all jobs of the task. */
+/* Call it after a change that may affect whether the task's jobs wait for a worker, or why they wait. Walks all jobs of
+ * the task. */
 void task_serving_changed(struct sched_task *t);
 void job_timer_fired(struct sched_job *job);
 void job_arm_timer(struct sched_job *job);

@@ -83,8 +83,8 @@ static bool note_wake(struct store_threads *t)
     return !was_woken;
 }
 
-/* Writes to an eventfd, because a uv_async_t could delay the loop: libuv makes a loop that it has woken yield the
- * processor until the thread that woke it has run again and left libuv. */
+/* Writes to an eventfd. A uv_async_t could delay the loop: the loop that uv_async_send() wakes yields the processor
+ * until the sending thread has run again and has returned from libuv. */
 static void wake_loop(struct store_threads *t)
 {
     if (eventfd_write(t->wake_fd, 1) != 0) BUG("eventfd: %s", strerror(errno));

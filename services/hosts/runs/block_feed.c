@@ -46,7 +46,8 @@ static int open_pipe(struct block_feed *f, unsigned pipes)
     return fds[0];
 }
 
-/* The file that is the whole block must have its size. */
+/* Returns the descriptor of a file that is a whole block. If the file does not have the size of the block, the feed
+ * fails, and the result is -1. */
 static int check_whole(struct block_feed *f, const struct feed_block *b)
 {
     struct stat st;
@@ -89,7 +90,7 @@ int block_feed_poll_fd(const struct block_feed *f)
     return f->state == FEED_WAITING ? f->to : -1;
 }
 
-/* For a file system without splice(). */
+/* Moves bytes without splice(), for a file system that does not support it. */
 static ssize_t copy_some(struct block_feed *f)
 {
     static char data[COPY_BYTES];
@@ -105,7 +106,8 @@ static ssize_t move_some(struct block_feed *f)
     return n < 0 && errno == EINVAL ? copy_some(f) : n;
 }
 
-/* The pipe is full, and has taken `sum` bytes since the last pause. */
+/* Call it when the pipe is full and has taken `sum` bytes since the last pause. Adapts the length of the pauses, and
+ * begins the next pause. If the pipe has taken no bytes, this pause begins only when the pipe has room. */
 static void pause_feed(struct block_feed *f, size_t sum, uint64_t now)
 {
     if (sum > f->room / 4 * 3 && f->pause_ns > PAUSE_MIN_NS) f->pause_ns /= 2;

@@ -79,7 +79,7 @@ static const struct form *form_of(const char *at)
     return NULL;
 }
 
-/* `at` is the regular expression, which ends at `end`. */
+/* Compiles the regular expression between `at` and `end`. Returns false if it is wrong. */
 static bool compile(struct value_edit *e, const struct form *f, const char *at, const char *end)
 {
     char *pattern;

@@ -17,8 +17,8 @@
 
 struct value_edit;
 
-/* Reads a placeholder after its "{" and its number, up to and with its "}". Returns NULL if the text is not such a
- * placeholder, or if its regular expression is wrong. Sets *end to the end of the placeholder. */
+/* Reads the rest of a placeholder after its "{" and its number, including its "}". Returns NULL if the text is not such
+ * a placeholder, or if its regular expression is wrong. Sets *end to the end of the placeholder. */
 struct value_edit *value_edit_parse(const char *at, const char **end);
 void value_edit_free(struct value_edit *e);
 /* Appends the changed value. The byte after the value must be readable. */

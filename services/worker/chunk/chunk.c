@@ -69,7 +69,7 @@ static bool scan_line(struct chunk *c, const char *line, size_t len, bool whole,
     return status != JSON_SCAN_ERROR && (status == JSON_SCAN_MORE || c->line_scanned == len);
 }
 
-/* Reports the line, which begins at `line`, as not valid JSON at byte `at`. */
+/* Sets *fault: the item in the line is not valid at its byte `at`. Returns false. */
 static bool fail_line(const struct chunk *c, const char *line, size_t len, size_t at, const char *reason,
                       struct chunk_fault *fault)
 {
@@ -90,7 +90,8 @@ static bool item_ok(struct chunk *c, const char *line, size_t len, struct chunk_
     return ok || fail_line(c, line, len, at, reason, fault);
 }
 
-/* Looks at the new bytes of the unfinished line. */
+/* If the unfinished line is long and its item is checked, scans the new bytes of the line. Returns false, with *fault
+ * set, if the line is not valid JSON. */
 static bool look_at_rest(struct chunk *c, struct chunk_fault *fault)
 {
     const char *line = c->items.data + c->line_start, *reason;

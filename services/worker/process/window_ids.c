@@ -11,7 +11,7 @@ static void add_bad(struct reading *rd, const char *cause)
     line_queue_add(&rd->lines, line, (size_t)len);
 }
 
-/* Adds the answer line to rd->lines. Returns whether the answer is an error. `line` is the line of the process. */
+/* Adds the answer line to rd->lines. Returns whether the answer is an error. `line` is what the process has written. */
 static bool add_answer(struct reading *rd, const struct numbered_line *a, const char *line, size_t len)
 {
     if (a->kind == NUMBERED_VALUE) {

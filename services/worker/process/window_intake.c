@@ -217,7 +217,7 @@ static uint64_t work_ns(const struct window *w, uint64_t passed_ns)
     return passed_ns > w->waited_ns + least ? passed_ns - w->waited_ns : least;
 }
 
-/* Returns how many items the process works on. Each of them has a slot of its own. */
+/* Returns how many items the process works on at the same time. Each of them has a slot of its own. */
 static uint64_t busy_slots(const struct window *w)
 {
     return w->items < w->together ? w->items : w->together;

@@ -24,7 +24,7 @@ static int file_of(const char *data, size_t len)
     return fd;
 }
 
-/* Adds the lengths of the blocks of the file, each with a space. */
+/* Adds the lengths of the blocks of the file, each followed by a space. */
 static void add_file_cuts(const struct block_plan *p, const char *data, size_t len, struct buf *out)
 {
     struct block_source s;
@@ -134,7 +134,7 @@ Test(block_source, a_file_and_a_stream_are_cut_at_the_same_places)
     static char text[40000];
     unsigned seed = 1;
     for (size_t i = 0; i < sizeof text; i++) text[i] = "ab\n."[(seed = seed * 1103515245 + 12345) >> 16 & 3];
-    /* Longer than the windows in which a file is searched. */
+    /* These bytes are longer than the windows in which a file is searched. */
     memset(text + 3000, 'x', 30000);
     for (size_t f = 0; f < ARRAY_SIZE(forms); f++) {
         static const int64_t sizes[] = {1, 7, 100, 9000, 39000};
@@ -193,7 +193,7 @@ Test(block_source, a_block_may_have_a_number_of_records)
     cr_assert_str_eq(counted(NULL, "", 3, "abcdefgh"), "3 3 2 ");
 }
 
-/* Lets the stream be read once if this is needed. */
+/* Gets the next block. If the stream needs bytes first, calls block_source_next() a second time. */
 static enum block_step next_block(struct block_source *s, struct input_block *b)
 {
     enum block_step step = block_source_next(s, b);

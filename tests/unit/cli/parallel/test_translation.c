@@ -1,4 +1,4 @@
-/* The command line of GNU parallel as that of `fantail map`. */
+/* Tests how a command line of GNU parallel becomes one of `fantail map`. */
 #include <criterion/criterion.h>
 
 #include "cli/parallel/place_words.h"

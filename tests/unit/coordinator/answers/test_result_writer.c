@@ -108,8 +108,7 @@ Test(result_writer, the_end_of_the_only_line_is_not_searched)
     cr_assert_eq(n.lines, 1);
 }
 
-/* Writes a run of 5 items, of which the first has the index 7, with `room` bytes per call. Compares the whole
- * output. */
+/* Writes a run of 5 items, with `room` bytes per call. The first item has the index 7. Compares the whole output. */
 static void expect_run(struct result_writer w, const char *line, size_t room, const char *wanted)
 {
     struct answer_run run = {.first = 7, .n = 5, .bytes = line, .len = strlen(line), .repeated = true};
@@ -172,7 +171,7 @@ Test(result_writer, the_limit_is_for_errors_of_unanswered_items_and_not_for_resu
 #define CRASHED "{\"error\":{\"name\":\"crashed\"}}\n"
 #define VALUE   "{\"value\":1}\n"
 
-/* Writes the lines, of which the first has the index 98, as one run with `room` bytes per call. Compares the whole
+/* Writes the lines as one run, with `room` bytes per call. The first line has the index 98. Compares the whole
  * output. */
 static void expect_lines(enum result_format format, bool runs, const char *text, uint64_t n, size_t room,
                          const char *wanted)

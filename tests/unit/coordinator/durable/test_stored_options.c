@@ -126,7 +126,7 @@ Test(stored_options, the_place_of_a_value_is_known_after_a_member_was_left_out)
 
 enum { LONG_BYTES = 200000 };
 
-/* Writes the text of a job with a long `common`, an array of 1. The text says where this value is. */
+/* Writes the text of a job with a long `common`, an array of ones. The text says where the array is. */
 static void write_long(struct buf *text)
 {
     struct buf object = {0};

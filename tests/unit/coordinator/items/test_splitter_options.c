@@ -63,7 +63,7 @@ Test(splitter_options, a_first_line_that_is_no_object_is_a_fault)
     expect_fault("\xef\xbb\xbf{\"a\":}\n1\n", 8);
 }
 
-/* Faults are found while the bytes of a line arrive, so a long line need not be searched again at its end. */
+/* The line is scanned while it arrives. So at the end of a long line, its bytes need not be scanned again. */
 Test(splitter_options, a_fault_in_the_first_line_is_found_before_the_line_ends)
 {
     static const char *const faults[][2] = {{"{\"a\":1, ", "}"}, {" ", "3"}, {"{\"a\":1}", " x"}};

@@ -47,7 +47,7 @@ Test(submission, a_wrong_option_is_refused_before_anything_runs)
     stage_over(&s);
 }
 
-/* Posts a job whose option `name` has a long value. */
+/* Posts a job object that has a long string between the texts `begin` and `end`. */
 static void post_long(struct stage *s, struct http_exchange *x, const char *begin, const char *end)
 {
     struct buf body = {0};
