@@ -95,7 +95,7 @@ static uint64_t equal_lines(const char *lines, size_t all_len, uint64_t n, size_
 {
     uint64_t equal = 1;
     size_t most = all_len < EQUAL_BYTES ? all_len : EQUAL_BYTES;
-    while (equal < n && len <= most - equal * len && memcmp(lines, lines + equal * len, len) == 0) equal++;
+    while (equal < n && (equal + 1) * len <= most && memcmp(lines, lines + equal * len, len) == 0) equal++;
     return equal;
 }
 

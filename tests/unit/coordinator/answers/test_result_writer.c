@@ -238,3 +238,26 @@ Test(result_writer, one_entry_covers_a_limited_number_of_bytes)
     buf_release(&text);
     assert_no_leaks();
 }
+
+/* The lines fill their memory exactly, so that a sanitizer sees a comparison that reads behind them. */
+Test(result_writer, a_line_that_is_longer_than_an_entry_may_be_is_not_compared_with_the_next_line)
+{
+    enum { LONG = 300 * 1024 };
+    const size_t len = LONG + strlen(CRASHED);
+    struct result_writer w;
+    char *text = malloc(len), *out = malloc(len + 256);
+    memset(text, 'x', LONG);
+    memcpy(text, CRASHED, strlen(CRASHED) - 1);
+    text[LONG - 1] = '\n';
+    memcpy(text + LONG, CRASHED, strlen(CRASHED));
+    struct answer_run run = {.first = 0, .n = 2, .bytes = text, .len = len};
+    result_writer_init(&w, RESULTS_NDJSON);
+    w.runs = true;
+    struct result_written done = result_writer_write_run(&w, &run, out, len + 256);
+    cr_assert_eq(done.lines, 2);
+    cr_assert_eq(done.line_bytes, len);
+    cr_assert_null(memmem(out, done.bytes, "count", strlen("count")));
+    free(text);
+    free(out);
+    assert_no_leaks();
+}
