@@ -16,7 +16,7 @@ async def fetch(url):
 
 
 async def fetch_and_work(url):
-    """Also computes for about a millisecond, as a program that parses the page would."""
+    """Like fetch(). Also computes for about a millisecond, as a program that parses the page would."""
     async with session.get(url) as response:
         page = await response.read()
     hashlib.pbkdf2_hmac("sha256", page, b"salt", 2000)

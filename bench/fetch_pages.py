@@ -73,7 +73,8 @@ async def fetch_all(function, url):
 
 
 def fetch_all_with_executor(function, url):
-    """Does the same on two processes of a fantail.Executor. The processes have opened their sessions beforehand."""
+    """Fetches all pages on two processes of a fantail.Executor. Returns the seconds that this takes. The processes have
+    opened their connections beforehand."""
     sys.path.insert(0, os.path.join(os.path.dirname(HERE), "clients", "python"))
     import fantail
     import fetch_page

@@ -9,7 +9,8 @@
 #include "cli/map/map.h"
 #include "cli/parallel/translation.h"
 
-/* As in GNU parallel: $PARALLEL_SHELL, or the shell that has started this program, or $SHELL. */
+/* Returns the shell that GNU parallel would use: $PARALLEL_SHELL, or else the shell that has started this program.
+ * NULL: neither is known, so $SHELL is used. */
 static char *find_shell(void)
 {
     const char *given = getenv("PARALLEL_SHELL");

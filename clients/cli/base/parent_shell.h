@@ -4,7 +4,7 @@
 
 #include "common/base/base.h"
 
-/* Returns the path of the nearest ancestor process that is a shell, or NULL if there is none. The caller frees it. */
+/* Returns the path of the nearest ancestor process that is a shell, or NULL if none is found. The caller frees it. */
 char *parent_shell_find(void);
 
 #endif

@@ -9,7 +9,7 @@ static size_t cut_at(struct block_cut *c, size_t cut)
     return cut;
 }
 
-/* No cut is in the data. So the next one is at least where more bytes could make one. */
+/* Call it if the data has no cut at `from` or later. Sets `from` to the first place where more bytes can make a cut. */
 static void skip_data(struct block_cut *c, size_t len)
 {
     size_t ahead = record_ends_ahead(&c->ends);
@@ -28,7 +28,7 @@ static size_t find_record(struct block_cut *c, const char *data, size_t len, boo
     return 0;
 }
 
-/* The first record is longer than `max`. */
+/* Finds the end of a block whose first record is longer than `max`: the block is this record. */
 static size_t find_after_max(struct block_cut *c, const char *data, size_t len, bool ended)
 {
     size_t cut = record_ends_next(&c->ends, data, len, c->from);

@@ -1,7 +1,7 @@
 /*
- * Cuts a stream into blocks at ends of records (record_ends.h), while its bytes come. A block is as long as possible,
+ * Cuts a stream into blocks at ends of records (record_ends.h), as the bytes arrive. A block is as long as possible,
  * but at most `max` bytes. If its first record is longer than that, the block is this record. The last block ends with
- * the stream. So the blocks depend only on the bytes of the stream.
+ * the stream. So the blocks do not depend on how many bytes arrive at a time.
  *
  * With `records`, a block has this number of records instead, whatever its length. Pure.
  */
@@ -21,7 +21,8 @@ struct block_cut {
 /* The data begins where the block begins. Returns the length of the block; 0: more bytes are needed. `ended`: the
  * stream has no bytes after the data. */
 size_t block_cut_find(struct block_cut *c, const char *data, size_t len, bool ended);
-/* Returns up to how many bytes of the stream the caller should read before it calls block_cut_find() again. */
+/* Returns the length, above `len`, up to which the caller should read data for this block. The caller may call
+ * block_cut_find() earlier. */
 size_t block_cut_wants(const struct block_cut *c, size_t len);
 
 #endif

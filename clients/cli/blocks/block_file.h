@@ -1,7 +1,7 @@
 /*
- * Cuts a file into blocks by the rule of block_cut.h, without reading all of it: only the bytes before the end of each
- * block are searched for the end of a record. Or cuts it into a given number of blocks; then each block ends with the
- * record in which its share of the file ends.
+ * Cuts a file into blocks by the rule of block_cut.h, or into at most a given number of blocks. In the second case,
+ * each block ends with the record in which its share of the file ends. Does not read the whole file: searches for the
+ * end of a record only near the place where a block should end.
  */
 #ifndef FANTAIL_CLI_BLOCKS_BLOCK_FILE_H
 #define FANTAIL_CLI_BLOCKS_BLOCK_FILE_H

@@ -3,7 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* Other processes open the file again, which the owner of the descriptor need not be allowed to do. */
+/* Returns whether the file of the descriptor can be opened again, as the processes that feed the commands do. This
+ * process may have inherited a descriptor of a file that it is not allowed to open. */
 static bool can_open_again(int fd)
 {
     char path[40];
@@ -13,7 +14,8 @@ static bool can_open_again(int fd)
     return again >= 0;
 }
 
-/* Besides one block for each command, at least two are read ahead: one waits, and one is being read. */
+/* Returns how many blocks of a stream may be in memory: one for each command, and at least two that are read ahead. One
+ * of these two waits, and one is being read. */
 static unsigned places_of(const struct block_plan *p)
 {
     uint64_t ahead = BLOCK_WAITING_BYTES / (uint64_t)p->size;

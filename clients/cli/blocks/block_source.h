@@ -1,6 +1,7 @@
 /*
- * The blocks of a run, which come from a file or from a stream. A file that can seek is cut in place (block_file.h),
- * also if it is standard input. The bytes of anything else are kept in memory (block_stream.h).
+ * The blocks of a run, which come from a file or from a stream. A file that can seek and can be opened again is cut in
+ * place (block_file.h), even if it is standard input. The bytes of any other input are kept in memory (block_stream.h).
+ * A file is read as a stream if a block must have a given number of records.
  */
 #ifndef FANTAIL_CLI_BLOCKS_BLOCK_SOURCE_H
 #define FANTAIL_CLI_BLOCKS_BLOCK_SOURCE_H
@@ -29,16 +30,17 @@ struct block_source {
 MUST_CHECK bool block_source_init(struct block_source *s, int fd, const struct block_plan *p, const char **why);
 void block_source_release(struct block_source *s);
 enum block_step block_source_next(struct block_source *s, struct input_block *b);
-/* Returns whether block_source_next() could go on, if the input has bytes. */
+/* Returns whether there is a place for the next block. If so, block_source_next() can go on once the input has bytes.
+ */
 bool block_source_has_place(const struct block_source *s);
-/* The block at this offset has its answer. */
+/* Call it when the block at this offset has its answer, and is no longer needed. */
 void block_source_free(struct block_source *s, uint64_t offset);
-/* Returns how many bytes of the input the blocks so far have. */
+/* Returns the offset in the input at which the next block begins. */
 uint64_t block_source_bytes(const struct block_source *s);
 /* Returns what is wrong with the input; NULL: nothing. */
 const char *block_source_fault(const struct block_source *s);
-/* Appends where other processes of this user find the blocks: the path of the file or, with a stream, of the folder in
- * which the name of a block is the number of its descriptor. */
+/* Appends the path under which other processes of this user find the blocks. With a file, this is the path of the file.
+ * With a stream, it is the path of a folder in which each block is a file, named by the number of its descriptor. */
 void block_source_add_path(const struct block_source *s, struct buf *path);
 
 #endif

@@ -69,7 +69,8 @@ static struct block_place *find_free(struct block_stream *s)
     return p;
 }
 
-/* Begins a block with the rest of the bytes that were read. Returns false if there is no place, or after a fault. */
+/* Begins a block with the bytes that were read after the end of the last block. Returns false if no place is free, or
+ * after a fault. */
 static bool begin(struct block_stream *s)
 {
     struct block_place *p = find_free(s);
@@ -137,7 +138,7 @@ bool block_stream_has_place(const struct block_stream *s)
     return false;
 }
 
-/* A long record has made the file longer than those of other blocks. */
+/* If a long record has made the file longer than the files of other blocks, frees the memory of the file. */
 static void shrink(const struct block_stream *s, struct block_place *p)
 {
     if (p->room <= 2 * block_cut_wants(&s->cut, 0) + PAGE_BYTES) return;

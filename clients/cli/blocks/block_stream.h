@@ -1,7 +1,8 @@
 /*
  * Cuts a stream into blocks (block_cut.h). Each block is in a file in memory (memfd), which becomes the standard input
  * of a command. A block stays in its file until block_stream_free(), so that a command can get it again. There are at
- * most `places` files, and each is used again. So if all have blocks, the stream is not read.
+ * most `places_max` files, which are used again for later blocks. While all of them have blocks, the stream is not
+ * read.
  */
 #ifndef FANTAIL_CLI_BLOCKS_BLOCK_STREAM_H
 #define FANTAIL_CLI_BLOCKS_BLOCK_STREAM_H
@@ -36,13 +37,14 @@ struct block_stream {
     char fault[BLOCK_FAULT_SIZE];
 };
 
-/* s->fd, s->cut and s->places_max are set by the caller. */
+/* The caller must have set s->fd, s->cut and s->places_max. */
 void block_stream_init(struct block_stream *s);
 void block_stream_release(struct block_stream *s);
-/* Returns BLOCK_MORE if no place is free, or if there is no whole block yet. Calls read() once if needs_bytes is set.
- * So if it is set, the caller waits until the stream is readable. */
+/* Returns BLOCK_MORE if no place is free, or if there is no whole block yet. Calls read() at most
+ * once, and only if needs_bytes is set. While it is set, call this function only when the stream is readable. */
 enum block_step block_stream_next(struct block_stream *s, struct input_block *b);
-/* Returns whether block_stream_next() could go on, if the stream has bytes. */
+/* Returns whether there is a place for the next block. If so, block_stream_next() can go on once the stream has bytes.
+ */
 bool block_stream_has_place(const struct block_stream *s);
 /* The block at this offset is no longer needed. Does nothing if there is none. */
 void block_stream_free(struct block_stream *s, uint64_t offset);

@@ -17,8 +17,9 @@ struct record_ends {
     size_t end_len; /* of the end alone */
 };
 
-/* Sets the texts from the values of the options, in which \n, \r, \t, \0 and \\ stand for bytes. NULL: not given. If
- * neither is given, a record ends with a newline. Returns false if a text is too long or has another backslash. */
+/* Sets the texts from the values of the options, in which \n, \r, \t, \0, \\, \' and \" stand for bytes. NULL: not
+ * given. If neither is given, a record ends with a newline. Returns false if the texts are too long or have another
+ * backslash. */
 MUST_CHECK bool record_ends_init(struct record_ends *e, const char *start, const char *end);
 /* Returns how many bytes after a cut belong to the text that marks it. */
 static inline size_t record_ends_ahead(const struct record_ends *e)
@@ -26,10 +27,10 @@ static inline size_t record_ends_ahead(const struct record_ends *e)
     return e->len - e->end_len;
 }
 
-/* Returns the last cut in the data that is above 0 and at most `max`; 0: there is none. The bytes after `max` that mark
- * a cut are a part of the data, if there are any. */
+/* Returns the last cut in the data that is above 0 and at most `max`; 0: there is none. A cut at `max`
+ * is found only if the data has the bytes after `max` that mark it. */
 size_t record_ends_last(const struct record_ends *e, const char *data, size_t len, size_t max);
-/* Returns the first cut that is at least `min`, which is above 0; 0: there is none. */
+/* Returns the first cut in the data that is at least `min`; 0: there is none. `min` must be above 0. */
 size_t record_ends_next(const struct record_ends *e, const char *data, size_t len, size_t min);
 
 #endif

@@ -9,8 +9,8 @@
 #include "common/net/listen_address.h"
 #include "common/net/unix_address.h"
 
-/* Sets the options that a service sets too: old connections in TIME_WAIT do not keep the port, and [::] includes the
- * addresses of IPv4. */
+/* Sets the socket options that a service sets too: old connections in TIME_WAIT do not keep the port, and [::] includes
+ * the addresses of IPv4. */
 static int check_port(const char *host, uint16_t port)
 {
     static const int on = 1, off = 0;
@@ -25,7 +25,8 @@ static int check_port(const char *host, uint16_t port)
     return error;
 }
 
-/* A service replaces the socket file of a killed process. The kernel refuses connections to such a file. */
+/* The socket file of a killed process is no error, because a service replaces it. The kernel refuses connections to
+ * such a file. */
 static int bind_file(int fd, const char *path)
 {
     struct sockaddr_un address;

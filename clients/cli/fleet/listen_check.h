@@ -1,6 +1,6 @@
 /*
  * Finds out whether a service could listen at an address, before the service is started. The check binds the address
- * and gives it up again. The check never listens, so no client can connect.
+ * and releases it again. The check never listens, so no client can connect.
  */
 #ifndef FANTAIL_CLI_FLEET_LISTEN_CHECK_H
 #define FANTAIL_CLI_FLEET_LISTEN_CHECK_H

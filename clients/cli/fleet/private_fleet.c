@@ -29,7 +29,7 @@ static bool is_utf8(const char *text)
     return at == len;
 }
 
-/* Returns the path of `folder`, or of the current directory if it is NULL; NULL if the path cannot be determined.
+/* Returns the path of `folder`, or of the current directory if `folder` is NULL. Returns NULL after a failure.
  * task.json cannot hold a path that is not UTF-8. If the path is not UTF-8, returns the path of a symbolic link to this
  * directory instead. The link is in the run's directory. */
 static char *working_dir(const struct private_fleet *p, const char *folder)
@@ -67,7 +67,7 @@ static bool write_task(const struct private_fleet *p, const struct command_task 
     return good;
 }
 
-/* The pipe is open for writing too, so that it never ends. */
+/* The pipe is also opened for writing, so that reading it never reports end of file. */
 static bool make_lines_pipe(struct private_fleet *p, const char *path)
 {
     if (mkfifo(path, 0600) == 0) p->lines_fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);

@@ -27,8 +27,8 @@ struct private_fleet {
 /* Starts the processes and does not wait for them. On failure returns false and writes a sentence to err. */
 MUST_CHECK bool private_fleet_start(struct private_fleet *p, const struct private_fleet_options *o, char *err,
                                     size_t err_size);
-/* Kills all processes of the fleet and removes the directory. In a struct that was not started, lines_fd
- * must be -1. */
+/* Kills all processes of the fleet and removes the directory. May also be called for a fleet that was never started:
+ * the struct must then be zeroed, except that lines_fd must be -1. */
 void private_fleet_end(struct private_fleet *p);
 
 #endif

@@ -121,7 +121,7 @@ static void count_bytes(const char *p, size_t len, struct line_counts *counts)
     }
 }
 
-/* `before` is a newline if the data begins a line, and otherwise any other byte. */
+/* `before` is a newline if a line begins at `data`, and otherwise any other byte. */
 static struct line_counts count_lines(char before, const char *data, size_t len)
 {
     struct line_counts counts = {0};
@@ -321,8 +321,8 @@ int input_timeout_ms(const struct input *in, uint64_t now)
     return due > now ? (int)((due - now) / NS_PER_MS) + 1 : 0;
 }
 
-/* If the lines of batches are lines of the input, sets the number of the batch's first line: this line is the next one
- * of the input. */
+/* If the lines of batches are lines of the input, sets b->first_line to the number of the batch's first line in the
+ * input. */
 static void number_lines(struct input *in, struct batch *b)
 {
     const struct input_source *s = in->source;

@@ -3,7 +3,8 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* How many blocks one read makes at most. To find the end of a block in a file takes a moment. */
+/* How many blocks one read makes at most. The number is small because it takes a moment to find the end of a block in a
+ * file. */
 #define BLOCKS_AT_ONCE 64
 
 void input_source_release(struct input_source *s)
@@ -18,7 +19,7 @@ void input_source_release(struct input_source *s)
     *s = (struct input_source){.fd = -1};
 }
 
-/* While all places have blocks, there is nothing to poll: the answer to a block makes a place free. */
+/* Returns -1 while all places have blocks: the next block needs no bytes but a place, which an answer makes free. */
 static int block_poll_fd(const struct input_source *s)
 {
     if (s->used < s->lines.len || s->blocks_ended) return s->ready_fd;
@@ -59,7 +60,7 @@ static ssize_t read_bytes(struct input_source *s, char *data, size_t max)
     return n;
 }
 
-/* Returns the value that begins after the given number of commas. */
+/* Returns where the value after the given number of commas begins; NULL: the row has fewer commas. */
 static const char *value_after(struct json_slice row, unsigned commas)
 {
     const char *at = row.data, *end = row.data + row.len;
@@ -76,7 +77,7 @@ void input_source_free_block(struct input_source *s, struct json_slice row)
     if (offset) block_source_free(&s->blocks, strtoull(offset, NULL, 10));
 }
 
-/* The number of a descriptor means nothing to the user. */
+/* Leaves out the index and the number of the descriptor. The latter means nothing to the user. */
 static struct json_slice shown_block(struct json_slice row, struct buf *out)
 {
     const char *from = value_after(row, 1), *file = value_after(row, 3), *end = row.data + row.len - 1;

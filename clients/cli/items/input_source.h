@@ -37,15 +37,15 @@ struct input_source {
 
 /* Closes the descriptor if the source owns it. */
 void input_source_release(struct input_source *s);
-/* Returns the descriptor to poll for input. */
+/* Returns the descriptor to poll for input; -1: none, until input_source_free_block() makes a place free. */
 int input_source_poll_fd(const struct input_source *s);
 /* Returns what is wrong with the input, with the place of the fault. The input has ended there. NULL: nothing. */
 const char *input_source_fault(const struct input_source *s);
-/* Returns whether each read gives all items that there are now, so that it is of no use to wait for more. */
+/* Returns whether the items of each read should be sent at once, without waiting for more items. */
 bool input_source_is_eager(const struct input_source *s);
-/* Returns how many bytes of the descriptor were read for the items so far. Only with records and blocks. */
+/* Returns how far the input was read for the items so far, in bytes. Only for a source with records or blocks. */
 uint64_t input_source_bytes(const struct input_source *s);
-/* The item with this row has its answer, so its block is no longer needed. */
+/* Call it when the item with this row has its answer, and its block is no longer needed. */
 void input_source_free_block(struct input_source *s, struct json_slice row);
 /* Returns the values of a row in the form that the user sees. The result is a part of the row, or is in *out. */
 struct json_slice input_source_shown(const struct input_source *s, struct json_slice row, struct buf *out);

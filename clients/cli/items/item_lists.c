@@ -71,7 +71,8 @@ static unsigned group_start(const struct item_lists *l, unsigned i)
     return i;
 }
 
-/* Returns the length of the shortest list of a group; with `wraps`, of the longest one, but 0 if a list is empty. */
+/* Returns how many combinations the group has: the length of its shortest list or, with `wraps`, of its longest list.
+ * If one of the lists is empty, returns 0. */
 static size_t group_count(const struct item_lists *l, unsigned first)
 {
     size_t least = l->lists[first].count, most = least;
@@ -114,7 +115,7 @@ static void add_value(const struct item_lists *l, struct json_slice value, struc
         if (out->data[i] == '\n' || out->data[i] == '\r') out->data[i] = ' ';
 }
 
-/* Goes to the combination of the shuffled order that the index stands for. */
+/* Goes to the combination that the random order has at l->index. */
 static void seek(struct item_lists *l)
 {
     if (l->index >= item_lists_items(l)) return;
@@ -153,8 +154,8 @@ bool item_lists_shuffle(struct item_lists *l, uint64_t seed)
     return true;
 }
 
-/* Advances the last group of linked lists. If this group was at its end, it starts again, and the group before it
- * advances. */
+/* Goes to the next item. Without a random order, advances the last group of linked lists. If this group was at its end,
+ * it starts again, and the group before it advances. */
 static void advance(struct item_lists *l)
 {
     l->index++;

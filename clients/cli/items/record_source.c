@@ -142,7 +142,7 @@ static enum record_step take(struct record_source *s, const struct input_record 
                               LIMIT_ITEM_BYTES >> 20);
 }
 
-/* Returns whether the record is the line before which the input ends. */
+/* Returns whether the record is the line `end`, before which the input ends. */
 static bool is_end(const struct record_source *s)
 {
     if (!s->end || s->reader.record.count != 1) return false;
@@ -164,7 +164,8 @@ static void make_items(struct record_source *s)
     s->finished = true;
 }
 
-/* Makes a record of the next combination of the lists. Returns RECORD_MORE after the last combination. */
+/* Makes a record of the next combination of the lists, and takes its values for the items. Returns RECORD_MORE after
+ * the last combination. */
 static enum record_step combine(struct record_source *s, struct item_lists *lists)
 {
     struct json_slice values[ITEM_LISTS_MAX];

@@ -52,12 +52,12 @@ void record_source_release(struct record_source *s);
 /* Reads the names of the columns from the first record. Blocks. Returns false after a fault, or with `fault` empty and
  * errno if read() has failed. */
 MUST_CHECK bool record_source_read_header(struct record_source *s, int fd);
-/* Like record_source_read_header(), for lists, whose first values have the names. Does not block. */
+/* Like record_source_read_header(), but for lists: the first value of each list has the names. Does not block. */
 MUST_CHECK bool record_source_take_header(struct record_source *s, struct item_lists *lists);
 /* Like read(), but the result is lines of items. If the bytes are not yet a whole item, fails with EAGAIN. After a
  * fault the input ends. `lists`: NULL: the records come from the descriptor. */
 ssize_t record_source_read(struct record_source *s, int fd, struct item_lists *lists, char *data, size_t max);
-/* Returns whether record_source_read() may return items, or the end of the input, before more bytes come. */
+/* Returns whether record_source_read() can go on without reading more bytes from the descriptor. */
 bool record_source_has_more(const struct record_source *s);
 
 #endif

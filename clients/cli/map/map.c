@@ -95,7 +95,7 @@ static void turn_fleet(struct map_run *run)
 }
 
 /* Returns whether a private fleet has idle slots. If the input is slow, a job may have a single item, so it takes many
- * jobs to fill the slots. No other client could use them. */
+ * jobs to fill the slots. No other client could use the idle slots. */
 static bool has_idle_slots(const struct map_run *run)
 {
     const struct map_options *o = run->options;

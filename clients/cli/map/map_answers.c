@@ -92,7 +92,8 @@ void map_answers_add_failure(struct map_run *run, struct map_job *j, uint64_t in
     add_failure(run, j, in_batch, error, shown_item(run, item), run->options->sends_text);
 }
 
-/* Call it before add_failure(), which counts the item. */
+/* Adds an item without a record to the joblog. Call it before add_failure(), because index_of() is right only until the
+ * item is counted. */
 static void log_lost(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice error)
 {
     joblog_add_lost(&run->joblog, index_of(run, j, in_batch), error, map_record_time_us());

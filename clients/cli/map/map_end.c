@@ -108,7 +108,8 @@ static int halted_status(const struct map_run *run)
     return rules->halt_count <= 1 ? run->first_status : count_status(failed);
 }
 
-/* Ends a run that --halt has halted, and returns the exit status. If --halt counts failed items, the run has failed. */
+/* Writes the message of a run that --halt has halted, and returns the exit status. If --halt counts failed items, a run
+ * of `fantail map` has failed. */
 static int end_halted(const struct map_run *run)
 {
     enum run_gate_why why = run->options->rules.halt_why;

@@ -15,7 +15,7 @@ int64_t map_record_time_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* Sets run->text to the bytes of a string of common/json/byte_text.h. */
+/* Sets run->text to the bytes that the JSON string stands for (common/json/byte_text.h). */
 static void decode(struct map_run *run, struct json_slice string)
 {
     buf_clear(&run->text);
@@ -55,8 +55,7 @@ static void add_failed(struct map_run *run, struct map_job *j, uint64_t in_batch
     buf_release(&error);
 }
 
-/* Notes the exit status of the first item for which the run may be halted. Prints the command line if the user asked
- * for it. */
+/* Notes the exit status of the first item that --halt counts. Prints the command line if the user asked for it. */
 static void add_for_parallel(struct map_run *run, const struct run_record *r)
 {
     const struct map_options *o = run->options;

@@ -33,7 +33,7 @@ struct block_options {
 
 /* Returns whether the input is cut into blocks. */
 bool block_options_given(const struct block_options *o);
-/* Returns the name of an option that was given; NULL: none. */
+/* Returns the name of one of these options that was given; NULL: none was given. */
 const char *block_options_any(const struct block_options *o);
 /* What else was given on the command line. */
 struct block_context {
@@ -45,8 +45,8 @@ struct block_context {
     unsigned slots; /* how many commands may run at once */
 };
 
-/* Checks the options of a command, and sets the plan. Returns EXIT_OK, or EXIT_USAGE after a message in the name of
- * `spec`. */
+/* Checks these options, and sets o->plan if the input is cut into blocks. Returns EXIT_OK, or EXIT_USAGE after a
+ * message in the name of `spec`. */
 MUST_CHECK int block_options_check(struct block_options *o, const struct option_spec *spec,
                                    const struct block_context *c);
 

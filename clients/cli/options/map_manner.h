@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-/* What `fantail parallel` needs and no option of `fantail map` says. A zeroed struct changes nothing. */
+/* What `fantail parallel` needs and no option of `fantail map` can express. A zeroed struct changes nothing. */
 struct map_manner {
     const char *program; /* the name of the command in messages; NULL: fantail map */
     bool is_parallel;    /* the exit status and the variables of commands are those of GNU parallel */

@@ -12,7 +12,7 @@
 #include "common/json/json_scan.h"
 #include "protocol/protocol.h"
 
-/* The options, with the name of the command that the user has typed. */
+/* map_option_spec, with the name of the command that the user has typed: fantail map or fantail parallel. */
 static const struct option_spec *spec = &map_option_spec;
 
 static void set_program(const char *program)
@@ -125,7 +125,7 @@ static struct record_context record_context_of(const struct map_options *o)
     };
 }
 
-/* Returns an option that says how the input becomes items, and is not about blocks; NULL: there is none. */
+/* Returns an option that was given, says how the input becomes items, and cannot be used with blocks; NULL: none. */
 static const char *other_input_option(const struct map_options *o)
 {
     if (o->to_stdin) return "stdin";
@@ -253,7 +253,7 @@ static void set_form(struct map_options *o)
         o->form = o->command ? INPUT_JSON_ROWS : INPUT_JSON;
 }
 
-/* Reads the number of all items, if a placeholder stands for it. */
+/* If the placeholder {##} is used, sets o->total to the number of all items. Complains if this number is not known. */
 static int read_total(struct map_options *o)
 {
     bool needed = o->tagstring && strstr(o->tagstring, "{##}");

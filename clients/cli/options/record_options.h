@@ -92,7 +92,7 @@ struct record_context {
 /* Checks the options. Returns EXIT_OK, or EXIT_USAGE after a message in the name of `spec`. */
 MUST_CHECK int record_options_check(struct record_options *o, const struct option_spec *spec,
                                     const struct record_context *c);
-/* Returns whether the values end with a byte other than a newline. Call it after record_options_check(). */
+/* Returns whether --delimiter names a byte other than a newline. Call it after record_options_check(). */
 bool record_options_ends_otherwise(const struct record_options *o);
 /* Sets *p to what the options say. */
 void record_options_plan(const struct record_options *o, const struct record_context *c, struct record_plan *p);

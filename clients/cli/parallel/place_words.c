@@ -24,7 +24,7 @@ char *place_words_standard(const struct place_words *p, const char *text)
     return buf_detach(&out, NULL);
 }
 
-/* Returns whether the text begins with a placeholder such as {2/.}, or with {NAME}. */
+/* Returns whether the text begins with a placeholder such as {2/.} or, if `named` is set, with {NAME}. */
 static bool is_numbered(const char *text, bool named)
 {
     if (*text != '{') return false;

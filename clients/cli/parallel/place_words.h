@@ -1,4 +1,4 @@
-/* The placeholders of a command as the user writes them: some may have been given another text. Pure. */
+/* The placeholders of a command as the user writes them: options such as -I give a placeholder another text. Pure. */
 #ifndef FANTAIL_CLI_PARALLEL_PLACE_WORDS_H
 #define FANTAIL_CLI_PARALLEL_PLACE_WORDS_H
 
@@ -15,8 +15,8 @@ struct place_words {
 
 /* Returns the text with each given placeholder replaced by the standard one. The caller frees it. */
 char *place_words_standard(const struct place_words *p, const char *text);
-/* Returns whether the first word of the standard shell code has a placeholder, so that the values are code, as in GNU
- * parallel. `named`: {NAME} is a placeholder too. */
+/* Returns whether the first word of the shell code has a placeholder. If so, the values are code, as in GNU parallel.
+ * `code` has the standard placeholders. `named`: {NAME} is a placeholder too. */
 bool place_words_begin_code(const struct place_words *p, const char *code, bool named);
 
 #endif

@@ -58,7 +58,7 @@ static bool is_piped(const struct parallel_options *o)
     return o->pipe || o->pipe_part;
 }
 
-/* -n, -N and -L mean the same: in GNU parallel, each of them implies -X. */
+/* -n, -N and -L all become -N of `fantail map`. In GNU parallel, each of them implies -X. */
 static void add_groups(struct translation *t, const struct parallel_options *o)
 {
     const char *count = o->max_replace_args ? o->max_replace_args : o->max_args ? o->max_args : o->max_lines;
@@ -75,7 +75,8 @@ static void add_groups(struct translation *t, const struct parallel_options *o)
     t->manner.fills = o->fills;
 }
 
-/* -N 1 is a block for each record: a record that is longer than the size of a block is a block by itself. */
+/* -N 1 asks for a block for each record, and becomes --block 1: a record that is longer than the size of a block is a
+ * block by itself. */
 static void add_blocks(struct translation *t, const struct parallel_options *o)
 {
     add_switch(t, "pipe", o->pipe && !o->pipe_part);
@@ -102,7 +103,8 @@ static void add_input(struct translation *t, const struct parallel_options *o)
     add_blocks(t, o);
 }
 
-/* With -k, lines are printed in the order of the values, so nearly all of them would have to wait. */
+/* With -k, --line-buffer is left out: the outputs are printed in the order of the values, so nearly all lines would
+ * have to wait anyway. */
 static void add_output(struct translation *t, const struct parallel_options *o, const char *tagstring)
 {
     bool keeps_order = o->keep_order && !o->no_keep_order;
@@ -136,8 +138,8 @@ static void add_control(struct translation *t, const struct parallel_options *o)
     t->manner.folder = o->work_folder;
 }
 
-/* Returns what the word means if it stands before values: ":::", ":::+", "::::" or "::::+"; NULL: it is another word.
- */
+/* If the word begins a list of values, returns its standard form: ":::", ":::+", "::::" or "::::+". Otherwise returns
+ * NULL. */
 static const char *separator_of(const struct parallel_options *o, const char *word)
 {
     const struct {
@@ -199,7 +201,7 @@ static void add_command(struct translation *t, const struct parallel_options *o,
     buf_release(&code);
 }
 
-/* Checks that the text has no placeholder that is not there. */
+/* Checks that the text has no placeholder of GNU parallel that fantail lacks. */
 static bool check_places(struct translation *t, bool plus, const char *text)
 {
     static const char *const others[] = {"choose_k}", "uniq}",      "{0#}",   "{0%}",  "{slot}",
@@ -210,7 +212,8 @@ static bool check_places(struct translation *t, bool plus, const char *text)
     return refuse(t, "{= =}: there is no Perl here. Do the change in the command, such as with sed or ${name%%.*}");
 }
 
-/* Checks the options that cannot be used with blocks. */
+/* If the input is cut into blocks, checks that there is a command, and that no option was given that cannot be used
+ * with blocks. */
 static bool check_blocks(struct translation *t, const struct parallel_options *o, size_t words)
 {
     if (!is_piped(o)) return true;

@@ -1,6 +1,6 @@
 /*
- * Translates the command line of GNU parallel to that of `fantail map`. What no option of `fantail map` says is in the
- * manner. Pure.
+ * Translates the command line of GNU parallel to that of `fantail map`. The manner has what no option of `fantail map`
+ * can express. Pure.
  */
 #ifndef FANTAIL_CLI_PARALLEL_TRANSLATION_H
 #define FANTAIL_CLI_PARALLEL_TRANSLATION_H
@@ -17,8 +17,9 @@ struct translation {
     char why[160];            /* what is wrong with the command line; empty: nothing */
 };
 
-/* `operands`: the command, and from the first ::: or the like on the values; NULL-ended. Borrows nothing but the
- * folder of the manner. Returns false with a sentence in t->why if `fantail map` cannot do this. */
+/* `operands` are the words of the command, and then the values, each list after a ::: or a similar word; NULL-ended.
+ * Borrows nothing but the folder of the manner. Returns false with a sentence in t->why if `fantail map` cannot do what
+ * the command line asks for. */
 MUST_CHECK bool translation_make(struct translation *t, const struct parallel_options *o, char *const *operands);
 void translation_release(struct translation *t);
 

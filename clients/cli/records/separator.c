@@ -23,7 +23,7 @@ static const struct escape *escape_of(char letter)
     return NULL;
 }
 
-/* Appends the escape sequence "\LETTER" as POSIX writes it. Inside of brackets, POSIX has no escape sequences: a
+/* Appends the escape sequence "\LETTER" as POSIX writes it. Inside brackets, POSIX has no escape sequences: a
  * character that has a special meaning there is written as [.LETTER.]. Returns false if POSIX has no form for it. */
 static bool add_escape(struct buf *out, char letter, bool inside)
 {

@@ -20,7 +20,8 @@ struct separator {
 MUST_CHECK bool separator_init(struct separator *s, const char *pattern, char *err, size_t err_size);
 /* A zeroed struct can be released too. */
 void separator_release(struct separator *s);
-/* Appends one value without the white space at its ends. */
+/* Appends one value. Leaves out the white space at its left end if `left` is set, and at its right end if `right` is
+ * set. */
 void separator_add_trimmed(struct input_record *r, const char *data, size_t len, bool left, bool right);
 /* Appends the columns of the line to the record, at least one. After RECORD_VALUES_MAX columns, the rest of the line
  * becomes one more column. */

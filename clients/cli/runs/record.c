@@ -41,8 +41,8 @@ void run_record_of_error(struct run_record *r, uint64_t index, struct json_slice
         if (known && json_string_is(name, "exit_code")) r->numbers[RUN_RECORD_EXIT] = number;
         has_exit = has_exit || (known && number != 0 && json_string_is(name, "exit_code"));
     }
-    /* As in GNU parallel, the exit code is 0 if a signal has killed the command. 0 without a signal would mean that the
-     * item has succeeded. */
+    /* As in GNU parallel, the exit code is 0 if a signal has killed the command. Without a signal, 0 would mean that
+     * the item has succeeded, so an exit code that is not known is -1. */
     if (!has_exit && !r->numbers[RUN_RECORD_SIGNAL]) r->numbers[RUN_RECORD_EXIT] = -1;
 }
 

@@ -293,7 +293,7 @@ def packed(answer: tuple[Any, ...]) -> bytes:
 
 
 def answer_of(function: Any, form: int, calls: list[Any], started: float, used: float) -> bytes:
-    """Runs the calls and returns the answer. started, used: the time and the processor time at the begin."""
+    """Runs the calls and returns the answer. started, used: the time and the processor time when work on the item began."""
     results, failures = run_calls(function, form, calls)
     seconds = time.perf_counter() - started
     if not any(map(is_coroutine, results[:1])):
@@ -303,8 +303,8 @@ def answer_of(function: Any, form: int, calls: list[Any], started: float, used: 
             pass
     if any(map(is_coroutine, results)):
         run_coroutines(results, failures)
-        # Coroutines mostly wait, and they wait at the same time. So the size of the next batches follows from the
-        # processor time.
+        # Coroutines mostly wait, and they wait at the same time. So the size of the next batches is computed from the
+        # processor time. The least value limits these batches to MOST_AT_ONCE coroutines.
         seconds = max(time.process_time() - used, BATCH_S * len(calls) / MOST_AT_ONCE)
     return pickled(results, failures, seconds)
 

@@ -11,7 +11,7 @@ LOG_S = 5.0  # if standard error is not a terminal
 
 
 class Line:
-    """A small replacement for a bar of tqdm."""
+    """A small replacement for tqdm's progress bar."""
 
     def __init__(self, total: Optional[int], desc: str) -> None:
         self._total = total

@@ -130,8 +130,8 @@ def _load(key: str, path: str) -> Any:
     raise pickle.UnpicklingError("a shared object can be read only in a process of a fleet")
 
 
-# The pickle of an object refers to the function `load` of this module. In a process of a fleet, _process.py makes the
-# module, so that the process need not import this package.
+# The pickle of an object refers to the function `load` of the module fantail_objects. In a process of a fleet,
+# _process.py makes this module, so that the process need not import the package fantail.
 _objects: Any = sys.modules.get("fantail_objects") or types.ModuleType("fantail_objects")
 if not hasattr(_objects, "load"):
     _load.__module__, _load.__name__, _load.__qualname__ = "fantail_objects", "load", "load"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ONE, STAR, FULL = 0, 1, 2  # as in _process.py
 
 PIECE_BYTES = 16 << 20
-MOST_SENDS = 1000  # of one piece, in the mean: a limit for a fleet of many processes, none of which has all pieces
+MOST_SENDS = 1000  # of one piece, on average: a limit for a fleet of many processes, none of which has all pieces
 
 SPLIT_TO_ONE = 64  # calls; a larger batch is not split into single calls at once
 
@@ -101,8 +101,8 @@ class Work:
         return self._file.path
 
     def attach(self, key: str, offset: int) -> None:
-        """Sends this piece of a shared object with the calls, because their process does not have it. The next attempt may
-        run in another process, which keeps the piece, and asks for one that it does not have."""
+        """Adds this piece of a shared object to the next attempt, because the process of the last attempt did not have the
+        piece. The next attempt may run in another process. That process keeps the piece, and asks for one that it lacks."""
         for stored in self.function.stored + self.stored:
             if stored.key == key and self._sends < MOST_SENDS * (1 + stored.size // PIECE_BYTES):
                 self._sends += 1

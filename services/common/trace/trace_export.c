@@ -258,8 +258,8 @@ static void send_first(struct trace_export *t)
     set_timer(t, t->config.timeout_ms);
 }
 
-/* If the first batch is due, sends it now. If not, sets the timer that sends it. While closing, sends every batch now,
- * and finishes when there is no batch. Call it only while no request is running. */
+/* If the first batch is due, sends it now. If not, sets the timer that sends it. While closing, sends the first
+ * batch even if it is not due, and finishes if no batch is left. Call it only while no request is running. */
 static void go_on(struct trace_export *t)
 {
     if (t->state == CLOSING) {

@@ -24,7 +24,7 @@ struct reduction {
     char error[160];   /* why the values cannot be reduced; "": they can */
     bool lacks_memory; /* the last reduction_add() has stopped because there is no memory for the result */
     bool finished;     /* `best` is the whole result */
-    /* The value that is being added. */
+    /* The state of the value that is being added: the members from here on. */
     enum reduction_phase { REDUCTION_BEGIN, REDUCTION_READ, REDUCTION_COMPARE, REDUCTION_BLANK, REDUCTION_COPY } phase;
     size_t copied; /* offset in the value of the next byte to copy; in REDUCTION_BLANK, of the next byte to look at */
     struct decimal number; /* sum: the value, if it is long */

@@ -18,8 +18,8 @@ struct claim_view {
     uint64_t leaving; /* the demand of one job that may leave; it is not counted */
 };
 
-/* Returns whether some of `slots` slots stay free if jobs use `demand` slots. If `slots` is 0, the number of slots is
- * not known, and one slot is assumed. */
+/* Returns whether at least one slot stays free if jobs use `demand` of the `slots` slots. If `slots` is 0, the number
+ * of slots is not known, and one slot is assumed. */
 bool claim_leaves_slots(uint64_t slots, uint64_t demand);
 /* Returns whether the workers have these tasks: a task, or the comma-separated tasks of a pipeline. A task counts only
  * if a worker that has it can be reached. */

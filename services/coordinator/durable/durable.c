@@ -218,8 +218,8 @@ static void on_swept(struct store_call *call)
     store_call_free(call);
 }
 
-/* Returns the time between two sweeps. If ended jobs are kept only for a short time, this time is shorter, so that no
- * ended job is kept much longer than job_ttl_s. */
+/* Returns the time between two sweeps. If job_ttl_s is short, sweeps are more frequent, so that no ended job is kept
+ * much longer than job_ttl_s. */
 static uint64_t sweep_gap_ns(const struct durable *d)
 {
     double gap_s = d->config->job_ttl_s / 4;

@@ -21,7 +21,7 @@ void job_request_begin_body(const struct http_exchange *x, enum split_format for
  * caller must call jobspec_finish(), and must release `spec` even after a failure. */
 MUST_CHECK bool job_request_options(struct http_exchange *x, const struct splitter *s, struct jobspec *spec,
                                     struct jobspec_error *err);
-/* Describes why a body cannot be split: appends the members and the sentence of a problem document. Returns the HTTP
+/* Describes why a body cannot be split: appends the members and the detail of a problem document. Returns the HTTP
  * status. */
 int job_request_split_fault(const struct split_error *e, struct buf *members, struct buf *detail);
 

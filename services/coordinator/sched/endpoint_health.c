@@ -125,7 +125,8 @@ uint64_t pause_length(struct scheduler *s, unsigned *pauses)
     return (uint64_t)((double)pause_ns * (0.5 + 0.5 * random_unit(&s->random)));
 }
 
-/* Pauses the endpoint. The pause is at least the time that the endpoint asked for (`least_ns`), up to a cap. */
+/* Pauses the endpoint. The pause is at least `least_ns`, the time that the endpoint asked for. A `least_ns` above
+ * PAUSE_RETRY_MAX_NS is lowered to it. */
 static void pause(struct sched_endpoint *e, enum sched_endpoint_state state, uint64_t least_ns)
 {
     uint64_t pause_ns = pause_length(e->s, &e->pauses);

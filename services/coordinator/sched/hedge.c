@@ -166,9 +166,9 @@ static bool send_twice(struct sched_chunk *chunk, bool tail)
     return true;
 }
 
-/* The second attempt may be late too, because any of its items can delay the answers after it. The next runs of the
- * scheduler cut off a late second attempt and send another one instead. Each replacement may take twice as long as the
- * attempt that it replaces. Returns when to check the second attempt again, or SCHED_NEVER. */
+/* The second attempt may be late too, because one slow item delays the answers of all items after it. The next
+ * runs of the scheduler cut off a late second attempt and send another one instead. Each replacement may take twice as
+ * long as the attempt that it replaces. Returns when to check the second attempt again, or SCHED_NEVER. */
 static uint64_t give_up_hedge(struct sched_chunk *chunk)
 {
     struct sched_job *job = chunk->job;

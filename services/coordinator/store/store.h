@@ -10,10 +10,10 @@
  * Writing calls take effect in the order in which they were started. A reading call sees the effect of every writing
  * call that was done before the reading call was started.
  *
- * Leases: one coordinator runs a job at a time. STORE_CLAIM gives a coordinator a lease on the job, with a fencing
- * token that grows with each claim. Each writing call for the running job states the token. If another coordinator has
- * claimed the job in the meantime, the call changes nothing and ends as STORE_FENCED. Times come from the clock of the
- * database. The idea is from M. Kleppmann, "How to do distributed locking", 2016.
+ * Leases: only one coordinator at a time runs a job. STORE_CLAIM gives a coordinator a lease on the job, with a
+ * fencing token that grows with each claim. Each writing call for the running job states the token. If another
+ * coordinator has claimed the job in the meantime, the call changes nothing and ends as STORE_FENCED. Times come from
+ * the clock of the database. The idea is from M. Kleppmann, "How to do distributed locking", 2016.
  *
  *                       ADD_JOB           ACCEPT            CLAIM            END
  *                     ----------> RECEIVING ------> PENDING ------> RUNNING ----> SUCCEEDED, PARTIAL, FAILED,

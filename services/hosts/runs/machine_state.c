@@ -15,8 +15,8 @@ static bool read_text(const char *path, char *text, size_t size)
     return len > 0;
 }
 
-/* Returns how many threads of the machine run or wait for a processor, not counting this one. The number is in the
- * fourth field of /proc/loadavg, for example 3/250. */
+/* Returns how many threads of the machine, apart from this thread, are running or are waiting for a processor. The
+ * number with this thread is in the fourth field of /proc/loadavg, for example 3 in 3/250. */
 static double read_load(void)
 {
     char text[128];

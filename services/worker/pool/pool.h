@@ -113,8 +113,8 @@ unsigned pool_free_slots(const struct pool *p);
 unsigned pool_may_start(const struct pool *p);
 /* Returns how many processes are starting. A process that is starting does not take items yet. */
 unsigned pool_starting(const struct pool *p);
-/* Returns when the task was last busy: a process was starting, ran an item, or was about to end. Returns `now` if the
- * task is busy now, and 0 if it was never busy. */
+/* Returns when the task was last busy. A task is busy while one of its processes is starting, runs an item, or is about
+ * to end. Returns `now` if the task is busy now, and 0 if it was never busy. */
 uint64_t pool_busy_until(const struct pool *p, uint64_t now);
 /* Returns how many items wait. */
 uint64_t pool_queued(const struct pool *p);
