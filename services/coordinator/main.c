@@ -116,7 +116,8 @@ static const struct option_spec spec = {
 
 static const struct secret_kind store_url = {postgres_is_url, "a URL for --store-file begins with postgresql://"};
 
-/* Checks the options and reads the files that they name. Returns 0, or the exit status after a message. */
+/* Checks the options and reads the files that they name. If something is wrong, prints a message and returns the exit
+ * status. Otherwise returns 0. */
 static int check(struct coordinator *c, const struct coordinator_config *config)
 {
     bool open = !is_loopback(config->service.host) && !config->service.insecure;

@@ -1,5 +1,5 @@
-"""A browser lets a page of another origin read answers, and send requests that need a preflight, only if --cors-origin allows
-the origin."""
+"""Unless --cors-origin allows another origin, a browser does not let the pages of that origin read answers or send requests
+that need a preflight."""
 import os
 import socket
 import subprocess

@@ -16,8 +16,8 @@ struct curl_stream;
  * returns NULL and writes a sentence to err. */
 MUST_CHECK struct curl_stream *curl_stream_open(const struct target *t, int *fd, char *err, size_t err_size);
 /* The next two functions are like read() and write() on a non-blocking socket: they return -1 with EAGAIN if they would
- * block. After EAGAIN, repeat a write with the same bytes. Read until EAGAIN before polling, because the library may
- * hold decrypted bytes. */
+ * block. If a write fails with EAGAIN, repeat it with the same bytes. Read until EAGAIN before polling, because the
+ * library may hold decrypted bytes. */
 ssize_t curl_stream_read(struct curl_stream *s, void *data, size_t size);
 ssize_t curl_stream_write(struct curl_stream *s, const void *data, size_t len);
 /* Returns why the last read or write failed; "" if that is not known. */

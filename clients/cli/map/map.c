@@ -19,8 +19,8 @@
  * report, the run tells the user. */
 #define LOADING_NS (3 * NS_PER_S / 2)
 
-/* How many bytes of the lines of commands one turn reads at most. The pipe of these lines holds no more bytes than
- * that. */
+/* Once a turn has read this many bytes of the lines that the commands print (--line-buffer), the turn reads no more of
+ * them. The pipe of these lines holds no more bytes than this. */
 enum { LINES_BYTES = 1 << 20 };
 
 enum { POLL_INTERRUPT, POLL_STDOUT, POLL_STDERR, POLL_STDIN, POLL_CARE, POLL_LINES, POLL_OTHERS };
@@ -246,7 +246,8 @@ static void step_jobs(struct map_run *run, const struct pollfd *fds, uint64_t no
     retire_jobs(run);
 }
 
-/* The log must not say that an item is done before its result is written. */
+/* Call it after the results have been written: until the result of an item is written, the log must not say that the
+ * item is done. */
 static void write_log(struct map_run *run)
 {
     if (interrupt_signal() || output_failed(&run->output) || joblog_flush(&run->joblog)) return;

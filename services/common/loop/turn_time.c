@@ -26,7 +26,9 @@ void turn_time_start(struct turn_time *t, uv_loop_t *loop)
     *t = (struct turn_time){.loop = loop};
     t->seconds =
         metric_histogram("fantail_loop_turn_seconds",
-                         "Duration of a turn of the event loop. During a turn no other request is answered.", NULL);
+                         "Duration of a turn of the event loop. A request that arrives during a turn waits until the "
+                         "turn is over.",
+                         NULL);
     uv_loop_configure(loop, UV_METRICS_IDLE_TIME);
     turn_add(loop, &t->worked, TURN_BEFORE_SLEEP_WORKED, on_worked, t);
     turn_add(loop, &t->sleeps, TURN_BEFORE_SLEEP_SLEEPS, on_sleeps, t);

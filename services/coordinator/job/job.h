@@ -60,8 +60,8 @@ struct job {
     bool cancel_is_noted;      /* the job is on jobs->cancels */
     struct list_link cancel_link;
     enum sched_waiting waiting;
-    /* Why no worker can run one of the job's tasks, by the last reports of the workers. NULL: the workers can run the
-     * tasks, or it is not known whether they can. */
+    /* Why at least one of the job's tasks can run on no worker, according to the last reports of the workers. NULL: the
+     * workers can run the tasks, or it is not known whether they can. */
     char *task_fault;
     uint64_t starting; /* how many task processes are starting on the worker that last reported this number */
     bool paused; /* the job is on jobs->paused: no new items are sent until its reader has caught up (job_pause.c) */

@@ -69,7 +69,8 @@ struct jobs {
 
 void jobs_init(struct jobs *t, uv_loop_t *loop);
 void jobs_register_metrics(struct jobs *t);
-/* Stops progress lines, heartbeats and reductions. The loop must keep running until the timer is closed. */
+/* Stops progress lines, heartbeats and reductions. Begins to close tick_timer, so the loop must keep running until
+ * tick_timer is closed. */
 void jobs_stop(struct jobs *t);
 /* Call it when all jobs have been freed. */
 void jobs_release(struct jobs *t);

@@ -57,7 +57,8 @@ static enum block_fold_state fail(struct block_fold *f, const char *why)
     return BLOCK_FOLD_FAILED;
 }
 
-/* Folds one value, or a part of a long value. Returns whether the whole value was folded. */
+/* Folds one value, or a part of a long value. Returns false if a part of the value is left to fold. After a failure,
+ * returns true, and f->error or f->reduction.error is set. */
 static bool fold_value(struct block_fold *f, const char *line, size_t len, size_t *budget)
 {
     struct answer_line parsed = answer_line_parse(line, len, false);

@@ -242,8 +242,8 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
     }
     uint64_t next = hedge_run(s);
     jobs_run_changed(s);
-    /* After some time, an endpoint on probation may get an attempt without a token. So the scheduler runs regularly
-     * while an endpoint is on probation. */
+    /* Even if the retry budget is used up, a job may send an attempt to an endpoint on probation every
+     * PROBATION_TRICKLE_NS. So the scheduler runs regularly while an endpoint is on probation. */
     if (s->stats.endpoints[ENDPOINT_PROBATION] > 0 && s->now_ns + PROBATION_LOOK_NS < next)
         next = s->now_ns + PROBATION_LOOK_NS;
     struct list_link *linger = list_next(&s->lingering, NULL);

@@ -161,7 +161,8 @@ static int last_errno(sqlite3_file *file)
 }
 
 /* Returns the errno of the last failed statement. SQLite itself may lose this errno, because after a failed write it
- * makes other calls before it reads errno. So the errno is also read from the files of the database and of its log. */
+ * makes other calls before it reads errno. So if SQLite's errno does not say that the disk is full, the function also
+ * asks for the last errno of the database file and of the log file (SQLITE_FCNTL_LAST_ERRNO). */
 static int system_error_of(sqlite3 *db)
 {
     static const int pointers[] = {SQLITE_FCNTL_FILE_POINTER, SQLITE_FCNTL_JOURNAL_POINTER};

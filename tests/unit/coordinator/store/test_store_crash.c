@@ -86,8 +86,8 @@ struct cuts {
     unsigned reported[CUTS][JOBS];
 };
 
-/* A write has many pages, and after a power cut any of them may be on the disk. So each power cut is simulated in
- * several ways. */
+/* SQLite may make many writes between two syncs. After a power cut, each of these writes may be complete, missing, or
+ * partly there. So each power cut is simulated in several ways. */
 static void cut(unsigned number, void *data)
 {
     enum { WAYS = 4 };
