@@ -83,7 +83,7 @@ static bool note_wake(struct store_threads *t)
     return !was_woken;
 }
 
-/* Writes to an eventfd. A uv_async_t could delay the loop: the loop that uv_async_send() wakes yields the processor
+/* Writes to an eventfd. A uv_async_t could delay the loop: a loop that is woken by a uv_async_t yields the processor
  * until the sending thread has run again and has returned from libuv. */
 static void wake_loop(struct store_threads *t)
 {
