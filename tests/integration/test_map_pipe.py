@@ -196,6 +196,7 @@ class Faults(Pipe):
                 (["--pipepart", "-a", "-", "--", "cat"], b"--pipepart: the input must be a file"),
                 (["--pipepart", "-a", "numbers", "-a", "numbers", "--", "cat"], b"--pipepart: takes one file"),
                 (["--pipe", "--", "cat", ":::", "a"], b"--pipe: takes one file"),
+                (["--pipe", "--shuf", "--", "cat"], b"--shuf: cannot be given together with --pipe"),
                 (["--pipe", "--block", "0", "--", "cat"], b"--block: must be"),
                 (["--pipe", "--block", "x", "--", "cat"], b"--block: must be"),
                 (["--pipe", "--block", "-1", "--", "cat"], b"--pipe: a number of blocks needs a file"),
@@ -203,6 +204,26 @@ class Faults(Pipe):
                 (["--pipe", "--recend", r"\d", "--", "cat"], b"--recend: may have")):
             ended = self.map(*arguments, stdin="a\n", status=2)
             self.assertIn(words, ended.err)
+
+    def test_a_file_whose_size_does_not_say_its_end_is_read_as_a_stream(self):
+        """A file of /proc has the size 0, and a file of /sys has the size of a page."""
+        for path in ("/proc/sys/kernel/ostype", "/sys/kernel/mm/transparent_hugepage/enabled"):
+            if not os.path.exists(path):
+                continue
+            with self.subTest(path), open(path, "rb") as file:
+                wanted = file.read()
+                file.seek(0)
+                done = subprocess.run([FANTAIL, "map", "--pipe", "--raw", "--", "cat"], stdin=file, stdout=subprocess.PIPE,
+                                      env=self.environment(), check=True, cwd=self.folder)
+                self.assertEqual(done.stdout, wanted)
+
+    def test_parts_need_a_file(self):
+        fifo = self.path("fifo")
+        os.mkfifo(fifo)
+        for path in (fifo, "/dev/zero", "/proc/sys/kernel/ostype"):
+            with self.subTest(path):
+                ended = self.map("--pipepart", "-a", path, "--", "cat", status=2)
+                self.assertIn(b"--pipepart: the input must be a file", ended.err)
 
     def test_a_file_that_becomes_shorter_fails_its_block_by_name(self):
         script = 'touch "began.$1"; until [ -e go ]; do sleep 0.02; done; wc -c'

@@ -1,17 +1,31 @@
 #include "cli/blocks/block_file.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define WINDOW_FIRST (8u << 10)
 #define WINDOW_LAST  (1u << 20)
 
+/* Returns where the file ends; -1: its size does not say so. Files of /proc have data although their size is 0, files
+ * of /sys end before their size, and a device without blocks has no size. */
+static off_t end_of(int fd)
+{
+    struct stat st;
+    char last;
+    if (fstat(fd, &st) != 0 || !(S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))) return -1;
+    off_t at = lseek(fd, 0, SEEK_CUR), size = at < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    if (size < 0 || lseek(fd, at, SEEK_SET) != at) return -1;
+    ssize_t found = pread(fd, &last, 1, size > 0 ? size - 1 : 0);
+    return found == (size > 0 ? 1 : 0) ? size : -1;
+}
+
 bool block_file_init(struct block_file *f, int fd, const struct record_ends *ends)
 {
-    off_t at = lseek(fd, 0, SEEK_CUR), size = at < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    off_t size = end_of(fd), at = size < 0 ? -1 : lseek(fd, 0, SEEK_CUR);
     *f = (struct block_file){.fd = fd, .ends = *ends, .at = (uint64_t)at, .size = (uint64_t)size};
-    if (size >= 0 && at > size) f->at = f->size;
-    return size >= 0;
+    if (at > size) f->at = f->size;
+    return at >= 0 && lseek(fd, 0, SEEK_END) >= 0;
 }
 
 void block_file_release(struct block_file *f)

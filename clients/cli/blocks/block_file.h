@@ -20,8 +20,9 @@ struct block_file {
     char fault[BLOCK_FAULT_SIZE];
 };
 
-/* Cuts the file from its current offset up to its present end, and sets the offset to this end. Returns false if the
- * file cannot seek. */
+/* Cuts the file from its current offset up to its present end, and sets the offset to this end. Returns false, and
+ * leaves the offset as it is, if the descriptor is not that of a file or a block device whose size says where it ends.
+ * Such a descriptor can only be read as a stream. */
 MUST_CHECK bool block_file_init(struct block_file *f, int fd, const struct record_ends *ends);
 void block_file_release(struct block_file *f);
 enum block_step block_file_next(struct block_file *f, struct input_block *b);

@@ -4,12 +4,13 @@
 #include <unistd.h>
 
 /* Returns whether the file of the descriptor can be opened again, as the processes that feed the commands do. This
- * process may have inherited a descriptor of a file that it is not allowed to open. */
+ * process may have inherited a descriptor of a file that it is not allowed to open. Does not wait for the writer of a
+ * FIFO. */
 static bool can_open_again(int fd)
 {
     char path[40];
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    int again = open(path, O_RDONLY | O_CLOEXEC);
+    int again = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (again >= 0) close(again);
     return again >= 0;
 }
@@ -27,13 +28,13 @@ static unsigned places_of(const struct block_plan *p)
 bool block_source_init(struct block_source *s, int fd, const struct block_plan *p, const char **why)
 {
     *s = (struct block_source){0};
-    s->is_file = !p->records && block_file_init(&s->file, fd, &p->ends) && can_open_again(fd);
+    s->is_file = !p->records && can_open_again(fd) && block_file_init(&s->file, fd, &p->ends);
     if (s->is_file) {
         s->file.max = p->size > 0 ? (uint64_t)p->size : 0;
         s->file.shares = p->size < 0 ? (uint64_t)-p->size * p->slots : 0;
         return true;
     }
-    *why = p->part       ? "the input must be a file that can be opened again. For a stream, use --pipe"
+    *why = p->part       ? "the input must be a file or a disk that can be opened again. For a stream, use --pipe"
            : p->size < 0 ? "a number of blocks needs a file, because the length of a stream is not known"
                          : "a block of a stream has at most 1 GiB";
     if (p->part || p->size < 0 || p->size > BLOCK_STREAM_BYTES) return false;

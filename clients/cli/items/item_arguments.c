@@ -103,12 +103,14 @@ static int begin_list(const struct lists_reading *r, bool linked)
     return option_complain(r->spec, option_of(r), "there are more than " TEXT_OF(ITEM_LISTS_MAX) " lists of values");
 }
 
-/* Opens a file for reading; "-" is standard input. Returns -1 after a complaint. */
+/* Opens a file for reading; "-" is standard input. With --pipepart, does not wait for the writer of a FIFO, because a
+ * FIFO is refused. Returns -1 after a complaint. */
 static int open_file(const struct lists_reading *r, const char *path)
 {
     struct stat st;
     bool standard = strcmp(path, "-") == 0;
-    int fd = standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC);
+    int flags = O_RDONLY | O_CLOEXEC | (r->given->blocks && r->given->blocks->part ? O_NONBLOCK : 0);
+    int fd = standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, flags);
     if (fd < 0) {
         refuse_file(r, path, strerror(errno));
     } else if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
@@ -267,6 +269,7 @@ static int open_blocks(const struct lists_reading *r)
 {
     const char *why, *option = r->given->blocks->part ? "pipepart" : "pipe";
     struct input_source *s = r->source;
+    if (r->given->shuffles) return option_complain(r->spec, "shuf", "cannot be given together with --%s", option);
     if (s->has_lists) return option_complain(r->spec, option, "takes one file (-a FILE), and no values after :::");
     if (!block_source_init(&s->blocks, s->fd, r->given->blocks, &why))
         return option_complain(r->spec, option, "%s", why);
