@@ -48,6 +48,8 @@ static const char *read_kind(const char *at, bool plus, struct exec_part *p)
     return p->edit ? end : NULL;
 }
 
+#define COLUMN_MOST 10000000 /* a larger number is no placeholder; a record has fewer values */
+
 /* Returns the end of the placeholder at `at`, or NULL if there is none. */
 static const char *read_place(const char *at, const struct exec_markers *m, struct exec_part *p)
 {
@@ -57,7 +59,8 @@ static const char *read_place(const char *at, const struct exec_markers *m, stru
     if (m->only_value || *at != '{') return NULL;
     p->from_end = *++at == '-';
     const char *digits = at += p->from_end;
-    for (; *at >= '0' && *at <= '9' && p->column < 10000; at++) p->column = p->column * 10 + (size_t)(*at - '0');
+    for (; *at >= '0' && *at <= '9' && p->column < COLUMN_MOST / 10; at++)
+        p->column = p->column * 10 + (size_t)(*at - '0');
     bool numbered = at > digits;
     if ((numbered && p->column == 0) || (p->from_end && !numbered)) return NULL;
     const char *end = read_kind(at, m->plus, p);

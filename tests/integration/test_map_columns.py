@@ -34,6 +34,11 @@ class Columns(CliTest):
         self.assert_map(["--colsep", "-", *SHOW, ":::", "a-b", "c", ":::", "d"], ["<a><b><d>", "<c><d>"])
         self.assert_map(["--colsep", ",", "--tagstring", "{2}", "--", "echo", "{1}"], ["b\ta"], stdin="a,b\n")
 
+    def test_a_placeholder_may_have_the_largest_number_of_a_column(self):
+        line = ",".join(str(n) for n in range(1, 1000001)) + "\n"
+        for option in (["--csv"], ["--colsep", ","]):
+            self.assert_map([*option, *SHOW, "{9999}", "{10000}", "{1000000}"], ["<9999><10000><1000000>"], stdin=line)
+
     def test_a_task_gets_an_array_of_the_columns(self):
         self.assert_map(["echo", "--colsep", ","], ['["a","1"]', '["b"]', '[""]'], stdin="a,1\nb\n\n")
         self.assert_map(["echo", "--csv", ":::", 'a,"b,c"'], ['["a","b,c"]'])
