@@ -70,6 +70,8 @@ static bool take_block(struct exec_host *h)
         .path = buf_cstr(&h->path),
         .offset = number_of(row, 0),
         .bytes = number_of(row, 1),
+        .header_at = h->options.header_at,
+        .header_bytes = h->options.header_bytes,
         .whole = row->count == 3,
     };
     row->count = 0;
@@ -241,7 +243,7 @@ static void set_input(const struct exec_host *h, const char *item, size_t len, s
     *input = (struct run_input){0};
     if (h->options.blocks) {
         input->block = &h->block;
-        input->len = h->block.bytes;
+        input->len = h->block.header_bytes + h->block.bytes;
     } else if (!exec_template_takes(&h->template, &h->row)) {
         input->text = h->options.text ? exec_row_text(&h->row, 0) : value->json;
         input->len = h->options.text ? value->len : value->json_len;

@@ -36,6 +36,7 @@ static const char help[] =
     "  --lines PIPE    write each line of the output to this named pipe as it comes\n"
     "  --blocks PATH   with --row: each row is [index, offset, bytes], a part of this file, or [index, offset, bytes,\n"
     "                  name], a whole file in this folder. The block is the stdin of the command\n"
+    "  --block-header OFFSET:BYTES  each part of the file is preceded by this one\n"
     "  --results DIR   also write what the command prints to files in a folder for each item\n"
     "  --dry-run       the output is the command line, and the command does not run\n";
 
@@ -77,6 +78,16 @@ static char *parse_placeholder(char *word)
     return word;
 }
 
+/* Reads OFFSET:BYTES. */
+static void parse_header(struct exec_options *o, const char *word)
+{
+    char *colon, *end;
+    o->header_at = strtoull(word, &colon, 10);
+    if (colon == word || *colon != ':') die(2, "--block-header must be OFFSET:BYTES, not %s", word);
+    o->header_bytes = strtoull(colon + 1, &end, 10);
+    if (end == colon + 1 || *end) die(2, "--block-header must be OFFSET:BYTES, not %s", word);
+}
+
 static void read_option(struct exec_options *o, int letter, char *value)
 {
     switch (letter) {
@@ -101,6 +112,7 @@ static void read_option(struct exec_options *o, int letter, char *value)
     case 'f': o->results = value; break;
     case 'l': o->lines = value; break;
     case 'k': o->blocks = value; break;
+    case 'H': parse_header(o, value); break;
     case 'n': o->nice = parse_nice(value); break;
     case 'e': o->error_bytes = parse_error_bytes(value); break;
     case 's': o->timeout_ms = parse_timeout(value); break;
@@ -151,6 +163,7 @@ void exec_options_read(struct exec_options *o, int argc, char **argv)
         {"results", required_argument, NULL, 'f'},
         {"lines", required_argument, NULL, 'l'},
         {"blocks", required_argument, NULL, 'k'},
+        {"block-header", required_argument, NULL, 'H'},
         {"timeout", required_argument, NULL, 's'},
         {"error-bytes", required_argument, NULL, 'e'},
         {"nice", required_argument, NULL, 'n'},

@@ -9,14 +9,15 @@ struct exec_options {
     uint64_t total;
     char **columns; /* names of the columns, for the folders of --results */
     size_t columns_count;
-    char *placeholder;  /* NULL: {} */
-    char *shell;        /* runs the words, joined with spaces; NULL: there is no shell */
-    const char *gate;   /* path of the run's gate; NULL: none */
-    const char *blocks; /* where the blocks of the items are; NULL: the items are not blocks */
-    const char *lines;  /* named pipe for the lines of the output; NULL: none */
-    char *results;      /* folder for what each command writes; NULL: none */
-    char *tag;          /* with placeholders; stands before each line of the output; NULL: none */
-    int nice;           /* added to the niceness of the command */
+    char *placeholder;                /* NULL: {} */
+    char *shell;                      /* runs the words, joined with spaces; NULL: there is no shell */
+    const char *gate;                 /* path of the run's gate; NULL: none */
+    uint64_t header_at, header_bytes; /* the part of the file that each block begins with */
+    const char *blocks;               /* where the blocks of the items are; NULL: the items are not blocks */
+    const char *lines;                /* named pipe for the lines of the output; NULL: none */
+    char *results;                    /* folder for what each command writes; NULL: none */
+    char *tag;                        /* with placeholders; stands before each line of the output; NULL: none */
+    int nice;                         /* added to the niceness of the command */
     enum exec_output output;
     uint64_t timeout_ms; /* 0: none */
     size_t error_bytes;  /* how many bytes of the output an error has */

@@ -121,6 +121,28 @@ class Records(Pipe):
         ended = self.pipe_map("-N", 1, "--recend", ";", "--", "cat", stdin="a;\nb;c")
         self.assertEqual(ended.lines, ["a;", "", "b;", "c"])
 
+    def test_each_block_begins_with_the_header(self):
+        table = b"name,n\n" + b"".join(b"row %d,%d\n" % (n, n * n) for n in range(500))
+        write_file(self.path("numbers"), table)
+        ended = self.both("--header", ":", "--block", "1k", "--raw", "--", "cat", stdin=table)
+        self.assertEqual(ended.out.replace(b"name,n\n", b""), table.replace(b"name,n\n", b""))
+        blocks = ended.out.count(b"name,n\n")
+        self.assertGreater(blocks, 5)
+        ended = self.both("--header", ":", "--block", "1k", "--joblog", "log", "--", "wc", "-c", stdin=table)
+        self.assertEqual(sorted(line["Send"] for line in self.log()), sorted(ended.lines))
+        ended = self.pipe_map("--header", ":", "-N", 200, "--raw", "--", "wc", "-l", stdin=table)
+        self.assertEqual(ended.lines, ["201", "201", "101"])
+        self.assertEqual(ended.out, self.parallel("-k", "--header", ":", "--pipe", "-N", "200", "wc", "-l", stdin=table))
+        self.assertEqual(self.both("--header", ":", "--block", "1k", "--", "head", "-n", "1", stdin=table).lines,
+                         ["name,n"] * blocks)
+        for only in (b"name,n\n", b"name,n"):
+            write_file(self.path("numbers"), only)
+            self.assertEqual(self.both("--header", ":", "--", "cat", stdin=only).out, b"")
+        long = b"x" * (1 << 20) + b"y\n1\n"
+        write_file(self.path("numbers"), long)
+        self.assertIn(b"first line", self.pipe_map("--header", ":", "--", "cat", stdin=long, status=3).err)
+        self.assertIn(b"first line", self.part_map("--header", ":", "--", "cat", status=2).err)
+
     def test_a_block_runs_while_the_stream_goes_on(self):
         for options in (["-N", "2"], ["--block", "4"]):
             run = subprocess.Popen([FANTAIL, "map", "--pipe", *options, "--", "cat"], stdin=subprocess.PIPE,

@@ -91,6 +91,19 @@ static uint64_t find_next(struct block_file *f, uint64_t min)
     }
 }
 
+bool block_file_take_header(struct block_file *f)
+{
+    uint64_t end = lesser(f->at + BLOCK_HEADER_BYTES, f->size);
+    if (!read_window(f, f->at, end)) return false;
+    const char *newline = f->window.len ? memchr(f->window.data, '\n', f->window.len) : NULL;
+    f->header_at = f->at;
+    f->header_len = newline ? (uint64_t)(newline + 1 - f->window.data) : f->window.len;
+    f->at += f->header_len;
+    if (newline || end == f->size) return true;
+    snprintf(f->fault, sizeof f->fault, "the first line has more than 1 MiB");
+    return false;
+}
+
 static uint64_t find_end_of_share(struct block_file *f)
 {
     uint64_t left = f->size - f->at, share = (left + f->shares - 1) / f->shares;

@@ -32,7 +32,8 @@ bool block_source_init(struct block_source *s, int fd, const struct block_plan *
     if (s->is_file) {
         s->file.max = p->size > 0 ? (uint64_t)p->size : 0;
         s->file.shares = p->size < 0 ? (uint64_t)-p->size * p->slots : 0;
-        return true;
+        *why = s->file.fault;
+        return !p->header || block_file_take_header(&s->file);
     }
     *why = p->part       ? "the input must be a file or a disk that can be opened again. For a stream, use --pipe"
            : p->size < 0 ? "a number of blocks needs a file, because the length of a stream is not known"
@@ -41,6 +42,7 @@ bool block_source_init(struct block_source *s, int fd, const struct block_plan *
     s->stream.fd = fd;
     s->stream.cut = (struct block_cut){.ends = p->ends, .max = (size_t)p->size, .records = p->records};
     s->stream.places_max = places_of(p);
+    s->stream.has_header = p->header;
     block_stream_init(&s->stream);
     return true;
 }
@@ -76,6 +78,13 @@ const char *block_source_fault(const struct block_source *s)
 {
     const char *fault = s->is_file ? s->file.fault : s->stream.fault;
     return fault[0] ? fault : NULL;
+}
+
+void block_source_add_header(const struct block_source *s, struct buf *place)
+{
+    const struct block_file *f = &s->file;
+    if (s->is_file && f->header_len)
+        buf_addf(place, "%llu:%llu", (unsigned long long)f->header_at, (unsigned long long)f->header_len);
 }
 
 void block_source_add_path(const struct block_source *s, struct buf *path)

@@ -17,6 +17,7 @@ struct block_plan {
     int64_t size;     /* of a block; below 0: each command gets -size blocks of the file */
     uint64_t records; /* of a block; 0: as many as fit */
     unsigned slots;   /* how many commands may run at once */
+    bool header;      /* the first line is the beginning of each block */
     bool part;        /* the input must be a file */
 };
 
@@ -26,7 +27,7 @@ struct block_source {
     struct block_stream stream;
 };
 
-/* Borrows the descriptor. On failure returns false with a static sentence in *why. */
+/* Borrows the descriptor. On failure returns false with a sentence in *why, which is static or in *s. */
 MUST_CHECK bool block_source_init(struct block_source *s, int fd, const struct block_plan *p, const char **why);
 void block_source_release(struct block_source *s);
 enum block_step block_source_next(struct block_source *s, struct input_block *b);
@@ -42,5 +43,8 @@ const char *block_source_fault(const struct block_source *s);
 /* Appends the path under which other processes of this user find the blocks. With a file, this is the path of the file.
  * With a stream, it is the path of a folder in which each block is a file, named by the number of its descriptor. */
 void block_source_add_path(const struct block_source *s, struct buf *path);
+/* Appends the place of the header in the file, OFFSET:BYTES; nothing if the blocks have no header, or have it already.
+ */
+void block_source_add_header(const struct block_source *s, struct buf *place);
 
 #endif

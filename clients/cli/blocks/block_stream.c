@@ -31,6 +31,7 @@ void block_stream_release(struct block_stream *s)
     for (unsigned i = 0; i < s->count; i++) release_place(&s->places[i]);
     free(s->places);
     buf_release(&s->rest);
+    buf_release(&s->header);
 }
 
 static bool fail(struct block_stream *s, const char *what)
@@ -75,11 +76,12 @@ static bool begin(struct block_stream *s)
 {
     struct block_place *p = find_free(s);
     size_t wants = block_cut_wants(&s->cut, 0);
-    if (!p || !grow(s, p, wants > s->rest.len ? wants : s->rest.len)) return false;
+    if (!p || !grow(s, p, s->header.len + (wants > s->rest.len ? wants : s->rest.len))) return false;
     place_move(p, PLACE_FILLING);
-    p->len = s->rest.len;
+    p->len = s->header.len + s->rest.len;
     p->offset = s->offset;
-    if (p->len) memcpy(p->data, s->rest.data, p->len);
+    if (s->header.len) memcpy(p->data, s->header.data, s->header.len);
+    if (s->rest.len) memcpy(p->data + s->header.len, s->rest.data, s->rest.len);
     buf_clear(&s->rest);
     s->filling = p;
     return true;
@@ -89,7 +91,8 @@ static bool begin(struct block_stream *s)
 static bool fill(struct block_stream *s)
 {
     struct block_place *p = s->filling;
-    size_t wants = block_cut_wants(&s->cut, p->len), most = wants - p->len < READ_BYTES ? wants - p->len : READ_BYTES;
+    size_t wants = s->header.len + block_cut_wants(&s->cut, p->len - s->header.len);
+    size_t most = wants - p->len < READ_BYTES ? wants - p->len : READ_BYTES;
     if (p->len >= BLOCK_RECORD_BYTES) {
         snprintf(s->fault, sizeof s->fault, "the record at byte %llu of the input has more than %u MiB",
                  (unsigned long long)p->offset, BLOCK_RECORD_BYTES >> 20);
@@ -108,12 +111,35 @@ static bool fill(struct block_stream *s)
 static void end_block(struct block_stream *s, size_t len, struct input_block *b)
 {
     struct block_place *p = s->filling;
+    s->offset += len - s->header.len;
     buf_add(&s->rest, p->data + len, p->len - len);
     if (ftruncate(p->fd, (off_t)len) != 0) BUG("cannot make a file in memory shorter: %s", strerror(errno));
     *b = (struct input_block){.offset = p->offset, .bytes = len, .fd = p->fd};
     place_move(p, PLACE_FULL);
-    s->offset += len;
     s->filling = NULL;
+}
+
+/* Finds the header at the beginning of the stream. Returns false if more bytes are needed, or after a fault. */
+static bool find_header(struct block_stream *s)
+{
+    struct block_place *p = s->filling;
+    if (!s->has_header || s->header.len) return true;
+    const char *newline = memchr(p->data, '\n', p->len);
+    size_t len = newline ? (size_t)(newline + 1 - p->data) : p->len;
+    if (len > BLOCK_HEADER_BYTES) snprintf(s->fault, sizeof s->fault, "the first line has more than 1 MiB");
+    if (s->fault[0] || (!newline && !s->ended)) return false;
+    buf_add(&s->header, p->data, len);
+    s->offset = p->offset = len;
+    return true;
+}
+
+/* Returns the length of the block that is being filled; 0: it is not whole yet. */
+static size_t find_block(struct block_stream *s)
+{
+    const struct block_place *p = s->filling;
+    if (!find_header(s)) return 0;
+    size_t len = block_cut_find(&s->cut, p->data + s->header.len, p->len - s->header.len, s->ended);
+    return len ? s->header.len + len : 0;
 }
 
 enum block_step block_stream_next(struct block_stream *s, struct input_block *b)
@@ -122,10 +148,9 @@ enum block_step block_stream_next(struct block_stream *s, struct input_block *b)
     if (s->ended && !s->filling && !s->rest.len) return BLOCK_END;
     if (!s->filling && !begin(s)) return s->fault[0] ? BLOCK_END : BLOCK_MORE;
     if (s->needs_bytes && !fill(s)) return s->fault[0] ? BLOCK_END : BLOCK_MORE;
-    struct block_place *p = s->filling;
-    size_t len = block_cut_find(&s->cut, p->data, p->len, s->ended);
+    size_t len = find_block(s);
     s->needs_bytes = !len && !s->ended;
-    if (!len) return s->ended ? BLOCK_END : BLOCK_MORE;
+    if (!len) return s->ended || s->fault[0] ? BLOCK_END : BLOCK_MORE;
     end_block(s, len, b);
     return BLOCK_CUT;
 }

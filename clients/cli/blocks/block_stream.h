@@ -31,13 +31,15 @@ struct block_stream {
     unsigned count, places_max;
     struct block_place *filling; /* NULL: none */
     struct buf rest;             /* bytes after the last block, until there is a place for them */
+    bool has_header;             /* the first line of the stream is the beginning of each block */
+    struct buf header;           /* this line; empty: it has not come */
     bool needs_bytes;            /* without more bytes there is no block */
     bool ended;
     uint64_t offset; /* of the next block */
     char fault[BLOCK_FAULT_SIZE];
 };
 
-/* The caller must have set s->fd, s->cut and s->places_max. */
+/* The caller must have set s->fd, s->cut, s->places_max and s->has_header. */
 void block_stream_init(struct block_stream *s);
 void block_stream_release(struct block_stream *s);
 /* Returns BLOCK_MORE if no place is free, or if there is no whole block yet. Calls read() at most

@@ -5,7 +5,7 @@
 #include "common/base/base.h"
 
 struct input_block {
-    uint64_t offset, bytes; /* its place in the input */
+    uint64_t offset, bytes; /* its place in the input; in a file of its own, `bytes` includes the header */
     int fd;                 /* a file that has only this block; -1: the block is a part of the input file */
 };
 
@@ -15,6 +15,7 @@ enum block_step {
     BLOCK_END,  /* after the last block, and after a fault */
 };
 
-#define BLOCK_FAULT_SIZE 160
+#define BLOCK_FAULT_SIZE   160
+#define BLOCK_HEADER_BYTES (1u << 20) /* the largest first line that each block begins with */
 
 #endif

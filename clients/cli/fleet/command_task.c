@@ -48,6 +48,7 @@ static void add_host_options(const struct command_task *t, const struct command_
         add_text(t, json, t->results);
     }
     if (t->blocks) add_option(json, "--blocks", t->blocks);
+    if (t->header) add_option(json, "--block-header", t->header);
     if (t->shell) add_option(json, "--shell", t->shell);
     if (t->repeats) add_word(json, "--repeat");
     if (t->blanks) add_word(json, "--blanks");

@@ -17,6 +17,7 @@ struct command_task {
     const char *placeholder; /* stands for the item; NULL: {} */
     bool values_are_text;    /* whether the output is text; if not, it is JSON where possible */
     const char *blocks;      /* the items are blocks, which are found here (block_source.h); NULL: they are not */
+    const char *header;      /* OFFSET:BYTES of the text that each block begins with; NULL: none */
     bool item_to_stdin;      /* whether the command gets the item on standard input; if not, as an argument */
     bool raw;                /* words, items and outputs are any bytes, as strings of common/json/byte_text.h */
     bool records;            /* the values are records (protocol/run_record.h) */

@@ -33,8 +33,9 @@ static void init(struct map_run *run, struct map_options *o)
 
 static bool start_private_fleet(struct map_run *run, const struct map_options *o, char *err, size_t err_size)
 {
-    struct buf blocks = {0};
+    struct buf blocks = {0}, header = {0};
     if (o->source.has_blocks) block_source_add_path(&o->source.blocks, &blocks);
+    if (o->source.has_blocks) block_source_add_header(&o->source.blocks, &header);
     const struct command_task command = {
         .words = o->command,
         .items_are_text = o->text,
@@ -43,6 +44,7 @@ static bool start_private_fleet(struct map_run *run, const struct map_options *o
         .shell = o->shell_path,
         .blanks = o->source.has_records || o->source.has_blocks,
         .blocks = o->source.has_blocks ? buf_cstr(&blocks) : NULL,
+        .header = header.len ? buf_cstr(&header) : NULL,
         .placeholder = o->replace,
         .values_are_text = o->values_are_text,
         .item_to_stdin = o->to_stdin,
@@ -71,6 +73,7 @@ static bool start_private_fleet(struct map_run *run, const struct map_options *o
     };
     bool good = private_fleet_start(&run->private_fleet, &options, err, err_size);
     buf_release(&blocks);
+    buf_release(&header);
     return good;
 }
 

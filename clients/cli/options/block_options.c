@@ -42,6 +42,7 @@ static int set_plan(struct block_options *o, const struct option_spec *spec, con
     p->slots = c->slots;
     p->part = o->pipepart;
     p->records = (uint64_t)c->records;
+    p->header = c->header;
     bool good = option_read_bytes(o->block ? o->block : BLOCK_DEFAULT, &p->size);
     if (!good || p->size == 0 || p->size < -BLOCKS_EACH_MAX)
         return option_complain(spec, "block", "must be a number of bytes above 0, such as 10M, or -N with --pipepart");

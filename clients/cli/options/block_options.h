@@ -39,6 +39,7 @@ const char *block_options_any(const struct block_options *o);
 struct block_context {
     const char *other; /* an option that says how the input becomes items; NULL: none */
     int64_t records;   /* -N: of a block; 0: not given */
+    bool header;       /* the first line is repeated for each block */
     bool reduce;
     size_t files;   /* of -a */
     bool lists;     /* there are words such as ::: */

@@ -138,6 +138,7 @@ static int check_blocks(struct map_options *o, bool lists)
     const struct block_context context = {
         .other = other_input_option(o),
         .records = o->record.group_words,
+        .header = record_options_has_header(&o->record),
         .reduce = o->reduce != NULL,
         .files = o->arg_files.count,
         .lists = lists,

@@ -2,9 +2,14 @@
 
 #include "cli/base/exit_status.h"
 
+bool record_options_has_header(const struct record_options *o)
+{
+    return o->header && strcmp(o->header, "0") != 0;
+}
+
 static bool has_columns(const struct record_options *o)
 {
-    return o->colsep || o->csv || (o->header && strcmp(o->header, "0") != 0);
+    return o->colsep || o->csv || record_options_has_header(o);
 }
 
 static bool is_grouped(const struct record_options *o)
@@ -23,11 +28,9 @@ const char *record_options_name(const struct record_options *o)
         bool given;
         const char *name;
     } options[] = {
-        {o->colsep, "colsep"}, {o->csv, "csv"},
-        {o->header, "header"}, {o->delimiter, "delimiter"},
-        {o->trim, "trim"},     {o->end, "eof"},
-        {o->link, "link"},     {o->group, "max-args"},
-        {o->many, "many"},     {o->many_words, "many-words"},
+        {o->colsep, "colsep"},  {o->csv, "csv"},   {o->delimiter, "delimiter"},
+        {o->trim, "trim"},      {o->end, "eof"},   {o->link, "link"},
+        {o->group, "max-args"}, {o->many, "many"}, {o->many_words, "many-words"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(options); i++)
         if (options[i].given) return options[i].name;
@@ -160,7 +163,7 @@ static void plan_groups(const struct record_options *o, const struct record_cont
 void record_options_plan(const struct record_options *o, const struct record_context *c, struct record_plan *p)
 {
     bool is_text = makes_text(o) || c->text || c->nulls || record_options_ends_otherwise(o);
-    bool header = o->header && strcmp(o->header, "0") != 0;
+    bool header = record_options_has_header(o);
     const char *trim = o->trim ? o->trim : o->colsep ? "lr" : "n";
     *p = (struct record_plan){
         .separator = o->colsep,

@@ -77,6 +77,8 @@ struct record_words {
 
 /* Returns whether items are made from records. */
 bool record_options_given(const struct record_options *o);
+/* Returns whether the first line is a header. */
+bool record_options_has_header(const struct record_options *o);
 /* Returns the name of an option that was given and cannot be used with blocks; NULL: none. */
 const char *record_options_name(const struct record_options *o);
 /* Returns whether each word of the command that has {} is repeated for each value. */

@@ -61,7 +61,15 @@ static int check_whole(struct block_feed *f, const struct feed_block *b)
 
 int block_feed_open(struct block_feed *f, const struct feed_block *b, unsigned pipes)
 {
-    *f = (struct block_feed){.from = -1, .to = -1, .at = b->offset, .left = b->bytes, .pause_ns = 2 * PAUSE_MIN_NS};
+    *f = (struct block_feed){
+        .from = -1,
+        .to = -1,
+        .at = b->header_at,
+        .left = b->header_bytes,
+        .next_at = b->offset,
+        .next_left = b->bytes,
+        .pause_ns = 2 * PAUSE_MIN_NS,
+    };
     f->from = open(b->path, O_RDONLY | O_CLOEXEC);
     if (f->from >= 0 && b->whole) return check_whole(f, b);
     int fd = f->from >= 0 ? open_pipe(f, pipes) : -1;
@@ -116,14 +124,25 @@ static void pause_feed(struct block_feed *f, size_t sum, uint64_t now)
     feed_move(f, sum ? FEED_PAUSING : FEED_WAITING);
 }
 
+/* Begins with the block after the header. */
+static void begin_next(struct block_feed *f)
+{
+    if (f->left > 0) return;
+    f->at = f->next_at;
+    f->left = f->next_left;
+    f->next_left = 0;
+}
+
 static void move_bytes(struct block_feed *f, uint64_t now)
 {
     size_t sum = 0;
     ssize_t n = 1;
+    begin_next(f);
     while (f->left > 0 && sum < STEP_ROOMS * f->room && (n = move_some(f)) > 0) {
         sum += (size_t)n;
         f->at += (uint64_t)n;
         f->left -= (uint64_t)n;
+        begin_next(f);
     }
     if (f->left == 0 || (n < 0 && errno == EPIPE))
         block_feed_close(f);

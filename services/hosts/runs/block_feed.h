@@ -16,7 +16,8 @@
 struct feed_block {
     const char *path; /* of the file; borrowed */
     uint64_t offset, bytes;
-    bool whole; /* the file has only this block */
+    uint64_t header_at, header_bytes; /* a part of the file that comes before the block; 0 bytes: none */
+    bool whole;                       /* the file has only this block */
 };
 
 enum block_feed_state {
@@ -29,9 +30,10 @@ enum block_feed_state {
 
 struct block_feed {
     enum block_feed_state state;
-    int from, to;      /* the file, and the pipe */
-    uint64_t at, left; /* of the file */
-    size_t room;       /* the capacity of the pipe */
+    int from, to;                /* the file, and the pipe */
+    uint64_t at, left;           /* of the file */
+    uint64_t next_at, next_left; /* the part that is fed after this part */
+    size_t room;                 /* the capacity of the pipe */
     uint64_t due_ns, pause_ns;
     int error; /* in FEED_FAILED: errno; 0: the size of the file has changed */
 };
