@@ -19,8 +19,8 @@
 #include "hosts/line_io.h"
 #include "hosts/runs/attempts.h"
 #include "hosts/runs/line_pipe.h"
-#include "hosts/runs/shell_quote.h"
 #include "hosts/runs/tag_lines.h"
+#include "protocol/shell_quote.h"
 
 enum { KEEP_BYTES = 4 * MIB }; /* a buffer that has grown larger for one item is freed */
 
@@ -338,7 +338,8 @@ static void prepare(struct exec_host *h)
     h->template.total = h->tag.total = o->total;
     h->template.repeats = o->repeat;
     h->template.shell = o->shell;
-    h->template.quotes = o->shell != NULL && !o->code;
+    h->template.quotes = o->shell != NULL && !o->code && !o->quote_words;
+    h->template.quotes_words = o->quote_words;
     h->template.ignores = o->ignore_item;
     h->runner.nice = o->nice;
     if (o->lines) h->runner.lines_fd = line_pipe_open(o->lines);

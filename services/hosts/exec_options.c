@@ -20,6 +20,7 @@ static const char help[] =
     "  --total N       the number of all rows, for {##}\n"
     "  --column NAME   with --results: the name of the next column's folder, instead of the column's number\n"
     "  --code          with --shell: the values are not quoted\n"
+    "  --quote-words   with --shell: each word is quoted after the values have been put into it\n"
     "  --ignore-item   the command does not get the item\n"
     "  --parallel-variables  set PARALLEL_SEQ to the number of the item, PARALLEL_JOBSLOT to that of the slot\n"
     "  --placeholder S this text stands for the item in the arguments, instead of {}\n"
@@ -99,6 +100,7 @@ static void read_option(struct exec_options *o, int letter, char *value)
     case 'B': o->blanks = true; break;
     case 'c': o->code = true; break;
     case 'P': o->plus = true; break;
+    case 'Q': o->quote_words = true; break;
     case 'N': o->total = strtoull(value, NULL, 10); break;
     case 'C': add_column(o, value); break;
     case 'i': o->ignore_item = true; break;
@@ -154,6 +156,7 @@ void exec_options_read(struct exec_options *o, int argc, char **argv)
         {"blanks", no_argument, NULL, 'B'},
         {"code", no_argument, NULL, 'c'},
         {"plus", no_argument, NULL, 'P'},
+        {"quote-words", no_argument, NULL, 'Q'},
         {"total", required_argument, NULL, 'N'},
         {"column", required_argument, NULL, 'C'},
         {"ignore-item", no_argument, NULL, 'i'},

@@ -5,7 +5,8 @@
 #include "hosts/exec_answer.h"
 
 struct exec_options {
-    bool text, append, row, blanks, repeat, dry_run, record, raw, code, ignore_item, parallel_variables, plus;
+    bool text, append, row, blanks, repeat, dry_run, record, raw, code, ignore_item, parallel_variables, plus,
+        quote_words;
     uint64_t total;
     char **columns; /* names of the columns, for the folders of --results */
     size_t columns_count;

@@ -1,6 +1,6 @@
 #include "hosts/exec_template.h"
 
-#include "hosts/runs/shell_quote.h"
+#include "protocol/shell_quote.h"
 
 /* Returns whether the placeholder stands for a value or a part of a value. */
 static bool is_of_value(enum exec_place place)
@@ -307,16 +307,47 @@ static void add_word(struct exec_args *args, const struct exec_template *t, size
     }
 }
 
+/* Adds the word quoted for a shell. The values for which one placeholder stands become several words. */
+static void add_quoted_word(struct buf *b, const struct exec_template *t, const struct exec_word *w,
+                            const struct exec_row *row, size_t only)
+{
+    struct buf plain = {0};
+    for (size_t i = 0; i < w->count; i++) {
+        const struct exec_part *p = &t->parts[w->first + i];
+        bool several = is_of_value(p->place) && p->column == 0 && only == SIZE_MAX;
+        if (!several) add_part_text(&plain, t, p, row, only);
+        for (size_t value = 0; several && value < row->count; value++) {
+            if (value > 0) {
+                shell_quote_add(b, buf_cstr(&plain), plain.len);
+                buf_add_char(b, ' ');
+                buf_clear(&plain);
+            }
+            add_column(&plain, t, p, row, value);
+        }
+    }
+    shell_quote_add(b, buf_cstr(&plain), plain.len);
+    buf_release(&plain);
+}
+
+static void join_word(struct buf *b, const struct exec_template *t, const struct exec_word *w,
+                      const struct exec_row *row, size_t only)
+{
+    if (t->quotes_words)
+        add_quoted_word(b, t, w, row, only);
+    else
+        add_word_text(b, t, w, row, only);
+}
+
 void exec_template_join(const struct exec_template *t, const struct exec_row *row, struct buf *text)
 {
     for (size_t word = 0; word < words_count(t, row); word++) {
         const struct exec_word *w = &t->words[word];
         bool repeated = is_repeated(t, w) && row->count > 0;
         if (word > 0) buf_add_char(text, ' ');
-        if (!repeated) add_word_text(text, t, w, row, SIZE_MAX);
+        if (!repeated) join_word(text, t, w, row, SIZE_MAX);
         for (size_t i = 0; repeated && i < row->count; i++) {
             if (i > 0) buf_add_char(text, ' ');
-            add_word_text(text, t, w, row, i);
+            join_word(text, t, w, row, i);
         }
     }
 }

@@ -65,12 +65,13 @@ struct exec_template {
     bool has_number;     /* there is a {#}, a {%} or a {##} */
     bool append;
     /* The caller may set the fields below. */
-    bool repeats;   /* a word with a placeholder for all values is repeated for each value */
-    bool quotes;    /* values are quoted for a shell */
-    char *shell;    /* runs the words, joined with spaces; NULL: there is no shell; borrowed */
-    bool blanks;    /* a placeholder for a value that the row lacks is empty */
-    uint64_t total; /* for {##} */
-    bool ignores;   /* if there is no placeholder, the command does not get the values */
+    bool repeats;      /* a word with a placeholder for all values is repeated for each value */
+    bool quotes;       /* values are quoted for a shell */
+    bool quotes_words; /* exec_template_join() quotes each word, for a shell */
+    char *shell;       /* runs the words, joined with spaces; NULL: there is no shell; borrowed */
+    bool blanks;       /* a placeholder for a value that the row lacks is empty */
+    uint64_t total;    /* for {##} */
+    bool ignores;      /* if there is no placeholder, the command does not get the values */
 };
 
 /* The arguments for one row. The struct owns the arguments, and is reused for the next row. */

@@ -61,6 +61,7 @@ static void add_host_options(const struct command_task *t, const struct command_
         separate(json);
         add_text(t, json, *name);
     }
+    if (t->quotes_words) add_word(json, "--quote-words");
     if (t->is_code) add_word(json, "--code");
     if (t->ignores_items) add_word(json, "--ignore-item");
     if (t->sets_variables) add_word(json, "--parallel-variables");

@@ -27,6 +27,7 @@ struct command_task {
     const char *tag;         /* before each line of the output, with placeholders; NULL: none */
     int nice;                /* added to the niceness */
     bool is_code;            /* the values are not quoted for the shell */
+    bool quotes_words;       /* each word is quoted for the shell after the values have been put into it */
     bool ignores_items;      /* the command does not get the item */
     bool sets_variables;     /* the command has the variables PARALLEL_SEQ and PARALLEL_JOBSLOT */
     bool plus;               /* there are the placeholders of --plus */

@@ -1,5 +1,7 @@
 #include "cli/items/line_length.h"
 
+#include "protocol/shell_quote.h"
+
 /* If a placeholder for all values begins at `at`, returns the length of the placeholder; otherwise 0. */
 static size_t place_length(const char *at, const char *marker)
 {
@@ -47,21 +49,10 @@ void line_length_measure(struct line_length *l, char *const *words, const char *
     if (l->times == 0) l->each = l->times = 1; /* the values are appended, or have numbers */
 }
 
-/* Returns whether the shell needs no quotes for the value. */
-static bool is_plain(struct json_slice value)
-{
-    for (size_t i = 0; i < value.len; i++) {
-        char c = value.data[i];
-        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!word && (!c || !strchr("-_.+/", c))) return false;
-    }
-    return value.len > 0;
-}
-
 /* Returns how many bytes the value has at most when it is quoted for a shell. */
 static size_t quoted_length(struct json_slice value)
 {
-    if (is_plain(value)) return value.len;
+    if (shell_quote_is_plain(value.data, value.len)) return value.len;
     size_t len = value.len + 2;
     for (const char *at = value.data, *end = at + value.len; (at = memchr(at, '\'', (size_t)(end - at))); at++)
         len += 6;

@@ -10,6 +10,7 @@ struct map_manner {
     bool is_parallel;    /* the exit status and the variables of commands are those of GNU parallel */
     bool is_code;        /* the values are not quoted for the shell */
     bool ignores_items;  /* the command does not get the item */
+    bool quotes_words;   /* with --shell: each word of the command is quoted after the values have been put into it */
     bool fills;          /* with many or many_words: the last lines are not shared evenly */
     bool prints_commands, reports_commands; /* before the output, on standard output or on standard error */
     bool hides_output;                      /* the output is not printed */

@@ -315,7 +315,7 @@ static int open_source(struct map_options *o, char **lists)
     size_t columns = o->source.has_records ? SIZE_MAX : o->source.lists.count;
     if (o->command && o->source.has_records)
         record_words_number(&o->words, &o->source.records.names, &o->command, &o->tagstring);
-    if (o->shell) record_words_cut(&o->words, &o->command);
+    if (o->shell && !o->manner.quotes_words) record_words_cut(&o->words, &o->command);
     if (o->results) read_columns(o);
     if (o->command && !o->shell && !o->source.has_blocks && !o->quiet)
         command_warn_of_code(o->command, o->replace, columns);

@@ -24,24 +24,30 @@ char *place_words_standard(const struct place_words *p, const char *text)
     return buf_detach(&out, NULL);
 }
 
-/* Returns whether the text begins with a placeholder such as {2/.} or, if `named` is set, with {NAME}. */
-static bool is_numbered(const char *text, bool named)
+/* Returns the length of a placeholder such as {2/.} or {%.txt} or {NAME} at the start of the text; 0: there is none. */
+static size_t braced_length(const struct place_words *p, const char *text)
 {
-    if (*text != '{') return false;
-    size_t len = strcspn(text, " \t\n}");
-    if (text[len] != '}' || len == 1) return false;
-    size_t digits = strspn(text + 1 + (text[1] == '-'), "0123456789");
-    if (digits == 0) return named;
-    const char *form = text + 1 + (text[1] == '-') + digits;
-    return form[strspn(form, "./")] == '}';
+    if (*text != '{') return 0;
+    size_t number = text[1] == '-';
+    number += strspn(text + 1 + number, "0123456789");
+    const char *form = text + 1 + number, *end = strchr(form, '}');
+    if (!end) return 0;
+    bool is_number = number > (size_t)(text[1] == '-') && form[strspn(form, "./")] == '}';
+    bool is_plus = p->plus && end > form && strchr(":#%/^,+.", *form);
+    bool is_name = p->named && end > text + 1 && strcspn(text, " \t\n") > (size_t)(end - text);
+    return is_number || is_plus || is_name ? (size_t)(end + 1 - text) : 0;
 }
 
-bool place_words_begin_code(const struct place_words *p, const char *code, bool named)
+static size_t length_of(const struct place_words *p, const char *text)
 {
-    for (const char *at = code; *at && !strchr(" \t\n=", *at); at++) {
-        if (begins_with(at, p->value) || is_numbered(at, named)) return true;
-        for (size_t i = 0; i < PLACE_WORDS_FORMS; i++)
-            if (begins_with(at, p->forms[i].standard)) return true;
-    }
+    size_t len = begins_with(text, p->value);
+    for (size_t i = 0; i < PLACE_WORDS_FORMS && !len; i++) len = begins_with(text, p->forms[i].standard);
+    return len ? len : braced_length(p, text);
+}
+
+bool place_words_begin_code(const struct place_words *p, const char *code)
+{
+    for (const char *at = code; *at && !strchr(" \t\n=", *at); at++)
+        if (length_of(p, at)) return true;
     return false;
 }

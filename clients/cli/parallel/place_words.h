@@ -11,12 +11,14 @@ struct place_words {
     struct {
         const char *given, *standard;
     } forms[PLACE_WORDS_FORMS];
+    bool named; /* {NAME} is a placeholder, for any NAME without white space */
+    bool plus;  /* there are the placeholders of --plus */
 };
 
 /* Returns the text with each given placeholder replaced by the standard one. The caller frees it. */
 char *place_words_standard(const struct place_words *p, const char *text);
 /* Returns whether the first word of the shell code has a placeholder. If so, the values are code, as in GNU parallel.
- * `code` has the standard placeholders. `named`: {NAME} is a placeholder too. */
-bool place_words_begin_code(const struct place_words *p, const char *code, bool named);
+ * `code` has the standard placeholders. */
+bool place_words_begin_code(const struct place_words *p, const char *code);
 
 #endif

@@ -58,20 +58,21 @@ static bool is_piped(const struct parallel_options *o)
     return o->pipe || o->pipe_part;
 }
 
-/* -n, -N and -L all become -N of `fantail map`. In GNU parallel, each of them implies -X. */
+/* As in GNU parallel, -N and -L imply -X, and -n does not. */
 static void add_groups(struct translation *t, const struct parallel_options *o)
 {
-    const char *count = o->max_replace_args ? o->max_replace_args : o->max_args ? o->max_args : o->max_lines;
+    const char *words = o->max_replace_args ? o->max_replace_args : o->max_lines;
     bool many = o->many || o->fills;
-    if (is_zero(count)) {
+    if (is_zero(words) || is_zero(o->max_args)) {
         t->manner.ignores_items = true;
         return;
     }
     if (is_piped(o)) return;
-    add_option(t, "max-replace-args", count);
-    add_option(t, "max-chars", o->max_chars);
+    add_option(t, "max-replace-args", words);
+    add_option(t, "max-args", words ? NULL : o->max_args);
+    add_option(t, "max-chars", many || o->many_words || words || o->max_args ? o->max_chars : NULL);
     add_switch(t, "many", many);
-    add_switch(t, "many-words", !many && (o->many_words || (o->max_chars && !count)));
+    add_switch(t, "many-words", !many && o->many_words);
     t->manner.fills = o->fills;
 }
 
@@ -172,33 +173,37 @@ static struct place_words places_of(const struct parallel_options *o)
                   {replaced(o->name, "{/}"), "{/}"},
                   {replaced(o->number, "{#}"), "{#}"},
                   {replaced(o->slot, "{%}"), "{%}"}},
+        .named = o->header != NULL,
+        .plus = o->plus,
     };
 }
 
-static void add_command(struct translation *t, const struct parallel_options *o, char *const *words, size_t count,
-                        const struct place_words *places)
+/* The words are one piece of shell code. */
+static void add_code(struct translation *t, char *const *words, size_t count, const struct place_words *places)
 {
     struct buf code = {0};
-    add_option(t, "replace", o->replace);
-    add_switch(t, "plus", o->plus);
-    if (!o->quote) add_word(t, "--shell");
-    add_word(t, "--");
     for (size_t i = 0; i < count; i++) {
         char *word = place_words_standard(places, words[i]);
-        if (o->quote) {
-            add(t, word);
-            continue;
-        }
         if (i > 0) buf_add_char(&code, ' ');
         buf_add_str(&code, word);
         free(word);
     }
     if (count == 0) buf_add_str(&code, places->value);
-    if (code.len > 0) {
-        t->manner.is_code = place_words_begin_code(places, buf_cstr(&code), o->header || o->plus);
-        add_word(t, buf_cstr(&code));
-    }
+    t->manner.is_code = place_words_begin_code(places, buf_cstr(&code));
+    add_word(t, buf_cstr(&code));
     buf_release(&code);
+}
+
+static void add_command(struct translation *t, const struct parallel_options *o, char *const *words, size_t count,
+                        const struct place_words *places)
+{
+    add_option(t, "replace", o->replace);
+    add_switch(t, "plus", o->plus);
+    add_word(t, "--shell");
+    add_word(t, "--");
+    t->manner.quotes_words = o->quote;
+    for (size_t i = 0; o->quote && i < count; i++) add(t, place_words_standard(places, words[i]));
+    if (!o->quote) add_code(t, words, count, places);
 }
 
 /* Checks that the text has no placeholder of GNU parallel that fantail lacks. */

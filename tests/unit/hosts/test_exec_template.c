@@ -23,6 +23,7 @@ static const char *arguments_of(const struct exec_template *more, char **argv, c
     t.shell = more->shell;
     t.blanks = more->blanks;
     t.total = more->total;
+    t.quotes_words = more->quotes_words;
     exec_args_build(&args, &t, &r);
     joined[0] = '\0';
     size_t len = 0;
@@ -99,6 +100,17 @@ Test(exec_template, there_are_more_placeholders_with_plus)
     cr_expect_str_eq(arguments(WORDS("{1%.c}{-1^f}", "{2%(}"), &plus, false, row), "d/s/f.a.bF|{2%(}");
     cr_expect_str_eq(arguments(WORDS("{..}", "{+.}", "{%.c}"), &all, false, row), "{..}|{+.}|{%.c}");
     cr_expect_str_eq(arguments_of(&total, WORDS("{#}/{##}"), &plus, true, row), "1/7");
+    assert_no_leaks();
+}
+
+Test(exec_template, words_may_be_quoted_with_their_values)
+{
+    struct exec_template quoted = {.shell = (char[]){"sh"}, .quotes_words = true, .blanks = true};
+    const char *row = "[0,\"a\",\"*\"]";
+    cr_expect_str_eq(arguments_of(&quoted, WORDS("x y", "{1}{1}", "b{2}", "{3}", "c{}d", "{}"), &all, false, row),
+                     "sh|-c|'x y' aa 'b*' '' ca '*d' a '*'");
+    quoted.repeats = true;
+    cr_expect_str_eq(arguments_of(&quoted, WORDS("e", "c{}d"), &all, false, row), "sh|-c|e cad 'c*d'");
     assert_no_leaks();
 }
 

@@ -40,7 +40,11 @@ Test(translation, the_words_are_one_piece_of_shell_code)
 Test(translation, quoted_words_are_arguments)
 {
     const struct parallel_options o = {.quote = true, .replace = ",", .number = "N"};
-    assert_translated(&o, WORDS("echo", "a  N"), START PLAIN "[--replace=,][--][echo][a  {#}]");
+    struct translation t;
+    assert_translated(&o, WORDS("echo", "a  N;", ""), START PLAIN "[--replace=,][--shell][--][echo][a  {#};][]");
+    cr_assert(translation_make(&t, &o, WORDS("{}")));
+    cr_assert(t.manner.quotes_words && !t.manner.is_code);
+    translation_release(&t);
     assert_no_leaks();
 }
 
@@ -59,10 +63,9 @@ Test(translation, options_with_the_same_meaning)
                                            .colsep = ",",
                                            .header = ":",
                                            .max_args = "2"};
-    assert_translated(
-        &input, WORDS("x"),
-        START "[--arg-file=f][--arg-file=g][--delimiter=\\0][--colsep=,][--header=:][--max-replace-args=2]" PLAIN
-              "[--shell][--][x]");
+    assert_translated(&input, WORDS("x"),
+                      START "[--arg-file=f][--arg-file=g][--delimiter=\\0][--colsep=,][--header=:][--max-args=2]" PLAIN
+                            "[--shell][--][x]");
     const struct parallel_options output = {
         .keep_order = true, .line_buffer = true, .tagstring = "T", .no_extension = "T", .joblog = "l", .resume = true};
     assert_translated(&output, WORDS("x"),
@@ -79,7 +82,7 @@ Test(translation, as_many_values_as_fit)
     const struct parallel_options chars = {.max_chars = "9"}, both = {.max_chars = "9", .max_replace_args = "2"};
     const struct parallel_options fills = {.fills = true}, none = {.max_args = "0"};
     struct translation t;
-    assert_translated(&chars, WORDS("x"), START "[--max-chars=9][--many-words=true]" PLAIN "[--shell][--][x]");
+    assert_translated(&chars, WORDS("x"), START PLAIN "[--shell][--][x]");
     assert_translated(&both, WORDS("x"), START "[--max-replace-args=2][--max-chars=9]" PLAIN "[--shell][--][x]");
     cr_assert(translation_make(&t, &fills, WORDS("x")));
     cr_assert(t.manner.fills);

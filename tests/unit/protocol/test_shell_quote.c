@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <sys/resource.h>
 
-#include "hosts/runs/shell_quote.h"
+#include "protocol/shell_quote.h"
 #include "hosts/runs/tag_lines.h"
 
 Test(shell_quote, a_word_is_quoted_as_gnu_parallel_does)

@@ -1,22 +1,22 @@
-#include "hosts/runs/shell_quote.h"
+#include "protocol/shell_quote.h"
 
 static bool is_plain(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-_.+/", c));
 }
 
-static size_t plain_length(const char *text, size_t len)
+bool shell_quote_is_plain(const char *text, size_t len)
 {
     size_t n = 0;
     while (n < len && is_plain(text[n])) n++;
-    return n;
+    return len > 0 && n == len;
 }
 
 /* Within single quotes every character stands for itself, except a single quote. A single quote is put in double
  * quotes. */
 void shell_quote_add(struct buf *out, const char *text, size_t len)
 {
-    if (len > 0 && plain_length(text, len) == len) {
+    if (shell_quote_is_plain(text, len)) {
         buf_add(out, text, len);
         return;
     }
