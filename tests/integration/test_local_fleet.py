@@ -99,10 +99,10 @@ class Failures(LocalTest):
 
     def start_map(self, source, items, *options):
         """Starts `fantail map` with a task that has this Python module."""
-        tasks = self.tasks(work={"json": {"mode": "python", "command": "work:run"}, "files": {"work.py": source}})
+        tasks = self.tasks(count={"json": {"mode": "python", "command": "count:run"}, "files": {"count.py": source}})
         write_file(os.path.join(self.folder, "items"), "".join(f"{n}\n" for n in items))
         with open(os.path.join(self.folder, "items"), "rb") as stdin:
-            program = self.start("fantail", "map", "work", "--tasks", tasks, *options, stdin=stdin)
+            program = self.start("fantail", "map", "count", "--tasks", tasks, *options, stdin=stdin)
         program.any_status = True
         return program
 
@@ -115,16 +115,16 @@ class Failures(LocalTest):
 
     def test_a_task_that_cannot_be_loaded_is_shown_once(self):
         err = self.errors("import absent_module\n", range(20))
-        reason = "ModuleNotFoundError: No module named 'absent_module' (work.py:1)"
-        self.assertEqual([line for line in err if line.startswith("work: ") and "~" not in line and "^" not in line],
-                         ["work: Traceback (most recent call last):",
-                          f'work:   File "{os.path.realpath(self.folder)}/tasks/work/work.py", line 1, in <module>',
-                          "work:     import absent_module", f"work: {reason}"])
+        reason = "ModuleNotFoundError: No module named 'absent_module' (count.py:1)"
+        self.assertEqual([line for line in err if line.startswith("count: ") and "~" not in line and "^" not in line],
+                         ["count: Traceback (most recent call last):",
+                          f'count:   File "{os.path.realpath(self.folder)}/tasks/count/count.py", line 1, in <module>',
+                          "count:     import absent_module", f"count: {reason}"])
         said = [line for line in err if line.startswith("worker: ")]
         self.assertEqual(len(said), 1, err)
-        cause = f"the command work:run in the folder {os.path.realpath(self.folder)}/tasks/work: exited with code 1 before " \
+        cause = f"the command count:run in the folder {os.path.realpath(self.folder)}/tasks/count: exited with code 1 before " \
                 "it answered any item"
-        self.assertRegex(said[0], rf"^worker: error: task work cannot start \({re.escape(cause)}\)\. Its items fail until "
+        self.assertRegex(said[0], rf"^worker: error: task count cannot start \({re.escape(cause)}\)\. Its items fail until "
                                   r"it is tried again in [0-9.]+ s\. \d+ starts have failed so far\.$")
         self.assertEqual(err[-7:-2], [f"fantail: item {n} (line {n + 1}): crashed: {cause} | {reason}" for n in range(5)], err)
         self.assertEqual(err[-2:], ["fantail: 20 of 20 items failed (20 crashed); --errors FILE lists them all",
@@ -139,15 +139,15 @@ while not os.path.exists({go!r}):
 def run(n):
     return n
 """, [1, 2])
-        wait_until(lambda: program.stderr() == "fantail: task work takes a while to load\n", "the note")
+        wait_until(lambda: program.stderr() == "fantail: task count takes a while to load\n", "the note")
         write_file(go, "")
         wait_until(lambda: not program.alive(), "the end")
         self.assertEqual((program.process.wait(), program.stdout()), (0, "1\n2\n"))
-        self.assertEqual(program.stderr(), "fantail: task work takes a while to load\n")
+        self.assertEqual(program.stderr(), "fantail: task count takes a while to load\n")
 
     def test_a_failure_names_its_place_and_the_summary_the_file_for_all_failures(self):
         source = "def run(n):\n    raise ValueError('no')\n"
-        shown = [f"fantail: item {n} (line {n + 1}): task_error: ValueError: no (work.py:2)" for n in range(5)]
+        shown = [f"fantail: item {n} (line {n + 1}): task_error: ValueError: no (count.py:2)" for n in range(5)]
         lines = lambda *options, count=6: [line for line in self.errors(source, range(count), *options) if "load" not in line]
         self.assertEqual(lines(), [*shown, "fantail: 6 of 6 items failed (6 task_error); --errors FILE lists them all",
                                    "fantail: --tolerated-failure-count 0 ends a run at the first failed item"])
@@ -155,7 +155,7 @@ def run(n):
         path = os.path.join(self.folder, "failed")
         self.assertIn("fantail: 6 of 6 items failed (6 task_error)", lines("--errors", path))
         with open(path, encoding="utf-8") as file:
-            self.assertEqual([json.loads(line)["error"]["place"] for line in file], ["work.py:2"] * 6)
+            self.assertEqual([json.loads(line)["error"]["place"] for line in file], ["count.py:2"] * 6)
 
 
 class Metrics(LocalTest):

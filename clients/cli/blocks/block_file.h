@@ -15,7 +15,7 @@ struct block_file {
     struct record_ends ends;
     uint64_t at, size; /* the next block begins at `at`; the file ends at `size` */
     uint64_t max;      /* length of a block, unless `shares` is set */
-    uint64_t shares;   /* the rest of the file becomes at most so many blocks of about the same length; 0: no limit */
+    uint64_t shares;   /* the rest of the file is cut into at most this many blocks of similar length; 0: no limit */
     uint64_t header_at, header_len; /* of the line that each block begins with */
     struct buf window;              /* the bytes that are searched */
     char fault[BLOCK_FAULT_SIZE];

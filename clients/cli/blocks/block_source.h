@@ -34,7 +34,7 @@ enum block_step block_source_next(struct block_source *s, struct input_block *b)
 /* Returns whether there is a place for the next block. If so, block_source_next() can go on once the input has bytes.
  */
 bool block_source_has_place(const struct block_source *s);
-/* Call it when the block at this offset has its answer, and is no longer needed. */
+/* Frees the memory of the block at this offset. Call it when the block has its answer. */
 void block_source_free(struct block_source *s, uint64_t offset);
 /* Returns the offset in the input at which the next block begins. */
 uint64_t block_source_bytes(const struct block_source *s);

@@ -32,8 +32,8 @@ struct block_stream {
     struct block_place *filling; /* NULL: none */
     struct buf rest;             /* bytes after the last block, until there is a place for them */
     bool has_header;             /* the first line of the stream is the beginning of each block */
-    struct buf header;           /* this line; empty: it has not come */
-    bool needs_bytes;            /* without more bytes there is no block */
+    struct buf header;           /* this line; empty: it was not read yet */
+    bool needs_bytes;            /* the next block needs bytes that were not read yet */
     bool ended;
     uint64_t offset; /* of the next block */
     char fault[BLOCK_FAULT_SIZE];
@@ -42,13 +42,14 @@ struct block_stream {
 /* The caller must have set s->fd, s->cut, s->places_max and s->has_header. */
 void block_stream_init(struct block_stream *s);
 void block_stream_release(struct block_stream *s);
-/* Returns BLOCK_MORE if no place is free, or if there is no whole block yet. Calls read() at most
- * once, and only if needs_bytes is set. While it is set, call this function only when the stream is readable. */
+/* Returns BLOCK_MORE if no place is free, or if the bytes of the next block are not complete. Calls read() at most
+ * once, and only if needs_bytes is set. While needs_bytes is set, call this function only when the stream is readable.
+ */
 enum block_step block_stream_next(struct block_stream *s, struct input_block *b);
 /* Returns whether there is a place for the next block. If so, block_stream_next() can go on once the stream has bytes.
  */
 bool block_stream_has_place(const struct block_stream *s);
-/* The block at this offset is no longer needed. Does nothing if there is none. */
+/* Frees the place of the block at this offset. Does nothing if there is no such block. */
 void block_stream_free(struct block_stream *s, uint64_t offset);
 
 #endif

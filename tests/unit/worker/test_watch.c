@@ -52,7 +52,7 @@ static void on_changed(void *data, const char *const *names)
 
 static bool on_writes_itself(void *data, const char *task, uint64_t at_ns)
 {
-    cr_assert_str_eq(task, "work");
+    cr_assert_str_eq(task, "words");
     cr_assert_leq(at_ns, now_ns());
     return writes;
 }
@@ -63,12 +63,12 @@ static void begin(void)
     log_set_level(LOG_LEVEL_COUNT); /* logs nothing */
     cr_assert(mkdtemp(root));
     make("tasks");
-    make("tasks/work");
-    make("tasks/work/lib");
+    make("tasks/words");
+    make("tasks/words/lib");
     make("other");
-    put("tasks/work/task.json", "{}");
+    put("tasks/words/task.json", "{}");
     put("other/real.awk", "1");
-    cr_assert_eq(symlink(path_of("other/real.awk"), path_of("tasks/work/linked.awk")), 0);
+    cr_assert_eq(symlink(path_of("other/real.awk"), path_of("tasks/words/linked.awk")), 0);
     snprintf(dirs, sizeof dirs, "%s/tasks", root);
     uv_loop_init(&loop);
     watch = watch_start(&loop, dirs, &hooks, NULL);
@@ -113,58 +113,58 @@ Test(watch, any_regular_file_of_a_task_counts)
                                         "f.cjs",     "g.wasm", "config", "h.csv", "lib/i.yaml"};
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         char name[40];
-        snprintf(name, sizeof name, "tasks/work/%s", names[i]);
+        snprintf(name, sizeof name, "tasks/words/%s", names[i]);
         put(name, "1");
-        expect(name, "work ");
+        expect(name, "words ");
     }
-    cr_assert_eq(unlink(path_of("tasks/work/h.csv")), 0);
-    expect("a file that is gone", "work ");
+    cr_assert_eq(unlink(path_of("tasks/words/h.csv")), 0);
+    expect("a file that is gone", "words ");
 }
 
 Test(watch, what_a_task_may_have_written_itself_does_not_count_unless_it_is_code)
 {
     writes = true;
-    put("tasks/work/state.json", "1");
-    put("tasks/work/lib/log", "1");
+    put("tasks/words/state.json", "1");
+    put("tasks/words/lib/log", "1");
     expect_nothing();
-    put("tasks/work/lib/module.py", "1");
-    expect("a module", "work ");
-    put("tasks/work/program", "1");
+    put("tasks/words/lib/module.py", "1");
+    expect("a module", "words ");
+    put("tasks/words/program", "1");
     expect_nothing();
-    cr_assert_eq(chmod(path_of("tasks/work/program"), 0755), 0);
-    expect("a program", "work ");
+    cr_assert_eq(chmod(path_of("tasks/words/program"), 0755), 0);
+    expect("a program", "words ");
 }
 
 Test(watch, names_of_editors_and_caches_and_odd_files_do_not_count)
 {
-    put("tasks/work/.a.swp", "1");
-    put("tasks/work/_cache", "1");
-    cr_assert_eq(mkfifo(path_of("tasks/work/fifo"), 0600), 0);
+    put("tasks/words/.a.swp", "1");
+    put("tasks/words/_cache", "1");
+    cr_assert_eq(mkfifo(path_of("tasks/words/fifo"), 0600), 0);
     expect_nothing();
 }
 
 Test(watch, a_link_is_watched_at_the_place_of_its_file)
 {
     put("other/real.awk", "2");
-    expect("a change in place", "work ");
+    expect("a change in place", "words ");
     put("other/unrelated", "1");
     expect_nothing();
     put("other/new", "3");
     cr_assert_eq(rename(path_of("other/new"), path_of("other/real.awk")), 0);
-    expect("a new file in its place", "work ");
+    expect("a new file in its place", "words ");
     put("other/real.awk", "4");
-    expect("a change of the new file", "work ");
+    expect("a change of the new file", "words ");
 }
 
 Test(watch, a_directory_of_tasks_may_be_replaced_and_may_be_missing_for_a_while)
 {
     make("next");
-    make("next/work");
+    make("next/words");
     cr_assert_eq(rename(path_of("tasks"), path_of("before")), 0);
     cr_assert_eq(rename(path_of("next"), path_of("tasks")), 0);
     expect("another directory", "* ");
-    put("tasks/work/a", "1");
-    expect("a change in it", "work ");
+    put("tasks/words/a", "1");
+    expect("a change in it", "words ");
     cr_assert_eq(rename(path_of("tasks"), path_of("gone")), 0);
     expect("no directory", "* ");
     make("tasks");
@@ -179,9 +179,9 @@ Test(watch, a_directory_of_tasks_may_be_replaced_and_may_be_missing_for_a_while)
 
 Test(watch, a_task_that_changes_its_own_code_is_not_reported_for_ever)
 {
-    rewrites = "tasks/work/generated.sh";
+    rewrites = "tasks/words/generated.sh";
     put(rewrites, "first");
-    for (unsigned i = 0; i < WATCH_REPORTS_MAX; i++) expect("a change by the task", "work ");
+    for (unsigned i = 0; i < WATCH_REPORTS_MAX; i++) expect("a change by the task", "words ");
     expect_nothing();
     rewrites = NULL;
     expect_nothing();
@@ -191,8 +191,8 @@ Test(watch, only_so_many_names_are_remembered_and_their_changes_still_count)
 {
     char name[40];
     size_t names = 0;
-    put("tasks/work/task.json", "{}");
-    expect("a change before the flood", "work ");
+    put("tasks/words/task.json", "{}");
+    expect("a change before the flood", "words ");
     buf_clear(&seen);
     for (int i = 0; i < WATCH_NAMES_MAX + 100; i++) {
         snprintf(name, sizeof name, "tasks/%d", i);
@@ -205,8 +205,8 @@ Test(watch, only_so_many_names_are_remembered_and_their_changes_still_count)
         for (size_t i = 0; i < seen.len; i++) names += seen.data[i] == ' ';
     }
     make("tasks/late");
-    put("tasks/work/task.json", "{ }");
-    expect("a change of a name that is remembered", "work ");
+    put("tasks/words/task.json", "{ }");
+    expect("a change of a name that is remembered", "words ");
     cr_assert_eq(names, WATCH_NAMES_MAX - 1);
 }
 
