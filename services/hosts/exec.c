@@ -358,8 +358,7 @@ int main(int argc, char **argv)
     exec_options_read(&h.options, argc, argv);
     signal(SIGPIPE, SIG_IGN);
     const struct exec_options *o = &h.options;
-    if (!claim_stdio(&items_fd, &answers_fd) ||
-        !runner_init(&h.runner, o->shell ? o->shell : o->command[0], o->timeout_ms, o->error_bytes))
+    if (!claim_stdio(&items_fd, &answers_fd) || !runner_init(&h.runner, o->timeout_ms, o->error_bytes))
         die(1, "cannot set up: %s", strerror(errno));
     prepare(&h);
     if (!write_all(answers_fd, LINE_READY, sizeof LINE_READY - 1)) return 0;

@@ -48,30 +48,35 @@ struct exec_run {
     bool stderr_in_line; /* the last byte on stderr is not a newline */
 };
 
-static void find_program(struct runner *r, const char *program)
+/* Returns the path of the program; NULL: it is not in PATH. The caller owns the result. */
+static char *search_path(const char *program)
 {
-    r->path = NULL;
-    if (strchr(program, '/')) {
-        r->path = program;
-        return;
-    }
+    if (strchr(program, '/')) return xstrdup(program);
     const char *dirs = getenv("PATH");
     if (!dirs) dirs = "/usr/local/bin:/bin:/usr/bin";
     for (const char *end; *program; dirs = end + 1) {
         end = strchrnul(dirs, ':');
         int len = (int)(end - dirs);
         char *candidate;
-        if (asprintf(&candidate, "%.*s/%s", len ? len : 1, len ? dirs : ".", program) < 0) return;
-        if (access(candidate, X_OK) == 0) {
-            r->path = r->found_path = candidate;
-            return;
-        }
+        if (asprintf(&candidate, "%.*s/%s", len ? len : 1, len ? dirs : ".", program) < 0) return NULL;
+        if (access(candidate, X_OK) == 0) return candidate;
         free(candidate);
-        if (!*end) return;
+        if (!*end) return NULL;
     }
+    return NULL;
 }
 
-bool runner_init(struct runner *r, const char *program, uint64_t timeout_ms, size_t error_bytes)
+/* Sets r->path. The path of the last program is kept, because usually all items have the same program. */
+static void find_program(struct runner *r, const char *program)
+{
+    if (r->path && strcmp(r->program, program) == 0) return;
+    free(r->program);
+    free(r->path);
+    r->program = xstrdup(program);
+    r->path = search_path(program);
+}
+
+bool runner_init(struct runner *r, uint64_t timeout_ms, size_t error_bytes)
 {
     *r = (struct runner){.timeout_ms = timeout_ms, .stderr_read = -1, .stderr_write = -1, .lines_fd = -1};
     int pipe_fds[2];
@@ -82,7 +87,6 @@ bool runner_init(struct runner *r, const char *program, uint64_t timeout_ms, siz
     if (fcntl(r->stderr_read, F_SETFL, O_NONBLOCK) != 0) return false;
     buf_init(&r->out, OUTPUT_BYTES);
     byte_tail_init(&r->err, error_bytes);
-    find_program(r, program);
     exec_orphans_adopt();
     return true;
 }
@@ -92,7 +96,8 @@ void runner_release(struct runner *r)
     close(r->null_fd);
     close(r->stderr_read);
     close(r->stderr_write);
-    free(r->found_path);
+    free(r->program);
+    free(r->path);
     buf_release(&r->out);
     byte_tail_release(&r->err);
 }
@@ -341,7 +346,7 @@ struct run_outcome runner_run(struct runner *r, char **argv, const struct run_in
     buf_clear(&r->out);
     r->passed = r->dropped = 0;
     byte_tail_clear(&r->err);
-    if (!r->path) find_program(r, argv[0]);
+    find_program(r, argv[0]);
     uint64_t began_ns = now_ns();
     r->usage = (struct run_usage){.start_us = time_of_day_us()};
     int error = r->path ? launch(r, &run, argv, input) : ENOENT;

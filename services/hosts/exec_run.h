@@ -42,8 +42,8 @@ struct runner {
     struct byte_tail err;          /* the end of stderr of the last run */
     int stderr_read, stderr_write; /* one pipe for all runs */
     int null_fd;
-    const char *path; /* path of the program; NULL: it was not found in PATH */
-    char *found_path;
+    char *program;       /* the program of the last command, as argv[0] names it; NULL: there was no command */
+    char *path;          /* path of that program; NULL: it was not found in PATH */
     uint64_t timeout_ms; /* 0: none */
     int nice;            /* added to the niceness of a command */
     struct run_usage usage;
@@ -55,9 +55,8 @@ struct runner {
     struct result_files *files;  /* borrowed; open while a command runs; NULL: none */
 };
 
-/* Searches PATH for `program`, as a shell does. `error_bytes`: how many bytes of stderr are kept. If a descriptor
- * cannot be opened, returns false and sets errno. */
-MUST_CHECK bool runner_init(struct runner *r, const char *program, uint64_t timeout_ms, size_t error_bytes);
+/* `error_bytes`: how many bytes of stderr are kept. If a descriptor cannot be opened, returns false and sets errno. */
+MUST_CHECK bool runner_init(struct runner *r, uint64_t timeout_ms, size_t error_bytes);
 void runner_release(struct runner *r);
 
 /* What a command reads from its stdin. */
@@ -67,7 +66,7 @@ struct run_input {
     const struct feed_block *block; /* if it is not NULL, the command gets this block instead of the text */
 };
 
-/* Runs argv; argv[-1] must be writable. */
+/* Runs argv; argv[-1] must be writable. Searches PATH for the program, as a shell does. */
 struct run_outcome runner_run(struct runner *r, char **argv, const struct run_input *input);
 
 #endif

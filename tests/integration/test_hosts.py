@@ -143,6 +143,16 @@ class Exec(Hosts):
     def test_stdin_is_empty_when_the_arguments_take_the_item(self):
         self.assertEqual(self.values(host("exec", "--", "sh", "-c", "wc -c; : {}"), [1]), [0])
 
+    def test_each_item_may_name_a_program_in_path_or_in_a_folder(self):
+        names = ["one", "another-program-with-a-longer-name" * 5, "two"]
+        for name in names:
+            with open(os.path.join(self.folder, name), "w", encoding="utf-8") as out:
+                out.write(f"#!/bin/sh\necho {name}\n")
+            os.chmod(out.name, 0o755)
+        self.assertEqual(self.values(host("exec", "--", "./{}"), names), names)
+        self.assertEqual(self.values(host("exec", "--", "{}"), ["./one", "true", f"./{names[1]}", "./two"]),
+                         ["one", "", names[1], "two"])
+
     def test_an_error_names_the_program_that_the_item_names(self):
         self.assertIn("cannot run the command no-such-program", self.error(host("exec", "--", "{}"), "no-such-program")["cause"])
 
