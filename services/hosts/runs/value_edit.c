@@ -24,7 +24,7 @@ static const struct form {
     bool greedy, has_text;
     enum edit_case to;
 } forms[] = {
-    {"##", "^(", ")", EDIT_START, true, false, CASE_KEPT},   {"#", "^(", ")$", EDIT_START, false, false, CASE_KEPT},
+    {"##", "^(", ")", EDIT_START, true, false, CASE_KEPT},   {"#", "^(", ")", EDIT_START, false, false, CASE_KEPT},
     {"%%", "(", ")$", EDIT_END, true, false, CASE_KEPT},     {"%", "^(", ")$", EDIT_END, false, false, CASE_KEPT},
     {"//", "(", ")", EDIT_REPLACE, true, true, CASE_KEPT},   {"/#", "^(", ")", EDIT_REPLACE, false, true, CASE_KEPT},
     {"/%", "(", ")$", EDIT_REPLACE, false, true, CASE_KEPT}, {"/", "(", ")", EDIT_REPLACE, false, true, CASE_KEPT},
@@ -113,10 +113,27 @@ struct value_edit *value_edit_parse(const char *at, const char **end)
     return NULL;
 }
 
-static bool matches(const struct value_edit *e, const char *text, size_t from, size_t len, regmatch_t *match)
+/* Sets *match to the first match in the bytes from `from` to `to`. The flags are those of regexec(). */
+static bool matches(const struct value_edit *e, const char *text, size_t from, size_t to, int flags, regmatch_t *match)
 {
-    *match = (regmatch_t){.rm_so = (regoff_t)from, .rm_eo = (regoff_t)len};
-    return regexec(&e->regex, text, 1, match, REG_STARTEND | (from ? REG_NOTBOL : 0)) == 0;
+    *match = (regmatch_t){.rm_so = (regoff_t)from, .rm_eo = (regoff_t)to};
+    return regexec(&e->regex, text, 1, match, REG_STARTEND | flags) == 0;
+}
+
+/* Returns the length of the shortest beginning that the regular expression matches. The first `longest` bytes match.
+ * If the first n bytes begin with a match, so do the first n + 1 bytes. So each step can halve the range. */
+static size_t shortest_start(const struct value_edit *e, const char *value, size_t longest)
+{
+    regmatch_t match;
+    size_t least = 0, most = longest;
+    while (least < most) {
+        size_t middle = least + (most - least) / 2;
+        if (matches(e, value, 0, middle, REG_NOTEOL, &match))
+            most = (size_t)match.rm_eo;
+        else
+            least = middle + 1;
+    }
+    return most;
 }
 
 /* Returns the length of the beginning that is left out. */
@@ -125,10 +142,8 @@ static size_t start_length(const struct value_edit *e, const char *value, size_t
     regmatch_t match;
     size_t plain = e->plain ? strlen(e->plain) : 0;
     if (plain) return plain <= len && memcmp(value, e->plain, plain) == 0 ? plain : 0;
-    if (e->greedy) return matches(e, value, 0, len, &match) ? (size_t)match.rm_eo : 0;
-    for (size_t n = 0; n <= len; n++)
-        if (matches(e, value, 0, n, &match)) return n;
-    return 0;
+    if (!matches(e, value, 0, len, 0, &match)) return 0;
+    return e->greedy ? (size_t)match.rm_eo : shortest_start(e, value, (size_t)match.rm_eo);
 }
 
 /* Returns the length of the value without the end that is left out. */
@@ -137,9 +152,9 @@ static size_t end_start(const struct value_edit *e, const char *value, size_t le
     regmatch_t match;
     size_t plain = e->plain ? strlen(e->plain) : 0;
     if (plain) return plain <= len && memcmp(value + len - plain, e->plain, plain) == 0 ? len - plain : len;
-    if (e->greedy) return matches(e, value, 0, len, &match) ? (size_t)match.rm_so : len;
+    if (e->greedy) return matches(e, value, 0, len, 0, &match) ? (size_t)match.rm_so : len;
     for (size_t n = 0; n <= len; n++)
-        if (matches(e, value + len - n, 0, n, &match)) return len - n;
+        if (matches(e, value + len - n, 0, n, 0, &match)) return len - n;
     return len;
 }
 
@@ -156,7 +171,7 @@ static void replace(const struct value_edit *e, const char *value, size_t len, s
 {
     size_t at = 0;
     regmatch_t match;
-    while (at <= len && matches(e, value, at, len, &match)) {
+    while (at <= len && matches(e, value, at, len, at ? REG_NOTBOL : 0, &match)) {
         size_t start = (size_t)match.rm_so, end = (size_t)match.rm_eo;
         buf_add(out, value + at, start - at);
         add_match(e, value + start, end - start, out);

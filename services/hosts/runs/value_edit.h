@@ -6,8 +6,8 @@
  *     {:2}, {:2:3}   without its first 2 bytes; 3 bytes after them
  *     {#RE}, {##RE}  without the shortest, or the longest, beginning that RE matches
  *     {%RE}, {%%RE}  the same for the end
- *     {/RE/TEXT}     TEXT instead of the first match; {//RE/TEXT}: instead of each match; {/#RE/TEXT} and {/%RE/TEXT}:
- * only at the beginning, or at the end
+ *     {/RE/TEXT}     TEXT instead of the first match; {//RE/TEXT}: instead of each match
+ *     {/#RE/TEXT}    TEXT instead of a match at the beginning; {/%RE/TEXT}: at the end
  *     {^RE}, {^^RE}  the beginning, or each match, in upper case; {,RE}, {,,RE}: in lower case
  */
 #ifndef FANTAIL_HOSTS_RUNS_VALUE_EDIT_H

@@ -32,6 +32,13 @@ Test(value_edit, values_are_changed_as_by_gnu_parallel)
         {"#b}", "abab", "abab"},
         {"#ab}", "abab", "ab"},
         {"#ababa}", "abab", "abab"},
+        {"#.*/}", "a/b/c", "b/c"},
+        {"#.*/}", "abc", "abc"},
+        {"#a*}", "aab", "aab"},
+        {"#a+}", "aab", "ab"},
+        {"#a$}", "ab", "ab"},
+        {"#a.*$}", "abc", ""},
+        {"#ab|a}", "abc", "bc"},
         {"%ab}", "abab", "ab"},
         {"%%b}", "abb", "ab"},
         {"#.*a}", "bababab", "babab"},
@@ -54,6 +61,18 @@ Test(value_edit, values_are_changed_as_by_gnu_parallel)
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) assert_edited(cases[i][0], cases[i][1], cases[i][2]);
     assert_no_leaks();
+}
+
+/* If each beginning were matched by itself, this would take many minutes. */
+Test(value_edit, the_shortest_beginning_of_a_long_value_is_found_soon)
+{
+    enum { LONG = 1000000 };
+    char *value = xcalloc(1, LONG + 3);
+    memset(value, 'x', LONG);
+    assert_edited("#.*/}", value, value);
+    memcpy(value + LONG, "/y", 2);
+    assert_edited("#.*/}", value, "y");
+    free(value);
 }
 
 Test(value_edit, other_text_is_no_placeholder)
