@@ -172,6 +172,16 @@ class OnAFleet(SharedTest):
         with self.assertRaisesRegex(fantail.ItemError, "at most"):
             executor.submit(len, bytes(49 << 20)).result()
 
+    def test_pieces_leave_room_for_large_arguments(self):
+        fleet = self.start_fleet()
+        executor = fantail.Executor(url=url_of(fleet.coordinator))
+        self.addCleanup(executor.shutdown)
+        handles = [fantail.shared(bytes(12 << 20)), fantail.shared(b"x" * (12 << 20))]
+        sizes = executor.submit(lambda data: [len(data), *map(len, handles)], bytes(30 << 20)).result()
+        self.assertEqual(sizes, [30 << 20, 12 << 20, 12 << 20])
+        with self.assertRaisesRegex(fantail.ItemError, r"at most 377\d+ bytes"):
+            executor.submit(lambda data, handle: len(handle), bytes(40 << 20), fantail.shared(b"y" * (12 << 20))).result()
+
     def test_a_lost_process_gets_the_pieces_again(self):
         fleet = self.start_fleet()
         executor = fantail.Executor(url=url_of(fleet.coordinator))

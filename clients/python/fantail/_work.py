@@ -78,7 +78,8 @@ class Work:
             data = self._pickled(None)
         payload = pickle.dumps((self.function.data, self.form, reference or data, versions, self._attached), 5)
         if len(payload) > MAX_ITEM_BYTES:
-            raise ItemError("refused", f"the pickled arguments have {size} bytes, and at most {MAX_ITEM_BYTES} bytes can be sent")
+            most = MAX_ITEM_BYTES - self._attached_bytes()
+            raise ItemError("refused", f"the pickled arguments have {size} bytes, and at most {most} bytes can be sent")
         self.sent_bytes = len(payload) + (size if reference else 0)
         return payload
 
@@ -102,16 +103,21 @@ class Work:
 
     def attach(self, key: str, offset: int) -> None:
         """Adds this piece of a shared object to the next attempt, because the process of the last attempt did not have the
-        piece. The next attempt may run in another process. That process keeps the piece, and asks for one that it lacks."""
+        piece. The next attempt may run in another process. That process keeps the piece, and asks for one that it lacks.
+        All attached pieces together have at most PIECE_BYTES, so that there is room for the calls."""
         for stored in self.function.stored + self.stored:
             if stored.key == key and self._sends < MOST_SENDS * (1 + stored.size // PIECE_BYTES):
                 self._sends += 1
                 self._attached.pop(key, None)
-                while sum(len(piece) for _, _, piece in self._attached.values()) >= PIECE_BYTES:
+                piece = stored.piece(offset, PIECE_BYTES)
+                while self._attached_bytes() + len(piece) > PIECE_BYTES:
                     del self._attached[next(iter(self._attached))]
-                self._attached[key] = stored.size, offset, stored.piece(offset, PIECE_BYTES)
+                self._attached[key] = stored.size, offset, piece
                 return
         raise ItemError("call_not_unpicklable", f"the shared object {key} is missing in the process")
+
+    def _attached_bytes(self) -> int:
+        return sum(len(piece) for _, _, piece in self._attached.values())
 
     def split(self) -> "list[Work]":
         """Returns the same calls in smaller units, which give their results to this object. A batch of at most
