@@ -76,6 +76,10 @@ def log_and_square(n):
     return n * n
 
 
+def has_imported(name):
+    return name in sys.modules
+
+
 def square(x):
     return x * x
 

@@ -67,7 +67,7 @@ class Coroutines(ExecutorTest):
         async def hang_at(n):
             await asyncio.sleep(3600 if n == 5 else 0)
             return n
-        executor = self.executor(item_timeout_s=1)
+        executor = self.executor(item_timeout_s=1, initializer=twice, initargs=(1,))
         results = list(executor.map(hang_at, range(20), chunksize=20, return_exceptions=True))
         self.assertEqual(results[:5] + results[6:], [n for n in range(20) if n != 5])
         self.assertEqual(results[5].name, "timed_out")
@@ -86,6 +86,12 @@ class Coroutines(ExecutorTest):
         executor = self.executor(1, initializer=coroutines.keep_loop)
         self.assertTrue(executor.submit(coroutines.is_in_kept_loop).result())
         self.assertTrue(executor.submit(coroutines.is_in_kept_loop).result())
+
+    def test_a_coroutine_initializer_imports_asyncio_before_the_time_of_a_call_begins(self):
+        async def begin():
+            pass
+        self.assertFalse(self.executor(1).submit(calls.has_imported, "asyncio").result())
+        self.assertTrue(self.executor(1, initializer=begin).submit(calls.has_imported, "asyncio").result())
 
     def test_an_initializer_that_raises_is_told(self):
         executor = self.executor(1, initializer=coroutines.fail_at, initargs=(1, 1))
