@@ -86,6 +86,17 @@ class ExampleTasks(FantailTest):
         self.assertEqual(self.files("root"), {os.path.relpath(name, "root") for name in others})
         self.assertFalse(os.path.exists(self.path("root/usr/local/share/fantail")))
 
+    def test_an_uninstall_removes_what_python_has_compiled_from_the_tasks(self):
+        self.write_build()
+        self.write_program("build/tasks/rev/rev.py")
+        self.make_installed("install", "root")
+        compiled = "usr/local/share/fantail/tasks/rev/__pycache__"
+        for name in ("rev.cpython-311.pyc", "rev.cpython-313.opt-1.pyc"):
+            self.write_program("root", compiled, name)
+        self.make_installed("uninstall", "root")
+        self.assertEqual(self.files("root"), set())
+        self.assertFalse(os.path.exists(self.path("root/usr/local/share/fantail")))
+
     def test_an_uninstall_keeps_the_tasks_of_the_user(self):
         self.write_build()
         self.make_installed("install", "root")
