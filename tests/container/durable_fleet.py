@@ -2,6 +2,7 @@
 
 The clients retry as docs/protocol.md says, and check that each item has one answer, in order, with the right value.
 """
+import concurrent.futures
 import os
 import random
 import subprocess
@@ -155,13 +156,14 @@ def survive(fleet, workers):
     storm = Storm(fleet, 3, workers)
     storm.up()
     mapping = start_map(2000)
-    raging = threading.Thread(target=storm.rage, daemon=True)
-    raging.start()
     clients = []
-    while raging.is_alive():
-        if sum(one.is_alive() for one in clients) < JOBS:
-            clients.append(client(f"storm-{len(clients)}"))
-        time.sleep(0.05)
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        raging = thread.submit(storm.rage)
+        while not raging.done():
+            if sum(one.is_alive() for one in clients) < JOBS:
+                clients.append(client(f"storm-{len(clients)}"))
+            time.sleep(0.05)
+    raging.result()  # raises the exception that has ended the storm too early
     if mapping:
         mapping.check(quiet=False)
     check_clients(clients, "in the storm")
