@@ -200,6 +200,10 @@ class Shell(Grouped):
                 code = [word for word in command if not word.startswith("-")]
                 with self.subTest(words, code=code):
                     self.shown(["-j2", *words, "--shell", "--", *code, ":::", "a/b c", "it's", "$x", "*"])
+        for options, code in ((["-X", "-s", "20"], "echo x{}y"), (["-X", "-s", "20"], "echo {}"), (["-X", "-s", "20"], "echo"),
+                              (["-m", "-s", "20"], "echo x{}y"), (["-X", "-s", "60"], "echo {} x{}y | tr x z")):
+            with self.subTest(options, code=code):
+                self.shown(["-j1", *options, "--shell", "--", code], stdin=HUNDRED)
         self.shown(["--header", ":", "--shell", "--", "echo {long name} | cat", ":::", "long name", "a b"])
 
 

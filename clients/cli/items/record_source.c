@@ -38,7 +38,6 @@ bool record_source_init(struct record_source *s, const struct record_plan *p, ch
                   .names = p->header ? &s->names : NULL,
                   .group_max = p->group_max,
                   .length_max = p->length_max,
-                  .length = p->length,
                   .shares = p->shares},
     };
     bool good = !p->separator || separator_init(&s->separator, p->separator, err, err_size);

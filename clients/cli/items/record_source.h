@@ -24,7 +24,6 @@ struct record_plan {
     bool rows;   /* the items are for a command */
     enum item_values values;
     size_t group_max, length_max, shares; /* see item_maker.h */
-    struct line_length length;
 };
 
 /* A zeroed struct can be released. The struct must not be moved. */

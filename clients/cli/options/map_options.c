@@ -280,6 +280,16 @@ static void read_columns(struct map_options *o)
     }
 }
 
+/* Gives the words of the command their last form, and measures the command line if items are grouped for it. */
+static void set_words(struct map_options *o)
+{
+    struct record_source *records = &o->source.records;
+    if (o->source.has_records) record_words_number(&o->words, &records->names, &o->command, &o->tagstring);
+    if (o->shell && !o->manner.quotes_words) record_words_cut(&o->words, &o->command);
+    const struct record_context context = record_context_of(o);
+    record_options_measure(&o->record, &context, &records->maker.length);
+}
+
 static int open_source(struct map_options *o, char **lists)
 {
     const struct record_context context = record_context_of(o);
@@ -313,9 +323,7 @@ static int open_source(struct map_options *o, char **lists)
     if (!o->source.has_lists && !o->source.has_blocks && isatty(o->source.fd) && (!o->quiet || o->manner.is_parallel))
         complain("reading the items from the terminal, one on each line; Ctrl-D ends them");
     size_t columns = o->source.has_records ? SIZE_MAX : o->source.lists.count;
-    if (o->command && o->source.has_records)
-        record_words_number(&o->words, &o->source.records.names, &o->command, &o->tagstring);
-    if (o->shell && !o->manner.quotes_words) record_words_cut(&o->words, &o->command);
+    if (o->command) set_words(o);
     if (o->results) read_columns(o);
     if (o->command && !o->shell && !o->source.has_blocks && !o->quiet)
         command_warn_of_code(o->command, o->replace, columns);

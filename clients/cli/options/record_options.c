@@ -155,9 +155,13 @@ static void plan_groups(const struct record_options *o, const struct record_cont
     p->group_max = (size_t)(o->group ? o->group : o->group_words);
     if (!is_grouped(o) || !c->command) return;
     p->length_max = o->max_chars ? (size_t)o->max_chars : RECORD_LINE_BYTES;
-    line_length_measure(&p->length, c->command, c->marker, record_options_repeat(o));
-    p->length.quoted = c->shell;
     if (o->many || o->many_words) p->shares = c->slots;
+}
+
+void record_options_measure(const struct record_options *o, const struct record_context *c, struct line_length *l)
+{
+    line_length_measure(l, c->command, c->marker, record_options_repeat(o));
+    l->quoted = c->shell;
 }
 
 void record_options_plan(const struct record_options *o, const struct record_context *c, struct record_plan *p)

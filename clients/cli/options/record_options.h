@@ -98,6 +98,8 @@ MUST_CHECK int record_options_check(struct record_options *o, const struct optio
 bool record_options_ends_otherwise(const struct record_options *o);
 /* Sets *p to what the options say. */
 void record_options_plan(const struct record_options *o, const struct record_context *c, struct record_plan *p);
+/* Measures the command line. Call it after record_words_cut(), because the words that are repeated are the cut ones. */
+void record_options_measure(const struct record_options *o, const struct record_context *c, struct line_length *l);
 
 /* Replaces the names of columns with their numbers, in the words of the command and in *tag. *tag may be NULL. */
 void record_words_number(struct record_words *w, const struct header_names *names, char ***words, const char **tag);
