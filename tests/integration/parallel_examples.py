@@ -213,6 +213,10 @@ BLOCKS = r"""
 cat num30000 | parallel --pipe wc -l
 cat num30000 | parallel --pipe --block 10k cat
 cat num8 | parallel --pipe --block 4 wc -l
+cat num30000 | parallel -k --pipe -N7000 wc -l
+cat num30000 | parallel -k --pipe -n 7000 wc -l
+(echo %head1; seq 10) | parallel -k --header : --pipe -N3 echo JOB{#}\;cat
+parallel -k --header : --pipepart -a num30000 --block -1 -j1 wc -l
 echo /foo, bar/, /baz, qux/, | parallel -kN1 --recend ', ' --pipe echo JOB{#}\;cat\;echo END
 echo /foo, bar/, /baz, qux/, | parallel -kN1 --recstart / --pipe echo JOB{#}\;cat\;echo END
 echo /foo, bar/, /baz, qux/, | parallel -kN1 --recend ', ' --recstart / --pipe echo JOB{#}\;cat\;echo END
@@ -287,10 +291,12 @@ cat num30000 | parallel --pipe --block 64K wc
     "a block is a file, for which wc makes narrower columns": r"""
 cat num30000 | parallel --pipe wc
 cat num30000 | parallel --pipe --block 2M wc
-""",
-    "`--pipe` has no number of records but `-N 1`": r"""
 cat num30000 | parallel --pipe -N7000 wc
+""",
+    "`-L` cannot be given together with `--pipe`": r"""
 cat num30000 | parallel --pipe -L75 wc
+""",
+    "a header is one line": r"""
 (echo %head1; echo %head2; seq 10) | parallel --header '(%.*\n)*' --pipe -N3 echo JOB{#}\;cat
 (echo %head1; echo %head2; seq 10) | parallel --header 2 --pipe -N3 echo JOB{#}\;cat
 echo -n HHHHAAABBBCCC | parallel --pipe --header .{4} --block 3 --recend '' 'echo start; cat; echo'

@@ -45,7 +45,7 @@ static const struct option_row rows[] = {
          .letter = 's'),
     TEXT_ALIAS("maxchars", max_chars),
     OPTION_HEADING("Blocks of a large input"),
-    SWITCH("pipe", pipe, "cut the input into blocks; each command gets a block on its standard input. -N 1: a record"),
+    SWITCH("pipe", pipe, "cut the input into blocks; each command gets a block on its standard input. -N N: N records"),
     SWITCH_ALIAS("spreadstdin", pipe),
     SWITCH("pipepart", pipe_part, "the same for the file of -a, which is not copied"),
     SWITCH_ALIAS("pipe-part", pipe_part),

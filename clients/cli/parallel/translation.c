@@ -58,17 +58,18 @@ static bool is_piped(const struct parallel_options *o)
     return o->pipe || o->pipe_part;
 }
 
-/* As in GNU parallel, -N and -L imply -X, and -n does not. */
+/* As in GNU parallel, -N and -L imply -X, and -n does not. With blocks, -N and -n are the records of a block, and the
+ * other options have no effect. */
 static void add_groups(struct translation *t, const struct parallel_options *o)
 {
-    const char *words = o->max_replace_args ? o->max_replace_args : o->max_lines;
+    const char *words = o->max_replace_args ? o->max_replace_args : is_piped(o) ? o->max_args : o->max_lines;
     bool many = o->many || o->fills;
     if (is_zero(words) || is_zero(o->max_args)) {
         t->manner.ignores_items = true;
         return;
     }
-    if (is_piped(o)) return;
     add_option(t, "max-replace-args", words);
+    if (is_piped(o)) return;
     add_option(t, "max-args", words ? NULL : o->max_args);
     add_option(t, "max-chars", many || o->many_words || words || o->max_args ? o->max_chars : NULL);
     add_switch(t, "many", many);
@@ -76,13 +77,11 @@ static void add_groups(struct translation *t, const struct parallel_options *o)
     t->manner.fills = o->fills;
 }
 
-/* -N 1 asks for a block for each record, and becomes --block 1: a record that is longer than the size of a block is a
- * block by itself. */
 static void add_blocks(struct translation *t, const struct parallel_options *o)
 {
     add_switch(t, "pipe", o->pipe && !o->pipe_part);
     add_switch(t, "pipepart", o->pipe_part);
-    add_option(t, "block", is_piped(o) && o->max_replace_args ? "1" : o->block);
+    add_option(t, "block", o->block);
     add_option(t, "recstart", o->recstart);
     add_option(t, "recend", o->recend);
 }
@@ -217,18 +216,13 @@ static bool check_places(struct translation *t, bool plus, const char *text)
     return refuse(t, "{= =}: there is no Perl here. Do the change in the command, such as with sed or ${name%%.*}");
 }
 
-/* If the input is cut into blocks, checks that there is a command, and that no option was given that cannot be used
- * with blocks. */
+/* If the input is cut into blocks, checks that there is a command, and that -L was not given. */
 static bool check_blocks(struct translation *t, const struct parallel_options *o, size_t words)
 {
     if (!is_piped(o)) return true;
     if (words == 0) return refuse(t, "--pipe: needs a command");
-    if (o->max_lines) return refuse(t, "-L: with --pipe, --block has the size of a block");
-    if (o->max_replace_args && strcmp(o->max_replace_args, "1") != 0)
-        return refuse(
-            t, "-N: with --pipe, N must be 1, a block for each record. Otherwise --block has the size of a block");
-    if (o->header) return refuse(t, "--header: with --pipe, a block is a part of the input and nothing more");
-    return true;
+    if (!o->max_lines) return true;
+    return refuse(t, "-L: cannot be given together with --pipe. -N is the number of records of a block");
 }
 
 bool translation_make(struct translation *t, const struct parallel_options *o, char *const *operands)

@@ -98,10 +98,16 @@ Test(translation, as_many_values_as_fit)
 Test(translation, blocks_of_the_input)
 {
     const struct parallel_options pipe = {.pipe = true, .block = "2M", .recstart = ">", .recend = ""};
-    const struct parallel_options part = {.pipe_part = true, .pipe = true, .max_replace_args = "1", .block = "2M"};
+    const struct parallel_options part = {.pipe_part = true, .pipe = true, .block = "2M", .many_words = true};
+    const struct parallel_options records = {.pipe = true, .max_replace_args = "3", .header = ":", .max_chars = "9"};
+    const struct parallel_options same = {.pipe = true, .max_args = "3"}, none = {.pipe = true, .max_args = "0"};
     assert_translated(&pipe, WORDS("x"),
                       START "[--pipe=true][--block=2M][--recstart=>][--recend=]" PLAIN "[--shell][--][x]");
-    assert_translated(&part, WORDS("x"), START "[--pipepart=true][--block=1]" PLAIN "[--shell][--][x]");
+    assert_translated(&part, WORDS("x"), START "[--pipepart=true][--block=2M]" PLAIN "[--shell][--][x]");
+    assert_translated(&records, WORDS("x"),
+                      START "[--header=:][--max-replace-args=3][--pipe=true]" PLAIN "[--shell][--][x]");
+    assert_translated(&same, WORDS("x"), START "[--max-replace-args=3][--pipe=true]" PLAIN "[--shell][--][x]");
+    assert_translated(&none, WORDS("x"), START "[--pipe=true]" PLAIN "[--shell][--][x]");
     assert_no_leaks();
 }
 
@@ -129,8 +135,7 @@ Test(translation, what_cannot_be_done_is_refused)
 {
     const struct parallel_options plain = {0}, plus = {.plus = true}, tag = {.tagstring = "{= 1 =}"},
                                   quote = {.quote = true};
-    const struct parallel_options blocks = {.pipe = true, .max_replace_args = "2"};
-    const struct parallel_options lines = {.pipe = true, .max_lines = "1"}, header = {.pipe = true, .header = ":"};
+    const struct parallel_options blocks = {.pipe = true}, lines = {.pipe = true, .max_lines = "1"};
     const struct {
         const struct parallel_options *options;
         char **operands;
@@ -142,10 +147,7 @@ Test(translation, what_cannot_be_done_is_refused)
          "{= =}: there is no Perl here. Do the change in the command, such as with sed or ${name%.*}"},
         {&plus, WORDS("echo {1uniq}"), "--plus: the placeholder uniq} is not there"},
         {&blocks, WORDS(NULL), "--pipe: needs a command"},
-        {&blocks, WORDS("x"),
-         "-N: with --pipe, N must be 1, a block for each record. Otherwise --block has the size of a block"},
-        {&lines, WORDS("x"), "-L: with --pipe, --block has the size of a block"},
-        {&header, WORDS("x"), "--header: with --pipe, a block is a part of the input and nothing more"},
+        {&lines, WORDS("x"), "-L: cannot be given together with --pipe. -N is the number of records of a block"},
         {&quote, WORDS(":::", "x"), "--quote: needs a command"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
