@@ -210,6 +210,7 @@ class Faults(Pipe):
                 (["--block", "1M", "--", "cat"], b"--block: has no effect without --pipe"),
                 (["--pipe", "--pipepart", "--", "cat"], b"--pipe: cannot be given together with --pipepart"),
                 (["--pipe", "-n", "2", "--", "cat"], b"--pipe: cannot be given together with --max-args"),
+                (["--pipe", "-r", "--", "cat"], b"--pipe: cannot be given together with --no-run-if-empty"),
                 (["--pipe", "--colsep", ",", "--", "cat"], b"--pipe: cannot be given together with --colsep"),
                 (["--pipe", "--stdin", "--", "cat"], b"--pipe: cannot be given together with --stdin"),
                 (["--pipe", "--reduce", "count", "--", "cat"], b"--pipe: cannot be given together with --reduce"),

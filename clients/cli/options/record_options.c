@@ -28,9 +28,16 @@ const char *record_options_name(const struct record_options *o)
         bool given;
         const char *name;
     } options[] = {
-        {o->colsep, "colsep"},  {o->csv, "csv"},   {o->delimiter, "delimiter"},
-        {o->trim, "trim"},      {o->end, "eof"},   {o->link, "link"},
-        {o->group, "max-args"}, {o->many, "many"}, {o->many_words, "many-words"},
+        {o->colsep, "colsep"},
+        {o->csv, "csv"},
+        {o->delimiter, "delimiter"},
+        {o->trim, "trim"},
+        {o->end, "eof"},
+        {o->skip_blank, "no-run-if-empty"},
+        {o->link, "link"},
+        {o->group, "max-args"},
+        {o->many, "many"},
+        {o->many_words, "many-words"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(options); i++)
         if (options[i].given) return options[i].name;
