@@ -12,6 +12,7 @@ from fantail_testing import have, main
 
 WRAPPER = f'#!/bin/bash\nexec {FANTAIL} parallel "$@"\n'
 ANSWER_S = 300
+RUN_IN_SHELL = '"$0" parallel "echo \\$0 #" ::: 1; exit $?'
 
 
 class Result:
@@ -180,12 +181,19 @@ class Parallel(CliTest):
         self.assertEqual((ended.status, ended.err), (2, b"fantail parallel: --workdir: none is not a folder\n"))
 
     def test_the_shell_is_the_one_that_has_started_the_program(self):
-        run = 'exec "$0" parallel "echo \\$0 #" ::: 1'
         for shell in ("bash", "dash"):
-            ended = subprocess.run([shell, "-c", f"{run.replace('exec ', '')}; exit $?", FANTAIL], capture_output=True,
-                                   env=self.environment(), check=True)
+            ended = subprocess.run([shell, "-c", RUN_IN_SHELL, FANTAIL], capture_output=True, env=self.environment(), check=True)
             self.assertEqual(os.path.basename(ended.stdout.strip()).decode(), shell)
         self.assert_parallel(["echo $0 #", ":::", 1], ["/bin/sh"], PARALLEL_SHELL="/bin/sh")
+
+    def test_the_shell_may_be_the_first_process(self):
+        """In a container, the shell of the user is often process 1."""
+        container = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+        if subprocess.run([*container, "true"], capture_output=True, check=False).returncode != 0:
+            self.skipTest("this user cannot make a PID namespace")
+        ended = subprocess.run([*container, "bash", "-c", RUN_IN_SHELL, FANTAIL], capture_output=True,
+                               env=self.environment(SHELL="/bin/sh"), check=True)
+        self.assertEqual(os.path.basename(ended.stdout.strip()), b"bash")
 
     def test_what_cannot_be_done_is_refused(self):
         for arguments, message in (

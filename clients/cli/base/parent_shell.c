@@ -28,7 +28,7 @@ static bool is_shell(const char *path)
 char *parent_shell_find(void)
 {
     char link[40], path[4096];
-    for (int pid = (int)getppid(); pid > 1; pid = parent_of(pid)) {
+    for (int pid = (int)getppid(); pid > 0; pid = parent_of(pid)) {
         snprintf(link, sizeof link, "/proc/%d/exe", pid);
         ssize_t n = readlink(link, path, sizeof path - 1);
         if (n <= 0) return NULL;
