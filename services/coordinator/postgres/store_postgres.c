@@ -224,7 +224,7 @@ struct store *store_postgres_open(uv_loop_t *loop, const struct postgres_source 
     s->threads.freed = release;
     init_link(s, &s->writer, &s->threads.writer);
     init_link(s, &s->reader, &s->threads.reader);
-    if (store_threads_start(&s->threads, loop, postgres_write, run_reader)) return &s->threads.base;
-    store_threads_explain(err, err_size);
+    if (store_threads_start(&s->threads, loop, postgres_write, run_reader, err, err_size)) return &s->threads.base;
+    release(&s->threads);
     return NULL;
 }

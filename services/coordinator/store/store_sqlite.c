@@ -350,9 +350,8 @@ struct store *store_sqlite_open(uv_loop_t *loop, const char *path, uint64_t max_
     if (s->waits)
         log_error("durable jobs are refused until the disk of the job store has room", LOG_STR("error", err),
                   LOG_STR("reason", strerror(full)));
-    if (store_threads_start(&s->threads, loop, run_writer, run_reader)) return &s->threads.base;
-    store_threads_explain(err, err_size);
-    sqlite_db_close(&s->writer);
-    sqlite_db_close(&s->reader);
+    if (store_threads_start(&s->threads, loop, run_writer, run_reader, err, err_size)) return &s->threads.base;
+    close_all(s);
+    release(&s->threads);
     return NULL;
 }

@@ -138,7 +138,7 @@ static void on_poll_closed(uv_handle_t *handle)
     void (*closed)(void *data) = t->closed;
     void *data = t->closed_data;
     t->freed(t);
-    if (closed) closed(data);
+    closed(data);
 }
 
 static struct store_call *next_done(struct store_threads *t)
@@ -268,45 +268,49 @@ void store_threads_init(struct store_threads *t)
     init_side(&t->reader, t);
 }
 
-/* Call it when the reader, or both threads, could not be started. */
-static void end_failed(struct store_threads *t, bool has_writer)
+/* Call it when the store could not be started. Ends the threads that run. */
+static void end_failed(struct store_threads *t, bool has_writer, bool has_reader)
 {
     uv_mutex_lock(&t->lock);
-    t->is_closing = t->reader.has_ended = true;
-    uv_cond_signal(&t->writer.wake);
+    t->is_closing = true;
+    if (!has_reader) t->reader.has_ended = true;
     uv_mutex_unlock(&t->lock);
+    wake(t, true, true);
     if (has_writer) uv_thread_join(&t->writer.thread);
-    uv_close((uv_handle_t *)&t->poll, on_poll_closed);
+    if (has_reader) uv_thread_join(&t->reader.thread);
 }
 
-static bool start_poll(struct store_threads *t, uv_loop_t *loop)
+/* Blocks all signals while it starts the threads, because only the thread of the loop may get signals. The handle in
+ * the loop is made last, because it could only be closed while the loop runs. If a thread wakes the loop earlier, the
+ * eventfd stays readable until the loop looks at it. */
+bool store_threads_start(struct store_threads *t, uv_loop_t *loop, void (*run_writer)(void *side),
+                         void (*run_reader)(void *side), char *err, size_t err_size)
 {
     t->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (t->wake_fd < 0 || uv_poll_init(loop, &t->poll, t->wake_fd) != 0) return false;
-    t->poll.data = t;
-    uv_poll_start(&t->poll, UV_READABLE, on_wake);
-    return true;
-}
-
-/* Blocks all signals while it starts the threads, because only the thread of the loop may get signals. */
-bool store_threads_start(struct store_threads *t, uv_loop_t *loop, void (*run_writer)(void *side),
-                         void (*run_reader)(void *side))
-{
-    if (!start_poll(t, loop)) return false;
+    if (t->wake_fd < 0) {
+        snprintf(err, err_size, "cannot make an eventfd for the job store: %s", strerror(errno));
+        return false;
+    }
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     bool has_writer = uv_thread_create(&t->writer.thread, run_writer, &t->writer) == 0;
-    bool has_both = has_writer && uv_thread_create(&t->reader.thread, run_reader, &t->reader) == 0;
+    bool has_reader = has_writer && uv_thread_create(&t->reader.thread, run_reader, &t->reader) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!has_both) end_failed(t, has_writer);
-    return has_both;
-}
-
-void store_threads_explain(char *err, size_t err_size)
-{
-    snprintf(err, err_size,
-             "cannot start a thread for the job store: allow this process more threads (pids limit) or more memory");
+    int error = has_reader ? uv_poll_init(loop, &t->poll, t->wake_fd) : 0;
+    if (has_reader && !error) {
+        t->poll.data = t;
+        uv_poll_start(&t->poll, UV_READABLE, on_wake);
+        return true;
+    }
+    if (error)
+        snprintf(err, err_size, "cannot watch the eventfd of the job store: %s", uv_strerror(error));
+    else
+        snprintf(err, err_size,
+                 "cannot start a thread for the job store: allow this process more threads (pids limit) or more "
+                 "memory");
+    end_failed(t, has_writer, has_reader);
+    return false;
 }
 
 void store_threads_release(struct store_threads *t)

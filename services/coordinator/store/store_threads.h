@@ -53,13 +53,10 @@ struct store_threads {
 
 /* Makes the lock and the queues. */
 void store_threads_init(struct store_threads *t);
-/* Starts the threads. If a thread cannot be started, returns false. After this failure, no thread runs, and `freed` is
- * called when the handles in the loop are closed. If store_threads_start() was never called, `freed` is not called:
- * call store_threads_release() yourself. */
+/* Starts the threads. If this fails, returns false and writes a sentence to err. After a failure, no thread runs, the
+ * loop has no handle of the store, and `freed` is not called: call store_threads_release() yourself. */
 MUST_CHECK bool store_threads_start(struct store_threads *t, uv_loop_t *loop, void (*run_writer)(void *side),
-                                    void (*run_reader)(void *side));
-/* Writes a sentence about the failure of store_threads_start(). */
-void store_threads_explain(char *err, size_t err_size);
+                                    void (*run_reader)(void *side), char *err, size_t err_size);
 void store_threads_release(struct store_threads *t);
 
 /* The functions below are for the two threads. */
