@@ -12,8 +12,8 @@
 /* While the run holds items of this many bytes, it reads no further items from the store. */
 enum { READ_AHEAD_BYTES = 4 * 1024 * 1024 };
 /* The run also reads no further items while enough items are in flight: at least FLIGHT_BYTES, and at least SLOT_CHUNKS
- * full chunks for each slot. A worker takes up to 64 chunks of quick items, and the coordinator holds the items of all
- * these chunks. */
+ * full chunks for each slot. Up to 48 chunks of quick items are in flight to one worker, and the coordinator holds the
+ * items of all these chunks. */
 enum { FLIGHT_BYTES = 6 * 1024 * 1024, SLOT_CHUNKS = 2 };
 /* Each range of items that the run holds counts as this many further bytes. This limits the number of ranges, because
  * the scheduler needs time for each of them when the job ends. */
