@@ -194,6 +194,13 @@ class Mutations(FantailTest):
                 with self.subTest(name), open(os.path.join(folder, file), encoding="utf-8") as source:
                     self.assertEqual(source.read().count(old), 1)
 
+    def test_a_name_that_no_mutation_has_is_refused(self):
+        for name in ("sim", "durable"):
+            program = os.path.join(ft.ROOT, "tests", name, "mutations")
+            done = subprocess.run([sys.executable, program, "no such rule"], capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 2, done.stdout)
+            self.assertIn("no such mutation: no such rule", done.stderr)
+
 
 if __name__ == "__main__":
     ft.main()
