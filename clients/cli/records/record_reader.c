@@ -127,6 +127,8 @@ enum record_step record_reader_cut(struct record_reader *r, const char *text, si
     record_clear(&r->record);
     enum record_step step = record_reader_read(r, &text, &len);
     if (step == RECORD_MORE) step = record_reader_end(r);
+    while (len > 0 && (*text == '\n' || *text == '\r')) text++, len--; /* empty lines after the record */
+    if (step == RECORD_WHOLE && len > 0) return record_reader_fail(r, "more than one record of CSV");
     if (step != RECORD_MORE) return step;
     record_add(&r->record, "", 0);
     return RECORD_WHOLE;

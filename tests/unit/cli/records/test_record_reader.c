@@ -123,6 +123,10 @@ Test(record_reader, the_text_of_a_value_is_one_record)
     cr_assert_eq(r.record.count, 2);
     cr_assert_eq(record_reader_cut(&r, "", 0), RECORD_WHOLE);
     cr_assert_eq(r.record.count, 1);
+    cr_assert_eq(record_reader_cut(&r, "\na,b\r\n\n", 7), RECORD_WHOLE);
+    cr_assert_eq(r.record.count, 2);
+    cr_assert_eq(record_reader_cut(&r, "a\n\nb", 4), RECORD_FAULT);
+    cr_assert_str_eq(r.why, "more than one record of CSV");
     record_reader_release(&r);
     assert_no_leaks();
 }
