@@ -1,6 +1,7 @@
 #include "cli/items/item_lists.h"
 
-#include "common/json/byte_text.h"
+#include "cli/items/item_value.h"
+#include "cli/records/record.h"
 
 void item_lists_release(struct item_lists *l)
 {
@@ -27,19 +28,13 @@ void item_lists_add(struct item_lists *l, const char *data, size_t len)
     list->values[list->count++] = (struct json_slice){data, len};
 }
 
-static bool is_blank(const char *data, size_t len)
-{
-    while (len > 0 && strchr(" \t\r\n", data[len - 1]) && data[len - 1]) len--;
-    return len == 0;
-}
-
 void item_lists_add_parts(struct item_lists *l, const char *data, size_t len, char separator)
 {
     for (size_t at = 0, n; at < len; at += n + 1) {
         const char *part = data + at, *end = memchr(part, separator, len - at);
         n = end ? (size_t)(end - part) : len - at;
         size_t kept = n > 0 && l->text && !l->raw && separator == '\n' && part[n - 1] == '\r' ? n - 1 : n;
-        if (l->text || !is_blank(part, kept)) item_lists_add(l, part, kept);
+        if (l->text || !record_text_is_blank(part, kept)) item_lists_add(l, part, kept);
     }
 }
 
@@ -50,7 +45,7 @@ void item_lists_filter(struct item_lists *l, const char *end, bool skip_blank)
     for (size_t i = 0; i < list->count; i++) {
         struct json_slice value = list->values[i];
         if (end && value.len == len && memcmp(value.data, end, len) == 0) break;
-        if (!skip_blank || !is_blank(value.data, value.len)) list->values[kept++] = value;
+        if (!skip_blank || !record_text_is_blank(value.data, value.len)) list->values[kept++] = value;
     }
     list->count = kept;
 }
@@ -96,23 +91,6 @@ uint64_t item_lists_items(const struct item_lists *l)
     for (unsigned i = 0; i < l->count; i = group_end(l, i))
         if (__builtin_mul_overflow(items, group_count(l, i), &items)) items = UINT64_MAX;
     return items;
-}
-
-/* A newline between the tokens of a JSON value becomes a space, because an item is one line. */
-static void add_value(const struct item_lists *l, struct json_slice value, struct buf *out)
-{
-    if (l->raw) {
-        if (!byte_text_add(out, value.data, value.len)) BUG("a buffer without a cap is full");
-        return;
-    }
-    if (l->text) {
-        buf_add_json_string(out, value.data, value.len);
-        return;
-    }
-    size_t start = out->len;
-    buf_add(out, value.data, value.len);
-    for (size_t i = start; i < out->len; i++)
-        if (out->data[i] == '\n' || out->data[i] == '\r') out->data[i] = ' ';
 }
 
 /* Goes to the combination that the random order has at l->index. */
@@ -191,11 +169,12 @@ bool item_lists_next(struct item_lists *l, struct buf *out)
     while (l->skip && done_set_has(l->skip, l->index)) advance(l);
     if (l->index >= item_lists_items(l)) return false;
     bool array = l->rows || l->count > 1;
+    enum item_values values = l->raw ? ITEM_VALUES_RAW : l->text ? ITEM_VALUES_TEXT : ITEM_VALUES_JSON;
     if (array) buf_add_char(out, '[');
     if (l->rows) buf_add_u64(out, l->index);
     for (unsigned i = 0; i < l->count; i++) {
         if (l->rows || i > 0) buf_add_char(out, ',');
-        add_value(l, value_of(l, i), out);
+        item_value_add(out, values, value_of(l, i));
     }
     buf_add_str(out, array ? "]\n" : "\n");
     advance(l);

@@ -1,7 +1,5 @@
 #include "cli/items/item_maker.h"
 
-#include "common/json/byte_text.h"
-
 void item_maker_release(struct item_maker *m)
 {
     buf_release(&m->held);
@@ -12,21 +10,6 @@ void item_maker_release(struct item_maker *m)
 static bool is_grouped(const struct item_maker *m)
 {
     return m->group_max || m->length_max;
-}
-
-static void add_value(const struct item_maker *m, struct json_slice value, struct buf *out)
-{
-    switch (m->values) {
-    case ITEM_VALUES_TEXT: buf_add_json_string(out, value.data, value.len); break;
-    case ITEM_VALUES_RAW:
-        if (!byte_text_add(out, value.data, value.len)) BUG("a buffer without a cap is full");
-        break;
-    case ITEM_VALUES_JSON:
-        /* A newline between tokens becomes a space, because an item is one line. */
-        for (size_t i = 0; i < value.len; i++)
-            buf_add_char(out, value.data[i] == '\n' || value.data[i] == '\r' ? ' ' : value.data[i]);
-        break;
-    }
 }
 
 /* Adds the record as a value of JSON; for a row, as its values. */
@@ -41,7 +24,7 @@ static void add_record(const struct item_maker *m, const struct input_record *r,
             buf_add_json_string(out, name.data, name.len);
             buf_add_char(out, ':');
         }
-        add_value(m, record_value(r, i), out);
+        item_value_add(out, m->values, record_value(r, i));
     }
     if (object || array) buf_add_char(out, object ? '}' : ']');
 }

@@ -11,14 +11,9 @@
 #define FANTAIL_CLI_ITEMS_ITEM_MAKER_H
 
 #include "cli/items/done_set.h"
+#include "cli/items/item_value.h"
 #include "cli/items/line_length.h"
 #include "cli/records/header_names.h"
-
-enum item_values {
-    ITEM_VALUES_TEXT,
-    ITEM_VALUES_RAW, /* any bytes, which become strings of common/json/byte_text.h */
-    ITEM_VALUES_JSON,
-};
 
 struct item_maker {
     enum item_values values;

@@ -33,3 +33,9 @@ struct json_slice record_value(const struct input_record *r, size_t i)
 {
     return (struct json_slice){r->text.data ? r->text.data + r->values[i].offset : "", r->values[i].len};
 }
+
+bool record_text_is_blank(const char *data, size_t len)
+{
+    while (len > 0 && data[len - 1] && strchr(" \t\r\n", data[len - 1])) len--;
+    return len == 0;
+}

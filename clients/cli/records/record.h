@@ -26,5 +26,7 @@ void record_add(struct input_record *r, const char *data, size_t len);
 void record_extend(struct input_record *r, const char *data, size_t len);
 /* Returns value `i`, which is borrowed until the record changes. */
 struct json_slice record_value(const struct input_record *r, size_t i);
+/* Returns whether a line or a value has only white space. */
+bool record_text_is_blank(const char *data, size_t len);
 
 #endif

@@ -45,12 +45,6 @@ static enum record_step check(struct record_reader *r)
                               r->form == RECORD_CSV ? "" : ". If the items end with NUL bytes, give -0");
 }
 
-static bool is_blank(const char *data, size_t len)
-{
-    while (len > 0 && data[len - 1] && strchr(" \t\r\n", data[len - 1])) len--;
-    return len == 0;
-}
-
 /* Makes the record of a line or text. */
 static enum record_step cut(struct record_reader *r, const char *line, size_t len)
 {
@@ -66,7 +60,7 @@ static enum record_step cut(struct record_reader *r, const char *line, size_t le
 
 static enum record_step cut_unless_blank(struct record_reader *r, const char *line, size_t len)
 {
-    return r->skip_blank && is_blank(line, len) ? RECORD_MORE : cut(r, line, len);
+    return r->skip_blank && record_text_is_blank(line, len) ? RECORD_MORE : cut(r, line, len);
 }
 
 static enum record_step cut_line(struct record_reader *r, const char *data, size_t len)
