@@ -67,10 +67,16 @@ def run(*arguments):
     subprocess.run([sys.executable, os.path.abspath(__file__), *arguments], check=True)
 
 
-def start_worker():
-    return subprocess.Popen([sys.executable, "-m", "celery", "-A", "with_celery", "worker", "--pool", "threads", "--concurrency",
-                             "100", "--loglevel", "CRITICAL", "--without-mingle", "--without-gossip"], cwd=HERE,
-                            stdout=subprocess.DEVNULL)
+@contextlib.contextmanager
+def worker():
+    """Runs a worker until the end of the `with` block."""
+    with subprocess.Popen([sys.executable, "-m", "celery", "-A", "with_celery", "worker", "--pool", "threads", "--concurrency",
+                           "100", "--loglevel", "CRITICAL", "--without-mingle", "--without-gossip"], cwd=HERE,
+                          stdout=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
 
 
 @contextlib.contextmanager
@@ -85,17 +91,14 @@ def show(wants_kill):
     with tempfile.TemporaryDirectory() as folder, rate_server() as (host, port), redis(folder):
         path = os.path.join(folder, "ids")
         run("submit", host, str(port), path)
-        worker = start_worker()
         if wants_kill:
-            while ended(results_of(path)) < 100:
-                time.sleep(0.05)
-            worker.kill()
-            worker.wait()
+            with worker() as first:
+                while ended(results_of(path)) < 100:
+                    time.sleep(0.05)
+                first.kill()
             print("the worker is killed", flush=True)
-            worker = start_worker()
-        run("read", path)
-        worker.terminate()
-        worker.wait()
+        with worker():
+            run("read", path)
 
 
 def main():
