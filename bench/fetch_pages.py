@@ -132,9 +132,9 @@ def fetch(report, folder, start_fleet, programs):
         report.ratio("fetch", "ours / aiohttp (aim)", ours / theirs, most=MOST)
         report.ratio("fetch", "executor / aiohttp (aim)", executor / theirs, most=MOST)
         ours, executor, theirs = compare(report, folder, start_fleet, programs, "fetch_and_work", url)
-        report.add("fetch", "4,000 pages with 1 ms of work each, two processes", ours, "s")
-        report.add("fetch", "fantail.Executor, two processes", executor, "s")
-        report.add("fetch", "aiohttp in one event loop", theirs, "s")
+        report.add("fetch", "with work: fantail map fetch, 4,000 pages, two processes", ours, "s")
+        report.add("fetch", "with work: fantail.Executor, two processes", executor, "s")
+        report.add("fetch", "with work: aiohttp in one event loop", theirs, "s")
         report.ratio("fetch", "with work: aiohttp / ours (aim)", theirs / ours, least=LEAST)
         report.ratio("fetch", "with work: aiohttp / executor (aim)", theirs / executor, least=LEAST)
     finally:
