@@ -10,27 +10,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 
 import fantail_testing as ft
 from example_pages import EXAMPLES, ExamplesTest, commands_of, page_of
+from python_venv import make_class_venv
 from test_python_executor import setUpModule  # noqa: F401
 
 HANG_S = 5  # several times the time of a run without a killed process
-
-
-def make_venv(case, *packages):
-    """Returns the Python of a new virtual environment for the class of tests."""
-    venv = tempfile.TemporaryDirectory(prefix="fantail-test-")
-    case.addClassCleanup(venv.cleanup)
-    python = os.path.join(venv.name, "bin", "python")
-    for step in ([sys.executable, "-m", "venv", venv.name],
-                 [python, "-m", "pip", "install", "-q", "--retries", "1", "--timeout", "15", "cloudpickle", *packages]):
-        ended = subprocess.run(step, capture_output=True, text=True, check=False)
-        if ended.returncode:
-            raise ft.unittest.SkipTest(f"{', '.join(packages)} cannot be installed from PyPI: "
-                                       f"{(ended.stderr or ended.stdout).strip()[-200:]}")
-    return python
 
 
 class Pages(ExamplesTest):
@@ -120,7 +106,7 @@ class StandardLibrary(ExamplesTest):
 class Thumbnails(ExamplesTest):
     @classmethod
     def setUpClass(cls):
-        cls.python = make_venv(cls, "pillow")
+        cls.python = make_class_venv(cls, "cloudpickle", "pillow")
 
     def test_the_page_and_the_standard_library(self):
         self.check_page(self.python, "thumbnails")
@@ -139,7 +125,7 @@ class Celery(ExamplesTest):
     def setUpClass(cls):
         if not shutil.which("redis-server"):
             raise ft.unittest.SkipTest("Redis is missing (package redis-server)")
-        cls.python = make_venv(cls, "celery[redis]~=5.5")
+        cls.python = make_class_venv(cls, "cloudpickle", "celery[redis]~=5.5")
 
     def test_the_rates_are_fetched(self):
         lines = self.output_of_example(self.python, "currency_rates", "with_celery.py")

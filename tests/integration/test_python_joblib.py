@@ -11,13 +11,12 @@ Excluded from joblib's test_parallel, with the reason:
 import os
 import re
 import subprocess
-import sys
-import tempfile
 import textwrap
 
 import fantail_testing as ft
 import python_calls as calls
 from example_pages import ExamplesTest
+from python_venv import make_class_venv
 
 EXCLUDED = ("test_error_capture", "test_auto_memmap_on_arrays_from_generator", "test_memmapping_leaks")
 PACKAGES = ("joblib==1.6.0", "scikit-learn", "pytest", "cloudpickle")  # the changes below fit this version of joblib
@@ -43,15 +42,7 @@ class Joblib(ExamplesTest):
 
     @classmethod
     def setUpClass(cls):
-        cls._venv = tempfile.TemporaryDirectory(prefix="fantail-test-")
-        cls.addClassCleanup(cls._venv.cleanup)
-        cls.python = os.path.join(cls._venv.name, "bin", "python")
-        for step in ([sys.executable, "-m", "venv", cls._venv.name],
-                     [cls.python, "-m", "pip", "install", "-q", "--retries", "1", "--timeout", "15", *PACKAGES]):
-            ended = subprocess.run(step, capture_output=True, text=True, check=False)
-            if ended.returncode:
-                raise ft.unittest.SkipTest(f"{', '.join(PACKAGES)} cannot be installed from PyPI: "
-                                           f"{(ended.stderr or ended.stdout).strip()[-200:]}")
+        cls.python = make_class_venv(cls, *PACKAGES)
 
     def run_python(self, *arguments):
         env = self.environment(PYTHONPATH=f"{calls.PACKAGE}{os.pathsep}{self.folder}", FANTAIL_BIN=ft.BIN,

@@ -32,13 +32,13 @@ import itertools
 import multiprocessing
 import os
 import subprocess
-import sys
 import unittest
 from types import SimpleNamespace
 from unittest import mock
 
 import fantail_testing as ft
 import python_calls as calls
+from python_venv import make_venv
 from test_python_executor import WHY_NOT, setUpModule  # noqa: F401
 
 EXCLUDED = {"test_interpreter_shutdown", "test_submit_after_interpreter_shutdown", "test_hang_gh83386",
@@ -148,14 +148,7 @@ class Types(ft.FantailTest):
 
     def venv_with(self, package):
         """Returns the folder of programs of a virtual environment."""
-        folder = os.path.join(self.folder, "venv")
-        steps = ([sys.executable, "-m", "venv", folder],
-                 [f"{folder}/bin/python", "-m", "pip", "install", "-q", "--retries", "1", "--timeout", "15", package])
-        for step in steps:
-            ended = subprocess.run(step, capture_output=True, text=True)
-            if ended.returncode:
-                self.skipTest(f"{package} cannot be installed from PyPI: {(ended.stderr or ended.stdout).strip()[-200:]}")
-        return f"{folder}/bin"
+        return os.path.dirname(make_venv(os.path.join(self.folder, "venv"), package))
 
     def run_in_package(self, *command):
         return subprocess.run(command, cwd=calls.PACKAGE, capture_output=True, text=True)

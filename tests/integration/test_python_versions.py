@@ -9,6 +9,7 @@ import sys
 
 import fantail_testing as ft
 import python_calls as calls
+from python_venv import make_venv
 from test_python_executor import setUpModule  # noqa: F401
 
 OLDEST, NEWEST = 9, 14
@@ -69,13 +70,7 @@ class Versions(ft.FantailTest):
         path = os.path.join(self.folder, "script.py")
         ft.write_file(path, SCRIPT)
         for version, program in programs.items():
-            venv = os.path.join(self.folder, version)
-            python = os.path.join(venv, "bin", "python")
-            for step in ([program, "-m", "venv", venv],
-                         [python, "-m", "pip", "install", "-q", "--retries", "1", "--timeout", "15", "cloudpickle"]):
-                ended = subprocess.run(step, capture_output=True, text=True, check=False)
-                if ended.returncode:
-                    self.skipTest(f"cloudpickle cannot be installed from PyPI: {(ended.stderr or ended.stdout).strip()[-200:]}")
+            python = make_venv(os.path.join(self.folder, version), "cloudpickle", program=program)
             ended = subprocess.run([python, "-W", "error", path], env=self.environment(PYTHONPATH=calls.PACKAGE, FANTAIL_BIN=ft.BIN),
                                    capture_output=True, text=True, check=False)
             self.assertEqual((ended.stdout.splitlines(), ended.stderr), (PRINTED, ""), version)
