@@ -23,6 +23,13 @@ class Tasks:
     def __init__(self, processes):
         self.folder = tempfile.mkdtemp(prefix="fantail-bench-")
         self.servers = []
+        try:
+            self.start_servers(processes)
+        except BaseException:
+            self.close()
+            raise
+
+    def start_servers(self, processes):
         self.start("redis-server", "--port", "0", "--unixsocket", SOCKET, "--dir", self.folder)
         give_up = time.monotonic() + START_TIMEOUT_S
         while not os.path.exists(SOCKET):
