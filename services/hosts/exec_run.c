@@ -147,37 +147,47 @@ static int open_text(const struct runner *r, const char *input, size_t len)
     return fd;
 }
 
-static int open_input(const struct runner *r, struct exec_run *run, const struct run_input *input)
+/* On failure returns -1, with the reason in *failed. */
+static int open_input(const struct runner *r, struct exec_run *run, const struct run_input *input,
+                      struct run_outcome *failed)
 {
-    if (!input->block) return open_text(r, input->text, input->len);
-    int fd = block_feed_open(&run->feed, input->block, r->gate ? r->gate->shared->seats_count : 1);
-    run->unfed = fd < 0;
+    int fd;
+    if (input->block) {
+        fd = block_feed_open(&run->feed, input->block, r->gate ? r->gate->shared->seats_count : 1);
+        *failed = (struct run_outcome){RUN_UNFED, run->feed.error};
+    } else {
+        fd = open_text(r, input->text, input->len);
+        *failed = (struct run_outcome){RUN_NOT_STARTED, errno};
+    }
     return fd;
 }
 
-static int launch(struct runner *r, struct exec_run *run, char **argv, const struct run_input *input)
+/* If the command cannot be started, returns false, with the reason in *failed. */
+static bool launch(struct runner *r, struct exec_run *run, char **argv, const struct run_input *input,
+                   struct run_outcome *failed)
 {
     static char stack[CHILD_STACK_BYTES] __attribute__((aligned(16)));
-    int out[2] = {-1, -1}, error = 0, in = open_input(r, run, input);
-    if (in < 0 || pipe2(out, O_CLOEXEC) != 0) {
-        error = errno;
-        if (in >= 0) close(in);
-        return error;
+    int out[2], in = open_input(r, run, input, failed);
+    if (in < 0) return false;
+    if (pipe2(out, O_CLOEXEC) != 0) {
+        *failed = (struct run_outcome){RUN_NOT_STARTED, errno};
+        close(in);
+        return false;
     }
     struct launch l = {r->path, argv, in, out[1], r->stderr_write, getpid(), r->nice, 0};
     run->pid =
         clone(become_program, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &l, &run->pid_fd);
-    error = run->pid < 0 ? errno : l.error;
+    *failed = (struct run_outcome){RUN_NOT_STARTED, run->pid < 0 ? errno : l.error};
     close(in);
     close(out[1]);
     run->out_fd = out[0];
-    if (!error) return 0;
+    if (failed->code == 0) return true;
     close(out[0]);
     if (run->pid > 0) {
         close(run->pid_fd);
         waitpid(run->pid, NULL, 0);
     }
-    return error;
+    return false;
 }
 
 static void kill_run(struct exec_run *run, bool *why)
@@ -349,9 +359,8 @@ struct run_outcome runner_run(struct runner *r, char **argv, const struct run_in
     find_program(r, argv[0]);
     uint64_t began_ns = now_ns();
     r->usage = (struct run_usage){.start_us = time_of_day_us()};
-    int error = r->path ? launch(r, &run, argv, input) : ENOENT;
-    if (error) {
-        struct run_outcome failed = {run.unfed ? RUN_UNFED : RUN_NOT_STARTED, run.unfed ? run.feed.error : error};
+    struct run_outcome failed = {RUN_NOT_STARTED, ENOENT};
+    if (!r->path || !launch(r, &run, argv, input, &failed)) {
         block_feed_close(&run.feed);
         return failed;
     }

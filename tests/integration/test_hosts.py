@@ -153,6 +153,14 @@ class Exec(Hosts):
         self.assertEqual(self.values(host("exec", "--", "{}"), ["./one", "true", f"./{names[1]}", "./two"]),
                          ["one", "", names[1], "two"])
 
+    def test_a_block_of_the_wrong_size_fails_alone(self):
+        with open(os.path.join(self.folder, "block"), "w", encoding="utf-8") as out:
+            out.write("12345")
+        command = host("exec", "--row", "--blocks", self.folder, "--", "/bin/cat")
+        short, whole = self.run_host(command, ['[0,0,6,"block"]', '[1,0,5,"block"]'])
+        self.assertIn("cannot read the block", short["error"]["cause"])
+        self.assertEqual(whole, {"value": 12345})
+
     def test_an_error_names_the_program_that_the_item_names(self):
         self.assertIn("cannot run the command no-such-program", self.error(host("exec", "--", "{}"), "no-such-program")["cause"])
 
