@@ -73,7 +73,7 @@ static bool scan_line(struct chunk *c, const char *line, size_t len, bool whole,
 static bool fail_line(const struct chunk *c, const char *line, size_t len, size_t at, const char *reason,
                       struct chunk_fault *fault)
 {
-    const char *wide = encoding_is_wide(encoding_of(line, len)) ? encoding_fault(encoding_of(line, len)) : NULL;
+    const char *wide = encoding_fault(encoding_of(line, len));
     *fault = (struct chunk_fault){
         .item = c->received, .offset = (size_t)(line - c->items.data) + at, .reason = wide ? wide : reason};
     return false;
