@@ -5,9 +5,13 @@
 #include "common/http_server/http_server_internal.h"
 
 #define WORTH_A_PULL_BYTES (4 * KIB)
+/* pull() is not called again in the same turn when its calls have taken this long. A pull() can work long for few
+ * bytes, for example if it joins equal errors. */
+#define PULLS_NS (100 * NS_PER_US)
 
-/* Calls pull() until it has no more bytes, or until the room left in `dst` is too small for another call. */
-static size_t gather(struct http_exchange *x, char *dst, size_t cap)
+/* Calls pull() until it has no more bytes, until the room left in `dst` is too small for another call, or until
+ * uv_hrtime() has reached `until_ns`. */
+static size_t gather(struct http_exchange *x, char *dst, size_t cap, uint64_t until_ns)
 {
     size_t got = 0;
     while (!x->pull_end && (got == 0 || cap - got >= WORTH_A_PULL_BYTES)) {
@@ -15,6 +19,7 @@ static size_t gather(struct http_exchange *x, char *dst, size_t cap)
         if (n < 0) x->pull_end = n;
         if (n <= 0) break;
         got += (size_t)n;
+        if (until_ns != UINT64_MAX && uv_hrtime() >= until_ns) break;
     }
     return got;
 }
@@ -36,7 +41,7 @@ static ssize_t on_read(void *cls, uint64_t position, char *dst, size_t cap)
     x->early_used = 0;
     if (http_exchange_park(x)) return 0;
     x->woken = false;
-    got = gather(x, dst, cap);
+    got = gather(x, dst, cap, uv_hrtime() + PULLS_NS);
     if (got > 0) x->connection->moved_in_turn = x->server->turn;
     if (got > 0) return (ssize_t)got;
     if (x->pull_end == HTTP_PULL_END) return MHD_CONTENT_READER_END_OF_STREAM;
@@ -65,7 +70,8 @@ static bool begin_stream(struct http_exchange *x)
     if (begin_whole(x)) return true;
     if (!x->is_head) {
         x->woken = false;
-        got = gather(x, x->server->scratch, HTTP_SCRATCH_BYTES);
+        /* There is no limit of time here, because the framing of a short answer must not depend on the time. */
+        got = gather(x, x->server->scratch, HTTP_SCRATCH_BYTES, UINT64_MAX);
         if (got == 0 && x->pull_end == HTTP_PULL_WAIT && !x->head_now) return false;
     }
     if (x->pull_end == HTTP_PULL_END) {

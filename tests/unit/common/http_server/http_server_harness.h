@@ -31,6 +31,7 @@ static struct {
     size_t whole_bytes;
     bool pull_ends, pull_aborts;
     bool slow; /* body() and pull() take longer than one exchange may run before other exchanges get their turn */
+    size_t pull_most; /* largest number of bytes that pull() writes; 0: no limit */
     unsigned pulls;
     enum http_closed how;
     int done_status;
@@ -77,6 +78,7 @@ static inline void on_closed(struct http_exchange *x, enum http_closed how)
 static inline ssize_t on_pull(struct http_exchange *x, char *dst, size_t cap)
 {
     size_t n = cap < saw.pull_room ? cap : saw.pull_room;
+    if (saw.pull_most && n > saw.pull_most) n = saw.pull_most;
     if (n == 0) return saw.pull_aborts ? HTTP_PULL_ABORT : saw.pull_ends ? HTTP_PULL_END : HTTP_PULL_WAIT;
     saw.pulls++;
     if (saw.slow) be_slow();

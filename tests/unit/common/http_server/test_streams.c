@@ -178,6 +178,27 @@ Test(http_server, a_long_answer_has_one_slow_step_in_a_turn_and_a_short_one_is_w
     stop();
 }
 
+Test(http_server, an_answer_whose_pull_works_long_for_few_bytes_has_one_step_in_a_turn)
+{
+    start();
+    saw.pull_room = SIZE_MAX;
+    int fd = client();
+    say(fd, "GET /stream HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(fd, "\r\nxxxxxxxxxx");
+    saw.slow = true;
+    saw.pull_most = 100;
+    for (unsigned first = saw.pulls; saw.pulls < first + 20;) {
+        assert_small_turn(&saw.pulls);
+        drink(fd);
+    }
+    saw.slow = false;
+    saw.pull_room = 0;
+    saw.pull_ends = true;
+    assert_hears(fd, "0\r\n\r\n");
+    close(fd);
+    stop();
+}
+
 Test(http_server, stopping_and_hanging_up_end_what_waits_for_its_next_step)
 {
     for (int hang_up = 0; hang_up < 2; hang_up++) {
