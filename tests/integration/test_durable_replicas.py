@@ -74,6 +74,7 @@ class TakeOvers(ReplicasTest):
         [worker] = self.workers
         wait_until(lambda: metric_sum(metrics(worker), "fantail_worker_slots", state="busy") == 2, "items that run")
         busy = set(descendants(worker.pid))
+        self.assertGreaterEqual(len(busy), 2)
         self.assertEqual(request(self.coordinators[other].port, "DELETE", f"/v1/jobs/{job_id}").status, 202)
         wait_until(lambda: not busy & set(descendants(worker.pid)), "the end of the processes")
         wait_until(lambda: self.job(job_id, other)["status"] == "cancelled", "the end of the job")
