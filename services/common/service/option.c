@@ -318,12 +318,12 @@ static void read_letters(struct parse *p, const char *letters)
             break;
         } else if (*letters == 'h') {
             p->help = true;
-        } else if (advise(p, given, sizeof given, false)) {
-            break; /* the rest may be the value of an option of another program */
         } else {
-            option_complain(p->spec, NULL, "-%c: unknown option; see %s --help", *letters, p->spec->program);
-            p->unknown_at = p->at;
+            if (!advise(p, given, sizeof given, false))
+                option_complain(p->spec, NULL, "-%c: unknown option; see %s --help", *letters, p->spec->program);
+            p->unknown_at = letters[1] ? 0 : p->at;
             p->failed = true;
+            break; /* the rest may be the value of an option of another program */
         }
     }
     p->letter = 0;

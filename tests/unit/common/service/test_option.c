@@ -220,13 +220,14 @@ Test(option, options_with_the_same_beginning_are_suggested, .init = cr_redirect_
 
 Test(option, the_value_of_an_unknown_option_is_not_reported_too, .init = cr_redirect_stderr)
 {
-    cr_assert(!parse("--nope", "3", "-x", "4", NULL) && r.exit_status == 2);
+    cr_assert(!parse("--nope", "3", "-x", "4", "-y5", NULL) && r.exit_status == 2);
     forget();
     fflush(stderr);
     char text[400];
     text[fread(text, 1, sizeof text - 1, cr_get_redirected_stderr())] = '\0';
     cr_assert_str_eq(text, "prog: --nope: unknown option; see prog --help\n"
-                           "prog: -x: unknown option; see prog --help\n");
+                           "prog: -x: unknown option; see prog --help\n"
+                           "prog: -y: unknown option; see prog --help\n");
     finish();
 }
 
