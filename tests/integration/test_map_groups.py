@@ -133,6 +133,13 @@ class Groups(Grouped):
         with open(os.path.join(self.folder, "failed"), encoding="utf-8") as file:
             self.assertEqual(json.load(file)["item"], ["a", "b"])
 
+    def test_a_failed_item_is_told_as_an_array_only_if_it_may_have_several_values(self):
+        for options, item in ((["-r"], "a"), (["-d", "_"], "a\n"), (["-E", "x"], "a"), (["-C", ","], ["a"]), (["-n", "2"], ["a"])):
+            ended = self.cli("map", *options, "--errors", "failed", "--", "false", stdin="a\n")
+            self.assertEqual((ended.status, ended.lines), (1, ["null"]), ended)
+            with open(os.path.join(self.folder, "failed"), encoding="utf-8") as file:
+                self.assertEqual(json.load(file)["item"], item, options)
+
     def test_wrong_options_are_refused(self):
         for arguments, message in (
                 (["-n", "2", "-N", "2", "--", "echo"], "--max-replace-args: cannot be given together with -n"),

@@ -93,7 +93,8 @@ static struct json_slice shown_block(struct json_slice row, struct buf *out)
 struct json_slice input_source_shown(const struct input_source *s, struct json_slice row, struct buf *out)
 {
     if (s->has_blocks && row.len) return shown_block(row, out);
-    return item_lists_row_values(s->has_records || s->lists.count > 1, row, out);
+    bool several = s->lists.count > 1 || (s->has_records && item_maker_has_several(&s->records.maker));
+    return item_lists_row_values(several, row, out);
 }
 
 static void add_block(struct input_source *s, const struct input_block *b)

@@ -12,6 +12,11 @@ static bool is_grouped(const struct item_maker *m)
     return m->group_max || m->length_max;
 }
 
+bool item_maker_has_several(const struct item_maker *m)
+{
+    return m->columns || m->names || is_grouped(m);
+}
+
 /* Adds the record as a value of JSON; for a row, as its values. */
 static void add_record(const struct item_maker *m, const struct input_record *r, struct buf *out)
 {

@@ -34,6 +34,8 @@ struct item_maker {
 };
 
 void item_maker_release(struct item_maker *m);
+/* Returns whether an item may have several values, even if each record comes from one value. */
+bool item_maker_has_several(const struct item_maker *m);
 /* Adds a record, whose values are valid. Appends the complete items to *out, each with a newline. */
 void item_maker_add(struct item_maker *m, const struct input_record *r, struct buf *out);
 /* Appends the last items. */
