@@ -30,6 +30,7 @@ class Values(Grouped):
     def test_an_item_may_end_with_any_byte(self):
         show = ["--", "printf", "<%s>"]
         self.assert_map(["-d", ",", *show], ["<a", "b>", "<c>", "<>", "<d", ">"], stdin="a\nb,c,,d\n")
+        self.assert_map(["-d", ",", "--raw", "--stdin", "--", "od", "-An", "-c"], ["   a  \\0   b", "   c  \\n"], stdin="a\0b,c\n")
         self.assert_map(["-d", "\\x1f", "-n", "2", *show], ["<a><b>", "<c>"], stdin="a\x1fb\x1fc")
         self.assert_map(["-d", "\\n", *show], ["<a>"], stdin="a\n")
         self.assert_map(["-d", "_", "-a", "-", *show, ":::", 1, 2], ["<a><1>", "<a><2>"], stdin="a_")

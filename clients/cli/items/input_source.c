@@ -49,17 +49,6 @@ const char *input_source_fault(const struct input_source *s)
     return s->records.fault[0] ? s->records.fault : NULL;
 }
 
-static ssize_t read_bytes(struct input_source *s, char *data, size_t max)
-{
-    ssize_t n = read(s->fd, data, max);
-    for (char *at = data, *end = data + (n > 0 ? n : 0); s->delimiter && at < end; at++) {
-        at = memchr(at, s->delimiter, (size_t)(end - at));
-        if (!at) break;
-        *at = '\0';
-    }
-    return n;
-}
-
 /* Returns where the value after the given number of commas begins; NULL: the row has fewer commas. */
 static const char *value_after(struct json_slice row, unsigned commas)
 {
@@ -131,7 +120,7 @@ ssize_t input_source_read(struct input_source *s, char *data, size_t max)
 {
     if (s->has_blocks) return read_blocks(s, data, max);
     if (s->has_records) return record_source_read(&s->records, s->fd, s->has_lists ? &s->lists : NULL, data, max);
-    if (!s->has_lists) return read_bytes(s, data, max);
+    if (!s->has_lists) return read(s->fd, data, max);
     buf_drop_front(&s->lines, s->used);
     while (s->lines.len < max && item_lists_next(&s->lists, &s->lines)) continue;
     s->used = s->lines.len < max ? s->lines.len : max;

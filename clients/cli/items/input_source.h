@@ -19,7 +19,6 @@ struct input_source {
     int fd;       /* with lists, a descriptor that is always readable */
     bool owns_fd; /* input_source_release() closes it */
     bool has_lists;
-    char delimiter;              /* ends each item of the descriptor, and is read as a NUL byte; 0: none */
     bool raw;                    /* the items are any bytes, which become strings of common/json/byte_text.h */
     const struct done_set *skip; /* rows with these indexes are left out; borrowed; NULL: none */
     struct item_lists lists;

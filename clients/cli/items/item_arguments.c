@@ -290,7 +290,7 @@ static int shuffle(const struct lists_reading *r)
 int item_arguments_open(const struct item_arguments *a, const struct option_spec *spec, struct input_source *source)
 {
     struct lists_reading r = {.given = a, .spec = spec, .source = source};
-    *source = (struct input_source){.fd = STDIN_FILENO, .raw = a->raw, .delimiter = a->delimiter};
+    *source = (struct input_source){.fd = STDIN_FILENO, .raw = a->raw};
     int status = a->records ? open_records(&r) : EXIT_OK;
     if (!status) status = open_source(&r);
     if (!status && a->blocks) status = open_blocks(&r);

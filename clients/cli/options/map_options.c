@@ -295,12 +295,14 @@ static int open_source(struct map_options *o, char **lists)
     const struct record_context context = record_context_of(o);
     struct record_plan plan;
     record_options_plan(&o->record, &context, &plan);
+    bool ends_otherwise = plan.nulls && plan.delimiter; /* neither a newline nor a NUL byte ends an item */
+    bool has_records = record_options_given(&o->record) || ends_otherwise;
     const struct item_arguments given = {
         .files = o->arg_files,
         .lists = lists,
         .text = plan.values != ITEM_VALUES_JSON,
         .nulls = o->null,
-        .delimiter = record_options_ends_otherwise(&o->record) ? o->record.delimiter_byte : '\0',
+        .delimiter = plan.delimiter,
         .wraps = o->record.link,
         .end = o->record.end,
         .skip_blank = o->record.skip_blank,
@@ -308,7 +310,7 @@ static int open_source(struct map_options *o, char **lists)
         .raw = o->raw,
         .rows = o->command != NULL,
         .blocks = block_options_given(&o->block) ? &o->block.plan : NULL,
-        .records = !block_options_given(&o->block) && record_options_given(&o->record) ? &plan : NULL,
+        .records = !block_options_given(&o->block) && has_records ? &plan : NULL,
     };
     int status = item_arguments_open(&given, spec, &o->source);
     if (status) return status;
