@@ -155,6 +155,13 @@ class Parallel(CliTest):
         self.assert_parallel(["{1} {2}", ":::", "echo a;", ":::", "echo b"], ["a", "b"])
         self.assert_parallel(["x={}; echo $x", ":::", "echo a"], ["echo a"])
 
+    def test_no_command_line_is_too_long(self):
+        many = [str(n) for n in range(30000)]
+        for options, words in ((["-X"], ["a b{}"]), (["-m"], ["it's", "{}"]), (["-X"], ["''''{}"])):
+            ended = self.cli("parallel", "-j1", "-q", *options, "printf", "%s ", *words, stdin="\n".join(many))
+            self.assertEqual((ended.status, ended.err), (0, b""), words)
+            self.assertLessEqual(set(many), set(ended.out.decode().replace("a b", "").replace("'", "").split()), words)
+
     def test_the_output_is_unchanged_and_only_that(self):
         ended = self.cli("parallel", "-k", "printf '%s' {}; exit 3", ":::", "a", "", "b\n")
         self.assertEqual((ended.status, ended.out, ended.err), (3, b"ab\n", b""), ended)

@@ -35,12 +35,21 @@ static size_t count_places(const char *word, const char *marker, size_t *rest)
     return count;
 }
 
+/* Returns how many bytes the text becomes longer at most when it is quoted for a shell. */
+static size_t quoting_length(const char *text, size_t len)
+{
+    size_t sum = 2;
+    for (const char *at = text, *end = text + len; (at = memchr(at, '\'', (size_t)(end - at))); at++) sum += 6;
+    return sum;
+}
+
 /* Each word counts one byte more, for the space or the NUL byte after it. */
-void line_length_measure(struct line_length *l, char *const *words, const char *marker, bool repeats)
+void line_length_measure(struct line_length *l, char *const *words, const char *marker, bool repeats, bool quotes_words)
 {
     *l = (struct line_length){0};
     for (char *const *word = words; *word; word++) {
         size_t rest, places = count_places(*word, marker ? marker : "{}", &rest);
+        if (quotes_words) rest += quoting_length(*word, strlen(*word));
         bool is_repeated = places > 0 && repeats;
         if (!is_repeated) l->fixed += rest + (rest > 0 || places == 0);
         l->each += is_repeated ? rest + 1 : places;
@@ -52,11 +61,8 @@ void line_length_measure(struct line_length *l, char *const *words, const char *
 /* Returns how many bytes the value has at most when it is quoted for a shell. */
 static size_t quoted_length(struct json_slice value)
 {
-    if (shell_quote_is_plain(value.data, value.len)) return value.len;
-    size_t len = value.len + 2;
-    for (const char *at = value.data, *end = at + value.len; (at = memchr(at, '\'', (size_t)(end - at))); at++)
-        len += 6;
-    return len;
+    bool plain = shell_quote_is_plain(value.data, value.len);
+    return value.len + (plain ? 0 : quoting_length(value.data, value.len));
 }
 
 size_t line_length_of(const struct line_length *l, const struct input_record *r)

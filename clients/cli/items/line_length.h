@@ -14,8 +14,10 @@ struct line_length {
 };
 
 /* `words` is NULL-ended. `marker` is the placeholder for the item; NULL: {}. `repeats`: a word with a placeholder is
- * repeated for each value; if not, the values stand in one word. */
-void line_length_measure(struct line_length *l, char *const *words, const char *marker, bool repeats);
+ * repeated for each value; if not, the values stand in one word. `quotes_words`: each word is quoted for a shell after
+ * the values have been put into it. */
+void line_length_measure(struct line_length *l, char *const *words, const char *marker, bool repeats,
+                         bool quotes_words);
 /* Returns how many bytes the values of the record add to the line. */
 size_t line_length_of(const struct line_length *l, const struct input_record *r);
 

@@ -167,7 +167,7 @@ static void plan_groups(const struct record_options *o, const struct record_cont
 
 void record_options_measure(const struct record_options *o, const struct record_context *c, struct line_length *l)
 {
-    line_length_measure(l, c->command, c->marker, record_options_repeat(o));
+    line_length_measure(l, c->command, c->marker, record_options_repeat(o), c->quotes_words);
     l->quoted = c->shell;
 }
 

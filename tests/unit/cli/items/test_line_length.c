@@ -13,7 +13,7 @@ static size_t length(char *const *words, const char *marker, bool repeats, bool 
     struct input_record r = {0};
     record_add(&r, "ab", 2);
     record_add(&r, "it's", 4);
-    line_length_measure(&l, words, marker, repeats);
+    line_length_measure(&l, words, marker, repeats, false);
     l.quoted = quoted;
     size_t len = l.fixed + line_length_of(&l, &r);
     record_release(&r);
@@ -47,5 +47,26 @@ Test(line_length, another_marker_and_quotes_count)
 {
     cr_assert_eq(length(WORDS("echo", "@{}"), "@", true, false), sizeof "echo ab{} it's{}");
     cr_assert_geq(length(WORDS("echo"), NULL, false, true), sizeof "echo ab 'it'\"'\"'s'");
+    assert_no_leaks();
+}
+
+/* Returns the length of the line with the values "ab" and "c", if its words are quoted. */
+static size_t length_of_quoted(char *const *words, bool repeats)
+{
+    struct line_length l;
+    struct input_record r = {0};
+    record_add(&r, "ab", 2);
+    record_add(&r, "c", 1);
+    line_length_measure(&l, words, NULL, repeats, true);
+    size_t len = l.fixed + line_length_of(&l, &r);
+    record_release(&r);
+    return len;
+}
+
+Test(line_length, the_quotes_around_words_count)
+{
+    cr_assert_geq(length_of_quoted(WORDS("echo", "a b{}"), true), sizeof "echo 'a bab' 'a bc'");
+    cr_assert_geq(length_of_quoted(WORDS("echo", "a{}b"), false), sizeof "echo 'aab cb'");
+    cr_assert_geq(length_of_quoted(WORDS("echo", "''{}"), true), sizeof "echo \"'\"\"'\"'ab' \"'\"\"'\"'c'");
     assert_no_leaks();
 }
