@@ -2,14 +2,29 @@
 
 #include "protocol/shell_quote.h"
 
-/* If a placeholder for all values begins at `at`, returns the length of the placeholder; otherwise 0. */
-static size_t place_length(const char *at, const char *marker)
+/* If a placeholder of --plus for all values begins at `at`, returns the length of the placeholder; otherwise 0. Sets
+ * *added to how many bytes the placeholder can add to a value: the length of its own text. */
+static size_t plus_length(const char *at, size_t *added)
+{
+    const char *end = *at == '{' && at[1] && strchr(":#%/^,+.", at[1]) ? strchr(at, '}') : NULL;
+    bool is_number = strncmp(at, "{#}", 3) == 0 || strncmp(at, "{%}", 3) == 0 || strncmp(at, "{##}", 4) == 0;
+    if (!end || is_number) return 0;
+    size_t len = (size_t)(end + 1 - at);
+    *added = at[1 + strspn(at + 1, "./+")] == '}' ? 0 : len;
+    return len;
+}
+
+/* If a placeholder for all values begins at `at`, returns the length of the placeholder; otherwise 0. Sets *added to
+ * how many bytes it can add to a value. */
+static size_t place_length(const struct line_words *w, const char *at, size_t *added)
 {
     static const char *const others[] = {"{.}", "{/}", "{//}", "{/.}"};
+    const char *marker = w->marker ? w->marker : "{}";
+    *added = 0;
     if (strncmp(at, marker, strlen(marker)) == 0) return strlen(marker);
     for (size_t i = 0; i < ARRAY_SIZE(others); i++)
         if (strncmp(at, others[i], strlen(others[i])) == 0) return strlen(others[i]);
-    return 0;
+    return w->plus ? plus_length(at, added) : 0;
 }
 
 /* If {#} or {%} begins at `at`, returns the greatest length of the number that replaces it; otherwise 0. */
@@ -19,20 +34,26 @@ static size_t number_length(const char *at)
     return strncmp(at, "{#}", 3) == 0 || strncmp(at, "{%}", 3) == 0 ? sizeof greatest - 1 : 0;
 }
 
-/* Returns how many placeholders for all values the word has. Sets *rest to the length of its other text. */
-static size_t count_places(const char *word, const char *marker, size_t *rest)
+struct word_length {
+    size_t places; /* placeholders for all values */
+    size_t added;  /* by these to each value, see place_length() */
+    size_t rest;   /* of the other text */
+};
+
+static struct word_length measure_word(const struct line_words *w, const char *word)
 {
-    size_t count = 0, n;
-    *rest = 0;
+    struct word_length l = {0};
+    size_t n, added;
     for (const char *at = word; *at; at += n ? n : 1) {
-        n = place_length(at, marker);
-        count += n > 0;
+        n = place_length(w, at, &added);
+        l.places += n > 0;
+        l.added += added;
         if (n > 0) continue;
         size_t number = number_length(at);
         n = number ? 3 : 1;
-        *rest += number ? number : 1;
+        l.rest += number ? number : 1;
     }
-    return count;
+    return l;
 }
 
 /* Returns how many bytes the text becomes longer at most when it is quoted for a shell. */
@@ -44,16 +65,16 @@ static size_t quoting_length(const char *text, size_t len)
 }
 
 /* Each word counts one byte more, for the space or the NUL byte after it. */
-void line_length_measure(struct line_length *l, char *const *words, const char *marker, bool repeats, bool quotes_words)
+void line_length_measure(struct line_length *l, const struct line_words *w)
 {
     *l = (struct line_length){0};
-    for (char *const *word = words; *word; word++) {
-        size_t rest, places = count_places(*word, marker ? marker : "{}", &rest);
-        if (quotes_words) rest += quoting_length(*word, strlen(*word));
-        bool is_repeated = places > 0 && repeats;
-        if (!is_repeated) l->fixed += rest + (rest > 0 || places == 0);
-        l->each += is_repeated ? rest + 1 : places;
-        l->times += places;
+    for (char *const *word = w->words; *word; word++) {
+        struct word_length one = measure_word(w, *word);
+        if (w->quotes_words) one.rest += quoting_length(*word, strlen(*word));
+        bool is_repeated = one.places > 0 && w->repeats;
+        if (!is_repeated) l->fixed += one.rest + (one.rest > 0 || one.places == 0);
+        l->each += one.added + (is_repeated ? one.rest + 1 : one.places);
+        l->times += one.places;
     }
     if (l->times == 0) l->each = l->times = 1; /* the values are appended, or have numbers */
 }

@@ -13,11 +13,15 @@ struct line_length {
     bool quoted; /* the values are quoted for a shell. The caller sets it */
 };
 
-/* `words` is NULL-ended. `marker` is the placeholder for the item; NULL: {}. `repeats`: a word with a placeholder is
- * repeated for each value; if not, the values stand in one word. `quotes_words`: each word is quoted for a shell after
- * the values have been put into it. */
-void line_length_measure(struct line_length *l, char *const *words, const char *marker, bool repeats,
-                         bool quotes_words);
+struct line_words {
+    char *const *words; /* NULL-ended */
+    const char *marker; /* the placeholder for the item; NULL: {} */
+    bool repeats;       /* a word with a placeholder is repeated for each value; if not, the values stand in one word */
+    bool quotes_words;  /* each word is quoted for a shell after the values have been put into it */
+    bool plus;          /* there are the placeholders of --plus */
+};
+
+void line_length_measure(struct line_length *l, const struct line_words *w);
 /* Returns how many bytes the values of the record add to the line. */
 size_t line_length_of(const struct line_length *l, const struct input_record *r);
 

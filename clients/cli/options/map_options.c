@@ -117,6 +117,7 @@ static struct record_context record_context_of(const struct map_options *o)
         .slots = o->manner.fills ? 1 : slots_of(o),
         .shell = o->shell,
         .quotes_words = o->manner.quotes_words,
+        .plus = o->plus,
         .resumes = o->resume || o->resume_failed,
         .text = o->text,
         .json = o->json,

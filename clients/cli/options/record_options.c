@@ -167,7 +167,12 @@ static void plan_groups(const struct record_options *o, const struct record_cont
 
 void record_options_measure(const struct record_options *o, const struct record_context *c, struct line_length *l)
 {
-    line_length_measure(l, c->command, c->marker, record_options_repeat(o), c->quotes_words);
+    const struct line_words words = {.words = c->command,
+                                     .marker = c->marker,
+                                     .repeats = record_options_repeat(o),
+                                     .quotes_words = c->quotes_words,
+                                     .plus = c->plus};
+    line_length_measure(l, &words);
     l->quoted = c->shell;
 }
 

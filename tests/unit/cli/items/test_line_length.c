@@ -13,7 +13,7 @@ static size_t length(char *const *words, const char *marker, bool repeats, bool 
     struct input_record r = {0};
     record_add(&r, "ab", 2);
     record_add(&r, "it's", 4);
-    line_length_measure(&l, words, marker, repeats, false);
+    line_length_measure(&l, &(struct line_words){.words = words, .marker = marker, .repeats = repeats});
     l.quoted = quoted;
     size_t len = l.fixed + line_length_of(&l, &r);
     record_release(&r);
@@ -50,14 +50,15 @@ Test(line_length, another_marker_and_quotes_count)
     assert_no_leaks();
 }
 
-/* Returns the length of the line with the values "ab" and "c", if its words are quoted. */
-static size_t length_of_quoted(char *const *words, bool repeats)
+/* Returns the length of the line with the values "ab" and "c". */
+static size_t length_with(struct line_words w, char *const *words)
 {
     struct line_length l;
     struct input_record r = {0};
     record_add(&r, "ab", 2);
     record_add(&r, "c", 1);
-    line_length_measure(&l, words, NULL, repeats, true);
+    w.words = words;
+    line_length_measure(&l, &w);
     size_t len = l.fixed + line_length_of(&l, &r);
     record_release(&r);
     return len;
@@ -65,8 +66,20 @@ static size_t length_of_quoted(char *const *words, bool repeats)
 
 Test(line_length, the_quotes_around_words_count)
 {
-    cr_assert_geq(length_of_quoted(WORDS("echo", "a b{}"), true), sizeof "echo 'a bab' 'a bc'");
-    cr_assert_geq(length_of_quoted(WORDS("echo", "a{}b"), false), sizeof "echo 'aab cb'");
-    cr_assert_geq(length_of_quoted(WORDS("echo", "''{}"), true), sizeof "echo \"'\"\"'\"'ab' \"'\"\"'\"'c'");
+    const struct line_words repeated = {.repeats = true, .quotes_words = true}, joined = {.quotes_words = true};
+    cr_assert_geq(length_with(repeated, WORDS("echo", "a b{}")), sizeof "echo 'a bab' 'a bc'");
+    cr_assert_geq(length_with(joined, WORDS("echo", "a{}b")), sizeof "echo 'aab cb'");
+    cr_assert_geq(length_with(repeated, WORDS("echo", "''{}")), sizeof "echo \"'\"\"'\"'ab' \"'\"\"'\"'c'");
+    assert_no_leaks();
+}
+
+Test(line_length, more_placeholders_count_as_the_whole_value)
+{
+    const struct line_words plus = {.repeats = true, .plus = true}, plain = {.repeats = true};
+    cr_assert_eq(length_with(plus, WORDS("echo", "x{..}{+/}y")), sizeof "echo xababy xccy");
+    cr_assert_geq(length_with(plus, WORDS("echo", "{/b/long}")), sizeof "echo along c");
+    cr_assert_geq(length_with(plus, WORDS("echo", "{:-none}")), sizeof "echo none none");
+    cr_assert_eq(length_with(plus, WORDS("echo", "{}{#}")), length_with(plain, WORDS("echo", "{}{#}")));
+    cr_assert_eq(length_with(plain, WORDS("echo", "{..}")), sizeof "echo {..} ab c");
     assert_no_leaks();
 }
