@@ -180,7 +180,9 @@ class Resume(LogTest):
             ended = self.map(*arguments, "--", "true", ":::", "a", status=2)
             self.assertIn(f"fantail map: {message}", ended.err.decode())
             self.assertEqual(ended.out, b"")
-        for arguments, message in ((["--joblog", "x"], "--joblog: is for a command"), (["--raw"], "--raw: is for a command"),
+        for arguments, message in ((["--raw"], "--raw: is for a command"), (["--resume"], "--resume: needs --joblog FILE"),
+                                   (["--joblog", "x", "--reduce", "sum"], "--joblog: cannot be given together with --reduce"),
+                                   (["--joblog", "x", "--detach", "--url", "http://127.0.0.1:1"], "--joblog: cannot be used with"),
                                    (["--halt", "soon,fail=1"], "--halt: must be now,fail=N for a task"),
                                    (["--halt", "now,fail=1", "--tolerated-failure-count", "1"], "--halt: cannot be given")):
             self.assertIn(f"fantail map: {message}", self.map(*arguments, "square", ":::", "1", status=2).err.decode())

@@ -34,6 +34,8 @@ void input_init(struct input *in, struct input_source *source, enum input_form f
     } else if (source->has_lists) {
         source->lists.skip = source->skip;
         in->items = item_lists_items(&source->lists);
+    } else if (!input_form_has_rows(form) && !source->has_blocks) {
+        in->filter = (struct line_filter){.done = source->skip, .skip_blank = in->skip_blank};
     }
     if (fstat(source->fd, &st) == 0 && S_ISREG(st.st_mode)) in->file_size = (uint64_t)st.st_size;
     fcntl(source->fd, F_SETPIPE_SZ, 1 << 20);
@@ -215,7 +217,7 @@ static void end_came(struct input *in)
     in->ended = true;
     batch_reserve(b, 4);
     if (input_form_has_rows(in->form)) b->len += row_encoder_end(&in->rows, b->data + b->len);
-    if (in->in_text) b->data[b->len++] = '"';
+    if (in->in_text && !line_filter_drops(&in->filter)) b->data[b->len++] = '"';
     if (b->len == in->cut) return;
     b->data[b->len] = '\n';
     bytes_came(in, 1);
@@ -301,7 +303,9 @@ void input_read(struct input *in, uint64_t now)
         over = over || encoding_is_wide(in->encoding);
         if (n == 0 && !over) return;
     }
-    size_t kept = n > 0 && in->dropping ? drop_line(in, (size_t)n) : (size_t)(n > 0 ? n : 0);
+    size_t came = n > 0 ? (size_t)n : 0, left = line_filter_keep(&in->filter, in->filling.data + in->filling.len, came);
+    in->bytes += came - left;
+    size_t kept = left && in->dropping ? drop_line(in, left) : left;
     if (kept) bytes_came(in, kept);
     if (over) end_came(in);
     if (in->source->has_records || in->source->has_blocks) in->bytes = input_source_bytes(in->source);

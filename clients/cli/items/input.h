@@ -12,6 +12,7 @@
 
 #include "cli/items/batch.h"
 #include "cli/items/input_source.h"
+#include "cli/items/line_filter.h"
 #include "cli/items/row_encoder.h"
 #include "common/base/base.h"
 #include "common/json/encoding.h"
@@ -26,15 +27,16 @@ struct input {
     size_t head;            /* until the encoding is known: the number of bytes that wait after the data of `filling` */
     char head_bytes[ENCODING_BYTES]; /* with rows, these bytes; they are not encoded yet */
     struct row_encoder rows;
-    bool in_text;         /* with INPUT_NULLS: the last byte read did not end an item */
-    bool skip_blank;      /* blank lines are not items */
-    bool ended;           /* the input has ended, or reading it failed */
-    bool dropping;        /* the rest of a line that is too long is being skipped */
-    struct batch filling; /* the next batch, and the beginning of a line after it */
-    size_t cut;           /* how many bytes of `filling` are whole lines */
-    uint64_t cut_lines;   /* the number of these lines */
-    size_t target;        /* the size at which the next batch is cut */
-    size_t batch_max;     /* maximum size of a batch, but a batch has at least one item; 0: no limit */
+    struct line_filter filter; /* for lines that are not rows; lists and records leave out their own items */
+    bool in_text;              /* with INPUT_NULLS: the last byte read did not end an item */
+    bool skip_blank;           /* blank lines are not items */
+    bool ended;                /* the input has ended, or reading it failed */
+    bool dropping;             /* the rest of a line that is too long is being skipped */
+    struct batch filling;      /* the next batch, and the beginning of a line after it */
+    size_t cut;                /* how many bytes of `filling` are whole lines */
+    uint64_t cut_lines;        /* the number of these lines */
+    size_t target;             /* the size at which the next batch is cut */
+    size_t batch_max;          /* maximum size of a batch, but a batch has at least one item; 0: no limit */
     bool last_was_newline;
     uint64_t read_ns;      /* when the last bytes came */
     uint64_t bytes, lines; /* bytes and lines read so far; with rows, bytes before they are encoded */

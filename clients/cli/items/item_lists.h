@@ -10,7 +10,7 @@
 #ifndef FANTAIL_CLI_ITEMS_ITEM_LISTS_H
 #define FANTAIL_CLI_ITEMS_ITEM_LISTS_H
 
-#include "cli/items/done_set.h"
+#include "cli/base/done_set.h"
 #include "common/base/buf.h"
 #include "common/json/json_walk.h"
 

@@ -10,7 +10,7 @@
 #ifndef FANTAIL_CLI_ITEMS_ITEM_MAKER_H
 #define FANTAIL_CLI_ITEMS_ITEM_MAKER_H
 
-#include "cli/items/done_set.h"
+#include "cli/base/done_set.h"
 #include "cli/items/item_value.h"
 #include "cli/items/line_length.h"
 #include "cli/records/header_names.h"

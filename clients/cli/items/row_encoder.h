@@ -10,7 +10,7 @@
 #define FANTAIL_CLI_ITEMS_ROW_ENCODER_H
 
 #include "cli/items/batch.h"
-#include "cli/items/done_set.h"
+#include "cli/base/done_set.h"
 
 struct row_encoder {
     enum input_form form;        /* INPUT_JSON_ROWS, INPUT_TEXT_ROWS or INPUT_NULL_ROWS */

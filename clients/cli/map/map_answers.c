@@ -48,8 +48,8 @@ static struct json_slice shown_item(struct map_run *run, struct json_slice line)
     return input_source_shown(&run->options->source, line, &run->text);
 }
 
-/* Returns the index of the item in the input. The row of a command's item contains the index, because earlier items may
- * have been left out. */
+/* Returns the index of the item in the input, in which earlier items may have been left out. The row of a command's
+ * item contains the index. */
 static uint64_t index_of(struct map_run *run, struct map_job *j, uint64_t in_batch)
 {
     bool in_order = run->options->order == MAP_ORDER_INPUT && !run->options->reduce;
@@ -57,7 +57,8 @@ static uint64_t index_of(struct map_run *run, struct map_job *j, uint64_t in_bat
         struct json_slice row = batch_item(&j->batch, run->input.skip_blank, in_batch, &j->seek_index, &j->seek_offset);
         return row.len > 1 ? strtoull(row.data + 1, NULL, 10) : 0;
     }
-    return in_order ? run->done : j->first + unanswered_place(&j->unanswered, in_batch);
+    uint64_t sent = in_order ? run->done : j->first + unanswered_place(&j->unanswered, in_batch);
+    return done_set_nth_left(&run->done_before, sent, &run->done_place);
 }
 
 void map_answers_count(struct map_run *run, struct map_job *j, uint64_t in_batch)
@@ -97,6 +98,17 @@ void map_answers_add_failure(struct map_run *run, struct map_job *j, uint64_t in
 static void log_lost(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice error)
 {
     joblog_add_lost(&run->joblog, index_of(run, j, in_batch), error, map_record_time_us());
+}
+
+/* Adds the value of a task to the joblog. Call it before map_answers_count(). The answer does not have the time at
+ * which the item began, so the log has the time at which its value came. */
+static void log_value(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice value)
+{
+    const struct run_record r = {
+        .index = index_of(run, j, in_batch),
+        .numbers = {[RUN_RECORD_START_US] = map_record_time_us(), [RUN_RECORD_RECEIVED] = (int64_t)value.len},
+    };
+    joblog_add(&run->joblog, &r);
 }
 
 static void add_failed_item(struct map_run *run, struct map_job *j, const struct result_line *r)
@@ -262,6 +274,7 @@ static inline void add_value(struct map_run *run, struct map_job *j, uint64_t in
     }
     map_answers_print_value(run, value);
     run->note = NULL;
+    if (run->options->joblog) log_value(run, j, j->base + index, value);
     map_answers_count(run, j, j->base + index);
 }
 

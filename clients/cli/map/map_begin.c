@@ -87,6 +87,7 @@ static bool open_joblog(struct map_run *run, struct map_options *o)
     if (append) o->joblog++;
     if (joblog_open(&run->joblog, o->joblog, resume, append, &run->done_before, err, sizeof(err))) {
         if (resume != JOBLOG_NEW) o->source.skip = &run->done_before;
+        run->joblog.task = o->task;
         return true;
     }
     map_options_complain("joblog", err);

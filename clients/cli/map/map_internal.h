@@ -152,20 +152,21 @@ struct map_run {
     unsigned count;                    /* how many are running; the others are idle */
     size_t bytes_in_jobs;              /* bytes of the batches of running jobs */
 
-    uint64_t jobs_file_ns;       /* with --jobs FILE: when the file must be read again */
-    uint64_t deadline_ns;        /* 0: none */
-    uint64_t began_ns;           /* when the first job was begun; 0: no job was begun */
-    uint64_t lines_begun;        /* the approximate number of items in all jobs begun */
-    uint64_t items_begun;        /* the exact number of these items; counted in completion order only */
-    uint64_t done;               /* items that have an answer */
-    uint64_t unrun;              /* how many of these did not run to their end, because the run is halted */
-    bool halted;                 /* no more items are sent */
-    bool counted_first;          /* `first_status` is set */
-    int first_status;            /* for GNU parallel's exit status: that of the first item that --halt counts */
-    struct joblog joblog;        /* with --joblog */
-    struct done_set done_before; /* with --resume: the items that the log has */
-    struct buf hint;             /* the coordinator's hint about the last job; empty: none */
-    char lost_why[400];          /* why the last job was lost */
+    uint64_t jobs_file_ns;        /* with --jobs FILE: when the file must be read again */
+    uint64_t deadline_ns;         /* 0: none */
+    uint64_t began_ns;            /* when the first job was begun; 0: no job was begun */
+    uint64_t lines_begun;         /* the approximate number of items in all jobs begun */
+    uint64_t items_begun;         /* the exact number of these items; counted in completion order only */
+    uint64_t done;                /* items that have an answer */
+    uint64_t unrun;               /* how many of these did not run to their end, because the run is halted */
+    bool halted;                  /* no more items are sent */
+    bool counted_first;           /* `first_status` is set */
+    int first_status;             /* for GNU parallel's exit status: that of the first item that --halt counts */
+    struct joblog joblog;         /* with --joblog */
+    struct done_set done_before;  /* with --resume: the items that the log has */
+    struct done_place done_place; /* of the last search in it */
+    struct buf hint;              /* the coordinator's hint about the last job; empty: none */
+    char lost_why[400];           /* why the last job was lost */
     struct buf path, text;
     struct buf headers; /* header lines of every job */
 };

@@ -144,11 +144,12 @@ static int check_log(struct map_options *o)
     if (o->resume && o->resume_failed) return complain_of_both("resume", "--resume-failed");
     if (resume && !o->joblog) return map_options_complain(resume, "needs --joblog FILE, the log of the earlier run");
     if (o->raw && o->json) return complain_of_both("raw", "--json");
-    o->records = o->joblog || o->raw || o->rules.halt_why || o->line_buffer;
+    bool by_item = o->joblog || o->raw || o->rules.halt_why || o->line_buffer;
     const char *given = o->joblog ? "joblog" : o->raw ? "raw" : o->line_buffer ? "line-buffer" : "halt";
-    if (o->records && o->reduce) return complain_of_both(given, "--reduce");
+    if (by_item && o->reduce) return complain_of_both(given, "--reduce");
     if (o->joblog && o->dry_run) return complain_of_both("joblog", "--dry-run");
     if (o->results && o->dry_run) return complain_of_both("results", "--dry-run");
+    o->records = by_item && o->command;
     return EXIT_OK;
 }
 
@@ -178,9 +179,6 @@ static const char *for_command(const struct map_options *o)
         {o->raw, "raw"},
         {o->shell, "shell"},
         {o->plus, "plus"},
-        {o->joblog, "joblog"},
-        {o->resume, "resume"},
-        {o->resume_failed, "resume-failed"},
         {o->results, "results"},
         {o->line_buffer, "line-buffer"},
         {o->lb, "lb"},

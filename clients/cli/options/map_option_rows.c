@@ -166,8 +166,8 @@ static const struct option_row rows[] = {
                 .no_env = true),
     OPTION_BOOL("lb", S, lb, NULL, "the same as --line-buffer", .no_env = true),
     OPTION_PATH("joblog", S, joblog, NULL,
-                "write a line for each command that has ended, with its times and its exit status. After +, the lines "
-                "are appended",
+                "write a line for each item that is done; for a command with its times and its exit status. After +, "
+                "the lines are appended",
                 .value = "FILE", .no_env = true),
     OPTION_BOOL("resume", S, resume, NULL, "with --joblog: leave out the items that the log has, and append to it",
                 .no_env = true),

@@ -94,6 +94,8 @@ static int check_detach(const struct map_options *o)
                                "needs a running fleet. Give `--url http://localhost:8080` or set FANTAIL_URL.");
     if (o->null) return option_complain(spec, "null", "cannot be used with --detach");
     if (o->record.delimiter) return option_complain(spec, "delimiter", "cannot be used with --detach");
+    if (o->joblog)
+        return option_complain(spec, "joblog", "cannot be used with --detach; `fantail results` has what is done");
     const char *output = o->errors ? "errors" : o->skip_failed ? "skip-failed" : NULL;
     if (output) return option_complain(spec, output, "cannot be used with --detach; `fantail results` has this option");
     if (o->order != MAP_ORDER_INPUT)

@@ -29,7 +29,7 @@ struct map_options {
     const char *errors, *given_common, *reduce, *tasks;
     const char *jobs, *timeout, *retry_on, *delay_retry;  /* NULL: not given */
     const char *delay, *rate, *load, *tagstring;          /* for a command; NULL: not given */
-    const char *halt, *joblog, *results;                  /* joblog, results: for a command. NULL: not given */
+    const char *halt, *joblog, *results;                  /* results: for a command. NULL: not given */
     bool plus;                                            /* for a command */
     bool tag, shell, dry_run, raw, resume, resume_failed; /* for a command */
     int64_t chunk_size, max_concurrency, max_attempts, retries, workers, processes, memfree, nice;

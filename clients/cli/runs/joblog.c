@@ -118,6 +118,7 @@ bool joblog_open(struct joblog *l, const char *path, enum joblog_resume resume, 
 
 static void add_command(struct joblog *l, struct json_slice command)
 {
+    if (l->task) buf_add_str(&l->lines, l->task);
     buf_clear(&l->text);
     if (!command.len || !json_string_decode(command, &l->text)) return;
     size_t len = byte_text_to_bytes(l->text.data, l->text.len);

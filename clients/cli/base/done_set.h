@@ -1,6 +1,6 @@
 /* The indexes of the items that an earlier run has done. Pure. */
-#ifndef FANTAIL_CLI_ITEMS_DONE_SET_H
-#define FANTAIL_CLI_ITEMS_DONE_SET_H
+#ifndef FANTAIL_CLI_BASE_DONE_SET_H
+#define FANTAIL_CLI_BASE_DONE_SET_H
 
 #include "common/base/base.h"
 
@@ -13,9 +13,18 @@ struct done_set {
     uint64_t count;
 };
 
+/* Where the last search of done_set_nth_left() ended. A zeroed struct is the beginning. */
+struct done_place {
+    size_t word;
+    uint64_t before; /* how many indexes before this word are not in the set */
+};
+
 void done_set_release(struct done_set *s);
 /* Returns false if the index is too large. */
 MUST_CHECK bool done_set_add(struct done_set *s, uint64_t index);
+/* Returns the index with n smaller indexes that are not in the set, and which is not in the set itself. The search is
+ * fast if n is near the n of the last search. The set must not have changed since then. */
+uint64_t done_set_nth_left(const struct done_set *s, uint64_t n, struct done_place *at);
 
 static inline bool done_set_has(const struct done_set *s, uint64_t index)
 {
