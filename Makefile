@@ -125,6 +125,7 @@ help:
 	@echo 'make fault       runs the fault tests at full size: they kill and stop processes and cut connections'
 	@echo 'make soak        runs jobs for SOAK_S=3600 seconds while workers are killed; looks for leaks'
 	@echo 'make container   tests the images and the compose fleet on a container engine'
+	@echo 'make slurm       tests the batch script for Slurm on a cluster of four nodes; needs root; installs the packages of Slurm'
 	@echo 'make manifests   tests the manifests for Kubernetes and the template for ECS'
 	@echo 'make bench       runs the benchmarks of docs/benchmarks.md'
 	@echo 'make layers      checks the includes between folders; make house: checks names and the calls between folders'

@@ -8,9 +8,9 @@ from fantail_testing import FantailTest, write_file
 
 SERVICES = ("fantail-coordinator", "fantail-worker")
 COMMANDS = ("map", "parallel", "local", "submit", "tasks", "jobs", "status", "wait", "results", "cancel", "redrive")
-# Options of curl, docker, aws, grep, ld and Criterion.
+# Options of curl, docker, aws, grep, ld, Criterion and Slurm.
 FOREIGN_OPTIONS = {"--data-binary", "--target", "--platform", "--parameter-overrides", "--line-buffered", "--gc-sections",
-                   "--debug"}
+                   "--debug", "--dependency", "--exclusive", "--no-kill", "--no-requeue", "--signal"}
 # Files that a document tells the reader to make.
 READERS_FILES = {"k8s/overlays/mine/kustomization.yaml"}
 # Labels whose values depend on the tasks and requests of a service.
