@@ -163,7 +163,7 @@ static bool fits(struct sched_job *job, const struct sched_chunk *chunk, struct 
     const struct sched_endpoint *e = l->endpoint;
     bool alone = chunk && chunk->needs_isolation && !e->balancer;
     if (e->isolated || (alone ? e->attempts.n > 0 : e == e->s->isolating)) return false;
-    if (avoided(chunk, l) || !blame_allows(chunk, l)) return false;
+    if (avoided(chunk, l) || !halving_allows(chunk, l)) return false;
     if (!(chunk && chunk->avoid) && too_slow(job, l)) return false;
     if (e->state == ENDPOINT_PROBATION)
         return e->attempts.n == 0 && ((chunk && chunk->prepaid) || retry_may_try(job, e));

@@ -105,7 +105,7 @@ static uint64_t due_at(const struct sched_chunk *chunk, bool tail)
 {
     unsigned failed = chunk->erred + chunk->charged;
     bool is_last = failed > 0 && failed + 1 >= chunk->job->p.retry.max_attempts;
-    if (blame_is_poison_suspect(chunk) || is_last) return SCHED_NEVER;
+    if (halving_is_poison_suspect(chunk) || is_last) return SCHED_NEVER;
     return tail && chunk->lost == 0 ? late_at(chunk->job, chunk->attempt, patience(chunk->job)) : dead_at(chunk);
 }
 
@@ -115,7 +115,7 @@ static uint64_t move_at(const struct sched_chunk *chunk)
     const struct sched_attempt *a = chunk->attempt;
     uint64_t now = chunk->job->s->now_ns;
     if (!a->lane || !a->starting_since_ns || a->starting_until_ns <= now) return SCHED_NEVER;
-    if (blame_is_poison_suspect(chunk) || lane_runs(a->lane)) return SCHED_NEVER;
+    if (halving_is_poison_suspect(chunk) || lane_runs(a->lane)) return SCHED_NEVER;
     return a->starting_since_ns + STARTING_PATIENCE_NS;
 }
 

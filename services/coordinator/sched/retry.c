@@ -149,7 +149,7 @@ void retry_timer_fired(struct sched_chunk *chunk)
     }
     chunk->prepaid = has_token(job); /* a retry that BUDGET_TRICKLE_NS allows takes no token */
     if (retry_take_token(job)) {
-        chunk_move(chunk, CHUNK_PENDING, !blame_is_poison_suspect(chunk) || blame_needs_isolation(chunk));
+        chunk_move(chunk, CHUNK_PENDING, !halving_is_poison_suspect(chunk) || halving_needs_isolation(chunk));
         return;
     }
     chunk_starve(chunk);
@@ -219,7 +219,7 @@ void retry_count_other(struct sched_chunk *chunk, const struct sched_attempt *a,
 {
     note_where(chunk, a, how);
     if (how == SCHED_END_LOST || how == SCHED_END_SILENT)
-        blame_count(chunk, a);
+        halving_count_lost(chunk, a);
     else if (how == SCHED_END_BAD_STATUS || how == SCHED_END_PROTOCOL || how == SCHED_END_NO_MEMORY ||
              (how == SCHED_END_TASK_UNKNOWN && is_balancer(a)))
         chunk->charged++;
@@ -242,8 +242,8 @@ void retry_chunk(struct sched_chunk *chunk, const struct sched_attempt *a, enum 
         else
             worker_failed(chunk, how, "the coordinator had no memory for the answer");
         return;
-    case SCHED_END_LOST: blame_lost(chunk, a, "the worker vanished"); return;
-    case SCHED_END_SILENT: blame_lost(chunk, a, "the worker fell silent"); return;
+    case SCHED_END_LOST: halving_on_lost(chunk, a, "the worker vanished"); return;
+    case SCHED_END_SILENT: halving_on_lost(chunk, a, "the worker fell silent"); return;
     case SCHED_END_NO_MEMORY: worker_failed(chunk, how, "the worker has no memory for the items"); return;
     case SCHED_END_BAD_STATUS:
         worker_failed(chunk, how, a->refusal ? a->refusal : "the worker answered with a server error");

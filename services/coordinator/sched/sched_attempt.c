@@ -66,7 +66,7 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_lane
     a->is_hedge = kind != ATTEMPT_PLAIN;
     a->is_rescue = kind == ATTEMPT_RESCUE;
     a->is_probation = e->state == ENDPOINT_PROBATION;
-    a->poison_suspect = blame_is_poison_suspect(chunk);
+    a->poison_suspect = halving_is_poison_suspect(chunk);
     e->poison_suspects += a->poison_suspect;
     a->alone = chunk->needs_isolation && !e->balancer && !a->is_hedge;
     e->isolated |= a->alone;
@@ -290,7 +290,7 @@ struct sched_item_verdict sched_attempt_item_error(struct sched_attempt *a, enum
     progress(a, 1, ran, false);
     if (job_has_ended(job) || at < chunk->answered) return v;
     if (ran) chunker_grow(a);
-    v.attempts = 1 + blame_charged(chunk);
+    v.attempts = 1 + halving_charged(chunk);
     bool again = retry_item_again(job, error, v.attempts);
     v.verdict = again ? SCHED_ITEM_RETRIED : SCHED_ITEM_FINAL;
     job->progress_ns = now_ns;

@@ -118,7 +118,7 @@ void chunk_move(struct sched_chunk *chunk, enum sched_chunk_state to, bool at_fr
     struct scheduler *s = chunk->job->s;
     enum sched_chunk_state from = chunk->state;
     leave(chunk);
-    if (to == CHUNK_PENDING) chunk->needs_isolation = blame_needs_isolation(chunk);
+    if (to == CHUNK_PENDING) chunk->needs_isolation = halving_needs_isolation(chunk);
     if (chunk->needs_isolation)
         s->isolations_pending += (uint32_t)(to == CHUNK_PENDING) - (uint32_t)(chunk->state == CHUNK_PENDING);
     s->stats.in_flight_chunks += (uint64_t)(to == CHUNK_IN_FLIGHT) - (uint64_t)(chunk->state == CHUNK_IN_FLIGHT);

@@ -119,14 +119,14 @@ struct sched_chunk {
     size_t bytes;
     unsigned erred;                    /* how often each of its items had failed before it was in this chunk */
     unsigned charged;                  /* failures of the chunk that count towards max_attempts */
-    unsigned lost;                     /* charged failures that lost a worker; see blame_count() */
+    unsigned lost;                     /* charged failures that lost a worker; see halving_count_lost() */
     unsigned failures, failures_alone; /* all failures; failures while it was a single item */
     uint32_t origin;                   /* item count of the chunk that it was split from */
     bool handed_back;                  /* its last attempt handed its items back */
     bool prepaid;                      /* the token for its next attempt is already taken */
     bool starved;                      /* CHUNK_BACKOFF: it waits for the retry budget */
     bool is_item_retry;   /* its next attempt retries items after error lines (retry.on), and takes no token */
-    bool needs_isolation; /* it must run alone on a worker, see blame.c */
+    bool needs_isolation; /* it must run alone on a worker, see halving.c */
     bool was_sent;        /* its items have been sent before */
     int hedges;           /* how many second attempts were sent */
     const char *cause;    /* cause of the last charged failure */

@@ -2,7 +2,7 @@
  * Private to the scheduler's files: its objects and the functions between the files. The files, in reading order:
  * scheduler.c (the loop), sched_job.c, sched_end.c, sched_chunk.c, sched_span.c, sched_attempt.c (the objects and their
  * events), then the decisions: fairness.c (which job), balancer.c (which endpoint), endpoint_health.c (its health),
- * sched_lane.c (its window), chunker.c (how many items), retry.c (whether and when items are sent again), blame.c
+ * sched_lane.c (its window), chunker.c (how many items), retry.c (whether and when items are sent again), halving.c
  * (which item crashed the worker), hedge.c (a second attempt for late items), demand.c (slots wanted).
  */
 #ifndef FANTAIL_COORDINATOR_SCHED_SCHEDULER_INTERNAL_H
@@ -47,8 +47,8 @@ struct sched_endpoint {
     unsigned failures; /* consecutive failures */
     unsigned pauses, ejections;
     uint64_t failed_ns; /* when the endpoint last failed; failures of attempts that began earlier are not counted */
-    bool isolated;      /* an item runs alone on this endpoint, see blame.c */
-    uint32_t poison_suspects; /* attempts of chunks that are poison suspects, see blame.c */
+    bool isolated;      /* an item runs alone on this endpoint, see halving.c */
+    uint32_t poison_suspects; /* attempts of chunks that are poison suspects, see halving.c */
     bool has_answered;        /* the endpoint has answered since its last failure */
 };
 
@@ -324,19 +324,19 @@ void retry_timer_fired(struct sched_chunk *chunk);
 
 void retry_count_items(struct sched_chunk *chunk);
 
-/* blame.c */
+/* halving.c */
 /* Returns whether two workers have vanished while they had the chunk. */
-bool blame_is_poison_suspect(const struct sched_chunk *chunk);
+bool halving_is_poison_suspect(const struct sched_chunk *chunk);
 /* Returns whether the chunk is a single item that would fail permanently if it lost one more worker. If the result is
  * true, this item must run alone on a worker. */
-bool blame_needs_isolation(const struct sched_chunk *chunk);
+bool halving_needs_isolation(const struct sched_chunk *chunk);
 /* Returns whether the chunk may join the chunks that the endpoint already has. */
-bool blame_allows(const struct sched_chunk *chunk, const struct sched_lane *l);
-void blame_count(struct sched_chunk *chunk, const struct sched_attempt *a);
+bool halving_allows(const struct sched_chunk *chunk, const struct sched_lane *l);
+void halving_count_lost(struct sched_chunk *chunk, const struct sched_attempt *a);
 /* Returns how many attempts are charged to each item of the chunk. */
-unsigned blame_charged(const struct sched_chunk *chunk);
+unsigned halving_charged(const struct sched_chunk *chunk);
 /* Decides what happens to the chunk after its worker has vanished. No other attempt of the chunk may be running. */
-void blame_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const char *cause);
+void halving_on_lost(struct sched_chunk *chunk, const struct sched_attempt *a, const char *cause);
 
 /* hedge.c */
 /* Sends late chunks a second time. Returns when to scan again. */
