@@ -1,5 +1,5 @@
 #include "worker/process/process_internal.h"
-#include "worker/system/memory.h"
+#include "worker/system/memory_usage.h"
 #include "worker/system/scratch.h"
 
 #include <signal.h>
@@ -95,7 +95,8 @@ static bool says_out_of_memory(const struct tail *t)
 static void detect_out_of_memory(const struct process *p, struct fault *f, const struct rusage *usage)
 {
     static uint64_t known_kills;
-    uint64_t kills = f->signal == SIGKILL ? memory_oom_kills() : known_kills, peak = (uint64_t)usage->ru_maxrss * KIB;
+    uint64_t kills = f->signal == SIGKILL ? memory_usage_oom_kills() : known_kills,
+             peak = (uint64_t)usage->ru_maxrss * KIB;
     if (kills > known_kills)
         f->name = ITEM_OUT_OF_MEMORY;
     else if (p->task->memory_bytes && (peak > p->task->memory_bytes || says_out_of_memory(&p->tail)))

@@ -1,6 +1,6 @@
 /* The timer of a process. The timer checks the time limit of the current item and the memory of the process. */
 #include "worker/process/process_internal.h"
-#include "worker/system/memory.h"
+#include "worker/system/memory_usage.h"
 
 #define ABANDONED_NS    (100 * NS_PER_MS) /* how long an item may still run after its chunk was abandoned */
 #define MEMORY_CHECK_NS (50 * NS_PER_MS)
@@ -67,7 +67,7 @@ static bool over_memory(struct process *p)
 {
     uint64_t limit = p->task->memory_bytes;
     if (!limit || !has_to_be_small(p)) return false;
-    uint64_t used = memory_of_tree(p->child.pid);
+    uint64_t used = memory_usage_of_tree(p->child.pid);
     if (used <= limit) return false;
     struct fault f;
     fault_set(&f, ITEM_OUT_OF_MEMORY, "the process used %llu bytes of memory, more than memory_bytes (%llu)",

@@ -1,4 +1,4 @@
-#include "worker/system/memory.h"
+#include "worker/system/memory_usage.h"
 
 #include <unistd.h>
 
@@ -28,12 +28,12 @@ static uint64_t tree_memory(pid_t pid, unsigned depth)
     return sum;
 }
 
-uint64_t memory_of_tree(pid_t pid)
+uint64_t memory_usage_of_tree(pid_t pid)
 {
     return tree_memory(pid, 0);
 }
 
-uint64_t memory_oom_kills(void)
+uint64_t memory_usage_oom_kills(void)
 {
     static const char *const files[] = {"/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"};
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
