@@ -5,8 +5,9 @@
 #include "common/observe/log.h"
 #include "common/observe/metrics.h"
 #include "coordinator/claims/claim_offer.h"
-#include "coordinator/durable/discards.h"
 #include "coordinator/durable/durable_run.h"
+#include "coordinator/durable/expired_jobs.h"
+#include "coordinator/durable/unaccepted_jobs.h"
 #include "coordinator/store/store_metrics.h"
 
 enum { QUICK_MS = 10, SLOW_MS = 250 };
@@ -17,7 +18,6 @@ enum { CLAIMS_MAX = 16, RUNS_MAX = 256, UNSERVED_PART = 4 };
  * because these slots may soon be taken. */
 enum { YIELDS_MAX = 8 };
 #define CLAIM_GAP_NS (2 * NS_PER_S) /* how often the store is asked for pending and abandoned jobs */
-#define SWEEP_GAP_S  60             /* the longest time between two sweeps for old jobs */
 
 static struct durable_run *next_run(const struct durable *d, const struct durable_run *r)
 {
@@ -204,39 +204,6 @@ void durable_claim_soon(struct durable *d)
     claim(d);
 }
 
-/* Old jobs. */
-
-static void on_swept(struct store_call *call)
-{
-    struct durable *d = call->data;
-    d->sweeping = false;
-    d->sweeps_more = call->status == STORE_OK && call->more;
-    if (call->status == STORE_OK)
-        lasting_fault_ended(&d->sweep_fault, now_ns());
-    else if (lasting_fault_seen(&d->sweep_fault, now_ns()))
-        log_warn("cannot remove old durable jobs", LOG_STR("error", call->error));
-    store_call_free(call);
-}
-
-/* Returns the time between two sweeps. If job_ttl_s is short, sweeps are more frequent, so that no ended job is kept
- * much longer than job_ttl_s. */
-static uint64_t sweep_gap_ns(const struct durable *d)
-{
-    double gap_s = d->config->job_ttl_s / 4;
-    return (uint64_t)((gap_s < SWEEP_GAP_S ? gap_s : SWEEP_GAP_S) * NS_PER_S);
-}
-
-static void sweep(struct durable *d, uint64_t now)
-{
-    bool due = d->sweeps_more || d->swept_ns == 0 || now - d->swept_ns > sweep_gap_ns(d);
-    if (!due || d->sweeping || d->draining || d->config->job_ttl_s <= 0) return;
-    struct store_call *call = store_call_new(STORE_SWEEP, on_swept, d);
-    call->ttl_ms = (int64_t)(d->config->job_ttl_s * 1e3);
-    d->sweeping = true;
-    d->swept_ns = now;
-    store_start(d->store, call);
-}
-
 /* The timer. */
 
 static void on_timer(uv_timer_t *timer)
@@ -252,9 +219,9 @@ static void on_timer(uv_timer_t *timer)
     }
     bool got_slots = d->lacks_slots && d->runs.n < runs;
     if (d->wants_claim || got_slots || (d->claiming == 0 && now - d->claimed_ns > CLAIM_GAP_NS)) claim(d);
-    sweep(d, now);
+    expired_jobs_tick(d, now);
     if (!d->draining) store_metrics_tick(d->store, now);
-    discards_tick(d, now);
+    unaccepted_jobs_tick(d, now);
     if (quick || d->is_quick)
         durable_tick_soon(d);
     else
@@ -289,7 +256,7 @@ void durable_start(struct durable *d, uv_loop_t *loop)
 {
     char host[40] = "";
     list_init(&d->runs);
-    list_init(&d->discards);
+    list_init(&d->unaccepted);
     gethostname(host, sizeof host - 1);
     snprintf(d->holder, sizeof d->holder, "%s/%ld", host, (long)getpid());
     uv_timer_init(loop, &d->timer);
@@ -322,7 +289,7 @@ void durable_drain(struct durable *d)
     bool begins = !d->draining;
     d->draining = true;
     if (begins) announce_drain(d);
-    discards_drop(d);
+    unaccepted_jobs_drop(d);
     for (struct durable_run *r = next_run(d, NULL); r; r = next_run(d, r)) durable_run_drain(r);
     durable_tick_soon(d);
 }

@@ -53,11 +53,11 @@ struct durable {
 
     /* Private. */
     struct list runs;
-    struct list discards;  /* calls that failed; see discards.h */
-    uint64_t discarded_ns; /* when these calls were last started again */
-    unsigned claiming;     /* number of claims that are not done */
-    unsigned reducing;     /* number of runs that are reducing their values */
-    unsigned yields;       /* number of jobs left to other coordinators since yielded_ns */
+    struct list unaccepted; /* calls that failed; see unaccepted_jobs.h */
+    uint64_t discarded_ns;  /* when these calls were last started again */
+    unsigned claiming;      /* number of claims that are not done */
+    unsigned reducing;      /* number of runs that are reducing their values */
+    unsigned yields;        /* number of jobs left to other coordinators since yielded_ns */
     uint64_t yielded_ns;
     bool wants_claim;            /* another claim must follow: a job became pending, or there was no room for one */
     bool lacks_slots;            /* the last claim found no job, and no slots were left */

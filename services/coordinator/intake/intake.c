@@ -6,7 +6,7 @@
 #include "common/observe/log.h"
 #include "common/observe/utc_time.h"
 #include "common/observe/uuid.h"
-#include "coordinator/durable/discards.h"
+#include "coordinator/durable/unaccepted_jobs.h"
 #include "coordinator/durable/job_document.h"
 #include "coordinator/intake/request_key.h"
 #include "coordinator/job/job_request.h"
@@ -90,7 +90,7 @@ static void remove_job(struct job_intake *t)
 {
     if (!t->added || t->settled || t->existing[0]) return;
     t->settled = true;
-    discards_add(t->durable, t->id);
+    unaccepted_jobs_add(t->durable, t->id);
 }
 
 static void free_when_over(struct job_intake *t)
@@ -277,7 +277,7 @@ static void on_discarded(struct store_call *call)
                "the job store does not answer, so the job may or may not have been accepted; a request with the same "
                "Idempotency-Key finds the job if it was accepted: %s",
                t->error);
-        discards_add(t->durable, t->id);
+        unaccepted_jobs_add(t->durable, t->id);
     }
     store_call_free(call);
     free_when_over(t);
