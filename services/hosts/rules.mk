@@ -4,7 +4,8 @@ HOSTS := $(BIN)/fantail-host-native $(BIN)/fantail-host-exec $(BIN)/fantail-host
 HOST_COMMON := $(call objects,services/hosts/line_io.c services/common/base/base.c)
 HOST_NATIVE := $(call objects,services/hosts/native.c services/hosts/answers.c) $(HOST_COMMON)
 HOST_EXEC   := $(call objects,$(wildcard services/hosts/exec*.c services/hosts/runs/*.c)) $(HOST_COMMON) \
-               $(call objects,$(addprefix services/protocol/,protocol.c run_gate.c run_record.c shell_quote.c)) \
+               $(call objects,$(addprefix services/protocol/,protocol.c run_record.c shell_quote.c)) \
+               $(call objects,$(wildcard services/protocol/run_gate*.c)) \
                $(call objects,$(addprefix services/common/base/,buf.c spare_memory.c)) \
                $(call objects,$(addprefix services/common/json/,byte_text.c json_scan.c json_whole.c json_tail.c byte_tail.c json_own.c json_walk.c encoding.c) services/common/files/start_error.c)
 

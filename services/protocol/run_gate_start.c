@@ -1,0 +1,76 @@
+/* When the next command may start. */
+#include "protocol/run_gate.h"
+
+#define POLL_NS      (200 * NS_PER_MS) /* how often the load and the free memory are checked */
+#define LONG_WAIT_NS NS_PER_S          /* a change of `turns` ends a wait earlier */
+
+/* Returns whether another item, with a lower index, also waits. Waiting items start in the order of their indexes. */
+static bool is_another_first(const struct run_gate *g, unsigned seat, bool (*is_alive)(void *, unsigned), void *arg)
+{
+    for (unsigned i = 0; i < g->seats_count; i++) {
+        const struct run_gate_seat *s = &g->seats[i];
+        if (i == seat || s->state != RUN_GATE_SEAT_WAITING || s->index >= g->seats[seat].index) continue;
+        if (is_alive(arg, i)) return true;
+    }
+    return false;
+}
+
+static unsigned running(const struct run_gate *g, bool (*is_alive)(void *, unsigned), void *arg)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < g->seats_count; i++) n += g->seats[i].state == RUN_GATE_SEAT_RUNNING && is_alive(arg, i);
+    return n;
+}
+
+static bool is_slot_used(const struct run_gate *g, uint32_t slot, bool (*is_alive)(void *, unsigned), void *arg)
+{
+    for (unsigned i = 0; i < g->seats_count; i++) {
+        const struct run_gate_seat *s = &g->seats[i];
+        if (s->state == RUN_GATE_SEAT_RUNNING && s->slot == slot && is_alive(arg, i)) return true;
+    }
+    return false;
+}
+
+/* Returns a slot for a command that starts. If the number of running commands is limited, there are fewer slots than
+ * seats. */
+static uint32_t choose_slot(const struct run_gate *g, unsigned seat, bool (*is_alive)(void *, unsigned), void *arg)
+{
+    uint32_t slot = 1;
+    if (!g->rules.limits_running) return seat + 1;
+    while (is_slot_used(g, slot, is_alive, arg)) slot++;
+    return slot;
+}
+
+static bool has_room(const struct run_gate *g, const struct run_gate_machine *m)
+{
+    const struct run_gate_rules *r = &g->rules;
+    return (r->max_load <= 0 || m->load < r->max_load) && m->free_bytes >= r->min_free_bytes;
+}
+
+enum run_gate_answer run_gate_ask(struct run_gate *g, unsigned seat, uint64_t now, const struct run_gate_machine *m,
+                                  bool (*is_alive)(void *arg, unsigned seat), void *arg, uint64_t *wait_ns)
+{
+    struct run_gate_seat *s = &g->seats[seat];
+    if (g->state != RUN_GATE_OPEN) {
+        s->state = RUN_GATE_SEAT_FREE;
+        return RUN_GATE_HALTED;
+    }
+    s->state = RUN_GATE_SEAT_WAITING;
+    *wait_ns = LONG_WAIT_NS;
+    if (is_another_first(g, seat, is_alive, arg)) return RUN_GATE_WAIT;
+    if (g->rules.limits_running && running(g, is_alive, arg) >= g->running_max) return RUN_GATE_WAIT;
+    if (now < g->next_start_ns) {
+        *wait_ns = g->next_start_ns - now;
+        return RUN_GATE_WAIT;
+    }
+    if (!has_room(g, m)) {
+        *wait_ns = POLL_NS;
+        return RUN_GATE_WAIT;
+    }
+    s->slot = choose_slot(g, seat, is_alive, arg);
+    s->state = RUN_GATE_SEAT_RUNNING;
+    s->started_ns = now;
+    if (g->rules.spacing_ns) g->next_start_ns = now + g->rules.spacing_ns;
+    run_gate_turn(g);
+    return RUN_GATE_GO;
+}
