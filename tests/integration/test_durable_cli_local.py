@@ -175,7 +175,7 @@ class MapDetached(LocalTest):
         self.assertIn(b"fantail: hint: the only item looks like a job object", ended.err)
         ended = self.map("echo", stdin='{\n "task":"echo",\n "items":[1]}\n')
         self.assertEqual((ended.status, ended.out), (3, b""), ended)
-        self.assertIn(b"send a job object on several lines as application/json", ended.err)
+        self.assertIn(b"a job object that has several lines must be sent as application/json", ended.err)
 
     def test_values_that_cannot_be_reduced_are_status_3(self):
         self.start_fleet()

@@ -25,7 +25,8 @@ static bool is_canonical_value(const char *bytes, size_t len, const struct answe
            memcmp(bytes, "{\"value\":", VALUE_FRAME_LEN) == 0;
 }
 
-/* Reports one line that is not a value line in canonical form. The callers report those lines without this function. */
+/* Reports one line of any kind, except a value line in canonical form: the callers report such a value line
+ * themselves. */
 static void report_line(struct answer_reader *r, const struct answer_line *line)
 {
     if (line->kind == ANSWER_COST || line->kind == ANSWER_END) r->ops->cost(r->data, &line->cost);

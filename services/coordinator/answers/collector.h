@@ -54,7 +54,7 @@ struct collector_config {
 struct collector *collector_new(const struct collector_config *config);
 /* Frees the collector in slices, because freeing a hundred thousand runs takes long. NULL is fine. *buried is a list of
  * collectors, NULL at first. The spill may be released before the collector is freed, but its `unmap` must still work.
- * No other function of the spill is called any more. */
+ * After collector_bury(), no other function of the spill is called. */
 void collector_bury(struct collector **buried, struct collector *c);
 /* Frees the next slice of the collectors on the list. Call it once in each turn of the loop while *buried is set. */
 void collector_free_buried(struct collector **buried);

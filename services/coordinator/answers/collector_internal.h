@@ -34,7 +34,7 @@ static inline bool in_input_order(const struct collector *c)
 /* Call it when the memory of the collector has grown by `more` bytes and shrunk by `less` bytes. */
 void segment_count(struct collector *c, size_t more, size_t less);
 /* Returns how large a segment may grow. If the memory for all jobs is short, segments stay small, because each job
- * always keeps the segment that is read next in memory. */
+ * always keeps in memory the segment that is read next. */
 size_t segment_limit(const struct collector *c);
 bool segment_memory_is_short(const struct collector *c);
 /* Grows the segment's memory to at least `need` bytes. The size doubles up to SEGMENT_BYTES. */

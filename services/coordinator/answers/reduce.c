@@ -165,9 +165,8 @@ static bool check_parts(struct reduction *r, uint64_t index, char first)
     return !r->error[0];
 }
 
-/* Skips the white space at the start of the array. Once the white space has been skipped, it is known whether the array
- * is empty. An empty array adds nothing, not even a comma. Returns false if the budget is used up before the end of
- * this white space. */
+/* Skips the white space at the start of the array, so that the caller can see whether the array is empty. An empty
+ * array adds nothing, not even a comma. Returns false if the budget is used up before the end of this white space. */
 static bool look_for_elements(struct reduction *r, struct json_slice value, size_t *budget)
 {
     while (r->copied < value.len - 1 && (value.data[r->copied] == ' ' || value.data[r->copied] == '\t')) {

@@ -90,7 +90,7 @@ static bool is_value_line(const char *line, size_t len)
 }
 
 /* Returns how many of the n lines form one entry: the first line, which has len bytes, and the equal lines that follow
- * it directly, as far as all of them fit into EQUAL_BYTES. */
+ * it directly. All lines of an entry together have at most EQUAL_BYTES, unless the first line alone is longer. */
 static uint64_t equal_lines(const char *lines, size_t all_len, uint64_t n, size_t len)
 {
     uint64_t equal = 1;

@@ -31,7 +31,7 @@ struct segment {
      * set and a segment that has one large run. */
     bool has_records, tail_is_open; /* more lines may join the last record */
     size_t tail;                    /* where the last record begins */
-    struct record now;              /* what is left of the record that is being read; now.n is 0: none */
+    struct record now;              /* the unread part of the record that is being read; now.n is 0: none */
 };
 
 /* A tree of segments. A zeroed tree is empty. The tree does not own the segments. */

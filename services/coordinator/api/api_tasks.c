@@ -3,7 +3,7 @@
 #include "coordinator/coordinator.h"
 #include "protocol/protocol.h"
 
-/* A request for the list of tasks. A worker that has not answered just before is asked again, because its tasks may
+/* A request for the list of tasks. A worker that has not answered very recently is asked again, because its tasks may
  * have changed. */
 struct task_listing {
     struct coordinator *coordinator;

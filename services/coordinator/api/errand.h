@@ -58,7 +58,7 @@ void errand_start(struct errand *e, struct store_call *call);
 /* Frees the errand if its exchange is over and no call is open. */
 void errand_free_when_over(struct errand *e);
 /* Asks the store for the job until the job has ended, `deadline_ns` has passed, the coordinator drains, or the store
- * has failed. Then calls `over` with the last READ_JOB call. If the client is gone, `over` is not called. Once the job
+ * has failed. Then calls `over` with the last READ_JOB call. If the client is gone, `over` is not called. After the job
  * has been read (e->known), STORE_AWAY is not a failure: the errand asks again. If the job has just been accepted, the
  * errand does not ask immediately, because the job has not ended yet, and a call to the store would delay the start of
  * the job. */

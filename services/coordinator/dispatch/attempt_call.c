@@ -68,7 +68,8 @@ static size_t cut_lines(const char *lines, size_t len, uint32_t n)
     return lines_cut(lines, len, n, SIZE_MAX, &counted);
 }
 
-/* Passes to the phase the values that the scheduler keeps, one run of consecutive items at a time. */
+/* Passes the kept values on to the phase, one run of consecutive items at a time. accept->keep says how many values the
+ * scheduler keeps. */
 static void add_values(struct attempt_call *call, const struct sched_accept *accept, const char *lines, size_t len)
 {
     for (uint32_t done = 0, n; done < accept->keep; done += n) {

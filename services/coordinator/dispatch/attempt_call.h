@@ -1,7 +1,7 @@
 /*
  * One attempt as an HTTP call. The call sends items [from, to) of a chunk to a worker and reads the answer as it
- * arrives. The call passes new answers to the phase, and tells the scheduler how it ended. An attempt_call has the same
- * lifetime as its sched_attempt. The member `call` of the sched_attempt points to it.
+ * arrives. The call passes new answers to the phase, and reports to the scheduler how the call ended. An attempt_call
+ * has the same lifetime as its sched_attempt. The member `call` of the sched_attempt points to it.
  */
 #ifndef FANTAIL_COORDINATOR_DISPATCH_ATTEMPT_CALL_H
 #define FANTAIL_COORDINATOR_DISPATCH_ATTEMPT_CALL_H

@@ -159,7 +159,7 @@ void dispatcher_register_metrics(struct dispatcher *d)
     metric_counters("fantail_chunk_attempts_total", "Attempts that ended, by result.", "result", ends, SCHED_END_COUNT,
                     d->attempts);
     d->answers = metric_counter("fantail_item_answers_total",
-                                "Items that got their answer from a worker, counted as each answer arrives.", NULL);
+                                "Items that got their answer from a worker, counted when the answer arrives.", NULL);
 }
 
 void dispatcher_start(struct dispatcher *d, struct worker_fleet *fleet, struct scheduler_timing *turn,

@@ -90,7 +90,8 @@ void worker_endpoint_log_token(const struct worker_endpoint *e, bool rejected_be
     bool rejects = sched_endpoint_rejects_token(e->sched);
     if (rejects && !rejected_before)
         log_error(e->dispatcher->fleet->authorization
-                      ? "a worker rejects our token; the first token in --worker-token-file must be in its --token-file"
+                      ? "a worker rejects our token; the --token-file of the worker must have the first token of "
+                        "--worker-token-file"
                       : "a worker asks for a token, and there is no --worker-token-file",
                   LOG_STR("url", e->at->url), LOG_STR("address", e->at->connect_to));
     else if (!rejects && rejected_before)

@@ -14,7 +14,7 @@ struct worker_endpoint {
     struct sched_endpoint *sched; /* sched_endpoint_owner() returns this struct */
     struct survey_worker *survey; /* asks which tasks the worker has */
     struct http_call *probe;      /* NULL: no probe runs */
-    bool awaits_tasks;  /* a probe found the worker ready; the scheduler learns this with the worker's tasks */
+    bool awaits_tasks; /* a probe found the worker ready; the scheduler is told after the survey has asked the worker */
     uint64_t worker_id; /* hash of the last Fantail-Worker header; 0: none yet */
     bool names_answers; /* the last answer named its chunk. If this is false, each chunk gets a new connection */
 };

@@ -36,7 +36,7 @@ struct durable {
     struct jobs *jobs;
     const struct notify_hosts *notify_hosts; /* the hosts that a job may notify; NULL: none */
     /* Called when answers of a job have been recorded, when the job has begun or ceased to wait, or when the job has
-     * ended. The callback makes the requests that wait for the job ask the store. */
+     * ended. Each request that waits for the job then reads the job from the store again. */
     void (*changed)(void *data, const char *id);
     /* Called before `changed` if a job has ended and all its answers are in one small block. `end` has the results of a
      * READ_JOB call with `whole`, except that the job in `end` has no `notify` and no `delivery`. `end` is borrowed.
@@ -59,7 +59,7 @@ struct durable {
     unsigned reducing;      /* number of runs that are reducing their values */
     unsigned yields;        /* number of jobs left to other coordinators since yielded_ns */
     uint64_t yielded_ns;
-    bool wants_claim;            /* another claim must follow: a job became pending, or there was no room for one */
+    bool wants_claim;            /* another claim must follow: a job became pending, or there was no room for a job */
     bool lacks_slots;            /* the last claim found no job, and no slots were left */
     bool claim_failed;           /* the last claim failed, perhaps because a block of the job cannot be read */
     bool draining;               /* no more jobs are claimed */
@@ -101,9 +101,9 @@ enum sched_status durable_status_of(enum stored_state end);
  * claim after the redrive. Before that claim, returns 0. */
 uint64_t durable_age_ns(const struct stored_job *job, int64_t until_ms);
 
-/* Ticks the runs soon. Only for the code of durable_run.h. */
+/* Makes the next tick of the runs come soon. Only for the code of durable_run.h. */
 void durable_tick_soon(struct durable *d);
-/* Makes the runs that have been loaded begin later in this turn of the loop. Only for the code of durable_run.h. */
+/* Begins the loaded runs later in this turn of the loop. Only for the code of durable_run.h. */
 void durable_begin_soon(struct durable *d);
 
 /* Returns which other coordinators should run the job instead of this one. Only for the code of durable_run.h. */

@@ -108,8 +108,8 @@ struct durable_run {
     struct store_call *renewing;
     uint64_t renewing_ns; /* when `renewing` was started */
     uint64_t renewed_ns;  /* when the last successful renewal was started */
-    /* starved_ns: the first time since the last recording of answers at which there was no memory for an answer; 0:
-     * since then there has been memory for every answer. rests_until_ns: when `rests` ends. */
+    /* starved_ns: since when answers have lacked memory; set to 0 when answers have been recorded. rests_until_ns: when
+     * `rests` ends. */
     uint64_t starved_ns, rests_until_ns;
     bool rests;      /* no items are sent for a while, because there was no memory for an answer */
     bool has_lapsed; /* the lease was not renewed in time; the job may still be ours */

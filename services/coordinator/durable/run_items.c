@@ -152,7 +152,8 @@ static bool is_stopping(const struct durable_run *r)
     return r->drain_ns > 0 || r->handing_back || r->cancelling || r->failure[0];
 }
 
-/* Records the next items as sent, if few recorded items are left. */
+/* With at_most_once, items are recorded as sent before the scheduler gets them. If fewer than MARK_ITEMS / 2 recorded
+ * items still wait for the scheduler, this function starts to record the next staged items. */
 static void mark(struct durable_run *r)
 {
     if (!r->at_most_once || r->undescribed || is_stopping(r) || r->marking.call ||
@@ -332,7 +333,7 @@ void run_items_taken(struct durable_run *r)
     mark(r);
 }
 
-/* Whether the items must not run twice. */
+/* Returns whether the items must not run twice. */
 
 static bool must_not_run_twice(const struct durable_run *r)
 {

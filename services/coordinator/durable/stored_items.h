@@ -13,7 +13,7 @@
 struct stored_items {
     const struct jobspec *generated; /* generates the lines; NULL: they are in `spool`; borrowed */
     struct spool spool;              /* the lines of the ready items */
-    uint64_t left;                   /* how many ready items are left; read only */
+    uint64_t left;                   /* how many ready items have not been cut or dropped; read only */
 
     /* Private. */
     struct range_list ready;

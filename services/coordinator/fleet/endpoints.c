@@ -99,7 +99,9 @@ static bool check_register(const struct prefix *p, const char *name, char *err, 
     bool tls = strcmp(p->scheme, "https") == 0;
     if (tls ? *name && !name[strcspn(name, ":/,?#@ \t")] : !*name) return true;
     snprintf(err, err_size,
-             tls ? "'%s' is not the name in the workers' certificates" : "'%s' must not follow register://", name);
+             tls ? "the name in the workers' certificates must follow register+https://, not '%s'"
+                 : "'%s' must not follow register://",
+             name);
     return false;
 }
 

@@ -3,7 +3,7 @@
  *
  *   static://a:8081,b:8081             these addresses, which never change
  *   static://unix:/run/a.sock,b:8081   also Unix-domain sockets of this machine (unix_address.h)
- *   http://name:8081                   one load balancer; each new connection resolves its name
+ *   http://name:8081                   one load balancer; its name is resolved for each new connection
  *   dns://name:8081                    every address of the name, resolved again every refresh_ms
  *   register://                        only workers that register themselves
  *

@@ -229,8 +229,8 @@ static void add_source(struct catalog *c, const struct source *from)
     }
 }
 
-/* Completes `runs` of each task. Removes the tasks that no worker has now, except those that a worker could once
- * run. */
+/* Completes `runs` of each task. Removes the tasks that no worker has now, except those that a worker could run
+ * earlier. */
 static void drop_empty(struct catalog *c)
 {
     size_t kept = 0;

@@ -14,7 +14,7 @@
 #include "coordinator/job/job_trace.h"
 #include "protocol/protocol.h"
 
-/* Once the collected items have this many bytes, they are stored as a block. */
+/* When the collected items have this many bytes, they are stored as a block. */
 enum { BLOCK_BYTES = 1024 * 1024 };
 /* The upload pauses while this many bytes wait for the store. If the memory for items runs low, the upload pauses
  * earlier. */
@@ -50,9 +50,9 @@ struct job_intake {
     uint64_t items;             /* number of items in the blocks so far */
     uint64_t blocks;            /* number of blocks so far */
     unsigned calls;             /* number of open calls */
-    size_t open_bytes;          /* bytes of the open blocks */
-    size_t counted;             /* bytes of the splitter and the open blocks, as counted in jobs->item_memory */
-    enum job_likeness likeness; /* what the only item looks like; LIKE_NOTHING if its block was added early */
+    size_t open_bytes;          /* bytes of the blocks that the store has not answered yet */
+    size_t counted;             /* bytes of the splitter, plus open_bytes, as counted in jobs->item_memory */
+    enum job_likeness likeness; /* what the only item looks like; LIKE_NOTHING if the item is already stored */
     bool added;                 /* ADD_JOB was started */
     bool settled;               /* the store has accepted the job, or the job is being removed */
     int failed_status;          /* the HTTP status to answer after a failed call to the store; 0: no call has failed */
@@ -138,8 +138,8 @@ static void refuse_failed(struct job_intake *t)
     refuse(t, t->failed_status, NULL, "the job store did not accept the job: %s", t->error);
 }
 
-/* Call it when a call to the store has failed. Once ACCEPT has been started, only its result decides whether the job is
- * refused. */
+/* Call it when a call to the store has failed. After ACCEPT has been started, only its result decides whether the job
+ * is refused. */
 static void note_failure(struct job_intake *t, const struct store_call *call)
 {
     if (t->failed_status) return;
@@ -184,8 +184,8 @@ static void add_job(struct job_intake *t)
     store_start(t->durable->store, call);
 }
 
-/* Stores the items that have been split so far as a block. If the key belongs to another job, drops the items
- * instead. */
+/* Makes a block of the items that have been split so far, and stores the block. If the key belongs to another job,
+ * drops the items instead. */
 static void add_block(struct job_intake *t)
 {
     uint64_t n = t->splitter.items_in_buf;
@@ -274,8 +274,8 @@ static void on_discarded(struct store_call *call)
         refuse_failed(t);
     } else {
         refuse(t, 503, NULL,
-               "the job store does not answer, so the job may or may not have been accepted; a request with the same "
-               "Idempotency-Key finds the job if it was accepted: %s",
+               "the job store does not answer (%s), so the job may or may not have been accepted; a request with the "
+               "same Idempotency-Key finds the job if it was accepted",
                t->error);
         unaccepted_jobs_add(t->durable, t->id);
     }

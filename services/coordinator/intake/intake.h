@@ -15,7 +15,7 @@
  * fails too, the client gets the answer 503, because it is unknown whether the job was accepted. A later request with
  * the same Idempotency-Key finds the job if the job was accepted.
  *
- * Owner: its exchange and its open calls to the store. The intake is freed when the exchange and these calls are over.
+ * The intake is freed when its exchange is over and its calls to the store are done.
  */
 #ifndef FANTAIL_COORDINATOR_INTAKE_INTAKE_H
 #define FANTAIL_COORDINATOR_INTAKE_INTAKE_H

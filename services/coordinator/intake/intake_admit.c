@@ -20,8 +20,8 @@ bool intake_check_key(struct http_exchange *x)
     if (key && !request_key_is_valid(key)) {
         http_answer_problem(
             x, 400, NULL,
-            "an Idempotency-Key has 1 to %d printable ASCII characters; in a key in quotes, a backslash "
-            "stands before each quote and each backslash of the key",
+            "an Idempotency-Key has 1 to %d printable ASCII characters; if the key is in quotes, put a backslash "
+            "before each quote and each backslash of the key",
             REQUEST_KEY_BYTES);
         return false;
     }

@@ -4,9 +4,9 @@
 #include "coordinator/intake/intake_internal.h"
 #include "coordinator/job/job_tasks.h"
 
-/* A coordinator of an older version must be able to run the job, but would refuse a parameter that it does not know. So
- * the two parameters that the run does not need are left out. The store keeps the URL of `notify` apart from the
- * options. `first_line` only says how to read the body, and the body has already been read. */
+/* Adds a query parameter to the options, except two parameters that the run does not need. The store keeps the URL of
+ * `notify` apart from the options. `first_line` only says how to read the body, and the body has already been read. A
+ * coordinator of an older version may run the job, and it would refuse a parameter that it does not know. */
 static void write_query(void *out, const char *name, const char *value)
 {
     if (strcmp(name, "notify.url") == 0 || strcmp(name, "first_line") == 0) return;
@@ -75,6 +75,6 @@ const char *intake_lacks_room(const struct jobs *jobs, const struct splitter *sp
     bool pauses = splitter->partial.len < MEMORY_SMALL_BYTES;
     if (!memory_has_room(growth)) return "the coordinator has reached its memory limit, and this job needs more memory";
     if (pauses || jobs_have_item_room(jobs, held, growth)) return NULL;
-    return "the items of other jobs take up --item-memory-total-bytes, and this job has a long item; send the job again"
+    return "the items of other jobs use up --item-memory-total-bytes, and this job has a long item; send the job again"
            " later";
 }

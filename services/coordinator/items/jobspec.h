@@ -75,8 +75,8 @@ struct jobspec {
     enum job_first_line first_line; /* only in the query: what the first line of a body of lines is */
     double progress_s;              /* only in the query: seconds from one progress line to the next; 0: none */
 
-    /* Where jobspec_read_options() found the value of `common` in its text. Borrowed from this text. NULL: there was
-     * none. */
+    /* The value of `common` in the text that jobspec_read_options() has read. Borrowed from this text. NULL: the text
+     * has no `common`. */
     const char *common_source;
     size_t common_source_len;
 
@@ -105,8 +105,9 @@ void jobspec_release(struct jobspec *spec);
  * The name and the value must be text: valid UTF-8 without NUL bytes. */
 MUST_CHECK bool jobspec_read_query(struct jobspec *spec, const char *name, const char *value,
                                    struct jobspec_error *err);
-/* Reads the job object without its items. The text must be valid JSON, as the splitter's options are: the options may
- * have 4 MiB, so they are not checked again. A field that is in both the job object and the query is an error. */
+/* Reads the job object without its items. The text must be valid JSON. The options from the splitter are valid and may
+ * have 4 MiB, so this function does not check them again. A field that is in both the job object and the query is an
+ * error. */
 MUST_CHECK bool jobspec_read_options(struct jobspec *spec, const char *json, size_t len, struct jobspec_error *err);
 /* Sets `common` to the text `json`, which must be valid JSON. */
 void jobspec_set_common(struct jobspec *spec, const char *json, size_t len);

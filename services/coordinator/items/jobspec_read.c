@@ -233,8 +233,8 @@ static bool read_field(struct jobspec *spec, const struct field *f, struct json_
 }
 
 /* Refuses a field that no job has. `in_query`: the field is in the query. Otherwise it is in an object of options. If
- * this object has a field "items", the object is the first line of a body of lines: the splitter has already taken the
- * items out of a job object. */
+ * this object has a field "items", it must be the first line of a body of lines, because the splitter removes the items
+ * from a job object. */
 static bool fail_unknown(struct jobspec_error *err, const char *name, bool in_query)
 {
     if (strcmp(name, "input") == 0 || strncmp(name, "input.", 6) == 0)

@@ -98,7 +98,8 @@ static enum split_status end_scan(struct splitter *s, uint64_t offset)
     if (s->line == LINE_MARK) return fail_first_byte(s);
     if (s->line != LINE_VALUE || json_scan_finish(&s->scan) == JSON_SCAN_WHOLE) return SPLIT_OK;
     if (s->scan.depth > 0)
-        s->error.hint = "each line must be a whole JSON value; send a job object on several lines as application/json";
+        s->error.hint = "each line must be a whole JSON value; a job object that has several lines must be sent as "
+                        "application/json";
     return fail_item(s, SPLIT_BAD, offset, s->scan.error);
 }
 

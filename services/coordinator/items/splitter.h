@@ -74,7 +74,7 @@ struct splitter {
     uint64_t offset;   /* offset of the first byte of the piece being fed */
     size_t mark_bytes; /* length of the byte order mark */
     struct json_scan scan;
-    struct buf partial; /* the part of an unfinished item, name or option value that was checked */
+    struct buf partial; /* the bytes of an unfinished item, name or option value, which have been checked */
     bool options_open;  /* the first line, which has the options, is not whole */
     /* For lines: the unfinished line. */
     bool line_held;

@@ -72,11 +72,12 @@ const char *job_hint(const struct job *j);
 /* task_check.c */
 
 /* Call it when the options are known. Starts the job if the workers can run its tasks, or if no worker can be reached.
- * Refuses the job if no worker has, or can run, one of its tasks. */
+ * Refuses the job if one of its tasks is a task that no worker has or that no worker can run. */
 void job_check_tasks(struct job *j);
-/* Call it when the job waits because no worker can run its tasks. Asks the workers why. If the workers confirm that
- * they cannot run the tasks, no item has been answered and the job has a client, refuses the job, or makes it fail if
- * its answer has begun. In all other cases, calls job_tell_waiting(), with the reason in j->task_fault. */
+/* Call it when the job waits because no worker can run its tasks. Asks the workers why. Refuses the job if three
+ * conditions hold: the workers confirm that they cannot run the tasks, the job has a client, and no item has been
+ * answered. If the answer to the client has already begun, the job fails instead. In all other cases, calls
+ * job_tell_waiting(), with the reason in j->task_fault. */
 void job_check_tasks_again(struct job *j);
 /* Translates a reason of the scheduler into the reason that clients get. If no worker can run the tasks, clients get
  * the reason that the workers give. The text is static, or borrowed from the job until the next call. NULL gives

@@ -8,7 +8,7 @@ static const char *first_unknown(struct catalog *c, const struct jobspec *spec)
     return NULL;
 }
 
-/* Returns the first task that a worker has but that no worker can run. The workers' latest reports count. */
+/* Returns the first task that a worker has but that no worker can run. Only the latest report of each worker counts. */
 static const struct catalog_task *first_broken(struct catalog *c, const struct jobspec *spec)
 {
     for (size_t i = 0; i < spec->task_count; i++) {

@@ -22,7 +22,7 @@ static struct span_attribute status_of(int status)
     return status ? SPAN_INT("http.response.status_code", status) : SPAN_END;
 }
 
-/* Exports the span of a request without the outcome of a job. For a request that has not become a job of this
+/* Exports the span of a request without the outcome of a job. Call it for a request that has not become a job of this
  * coordinator, or whose job has not ended. */
 static void export_request(const struct trace_scope *trace, struct span s, int status, const char *job_id)
 {

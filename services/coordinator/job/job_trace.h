@@ -1,5 +1,5 @@
-/* The span of a job's request, and of the run of a durable job. docs/observing.md names these two spans and their
- * attributes.
+/* Records the span of a job's request, and the span of the run of a durable job. docs/observing.md names these two
+ * spans and their attributes.
  */
 #ifndef FANTAIL_COORDINATOR_JOB_JOB_TRACE_H
 #define FANTAIL_COORDINATOR_JOB_JOB_TRACE_H

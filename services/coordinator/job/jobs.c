@@ -16,8 +16,8 @@ static void reader_due(struct wheel_node *node, uint64_t now)
     reader_tick(CONTAINER_OF(node, struct reader, due), now);
 }
 
-/* If workers have reported new lists of tasks, tells the jobs: a job may have started before a worker described its
- * tasks. */
+/* If workers have reported new lists of tasks, tells the jobs: a job may have started before a worker described the
+ * tasks of the job. */
 static void learn_tasks(struct jobs *t)
 {
     uint64_t news = t->fleet->survey.catalog.news;

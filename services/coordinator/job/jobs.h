@@ -61,7 +61,7 @@ struct jobs {
     struct turn_step fold_step;
     struct wheel readers; /* when each reader must add a control line */
     struct list paused;   /* jobs that are paused until their readers have caught up */
-    uint64_t news_seen;   /* the catalog's `news` when the jobs were last told of tasks */
+    uint64_t news_seen;   /* the value of the catalog's `news` when the jobs were last told about new lists */
     struct list cancels;  /* jobs whose cancellation the scheduler does not know yet */
     uv_timer_t tick_timer;
     struct jobs_metrics metrics;

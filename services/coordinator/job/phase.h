@@ -20,7 +20,7 @@ struct phase {
     struct generated_items generated; /* `items` reads from this, from `spooled`, or from the keeper's source */
     struct spooled_items spooled;
     struct answer_sink answers;
-    uint64_t answer_bytes; /* the length of the answer to the last chunk */
+    uint64_t answer_bytes; /* the length of the last complete answer to a chunk; 0: none yet */
     bool knows_tasks;      /* workers have described the job's tasks */
 };
 

@@ -102,8 +102,8 @@ static void begin_part(struct reader *r, const struct answer_source *from, enum 
     r->writer.data = r;
 }
 
-/* Returns whether this pull may read more answers. A pull that has written nothing goes on, because it must not return
- * 0 bytes while answers are left. */
+/* Returns whether this pull may read more answers. A pull that has written nothing may always read more, because it
+ * must not return 0 bytes if there are more answers. */
 static bool may_read(const struct reader *r, size_t written)
 {
     return written == 0 || r->read_bytes < READ_BYTES;
@@ -236,8 +236,8 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Each output postpones the next heartbeat. Outputs are frequent, so the time on the wheel is changed only when the old
- * time has been reached. */
+/* Sets when reader_tick() is called next. Each output postpones the next heartbeat, but outputs are frequent, so they
+ * do not call this function. Therefore reader_tick() may be called too early; it then calls this function again. */
 static void set_due(struct reader *r)
 {
     uint64_t due_ns = earlier(heartbeat_ns(r), earlier(progress_ns(r), start_alone_ns(r)));
@@ -327,7 +327,7 @@ static void answer_no_workers(struct reader *r)
     bool no_task = j->task_fault && j->outcome.reason == j->task_fault;
     char sentence[120], why[640];
     snprintf(sentence, sizeof sentence, "%s for %g seconds",
-             no_task ? "no worker could run the job" : j->outcome.reason, jobs->config->worker_wait_s);
+             no_task ? "the job had no suitable worker" : j->outcome.reason, jobs->config->worker_wait_s);
     if (no_task)
         snprintf(why, sizeof why, "%s: %s", sentence, j->outcome.reason);
     else

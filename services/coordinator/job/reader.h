@@ -1,8 +1,8 @@
 /*
  * One client that reads the answers of a job, as a stream of NDJSON lines or as one JSON document at the end. The
  * reader reads answers from its source only as fast as the client receives them, so that a slow client costs disk space
- * and not memory. A job may have several readers, if its answers can be read several times. Owner: the part that has
- * the exchange (submission.c). The job has a list of its readers.
+ * and not memory. A job may have several readers, if its answers can be read several times. Owner: submission.c, which
+ * has the exchange. The job has a list of its readers.
  *
  *   IDLE       nothing is sent yet; the answer may still be a problem
  *   OPEN       the answer has begun. NDJSON: lines are sent as they arrive. JSON: only white space is sent

@@ -166,7 +166,7 @@ static bool has_room(struct job *j, size_t len)
     } else if (!is_within_share(j, growth)) {
         http_exchange_set_header(j->submission.exchange, "Retry-After", "1");
         job_refuse(j, 503, NULL,
-                   "the items of other jobs that wait for workers take up --item-memory-total-bytes; send the job "
+                   "the items of other jobs, which wait for workers, use up --item-memory-total-bytes; send the job "
                    "again later");
     } else {
         return true;

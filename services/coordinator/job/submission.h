@@ -24,12 +24,12 @@ struct submission {
     struct job *job;
     enum submission_state state;
     struct http_exchange *exchange; /* NULL when the exchange is over */
-    int status; /* once the exchange is over: the HTTP status of its answer; 0: there was no answer */
+    int status; /* the HTTP status of the answer, set when the exchange is over; 0: there was no answer */
     struct splitter splitter;
     struct spool spool;         /* items that are not in a chunk yet */
     size_t read_options_bytes;  /* how many bytes of options start_early() has read; 0: none */
     size_t counted_bytes;       /* bytes of the spool and the splitter, as counted in jobs->item_memory */
-    enum job_likeness likeness; /* of the first item; counts only if no other item comes */
+    enum job_likeness likeness; /* what the first item looks like; used only if no other item comes */
     bool prefers_durable;       /* the request has Prefer: respond-async or wait=N, but there is no job store */
     struct reader *reader;      /* the reader on the same exchange; NULL before the body is whole */
 };

@@ -87,8 +87,8 @@ void job_check_tasks_again(struct job *j)
     if (!j->question) job_tell_waiting(j);
 }
 
-/* Call it when some workers cannot run the task and the other workers could not be reached. Adds to the reason that the
- * other workers could not be reached. */
+/* Call it when some workers cannot run the task and the other workers could not be reached. Appends to j->task_fault
+ * that the other workers could not be reached. */
 static void add_unreached(struct job *j)
 {
     struct buf text = {0};
