@@ -84,7 +84,8 @@ static bool takes_registrations(struct http_exchange *x, struct coordinator *c)
     return false;
 }
 
-/* A worker may reach several coordinators through a balancer. The answer tells it which coordinator it has reached. */
+/* A worker may reach several coordinators through a balancer. The answer says which coordinator the worker has
+ * reached. */
 void api_show_workers(struct http_exchange *x, void *data)
 {
     struct coordinator *c = data;

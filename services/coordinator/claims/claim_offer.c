@@ -77,8 +77,8 @@ static void add_demand(void *data, const struct sched_task_stats *stats)
     if (is_among(stats->name, l->task)) l->known.demand += stats->demand_slots;
 }
 
-/* Fills in the demand only if `with_demand` is true, because finding the demand means visiting all tasks of the
- * scheduler. */
+/* Returns what the scheduler knows about a task. The demand is filled in only if `with_demand` is true, because finding
+ * the demand means visiting all tasks of the scheduler. */
 static struct known known_of(const struct claim_view *v, const char *task, bool with_demand)
 {
     struct lookup l = {.task = task};
@@ -124,7 +124,7 @@ static void add_name(struct buf *list, const char *prefix, const char *name)
     buf_addf(list, "%s\"%s%s\"", list->len > 1 ? "," : "", prefix, name);
 }
 
-/* The offer while it is written: the tasks of the catalog, what is known of each, and the two lists. */
+/* The state of claim_offer_write(): the tasks of the catalog, what is known about each task, and the two lists. */
 struct offer {
     const struct claim_view *view;
     const struct catalog_task *tasks;
@@ -132,8 +132,9 @@ struct offer {
     struct buf *serves, *opens;
 };
 
-/* Records the demand of one task or pipeline of the scheduler for its tasks in the catalog, and for a task also its
- * slots. The caller visits each task of the scheduler only once, because there may be hundreds. */
+/* Adds the demand of one task or pipeline of the scheduler to each of its tasks in the catalog. For a single task, also
+ * records its slots, and whether it is unserved. The caller visits each task of the scheduler only once, because there
+ * may be hundreds. */
 static void note_known(void *data, const struct sched_task_stats *stats)
 {
     struct offer *o = data;

@@ -42,9 +42,9 @@ struct endpoint {
 struct endpoints_ops {
     void *(*added)(void *data, struct endpoint *e);
     void (*removed)(void *data, struct endpoint *e); /* e is freed afterwards */
-    /* Called when a worker has registered at a known address. `other`: the worker is not the one that had registered
-     * there before, or is the first one that registers there. `tasks`: the ETag of its GET /v1/tasks; "": not known.
-     * The op may be NULL. */
+    /* Called when a worker has registered at a known address. `other` is false if the worker that holds the address
+     * renews its registration; otherwise it is true. `tasks`: the ETag of the worker's answer to GET /v1/tasks; "": not
+     * known. The op may be NULL. */
     void (*registered)(void *data, struct endpoint *e, bool other, const char *tasks);
 };
 

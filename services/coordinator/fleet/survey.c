@@ -5,7 +5,7 @@
 #include "protocol/protocol.h"
 
 enum {
-    ASK_TIMEOUT_MS = 2000, /* a worker that is silent for longer counts as not having answered */
+    ASK_TIMEOUT_MS = 2000, /* a request fails if the worker sends nothing for this long */
     ASKING_MAX = 64,       /* requests at the same time */
     PERIOD_MS = 30000,     /* how often a worker that answers is asked */
     TICK_MS = 5000,        /* workers whose period is over are asked together, at the next multiple of this time */

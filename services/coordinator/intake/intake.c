@@ -46,7 +46,7 @@ struct job_intake {
     struct survey_question *question;
     struct request_key key;
     struct preferences prefer;
-    struct trace_scope trace;   /* of the request; ends with its answer */
+    struct trace_scope trace;   /* the trace of the request; it ends when the request is answered */
     uint64_t items;             /* number of items in the blocks so far */
     uint64_t blocks;            /* number of blocks so far */
     unsigned calls;             /* number of open calls */

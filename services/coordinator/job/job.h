@@ -32,7 +32,7 @@ struct job_keeper;
 
 struct job {
     struct jobs *jobs;
-    const struct job_keeper *keeper; /* see job_keeper.h; NULL: the job belongs to its clients, or it was let go */
+    const struct job_keeper *keeper; /* see job_keeper.h; NULL: none, or job_let_go() was called */
     bool is_kept;                    /* the job has or had a keeper */
     struct list_link by_age;         /* used by jobs.c */
     struct job *next_in_bucket;      /* used by jobs.c */

@@ -80,8 +80,8 @@ void job_check_tasks(struct job *j);
  * job_tell_waiting(), with the reason in j->task_fault. */
 void job_check_tasks_again(struct job *j);
 /* Translates a reason of the scheduler into the reason that clients get. If no worker can run the tasks, clients get
- * the reason that the workers give. The text is static, or borrowed from the job until the next call. NULL gives
- * NULL. */
+ * the reason that the workers give. The text is static, or borrowed from the job until the next call. Returns NULL if
+ * `reason` is NULL. */
 const char *job_reason(struct job *j, const char *reason);
 
 #endif

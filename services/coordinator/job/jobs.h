@@ -24,7 +24,7 @@ struct jobs_config {
     const char *spill_dir;
     int64_t max_spill_bytes; /* total limit for the temporary files of all jobs; 0: no limit */
     int64_t max_jobs;
-    int64_t max_unanswered_errors;     /* how many errors of unanswered items one answer lists one by one */
+    int64_t max_unanswered_errors;     /* how many errors of unanswered items an answer lists individually */
     int64_t result_memory_bytes;       /* limit for the answers of one job in memory, in bytes */
     int64_t result_memory_total_bytes; /* limit for the answers of all jobs in memory, in bytes; 0: no limit */
     int64_t item_memory_total_bytes;   /* limit for the unsent items of all jobs, in bytes; 0: no limit */
