@@ -5,7 +5,7 @@ import subprocess
 import time
 
 BYTES = 2_000_000_000
-FREE_BYTES = 4_000_000_000  # on the disk of the temporary folder
+FREE_BYTES = 4_000_000_000  # the disk of the temporary folder must have this much free space
 LINES_AT_ONCE = 1_000_000
 
 

@@ -135,5 +135,5 @@ class Curl(Client):
         said = curl.stderr.read()
         curl.stdout.close()
         curl.stderr.close()
-        if curl.wait() not in ((0,) if self.over.is_set() else (18,)):  # 18: the answer is incomplete
+        if curl.wait() not in ((0,) if self.over.is_set() else (18,)):  # curl exits with 18 if the answer is incomplete
             raise Wrong(f"curl ended with {curl.returncode}: {said!r}")

@@ -17,7 +17,8 @@ import threading
 import time
 
 RETRY_AFTER_S = 1
-TASKS = {"square": True, "sleep": True, "echo": True, "misbehave": True, "once": False}  # whether it is idempotent
+# The name of each task, and whether the task is idempotent.
+TASKS = {"square": True, "sleep": True, "echo": True, "misbehave": True, "once": False}
 
 
 class Request:

@@ -1,6 +1,6 @@
 """Two versions share one database during a rolling update: an older version, which has an older database schema, and
-this version. The older version is built from the history of the repository. FANTAIL_OLDER_BIN names a folder that
-already has its programs."""
+this version. If FANTAIL_OLDER_BIN is set, it names a folder with the programs of the older version. Otherwise these
+programs are built from the history of the repository."""
 import os
 import shutil
 import signal

@@ -57,7 +57,7 @@ class Storm(threading.Thread):
 
 class Storms(FaultTest):
     def start_storm(self, **tasks):
-        """Returns the URL of a fleet, and a storm that kills the services of the fleet once the storm is started."""
+        """Returns the URL of a fleet, and a Storm for its services. The caller starts the storm."""
         folder = self.tasks(**tasks)
         workers = [self.worker(tasks=folder) for _ in range(2)]
         coordinators = [self.coordinator(workers) for _ in range(2)]

@@ -45,7 +45,7 @@ static void assert_same(struct buf *a, struct buf *b)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size > 16 * 1024) return 0; /* where a line that is too long is refused may depend on the pieces */
+    if (size > 16 * 1024) return 0; /* a line that is too long may be refused at a byte that depends on the pieces */
     bool to_head = size > 0 && data[size - 1] == 'H';
     struct buf once = {0}, bytes = {0}, pieces = {0};
     read_all((const char *)data, size, size, to_head, &once);

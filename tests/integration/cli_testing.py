@@ -1,4 +1,4 @@
-"""Shared by the tests of the command line, which run the program against real and fake services."""
+"""Shared by the tests of the program `fantail`, which run it against real and fake services."""
 import os
 import subprocess
 

@@ -1,4 +1,4 @@
-"""A fake coordinator with a job store. Tests of the command line set its answers and its failures.
+"""A fake coordinator with a job store. The tests of the program `fantail` set its answers and its failures.
 
     fake = FakeCoordinator(self)
     fake.add("0195f2c4-1a2b-7000-8000-000000000001", answers=[1, None, 9])

@@ -1,9 +1,9 @@
 """Examples of GNU parallel's manual (man parallel, parallel_tutorial, parallel_examples) that run commands, and whether
 `fantail parallel` does the same. test_parallel.py runs each example under both programs.
 
-Some examples are shortened: smaller numbers, shorter pauses, and programs that every machine has. SAME has those that
-give the same output, exit status and files. DIFFERENT has the others, each with the reason why it differs. `python3
-parallel_examples.py` prints DIFFERENT as the table of docs/parallel.md."""
+Some examples are shortened: smaller numbers, shorter pauses, and programs that every machine has. SAME has the
+examples that give the same output, exit status and files. DIFFERENT has the other examples, each with the reason.
+`python3 parallel_examples.py` prints DIFFERENT as the table of docs/parallel.md."""
 
 # The files of the tutorial.
 FILES = {
@@ -315,7 +315,7 @@ printf '>a\nAC\nGT\n>b\nC\n' | parallel --pipe -N1 --recstart '>' --rrs 'read a;
 parallel --files echo ::: A B C | wc -l
 parallel --tmpdir . --files echo ::: A B C | wc -l
 """,
-    "`{choose_k}` and `{uniq}` are not there": r"""
+    "`{choose_k}` and `{uniq}` are not supported": r"""
 parallel --plus echo {choose_k} ::: A B C D ::: A B C D
 parallel --plus echo {uniq} ::: A B C ::: A B C ::: A B C
 """,

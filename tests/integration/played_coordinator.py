@@ -1,4 +1,4 @@
-"""A coordinator, or a proxy in front of one, played by a small server. The test gives the lines of the answers."""
+"""A small server that plays a coordinator, or a proxy in front of a coordinator. The test gives the lines of the answers."""
 import http.server
 import json
 import threading

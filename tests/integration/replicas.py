@@ -47,7 +47,7 @@ class TestServer(postgres.Server):
         program.killed = program.any_status = True
         program.asked_to_end = False
         program.stdout_path = program.stderr_path = os.path.join(self.folder, "log")
-        self.test._programs.insert(0, program)  # SIGTERM goes to it last: it waits until its clients have left
+        self.test._programs.insert(0, program)  # the server gets SIGTERM last, because it waits for its clients
 
 
 @unittest.skipUnless(postgres.programs(), postgres.REASON)

@@ -1,4 +1,4 @@
-"""The command line, as a person or a script uses it: standard input, standard output and exit statuses."""
+"""The program `fantail`, used by a person or by a script: standard input, standard output and exit statuses."""
 import http.server
 import json
 import os

@@ -1,5 +1,5 @@
-"""The fleets that the command line starts, with `fantail map` without a URL and with `fantail local`. Afterwards, no
-process and no file of a fleet may remain."""
+"""The fleets that `fantail map` (without a URL) and `fantail local` start. Afterwards, no process and no file of a fleet
+may remain."""
 import contextlib
 import fcntl
 import glob

@@ -1,5 +1,5 @@
-"""The command line with a service whose answers never end, and with texts that have control sequences for a
-terminal."""
+"""Tests of the program `fantail` against a service whose answers never end, and with item errors that contain escape
+sequences for a terminal."""
 import contextlib
 import os
 import socket

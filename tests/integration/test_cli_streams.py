@@ -1,4 +1,4 @@
-"""The standard descriptors of the command line: closed, full, or a terminal. The file also tests what the command line
+"""The standard descriptors of the program `fantail`: closed, full, or a terminal. The file also tests what the program
 says about its input."""
 import os
 import subprocess

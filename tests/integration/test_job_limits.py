@@ -1,5 +1,5 @@
-"""The limits on the numbers in a job. The coordinator accepts what the command line accepts, and every worker accepts what the
-coordinator accepts."""
+"""The limits on the numbers in a job. The coordinator accepts each number that `fantail map` accepts, and every
+worker accepts each number that the coordinator accepts."""
 from cli_testing import CliTest
 
 TIME_S = 366 * 86400

@@ -378,7 +378,7 @@ class Reconnects(CliTest):
 
 
 class Played(PlayedTest):
-    """A coordinator or a proxy, played by a small server."""
+    """A small server plays a coordinator or a proxy."""
 
     def test_a_line_that_was_cut_is_no_answer(self):
         half = b'{"type":"result","index":1,"value":12'

@@ -1,4 +1,5 @@
-"""`fantail parallel`: the examples of GNU parallel's manual, run under both programs; its options and exit statuses."""
+"""`fantail parallel`: its options, its exit statuses, and the examples of GNU parallel's manual, which run under both
+programs."""
 import os
 import re
 import shutil

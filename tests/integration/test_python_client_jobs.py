@@ -121,7 +121,7 @@ class WithoutStore(ft.FantailTest):
 
 
 class Played(ft.FantailTest):
-    """A coordinator with a job store, played by a small server that cuts its answers."""
+    """A small server plays a coordinator with a job store, and cuts its answers off."""
 
     def setUp(self):
         super().setUp()

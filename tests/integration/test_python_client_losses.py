@@ -46,7 +46,7 @@ class Losses(TwoCoordinators):
 
 
 class Played(ft.FantailTest):
-    """A coordinator or a proxy, played by a small server."""
+    """A small server plays a coordinator or a proxy."""
 
     def map(self, url, items, **options):
         return list(fantail.Client(url, reconnect_s=30).map("x", items, return_exceptions=True, **options))

@@ -208,7 +208,8 @@ class Maps(ft.FantailTest):
         known.note_accepted()
         tries = Tries()
         waits = [known.note_failure(Cause.CUT, tries, None, 11 + n) for n in range(5)]
-        self.assertNotIn(None, waits[:4])  # accepted, but no new answer since 0: given up only after five cuts
+        # There was no new answer for more than 10 s, but the job was accepted. So the client gives up only after 5 cuts.
+        self.assertNotIn(None, waits[:4])
         self.assertIsNone(waits[4])
         self.assertEqual(Outage(0, True).note_failure(Cause.LOST, Tries(), None, 0), None)
 

@@ -126,7 +126,7 @@ class LargeCalls(SharedTest):
         blocks = [calls.Block(bytearray([n]) * SIZE, os.devnull) for n in range(5)]
         for number, block in enumerate(executor.map(calls.same, blocks)):
             self.assertEqual(bytes(block.data), bytes([number]) * SIZE)
-            block.data[0] = 99  # it can be changed
+            block.data[0] = 99  # the result can be changed
         self.assertEqual([block.data[0] for block in blocks], list(range(5)))
         self.assertEqual(executor.submit(len, bytes(60 << 20)).result(), 60 << 20)
         self.assertEqual(len(executor.submit(bytes, 60 << 20).result()), 60 << 20)
@@ -209,7 +209,8 @@ class OnAFleet(SharedTest):
         results += executor.map(functools.partial(calls.byte_of, self.block()), range(200))
         self.assertEqual({byte for byte, _ in results}, {7})
         processes = {pid for _, pid in results}
-        self.assertEqual(len(self.loads()), 2 * len(processes))  # the handle, and the function
+        # Each process loads the block of the handle and the block of the function.
+        self.assertEqual(len(self.loads()), 2 * len(processes))
         self.assertLess(sum(sent), (2 * len(processes) + 4) * SIZE)
 
 

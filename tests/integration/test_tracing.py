@@ -40,8 +40,8 @@ class Span:
 
 class Collector(http.server.ThreadingHTTPServer):
     """Plays a collector: waits until `release` is set, and then answers a POST with the status and headers that
-    answer(count) returns; the "header" `body` is the body. `count` is the number of requests that this collector got
-    before."""
+    answer(count) returns. If the headers have an entry `body`, it is the body of the answer, and not a header.
+    `count` is the number of requests that this collector got before."""
 
     daemon_threads = True
     allow_reuse_address = True

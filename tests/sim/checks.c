@@ -136,7 +136,7 @@ static void check_job(struct sim_world *w, struct sim_job *job)
         sim_broken(w, "job %u runs on after its deadline", job->index);
     if (!w->sc->check_items) return; /* the checks below walk lists, which is too slow for the largest runs */
     check_waiting(w, j);
-    if (job_has_ended(j)) return; /* it is being settled: its attempts are cut off, and its timers are stopped */
+    if (job_has_ended(j)) return; /* the job is being settled: its attempts are cut off, and its timers are stopped */
     check_backoff(w, j);
     if (w->result.events % 8 == 0) check_losers(w, j);
 }

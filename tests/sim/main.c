@@ -5,9 +5,9 @@
 
 static void usage(void)
 {
-    puts("usage: sim [--seeds N] [--from SEED]   run N random scenarios; --stop ends at the first broken one\n"
-         "       sim --seed SEED [--verbose]     run one of them; --verbose prints each event\n"
-         "       sim --shows                     run the large scenarios, and check the figures they must reach\n"
+    puts("usage: sim [--seeds N] [--from SEED]   run N random scenarios; --stop: end after the first failure\n"
+         "       sim --seed SEED [--verbose]     run the random scenario SEED; --verbose prints each event\n"
+         "       sim --shows                     run the large scenarios, and compare their results with limits\n"
          "       sim --show NAME                 run one large scenario");
 }
 

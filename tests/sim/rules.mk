@@ -12,8 +12,8 @@ $(SIM): $(call objects,$(wildcard tests/sim/*.c)) $(LIBCOORDINATOR) $(LIBCOMMON)
 sim: $(SIM)
 	@$(SIM) --seeds $(SEEDS)
 
-# sim-shows checks the figures that the large scenarios must reach; it takes minutes. sim-mutations checks that the
-# simulation notices each broken rule.
+# sim-shows runs the large scenarios, and checks each measured figure against its required figure. This takes minutes.
+# sim-mutations breaks one rule at a time, and checks that the simulation notices it.
 .PHONY: sim-shows sim-mutations
 sim-shows: $(SIM)
 	@$(SIM) --shows

@@ -75,7 +75,8 @@ struct sim_scenario sim_random_scenario(uint64_t seed)
     sc.forget_dead = maybe(r, 0.3);
     sc.latency_s = between(r, 2e-5, 0.05);
     sc.silence_s = between(r, 0.5, 10);
-    if (sc.seed % 3 == 0) { /* a function of the seed; a further random number would change all numbers drawn below */
+    /* Some members are computed from the seed and not drawn, because one more draw would change all later draws. */
+    if (sc.seed % 3 == 0) {
         sc.turn_cost_s = 5e-6;
         sc.send_cost_s = 20e-6;
         sc.answer_cost_s = 10e-6;

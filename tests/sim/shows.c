@@ -2,12 +2,9 @@
 
 #include "sim/shows.h"
 
-#define SEEDS_LARGE 3 /* how often a scenario runs if its result depends on chance */
+#define SEEDS_LARGE 3 /* number of seeds for a scenario whose result depends on chance */
 
-/*
- * The large scenarios and the figures they must reach. Each scenario prints the measured figures and the required
- * figures.
- */
+/* The large scenarios. Each scenario prints the measured figures and the required figures. */
 static unsigned missed; /* number of missed figures and of runs with a broken invariant */
 
 struct sim_scenario show_fleet(const char *name, unsigned workers, unsigned slots, uint64_t items, double item_s)
@@ -313,7 +310,7 @@ static void huge(void)
     uint64_t peak = r.peak_memory;
     sc.items = 2000000;
     r = show_run(&sc);
-    show_judge(sc.name, "memory, against a fifth of the items", (double)peak / (double)r.peak_memory, 1.2, true);
+    show_judge(sc.name, "memory / memory for a fifth of the items", (double)peak / (double)r.peak_memory, 1.2, true);
 }
 
 /* Many workers and tiny items: the coordinator is the bottleneck, and its own delay must not be counted as work. */

@@ -225,8 +225,8 @@ static bool is_full(const struct sim_world *w, const struct sim_worker *worker, 
     return others || worker->held[task] >= w->sc->chunk_limit;
 }
 
-/* The loop of the worker reads one chunk after another. Returns true if the loop has not read this chunk yet. If so,
- * the chunk arrives again when the loop has read the chunk. */
+/* The loop of the worker reads one chunk after another. If the loop has not read this chunk yet, schedules a second
+ * EV_ARRIVE for the time when it will have read the chunk, and returns true. */
 static bool loop_is_busy(struct sim_world *w, struct sim_call *call)
 {
     struct sim_worker *worker = call->worker;

@@ -85,8 +85,8 @@ static double cpu_seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* A run of the scheduler may leave work for the next run. Returns the time of the next run. Events may come before this
- * time. */
+/* A run of the scheduler may leave work for the next run. Returns the time of the next run. Events before this time are
+ * handled first. */
 static uint64_t next_run_ns(const struct sim_world *w)
 {
     uint64_t most_ns = (uint64_t)(w->sc->next_run_s * 1e9);

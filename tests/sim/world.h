@@ -36,7 +36,7 @@ struct sim_faults {
 struct sim_scenario {
     const char *name;
     uint64_t seed;
-    unsigned workers, workers_later; /* the other workers join during the run, one every join_s */
+    unsigned workers, workers_later; /* `workers_later` workers join during the run, one every join_s */
     double join_s, first_worker_s;   /* the first `workers` workers join at first_worker_s */
     unsigned slots;                  /* of each task at each worker */
     unsigned chunk_limit; /* maximum number of chunks of a task at a worker, which answers further chunks with 429 */
@@ -60,7 +60,7 @@ struct sim_scenario {
     unsigned faulty; /* how many workers have the faults; 0: all */
 
     unsigned tasks;  /* job i has the task i % tasks; 0: all jobs have one task; at most SIM_TASKS_MAX */
-    double others_s; /* until this time, other coordinators fill the first task at each worker, so its chunks get 429 */
+    double others_s; /* until this time, each worker answers chunks of the first task with 429, as if it was full */
     double lacking;  /* share of the tasks that a worker does not have */
     bool tell_tasks; /* the scheduler knows the tasks of each worker; else it learns them by 404 */
     unsigned jobs;
@@ -76,9 +76,9 @@ struct sim_scenario {
     uint64_t run;        /* > 0: indexes are missing after each run of this many items */
     struct sched_job_params params;
     double horizon_s;              /* the run must end within this simulated time */
-    unsigned most_ops, most_sends; /* limits on one run of the scheduler; 0: the default, or no limit on sends */
-    double next_run_s; /* if a run leaves something to the next run, that run comes at most this much later */
-    bool check_items;  /* keep records of each item; false only in the largest runs */
+    unsigned most_ops, most_sends; /* limits on one scheduler run; most_ops 0: the default; most_sends 0: no limit */
+    double next_run_s;             /* if a scheduler run leaves work, the next run comes within this time */
+    bool check_items;              /* keep records of each item; false only in the largest runs */
     bool verbose;
 };
 
@@ -282,7 +282,8 @@ void sim_check_end(struct sim_world *w);
 /* scenarios.c */
 struct sim_scenario sim_random_scenario(uint64_t seed);
 
-/* shows.c: returns 0 if the large scenarios, or the named one, reach their figures. */
+/* shows.c: runs the large scenarios; if `only` is not NULL, runs only the scenario with this name. Returns 0 if every
+ * measured figure meets the required figure and no invariant was broken. */
 int sim_shows(const char *only);
 
 #endif

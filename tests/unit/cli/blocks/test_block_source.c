@@ -56,7 +56,7 @@ static void check_block(const struct input_block *b, const char *data)
     free(text);
 }
 
-/* The same for a stream whose bytes come in pieces of `piece` bytes. Each block is freed at once. */
+/* Like add_file_cuts(), for a stream whose bytes come in pieces of `piece` bytes. Frees each block immediately. */
 static void add_stream_cuts(const struct block_plan *p, const char *data, size_t len, size_t piece, struct buf *out)
 {
     struct block_source s;

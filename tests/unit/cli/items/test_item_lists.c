@@ -17,7 +17,7 @@ static void assert_items(struct item_lists *l, uint64_t count, const char *wante
     cr_assert_eq(item_lists_items(l), count);
     while (item_lists_next(l, &out)) continue;
     cr_assert_str_eq(buf_cstr(&out), wanted);
-    cr_assert_not(item_lists_next(l, &out), "the end stays the end");
+    cr_assert_not(item_lists_next(l, &out), "there are no items after the end");
     buf_release(&out);
     item_lists_release(l);
 }

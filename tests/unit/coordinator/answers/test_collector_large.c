@@ -141,7 +141,7 @@ Test(collector_large, a_large_line_that_is_read_while_it_is_written_stays_in_mem
     spill_all(c);
     add_large(c, 1);
     cr_assert(collector_spills(c));
-    add_large(c, 0); /* now 0 and 1 are read before the rest of 1 is written */
+    add_large(c, 0); /* lines 0 and 1 are now read before the rest of line 1 is written */
     read_large(c, 0);
     read_large(c, 1);
     cr_assert_eq(collector_step(c), COLLECTOR_OK);

@@ -239,7 +239,7 @@ Test(result_writer, one_entry_covers_a_limited_number_of_bytes)
     assert_no_leaks();
 }
 
-/* The lines fill their memory exactly, so that a sanitizer sees a comparison that reads behind them. */
+/* The lines fill their memory exactly, so that a sanitizer reports a comparison that reads beyond their end. */
 Test(result_writer, a_line_that_is_longer_than_an_entry_may_be_is_not_compared_with_the_next_line)
 {
     enum { LONG = 300 * 1024 };

@@ -23,7 +23,7 @@ struct fake_job {
     struct block *blocks;
     size_t block_count;
     int64_t lease_end_ms;
-    const char *holder; /* the last one */
+    const char *holder; /* the coordinator that claimed the job last */
 };
 
 /* What a coordinator has told the store. */

@@ -1,4 +1,5 @@
-/* Items that must not run twice. The coordinator learns only later that they must not run twice, or it drains. */
+/* Jobs whose items must not run twice. In some tests, the coordinator learns this only after the job was accepted. In
+ * other tests, the coordinator drains. */
 #include "coordinator/sched/sched_stats.h"
 #include "unit/coordinator/durable/durable_harness.h"
 

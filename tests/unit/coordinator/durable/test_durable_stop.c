@@ -1,4 +1,4 @@
-/* Durable jobs are cancelled or handed back, and may have items that must not run twice. */
+/* Durable jobs that are cancelled or handed back, and durable jobs whose items must not run twice. */
 #include "unit/coordinator/durable/durable_harness.h"
 
 /* Cancels the job as DELETE does. */

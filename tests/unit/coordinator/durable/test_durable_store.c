@@ -206,7 +206,7 @@ Test(durable_store, a_job_waits_for_the_store_while_one_of_its_calls_fails)
         struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 100, 10);
         fake_store_fail(b.store, ops[i], STORE_FULL, 1000);
         bench_pass(&b, 100);
-        if (b.replica.stage.out_n) stage_answer(&b.replica.stage, 1); /* is recorded before the end */
+        if (b.replica.stage.out_n) stage_answer(&b.replica.stage, 1); /* without this answer, STORE_END is not called */
         bench_pass(&b, 500);
         bench_work(&b, 2000);
         cr_assert(durable_live_of(&b.replica.durable, "a", &live), "%zu", i);

@@ -20,7 +20,7 @@ struct node {
     struct replica replica;
     enum node_state state;
     uint64_t until_ns;    /* ASLEEP, DRAINING, DOWN: when this state ends */
-    uint64_t describe_ns; /* when its workers describe their tasks; 0: they have done so, or it has none */
+    uint64_t describe_ns; /* when the workers of this replica describe their tasks; 0: never, or already done */
     struct trips to, from;
 };
 

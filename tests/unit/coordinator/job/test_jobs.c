@@ -1,6 +1,6 @@
-/* The set of jobs: when freed memory is returned to the kernel, what a running job learns, and walks over the jobs. The
- * functions mallinfo2() and malloc_trim() of the heap are replaced: the test sets how much memory is free, and counts
- * the calls that return it. */
+/* The set of jobs: when freed memory is returned to the kernel, how a running job learns that its items must not run
+ * twice, and walks over the jobs. The functions mallinfo2() and malloc_trim() of the heap are replaced: the test sets
+ * how much memory is free, and counts the calls that return it. */
 #include <malloc.h>
 
 #include "unit/coordinator/job/job_harness.h"

@@ -165,7 +165,7 @@ Test(results_document, a_client_that_asks_for_lines_gets_lines)
     desk_over(&d);
 }
 
-/* Once a part of a document has been sent, the document cannot be corrected any more. So if the job is removed or
+/* After a part of a document has been sent, the document cannot be corrected. So if the job is removed or
  * redriven meanwhile, the answer is cut off. */
 Test(results_document, a_job_that_is_removed_or_redriven_meanwhile_cuts_the_document)
 {

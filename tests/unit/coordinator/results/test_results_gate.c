@@ -42,8 +42,8 @@ Test(results_gate, many_clients_read_a_few_blocks_at_a_time)
     cr_assert_gt(d.watches.gate.open, 0);
     cr_assert_leq(d.watches.gate.open, 8);
     cr_assert_eq(d.watches.gate.open + d.watches.gate.queue.n, READERS);
-    exchange_close(&x[0], HTTP_CLOSED_HANG_UP);           /* its block is being read */
-    exchange_close(&x[READERS - 1], HTTP_CLOSED_HANG_UP); /* it waits */
+    exchange_close(&x[0], HTTP_CLOSED_HANG_UP);           /* this reader is reading its block */
+    exchange_close(&x[READERS - 1], HTTP_CLOSED_HANG_UP); /* this reader waits */
     cr_assert(fake_store_step(d.store));
     unsigned woken = 0;
     for (unsigned i = 8; i < READERS - 1; i++) woken += x[i].wakes > 0;
@@ -66,7 +66,7 @@ Test(results_gate, clients_that_do_not_read_give_their_blocks_up_for_those_who_w
     cr_assert_gt(x[0].ops->pull(&x[0], room, sizeof room), 0);
     cr_assert_gt(first->cache.bytes, 0);
     cr_assert_eq(gate->held_bytes, first->cache.bytes);
-    gate->held_bytes += 256 * MIB; /* of other readers */
+    gate->held_bytes += 256 * MIB; /* as if other readers held blocks */
     fake_store_run(d.store);
     cr_assert_eq(gate->open, 0);
     cr_assert(last->place.is_queued);

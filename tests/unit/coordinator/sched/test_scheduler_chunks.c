@@ -196,8 +196,8 @@ Test(scheduler_chunks, on_a_crowded_machine_the_number_of_small_chunks_grows_slo
     end_crowd(&sh, job);
 }
 
-/* Returns how many items a chunk has once chunks have grown, if workers with eight slots report that an item takes
- * item_ns. */
+/* Returns how many items a chunk has after chunks have grown. Each worker has eight slots, and reports that an item
+ * takes item_ns. */
 static uint32_t grown_chunk(unsigned workers, uint64_t item_ns)
 {
     struct shell sh;

@@ -85,8 +85,8 @@ static bool slow_gets_one(struct shell *sh, const struct sched_endpoint *slow)
     return has_one;
 }
 
-/* A worker that has just answered is preferred. A slow worker is the last one to answer, but must not be preferred for
- * that. */
+/* A worker that has just answered is preferred. A slow worker answers last, but must not be preferred for this
+ * reason. */
 Test(scheduler_endpoints, a_slow_worker_is_not_preferred)
 {
     struct shell sh;

@@ -269,8 +269,8 @@ static void play(struct shell *sh, const struct sched_endpoint *bad)
     }
 }
 
-/* The scheduler keeps a worker free for an item that must run alone. This item waits behind other items, and the other
- * items must not go to the only other worker. */
+/* The scheduler keeps a worker free for an item that must run alone. Other items are to be sent before this item, and
+ * must not go to the only other worker, because they crashed there. */
 Test(scheduler_faults, a_worker_that_is_kept_free_is_not_kept_free_for_ever)
 {
     struct shell sh;

@@ -22,7 +22,8 @@ Test(scheduler_hedging, a_late_item_is_sent_twice_the_first_answer_wins_and_the_
     cr_assert(sh.out[1]->is_hedge);
     cr_assert_neq(sh.out[1]->endpoint, late->endpoint);
     complete(&sh, sh.out[1], 1);
-    struct sched_accept accept = sched_attempt_answered(late, 1, sh.now); /* in the same turn, as a duplicate */
+    /* This answer comes in the same turn, and is a duplicate. */
+    struct sched_accept accept = sched_attempt_answered(late, 1, sh.now);
     cr_assert_eq(accept.keep, 0);
     run(&sh);
     cr_assert_eq(sh.cuts, 1);

@@ -32,7 +32,7 @@ static char byte_at(uint64_t n)
     return (char)('0' + n / 7 % 10);
 }
 
-/* Lets the feed go on as its owner does. Returns false if it has failed. */
+/* Runs the feed as its owner does. Returns false if the feed has failed. */
 static bool turn(struct block_feed *f)
 {
     struct pollfd p = {.fd = block_feed_poll_fd(f), .events = POLLOUT};

@@ -43,7 +43,8 @@ static void start(const char *script, unsigned size)
     task->argv[0] = xstrdup("sh");
     task->argv[1] = xstrdup("-c");
     task->argv[2] = xstrdup(script);
-    static const char *const command[] = {"./task", NULL}; /* without the words of the script, which tests count */
+    /* An error names this command, and not the script, because tests count words that are also in the script. */
+    static const char *const command[] = {"./task", NULL};
     task->command = command;
     task->cwd = xstrdup("/");
     task->env = xcalloc(2, sizeof *task->env);

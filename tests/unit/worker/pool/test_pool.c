@@ -18,7 +18,7 @@ Test(pool, items_are_answered_in_order_by_several_processes)
     stop();
 }
 
-/* Lets each process answer an item, and sets what the window of the process has learned: each item took item_ns, and
+/* Lets each process answer an item. Then sets the estimates in the window of the process: each item takes item_ns, and
  * the process may hold `limit` items. */
 static void warm(uint64_t item_ns, uint64_t limit)
 {

@@ -65,7 +65,8 @@ Test(cpu_wait, without_a_file_nothing_is_counted)
     cpu_wait_release(&c);
 }
 
-/* Reading the wait costs a twentieth of what the worker spends on an item of some milliseconds, so it must be rare. */
+/* Reading how long a process has waited costs a twentieth of the processor time that the worker needs for an item of
+ * some milliseconds. So the worker must not read it often. */
 Test(cpu_wait, a_process_that_hardly_waits_is_looked_at_rarely)
 {
     uint64_t pause = 0;
@@ -79,7 +80,7 @@ Test(cpu_wait, a_process_that_waits_is_looked_at_each_time)
     cr_assert_eq(cpu_wait_next_pause(CPU_WAIT_PAUSE_NS, 40 * NS_PER_MS, 6 * NS_PER_MS), CPU_WAIT_LEAST_NS);
 }
 
-/* When a job begins, the machine may be crowded, whatever was found before. */
+/* The process may now wait for a processor, even if it did not wait before it was idle. */
 Test(cpu_wait, a_process_that_was_idle_is_looked_at_each_time)
 {
     cr_assert_eq(cpu_wait_next_pause(CPU_WAIT_PAUSE_NS, NS_PER_S, 0), CPU_WAIT_LEAST_NS);
