@@ -146,7 +146,7 @@ class FantailTest(unittest.TestCase):
             signal.signal(signal.SIGALRM, too_slow)
             signal.alarm(self.TIME_LIMIT_S)
 
-    # Starting things.
+    # Starting programs.
 
     def environment(self, **more):
         env = {k: v for k, v in os.environ.items() if not k.startswith("FANTAIL_")}
@@ -215,7 +215,7 @@ class FantailTest(unittest.TestCase):
         self.addCleanup(gate.open)
         return gate
 
-    # Ending things.
+    # Ending programs.
 
     def _release_ports(self):
         for port in self._ports:
@@ -270,7 +270,7 @@ class FantailTest(unittest.TestCase):
                 pass
         return descendants(os.getpid())
 
-    # Saying things.
+    # Checking answers.
 
     def assert_problem(self, answer, status, pointer=None, words=()):
         """Checks that the answer is application/problem+json with this status, this JSON pointer, and these words in

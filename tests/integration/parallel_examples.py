@@ -261,7 +261,7 @@ LIMITS = "a command line has up to 131,072 bytes, in GNU parallel half of that"
 TERMINAL = "a command cannot use the terminal"
 SAVED = "`--results` writes the files"
 
-# Why the others differ.
+# The reasons why the other examples differ.
 DIFFERENT = {reason: lines(examples) for reason, examples in {
     PERL: r"""
 parallel echo '{= s:\.[^.]+$::;s:\.[^.]+$::; =}' ::: foo.tar.gz

@@ -375,7 +375,7 @@ class Following(DurableTest):
         self.assertLess(time.monotonic() - started, 60)
         follower.close()
 
-    # Other ends.
+    # Other ways in which a job ends.
 
     def test_a_job_fails_when_too_many_items_do(self):
         client = self.start_store([self.worker()])

@@ -74,7 +74,7 @@ def check_squares(lines, document, total):
     check(all(value == n * n for n, value in enumerate(values)), "values")
 
 
-# The kinds.
+# The kinds of jobs.
 
 def squares(client):
     """Posts a range, and reads the answer as a document or as a stream."""

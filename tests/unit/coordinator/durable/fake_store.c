@@ -123,7 +123,7 @@ void fake_store_fail(struct fake_store *s, enum store_op op, enum store_status s
     s->faults[op] = (struct fake_fault){.status = status, .times = times};
 }
 
-/* With a loop. */
+/* A store that has a loop. */
 
 static void on_closed(uv_handle_t *timer)
 {

@@ -26,7 +26,7 @@ struct fake_job {
     const char *holder; /* the coordinator that claimed the job last */
 };
 
-/* What a coordinator has told the store. */
+/* The lists of tasks that a coordinator has announced to the store (store.h). */
 struct fake_told {
     const char *holder; /* compared by address; NULL: the entry is free */
     char *serves, *opens;

@@ -99,7 +99,7 @@ static enum store_status accept_job(struct fake_store *s, struct store_call *c, 
     return fill_found(c, j, STORE_OK);
 }
 
-/* Which coordinator may claim a job. */
+/* The functions below decide which coordinator may claim a job. */
 
 static void tell(struct fake_store *s, const struct store_call *c)
 {

@@ -1,4 +1,5 @@
-/* Each answer and each end of a durable job is counted once in the metrics, wherever the job runs. */
+/* Each answer and each end of a durable job is counted exactly once in the metrics, even if several coordinators run
+ * the job one after another. */
 #include "unit/coordinator/durable/durable_harness.h"
 
 static void expect_items(const struct bench *b, uint64_t succeeded, uint64_t failed, uint64_t cancelled)

@@ -218,7 +218,8 @@ static uint32_t grown_chunk(unsigned workers, uint64_t item_ns)
     return last;
 }
 
-/* 40 ms of work wait for each slot. With items of 10 ms, 40 items fill the window. */
+/* The window of a worker has 8 running items, and waiting items with 40 ms of work for each slot. With items of 10 ms,
+ * these are 40 items together. */
 Test(scheduler_chunks, in_a_large_fleet_three_chunks_of_long_items_fill_a_window)
 {
     uint32_t small = grown_chunk(1, 10 * MS), large = grown_chunk(100, 10 * MS);

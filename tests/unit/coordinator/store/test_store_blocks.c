@@ -1,4 +1,4 @@
-/* The blocks of a job: they are added once, and are read back unchanged. */
+/* The blocks of a job. A block is added only once, even if the call is repeated, and is read back unchanged. */
 #include "unit/coordinator/store/power_vfs.h"
 #include "unit/coordinator/store/store_harness.h"
 
