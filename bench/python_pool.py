@@ -42,7 +42,8 @@ def same(item):
 
 
 def measure_echo(count, size):
-    items, rates = [f"{n:09}" + "x" * (size - 9) for n in range(count)], {}  # different, because pickle writes a repeated object once
+    # All items differ, because pickle writes a repeated object only once.
+    items, rates = [f"{n:09}" + "x" * (size - 9) for n in range(count)], {}
     with multiprocessing.Pool(2) as pool:
         pool.map(same, items[:2])
         for name, run in (("map", pool.map), ("imap", pool.imap)):

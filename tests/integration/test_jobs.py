@@ -136,7 +136,7 @@ class Answers(SharedFleetTest):
         for late in False, True:
             body = {"task": "sleep", "order": "completion", "chunk_size": 1, "items": items}
             if late:
-                body["order"] = body.pop("order")  # after the items
+                body["order"] = body.pop("order")  # `order` is now after `items`
             answer = self.shared.job(body)
             self.assertEqual([error["index"] for error in answer.json["errors"]], [1])
             self.assertEqual(answer.json["results"], [None if item == "x" else item for item in items])

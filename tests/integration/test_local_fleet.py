@@ -52,7 +52,7 @@ class LocalTest(FantailTest):
                               capture_output=True, timeout=60, env=self.environment())
         self.assertEqual(done.returncode, 0, done.stderr)
         err = done.stderr.decode().splitlines()
-        slow = f"fantail: task {task} takes a while to load"  # on a busy machine
+        slow = f"fantail: task {task} takes a while to load"  # printed on a busy machine
         return done.stdout.decode().splitlines(), [line for line in err if line != slow]
 
 
@@ -371,7 +371,7 @@ write(f"start-{os.getpid()}.json")
         wait_until(lambda: self.changes() == 1, "the change of the module")
         former = self.ask()
         self.assertEqual(former[0], "writes")
-        self.write("work.py", "import os\n" + writes + "# later\n" + body)  # ends a process
+        self.write("work.py", "import os\n" + writes + "# later\n" + body)  # this change ends the process
         wait_until(lambda: self.ask() != former, "a process with the later module")
         wait_until(lambda: os.path.exists(os.path.join(self.folder_of_tasks, "work", "end.json")), "the end of the former process")
         before = self.ask()

@@ -15,7 +15,7 @@ class Output(CliTest):
         """Runs shell code for each item, which is $1."""
         stdin = "".join(f"{item}\n" for item in items)
         ended = self.cli("map", *options, "--", "sh", "-c", code, "sh", stdin=stdin, **more)
-        ended.err = ended.err.replace(b"fantail: the command takes a while to start\n", b"")  # on a busy machine
+        ended.err = ended.err.replace(b"fantail: the command takes a while to start\n", b"")  # printed on a busy machine
         return ended
 
     def test_standard_error_of_a_command_comes_through(self):

@@ -38,13 +38,13 @@ WRONG = {  # what an argument with this name refuses
     "status": (NUMBER, LIST), "label": (NUMBER, LIST), "created_after": (NUMBER, LIST), "created_before": (NUMBER, LIST),
     "reduce": (NUMBER, LIST), "notify": (NUMBER, DICT), "idempotency_key": (NUMBER, BYTES), "id": (NUMBER, None),
 }
-NUMBERS = {  # what is not a number, or not a whole number
+NUMBERS = {  # values that are not numbers, or not whole numbers
     "reconnect_s": (TEXT, LIST), "timeout": (TEXT, LIST), "start": (TEXT, 0.5), "chunksize": (TEXT, 2.5),
     "max_workers": (TEXT, 2.5), "processes": (TEXT, 2.5), "max_tasks_per_child": (TEXT, 2.5),
     "deadline_s": (TEXT, LIST),
 }
 WRONG.update(NUMBERS, url=(NUMBER, LIST), token=(NUMBER, LIST))
-FILTERS = {"task": (NUMBER, LIST)}  # of Client.jobs
+FILTERS = {"task": (NUMBER, LIST)}  # arguments of Client.jobs, and what they refuse
 GIVEN = {"task": "square", "items": [1], "func": calls.square, "fn": calls.square, "iterable": [1]}
 
 

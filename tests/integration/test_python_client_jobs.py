@@ -70,7 +70,7 @@ class Real(ft.FantailTest):
             job.wait(0.1)
         self.assertIsInstance(caught.exception, TimeoutError)
         self.assertFalse(job.status().has_ended)
-        self.assertIn(job.cancel().status, ("running", "cancelled"))  # running: until the processes have ended
+        self.assertIn(job.cancel().status, ("running", "cancelled"))  # the status is `running` until the processes have ended
         self.assertEqual(job.wait(60).status, "cancelled")
         self.assertEqual(job.cancel().status, "cancelled")
         [error] = job.results(return_exceptions=True)

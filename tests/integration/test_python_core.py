@@ -50,7 +50,7 @@ class Answers(ft.FantailTest):
 
 
 class Maps(ft.FantailTest):
-    """A map whose exchanges are played by the test. The time is self.now."""
+    """Tests of a map. The test plays the coordinator, and sets the time in self.now."""
 
     now = 1000.0
 

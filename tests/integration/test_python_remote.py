@@ -84,7 +84,7 @@ class Shared(ft.SharedFleetTest):
 
     def test_cancel_ends_a_running_call(self):
         path, executor = os.path.join(self.folder, "pid"), self.executor(1)
-        say_pid_and_sleep = types.FunctionType(calls.say_pid_and_sleep.__code__, {"os": os, "time": time})  # has no module
+        say_pid_and_sleep = types.FunctionType(calls.say_pid_and_sleep.__code__, {"os": os, "time": time})  # in no module
         future = executor.submit(lambda: say_pid_and_sleep(path))
         pid = read_number(path)
         future.cancel()

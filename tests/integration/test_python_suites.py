@@ -44,7 +44,7 @@ from test_python_executor import WHY_NOT, setUpModule  # noqa: F401
 EXCLUDED = {"test_interpreter_shutdown", "test_submit_after_interpreter_shutdown", "test_hang_gh83386",
             "test_max_workers_negative", "test_cancel_futures", "test_hang_gh94440"}
 MYPY, PYRIGHT = "mypy==2.4.1", "pyright==1.1.414"  # newer versions may find more
-OLDEST_OF_MYPY, NEWEST = "3.10", "3.14"  # mypy knows no Python 3.9; test_python_versions.py runs it
+OLDEST_OF_MYPY, NEWEST = "3.10", "3.14"  # mypy does not support Python 3.9; test_python_versions.py runs it
 EXCLUDED_OF_POOL = {"test_make_pool", "test_pool_worker_lifetime", "test_resource_warning", "test_map_unplicklable",
                     "test_unpickleable_result", "test_imap_handle_iterable_exception", "test_worker_finalization_via_atexit_handler_of_multiprocessing"}
 GROUPS_OF_POOL = ("_TestPool", "_TestPoolWorkerErrors", "_TestPoolWorkerLifetime")

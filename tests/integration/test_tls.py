@@ -232,7 +232,7 @@ class Serving(Tls):
         with contextlib.ExitStack() as stack:
             clients = [(stack.enter_context(socket.create_connection(("127.0.0.1", fleet.port), timeout=60)), first_message())
                        for _ in range(200)]
-            self.assertEqual(ask(fleet.port, "GET", "/v1/jobs").status, 200)  # so the earlier connections are accepted
+            self.assertEqual(ask(fleet.port, "GET", "/v1/jobs").status, 200)  # the earlier connections have been accepted, too
             probe = stack.enter_context(socket.create_connection(("127.0.0.1", fleet.coordinator.admin_port), timeout=60))
             answered = lambda: len(select.select([s for s, _ in clients], [], [], 0)[0])
             counts = []

@@ -47,7 +47,7 @@ class Slots(FantailTest):
         worker = self.worker("--slots", 2, processes=4, tasks=self.two_tasks())
         listed = ft.request(worker.port, "GET", "/v1/tasks").json
         self.assertEqual([listed["slots"], *(task["slots"] for task in listed["tasks"])], [2, 2, 2])
-        ft.request(worker.port, "POST", "/v1/tasks/b", b"0\n")  # so a process of b is ready
+        ft.request(worker.port, "POST", "/v1/tasks/b", b"0\n")  # afterwards, a process of the task b is ready
         queued = lambda: metric_sum(metrics(worker), "fantail_items_queued")
         with contextlib.ExitStack() as stack:
             of_a = stack.enter_context(self.chunk(worker, "a", ["1", "2", "3", "4"]))

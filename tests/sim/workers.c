@@ -96,7 +96,7 @@ void call_new(struct sim_world *w, struct sched_attempt *a)
         call->items = xcalloc(call->n, sizeof *call->items);
         memcpy(call->items, payload->items + a->from, call->n * sizeof *call->items);
     }
-    call->refs = 1; /* the shell's reference */
+    call->refs = 1; /* the reference of the shell */
     call->cut_at = UINT32_MAX;
     call->job->calls++;
     a->call = call;

@@ -197,7 +197,7 @@ Test(watch, only_so_many_names_are_remembered_and_their_changes_still_count)
     for (int i = 0; i < WATCH_NAMES_MAX + 100; i++) {
         snprintf(name, sizeof name, "tasks/%d", i);
         put(name, "");
-        uv_run(&loop, UV_RUN_NOWAIT); /* before the kernel's queue is full */
+        uv_run(&loop, UV_RUN_NOWAIT); /* reads the events before the kernel's queue is full */
     }
     while (names < WATCH_NAMES_MAX - 1) {
         uv_run(&loop, UV_RUN_ONCE);

@@ -53,7 +53,7 @@ Test(unit_cost, counts_only_while_units_are_open_and_shares_it_among_them)
     uint64_t cpu = 0;
     unit_cost_init(&c, 50000, cpu);
     for (unsigned i = 0; i < 200; i++) {
-        cpu += 10 * NS_PER_MS; /* other work */
+        cpu += 10 * NS_PER_MS; /* processor time of other work */
         cr_assert(unit_cost_begin(&c));
         c.cpu_ns = cpu;
         cr_assert_not(unit_cost_begin(&c));

@@ -19,7 +19,7 @@ Test(http_server, a_body_is_suspended_when_not_taken_and_goes_on_when_woken)
     cr_assert_eq(saw.body_bytes, 100000);
     cr_assert_leq(saw.bodies, 5);
     saw.body_room = 0;
-    http_exchange_wake(saw.held); /* no answer yet: waits again */
+    http_exchange_wake(saw.held); /* the route does not answer yet, and waits again */
     for (int i = 0; i < 100; i++) turn();
     cr_assert_eq(saw.body_bytes, 100000);
     saw.body_room = SIZE_MAX;

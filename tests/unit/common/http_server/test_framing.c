@@ -391,7 +391,7 @@ Test(http_framing, the_origin_of_a_head_is_known_and_also_that_of_a_faulty_one)
     assert_origin(GET "oRiGiN:  " PAGE " \t\r\n\r\n", "", PAGE);
     assert_origin(GET "Origin: " PAGE "\r\nbad\r\n", "", PAGE);
     assert_origin(GET "\r\n", "", NULL);
-    assert_origin(GET "Origin: " PAGE, "", NULL); /* its end has not come */
+    assert_origin(GET "Origin: " PAGE, "", NULL); /* the end of the line has not arrived */
     assert_origin(GET "Origin: " PAGE "\r\n\r\n" GET "\r\n", "", NULL);
     assert_origin(GET "Origin:\r\n\r\n", "", NULL);
     assert_origin(bad, "ad\r\nX: 1\r\norigin:" PAGE "\r\n\r\n", PAGE);

@@ -78,7 +78,7 @@ Test(http_server, a_slow_head_gets_408)
         for (int turns = 0; turns < 50; turns++) turn();
         if (!*starts[i]) {
             close(fd);
-            continue; /* idle */
+            continue; /* this client sends nothing */
         }
         say(fd, starts[i]);
         assert_hears(fd, "\"status\":408");

@@ -39,7 +39,7 @@ static void take_lines_of_all_sizes(enum collector_order order)
     struct collector *c = collector(order, 300000, spill);
     unsigned char seen[ITEMS] = {0};
     for (uint64_t i = 0; i < ITEMS; i++) {
-        uint64_t index = i ^ 3; /* completion order */
+        uint64_t index = i ^ 3; /* lines are added in this order, and not in the order of the items */
         struct buf line = {0};
         fill_line(&line, index, index % 3 == 0 ? 100 : 70000);
         bool large = line.len > 1000;

@@ -28,7 +28,7 @@ static inline void desk_init(struct desk *d)
     d->store = fake_store_new(NULL);
     d->c.store = &d->store->store;
     d->c.watches = (struct job_watches){.store = d->c.store, .heartbeat_s = 15, .max_unanswered_errors = 1000};
-    d->c.durable.draining = true; /* claims nothing */
+    d->c.durable.draining = true; /* so that it claims no jobs */
     list_init(&d->c.durable.runs);
     list_init(&d->c.jobs.by_age);
     list_init(&d->c.jobs.cursors);

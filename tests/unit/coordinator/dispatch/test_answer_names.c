@@ -91,9 +91,9 @@ Test(answer_names, a_refusal_settles_only_the_attempt_that_it_certainly_answers)
         {503, "", "", .kept = true, .end = SCHED_END_UNAVAILABLE},
         {503, .end = SCHED_END_UNAVAILABLE},
         {429, "", "", .kept = true, .end = SCHED_END_BUSY},
-        {503, "none", .kept = true, .end = SCHED_END_UNAVAILABLE}, /* the last message of a worker */
+        {503, "none", .kept = true, .end = SCHED_END_UNAVAILABLE}, /* sent on idle connections when a worker ends */
         {429, "none", .kept = true, .end = SCHED_END_PROTOCOL},
-        {503, .kept = true, .balancer = true, .end = SCHED_END_UNAVAILABLE}, /* of the balancer itself */
+        {503, .kept = true, .balancer = true, .end = SCHED_END_UNAVAILABLE}, /* sent by the balancer itself */
         {503, .kept = true, .balancer = true, .once = true, .end = SCHED_END_PROTOCOL},
         {503, .balancer = true, .once = true, .end = SCHED_END_UNAVAILABLE},
     };

@@ -184,7 +184,7 @@ static enum store_status claim(struct fake_store *s, struct store_call *c, struc
     best->lease_end_ms = s->now_ms + (int64_t)c->lease_ms;
     best->holder = c->holder;
     c->now_ms = s->now_ms;
-    c->more = waiting > 1; /* one of them was `best` */
+    c->more = waiting > 1; /* `waiting` includes `best` */
     fill_whole(s, c, best);
     return fill_found(c, best, STORE_OK);
 }

@@ -141,7 +141,7 @@ Test(durable_once, a_drain_sends_no_items_that_a_worker_hands_back)
     struct fake_job *j = bench_start_job(&b, 2, HARNESS_UNSURE, 100, 100);
     bench_pass(&b, 100);
     durable_drain(&b.replica.durable);
-    stage_add_slots(&b.replica.stage, 2); /* another worker might take the items */
+    stage_add_slots(&b.replica.stage, 2); /* another worker could run the items that are handed back */
     while (b.replica.stage.out_n > 0) {
         struct sched_attempt *a = b.replica.stage.out[0];
         stage_forget(&b.replica.stage, a);

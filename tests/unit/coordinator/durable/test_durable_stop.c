@@ -411,7 +411,7 @@ Test(durable_at_most_once, items_that_were_in_flight_at_the_end_of_a_drain_get_a
     durable_drain(&b.replica.durable);
     bench_pass(&b, 3000);
     cr_assert(!durable_is_idle(&b.replica.durable), "the drain does not wait for the items in flight");
-    durable_cut(&b.replica.durable); /* the time of the drain is over */
+    durable_cut(&b.replica.durable); /* the time limit of the drain has passed */
     bench_pass(&b, 1000);
     cr_assert(durable_is_idle(&b.replica.durable));
     b.replica.durable.draining = b.replica.durable.cutting = false;

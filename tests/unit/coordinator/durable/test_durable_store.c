@@ -58,7 +58,7 @@ Test(durable_store, answers_are_recorded_once_when_the_store_was_away_or_full)
     struct bench b;
     struct fake_job *j = bench_start_job(&b, 2, HARNESS_PLAIN, 200, 50);
     fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_FULL, 2);
-    fake_store_fail(b.store, STORE_END, STORE_FULL, 2); /* the end of the job may record its answers, too */
+    fake_store_fail(b.store, STORE_END, STORE_FULL, 2); /* STORE_END may record answers, too */
     bench_work(&b, 4000);
     fake_store_fail(b.store, STORE_ADD_BLOCK, STORE_AWAY, 3);
     bench_work(&b, 6000);

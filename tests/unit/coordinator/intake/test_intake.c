@@ -41,7 +41,7 @@ Test(intake, a_client_that_waits_is_given_away_after_the_commit)
         cr_assert_eq(b.replica.waiting, i < 2 ? &x : NULL);
         if (i < 2) cr_assert_eq(b.replica.wait_s, 7);
         if (i < 2) cr_assert_str_eq(b.replica.waits_for, b.store->jobs[0]->job.id);
-        if (i < 2) x.ops = NULL; /* a real new owner would set its own */
+        if (i < 2) x.ops = NULL; /* a real new owner would set its own operations */
         snprintf(header, sizeof header, "Preference-Applied: %s\n", applied[i]);
         if (i >= 2) expect_header(&x, header);
         exchange_close(&x, HTTP_CLOSED_DONE);
@@ -169,7 +169,7 @@ Test(intake, an_only_item_that_looks_like_a_job_object_gets_a_hint)
         bool hinted = strstr(buf_cstr(&x.answer), "\"hint\":\"the only item looks like a job object") != NULL;
         cr_assert_eq(hinted, !waits && cases[i / 2].likeness == LIKE_JOB, "%s: %s", cases[i / 2].body, x.answer.data);
         if (waits) cr_assert_eq(b.replica.likeness, cases[i / 2].likeness, "%s", cases[i / 2].body);
-        if (waits) x.ops = NULL; /* a real new owner would set its own */
+        if (waits) x.ops = NULL; /* a real new owner would set its own operations */
         exchange_close(&x, HTTP_CLOSED_DONE);
         intake_over(&b, 1);
     }

@@ -101,7 +101,7 @@ Test(jobs, a_walk_goes_on_while_jobs_come_and_go)
     jobs_walk_end(&walk); /* a zeroed cursor is at the end */
     for (int i = JOBS - 1; i >= 0; i--) {
         stage_post_body(&s, &x[i], "{\"task\":\"echo\",\"items\":[1]}");
-        j[i] = stage_job(&s); /* so j[0] is the newest */
+        j[i] = stage_job(&s); /* j[0] is the newest job at the end */
     }
     jobs_walk_begin(&walk, &s.jobs);
     jobs_walk_begin(&other, &s.jobs);

@@ -146,7 +146,7 @@ Test(answer_index, many_ranges_in_a_bad_order)
 enum { ITEMS = 400 };
 
 struct model {
-    struct answer_span of[ITEMS]; /* the answer of each item; if n is 0, there is none */
+    struct answer_span of[ITEMS]; /* the answer of each item; n is 0 if the item has no answer */
 };
 
 static void put(struct model *m, const struct answer_span *s)

@@ -51,7 +51,7 @@ Test(scheduler_chunks, long_items_go_one_by_one_and_do_not_pile_up)
     job_of(&sh, 10000);
     run(&sh);
     for (unsigned i = 0; i < 100; i++) {
-        complete(&sh, sh.out[0], 125); /* eight slots, one second per item */
+        complete(&sh, sh.out[0], 125); /* each item takes a second on one of eight slots */
         run(&sh);
     }
     for (unsigned i = 0; i < sh.out_n; i++) cr_assert_eq(items_of(sh.out[i]), 1);

@@ -107,7 +107,7 @@ Test(scheduler_slices, the_end_of_a_job_with_many_attempts_takes_several_runs_an
         cr_assert_eq(sh.sends, sent, "an ended job sends nothing");
         if (runs == 3) cr_assert_eq(sh.finished, 1, "the small job must not wait for the big job");
         if (sh.finished < 2) cr_assert_leq(sh.next, sh.now);
-        if (runs == 2) answer(&sh, sh.out[sh.out_n - 1], 1, 0); /* too late: it is dropped */
+        if (runs == 2) answer(&sh, sh.out[sh.out_n - 1], 1, 0); /* this answer comes too late, and is dropped */
         cr_assert_lt(runs, 1000);
     }
     cr_assert_geq(runs, 1000 / (2 * OPS));

@@ -99,7 +99,7 @@ Test(store_claims, jobs_that_must_not_be_claimed_cost_no_steps_of_sqlite)
     cr_assert_eq(sqlite3_open(s.path, &db), SQLITE_OK);
     char sql[400];
     snprintf(sql, sizeof sql,
-             "DROP INDEX job_task;" /* files of older versions do not have it */
+             "DROP INDEX job_task;" /* files of older versions do not have this index */
              "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < %d)"
              " INSERT INTO job (id, state, task, priority, items, created_ms)"
              " SELECT printf('00000000-0000-7000-8000-%%012d', n), 'pending', 'other' || (n %% 7), 1, 2, 1 FROM n",

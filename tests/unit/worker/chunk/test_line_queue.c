@@ -21,7 +21,7 @@ static void assert_holds(struct line_queue *q, const char *expected)
 static struct buf long_line(size_t len)
 {
     struct buf line = {0};
-    cr_assert(buf_reserve(&line, len + 300)); /* more than needed, because a block that grows or shrinks may move */
+    cr_assert(buf_reserve(&line, len + 300)); /* spare room, so that the memory does not move later */
     while (line.len + 1 < len) buf_add_char(&line, 'x');
     buf_add_char(&line, '\n');
     return line;

@@ -107,7 +107,7 @@ Test(slot_cap, a_task_that_cannot_use_an_offer_does_not_hold_up_the_others)
     slot_cap_init(&cap, 1);
     start(u, 3);
     for (unsigned i = 0; i < 3; i++) add(&u[i], 1);
-    u[1].waiting = 0; /* its job was cancelled */
+    u[1].waiting = 0; /* as if its job had been cancelled */
     end_one(&u[0]);
     cr_assert_eq(u[1].offers, 1);
     cr_assert_eq(u[2].running, 1);

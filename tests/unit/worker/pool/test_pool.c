@@ -34,7 +34,7 @@ static void warm(uint64_t item_ns, uint64_t limit)
 Test(pool, the_last_slow_items_wait_until_a_process_is_idle)
 {
     start(SCRIPT, 2);
-    task->mode = TASK_NATIVE; /* a host program: its window holds several runs */
+    task->mode = TASK_NATIVE; /* as for a host program, whose window holds several runs */
     warm(5 * NS_PER_MS, 4);
     cr_assert_eq(pool.count, 2);
     struct chunk *c = submit("\"hang\"\n2\n3\n4\n");

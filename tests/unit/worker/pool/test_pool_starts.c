@@ -121,7 +121,7 @@ Test(pool, the_items_of_a_broken_task_fail_in_several_turns_of_the_loop)
     size_t batch_bytes = BATCH * pool.broken_line.len, before = 0, turns = 0;
     struct chunk *c = submit(buf_cstr(&items));
     while (!c->ended) {
-        for (int i = 0; i < 20; i++) pool_feed(&pool); /* as if more requests had come in this turn */
+        for (int i = 0; i < 20; i++) pool_feed(&pool); /* as if 20 requests had come in this turn */
         cr_assert_leq(c->held - before, 2 * (TURN_BYTES + batch_bytes), "%zu bytes in one turn", c->held - before);
         before = c->held;
         turns++;

@@ -136,7 +136,7 @@ static void append(void *text, const char *lines, size_t len)
 
 static const struct {
     enum window_form form;
-    const char *open, *close; /* around a value */
+    const char *open, *close; /* the text before and after the value in a line of this form */
 } long_forms[] = {
     {FORM_TRUSTED, "{\"value\":", "}\n"},
     {FORM_CHECKED, "{\"value\": ", "} \r\n"},
@@ -151,7 +151,7 @@ static const char *take_long_line_in(struct window *w, const char *text, bool in
     struct buf line = {0};
     size_t len = strlen(text), part = in_parts ? 1000 : len;
     const char *memory;
-    cr_assert(buf_reserve(&line, len + 300)); /* a block that grows or shrinks may move */
+    cr_assert(buf_reserve(&line, len + 300)); /* spare room, so that the memory does not move later */
     for (size_t at = 0; at + part < len; at += part) {
         buf_add(&line, text + at, part);
         window_frame(w, &line);
@@ -367,7 +367,8 @@ Test(window, a_long_value_is_checked_while_it_comes)
             for (int n = 0; n < 5000; n++) buf_add_str(&line, "\"}\", ");
             buf_addf(&line, "3]%s", long_forms[i].close);
             struct intake in = take_long_line(&w, buf_cstr(&line), &early);
-            bool numbered = long_forms[i].form == FORM_NUMBERED; /* the process goes on, so the whole line is read */
+            /* A numbered answer that is wrong does not end the process, so the whole line is read. */
+            bool numbered = long_forms[i].form == FORM_NUMBERED;
             cr_assert_eq(early != NULL, wrong && !numbered, "form %zu: %s", i, early);
             cr_assert_eq(in.fault != NULL, wrong && !numbered);
             if (!in.fault && w.unconfirmed) window_confirm(&w, 0, on_progress);
