@@ -1,4 +1,4 @@
-/* The options that say how lines become items, and the words of a command that they change. */
+/* The options that say how lines become items, and how these options change the words of a command. */
 #include <criterion/criterion.h>
 
 #include "cli/options/record_options.h"

@@ -30,7 +30,7 @@ static struct {
     size_t body_bytes, body_room, pull_room, pulled;
     size_t whole_bytes;
     bool pull_ends, pull_aborts;
-    bool slow; /* body() and pull() take longer than one exchange may run before other exchanges get their turn */
+    bool slow;        /* each call of body() and pull() takes longer than an exchange may run in one turn */
     size_t pull_most; /* largest number of bytes that pull() writes; 0: no limit */
     unsigned pulls;
     enum http_closed how;

@@ -106,7 +106,7 @@ Test(fold, an_error_of_many_items_is_kept_once_and_read_in_parts)
 Test(fold, errors_that_were_read_leave_no_room_taken)
 {
     struct setting s;
-    begin(&s, REDUCE_COUNT, "/nowhere/at/all"); /* if more were held than fits into memory, this would fail */
+    begin(&s, REDUCE_COUNT, "/nowhere/at/all"); /* there is no such folder, so spilling would fail */
     for (uint64_t i = 0; i < 100000; i++) {
         put(&s, i, crashed);
         cr_assert_eq(fold_advance(&s.fold, UINT64_MAX), FOLD_OK);

@@ -1,8 +1,8 @@
 /* An answer has the names of its chunk and its attempt. These names decide to which attempt the answer belongs. */
 #include "unit/coordinator/dispatch/post.h"
 
-/* The names of the chunk and the attempt in an answer, whether the call used a kept connection, and what the dispatcher
- * must do: accept the answer, and close the connection. */
+/* The names of the chunk and the attempt in an answer, and whether the call used a kept connection. Also whether the
+ * dispatcher must accept the answer, and whether it must close the connection. */
 struct naming {
     const char *chunk, *attempt; /* "": as in the request; NULL: the header is missing */
     bool kept;

@@ -16,7 +16,7 @@ struct replica {
     struct stage stage;
     struct durable_config config;
     struct durable durable;
-    unsigned given_whole;          /* jobs that ended_whole() was called for, counted by a test */
+    unsigned given_whole;          /* for how many jobs ended_whole() was called; a test counts them */
     unsigned changes;              /* the number of calls of `changed` */
     enum job_likeness likeness;    /* of the last job whose client waits */
     struct http_exchange *waiting; /* the last exchange that waits for the end of its job */

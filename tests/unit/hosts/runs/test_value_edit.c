@@ -63,7 +63,7 @@ Test(value_edit, values_are_changed_as_by_gnu_parallel)
     assert_no_leaks();
 }
 
-/* If each beginning were matched by itself, this would take many minutes. */
+/* If each beginning of the value were matched separately, this test would take many minutes. */
 Test(value_edit, the_shortest_beginning_of_a_long_value_is_found_soon)
 {
     enum { LONG = 1000000 };
