@@ -15,8 +15,8 @@ static void on_reload(void *data)
 
 /* Shutdown. */
 
-/* Once the listening socket is closed, workers cannot renew their leases, but they must not be removed for that reason.
- * So the timer that expires leases is stopped first. */
+/* After the listening socket is closed, workers cannot renew their leases, but they must not be removed for that
+ * reason. So the timer that expires leases is stopped first. */
 static void on_drain(void *data)
 {
     struct coordinator *c = data;

@@ -33,7 +33,8 @@ static const struct option_row rows[] = {
                   "name in answers and logs; default: made from the host name and the process id"),
     OPTION_INT(
         "max-chunks", struct worker_config, max_chunks, TEXT_OF(LIMIT_WORKER_CHUNKS), 1, 65536,
-        "limit on chunks of one task held at once, at least 4 per process; a further chunk is answered with 429"),
+        "number of chunks of one task that the worker may hold at the same time, but at least 4 per process; a further "
+        "chunk is answered with 429"),
     OPTION_BOOL("watch", struct worker_config, watch, NULL,
                 "read new tasks, and read a task again 0.3 s after the last change of a file in its folder; SIGHUP "
                 "always reads all tasks again"),
@@ -64,8 +65,8 @@ static const struct option_row rows[] = {
     OPTION_HEADING("ECS (if ECS_AGENT_URI is set)"),
     OPTION_SECONDS(
         "protection-s", struct worker_config, protection_s, "600", 0, 172800,
-        "while the worker has chunks, its ECS task is protected from scale-in for this time, in whole minutes; the "
-        "protection is renewed each time a third of it has passed; 0: no protection"),
+        "a worker that has chunks is protected from scale-in for this time, rounded up to whole minutes; the "
+        "protection is renewed each time a third of this time has passed; 0: no protection"),
     OPTION_SECONDS("protection-idle-s", struct worker_config, protection_idle_s, "20", 0, 86400,
                    "release the protection after this time without a chunk"),
     SERVICE_OPTION_ROWS(struct worker_config, service, "8081", "9081"),

@@ -7,7 +7,7 @@
  *
  *     READING_HEADER --its header line is read--> READING_ITEMS --its body is whole--> ANSWERING
  *                                                                                        |
- *     any of these --request_refuse()--> REFUSED                             its head leaves
+ *     any of these --request_refuse()--> REFUSED                             its head is sent
  *                                          |                                             |
  *                                          v                                             v
  *     freed <--its timer is closed-- CLOSED <--its exchange is closed, in any state-- STREAMING

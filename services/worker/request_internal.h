@@ -64,8 +64,8 @@ static inline struct stage *request_last_stage(struct request *r)
 
 void request_move(struct request *r, enum request_state to);
 
-/* Cancels the chunks and answers with a problem. `members` is as for http_answer_problem(). Later calls have no
- * effect. */
+/* Cancels the chunks and answers with a problem. `members` has the same meaning as for http_answer_problem(). Later
+ * calls have no effect. */
 void request_refuse(struct request *r, int status, const char *members, const char *detail);
 /* Appends the member "tasks", which lists the tasks of the worker. */
 void request_write_tasks(const struct worker *w, struct buf *members);

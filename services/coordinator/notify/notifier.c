@@ -13,7 +13,7 @@ enum { TICK_MS = 250, CONNECT_MS = 5000 };
 enum { ANSWER_BYTES = 64 * 1024 };  /* a longer answer is cut off */
 #define TAKE_GAP_NS (2 * NS_PER_S)  /* time between two searches for due notices, if no job of this coordinator ends */
 #define ATTEMPT_NS  (20 * NS_PER_S) /* must be shorter than NOTICE_LEASE_MS */
-#define REFUSED     "its host is not in --notify-allow of this coordinator"
+#define REFUSED     "the host of the URL is not in --notify-allow of this coordinator"
 
 /* A notice that was taken. The struct lives until the store has recorded the result of the attempt. */
 struct attempt {

@@ -13,7 +13,7 @@
 
 #define CONNECT_NS (5 * NS_PER_S)  /* time limit for connecting, for each host of the URL */
 #define ANSWER_NS  (12 * NS_PER_S) /* time limit for a statement; longer than the statement_timeout of the server */
-#define CLOSING_NS (2 * NS_PER_S)  /* time limit for connecting and for a statement once the store is closing */
+#define CLOSING_NS (2 * NS_PER_S)  /* time limit for connecting and for a statement while the store is closing */
 enum { SLICE_MS = 50, VERSION_LEAST = 140000 };
 
 /* Sets up a session, and asks whether the server is read-only. The time limits are short: if a coordinator stops in the

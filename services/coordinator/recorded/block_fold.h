@@ -1,12 +1,12 @@
 /*
  * Reduces the recorded values of a job, in the order of its items, to one value. The fold says which blocks of the
  * store it needs, and holds only a few blocks, however large the job is. The fold uses the reducers of synchronous jobs
- * (reduce.h), so both kinds of jobs get the same results. Pure. Owner: the struct that embeds it.
+ * (reduce.h), so durable and synchronous jobs get the same results. Pure. Owner: the struct that embeds it.
  *
  *     for (;;) switch (block_fold_step(&f, budget)) {
  *     case BLOCK_FOLD_RANGES: read the ranges of all blocks, block_fold_add_ranges() for each, block_fold_has_ranges()
  *     case BLOCK_FOLD_BLOCK:  read the block f.wanted, and block_fold_add()
- *     case BLOCK_FOLD_MORE:   call block_fold_step() again, later; it has done its share, or there is no memory now
+ *     case BLOCK_FOLD_MORE:   call block_fold_step() again later: the budget is used up, or memory is short
  *     case BLOCK_FOLD_DONE:   the result is block_fold_result()
  *     case BLOCK_FOLD_FAILED: f.error says why
  *     }

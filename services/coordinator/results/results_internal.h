@@ -60,7 +60,7 @@ struct results_reader {
     struct block_cache cache;
     unsigned spans_read;    /* number of spans that were written or skipped */
     unsigned ahead_at_span; /* the value of spans_read at which to look again for the next block to read */
-    uint64_t ahead_bytes;   /* during read_ahead(): bytes of answers before the span that it looks at */
+    uint64_t ahead_bytes;   /* during read_ahead(): bytes of answers before the span that it checks */
     struct buf pending;     /* what is sent before the next answer: control lines, the last line */
     size_t pending_at;
 

@@ -12,7 +12,7 @@
 enum { INDEX_SPANS = 100 * 1000 };      /* maximum number of spans in memory; a span takes 40 bytes */
 enum { SPANS_OF_A_PULL = 2000 };        /* one pull skips at most this many spans, so that it delays no other request */
 enum { PLAN_SPANS = 256 };              /* how many spans the reader looks ahead for blocks that it needs */
-enum { AHEAD_BYTES = 2 * 1024 * 1024 }; /* a block is read once about this many bytes of answers are left before it */
+enum { AHEAD_BYTES = 2 * 1024 * 1024 }; /* how many bytes of answers the reader looks ahead for blocks to read */
 enum { FULL_GAP_SPANS = 32 };    /* if there is no room for a block, the reader looks again after this many spans */
 enum { DROP_AFTER_SPANS = 256 }; /* after this many spans the index drops the spans that were read */
 #define CACHE_IDLE_NS  (5 * NS_PER_S)    /* if the client reads nothing for this time, the reader drops its blocks */

@@ -19,6 +19,7 @@
  * (sched_lane.c). An open lane that may have room is also in the array `available`. So the cost of a choice does not
  * depend on the number of workers.
  */
+
 static void array_put(struct sched_lane **array, uint32_t *n, struct sched_lane *l, uint32_t *place)
 {
     *place = *n;
@@ -56,8 +57,8 @@ static bool is_available(const struct sched_lane *l)
     return l->in_flight == 0 || (!l->window_full && l->load < lane_window(l) * ROUNDING);
 }
 
-/* A worker that answers each item at once with an error would always be the worker that answered most recently. So a
- * lane whose last answer was an error is not warm. */
+/* A worker that answers each item immediately with an error would always be the worker that answered most recently. So
+ * a lane whose last answer was an error is not warm. */
 static bool is_warm(const struct sched_lane *l)
 {
     const struct sched_endpoint *e = l->endpoint;

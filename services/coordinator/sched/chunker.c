@@ -28,6 +28,7 @@
  * would count the coordinator's own delay as work. This wrong estimate would keep the chunks small, and the small
  * chunks would keep the coordinator busy. So chunks are always large enough for the coordinator to keep all slots busy.
  */
+
 static const struct sched_item_cost *cost_of(const struct sched_job *job)
 {
     return job->reported.items > 0 ? &job->reported : &job->seen;
@@ -129,8 +130,8 @@ static double even_end_ns(double left_ns, double cost_ns)
 
 /* Returns the minimum slot time that a chunk should have even if slots are idle. The coordinator's overhead always
  * counts, because the coordinator sends the chunks one after another. The workers' overhead counts too, because workers
- * may share processors. But the workers' overhead does not make chunks longer once it is a small part of a chunk's
- * time. */
+ * may share processors. But when the workers' overhead is a small part of a chunk's time, it does not make chunks
+ * longer. */
 static double worth_ns(const struct sched_job *job, double left_ns, double worker_cost_ns)
 {
     double cost_ns = job->s->chunk_cost_ns, whole_ns = cost_ns + worker_cost_ns;
@@ -266,7 +267,7 @@ void chunker_ramp_timer_fired(struct sched_job *job)
 }
 
 /* Call it when answers of the attempt `a` have arrived. If the attempt has answered more items than any chunk before,
- * larger chunks may be sent. Once CHUNK_GROWTH items of one chunk have been answered, fewer chunks in flight suffice to
+ * larger chunks may be sent. When CHUNK_GROWTH items of one chunk have been answered, fewer chunks in flight suffice to
  * find the right size. */
 void chunker_grow(const struct sched_attempt *a)
 {

@@ -11,6 +11,7 @@
  * a time, so that no item is blamed for a crash that an item of another chunk caused. If one more lost worker would
  * make an item fail permanently, this item runs alone on a worker.
  */
+
 bool halving_is_poison_suspect(const struct sched_chunk *chunk)
 {
     return chunk->lost >= HALVE_AFTER_LOST;

@@ -23,6 +23,7 @@
  * processes and room, the chunk is also sent to that worker. None of the chunk's items has begun, so this second
  * attempt costs nothing and takes no token.
  */
+
 static bool can_hedge(const struct sched_job *job)
 {
     return job->p.hedge_enabled && job->p.idempotent && !job_has_ended(job) && job->in_flight_items > 0;
@@ -119,8 +120,8 @@ static uint64_t move_at(const struct sched_chunk *chunk)
     return a->starting_since_ns + STARTING_PATIENCE_NS;
 }
 
-/* Sends the chunk a second time, to a worker whose processes are already running. If there is no such worker, returns
- * when to try again. */
+/* Sends the chunk a second time, to a worker whose processes are already running. If the chunk cannot be sent now,
+ * returns when to try again; otherwise returns SCHED_NEVER. */
 static uint64_t move_elsewhere(struct sched_chunk *chunk)
 {
     struct sched_job *job = chunk->job;
@@ -144,8 +145,8 @@ static void count_hedged(struct sched_job *job, uint32_t items)
 }
 
 /* Sends the chunk a second time. If the chunk's first worker seems dead and the retry budget allows it, the second
- * attempt is a rescue, which counts as a retry. In all other cases, the second attempt is a hedge. Returns false if the
- * chunk cannot be sent now. */
+ * attempt is a rescue, which counts as a retry. In all other cases, the second attempt is a hedge, if a hedge is
+ * allowed now. Returns false if no second attempt was sent. */
 static bool send_twice(struct sched_chunk *chunk, bool tail)
 {
     struct sched_job *job = chunk->job;

@@ -15,7 +15,7 @@
  */
 #define CHUNKS_REMEMBERED 64.0        /* at this many chunks, the sums of the fit are halved: newer chunks count more */
 #define CHUNKS_NEEDED     4.0         /* the fit is used from this many chunks on */
-#define SPREAD_NEEDED     0.04        /* least variance of the sizes for the fit, divided by their mean squared */
+#define SPREAD_NEEDED     0.04        /* least variance of the sizes for the fit, divided by the square of their mean */
 #define MARGINAL_LEAST    (1.0 / 256) /* the marginal cost is at least this part of the mean */
 
 void item_cost_add(struct sched_item_cost *c, double items, double ns)

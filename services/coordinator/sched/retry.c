@@ -9,6 +9,7 @@
  * limits the attempts of each chunk. A retry for an error that the task itself reported takes no token: max_attempts
  * and the delays limit such retries.
  */
+
 void retry_first_attempt(struct sched_job *job)
 {
     struct scheduler *s = job->s;

@@ -78,7 +78,7 @@ struct sched_job {
     bool blocked;                /* the job is on task->blocked, because it found no room in this run */
     struct list_link blocked_link;
 
-    char *refusals[JOB_REFUSALS_MAX]; /* what workers said when they refused items; the job's failures point to them */
+    char *refusals[JOB_REFUSALS_MAX]; /* phrases with which workers refused items; the job's failures point to these */
     unsigned refusals_n;
 
     bool changed; /* the job is on s->changed */

@@ -18,6 +18,7 @@
  * for a short time. The endpoint's other lanes are not affected, because a worker limits the chunks of each task
  * separately.
  */
+
 double lane_window(const struct sched_lane *l)
 {
     return fmax(l->slots * l->scale, 1);

@@ -56,8 +56,8 @@ static bool wants_worker(const struct sched_job *job)
            job->in_flight_items > 0;
 }
 
-/* Returns whether the oldest chunk in flight may still be answered. The first answer may take a long time. So an answer
- * is expected as soon as the chunk's attempt has run for a moment and was not refused. */
+/* Returns whether the oldest chunk in flight may still be answered. The first answer may take a long time. So the
+ * attempt need not have answered anything: it is enough that it has run for a moment and was not refused. */
 static bool has_hope(const struct sched_job *job)
 {
     const struct scheduler *s = job->s;

@@ -398,7 +398,7 @@ void sched_endpoint_set_tasks(struct scheduler *s, struct sched_endpoint *e, con
 void sched_endpoint_probe_now(struct scheduler *s, struct sched_endpoint *e, uint64_t now_ns);
 /* Reports the result of the op probe(). */
 void sched_endpoint_probed(struct scheduler *s, struct sched_endpoint *e, bool ready, uint64_t now_ns);
-/* Returns whether the endpoint has rejected our token. Once the endpoint has accepted the token, or has failed in
+/* Returns whether the endpoint has rejected our token. When the endpoint has accepted the token, or has failed in
  * another way, returns false again. For a balancer, returns whether the balancer has failed several times in a row, and
  * rejected our token in the last failure. */
 bool sched_endpoint_rejects_token(const struct sched_endpoint *e);

@@ -24,7 +24,7 @@
 #define OVERCOMMIT          2.0      /* a job below its share may fill a window to this many times the window's size */
 #define HEDGE_TOKENS_MIN    10.0     /* hedge_tokens at the start */
 #define RAMP_CHUNKS         32       /* a job may have this many chunks in flight while its chunks still grow */
-#define RAMP_CHUNKS_AGAIN   8        /* instead of RAMP_CHUNKS, once CHUNK_GROWTH items of one chunk were answered */
+#define RAMP_CHUNKS_AGAIN   8        /* instead of RAMP_CHUNKS, after CHUNK_GROWTH items of one chunk were answered */
 #define WAITING_AFTER_NS    (500 * NS_PER_MS) /* a job counts as waiting after this time without a usable endpoint */
 
 struct sched_endpoint {

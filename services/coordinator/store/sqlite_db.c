@@ -8,7 +8,7 @@
 #define BUSY_MS 3000 /* how long to wait while another process has the file locked */
 /* The size of the page cache. Changed pages that do not fit into the cache are written to the log before the commit. */
 #define CACHE_KIB    4096
-#define LOGS_KEPT    4         /* after a copy of the log, its file is cut if it is longer than LOGS_KEPT * log_pages */
+#define LOGS_KEPT    4         /* after a checkpoint, the file of the log is cut to at most this many times log_pages */
 #define BEYOND_BYTES (4 * MIB) /* room beyond the limit, so that jobs of a full store can end and be removed */
 
 static bool execute(struct sqlite_db *d, const char *sql)

@@ -117,7 +117,7 @@ bool sqlite_reserve_use(struct sqlite_db *d)
     d->reserve = SQLITE_RESERVE_USED;
     d->reserve_ns = now_ns();
     if (!ok) return false;
-    /* Once the log has been copied, the next transactions overwrite the log, and so need little room. */
+    /* After the log has been copied, the next transactions overwrite the log, and so need little room. */
     d->rc = SQLITE_OK;
     sqlite_run(d, SQL_CHECKPOINT);
     return true;

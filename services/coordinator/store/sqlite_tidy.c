@@ -11,9 +11,9 @@
 #define SWEEP_JOBS  100       /* one STORE_SWEEP removes up to this many jobs */
 #define STEP_JOBS   256       /* one step removes the blocks of up to this many jobs */
 #define STEP_BLOCKS 128       /* one step removes up to this many blocks */
-#define STEP_BYTES  (4 * MIB) /* a step adds no further block once its blocks have this many bytes of lines */
+#define STEP_BYTES  (4 * MIB) /* a step adds no further block when its blocks have this many bytes of lines */
 #define SPARE_PAGES 256       /* this many free pages stay in the file, for the next blocks */
-#define MANY_PAGES  32768     /* with this many free pages, giving back a page is slow: a step gives back fewer */
+#define MANY_PAGES  32768     /* with this many free pages, giving back a page is slow: a step gives back fewer pages */
 
 /* Returns the number of the job in the row, or -1 if there is no row. Ends the query. */
 static int64_t read_seq_or_none(struct sqlite_query *q)

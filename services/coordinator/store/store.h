@@ -89,9 +89,9 @@ struct stored_counts {
 
 /* The delivery of the notice about the last end of a job. */
 struct stored_delivery {
-    bool is_open; /* an attempt is under way, or the next one will come */
+    bool is_open; /* an attempt is running, or another attempt will follow */
     unsigned attempts;
-    char *failure;    /* why the last attempt that has ended failed; NULL: it did not fail, or there was none */
+    char *failure;    /* why the last finished attempt failed; NULL: it did not fail, or no attempt has finished */
     int64_t ended_ms; /* when the notice was delivered or given up; 0: not yet */
 };
 

@@ -74,7 +74,7 @@ void store_note_commit(struct list *calls)
     if (first) store_call_of(first)->is_first_of_commit = true;
 }
 
-/* Notes that the thread of the loop must look at the finished calls. If the result is true, the caller must call
+/* Notes that the thread of the loop must run on_wake(). If the result is true, the caller must call
  * wake_loop(), if possible after it has released the lock. */
 static bool note_wake(struct store_threads *t)
 {
@@ -282,7 +282,7 @@ static void end_failed(struct store_threads *t, bool has_writer, bool has_reader
 
 /* Blocks all signals while it starts the threads, because only the thread of the loop may get signals. The handle in
  * the loop is made last, because it could only be closed while the loop runs. If a thread wakes the loop earlier, the
- * eventfd stays readable until the loop looks at it. */
+ * eventfd stays readable until the loop reads it. */
 bool store_threads_start(struct store_threads *t, uv_loop_t *loop, void (*run_writer)(void *side),
                          void (*run_reader)(void *side), char *err, size_t err_size)
 {

@@ -5,9 +5,9 @@
 #include "common/json/json_scan.h"
 #include "common/json/json_walk.h"
 
-#define LONG_BYTES  4096 /* shorter lines are read when they are complete */
-#define START_BYTES 4096 /* the common value of a long line is searched for in its first bytes */
-#define REST_BYTES  65536
+#define LONG_BYTES  4096  /* shorter lines are read when they are complete */
+#define START_BYTES 4096  /* the common value of a long line is found only if it begins within this many bytes */
+#define REST_BYTES  65536 /* a line with more bytes than this besides its common value is parsed as a whole */
 
 static const char common_name[] = "\"common\":";
 

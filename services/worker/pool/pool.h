@@ -65,7 +65,7 @@ struct pool {
     unsigned deaths; /* deaths in a row without an answer */
     uint64_t broken_until_ns, broken_for_ns;
     struct buf broken_line; /* the answer of every item while the task is broken */
-    uint64_t failed_ms;     /* loop time when waiting items last got this answer and some items were left */
+    uint64_t failed_ms;     /* loop time of the last fail_some() that did not answer all waiting items */
     uint64_t failed_starts; /* starts that failed since the last answer */
     uint64_t said_ns;       /* when the log last said that the task cannot start */
     struct buf starts;      /* what processes print at their start, see tail.h */

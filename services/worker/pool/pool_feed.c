@@ -236,8 +236,8 @@ void pool_say_starting(struct pool *p, uint64_t now)
 }
 
 /* Fails waiting items, because the task is broken. Returns false if more items wait for a later turn of the loop. Many
- * requests may call pool_feed() in one turn. So if a call has left items, further calls fail no items until uv_now()
- * has changed. It changes once or twice in a turn. */
+ * requests may call pool_feed() in one turn. So if a call has not failed all waiting items, further calls fail no
+ * items until uv_now() has changed. It changes once or twice in a turn. */
 static bool fail_some(struct pool *p)
 {
     uint64_t turn_ms = uv_now(p->timer.loop);

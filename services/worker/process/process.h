@@ -74,7 +74,7 @@ struct process_env {
     struct output_gate *gate;  /* NULL unless `output` is TAIL_WHOLE or TAIL_BARE */
     const char *scratch;       /* the directory in which processes get temporary directories; NULL: they get none */
     struct slot_cap *slot_cap; /* limits the processes that run items; NULL: no limit */
-    struct cpu_wait *our_wait; /* the worker's own wait for a processor; NULL: not counted */
+    struct cpu_wait *our_wait; /* how long the worker itself waits for a processor; NULL: not counted */
 };
 
 /* Our end of a pipe. */
@@ -115,8 +115,8 @@ struct process {
 
     struct window window;
     struct process_writing writing;
-    /* The common value and the trace that the process has once the run being written is written, and those of them
-     * whose control lines precede this run (NULL: none). */
+    /* `common` and `trace` are the values that the process will have when the current run is completely written.
+     * `preamble` has those of them whose control lines precede this run. NULL: none. */
     struct common_value *common, *trace;
     struct common_value *preamble[PROCESS_PREAMBLE];
     struct buf partial;  /* the beginning of an answer line */

@@ -61,8 +61,8 @@ static const struct run *find_culprit(struct process *p, const struct run *r)
     return blocks ? blocks : p->window.heard_ns > r->cancelled_ns ? r : NULL;
 }
 
-/* The fault becomes the error of the culprit. The culprit's chunk may still be running, even if the chunk of r has
- * ended. */
+/* Kills the process, because it has not cancelled the item r in time. The fault becomes the error of the culprit. The
+ * culprit's chunk may still be running, even if the chunk of r has ended. */
 static void kill_disobedient(struct process *p, const struct run *r)
 {
     struct fault f;

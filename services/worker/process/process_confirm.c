@@ -1,5 +1,5 @@
 /*
- * Confirms the answers of a program without ids, once the process waits for input again. A program whose last line was
+ * Confirms the answers of a program without ids when the process waits for input again. A program whose last line was
  * a surplus line does not wait for input, because it is still working on the real answer. docs/protocol.md describes
  * this in "Programs without ids".
  */

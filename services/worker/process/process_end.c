@@ -28,8 +28,8 @@ static void on_pipe_closed(uv_handle_t *handle)
     process_release(p);
 }
 
-/* uv_close() of a poll handle does not close the descriptor. Once libuv no longer watches the descriptor, we may close
- * it. */
+/* uv_close() of a poll handle does not close the descriptor. After uv_poll_stop(), libuv no longer watches the
+ * descriptor, so we may close it. */
 void process_close_pipe(struct process_pipe *pipe)
 {
     if (!pipe->open) return;

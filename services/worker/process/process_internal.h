@@ -47,9 +47,9 @@ void process_end_writing(struct process *p);
 /* Writes bytes until the stdin pipe is full. The rest is written later, when the pipe has room again. */
 void process_write_runs(struct process *p);
 
-/* Call it when a write to stdin has failed; errno says why. Returns false if the caller should try the write again at
- * once. Returns true if the write will be repeated when the pipe has room again, or if the process has closed its
- * stdin. */
+/* Call it when a write to stdin has failed; errno says why. Returns false if the caller should try the write again
+ * immediately. Returns true if the write will be repeated when the pipe has room again, or if the process has closed
+ * its stdin. */
 MUST_CHECK bool process_write_stopped(struct process *p);
 void process_stop_waiting_for_room(struct process *p);
 /* If the process is retired and no longer needs its stdin, closes stdin. */

@@ -12,7 +12,7 @@
 #define READ_BYTES       (256 * KIB)
 #define LONG_TURN_BYTES  (1 * MIB)  /* bytes to read in one turn of the loop if the lines of the process are long */
 #define SHORT_TURN_BYTES (64 * KIB) /* bytes to read in a turn if lines are short; copying them takes 0.1 ms */
-#define READ_SLACK_BYTES (4 * KIB)  /* a read may return this much less than its room although more bytes have come */
+#define READ_SLACK_BYTES (4 * KIB)  /* a read may return this much less than was asked for, although more has come */
 #define STDERR_READS     4
 #define STDERR_BYTES     (16 * KIB)
 
@@ -66,8 +66,9 @@ static bool check_output(struct process *p, const struct intake *in, const char 
 
 /* Sets waited_ns and ran_ns of the window. waited_ns is the time that the process has waited for a processor since the
  * last answers. It also includes the time that the worker has waited for a processor while the new answers may already
- * have been in the pipe. While the process hardly waits, its wait is rarely read from /proc. Waits between two such
- * reads are subtracted from the time of the answers that are there at the second one. Returns `now`. */
+ * have been in the pipe. While the process hardly waits, its waiting time is rarely read from /proc. The waiting time
+ * between two such reads is subtracted from the time of the answers that have arrived at the second read. Returns
+ * `now`. */
 static uint64_t count_wait(struct process *p, uint64_t now)
 {
     struct cpu_wait none = {0}, *its = &p->cpu_wait, *ours = p->env->our_wait ? p->env->our_wait : &none;

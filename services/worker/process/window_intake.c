@@ -229,7 +229,7 @@ static struct intake read_lines(struct window *w, const char *data, size_t len, 
     struct intake in = {0};
     struct reading rd = {.w = w, .progress = progress, .now = now, .memory = memory, .batch = data};
     if (w->head && now > w->head_since_ns) rd.slot_ns = work_ns(w, now - w->head_since_ns) * busy_slots(w);
-    /* Once a queue has taken ownership of the memory, the bytes between `at` and `end` are no longer read. */
+    /* After a queue has taken ownership of the memory, the bytes between `at` and `end` are no longer read. */
     const char *at = data, *end = data + len;
     while (at + w->seen < end) {
         const char *newline = memchr(at + w->seen, '\n', (size_t)(end - at) - w->seen);

@@ -16,7 +16,7 @@ static void on_timer(uv_timer_t *timer)
     while (g->first && output_gate_is_open()) {
         struct output_waiter *w = g->first;
         output_gate_leave(g, w);
-        /* After resume(), the gate may be closed again. The waiter then waits again, behind the other waiters. */
+        /* After resume(), the gate may be closed again. The waiter then waits again, after the other waiters. */
         w->resume(w, now_ns() - w->since_ns);
     }
     if (!g->first) uv_timer_stop(timer);

@@ -32,7 +32,7 @@ struct task {
     uint64_t max_items_per_process; /* 0: unlimited */
     size_t error_bytes;             /* how many of the last bytes of stderr (mode exec: also of stdout) an error has */
     unsigned batch;                 /* items that a process may work on together; at least 1 */
-    unsigned concurrency;           /* items that a process runs at once, answered in any order; 0: one after another */
+    unsigned concurrency;           /* items that a process runs together, in any order; 0: one after another */
     enum idempotency idempotent;
     bool has_cwd;    /* task.json says where the processes run */
     bool own_tmpdir; /* each process has a TMPDIR of its own */
