@@ -59,7 +59,7 @@ static void on_settled(struct store_call *call)
     if (n->wanted) take(n);
 }
 
-/* `reason` NULL: the notice was delivered. */
+/* Records the result of the attempt in the store. `reason` NULL: the notice was delivered. */
 static void settle(struct attempt *a, enum store_op op, int64_t pause_ms, int status, const char *reason)
 {
     struct store_call *call = store_call_new(op, on_settled, a);
@@ -73,7 +73,8 @@ static void settle(struct attempt *a, enum store_op op, int64_t pause_ms, int st
     store_start(a->notifier->store, call);
 }
 
-/* The URL may have a secret in its path, so the log has only the host. */
+/* Delays the notice, or gives it up after the last attempt. The URL may have a secret in its path, so the log has only
+ * the host. */
 static void fail(struct attempt *a, int status, const char *reason)
 {
     struct notifier *n = a->notifier;

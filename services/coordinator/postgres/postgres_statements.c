@@ -278,8 +278,8 @@ static enum store_status status_of(const char *code)
     return strncmp(code, "42", 2) == 0 ? STORE_UNFIT : STORE_BROKEN;
 }
 
-/* If the fault is in the statement, the connection stays open. If another server may be able to run the statement, the
- * connection is closed. */
+/* Call it when a statement has failed. If the fault is in the statement, the connection stays open. If another server
+ * may be able to run the statement, the connection is closed. */
 static void note_error(struct postgres_db *d, const PGresult *r)
 {
     const char *code = PQresultErrorField(r, PG_DIAG_SQLSTATE),

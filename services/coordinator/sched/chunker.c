@@ -11,7 +11,7 @@
 #define CHUNKS_PER_WINDOW 4               /* minimum number of adaptive chunks in a worker's window */
 #define LONG_ITEM_NS      (1.0 * NS_PER_MS)
 #define LONG_PER_WINDOW   3    /* minimum number of adaptive chunks of long items in a window */
-#define LONG_ITEMS_SHARE  0.03 /* above this share of the coordinator's time, chunks of long items become longer */
+#define LONG_ITEMS_SHARE  0.03 /* share of the coordinator's time that chunks of long items should not exceed */
 #define CHUNK_GROWTH      8    /* a chunk may be this many times as large as the largest answered chunk */
 #define CHUNK_ITEMS_MAX   (1u << 22)
 /* The highest cost of a chunk that is accepted from a worker. If a worker states a higher cost, this value is used. */

@@ -7,7 +7,7 @@
 
 #include "common/base/limits.h"
 
-#define RETRY_WAIT_BYTES (32 * MIB) /* a job cuts no items while more than this waits to be sent again */
+#define RETRY_WAIT_BYTES (32 * MIB) /* a job cuts no items while more bytes than this wait to be sent again */
 /* Each waiting run of consecutive items counts as this many bytes, in addition to the bytes of its items. */
 #define RETRY_RUN_BYTES KIB
 /* Failed items of a chunk are gathered for at most this time, and then retried together. */

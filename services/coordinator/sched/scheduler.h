@@ -108,10 +108,10 @@ struct sched_chunk {
     struct sched_span *spans; /* NULL: the indexes of its items are consecutive */
     uint32_t spans_n, spans_alloc;
     struct list_link slice_link;    /* on s->slices, while it has a parent and sliced < count */
-    struct sched_chunk *parent;     /* its items are taken from this chunk; NULL: it has all of its items */
+    struct sched_chunk *parent;     /* its items are taken from this chunk; NULL: its payload is complete */
     uint32_t parent_at;             /* place of its first item in its parent */
     uint32_t sliced;                /* how many of its items were taken from its parent into its payload */
-    struct sched_chunk *retries;    /* the chunk of its items that failed last, while more items may join it */
+    struct sched_chunk *retries;    /* gathers its failed items, see retry_item(); NULL: none, or no more may join */
     uint64_t opened_ns, backoff_ns; /* when its first item failed; how long it stays in BACKOFF */
     struct heap_node order;         /* on job->order; its key is `first` */
     struct sched_attempt *attempt, *hedge;
@@ -175,7 +175,7 @@ enum sched_end {
     SCHED_END_COMPLETE,      /* end line "complete" */
     SCHED_END_DRAINING,      /* end line "draining": the items are handed back, free */
     SCHED_END_DEADLINE,      /* end line "deadline": the items are handed back, free */
-    SCHED_END_NOT_CONNECTED, /* certainly not delivered: free */
+    SCHED_END_NOT_CONNECTED, /* the items were certainly not delivered: free */
     SCHED_END_BUSY,          /* 429, or 409 (the worker still runs an earlier attempt): free; pass retry_after_ms */
     SCHED_END_UNAVAILABLE,   /* 503: free; pass retry_after_ms */
     SCHED_END_REFUSED,       /* 401 or 403: the endpoint rejects our token; free */

@@ -90,7 +90,7 @@ struct sqlite_db {
     uint64_t used_bytes;      /* with a limit: bytes of the used pages at BEGIN, plus the bytes that were added since */
     unsigned log_pages;       /* when the log has this many pages, a commit copies the log into the file */
     enum sqlite_reserve reserve;
-    uint64_t reserve_ns;  /* when the reserve was used, or when making it again was last tried */
+    uint64_t reserve_ns;  /* when the store last used the reserve, or last tried to make it */
     uint64_t room_bytes;  /* free bytes of the disk at BEGIN */
     uint64_t added_bytes; /* bytes of jobs and blocks that were added since BEGIN */
     int rc;               /* the first failure of this transaction, or SQLITE_OK */

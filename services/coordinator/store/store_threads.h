@@ -4,8 +4,8 @@
  * calls. Each thread keeps the order of its calls.
  *
  * A thread touches only its own connection and the calls that it has taken from its queue. All three threads use the
- * members after `lock`, and hold the lock while they do so. The two threads of the store write no
- * log lines and update no metrics, because the log and the metrics belong to the thread of the loop.
+ * members after `lock`, and hold the lock while they do so. The two threads of the store write no log lines and update
+ * no metrics, because the log and the metrics belong to the thread of the loop.
  *
  * A back end embeds struct store_threads, whose first member is its struct store, and provides the two functions that
  * the threads run. Each function takes calls with store_side_take() until store_side_take() returns false and the store

@@ -53,8 +53,8 @@ static bool begins_blank(struct chunk *c, const char *line, size_t len)
     return c->line_blank == len;
 }
 
-/* Checks a long line while it arrives, because checking the complete line at once would block the loop. Returns false
- * when the line is not JSON. */
+/* Checks a long line while it arrives, because checking the complete line in one step would block the loop. Returns
+ * false when the line is not JSON. */
 static bool scan_line(struct chunk *c, const char *line, size_t len, bool whole, size_t *at, const char **reason)
 {
     size_t used;

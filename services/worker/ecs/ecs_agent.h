@@ -18,7 +18,7 @@ struct ecs_agent;
 MUST_CHECK struct ecs_agent *ecs_agent_start(uv_loop_t *loop, double protection_s, double idle_s, uint64_t *failures);
 /* Call it when the worker begins to have open chunks, and when it has none any more. */
 void ecs_agent_work(struct ecs_agent *a, bool working);
-/* Releases the protection for good. */
+/* Releases the protection. After this call, protection is not requested again. */
 void ecs_agent_leave(struct ecs_agent *a);
 /* Call it after ecs_agent_leave(). Returns true if the request to release the protection has ended, or has taken too
  * long. */

@@ -8,8 +8,8 @@
  */
 #define BISECT_PARTS 8
 
-/* Returns how many of these items run together from now on. After a time-out, the items run one at a time. Each further
- * time-out would cost the whole time limit of an item. Running many items one at a time costs less. */
+/* Returns how many of these items run together from now on. After a time-out, the items run one at a time, because
+ * each further time-out would cost the whole time limit of an item. Running many items one at a time costs less. */
 static uint64_t part_of(uint64_t items, const struct fault *f)
 {
     return f->name == ITEM_TIMED_OUT || items < BISECT_PARTS ? 1 : items / BISECT_PARTS;

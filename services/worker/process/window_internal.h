@@ -23,7 +23,7 @@ struct reading {
     struct line_queue lines; /* unsettled answers: for windows with ids, or if the memory was taken */
     uint64_t n, failed;      /* how many answers are not settled, and how many of them are errors */
     uint64_t answers;        /* how many answers are settled */
-    uint64_t slot_ns;        /* time since the last answers, for all busy slots; 0: charged to a chunk */
+    uint64_t slot_ns;        /* time since the last answers, for all busy slots; 0: already charged */
 };
 
 /* The answer line of a value consists of WINDOW_OPEN, the value and WINDOW_CLOSE. */
