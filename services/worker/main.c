@@ -21,7 +21,7 @@ static const struct option_row rows[] = {
                 "folder of the task",
                 .value = "PATH"),
     OPTION_INT("processes", struct worker_config, processes, "0", 0, LIMIT_TASK_PROCESSES,
-               "number of processes of each task that does not set its own; 0: one per available processor"),
+               "number of processes of each task whose task.json does not set it; 0: one per available processor"),
     OPTION_INT("slots", struct worker_config, slots, "0", 0, LIMIT_TASK_PROCESSES,
                "limit on how many processes, of all tasks together, run items at the same time; 0: no limit"),
     OPTION_PATH("hosts-dir", struct worker_config, hosts_dir, NULL,

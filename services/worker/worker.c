@@ -88,7 +88,8 @@ static void register_metrics(struct worker *w)
     w->protection_failures = metric_counter("fantail_task_protection_failures_total",
                                             "Failed requests to set or to end task protection.", NULL);
     w->chunk_seconds =
-        metric_histogram("fantail_chunk_duration_seconds", "Time from the headers of a chunk to its end.", NULL);
+        metric_histogram("fantail_chunk_duration_seconds",
+                         "Time from the arrival of the headers of a chunk to the end of the chunk.", NULL);
 }
 
 static void register_slots(struct pool *p, const char *state, double (*count)(void *data))

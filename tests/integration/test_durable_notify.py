@@ -123,7 +123,8 @@ class Notices(DurableTest):
         self.assertNotIn("notify", client.list()["jobs"][0])
         self.release(1)
         failed = wait_until(lambda: (n := client.status(job)["notify"])["reason"] and n, "the failure")
-        self.assertEqual(failed, {**nothing, "attempts": 1, "reason": "the receiver did not answer 2xx (status 500)"})
+        reason = "the receiver did not answer with 2xx (status 500)"
+        self.assertEqual(failed, {**nothing, "attempts": 1, "reason": reason})
         delivered = self.notify_of(client, job, "delivered")
         self.assertGreaterEqual(delivered.pop("delivered_at"), client.status(job)["ended_at"])
         self.assertEqual(delivered, {"origin": nothing["origin"], "status": "delivered", "attempts": 2, "reason": None})
@@ -135,7 +136,7 @@ class Notices(DurableTest):
         wait_until(lambda: self.counter(client, "fantail_notices_given_up_total") == 1, "the end of the attempts")
         self.assertEqual(len(receiver.requests), 3)
         told = self.notify_of(client, job, "failed")
-        self.assertEqual((told["attempts"], told["reason"]), (3, "the receiver did not answer 2xx (status 503)"))
+        self.assertEqual((told["attempts"], told["reason"]), (3, "the receiver did not answer with 2xx (status 503)"))
 
     def test_410_ends_it(self):
         receiver = Receiver(self, 410)

@@ -34,7 +34,8 @@ bool notice_keys_read(struct notice_keys *k, const struct tokens *tokens, char *
         if (read_key(k, tokens->list[i])) continue;
         notice_keys_clear(k);
         snprintf(err, err_size,
-                 "secret %zu is not valid: give at most %d lines, each %sBASE64 of %d to %d random bytes, as made by: "
+                 "secret %zu is not valid: give at most %d lines, each %sBASE64 of %d to %d random bytes, for example "
+                 "the output of: "
                  "echo %s$(openssl rand -base64 32)",
                  i + 1, NOTICE_KEYS_MAX, NOTICE_KEY_PREFIX, NOTICE_KEY_LEAST_BYTES, NOTICE_KEY_BYTES,
                  NOTICE_KEY_PREFIX);

@@ -129,7 +129,7 @@ static void on_end(void *data, const struct http_call_result *r)
     if (redirects)
         conclude(a, r->status, "the receiver redirects, and redirects are not followed");
     else
-        conclude(a, has_answer ? r->status : 0, has_answer ? "the receiver did not answer 2xx" : r->reason);
+        conclude(a, has_answer ? r->status : 0, has_answer ? "the receiver did not answer with 2xx" : r->reason);
 }
 
 static void post(struct attempt *a)
