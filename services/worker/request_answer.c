@@ -1,7 +1,7 @@
 /* Sends the answer of a request. Answers go from stage to stage, and from the last stage to the client. */
 #include "worker/request_internal.h"
 
-#define PUMP_BYTES ((size_t)1 * MIB) /* handed over in one turn of the loop; copying them takes about 0.5 ms */
+#define PUMP_BYTES ((size_t)1 * MIB) /* bytes to hand over in one turn of the loop; copying them takes 0.5 ms */
 
 /* Hands some answers of one stage over to the next stage. */
 static void pump(struct stage *s)

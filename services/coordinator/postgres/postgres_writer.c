@@ -161,7 +161,7 @@ static uint64_t wait_of(const struct writer *w)
     return w->beat_ns + BEAT_NS > now ? w->beat_ns + BEAT_NS - now : 1;
 }
 
-/* Does the writer's work other than calls: sends this coordinator's heartbeat, and removes blocks of removed jobs. */
+/* Does the work that no call asks for: sends this coordinator's heartbeat, and removes dropped blocks. */
 static void work_aside(struct writer *w, bool is_idle)
 {
     struct postgres_db *d = &w->link->db;

@@ -12,7 +12,7 @@
 #include "worker/process/process_internal.h"
 
 #define RECHECK_MIN_NS  (NS_PER_MS / 2)  /* least time between two checks of whether the process waits for input */
-#define RECHECK_SPIN_NS (50 * NS_PER_US) /* after an answer, checks repeat without a pause for this long */
+#define RECHECK_SPIN_NS (50 * NS_PER_US) /* how long checks repeat without a pause after an answer */
 #define RECHECK_MAX_NS  (20 * NS_PER_MS)
 /* If the kernel does not show whether a process waits for input, its answers are confirmed when the process has written
  * nothing for a while. This time of silence is twice the time of an item, but at least SILENCE_MIN_NS and at most

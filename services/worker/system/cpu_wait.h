@@ -37,9 +37,10 @@ void cpu_wait_look(struct cpu_wait *c, uint64_t now_ns);
 uint64_t cpu_wait_next_pause(uint64_t pause_ns, uint64_t passed_ns, uint64_t waited_ns);
 /* Call it before this process sleeps. After the sleep, waited_ns - waited_before_ns is how long this process has waited
  * for a processor since the call before this one. An event that the process finds after the sleep may have happened at
- * any time since that earlier call. The wait since this call alone would be too short: when this process wakes another
- * process by a write, the kernel may run the other process first, and this process then waits in the middle of its
- * turn. That wait is over before this call, but the answer of the other process is found only after this call. */
+ * any time since that earlier call. Counting only from this call on would miss waiting time: when this process wakes
+ * another process by a write, the kernel may run the other process first, and this process then waits in the middle of
+ * its turn. This waiting time ends before this call, but the answer of the other process is found only after this
+ * call. */
 void cpu_wait_sleeps(struct cpu_wait *c, uint64_t now_ns);
 
 #endif

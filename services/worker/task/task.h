@@ -30,7 +30,7 @@ struct task {
     uint64_t start_timeout_ns;      /* 0: none */
     uint64_t memory_bytes;          /* 0: unlimited */
     uint64_t max_items_per_process; /* 0: unlimited */
-    size_t error_bytes;             /* how many of the last bytes of stderr (mode exec: also of stdout) an error has */
+    size_t error_bytes;             /* an error has this many of the last bytes of stderr (mode exec: also stdout) */
     unsigned batch;                 /* items that a process may work on together; at least 1 */
     unsigned concurrency;           /* items that a process runs together, in any order; 0: one after another */
     enum idempotency idempotent;
