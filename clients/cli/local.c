@@ -86,7 +86,7 @@ static const struct option_row rows[] = {
 const struct option_spec local_option_spec = {
     .program = "fantail local",
     .usage = "[--tasks DIR] [--workers N] [--processes P] [--port PORT]",
-    .about = "Runs a coordinator and workers on this machine until Ctrl-C. Once every service is ready, it prints the\n"
+    .about = "Runs a coordinator and workers on this machine until Ctrl-C. When every service is ready, prints the\n"
              "address on standard output: \"fantail: ready at http://127.0.0.1:8080\". A service that ends is\n"
              "restarted with the same address, and a message on standard error says so.",
     .epilogue =

@@ -1,4 +1,4 @@
-/* `fantail`, the command line: finds the subcommand and runs it. */
+/* The program `fantail`: finds the subcommand and runs it. */
 #include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
 #include "cli/base/standard_output.h"

@@ -58,8 +58,8 @@ const struct option_spec submit_option_spec = {
         "    fantail submit --url http://localhost:8080\n"
         "  id=$(fantail submit --detach --label nightly -f job.json --url http://localhost:8080)\n"
         "\n"
-        "Exit status: 0 the job succeeded, 1 items failed, 2 wrong usage, 3 the job failed, was cancelled or\n"
-        "refused, passed its deadline, its connection was cut, or the service could not be reached. With --detach:\n"
+        "Exit status: 0 the job succeeded, 1 items failed, 2 wrong usage, 3 the job failed, was cancelled or refused,\n"
+        "or passed its deadline, or its connection was cut, or the service could not be reached. With --detach:\n"
         "0 the job is stored, 2 wrong usage, 3 the job was refused, or the coordinator has no job store or could not\n"
         "be reached.",
     .rows = rows,

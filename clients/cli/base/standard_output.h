@@ -13,7 +13,7 @@ void standard_descriptors_open(void);
 /* Returns whether standard output is open for writing. Returns false if the caller of this program has closed standard
  * output. */
 bool standard_output_is_open(void);
-/* Writes what stdio holds. Returns false if this or an earlier write has failed. */
+/* Writes the bytes that stdio has buffered. Returns false if this or an earlier write has failed. */
 bool standard_output_flush(void);
 /* Call it at the end of a command. Returns `status`, or EXIT_JOB_FAILED after a message if something could not be
  * written. If the reader is gone, this program ends by SIGPIPE, as other programs in a pipe do. */

@@ -1,5 +1,5 @@
 /*
- * Standard error of the command line: messages, and below them the status line, such as the progress of a run. A
+ * What `fantail` writes to standard error: messages, and below them the status line, such as the progress of a run. A
  * message is written above the status line: one write erases the line, adds the message and draws the line again. So
  * the status line is never missing, and never mixed with a message. Global state.
  */

@@ -15,7 +15,7 @@ struct block_cut {
     size_t max;       /* above 0 */
     uint64_t records; /* 0: no number is given */
     uint64_t counted; /* with `records`: the records of this block before `from` */
-    size_t from;      /* in a long record, and with `records`: the next cut is at least this place; else 0 */
+    size_t from;      /* in a long record, and with `records`: the next cut is at this place or later; otherwise 0 */
 };
 
 /* The data begins where the block begins. Returns the length of the block; 0: more bytes are needed. `ended`: the

@@ -25,7 +25,7 @@ struct block_file {
  * leaves the offset as it is, if the descriptor is not that of a file or a block device whose size says where it ends.
  * Such a descriptor can only be read as a stream. */
 MUST_CHECK bool block_file_init(struct block_file *f, int fd, const struct record_ends *ends);
-/* The next line begins each block. Returns false after a fault. */
+/* Takes the next line of the file as the header: each block then begins with it. Returns false after a fault. */
 MUST_CHECK bool block_file_take_header(struct block_file *f);
 void block_file_release(struct block_file *f);
 enum block_step block_file_next(struct block_file *f, struct input_block *b);

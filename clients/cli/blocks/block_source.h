@@ -9,7 +9,7 @@
 #include "cli/blocks/block_file.h"
 #include "cli/blocks/block_stream.h"
 
-#define BLOCK_WAITING_BYTES (512u << 20) /* of blocks that are read ahead, unless 2 blocks have more */
+#define BLOCK_WAITING_BYTES (512u << 20) /* maximum size of the blocks that are read ahead; 2 blocks may be larger */
 
 /* What the options say. */
 struct block_plan {
@@ -31,7 +31,7 @@ struct block_source {
 MUST_CHECK bool block_source_init(struct block_source *s, int fd, const struct block_plan *p, const char **why);
 void block_source_release(struct block_source *s);
 enum block_step block_source_next(struct block_source *s, struct input_block *b);
-/* Returns whether there is a place for the next block. If so, block_source_next() can go on once the input has bytes.
+/* Returns whether there is a place for the next block. If so, block_source_next() can go on when the input has bytes.
  */
 bool block_source_has_place(const struct block_source *s);
 /* Frees the memory of the block at this offset. Call it when the block has its answer. */
@@ -43,8 +43,8 @@ const char *block_source_fault(const struct block_source *s);
 /* Appends the path under which other processes of this user find the blocks. With a file, this is the path of the file.
  * With a stream, it is the path of a folder in which each block is a file, named by the number of its descriptor. */
 void block_source_add_path(const struct block_source *s, struct buf *path);
-/* Appends the place of the header in the file, OFFSET:BYTES; nothing if the blocks have no header, or have it already.
- */
+/* Appends the place of the header in the file, OFFSET:BYTES. Appends nothing if the blocks have no header, or already
+ * begin with it. */
 void block_source_add_header(const struct block_source *s, struct buf *place);
 
 #endif

@@ -46,7 +46,7 @@ void block_stream_release(struct block_stream *s);
  * once, and only if needs_bytes is set. While needs_bytes is set, call this function only when the stream is readable.
  */
 enum block_step block_stream_next(struct block_stream *s, struct input_block *b);
-/* Returns whether there is a place for the next block. If so, block_stream_next() can go on once the stream has bytes.
+/* Returns whether there is a place for the next block. If so, block_stream_next() can go on when the stream has bytes.
  */
 bool block_stream_has_place(const struct block_stream *s);
 /* Frees the place of the block at this offset. Does nothing if there is no such block. */

@@ -17,9 +17,9 @@ struct record_ends {
     size_t end_len; /* of the end alone */
 };
 
-/* Sets the texts from the values of the options, in which \n, \r, \t, \0, \\, \' and \" stand for bytes. NULL: not
- * given. If neither is given, a record ends with a newline. Returns false if the texts are too long or have another
- * backslash. */
+/* Sets the texts from the values of the options, in which \n, \r, \t, \0, \\, \' and \" stand for bytes. A value of
+ * NULL means that the option was not given. If neither option was given, a record ends with a newline. Returns false if
+ * the texts are too long or have another backslash. */
 MUST_CHECK bool record_ends_init(struct record_ends *e, const char *start, const char *end);
 /* Returns how many bytes after a cut belong to the text that marks it. */
 static inline size_t record_ends_ahead(const struct record_ends *e)

@@ -69,8 +69,7 @@ static int spawn(struct child_service *s, int ready_fd, char *const argv[], char
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
     if (s->stderr_fd >= 0) posix_spawn_file_actions_adddup2(&actions, s->stderr_fd, STDERR_FILENO);
-    /* The child gets a process group of its own. So Ctrl-C signals only this program, which then ends the services in
-     * order. */
+    /* The child gets a process group of its own. So Ctrl-C signals only this program, which then ends the services. */
     posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &ours);

@@ -1,5 +1,5 @@
 /*
- * One service as a child process. The service inherits a pipe. Once the service is ready, it writes "ready PORT
+ * One service as a child process. The service inherits a pipe. When the service is ready, it writes "ready PORT
  * ADMIN_PORT" to the pipe. This module knows nothing about fleets. The caller reaps the process (waitpid) and then
  * calls child_service_ended().
  *

@@ -13,10 +13,10 @@ struct command_task {
     bool items_are_rows;     /* whether the items are rows (item_lists.h) */
     bool repeats;            /* a word with a placeholder for all values is repeated for each value */
     const char *shell;       /* runs the words, joined with spaces; NULL: there is no shell */
-    bool blanks;             /* a placeholder for a value that the row lacks is empty; if not, it is plain text */
+    bool blanks;             /* a placeholder for a value that the row lacks is removed; if not, it stays as it is */
     const char *placeholder; /* stands for the item; NULL: {} */
     bool values_are_text;    /* whether the output is text; if not, it is JSON where possible */
-    const char *blocks;      /* the items are blocks, which are found here (block_source.h); NULL: they are not */
+    const char *blocks;      /* where the blocks are (block_source_add_path()); NULL: the items are not blocks */
     const char *header;      /* OFFSET:BYTES of the text that each block begins with; NULL: none */
     bool item_to_stdin;      /* whether the command gets the item on standard input; if not, as an argument */
     bool raw;                /* words, items and outputs are any bytes, as strings of common/json/byte_text.h */
@@ -24,16 +24,16 @@ struct command_task {
     bool passes_lines;       /* each line of the output is passed on as it comes (private_fleet.h) */
     bool dry_run;            /* the command lines are the results, and nothing runs */
     const char *results;     /* folder for the files of each item; NULL: none */
-    const char *tag;         /* before each line of the output, with placeholders; NULL: none */
+    const char *tag;         /* text before each line of the output, may have placeholders; NULL: none */
     int nice;                /* added to the niceness */
     bool is_code;            /* the values are not quoted for the shell */
     bool quotes_words;       /* each word is quoted for the shell after the values have been put into it */
     bool ignores_items;      /* the command does not get the item */
     bool sets_variables;     /* the command has the variables PARALLEL_SEQ and PARALLEL_JOBSLOT */
-    bool plus;               /* there are the placeholders of --plus */
-    uint64_t total;          /* the number of all items, for {##}; 0: it is not used */
-    char *const *columns;    /* NULL-ended names of the columns, for the folders of `results`; NULL: they have none */
-    const char *folder;      /* in which the command runs; NULL: the current one */
+    bool plus;               /* whether the placeholders of --plus are replaced */
+    uint64_t total;          /* the number of all items, for {##}; 0: {##} is not used */
+    char *const *columns;    /* NULL-terminated names of the columns, for the folders of `results`; NULL: no names */
+    const char *folder;      /* the folder in which the command runs; NULL: the current one */
     struct run_gate_rules rules;
     unsigned running_max; /* with rules.limits_running: commands that may run at once */
 };

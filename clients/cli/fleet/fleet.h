@@ -37,7 +37,7 @@ struct fleet_options {
     const char *log_level;   /* NULL: "warn" */
     bool log_as_json;        /* the services write their log as JSON objects, not as text */
     unsigned drain_s;        /* how long fleet_stop() waits for running work; 0: the services' default */
-    int64_t admin_port; /* admin port of the coordinator; the workers use the next ones; 0: any free ports; -1: none */
+    int64_t admin_port; /* admin port of the coordinator; the workers use the next ports; 0: any free ports; -1: none */
     bool watch;         /* the workers notice changed task folders and read them again */
     bool relays;        /* this program passes on what the services write to standard error, see fleet_read_output() */
     bool shows_name;    /* only with `relays`: the name of a task stands before each line that the task prints */
@@ -72,7 +72,7 @@ bool fleet_is_ready(const struct fleet *f);
 const char *fleet_url(const struct fleet *f);
 
 /* Makes every service read its tasks, tokens and certificates again. A service that is still starting reads these files
- * again once it is ready. */
+ * again when it is ready. */
 void fleet_reload(struct fleet *f);
 
 /* Asks every service to end and waits. If a second signal asks this program to end (interrupt_count()), kills the

@@ -66,9 +66,9 @@ static void fleet_free(struct fleet *f)
     free(f);
 }
 
-/* Says why the program has not ended yet, when SAME_SIGNAL_MS have passed. An idle fleet ends sooner, and until then a
- * repeated signal has no effect. Returns the milliseconds until the message is due; -1: it was written, or it is not
- * wanted. */
+/* When SAME_SIGNAL_MS have passed, tells the user why the program has not ended yet. An idle fleet ends before that,
+ * and a repeated signal has no effect before that. Returns the milliseconds until the message is due; -1: it was
+ * written, or it is not wanted. */
 static int say_that_work_runs(struct fleet *f, bool asked)
 {
     if (!f->announce) return -1;

@@ -23,14 +23,14 @@
 
 struct fleet_service {
     struct child_service process;
-    int output_fd; /* our end of the pipe that is its standard error; -1: it writes to our standard error */
+    int output_fd; /* our end of the pipe that is the service's standard error; -1: the service writes to ours */
     struct relay relay;
     char *argv[FLEET_MAX_ARGUMENTS]; /* owned strings; ends with NULL */
     size_t argc;
     char name[32];          /* "coordinator", "worker 2": for messages */
     bool was_ready;         /* the service has been ready at least once */
     bool reload_pending;    /* send SIGHUP when the service is ready; before that, the signal would kill the service */
-    unsigned failed_starts; /* consecutive starts after which the service ended before it was ready */
+    unsigned failed_starts; /* consecutive starts of the service that ended before it was ready */
     uint64_t restart_ns;    /* if the service is down: when to start it */
     uint64_t backoff_ms;
 };

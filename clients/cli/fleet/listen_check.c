@@ -9,8 +9,8 @@
 #include "common/net/listen_address.h"
 #include "common/net/unix_address.h"
 
-/* Sets the socket options that a service sets too: old connections in TIME_WAIT do not keep the port, and [::] includes
- * the addresses of IPv4. */
+/* Binds the port, with the socket options that a service sets too: old connections in TIME_WAIT do not keep the port,
+ * and [::] includes the addresses of IPv4. */
 static int check_port(const char *host, uint16_t port)
 {
     static const int on = 1, off = 0;

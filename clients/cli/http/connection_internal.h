@@ -23,7 +23,7 @@ char *connection_answer_room(struct connection *c, size_t *room);
 /* Call it after `len` bytes have been read into the room of connection_answer_room(). */
 void connection_answer_added(struct connection *c, size_t len);
 /* Decodes the bytes in c->raw: reads heads and framing, and moves bytes of the body to c->answer. Returns false if the
- * bytes are not HTTP, or if c->fault has another reason. Moves c to CONNECTION_READING once the head is complete, and
+ * bytes are not HTTP, or if c->fault has another reason. Moves c to CONNECTION_READING when the head is complete, and
  * to CONNECTION_DONE at the end of the answer. */
 MUST_CHECK bool connection_answer_decode(struct connection *c);
 /* Call it when the peer has closed the connection. If the answer has neither a length nor chunks, the close ends the

@@ -19,7 +19,8 @@ void input_source_release(struct input_source *s)
     *s = (struct input_source){.fd = -1};
 }
 
-/* Returns -1 while all places have blocks: the next block needs no bytes but a place, which an answer makes free. */
+/* Returns the descriptor to poll for the next block. Returns -1 while all places have blocks: the next block then needs
+ * a free place, not bytes, and an answer frees a place. */
 static int block_poll_fd(const struct input_source *s)
 {
     if (s->used < s->lines.len || s->blocks_ended) return s->ready_fd;

@@ -38,7 +38,8 @@ struct input_source {
 void input_source_release(struct input_source *s);
 /* Returns the descriptor to poll for input; -1: none, until input_source_free_block() makes a place free. */
 int input_source_poll_fd(const struct input_source *s);
-/* Returns what is wrong with the input, with the place of the fault. The input has ended there. NULL: nothing. */
+/* Returns a text that says what is wrong with the input and where; NULL: nothing is wrong. The input ends at the fault.
+ */
 const char *input_source_fault(const struct input_source *s);
 /* Returns whether the items of each read should be sent at once, without waiting for more items. */
 bool input_source_is_eager(const struct input_source *s);

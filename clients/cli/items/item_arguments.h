@@ -19,7 +19,7 @@
 
 struct item_arguments {
     struct option_words files; /* of -a */
-    char **lists;              /* from the first `:::` or the like on, NULL-ended; may be NULL */
+    char **lists;              /* the arguments from the first word such as `:::` on, NULL-terminated; may be NULL */
     bool text;                 /* the values are text; if not, JSON */
     bool nulls;                /* in files, each value ends with a NUL byte, or with `delimiter` */
     char delimiter;
@@ -33,7 +33,7 @@ struct item_arguments {
     const struct record_plan *records; /* NULL: each line or combination of values is an item */
 };
 
-/* Returns the index of the first `:::` or the like; argc: there is none. */
+/* Returns the index of the first word such as `:::`, or argc if there is none. */
 int item_arguments_find(int argc, char *const *argv);
 /* Opens the source of the items: standard input if there are no lists. If the records have a header, reads the header.
  * Returns EXIT_OK, and the caller releases the source. Otherwise complains, for the command of `spec`, and returns

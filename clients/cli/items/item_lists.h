@@ -46,8 +46,8 @@ void item_lists_add(struct item_lists *l, const char *data, size_t len);
  * separator. With JSON, parts that have only white space are left out. With text lines, a carriage return before the
  * newline is left out. */
 void item_lists_add_parts(struct item_lists *l, const char *data, size_t len, char separator);
-/* Ends the last list before the first of its values that equals `end`; NULL: does not. With `skip_blank`, drops the
- * values that have only white space. */
+/* If `end` is not NULL, ends the last list before the first of its values that equals `end`. With `skip_blank`, drops
+ * the values that have only white space. */
 void item_lists_filter(struct item_lists *l, const char *end, bool skip_blank);
 /* Puts the items in a random order. Call it after the last list was added and before the first item is read. Returns
  * false if there are more than ITEM_LISTS_SHUFFLED_MAX items. */

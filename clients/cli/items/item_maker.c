@@ -17,7 +17,7 @@ bool item_maker_has_several(const struct item_maker *m)
     return m->columns || m->names || is_grouped(m);
 }
 
-/* Adds the record as a value of JSON; for a row, as its values. */
+/* Adds the record as one JSON value. In a row, adds the values of the record with commas between them. */
 static void add_record(const struct item_maker *m, const struct input_record *r, struct buf *out)
 {
     bool object = m->names && !m->rows, array = !m->rows && !object && (m->columns || r->count > 1);

@@ -36,8 +36,8 @@ static size_t number_length(const char *at)
 
 struct word_length {
     size_t places; /* placeholders for all values */
-    size_t added;  /* by these to each value, see place_length() */
-    size_t rest;   /* of the other text */
+    size_t added;  /* bytes that these placeholders add to each value, see place_length() */
+    size_t rest;   /* length of the other text */
 };
 
 static struct word_length measure_word(const struct line_words *w, const char *word)
@@ -56,7 +56,7 @@ static struct word_length measure_word(const struct line_words *w, const char *w
     return l;
 }
 
-/* Returns how many bytes the text becomes longer at most when it is quoted for a shell. */
+/* Returns the maximum number of bytes that quoting for a shell adds to the text. */
 static size_t quoting_length(const char *text, size_t len)
 {
     size_t sum = 2;
@@ -76,10 +76,10 @@ void line_length_measure(struct line_length *l, const struct line_words *w)
         l->each += one.added + (is_repeated ? one.rest + 1 : one.places);
         l->times += one.places;
     }
-    if (l->times == 0) l->each = l->times = 1; /* the values are appended, or have numbers */
+    if (l->times == 0) l->each = l->times = 1; /* the values are appended, or replace numbers such as {1} */
 }
 
-/* Returns how many bytes the value has at most when it is quoted for a shell. */
+/* Returns the maximum length of the value when it is quoted for a shell. */
 static size_t quoted_length(struct json_slice value)
 {
     bool plain = shell_quote_is_plain(value.data, value.len);

@@ -7,7 +7,7 @@
 
 #include "cli/records/record.h"
 
-/* `fixed` bytes, and for each value `each` bytes and `times` its length. */
+/* A command line has `fixed` bytes, and for each value `each` bytes plus `times` times the length of the value. */
 struct line_length {
     size_t fixed, each, times;
     bool quoted; /* the values are quoted for a shell. The caller sets it */
@@ -18,7 +18,7 @@ struct line_words {
     const char *marker; /* the placeholder for the item; NULL: {} */
     bool repeats;       /* a word with a placeholder is repeated for each value; if not, the values stand in one word */
     bool quotes_words;  /* each word is quoted for a shell after the values have been put into it */
-    bool plus;          /* there are the placeholders of --plus */
+    bool plus;          /* whether the placeholders of --plus are replaced */
 };
 
 void line_length_measure(struct line_length *l, const struct line_words *w);

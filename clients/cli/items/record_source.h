@@ -48,13 +48,13 @@ struct record_source {
 /* Returns false with a sentence in `err` if the separator is wrong. */
 MUST_CHECK bool record_source_init(struct record_source *s, const struct record_plan *p, char *err, size_t err_size);
 void record_source_release(struct record_source *s);
-/* Reads the names of the columns from the first record. Blocks. Returns false after a fault, or with `fault` empty and
- * errno if read() has failed. */
+/* Reads the names of the columns from the first record. Blocks. Returns false after a fault. Also returns false if
+ * read() has failed; `fault` is then empty, and errno is set. */
 MUST_CHECK bool record_source_read_header(struct record_source *s, int fd);
 /* Like record_source_read_header(), but for lists: the first value of each list has the names. Does not block. */
 MUST_CHECK bool record_source_take_header(struct record_source *s, struct item_lists *lists);
 /* Like read(), but the result is lines of items. If the bytes are not yet a whole item, fails with EAGAIN. After a
- * fault the input ends. `lists`: NULL: the records come from the descriptor. */
+ * fault the input ends. If `lists` is NULL, the records come from the descriptor. */
 ssize_t record_source_read(struct record_source *s, int fd, struct item_lists *lists, char *data, size_t max);
 /* Returns whether record_source_read() can go on without reading more bytes from the descriptor. */
 bool record_source_has_more(const struct record_source *s);

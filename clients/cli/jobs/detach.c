@@ -106,14 +106,14 @@ static int check_store(struct job_service *s)
 static int give_up(struct job_service *s)
 {
     connection_close(&s->http);
-    complain("the coordinator at %s ran the job instead of keeping it, so the job was cancelled. A replica "
-             "without --store keeps no job; submit the job without --detach",
+    complain("the coordinator at %s did not store the job as a durable job, but started it immediately, so fantail "
+             "cancelled it. Start every replica with --store, or submit the job without --detach",
              s->target.url);
     return EXIT_JOB_FAILED;
 }
 
-/* Asks for NDJSON, because the head of an NDJSON answer comes before the results. So this program soon notices if the
- * job is not kept. */
+/* Asks for NDJSON, because the head of an NDJSON answer comes before the results. So this program notices early if the
+ * job is not stored. */
 static void make_headers(const char *type, const char *key, struct buf *headers)
 {
     buf_addf(headers, "Content-Type: %s\r\nAccept: " TYPE_NDJSON ", " TYPE_JSON ";q=0.5\r\nPrefer: respond-async\r\n",

@@ -21,8 +21,8 @@ struct detach_options {
 
 /* Checks the options. Returns 0, or complains and returns EXIT_USAGE. */
 MUST_CHECK int detach_options_check(const struct option_spec *spec, const struct detach_options *o);
-/* Submits the job, which was read from `file`, and prints its id. Returns an exit status. A service that cannot keep
- * the job does not run it. */
+/* Submits the job, which was read from `file`, and prints its id. Returns an exit status. If the coordinator has no job
+ * store, does not send the job. If a replica runs the job instead of storing it, cancels the job. */
 MUST_CHECK int detach_job(const struct option_spec *spec, const struct target_config *client,
                           const struct detach_options *o, const char *file, const struct buf *job);
 

@@ -19,7 +19,7 @@ struct event_stream {
     char event_id[128];  /* of the event that is being read */
     char last_id[128];   /* of the last complete event; "": none */
     bool stopped;        /* the job has ended, take() returned false, or a message said why the stream cannot go on */
-    int status;          /* the exit status, once `stopped` */
+    int status;          /* the exit status; valid if `stopped` is set */
 };
 
 /* Reads all events. Returns the exit status of the job, or complains and returns EXIT_JOB_FAILED. */

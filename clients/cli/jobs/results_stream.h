@@ -26,10 +26,10 @@ struct results_stream {
     size_t scanned; /* bytes of the incomplete line that were searched for a newline */
     bool started;   /* the start line was printed */
     bool ended;     /* the end line has come */
-    bool removed;   /* the job was removed, once `ended` */
+    bool removed;   /* the job was removed; valid if `ended` is set */
     bool failed;    /* the stream cannot go on, and a message said why */
-    int status;     /* the exit status of the job, once `ended` */
-    uint64_t total; /* the number of items of the job, once `ended` */
+    int status;     /* the exit status of the job; valid if `ended` is set */
+    uint64_t total; /* the number of items of the job; valid if `ended` is set */
 };
 
 /* Reads all results. Returns the exit status of the job, or complains and returns EXIT_JOB_FAILED. */

@@ -20,7 +20,7 @@ const struct option_spec status_option_spec = {
              "ended. The first characters of an ID are enough if no other ID begins with them.",
     .epilogue = "Exit status: 0 the job succeeded, 1 items failed, 2 wrong usage, 3 the job failed, was cancelled,\n"
                 "passed its deadline or is not known, or the service could not be reached, 4 the job has not ended.\n"
-                "With several jobs, the exit status is that of the worst job: 2 is the worst, then 3, 4, 1 and 0.",
+                "With several jobs, the exit status is that of the worst job. From worst to best: 2, 3, 4, 1, 0.",
     .rows = rows,
     .operands = OPTION_OPERANDS_ANYWHERE,
 };

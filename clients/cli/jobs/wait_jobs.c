@@ -29,8 +29,8 @@ const struct option_spec wait_option_spec = {
         "other ID begins with them. The jobs go on if this command is interrupted.",
     .epilogue = "Exit status: 0 the job succeeded, 1 items failed, 2 wrong usage, 3 the job failed, was cancelled,\n"
                 "passed its deadline or is not known, or the service could not be reached, 4 the job has not ended\n"
-                "after --timeout-s. With several jobs, the exit status is that of the worst job: 2 is the worst,\n"
-                "then 3, 4, 1 and 0.",
+                "after --timeout-s. With several jobs, the exit status is that of the worst job. From worst to best:\n"
+                "2, 3, 4, 1, 0.",
     .rows = rows,
     .operands = OPTION_OPERANDS_ANYWHERE,
 };

@@ -1,6 +1,6 @@
 /*
  * Counts failed items by the name of their error. Tasks may give errors any name, so at most ERROR_NAMES_MAX names have
- * their own counts. Errors with further names are counted together. Pure.
+ * their own counts. All errors with other names are counted together. Pure.
  */
 #ifndef FANTAIL_CLI_MAP_ERROR_COUNTS_H
 #define FANTAIL_CLI_MAP_ERROR_COUNTS_H

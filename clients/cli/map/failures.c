@@ -191,7 +191,8 @@ void failures_add_details(const struct failures *f, bool listed, struct buf *lin
     if (is_cut && !listed) buf_add_str(line, "; --errors FILE lists them all");
 }
 
-/* `answered`: `total` counts only answered items. `listed`: the failures were written to a file. */
+/* Writes how many items failed or were cancelled. `answered`: `total` counts only answered items. `listed`: the
+ * failures were written to a file. */
 static void complain_of_count(const struct failures *f, uint64_t total, bool answered, bool listed)
 {
     bool some_failed = failures_failed(f) > 0;

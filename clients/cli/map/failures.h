@@ -13,7 +13,7 @@
 struct failures {
     FILE *file; /* NULL: none */
     bool quiet;
-    bool reports_lost;  /* although `quiet`: report an item whose command did not end by itself or by --timeout */
+    bool reports_lost;  /* even if `quiet` is set, report items whose command did not end by itself or by --timeout */
     unsigned reported;  /* failures that were reported on standard error */
     uint64_t count;     /* items without a value */
     uint64_t cancelled; /* how many of these had no answer when their job was cancelled */

@@ -19,7 +19,7 @@
  * report, the run tells the user. */
 #define LOADING_NS (3 * NS_PER_S / 2)
 
-/* Once a turn has read this many bytes of the lines that the commands print (--line-buffer), the turn reads no more of
+/* When a turn has read this many bytes of the lines that the commands print (--line-buffer), the turn reads no more of
  * them. The pipe of these lines holds no more bytes than this. */
 enum { LINES_BYTES = 1 << 20 };
 
@@ -53,9 +53,9 @@ static bool is_starting(const struct map_run *run)
     return run->note && run->note == run->starting_note;
 }
 
-/* Tells the user once why there are no results yet. Writes no message if there is a progress line, because that line
- * shows the reason. The service does not say when the task has loaded, so the message does not claim that the task is
- * still loading. */
+/* Tells the user why there are no results yet, but only once in a run. Writes no message if there is a progress line,
+ * because that line shows the reason. The service does not say when the task has loaded, so the message does not claim
+ * that the task is still loading. */
 static void say_loading(struct map_run *run, uint64_t now)
 {
     if (run->loading_is_said) return;
@@ -121,7 +121,7 @@ static double pace(const struct map_run *run, uint64_t now)
 }
 
 /* Returns whether the running jobs have work for MAP_WORK_S at the present rate. If fewer than MAP_JOBS_SLOW jobs are
- * running, returns false. Once the jobs have that much work, more jobs would only reduce the share of other clients,
+ * running, returns false. When the jobs have that much work, more jobs would only reduce the share of other clients,
  * because the service divides the fleet among jobs. */
 static bool has_work_enough(const struct map_run *run, uint64_t now)
 {

@@ -29,8 +29,8 @@ uint64_t map_end_total(const struct map_run *run, bool *sure)
     return (uint64_t)((double)in->lines * (double)in->file_size / (double)in->bytes);
 }
 
-/* If a task cannot run at all, every item fails. If there are many items, it may take a long time until all have
- * failed. */
+/* If every item has failed, tells the user how to end such a run early. If a task cannot run at all, it may take a long
+ * time until all items have failed. */
 static void say_how_to_end_early(const struct map_run *run)
 {
     const struct failures *f = &run->failures;
@@ -108,8 +108,8 @@ static int halted_status(const struct map_run *run)
     return rules->halt_count <= 1 ? run->first_status : count_status(failed);
 }
 
-/* Writes the message of a run that --halt has halted, and returns the exit status. If --halt counts failed items, a run
- * of `fantail map` has failed. */
+/* Writes the message of a run that --halt has halted, and returns the exit status. If --halt counts failed items, a
+ * halted run of `fantail map` counts as failed. */
 static int end_halted(const struct map_run *run)
 {
     enum run_gate_why why = run->options->rules.halt_why;

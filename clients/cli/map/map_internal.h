@@ -64,7 +64,7 @@
  *   RUNNING                -- a bad item was refused ---------> RUNNING with the items before it, or AT_BAD
  *   RUNNING                -- the body was too large --------> RUNNING with fewer items, or AT_BAD if it had one item
  *   RUNNING                -- the attempt is answered --------> ENDED, or AT_BAD if the attempt ended before a bad item
- *   RUNNING                -- the same, a piece was sent -----> RUNNING with the next items of the batch
+ *   RUNNING                -- a piece is answered -----------> RUNNING with the next items of the batch
  *   AT_BAD                 -- the bad item was the last ------> ENDED
  *   ENDED                  -- its answers are printed --------> FREE
  */
@@ -161,7 +161,7 @@ struct map_run {
     uint64_t unrun;               /* how many of these did not run to their end, because the run is halted */
     bool halted;                  /* no more items are sent */
     bool counted_first;           /* `first_status` is set */
-    int first_status;             /* for GNU parallel's exit status: that of the first item that --halt counts */
+    int first_status;             /* for GNU parallel's exit status: the status of the first item that --halt counts */
     struct joblog joblog;         /* with --joblog */
     struct done_set done_before;  /* with --resume: the items that the log has */
     struct done_place done_place; /* of the last search in it */

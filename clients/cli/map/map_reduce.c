@@ -37,7 +37,7 @@ void map_reduce_release(struct map_reduce *r)
     *r = (struct map_reduce){0};
 }
 
-/* Keeps the lines for another attempt. Drops all kept lines once they have more than MAP_JOB_BYTES. */
+/* Keeps the lines for another attempt. Drops all kept lines when they would have more than MAP_JOB_BYTES. */
 static void keep_for_another(struct map_reduce *r, const char *data, size_t len)
 {
     struct batch *sent = &r->sent;

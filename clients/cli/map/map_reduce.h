@@ -28,7 +28,7 @@ struct map_reduce {
     bool printed;      /* the result was printed */
     bool keeps;        /* all lines sent are also written to a file, because --errors needs the lines of failed items */
     int kept_fd;       /* the file, which has no name */
-    struct batch kept; /* the file mapped to memory, once a line is needed */
+    struct batch kept; /* the file, mapped to memory when a line is first needed */
     uint64_t kept_index; /* the last position of batch_seek() */
     size_t kept_offset;
 };

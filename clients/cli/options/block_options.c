@@ -27,10 +27,10 @@ static int check_input(const struct block_options *o, const struct option_spec *
     if (o->pipe && o->pipepart) return option_complain(spec, "pipe", "cannot be given together with --pipepart");
     if (c->other) return option_complain(spec, given, "cannot be given together with --%s", c->other);
     if (o->pipe && c->reduce)
-        return option_complain(spec, given, "cannot be given together with --reduce; --pipepart -a FILE can");
+        return option_complain(spec, given, "cannot be given together with --reduce; use --pipepart -a FILE");
     if (o->pipepart && c->records)
         return option_complain(spec, given,
-                               "does not count records (-N), because it does not read the file. --pipe does");
+                               "does not count records (-N), because it does not read the file. Use --pipe");
     if (o->pipepart && c->files == 0 && !c->lists)
         return option_complain(spec, given, "needs the file: -a FILE. For standard input, use --pipe");
     return EXIT_OK;

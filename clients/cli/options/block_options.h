@@ -17,18 +17,18 @@ struct block_options {
                 "cut the input into blocks at ends of lines. Each command gets a block on its standard input",         \
                 .no_env = true),                                                                                       \
         OPTION_BOOL("pipepart", S, f.pipepart, NULL,                                                                   \
-                    "the same for the file of -a, which is not copied: the blocks are read from their places in it",   \
+                    "the same for the file of -a. The file is not copied: each block is read from its place in it",    \
                     .no_env = true),                                                                                   \
         OPTION_STRING("block", S, f.block, NULL,                                                                       \
-                      "with --pipe and --pipepart: the largest size of a block. With --pipepart, -N: N blocks for "    \
-                      "each of the commands that may run at once. The default is 1M",                                  \
+                      "with --pipe and --pipepart: the largest size of a block. With --pipepart, -N makes N blocks "   \
+                      "for each command that may run at once. The default is 1M",                                      \
                       .value = "BYTES", .no_env = true),                                                               \
         OPTION_STRING("recstart", S, f.recstart, NULL,                                                                 \
                       "with --pipe and --pipepart: cut before this text. \\n is a newline", .value = "TEXT",           \
                       .no_env = true),                                                                                 \
         OPTION_STRING("recend", S, f.recend, NULL,                                                                     \
-                      "with --pipe and --pipepart: cut after this text; together with --recstart, where both meet. "   \
-                      "An empty text: cut anywhere. The default is \\n, or an empty text with --recstart",             \
+                      "with --pipe and --pipepart: cut after this text; with --recstart, cut only where both texts "   \
+                      "meet. An empty text means: cut anywhere. The default is \\n, or an empty text with --recstart", \
                       .value = "TEXT", .no_env = true)
 
 /* Returns whether the input is cut into blocks. */
@@ -38,7 +38,7 @@ const char *block_options_any(const struct block_options *o);
 /* What else was given on the command line. */
 struct block_context {
     const char *other; /* an option that says how the input becomes items; NULL: none */
-    int64_t records;   /* -N: of a block; 0: not given */
+    int64_t records;   /* -N: the records of a block; 0: not given */
     bool header;       /* the first line is repeated for each block */
     bool reduce;
     size_t files;   /* of -a */

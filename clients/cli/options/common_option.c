@@ -20,7 +20,7 @@ void common_option_release(struct common_option *v)
     buf_release(&v->first_line);
 }
 
-/* Reads the file, which may be a pipe. Stops once it has read more than LIMIT_OPTIONS_BYTES, which is too much. */
+/* Reads the file, which may be a pipe. Stops when it has read more than LIMIT_OPTIONS_BYTES, which is too much. */
 static int read_file(const struct option_spec *spec, const char *path, struct buf *text)
 {
     FILE *file = fopen(path, "re");

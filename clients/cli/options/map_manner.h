@@ -11,11 +11,11 @@ struct map_manner {
     bool is_code;        /* the values are not quoted for the shell */
     bool ignores_items;  /* the command does not get the item */
     bool quotes_words;   /* with --shell: each word of the command is quoted after the values have been put into it */
-    bool fills;          /* with many or many_words: the last lines are not shared evenly */
-    bool prints_commands, reports_commands; /* before the output, on standard output or on standard error */
+    bool fills;          /* with --many or --many-words: the last lines are not shared among the commands */
+    bool prints_commands, reports_commands; /* print the command line first, on standard output or on standard error */
     bool hides_output;                      /* the output is not printed */
     const char *shell;                      /* for --shell; NULL: $SHELL or /bin/sh */
-    const char *folder;                     /* in which the command runs; NULL: the current one */
+    const char *folder;                     /* the folder in which the command runs; NULL: the current one */
 };
 
 #endif

@@ -23,8 +23,8 @@ static const char *const progress_words[] = {"auto", "always", "never", NULL};
 static const struct option_row rows[] = {
     OPTION_HEADING("Items and results"),
     OPTION_WORDS("arg-file", S, arg_files,
-                 "read the items from this file instead of standard input, which is -. May be given several times: "
-                 "then the items are all combinations of the lines",
+                 "read the items from this file instead of standard input; - is standard input. May be given several "
+                 "times: then the items are all combinations of the lines",
                  .value = "FILE", .letter = 'a'),
     OPTION_BOOL("text", S, text, NULL, "items are lines of text instead of JSON; always on with a command",
                 .no_env = true),
@@ -69,7 +69,8 @@ static const struct option_row rows[] = {
     OPTION_STRING("timeout", S, timeout, NULL,
                   "time that an item may run: seconds, or a number with s, m, h or d. An item that takes longer is "
                   "killed and fails as timed_out. For a command, S may also be a percentage, such as 300%, of the "
-                  "median time of the commands that have succeeded, once there are at least " TEXT_OF(RUN_GATE_LEAST),
+                  "median time of the commands that have succeeded. A percentage takes effect when " TEXT_OF(
+                      RUN_GATE_LEAST) " commands have succeeded",
                   .value = "S", .no_env = true, .overrides = "item-timeout-s"),
     OPTION_SECONDS(
         "item-timeout-s", S, item_timeout_s, "-1", -1, LIMIT_TIME_S,
@@ -96,9 +97,9 @@ static const struct option_row rows[] = {
                .value = "N"),
     OPTION_STRING(
         "halt", S, halt, NULL,
-        "end the run after N failed items: now,fail=N kills the running items. The other forms are for a command: "
-        "soon,fail=N lets the running items end first, WHY may be success=N or done=N, and N may be a percentage of "
-        "all items, which counts once their number is known",
+        "end the run after N failed items: now,fail=N kills the running items. With a command there are more forms. "
+        "WHEN may be soon, which lets the running items end. WHY may be success=N or done=N. N may be a percentage of "
+        "all items; it takes effect when the number of items is known",
         .value = "WHEN,WHY", .no_env = true, .overrides = "tolerated-failure-count"),
     OPTION_SECONDS(
         "reconnect-s", S, reconnect_s, "300", 0, 1e9,
@@ -112,7 +113,7 @@ static const struct option_row rows[] = {
         "an item that seems late is run a second time on another worker, and the first answer is used; always off "
         "with a command"),
     OPTION_INT("tolerated-failure-count", S, tolerated_failure_count, "-1", -1, 1e15,
-               "the run ends with status 3 once more than this many items have failed; -1: no limit", .value = "N"),
+               "the run ends with status 3 when more than this many items have failed; -1: no limit", .value = "N"),
     OPTION_HEADING("A durable job, which the coordinator keeps in its job store"),
     OPTION_BOOL("detach", S, detach, NULL,
                 "send all items, print the id of the job and end; `fantail results ID` prints the results",
@@ -153,8 +154,8 @@ static const struct option_row rows[] = {
                   "start a command only while fewer processes than this run on the machine: N, or N% of the processors",
                   .value = "N", .no_env = true),
     OPTION_BYTES("memfree", S, memfree, "0", 0, 1e15,
-                 "start a command only while this much memory is free. If less than half of it is free, the youngest "
-                 "command is killed and runs again later",
+                 "start a command only while this much memory is free. If less than half of this amount is free, the "
+                 "youngest command is killed and runs again later",
                  .value = "BYTES", .no_env = true),
     OPTION_INT("nice", S, nice, "0", -40, 40, "added to the niceness of each command", .value = "N", .no_env = true),
     OPTION_BOOL("tag", S, tag, NULL, "write the item and a tab before each line of its output", .no_env = true),
@@ -179,9 +180,10 @@ static const struct option_row rows[] = {
         .value = "DIR", .no_env = true),
     OPTION_BOOL("dry-run", S, dry_run, NULL, "print the command lines that would run, and run nothing", .no_env = true),
     OPTION_HEADING("Messages"),
-    OPTION_CHOICE("progress", S, progress, "auto", progress_words,
-                  "show a progress line on standard error; auto: only if that is a terminal and standard output is not",
-                  .no_env = true),
+    OPTION_CHOICE(
+        "progress", S, progress, "auto", progress_words,
+        "show a progress line on standard error; auto: only if standard error is a terminal and standard output is not",
+        .no_env = true),
     OPTION_BOOL("bar", S, bar, NULL, "the same as --progress always", .no_env = true),
     OPTION_BOOL("eta", S, eta, NULL, "the same as --progress always", .no_env = true),
     OPTION_BOOL("quiet", S, quiet, NULL, "do not report failed items on standard error", .letter = 'q', .no_env = true),

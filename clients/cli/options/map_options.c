@@ -284,7 +284,7 @@ static void read_columns(struct map_options *o)
     }
 }
 
-/* Gives the words of the command their last form, and measures the command line if items are grouped for it. */
+/* Gives the words of the command their final form, and measures the command line if items are grouped for it. */
 static void set_words(struct map_options *o)
 {
     struct record_source *records = &o->source.records;

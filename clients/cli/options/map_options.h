@@ -38,7 +38,7 @@ struct map_options {
     double reconnect_s;                /* 0: a job whose coordinator is lost is not sent again */
     double retry_delay_s;              /* below 0: the service's default */
     const char *jobs_file;             /* has the number of commands that may run at once; NULL: none */
-    unsigned running_max;              /* with jobs_file: its number at the start */
+    unsigned running_max;              /* with jobs_file: the number in the file at the start */
     struct run_gate_rules rules;       /* for a command */
     bool records;                      /* the values are records of commands (protocol/run_record.h) */
 
@@ -48,7 +48,7 @@ struct map_options {
     struct block_options block;   /* how the input is cut into blocks */
     struct record_words words;    /* the command, changed for these options */
     uint64_t total;               /* the number of all items; 0: no placeholder needs it */
-    char **columns;               /* NULL-ended names of the columns; NULL: they have none */
+    char **columns;               /* NULL-terminated names of the columns; NULL: the columns have no names */
     const char *shell_path;       /* runs the command; NULL: it runs without a shell */
     bool values_are_text;         /* print JSON strings without quotes and escapes */
     bool sends_text;              /* whether the body of a job has lines of text; if not, lines of JSON */

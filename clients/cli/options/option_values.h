@@ -27,8 +27,8 @@ MUST_CHECK bool option_read_rate(const char *text, double *spacing_s);
 MUST_CHECK bool option_read_load(const char *text, unsigned processors, double *out);
 
 /* Reads WHEN,WHY=N as in --halt: WHEN is now or soon, WHY is fail, success or done, and N may be a percentage. Also
- * reads never, the short forms 0, 1, 2, -1, -2, and N%. Sets the members of *rules whose names begin with halt_; never
- * and 0 change no member. */
+ * reads `never`, the short forms `0`, `1`, `2`, `-1` and `-2`, and `N%`. Sets the members of *rules whose names begin
+ * with halt_. `never` and `0` change no member. */
 MUST_CHECK bool option_read_halt(const char *text, struct run_gate_rules *rules);
 
 /* Reads the names of the errors after which an item may be run again. The names are separated by commas. Bit number

@@ -57,7 +57,7 @@ struct record_options {
                    .value = "N", .letter = 'n', .no_env = true),                                                       \
         OPTION_INT("max-replace-args", S, f.group_words, "0", 0, RECORD_GROUP_MAX,                                     \
                    "like -n, but only for a command, and a word with {} is repeated for each value. With --pipe: the " \
-                   "records of a block",                                                                               \
+                   "number of records in a block",                                                                     \
                    .value = "N", .letter = 'N', .no_env = true),                                                       \
         OPTION_BOOL("many", S, f.many, NULL,                                                                           \
                     "each command gets as many lines or values as fit into its command line. The last ones are "       \

@@ -4,7 +4,8 @@
 
 #include "common/service/option.h"
 
-/* The texts are as given; NULL: not given. `fantail map` checks them. */
+/* The strings are what the user wrote, unchecked: `fantail map` checks them. NULL means that the option was not given.
+ */
 struct parallel_options {
     struct option_words arg_files;
     const char *arg_sep, *arg_file_sep, *delimiter, *colsep, *header, *trim, *end;

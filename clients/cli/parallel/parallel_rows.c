@@ -30,7 +30,8 @@ static const struct option_row rows[] = {
     TEXT_ALIAS("col-sep", colsep),
     SWITCH("csv", csv, "the input is CSV"),
     TEXT("header", header, ":", "the first value has the name of the column, for {NAME}"),
-    TEXT("max-args", max_args, "N", "each command gets N values. 0: a command for each value, which does not get it",
+    TEXT("max-args", max_args, "N",
+         "each command gets N values. 0: a command for each value, but the command does not get the value",
          .letter = 'n'),
     TEXT_ALIAS("maxargs", max_args),
     TEXT("max-replace-args", max_replace_args, "N", "the same, and a word with {} is repeated for each of them",
@@ -45,11 +46,14 @@ static const struct option_row rows[] = {
          .letter = 's'),
     TEXT_ALIAS("maxchars", max_chars),
     OPTION_HEADING("Blocks of a large input"),
-    SWITCH("pipe", pipe, "cut the input into blocks; each command gets a block on its standard input. -N N: N records"),
+    SWITCH(
+        "pipe", pipe,
+        "cut the input into blocks; each command gets a block on its standard input. With -N N, a block has N records"),
     SWITCH_ALIAS("spreadstdin", pipe),
-    SWITCH("pipepart", pipe_part, "the same for the file of -a, which is not copied"),
+    SWITCH("pipepart", pipe_part, "the same for the file of -a; the file is not copied"),
     SWITCH_ALIAS("pipe-part", pipe_part),
-    TEXT("block", block, "BYTES", "the largest size of a block; with --pipepart, -N: N blocks for each command"),
+    TEXT("block", block, "BYTES",
+         "the largest size of a block; with --pipepart, -N makes N blocks for each command that may run at once"),
     TEXT_ALIAS("blocksize", block),
     TEXT_ALIAS("block-size", block),
     TEXT("recstart", recstart, "TEXT", "a record begins with this text"),
@@ -116,11 +120,11 @@ static const struct option_row rows[] = {
     TEXT("memfree", memfree, "BYTES", "start a command only while this much memory is free"),
     TEXT("nice", nice, "N", "added to the niceness of each command"),
     OPTION_HEADING("Without effect"),
-    SWITCH("will-cite", ignored, "as without it"),
+    SWITCH("will-cite", ignored, "accepted, without effect"),
     SWITCH("citation", citation, "run nothing"),
-    SWITCH("silent", ignored, "as without it"),
-    SWITCH("gnu", ignored, "as without it"),
-    SWITCH("plain", ignored, "as without it"),
+    SWITCH("silent", ignored, "accepted, without effect"),
+    SWITCH("gnu", ignored, "accepted, without effect"),
+    SWITCH("plain", ignored, "accepted, without effect"),
     SWITCH_ALIAS("willcite", ignored),
     SWITCH_ALIAS("no-notice", ignored),
     SWITCH_ALIAS("nn", ignored),
@@ -128,7 +132,7 @@ static const struct option_row rows[] = {
 #undef S
 
 #define HERE  "a command runs on this machine only. Tasks run on other machines: `fantail map TASK --url URL`"
-#define PERL  "there is no Perl here. Do the change in the command, such as with sed or ${name%.*}"
+#define PERL  "there is no Perl here. Make the change in the command, for example with sed or ${name%.*}"
 #define PIPE  "--pipe gives each command a block on its standard input, and a new command runs for each block"
 #define SHOWN "the results and the log are files: --results DIR and --joblog FILE"
 
@@ -200,7 +204,7 @@ static const struct option_foreign foreign[] = {
     {"--profile", "give the options on the command line"},
     {"-J", "give the options on the command line"},
     {"-l", "give the number: -L N"},
-    {"-x", "a value that is too long is a command of its own"},
+    {"-x", "a value that is too long gets a command of its own"},
     {0}};
 
 const struct option_spec parallel_option_spec = {
@@ -225,8 +229,9 @@ const struct option_spec parallel_option_spec = {
         "  fantail parallel --header : echo {size} {colour} ::: size S M L ::: colour red blue\n"
         "  fantail parallel < commands\n"
         "\n"
-        "Exit status: the number of failed commands, up to 101. 2 also for wrong usage, and 3 also if the run itself\n"
-        "failed; a message then says why. With --halt, as in GNU parallel.",
+        "Exit status: the number of failed commands, up to 101. The status is also 2 for wrong usage,\n"
+        "and 3 if the run itself failed; a message then says why. With --halt, the status is the same as that of\n"
+        "GNU parallel.",
     .rows = rows,
     .operands = OPTION_OPERANDS_STOP,
     .foreign = foreign,

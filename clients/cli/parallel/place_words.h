@@ -12,7 +12,7 @@ struct place_words {
         const char *given, *standard;
     } forms[PLACE_WORDS_FORMS];
     bool named; /* {NAME} is a placeholder, for any NAME without white space */
-    bool plus;  /* there are the placeholders of --plus */
+    bool plus;  /* whether the placeholders of --plus are replaced */
 };
 
 /* Returns the text with each given placeholder replaced by the standard one. The caller frees it. */

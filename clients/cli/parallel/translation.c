@@ -58,8 +58,8 @@ static bool is_piped(const struct parallel_options *o)
     return o->pipe || o->pipe_part;
 }
 
-/* As in GNU parallel, -N and -L imply -X, and -n does not. With blocks, -N and -n are the records of a block, and the
- * other options have no effect. */
+/* As in GNU parallel, -N and -L imply -X, and -n does not. With blocks, -N and -n give the number of records of a
+ * block, and the other options have no effect. */
 static void add_groups(struct translation *t, const struct parallel_options *o)
 {
     const char *words = o->max_replace_args ? o->max_replace_args : is_piped(o) ? o->max_args : o->max_lines;
@@ -177,7 +177,7 @@ static struct place_words places_of(const struct parallel_options *o)
     };
 }
 
-/* The words are one piece of shell code. */
+/* Adds the words as one piece of shell code. */
 static void add_code(struct translation *t, char *const *words, size_t count, const struct place_words *places)
 {
     struct buf code = {0};
@@ -211,9 +211,10 @@ static bool check_places(struct translation *t, bool plus, const char *text)
     static const char *const others[] = {"choose_k}", "uniq}",      "{0#}",   "{0%}",  "{slot}",
                                          "{host}",    "{sshlogin}", "{hgrp}", "{agrp}"};
     for (size_t i = 0; plus && i < ARRAY_SIZE(others); i++)
-        if (strstr(text, others[i])) return refuse(t, "--plus: the placeholder %s is not there", others[i]);
+        if (strstr(text, others[i])) return refuse(t, "--plus: the placeholder %s is not supported", others[i]);
     if (!strstr(text, "{=")) return true;
-    return refuse(t, "{= =}: there is no Perl here. Do the change in the command, such as with sed or ${name%%.*}");
+    return refuse(t,
+                  "{= =}: there is no Perl here. Make the change in the command, for example with sed or ${name%%.*}");
 }
 
 /* If the input is cut into blocks, checks that there is a command, and that -L was not given. */

@@ -13,7 +13,7 @@ struct translation {
     char **argv;  /* of `fantail map`, NULL-ended. The reader of the arguments may change this array */
     char **owned; /* the same words, for their release */
     int argc;
-    struct map_manner manner; /* without its shell */
+    struct map_manner manner; /* all members except `shell` are set */
     char why[160];            /* what is wrong with the command line; empty: nothing */
 };
 

@@ -42,7 +42,7 @@ MUST_CHECK bool outage_note_failure(struct outage *o, enum outage_cause cause, s
                                     double retry_after_s, uint64_t now, uint64_t *retry_ns);
 /* Returns how long the run waits for a list of tasks. */
 uint64_t outage_patience_ns(const struct outage *o);
-/* Returns the wait before the next try after `failures` earlier failures, with jitter. */
+/* Returns how long to wait before the next try, with jitter. `failures` is the number of earlier failures. */
 uint64_t outage_backoff_ns(struct outage *o, unsigned failures);
 
 #endif

@@ -32,11 +32,11 @@ enum record_step {
     RECORD_FAULT, /* the reader must not be used any more */
 };
 
-/* Reads bytes up to the end of the record, and appends the values of the record to *r. Moves *data and *len after the
- * bytes that it has read. After RECORD_FAULT, *why is a static sentence. */
+/* Reads bytes up to the end of the record, and appends the values of the record to *r. Moves *data past these bytes,
+ * and reduces *len. After RECORD_FAULT, *why is a static sentence. */
 enum record_step csv_reader_read(struct csv_reader *c, const char **data, size_t *len, struct input_record *r,
                                  const char **why);
-/* Call it after the last byte. Ends the last record. RECORD_MORE: no record was left to end. */
+/* Call it after the last byte. Ends the last record. Returns RECORD_MORE if there is no unfinished record. */
 enum record_step csv_reader_end(struct csv_reader *c, struct input_record *r, const char **why);
 
 #endif

@@ -36,7 +36,7 @@ static size_t ending_length(const char *at)
 }
 
 /* If the text begins with a name and the end of a placeholder, appends the number of the column and this end. Returns
- * the length of the name and the end in the text; 0: the text does not begin so. */
+ * the length of the name and the end in the text; 0: the text does not begin in this way. */
 static size_t add_number(const struct header_names *h, const char *text, struct buf *out)
 {
     for (size_t i = 0; i < h->names.count; i++) {

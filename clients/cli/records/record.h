@@ -5,7 +5,7 @@
 #include "common/base/buf.h"
 #include "common/json/json_walk.h"
 
-#define RECORD_VALUES_MAX 1000000 /* readers stop soon after a record has more */
+#define RECORD_VALUES_MAX 1000000 /* readers stop soon after a record has more values than this */
 
 struct record_value {
     size_t offset, len; /* in `text` of the record */

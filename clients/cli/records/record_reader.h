@@ -31,9 +31,9 @@ struct record_reader {
 };
 
 void record_reader_release(struct record_reader *r);
-/* Reads bytes up to the end of a record. Moves *data and *len after the bytes that it has read. */
+/* Reads bytes up to the end of a record. Moves *data past these bytes, and reduces *len. */
 enum record_step record_reader_read(struct record_reader *r, const char **data, size_t *len);
-/* Call it after the last byte. Ends the last record. RECORD_MORE: no record was left to end. */
+/* Call it after the last byte. Ends the last record. Returns RECORD_MORE if there is no unfinished record. */
 enum record_step record_reader_end(struct record_reader *r);
 /* Reads a record from the whole text of a value, instead of from the input. Never returns RECORD_MORE. */
 enum record_step record_reader_cut(struct record_reader *r, const char *text, size_t len);

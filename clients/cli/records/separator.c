@@ -79,7 +79,7 @@ static bool compile(struct separator *s, const char *pattern, char *err, size_t 
     int error = good ? regcomp(&s->regex, buf_cstr(&text), REG_EXTENDED) : REG_EESCAPE;
     buf_release(&text);
     if (error) {
-        char why[200] = "a \\ stands before a character, and \\D, \\S and \\W stand outside of brackets";
+        char why[200] = "a \\ must stand before a character, and \\D, \\S and \\W must stand outside of brackets";
         if (good) regerror(error, NULL, why, sizeof why);
         snprintf(err, err_size, "\"%s\" is not a regular expression: %s", pattern, why);
         return false;

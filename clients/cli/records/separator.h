@@ -12,7 +12,7 @@
 struct separator {
     struct buf plain; /* the bytes of a plain separator */
     bool is_regex;
-    bool trims_left, trims_right; /* white space around each column is left out. The caller sets it */
+    bool trims_left, trims_right; /* white space around each column is left out. The caller sets both members */
     regex_t regex;
 };
 

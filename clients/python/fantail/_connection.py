@@ -114,7 +114,7 @@ class Connection(Generic[W]):
         self.wire.begin(request)
 
     def read(self) -> Optional[HttpAnswer]:
-        """Reads the bytes that have arrived. Returns the answer once it is complete."""
+        """Reads the bytes that have arrived. Returns the answer when it is complete."""
         while True:
             data = self.wire.receive()
             answer = self._reader.feed(data) if data else None

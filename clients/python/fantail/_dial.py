@@ -17,7 +17,7 @@ class TlsWire(Wire):
 
 
 def dial(target: Target) -> Wire:
-    """Connects. Each step of this blocks for at most CONNECT_S. Raises an Unreachable or a TlsError."""
+    """Connects. Each step blocks for at most CONNECT_S. Raises an Unreachable or a TlsError."""
     connected = None
     try:
         connected = _connect(target)

@@ -129,8 +129,8 @@ class JobNotFound(Refused):
 
 
 class NoJobStore(FantailError):
-    """The coordinator has no job store, so it cannot keep a job. No item has run, unless the message says that
-    the job was cancelled."""
+    """The coordinator has no job store, so it cannot keep a job. No item has run, unless the message says that the
+    client cancelled the job."""
 
 
 class JobFailed(FantailError):

@@ -204,8 +204,8 @@ class Executor(concurrent.futures.Executor):
     def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], timeout: Optional[float] = None,
             chunksize: Optional[int] = None, buffersize: Optional[int] = None,
             return_exceptions: bool = False) -> Iterator[Any]:
-        """As in concurrent.futures. Without chunksize, the best size of a batch is measured; with buffersize or
-        max_tasks_per_child, the size is then 1.
+        """As in concurrent.futures. Without chunksize, the best size of a batch is measured. But with buffersize or
+        max_tasks_per_child, the default of chunksize is 1.
 
         buffersize: the iterables are read lazily, at most this number of batches ahead of the results.
         return_exceptions: an exception takes the place of the result of its call, and the other results follow.

@@ -111,9 +111,9 @@ class ResultIterator(Iterator[T]):
 class Pool:
     """Has the methods of multiprocessing.Pool. maxtasksperchild and chunksize mean the same as in multiprocessing.
 
-    Without chunksize, the best size of a batch is measured; with maxtasksperchild, the size is then 1. imap() reads its
-    iterable lazily, only a few batches ahead of the results that were read. With `return_exceptions`, an exception takes
-    the place of the result of its call.
+    Without chunksize, the best size of a batch is measured. But with maxtasksperchild, the default of chunksize is 1.
+    imap() reads its iterable lazily, only a few batches ahead of the results that were read. With `return_exceptions`,
+    an exception takes the place of the result of its call.
     """
 
     def __init__(self, processes: Optional[int] = None, initializer: Optional[Callable[..., object]] = None,

@@ -45,7 +45,7 @@ class HttpReader:
         self._body: list[bytes] = []
 
     def feed(self, data: bytes) -> Optional[HttpAnswer]:
-        """Returns the answer once it is complete. After a complete answer, the reader is ready for the next one."""
+        """Returns the answer when it is complete. After a complete answer, the reader is ready for the next one."""
         self._body.append(self._reader.feed(data))
         if not self._reader.is_done:
             return None

@@ -74,7 +74,7 @@ class RemoteClient:
                       facts=facts, is_known=self._is_known, now=now)
 
     def _note_map(self, run: MapRun) -> None:
-        """Call it when a map has ended. Keeps what the map has learnt about its tasks, for the next map."""
+        """Call it when a map has ended. Keeps the facts about its tasks for the next map."""
         if run.tasks.facts:
             self._facts[tuple(run.tasks.tasks)] = run.tasks.facts, time.monotonic()
             self._is_known = True

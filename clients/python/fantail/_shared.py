@@ -1,4 +1,4 @@
-"""Objects that each process of a fleet gets once, however many calls use them.
+"""Objects that each process of a fleet gets only once, however many calls use them.
 
 An object is kept in a file of a folder that only this user can enter. The pickle of the object refers to the file, so
 the pickle is small. The processes of a private fleet map the file into their memory, and share its pages. The

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 ONE, STAR, FULL = 0, 1, 2  # as in _process.py
 
 PIECE_BYTES = 16 << 20
-MOST_SENDS = 1000  # of one piece, on average: a limit for a fleet of many processes, none of which has all pieces
+MOST_SENDS = 1000  # maximum sends of one piece, on average: each process that lacks a piece asks for it
 
-SPLIT_TO_ONE = 64  # calls; a larger batch is not split into single calls at once
+SPLIT_TO_ONE = 64  # calls; a larger batch is first split into smaller batches
 
 Outcome = tuple[bool, Any]  # (True, result) or (False, exception)
 Piece = tuple[int, int, bytes]  # size of the object, offset of the piece, piece

@@ -134,8 +134,8 @@ class Backend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
 
 
 class Arrays:
-    """Sends large NumPy arrays once to each process while one Parallel call runs, as joblib's own backends do. The
-    arrays are recognised by their identity, so they must not change while the Parallel call runs."""
+    """Sends a large NumPy array only once to each process while one Parallel call runs, as joblib's own backends do.
+    The arrays are recognised by their identity, so they must not change while the Parallel call runs."""
 
     def __init__(self) -> None:
         self._stored: "dict[int, tuple[Any, Stored]]" = {}

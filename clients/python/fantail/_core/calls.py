@@ -205,7 +205,8 @@ def submit_plan(place: Place, body: bytes, key: Optional[str]) -> "Plan[JobStatu
         entries = yield from _list_of_tasks(place)
         raise _refused(answer, place, tasks=[entry["name"] for entry in entries])
     if answer.status == 200 and answer.head.has_type(NDJSON):
-        raise NoJobStore(f"the coordinator at {place.url} ran the job instead of keeping it, so the job was cancelled")
+        raise NoJobStore(f"the coordinator at {place.url} did not store the job as a durable job, but started it "
+                         "immediately, so the client cancelled it")
     return _job_in(answer, place)
 
 

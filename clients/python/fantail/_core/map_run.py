@@ -30,7 +30,7 @@ JOBS_BYTES = 8 << 20  # items in all running jobs; a single larger item is allow
 BATCH_BYTES = 960 << 10  # many proxies refuse a request of more than 1 MiB
 HELD_BYTES = 1 << 20  # answers that wait until the earlier items have their answers
 UNTAKEN_BYTES = 1 << 18  # answers that the caller has not taken
-BAD_ITEM_BYTES = 256  # what is counted for an item that cannot be sent
+BAD_ITEM_BYTES = 256  # the size that is counted for an item that cannot be sent
 CAREFUL_ITEMS = 32  # of a job whose items must not run twice, while the number of slots is not known
 CAREFUL_S = 0.25  # the planned duration of such a job
 
@@ -41,7 +41,8 @@ class MapRun(Run):
     def __init__(self, head: JobHead, fields: Mapping[str, str], url: str, prefix: str, *, ordered: bool,
                  reconnect_s: float, deadline_s: Optional[float], most_jobs: int, facts: Optional[Facts],
                  is_known: bool, now: float) -> None:
-        """fields: the headers of each request. facts: what an earlier map has learnt. is_known: as in CallRun."""
+        """fields: the headers of each request. facts: what an earlier map has read from the list of tasks, or None.
+        is_known: as in CallRun."""
         super().__init__()
         self._head = head
         self._fields = {**fields, "Content-Type": JSON, "Accept": NDJSON}
@@ -165,9 +166,9 @@ class MapRun(Run):
 
     def _may_begin_job(self) -> bool:
         """Returns whether a further job may begin with the items that have been read. The first jobs may be small,
-        because the items come slowly or the list of tasks has not arrived. So a further job may begin when as many
-        items have been read as are under way, which doubles the number of items under way. A fleet divides its workers
-        among jobs, not among users, so a map begins no job without need."""
+        because the items come slowly or the list of tasks has not arrived. So a further job may begin when at least as
+        many items wait as are under way. Each such job doubles the number of items under way. A fleet divides its
+        workers among jobs, not among users, so a map begins no job without need."""
         if len(self._jobs) < min(USUAL_JOBS, self._most_jobs):
             return True
         if len(self._jobs) >= self._most_jobs or self._is_careful():

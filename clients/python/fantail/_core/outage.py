@@ -56,7 +56,7 @@ class Outage:
 
     @staticmethod
     def backoff_s(failures: int) -> float:
-        """Returns the wait before the next try after `failures` earlier failures, with jitter."""
+        """Returns how long to wait before the next try, with jitter. failures: the number of earlier failures."""
         most = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * (1 << min(failures, 10)))
         return most * (1 - 0.5 * random.random())
 

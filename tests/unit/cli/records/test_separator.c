@@ -66,10 +66,11 @@ Test(separator, a_wrong_pattern_is_refused_with_its_reason)
     static const char *const cases[][2] = {
         {"(", "\"(\" is not a regular expression: Unmatched ( or \\("},
         {"a\\",
-         "\"a\\\" is not a regular expression: a \\ stands before a character, and \\D, \\S and \\W stand outside "
-         "of brackets"},
-        {"[\\D]", "\"[\\D]\" is not a regular expression: a \\ stands before a character, and \\D, \\S and \\W stand "
-                  "outside of brackets"},
+         "\"a\\\" is not a regular expression: a \\ must stand before a character, and \\D, \\S and \\W must stand "
+         "outside of brackets"},
+        {"[\\D]",
+         "\"[\\D]\" is not a regular expression: a \\ must stand before a character, and \\D, \\S and \\W must "
+         "stand outside of brackets"},
         {"|", "\"|\" matches the empty text, so it separates nothing. For the character | write \\|"},
         {"x*", "\"x*\" matches the empty text, so it separates nothing"},
     };
