@@ -175,7 +175,7 @@ class Resume(LogTest):
                                    (["--resume", "--resume-failed", "--joblog", "x"], "--resume: cannot be given together"),
                                    (["--joblog", "x", "--dry-run"], "--joblog: cannot be given together with --dry-run"),
                                    (["--joblog", "x", "--reduce", "count"], "--joblog: cannot be given together with --reduce"),
-                                   (["--halt", "now,fail=x"], "--halt: must be never or WHEN,WHY=N"),
+                                   (["--halt", "now,fail=x"], "--halt: must be the word never, or WHEN,WHY=N"),
                                    (["--raw", "--json"], "--raw: cannot be given together with --json")):
             ended = self.map(*arguments, "--", "true", ":::", "a", status=2)
             self.assertIn(f"fantail map: {message}", ended.err.decode())

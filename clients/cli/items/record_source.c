@@ -16,7 +16,7 @@ static bool set_csv_separator(struct record_source *s, char *err, size_t err_siz
     const struct separator *given = &s->separator;
     s->reader.csv.separator = given->plain.len ? given->plain.data[0] : ',';
     bool is_byte = !given->is_regex && given->plain.len <= 1 && !strchr("\"\r\n", s->reader.csv.separator);
-    if (!is_byte) snprintf(err, err_size, "the separator of CSV must be one character, and no quote");
+    if (!is_byte) snprintf(err, err_size, "the separator of CSV must be one character, and not a quote");
     return is_byte;
 }
 

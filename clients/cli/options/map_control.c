@@ -131,8 +131,9 @@ static int check_halt(struct map_options *o)
     struct run_gate_rules rules = o->rules;
     if (!o->halt) return EXIT_OK;
     if (!option_read_halt(o->halt, &rules))
-        return map_options_complain("halt", "must be never or WHEN,WHY=N, where WHEN is now or soon, WHY is fail, "
-                                            "success or done, and N may be a percentage. Example: --halt now,fail=1");
+        return map_options_complain("halt",
+                                    "must be the word never, or WHEN,WHY=N, where WHEN is now or soon, WHY is fail, "
+                                    "success or done, and N may be a percentage. Example: --halt now,fail=1");
     if (!o->command && rules.halt_why) return check_task_halt(o, &rules);
     o->rules = rules;
     return EXIT_OK;

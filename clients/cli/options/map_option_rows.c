@@ -42,8 +42,8 @@ static const struct option_row rows[] = {
                 .no_env = true),
     OPTION_PATH("errors", S, errors, NULL,
                 "write each failed item to this file, as a line {\"index\":...,\"error\":...,\"item\":...}; "
-                "the error of a command has the end of what it wrote to standard output and standard error, up to 256 "
-                "KiB of each. -: standard error",
+                "the error of a command has the end of its standard output and of its standard error, up to 256 KiB of "
+                "each. -: standard error",
                 .value = "FILE", .no_env = true),
     OPTION_BOOL(
         "raw", S, raw, NULL,
@@ -150,9 +150,10 @@ static const struct option_row rows[] = {
                   .value = "S", .no_env = true),
     OPTION_STRING("rate", S, rate, NULL, "commands that may start in a second, a minute or an hour", .value = "N/s|m|h",
                   .no_env = true),
-    OPTION_STRING("load", S, load, NULL,
-                  "start a command only while fewer processes than this run on the machine: N, or N% of the processors",
-                  .value = "N", .no_env = true),
+    OPTION_STRING(
+        "load", S, load, NULL,
+        "start a command only while fewer than N processes run on the machine. N may be a percentage of the processors",
+        .value = "N", .no_env = true),
     OPTION_BYTES("memfree", S, memfree, "0", 0, 1e15,
                  "start a command only while this much memory is free. If less than half of this amount is free, the "
                  "youngest command is killed and runs again later",

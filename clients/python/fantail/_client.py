@@ -187,6 +187,6 @@ class Job:
         return self._client._call(cancel_plan(self._client._place, self.id))  # type: ignore[no-any-return]
 
     def redrive(self) -> JobStatus:
-        """Runs again the items that failed or were cancelled. Raises a Refused (409) if the job has not ended, or if it
+        """Reruns the items that failed or were cancelled. Raises a Refused (409) if the job has not ended, or if it
         has no such item."""
         return self._client._call(redrive_plan(self._client._place, self.id))  # type: ignore[no-any-return]

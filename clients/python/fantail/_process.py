@@ -39,7 +39,7 @@ LARGE_BYTES = 1 << 18  # calls and answers that are larger go through files
 ALIGNMENT = 64  # as NumPy aligns its arrays
 PROTOCOL = 5
 BATCH_S = 0.05  # the batches of a map without a chunk size take about this time
-MOST_AT_ONCE = 256  # coroutines of a batch, if its map has no chunk size
+MOST_AT_ONCE = 256  # maximum number of coroutines in a batch, if its map has no chunk size
 
 state: dict[str, Any] = {"is_child": False, "broken": None, "cloud": None, "versions": None, "folder": None, "files": 0,
                          "loop": None}

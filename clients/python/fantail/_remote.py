@@ -16,7 +16,7 @@ from ._core.run import Run
 from ._target import Target
 
 GATHER_S = 0.005  # after this time a job is sent, even if the iterator has yielded only a few items
-FACTS_S = 10.0  # for how long the facts about a task are used again
+FACTS_S = 10.0  # how long the facts about a task may be used again
 
 Retry = Mapping[str, Any]
 
@@ -38,7 +38,7 @@ class RemoteClient:
         """
         self._reconnect_s = number_of("reconnect_s", reconnect_s)
         if self._reconnect_s < 0:
-            raise ValueError(f"reconnect_s must not be negative, not {reconnect_s}")
+            raise ValueError(f"reconnect_s must be at least 0, not {reconnect_s}")
         url, token = optional(text_of, "url", url), optional(text_of, "token", token)
         self._target = Target(url, token, token_file, ca, cert, key, ssl_context)
         self._facts: dict[tuple[str, ...], tuple[Facts, float]] = {}
@@ -83,7 +83,7 @@ class RemoteClient:
         if only not in (None, "values", "errors"):
             raise ValueError(f'only must be None, "values" or "errors", not {only!r}')
         if whole_of("start", start) < 0:
-            raise ValueError(f"start must not be negative, not {start}")
+            raise ValueError(f"start must be at least 0, not {start}")
         return ResultsRun(job_id, f"{self._target.prefix}{job_path(job_id)}/results", self._target.fields(), self.url,
                           start=start, only=only, reconnect_s=self._reconnect_s, is_known=self._is_known)
 

@@ -192,5 +192,5 @@ class Job:
         return await self._client._call(cancel_plan(self._client._place, self.id))  # type: ignore[no-any-return]
 
     async def redrive(self) -> JobStatus:
-        """Runs again the items that failed or were cancelled. Raises a Refused (409) if the job cannot be redriven."""
+        """Reruns the items that failed or were cancelled. Raises a Refused (409) if the job cannot be redriven."""
         return await self._client._call(redrive_plan(self._client._place, self.id))  # type: ignore[no-any-return]

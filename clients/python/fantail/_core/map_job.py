@@ -17,7 +17,7 @@ MAX_PROBLEM_BYTES = 1 << 20
 
 
 class JobState(enum.Enum):
-    WAITING = "waiting"  # is to be sent, from retry_at on
+    WAITING = "waiting"  # waits to be sent, from retry_at on
     RUNNING = "running"
     IN_DOUBT = "in doubt"  # was lost, and it is not known whether its items may run twice
     ENDED = "ended"

@@ -25,7 +25,7 @@ from .task_list import TaskList
 
 MOST_JOBS = 16
 USUAL_JOBS = 2
-WORK_S = 5.0  # if the running jobs have work for this time, no other one is begun
+WORK_S = 5.0  # if the running jobs have work for this time, no other job is begun
 JOBS_BYTES = 8 << 20  # items in all running jobs; a single larger item is allowed
 BATCH_BYTES = 960 << 10  # many proxies refuse a request of more than 1 MiB
 HELD_BYTES = 1 << 20  # answers that wait until the earlier items have their answers
