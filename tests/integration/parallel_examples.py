@@ -285,7 +285,7 @@ parallel --filter '{1} < {2}+1' echo ::: {1..3} ::: {1..3}
 echo y | parallel --interactive echo ::: 1
 parallel --tty echo ::: 1 2 3
 """,
-    "a block has no more bytes than `--block`; GNU parallel adds what was left of the block before": r"""
+    "a block has no more bytes than `--block`; GNU parallel adds the incomplete record at the end of the block before": r"""
 cat num30000 | parallel --pipe --block 64K wc
 """,
     "a block is a file, for which wc makes narrower columns": r"""
@@ -306,7 +306,7 @@ cat num30000 | parallel --pipe -j2 --roundrobin wc
 cat num30000 | parallel --pipe --cat -j1 --block 1M wc {} | cut -c1-20
 cat num30000 | parallel --pipe -j2 --shard 1 wc
 """,
-    "the texts between records are plain, and stay": r"""
+    "the texts between records are plain, and stay in the block": r"""
 echo foo,bar,_baz,__qux, | parallel -kN1 --regexp --recend ,_+ --pipe echo JOB{#}\;cat\;echo END
 echo foo,bar,_baz,__qux, | parallel -kN1 --rrs --regexp --recend ,_+ --pipe echo JOB{#}\;cat\;echo END
 printf '>a\nAC\nGT\n>b\nC\n' | parallel --pipe -N1 --recstart '>' --rrs 'read a; echo Name: "$a"; tr -d "\n"'

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""currency_rates.py with asyncio alone: one program has all fetches in flight.
+"""currency_rates.py with asyncio alone: one program makes all fetches, 100 at the same time.
 
     python3 with_asyncio.py            fetches the rates
     python3 with_asyncio.py kill       the program is killed after 400 rates, and all rates are lost

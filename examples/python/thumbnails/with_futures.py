@@ -2,7 +2,7 @@
 """thumbnails.py with concurrent.futures.ProcessPoolExecutor.
 
     python3 with_futures.py make FOLDER OUT                writes the thumbnails
-    python3 with_futures.py make FOLDER OUT --kill NAME    each image without a thumbnail fails with BrokenProcessPool
+    python3 with_futures.py make FOLDER OUT --kill NAME    each image that has no thumbnail yet fails with BrokenProcessPool
 """
 import concurrent.futures
 import os

@@ -2,12 +2,12 @@
 
   {"do": "crash", "signal": 9}       ends by a signal          {"do": "exit", "code": 3}        ends
   {"do": "hang"}                     sleeps for ever           {"do": "burn"}                   computes for ever
-  {"do": "sleep", "seconds": 1}      takes its time            {"do": "error"}                  says that it failed
+  {"do": "sleep", "seconds": 1}      sleeps, then answers      {"do": "error"}                  answers with an error
   {"do": "garbage"}                  a line that is not JSON   {"do": "half"}                   half a line, then hangs
   {"do": "half_exit"}                half a line, then ends    {"do": "many", "lines": 3}       too many lines
   {"do": "huge", "bytes": 100000000} a huge value              {"do": "endless"}                a line without end
   {"do": "close"}                    closes stdout, hangs      {"do": "noise", "bytes": 100000} floods stderr
-  {"do": "memory"}                   eats memory               {"do": "child"}                  leaves a child behind
+  {"do": "memory"}                   allocates memory for ever {"do": "child"}                  leaves a child behind
   {"do": "close_stdin"}              closes stdin, hangs       {"do": "empty"}                  an empty line
   {"do": "pid"}                      answers its process id    {"do": "ignore_term"}            ignores SIGTERM, hangs
   {"do": "nan"}                      answers NaN, not JSON     {"do": "count"}                  answers how many items came
