@@ -101,7 +101,7 @@ static void start_helper(struct answers *a)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* The caller holds the lock. LINE_FLUSHED promises only that the answer of the present item will be written. So once an
+/* The caller holds the lock. LINE_FLUSHED promises only that the answer of the present item will be written. So when an
  * answer has been written, the promise is fulfilled. */
 static void flush(struct answers *a)
 {

@@ -46,7 +46,8 @@ void answers_flush(struct answers *a);
 /* Like answers_flush(), for the signal handler of a crashing process. Writes nothing if the lock stays locked. */
 void answers_rescue(struct answers *a);
 
-/* Call it when the answer that is being built is complete and has `size` bytes. */
+/* Call it when the answer that is being built is complete and has `size` bytes. Returns the size of all complete
+ * answers. */
 static inline size_t answers_add(struct answers *a, size_t size)
 {
     size_t whole = atomic_load_explicit(&a->whole, memory_order_relaxed) + size;

@@ -324,7 +324,7 @@ static void open_gate(struct exec_host *h)
     h->runner.gate = &h->gate;
     if (h->gate.shared->rules.attempts < 2) return;
     h->attempts_fd = attempts_open(h->options.gate);
-    if (h->attempts_fd < 0) die(1, "cannot count the attempts beside %s: %s", h->options.gate, strerror(errno));
+    if (h->attempts_fd < 0) die(1, "cannot open the file %s.attempts: %s", h->options.gate, strerror(errno));
 }
 
 static void prepare(struct exec_host *h)

@@ -227,7 +227,8 @@ static void pass_on_lines(struct runner *r, size_t n)
     r->dropped += surplus;
 }
 
-/* If the last line has no newline, passes it on with one. After a line that is too long, nothing is passed on. */
+/* If the last line has no newline, adds one and passes the line on. After a line that is too long, nothing is passed
+ * on. */
 static void pass_on_rest(struct runner *r, const struct exec_run *run)
 {
     if (r->lines_fd < 0 || run->too_long || r->passed >= r->out.len) return;

@@ -48,7 +48,7 @@ struct runner {
     int nice;            /* added to the niceness of a command */
     struct run_usage usage;
     struct gate *gate;           /* borrowed; may end a command; NULL: none */
-    int lines_fd;                /* each line of stdout is passed on to it as it comes (line_pipe.h); -1: none */
+    int lines_fd;                /* gets each line of stdout as soon as the line is complete (line_pipe.h); -1: none */
     const struct buf *lines_tag; /* borrowed; stands before each of these lines, with a tab; NULL: nothing */
     size_t passed;               /* bytes of `out` that were passed on */
     size_t dropped;              /* bytes of stdout that were passed on and are no longer in `out` */

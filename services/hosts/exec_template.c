@@ -48,7 +48,7 @@ static const char *read_kind(const char *at, bool plus, struct exec_part *p)
     return p->edit ? end : NULL;
 }
 
-#define COLUMN_MOST 10000000 /* a larger number is no placeholder; a record has fewer values */
+#define COLUMN_MOST 10000000 /* a placeholder cannot have a larger number, because a row has fewer values */
 
 /* Returns the end of the placeholder at `at`, or NULL if there is none. */
 static const char *read_place(const char *at, const struct exec_markers *m, struct exec_part *p)
@@ -66,7 +66,7 @@ static const char *read_place(const char *at, const struct exec_markers *m, stru
     const char *end = read_kind(at, m->plus, p);
     if (!end) return NULL;
     if (!is_of_value(p->place) && numbered) return NULL;
-    return p->place == PLACE_VALUE && !numbered ? NULL : end; /* {} is plain text if another marker stands for it */
+    return p->place == PLACE_VALUE && !numbered ? NULL : end; /* {} is plain text if m->value is another text */
 }
 
 static void add_part(struct exec_template *t, struct exec_word *w, const struct exec_part *p)
@@ -133,7 +133,7 @@ static bool has_value_place(const struct exec_template *t, const struct exec_row
     return t->blanks ? t->least_column != SIZE_MAX : t->least_column <= row->count;
 }
 
-/* Returns how many words the arguments come from. */
+/* Returns how many words of the template become arguments. */
 static size_t words_count(const struct exec_template *t, const struct exec_row *row)
 {
     return t->argc + (t->append && !t->ignores && !t->has_number && !has_value_place(t, row));
@@ -307,7 +307,8 @@ static void add_word(struct exec_args *args, const struct exec_template *t, size
     }
 }
 
-/* Adds the word quoted for a shell. The values for which one placeholder stands become several words. */
+/* Adds the word, quoted for a shell. If a placeholder stands for several values, the word is divided into several
+ * words, at the spaces between these values. */
 static void add_quoted_word(struct buf *b, const struct exec_template *t, const struct exec_word *w,
                             const struct exec_row *row, size_t only)
 {

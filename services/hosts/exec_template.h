@@ -5,8 +5,8 @@
  *     {.}     without extension      {/.}    its file name without extension
  *     {//}    its folder             {#}     the number of the row, from 1 on
  *     {%}     the number of the slot, from 1 on
- *     {2}, {2.}, {2/}, {2//}, {2/.}  the same forms for the second value; if there is none, plain text, or with
- *                                    `blanks` an empty text
+ *     {2}, {2.}, {2/}, {2//}, {2/.}  the same forms for the second value. If the row lacks this value, the placeholder
+ *                                    stays as it is; with `blanks` the placeholder is removed
  *     {-1}, {-1.}, ...               the same forms for the last value, {-2} the one before it
  *
  * With `plus` there are also these placeholders, and those of value_edit.h:
@@ -69,7 +69,7 @@ struct exec_template {
     bool quotes;       /* values are quoted for a shell */
     bool quotes_words; /* exec_template_join() quotes each word, for a shell */
     char *shell;       /* runs the words, joined with spaces; NULL: there is no shell; borrowed */
-    bool blanks;       /* a placeholder for a value that the row lacks is empty */
+    bool blanks;       /* a placeholder for a value that the row lacks is removed; otherwise it stays as it is */
     uint64_t total;    /* for {##} */
     bool ignores;      /* if there is no placeholder, the command does not get the values */
 };

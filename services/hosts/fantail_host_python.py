@@ -10,7 +10,7 @@ If MODULE:FUNCTION is a class whose instances can be called, this program makes 
 
 --batch N                the function gets a list of up to N items, and returns a list with one value for each of them
 --concurrency N          the function is an async function, and up to N items run at the same time; see below
---setup MODULE:FUNCTION  this function is called once, without arguments, before the other function is loaded
+--setup MODULE:FUNCTION  this function is called once, without arguments, before the task's function is loaded
 --folder PATH            the task's folder; default: the working directory
 
 The task's folder is the first entry of sys.path. So the task's modules take precedence over libraries of the same name, even
@@ -31,8 +31,8 @@ With --concurrency, an item is the line {"id":N,"item":...}, and its answer has 
 one event loop of this program, and begins when its line is read. The worker never sends more than N items that have no answer
 yet. The line #cancel ID cancels the task of an item, which then gets an answer like any other item. A line that an item prints
 to sys.stdout or sys.stderr is written as #log ID TEXT, so that the worker knows which item has printed it. If an item blocks
-the event loop, a helper thread writes #blocked ID, and #blocked 0 when the loop runs again. The functions of --setup
-and of MODULE:FUNCTION are loaded while the loop runs, and the function of --setup may be an async function too.
+the event loop, a helper thread writes #blocked ID, and #blocked 0 when the loop runs again. The setup
+function and the task's function are loaded while the loop runs, and the setup function may be an async function too.
 """
 import sys
 
@@ -73,7 +73,7 @@ class Answers:
         self.fd = fd
         self.lines = []
         self.lock = _thread.allocate_lock()
-        self.needs_main = True  # attend() must be called before the next item: the helper is asleep, or asked for a flush
+        self.needs_main = True  # attend() must be called before the next item: the helper is asleep, or has asked for a flush
         self.flush_asked = False  # the helper has asked for a flush after the present item, and has written #flushed
         self.is_serving = False  # the main thread runs items, and does not wait for more
         self.wake = None
@@ -338,7 +338,7 @@ def place_of(error, frames):
     while frames:
         place = place_in_task(frames.tb_frame.f_code.co_filename, frames.tb_lineno) or place
         frames = frames.tb_next
-    if isinstance(error, SyntaxError):  # has no frame of the code that it is about
+    if isinstance(error, SyntaxError):  # a SyntaxError has no frame of the code that it is about
         place = place_in_task(error.filename or "", error.lineno) or place
     return place
 

@@ -19,8 +19,8 @@
  * answer.
  *
  * If the JSON value has another type or is out of range, a get function returns false and does not change its output
- * parameter. The exception is fantail_get_string(), which may have written a part of the text. Each reply function
- * replaces the earlier reply. If a reply function returns an int, fantail_task() should return this int.
+ * parameter. The exception is fantail_get_string(), which may have written a part of the text. A reply function that
+ * returns an int replaces the earlier reply, and fantail_task() should return this int.
  */
 #ifndef FANTAIL_TASK_H
 #define FANTAIL_TASK_H

@@ -30,11 +30,12 @@ extern const char *const run_gate_why_words[RUN_GATE_WHY_COUNT];
 
 /* The rules of a run. The rules do not change during the run. 0: there is no such rule. */
 struct run_gate_rules {
-    uint64_t spacing_ns;     /* least time between the starts of two commands */
-    uint64_t timeout_ns;     /* time limit of a command */
-    double timeout_factor;   /* time limit as a multiple of the median time of the commands that have succeeded */
-    double max_load;         /* a command starts only while fewer threads than this run or wait for a processor */
-    uint64_t min_free_bytes; /* a command starts only while this much memory is free; below half of it, one is killed */
+    uint64_t spacing_ns;   /* least time between the starts of two commands */
+    uint64_t timeout_ns;   /* time limit of a command */
+    double timeout_factor; /* time limit as a multiple of the median time of the commands that have succeeded */
+    double max_load;       /* a command starts only while fewer threads than this run or wait for a processor */
+    /* A command starts only while this much memory is free. If less than half of this is free, a command is killed. */
+    uint64_t min_free_bytes;
     enum run_gate_why halt_why;
     bool halt_cuts;       /* a halt kills the running commands */
     double halt_count;    /* the run halts after this many commands of the kind `halt_why` */

@@ -8,11 +8,13 @@
  *     {"index":0,"slot":1,"attempt":1,"worker":"local-1","start_us":...,"took_us":...,"exit":0,"signal":0,
  *      "peak_bytes":...,"sent":0,"received":6,"command":"...","output":...,"error":{...}}
  *
- * start_us is the time since 1970, in microseconds. "exit" is -1 if the command was killed because of a limit, or if
- * its files or its block failed. "sent" and "received" are the bytes of standard input and standard output. "command"
- * is the command line, as a string of common/json/byte_text.h. "output" is missing if the output does not have the
- * requested form. It is empty if its lines were passed on as they came. "error" is the error object of a command that
- * failed for good, or whose output does not have the requested form. Otherwise it is missing.
+ * start_us is the time since 1970, in microseconds. "exit" is the exit status, or 0 if a signal ended the command, or
+ * 127 if the command could not be started. "exit" is -1 if fantail killed the command, could not write the files of
+ * --results, or could not read the block. "sent" and "received" are the bytes of standard input and standard output.
+ * "command" is the command line, as a string of common/json/byte_text.h. "output" is missing if the output does not
+ * have the requested form. "output" is empty if the lines of the output were passed on while the command ran. "error"
+ * is the error object of a command that failed and is not tried again, or whose output does not have the requested
+ * form. Otherwise "error" is missing.
  */
 #ifndef FANTAIL_PROTOCOL_RUN_RECORD_H
 #define FANTAIL_PROTOCOL_RUN_RECORD_H

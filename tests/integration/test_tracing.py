@@ -405,7 +405,7 @@ class BadCollectors(TracingTest):
         for program in (fleet.coordinator, fleet.workers[0]):
             wait_until(lambda p=program: self.dropped(fleet, p) > 0, "dropped spans")
             self.assertEqual(program.stop(), 0)
-            self.assertTrue(log_of(program, "spans were not delivered before the end"))
+            self.assertTrue(log_of(program, "spans were not delivered before the program ended"))
 
     def test_a_timeout_is_a_failure_and_the_spans_are_sent_again(self):
         collector = self.collector()

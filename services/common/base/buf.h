@@ -33,7 +33,8 @@ void buf_clear(struct buf *b);
 /* Makes room for `extra` more bytes: the caller may write them at data + len and then increase len. If the bytes would
  * exceed the cap, buf_reserve() changes nothing and returns false. */
 MUST_CHECK bool buf_reserve(struct buf *b, size_t extra);
-/* Returns how many bytes buf_reserve() would allocate for `extra` more bytes; 0: none. For memory_has_room(). */
+/* Returns how many bytes buf_reserve() would allocate for `extra` more bytes; 0: none. Pass the result to
+ * memory_has_room() to find out whether there is memory for them. */
 size_t buf_growth(const struct buf *b, size_t extra);
 /* Call it before adding `extra` bytes to a buffer that may become long. If b will then be long, but shorter than
  * `guess`, allocates memory for `guess` bytes in all, but at most 4 MiB. Without this call, b would grow step by step,

@@ -34,7 +34,7 @@
 #define LIMIT_PEM_BYTES               (1 * MIB)   /* size of a file with certificates or a key */
 #define LIMIT_TLS_LOG_LINES           20 /* failed handshakes logged in a minute; further ones are only counted */
 
-#define LIMIT_LINGER_MS    2000      /* a client's time to read an answer if the request's body was not read whole */
+#define LIMIT_LINGER_MS    2000      /* time to read an answer, for a client whose body was not read whole */
 #define LIMIT_LINGER_BYTES (1 * MIB) /* bytes of an unread body that are received and dropped after the answer */
 #define LIMIT_LINGERING    256       /* connections whose unread bodies are dropped at the same time */
 
@@ -62,13 +62,13 @@
 #define LIMIT_ITEMS                   1000000000000ull
 #define LIMIT_UNDISPATCHED_BYTES      (8 * MIB) /* unsent bytes of complete items; beyond this an upload is suspended */
 #define LIMIT_UNSTARTED_BYTES         (64 * MIB) /* item bytes that a job holds until its task is known */
-#define LIMIT_EARLY_START_BYTES       (1 * MIB)  /* item bytes that must arrive before dispatch starts mid-upload */
+#define LIMIT_EARLY_START_BYTES       (1 * MIB)  /* item bytes that must arrive before a job starts during its upload */
 #define LIMIT_RESULT_MEMORY_MIB       16         /* answers of one job held in memory; --result-memory-bytes */
 #define LIMIT_RESULT_MEMORY_TOTAL_MIB 256        /* answers of all jobs held in memory; --result-memory-total-bytes */
 #define LIMIT_ITEM_MEMORY_TOTAL_MIB   256 /* total size of the unsent items of all jobs; --item-memory-total-bytes */
 #define LIMIT_JOB_FLOOR_BYTES         (16 * KIB)  /* a job may always use this much of each memory total above */
 #define LIMIT_SPILL_GIB               4           /* size of the temporary files of all jobs; --max-spill-bytes */
-#define LIMIT_DOCUMENT_RESULTS        1000000000u /* results of one document, whatever --max-spill-bytes says */
+#define LIMIT_DOCUMENT_RESULTS        1000000000u /* most results in a document, even if --max-spill-bytes is larger */
 #define LIMIT_UNANSWERED_ERRORS       1000000     /* --max-unanswered-errors */
 #define LIMIT_TASK_SERIES             256         /* tasks that have their own series in /metrics */
 #define LIMIT_RUNNING_JOBS            10000       /* a request for one more job is answered with 429; --max-jobs */
@@ -76,7 +76,7 @@
 #define DEFAULT_MAX_CHUNK_BYTES       (1 * MIB)
 #define DEFAULT_ITEM_TIMEOUT_S        60.0
 #define DEFAULT_START_TIMEOUT_S       UINT64_C(300) /* how long a process of a task may take to be ready */
-#define DEFAULT_CHUNK_COST_NS         50000         /* processor time of a chunk, on each side, until it is measured */
+#define DEFAULT_CHUNK_COST_NS         50000         /* processor time of a chunk in a service, until it is measured */
 #define DEFAULT_CHUNK_TARGET_MS       250
 #define DEFAULT_HEARTBEAT_S           15 /* --heartbeat-s */
 
@@ -100,7 +100,7 @@
 #define LIMIT_ANSWER_BYTES       (64 * MIB)
 #define DEFAULT_ERROR_TAIL_BYTES (2 * KIB)   /* the end of stderr that becomes part of an error; error_output_bytes */
 #define LIMIT_ERROR_TAIL_BYTES   (256 * KIB) /* the largest error_output_bytes of a task.json */
-#define LIMIT_ERROR_TEXT_BYTES   (480 * KIB) /* stderr's end as JSON; two of them fit into LIMIT_OTHER_LINE_BYTES */
+#define LIMIT_ERROR_TEXT_BYTES   (480 * KIB) /* stderr's end as JSON; two such texts fit in LIMIT_OTHER_LINE_BYTES */
 
 /* A worker. */
 #define LIMIT_WORKER_CHUNKS       64 /* chunks of one task on a worker; one more is answered with 429; --max-chunks */

@@ -38,7 +38,7 @@ static int open_regular(const char *path, struct stat *st)
 static ssize_t read_to_end(int fd, struct buf *text)
 {
     for (;;) {
-        /* Once `text` is full, reads one more byte to find out whether the file ends there. */
+        /* When `text` is full, reads one more byte to find out whether the file ends there. */
         char last;
         size_t room = text->cap - text->len < READ_BYTES ? text->cap - text->len : READ_BYTES;
         if (!buf_reserve(text, room)) BUG("a reservation within the cap failed");

@@ -1,6 +1,7 @@
 /*
  * Reads a whole file that an operator or a task names, such as task.json, a token file or a certificate. The read never
- * blocks: a FIFO or a device is rejected, and only a part of a file that is larger than the cap is read.
+ * blocks, because a FIFO or a device is rejected. If the file is larger than the cap, the read fails, and the bytes
+ * beyond the cap are not read.
  */
 #ifndef FANTAIL_COMMON_FILES_REGULAR_FILE_H
 #define FANTAIL_COMMON_FILES_REGULAR_FILE_H

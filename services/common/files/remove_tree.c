@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The state of a removal. A path is limited to 4 KiB, and a process to a few open files. So a removal neither builds
- * paths nor recurses: what cannot be removed from a subdirectory is moved up into the top directory, and removed
- * there. */
+/* The state of a removal. The length of a path and the number of open files of a process are limited. So a removal
+ * neither builds paths nor recurses. An entry of a subdirectory that cannot be removed is moved up into the top
+ * directory, and removed there. */
 struct tree_removal {
     int top;
     dev_t device;

@@ -88,7 +88,7 @@ struct http_call {
     bool refused;       /* on_body returned false */
     bool may_repeat;    /* the request may be sent again: a GET or HEAD without a body */
     uint64_t heard_ms;  /* when bytes were last received or sent, uv_now() */
-    int fd;             /* the socket of the call, once it is known */
+    int fd;             /* the socket of the call; valid after curl has named it */
     unsigned sendings;  /* how often curl called call_on_sending() */
     size_t turn_bytes;  /* bytes of the answer that were read in this turn of the call */
     long upload_bytes;  /* size of the easy handle's upload buffer */
@@ -162,8 +162,8 @@ struct http_client {
     bool callback_ran; /* a callback of a call has run since the step before sleep began */
     bool due;          /* curl asked for a timer of 0 ms */
     unsigned added;    /* calls that were added to curl and that it has not run yet; may include cancelled ones */
-    /* The times at which the client must stop handling socket events, and beginning new calls, in this turn. 0: the
-     * client has not begun to do so in this turn. */
+    /* In this turn, the client handles socket events until events_end_ns, and begins new calls until calls_end_ns. 0:
+     * the client has not done this in this turn yet. */
     uint64_t events_end_ns, calls_end_ns;
     struct client_socket **sockets; /* indexed by descriptor */
     size_t sockets_count;

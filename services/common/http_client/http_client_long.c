@@ -1,6 +1,6 @@
 /*
  * Reads long answers in turns. curl reads an answer until no more bytes are available, which can take milliseconds. A
- * short answer to another call must not wait so long. So once SHORT_BYTES of an answer have been read, its call is
+ * short answer to another call must not wait so long. So when SHORT_BYTES of an answer have been read, its call is
  * held: curl stops reading the answer, and the call queues for its turn. For a call of plain http, our code does not
  * read the socket until the call's turn. In each turn of the loop, long answers are read for LONG_ANSWERS_NS: one after
  * another, TURN_BYTES of each.

@@ -145,7 +145,7 @@ int client_on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *client, 
     if (s->call) s->call->fd = fd;
     if (what == CURL_POLL_REMOVE) what = CURL_POLL_NONE;
     s->wanted = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-    if (s->wanted & UV_READABLE) s->connected = true; /* curl waits for readability only once the socket is connected */
+    if (s->wanted & UV_READABLE) s->connected = true; /* curl waits for readability only after it has connected */
     if (s->wanted & ~s->watched) watch(s, s->wanted);
     return 0;
 }

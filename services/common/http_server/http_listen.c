@@ -103,9 +103,9 @@ int http_listen(const struct http_server_options *o, char *err, size_t err_size)
 
 /* Closing a listening socket resets the connections that wait to be accepted. The peers of these connections may have
  * sent a request, and cannot know whether it was read. So before the socket is closed, a socket filter makes the kernel
- * drop SYNs. A peer that gets no answer retransmits its SYN, and is refused once the socket is closed. If the kernel
- * does not allow the filter, a few peers see a reset. For a Unix-domain socket, it is enough to remove the socket's
- * file. */
+ * drop SYNs. A peer that gets no answer retransmits its SYN, and is refused after the socket has been closed. If the
+ * kernel does not allow the filter, a few peers see a reset. For a Unix-domain socket, it is enough to remove the
+ * socket's file. */
 void http_listen_refuse_new(int fd, const char *host)
 {
     enum { FLAGS_AT = 13, SYN = 0x02 }; /* the data that the filter sees begins with the TCP header */

@@ -8,8 +8,8 @@
 
 struct http_server_options;
 
-/* Returns the descriptor. On failure it returns -1, with a sentence in err. A socket file that a killed process left is
- * replaced. */
+/* Returns the descriptor. On failure it returns -1, with a sentence in err. Replaces a socket file that a killed
+ * process left behind. */
 MUST_CHECK int http_listen(const struct http_server_options *o, char *err, size_t err_size);
 /* Returns the port; 0 for a Unix-domain socket. */
 uint16_t http_listen_port(int fd);

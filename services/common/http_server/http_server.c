@@ -220,7 +220,7 @@ static void close_listener(struct http_server *s)
 
 bool http_server_stop_listening(struct http_server *s)
 {
-    enum { FULL_MS = 1000 }; /* a full daemon accepts no connection, so the wait ends after this time */
+    enum { FULL_MS = 1000 }; /* a full daemon accepts no connection, so the server stops waiting after this time */
     uint64_t now_ms = uv_now(s->loop);
     if (s->listen_fd < 0) return true;
     if (!s->arrive_end_ms) {

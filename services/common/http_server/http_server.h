@@ -11,7 +11,7 @@
  *     route's handle()  ->  body()*  ->  body_end()  ->  [answer sent]  ->  closed()
  * handle() runs when the headers have arrived. Before it returns, handle() must answer or call http_exchange_accept().
  * If the route answers before the body is complete, the server reads and drops the rest of the body, and then sends the
- * answer. Once an exchange has been answered, body() and body_end() are no longer called. closed() is called last,
+ * answer. After an exchange has been answered, body() and body_end() are no longer called. closed() is called last,
  * exactly once for an accepted exchange. After closed(), the pointer to the exchange is invalid. The server calls
  * closed() from the loop or from http_server_stop().
  *
@@ -80,7 +80,7 @@ struct http_server_options {
     const char *other_hint;
     void *data;                /* passed to every handle() */
     size_t max_body_bytes;     /* 0: LIMIT_BODY_BYTES */
-    const char *too_long_hint; /* what a client with a longer body can do, "; ..."; NULL: nothing; borrowed */
+    const char *too_long_hint; /* "; " and what a client with a longer body can do; NULL: no hint; borrowed */
     unsigned max_connections;  /* 0: LIMIT_CONNECTIONS */
     size_t connection_bytes;   /* memory of a connection; 0: LIMIT_CONNECTION_BYTES, the maximum */
     bool reuse_port;

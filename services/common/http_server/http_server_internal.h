@@ -122,7 +122,7 @@ struct http_connection {
     bool watched_for_room;  /* the library's epoll set reports when the socket has room to send */
     bool has_room;          /* the library's last send sent all bytes; false before the first send */
     uint64_t moved_in_turn; /* the server's turn in which the connection last received, sent or handed over bytes */
-    uint64_t ended_in_turn; /* the turn in which the library was last told to read the end (http_peer.c); 0: never */
+    uint64_t ended_in_turn; /* the turn in which http_peer.c last made the library read the end; 0: never */
     uint64_t still_in_turn; /* the turn in which the connection became suspect (http_progress.c); 0: not suspect */
 
     gnutls_session_t tls; /* the library's session; NULL without TLS */

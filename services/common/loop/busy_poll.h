@@ -29,8 +29,8 @@ struct busy_poll {
 
 /* Returns how long to poll before sleeping; 0: do not poll. */
 uint64_t busy_poll_budget(const struct busy_poll *b, uint64_t now_ns);
-/* When the loop has waited waited_ns for an event, call busy_poll_polled() if the loop polled, or busy_poll_slept() if
- * it slept. For a sleep, waited_ns includes the time to wake up. */
+/* When an event has come, call busy_poll_polled() if the loop polled for it, or busy_poll_slept() if the loop slept.
+ * waited_ns is how long the loop waited. For a sleep, it includes the time to wake up. */
 void busy_poll_polled(struct busy_poll *b, uint64_t waited_ns);
 void busy_poll_slept(struct busy_poll *b, uint64_t waited_ns);
 /* Call it after each yield between two polls. The yield lasted away_ns. If another process seems to have long work to

@@ -104,7 +104,9 @@ void turn_stall_start(struct turn_stall *t, uv_loop_t *loop)
 {
     *t = (struct turn_stall){.loop = loop};
     t->stalled = metric_counter("fantail_loop_stalled_turns_total",
-                                "Turns of the event loop in which nothing was done, once there are many in a row.", "");
+                                "Turns of the event loop in which nothing was done. The first turns of a series of "
+                                "such turns are not counted.",
+                                "");
     uv_loop_configure(loop, UV_METRICS_IDLE_TIME);
     turn_add(loop, &t->worked, TURN_BEFORE_SLEEP_WORKED, on_worked, t);
     turn_add(loop, &t->sleeps, TURN_BEFORE_SLEEP_SLEEPS, on_sleeps, t);

@@ -1,7 +1,7 @@
 /*
  * Notices when files change. Kubernetes replaces a mounted Secret by changing a symbolic link; other tools overwrite
- * one file after another. So every few seconds, the files are looked up by their paths. A change is reported once the
- * files differ from those that the owner last read, and have stopped changing.
+ * one file after another. So every few seconds, the files are looked up by their paths. A change is reported when two
+ * checks in a row find the same files, and these are not the files that the owner last read.
  *
  * This module does not know what the files contain. Single-threaded.
  */

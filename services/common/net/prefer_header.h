@@ -15,8 +15,8 @@ struct preferences {
     unsigned wait_s;
 };
 
-/* Reads the preferences. `text` has the values of all Prefer headers of a request, joined by commas. A longer wait
- * becomes `wait_most_s`. */
+/* Reads the preferences. `text` has the values of all Prefer headers of a request, joined by commas. If the client asks
+ * for a longer wait, wait_s becomes `wait_most_s`. */
 struct preferences preferences_read(const char *text, unsigned wait_most_s);
 /* Appends the preferences as a value of Preference-Applied: "respond-async, wait=10". */
 void preferences_write(struct buf *out, const struct preferences *p);

@@ -19,8 +19,8 @@ const char *unix_address_path(const char *address);
 /* Fills *a. Returns the length for bind() and connect(); 0: the path is empty or too long. */
 MUST_CHECK socklen_t unix_address_fill(struct sockaddr_un *a, const char *path);
 /* Connects a new socket, which does not block and closes on exec. Returns the descriptor; -1: errno says why. EAGAIN
- * means that too many connections wait for the listener. The call does not wait: a Unix-domain connection is made at
- * once or not at all. */
+ * means that too many connections wait for the listener. The call does not wait: a Unix-domain connection is made
+ * immediately or not at all. */
 MUST_CHECK int unix_address_connect(const char *path);
 /* Enlarges the send buffer of a connected socket. A larger buffer saves wake-ups. An accepted socket does not inherit
  * this size, so each side calls this function for its own socket. */

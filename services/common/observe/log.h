@@ -73,9 +73,9 @@ static inline struct log_field log_said(struct log_field field)
 /* Writes the fields before LOG_END; the first field is msg. Use the macros instead of this function. */
 void log_write(enum log_level level, const struct log_field *fields);
 
-/* Whatever log_threshold is, writes the text as a line of its own, after `prefix` and a colon; `prefix` may be NULL.
- * Use it to pass on the output of another program. On a terminal, the text replaces an unfinished line, such as a
- * progress line. On a terminal, control characters of the text are written as \xNN. */
+/* Writes the text as a line of its own, after `prefix` and a colon, whatever log_threshold is. `prefix` may be NULL.
+ * Use this function to pass on the output of another program. On a terminal, the text replaces an unfinished line, such
+ * as a progress line. On a terminal, control characters of the text are written as \xNN. */
 void log_plain(const char *prefix, const char *text, size_t len);
 /* Sets how many bytes of log lines may wait to be written; further lines are dropped. */
 void log_set_room(size_t bytes);

@@ -33,7 +33,7 @@ static const char *origin_fault(const char *s, size_t len)
     size_t scheme = 0, at;
     if (len == 0) return "an origin is empty";
     if (len == 4 && strncasecmp(s, "null", 4) == 0)
-        return "null cannot be listed, because every page in a sandbox has this origin, whatever its site";
+        return "null cannot be listed, because sandboxed pages of all sites have this origin";
     if (memchr(s, '*', len)) return "* must stand alone and means every origin; patterns are not supported";
     while (scheme < len && (isalnum((unsigned char)s[scheme]) || strchr("+-.", s[scheme]))) scheme++;
     if (scheme == 0 || scheme + 3 >= len || strncmp(s + scheme, "://", 3) != 0)

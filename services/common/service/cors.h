@@ -1,9 +1,9 @@
 /*
- * Cross-origin resource sharing (CORS, the Fetch standard): tells browsers which web pages may use the public port, by
- * the origin of the page. Before most requests of a page, a browser asks whether the page may send the request (a
- * preflight, with the method OPTIONS). The browser shows an answer to the page only if headers of the answer allow this
- * page to read it. Without the option --cors-origin, no page of another origin can read an answer, or send a request
- * that needs a preflight.
+ * Cross-origin resource sharing (CORS, the Fetch standard): tells browsers which web pages may use the public port. The
+ * origin of a page decides this. Before most requests of a page, a browser asks whether the page may send the request
+ * (a preflight, with the method OPTIONS). The browser shows an answer to the page only if headers of the answer allow
+ * this page to read it. Without the option --cors-origin, no page of another origin can read an answer, or send a
+ * request that needs a preflight.
  *
  * `origins` is the text of --cors-origin: origins separated by commas, or "*". NULL: none.
  */

@@ -357,7 +357,7 @@ static void operands_last(struct parse *p, int end)
     }
 }
 
-/* Reads the options, and moves the operands behind them. Returns the index of the first operand. */
+/* Reads the options, and moves the operands to the end of the arguments. Returns the index of the first operand. */
 static int read_arguments(struct parse *p)
 {
     for (p->at = 1; p->at < p->argc; p->at++) {

@@ -52,7 +52,8 @@ struct option_row {
     bool required;
     const char *needs; /* name of another option, without which this option would have no effect; NULL: none */
     /* Name of another option that this option excludes; NULL: none. If this option is on the command line, the
-     * environment variable of the other one is ignored. The caller refuses both on the command line. */
+     * environment variable of the excluded option is ignored. If both options are on the command line, the caller
+     * refuses them. */
     const char *overrides;
     bool once; /* giving the option twice is an error, because one text holds several values */
 };

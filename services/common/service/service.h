@@ -108,7 +108,7 @@ MUST_CHECK int service_write_secrets(const struct option_spec *spec, const struc
 
 /* Runs the subcommand `healthcheck`: sends GET /readyz to the service that has this config and runs on this machine.
  * The request goes to the admin port, or to the public port if there is no admin port. Returns the exit status: 0 if
- * the service is ready, and 1 if it is not ready or cannot be asked. In the second case, prints the reason on standard
+ * the service is ready, and 1 if it is not ready or cannot be asked. If the status is 1, prints the reason on standard
  * error. Each system call blocks for up to 2 s. */
 MUST_CHECK int service_healthcheck(const struct service_config *config);
 

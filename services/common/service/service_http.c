@@ -137,7 +137,7 @@ static void register_metrics(struct service_http *h)
     h->metrics_count = count_routes(h->routes) + 1;
     h->metrics = xcalloc(h->metrics_count, sizeof *h->metrics);
     for (size_t i = 0; i < h->metrics_count; i++)
-        register_route(&h->metrics[i], h->routes[i].method, h->routes[i].path); /* the last one is {0}, for no route */
+        register_route(&h->metrics[i], h->routes[i].method, h->routes[i].path); /* the last is {0}: no route */
     metric_gauge_fn("fantail_http_requests_in_flight", "Requests being read or answered.", NULL, open_exchanges, NULL);
     metric_gauge_each("fantail_token_accepted", "Each token of --token-file, by its fingerprint.", "fingerprint",
                       show_tokens, NULL);

@@ -54,7 +54,8 @@ struct service_config {
                     "accept other machines without --token-file: anyone who can connect can run tasks"),               \
         TLS_SERVER_OPTION_ROWS(S, f.tls), OPTION_HEADING("Start and shutdown"),                                        \
         OPTION_SECONDS("shutdown-delay-s", S, f.shutdown_delay_s, "0", 0, 3600,                                        \
-                       "after SIGTERM, still accept requests for this time, so that load balancers can notice"),       \
+                       "after SIGTERM, still accept requests for this time, so that load balancers can notice that "   \
+                       "the service is not ready"),                                                                    \
         OPTION_SECONDS("drain-s", S, f.drain_s, TEXT_OF(DEFAULT_DRAIN_S), 0, 86400,                                    \
                        "after --shutdown-delay-s, time for running work to end"),                                      \
         OPTION_BOOL("exit-with-parent", S, f.exit_with_parent, NULL, "end when the parent process ends"),              \
@@ -63,11 +64,12 @@ struct service_config {
                    "has started; 0: ask the kernel",                                                                   \
                    .no_env = true, .needs = "exit-with-parent"),                                                       \
         OPTION_INT("ready-fd", S, f.ready_fd, "-1", -1, 1048576,                                                       \
-                   "once listening, write \"ready PORT ADMIN_PORT\" and a newline to this descriptor and close it",    \
+                   "when the service listens, write \"ready PORT ADMIN_PORT\" and a newline to this descriptor, "      \
+                   "and close it",                                                                                     \
                    .no_env = true),                                                                                    \
         OPTION_INT("busy-poll-us", S, f.busy_poll_us, "-1", -1, 1000,                                                  \
-                   "if recent waits for events were short, poll this long before sleeping; 0: never; -1: 100, or 0 "   \
-                   "where processor time is limited"),                                                                 \
+                   "if recent events came soon, poll for up to this many microseconds before sleeping; 0: never; -1: " \
+                   "100, or 0 where processor time is limited"),                                                       \
         OPTION_CHOICE("log-level", S, f.log_level, "info", log_level_names, "lowest level that is logged"),            \
         OPTION_CHOICE("log-format", S, f.log_format, "json", service_log_formats,                                      \
                       "how a line of the log is written: as a JSON object, or as text for people")

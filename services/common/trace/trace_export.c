@@ -111,7 +111,7 @@ static void on_timer_closed(uv_handle_t *handle)
 static void finish(struct trace_export *t)
 {
     if (t->call) http_call_cancel(t->call);
-    if (t->queue.spans) log_warn("spans were not delivered before the end", LOG_U64("spans", t->queue.spans));
+    if (t->queue.spans) log_warn("spans were not delivered before the program ended", LOG_U64("spans", t->queue.spans));
     while (t->queue.first) *t->dropped += drop_first(t);
     http_client_free(t->client);
     uv_close((uv_handle_t *)&t->timer, on_timer_closed);

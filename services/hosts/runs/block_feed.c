@@ -12,7 +12,7 @@ enum {
     PIPE_MAX_BYTES = 1 * MIB,
     PIPE_MIN_BYTES = 64 * KIB, /* of a new pipe */
     COPY_BYTES = 64 * KIB,
-    STEP_ROOMS = 4, /* how many times the capacity of the pipe one step moves at most */
+    STEP_ROOMS = 4, /* one step moves at most this many times the capacity of the pipe */
 };
 #define PAUSE_MIN_NS (50 * NS_PER_US)
 #define PAUSE_MAX_NS (2 * NS_PER_MS)
@@ -124,7 +124,8 @@ static void pause_feed(struct block_feed *f, size_t sum, uint64_t now)
     feed_move(f, sum ? FEED_PAUSING : FEED_WAITING);
 }
 
-/* Begins with the block after the header. */
+/* If all bytes of the current part were moved, begins the next part. The first part is the header, and the second part
+ * is the block. */
 static void begin_next(struct block_feed *f)
 {
     if (f->left > 0) return;

@@ -31,7 +31,7 @@ enum block_feed_state {
 struct block_feed {
     enum block_feed_state state;
     int from, to;                /* the file, and the pipe */
-    uint64_t at, left;           /* of the file */
+    uint64_t at, left;           /* offset of the next byte in the file; bytes of this part that were not moved yet */
     uint64_t next_at, next_left; /* the part that is fed after this part */
     size_t room;                 /* the capacity of the pipe */
     uint64_t due_ns, pause_ns;

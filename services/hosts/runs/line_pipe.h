@@ -1,7 +1,7 @@
 /*
- * The pipe of --line-buffer: a named pipe into which all processes of a run write the lines of their commands, as they
- * come. `fantail map` reads them and prints them. A lock on the pipe keeps lines whole, even lines that are longer
- * than what one write() accepts. If the reader is slow, a writer waits.
+ * The pipe of --line-buffer: a named pipe into which all processes of a run write each line of their commands as soon
+ * as the line is complete. `fantail map` reads and prints these lines. A lock on the pipe keeps lines whole, even lines
+ * that are longer than what one write() accepts. If the reader is slow, a writer waits.
  */
 #ifndef FANTAIL_HOSTS_RUNS_LINE_PIPE_H
 #define FANTAIL_HOSTS_RUNS_LINE_PIPE_H

@@ -9,7 +9,7 @@ enum edit_case { CASE_KEPT, CASE_UPPER, CASE_LOWER };
 struct value_edit {
     enum edit_kind kind;
     bool greedy;        /* EDIT_START, EDIT_END: the longest match; EDIT_REPLACE: each match */
-    enum edit_case to;  /* EDIT_REPLACE: the match in this case, instead of `text` */
+    enum edit_case to;  /* EDIT_REPLACE: the letter case that the match gets; CASE_KEPT: `text` replaces the match */
     size_t from, count; /* EDIT_PART */
     char *text;         /* EDIT_DEFAULT, EDIT_REPLACE */
     char *plain;        /* EDIT_START, EDIT_END: the regular expression if it has no special characters */

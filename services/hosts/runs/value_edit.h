@@ -3,7 +3,7 @@
  * meaning are those of GNU parallel. Pure.
  *
  *     {:-TEXT}       TEXT if the value is empty or 0
- *     {:2}, {:2:3}   without its first 2 bytes; 3 bytes after them
+ *     {:2}, {:2:3}   without its first 2 bytes; only the 3 bytes after the first 2
  *     {#RE}, {##RE}  without the shortest, or the longest, beginning that RE matches
  *     {%RE}, {%%RE}  the same for the end
  *     {/RE/TEXT}     TEXT instead of the first match; {//RE/TEXT}: instead of each match
