@@ -203,7 +203,7 @@ static struct run_outcome run(struct exec_host *h, const struct run_input *input
     return outcome;
 }
 
-/* Tags the output of a command. Returns the given outcome, or RUN_TOO_LONG if the tagged output is too long. */
+/* Tags the output of a command. Returns `outcome`, or RUN_TOO_LONG if the tagged output is too long. */
 static struct run_outcome tag_output(struct exec_host *h, struct run_outcome outcome)
 {
     buf_clear(&h->text);

@@ -21,7 +21,7 @@ struct exec_options {
     int nice;                         /* added to the niceness of the command */
     enum exec_output output;
     uint64_t timeout_ms; /* 0: none */
-    size_t error_bytes;  /* how many bytes of the output an error has */
+    size_t error_bytes;  /* how many bytes of stdout and of stderr an error has */
     char **command;      /* NULL-ended; not empty */
 };
 

@@ -22,11 +22,11 @@
 enum {
     PIPE_BYTES = 4 * KIB, /* an empty pipe of any capacity accepts this many bytes in one write */
     READ_BYTES = 64 * KIB,
-    PASSED_BYTES = 1 * MIB, /* of lines that were passed on and stay in memory */
+    PASSED_BYTES = 1 * MIB, /* size of the lines that were passed on and may stay in memory */
     STDERR_BYTES = 4 * KIB,
     CHILD_STACK_BYTES = 64 * KIB,
     OUTPUT_BYTES = LIMIT_ANSWER_BYTES,
-    LAST_STDERR_PIECES = 256, /* reads after the command has ended: 1 MiB, the capacity of the largest pipe */
+    LAST_STDERR_PIECES = 256, /* reads after the command has ended; enough for the largest pipe, 1 MiB */
 };
 
 /* The data that parent and child share. The child uses the parent's memory until execve() has succeeded. */
@@ -115,7 +115,7 @@ static int become_program(void *arg)
     dup2(l->stderr_fd, 2);
     execve(l->path, l->argv, environ);
     if (errno == ENOEXEC) {
-        /* Runs a script without #! with the shell, as execvp() does. */
+        /* If the file is a script that has no #! line, runs it in the shell, as execvp() does. */
         static char shell[] = "/bin/sh";
         char *name = l->argv[0];
         l->argv[0] = (char *)(uintptr_t)l->path;

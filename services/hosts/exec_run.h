@@ -19,7 +19,7 @@ enum run_end {
     RUN_NOT_STARTED, /* code: errno */
     RUN_TIMED_OUT,
     RUN_TOO_LONG, /* more than LIMIT_ANSWER_BYTES on stdout */
-    RUN_HALTED,   /* the run of the client is halted: the command was killed, or did not start */
+    RUN_HALTED,   /* the run of fantail map is halted: the command was killed, or did not start */
     RUN_YIELDED,  /* killed because memory is short; it must run again */
     RUN_UNSAVED,  /* code: errno; the files of --results could not be written */
     RUN_UNFED,    /* code: errno; the block for its stdin could not be read. 0: the size of the file has changed */

@@ -7,7 +7,7 @@
  *     {%}     the number of the slot, from 1 on
  *     {2}, {2.}, {2/}, {2//}, {2/.}  the same forms for the second value. If the row lacks this value, the placeholder
  *                                    stays as it is; with `blanks` the placeholder is removed
- *     {-1}, {-1.}, ...               the same forms for the last value, {-2} the one before it
+ *     {-1}, {-1.}, ...               the same forms for the last value; {-2}: for the second last value
  *
  * With `plus` there are also these placeholders, and those of value_edit.h:
  *
@@ -45,7 +45,7 @@ struct exec_part {
     enum exec_place place;
     size_t column;           /* number of the value, from 1 on; 0: all values */
     bool from_end;           /* `column` counts from the last value */
-    unsigned extensions;     /* how many of the last extensions are dropped, or with PLACE_EXTENSION kept */
+    unsigned extensions;     /* how many of the last extensions are dropped; with PLACE_EXTENSION: how many are kept */
     struct value_edit *edit; /* with PLACE_EDITED; owned by the template */
     const char *text;        /* the text in the command; borrowed */
     size_t len;

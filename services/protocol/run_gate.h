@@ -65,7 +65,7 @@ struct run_gate {
     uint32_t seats_count;
     struct run_gate_rules rules;
     uint32_t state;       /* enum run_gate_state. May be read without the lock */
-    uint32_t turns;       /* changes whenever a waiting command may be allowed to start (a futex): run_gate_turn() */
+    uint32_t turns;       /* a futex; run_gate_turn() changes it when a waiting command may be allowed to start */
     uint32_t running_max; /* the client may change it */
     uint64_t total;       /* number of items; 0: not known */
     uint64_t next_start_ns;

@@ -2,7 +2,7 @@
 #include "protocol/run_gate.h"
 
 #define POLL_NS      (200 * NS_PER_MS) /* how often the load and the free memory are checked */
-#define LONG_WAIT_NS NS_PER_S          /* a change of `turns` ends a wait earlier */
+#define LONG_WAIT_NS NS_PER_S          /* the longest wait; a change of `turns` ends the wait earlier */
 
 /* Returns whether another item, with a lower index, also waits. Waiting items start in the order of their indexes. */
 static bool is_another_first(const struct run_gate *g, unsigned seat, bool (*is_alive)(void *, unsigned), void *arg)

@@ -36,9 +36,9 @@ MUST_CHECK bool buf_reserve(struct buf *b, size_t extra);
 /* Returns how many bytes buf_reserve() would allocate for `extra` more bytes; 0: none. Pass the result to
  * memory_has_room() to find out whether there is memory for them. */
 size_t buf_growth(const struct buf *b, size_t extra);
-/* Call it before adding `extra` bytes to a buffer that may become long. If b will then be long, but shorter than
- * `guess`, allocates memory for `guess` bytes in all, but at most 4 MiB. Without this call, b would grow step by step,
- * and each byte would be copied about twice. `guess` is the expected final length; 0: unknown. */
+/* Call it before adding `extra` bytes to a buffer that may become long. If b will be long with these bytes, but shorter
+ * than `guess`, allocates memory for `guess` bytes in all, but at most 4 MiB. Without this call, b would grow step by
+ * step, and each byte would be copied about twice. `guess` is the expected final length; 0: unknown. */
 void buf_expect(struct buf *b, size_t extra, size_t guess);
 /* If b has much unused memory, frees most of that memory. */
 void buf_trim(struct buf *b);

@@ -27,7 +27,7 @@
 #define LIMIT_ARRIVE_MS        30    /* how long a drain waits for connections that are being established */
 #define LIMIT_CLOSE_IDLE_MS    300   /* how long a drain waits for peers to close idle connections */
 #define LIMIT_CONNECTION_BYTES                                                                                         \
-    (128 * KIB) /* a connection's head, read buffer and write buffer together; zeroed at each request */
+    (128 * KIB) /* a connection's head, read buffer and write buffer; the library zeroes them at each request */
 #define LIMIT_WORKER_CONNECTION_BYTES (64 * KIB) /* memory of a worker's connection; enough for the largest head */
 #define LIMIT_IDLE_MEMORY_MS          1000 /* the memory of an idle connection is returned to the kernel after this time */
 #define LIMIT_PULL_BYTES              (256 * KIB) /* room that one call to an answer's pull() gets */
@@ -81,7 +81,7 @@
 #define DEFAULT_HEARTBEAT_S           15 /* --heartbeat-s */
 
 /* The job store. */
-#define LIMIT_BLOCK_BYTES    (256 * MIB) /* uncompressed; blocks are cut at about 1 MiB, but never within a line */
+#define LIMIT_BLOCK_BYTES    (256 * MIB) /* before compression; blocks are cut at about 1 MiB, never within a line */
 #define LIMIT_REDUCED_BYTES  (4 * MIB)   /* size of the result of a durable job with `reduce` */
 #define LIMIT_RECORDED_BYTES (2 * MIB)   /* size of a block of answers that holds more than one answer or piece */
 
@@ -96,7 +96,7 @@
  * request. */
 #define SAME_SIGNAL_MS 500
 
-/* An answer line of a worker or a process: one item's envelope. */
+/* An answer line of a worker or of a process. It has the answer to one item. */
 #define LIMIT_ANSWER_BYTES       (64 * MIB)
 #define DEFAULT_ERROR_TAIL_BYTES (2 * KIB)   /* the end of stderr that becomes part of an error; error_output_bytes */
 #define LIMIT_ERROR_TAIL_BYTES   (256 * KIB) /* the largest error_output_bytes of a task.json */
@@ -104,7 +104,7 @@
 
 /* A worker. */
 #define LIMIT_WORKER_CHUNKS       64 /* chunks of one task on a worker; one more is answered with 429; --max-chunks */
-#define LIMIT_WORKER_QUEUED_BYTES (64 * MIB) /* item bytes held; beyond this an upload is suspended */
+#define LIMIT_WORKER_QUEUED_BYTES (64 * MIB) /* item bytes of a worker; beyond this an upload is suspended */
 #define LIMIT_WORKER_ANSWER_BYTES (16 * MIB) /* answer bytes held per chunk; beyond this the chunk's items wait */
 #define LIMIT_HEAD_WAIT_MS        10         /* how long the head of an answer waits for the first value */
 #define LIMIT_GATHER_MS           2          /* how long an answer waits for other answers of its chunk */

@@ -32,7 +32,7 @@ void spare_memory_step(void);
 /* Frees all waiting blocks now. Call it when memory is short. */
 void spare_memory_free_waiting(void);
 
-/* Returns free pages of the heap to the kernel, if more than keep_bytes of the heap are free. Without this call, a
+/* Gives free pages of the heap back to the kernel, if more than keep_bytes of the heap are free. Without this call, a
  * process keeps the largest heap that it ever needed, because a few small blocks at the end of the heap keep malloc()
  * from giving the rest back. Do not call it often: it takes about 10 ms for 200 MiB. */
 void spare_memory_return(size_t keep_bytes);
@@ -48,8 +48,8 @@ struct spare_memory_plan {
 #define SPARE_MEMORY_GAP_NS (5 * NS_PER_S) /* the time between two returns, and how long a service must be idle */
 /* Call it when a piece of work has ended. */
 void spare_memory_work_ended(struct spare_memory_plan *p, uint64_t now_ns);
-/* Returns memory to the kernel if a return is due. Call it at least once a second while p->is_due. `idle`: there is no
- * work now. The result says whether memory was returned. */
+/* Gives memory back to the kernel if this is due, and then returns true. Call it at least once a second while
+ * p->is_due. `idle`: there is no work now. */
 bool spare_memory_tick(struct spare_memory_plan *p, bool idle, uint64_t now_ns);
 
 #endif

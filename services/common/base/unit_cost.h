@@ -33,7 +33,9 @@ MUST_CHECK bool unit_cost_begin(struct unit_cost *c);
 MUST_CHECK bool unit_cost_end(struct unit_cost *c, uint64_t bytes);
 /* Returns what unit_cost_measure() would return if all open units ended now, after moving `bytes` bytes in total. */
 uint64_t unit_cost_now(const struct unit_cost *c, uint64_t bytes, uint64_t cpu_ns);
-/* cpu_ns is the processor time that the thread has used until now. Returns the processor time of one unit, ns. */
+/* Adds a measurement to the estimate: the units that were done since the last measurement, and the processor time that
+ * they took. cpu_ns is the processor time that the thread has used until now. Returns the estimated processor time of
+ * one unit, ns. */
 uint64_t unit_cost_measure(struct unit_cost *c, uint64_t cpu_ns);
 
 /* Returns the processor time that this thread has used, ns. */

@@ -32,7 +32,7 @@ void start_error_write(char out[START_ERROR_SIZE], const char *path, int error)
     if (cr) *cr = '\0';
     bool is_script = strncmp(line, "#!", 2) == 0;
     if (!is_script && error == ENOENT)
-        snprintf(out, START_ERROR_SIZE, "the file exists, but not the dynamic loader that it needs: %s",
+        snprintf(out, START_ERROR_SIZE, "the file exists, but the dynamic loader that it needs does not: %s",
                  strerror(error));
     else if (!is_script)
         return;

@@ -206,7 +206,7 @@ void call_resume(struct http_call *call)
     /* libcurl.easy_pause() calls the callbacks with the bytes that curl has held back. If a callback refuses these
      * bytes, curl ignores the refusal. */
     bool refused =
-        code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT; /* the second code: there is no connection yet */
+        code != CURLE_OK && code != CURLE_BAD_FUNCTION_ARGUMENT; /* the second code means that no connection exists */
     if (refused && call->state == CALL_RUNNING) call_end_by_code(call, code);
 }
 

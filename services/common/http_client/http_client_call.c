@@ -104,7 +104,7 @@ const char *http_call_header(struct http_call *call, const char *name)
     if (call->head.len == 0) return NULL;
     const char *line = call->head.data, *end = line + call->head.len;
     for (; line < end; line += strlen(line) + 1) {
-        if ((line[0] ^ name[0]) & ~0x20) continue; /* the first letters differ in more than case: true of most lines */
+        if ((line[0] ^ name[0]) & ~0x20) continue; /* the usual case: the first letters differ */
         if (strncasecmp(line, name, len) != 0 || line[len] != ':') continue;
         const char *value = line + len + 1;
         return value + strspn(value, " \t");

@@ -10,9 +10,10 @@ static void name_tls_fault(struct http_call *call, CURLcode code, struct http_ca
     r->reason = call->reason;
 }
 
-/* When a kept connection dies before the answer, curl opens a second connection to repeat the request. If the second
- * connection fails too, curl's error is about the second connection, although the request was sent on the first. curl
- * opens a second connection only after the request was sent, so in this case `sent` is above 0. */
+/* Returns whether the request was sent on a kept connection that died before the answer. In this case curl opens a
+ * second connection to repeat the request. If the second connection fails too, curl's error is about the second
+ * connection, although the request was sent on the first. curl opens a second connection only after the request was
+ * sent, so in this case `sent` is above 0. */
 static bool kept_connection_died(const struct http_call *call, CURLcode code, long sent)
 {
     if (call->may_repeat || sent == 0) return false;
@@ -27,8 +28,8 @@ static bool kept_connection_died(const struct http_call *call, CURLcode code, lo
     }
 }
 
-/* Returns the meaning of a result code. For a call of plain http, the text comes from this function, because libcurl is
- * perhaps not loaded. */
+/* Returns the meaning of a result code. For a call of plain http, the text comes from this function, because libcurl
+ * may not be loaded. */
 static const char *text_of(const struct http_call *call, CURLcode code)
 {
     if (code == CURLE_OK) return "answered";

@@ -131,7 +131,7 @@ struct http_wire {
     bool is_kept; /* the wire is on both lists of kept wires */
     struct list_link postponed_link;
     int postponed;      /* events that wait for a later turn; the wire is then on client->postponed; 0: none */
-    int watched_before; /* the events to watch again in that turn; 0: the watch has not ended */
+    int watched_before; /* the events to watch again in that later turn; 0: the wire is still watched */
     int fd;
     int watched; /* the events that libuv watches */
     char *address;
@@ -152,7 +152,7 @@ struct http_client {
     char *room;                               /* buffer for the bytes of one recv(); NULL: not allocated yet */
     struct call_list calls[CALL_STATE_COUNT];
     uint64_t started; /* number of calls so far */
-    unsigned busy;    /* above 0 in curl and client_settle(): state changes of calls wait for client_settle() */
+    unsigned busy;    /* above 0 while curl or client_settle() runs; other work waits for client_settle() */
     bool freed;
 
     uv_timer_t curl_timer, silence_timer;

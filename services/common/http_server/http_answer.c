@@ -5,8 +5,8 @@
 #include "common/http_server/http_server_internal.h"
 
 #define WORTH_A_PULL_BYTES (4 * KIB)
-/* pull() is not called again in the same turn when its calls have taken this long. A pull() can work long for few
- * bytes, for example if it joins equal errors. */
+/* pull() is not called again in the same turn when its calls have taken this long. A call of pull() can take long and
+ * return few bytes, for example if pull() joins equal errors. */
 #define PULLS_NS (100 * NS_PER_US)
 
 /* Calls pull() until it has no more bytes, until the room left in `dst` is too small for another call, or until

@@ -112,7 +112,7 @@ struct http_connection {
     bool used;                   /* a request has arrived, so the connection may be idle for the keep-alive time */
     bool lingers;                /* the last answer was sent before the request's body was read */
     struct http_framing framing; /* checks the bytes that were received */
-    uint64_t heads, answered;    /* how many requests the library has begun and ended; `framing` may be ahead */
+    uint64_t heads, answered;    /* how many requests the library has begun and ended; `framing` may have read more */
     uint64_t since_ms;           /* when the server began to wait for the next head, or for more of the body */
     uint64_t head_began_ms;      /* when the first byte of the next head arrived; 0: it has not arrived yet */
     void *first_data;            /* where the library put the first bytes */
@@ -120,7 +120,7 @@ struct http_connection {
     struct epoll_event
         watch;              /* the events that the library watches the socket for; none: it does not watch the socket */
     bool watched_for_room;  /* the library's epoll set reports when the socket has room to send */
-    bool has_room;          /* the library's last send sent all bytes; false before the first send */
+    bool has_room;          /* the library's last call of send() sent all bytes; false before the first call */
     uint64_t moved_in_turn; /* the server's turn in which the connection last received, sent or handed over bytes */
     uint64_t ended_in_turn; /* the turn in which http_peer.c last made the library read the end; 0: never */
     uint64_t still_in_turn; /* the turn in which the connection became suspect (http_progress.c); 0: not suspect */
@@ -260,7 +260,7 @@ struct http_server {
     struct http_exchange *free_exchanges;
     unsigned free_count, open_exchanges;
     uint64_t arrive_end_ms;     /* when the server stops accepting; 0: it was not asked to stop */
-    uint64_t close_idle_end_ms; /* the deadline for peers to close idle connections; 0: no peer was asked to */
+    uint64_t close_idle_end_ms; /* the deadline for peers to close idle connections; 0: not set yet */
     char *scratch;              /* HTTP_SCRATCH_BYTES, for the first piece of a streamed answer */
     struct http_tls tls;
 };
@@ -283,8 +283,8 @@ void http_connection_refuse(struct http_connection *c, int status, const char *d
  * connection. Bytes that still arrive from the client are read and dropped, because otherwise a reset could overtake
  * the answer. */
 void http_connection_refuse_in_call(struct http_connection *c, int status, const char *detail);
-/* Returns the memory of an idle connection to the kernel, if this has not happened since its last request. Returns true
- * if there was memory to return. */
+/* Gives the memory of an idle connection back to the kernel, if this has not happened since the last request of the
+ * connection. Returns true if there was such memory. */
 bool http_connection_free_memory(struct http_connection *c);
 /* Calls http_connection_refuse_in_call() for a request that breaks a rule or a limit, and counts the request. */
 void http_connection_reject(struct http_connection *c, int status, const char *detail);
@@ -351,8 +351,10 @@ enum MHD_Result http_answer_send(struct http_exchange *x);
 
 /* http_tls.c. Without TLS, http_connection_send() is send(), and the other functions do nothing. */
 void http_tls_start(struct http_server *s);
-/* Returns the events, besides hang-ups, that our epoll set must report until the first request has arrived. */
+/* Prepares the session of a new connection. Returns the events, besides hang-ups, that our epoll set must report until
+ * the first request has arrived. */
 uint32_t http_tls_open(struct http_connection *c);
+/* Call it when a request arrives. At the first request, our epoll set stops reporting the events of http_tls_open(). */
 void http_tls_arrived(struct http_connection *c);
 /* Call it after an event of the socket. If a handshake waits for bytes, continues the handshake. */
 void http_tls_continue(struct http_connection *c);

@@ -233,8 +233,8 @@ static int set_watch(int epoll_fd, int op, int fd, struct epoll_event *event)
     return (int)syscall(SYS_epoll_ctl, epoll_fd, op, fd, event);
 }
 
-/* The library sends only if it assumes that the socket has room. After a send that did not send all bytes, the library
- * assumes that there is no room, and waits for EPOLLOUT. */
+/* Records whether a send has sent all bytes. If not, the library assumes that the socket has no room, and waits for
+ * EPOLLOUT, so this function begins to watch the socket for room. */
 static ssize_t note_sent(struct http_connection *c, ssize_t n, size_t size)
 {
     if (!c || c->tls) return note_moved(c, n);

@@ -7,7 +7,7 @@
 
 #include "common/base/buf.h"
 
-/* The largest number of bytes that byte_text_write() writes for each byte. */
+/* The largest number of bytes that byte_text_write() writes for one byte. */
 #define BYTE_TEXT_GROWTH 6
 
 /* Writes the bytes as the content of a JSON string, without quotes. Returns the end of what was written. */

@@ -97,8 +97,8 @@ static void register_metrics(struct busy_poller *p)
 {
     static const char *const ends[] = {"found", "in_vain", "given_up"};
     uint64_t *counters[ARRAY_SIZE(ends)];
-    metric_counters("fantail_busy_polls_total", "Polls for events before the loop sleeps, by result.", "end", ends,
-                    ARRAY_SIZE(ends), counters);
+    metric_counters("fantail_busy_polls_total", "Number of polls for events before the loop sleeps, by result.", "end",
+                    ends, ARRAY_SIZE(ends), counters);
     p->found = counters[0];
     p->in_vain = counters[1];
     p->given_up = counters[2];

@@ -15,8 +15,8 @@
 
 struct busy_poll {
     uint64_t limit_ns; /* the longest poll; 0: never polls */
-    /* The score rises by 1 after a wait that was short enough for a poll, and falls by BUSY_POLL_PRICE after a longer
-     * wait. */
+    /* The score rises by 1 when an event has come so soon that a poll could find it, and falls by BUSY_POLL_PRICE when
+     * an event has come later. */
     unsigned score;
     uint64_t pause_until_ns; /* no polling before this time */
     uint64_t pause_ns;       /* the length of the last pause; gets shorter with every poll that finds an event */

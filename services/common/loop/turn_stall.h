@@ -7,7 +7,8 @@
  * (progress.h). A turn is counted in fantail_loop_stalled_turns_total if it and the STALL_TURNS - 1 turns before it
  * were stalled. A turn that a timer began and in which nothing was done is ignored: it is not stalled, and does not end
  * a series of stalled turns. When a turn is counted, a log line names the step that keeps the loop awake, or the
- * descriptors that are ready. At most one log line about stalled turns is written per STALL_LOG_S. Owner: the service.
+ * descriptors that are ready. At most one log line about stalled turns is written in STALL_LOG_S seconds. Owner: the
+ * service.
  */
 #ifndef FANTAIL_COMMON_LOOP_TURN_STALL_H
 #define FANTAIL_COMMON_LOOP_TURN_STALL_H

@@ -29,8 +29,8 @@ struct trace_config {
     unsigned note_count;
 };
 
-/* `get` is getenv() or a similar function. On failure it returns false, there is nothing to release, and err has a
- * sentence that begins with the variable's name. */
+/* Reads the variables with `get`, which is getenv() or a similar function. On failure trace_config_read() returns
+ * false, err has a sentence that begins with the variable's name, and there is nothing to release. */
 MUST_CHECK bool trace_config_read(struct trace_config *c, const char *(*get)(const char *name), char *err,
                                   size_t err_size);
 void trace_config_release(struct trace_config *c);

@@ -2,7 +2,7 @@
  * What the main functions of both services share: the public and the admin server, health, metrics, readiness, signals
  * and shutdown. A main function does this:
  *
- *     option_parse(...)                      its rows include SERVICE_OPTION_ROWS
+ *     option_parse(...)                      the table of options includes SERVICE_OPTION_ROWS
  *     service_check(&spec, &config.service)  returns 2 if the options contradict each other
  *     s = service_start(loop, &config.service, &hooks, err, sizeof err)     listens
  *     service_set_ready(s, true, NULL)
@@ -94,7 +94,7 @@ void service_poke(struct service *s);
 uint16_t service_port(const struct service *s);
 uint16_t service_admin_port(const struct service *s); /* 0 when there is no admin server */
 
-/* A kind of secret that only one service has. Both services have tokens. */
+/* A kind of secret, besides tokens, that only one of the services has. */
 struct secret_kind {
     bool (*is_one)(const char *text);
     const char *form; /* what a secret of this kind looks like, for a message */

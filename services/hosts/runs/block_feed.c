@@ -8,7 +8,7 @@
 #include "common/base/limits.h"
 
 enum {
-    PIPES_BYTES = 32 * MIB, /* of all pipes together; a user may have 64 MiB, and then gets only small pipes */
+    PIPES_BYTES = 32 * MIB, /* of all pipes together; if a user has 64 MiB in pipes, new pipes are small */
     PIPE_MAX_BYTES = 1 * MIB,
     PIPE_MIN_BYTES = 64 * KIB, /* of a new pipe */
     COPY_BYTES = 64 * KIB,

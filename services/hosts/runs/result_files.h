@@ -6,8 +6,8 @@
  *     DIR/1/a/2/b\_c/seq              the number of the item, from 1 on
  *     DIR/1/a/2/b\_c/exitval          the exit status as a shell shows it; empty while the command runs
  *
- * In the names, "\", "/", a tab and a NUL of the value are "\\", "\_", "\t" and "\0". If a name would be empty, "." or
- * "..", a "\" is put in front of it. If a name is too long, its end is replaced by "\~" and the number of the item.
+ * In the names, "\", "/", a tab and a NUL of the value become "\\", "\_", "\t" and "\0". If a name would be empty, "."
+ * or "..", a "\" is put in front of it. If a name is too long, its end is replaced by "\~" and the number of the item.
  *
  * Each command makes new files. If an earlier command has left files in the folder, these files are removed first. So
  * two commands with the same values do not write to the same file.

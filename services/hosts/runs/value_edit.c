@@ -120,8 +120,9 @@ static bool matches(const struct value_edit *e, const char *text, size_t from, s
     return regexec(&e->regex, text, 1, match, REG_STARTEND | flags) == 0;
 }
 
-/* Returns the length of the shortest beginning that the regular expression matches. The first `longest` bytes match.
- * If the first n bytes begin with a match, so do the first n + 1 bytes. So each step can halve the range. */
+/* Returns the length of the shortest beginning that the regular expression matches. `longest` is the length of a
+ * beginning that matches. If the first n bytes begin with a match, so do the first n + 1 bytes. So each step can halve
+ * the range. */
 static size_t shortest_start(const struct value_edit *e, const char *value, size_t longest)
 {
     regmatch_t match;
