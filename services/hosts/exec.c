@@ -3,8 +3,8 @@
  * the item. exec_answer.h describes how the output becomes an answer. line_io.h describes the protocol. In the
  * environment of the command, FANTAIL_COMMON has the job's common value as JSON. The variables TRACEPARENT and
  * TRACESTATE, which OpenTelemetry defines, have the span of the item. With --row, the environment also has the index of
- * the item in FANTAIL_INDEX. With --blocks, an item names a block: a part of a file, or a whole file. The
- * command gets the block on its stdin (runs/block_feed.h).
+ * the item in FANTAIL_INDEX. With --gate, it has the slot in FANTAIL_SLOT. With --blocks, an item names a block: a part
+ * of a file, or a whole file. The command gets the block on its stdin (runs/block_feed.h).
  */
 #include <errno.h>
 #include <signal.h>

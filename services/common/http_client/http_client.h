@@ -25,7 +25,7 @@ enum http_call_outcome {
     HTTP_CALL_OK,            /* a whole answer, whatever its status */
     HTTP_CALL_NOT_CONNECTED, /* no connection, or it ended too early: the request was certainly not delivered */
     HTTP_CALL_LOST,          /* bytes were sent, and then the connection died or the answer was invalid HTTP */
-    HTTP_CALL_TIMED_OUT,     /* no connection was made in time, or nothing was received for too long */
+    HTTP_CALL_TIMED_OUT,     /* no connection was made in time, or no byte was received or sent for too long */
     HTTP_CALL_REFUSED_BY_US, /* on_body returned false */
 };
 
@@ -77,7 +77,7 @@ struct http_client_options {
     uint64_t max_idle_connection_ms; /* must be shorter than the peer's keep-alive timeout; 0: 60000 */
     uint64_t max_connection_age_ms;  /* older connections are not reused, so that a load balancer can choose a new peer;
                                         0: no limit */
-    size_t receive_bytes;            /* size of curl's receive buffer; 0: 64 KiB */
+    size_t receive_bytes;            /* size of the receive buffers; 0: 64 KiB */
     /* All calls go to socket files, which need no libcurl. If false, libcurl is loaded when the client is made. So if
      * the machine has no libcurl, the program ends when it starts, and not later. */
     bool only_socket_files;
