@@ -21,7 +21,7 @@ static const struct option_row rows[] = {
                 "always on with register://"),
     OPTION_PATH(
         "worker-ca", S, fleet.ca, NULL,
-        "authorities (PEM) that must have signed the workers' certificates, instead of the system's authorities",
+        "file (PEM) of the authorities that are trusted to sign the workers' certificates, instead of the system's",
         .value = "FILE"),
     OPTION_PATH("worker-client-cert", S, fleet.client_cert, NULL,
                 "client certificate (PEM) for workers that demand one", .value = "FILE"),
@@ -83,8 +83,8 @@ static const struct option_row rows[] = {
     OPTION_PATH("notify-secret-file", S, notify.secret_file, NULL,
                 "a file of secrets, whsec_BASE64, that sign the notices. The file is read again when it changes"),
     OPTION_PATH("notify-ca", S, notify.ca, NULL,
-                "authorities (PEM) that must have signed the certificates of the hosts that get notices, instead of "
-                "the system's authorities. The file is read again when it changes",
+                "file (PEM) of the authorities that are trusted to sign the certificates of the hosts that get "
+                "notices, instead of the system's. The file is read again when it changes",
                 .value = "FILE"),
     OPTION_STRING("notify-pauses-s", S, notify.pauses_s, "5,300,1800,7200,18000,25200,32400",
                   "pauses before a notice is sent again, separated by commas; after the last pause, the notice is sent "

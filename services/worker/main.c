@@ -56,7 +56,8 @@ static const struct option_row rows[] = {
     OPTION_PATH("register-token-file", struct worker_config, registration.token_file, NULL,
                 "a file of tokens to register with; default: the file of --token-file", .needs = "register"),
     OPTION_PATH("register-ca", struct worker_config, registration.ca, NULL,
-                "authorities (PEM) that must have signed the coordinators' certificates, instead of the system's",
+                "file (PEM) of the authorities that are trusted to sign the coordinators' certificates, instead of the "
+                "system's",
                 .value = "FILE", .needs = "register"),
     OPTION_PATH("register-client-cert", struct worker_config, registration.client_cert, NULL,
                 "client certificate (PEM) for coordinators that demand one", .value = "FILE", .needs = "register"),

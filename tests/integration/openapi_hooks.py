@@ -136,7 +136,8 @@ def prepare_job(case):
         query = {name: value for name, value in query.items() if name == "progress_s"}
         tame_options(case.body, case)
     else:
-        # If the body consists of lines, all options are in the query, and the lines are the only items.
+        # These requests have a body of lines without an options line. So all options are in the query, and the lines
+        # are the only items.
         query = {name: value for name, value in query.items() if not name.startswith(("range.", "spans."))}
         tame_options(query, case)
         if isinstance(query.get("labels"), list) and not query["labels"]:
