@@ -16,7 +16,7 @@ def is_start(line):
 
 class Answer:
     """A whole HTTP answer. `json` is the body as JSON. `lines` are the objects of an NDJSON body, without the start line and
-    the waiting lines. On a busy machine, any stream may have waiting lines."""
+    the lines of the type `waiting`. On a busy machine, any stream may have such lines."""
 
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body

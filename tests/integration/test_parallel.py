@@ -207,8 +207,8 @@ class Parallel(CliTest):
 
     def test_what_cannot_be_done_is_refused(self):
         for arguments, message in (
-                (["echo {= $_++ =}"], "{= =}: there is no Perl here. Make the change in the command, for example with "
-                                      "sed or ${name%.*}"),
+                (["echo {= $_++ =}"], "{= =}: fantail runs no Perl. Edit or test the value in the command, for example "
+                                      "with sed or ${name%.*}"),
                 (["-q"], "--quote: needs a command"),
                 (["--trim", "x", "echo"], "--trim: must be l, r, lr or n"),
                 (["--retries", "x", "echo"], '--retries: must be a whole number from 0 to 1000, not "x"'),

@@ -175,10 +175,10 @@ static const struct option_row rows[] = {
                 .no_env = true),
     OPTION_BOOL("resume-failed", S, resume_failed, NULL, "like --resume, but the items that have failed run again",
                 .no_env = true),
-    OPTION_PATH(
-        "results", S, results, NULL,
-        "also write what each command prints to files in this folder: DIR/1/ITEM/stdout, stderr, seq and exitval",
-        .value = "DIR", .no_env = true),
+    OPTION_PATH("results", S, results, NULL,
+                "also save the output of each command in files in this folder: DIR/1/ITEM/stdout and stderr, with seq "
+                "and exitval beside them",
+                .value = "DIR", .no_env = true),
     OPTION_BOOL("dry-run", S, dry_run, NULL, "print the command lines that would run, and run nothing", .no_env = true),
     OPTION_HEADING("Messages"),
     OPTION_CHOICE(

@@ -132,7 +132,7 @@ static const struct option_row rows[] = {
 #undef S
 
 #define HERE  "a command runs on this machine only. Tasks run on other machines: `fantail map TASK --url URL`"
-#define PERL  "there is no Perl here. Make the change in the command, for example with sed or ${name%.*}"
+#define PERL  "fantail runs no Perl. Edit or test the value in the command, for example with sed or ${name%.*}"
 #define PIPE  "--pipe gives each command a block on its standard input, and a new command runs for each block"
 #define SHOWN "the results and the log are files: --results DIR and --joblog FILE"
 

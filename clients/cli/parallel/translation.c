@@ -213,8 +213,8 @@ static bool check_places(struct translation *t, bool plus, const char *text)
     for (size_t i = 0; plus && i < ARRAY_SIZE(others); i++)
         if (strstr(text, others[i])) return refuse(t, "--plus: the placeholder %s is not supported", others[i]);
     if (!strstr(text, "{=")) return true;
-    return refuse(t,
-                  "{= =}: there is no Perl here. Make the change in the command, for example with sed or ${name%%.*}");
+    return refuse(
+        t, "{= =}: fantail runs no Perl. Edit or test the value in the command, for example with sed or ${name%%.*}");
 }
 
 /* If the input is cut into blocks, checks that there is a command, and that -L was not given. */

@@ -186,17 +186,13 @@ class Engine:
             elif key.data is self._wake_in:
                 self._read_wakes()
             else:
-                self._read_ready()
+                self._fleet.read_ready()
+                self._is_ready = True
 
     def _read_wakes(self) -> None:
         with self._lock, contextlib.suppress(BlockingIOError):
             self._is_woken = False
             self._wake_in.recv(64)
-
-    def _read_ready(self) -> None:
-        if not os.read(self._ready_fd, 4096):
-            raise FleetError("the private fleet has ended; its messages on standard error say why")
-        self._is_ready = True
 
     def _drop_unwanted(self) -> None:
         with self._lock:

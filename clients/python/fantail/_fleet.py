@@ -114,6 +114,12 @@ class Fleet:
         assert self._process.stdout
         return self._process.stdout.fileno()
 
+    def read_ready(self) -> None:
+        """Call it when something can be read from the descriptor of start(). Raises FleetError if the fleet has ended."""
+        assert self._process and self._process.stdout
+        if not os.read(self._process.stdout.fileno(), 4096):
+            raise FleetError("the private fleet has ended; its messages on standard error say why")
+
     def end(self, at_once: bool) -> None:
         """Ends the programs and removes the folder. In a forked child, does nothing."""
         if os.getpid() != self._owner:

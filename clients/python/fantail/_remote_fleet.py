@@ -41,6 +41,9 @@ class RemoteFleet:
         os.write(self._hold, b"\n")
         return self._ready
 
+    def read_ready(self) -> None:
+        os.read(self._ready, 4096)
+
     def fields(self) -> "dict[str, str]":
         return self._client._target.fields()
 

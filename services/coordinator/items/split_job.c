@@ -64,7 +64,7 @@ static enum split_status fail_here(struct splitter *s, enum split_status status,
         break;
     default: s->error.pointer[0] = 0;
     }
-    return split_fail(s, status, offset, phrase);
+    return split_error_set(&s->error, status, offset, phrase);
 }
 
 static bool name_is_new(struct splitter *s)
@@ -127,7 +127,7 @@ static enum split_status read_inside(struct splitter *s, const char *p, size_t l
     if (scanned == JSON_SCAN_ERROR) return fail_here(s, SPLIT_BAD, offset + *used, s->scan.error);
     if (s->state == IN_ITEM) {
         if (*used > LIMIT_ITEM_BYTES || s->partial.len > LIMIT_ITEM_BYTES - *used)
-            return fail_here(s, SPLIT_ITEM_TOO_LARGE, offset, "an item is too large");
+            return fail_here(s, SPLIT_ITEM_TOO_LARGE, offset, TOO_LARGE_ITEM);
         if (scanned == JSON_SCAN_WHOLE && s->partial.len == 0) {
             split_emit(s, p, *used);
             s->state = AFTER_ITEM;
@@ -141,7 +141,7 @@ static enum split_status read_inside(struct splitter *s, const char *p, size_t l
     }
     size_t kept = s->options.len + s->names.len;
     if (kept > LIMIT_OPTIONS_BYTES || !split_hold(s, p, *used, LIMIT_OPTIONS_BYTES - kept))
-        return fail_here(s, SPLIT_OPTIONS_TOO_LARGE, offset, "the job object is too large without its items");
+        return fail_here(s, SPLIT_OPTIONS_TOO_LARGE, offset, TOO_LARGE_JOB);
     if (scanned != JSON_SCAN_WHOLE) return SPLIT_OK;
     if (s->state == IN_NAME) return name_ended(s, offset + *used);
     option_ended(s);

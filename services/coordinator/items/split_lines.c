@@ -8,7 +8,7 @@
 static enum split_status fail_item(struct splitter *s, enum split_status status, uint64_t offset, const char *phrase)
 {
     snprintf(s->error.pointer, sizeof(s->error.pointer), "/items/%llu", (unsigned long long)s->item_count);
-    return split_fail(s, status, offset, phrase);
+    return split_error_set(&s->error, status, offset, phrase);
 }
 
 static enum split_status fail_mark(struct splitter *s, uint64_t offset)
@@ -18,7 +18,7 @@ static enum split_status fail_mark(struct splitter *s, uint64_t offset)
 
 static enum split_status fail_too_large(struct splitter *s, uint64_t offset)
 {
-    return fail_item(s, SPLIT_ITEM_TOO_LARGE, offset, "an item is too large");
+    return fail_item(s, SPLIT_ITEM_TOO_LARGE, offset, TOO_LARGE_ITEM);
 }
 
 /* ---- one line of JSON, in parts ---- */

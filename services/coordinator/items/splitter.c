@@ -45,7 +45,7 @@ static size_t skip_space(const char *p, size_t len)
 
 static enum split_status fail_no_options(struct splitter *s, uint64_t offset)
 {
-    return split_fail(s, SPLIT_BAD, offset, "an object with options was expected");
+    return split_error_set(&s->error, SPLIT_BAD, offset, "an object with options was expected");
 }
 
 /* Scans the next bytes of the first line, without its newline. Each byte is scanned once, when it arrives. `offset` is
@@ -56,11 +56,12 @@ static enum split_status scan_options(struct splitter *s, const char *p, size_t 
     if (s->line != LINE_VALUE) at = skip_space(p, len);
     if (at == len) return SPLIT_OK;
     if (s->line == LINE_AFTER)
-        return split_fail(s, SPLIT_BAD, offset + at, "nothing was expected after the options on their line");
+        return split_error_set(&s->error, SPLIT_BAD, offset + at,
+                               "nothing was expected after the options on their line");
     if (s->line == LINE_BLANK && p[at] != '{') return fail_no_options(s, offset + at);
     if (s->line == LINE_BLANK) json_scan_init(&s->scan, s->max_depth);
     enum json_scan_status status = json_scan_feed(&s->scan, p + at, len - at, &used);
-    if (status == JSON_SCAN_ERROR) return split_fail(s, SPLIT_BAD, offset + at + used, s->scan.error);
+    if (status == JSON_SCAN_ERROR) return split_error_set(&s->error, SPLIT_BAD, offset + at + used, s->scan.error);
     s->line = status == JSON_SCAN_WHOLE ? LINE_AFTER : LINE_VALUE;
     return s->line == LINE_AFTER ? scan_options(s, p + at + used, len - at - used, offset + at + used) : SPLIT_OK;
 }
@@ -71,7 +72,7 @@ static enum split_status end_options(struct splitter *s, uint64_t offset)
     struct buf line = s->partial;
     if (s->line == LINE_BLANK) return fail_no_options(s, offset);
     if (s->line == LINE_VALUE && json_scan_finish(&s->scan) != JSON_SCAN_WHOLE)
-        return split_fail(s, SPLIT_BAD, offset, s->scan.error);
+        return split_error_set(&s->error, SPLIT_BAD, offset, s->scan.error);
     s->options_open = false;
     s->line = LINE_BLANK;
     s->partial = s->options;
@@ -89,7 +90,7 @@ static enum split_status feed_options(struct splitter *s, const char *data, size
     *used = newline ? n + 1 : n;
     s->offset += *used;
     if (!split_hold(s, data, n, LIMIT_OPTIONS_BYTES))
-        return split_fail(s, SPLIT_OPTIONS_TOO_LARGE, offset, "the line of options is too large");
+        return split_error_set(&s->error, SPLIT_OPTIONS_TOO_LARGE, offset, TOO_LARGE_OPTIONS);
     enum split_status status = scan_options(s, data, n, offset);
     return newline && status == SPLIT_OK ? end_options(s, offset + n) : status;
 }
@@ -113,7 +114,7 @@ static enum split_status begin(struct splitter *s, const char *data, size_t len)
     enum encoding encoding = encoding_of(data, len);
     size_t mark = encoding_mark_bytes(encoding);
     s->begun = true;
-    if (encoding_is_wide(encoding)) return split_fail(s, SPLIT_BAD, 0, encoding_fault(encoding));
+    if (encoding_is_wide(encoding)) return split_error_set(&s->error, SPLIT_BAD, 0, encoding_fault(encoding));
     s->offset = s->mark_bytes = mark;
     return feed(s, data + mark, len - mark);
 }
@@ -161,14 +162,6 @@ enum split_status splitter_finish(struct splitter *s)
     if (s->error.status != SPLIT_OK) return s->error.status;
     enum split_status status = s->format == SPLIT_JOB ? split_job_finish(s) : split_lines_finish(s);
     if (status == SPLIT_OK) s->items_ended = true;
-    return status;
-}
-
-enum split_status split_fail(struct splitter *s, enum split_status status, uint64_t offset, const char *phrase)
-{
-    s->error.status = status;
-    s->error.offset = offset;
-    s->error.phrase = phrase;
     return status;
 }
 

@@ -27,26 +27,9 @@
 #include "common/base/buf.h"
 #include "common/json/encoding.h"
 #include "common/json/json_scan.h"
+#include "coordinator/items/split_error.h"
 
 enum split_format { SPLIT_JOB, SPLIT_NDJSON, SPLIT_TEXT };
-
-enum split_status {
-    SPLIT_OK = 0,
-    SPLIT_BAD,            /* the body does not have the format: 400 */
-    SPLIT_ITEM_TOO_LARGE, /* an item of more than LIMIT_ITEM_BYTES: 413 */
-    /* The options, or a job object without its items, have more than LIMIT_OPTIONS_BYTES: 413. */
-    SPLIT_OPTIONS_TOO_LARGE,
-};
-
-struct split_error {
-    enum split_status status;
-    uint64_t offset; /* offset of the wrong byte in the whole body; the length of the body if the body ends too early */
-    /* A JSON pointer, such as "/items/17"; "": the body. The pointer may contain a name that the client chose, so
-     * escape the pointer. A long pointer is cut off. */
-    char pointer[96];
-    const char *phrase; /* a static phrase, such as "a comma or ] was expected" */
-    const char *hint;   /* a static phrase that says what to do; NULL: none */
-};
 
 #define LONG_OPTION_BYTES ((size_t)64 * KIB)
 

@@ -21,8 +21,6 @@ void split_job_init(struct splitter *s);
 enum split_status split_job_feed(struct splitter *s, const char *data, size_t len);
 enum split_status split_job_finish(struct splitter *s);
 
-/* Records the fault and its offset in the whole body. */
-enum split_status split_fail(struct splitter *s, enum split_status status, uint64_t offset, const char *phrase);
 /* Appends valid JSON without its line breaks. Line breaks can only be between tokens. */
 void append_in_one_line(struct buf *out, const char *json, size_t len);
 /* Appends one item and a newline. `json` must be valid. */

@@ -156,8 +156,5 @@ int job_request_split_fault(const struct split_error *e, struct buf *members, st
 {
     job_pointer_member(members, e->pointer);
     buf_addf(members, ",\"offset\":%llu", (unsigned long long)e->offset);
-    buf_addf(detail, "%s at byte %llu, in %s", e->phrase, (unsigned long long)e->offset,
-             e->pointer[0] ? e->pointer : "the body");
-    if (e->hint) buf_addf(detail, "; %s", e->hint);
-    return e->status == SPLIT_BAD ? 400 : 413;
+    return split_error_describe(e, detail);
 }

@@ -32,7 +32,8 @@ const char *spill_file_why(const struct spill_file *f)
     return f->error == EDQUOT ? "the temporary files of all jobs would exceed --max-spill-bytes" : strerror(f->error);
 }
 
-/* Reserves the bytes by which a write up to `end` makes the file longer. */
+/* If a write that ends at the offset `end` makes the file longer, reserves the additional bytes. Returns false if the
+ * limit of the spill directory would be exceeded. */
 static bool lengthen(struct spill_file *f, uint64_t end)
 {
     if (end <= f->bytes) return true;

@@ -113,7 +113,7 @@ static const char *const sql_texts[] = {
     [SQL_READ_OPTIONS] = "SELECT options, result FROM request WHERE job = ?1",
     [SQL_LIST] = "SELECT id FROM job WHERE state = ?1 AND id < ?2 AND created_ms >= ?3 AND created_ms < ?4"
                  " AND (?5 IS NULL OR (instr(task, ?5) > 0 AND instr(',' || task || ',', ',' || ?5 || ',') > 0))"
-                 /* Only the lists of labels that have the text ?6 or an escape are parsed. */
+                 /* A list of labels is parsed only if it contains the text of ?6 or a backslash. */
                  " AND (?6 IS NULL OR ((instr(labels, ?6) > 0 OR instr(labels, '\\') > 0)"
                  " AND EXISTS (SELECT 1 FROM json_each(labels) WHERE value = ?6)))"
                  " ORDER BY id DESC LIMIT ?7",

@@ -142,9 +142,9 @@ Test(translation, what_cannot_be_done_is_refused)
         const char *why;
     } cases[] = {
         {&plain, WORDS("echo", "{= $_++ =}"),
-         "{= =}: there is no Perl here. Make the change in the command, for example with sed or ${name%.*}"},
+         "{= =}: fantail runs no Perl. Edit or test the value in the command, for example with sed or ${name%.*}"},
         {&tag, WORDS("echo"),
-         "{= =}: there is no Perl here. Make the change in the command, for example with sed or ${name%.*}"},
+         "{= =}: fantail runs no Perl. Edit or test the value in the command, for example with sed or ${name%.*}"},
         {&plus, WORDS("echo {1uniq}"), "--plus: the placeholder uniq} is not supported"},
         {&blocks, WORDS(NULL), "--pipe: needs a command"},
         {&lines, WORDS("x"), "-L: cannot be given together with --pipe. -N is the number of records of a block"},
