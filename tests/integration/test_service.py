@@ -1,10 +1,12 @@
 """What both services have in common: options, health, metrics, log, and shutdown."""
+import contextlib
 import errno
 import json
 import os
 import signal
 import socket
 import subprocess
+import time
 
 import fantail_testing as ft
 from fantail_testing import FantailTest, wait_until
@@ -145,6 +147,41 @@ class SocketFiles(FantailTest):
                 self.assertNotEqual(program.wait(), 0)
                 self.assertIn("the parent ended", program.stderr())
                 self._programs.remove(program)
+
+    def leased(self, seconds, stdin=subprocess.PIPE):
+        worker = self.start("fantail-worker", "--host", f"unix:{self.path('leased')}", "--admin-port", "off", "--tasks",
+                            ft.EXAMPLE_TASKS, "--stdin-lease-s", seconds, ready=True, stdin=stdin)
+        self.addCleanup(lambda: worker.process.stdin and worker.process.stdin.close())
+        return worker
+
+    def reason(self, worker):
+        self.assertEqual(worker.wait(), 0)
+        return next(line["reason"] for line in worker.log_lines() if line["msg"] == "the lease has ended")
+
+    def test_a_worker_ends_with_its_standard_input(self):
+        worker = self.leased(3600)
+        worker.process.stdin.close()
+        self.assertEqual(self.reason(worker), "the end of standard input")
+
+    def test_a_worker_whose_standard_input_is_silent_ends(self):
+        def attempt(seconds):
+            worker = self.leased(seconds)
+            began = time.monotonic()
+            while worker.alive() and time.monotonic() < began + 2 * seconds:
+                with contextlib.suppress(BrokenPipeError):
+                    worker.process.stdin.write(b"\n")
+                    worker.process.stdin.flush()
+                time.sleep(seconds / 20)
+            ft.in_time(worker.alive(), "the bytes")
+            self.assertEqual(self.reason(worker), "no byte on standard input")
+        ft.with_more_time(attempt)
+
+    def test_a_standard_input_that_cannot_be_watched_is_told(self):
+        worker = self.start("fantail-worker", "--host", f"unix:{self.path('file')}", "--admin-port", "off", "--tasks",
+                            ft.EXAMPLE_TASKS, "--stdin-lease-s", 5)  # the tests give /dev/null
+        worker.any_status = True
+        self.assertNotEqual(worker.wait(), 0)
+        self.assertIn("standard input is not a pipe, a socket or a terminal", worker.stderr())
 
     def test_sharing_a_port_is_for_ports(self):
         ended = subprocess.run([os.path.join(ft.BIN, "fantail-worker"), "--host", "unix:/tmp/x", "--reuse-port"],

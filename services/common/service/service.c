@@ -10,6 +10,7 @@
 #include "common/loop/busy_poll.h"
 #include "common/loop/parent.h"
 #include "common/loop/progress.h"
+#include "common/loop/stdin_lease.h"
 #include "common/loop/turn_stall.h"
 #include "common/loop/turn_time.h"
 #include "common/observe/metrics.h"
@@ -35,6 +36,7 @@ struct service {
     bool reload_again;       /* a signal came during this gap */
     struct turn_step log_step, memory_step;
     struct busy_poller busy_poller;
+    struct stdin_lease lease;
     struct turn_time turn_time;
     struct turn_stall turn_stall;
 };
@@ -208,6 +210,8 @@ struct service *service_start(uv_loop_t *loop, const struct service_config *conf
     }
     start_handles(s);
     if (config->exit_with_parent && !parent_tie((pid_t)config->parent_pid, err, err_size)) goto fail;
+    if (config->stdin_lease_s > 0 && !stdin_lease_start(&s->lease, loop, config->stdin_lease_s, err, err_size))
+        goto fail;
     metrics_register_process(hooks->name);
     if (!service_http_start(&s->http, loop, config, hooks, err, err_size)) goto fail;
     if (!write_ready(s, err, err_size)) goto fail;
@@ -260,6 +264,7 @@ void service_free(struct service *s)
     turn_remove(&s->memory_step);
     spare_memory_stop();
     busy_poller_stop(&s->busy_poller);
+    stdin_lease_stop(&s->lease);
     turn_time_stop(&s->turn_time);
     turn_stall_stop(&s->turn_stall);
     uv_run(s->loop, UV_RUN_NOWAIT);

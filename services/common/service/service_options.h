@@ -27,6 +27,7 @@ struct service_config {
     int64_t ready_fd; /* the descriptor for --ready-fd; -1: none */
     bool exit_with_parent;
     int64_t parent_pid;   /* 0: the parent at the time when parent_tie() runs */
+    double stdin_lease_s; /* 0: standard input is not watched */
     int64_t busy_poll_us; /* -1: busy_poller_start() chooses the time */
 };
 
@@ -63,6 +64,10 @@ struct service_config {
                    "with --exit-with-parent: process ID of the parent, for a parent that may end before this program " \
                    "has started; 0: ask the kernel",                                                                   \
                    .no_env = true, .needs = "exit-with-parent"),                                                       \
+        OPTION_SECONDS("stdin-lease-s", S, f.stdin_lease_s, "0", 0, 86400,                                             \
+                       "end, as after SIGTERM, when standard input ends, or when no byte has arrived on it for this "  \
+                       "time; 0: standard input is not read",                                                          \
+                       .no_env = true),                                                                                \
         OPTION_INT("ready-fd", S, f.ready_fd, "-1", -1, 1048576,                                                       \
                    "when the service listens, write \"ready PORT ADMIN_PORT\" and a newline to this descriptor, "      \
                    "and close it",                                                                                     \
