@@ -10,6 +10,7 @@ static void on_reload(void *data)
 {
     struct coordinator *c = data;
     worker_fleet_reload(&c->fleet);
+    dispatcher_ask_again(&c->dispatcher);
     notifier_reload(&c->notifier);
 }
 

@@ -308,6 +308,14 @@ class Health(FantailTest):
         for program in (fleet.coordinator, fleet.workers[0]):
             self.assertNotIn("a secret word", program.stderr())
 
+    def test_a_coordinator_asks_its_workers_again_after_sighup(self):
+        fleet = self.fleet()
+        asked = lambda: fleet.metric(fleet.workers[0], "fantail_http_requests_total", route="/v1/tasks")
+        for _ in range(8):  # without SIGHUP, a worker is asked every half minute, and the test would take too long
+            before = wait_until(asked, "the first request")
+            fleet.coordinator.send_signal(signal.SIGHUP)
+            wait_until(lambda: asked() > before, "a further request")
+
 
 class TheWayOut(FantailTest):
     def test_both_services_end_with_0_when_idle(self):

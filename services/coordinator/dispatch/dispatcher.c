@@ -135,6 +135,11 @@ static void *endpoint_added(void *data, struct endpoint *at)
     return e;
 }
 
+void dispatcher_ask_again(struct dispatcher *d)
+{
+    for (struct endpoint *at = d->fleet->endpoints.list; at; at = at->next) worker_endpoint_ask_again(at->owner);
+}
+
 static void endpoint_removed(void *data, struct endpoint *at)
 {
     struct dispatcher *d = data;

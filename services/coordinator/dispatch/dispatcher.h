@@ -27,6 +27,8 @@ void dispatcher_register_metrics(struct dispatcher *d);
  * take its items. */
 void dispatcher_start(struct dispatcher *d, struct worker_fleet *fleet, struct scheduler_timing *turn,
                       double worker_wait_s);
+/* Asks every worker now for its tasks, and probes every endpoint that gets no attempts. */
+void dispatcher_ask_again(struct dispatcher *d);
 /* Call it when an attempt that transferred this many bytes has ended. From time to time this function measures how much
  * CPU time of this thread a chunk takes, and reports the result to the scheduler. */
 void dispatcher_count_chunk(struct dispatcher *d, uint64_t bytes);

@@ -68,6 +68,14 @@ void worker_endpoint_registered(struct worker_endpoint *e, bool other, const cha
     if (other) scheduler_timing_want(d->turn);
 }
 
+void worker_endpoint_ask_again(struct worker_endpoint *e)
+{
+    struct dispatcher *d = e->dispatcher;
+    sched_endpoint_probe_now(d->scheduler, e->sched, now_ns());
+    survey_ask(&d->fleet->survey, e->survey, 0);
+    scheduler_timing_want(d->turn);
+}
+
 bool worker_endpoint_is_balancer(const struct worker_endpoint *e)
 {
     return e->dispatcher->fleet->endpoints.mode == ENDPOINTS_BALANCER;

@@ -23,6 +23,8 @@ MUST_CHECK struct worker_endpoint *worker_endpoint_new(struct dispatcher *d, str
 /* Frees the endpoint, and cancels its probe. Running attempts continue; their endpoint becomes NULL. */
 void worker_endpoint_free(struct worker_endpoint *e);
 
+/* Asks the worker for its tasks now. If the endpoint gets no attempts, also probes it now. */
+void worker_endpoint_ask_again(struct worker_endpoint *e);
 /* Asks the endpoint whether it is ready, then which tasks it has, and reports the result with sched_endpoint_probed().
  * So if another worker has taken over the address, that worker gets no chunk of a task that it does not have. */
 void worker_endpoint_probe(struct worker_endpoint *e);
