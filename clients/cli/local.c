@@ -25,7 +25,7 @@
 #define DRAIN_S 5
 
 struct local_config {
-    const char *tasks, *task_cwd, *host, *token_file, *store;
+    const char *tasks, *task_cwd, *host, *token_file, *store, *ssh;
     int log_level, log_format;
     bool insecure, watch, exit_with_parent;
     int64_t workers, processes, port, admin_port, parent_pid;
@@ -39,8 +39,12 @@ static const struct option_row rows[] = {
                 "folder in which the tasks run, such as . for the current one; default: each task runs in its own "
                 "folder",
                 .value = "DIR", .no_env = true),
-    OPTION_INT("workers", struct local_config, workers, "1", 1, FLEET_MAX_WORKERS, "number of workers to start",
-               .value = "N", .no_env = true),
+    OPTION_INT("workers", struct local_config, workers, "1", 0, FLEET_MAX_WORKERS,
+               "number of workers to start on this machine; 0, with --ssh: none", .value = "N", .no_env = true),
+    OPTION_STRING("ssh", struct local_config, ssh, NULL,
+                  "also start a worker on each of these hosts, separated by commas, through ssh. Each host needs "
+                  "fantail-worker, and the tasks in a folder with the same path as here",
+                  .value = "[USER@]HOST[:PORT],...", .no_env = true, .once = true),
     OPTION_INT("processes", struct local_config, processes, "0", 0, LIMIT_TASK_PROCESSES,
                "task processes of each worker; 0: the machine's processors are divided among the workers", .value = "P",
                .no_env = true),
@@ -85,7 +89,7 @@ static const struct option_row rows[] = {
 
 const struct option_spec local_option_spec = {
     .program = "fantail local",
-    .usage = "[--tasks DIR] [--workers N] [--processes P] [--port PORT]",
+    .usage = "[--tasks DIR] [--workers N] [--processes P] [--port PORT] [--ssh HOST,...]",
     .about = "Runs a coordinator and workers on this machine until Ctrl-C. When every service is ready, prints the\n"
              "address on standard output: \"fantail: ready at http://127.0.0.1:8080\". A service that ends is\n"
              "restarted with the same address, and a message on standard error says so.",
@@ -100,7 +104,8 @@ const struct option_spec local_option_spec = {
         "makes the services read their tasks, tokens and certificates again.\n"
         "\n"
         "Exit status: 0 it was ended by Ctrl-C or SIGTERM, 1 a second signal has killed running work, 2 wrong usage,\n"
-        "3 a service could not start or could not go on, for example because the port is in use.",
+        "3 a service could not start or could not go on, for example because the port is in use, or there are only\n"
+        "hosts of --ssh and none of them can be used.",
     .rows = rows,
     .operands = OPTION_OPERANDS_NONE,
 };
@@ -169,6 +174,16 @@ static const char *choose_store(const struct local_config *config, char *out, si
 }
 
 /* Returns 0, or the exit status after a message. */
+static int read_hosts(const struct local_config *config, struct ssh_targets *hosts)
+{
+    char err[256];
+    if (!config->ssh && config->workers == 0)
+        return option_complain(&local_option_spec, "workers", "a fleet without workers needs the hosts of --ssh");
+    if (!config->ssh || ssh_targets_read(hosts, config->ssh, err, sizeof err)) return 0;
+    return option_complain(&local_option_spec, "ssh", "%s", err);
+}
+
+/* Returns 0, or the exit status after a message. */
 static int check(const struct local_config *config)
 {
     const char *fault = listen_address_fault(config->host);
@@ -191,36 +206,36 @@ static int check(const struct local_config *config)
     return 0;
 }
 
-int command_local(int argc, char **argv)
+/* Runs the fleet of a configuration that has been checked. */
+static int run(const struct local_config *config, const struct ssh_targets *hosts)
 {
-    struct local_config config = {0};
-    struct option_result result;
-    if (!option_parse(&local_option_spec, &config, argc, argv, &result)) return result.exit_status;
-    const char *tasks = tasks_dir_find(config.tasks);
+    const char *tasks = tasks_dir_find(config->tasks);
     if (!tasks)
         return option_complain(&local_option_spec, "tasks", "%s is not a directory",
-                               config.tasks ? config.tasks : "./tasks");
-    int fault = check(&config);
+                               config->tasks ? config->tasks : "./tasks");
+    int fault = check(config);
     if (fault) return fault;
-    if (!config.tasks) complain("serves the tasks in %s; to serve another folder, use --tasks", tasks);
+    if (!config->tasks) complain("serves the tasks in %s; to serve another folder, use --tasks", tasks);
     if (tasks_dir_is_empty(tasks)) complain("there are no tasks in %s yet", tasks);
     char store[PATH_MAX + 16];
-    unsigned processes = (unsigned)config.processes;
-    if (processes == 0 && config.workers > 1) processes = machine_share((unsigned)config.workers);
+    unsigned processes = (unsigned)config->processes;
+    if (processes == 0 && config->workers > 1) processes = machine_share((unsigned)config->workers);
     struct fleet_options options = {
         .tasks_dir = tasks,
-        .task_cwd = config.task_cwd,
-        .workers = (unsigned)config.workers,
+        .task_cwd = config->task_cwd,
+        .workers = (unsigned)config->workers,
         .processes = processes,
-        .port = (uint16_t)config.port,
-        .admin_port = config.admin_port,
-        .watch = config.watch,
-        .host = config.host,
-        .token_file = config.token_file,
-        .store = choose_store(&config, store, sizeof store),
-        .insecure = config.insecure,
-        .log_level = log_level_names[config.log_level],
-        .log_as_json = config.log_format == 1,
+        .hosts = hosts->count ? hosts : NULL,
+        .processes_on_hosts = (unsigned)config->processes,
+        .port = (uint16_t)config->port,
+        .admin_port = config->admin_port,
+        .watch = config->watch,
+        .host = config->host,
+        .token_file = config->token_file,
+        .store = choose_store(config, store, sizeof store),
+        .insecure = config->insecure,
+        .log_level = log_level_names[config->log_level],
+        .log_as_json = config->log_format == 1,
         .drain_s = DRAIN_S,
         .announce = true,
     };
@@ -229,7 +244,7 @@ int command_local(int argc, char **argv)
     interrupt_init();
     interrupt_reload_on_hangup();
     struct fleet *f = NULL;
-    if (!config.exit_with_parent || parent_tie((pid_t)config.parent_pid, err, sizeof err))
+    if (!config->exit_with_parent || parent_tie((pid_t)config->parent_pid, err, sizeof err))
         f = fleet_start(&options, err, sizeof(err));
     if (!f) {
         complain("%s", err);
@@ -238,4 +253,16 @@ int command_local(int argc, char **argv)
     int status = serve(f, &options, started_ms);
     bool has_ended = fleet_stop(f);
     return status || has_ended ? status : EXIT_WORK_KILLED;
+}
+
+int command_local(int argc, char **argv)
+{
+    struct local_config config = {0};
+    struct ssh_targets hosts = {0};
+    struct option_result result;
+    if (!option_parse(&local_option_spec, &config, argc, argv, &result)) return result.exit_status;
+    int status = read_hosts(&config, &hosts);
+    if (!status) status = run(&config, &hosts);
+    ssh_targets_release(&hosts);
+    return status;
 }

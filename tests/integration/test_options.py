@@ -81,6 +81,14 @@ class Refused(FantailTest):
                 self.assert_refused("parent-pid", program, "--parent-pid", "4", *more, why="without --exit-with-parent")
 
 
+    def test_hosts_that_are_no_hosts(self):
+        for value, why in (("", "'' is not a host"), ("a,-oProxyCommand=x", "'-oProxyCommand=x' is not a host"),
+                           ("a:0", "'a:0' has a port"), ("a,a", "'a' is in the list twice")):
+            self.assert_refused("ssh", LOCAL, "--ssh", value, why=why)
+        self.assert_refused("ssh", LOCAL, "--ssh", "a", "--ssh", "b", why="")
+        self.assert_refused("workers", LOCAL, "--workers", "0", why="a fleet without workers needs the hosts of --ssh")
+
+
 class RefusedLater(FantailTest):
     def test_local_ends_when_a_service_refuses_its_options_at_a_restart(self):
         tokens = os.path.join(self.folder, "tokens")

@@ -89,6 +89,10 @@ static bool start_all(struct fleet *f, const struct fleet_options *o)
                       sizeof(f->error)))
         return false;
     if (!choose_address(f, o) || !can_listen_everywhere(f, o) || (o->relays && !fleet_output_open(f))) return false;
+    if (o->hosts && !ssh_command_is_plain(f->sockets.path))
+        return fleet_fail(f, "ssh cannot use socket files in %s; set TMPDIR to a folder with a simpler name",
+                          f->sockets.path);
+    if (o->hosts) ssh_hosts_init(&f->hosts, o->hosts, f->sockets.path);
     fleet_set_arguments(f, o);
     for (size_t i = 0; i < f->count; i++)
         if (!start_service(f, &f->services[i])) return false;
@@ -118,7 +122,7 @@ struct fleet *fleet_start(const struct fleet_options *options, char *err, size_t
 
 size_t fleet_poll_fds(const struct fleet *f, struct pollfd *fds, int *timeout_ms)
 {
-    size_t n = 0;
+    size_t n = ssh_hosts_poll_fds(&f->hosts, fds, timeout_ms);
     uint64_t now = now_ns();
     for (size_t i = 0; i < f->count; i++) {
         const struct fleet_service *s = &f->services[i];
@@ -138,12 +142,15 @@ static void reload_if_ready(struct fleet_service *s)
     kill(s->process.pid, SIGHUP);
 }
 
+static void reload(struct fleet_service *s)
+{
+    s->reload_pending = true;
+    reload_if_ready(s);
+}
+
 void fleet_reload(struct fleet *f)
 {
-    for (size_t i = 0; i < f->count; i++) {
-        f->services[i].reload_pending = true;
-        reload_if_ready(&f->services[i]);
-    }
+    for (size_t i = 0; i < f->count; i++) reload(&f->services[i]);
 }
 
 static void describe_end(int status, char *text, size_t size)
@@ -188,6 +195,7 @@ static bool reap(struct fleet *f)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        ssh_hosts_ended(&f->hosts, pid, status, now_ns());
         for (size_t i = 0; i < f->count; i++)
             if (f->services[i].process.pid == pid && !service_ended(f, &f->services[i], status)) return false;
     }
@@ -221,7 +229,9 @@ bool fleet_turn(struct fleet *f)
         struct fleet_service *s = &f->services[i];
         if (s->process.state == CHILD_DOWN && s->restart_ns <= now && !start_service(f, s)) return false;
     }
-    return true;
+    /* The coordinator tries a worker that it could not reach less and less often, unless it is told to try now. */
+    if (ssh_hosts_turn(&f->hosts, now)) reload(&f->services[0]);
+    return f->count > 1 || !ssh_hosts_have_failed(&f->hosts) || fleet_fail(f, "none of the hosts can be used");
 }
 
 const char *fleet_error(const struct fleet *f)
@@ -238,7 +248,7 @@ bool fleet_is_ready(const struct fleet *f)
 {
     for (size_t i = 0; i < f->count; i++)
         if (f->services[i].process.state != CHILD_READY) return false;
-    return true;
+    return ssh_hosts_are_settled(&f->hosts);
 }
 
 const char *fleet_url(const struct fleet *f)

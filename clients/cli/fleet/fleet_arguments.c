@@ -34,8 +34,16 @@ static void add_program(struct fleet_service *s, const char *program)
     add_argument(s, path);
 }
 
-/* Adds the options that all services have. Service number 0 is the coordinator. */
-static void add_common_options(struct fleet_service *s, const struct fleet_options *o, size_t number)
+/* Adds the options of every service, on this machine and on the hosts. */
+static void add_common_options(struct fleet_service *s, const struct fleet_options *o)
+{
+    if (o->drain_s) add_number(s, "--drain-s", o->drain_s);
+    add_option(s, "--log-level", o->log_level ? o->log_level : "warn");
+    add_option(s, "--log-format", o->log_as_json ? "json" : "plain");
+}
+
+/* Adds the options of every service on this machine. Service number 0 is the coordinator. */
+static void add_local_options(struct fleet_service *s, const struct fleet_options *o, size_t number)
 {
     if (o->admin_port < 0)
         add_option(s, "--admin-port", "off");
@@ -44,9 +52,7 @@ static void add_common_options(struct fleet_service *s, const struct fleet_optio
     add_number(s, "--ready-fd", CHILD_READY_FD);
     add_argument(s, "--exit-with-parent");
     add_number(s, "--parent-pid", (unsigned)getpid());
-    if (o->drain_s) add_number(s, "--drain-s", o->drain_s);
-    add_option(s, "--log-level", o->log_level ? o->log_level : "warn");
-    add_option(s, "--log-format", o->log_as_json ? "json" : "plain");
+    add_common_options(s, o);
 }
 
 void fleet_add_socket(const struct fleet *f, struct buf *address, size_t number)
@@ -54,7 +60,17 @@ void fleet_add_socket(const struct fleet *f, struct buf *address, size_t number)
     if (number)
         buf_addf(address, "unix:%s/worker-%zu", f->sockets.path, number);
     else
-        buf_addf(address, "unix:%s" FLEET_LONGEST_SOCKET_NAME, f->sockets.path);
+        buf_addf(address, "unix:%s/coordinator", f->sockets.path);
+}
+
+/* Adds the options of every worker. */
+static void add_worker_options(struct fleet_service *s, const struct fleet_options *o, const char *task_cwd,
+                               unsigned processes)
+{
+    add_option(s, "--task-output", !o->relays ? "plain" : o->shows_name ? "whole" : "bare");
+    if (o->watch) add_argument(s, "--watch");
+    if (task_cwd) add_option(s, "--task-cwd", task_cwd);
+    if (processes) add_number(s, "--processes", processes);
 }
 
 static void set_worker(struct fleet *f, const struct fleet_options *o, size_t number)
@@ -68,14 +84,39 @@ static void set_worker(struct fleet *f, const struct fleet_options *o, size_t nu
     fleet_add_socket(f, &address, number);
     add_option(s, "--host", buf_cstr(&address));
     buf_release(&address);
-    add_common_options(s, o, number);
+    add_local_options(s, o, number);
     add_option(s, "--worker-id", id);
-    add_option(s, "--task-output", !o->relays ? "plain" : o->shows_name ? "whole" : "bare");
-    if (o->watch) add_argument(s, "--watch");
     add_option(s, "--tasks", o->tasks_dir);
-    if (o->task_cwd) add_option(s, "--task-cwd", o->task_cwd);
-    if (o->processes) add_number(s, "--processes", o->processes);
+    add_worker_options(s, o, o->task_cwd, o->processes);
     if (o->scratch_dir) add_option(s, "--scratch-dir", o->scratch_dir);
+}
+
+/* Returns the absolute path, without resolving symbolic links: on a host they may lead elsewhere. */
+static char *absolute(const char *path)
+{
+    char *folder = path[0] == '/' ? NULL : get_current_dir_name(), *whole;
+    while (folder && strncmp(path, "./", 2) == 0) path += 2;
+    if (folder && strcmp(path, ".") == 0) return folder;
+    if (asprintf(&whole, "%s%s%s", folder ? folder : "", folder ? "/" : "", path) < 0) BUG("out of memory for a path");
+    free(folder);
+    return whole;
+}
+
+static void set_hosts(struct fleet *f, const struct fleet_options *o)
+{
+    struct fleet_service *s = &f->on_host;
+    char *task_cwd = o->task_cwd ? absolute(o->task_cwd) : NULL;
+    f->tasks_on_host = absolute(o->tasks_dir);
+    snprintf(s->name, sizeof s->name, "worker");
+    add_program(s, "fantail-worker");
+    add_option(s, "--admin-port", "off");
+    add_common_options(s, o);
+    add_worker_options(s, o, task_cwd, o->processes_on_hosts);
+    free(task_cwd);
+    f->hosts.program = s->argv[0];
+    f->hosts.options = s->argv + 1;
+    f->hosts.tasks = f->tasks_on_host;
+    f->hosts.envp = f->envp;
 }
 
 static void set_coordinator(struct fleet *f, const struct fleet_options *o)
@@ -86,11 +127,14 @@ static void set_coordinator(struct fleet *f, const struct fleet_options *o)
     add_program(s, "fantail-coordinator");
     add_option(s, "--host", unix_address_path(f->url) ? f->url : o->host);
     add_number(s, "--port", s->process.port);
-    add_common_options(s, o, 0);
+    add_local_options(s, o, 0);
+    buf_add_str(&workers, "static://");
     for (size_t i = 1; i < f->count; i++) {
-        buf_add_str(&workers, i == 1 ? "static://" : ",");
+        if (i > 1) buf_add_char(&workers, ',');
         fleet_add_socket(f, &workers, i);
     }
+    for (size_t i = 0; i < f->hosts.count; i++)
+        buf_addf(&workers, "%sunix:%s", i || f->count > 1 ? "," : "", f->hosts.list[i].socket);
     if (o->token_file) add_option(s, "--token-file", o->token_file);
     if (o->insecure) add_argument(s, "--insecure");
     if (o->store) add_option(s, "--store", o->store);
@@ -101,6 +145,7 @@ static void set_coordinator(struct fleet *f, const struct fleet_options *o)
 void fleet_set_arguments(struct fleet *f, const struct fleet_options *o)
 {
     for (size_t i = 1; i < f->count; i++) set_worker(f, o, i);
+    if (f->hosts.count) set_hosts(f, o);
     set_coordinator(f, o);
 }
 

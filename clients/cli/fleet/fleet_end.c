@@ -17,14 +17,15 @@ static void signal_services(struct fleet *f, int number)
 
 static size_t count_running(const struct fleet *f)
 {
-    size_t n = 0;
+    size_t n = ssh_hosts_running(&f->hosts);
     for (size_t i = 0; i < f->count; i++) n += f->services[i].process.pid > 0;
     return n;
 }
 
 /* Records that the process was reaped. */
-static void note_end(struct fleet *f, pid_t pid)
+static void note_end(struct fleet *f, pid_t pid, int status)
 {
+    ssh_hosts_ended(&f->hosts, pid, status, now_ns());
     for (size_t i = 0; i < f->count; i++)
         if (f->services[i].process.pid == pid) child_service_ended(&f->services[i].process);
 }
@@ -60,6 +61,9 @@ static void fleet_free(struct fleet *f)
         child_service_release(&f->services[i].process);
         for (size_t a = 0; a < f->services[i].argc; a++) free(f->services[i].argv[a]);
     }
+    for (size_t a = 0; a < f->on_host.argc; a++) free(f->on_host.argv[a]);
+    free(f->tasks_on_host);
+    ssh_hosts_release(&f->hosts);
     locked_dir_remove(&f->sockets);
     free(f->services);
     free(f->envp);
@@ -83,16 +87,20 @@ static int say_that_work_runs(struct fleet *f, bool asked)
 bool fleet_stop(struct fleet *f)
 {
     if (!f) return true;
+    static struct pollfd fds[SSH_HOSTS_MAX_POLL_FDS + 1];
     signal_services(f, SIGTERM);
+    ssh_hosts_stop(&f->hosts);
     f->stopped_ns = now_ns();
     int asked = interrupt_count() > 0;
     while (count_running(f) && interrupt_count() <= asked) {
-        struct pollfd fd = {.fd = interrupt_fd(), .events = POLLIN};
+        int status, timeout_ms = say_that_work_runs(f, asked);
         pid_t pid;
-        while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) note_end(f, pid);
+        while ((pid = waitpid(-1, &status, WNOHANG)) > 0) note_end(f, pid, status);
         if (!count_running(f)) break;
-        poll(&fd, 1, say_that_work_runs(f, asked));
+        fds[0] = (struct pollfd){.fd = interrupt_fd(), .events = POLLIN};
+        poll(fds, 1 + ssh_hosts_poll_fds(&f->hosts, fds + 1, &timeout_ms), timeout_ms);
         interrupt_clear();
+        (void)!ssh_hosts_turn(&f->hosts, now_ns());
     }
     bool has_ended = !count_running(f);
     fleet_kill(f);

@@ -18,8 +18,8 @@
 
 #define FLEET_MAX_ARGUMENTS 32
 
-/* The longest name that fleet_add_socket() gives to a socket file. */
-#define FLEET_LONGEST_SOCKET_NAME "/coordinator"
+/* The longest name of a socket file. */
+#define FLEET_LONGEST_SOCKET_NAME SSH_HOSTS_LONGEST_NAME
 
 struct fleet_service {
     struct child_service process;
@@ -38,6 +38,9 @@ struct fleet_service {
 struct fleet {
     struct fleet_service *services; /* services[0] is the coordinator */
     size_t count;
+    struct ssh_hosts hosts;
+    struct fleet_service on_host; /* the program and the options of the worker of each host, without the host's name */
+    char *tasks_on_host;          /* absolute path */
     struct locked_dir sockets;
     char url[UNIX_PATH_BYTES + 8]; /* address of the coordinator */
     char **envp;                   /* owned array of borrowed strings */

@@ -15,6 +15,7 @@
 /* The unfinished line of one process. A zeroed struct is empty. */
 struct relay {
     struct buf line;
+    const char *prefix; /* stands before each line; NULL: nothing does. Borrowed */
 };
 
 void relay_release(struct relay *r);
@@ -23,6 +24,8 @@ bool relay_has_room(void);
 /* Reads from the pipe until it is empty or relay_has_room() returns false. The pipe must be non-blocking. Returns false
  * at the end of the pipe. */
 MUST_CHECK bool relay_read(struct relay *r, int fd);
+/* Like relay_read(), for bytes that the caller has read. */
+void relay_add(struct relay *r, const char *data, size_t len);
 /* Passes on the unfinished line. Call this function when the process has ended and relay_read() has read everything. */
 void relay_end(struct relay *r);
 

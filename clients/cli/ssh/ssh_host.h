@@ -1,0 +1,71 @@
+/*
+ * The worker of one host: a child process `ssh` that starts the worker there and forwards a socket file to it
+ * (ssh_command.h).
+ *
+ *     DOWN --ssh_host_start()--> STARTING --the worker's ready line--> CHECKING --the worker answers--> READY
+ *      ^                            |                                     |                               |
+ *      +--- ssh_host_ended() -------+-------------------------------------+-------------------------------+
+ *
+ * ssh listens on its socket file before the worker runs, and accepts connections even if the host refuses to forward
+ * them. A chunk that is sent on such a connection counts as lost with its worker. So ssh makes its file under another
+ * name, and the file gets the name that the coordinator knows only in the state READY.
+ *
+ * While the network is cut, the end of the tunnel on this machine stays open. The coordinator treats the silent worker
+ * like any other. ssh notices within 8 s that the host is silent, and ends. All connections through the tunnel
+ * then break at once.
+ */
+#ifndef FANTAIL_CLI_SSH_SSH_HOST_H
+#define FANTAIL_CLI_SSH_SSH_HOST_H
+
+#include <poll.h>
+#include <sys/types.h>
+
+#include "cli/report/relay.h"
+#include "cli/ssh/ssh_command.h"
+
+enum ssh_host_state { SSH_HOST_DOWN, SSH_HOST_STARTING, SSH_HOST_CHECKING, SSH_HOST_READY, SSH_HOST_STATE_COUNT };
+
+struct ssh_host {
+    const struct ssh_target *target; /* borrowed */
+    enum ssh_host_state state;
+    pid_t pid;        /* 0: none */
+    int beat_fd;      /* standard input of ssh; -1: none */
+    int ready_fd;     /* standard output of ssh, with the ready line */
+    int stderr_fd;    /* standard error of ssh, of the worker and of its tasks */
+    int check_fd;     /* in CHECKING: a connection to the worker */
+    char *socket;     /* the socket file that the coordinator knows */
+    char *new_socket; /* the name under which ssh makes it */
+    char answer[8];   /* in CHECKING: the beginning of the worker's answer */
+    size_t answer_len;
+    struct buf line;    /* the unfinished line of ready_fd */
+    struct buf said;    /* what ssh and the host said before READY: it explains a failure */
+    struct relay relay; /* passes on what they say in READY */
+    char *prefix;       /* "HOST: " */
+    char failure[320];  /* why it cannot be used, as the user was told; empty: it can, or nothing was told yet */
+    bool was_ready, has_failed;
+    const char *ended_for; /* why this program has ended ssh; NULL: it has not */
+    uint64_t started_ns, beat_ns, restart_ns, pause_ms;
+};
+
+/* The connection of CHECKING takes the place of nothing else, so there are up to three descriptors to read. */
+#define SSH_HOST_POLL_FDS 3
+
+/* Takes the paths of both names of the socket file. */
+void ssh_host_init(struct ssh_host *h, const struct ssh_target *target, char *socket, char *new_socket);
+/* Does not touch the process. A zeroed struct is not fine. */
+void ssh_host_release(struct ssh_host *h);
+
+/* Starts ssh. A failure is reported like one of the host. */
+void ssh_host_start(struct ssh_host *h, char *const argv[], char *const envp[], uint64_t now_ns);
+/* Returns when ssh_host_turn() must be called at the latest; UINT64_MAX: only when a descriptor is ready. */
+uint64_t ssh_host_due_ns(const struct ssh_host *h);
+/* Writes at most SSH_HOST_POLL_FDS entries. Returns how many. */
+size_t ssh_host_poll_fds(const struct ssh_host *h, struct pollfd *fds);
+/* Reads what has arrived, without blocking, and writes the byte that is due. */
+void ssh_host_turn(struct ssh_host *h, uint64_t now_ns);
+/* Call this after the process has been reaped. With `is_told`, tells the user. */
+void ssh_host_ended(struct ssh_host *h, int status, bool is_told, uint64_t now_ns);
+/* Asks the worker to drain, by the end of its standard input. ssh ends when the worker has ended. */
+void ssh_host_stop(struct ssh_host *h);
+
+#endif
