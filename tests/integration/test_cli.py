@@ -252,9 +252,9 @@ class MapOnAFleet(SharedFleetTest, CliTest):
     def test_a_failed_item_is_named_with_its_line(self):
         stdin = "1\n\n \n" + '"x"\n' + "1\n" * 40000 + "{\n"
         self.assertEqual([line.split(": ")[1] for line in self.map("square", stdin=stdin).err.decode().splitlines()],
-                         ["item 1 (line 4)", "item 40002 (line 40005)", "2 of 40,003 items failed"])
-        self.assertIn(b"item 1 (line 2): ", self.map("square", "--text", stdin="\nx\n").err)
-        self.assertIn(b"item 1: ", self.map("square", "-0", stdin=b"\0x\0").err)
+                         ["item 2 (line 4)", "item 40003 (line 40005)", "2 of 40,003 items failed"])
+        self.assertIn(b"item 2 (line 2): ", self.map("square", "--text", stdin="\nx\n").err)
+        self.assertIn(b"item 2 (index 1): ", self.map("square", "-0", stdin=b"\0x\0").err)
 
     def test_more_failures_than_tolerated_end_the_run(self):
         stdin = "1\n" + '"x"\n' * 3 + "2\n"
@@ -267,13 +267,13 @@ class MapOnAFleet(SharedFleetTest, CliTest):
     def test_a_failed_item_of_a_reduction_is_named(self):
         ended = self.map("square", "--reduce", "sum", stdin='1\n"x"\n2\n')
         self.assertEqual((ended.status, ended.lines), (1, ["5"]), ended)
-        self.assertIn(b"item 1:", ended.err)
+        self.assertIn(b"item 2 (index 1):", ended.err)
         self.assertIn(b"1 of 3 items failed", ended.err)
 
     def test_a_reduction_that_cannot_be_made_says_why(self):
         ended = self.map("echo", "--reduce", "concat", stdin="1\n")
         self.assertEqual(ended.status, 3, ended)
-        self.assertIn(b"the job ended as failed: concat cannot be applied to the value of item 0", ended.err)
+        self.assertIn(b"the job ended as failed: concat cannot be applied to the value of item 1 (index 0)", ended.err)
 
     def test_a_bad_line_of_a_reduction_fails_alone_and_is_named(self):
         lines = [b"%d" % n for n in range(50000)]

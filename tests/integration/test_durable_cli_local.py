@@ -182,7 +182,7 @@ class MapDetached(LocalTest):
         ended = self.map("echo", "--reduce", "sum", stdin='1\n"x"\n')
         results = self.cli("results", ended.lines[0], FANTAIL_URL=self.url)
         self.assertEqual((results.status, results.out), (3, b""), results)
-        self.assertIn(b"the job ended as failed: sum cannot be applied to the value of item 1", results.err)
+        self.assertIn(b"the job ended as failed: sum cannot be applied to the value of item 2 (index 1)", results.err)
 
     def test_lines_of_text_and_an_empty_input_are_jobs_too(self):
         self.start_fleet()

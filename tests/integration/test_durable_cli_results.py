@@ -14,7 +14,7 @@ class Results(FakeTest):
     def test_values_are_printed_as_map_does_and_errors_are_reported(self):
         self.fake.add(A, "partial", [1, None, 9, "x"])
         self.assert_ended(self.cli("results", A), 1, ["1", "null", "9", '"x"'],
-                          ["fantail: item 1: task_error: no\n", "fantail: 1 of 4 items failed"])
+                          ["fantail: item 2 (index 1): task_error: no\n", "fantail: 1 of 4 items failed"])
         self.assert_ended(self.cli("results", "-q", "--skip-failed", A), 1, ["1", "9", '"x"'])
         self.assert_ended(self.cli("results", "-q", "--from", "2", A), 1, ["9", '"x"'])
         self.assert_ended(self.cli("results", "--only", "values", A), 1, ["1", "9", '"x"'])
@@ -90,7 +90,7 @@ class Results(FakeTest):
 
     def test_a_reduced_job_prints_one_value_and_reports_its_errors(self):
         self.fake.add(A, "partial", [1, None, 9], reduce="sum", result=10)
-        failed = ["fantail: item 1: task_error: no\n", "fantail: 1 of 3 items failed"]
+        failed = ["fantail: item 2 (index 1): task_error: no\n", "fantail: 1 of 3 items failed"]
         self.assert_ended(self.cli("results", A), 1, ["10"], failed)
         self.assertEqual(self.asked(), [f"/v1/jobs/{A}", f"/v1/jobs/{A}/results?only=errors", f"/v1/jobs/{A}"])
         self.assert_ended(self.cli("results", "-q", "--from", "1", A), 1, ["null", "9"])

@@ -47,7 +47,7 @@ class Reductions(DurableTest):
         client = self.start_store([self.worker()])
         document = client.end(client.submit({"task": "echo", "items": [1, "two"], "reduce": "sum"}))
         self.assertEqual((document["status"], document["result"]), ("failed", None))
-        self.assertIn("the value of item 1", document["reason"])
+        self.assertIn("the value of item 2 (index 1)", document["reason"])
 
     def test_a_result_of_more_than_4_mib_fails_the_job_and_its_values_are_kept(self):
         client = self.start_store([self.worker()])
@@ -59,7 +59,7 @@ class Reductions(DurableTest):
         job_id = client.submit(job)
         document = client.end(job_id)
         self.assertEqual((document["status"], document["result"], document["reason"]), (
-            "failed", None, "concat cannot be applied to the value of item 4: the result would exceed its limit of 4 MiB"))
+            "failed", None, "concat cannot be applied to the value of item 5 (index 4): the result would exceed its limit of 4 MiB"))
         self.assertEqual(client.results(job_id, "?from=4").lines[0]["value"], "y")
 
     def test_a_redrive_reduces_again(self):

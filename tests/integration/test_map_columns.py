@@ -114,7 +114,7 @@ class Columns(CliTest):
         self.assert_refused(["echo", "--header", ":", "--csv"], '--header: column 3 has the name of an earlier column', stdin="a,b,a\n")
 
     def test_failed_items_are_told_with_all_their_columns(self):
-        self.assert_map(["-C", ",", "--errors", "failed", "--", "false"], ["null"], status=1, err=["item 0: task_error"],
+        self.assert_map(["-C", ",", "--errors", "failed", "--", "false"], ["null"], status=1, err=["item 1 (index 0): task_error"],
                         stdin="a,b\n")
         with open(os.path.join(self.folder, "failed"), encoding="utf-8") as file:
             self.assertEqual(json.load(file)["item"], ["a", "b"])

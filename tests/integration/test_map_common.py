@@ -52,7 +52,7 @@ class Common(LocalTest):
         ended = self.cli("map", "work", "--tasks", self.folder_of_tasks, "--common", given, stdin="1\n{\n3\n")
         value = digest("x" * 50_000)
         self.assertEqual((ended.status, [json.loads(line) for line in ended.lines]), (1, [[1, value], None, [3, value]]), ended)
-        self.assertIn(b"item 1 (line 2): bad_item", ended.err)
+        self.assertIn(b"item 2 (line 2): bad_item", ended.err)
 
     def test_a_durable_job_has_it(self):
         program = self.local("--port", 0, "--store", f"sqlite:{self.folder}/jobs", tasks=self.folder_of_tasks)

@@ -67,7 +67,7 @@ class Retries(Control):
         self.assertEqual(self.map("--retries", 3, "--", "./flaky", 3, ":::", "a", "b"), ["a", "b"])
         ended = self.cli("map", "--retries", 2, "--delay-retry", "0", "--", "./flaky", 3, ":::", "c")
         self.assertEqual((ended.status, ended.lines), (1, ["null"]), ended)
-        self.assertIn(b"item 0: task_error: exit status 7", ended.err)
+        self.assertIn(b"item 1 (index 0): task_error: exit status 7", ended.err)
         self.assertEqual([self.runs(item) for item in "abc"], [3, 3, 2])
 
     def test_gnu_parallel_counts_the_attempts_in_the_same_way(self):
@@ -103,7 +103,7 @@ class Limits(Control):
     def test_an_item_that_takes_too_long_is_killed(self):
         ended = self.cli("map", "--timeout", "0.01m", "--", "sleep", ":::", 0, 1000)
         self.assertEqual((ended.status, ended.lines), (1, ["", "null"]), ended)
-        self.assertIn(b"item 1: timed_out: ", ended.err)
+        self.assertIn(b"item 2 (index 1): timed_out: ", ended.err)
 
     def test_jobs_is_the_number_of_processes(self):
         script = ('mkdir run.$1; i=0; while [ "$(ls -d run.* | wc -l)" -lt 3 ] && [ $i -lt 3000 ]; do sleep 0.01; '
@@ -171,7 +171,7 @@ class Starts(Control):
     def test_a_limit_in_percent_is_a_multiple_of_the_median(self):
         ended = self.cli("map", "-j1", "--timeout", "1000%", "--", "sleep", ":::", *["0.1"] * 4, 1000)
         self.assertEqual((ended.status, ended.lines), (1, [""] * 4 + ["null"]), ended)
-        self.assertIn(b"item 4: timed_out: the command took too long", ended.err)
+        self.assertIn(b"item 5 (index 4): timed_out: the command took too long", ended.err)
 
 
 class Words(Control):

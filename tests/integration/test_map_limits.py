@@ -44,7 +44,7 @@ class StockNginx(CliTest):
             ended = self.map(items, *arguments)
             self.assertEqual(ended.status, 1, ended)
             self.assertEqual(ended.lines, ["null" if item == BIG else item for item in items])
-            self.assertRegex(ended.err, b"item 4000 \\(line 4001\\): bad_item: a request with only this item, 1572867 bytes, is "
+            self.assertRegex(ended.err, b"item 4001 \\(line 4001\\): bad_item: a request with only this item, 1572867 bytes, is "
                                         b"too large \\(413\\): .* proxy .*client_max_body_size.*docs/proxies.md\n")
             self.assertIn(f"1 of {len(items):,} items failed".encode(), ended.err)
 

@@ -104,7 +104,7 @@ class Lists(CliTest):
             for more in [], ["--reduce", "count"]:
                 ended = self.cli("map", *more, "--errors", "failed", "--", "false", *arguments)
                 self.assertEqual(ended.status, 1, ended)
-                self.assertIn(b"fantail: item 0: task_error: exit status 1\n", ended.err)
+                self.assertIn(b"fantail: item 1 (index 0): task_error: exit status 1\n", ended.err)
                 with open(os.path.join(self.folder, "failed"), encoding="utf-8") as file:
                     failed = [json.loads(line) for line in file]
                 self.assertEqual([(line["index"], line["item"]) for line in failed], list(enumerate(items)))

@@ -117,7 +117,7 @@ class Resume(LogTest):
         self.assertEqual(self.map("--joblog", "log", "--resume", *fails, ":::", *"abc").lines, [])
         ended = self.map("--joblog", "log", "--resume-failed", *fails, ":::", *"abcd", status=1)
         self.assertEqual(ended.lines, ["null", "3d"])
-        self.assertIn(b"fantail: item 1: task_error", ended.err)
+        self.assertIn(b"fantail: item 2 (index 1): task_error", ended.err)
         self.assertEqual(self.map("--joblog", "log", "--resume-failed", "--", "echo", "x", ":::", *"abcd").lines, ["x b"])
 
     def done(self):

@@ -24,7 +24,7 @@ class Output(CliTest):
 
     def test_all_lines_of_a_command_that_fails_come_before_the_report(self):
         ended = self.commands("echo first >&2; echo >&2; echo last >&2; exit 3", ["a"])
-        self.assertEqual(ended.err, b"first\n\nlast\nfantail: item 0 (line 1): task_error: exit status 3 | last\n"
+        self.assertEqual(ended.err, b"first\n\nlast\nfantail: item 1 (line 1): task_error: exit status 3 | last\n"
                                     b"fantail: 1 of 1 items failed\n")
 
     def test_an_unfinished_line_is_not_continued_by_the_next_command(self):
@@ -135,7 +135,7 @@ class Output(CliTest):
                                   "files": {"fails.py": "def run(n):\n    raise ValueError('one\\n' + '\u20ac' * n)\n"}})
         ended = self.cli("map", "fails", "--tasks", tasks, "--errors", path, stdin="50000\n")
         lines = [line for line in ended.err.decode().splitlines() if "takes a while" not in line]
-        self.assertRegex(lines[0], r"^fantail: item 0 \(line 1\): task_error: ValueError: one \u20ac+\.\.\. \(150016 bytes\) "
+        self.assertRegex(lines[0], r"^fantail: item 1 \(line 1\): task_error: ValueError: one \u20ac+\.\.\. \(150016 bytes\) "
                                    r"\(fails\.py:2\)$")
         self.assertLess(len(lines[0].encode()), 1500)
         self.assertEqual(lines[1:], ["fantail: 1 of 1 items failed"])

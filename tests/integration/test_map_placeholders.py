@@ -61,14 +61,14 @@ class Placeholders(CliTest):
         with open(os.path.join(self.folder, "failed"), encoding="utf-8") as file:
             failed = [json.loads(line) for line in file]
         self.assertEqual([(line["index"], line["item"]) for line in failed], [(1, "b"), (3, "c")])
-        self.assertIn(b"item 3 (line 4): task_error", ended.err)
+        self.assertIn(b"item 4 (line 4): task_error", ended.err)
 
     def test_json_items_keep_their_form(self):
         items = ['[1, 2]', '{"a": "b"}', '"c d"', "null", "1.50"]
         self.assertEqual(self.map("--json", "--stdin", "--", "cat", stdin="\n".join(items)), items)
         self.assertEqual(self.map("--json", "--", "printf", "[%s]", stdin=' [1, 2] \r\n"c d"\n'), ["[[1, 2]]", '"[c d]"'])
         ended = self.cli("map", "--json", "--errors", "failed", "--", "false", stdin="1,2\n[3]\n")
-        self.assertIn(b"item 0 (line 1): bad_item: not JSON at byte 1 of the item", ended.err)
+        self.assertIn(b"item 1 (line 1): bad_item: not JSON at byte 1 of the item", ended.err)
         with open(os.path.join(self.folder, "failed"), encoding="utf-8") as file:
             self.assertEqual([json.loads(line)["item"] for line in file], ["1,2", [3]])
 

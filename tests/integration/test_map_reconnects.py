@@ -433,13 +433,13 @@ class Played(PlayedTest):
         url, bodies = self.serve([START, value(0, 1)], idempotent=True)
         ended = self.map(url, "--max-attempts", 1)
         self.assertEqual((ended.status, ended.lines), (1, ["1", "null", "null"]), ended)
-        self.assertIn(b"item 1 (line 2): coordinator_lost", ended.err)
+        self.assertIn(b"item 2 (line 2): coordinator_lost", ended.err)
         self.assertEqual(len(bodies), 1)
         url, bodies = self.serve([START, value(2, 1)], idempotent=False)
         ended = self.map(url, "--order", "completion")
         self.assertEqual((ended.status, ended.lines), (1, ["1", "null", "null"]), ended)
-        self.assertIn(b"item 0 (line 1): coordinator_lost", ended.err)
-        self.assertIn(b"item 1 (line 2): coordinator_lost", ended.err)
+        self.assertIn(b"item 1 (line 1): coordinator_lost", ended.err)
+        self.assertIn(b"item 2 (line 2): coordinator_lost", ended.err)
 
     def drained(self, idempotent, *arguments, last=DRAINED, left=0):
         """Maps five items. The first answer says that the coordinator drains. The second answer has values for `left`
@@ -461,7 +461,7 @@ class Played(PlayedTest):
             ended, bodies = self.drained(False, "--order", order, left=2)
             self.assertEqual((ended.status, ended.lines), (1, ["1", "null", "9", *again[:2]]), ended)
             self.assertEqual(bodies[1], b"4\n5\n")
-            self.assertIn(b"item 1 (line 2): coordinator_lost", ended.err)
+            self.assertIn(b"item 2 (line 2): coordinator_lost", ended.err)
         ended, bodies = self.drained(False, "--reconnect-s", 0)
         self.assertEqual((ended.status, ended.lines, len(bodies)), (3, ["1"], 1), ended)
 
@@ -474,7 +474,7 @@ class Played(PlayedTest):
             self.assertEqual((ended.status, ended.lines), (1, ["1", *["null"] * 4]), ended)
             self.assertEqual(bodies[1], b"4\n5\n")
             self.assertEqual(ended.err.count(b"coordinator_lost"), 2, ended)
-            self.assertIn(b"item 4 (line 5): x: y" if order == "input" else b"item 4: x: y", ended.err)
+            self.assertIn(b"item 5 (line 5): x: y" if order == "input" else b"item 5 (index 4): x: y", ended.err)
         url, _ = self.serve([START, {**cancelled(0, True), "count": 1 << 60}, END])
         ended = self.map(url)
         self.assertEqual(ended.status, 3, ended)
@@ -489,8 +489,8 @@ class Played(PlayedTest):
         url, bodies = self.serve([START, cancelled(0, False), cancelled(1, True), value(2, 9)], idempotent=False)
         ended = self.map(url, stdin="1\n2\n3\n4\n")
         self.assertEqual((ended.status, ended.lines), (1, ["null", "null", "9", "null"]), ended)
-        self.assertIn(b"item 0 (line 1): cancelled", ended.err)
-        self.assertIn(b"item 3 (line 4): coordinator_lost", ended.err)
+        self.assertIn(b"item 1 (line 1): cancelled", ended.err)
+        self.assertIn(b"item 4 (line 4): coordinator_lost", ended.err)
         self.assertEqual(len(bodies), 1)
 
     def test_a_service_that_is_lost_before_it_has_accepted_anything_is_given_up_soon(self):

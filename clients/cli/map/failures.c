@@ -79,6 +79,14 @@ static void add_part(struct buf *line, const char *before, const struct buf *tex
     buf_add_str(line, after);
 }
 
+/* Adds the number of the item, which counts from 1 as {#} does, and the line of the item. If the line is not known, adds
+ * the index, which FANTAIL_INDEX and the --errors file have too. */
+static void add_place(struct buf *line, uint64_t index, uint64_t in_line)
+{
+    buf_addf(line, "item %llu", (unsigned long long)index + 1);
+    buf_addf(line, in_line ? " (line %llu)" : " (index %llu)", (unsigned long long)(in_line ? in_line : index));
+}
+
 static void report(uint64_t index, uint64_t in_line, const char *error, size_t len)
 {
     struct buf name = {0}, cause = {0}, place = {0}, output = {0}, line = {0};
@@ -87,8 +95,7 @@ static void report(uint64_t index, uint64_t in_line, const char *error, size_t l
     read_text(error, len, "place", &place);
     read_text(error, len, "stderr", &output);
     keep_last_line(&output);
-    buf_addf(&line, "item %llu", (unsigned long long)index);
-    if (in_line) buf_addf(&line, " (line %llu)", (unsigned long long)in_line);
+    add_place(&line, index, in_line);
     add_part(&line, ": ", named ? &name : NULL, NAME_BYTES, "");
     if (!named) buf_add_str(&line, ": failed");
     add_part(&line, ": ", &cause, CAUSE_BYTES, "");

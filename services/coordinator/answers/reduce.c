@@ -23,8 +23,8 @@ void reduction_release(struct reduction *r)
 
 static void fail(struct reduction *r, uint64_t index, const char *why)
 {
-    snprintf(r->error, sizeof r->error, "%s cannot be applied to the value of item %llu: %s", job_reduce_name(r->kind),
-             (unsigned long long)index, why);
+    snprintf(r->error, sizeof r->error, "%s cannot be applied to the value of item %llu (index %llu): %s",
+             job_reduce_name(r->kind), (unsigned long long)index + 1, (unsigned long long)index, why);
 }
 
 static void fail_too_large(struct reduction *r, uint64_t index)

@@ -228,7 +228,8 @@ static void take_block(struct durable_run *r, uint64_t first, uint64_t n, struct
         if (next > at) offset += lines_cut(lines->data + offset, lines->len - offset, next - at, SIZE_MAX, &counted);
         size_t len = lines_cut(lines->data + offset, lines->len - offset, end - next, SIZE_MAX, &counted);
         if (counted != end - next) {
-            fail(r, "the block of item %llu has too few items", (unsigned long long)next);
+            fail(r, "the block of item %llu (index %llu) has too few items", (unsigned long long)next + 1,
+                 (unsigned long long)next);
             return;
         }
         struct buf part = {0};
@@ -280,7 +281,8 @@ static bool find_block(struct durable_run *r, uint64_t item)
     while (r->block_at < r->block_count && r->blocks[r->block_at].first + r->blocks[r->block_at].n <= item)
         r->block_at++;
     if (r->block_at < r->block_count && r->blocks[r->block_at].first <= item) return true;
-    fail(r, "item %llu is missing in the job store", (unsigned long long)item);
+    fail(r, "item %llu (index %llu) is missing in the job store", (unsigned long long)item + 1,
+         (unsigned long long)item);
     return false;
 }
 

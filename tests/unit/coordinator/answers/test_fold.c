@@ -124,7 +124,7 @@ Test(fold, a_value_that_does_not_fit_is_a_failure_and_later_errors_still_come)
     put(&s, 0, "{\"value\":\"x\"}\n");
     cr_assert_eq(fold_advance(&s.fold, UINT64_MAX), FOLD_NOT_REDUCIBLE);
     fold_explain(&s.fold, FOLD_NOT_REDUCIBLE, why, sizeof why);
-    cr_assert_str_eq(why, "sum cannot be applied to the value of item 0: it is not a number");
+    cr_assert_str_eq(why, "sum cannot be applied to the value of item 1 (index 0): it is not a number");
     put(&s, 1, crashed);
     cr_assert_eq(fold_advance(&s.fold, UINT64_MAX), FOLD_NOT_REDUCIBLE);
     expect_error(&s, 1, 1, crashed);

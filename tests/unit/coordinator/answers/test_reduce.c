@@ -110,8 +110,8 @@ Test(reduce, concat_joins_arrays_and_strings)
 
 Test(reduce, a_value_of_the_wrong_kind_is_named)
 {
-    expect_refusal(REDUCE_SUM, VALUES("1", "\"x\""), "item 1");
-    expect_refusal(REDUCE_SUM, VALUES("1e308", "1e308"), "item 1");
+    expect_refusal(REDUCE_SUM, VALUES("1", "\"x\""), "item 2 (index 1)");
+    expect_refusal(REDUCE_SUM, VALUES("1e308", "1e308"), "item 2 (index 1)");
     expect_refusal(REDUCE_MAX, VALUES("1", "\"x\""), "mixed");
     expect_refusal(REDUCE_MIN, VALUES("{}"), "neither");
     expect_refusal(REDUCE_CONCAT, VALUES("[1]", "\"x\""), "mixed");

@@ -68,7 +68,7 @@ Test(durable_run, a_small_job_that_lacks_an_item_fails)
     j->job.items = 9;
     bench_work(&b, 4000);
     cr_assert_eq(j->job.state, STORED_FAILED);
-    cr_assert(strstr(j->job.reason, "item 8 is missing"), "%s", j->job.reason);
+    cr_assert(strstr(j->job.reason, "item 9 (index 8) is missing"), "%s", j->job.reason);
     bench_over(&b);
 }
 

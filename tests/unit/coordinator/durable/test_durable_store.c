@@ -291,7 +291,7 @@ Test(durable_store, missing_items_fail_the_job)
     lines->blocks[0].lines.len -= 4;
     bench_work(&b, 4000);
     harness_expect_end(end, STORED_FAILED, 0);
-    cr_assert_str_eq(end->job.reason, "item 20 is missing in the job store");
+    cr_assert_str_eq(end->job.reason, "item 21 (index 20) is missing in the job store");
     harness_expect_end(middle, STORED_FAILED, 0);
     harness_expect_end(lines, STORED_FAILED, 0);
     bench_over(&b);

@@ -188,7 +188,7 @@ Test(block_fold, a_value_that_does_not_fit_is_named)
     struct block *b = add_block(&s, BLOCK_VALUES);
     answer(b, 0, 3, "");
     answer(b, 3, 1, "\"x");
-    expect_failure(&s, REDUCE_SUM, 1000, "the value of item 3");
+    expect_failure(&s, REDUCE_SUM, 1000, "the value of item 4 (index 3)");
 }
 
 Test(block_fold, a_result_that_is_too_large_is_none)
