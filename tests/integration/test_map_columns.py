@@ -57,6 +57,22 @@ class Columns(CliTest):
         self.assert_map(["--header", ":", *SHOW, "{x}"], [], stdin="")
         self.assert_map(["--header", ":", *SHOW, "{x}"], [], stdin="x")
 
+    def test_a_mistyped_name_of_a_column_is_refused(self):
+        table = "name,age,point\nAnn,30,1\n"
+        said = "{%s} names no column; did you mean {%s}?"
+        for words, typed, meant in ((["{nam} is {age}"], "nam", "name"), (["{age}", "{Name/.}"], "Name", "name"),
+                                    (["{AGE}"], "AGE", "age"), (["x{poimt}"], "poimt", "point")):
+            with self.subTest(words):
+                self.assert_refused(["--csv", "--header", ":", *SHOW, *words], "--header: " + said % (typed, meant), stdin=table)
+        self.assert_refused(["--header", ":", "--tagstring", "{agee}", *SHOW, ":::", "age", "1"], "--header: " + said % ("agee", "age"))
+        for word in "{print}", "{print $1}", "${nam}", "{city}", "{n,m}", "{", "{}}", "{1}":
+            with self.subTest(word):
+                ended = self.cli("map", "--dry-run", "--csv", "--header", ":", "--", "echo", word, stdin=table)
+                self.assertEqual((ended.status, ended.err), (0, b""), ended)
+        ended = self.cli("parallel", "--header", ":", "echo", "'{nam}'", ":::", "name", "Ann")
+        self.assertEqual((ended.status, ended.out), (0, b"{nam} Ann\n"), ended)
+        self.assertIn("fantail parallel: --header: warning: " + said % ("nam", "name"), ended.err.decode())
+
     def test_csv_is_read_as_its_standard_says(self):
         rows = [["id", "text"], ["1", 'say "a"'], ["2", "two\nlines, one value"], ["3", ""], ["4", " \u00e4\t"]]
         for ending in "\n", "\r\n":

@@ -1,5 +1,7 @@
 #include "cli/options/command_check.h"
 
+#include <ctype.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "cli/base/complain.h"
@@ -97,4 +99,73 @@ void command_warn_of_code(char *const *command, const char *replace, size_t list
                  "code. Safer: "
                  "%s -c '... \"$1\" ...' %s {}",
                  command[0], command[0], command[0]);
+}
+
+/* Returns the length of a name that is followed by the end of a placeholder such as } or /.}; 0: the text does not
+ * begin in this way. */
+static size_t name_length(const char *text)
+{
+    size_t len = strcspn(text, "{}");
+    if (text[len] != '}' || !(isalpha((unsigned char)*text) || (unsigned char)*text >= 0x80)) return 0;
+    while (len > 0 && (text[len - 1] == '.' || text[len - 1] == '/')) len--;
+    return len;
+}
+
+/* Returns whether awk programs often have this word in braces. */
+static bool is_of_awk(const char *word, size_t len)
+{
+    static const char *const words[] = {"print", "next", "nextfile", "exit", "getline", "return", "break", "continue"};
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+        if (strlen(words[i]) == len && memcmp(words[i], word, len) == 0) return true;
+    return false;
+}
+
+/* Returns whether a user who typed `typed` may have meant the column, and is less likely to have meant an earlier one.
+ */
+static bool is_likelier(const char *typed, size_t len, struct json_slice column, unsigned *distance)
+{
+    enum { LEAST_LETTERS = 3 }; /* shorter names are all similar to each other */
+    if (column.len == len && strncasecmp(column.data, typed, len) == 0 && *distance > 0) return *distance = 0, true;
+    char *name = xstrndup(column.data, column.len);
+    bool near = len >= LEAST_LETTERS && option_is_nearer(typed, len, name, distance);
+    free(name);
+    return near;
+}
+
+/* Returns the name of the column that the user probably meant. If `typed` is the name of a column, or similar to none,
+ * the returned name is empty. */
+static struct json_slice find_meant(const struct header_names *h, const char *typed, size_t len)
+{
+    struct json_slice meant = {0};
+    unsigned distance = OPTION_DISTANCE_FAR;
+    for (size_t i = 0; i < h->names.count; i++) {
+        struct json_slice column = record_value(&h->names, i);
+        if (column.len == len && memcmp(column.data, typed, len) == 0) return (struct json_slice){0};
+        if (is_likelier(typed, len, column, &distance)) meant = column;
+    }
+    return meant;
+}
+
+/* A { after a $ belongs to a variable of the shell. */
+static int check_columns_of(const struct option_spec *spec, const char *word, const struct header_names *names,
+                            bool warns)
+{
+    for (const char *at = word; (at = strchr(at, '{')); at++) {
+        size_t len = at > word && at[-1] == '$' ? 0 : name_length(at + 1);
+        struct json_slice meant = {0};
+        if (len && !is_of_awk(at + 1, len)) meant = find_meant(names, at + 1, len);
+        if (!meant.len) continue;
+        option_complain(spec, "header", "%s{%.*s} names no column; did you mean {%.*s}?", warns ? "warning: " : "",
+                        (int)len, at + 1, (int)meant.len, meant.data);
+        return warns ? EXIT_OK : EXIT_USAGE;
+    }
+    return EXIT_OK;
+}
+
+int command_check_columns(const struct option_spec *spec, char *const *command, const char *tag,
+                          const struct header_names *names, bool warns)
+{
+    int status = tag ? check_columns_of(spec, tag, names, warns) : EXIT_OK;
+    for (size_t i = 0; command[i] && status == EXIT_OK; i++) status = check_columns_of(spec, command[i], names, warns);
+    return status;
 }

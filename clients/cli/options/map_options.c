@@ -285,13 +285,18 @@ static void read_columns(struct map_options *o)
 }
 
 /* Gives the words of the command their final form, and measures the command line if items are grouped for it. */
-static void set_words(struct map_options *o)
+static int set_words(struct map_options *o)
 {
     struct record_source *records = &o->source.records;
-    if (o->source.has_records) record_words_number(&o->words, &records->names, &o->command, &o->tagstring);
+    if (o->source.has_records) {
+        int status = command_check_columns(spec, o->command, o->tagstring, &records->names, o->manner.is_parallel);
+        if (status) return status;
+        record_words_number(&o->words, &records->names, &o->command, &o->tagstring);
+    }
     if (o->shell && !o->manner.quotes_words) record_words_cut(&o->words, &o->command);
     const struct record_context context = record_context_of(o);
     record_options_measure(&o->record, &context, &records->maker.length);
+    return EXIT_OK;
 }
 
 static int open_source(struct map_options *o, char **lists)
@@ -329,7 +334,11 @@ static int open_source(struct map_options *o, char **lists)
     if (!o->source.has_lists && !o->source.has_blocks && isatty(o->source.fd) && (!o->quiet || o->manner.is_parallel))
         complain("reading the items from the terminal, one on each line; Ctrl-D ends them");
     size_t columns = o->source.has_records ? SIZE_MAX : o->source.lists.count;
-    if (o->command) set_words(o);
+    if (o->command) status = set_words(o);
+    if (status) {
+        input_source_release(&o->source);
+        return status;
+    }
     if (o->results) read_columns(o);
     if (o->command && !o->shell && !o->source.has_blocks && !o->quiet)
         command_warn_of_code(o->command, o->replace, columns);
