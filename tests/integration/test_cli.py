@@ -72,7 +72,9 @@ class Words(CliTest):
                                   (["map", "square", "-z", "4"], "see fantail map --help"),
                                   (["map", "--max-procs", "4", "--", "wc"], "the number of processes is -j N (--jobs N)"),
                                   (["map", "-L", "1", "--", "wc"], "of one command is -n N"),
+                                  (["map", "-l", "1", "--", "wc"], "of one command is -n N"),
                                   (["map", "wc", "-l"], "-l: unknown option; a command and its arguments come after --"),
+                                  (["map", "cat", "-v"], "-v: unknown option; a command and its arguments come after --"),
                                   (["map", "wc -l {}", ":::", "a"], "wc -l {} is not the name of a task. To run a command: "
                                                                     "`fantail map -- wc -l {}`"),
                                   (["map", "./task"], "`fantail map -- ./task`"),

@@ -128,6 +128,13 @@ class Documented(CliTest):
             self.assertRegex(ended.err.decode(), rf"\Afantail parallel: {re.escape(name)}: unknown option; (?!see|did)", name)
 
 
+    def test_map_has_each_option_or_gives_advice(self):
+        for name in self.options_of(self.section("Options") + self.section("Options that are not there")):
+            err = self.cli("map", name, "1", "--help").err.decode()
+            if "unknown option" in err:
+                self.assertRegex(err, rf"\Afantail map: {re.escape(name)}: unknown option; (?!see)", name)
+
+
 class Parallel(CliTest):
     def assert_parallel(self, arguments, lines, status=0, **more):
         ended = self.cli("parallel", *arguments, **more)

@@ -2,6 +2,7 @@
 
 #include "cli/fleet/fleet.h"
 #include "cli/fleet/tasks_dir.h"
+#include "cli/options/foreign_options.h"
 #include "cli/options/option_values.h"
 #include "common/base/limits.h"
 
@@ -191,13 +192,74 @@ static const struct option_row rows[] = {
     OPTION_ROWS_END};
 #undef S
 
+#define LINES    "the number of lines that become the arguments of one command is -n N"
+#define PROCS    "the number of processes is -j N (--jobs N)"
+#define SHOWN    "--dry-run shows the command lines. `fantail parallel` has this option"
+#define AS_LINES "--line-buffer prints each line as soon as it comes"
+#define ENDED    "an output is printed when its command has ended, and --order completion does not wait for earlier items"
+#define FIXED    "only {} may have another name: -I TEXT. `fantail parallel` has this option"
+#define LISTS    "a list of values begins with :::, and a file of values with ::::"
+#define FOLDER   "the command runs in the current folder. `fantail parallel` has this option"
+#define NOTHING  "leave this option out, it is not needed here"
+
 /* Options of xargs and GNU parallel. */
 static const struct option_foreign foreign[] = {
     {"--pipe-part", "to cut a file into blocks, use --pipepart -a FILE"},
     {"--spreadstdin", "to cut standard input into blocks, use --pipe"},
-    {"--max-procs", "the number of processes is -j N (--jobs N)"},
-    {"-L", "the number of lines that become the arguments of one command is -n N"},
-    {0}};
+    {"--blocksize", "the size of a block is --block BYTES"},
+    {"--block-size", "the size of a block is --block BYTES"},
+    {"--max-procs", PROCS},
+    {"--maxprocs", PROCS},
+    {"-L", LINES},
+    {"-l", LINES},
+    {"--max-lines", LINES},
+    {"--maxlines", LINES},
+    {"--xargs", "-X or -m gives each command as many lines as fit into its command line"},
+    {"--xapply", "lists of values are linked with --link, or with :::+"},
+    {"--norunifempty", "--no-run-if-empty (-r) leaves out blank lines"},
+    {"-t", SHOWN},
+    {"--verbose", SHOWN},
+    {"-v", SHOWN},
+    {"--print-commands", SHOWN},
+    {"-u", AS_LINES},
+    {"--ungroup", AS_LINES},
+    {"--linebuffered", AS_LINES},
+    {"--group", ENDED},
+    {"--no-keep-order", ENDED},
+    {"--quote", "without --shell, no shell reads the words, so they need no quotes"},
+    {"-i", "the item replaces {}, and -I TEXT names another placeholder"},
+    {"--replace-default", "the item replaces {}, and -I TEXT names another placeholder"},
+    {"--extensionreplace", FIXED},
+    {"--er", FIXED},
+    {"--basenamereplace", FIXED},
+    {"--bnr", FIXED},
+    {"--dirnamereplace", FIXED},
+    {"--dnr", FIXED},
+    {"--basenameextensionreplace", FIXED},
+    {"--bner", FIXED},
+    {"--seqreplace", FIXED},
+    {"--slotreplace", FIXED},
+    {"--arg-sep", LISTS},
+    {"--argsep", LISTS},
+    {"--arg-file-sep", LISTS},
+    {"--argfilesep", LISTS},
+    {"--workdir", FOLDER},
+    {"--work-dir", FOLDER},
+    {"--wd", FOLDER},
+    {"--env", "a command has all variables of the environment. Leave this option out"},
+    {"--halt-on-error", "to end a run early, use --halt WHEN,WHY"},
+    {"--jl", "the log is --joblog FILE"},
+    {"--res", "the folder of the outputs is --results DIR"},
+    {"--process-slot-var", "the number of the slot is in FANTAIL_SLOT, from 1 on"},
+    {"--will-cite", NOTHING},
+    {"--willcite", NOTHING},
+    {"--no-notice", NOTHING},
+    {"--nn", NOTHING},
+    {"--citation", NOTHING},
+    {"--silent", NOTHING},
+    {"--gnu", NOTHING},
+    {"--plain", NOTHING},
+    {.next = foreign_options_of_parallel}};
 
 const struct option_spec map_option_spec = {
     .program = "fantail map",

@@ -1,3 +1,4 @@
+#include "cli/options/foreign_options.h"
 #include "cli/parallel/parallel_options.h"
 
 #define S struct parallel_options
@@ -131,81 +132,10 @@ static const struct option_row rows[] = {
     OPTION_ROWS_END};
 #undef S
 
-#define HERE  "a command runs on this machine only. Tasks run on other machines: `fantail map TASK --url URL`"
-#define PERL  "fantail runs no Perl. Edit or test the value in the command, for example with sed or ${name%.*}"
-#define PIPE  "--pipe gives each command a block on its standard input, and a new command runs for each block"
-#define SHOWN "the results and the log are files: --results DIR and --joblog FILE"
-
 static const struct option_foreign foreign[] = {
-    {"-S", HERE},
-    {"--sshlogin", HERE},
-    {"--sshloginfile", HERE},
-    {"--slf", HERE},
-    {"--onall", HERE},
-    {"--nonall", HERE},
-    {"--transfer", HERE},
-    {"--transferfile", HERE},
-    {"--transfer-file", HERE},
-    {"--return", HERE},
-    {"--trc", HERE},
-    {"--cleanup", HERE},
-    {"--basefile", HERE},
-    {"--bf", HERE},
-    {"--ssh", HERE},
-    {"--hostgroups", HERE},
-    {"--rpl", PERL},
-    {"--parens", PERL},
-    {"--filter", PERL},
-    {"--round-robin", PIPE},
-    {"--cat", PIPE},
-    {"--fifo", PIPE},
-    {"--tee", PIPE},
-    {"--shard", PIPE},
-    {"--bin", PIPE},
-    {"--group-by", PIPE},
-    {"--block-timeout", PIPE},
-    {"--regexp", "--recstart and --recend are plain texts"},
-    {"--remove-rec-sep", "the texts of --recstart and --recend stay. The command can remove them"},
-    {"--rrs", "the texts of --recstart and --recend stay. The command can remove them"},
-    {"--sqlmaster", SHOWN},
-    {"--sql-master", SHOWN},
-    {"--sqlworker", SHOWN},
-    {"--sql-worker", SHOWN},
-    {"--sqlandworker", SHOWN},
-    {"--sql-and-worker", SHOWN},
-    {"--files", "--results DIR writes the outputs to files"},
-    {"--output-as-files", "--results DIR writes the outputs to files"},
-    {"--retry-failed", "give the command again, with --resume-failed"},
-    {"--shellquote", "`printf '%q\\n' TEXT` of bash quotes a text"},
-    {"--shell-quote", "`printf '%q\\n' TEXT` of bash quotes a text"},
-    {"--tmpdir", "the environment variable TMPDIR names this folder"},
-    {"--compress", "the outputs are not kept in files. Leave this option out"},
-    {"--termseq", "a command is ended with SIGKILL"},
-    {"--term-seq", "a command is ended with SIGKILL"},
-    {"--limit", "--load and --memfree hold commands back"},
-    {"--memsuspend", "--memfree holds commands back"},
-    {"--noswap", "--memfree holds commands back"},
-    {"--semaphore", "flock(1) is a mutex"},
     {"--process-slot-var", "the number of the slot is in FANTAIL_SLOT and PARALLEL_JOBSLOT, from 1 on"},
-    {"--use-cpus-instead-of-cores", "give the number: -j N"},
-    {"--use-cores-instead-of-threads", "give the number: -j N"},
-    {"--use-sockets-instead-of-threads", "give the number: -j N"},
-    {"--number-of-cpus", "nproc(1) prints it"},
-    {"--number-of-cores", "nproc(1) prints it"},
-    {"--number-of-threads", "nproc(1) prints it"},
-    {"--interactive", "a command cannot use the terminal. --dry-run shows what would run"},
-    {"-p", "a command cannot use the terminal. --dry-run shows what would run"},
-    {"--tty", "a command cannot use the terminal"},
-    {"--open-tty", "a command cannot use the terminal"},
-    {"-o", "a command cannot use the terminal"},
-    {"--tmux", "a command cannot use the terminal. --line-buffer shows the lines as they come"},
-    {"--latest-line", "--line-buffer shows the lines as they come"},
-    {"--ll", "--line-buffer shows the lines as they come"},
-    {"--profile", "give the options on the command line"},
-    {"-J", "give the options on the command line"},
     {"-l", "give the number: -L N"},
-    {"-x", "a value that is too long gets a command of its own"},
-    {0}};
+    {.next = foreign_options_of_parallel}};
 
 const struct option_spec parallel_option_spec = {
     .program = "fantail parallel",

@@ -257,17 +257,17 @@ static void read_given(struct parse *p, const struct option_row *row, const char
 /* Returns the advice for an option of another program; NULL: there is none. */
 static const char *foreign_advice(const struct option_spec *spec, const char *given, size_t len)
 {
-    for (const struct option_foreign *f = spec->foreign; f && f->given; f++)
-        if (strlen(f->given) == len && memcmp(f->given, given, len) == 0) return f->advice;
+    for (const struct option_foreign *f = spec->foreign; f; f = f->given ? f + 1 : f->next)
+        if (f->given && strlen(f->given) == len && memcmp(f->given, given, len) == 0) return f->advice;
     return NULL;
 }
 
-/* If there is advice for an unknown option, complains with this advice and returns true. `given` is the option with its
- * dashes. `guess`: the table has an option with a similar name, so late_option_advice is not used. */
+/* If there is advice for an unknown option, complains with it and returns true. `given` is the option with its dashes.
+ * `guess`: the table has an option with a similar name. A letter after an operand is often meant for a command. */
 static bool advise(struct parse *p, const char *given, size_t len, bool guess)
 {
-    const char *advice = foreign_advice(p->spec, given, len);
-    if (!advice && p->operands && !guess) advice = p->spec->late_option_advice;
+    const char *advice = foreign_advice(p->spec, given, len), *late = p->spec->late_option_advice;
+    if (late && p->operands && !guess && (len == 2 || !advice)) advice = late;
     if (!advice) return false;
     option_complain(p->spec, NULL, "%.*s: unknown option; %s", (int)len, given, advice);
     return p->failed = true;

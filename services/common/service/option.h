@@ -104,8 +104,9 @@ enum option_operands {
 
 /* An option that other programs have, and that users may therefore try. */
 struct option_foreign {
-    const char *given;  /* with its dashes: "-j"; NULL ends a table */
-    const char *advice; /* what to type instead */
+    const char *given;                 /* with its dashes: "-j"; NULL ends a table */
+    const char *advice;                /* what to type instead */
+    const struct option_foreign *next; /* at the end of a table: another table that is searched next; NULL: none */
 };
 
 struct option_spec {
@@ -118,7 +119,8 @@ struct option_spec {
     /* With OPTION_OPERANDS_NONE: what to type instead of an operand, for the message; may be NULL. */
     const char *operand_advice;
     const struct option_foreign *foreign; /* for the message about an unknown option; may be NULL */
-    /* What the error message advises if an unknown option follows an operand and is not in `foreign`; may be NULL. */
+    /* What the error message advises if an unknown option follows an operand, and is a letter or not in `foreign`; may
+     * be NULL. */
     const char *late_option_advice;
 };
 
@@ -139,8 +141,8 @@ int option_complain(const struct option_spec *spec, const char *name, const char
 
 /* To find the name that a user probably meant, call this function for each name. Set *distance to OPTION_DISTANCE_FAR
  * before the first call. Returns true if `name` is similar to the first `len` bytes of `typed`, and more similar than
- * all names before. Two names are similar if at most two letters are wrong, missing, surplus or swapped; in a short
- * name, at most one. */
+ * all names before. Two names are similar if at most two letters are wrong, missing, surplus or swapped; if one of the
+ * names is short, at most one. */
 #define OPTION_DISTANCE_FAR 3
 MUST_CHECK bool option_is_nearer(const char *typed, size_t len, const char *name, unsigned *distance);
 

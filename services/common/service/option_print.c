@@ -150,7 +150,7 @@ bool option_is_nearer(const char *typed, size_t len, const char *name, unsigned 
     size_t name_len = strlen(name);
     if (len > NAME_BYTES || name_len > NAME_BYTES) return false;
     unsigned now = distance_of(typed, len, name, name_len);
-    if (now >= *distance || (now > 1 && len < SHORT_NAME)) return false;
+    if (now >= *distance || (now > 1 && (len < SHORT_NAME || name_len < SHORT_NAME))) return false;
     *distance = now;
     return true;
 }

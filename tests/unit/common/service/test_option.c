@@ -159,7 +159,7 @@ Test(option, the_most_similar_name_is_found)
                                            {"rsults", "results"}, {"rdrve", "redrive"}};
     for (size_t i = 0; i < ARRAY_SIZE(words); i++) cr_expect_str_eq(meant_by(words[i][0]), words[i][1]);
     static const char *const far[] = {
-        "", "m", "top", "list", "redo", "reslt-set", "a-name-that-is-longer-than-any-option"};
+        "", "m", "top", "list", "waste", "redo", "reslt-set", "a-name-that-is-longer-than-any-option"};
     for (size_t i = 0; i < ARRAY_SIZE(far); i++) cr_expect_null(meant_by(far[i]), "%s", far[i]);
 }
 
