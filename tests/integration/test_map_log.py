@@ -203,6 +203,13 @@ class Halt(LogTest):
         self.assertEqual(ended.lines, ["slow", "null"])
         self.assertEqual(self.read("ran"), b"slow\n")
 
+    def test_the_option_is_named_if_every_command_has_failed(self):
+        end = "; --errors FILE lists them all\nfantail: %s ends a run at the first failed item\n"
+        for options, hint in (([], "--halt now,fail=1"), (["--reduce", "count"], "--tolerated-failure-count 0")):
+            ended = self.map(*options, "--", "false", ":::", *"abcdefgh", status=1)
+            self.assertTrue(ended.err.decode().endswith(end % hint), ended)
+        self.assertNotIn(b"ends a run", self.map("--halt", "now,fail=9", "--", "false", ":::", *"abcdefgh", status=1).err)
+
     def test_the_first_success_may_be_enough(self):
         ended = self.map("-q", "-j4", "--halt", "now,success=1", "--", "sh", "-c", '[ $1 = good ] || sleep 1000; echo $1', "sh", ":::",
                          "a", "b", "good", "c")

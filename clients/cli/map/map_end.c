@@ -34,9 +34,11 @@ uint64_t map_end_total(const struct map_run *run, bool *sure)
 static void say_how_to_end_early(const struct map_run *run)
 {
     const struct failures *f = &run->failures;
+    const struct map_options *o = run->options;
     bool all_failed = failures_failed(f) == run->done && f->count > f->reported;
-    if (all_failed && run->options->tolerated_failure_count < 0 && !run->options->quiet)
-        complain("--tolerated-failure-count 0 ends a run at the first failed item");
+    if (!all_failed || o->tolerated_failure_count >= 0 || o->halt || o->quiet) return;
+    complain("%s ends a run at the first failed item",
+             o->command && !o->reduce ? "--halt now,fail=1" : "--tolerated-failure-count 0");
 }
 
 /* The coordinator gives a hint if a job has only one item. The hint applies only if the whole input has just one item.
