@@ -12,7 +12,7 @@
 
 #include "common/base/base.h"
 
-#define RUN_GATE_VERSION 2
+#define RUN_GATE_VERSION 3
 #define RUN_GATE_TIMES   512 /* classes of run times; neighbouring classes differ by at most 1/8 */
 #define RUN_GATE_LEAST   3   /* commands that must succeed before the median of their times limits the others */
 
@@ -60,6 +60,15 @@ struct run_gate_seat {
     uint32_t slot;       /* if the item runs: its slot, from 1 on; no two running commands have the same slot */
 };
 
+/* What a host process knows about the machine. */
+struct run_gate_machine {
+    double load;
+    uint64_t free_bytes;
+};
+
+/* What holds back the next command. */
+enum run_gate_hold { RUN_GATE_HOLD_NONE, RUN_GATE_HOLD_LOAD, RUN_GATE_HOLD_MEMORY };
+
 struct run_gate {
     uint32_t version;
     uint32_t seats_count;
@@ -68,6 +77,9 @@ struct run_gate {
     uint32_t turns;       /* a futex; run_gate_turn() changes it when a waiting command may be allowed to start */
     uint32_t running_max; /* the client may change it */
     uint64_t total;       /* number of items; 0: not known */
+    uint32_t hold;        /* enum run_gate_hold. This and the next two members may be read without the lock */
+    uint64_t held_since_ns;
+    struct run_gate_machine held_at; /* the machine when the next command was last held back */
     uint64_t next_start_ns;
     uint64_t next_yield_ns; /* before this time, no command is killed because memory is short */
     uint64_t done, failed;
@@ -87,12 +99,6 @@ static inline void run_gate_turn(struct run_gate *g)
 {
     __atomic_add_fetch(&g->turns, 1, __ATOMIC_SEQ_CST);
 }
-
-/* What the host process knows about the machine. */
-struct run_gate_machine {
-    double load;
-    uint64_t free_bytes;
-};
 
 enum run_gate_answer { RUN_GATE_GO, RUN_GATE_WAIT, RUN_GATE_HALTED };
 

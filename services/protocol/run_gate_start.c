@@ -41,10 +41,19 @@ static uint32_t choose_slot(const struct run_gate *g, unsigned seat, bool (*is_a
     return slot;
 }
 
-static bool has_room(const struct run_gate *g, const struct run_gate_machine *m)
+static enum run_gate_hold hold_of(const struct run_gate *g, const struct run_gate_machine *m)
 {
     const struct run_gate_rules *r = &g->rules;
-    return (r->max_load <= 0 || m->load < r->max_load) && m->free_bytes >= r->min_free_bytes;
+    if (r->max_load > 0 && m->load >= r->max_load) return RUN_GATE_HOLD_LOAD;
+    return m->free_bytes < r->min_free_bytes ? RUN_GATE_HOLD_MEMORY : RUN_GATE_HOLD_NONE;
+}
+
+/* Notes what holds back the next command, for the client. */
+static void note_hold(struct run_gate *g, enum run_gate_hold hold, const struct run_gate_machine *m, uint64_t now)
+{
+    if (g->hold == RUN_GATE_HOLD_NONE) g->held_since_ns = now;
+    g->held_at = *m;
+    g->hold = hold;
 }
 
 enum run_gate_answer run_gate_ask(struct run_gate *g, unsigned seat, uint64_t now, const struct run_gate_machine *m,
@@ -53,18 +62,19 @@ enum run_gate_answer run_gate_ask(struct run_gate *g, unsigned seat, uint64_t no
     struct run_gate_seat *s = &g->seats[seat];
     if (g->state != RUN_GATE_OPEN) {
         s->state = RUN_GATE_SEAT_FREE;
+        g->hold = RUN_GATE_HOLD_NONE;
         return RUN_GATE_HALTED;
     }
     s->state = RUN_GATE_SEAT_WAITING;
     *wait_ns = LONG_WAIT_NS;
     if (is_another_first(g, seat, is_alive, arg)) return RUN_GATE_WAIT;
-    if (g->rules.limits_running && running(g, is_alive, arg) >= g->running_max) return RUN_GATE_WAIT;
-    if (now < g->next_start_ns) {
-        *wait_ns = g->next_start_ns - now;
-        return RUN_GATE_WAIT;
-    }
-    if (!has_room(g, m)) {
-        *wait_ns = POLL_NS;
+    bool is_full = g->rules.limits_running && running(g, is_alive, arg) >= g->running_max;
+    bool is_early = now < g->next_start_ns;
+    enum run_gate_hold hold = is_full || is_early ? RUN_GATE_HOLD_NONE : hold_of(g, m);
+    note_hold(g, hold, m, now);
+    if (is_full) return RUN_GATE_WAIT;
+    if (is_early || hold) {
+        *wait_ns = is_early ? g->next_start_ns - now : POLL_NS;
         return RUN_GATE_WAIT;
     }
     s->slot = choose_slot(g, seat, is_alive, arg);

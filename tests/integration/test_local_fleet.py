@@ -126,7 +126,7 @@ class Failures(LocalTest):
                 "it answered any item"
         self.assertRegex(said[0], rf"^worker: error: task count cannot start \({re.escape(cause)}\)\. Its items fail until "
                                   r"it is tried again in [0-9.]+ s\. \d+ starts have failed so far\.$")
-        self.assertEqual(err[-7:-2], [f"fantail: item {n} (line {n + 1}): crashed: {cause} | {reason}" for n in range(5)], err)
+        self.assertEqual(err[-7:-2], [f"fantail: item {n + 1} (line {n + 1}): crashed: {cause} | {reason}" for n in range(5)], err)
         self.assertEqual(err[-2:], ["fantail: 20 of 20 items failed (20 crashed); --errors FILE lists them all",
                                     "fantail: --tolerated-failure-count 0 ends a run at the first failed item"])
 
@@ -147,7 +147,7 @@ def run(n):
 
     def test_a_failure_names_its_place_and_the_summary_the_file_for_all_failures(self):
         source = "def run(n):\n    raise ValueError('no')\n"
-        shown = [f"fantail: item {n} (line {n + 1}): task_error: ValueError: no (count.py:2)" for n in range(5)]
+        shown = [f"fantail: item {n + 1} (line {n + 1}): task_error: ValueError: no (count.py:2)" for n in range(5)]
         lines = lambda *options, count=6: [line for line in self.errors(source, range(count), *options) if "load" not in line]
         self.assertEqual(lines(), [*shown, "fantail: 6 of 6 items failed (6 task_error); --errors FILE lists them all",
                                    "fantail: --tolerated-failure-count 0 ends a run at the first failed item"])

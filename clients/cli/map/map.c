@@ -72,7 +72,8 @@ static void say_loading(struct map_run *run, uint64_t now)
 
 static void draw_progress(struct map_run *run, uint64_t now)
 {
-    struct progress_state state = {.done = run->done, .failed = run->failures.count, .note = run->note};
+    const char *note = !run->note && run->hold_note[0] ? run->hold_note : run->note;
+    struct progress_state state = {.done = run->done, .failed = run->failures.count, .note = note};
     state.total = map_end_total(run, &state.total_is_sure);
     progress_draw(&run->progress, &state, now);
 }
@@ -211,6 +212,7 @@ static int timeout_of(const struct map_run *run, uint64_t now)
     if (wants_job(run, now)) lower(&timeout_ms, input_timeout_ms(&run->input, now));
     if (run->care.state == CARE_WAITING) lower_until(&timeout_ms, run->care.retry_ns, now);
     lower_until(&timeout_ms, map_cut_due_ns(run), now);
+    if (map_hold_due_ns(run) != UINT64_MAX) lower_until(&timeout_ms, map_hold_due_ns(run), now);
     if (run->options->jobs_file) lower_until(&timeout_ms, run->jobs_file_ns, now);
     if (run->loading_since_ns && !run->loading_is_said)
         lower_until(&timeout_ms, run->loading_since_ns + LOADING_NS, now);
@@ -345,6 +347,7 @@ static void turn(struct map_run *run)
     write_results(run);
     write_log(run);
     say_loading(run, now);
+    map_hold_look(run, now);
     draw_progress(run, now);
 }
 

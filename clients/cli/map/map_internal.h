@@ -25,6 +25,7 @@
  *     map_record.c   the records of commands: what is printed, and the log
  *     map_reduce.c   --reduce: all of the input in one job
  *     map_begin.c    the beginning of a run
+ *     map_hold.c     says why no command starts
  *     map_end.c      the last messages, and the exit status
  */
 #ifndef FANTAIL_CLI_MAP_MAP_INTERNAL_H
@@ -141,10 +142,13 @@ struct map_run {
     struct care care;
     const char *note; /* for the progress line: what the run waits for; NULL: nothing */
     char starting_note[48];
-    bool waiting_is_said;      /* the message "waiting for a worker" was written */
-    bool quiet_is_said;        /* the message that nothing has come from the URL was written */
-    bool loading_is_said;      /* the message "task ... takes a while to load" was written */
-    uint64_t loading_since_ns; /* since when the run has waited because a task loads; 0: it does not */
+    char hold_note[96];           /* what holds back the next command; empty: nothing */
+    enum run_gate_hold hold_said; /* what the last message about this has said */
+    uint64_t hold_look_ns;        /* when map_hold_look() must be called next */
+    bool waiting_is_said;         /* the message "waiting for a worker" was written */
+    bool quiet_is_said;           /* the message that nothing has come from the URL was written */
+    bool loading_is_said;         /* the message "task ... takes a while to load" was written */
+    uint64_t loading_since_ns;    /* since when the run has waited because a task loads; 0: it does not */
 
     struct map_job jobs[MAP_JOBS];
     struct map_job *running[MAP_JOBS]; /* the running jobs, oldest first */
@@ -248,6 +252,12 @@ void map_drain_settle(struct map_run *run, struct map_job *j, bool once);
 void map_answers_add_bad_item(struct map_run *run, struct map_job *j);
 /* Reports an item as failed because its coordinator was lost. */
 void map_answers_add_lost_item(struct map_run *run, struct map_job *j, uint64_t in_batch);
+
+/* Looks at what holds back the next command of the run. If no command has run for some seconds because of --load or
+ * --memfree, tells the user, and tells the user again when the reason changes. */
+void map_hold_look(struct map_run *run, uint64_t now);
+/* Returns the time at which map_hold_look() must be called next; UINT64_MAX: never. */
+uint64_t map_hold_due_ns(const struct map_run *run);
 
 /* Returns the number of all items; 0: not known. *sure becomes false if the number is not known, or is estimated from
  * the size of the input file. */

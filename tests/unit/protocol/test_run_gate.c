@@ -101,6 +101,29 @@ Test(run_gate, no_two_running_commands_have_the_same_slot)
     free(g);
 }
 
+Test(run_gate, the_client_learns_what_holds_the_next_command_back)
+{
+    struct run_gate *g = gate_with((struct run_gate_rules){.max_load = 2, .min_free_bytes = 1000, .spacing_ns = S});
+    uint64_t wait_ns = 0;
+    const struct run_gate_machine busy = {2, 1000}, full = {1, 999};
+    cr_assert_eq(ask_on(g, 0, 0, S, &busy, &wait_ns), RUN_GATE_WAIT);
+    cr_expect(g->hold == RUN_GATE_HOLD_LOAD && g->held_since_ns == S && g->held_at.load == 2);
+    cr_assert_eq(ask_on(g, 1, 1, 2 * S, &IDLE, &wait_ns), RUN_GATE_WAIT);
+    cr_expect_eq(g->hold, RUN_GATE_HOLD_LOAD, "item 1 waits for item 0");
+    cr_assert_eq(ask_on(g, 0, 0, 3 * S, &full, &wait_ns), RUN_GATE_WAIT);
+    cr_expect(g->hold == RUN_GATE_HOLD_MEMORY && g->held_since_ns == S && g->held_at.free_bytes == 999);
+    cr_assert_eq(ask(g, 0, 0, 4 * S), RUN_GATE_GO);
+    cr_expect_eq(g->hold, RUN_GATE_HOLD_NONE);
+    cr_assert_eq(ask_on(g, 1, 1, 4 * S, &busy, &wait_ns), RUN_GATE_WAIT);
+    cr_expect_eq(g->hold, RUN_GATE_HOLD_NONE, "the delay holds it back");
+    cr_assert_eq(ask_on(g, 1, 1, 5 * S, &busy, &wait_ns), RUN_GATE_WAIT);
+    cr_expect(g->hold == RUN_GATE_HOLD_LOAD && g->held_since_ns == 5 * S);
+    run_gate_halt(g, RUN_GATE_CLOSED);
+    cr_assert_eq(ask_on(g, 1, 1, 6 * S, &busy, &wait_ns), RUN_GATE_HALTED);
+    cr_expect_eq(g->hold, RUN_GATE_HOLD_NONE);
+    free(g);
+}
+
 Test(run_gate, a_busy_machine_or_short_memory_holds_commands_back)
 {
     struct run_gate *g = gate_with((struct run_gate_rules){.max_load = 2, .min_free_bytes = 1000});
