@@ -155,6 +155,13 @@ class Groups(Grouped):
             self.assertEqual((ended.status, ended.out), (2, b""), ended)
             self.assertIn(f"fantail map: {message}", ended.err.decode())
 
+    def test_a_command_may_run_without_its_line(self):
+        for option in "-n", "-N":
+            self.assert_map([option, "0", "--", "echo", "x"], ["x", "x"], stdin="a\nb\n")
+            self.assertIn(b"--max-args: 0 is for a command", self.cli("map", "echo", option, "0", stdin="1\n").err)
+        self.assert_map(["-n", "0", "--stdin", "--", "cat"], ["a", "b"], stdin="a\nb\n")
+        self.assert_map(["-n0", "--", "printf", "%s.", "x"], ["x.", "x."], stdin="a\nb\n")
+
     def test_gnu_parallel_makes_the_same_groups(self):
         for options, command, stdin in (
                 (["-j4", "-X"], ["echo"], TEN), (["-j4", "-m"], ["echo", "a{}b"], TEN),

@@ -64,6 +64,7 @@ static int check_task(struct map_options *o)
     if (o->to_stdin) return option_complain(spec, "stdin", "is for a command (after --) only");
     if (o->replace) return option_complain(spec, "replace", "is for a command (after --) only");
     if (o->json) return option_complain(spec, "json", "is for a command (after --) only; a task gets JSON anyway");
+    if (o->manner.ignores_items) return option_complain(spec, "max-args", "0 is for a command (after --) only");
     if (o->client.url) return target_config_check(spec, &o->client);
     const char *given = o->tasks;
     o->tasks = tasks_dir_find(given);
@@ -357,6 +358,7 @@ bool map_options_read(struct map_options *o, const struct map_manner *manner, in
         *status = result.exit_status;
         return false;
     }
+    if (record_options_take_zero(&o->record)) o->manner.ignores_items = true;
     if (result.first_operand < options_end) o->task = argv[result.first_operand];
     bool is_command = options_end < lists;
     if (is_command) o->command = take_command(argv, options_end, lists);

@@ -2,6 +2,14 @@
 
 #include "cli/base/exit_status.h"
 
+bool record_options_take_zero(struct record_options *o)
+{
+    bool zero = o->group == 0 || o->group_words == 0;
+    if (o->group < 0) o->group = 0;
+    if (o->group_words < 0) o->group_words = 0;
+    return zero;
+}
+
 bool record_options_has_header(const struct record_options *o)
 {
     return o->header && strcmp(o->header, "0") != 0;

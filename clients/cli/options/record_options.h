@@ -13,7 +13,7 @@ struct record_options {
     const char *colsep, *header, *delimiter, *trim, *end;
     bool csv, many, many_words, link, skip_blank, shuf;
     char delimiter_byte; /* ends each value if the values end with NUL bytes; record_options_check() sets it */
-    int64_t group, group_words, max_chars; /* 0: not given */
+    int64_t group, group_words, max_chars; /* 0: not given. Before record_options_take_zero(), -1 says this */
 };
 
 #define RECORD_LINE_BYTES 131072 /* the largest argument that the kernel accepts, and the default of xargs */
@@ -51,17 +51,17 @@ struct record_options {
                       .letter = 'E', .no_env = true),                                                                  \
         OPTION_BOOL("no-run-if-empty", S, f.skip_blank, NULL, "leave out lines and values that have only white space", \
                     .letter = 'r', .no_env = true),                                                                    \
-        OPTION_INT("max-args", S, f.group, "0", 0, RECORD_GROUP_MAX,                                                   \
+        OPTION_INT("max-args", S, f.group, "-1", -1, RECORD_GROUP_MAX,                                                 \
                    "this many lines or values are one item: the arguments of one command, or an array for a task. 0: " \
-                   "one",                                                                                              \
+                   "a command runs for each line or value, but does not get it. -1: one is an item",                   \
                    .value = "N", .letter = 'n', .no_env = true),                                                       \
-        OPTION_INT("max-replace-args", S, f.group_words, "0", 0, RECORD_GROUP_MAX,                                     \
+        OPTION_INT("max-replace-args", S, f.group_words, "-1", -1, RECORD_GROUP_MAX,                                   \
                    "like -n, but only for a command, and a word with {} is repeated for each value. With --pipe: the " \
-                   "number of records in a block",                                                                     \
+                   "number of records in a block. -1: as -n says",                                                     \
                    .value = "N", .letter = 'N', .no_env = true),                                                       \
         OPTION_BOOL("many", S, f.many, NULL,                                                                           \
-                    "each command gets as many lines or values as fit into its command line. The last ones are "       \
-                    "shared evenly among the commands that may run at once",                                           \
+                    "each command gets as many lines or values as fit into its command line. Near the end of the "     \
+                    "input, what is left is divided evenly among the -j commands",                                     \
                     .letter = 'm', .no_env = true),                                                                    \
         OPTION_BOOL("many-words", S, f.many_words, NULL, "like -m, but a word with {} is repeated for each value",     \
                     .letter = 'X', .no_env = true),                                                                    \
@@ -75,6 +75,9 @@ struct record_words {
     char *tag;
 };
 
+/* Call it when the options have been read. Returns whether -n 0 or -N 0 was given: the command does not get the item.
+ * These options then count as not given. */
+MUST_CHECK bool record_options_take_zero(struct record_options *o);
 /* Returns whether items are made from records. */
 bool record_options_given(const struct record_options *o);
 /* Returns whether the first line is a header. */
