@@ -81,6 +81,10 @@ class Advice(CliTest):
         ended = self.cli("map", "gzip", "--tasks", EXAMPLE_TASKS, stdin="1\n")
         self.assertEqual(ended.status, 3)
         self.assertIn(b"To run the command gzip: `fantail map -- gzip`\n", ended.err)
+        ended = self.cli("map", "gzip", "--tasks", "absent", ":::", "1")
+        self.assertEqual(ended.status, 2)
+        self.assertIn(b"--tasks: absent is not a directory. ", ended.err)
+        self.assertIn(b"To run the command gzip: `fantail map -- gzip`\n", ended.err)
         ended = self.cli("map", "expr", "2")
         self.assertEqual((ended.status, ended.err),
                          (2, b"fantail map: unexpected argument 2. To run the command expr: `fantail map -- expr 2`\n"))

@@ -65,7 +65,7 @@ class Lists(CliTest):
     def test_no_value_is_no_item(self):
         for arguments in ["square", ":::"], ["--", "false", ":::"], ["square", "-a", self.write("empty", "")]:
             self.assert_map(arguments, [])
-        self.assertIn(b'there is no task "absent"', self.assert_map(["absent", ":::"], [], status=3).err)
+        self.assertIn(b'fantail: there is no task "absent"; the workers have ', self.assert_map(["absent", ":::"], [], status=3).err)
 
     def test_what_cannot_be_a_list_is_refused_by_name(self):
         text, bad = self.write("text", "1\n\na\n"), os.path.join(self.folder, "bad")

@@ -180,12 +180,15 @@ void map_job_fail_refused(struct map_run *run, const struct map_job *j)
     const struct connection *c = &j->http;
     const char *why;
     struct buf text = {0};
+    bool is_private = run->private_fleet.fleet != NULL; /* a private fleet is part of this program for the user */
+    if (!is_private) buf_addf(&text, "the service refused the job (%d): ", c->status);
+    if (is_private && c->status != 404) buf_add_str(&text, "the job was refused: ");
     refusal_add_text(c, &text);
-    if (c->status == 404 && run->private_fleet.fleet && run->options->tasks)
+    if (c->status == 404 && is_private && run->options->tasks)
         buf_addf(&text, " (this run uses the tasks in the folder %s)", run->options->tasks);
     if (c->status == 404 && run->options->task && program_can_run(run->options->task, &why))
         buf_addf(&text, ". To run the command %s: `fantail map -- %s`", run->options->task, run->options->task);
-    map_run_fail(run, "the service refused the job (%d): %s", c->status, buf_cstr(&text));
+    map_run_fail(run, "%s", buf_cstr(&text));
     buf_release(&text);
 }
 

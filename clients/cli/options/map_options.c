@@ -69,10 +69,14 @@ static int check_task(struct map_options *o)
     const char *given = o->tasks;
     o->tasks = tasks_dir_find(given);
     if (o->tasks) return EXIT_OK;
+    char hint[200] = "";
+    const char *why;
+    if (program_can_run(o->task, &why))
+        snprintf(hint, sizeof hint, ". To run the command %.60s: `fantail map -- %.60s`", o->task, o->task);
     return option_complain(
         spec, "tasks",
-        "%s is not a directory. Give the directory of the tasks with --tasks, or a fleet with --url or FANTAIL_URL",
-        given ? given : "./tasks");
+        "%s is not a directory. Give the directory of the tasks with --tasks, or a fleet with --url or FANTAIL_URL%s",
+        given ? given : "./tasks", hint);
 }
 
 static_assert(REDUCE_KIND_COUNT == 6, "the texts of --reduce name every reducer");
