@@ -93,6 +93,10 @@ class Words(CliTest):
         for word in ("m", "top", "frobnicate", "w" * 1000):
             self.assertEqual(self.cli(word).err.decode(), f'fantail: unknown command "{word}"; see fantail --help\n')
 
+    def test_the_help_begins_with_examples(self):
+        for line in self.cli("map", "--help").out.decode().split("\n\n", maxsplit=1)[0].splitlines():
+            self.assertRegex(line, r"^  (seq 5 \| )?fantail map ")
+
     def test_help_names_the_variables_that_are_read_where_not_all_are(self):
         told = self.cli("map", "--help").out
         self.assertIn(b"FANTAIL_CHUNK_SIZE", told)

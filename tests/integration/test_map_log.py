@@ -172,6 +172,8 @@ class Resume(LogTest):
                                    (["--joblog", "no/log"], "--joblog: cannot open no/log: No such file or directory"),
                                    (["--resume"], "--resume: needs --joblog FILE"),
                                    (["--resume-failed"], "--resume-failed: needs --joblog FILE"),
+                                   (["--resume", "--results", "d"], "--resume: needs --joblog FILE, the log of the earlier run. "
+                                                                    "The folder of --results does not say"),
                                    (["--resume", "--resume-failed", "--joblog", "x"], "--resume: cannot be given together"),
                                    (["--joblog", "x", "--dry-run"], "--joblog: cannot be given together with --dry-run"),
                                    (["--joblog", "x", "--reduce", "count"], "--joblog: cannot be given together with --reduce"),

@@ -14,7 +14,8 @@ struct block_options {
 
 #define BLOCK_OPTION_ROWS(S, f)                                                                                        \
     OPTION_BOOL("pipe", S, f.pipe, NULL,                                                                               \
-                "cut the input into blocks at ends of lines. Each command gets a block on its standard input",         \
+                "cut the input into blocks at ends of lines. Each command gets a block on its standard input. Not "    \
+                "with --reduce, which would keep the whole input in memory",                                           \
                 .no_env = true),                                                                                       \
         OPTION_BOOL("pipepart", S, f.pipepart, NULL,                                                                   \
                     "the same for the file of -a. The file is not copied: each block is read from its place in it",    \

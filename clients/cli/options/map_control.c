@@ -143,6 +143,9 @@ static int check_log(struct map_options *o)
 {
     const char *resume = o->resume ? "resume" : o->resume_failed ? "resume-failed" : NULL;
     if (o->resume && o->resume_failed) return complain_of_both("resume", "--resume-failed");
+    if (resume && !o->joblog && o->results)
+        return map_options_complain(resume, "needs --joblog FILE, the log of the earlier run. The folder of --results "
+                                            "does not say which items are done");
     if (resume && !o->joblog) return map_options_complain(resume, "needs --joblog FILE, the log of the earlier run");
     if (o->raw && o->json) return complain_of_both("raw", "--json");
     bool by_item = o->joblog || o->raw || o->rules.halt_why || o->line_buffer;

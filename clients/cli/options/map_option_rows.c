@@ -17,7 +17,8 @@ static const char *const progress_words[] = {"auto", "always", "never", NULL};
     "; N% of the processors; +N or -N: N more or N fewer than "                                                        \
     "there are processors; 0: " ALL_JOBS                                                                               \
     ". With 1, the items run one after another in their order. For a command also "                                    \
-    "a file with such a number, which is read again every second; the number may grow to " MOST_JOBS_OF_FILE           \
+    "a file with such a number. The file is read every second, so the number may change: the number may grow "         \
+    "to " MOST_JOBS_OF_FILE                                                                                            \
     ", or to its first value if that is larger. With a URL: only a number, like --max-concurrency"
 
 #define S struct map_options
@@ -42,20 +43,20 @@ static const struct option_row rows[] = {
     OPTION_BOOL("skip-failed", S, skip_failed, NULL, "print nothing for a failed item, instead of null",
                 .no_env = true),
     OPTION_PATH("errors", S, errors, NULL,
-                "write each failed item to this file, as a line {\"index\":...,\"error\":...,\"item\":...}; "
-                "the error of a command has the end of its standard output and of its standard error, up to 256 KiB of "
-                "each. -: standard error",
+                "write each failed item to this file, as a line {\"index\":...,\"error\":{...},\"item\":...}. index "
+                "counts from 0. error has name, cause, exit_code, signal, attempts, worker and stderr. The error of a "
+                "command also has stdout: the end of what it wrote, up to 256 KiB, as stderr has. -: standard error",
                 .value = "FILE", .no_env = true),
     OPTION_BOOL(
         "raw", S, raw, NULL,
         "with a command: items and outputs are any bytes. The output is printed unchanged, even that of a failed "
-        "command",
+        "command. Nothing is added, so a command without output prints no line",
         .no_env = true),
     OPTION_STRING(
         "reduce", S, reduce, NULL,
         "print one result for all items: the sum, count, min, max or concat of their values. The whole input is "
-        "one job. The output of a command is compared as text unless --json is given. With --detach, `fantail results` "
-        "prints this result",
+        "one job, so --pipe cannot be given too, but --pipepart can. The output of a command is compared as text "
+        "unless --json is given. With --detach, `fantail results` prints this result",
         .value = "HOW", .no_env = true),
     OPTION_STRING("common", S, given_common, NULL,
                   "a JSON value that the task gets with every item; or @FILE, a file with this value", .value = "JSON",
@@ -64,7 +65,8 @@ static const struct option_row rows[] = {
     OPTION_INT("chunk-size", S, chunk_size, "0", 0, LIMIT_CHUNK_ITEMS,
                "items in one request to a worker; 0: chosen automatically", .value = "N"),
     OPTION_INT("max-concurrency", S, max_concurrency, "0", 0, LIMIT_CONCURRENCY,
-               "items that may run at once; 0: as many as the workers can run", .value = "N"),
+               "items that may run at once; 0: as many as the workers can run. On this machine, -j N is enough",
+               .value = "N"),
     OPTION_STRING("jobs", S, jobs, NULL, JOBS_HELP, .value = "N", .letter = 'j', .no_env = true,
                   .overrides = "max-concurrency"),
     OPTION_STRING("timeout", S, timeout, NULL,
@@ -76,13 +78,14 @@ static const struct option_row rows[] = {
     OPTION_SECONDS(
         "item-timeout-s", S, item_timeout_s, "-1", -1, LIMIT_TIME_S,
         "seconds an item may run; 0: no limit; -1: the limit of the task or of the service (60 unless set), or no "
-        "limit with a command",
+        "limit with a command. For a command, use --timeout, which counts from its start",
         .value = "S"),
     OPTION_SECONDS("deadline-s", S, deadline_s, "0", 0, LIMIT_TIME_S, "seconds the whole run may take; 0: no limit",
                    .value = "S"),
     OPTION_HEADING("When items fail"),
     OPTION_INT("retries", S, retries, "0", 0, LIMIT_ATTEMPTS,
-               "attempts per item after any failure, including a non-zero exit status. 0: see --max-attempts",
+               "run an item up to N times in all, after any failure, even a non-zero exit status. 0: as --max-attempts "
+               "says",
                .value = "N", .no_env = true, .overrides = "max-attempts"),
     OPTION_STRING("retry-on", S, retry_on, NULL,
                   "with --retries or --max-attempts: try again only after these errors, such as task_error,timed_out. "
@@ -93,8 +96,9 @@ static const struct option_row rows[] = {
                   "from 0.1 s with each attempt",
                   .value = "S", .no_env = true),
     OPTION_INT("max-attempts", S, max_attempts, "0", 0, LIMIT_ATTEMPTS,
-               "attempts per item after a crash, a timeout or a lost worker. Any other failure is final, such as an "
-               "exception or a non-zero exit status. 0: the number of the service (3 unless set), or 1 with a command",
+               "run an item up to N times in all, but only after a crash, a timeout or a lost worker. An exception or "
+               "a non-zero exit status is final; --retries repeats it too. 0: the number of the service (3 unless "
+               "set), or 1 with a command",
                .value = "N"),
     OPTION_STRING(
         "halt", S, halt, NULL,
@@ -131,7 +135,8 @@ static const struct option_row rows[] = {
     OPTION_INT("workers", S, workers, "1", 1, FLEET_MAX_WORKERS, "number of workers to start", .value = "N",
                .no_env = true),
     OPTION_INT("processes", S, processes, "0", 0, LIMIT_TASK_PROCESSES,
-               "task processes of each worker; 0: one per processor", .value = "P", .letter = 'P', .no_env = true),
+               "task processes of each worker; 0: one per processor. -j N sets this number too", .value = "P",
+               .letter = 'P', .no_env = true),
     OPTION_STRING("replace", S, replace, NULL,
                   "the placeholder for the item in the arguments of the command, instead of {}", .value = "TEXT",
                   .letter = 'I', .no_env = true),
@@ -147,13 +152,17 @@ static const struct option_row rows[] = {
                 "the shell, so do not write quotes around {}",
                 .no_env = true),
     OPTION_BOOL("stdin", S, to_stdin, NULL, "the command gets the item on standard input", .no_env = true),
-    OPTION_STRING("delay", S, delay, NULL, "least time between the starts of two commands: seconds, or as in --timeout",
+    OPTION_STRING("delay", S, delay, NULL,
+                  "least time between the starts of two commands: seconds, or as in --timeout. Only with -j 1 do they "
+                  "start exactly in the order of the items",
                   .value = "S", .no_env = true),
-    OPTION_STRING("rate", S, rate, NULL, "commands that may start in a second, a minute or an hour", .value = "N/s|m|h",
-                  .no_env = true),
+    OPTION_STRING("rate", S, rate, NULL,
+                  "commands that may start in a second, a minute or an hour. 2/s is the same as --delay 0.5",
+                  .value = "N/s|m|h", .no_env = true),
     OPTION_STRING(
         "load", S, load, NULL,
-        "start a command only while fewer than N processes run on the machine. N may be a percentage of the processors",
+        "start a command only while fewer than N processes of the machine run or wait for a processor. These are "
+        "counted now; it is not the load average. N may be a percentage of the processors",
         .value = "N", .no_env = true),
     OPTION_BYTES("memfree", S, memfree, "0", 0, 1e15,
                  "start a command only while this much memory is free. If less than half of this amount is free, the "
@@ -169,12 +178,19 @@ static const struct option_row rows[] = {
                 .no_env = true),
     OPTION_BOOL("lb", S, lb, NULL, "the same as --line-buffer", .no_env = true),
     OPTION_PATH("joblog", S, joblog, NULL,
-                "write a line for each item that is done; for a command with its times and its exit status. After +, "
-                "the lines are appended",
+                "write a line for each item that is done: Seq, Host, Starttime, JobRuntime, Send, Receive, Exitval, "
+                "Signal and Command as in GNU parallel, then Index (Seq minus 1), Worker, Attempts and Peak (the most "
+                "memory in use, in bytes). For a task, some of them are 0 or empty. If FILE begins with +, the lines "
+                "are appended",
                 .value = "FILE", .no_env = true),
-    OPTION_BOOL("resume", S, resume, NULL, "with --joblog: leave out the items that the log has, and append to it",
+    OPTION_BOOL("resume", S, resume, NULL,
+                "with --joblog: leave out the items that the log has, and append to it. Give the task or command and "
+                "the whole input again. If the earlier run was killed, its commands were killed too, and each item "
+                "that the log lacks runs again, even if it had just ended",
                 .no_env = true),
-    OPTION_BOOL("resume-failed", S, resume_failed, NULL, "like --resume, but the items that have failed run again",
+    OPTION_BOOL("resume-failed", S, resume_failed, NULL,
+                "like --resume, but the items that have failed run again too. The log then has two lines for such an "
+                "item",
                 .no_env = true),
     OPTION_PATH("results", S, results, NULL,
                 "also save the output of each command in files in this folder: DIR/1/ITEM/stdout and stderr, with seq "
@@ -266,6 +282,10 @@ const struct option_spec map_option_spec = {
     .usage = "TASK[,TASK...] [option...] [::: value...]   or   fantail map [option...] -- COMMAND [argument...] [::: "
              "value...]",
     .about =
+        "  fantail map -- gzip -k ::: *.log                        a command for each file\n"
+        "  seq 5 | fantail map -- expr 2 +                         a command for each line\n"
+        "  seq 5 | fantail map square,square                       two tasks of the folder tasks\n"
+        "\n"
         "Runs a task on each item of standard input, one JSON value per line. Prints each result on a line of\n"
         "standard output, in the order of the items, while later items still run. The input may be endless.\n"
         "\n"
@@ -276,15 +296,15 @@ const struct option_spec map_option_spec = {
         "\n"
         "With --, any command is run once for each line, without a shell. {} in its arguments is replaced by the\n"
         "line. Without {}, the line is added as the last argument; with --stdin, the command gets it on standard\n"
-        "input. The result is what the command prints, as UTF-8 text without its last newline. If the command's\n"
-        "exit status is not 0, the item has failed. What the command writes to standard error is written to standard\n"
-        "error, in whole lines.\n"
+        "input. The result is what the command prints, as UTF-8 text without its last newline. So a command that\n"
+        "prints nothing has an empty line as its result. If the command's exit status is not 0, the item has failed.\n"
+        "What the command writes to standard error is written to standard error, in whole lines.\n"
         "\n"
         "For the line a/b.tar.gz, {.} is a/b.tar, {/} is b.tar.gz, {//} is a, and {/.} is b.tar. {#} is the number\n"
-        "of the item and counts from 1. {%} is the number of the slot in which the command runs. With several lists\n"
-        "of values (see :::), {} is all values of the item, {1} is the first value, {2} is the second, and {2/.} is\n"
-        "{/.} of the second. The environment variable FANTAIL_INDEX is the index of the item and counts from 0, and\n"
-        "FANTAIL_SLOT is {%}.\n"
+        "of the item and {%} is the number of the slot in which the command runs; both count from 1. With several\n"
+        "lists of values (see :::), {} is all values of the item, {1} is the first value, {2} is the second, and\n"
+        "{2/.} is {/.} of the second. The environment variable FANTAIL_INDEX is the index of the item and counts\n"
+        "from 0, and FANTAIL_SLOT is {%}. A message names the item by {#}.\n"
         "\n"
         "After :::, each argument is an item, and standard input is not read. ::: may be given several times: then\n"
         "the items are all combinations, and the last list changes fastest. After :::+, the values are linked to\n"
@@ -297,14 +317,12 @@ const struct option_spec map_option_spec = {
         "input\n"
         "is cut into blocks of whole lines, and each command gets a block on its standard input.",
     .epilogue =
-        "For a failed item, null is printed, so that result N belongs to item N. The first few failed items are\n"
-        "reported on standard error. If more items failed, the last line counts them by the name of their error.\n"
+        "For a failed item, null is printed, so that result N belongs to item N. With --halt this does not hold:\n"
+        "nothing is printed for an item that did not run to its end. The first few failed items are reported on\n"
+        "standard error. If more items failed, the last line counts them by the name of their error.\n"
         "\n"
         "Examples:\n"
         "  seq 1000000 | fantail map square | tail -1\n"
-        "  seq 5 | fantail map square,square\n"
-        "  seq 5 | fantail map -- expr 2 +\n"
-        "  fantail map -- gzip -k ::: *.log\n"
         "  zcat huge.gz | fantail map --pipe --block 10M -- grep -c error\n"
         "  fantail map -- convert {1} -resize {2} {1}-{2}.png ::: a.jpg b.jpg ::: 200 400\n"
         "  find . -name '*.log' -print0 | fantail map -0 -j 4 -X -- gzip\n"
