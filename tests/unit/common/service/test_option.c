@@ -158,8 +158,8 @@ Test(option, the_most_similar_name_is_found)
                                            {"jbs", "jobs"},       {"wiat", "wait"},    {"result", "results"},
                                            {"rsults", "results"}, {"rdrve", "redrive"}};
     for (size_t i = 0; i < ARRAY_SIZE(words); i++) cr_expect_str_eq(meant_by(words[i][0]), words[i][1]);
-    static const char *const far[] = {
-        "", "m", "top", "list", "waste", "redo", "reslt-set", "a-name-that-is-longer-than-any-option"};
+    static const char *const far[] = {"",      "m",    "top",       "list",
+                                      "waste", "redo", "reslt-set", "a-name-that-is-longer-than-any-option"};
     for (size_t i = 0; i < ARRAY_SIZE(far); i++) cr_expect_null(meant_by(far[i]), "%s", far[i]);
 }
 
