@@ -171,19 +171,32 @@ static bool is_shown(const struct option_row *row)
     return row->type != OPTION_TYPE_HEADING && !row->hidden;
 }
 
+/* Returns the option whose name is the most similar to `typed`; NULL: none is similar. */
+static const struct option_row *find_nearest(const struct option_spec *spec, const char *typed, size_t len,
+                                             unsigned *distance)
+{
+    const struct option_row *nearest = NULL;
+    *distance = OPTION_DISTANCE_FAR;
+    for (const struct option_row *row = spec->rows; row->type != OPTION_TYPE_END; row++)
+        if (is_shown(row) && option_is_nearer(typed, len, row->name, distance)) nearest = row;
+    return nearest;
+}
+
+/* A name with two wrong letters is worth less than one that begins with what was typed: --delim means --delimiter, not
+ * --delay. */
 void option_guess(const struct option_spec *spec, const char *typed, size_t len, struct buf *out)
 {
     enum { MOST = 3 };
-    const char *names[MOST + 1];
+    const struct option_row *rows[MOST + 1];
     size_t count = 0;
-    unsigned distance = OPTION_DISTANCE_FAR;
-    for (const struct option_row *row = spec->rows; row->type != OPTION_TYPE_END; row++)
-        if (is_shown(row) && option_is_nearer(typed, len, row->name, &distance)) names[0] = row->name, count = 1;
-    for (const struct option_row *row = spec->rows; distance == OPTION_DISTANCE_FAR && row->type != OPTION_TYPE_END;
-         row++)
-        if (is_shown(row) && count <= MOST && is_form_of(typed, len, row->name)) names[count++] = row->name;
+    unsigned distance;
+    const struct option_row *nearest = find_nearest(spec, typed, len, &distance);
+    for (const struct option_row *row = spec->rows; row->type != OPTION_TYPE_END && count <= MOST; row++)
+        if ((row == nearest && distance <= 1) || (is_shown(row) && is_form_of(typed, len, row->name)))
+            rows[count++] = row;
+    if (nearest && (count == 0 || (count > MOST && distance <= 1))) rows[0] = nearest, count = 1;
     for (size_t i = 0; count <= MOST && i < count; i++)
-        buf_addf(out, "%s--%s", i == 0 ? "" : i + 1 == count ? " or " : ", ", names[i]);
+        buf_addf(out, "%s--%s", i == 0 ? "" : i + 1 == count ? " or " : ", ", rows[i]->name);
 }
 
 static void print_words(const struct option_words *w)

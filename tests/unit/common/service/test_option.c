@@ -200,6 +200,8 @@ Test(option, options_with_the_same_beginning_are_suggested, .init = cr_redirect_
                                                    OPTION_BOOL("retain", struct config, loud, NULL, "x"),
                                                    OPTION_BOOL("max-concurrency", struct config, loud, NULL, "x"),
                                                    OPTION_BOOL("other", struct config, loud, NULL, "x"),
+                                                   OPTION_BOOL("delay", struct config, loud, NULL, "x"),
+                                                   OPTION_BOOL("delimiter", struct config, loud, NULL, "x"),
                                                    OPTION_ROWS_END};
     static const char *const guesses[][2] = {{"retry", "--retries or --retry-on"},
                                              {"ret", "--retries, --retry-on or --retain"},
@@ -207,6 +209,10 @@ Test(option, options_with_the_same_beginning_are_suggested, .init = cr_redirect_
                                              {"max-conc", "--max-concurrency"},
                                              {"re", ""},
                                              {"max-attempts", ""},
+                                             {"delim", "--delimiter"},
+                                             {"dela", "--delay"},
+                                             {"dlya", ""},
+                                             {"dlayy", "--delay"},
                                              {"", ""}};
     spec.rows = of_retries;
     for (size_t i = 0; i < ARRAY_SIZE(guesses); i++) {
