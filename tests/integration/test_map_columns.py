@@ -65,7 +65,7 @@ class Columns(CliTest):
             with self.subTest(words):
                 self.assert_refused(["--csv", "--header", ":", *SHOW, *words], "--header: " + said % (typed, meant), stdin=table)
         self.assert_refused(["--header", ":", "--tagstring", "{agee}", *SHOW, ":::", "age", "1"], "--header: " + said % ("agee", "age"))
-        for word in "{print}", "{print $1}", "${nam}", "{city}", "{n,m}", "{", "{}}", "{1}":
+        for word in "{print}", "{print $1}", "${nam}", "{ nam}", "{city}", "{n,m}", "{", "{}}", "{1}":
             with self.subTest(word):
                 ended = self.cli("map", "--dry-run", "--csv", "--header", ":", "--", "echo", word, stdin=table)
                 self.assertEqual((ended.status, ended.err), (0, b""), ended)
