@@ -102,6 +102,7 @@ static void build_arguments(struct exec_host *h)
         set_number("PARALLEL_SEQ", h->row.index + 1);
         set_number("PARALLEL_JOBSLOT", h->row.slot);
     }
+    if (h->options.slot_variable && h->row.slot) set_number(h->options.slot_variable, h->row.slot - 1);
     exec_args_build(&h->args, &h->template, &h->row);
 }
 
@@ -127,11 +128,21 @@ static void add_command_line(const struct exec_host *h, struct buf *text)
     }
 }
 
+/* Quotes the whole output as one word of a shell. */
+static void quote_output(struct exec_host *h)
+{
+    struct buf line = h->runner.out;
+    h->runner.out = (struct buf){0};
+    shell_quote_add(&h->runner.out, line.data, line.len);
+    buf_release(&line);
+}
+
 /* For --dry-run: makes the command line the output. */
 static void show_command(struct exec_host *h)
 {
     buf_clear(&h->runner.out);
     add_command_line(h, &h->runner.out);
+    if (h->options.quoted) quote_output(h);
     buf_add_char(&h->runner.out, '\n');
 }
 

@@ -34,6 +34,8 @@ static const char help[] =
     "  --tag S         write S and a tab before each line of the output; S may have placeholders\n"
     "  --timeout S     kill the command after S seconds\n"
     "  --error-bytes N an error has the last N bytes of stdout and of stderr; the default is 2048\n"
+    "  --slot-variable NAME  set this variable to the number of the slot, from 0 on\n"
+    "  --dry-run-quoted  like --dry-run, and the command line is quoted for a shell\n"
     "  --nice N        add N to the niceness of the command\n"
     "  --gate FILE     FILE is the gate of a fantail map run; the gate decides when a command may start\n"
     "  --lines PIPE    write each line of the output to this named pipe as soon as the line is complete\n"
@@ -110,6 +112,8 @@ static void read_option(struct exec_options *o, int letter, char *value)
     case 'i': o->ignore_item = true; break;
     case 'V': o->parallel_variables = true; break;
     case 'd': o->dry_run = true; break;
+    case 'D': o->dry_run = o->quoted = true; break;
+    case 'L': o->slot_variable = value; break;
     case 'R': o->record = true; break;
     case 'b': o->raw = true; break;
     case 'p': o->placeholder = parse_placeholder(value); break;
@@ -144,6 +148,7 @@ static void make_raw(struct exec_options *o)
     for (char **word = o->command; *word; word++) decode(*word);
     if (o->placeholder) decode(o->placeholder);
     if (o->tag) decode(o->tag);
+    if (o->slot_variable) decode(o->slot_variable);
     if (o->results) decode(o->results);
     for (size_t i = 0; i < o->columns_count; i++) decode(o->columns[i]);
 }
@@ -176,6 +181,8 @@ void exec_options_read(struct exec_options *o, int argc, char **argv)
         {"nice", required_argument, NULL, 'n'},
         {"gate", required_argument, NULL, 'g'},
         {"dry-run", no_argument, NULL, 'd'},
+        {"dry-run-quoted", no_argument, NULL, 'D'},
+        {"slot-variable", required_argument, NULL, 'L'},
         {"record", no_argument, NULL, 'R'},
         {"raw", no_argument, NULL, 'b'},
         {"help", no_argument, NULL, 'h'},

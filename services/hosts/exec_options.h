@@ -10,6 +10,8 @@ struct exec_options {
     uint64_t total;
     char **columns; /* names of the columns, for the folders of --results */
     size_t columns_count;
+    bool quoted;                      /* with dry_run: the command line is quoted for a shell */
+    char *slot_variable;              /* gets the number of the slot, from 0 on; NULL: none */
     char *placeholder;                /* NULL: {} */
     char *shell;                      /* runs the words, joined with spaces; NULL: there is no shell */
     const char *gate;                 /* path of the run's gate; NULL: none */

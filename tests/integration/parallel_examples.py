@@ -215,6 +215,11 @@ cat num30000 | parallel --pipe --block 10k cat
 cat num8 | parallel --pipe --block 4 wc -l
 cat num30000 | parallel -k --pipe -N7000 wc -l
 cat num30000 | parallel -k --pipe -n 7000 wc -l
+seq 10 | parallel -k --pipe -L3 wc -l
+seq 10 | parallel -k --pipe -L2 -N3 wc -l
+cat num30000 | parallel -k --pipe -L75 wc -l
+cat num30000 | parallel --pipe -L4 --block 20k cat | sort -n | md5sum
+(echo head; seq 10) | parallel -k --header : --pipe -L4 cat
 (echo %head1; seq 10) | parallel -k --header : --pipe -N3 echo JOB{#}\;cat
 parallel -k --header : --pipepart -a num30000 --block -1 -j1 wc -l
 echo /foo, bar/, /baz, qux/, | parallel -kN1 --recend ', ' --pipe echo JOB{#}\;cat\;echo END
@@ -254,6 +259,10 @@ parallel false ::: {1..105}
 parallel -j1 --halt 2 'exit {}' ::: 0 7 0
 parallel --trim rl 'echo {}x' ::: ' a ' 'b  '
 parallel -L2 echo :::: abc-file
+seq 3 | parallel -j1 --process-slot-var=name echo '$name' {}
+parallel -j2 --process-slot-var name 'sleep 1; echo $name' ::: a b
+parallel --shellquote ::: 'a b' 'c*' d "it's"
+parallel --shellquote echo '$HOME' {} ::: 'a b'
 """
 
 PERL = "there is no Perl"
@@ -292,14 +301,10 @@ cat num30000 | parallel --pipe --block 64K wc
 cat num30000 | parallel --pipe wc
 cat num30000 | parallel --pipe --block 2M wc
 cat num30000 | parallel --pipe -N7000 wc
-""",
-    "`-L` cannot be given together with `--pipe`": r"""
 cat num30000 | parallel --pipe -L75 wc
 """,
-    "a header is one line": r"""
+    "a header is a number of lines or of bytes": r"""
 (echo %head1; echo %head2; seq 10) | parallel --header '(%.*\n)*' --pipe -N3 echo JOB{#}\;cat
-(echo %head1; echo %head2; seq 10) | parallel --header 2 --pipe -N3 echo JOB{#}\;cat
-echo -n HHHHAAABBBCCC | parallel --pipe --header .{4} --block 3 --recend '' 'echo start; cat; echo'
 """,
     "a new command runs for each block": r"""
 cat num30000 | parallel --pipe -j2 --roundrobin wc
@@ -321,12 +326,6 @@ parallel --plus echo {uniq} ::: A B C ::: A B C ::: A B C
 """,
     "`--resume-failed`, with the command, does the same": r"""
 parallel --joblog log exit ::: 1 0; parallel --retry-failed --joblog log; cut -f1,7-9 log; rm log
-""",
-    "`printf '%q'` of bash quotes a text": r"""
-parallel --shellquote ::: 'a b' 'c*'
-""",
-    "`FANTAIL_SLOT` and `PARALLEL_JOBSLOT` have the number of the slot, from 1 on": r"""
-seq 3 | parallel -j1 --process-slot-var=name echo '$name' {}
 """,
     "the number of jobs is given with `-j`": r"""
 parallel --use-cpus-instead-of-cores -N0 sleep 0.1 :::: num8
@@ -352,9 +351,13 @@ def reasons():
 SAME = [example for example in lines(TUTORIAL) + lines(BLOCKS) + lines(EXAMPLES) + lines(MANUAL) if example not in reasons()]
 
 
+def row(example, reason):
+    return "| `{}` | {} |".format(example.replace("|", "\\|"), reason)
+
+
 def table():
     """Returns the rows of the table in docs/parallel.md."""
-    return ["| `{}` | {} |".format(example.replace("|", "\\|"), reason) for example, reason in reasons().items()]
+    return [row(example, reason) for example, reason in reasons().items()]
 
 
 if __name__ == "__main__":

@@ -191,6 +191,44 @@ class Parallel(CliTest):
         ended = self.assert_parallel(["-t", "echo", ":::", "a b"], ["a b"])
         self.assertEqual(ended.err, b"echo 'a b'\n")
 
+    def test_command_lines_are_quoted_instead_of_run(self):
+        self.assert_parallel(["-k", "--shellquote", ":::", "a b", "c", "it's"], ["'a b'", "c", "'it'\"'\"'s'"])
+        self.assert_parallel(["--shellquote", "echo", "$HOME", "{}", ":::", "c"], ["'echo $HOME c'"])
+
+    def test_a_variable_has_the_number_of_the_slot(self):
+        self.assert_parallel(["-j1", "--process-slot-var", "GPU", "echo $GPU #", ":::", 1, 2], ["0", "0"])
+        both = "echo $GPU $PARALLEL_JOBSLOT; touch $GPU; until [ -e 0 ] && [ -e 1 ]; do sleep 0.01; done #"
+        self.assert_parallel(["-j2", "--process-slot-var", "GPU", both, ":::", 1, 2], ["0 1", "1 2"])
+
+    def test_a_record_has_several_lines(self):
+        ten = "".join(f"{n}\n" for n in range(10))
+        self.assert_parallel(["-k", "--pipe", "-L3", "wc -l"], ["9", "1"], stdin=ten)
+        self.assert_parallel(["-k", "--pipe", "-L2", "--block", 10, "wc -l"], ["4", "4", "2"], stdin=ten)
+        self.assert_parallel(["-k", "--pipe", "-L2", "-N2", "wc -l"], ["4", "4", "2"], stdin=ten)
+        ended = self.cli("parallel", "--pipepart", "-a", "/proc/version", "-L2", "wc -l")
+        self.assertEqual((ended.status, ended.out), (2, b""), ended)
+        self.assertIn("--pipepart: does not count records (-N, -L)", ended.err.decode())
+
+    def test_a_header_has_several_lines_or_bytes(self):
+        table = "".join(f"{text}\n" for text in ("head 1", "head 2", 1, 2, 3))
+        with open(os.path.join(self.folder, "table"), "w", encoding="utf-8") as file:
+            file.write(table)
+        for options in (["--pipe"], ["--pipepart", "-a", "table", "--block", 4]):
+            count = [] if "-a" in options else ["-N2"]
+            self.assert_parallel(["-k", *options, *count, "--header", "2", "paste -sd,"],
+                                 ["head 1,head 2,1,2", "head 1,head 2,3"], stdin=table)
+        self.assert_parallel(["-k", "--pipe", "--header", ".{2}", "--block", 3, "--recend", "", "cat; echo"],
+                             ["ab123", "ab45"], stdin="ab12345")
+        ended = self.cli("parallel", "--pipe", "--header", "x", "cat", stdin=table)
+        self.assertEqual((ended.status, ended.out), (2, b""), ended)
+        self.assertIn("--header: must be :, a number of lines, or .{N} for N bytes", ended.err.decode())
+
+    def test_the_only_host_is_this_machine(self):
+        self.assert_parallel(["-S", ":", "echo", ":::", "a"], ["a"])
+        ended = self.cli("parallel", "-S", "server", "echo", ":::", "a")
+        self.assertEqual((ended.status, ended.out), (2, b""), ended)
+        self.assertIn("fantail parallel: -S: may only be :, because a command runs on this machine only.", ended.err.decode())
+
     def test_a_folder_for_the_commands(self):
         os.mkdir(os.path.join(self.folder, "sub"))
         self.assert_parallel(["--wd", "sub", "basename $PWD #", ":::", 1], ["sub"])

@@ -5,7 +5,7 @@
 /* Ends the block. The next one begins at the cut. */
 static size_t cut_at(struct block_cut *c, size_t cut)
 {
-    c->counted = c->from = 0;
+    c->counted = c->from = c->group_end = 0;
     return cut;
 }
 
@@ -16,13 +16,35 @@ static void skip_data(struct block_cut *c, size_t len)
     if (len >= ahead && len - ahead + 1 > c->from) c->from = len - ahead + 1;
 }
 
+/* Sets `from` to a place after the cut, so that the next cut can be found. */
+static void pass_cut(struct block_cut *c, size_t cut)
+{
+    c->from = cut + (c->ends.end_len ? c->ends.end_len : 1);
+    c->counted++;
+}
+
 static size_t find_record(struct block_cut *c, const char *data, size_t len, bool ended)
 {
     size_t cut;
     while ((cut = record_ends_next(&c->ends, data, len, c->from ? c->from : 1))) {
-        c->from = cut + (c->ends.end_len ? c->ends.end_len : 1);
-        if (++c->counted == c->records) return cut_at(c, cut);
+        pass_cut(c, cut);
+        if (c->counted == c->records) return cut_at(c, cut);
     }
+    if (ended) return cut_at(c, len);
+    skip_data(c, len);
+    return 0;
+}
+
+/* Finds the end of the last group that fits, or of the first one. */
+static size_t find_group(struct block_cut *c, const char *data, size_t len, bool ended)
+{
+    size_t cut;
+    while ((cut = record_ends_next(&c->ends, data, len, c->from ? c->from : 1))) {
+        if (cut > c->max && c->group_end) return cut_at(c, c->group_end);
+        pass_cut(c, cut);
+        if (c->counted % c->group == 0) c->group_end = cut;
+    }
+    if (c->group_end && (ended || len >= c->max + record_ends_ahead(&c->ends))) return cut_at(c, c->group_end);
     if (ended) return cut_at(c, len);
     skip_data(c, len);
     return 0;
@@ -41,6 +63,7 @@ static size_t find_after_max(struct block_cut *c, const char *data, size_t len, 
 size_t block_cut_find(struct block_cut *c, const char *data, size_t len, bool ended)
 {
     if (c->records) return find_record(c, data, len, ended);
+    if (c->group) return find_group(c, data, len, ended);
     if (ended && len <= c->max) return len;
     if (!ended && len < c->max + record_ends_ahead(&c->ends)) return 0;
     if (c->from == 0) {

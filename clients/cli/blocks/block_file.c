@@ -95,12 +95,12 @@ bool block_file_take_header(struct block_file *f)
 {
     uint64_t end = lesser(f->at + BLOCK_HEADER_BYTES, f->size);
     if (!read_window(f, f->at, end)) return false;
-    const char *newline = f->window.len ? memchr(f->window.data, '\n', f->window.len) : NULL;
+    size_t len = block_header_find(&f->head, f->window.data, f->window.len);
     f->header_at = f->at;
-    f->header_len = newline ? (uint64_t)(newline + 1 - f->window.data) : f->window.len;
+    f->header_len = len ? len : f->window.len;
     f->at += f->header_len;
-    if (newline || end == f->size) return true;
-    snprintf(f->fault, sizeof f->fault, "the first line has more than 1 MiB");
+    if (len || end == f->size) return true;
+    snprintf(f->fault, sizeof f->fault, "the header has more than 1 MiB");
     return false;
 }
 

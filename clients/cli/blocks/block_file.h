@@ -8,6 +8,7 @@
 
 #include "cli/blocks/input_block.h"
 #include "cli/blocks/block_cut.h"
+#include "cli/blocks/block_header.h"
 #include "common/base/buf.h"
 
 struct block_file {
@@ -16,7 +17,8 @@ struct block_file {
     uint64_t at, size; /* the next block begins at `at`; the file ends at `size` */
     uint64_t max;      /* length of a block, unless `shares` is set */
     uint64_t shares;   /* the rest of the file is cut into at most this many blocks of similar length; 0: no limit */
-    uint64_t header_at, header_len; /* of the line that each block begins with */
+    struct block_header head;       /* what the header is, for block_file_take_header() */
+    uint64_t header_at, header_len; /* of the header that each block begins with */
     struct buf window;              /* the bytes that are searched */
     char fault[BLOCK_FAULT_SIZE];
 };

@@ -28,21 +28,23 @@ static unsigned places_of(const struct block_plan *p)
 bool block_source_init(struct block_source *s, int fd, const struct block_plan *p, const char **why)
 {
     *s = (struct block_source){0};
-    s->is_file = !p->records && can_open_again(fd) && block_file_init(&s->file, fd, &p->ends);
+    s->is_file = !p->records && !p->group && can_open_again(fd) && block_file_init(&s->file, fd, &p->ends);
     if (s->is_file) {
         s->file.max = p->size > 0 ? (uint64_t)p->size : 0;
         s->file.shares = p->size < 0 ? (uint64_t)-p->size * p->slots : 0;
         *why = s->file.fault;
-        return !p->header || block_file_take_header(&s->file);
+        s->file.head = p->header;
+        return !block_header_given(&p->header) || block_file_take_header(&s->file);
     }
     *why = p->part       ? "the input must be a file or a disk that can be opened again. For a stream, use --pipe"
            : p->size < 0 ? "a number of blocks needs a file, because the length of a stream is not known"
                          : "a block of a stream has at most 1 GiB";
     if (p->part || p->size < 0 || p->size > BLOCK_STREAM_BYTES) return false;
     s->stream.fd = fd;
-    s->stream.cut = (struct block_cut){.ends = p->ends, .max = (size_t)p->size, .records = p->records};
+    s->stream.cut = (struct block_cut){
+        .ends = p->ends, .max = (size_t)p->size, .records = p->records * (p->group ? p->group : 1), .group = p->group};
     s->stream.places_max = places_of(p);
-    s->stream.has_header = p->header;
+    s->stream.head = p->header;
     block_stream_init(&s->stream);
     return true;
 }

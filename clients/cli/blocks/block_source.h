@@ -1,7 +1,7 @@
 /*
  * The blocks of a run, which come from a file or from a stream. A file that can seek and can be opened again is cut in
  * place (block_file.h), even if it is standard input. The bytes of any other input are kept in memory (block_stream.h).
- * A file is read as a stream if a block must have a given number of records.
+ * A file is read as a stream if a block must have a given number of records, or whole groups of them.
  */
 #ifndef FANTAIL_CLI_BLOCKS_BLOCK_SOURCE_H
 #define FANTAIL_CLI_BLOCKS_BLOCK_SOURCE_H
@@ -16,9 +16,10 @@ struct block_plan {
     struct record_ends ends;
     int64_t size;     /* of a block; below 0: each command gets -size blocks of the file */
     uint64_t records; /* of a block; 0: as many as fit */
+    uint64_t group;   /* a block has whole groups of this number of records; 0: records have no groups */
     unsigned slots;   /* how many commands may run at once */
-    bool header;      /* the first line is the beginning of each block */
-    bool part;        /* the input must be a file */
+    struct block_header header;
+    bool part; /* the input must be a file */
 };
 
 struct block_source {

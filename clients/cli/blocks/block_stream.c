@@ -123,11 +123,12 @@ static void end_block(struct block_stream *s, size_t len, struct input_block *b)
 static bool find_header(struct block_stream *s)
 {
     struct block_place *p = s->filling;
-    if (!s->has_header || s->header.len) return true;
-    const char *newline = memchr(p->data, '\n', p->len);
-    size_t len = newline ? (size_t)(newline + 1 - p->data) : p->len;
-    if (len > BLOCK_HEADER_BYTES) snprintf(s->fault, sizeof s->fault, "the first line has more than 1 MiB");
-    if (s->fault[0] || (!newline && !s->ended)) return false;
+    if (!block_header_given(&s->head) || s->header.len) return true;
+    size_t len = block_header_find(&s->head, p->data, p->len);
+    if ((len ? len : p->len) > BLOCK_HEADER_BYTES)
+        snprintf(s->fault, sizeof s->fault, "the header has more than 1 MiB");
+    if (s->fault[0] || (!len && !s->ended)) return false;
+    if (!len) len = p->len;
     buf_add(&s->header, p->data, len);
     s->offset = p->offset = len;
     return true;

@@ -9,6 +9,7 @@
 
 #include "cli/blocks/input_block.h"
 #include "cli/blocks/block_cut.h"
+#include "cli/blocks/block_header.h"
 #include "common/base/buf.h"
 
 #define BLOCK_STREAM_BYTES (1u << 30) /* the largest --block of a stream */
@@ -31,15 +32,15 @@ struct block_stream {
     unsigned count, places_max;
     struct block_place *filling; /* NULL: none */
     struct buf rest;             /* bytes after the last block, until there is a place for them */
-    bool has_header;             /* the first line of the stream is the beginning of each block */
-    struct buf header;           /* this line; empty: it was not read yet */
+    struct block_header head;    /* what the header of the stream is */
+    struct buf header;           /* each block begins with these bytes; empty: they were not read yet */
     bool needs_bytes;            /* the next block needs bytes that were not read yet */
     bool ended;
     uint64_t offset; /* of the next block */
     char fault[BLOCK_FAULT_SIZE];
 };
 
-/* The caller must have set s->fd, s->cut, s->places_max and s->has_header. */
+/* The caller must have set s->fd, s->cut, s->places_max and s->head. */
 void block_stream_init(struct block_stream *s);
 void block_stream_release(struct block_stream *s);
 /* Returns BLOCK_MORE if no place is free, or if the bytes of the next block are not complete. Calls read() at most

@@ -15,7 +15,6 @@ enum block_step {
     BLOCK_END,  /* after the last block, and after a fault */
 };
 
-#define BLOCK_FAULT_SIZE   160
-#define BLOCK_HEADER_BYTES (1u << 20) /* the largest first line that each block begins with */
+#define BLOCK_FAULT_SIZE 160
 
 #endif

@@ -52,7 +52,7 @@ static void add_host_options(const struct command_task *t, const struct command_
     if (t->shell) add_option(json, "--shell", t->shell);
     if (t->repeats) add_word(json, "--repeat");
     if (t->blanks) add_word(json, "--blanks");
-    if (t->dry_run) add_word(json, "--dry-run");
+    if (t->dry_run) add_word(json, t->quotes_lines ? "--dry-run-quoted" : "--dry-run");
     if (t->plus) add_word(json, "--plus");
     snprintf(total, sizeof total, "%llu", (unsigned long long)t->total);
     if (t->total) add_option(json, "--total", total);
@@ -65,6 +65,11 @@ static void add_host_options(const struct command_task *t, const struct command_
     if (t->is_code) add_word(json, "--code");
     if (t->ignores_items) add_word(json, "--ignore-item");
     if (t->sets_variables) add_word(json, "--parallel-variables");
+    if (t->slot_name) {
+        add_word(json, "--slot-variable");
+        separate(json);
+        add_text(t, json, t->slot_name);
+    }
     snprintf(number, sizeof number, "%d", t->nice);
     if (t->nice) add_option(json, "--nice", number);
     buf_add_char(json, ']');

@@ -30,6 +30,8 @@ struct command_task {
     bool quotes_words;       /* each word is quoted for the shell after the values have been put into it */
     bool ignores_items;      /* the command does not get the item */
     bool sets_variables;     /* the command has the variables PARALLEL_SEQ and PARALLEL_JOBSLOT */
+    const char *slot_name;   /* the variable that has the number of the slot, from 0 on; NULL: none */
+    bool quotes_lines;       /* with dry_run: the command lines are quoted for the shell */
     bool plus;               /* whether the placeholders of --plus are replaced */
     uint64_t total;          /* the number of all items, for {##}; 0: {##} is not used */
     char *const *columns;    /* NULL-terminated names of the columns, for the folders of `results`; NULL: no names */

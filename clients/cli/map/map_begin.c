@@ -59,6 +59,8 @@ static bool start_private_fleet(struct map_run *run, const struct map_options *o
         .is_code = o->manner.is_code,
         .ignores_items = o->manner.ignores_items,
         .sets_variables = o->manner.is_parallel,
+        .slot_name = o->manner.slot_name,
+        .quotes_lines = o->manner.quotes_lines,
         .folder = o->manner.folder,
         .plus = o->plus,
         .total = o->total,

@@ -28,9 +28,9 @@ static int check_input(const struct block_options *o, const struct option_spec *
     if (c->other) return option_complain(spec, given, "cannot be given together with --%s", c->other);
     if (o->pipe && c->reduce)
         return option_complain(spec, given, "cannot be given together with --reduce; use --pipepart -a FILE");
-    if (o->pipepart && c->records)
+    if (o->pipepart && (c->records || c->group))
         return option_complain(spec, given,
-                               "does not count records (-N), because it does not read the file. Use --pipe");
+                               "does not count records (-N, -L), because it does not read the file. Use --pipe");
     if (o->pipepart && c->files == 0 && !c->lists)
         return option_complain(spec, given, "needs the file: -a FILE. For standard input, use --pipe");
     return EXIT_OK;
@@ -42,7 +42,9 @@ static int set_plan(struct block_options *o, const struct option_spec *spec, con
     p->slots = c->slots;
     p->part = o->pipepart;
     p->records = (uint64_t)c->records;
-    p->header = c->header;
+    p->group = c->group;
+    if (c->head && !block_header_read(&p->header, c->head))
+        return option_complain(spec, "header", "must be :, a number of lines, or .{N} for N bytes");
     bool good = option_read_bytes(o->block ? o->block : BLOCK_DEFAULT, &p->size);
     if (!good || p->size == 0 || p->size < -BLOCKS_EACH_MAX)
         return option_complain(spec, "block", "must be a number of bytes above 0, such as 10M, or -N with --pipepart");

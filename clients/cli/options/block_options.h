@@ -40,8 +40,9 @@ const char *block_options_any(const struct block_options *o);
 struct block_context {
     const char *other; /* an option that says how the input becomes items; NULL: none */
     int64_t records;   /* -N: the records of a block; 0: not given */
-    bool header;       /* the first line is repeated for each block */
+    const char *head;  /* --header: what is repeated for each block; NULL: nothing */
     bool reduce;
+    unsigned group; /* a block has whole groups of this number of records; 0: not given */
     size_t files;   /* of -a */
     bool lists;     /* there are words such as ::: */
     unsigned slots; /* how many commands may run at once */

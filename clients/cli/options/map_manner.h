@@ -14,6 +14,9 @@ struct map_manner {
     bool fills;          /* with --many or --many-words: the last lines are not shared among the commands */
     bool prints_commands, reports_commands; /* print the command line first, on standard output or on standard error */
     bool hides_output;                      /* the output is not printed */
+    bool quotes_lines;                      /* with --dry-run: the command lines are printed quoted for the shell */
+    const char *slot_name;                  /* the variable that has the number of the slot, from 0 on; NULL: none */
+    unsigned record_lines;                  /* with --pipe: how many lines a record has; 0: one */
     const char *shell;                      /* for --shell; NULL: $SHELL or /bin/sh */
     const char *folder;                     /* the folder in which the command runs; NULL: the current one */
 };

@@ -126,6 +126,7 @@ static struct record_context record_context_of(const struct map_options *o)
         .quotes_words = o->manner.quotes_words,
         .plus = o->plus,
         .resumes = o->resume || o->resume_failed,
+        .blocks = block_options_given(&o->block),
         .text = o->text,
         .json = o->json,
         .nulls = o->null,
@@ -147,7 +148,8 @@ static int check_blocks(struct map_options *o, bool lists)
     const struct block_context context = {
         .other = other_input_option(o),
         .records = o->record.group_words,
-        .header = record_options_has_header(&o->record),
+        .group = o->manner.record_lines,
+        .head = o->record.header,
         .reduce = o->reduce != NULL,
         .files = o->arg_files.count,
         .lists = lists,

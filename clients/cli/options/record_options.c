@@ -65,7 +65,7 @@ static bool makes_text(const struct record_options *o)
 }
 
 /* Returns whether fantail accepts `text` as the value of --header. GNU parallel accepts any text, but it never reads
- * more than one line as the header. */
+ * more than one line as the header, unless the input is cut into blocks. */
 static bool is_header(const char *text)
 {
     static const char *const known[] = {":", ".*\\n", "1", "0"};
@@ -78,7 +78,7 @@ static int check_columns(const struct record_options *o, const struct option_spe
 {
     const char *columns = o->csv ? "csv" : o->colsep ? "colsep" : "header";
     if (o->colsep && !*o->colsep) return option_complain(spec, "colsep", "must not be empty");
-    if (o->header && !is_header(o->header))
+    if (o->header && !c->blocks && !is_header(o->header))
         return option_complain(spec, "header",
                                "must be :, which stands for the first line. --colsep says what separates its columns");
     if (o->csv && c->nulls) return option_complain(spec, "csv", "cannot be given together with --null");

@@ -88,7 +88,7 @@ const char *record_options_name(const struct record_options *o);
 bool record_options_repeat(const struct record_options *o);
 /* What was given on the command line besides the options in struct record_options. */
 struct record_context {
-    bool text, json, nulls, raw, to_stdin, shell, quotes_words, plus, resumes;
+    bool text, json, nulls, raw, to_stdin, shell, quotes_words, plus, resumes, blocks;
     char *const *command; /* NULL: a task */
     const char *marker;   /* the placeholder for the item; NULL: {} */
     size_t slots;         /* how many commands may run at once */

@@ -19,6 +19,8 @@ struct parallel_options {
     const char *tagstring, *joblog, *results;
     bool resume, resume_failed, bar, eta, progress;
     const char *jobs, *timeout, *retries, *halt, *delay, *load, *memfree, *nice, *work_folder;
+    const char *slot_name, *host;
+    bool quotes_lines;             /* print the command lines, quoted for the shell */
     struct option_words variables; /* --env has no effect: a command has all variables of this program */
     bool citation;                 /* run nothing */
     bool ignored;                  /* options without effect here */

@@ -38,7 +38,7 @@ static const struct option_row rows[] = {
     TEXT("max-replace-args", max_replace_args, "N", "the same, and a word with {} is repeated for each of them",
          .letter = 'N'),
     TEXT_ALIAS("maxreplaceargs", max_replace_args),
-    TEXT("max-lines", max_lines, "N", "the same as -N", .letter = 'L'),
+    TEXT("max-lines", max_lines, "N", "the same as -N; with --pipe, a record has N lines", .letter = 'L'),
     TEXT_ALIAS("maxlines", max_lines),
     SWITCH("many", many, "each command gets as many values as fit into its command line", .letter = 'm'),
     SWITCH("many-words", many_words, "the same, and a word with {} is repeated for each of them", .letter = 'X'),
@@ -78,6 +78,7 @@ static const struct option_row rows[] = {
     TEXT_ALIAS("work-dir", work_folder),
     TEXT_ALIAS("wd", work_folder),
     OPTION_WORDS("env", S, variables, "without effect: a command has all variables", .value = "NAME"),
+    TEXT("process-slot-var", slot_name, "NAME", "the number of the job slot, from 0 on, is in this variable"),
     OPTION_HEADING("Output"),
     SWITCH("keep-order", keep_order, "print the outputs in the order of the values", .letter = 'k'),
     SWITCH_ALIAS("keeporder", keep_order),
@@ -94,6 +95,8 @@ static const struct option_row rows[] = {
     TEXT_ALIAS("tag-string", tagstring),
     SWITCH("dry-run", dry_run, "print the command lines, and run nothing"),
     SWITCH_ALIAS("dryrun", dry_run),
+    SWITCH("shellquote", quotes_lines, "the same, and each line is quoted for the shell"),
+    SWITCH_ALIAS("shell-quote", quotes_lines),
     SWITCH("print-commands", prints_commands, "print the command line before the output", .letter = 'v'),
     SWITCH("verbose", reports_commands, "print the command line on standard error", .letter = 't'),
     TEXT("results", results, "DIR", "write what each command prints to files in this folder, and do not print it"),
@@ -121,6 +124,7 @@ static const struct option_row rows[] = {
     TEXT("memfree", memfree, "BYTES", "start a command only while this much memory is free"),
     TEXT("nice", nice, "N", "added to the niceness of each command"),
     OPTION_HEADING("Without effect"),
+    TEXT("sshlogin", host, ":", "may only be :, which is this machine", .letter = 'S'),
     SWITCH("will-cite", ignored, "accepted, without effect"),
     SWITCH("citation", citation, "run nothing"),
     SWITCH("silent", ignored, "accepted, without effect"),
@@ -132,10 +136,7 @@ static const struct option_row rows[] = {
     OPTION_ROWS_END};
 #undef S
 
-static const struct option_foreign foreign[] = {
-    {"--process-slot-var", "the number of the slot is in FANTAIL_SLOT and PARALLEL_JOBSLOT, from 1 on"},
-    {"-l", "give the number: -L N"},
-    {.next = foreign_options_of_parallel}};
+static const struct option_foreign foreign[] = {{"-l", "give the number: -L N"}, {.next = foreign_options_of_parallel}};
 
 const struct option_spec parallel_option_spec = {
     .program = "fantail parallel",

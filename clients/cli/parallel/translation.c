@@ -5,7 +5,7 @@
 #include "cli/parallel/place_words.h"
 #include "common/base/buf.h"
 
-enum { ARGUMENTS_STEP = 32 };
+enum { ARGUMENTS_STEP = 32, RECORD_LINES_MAX = 1000000000 };
 
 static void add(struct translation *t, char *word)
 {
@@ -114,7 +114,7 @@ static void add_output(struct translation *t, const struct parallel_options *o, 
     add_switch(t, "line-buffer", (o->line_buffer || o->ungroup) && !keeps_order && !o->results);
     add_switch(t, "tag", o->tag && !tagstring);
     add_option(t, "tagstring", tagstring);
-    add_switch(t, "dry-run", o->dry_run);
+    add_switch(t, "dry-run", o->dry_run || o->quotes_lines);
     add_option(t, "results", o->results);
     add_option(t, "joblog", o->joblog);
     add_switch(t, "resume", o->resume);
@@ -123,6 +123,7 @@ static void add_output(struct translation *t, const struct parallel_options *o, 
     t->manner.hides_output = o->results != NULL; /* as GNU parallel does */
     t->manner.prints_commands = o->prints_commands && !o->dry_run;
     t->manner.reports_commands = o->reports_commands && !o->dry_run;
+    t->manner.quotes_lines = o->quotes_lines;
 }
 
 static void add_control(struct translation *t, const struct parallel_options *o)
@@ -136,6 +137,7 @@ static void add_control(struct translation *t, const struct parallel_options *o)
     add_option(t, "memfree", o->memfree);
     add_option(t, "nice", o->nice);
     t->manner.folder = o->work_folder;
+    t->manner.slot_name = o->slot_name;
 }
 
 /* If the word begins a list of values, returns its standard form: ":::", ":::+", "::::" or "::::+". Otherwise returns
@@ -217,13 +219,32 @@ static bool check_places(struct translation *t, bool plus, const char *text)
         t, "{= =}: fantail runs no Perl. Edit or test the value in the command, for example with sed or ${name%%.*}");
 }
 
-/* If the input is cut into blocks, checks that there is a command, and that -L was not given. */
+/* If the input is cut into blocks, checks that there is a command, and reads the number of -L. */
 static bool check_blocks(struct translation *t, const struct parallel_options *o, size_t words)
 {
+    char *end = NULL;
     if (!is_piped(o)) return true;
     if (words == 0) return refuse(t, "--pipe: needs a command");
     if (!o->max_lines) return true;
-    return refuse(t, "-L: cannot be given together with --pipe. -N is the number of records of a block");
+    unsigned long lines = strtoul(o->max_lines, &end, 10);
+    bool good = *o->max_lines >= '0' && *o->max_lines <= '9' && *end == '\0' && lines > 0 && lines <= RECORD_LINES_MAX;
+    if (!good) return refuse(t, "-L: must be a whole number from 1 to %d, not \"%s\"", RECORD_LINES_MAX, o->max_lines);
+    t->manner.record_lines = (unsigned)lines;
+    return true;
+}
+
+static bool check_slot_name(struct translation *t, const struct parallel_options *o)
+{
+    if (!o->slot_name || (*o->slot_name && !strchr(o->slot_name, '='))) return true;
+    return refuse(t, "--process-slot-var: must be the name of a variable");
+}
+
+/* Checks that --sshlogin names this machine only. */
+static bool check_host(struct translation *t, const struct parallel_options *o)
+{
+    if (!o->host || strcmp(o->host, ":") == 0) return true;
+    return refuse(t, "-S: may only be :, because a command runs on this machine only. Tasks run on other machines: "
+                     "`fantail map TASK --url URL`");
 }
 
 bool translation_make(struct translation *t, const struct parallel_options *o, char *const *operands)
@@ -235,7 +256,7 @@ bool translation_make(struct translation *t, const struct parallel_options *o, c
     for (size_t i = 0; i < words; i++)
         if (!check_places(t, o->plus, operands[i])) return false;
     if (o->tagstring && !check_places(t, o->plus, o->tagstring)) return false;
-    if (!check_blocks(t, o, words)) return false;
+    if (!check_blocks(t, o, words) || !check_slot_name(t, o) || !check_host(t, o)) return false;
     if (o->quote && words == 0) return refuse(t, "--quote: needs a command");
     char *tagstring = o->tagstring ? place_words_standard(&places, o->tagstring) : NULL;
     add_word(t, "parallel");

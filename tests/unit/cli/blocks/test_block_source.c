@@ -113,6 +113,61 @@ Test(block_source, a_block_has_as_many_records_as_fit)
     cr_assert_str_eq(cuts_of(NULL, NULL, 1, "\n\n\n"), "1 1 1 ");
 }
 
+/* Returns the cuts of a stream whose blocks have whole groups of records. */
+static const char *group_cuts_of(uint64_t group, uint64_t records, int64_t size, const char *text)
+{
+    static char cuts[400];
+    struct block_plan p = plan_of(NULL, NULL, size);
+    struct buf first = {0}, stream = {0};
+    p.group = group;
+    p.records = records;
+    add_stream_cuts(&p, text, strlen(text), 1, &first);
+    for (size_t piece = 4; piece < 40; piece += 3) {
+        buf_clear(&stream);
+        add_stream_cuts(&p, text, strlen(text), piece, &stream);
+        cr_assert_str_eq(buf_cstr(&stream), buf_cstr(&first));
+    }
+    snprintf(cuts, sizeof cuts, "%s", buf_cstr(&first));
+    buf_release(&first);
+    buf_release(&stream);
+    return cuts;
+}
+
+Test(block_source, a_block_has_as_many_whole_groups_of_records_as_fit)
+{
+    cr_assert_str_eq(group_cuts_of(2, 0, 100, "a\nb\nc\nd\ne\nf\n"), "12 ");
+    cr_assert_str_eq(group_cuts_of(2, 0, 11, "a\nb\nc\nd\ne\nf\n"), "8 4 ");
+    cr_assert_str_eq(group_cuts_of(2, 0, 8, "a\nb\nc\nd\ne\nf\n"), "8 4 ");
+    cr_assert_str_eq(group_cuts_of(2, 0, 7, "a\nb\nc\nd\ne\nf\n"), "4 4 4 ");
+    cr_assert_str_eq(group_cuts_of(3, 0, 1, "a\nb\nlonger line\nc\nd\n"), "16 4 ");
+    cr_assert_str_eq(group_cuts_of(3, 0, 100, "a\nb\nc\nd\ne"), "6 3 ");
+    cr_assert_str_eq(group_cuts_of(3, 0, 1, "a\nb"), "3 ");
+    cr_assert_str_eq(group_cuts_of(3, 0, 100, ""), "");
+    cr_assert_str_eq(group_cuts_of(2, 2, 1, "a\nb\nc\nd\ne\nf\n"), "8 4 ");
+    assert_no_leaks();
+}
+
+static struct block_header header_of(const char *text)
+{
+    struct block_header h;
+    cr_assert(block_header_read(&h, text), "%s", text);
+    return h;
+}
+
+Test(block_source, a_header_is_a_number_of_lines_or_of_bytes)
+{
+    static const char *const wrong[] = {"", "x", "2x", "-1", "1048577", ".{}", ".{2", ".{2}x", ".{-1}", "(%.*\\n)*"};
+    struct block_header h = header_of(":"), two = header_of("2"), bytes = header_of(".{4}"), none = header_of("0");
+    cr_assert_eq(block_header_find(&h, "a\nb\n", 4), 2);
+    cr_assert_eq(block_header_find(&h, "a", 1), 0);
+    cr_assert_eq(block_header_find(&two, "a\n\nb", 4), 3);
+    cr_assert_eq(block_header_find(&two, "a\n", 2), 0);
+    cr_assert_eq(block_header_find(&bytes, "abcde", 5), 4);
+    cr_assert_eq(block_header_find(&bytes, "abc", 3), 0);
+    cr_assert(!block_header_given(&none) && block_header_given(&two) && block_header_given(&bytes));
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) cr_assert_not(block_header_read(&h, wrong[i]), "%s", wrong[i]);
+}
+
 Test(block_source, a_record_longer_than_a_block_is_a_block)
 {
     cr_assert_str_eq(cuts_of(NULL, NULL, 4, "a\nlonger line\nb\nc\nlast line"), "2 12 4 9 ");

@@ -111,6 +111,26 @@ Test(translation, blocks_of_the_input)
     assert_no_leaks();
 }
 
+Test(translation, what_no_option_of_map_says_is_in_the_manner)
+{
+    const struct parallel_options lines = {.pipe = true, .max_lines = "4"}, quoted = {.quotes_lines = true};
+    const struct parallel_options slot = {.slot_name = "name", .host = ":"};
+    struct translation t;
+    cr_assert(translation_make(&t, &lines, WORDS("x")));
+    cr_assert_eq(t.manner.record_lines, 4);
+    cr_assert_str_eq(joined(&t), START "[--pipe=true]" PLAIN "[--shell][--][x]");
+    translation_release(&t);
+    cr_assert(translation_make(&t, &quoted, WORDS(NULL)));
+    cr_assert(t.manner.quotes_lines);
+    cr_assert_str_eq(joined(&t), START PLAIN "[--dry-run=true][--shell][--][{}]");
+    translation_release(&t);
+    cr_assert(translation_make(&t, &slot, WORDS("x")));
+    cr_assert_str_eq(t.manner.slot_name, "name");
+    cr_assert_str_eq(joined(&t), START PLAIN "[--shell][--][x]");
+    translation_release(&t);
+    assert_no_leaks();
+}
+
 Test(translation, values_are_code_if_the_command_begins_with_one)
 {
     static const struct {
@@ -135,7 +155,8 @@ Test(translation, what_cannot_be_done_is_refused)
 {
     const struct parallel_options plain = {0}, plus = {.plus = true}, tag = {.tagstring = "{= 1 =}"},
                                   quote = {.quote = true};
-    const struct parallel_options blocks = {.pipe = true}, lines = {.pipe = true, .max_lines = "1"};
+    const struct parallel_options blocks = {.pipe = true}, lines = {.pipe = true, .max_lines = "0"};
+    const struct parallel_options host = {.host = "x"}, slot = {.slot_name = "a=b"};
     const struct {
         const struct parallel_options *options;
         char **operands;
@@ -147,7 +168,12 @@ Test(translation, what_cannot_be_done_is_refused)
          "{= =}: fantail runs no Perl. Edit or test the value in the command, for example with sed or ${name%.*}"},
         {&plus, WORDS("echo {1uniq}"), "--plus: the placeholder uniq} is not supported"},
         {&blocks, WORDS(NULL), "--pipe: needs a command"},
-        {&lines, WORDS("x"), "-L: cannot be given together with --pipe. -N is the number of records of a block"},
+        {&lines, WORDS("x"), "-L: must be a whole number from 1 to 1000000000, not \"0\""},
+        {&host, WORDS("x"),
+         "-S: may only be :, because a command runs on this machine only. Tasks run on other machines: `fantail map "
+         "TASK "
+         "--url URL`"},
+        {&slot, WORDS("x"), "--process-slot-var: must be the name of a variable"},
         {&quote, WORDS(":::", "x"), "--quote: needs a command"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
