@@ -21,114 +21,6 @@ def lines(text):
     return [line for line in text.splitlines() if line]
 
 
-TUTORIAL = r"""
-parallel echo ::: A B C
-parallel -a abc-file echo
-cat abc-file | parallel echo
-parallel echo ::: A B C ::: D E F
-parallel -a abc-file -a def-file echo
-cat abc-file | parallel -a - -a def-file echo
-cat abc-file | parallel echo :::: - def-file
-parallel echo ::: A B C :::: def-file
-parallel --link echo ::: A B C ::: D E F
-parallel --link echo ::: A B C D E ::: F G
-parallel echo :::: abc-file :::+ G H I :::: def-file
-parallel echo :::: abc-file ::: G H I ::::+ def-file
-parallel echo ::: A B C D E :::+ F G
-parallel --arg-sep ,, echo ,, A B C :::: def-file
-parallel --arg-file-sep // echo ::: A B C // def-file
-parallel -d _ echo :::: abc_-file
-parallel -d '\0' echo :::: abc0-file
-parallel -0 echo :::: abc0-file
-parallel -E stop echo ::: A B stop C D
-(echo 1; echo; echo 2) | parallel --no-run-if-empty echo
-parallel ::: ls 'echo foo' pwd
-my_func() { echo in my_func $1; }; export -f my_func; parallel my_func ::: 1 2 3
-parallel echo ::: A/B.C
-parallel echo {} ::: A/B.C
-parallel echo {.} ::: A/B.C
-parallel echo {/} ::: A/B.C
-parallel echo {//} ::: A/B.C
-parallel echo {/.} ::: A/B.C
-parallel echo {#} ::: A B C
-parallel -j 2 'sleep 2; echo {%}' ::: A B | sort -u
-parallel -I ,, echo ,, ::: A/B.C
-parallel --extensionreplace ,, echo ,, ::: A/B.C
-parallel --basenamereplace ,, echo ,, ::: A/B.C
-parallel --dirnamereplace ,, echo ,, ::: A/B.C
-parallel --basenameextensionreplace ,, echo ,, ::: A/B.C
-parallel --seqreplace ,, echo ,, ::: A B C
-parallel -j2 --slotreplace ,, 'sleep 2; echo ,,' ::: A B | sort -u
-parallel echo {1} and {2} ::: A B ::: C D
-parallel echo /={1/} //={1//} /.={1/.} .={1.} ::: A/B.C D/E.F
-parallel echo 1={1} 2={2} 3={3} -1={-1} -2={-2} -3={-3} ::: A B ::: C D ::: E F
-parallel --colsep '\t' echo 1={1} 2={2} :::: tsv-file.tsv
-parallel --header : echo f1={f1} f2={f2} ::: f1 A B ::: f2 C D
-parallel --header : --colsep '\t' echo f1={f1} f2={f2} :::: tsv-file.tsv
-parallel --plus echo {} ::: dir/sub/file.ex1.ex2.ex3
-parallel --plus echo {+/}/{/} ::: dir/sub/file.ex1.ex2.ex3
-parallel --plus echo {.}.{+.} ::: dir/sub/file.ex1.ex2.ex3
-parallel --plus echo {+/}/{/.}.{+.} ::: dir/sub/file.ex1.ex2.ex3
-parallel --plus echo {..}.{+..} ::: dir/sub/file.ex1.ex2.ex3
-parallel --plus echo {+/}/{/..}.{+..} ::: dir/sub/file.ex1.ex2.ex3
-parallel --plus echo {...}.{+...} ::: dir/sub/file.ex1.ex2.ex3
-parallel --plus echo {+/}/{/...}.{+...} ::: dir/sub/file.ex1.ex2.ex3
-parallel --plus echo Job {#} of {##} ::: {1..5}
-parallel --plus echo {:-myval} ::: ""
-parallel --plus echo {:2} ::: abcAaAdef
-parallel --plus echo {:2:3} ::: abcAaAdef
-parallel --plus echo {#bc} {#abc} ::: abcAaAdef
-parallel --plus echo {%de} {%def} ::: abcAaAdef
-parallel --plus echo {/def/ghi} ::: abcAaAdef
-parallel --plus echo {^a} {^^a} ::: abcAaAdef
-parallel --plus echo '{,A}' '{,,A}' ::: AbcAaAdef
-cat num30000 | parallel --xargs echo | wc -l
-cat num30000 | parallel --xargs -s 10000 echo | wc -l
-cat num30000 | parallel --jobs 4 -m echo | wc -l
-parallel --jobs 4 -m echo ::: 1 2 3 4 5 6 7 8 9 10
-parallel --jobs 4 -m echo pre-{}-post ::: A B C D E F G
-parallel --jobs 4 -X echo pre-{}-post ::: A B C D E F G
-parallel -N3 echo ::: A B C D E F G H
-parallel -N3 echo 1={1} 2={2} 3={3} ::: A B C D E F G H
-parallel -N0 echo foo ::: 1 2 3
-parallel perl -e 'print "@ARGV\n"' ::: This wont work
-parallel -q perl -e 'print "@ARGV\n"' ::: This works
-parallel perl -e \''print "@ARGV\n"'\' ::: This works, too
-parallel perl\ -e\ \'print\ \"@ARGV\\n\"\' ::: This also works
-parallel --trim r echo pre-{}-post ::: ' A '
-parallel --trim l echo pre-{}-post ::: ' A '
-parallel --trim lr echo pre-{}-post ::: ' A '
-parallel --tag echo foo-{} ::: A B C
-parallel --tagstring {}-bar echo foo-{} ::: A B C
-parallel --dryrun echo {} ::: A B C
-parallel --verbose echo {} ::: A B C
-parallel -j2 'printf "%s-start\n%s" {} {}; sleep 0.{};printf "%s\n" -middle;echo {}-end' ::: 4 2 1
-parallel -j2 --ungroup 'printf "%s-start\n" {}; sleep 0.{};echo {}-end' ::: 4 2 1
-parallel -j2 --linebuffer 'printf "%s-start\n%s" {} {}; sleep 0.{};printf "%s\n" -middle;echo {}-end' ::: 4 2 1
-parallel -j2 -k 'printf "%s-start\n%s" {} {}; sleep 0.{};printf "%s\n" -middle;echo {}-end' ::: 4 2 1
-parallel --results outdir echo ::: A B C
-parallel --header : --results outdir echo ::: f1 A B ::: f2 C D
-parallel -N0 -j64 sleep 0.1 :::: num8
-parallel -N0 --jobs 200% sleep 0.1 :::: num8
-parallel -N0 --jobs 0 sleep 0.1 :::: num8
-echo 50% > my_jobs; parallel -N0 --jobs my_jobs sleep 0.1 :::: num8
-parallel --shuf echo ::: 1 2 3 ::: a b c ::: A B C
-parallel --delay 0.2 echo Starting {} ::: 1 2 3
-parallel -j4 --timeout 2 sleep {}\; echo {} ::: 0.2 0.4 30 40
-parallel -j4 --timeout 300% sleep {}\; echo {} ::: 2.1 2.2 2.3 2.4 60
-parallel --eta sleep ::: 0.1 0.3 0.2
-parallel --progress sleep ::: 0.1 0.3 0.2
-parallel --bar sleep ::: 0.1 0.3 0.2
-parallel --joblog log exit ::: 1 2 3 0; cut -f1,2,7-9 log; rm log
-parallel --joblog log exit ::: 1 2 3 0; parallel --resume --joblog log exit ::: 1 2 3 0 0 0; cut -f1,2,7-9 log; rm log
-parallel --joblog log exit ::: 1 2 3 0; parallel --resume-failed --joblog log exit ::: 1 2 3 0 0 0; cut -f1,2,7-9 log; rm log
-parallel -j2 --halt soon,fail=1 echo {}\; exit {} ::: 0 0 1
-parallel -j1 --halt now,fail=1 echo {}\; exit {} ::: 0 0 1 2 3
-parallel -j1 --halt soon,fail=20% echo {}\; exit {} ::: 0 1 2 3 4 5 6 7 8 9
-parallel -j1 --halt now,success=1 echo {}\; exit {} ::: 1 2 3 0 4 5 6
-parallel -k --retries 3 'echo tried {} >>runs; echo completed {}; exit {}' ::: 1 2 0; sort runs; rm runs
-"""
-
 EXAMPLES = r"""
 touch {a,b}.html; find . -name '*.html' | parallel gzip -n --best
 echo FOO BAR > "a b"; find . -type f -name 'a*b' -print0 | parallel -q0 perl -i -pe 's/FOO BAR/FUBAR/g'
@@ -222,10 +114,6 @@ cat num30000 | parallel --pipe -L4 --block 20k cat | sort -n | md5sum
 (echo head; seq 10) | parallel -k --header : --pipe -L4 cat
 (echo %head1; seq 10) | parallel -k --header : --pipe -N3 echo JOB{#}\;cat
 parallel -k --header : --pipepart -a num30000 --block -1 -j1 wc -l
-echo /foo, bar/, /baz, qux/, | parallel -kN1 --recend ', ' --pipe echo JOB{#}\;cat\;echo END
-echo /foo, bar/, /baz, qux/, | parallel -kN1 --recstart / --pipe echo JOB{#}\;cat\;echo END
-echo /foo, bar/, /baz, qux/, | parallel -kN1 --recend ', ' --recstart / --pipe echo JOB{#}\;cat\;echo END
-parallel --pipepart -a num30000 --block 3m wc
 parallel --pipepart --block 1M wc :::: num30000
 parallel --pipepart -a num30000 --block -1 -j2 cat | sort -n | md5sum
 printf '>a\nAC\nGT\n>b\nC\n' | parallel -k --pipe -N1 --recstart '>' 'read a; echo Name: "$a"; tr -d "\n"'
@@ -348,7 +236,7 @@ def reasons():
     return {example: reason for reason, examples in DIFFERENT.items() for example in examples}
 
 
-SAME = [example for example in lines(TUTORIAL) + lines(BLOCKS) + lines(EXAMPLES) + lines(MANUAL) if example not in reasons()]
+SAME = [example for example in lines(BLOCKS) + lines(EXAMPLES) + lines(MANUAL) if example not in reasons()]
 
 
 def row(example, reason):

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import fantail_testing as ft
 import parallel_examples as examples
+import parallel_tutorial as tutorial
 from cli_testing import FANTAIL, CliTest
 from fantail_testing import have, main
 
@@ -78,13 +79,22 @@ class Examples(CliTest):
 
     def test_the_examples_of_the_manual_do_the_same(self):
         self.assertGreater(len(examples.SAME), 60)
-        for example, theirs, ours in self.run_all(examples.SAME):
+        self.assert_same(examples.SAME)
+
+    def test_the_examples_of_the_tutorial_do_the_same(self):
+        self.assertGreater(len(tutorial.SAME), 100)
+        self.assert_same(tutorial.SAME)
+
+    def assert_same(self, chosen):
+        for example, theirs, ours in self.run_all(chosen):
             self.assertNotRegex(ours.err, rb"Sanitizer|runtime error:|BUG at", example)
             with self.subTest(example):
                 self.assertEqual(theirs, ours)
 
     def test_an_example_with_a_reason_differs(self):
-        for example, theirs, ours in self.run_all(list(examples.reasons())):
+        of_manual = examples.reasons()
+        of_tutorial = [example for example in tutorial.DIFFERENT if example not in of_manual]
+        for example, theirs, ours in self.run_all([*of_manual, *of_tutorial]):
             self.assertNotRegex(ours.err, rb"Sanitizer|runtime error:|BUG at", example)
             with self.subTest(example):
                 self.assertNotEqual(theirs, ours)
@@ -107,6 +117,12 @@ class Documented(CliTest):
     def test_the_table_has_the_examples_that_differ(self):
         rows = [line for line in self.section("Examples that differ").splitlines() if line.startswith("| `")]
         self.assertEqual(rows, examples.table())
+
+    def test_the_tables_have_the_examples_of_the_tutorial(self):
+        self.assertGreater(len(tutorial.NOT_RUN), 20)
+        rows = [line for line in self.section("Examples of the tutorial").splitlines() if line.startswith("| ")]
+        titles = ["| chapter | same | differ | not run |", "| example | why |"]
+        self.assertEqual([row for row in rows if row not in titles], [*tutorial.numbers(), *tutorial.table()])
 
     def test_the_tables_have_every_option_of_the_help(self):
         text = self.cli("parallel", "--help").out.decode()
