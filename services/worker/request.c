@@ -65,7 +65,8 @@ void requests_init(struct requests *set, uv_loop_t *loop)
     set->tail = &set->first;
     uv_timer_init(loop, &set->heads);
     uv_timer_init(loop, &set->gather);
-    set->heads.data = set->gather.data = set;
+    uv_timer_init(loop, &set->quiet);
+    set->heads.data = set->gather.data = set->quiet.data = set;
     turn_add(loop, &set->pump_step, TURN_IDLE_PIPELINES, request_pump, set);
 }
 
@@ -74,6 +75,7 @@ void requests_close(struct requests *set)
     turn_remove(&set->pump_step);
     uv_close((uv_handle_t *)&set->heads, NULL);
     uv_close((uv_handle_t *)&set->gather, NULL);
+    uv_close((uv_handle_t *)&set->quiet, NULL);
 }
 
 void requests_cut(struct requests *set)

@@ -32,6 +32,7 @@ struct requests {
     size_t held_bytes;          /* bytes of the bodies of all requests */
     uv_timer_t gather;          /* runs while answers wait for more answers to be sent with them */
     uv_timer_t heads;           /* runs while the head of an answer waits for the first value */
+    uv_timer_t quiet;           /* runs while there are answers that have not ended */
     struct turn_step pump_step; /* is awake while answers wait to be handed over to the next stage */
 };
 

@@ -1,6 +1,7 @@
 /* Sends the answer of a request. Answers go from stage to stage, and from the last stage to the client. */
 #include "worker/request_internal.h"
 
+#define QUIET_MS   3000
 #define PUMP_BYTES ((size_t)1 * MIB) /* bytes to hand over in one turn of the loop; copying them takes 0.5 ms */
 
 /* Hands some answers of one stage over to the next stage. */
@@ -74,6 +75,24 @@ void request_on_progress(struct chunk *c)
         pump(s);
 }
 
+/* An item may wait for its turn behind long items, or run a second time after another item has blocked its process. So
+ * an answer may bring no value for longer than the time limit of an item. After QUIET_MS without a byte, a line with
+ * the cost so far tells the coordinator that the worker still runs. */
+static void on_quiet(uv_timer_t *timer)
+{
+    const struct requests *set = timer->data;
+    uint64_t now = now_ns();
+    bool others = false;
+    for (struct request *r = set->first; r; r = r->next) {
+        if (r->state != REQUEST_ANSWERING && r->state != REQUEST_STREAMING) continue;
+        others = true;
+        if (now - r->sent_ns < QUIET_MS * NS_PER_MS) continue;
+        chunk_say_cost(request_last_stage(r)->chunk);
+        send_answers(r);
+    }
+    if (others) uv_timer_start(timer, on_quiet, QUIET_MS / 2, 0);
+}
+
 /* Records that the head of the answer is sent. The head is sent together with the bytes that were just pulled. */
 static void note_head(struct request *r)
 {
@@ -87,6 +106,7 @@ ssize_t request_on_pull(struct http_exchange *x, char *dst, size_t cap)
     bool held_back = s->chunk->held >= LIMIT_WORKER_ANSWER_BYTES;
     ssize_t n = chunk_pull(s->chunk, dst, cap);
     if (n) note_head(r);
+    if (n > 0) r->sent_ns = now_ns();
     if (n < 0) return HTTP_PULL_END;
     if (held_back && s->chunk->held < LIMIT_WORKER_ANSWER_BYTES) pool_feed(s->pool);
     return n ? n : HTTP_PULL_WAIT;
@@ -136,6 +156,7 @@ void request_begin_answer(struct request *r)
     worker_set_headers(r->worker, r->x, r->stages[0].pool);
     request_move(r, REQUEST_ANSWERING);
     http_answer_stream(r->x, 200, TYPE_NDJSON);
-    r->answering_ns = now_ns();
+    r->answering_ns = r->sent_ns = now_ns();
     if (!uv_is_active((uv_handle_t *)&set->heads)) uv_timer_start(&set->heads, on_heads, LIMIT_HEAD_WAIT_MS, 0);
+    if (!uv_is_active((uv_handle_t *)&set->quiet)) uv_timer_start(&set->quiet, on_quiet, QUIET_MS, 0);
 }

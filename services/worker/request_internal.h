@@ -47,6 +47,7 @@ struct request {
     size_t body_bytes;
     uint64_t started_ns;
     uint64_t answering_ns; /* when the upload was complete */
+    uint64_t sent_ns;      /* when bytes of the answer were last sent; before the first byte: answering_ns */
     struct request_trace trace;
     uv_timer_t deadline;
     bool timed; /* the request has a deadline timer, and is freed after the timer is closed */

@@ -3,6 +3,7 @@ import contextlib
 import http.client
 import json
 import os
+import time
 
 import fantail_testing as ft
 from answers import metric_sum, metrics
@@ -99,6 +100,31 @@ class Slots(FantailTest):
             for _ in range(5):
                 self.assertIn(b'{"value":7}', ft.request(worker.port, "POST", "/v1/tasks/echo", b"7\n").body)
                 self.assertEqual(running(), 1, "the long chunk has ended")
+
+    def test_an_answer_without_values_tells_that_the_worker_runs(self):
+        worker = self.worker(processes=1, tasks=self.two_tasks())
+        lines = {"Fantail-Cost": "lines"}
+        with self.chunk(worker, "a", ["long"]):
+            wait_until(lambda: self.running() == ["a-long"], "a running item")
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", worker.port, timeout=ft.LIMIT_S)) as waiting:
+                waiting.request("POST", "/v1/tasks/a", "1\n", lines)
+                answer = waiting.getresponse()
+                for _ in range(2):
+                    self.assertEqual(json.loads(answer.readline())["cost"]["items"], 0)
+                ft.write_file(os.path.join(self.folder, "go-a-long"), "")
+                self.assertEqual(json.loads(answer.readline()), {"value": 1})
+
+    def test_items_that_wait_behind_a_long_item_for_long_are_sent_once(self):
+        """The coordinator takes a worker for lost that is silent for 10 s longer than the time limit of an item."""
+        fleet = self.fleet(processes=1, tasks=self.two_tasks())
+        with fleet.stream({"task": "a", "items": ["long"]}) as first:
+            wait_until(lambda: self.running() == ["a-long"], "a running item")
+            with fleet.stream({"task": "a", "items": [1, 2], "item_timeout_s": 1}) as second:
+                time.sleep(13)
+                ft.write_file(os.path.join(self.folder, "go-a-long"), "")
+                counts = second.rest()[-1]["counts"]
+            first.rest()
+        self.assertEqual((counts["succeeded"], counts["retried"]), (2, 0))
 
     def test_each_kind_of_process_returns_its_slot(self):
         """If the answers of a process have no ids, they are kept until they are confirmed. Some processes end during the

@@ -258,17 +258,22 @@ static void add_cost(struct chunk *c, struct buf *out)
     buf_add_str(out, "}}\n");
 }
 
-void chunk_add_cost(struct chunk *c, uint64_t items, uint64_t slot_ns)
+void chunk_say_cost(struct chunk *c)
 {
-    c->cost.items += items;
-    c->cost.slot_ns += slot_ns;
-    if (!c->says_cost || c->ended || c->cost.slot_ns < c->cost_said_ns + COST_LINE_NS) return;
+    if (!c->says_cost || c->ended) return;
     struct buf *out = begin_line(c);
     size_t before = out->len;
     c->cost_said_ns = c->cost.slot_ns;
     buf_add_char(out, '{');
     add_cost(c, out);
     end_line(c, out, before);
+}
+
+void chunk_add_cost(struct chunk *c, uint64_t items, uint64_t slot_ns)
+{
+    c->cost.items += items;
+    c->cost.slot_ns += slot_ns;
+    if (c->cost.slot_ns >= c->cost_said_ns + COST_LINE_NS) chunk_say_cost(c);
 }
 
 void chunk_say_starting(struct chunk *c, uint64_t processes)
