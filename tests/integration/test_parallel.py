@@ -40,6 +40,7 @@ class Result:
 
 
 class Examples(CliTest):
+    TIME_LIMIT_S = 900  # each test runs hundreds of programs
     def setUp(self):
         super().setUp()
         if not have("parallel"):
