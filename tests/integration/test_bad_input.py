@@ -250,7 +250,7 @@ class Fields(SharedFleetTest):
             for headers in ({}, {"Prefer": "respond-async"}):
                 with self.subTest(body, **headers):
                     answer = self.shared.job(body.encode(), None, NDJSON, "?task=square", headers=headers)
-                    self.assert_problem(answer, 400, words=["the text ends too early at byte", "on several lines as application/json"])
+                    self.assert_problem(answer, 400, words=["the text ends too early at byte", "several lines must be sent as application/json"])
         self.assertNotIn("several lines", self.shared.job(b"1\nx\n", None, NDJSON, "?task=square").json["detail"])
 
     def test_a_job_that_cannot_be_durable_gets_a_hint(self):
