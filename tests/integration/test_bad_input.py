@@ -179,7 +179,8 @@ class Fields(SharedFleetTest):
         self.refuse(self.job_with(retry={"max_attempts": "many"}), "/retry/max_attempts")
 
     def test_a_value_out_of_range_is_pointed_at(self):
-        for field, value in (("chunk_size", -1), ("max_chunk_bytes", -5), ("max_concurrency", -1), ("priority", 99),
+        for field, value in (("chunk_size", -1), ("max_chunk_bytes", -5), ("max_concurrency", -1), ("max_rate", -1),
+                             ("max_rate", 1e10), ("priority", 99),
                              ("item_timeout_s", -0.5), ("deadline_s", -1), ("tolerated_failure_count", -2),
                              ("tolerated_failure_percentage", 101), ("order", "sideways"), ("reduce", "median"), ("reduce", "merge_sorted")):
             self.refuse(self.job_with(**{field: value}), "/" + field)

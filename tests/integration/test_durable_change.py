@@ -7,7 +7,7 @@ from test_durable_results import DurableTest
 
 PATCH = "application/merge-patch+json"
 DEFAULTS = {"max_concurrency": 0, "priority": 5, "tolerated_failure_count": None, "tolerated_failure_percentage": 100,
-            "deadline_s": 0}
+            "deadline_s": 0, "max_rate": 0}
 
 
 class Changing(DurableTest):
@@ -21,6 +21,17 @@ class Changing(DurableTest):
     def start_held(self, *arguments):
         self.held = self.held_worker()
         return self.start_store([self.held], *arguments)
+
+    def test_the_rate_of_a_running_job_can_be_changed(self):
+        client = self.start_held()
+        job = client.submit({"task": "held", "items": list(range(4)), "max_rate": 0.001})
+        wait_until(lambda: self.busy(client) == 1, "the first item")
+        self.assertEqual(client.status(job)["options"], {**DEFAULTS, "max_rate": 0.001})
+        answer = self.change(client, job, {"max_rate": None})
+        self.assertEqual((answer.status, answer.json["options"]), (200, DEFAULTS))
+        wait_until(lambda: self.busy(client) == 4, "all items")
+        self.release(*range(4))
+        self.assertEqual(client.end(job)["options"]["max_rate"], 0)
 
     def test_the_concurrency_of_a_running_job_grows_and_the_answer_has_all_options(self):
         client = self.start_held()

@@ -16,6 +16,7 @@ class Limits(CliTest):
         fleet = self.fleet(processes=2)
         for name, values in {"item_timeout_s": (-0.0, 10000001, TIME_S - 0.001, TIME_S),
                              "deadline_s": (-0.0, TIME_S), "chunk_size": (-0.0, 10 ** 9), "max_concurrency": (10 ** 9,),
+                             "max_rate": (-0.0, 10 ** 9),
                              "max_chunk_bytes": (64 << 20,)}.items():
             for value in values:
                 with self.subTest(name, value=value):

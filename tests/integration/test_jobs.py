@@ -503,6 +503,13 @@ class Outcomes(SharedFleetTest):
         self.assertEqual(document["status"], "succeeded")
         self.assertGreaterEqual(time.monotonic() - start, 1.2)
 
+    def test_max_rate_limits_the_items_that_start_in_a_second(self):
+        for options in ({}, {"chunk_size": 5}):
+            start = time.monotonic()
+            document = self.shared.job({"task": "echo", "items": list(range(6)), "max_rate": 4, **options}).json
+            self.assertEqual(document["results"], list(range(6)))
+            self.assertGreaterEqual(time.monotonic() - start, 5 / 4)
+
     def test_a_hung_item_times_out_alone(self):
         def attempt(limit_s):
             document = self.shared.job({"task": "picky", "items": [0, 600, 0], "item_timeout_s": limit_s,

@@ -104,8 +104,8 @@ class Arguments(ft.FantailTest):
     def test_iterables_and_mappings_of_all_kinds_are_accepted(self):
         def body(**options):
             return json.loads(job_body(**{**dict.fromkeys(
-                ("common", "labels", "reduce", "notify", "item_timeout_s", "deadline_s", "max_concurrency", "priority",
-                 "chunk_size", "retry", "hedge", "tolerated_failure_count", "tolerated_failure_percentage")),
+                ("common", "labels", "reduce", "notify", "item_timeout_s", "deadline_s", "max_concurrency", "max_rate",
+                 "priority", "chunk_size", "retry", "hedge", "tolerated_failure_count", "tolerated_failure_percentage")),
                 "task": "square", "items": [1], **options}))
         for items in ([1, 2], (1, 2), range(1, 3), iter([1, 2]), {1: 0, 2: 0}.keys()):
             self.assertEqual(body(items=items)["items"], [1, 2])

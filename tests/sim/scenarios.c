@@ -99,6 +99,7 @@ struct sim_scenario sim_random_scenario(uint64_t seed)
     sc.join_s = between(r, 0.01, 1);
     if (maybe(r, 0.8)) random_faults(r, &sc);
     random_job(r, &sc);
+    if (sc.seed % 23 < 3) sc.params.max_rate = (double)sc.items / (1 + (double)(sc.seed % 41)); /* takes 1 s to 41 s */
     if (sc.seed % 19 < 4) sc.params.hedge_max_extra_percent = 100;
     sc.jobs = maybe(r, 0.3) ? 1 + random_below(r, 5) : 1;
     sc.small_items = 1 + random_below(r, 30);

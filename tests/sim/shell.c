@@ -107,6 +107,11 @@ static void check_send(struct sim_world *w, struct sim_job *job, const struct sc
     if (job->index == 0 && p->max_concurrency > 0 && !a->is_hedge && job->job->in_flight_items > p->max_concurrency &&
         job->job->lists[CHUNK_IN_FLIGHT].n > 1)
         sim_broken(w, "%llu items in flight", (unsigned long long)job->job->in_flight_items);
+    double allowed = 1.001 + p->max_rate * ((double)w->now_ns / 1e9 - job->start_s);
+    uint64_t sent =
+        job->rated_items + (a->chunk->sends == 1 ? items : 0); /* a chunk that is sent again may be larger */
+    if (job->index == 0 && p->max_rate > 0 && !a->is_hedge && (double)sent > allowed)
+        sim_broken(w, "%llu items are sent before max_rate allows it", (unsigned long long)sent);
     if (!p->idempotent && a->is_hedge) sim_broken(w, "items that must not run twice are hedged");
 }
 
@@ -130,6 +135,7 @@ static void op_send(void *ctx, struct sched_attempt *a)
     sim_trace(w, "send job %u items %llu..%llu to %u%s", job->index, (unsigned long long)payload_item(payload, a->from),
               (unsigned long long)payload_item(payload, a->to - 1),
               w->balancer ? 0 : ((struct sim_worker *)a->endpoint->owner)->index, a->is_hedge ? " (hedge)" : "");
+    if (!a->is_hedge) job->rated_items += a->to - a->from;
     if (a->is_hedge && !a->is_rescue) job->hedged_items += a->to - a->from;
     if (job->sends)
         for (uint32_t i = a->from; i < a->to; i++) {
@@ -332,6 +338,7 @@ static void start_job(struct sim_world *w, struct sim_job *job)
     if (job->index > 0) {
         p.deadline_ns = SCHED_NEVER;
         p.max_concurrency = 0;
+        p.max_rate = 0;
     } else if (p.deadline_ns != SCHED_NEVER) {
         p.deadline_ns += w->now_ns;
     }

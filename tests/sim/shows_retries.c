@@ -27,7 +27,7 @@ void show_failing(void)
 }
 
 /* RETRY_WAIT_BYTES limits the bytes of the items that wait to be sent again, and RETRY_RUN_BYTES is added for each run
- * of consecutive items (retry.h). While the limit is reached, items must still be sent again. */
+ * of consecutive items (scheduler_internal.h). While the limit is reached, items must still be sent again. */
 void show_backoff(void)
 {
     struct sim_scenario sc = show_fleet("backoff", 10, 8, 400000, 0.001);

@@ -156,6 +156,7 @@ struct sim_job {
     uint8_t *charged; /* per item: how many failed attempts were charged to it */
     uint8_t *sends;
     uint64_t failed, succeeded, cancelled, retries, firsts, hedged_items;
+    uint64_t rated_items; /* items sent, without hedges */
     uint32_t largest_chunk;
     uint64_t calls; /* calls that the shell has not finished with */
     struct sched_outcome outcome;

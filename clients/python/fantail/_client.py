@@ -65,8 +65,9 @@ class Client(RemoteClient):
     def submit(self, task: Tasks, items: Iterable[Any], *, common: Any = None, labels: Optional[Sequence[str]] = None,
                idempotency_key: Optional[str] = None, reduce: Optional[str] = None, notify: Optional[str] = None,
                item_timeout_s: Optional[float] = None, deadline_s: Optional[float] = None,
-               max_concurrency: Optional[int] = None, priority: Optional[int] = None, chunk_size: Optional[int] = None,
-               retry: Optional[Retry] = None, hedge: Optional[Union[bool, Retry]] = None,
+               max_concurrency: Optional[int] = None, max_rate: Optional[float] = None, priority: Optional[int] = None,
+               chunk_size: Optional[int] = None, retry: Optional[Retry] = None,
+               hedge: Optional[Union[bool, Retry]] = None,
                tolerated_failure_count: Optional[int] = None,
                tolerated_failure_percentage: Optional[float] = None) -> "Job":
         """Gives a durable job to the job store of the coordinator, and returns when the job is stored. All items are
@@ -82,7 +83,7 @@ class Client(RemoteClient):
         check_key(idempotency_key)
         body = job_body(task, items, common=common, labels=labels, reduce=reduce, notify=notify,
                         item_timeout_s=item_timeout_s, deadline_s=deadline_s, max_concurrency=max_concurrency,
-                        priority=priority, chunk_size=chunk_size, retry=retry, hedge=hedge,
+                        max_rate=max_rate, priority=priority, chunk_size=chunk_size, retry=retry, hedge=hedge,
                         tolerated_failure_count=tolerated_failure_count,
                         tolerated_failure_percentage=tolerated_failure_percentage)
         status: JobStatus = self._call(submit_plan(self._place, body, idempotency_key))

@@ -115,15 +115,16 @@ def gather(run: Run, items: Iterator[Any]) -> bool:
 
 def job_body(task: Tasks, items: Iterable[Any], *, common: Any, labels: Optional[Sequence[str]],
              reduce: Optional[str], notify: Optional[str], item_timeout_s: Optional[float], deadline_s: Optional[float],
-             max_concurrency: Optional[int], priority: Optional[int], chunk_size: Optional[int],
-             retry: Optional[Retry], hedge: Optional[Union[bool, Retry]], tolerated_failure_count: Optional[int],
-             tolerated_failure_percentage: Optional[float]) -> bytes:
+             max_concurrency: Optional[int], max_rate: Optional[float], priority: Optional[int],
+             chunk_size: Optional[int], retry: Optional[Retry], hedge: Optional[Union[bool, Retry]],
+             tolerated_failure_count: Optional[int], tolerated_failure_percentage: Optional[float]) -> bytes:
     """Returns the job object of a durable job."""
     head = JobHead(task, common, {
         "labels": optional(texts_of, "labels", labels), "reduce": optional(text_of, "reduce", reduce),
         "notify": {"url": text_of("notify", notify)} if notify else None, "item_timeout_s": item_timeout_s,
-        "deadline_s": deadline_s, "max_concurrency": max_concurrency, "priority": priority, "chunk_size": chunk_size,
-        "retry": optional(mapping_of, "retry", retry), "hedge": optional(switch_of, "hedge", hedge),
+        "deadline_s": deadline_s, "max_concurrency": max_concurrency, "max_rate": max_rate, "priority": priority,
+        "chunk_size": chunk_size, "retry": optional(mapping_of, "retry", retry),
+        "hedge": optional(switch_of, "hedge", hedge),
         "tolerated_failure_count": tolerated_failure_count,
         "tolerated_failure_percentage": tolerated_failure_percentage})
     return head.with_items(_item_bytes(values_of("items", items)))

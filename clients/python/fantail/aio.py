@@ -88,14 +88,15 @@ class Client(RemoteClient):
                      labels: Optional[Sequence[str]] = None, idempotency_key: Optional[str] = None,
                      reduce: Optional[str] = None, notify: Optional[str] = None, item_timeout_s: Optional[float] = None,
                      deadline_s: Optional[float] = None, max_concurrency: Optional[int] = None,
-                     priority: Optional[int] = None, chunk_size: Optional[int] = None, retry: Optional[Retry] = None,
+                     max_rate: Optional[float] = None, priority: Optional[int] = None,
+                     chunk_size: Optional[int] = None, retry: Optional[Retry] = None,
                      hedge: Optional[Union[bool, Retry]] = None, tolerated_failure_count: Optional[int] = None,
                      tolerated_failure_percentage: Optional[float] = None) -> "Job":
         """Like fantail.Client.submit."""
         check_key(idempotency_key)
         body = job_body(task, items, common=common, labels=labels, reduce=reduce, notify=notify,
                         item_timeout_s=item_timeout_s, deadline_s=deadline_s, max_concurrency=max_concurrency,
-                        priority=priority, chunk_size=chunk_size, retry=retry, hedge=hedge,
+                        max_rate=max_rate, priority=priority, chunk_size=chunk_size, retry=retry, hedge=hedge,
                         tolerated_failure_count=tolerated_failure_count,
                         tolerated_failure_percentage=tolerated_failure_percentage)
         status: JobStatus = await self._call(submit_plan(self._place, body, idempotency_key))

@@ -49,11 +49,11 @@
 #define LIMIT_JSON_INTEGER  9007199254740992.0 /* 2^53; a double cannot hold every larger integer */
 #define LIMIT_OPTIONS_BYTES (4 * MIB)          /* the job object without its items, but with `common` */
 
-/* Options of a job. The command line, the coordinator, the workers and task.json have the same limits. So if one
- * program accepts a job, the next one does not refuse it. */
+/* Options of a job. All programs and task.json have the same limits, so no program refuses what another one accepts. */
 #define LIMIT_TIME_S             31622400                        /* 366 days: item_timeout_s, deadline_s */
 #define LIMIT_CHUNK_ITEMS        1000000000                      /* chunk_size */
 #define LIMIT_CONCURRENCY        1000000000                      /* max_concurrency */
+#define LIMIT_RATE               1000000000                      /* max_rate, items per second */
 #define LIMIT_ATTEMPTS           1000                            /* retry.max_attempts */
 #define LIMIT_CHUNK_HEADER_BYTES (LIMIT_OPTIONS_BYTES + 8 * KIB) /* `common`, a pipeline's tasks, item_timeout_s */
 

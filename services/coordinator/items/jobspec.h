@@ -59,6 +59,7 @@ struct jobspec {
     int64_t chunk_size; /* items; 0: adaptive */
     int64_t max_chunk_bytes;
     int64_t max_concurrency; /* the most items that run at the same time; 0: limited only by the slots */
+    double max_rate;         /* the most items that are sent to workers per second; 0: no limit */
     int64_t priority;        /* 0 .. 9; 9 is the most urgent; 0 counts as 1 */
     double item_timeout_s;   /* 0: none */
     double deadline_s;       /* 0: none */
@@ -86,7 +87,7 @@ struct jobspec {
 /* The highest level of options that this version can run. Some new options of durable jobs must not be ignored by older
  * versions. For such an option, raise this level by one, and set the option's `needs` in jobspec_fields.c to the new
  * level. */
-#define JOBSPEC_LEVEL 1u
+#define JOBSPEC_LEVEL 2u
 
 struct jobspec_error {
     int status;       /* 400, or 404 for a name that no task can have */
@@ -116,8 +117,8 @@ void jobspec_set_common(struct jobspec *spec, const char *json, size_t len);
 MUST_CHECK bool jobspec_finish(struct jobspec *spec, bool have_items, struct jobspec_error *err);
 
 /* Reads a merge patch (RFC 7396) of the options that may change while a job runs: max_concurrency, priority, the
- * tolerances and deadline_s. null sets the default. Other fields are errors. `json` ends with a NUL. `spec` must be
- * initialised. */
+ * tolerances, deadline_s and max_rate. null sets the default. Other fields are errors. `json` ends with a NUL. `spec`
+ * must be initialised. */
 MUST_CHECK bool jobspec_read_changes(struct jobspec *spec, const char *json, size_t len, struct jobspec_error *err);
 /* Appends a JSON object with the changeable options that were read since spec->seen was 0. jobspec_read_changes() can
  * read the object. The object contains no null. */

@@ -6,8 +6,9 @@
 /* Means "no limit" in stored changes: a job cannot have that many failures. */
 #define NO_LIMIT ((int64_t)LIMIT_JSON_INTEGER - 1)
 
-static const char *const changeable[] = {"max_concurrency", "priority", "tolerated_failure_count",
-                                         "tolerated_failure_percentage", "deadline_s"};
+/* New options come last: an older version stops reading stored changes at the first option that it does not know. */
+static const char *const changeable[] = {
+    "max_concurrency", "priority", "tolerated_failure_count", "tolerated_failure_percentage", "deadline_s", "max_rate"};
 
 static bool is_changeable(const char *name)
 {
@@ -34,8 +35,8 @@ static bool change(struct jobspec *spec, const char *name, struct json_slice val
     const struct field *f = jobspec_field(name);
     if (!is_changeable(name))
         return jobspec_fail(err, 400, name,
-                            "only max_concurrency, priority, tolerated_failure_count, tolerated_failure_percentage and "
-                            "deadline_s can be changed");
+                            "only max_concurrency, priority, tolerated_failure_count, tolerated_failure_percentage, "
+                            "deadline_s and max_rate can be changed");
     if (value.data[0] == 'n') return set_default(spec, f, err);
     buf_add(&text, value.data, value.len);
     bool ok = jobspec_read_query(spec, name, buf_cstr(&text), err);

@@ -31,6 +31,7 @@ const struct field jobspec_fields[] = {
     {"chunk_size", FIELD_INT, AT(chunk_size), 0, LIMIT_CHUNK_ITEMS},
     {"max_chunk_bytes", FIELD_INT, AT(max_chunk_bytes), 1, LIMIT_ITEM_BYTES},
     {"max_concurrency", FIELD_INT, AT(max_concurrency), 0, LIMIT_CONCURRENCY},
+    {"max_rate", FIELD_NUMBER, AT(max_rate), 0, LIMIT_RATE, .needs = 2},
     {"priority", FIELD_INT, AT(priority), 0, 9},
     {"item_timeout_s", FIELD_NUMBER, AT(item_timeout_s), 0, LIMIT_TIME_S},
     {"deadline_s", FIELD_NUMBER, AT(deadline_s), 0, LIMIT_TIME_S},

@@ -89,6 +89,7 @@ static void fill_params(struct sched_job_params *params, struct phase *p)
     params->max_chunk_bytes = (size_t)spec->max_chunk_bytes;
     params->common_bytes = p->chunk_header.len;
     params->max_concurrency = (uint64_t)spec->max_concurrency;
+    params->max_rate = spec->max_rate;
     params->priority = priority_of(spec);
     params->retry = retry_params(&spec->retry);
     params->hedge_enabled = may_hedge(p);
@@ -156,6 +157,7 @@ void phase_update(struct phase *p)
     const struct jobspec *spec = &p->job->spec;
     sched_job_set_priority(p->sched, priority_of(spec));
     sched_job_set_max_concurrency(p->sched, (uint64_t)spec->max_concurrency);
+    sched_job_set_max_rate(p->sched, spec->max_rate);
     sched_job_set_tolerance(p->sched, tolerated_failures(spec), spec->tolerated_failure_percentage);
     sched_job_set_deadline(p->sched, deadline_ns(p->job));
     scheduler_timing_want(p->job->jobs->turn);

@@ -232,7 +232,7 @@ static double adaptive_items(const struct sched_job *job, const struct sched_lan
 uint32_t chunker_items(const struct sched_job *job, const struct sched_lane *l)
 {
     double items = job->p.chunk_size > 0 ? job->p.chunk_size : adaptive_items(job, l);
-    items = fmin(items, fmin((double)job->uncut, (double)concurrency_room(job)));
+    items = fmin(fmin(items, rate_room(job)), fmin((double)job->uncut, (double)concurrency_room(job)));
     return (uint32_t)fmin(items, CHUNK_ITEMS_MAX);
 }
 

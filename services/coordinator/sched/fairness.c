@@ -16,13 +16,14 @@ bool fairness_may_cut(struct sched_job *job)
         return false;
     /* If the job has a fixed chunk size, a chunk is not sent before it is full. */
     if (job->p.chunk_size > 0 && !job_is_whole(job) && job->uncut < job->p.chunk_size) return false;
-    return !chunker_ramp_is_full(job);
+    return !chunker_ramp_is_full(job) && rate_may_send(job);
 }
 
-static bool may_send_pending(const struct sched_job *job)
+static bool may_send_pending(struct sched_job *job)
 {
     if (job->lists[CHUNK_PENDING].n == 0) return false;
-    return job->p.max_concurrency == 0 || job->in_flight_items < job->p.max_concurrency;
+    if (job->p.max_concurrency > 0 && job->in_flight_items >= job->p.max_concurrency) return false;
+    return rate_may_send(job);
 }
 
 static bool is_ready(struct sched_job *job)

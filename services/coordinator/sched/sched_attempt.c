@@ -74,6 +74,7 @@ struct sched_attempt *attempt_start(struct sched_chunk *chunk, struct sched_lane
     chunker_advance(l, s->now_ns);
     a->clock = l->clock;
     uint32_t items = a->to - a->from;
+    rate_take(chunk->job, items);
     l->load += weight * items;
     chunk->job->load += weight * items;
     l->in_flight += items;

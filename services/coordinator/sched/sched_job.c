@@ -1,6 +1,7 @@
 #include "coordinator/sched/scheduler_internal.h"
 
 #include <inttypes.h>
+#include <math.h>
 
 #define CHANGED_PER_OP 10 /* updating a changed job takes much less time than an op */
 
@@ -59,6 +60,9 @@ struct sched_job *sched_job_add(struct scheduler *s, const struct sched_job_para
     job->wait_deviation = 0.5;
     job->timer.kind = TIMER_JOB;
     job->ramp_timer.kind = TIMER_RAMP;
+    job->rate_timer.kind = TIMER_RATE;
+    job->rate_tokens = 1;
+    job->rate_ns = now_ns;
     job->ramp = RAMP_CHUNKS;
     for (size_t i = 0; i < ARRAY_SIZE(job->lists); i++) list_init(&job->lists[i]);
     job->task = task_get(s, params->task ? params->task : "");
@@ -175,6 +179,7 @@ void job_free(struct sched_job *job)
 {
     timer_stop(job->s, &job->timer);
     timer_stop(job->s, &job->ramp_timer);
+    timer_stop(job->s, &job->rate_timer);
     list_remove(&job->s->jobs, &job->link);
     list_remove(&job->task->jobs, &job->task_link);
     job->task->priorities -= job->p.priority;
@@ -213,6 +218,12 @@ void jobs_run_changed(struct scheduler *s)
 void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurrency)
 {
     job->p.max_concurrency = max_concurrency;
+    job_changed(job);
+}
+
+void sched_job_set_max_rate(struct sched_job *job, double max_rate)
+{
+    rate_change(job, max_rate);
     job_changed(job);
 }
 
@@ -294,5 +305,7 @@ uint64_t sched_job_eta_ns(const struct sched_job *job)
     double left = (double)(job->uncut + job->pending_items + job->backoff_items + job->in_flight_items);
     double slots = job->task->slots;
     if (job->p.max_concurrency > 0 && (double)job->p.max_concurrency < slots) slots = (double)job->p.max_concurrency;
-    return (uint64_t)(left * chunker_item_ns(job) / (slots > 1 ? slots : 1));
+    double ns = left * chunker_item_ns(job) / (slots > 1 ? slots : 1);
+    double unsent = left - (double)job->in_flight_items, spaced = job->p.max_rate > 0 ? unsent / job->p.max_rate : 0;
+    return (uint64_t)fmax(ns, fmin(spaced * (double)NS_PER_S, 1e18));
 }

@@ -60,7 +60,10 @@ struct sched_job {
     struct sched_item_cost seen;     /* cost as the scheduler measures it, which includes round trips and queues */
     uint64_t ramp;                   /* how many chunks may be in flight while chunks still grow */
     struct sched_timer ramp_timer;
-    uint32_t ramp_largest;            /* largest_answered when the timer was set */
+    uint32_t ramp_largest; /* largest_answered when the timer was set */
+    double rate_tokens; /* items that max_rate allows to be sent at rate_ns; below 0 after a larger chunk; see rate.c */
+    uint64_t rate_ns;
+    struct sched_timer rate_timer;
     uint64_t growth_ns;               /* time from the start of the largest answered attempt to its last answer */
     double wait_mean, wait_deviation; /* of the waits for an answer, as multiples of the expected wait; see hedge.c */
     uint32_t largest_answered;        /* the largest number of items that one attempt has answered */

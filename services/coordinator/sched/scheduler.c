@@ -125,6 +125,7 @@ static void run_timers(struct scheduler *s)
         case TIMER_LANE: lane_full_is_over(CONTAINER_OF(t, struct sched_lane, timer)); break;
         case TIMER_JOB: job_timer_fired(CONTAINER_OF(t, struct sched_job, timer)); break;
         case TIMER_RAMP: chunker_ramp_timer_fired(CONTAINER_OF(t, struct sched_job, ramp_timer)); break;
+        case TIMER_RATE: rate_timer_fired(CONTAINER_OF(t, struct sched_job, rate_timer)); break;
         }
     }
 }

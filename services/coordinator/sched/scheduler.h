@@ -6,7 +6,7 @@
  *
  * Guarantees: each item offered is settled exactly once, either by an accepted answer or by settle_error. job_finished
  * is called exactly once per job, after its last item is settled. Memory grows with the items in flight, not with the
- * size of the job: a job cuts no more items while RETRY_WAIT_BYTES (retry.h) of its items wait to be sent again. One
+ * size of the job: a job cuts no more items while RETRY_WAIT_BYTES of its items wait to be sent again. One
  * run ends a limited number of chunks, so the end of a large job takes several runs.
  *
  *                 cut()                    send()                     all answered
@@ -75,9 +75,8 @@ enum sched_endpoint_state {
 };
 const char *sched_endpoint_state_name(enum sched_endpoint_state state);
 
-/* A timer of a chunk, an endpoint or a lane, or one of the two timers of a job. Only the scheduler uses timers of this
- * type. */
-enum sched_timer_kind { TIMER_CHUNK, TIMER_ENDPOINT, TIMER_LANE, TIMER_JOB, TIMER_RAMP };
+/* A timer of a chunk, an endpoint, a lane or a job. Only the scheduler uses timers of this type. */
+enum sched_timer_kind { TIMER_CHUNK, TIMER_ENDPOINT, TIMER_LANE, TIMER_JOB, TIMER_RAMP, TIMER_RATE };
 struct sched_timer {
     struct heap_node node; /* its key is the instant, ns; the timer is set while the node is in the heap */
     enum sched_timer_kind kind;
@@ -235,6 +234,7 @@ struct sched_job_params {
     size_t max_chunk_bytes;   /* 0: DEFAULT_MAX_CHUNK_BYTES */
     size_t common_bytes;      /* bytes sent with each chunk besides its items */
     uint64_t max_concurrency; /* the most items in flight; 0: no limit */
+    double max_rate;          /* the most items sent per second; 0: no limit */
     unsigned priority;        /* 1 .. 9; a job with a higher priority gets a larger share */
     struct sched_retry retry;
     bool hedge_enabled;
@@ -351,6 +351,7 @@ void sched_job_no_more_items(struct sched_job *job);
 void sched_job_cancel(struct sched_job *job, enum sched_status status, const char *reason);
 /* The next functions change a running job. */
 void sched_job_set_max_concurrency(struct sched_job *job, uint64_t max_concurrency);
+void sched_job_set_max_rate(struct sched_job *job, double max_rate);
 /* While a job is paused, no more chunks are cut from its items. Chunks that were cut before are still sent, and sent
  * again after a failure. So in the end, all items before the first uncut item are settled. */
 void sched_job_pause(struct sched_job *job, bool paused);

@@ -1,22 +1,22 @@
 /*
  * Private to the scheduler's files: its objects and the functions between the files. The files, in reading order:
  * scheduler.c (the loop), sched_job.c, sched_end.c, sched_chunk.c, sched_span.c, sched_attempt.c (the objects and their
- * events), then the decisions: fairness.c (which job), balancer.c (which endpoint), endpoint_health.c (its health),
- * sched_lane.c (its window), chunker.c (how many items), retry.c (whether and when items are sent again), halving.c
- * (which item crashed the worker), hedge.c (a second attempt for late items), demand.c (slots wanted).
+ * events), then the decisions: fairness.c (which job), rate.c (how many items per second), balancer.c (which
+ * endpoint), endpoint_health.c (its health), sched_lane.c (its window), chunker.c (how many items), retry.c (whether
+ * and when items are sent again), halving.c (which item crashed the worker), hedge.c (a second attempt for late items),
+ * demand.c (slots wanted).
  */
 #ifndef FANTAIL_COORDINATOR_SCHED_SCHEDULER_INTERNAL_H
 #define FANTAIL_COORDINATOR_SCHED_SCHEDULER_INTERNAL_H
 
+#include "common/base/limits.h"
 #include "common/base/random.h"
-#include "coordinator/sched/retry.h"
 #include "coordinator/sched/sched_job.h"
 #include "coordinator/sched/sched_lane.h"
 #include "coordinator/sched/sched_stats.h"
 #include "coordinator/sched/scheduler.h"
 
-/* Constants that several files use. The constants of the retry budget are in retry.h. A constant that only one file
- * uses is in that file. */
+/* Constants that several files use. A constant that only one file uses is in that file. */
 #define CHUNK_FIXED_MOST_NS ((double)30 * NS_PER_MS) /* upper limit of the fixed part of a chunk's slot time */
 #define TAIL_ITEMS_KNOWN    64 /* a job that has measured this many items measures no further items at its tail */
 #define CHUNKS_PER_WORKER   (LIMIT_WORKER_CHUNKS * 3 / 4)
@@ -26,6 +26,21 @@
 #define RAMP_CHUNKS         32       /* a job may have this many chunks in flight while its chunks still grow */
 #define RAMP_CHUNKS_AGAIN   8        /* instead of RAMP_CHUNKS, after CHUNK_GROWTH items of one chunk were answered */
 #define WAITING_AFTER_NS    (500 * NS_PER_MS) /* a job counts as waiting after this time without a usable endpoint */
+
+/* The constants of the retry budget (retry.c). docs/decisions/scheduler.md gives the reason for each value. */
+#define RETRY_WAIT_BYTES (32 * MIB) /* a job cuts no items while more bytes than this wait to be sent again */
+/* Each waiting run of consecutive items counts as this many bytes, in addition to the bytes of its items. */
+#define RETRY_RUN_BYTES KIB
+/* Failed items of a chunk are gathered for at most this time, and then retried together. */
+#define RETRY_GATHER_NS    (50 * NS_PER_MS)
+#define RETRY_GATHER_BYTES (256 * KIB) /* no items join a chunk of retries that is larger than this */
+#define BUDGET_SHARE       0.2         /* retries per first attempt */
+#define BUDGET_MIN         3.0         /* every job may make at least this many retries */
+#define BUDGET_ALL_MIN     100.0
+#define BUDGET_ALL_MAX     1000.0
+#define BUDGET_TRICKLE_NS  (100 * NS_PER_MS) /* time between two retries of a job whose budget is used up */
+/* The time between two attempts of a job to endpoints on probation, when the retry budget of the job is used up. */
+#define PROBATION_TRICKLE_NS (30 * NS_PER_S)
 
 struct sched_endpoint {
     struct scheduler *s;
@@ -216,6 +231,18 @@ void fairness_update(struct sched_job *job);
 void fairness_block(struct sched_job *job);
 void fairness_unblock_all(struct sched_task *t);
 void fairness_forget(struct sched_job *job);
+
+/* rate.c */
+/* Returns whether max_rate allows the job to send its next items now. If not, the job is looked at again when the rate
+ * allows it. */
+bool rate_may_send(struct sched_job *job);
+/* Returns how many items the job's next chunk may have; call it only after rate_may_send() has returned true. */
+double rate_room(const struct sched_job *job);
+/* Call it when items of the job are sent, for the first time or again. */
+void rate_take(struct sched_job *job, uint32_t items);
+/* Sets the job's max_rate. Tokens that the job owes under the old rate are not paid back. */
+void rate_change(struct sched_job *job, double max_rate);
+void rate_timer_fired(struct sched_job *job);
 
 /* balancer.c */
 /* Call it after any change of the endpoint's state, or of the lane's load or window. */

@@ -64,7 +64,8 @@ Test(jobspec, every_field_of_the_job_object_is_read)
     expect_ok(&spec,
               "{\"task\":[\"fetch\",\"parse\"],\"range\":{\"start\":2,\"stop\":10,\"step\":3},"
               "\"common\":{\"id\":\n12345678901234567890},\"order\":\"completion\",\"chunk_size\":7,"
-              "\"max_chunk_bytes\":4096,\"max_concurrency\":3,\"priority\":9,\"item_timeout_s\":1.5,\"deadline_s\":60,"
+              "\"max_chunk_bytes\":4096,\"max_concurrency\":3,\"max_rate\":2.5,\"priority\":9,\"item_timeout_s\":1.5,"
+              "\"deadline_s\":60,"
               "\"retry\":{\"max_attempts\":5,\"interval_s\":0.25,\"backoff_rate\":3,\"max_delay_s\":9,"
               "\"jitter\":\"none\",\"on\":[\"out_of_memory\",\"task_error\"]},"
               "\"hedge\":{\"enabled\":false,\"max_extra_percent\":1.5},"
@@ -79,6 +80,8 @@ Test(jobspec, every_field_of_the_job_object_is_read)
     cr_assert_eq(spec.common_len, strlen(spec.common));
     cr_assert_eq(spec.order, ORDER_COMPLETION);
     cr_assert(spec.chunk_size == 7 && spec.max_chunk_bytes == 4096 && spec.max_concurrency == 3 && spec.priority == 9);
+    cr_assert_float_eq(spec.max_rate, 2.5, 1e-9);
+    cr_assert_eq(jobspec_needs(&spec), 2, "an older version must not run the job without its rate");
     cr_assert(spec.item_timeout_s == 1.5 && spec.deadline_s == 60);
     cr_assert(spec.retry.max_attempts == 5 && spec.retry.interval_s == 0.25 && spec.retry.backoff_rate == 3);
     cr_assert(spec.retry.max_delay_s == 9 && spec.retry.jitter == JITTER_NONE);

@@ -17,17 +17,17 @@ Test(jobspec_changes, each_option_is_read_and_null_is_its_default)
     } rows[] = {
         {"{}", "{}",
          "{\"max_concurrency\":0,\"priority\":5,\"tolerated_failure_count\":null,\"tolerated_failure_percentage\":100,"
-         "\"deadline_s\":0}"},
-        {" {\"priority\":9, \"max_concurrency\":2,\"deadline_s\":1.5,\"tolerated_failure_count\":0,"
+         "\"deadline_s\":0,\"max_rate\":0}"},
+        {" {\"max_rate\":0.25,\"priority\":9, \"max_concurrency\":2,\"deadline_s\":1.5,\"tolerated_failure_count\":0,"
          "\"tolerated_failure_percentage\":12.5} ",
          "{\"max_concurrency\":2,\"priority\":9,\"tolerated_failure_count\":0,\"tolerated_failure_percentage\":12.5,"
-         "\"deadline_s\":1.5}",
+         "\"deadline_s\":1.5,\"max_rate\":0.25}",
          "{\"max_concurrency\":2,\"priority\":9,\"tolerated_failure_count\":0,\"tolerated_failure_percentage\":12.5,"
-         "\"deadline_s\":1.5}"},
+         "\"deadline_s\":1.5,\"max_rate\":0.25}"},
         {"{\"priority\":null,\"tolerated_failure_count\":null,\"deadline_s\":null}",
          "{\"priority\":5,\"tolerated_failure_count\":9007199254740991,\"deadline_s\":0}",
          "{\"max_concurrency\":0,\"priority\":5,\"tolerated_failure_count\":null,\"tolerated_failure_percentage\":100,"
-         "\"deadline_s\":0}"},
+         "\"deadline_s\":0,\"max_rate\":0}"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct jobspec spec, again;
@@ -65,6 +65,7 @@ Test(jobspec_changes, faults_are_told_with_their_place)
         {"{\"priority\":1,\"priority\":2}", "/priority"},
         {"{\"priority\":1,\"priority\":null}", "/priority"},
         {"{\"max_concurrency\":-1}", "/max_concurrency"},
+        {"{\"max_rate\":-1}", "/max_rate"},
         {"{\"tolerated_failure_count\":-1}", "/tolerated_failure_count"},
         {"{\"tolerated_failure_percentage\":101}", "/tolerated_failure_percentage"},
         {"{\"deadline_s\":1e99}", "/deadline_s"},
