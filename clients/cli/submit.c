@@ -10,15 +10,18 @@
 #include "cli/base/json_member.h"
 #include "cli/cli.h"
 #include "cli/http/caller_trace.h"
+#include "cli/http/query.h"
 #include "cli/http/refusal.h"
 #include "cli/jobs/detach.h"
 #include "cli/map/output.h"
 #include "cli/map/result_line.h"
+#include "cli/options/option_values.h"
 #include "protocol/protocol.h"
 
 struct submit_config {
     struct target_config client;
     const char *file;
+    const char *max_rate; /* NULL: not given */
     bool ndjson, detach;
     struct detach_options detached;
 };
@@ -28,6 +31,11 @@ static const struct option_row rows[] = {
                 .value = "FILE", .letter = 'f', .no_env = true),
     OPTION_BOOL("ndjson", struct submit_config, ndjson, NULL,
                 "print each result on a line as soon as it is known, instead of one document at the end"),
+    OPTION_STRING(
+        "max-rate", struct submit_config, max_rate, NULL,
+        "items of the job that may start in a second, a minute or an hour, such as 10/s; the same as max_rate "
+        "in the job",
+        .value = "N/s|m|h", .no_env = true),
     OPTION_HEADING("A durable job, which the coordinator keeps in its job store"),
     OPTION_BOOL("detach", struct submit_config, detach, NULL,
                 "print the id of the job as soon as the job is stored, and end; `fantail results ID` prints the answer",
@@ -174,7 +182,7 @@ static int submit(struct connection *c, const struct submit_config *config, stru
     struct buf headers = {0};
     buf_addf(&headers, "Content-Type: " TYPE_JSON "\r\nAccept: %s\r\n", config->ndjson ? TYPE_NDJSON : TYPE_JSON);
     caller_trace_add(&headers);
-    connection_request(c, "POST", PATH_JOBS, buf_cstr(&headers), job->data, job->len);
+    connection_request(c, "POST", config->detached.path, buf_cstr(&headers), job->data, job->len);
     buf_release(&headers);
     int status = follow(c, config->ndjson);
     if (interrupt_signal() || status == NOT_WRITTEN) return EXIT_JOB_FAILED;
@@ -199,18 +207,35 @@ static int check(const struct submit_config *config)
     return config->detach ? detach_options_check(&submit_option_spec, d) : EXIT_OK;
 }
 
+/* Sets *path to the path of the request, with the option of the job that the command line has. */
+static int set_path(struct submit_config *config, struct buf *path)
+{
+    double spacing_s;
+    char number[40];
+    buf_add_str(path, PATH_JOBS);
+    if (config->max_rate) {
+        if (!option_read_rate(config->max_rate, &spacing_s))
+            return option_complain(&submit_option_spec, "max-rate", "must be a number above 0, with /s, /m or /h");
+        snprintf(number, sizeof number, "%.15g", 1 / spacing_s);
+        query_add(path, "max_rate", number);
+    }
+    config->detached.path = buf_cstr(path);
+    return EXIT_OK;
+}
+
 int command_submit(int argc, char **argv)
 {
     struct submit_config config = {0};
     struct option_result result;
     struct target target = {0};
     struct connection connection;
-    struct buf job = {0};
+    struct buf job = {0}, path = {0};
     char err[256];
     int status;
     if (!option_parse(&submit_option_spec, &config, argc, argv, &result)) return result.exit_status;
     if ((status = check(&config)) != EXIT_OK) return status;
     if ((status = target_config_check(&submit_option_spec, &config.client)) != EXIT_OK) return status;
+    if ((status = set_path(&config, &path)) != EXIT_OK) goto out;
     status = EXIT_JOB_FAILED;
     interrupt_init();
     connection_init(&connection, &target);
@@ -225,7 +250,9 @@ int command_submit(int argc, char **argv)
         status = submit(&connection, &config, &job);
     connection_release(&connection);
     target_release(&target);
+out:
     buf_release(&job);
+    buf_release(&path);
     if (interrupt_signal()) interrupt_die_of(interrupt_signal());
     return status;
 }

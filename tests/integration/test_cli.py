@@ -6,6 +6,7 @@ import signal
 import socketserver
 import subprocess
 import threading
+import time
 
 from cli_testing import FANTAIL, CliTest, numbers
 from fantail_testing import FantailTest, SharedFleetTest, main, write_file
@@ -355,6 +356,12 @@ class MapOnAFleet(SharedFleetTest, CliTest):
             self.assertEqual(lines.status, status, lines)
             self.assertEqual(json.loads(lines.lines[0])["type"], "start")
             self.assertEqual(json.loads(lines.lines[-1])["type"], "end")
+        began = time.monotonic()
+        slow = self.cli("submit", "--url", url, "--max-rate", "240/m", stdin='{"task": "square", "items": [1, 2, 3, 4, 5]}')
+        self.assertEqual((slow.status, json.loads(slow.out)["results"]), (0, [1, 4, 9, 16, 25]))
+        self.assertGreaterEqual(time.monotonic() - began, 4 / 4)
+        wrong = self.cli("submit", "--url", url, "--max-rate", "fast", stdin="{}")
+        self.assertEqual((wrong.status, wrong.err), (2, b"fantail submit: --max-rate: must be a number above 0, with /s, /m or /h\n"))
         refused = self.cli("submit", "--url", url, stdin='{"task": "square", "items": [1], "itms": 2}')
         self.assertEqual(refused.status, 3, refused)
         self.assertIn(b"itms", refused.err)

@@ -66,9 +66,9 @@ class Change(FakeTest):
     def test_options_are_sent_as_a_patch(self):
         self.fake.add(A, "running", [1])
         ended = self.cli("change", A[:-1], "--max-concurrency", "8", "--priority", "9", "--tolerated-failure-count", "default",
-                         "--tolerated-failure-percentage", "12.5", "--deadline-s", "3600")
+                         "--tolerated-failure-percentage", "12.5", "--deadline-s", "3600", "--max-rate", "0.5")
         self.assert_ended(ended, 0, [f"{A}  running  1/1, 0 failed"])
-        self.assertEqual(self.sent(), [{"max_concurrency": 8, "priority": 9, "tolerated_failure_count": None,
+        self.assertEqual(self.sent(), [{"max_concurrency": 8, "max_rate": 0.5, "priority": 9, "tolerated_failure_count": None,
                                         "tolerated_failure_percentage": 12.5, "deadline_s": 3600}])
         self.assertEqual(self.fake.requests[-1][2]["Content-Type"], "application/merge-patch+json")
         self.assert_ended(self.cli("change", "--json", "--priority", "1", A), 0, [json.dumps(

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from cli_testing import FANTAIL, CliTest
-from fantail_testing import command_line, descendants, have, main, wait_until, write_file
+from fantail_testing import EXAMPLE_TASKS, command_line, descendants, have, main, wait_until, write_file
 
 # Counts its runs in the file "<item>.runs", and fails until run number $1.
 FLAKY = """#!/bin/sh
@@ -137,6 +137,25 @@ class Starts(Control):
             for earlier, later in zip(starts, starts[1:]):
                 self.assertGreater(later - earlier, 0.2, (options, starts))
 
+    def test_items_of_a_task_start_at_a_rate_also_when_each_item_is_a_job_of_its_own(self):
+        for options in ["--rate", "4/s"], ["--rate", "240/m", "--order", "completion"]:
+            with subprocess.Popen([FANTAIL, "map", "--tasks", EXAMPLE_TASKS, *options, "square"], cwd=self.folder,
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self.environment()) as program:
+                answered = []
+                for number in range(6):
+                    program.stdin.write(b"%d\n" % number)
+                    program.stdin.flush()
+                    self.assertEqual(program.stdout.readline(), b"%d\n" % number ** 2)
+                    answered.append(time.monotonic())
+                program.communicate()
+            self.assertGreaterEqual(answered[-1] - answered[0], 4 / 4)  # the first answer may come late
+
+    def test_items_of_a_task_start_at_a_rate_in_one_job(self):
+        began = time.monotonic()
+        self.assertEqual(self.map("--tasks", EXAMPLE_TASKS, "--rate", "4/s", "square", ":::", *"123456"),
+                         ["1", "4", "9", "16", "25", "36"])
+        self.assertGreaterEqual(time.monotonic() - began, 5 / 4)
+
     def test_the_time_limit_begins_when_the_command_starts(self):
         self.assertEqual(self.map("-j4", "--delay", "0.4", "--timeout", "1.2", "--", "sh", "-c", "sleep 0.2; echo $1", "sh", ":::",
                                   *"abcdef"), list("abcdef"))
@@ -252,6 +271,7 @@ class WrongValues(Control):
                 (["--rate", "0/s", "--", "true"], "--rate: must be a number above 0"),
                 (["--rate", "5/d", "--", "true"], "--rate: must be a number above 0"),
                 (["--rate", "5/s", "--delay", "1", "--", "true"], "--rate: cannot be given together with --delay"),
+                (["--rate", "1e12/s", "square"], "--rate: must be a number above 0"),
                 (["--load", "-1", "--", "true"], "--load: must be a number of processes"),
                 (["--memfree", "x", "--", "true"], "--memfree: must be a number of bytes"),
                 (["--nice", "x", "--", "true"], "--nice: must be a whole number"),

@@ -150,7 +150,7 @@ static int send_job(struct job_service *s, const struct detach_options *o, const
     struct buf path = {0}, headers = {0};
     char random_key[RANDOM_KEY_HEX + 1];
     make_random_key(random_key);
-    buf_add_str(&path, PATH_JOBS);
+    buf_add_str(&path, o->path);
     add_labels(o, &path);
     make_headers(TYPE_JSON, o->key ? o->key : random_key, &headers);
     const struct job_request request = {

@@ -14,7 +14,8 @@
 
 struct detach_options {
     struct option_words labels;
-    const char *key; /* NULL: none was given */
+    const char *key;  /* NULL: none was given */
+    const char *path; /* detach_job(): the path of the request, which may have a query */
     double reconnect_s;
     bool json; /* print the job's document instead of its id */
 };

@@ -8,7 +8,7 @@
 #include "common/base/limits.h"
 #include "protocol/protocol.h"
 
-enum change { CONCURRENCY, PRIORITY, TOLERATED_COUNT, TOLERATED_PERCENTAGE, DEADLINE, CHANGE_COUNT };
+enum change { CONCURRENCY, RATE, PRIORITY, TOLERATED_COUNT, TOLERATED_PERCENTAGE, DEADLINE, CHANGE_COUNT };
 
 struct set_config {
     struct target_config client;
@@ -24,6 +24,7 @@ static const struct {
     bool whole;
 } changes[] = {
     [CONCURRENCY] = {"max-concurrency", "max_concurrency", LIMIT_CONCURRENCY, true},
+    [RATE] = {"max-rate", "max_rate", LIMIT_RATE, false},
     [PRIORITY] = {"priority", "priority", 9, true},
     [TOLERATED_COUNT] = {"tolerated-failure-count", "tolerated_failure_count", 1e15, true},
     [TOLERATED_PERCENTAGE] = {"tolerated-failure-percentage", "tolerated_failure_percentage", 100, false},
@@ -35,6 +36,8 @@ static_assert(ARRAY_SIZE(changes) == CHANGE_COUNT, "a row for each change");
 static const struct option_row rows[] = {
     OPTION_STRING("max-concurrency", S, values[CONCURRENCY], NULL,
                   "items that may run at once; 0: as many as the workers can run", .value = "N", .no_env = true),
+    OPTION_STRING("max-rate", S, values[RATE], NULL, "items that may start per second; 0: no limit", .value = "N",
+                  .no_env = true),
     OPTION_STRING("priority", S, values[PRIORITY], NULL,
                   "0 to 9; a job with a higher priority gets a larger share of the slots", .value = "N",
                   .no_env = true),

@@ -106,11 +106,11 @@ static bool has_idle_slots(const struct map_run *run)
     return run->lines_begun - run->done < slots;
 }
 
-/* --max-concurrency limits the whole run, but the service applies the limit to each job. So a run with
- * --max-concurrency has only one job at a time. */
+/* --max-concurrency and --rate limit the whole run, but the service applies the limits to each job. So a run with one
+ * of them has only one job at a time. */
 static unsigned jobs_max(const struct map_run *run, uint64_t now)
 {
-    if (run->options->max_concurrency > 0 || care_is_new(&run->care, now)) return 1;
+    if (run->options->max_concurrency > 0 || run->options->max_rate > 0 || care_is_new(&run->care, now)) return 1;
     if (care_items_max(&run->care, 0, now)) return MAP_JOBS_CAREFUL;
     return has_idle_slots(run) ? MAP_JOBS : MAP_JOBS_USUAL;
 }
@@ -130,9 +130,18 @@ static bool has_work_enough(const struct map_run *run, uint64_t now)
     return (double)(run->lines_begun - run->done) > pace(run, now) * (double)(MAP_WORK_S * NS_PER_S);
 }
 
+/* With --rate, each job may send its first item at once. So the run begins the next job only when all items of the job
+ * before it may have been sent. */
+static void note_rate(struct map_run *run, uint64_t items, uint64_t now)
+{
+    double span_ns = run->options->max_rate > 0 ? (double)items / run->options->max_rate * NS_PER_S : 0;
+    run->next_job_ns = now + (span_ns < 1e18 ? (uint64_t)span_ns : (uint64_t)1e18);
+}
+
 /* Returns whether the run would start another job if there were items for it. */
 static bool wants_job(const struct map_run *run, uint64_t now)
 {
+    if (now < run->next_job_ns) return false;
     if (!map_run_can_ask(run) || run->halted || run->care.gate_closed || run->count >= jobs_max(run, now)) return false;
     if (run->count && run->bytes_in_jobs + run->input.cut > MAP_JOB_BYTES) return false;
     return !has_work_enough(run, now);
@@ -176,6 +185,7 @@ static void start_jobs(struct map_run *run, uint64_t now)
         run->items_begun += j->count;
         run->bytes_in_jobs += j->batch.len;
         run->lines_begun += j->batch.lines;
+        note_rate(run, j->batch.lines, now);
         if (!run->began_ns) run->began_ns = now;
         map_job_start(run, j, now);
     }
@@ -210,6 +220,7 @@ static int timeout_of(const struct map_run *run, uint64_t now)
     int timeout_ms = run->progress.on ? PROGRESS_MS : -1;
     if (run->options->reduce && run->state == MAP_READY) return 0;
     if (wants_job(run, now)) lower(&timeout_ms, input_timeout_ms(&run->input, now));
+    if (run->next_job_ns > now) lower_until(&timeout_ms, run->next_job_ns, now);
     if (run->care.state == CARE_WAITING) lower_until(&timeout_ms, run->care.retry_ns, now);
     lower_until(&timeout_ms, map_cut_due_ns(run), now);
     if (map_hold_due_ns(run) != UINT64_MAX) lower_until(&timeout_ms, map_hold_due_ns(run), now);

@@ -158,6 +158,7 @@ struct map_run {
 
     uint64_t jobs_file_ns;        /* with --jobs FILE: when the file must be read again */
     uint64_t deadline_ns;         /* 0: none */
+    uint64_t next_job_ns;         /* with --rate: when the next job may begin */
     uint64_t began_ns;            /* when the first job was begun; 0: no job was begun */
     uint64_t lines_begun;         /* the approximate number of items in all jobs begun */
     uint64_t items_begun;         /* the exact number of these items; counted in completion order only */

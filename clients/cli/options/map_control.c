@@ -108,6 +108,7 @@ static int check_starts(struct map_options *o)
     if (o->delay && !option_read_duration(o->delay, &spacing_s)) return map_options_complain("delay", DURATION);
     if (o->rate && !option_read_rate(o->rate, &spacing_s))
         return map_options_complain("rate", "must be a number above 0, with /s, /m or /h");
+    if (o->rate && !o->command) o->max_rate = 1 / spacing_s;
     if (o->load && !option_read_load(o->load, cpu_quota(), &o->rules.max_load))
         return map_options_complain("load", "must be a number of processes, or a percentage of the processors");
     o->rules.spacing_ns = time_limit_ns(spacing_s);
@@ -172,21 +173,13 @@ static const char *for_command(const struct map_options *o)
         bool given;
         const char *name;
     } options[] = {
-        {o->delay, "delay"},
-        {o->rate, "rate"},
-        {o->load, "load"},
-        {o->memfree, "memfree"},
-        {o->nice, "nice"},
-        {o->tag, "tag"},
-        {o->tagstring, "tagstring"},
-        {o->dry_run, "dry-run"},
-        {o->raw, "raw"},
-        {o->shell, "shell"},
-        {o->plus, "plus"},
-        {o->results, "results"},
-        {o->line_buffer, "line-buffer"},
-        {o->lb, "lb"},
-        {block_options_any(&o->block), block_options_any(&o->block)},
+        {o->delay, "delay"},     {o->load, "load"},
+        {o->memfree, "memfree"}, {o->nice, "nice"},
+        {o->tag, "tag"},         {o->tagstring, "tagstring"},
+        {o->dry_run, "dry-run"}, {o->raw, "raw"},
+        {o->shell, "shell"},     {o->plus, "plus"},
+        {o->results, "results"}, {o->line_buffer, "line-buffer"},
+        {o->lb, "lb"},           {block_options_any(&o->block), block_options_any(&o->block)},
     };
     for (size_t i = 0; i < ARRAY_SIZE(options); i++)
         if (options[i].given) return options[i].name;

@@ -67,6 +67,11 @@ static const struct option_row rows[] = {
     OPTION_INT("max-concurrency", S, max_concurrency, "0", 0, LIMIT_CONCURRENCY,
                "items that may run at once; 0: as many as the workers can run. On this machine, -j N is enough",
                .value = "N"),
+    OPTION_STRING("rate", S, rate, NULL,
+                  "items that may start in a second, a minute or an hour, such as 10/s. For a command, 2/s is the same "
+                  "as --delay 0.5. On a fleet, it is the rate at "
+                  "which items are sent to the workers",
+                  .value = "N/s|m|h", .no_env = true),
     OPTION_STRING("jobs", S, jobs, NULL, JOBS_HELP, .value = "N", .letter = 'j', .no_env = true,
                   .overrides = "max-concurrency"),
     OPTION_STRING("timeout", S, timeout, NULL,
@@ -156,9 +161,6 @@ static const struct option_row rows[] = {
                   "least time between the starts of two commands: seconds, or as in --timeout. Only with -j 1 do they "
                   "start exactly in the order of the items",
                   .value = "S", .no_env = true),
-    OPTION_STRING("rate", S, rate, NULL,
-                  "commands that may start in a second, a minute or an hour. 2/s is the same as --delay 0.5",
-                  .value = "N/s|m|h", .no_env = true),
     OPTION_STRING(
         "load", S, load, NULL,
         "start a command only while fewer than N processes of the machine run or wait for a processor. These are "

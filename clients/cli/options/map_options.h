@@ -28,13 +28,15 @@ struct map_options {
     const char *replace; /* NULL: {} */
     const char *errors, *given_common, *reduce, *tasks;
     const char *jobs, *timeout, *retry_on, *delay_retry;  /* NULL: not given */
-    const char *delay, *rate, *load, *tagstring;          /* for a command; NULL: not given */
+    const char *rate;                                     /* NULL: not given */
+    const char *delay, *load, *tagstring;                 /* for a command; NULL: not given */
     const char *halt, *joblog, *results;                  /* results: for a command. NULL: not given */
     bool plus;                                            /* for a command */
     bool tag, shell, dry_run, raw, resume, resume_failed; /* for a command */
     int64_t chunk_size, max_concurrency, max_attempts, retries, workers, processes, memfree, nice;
     int64_t tolerated_failure_count;   /* -1: no limit */
     double item_timeout_s, deadline_s; /* item_timeout_s below 0: not given */
+    double max_rate;                   /* for a task: items that may start per second; 0: no limit */
     double reconnect_s;                /* 0: a job whose coordinator is lost is not sent again */
     double retry_delay_s;              /* below 0: the service's default */
     const char *jobs_file;             /* has the number of commands that may run at once; NULL: none */

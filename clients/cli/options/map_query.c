@@ -2,18 +2,18 @@
 #include "cli/options/map_options_internal.h"
 #include "protocol/protocol.h"
 
-/* Writes 15 significant digits, so that a short time does not become 0. For a time limit, 0 would mean: no limit. */
-static void add_seconds(struct buf *path, const char *name, double seconds)
+/* Writes 15 significant digits, so that a short time does not become 0. For a limit, 0 would mean: no limit. */
+static void add_number(struct buf *path, const char *name, double value)
 {
     char number[40];
-    snprintf(number, sizeof(number), "%.15g", seconds);
+    snprintf(number, sizeof(number), "%.15g", value);
     query_add(path, name, number);
 }
 
 static void add_delay(struct buf *path, double seconds)
 {
-    add_seconds(path, "retry.interval_s", seconds);
-    add_seconds(path, "retry.max_delay_s", seconds);
+    add_number(path, "retry.interval_s", seconds);
+    add_number(path, "retry.max_delay_s", seconds);
     buf_add_str(path, "&retry.backoff_rate=1&retry.jitter=none");
 }
 
@@ -29,8 +29,9 @@ void map_options_query(const struct map_options *o, double deadline_s, struct bu
     if (o->command || !o->hedge) buf_add_str(path, "&hedge.enabled=false");
     if (o->chunk_size) buf_addf(path, "&chunk_size=%lld", (long long)o->chunk_size);
     if (o->max_concurrency) buf_addf(path, "&max_concurrency=%lld", (long long)o->max_concurrency);
-    if (o->item_timeout_s >= 0) add_seconds(path, "item_timeout_s", o->item_timeout_s);
-    if (deadline_s > 0) add_seconds(path, "deadline_s", deadline_s);
+    if (o->max_rate > 0) add_number(path, "max_rate", o->max_rate);
+    if (o->item_timeout_s >= 0) add_number(path, "item_timeout_s", o->item_timeout_s);
+    if (deadline_s > 0) add_number(path, "deadline_s", deadline_s);
     if (o->common.json.len) query_add(path, "common", o->common.json.data);
     if (o->common.first_line.len) buf_add_str(path, "&first_line=options");
     if (o->reduce) query_add(path, "reduce", o->reduce);

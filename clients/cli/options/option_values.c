@@ -75,8 +75,9 @@ bool option_read_rate(const char *text, double *spacing_s)
     const char *end = read_number(text, &number);
     for (size_t i = 0; end && i < ARRAY_SIZE(units); i++) {
         if (strcmp(end, units[i].unit) != 0) continue;
-        if (number <= 0 || units[i].seconds / number > LIMIT_TIME_S) return false;
-        *spacing_s = units[i].seconds / number;
+        double per_s = number / units[i].seconds;
+        if (number <= 0 || 1 / per_s > LIMIT_TIME_S || per_s > LIMIT_RATE) return false;
+        *spacing_s = 1 / per_s;
         return true;
     }
     return false;
