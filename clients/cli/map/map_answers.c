@@ -33,6 +33,15 @@ void map_answers_print_value(struct map_run *run, struct json_slice value)
         output_line(&run->output, value.data, value.len);
 }
 
+void map_answers_print_indexed(struct map_run *run, uint64_t index, const char *name, struct json_slice content)
+{
+    buf_clear(&run->text);
+    buf_addf(&run->text, "{\"index\":%llu,\"%s\":", (unsigned long long)index, name);
+    buf_add(&run->text, content.data, content.len);
+    buf_add_char(&run->text, '}');
+    output_line(&run->output, run->text.data, run->text.len);
+}
+
 /* Returns the number of the item's line in the input; 0: not known. */
 static uint64_t line_of(struct map_run *run, struct map_job *j, uint64_t in_batch)
 {
@@ -78,7 +87,11 @@ static void add_failure(struct map_run *run, struct map_job *j, uint64_t in_batc
     uint64_t index = index_of(run, j, in_batch);
     uint64_t line = failures_reports(&run->failures) ? line_of(run, j, in_batch) : 0;
     failures_add(&run->failures, index, line, error.data, error.len, item.data, item.len, text);
-    if (!run->options->skip_failed && !run->options->reduce && !run->options->raw) output_line(&run->output, "null", 4);
+    bool prints = !run->options->skip_failed && !run->options->reduce && !run->options->raw;
+    if (prints && run->options->index)
+        map_answers_print_indexed(run, index, "error", error);
+    else if (prints)
+        output_line(&run->output, "null", 4);
     map_answers_count(run, j, in_batch);
     int64_t tolerated = run->options->tolerated_failure_count;
     if (tolerated >= 0 && failures_failed(&run->failures) > (uint64_t)tolerated)
@@ -272,7 +285,10 @@ static inline void add_value(struct map_run *run, struct map_job *j, uint64_t in
         map_record_add(run, j, j->base + index, value);
         return;
     }
-    map_answers_print_value(run, value);
+    if (run->options->index)
+        map_answers_print_indexed(run, index_of(run, j, j->base + index), "value", value);
+    else
+        map_answers_print_value(run, value);
     run->note = NULL;
     if (run->options->joblog) log_value(run, j, j->base + index, value);
     map_answers_count(run, j, j->base + index);

@@ -237,6 +237,8 @@ void map_answers_add_failure(struct map_run *run, struct map_job *j, uint64_t in
 /* Counts an item that has its answer. */
 void map_answers_count(struct map_run *run, struct map_job *j, uint64_t in_batch);
 void map_answers_print_value(struct map_run *run, struct json_slice value);
+/* With --index: prints an object with the index of an item and its value or its error. */
+void map_answers_print_indexed(struct map_run *run, uint64_t index, const char *name, struct json_slice content);
 /* Handles the value of an item of a run that maps a command: the value is the record of the command. */
 void map_record_add(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice value);
 /* Returns the time in microseconds since 1970. */

@@ -35,6 +35,8 @@ static void print_output(struct map_run *run, const struct run_record *r)
 {
     if (run->options->raw)
         print_raw(run, r->output);
+    else if (!r->error.len && run->options->index)
+        map_answers_print_indexed(run, r->index, "value", r->output);
     else if (!r->error.len)
         map_answers_print_value(run, r->output);
 }

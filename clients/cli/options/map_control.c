@@ -166,6 +166,21 @@ static int check_tag(struct map_options *o)
     return EXIT_OK;
 }
 
+/* The results of a task are JSON anyway. So for a task, --json means one JSON object for each item. */
+static int check_index(struct map_options *o)
+{
+    bool given = o->index;
+    o->index = o->index || (o->json && !o->command);
+    const char *other = o->reduce        ? "--reduce"
+                        : o->raw         ? "--raw"
+                        : o->line_buffer ? "--line-buffer"
+                        : o->tag         ? "--tag"
+                        : o->tagstring   ? "--tagstring"
+                        : o->detach      ? "--detach"
+                                         : NULL;
+    return o->index && other ? complain_of_both(given ? "index" : "json", other) : EXIT_OK;
+}
+
 /* Returns an option that was given although it applies only to commands; NULL: no such option was given. */
 static const char *for_command(const struct map_options *o)
 {
@@ -222,6 +237,7 @@ int map_control_check(struct map_options *o)
     if (!status) status = check_halt(o);
     if (!status) status = check_lines(o);
     if (!status) status = check_log(o);
+    if (!status) status = check_index(o);
     if (!status) status = check_progress(o);
     if (!status && o->keep_order && o->order != MAP_ORDER_INPUT)
         status = complain_of_both("keep-order", "--order completion");

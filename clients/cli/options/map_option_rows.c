@@ -33,8 +33,14 @@ static const struct option_row rows[] = {
     OPTION_BOOL("null", S, null, NULL,
                 "each item is text that ends with a NUL byte, so it may contain newlines (find -print0)", .letter = '0',
                 .no_env = true),
-    OPTION_BOOL("json", S, json, NULL, "with a command: items are JSON, and results are printed as JSON",
+    OPTION_BOOL("json", S, json, NULL,
+                "with a command: items are JSON, and results are printed as JSON. With a task: the same as --index",
                 .no_env = true),
+    OPTION_BOOL(
+        "index", S, index, NULL,
+        "print each result as {\"index\":N,\"value\":V}, and a failed item as {\"index\":N,\"error\":{...}}. N is the "
+        "place of the item in the input, from 0",
+        .no_env = true),
     RECORD_OPTION_ROWS(S, record),
     BLOCK_OPTION_ROWS(S, block),
     OPTION_CHOICE("order", S, order, "input", map_orders,
@@ -42,11 +48,13 @@ static const struct option_row rows[] = {
     OPTION_BOOL("keep-order", S, keep_order, NULL, "the same as --order input", .letter = 'k', .no_env = true),
     OPTION_BOOL("skip-failed", S, skip_failed, NULL, "print nothing for a failed item, instead of null",
                 .no_env = true),
-    OPTION_PATH("errors", S, errors, NULL,
-                "write each failed item to this file, as a line {\"index\":...,\"error\":{...},\"item\":...}. index "
-                "counts from 0. error has name, cause, exit_code, signal, attempts, worker and stderr. The error of a "
-                "command also has stdout: the end of what it wrote, up to 256 KiB, as stderr has. -: standard error",
-                .value = "FILE", .no_env = true),
+    OPTION_PATH(
+        "errors", S, errors, NULL,
+        "write each failed item to this file, as a line {\"index\":...,\"error\":{...},\"item\":...}. index "
+        "counts from 0. error has name, cause, exit_code, signal, attempts, worker and stderr. The error of a "
+        "command also has stdout: the end of what it wrote, up to 256 KiB, as stderr has. If a text is not whole, "
+        "error has cut with its whole length. -: standard error",
+        .value = "FILE", .no_env = true),
     OPTION_BOOL(
         "raw", S, raw, NULL,
         "with a command: items and outputs are any bytes. The output is printed unchanged, even that of a failed "

@@ -63,8 +63,8 @@ static int check_task(struct map_options *o)
     if (status) return status;
     if (o->to_stdin) return option_complain(spec, "stdin", "is for a command (after --) only");
     if (o->replace) return option_complain(spec, "replace", "is for a command (after --) only");
-    if (o->json) return option_complain(spec, "json", "is for a command (after --) only; a task gets JSON anyway");
     if (o->manner.ignores_items) return option_complain(spec, "max-args", "0 is for a command (after --) only");
+    o->json = false; /* a task gets JSON anyway; check_index() has read what --json means for its results */
     if (o->client.url) return target_config_check(spec, &o->client);
     const char *given = o->tasks;
     o->tasks = tasks_dir_find(given);

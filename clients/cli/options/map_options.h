@@ -20,7 +20,7 @@ enum map_progress { MAP_PROGRESS_AUTO, MAP_PROGRESS_ALWAYS, MAP_PROGRESS_NEVER }
 struct map_options {
     struct map_manner manner;
     struct target_config client;
-    bool text, json, null, to_stdin, skip_failed, quiet, hedge, detach, keep_order, bar, eta, line_buffer, lb;
+    bool text, json, null, index, to_stdin, skip_failed, quiet, hedge, detach, keep_order, bar, eta, line_buffer, lb;
     struct option_words arg_files;
     struct option_words labels;  /* with `detach` */
     const char *idempotency_key; /* with `detach`; NULL: none */
