@@ -28,11 +28,15 @@ static void add_task(struct buf *b, struct worker *w, const struct task *t)
     } else {
         add_member(b, "mode", task_mode_name(t->mode));
         if (t->description) add_member(b, "description", t->description);
+        if (t->signature) add_member(b, "signature", t->signature);
+        if (t->example) buf_addf(b, ",\"example\":%s", t->example);
         buf_addf(b, ",\"processes\":%u,\"slots\":%u,\"idempotent\":%s", worker_slots(w, t),
                  worker_slots(w, t) * task_slots_per_process(t), idempotency_json(t->idempotent));
         const struct pool *pool = worker_pool(w, t->name);
         unsigned starting = pool ? pool_starting(pool) : 0;
         if (starting) buf_addf(b, ",\"starting\":%u", starting);
+        const char *cause = pool ? pool_start_failure(pool) : NULL;
+        if (cause) add_member(b, "cannot_start", cause);
         if (t->batch > 1) buf_addf(b, ",\"batch\":%u", t->batch);
         if (t->concurrency) buf_addf(b, ",\"concurrency\":%u", t->concurrency);
         if (t->item_timeout_ns) buf_addf(b, ",\"item_timeout_s\":%.9g", (double)t->item_timeout_ns / (double)NS_PER_S);

@@ -9,7 +9,7 @@ import threading
 import time
 
 from cli_testing import FANTAIL, CliTest, numbers
-from fantail_testing import FantailTest, SharedFleetTest, main, write_file
+from fantail_testing import EXAMPLE_TASKS, FantailTest, SharedFleetTest, main, wait_until, write_file
 
 
 class Words(CliTest):
@@ -344,6 +344,41 @@ class MapOnAFleet(SharedFleetTest, CliTest):
         self.assertIn("square", [line.split()[0] for line in self.cli("tasks", "--url", url).lines])
         names = [task["name"] for task in json.loads(self.cli("tasks", "--json", "--url", url).out)["tasks"]]
         self.assertIn("square", names)
+
+    def test_a_task_is_listed_with_its_state_its_signature_and_an_example(self):
+        folder = self.tasks(
+            typo={"mode": "python", "command": "no_such_module:run", "description": "d"},
+            nine={"mode": "exec", "command": ["sh", "-c", "echo 9"], "signature": "text ->\nnumber", "example": "it's"},
+            wrong={"mode": "pyton"})
+        listed = self.cli("tasks", "--tasks", folder)
+        self.assertEqual((listed.status, listed.err), (0, b""), listed)
+        nine = ["nine                 exec     ready        ", "    signature: text -> number",
+                "    example: fantail map nine ::: '\"it'\\''s\"'"]
+        self.assertEqual(listed.lines[:3], nine)
+        self.assertEqual(listed.lines[3:5], ["typo                 python   ready        d",
+                                             "wrong                         broken       "])
+        self.assertIn('    broken: ', listed.lines[5])
+        self.assertEqual(self.cli("tasks", "--tasks", "/nowhere").err, b"fantail tasks: --tasks: /nowhere is not a directory\n")
+        fleet = self.fleet(tasks=folder)
+        url = f"http://127.0.0.1:{fleet.port}"
+        self.assertEqual(self.cli("map", "-q", "typo", "--url", url, "--max-attempts", "1", stdin="1\n").status, 1)
+        listed = self.cli("tasks", "--url", url)
+        self.assertEqual(listed.lines[:4], nine + ["typo                 python   cannot start d"])
+        self.assertIn("no_such_module", listed.lines[4])
+        write_file(os.path.join(folder, "typo", "no_such_module.py"), "def run(item):\n    return item\n")
+
+        def is_repaired():
+            answered = self.cli("map", "-q", "typo", "--url", url, stdin="1\n").status == 0
+            return answered and "ready" in self.cli("tasks", "--url", url).lines[3]
+        wait_until(is_repaired, "the task that can be imported now")
+
+    def test_the_example_of_each_example_task_is_an_item_that_it_accepts(self):
+        listed = json.loads(self.cli("tasks", "--tasks", EXAMPLE_TASKS, "--json").out)["tasks"]
+        examples = {task["name"]: json.dumps(task["example"]) for task in listed if "example" in task}
+        self.assertEqual(sorted({task["name"] for task in listed} - set(examples)), ["misbehave"])
+        for name, example in examples.items():
+            ended = self.cli("map", "--tasks", EXAMPLE_TASKS, name, ":::", example)
+            self.assertEqual((ended.status, ended.err), (0, b""), (name, ended))
 
     def test_submit_prints_the_answer_and_its_status_is_the_jobs(self):
         url = f"http://127.0.0.1:{self.shared.port}"

@@ -185,6 +185,9 @@ static void add_runnable(struct catalog_task *t, const struct task_list *l, cons
     t->slots += (uint64_t)l->reached * one->slots;
     t->starting += (uint64_t)l->reached * one->starting;
     t->runs |= l->workers > 0;
+    if (!one->cannot_start || l->workers == 0) return;
+    t->unstarted += l->workers;
+    t->cannot_start = one->cannot_start;
 }
 
 static int by_name(const void *a, const void *b)
@@ -313,6 +316,14 @@ static void write_broken(struct buf *out, const struct catalog *c, const struct 
     buf_add_char(out, '}');
 }
 
+static void write_unstarted(struct buf *out, const struct catalog *c, const struct catalog_task *t)
+{
+    buf_add_str(out, ",\"cannot_start\":{");
+    if (!c->balancer) buf_addf(out, "\"workers\":%u,", t->unstarted);
+    add_string(out, "\"error\":", t->cannot_start);
+    buf_add_char(out, '}');
+}
+
 static void write_task(struct buf *out, const struct catalog *c, const struct catalog_task *t)
 {
     add_string(out, "{\"name\":", t->name);
@@ -320,6 +331,7 @@ static void write_task(struct buf *out, const struct catalog *c, const struct ca
     if (!c->balancer) buf_addf(out, ",\"workers\":%u,\"slots\":%llu", t->workers, (unsigned long long)t->slots);
     if (!c->balancer && t->starting) buf_addf(out, ",\"starting\":%llu", (unsigned long long)t->starting);
     if (t->error) write_broken(out, c, t);
+    if (t->cannot_start) write_unstarted(out, c, t);
     buf_add_char(out, '}');
 }
 

@@ -25,11 +25,13 @@ struct catalog_task {
     /* True if a worker can run the task. Also true if a worker that has left could run the task and no worker reports
      * that it cannot run the task. Also true for an expected task that no worker has reported. */
     bool runs;
-    unsigned workers;  /* workers that can run the task and answered when they were asked last */
-    uint64_t slots;    /* slots of these workers */
-    uint64_t starting; /* processes of the task that are starting on these workers */
-    unsigned broken;   /* workers that have the task but cannot run it */
-    const char *error; /* why one of these workers cannot run the task; NULL: broken is 0 */
+    unsigned workers;         /* workers that can run the task and answered when they were asked last */
+    uint64_t slots;           /* slots of these workers */
+    uint64_t starting;        /* processes of the task that are starting on these workers */
+    unsigned broken;          /* workers that have the task but cannot run it */
+    const char *error;        /* why one of these workers cannot run the task; NULL: broken is 0 */
+    unsigned unstarted;       /* workers that have the task, but whose processes of it cannot be started */
+    const char *cannot_start; /* why, on one of these workers; NULL: unstarted is 0 */
     /* The description by a worker that can run the task. "" if the task is only expected. NULL if no worker can run the
      * task. */
     const char *about;

@@ -17,7 +17,8 @@ static bool is_any_of(const char *name, const char *const *words)
 /* Prints the members that the coordinator does not use itself, such as mode and description. */
 static char *print_others(const cJSON *task)
 {
-    static const char *const ours[] = {"name", "error", "idempotent", "slots", "starting", "workers", "broken", NULL};
+    static const char *const ours[] = {"name",         "error",   "idempotent", "slots", "starting",
+                                       "cannot_start", "workers", "broken",     NULL};
     struct buf out = {0};
     const cJSON *member;
     size_t len;
@@ -45,6 +46,7 @@ static void read_task(struct task_list *l, const cJSON *task)
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(task, "name");
     const cJSON *error = cJSON_GetObjectItemCaseSensitive(task, "error");
     const cJSON *idempotent = cJSON_GetObjectItemCaseSensitive(task, "idempotent");
+    const cJSON *cannot_start = cJSON_GetObjectItemCaseSensitive(task, "cannot_start");
     if (!cJSON_IsString(name)) return;
     l->tasks[l->count++] = (struct listed_task){
         .name = xstrdup(name->valuestring),
@@ -54,6 +56,7 @@ static void read_task(struct task_list *l, const cJSON *task)
                                                   : IDEMPOTENCY_UNSAID,
         .slots = read_slots(cJSON_GetObjectItemCaseSensitive(task, "slots")),
         .starting = read_slots(cJSON_GetObjectItemCaseSensitive(task, "starting")),
+        .cannot_start = cJSON_IsString(cannot_start) ? xstrdup(cannot_start->valuestring) : NULL,
         .about = print_others(task),
     };
 }
@@ -83,6 +86,7 @@ void task_list_free(struct task_list *l)
     for (size_t i = 0; i < l->count; i++) {
         free(l->tasks[i].name);
         free(l->tasks[i].error);
+        free(l->tasks[i].cannot_start);
         free(l->tasks[i].about);
     }
     free(l->tasks);

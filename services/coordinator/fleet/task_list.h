@@ -10,9 +10,10 @@ struct listed_task {
     char *name;
     char *error; /* why the worker cannot run the task; NULL: it can run the task */
     enum idempotency idempotent;
-    unsigned slots;    /* items that the worker runs at the same time; 0: not reported */
-    unsigned starting; /* processes of the task that are starting */
-    char *about;       /* the other members of the description, each after a comma */
+    unsigned slots;     /* items that the worker runs at the same time; 0: not reported */
+    unsigned starting;  /* processes of the task that are starting */
+    char *cannot_start; /* why processes of the task could not be started on the worker; NULL: they could */
+    char *about;        /* the other members of the description, each after a comma */
 };
 
 struct task_list {

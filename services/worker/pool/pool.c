@@ -303,6 +303,7 @@ void pool_close(struct pool *p, uv_close_cb closed)
     while (p->turns.at) turns_remove(&p->turns, p->turns.at);
     slot_user_release(&p->slots);
     buf_release(&p->broken_line);
+    free(p->broken_cause);
     buf_release(&p->starts);
     task_unref(p->task);
     p->task = NULL;

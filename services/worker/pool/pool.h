@@ -64,6 +64,7 @@ struct pool {
 
     unsigned deaths; /* deaths in a row without an answer */
     uint64_t broken_until_ns, broken_for_ns;
+    char *broken_cause;     /* why the task is broken; NULL: it has never been broken */
     struct buf broken_line; /* the answer of every item while the task is broken */
     uint64_t failed_ms;     /* loop time of the last fail_some() that did not answer all waiting items */
     uint64_t failed_starts; /* starts that failed since the last answer */
@@ -113,6 +114,9 @@ unsigned pool_free_slots(const struct pool *p);
 unsigned pool_may_start(const struct pool *p);
 /* Returns how many processes are starting. A process that is starting does not take items yet. */
 unsigned pool_starting(const struct pool *p);
+/* Returns why no process of the task could be started at the last attempts, as a sentence without its end. Returns NULL
+ * if a process has answered an item since then, or none has failed to start. */
+const char *pool_start_failure(const struct pool *p);
 /* Returns when the task was last busy. A task is busy while one of its processes is starting, runs an item, or is about
  * to end. Returns `now` if the task is busy now, and 0 if it was never busy. */
 uint64_t pool_busy_until(const struct pool *p, uint64_t now);

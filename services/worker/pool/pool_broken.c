@@ -48,6 +48,8 @@ void pool_set_broken(struct pool *p, const struct fault *f, const struct process
     if (p->broken_for_ns > POOL_BROKEN_MAX_NS) p->broken_for_ns = POOL_BROKEN_MAX_NS;
     p->broken_until_ns = now + p->broken_for_ns;
     p->deaths = POOL_PROBE_AFTER;
+    free(p->broken_cause);
+    p->broken_cause = xstrdup(f->cause);
     struct buf line = {0};
     size_t len = 0;
     const char *output = process ? byte_tail_get(&process->tail.kept, &len) : "";
@@ -56,6 +58,11 @@ void pool_set_broken(struct pool *p, const struct fault *f, const struct process
     buf_release(&p->broken_line);
     p->broken_line = line;
     log_broken(p, f, again, now);
+}
+
+const char *pool_start_failure(const struct pool *p)
+{
+    return p->broken_for_ns ? p->broken_cause : NULL;
 }
 
 void pool_forget_failures(struct pool *p)

@@ -44,6 +44,8 @@ void task_unref(struct task *t)
     free(t->name);
     free(t->error);
     free(t->description);
+    free(t->signature);
+    free(t->example);
     free(t->folder);
     free(t->cwd);
     free(t->path);

@@ -18,7 +18,8 @@ struct task {
     char *name;
     char *error; /* why the task cannot run; NULL: it can */
     enum task_mode mode;
-    char *description;              /* may be NULL */
+    char *description, *signature;  /* for people; may be NULL */
+    char *example;                  /* an item, as JSON; may be NULL */
     char *folder;                   /* the folder with the files of the task */
     char *cwd;                      /* the folder in which the processes run */
     char *path;                     /* the program to start */

@@ -12,6 +12,7 @@
 #include "worker/task/environment.h"
 
 #define TASK_JSON_BYTES (1 * MIB)
+#define EXAMPLE_BYTES   1000
 
 struct field_context {
     struct task *task;
@@ -172,6 +173,22 @@ static void read_description(struct field_context *c, const cJSON *v)
     read_string(c->task, v, &c->task->description);
 }
 
+static void read_signature(struct field_context *c, const cJSON *v)
+{
+    read_string(c->task, v, &c->task->signature);
+}
+
+static void read_example(struct field_context *c, const cJSON *v)
+{
+    char *printed = cJSON_PrintUnformatted(v);
+    if (!printed) BUG("out of memory for an example");
+    free(c->task->example);
+    c->task->example = xstrdup(printed);
+    cJSON_free(printed);
+    if (strlen(c->task->example) > EXAMPLE_BYTES)
+        task_fail(c->task, "\"example\" must have at most %d bytes", EXAMPLE_BYTES);
+}
+
 static void read_input(struct field_context *c, const cJSON *v)
 {
     if (cJSON_IsString(v) && strcmp(v->valuestring, "text") == 0)
@@ -261,6 +278,8 @@ static const struct {
     {"env", read_env},
     {"idempotent", read_idempotent},
     {"description", read_description},
+    {"signature", read_signature},
+    {"example", read_example},
     {"cwd", read_cwd},
     {"envelope", read_envelope},
     {"ids", read_ids},

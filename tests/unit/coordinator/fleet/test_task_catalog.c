@@ -63,6 +63,23 @@ Test(task_catalog, it_lists_every_task_with_its_workers_and_their_slots)
     set_over(&s);
 }
 
+Test(task_catalog, it_says_on_how_many_workers_processes_of_a_task_cannot_be_started)
+{
+    struct set s;
+    set_init(&s);
+    say(&s, 0, SAID("{\"name\":\"a\",\"signature\":\"x -> y\",\"slots\":2,\"idempotent\":true}"));
+    say(&s, 1,
+        SAID("{\"name\":\"a\",\"signature\":\"x -> y\",\"slots\":2,\"idempotent\":true,\"cannot_start\":\"no "
+             "module\"}"));
+    expect_document(&s, "{\"workers\":2,\"tasks\":["
+                        "{\"name\":\"a\",\"signature\":\"x -> y\",\"idempotent\":true,\"workers\":2,\"slots\":4,"
+                        "\"cannot_start\":{\"workers\":1,\"error\":\"no module\"}}]}\n");
+    leave(&s, 1);
+    expect_document(&s, "{\"workers\":1,\"tasks\":["
+                        "{\"name\":\"a\",\"signature\":\"x -> y\",\"idempotent\":true,\"workers\":1,\"slots\":2}]}\n");
+    set_over(&s);
+}
+
 Test(task_catalog, an_expected_task_is_there_before_a_worker_has_had_it)
 {
     struct set s;

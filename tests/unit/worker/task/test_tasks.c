@@ -52,9 +52,12 @@ Test(tasks, a_stream_task_is_read_with_all_its_fields)
     struct task *t =
         load_json("{\"mode\":\"stream\",\"command\":[\"cat\",\"-u\"],\"processes\":3,\"item_timeout_s\":1.5,"
                   "\"memory_bytes\":2000000,\"max_items_per_process\":7,\"env\":{\"A\":\"b c\"},"
-                  "\"idempotent\":false,\"description\":\"d\",\"envelope\":false,\"common\":true}");
+                  "\"idempotent\":false,\"description\":\"d\",\"envelope\":false,\"common\":true,"
+                  "\"signature\":\"a -> b\",\"example\":{\"x\": [1, \"y\"]}}");
     cr_assert_null(t->error, "%s", t->error);
     cr_assert_eq(t->mode, TASK_STREAM);
+    cr_assert_str_eq(t->signature, "a -> b");
+    cr_assert_str_eq(t->example, "{\"x\":[1,\"y\"]}");
     cr_assert_eq(t->processes, 3);
     cr_assert_eq(t->item_timeout_ns, 1500 * NS_PER_MS);
     cr_assert_eq(t->memory_bytes, 2000000);
