@@ -126,7 +126,8 @@ static const char *json_hint(const char *line, size_t len, size_t at)
 {
     char first = len ? line[0] : '\0';
     if (at == len && (first == '{' || first == '['))
-        return " (each line must be a whole JSON value; jq -c writes values in this form)";
+        return " (each line must be a whole JSON value; jq -c writes values in this form, and --array reads one JSON "
+               "array)";
     return first == '"' ? "" : " (if the items are text, give --text)";
 }
 

@@ -198,6 +198,8 @@ static int open_null(void)
 static int open_lists(struct lists_reading *r)
 {
     const struct item_arguments *a = r->given;
+    if (a->records && a->records->array)
+        return option_complain(r->spec, "array", "reads one file (-a FILE) or standard input, and no other values");
     struct input_source *s = r->source;
     int status = EXIT_OK;
     s->fd = open_null();
@@ -213,13 +215,11 @@ static int open_lists(struct lists_reading *r)
     return status;
 }
 
-/* Returns whether there is exactly one list and this list is a file. If so, sets *path to the path of the file. */
-static bool is_one_file(const struct item_arguments *a, const char **path)
+const char *item_arguments_one_file(const struct option_words *files, char *const *lists)
 {
-    bool listed = a->lists && a->lists[0];
-    *path = listed ? a->lists[1] : a->files.words[0];
-    if (!listed) return a->files.count == 1;
-    return a->files.count == 0 && separator_of(a->lists[0])->files && *path && !separator_of(*path) && !a->lists[2];
+    if (!lists || !lists[0]) return files->count == 0 ? "-" : files->count == 1 ? files->words[0] : NULL;
+    bool is_file = files->count == 0 && separator_of(lists[0])->files && lists[1] && !separator_of(lists[1]);
+    return is_file && !lists[2] ? lists[1] : NULL;
 }
 
 static int open_records(const struct lists_reading *r)
@@ -255,10 +255,10 @@ static int open_source(struct lists_reading *r)
 {
     const struct item_arguments *a = r->given;
     struct input_source *s = r->source;
-    const char *path;
+    const char *path = item_arguments_one_file(&a->files, a->lists);
     bool given = a->files.count || (a->lists && a->lists[0]);
     if (!given && !a->shuffles) return EXIT_OK;
-    if (!given || a->shuffles || !is_one_file(a, &path)) return open_lists(r);
+    if (!path || a->shuffles) return open_lists(r);
     r->word = a->files.count ? NULL : separator_of(a->lists[0]);
     s->fd = open_file(r, path);
     s->owns_fd = s->fd >= 0;

@@ -35,6 +35,9 @@ struct item_arguments {
 
 /* Returns the index of the first word such as `:::`, or argc if there is none. */
 int item_arguments_find(int argc, char *const *argv);
+/* Returns the path of the file with the items if there is exactly one list and this list is a file. Returns "-" if the
+ * items come from standard input, and otherwise NULL. */
+const char *item_arguments_one_file(const struct option_words *files, char *const *lists);
 /* Opens the source of the items: standard input if there are no lists. If the records have a header, reads the header.
  * Returns EXIT_OK, and the caller releases the source. Otherwise complains, for the command of `spec`, and returns
  * EXIT_USAGE. */

@@ -24,6 +24,7 @@ bool record_source_init(struct record_source *s, const struct record_plan *p, ch
 {
     *s = (struct record_source){
         .reader = {.form = p->csv     ? RECORD_CSV
+                           : p->array ? RECORD_ARRAY
                            : p->nulls ? RECORD_NULLS
                                       : RECORD_LINES,
                    .raw = p->values == ITEM_VALUES_RAW,

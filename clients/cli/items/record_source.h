@@ -18,6 +18,7 @@ struct record_plan {
     bool skip_blank;              /* a line with only white space is no record */
     const char *end;              /* the input ends before this line; NULL: there is no such line */
     bool csv;
+    bool array; /* the input is one JSON array, and each of its values is a record */
     bool nulls; /* records end with NUL bytes, or with `delimiter` */
     char delimiter;
     bool header; /* the first record has the names of the columns */

@@ -8,6 +8,7 @@
 #include "cli/fleet/tasks_dir.h"
 #include "cli/items/item_arguments.h"
 #include "cli/options/command_check.h"
+#include "cli/options/input_guess.h"
 #include "common/json/encoding.h"
 #include "common/json/json_scan.h"
 #include "protocol/protocol.h"
@@ -306,8 +307,18 @@ static int set_words(struct map_options *o)
     return EXIT_OK;
 }
 
+/* If no option says how the input of a task becomes items, sets the options that follow from the file. */
+static void guess_input(struct map_options *o, char *const *lists)
+{
+    const char *path = item_arguments_one_file(&o->arg_files, lists);
+    bool is_said = o->text || o->null || record_options_name(&o->record) || record_options_given(&o->record) ||
+                   o->record.header || o->record.shuf || block_options_given(&o->block);
+    if (!o->command && path && !is_said) input_guess(&o->record, path);
+}
+
 static int open_source(struct map_options *o, char **lists)
 {
+    guess_input(o, lists);
     const struct record_context context = record_context_of(o);
     struct record_plan plan;
     record_options_plan(&o->record, &context, &plan);

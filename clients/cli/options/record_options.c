@@ -27,7 +27,7 @@ static bool is_grouped(const struct record_options *o)
 
 bool record_options_given(const struct record_options *o)
 {
-    return has_columns(o) || is_grouped(o) || o->trim || o->end || o->skip_blank;
+    return o->array || has_columns(o) || is_grouped(o) || o->trim || o->end || o->skip_blank;
 }
 
 const char *record_options_name(const struct record_options *o)
@@ -38,6 +38,7 @@ const char *record_options_name(const struct record_options *o)
     } options[] = {
         {o->colsep, "colsep"},
         {o->csv, "csv"},
+        {o->array, "array"},
         {o->delimiter, "delimiter"},
         {o->trim, "trim"},
         {o->end, "eof"},
@@ -156,10 +157,30 @@ static int check_values(struct record_options *o, const struct option_spec *spec
     return EXIT_OK;
 }
 
+static int check_array(const struct record_options *o, const struct option_spec *spec, const struct record_context *c)
+{
+    const char *other = o->csv         ? "csv"
+                        : o->colsep    ? "colsep"
+                        : o->header    ? "header"
+                        : o->delimiter ? "delimiter"
+                        : o->shuf      ? "shuf"
+                        : o->link      ? "link"
+                        : c->nulls     ? "null"
+                        : c->raw       ? "raw"
+                                       : NULL;
+    if (!o->array) return EXIT_OK;
+    if (other) return option_complain(spec, "array", "cannot be given together with --%s", other);
+    if (!c->text) return EXIT_OK;
+    return option_complain(spec, "array",
+                           c->command ? "needs --json, because the items are JSON"
+                                      : "cannot be given together with --text");
+}
+
 int record_options_check(struct record_options *o, const struct option_spec *spec, const struct record_context *c)
 {
     int status = check_values(o, spec, c);
     if (!status) status = check_columns(o, spec, c);
+    if (!status) status = check_array(o, spec, c);
     return status ? status : check_groups(o, spec, c);
 }
 
@@ -194,6 +215,7 @@ void record_options_plan(const struct record_options *o, const struct record_con
         .trims_left = !o->csv && strchr(trim, 'l'),
         .trims_right = !o->csv && strchr(trim, 'r'),
         .csv = o->csv,
+        .array = o->array,
         .nulls = c->nulls || record_options_ends_otherwise(o),
         .delimiter = o->delimiter_byte,
         .skip_blank = o->skip_blank,

@@ -11,7 +11,7 @@
 /* Embedded in the options of a command. */
 struct record_options {
     const char *colsep, *header, *delimiter, *trim, *end;
-    bool csv, many, many_words, link, skip_blank, shuf;
+    bool csv, array, many, many_words, link, skip_blank, shuf;
     char delimiter_byte; /* ends each value if the values end with NUL bytes; record_options_check() sets it */
     int64_t group, group_words, max_chars; /* 0: not given. Before record_options_take_zero(), -1 says this */
 };
@@ -31,6 +31,9 @@ struct record_options {
         OPTION_BOOL("csv", S, f.csv, NULL,                                                                             \
                     "the input is CSV (RFC 4180), whose values may contain newlines. The separator is --colsep, or a " \
                     "comma",                                                                                           \
+                    .no_env = true),                                                                                   \
+        OPTION_BOOL("array", S, f.array, NULL,                                                                         \
+                    "the input is one JSON array, and its values are the items. A command needs --json too",           \
                     .no_env = true),                                                                                   \
         OPTION_BOOL("link", S, f.link, NULL,                                                                           \
                     "all lists of values are linked, as with :::+, but a list that is shorter than the longest one "   \

@@ -8,6 +8,7 @@
 void record_reader_release(struct record_reader *r)
 {
     record_release(&r->record);
+    array_reader_release(&r->array);
     buf_release(&r->line);
     *r = (struct record_reader){0};
 }
@@ -100,9 +101,22 @@ static enum record_step read_csv(struct record_reader *r, const char **data, siz
     return record_reader_fail(r, "%s", why);
 }
 
+static enum record_step read_array(struct record_reader *r, const char **data, size_t *len)
+{
+    const char *why = NULL;
+    record_clear(&r->record);
+    enum record_step step =
+        data ? array_reader_read(&r->array, data, len, &r->record, &why) : array_reader_end(&r->array, &why);
+    r->number = r->array.first_line;
+    if (step == RECORD_FAULT) return record_reader_fail(r, "%s", why);
+    if (step == RECORD_MORE) return check_length(r, r->array.value.len);
+    return check_length(r, r->record.text.len) ? RECORD_FAULT : check(r);
+}
+
 enum record_step record_reader_read(struct record_reader *r, const char **data, size_t *len)
 {
     enum record_step step = RECORD_MORE;
+    if (r->form == RECORD_ARRAY) return read_array(r, data, len);
     while (*len > 0 && step == RECORD_MORE)
         step = r->form == RECORD_CSV ? read_csv(r, data, len) : read_line(r, data, len);
     return step;
@@ -111,6 +125,7 @@ enum record_step record_reader_read(struct record_reader *r, const char **data, 
 enum record_step record_reader_end(struct record_reader *r)
 {
     if (r->form == RECORD_CSV) return read_csv(r, NULL, NULL);
+    if (r->form == RECORD_ARRAY) return read_array(r, NULL, NULL);
     return r->line.len ? cut_line(r, "", 0) : RECORD_MORE;
 }
 

@@ -1,16 +1,18 @@
 /*
- * Cuts the bytes of the input into records: lines, texts that end with a NUL byte, or CSV. With a separator, a line or
- * a text has one value for each column; without it, one value. Pure.
+ * Cuts the bytes of the input into records: lines, texts that end with a NUL byte, CSV, or the values of one JSON
+ * array, whose records the function record_reader_cut() cannot make. With a separator, a line or a text has one value
+ * for each column; without it, one value. Pure.
  *
  * The bytes are UTF-8, unless `raw` is set. A record has at most LIMIT_ITEM_BYTES bytes and RECORD_VALUES_MAX values.
  */
 #ifndef FANTAIL_CLI_RECORDS_RECORD_READER_H
 #define FANTAIL_CLI_RECORDS_RECORD_READER_H
 
+#include "cli/records/array_reader.h"
 #include "cli/records/csv_reader.h"
 #include "cli/records/separator.h"
 
-enum record_form { RECORD_LINES, RECORD_NULLS, RECORD_CSV };
+enum record_form { RECORD_LINES, RECORD_NULLS, RECORD_CSV, RECORD_ARRAY };
 
 struct record_reader {
     enum record_form form;
@@ -20,10 +22,11 @@ struct record_reader {
     bool skip_blank;                   /* a line of the input with only white space is no record */
     const struct separator *separator; /* not for CSV; borrowed; NULL: none */
     struct csv_reader csv;             /* the caller sets its separator */
-    struct input_record record;        /* the last one, valid until the next call */
-    struct buf line;                   /* the beginning of a line */
-    bool is_read;                      /* `record` is complete */
-    uint64_t lines;                    /* lines or texts read so far, without those of CSV */
+    struct array_reader array;
+    struct input_record record; /* the last one, valid until the next call */
+    struct buf line;            /* the beginning of a line */
+    bool is_read;               /* `record` is complete */
+    uint64_t lines;             /* lines or texts read so far, without those of CSV */
     /* The number of the line where `record` begins, counted from 1. For RECORD_NULLS, the number of the text. After a
      * fault in CSV, the number of the line that has the fault. */
     uint64_t number;
