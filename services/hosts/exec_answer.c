@@ -104,15 +104,21 @@ static bool add_text(struct buf *json, enum exec_output output, const char *text
     return true;
 }
 
-/* Adds the last bytes of stderr and of stdout. */
+/* Adds the last bytes of stderr and of stdout. If earlier bytes are missing, says how many there were in all. */
 static void add_written(struct buf *json, const struct runner *r)
 {
-    size_t len, out = r->out.len < r->err.most ? r->out.len : r->err.most;
+    size_t len, kept_err, kept_out, out = r->out.len < r->err.most ? r->out.len : r->err.most;
     const char *err = byte_tail_get(&r->err, &len);
     buf_add_str(json, ",\"stderr\":");
-    json_tail_add(json, err, len, LIMIT_ERROR_TEXT_BYTES);
+    kept_err = json_tail_add(json, err, len, LIMIT_ERROR_TEXT_BYTES);
     buf_add_str(json, ",\"stdout\":");
-    json_tail_add(json, out ? r->out.data + r->out.len - out : "", out, LIMIT_ERROR_TEXT_BYTES);
+    kept_out = json_tail_add(json, out ? r->out.data + r->out.len - out : "", out, LIMIT_ERROR_TEXT_BYTES);
+    bool cut_err = kept_err < r->err.total, cut_out = kept_out < r->out.len;
+    if (!cut_err && !cut_out) return;
+    buf_add_str(json, ",\"cut\":{");
+    if (cut_err) buf_addf(json, "\"stderr\":%llu", (unsigned long long)r->err.total);
+    if (cut_out) buf_addf(json, "%s\"stdout\":%zu", cut_err ? "," : "", r->out.len);
+    buf_add_char(json, '}');
 }
 
 static void say_too_long(char *cause)

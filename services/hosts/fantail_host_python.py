@@ -363,11 +363,11 @@ def describe(error):
         frames = frames.tb_next  # without the frame of this file
     cause, trace = as_text(error, frames)
     place = place_of(error, frames)
+    more = ',"place":' + encode_string(place) if place else ""
+    if len(cause) > CAUSE_CHARACTERS:
+        more += ',"cut":{"cause":%d}' % len(cause.encode("utf-8", "surrogatepass"))
     cause, trace = cause[:CAUSE_CHARACTERS], trace[-TRACEBACK_BYTES:]
-    return (
-        '{"error":{"name":"task_error","cause":%s,"traceback":%s%s}}\n'
-        % (encode_string(cause), encode_string(trace), ',"place":' + encode_string(place) if place else "")
-    )
+    return '{"error":{"name":"task_error","cause":%s,"traceback":%s%s}}\n' % (encode_string(cause), encode_string(trace), more)
 
 
 def report_load_failure(error):

@@ -122,6 +122,32 @@ class Output(CliTest):
             self.assertEqual(error["stdout"].splitlines(), [str(n) for n in range(1, 20001)])
             self.assertEqual(error["stderr"].splitlines(), [str(n) for n in range(1, 20002)])
 
+    def test_an_error_says_of_each_text_that_was_cut_how_long_it_was(self):
+        path = os.path.join(self.folder, "errors")
+        for end in "exit 1", "kill -9 $$":
+            self.commands(f"head -c 300000 /dev/zero | tr '\\0' x; head -c 400000 /dev/zero | tr '\\0' y >&2; {end}", ["a"],
+                          "--errors", path)
+            with open(path, encoding="utf-8") as file:
+                error = json.loads(file.read())["error"]
+            self.assertEqual((error["stdout"], error["stderr"]), ("x" * 262144, "y" * 262144))
+            self.assertEqual(error["cut"], {"stderr": 400000, "stdout": 300000})
+            self.commands(f"seq 10; {end}", ["a"], "--errors", path)
+            with open(path, encoding="utf-8") as file:
+                self.assertNotIn("cut", json.loads(file.read())["error"])
+        tasks = self.tasks(
+            fails={"json": {"mode": "python", "command": "fails:run"},
+                   "files": {"fails.py": "def run(n):\n    raise ValueError('\u20ac' * n)\n"}},
+            dies={"mode": "stream", "command": ["sh", "-c", "read line; head -c 5000 /dev/zero | tr '\\0' z >&2; exit 3"]})
+        self.cli("map", "fails", "--tasks", tasks, "--errors", path, stdin="100000\n5\n")
+        with open(path, encoding="utf-8") as file:
+            cut, whole = (json.loads(line)["error"] for line in file)
+        self.assertEqual((len(cut["cause"]), cut["cut"]), (65536, {"cause": 3 * 100000 + len("ValueError: ")}))
+        self.assertNotIn("cut", whole)
+        self.cli("map", "dies", "--tasks", tasks, "--errors", path, "--max-attempts", 1, stdin="1\n")
+        with open(path, encoding="utf-8") as file:
+            error = json.loads(file.read())["error"]
+        self.assertEqual((error["stderr"], error["cut"]), ("z" * 2048, {"stderr": 5000}))
+
     def test_a_command_that_is_killed_at_its_time_limit_has_its_standard_error_in_the_errors_file(self):
         path = os.path.join(self.folder, "errors")
         self.commands("seq 20000 >&2; sleep 1000", ["a"], "--errors", path, "--item-timeout-s", 5)

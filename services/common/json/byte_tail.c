@@ -13,10 +13,12 @@ void byte_tail_release(struct byte_tail *t)
 void byte_tail_clear(struct byte_tail *t)
 {
     buf_clear(&t->bytes);
+    t->total = 0;
 }
 
 void byte_tail_add(struct byte_tail *t, const char *data, size_t len)
 {
+    t->total += len;
     if (len > t->most) {
         data += len - t->most;
         len = t->most;

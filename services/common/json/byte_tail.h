@@ -7,6 +7,7 @@
 struct byte_tail {
     struct buf bytes; /* may have more than `most` bytes, so that bytes are moved less often */
     size_t most;
+    uint64_t total; /* how many bytes have come */
 };
 
 /* `most`: how many bytes are kept. */

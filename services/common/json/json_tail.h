@@ -5,7 +5,7 @@
 #include "common/base/buf.h"
 
 /* Appends a JSON string as buf_add_json_string() does. If the string would take more than max_bytes, appends only the
- * end of the text. */
-void json_tail_add(struct buf *b, const char *text, size_t len, size_t max_bytes);
+ * end of the text. Returns how many bytes of the text are in the string. */
+size_t json_tail_add(struct buf *b, const char *text, size_t len, size_t max_bytes);
 
 #endif

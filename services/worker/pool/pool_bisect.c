@@ -33,9 +33,7 @@ static void charge(struct pool *p, struct process *process, struct run *r, uint6
     struct buf line = {0};
     struct chunk *c = r->chunk;
     /* If other items ran at the same time, it is not known which item wrote the end of stderr. */
-    size_t len;
-    const char *output = byte_tail_get(&process->tail.kept, &len);
-    fault_add_line(&line, f, output, process->culprit ? 0 : len, p->env->worker_id);
+    fault_add_line(&line, f, process->culprit ? NULL : &process->tail.kept, p->env->worker_id);
     c->failed++;
     log_warn("an item failed, and its process ended", LOG_STR("task", p->task->name), LOG_CHUNK(c),
              LOG_U64("index", c->base + r->first + r->answered + at), LOG_STR("error", item_error_name(f->name)),

@@ -51,9 +51,7 @@ void pool_set_broken(struct pool *p, const struct fault *f, const struct process
     free(p->broken_cause);
     p->broken_cause = xstrdup(f->cause);
     struct buf line = {0};
-    size_t len = 0;
-    const char *output = process ? byte_tail_get(&process->tail.kept, &len) : "";
-    fault_add_line(&line, f, output, len, p->env->worker_id);
+    fault_add_line(&line, f, process ? &process->tail.kept : NULL, p->env->worker_id);
     bool again = p->said_ns && line.len == p->broken_line.len && memcmp(line.data, p->broken_line.data, line.len) == 0;
     buf_release(&p->broken_line);
     p->broken_line = line;

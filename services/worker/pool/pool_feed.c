@@ -62,7 +62,7 @@ static void give_one(struct pool *p, struct process *process, struct chunk *c, u
     struct fault f;
     struct buf line = {0};
     fault_set(&f, ITEM_OUT_OF_MEMORY, "the worker has reached its memory limit, and the item needs more memory");
-    fault_add_line(&line, &f, NULL, 0, p->env->worker_id);
+    fault_add_line(&line, &f, NULL, p->env->worker_id);
     c->failed++;
     run_return(r, line.data, line.len);
     buf_release(&line);

@@ -66,15 +66,17 @@ bool fault_says_out_of_memory(const char *stderr_tail, size_t len)
     return false;
 }
 
-void fault_add_line(struct buf *b, const struct fault *f, const char *stderr_tail, size_t tail_len,
-                    const char *worker_id)
+void fault_add_line(struct buf *b, const struct fault *f, const struct byte_tail *tail, const char *worker_id)
 {
+    size_t len = 0;
+    const char *text = tail ? byte_tail_get(tail, &len) : "";
     buf_addf(b, "{\"error\":{\"name\":\"%s\",\"cause\":", item_error_name(f->name));
     buf_add_json_string(b, f->cause, strlen(f->cause));
     add_number_or_null(b, "signal", f->signal, f->signal != 0);
     add_number_or_null(b, "exit_code", f->exit_code, f->exit_code >= 0);
     buf_add_str(b, ",\"stderr\":");
-    json_tail_add(b, stderr_tail, tail_len, LIMIT_ERROR_TEXT_BYTES);
+    size_t kept = json_tail_add(b, text, len, LIMIT_ERROR_TEXT_BYTES);
+    if (tail && kept < tail->total) buf_addf(b, ",\"cut\":{\"stderr\":%llu}", (unsigned long long)tail->total);
     buf_add_str(b, ",\"attempts\":1,\"worker\":");
     buf_add_json_string(b, worker_id, strlen(worker_id));
     buf_add_str(b, "}}\n");

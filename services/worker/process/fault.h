@@ -7,6 +7,7 @@
 
 #include "common/base/base.h"
 #include "common/base/buf.h"
+#include "common/json/byte_tail.h"
 #include "protocol/protocol.h"
 
 struct fault {
@@ -28,8 +29,8 @@ void fault_from_exit(struct fault *f, int status, bool answered);
 /* Returns whether the end of stderr says that memory ran out. At the limit RLIMIT_DATA, allocations fail, but the
  * kernel does not kill the process. Most runtimes report a failed allocation on stderr before they end. */
 MUST_CHECK bool fault_says_out_of_memory(const char *stderr_tail, size_t len);
-/* Appends the answer line, with its newline. */
-void fault_add_line(struct buf *b, const struct fault *f, const char *stderr_tail, size_t tail_len,
-                    const char *worker_id);
+/* Appends the answer line, with its newline. `tail` is the end of stderr; NULL: it is not known which lines of stderr
+ * belong to the item. */
+void fault_add_line(struct buf *b, const struct fault *f, const struct byte_tail *tail, const char *worker_id);
 
 #endif

@@ -47,7 +47,7 @@ static void cancel(struct process *p, struct run *r, uint64_t now)
     struct fault f;
     struct buf line = {0};
     fault_set(&f, ITEM_TIMED_OUT, "no answer within %g s", limit_s(r));
-    fault_add_line(&line, &f, NULL, 0, p->env->worker_id);
+    fault_add_line(&line, &f, NULL, p->env->worker_id);
     r->verdict = xstrndup(line.data, line.len);
     buf_release(&line);
 }
