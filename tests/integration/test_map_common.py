@@ -1,4 +1,4 @@
-"""`fantail map --common`: a value of any length, from the command line or from a file."""
+"""`fantail map --common`: a value of up to 4 MiB, from the command line or from a file."""
 import hashlib
 import json
 import os
@@ -29,7 +29,7 @@ class Common(LocalTest):
         self.assertEqual(ended.status, 0, ended)
         self.assertEqual([json.loads(line) for line in ended.lines], [[item, digest(common)] for item in items])
 
-    def test_a_common_value_may_have_any_length(self):
+    def test_a_common_value_of_the_command_line_may_be_longer_than_a_uri(self):
         for length in (10, 2046, 2047, 9000, 100_000):
             self.check("x" * length, "--tasks", self.folder_of_tasks)
 
@@ -39,6 +39,10 @@ class Common(LocalTest):
         self.check(common, "--tasks", self.folder_of_tasks, given=given)
         self.check(common, "--tasks", self.folder_of_tasks, "--text", given=given, items=("one", '{"two":', ""), text=True)
         self.check("short", "--tasks", self.folder_of_tasks, given=self.file_of("short"))
+
+    def test_the_longest_common_value_comes_from_a_file(self):
+        longest = "x" * (4194240 - 3)  # the limit counts the quotes and the newline of the file too
+        self.check(longest, "--tasks", self.folder_of_tasks, given=self.file_of(longest))
 
     def test_many_jobs_and_a_reduction_have_it_too(self):
         given = self.file_of("x" * 50_000)
@@ -74,7 +78,7 @@ class Common(LocalTest):
 class WrongCommon(CliTest):
     def test_what_cannot_be_sent_is_wrong_usage(self):
         path = os.path.join(self.folder, "common.json")
-        for text, command, words in (("{", False, "not JSON at byte"), ('"' + "x" * (5 << 20) + '"', False, "the value has more than 4194240 bytes"),
+        for text, command, words in (("{", False, "not JSON at byte"), ('"' + "x" * (5 << 20) + '"', False, "the value has more than 4194240 bytes. It is sent again with each chunk of items, so put a larger one into a file"),
                                      ('"' + "x" * 140_000 + '"', True, "the environment of a command has room for 131040")):
             write_file(path, text)
             ended = self.cli("map", "--common", "@" + path, *(["--", "echo"] if command else ["square"]), stdin="1\n")

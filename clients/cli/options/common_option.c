@@ -48,7 +48,10 @@ static int check(const struct option_spec *spec, const struct buf *json, bool fo
     const char *error;
     /* The message does not say how long the value is, because only the beginning of a large file was read. */
     if (json->len > LIMIT_OPTIONS_BYTES - LINE_BYTES)
-        return option_complain(spec, OPTION, "the value has more than %u bytes", LIMIT_OPTIONS_BYTES - LINE_BYTES);
+        return option_complain(spec, OPTION,
+                               "the value has more than %u bytes. It is sent again with each chunk of items, so put a "
+                               "larger one into a file that the tasks can read, and give the path of the file",
+                               LIMIT_OPTIONS_BYTES - LINE_BYTES);
     if (!json_valid(json->data, json->len, &offset, &error))
         return option_complain(spec, OPTION, "not JSON at byte %zu: %s", offset, error);
     if (for_command && json->len > ENVIRONMENT_BYTES)
