@@ -1,14 +1,45 @@
 #include "common/base/memory_room.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "common/base/spare_memory.h"
+
+/* Address space for user programs is about 2^47 bytes. */
+#define ALWAYS_BYTES ((size_t)1 << 40)
+
+/* Returns whether the kernel refuses memory that it could not provide if all programs used all their memory
+ * (vm.overcommit_memory = 2). If this is unknown, returns true. */
+static bool kernel_is_strict(void)
+{
+    static int known; /* 0: not known, 1: no, 2: yes */
+    int is_strict = __atomic_load_n(&known, __ATOMIC_RELAXED);
+    if (is_strict) return is_strict == 2;
+    char mode = '2';
+    int fd = open("/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        if (read(fd, &mode, 1) != 1) mode = '2';
+        close(fd);
+    }
+    __atomic_store_n(&known, mode == '2' ? 2 : 1, __ATOMIC_RELAXED);
+    return mode == '2';
+}
+
+static bool is_unlimited(int resource)
+{
+    struct rlimit limit;
+    return getrlimit(resource, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY;
+}
 
 /* First asks the kernel for address space, because allocating and freeing a large block with malloc() would change how
  * malloc() treats later large blocks. If the kernel has no address space left, malloc() may still have enough freed
  * memory, so malloc() is tried too. */
 static bool probe_kernel(size_t bytes)
 {
+    if (bytes < ALWAYS_BYTES && !kernel_is_strict() && is_unlimited(RLIMIT_AS) && is_unlimited(RLIMIT_DATA))
+        return true;
     void *space = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (space != MAP_FAILED) {
         munmap(space, bytes);

@@ -6,7 +6,8 @@
  *
  * Any thread may call memory_has_room_in_thread(). Only the thread of the event loop may call the other functions.
  *
- * The answer considers only the limits that make an allocation fail (ulimit -v, ulimit -d). A container's memory limit
+ * The answer considers only the limits that make an allocation fail (ulimit -v, ulimit -d, and the kernel's
+ * vm.overcommit_memory = 2, which is read once). Without such a limit there is always room. A container's memory limit
  * is not considered, because no allocation fails when this limit is exceeded: the kernel kills the process instead.
  */
 #ifndef FANTAIL_COMMON_BASE_MEMORY_ROOM_H

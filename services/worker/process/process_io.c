@@ -72,6 +72,8 @@ static bool check_output(struct process *p, const struct intake *in, const char 
 static uint64_t count_wait(struct process *p, uint64_t now)
 {
     struct cpu_wait none = {0}, *its = &p->cpu_wait, *ours = p->env->our_wait ? p->env->our_wait : &none;
+    p->window.waited_ns = p->window.ran_ns = 0;
+    if (!window_should_measure_wait(&p->window, now)) return now;
     cpu_wait_look(its, now);
     cpu_wait_read(ours, now);
     p->window.waited_ns = its->waited_ns - p->counted.waited_ns + ours->waited_ns - ours->waited_before_ns;

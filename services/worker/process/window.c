@@ -101,7 +101,7 @@ struct run *window_find(struct window *w, uint64_t id)
 
 void window_push(struct window *w, struct run *r, uint64_t now)
 {
-    if (!w->head) w->head_since_ns = now;
+    if (!w->head) w->head_since_ns = w->busy_since_ns = now;
     append(w, r);
     r->since_ns = now;
     w->items += r->count;

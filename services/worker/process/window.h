@@ -38,6 +38,7 @@
 #define WINDOW_BATCH_BYTES    (32 * MIB) /* limit for items if the process works on several together */
 #define WINDOW_STRAY_BYTES    (16 * KIB) /* stray lines of one read that are kept for the log */
 #define WINDOW_RUN_NS         (100 * NS_PER_US) /* least work in a run when items are shared among processes */
+#define WINDOW_SHORT_NS       (300 * NS_PER_US) /* waits of the items in a shorter time are not measured */
 #define WINDOW_CHECKED_RUN_NS (2 * NS_PER_MS)   /* least work in a checked run; the process pauses after each run */
 
 /* The form of the lines of a process. */
@@ -65,6 +66,7 @@ struct window {
     uint64_t item_ns;       /* estimated time of an item */
     size_t answer_bytes;    /* running mean of the bytes of an answer */
     uint64_t head_since_ns; /* when the current item began */
+    uint64_t busy_since_ns; /* since when the window has had items without a break */
     bool flushed;           /* a host has said since the last answers that all finished answers are written */
     /* Since the last answers: how long the process and the worker waited for a processor, and how long the process ran.
      * The owner sets these times before window_intake(). */
@@ -111,6 +113,12 @@ static inline bool window_is_checked(const struct window *w)
 static inline bool window_has_ids(const struct window *w)
 {
     return w->form == FORM_NUMBERED || w->form == FORM_ANY_ORDER;
+}
+/* Returns whether it is worth reading how long the process waited for a processor. Such a read takes longer than a tiny
+ * item. While the process has had items for less than WINDOW_SHORT_NS, it cannot have waited for longer than that. */
+static inline bool window_should_measure_wait(const struct window *w, uint64_t now)
+{
+    return now >= w->busy_since_ns + WINDOW_SHORT_NS;
 }
 /* Returns the index of the current item in its chunk. There must be a run. */
 uint64_t window_index(const struct window *w);

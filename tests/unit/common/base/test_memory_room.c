@@ -31,6 +31,7 @@ Test(memory_room, the_kernel_knows_what_is_left)
     bool had_room = memory_has_room(MEMORY_SMALL_BYTES);
     setrlimit(RLIMIT_AS, &before);
     cr_assert(!had_room);
+    cr_assert(memory_has_room(MEMORY_SMALL_BYTES), "the limit is read at each call");
 }
 
 Test(memory_room, the_growth_of_a_buffer_is_what_it_allocates)

@@ -419,6 +419,25 @@ static uint64_t slot_ns_after(uint64_t now, uint64_t waited_ns, uint64_t ran_ns)
     return slot_ns;
 }
 
+Test(window, waits_are_measured_when_the_process_has_been_busy_for_a_while)
+{
+    struct window w;
+    struct chunk *c = chunk_of("1\n2\n3\n");
+    window_init(&w, FORM_TRUSTED, 1);
+    window_push(&w, chunk_take(c, 1, SIZE_MAX), 1000);
+    cr_assert_not(window_should_measure_wait(&w, 1000 + WINDOW_SHORT_NS - 1));
+    window_push(&w, chunk_take(c, 1, SIZE_MAX), 1000 + WINDOW_SHORT_NS / 2);
+    cr_assert_null(take_in(&w, "{\"value\":1}\n", 1000 + WINDOW_SHORT_NS - 1).fault);
+    cr_assert(window_should_measure_wait(&w, 1000 + WINDOW_SHORT_NS), "there was no break");
+    cr_assert_null(take_in(&w, "{\"value\":2}\n", 1000 + WINDOW_SHORT_NS).fault);
+    window_push(&w, chunk_take(c, 1, SIZE_MAX), 2000 + WINDOW_SHORT_NS);
+    cr_assert_not(window_should_measure_wait(&w, 2000 + WINDOW_SHORT_NS), "the window was empty");
+    cr_assert_null(take_in(&w, "{\"value\":3}\n", 2000 + WINDOW_SHORT_NS).fault);
+    window_release(&w);
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
 Test(window, a_host_says_that_its_buffer_is_empty_until_the_next_answer)
 {
     struct window w;
