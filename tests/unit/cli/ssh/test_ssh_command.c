@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/ssh/ssh_command.h"
@@ -18,11 +19,37 @@ static void make(void)
     snprintf(program, sizeof program, "%s/worker", folder);
 }
 
+/* Runs a shell, and returns what it writes, and its exit status in *status. */
+static char *run_shell(const char *code, int *status)
+{
+    static char text[8192];
+    int ends[2];
+    size_t len = 0;
+    cr_assert_eq(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        dup2(ends[1], STDERR_FILENO);
+        close(ends[0]);
+        execl("/bin/sh", "sh", "-c", code, (char *)NULL);
+        _exit(126);
+    }
+    close(ends[1]);
+    for (ssize_t n; (n = read(ends[0], text + len, sizeof text - 1 - len)) > 0;) len += (size_t)n;
+    close(ends[0]);
+    text[len] = '\0';
+    cr_assert_eq(waitpid(child, status, 0), child);
+    *status = WEXITSTATUS(*status);
+    return text;
+}
+
 static void remove_all(void)
 {
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    cr_assert_eq(system(command), 0);
+    char code[128];
+    int status;
+    snprintf(code, sizeof code, "rm -rf %s", folder);
+    run_shell(code, &status);
+    cr_assert_eq(status, 0);
 }
 
 static char **command(const char *host)
@@ -47,13 +74,9 @@ static const char *last(char **argv)
 /* Runs the command for the host `node`, with its standard error. Returns its output, and its exit status in *status. */
 static char *output(int *status)
 {
-    static char text[8192];
     char **argv = command("node"), *line;
-    cr_assert_gt(asprintf(&line, "PATH=/usr/bin:/bin; export PATH; (%s) 2>&1", last(argv)), 0);
-    FILE *pipe = popen(line, "re");
-    size_t len = fread(text, 1, sizeof text - 1, pipe);
-    text[len] = '\0';
-    *status = WEXITSTATUS(pclose(pipe));
+    cr_assert_gt(asprintf(&line, "PATH=/usr/bin:/bin; export PATH; %s", last(argv)), 0);
+    char *text = run_shell(line, status);
     free(line);
     ssh_command_free(argv);
     return text;
