@@ -7,6 +7,7 @@
 
 The name of its host is in the variable TEST_HOST of each session.
 """
+import contextlib
 import os
 import shutil
 import subprocess
@@ -78,15 +79,20 @@ SetEnv TEST_HOST={self.name}
             private_network.run(*self.net.inside(), "iptables", "-D", chain, "1")
 
     def close(self):
+        """Call this after the end of the fleet. Checks that nothing of the fleet remains on the host."""
         if self.server:
-            for pid in [*descendants(self.server.pid), self.server.pid]:
-                try:
-                    os.kill(pid, 9)
-                except ProcessLookupError:
-                    pass
-            self.server.wait()
-            self.log.close()
+            try:
+                wait_until(lambda: not self.programs(), f"the end of the programs on {self.name}")
+            finally:
+                self.kill()
         self.net.close()
+
+    def kill(self):
+        for pid in [*descendants(self.server.pid), self.server.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        self.server.wait()
+        self.log.close()
 
 
 class Site:
