@@ -215,6 +215,16 @@ class PrivateFleet(CliTest):
         ended = CliTest.cli(self, "map", "square", "--tasks", EXAMPLE_TASKS, stdin="3\n", TMPDIR=tmp)
         self.assertEqual((ended.status, ended.lines, os.listdir(tmp)), (0, ["9"], []), ended)
 
+    def test_a_task_can_make_a_socket_if_the_path_of_the_temporary_folder_is_long(self):
+        code = ("import os, socket\ndef run(x):\n    with socket.socket(socket.AF_UNIX) as s:\n"
+                "        s.bind(os.environ['TMPDIR'] + '/a-socket')\n    return x\n")
+        tasks = self.tasks(listens={"json": {"mode": "python", "command": ["listens:run"]}, "files": {"listens.py": code}})
+        for length in (56, 70, 80, 95):
+            tmp = self.folder + "/" + "x" * (length - len(self.folder) - 1)
+            os.mkdir(tmp)
+            ended = CliTest.cli(self, "map", "listens", "--tasks", tasks, stdin="3\n", TMPDIR=tmp)
+            self.assertEqual((ended.status, ended.lines, os.listdir(tmp)), (0, ["3"], []), ended)
+
     def test_a_relative_path_of_the_temporary_folder_is_that_of_the_caller(self):
         os.mkdir(os.path.join(self.folder, "tmp"))
         code = "import os\ndef run(x):\n    open(os.environ['TMPDIR'] + '/file', 'w').close()\n    return os.environ['TMPDIR']\n"

@@ -8,6 +8,10 @@
 #include "common/base/buf.h"
 #include "common/json/json_scan.h"
 
+/* A longer path leaves less than 20 bytes for the name of a socket that a task makes in its temporary directory. Then
+ * the worker chooses a shorter one. */
+#define SCRATCH_MOST_BYTES 75
+
 static bool fail(char *err, size_t err_size, const char *what, const char *path)
 {
     snprintf(err, err_size, "cannot %s %s: %s", what, path, strerror(errno));
@@ -116,7 +120,7 @@ bool private_fleet_start(struct private_fleet *p, const struct private_fleet_opt
         .workers = o->workers,
         .processes = o->processes,
         .is_private = true,
-        .scratch_dir = p->dir.path,
+        .scratch_dir = strlen(p->dir.path) <= SCRATCH_MOST_BYTES ? p->dir.path : NULL,
         .log_level = "error",
         .admin_port = -1,
         .relays = true,

@@ -12,9 +12,18 @@
 #define PREFIX       "fantail-w-"
 #define PREFIX_GIVEN "w"
 
+/* The longest default base. A longer one leaves less than 20 bytes for the name of a socket. */
+#define BASE_MOST_BYTES 63
+
+static const char *default_base(void)
+{
+    const char *base = temporary_base();
+    return strlen(base) <= BASE_MOST_BYTES ? base : "/tmp";
+}
+
 void scratch_make(struct locked_dir *d, const char *given)
 {
-    const char *base = given ? given : temporary_base();
+    const char *base = given ? given : default_base();
     if (!given) locked_dirs_sweep(base, PREFIX);
     if (!locked_dir_make(d, base, given ? PREFIX_GIVEN : PREFIX))
         log_warn("tasks get no temporary directories", LOG_STR("path", base), LOG_STR("error", strerror(errno)));

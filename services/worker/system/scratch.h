@@ -9,8 +9,9 @@
 
 #include "common/files/locked_dir.h"
 
-/* Creates the worker's own directory, in the directory `given` or, if that is NULL, in $TMPDIR or /tmp. If `given` is
- * NULL, first removes the directories that killed workers have left in the same place. On failure, *d is empty. */
+/* Creates the worker's own directory, in the directory `given` or, if that is NULL, in $TMPDIR. If $TMPDIR is not set,
+ * or is so long that no socket could be made in the directory, uses /tmp. If `given` is NULL, first removes the
+ * directories that killed workers have left in the same place. On failure, *d is empty. */
 void scratch_make(struct locked_dir *d, const char *given);
 
 /* Makes a directory for a process in `base`. The name of the directory is the token of the process. Returns the path of
