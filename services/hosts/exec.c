@@ -200,6 +200,7 @@ static struct run_outcome run(struct exec_host *h, const struct run_input *input
 {
     struct run_outcome outcome;
     h->attempt = 1 + (h->attempts_fd >= 0 ? attempts_failed(h->attempts_fd, h->row.index) : 0);
+    if (h->gate.shared && h->attempt == 1) gate_count_item(&h->gate);
     if (h->options.dry_run) {
         build_arguments(h);
         show_command(h);

@@ -12,7 +12,7 @@
 
 #include "common/base/base.h"
 
-#define RUN_GATE_VERSION 3
+#define RUN_GATE_VERSION 4
 #define RUN_GATE_TIMES   512 /* classes of run times; neighbouring classes differ by at most 1/8 */
 #define RUN_GATE_LEAST   3   /* commands that must succeed before the median of their times limits the others */
 
@@ -82,6 +82,7 @@ struct run_gate {
     struct run_gate_machine held_at; /* the machine when the next command was last held back */
     uint64_t next_start_ns;
     uint64_t next_yield_ns; /* before this time, no command is killed because memory is short */
+    uint64_t begun;         /* items whose first command may start; each process counts them without the lock */
     uint64_t done, failed;
     uint64_t times_count;
     uint32_t times[RUN_GATE_TIMES]; /* for each class of run times: number of commands that have succeeded */

@@ -151,6 +151,29 @@ class Resume(LogTest):
         self.assertEqual(printed | {int(item) for item in last.lines}, set(range(400)))
         self.assertEqual(sorted(int(line["Index"]) for line in self.log()), list(range(400)))
 
+    def test_after_kill_9_nearly_all_items_that_ran_are_in_the_log(self):
+        """The input is large enough for many batches. The items of a later batch must not run before this batch has."""
+        write_file(self.path("items"), "".join(f"{i}\n" for i in range(200_000)))
+        command = ["--", "sh", "-c", 'echo "$FANTAIL_INDEX" >> ran', "sh"]
+        run = self.start_run("--joblog", "log", "-j4", "-a", "items", *command, stdout=subprocess.DEVNULL)
+        wait_until(lambda: len(self.ran()) >= 1000, "some items")
+        run.kill()
+        run.wait()
+        wait_until(lambda: not self._strangers(), "the end of the killed fleet")
+        ran = {int(item) for item in self.ran()}
+        self.assertLess(len(ran - self.done()), 250)
+        self.assertLess(max(ran), len(ran) + 250)
+
+    def test_commands_start_in_the_order_of_the_items_from_batch_to_batch(self):
+        """A batch has at most 64 KiB at first, so these items are several batches."""
+        write_file(self.path("items"), "".join(f"{i:01000}\n" for i in range(1000)))
+        for options in [], ["--order", "completion"]:
+            self.map("-j4", *options, "-a", "items", "--", "sh", "-c", 'echo "$FANTAIL_INDEX" >> ran', "sh")
+            ran = [int(item) for item in self.ran()]
+            self.assertEqual(sorted(ran), list(range(1000)))
+            self.assertLess(max(abs(item - place) for place, item in enumerate(ran)), 200)
+            os.remove(self.path("ran"))
+
     def start_run(self, *arguments, stdout):
         return subprocess.Popen([FANTAIL, "map", *arguments], cwd=self.folder, env=self.environment(), stdout=stdout,
                                 stdin=subprocess.DEVNULL)

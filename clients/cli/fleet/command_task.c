@@ -86,7 +86,7 @@ void command_task_describe(const struct command_task *t, const struct command_fi
     buf_addf(json, "],\"input\":\"%s\",\"append\":%s,\"row\":%s,\"output\":\"%s\"", t->items_are_text ? "text" : "json",
              t->item_to_stdin || t->blocks ? "false" : "true", t->items_are_rows ? "true" : "false",
              t->values_are_text ? "text" : "auto");
-    buf_add_str(json, ",\"own_tmpdir\":false");
+    buf_add_str(json, ",\"own_tmpdir\":false,\"in_order\":true");
     buf_addf(json, ",\"error_output_bytes\":%u", LIMIT_ERROR_TAIL_BYTES);
     add_host_options(t, files, json);
     if (t->placeholder) {

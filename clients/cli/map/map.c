@@ -95,6 +95,22 @@ static void turn_fleet(struct map_run *run)
         map_run_fail(run, "%s", err);
 }
 
+/* Returns how many items have begun. For the items of a task only the answers are known. With `--order input`, these
+ * are the answers of the oldest job. */
+static uint64_t items_begun(const struct map_run *run)
+{
+    const struct run_gate *gate = run->private_fleet.gate.shared;
+    uint64_t begun = gate ? __atomic_load_n(&gate->begun, __ATOMIC_RELAXED) : 0;
+    return begun > run->done ? begun : run->done;
+}
+
+/* Returns about how many items of the running jobs have not begun. */
+static uint64_t items_left(const struct map_run *run)
+{
+    uint64_t begun = items_begun(run);
+    return run->lines_begun > begun ? run->lines_begun - begun : 0;
+}
+
 /* Returns whether a private fleet has idle slots. If the input is slow, a job may have a single item, so it takes many
  * jobs to fill the slots. No other client could use the idle slots. */
 static bool has_idle_slots(const struct map_run *run)
@@ -103,7 +119,7 @@ static bool has_idle_slots(const struct map_run *run)
     if (o->client.url) return false;
     unsigned workers = (unsigned)o->workers;
     uint64_t slots = workers * (o->processes ? (uint64_t)o->processes : machine_share(workers));
-    return run->lines_begun - run->done < slots;
+    return items_left(run) < slots;
 }
 
 /* --max-concurrency and --rate limit the whole run, but the service applies the limits to each job. So a run with one
@@ -115,19 +131,29 @@ static unsigned jobs_max(const struct map_run *run, uint64_t now)
     return has_idle_slots(run) ? MAP_JOBS : MAP_JOBS_USUAL;
 }
 
-/* Returns how many items have been answered per nanosecond so far. */
+/* Returns how many items have begun per nanosecond so far. */
 static double pace(const struct map_run *run, uint64_t now)
 {
-    return run->began_ns && now > run->began_ns ? (double)run->done / (double)(now - run->began_ns) : 0;
+    return run->began_ns && now > run->began_ns ? (double)items_begun(run) / (double)(now - run->began_ns) : 0;
+}
+
+/* Returns whether the items start in their order. The service divides a fleet among jobs, so the items of a job must
+ * not be sent before nearly all items of the job before it have begun. */
+static bool starts_in_order(const struct map_run *run)
+{
+    return run->private_fleet.gate.shared != NULL;
 }
 
 /* Returns whether the running jobs have work for MAP_WORK_S at the present rate. If fewer than MAP_JOBS_SLOW jobs are
  * running, returns false. When the jobs have that much work, more jobs would only reduce the share of other clients,
- * because the service divides the fleet among jobs. */
+ * because the service divides the fleet among jobs. If the items start in their order, the jobs have enough work if it
+ * lasts until the next job has been sent. */
 static bool has_work_enough(const struct map_run *run, uint64_t now)
 {
-    if (run->count < MAP_JOBS_SLOW || has_idle_slots(run)) return false;
-    return (double)(run->lines_begun - run->done) > pace(run, now) * (double)(MAP_WORK_S * NS_PER_S);
+    unsigned least = starts_in_order(run) ? 1 : MAP_JOBS_SLOW;
+    uint64_t work_ns = starts_in_order(run) ? MAP_LEAD_MS * NS_PER_MS : MAP_WORK_S * NS_PER_S;
+    if (run->count < least || has_idle_slots(run)) return false;
+    return (double)items_left(run) > pace(run, now) * (double)work_ns;
 }
 
 /* With --rate, each job may send its first item at once. So the run begins the next job only when all items of the job

@@ -50,6 +50,7 @@
 #define MAP_JOBS_SLOW    2  /* maximum number while the running jobs have work for MAP_WORK_S seconds */
 #define MAP_JOBS_CAREFUL 2  /* maximum number if items must not run twice */
 #define MAP_WORK_S       5
+#define MAP_LEAD_MS      50          /* for commands of a private fleet, in place of MAP_WORK_S */
 #define MAP_JOB_BYTES    (8u << 20)  /* maximum input bytes in all running jobs; a single larger batch is allowed */
 #define MAP_TAIL_BYTES   (16u << 20) /* maximum size of a held tail, see enum map_tail */
 #define MAP_HELD_BYTES   (4u << 20)  /* maximum answer bytes that are held for a job that is not the oldest */

@@ -23,6 +23,8 @@ enum gate_order { GATE_GO_ON, GATE_TIMED_OUT, GATE_CUT, GATE_YIELD };
 MUST_CHECK bool gate_open(struct gate *g, const char *path);
 void gate_close(struct gate *g);
 
+/* Counts an item, before its first attempt. */
+void gate_count_item(struct gate *g);
 /* Waits until the item may start. If the run is halted, returns false, and the item must not run. */
 MUST_CHECK bool gate_enter(struct gate *g, uint64_t index);
 /* Returns the slot of the command, from 1 on. Call it after gate_enter() has returned true. */

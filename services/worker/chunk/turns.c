@@ -41,8 +41,16 @@ void turns_remove(struct turns *t, struct chunk *c)
     chunk_unref(c);
 }
 
-static bool is_before(const struct chunk *a, const struct chunk *b)
+/* The ids of jobs are UUIDs of version 7, so the id of an older job is less. */
+static bool is_older(const struct chunk *a, const struct chunk *b)
 {
+    int order = a->job && b->job ? strcmp(a->job, b->job) : 0;
+    return order < 0 || (order == 0 && a->base < b->base);
+}
+
+static bool is_before(const struct turns *t, const struct chunk *a, const struct chunk *b)
+{
+    if (t->in_order) return is_older(a, b);
     return a->job_turn < b->job_turn || (a->job_turn == b->job_turn && a->turn < b->turn);
 }
 
@@ -50,7 +58,7 @@ struct chunk *turns_next(struct turns *t)
 {
     struct chunk *next = NULL, *c = t->at;
     for (unsigned i = 0; i < t->n; i++, c = c->next_turn)
-        if (chunk_available(c) && (!next || is_before(c, next))) next = c;
+        if (chunk_available(c) && (!next || is_before(t, c, next))) next = c;
     if (!next) return NULL;
     next->turn = ++t->given;
     for (unsigned i = 0; i < t->n; i++, c = c->next_turn)

@@ -221,6 +221,7 @@ static void on_lost(struct process *process, struct fault *f)
 
 void pool_submit(struct pool *p, struct chunk *c)
 {
+    p->turns.in_order = p->task->in_order;
     turns_add(&p->turns, c);
     p->unwanted_ns = 0;
     c->draining = p->draining;

@@ -14,12 +14,14 @@ static uint64_t fair_share(const struct pool *p, const struct process *process, 
     return share > least ? share : least;
 }
 
-/* Returns how many items the process may hold while `queued` items wait. The fewer items are waiting, the fewer items a
- * process may hold. Without this rule, one process could still have items when the other processes have none left. But
+/* Returns how many items the process may hold while `queued` items wait. If the items start in their order, a process
+ * holds one item besides the one that it runs. Otherwise, the fewer items are waiting, the fewer items a process may
+ * hold. Without this rule, one process could still have items when the other processes have none left. But
  * a process may always hold as many items as one run should have. */
 static uint64_t fair_hold(const struct pool *p, const struct process *process, uint64_t queued)
 {
     uint64_t share = (queued + 2 * p->size - 1) / (2 * p->size), least = window_min_run(&process->window);
+    if (p->task->in_order) return 2;
     if (p->size == 1 || process->window.together > 1) return UINT64_MAX;
     return share > least ? share : least;
 }

@@ -42,6 +42,7 @@ struct task {
     bool ready;      /* the processes say when they are ready; before that they get no item */
     bool common;     /* the program understands #common lines */
     bool trace;      /* the program understands #traceparent and #tracestate lines */
+    bool in_order;   /* the items start in their order, the oldest job first */
 };
 
 /* Returns how many items of the task one process has a slot for. */

@@ -100,6 +100,11 @@ static void read_envelope(struct field_context *c, const cJSON *v)
     read_bool(c->task, v, &c->task->envelope);
 }
 
+static void read_in_order(struct field_context *c, const cJSON *v)
+{
+    read_bool(c->task, v, &c->task->in_order);
+}
+
 static void read_ids(struct field_context *c, const cJSON *v)
 {
     read_bool(c->task, v, &c->task->ids);
@@ -299,6 +304,7 @@ static const struct {
     {"host_options", read_host_options},
     {"error_output_bytes", read_error_bytes},
     {"own_tmpdir", read_own_tmpdir},
+    {"in_order", read_in_order},
 };
 
 static void read_field(struct field_context *c, const cJSON *v)

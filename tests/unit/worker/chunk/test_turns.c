@@ -60,6 +60,25 @@ Test(turns, another_chunk_of_a_job_that_has_had_its_turn_is_not_first)
     empty(&t);
 }
 
+/* Adds a chunk of one job, which begins at the item `base`. */
+static void add_of(struct turns *t, const char *job, const char *name, uint64_t base)
+{
+    struct chunk *c = add(t, name, 2);
+    c->job = job;
+    c->base = base;
+}
+
+Test(turns, items_that_start_in_their_order_come_from_the_oldest_job_and_its_first_chunk)
+{
+    struct turns t = {.in_order = true};
+    add_of(&t, "01a", "01a/2", 2);
+    add_of(&t, "01b", "01b/0", 0);
+    add_of(&t, "01a", "01a/0", 0);
+    static const char *const then[] = {"01a/0", "01a/0", "01a/2", "01a/2", "01b/0", "01b/0", "-"};
+    for (size_t i = 0; i < ARRAY_SIZE(then); i++) cr_assert_str_eq(turn(&t), then[i], "turn %zu", i);
+    empty(&t);
+}
+
 Test(turns, chunks_without_a_name_are_jobs_of_their_own_and_names_are_compared_whole)
 {
     struct turns t = {0};

@@ -45,6 +45,22 @@ Test(pool, the_last_slow_items_wait_until_a_process_is_idle)
     stop();
 }
 
+Test(pool, a_process_holds_two_items_if_the_items_start_in_their_order)
+{
+    struct buf items = {0};
+    for (int i = 0; i < 100; i++) buf_add_str(&items, "\"hang\"\n");
+    start(SCRIPT, 2);
+    task->mode = TASK_NATIVE;
+    task->in_order = true;
+    warm(NS_PER_US, 1000);
+    struct chunk *c = submit(buf_cstr(&items));
+    for (struct process *process = pool.processes; process; process = process->next)
+        cr_assert_eq(process->window.items, 2);
+    finish(c);
+    buf_release(&items);
+    stop();
+}
+
 Test(pool, while_many_slow_items_wait_a_process_holds_as_many_as_its_window_allows)
 {
     struct buf items = {0};
