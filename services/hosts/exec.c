@@ -184,7 +184,7 @@ static bool open_files(struct exec_host *h)
 
 static struct run_outcome run_once(struct exec_host *h, const struct run_input *input)
 {
-    if (h->runner.lines_tag) {
+    if (h->options.tag) {
         buf_clear(&h->tag_text);
         exec_template_join(&h->tag, &h->row, &h->tag_text);
     }
@@ -356,7 +356,7 @@ static void prepare(struct exec_host *h)
     h->runner.nice = o->nice;
     if (o->lines) h->runner.lines_fd = line_pipe_open(o->lines);
     if (o->lines && h->runner.lines_fd < 0) die(1, "cannot open the pipe %s: %s", o->lines, strerror(errno));
-    if (o->lines && o->tag) h->runner.lines_tag = &h->tag_text;
+    if (o->tag) h->runner.tag = &h->tag_text;
     result_files_init(&h->files, o->results);
     if (o->results) h->runner.files = &h->files;
     h->row.raw = o->raw;

@@ -203,9 +203,9 @@ static void pass_on(struct runner *r, size_t end)
     const char *lines = r->out.data + r->passed;
     size_t len = end - r->passed;
     r->passed = end;
-    if (r->lines_tag) {
+    if (r->tag) {
         buf_add(&tagged, lines, len);
-        if (!tag_lines(&tagged, r->lines_tag->data, r->lines_tag->len)) BUG("a buffer without a cap is full");
+        if (!tag_lines(&tagged, r->tag->data, r->tag->len)) BUG("a buffer without a cap is full");
         lines = tagged.data;
         len = tagged.len;
     }
@@ -256,6 +256,20 @@ static bool read_stdout(struct runner *r, struct exec_run *run)
     return n == (ssize_t)room;
 }
 
+/* Passes on a piece of stderr, with the tag before each line. If the piece begins within a line, that line already has
+ * its tag. */
+static void pass_on_stderr(const struct runner *r, const struct exec_run *run, const char *piece, size_t len)
+{
+    struct buf tagged = {0};
+    const char *newline = run->stderr_in_line ? memchr(piece, '\n', len) : NULL;
+    size_t begun = newline ? (size_t)(newline + 1 - piece) : run->stderr_in_line ? len : 0;
+    if (r->tag) buf_add(&tagged, piece + begun, len - begun);
+    if (r->tag && !tag_lines(&tagged, r->tag->data, r->tag->len)) BUG("a buffer without a cap is full");
+    write_all(STDERR_FILENO, piece, r->tag ? begun : len);
+    write_all(STDERR_FILENO, tagged.data, tagged.len);
+    buf_release(&tagged);
+}
+
 /* Calls read() once for stderr. Returns true if there may be more to read now. */
 static bool read_stderr(struct runner *r, struct exec_run *run)
 {
@@ -264,7 +278,7 @@ static bool read_stderr(struct runner *r, struct exec_run *run)
     if (n <= 0) return false;
     byte_tail_add(&r->err, piece, (size_t)n);
     if (r->files) result_files_write(r->files, RESULT_STDERR, piece, (size_t)n);
-    write_all(STDERR_FILENO, piece, (size_t)n);
+    pass_on_stderr(r, run, piece, (size_t)n);
     run->stderr_in_line = piece[n - 1] != '\n';
     return n == sizeof piece;
 }

@@ -47,12 +47,12 @@ struct runner {
     uint64_t timeout_ms; /* 0: none */
     int nice;            /* added to the niceness of a command */
     struct run_usage usage;
-    struct gate *gate;           /* borrowed; may end a command; NULL: none */
-    int lines_fd;                /* gets each line of stdout as soon as the line is complete (line_pipe.h); -1: none */
-    const struct buf *lines_tag; /* borrowed; stands before each of these lines, with a tab; NULL: nothing */
-    size_t passed;               /* bytes of `out` that were passed on */
-    size_t dropped;              /* bytes of stdout that were passed on and are no longer in `out` */
-    struct result_files *files;  /* borrowed; open while a command runs; NULL: none */
+    struct gate *gate;          /* borrowed; may end a command; NULL: none */
+    int lines_fd;               /* gets each line of stdout as soon as the line is complete (line_pipe.h); -1: none */
+    const struct buf *tag;      /* borrowed; stands before each line that is passed on, with a tab; NULL: nothing */
+    size_t passed;              /* bytes of `out` that were passed on */
+    size_t dropped;             /* bytes of stdout that were passed on and are no longer in `out` */
+    struct result_files *files; /* borrowed; open while a command runs; NULL: none */
 };
 
 /* `error_bytes`: how many bytes of stderr are kept. If a descriptor cannot be opened, returns false and sets errno. */

@@ -27,6 +27,13 @@ class Output(CliTest):
         self.assertEqual(ended.err, b"first\n\nlast\nfantail: item 1 (line 1): task_error: exit status 3 | last\n"
                                     b"fantail: 1 of 1 items failed\n")
 
+    def test_a_tag_stands_before_each_line_of_standard_error(self):
+        code = 'printf "a$1\\n\\nb" >&2; sleep 0.1; printf "c\\nd" >&2; echo out'
+        for options, tag in (["--tag"], "x"), (["--tagstring", "{#}-{}"], "1-x"), (["--tag", "--line-buffer"], "x"):
+            ended = self.commands(code, ["x"], *options)
+            self.assertEqual((ended.status, ended.out), (0, f"{tag}\tout\n".encode()))
+            self.assertEqual(ended.err.decode(), "".join(f"{tag}\t{line}\n" for line in ("ax", "", "bc", "d")))
+
     def test_an_unfinished_line_is_not_continued_by_the_next_command(self):
         ended = self.commands('printf "to %s" "$1" >&2', "abc", "-P", 1)
         self.assertEqual(ended.err, b"to a\nto b\nto c\n")

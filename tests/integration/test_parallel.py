@@ -17,12 +17,23 @@ ANSWER_S = 300
 RUN_IN_SHELL = '"$0" parallel "echo \\$0 #" ::: 1; exit $?'
 
 
+def lines_of_commands(err):
+    """Returns the lines of standard error that the commands have written, without the messages of the two programs. The
+    words of these messages differ. After "This job failed:" comes the command line. The lines that show the progress
+    differ too."""
+    if b"\r" in err:
+        return []
+    err = re.sub(rb"^parallel: This job \w+:\n.*\n", b"", err, flags=re.M)
+    return [line for line in err.splitlines() if not line.startswith((b"parallel: ", b"fantail: ", b"fantail parallel: "))]
+
+
 class Result:
     """What an example has done. The order of lines is not promised, so they are sorted."""
 
     def __init__(self, ended, folder):
         self.status, self.err = ended.returncode, ended.stderr
         self.lines = sorted(ended.stdout.replace(folder.encode(), b"FOLDER").splitlines())
+        self.said = sorted(lines_of_commands(ended.stderr.replace(folder.encode(), b"FOLDER")))
         self.files = {}
         for place, _, names in os.walk(folder):
             self.files[os.path.relpath(place, folder)] = None
@@ -33,7 +44,7 @@ class Result:
                     self.files[os.path.relpath(os.path.join(place, name), folder)] = file.read()
 
     def __eq__(self, other):
-        return (self.status, self.lines, self.files) == (other.status, other.lines, other.files)
+        return (self.status, self.lines, self.said, self.files) == (other.status, other.lines, other.said, other.files)
 
     def __repr__(self):
         return f"status {self.status}, lines {self.lines[:20]}, files {sorted(self.files)}, stderr {self.err[-500:]}"
@@ -85,6 +96,10 @@ class Examples(CliTest):
     def test_the_examples_of_the_tutorial_do_the_same(self):
         self.assertGreater(len(tutorial.SAME), 100)
         self.assert_same(tutorial.SAME)
+
+    def test_standard_error_is_tagged_in_the_same_way(self):
+        self.assert_same([r"parallel --tag 'echo out; echo err-{} >&2; echo more >&2' ::: A B C",
+                          r"""parallel --tagstring '{}-{#}' -k 'printf "%s\n" err-{} >&2' ::: A B C"""])
 
     def assert_same(self, chosen):
         for example, theirs, ours in self.run_all(chosen):

@@ -90,7 +90,7 @@ static const struct option_row rows[] = {
     SWITCH_ALIAS("line-buffered", line_buffer),
     SWITCH_ALIAS("linebuffered", line_buffer),
     SWITCH("ungroup", ungroup, "the same as --line-buffer", .letter = 'u'),
-    SWITCH("tag", tag, "write the value and a tab before each line of the output"),
+    SWITCH("tag", tag, "write the value and a tab before each line of the output and of standard error"),
     TEXT("tagstring", tagstring, "TEXT", "like --tag, with this text instead of the value"),
     TEXT_ALIAS("tag-string", tagstring),
     SWITCH("dry-run", dry_run, "print the command lines, and run nothing"),
