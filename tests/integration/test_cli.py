@@ -95,7 +95,7 @@ class Words(CliTest):
             self.assertEqual(self.cli(word).err.decode(), f'fantail: unknown command "{word}"; see fantail --help\n')
 
     def test_the_help_begins_with_examples(self):
-        for line in self.cli("map", "--help").out.decode().split("\n\n", maxsplit=1)[0].splitlines():
+        for line in self.cli("map", "--help", COLUMNS="100").out.decode().split("\n\n", maxsplit=1)[0].splitlines():
             self.assertRegex(line, r"^  (seq 5 \| )?fantail map ")
 
     def test_help_names_the_variables_that_are_read_where_not_all_are(self):
@@ -134,6 +134,17 @@ class MapOnAFleet(SharedFleetTest, CliTest):
     def test_no_items_give_no_results(self):
         ended = self.map("square", stdin="")
         self.assertEqual((ended.status, ended.out), (0, b""), ended)
+
+    def test_a_command_without_dashes_is_shown_before_an_item_comes(self):
+        url = f"http://127.0.0.1:{self.shared.port}"
+        for order, option in ("input", "-k"), ("completion", "-q"):
+            words = [FANTAIL, "map", "--order", order, "gzip", option, "--url", url]
+            with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  cwd=self.folder, env=self.environment()) as process:
+                self.assertEqual(process.wait(60), 3)
+                self.assertEqual(process.stderr.read().decode(),
+                                 "fantail: the fleet has no task gzip. To run the command gzip: "
+                                 f"`fantail map --order {order} --url '{url}' -- gzip {option}`\n")
 
     def test_blank_lines_are_no_items_and_the_last_newline_may_lack(self):
         self.assertEqual(self.map("square", stdin="\n1\n\n\n2\n3").lines, ["1", "4", "9"])

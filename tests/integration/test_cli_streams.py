@@ -78,19 +78,45 @@ class Advice(CliTest):
         self.assertIn(b"--max-concurrency limits how many items run there at once", ended.err)
 
     def test_a_command_without_dashes_is_shown_with_them(self):
-        ended = self.cli("map", "gzip", "--tasks", EXAMPLE_TASKS, stdin="1\n")
-        self.assertEqual(ended.status, 3)
-        self.assertIn(b"To run the command gzip: `fantail map -- gzip`\n", ended.err)
         ended = self.cli("map", "gzip", "--tasks", "absent", ":::", "1")
         self.assertEqual(ended.status, 2)
         self.assertIn(b"--tasks: absent is not a directory. ", ended.err)
-        self.assertIn(b"To run the command gzip: `fantail map -- gzip`\n", ended.err)
+        self.assertIn(b"To run the command gzip: `fantail map --tasks absent -- gzip ::: 1`\n", ended.err)
         ended = self.cli("map", "expr", "2")
         self.assertEqual((ended.status, ended.err),
                          (2, b"fantail map: unexpected argument 2. To run the command expr: `fantail map -- expr 2`\n"))
         ended = self.cli("map", "wc", "-c")
         self.assertEqual(ended.status, 2)
         self.assertIn(b"`fantail map -- COMMAND", ended.err)
+
+    def test_a_command_without_dashes_is_shown_before_an_item_is_read(self):
+        for name in ("a", "b c"):
+            with open(os.path.join(self.folder, name), "w", encoding="utf-8"):
+                pass
+        for words, stdin, meant in (
+                ([], "not JSON\n", "-- gzip"),
+                ([":::", "a", "x$y"], "", "-- gzip ::: a 'x$y'"),
+                (["-k", "a"], "", "-- gzip -k ::: a"),
+                (["a", "b c"], "", "-- gzip ::: a 'b c'"),
+                (["-9", "-S", ".z", "a"], "", None),
+                (["-j2", ":::", "a"], "", "-- gzip -j2 ::: a"),
+                (["--quiet", "--retries", "2", ":::", "--null"], "", "--quiet --retries 2 -- gzip ::: --null")):
+            with self.subTest(words):
+                ended = self.cli("map", "--tasks", EXAMPLE_TASKS, "gzip", *words, stdin=stdin)
+                self.assertEqual((ended.status, ended.out), (2, b""), ended)
+                if meant:
+                    self.assertTrue(ended.err.decode().endswith(
+                        f". To run the command gzip: `fantail map --tasks {EXAMPLE_TASKS} {meant}`\n"), ended)
+
+    def test_a_command_without_dashes_does_not_wait_for_a_terminal(self):
+        master, slave = os.openpty()
+        self.addCleanup(os.close, master)
+        with os.fdopen(slave) as keyboard:
+            ended = subprocess.run([FANTAIL, "map", "--tasks", EXAMPLE_TASKS, "gzip"], stdin=keyboard, capture_output=True,
+                                   cwd=self.folder, env=self.environment(), timeout=60, check=False)
+        self.assertEqual((ended.returncode, ended.stderr.decode()),
+                         (2, f"fantail map: the folder {EXAMPLE_TASKS} has no task gzip. To run the command gzip: "
+                             f"`fantail map --tasks {EXAMPLE_TASKS} -- gzip`\n"))
 
 
 if __name__ == "__main__":

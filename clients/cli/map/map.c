@@ -339,6 +339,14 @@ static void read_lines(struct map_run *run)
     }
 }
 
+/* If the fleet does not have the task, and a program has its name, the run ends before it waits for items. */
+static void check_task(struct map_run *run)
+{
+    const struct map_options *o = run->options;
+    if (!run->care.lacks_task || !o->as_command[0] || run->state > MAP_ASKED) return;
+    map_run_fail(run, "the fleet has no task %s. To run the command %s: `%s`", o->task, o->task, o->as_command);
+}
+
 static void turn(struct map_run *run)
 {
     static struct pollfd fds[POLL_OTHERS + FLEET_MAX_POLL_FDS + MAP_JOBS];
@@ -371,6 +379,7 @@ static void turn(struct map_run *run)
     if (f && (n == 0 || fds[POLL_INTERRUPT].revents || !fleet_is_ready(f))) turn_fleet(run);
     if (n && fds[POLL_CARE].revents) connection_step(&run->care.http);
     care_step(&run->care, &run->outage, now);
+    check_task(run);
     follow_jobs_file(run, now);
     follow_gate(run);
     if (n && polled) step_jobs(run, jobs, now);

@@ -1,7 +1,6 @@
 #include "cli/map/map_internal.h"
 
 #include "cli/base/json_member.h"
-#include "cli/base/program.h"
 #include "cli/http/caller_trace.h"
 #include "cli/http/refusal.h"
 #include "protocol/protocol.h"
@@ -178,7 +177,6 @@ static bool was_too_large(struct map_run *run, struct map_job *j, uint64_t now)
 void map_job_fail_refused(struct map_run *run, const struct map_job *j)
 {
     const struct connection *c = &j->http;
-    const char *why;
     struct buf text = {0};
     bool is_private = run->private_fleet.fleet != NULL; /* a private fleet is part of this program for the user */
     if (!is_private) buf_addf(&text, "the service refused the job (%d): ", c->status);
@@ -186,8 +184,8 @@ void map_job_fail_refused(struct map_run *run, const struct map_job *j)
     refusal_add_text(c, &text);
     if (c->status == 404 && is_private && run->options->tasks)
         buf_addf(&text, " (this run uses the tasks in the folder %s)", run->options->tasks);
-    if (c->status == 404 && run->options->task && program_can_run(run->options->task, &why))
-        buf_addf(&text, ". To run the command %s: `fantail map -- %s`", run->options->task, run->options->task);
+    if (c->status == 404 && run->options->as_command[0])
+        buf_addf(&text, ". To run the command %s: `%s`", run->options->task, run->options->as_command);
     map_run_fail(run, "%s", buf_cstr(&text));
     buf_release(&text);
 }

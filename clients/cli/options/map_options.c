@@ -4,11 +4,11 @@
 
 #include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
-#include "cli/base/program.h"
 #include "cli/fleet/tasks_dir.h"
 #include "cli/items/item_arguments.h"
 #include "cli/options/command_check.h"
 #include "cli/options/input_guess.h"
+#include "cli/report/missing_dashes.h"
 #include "common/json/encoding.h"
 #include "common/json/json_scan.h"
 #include "protocol/protocol.h"
@@ -54,6 +54,25 @@ static int check_command(struct map_options *o)
     return command_check(spec, o->command, o->shell_path, o->raw);
 }
 
+/* Returns a sentence for the end of a message if the task is a program, so that the -- is probably missing; otherwise
+ * "". */
+static const char *command_hint(const struct map_options *o)
+{
+    static char hint[sizeof o->as_command + 300];
+    snprintf(hint, sizeof hint, ". To run the command %.200s: `%s`", o->task, o->as_command);
+    return o->as_command[0] ? hint : "";
+}
+
+/* Returns whether the tasks directory has the only task of the job. */
+static bool has_task(const struct map_options *o)
+{
+    char *path;
+    if (asprintf(&path, "%s/%s", o->tasks, o->task) < 0) BUG("out of memory for a path");
+    bool found = access(path, F_OK) == 0;
+    free(path);
+    return found;
+}
+
 static int check_task(struct map_options *o)
 {
     if (!o->task)
@@ -69,15 +88,13 @@ static int check_task(struct map_options *o)
     if (o->client.url) return target_config_check(spec, &o->client);
     const char *given = o->tasks;
     o->tasks = tasks_dir_find(given);
+    if (o->tasks && o->as_command[0] && !has_task(o))
+        return option_complain(spec, NULL, "the folder %s has no task %s%s", o->tasks, o->task, command_hint(o));
     if (o->tasks) return EXIT_OK;
-    char hint[200] = "";
-    const char *why;
-    if (program_can_run(o->task, &why))
-        snprintf(hint, sizeof hint, ". To run the command %.60s: `fantail map -- %.60s`", o->task, o->task);
     return option_complain(
         spec, "tasks",
         "%s is not a directory. Give the directory of the tasks with --tasks, or a fleet with --url or FANTAIL_URL%s",
-        given ? given : "./tasks", hint);
+        given ? given : "./tasks", command_hint(o));
 }
 
 static_assert(REDUCE_KIND_COUNT == 6, "the texts of --reduce name every reducer");
@@ -193,12 +210,11 @@ static bool has_option(char **argv, int argc, const char *name)
 }
 
 /* Complains about a second word, with a hint about what the user probably meant. */
-static void complain_of_extra(const char *task, const char *extra)
+static void complain_of_extra(const struct map_options *o, const char *extra)
 {
-    const char *why;
-    if (program_can_run(task, &why) && !strchr(task, '/'))
-        option_complain(spec, NULL, "unexpected argument %s. To run the command %s: `fantail map -- %s %s`", extra,
-                        task, task, extra);
+    const char *task = o->task;
+    if (o->as_command[0])
+        option_complain(spec, NULL, "unexpected argument %s%s", extra, command_hint(o));
     else if (access(extra, F_OK) == 0)
         option_complain(
             spec, NULL,
@@ -364,11 +380,18 @@ static int open_source(struct map_options *o, char **lists)
     return EXIT_OK;
 }
 
-bool map_options_read(struct map_options *o, const struct map_manner *manner, int argc, char **argv, int *status)
+static void set_as_command(struct map_options *o, char *const *typed)
+{
+    struct buf line = {0};
+    missing_dashes_add(&line, typed, o->task, spec);
+    snprintf(o->as_command, sizeof o->as_command, "%s", buf_cstr(&line));
+    buf_release(&line);
+}
+
+/* `typed` has the words of argv in the order in which they were typed. */
+static bool read_words(struct map_options *o, int argc, char **argv, char *const *typed, int *status)
 {
     struct option_result result;
-    *o = (struct map_options){.manner = *manner};
-    set_program(manner->program);
     int lists = item_arguments_find(argc, argv), options_end = find_separator(lists, argv);
     *status = EXIT_USAGE;
     if (!option_parse(spec, o, options_end, argv, &result)) {
@@ -378,9 +401,10 @@ bool map_options_read(struct map_options *o, const struct map_manner *manner, in
     if (record_options_take_zero(&o->record)) o->manner.ignores_items = true;
     if (result.first_operand < options_end) o->task = argv[result.first_operand];
     bool is_command = options_end < lists;
+    if (o->task && !is_command) set_as_command(o, typed);
     if (is_command) o->command = take_command(argv, options_end, lists);
     if (result.first_operand + 1 < options_end) {
-        complain_of_extra(o->task, argv[result.first_operand + 1]);
+        complain_of_extra(o, argv[result.first_operand + 1]);
         return false;
     }
     if (is_command && has_option(argv, options_end, "--url")) {
@@ -396,6 +420,17 @@ bool map_options_read(struct map_options *o, const struct map_manner *manner, in
     if (*status == EXIT_OK) *status = open_source(o, argv + lists);
     if (*status != EXIT_OK) common_option_release(&o->common);
     return *status == EXIT_OK;
+}
+
+bool map_options_read(struct map_options *o, const struct map_manner *manner, int argc, char **argv, int *status)
+{
+    *o = (struct map_options){.manner = *manner};
+    set_program(manner->program);
+    char **typed = xcalloc((size_t)argc + 1, sizeof *typed); /* option_parse() and take_command() move the words */
+    memcpy(typed, argv, (size_t)argc * sizeof *typed);
+    bool good = read_words(o, argc, argv, typed, status);
+    free(typed);
+    return good;
 }
 
 void map_options_release(struct map_options *o)

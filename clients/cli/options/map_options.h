@@ -45,6 +45,7 @@ struct map_options {
     bool records;                      /* the values are records of commands (protocol/run_record.h) */
 
     const char *task;             /* NULL in command mode */
+    char as_command[400];         /* if the task is also a program: the command line that would run it; otherwise "" */
     char **command;               /* NULL-terminated; NULL: none */
     struct record_options record; /* how lines become items */
     struct block_options block;   /* how the input is cut into blocks */

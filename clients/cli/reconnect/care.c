@@ -72,6 +72,7 @@ static void read_answer(struct care *c, struct outage *o, uint64_t now)
     bool listed = http->status == 200, refused = !listed && !is_for_now(http->status);
     bool described = listed && c->task && task_facts_read(&facts, c->task, http->answer.data, http->answer.len);
     if (described) c->slots = facts.slots;
+    c->lacks_task = listed && c->task && task_facts_lack(c->task, http->answer.data, http->answer.len);
     o->accepted = o->accepted || described;
     if (c->twice == CARE_UNKNOWN && described)
         c->twice = facts.idempotent == IDEMPOTENCY_NO ? CARE_RUNS_ONCE : CARE_MAY_RUN_TWICE;

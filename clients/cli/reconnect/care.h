@@ -26,6 +26,7 @@ struct care {
     enum care_twice twice;
     enum care_state state;
     bool gate_closed;   /* no job may be sent until the list of tasks comes */
+    bool lacks_task;    /* the fleet has tasks, but not this one */
     bool limits_jobs;   /* jobs are small if their items must not run twice, so that few items can be in doubt */
     uint64_t closed_ns; /* when the gate was closed */
     uint64_t slots;     /* how many items the fleet runs at once; 0: not known */

@@ -68,3 +68,21 @@ bool task_facts_read(struct task_facts *facts, const char *tasks, const char *js
         if (!*name) return true;
     }
 }
+
+bool task_facts_lack(const char *task, const char *json, size_t len)
+{
+    struct json_slice list, entry, member, value;
+    struct json_walk entries, members;
+    unsigned others = 0;
+    if (strchr(task, ',') || !find_list(&list, json, len) || !json_walk_init(&entries, list.data, list.len))
+        return false;
+    while (json_walk_next(&entries, NULL, &entry)) {
+        if (!json_walk_init(&members, entry.data, entry.len)) return false;
+        while (json_walk_next(&members, &member, &value)) {
+            if (!json_string_is(member, "name")) continue;
+            if (is_the_name(value, task, strlen(task))) return false;
+            others++;
+        }
+    }
+    return others > 0;
+}
