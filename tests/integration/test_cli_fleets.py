@@ -66,7 +66,7 @@ class PrivateFleet(CliTest):
         ended = self.cli("map", "--", "sh", "-c", 'test "$0" != 2 || { echo oh >&2; exit 7; }; echo "$0"',
                          stdin="1\n2\n3\n")
         self.assertEqual((ended.status, ended.lines), (1, ["1", "null", "3"]), ended)
-        self.assertRegex(ended.err, rb"item 2 \(line 2\): .*7.*oh")
+        self.assertRegex(ended.err, rb"^oh\nfantail: item 2 \(line 2\): .*7\n")
 
     def test_max_concurrency_holds_for_the_whole_run(self):
         with subprocess.Popen([FANTAIL, "map", "--max-concurrency", "1", "-P", "4", "--", "sh", "-c",

@@ -22,9 +22,9 @@ class Output(CliTest):
         ended = self.commands('echo "to $1" >&2; echo "out $1"', ["a"])
         self.assertEqual((ended.status, ended.out, ended.err), (0, b"out a\n", b"to a\n"))
 
-    def test_all_lines_of_a_command_that_fails_come_before_the_report(self):
+    def test_all_lines_of_a_command_that_fails_come_before_the_report_which_does_not_repeat_them(self):
         ended = self.commands("echo first >&2; echo >&2; echo last >&2; exit 3", ["a"])
-        self.assertEqual(ended.err, b"first\n\nlast\nfantail: item 1 (line 1): task_error: exit status 3 | last\n"
+        self.assertEqual(ended.err, b"first\n\nlast\nfantail: item 1 (line 1): task_error: exit status 3\n"
                                     b"fantail: 1 of 1 items failed\n")
 
     def test_a_tag_stands_before_each_line_of_standard_error(self):

@@ -87,13 +87,13 @@ static void add_place(struct buf *line, uint64_t index, uint64_t in_line)
     buf_addf(line, in_line ? " (line %llu)" : " (index %llu)", (unsigned long long)(in_line ? in_line : index));
 }
 
-static void report(uint64_t index, uint64_t in_line, const char *error, size_t len)
+static void report(const struct failures *f, uint64_t index, uint64_t in_line, const char *error, size_t len)
 {
     struct buf name = {0}, cause = {0}, place = {0}, output = {0}, line = {0};
     bool named = json_member_read(error, len, "name", &name) && name.len;
     read_text(error, len, "cause", &cause);
     read_text(error, len, "place", &place);
-    read_text(error, len, "stderr", &output);
+    if (!f->shows_stderr) read_text(error, len, "stderr", &output);
     keep_last_line(&output);
     add_place(&line, index, in_line);
     add_part(&line, ": ", named ? &name : NULL, NAME_BYTES, "");
@@ -176,7 +176,7 @@ void failures_add(struct failures *f, uint64_t index, uint64_t line, const char 
     bool lost = f->reports_lost && f->reported < FAILURES_REPORTED_MAX && !has_ended(error, error_len);
     if (!failures_reports(f) && !lost) return;
     f->reported++;
-    report(index, line, error, error_len);
+    report(f, index, line, error, error_len);
 }
 
 static void add_names(const struct failures *f, struct buf *line)

@@ -14,6 +14,7 @@ struct failures {
     FILE *file; /* NULL: none */
     bool quiet;
     bool reports_lost;  /* even if `quiet` is set, report items whose command did not end by itself or by --timeout */
+    bool shows_stderr;  /* standard error has what the commands wrote there, so the messages do not repeat it */
     unsigned reported;  /* failures that were reported on standard error */
     uint64_t count;     /* items without a value */
     uint64_t cancelled; /* how many of these had no answer when their job was cancelled */

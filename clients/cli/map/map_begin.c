@@ -131,6 +131,7 @@ bool map_begin(struct map_run *run, struct map_options *o)
     }
     bool opened = failures_init(&run->failures, o->errors, o->quiet);
     run->failures.reports_lost = o->manner.is_parallel;
+    run->failures.shows_stderr = o->command != NULL;
     if (!opened) {
         int error = errno;
         snprintf(err, sizeof err, "write %s", o->errors);
