@@ -3,15 +3,21 @@
 #include "cli/base/exit_status.h"
 #include "cli/base/standard_output.h"
 #include "cli/commands.h"
-#include "common/base/base.h"
+#include "common/base/buf.h"
+#include "common/observe/text_fold.h"
 #include "common/service/option.h"
 
 static void print_help(FILE *out)
 {
     const struct manual *m = &commands_manual;
-    fprintf(out, "%s\n\nusage: fantail %s\n\ncommands:\n", m->spec->about, m->spec->usage);
-    for (size_t i = 0; i < m->count; i++) fprintf(out, "  %-10s %s\n", m->commands[i].name, m->commands[i].help);
-    fprintf(out, "\n%s\n", m->spec->epilogue);
+    struct buf text = {0}, folded = {0};
+    buf_addf(&text, "%s\n\nusage: fantail %s\n\ncommands:\n", m->spec->about, m->spec->usage);
+    for (size_t i = 0; i < m->count; i++) buf_addf(&text, "  %-10s %s\n", m->commands[i].name, m->commands[i].help);
+    buf_addf(&text, "\n%s\n", m->spec->epilogue);
+    text_fold_add(&folded, buf_cstr(&text), text_fold_width());
+    fputs(buf_cstr(&folded), out);
+    buf_release(&text);
+    buf_release(&folded);
 }
 
 static int complain_unknown(const char *word)

@@ -3,8 +3,11 @@
 #include <ctype.h>
 #include <inttypes.h>
 
-#define WRAP_COLUMN 100
+#include "common/observe/text_fold.h"
+
 #define HELP_INDENT 8
+
+static unsigned help_width; /* set by option_print_help() */
 
 struct option_env_name option_env_name(const struct option_row *row)
 {
@@ -34,12 +37,12 @@ static void print_head(const struct option_row *row)
     putchar('\n');
 }
 
-/* Prints the words of `text`, beginning at column `*column`, and breaks lines before WRAP_COLUMN. */
+/* Prints the words of `text`, beginning at column `*column`, and breaks lines before help_width. */
 static void print_wrapped(const char *text, int *column)
 {
     while (*text) {
         int len = (int)strcspn(text, " ");
-        if (*column > HELP_INDENT && *column + 1 + len > WRAP_COLUMN) {
+        if (*column > HELP_INDENT && *column + 1 + len > (int)help_width) {
             printf("\n%*s", HELP_INDENT, "");
             *column = HELP_INDENT;
         } else if (*column > HELP_INDENT) {
@@ -78,6 +81,14 @@ static void print_body(const struct option_row *row)
     putchar('\n');
 }
 
+static void print_folded(const char *text)
+{
+    struct buf folded = {0};
+    text_fold_add(&folded, text, help_width);
+    fputs(buf_cstr(&folded), stdout);
+    buf_release(&folded);
+}
+
 /* Prints how options are set in the environment. If only some of the options can be set there, lists their
  * variables. */
 static void print_env(const struct option_spec *spec)
@@ -90,9 +101,14 @@ static void print_env(const struct option_spec *spec)
         without += row->no_env;
     }
     if (!with) return;
-    printf("\n%s can also be set in the environment: --an-option is FANTAIL_AN_OPTION. An option on the command\n"
-           "line overrides the environment, which overrides the default in [brackets].\n",
-           without ? "These options" : "Every option");
+    struct buf text = {0};
+    buf_addf(&text,
+             "%s can also be set in the environment: --an-option is FANTAIL_AN_OPTION. An option on the command "
+             "line overrides the environment, which overrides the default in [brackets].",
+             without ? "These options" : "Every option");
+    putchar('\n');
+    print_folded(buf_cstr(&text));
+    buf_release(&text);
     if (!without) return;
     printf("%*s", HELP_INDENT, "");
     for (const struct option_row *row = spec->rows; row->type != OPTION_TYPE_END; row++)
@@ -103,22 +119,29 @@ static void print_env(const struct option_spec *spec)
 
 void option_print_help(const struct option_spec *spec)
 {
-    printf("%s\n\nUsage: %s %s\n", spec->about, spec->program, spec->usage);
+    help_width = text_fold_width();
+    struct buf head = {0};
+    buf_addf(&head, "%s\n\nUsage: %s %s", spec->about, spec->program, spec->usage);
+    print_folded(buf_cstr(&head));
+    buf_release(&head);
     for (const struct option_row *row = spec->rows; row->type != OPTION_TYPE_END; row++) {
         if (row->hidden) continue;
         if (row->type == OPTION_TYPE_HEADING) {
-            printf("\n%s\n", row->name);
+            putchar('\n');
+            print_folded(row->name);
             continue;
         }
         print_head(row);
         print_body(row);
     }
-    printf("\nOther\n"
-           "  --help, --version\n"
-           "  --print-config\n%*sprint the value of every option and its source, and end\n",
-           HELP_INDENT, "");
+    printf("\nOther\n  --help, --version\n  --print-config\n%*s", HELP_INDENT, "");
+    int column = HELP_INDENT;
+    print_wrapped("print the value of every option and its source, and end", &column);
+    putchar('\n');
     print_env(spec);
-    if (spec->epilogue) printf("\n%s\n", spec->epilogue);
+    if (!spec->epilogue) return;
+    putchar('\n');
+    print_folded(spec->epilogue);
 }
 
 #define NAME_BYTES 32 /* longer names are similar to no other name */
