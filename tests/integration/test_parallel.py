@@ -3,6 +3,7 @@ programs."""
 import os
 import re
 import shutil
+import signal
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
@@ -211,9 +212,48 @@ class Parallel(CliTest):
     def test_a_command_that_could_not_run_is_reported(self):
         ended = self.assert_parallel(["echo"], ["b"], 1, stdin="a\0a\nb\n")
         self.assertIn("the item has a NUL character, which an argument cannot have", ended.err.decode())
-        for code in ("exit 1", "kill -9 $$", "sleep 60"):
-            ended = self.assert_parallel(["--timeout", 1, f"{code} #", ":::", "x"], [], 1)
+        for code in ("exit 1", "kill -9 $$"):
+            ended = self.assert_parallel(["--timeout", 10, f"{code} #", ":::", "x"], [], 1)
             self.assertEqual(ended.err, b"", code)
+
+    def test_a_command_that_has_timed_out_is_named(self):
+        ended = self.assert_parallel(["--timeout", 1, "sleep 60 #", ":::", "x"], [], 1)
+        self.assertEqual(ended.err, b"fantail: this command was killed because it timed out: sleep 60 # x\n")
+
+    def test_the_commands_that_halt_count_are_named(self):
+        run = ["-j1", "--halt"]
+        for rule, codes, status, named in (
+                ("now,fail=2", [7, 0, 8, 0], 2, ["failed: exit 7", "failed: exit 8"]),
+                ("soon,success=1", [7, 0, 1], 0, ["succeeded: exit 0"]),
+                ("now,done=1", [7, 0, 1], 7, ["has ended: exit 7"])):
+            ended = self.assert_parallel([*run, rule, "exit", ":::", *codes], [], status)
+            lines = ended.err.decode().splitlines()
+            self.assertEqual(lines[:-1], [f"fantail: this command {end}" for end in named])
+            self.assertRegex(lines[-1], rf"^fantail: halted after \d items? \(--halt {rule}\)$")
+
+    def test_an_interrupt_says_how_many_commands_are_done(self):
+        def printed():
+            with open(path, "rb") as file:
+                return file.read().split()
+
+        path = os.path.join(self.folder, "out")
+        for options in [], ["--bar"]:
+            with open(path, "wb") as out:
+                run = subprocess.Popen([FANTAIL, "parallel", *options, "-j1", "[ {} != 3 ] || sleep 60; echo {}; [ {} != 1 ]",
+                                        ":::", "1", "2", "3", "4"], cwd=self.folder, env=self.environment(), stdout=out,
+                                       stderr=subprocess.PIPE)
+            with run:
+                ft.wait_until(lambda: printed() == [b"1", b"2"], "the first two commands")
+                run.send_signal(signal.SIGINT)
+                err = run.communicate(timeout=60)[1].decode()
+            self.assertEqual(run.returncode, -signal.SIGINT)
+            self.assertEqual(err.rpartition("\x1b[K")[2], "fantail: cancelled after 2 of 4 items; 1 failed\n")
+
+    def test_a_bar_ends_with_a_last_line(self):
+        for codes, status, end in ((["0", "0"], 0, r"2 items in \d.*"), (["0", "1"], 1, "1 of 2 items failed")):
+            ended = self.assert_parallel(["--bar", "exit", ":::", *codes], [], status)
+            self.assertRegex(ended.err.decode().rpartition("\x1b[K")[2], rf"\Afantail: {end}\n\Z")
+            self.assertEqual(self.assert_parallel(["exit", ":::", *codes], [], status).err, b"")
 
     def test_citation_runs_nothing(self):
         self.assert_parallel(["--citation"], [], stdin="echo bad\n")

@@ -76,8 +76,26 @@ static void say_cancelled(const struct map_run *run, bool listed)
         count_add(&line, failures_failed(f));
         buf_add_str(&line, " failed");
     }
-    failures_add_details(f, listed, &line);
+    if (!run->options->manner.is_parallel) failures_add_details(f, listed, &line);
     complain_text(buf_cstr(&line));
+    buf_release(&line);
+}
+
+/* `fantail parallel` is quiet about failed items, as GNU parallel is, but says how a run with a progress line, a halted
+ * run and an interrupted run end. */
+static bool says_end(const struct map_run *run)
+{
+    return !run->options->quiet || run->options->manner.is_parallel;
+}
+
+static void say_failed(const struct map_run *run)
+{
+    struct buf line = {0};
+    count_add(&line, failures_failed(&run->failures));
+    buf_add_str(&line, " of ");
+    count_add(&line, run->done - run->unrun);
+    buf_add_str(&line, " items failed");
+    complain_failure(buf_cstr(&line), line.len);
     buf_release(&line);
 }
 
@@ -86,10 +104,11 @@ static void say_cancelled(const struct map_run *run, bool listed)
 static bool say_end(struct map_run *run)
 {
     bool listed = run->failures.file != NULL, interrupted = interrupt_signal() && run->state != MAP_STOPPED;
+    if (run->options->manner.is_parallel && run->progress.on && run->failures.count && !interrupted) say_failed(run);
     if (!interrupted || has_nothing_left(run))
         return failures_finish(&run->failures, run->done - run->unrun, run->state == MAP_STOPPED || run->halted);
     bool good = failures_close(&run->failures);
-    if (!run->options->quiet) say_cancelled(run, listed);
+    if (says_end(run)) say_cancelled(run, listed);
     return good;
 }
 
@@ -116,7 +135,7 @@ static int end_halted(const struct map_run *run)
 {
     enum run_gate_why why = run->options->rules.halt_why;
     uint64_t answered = run->done - run->unrun;
-    if (!run->options->quiet)
+    if (says_end(run))
         complain("halted after %llu item%s (--halt %s)", (unsigned long long)answered, answered == 1 ? "" : "s",
                  run->options->halt);
     if (run->options->manner.is_parallel) return halted_status(run);

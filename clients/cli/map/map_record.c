@@ -2,11 +2,16 @@
 
 #include <time.h>
 
+#include "cli/base/complain.h"
 #include "cli/base/exit_status.h"
 #include "cli/base/status_line.h"
 #include "cli/map/result_line.h"
 #include "cli/runs/joblog.h"
+#include "cli/runs/record.h"
 #include "common/json/byte_text.h"
+#include "protocol/protocol.h"
+
+enum { SHOWN_COMMAND_BYTES = 1000 }; /* a message shows at most this many bytes of a command line */
 
 int64_t map_record_time_us(void)
 {
@@ -57,11 +62,47 @@ static void add_failed(struct map_run *run, struct map_job *j, uint64_t in_batch
     buf_release(&error);
 }
 
+static bool has_timed_out(const struct run_record *r)
+{
+    struct json_walk walk;
+    struct json_slice name, value;
+    if (!r->error.len || !json_walk_init(&walk, r->error.data, r->error.len)) return false;
+    while (json_walk_next(&walk, &name, &value))
+        if (json_string_is(name, "name")) return json_string_is(value, item_error_name(ITEM_TIMED_OUT));
+    return false;
+}
+
+static void say_of_command(struct map_run *run, const struct run_record *r, const char *what)
+{
+    struct buf line = {0};
+    decode(run, r->command);
+    size_t len = run->text.len, shown = len < SHOWN_COMMAND_BYTES ? len : SHOWN_COMMAND_BYTES;
+    buf_addf(&line, "this command %s: ", what);
+    buf_add(&line, run->text.data, shown);
+    if (shown < len) buf_addf(&line, "... (%zu bytes)", len);
+    complain_text(buf_cstr(&line));
+    buf_release(&line);
+}
+
+/* As GNU parallel does, names each command that --timeout has ended, and each command that --halt counts. */
+static void say_end(struct map_run *run, const struct run_record *r)
+{
+    static const char *const ends[] = {
+        [RUN_GATE_FAILED] = "failed", [RUN_GATE_SUCCEEDED] = "succeeded", [RUN_GATE_DONE] = "has ended"};
+    static_assert(ARRAY_SIZE(ends) == RUN_GATE_WHY_COUNT, "a word for each reason");
+    enum run_gate_why why = run->options->rules.halt_why;
+    bool failed = r->error.len > 0;
+    bool counts = why == RUN_GATE_DONE || (why != RUN_GATE_NEVER && failed == (why == RUN_GATE_FAILED));
+    if (has_timed_out(r)) say_of_command(run, r, "was killed because it timed out");
+    if (counts) say_of_command(run, r, ends[why]);
+}
+
 /* Notes the exit status of the first item that --halt counts. Prints the command line if the user asked for it. */
 static void add_for_parallel(struct map_run *run, const struct run_record *r)
 {
     const struct map_options *o = run->options;
     bool counts = o->rules.halt_why == RUN_GATE_DONE || r->error.len > 0;
+    say_end(run, r);
     int signal = (int)r->numbers[RUN_RECORD_SIGNAL], code = (int)r->numbers[RUN_RECORD_EXIT];
     if (counts && !run->counted_first) run->first_status = (code ? code : signal ? EXIT_BY_SIGNAL + signal : 0) & 255;
     run->counted_first = run->counted_first || counts;
