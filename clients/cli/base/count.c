@@ -20,3 +20,11 @@ void count_add_duration(struct buf *text, double seconds)
     else
         buf_addf(text, "%lu:%02lu", s / 60, s % 60);
 }
+
+void count_add_run_time(struct buf *text, double seconds)
+{
+    if (seconds < 9.95)
+        buf_addf(text, "%.1f s", seconds);
+    else
+        count_add_duration(text, seconds);
+}

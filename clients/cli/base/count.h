@@ -9,5 +9,7 @@
 void count_add(struct buf *text, uint64_t n);
 /* Appends a duration: 0:07 or 1:00:07. */
 void count_add_duration(struct buf *text, double seconds);
+/* Appends the duration of a run: as count_add_duration() does, but below 10 s with tenths: 0.4 s. */
+void count_add_run_time(struct buf *text, double seconds);
 
 #endif

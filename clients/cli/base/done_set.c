@@ -39,3 +39,11 @@ uint64_t done_set_nth_left(const struct done_set *s, uint64_t n, struct done_pla
     while (rest-- > 0) left &= left - 1; /* removes the lowest bit */
     return first + (uint64_t)__builtin_ctzll(left);
 }
+
+uint64_t done_set_count_below(const struct done_set *s, uint64_t end)
+{
+    uint64_t whole = end / 64 < s->words ? end / 64 : s->words, count = 0;
+    for (uint64_t i = 0; i < whole; i++) count += (uint64_t)__builtin_popcountll(s->bits[i]);
+    if (whole < s->words) count += (uint64_t)__builtin_popcountll(s->bits[whole] & ((UINT64_C(1) << (end % 64)) - 1));
+    return count;
+}

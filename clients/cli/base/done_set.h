@@ -26,6 +26,9 @@ MUST_CHECK bool done_set_add(struct done_set *s, uint64_t index);
  * fast if n is near the n of the last search. The set must not have changed since then. */
 uint64_t done_set_nth_left(const struct done_set *s, uint64_t n, struct done_place *at);
 
+/* Returns how many indexes of the set are less than `end`. */
+uint64_t done_set_count_below(const struct done_set *s, uint64_t end);
+
 static inline bool done_set_has(const struct done_set *s, uint64_t index)
 {
     return index / 64 < s->words && (s->bits[index / 64] >> (index % 64) & 1);

@@ -12,12 +12,13 @@
 #include "common/base/limits.h"
 #include "common/json/json_scan.h"
 
-#define FIRST_TARGET (64u << 10)
-#define LAST_TARGET  (2u << 20)
-#define READ_BYTES   (256u << 10)
-#define ROWS_BYTES   (64u << 10) /* like READ_BYTES, for rows, which need much room */
-#define LINE_CAP     (LIMIT_ITEM_BYTES + 1024)
-#define SHOWN_BYTES  200u /* the bytes that are kept of a line longer than LINE_CAP */
+#define FIRST_TARGET  (64u << 10)
+#define LAST_TARGET   (2u << 20)
+#define READ_BYTES    (256u << 10)
+#define ROWS_BYTES    (64u << 10) /* like READ_BYTES, for rows, which need much room */
+#define COUNTED_BYTES (256 * MIB) /* a larger file is not read only to count its lines */
+#define LINE_CAP      (LIMIT_ITEM_BYTES + 1024)
+#define SHOWN_BYTES   200u /* the bytes that are kept of a line longer than LINE_CAP */
 
 void input_init(struct input *in, struct input_source *source, enum input_form form)
 {
@@ -37,7 +38,11 @@ void input_init(struct input *in, struct input_source *source, enum input_form f
     } else if (!input_form_has_rows(form) && !source->has_blocks) {
         in->filter = (struct line_filter){.done = source->skip, .skip_blank = in->skip_blank};
     }
-    if (fstat(source->fd, &st) == 0 && S_ISREG(st.st_mode)) in->file_size = (uint64_t)st.st_size;
+    off_t start = lseek(source->fd, 0, SEEK_CUR);
+    if (fstat(source->fd, &st) == 0 && S_ISREG(st.st_mode) && start >= 0 && start < st.st_size) {
+        in->file_start = (uint64_t)start;
+        in->file_size = (uint64_t)(st.st_size - start);
+    }
     fcntl(source->fd, F_SETPIPE_SZ, 1 << 20);
 }
 
@@ -131,6 +136,26 @@ static struct line_counts count_lines(char before, const char *data, size_t len)
     count_byte(before, data[0], &counts);
     count_bytes(data + 1, len - 1, &counts);
     return counts;
+}
+
+void input_count_file(struct input *in)
+{
+    static char data[READ_BYTES];
+    const struct input_source *s = in->source;
+    bool nulls = in->form == INPUT_NULLS || in->form == INPUT_NULL_ROWS;
+    if (in->file_lines || in->file_size > COUNTED_BYTES || nulls || s->has_lists || s->has_records || s->has_blocks)
+        return;
+    uint64_t at = 0, lines = 0;
+    char before = '\n';
+    while (at < in->file_size) {
+        ssize_t n = pread(s->fd, data, sizeof data, (off_t)(in->file_start + at));
+        if (n <= 0) return;
+        struct line_counts counts = count_lines(before, data, (size_t)n);
+        lines += counts.newlines - (in->skip_blank ? counts.empty : 0);
+        before = data[n - 1];
+        at += (uint64_t)n;
+    }
+    in->file_lines = lines + (before != '\n');
 }
 
 /* Call it when `filling` is the beginning of a line that is too long. The first SHOWN_BYTES of the line become a batch.

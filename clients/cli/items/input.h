@@ -41,7 +41,9 @@ struct input {
     uint64_t read_ns;      /* when the last bytes came */
     uint64_t bytes, lines; /* bytes and lines read so far; with rows, bytes before they are encoded */
     uint64_t lines_cut;    /* lines in all batches so far, with blank lines */
-    uint64_t file_size;    /* 0: the source is not a regular file */
+    uint64_t file_start;   /* for a regular file: where the input begins */
+    uint64_t file_size;    /* the bytes after file_start; 0: the source is not a regular file */
+    uint64_t file_lines;   /* the number of lines of the file, if input_count_file() has counted them; otherwise 0 */
     uint64_t items;        /* the number of items that lists have; 0: not known */
     int error;             /* errno of a failed read; 0: none */
 };
@@ -49,6 +51,9 @@ struct input {
 /* Borrows the source until input_release(). */
 void input_init(struct input *in, struct input_source *source, enum input_form form);
 void input_release(struct input *in);
+/* If the source is a file and each of its lines is an item, counts the lines of the file. Does not count the lines of
+ * a large file, because that would take long. */
+void input_count_file(struct input *in);
 /* Returns whether more bytes should be read. If more bytes should be read, poll the descriptor for input. */
 bool input_wants_bytes(const struct input *in);
 /* Calls read() once. If read() fails, sets in->error. */

@@ -1,5 +1,6 @@
 #include "cli/map/error_counts.h"
 
+#include "cli/base/count.h"
 #include "cli/base/json_member.h"
 #include "protocol/protocol.h"
 
@@ -49,7 +50,9 @@ void error_counts_add(struct error_counts *c, const char *error, size_t len)
 static void write_count(struct buf *out, uint64_t n, const char *name, bool *is_first)
 {
     if (n == 0) return;
-    buf_addf(out, "%s%llu %s", *is_first ? "" : ", ", (unsigned long long)n, name);
+    if (!*is_first) buf_add_str(out, ", ");
+    count_add(out, n);
+    buf_addf(out, " %s", name);
     *is_first = false;
 }
 

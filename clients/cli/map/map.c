@@ -321,7 +321,7 @@ static void follow_gate(struct map_run *run)
     bool is_sure;
     if (!gate || !run->options->rules.halt_why) return;
     uint64_t total = map_end_total(run, &is_sure);
-    if (is_sure) gate->total = total;
+    if (run->input.ended || run->input.items) gate->total = total;
     run->halted = run->halted || gate->state != RUN_GATE_OPEN;
 }
 

@@ -1,5 +1,6 @@
 /* The beginning of a run, and the release of everything that the run owns. */
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/base/exit_status.h"
@@ -7,12 +8,22 @@
 #include "cli/map/map_internal.h"
 #include "cli/runs/results_dir.h"
 
+/* Returns whether standard error is a terminal that shows nothing else. Standard output may be a pipe, and then the
+ * program that reads it may write to the same terminal. */
+static bool has_own_terminal(void)
+{
+    struct stat st;
+    return isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO) && fstat(STDOUT_FILENO, &st) == 0 && !S_ISFIFO(st.st_mode) &&
+           !S_ISSOCK(st.st_mode);
+}
+
 static void init(struct map_run *run, struct map_options *o)
 {
     uint64_t now = now_ns();
-    bool bar = o->progress == MAP_PROGRESS_ALWAYS ||
-               (o->progress == MAP_PROGRESS_AUTO && !o->quiet && isatty(STDERR_FILENO) && !isatty(STDOUT_FILENO));
+    bool bar =
+        o->progress == MAP_PROGRESS_ALWAYS || (o->progress == MAP_PROGRESS_AUTO && !o->quiet && has_own_terminal());
     input_init(&run->input, &o->source, o->form);
+    if (bar) input_count_file(&run->input);
     output_init(&run->output, STDOUT_FILENO);
     progress_init(&run->progress, bar, now);
     if (o->deadline_s > 0) run->deadline_ns = now + (uint64_t)(o->deadline_s * 1e9);

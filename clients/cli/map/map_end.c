@@ -20,11 +20,19 @@ void map_end_fail_errors_file(struct map_run *run, const char *what, int error)
     run->status = EXIT_JOB_FAILED;
 }
 
+/* Returns how many of the first `end` items were left out, because the log has them. */
+static uint64_t items_left_out(const struct map_run *run, uint64_t end)
+{
+    return run->input.source && run->input.source->skip ? done_set_count_below(run->input.source->skip, end) : 0;
+}
+
 uint64_t map_end_total(const struct map_run *run, bool *sure)
 {
     const struct input *in = &run->input;
-    *sure = in->ended || in->items;
-    if (*sure) return in->items ? in->items : in->lines;
+    uint64_t all = in->items ? in->items : in->ended ? 0 : in->file_lines;
+    *sure = in->ended || all;
+    if (all) return all - items_left_out(run, all);
+    if (in->ended) return in->lines;
     if (!in->file_size || !in->bytes) return 0;
     return (uint64_t)((double)in->lines * (double)in->file_size / (double)in->bytes);
 }
@@ -56,10 +64,11 @@ static bool has_nothing_left(const struct map_run *run)
 }
 
 /* Tells the user after an interrupt how many items are done. */
-static void say_cancelled(const struct map_run *run, bool listed)
+static void say_cancelled(struct map_run *run, bool listed)
 {
     const struct failures *f = &run->failures;
     bool is_sure;
+    if (!run->input.ended && run->input.source) input_count_file(&run->input);
     uint64_t total = map_end_total(run, &is_sure);
     struct buf line = {0};
     if (run->options->reduce) {
@@ -68,9 +77,9 @@ static void say_cancelled(const struct map_run *run, bool listed)
     }
     buf_add_str(&line, "cancelled after ");
     count_add(&line, run->done - run->unrun);
-    buf_add_str(&line, total && !is_sure ? " of about " : " of ");
-    count_add(&line, total ? total : run->input.lines);
-    buf_add_str(&line, total ? " items" : " items that were read");
+    buf_add_str(&line, total && !is_sure ? " of about " : run->input.lines || total ? " of " : "");
+    if (run->input.lines || total) count_add(&line, total ? total : run->input.lines);
+    buf_add_str(&line, total || !run->input.lines ? " items" : " items that were read");
     if (failures_failed(f)) {
         buf_add_str(&line, "; ");
         count_add(&line, failures_failed(f));
@@ -152,7 +161,10 @@ int map_end_finish(struct map_run *run)
     if (run->output.error) map_run_fail(run, "cannot write the results: %s", strerror(run->output.error));
     uint64_t failed = run->failures.count;
     bool is_good = !failed && run->state != MAP_STOPPED && !interrupt_signal();
-    progress_end(&run->progress, run->done, is_good && !run->output.closed && !run->options->quiet, now_ns());
+    uint64_t end = run->input.items ? run->input.items : UINT64_MAX;
+    const struct progress_result result = {run->done, items_left_out(run, end)};
+    bool is_said = is_good && !run->halted && !run->output.closed && says_end(run);
+    progress_end(&run->progress, is_said ? &result : NULL, now_ns());
     if (!say_end(run)) map_end_fail_errors_file(run, "write all items to the file", 0);
     if (run->state == MAP_STOPPED) return run->status;
     if (run->halted) return end_halted(run);

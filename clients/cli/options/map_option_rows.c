@@ -209,10 +209,10 @@ static const struct option_row rows[] = {
                 .value = "DIR", .no_env = true),
     OPTION_BOOL("dry-run", S, dry_run, NULL, "print the command lines that would run, and run nothing", .no_env = true),
     OPTION_HEADING("Messages"),
-    OPTION_CHOICE(
-        "progress", S, progress, "auto", progress_words,
-        "show a progress line on standard error; auto: only if standard error is a terminal and standard output is not",
-        .no_env = true),
+    OPTION_CHOICE("progress", S, progress, "auto", progress_words,
+                  "show a progress line on standard error; auto: only if standard error is a terminal, and standard "
+                  "output is a file or /dev/null",
+                  .no_env = true),
     OPTION_BOOL("bar", S, bar, NULL, "the same as --progress always", .no_env = true),
     OPTION_BOOL("eta", S, eta, NULL, "the same as --progress always", .no_env = true),
     OPTION_BOOL("quiet", S, quiet, NULL, "do not report failed items on standard error", .letter = 'q', .no_env = true),

@@ -18,8 +18,14 @@ struct progress {
 void progress_init(struct progress *p, bool on, uint64_t now);
 /* Draws the line if PROGRESS_MS have passed since it was last drawn. Sets `rate` and `seconds` of *s. */
 void progress_draw(struct progress *p, struct progress_state *s, uint64_t now);
+/* What progress_end() writes. */
+struct progress_result {
+    uint64_t done;
+    uint64_t left_out; /* items that the log of an earlier run has */
+};
+
 /* Call it at the end of the run. Erases the line. If the run has succeeded, writes how many items it had and how long
- * it took. */
-void progress_end(struct progress *p, uint64_t done, bool succeeded, uint64_t now);
+ * it took. If the run has not succeeded, `result` is NULL. */
+void progress_end(struct progress *p, const struct progress_result *result, uint64_t now);
 
 #endif

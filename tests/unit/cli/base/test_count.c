@@ -37,3 +37,20 @@ Test(count, hours_are_shown_only_if_there_are_some)
     expect_duration(59.6, "1:00");
     expect_duration(3600, "1:00:00");
 }
+
+static void expect_run_time(double seconds, const char *text)
+{
+    struct buf out = {0};
+    count_add_run_time(&out, seconds);
+    cr_expect_str_eq(buf_cstr(&out), text);
+    buf_release(&out);
+    assert_no_leaks();
+}
+
+Test(count, a_short_run_has_tenths_of_a_second)
+{
+    expect_run_time(0.04, "0.0 s");
+    expect_run_time(9.94, "9.9 s");
+    expect_run_time(9.96, "0:10");
+    expect_run_time(61, "1:01");
+}
