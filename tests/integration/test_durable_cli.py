@@ -63,7 +63,7 @@ class Submit(FakeTest):
         self.assertEqual(self.asked("POST"), [])
 
     def test_a_job_that_cannot_be_detached_is_cancelled(self):
-        self.assert_ended(self.submit(reduce="sum"), 3, [], ["without --store", "was cancelled"])
+        self.assert_ended(self.submit(reduce="sum"), 3, [], ["did not store the job", "so fantail cancelled it"])
         wait_until(lambda: getattr(self.fake, "hung_up", False), "the end of the connection")
 
     def test_the_message_about_a_wrong_job_names_its_file(self):
