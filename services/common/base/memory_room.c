@@ -27,7 +27,7 @@ static bool kernel_is_strict(void)
     return mode == '2';
 }
 
-static bool is_unlimited(int resource)
+static bool is_unlimited(__rlimit_resource_t resource)
 {
     struct rlimit limit;
     return getrlimit(resource, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY;
