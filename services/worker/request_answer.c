@@ -87,7 +87,7 @@ static void on_quiet(uv_timer_t *timer)
         if (r->state != REQUEST_ANSWERING && r->state != REQUEST_STREAMING) continue;
         others = true;
         if (now - r->sent_ns < QUIET_MS * NS_PER_MS) continue;
-        chunk_say_cost(request_last_stage(r)->chunk);
+        chunk_say_alive(request_last_stage(r)->chunk);
         send_answers(r);
     }
     if (others) uv_timer_start(timer, on_quiet, QUIET_MS / 2, 0);

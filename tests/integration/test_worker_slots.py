@@ -120,7 +120,7 @@ class Slots(FantailTest):
         with fleet.stream({"task": "a", "items": ["long"]}) as first:
             wait_until(lambda: self.running() == ["a-long"], "a running item")
             with fleet.stream({"task": "a", "items": [1, 2], "item_timeout_s": 1}) as second:
-                time.sleep(13)
+                time.sleep(13)  # in this time, nothing may happen
                 ft.write_file(os.path.join(self.folder, "go-a-long"), "")
                 counts = second.rest()[-1]["counts"]
             first.rest()

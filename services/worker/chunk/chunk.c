@@ -258,7 +258,7 @@ static void add_cost(struct chunk *c, struct buf *out)
     buf_add_str(out, "}}\n");
 }
 
-void chunk_say_cost(struct chunk *c)
+static void say_cost(struct chunk *c)
 {
     if (!c->says_cost || c->ended) return;
     struct buf *out = begin_line(c);
@@ -273,7 +273,12 @@ void chunk_add_cost(struct chunk *c, uint64_t items, uint64_t slot_ns)
 {
     c->cost.items += items;
     c->cost.slot_ns += slot_ns;
-    if (c->cost.slot_ns >= c->cost_said_ns + COST_LINE_NS) chunk_say_cost(c);
+    if (c->cost.slot_ns >= c->cost_said_ns + COST_LINE_NS) say_cost(c);
+}
+
+void chunk_say_alive(struct chunk *c)
+{
+    if (c->out.len == 0) say_cost(c);
 }
 
 void chunk_say_starting(struct chunk *c, uint64_t processes)

@@ -134,8 +134,9 @@ MUST_CHECK bool chunk_take_whole(struct chunk *c, struct buf *answer);
 /* Adds the cost of further items, which used slot_ns of slot time in total. Call it before the answers of these items
  * are added. */
 void chunk_add_cost(struct chunk *c, uint64_t items, uint64_t slot_ns);
-/* If says_cost is set, adds a line with the cost so far, even if nothing has changed. */
-void chunk_say_cost(struct chunk *c);
+/* Call it when no byte of the answer was sent for some time. If says_cost is set and no output waits to be sent, adds a
+ * line with the cost so far. Such a line says that the worker still runs. */
+void chunk_say_alive(struct chunk *c);
 /* Call it while no item of the chunk can run, because the processes of its task are still starting. `processes` is the
  * number of processes that are starting. If says_starting is set, adds a line with this number. */
 void chunk_say_starting(struct chunk *c, uint64_t processes);

@@ -1,24 +1,10 @@
 #include <criterion/criterion.h>
 
+#include "unit/chunks.h"
 #include "unit/leaks.h"
 #include "worker/chunk/chunk.h"
 
 static struct chunk_fault fault;
-
-static struct chunk *chunk_of(const char *body)
-{
-    struct chunk *c = chunk_new(true, strlen(body));
-    cr_assert(chunk_add(c, body, strlen(body), &fault));
-    cr_assert(chunk_finish(c, &fault));
-    return c;
-}
-
-static void assert_answers(struct chunk *c, const char *expected)
-{
-    char got[4096] = "";
-    ssize_t n = chunk_pull(c, got, sizeof got - 1);
-    cr_assert_str_eq(n > 0 ? got : "", expected);
-}
 
 static void answer(struct run *r, const char *line)
 {
@@ -298,6 +284,27 @@ Test(chunk, a_run_can_be_returned_with_the_answer_of_an_item_in_its_middle)
     cr_assert_eq(chunk_available(c), 3);
     while (chunk_available(c)) answer(chunk_take(c, 1, SIZE_MAX), "v\n");
     assert_answers(c, "v\nv\nX\nv\n{\"end\":\"complete\",\"done\":4}\n");
+    chunk_unref(c);
+    assert_no_leaks();
+}
+
+Test(chunk, a_quiet_chunk_says_that_the_worker_runs_but_not_twice_to_a_client_that_does_not_read)
+{
+    struct chunk *c = chunk_of("1\n2\n");
+    chunk_say_alive(c);
+    assert_answers(c, "");
+    c->says_cost = true;
+    chunk_say_alive(c);
+    chunk_say_alive(c);
+    assert_answers(c, "{\"cost\":{\"items\":0,\"slot_s\":0.000000000}}\n");
+    struct run *r = chunk_take(c, 2, SIZE_MAX);
+    answer(r, "{\"value\":1}\n");
+    chunk_say_alive(c);
+    assert_answers(c, "{\"value\":1}\n");
+    answer(r, "{\"value\":2}\n");
+    assert_answers(c, "{\"value\":2}\n{\"end\":\"complete\",\"done\":2}\n");
+    chunk_say_alive(c);
+    assert_answers(c, "");
     chunk_unref(c);
     assert_no_leaks();
 }
