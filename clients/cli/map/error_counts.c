@@ -1,6 +1,6 @@
 #include "cli/map/error_counts.h"
 
-#include "cli/base/count.h"
+#include "cli/report/count.h"
 #include "cli/base/json_member.h"
 #include "protocol/protocol.h"
 

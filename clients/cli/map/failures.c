@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "cli/base/complain.h"
-#include "cli/base/count.h"
+#include "cli/report/count.h"
 #include "cli/base/json_member.h"
 #include "common/base/buf.h"
 #include "common/json/json_scan.h"

@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "cli/base/complain.h"
-#include "cli/base/count.h"
+#include "cli/report/count.h"
 #include "cli/base/exit_status.h"
 #include "cli/base/interrupt.h"
 #include "cli/base/status_line.h"

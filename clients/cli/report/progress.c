@@ -2,7 +2,7 @@
 
 #include "cli/base/color.h"
 #include "cli/base/complain.h"
-#include "cli/base/count.h"
+#include "cli/report/count.h"
 #include "cli/base/status_line.h"
 
 /* The rate is smoothed over about this time, or over this many items if that takes longer. */

@@ -1,7 +1,7 @@
 #include "cli/report/progress_line.h"
 
 #include "cli/base/color.h"
-#include "cli/base/count.h"
+#include "cli/report/count.h"
 
 #define GAP "  "
 /* If the estimate of the time left is longer than this, hardly any item has been answered lately. In that case the time

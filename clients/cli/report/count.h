@@ -1,6 +1,6 @@
 /* Numbers and durations in messages. Pure. */
-#ifndef FANTAIL_CLI_BASE_COUNT_H
-#define FANTAIL_CLI_BASE_COUNT_H
+#ifndef FANTAIL_CLI_REPORT_COUNT_H
+#define FANTAIL_CLI_REPORT_COUNT_H
 
 #include "common/base/base.h"
 #include "common/base/buf.h"

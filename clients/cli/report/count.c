@@ -1,4 +1,4 @@
-#include "cli/base/count.h"
+#include "cli/report/count.h"
 
 #include <inttypes.h>
 

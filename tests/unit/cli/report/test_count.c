@@ -1,15 +1,34 @@
 #include <criterion/criterion.h>
 
-#include "cli/base/count.h"
+#include "cli/report/count.h"
 #include "unit/leaks.h"
+
+static void expect_text(struct buf *out, const char *text)
+{
+    cr_expect_str_eq(buf_cstr(out), text);
+    buf_release(out);
+    assert_no_leaks();
+}
 
 static void expect_count(uint64_t n, const char *text)
 {
     struct buf out = {0};
     count_add(&out, n);
-    cr_expect_str_eq(buf_cstr(&out), text);
-    buf_release(&out);
-    assert_no_leaks();
+    expect_text(&out, text);
+}
+
+static void expect_duration(double seconds, const char *text)
+{
+    struct buf out = {0};
+    count_add_duration(&out, seconds);
+    expect_text(&out, text);
+}
+
+static void expect_run_time(double seconds, const char *text)
+{
+    struct buf out = {0};
+    count_add_run_time(&out, seconds);
+    expect_text(&out, text);
 }
 
 Test(count, a_comma_is_before_each_three_digits)
@@ -21,30 +40,12 @@ Test(count, a_comma_is_before_each_three_digits)
     expect_count(UINT64_MAX, "18,446,744,073,709,551,615");
 }
 
-static void expect_duration(double seconds, const char *text)
-{
-    struct buf out = {0};
-    count_add_duration(&out, seconds);
-    cr_expect_str_eq(buf_cstr(&out), text);
-    buf_release(&out);
-    assert_no_leaks();
-}
-
 Test(count, hours_are_shown_only_if_there_are_some)
 {
     expect_duration(0, "0:00");
     expect_duration(59.4, "0:59");
     expect_duration(59.6, "1:00");
     expect_duration(3600, "1:00:00");
-}
-
-static void expect_run_time(double seconds, const char *text)
-{
-    struct buf out = {0};
-    count_add_run_time(&out, seconds);
-    cr_expect_str_eq(buf_cstr(&out), text);
-    buf_release(&out);
-    assert_no_leaks();
 }
 
 Test(count, a_short_run_has_tenths_of_a_second)
