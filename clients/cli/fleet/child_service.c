@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "cli/base/spawn_group.h"
 
 static const char *const state_names[] = {"down", "starting", "ready"};
 static_assert(ARRAY_SIZE(state_names) == CHILD_STATE_COUNT, "a name for each state");
@@ -57,27 +57,12 @@ bool child_service_reserve_port(struct child_service *s)
 static int spawn(struct child_service *s, int ready_fd, char *const argv[], char *const envp[])
 {
     posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, ours;
-    sigemptyset(&none);
-    sigemptyset(&ours);
-    static const int changed[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD, SIGPIPE};
-    for (size_t i = 0; i < ARRAY_SIZE(changed); i++) sigaddset(&ours, changed[i]);
     posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
     posix_spawn_file_actions_adddup2(&actions, ready_fd, CHILD_READY_FD);
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
     if (s->stderr_fd >= 0) posix_spawn_file_actions_adddup2(&actions, s->stderr_fd, STDERR_FILENO);
-    /* The child gets a process group of its own. So Ctrl-C signals only this program, which then ends the services. */
-    posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &ours);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    int error = posix_spawn(&s->pid, argv[0], &actions, &attributes, argv, envp);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    return error;
+    return spawn_group(&s->pid, &actions, argv, envp);
 }
 
 int child_service_start(struct child_service *s, char *const argv[], char *const envp[], uint64_t now)

@@ -3,11 +3,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/base/complain.h"
+#include "cli/base/spawn_group.h"
 #include "common/net/unix_address.h"
 
 /* The longest pause is longer for a host that has never been ready, because a host may ban a user who fails often. */
@@ -118,24 +118,9 @@ static void end_ssh(struct ssh_host *h, const char *why)
 static int spawn(struct ssh_host *h, const int fds[3], char *const argv[], char *const envp[])
 {
     posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, ours;
-    static const int changed[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD, SIGPIPE};
-    sigemptyset(&none);
-    sigemptyset(&ours);
-    for (size_t i = 0; i < ARRAY_SIZE(changed); i++) sigaddset(&ours, changed[i]);
     posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
     for (int i = 0; i < 3; i++) posix_spawn_file_actions_adddup2(&actions, fds[i], i);
-    /* A process group of its own: Ctrl-C signals only this program, which then lets the worker drain. */
-    posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &ours);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    int error = posix_spawnp(&h->pid, argv[0], &actions, &attributes, argv, envp);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    return error;
+    return spawn_group(&h->pid, &actions, argv, envp);
 }
 
 /* Our ends of the pipes are not inherited by any process, so standard input of ssh ends even if this program is killed.
