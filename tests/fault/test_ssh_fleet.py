@@ -83,7 +83,8 @@ class SshFleet(FaultTest):
         return self.answers(self.start_map(url, count), count)
 
     def said(self, program, words):
-        return wait_until(lambda: words in program.stderr() or not program.alive(), words) and program.stderr()
+        wait_until(lambda: words in program.stderr() or not program.alive(), words)
+        self.assertIn(words, program.stderr(), program.describe())
 
     def folders_of(self, hosts):
         return [re.search(r"--host unix:(\S+)/worker", command_line(pid))[1] for host in hosts for pid in host.workers()]
@@ -189,7 +190,7 @@ class SshFleet(FaultTest):
         ft.write_file(os.path.join(self.site.folder, "known_hosts"), "")
         program = self.start_fleet([self.site.host(1)])
         self.url(program)
-        self.assertIn("fantail: h1 cannot be used: Host key verification failed.. The fleet", program.stderr())
+        self.assertIn("fantail: h1 cannot be used: Host key verification failed. The fleet", program.stderr())
 
     def test_a_fleet_without_any_usable_host_ends(self):
         self.site.host(1, serves=False)

@@ -70,15 +70,14 @@ void ssh_host_release(struct ssh_host *h)
 
 /* Failures. */
 
-/* Returns the last line that ssh or the host has said; NULL: none. */
+/* Returns the last line that ssh or the host has said, without a full stop; NULL: none. */
 static const char *last_words(struct ssh_host *h)
 {
-    char *text = h->said.len ? (char *)(uintptr_t)buf_cstr(&h->said) : NULL;
-    size_t len = h->said.len;
-    while (len && (unsigned char)text[len - 1] <= ' ') len--;
-    if (!len) return NULL;
-    text[len] = '\0';
-    char *newline = memrchr(text, '\n', len);
+    struct buf *said = &h->said;
+    while (said->len && ((unsigned char)said->data[said->len - 1] <= ' ' || said->data[said->len - 1] == '.'))
+        said->len--;
+    if (!said->len) return NULL;
+    const char *text = buf_cstr(said), *newline = memrchr(text, '\n', said->len);
     return newline ? newline + 1 : text;
 }
 
@@ -167,10 +166,7 @@ void ssh_host_start(struct ssh_host *h, char *const argv[], char *const envp[], 
 
 uint64_t ssh_host_due_ns(const struct ssh_host *h)
 {
-    if (h->state == SSH_HOST_DOWN) return h->restart_ns;
-    uint64_t limit = h->started_ns + START_LIMIT_MS * NS_PER_MS;
-    bool is_limited = h->state != SSH_HOST_READY && !h->ended_for;
-    return is_limited && limit < h->beat_ns ? limit : h->beat_ns;
+    return h->state == SSH_HOST_DOWN ? h->restart_ns : h->beat_ns;
 }
 
 size_t ssh_host_poll_fds(const struct ssh_host *h, struct pollfd *fds)
@@ -185,8 +181,9 @@ size_t ssh_host_poll_fds(const struct ssh_host *h, struct pollfd *fds)
 /* Keeps the last lines. */
 static void keep(struct buf *said, const char *data, size_t len)
 {
-    if (said->len + len > SAID_BYTES) buf_clear(said);
-    buf_add(said, data, len < SAID_BYTES ? len : SAID_BYTES);
+    if (buf_add(said, data, len)) return;
+    buf_clear(said);
+    buf_add(said, data, len);
 }
 
 static void read_stderr(struct ssh_host *h)

@@ -47,7 +47,7 @@ struct ssh_host {
     uint64_t started_ns, beat_ns, restart_ns, pause_ms;
 };
 
-/* The connection of CHECKING takes the place of nothing else, so there are up to three descriptors to read. */
+/* The standard output and the standard error of ssh, and the connection of CHECKING. */
 #define SSH_HOST_POLL_FDS 3
 
 /* Takes the paths of both names of the socket file. */
@@ -57,7 +57,7 @@ void ssh_host_release(struct ssh_host *h);
 
 /* Starts ssh. A failure is reported like one of the host. */
 void ssh_host_start(struct ssh_host *h, char *const argv[], char *const envp[], uint64_t now_ns);
-/* Returns when ssh_host_turn() must be called at the latest; UINT64_MAX: only when a descriptor is ready. */
+/* Returns when ssh_host_turn() must be called at the latest. In the state DOWN: when the host must be started again. */
 uint64_t ssh_host_due_ns(const struct ssh_host *h);
 /* Writes at most SSH_HOST_POLL_FDS entries. Returns how many. */
 size_t ssh_host_poll_fds(const struct ssh_host *h, struct pollfd *fds);
