@@ -31,8 +31,8 @@ bool fleet_fail(struct fleet *f, const char *fmt, ...)
 
 static bool start_service(struct fleet *f, struct fleet_service *s)
 {
-    int error = child_service_start(&s->process, s->argv, f->envp, now_ns());
-    if (error) return fleet_fail(f, "cannot start %s: %s", s->argv[0], strerror(error));
+    int error = child_service_start(&s->process, s->arguments.argv, f->envp, now_ns());
+    if (error) return fleet_fail(f, "cannot start %s: %s", s->arguments.argv[0], strerror(error));
     return true;
 }
 

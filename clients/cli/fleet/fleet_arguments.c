@@ -2,27 +2,32 @@
 
 #include <unistd.h>
 
-static void add_argument(struct fleet_service *s, const char *text)
+static void add_argument(struct fleet_arguments *a, const char *text)
 {
-    if (s->argc + 1 >= FLEET_MAX_ARGUMENTS) BUG("too many arguments for %s", s->name);
-    s->argv[s->argc++] = xstrdup(text);
+    if (a->argc + 1 >= FLEET_MAX_ARGUMENTS) BUG("too many arguments for %s", a->argv[0]);
+    a->argv[a->argc++] = xstrdup(text);
 }
 
-static void add_option(struct fleet_service *s, const char *name, const char *value)
+void fleet_arguments_release(struct fleet_arguments *a)
 {
-    add_argument(s, name);
-    add_argument(s, value);
+    for (size_t i = 0; i < a->argc; i++) free(a->argv[i]);
 }
 
-static void add_number(struct fleet_service *s, const char *name, unsigned value)
+static void add_option(struct fleet_arguments *a, const char *name, const char *value)
+{
+    add_argument(a, name);
+    add_argument(a, value);
+}
+
+static void add_number(struct fleet_arguments *a, const char *name, unsigned value)
 {
     char text[16];
     snprintf(text, sizeof(text), "%u", value);
-    add_option(s, name, text);
+    add_option(a, name, text);
 }
 
 /* Adds the path of a program in the same directory as this program. */
-static void add_program(struct fleet_service *s, const char *program)
+static void add_program(struct fleet_arguments *a, const char *program)
 {
     char path[4096];
     ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 64);
@@ -31,28 +36,28 @@ static void add_program(struct fleet_service *s, const char *program)
     char *slash = strrchr(path, '/');
     char *name = slash ? slash + 1 : path;
     snprintf(name, 64, "%s", program);
-    add_argument(s, path);
+    add_argument(a, path);
 }
 
 /* Adds the options of every service, on this machine and on the hosts. */
-static void add_common_options(struct fleet_service *s, const struct fleet_options *o)
+static void add_common_options(struct fleet_arguments *a, const struct fleet_options *o)
 {
-    if (o->drain_s) add_number(s, "--drain-s", o->drain_s);
-    add_option(s, "--log-level", o->log_level ? o->log_level : "warn");
-    add_option(s, "--log-format", o->log_as_json ? "json" : "plain");
+    if (o->drain_s) add_number(a, "--drain-s", o->drain_s);
+    add_option(a, "--log-level", o->log_level ? o->log_level : "warn");
+    add_option(a, "--log-format", o->log_as_json ? "json" : "plain");
 }
 
 /* Adds the options of every service on this machine. Service number 0 is the coordinator. */
-static void add_local_options(struct fleet_service *s, const struct fleet_options *o, size_t number)
+static void add_local_options(struct fleet_arguments *a, const struct fleet_options *o, size_t number)
 {
     if (o->admin_port < 0)
-        add_option(s, "--admin-port", "off");
+        add_option(a, "--admin-port", "off");
     else
-        add_number(s, "--admin-port", o->admin_port ? (unsigned)o->admin_port + (unsigned)number : 0);
-    add_number(s, "--ready-fd", CHILD_READY_FD);
-    add_argument(s, "--exit-with-parent");
-    add_number(s, "--parent-pid", (unsigned)getpid());
-    add_common_options(s, o);
+        add_number(a, "--admin-port", o->admin_port ? (unsigned)o->admin_port + (unsigned)number : 0);
+    add_number(a, "--ready-fd", CHILD_READY_FD);
+    add_argument(a, "--exit-with-parent");
+    add_number(a, "--parent-pid", (unsigned)getpid());
+    add_common_options(a, o);
 }
 
 void fleet_add_socket(const struct fleet *f, struct buf *address, size_t number)
@@ -64,31 +69,32 @@ void fleet_add_socket(const struct fleet *f, struct buf *address, size_t number)
 }
 
 /* Adds the options of every worker. */
-static void add_worker_options(struct fleet_service *s, const struct fleet_options *o, const char *task_cwd,
+static void add_worker_options(struct fleet_arguments *a, const struct fleet_options *o, const char *task_cwd,
                                unsigned processes)
 {
-    add_option(s, "--task-output", !o->relays ? "plain" : o->shows_name ? "whole" : "bare");
-    if (o->watch) add_argument(s, "--watch");
-    if (task_cwd) add_option(s, "--task-cwd", task_cwd);
-    if (processes) add_number(s, "--processes", processes);
+    add_option(a, "--task-output", !o->relays ? "plain" : o->shows_name ? "whole" : "bare");
+    if (o->watch) add_argument(a, "--watch");
+    if (task_cwd) add_option(a, "--task-cwd", task_cwd);
+    if (processes) add_number(a, "--processes", processes);
 }
 
 static void set_worker(struct fleet *f, const struct fleet_options *o, size_t number)
 {
     struct fleet_service *s = &f->services[number];
+    struct fleet_arguments *a = &s->arguments;
     struct buf address = {0};
     char id[32];
     snprintf(s->name, sizeof(s->name), "worker %zu", number);
     snprintf(id, sizeof(id), "local-%zu", number);
-    add_program(s, "fantail-worker");
+    add_program(a, "fantail-worker");
     fleet_add_socket(f, &address, number);
-    add_option(s, "--host", buf_cstr(&address));
+    add_option(a, "--host", buf_cstr(&address));
     buf_release(&address);
-    add_local_options(s, o, number);
-    add_option(s, "--worker-id", id);
-    add_option(s, "--tasks", o->tasks_dir);
-    add_worker_options(s, o, o->task_cwd, o->processes);
-    if (o->scratch_dir) add_option(s, "--scratch-dir", o->scratch_dir);
+    add_local_options(a, o, number);
+    add_option(a, "--worker-id", id);
+    add_option(a, "--tasks", o->tasks_dir);
+    add_worker_options(a, o, o->task_cwd, o->processes);
+    if (o->scratch_dir) add_option(a, "--scratch-dir", o->scratch_dir);
 }
 
 /* Returns the absolute path, without resolving symbolic links: on a host they may lead elsewhere. */
@@ -104,17 +110,16 @@ static char *absolute(const char *path)
 
 static void set_hosts(struct fleet *f, const struct fleet_options *o)
 {
-    struct fleet_service *s = &f->on_host;
+    struct fleet_arguments *a = &f->on_host;
     char *task_cwd = o->task_cwd ? absolute(o->task_cwd) : NULL;
     f->tasks_on_host = absolute(o->tasks_dir);
-    snprintf(s->name, sizeof s->name, "worker");
-    add_program(s, "fantail-worker");
-    add_option(s, "--admin-port", "off");
-    add_common_options(s, o);
-    add_worker_options(s, o, task_cwd, o->processes_on_hosts);
+    add_program(a, "fantail-worker");
+    add_option(a, "--admin-port", "off");
+    add_common_options(a, o);
+    add_worker_options(a, o, task_cwd, o->processes_on_hosts);
     free(task_cwd);
-    f->hosts.program = s->argv[0];
-    f->hosts.options = s->argv + 1;
+    f->hosts.program = a->argv[0];
+    f->hosts.options = a->argv + 1;
     f->hosts.tasks = f->tasks_on_host;
     f->hosts.envp = f->envp;
 }
@@ -122,12 +127,13 @@ static void set_hosts(struct fleet *f, const struct fleet_options *o)
 static void set_coordinator(struct fleet *f, const struct fleet_options *o)
 {
     struct fleet_service *s = &f->services[0];
+    struct fleet_arguments *a = &s->arguments;
     struct buf workers = {0};
     snprintf(s->name, sizeof(s->name), "coordinator");
-    add_program(s, "fantail-coordinator");
-    add_option(s, "--host", unix_address_path(f->url) ? f->url : o->host);
-    add_number(s, "--port", s->process.port);
-    add_local_options(s, o, 0);
+    add_program(a, "fantail-coordinator");
+    add_option(a, "--host", unix_address_path(f->url) ? f->url : o->host);
+    add_number(a, "--port", s->process.port);
+    add_local_options(a, o, 0);
     buf_add_str(&workers, "static://");
     for (size_t i = 1; i < f->count; i++) {
         if (i > 1) buf_add_char(&workers, ',');
@@ -135,10 +141,10 @@ static void set_coordinator(struct fleet *f, const struct fleet_options *o)
     }
     for (size_t i = 0; i < f->hosts.count; i++)
         buf_addf(&workers, "%sunix:%s", i || f->count > 1 ? "," : "", f->hosts.list[i].socket);
-    if (o->token_file) add_option(s, "--token-file", o->token_file);
-    if (o->insecure) add_argument(s, "--insecure");
-    if (o->store) add_option(s, "--store", o->store);
-    add_option(s, "--workers", buf_cstr(&workers));
+    if (o->token_file) add_option(a, "--token-file", o->token_file);
+    if (o->insecure) add_argument(a, "--insecure");
+    if (o->store) add_option(a, "--store", o->store);
+    add_option(a, "--workers", buf_cstr(&workers));
     buf_release(&workers);
 }
 

@@ -59,9 +59,9 @@ static void fleet_free(struct fleet *f)
 {
     for (size_t i = 0; i < f->count; i++) {
         child_service_release(&f->services[i].process);
-        for (size_t a = 0; a < f->services[i].argc; a++) free(f->services[i].argv[a]);
+        fleet_arguments_release(&f->services[i].arguments);
     }
-    for (size_t a = 0; a < f->on_host.argc; a++) free(f->on_host.argv[a]);
+    fleet_arguments_release(&f->on_host);
     free(f->tasks_on_host);
     ssh_hosts_release(&f->hosts);
     locked_dir_remove(&f->sockets);

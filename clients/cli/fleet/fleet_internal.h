@@ -21,12 +21,17 @@
 /* The longest name of a socket file. */
 #define FLEET_LONGEST_SOCKET_NAME SSH_HOSTS_LONGEST_NAME
 
+/* The path of a program, and its options. */
+struct fleet_arguments {
+    char *argv[FLEET_MAX_ARGUMENTS]; /* owned strings; ends with NULL */
+    size_t argc;
+};
+
 struct fleet_service {
     struct child_service process;
     int output_fd; /* our end of the pipe that is the service's standard error; -1: the service writes to ours */
     struct relay relay;
-    char *argv[FLEET_MAX_ARGUMENTS]; /* owned strings; ends with NULL */
-    size_t argc;
+    struct fleet_arguments arguments;
     char name[32];          /* "coordinator", "worker 2": for messages */
     bool was_ready;         /* the service has been ready at least once */
     bool reload_pending;    /* send SIGHUP when the service is ready; before that, the signal would kill the service */
@@ -39,8 +44,8 @@ struct fleet {
     struct fleet_service *services; /* services[0] is the coordinator */
     size_t count;
     struct ssh_hosts hosts;
-    struct fleet_service on_host; /* the program and the options of the worker of each host, without the host's name */
-    char *tasks_on_host;          /* absolute path */
+    struct fleet_arguments on_host; /* of the worker of each host, without the options that differ */
+    char *tasks_on_host;            /* absolute path */
     struct locked_dir sockets;
     char url[UNIX_PATH_BYTES + 8]; /* address of the coordinator */
     char **envp;                   /* owned array of borrowed strings */
@@ -57,6 +62,7 @@ bool fleet_fail(struct fleet *f, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void fleet_add_socket(const struct fleet *f, struct buf *address, size_t number);
 /* Sets the command line of every service. f->url and the directory of sockets must be known. */
 void fleet_set_arguments(struct fleet *f, const struct fleet_options *o);
+void fleet_arguments_release(struct fleet_arguments *a);
 /* Sets the environment of all services. */
 void fleet_set_environment(struct fleet *f, bool is_private);
 
