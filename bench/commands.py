@@ -21,7 +21,7 @@ def rate_of(command, stdin, lines=COUNT):
 
 
 def write_inputs(folder):
-    """Writes the items, and the paths of as many files with the same content, for tools that pass an argument."""
+    """Writes the items. For tools that pass an argument, also writes the path of a file with an item, once for each item."""
     items, paths, file = (os.path.join(folder, name) for name in ("items", "paths", "file"))
     for path, text in ((items, f"{ITEM}\n" * COUNT), (paths, f"{file}\n" * COUNT), (file, ITEM)):
         with open(path, "w", encoding="utf-8") as out:
@@ -52,7 +52,7 @@ def measure(report, fantail, bare, folder):
 
 
 def resume(report, fantail, folder):
-    """Measures how long a run takes that finds all items but one in the log of an earlier run."""
+    """Measures how long a run takes if the log of an earlier run has all items but one."""
     log, items = os.path.join(folder, "long-log"), os.path.join(folder, "long-items")
     with open(log, "w", encoding="ascii") as out:
         out.writelines(f"{i + 1}\t:\t1796069861.105\t     0.014\t0\t6\t0\t0\techo {i}\t{i}\tlocal-1\t1\t1724416\n"

@@ -40,10 +40,10 @@ static const struct option_row rows[] = {
                 "folder",
                 .value = "DIR", .no_env = true),
     OPTION_INT("workers", struct local_config, workers, "1", 0, FLEET_MAX_WORKERS,
-               "number of workers to start on this machine; 0, with --ssh: none", .value = "N", .no_env = true),
+               "number of workers to start on this machine; 0 needs --ssh", .value = "N", .no_env = true),
     OPTION_STRING("ssh", struct local_config, ssh, NULL,
-                  "also start a worker on each of these hosts, separated by commas, through ssh. Each host needs "
-                  "fantail-worker, and the tasks in a folder with the same path as here",
+                  "also start a worker on each of these hosts through ssh. Separate the hosts with commas. Each host "
+                  "needs fantail-worker, and the tasks in a folder with the same path as on this machine",
                   .value = "[USER@]HOST[:PORT],...", .no_env = true, .once = true),
     OPTION_INT("processes", struct local_config, processes, "0", 0, LIMIT_TASK_PROCESSES,
                "task processes of each worker; 0: the machine's processors are divided among the workers", .value = "P",
@@ -104,8 +104,8 @@ const struct option_spec local_option_spec = {
         "makes the services read their tasks, tokens and certificates again.\n"
         "\n"
         "Exit status: 0 it was ended by Ctrl-C or SIGTERM, 1 a second signal has killed running work, 2 wrong usage,\n"
-        "3 a service could not start or could not go on, for example because the port is in use, or there are only\n"
-        "hosts of --ssh and none of them can be used.",
+        "3 a service could not start or could not go on, for example because the port is in use. The status is also\n"
+        "3 if all workers are on the hosts of --ssh, and none of these hosts can be used.",
     .rows = rows,
     .operands = OPTION_OPERANDS_NONE,
 };
@@ -178,7 +178,7 @@ static int read_hosts(const struct local_config *config, struct ssh_targets *hos
 {
     char err[256];
     if (!config->ssh && config->workers == 0)
-        return option_complain(&local_option_spec, "workers", "a fleet without workers needs the hosts of --ssh");
+        return option_complain(&local_option_spec, "workers", "0 needs --ssh, because a fleet needs workers");
     if (!config->ssh || ssh_targets_read(hosts, config->ssh, err, sizeof err)) return 0;
     return option_complain(&local_option_spec, "ssh", "%s", err);
 }

@@ -207,7 +207,7 @@ static int check(const struct submit_config *config)
     return config->detach ? detach_options_check(&submit_option_spec, d) : EXIT_OK;
 }
 
-/* Sets *path to the path of the request, with the option of the job that the command line has. */
+/* Sets *path to the path of the request. If the command line has --max-rate, the path has a query with max_rate. */
 static int set_path(struct submit_config *config, struct buf *path)
 {
     double spacing_s;

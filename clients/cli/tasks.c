@@ -30,12 +30,11 @@ const struct option_spec tasks_option_spec = {
     .program = "fantail tasks",
     .usage = "[--url URL | --tasks DIR] [--json]",
     .about =
-        "Lists the tasks of a coordinator's workers, or of a folder: name, mode, state, description. If the task.json\n"
-        "of a task has them, the lines below the task show its signature and an example. The state is one of:\n"
+        "Lists the tasks of a coordinator's workers, or of a folder: name, mode, state, description. The lines below\n"
+        "a task show its signature and an example, if its task.json has them. The state is one of:\n"
         "\n"
-        "  ready          items can run. A process starts when the first item comes, so a fault that shows only at "
-        "the\n"
-        "                 start of a process is not known before\n"
+        "  ready          items can run. A process starts when the first item comes, and only then it can be noticed\n"
+        "                 that a process cannot start\n"
         "  starting       processes of the task are starting\n"
         "  cannot start   processes of the task could not be started; the next line says why\n"
         "  broken         the description of the task has a fault; the next line says why\n"

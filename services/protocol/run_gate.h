@@ -79,10 +79,10 @@ struct run_gate {
     uint64_t total;       /* number of items; 0: not known */
     uint32_t hold;        /* enum run_gate_hold. This and the next two members may be read without the lock */
     uint64_t held_since_ns;
-    struct run_gate_machine held_at; /* the machine when the next command was last held back */
+    struct run_gate_machine held_at; /* the values with which `hold` was last decided */
     uint64_t next_start_ns;
     uint64_t next_yield_ns; /* before this time, no command is killed because memory is short */
-    uint64_t begun;         /* items whose first command may start; each process counts them without the lock */
+    uint64_t begun;         /* items that a process has taken, each counted once; counted without the lock */
     uint64_t done, failed;
     uint64_t times_count;
     uint32_t times[RUN_GATE_TIMES]; /* for each class of run times: number of commands that have succeeded */

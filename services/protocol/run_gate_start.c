@@ -1,4 +1,4 @@
-/* When the next command may start. */
+/* Decides when the next command may start. */
 #include "protocol/run_gate.h"
 
 #define POLL_NS      (200 * NS_PER_MS) /* how often the load and the free memory are checked */

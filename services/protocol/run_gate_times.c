@@ -1,4 +1,4 @@
-/* The time limit of a command, from the run times of the commands that have succeeded. */
+/* Computes the time limit of a command, if necessary from the run times of the commands that have succeeded. */
 #include "protocol/run_gate_internal.h"
 
 #define CLASSES_OF_TWO 8 /* number of classes of times from one power of two to the next */

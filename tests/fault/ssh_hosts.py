@@ -5,7 +5,7 @@
     host = site.host(1)                    # a host that `ssh h1` reaches
     environment = site.environment()       # for `fantail local --ssh h1,h2`
 
-The name of its host is in the variable TEST_HOST of each session.
+In each ssh session, the variable TEST_HOST has the name of the host.
 """
 import contextlib
 import os

@@ -71,7 +71,7 @@ class SshFleet(FaultTest):
                                     stdout=subprocess.PIPE, env=self.environment())
 
     def answers(self, process, count):
-        """Checks that each item has its answer, in order. Returns how many of them each host gave."""
+        """Checks that each item has its answer, in order. Returns how many answers each host gave."""
         lines = [*process.before, *process.stdout] if hasattr(process, "before") else list(process.stdout)
         process.stdout.close()
         self.assertEqual(process.wait(60), 0)

@@ -152,7 +152,7 @@ class Resume(LogTest):
         self.assertEqual(sorted(int(line["Index"]) for line in self.log()), list(range(400)))
 
     def test_after_kill_9_nearly_all_items_that_ran_are_in_the_log(self):
-        """The input is large enough for many batches. The items of a later batch must not run before this batch has."""
+        """The input is large enough for many batches. A batch must not run before the earlier batches."""
         write_file(self.path("items"), "".join(f"{i}\n" for i in range(200_000)))
         command = ["--", "sh", "-c", 'echo "$FANTAIL_INDEX" >> ran', "sh"]
         run = self.start_run("--joblog", "log", "-j4", "-a", "items", *command, stdout=subprocess.DEVNULL)

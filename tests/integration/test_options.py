@@ -86,7 +86,7 @@ class Refused(FantailTest):
                            ("a:0", "'a:0' has a port"), ("a,a", "'a' is in the list twice")):
             self.assert_refused("ssh", LOCAL, "--ssh", value, why=why)
         self.assert_refused("ssh", LOCAL, "--ssh", "a", "--ssh", "b", why="")
-        self.assert_refused("workers", LOCAL, "--workers", "0", why="a fleet without workers needs the hosts of --ssh")
+        self.assert_refused("workers", LOCAL, "--workers", "0", why="0 needs --ssh, because a fleet needs workers")
 
 
 class RefusedLater(FantailTest):

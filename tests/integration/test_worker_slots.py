@@ -115,7 +115,7 @@ class Slots(FantailTest):
                 self.assertEqual(json.loads(answer.readline()), {"value": 1})
 
     def test_items_that_wait_behind_a_long_item_for_long_are_sent_once(self):
-        """The coordinator takes a worker for lost that is silent for 10 s longer than the time limit of an item."""
+        """The coordinator considers a worker lost if the worker is silent for 10 s longer than the time limit of an item."""
         fleet = self.fleet(processes=1, tasks=self.two_tasks())
         with fleet.stream({"task": "a", "items": ["long"]}) as first:
             wait_until(lambda: self.running() == ["a-long"], "a running item")

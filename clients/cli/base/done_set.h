@@ -4,7 +4,7 @@
 
 #include "common/base/base.h"
 
-#define DONE_SET_MAX 10000000000ull /* this and larger indexes are not kept; the bits of all others take 1.25 GB */
+#define DONE_SET_MAX 10000000000ull /* smaller indexes can be in the set; their bits take up to 1.25 GB */
 
 /* A zeroed struct is an empty set. */
 struct done_set {
@@ -22,8 +22,8 @@ struct done_place {
 void done_set_release(struct done_set *s);
 /* Returns false if the index is too large. */
 MUST_CHECK bool done_set_add(struct done_set *s, uint64_t index);
-/* Returns the index with n smaller indexes that are not in the set, and which is not in the set itself. The search is
- * fast if n is near the n of the last search. The set must not have changed since then. */
+/* Counts the indexes that are not in the set, from 0, and returns the index whose count is n. The search is fast if n
+ * is near the n of the last search with `at`. The set must not have changed since that search. */
 uint64_t done_set_nth_left(const struct done_set *s, uint64_t n, struct done_place *at);
 
 /* Returns how many indexes of the set are less than `end`. */

@@ -35,7 +35,7 @@ static size_t find_record(struct block_cut *c, const char *data, size_t len, boo
     return 0;
 }
 
-/* Finds the end of the last group that fits, or of the first one. */
+/* Finds the end of the last group that fits. If no group fits, finds the end of the first group. */
 static size_t find_group(struct block_cut *c, const char *data, size_t len, bool ended)
 {
     size_t cut;

@@ -3,8 +3,9 @@
  * but at most `max` bytes. If its first record is longer than that, the block is this record. The last block ends with
  * the stream. So the blocks do not depend on how many bytes arrive at a time.
  *
- * With `records`, a block has this number of records instead, whatever its length. With `group` instead, a block has as
- * many groups of this number of records as fit, and at least one; the last block has what remains. Pure.
+ * With `records`, a block has exactly this number of records, whatever its length. With `group`, this number of records
+ * form a group, and a block has as many whole groups as fit, but at least one. In both cases, the last block has the
+ * remaining records. Pure.
  */
 #ifndef FANTAIL_CLI_BLOCKS_BLOCK_CUT_H
 #define FANTAIL_CLI_BLOCKS_BLOCK_CUT_H
@@ -18,7 +19,7 @@ struct block_cut {
     uint64_t group;   /* 0: records have no groups */
     size_t group_end; /* with `group`: the end of the last whole group of this block; 0: none was found yet */
     uint64_t counted; /* with `records` or `group`: the records of this block before `from` */
-    size_t from;      /* in a long record, and with `records`: the next cut is at this place or later; otherwise 0 */
+    size_t from;      /* the next cut is at this place or later; 0: not known */
 };
 
 /* The data begins where the block begins. Returns the length of the block; 0: more bytes are needed. `ended`: the

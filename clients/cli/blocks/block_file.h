@@ -17,7 +17,7 @@ struct block_file {
     uint64_t at, size; /* the next block begins at `at`; the file ends at `size` */
     uint64_t max;      /* length of a block, unless `shares` is set */
     uint64_t shares;   /* the rest of the file is cut into at most this many blocks of similar length; 0: no limit */
-    struct block_header head;       /* what the header is, for block_file_take_header() */
+    struct block_header head;       /* how long the header is, for block_file_take_header() */
     uint64_t header_at, header_len; /* of the header that each block begins with */
     struct buf window;              /* the bytes that are searched */
     char fault[BLOCK_FAULT_SIZE];
@@ -27,7 +27,8 @@ struct block_file {
  * leaves the offset as it is, if the descriptor is not that of a file or a block device whose size says where it ends.
  * Such a descriptor can only be read as a stream. */
 MUST_CHECK bool block_file_init(struct block_file *f, int fd, const struct record_ends *ends);
-/* Takes the next line of the file as the header: each block then begins with it. Returns false after a fault. */
+/* Reads the header at the present place of the file (f->head says how long it is). Each block then begins with the
+ * header. Returns false after a fault. */
 MUST_CHECK bool block_file_take_header(struct block_file *f);
 void block_file_release(struct block_file *f);
 enum block_step block_file_next(struct block_file *f, struct input_block *b);

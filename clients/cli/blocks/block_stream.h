@@ -32,8 +32,8 @@ struct block_stream {
     unsigned count, places_max;
     struct block_place *filling; /* NULL: none */
     struct buf rest;             /* bytes after the last block, until there is a place for them */
-    struct block_header head;    /* what the header of the stream is */
-    struct buf header;           /* each block begins with these bytes; empty: they were not read yet */
+    struct block_header head;    /* how long the header of the stream is */
+    struct buf header;           /* each block begins with these bytes; empty: none, or not read yet */
     bool needs_bytes;            /* the next block needs bytes that were not read yet */
     bool ended;
     uint64_t offset; /* of the next block */

@@ -229,7 +229,7 @@ bool fleet_turn(struct fleet *f)
         struct fleet_service *s = &f->services[i];
         if (s->process.state == CHILD_DOWN && s->restart_ns <= now && !start_service(f, s)) return false;
     }
-    /* The coordinator tries a worker that it could not reach less and less often, unless it is told to try now. */
+    /* The coordinator waits longer after each failed try to reach a worker. SIGHUP makes it try again immediately. */
     if (ssh_hosts_turn(&f->hosts, now)) reload(&f->services[0]);
     return f->count > 1 || !ssh_hosts_have_failed(&f->hosts) || fleet_fail(f, "none of the hosts can be used");
 }

@@ -8,8 +8,8 @@
 #include "common/base/buf.h"
 #include "common/json/json_scan.h"
 
-/* A longer path leaves less than 20 bytes for the name of a socket that a task makes in its temporary directory. Then
- * the worker chooses a shorter one. */
+/* With a longer path, a task has less than 20 bytes for the name of a socket in its temporary directory. The worker
+ * then chooses a directory with a shorter path. */
 #define SCRATCH_MOST_BYTES 75
 
 static bool fail(char *err, size_t err_size, const char *what, const char *path)

@@ -27,7 +27,7 @@ struct input {
     size_t head;            /* until the encoding is known: the number of bytes that wait after the data of `filling` */
     char head_bytes[ENCODING_BYTES]; /* with rows, these bytes; they are not encoded yet */
     struct row_encoder rows;
-    struct line_filter filter; /* for lines that are not rows; lists and records leave out their own items */
+    struct line_filter filter; /* for lines that are not rows; lists and records are filtered elsewhere */
     bool in_text;              /* with INPUT_NULLS: the last byte read did not end an item */
     bool skip_blank;           /* blank lines are not items */
     bool ended;                /* the input has ended, or reading it failed */

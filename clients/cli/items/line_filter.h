@@ -14,7 +14,8 @@ struct line_filter {
     uint64_t index;              /* of the line's item, or of the next item if the line is blank */
 };
 
-/* Removes lines from a piece, in place. Returns how many bytes stay. A blank line that is no item may stay or not. */
+/* Removes the lines of done items from a piece, in place. Returns how many bytes remain. If blank lines are not items,
+ * a blank line may be removed too. */
 size_t line_filter_keep(struct line_filter *f, char *data, size_t len);
 /* Returns whether the current line is left out. */
 bool line_filter_drops(const struct line_filter *f);

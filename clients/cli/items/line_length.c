@@ -76,7 +76,7 @@ void line_length_measure(struct line_length *l, const struct line_words *w)
         l->each += one.added + (is_repeated ? one.rest + 1 : one.places);
         l->times += one.places;
     }
-    if (l->times == 0) l->each = l->times = 1; /* the values are appended, or replace numbers such as {1} */
+    if (l->times == 0) l->each = l->times = 1; /* values are appended, or replace {1} and so on */
 }
 
 /* Returns the maximum length of the value when it is quoted for a shell. */

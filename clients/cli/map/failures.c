@@ -79,8 +79,8 @@ static void add_part(struct buf *line, const char *before, const struct buf *tex
     buf_add_str(line, after);
 }
 
-/* Adds the number of the item, which counts from 1 as {#} does, and the line of the item. If the line is not known,
- * adds the index, which FANTAIL_INDEX and the --errors file have too. */
+/* Adds the number of the item, counted from 1 like {#}, and the line of the item. If the line is not known, adds the
+ * index of the item instead, counted from 0 as in FANTAIL_INDEX and in the --errors file. */
 static void add_place(struct buf *line, uint64_t index, uint64_t in_line)
 {
     buf_addf(line, "item %llu", (unsigned long long)index + 1);

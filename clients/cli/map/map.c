@@ -95,8 +95,8 @@ static void turn_fleet(struct map_run *run)
         map_run_fail(run, "%s", err);
 }
 
-/* Returns how many items have begun. For the items of a task only the answers are known. With `--order input`, these
- * are the answers of the oldest job. */
+/* Returns how many items have begun. With a task, only the number of answered items is known. With `--order input`,
+ * only the answers of the oldest job are counted. */
 static uint64_t items_begun(const struct map_run *run)
 {
     const struct run_gate *gate = run->private_fleet.gate.shared;
@@ -137,8 +137,8 @@ static double pace(const struct map_run *run, uint64_t now)
     return run->began_ns && now > run->began_ns ? (double)items_begun(run) / (double)(now - run->began_ns) : 0;
 }
 
-/* Returns whether the items start in their order. The service divides a fleet among jobs, so the items of a job must
- * not be sent before nearly all items of the job before it have begun. */
+/* Returns whether the items must start in the order of the input. The service divides a fleet among jobs, so a job must
+ * not be sent before nearly all items of the previous job have begun. */
 static bool starts_in_order(const struct map_run *run)
 {
     return run->private_fleet.gate.shared != NULL;
@@ -146,8 +146,8 @@ static bool starts_in_order(const struct map_run *run)
 
 /* Returns whether the running jobs have work for MAP_WORK_S at the present rate. If fewer than MAP_JOBS_SLOW jobs are
  * running, returns false. When the jobs have that much work, more jobs would only reduce the share of other clients,
- * because the service divides the fleet among jobs. If the items start in their order, the jobs have enough work if it
- * lasts until the next job has been sent. */
+ * because the service divides the fleet among jobs. If the items start in the order of the input, work for MAP_LEAD_MS
+ * is enough, because the next job is sent in this time. */
 static bool has_work_enough(const struct map_run *run, uint64_t now)
 {
     unsigned least = starts_in_order(run) ? 1 : MAP_JOBS_SLOW;
@@ -156,8 +156,8 @@ static bool has_work_enough(const struct map_run *run, uint64_t now)
     return (double)items_left(run) > pace(run, now) * (double)work_ns;
 }
 
-/* With --rate, each job may send its first item at once. So the run begins the next job only when all items of the job
- * before it may have been sent. */
+/* With --rate, the first item of each job may start immediately. So the next job begins only after the time in which
+ * the rate allows all items of this job to start. */
 static void note_rate(struct map_run *run, uint64_t items, uint64_t now)
 {
     double span_ns = run->options->max_rate > 0 ? (double)items / run->options->max_rate * NS_PER_S : 0;
@@ -339,7 +339,7 @@ static void read_lines(struct map_run *run)
     }
 }
 
-/* If the fleet does not have the task, and a program has its name, the run ends before it waits for items. */
+/* If the fleet does not have the task, but a program has the same name, ends the run before any item is sent. */
 static void check_task(struct map_run *run)
 {
     const struct map_options *o = run->options;

@@ -57,8 +57,8 @@ static struct json_slice shown_item(struct map_run *run, struct json_slice line)
     return input_source_shown(&run->options->source, line, &run->text);
 }
 
-/* Returns the index of the item in the input, in which earlier items may have been left out. The row of a command's
- * item contains the index. */
+/* Returns the index of the item in the input. Items that were left out because an earlier run has done them count too.
+ * The row of a command's item contains the index. */
 static uint64_t index_of(struct map_run *run, struct map_job *j, uint64_t in_batch)
 {
     bool in_order = run->options->order == MAP_ORDER_INPUT && !run->options->reduce;
@@ -113,8 +113,8 @@ static void log_lost(struct map_run *run, struct map_job *j, uint64_t in_batch, 
     joblog_add_lost(&run->joblog, index_of(run, j, in_batch), error, map_record_time_us());
 }
 
-/* Adds the value of a task to the joblog. Call it before map_answers_count(). The answer does not have the time at
- * which the item began, so the log has the time at which its value came. */
+/* Adds the value of a task to the joblog. Call it before map_answers_count(). The answer does not say when the item
+ * began, so the log has the time at which the value arrived. */
 static void log_value(struct map_run *run, struct map_job *j, uint64_t in_batch, struct json_slice value)
 {
     const struct run_record r = {

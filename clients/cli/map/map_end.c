@@ -90,8 +90,8 @@ static void say_cancelled(struct map_run *run, bool listed)
     buf_release(&line);
 }
 
-/* `fantail parallel` is quiet about failed items, as GNU parallel is, but says how a run with a progress line, a halted
- * run and an interrupted run end. */
+/* Returns whether the last message of the run may be written. `fantail parallel` is quiet about failed items, as GNU
+ * parallel is. But it writes a last message if the run had a progress line, was halted or was interrupted. */
 static bool says_end(const struct map_run *run)
 {
     return !run->options->quiet || run->options->manner.is_parallel;

@@ -2,8 +2,8 @@
 #include "cli/base/complain.h"
 #include "cli/map/map_internal.h"
 
-#define SAY_NS  (3 * NS_PER_S) /* if nothing has run for this long, the user is told why */
-#define LOOK_NS NS_PER_S       /* pause between two looks at the gate */
+#define SAY_NS  (3 * NS_PER_S) /* how long commands are held back before a message says why */
+#define LOOK_NS NS_PER_S       /* how often the gate is read */
 
 static bool is_watched(const struct map_run *run)
 {
@@ -18,7 +18,7 @@ static bool is_running(const struct run_gate *g)
     return false;
 }
 
-/* Writes the note of the progress line: what holds back the next command, with the figures. */
+/* Writes the note of the progress line: what holds back the next command, with the measured value and the limit. */
 static void write_note(struct map_run *run, const struct run_gate *g, enum run_gate_hold hold)
 {
     const struct map_options *o = run->options;
@@ -33,8 +33,8 @@ static void write_note(struct map_run *run, const struct run_gate *g, enum run_g
                  (double)g->held_at.free_bytes / (double)GIB, (double)g->rules.min_free_bytes / (double)GIB);
 }
 
-/* A command of this run also raises the load and uses memory. So while a command runs, it is no surprise that the next
- * one waits. */
+/* Returns whether to write a message now. A running command raises the load and uses memory itself. So while a command
+ * of this run is running, the next command may have to wait, and no message is needed. */
 static bool must_say(const struct map_run *run, const struct run_gate *g, enum run_gate_hold hold, uint64_t now)
 {
     bool is_shown = run->progress.on || (run->options->quiet && !run->options->manner.is_parallel);

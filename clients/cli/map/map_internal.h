@@ -144,7 +144,7 @@ struct map_run {
     const char *note; /* for the progress line: what the run waits for; NULL: nothing */
     char starting_note[48];
     char hold_note[96];           /* what holds back the next command; empty: nothing */
-    enum run_gate_hold hold_said; /* what the last message about this has said */
+    enum run_gate_hold hold_said; /* the reason that the last message about this gave */
     uint64_t hold_look_ns;        /* when map_hold_look() must be called next */
     bool waiting_is_said;         /* the message "waiting for a worker" was written */
     bool quiet_is_said;           /* the message that nothing has come from the URL was written */
@@ -257,8 +257,8 @@ void map_answers_add_bad_item(struct map_run *run, struct map_job *j);
 /* Reports an item as failed because its coordinator was lost. */
 void map_answers_add_lost_item(struct map_run *run, struct map_job *j, uint64_t in_batch);
 
-/* Looks at what holds back the next command of the run. If no command has run for some seconds because of --load or
- * --memfree, tells the user, and tells the user again when the reason changes. */
+/* Checks whether --load or --memfree holds back the next command of the run. If this has lasted for some seconds and no
+ * command is running, tells the user which of the two it is. When the reason changes, tells the user again. */
 void map_hold_look(struct map_run *run, uint64_t now);
 /* Returns the time at which map_hold_look() must be called next; UINT64_MAX: never. */
 uint64_t map_hold_due_ns(const struct map_run *run);

@@ -178,7 +178,7 @@ void map_job_fail_refused(struct map_run *run, const struct map_job *j)
 {
     const struct connection *c = &j->http;
     struct buf text = {0};
-    bool is_private = run->private_fleet.fleet != NULL; /* a private fleet is part of this program for the user */
+    bool is_private = run->private_fleet.fleet != NULL; /* to the user, a private fleet is a part of this program */
     if (!is_private) buf_addf(&text, "the service refused the job (%d): ", c->status);
     if (is_private && c->status != 404) buf_add_str(&text, "the job was refused: ");
     refusal_add_text(c, &text);

@@ -21,7 +21,7 @@ struct block_options {
                     "the same for the file of -a. The file is not copied: each block is read from its place in it",    \
                     .no_env = true),                                                                                   \
         OPTION_STRING("block", S, f.block, NULL,                                                                       \
-                      "with --pipe and --pipepart: the largest size of a block. With --pipepart, -N makes N blocks "   \
+                      "with --pipe and --pipepart: the largest size of a block. With --pipepart, -2 means two blocks " \
                       "for each command that may run at once. The default is 1M",                                      \
                       .value = "BYTES", .no_env = true),                                                               \
         OPTION_STRING("recstart", S, f.recstart, NULL,                                                                 \

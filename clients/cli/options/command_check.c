@@ -146,7 +146,8 @@ static struct json_slice find_meant(const struct header_names *h, const char *ty
     return meant;
 }
 
-/* A { after a $ belongs to a variable of the shell. */
+/* Checks the placeholders of one word. Complains about the first one that is similar to the name of a column. A { after
+ * a $ belongs to a variable of the shell, so it is not a placeholder. */
 static int check_columns_of(const struct option_spec *spec, const char *word, const struct header_names *names,
                             bool warns)
 {

@@ -7,7 +7,7 @@
 #include "common/json/encoding.h"
 #include "common/json/json_scan.h"
 
-enum { LOOK_BYTES = 64 << 10 }; /* the beginning of the file that is read */
+enum { LOOK_BYTES = 64 << 10 }; /* how much of the beginning of the file is read */
 
 static bool has_suffix(const char *path, const char *suffix)
 {
@@ -16,7 +16,7 @@ static bool has_suffix(const char *path, const char *suffix)
 }
 
 /* Reads the beginning of a regular file, without moving the offset of standard input. Sets *whole if the file has no
- * more bytes. Returns how many bytes were read; 0 also if the file cannot be read twice. */
+ * more bytes. Returns how many bytes were read. If the file cannot be read twice, reads nothing and returns 0. */
 static size_t look(const char *path, char data[LOOK_BYTES], bool *whole)
 {
     struct stat st;
@@ -30,9 +30,9 @@ static size_t look(const char *path, char data[LOOK_BYTES], bool *whole)
     return n > 0 ? (size_t)n : 0;
 }
 
-/* Returns whether the bytes are the beginning of one JSON array, and not lines of JSON. Lines of which each is an array
- * begin in the same way. So the first line decides: if it is a whole value, the input has lines, unless there is only
- * this line and `named` says that the name of the file stands for one JSON text. */
+/* Returns whether the bytes begin one JSON array. They may also be lines of JSON, each of which is an array. So the
+ * first line decides: if it is a whole JSON value, the input has lines. But a file with only this line is one array if
+ * `named` is set. `named`: the name of the file ends with .json. */
 static bool begins_array(const char *data, size_t len, bool whole, bool named)
 {
     size_t mark = encoding_mark_bytes(encoding_of(data, len)), offset;

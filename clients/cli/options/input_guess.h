@@ -1,7 +1,7 @@
 /*
- * Finds out in which form the items of a task are in the input, if no option says it: lines of JSON, one JSON array, or
- * CSV. The name of a file counts, and the beginning of a file that can be read twice. A pipe is never read here, so it
- * has lines.
+ * Guesses the form of the input of a task if no option gives it: lines of JSON, one JSON array, or CSV. The guess is
+ * based on the name of the file and, if the file can be read twice, on its beginning. A pipe is not read here, so its
+ * input is taken as lines.
  */
 #ifndef FANTAIL_CLI_OPTIONS_INPUT_GUESS_H
 #define FANTAIL_CLI_OPTIONS_INPUT_GUESS_H

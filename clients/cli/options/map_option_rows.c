@@ -52,8 +52,8 @@ static const struct option_row rows[] = {
         "errors", S, errors, NULL,
         "write each failed item to this file, as a line {\"index\":...,\"error\":{...},\"item\":...}. index "
         "counts from 0. error has name, cause, exit_code, signal, attempts, worker and stderr. The error of a "
-        "command also has stdout: the end of what it wrote, up to 256 KiB, as stderr has. If a text is not whole, "
-        "error has cut with its whole length. -: standard error",
+        "command also has stdout. stderr and stdout have the end of what was written, up to 256 KiB. If a text was "
+        "cut, the member cut of error has the length of the whole text. -: standard error",
         .value = "FILE", .no_env = true),
     OPTION_BOOL(
         "raw", S, raw, NULL,
@@ -165,14 +165,15 @@ static const struct option_row rows[] = {
                 "the shell, so do not write quotes around {}",
                 .no_env = true),
     OPTION_BOOL("stdin", S, to_stdin, NULL, "the command gets the item on standard input", .no_env = true),
-    OPTION_STRING("delay", S, delay, NULL,
-                  "least time between the starts of two commands: seconds, or as in --timeout. Only with -j 1 do they "
-                  "start exactly in the order of the items",
-                  .value = "S", .no_env = true),
+    OPTION_STRING(
+        "delay", S, delay, NULL,
+        "least time between the starts of two commands: seconds, or as in --timeout. They start exactly in the "
+        "order of the items only with -j 1",
+        .value = "S", .no_env = true),
     OPTION_STRING(
         "load", S, load, NULL,
-        "start a command only while fewer than N processes of the machine run or wait for a processor. These are "
-        "counted now; it is not the load average. N may be a percentage of the processors",
+        "start a command only while fewer than N processes of the machine run or wait for a processor. They are "
+        "counted at that moment; N is not a load average. N may be a percentage of the processors",
         .value = "N", .no_env = true),
     OPTION_BYTES("memfree", S, memfree, "0", 0, 1e15,
                  "start a command only while this much memory is free. If less than half of this amount is free, the "

@@ -54,8 +54,8 @@ static int check_command(struct map_options *o)
     return command_check(spec, o->command, o->shell_path, o->raw);
 }
 
-/* Returns a sentence for the end of a message if the task is a program, so that the -- is probably missing; otherwise
- * "". */
+/* If a program has the name of the task, the user has probably forgotten the --. In this case, returns a sentence for
+ * the end of a message, which shows the command line with the --. Otherwise returns "". */
 static const char *command_hint(const struct map_options *o)
 {
     static char hint[sizeof o->as_command + 300];
@@ -63,7 +63,7 @@ static const char *command_hint(const struct map_options *o)
     return o->as_command[0] ? hint : "";
 }
 
-/* Returns whether the tasks directory has the only task of the job. */
+/* Returns whether the tasks directory has the task. The job must have a single task. */
 static bool has_task(const struct map_options *o)
 {
     char *path;
@@ -323,7 +323,7 @@ static int set_words(struct map_options *o)
     return EXIT_OK;
 }
 
-/* If no option says how the input of a task becomes items, sets the options that follow from the file. */
+/* If no option says how the input of a task becomes items, guesses these options from the file. */
 static void guess_input(struct map_options *o, char *const *lists)
 {
     const char *path = item_arguments_one_file(&o->arg_files, lists);

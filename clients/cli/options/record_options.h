@@ -13,7 +13,7 @@ struct record_options {
     const char *colsep, *header, *delimiter, *trim, *end;
     bool csv, array, many, many_words, link, skip_blank, shuf;
     char delimiter_byte; /* ends each value if the values end with NUL bytes; record_options_check() sets it */
-    int64_t group, group_words, max_chars; /* 0: not given. Before record_options_take_zero(), -1 says this */
+    int64_t group, group_words, max_chars; /* 0: not given. But before record_options_take_zero(), -1: not given */
 };
 
 #define RECORD_LINE_BYTES 131072 /* the largest argument that the kernel accepts, and the default of xargs */
@@ -56,7 +56,7 @@ struct record_options {
                     .letter = 'r', .no_env = true),                                                                    \
         OPTION_INT("max-args", S, f.group, "-1", -1, RECORD_GROUP_MAX,                                                 \
                    "this many lines or values are one item: the arguments of one command, or an array for a task. 0: " \
-                   "a command runs for each line or value, but does not get it. -1: one is an item",                   \
+                   "a command runs for each line or value, but does not get it. -1: each one is an item",              \
                    .value = "N", .letter = 'n', .no_env = true),                                                       \
         OPTION_INT("max-replace-args", S, f.group_words, "-1", -1, RECORD_GROUP_MAX,                                   \
                    "like -n, but only for a command, and a word with {} is repeated for each value. With --pipe: the " \

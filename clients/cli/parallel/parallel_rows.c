@@ -54,7 +54,7 @@ static const struct option_row rows[] = {
     SWITCH("pipepart", pipe_part, "the same for the file of -a; the file is not copied"),
     SWITCH_ALIAS("pipe-part", pipe_part),
     TEXT("block", block, "BYTES",
-         "the largest size of a block; with --pipepart, -N makes N blocks for each command that may run at once"),
+         "the largest size of a block; with --pipepart, -2 means two blocks for each command that may run at once"),
     TEXT_ALIAS("blocksize", block),
     TEXT_ALIAS("block-size", block),
     TEXT("recstart", recstart, "TEXT", "a record begins with this text"),

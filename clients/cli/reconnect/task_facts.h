@@ -14,7 +14,7 @@ struct task_facts {
  * these tasks. The entry of a task that is only expected (--expected-tasks) does not describe the task. */
 MUST_CHECK bool task_facts_read(struct task_facts *facts, const char *tasks, const char *json, size_t len);
 
-/* Returns whether the answer has tasks, but not this one, not even as an expected one. If `task` has several names,
+/* Returns whether the answer lists tasks, but not `task`, not even as an expected task. If `task` has several names,
  * returns false. */
 MUST_CHECK bool task_facts_lack(const char *task, const char *json, size_t len);
 

@@ -36,7 +36,8 @@ enum record_step {
  * and reduces *len. After RECORD_FAULT, *why is a static sentence. */
 enum record_step csv_reader_read(struct csv_reader *c, const char **data, size_t *len, struct input_record *r,
                                  const char **why);
-/* Call it after the last byte. Ends the last record. Returns RECORD_MORE if there is no unfinished record. */
+/* Call it after the last byte. If the last record has no end yet, ends this record and returns RECORD_WHOLE or
+ * RECORD_FAULT. Otherwise returns RECORD_MORE. */
 enum record_step csv_reader_end(struct csv_reader *c, struct input_record *r, const char **why);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * Cuts the bytes of the input into records: lines, texts that end with a NUL byte, CSV, or the values of one JSON
- * array, whose records the function record_reader_cut() cannot make. With a separator, a line or a text has one value
- * for each column; without it, one value. Pure.
+ * array. (record_reader_cut() is not for JSON arrays.) With a separator, a line or a text has one value for each
+ * column; without a separator, it has one value. Pure.
  *
  * The bytes are UTF-8, unless `raw` is set. A record has at most LIMIT_ITEM_BYTES bytes and RECORD_VALUES_MAX values.
  */
@@ -36,7 +36,8 @@ struct record_reader {
 void record_reader_release(struct record_reader *r);
 /* Reads bytes up to the end of a record. Moves *data past these bytes, and reduces *len. */
 enum record_step record_reader_read(struct record_reader *r, const char **data, size_t *len);
-/* Call it after the last byte. Ends the last record. Returns RECORD_MORE if there is no unfinished record. */
+/* Call it after the last byte. If the last record has no end yet, ends this record and returns RECORD_WHOLE or
+ * RECORD_FAULT. Otherwise returns RECORD_MORE. */
 enum record_step record_reader_end(struct record_reader *r);
 /* Reads a record from the whole text of a value, instead of from the input. Never returns RECORD_MORE. */
 enum record_step record_reader_cut(struct record_reader *r, const char *text, size_t len);

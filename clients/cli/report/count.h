@@ -9,7 +9,8 @@
 void count_add(struct buf *text, uint64_t n);
 /* Appends a duration: 0:07 or 1:00:07. */
 void count_add_duration(struct buf *text, double seconds);
-/* Appends the duration of a run: as count_add_duration() does, but below 10 s with tenths: 0.4 s. */
+/* Appends the duration of a run. Below 10 s the text has tenths, such as 0.4 s; otherwise the text is that of
+ * count_add_duration(). */
 void count_add_run_time(struct buf *text, double seconds);
 
 #endif

@@ -27,7 +27,7 @@ static void add_word(struct buf *line, const char *word)
         shell_quote_add(line, word, strlen(word));
 }
 
-/* Returns how many of the words are one long option of `spec` and its value; 0: the first word is no such option. */
+/* Returns how many of the words are one long option of `spec` and its value; 0: the first word is not one. */
 static size_t option_words_of(char *const *words, const struct option_spec *spec)
 {
     if (strncmp(words[0], "--", 2) != 0) return 0;
@@ -40,7 +40,8 @@ static size_t option_words_of(char *const *words, const struct option_spec *spec
     return 0;
 }
 
-/* Adds the words of the command, or only the options of fantail among them. Puts ::: before the word at `list`. */
+/* With `options`, adds only those words that are options of fantail. Otherwise adds only the other words, and puts :::
+ * before the word at `list`. */
 static void add_words(struct buf *line, char *const *words, const struct option_spec *spec, bool options,
                       char *const *list)
 {

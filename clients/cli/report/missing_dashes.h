@@ -1,5 +1,4 @@
-/* The command line that the user probably meant: a task is named, but it is a program, and the -- before it is missing.
- */
+/* Suggests a command line to a user who gave the name of a program as a task, and forgot the -- before it. */
 #ifndef FANTAIL_CLI_REPORT_MISSING_DASHES_H
 #define FANTAIL_CLI_REPORT_MISSING_DASHES_H
 

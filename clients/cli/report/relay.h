@@ -15,7 +15,7 @@
 /* The unfinished line of one process. A zeroed struct is empty. */
 struct relay {
     struct buf line;
-    const char *prefix; /* stands before each line; NULL: nothing does. Borrowed */
+    const char *prefix; /* text before each line; NULL: none; borrowed */
 };
 
 void relay_release(struct relay *r);

@@ -4,9 +4,9 @@
  *     Seq Host Starttime JobRuntime Send Receive Exitval Signal Command Index Worker Attempts Peak
  *
  * The columns are separated by tabs. Seq counts from 1 and Index from 0. Host is always ":", this machine. Peak is the
- * peak memory in bytes. For an item of a task, Command is the name of the task, Starttime is the time at which the
- * answer came, and what an answer does not have is 0 or empty. A newline in a command is written as a NUL byte. The
- * command may contain tabs, so a reader must find the last four columns from the end of the line.
+ * peak memory in bytes. For an item of a task, Command is the name of the task, and Starttime is the time at which the
+ * answer came. The columns whose values an answer does not contain are 0 or empty. A newline in a command is written as
+ * a NUL byte. The command may contain tabs, so a reader must find the last four columns from the end of the line.
  *
  * A line is written after the result of its item. So if the log has an item, the result of that item was printed.
  */
@@ -18,7 +18,7 @@
 
 struct joblog {
     int fd;           /* -1: there is no log */
-    const char *task; /* borrowed; the items of the log are items of this task. NULL: of a command */
+    const char *task; /* borrowed; the task whose items are logged; NULL: the items are those of a command */
     struct buf lines, text;
 };
 

@@ -2,9 +2,10 @@
 
 #define MAX_ARGUMENTS 64
 
-/* The script gets the worker's folder, the path of fantail-worker and the folder of the tasks, and then the options of
- * the worker. The trap keeps the shell alive until the worker has ended, so that the folder is removed. The shell that
- * reads this line may be any shell. The line has no newline, because csh allows none between quotes. */
+/* The arguments of the script are the worker's folder, the path of fantail-worker, the folder of the tasks, and the
+ * options of the worker. The trap keeps the shell alive until the worker has ended, so that the shell can remove the
+ * folder. The user's login shell reads the quoted script first, and it may be any shell. The script has no newline,
+ * because csh allows no newline between quotes. */
 static const char script[] =
     "d=$1; w=$2; t=$3; shift 3; "
     "[ -x \"$w\" ] || w=$(command -v fantail-worker) || "

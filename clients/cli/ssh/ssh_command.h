@@ -4,8 +4,8 @@
  * worker's standard input ends with the connection (--stdin-lease-s).
  *
  * Both socket files are in folders that only the user can enter, so no port is open on either machine. The worker's
- * folder has a new random name for each connection. So a worker that is left after a broken connection never meets the
- * next worker.
+ * folder has a new random name for each connection. So if a worker still runs after its connection has broken, the next
+ * worker uses another folder.
  */
 #ifndef FANTAIL_CLI_SSH_SSH_COMMAND_H
 #define FANTAIL_CLI_SSH_SSH_COMMAND_H
@@ -14,7 +14,7 @@
 #include "common/base/buf.h"
 
 #define SSH_BEAT_MS 2000 /* how often this program writes a byte to the standard input of ssh */
-#define SSH_LEASE_S 15   /* a worker without a byte for this time ends */
+#define SSH_LEASE_S 15   /* a worker that gets no byte for this time ends */
 
 struct ssh_command {
     const struct ssh_target *target;

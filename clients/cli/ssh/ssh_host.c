@@ -81,7 +81,7 @@ static const char *last_words(struct ssh_host *h)
     return newline ? newline + 1 : text;
 }
 
-/* Tells the user once for each reason, and plans the next start. */
+/* Tells the user if the reason is not the same as last time, and plans the next start. */
 static void fail(struct ssh_host *h, const char *reason, bool is_told, uint64_t now)
 {
     h->has_failed = true;
@@ -122,8 +122,8 @@ static int spawn(struct ssh_host *h, const int fds[3], char *const argv[], char 
     return spawn_group(&h->pid, &actions, argv, envp);
 }
 
-/* Our ends of the pipes are not inherited by any process, so standard input of ssh ends even if this program is killed.
- * That ends the worker. */
+/* No process inherits our ends of the pipes. So even if this program is killed, the standard input of ssh ends, which
+ * ends the worker. */
 static int start(struct ssh_host *h, char *const argv[], char *const envp[])
 {
     int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
@@ -178,7 +178,7 @@ size_t ssh_host_poll_fds(const struct ssh_host *h, struct pollfd *fds)
     return n;
 }
 
-/* Keeps the last lines. */
+/* Keeps at most SAID_BYTES. If there is no room for the new bytes, drops the earlier bytes. */
 static void keep(struct buf *said, const char *data, size_t len)
 {
     if (buf_add(said, data, len)) return;
@@ -267,7 +267,7 @@ static void read_check(struct ssh_host *h)
 static void beat(struct ssh_host *h, uint64_t now)
 {
     if (now < h->beat_ns) return;
-    /* If the pipe is full, ssh cannot send. It notices that by itself. */
+    /* If the pipe is full, ssh cannot send, and ends by itself after a while. */
     if (h->beat_fd >= 0 && write(h->beat_fd, "\n", 1) < 0 && errno == EPIPE) close_fd(&h->beat_fd);
     h->beat_ns = now + SSH_BEAT_MS * NS_PER_MS;
 }

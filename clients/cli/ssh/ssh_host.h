@@ -8,11 +8,11 @@
  *
  * ssh listens on its socket file before the worker runs, and accepts connections even if the host refuses to forward
  * them. A chunk that is sent on such a connection counts as lost with its worker. So ssh makes its file under another
- * name, and the file gets the name that the coordinator knows only in the state READY.
+ * name. When the host becomes READY, this program renames the file to the name that the coordinator knows.
  *
- * While the network is cut, the end of the tunnel on this machine stays open. The coordinator treats the silent worker
- * like any other. ssh notices within 8 s that the host is silent, and ends. All connections through the tunnel
- * then break at once.
+ * While the network is cut, the end of the tunnel on this machine stays open. The coordinator treats the worker like
+ * any other worker that is silent. ssh notices within 8 s that the host is silent, and ends. All connections through
+ * the tunnel then break at once.
  */
 #ifndef FANTAIL_CLI_SSH_SSH_HOST_H
 #define FANTAIL_CLI_SSH_SSH_HOST_H
@@ -41,7 +41,7 @@ struct ssh_host {
     struct buf said;    /* what ssh and the host said before READY: it explains a failure */
     struct relay relay; /* passes on what they say in READY */
     char *prefix;       /* "HOST: " */
-    char failure[320];  /* why it cannot be used, as the user was told; empty: it can, or nothing was told yet */
+    char failure[320];  /* the last reason, as told to the user, why the host cannot be used; empty: none */
     bool was_ready, has_failed;
     const char *ended_for; /* why this program has ended ssh; NULL: it has not */
     uint64_t started_ns, beat_ns, restart_ns, pause_ms;
@@ -50,12 +50,12 @@ struct ssh_host {
 /* The standard output and the standard error of ssh, and the connection of CHECKING. */
 #define SSH_HOST_POLL_FDS 3
 
-/* Takes the paths of both names of the socket file. */
+/* Takes ownership of `socket` and `new_socket`, which free() must be able to free. */
 void ssh_host_init(struct ssh_host *h, const struct ssh_target *target, char *socket, char *new_socket);
-/* Does not touch the process. A zeroed struct is not fine. */
+/* Does not end the process. Call it only after ssh_host_init(). */
 void ssh_host_release(struct ssh_host *h);
 
-/* Starts ssh. A failure is reported like one of the host. */
+/* Starts ssh. If ssh cannot be started, this counts as a failure of the host. */
 void ssh_host_start(struct ssh_host *h, char *const argv[], char *const envp[], uint64_t now_ns);
 /* Returns when ssh_host_turn() must be called at the latest. In the state DOWN: when the host must be started again. */
 uint64_t ssh_host_due_ns(const struct ssh_host *h);
@@ -63,9 +63,10 @@ uint64_t ssh_host_due_ns(const struct ssh_host *h);
 size_t ssh_host_poll_fds(const struct ssh_host *h, struct pollfd *fds);
 /* Reads what has arrived, without blocking, and writes the byte that is due. */
 void ssh_host_turn(struct ssh_host *h, uint64_t now_ns);
-/* Call this after the process has been reaped. With `is_told`, tells the user. */
+/* Call this after the process has been reaped. With `is_told`, tells the user why it has ended. */
 void ssh_host_ended(struct ssh_host *h, int status, bool is_told, uint64_t now_ns);
-/* Asks the worker to drain, by the end of its standard input. ssh ends when the worker has ended. */
+/* Closes the worker's standard input, which makes the worker drain. ssh ends when the worker has ended. If the worker
+ * is still STARTING, ends ssh immediately. */
 void ssh_host_stop(struct ssh_host *h);
 
 #endif

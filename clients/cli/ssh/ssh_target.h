@@ -5,7 +5,7 @@
 #include "common/base/base.h"
 
 #define SSH_MAX_HOSTS  256
-#define SSH_NAME_BYTES 127 /* the name is also the id of the host's worker, so it is not longer than one */
+#define SSH_NAME_BYTES 127 /* the name is also the id of the host's worker, so it has the same limit as such an id */
 
 struct ssh_target {
     char *name; /* as the user wrote it: for messages, and as the id of the worker */

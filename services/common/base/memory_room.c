@@ -7,7 +7,7 @@
 
 #include "common/base/spare_memory.h"
 
-/* Address space for user programs is about 2^47 bytes. */
+/* Without a limit, there is always address space for fewer bytes: a program has about 2^47 bytes of it. */
 #define ALWAYS_BYTES ((size_t)1 << 40)
 
 /* Returns whether the kernel refuses memory that it could not provide if all programs used all their memory
@@ -33,9 +33,9 @@ static bool is_unlimited(__rlimit_resource_t resource)
     return getrlimit(resource, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY;
 }
 
-/* First asks the kernel for address space, because allocating and freeing a large block with malloc() would change how
- * malloc() treats later large blocks. If the kernel has no address space left, malloc() may still have enough freed
- * memory, so malloc() is tried too. */
+/* If there may be a limit, asks the kernel for address space, because allocating and freeing a large block with
+ * malloc() would change how malloc() treats later large blocks. If the kernel has no address space left, malloc() may
+ * still have enough freed memory, so malloc() is tried too. */
 static bool probe_kernel(size_t bytes)
 {
     if (bytes < ALWAYS_BYTES && !kernel_is_strict() && is_unlimited(RLIMIT_AS) && is_unlimited(RLIMIT_DATA))

@@ -1,6 +1,6 @@
 /*
- * Ends this process when the program that started it has gone, even if that program is on another machine. The other
- * program holds the other end of standard input, and writes a byte now and then. Standard input ends when the other
+ * Ends this process when the program that started it has ended, even if that program is on another machine. That
+ * program holds the other end of standard input, and writes a byte from time to time. Standard input ends when that
  * program ends. If the network between the two machines is cut, no byte arrives any longer.
  */
 #ifndef FANTAIL_COMMON_LOOP_STDIN_LEASE_H

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 enum { LEAST_WIDTH = 40, MOST_WIDTH = 100, WIDTH_OTHERWISE = 80 };
-enum { TABLE_COLUMN = 16 }; /* the remark of a row of a table begins at most here */
+enum { TABLE_COLUMN = 16 }; /* the remark of a table row begins at this column or before it */
 
 static unsigned long terminal_width(void)
 {
@@ -29,18 +29,19 @@ static void add_spaces(struct buf *out, size_t n)
     while (n-- > 0) buf_add_char(out, ' ');
 }
 
-/* A line that is being made. */
+/* The line that is being written. */
 struct folded_text {
     struct buf *out;
     unsigned width;
     size_t column;
     bool has_word;
-    size_t rest_indent; /* indentation of the further lines that this line becomes */
+    size_t rest_indent; /* if the line is folded: indentation of the lines after the first */
 };
 
 /* Adds the words of one line of the text. Spaces between the words stay as they are, except where the line is folded.
- * After two or more spaces, the rest of the line is a remark, which is folded as a whole. But if the remark begins near
- * the start of the line, the line is a row of a table, and the further lines begin where the remark does. */
+ * After two or more spaces, the rest of the line is a remark. If the whole remark does not fit on the line, it begins
+ * on a new line. But if the remark begins near the start of the line, the line is a row of a table: the remark stays
+ * there, and its further lines begin at the same column. */
 static void add_words(struct folded_text *f, const char *line, size_t len)
 {
     for (size_t at = 0; at < len;) {

@@ -119,8 +119,8 @@ struct option_spec {
     /* With OPTION_OPERANDS_NONE: what to type instead of an operand, for the message; may be NULL. */
     const char *operand_advice;
     const struct option_foreign *foreign; /* for the message about an unknown option; may be NULL */
-    /* What the error message advises if an unknown option follows an operand, and is a letter or not in `foreign`; may
-     * be NULL. */
+    /* The advice about an unknown option that follows an operand, if the option has one letter or is not in `foreign`;
+     * may be NULL. */
     const char *late_option_advice;
 };
 

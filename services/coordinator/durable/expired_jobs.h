@@ -1,6 +1,6 @@
 /*
- * Removes durable jobs from the store job_ttl_s after their end. A sweep removes a few jobs at a time. If there are
- * more, the next sweep follows at once.
+ * Removes a durable job from the store when job_ttl_s has passed since the end of the job. A sweep removes a few jobs
+ * at a time. If there are more, the next sweep follows at once.
  */
 #ifndef FANTAIL_COORDINATOR_DURABLE_EXPIRED_JOBS_H
 #define FANTAIL_COORDINATOR_DURABLE_EXPIRED_JOBS_H

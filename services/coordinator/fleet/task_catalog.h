@@ -30,7 +30,7 @@ struct catalog_task {
     uint64_t starting;        /* processes of the task that are starting on these workers */
     unsigned broken;          /* workers that have the task but cannot run it */
     const char *error;        /* why one of these workers cannot run the task; NULL: broken is 0 */
-    unsigned unstarted;       /* workers that have the task, but whose processes of it cannot be started */
+    unsigned unstarted;       /* workers that have the task, but cannot start its processes */
     const char *cannot_start; /* why, on one of these workers; NULL: unstarted is 0 */
     /* The description by a worker that can run the task. "" if the task is only expected. NULL if no worker can run the
      * task. */

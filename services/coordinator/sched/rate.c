@@ -4,14 +4,14 @@
 
 /*
  * Limits how many items of a job are sent per second (max_rate). The job has a bucket of tokens, one for each item that
- * it may send. Tokens arrive at max_rate, and the bucket holds those of RATE_BURST_S, but always at least one. A job
- * begins with one token. So in any period of T seconds, a job sends at most max_rate * (T + RATE_BURST_S) + 1 items,
- * besides the last chunk.
+ * it may send. Tokens arrive at max_rate. The bucket holds as many tokens as arrive in RATE_BURST_S, but at least one.
+ * A job begins with one token. So in any period of T seconds, a job sends at most max_rate * (T + RATE_BURST_S) + 1
+ * items. Only a chunk that is larger than the bucket can exceed this number.
  *
- * A chunk is cut so that the tokens suffice for it. A chunk that is sent again may be larger than the bucket, because
- * max_rate has been lowered since. It is sent when the bucket is full. The tokens then fall below 0, and nothing is
- * sent until they have been paid back. Every attempt takes tokens: an item that runs twice uses whatever the limit
- * protects twice.
+ * A chunk is cut so that the tokens suffice for it. A chunk that is sent again may be larger than the bucket, if
+ * max_rate has been lowered since it was cut. It is sent when the bucket is full. The tokens then fall below 0, and
+ * nothing is sent until they have been paid back. Every attempt takes tokens, because an item that runs twice also uses
+ * twice what the limit protects.
  */
 #define RATE_BURST_S  0.1  /* the bucket holds the tokens of this time */
 #define RATE_LEAST_S  0.02 /* a chunk waits for the tokens of this time, so that a high rate needs few chunks */

@@ -233,8 +233,8 @@ void fairness_unblock_all(struct sched_task *t);
 void fairness_forget(struct sched_job *job);
 
 /* rate.c */
-/* Returns whether max_rate allows the job to send its next items now. If not, the job is looked at again when the rate
- * allows it. */
+/* Returns whether max_rate allows the job to send its next items now. If not, sets the timer of the job for the time
+ * when it will. */
 bool rate_may_send(struct sched_job *job);
 /* Returns how many items the job's next chunk may have; call it only after rate_may_send() has returned true. */
 double rate_room(const struct sched_job *job);

@@ -114,8 +114,8 @@ unsigned pool_free_slots(const struct pool *p);
 unsigned pool_may_start(const struct pool *p);
 /* Returns how many processes are starting. A process that is starting does not take items yet. */
 unsigned pool_starting(const struct pool *p);
-/* Returns why no process of the task could be started at the last attempts, as a sentence without its end. Returns NULL
- * if a process has answered an item since then, or none has failed to start. */
+/* Returns why no process of the task could be started at the last attempts, as a sentence without a full stop. Returns
+ * NULL if a process has answered an item since then, or if no start has failed. */
 const char *pool_start_failure(const struct pool *p);
 /* Returns when the task was last busy. A task is busy while one of its processes is starting, runs an item, or is about
  * to end. Returns `now` if the task is busy now, and 0 if it was never busy. */

@@ -38,7 +38,7 @@
 #define WINDOW_BATCH_BYTES    (32 * MIB) /* limit for items if the process works on several together */
 #define WINDOW_STRAY_BYTES    (16 * KIB) /* stray lines of one read that are kept for the log */
 #define WINDOW_RUN_NS         (100 * NS_PER_US) /* least work in a run when items are shared among processes */
-#define WINDOW_SHORT_NS       (300 * NS_PER_US) /* waits of the items in a shorter time are not measured */
+#define WINDOW_SHORT_NS       (300 * NS_PER_US) /* shorter busy times are not checked for waits */
 #define WINDOW_CHECKED_RUN_NS (2 * NS_PER_MS)   /* least work in a checked run; the process pauses after each run */
 
 /* The form of the lines of a process. */

@@ -12,7 +12,7 @@
 #define PREFIX       "fantail-w-"
 #define PREFIX_GIVEN "w"
 
-/* The longest default base. A longer one leaves less than 20 bytes for the name of a socket. */
+/* The longest default base. With a longer base, a task has less than 20 bytes for the name of a socket. */
 #define BASE_MOST_BYTES 63
 
 static const char *default_base(void)
