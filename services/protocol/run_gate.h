@@ -12,7 +12,7 @@
 
 #include "common/base/base.h"
 
-#define RUN_GATE_VERSION 4
+#define RUN_GATE_VERSION 5
 #define RUN_GATE_TIMES   512 /* classes of run times; neighbouring classes differ by at most 1/8 */
 #define RUN_GATE_LEAST   3   /* commands that must succeed before the median of their times limits the others */
 
@@ -80,6 +80,7 @@ struct run_gate {
     uint32_t hold;        /* enum run_gate_hold. This and the next two members may be read without the lock */
     uint64_t held_since_ns;
     struct run_gate_machine held_at; /* the values with which `hold` was last decided */
+    uint64_t first_ns;               /* with limits_running: when the first item came; 0: none has come */
     uint64_t next_start_ns;
     uint64_t next_yield_ns; /* before this time, no command is killed because memory is short */
     uint64_t begun;         /* items that a process has taken, each counted once; counted without the lock */

@@ -3,6 +3,7 @@
 
 #define POLL_NS      (200 * NS_PER_MS) /* how often the load and the free memory are checked */
 #define LONG_WAIT_NS NS_PER_S          /* the longest wait; a change of `turns` ends the wait earlier */
+#define BEGIN_NS     (200 * NS_PER_MS) /* how long the beginning of a run lasts, see is_one_missing() */
 
 /* Returns whether another item, with a lower index, also waits. Waiting items start in the order of their indexes. */
 static bool is_another_first(const struct run_gate *g, unsigned seat, bool (*is_alive)(void *, unsigned), void *arg)
@@ -15,11 +16,20 @@ static bool is_another_first(const struct run_gate *g, unsigned seat, bool (*is_
     return false;
 }
 
-static unsigned running(const struct run_gate *g, bool (*is_alive)(void *, unsigned), void *arg)
+static unsigned count_running(const struct run_gate *g, bool (*is_alive)(void *, unsigned), void *arg)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < g->seats_count; i++) n += g->seats[i].state == RUN_GATE_SEAT_RUNNING && is_alive(arg, i);
     return n;
+}
+
+/* Returns whether an item with a lower index has not come yet, because its process still starts. So a run with only one
+ * command at a time also begins with its first item. Some indexes may never come, for example with --resume. So after
+ * the beginning of a run, no item waits for an item that has not come. */
+static bool is_one_missing(struct run_gate *g, unsigned seat, unsigned running, uint64_t now)
+{
+    if (!g->first_ns) g->first_ns = now;
+    return now < g->first_ns + BEGIN_NS && g->done + running < g->seats[seat].index;
 }
 
 static bool is_slot_used(const struct run_gate *g, uint32_t slot, bool (*is_alive)(void *, unsigned), void *arg)
@@ -68,7 +78,12 @@ enum run_gate_answer run_gate_ask(struct run_gate *g, unsigned seat, uint64_t no
     s->state = RUN_GATE_SEAT_WAITING;
     *wait_ns = LONG_WAIT_NS;
     if (is_another_first(g, seat, is_alive, arg)) return RUN_GATE_WAIT;
-    bool is_full = g->rules.limits_running && running(g, is_alive, arg) >= g->running_max;
+    unsigned running = g->rules.limits_running ? count_running(g, is_alive, arg) : 0;
+    if (g->rules.limits_running && is_one_missing(g, seat, running, now)) {
+        *wait_ns = g->first_ns + BEGIN_NS - now;
+        return RUN_GATE_WAIT;
+    }
+    bool is_full = g->rules.limits_running && running >= g->running_max;
     bool is_early = now < g->next_start_ns;
     enum run_gate_hold hold = is_full || is_early ? RUN_GATE_HOLD_NONE : hold_of(g, m);
     note_hold(g, hold, m, now);

@@ -83,6 +83,32 @@ Test(run_gate, a_process_that_has_died_keeps_nobody_waiting)
     free(g);
 }
 
+Test(run_gate, if_few_commands_may_run_the_first_items_wait_for_those_whose_processes_still_start)
+{
+    struct run_gate *g = gate_with((struct run_gate_rules){.limits_running = true});
+    uint64_t wait_ns;
+    g->running_max = 2;
+    cr_assert_eq(ask_on(g, 2, 2, S, &IDLE, &wait_ns), RUN_GATE_WAIT);
+    cr_assert_lt(wait_ns, S);
+    cr_assert_eq(ask(g, 0, 0, S + 1), RUN_GATE_GO);
+    cr_assert_eq(ask(g, 2, 2, S + 2), RUN_GATE_WAIT, "item 1 has not come");
+    run_gate_note_end(g, 0, RUN_GATE_END_SUCCEEDED, S + 3);
+    cr_assert_eq(ask(g, 2, 2, S + 4), RUN_GATE_WAIT, "item 1 has not come");
+    cr_assert_eq(ask(g, 1, 1, S + 5), RUN_GATE_GO);
+    cr_assert_eq(ask(g, 2, 2, S + 6), RUN_GATE_GO);
+    free(g);
+}
+
+Test(run_gate, no_item_waits_long_for_an_item_that_never_comes)
+{
+    struct run_gate *g = gate_with((struct run_gate_rules){.limits_running = true});
+    uint64_t wait_ns;
+    cr_assert_eq(ask_on(g, 0, 7, S, &IDLE, &wait_ns), RUN_GATE_WAIT);
+    cr_assert_eq(ask(g, 0, 7, S + wait_ns), RUN_GATE_GO);
+    cr_assert_eq(ask(g, 1, 9, S + wait_ns), RUN_GATE_GO);
+    free(g);
+}
+
 Test(run_gate, no_two_running_commands_have_the_same_slot)
 {
     struct run_gate *g = gate_with((struct run_gate_rules){.limits_running = true});
