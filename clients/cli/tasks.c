@@ -12,6 +12,7 @@
 #include "cli/http/simple_request.h"
 #include "common/json/json_walk.h"
 #include "protocol/protocol.h"
+#include "protocol/shell_quote.h"
 
 struct tasks_config {
     struct target_config client;
@@ -103,16 +104,10 @@ static const char *state_of(const struct task_row *row)
 static void print_example(struct task_row *row)
 {
     struct json_slice example = row->values[EXAMPLE];
-    bool plain = example.len > 0;
-    for (size_t i = 0; i < example.len; i++) plain = plain && strchr("0123456789.-", example.data[i]);
-    printf("    example: fantail map %s ::: ", text_of(row, row->values[NAME]));
-    if (!plain) putchar('\'');
-    for (size_t i = 0; i < example.len; i++)
-        if (example.data[i] == '\'')
-            fputs("'\\''", stdout);
-        else
-            putchar(example.data[i]);
-    puts(plain ? "" : "'");
+    struct buf quoted = {0};
+    shell_quote_add(&quoted, example.data, example.len);
+    printf("    example: fantail map %s ::: %s\n", text_of(row, row->values[NAME]), buf_cstr(&quoted));
+    buf_release(&quoted);
 }
 
 static void print_line(struct task_row *row, const char *title, struct json_slice value)

@@ -2,6 +2,7 @@
 import http.server
 import json
 import os
+import shlex
 import signal
 import socketserver
 import subprocess
@@ -363,9 +364,9 @@ class MapOnAFleet(SharedFleetTest, CliTest):
             wrong={"mode": "pyton"})
         listed = self.cli("tasks", "--tasks", folder)
         self.assertEqual((listed.status, listed.err), (0, b""), listed)
-        nine = ["nine                 exec     ready        ", "    signature: text -> number",
-                "    example: fantail map nine ::: '\"it'\\''s\"'"]
-        self.assertEqual(listed.lines[:3], nine)
+        nine = listed.lines[:3]
+        self.assertEqual(nine[:2], ["nine                 exec     ready        ", "    signature: text -> number"])
+        self.assertEqual(shlex.split(nine[2]), ["example:", "fantail", "map", "nine", ":::", '"it\'s"'])
         self.assertEqual(listed.lines[3:5], ["typo                 python   ready        d",
                                              "wrong                         broken       "])
         self.assertIn('    broken: ', listed.lines[5])
