@@ -72,6 +72,7 @@ static void say_loading(struct map_run *run, uint64_t now)
 
 static void draw_progress(struct map_run *run, uint64_t now)
 {
+    if (!progress_is_due(&run->progress, now)) return;
     const char *note = !run->note && run->hold_note[0] ? run->hold_note : run->note;
     struct progress_state state = {.done = run->done, .failed = run->failures.count, .note = note};
     state.total = map_end_total(run, &state.total_is_sure);

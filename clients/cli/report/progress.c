@@ -41,9 +41,13 @@ static void measure(struct progress *p, uint64_t done, uint64_t now)
     p->rate_done = done;
 }
 
+bool progress_is_due(const struct progress *p, uint64_t now)
+{
+    return p->on && now - p->drawn_ns >= PROGRESS_MS * NS_PER_MS;
+}
+
 void progress_draw(struct progress *p, struct progress_state *s, uint64_t now)
 {
-    if (!p->on || now - p->drawn_ns < PROGRESS_MS * NS_PER_MS) return;
     struct buf line = {0};
     measure(p, s->done, now);
     p->drawn_ns = now;

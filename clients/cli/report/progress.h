@@ -16,7 +16,9 @@ struct progress {
 };
 
 void progress_init(struct progress *p, bool on, uint64_t now);
-/* Draws the line if PROGRESS_MS have passed since it was last drawn. Sets `rate` and `seconds` of *s. */
+/* Returns whether the line is shown and PROGRESS_MS have passed since it was last drawn. */
+bool progress_is_due(const struct progress *p, uint64_t now);
+/* Draws the line. Sets `rate` and `seconds` of *s. */
 void progress_draw(struct progress *p, struct progress_state *s, uint64_t now);
 /* What progress_end() writes. */
 struct progress_result {
