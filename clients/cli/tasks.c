@@ -24,7 +24,7 @@ static const struct option_row rows[] = {
     OPTION_BOOL("json", struct tasks_config, json, NULL, "print the service's answer unchanged"),
     OPTION_PATH("tasks", struct tasks_config, tasks, NULL,
                 "list the tasks in this folder, as `fantail map --tasks DIR` would run them", .value = "DIR",
-                .no_env = true),
+                .no_env = true, .overrides = "url"),
     TARGET_OPTION_ROWS(struct tasks_config, client), OPTION_ROWS_END};
 
 const struct option_spec tasks_option_spec = {
@@ -207,6 +207,8 @@ int command_tasks(int argc, char **argv)
     struct tasks_config config = {0};
     struct option_result result;
     if (!option_parse(&tasks_option_spec, &config, argc, argv, &result)) return result.exit_status;
+    if (config.tasks && config.client.url)
+        return option_complain(&tasks_option_spec, "tasks", "cannot be given together with --url");
     if (config.tasks && !tasks_dir_find(config.tasks))
         return option_complain(&tasks_option_spec, "tasks", "%s is not a directory", config.tasks);
     if (config.tasks) return list_folder(&config);

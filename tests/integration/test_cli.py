@@ -362,7 +362,7 @@ class MapOnAFleet(SharedFleetTest, CliTest):
             typo={"mode": "python", "command": "no_such_module:run", "description": "d"},
             nine={"mode": "exec", "command": ["sh", "-c", "echo 9"], "signature": "text ->\nnumber", "example": "it's"},
             wrong={"mode": "pyton"})
-        listed = self.cli("tasks", "--tasks", folder)
+        listed = self.cli("tasks", "--tasks", folder, FANTAIL_URL="http://127.0.0.1:1")
         self.assertEqual((listed.status, listed.err), (0, b""), listed)
         nine = listed.lines[:3]
         self.assertEqual(nine[:2], ["nine                 exec     ready        ", "    signature: text -> number"])
@@ -371,6 +371,8 @@ class MapOnAFleet(SharedFleetTest, CliTest):
                                              "wrong                         broken       "])
         self.assertIn('    broken: ', listed.lines[5])
         self.assertEqual(self.cli("tasks", "--tasks", "/nowhere").err, b"fantail tasks: --tasks: /nowhere is not a directory\n")
+        both = self.cli("tasks", "--tasks", folder, "--url", "http://127.0.0.1:1")
+        self.assertEqual((both.status, both.err), (2, b"fantail tasks: --tasks: cannot be given together with --url\n"))
         fleet = self.fleet(tasks=folder)
         url = f"http://127.0.0.1:{fleet.port}"
         self.assertEqual(self.cli("map", "-q", "typo", "--url", url, "--max-attempts", "1", stdin="1\n").status, 1)
