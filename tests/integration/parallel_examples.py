@@ -153,7 +153,7 @@ parallel --shellquote ::: 'a b' 'c*' d "it's"
 parallel --shellquote echo '$HOME' {} ::: 'a b'
 """
 
-PERL = "there is no Perl"
+PERL = "fantail runs no Perl"
 LIMITS = "a command line has up to 131,072 bytes, in GNU parallel half of that"
 TERMINAL = "a command cannot use the terminal"
 SAVED = "`--results` writes the files"

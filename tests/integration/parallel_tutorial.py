@@ -69,7 +69,7 @@ parallel echo {1} and {2} ::: A B ::: C D
 parallel echo /={1/} //={1//} /.={1/.} .={1.} ::: A/B.C D/E.F
 parallel echo 1={1} 2={2} 3={3} -1={-1} -2={-2} -3={-3} ::: A B ::: C D ::: E F
 parallel echo '{=2 s:\.[^.]+$::;s:\.[^.]+$::; =} {1}' ::: bar ::: foo.tar.gz
-differs: there is no Perl
+differs: fantail runs no Perl
     parallel --rpl '{..} s:\.[^.]+$::;s:\.[^.]+$::;' echo '{2..} {1}' ::: bar ::: foo.tar.gz
 parallel --colsep '\t' echo 1={1} 2={2} :::: tsv-file.tsv
 parallel --header : echo f1={f1} f2={f2} ::: f1 A B ::: f2 C D

@@ -120,7 +120,7 @@ static const struct option_row rows[] = {
     TEXT("halt", halt, "WHEN,WHY", "end the run early, such as now,fail=1"),
     TEXT_ALIAS("halt-on-error", halt),
     TEXT("delay", delay, "S", "least time between the starts of two commands"),
-    TEXT("load", load, "N", "start a command only while fewer than N processes run now"),
+    TEXT("load", load, "N", "start a command only while fewer than N processes of the machine are running"),
     TEXT("memfree", memfree, "BYTES", "start a command only while this much memory is free"),
     TEXT("nice", nice, "N", "added to the niceness of each command"),
     OPTION_HEADING("Without effect"),

@@ -50,7 +50,7 @@ Test(array_reader, each_value_is_a_record_whatever_the_pieces)
         {"[\n  {\"a\": [1, 2],\n   \"b\": \"],\\\"[\\\\\"},\n  \"x\"\n]\n",
          "2:{\"a\": [1, 2],\n   \"b\": \"],\\\"[\\\\\"};4:\"x\";"},
         {"[[[]],{}]", "1:[[]];1:{};"},
-        {"[1,,2,]", "1:1;1:;1:2;1:;"}, /* the caller finds that these are no values */
+        {"[1,,2,]", "1:1;1:;1:2;1:;"}, /* the caller finds that these texts are not values */
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         for (size_t piece = 1; piece <= 8; piece += 1 + piece / 3)
