@@ -8,8 +8,8 @@
 #include "cli/map/map_internal.h"
 #include "cli/runs/results_dir.h"
 
-/* Returns whether standard error is a terminal to which probably nobody else writes. If standard output is a pipe, the
- * program that reads the pipe may write to the same terminal. */
+/* Returns whether standard error is a terminal to which probably no other program writes. If standard output is a pipe,
+ * the program that reads the pipe may write to the same terminal. */
 static bool has_own_terminal(void)
 {
     struct stat st;

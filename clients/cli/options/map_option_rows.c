@@ -167,7 +167,7 @@ static const struct option_row rows[] = {
     OPTION_BOOL("stdin", S, to_stdin, NULL, "the command gets the item on standard input", .no_env = true),
     OPTION_STRING(
         "delay", S, delay, NULL,
-        "least time between the starts of two commands: seconds, or as in --timeout. They start exactly in the "
+        "least time between the starts of two commands: seconds, or as in --timeout. Commands start exactly in the "
         "order of the items only with -j 1",
         .value = "S", .no_env = true),
     OPTION_STRING(
