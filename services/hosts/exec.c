@@ -310,7 +310,7 @@ static void serve(struct exec_host *h, int items_fd, int answers_fd)
     struct line_common common = {0};
     char *line;
     size_t len;
-    while (line_reader_fill(&items, items_fd)) {
+    while (line_reader_fill_line(&items, items_fd)) {
         while (line_reader_next(&items, &line, &len)) {
             if (*line == '#') {
                 control(&common, line, len);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/limits.h"
@@ -31,11 +32,27 @@ static void make_room(struct line_reader *r)
     r->data = xrealloc(r->data, r->alloc);
 }
 
-bool line_reader_fill(struct line_reader *r, int fd)
+/* Reads up to the end of the first line, like read(). Between the two calls, the worker may take the line back: the
+ * second call then reads bytes of a later line. */
+static ssize_t read_line(int fd, char *to, size_t room)
+{
+    ssize_t n = recv(fd, to, room, MSG_PEEK);
+    if (n < 0 && errno == ENOTSOCK) return read(fd, to, room);
+    if (n <= 0) return n;
+    const char *newline = memchr(to, '\n', (size_t)n);
+    return read(fd, to, newline ? (size_t)(newline + 1 - to) : (size_t)n);
+}
+
+static ssize_t read_all(int fd, char *to, size_t room)
+{
+    return read(fd, to, room);
+}
+
+static bool fill(struct line_reader *r, int fd, ssize_t (*read_some)(int fd, char *to, size_t room))
 {
     make_room(r);
     for (;;) {
-        ssize_t n = read(fd, r->data + r->end, r->alloc - r->end);
+        ssize_t n = read_some(fd, r->data + r->end, r->alloc - r->end);
         if (n > 0) {
             r->end += (size_t)n;
             return true;
@@ -46,6 +63,16 @@ bool line_reader_fill(struct line_reader *r, int fd)
         else if (errno != EINTR)
             return false;
     }
+}
+
+bool line_reader_fill(struct line_reader *r, int fd)
+{
+    return fill(r, fd, read_all);
+}
+
+bool line_reader_fill_line(struct line_reader *r, int fd)
+{
+    return fill(r, fd, read_line);
 }
 
 void line_reader_release(struct line_reader *r)

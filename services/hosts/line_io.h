@@ -41,6 +41,9 @@ struct line_common {
 /* Reads more bytes with one read(). Returns false at the end of the input or on failure. Earlier lines become invalid.
  */
 MUST_CHECK bool line_reader_fill(struct line_reader *r, int fd);
+/* Like line_reader_fill(), but reads no bytes after the end of a line. So the next item stays in the socket until it is
+ * needed, and the worker can take it back. */
+MUST_CHECK bool line_reader_fill_line(struct line_reader *r, int fd);
 void line_reader_release(struct line_reader *r);
 
 /* Applies a control line to `common`. */

@@ -174,6 +174,18 @@ class Resume(LogTest):
             self.assertLess(max(abs(item - place) for place, item in enumerate(ran)), 200)
             os.remove(self.path("ran"))
 
+    def test_no_item_waits_behind_a_slow_one(self):
+        """With two at a time, all other items must run while the slow one runs."""
+        script = ('echo "$FANTAIL_INDEX" >> ran; [ "$1" != slow ] || '
+                  'until [ "$(wc -l < ran)" = $2 ]; do sleep 0.01; done')
+        for count in 20, 2000:
+            items = [*map(str, range(10)), "slow", *map(str, range(11, count))]
+            self.map("-j2", "--", "sh", "-c", script, "sh", "{}", count, ":::", *items)
+            ran = [int(item) for item in self.ran()]
+            self.assertEqual(sorted(ran), list(range(count)))
+            self.assertLess(max(abs(item - place) for place, item in enumerate(ran)), 1000)
+            os.remove(self.path("ran"))
+
     def start_run(self, *arguments, stdout):
         return subprocess.Popen([FANTAIL, "map", *arguments], cwd=self.folder, env=self.environment(), stdout=stdout,
                                 stdin=subprocess.DEVNULL)

@@ -2,12 +2,14 @@
 #include "worker/pool/pool_internal.h"
 
 /* Returns the maximum number of items of the chunk that this process may take, so that the other processes get items
- * too. But a run always has enough items to justify the cost of a run. A process that takes batches gets a whole batch,
- * unless there are too few items to give every process a whole batch. */
+ * too. If the items start in their order, each run has one item, because process_recall() takes a whole run. Otherwise,
+ * a run always has enough items to justify the cost of a run. A process that takes batches gets a whole batch, unless
+ * there are too few items to give every process a whole batch. */
 static uint64_t fair_share(const struct pool *p, const struct process *process, const struct chunk *c)
 {
     uint64_t available = chunk_available(c), share = (available + 2 * p->size - 1) / (2 * p->size);
     uint64_t least = window_min_run(&process->window), batch = (available + p->size - 1) / p->size;
+    if (p->task->in_order) return 1;
     if (p->size == 1) return available;
     if (batch > process->window.together) batch = process->window.together;
     if (least < batch) least = batch;
@@ -49,6 +51,35 @@ static void feed_bisecting(struct process *process, struct chunk *c, uint64_t no
 {
     if (process->window.head || process_room(process, now) == 0) return;
     process_give(process, chunk_take(c, chunk_bisect_limit(c), SIZE_MAX), now);
+}
+
+/* ---- items that start in their order ---- */
+
+/* Returns how many more processes could begin, or at least hold, another item: those that are idle and, in *busy, those
+ * that run their only item. */
+static unsigned count_takers(struct pool *p, unsigned *busy, uint64_t now)
+{
+    unsigned idle = 0;
+    *busy = 0;
+    for (struct process *process = p->processes; process; process = process->next) {
+        if (process == p->probe || process->window.items > 1 || process_room(process, now) == 0) continue;
+        *(process->window.head ? busy : &idle) += 1;
+    }
+    return idle;
+}
+
+/* A process may hold one item besides the one that it runs, and this item must not wait for a slow one while another
+ * process could run it. So takes such items back for idle processes. If the item that runs is slow, also takes them
+ * back for processes that soon begin their next item. */
+static void recall_items(struct pool *p, uint64_t now)
+{
+    unsigned busy, idle = count_takers(p, &busy, now);
+    for (struct process *process = p->processes; process && idle + busy; process = process->next) {
+        const struct window *w = &process->window;
+        bool is_slow = now > w->head_since_ns + WINDOW_TARGET_NS;
+        unsigned *takers = idle ? &idle : &busy;
+        if (w->items > 1 && (idle || is_slow) && process_recall(process)) *takers -= 1;
+    }
 }
 
 /* ---- processes that answer in any order ---- */
@@ -200,6 +231,7 @@ static bool may_feed(struct pool *p, const struct process *process)
 /* First gives items to idle processes, then starts new processes, then gives more items to busy ones. */
 static void feed_all(struct pool *p, uint64_t now)
 {
+    if (p->task->in_order) recall_items(p, now);
     for (struct process *process = p->processes; process; process = process->next)
         if (!process->window.head && process != p->probe && may_feed(p, process) && !feed_process(p, process, now))
             return;

@@ -46,6 +46,7 @@ static bool spawn_process(struct process *p, struct spawned *s, struct fault *f)
                               .cwd = p->task->cwd,
                               .data_bytes = p->task->memory_bytes * DATA_FACTOR,
                               .sockets = p->task->mode != TASK_STREAM, /* host programs can use sockets */
+                              .keeps_in_peer = p->task->mode != TASK_STREAM && p->task->in_order,
                               .oom_score_adj = OOM_SCORE_ADJUST};
     char why[SPAWN_WHY_SIZE];
     bool ok = spawn(&plan, s, why);
@@ -79,6 +80,7 @@ struct process *process_start(const struct process_env *env, struct task *task, 
     p->started_ns = now;
     p->next_item = 1;
     p->due_ns = UINT64_MAX;
+    p->in_peer = -1;
     window_init(&p->window, task_form(task), task_slots_per_process(task));
     p->window.log = process_on_log;
     struct spawned s;
@@ -91,6 +93,7 @@ struct process *process_start(const struct process_env *env, struct task *task, 
     cpu_wait_init(&p->cpu_wait, s.pid);
     p->child.on_exit = process_on_exit;
     reaper_add(env->reaper, &p->child);
+    p->in_peer = s.in_peer;
     open_pipe(p, &p->in, s.in);
     open_pipe(p, &p->out, s.out);
     open_pipe(p, &p->err, s.err);

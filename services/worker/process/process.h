@@ -110,6 +110,7 @@ struct process {
     char *scratch; /* its temporary directory; NULL: none */
 
     struct process_pipe in, out, err;
+    int in_peer;      /* the process's end of `in`, for process_recall(); -1: process_recall() takes no run back */
     unsigned handles; /* handles that are not closed yet */
     uv_timer_t timer;
 
@@ -152,6 +153,10 @@ uint64_t process_room(struct process *p, uint64_t now);
 void process_give(struct process *p, struct run *r, uint64_t now);
 /* A process that answers in any order needs a copy of the run's item. Returns whether there is memory for this copy. */
 MUST_CHECK bool process_has_memory(const struct process *p, const struct run *r);
+/* Takes the last run of the process back, so that the run waits again. Returns false, and does nothing, if it is the
+ * first run too, if the process may have read a part of it, or if the items of the task need not start in their order.
+ */
+bool process_recall(struct process *p);
 /* Writes the runs that process_give() has not written. */
 void process_flush(struct process *p);
 /* Lets the process answer the items that it was given, and then end: its stdin is closed after the last item. */

@@ -43,6 +43,7 @@ void process_release(struct process *p)
 {
     if (p->handles || p->state != PROCESS_GONE) return;
     scratch_remove_inner(p->env->loop, p->scratch);
+    if (p->in_peer >= 0) close(p->in_peer);
     common_value_unref(p->common);
     common_value_unref(p->trace);
     buf_release(&p->partial);

@@ -1,8 +1,9 @@
 /*
  * Declarations shared by the process*.c files. process_write.c writes runs to stdin, and process_io.c reads stdout and
  * stderr. process_limits.c handles the timer: time limits and memory. process_confirm.c confirms the answers of
- * programs without ids. process_end.c handles the end: killing, reaping, the cause, freeing. If a process answers in
- * any order, process_outbox.c writes to its stdin instead, and process_cancel.c handles the time limits of its items.
+ * programs without ids. process_end.c handles the end: killing, reaping, the cause, freeing. process_recall.c takes a
+ * run back. If a process answers in any order, process_outbox.c writes to its stdin instead, and process_cancel.c
+ * handles the time limits of its items.
  */
 #ifndef FANTAIL_WORKER_PROCESS_PROCESS_INTERNAL_H
 #define FANTAIL_WORKER_PROCESS_PROCESS_INTERNAL_H

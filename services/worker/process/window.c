@@ -120,6 +120,14 @@ struct run *window_pop(struct window *w)
     return r;
 }
 
+void window_remove_last(struct window *w)
+{
+    struct run *r = w->last;
+    window_unlink(w, r);
+    w->items -= r->count;
+    w->given -= r->count;
+}
+
 uint64_t window_index(const struct window *w)
 {
     return w->head->first + w->head->answered + (w->unconfirmed ? 0 : w->kept_items);

@@ -103,6 +103,8 @@ uint64_t window_min_run(const struct window *w);
 void window_push(struct window *w, struct run *r, uint64_t now);
 /* Removes the first run, answered or not, and returns it. Returns NULL when there is none. */
 struct run *window_pop(struct window *w);
+/* Removes the last run, which the process has not begun. For windows without ids. */
+void window_remove_last(struct window *w);
 /* Returns the run of the item with this id, for FORM_ANY_ORDER; NULL: no such item is in the window. */
 struct run *window_find(struct window *w, uint64_t id);
 /* Returns whether the window takes only one run at a time and its answers must be confirmed. */

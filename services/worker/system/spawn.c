@@ -175,10 +175,11 @@ bool spawn(const struct spawn_plan *plan, struct spawned *s, char why[SPAWN_WHY_
         write_why(why, &c);
         goto failed;
     }
-    close(in[0]);
+    if (!plan->keeps_in_peer) close(in[0]);
     close(out[1]);
     close(err[1]);
-    *s = (struct spawned){.pid = pid, .in = in[1], .out = out[0], .err = err[0]};
+    int in_peer = plan->keeps_in_peer ? in[0] : -1;
+    *s = (struct spawned){.pid = pid, .in = in[1], .out = out[0], .err = err[0], .in_peer = in_peer};
     return true;
 failed:
     close_pair(in);

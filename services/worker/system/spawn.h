@@ -19,12 +19,14 @@ struct spawn_plan {
     const char *cwd;     /* NULL: the worker's directory */
     uint64_t data_bytes; /* RLIMIT_DATA; 0: the worker's limit */
     bool sockets; /* stdin and stdout are sockets; these are cheaper than pipes, but cannot be opened as /dev/stdin */
-    int oom_score_adj; /* added to the worker's own oom_score_adj; the sum is at most 1000 */
+    bool keeps_in_peer; /* the caller also gets the process's end of stdin */
+    int oom_score_adj;  /* added to the worker's own oom_score_adj; the sum is at most 1000 */
 };
 
 struct spawned {
     pid_t pid;
     int in, out, err; /* our ends: non-blocking, close-on-exec */
+    int in_peer;      /* the process's end of stdin, close-on-exec; -1 unless keeps_in_peer is set */
 };
 
 #define SPAWN_WHY_SIZE (START_ERROR_SIZE + 50)

@@ -61,6 +61,24 @@ Test(pool, a_process_holds_two_items_if_the_items_start_in_their_order)
     stop();
 }
 
+/* While "hang" runs, its process holds one of the other items. */
+Test(pool, an_item_behind_a_slow_one_goes_to_a_process_that_becomes_idle, .timeout = 60)
+{
+    start(SCRIPT, 2);
+    task->mode = TASK_NATIVE;
+    task->in_order = true;
+    warm(NS_PER_US, 1000);
+    struct chunk *c = submit("\"hang\"\n1\n2\n3\n4\n5\n");
+    unsigned held = 0;
+    for (struct process *process = pool.processes; process; process = process->next) held += process->window.items == 2;
+    cr_assert_eq(held, 2);
+    while (c->succeeded < 5) uv_run(&loop, UV_RUN_ONCE);
+    for (struct process *process = pool.processes; process; process = process->next)
+        cr_assert_leq(process->window.items, 1);
+    finish(c);
+    stop();
+}
+
 Test(pool, while_many_slow_items_wait_a_process_holds_as_many_as_its_window_allows)
 {
     struct buf items = {0};
