@@ -15,7 +15,8 @@ static const struct option_row rows[] = {
     OPTION_STRING(
         "workers", S, fleet.workers, "static://127.0.0.1:8081",
         "where the workers are: static://host:port,host:port (or unix:PATH), http://balancer:port, dns://name:port or "
-        "register://; with TLS static+https://, https://, dns+https:// or register+https://NAME"),
+        "register://; with TLS static+https://, https://, dns+https:// or register+https://NAME (NAME: the name in the "
+        "certificates of the workers)"),
     OPTION_BOOL("register-workers", S, fleet.register_workers, NULL,
                 "also use workers that register themselves with a token of --worker-token-file; "
                 "always on with register://"),

@@ -12,7 +12,7 @@
  * With `plus` there are also these placeholders, and those of value_edit.h:
  *
  *     {+/}    its folder, empty if there is none      {+.}, {+..}, {+...}  its last extension, or its last two or three
- *     {..}, {...}, {/..}, {/...}                      like {.} and {/.}, without two or three extensions
+ *     {..}, {...}, {/..}, {/...}                      it and its file name, without two or three extensions
  *     {##}    the number of all rows
  *
  * Without a number, a placeholder stands for all values. If a placeholder without a number is a whole argument, each

@@ -230,7 +230,7 @@ class FakeCoordinator:
         self.send(handler, 200, document)
 
     def events(self, handler, document):
-        """Sends one event for each item after the event that Last-Event-ID names, and then ends the stream."""
+        """Sends the events that follow the one that Last-Event-ID names, one for each further item. Then ends the stream."""
         counts = document["counts"]
         known = int(handler.headers["Last-Event-ID"] or -1)
         self.begin_stream(handler, "text/event-stream")

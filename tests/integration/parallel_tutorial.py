@@ -241,10 +241,10 @@ echo foo,bar,_baz,__qux, | parallel -kN1 --rrs --regexp --recend ,_+ --pipe echo
 parallel --pipepart -a num30000 --block 3m wc
 
 # Shebang
-differs: `--shebang` and `--shebang-wrap` are not supported. A script can give the values in a here-document
+differs: `--shebang` is not supported. A script can give the values in a here-document
     printf '#!%s --shebang -r echo\n\nfoo\nbar\nbaz\n' "$(type -p parallel)" > script; chmod +x script; ./script; rm script
 printf 'print "@ARGV\\n"' > perl_echo; parallel perl perl_echo ::: foo bar
-differs: `--shebang` and `--shebang-wrap` are not supported. A script can give the values in a here-document
+differs: `--shebang-wrap` is not supported. A script can pass its arguments on: `fantail parallel perl FILE ::: "$@"`
     printf '#!%s --shebang-wrap /usr/bin/perl\n\nprint "@ARGV\\n"\n' "$(type -p parallel)" > script; chmod +x script; ./script foo bar; rm script
     printf '#!%s --shebang-wrap /usr/bin/perl\n\nprint "Arguments @ARGV\\n"\n' "$(type -p parallel)" > script; chmod +x script; ./script foo bar; rm script
     printf '#!%s --shebang-wrap /bin/bash\n\necho Arguments "$@"\n' "$(type -p parallel)" > script; chmod +x script; ./script foo bar; rm script

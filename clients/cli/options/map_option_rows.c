@@ -156,9 +156,9 @@ static const struct option_row rows[] = {
     OPTION_BOOL(
         "plus",
         S, plus, NULL,
-        "more placeholders: {..} is {.} without two extensions, {+.} the extension, {+/} the folder, {%.txt} the "
-        "item without .txt at the end, {/a/b} with b instead of a, {##} the number of all items, and others of "
-        "GNU parallel's --plus",
+        "more placeholders: {..} is the item without its last two extensions, {+.} its last extension, {+/} its "
+        "folder, {%.txt} the item without .txt at its end, {/a/b} the item with b instead of the first a, {##} the "
+        "number of all items. The others are those of GNU parallel's --plus",
         .no_env = true),
     OPTION_BOOL("shell", S, shell, NULL,
                 "the words of the command, joined with spaces, are run by $SHELL or /bin/sh. The items are quoted for "

@@ -6,7 +6,7 @@ static bool refuse(const char *name, size_t len, const char *why, char *err, siz
     return false;
 }
 
-/* The word becomes an argument of ssh, and the id of a worker. */
+/* Returns what is wrong with the name, or NULL. The name becomes an argument of ssh, and the id of a worker. */
 static const char *word_fault(const char *name, size_t len)
 {
     if (len == 0) return "is not a host, as in user@host:22";

@@ -1,4 +1,5 @@
-/* Fills in the ACCEPT call of a job whose body has been read. Also decides whether there is memory for the body. */
+/* Fills in the ACCEPT call when the body of a job has been read. While the body arrives, decides whether there is
+ * memory for its next bytes. */
 #include "common/base/memory_room.h"
 #include "coordinator/durable/stored_options.h"
 #include "coordinator/intake/intake_internal.h"

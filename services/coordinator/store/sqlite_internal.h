@@ -234,4 +234,26 @@ MUST_CHECK bool sqlite_schema_recover(sqlite3 *db, const char *path, char *err, 
 #define SQLITE_APPLICATION_ID 0x46616e74 /* "Fant" */
 #define SQLITE_PAGE_BYTES     4096
 
+/* ---- sqlite_open.c ---- */
+
+/* Which parts of a store are open. If its disk is full when it is opened, some parts are opened later. */
+enum sqlite_opened {
+    SQLITE_OPENED_NOTHING,
+    SQLITE_OPENED_FOR_READING, /* the jobs that were running when the store was last closed are not pending yet */
+    SQLITE_OPENED,
+};
+
+struct sqlite_files {
+    char *path;
+    uint64_t max_bytes;
+    int lock_fd;                     /* -1: none */
+    struct sqlite_db writer, reader; /* each is used only by its own thread */
+};
+
+/* Opens those parts of the store that were not open before. If a part cannot be opened because the disk is full, a
+ * quota is used up or the file may not grow, sets errno to ENOSPC, EDQUOT or EFBIG. In all other cases, sets errno to
+ * 0. */
+enum sqlite_opened sqlite_open_files(struct sqlite_files *f, enum sqlite_opened before, char *err, size_t err_size);
+void sqlite_close_files(struct sqlite_files *f);
+
 #endif

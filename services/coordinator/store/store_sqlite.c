@@ -6,7 +6,7 @@
  * A call that is refused (for example with STORE_CONFLICT) has changed nothing, so the other calls are committed.
  *
  * When the disk is full, the writer uses the reserve (sqlite_reserve.c) and tries again. If the disk is full when the
- * store is opened, the reader may still be able to work. The writer refuses its calls until there is room.
+ * store is opened (sqlite_open.c), the writer refuses its calls until there is room.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -18,28 +18,17 @@
 #include "coordinator/store/store_metrics.h"
 #include "coordinator/store/store_threads.h"
 
-#define TIDY_EVERY_NS     (100 * NS_PER_MS) /* the pause between two steps of a removal while calls wait */
-#define QUICK_CHECK_BYTES (64 * MIB)        /* a file of at most this size is checked as a whole when it is opened */
+#define TIDY_EVERY_NS (100 * NS_PER_MS) /* the pause between two steps of a removal while calls wait */
 
 #define OPEN_AGAIN_NS NS_PER_S /* the time between two attempts to open a store whose disk is full */
 
-/* Which parts of a store are open. If its disk is full when it is opened, some parts are opened later. */
-enum opened {
-    OPENED_NOTHING,
-    OPENED_FOR_READING, /* the jobs that were running when the store was last closed are not pending yet */
-    OPENED,
-};
-
 struct sqlite_store {
     struct store_threads threads;
-    char *path;
-    uint64_t max_bytes;
-    int lock_fd;
-    struct sqlite_db writer, reader; /* each is used only by its own thread */
-    atomic_int opened;               /* enum opened */
-    atomic_int reserve;              /* enum sqlite_reserve of the writer, for show_state() */
+    struct sqlite_files files;
+    atomic_int opened;  /* enum sqlite_opened */
+    atomic_int reserve; /* enum sqlite_reserve of the writer, for show_state() */
     /* Used only on the thread of the loop: what the last show_state() found. */
-    bool waits; /* not OPENED */
+    bool waits; /* not SQLITE_OPENED */
     enum sqlite_reserve shown;
 };
 
@@ -102,7 +91,8 @@ static void run_alone(struct sqlite_db *d, struct store_call *c)
 /* Makes show_state() log a change of the reserve. */
 static void show_reserve(struct sqlite_store *s)
 {
-    if (atomic_exchange(&s->reserve, (int)s->writer.reserve) != (int)s->writer.reserve) store_threads_poke(&s->threads);
+    if (atomic_exchange(&s->reserve, (int)s->files.writer.reserve) != (int)s->files.writer.reserve)
+        store_threads_poke(&s->threads);
 }
 
 static void run_batch(struct store_side *side, struct sqlite_db *d, struct store_batch *b)
@@ -132,8 +122,6 @@ static void refuse_all(struct store_batch *b)
     }
 }
 
-static enum opened open_all(struct sqlite_store *s, char *err, size_t err_size);
-
 /* Tries to open the file again and again, until the file is open or the store is closing. Refuses calls in the
  * meantime. */
 static void open_later(struct store_side *side, struct sqlite_store *s)
@@ -142,13 +130,14 @@ static void open_later(struct store_side *side, struct sqlite_store *s)
     struct store_batch b;
     char err[512];
     store_threads_poke(&s->threads);
-    while (atomic_load(&s->opened) != OPENED && !store_side_is_closing(side)) {
+    while (atomic_load(&s->opened) != SQLITE_OPENED && !store_side_is_closing(side)) {
         if (store_side_take(side, &b, OPEN_AGAIN_NS)) {
             refuse_all(&b);
             store_side_report(side, &b.calls);
         }
         if (now_ns() - tried_ns < OPEN_AGAIN_NS) continue;
-        atomic_store(&s->opened, (int)open_all(s, err, sizeof err));
+        atomic_store(&s->opened,
+                     (int)sqlite_open_files(&s->files, (enum sqlite_opened)atomic_load(&s->opened), err, sizeof err));
         tried_ns = now_ns();
     }
     store_threads_poke(&s->threads);
@@ -158,15 +147,15 @@ static void run_writer(void *arg)
 {
     struct store_side *side = arg;
     struct sqlite_store *s = store_of(side->threads);
-    struct sqlite_db *d = &s->writer;
+    struct sqlite_db *d = &s->files.writer;
     uint64_t tidied_ns = 0;
     struct store_batch b;
-    if (atomic_load(&s->opened) != OPENED) open_later(side, s);
+    if (atomic_load(&s->opened) != SQLITE_OPENED) open_later(side, s);
     for (;;) {
         bool has_calls = store_side_take(side, &b, d->untidy ? 0 : STORE_WAIT_FOREVER);
         if (store_side_is_closing(side)) d->untidy = false; /* the next process continues the removal */
         if (!has_calls && !d->untidy) break;
-        if (has_calls && atomic_load(&s->opened) != OPENED) {
+        if (has_calls && atomic_load(&s->opened) != SQLITE_OPENED) {
             refuse_all(&b);
             store_side_report(side, &b.calls);
         } else if (has_calls) {
@@ -193,19 +182,19 @@ static void run_reader(void *arg)
     struct list one;
     list_init(&one);
     while (store_side_take(side, &b, STORE_WAIT_FOREVER)) {
-        if (atomic_load(&s->opened) == OPENED_NOTHING) {
+        if (atomic_load(&s->opened) == SQLITE_OPENED_NOTHING) {
             refuse_all(&b);
             store_side_report(side, &b.calls);
             continue;
         }
         for (struct list_link *k; (k = list_next(&b.calls, NULL));) {
-            run_alone(&s->reader, store_call_of(k));
+            run_alone(&s->files.reader, store_call_of(k));
             list_remove(&b.calls, k);
             list_push_back(&one, k);
             store_side_report(side, &one);
         }
     }
-    sqlite_db_close(&s->reader);
+    sqlite_db_close(&s->files.reader);
     store_side_end(side);
 }
 
@@ -213,8 +202,8 @@ static void release(struct store_threads *t)
 {
     struct sqlite_store *s = store_of(t);
     store_threads_release(t);
-    if (s->lock_fd >= 0) close(s->lock_fd);
-    free(s->path);
+    if (s->files.lock_fd >= 0) close(s->files.lock_fd);
+    free(s->files.path);
     free(s);
 }
 
@@ -224,8 +213,9 @@ static void show_state(struct store_threads *t)
 {
     struct sqlite_store *s = store_of(t);
     bool was_waiting = s->waits;
-    s->waits = atomic_load(&s->opened) != OPENED;
-    if (was_waiting && !s->waits) log_info("the job store is open: its disk has room again", LOG_STR("path", s->path));
+    s->waits = atomic_load(&s->opened) != SQLITE_OPENED;
+    if (was_waiting && !s->waits)
+        log_info("the job store is open: its disk has room again", LOG_STR("path", s->files.path));
     enum sqlite_reserve before = s->shown;
     s->shown = (enum sqlite_reserve)atomic_load(&s->reserve);
     if (s->shown != before)
@@ -233,9 +223,9 @@ static void show_state(struct store_threads *t)
                   LOG_STR("to", sqlite_reserve_name(s->shown)));
     if (s->shown != before && s->shown == SQLITE_RESERVE_USED)
         log_error("the disk of the job store is full: new durable jobs are refused, and running ones wait",
-                  LOG_STR("path", s->path));
+                  LOG_STR("path", s->files.path));
     if (s->shown != before && before == SQLITE_RESERVE_USED)
-        log_info("the disk of the job store has room again", LOG_STR("path", s->path));
+        log_info("the disk of the job store has room again", LOG_STR("path", s->files.path));
     if (t->base.metrics) *t->base.metrics->waits_for_room = s->waits || s->shown == SQLITE_RESERVE_USED;
 }
 
@@ -263,86 +253,23 @@ bool store_sqlite_check(const char *path, char *err, size_t err_size)
 static struct sqlite_store *new_store(const char *path, uint64_t max_bytes)
 {
     struct sqlite_store *s = xcalloc(1, sizeof *s);
-    s->lock_fd = -1;
-    s->path = unique_path(path);
+    s->files.lock_fd = -1;
+    s->files.path = unique_path(path);
     store_threads_init(&s->threads);
     s->threads.freed = release;
     s->threads.poked = show_state;
-    s->max_bytes = max_bytes;
+    s->files.max_bytes = max_bytes;
     return s;
-}
-
-static bool means_full(int error)
-{
-    return error == ENOSPC || error == EDQUOT || error == EFBIG;
-}
-
-/* Opens both connections. The reader's connection can be used even if the disk is full. */
-static bool open_connections(struct sqlite_store *s, char *err, size_t err_size)
-{
-    struct sqlite_db *writer = &s->writer, *reader = &s->reader;
-    if (!sqlite_db_open(writer, s->path, err, err_size)) return false;
-    if (!sqlite_db_check(writer, QUICK_CHECK_BYTES, err, err_size)) return false;
-    if (!sqlite_schema_forward(writer->db, s->path, err, err_size)) return false;
-    if (!sqlite_db_limit(writer, s->max_bytes, err, err_size)) return false;
-    writer->untidy = true;
-    if (!sqlite_db_open(reader, s->path, err, err_size)) return false;
-    reader->only_reads = true;
-    return true;
-}
-
-/* Makes the store ready for the writer. If the disk is full, uses the reserve and tries again. */
-static bool recover(struct sqlite_store *s, char *err, size_t err_size)
-{
-    struct sqlite_db *d = &s->writer;
-    sqlite_reserve_start(d);
-    for (;;) {
-        errno = 0;
-        if (sqlite_schema_recover(d->db, s->path, err, err_size)) return true;
-        int error = errno;
-        d->system_error = error;
-        if (!sqlite_reserve_use(d)) {
-            errno = error;
-            return false;
-        }
-    }
-}
-
-static void close_all(struct sqlite_store *s)
-{
-    sqlite_db_close(&s->writer);
-    sqlite_db_close(&s->reader);
-    if (s->lock_fd >= 0) close(s->lock_fd);
-    s->lock_fd = -1;
-}
-
-/* Opens those parts of the store that are not open yet. If a part cannot be opened because the disk is full, a quota is
- * used up or the file may not grow, sets errno to ENOSPC, EDQUOT or EFBIG. In all other cases, sets errno to 0. */
-static enum opened open_all(struct sqlite_store *s, char *err, size_t err_size)
-{
-    errno = 0;
-    bool was_readable = atomic_load(&s->opened) == OPENED_FOR_READING;
-    bool readable = was_readable ||
-                    (sqlite_file_prepare(s->path, &s->lock_fd, err, err_size) && open_connections(s, err, err_size));
-    if (readable && recover(s, err, err_size)) return OPENED;
-    int error = means_full(errno) ? errno : 0;
-    /* The reader may be using its connection by now. */
-    if (!was_readable && (!readable || !error)) {
-        close_all(s);
-        readable = false;
-    }
-    errno = error;
-    return readable ? OPENED_FOR_READING : OPENED_NOTHING;
 }
 
 struct store *store_sqlite_open(uv_loop_t *loop, const char *path, uint64_t max_bytes, char *err, size_t err_size)
 {
     struct sqlite_store *s = new_store(path, max_bytes);
-    enum opened opened = open_all(s, err, err_size);
-    int full = opened == OPENED ? 0 : errno;
+    enum sqlite_opened opened = sqlite_open_files(&s->files, SQLITE_OPENED_NOTHING, err, err_size);
+    int full = opened == SQLITE_OPENED ? 0 : errno;
     s->opened = (int)opened;
-    s->waits = opened != OPENED;
-    s->reserve = (int)s->writer.reserve;
+    s->waits = opened != SQLITE_OPENED;
+    s->reserve = (int)s->files.writer.reserve;
     if (s->waits && !full) {
         release(&s->threads);
         return NULL;
@@ -351,7 +278,7 @@ struct store *store_sqlite_open(uv_loop_t *loop, const char *path, uint64_t max_
         log_error("durable jobs are refused until the disk of the job store has room", LOG_STR("error", err),
                   LOG_STR("reason", strerror(full)));
     if (store_threads_start(&s->threads, loop, run_writer, run_reader, err, err_size)) return &s->threads.base;
-    close_all(s);
+    sqlite_close_files(&s->files);
     release(&s->threads);
     return NULL;
 }
