@@ -298,8 +298,18 @@ class Kubernetes(unittest.TestCase):
                        if b["spec"]["selector"]["matchLabels"].items() <= labels]
             services = [s for s in of_kind(objects, "Service") if s["spec"]["selector"].items() <= labels]
             self.assertEqual(len(budgets), 1)
-            self.assertEqual(sorted(s["spec"].get("clusterIP", "") for s in services), ["", "None"])
-            self.assertEqual(len(d["spec"]["template"]["spec"]["topologySpreadConstraints"]), 2)
+            self.assertEqual(sorted(s["spec"].get("clusterIP", "") for s in services
+                                    if not s["spec"].get("publishNotReadyAddresses")), ["", "None"])
+
+    def test_the_pods_of_a_rollout_are_spread_without_regard_to_the_old_pods(self):
+        """If old pods counted, the new pods would avoid their nodes, and would stand unevenly after the old pods have
+        ended."""
+        for _, d in self.each("Deployment"):
+            constraints = d["spec"]["template"]["spec"]["topologySpreadConstraints"]
+            self.assertEqual([c["topologyKey"] for c in constraints], ["topology.kubernetes.io/zone", "kubernetes.io/hostname"])
+            for c in constraints:
+                self.assertEqual(c["matchLabelKeys"], ["pod-template-hash"])
+                self.assertLessEqual(c["labelSelector"]["matchLabels"].items(), d["spec"]["template"]["metadata"]["labels"].items())
 
     def test_tls_is_on_both_ways_and_each_file_comes_from_a_secret_that_cert_manager_makes(self):
         on = {name: objects for name, objects in self.rendered.items() if "tls" in name[1]}
