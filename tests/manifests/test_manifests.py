@@ -209,6 +209,25 @@ class Kubernetes(unittest.TestCase):
                 self.assertRegex(trigger["url"], r":9080/(autoscale|metrics)$")
                 self.assertEqual(trigger.get("format") == "prometheus", trigger["url"].endswith("/metrics"))
 
+    def test_keda_asks_coordinators_that_are_not_ready_and_nothing_else_reaches_them(self):
+        """A coordinator that drains is not ready, but its jobs still need workers. Such a coordinator takes no new jobs, so
+        the Service that publishes its address has only the admin port, and only KEDA uses this Service."""
+        asked = 0
+        for name, objects in self.rendered.items():
+            with self.subTest(rendered=name):
+                published = {s["metadata"]["name"]: s for s in of_kind(objects, "Service") if s["spec"].get("publishNotReadyAddresses")}
+                triggers = [t["metadata"] for s in of_kind(objects, "ScaledObject") for t in s["spec"]["triggers"]]
+                hosts = {re.fullmatch(r"http://([^/:]+):9080/\w+", t["url"]).group(1) for t in triggers}
+                self.assertEqual(hosts, {f"{s}.fantail.svc.cluster.local" for s in published})
+                [coordinator] = [d for d in of_kind(objects, "Deployment") if d["metadata"]["name"] == "fantail-coordinator"]
+                for service in published.values():
+                    asked += 1
+                    self.assertEqual(service["spec"]["selector"], coordinator["spec"]["selector"]["matchLabels"])
+                    self.assertEqual((service["spec"]["clusterIP"], [p["port"] for p in service["spec"]["ports"]]), ("None", [9080]))
+                    others = [o for o in objects if o is not service and o["kind"] != "ScaledObject"]
+                    self.assertNotIn(service["metadata"]["name"], json.dumps(others))
+        self.assertGreater(asked, 10)
+
     def test_scale_to_zero_goes_to_zero(self):
         scaled = of_kind(self.rendered["overlays/scale-to-zero", ()], "ScaledObject")[0]
         self.assertEqual(scaled["spec"]["minReplicaCount"], 0)
