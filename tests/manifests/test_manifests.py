@@ -457,6 +457,20 @@ class Kubernetes(unittest.TestCase):
         self.assertTrue(all("FANTAIL_TLS_CERT" in environment(d) for d in of_kind(edited, "Deployment")))
         self.assertEqual((len(of_kind(edited, "ScaledObject")), of_kind(edited, "HorizontalPodAutoscaler")), (1, []))
 
+    def test_the_document_says_how_to_apply_production_without_the_kinds_of_other_projects(self):
+        """Without these kinds, `kubectl apply -k` exits with status 1."""
+        with open(ROOT + "/docs/deploy-kubernetes.md", encoding="utf-8") as file:
+            [edit] = re.findall(r"`(sed -i [^`]*components/monitoring[^`]*)`", file.read())
+        before = self.rendered["overlays/production", ()]
+        self.assertEqual({o["kind"] for o in before} & CUSTOM, {"PodMonitor", "PrometheusRule"})
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copytree(ROOT + "/k8s", folder + "/k8s")
+            subprocess.run(["sh", "-ec", edit], cwd=folder, check=True)
+            after = kustomize(folder + "/k8s/overlays/production", "production without monitoring")
+        self.assertEqual({o["kind"] for o in after} & CUSTOM, set())
+        self.assertEqual(set(names(before)) - set(names(after)), {("PodMonitor", "fantail"), ("PrometheusRule", "fantail"),
+                                                                  ("ConfigMap", "fantail-dashboard")})
+
     def test_environment_variables_are_options_of_the_programs(self):
         for _, d in self.each("Deployment"):
             known = program_options("fantail-" + d["spec"]["template"]["spec"]["containers"][0]["name"])
