@@ -32,15 +32,15 @@ static void make_room(struct line_reader *r)
     r->data = xrealloc(r->data, r->alloc);
 }
 
-/* Reads up to the end of the first line, like read(). Between the two calls, the worker may take the line back: the
- * second call then reads bytes of a later line. */
+/* Reads up to the end of the first line, like read(). Between the two calls, the worker may take the line back. The
+ * second call then fails with EAGAIN, so that the next call looks for the end of the line again. */
 static ssize_t read_line(int fd, char *to, size_t room)
 {
     ssize_t n = recv(fd, to, room, MSG_PEEK);
     if (n < 0 && errno == ENOTSOCK) return read(fd, to, room);
     if (n <= 0) return n;
     const char *newline = memchr(to, '\n', (size_t)n);
-    return read(fd, to, newline ? (size_t)(newline + 1 - to) : (size_t)n);
+    return recv(fd, to, newline ? (size_t)(newline + 1 - to) : (size_t)n, MSG_DONTWAIT);
 }
 
 static ssize_t read_all(int fd, char *to, size_t room)

@@ -55,6 +55,9 @@ static void feed_bisecting(struct process *process, struct chunk *c, uint64_t no
 
 /* ---- items that start in their order ---- */
 
+/* A longer item waits until a process is idle. A run can be taken back only if all its bytes fit into the socket. */
+#define RECALLED_BYTES (64 * KIB)
+
 /* Returns how many more processes could begin, or at least hold, another item: those that are idle and, in *busy, those
  * that run their only item. */
 static unsigned count_takers(struct pool *p, unsigned *busy, uint64_t now)
@@ -68,18 +71,27 @@ static unsigned count_takers(struct pool *p, unsigned *busy, uint64_t now)
     return idle;
 }
 
+/* Takes back the item that waits behind the item that has run for longest, and has run since `latest_ns` or earlier.
+ * Returns false if no such item can be taken back. */
+static bool recall_one(struct pool *p, uint64_t latest_ns)
+{
+    struct process *from = NULL;
+    for (struct process *process = p->processes; process; process = process->next) {
+        const struct window *w = &process->window;
+        if (w->items > 1 && w->head_since_ns <= (from ? from->window.head_since_ns : latest_ns)) from = process;
+    }
+    return from && process_recall(from);
+}
+
 /* A process may hold one item besides the one that it runs, and this item must not wait for a slow one while another
  * process could run it. So takes such items back for idle processes. If the item that runs is slow, also takes them
  * back for processes that soon begin their next item. */
 static void recall_items(struct pool *p, uint64_t now)
 {
     unsigned busy, idle = count_takers(p, &busy, now);
-    for (struct process *process = p->processes; process && idle + busy; process = process->next) {
-        const struct window *w = &process->window;
-        bool is_slow = now > w->head_since_ns + WINDOW_TARGET_NS;
-        unsigned *takers = idle ? &idle : &busy;
-        if (w->items > 1 && (idle || is_slow) && process_recall(process)) *takers -= 1;
-    }
+    uint64_t slow_ns = now > WINDOW_TARGET_NS ? now - WINDOW_TARGET_NS : 0;
+    while (idle && recall_one(p, now)) idle--;
+    while (busy && recall_one(p, slow_ns)) busy--;
 }
 
 /* ---- processes that answer in any order ---- */
@@ -165,7 +177,7 @@ static uint64_t room_of(const struct pool *p, struct process *process, uint64_t 
 {
     const struct run *given = process->window.head;
     if (given && (given->bisect_limit || p->task->idempotent == IDEMPOTENCY_NO)) return 0;
-    if (given && process->window.together > 1 && has_idle(p)) return 0;
+    if (given && (process->window.together > 1 || p->task->in_order) && has_idle(p)) return 0;
     uint64_t room = process_room(process, now), hold = fair_hold(p, process, queued), held = process->window.items;
     if (room == 0 || held >= hold) return 0;
     if (p->task->idempotent == IDEMPOTENCY_NO) return 1;
@@ -189,6 +201,10 @@ static bool feed_process(struct pool *p, struct process *process, uint64_t now)
         if (!c) return false;
         uint64_t share = fair_share(p, process, c);
         struct run *r = chunk_take(c, room < share ? room : share, window_room_bytes(&process->window));
+        if (p->task->in_order && process->window.head && r->len > RECALLED_BYTES) {
+            run_return(r, NULL, 0);
+            return true;
+        }
         process_give(process, r, now);
     }
 }

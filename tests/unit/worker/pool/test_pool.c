@@ -79,6 +79,27 @@ Test(pool, an_item_behind_a_slow_one_goes_to_a_process_that_becomes_idle, .timeo
     stop();
 }
 
+/* A large item could not be taken back from a process, because not all its bytes fit into the socket. */
+Test(pool, a_large_item_waits_for_an_idle_process_if_the_items_start_in_their_order)
+{
+    enum { LARGE = 100000 };
+    struct buf items = {0};
+    buf_add_str(&items, "\"hang\"\n\"hang\"\n");
+    for (int i = 0; i < LARGE; i++) buf_add_char(&items, '1');
+    buf_add_str(&items, "\n2\n");
+    start(SCRIPT, 2);
+    task->mode = TASK_NATIVE;
+    task->in_order = true;
+    warm(NS_PER_US, 1000);
+    struct chunk *c = submit(buf_cstr(&items));
+    for (struct process *process = pool.processes; process; process = process->next)
+        cr_assert_eq(process->window.items, 1);
+    cr_assert_eq(chunk_available(c), 2);
+    finish(c);
+    buf_release(&items);
+    stop();
+}
+
 Test(pool, while_many_slow_items_wait_a_process_holds_as_many_as_its_window_allows)
 {
     struct buf items = {0};
