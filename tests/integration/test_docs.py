@@ -8,9 +8,9 @@ from fantail_testing import FantailTest, write_file
 
 SERVICES = ("fantail-coordinator", "fantail-worker")
 COMMANDS = ("map", "parallel", "local", "submit", "tasks", "jobs", "status", "wait", "results", "cancel", "redrive")
-# Options of curl, docker, aws, grep, ld, Criterion and Slurm.
+# Options of curl, docker, aws, grep, ld, Criterion, Slurm and Helm.
 FOREIGN_OPTIONS = {"--data-binary", "--target", "--platform", "--parameter-overrides", "--line-buffered", "--gc-sections",
-                   "--debug", "--dependency", "--exclusive", "--no-kill", "--no-requeue", "--signal"}
+                   "--debug", "--dependency", "--exclusive", "--no-kill", "--no-requeue", "--signal", "--set"}
 # Files that a document tells the reader to make.
 READERS_FILES = {"k8s/overlays/mine/kustomization.yaml"}
 # Labels whose values depend on the tasks and requests of a service.

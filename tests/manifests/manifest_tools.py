@@ -21,8 +21,10 @@ import tempfile
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOOLS = os.path.join(ROOT, "build-tools")
 PYTHON_FOLDER = os.path.join(TOOLS, "python{}.{}".format(*sys.version_info))
-PYTHON_PACKAGES = {"yaml": "PyYAML~=6.0", "kubernetes_validate": "kubernetes-validate~=1.34", "cfnlint": "cfn-lint~=1.40"}
+PYTHON_PACKAGES = {"yaml": "PyYAML~=6.0", "kubernetes_validate": "kubernetes-validate~=1.34", "cfnlint": "cfn-lint~=1.40",
+                   "jsonschema": "jsonschema~=4.0"}
 KUSTOMIZE_MODULE = "sigs.k8s.io/kustomize/kustomize/v5@v5.7.1"
+HELM_MODULE = "helm.sh/helm/v3/cmd/helm@v3.18.4"
 
 
 @contextlib.contextmanager
@@ -122,6 +124,19 @@ def kustomize():
         if why:
             return None, f"kustomize cannot be built: {why}"
     return [own, "build"], None
+
+
+@functools.cache
+def helm():
+    """Finds helm on this machine or in build-tools. It is not built here, because that takes minutes."""
+    own = os.path.join(TOOLS, "helm")
+    found = shutil.which("helm") or (own if os.path.exists(own) else None)
+    return (found, None) if found else (None, f"helm is missing. To build it: GOBIN={TOOLS} go install {HELM_MODULE}")
+
+
+@functools.cache
+def go():
+    return (shutil.which("go"), None) if shutil.which("go") else (None, "go is missing (package golang-go)")
 
 
 @functools.cache

@@ -104,6 +104,7 @@ class OnACluster(unittest.TestCase):
             first, rest = file.read().split("On a laptop")
         laptop, rest = rest.split("## Your tasks")
         rest, remove = rest.split("## Remove")
+        remove, _ = remove.split("## With Helm")
         first, laptop, rest, remove = (console(part) for part in (first, laptop, rest, remove))
 
         self.run_steps(first.replace("REGISTRY=registry.example", "REGISTRY=registry.test") + "\n" + rest)

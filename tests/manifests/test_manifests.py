@@ -444,7 +444,7 @@ class Kubernetes(unittest.TestCase):
 
         edits = re.findall(r"\$ (sed -i '/\^components:/.*)", text)
         self.assertEqual(len(edits), 2)
-        [overlay] = re.findall(r"```yaml\n(.*?)```", text, re.S)
+        [overlay] = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.S) if "kind: Kustomization" in block]
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree(ROOT + "/k8s", folder + "/k8s")
             os.mkdir(folder + "/k8s/overlays/mine")
