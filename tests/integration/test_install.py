@@ -73,6 +73,17 @@ class ExampleTasks(FantailTest):
         self.make_installed("install", "deb", "PREFIX=/usr")
         self.assertTrue(os.path.exists(self.path("deb/usr/share/zsh/vendor-completions/_fantail")))
 
+    def test_nothing_is_installed_from_a_build_that_lacks_a_folder(self):
+        for missing in "bin", "share", "tasks":
+            build = self.path(f"without-{missing}")
+            for folder in {"bin", "share", "tasks"} - {missing}:
+                os.makedirs(os.path.join(build, folder))
+            ended = subprocess.run([os.path.join(ft.ROOT, "scripts", "install"), build, self.path("prefix"), "site-functions"],
+                                   cwd=ft.ROOT, capture_output=True, text=True, check=False)
+            self.assertEqual((ended.returncode, ended.stderr),
+                             (1, f"install: there is no folder {build}/{missing}: run make first\n"))
+            self.assertFalse(os.path.exists(self.path("prefix")))
+
     def test_an_uninstall_removes_just_what_every_install_has_put_there(self):
         self.write_build()
         others = ["root/usr/local/bin/other", "root/usr/local/share/man/man1/other.1"]
