@@ -73,6 +73,11 @@ class Change(FakeTest):
         self.assertEqual(self.fake.requests[-1][2]["Content-Type"], "application/merge-patch+json")
         self.assert_ended(self.cli("change", "--json", "--priority", "1", A), 0, [json.dumps(
             {**self.fake.jobs[A].document, "options": {**self.fake.jobs[A].document["options"], "priority": 1}})])
+        self.assert_ended(self.cli("change", A, "--max-rate", "240/m"), 0)
+        self.assertEqual(self.sent()[-1], {"max_rate": 4})
+        wrong = self.cli("change", A, "--max-rate", "10/day")
+        self.assertEqual((wrong.status, wrong.err), (2, b"fantail change: --max-rate: must be a number above 0, with /s, /m or /h, "
+                                                        b"or 0, or the word default\n"))
 
     def test_a_lost_answer_is_asked_for_again(self):
         self.fake.add(A, "running")

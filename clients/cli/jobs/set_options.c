@@ -5,6 +5,7 @@
 #include "cli/http/refusal.h"
 #include "cli/jobs/each_job.h"
 #include "cli/jobs/jobs.h"
+#include "cli/options/option_values.h"
 #include "common/base/limits.h"
 #include "protocol/protocol.h"
 
@@ -36,8 +37,9 @@ static_assert(ARRAY_SIZE(changes) == CHANGE_COUNT, "a row for each change");
 static const struct option_row rows[] = {
     OPTION_STRING("max-concurrency", S, values[CONCURRENCY], NULL,
                   "items that may run at once; 0: as many as the workers can run", .value = "N", .no_env = true),
-    OPTION_STRING("max-rate", S, values[RATE], NULL, "items that may start per second; 0: no limit", .value = "N",
-                  .no_env = true),
+    OPTION_STRING("max-rate", S, values[RATE], NULL,
+                  "items that may start in a second, a minute or an hour, such as 10/s; 0: no limit",
+                  .value = "N/s|m|h", .no_env = true),
     OPTION_STRING("priority", S, values[PRIORITY], NULL,
                   "0 to 9; a job with a higher priority gets a larger share of the slots", .value = "N",
                   .no_env = true),
@@ -67,6 +69,15 @@ const struct option_spec change_option_spec = {
     .operands = OPTION_OPERANDS_ANYWHERE,
 };
 
+/* If the value is a rate such as 240/m, sets *number to the items per second. */
+static bool read_rate(const char *value, double *number)
+{
+    double spacing_s;
+    if (!option_read_rate(value, &spacing_s)) return false;
+    *number = 1 / spacing_s;
+    return true;
+}
+
 static int add_member(struct buf *patch, size_t i, const char *value)
 {
     char *end;
@@ -77,11 +88,17 @@ static int add_member(struct buf *patch, size_t i, const char *value)
     }
     double number = strtod(value, &end);
     bool is_number = *value && strspn(value, "0123456789.eE+-") == strlen(value) && *end == '\0';
+    if (i == RATE && !is_number) {
+        if (!read_rate(value, &number))
+            return option_complain(&change_option_spec, "max-rate",
+                                   "must be a number above 0, with /s, /m or /h, or 0, or the word default");
+        is_number = true;
+    }
     if (!is_number || number < 0 || number > changes[i].max || (changes[i].whole && number != floor(number)))
         return option_complain(&change_option_spec, changes[i].option,
                                "must be a %s from 0 to %.0f, or the word default, not \"%s\"",
                                changes[i].whole ? "whole number" : "number", changes[i].max, value);
-    buf_addf(patch, changes[i].whole ? "%.0f" : "%.17g", number);
+    buf_addf(patch, changes[i].whole ? "%.0f" : "%.15g", number);
     return EXIT_OK;
 }
 
