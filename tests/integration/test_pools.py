@@ -242,6 +242,40 @@ class Pools(FantailTest):
             worker.stop()
         self.assert_problem(fleet.job({"task": "other", "items": [1]}), 404)
 
+    def test_a_name_of_the_workers_that_cannot_be_looked_up_is_told_and_logged_once(self):
+        name = "workers.invalid"
+        coordinator = self.coordinator(f"dns://{name}:8081", "--dns-refresh-s", 0.2, "--expected-tasks", "a",
+                                       "--worker-wait-s", 3)
+        fleet = ft.Fleet(self, coordinator, [])
+        with fleet.stream({"task": "a", "items": [1]}) as stream:
+            waiting = stream.line_of("waiting")
+            self.assertEqual(waiting["reason"], "no_workers")
+            self.assertIn(f"the name {name} of --workers ", waiting["detail"])
+            error = stream.line_of("error")["error"]
+        self.assertIn(f"the name {name} of --workers ", str(error))
+        # The name was looked up several times while the job waited.
+        lines = [line for line in coordinator.stderr().splitlines() if f'"name":"{name}"' in line]
+        self.assertEqual(len(lines), 1, lines)
+        self.assertIn('"level":"warn"', lines[0])
+
+    def test_a_worker_that_dies_while_it_has_no_work_is_not_counted(self):
+        workers = [self.worker(tasks=self.task_folder("a", a=CAT)) for _ in range(2)]
+        fleet = ft.Fleet(self, self.coordinator(workers), workers)
+        self.assertEqual(self.values(fleet, "a", [1]), [1])
+
+        def slots():
+            return ft.request(fleet.coordinator.admin_port, "GET", "/autoscale").json["slots"]
+        wait_until(lambda: slots() == 4, "the slots of both workers")
+        workers[0].kill()
+        fleet.coordinator.send_signal(signal.SIGHUP)  # asks all workers now; otherwise each is asked every half minute
+        wait_until(lambda: slots() == 2, "the slots of the other worker")
+        workers[1].kill()
+        fleet.coordinator.send_signal(signal.SIGHUP)
+        wait_until(lambda: slots() == 0, "no slots")
+        self.worker(tasks=self.task_folder("a"), port=workers[1].port)
+        self.assertEqual(self.values(fleet, "a", [2]), [2])
+        wait_until(lambda: slots() == 2, "the slots of the new worker")
+
     def test_a_job_of_a_task_whose_workers_are_away_waits_for_one(self):
         workers = [self.worker(tasks=self.task_folder(name, **{name: CAT})) for name in "ab"]
         fleet = ft.Fleet(self, self.coordinator(workers), workers)

@@ -61,10 +61,9 @@ static void op_settle_error(void *ctx, struct sched_job *sched, uint64_t first, 
     struct dispatcher *d = ctx;
     struct buf line = {0};
     const char *reason = phase_reason(sched_job_owner(sched), why->cause);
-    char cause[640];
+    char cause[1200];
     snprintf(cause, sizeof cause, "%s", reason);
-    if (why->cause == sched_cause_no_workers)
-        connect_error_explain(&d->fleet->connect_error, reason, cause, sizeof cause);
+    if (why->cause == sched_cause_no_workers) worker_fleet_explain(d->fleet, reason, cause, sizeof cause);
     item_error_write_own(&line, why->error, cause, why->attempts, why->sent);
     phase_add_error(sched_job_owner(sched), first, count, line.data, line.len);
     buf_release(&line);

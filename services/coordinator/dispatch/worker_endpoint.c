@@ -1,6 +1,7 @@
 #include "coordinator/dispatch/worker_endpoint.h"
 
 #include "common/observe/log.h"
+#include "coordinator/sched/sched_stats.h"
 #include "protocol/protocol.h"
 
 /* The timeout is short, because a healthy worker answers a probe immediately. */
@@ -29,6 +30,7 @@ static void worker_said(void *owner, const struct task_list *has, uint64_t worke
 {
     struct worker_endpoint *e = owner;
     if (has) set_tasks(e, has);
+    sched_endpoint_reached(e->dispatcher->scheduler, e->sched, has, now_ns());
     if (worker_id) e->worker_id = worker_id;
     if (e->awaits_tasks) report_probe(e, true);
     scheduler_timing_want(e->dispatcher->turn);
@@ -48,6 +50,7 @@ void worker_endpoint_free(struct worker_endpoint *e)
 {
     if (e->probe) http_call_cancel(e->probe);
     survey_remove(&e->dispatcher->fleet->survey, e->survey);
+    connect_error_forget(&e->dispatcher->fleet->connect_error, e->at);
     sched_endpoint_remove(e->dispatcher->scheduler, e->sched);
     free(e);
 }

@@ -61,6 +61,8 @@ struct endpoints {
     uv_loop_t *loop;
     uv_timer_t *timer;
     uv_getaddrinfo_t *lookup;
+    int lookup_status;      /* private: how the last lookup ended; 0: it found addresses, or none has ended */
+    char lookup_fault[400]; /* why the name has no known addresses now; "": nothing is wrong, or there is no name */
     struct leases leases;
 };
 

@@ -35,6 +35,7 @@ struct worker_fleet {
     struct registry registry;
     struct survey survey;
     struct connect_error connect_error;
+    char fault[1024]; /* private: the text of worker_fleet_fault() */
 };
 
 /* Checks the options and reads the tokens, before anything starts. Returns 0, or the exit status after a message that
@@ -53,6 +54,11 @@ MUST_CHECK bool worker_fleet_find_workers(struct worker_fleet *f, const struct e
 /* Call it when a worker has rejected the token of a request that was sent when token_age was `age`. Reads the token
  * file again if it has changed. Returns true if there is a newer token, with which the request may be sent again. */
 MUST_CHECK bool worker_fleet_has_newer_token(struct worker_fleet *f, uint64_t age);
+/* Returns why no worker can be reached, as far as it is known: why the name of --workers has no known addresses, and
+ * why the last worker could not be reached. NULL: neither is known. The text is borrowed until the next call. */
+const char *worker_fleet_fault(struct worker_fleet *f);
+/* Writes the sentence. If worker_fleet_fault() knows a reason, appends ": " and the reason. */
+void worker_fleet_explain(struct worker_fleet *f, const char *sentence, char *out, size_t out_size);
 /* Reads tokens and certificates again. A running request keeps the token and the certificates with which it was
  * sent. */
 void worker_fleet_reload(struct worker_fleet *f);

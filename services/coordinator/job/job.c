@@ -346,6 +346,7 @@ struct status_waiting job_waits_for(const struct job *j)
     if (j->waiting == SCHED_NOT_WAITING || !j->phase.sched) return (struct status_waiting){0};
     const char *unreached = j->jobs->fleet->connect_error.reason;
     const char *detail = unreached[0] ? unreached : NULL;
+    if (j->waiting == SCHED_WAITING_NO_WORKERS) detail = worker_fleet_fault(j->jobs->fleet);
     if (j->waiting == SCHED_WAITING_NO_TASK) detail = j->task_fault;
     return (struct status_waiting){sched_waiting_name(j->waiting), detail, j->starting};
 }

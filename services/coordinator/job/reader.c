@@ -325,13 +325,13 @@ static void answer_no_workers(struct reader *r)
     const struct job *j = r->job;
     const struct jobs *jobs = j->jobs;
     bool no_task = j->task_fault && j->outcome.reason == j->task_fault;
-    char sentence[120], why[640];
+    char sentence[120], why[1200];
     snprintf(sentence, sizeof sentence, "%s for %g seconds",
              no_task ? "the job had no suitable worker" : j->outcome.reason, jobs->config->worker_wait_s);
     if (no_task)
         snprintf(why, sizeof why, "%s: %s", sentence, j->outcome.reason);
     else
-        connect_error_explain(&jobs->fleet->connect_error, sentence, why, sizeof why);
+        worker_fleet_explain(jobs->fleet, sentence, why, sizeof why);
     http_exchange_set_header(r->exchange, "Retry-After", "10");
     http_answer_problem(r->exchange, 503, NULL, "%s", why);
 }

@@ -102,9 +102,23 @@ void endpoint_gone(struct sched_endpoint *e)
     rejecting_changed(e->s, rejecting);
 }
 
+static void set_unreached(struct sched_endpoint *e, bool unreached)
+{
+    if (e->unreached == unreached) return;
+    e->unreached = unreached;
+    recount(e);
+}
+
+void sched_endpoint_reached(struct scheduler *s, struct sched_endpoint *e, bool reached, uint64_t now_ns)
+{
+    s->now_ns = now_ns;
+    if (reached || (!e->balancer && e->attempts.n == 0)) set_unreached(e, !reached);
+}
+
 void endpoint_succeeded(struct sched_endpoint *e, const struct sched_attempt *a)
 {
     a->lane->pauses = 0;
+    set_unreached(e, false);
     bool is_news = !e->has_answered || e->pauses > 0 || e->failures > 0 || e->state == ENDPOINT_PROBATION;
     if (a->started_ns < e->failed_ns || !is_news) return;
     e->failures = e->pauses = e->ejections = 0;

@@ -50,14 +50,16 @@ void lane_recount(struct sched_lane *l)
     bool there = e->index != UINT32_MAX && !l->lacks && !l->gone;
     bool usable = e->state == ENDPOINT_OPEN && there && !l->full;
     bool serving = (usable || (l->full && endpoint_takes_attempts(e) && there)) && e->has_answered;
-    double slots = usable ? l->slots : 0;
+    double slots = usable ? l->slots : 0, unreached = e->unreached ? slots : 0;
     t->slots += slots - l->counted_slots;
+    t->unreached_slots += unreached - l->counted_unreached;
     l->window_full = false;
     l->counted_slots = slots;
+    l->counted_unreached = unreached;
     if (usable != l->counted_usable) {
         l->counted_usable = usable;
         t->usable += usable ? 1 : UINT32_MAX;
-        if (t->usable == 0) t->slots = 0;
+        if (t->usable == 0) t->slots = t->unreached_slots = 0;
     }
     if (serving != l->counted_serving) {
         l->counted_serving = serving;

@@ -30,8 +30,9 @@ struct sched_lane {
     uint64_t busy_ns; /* when the endpoint last answered 429; a 429 to an attempt that began earlier is ignored */
 
     /* The window. */
-    double slots;         /* slots, known or assumed */
-    double counted_slots; /* the lane's part of task->slots */
+    double slots;             /* slots, known or assumed */
+    double counted_slots;     /* the lane's part of task->slots */
+    double counted_unreached; /* the lane's part of task->unreached_slots */
     bool slots_known, counted_usable, counted_serving;
     double scale;                 /* a 429 halves this */
     double load;                  /* sum of the weights of the items in flight; the window is full at slots * scale */

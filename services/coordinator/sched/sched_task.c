@@ -1,3 +1,5 @@
+#include <math.h>
+
 #include "coordinator/sched/scheduler_internal.h"
 
 /*
@@ -60,6 +62,11 @@ bool task_is_nowhere(const struct sched_task *t)
     return t->lanes.n > 0 && t->lacking == t->lanes.n;
 }
 
+uint64_t task_reached_slots(const struct sched_task *t)
+{
+    return (uint64_t)(fmax(t->slots - t->unreached_slots, 0) + 0.5);
+}
+
 static struct sched_task_stats stats_of(const struct sched_task *t)
 {
     return (struct sched_task_stats){
@@ -68,7 +75,7 @@ static struct sched_task_stats stats_of(const struct sched_task *t)
         .queued_items = t->uncut_items + t->pending_items + t->backoff_items,
         .in_flight_items = t->in_flight_items,
         .demand_slots = t->demand_slots,
-        .slots = (uint64_t)(t->slots + 0.5),
+        .slots = task_reached_slots(t),
         .endpoints = t->usable,
         .idle = t->warm.n,
         .full = t->full,

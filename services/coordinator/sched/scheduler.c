@@ -261,10 +261,12 @@ uint64_t scheduler_run(struct scheduler *s, uint64_t now_ns)
  * large. */
 static uint64_t slots_of_all(const struct scheduler *s)
 {
-    double most = 0;
-    for (struct list_link *at = list_next(&s->tasks, NULL); at; at = list_next(&s->tasks, at))
-        most = fmax(most, CONTAINER_OF(at, struct sched_task, link)->slots);
-    return (uint64_t)(most + 0.5);
+    uint64_t most = 0;
+    for (struct list_link *at = list_next(&s->tasks, NULL); at; at = list_next(&s->tasks, at)) {
+        uint64_t slots = task_reached_slots(CONTAINER_OF(at, struct sched_task, link));
+        if (slots > most) most = slots;
+    }
+    return most;
 }
 
 struct sched_stats sched_stats(const struct scheduler *s)

@@ -65,6 +65,7 @@ struct sched_endpoint {
     bool isolated;      /* an item runs alone on this endpoint, see halving.c */
     uint32_t poison_suspects; /* attempts of chunks that are poison suspects, see halving.c */
     bool has_answered;        /* the endpoint has answered since its last failure */
+    bool unreached; /* see sched_endpoint_reached(); affects only the figures, because an attempt may still succeed */
 };
 
 /* A task, or a pipeline of tasks, that jobs name. */
@@ -81,6 +82,7 @@ struct sched_task {
     uint32_t open_n, available_n;
     struct list warm;           /* idle lanes whose last answer was a value; the one that answered last comes first */
     double slots;               /* slots of the usable lanes */
+    double unreached_slots;     /* the part of `slots` whose endpoints are unreached */
     uint32_t usable;            /* lanes that are not full, whose endpoint is OPEN and has the task */
     uint32_t serving;           /* lanes that are usable or full, and are known to work */
     uint32_t lacking;           /* lanes whose endpoint does not have the task */
@@ -268,6 +270,8 @@ struct sched_task *task_get(struct scheduler *s, const char *name);
 void task_free(struct sched_task *t);
 /* Returns true if there are endpoints, but no endpoint has the task. */
 bool task_is_nowhere(const struct sched_task *t);
+/* Returns the slots of the usable lanes whose endpoints are not unreached. */
+uint64_t task_reached_slots(const struct sched_task *t);
 
 /* endpoint_health.c */
 /* Returns the length of the next pause, and increments *pauses. Each pause is twice as long as the pause before, up to

@@ -115,6 +115,43 @@ Test(scheduler_endpoints, a_worker_whose_last_answer_was_an_error_is_not_preferr
     shell_over(&sh);
 }
 
+Test(scheduler_endpoints, the_slots_of_a_worker_that_does_not_answer_are_not_counted)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *dead = worker(&sh, 4), *alive = worker(&sh, 3);
+    job_of(&sh, 1);
+    sched_endpoint_reached(sh.s, dead, false, sh.now);
+    cr_assert_eq(sched_stats(sh.s).slots, 3);
+    sched_endpoint_reached(sh.s, alive, false, sh.now);
+    cr_assert_eq(sched_stats(sh.s).slots, 0);
+    sched_endpoint_reached(sh.s, alive, true, sh.now);
+    cr_assert_eq(sched_stats(sh.s).slots, 3);
+    sched_endpoint_remove(sh.s, dead);
+    cr_assert_eq(sched_stats(sh.s).slots, 3);
+    sched_endpoint_reached(sh.s, alive, false, sh.now);
+    run(&sh);
+    cr_assert_eq(sh.out_n, 1, "the worker still gets chunks, because it may be back");
+    complete(&sh, sh.out[0], 1);
+    run(&sh);
+    cr_assert_eq(sched_stats(sh.s).slots, 3, "an answer shows that the worker is there");
+    shell_over(&sh);
+}
+
+Test(scheduler_endpoints, a_busy_worker_is_counted_until_its_attempts_end)
+{
+    struct shell sh;
+    shell_init(&sh);
+    struct sched_endpoint *e = worker(&sh, 4);
+    job_of(&sh, 1);
+    run(&sh);
+    sched_endpoint_reached(sh.s, e, false, sh.now);
+    cr_assert_eq(sched_stats(sh.s).slots, 4);
+    complete(&sh, sh.out[0], 1);
+    run(&sh);
+    shell_over(&sh);
+}
+
 Test(scheduler_endpoints, a_new_worker_at_a_paused_endpoint_is_probed_at_once)
 {
     struct shell sh;
