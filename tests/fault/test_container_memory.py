@@ -132,6 +132,8 @@ class ContainerMemory(FaultTest):
         say(f"{supervisor.deaths} containers were killed whole (by {means}) for one item, in {time.monotonic() - began:.1f} s: "
             f"{answer['counts']}")
         self.assertEqual(self.failures(answer), [(100, "worker_lost")])
+        if self.containers[0].limited:
+            self.assertIn('"tasks":"eat"', fleet.workers[0].stderr())
         self.assertGreaterEqual(supervisor.deaths, 2)
 
     def test_with_memory_bytes_only_the_process_of_the_item_ends(self):
