@@ -89,7 +89,9 @@ livenessProbe:
   failureThreshold: 6
 {{- end }}
 
-{{/* Pods spread over zones and nodes: the labels that the pods have in common. */}}
+{{/* Pods spread over zones and nodes: the labels that the pods have in common. The pods of each rollout are spread alone. If
+     the old pods counted, the new pods would avoid the nodes of the old pods, and would be spread unevenly after the old
+     pods have ended. */}}
 {{- define "fantail.spread" -}}
 topologySpreadConstraints:
   - maxSkew: 1
@@ -97,11 +99,13 @@ topologySpreadConstraints:
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
       matchLabels: {{- . | nindent 8 }}
+    matchLabelKeys: [pod-template-hash]
   - maxSkew: 1
     topologyKey: kubernetes.io/hostname
     whenUnsatisfiable: ScheduleAnyway
     labelSelector:
       matchLabels: {{- . | nindent 8 }}
+    matchLabelKeys: [pod-template-hash]
 {{- end }}
 
 {{/* Where the pods may run: coordinator or similar. */}}
