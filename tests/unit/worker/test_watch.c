@@ -86,6 +86,13 @@ static void end(void)
 
 TestSuite(watch, .init = begin, .fini = end, .timeout = 100);
 
+static size_t seen_names(void)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < seen.len; i++) n += seen.data[i] == ' ';
+    return n;
+}
+
 /* Runs the loop until there is a report, and checks its names. */
 static void expect(const char *what, const char *names)
 {
@@ -190,7 +197,6 @@ Test(watch, a_task_that_changes_its_own_code_is_not_reported_for_ever)
 Test(watch, only_so_many_names_are_remembered_and_their_changes_still_count)
 {
     char name[40];
-    size_t names = 0;
     put("tasks/words/task.json", "{}");
     expect("a change before the flood", "words ");
     buf_clear(&seen);
@@ -199,15 +205,11 @@ Test(watch, only_so_many_names_are_remembered_and_their_changes_still_count)
         put(name, "");
         uv_run(&loop, UV_RUN_NOWAIT); /* reads the events before the kernel's queue is full */
     }
-    while (names < WATCH_NAMES_MAX - 1) {
-        uv_run(&loop, UV_RUN_ONCE);
-        names = 0;
-        for (size_t i = 0; i < seen.len; i++) names += seen.data[i] == ' ';
-    }
+    while (seen_names() < WATCH_NAMES_MAX - 1) uv_run(&loop, UV_RUN_ONCE);
+    cr_assert_eq(seen_names(), WATCH_NAMES_MAX - 1);
     make("tasks/late");
     put("tasks/words/task.json", "{ }");
     expect("a change of a name that is remembered", "words ");
-    cr_assert_eq(names, WATCH_NAMES_MAX - 1);
 }
 
 /* The program has no right to search its working directory if, for example, root has started it as another user in a

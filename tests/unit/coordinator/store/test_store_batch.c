@@ -53,10 +53,6 @@ Test(store_batch, a_thousand_calls_take_few_commits)
     assert_no_leaks();
 }
 
-/* After the store was opened, the writer makes one checkpoint when it first has no calls. The checkpoint and the commit
- * after it have more syncs and writes. If the threads are slow, they fall into the counts of two commits of a test. */
-enum { COMMITS_THAT_DIFFER = 2 };
-
 /* The pauses give the writer time to commit the first call alone. The writer must not use this time for a commit. */
 Test(store_batch, calls_that_are_started_together_take_one_commit)
 {
@@ -85,7 +81,7 @@ Test(store_batch, calls_that_are_started_together_take_one_commit)
             store_call_free(calls[k]);
         }
     }
-    cr_assert_leq(differ, COMMITS_THAT_DIFFER);
+    cr_assert_leq(differ, SHOP_COMMITS_THAT_DIFFER);
     shop_release(&s);
     power_vfs_remove();
     assert_no_leaks();
@@ -181,7 +177,7 @@ Test(store_batch, a_transaction_writes_its_pages_together)
         struct power_vfs_counts after = power_vfs_counts();
         differ += after.writes - before.writes != 1 || after.syncs - before.syncs != 1;
     }
-    cr_assert_leq(differ, COMMITS_THAT_DIFFER);
+    cr_assert_leq(differ, SHOP_COMMITS_THAT_DIFFER);
     shop_release(&s);
     power_vfs_remove();
     assert_no_leaks();
