@@ -16,15 +16,17 @@ static bool has_suffix(const char *path, const char *suffix)
 }
 
 /* Reads the beginning of a regular file, without moving the offset of standard input. Sets *whole if the file has no
- * more bytes. Returns how many bytes were read. If the file cannot be read twice, reads nothing and returns 0. */
+ * more bytes. Returns how many bytes were read. If the file cannot be read twice, does not open it and returns 0: if a
+ * FIFO were opened and closed, its writer could end with a broken pipe. */
 static size_t look(const char *path, char data[LOOK_BYTES], bool *whole)
 {
     struct stat st;
     bool standard = strcmp(path, "-") == 0;
+    if ((standard ? fstat(STDIN_FILENO, &st) : stat(path, &st)) != 0 || !S_ISREG(st.st_mode)) return 0;
     int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return 0;
     off_t at = standard ? lseek(fd, 0, SEEK_CUR) : 0;
-    ssize_t n = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && at >= 0 ? pread(fd, data, LOOK_BYTES, at) : 0;
+    ssize_t n = at >= 0 ? pread(fd, data, LOOK_BYTES, at) : 0;
     *whole = n >= 0 && at + n >= st.st_size;
     if (!standard) close(fd);
     return n > 0 ? (size_t)n : 0;
