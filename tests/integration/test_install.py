@@ -81,7 +81,7 @@ class ExampleTasks(FantailTest):
             ended = subprocess.run([os.path.join(ft.ROOT, "scripts", "install"), build, self.path("prefix"), "site-functions"],
                                    cwd=ft.ROOT, capture_output=True, text=True, check=False)
             self.assertEqual((ended.returncode, ended.stderr),
-                             (1, f"install: there is no folder {build}/{missing}: run make first\n"))
+                             (1, f"install: the folder {build}/{missing} is missing. Run make first\n"))
             self.assertFalse(os.path.exists(self.path("prefix")))
 
     def test_an_uninstall_removes_just_what_every_install_has_put_there(self):

@@ -10,7 +10,8 @@
 #include "cli/base/spawn_group.h"
 #include "common/net/unix_address.h"
 
-/* The longest pause is longer for a host that has never been ready, because a host may ban a user who fails often. */
+/* The longest pause is longer for a host that has never been ready, because many failed logins may get a user banned
+ * from a host. */
 #define PAUSE_MIN_MS   1000
 #define PAUSE_LOST_MS  15000
 #define PAUSE_MAX_MS   60000
@@ -178,7 +179,8 @@ size_t ssh_host_poll_fds(const struct ssh_host *h, struct pollfd *fds)
     return n;
 }
 
-/* Keeps at most SAID_BYTES. If there is no room for the new bytes, drops the earlier bytes. */
+/* Appends the bytes. The buffer holds at most SAID_BYTES: if the new bytes do not fit, they replace the earlier ones.
+ */
 static void keep(struct buf *said, const char *data, size_t len)
 {
     if (buf_add(said, data, len)) return;

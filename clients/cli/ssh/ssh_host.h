@@ -41,7 +41,7 @@ struct ssh_host {
     struct buf said;    /* what ssh and the host said before READY: it explains a failure */
     struct relay relay; /* passes on what they say in READY */
     char *prefix;       /* "HOST: " */
-    char failure[320];  /* the last reason, as told to the user, why the host cannot be used; empty: none */
+    char failure[320];  /* why the host could not be used the last time; "": it never failed */
     bool was_ready, has_failed;
     const char *ended_for; /* why this program has ended ssh; NULL: it has not */
     uint64_t started_ns, beat_ns, restart_ns, pause_ms;

@@ -62,7 +62,7 @@ struct endpoints {
     uv_timer_t *timer;
     uv_getaddrinfo_t *lookup;
     int lookup_status;      /* private: how the last lookup ended; 0: it found addresses, or none has ended */
-    char lookup_fault[400]; /* why the name has no known addresses now; "": nothing is wrong, or there is no name */
+    char lookup_fault[400]; /* why the lookup found no addresses; "": it found some, or no name is looked up */
     struct leases leases;
 };
 

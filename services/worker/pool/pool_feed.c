@@ -71,16 +71,29 @@ static unsigned count_takers(struct pool *p, unsigned *busy, uint64_t now)
     return idle;
 }
 
-/* Takes back the item that waits behind the item that has run for longest, and has run since `latest_ns` or earlier.
- * Returns false if no such item can be taken back. */
-static bool recall_one(struct pool *p, uint64_t latest_ns)
+/* Returns the process that holds a waiting item and has run its present one since the earliest time from `first_ns` to
+ * `latest_ns`. NULL: there is none. */
+static struct process *longest_running(const struct pool *p, uint64_t first_ns, uint64_t latest_ns)
 {
-    struct process *from = NULL;
+    struct process *found = NULL;
     for (struct process *process = p->processes; process; process = process->next) {
-        const struct window *w = &process->window;
-        if (w->items > 1 && w->head_since_ns <= (from ? from->window.head_since_ns : latest_ns)) from = process;
+        uint64_t since_ns = process->window.head_since_ns;
+        if (process->window.items < 2 || since_ns < first_ns || since_ns > latest_ns) continue;
+        if (!found || since_ns < found->window.head_since_ns) found = process;
     }
-    return from && process_recall(from);
+    return found;
+}
+
+/* Takes back an item that waits behind one that has run since `latest_ns` or earlier. Begins with the item that has run
+ * for longest. Returns false if no item can be taken back. */
+static bool recall_one(const struct pool *p, uint64_t latest_ns)
+{
+    uint64_t first_ns = 0;
+    for (struct process *from; (from = longest_running(p, first_ns, latest_ns));) {
+        if (process_recall(from)) return true;
+        first_ns = from->window.head_since_ns + 1;
+    }
+    return false;
 }
 
 /* A process may hold one item besides the one that it runs, and this item must not wait for a slow one while another

@@ -10,21 +10,29 @@
 #include "common/observe/log.h"
 #include "worker/process/process_internal.h"
 
+/* Writes the bytes to the socket again. They fit, because they came from it. But the kernel may have no memory for
+ * them; the process then lacks a part of its items, so it is killed. */
+static void write_again(struct process *p, const char *bytes, size_t len)
+{
+    struct fault f;
+    if (len == 0 || write(p->in.fd, bytes, len) == (ssize_t)len) return;
+    fault_set(&f, ITEM_CRASHED, "its input could not be written: %s", strerror(errno));
+    process_kill(p, &f);
+}
+
 /* Takes the bytes of the run from the end of the bytes in the socket. If they are not there, leaves the socket as it
- * is. The bytes before them are of an earlier run or of control lines, which the process needs. They fit into the
- * socket again. */
-static bool take_from_socket(const struct process *p, const struct run *r)
+ * is. The bytes before them are of an earlier run or of control lines, which the process needs. */
+static bool take_from_socket(struct process *p, const struct run *r)
 {
     int there = 0;
     if (ioctl(p->in_peer, FIONREAD, &there) != 0 || (size_t)there < r->len) return false;
     char *bytes = xmalloc((size_t)there);
     ssize_t n = recv(p->in_peer, bytes, (size_t)there, MSG_DONTWAIT);
-    size_t got = n > 0 ? (size_t)n : 0, keep = got >= r->len ? got - r->len : got;
-    bool ok = got >= r->len && memcmp(bytes + keep, r->chunk->items.data + r->offset, r->len) == 0;
-    if (!ok) keep = got;
-    if (keep > 0 && write(p->in.fd, bytes, keep) != (ssize_t)keep) BUG("a socket has no room: %s", strerror(errno));
+    size_t got = n > 0 ? (size_t)n : 0, before = got >= r->len ? got - r->len : got;
+    bool ok = got >= r->len && memcmp(bytes + before, r->chunk->items.data + r->offset, r->len) == 0;
+    write_again(p, bytes, ok ? before : got);
     free(bytes);
-    return ok;
+    return ok && !process_is_lost(p);
 }
 
 bool process_recall(struct process *p)

@@ -1,6 +1,6 @@
 #include "worker/system/memory_group.h"
 
-/* Returns the number in a file of the group; 0 when there is no file, or no number in it ("max"). */
+/* Reads the number in a file of the group. Returns 0 if the file is missing or has the text "max". */
 static uint64_t read_number(const char *root, const char *group, const char *name)
 {
     char path[1400];

@@ -28,6 +28,16 @@ static void expect_line(struct line_reader *r, int fd, const char *expected)
     cr_assert_eq(len, strlen(expected));
 }
 
+/* Closes the writing end, fds[1], and checks that the reader sees the end. */
+static void expect_end(struct line_reader *r, const int fds[2])
+{
+    close(fds[1]);
+    cr_assert_not(line_reader_fill_line(r, fds[0]));
+    close(fds[0]);
+    line_reader_release(r);
+    assert_no_leaks();
+}
+
 Test(line_io, only_the_first_line_is_read)
 {
     struct line_reader r = {0};
@@ -42,11 +52,7 @@ Test(line_io, only_the_first_line_is_read)
     expect_line(&r, fds[0], "three");
     cr_assert_eq(waiting_bytes(fds[0]), 5);
     expect_line(&r, fds[0], "four");
-    close(fds[1]);
-    cr_assert_not(line_reader_fill_line(&r, fds[0]));
-    close(fds[0]);
-    line_reader_release(&r);
-    assert_no_leaks();
+    expect_end(&r, fds);
 }
 
 Test(line_io, lines_are_read_from_a_pipe_too)
@@ -57,9 +63,5 @@ Test(line_io, lines_are_read_from_a_pipe_too)
     write_text(fds[1], "one\ntwo\n");
     expect_line(&r, fds[0], "one");
     expect_line(&r, fds[0], "two");
-    close(fds[1]);
-    cr_assert_not(line_reader_fill_line(&r, fds[0]));
-    close(fds[0]);
-    line_reader_release(&r);
-    assert_no_leaks();
+    expect_end(&r, fds);
 }

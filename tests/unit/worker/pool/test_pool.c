@@ -31,6 +31,15 @@ static void warm(uint64_t item_ns, uint64_t limit)
     }
 }
 
+/* Starts two warm processes that run quick items in their order. */
+static void start_in_order(void)
+{
+    start(SCRIPT, 2);
+    task->mode = TASK_NATIVE;
+    task->in_order = true;
+    warm(NS_PER_US, 1000);
+}
+
 Test(pool, the_last_slow_items_wait_until_a_process_is_idle)
 {
     start(SCRIPT, 2);
@@ -49,10 +58,7 @@ Test(pool, a_process_holds_two_items_if_the_items_start_in_their_order)
 {
     struct buf items = {0};
     for (int i = 0; i < 100; i++) buf_add_str(&items, "\"hang\"\n");
-    start(SCRIPT, 2);
-    task->mode = TASK_NATIVE;
-    task->in_order = true;
-    warm(NS_PER_US, 1000);
+    start_in_order();
     struct chunk *c = submit(buf_cstr(&items));
     for (struct process *process = pool.processes; process; process = process->next)
         cr_assert_eq(process->window.items, 2);
@@ -64,10 +70,7 @@ Test(pool, a_process_holds_two_items_if_the_items_start_in_their_order)
 /* While "hang" runs, its process holds one of the other items. */
 Test(pool, an_item_behind_a_slow_one_goes_to_a_process_that_becomes_idle, .timeout = 60)
 {
-    start(SCRIPT, 2);
-    task->mode = TASK_NATIVE;
-    task->in_order = true;
-    warm(NS_PER_US, 1000);
+    start_in_order();
     struct chunk *c = submit("\"hang\"\n1\n2\n3\n4\n5\n");
     unsigned held = 0;
     for (struct process *process = pool.processes; process; process = process->next) held += process->window.items == 2;
@@ -87,10 +90,7 @@ Test(pool, a_large_item_waits_for_an_idle_process_if_the_items_start_in_their_or
     buf_add_str(&items, "\"hang\"\n\"hang\"\n");
     for (int i = 0; i < LARGE; i++) buf_add_char(&items, '1');
     buf_add_str(&items, "\n2\n");
-    start(SCRIPT, 2);
-    task->mode = TASK_NATIVE;
-    task->in_order = true;
-    warm(NS_PER_US, 1000);
+    start_in_order();
     struct chunk *c = submit(buf_cstr(&items));
     for (struct process *process = pool.processes; process; process = process->next)
         cr_assert_eq(process->window.items, 1);
