@@ -6,6 +6,7 @@
 #include "common/base/limits.h"
 #include "common/base/spare_memory.h"
 #include "common/files/open_files.h"
+#include "common/machine/control_group.h"
 #include "protocol/protocol.h"
 #include "worker/memory_advice.h"
 #include "worker/worker.h"
@@ -166,7 +167,7 @@ static int serve(uv_loop_t *loop, const struct worker_config *config, struct tra
     w.trace = trace_export_new(loop, tracing, "fantail-worker", w.id);
     log_info("worker is ready", LOG_STR("worker", w.id), LOG_U64("tasks", w.tasks.count),
              LOG_U64("processes", w.processes));
-    const struct memory_group group = memory_group_read(MEMORY_GROUP_ROOT, MEMORY_GROUP_SELF);
+    const struct memory_group group = memory_group_read(CONTROL_GROUP_ROOT, CONTROL_GROUP_SELF);
     memory_advice_log(&w, &group);
     service_set_ready(w.service, true, NULL);
     if (!worker_register(&w, err, sizeof err)) die(2, "%s", err);

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/base/cpu_quota.h"
+#include "common/machine/cpu_quota.h"
 #include "common/observe/log.h"
 #include "protocol/protocol.h"
 #include "worker/system/scratch.h"

@@ -1,6 +1,6 @@
 #include "cli/fleet/machine.h"
 
-#include "common/base/cpu_quota.h"
+#include "common/machine/cpu_quota.h"
 
 unsigned machine_share(unsigned workers)
 {

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "cli/options/option_values.h"
-#include "common/base/cpu_quota.h"
+#include "common/machine/cpu_quota.h"
 
 bool jobs_file_read(const char *path, unsigned max, unsigned *n)
 {

@@ -2,7 +2,7 @@
 #include "cli/options/jobs_file.h"
 #include "cli/options/map_options_internal.h"
 #include "cli/options/option_values.h"
-#include "common/base/cpu_quota.h"
+#include "common/machine/cpu_quota.h"
 #include "common/base/limits.h"
 
 /* All errors after which an item may be run again. */

@@ -3,7 +3,7 @@
 #include <poll.h>
 #include <sched.h>
 
-#include "common/base/cpu_quota.h"
+#include "common/machine/cpu_quota.h"
 #include "common/observe/metrics.h"
 
 #define DEFAULT_LIMIT_US 100

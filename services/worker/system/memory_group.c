@@ -1,5 +1,7 @@
 #include "worker/system/memory_group.h"
 
+#include "common/machine/control_group.h"
+
 /* Reads the number in a file of the group. Returns 0 if the file is missing or has the text "max". */
 static uint64_t read_number(const char *root, const char *group, const char *name)
 {
@@ -13,34 +15,19 @@ static uint64_t read_number(const char *root, const char *group, const char *nam
     return n;
 }
 
-/* Writes the path of our group, such as "/kubepods/pod1". "": the root. */
-static void find_group(const char *self, char *group, size_t size)
-{
-    char line[1200];
-    FILE *f = fopen(self, "re");
-    group[0] = '\0';
-    while (f && fgets(line, sizeof line, f))
-        if (strncmp(line, "0::", 3) == 0) snprintf(group, size, "%.*s", (int)strcspn(line + 3, "\n"), line + 3);
-    if (f) fclose(f);
-    if (strcmp(group, "/") == 0) group[0] = '\0';
-}
-
 /* The limit of a group ends processes of this group and of the groups below it. If one of the groups from ours up to
- * the group with the limit has memory.oom.group, all processes of that group end, and ours with them. Inside a
- * container, the root is the container's own group. */
+ * the group with the limit has memory.oom.group, all processes of that group end, and ours with them. */
 struct memory_group memory_group_read(const char *root, const char *self)
 {
     struct memory_group found = {0};
-    char group[1200];
+    struct control_group group;
     bool together = false;
-    find_group(self, group, sizeof group);
-    for (;;) {
-        uint64_t limit = read_number(root, group, "memory.max");
-        together |= read_number(root, group, "memory.oom.group") == 1;
+    control_group_read(&group, self);
+    do {
+        uint64_t limit = read_number(root, group.path, "memory.max");
+        together |= read_number(root, group.path, "memory.oom.group") == 1;
         if (limit && (!found.limit_bytes || limit < found.limit_bytes))
             found = (struct memory_group){.limit_bytes = limit, .ends_together = together};
-        char *slash = strrchr(group, '/');
-        if (!slash) return found;
-        *slash = '\0';
-    }
+    } while (control_group_rise(&group));
+    return found;
 }

@@ -12,11 +12,8 @@ struct memory_group {
     bool ends_together;   /* at this limit, the kernel ends all processes of the group (memory.oom.group) */
 };
 
-/* `root` is the folder of the control groups, usually MEMORY_GROUP_ROOT. `self` is the file that names our group,
- * usually MEMORY_GROUP_SELF. */
+/* `root` is the folder of the control groups, usually CONTROL_GROUP_ROOT. `self` is the file that names our group,
+ * usually CONTROL_GROUP_SELF. */
 struct memory_group memory_group_read(const char *root, const char *self);
-
-#define MEMORY_GROUP_ROOT "/sys/fs/cgroup"
-#define MEMORY_GROUP_SELF "/proc/self/cgroup"
 
 #endif

@@ -1,6 +1,8 @@
-#include "common/base/cpu_quota.h"
+#include "common/machine/cpu_quota.h"
 
 #include <sched.h>
+
+#include "common/machine/control_group.h"
 
 /* Returns quota / period, rounded up, or 0 when there is no quota. */
 static unsigned quota_of(const char *text)
@@ -20,24 +22,19 @@ static size_t read_text(const char *path, char *dst, size_t size)
     return n;
 }
 
-/* Returns the smallest quota of our control group and the groups above it. Inside a container, the root of the
- * hierarchy is the container's own group. */
+/* Returns the smallest quota of our control group and the groups above it. */
 static unsigned v2_quota(void)
 {
-    char group[1024] = "", path[1200], text[64];
-    FILE *f = fopen("/proc/self/cgroup", "re");
-    while (f && fgets(path, sizeof path, f))
-        if (strncmp(path, "0::", 3) == 0) snprintf(group, sizeof group, "%.*s", (int)strcspn(path + 3, "\n"), path + 3);
-    if (f) fclose(f);
+    struct control_group group;
+    char path[sizeof group.path + 40], text[64];
     unsigned least = 0;
-    for (;;) {
-        snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max", group);
+    control_group_read(&group, CONTROL_GROUP_SELF);
+    do {
+        snprintf(path, sizeof path, CONTROL_GROUP_ROOT "%s/cpu.max", group.path);
         unsigned n = read_text(path, text, sizeof text) ? quota_of(text) : 0;
         if (n && (!least || n < least)) least = n;
-        char *slash = strrchr(group, '/');
-        if (!slash) return least;
-        *slash = '\0';
-    }
+    } while (control_group_rise(&group));
+    return least;
 }
 
 static unsigned v1_quota(void)

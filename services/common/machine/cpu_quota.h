@@ -1,7 +1,7 @@
 /* Computes how many processors this process may keep busy. The number is limited by the quota of the process's control
  * group and by the process's CPU affinity, and is at least 1. */
-#ifndef FANTAIL_COMMON_BASE_CPU_QUOTA_H
-#define FANTAIL_COMMON_BASE_CPU_QUOTA_H
+#ifndef FANTAIL_COMMON_MACHINE_CPU_QUOTA_H
+#define FANTAIL_COMMON_MACHINE_CPU_QUOTA_H
 
 #include "common/base/base.h"
 
